@@ -1,0 +1,46 @@
+/**
+ * The graph: immutable nodes of primitive operations with static shapes. Nothing here knows a single operation;
+ * operations are declared in `ops/`, gradients are graphs too (`autodiff.ts`), execution belongs to `backends/`.
+ */
+import type { Shape } from './shape.ts';
+
+export type DType = 'f32' | 'i32';
+
+/** What an operation needs beyond its inputs; plain data, compared by value. */
+export type Attributes = Readonly<Record<string, string | number | boolean | readonly number[]>>;
+
+export interface Node {
+  /** Unique and ascending in order of creation: sorting by id is a topological order. */
+  readonly id: number;
+  readonly op: string;
+  readonly inputs: readonly Node[];
+  readonly attributes: Attributes;
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+let nextId = 0;
+
+/** Makes a node. Only `ops/` calls this: shapes have been checked by the operation's shape rule. */
+export function makeNode(
+  op: string,
+  inputs: readonly Node[],
+  attributes: Attributes,
+  shape: Shape,
+  dtype: DType,
+): Node {
+  return { id: nextId++, op, inputs, attributes, shape, dtype };
+}
+
+/** All nodes that `outputs` need, inputs before their users, in a deterministic order. */
+export function topologicalOrder(outputs: readonly Node[]): Node[] {
+  const seen = new Set<Node>();
+  const stack = [...outputs];
+  while (stack.length > 0) {
+    const node = stack.pop()!;
+    if (seen.has(node)) continue;
+    seen.add(node);
+    stack.push(...node.inputs);
+  }
+  return [...seen].sort((a, b) => a.id - b.id);
+}
