@@ -1,0 +1,53 @@
+/**
+ * Every error that a user of Kasane can meet, in one table: the code travels in gRPC metadata (`kasane-error`) and
+ * decides the exit code of the command line.
+ */
+import { status } from '@grpc/grpc-js';
+
+/** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 69 unavailable, 70 software, 77 permission. */
+export const errorCodes = {
+  /** A flag or argument of the command line is wrong. */
+  USAGE: { exit: 2, grpc: status.INVALID_ARGUMENT },
+  /** The job file does not parse or does not fit the schema. */
+  JOB_INVALID: { exit: 65, grpc: status.INVALID_ARGUMENT },
+  /** A data file is missing, damaged, or does not fit the model. */
+  DATA_INVALID: { exit: 65, grpc: status.INVALID_ARGUMENT },
+  /** No job has this id. */
+  JOB_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
+  /** The job has ended, or has no weights yet: what was asked needs another state. */
+  JOB_STATE: { exit: 65, grpc: status.FAILED_PRECONDITION },
+  /** The job ran and failed. */
+  JOB_FAILED: { exit: 1, grpc: status.ABORTED },
+  /** The job was cancelled while somebody waited for it. */
+  JOB_CANCELLED: { exit: 1, grpc: status.CANCELLED },
+  /** The coordinator or Redis cannot be reached. */
+  UNREACHABLE: { exit: 69, grpc: status.UNAVAILABLE },
+  /** The address to listen on is taken or not allowed. */
+  CANNOT_LISTEN: { exit: 69, grpc: status.UNAVAILABLE },
+  /** The token is missing or wrong. */
+  NOT_ALLOWED: { exit: 77, grpc: status.UNAUTHENTICATED },
+  /** A limit of the protocol package's table is exceeded. */
+  LIMIT: { exit: 65, grpc: status.RESOURCE_EXHAUSTED },
+  /** A frame or message from the network does not decode. */
+  PROTOCOL: { exit: 70, grpc: status.INVALID_ARGUMENT },
+  /** A checkpoint or model file is damaged. */
+  FILE_DAMAGED: { exit: 65, grpc: status.DATA_LOSS },
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An error whose message a user can act on: what was wrong, where, and what would be right. */
+export class KasaneError extends Error {
+  override readonly name = 'KasaneError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,143 @@
+/**
+ * The frame codec: bulk data with a small header, the same for the training stream and for batches staged in Redis.
+ *
+ *     offset  0  'KSN1'
+ *             4  header length, bytes, uint32 little-endian
+ *             8  payload length, bytes, uint32 little-endian
+ *            12  CRC-32 of header and payload, uint32 little-endian
+ *            16  header, msgpack
+ *             .  payload: raw little-endian float32 (tensors) or bytes (samples)
+ *
+ * Lengths are checked against the limits before anything is decoded, and the digest before the header is trusted.
+ */
+import { crc32 } from 'node:zlib';
+import { Packr } from 'msgpackr';
+import { KasaneError } from './errors.ts';
+import { FRAME_HEADER_BYTES, MESSAGE_BYTES } from './limits.ts';
+
+/** Part of one shard's gradient: floats [offset, offset + payload / 4) of the flat parameter layout. */
+export interface GradientHeader {
+  readonly kind: 'gradient';
+  readonly job: string;
+  readonly step: number;
+  readonly shard: number;
+  readonly attempt: number;
+  /** Part of the parameters that one parameter server holds; 0 while there is one. */
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Part of a parameter version; `total` floats make it complete. */
+export interface ParametersHeader {
+  readonly kind: 'parameters';
+  readonly job: string;
+  readonly version: number;
+  readonly partition: number;
+  readonly offset: number;
+  readonly total: number;
+}
+
+/** A shard's samples as staged in Redis: payload = sample indices (uint32), labels (uint8), pixels (uint8). */
+export interface BatchHeader {
+  readonly kind: 'batch';
+  readonly job: string;
+  readonly step: number;
+  readonly shard: number;
+  readonly epoch: number;
+  readonly samples: number;
+  /** Bytes of one sample. */
+  readonly sampleBytes: number;
+}
+
+export type FrameHeader = GradientHeader | ParametersHeader | BatchHeader;
+type HeaderOf<K extends FrameHeader['kind']> = Extract<FrameHeader, { kind: K }>;
+
+export interface Frame<H extends FrameHeader = FrameHeader> {
+  readonly header: H;
+  /** A view into the received bytes; not necessarily aligned. */
+  readonly payload: Uint8Array;
+}
+
+const MAGIC = 0x314e534b; // 'KSN1', little-endian
+const PREFIX = 16;
+// Plain maps, no record extension: frames are readable from any msgpack library.
+const packr = new Packr({ useRecords: false });
+
+const text = (value: unknown) => typeof value === 'string' && value.length <= 128;
+const count = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
+
+/** What each field of each header must be: typed over the headers, so that a new field must be checked. */
+const checks: { [K in FrameHeader['kind']]: Record<Exclude<keyof HeaderOf<K>, 'kind'>, (value: unknown) => boolean> } = {
+  gradient: { job: text, step: count, shard: count, attempt: count, partition: count, offset: count },
+  parameters: { job: text, version: count, partition: count, offset: count, total: count },
+  batch: { job: text, step: count, shard: count, epoch: count, samples: count, sampleBytes: count },
+};
+
+/** One buffer with header and payload; `reserve` leaves room in front for the caller's own prefix. */
+export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 0): Buffer {
+  const head = packr.pack(header);
+  if (head.length > FRAME_HEADER_BYTES) {
+    throw new KasaneError('LIMIT', `frame header of ${head.length} bytes: at most ${FRAME_HEADER_BYTES} are allowed`);
+  }
+  const frame = Buffer.allocUnsafe(reserve + PREFIX + head.length + payload.length);
+  frame.writeUInt32LE(MAGIC, reserve);
+  frame.writeUInt32LE(head.length, reserve + 4);
+  frame.writeUInt32LE(payload.length, reserve + 8);
+  frame.set(head, reserve + PREFIX);
+  frame.set(payload, reserve + PREFIX + head.length);
+  frame.writeUInt32LE(crc32(frame.subarray(reserve + PREFIX)), reserve + 12);
+  return frame;
+}
+
+/** Bytes of a tensor (or a part of one) as they travel: the machine's own order, which is little-endian wherever Node runs. */
+export function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}
+
+/**
+ * Decodes a frame and checks every field of its header.
+ * @throws KasaneError PROTOCOL when the bytes are no frame, are damaged, or the header does not fit; LIMIT when too large.
+ */
+export function decodeFrame(data: Uint8Array): Frame {
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (bytes.length > MESSAGE_BYTES) {
+    throw new KasaneError('LIMIT', `frame of ${bytes.length} bytes: at most ${MESSAGE_BYTES} are allowed`);
+  }
+  if (bytes.length < PREFIX || bytes.readUInt32LE(0) !== MAGIC) {
+    throw new KasaneError('PROTOCOL', `not a frame: ${bytes.length} bytes that do not start with 'KSN1'`);
+  }
+  const headLength = bytes.readUInt32LE(4);
+  const payloadLength = bytes.readUInt32LE(8);
+  if (headLength > FRAME_HEADER_BYTES || PREFIX + headLength + payloadLength !== bytes.length) {
+    throw new KasaneError(
+      'PROTOCOL',
+      `frame lengths do not add up: prefix ${PREFIX} + header ${headLength} + payload ${payloadLength}, but ${bytes.length} bytes came`,
+    );
+  }
+  const body = bytes.subarray(PREFIX);
+  const digest = crc32(body);
+  if (digest !== bytes.readUInt32LE(12)) {
+    throw new KasaneError('PROTOCOL', 'frame is damaged: its CRC-32 does not match its contents');
+  }
+  return { header: parseHeader(body.subarray(0, headLength)), payload: body.subarray(headLength) };
+}
+
+function parseHeader(bytes: Buffer): FrameHeader {
+  let value: unknown;
+  try {
+    value = packr.unpack(bytes);
+  } catch (cause) {
+    throw new KasaneError('PROTOCOL', 'frame header is not msgpack', { cause });
+  }
+  if (typeof value !== 'object' || value === null || !('kind' in value) || typeof value.kind !== 'string') {
+    throw new KasaneError('PROTOCOL', 'frame header has no kind');
+  }
+  if (!Object.hasOwn(checks, value.kind)) {
+    throw new KasaneError('PROTOCOL', `frame of unknown kind '${value.kind}'; known: ${Object.keys(checks).join(', ')}`);
+  }
+  const header = value as unknown as Record<string, unknown>;
+  for (const [field, check] of Object.entries(checks[value.kind as FrameHeader['kind']])) {
+    if (!check(header[field])) throw new KasaneError('PROTOCOL', `frame header field '${field}' is ${JSON.stringify(header[field])}`);
+  }
+  return value as FrameHeader;
+}

@@ -1,0 +1,28 @@
+/** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
+
+/** Version of the training stream; a worker with another one is refused. */
+export const PROTOCOL_VERSION = 1;
+
+/** Bytes of tensor data in one frame of the training stream. */
+export const FRAME_PAYLOAD_BYTES = 1 << 20;
+/** Bytes of a frame's msgpack header. */
+export const FRAME_HEADER_BYTES = 4096;
+/** Bytes of one gRPC message, both directions. */
+export const MESSAGE_BYTES = 4 << 20;
+/** HTTP/2 flow-control window in bytes: a version of a small model must fit, or each publish waits a round trip. */
+export const FLOW_CONTROL_WINDOW = 8 << 20;
+/** Bytes of one staged value in Redis; larger batches are cut. */
+export const STAGED_VALUE_BYTES = 1 << 20;
+/** Bytes of a job file. */
+export const JOB_FILE_BYTES = 1 << 20;
+/** Jobs that may wait or run at once. */
+export const OPEN_JOBS = 64;
+/** Worker streams at once. */
+export const WORKERS = 1024;
+/** Jobs that `List` returns. */
+export const LISTED_JOBS = 1000;
+/** Steps whose tasks and batches are in Redis ahead of the current one. */
+export const LOOK_AHEAD_STEPS = 4;
+/** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
+export const HEARTBEAT_TIMEOUT_MS = 5_000;
+export const HEARTBEAT_INTERVAL_MS = 1_000;

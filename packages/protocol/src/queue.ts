@@ -1,0 +1,31 @@
+/** The contract of the task queue: names, what a task carries, where its batch is staged. All of it small and plain. */
+import { z } from 'zod';
+
+/** Keys of all of a job's queues share this BullMQ prefix; the tag keeps them in one slot of a Redis Cluster. */
+export const queuePrefix = (job: string): string => `{kasane:${job}}`;
+export const TASK_QUEUE = 'tasks';
+/** Re-issued tasks: a queue of their own, so that a worker full of look-ahead tasks still takes them. */
+export const REISSUE_QUEUE = 'reissues';
+
+/** Redis key of a staged batch. Several values when it exceeds STAGED_VALUE_BYTES: part 0, 1, ... */
+export function batchKey(job: string, kind: TaskData['kind'], step: number, shard: number, part: number): string {
+  return `${queuePrefix(job)}:batch:${kind}:${step}:${shard}:${part}`;
+}
+
+/** What a queue entry carries. The samples themselves are in Redis under `batchKey`. */
+export const taskDataSchema = z.object({
+  kind: z.enum(['train', 'evaluate']),
+  /** Training: step counted from 0 = parameter version needed. Evaluation: the version to evaluate. */
+  step: z.int().nonnegative(),
+  shard: z.int().nonnegative(),
+  attempt: z.int().positive(),
+  epoch: z.int().nonnegative(),
+  samples: z.int().positive(),
+  /** Number of Redis values that the batch frame is cut into. */
+  parts: z.int().positive(),
+});
+export type TaskData = z.infer<typeof taskDataSchema>;
+
+/** BullMQ job id: the same attempt can not be queued twice. No colon: BullMQ keeps it for itself. */
+export const taskJobId = (task: Pick<TaskData, 'kind' | 'step' | 'shard' | 'attempt'>): string =>
+  `${task.kind}-${task.step}-${task.shard}-${task.attempt}`;
