@@ -1,0 +1,208 @@
+/**
+ * What the coordinator knows for good: jobs, epochs, checkpoints and the ledger of counted shards, in one SQLite file
+ * of the state directory. A checkpoint's row and the ledger rows of the steps that it covers are one transaction, so
+ * after a crash the ledger says exactly what the checkpoint contains.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+
+export interface JobRecord {
+  readonly id: string;
+  readonly name: string;
+  /** The checked job file as JSON, defaults filled in. */
+  readonly spec: string;
+  readonly state: JobState;
+  readonly error: string;
+  readonly submittedAt: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly digest: string;
+  readonly model: string;
+  readonly workers: number;
+  readonly step: number;
+}
+
+export interface CheckpointRecord {
+  readonly step: number;
+  readonly path: string;
+  readonly digest: string;
+}
+
+/** One shard of one step that counted: which samples (a range of the epoch's permutation), and whose answer it was. */
+export interface LedgerRow {
+  readonly step: number;
+  readonly shard: number;
+  readonly epoch: number;
+  readonly first: number;
+  readonly count: number;
+  readonly worker: string;
+  readonly attempt: number;
+  /** CRC-32 of the sample indices that the worker used. */
+  readonly samplesDigest: number;
+}
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, spec TEXT NOT NULL, state INTEGER NOT NULL, error TEXT NOT NULL DEFAULT '',
+    submittedAt REAL NOT NULL, startedAt REAL NOT NULL DEFAULT 0, endedAt REAL NOT NULL DEFAULT 0,
+    digest TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', workers INTEGER NOT NULL DEFAULT 0,
+    step INTEGER NOT NULL DEFAULT 0) STRICT;
+  CREATE TABLE IF NOT EXISTS epochs (
+    job TEXT NOT NULL, epoch INTEGER NOT NULL, trainLoss REAL NOT NULL, trainAccuracy REAL NOT NULL,
+    testLoss REAL NOT NULL, testAccuracy REAL NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, epoch)) STRICT;
+  CREATE TABLE IF NOT EXISTS checkpoints (
+    job TEXT NOT NULL, step INTEGER NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (job, step)) STRICT;
+  CREATE TABLE IF NOT EXISTS ledger (
+    job TEXT NOT NULL, step INTEGER NOT NULL, shard INTEGER NOT NULL, epoch INTEGER NOT NULL, first INTEGER NOT NULL,
+    count INTEGER NOT NULL, worker TEXT NOT NULL, attempt INTEGER NOT NULL, samplesDigest INTEGER NOT NULL,
+    PRIMARY KEY (job, step, shard)) STRICT, WITHOUT ROWID;
+`;
+
+const text = (value: SQLOutputValue | undefined) => String(value);
+const number = (value: SQLOutputValue | undefined) => Number(value);
+
+export class JobStore {
+  readonly #db: DatabaseSync;
+
+  constructor(directory: string) {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#db = new DatabaseSync(join(directory, 'kasane.sqlite'));
+    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
+    this.#db.exec(SCHEMA);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  add(id: string, name: string, spec: string, submittedAt: number): void {
+    this.#db
+      .prepare('INSERT INTO jobs (id, name, spec, state, submittedAt) VALUES (?, ?, ?, ?, ?)')
+      .run(id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt);
+  }
+
+  get(id: string): JobRecord | undefined {
+    const row = this.#db.prepare('SELECT * FROM jobs WHERE id = ?').get(id);
+    return row && toJob(row);
+  }
+
+  /** Newest first. */
+  list(limit: number): JobRecord[] {
+    return this.#db.prepare('SELECT * FROM jobs ORDER BY submittedAt DESC, rowid DESC LIMIT ?').all(limit).map(toJob);
+  }
+
+  /** Jobs that have not ended, oldest first. */
+  open(): JobRecord[] {
+    const rows = this.#db.prepare('SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY submittedAt, rowid');
+    return rows.all(JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING).map(toJob);
+  }
+
+  start(id: string, now: number): void {
+    const set = 'state = ?, startedAt = CASE startedAt WHEN 0 THEN ? ELSE startedAt END';
+    this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(JobState.JOB_STATE_RUNNING, now, id);
+  }
+
+  end(id: string, end: { state: JobState; error: string; endedAt: number; step: number }): void {
+    this.#db
+      .prepare('UPDATE jobs SET state = ?, error = ?, endedAt = ?, step = ? WHERE id = ?')
+      .run(end.state, end.error, end.endedAt, end.step, id);
+  }
+
+  setModel(id: string, path: string, digest: string, workers: number): void {
+    this.#db.prepare('UPDATE jobs SET model = ?, digest = ?, workers = ? WHERE id = ?').run(path, digest, workers, id);
+  }
+
+  /** Records a checkpoint, the ledger of the steps since the one before, and the epoch that it ends, all or nothing. */
+  addCheckpoint(job: string, checkpoint: CheckpointRecord, ledger: readonly LedgerRow[], epoch?: EpochResult): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      this.#db
+        .prepare('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)')
+        .run(job, checkpoint.step, checkpoint.path, checkpoint.digest);
+      const insert = this.#db.prepare('INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+      for (const row of ledger) {
+        const { step, shard, epoch, first, count, worker, attempt, samplesDigest } = row;
+        insert.run(job, step, shard, epoch, first, count, worker, attempt, samplesDigest);
+      }
+      if (epoch) {
+        const { trainLoss, trainAccuracy, testLoss, testAccuracy, seconds } = epoch;
+        this.#db
+          .prepare('INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)')
+          .run(job, epoch.epoch, trainLoss, trainAccuracy, testLoss, testAccuracy, seconds);
+      }
+      this.#db.prepare('UPDATE jobs SET step = ? WHERE id = ?').run(checkpoint.step, job);
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** Newest first. */
+  checkpoints(job: string): CheckpointRecord[] {
+    const rows = this.#db.prepare('SELECT step, path, digest FROM checkpoints WHERE job = ? ORDER BY step DESC').all(job);
+    return rows.map((row) => ({ step: number(row.step), path: text(row.path), digest: text(row.digest) }));
+  }
+
+  removeCheckpoint(job: string, step: number): void {
+    this.#db.prepare('DELETE FROM checkpoints WHERE job = ? AND step = ?').run(job, step);
+  }
+
+  /** Takes back everything that happened after `step`: the run goes on from a checkpoint there. */
+  rewind(job: string, step: number, epochsDone: number): void {
+    this.#db.prepare('DELETE FROM ledger WHERE job = ? AND step >= ?').run(job, step);
+    this.#db.prepare('DELETE FROM epochs WHERE job = ? AND epoch > ?').run(job, epochsDone);
+    this.#db.prepare('DELETE FROM checkpoints WHERE job = ? AND step > ?').run(job, step);
+  }
+
+  epochs(job: string): EpochResult[] {
+    return this.#db
+      .prepare('SELECT * FROM epochs WHERE job = ? ORDER BY epoch')
+      .all(job)
+      .map((row) => ({
+        epoch: number(row.epoch),
+        trainLoss: number(row.trainLoss),
+        trainAccuracy: number(row.trainAccuracy),
+        testLoss: number(row.testLoss),
+        testAccuracy: number(row.testAccuracy),
+        seconds: number(row.seconds),
+      }));
+  }
+
+  /** The ledger of a job, by step and shard. */
+  ledger(job: string): LedgerRow[] {
+    return this.#db
+      .prepare('SELECT * FROM ledger WHERE job = ? ORDER BY step, shard')
+      .all(job)
+      .map((row) => ({
+        step: number(row.step),
+        shard: number(row.shard),
+        epoch: number(row.epoch),
+        first: number(row.first),
+        count: number(row.count),
+        worker: text(row.worker),
+        attempt: number(row.attempt),
+        samplesDigest: number(row.samplesDigest),
+      }));
+  }
+}
+
+function toJob(row: Record<string, SQLOutputValue>): JobRecord {
+  return {
+    id: text(row.id),
+    name: text(row.name),
+    spec: text(row.spec),
+    state: number(row.state) as JobState,
+    error: text(row.error),
+    submittedAt: number(row.submittedAt),
+    startedAt: number(row.startedAt),
+    endedAt: number(row.endedAt),
+    digest: text(row.digest),
+    model: text(row.model),
+    workers: number(row.workers),
+    step: number(row.step),
+  };
+}

@@ -1,0 +1,115 @@
+/** The mutable record of a window of steps that `decide` judges: who was handed what, who holds it, what has answered. */
+import type { Holder, ShardState } from './decide.ts';
+
+interface MutableShard extends ShardState {
+  done: boolean;
+  attempts: number;
+  issuedAt: number;
+  holders: Holder[];
+  lost: boolean;
+  failedOn: string[];
+  failure: string;
+}
+
+export class Tracker {
+  readonly #steps = new Map<number, MutableShard[]>();
+
+  /** Begins to track a step whose first attempts have just been handed out. */
+  open(step: number, shards: number, now: number): void {
+    const fresh = (_: unknown, shard: number): MutableShard => ({
+      shard,
+      done: false,
+      attempts: 1,
+      issuedAt: now,
+      holders: [],
+      lost: false,
+      failedOn: [],
+      failure: '',
+    });
+    this.#steps.set(step, Array.from({ length: shards }, fresh));
+  }
+
+  /** Forgets a step; what is said of it from now on is late and ignored. */
+  close(step: number): void {
+    this.#steps.delete(step);
+  }
+
+  clear(): void {
+    this.#steps.clear();
+  }
+
+  has(step: number): boolean {
+    return this.#steps.has(step);
+  }
+
+  shards(step: number): readonly ShardState[] {
+    return this.#steps.get(step) ?? [];
+  }
+
+  /** Steps tracked now, ascending. */
+  steps(): number[] {
+    return [...this.#steps.keys()].sort((a, b) => a - b);
+  }
+
+  isDone(step: number, shard: number): boolean {
+    return this.#shard(step, shard)?.done ?? true;
+  }
+
+  /** Counts one more attempt and returns its number. */
+  issue(step: number, shard: number, now: number): number {
+    const state = this.#shard(step, shard);
+    if (!state) throw new Error(`step ${step} shard ${shard} is not tracked`);
+    state.attempts++;
+    state.issuedAt = now;
+    state.lost = false;
+    return state.attempts;
+  }
+
+  claim(step: number, shard: number, holder: Holder): void {
+    const state = this.#shard(step, shard);
+    if (!state || state.done) return;
+    state.holders = [...state.holders.filter((h) => h.worker !== holder.worker), holder];
+  }
+
+  /** The first answer wins. Returns whether this one did. */
+  finish(step: number, shard: number): boolean {
+    const state = this.#shard(step, shard);
+    if (!state || state.done) return false;
+    state.done = true;
+    state.holders = [];
+    return true;
+  }
+
+  /** An attempt came to nothing; `failure` when its computation threw. */
+  release(step: number, shard: number, worker: string, failure?: string): void {
+    const state = this.#shard(step, shard);
+    if (!state || state.done) return;
+    state.holders = state.holders.filter((holder) => holder.worker !== worker);
+    state.lost = true;
+    if (failure !== undefined) {
+      state.failedOn.push(worker);
+      state.failure = failure;
+    }
+  }
+
+  /** A worker is gone: nothing that it held will be answered. */
+  releaseAll(worker: string): void {
+    for (const [step, shards] of this.#steps) {
+      for (const shard of shards) {
+        if (shard.holders.some((holder) => holder.worker === worker)) this.release(step, shard.shard, worker);
+      }
+    }
+  }
+
+  heldBy(worker: string): number {
+    let held = 0;
+    for (const shards of this.#steps.values()) {
+      for (const shard of shards) held += shard.holders.filter((holder) => holder.worker === worker).length;
+    }
+    return held;
+  }
+
+  #shard(step: number, shard: number): MutableShard | undefined {
+    return this.#steps.get(step)?.[shard];
+  }
+}
