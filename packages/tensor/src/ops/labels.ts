@@ -1,0 +1,77 @@
+/** Operations on class labels (i32). */
+import type { Node } from '../graph.ts';
+import { sameShape } from '../shape.ts';
+import { apply, expectInputs, fail, type Op } from './op.ts';
+
+type OneHotAttributes = { readonly classes: number };
+type None = Readonly<Record<string, never>>;
+
+/** i32 [...] to f32 [..., classes]: 1 at the label. A label outside 0..classes-1 gives zeros only. */
+export const oneHotOp: Op<OneHotAttributes> = {
+  name: 'oneHot',
+  signature: (inputs, { classes }) => {
+    expectInputs('oneHot', inputs, ['i32']);
+    if (!Number.isSafeInteger(classes) || classes < 1) {
+      fail('oneHot', inputs, `classes is ${classes}; expected a positive integer`);
+    }
+    return { shape: [...inputs[0]!.shape, classes], dtype: 'f32' };
+  },
+  gradient: { none: 'labels are integers' },
+  cases: [
+    {
+      label: '10 classes',
+      inputs: [{ shape: [7], dtype: 'i32', domain: [0, 10] }],
+      attributes: { classes: 10 },
+    },
+    {
+      label: '3 classes',
+      inputs: [{ shape: [5], dtype: 'i32', domain: [0, 3] }],
+      attributes: { classes: 3 },
+    },
+    {
+      label: 'labels out of range',
+      inputs: [{ shape: [4], dtype: 'i32', values: [-1, 3, 0, 2] }],
+      attributes: { classes: 3 },
+    },
+  ],
+};
+
+/**
+ * f32 [..., classes] and i32 [...] to f32 [...]: 1 where the largest element of the last axis stands at the label, the
+ * first of several that are equal.
+ */
+export const argmaxEqualsOp: Op<None> = {
+  name: 'argmaxEquals',
+  signature: (inputs) => {
+    expectInputs('argmaxEquals', inputs, ['f32', 'i32']);
+    const [scores, labels] = inputs as readonly [Node, Node];
+    if (!sameShape(scores.shape.slice(0, -1), labels.shape) || !(scores.shape.at(-1)! > 0)) {
+      fail('argmaxEquals', inputs, 'expected scores [..., classes] and one label [...] for each');
+    }
+    return { shape: labels.shape, dtype: 'f32' };
+  },
+  gradient: { none: 'piecewise constant' },
+  cases: [
+    {
+      label: '3 classes',
+      inputs: [{ shape: [9, 3] }, { shape: [9], dtype: 'i32', domain: [0, 3] }],
+      attributes: {},
+    },
+    {
+      label: 'ties go to the first',
+      inputs: [
+        { shape: [3, 5], values: [1, 2, 2, 0, 2, 0, 0, 0, 0, 0, -1, -2, -3, -1, -1] },
+        { shape: [3], dtype: 'i32', values: [1, 0, 3] },
+      ],
+      attributes: {},
+    },
+    {
+      label: 'one class',
+      inputs: [{ shape: [2, 1] }, { shape: [2], dtype: 'i32', values: [0, 1] }],
+      attributes: {},
+    },
+  ],
+};
+
+export const oneHot = (labels: Node, classes: number): Node => apply(oneHotOp, [labels], { classes });
+export const argmaxEquals = (scores: Node, labels: Node): Node => apply(argmaxEqualsOp, [scores, labels], {});
