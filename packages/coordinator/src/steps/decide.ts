@@ -41,11 +41,19 @@ export interface DecideOptions {
   /** A task whose holder is silent about it for this long, or for `lateFactor` typical computations, is handed out again. */
   readonly lateMs: number;
   readonly lateFactor: number;
-  /** Workers on which a computation must throw before the job fails. */
-  readonly failures: number;
+  /** Workers on which a computation must throw before the job fails, */
+  readonly failedWorkers: number;
+  /** or times that it must throw anywhere. */
+  readonly failedAttempts: number;
 }
 
-export const defaultDecideOptions: DecideOptions = { unclaimedMs: 2_000, lateMs: 5_000, lateFactor: 10, failures: 2 };
+export const defaultDecideOptions: DecideOptions = {
+  unclaimedMs: 2_000,
+  lateMs: 5_000,
+  lateFactor: 10,
+  failedWorkers: 2,
+  failedAttempts: 4,
+};
 
 export type Decision =
   /** Every shard has an answer: reduce, update, publish. */
@@ -63,12 +71,13 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   const open = state.shards.filter((shard) => !shard.done);
   if (open.length === 0) return { action: 'commit', why: `all ${state.shards.length} shards have answered` };
 
-  const broken = open.find((shard) => new Set(shard.failedOn).size >= options.failures);
+  const broken = open.find(
+    ({ failedOn }) =>
+      new Set(failedOn).size >= options.failedWorkers || failedOn.length >= options.failedAttempts,
+  );
   if (broken) {
-    return {
-      action: 'fail',
-      why: `shard ${broken.shard} failed on ${new Set(broken.failedOn).size} workers: ${broken.failure}`,
-    };
+    const why = `shard ${broken.shard} failed ${broken.failedOn.length} times, on ${new Set(broken.failedOn).size} workers: ${broken.failure}`;
+    return { action: 'fail', why };
   }
 
   const lost = open.filter((shard) => shard.holders.length === 0 && shard.lost);

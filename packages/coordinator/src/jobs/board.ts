@@ -1,0 +1,227 @@
+/**
+ * The tasks of one run that are in flight: hands them out, hears what workers say of them, and acts on what `decide`
+ * says about the step that is waited for.
+ */
+import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
+import { type TaskFailure, TaskFailure_Reason, type TaskId, type TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import type { TaskData } from '@kasane/protocol/queue';
+import type { Logger } from 'pino';
+import { type NewTask, type TaskQueue, batchParts } from '../queue/task-queue.ts';
+import { type DecideOptions, decide } from '../steps/decide.ts';
+import { Tracker } from '../steps/tracker.ts';
+import type { RunPlan } from './plan.ts';
+
+type Kind = TaskData['kind'];
+
+/** The first answer to a task. */
+export interface Answer {
+  readonly worker: string;
+  readonly attempt: number;
+  readonly samples: number;
+  readonly lossSum: number;
+  readonly correct: number;
+  readonly samplesDigest: number;
+}
+
+export interface BoardOptions {
+  readonly plan: RunPlan;
+  readonly queue: TaskQueue;
+  readonly workers: { readonly size: number };
+  readonly decide: DecideOptions;
+  readonly log: Logger;
+  /** Whether the gradient of an attempt has arrived whole. */
+  readonly gradientComplete: (worker: string, shard: number, attempt: number) => boolean;
+}
+
+export class TaskBoard {
+  readonly #options: BoardOptions;
+  readonly #trackers: Readonly<Record<Kind, Tracker>> = { train: new Tracker(), evaluate: new Tracker() };
+  readonly #answers: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
+  /** The step under way: training answers count for it alone. */
+  #step = 0;
+  #startedAt = 0;
+  #progressAt = 0;
+  #typicalMs = 0;
+  #why = '';
+  #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
+  #stopped: Error | undefined;
+
+  constructor(options: BoardOptions) {
+    this.#options = options;
+  }
+
+  /** What is waited for, as a sentence. */
+  get why(): string {
+    return this.#why;
+  }
+
+  /** Begins to count training answers for `step`: its parameters have been published. */
+  begin(step: number): void {
+    this.#step = step;
+    this.#startedAt = performance.now();
+    this.#answers.train.clear();
+  }
+
+  /** Hands out the first attempts of whole steps: `ahead` of their parameters, or to run `now`. */
+  handOut(route: 'ahead' | 'now', kind: Kind, steps: readonly { step: number; shards: number }[]): void {
+    const now = performance.now();
+    const tasks: NewTask[] = [];
+    for (const { step, shards } of steps) {
+      this.#trackers[kind].open(step, shards, now);
+      for (let shard = 0; shard < shards; shard++) tasks.push(this.#task(kind, step, shard, 1));
+    }
+    if (tasks.length > 0) this.#add(route, tasks);
+  }
+
+  /** Resolves with the answers, by shard, when every shard of the step has one. Rejects when the job cannot go on. */
+  async settled(kind: Kind, step: number): Promise<Answer[]> {
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting = { kind, step, resolve, reject };
+      if (this.#stopped) reject(this.#stopped);
+      else this.check();
+    }).finally(() => {
+      this.#waiting = undefined;
+    });
+    const answers = this.#answers[kind];
+    const found = this.#trackers[kind].shards(step).map(({ shard }) => answers.get(shard)!);
+    if (kind === 'evaluate') answers.clear();
+    return found;
+  }
+
+  /** Forgets a step that has been counted and takes its batches out of Redis. */
+  close(kind: Kind, step: number): void {
+    const tasks = this.#trackers[kind].shards(step).map(({ shard }) => ({ kind, step, shard }));
+    this.#trackers[kind].close(step);
+    const { plan, queue } = this.#options;
+    const parts = Math.max(...tasks.map((task) => batchParts(samplesOf(plan, task), plan.sampleBytes)));
+    queue.unstage(tasks, parts).catch(() => {}); // they expire by themselves
+  }
+
+  stop(reason: Error): void {
+    this.#stopped = reason;
+    this.#waiting?.reject(reason);
+  }
+
+  // What workers say.
+
+  claimed(worker: string, task: TaskId): void {
+    this.#progressAt = performance.now();
+    const holder = { worker, attempt: task.attempt, claimedAt: this.#progressAt };
+    this.#trackers[kindOf(task)].claim(task.step, task.shard, holder);
+  }
+
+  /** Returns whether this was the first answer. */
+  answered(worker: string, task: TaskId, result: TaskResult): boolean {
+    const kind = kindOf(task);
+    const { step, shard, attempt } = task;
+    const tracker = this.#trackers[kind];
+    if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
+    const { plan, log } = this.#options;
+    const expected = { kind, step, shard, epoch: plan.epochOf(step) } as const;
+    const fits = result.samples === samplesOf(plan, expected) && result.samplesDigest === plan.digest(expected);
+    if (!fits || (kind === 'train' && !this.#options.gradientComplete(worker, shard, attempt))) {
+      const why = fits ? 'parts of its gradient are missing' : 'it was computed from other samples than asked for';
+      log.warn({ worker, kind, step, shard, attempt }, `answer refused: ${why}`);
+      tracker.release(step, shard, worker, why);
+      this.check();
+      return false;
+    }
+    tracker.finish(step, shard);
+    const { samples, lossSum, correct, samplesDigest, computeMs } = result;
+    this.#answers[kind].set(shard, { worker, attempt, samples, lossSum, correct, samplesDigest });
+    this.#progressAt = performance.now();
+    this.#typicalMs = this.#typicalMs === 0 ? computeMs : 0.9 * this.#typicalMs + 0.1 * computeMs;
+    this.check();
+    return true;
+  }
+
+  failed(worker: string, task: TaskId, failure: TaskFailure): void {
+    const threw = failure.reason === TaskFailure_Reason.REASON_COMPUTE;
+    const { step, shard } = task;
+    this.#options.log[threw ? 'warn' : 'debug']({ worker, step, shard }, `task came back: ${failure.message}`);
+    this.#trackers[kindOf(task)].release(step, shard, worker, threw ? failure.message : undefined);
+    this.check();
+  }
+
+  workerLeft(worker: string): void {
+    for (const tracker of Object.values(this.#trackers)) tracker.releaseAll(worker);
+    this.check();
+  }
+
+  /** Attempts that a worker holds now. */
+  heldBy(worker: string): number {
+    return this.#trackers.train.heldBy(worker) + this.#trackers.evaluate.heldBy(worker);
+  }
+
+  /** Redis may have lost everything: puts every task that nobody holds back into the queue. */
+  requeue(): void {
+    for (const kind of ['train', 'evaluate'] as const) {
+      for (const step of this.#trackers[kind].steps()) {
+        const idle = this.#trackers[kind].shards(step).filter(({ done, holders }) => !done && holders.length === 0);
+        const route = kind === 'evaluate' || step === this.#step ? 'now' : 'ahead';
+        this.#reissue(route, kind, step, idle.map(({ shard }) => shard));
+      }
+    }
+  }
+
+  /** Judges the step that is waited for, and acts. Call after every event and now and then. */
+  check(): void {
+    const waiting = this.#waiting;
+    if (!waiting) return;
+    const { kind, step } = waiting;
+    const state = {
+      startedAt: this.#startedAt,
+      progressAt: this.#progressAt,
+      shards: this.#trackers[kind].shards(step),
+      workers: this.#options.workers.size,
+      typicalMs: this.#typicalMs,
+    };
+    const decision = decide(performance.now(), state, this.#options.decide);
+    if (decision.action !== 'commit') this.#why = `step ${step + 1}: ${decision.why}`;
+    switch (decision.action) {
+      case 'commit':
+        this.#why = '';
+        waiting.resolve();
+        break;
+      case 'reissue':
+        this.#options.log.info({ kind, step, shards: decision.shards }, `handing out again: ${decision.why}`);
+        if (decision.unclaimed) this.requeue();
+        else this.#reissue('now', kind, step, decision.shards);
+        break;
+      case 'fail':
+        waiting.reject(new KasaneError('JOB_FAILED', `step ${step + 1}: ${decision.why}`));
+        break;
+      case 'wait':
+        break;
+    }
+  }
+
+  #reissue(route: 'ahead' | 'now', kind: Kind, step: number, shards: readonly number[]): void {
+    const now = performance.now();
+    const tasks = shards.map((shard) => this.#task(kind, step, shard, this.#trackers[kind].issue(step, shard, now)));
+    if (tasks.length > 0) this.#add(route, tasks);
+  }
+
+  #task(kind: Kind, step: number, shard: number, attempt: number): NewTask {
+    const { plan } = this.#options;
+    return { kind, step, shard, attempt, epoch: plan.epochOf(step), samples: samplesOf(plan, { kind, step, shard }) };
+  }
+
+  #add(route: 'ahead' | 'now', tasks: readonly NewTask[]): void {
+    const { queue, plan, log } = this.#options;
+    queue
+      .add(route, tasks, (task) => plan.batch(task))
+      .catch((error: unknown) => {
+        // `decide` hands them out again once they have not been fetched for a while.
+        if (!this.#stopped) log.debug(`tasks could not be queued: ${messageOf(error)}`);
+      });
+  }
+}
+
+const kindOf = (task: TaskId): Kind => (task.kind === TaskKind.TASK_KIND_EVALUATE ? 'evaluate' : 'train');
+
+function samplesOf(plan: RunPlan, task: { kind: Kind; step: number; shard: number }): number {
+  const { start, end } = plan.range(task);
+  return end - start;
+}

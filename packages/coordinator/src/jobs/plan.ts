@@ -1,0 +1,105 @@
+/** What a run is made of: which samples each task of each step takes, as ranges of the epoch's permutation. */
+import { crc32 } from 'node:zlib';
+import type { Dataset } from '@kasane/data/dataset';
+import { type EpochPlan, type Range, planEpoch, planEvaluation } from '@kasane/data/plan';
+import { epochPermutation } from '@kasane/data/shuffle';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { Job } from '@kasane/protocol/job';
+import type { Batch, NewTask } from '../queue/task-queue.ts';
+
+export interface JobData {
+  readonly train: Dataset;
+  readonly test: Dataset;
+}
+
+export class RunPlan {
+  readonly #job: Job;
+  readonly #data: JobData;
+  readonly #epochPlan: EpochPlan;
+  /** Permutations of the epochs that are in flight; at most two. */
+  readonly #permutations = new Map<number, Uint32Array>();
+  readonly evaluation: readonly Range[];
+
+  constructor(job: Job, data: JobData) {
+    const { batch, shards } = job.spec.training;
+    this.#job = job;
+    this.#data = data;
+    this.#epochPlan = planEpoch({ samples: data.train.samples, batch, shards });
+    this.evaluation = planEvaluation({
+      samples: data.test.samples,
+      shardSamples: job.spec.evaluation.shardSamples,
+    });
+  }
+
+  /** Bytes of one sample as it is staged. */
+  get sampleBytes(): number {
+    return this.#data.train.sampleShape.reduce((product, extent) => product * extent, 1);
+  }
+
+  get stepsPerEpoch(): number {
+    return this.#epochPlan.stepsPerEpoch;
+  }
+
+  get totalSteps(): number {
+    return this.stepsPerEpoch * this.#job.spec.training.epochs;
+  }
+
+  /** Epoch of a step, both counted from 0. */
+  epochOf(step: number): number {
+    return Math.floor(step / this.stepsPerEpoch);
+  }
+
+  /** The shards of a step. */
+  shards(step: number): readonly Range[] {
+    return this.#epochPlan.shards(step % this.stepsPerEpoch);
+  }
+
+  /** Numbers of samples that a training or evaluation task can have. */
+  get trainSamples(): number[] {
+    return this.#epochPlan.shardSizes();
+  }
+
+  get evaluateSamples(): number[] {
+    return [...new Set(this.evaluation.map((range) => range.end - range.start))];
+  }
+
+  range(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): Range {
+    const range = task.kind === 'train' ? this.shards(task.step)[task.shard] : this.evaluation[task.shard];
+    if (!range) throw new KasaneError('PROTOCOL', `step ${task.step} has no ${task.kind} shard ${task.shard}`);
+    return range;
+  }
+
+  /** Indices of a task's samples in their data set. */
+  indices(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): Uint32Array {
+    const { start, end } = this.range(task);
+    if (task.kind === 'train') return this.#permutation(task.epoch).subarray(start, end);
+    return Uint32Array.from({ length: end - start }, (_, index) => start + index);
+  }
+
+  /** The samples of a task. */
+  batch(task: NewTask): Batch {
+    const dataset = task.kind === 'train' ? this.#data.train : this.#data.test;
+    const indices = this.indices(task);
+    const { sampleBytes } = this;
+    const pixels = new Uint8Array(indices.length * sampleBytes);
+    const labels = new Uint8Array(indices.length);
+    dataset.gather(indices, pixels, labels);
+    return { indices, labels, pixels, sampleBytes };
+  }
+
+  /** CRC-32 of the indices that an honest worker has used. */
+  digest(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): number {
+    const indices = this.indices(task);
+    return crc32(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
+  }
+
+  #permutation(epoch: number): Uint32Array {
+    let permutation = this.#permutations.get(epoch);
+    if (!permutation) {
+      permutation = epochPermutation(this.#data.train.samples, this.#job.spec.training.seed, epoch);
+      this.#permutations.set(epoch, permutation);
+      for (const old of [...this.#permutations.keys()]) if (old < epoch - 1) this.#permutations.delete(old);
+    }
+    return permutation;
+  }
+}

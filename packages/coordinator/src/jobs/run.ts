@@ -1,0 +1,304 @@
+/**
+ * One execution of a job: commits step after step, evaluates at the end of each epoch, writes checkpoints, and resumes
+ * from them. Who computes what is the board's business, arithmetic the parameter server's.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { GradientHeader } from '@kasane/protocol/frame';
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import type { Job } from '@kasane/protocol/job';
+import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
+import { REISSUE_QUEUE, TASK_QUEUE } from '@kasane/protocol/queue';
+import { initializeParameters } from '@kasane/tensor/nn/model';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { type Position, encodeModel, readCheckpoint, writeCheckpoint } from '../params/checkpoint.ts';
+import { writeWhole } from '../params/files.ts';
+import { ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
+import { TaskQueue } from '../queue/task-queue.ts';
+import type { DecideOptions } from '../steps/decide.ts';
+import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
+import { type Answer, TaskBoard } from './board.ts';
+import { type JobData, RunPlan } from './plan.ts';
+import { Progress } from './progress.ts';
+import type { JobStore, LedgerRow } from './store.ts';
+
+/** How often a step that waits is judged again, in milliseconds. */
+const TICK_MS = 200;
+
+export interface RunOptions {
+  readonly id: string;
+  readonly job: Job;
+  readonly data: JobData;
+  readonly store: JobStore;
+  readonly redis: Redis;
+  readonly workers: WorkerRegistry;
+  /** Folder of this job's checkpoints and model. */
+  readonly directory: string;
+  readonly decide: DecideOptions;
+  readonly log: Logger;
+  /** Called after anything that `progress` shows has changed. */
+  readonly onChange: () => void;
+  /** Called after each step, with where its time went; for benchmarks. */
+  readonly onStep?: (times: UpdateTimes & { stepMs: number }) => void;
+}
+
+/** Why a run ended early: for good, or suspended, to be resumed from its last checkpoint. */
+class Stopped extends Error {
+  readonly outcome: 'cancelled' | 'suspended';
+  constructor(outcome: 'cancelled' | 'suspended') {
+    super(outcome);
+    this.outcome = outcome;
+  }
+}
+
+export class Run {
+  readonly id: string;
+  readonly progress: Progress;
+  readonly board: TaskBoard;
+  readonly #options: RunOptions;
+  readonly #plan: RunPlan;
+  readonly #queue: TaskQueue;
+  #parameters: ParameterServer | undefined;
+  #position: Position = { step: 0, lossSum: 0, correct: 0, samples: 0 };
+  /** First step that has not been handed out. */
+  #ahead = 0;
+  #ledger: LedgerRow[] = [];
+  /** The checkpoint being written, while steps go on. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: RunOptions) {
+    const { id, job, data, redis, workers, decide, log } = options;
+    this.id = id;
+    this.#options = options;
+    this.#plan = new RunPlan(job, data);
+    this.#queue = new TaskQueue(id, redis);
+    this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
+    this.board = new TaskBoard({
+      plan: this.#plan,
+      queue: this.#queue,
+      workers,
+      decide,
+      log,
+      gradientComplete: (worker, shard, attempt) => this.#parameters?.complete(worker, shard, attempt) ?? false,
+    });
+  }
+
+  /** Runs to the end and says how it ended; rejects when the job fails. */
+  async execute(): Promise<'done' | 'cancelled' | 'suspended'> {
+    const ticks = setInterval(() => this.board.check(), TICK_MS);
+    try {
+      await this.#open();
+      while (this.#position.step < this.#plan.totalSteps) await this.#step();
+      await this.#writing;
+      await this.#writeModel();
+      return 'done';
+    } catch (error) {
+      if (error instanceof Stopped) return error.outcome;
+      throw error;
+    } finally {
+      clearInterval(ticks);
+      for (const worker of this.#options.workers.all()) worker.send({ $case: 'jobClosed', value: { job: this.id } });
+      await this.#writing.catch(() => {});
+      await this.#queue.obliterate().catch(() => {});
+      await this.#queue.close();
+    }
+  }
+
+  /** Ends the run at once: for good, or to be resumed from its last checkpoint. */
+  stop(outcome: 'cancelled' | 'suspended'): void {
+    this.board.stop(new Stopped(outcome));
+  }
+
+  workerJoined(worker: ConnectedWorker): void {
+    if (!this.#parameters) return;
+    worker.send({ $case: 'jobOpened', value: this.#describe() });
+    worker.publish(this.#parameters.published);
+    this.board.check();
+  }
+
+  workerLeft(worker: string): void {
+    this.#parameters?.drop(worker);
+    this.board.workerLeft(worker);
+  }
+
+  /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
+  gradient(worker: string, header: GradientHeader, payload: Uint8Array): void {
+    this.#parameters?.receive(worker, header, payload);
+  }
+
+  async #open(): Promise<void> {
+    const { job, directory, workers, store } = this.#options;
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await this.#queue.obliterate().catch(() => {});
+    const parameters = await ParameterServer.open(job, this.id, this.#plan.totalSteps);
+    await this.#restore(parameters);
+    const { step } = this.#position;
+    parameters.begin(step);
+    this.#parameters = parameters;
+    this.#ahead = step;
+    this.progress.resume(this.#position, store.epochs(this.id));
+    this.board.begin(step);
+    for (const worker of workers.all()) this.workerJoined(worker);
+    this.#handOut();
+  }
+
+  /** Fills the parameter server from the newest checkpoint that is whole, or with fresh weights. */
+  async #restore(parameters: ParameterServer): Promise<void> {
+    const { store, job, log } = this.#options;
+    for (const { step, path, digest } of store.checkpoints(this.id)) {
+      const read = await readCheckpoint(path, digest, job, parameters);
+      if ('why' in read) {
+        log.warn(`the checkpoint of step ${step} is not used, the one before it is: ${read.why}`);
+        continue;
+      }
+      this.#position = read;
+      store.rewind(this.id, step, Math.floor(step / this.#plan.stepsPerEpoch));
+      log.info(`resuming from the checkpoint of step ${step}`);
+      return;
+    }
+    store.rewind(this.id, 0, 0);
+    for (const state of parameters.state.values()) state.fill(0);
+    parameters.parameters.set(initializeParameters(job.model, job.spec.training.seed));
+  }
+
+  /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
+  #handOut(): void {
+    const { step } = this.#position;
+    if (this.#ahead - step > LOOK_AHEAD_STEPS / 2) return;
+    const end = Math.min(step + LOOK_AHEAD_STEPS, this.#plan.totalSteps);
+    const steps = [];
+    for (; this.#ahead < end; this.#ahead++) {
+      steps.push({ step: this.#ahead, shards: this.#plan.shards(this.#ahead).length });
+    }
+    this.board.handOut('ahead', 'train', steps);
+  }
+
+  async #step(): Promise<void> {
+    const started = performance.now();
+    const parameters = this.#parameters!;
+    const { step } = this.#position;
+    const answers = await this.board.settled('train', step);
+    const { lossSum, correct, samples } = sum(answers);
+    if (!Number.isFinite(lossSum)) {
+      const right = 'a smaller training.learningRate, or training.clipNorm, keeps it finite';
+      throw new KasaneError('JOB_FAILED', `step ${step + 1}: the loss is ${lossSum}; ${right}`);
+    }
+    const times = parameters.commit(answers.length, samples);
+    for (const worker of this.#options.workers.all()) worker.publish(parameters.published);
+    this.board.begin(step + 1);
+
+    // From here on workers are busy with the next step.
+    this.#enterInLedger(step, answers);
+    this.board.close('train', step);
+    const before = this.#position;
+    this.#position = {
+      step: step + 1,
+      lossSum: before.lossSum + lossSum,
+      correct: before.correct + correct,
+      samples: before.samples + samples,
+    };
+    this.#handOut();
+    this.progress.stepped(
+      this.#position,
+      samples,
+      answers.map((answer) => answer.worker),
+    );
+    this.#options.onStep?.({ ...times, stepMs: performance.now() - started });
+    this.#options.onChange();
+
+    const { everySteps } = this.#options.job.spec.checkpoint;
+    if ((step + 1) % this.#plan.stepsPerEpoch === 0) await this.#endEpoch();
+    else if (everySteps !== undefined && (step + 1) % everySteps === 0) await this.#checkpoint();
+  }
+
+  async #endEpoch(): Promise<void> {
+    const { lossSum, correct, samples, step } = this.#position;
+    // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
+    this.board.handOut('now', 'evaluate', [{ step, shards: this.#plan.evaluation.length }]);
+    const test = sum(await this.board.settled('evaluate', step));
+    this.board.close('evaluate', step);
+    const result: EpochResult = {
+      epoch: step / this.#plan.stepsPerEpoch,
+      trainLoss: lossSum / samples,
+      trainAccuracy: correct / samples,
+      testLoss: test.lossSum / test.samples,
+      testAccuracy: test.correct / test.samples,
+      seconds: this.progress.epochSeconds(),
+    };
+    this.#position = { step, lossSum: 0, correct: 0, samples: 0 };
+    this.progress.epochEnded(result);
+    const percent = (fraction: number) => `${(100 * fraction).toFixed(2)} %`;
+    this.#options.log.info(
+      `epoch ${result.epoch}: loss ${result.trainLoss.toFixed(4)}, accuracy ${percent(result.trainAccuracy)}; test loss ${result.testLoss.toFixed(4)}, accuracy ${percent(result.testAccuracy)}`,
+    );
+    this.#options.onChange();
+    await this.#checkpoint(result);
+  }
+
+  /** Writes a checkpoint beside the steps that follow; waits only for the one before it. */
+  async #checkpoint(epoch?: EpochResult): Promise<void> {
+    await this.#writing;
+    const { store, job, directory } = this.#options;
+    const position = this.#position;
+    const ledger = this.#ledger;
+    this.#ledger = [];
+    const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
+    this.#writing = writeCheckpoint(path, job, this.#parameters!, position).then(async (digest) => {
+      store.addCheckpoint(this.id, { step: position.step, path, digest }, ledger, epoch);
+      for (const old of store.checkpoints(this.id).slice(job.spec.checkpoint.keep)) {
+        store.removeCheckpoint(this.id, old.step);
+        await rm(old.path, { force: true });
+      }
+    });
+    // Heard where it is awaited, before the next checkpoint or the end.
+    this.#writing.catch(() => {});
+  }
+
+  async #writeModel(): Promise<void> {
+    const { store, job, directory } = this.#options;
+    const path = join(directory, 'model.safetensors');
+    const digest = await writeWhole(path, encodeModel(job, this.#parameters!.parameters));
+    const workers = new Set(store.ledger(this.id).map((row) => row.worker));
+    store.setModel(this.id, path, digest, workers.size);
+  }
+
+  #enterInLedger(step: number, answers: readonly Answer[]): void {
+    const epoch = this.#plan.epochOf(step);
+    for (const [shard, { start, end }] of this.#plan.shards(step).entries()) {
+      const { worker, attempt, samplesDigest } = answers[shard]!;
+      this.#ledger.push({ step, shard, epoch, first: start, count: end - start, worker, attempt, samplesDigest });
+    }
+  }
+
+  #describe(): JobOpened {
+    const { job } = this.#options;
+    const { seed, math } = job.spec.training;
+    return {
+      job: this.id,
+      model: JSON.stringify(job.model.description),
+      math,
+      seed,
+      queue: TASK_QUEUE,
+      reissueQueue: REISSUE_QUEUE,
+      trainSamples: this.#plan.trainSamples,
+      evaluateSamples: this.#plan.evaluateSamples,
+      mean: job.spec.data.mean,
+      std: job.spec.data.std,
+      parameterCount: job.model.parameterCount,
+    };
+  }
+}
+
+/** Adds up answers in shard order. */
+function sum(answers: readonly Answer[]): { lossSum: number; correct: number; samples: number } {
+  const total = { lossSum: 0, correct: 0, samples: 0 };
+  for (const answer of answers) {
+    total.lossSum += answer.lossSum;
+    total.correct += answer.correct;
+    total.samples += answer.samples;
+  }
+  return total;
+}

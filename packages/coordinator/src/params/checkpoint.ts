@@ -1,0 +1,77 @@
+/** Checkpoints and model files: safetensors, with what resuming needs in the metadata. */
+import { readWhole, writeWhole } from './files.ts';
+import type { Job } from '@kasane/protocol/job';
+import { KasaneError } from '@kasane/protocol/errors';
+import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetensors';
+import type { ParameterSpec } from '@kasane/tensor/nn/model';
+
+/** Where a run stands between two steps. Sums are over the samples of the epoch that is under way. */
+export interface Position {
+  readonly step: number;
+  readonly lossSum: number;
+  readonly correct: number;
+  readonly samples: number;
+}
+
+/** What the parameter server holds: flat layouts, one float32 each parameter. */
+export interface Weights {
+  readonly parameters: Float32Array;
+  readonly state: ReadonlyMap<string, Float32Array>;
+}
+
+const STATE_PREFIX = 'optimizer.';
+
+/**
+ * The weights alone, as a file that any safetensors reader loads. Its bytes depend on the job and the weights only, so
+ * that equal training gives equal digests.
+ */
+export function encodeModel(job: Job, parameters: Float32Array): Uint8Array {
+  const { mean, std } = job.spec.data;
+  return encodeSafetensors(tensors(job.model.parameters, parameters, ''), {
+    format: 'pt',
+    'kasane.model': JSON.stringify(job.model.description),
+    'kasane.data': JSON.stringify({ mean, std }),
+  });
+}
+
+/** Writes a checkpoint and returns its SHA-256. */
+export function writeCheckpoint(path: string, job: Job, weights: Weights, position: Position): Promise<string> {
+  const list = tensors(job.model.parameters, weights.parameters, '');
+  for (const [name, values] of weights.state) {
+    list.push(...tensors(job.model.parameters, values, `${STATE_PREFIX}${name}/`));
+  }
+  return writeWhole(path, encodeSafetensors(list, { 'kasane.position': JSON.stringify(position) }));
+}
+
+/** Reads a checkpoint into `weights`. Returns its position, or why it cannot be used. */
+export async function readCheckpoint(
+  path: string,
+  digest: string,
+  job: Job,
+  weights: Weights,
+): Promise<Position | { why: string }> {
+  const file = await readWhole(path, digest);
+  if (!file.bytes) return file;
+  const { tensors: list, metadata } = decodeSafetensors(file.bytes);
+  const byName = new Map(list.map((tensor) => [tensor.name, tensor]));
+  const fill = (into: Float32Array, prefix: string) => {
+    for (const { name, offset, size } of job.model.parameters) {
+      const tensor = byName.get(prefix + name);
+      if (tensor?.data.length !== size) {
+        throw new KasaneError('FILE_DAMAGED', `${path}: tensor '${prefix}${name}' of ${size} numbers is missing`);
+      }
+      into.set(tensor.data, offset);
+    }
+  };
+  fill(weights.parameters, '');
+  for (const [name, values] of weights.state) fill(values, `${STATE_PREFIX}${name}/`);
+  return JSON.parse(metadata['kasane.position'] ?? '') as Position;
+}
+
+function tensors(parameters: readonly ParameterSpec[], values: Float32Array, prefix: string) {
+  return parameters.map(({ name, shape, offset, size }) => ({
+    name: prefix + name,
+    shape,
+    data: values.subarray(offset, offset + size),
+  }));
+}

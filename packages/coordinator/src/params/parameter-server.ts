@@ -1,0 +1,197 @@
+/**
+ * The parameter server: collects the gradients of a step, adds them in shard order, updates the parameters, and has
+ * the next version ready to publish. Arrival order decides nothing: an attempt fills a buffer of its own, and only
+ * complete ones are added, by shard.
+ */
+import { KasaneError } from '@kasane/protocol/errors';
+import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import type { Job } from '@kasane/protocol/job';
+import { encodeFrameMessage } from '@kasane/protocol/training-service';
+import { type Updater, openUpdater } from '@kasane/tensor/backends/wasm/updater';
+import { learningRate } from '@kasane/tensor/optim/schedules';
+import type { Weights } from './checkpoint.ts';
+
+/** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
+const SPARE_BUFFERS = 2;
+
+interface Assembly {
+  readonly key: string;
+  readonly shard: number;
+  readonly buffer: number;
+  /** Ranges of floats received, as [offset, end). */
+  readonly ranges: [number, number][];
+}
+
+/** Milliseconds that the parts of an update took. */
+export interface UpdateTimes {
+  readonly reduceMs: number;
+  readonly applyMs: number;
+  readonly encodeMs: number;
+}
+
+export class ParameterServer implements Weights {
+  readonly #job: Job;
+  readonly #id: string;
+  readonly #updater: Updater;
+  readonly #totalSteps: number;
+  readonly #free: number[];
+  readonly #assemblies = new Map<string, Assembly>();
+  /** Buffer that holds the complete gradient of each shard that has answered. */
+  readonly #complete = new Map<number, number>();
+  #version: number;
+  #published: readonly Buffer[] = [];
+
+  static async open(job: Job, id: string, totalSteps: number): Promise<ParameterServer> {
+    const buffers = job.spec.training.shards + SPARE_BUFFERS;
+    const updater = await openUpdater(job.model.parameters, job.spec.training.optimizer, { buffers });
+    return new ParameterServer(job, id, totalSteps, updater);
+  }
+
+  private constructor(job: Job, id: string, totalSteps: number, updater: Updater) {
+    this.#job = job;
+    this.#id = id;
+    this.#totalSteps = totalSteps;
+    this.#updater = updater;
+    this.#version = 0;
+    this.#free = updater.slots.map((_, index) => index).reverse();
+  }
+
+  get parameters(): Float32Array {
+    return this.#updater.parameters;
+  }
+
+  get state(): ReadonlyMap<string, Float32Array> {
+    return this.#updater.state;
+  }
+
+  /** Number of updates in the parameters. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Messages that carry the present version, encoded once for all streams. */
+  get published(): readonly Buffer[] {
+    return this.#published;
+  }
+
+  /** Call after `parameters` and `state` have been filled: makes `version` the present one. */
+  begin(version: number): void {
+    this.#version = version;
+    this.#encode();
+  }
+
+  /**
+   * Takes a part of a shard's gradient from one attempt.
+   * @throws KasaneError PROTOCOL when the part does not fit the parameters.
+   */
+  receive(worker: string, header: GradientHeader, payload: Uint8Array): void {
+    if (header.step !== this.#version || this.#complete.has(header.shard)) return;
+    const floats = payload.length / 4;
+    const end = header.offset + floats;
+    if (!Number.isInteger(floats) || end > this.parameters.length || header.shard >= this.#job.spec.training.shards) {
+      throw new KasaneError(
+        'PROTOCOL',
+        `gradient of shard ${header.shard}, floats ${header.offset} to ${end}: the model has ${this.parameters.length} floats and ${this.#job.spec.training.shards} shards`,
+      );
+    }
+    const assembly = this.#assembly(worker, header.shard, header.attempt);
+    if (!assembly) return;
+    assembly.ranges.push([header.offset, end]);
+    const slot = this.#updater.slots[assembly.buffer]!;
+    bytesOf(slot).set(payload, header.offset * 4);
+  }
+
+  /** The attempt says that its gradient is complete. False when parts of it are missing: the attempt came to nothing. */
+  complete(worker: string, shard: number, attempt: number): boolean {
+    const key = assemblyKey(worker, shard, attempt);
+    const assembly = this.#assemblies.get(key);
+    if (!assembly || this.#complete.has(shard)) return false;
+    let reached = 0;
+    for (const [start, end] of assembly.ranges.sort((a, b) => a[0] - b[0])) {
+      if (start !== reached) break;
+      reached = end;
+    }
+    if (reached !== this.parameters.length) {
+      this.#release(key);
+      return false;
+    }
+    this.#assemblies.delete(key);
+    this.#complete.set(shard, assembly.buffer);
+    for (const other of [...this.#assemblies.values()]) if (other.shard === shard) this.#release(other.key);
+    return true;
+  }
+
+  /** A worker is gone: gives back the buffers of its unfinished attempts. */
+  drop(worker: string): void {
+    for (const key of [...this.#assemblies.keys()]) if (key.startsWith(`${worker}\n`)) this.#release(key);
+  }
+
+  /**
+   * Adds the shards' gradients in shard order, divides by the batch's samples, clips, updates, and encodes the next
+   * version. Every shard from 0 to `shards` - 1 must be complete.
+   */
+  commit(shards: number, samples: number): UpdateTimes {
+    const started = performance.now();
+    const order = Array.from({ length: shards }, (_, shard) => {
+      const buffer = this.#complete.get(shard);
+      if (buffer === undefined) throw new Error(`step ${this.#version}: shard ${shard} is not complete`);
+      return buffer;
+    });
+    const { learningRate: peak, schedule, clipNorm } = this.#job.spec.training;
+    this.#updater.reduce(order, Math.fround(1 / samples));
+    if (clipNorm !== undefined) this.#updater.clip(clipNorm);
+    const reduced = performance.now();
+    const rate = learningRate({ ...schedule, learningRate: peak }, this.#version, this.#totalSteps);
+    this.#updater.apply(this.#version, rate);
+    this.#version++;
+    const applied = performance.now();
+    for (const key of [...this.#assemblies.keys()]) this.#release(key);
+    this.#free.push(...order);
+    this.#complete.clear();
+    this.#encode();
+    return { reduceMs: reduced - started, applyMs: applied - reduced, encodeMs: performance.now() - applied };
+  }
+
+  /** L2 norm of the last gradient, by parameter in list order, and of all of it. */
+  norms(): { perParameter: Float64Array; global: number } {
+    return this.#updater.norms();
+  }
+
+  #assembly(worker: string, shard: number, attempt: number): Assembly | undefined {
+    const key = assemblyKey(worker, shard, attempt);
+    const known = this.#assemblies.get(key);
+    if (known) return known;
+    const buffer = this.#free.pop();
+    if (buffer === undefined) return undefined;
+    const assembly: Assembly = { key, shard, buffer, ranges: [] };
+    this.#assemblies.set(key, assembly);
+    return assembly;
+  }
+
+  #release(key: string): void {
+    const assembly = this.#assemblies.get(key);
+    if (!assembly) return;
+    this.#assemblies.delete(key);
+    this.#free.push(assembly.buffer);
+  }
+
+  #encode(): void {
+    const bytes = bytesOf(this.parameters);
+    const messages: Buffer[] = [];
+    for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
+      const header = {
+        kind: 'parameters',
+        job: this.#id,
+        version: this.#version,
+        partition: 0,
+        offset: start / 4,
+        total: this.parameters.length,
+      } as const;
+      messages.push(encodeFrameMessage(header, bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)));
+    }
+    this.#published = messages;
+  }
+}
+
+const assemblyKey = (worker: string, shard: number, attempt: number) => `${worker}\n${shard}\n${attempt}`;

@@ -1,0 +1,143 @@
+/**
+ * All of BullMQ and Redis on the coordinator's side: staged batches and queue entries of one job. Redis is a carrier,
+ * not the truth: whatever is said here may be lost, and `steps/decide.ts` puts it back.
+ */
+import { encodeFrame } from '@kasane/protocol/frame';
+import {
+  REISSUE_QUEUE,
+  TASK_QUEUE,
+  type TaskData,
+  batchKey,
+  queuePrefix,
+  taskJobId,
+} from '@kasane/protocol/queue';
+import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+
+/** Seconds after which a staged batch that nobody removed expires by itself. */
+const BATCH_EXPIRY_S = 3600;
+
+/** The samples of one task as they are staged. */
+export interface Batch {
+  readonly indices: Uint32Array;
+  readonly labels: Uint8Array;
+  readonly pixels: Uint8Array;
+  readonly sampleBytes: number;
+}
+
+export type NewTask = Omit<TaskData, 'parts'>;
+
+/** One connection to Redis for a coordinator: it fails fast, and says once when Redis goes and when it is back. */
+export function connectRedis(url: string, log: Logger, onBack: () => void): Redis {
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    lazyConnect: true,
+    retryStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000),
+  });
+  let down = false;
+  let before = false;
+  redis.on('error', (error: Error) => {
+    if (!down) log.warn({ error: error.message }, 'Redis is not reachable; steps that are in flight go on, no task is handed out');
+    down = true;
+  });
+  redis.on('ready', () => {
+    if (before) {
+      log.info('Redis is back; tasks are put into the queue again');
+      onBack();
+    }
+    before = true;
+    down = false;
+  });
+  redis.on('close', () => {
+    down = true;
+  });
+  return redis;
+}
+
+export class TaskQueue {
+  readonly #job: string;
+  readonly #redis: Redis;
+  readonly #queues: Record<'ahead' | 'now', Queue>;
+
+  constructor(job: string, redis: Redis) {
+    this.#job = job;
+    this.#redis = redis;
+    const queue = (name: string) => {
+      const made = new Queue(name, {
+        connection: redis,
+        prefix: queuePrefix(job),
+        skipWaitingForReady: true,
+        streams: { events: { maxLen: 16 } },
+        defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
+      });
+      // Said once for the connection they share.
+      made.on('error', () => {});
+      return made;
+    };
+    this.#queues = { ahead: queue(TASK_QUEUE), now: queue(REISSUE_QUEUE) };
+  }
+
+  /**
+   * Stages the batches of `tasks` and queues them: `ahead` for tasks of coming steps, `now` for tasks that can run at
+   * once. Rejects when Redis is away.
+   */
+  async add(route: 'ahead' | 'now', tasks: readonly NewTask[], batchOf: (task: NewTask) => Batch): Promise<void> {
+    const staging = this.#redis.pipeline();
+    const entries = tasks.map((task) => {
+      const frame = this.#encode(task, batchOf(task));
+      const parts = Math.ceil(frame.length / STAGED_VALUE_BYTES);
+      for (let part = 0; part < parts; part++) {
+        const value = frame.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
+        staging.set(batchKey(this.#job, task.kind, task.step, task.shard, part), value, 'EX', BATCH_EXPIRY_S);
+      }
+      const data: TaskData = { ...task, parts };
+      return { name: task.kind, data, opts: { jobId: taskJobId(task) } };
+    });
+    for (const [error] of (await staging.exec()) ?? []) if (error) throw error;
+    await this.#queues[route].addBulk(entries);
+  }
+
+  /** Removes the staged batches of tasks that have been counted. */
+  async unstage(tasks: readonly Pick<NewTask, 'kind' | 'step' | 'shard'>[], partsOf: number): Promise<void> {
+    const keys = tasks.flatMap((task) =>
+      Array.from({ length: partsOf }, (_, part) => batchKey(this.#job, task.kind, task.step, task.shard, part)),
+    );
+    if (keys.length > 0) await this.#redis.unlink(...keys);
+  }
+
+  /** Removes everything of the job from Redis. */
+  async obliterate(): Promise<void> {
+    let cursor = '0';
+    do {
+      const pattern = `${queuePrefix(this.#job)}:*`;
+      const [next, keys] = await this.#redis.scan(cursor, 'MATCH', pattern, 'COUNT', 500);
+      if (keys.length > 0) await this.#redis.unlink(...keys);
+      cursor = next;
+    } while (cursor !== '0');
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#queues.ahead.close(), this.#queues.now.close()]);
+  }
+
+  #encode(task: NewTask, batch: Batch): Buffer {
+    const { indices, labels, pixels, sampleBytes } = batch;
+    const payload = Buffer.allocUnsafe(indices.byteLength + labels.length + pixels.length);
+    payload.set(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
+    payload.set(labels, indices.byteLength);
+    payload.set(pixels, indices.byteLength + labels.length);
+    const { step, shard, epoch } = task;
+    return encodeFrame(
+      { kind: 'batch', job: this.#job, step, shard, epoch, samples: labels.length, sampleBytes },
+      payload,
+    );
+  }
+}
+
+/** Number of Redis values that a batch of this many samples is cut into, at most. */
+export function batchParts(samples: number, sampleBytes: number): number {
+  return Math.ceil((samples * (sampleBytes + 5) + 8192) / STAGED_VALUE_BYTES);
+}

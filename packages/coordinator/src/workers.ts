@@ -1,0 +1,46 @@
+/** The workers connected now, as the rest of the coordinator sees them; the gRPC streams behind them are in `serve/`. */
+import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
+
+export interface ConnectedWorker {
+  readonly id: string;
+  readonly host: string;
+  readonly slots: number;
+  readonly backend: string;
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number;
+  draining: boolean;
+  tasksDone: number;
+  /** Sends a control message. */
+  send(message: NonNullable<ConnectResponse['message']>): void;
+  /**
+   * Sends a parameter version, as encoded messages. A stream that is still busy with an earlier version skips those in
+   * between: only the newest is of use.
+   */
+  publish(messages: readonly Buffer[]): void;
+}
+
+export class WorkerRegistry {
+  readonly #workers = new Map<string, ConnectedWorker>();
+
+  add(worker: ConnectedWorker): void {
+    this.#workers.set(worker.id, worker);
+  }
+
+  /** Removes exactly this connection; a newer one of the same worker stays. */
+  remove(worker: ConnectedWorker): boolean {
+    return this.#workers.get(worker.id) === worker && this.#workers.delete(worker.id);
+  }
+
+  get(id: string): ConnectedWorker | undefined {
+    return this.#workers.get(id);
+  }
+
+  /** In order of connection. */
+  all(): ConnectedWorker[] {
+    return [...this.#workers.values()];
+  }
+
+  get size(): number {
+    return this.#workers.size;
+  }
+}
