@@ -139,6 +139,10 @@ export const pointwiseOps = {
 
 export type PointwiseName = keyof typeof pointwiseOps;
 
+/** Those that job files may name as a layer. */
+export const activations = ['relu', 'sigmoid', 'tanh'] as const satisfies readonly PointwiseName[];
+export type ActivationName = (typeof activations)[number];
+
 /** The gradient goes to the first where the condition holds, to the second elsewhere. */
 function split(condition: Node, g: Node): [Node, Node] {
   return [select(condition, g, zero()), select(condition, zero(), g)];

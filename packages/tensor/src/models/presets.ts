@@ -1,0 +1,25 @@
+/** Models that job files may name instead of listing layers. Data only. */
+import type { ModelDescription } from '../nn/model.ts';
+
+export interface ModelPreset {
+  readonly summary: string;
+  readonly description: ModelDescription;
+}
+
+export const presets: Readonly<Record<string, ModelPreset>> = {
+  'mnist-mlp': {
+    summary: 'Three dense layers for 28x28 grey images: 109,386 parameters.',
+    description: {
+      input: [784],
+      classes: 10,
+      layers: [
+        { type: 'dense', units: 128 },
+        { type: 'relu' },
+        { type: 'dropout', rate: 0.2 },
+        { type: 'dense', units: 64 },
+        { type: 'relu' },
+        { type: 'dense', units: 10 },
+      ],
+    },
+  },
+};

@@ -1,0 +1,68 @@
+/**
+ * Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): random words as a pure function of
+ * a counter and a key. Whoever needs the words of (seed, epoch, sample, layer) computes them, in any order, anywhere.
+ *
+ * Users share the key (the seed) and differ in the counter. Word 3 tells them apart: dropout puts the index of its layer
+ * there; everything else takes a constant with the upper bit set, such as INITIALIZER_STREAM below.
+ */
+export type Counter = readonly [number, number, number, number];
+export type Key = readonly [number, number];
+export type Words = [number, number, number, number];
+
+const MULTIPLIER_0 = 0xd2511f53;
+const MULTIPLIER_1 = 0xcd9e8d57;
+const WEYL_0 = 0x9e3779b9;
+const WEYL_1 = 0xbb67ae85;
+const ROUNDS = 10;
+
+/** Word 3 of the counter when parameters are initialised. */
+export const INITIALIZER_STREAM = 0x8000_0001;
+
+/** Upper 32 bits of the product of two uint32, by halves: JavaScript's numbers hold 53 bits only. */
+function multiplyHigh(a: number, b: number): number {
+  const aLow = a & 0xffff;
+  const aHigh = a >>> 16;
+  const bLow = b & 0xffff;
+  const bHigh = b >>> 16;
+  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
+  const carry = aLow * bHigh + (middle & 0xffff);
+  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(carry / 0x10000)) >>> 0;
+}
+
+/** Four random uint32. Counter and key are taken modulo 2^32. */
+export function philox4x32(counter: Counter, key: Key): Words {
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
+  c0 >>>= 0;
+  c1 >>>= 0;
+  c2 >>>= 0;
+  c3 >>>= 0;
+  k0 >>>= 0;
+  k1 >>>= 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const high0 = multiplyHigh(MULTIPLIER_0, c0);
+    const low0 = Math.imul(MULTIPLIER_0, c0);
+    const high1 = multiplyHigh(MULTIPLIER_1, c2);
+    const low1 = Math.imul(MULTIPLIER_1, c2);
+    c0 = (high1 ^ c1 ^ k0) >>> 0;
+    c1 = low1 >>> 0;
+    c2 = (high0 ^ c3 ^ k1) >>> 0;
+    c3 = low0 >>> 0;
+    k0 = (k0 + WEYL_0) >>> 0;
+    k1 = (k1 + WEYL_1) >>> 0;
+  }
+  return [c0, c1, c2, c3];
+}
+
+/** The key of a seed: its lower and upper 32 bits. */
+export function keyOfSeed(seed: number): Key {
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new RangeError(`seed is ${seed}; expected an integer from 0 to ${Number.MAX_SAFE_INTEGER}`);
+  }
+  return [seed >>> 0, Math.floor(seed / 2 ** 32)];
+}
+
+/** A random word as a number in [0, 1) with 24 bits, exact in float32. */
+export function unitInterval(word: number): number {
+  return (word >>> 8) * 2 ** -24;
+}
