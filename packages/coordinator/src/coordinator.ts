@@ -1,0 +1,97 @@
+/** Puts a coordinator together: store, Redis, jobs, gRPC. */
+import { readFileSync } from 'node:fs';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import type { Logger } from 'pino';
+import { JobManager } from './jobs/manager.ts';
+import type { RunOptions } from './jobs/run.ts';
+import { JobStore } from './jobs/store.ts';
+import { connectRedis } from './queue/task-queue.ts';
+import { clusterService, jobsService } from './serve/jobs.ts';
+import { listen } from './serve/server.ts';
+import { trainingHandler } from './serve/training.ts';
+import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
+import { WorkerRegistry } from './workers.ts';
+
+export interface CoordinatorOptions {
+  /** Address to listen on; beyond loopback `token` is required. */
+  readonly host: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  readonly redisUrl: string;
+  /** Redis as workers reach it, when that differs from `redisUrl`. */
+  readonly announceRedisUrl?: string | undefined;
+  /** Folder for the job store, checkpoints and models; made when missing. */
+  readonly stateDirectory: string;
+  readonly token?: string | undefined;
+  readonly log: Logger;
+  /** When tasks are handed out again; the defaults suit most clusters. */
+  readonly decide?: Partial<DecideOptions>;
+  /** Called after each step with where its time went. */
+  readonly onStep?: RunOptions['onStep'];
+}
+
+export interface Coordinator {
+  /** host:port */
+  readonly address: string;
+  /** Stops serving; a running job is resumed by the next coordinator on the same state directory. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+/** Starts a coordinator. @throws KasaneError UNREACHABLE (Redis) or CANNOT_LISTEN */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const { log, redisUrl } = options;
+  const redis = connectRedis(redisUrl, log, () => manager.requeue());
+  try {
+    await redis.connect();
+  } catch (error) {
+    redis.disconnect();
+    const where = new URL(redisUrl).host;
+    throw new KasaneError('UNREACHABLE', `no Redis answers at ${where}: ${messageOf(error)}`, { cause: error });
+  }
+  const store = new JobStore(options.stateDirectory);
+  const workers = new WorkerRegistry();
+  const manager = new JobManager({
+    store,
+    redis,
+    workers,
+    stateDirectory: options.stateDirectory,
+    decide: { ...defaultDecideOptions, ...options.decide },
+    log,
+    ...(options.onStep && { onStep: options.onStep }),
+  });
+  const training = trainingHandler({
+    workers,
+    redisUrl: options.announceRedisUrl ?? redisUrl,
+    run: () => manager.run,
+    log,
+  });
+  const release = () => {
+    store.close();
+    redis.disconnect();
+  };
+  const services = {
+    jobs: { ...jobsService(manager, log) },
+    cluster: { ...clusterService(manager, workers, version) },
+    training,
+  };
+  const server = await listen(services, options).catch((error: unknown) => {
+    release();
+    throw error;
+  });
+  manager.start();
+  let closed: Promise<void> | undefined;
+  const close = async () => {
+    await manager.close();
+    await server.close();
+    release();
+  };
+  return {
+    address: server.address,
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}

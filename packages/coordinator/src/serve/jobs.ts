@@ -1,0 +1,115 @@
+/** The services that users call: jobs and cluster. Errors go out with the code of the protocol package's table. */
+import { readFile } from 'node:fs/promises';
+import { Metadata, type ServiceError, type handleUnaryCall, status } from '@grpc/grpc-js';
+import { KasaneError, errorCodes, messageOf } from '@kasane/protocol/errors';
+import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Logger } from 'pino';
+import type { JobManager } from '../jobs/manager.ts';
+import type { WorkerRegistry } from '../workers.ts';
+
+/** Least time between two messages of `Watch`, in milliseconds. */
+const WATCH_INTERVAL_MS = 100;
+/** Bytes of one piece of a downloaded model. */
+const PIECE_BYTES = 256 << 10;
+
+export function jobsService(manager: JobManager, log: Logger): JobsServer {
+  const unary = <Request, Response>(
+    handle: (request: Request) => Response | Promise<Response>,
+  ): handleUnaryCall<Request, Response> => {
+    return (call, callback) => {
+      Promise.try(handle, call.request).then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(toServiceError(error, log)),
+      );
+    };
+  };
+  return {
+    submit: unary(({ jobFile }) => ({ job: manager.submit(jobFile) })),
+    get: unary(({ job }) => ({ job: manager.get(job) })),
+    list: unary(() => ({ jobs: manager.list() })),
+    cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
+
+    watch(call) {
+      const id = call.request.job;
+      let timer: NodeJS.Timeout | undefined;
+      let sentAt = Number.NEGATIVE_INFINITY;
+      const send = () => {
+        timer = undefined;
+        sentAt = performance.now();
+        const job = manager.get(id);
+        call.write({ job });
+        if (job.state > JobState.JOB_STATE_RUNNING) finish();
+      };
+      const changed = () => {
+        // A client that does not read gets nothing new until it has; the next change sends what is true then.
+        if (timer || call.writableNeedDrain) return;
+        timer = setTimeout(send, Math.max(0, sentAt + WATCH_INTERVAL_MS - performance.now()));
+      };
+      const off = manager.onChange(id, changed);
+      call.on('drain', changed);
+      const stop = () => {
+        off();
+        clearTimeout(timer);
+      };
+      const finish = () => {
+        stop();
+        call.end();
+      };
+      call.on('cancelled', stop);
+      call.on('close', stop);
+      try {
+        send();
+      } catch (error) {
+        stop();
+        call.emit('error', toServiceError(error, log));
+      }
+    },
+
+    async downloadModel(call) {
+      try {
+        const job = manager.get(call.request.job);
+        if (!job.model) throw new KasaneError('JOB_STATE', `job ${job.id} has no weights: it has not succeeded (yet)`);
+        const bytes = await readFile(job.model);
+        for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
+          const more = call.write({ data: bytes.subarray(start, start + PIECE_BYTES) });
+          if (!more) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve));
+          if (call.cancelled) return;
+        }
+        call.end();
+      } catch (error) {
+        call.emit('error', toServiceError(error, log));
+      }
+    },
+  };
+}
+
+export function clusterService(manager: JobManager, workers: WorkerRegistry, version: string): ClusterServer {
+  const started = performance.now();
+  return {
+    status(_call, callback) {
+      const list = workers.all().map(({ id, host, slots, connectedAt, tasksDone, backend, draining }) => {
+        const tasksHeld = manager.run?.board.heldBy(id) ?? 0;
+        return { id, host, slots, connectedAt, tasksDone, tasksHeld, backend, draining };
+      });
+      callback(null, { version, uptimeMs: performance.now() - started, workers: list });
+    },
+  };
+}
+
+/** What a failed call tells its caller. What is not a KasaneError is our fault: it is logged, and no detail goes out. */
+export function toServiceError(error: unknown, log: Logger): ServiceError {
+  const metadata = new Metadata();
+  if (error instanceof KasaneError) {
+    metadata.set('kasane-error', error.code);
+    return Object.assign(new Error(error.message), {
+      code: errorCodes[error.code].grpc,
+      details: error.message,
+      metadata,
+    });
+  }
+  log.error({ error }, `a call failed: ${messageOf(error)}`);
+  const details = 'the coordinator failed to answer; its log says why';
+  return Object.assign(new Error(details), { code: status.INTERNAL, details, metadata });
+}

@@ -1,0 +1,46 @@
+/** Jobs as the protocol shows them: what the store knows, and for a running one what the run knows. */
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Run } from '../jobs/run.ts';
+import type { JobRecord } from '../jobs/store.ts';
+
+export function viewJob(record: JobRecord, history: readonly EpochResult[], run: Run | undefined): JobMessage {
+  const { training } = JSON.parse(record.spec) as { training: { epochs: number } };
+  const last = history.at(-1);
+  const base: JobMessage = {
+    id: record.id,
+    name: record.name,
+    state: record.state,
+    error: record.error,
+    waitingFor: record.state === JobState.JOB_STATE_QUEUED ? 'the jobs before it' : '',
+    submittedAt: record.submittedAt,
+    startedAt: record.startedAt,
+    endedAt: record.endedAt,
+    epoch: history.length,
+    epochs: training.epochs,
+    step: record.step,
+    steps: 0,
+    trainLoss: last?.trainLoss ?? 0,
+    trainAccuracy: last?.trainAccuracy ?? 0,
+    samplesPerSecond: 0,
+    history: [...history],
+    workers: record.workers,
+    digest: record.digest,
+    model: record.model,
+  };
+  if (!run) return base;
+  const { progress } = run;
+  const { loss, accuracy } = progress.running;
+  return {
+    ...base,
+    waitingFor: run.board.why,
+    epoch: progress.epoch,
+    step: progress.step,
+    steps: progress.steps,
+    trainLoss: loss,
+    trainAccuracy: accuracy,
+    samplesPerSecond: progress.samplesPerSecond,
+    history: [...progress.history],
+    workers: progress.workers.length,
+  };
+}
