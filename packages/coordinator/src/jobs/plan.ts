@@ -94,12 +94,11 @@ export class RunPlan {
   }
 
   #permutation(epoch: number): Uint32Array {
-    let permutation = this.#permutations.get(epoch);
-    if (!permutation) {
-      permutation = epochPermutation(this.#data.train.samples, this.#job.spec.training.seed, epoch);
-      this.#permutations.set(epoch, permutation);
-      for (const old of [...this.#permutations.keys()]) if (old < epoch - 1) this.#permutations.delete(old);
-    }
-    return permutation;
+    const known = this.#permutations.get(epoch);
+    if (known) return known;
+    const made = epochPermutation(this.#data.train.samples, this.#job.spec.training.seed, epoch);
+    this.#permutations.set(epoch, made);
+    for (const old of [...this.#permutations.keys()]) if (old < epoch - 1) this.#permutations.delete(old);
+    return made;
   }
 }

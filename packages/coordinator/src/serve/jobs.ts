@@ -19,7 +19,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     handle: (request: Request) => Response | Promise<Response>,
   ): handleUnaryCall<Request, Response> => {
     return (call, callback) => {
-      Promise.try(handle, call.request).then(
+      new Promise<Response>((resolve) => resolve(handle(call.request))).then(
         (response) => callback(null, response),
         (error: unknown) => callback(toServiceError(error, log)),
       );

@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { JobStore, type LedgerRow } from '../src/jobs/store.ts';
+
+let directory: string;
+let store: JobStore;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'kasane-store-'));
+  store = new JobStore(directory);
+});
+afterEach(() => {
+  store.close();
+  rmSync(directory, { recursive: true });
+});
+
+const row = (step: number, shard: number): LedgerRow => ({
+  step,
+  shard,
+  epoch: 0,
+  first: shard * 10,
+  count: 10,
+  worker: 'w',
+  attempt: 1,
+  samplesDigest: 0xffffffff,
+});
+const epoch = (number: number) => ({
+  epoch: number,
+  trainLoss: 1,
+  trainAccuracy: 0.5,
+  testLoss: 1,
+  testAccuracy: 0.5,
+  seconds: 1,
+});
+
+describe('JobStore', () => {
+  it('keeps jobs across a restart, oldest open one first', () => {
+    store.add('b', 'job', '{}', 2);
+    store.add('a', 'job', '{}', 1);
+    store.add('c', 'job', '{}', 3);
+    store.end('a', { state: JobState.JOB_STATE_FAILED, error: 'no', endedAt: 9, step: 4 });
+    store.close();
+    store = new JobStore(directory);
+    expect(store.open().map((job) => job.id)).toEqual(['b', 'c']);
+    expect(store.list(2).map((job) => job.id)).toEqual(['c', 'b']);
+    expect(store.get('a')).toMatchObject({ error: 'no', endedAt: 9, step: 4 });
+  });
+
+  it('counts a shard once: a second row for it undoes the whole checkpoint', () => {
+    store.add('j', 'job', '{}', 1);
+    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0), row(0, 1)]);
+    const again = () => store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], epoch(1));
+    expect(again).toThrow(/UNIQUE/);
+    expect(store.ledger('j')).toEqual([row(0, 0), row(0, 1)]);
+    expect(store.checkpoints('j')).toEqual([{ step: 1, path: 'p1', digest: 'd' }]);
+    expect(store.epochs('j')).toEqual([]);
+  });
+
+  it('rewinds ledger, epochs and checkpoints together', () => {
+    store.add('j', 'job', '{}', 1);
+    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0)], epoch(1));
+    store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0)], epoch(2));
+    store.rewind('j', 1, 1);
+    expect(store.ledger('j').map((r) => r.step)).toEqual([0]);
+    expect(store.epochs('j').map((e) => e.epoch)).toEqual([1]);
+    expect(store.checkpoints('j').map((c) => c.step)).toEqual([1]);
+  });
+});

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { Tracker } from '../src/steps/tracker.ts';
+
+const holder = (worker: string, attempt = 1) => ({ worker, attempt, claimedAt: 0 });
+
+describe('Tracker', () => {
+  it('lets the first answer win', () => {
+    const tracker = new Tracker();
+    tracker.open(3, 2, 0);
+    expect(tracker.finish(3, 1)).toBe(true);
+    expect(tracker.finish(3, 1)).toBe(false);
+    expect(tracker.isDone(3, 1)).toBe(true);
+    expect(tracker.isDone(3, 0)).toBe(false);
+  });
+
+  it('takes everything from a worker that left, in all steps', () => {
+    const tracker = new Tracker();
+    tracker.open(0, 2, 0);
+    tracker.open(1, 2, 0);
+    tracker.claim(0, 0, holder('a'));
+    tracker.claim(1, 1, holder('a'));
+    tracker.claim(1, 0, holder('b'));
+    tracker.releaseAll('a');
+    expect(tracker.heldBy('a')).toBe(0);
+    expect(tracker.heldBy('b')).toBe(1);
+    expect(tracker.shards(0)[0]).toMatchObject({ lost: true, holders: [] });
+    expect(tracker.shards(1)[0]).toMatchObject({ lost: false });
+  });
+
+  it('numbers attempts and forgets the loss when one is handed out', () => {
+    const tracker = new Tracker();
+    tracker.open(0, 1, 0);
+    tracker.claim(0, 0, holder('a'));
+    tracker.release(0, 0, 'a', 'it threw');
+    expect(tracker.issue(0, 0, 5)).toBe(2);
+    expect(tracker.shards(0)[0]).toMatchObject({ lost: false, issuedAt: 5, failedOn: ['a'], failure: 'it threw' });
+  });
+
+  it('ignores what is said of steps that are closed or shards that never were', () => {
+    const tracker = new Tracker();
+    tracker.open(0, 1, 0);
+    tracker.close(0);
+    tracker.claim(0, 0, holder('a'));
+    tracker.release(9, 9, 'a');
+    expect(tracker.finish(0, 0)).toBe(false);
+    expect(tracker.isDone(0, 0)).toBe(true);
+    expect(tracker.steps()).toEqual([]);
+  });
+});
