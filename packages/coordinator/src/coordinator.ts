@@ -37,7 +37,9 @@ export interface Coordinator {
   close(): Promise<void>;
 }
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 /** Starts a coordinator. @throws KasaneError UNREACHABLE (Redis) or CANNOT_LISTEN */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
@@ -48,7 +50,9 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   } catch (error) {
     redis.disconnect();
     const where = new URL(redisUrl).host;
-    throw new KasaneError('UNREACHABLE', `no Redis answers at ${where}: ${messageOf(error)}`, { cause: error });
+    throw new KasaneError('UNREACHABLE', `no Redis answers at ${where}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
   const store = new JobStore(options.stateDirectory);
   const workers = new WorkerRegistry();

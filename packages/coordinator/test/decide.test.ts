@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ShardState, type StepState, decide, defaultDecideOptions } from '../src/steps/decide.ts';
+import { decide, defaultDecideOptions, type ShardState, type StepState } from '../src/steps/decide.ts';
 
 const shard = (index: number, rest: Partial<ShardState> = {}): ShardState => ({
   shard: index,
@@ -65,7 +65,10 @@ describe('decide', () => {
   });
 
   it('measures lateness by what a computation usually takes', () => {
-    expect(at(5000, step([shard(0, held('a'))], { typicalMs: 2000 }))).toMatchObject({ action: 'wait', until: 20_000 });
+    expect(at(5000, step([shard(0, held('a'))], { typicalMs: 2000 }))).toMatchObject({
+      action: 'wait',
+      until: 20_000,
+    });
   });
 
   it('fails when the computation throws on two workers, or again and again on the only one', () => {

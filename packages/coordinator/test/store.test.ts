@@ -51,7 +51,8 @@ describe('JobStore', () => {
   it('counts a shard once: a second row for it undoes the whole checkpoint', () => {
     store.add('j', 'job', '{}', 1);
     store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0), row(0, 1)]);
-    const again = () => store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], epoch(1));
+    const again = () =>
+      store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], epoch(1));
     expect(again).toThrow(/UNIQUE/);
     expect(store.ledger('j')).toEqual([row(0, 0), row(0, 1)]);
     expect(store.checkpoints('j')).toEqual([{ step: 1, path: 'p1', digest: 'd' }]);

@@ -33,7 +33,12 @@ describe('Tracker', () => {
     tracker.claim(0, 0, holder('a'));
     tracker.release(0, 0, 'a', 'it threw');
     expect(tracker.issue(0, 0, 5)).toBe(2);
-    expect(tracker.shards(0)[0]).toMatchObject({ lost: false, issuedAt: 5, failedOn: ['a'], failure: 'it threw' });
+    expect(tracker.shards(0)[0]).toMatchObject({
+      lost: false,
+      issuedAt: 5,
+      failedOn: ['a'],
+      failure: 'it threw',
+    });
   });
 
   it('ignores what is said of steps that are closed or shards that never were', () => {

@@ -64,10 +64,13 @@ const PREFIX = 16;
 const packr = new Packr({ useRecords: false });
 
 const text = (value: unknown) => typeof value === 'string' && value.length <= 128;
-const count = (value: unknown) => Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
+const count = (value: unknown) =>
+  Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
 
 /** What each field of each header must be: typed over the headers, so that a new field must be checked. */
-const checks: { [K in FrameHeader['kind']]: Record<Exclude<keyof HeaderOf<K>, 'kind'>, (value: unknown) => boolean> } = {
+const checks: {
+  [K in FrameHeader['kind']]: Record<Exclude<keyof HeaderOf<K>, 'kind'>, (value: unknown) => boolean>;
+} = {
   gradient: { job: text, step: count, shard: count, attempt: count, partition: count, offset: count },
   parameters: { job: text, version: count, partition: count, offset: count, total: count },
   batch: { job: text, step: count, shard: count, epoch: count, samples: count, sampleBytes: count },
@@ -77,7 +80,10 @@ const checks: { [K in FrameHeader['kind']]: Record<Exclude<keyof HeaderOf<K>, 'k
 export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 0): Buffer {
   const head = packr.pack(header);
   if (head.length > FRAME_HEADER_BYTES) {
-    throw new KasaneError('LIMIT', `frame header of ${head.length} bytes: at most ${FRAME_HEADER_BYTES} are allowed`);
+    throw new KasaneError(
+      'LIMIT',
+      `frame header of ${head.length} bytes: at most ${FRAME_HEADER_BYTES} are allowed`,
+    );
   }
   const frame = Buffer.allocUnsafe(reserve + PREFIX + head.length + payload.length);
   frame.writeUInt32LE(MAGIC, reserve);
@@ -133,11 +139,15 @@ function parseHeader(bytes: Buffer): FrameHeader {
     throw new KasaneError('PROTOCOL', 'frame header has no kind');
   }
   if (!Object.hasOwn(checks, value.kind)) {
-    throw new KasaneError('PROTOCOL', `frame of unknown kind '${value.kind}'; known: ${Object.keys(checks).join(', ')}`);
+    throw new KasaneError(
+      'PROTOCOL',
+      `frame of unknown kind '${value.kind}'; known: ${Object.keys(checks).join(', ')}`,
+    );
   }
   const header = value as unknown as Record<string, unknown>;
   for (const [field, check] of Object.entries(checks[value.kind as FrameHeader['kind']])) {
-    if (!check(header[field])) throw new KasaneError('PROTOCOL', `frame header field '${field}' is ${JSON.stringify(header[field])}`);
+    if (!check(header[field]))
+      throw new KasaneError('PROTOCOL', `frame header field '${field}' is ${JSON.stringify(header[field])}`);
   }
   return value as FrameHeader;
 }

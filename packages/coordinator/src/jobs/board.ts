@@ -2,12 +2,18 @@
  * The tasks of one run that are in flight: hands them out, hears what workers say of them, and acts on what `decide`
  * says about the step that is waited for.
  */
-import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
-import { type TaskFailure, TaskFailure_Reason, type TaskId, type TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
+
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
+import {
+  type TaskFailure,
+  TaskFailure_Reason,
+  type TaskId,
+  type TaskResult,
+} from '@kasane/protocol/gen/kasane/v1/training';
 import type { TaskData } from '@kasane/protocol/queue';
 import type { Logger } from 'pino';
-import { type NewTask, type TaskQueue, batchParts } from '../queue/task-queue.ts';
+import { batchParts, type NewTask, type TaskQueue } from '../queue/task-queue.ts';
 import { type DecideOptions, decide } from '../steps/decide.ts';
 import { Tracker } from '../steps/tracker.ts';
 import type { RunPlan } from './plan.ts';
@@ -22,6 +28,10 @@ export interface Answer {
   readonly lossSum: number;
   readonly correct: number;
   readonly samplesDigest: number;
+  /** Milliseconds that the computation took, by the worker's clock. */
+  readonly computeMs: number;
+  /** Milliseconds from the publishing of the step's parameters to the claim of this attempt; negative when it was early. */
+  readonly claimedAfterMs: number;
 }
 
 export interface BoardOptions {
@@ -119,17 +129,31 @@ export class TaskBoard {
     if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
     const { plan, log } = this.#options;
     const expected = { kind, step, shard, epoch: plan.epochOf(step) } as const;
-    const fits = result.samples === samplesOf(plan, expected) && result.samplesDigest === plan.digest(expected);
+    const fits =
+      result.samples === samplesOf(plan, expected) && result.samplesDigest === plan.digest(expected);
     if (!fits || (kind === 'train' && !this.#options.gradientComplete(worker, shard, attempt))) {
-      const why = fits ? 'parts of its gradient are missing' : 'it was computed from other samples than asked for';
+      const why = fits
+        ? 'parts of its gradient are missing'
+        : 'it was computed from other samples than asked for';
       log.warn({ worker, kind, step, shard, attempt }, `answer refused: ${why}`);
       tracker.release(step, shard, worker, why);
       this.check();
       return false;
     }
+    const claim = tracker.shards(step)[shard]?.holders.find((holder) => holder.worker === worker);
+    const claimedAfterMs = (claim?.claimedAt ?? this.#startedAt) - this.#startedAt;
     tracker.finish(step, shard);
     const { samples, lossSum, correct, samplesDigest, computeMs } = result;
-    this.#answers[kind].set(shard, { worker, attempt, samples, lossSum, correct, samplesDigest });
+    this.#answers[kind].set(shard, {
+      worker,
+      attempt,
+      samples,
+      lossSum,
+      correct,
+      samplesDigest,
+      computeMs,
+      claimedAfterMs,
+    });
     this.#progressAt = performance.now();
     this.#typicalMs = this.#typicalMs === 0 ? computeMs : 0.9 * this.#typicalMs + 0.1 * computeMs;
     this.check();
@@ -139,7 +163,10 @@ export class TaskBoard {
   failed(worker: string, task: TaskId, failure: TaskFailure): void {
     const threw = failure.reason === TaskFailure_Reason.REASON_COMPUTE;
     const { step, shard } = task;
-    this.#options.log[threw ? 'warn' : 'debug']({ worker, step, shard }, `task came back: ${failure.message}`);
+    this.#options.log[threw ? 'warn' : 'debug'](
+      { worker, step, shard },
+      `task came back: ${failure.message}`,
+    );
     this.#trackers[kindOf(task)].release(step, shard, worker, threw ? failure.message : undefined);
     this.check();
   }
@@ -158,9 +185,16 @@ export class TaskBoard {
   requeue(): void {
     for (const kind of ['train', 'evaluate'] as const) {
       for (const step of this.#trackers[kind].steps()) {
-        const idle = this.#trackers[kind].shards(step).filter(({ done, holders }) => !done && holders.length === 0);
+        const idle = this.#trackers[kind]
+          .shards(step)
+          .filter(({ done, holders }) => !done && holders.length === 0);
         const route = kind === 'evaluate' || step === this.#step ? 'now' : 'ahead';
-        this.#reissue(route, kind, step, idle.map(({ shard }) => shard));
+        this.#reissue(
+          route,
+          kind,
+          step,
+          idle.map(({ shard }) => shard),
+        );
       }
     }
   }
@@ -199,13 +233,22 @@ export class TaskBoard {
 
   #reissue(route: 'ahead' | 'now', kind: Kind, step: number, shards: readonly number[]): void {
     const now = performance.now();
-    const tasks = shards.map((shard) => this.#task(kind, step, shard, this.#trackers[kind].issue(step, shard, now)));
+    const tasks = shards.map((shard) =>
+      this.#task(kind, step, shard, this.#trackers[kind].issue(step, shard, now)),
+    );
     if (tasks.length > 0) this.#add(route, tasks);
   }
 
   #task(kind: Kind, step: number, shard: number, attempt: number): NewTask {
     const { plan } = this.#options;
-    return { kind, step, shard, attempt, epoch: plan.epochOf(step), samples: samplesOf(plan, { kind, step, shard }) };
+    return {
+      kind,
+      step,
+      shard,
+      attempt,
+      epoch: plan.epochOf(step),
+      samples: samplesOf(plan, { kind, step, shard }),
+    };
   }
 
   #add(route: 'ahead' | 'now', tasks: readonly NewTask[]): void {

@@ -2,13 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { type Dataset } from '@kasane/data/dataset';
+import type { Dataset } from '@kasane/data/dataset';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { type Job, checkJob, parseJobFile } from '@kasane/protocol/job';
+import { checkJob, type Job, parseJobFile } from '@kasane/protocol/job';
 import { LISTED_JOBS, OPEN_JOBS } from '@kasane/protocol/limits';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -58,7 +58,10 @@ export class JobManager {
   submit(file: string): string {
     const { store } = this.#options;
     if (store.open().length >= OPEN_JOBS) {
-      throw new KasaneError('LIMIT', `${OPEN_JOBS} jobs wait or run, the limit: cancel one, or wait for one to end`);
+      throw new KasaneError(
+        'LIMIT',
+        `${OPEN_JOBS} jobs wait or run, the limit: cancel one, or wait for one to end`,
+      );
     }
     const job = parseJobFile(file, 'job file');
     loadData(job);
@@ -160,7 +163,9 @@ export class JobManager {
     const { store, log } = this.#options;
     const step = this.#run?.id === id ? this.#run.progress.step : (store.get(id)?.step ?? 0);
     store.end(id, { state, error, endedAt: Date.now(), step });
-    log.info(`job ${id} ${state === JobState.JOB_STATE_SUCCEEDED ? 'succeeded' : state === JobState.JOB_STATE_CANCELLED ? 'cancelled' : 'failed'}`);
+    log.info(
+      `job ${id} ${state === JobState.JOB_STATE_SUCCEEDED ? 'succeeded' : state === JobState.JOB_STATE_CANCELLED ? 'cancelled' : 'failed'}`,
+    );
     this.#changes.emit(id);
   }
 }
@@ -182,7 +187,10 @@ function loadData(job: Job): JobData {
       throw new KasaneError('DATA_INVALID', `${what}, but the model takes ${input.join(' x ')}`);
     }
     if (part.classes > classes) {
-      throw new KasaneError('DATA_INVALID', `${directory}: ${name} labels reach ${part.classes - 1}, but the model tells ${classes} classes apart`);
+      throw new KasaneError(
+        'DATA_INVALID',
+        `${directory}: ${name} labels reach ${part.classes - 1}, but the model tells ${classes} classes apart`,
+      );
     }
   }
   return data;

@@ -1,7 +1,7 @@
 /** What a run is made of: which samples each task of each step takes, as ranges of the epoch's permutation. */
 import { crc32 } from 'node:zlib';
 import type { Dataset } from '@kasane/data/dataset';
-import { type EpochPlan, type Range, planEpoch, planEvaluation } from '@kasane/data/plan';
+import { type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
 import { epochPermutation } from '@kasane/data/shuffle';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
@@ -65,7 +65,8 @@ export class RunPlan {
 
   range(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): Range {
     const range = task.kind === 'train' ? this.shards(task.step)[task.shard] : this.evaluation[task.shard];
-    if (!range) throw new KasaneError('PROTOCOL', `step ${task.step} has no ${task.kind} shard ${task.shard}`);
+    if (!range)
+      throw new KasaneError('PROTOCOL', `step ${task.step} has no ${task.kind} shard ${task.shard}`);
     return range;
   }
 

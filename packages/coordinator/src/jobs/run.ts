@@ -14,7 +14,7 @@ import { REISSUE_QUEUE, TASK_QUEUE } from '@kasane/protocol/queue';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { type Position, encodeModel, readCheckpoint, writeCheckpoint } from '../params/checkpoint.ts';
+import { encodeModel, type Position, readCheckpoint, writeCheckpoint } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
 import { ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
@@ -42,7 +42,19 @@ export interface RunOptions {
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
   /** Called after each step, with where its time went; for benchmarks. */
-  readonly onStep?: (times: UpdateTimes & { stepMs: number }) => void;
+  readonly onStep?: (times: StepTimes) => void;
+}
+
+/** Where the time of a step went, in milliseconds. */
+export interface StepTimes extends UpdateTimes {
+  /** From the publishing of one version to the publishing of the next. */
+  readonly stepMs: number;
+  /** Slowest computation of a shard, by the workers' clocks. */
+  readonly computeMs: number;
+  /** Wait for a worker to fetch the last task; 0 when all were fetched ahead. */
+  readonly queueMs: number;
+  /** Writing the new version to the workers' streams. */
+  readonly publishMs: number;
 }
 
 /** Why a run ended early: for good, or suspended, to be resumed from its last checkpoint. */
@@ -66,6 +78,7 @@ export class Run {
   /** First step that has not been handed out. */
   #ahead = 0;
   #ledger: LedgerRow[] = [];
+  #publishedAt = performance.now();
   /** The checkpoint being written, while steps go on. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -82,7 +95,8 @@ export class Run {
       workers,
       decide,
       log,
-      gradientComplete: (worker, shard, attempt) => this.#parameters?.complete(worker, shard, attempt) ?? false,
+      gradientComplete: (worker, shard, attempt) =>
+        this.#parameters?.complete(worker, shard, attempt) ?? false,
     });
   }
 
@@ -100,7 +114,8 @@ export class Run {
       throw error;
     } finally {
       clearInterval(ticks);
-      for (const worker of this.#options.workers.all()) worker.send({ $case: 'jobClosed', value: { job: this.id } });
+      for (const worker of this.#options.workers.all())
+        worker.send({ $case: 'jobClosed', value: { job: this.id } });
       await this.#writing.catch(() => {});
       await this.#queue.obliterate().catch(() => {});
       await this.#queue.close();
@@ -177,7 +192,6 @@ export class Run {
   }
 
   async #step(): Promise<void> {
-    const started = performance.now();
     const parameters = this.#parameters!;
     const { step } = this.#position;
     const answers = await this.board.settled('train', step);
@@ -187,8 +201,10 @@ export class Run {
       throw new KasaneError('JOB_FAILED', `step ${step + 1}: the loss is ${lossSum}; ${right}`);
     }
     const times = parameters.commit(answers.length, samples);
+    const committed = performance.now();
     for (const worker of this.#options.workers.all()) worker.publish(parameters.published);
     this.board.begin(step + 1);
+    const published = performance.now();
 
     // From here on workers are busy with the next step.
     this.#enterInLedger(step, answers);
@@ -206,7 +222,14 @@ export class Run {
       samples,
       answers.map((answer) => answer.worker),
     );
-    this.#options.onStep?.({ ...times, stepMs: performance.now() - started });
+    this.#options.onStep?.({
+      ...times,
+      stepMs: published - this.#publishedAt,
+      computeMs: Math.max(...answers.map((answer) => answer.computeMs)),
+      queueMs: Math.max(0, ...answers.map((answer) => answer.claimedAfterMs)),
+      publishMs: published - committed,
+    });
+    this.#publishedAt = published;
     this.#options.onChange();
 
     const { everySteps } = this.#options.job.spec.checkpoint;
@@ -269,7 +292,16 @@ export class Run {
     const epoch = this.#plan.epochOf(step);
     for (const [shard, { start, end }] of this.#plan.shards(step).entries()) {
       const { worker, attempt, samplesDigest } = answers[shard]!;
-      this.#ledger.push({ step, shard, epoch, first: start, count: end - start, worker, attempt, samplesDigest });
+      this.#ledger.push({
+        step,
+        shard,
+        epoch,
+        first: start,
+        count: end - start,
+        worker,
+        attempt,
+        samplesDigest,
+      });
     }
   }
 

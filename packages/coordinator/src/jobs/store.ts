@@ -91,7 +91,10 @@ export class JobStore {
 
   /** Newest first. */
   list(limit: number): JobRecord[] {
-    return this.#db.prepare('SELECT * FROM jobs ORDER BY submittedAt DESC, rowid DESC LIMIT ?').all(limit).map(toJob);
+    return this.#db
+      .prepare('SELECT * FROM jobs ORDER BY submittedAt DESC, rowid DESC LIMIT ?')
+      .all(limit)
+      .map(toJob);
   }
 
   /** Jobs that have not ended, oldest first. */
@@ -112,11 +115,18 @@ export class JobStore {
   }
 
   setModel(id: string, path: string, digest: string, workers: number): void {
-    this.#db.prepare('UPDATE jobs SET model = ?, digest = ?, workers = ? WHERE id = ?').run(path, digest, workers, id);
+    this.#db
+      .prepare('UPDATE jobs SET model = ?, digest = ?, workers = ? WHERE id = ?')
+      .run(path, digest, workers, id);
   }
 
   /** Records a checkpoint, the ledger of the steps since the one before, and the epoch that it ends, all or nothing. */
-  addCheckpoint(job: string, checkpoint: CheckpointRecord, ledger: readonly LedgerRow[], epoch?: EpochResult): void {
+  addCheckpoint(
+    job: string,
+    checkpoint: CheckpointRecord,
+    ledger: readonly LedgerRow[],
+    epoch?: EpochResult,
+  ): void {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
       this.#db
@@ -143,7 +153,9 @@ export class JobStore {
 
   /** Newest first. */
   checkpoints(job: string): CheckpointRecord[] {
-    const rows = this.#db.prepare('SELECT step, path, digest FROM checkpoints WHERE job = ? ORDER BY step DESC').all(job);
+    const rows = this.#db
+      .prepare('SELECT step, path, digest FROM checkpoints WHERE job = ? ORDER BY step DESC')
+      .all(job);
     return rows.map((row) => ({ step: number(row.step), path: text(row.path), digest: text(row.digest) }));
   }
 

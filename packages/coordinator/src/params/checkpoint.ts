@@ -1,9 +1,10 @@
 /** Checkpoints and model files: safetensors, with what resuming needs in the metadata. */
-import { readWhole, writeWhole } from './files.ts';
-import type { Job } from '@kasane/protocol/job';
+
 import { KasaneError } from '@kasane/protocol/errors';
+import type { Job } from '@kasane/protocol/job';
 import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetensors';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
+import { readWhole, writeWhole } from './files.ts';
 
 /** Where a run stands between two steps. Sums are over the samples of the epoch that is under way. */
 export interface Position {
@@ -35,7 +36,12 @@ export function encodeModel(job: Job, parameters: Float32Array): Uint8Array {
 }
 
 /** Writes a checkpoint and returns its SHA-256. */
-export function writeCheckpoint(path: string, job: Job, weights: Weights, position: Position): Promise<string> {
+export function writeCheckpoint(
+  path: string,
+  job: Job,
+  weights: Weights,
+  position: Position,
+): Promise<string> {
   const list = tensors(job.model.parameters, weights.parameters, '');
   for (const [name, values] of weights.state) {
     list.push(...tensors(job.model.parameters, values, `${STATE_PREFIX}${name}/`));
@@ -58,7 +64,10 @@ export async function readCheckpoint(
     for (const { name, offset, size } of job.model.parameters) {
       const tensor = byName.get(prefix + name);
       if (tensor?.data.length !== size) {
-        throw new KasaneError('FILE_DAMAGED', `${path}: tensor '${prefix}${name}' of ${size} numbers is missing`);
+        throw new KasaneError(
+          'FILE_DAMAGED',
+          `${path}: tensor '${prefix}${name}' of ${size} numbers is missing`,
+        );
       }
       into.set(tensor.data, offset);
     }

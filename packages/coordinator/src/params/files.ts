@@ -42,5 +42,7 @@ export async function readWhole(
     return { why: `${path} cannot be read: ${(error as Error).message}` };
   }
   const found = sha256(bytes);
-  return found === digest ? { bytes } : { why: `${path} is damaged: its SHA-256 is ${found}, it was written as ${digest}` };
+  return found === digest
+    ? { bytes }
+    : { why: `${path} is damaged: its SHA-256 is ${found}, it was written as ${digest}` };
 }

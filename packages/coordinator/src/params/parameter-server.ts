@@ -5,10 +5,10 @@
  */
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
-import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { Job } from '@kasane/protocol/job';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { encodeFrameMessage } from '@kasane/protocol/training-service';
-import { type Updater, openUpdater } from '@kasane/tensor/backends/wasm/updater';
+import { openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
 
@@ -89,7 +89,11 @@ export class ParameterServer implements Weights {
     if (header.step !== this.#version || this.#complete.has(header.shard)) return;
     const floats = payload.length / 4;
     const end = header.offset + floats;
-    if (!Number.isInteger(floats) || end > this.parameters.length || header.shard >= this.#job.spec.training.shards) {
+    if (
+      !Number.isInteger(floats) ||
+      end > this.parameters.length ||
+      header.shard >= this.#job.spec.training.shards
+    ) {
       throw new KasaneError(
         'PROTOCOL',
         `gradient of shard ${header.shard}, floats ${header.offset} to ${end}: the model has ${this.parameters.length} floats and ${this.#job.spec.training.shards} shards`,

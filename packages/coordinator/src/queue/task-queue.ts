@@ -3,15 +3,15 @@
  * not the truth: whatever is said here may be lost, and `steps/decide.ts` puts it back.
  */
 import { encodeFrame } from '@kasane/protocol/frame';
+import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
 import {
+  batchKey,
+  queuePrefix,
   REISSUE_QUEUE,
   TASK_QUEUE,
   type TaskData,
-  batchKey,
-  queuePrefix,
   taskJobId,
 } from '@kasane/protocol/queue';
-import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -40,7 +40,11 @@ export function connectRedis(url: string, log: Logger, onBack: () => void): Redi
   let down = false;
   let before = false;
   redis.on('error', (error: Error) => {
-    if (!down) log.warn({ error: error.message }, 'Redis is not reachable; steps that are in flight go on, no task is handed out');
+    if (!down)
+      log.warn(
+        { error: error.message },
+        'Redis is not reachable; steps that are in flight go on, no task is handed out',
+      );
     down = true;
   });
   redis.on('ready', () => {
@@ -84,7 +88,11 @@ export class TaskQueue {
    * Stages the batches of `tasks` and queues them: `ahead` for tasks of coming steps, `now` for tasks that can run at
    * once. Rejects when Redis is away.
    */
-  async add(route: 'ahead' | 'now', tasks: readonly NewTask[], batchOf: (task: NewTask) => Batch): Promise<void> {
+  async add(
+    route: 'ahead' | 'now',
+    tasks: readonly NewTask[],
+    batchOf: (task: NewTask) => Batch,
+  ): Promise<void> {
     const staging = this.#redis.pipeline();
     const entries = tasks.map((task) => {
       const frame = this.#encode(task, batchOf(task));
@@ -103,7 +111,9 @@ export class TaskQueue {
   /** Removes the staged batches of tasks that have been counted. */
   async unstage(tasks: readonly Pick<NewTask, 'kind' | 'step' | 'shard'>[], partsOf: number): Promise<void> {
     const keys = tasks.flatMap((task) =>
-      Array.from({ length: partsOf }, (_, part) => batchKey(this.#job, task.kind, task.step, task.shard, part)),
+      Array.from({ length: partsOf }, (_, part) =>
+        batchKey(this.#job, task.kind, task.step, task.shard, part),
+      ),
     );
     if (keys.length > 0) await this.#redis.unlink(...keys);
   }

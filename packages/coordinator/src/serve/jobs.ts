@@ -1,7 +1,7 @@
 /** The services that users call: jobs and cluster. Errors go out with the code of the protocol package's table. */
 import { readFile } from 'node:fs/promises';
-import { Metadata, type ServiceError, type handleUnaryCall, status } from '@grpc/grpc-js';
-import { KasaneError, errorCodes, messageOf } from '@kasane/protocol/errors';
+import { type handleUnaryCall, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -70,7 +70,8 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     async downloadModel(call) {
       try {
         const job = manager.get(call.request.job);
-        if (!job.model) throw new KasaneError('JOB_STATE', `job ${job.id} has no weights: it has not succeeded (yet)`);
+        if (!job.model)
+          throw new KasaneError('JOB_STATE', `job ${job.id} has no weights: it has not succeeded (yet)`);
         const bytes = await readFile(job.model);
         for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
           const more = call.write({ data: bytes.subarray(start, start + PIECE_BYTES) });

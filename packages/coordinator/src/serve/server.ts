@@ -2,17 +2,17 @@
 import { readFileSync } from 'node:fs';
 import {
   Metadata,
+  ResponderBuilder,
   Server,
   ServerCredentials,
   ServerInterceptingCall,
-  ServerListenerBuilder,
-  ResponderBuilder,
   type ServerInterceptor,
+  ServerListenerBuilder,
   status,
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { KasaneError, errorCodes, messageOf } from '@kasane/protocol/errors';
+import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { FLOW_CONTROL_WINDOW, MESSAGE_BYTES } from '@kasane/protocol/limits';
@@ -43,8 +43,12 @@ export interface Listening {
 export async function listen(services: Services, options: ListenOptions): Promise<Listening> {
   const { host, port, token } = options;
   if (!isLoopback(host) && !token) {
-    const right = 'give --token (or KASANE_TOKEN), the same one to workers and clients; or listen on 127.0.0.1';
-    throw new KasaneError('CANNOT_LISTEN', `listening on ${host} would let anyone in who reaches it: ${right}`);
+    const right =
+      'give --token (or KASANE_TOKEN), the same one to workers and clients; or listen on 127.0.0.1';
+    throw new KasaneError(
+      'CANNOT_LISTEN',
+      `listening on ${host} would let anyone in who reaches it: ${right}`,
+    );
   }
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_BYTES,
@@ -57,7 +61,11 @@ export async function listen(services: Services, options: ListenOptions): Promis
   server.addService(JobsService, services.jobs);
   server.addService(ClusterService, services.cluster);
   server.addService(trainingService, { connect: services.training });
-  const health = new HealthImplementation({ '': 'SERVING', 'kasane.v1.Jobs': 'SERVING', 'kasane.v1.Training': 'SERVING' });
+  const health = new HealthImplementation({
+    '': 'SERVING',
+    'kasane.v1.Jobs': 'SERVING',
+    'kasane.v1.Training': 'SERVING',
+  });
   health.addToServer(server);
   const descriptors = readFileSync(new URL(import.meta.resolve('@kasane/protocol/descriptors')));
   new ReflectionService(loadFileDescriptorSetFromBuffer(descriptors)).addToServer(server);
@@ -66,7 +74,9 @@ export async function listen(services: Services, options: ListenOptions): Promis
     server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, taken) => {
       if (!error) return resolve(taken);
       const right = 'choose another with --port, or stop what listens there';
-      reject(new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`));
+      reject(
+        new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`),
+      );
     });
   });
   return {
@@ -85,8 +95,13 @@ function requireToken(token: string | undefined): ServerInterceptor {
         if (method.path.startsWith('/grpc.health.') || tokenAccepted(metadata, token)) return next(metadata);
         const trailer = new Metadata();
         trailer.set('kasane-error', 'NOT_ALLOWED');
-        const details = 'the token is missing or wrong: give --token (or KASANE_TOKEN) as the coordinator was given it';
-        call.sendStatus({ code: errorCodes.NOT_ALLOWED.grpc ?? status.UNAUTHENTICATED, details, metadata: trailer });
+        const details =
+          'the token is missing or wrong: give --token (or KASANE_TOKEN) as the coordinator was given it';
+        call.sendStatus({
+          code: errorCodes.NOT_ALLOWED.grpc ?? status.UNAUTHENTICATED,
+          details,
+          metadata: trailer,
+        });
       })
       .build();
     const responder = new ResponderBuilder().withStart((next) => next(listener)).build();

@@ -1,6 +1,6 @@
 /** The training stream, coordinator's side: one stream a worker process; its end is the worker's end. */
 import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
-import { KasaneError, errorCodes, messageOf } from '@kasane/protocol/errors';
+import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
 import type { ConnectRequest, ConnectResponse, Hello } from '@kasane/protocol/gen/kasane/v1/training';
 import { HEARTBEAT_TIMEOUT_MS, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
@@ -66,7 +66,8 @@ class Session {
           break;
         case 'frame': {
           const { header, payload } = decodeFrame(message.value);
-          if (header.kind !== 'gradient') throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
+          if (header.kind !== 'gradient')
+            throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
           if (run?.id === header.job) run.gradient(worker.id, header, payload);
           break;
         }
@@ -77,7 +78,8 @@ class Session {
         }
         case 'result': {
           const { task } = message.value;
-          if (task && run?.id === task.job && run.board.answered(worker.id, task, message.value)) worker.tasksDone++;
+          if (task && run?.id === task.job && run.board.answered(worker.id, task, message.value))
+            worker.tasksDone++;
           break;
         }
         case 'failure': {
@@ -115,8 +117,10 @@ class Session {
       const what = `worker speaks protocol ${hello.protocol}, the coordinator ${PROTOCOL_VERSION}`;
       throw new KasaneError('PROTOCOL', `${what}: install the same version of Kasane on both`);
     }
-    if (!/^[\w.:-]{1,128}$/.test(hello.worker)) throw new KasaneError('PROTOCOL', 'worker ids are 1 to 128 letters, digits and .:_-');
-    if (workers.size >= WORKERS) throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
+    if (!/^[\w.:-]{1,128}$/.test(hello.worker))
+      throw new KasaneError('PROTOCOL', 'worker ids are 1 to 128 letters, digits and .:_-');
+    if (workers.size >= WORKERS)
+      throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
     // The worker is back before its old stream was seen to break: what it held there is lost.
     if (workers.get(hello.worker)) run()?.workerLeft(hello.worker);
     const worker: ConnectedWorker = {
@@ -135,7 +139,9 @@ class Session {
     };
     this.#worker = worker;
     workers.add(worker);
-    log.info(`worker ${worker.id} joined with ${worker.slots} ${worker.slots === 1 ? 'slot' : 'slots'} (${worker.backend})`);
+    log.info(
+      `worker ${worker.id} joined with ${worker.slots} ${worker.slots === 1 ? 'slot' : 'slots'} (${worker.backend})`,
+    );
     worker.send({ $case: 'welcome', value: { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS } });
     run()?.workerJoined(worker);
   }

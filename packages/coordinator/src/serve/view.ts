@@ -4,7 +4,11 @@ import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane
 import type { Run } from '../jobs/run.ts';
 import type { JobRecord } from '../jobs/store.ts';
 
-export function viewJob(record: JobRecord, history: readonly EpochResult[], run: Run | undefined): JobMessage {
+export function viewJob(
+  record: JobRecord,
+  history: readonly EpochResult[],
+  run: Run | undefined,
+): JobMessage {
   const { training } = JSON.parse(record.spec) as { training: { epochs: number } };
   const last = history.at(-1);
   const base: JobMessage = {

@@ -59,7 +59,12 @@ export type Decision =
   /** Every shard has an answer: reduce, update, publish. */
   | { readonly action: 'commit'; readonly why: string }
   /** Hand these shards out again; `unclaimed` says that the queue itself may have lost them. */
-  | { readonly action: 'reissue'; readonly shards: readonly number[]; readonly unclaimed: boolean; readonly why: string }
+  | {
+      readonly action: 'reissue';
+      readonly shards: readonly number[];
+      readonly unclaimed: boolean;
+      readonly why: string;
+    }
   /** Nothing to do before `until` unless something happens. */
   | { readonly action: 'wait'; readonly until: number; readonly why: string }
   | { readonly action: 'fail'; readonly why: string };
@@ -86,7 +91,8 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     return { action: 'reissue', shards: lost.map((shard) => shard.shard), unclaimed: false, why };
   }
 
-  if (state.workers === 0) return { action: 'wait', until: Number.POSITIVE_INFINITY, why: 'no worker is connected' };
+  if (state.workers === 0)
+    return { action: 'wait', until: Number.POSITIVE_INFINITY, why: 'no worker is connected' };
 
   const deadlineOf = (shard: ShardState): number => {
     if (shard.holders.length === 0) {

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { KasaneError } from '../src/errors.ts';
+import { checkJob, jobJsonSchema, parseJobFile } from '../src/job.ts';
+import { jobPresets } from '../src/presets.ts';
+
+const refused = (text: string): string => {
+  try {
+    parseJobFile(text, 'my.yaml');
+  } catch (error) {
+    if (error instanceof KasaneError && error.code === 'JOB_INVALID') return error.message;
+    throw error;
+  }
+  throw new Error('the job file was accepted');
+};
+
+describe('job files', () => {
+  it('fills in every default', () => {
+    const { spec, model } = parseJobFile('name: a\nmodel: { preset: mnist-mlp }\n', 'my.yaml');
+    expect(spec.training).toMatchObject({
+      batch: 128,
+      math: 'exact',
+      optimizer: { type: 'adam', beta1: 0.9 },
+    });
+    expect(model.parameterCount).toBe(784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10);
+  });
+
+  it('accepts every preset', () => {
+    for (const preset of Object.values(jobPresets)) expect(checkJob(preset).spec.name).toBe(preset.name);
+  });
+
+  it('gives the same job again when its own result is checked, as a resumed coordinator does', () => {
+    const { spec } = checkJob(jobPresets['mnist-mlp']);
+    expect(checkJob(JSON.parse(JSON.stringify(spec))).spec).toEqual(spec);
+  });
+
+  it('names file, line, path and what would be right', () => {
+    const file = 'name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  epochs: 3\n  bacth: 64\n';
+    expect(refused(file)).toMatch(/^my\.yaml:5: training\.bacth: .*bacth/);
+    expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  epochs: -1\n')).toMatch(
+      /^my\.yaml:4: training\.epochs:/,
+    );
+    expect(refused('name: a\nmodel:\n  preset: mnist-mpl\n')).toMatch(
+      /no preset 'mnist-mpl'; there are: .*mnist-mlp/,
+    );
+    expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining: { batch: 2, shards: 3 }\n')).toContain(
+      'at most one a sample',
+    );
+  });
+
+  it('names the line of a misspelt layer and the layer that was meant', () => {
+    const file =
+      'name: a\nmodel:\n  input: [4]\n  classes: 2\n  layers:\n    - type: dense\n      units: 3\n    - type: rleu\n    - type: dense\n      units: 2\n';
+    const message = refused(file);
+    expect(message).toMatch(/^my\.yaml:8: /);
+    expect(message).toContain('rleu');
+    expect(message).toContain('relu');
+  });
+
+  it('refuses what is no YAML, with the line', () => {
+    expect(refused('name: a\nmodel: {')).toMatch(/^my\.yaml:2: /);
+    expect(refused('')).toContain('my.yaml');
+    expect(refused('- 1')).toContain('my.yaml');
+  });
+
+  it('publishes a JSON Schema that knows the layers of the schema', () => {
+    expect(JSON.stringify(jobJsonSchema())).toContain('learningRate');
+  });
+});
