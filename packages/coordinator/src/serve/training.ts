@@ -57,7 +57,10 @@ class Session {
     this.#heardAt = performance.now();
     try {
       if (!message) throw new KasaneError('PROTOCOL', 'an empty message, or one of a later protocol');
-      if (message.$case === 'hello') return this.#hello(message.value);
+      if (message.$case === 'hello') {
+        this.#hello(message.value);
+        return;
+      }
       const worker = this.#worker;
       if (!worker) throw new KasaneError('PROTOCOL', `'${message.$case}' before 'hello'`);
       const run = this.#options.run();

@@ -17,7 +17,12 @@ export type Expression =
   | { readonly kind: 'binary'; readonly op: BinaryOp; readonly a: Expression; readonly b: Expression }
   | { readonly kind: 'compare'; readonly op: CompareOp; readonly a: Expression; readonly b: Expression }
   /** `condition` non-zero: a, else b. Both sides are computed. */
-  | { readonly kind: 'select'; readonly condition: Expression; readonly a: Expression; readonly b: Expression };
+  | {
+      readonly kind: 'select';
+      readonly condition: Expression;
+      readonly a: Expression;
+      readonly b: Expression;
+    };
 
 const unary =
   (op: UnaryOp) =>
