@@ -1,0 +1,89 @@
+/** Runs scalar expressions in float64: the definition that generated code is judged by. */
+import type { BinaryOp, CompareOp, Expression, UnaryOp } from './expression.ts';
+
+/** The numbers of one element: input i at place i. */
+export type ScalarFunction = (inputs: readonly number[]) => number;
+
+const unary: Readonly<Record<UnaryOp, (a: number) => number>> = {
+  neg: (a) => -a,
+  abs: Math.abs,
+  sqrt: Math.sqrt,
+  floor: Math.floor,
+  exp: Math.exp,
+  log: Math.log,
+  tanh: Math.tanh,
+};
+
+const binary: Readonly<Record<BinaryOp, (a: number, b: number) => number>> = {
+  add: (a, b) => a + b,
+  sub: (a, b) => a - b,
+  mul: (a, b) => a * b,
+  div: (a, b) => a / b,
+  max: Math.max,
+  min: Math.min,
+};
+
+const compare: Readonly<Record<CompareOp, (a: number, b: number) => boolean>> = {
+  lt: (a, b) => a < b,
+  le: (a, b) => a <= b,
+  gt: (a, b) => a > b,
+  ge: (a, b) => a >= b,
+  eq: (a, b) => a === b,
+  ne: (a, b) => a !== b,
+};
+
+/**
+ * A function of one element's inputs.
+ * @param scalars values of the expression's `scalar`s
+ */
+export function compileScalar(
+  expression: Expression,
+  scalars: Readonly<Record<string, number>> = {},
+): ScalarFunction {
+  const compiled = (inner: Expression) => compileScalar(inner, scalars);
+  switch (expression.kind) {
+    case 'constant': {
+      const { value } = expression;
+      return () => value;
+    }
+    case 'input': {
+      const { index } = expression;
+      return (inputs) => inputs[index]!;
+    }
+    case 'scalar': {
+      const value = scalars[expression.name];
+      if (value === undefined)
+        throw new Error(`scalar '${expression.name}' has no value; given: ${Object.keys(scalars)}`);
+      return () => value;
+    }
+    case 'unary': {
+      const [f, a] = [unary[expression.op], compiled(expression.a)];
+      return (inputs) => f(a(inputs));
+    }
+    case 'binary': {
+      const [f, a, b] = [binary[expression.op], compiled(expression.a), compiled(expression.b)];
+      return (inputs) => f(a(inputs), b(inputs));
+    }
+    case 'compare': {
+      const [f, a, b] = [compare[expression.op], compiled(expression.a), compiled(expression.b)];
+      return (inputs) => (f(a(inputs), b(inputs)) ? 1 : 0);
+    }
+    case 'select': {
+      const [condition, a, b] = [
+        compiled(expression.condition),
+        compiled(expression.a),
+        compiled(expression.b),
+      ];
+      return (inputs) => (condition(inputs) !== 0 ? a(inputs) : b(inputs));
+    }
+  }
+}
+
+/** The value of an expression for one element. */
+export function evaluateScalar(
+  expression: Expression,
+  inputs: readonly number[],
+  scalars?: Readonly<Record<string, number>>,
+): number {
+  return compileScalar(expression, scalars)(inputs);
+}
