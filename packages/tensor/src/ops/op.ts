@@ -34,8 +34,10 @@ export interface CaseInput {
   readonly shape: Shape;
   /** Default f32. */
   readonly dtype?: DType;
-  /** Values are drawn uniformly from [from, to), integers for i32. Default [-2, 2). */
+  /** Values are drawn uniformly from [from, to). Default [-2, 2). */
   readonly domain?: readonly [from: number, to: number];
+  /** Only whole numbers of the domain, so that values repeat. i32 inputs are whole anyway. */
+  readonly whole?: boolean;
   /** Or exactly these. */
   readonly values?: readonly number[];
 }

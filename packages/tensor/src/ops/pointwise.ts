@@ -25,7 +25,8 @@ export interface PointwiseOp extends Op<None> {
   readonly expression: s.Expression;
 }
 
-type Domain = readonly [from: number, to: number];
+/** Where to test an input; 'whole': integers only, so that values meet. */
+type Domain = readonly [from: number, to: number, whole?: 'whole'];
 
 function pointwise(
   name: string,
@@ -72,13 +73,20 @@ function casesFor(domains: readonly Domain[]): OpCase<None>[] {
         ];
   return shapes.map(([label, ...of]) => ({
     label,
-    inputs: domains.map((domain, i): CaseInput => ({ shape: of[i]!, domain })),
+    inputs: domains.map(
+      ([from, to, whole], i): CaseInput => ({
+        shape: of[i]!,
+        domain: [from, to],
+        whole: whole !== undefined,
+      }),
+    ),
     attributes: {},
   }));
 }
 
 const [x, y, z] = [s.input(0), s.input(1), s.input(2)];
 const any: Domain = [-2, 2];
+const meeting: Domain = [-2, 3, 'whole'];
 const positive: Domain = [0.25, 3];
 const flat: NoGradient = { none: 'piecewise constant: the gradient is zero wherever there is one' };
 
@@ -120,18 +128,18 @@ export const pointwiseOps = {
     (n, g) => [mul(g, mul(n, sub(one(), n)))],
     [-4, 4],
   ),
-  lt: pointwise('lt', s.lt(x, y), flat, any, any),
-  le: pointwise('le', s.le(x, y), flat, any, any),
-  gt: pointwise('gt', s.gt(x, y), flat, any, any),
-  ge: pointwise('ge', s.ge(x, y), flat, any, any),
-  eq: pointwise('eq', s.eq(x, y), flat, any, any),
-  ne: pointwise('ne', s.ne(x, y), flat, any, any),
+  lt: pointwise('lt', s.lt(x, y), flat, meeting, meeting),
+  le: pointwise('le', s.le(x, y), flat, meeting, meeting),
+  gt: pointwise('gt', s.gt(x, y), flat, meeting, meeting),
+  ge: pointwise('ge', s.ge(x, y), flat, meeting, meeting),
+  eq: pointwise('eq', s.eq(x, y), flat, meeting, meeting),
+  ne: pointwise('ne', s.ne(x, y), flat, meeting, meeting),
   /** First input non-zero: the second, else the third. */
   select: pointwise(
     'select',
     s.select(x, y, z),
     (n, g) => [null, ...split(n.inputs[0]!, g)],
-    [0, 1],
+    [0, 2, 'whole'],
     any,
     any,
   ),

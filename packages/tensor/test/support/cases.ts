@@ -1,0 +1,68 @@
+/**
+ * Graphs and feeds for every operation, made from the cases in the declarations. Suites of all backends walk them, so a new
+ * operation is tested everywhere as soon as it is in the list.
+ */
+import type { Node } from '../../src/graph.ts';
+import { allOps } from '../../src/ops/index.ts';
+import { input } from '../../src/ops/leaf.ts';
+import { apply, type CaseInput } from '../../src/ops/op.ts';
+import { philox4x32, unitInterval } from '../../src/random.ts';
+import { sizeOf } from '../../src/shape.ts';
+
+export interface GraphCase {
+  readonly op: string;
+  /** 'matmul: odd sizes' */
+  readonly label: string;
+  /** Input leaves, named a, b, c. */
+  readonly inputs: readonly Node[];
+  readonly output: Node;
+  /** By the name of the leaf. */
+  readonly feeds: Readonly<Record<string, Float32Array | Int32Array>>;
+  /** Whether the operation has a gradient rule. */
+  readonly differentiable: boolean;
+}
+
+/** `count` numbers in [0, 1) that depend on the stream only. */
+export function uniforms(count: number, stream: number): number[] {
+  return Array.from({ length: count }, (_, e) =>
+    unitInterval(philox4x32([e >> 2, stream, 0, 0xffff_0000], [2024, 7])[e & 3]!),
+  );
+}
+
+/** `count` numbers in [-1, 1). */
+export function directions(count: number, stream: number): Float64Array {
+  return Float64Array.from(uniforms(count, stream), (u) => 2 * u - 1);
+}
+
+function valuesOf(spec: CaseInput, stream: number): Float32Array | Int32Array {
+  const size = sizeOf(spec.shape);
+  const [from, to] = spec.domain ?? [-2, 2];
+  const whole = spec.whole || spec.dtype === 'i32';
+  const drawn = uniforms(size, stream).map((u) => from + u * (to - from));
+  const values = spec.values ?? (whole ? drawn.map(Math.floor) : drawn);
+  if (values.length !== size) throw new Error(`a case gives ${values.length} values for ${size} elements`);
+  return spec.dtype === 'i32' ? Int32Array.from(values) : Float32Array.from(values);
+}
+
+/** Every case of every operation, in the order of the list. Fresh nodes on each call. */
+export function opCases(): GraphCase[] {
+  let stream = 0;
+  return allOps.flatMap((op) =>
+    op.cases.map((declared): GraphCase => {
+      const inputs = declared.inputs.map((spec, i) =>
+        input(String.fromCharCode(97 + i), spec.shape, spec.dtype ?? 'f32'),
+      );
+      const feeds = Object.fromEntries(
+        declared.inputs.map((spec, i) => [String.fromCharCode(97 + i), valuesOf(spec, stream++)]),
+      );
+      return {
+        op: op.name,
+        label: `${op.name}: ${declared.label}`,
+        inputs,
+        output: apply(op, inputs, declared.attributes),
+        feeds,
+        differentiable: !('none' in op.gradient),
+      };
+    }),
+  );
+}
