@@ -9,7 +9,7 @@ import { matmul, matmulOp } from '../src/ops/matmul.ts';
 import { detach } from '../src/ops/movement.ts';
 import type { GradientRule } from '../src/ops/op.ts';
 import { add, exp, max, mul } from '../src/ops/pointwise.ts';
-import { sum } from '../src/ops/reduce.ts';
+import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { sizeOf } from '../src/shape.ts';
 import { directions, opCases } from './support/cases.ts';
 
@@ -88,6 +88,12 @@ describe('gradients', () => {
     const [a, b] = evaluateGraph(gradients(max(x, y), [x, y]), { x: [1, 2, 3], y: [1, 3, 2] });
     expect([...a!]).toEqual([1, 0, 1]);
     expect([...b!]).toEqual([0, 1, 0]);
+  });
+
+  it('shares the gradient of a reduction among equal maxima', () => {
+    const m = maxReduce(input('m', [2, 3]), [1]);
+    const [g] = evaluateGraph(gradients(m, m.inputs), { m: [5, 1, 5, 2, 3, 1] });
+    expect([...g!]).toEqual([0.5, 0, 0.5, 0, 1, 0]);
   });
 
   it('of the output itself is one', () => {

@@ -98,6 +98,17 @@ describe('values known by hand', () => {
     ]);
   });
 
+  it('dropoutMask keeps an element whose draw is exactly the rate', () => {
+    const rate = (philox4x32([0, 5, 0, 1], [9, 0])[0] >>> 8) * 2 ** -24;
+    for (const [given, expected] of [
+      [rate, dropoutScale(rate)],
+      [rate + 2 ** -25, 0],
+    ] as const) {
+      const mask = dropoutMask(i32('ids', 1), i32('key', 4), { layer: 1, rate: given, shape: [1] });
+      expect(values(mask, { ids: [5], key: [9, 0, 0, 0] })).toEqual([expected]);
+    }
+  });
+
   it('dropoutMask drops about the rate', () => {
     const mask = dropoutMask(i32('ids', 1), i32('key', 4), { layer: 0, rate: 0.2, shape: [10_000] });
     const dropped = values(mask, { ids: [1], key: [1, 0, 0, 0] }).filter((value) => value === 0).length;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { runReference } from '../src/backends/reference/run.ts';
+import { topologicalOrder } from '../src/graph.ts';
 import { buildModel, initializeParameters } from '../src/nn/model.ts';
 import { traceProgram } from '../src/training.ts';
 import { directions } from './support/cases.ts';
@@ -66,6 +67,18 @@ describe('a training program', () => {
         expect(parts.reduce((total, part) => total + part.gradients![p]![e]!, 0)).toBeCloseTo(v, 12);
       });
     });
+  });
+
+  it('draws for each dropout layer by its place among all layers, and not at all when the rate is 0', () => {
+    const rates = [0.5, 0, 0.5];
+    const dropouts = buildModel({
+      input: [4],
+      classes: 4,
+      layers: rates.map((rate) => ({ type: 'dropout', rate })),
+    });
+    const { outputs } = traceProgram(dropouts, { mode: 'train', samples: 1 });
+    const masks = topologicalOrder([outputs.logits]).filter(({ op }) => op === 'dropoutMask');
+    expect(masks.map(({ attributes }) => attributes.layer)).toEqual([0, 2]);
   });
 
   it('drops other numbers in another epoch', () => {
