@@ -1,0 +1,235 @@
+/**
+ * Matrix product. Code is made for each product of a plan, with all sizes and strides constant.
+ *
+ * Every kernel computes c = fround(c + fround(a * b)) over ascending k for each element of C, starting from 0: blocking
+ * splits m and n only, and the partial sum is carried in C from one block of k to the next. So all kernels, and the
+ * plain scalar loop, give the same bits.
+ *
+ * C is made in tiles of MR rows by NR columns, held in registers. B is read in panels of NR columns; a panel is first
+ * copied to a buffer that stays in the first-level cache where its rows are not contiguous, not full, or far apart.
+ */
+import { FunctionBuilder, type Local } from './assembler.ts';
+
+/** Tile of C in registers: rows by columns. 16 columns need an engine that pairs 128-bit operations into 256-bit ones. */
+export const kernelShapes = {
+  '4x8': { rows: 4, columns: 8 },
+  '6x8': { rows: 6, columns: 8 },
+  '4x16': { rows: 4, columns: 16 },
+  '5x16': { rows: 5, columns: 16 },
+  '6x16': { rows: 6, columns: 16 },
+} as const;
+export type KernelName = keyof typeof kernelShapes;
+
+/** Length of a block of k: a panel of 16 columns takes 16 KiB of the first-level cache. */
+const K_BLOCK = 256;
+/** Steps of k that are written out one after another. */
+const UNROLL = 4;
+/** Rows of B that lie further apart than this many bytes are copied even when they are contiguous. */
+const FAR_APART = 1024;
+
+export interface Gemm {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+}
+
+/** Bytes of scratch memory that a product needs. */
+export function gemmScratchBytes(kernel: KernelName): number {
+  const { rows, columns } = kernelShapes[kernel];
+  return (K_BLOCK + rows) * columns * 4;
+}
+
+/** A function (a, b, c, scratch: addresses) that writes the product of row-major matrices to C. */
+export function buildGemm(gemm: Gemm, kernel: KernelName): FunctionBuilder {
+  const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32']);
+  const { m, n, k } = gemm;
+  if (m === 0 || n === 0) return f;
+  if (k === 0) {
+    const c = f.parameter(2);
+    f.repeat(m * n, () => f.get(c).f32(0).memory('f32Store').advance(c, 4));
+    return f;
+  }
+  new GemmEmitter(f, gemm, kernel).emit();
+  return f;
+}
+
+class GemmEmitter {
+  readonly #f: FunctionBuilder;
+  readonly #gemm: Gemm;
+  readonly #rows: number;
+  readonly #columns: number;
+  /** Bytes from one element of A to the one in the next row, and in the next column. */
+  readonly #aRow: number;
+  readonly #aColumn: number;
+  readonly #a: Local;
+  readonly #b: Local;
+  readonly #c: Local;
+  readonly #scratch: Local;
+  readonly #aTile: Local;
+  readonly #cTile: Local;
+  readonly #pa: Local;
+  readonly #pb: Local;
+  readonly #accumulators: Local[];
+  readonly #bLanes: Local[];
+  readonly #aLane: Local;
+
+  constructor(f: FunctionBuilder, gemm: Gemm, kernel: KernelName) {
+    const { rows, columns } = kernelShapes[kernel];
+    this.#f = f;
+    this.#gemm = gemm;
+    this.#rows = rows;
+    this.#columns = columns;
+    this.#aRow = gemm.transposeA ? 4 : 4 * gemm.k;
+    this.#aColumn = gemm.transposeA ? 4 * gemm.m : 4;
+    [this.#a, this.#b, this.#c, this.#scratch] = [0, 1, 2, 3].map((i) => f.parameter(i)) as [Local, Local, Local, Local];
+    [this.#aTile, this.#cTile, this.#pa, this.#pb] = [0, 1, 2, 3].map(() => f.local('i32')) as [Local, Local, Local, Local];
+    this.#accumulators = Array.from({ length: (rows * columns) / 4 }, () => f.local('v128'));
+    this.#bLanes = Array.from({ length: columns / 4 }, () => f.local('v128'));
+    this.#aLane = f.local('v128');
+  }
+
+  emit(): void {
+    const { k } = this.#gemm;
+    const first = Math.min(K_BLOCK, k);
+    this.#block(first, true);
+    if (k === first) return;
+    const between = Math.floor((k - first) / K_BLOCK);
+    this.#moveOn(K_BLOCK);
+    this.#f.repeat(between, () => {
+      this.#block(K_BLOCK, false);
+      this.#moveOn(K_BLOCK);
+    });
+    const rest = k - first - between * K_BLOCK;
+    if (rest > 0) this.#block(rest, false);
+  }
+
+  /** A and B to the next block of k. */
+  #moveOn(depth: number): void {
+    const { n, transposeB } = this.#gemm;
+    this.#f.advance(this.#a, depth * this.#aColumn);
+    this.#f.advance(this.#b, depth * (transposeB ? 4 : 4 * n));
+  }
+
+  /** Adds the products of `depth` steps of k to all of C. */
+  #block(depth: number, fresh: boolean): void {
+    const f = this.#f;
+    const { n, k, transposeB } = this.#gemm;
+    const columns = this.#columns;
+    const panels = Math.floor(n / columns);
+    const b = f.local('i32');
+    const c = f.local('i32');
+    f.get(this.#b).set(b).get(this.#c).set(c);
+    const copied = transposeB || 4 * n > FAR_APART;
+    f.repeat(panels, () => {
+      if (copied) this.#copyPanel(b, depth, columns);
+      this.#panel(copied ? this.#scratch : b, copied ? 4 * columns : 4 * n, c, 4 * n, depth, fresh);
+      f.advance(b, transposeB ? 4 * columns * k : 4 * columns).advance(c, 4 * columns);
+    });
+    const rest = n - panels * columns;
+    if (rest > 0) {
+      this.#copyPanel(b, depth, rest);
+      this.#edgePanel(c, rest, depth, fresh);
+    }
+  }
+
+  /** Copies `width` columns of B to the scratch buffer, as rows of a whole panel filled up with zeros. */
+  #copyPanel(b: Local, depth: number, width: number): void {
+    const f = this.#f;
+    const { n, k, transposeB } = this.#gemm;
+    const columns = this.#columns;
+    const [from, to] = [f.local('i32'), f.local('i32')];
+    f.get(b).set(from).get(this.#scratch).set(to);
+    const across = transposeB ? 4 * k : 4;
+    const zero = () => f.f32(0);
+    f.repeat(depth, () => {
+      for (let j = 0; j < columns; j++) {
+        if (!transposeB && j % 4 === 0 && j + 4 <= width) {
+          f.get(to).get(from).memory('v128Load', 4 * j).memory('v128Store', 4 * j);
+          j += 3;
+          continue;
+        }
+        f.get(to);
+        if (j < width) f.get(from).memory('f32Load', j * across);
+        else zero();
+        f.memory('f32Store', 4 * j);
+      }
+      f.advance(from, transposeB ? 4 : 4 * n).advance(to, 4 * columns);
+    });
+  }
+
+  /** One full panel of C, from the top down. */
+  #panel(b: Local, bRow: number, c: Local, cRow: number, depth: number, fresh: boolean): void {
+    const f = this.#f;
+    const { m } = this.#gemm;
+    const tiles = Math.floor(m / this.#rows);
+    f.get(this.#a).set(this.#aTile).get(c).set(this.#cTile);
+    f.repeat(tiles, () => {
+      this.#tile(this.#rows, b, bRow, this.#cTile, cRow, depth, fresh);
+      f.advance(this.#aTile, this.#rows * this.#aRow).advance(this.#cTile, this.#rows * cRow);
+    });
+    const rest = m - tiles * this.#rows;
+    if (rest > 0) this.#tile(rest, b, bRow, this.#cTile, cRow, depth, fresh);
+  }
+
+  /** The last panel, narrower than a tile: each tile is made in scratch memory and the columns that count are copied. */
+  #edgePanel(c: Local, width: number, depth: number, fresh: boolean): void {
+    const f = this.#f;
+    const { m, n } = this.#gemm;
+    const tile = f.local('i32');
+    f.get(this.#scratch).i32(K_BLOCK * this.#columns * 4).op('i32Add').set(tile);
+    f.get(this.#a).set(this.#aTile).get(c).set(this.#cTile);
+    const copy = (rows: number, from: Local, fromRow: number, to: Local, toRow: number) => {
+      for (let i = 0; i < rows; i++) {
+        for (let j = 0; j < width; j++) {
+          f.get(to).get(from).memory('f32Load', i * fromRow + 4 * j).memory('f32Store', i * toRow + 4 * j);
+        }
+      }
+    };
+    const oneTile = (rows: number) => {
+      if (!fresh) copy(rows, this.#cTile, 4 * n, tile, 4 * this.#columns);
+      this.#tile(rows, this.#scratch, 4 * this.#columns, tile, 4 * this.#columns, depth, fresh);
+      copy(rows, tile, 4 * this.#columns, this.#cTile, 4 * n);
+    };
+    const tiles = Math.floor(m / this.#rows);
+    f.repeat(tiles, () => {
+      oneTile(this.#rows);
+      f.advance(this.#aTile, this.#rows * this.#aRow).advance(this.#cTile, this.#rows * 4 * n);
+    });
+    const rest = m - tiles * this.#rows;
+    if (rest > 0) oneTile(rest);
+  }
+
+  /** The kernel proper: `rows` by NR elements of C in registers, `depth` steps of k. */
+  #tile(rows: number, b: Local, bRow: number, c: Local, cRow: number, depth: number, fresh: boolean): void {
+    const f = this.#f;
+    const vectors = this.#columns / 4;
+    const at = (i: number, j: number) => this.#accumulators[i * vectors + j]!;
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < vectors; j++) {
+        if (fresh) f.f32x4(0).set(at(i, j));
+        else f.get(c).memory('v128Load', i * cRow + 16 * j).set(at(i, j));
+      }
+    }
+    f.get(this.#aTile).set(this.#pa).get(b).set(this.#pb);
+    const step = (u: number) => {
+      for (let j = 0; j < vectors; j++) f.get(this.#pb).memory('v128Load', u * bRow + 16 * j).set(this.#bLanes[j]!);
+      for (let i = 0; i < rows; i++) {
+        f.get(this.#pa).memory('v128Load32Splat', i * this.#aRow + u * this.#aColumn).set(this.#aLane);
+        for (let j = 0; j < vectors; j++) {
+          f.get(at(i, j)).get(this.#aLane).get(this.#bLanes[j]!).op('f32x4Mul', 'f32x4Add').set(at(i, j));
+        }
+      }
+    };
+    const unrolled = Math.floor(depth / UNROLL);
+    f.repeat(unrolled, () => {
+      for (let u = 0; u < UNROLL; u++) step(u);
+      f.advance(this.#pa, UNROLL * this.#aColumn).advance(this.#pb, UNROLL * bRow);
+    });
+    for (let u = 0; u < depth - unrolled * UNROLL; u++) step(u);
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < vectors; j++) f.get(c).get(at(i, j)).memory('v128Store', i * cRow + 16 * j);
+    }
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Chooses the matrix kernel at start-up, behind a self-test: wide kernels rely on an experimental feature of the engine,
+ * so they are compared with scalar arithmetic before they are used.
+ */
+import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
+import { buildGemm, type Gemm, gemmScratchBytes, type KernelName } from './gemm.ts';
+
+export interface KernelChoice {
+  readonly name: KernelName;
+  /** Whether 128-bit operations are expected to be paired into 256-bit ones. */
+  readonly revectorized: boolean;
+  /** Why a slower kernel than asked for was taken. */
+  readonly warning?: string;
+}
+
+const NARROW: KernelName = '4x8';
+const WIDE: KernelName = '5x16';
+
+let revectorize = false;
+
+/**
+ * Says that the engine pairs 128-bit operations (`node/v8-flags.ts` asks V8 for it); without it a 16-wide kernel would
+ * spill registers. Call before the first session is opened.
+ */
+export function expectRevectorization(expected: boolean): void {
+  revectorize = expected;
+  chosen = undefined;
+}
+
+let chosen: KernelChoice | undefined;
+
+/** The kernel for exact arithmetic in this thread. Same bits whichever is chosen. */
+export function selectKernel(): KernelChoice {
+  chosen ??= choose();
+  return chosen;
+}
+
+function choose(): KernelChoice {
+  const wanted = revectorize ? WIDE : NARROW;
+  const fault = selfTest(wanted);
+  if (!fault) return { name: wanted, revectorized: revectorize };
+  const warning = `the ${wanted} kernel failed its self-test (${fault}); the ${NARROW} kernel is used instead`;
+  const narrowFault = wanted === NARROW ? fault : selfTest(NARROW);
+  if (narrowFault) throw new Error(`this engine's WebAssembly SIMD does not compute correctly: ${narrowFault}`);
+  return { name: NARROW, revectorized: false, warning };
+}
+
+/** Shapes with full tiles, edges on every side, all transposes, and k beyond a block. */
+const cases: readonly Gemm[] = [0, 1, 2, 3].flatMap((bits) => {
+  const transposes = { transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+  return [
+    { m: 13, n: 37, k: 19, ...transposes },
+    { m: 6, n: 16, k: 261, ...transposes },
+  ];
+});
+
+/** Compares a kernel with scalar arithmetic. Returns what is wrong, or undefined. */
+export function selfTest(kernel: KernelName): string | undefined {
+  for (const gemm of cases) {
+    const { m, n, k } = gemm;
+    // A small generator is enough here: values of all signs and sizes, the same in every run.
+    let state = 12345 + m * n * k;
+    const random = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) | 0;
+      return Math.fround(state * 2 ** -28);
+    };
+    const a = Float32Array.from({ length: m * k }, random);
+    const b = Float32Array.from({ length: k * n }, random);
+    const wanted = scalarGemm(gemm, a, b);
+    const found = wasmGemm(gemm, kernel)(a, b);
+    const wrong = wanted.findIndex((value, index) => !Object.is(value, found[index]));
+    if (wrong >= 0) {
+      return `${m}x${n}x${k}, element ${wrong}: ${found[wrong]} where scalar arithmetic gives ${wanted[wrong]}`;
+    }
+  }
+  return undefined;
+}
+
+/** The definition of the product's bits. */
+export function scalarGemm(gemm: Gemm, a: Float32Array, b: Float32Array): Float32Array {
+  const { m, n, k, transposeA, transposeB } = gemm;
+  const c = new Float32Array(m * n);
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let p = 0; p < k; p++) {
+        const product = a[transposeA ? p * m + i : i * k + p]! * b[transposeB ? j * k + p : p * n + j]!;
+        sum = Math.fround(sum + Math.fround(product));
+      }
+      c[i * n + j] = sum;
+    }
+  }
+  return c;
+}
+
+/** A product by itself, in a memory of its own: for tests and benchmarks. */
+export function wasmGemm(gemm: Gemm, kernel: KernelName): (a: Float32Array, b: Float32Array) => Float32Array {
+  const { m, n, k } = gemm;
+  const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
+  const a = align(gemmScratchBytes(kernel));
+  const b = a + align(4 * m * k);
+  const c = b + align(4 * k * n);
+  const pages = Math.ceil((c + align(4 * m * n) + 64) / 65536);
+  const module = new ModuleBuilder({ pages, shared: false });
+  const index = module.add(buildGemm(gemm, kernel));
+  const run = new FunctionBuilder().i32(a).i32(b).i32(c).i32(0).call(index);
+  module.add(run, 'run');
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
+  const view = (offset: number, length: number) => new Float32Array(memory.buffer, offset, length);
+  return (left, right) => {
+    view(a, m * k).set(left);
+    view(b, k * n).set(right);
+    (instance.exports.run as () => void)();
+    return view(c, m * n);
+  };
+}
