@@ -10,7 +10,8 @@ export type ValueType = keyof typeof valueTypes;
 const plain = {
   return: [0x0f],
   drop: [0x1a],
-  i32Eqz: [0x45],
+  select: [0x1b],
+  i32Eq: [0x46],
   i32LtU: [0x49],
   i32GeU: [0x4f],
   i32Add: [0x6a],
@@ -19,6 +20,7 @@ const plain = {
   i32And: [0x71],
   i32Shl: [0x74],
   i32ShrU: [0x76],
+  f32Gt: [0x5e],
   f32Add: [0x92],
   f32Mul: [0x94],
   f32Max: [0x97],

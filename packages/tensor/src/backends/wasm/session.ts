@@ -1,0 +1,215 @@
+/**
+ * The wasm backend as its users see it: one memory that holds a model's parameters and gradients and runs its programs.
+ * Parameters and gradients have fixed places; the programs' inputs and activations overlay one another.
+ */
+import type { Model } from '../../nn/model.ts';
+import { alignUp } from '../../plan/arena.ts';
+import { type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
+import { type Compiled, compileGraph } from './compile.ts';
+import { gemmScratchBytes, type KernelName } from './gemm.ts';
+import { selectKernel } from './kernels.ts';
+
+export interface WasmSessionOptions {
+  /** shared: other threads can read and write the memory. Default private. */
+  readonly memory?: 'shared' | 'private';
+  /** Default: what `selectKernel` chooses. */
+  readonly kernel?: KernelName;
+}
+
+/** Where a tensor lies: byte offset and length in elements of four bytes. */
+export interface Place {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Places of one program, as plain data for other threads. What the program does not have is of length 0. */
+export interface ProgramLayout {
+  readonly mode: ProgramMode;
+  readonly samples: number;
+  readonly x: Place;
+  readonly labels: Place;
+  readonly sampleIds: Place;
+  readonly key: Place;
+  readonly lossSum: Place;
+  readonly correct: Place;
+  readonly logits: Place;
+  /** For each stage, the indices of the parameters whose gradients are final after it. */
+  readonly stageReady: readonly (readonly number[])[];
+}
+
+export interface SessionLayout {
+  readonly parameters: Place;
+  readonly gradients: Place;
+  readonly programs: readonly ProgramLayout[];
+}
+
+export interface WasmStage {
+  /** Takes nothing, returns nothing, allocates nothing. */
+  run(): void;
+  /** Indices of the parameters whose gradients are final afterwards. */
+  readonly ready: readonly number[];
+}
+
+/** Views into the session's memory: write the inputs, run, read the outputs. */
+export interface WasmProgram {
+  readonly mode: ProgramMode;
+  readonly samples: number;
+  readonly x: Float32Array;
+  readonly labels: Int32Array;
+  readonly sampleIds: Uint32Array;
+  /** Seed low, seed high, epoch, 0. */
+  readonly key: Uint32Array;
+  readonly lossSum: Float32Array;
+  readonly correct: Float32Array;
+  readonly logits: Float32Array;
+  /** In order of execution. */
+  readonly stages: readonly WasmStage[];
+  /** All stages. */
+  run(): void;
+}
+
+export interface WasmSession {
+  readonly memory: WebAssembly.Memory;
+  /** Flat layout of the model. */
+  readonly parameters: Float32Array;
+  /** Flat layout of the model; sums over the samples of the last training program that ran. */
+  readonly gradients: Float32Array;
+  readonly kernel: KernelName;
+  readonly layout: SessionLayout;
+  /** @throws RangeError for a request that the session was not opened with. */
+  program(request: ProgramRequest): WasmProgram;
+}
+
+const PAGE = 65536;
+/** Nothing is placed at address 0. */
+const START = 64;
+
+/**
+ * Compiles `requests` and lays them out in one memory.
+ * @throws RangeError when the memory would exceed 4 GiB
+ */
+export async function openWasmSession(
+  model: Model,
+  requests: readonly ProgramRequest[],
+  options: WasmSessionOptions = {},
+): Promise<WasmSession> {
+  const kernel = options.kernel ?? selectKernel().name;
+  const shared = options.memory === 'shared';
+  const floats = model.parameterCount;
+  const parameters = { offset: START, length: floats };
+  const gradients = { offset: alignUp(parameters.offset + 4 * floats + 64), length: floats };
+  const scratch = alignUp(gradients.offset + 4 * floats + 64);
+  const start = alignUp(scratch + gemmScratchBytes(kernel));
+  const programs = requests.map((request) => layOutProgram(model, request, parameters, gradients, scratch, start, kernel));
+  const pages = Math.ceil(Math.max(start, ...programs.map(({ compiled }) => compiled.end)) / PAGE);
+  if (pages > 65536) {
+    throw new RangeError(`the model needs ${((pages * PAGE) / 2 ** 30).toFixed(1)} GiB; a WebAssembly memory holds 4: take fewer samples at a time`);
+  }
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
+  const opened = await Promise.all(
+    programs.map(async ({ compiled, layout }) => {
+      const { instance } = await WebAssembly.instantiate(compiled.encode({ pages, shared }), { env: { memory } });
+      return openProgram(memory.buffer, layout, instance);
+    }),
+  );
+  return {
+    memory,
+    kernel,
+    layout: { parameters, gradients, programs: programs.map(({ layout }) => layout) },
+    parameters: new Float32Array(memory.buffer, parameters.offset, parameters.length),
+    gradients: new Float32Array(memory.buffer, gradients.offset, gradients.length),
+    program: ({ mode, samples }) => {
+      const found = opened.find((program) => program.mode === mode && program.samples === samples);
+      if (found) return found;
+      const there = opened.map((program) => `${program.mode} of ${program.samples}`).join(', ');
+      throw new RangeError(`no program to ${mode} ${samples} samples; the session was opened with: ${there}`);
+    },
+  };
+}
+
+function layOutProgram(
+  model: Model,
+  request: ProgramRequest,
+  parameters: Place,
+  gradients: Place,
+  scratch: number,
+  start: number,
+  kernel: KernelName,
+): { compiled: Compiled; layout: ProgramLayout } {
+  const program = traceProgram(model, request);
+  let next = start;
+  const leaves = new Map(
+    program.parameters.map((node, index) => [node, parameters.offset + 4 * model.parameters[index]!.offset]),
+  );
+  const place = (node: (typeof program.inputs)['x'] | undefined): Place => {
+    if (!node) return { offset: next, length: 0 };
+    const length = node.shape.reduce((product, extent) => product * extent, 1);
+    const offset = next;
+    leaves.set(node, offset);
+    next = alignUp(next + 4 * length + 64);
+    return { offset, length };
+  };
+  const { inputs, outputs } = program;
+  const [x, labels, sampleIds, key] = [inputs.x, inputs.labels, inputs.sampleIds, inputs.key].map(place) as [Place, Place, Place, Place];
+  const perParameter = outputs.gradients ?? [];
+  const asked = [outputs.logits, ...(outputs.lossSum ? [outputs.lossSum] : []), ...(outputs.correct ? [outputs.correct] : [])];
+  const compiled = compileGraph({
+    outputs: [...asked, ...perParameter],
+    leaves,
+    targets: new Map(perParameter.map((node, index) => [node, gradients.offset + 4 * model.parameters[index]!.offset])),
+    groups: layerGroups(model).map((group) => (perParameter.length > 0 ? group.map((index) => perParameter[index]!) : [])),
+    arenaStart: next,
+    scratch,
+    kernel,
+  });
+  const placeOf = (index: number, length: number): Place =>
+    index < asked.length ? { offset: compiled.offsets[index]!, length } : { offset: next, length: 0 };
+  const groups = layerGroups(model);
+  return {
+    compiled,
+    layout: {
+      ...request,
+      x,
+      labels,
+      sampleIds,
+      key,
+      logits: placeOf(0, request.samples * model.description.classes),
+      lossSum: placeOf(1, 1),
+      correct: placeOf(2, 1),
+      stageReady: compiled.stages.map(({ ready }) => (request.mode === 'train' ? ready.flatMap((group) => groups[group]!) : [])),
+    },
+  };
+}
+
+/** Indices of parameters, by layer. */
+function layerGroups(model: Model): number[][] {
+  const groups = new Map<string, number[]>();
+  for (const [index, { layer }] of model.parameters.entries()) {
+    groups.set(layer, [...(groups.get(layer) ?? []), index]);
+  }
+  return [...groups.values()];
+}
+
+function openProgram(buffer: ArrayBufferLike, layout: ProgramLayout, instance: WebAssembly.Instance): WasmProgram {
+  const stages = layout.stageReady.map((ready, index) => ({
+    run: instance.exports[`stage${index}`] as () => void,
+    ready,
+  }));
+  const f32 = ({ offset, length }: Place) => new Float32Array(buffer, offset, length);
+  const u32 = ({ offset, length }: Place) => new Uint32Array(buffer, offset, length);
+  return {
+    mode: layout.mode,
+    samples: layout.samples,
+    x: f32(layout.x),
+    labels: new Int32Array(buffer, layout.labels.offset, layout.labels.length),
+    sampleIds: u32(layout.sampleIds),
+    key: u32(layout.key),
+    lossSum: f32(layout.lossSum),
+    correct: f32(layout.correct),
+    logits: f32(layout.logits),
+    stages,
+    run: () => {
+      for (let index = 0; index < stages.length; index++) stages[index]!.run();
+    },
+  };
+}

@@ -1,0 +1,136 @@
+/**
+ * The parameter server's arithmetic: adds gradients in the order it is told, scales, and applies an optimizer, each in
+ * one pass over a memory of its own.
+ */
+import type { ParameterSpec } from '../../nn/model.ts';
+import { type OptimizerOptions, optimizerFor } from '../../optim/optimizers.ts';
+import { alignUp } from '../../plan/arena.ts';
+import { add, type Expression, input, mul, scalar } from '../../scalar/expression.ts';
+import { simplify } from '../../scalar/simplify.ts';
+import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
+import { emitPointwise } from './emit-kernels.ts';
+
+export interface Norms {
+  /** By parameter, in list order. */
+  readonly perParameter: Float64Array;
+  /** Of the whole gradient. */
+  readonly global: number;
+}
+
+export interface Updater {
+  /** Flat layout. */
+  readonly parameters: Float32Array;
+  /** Flat layout; what `reduce` made. */
+  readonly gradient: Float32Array;
+  /** Flat layout, by name. */
+  readonly state: ReadonlyMap<string, Float32Array>;
+  /** Buffers for the caller to fill with gradients, flat layout each. */
+  readonly slots: readonly Float32Array[];
+  /** gradient = (slots[order[0]] + slots[order[1]] + ...) * scale, added from left to right. */
+  reduce(order: readonly number[], scale: number): void;
+  /** L2 norms of the gradient, in float64 over ascending elements. */
+  norms(): Norms;
+  /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). */
+  clip(maxNorm: number): void;
+  /** One update; `step` counts from 0. */
+  apply(step: number, learningRate: number): void;
+}
+
+const PAGE = 65536;
+/** Operands of one pass: further slots are added in further passes, which gives the same bits. */
+const SLOTS_A_PASS = 8;
+
+/** Opens an updater with `buffers` slots. @throws RangeError when the optimizer's options contradict each other. */
+export async function openUpdater(
+  parameters: readonly ParameterSpec[],
+  options: OptimizerOptions,
+  { buffers }: { readonly buffers: number },
+): Promise<Updater> {
+  const optimizer = optimizerFor(options);
+  const floats = parameters.reduce((sum, { size }) => sum + size, 0);
+  const stride = alignUp(4 * floats + 64);
+  const offsetOf = (index: number) => 64 + index * stride;
+  const [atParameters, atGradient] = [offsetOf(0), offsetOf(1)];
+  const atState = optimizer.state.map((_, index) => offsetOf(2 + index));
+  const atSlots = Array.from({ length: buffers }, (_, index) => offsetOf(2 + atState.length + index));
+  const pages = Math.ceil(offsetOf(2 + atState.length + buffers) / PAGE);
+  if (pages > 65536) throw new RangeError(`${floats} parameters with ${buffers} gradients do not fit the 4 GiB of a WebAssembly memory`);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+
+  const instantiate = (f: FunctionBuilder) => {
+    const module = new ModuleBuilder({ pages, shared: false });
+    module.add(f, 'run');
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
+    return instance.exports.run as (...numbers: number[]) => void;
+  };
+  /** A kernel over whole flat layouts; `scalars` are its arguments, in order. */
+  const kernel = (expressions: readonly Expression[], inputs: readonly number[], outputs: readonly number[], scalars: readonly string[]) => {
+    const f = new FunctionBuilder(scalars.map(() => 'f32'));
+    const push = (name: string) => f.get(f.parameter(scalars.indexOf(name))).op('f32x4Splat');
+    emitPointwise(f, [floats], expressions, inputs, inputs.map(() => [1]), outputs, push);
+    return instantiate(f);
+  };
+
+  const update = [optimizer.update.parameter, ...optimizer.update.state].map(simplify);
+  const scalarNames = Object.keys(optimizer.scalars(0, 1));
+  const applyKernel = kernel(update, [atParameters, atGradient, ...atState], [atParameters, ...atState], scalarNames);
+  const scaleKernel = kernel([mul(input(0), scalar('scale'))], [atGradient], [atGradient], ['scale']);
+  /** Passes for an order of slots; orders repeat from step to step. */
+  const reducers = new Map<string, (scale: number) => void>();
+  const reducerFor = (order: readonly number[]) => {
+    const passes: ((...numbers: number[]) => void)[] = [];
+    for (let start = 0; start < order.length; start += SLOTS_A_PASS) {
+      const slots = order.slice(start, start + SLOTS_A_PASS).map((slot) => atSlots[slot]!);
+      const inputs = start === 0 ? slots : [atGradient, ...slots];
+      const sum = inputs.map((_, index) => input(index)).reduce(add);
+      const last = start + SLOTS_A_PASS >= order.length;
+      passes.push(kernel([last ? mul(sum, scalar('scale')) : sum], inputs, [atGradient], last ? ['scale'] : []));
+    }
+    return (scale: number) => {
+      for (const pass of passes) pass(scale);
+    };
+  };
+
+  const view = (offset: number) => new Float32Array(memory.buffer, offset, floats);
+  const gradient = view(atGradient);
+  const norms = (): Norms => {
+    const squares = parameters.map(({ offset, size }) => {
+      let sum = 0;
+      for (let index = offset; index < offset + size; index++) sum += gradient[index]! * gradient[index]!;
+      return sum;
+    });
+    return {
+      perParameter: Float64Array.from(squares, Math.sqrt),
+      global: Math.sqrt(squares.reduce((a, b) => a + b, 0)),
+    };
+  };
+  return {
+    parameters: view(atParameters),
+    gradient,
+    state: new Map(optimizer.state.map((name, index) => [name, view(atState[index]!)])),
+    slots: atSlots.map(view),
+    norms,
+    reduce(order, scale) {
+      const key = order.join();
+      let reducer = reducers.get(key);
+      if (!reducer) {
+        if (order.length === 0 || order.some((slot) => atSlots[slot] === undefined)) {
+          throw new RangeError(`reduce: slots [${key}] of ${buffers}`);
+        }
+        reducer = reducerFor(order);
+        // Which slots a step uses follows arrival; that there are many orders must not fill the memory with code.
+        if (reducers.size >= 256) reducers.clear();
+        reducers.set(key, reducer);
+      }
+      reducer(scale);
+    },
+    clip(maxNorm) {
+      const { global } = norms();
+      if (global > maxNorm) scaleKernel(Math.fround(maxNorm / global));
+    },
+    apply(step, learningRate) {
+      const values = optimizer.scalars(step, learningRate);
+      applyKernel(...scalarNames.map((name) => values[name]!));
+    },
+  };
+}

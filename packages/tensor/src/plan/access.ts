@@ -1,0 +1,76 @@
+/** Where the elements of a node are found: most movement operations need no copy, only other strides. */
+import type { Node } from '../graph.ts';
+import { constantOp } from '../ops/leaf.ts';
+import { transposeOp } from '../ops/movement.ts';
+import { attributesOf } from '../ops/op.ts';
+import { type Shape, stridesOf } from '../shape.ts';
+
+/** Elements of `base`'s memory, or the same number everywhere. Strides are in elements, one an axis of the node. */
+export type Access = { readonly base: Node; readonly strides: readonly number[] } | { readonly constant: number };
+
+/** How the elements of a node are reached, through reshapes, broadcasts and transposes, from a node that is in memory. */
+export function accessOf(node: Node): Access {
+  switch (node.op) {
+    case 'constant':
+      return { constant: attributesOf(constantOp, node).value };
+    case 'detach':
+      return accessOf(node.inputs[0]!);
+    case 'reshape': {
+      const inner = accessOf(node.inputs[0]!);
+      if ('constant' in inner) return inner;
+      const input = node.inputs[0]!;
+      const base = isContiguous(inner.strides, input.shape) ? inner.base : input;
+      return { base, strides: stridesOf(node.shape) };
+    }
+    case 'broadcast': {
+      const inner = accessOf(node.inputs[0]!);
+      if ('constant' in inner) return inner;
+      return { base: inner.base, strides: stretch(inner.strides, node.inputs[0]!.shape, node.shape) };
+    }
+    case 'transpose': {
+      const inner = accessOf(node.inputs[0]!);
+      if ('constant' in inner) return inner;
+      const { permutation } = attributesOf(transposeOp, node);
+      return { base: inner.base, strides: permutation.map((axis) => inner.strides[axis]!) };
+    }
+    default:
+      return { base: node, strides: stridesOf(node.shape) };
+  }
+}
+
+/** Strides of a tensor seen in a larger shape: 0 along the axes that are stretched or new. */
+export function stretch(strides: readonly number[], shape: Shape, to: Shape): number[] {
+  const ahead = to.length - shape.length;
+  return to.map((extent, axis) => {
+    if (axis < ahead) return 0;
+    return shape[axis - ahead] === 1 && extent !== 1 ? 0 : strides[axis - ahead]!;
+  });
+}
+
+/** Row-major without gaps; strides of axes of size one do not matter. */
+export function isContiguous(strides: readonly number[], shape: Shape): boolean {
+  const own = stridesOf(shape);
+  return shape.includes(0) || strides.every((stride, axis) => shape[axis] === 1 || stride === own[axis]);
+}
+
+/** One axis of a loop nest: its extent, and for each tensor the distance of neighbours along it. */
+export interface LoopAxis {
+  readonly extent: number;
+  readonly strides: readonly number[];
+}
+
+/** Loops over a shape with as few axes as the strides of all tensors allow, outermost first. */
+export function collapse(shape: Shape, strides: readonly (readonly number[])[]): LoopAxis[] {
+  const axes: { extent: number; strides: number[] }[] = [];
+  for (const [axis, extent] of shape.entries()) {
+    if (extent === 1) continue;
+    const inner = { extent, strides: strides.map((of) => of[axis]!) };
+    const outer = axes.at(-1);
+    if (outer?.strides.every((stride, i) => stride === inner.strides[i]! * extent)) {
+      axes[axes.length - 1] = { extent: outer.extent * extent, strides: inner.strides };
+    } else {
+      axes.push(inner);
+    }
+  }
+  return axes;
+}

@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { runReference } from '../src/backends/reference/run.ts';
+import { type KernelName, kernelShapes } from '../src/backends/wasm/gemm.ts';
+import { scalarGemm, selfTest, wasmGemm } from '../src/backends/wasm/kernels.ts';
+import { openWasmSession } from '../src/backends/wasm/session.ts';
+import { openUpdater } from '../src/backends/wasm/updater.ts';
+import { presets } from '../src/models/presets.ts';
+import { buildModel, initializeParameters } from '../src/nn/model.ts';
+import { type OptimizerOptions, optimizerFor } from '../src/optim/optimizers.ts';
+import { compileScalar } from '../src/scalar/evaluate.ts';
+import { traceProgram } from '../src/training.ts';
+import { uniforms } from './support/cases.ts';
+
+const names = Object.keys(kernelShapes) as KernelName[];
+const model = buildModel(presets['mnist-mlp']!.description);
+const samples = 13;
+const feeds = {
+  x: Float32Array.from(uniforms(samples * 784, 1), (u) => 2 * u - 0.5),
+  labels: Int32Array.from(uniforms(samples, 2), (u) => Math.floor(10 * u)),
+  sampleIds: Uint32Array.from({ length: samples }, (_, i) => 40_000 + 7 * i),
+  key: Uint32Array.of(5, 0, 3, 0),
+};
+const parameters = initializeParameters(model, 9);
+
+async function trainOnce(kernel: KernelName) {
+  const session = await openWasmSession(model, [{ mode: 'train', samples }, { mode: 'evaluate', samples: 4 }], { kernel });
+  const program = session.program({ mode: 'train', samples });
+  session.parameters.set(parameters);
+  program.x.set(feeds.x);
+  program.labels.set(feeds.labels);
+  program.sampleIds.set(feeds.sampleIds);
+  program.key.set(feeds.key);
+  program.run();
+  return { session, program };
+}
+
+describe('matrix product', () => {
+  it.each(names)('%s passes the self-test', (name) => {
+    expect(selfTest(name)).toBeUndefined();
+  });
+
+  it.each(names)('%s gives the bits of the scalar loop on every edge and transpose', (name) => {
+    const { rows, columns } = kernelShapes[name];
+    for (const m of [1, rows, rows + 1, 2 * rows]) {
+      for (const n of [1, columns - 1, columns, columns + 5]) {
+        for (const k of [1, 5, 256, 515]) {
+          for (const bits of [0, 1, 2, 3]) {
+            const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+            const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
+            const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
+            const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
+            const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
+            expect(found.equals(wanted), JSON.stringify(gemm)).toBe(true);
+          }
+        }
+      }
+    }
+  }, 60_000);
+});
+
+describe('wasm session', () => {
+  it('computes loss, hits and gradients of the MNIST network as the reference does, dropout included', async () => {
+    const { session, program } = await trainOnce('4x8');
+    const wanted = runReference(traceProgram(model, { mode: 'train', samples }), feeds, parameters);
+    expect(program.lossSum[0]).toBeCloseTo(wanted.lossSum!, 3);
+    expect(program.correct[0]).toBe(wanted.correct);
+    for (const [index, { name, offset, size }] of model.parameters.entries()) {
+      const reference = wanted.gradients![index]!;
+      const norm = Math.hypot(...reference);
+      const difference = Math.hypot(...reference.map((value, i) => value - session.gradients[offset + i]!));
+      expect(reference.length, name).toBe(size);
+      expect(difference / norm, name).toBeLessThan(1e-5);
+    }
+  });
+
+  it('gives the same bits with every kernel', async () => {
+    const digests = new Set<string>();
+    for (const name of names) {
+      const { session, program } = await trainOnce(name);
+      digests.add(Buffer.from(session.gradients.slice().buffer).toString('base64') + program.lossSum[0]);
+    }
+    expect(digests.size).toBe(1);
+  });
+
+  it('says after which stage each gradient is final: last layer first, and then it never changes', async () => {
+    const { session, program } = await trainOnce('4x8');
+    const ready = program.stages.map((stage) => stage.ready.map((index) => model.parameters[index]!.name));
+    expect(ready.filter((list) => list.length > 0)).toEqual([
+      ['dense3.weight', 'dense3.bias'],
+      ['dense2.weight', 'dense2.bias'],
+      ['dense1.weight', 'dense1.bias'],
+    ]);
+    const final = session.gradients.slice();
+    session.gradients.fill(Number.NaN);
+    for (const stage of program.stages) {
+      stage.run();
+      for (const index of stage.ready) {
+        const { offset, size } = model.parameters[index]!;
+        expect(session.gradients.slice(offset, offset + size)).toEqual(final.slice(offset, offset + size));
+      }
+    }
+  });
+
+  it('keeps programs apart although they share memory', async () => {
+    const { session, program } = await trainOnce('4x8');
+    const before = session.gradients.slice();
+    const evaluate = session.program({ mode: 'evaluate', samples: 4 });
+    evaluate.x.set(feeds.x.subarray(0, 4 * 784));
+    evaluate.labels.set(feeds.labels.subarray(0, 4));
+    evaluate.run();
+    expect(session.parameters).toEqual(parameters);
+    program.x.set(feeds.x);
+    program.labels.set(feeds.labels);
+    program.sampleIds.set(feeds.sampleIds);
+    program.key.set(feeds.key);
+    program.run();
+    expect(session.gradients).toEqual(before);
+    expect(() => session.program({ mode: 'train', samples: 5 })).toThrow(/train of 13, evaluate of 4/);
+  });
+});
+
+describe('updater', () => {
+  const optimizers: OptimizerOptions[] = [
+    { type: 'sgd' },
+    { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.01 },
+    { type: 'adam', weightDecay: 0.01 },
+    { type: 'adamw', weightDecay: 0.1 },
+  ];
+  const specs = buildModel({ input: [3], classes: 5, layers: [{ type: 'dense', units: 5 }] }).parameters;
+
+  it.each(optimizers)('applies $type as its expressions say', async (options) => {
+    const updater = await openUpdater(specs, options, { buffers: 1 });
+    const optimizer = optimizerFor(options);
+    updater.parameters.set(uniforms(20, 5));
+    updater.gradient.set(uniforms(20, 6));
+    const scalars = optimizer.scalars(3, 0.01);
+    const wanted = Array.from(updater.parameters, (p, i) =>
+      compileScalar(optimizer.update.parameter, scalars)([p, updater.gradient[i]!, 0, 0]),
+    );
+    updater.apply(3, 0.01);
+    wanted.forEach((value, i) => expect(updater.parameters[i]).toBeCloseTo(value, 5));
+  });
+
+  it('adds slots from left to right, in the order given, and scales once', async () => {
+    const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 11 });
+    for (const [slot, buffer] of updater.slots.entries()) buffer.set(uniforms(20, 10 + slot).map((u) => (u - 0.5) * 10 ** slot));
+    for (const order of [[0], [2, 0, 1], [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]) {
+      updater.reduce(order, Math.fround(1 / 3));
+      const wanted = Float32Array.from({ length: 20 }, (_, i) =>
+        Math.fround(order.map((slot) => updater.slots[slot]![i]!).reduce((a, b) => Math.fround(a + b)) * Math.fround(1 / 3)),
+      );
+      expect(updater.gradient).toEqual(wanted);
+    }
+    expect(() => updater.reduce([11], 1)).toThrow(RangeError);
+  });
+
+  it('clips to the global norm and leaves a small gradient alone', async () => {
+    const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 1 });
+    updater.gradient.fill(2);
+    updater.clip(1);
+    expect(updater.norms().global).toBeCloseTo(1, 6);
+    const before = updater.gradient.slice();
+    updater.clip(5);
+    expect(updater.gradient).toEqual(before);
+  });
+});
