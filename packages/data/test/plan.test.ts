@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { normalizationTable, normalizeInto } from '../src/normalize.ts';
+import { planEpoch, planEvaluation, type Range } from '../src/plan.ts';
+import { epochPermutation } from '../src/shuffle.ts';
+
+const tile = (ranges: readonly Range[], samples: number) => {
+  let reached = 0;
+  for (const { start, end } of ranges) {
+    if (start !== reached || end <= start) return false;
+    reached = end;
+  }
+  return reached === samples;
+};
+
+describe('plan of an epoch', () => {
+  it('counts every sample exactly once, in shards of nearly equal size', () => {
+    const sizes = { samples: fc.integer({ min: 1, max: 500 }), batch: fc.integer({ min: 1, max: 90 }), shards: fc.integer({ min: 1, max: 9 }) };
+    fc.assert(
+      fc.property(fc.record(sizes), ({ samples, batch, shards }) => {
+        const plan = planEpoch({ samples, batch, shards });
+        const steps = Array.from({ length: plan.stepsPerEpoch }, (_, step) => plan.shards(step));
+        expect(tile(steps.flat(), samples)).toBe(true);
+        for (const ranges of steps) {
+          const lengths = ranges.map(({ start, end }) => end - start);
+          expect(lengths.length).toBeLessThanOrEqual(shards);
+          expect(lengths[0]! - lengths.at(-1)!).toBeLessThanOrEqual(1);
+          for (const length of lengths) expect(plan.shardSizes()).toContain(length);
+        }
+      }),
+    );
+  });
+
+  it('cuts MNIST at batch 128 into 468 full steps and one of 96', () => {
+    const plan = planEpoch({ samples: 60_000, batch: 128, shards: 2 });
+    expect(plan.stepsPerEpoch).toBe(469);
+    expect(plan.shards(468)).toEqual([{ start: 59_904, end: 59_952 }, { start: 59_952, end: 60_000 }]);
+    expect(plan.shardSizes()).toEqual([64, 48]);
+    expect(() => plan.shards(469)).toThrow(RangeError);
+  });
+
+  it('covers the test set', () => {
+    expect(tile(planEvaluation({ samples: 10_000, shardSamples: 999 }), 10_000)).toBe(true);
+  });
+});
+
+describe('shuffling', () => {
+  it('is a permutation that depends on seed and epoch', () => {
+    const of = (seed: number, epoch: number) => epochPermutation(1000, seed, epoch);
+    expect([...of(1, 0)].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    expect(of(1, 0)).toEqual(of(1, 0));
+    expect(of(1, 0)).not.toEqual(of(1, 1));
+    expect(of(1, 0)).not.toEqual(of(2 ** 32 + 1, 0));
+  });
+
+  it('has no favourite: each value lands everywhere about equally often', () => {
+    const counts = new Uint32Array(36);
+    for (let epoch = 0; epoch < 6000; epoch++) epochPermutation(6, 7, epoch).forEach((value, at) => counts[6 * at + value]!++);
+    const chiSquare = counts.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
+    // 25 degrees of freedom: beyond 60 with probability 1e-4; the draws are fixed, so this cannot flicker.
+    expect(chiSquare).toBeLessThan(60);
+  });
+});
+
+it('normalises as (v / 255 - mean) / std', () => {
+  const out = new Float32Array(3);
+  normalizeInto(Uint8Array.of(0, 255, 51), normalizationTable(0.5, 0.25), out);
+  expect([...out]).toEqual([-2, 2, Math.fround(-1.2)]);
+});
