@@ -23,7 +23,14 @@ const feeds = {
 const parameters = initializeParameters(model, 9);
 
 async function trainOnce(kernel: KernelName) {
-  const session = await openWasmSession(model, [{ mode: 'train', samples }, { mode: 'evaluate', samples: 4 }], { kernel });
+  const session = await openWasmSession(
+    model,
+    [
+      { mode: 'train', samples },
+      { mode: 'evaluate', samples: 4 },
+    ],
+    { kernel },
+  );
   const program = session.program({ mode: 'train', samples });
   session.parameters.set(parameters);
   program.x.set(feeds.x);
@@ -39,23 +46,45 @@ describe('matrix product', () => {
     expect(selfTest(name)).toBeUndefined();
   });
 
-  it.each(names)('%s gives the bits of the scalar loop on every edge and transpose', (name) => {
-    const { rows, columns } = kernelShapes[name];
-    for (const m of [1, rows, rows + 1, 2 * rows]) {
-      for (const n of [1, columns - 1, columns, columns + 5]) {
-        for (const k of [1, 5, 256, 515]) {
-          for (const bits of [0, 1, 2, 3]) {
-            const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
-            const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
-            const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
-            const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
-            const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
-            expect(found.equals(wanted), JSON.stringify(gemm)).toBe(true);
+  it.each(names)(
+    '%s gives the bits of the scalar loop on every edge and transpose',
+    (name) => {
+      const { rows, columns } = kernelShapes[name];
+      for (const m of [1, rows, rows + 1, 2 * rows]) {
+        for (const n of [1, columns - 1, columns, columns + 5]) {
+          for (const k of [1, 5, 256, 515]) {
+            for (const bits of [0, 1, 2, 3]) {
+              const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+              const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
+              const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
+              const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
+              const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
+              expect(found.equals(wanted), JSON.stringify(gemm)).toBe(true);
+            }
           }
         }
       }
+    },
+    60_000,
+  );
+
+  it.each(names)('%s gives them where both matrices are copied block by block', (name) => {
+    for (const [m, n, k] of [
+      [241, 257, 560],
+      [521, 271, 259],
+    ] as const) {
+      const a = Float32Array.from({ length: m * k }, (_, i) => ((i * 7919) % 1009) / 64 - 8);
+      const b = Float32Array.from({ length: k * n }, (_, i) => ((i * 104729) % 2003) / 128 - 8);
+      for (const [transposeA, transposeB] of [
+        [false, false],
+        [true, true],
+      ] as const) {
+        const gemm = { m, n, k, transposeA, transposeB };
+        const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
+        expect(found.equals(Buffer.from(scalarGemm(gemm, a, b).buffer)), JSON.stringify(gemm)).toBe(true);
+      }
     }
-  }, 60_000);
+  });
 });
 
 describe('wasm session', () => {
@@ -143,11 +172,15 @@ describe('updater', () => {
 
   it('adds slots from left to right, in the order given, and scales once', async () => {
     const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 11 });
-    for (const [slot, buffer] of updater.slots.entries()) buffer.set(uniforms(20, 10 + slot).map((u) => (u - 0.5) * 10 ** slot));
+    for (const [slot, buffer] of updater.slots.entries())
+      buffer.set(uniforms(20, 10 + slot).map((u) => (u - 0.5) * 10 ** slot));
     for (const order of [[0], [2, 0, 1], [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]) {
       updater.reduce(order, Math.fround(1 / 3));
       const wanted = Float32Array.from({ length: 20 }, (_, i) =>
-        Math.fround(order.map((slot) => updater.slots[slot]![i]!).reduce((a, b) => Math.fround(a + b)) * Math.fround(1 / 3)),
+        Math.fround(
+          order.map((slot) => updater.slots[slot]![i]!).reduce((a, b) => Math.fround(a + b)) *
+            Math.fround(1 / 3),
+        ),
       );
       expect(updater.gradient).toEqual(wanted);
     }

@@ -6,7 +6,9 @@
  * plain scalar loop, give the same bits.
  *
  * C is made in tiles of MR rows by NR columns, held in registers. B is read in panels of NR columns; a panel is first
- * copied to a buffer that stays in the first-level cache where its rows are not contiguous, not full, or far apart.
+ * copied to a buffer that stays in the first-level cache where its rows are not contiguous, not full, or far apart. A is
+ * read where it lies, unless it is large and B has many panels: then a block of it is copied, tile by tile, to a buffer
+ * that stays in the second-level cache.
  */
 import { FunctionBuilder, type Local } from './assembler.ts';
 
@@ -26,6 +28,11 @@ const K_BLOCK = 256;
 const UNROLL = 4;
 /** Rows of B that lie further apart than this many bytes are copied even when they are contiguous. */
 const FAR_APART = 1024;
+/** Rows of A that are copied at a time, a multiple of every MR: with a block of k they take 240 KiB. */
+const M_BLOCK = 240;
+/** A is copied when it is read by at least so many panels of B, and is of at least so many elements. */
+const PACK_PANELS = 16;
+const PACK_ELEMENTS = 256 * 512;
 
 export interface Gemm {
   readonly m: number;
@@ -38,7 +45,7 @@ export interface Gemm {
 /** Bytes of scratch memory that a product needs. */
 export function gemmScratchBytes(kernel: KernelName): number {
   const { rows, columns } = kernelShapes[kernel];
-  return (K_BLOCK + rows) * columns * 4;
+  return ((K_BLOCK + rows) * columns + M_BLOCK * K_BLOCK) * 4;
 }
 
 /** A function (a, b, c, scratch: addresses) that writes the product of row-major matrices to C. */
@@ -53,6 +60,15 @@ export function buildGemm(gemm: Gemm, kernel: KernelName): FunctionBuilder {
   }
   new GemmEmitter(f, gemm, kernel).emit();
   return f;
+}
+
+/** Rows of A as the kernel reads them: address of the first element, and distances in bytes. */
+interface RowsOfA {
+  readonly base: Local;
+  readonly row: number;
+  readonly column: number;
+  /** From one tile of MR rows to the next. */
+  readonly tile: number;
 }
 
 class GemmEmitter {
@@ -83,8 +99,18 @@ class GemmEmitter {
     this.#columns = columns;
     this.#aRow = gemm.transposeA ? 4 : 4 * gemm.k;
     this.#aColumn = gemm.transposeA ? 4 * gemm.m : 4;
-    [this.#a, this.#b, this.#c, this.#scratch] = [0, 1, 2, 3].map((i) => f.parameter(i)) as [Local, Local, Local, Local];
-    [this.#aTile, this.#cTile, this.#pa, this.#pb] = [0, 1, 2, 3].map(() => f.local('i32')) as [Local, Local, Local, Local];
+    [this.#a, this.#b, this.#c, this.#scratch] = [0, 1, 2, 3].map((i) => f.parameter(i)) as [
+      Local,
+      Local,
+      Local,
+      Local,
+    ];
+    [this.#aTile, this.#cTile, this.#pa, this.#pb] = [0, 1, 2, 3].map(() => f.local('i32')) as [
+      Local,
+      Local,
+      Local,
+      Local,
+    ];
     this.#accumulators = Array.from({ length: (rows * columns) / 4 }, () => f.local('v128'));
     this.#bLanes = Array.from({ length: columns / 4 }, () => f.local('v128'));
     this.#aLane = f.local('v128');
@@ -115,22 +141,71 @@ class GemmEmitter {
   /** Adds the products of `depth` steps of k to all of C. */
   #block(depth: number, fresh: boolean): void {
     const f = this.#f;
+    const { m, n, k } = this.#gemm;
+    const [row, column] = [this.#aRow, this.#aColumn];
+    if (n < PACK_PANELS * this.#columns || m * k < PACK_ELEMENTS) {
+      this.#rowBlock(m, { base: this.#a, row, column, tile: this.#rows * row }, this.#c, depth, fresh);
+      return;
+    }
+    const [a, c, base] = [f.local('i32'), f.local('i32'), f.local('i32')];
+    f.get(this.#a).set(a).get(this.#c).set(c);
+    f.get(this.#scratch)
+      .i32((K_BLOCK + this.#rows) * this.#columns * 4)
+      .op('i32Add')
+      .set(base);
+    const packed = { base, row: 4, column: 4 * this.#rows, tile: 4 * this.#rows * depth };
+    const part = (rows: number) => {
+      this.#copyRows(a, rows, packed, depth);
+      this.#rowBlock(rows, packed, c, depth, fresh);
+      f.advance(a, rows * row).advance(c, rows * 4 * n);
+    };
+    const parts = Math.floor(m / M_BLOCK);
+    f.repeat(parts, () => part(M_BLOCK));
+    if (m > parts * M_BLOCK) part(m - parts * M_BLOCK);
+  }
+
+  /** Copies `rows` rows of A, so that the elements that a tile reads follow one another. */
+  #copyRows(a: Local, rows: number, to: RowsOfA, depth: number): void {
+    const f = this.#f;
+    const [from, next, into] = [f.local('i32'), f.local('i32'), f.local('i32')];
+    f.get(a).set(next).get(to.base).set(into);
+    const oneTile = (height: number) => {
+      f.get(next).set(from);
+      f.repeat(depth, () => {
+        for (let i = 0; i < height; i++) {
+          f.get(into)
+            .get(from)
+            .memory('f32Load', i * this.#aRow)
+            .memory('f32Store', i * to.row);
+        }
+        f.advance(from, this.#aColumn).advance(into, to.column);
+      });
+      f.advance(next, this.#rows * this.#aRow);
+    };
+    const tiles = Math.floor(rows / this.#rows);
+    f.repeat(tiles, () => oneTile(this.#rows));
+    if (rows > tiles * this.#rows) oneTile(rows - tiles * this.#rows);
+  }
+
+  /** The same for `m` rows of A and C. */
+  #rowBlock(m: number, a: RowsOfA, firstOfC: Local, depth: number, fresh: boolean): void {
+    const f = this.#f;
     const { n, k, transposeB } = this.#gemm;
     const columns = this.#columns;
     const panels = Math.floor(n / columns);
     const b = f.local('i32');
     const c = f.local('i32');
-    f.get(this.#b).set(b).get(this.#c).set(c);
+    f.get(this.#b).set(b).get(firstOfC).set(c);
     const copied = transposeB || 4 * n > FAR_APART;
     f.repeat(panels, () => {
       if (copied) this.#copyPanel(b, depth, columns);
-      this.#panel(copied ? this.#scratch : b, copied ? 4 * columns : 4 * n, c, 4 * n, depth, fresh);
+      this.#panel(m, a, copied ? this.#scratch : b, copied ? 4 * columns : 4 * n, c, depth, fresh);
       f.advance(b, transposeB ? 4 * columns * k : 4 * columns).advance(c, 4 * columns);
     });
     const rest = n - panels * columns;
     if (rest > 0) {
       this.#copyPanel(b, depth, rest);
-      this.#edgePanel(c, rest, depth, fresh);
+      this.#edgePanel(m, a, c, rest, depth, fresh);
     }
   }
 
@@ -146,7 +221,10 @@ class GemmEmitter {
     f.repeat(depth, () => {
       for (let j = 0; j < columns; j++) {
         if (!transposeB && j % 4 === 0 && j + 4 <= width) {
-          f.get(to).get(from).memory('v128Load', 4 * j).memory('v128Store', 4 * j);
+          f.get(to)
+            .get(from)
+            .memory('v128Load', 4 * j)
+            .memory('v128Store', 4 * j);
           j += 3;
           continue;
         }
@@ -160,63 +238,86 @@ class GemmEmitter {
   }
 
   /** One full panel of C, from the top down. */
-  #panel(b: Local, bRow: number, c: Local, cRow: number, depth: number, fresh: boolean): void {
+  #panel(m: number, a: RowsOfA, b: Local, bRow: number, c: Local, depth: number, fresh: boolean): void {
     const f = this.#f;
-    const { m } = this.#gemm;
+    const cRow = 4 * this.#gemm.n;
     const tiles = Math.floor(m / this.#rows);
-    f.get(this.#a).set(this.#aTile).get(c).set(this.#cTile);
+    f.get(a.base).set(this.#aTile).get(c).set(this.#cTile);
     f.repeat(tiles, () => {
-      this.#tile(this.#rows, b, bRow, this.#cTile, cRow, depth, fresh);
-      f.advance(this.#aTile, this.#rows * this.#aRow).advance(this.#cTile, this.#rows * cRow);
+      this.#tile(this.#rows, a, b, bRow, this.#cTile, cRow, depth, fresh);
+      f.advance(this.#aTile, a.tile).advance(this.#cTile, this.#rows * cRow);
     });
     const rest = m - tiles * this.#rows;
-    if (rest > 0) this.#tile(rest, b, bRow, this.#cTile, cRow, depth, fresh);
+    if (rest > 0) this.#tile(rest, a, b, bRow, this.#cTile, cRow, depth, fresh);
   }
 
   /** The last panel, narrower than a tile: each tile is made in scratch memory and the columns that count are copied. */
-  #edgePanel(c: Local, width: number, depth: number, fresh: boolean): void {
+  #edgePanel(m: number, a: RowsOfA, c: Local, width: number, depth: number, fresh: boolean): void {
     const f = this.#f;
-    const { m, n } = this.#gemm;
+    const { n } = this.#gemm;
     const tile = f.local('i32');
-    f.get(this.#scratch).i32(K_BLOCK * this.#columns * 4).op('i32Add').set(tile);
-    f.get(this.#a).set(this.#aTile).get(c).set(this.#cTile);
+    f.get(this.#scratch)
+      .i32(K_BLOCK * this.#columns * 4)
+      .op('i32Add')
+      .set(tile);
+    f.get(a.base).set(this.#aTile).get(c).set(this.#cTile);
     const copy = (rows: number, from: Local, fromRow: number, to: Local, toRow: number) => {
       for (let i = 0; i < rows; i++) {
         for (let j = 0; j < width; j++) {
-          f.get(to).get(from).memory('f32Load', i * fromRow + 4 * j).memory('f32Store', i * toRow + 4 * j);
+          f.get(to)
+            .get(from)
+            .memory('f32Load', i * fromRow + 4 * j)
+            .memory('f32Store', i * toRow + 4 * j);
         }
       }
     };
     const oneTile = (rows: number) => {
       if (!fresh) copy(rows, this.#cTile, 4 * n, tile, 4 * this.#columns);
-      this.#tile(rows, this.#scratch, 4 * this.#columns, tile, 4 * this.#columns, depth, fresh);
+      this.#tile(rows, a, this.#scratch, 4 * this.#columns, tile, 4 * this.#columns, depth, fresh);
       copy(rows, tile, 4 * this.#columns, this.#cTile, 4 * n);
     };
     const tiles = Math.floor(m / this.#rows);
     f.repeat(tiles, () => {
       oneTile(this.#rows);
-      f.advance(this.#aTile, this.#rows * this.#aRow).advance(this.#cTile, this.#rows * 4 * n);
+      f.advance(this.#aTile, a.tile).advance(this.#cTile, this.#rows * 4 * n);
     });
     const rest = m - tiles * this.#rows;
     if (rest > 0) oneTile(rest);
   }
 
   /** The kernel proper: `rows` by NR elements of C in registers, `depth` steps of k. */
-  #tile(rows: number, b: Local, bRow: number, c: Local, cRow: number, depth: number, fresh: boolean): void {
+  #tile(
+    rows: number,
+    a: RowsOfA,
+    b: Local,
+    bRow: number,
+    c: Local,
+    cRow: number,
+    depth: number,
+    fresh: boolean,
+  ): void {
     const f = this.#f;
     const vectors = this.#columns / 4;
     const at = (i: number, j: number) => this.#accumulators[i * vectors + j]!;
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < vectors; j++) {
         if (fresh) f.f32x4(0).set(at(i, j));
-        else f.get(c).memory('v128Load', i * cRow + 16 * j).set(at(i, j));
+        else
+          f.get(c)
+            .memory('v128Load', i * cRow + 16 * j)
+            .set(at(i, j));
       }
     }
     f.get(this.#aTile).set(this.#pa).get(b).set(this.#pb);
     const step = (u: number) => {
-      for (let j = 0; j < vectors; j++) f.get(this.#pb).memory('v128Load', u * bRow + 16 * j).set(this.#bLanes[j]!);
+      for (let j = 0; j < vectors; j++)
+        f.get(this.#pb)
+          .memory('v128Load', u * bRow + 16 * j)
+          .set(this.#bLanes[j]!);
       for (let i = 0; i < rows; i++) {
-        f.get(this.#pa).memory('v128Load32Splat', i * this.#aRow + u * this.#aColumn).set(this.#aLane);
+        f.get(this.#pa)
+          .memory('v128Load32Splat', i * a.row + u * a.column)
+          .set(this.#aLane);
         for (let j = 0; j < vectors; j++) {
           f.get(at(i, j)).get(this.#aLane).get(this.#bLanes[j]!).op('f32x4Mul', 'f32x4Add').set(at(i, j));
         }
@@ -225,11 +326,14 @@ class GemmEmitter {
     const unrolled = Math.floor(depth / UNROLL);
     f.repeat(unrolled, () => {
       for (let u = 0; u < UNROLL; u++) step(u);
-      f.advance(this.#pa, UNROLL * this.#aColumn).advance(this.#pb, UNROLL * bRow);
+      f.advance(this.#pa, UNROLL * a.column).advance(this.#pb, UNROLL * bRow);
     });
     for (let u = 0; u < depth - unrolled * UNROLL; u++) step(u);
     for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < vectors; j++) f.get(c).get(at(i, j)).memory('v128Store', i * cRow + 16 * j);
+      for (let j = 0; j < vectors; j++)
+        f.get(c)
+          .get(at(i, j))
+          .memory('v128Store', i * cRow + 16 * j);
     }
   }
 }

@@ -41,7 +41,8 @@ function choose(): KernelChoice {
   if (!fault) return { name: wanted, revectorized: revectorize };
   const warning = `the ${wanted} kernel failed its self-test (${fault}); the ${NARROW} kernel is used instead`;
   const narrowFault = wanted === NARROW ? fault : selfTest(NARROW);
-  if (narrowFault) throw new Error(`this engine's WebAssembly SIMD does not compute correctly: ${narrowFault}`);
+  if (narrowFault)
+    throw new Error(`this engine's WebAssembly SIMD does not compute correctly: ${narrowFault}`);
   return { name: NARROW, revectorized: false, warning };
 }
 
@@ -93,8 +94,16 @@ export function scalarGemm(gemm: Gemm, a: Float32Array, b: Float32Array): Float3
   return c;
 }
 
-/** A product by itself, in a memory of its own: for tests and benchmarks. */
-export function wasmGemm(gemm: Gemm, kernel: KernelName): (a: Float32Array, b: Float32Array) => Float32Array {
+/** A product in a memory of its own: fill a and b, run, read c. */
+export interface OpenedGemm {
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+  readonly c: Float32Array;
+  run(): void;
+}
+
+/** Opens a product by itself: for tests and benchmarks. */
+export function openGemm(gemm: Gemm, kernel: KernelName): OpenedGemm {
   const { m, n, k } = gemm;
   const align = (bytes: number) => Math.ceil(bytes / 64) * 64;
   const a = align(gemmScratchBytes(kernel));
@@ -108,10 +117,21 @@ export function wasmGemm(gemm: Gemm, kernel: KernelName): (a: Float32Array, b: F
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
   const view = (offset: number, length: number) => new Float32Array(memory.buffer, offset, length);
+  return {
+    a: view(a, m * k),
+    b: view(b, k * n),
+    c: view(c, m * n),
+    run: instance.exports.run as () => void,
+  };
+}
+
+/** A product of its own as a function; the result is valid until the next call. */
+export function wasmGemm(gemm: Gemm, kernel: KernelName): (a: Float32Array, b: Float32Array) => Float32Array {
+  const opened = openGemm(gemm, kernel);
   return (left, right) => {
-    view(a, m * k).set(left);
-    view(b, k * n).set(right);
-    (instance.exports.run as () => void)();
-    return view(c, m * n);
+    opened.a.set(left);
+    opened.b.set(right);
+    opened.run();
+    return opened.c;
   };
 }
