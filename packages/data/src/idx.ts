@@ -25,14 +25,19 @@ let cache: { key: string; value: { train: Dataset; test: Dataset } } | undefined
  * @throws DataError naming the file and what is wrong with it
  */
 export function openIdx(directory: string): { train: Dataset; test: Dataset } {
-  const paths = Object.values(parts).flatMap(({ images, labels }) => [locate(directory, images), locate(directory, labels)]);
+  const paths = Object.values(parts).flatMap(({ images, labels }) => [
+    locate(directory, images),
+    locate(directory, labels),
+  ]);
   const key = paths.map((path) => `${path}:${statSync(path).mtimeMs}:${statSync(path).size}`).join('\n');
   if (cache?.key === key) return cache.value;
   const [trainImages, trainLabels, testImages, testLabels] = paths as [string, string, string, string];
   const value = { train: openPair(trainImages, trainLabels), test: openPair(testImages, testLabels) };
   const [a, b] = [value.train.sampleShape, value.test.sampleShape];
   if (a.join() !== b.join()) {
-    throw new DataError(`${testImages}: images of ${b.join(' x ')}, but those of ${trainImages} are ${a.join(' x ')}`);
+    throw new DataError(
+      `${testImages}: images of ${b.join(' x ')}, but those of ${trainImages} are ${a.join(' x ')}`,
+    );
   }
   cache = { key, value };
   return value;
@@ -43,21 +48,27 @@ function locate(directory: string, name: string): string {
   const names = [name, name.replace('-idx', '.idx')].flatMap((plain) => [plain, `${plain}.gz`]);
   const found = names.map((candidate) => join(directory, candidate)).find(existsSync);
   if (found) return found;
-  throw new DataError(`${directory}: there is no ${names.join(', ')}; a folder with the four IDX files of MNIST is expected`);
+  throw new DataError(
+    `${directory}: there is no ${names.join(', ')}; a folder with the four IDX files of MNIST is expected`,
+  );
 }
 
 function openPair(imagesPath: string, labelsPath: string): Dataset {
   const images = readIdx(imagesPath);
   const labels = readIdx(labelsPath);
   if (images.shape.length < 2) {
-    throw new DataError(`${imagesPath}: ${images.shape.length} dimension; images have at least two (count and pixels)`);
+    throw new DataError(
+      `${imagesPath}: ${images.shape.length} dimension; images have at least two (count and pixels)`,
+    );
   }
   if (labels.shape.length !== 1) {
     throw new DataError(`${labelsPath}: ${labels.shape.length} dimensions; labels have one`);
   }
   const [samples, ...sampleShape] = images.shape as [number, ...number[]];
   if (samples !== labels.shape[0]) {
-    throw new DataError(`${labelsPath}: ${labels.shape[0]} labels for the ${samples} images of ${imagesPath}`);
+    throw new DataError(
+      `${labelsPath}: ${labels.shape[0]} labels for the ${samples} images of ${imagesPath}`,
+    );
   }
   if (samples === 0) throw new DataError(`${imagesPath}: no images`);
   const size = sampleShape.reduce((product, extent) => product * extent, 1);
@@ -93,16 +104,22 @@ export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
   if (bytes.length < 4) throw new DataError(`${path}: ${bytes.length} bytes; an IDX file begins with four`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint16(0) !== 0) {
-    throw new DataError(`${path}: begins with 0x${view.getUint32(0).toString(16).padStart(8, '0')}; an IDX file begins with two zero bytes`);
+    throw new DataError(
+      `${path}: begins with 0x${view.getUint32(0).toString(16).padStart(8, '0')}; an IDX file begins with two zero bytes`,
+    );
   }
   const type = bytes[2]!;
   if (type !== 0x08) {
-    throw new DataError(`${path}: element type 0x${type.toString(16).padStart(2, '0')}; only unsigned bytes (0x08) are read`);
+    throw new DataError(
+      `${path}: element type 0x${type.toString(16).padStart(2, '0')}; only unsigned bytes (0x08) are read`,
+    );
   }
   const rank = bytes[3]!;
   const header = 4 + 4 * rank;
   if (rank === 0 || bytes.length < header) {
-    throw new DataError(`${path}: ${bytes.length} bytes with a header of ${rank} dimensions; the header is cut short`);
+    throw new DataError(
+      `${path}: ${bytes.length} bytes with a header of ${rank} dimensions; the header is cut short`,
+    );
   }
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));
   const size = shape.reduce((product, extent) => product * extent, 1);

@@ -21,11 +21,13 @@ export function planEpoch(options: { samples: number; batch: number; shards: num
   const plan: EpochPlan = {
     stepsPerEpoch,
     shards(stepInEpoch) {
-      if (!(stepInEpoch >= 0 && stepInEpoch < stepsPerEpoch)) throw new RangeError(`step ${stepInEpoch} of ${stepsPerEpoch}`);
+      if (!(stepInEpoch >= 0 && stepInEpoch < stepsPerEpoch))
+        throw new RangeError(`step ${stepInEpoch} of ${stepsPerEpoch}`);
       const start = stepInEpoch * batch;
       const size = Math.min(batch, samples - start);
       const count = Math.min(shards, size);
-      const edge = (shard: number) => start + shard * Math.floor(size / count) + Math.min(shard, size % count);
+      const edge = (shard: number) =>
+        start + shard * Math.floor(size / count) + Math.min(shard, size % count);
       return Array.from({ length: count }, (_, shard) => ({ start: edge(shard), end: edge(shard + 1) }));
     },
     shardSizes() {

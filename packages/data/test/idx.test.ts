@@ -52,15 +52,35 @@ describe('IDX', () => {
 
   const images = 'train-images-idx3-ubyte';
   it.each<[string, (file: string) => void, RegExp]>([
-    ['truncated', (file) => truncateSync(file, 20), /truncated: the header says 3 x 2 x 2 .* 28 in all; the file has 20/],
-    ['too long', (file) => writeFileSync(file, Buffer.concat([readFileSync(file), Buffer.from([0])])), /too long/],
+    [
+      'truncated',
+      (file) => truncateSync(file, 20),
+      /truncated: the header says 3 x 2 x 2 .* 28 in all; the file has 20/,
+    ],
+    [
+      'too long',
+      (file) => writeFileSync(file, Buffer.concat([readFileSync(file), Buffer.from([0])])),
+      /too long/,
+    ],
     ['empty', (file) => truncateSync(file, 0), /0 bytes/],
     ['cut in its header', (file) => truncateSync(file, 9), /header is cut short/],
     ['something else', (file) => writeFileSync(file, 'hello world'), /two zero bytes/],
-    ['of floats', (file) => writeFileSync(file, Buffer.from([0, 0, 0x0d, 1, 0, 0, 0, 0])), /element type 0x0d/],
+    [
+      'of floats',
+      (file) => writeFileSync(file, Buffer.from([0, 0, 0x0d, 1, 0, 0, 0, 0])),
+      /element type 0x0d/,
+    ],
     ['gone', (file) => rmSync(file), /there is no train-images-idx3-ubyte/],
-    ['one image short', (file) => writeFileSync(file, idx([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8])), /3 labels for the 2 images/],
-    ['of another size', (file) => writeFileSync(file, idx([3, 1, 2], [1, 2, 3, 4, 5, 6])), /2 x 2, but those of .* are 1 x 2/],
+    [
+      'one image short',
+      (file) => writeFileSync(file, idx([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8])),
+      /3 labels for the 2 images/,
+    ],
+    [
+      'of another size',
+      (file) => writeFileSync(file, idx([3, 1, 2], [1, 2, 3, 4, 5, 6])),
+      /2 x 2, but those of .* are 1 x 2/,
+    ],
   ])('refuses a file that is %s, in one line', (_, damage, message) => {
     damage(path(images));
     expect(() => openIdx(directory)).toThrow(message);

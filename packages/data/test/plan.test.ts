@@ -15,7 +15,11 @@ const tile = (ranges: readonly Range[], samples: number) => {
 
 describe('plan of an epoch', () => {
   it('counts every sample exactly once, in shards of nearly equal size', () => {
-    const sizes = { samples: fc.integer({ min: 1, max: 500 }), batch: fc.integer({ min: 1, max: 90 }), shards: fc.integer({ min: 1, max: 9 }) };
+    const sizes = {
+      samples: fc.integer({ min: 1, max: 500 }),
+      batch: fc.integer({ min: 1, max: 90 }),
+      shards: fc.integer({ min: 1, max: 9 }),
+    };
     fc.assert(
       fc.property(fc.record(sizes), ({ samples, batch, shards }) => {
         const plan = planEpoch({ samples, batch, shards });
@@ -34,7 +38,10 @@ describe('plan of an epoch', () => {
   it('cuts MNIST at batch 128 into 468 full steps and one of 96', () => {
     const plan = planEpoch({ samples: 60_000, batch: 128, shards: 2 });
     expect(plan.stepsPerEpoch).toBe(469);
-    expect(plan.shards(468)).toEqual([{ start: 59_904, end: 59_952 }, { start: 59_952, end: 60_000 }]);
+    expect(plan.shards(468)).toEqual([
+      { start: 59_904, end: 59_952 },
+      { start: 59_952, end: 60_000 },
+    ]);
     expect(plan.shardSizes()).toEqual([64, 48]);
     expect(() => plan.shards(469)).toThrow(RangeError);
   });
@@ -55,7 +62,8 @@ describe('shuffling', () => {
 
   it('has no favourite: each value lands everywhere about equally often', () => {
     const counts = new Uint32Array(36);
-    for (let epoch = 0; epoch < 6000; epoch++) epochPermutation(6, 7, epoch).forEach((value, at) => counts[6 * at + value]!++);
+    for (let epoch = 0; epoch < 6000; epoch++)
+      epochPermutation(6, 7, epoch).forEach((value, at) => counts[6 * at + value]!++);
     const chiSquare = counts.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);
     // 25 degrees of freedom: beyond 60 with probability 1e-4; the draws are fixed, so this cannot flicker.
     expect(chiSquare).toBeLessThan(60);

@@ -5,13 +5,17 @@ import { compileGraph } from '../src/backends/wasm/compile.ts';
 import { gemmScratchBytes } from '../src/backends/wasm/gemm.ts';
 import { selectKernel } from '../src/backends/wasm/kernels.ts';
 import type { Node } from '../src/graph.ts';
-import { alignUp } from '../src/plan/arena.ts';
 import { allOps } from '../src/ops/index.ts';
+import { alignUp } from '../src/plan/arena.ts';
 import { sizeOf } from '../src/shape.ts';
 import { opCases } from './support/cases.ts';
 
 /** Computes outputs of a graph on the wasm backend. */
-function runWasm(outputs: readonly Node[], inputs: readonly Node[], feeds: Readonly<Record<string, ArrayLike<number>>>): Float32Array[] {
+function runWasm(
+  outputs: readonly Node[],
+  inputs: readonly Node[],
+  feeds: Readonly<Record<string, ArrayLike<number>>>,
+): Float32Array[] {
   const { name: kernel } = selectKernel();
   let next = alignUp(64 + gemmScratchBytes(kernel));
   const leaves = new Map<Node, number>();
@@ -19,7 +23,15 @@ function runWasm(outputs: readonly Node[], inputs: readonly Node[], feeds: Reado
     leaves.set(node, next);
     next = alignUp(next + 4 * sizeOf(node.shape) + 64);
   }
-  const compiled = compileGraph({ outputs, leaves, targets: new Map(), groups: [], arenaStart: next, scratch: 64, kernel });
+  const compiled = compileGraph({
+    outputs,
+    leaves,
+    targets: new Map(),
+    groups: [],
+    arenaStart: next,
+    scratch: 64,
+    kernel,
+  });
   const pages = Math.ceil((compiled.end + 64) / 65536);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   // What a kernel does not write must not pass for zeros.
@@ -31,15 +43,20 @@ function runWasm(outputs: readonly Node[], inputs: readonly Node[], feeds: Reado
   }
   const module = new WebAssembly.Module(compiled.encode({ pages, shared: false }));
   const instance = new WebAssembly.Instance(module, { env: { memory } });
-  for (let stage = 0; stage < compiled.stages.length; stage++) (instance.exports[`stage${stage}`] as () => void)();
-  return outputs.map((node, i) => new Float32Array(memory.buffer, compiled.offsets[i]!, sizeOf(node.shape)).slice());
+  for (let stage = 0; stage < compiled.stages.length; stage++)
+    (instance.exports[`stage${stage}`] as () => void)();
+  return outputs.map((node, i) =>
+    new Float32Array(memory.buffer, compiled.offsets[i]!, sizeOf(node.shape)).slice(),
+  );
 }
 
 function expectClose(found: Float32Array, wanted: ArrayLike<number>, what: string): void {
   expect(found.length, what).toBe(wanted.length);
   found.forEach((value, i) => {
     const error = Math.abs(value - wanted[i]!) / Math.max(1, Math.abs(wanted[i]!));
-    expect(error, `${what}, element ${i}: ${value} where the reference gives ${wanted[i]}`).toBeLessThan(2e-5);
+    expect(error, `${what}, element ${i}: ${value} where the reference gives ${wanted[i]}`).toBeLessThan(
+      2e-5,
+    );
   });
 }
 
@@ -49,17 +66,22 @@ describe('wasm agrees with the reference', () => {
   it('on at least one case of every operation that computes', () => {
     const leaves = ['input', 'parameter'];
     const tested = new Set(cases.map((c) => c.op));
-    expect(allOps.map((op) => op.name).filter((name) => !leaves.includes(name) && !tested.has(name))).toEqual([]);
+    expect(allOps.map((op) => op.name).filter((name) => !leaves.includes(name) && !tested.has(name))).toEqual(
+      [],
+    );
   });
 
   it.each(cases.map((c) => [c.label, c] as const))('%s', (_, { inputs, output, feeds }) => {
     expectClose(runWasm([output], inputs, feeds)[0]!, evaluateGraph([output], feeds)[0]!, 'output');
   });
 
-  it.each(cases.filter((c) => c.differentiable).map((c) => [c.label, c] as const))('gradient of %s', (_, { inputs, output, feeds }) => {
-    const wrt = inputs.filter((node) => node.dtype === 'f32');
-    const outputs = [output, ...gradients(output, wrt)];
-    const wanted = evaluateGraph(outputs, feeds);
-    runWasm(outputs, inputs, feeds).forEach((found, i) => expectClose(found, wanted[i]!, `output ${i}`));
-  });
+  it.each(cases.filter((c) => c.differentiable).map((c) => [c.label, c] as const))(
+    'gradient of %s',
+    (_, { inputs, output, feeds }) => {
+      const wrt = inputs.filter((node) => node.dtype === 'f32');
+      const outputs = [output, ...gradients(output, wrt)];
+      const wanted = evaluateGraph(outputs, feeds);
+      runWasm(outputs, inputs, feeds).forEach((found, i) => expectClose(found, wanted[i]!, `output ${i}`));
+    },
+  );
 });

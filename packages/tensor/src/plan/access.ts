@@ -6,7 +6,9 @@ import { attributesOf } from '../ops/op.ts';
 import { type Shape, stridesOf } from '../shape.ts';
 
 /** Elements of `base`'s memory, or the same number everywhere. Strides are in elements, one an axis of the node. */
-export type Access = { readonly base: Node; readonly strides: readonly number[] } | { readonly constant: number };
+export type Access =
+  | { readonly base: Node; readonly strides: readonly number[] }
+  | { readonly constant: number };
 
 /** How the elements of a node are reached, through reshapes, broadcasts and transposes, from a node that is in memory. */
 export function accessOf(node: Node): Access {

@@ -18,7 +18,12 @@ export interface Operand {
 
 export type PlanStep =
   /** output[e] = expression of the operands' elements. Movement is a step of this kind too. */
-  | { readonly kind: 'pointwise'; readonly output: Node; readonly expression: Expression; readonly operands: readonly Operand[] }
+  | {
+      readonly kind: 'pointwise';
+      readonly output: Node;
+      readonly expression: Expression;
+      readonly operands: readonly Operand[];
+    }
   /** An operation with a kernel of its own; its inputs lie row-major without gaps at these bases. */
   | { readonly kind: 'kernel'; readonly output: Node; readonly inputs: readonly Node[] };
 
@@ -91,7 +96,8 @@ class Planner {
     const access = accessOf(node);
     if ('constant' in access) return constantExpression(access.constant);
     // A copy of its own elements would go round in circles: read what it is made of.
-    const { base, strides } = access.base === node && node === root ? accessOf(node.inputs[0]!) as Operand : access;
+    const { base, strides } =
+      access.base === node && node === root ? (accessOf(node.inputs[0]!) as Operand) : access;
     const seen = stretch(strides, node.shape, root.shape);
     const known = operands.findIndex((other) => other.base === base && sameStrides(other.strides, seen));
     return inputExpression(known >= 0 ? known : operands.push({ base, strides: seen }) - 1);

@@ -94,7 +94,12 @@ function copyOf(base: Node, output: Node, target: number, placed: Map<Node, numb
     strides.unshift(stride);
     stride *= extent;
   }
-  return { kind: 'pointwise', output: copy, expression: { kind: 'input', index: 0 }, operands: [{ base, strides }] };
+  return {
+    kind: 'pointwise',
+    output: copy,
+    expression: { kind: 'input', index: 0 },
+    operands: [{ base, strides }],
+  };
 }
 
 function cutStages(steps: readonly PlanStep[], groupEnds: readonly number[]): CompiledStage[] {
@@ -102,7 +107,9 @@ function cutStages(steps: readonly PlanStep[], groupEnds: readonly number[]): Co
   if (cuts.at(-1) !== steps.length - 1) cuts.push(steps.length - 1);
   let start = 0;
   return cuts.map((end) => {
-    const ready = groupEnds.flatMap((at, group) => (at < end + 1 && at >= start - (start === 0 ? 1 : 0) ? [group] : []));
+    const ready = groupEnds.flatMap((at, group) =>
+      at < end + 1 && at >= start - (start === 0 ? 1 : 0) ? [group] : [],
+    );
     const stage = { steps: steps.slice(start, end + 1), ready };
     start = end + 1;
     return stage;

@@ -24,7 +24,11 @@ export interface KernelContext {
 }
 
 /** A function without parameters that runs one step of a plan. */
-export function buildStep(step: PlanStep, context: KernelContext, addFunction: (f: FunctionBuilder) => number): FunctionBuilder {
+export function buildStep(
+  step: PlanStep,
+  context: KernelContext,
+  addFunction: (f: FunctionBuilder) => number,
+): FunctionBuilder {
   const { output } = step;
   if (step.kind === 'pointwise') {
     const pointers = step.operands.map(({ base }) => context.place(base));
@@ -62,7 +66,14 @@ const kernels: Readonly<Record<Exclude<KernelOpName, 'broadcast' | 'transpose'>,
     f.repeat(sizeOf(node.shape) / classes, () => {
       f.i32(0).set(place);
       f.repeat(classes, () => {
-        f.get(to).f32(1).f32(0).get(place).get(from).memory('i32Load').op('i32Eq', 'select').memory('f32Store');
+        f.get(to)
+          .f32(1)
+          .f32(0)
+          .get(place)
+          .get(from)
+          .memory('i32Load')
+          .op('i32Eq', 'select')
+          .memory('f32Store');
         f.advance(to, 4).advance(place, 1);
       });
       f.advance(from, 4);
@@ -147,7 +158,12 @@ export function emitPointwise(
 }
 
 /** Loops over axes, outermost first; the body finds the pointers at its element and leaves them there. */
-function nest(f: FunctionBuilder, axes: readonly LoopAxis[], pointers: readonly Local[], body: () => void): void {
+function nest(
+  f: FunctionBuilder,
+  axes: readonly LoopAxis[],
+  pointers: readonly Local[],
+  body: () => void,
+): void {
   const [axis, ...rest] = axes;
   if (!axis) {
     body();
@@ -193,7 +209,9 @@ function reduction(
   };
   const fourOutputs = () => {
     f.f32x4(start).set(vector);
-    nest(f, reduced, [from], () => f.get(vector).get(from).memory('v128Load').op(`f32x4${combine}`).set(vector));
+    nest(f, reduced, [from], () =>
+      f.get(vector).get(from).memory('v128Load').op(`f32x4${combine}`).set(vector),
+    );
     f.get(to).get(vector).memory('v128Store');
   };
   const inner = kept.at(-1);
@@ -233,7 +251,13 @@ function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionB
   const [id, to, row] = [f.local('i32'), f.local('i32'), f.local('i32')];
   const c = [0, 1, 2, 3].map(() => f.local('v128')) as [Local, Local, Local, Local];
   const keys = [f.local('v128'), f.local('v128')] as const;
-  const [group, low, high, next0, next2] = [0, 1, 2, 3, 4].map(() => f.local('v128')) as [Local, Local, Local, Local, Local];
+  const [group, low, high, next0, next2] = [0, 1, 2, 3, 4].map(() => f.local('v128')) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
 
   /** high and low halves of the products of four lanes with a constant */
   const multiply = (lanes: Local, multiplier: number) => {
@@ -251,7 +275,10 @@ function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionB
       f.get(id).memory('v128Load32Splat').set(c[1]);
       f.i32(key).memory('v128Load32Splat', 8).set(c[2]);
       f.i32x4(layer).set(c[3]);
-      for (const word of [0, 1] as const) f.i32(key).memory('v128Load32Splat', 4 * word).set(keys[word]);
+      for (const word of [0, 1] as const)
+        f.i32(key)
+          .memory('v128Load32Splat', 4 * word)
+          .set(keys[word]);
       for (let round = 0; round < ROUNDS; round++) {
         multiply(c[2], MULTIPLIERS[1]);
         f.get(high).get(c[1]).op('v128Xor').get(keys[0]).op('v128Xor').set(next0);
@@ -260,7 +287,8 @@ function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionB
         f.get(high).get(c[3]).op('v128Xor').get(keys[1]).op('v128Xor').set(next2);
         f.get(low).set(c[3]);
         f.get(next0).set(c[0]).get(next2).set(c[2]);
-        for (const word of [0, 1] as const) f.get(keys[word]).i32x4(WEYL[word]).op('i32x4Add').set(keys[word]);
+        for (const word of [0, 1] as const)
+          f.get(keys[word]).i32x4(WEYL[word]).op('i32x4Add').set(keys[word]);
       }
       for (const words of c) {
         f.f32x4(dropoutScale(rate)).get(words).i32(8).op('i32x4ShrU').i32x4(dropoutThreshold(rate));
@@ -269,10 +297,24 @@ function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionB
       // Lane l of word w is element 4 l + w: transpose the four vectors.
       const [first, second] = [next0, next2];
       for (const half of [0, 2]) {
-        f.get(c[0]).get(c[1]).shuffle32(half, 4 + half, half + 1, 5 + half).set(first);
-        f.get(c[2]).get(c[3]).shuffle32(half, 4 + half, half + 1, 5 + half).set(second);
-        f.get(to).get(first).get(second).shuffle32(0, 1, 4, 5).memory('v128Store', 16 * half);
-        f.get(to).get(first).get(second).shuffle32(2, 3, 6, 7).memory('v128Store', 16 * half + 16);
+        f.get(c[0])
+          .get(c[1])
+          .shuffle32(half, 4 + half, half + 1, 5 + half)
+          .set(first);
+        f.get(c[2])
+          .get(c[3])
+          .shuffle32(half, 4 + half, half + 1, 5 + half)
+          .set(second);
+        f.get(to)
+          .get(first)
+          .get(second)
+          .shuffle32(0, 1, 4, 5)
+          .memory('v128Store', 16 * half);
+        f.get(to)
+          .get(first)
+          .get(second)
+          .shuffle32(2, 3, 6, 7)
+          .memory('v128Store', 16 * half + 16);
       }
       f.get(group).i32x4(4).op('i32x4Add').set(group);
       f.advance(to, 64);

@@ -16,7 +16,12 @@ export interface ScalarEnvironment {
   readonly scalar: (name: string) => void;
 }
 
-const unaryInstructions = { neg: 'f32x4Neg', abs: 'f32x4Abs', sqrt: 'f32x4Sqrt', floor: 'f32x4Floor' } as const;
+const unaryInstructions = {
+  neg: 'f32x4Neg',
+  abs: 'f32x4Abs',
+  sqrt: 'f32x4Sqrt',
+  floor: 'f32x4Floor',
+} as const;
 const binaryInstructions = {
   add: 'f32x4Add',
   sub: 'f32x4Sub',
@@ -140,7 +145,7 @@ function horner(f: FunctionBuilder, x: Local, coefficients: readonly number[]): 
 const LOG2_E = 1.44269504088896341;
 /** ln 2 in two parts: products of the first with small integers are exact. */
 const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.12194440e-4;
+const LN2_LOW = -2.1219444e-4;
 
 function emitExp(f: FunctionBuilder): void {
   const [x, n, r, k] = [f.local('v128'), f.local('v128'), f.local('v128'), f.local('v128')];
@@ -150,7 +155,11 @@ function emitExp(f: FunctionBuilder): void {
   f.get(x).get(n).f32x4(LN2_HIGH).op('f32x4Mul', 'f32x4Sub');
   f.get(n).f32x4(LN2_LOW).op('f32x4Mul', 'f32x4Sub').set(r);
   // exp(r) = 1 + r + r^2 p(r)
-  horner(f, r, [1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1]);
+  horner(
+    f,
+    r,
+    [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
+  );
   f.get(r).op('f32x4Mul').get(r).op('f32x4Mul').get(r).op('f32x4Add').f32x4(1).op('f32x4Add');
   // times 2^n in two halves, each within the exponents of normal numbers
   f.get(n).op('i32x4TruncSatS').tee(k).i32(1).op('i32x4ShrS').tee(n);
@@ -173,7 +182,13 @@ function emitLog(f: FunctionBuilder): void {
   f.set(x);
   // Subnormal numbers are scaled up first.
   f.get(x).f32x4(SMALLEST_NORMAL).op('f32x4Lt').set(tiny);
-  f.get(x).f32x4(2 ** 24).op('f32x4Mul').get(x).get(tiny).op('v128Bitselect').set(m);
+  f.get(x)
+    .f32x4(2 ** 24)
+    .op('f32x4Mul')
+    .get(x)
+    .get(tiny)
+    .op('v128Bitselect')
+    .set(m);
   // x = m 2^e with m in [0.5, 1)
   f.get(m).i32(23).op('i32x4ShrU').i32x4(0xff).op('v128And').i32x4(126).op('i32x4Sub', 'f32x4ConvertS');
   f.f32x4(24).get(tiny).op('v128And', 'f32x4Sub').set(e);
@@ -183,10 +198,14 @@ function emitLog(f: FunctionBuilder): void {
   f.get(e).f32x4(1).get(low).op('v128And', 'f32x4Sub').set(e);
   f.get(m).f32x4(1).op('f32x4Sub').get(m).get(low).op('v128And', 'f32x4Add').set(m);
   f.get(m).get(m).op('f32x4Mul').set(z);
-  horner(f, m, [
-    7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
-    2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
-  ]);
+  horner(
+    f,
+    m,
+    [
+      7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1,
+      2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
+    ],
+  );
   f.get(m).op('f32x4Mul').get(z).op('f32x4Mul');
   f.get(e).f32x4(LN2_LOW).op('f32x4Mul', 'f32x4Add');
   f.get(z).f32x4(0.5).op('f32x4Mul', 'f32x4Sub').get(m).op('f32x4Add');
@@ -211,4 +230,3 @@ function emitTanh(f: FunctionBuilder): void {
   f.get(x).f32x4(-0).op('v128And', 'v128Or');
   f.get(a).f32x4(0.625).op('f32x4Lt', 'v128Bitselect');
 }
-

@@ -100,15 +100,21 @@ export async function openWasmSession(
   const gradients = { offset: alignUp(parameters.offset + 4 * floats + 64), length: floats };
   const scratch = alignUp(gradients.offset + 4 * floats + 64);
   const start = alignUp(scratch + gemmScratchBytes(kernel));
-  const programs = requests.map((request) => layOutProgram(model, request, parameters, gradients, scratch, start, kernel));
+  const programs = requests.map((request) =>
+    layOutProgram(model, request, parameters, gradients, scratch, start, kernel),
+  );
   const pages = Math.ceil(Math.max(start, ...programs.map(({ compiled }) => compiled.end)) / PAGE);
   if (pages > 65536) {
-    throw new RangeError(`the model needs ${((pages * PAGE) / 2 ** 30).toFixed(1)} GiB; a WebAssembly memory holds 4: take fewer samples at a time`);
+    throw new RangeError(
+      `the model needs ${((pages * PAGE) / 2 ** 30).toFixed(1)} GiB; a WebAssembly memory holds 4: take fewer samples at a time`,
+    );
   }
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   const opened = await Promise.all(
     programs.map(async ({ compiled, layout }) => {
-      const { instance } = await WebAssembly.instantiate(compiled.encode({ pages, shared }), { env: { memory } });
+      const { instance } = await WebAssembly.instantiate(compiled.encode({ pages, shared }), {
+        env: { memory },
+      });
       return openProgram(memory.buffer, layout, instance);
     }),
   );
@@ -150,14 +156,27 @@ function layOutProgram(
     return { offset, length };
   };
   const { inputs, outputs } = program;
-  const [x, labels, sampleIds, key] = [inputs.x, inputs.labels, inputs.sampleIds, inputs.key].map(place) as [Place, Place, Place, Place];
+  const [x, labels, sampleIds, key] = [inputs.x, inputs.labels, inputs.sampleIds, inputs.key].map(place) as [
+    Place,
+    Place,
+    Place,
+    Place,
+  ];
   const perParameter = outputs.gradients ?? [];
-  const asked = [outputs.logits, ...(outputs.lossSum ? [outputs.lossSum] : []), ...(outputs.correct ? [outputs.correct] : [])];
+  const asked = [
+    outputs.logits,
+    ...(outputs.lossSum ? [outputs.lossSum] : []),
+    ...(outputs.correct ? [outputs.correct] : []),
+  ];
   const compiled = compileGraph({
     outputs: [...asked, ...perParameter],
     leaves,
-    targets: new Map(perParameter.map((node, index) => [node, gradients.offset + 4 * model.parameters[index]!.offset])),
-    groups: layerGroups(model).map((group) => (perParameter.length > 0 ? group.map((index) => perParameter[index]!) : [])),
+    targets: new Map(
+      perParameter.map((node, index) => [node, gradients.offset + 4 * model.parameters[index]!.offset]),
+    ),
+    groups: layerGroups(model).map((group) =>
+      perParameter.length > 0 ? group.map((index) => perParameter[index]!) : [],
+    ),
     arenaStart: next,
     scratch,
     kernel,
@@ -176,7 +195,9 @@ function layOutProgram(
       logits: placeOf(0, request.samples * model.description.classes),
       lossSum: placeOf(1, 1),
       correct: placeOf(2, 1),
-      stageReady: compiled.stages.map(({ ready }) => (request.mode === 'train' ? ready.flatMap((group) => groups[group]!) : [])),
+      stageReady: compiled.stages.map(({ ready }) =>
+        request.mode === 'train' ? ready.flatMap((group) => groups[group]!) : [],
+      ),
     },
   };
 }
@@ -190,7 +211,11 @@ function layerGroups(model: Model): number[][] {
   return [...groups.values()];
 }
 
-function openProgram(buffer: ArrayBufferLike, layout: ProgramLayout, instance: WebAssembly.Instance): WasmProgram {
+function openProgram(
+  buffer: ArrayBufferLike,
+  layout: ProgramLayout,
+  instance: WebAssembly.Instance,
+): WasmProgram {
   const stages = layout.stageReady.map((ready, index) => ({
     run: instance.exports[`stage${index}`] as () => void,
     ready,

@@ -54,7 +54,10 @@ export async function openUpdater(
   const atState = optimizer.state.map((_, index) => offsetOf(2 + index));
   const atSlots = Array.from({ length: buffers }, (_, index) => offsetOf(2 + atState.length + index));
   const pages = Math.ceil(offsetOf(2 + atState.length + buffers) / PAGE);
-  if (pages > 65536) throw new RangeError(`${floats} parameters with ${buffers} gradients do not fit the 4 GiB of a WebAssembly memory`);
+  if (pages > 65536)
+    throw new RangeError(
+      `${floats} parameters with ${buffers} gradients do not fit the 4 GiB of a WebAssembly memory`,
+    );
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 
   const instantiate = (f: FunctionBuilder) => {
@@ -64,16 +67,34 @@ export async function openUpdater(
     return instance.exports.run as (...numbers: number[]) => void;
   };
   /** A kernel over whole flat layouts; `scalars` are its arguments, in order. */
-  const kernel = (expressions: readonly Expression[], inputs: readonly number[], outputs: readonly number[], scalars: readonly string[]) => {
+  const kernel = (
+    expressions: readonly Expression[],
+    inputs: readonly number[],
+    outputs: readonly number[],
+    scalars: readonly string[],
+  ) => {
     const f = new FunctionBuilder(scalars.map(() => 'f32'));
     const push = (name: string) => f.get(f.parameter(scalars.indexOf(name))).op('f32x4Splat');
-    emitPointwise(f, [floats], expressions, inputs, inputs.map(() => [1]), outputs, push);
+    emitPointwise(
+      f,
+      [floats],
+      expressions,
+      inputs,
+      inputs.map(() => [1]),
+      outputs,
+      push,
+    );
     return instantiate(f);
   };
 
   const update = [optimizer.update.parameter, ...optimizer.update.state].map(simplify);
   const scalarNames = Object.keys(optimizer.scalars(0, 1));
-  const applyKernel = kernel(update, [atParameters, atGradient, ...atState], [atParameters, ...atState], scalarNames);
+  const applyKernel = kernel(
+    update,
+    [atParameters, atGradient, ...atState],
+    [atParameters, ...atState],
+    scalarNames,
+  );
   const scaleKernel = kernel([mul(input(0), scalar('scale'))], [atGradient], [atGradient], ['scale']);
   /** Passes for an order of slots; orders repeat from step to step. */
   const reducers = new Map<string, (scale: number) => void>();
@@ -84,7 +105,9 @@ export async function openUpdater(
       const inputs = start === 0 ? slots : [atGradient, ...slots];
       const sum = inputs.map((_, index) => input(index)).reduce(add);
       const last = start + SLOTS_A_PASS >= order.length;
-      passes.push(kernel([last ? mul(sum, scalar('scale')) : sum], inputs, [atGradient], last ? ['scale'] : []));
+      passes.push(
+        kernel([last ? mul(sum, scalar('scale')) : sum], inputs, [atGradient], last ? ['scale'] : []),
+      );
     }
     return (scale: number) => {
       for (const pass of passes) pass(scale);

@@ -1,0 +1,222 @@
+/** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
+import { normalizationTable } from '@kasane/data/normalize';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
+import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
+import {
+  type ConnectRequest,
+  type JobOpened,
+  TaskFailure_Reason,
+  type TaskId,
+} from '@kasane/protocol/gen/kasane/v1/training';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import type { TaskData } from '@kasane/protocol/queue';
+import { encodeFrameMessage } from '@kasane/protocol/training-service';
+import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
+import { keyOfSeed } from '@kasane/tensor/random';
+import type { ProgramRequest } from '@kasane/tensor/training';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { ParameterStore } from './parameters.ts';
+import { BatchError, fetchSamples, type Samples } from './samples.ts';
+import type { Slot, SlotSession } from './slot.ts';
+import type { SlotPool } from './slot-pool.ts';
+import { TaskConsumer } from './tasks.ts';
+
+export interface JobSessionOptions {
+  readonly opened: JobOpened;
+  readonly redis: Redis;
+  readonly slots: SlotPool;
+  readonly send: (message: NonNullable<ConnectRequest['message']>) => void;
+  readonly sendEncoded: (message: Buffer) => Promise<void>;
+  readonly log: Logger;
+}
+
+export class JobSession {
+  readonly #options: JobSessionOptions;
+  readonly #model: Model;
+  readonly #requests: readonly ProgramRequest[];
+  readonly #parameters: ParameterStore;
+  readonly #table: Float32Array;
+  readonly #sessions = new Map<Slot, Promise<SlotSession>>();
+  readonly #consumer: TaskConsumer;
+  #closed = false;
+  #draining = false;
+  #held = 0;
+  #idle: () => void = () => {};
+
+  /** @throws KasaneError PROTOCOL when the coordinator's model is not ours */
+  constructor(options: JobSessionOptions) {
+    const { opened, redis, slots, log } = options;
+    this.#options = options;
+    this.#model = buildModel(JSON.parse(opened.model) as ModelDescription);
+    if (this.#model.parameterCount !== opened.parameterCount) {
+      const counts = `${this.#model.parameterCount} parameters here, ${opened.parameterCount} at the coordinator`;
+      throw new KasaneError(
+        'PROTOCOL',
+        `the model of job ${opened.job} has ${counts}: install the same version of Kasane on both`,
+      );
+    }
+    this.#requests = [
+      ...opened.trainSamples.map((samples) => ({ mode: 'train', samples }) as const),
+      ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples }) as const),
+    ];
+    this.#parameters = new ParameterStore(opened.parameterCount);
+    this.#table = normalizationTable(opened.mean, opened.std);
+    for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
+    this.#consumer = new TaskConsumer({
+      job: opened.job,
+      queue: opened.queue,
+      reissueQueue: opened.reissueQueue,
+      slots: slots.size,
+      redis,
+      handle: (task) => this.#handle(task),
+      log,
+    });
+  }
+
+  /** Tasks held, computing or not. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Part of a parameter version. @throws KasaneError PROTOCOL */
+  receive(header: ParametersHeader, payload: Uint8Array): void {
+    this.#parameters.receive(header, payload);
+  }
+
+  /** Redis was away: fetch anew. */
+  restart(): void {
+    this.#consumer.restart();
+  }
+
+  /** Takes no more tasks, hands back those that wait, and resolves when those that compute are done. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#consumer.pause();
+    this.#parameters.close();
+    if (this.#held > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#parameters.close();
+    for (const [slot, session] of this.#sessions) {
+      session.then((opened) => slot.close(opened)).catch(() => {});
+    }
+    await this.#consumer.close();
+  }
+
+  async #handle(task: TaskData): Promise<void> {
+    if (this.#closed) return;
+    this.#held++;
+    const id: TaskId = {
+      job: this.#options.opened.job,
+      kind: task.kind === 'train' ? TaskKind.TASK_KIND_TRAIN : TaskKind.TASK_KIND_EVALUATE,
+      step: task.step,
+      shard: task.shard,
+      attempt: task.attempt,
+    };
+    try {
+      this.#options.send({ $case: 'claim', value: { task: id } });
+      await this.#attempt(task, id);
+    } catch (error) {
+      if (this.#closed) return;
+      const reason = error instanceof BatchError ? error.reason : TaskFailure_Reason.REASON_COMPUTE;
+      this.#options.send({ $case: 'failure', value: { task: id, reason, message: messageOf(error) } });
+    } finally {
+      this.#held--;
+      if (this.#held === 0) this.#idle();
+    }
+  }
+
+  async #attempt(task: TaskData, id: TaskId): Promise<void> {
+    const { redis, opened, slots } = this.#options;
+    const size = this.#model.description.input.reduce((product, extent) => product * extent, 1);
+    let samples: Samples;
+    try {
+      samples = await fetchSamples(redis, opened.job, task, size, this.#table);
+    } catch (error) {
+      // Redis away: the same to the coordinator as a batch that is gone.
+      if (error instanceof BatchError) throw error;
+      throw new BatchError(
+        TaskFailure_Reason.REASON_BATCH_MISSING,
+        `Redis did not answer: ${messageOf(error)}`,
+      );
+    }
+    if (!(await this.#parameters.wait(task.step))) return this.#handBack(id);
+    const slot = await slots.acquire();
+    try {
+      // The version may have passed while all slots were busy.
+      if (this.#parameters.version !== task.step || this.#draining) return this.#handBack(id);
+      const session = await this.#sessionOf(slot);
+      if (this.#parameters.version !== task.step) return;
+      await this.#compute(slot, session, task, id, samples);
+    } finally {
+      slots.release(slot);
+    }
+  }
+
+  /** A task that is not needed any more is dropped in silence; one that others must take is handed back. */
+  #handBack(id: TaskId): void {
+    if (!this.#draining) return;
+    const reason = TaskFailure_Reason.REASON_HANDED_BACK;
+    this.#options.send({ $case: 'failure', value: { task: id, reason, message: 'the worker is draining' } });
+  }
+
+  async #compute(
+    slot: Slot,
+    session: SlotSession,
+    task: TaskData,
+    id: TaskId,
+    samples: Samples,
+  ): Promise<void> {
+    const { opened, send, sendEncoded } = this.#options;
+    if (session.version !== task.step) {
+      slot.parameters(session).set(this.#parameters.values);
+      session.version = task.step;
+    }
+    const { x, labels, ids, digest } = samples;
+    const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
+    const gradients = slot.gradients(session);
+    const sent: Promise<void>[] = [];
+    const { lossSum, correct, computeMs } = await slot.run(
+      session,
+      { mode: task.kind, samples: task.samples },
+      { x, labels, ids, key },
+      (ready) => {
+        for (const { start, end } of this.#ranges(ready)) {
+          for (let offset = start; offset < end; offset += FRAME_PAYLOAD_BYTES / 4) {
+            const part = gradients.subarray(offset, Math.min(end, offset + FRAME_PAYLOAD_BYTES / 4));
+            const { job, step, shard, attempt } = id;
+            const header = { kind: 'gradient', job, step, shard, attempt, partition: 0, offset } as const;
+            sent.push(sendEncoded(encodeFrameMessage(header, bytesOf(part))));
+          }
+        }
+      },
+    );
+    const result = { task: id, samples: task.samples, lossSum, correct, samplesDigest: digest, computeMs };
+    send({ $case: 'result', value: result });
+    await Promise.all(sent);
+  }
+
+  /** Ranges of the flat layout that parameters cover, neighbours joined. */
+  #ranges(parameters: readonly number[]): { start: number; end: number }[] {
+    const ranges: { start: number; end: number }[] = [];
+    for (const index of [...parameters].sort((a, b) => a - b)) {
+      const { offset, size } = this.#model.parameters[index]!;
+      const last = ranges.at(-1);
+      if (last?.end === offset) last.end = offset + size;
+      else ranges.push({ start: offset, end: offset + size });
+    }
+    return ranges;
+  }
+
+  #sessionOf(slot: Slot): Promise<SlotSession> {
+    const known = this.#sessions.get(slot);
+    if (known) return known;
+    const opening = slot.ready.then(() => slot.open(this.#model.description, this.#requests));
+    this.#sessions.set(slot, opening);
+    return opening;
+  }
+}

@@ -1,0 +1,65 @@
+/** The parameters of one job as they arrive: the newest version, and who waits for which. */
+import { KasaneError } from '@kasane/protocol/errors';
+import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
+
+export class ParameterStore {
+  /** Flat layout; whole only while `version` is not undefined. */
+  readonly values: Float32Array;
+  #version: number | undefined;
+  #arriving = -1;
+  #received = 0;
+  #closed = false;
+  #waiters: { version: number; resolve: (there: boolean) => void }[] = [];
+
+  constructor(parameterCount: number) {
+    this.values = new Float32Array(parameterCount);
+  }
+
+  /** The version in `values`; undefined while one is arriving. */
+  get version(): number | undefined {
+    return this.#version;
+  }
+
+  /**
+   * Takes a part of a version. Parts of one version arrive in order, versions ascend; some may be left out.
+   * @throws KasaneError PROTOCOL when the part does not fit the model
+   */
+  receive(header: ParametersHeader, payload: Uint8Array): void {
+    const { version, offset, total } = header;
+    const end = offset + payload.length / 4;
+    if (total !== this.values.length || !Number.isInteger(end) || end > total) {
+      throw new KasaneError(
+        'PROTOCOL',
+        `parameters ${offset} to ${end} of ${total}; the model has ${this.values.length}`,
+      );
+    }
+    if (version !== this.#arriving || offset === 0) {
+      this.#arriving = version;
+      this.#received = 0;
+      this.#version = undefined;
+    }
+    if (offset !== this.#received)
+      throw new KasaneError('PROTOCOL', `parameters from ${offset} where ${this.#received} come next`);
+    bytesOf(this.values).set(payload, 4 * offset);
+    this.#received = end;
+    if (end < total) return;
+    this.#version = version;
+    const due = this.#waiters.filter((waiter) => waiter.version <= version);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.version > version);
+    for (const waiter of due) waiter.resolve(waiter.version === version);
+  }
+
+  /** True once exactly this version is there; false when it is past, or the job has ended. */
+  async wait(version: number): Promise<boolean> {
+    if (this.#closed) return false;
+    if (this.#version !== undefined && version <= this.#version) return version === this.#version;
+    return new Promise((resolve) => this.#waiters.push({ version, resolve }));
+  }
+
+  /** Nothing more will come: everyone who waits hears so. */
+  close(): void {
+    this.#closed = true;
+    for (const waiter of this.#waiters) waiter.resolve(false);
+    this.#waiters = [];
+  }
+}

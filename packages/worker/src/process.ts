@@ -1,0 +1,35 @@
+/**
+ * A worker as a child process of an embedded cluster. Options come as JSON in KASANE_WORKER_OPTIONS; SIGTERM drains;
+ * when the parent dies, and with it the IPC channel, so does this process.
+ */
+import { messageOf } from '@kasane/protocol/errors';
+import { pino } from 'pino';
+import { startWorker } from './worker.ts';
+
+export interface WorkerProcessOptions {
+  readonly coordinator: string;
+  readonly slots: number;
+  readonly redisUrl?: string;
+  readonly token?: string;
+  /** pino level. Default warn. */
+  readonly logLevel?: string;
+}
+
+const { logLevel = 'warn', ...options } = JSON.parse(
+  process.env.KASANE_WORKER_OPTIONS ?? '{}',
+) as WorkerProcessOptions;
+const log = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
+
+// Ctrl-C reaches the whole process group; the parent decides what it means.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit(0));
+try {
+  const worker = await startWorker({ ...options, log });
+  process.once('SIGTERM', () => void worker.drain());
+  void worker.connected.then(() => process.send?.({ type: 'ready', id: worker.id }));
+  await worker.done;
+  process.exit(0);
+} catch (error) {
+  log.fatal(messageOf(error));
+  process.exit(1);
+}

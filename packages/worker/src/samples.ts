@@ -1,0 +1,99 @@
+/** A task's samples: fetched from where the coordinator staged them, checked, and made ready for a slot. */
+import { crc32 } from 'node:zlib';
+import { normalizeInto } from '@kasane/data/normalize';
+import { messageOf } from '@kasane/protocol/errors';
+import { decodeFrame } from '@kasane/protocol/frame';
+import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
+import { batchKey, type TaskData } from '@kasane/protocol/queue';
+
+export interface Samples {
+  /** Normalised, row-major. */
+  readonly x: Float32Array;
+  readonly labels: Int32Array;
+  /** Indices in the data set. */
+  readonly ids: Uint32Array;
+  /** CRC-32 of `ids` as little-endian uint32. */
+  readonly digest: number;
+}
+
+/** The batch is not there, or is not what the task says. */
+export class BatchError extends Error {
+  override readonly name = 'BatchError';
+  readonly reason: TaskFailure_Reason;
+  constructor(reason: TaskFailure_Reason, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** What is needed of Redis here. */
+export interface BatchSource {
+  mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>;
+}
+
+/** @throws BatchError when the staged batch is missing or damaged; what the source throws when it is away */
+export async function fetchSamples(
+  source: BatchSource,
+  job: string,
+  task: TaskData,
+  sampleSize: number,
+  table: Float32Array,
+): Promise<Samples> {
+  const keys = Array.from({ length: task.parts }, (_, part) =>
+    batchKey(job, task.kind, task.step, task.shard, part),
+  );
+  const parts = await source.mgetBuffer(...keys);
+  if (!parts.every((part) => part !== null)) {
+    throw new BatchError(
+      TaskFailure_Reason.REASON_BATCH_MISSING,
+      `the batch of step ${task.step} shard ${task.shard} is not in Redis`,
+    );
+  }
+  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, sampleSize, table);
+}
+
+/** @throws BatchError */
+export function decodeSamples(
+  frame: Uint8Array,
+  job: string,
+  task: TaskData,
+  sampleSize: number,
+  table: Float32Array,
+): Samples {
+  const damaged = (why: string) =>
+    new BatchError(
+      TaskFailure_Reason.REASON_BATCH_DAMAGED,
+      `the batch of step ${task.step} shard ${task.shard}: ${why}`,
+    );
+  let decoded: ReturnType<typeof decodeFrame>;
+  try {
+    decoded = decodeFrame(frame);
+  } catch (error) {
+    throw damaged(messageOf(error));
+  }
+  const { header, payload } = decoded;
+  if (header.kind !== 'batch') throw damaged(`it is a '${header.kind}' frame`);
+  const count = header.samples;
+  if (
+    header.job !== job ||
+    header.step !== task.step ||
+    header.shard !== task.shard ||
+    count !== task.samples
+  ) {
+    throw damaged(
+      `it is ${count} samples of job ${header.job} step ${header.step} shard ${header.shard}, ${task.samples} were expected`,
+    );
+  }
+  if (header.sampleBytes !== sampleSize || payload.length !== count * (5 + sampleSize)) {
+    throw damaged(`${payload.length} bytes, ${header.sampleBytes} a sample; the model takes ${sampleSize}`);
+  }
+  const idBytes = payload.slice(0, 4 * count);
+  const x = new Float32Array(count * sampleSize);
+  normalizeInto(payload.subarray(5 * count), table, x);
+  return {
+    x,
+    labels: Int32Array.from(payload.subarray(4 * count, 5 * count)),
+    ids: new Uint32Array(idBytes.buffer, idBytes.byteOffset, count),
+    digest: crc32(idBytes),
+  };
+}

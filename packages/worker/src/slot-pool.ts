@@ -1,0 +1,65 @@
+/** The slots of a worker: lends idle ones, replaces those whose thread died. */
+import { messageOf } from '@kasane/protocol/errors';
+import type { Logger } from 'pino';
+import { Slot } from './slot.ts';
+
+export class SlotPool {
+  readonly size: number;
+  readonly #log: Logger;
+  readonly #slots = new Set<Slot>();
+  readonly #idle: Slot[] = [];
+  readonly #waiting: ((slot: Slot) => void)[] = [];
+  #closed = false;
+
+  constructor(size: number, log: Logger) {
+    this.size = size;
+    this.#log = log;
+    for (let index = 0; index < size; index++) this.#add();
+  }
+
+  /** All slots, busy or not. */
+  get all(): readonly Slot[] {
+    return [...this.#slots];
+  }
+
+  /** Slots that compute now. */
+  get busy(): number {
+    return this.#slots.size - this.#idle.length;
+  }
+
+  /** The next idle slot; first come, first served. Give it back with `release`. */
+  async acquire(): Promise<Slot> {
+    const slot = this.#idle.pop() ?? (await new Promise<Slot>((resolve) => this.#waiting.push(resolve)));
+    await slot.ready.catch(() => {});
+    return slot;
+  }
+
+  release(slot: Slot): void {
+    if (!this.#slots.has(slot)) return;
+    const next = this.#waiting.shift();
+    if (next) next(slot);
+    else this.#idle.push(slot);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#slots].map((slot) => slot.end()));
+  }
+
+  #add(): void {
+    const slot: Slot = new Slot(
+      (error) => {
+        if (this.#closed) return;
+        this.#log.error(`a compute thread died and is replaced: ${messageOf(error)}`);
+        this.#slots.delete(slot);
+        const idle = this.#idle.indexOf(slot);
+        if (idle >= 0) this.#idle.splice(idle, 1);
+        // A thread that cannot even start must not be replaced in a tight loop.
+        setTimeout(() => this.#closed || this.#add(), 500);
+      },
+      (warning) => this.#log.warn(warning),
+    );
+    this.#slots.add(slot);
+    this.release(slot);
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * A slot as the main thread sees it: a compute thread, and the memory of its sessions, which this side writes inputs to
+ * and reads gradients from without a message.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/wasm/session';
+import type { ModelDescription } from '@kasane/tensor/nn/model';
+import type { ProgramRequest } from '@kasane/tensor/training';
+import {
+  COMMAND,
+  COMPUTE_MS,
+  CONTROL_BYTES,
+  FAILED,
+  PROGRAM,
+  RUNNING,
+  SESSION,
+  type SlotRequest,
+  type SlotResponse,
+  STAGE,
+} from './slot-protocol.ts';
+
+export interface SlotInputs {
+  readonly x: Float32Array;
+  readonly labels: Int32Array;
+  readonly ids: Uint32Array;
+  readonly key: Uint32Array;
+}
+
+/** One job's memory in a slot. */
+export interface SlotSession {
+  readonly id: number;
+  readonly memory: SharedArrayBuffer;
+  readonly layout: SessionLayout;
+  /** Version of the parameters in the memory. */
+  version: number | undefined;
+}
+
+export interface RunOutcome {
+  readonly lossSum: number;
+  readonly correct: number;
+  readonly computeMs: number;
+}
+
+export class Slot {
+  readonly #thread: Worker;
+  readonly #words: Int32Array;
+  readonly #numbers: Float64Array;
+  readonly #opening = new Map<
+    number,
+    { resolve: (session: SlotSession) => void; reject: (error: Error) => void }
+  >();
+  #nextSession = 0;
+  #threw = '';
+  #dead: Error | undefined;
+  #kernel = '';
+  readonly ready: Promise<void>;
+
+  /** @param onDeath called once when the thread ends although nobody closed the slot */
+  constructor(onDeath: (error: Error) => void, onWarning: (warning: string) => void) {
+    const control = new SharedArrayBuffer(CONTROL_BYTES);
+    this.#words = new Int32Array(control);
+    this.#numbers = new Float64Array(control);
+    this.#thread = new Worker(
+      new URL(import.meta.url.endsWith('.ts') ? './slot-thread.ts' : './slot-thread.js', import.meta.url),
+      {
+        workerData: { control },
+      },
+    );
+    this.ready = new Promise((resolve, reject) => {
+      this.#thread.on('message', (message: SlotResponse) => {
+        if (message.kind === 'ready') {
+          this.#kernel = message.kernel;
+          if (message.warning) onWarning(message.warning);
+          resolve();
+        } else if (message.kind === 'threw') this.#threw = message.message;
+        else this.#answer(message);
+      });
+      const died = (error: Error) => {
+        if (this.#dead) return;
+        this.#dead = error;
+        reject(error);
+        for (const { reject: refuse } of this.#opening.values()) refuse(error);
+        Atomics.store(this.#words, STAGE, FAILED);
+        Atomics.notify(this.#words, STAGE);
+        onDeath(error);
+      };
+      this.#thread.on('error', died);
+      this.#thread.on('exit', (code) => died(new Error(`the compute thread ended with code ${code}`)));
+    });
+    this.ready.catch(() => {});
+  }
+
+  /** Name of the matrix kernel in use, once `ready`. */
+  get kernel(): string {
+    return this.#kernel;
+  }
+
+  /** Compiles a job's programs in the thread. Rejects when they do not fit. */
+  open(model: ModelDescription, requests: readonly ProgramRequest[]): Promise<SlotSession> {
+    if (this.#dead) return Promise.reject(this.#dead);
+    const session = this.#nextSession++;
+    return new Promise((resolve, reject) => {
+      this.#opening.set(session, { resolve, reject });
+      this.#send({ kind: 'open', session, model, requests });
+    });
+  }
+
+  close(session: SlotSession): void {
+    this.#send({ kind: 'close', session: session.id });
+  }
+
+  /**
+   * Runs a program. `onStage` is called after each stage with the indices of the parameters whose gradients are final;
+   * they can be read from `gradients(session)` until the next run.
+   * @throws Error with what the thread said, when the computation threw or the thread died
+   */
+  async run(
+    session: SlotSession,
+    request: ProgramRequest,
+    inputs: SlotInputs,
+    onStage: (ready: readonly number[]) => void,
+  ): Promise<RunOutcome> {
+    if (this.#dead) throw this.#dead;
+    const index = session.layout.programs.findIndex(
+      ({ mode, samples }) => mode === request.mode && samples === request.samples,
+    );
+    const program = session.layout.programs[index];
+    if (!program) throw new Error(`no program to ${request.mode} ${request.samples} samples`);
+    this.#write(session, program, inputs);
+    const words = this.#words;
+    Atomics.store(words, STAGE, 0);
+    words[SESSION] = session.id;
+    words[PROGRAM] = index;
+    Atomics.store(words, RUNNING, 1);
+    this.#wake();
+    for (let done = 0; done < program.stageReady.length; ) {
+      const stage = Atomics.load(words, STAGE);
+      if (stage === FAILED) throw this.#dead ?? new Error(this.#threw || 'the computation failed');
+      for (; done < stage; done++) onStage(program.stageReady[done]!);
+      if (done === program.stageReady.length) break;
+      const waiting = Atomics.waitAsync(words, STAGE, stage);
+      if (waiting.async) await waiting.value;
+    }
+    return {
+      lossSum: this.#view(session, program.lossSum)[0]!,
+      correct: this.#view(session, program.correct)[0]!,
+      computeMs: this.#numbers[COMPUTE_MS]!,
+    };
+  }
+
+  /** The session's parameters, for writing between runs. */
+  parameters(session: SlotSession): Float32Array {
+    return this.#view(session, session.layout.parameters);
+  }
+
+  /** The session's gradients, flat layout. */
+  gradients(session: SlotSession): Float32Array {
+    return this.#view(session, session.layout.gradients);
+  }
+
+  /** Ends the thread. Safe to call twice. */
+  async end(): Promise<void> {
+    this.#dead ??= new Error('the slot was closed');
+    await this.#thread.terminate();
+  }
+
+  #write(session: SlotSession, program: ProgramLayout, { x, labels, ids, key }: SlotInputs): void {
+    this.#view(session, program.x).set(x);
+    new Int32Array(session.memory, program.labels.offset, program.labels.length).set(labels);
+    if (program.sampleIds.length > 0) {
+      new Uint32Array(session.memory, program.sampleIds.offset, program.sampleIds.length).set(ids);
+      new Uint32Array(session.memory, program.key.offset, program.key.length).set(key);
+    }
+  }
+
+  #view({ memory }: SlotSession, { offset, length }: Place): Float32Array {
+    return new Float32Array(memory, offset, length);
+  }
+
+  #answer(message: Extract<SlotResponse, { session: number }>): void {
+    const opening = this.#opening.get(message.session);
+    this.#opening.delete(message.session);
+    if (message.kind === 'refused') opening?.reject(new Error(message.message));
+    else
+      opening?.resolve({
+        id: message.session,
+        memory: message.memory,
+        layout: message.layout,
+        version: undefined,
+      });
+  }
+
+  #send(message: SlotRequest): void {
+    this.#thread.postMessage(message);
+    this.#wake();
+  }
+
+  #wake(): void {
+    Atomics.add(this.#words, COMMAND, 1);
+    Atomics.notify(this.#words, COMMAND);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * All of BullMQ on the worker's side: two consumers a job, one for tasks handed out ahead of their step and one for
+ * tasks that can run now, so that waiting for parameters never keeps the latter.
+ */
+import { queuePrefix, type TaskData, taskDataSchema } from '@kasane/protocol/queue';
+import { type Job as QueueEntry, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+
+/** Tasks held ahead of their step, for each slot, besides the one that it computes. */
+const AHEAD_PER_SLOT = 2;
+
+export interface ConsumerOptions {
+  readonly job: string;
+  readonly queue: string;
+  readonly reissueQueue: string;
+  readonly slots: number;
+  readonly redis: Redis;
+  /** Resolves when the task is over in whatever way; the entry is then removed. */
+  readonly handle: (task: TaskData) => Promise<void>;
+  readonly log: Logger;
+}
+
+export class TaskConsumer {
+  readonly #options: ConsumerOptions;
+  #workers: Worker[];
+
+  constructor(options: ConsumerOptions) {
+    this.#options = options;
+    this.#workers = this.#start();
+  }
+
+  /** Consumers that were blocked while Redis went away may sleep for ever (taskforcesh/bullmq#2964): begin anew. */
+  restart(): void {
+    for (const worker of this.#workers) worker.close(true).catch(() => {});
+    this.#workers = this.#start();
+  }
+
+  /** Takes no more tasks; those held go on. */
+  async pause(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.pause(true).catch(() => {})));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.close(true).catch(() => {})));
+  }
+
+  #start(): Worker[] {
+    const { queue, reissueQueue, slots } = this.#options;
+    return [this.#consume(queue, slots * (1 + AHEAD_PER_SLOT)), this.#consume(reissueQueue, slots)];
+  }
+
+  #consume(name: string, concurrency: number): Worker {
+    const { job, redis, handle, log } = this.#options;
+    const worker = new Worker(
+      name,
+      async (entry: QueueEntry<unknown>) => {
+        const task = taskDataSchema.safeParse(entry.data);
+        // Not ours to understand: it is removed, and the coordinator hands out what it still needs.
+        if (task.success) await handle(task.data);
+        else log.warn(`queue entry ${entry.id} is not a task: ${task.error.message}`);
+      },
+      {
+        connection: redis,
+        prefix: queuePrefix(job),
+        concurrency,
+        // Only the backstop: the coordinator sees a lost worker by its stream.
+        lockDuration: 30_000,
+        maxStalledCount: 1_000,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      },
+    );
+    // Missing keys and locks after Redis was wiped: the result has gone its own way, only the entry is lost.
+    let last = '';
+    worker.on('error', (error) => {
+      if (error.message !== last) log.debug(`queue ${name}: ${error.message}`);
+      last = error.message;
+    });
+    return worker;
+  }
+}

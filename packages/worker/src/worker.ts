@@ -1,0 +1,267 @@
+/** A worker: one stream to the coordinator, one connection to Redis, some slots, and a session for each open job. */
+import { randomBytes } from 'node:crypto';
+import { availableParallelism, hostname } from 'node:os';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { decodeFrame } from '@kasane/protocol/frame';
+import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
+import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
+import { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { JobSession } from './job-session.ts';
+import { SlotPool } from './slot-pool.ts';
+import { CoordinatorStream } from './stream.ts';
+
+export type WorkerState =
+  /** No stream to the coordinator; it is tried again and again. */
+  | 'connecting'
+  /** Connected. */
+  | 'connected'
+  /** Finishes what it computes and takes nothing more. */
+  | 'draining'
+  /** Over. */
+  | 'stopped';
+
+export interface WorkerOptions {
+  /** host:port */
+  readonly coordinator: string;
+  /** Compute threads. Default: one a core. */
+  readonly slots?: number;
+  /** Redis as this worker reaches it. Default: what the coordinator announces. */
+  readonly redisUrl?: string | undefined;
+  readonly token?: string | undefined;
+  /** Default: host name, process id and a random suffix. */
+  readonly id?: string;
+  /** Give up when the first connection takes longer, in milliseconds. Default: never. */
+  readonly connectTimeoutMs?: number;
+  readonly log: Logger;
+}
+
+export interface RunningWorker {
+  readonly id: string;
+  readonly state: WorkerState;
+  /** Resolves when the worker has stopped; rejects when the coordinator refused it or could not be reached in time. */
+  readonly done: Promise<void>;
+  /** Resolves when the coordinator has welcomed the worker for the first time; never rejects. */
+  readonly connected: Promise<void>;
+  /** Finishes what computes, hands back the rest, stops. Safe to call twice. */
+  drain(): Promise<void>;
+  /** Stops at once. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Starts a worker. It keeps running, and reconnecting, until it is drained or closed. */
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const worker = new KasaneWorker(options);
+  await worker.start();
+  return worker;
+}
+
+class KasaneWorker implements RunningWorker {
+  readonly id: string;
+  readonly done: Promise<void>;
+  readonly connected: Promise<void>;
+  readonly #options: WorkerOptions;
+  readonly #pool: SlotPool;
+  readonly #jobs = new Map<string, JobSession>();
+  #state: WorkerState = 'connecting';
+  #stream: CoordinatorStream | undefined;
+  #redis: Redis | undefined;
+  #redisUrl = '';
+  #why = '';
+  #connectTimer: NodeJS.Timeout | undefined;
+  #stopping: Promise<void> | undefined;
+  #resolveDone!: () => void;
+  #rejectDone!: (error: Error) => void;
+  #resolveConnected!: () => void;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.id =
+      options.id ??
+      `${hostname()
+        .replace(/[^\w.-]/g, '-')
+        .slice(0, 64)}-${process.pid}-${randomBytes(2).toString('hex')}`;
+    this.#pool = new SlotPool(options.slots ?? availableParallelism(), options.log);
+    this.done = new Promise((resolve, reject) => {
+      this.#resolveDone = resolve;
+      this.#rejectDone = reject;
+    });
+    this.done.catch(() => {});
+    this.connected = new Promise((resolve) => {
+      this.#resolveConnected = resolve;
+    });
+  }
+
+  get state(): WorkerState {
+    return this.#state;
+  }
+
+  async start(): Promise<void> {
+    const { coordinator, token, log, connectTimeoutMs } = this.#options;
+    await Promise.all(this.#pool.all.map((slot) => slot.ready));
+    if (connectTimeoutMs !== undefined) {
+      this.#connectTimer = setTimeout(() => {
+        const why = this.#why ? ` (${this.#why})` : '';
+        this.#fail(
+          new KasaneError(
+            'UNREACHABLE',
+            `no coordinator answers at ${coordinator}${why}; start one with \`kasane coordinator\`, or check --coordinator`,
+          ),
+        );
+      }, connectTimeoutMs);
+    }
+    const hello = {
+      worker: this.id,
+      host: hostname(),
+      slots: this.#pool.size,
+      backend: this.#pool.all[0]?.kernel ?? 'wasm',
+      protocol: PROTOCOL_VERSION,
+    };
+    this.#stream = new CoordinatorStream({
+      coordinator,
+      token,
+      hello,
+      heartbeat: () => {
+        let held = 0;
+        for (const job of this.#jobs.values()) held += job.held;
+        return { busy: this.#pool.busy, waiting: Math.max(0, held - this.#pool.busy) };
+      },
+      onMessage: (message) => {
+        try {
+          this.#receive(message);
+        } catch (error) {
+          log.error(`a message of the coordinator was dropped: ${messageOf(error)}`);
+        }
+      },
+      onBroken: (why, retryMs) => {
+        if (why !== this.#why || this.#state === 'connected')
+          log.warn(`no stream to ${coordinator}: ${why}; trying again`);
+        else log.debug(`next attempt in ${retryMs.toFixed(0)} ms`);
+        this.#why = why;
+        if (this.#state === 'connected') this.#state = 'connecting';
+        this.#closeJobs();
+      },
+      onRefused: (error) => this.#fail(error),
+    });
+  }
+
+  drain(): Promise<void> {
+    if (this.#state === 'connected' || this.#state === 'connecting') {
+      this.#state = 'draining';
+      this.#options.log.info('draining: finishing what is computed, taking nothing more');
+      this.#stream?.send({ $case: 'drain', value: {} });
+      this.#stopping = Promise.all([...this.#jobs.values()].map((job) => job.drain())).then(() =>
+        this.#stop(),
+      );
+    }
+    return this.#stopping ?? this.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'draining') this.#closeJobs();
+    this.#stopping ??= this.#stop();
+    await this.#stopping;
+  }
+
+  #receive(message: NonNullable<ConnectResponse['message']>): void {
+    switch (message.$case) {
+      case 'welcome': {
+        clearTimeout(this.#connectTimer);
+        this.#openRedis(this.#options.redisUrl ?? message.value.redisUrl);
+        if (this.#state === 'connecting') this.#state = 'connected';
+        this.#why = '';
+        this.#options.log.info(`connected to ${this.#options.coordinator} as ${this.id}`);
+        this.#resolveConnected();
+        break;
+      }
+      case 'jobOpened':
+        this.#openJob(message.value);
+        break;
+      case 'jobClosed':
+        this.#closeJob(message.value.job);
+        break;
+      case 'frame': {
+        const { header, payload } = decodeFrame(message.value);
+        if (header.kind === 'parameters') this.#jobs.get(header.job)?.receive(header, payload);
+        break;
+      }
+      case 'shutdown':
+        void this.close();
+        break;
+    }
+  }
+
+  #openJob(opened: Extract<ConnectResponse['message'], { $case: 'jobOpened' }>['value']): void {
+    const redis = this.#redis;
+    if (this.#state === 'draining' || !redis) return;
+    this.#closeJob(opened.job);
+    const stream = this.#stream!;
+    const session = new JobSession({
+      opened,
+      redis,
+      slots: this.#pool,
+      send: (message) => stream.send(message),
+      sendEncoded: (message) => stream.sendEncoded(message),
+      log: this.#options.log,
+    });
+    this.#jobs.set(opened.job, session);
+    this.#options.log.debug(`job ${opened.job} opened`);
+  }
+
+  #openRedis(url: string): void {
+    if (this.#redis && url === this.#redisUrl) return;
+    this.#redis?.disconnect();
+    this.#redisUrl = url;
+    const redis = new Redis(url, {
+      maxRetriesPerRequest: null,
+      retryStrategy: (tries) => Math.min(100 * 2 ** Math.min(tries, 5), 2_000),
+    });
+    let down = false;
+    redis.on('error', (error: Error) => {
+      if (!down)
+        this.#options.log.warn(`Redis is not reachable at ${new URL(url).host}: ${messageOf(error)}`);
+      down = true;
+    });
+    let before = false;
+    redis.on('ready', () => {
+      if (before) {
+        this.#options.log.info('Redis is back');
+        for (const job of this.#jobs.values()) job.restart();
+      }
+      before = true;
+      down = false;
+    });
+    this.#redis = redis;
+  }
+
+  #closeJob(id: string): void {
+    const session = this.#jobs.get(id);
+    this.#jobs.delete(id);
+    session?.close().catch(() => {});
+  }
+
+  #closeJobs(): void {
+    for (const id of [...this.#jobs.keys()]) this.#closeJob(id);
+  }
+
+  #fail(error: Error): void {
+    this.#rejectDone(error);
+    void this.close();
+  }
+
+  async #stop(): Promise<void> {
+    this.#state = 'stopped';
+    clearTimeout(this.#connectTimer);
+    const sessions = [...this.#jobs.values()];
+    this.#jobs.clear();
+    this.#stream?.close();
+    await Promise.race([
+      Promise.all(sessions.map((session) => session.close())),
+      // Redis may be away: closing a consumer politely is not worth a hanging process.
+      new Promise((resolve) => setTimeout(resolve, 1_000)),
+    ]);
+    this.#redis?.disconnect();
+    await this.#pool.close();
+    this.#resolveDone();
+  }
+}
