@@ -68,7 +68,7 @@ describe('matrix product', () => {
     60_000,
   );
 
-  it.each(names)('%s gives them where both matrices are copied block by block', (name) => {
+  it('gives them where both matrices are copied block by block', () => {
     for (const [m, n, k] of [
       [241, 257, 560],
       [521, 271, 259],
@@ -80,8 +80,11 @@ describe('matrix product', () => {
         [true, true],
       ] as const) {
         const gemm = { m, n, k, transposeA, transposeB };
-        const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
-        expect(found.equals(Buffer.from(scalarGemm(gemm, a, b).buffer)), JSON.stringify(gemm)).toBe(true);
+        const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
+        for (const name of names) {
+          const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
+          expect(found.equals(wanted), `${name} ${JSON.stringify(gemm)}`).toBe(true);
+        }
       }
     }
   });

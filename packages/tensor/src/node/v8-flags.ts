@@ -12,7 +12,12 @@ import { expectRevectorization } from '../backends/wasm/kernels.ts';
 export function enableRevectorization(): boolean {
   const major = Number(process.versions.node.split('.')[0]);
   const worthwhile = major >= 24 && process.arch === 'x64';
-  if (worthwhile) setFlagsFromString('--experimental-wasm-revectorize');
+  if (worthwhile) {
+    setFlagsFromString('--experimental-wasm-revectorize');
+    // Only the optimizing compiler pairs operations, and V8 reserves it for code that has run for a while: then the
+    // self-test would judge other code than the one that trains. It costs about 50 ms at the start.
+    setFlagsFromString('--no-liftoff');
+  }
   expectRevectorization(worthwhile);
   return worthwhile;
 }

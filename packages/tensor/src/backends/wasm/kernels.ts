@@ -46,14 +46,13 @@ function choose(): KernelChoice {
   return { name: NARROW, revectorized: false, warning };
 }
 
-/** Shapes with full tiles, edges on every side, all transposes, and k beyond a block. */
-const cases: readonly Gemm[] = [0, 1, 2, 3].flatMap((bits) => {
-  const transposes = { transposeA: bits % 2 === 1, transposeB: bits >= 2 };
-  return [
-    { m: 13, n: 37, k: 19, ...transposes },
-    { m: 6, n: 16, k: 261, ...transposes },
-  ];
-});
+/** Shapes with full tiles, edges on every side, all four ways to read, and k beyond a block: 1,071 sums. */
+const cases: readonly Gemm[] = [
+  { m: 13, n: 37, k: 19, transposeA: false, transposeB: false },
+  { m: 7, n: 16, k: 261, transposeA: true, transposeB: false },
+  { m: 10, n: 35, k: 6, transposeA: false, transposeB: true },
+  { m: 8, n: 16, k: 9, transposeA: true, transposeB: true },
+];
 
 /** Compares a kernel with scalar arithmetic. Returns what is wrong, or undefined. */
 export function selfTest(kernel: KernelName): string | undefined {

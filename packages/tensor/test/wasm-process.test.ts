@@ -1,0 +1,42 @@
+/** What can only be seen in a process of its own: the effect of V8's flags, and of the garbage collector. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import type { KernelChoice } from '../src/backends/wasm/kernels.ts';
+
+async function runNode(script: string, ...flags: string[]): Promise<string> {
+  const path = fileURLToPath(new URL(`./support/${script}`, import.meta.url));
+  const before = flags.filter((flag) => flag.startsWith('--v8='));
+  const after = flags.filter((flag) => !flag.startsWith('--v8='));
+  const args = [...before.map((flag) => `--${flag.slice(5)}`), path, ...after];
+  return (await promisify(execFile)(process.execPath, args)).stdout;
+}
+
+type Bits = { asked: boolean; choice: KernelChoice; digests: Record<string, string> };
+
+describe('bits of training', () => {
+  it('are the same for every kernel, with paired operations, without, and in the baseline compiler', async () => {
+    const runs = await Promise.all([
+      runNode('wasm-bits.ts', '--revectorize'),
+      runNode('wasm-bits.ts'),
+      runNode('wasm-bits.ts', '--v8=no-wasm-tier-up'),
+    ]);
+    const [paired, plain, baseline] = runs.map((text) => JSON.parse(text) as Bits) as [Bits, Bits, Bits];
+    const digests = [paired, plain, baseline].flatMap((run) => Object.values(run.digests));
+    expect(digests.length).toBeGreaterThanOrEqual(12);
+    expect(new Set(digests).size).toBe(1);
+    expect(plain.choice).toEqual({ name: '4x8', revectorized: false });
+    // Where the engine pairs operations, the self-test must not have fallen back in silence.
+    if (paired.asked) expect(paired.choice).toEqual({ name: '5x16', revectorized: true });
+  }, 60_000);
+});
+
+describe('a training step', () => {
+  it('allocates nothing in JavaScript', async () => {
+    const found = JSON.parse(await runNode('wasm-heap.ts', '--v8=expose-gc')) as Record<string, number>;
+    expect(found.steps).toBe(10_000);
+    // One number on the heap in each step would be 120,000 bytes; reading the heap's size takes some itself.
+    expect(found.bytes).toBeLessThan(40_000);
+  }, 60_000);
+});
