@@ -81,7 +81,9 @@ describe('wasm agrees with the reference', () => {
       const wrt = inputs.filter((node) => node.dtype === 'f32');
       const outputs = [output, ...gradients(output, wrt)];
       const wanted = evaluateGraph(outputs, feeds);
-      runWasm(outputs, inputs, feeds).forEach((found, i) => expectClose(found, wanted[i]!, `output ${i}`));
+      for (const [i, found] of runWasm(outputs, inputs, feeds).entries()) {
+        expectClose(found, wanted[i]!, `output ${i}`);
+      }
     },
   );
 });

@@ -170,7 +170,7 @@ describe('updater', () => {
       compileScalar(optimizer.update.parameter, scalars)([p, updater.gradient[i]!, 0, 0]),
     );
     updater.apply(3, 0.01);
-    wanted.forEach((value, i) => expect(updater.parameters[i]).toBeCloseTo(value, 5));
+    for (const [i, value] of wanted.entries()) expect(updater.parameters[i]).toBeCloseTo(value, 5);
   });
 
   it('adds slots from left to right, in the order given, and scales once', async () => {

@@ -134,7 +134,7 @@ export function emitPointwise(
       emitter.emit(expression);
       f.set(results[i]!);
     });
-    results.forEach((result, i) => write(pointers[inputs.length + i]!, result));
+    for (const [i, result] of results.entries()) write(pointers[inputs.length + i]!, result);
   };
   const readVector = (index: number) => {
     f.get(pointers[index]!).memory(inner.strides[index] === 0 ? 'v128Load32Splat' : 'v128Load');
