@@ -1,0 +1,107 @@
+/** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
+import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { type Job, JobsClient } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { MESSAGE_BYTES } from '@kasane/protocol/limits';
+import { tokenMetadata } from '@kasane/protocol/token';
+
+const DEADLINE_MS = 10_000;
+
+export interface ClientOptions {
+  /** host:port */
+  readonly coordinator: string;
+  readonly token?: string | undefined;
+}
+
+export class CoordinatorClient {
+  readonly #client: JobsClient;
+  readonly #options: ClientOptions;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#client = new JobsClient(options.coordinator, credentials.createInsecure(), {
+      'grpc.max_receive_message_length': MESSAGE_BYTES,
+    });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  /** Queues a job file's text and returns the job's id. */
+  async submit(jobFile: string): Promise<string> {
+    return (await this.#call<{ job: string }>((m, o, done) => this.#client.submit({ jobFile }, m, o, done))).job;
+  }
+
+  async get(job: string): Promise<Job> {
+    return (await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.get({ job }, m, o, done))).job!;
+  }
+
+  async list(): Promise<Job[]> {
+    return (await this.#call<{ jobs: Job[] }>((m, o, done) => this.#client.list({}, m, o, done))).jobs;
+  }
+
+  async cancel(job: string): Promise<Job> {
+    return (await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.cancel({ job }, m, o, done))).job!;
+  }
+
+  /** The job now and after each change, until it ends. */
+  async *watch(job: string): AsyncGenerator<Job> {
+    const stream = this.#client.watch({ job }, tokenMetadata(this.#options.token));
+    try {
+      for await (const message of stream) {
+        const { job: now } = message as { job: Job | undefined };
+        if (now) yield now;
+      }
+    } catch (error) {
+      throw this.#explain(error as ServiceError);
+    } finally {
+      stream.cancel();
+    }
+  }
+
+  /** The final weights of a job, a safetensors file. */
+  async model(job: string): Promise<Buffer> {
+    const stream = this.#client.downloadModel({ job }, tokenMetadata(this.#options.token));
+    const pieces: Uint8Array[] = [];
+    try {
+      for await (const message of stream) pieces.push((message as { data: Uint8Array }).data);
+    } catch (error) {
+      throw this.#explain(error as ServiceError);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  #call<Response>(
+    start: (
+      metadata: ReturnType<typeof tokenMetadata>,
+      options: { deadline: number },
+      done: (error: ServiceError | null, response: Response) => void,
+    ) => unknown,
+  ): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      start(tokenMetadata(this.#options.token), { deadline: Date.now() + DEADLINE_MS }, (error, response) => {
+        if (error) reject(this.#explain(error));
+        else resolve(response);
+      });
+    });
+  }
+
+  #explain(error: ServiceError): KasaneError {
+    const code = String(error.metadata?.get('kasane-error')[0] ?? '');
+    if (Object.hasOwn(errorCodes, code)) return new KasaneError(code as ErrorCode, error.details);
+    const { coordinator } = this.#options;
+    if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) {
+      const right = 'start one with `kasane coordinator`, or give its address with --coordinator';
+      return new KasaneError('UNREACHABLE', `no coordinator answers at ${coordinator}; ${right}`, { cause: error });
+    }
+    return new KasaneError('UNREACHABLE', `the coordinator at ${coordinator} failed: ${error.details}`, { cause: error });
+  }
+}
+
+/** @throws KasaneError JOB_FAILED or JOB_CANCELLED when a job that has ended did not succeed */
+export function requireSuccess(job: Job): void {
+  if (job.state === JobState.JOB_STATE_FAILED) throw new KasaneError('JOB_FAILED', `job ${job.id} failed: ${job.error}`);
+  if (job.state === JobState.JOB_STATE_CANCELLED) throw new KasaneError('JOB_CANCELLED', `job ${job.id} was cancelled`);
+}

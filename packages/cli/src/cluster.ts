@@ -1,0 +1,110 @@
+/** A whole cluster on this machine for the time of one command: Redis, coordinator, workers. Nothing of it stays behind. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { Logger } from 'pino';
+import { type StartedRedis, startRedis } from './redis/start.ts';
+
+export interface ClusterOptions {
+  readonly workers: number;
+  readonly slots: number;
+  readonly redisUrl?: string | undefined;
+  readonly log: Logger;
+  /** Hears what is started, for people. */
+  readonly say: (line: string) => void;
+}
+
+/** A worker that dies is started again, so often in all. */
+const RESTARTS = 20;
+
+export class EmbeddedCluster {
+  readonly #options: ClusterOptions;
+  readonly #workers = new Set<ChildProcess>();
+  #redis: StartedRedis | undefined;
+  #coordinator: Coordinator | undefined;
+  #directory: string | undefined;
+  #restarts = 0;
+  #closed: Promise<void> | undefined;
+  readonly #lastWord = () => {
+    for (const worker of this.#workers) worker.kill('SIGKILL');
+    if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
+  };
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    // Runs whatever ends this process, but for SIGKILL: then workers see their channel break, and Redis its pipe.
+    process.on('exit', this.#lastWord);
+  }
+
+  /** Starts everything; what had been started is stopped again when a part fails. */
+  async start(): Promise<{ address: string }> {
+    const { redisUrl, log, say, workers, slots } = this.#options;
+    this.#redis = await startRedis({ url: redisUrl, log: say });
+    say(`Redis: ${this.#redis.description}`);
+    this.#directory = mkdtempSync(join(tmpdir(), 'kasane-'));
+    const { url } = this.#redis;
+    this.#coordinator = await startCoordinator({ host: '127.0.0.1', port: 0, redisUrl: url, stateDirectory: this.#directory, log });
+    const { address } = this.#coordinator;
+    say(`Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each`);
+    for (let index = 0; index < workers; index++) this.#startWorker();
+    return { address };
+  }
+
+  /** Stops everything and removes its files. Safe to call twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  #startWorker(): void {
+    const { slots, log, say } = this.#options;
+    const options = { coordinator: this.#coordinator!.address, slots, logLevel: log.level };
+    const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+      env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#workers.add(worker);
+    worker.on('exit', (code, signal) => {
+      this.#workers.delete(worker);
+      if (this.#closed) return;
+      if (++this.#restarts > RESTARTS) {
+        say(`a worker ended (${signal ?? `code ${code}`}) and is not started again: ${RESTARTS} have ended already`);
+        return;
+      }
+      say(`a worker ended (${signal ?? `code ${code}`}); its work goes to others, and it is started again`);
+      this.#startWorker();
+    });
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#coordinator?.close();
+    } finally {
+      const ended = [...this.#workers].map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
+      for (const worker of this.#workers) worker.kill('SIGKILL');
+      await Promise.all(ended);
+      await this.#redis?.close();
+      this.#lastWord();
+      process.off('exit', this.#lastWord);
+    }
+  }
+}
+
+/** Runs `body` and, whatever happens, `cleanUp`; SIGINT, SIGTERM and SIGHUP end `body` with an error. */
+export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
+  let interrupt: (signal: NodeJS.Signals) => void = () => {};
+  const interrupted = new Promise<never>((_, reject) => {
+    interrupt = (signal) => reject(new KasaneError('JOB_CANCELLED', `stopped by ${signal}`));
+  });
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+  try {
+    return await Promise.race([body(), interrupted]);
+  } finally {
+    await cleanUp();
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+}

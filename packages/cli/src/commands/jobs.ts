@@ -1,0 +1,61 @@
+/** The commands that talk to a running coordinator: submit, jobs, watch, cancel. */
+import { resolve } from 'node:path';
+import { parseJobFile } from '@kasane/protocol/job';
+import { jobPresets } from '@kasane/protocol/presets';
+import { type ClientOptions, CoordinatorClient, requireSuccess } from '../client.ts';
+import { jobRecord, jobTable, percent } from '../render/job.ts';
+import { follow, readJob, readJobText } from './train.ts';
+
+async function withClient<T>(options: ClientOptions, body: (client: CoordinatorClient) => Promise<T>): Promise<T> {
+  const client = new CoordinatorClient(options);
+  try {
+    return await body(client);
+  } finally {
+    client.close();
+  }
+}
+
+const print = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Checks a job file here, so that messages have its line numbers, then queues it. */
+export async function submit(file: string, options: ClientOptions & { watch?: boolean }): Promise<void> {
+  const preset = Object.hasOwn(jobPresets, file);
+  const text = preset ? JSON.stringify(readJob(file)) : readJobText(file);
+  const { spec } = parseJobFile(text, file);
+  // A path in a job file is one on the coordinator's machine; a relative one is meant from here.
+  if (spec.data.path !== undefined) spec.data.path = resolve(spec.data.path);
+  await withClient(options, async (client) => {
+    const job = await client.submit(JSON.stringify(spec));
+    print(job);
+    if (options.watch) requireSuccess(await follow(client, job));
+  });
+}
+
+export async function jobs(options: ClientOptions & { json?: boolean }): Promise<void> {
+  await withClient(options, async (client) => {
+    const list = await client.list();
+    print(options.json ? JSON.stringify(list.map(jobRecord)) : jobTable(list));
+  });
+}
+
+/** Follows a job until it ends; with `json`, one object a change on standard output. */
+export async function watch(job: string, options: ClientOptions & { json?: boolean }): Promise<void> {
+  await withClient(options, async (client) => {
+    if (options.json) {
+      for await (const now of client.watch(job)) print(JSON.stringify(jobRecord(now)));
+    } else {
+      const ended = await follow(client, job);
+      const record = jobRecord(ended);
+      const accuracy = record.testAccuracy === null ? '' : `, test accuracy ${percent(record.testAccuracy)}`;
+      print(`${job} ${record.state}${accuracy}${record.error ? `: ${record.error}` : ''}`);
+    }
+    requireSuccess(await client.get(job));
+  });
+}
+
+export async function cancel(job: string, options: ClientOptions): Promise<void> {
+  await withClient(options, async (client) => {
+    await client.cancel(job);
+    print(`${job} cancelled`);
+  });
+}

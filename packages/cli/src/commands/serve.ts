@@ -1,0 +1,80 @@
+/** The commands that stay: coordinator and worker. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { startCoordinator } from '@kasane/coordinator/coordinator';
+import { isLoopback } from '@kasane/protocol/token';
+import { startWorker } from '@kasane/worker/worker';
+import { makeLog } from '../log.ts';
+import type { LogLevel } from '../options.ts';
+import { startRedis } from '../redis/start.ts';
+
+export interface CoordinatorCommand {
+  readonly host: string;
+  readonly port: number;
+  readonly redis?: string;
+  readonly announceRedis?: string;
+  readonly state?: string;
+  readonly token?: string;
+  readonly logLevel: LogLevel;
+}
+
+/** Resolves when a signal asks to stop. */
+const stopAsked = () =>
+  new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
+
+export async function coordinator(options: CoordinatorCommand): Promise<void> {
+  const { host, port, token } = options;
+  const log = makeLog(options.logLevel);
+  const stopped = stopAsked();
+  const redis = await startRedis({ url: options.redis ?? process.env.REDIS_URL, log: (line) => log.info(line) });
+  try {
+    const running = await startCoordinator({
+      host,
+      port,
+      redisUrl: redis.url,
+      announceRedisUrl: options.announceRedis,
+      stateDirectory: options.state ?? join(homedir(), '.local/state/kasane'),
+      token,
+      log,
+    });
+    const reach = isLoopback(host) ? running.address : running.address.replace(host, 'THIS-MACHINE');
+    process.stdout.write(`Coordinator at ${running.address}, ${redis.description}\n`);
+    process.stdout.write(`To join:  kasane worker --coordinator ${reach}${token ? ' --token ...' : ''}\n`);
+    await stopped;
+    await running.close();
+  } finally {
+    await redis.close();
+  }
+}
+
+export interface WorkerCommand {
+  readonly coordinator: string;
+  readonly slots?: number;
+  readonly redis?: string;
+  readonly token?: string;
+  /** Seconds. */
+  readonly connectTimeout: number;
+  readonly logLevel: LogLevel;
+}
+
+export async function worker(options: WorkerCommand): Promise<void> {
+  const { coordinator: address, slots, redis, token } = options;
+  const running = await startWorker({
+    coordinator: address,
+    ...(slots !== undefined && { slots }),
+    redisUrl: redis,
+    token,
+    connectTimeoutMs: 1000 * options.connectTimeout,
+    log: makeLog(options.logLevel),
+  });
+  // The first signal drains, the second stops at once.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void running.drain();
+      process.once(signal, () => void running.close());
+    });
+  }
+  await running.done;
+}

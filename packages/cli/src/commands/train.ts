@@ -1,0 +1,112 @@
+/** `kasane train`: a job on a cluster of this machine, from start to weights. */
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { checkJob, type JobSpec, parseJobFile } from '@kasane/protocol/job';
+import { jobPresets } from '@kasane/protocol/presets';
+import { CoordinatorClient, requireSuccess } from '../client.ts';
+import { EmbeddedCluster, guarded } from '../cluster.ts';
+import { makeLog } from '../log.ts';
+import { type LogLevel, trainingOverrides } from '../options.ts';
+import { percent } from '../render/job.ts';
+import { progressView } from '../render/progress.ts';
+
+export interface TrainOptions {
+  readonly workers: number;
+  readonly slots: number;
+  readonly data?: string;
+  readonly redis?: string;
+  readonly out?: string;
+  readonly json?: boolean;
+  readonly logLevel: LogLevel;
+  readonly [override: string]: unknown;
+}
+
+export async function train(jobOrPreset: string, options: TrainOptions): Promise<void> {
+  const spec = withOverrides(readJob(jobOrPreset), options);
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const cluster = new EmbeddedCluster({
+    workers: options.workers,
+    slots: options.slots,
+    redisUrl: options.redis ?? process.env.REDIS_URL,
+    log: makeLog(options.logLevel),
+    say,
+  });
+  const out = resolve(options.out ?? join('.kasane', `${spec.name}.safetensors`));
+  const job = await guarded(
+    async () => {
+      const { address } = await cluster.start();
+      const client = new CoordinatorClient({ coordinator: address });
+      try {
+        const ended = await follow(client, await client.submit(JSON.stringify(spec)));
+        requireSuccess(ended);
+        mkdirSync(dirname(out), { recursive: true });
+        copyFileSync(ended.model, out);
+        return ended;
+      } finally {
+        client.close();
+      }
+    },
+    () => cluster.close(),
+  );
+  report(job, out, options.json === true);
+}
+
+/** A job file, or a preset by its name. */
+export function readJob(jobOrPreset: string): JobSpec {
+  const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
+  if (preset) return checkJob(preset).spec;
+  return parseJobFile(readJobText(jobOrPreset), jobOrPreset).spec;
+}
+
+/** @throws KasaneError JOB_INVALID when the file cannot be read */
+export function readJobText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const presets = Object.keys(jobPresets).join(', ');
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error);
+    throw new KasaneError('JOB_INVALID', `${path}: ${why}; a job file or a preset (${presets}) is expected`);
+  }
+}
+
+function withOverrides(spec: JobSpec, options: TrainOptions): JobSpec {
+  const training = { ...spec.training, ...trainingOverrides(options) };
+  const data = { ...spec.data, ...(options.data !== undefined && { path: resolve(options.data) }) };
+  const path = data.path === undefined ? {} : { path: resolve(data.path) };
+  return checkJob({ ...spec, training, data: { ...data, ...path } }, () => 'command line').spec;
+}
+
+/** Shows a job's progress until it ends. */
+export async function follow(client: CoordinatorClient, id: string): Promise<JobMessage> {
+  const view = progressView();
+  let last: JobMessage | undefined;
+  try {
+    for await (const job of client.watch(id)) {
+      last = job;
+      view.update(job);
+    }
+  } finally {
+    view.stop();
+  }
+  return last ?? client.get(id);
+}
+
+function report(job: JobMessage, model: string, json: boolean): void {
+  const last = job.history.at(-1)!;
+  const seconds = (job.endedAt - job.startedAt) / 1000;
+  const samplesPerSecond = Math.round(job.samplesPerSecond);
+  const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
+  if (digest !== job.digest) throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 is not that of the weights that were trained`);
+  if (json) {
+    const { id, step: steps, epochs, workers } = job;
+    const { testAccuracy, testLoss } = last;
+    const record = { job: id, testAccuracy, testLoss, epochs, steps, seconds, samplesPerSecond, workers, digest, model };
+    process.stdout.write(`${JSON.stringify(record)}\n`);
+    return;
+  }
+  process.stdout.write(`\nTest accuracy ${percent(last.testAccuracy)} on the test set after ${job.epochs} epochs in ${seconds.toFixed(1)} s\n`);
+  process.stdout.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
+}

@@ -1,0 +1,112 @@
+#!/usr/bin/env node
+/** The `kasane` command. Help loads nothing but this file and its tables; each command loads what it needs. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { Command, CommanderError, Option } from 'commander';
+import { address, DEFAULT_PORT, integer, type LogLevel, logLevels, oneOf, trainingFlags } from './options.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const program = new Command('kasane')
+  .description('Train neural networks on many machines from TypeScript.')
+  .version(version)
+  .showSuggestionAfterError()
+  .exitOverride()
+  .configureOutput({ outputError: () => {} });
+
+const logLevel = (level: LogLevel) =>
+  new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf('--log-level', logLevels));
+const token = () => new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
+const coordinator = () =>
+  new Option('--coordinator <host:port>', 'where the coordinator is')
+    .env('KASANE_COORDINATOR')
+    .default(`127.0.0.1:${DEFAULT_PORT}`)
+    .argParser(address('--coordinator'));
+const redis = () => new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
+const command = (text: string, summary: string) =>
+  program.command(text).description(summary).exitOverride().configureOutput({ outputError: () => {} });
+
+const train = command('train [job]', 'train a job file or a preset on a cluster of this machine')
+  .argument('[job]', 'job file, or preset', 'mnist-mlp')
+  .option('--workers <n>', 'worker processes', integer('--workers', 1, 256), Math.min(2, availableParallelism()))
+  .option('--slots <n>', 'compute threads of each worker', integer('--slots', 1, 256), 1)
+  .option('--data <dir>', 'folder with the data, instead of the one in the job')
+  .addOption(redis())
+  .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
+  .option('--json', 'one JSON object on standard output at the end')
+  .addOption(logLevel('warn'))
+  .action(async (job, options) => (await import('./commands/train.ts')).train(job, options));
+for (const flag of Object.values(trainingFlags)) {
+  if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
+}
+
+command('coordinator', 'serve jobs: hand out work, update parameters')
+  .option('--host <host>', 'address to listen on; beyond loopback a token is required', '127.0.0.1')
+  .option('--port <n>', 'port to listen on, 0 for a free one', integer('--port', 0, 65535), DEFAULT_PORT)
+  .addOption(redis())
+  .option('--announce-redis <url>', 'Redis as workers reach it, when that differs')
+  .option('--state <dir>', 'folder for jobs, checkpoints and weights (default: ~/.local/state/kasane)')
+  .addOption(token())
+  .addOption(logLevel('info'))
+  .action(async (options) => (await import('./commands/serve.ts')).coordinator(options));
+
+command('worker', 'compute for a coordinator until stopped')
+  .addOption(coordinator())
+  .option('--slots <n>', 'compute threads (default: one a core)', integer('--slots', 1, 256))
+  .option('--redis <url>', 'Redis as this machine reaches it (default: what the coordinator says)')
+  .addOption(token())
+  .option('--connect-timeout <s>', 'give up when no coordinator answers for so many seconds', integer('--connect-timeout', 1), 60)
+  .addOption(logLevel('info'))
+  .action(async (options) => (await import('./commands/serve.ts')).worker(options));
+
+command('submit <job>', 'queue a job file or a preset; prints the id')
+  .option('--watch', 'follow it until it ends')
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (job, options) => (await import('./commands/jobs.ts')).submit(job, options));
+
+command('jobs', 'list jobs, newest first')
+  .option('--json', 'an array of objects on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (options) => (await import('./commands/jobs.ts')).jobs(options));
+
+command('watch <job>', 'follow a job until it ends')
+  .option('--json', 'one object for each change on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (job, options) => (await import('./commands/jobs.ts')).watch(job, options));
+
+command('cancel <job>', 'stop a job')
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
+
+command('predict <model> <images...>', 'class of images, by a job id or a .safetensors file')
+  .option('--invert', 'black on white: invert first (default: when the border is bright)')
+  .option('--no-invert', 'never invert')
+  .option('--json', 'one object for each image on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (model, images, options) => (await import('./commands/predict.ts')).predict(model, images, options));
+
+command('schema', 'print the JSON Schema of job files').action(async () => {
+  const { jobJsonSchema } = await import('@kasane/protocol/job');
+  process.stdout.write(`${JSON.stringify(jobJsonSchema(), null, 2)}\n`);
+});
+
+try {
+  const { default: completion } = await import('@bomb.sh/tab/commander');
+  completion(program);
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) {
+    // Help and version have printed themselves.
+    if (error.exitCode !== 0) {
+      const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+      process.stderr.write(error.code === 'commander.help' ? '' : `kasane: ${message}; \`kasane --help\` shows how\n`);
+    }
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else {
+    process.exitCode = (await import('./failure.ts')).reportFailure(error);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * A Redis for an embedded cluster: the one that the user names, or one started for this run and gone with it. In this
+ * order: a given URL; redis-server or valkey-server on the PATH; on Debian and Ubuntu one fetched with apt into a cache
+ * folder; what redis-memory-server can get. Loopback only, a random password, nothing on disk that outlives the run.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { Redis } from 'ioredis';
+import { fetchWithApt } from './apt.ts';
+
+export interface StartRedisOptions {
+  /** Use this one. */
+  readonly url?: string | undefined;
+  /** Hears what takes time, such as a download. */
+  readonly log?: (line: string) => void;
+}
+
+export interface StartedRedis {
+  readonly url: string;
+  /** Which one it is, for people. */
+  readonly description: string;
+  /** Stops what was started. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** A program that is a Redis server, and what it needs in its environment. */
+export interface RedisBinary {
+  readonly path: string;
+  readonly description: string;
+  readonly libraryPath?: string;
+}
+
+const OLDEST = [6, 2] as const;
+const START_TIMEOUT_MS = 10_000;
+
+/** @throws KasaneError UNREACHABLE when there is none to be had, with the command that installs one */
+export async function startRedis(options: StartRedisOptions = {}): Promise<StartedRedis> {
+  const { url, log = () => {} } = options;
+  if (url) {
+    await checkRedis(url);
+    return { url, description: `Redis at ${new URL(url).host}`, close: async () => {} };
+  }
+  const reasons: string[] = [];
+  for (const find of [onPath, () => fetchWithApt(log), fromMemoryServer]) {
+    const found = await find().catch((error: unknown) => messageOf(error));
+    if (typeof found === 'string') reasons.push(found);
+    else return startBinary(found);
+  }
+  const commands = 'apt-get install redis-server, dnf install valkey or brew install redis';
+  throw new KasaneError(
+    'UNREACHABLE',
+    `no Redis to be had: ${reasons.join('; ')}. Install one (${commands}), or name one with --redis redis://HOST:PORT`,
+  );
+}
+
+async function onPath(): Promise<RedisBinary> {
+  for (const name of ['redis-server', 'valkey-server']) {
+    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+      const path = join(folder, name);
+      try {
+        accessSync(path, constants.X_OK);
+        return { path, description: `${name} on the PATH` };
+      } catch {
+        // not in this folder
+      }
+    }
+  }
+  throw new Error('neither redis-server nor valkey-server is on the PATH');
+}
+
+async function fromMemoryServer(): Promise<RedisBinary> {
+  const { RedisBinary: Downloader } = await import('redis-memory-server/lib/util/RedisBinary.js').catch(() => {
+    throw new Error('redis-memory-server is not installed');
+  });
+  const path: string = await Downloader.getPath({}).catch((error: unknown) => {
+    throw new Error(`redis-memory-server could not get one (${messageOf(error).split('\n')[0]})`);
+  });
+  return { path, description: 'redis-memory-server' };
+}
+
+/**
+ * The shell that starts the server also ends it: it waits for its standard input, which this process holds, to close.
+ * That happens however this process dies.
+ */
+const SUPERVISOR = '"$1" "$2/redis.conf" & server=$!; read -r _; kill "$server" 2>/dev/null; wait "$server"; rm -rf "$2"';
+
+/** Starts a server of this program on a free loopback port. */
+export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
+  const directory = mkdtempSync(join(tmpdir(), 'kasane-redis-'));
+  const port = await freePort();
+  const password = randomBytes(24).toString('hex');
+  const config = [
+    'bind 127.0.0.1',
+    `port ${port}`,
+    `requirepass ${password}`,
+    `dir ${directory}`,
+    'save ""',
+    'appendonly no',
+    'maxmemory 1gb',
+    'maxmemory-policy noeviction',
+    'daemonize no',
+    'loglevel warning',
+    `logfile ${directory}/log`,
+  ];
+  writeFileSync(join(directory, 'redis.conf'), `${config.join('\n')}\n`, { mode: 0o600 });
+  const { libraryPath } = binary;
+  const child = spawn('/bin/sh', ['-c', SUPERVISOR, 'kasane-redis', binary.path, directory], {
+    // Ctrl-C in a terminal is for this process, which then closes Redis when it is done with it.
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    env: { ...process.env, ...(libraryPath && { LD_LIBRARY_PATH: libraryPath }) },
+  });
+  child.unref();
+  child.stdin.on('error', () => {}); // it is closed already
+  (child.stdin as unknown as { unref(): void }).unref();
+  const url = `redis://:${password}@127.0.0.1:${port}`;
+  let closed: Promise<void> | undefined;
+  const close = () => {
+    closed ??= stop(child, directory);
+    return closed;
+  };
+  try {
+    await checkRedis(url, START_TIMEOUT_MS);
+  } catch (error) {
+    await close();
+    throw new KasaneError('UNREACHABLE', `${binary.description} (${binary.path}) did not start: ${messageOf(error)}`, { cause: error });
+  }
+  return { url, description: binary.description, close };
+}
+
+async function stop(child: ChildProcess, directory: string): Promise<void> {
+  child.ref();
+  const exited = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
+  child.stdin?.end();
+  await exited;
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Waits until a Redis answers, and checks that it is one that BullMQ can use. @throws KasaneError UNREACHABLE */
+async function checkRedis(url: string, timeoutMs = 0): Promise<void> {
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new KasaneError('USAGE', `'${url}' is not the address of a Redis: redis://HOST:PORT is expected`);
+  }
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null, connectTimeout: 5_000 });
+    let why = '';
+    redis.on('error', (error) => {
+      why = error.message;
+    });
+    try {
+      await redis.connect();
+      const info = await redis.info('server');
+      const version = /redis_version:(\d+)\.(\d+)/.exec(info);
+      const [major, minor] = [Number(version?.[1]), Number(version?.[2])];
+      if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+        throw new KasaneError('UNREACHABLE', `Redis at ${new URL(url).host} is ${major}.${minor}; ${OLDEST.join('.')} or later is needed`);
+      }
+      return;
+    } catch (error) {
+      if (error instanceof KasaneError) throw error;
+      if (performance.now() >= deadline) {
+        throw new KasaneError('UNREACHABLE', `no Redis answers at ${new URL(url).host}: ${why || messageOf(error)}`, { cause: error });
+      }
+    } finally {
+      redis.disconnect();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

@@ -1,0 +1,69 @@
+/** A job as people and programs see it: one function shapes the record, table and JSON follow it. */
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+
+const states: Readonly<Record<JobState, string>> = {
+  [JobState.JOB_STATE_UNSPECIFIED]: 'unknown',
+  [JobState.JOB_STATE_QUEUED]: 'queued',
+  [JobState.JOB_STATE_RUNNING]: 'running',
+  [JobState.JOB_STATE_SUCCEEDED]: 'succeeded',
+  [JobState.JOB_STATE_FAILED]: 'failed',
+  [JobState.JOB_STATE_CANCELLED]: 'cancelled',
+  [JobState.UNRECOGNIZED]: 'unknown',
+};
+
+/** What `--json` prints of a job. Times are ISO 8601 or null. */
+export function jobRecord(job: Job) {
+  const time = (ms: number) => (ms > 0 ? new Date(ms).toISOString() : null);
+  const last = job.history.at(-1);
+  return {
+    job: job.id,
+    name: job.name,
+    state: states[job.state],
+    error: job.error || null,
+    waitingFor: job.waitingFor || null,
+    epoch: job.epoch,
+    epochs: job.epochs,
+    step: job.step,
+    steps: job.steps,
+    trainLoss: job.trainLoss,
+    trainAccuracy: job.trainAccuracy,
+    testLoss: last?.testLoss ?? null,
+    testAccuracy: last?.testAccuracy ?? null,
+    samplesPerSecond: Math.round(job.samplesPerSecond),
+    workers: job.workers,
+    submittedAt: time(job.submittedAt),
+    startedAt: time(job.startedAt),
+    endedAt: time(job.endedAt),
+    digest: job.digest || null,
+    model: job.model || null,
+  };
+}
+
+export const percent = (fraction: number | null) => (fraction === null ? '-' : `${(100 * fraction).toFixed(2)} %`);
+
+/** Jobs as a table. */
+export function jobTable(jobs: readonly Job[]): string {
+  const head = ['JOB', 'STATE', 'EPOCH', 'LOSS', 'TEST ACCURACY', 'SUBMITTED'];
+  const rows = jobs.map(jobRecord).map((job) => [
+    job.job,
+    job.state,
+    `${job.epoch}/${job.epochs}`,
+    job.trainLoss > 0 ? job.trainLoss.toFixed(4) : '-',
+    percent(job.testAccuracy),
+    job.submittedAt?.slice(0, 19).replace('T', ' ') ?? '-',
+  ]);
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
+  return [head, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd()).join('\n');
+}
+
+/** One line about a finished epoch. */
+export function epochLine(job: Job, index: number): string {
+  const epoch = job.history[index]!;
+  return (
+    `epoch ${String(epoch.epoch).padStart(String(job.epochs).length)}/${job.epochs}  loss ${epoch.trainLoss.toFixed(4)}  ` +
+    `accuracy ${percent(epoch.trainAccuracy)}  test loss ${epoch.testLoss.toFixed(4)}  test accuracy ${percent(epoch.testAccuracy)}  ` +
+    `${epoch.seconds.toFixed(1)} s`
+  );
+}
+

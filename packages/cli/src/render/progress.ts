@@ -1,0 +1,67 @@
+/** Progress of a job on standard error: bars on a terminal, plain lines elsewhere. */
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import cliProgress from 'cli-progress';
+import { epochLine, percent } from './job.ts';
+
+export interface ProgressView {
+  update(job: Job): void;
+  stop(): void;
+}
+
+/** The view that suits the output. */
+export function progressView(stream: NodeJS.WriteStream = process.stderr): ProgressView {
+  return stream.isTTY ? bars(stream) : lines(stream);
+}
+
+function lines(stream: NodeJS.WriteStream): ProgressView {
+  let printed = 0;
+  let waiting = '';
+  return {
+    update(job) {
+      for (; printed < job.history.length; printed++) stream.write(`${epochLine(job, printed)}\n`);
+      if (job.waitingFor !== waiting && job.waitingFor.includes('no worker')) stream.write(`waiting: ${job.waitingFor}\n`);
+      waiting = job.waitingFor;
+    },
+    stop() {},
+  };
+}
+
+function bars(stream: NodeJS.WriteStream): ProgressView {
+  const multi = new cliProgress.MultiBar(
+    { stream, hideCursor: true, clearOnComplete: false, barsize: 28, fps: 10, autopadding: true, forceRedraw: true },
+    cliProgress.Presets.shades_classic,
+  );
+  let epochs: cliProgress.SingleBar | undefined;
+  let steps: cliProgress.SingleBar | undefined;
+  let printed = 0;
+  return {
+    update(job) {
+      if (job.steps === 0) return;
+      const perEpoch = job.steps / job.epochs;
+      for (; printed < job.history.length; printed++) multi.log(`${epochLine(job, printed)}\n`);
+      const rate = job.samplesPerSecond;
+      const payload = {
+        loss: job.trainLoss.toFixed(4),
+        accuracy: percent(job.trainAccuracy),
+        rate: rate > 0 ? `${Math.round(rate).toLocaleString('en')} samples/s` : job.waitingFor,
+        left: timeLeft(job),
+      };
+      const done = job.step - job.epoch * perEpoch;
+      epochs ??= multi.create(job.epochs, 0, payload, { format: 'epochs {bar} {value}/{total}  {left}' });
+      steps ??= multi.create(perEpoch, 0, payload, {
+        format: 'steps  {bar} {value}/{total}  loss {loss}  accuracy {accuracy}  {rate}',
+      });
+      epochs.update(job.epoch, payload);
+      steps.update(job.step === job.steps ? perEpoch : done, payload);
+    },
+    stop: () => multi.stop(),
+  };
+}
+
+function timeLeft(job: Job): string {
+  const seconds = job.history.map((epoch) => epoch.seconds);
+  if (seconds.length === 0 || job.epoch >= job.epochs) return '';
+  const mean = seconds.reduce((a, b) => a + b, 0) / seconds.length;
+  const left = Math.round(mean * (job.epochs - job.step / (job.steps / job.epochs)));
+  return left >= 90 ? `about ${Math.round(left / 60)} min left` : `about ${left} s left`;
+}
