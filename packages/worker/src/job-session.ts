@@ -133,17 +133,7 @@ export class JobSession {
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
     const { redis, opened, slots } = this.#options;
     const size = this.#model.description.input.reduce((product, extent) => product * extent, 1);
-    let samples: Samples;
-    try {
-      samples = await fetchSamples(redis, opened.job, task, size, this.#table);
-    } catch (error) {
-      // Redis away: the same to the coordinator as a batch that is gone.
-      if (error instanceof BatchError) throw error;
-      throw new BatchError(
-        TaskFailure_Reason.REASON_BATCH_MISSING,
-        `Redis did not answer: ${messageOf(error)}`,
-      );
-    }
+    const samples = await fetchSamples(redis, opened.job, task, size, this.#table);
     if (!(await this.#parameters.wait(task.step))) return this.#handBack(id);
     const slot = await slots.acquire();
     try {

@@ -31,7 +31,7 @@ export interface BatchSource {
   mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>;
 }
 
-/** @throws BatchError when the staged batch is missing or damaged; what the source throws when it is away */
+/** @throws BatchError when the staged batch is missing, out of reach, or damaged */
 export async function fetchSamples(
   source: BatchSource,
   job: string,
@@ -42,7 +42,9 @@ export async function fetchSamples(
   const keys = Array.from({ length: task.parts }, (_, part) =>
     batchKey(job, task.kind, task.step, task.shard, part),
   );
-  const parts = await source.mgetBuffer(...keys);
+  const parts = await source.mgetBuffer(...keys).catch((error: unknown) => {
+    throw new BatchError(TaskFailure_Reason.REASON_BATCH_MISSING, `Redis did not answer: ${messageOf(error)}`);
+  });
   if (!parts.every((part) => part !== null)) {
     throw new BatchError(
       TaskFailure_Reason.REASON_BATCH_MISSING,
@@ -87,7 +89,8 @@ export function decodeSamples(
   if (header.sampleBytes !== sampleSize || payload.length !== count * (5 + sampleSize)) {
     throw damaged(`${payload.length} bytes, ${header.sampleBytes} a sample; the model takes ${sampleSize}`);
   }
-  const idBytes = payload.slice(0, 4 * count);
+  // A copy of its own: the frame is a view at any offset, and a Buffer's slice would be one too.
+  const idBytes = new Uint8Array(payload.subarray(0, 4 * count));
   const x = new Float32Array(count * sampleSize);
   normalizeInto(payload.subarray(5 * count), table, x);
   return {

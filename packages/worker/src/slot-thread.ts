@@ -49,7 +49,7 @@ async function open(
     say({
       kind: 'opened',
       session,
-      memory: opened.memory.buffer as SharedArrayBuffer,
+      memory: opened.memory.buffer as ArrayBufferLike as SharedArrayBuffer,
       layout: opened.layout,
     });
   } catch (error) {

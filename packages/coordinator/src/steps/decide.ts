@@ -85,7 +85,13 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     return { action: 'fail', why };
   }
 
-  const lost = open.filter((shard) => shard.holders.length === 0 && shard.lost);
+  // The first few times at once; what comes back again and again is handed out ever more slowly.
+  const lost = open.filter(
+    (shard) =>
+      shard.holders.length === 0 &&
+      shard.lost &&
+      (shard.attempts <= 3 || now >= shard.issuedAt + patience(100, shard.attempts - 3)),
+  );
   if (lost.length > 0) {
     const why = `${name(lost)} came back without an answer`;
     return { action: 'reissue', shards: lost.map((shard) => shard.shard), unclaimed: false, why };
