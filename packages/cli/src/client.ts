@@ -31,11 +31,13 @@ export class CoordinatorClient {
 
   /** Queues a job file's text and returns the job's id. */
   async submit(jobFile: string): Promise<string> {
-    return (await this.#call<{ job: string }>((m, o, done) => this.#client.submit({ jobFile }, m, o, done))).job;
+    return (await this.#call<{ job: string }>((m, o, done) => this.#client.submit({ jobFile }, m, o, done)))
+      .job;
   }
 
   async get(job: string): Promise<Job> {
-    return (await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.get({ job }, m, o, done))).job!;
+    return (await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.get({ job }, m, o, done)))
+      .job!;
   }
 
   async list(): Promise<Job[]> {
@@ -43,7 +45,9 @@ export class CoordinatorClient {
   }
 
   async cancel(job: string): Promise<Job> {
-    return (await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.cancel({ job }, m, o, done))).job!;
+    return (
+      await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.cancel({ job }, m, o, done))
+    ).job!;
   }
 
   /** The job now and after each change, until it ends. */
@@ -94,14 +98,20 @@ export class CoordinatorClient {
     const { coordinator } = this.#options;
     if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) {
       const right = 'start one with `kasane coordinator`, or give its address with --coordinator';
-      return new KasaneError('UNREACHABLE', `no coordinator answers at ${coordinator}; ${right}`, { cause: error });
+      return new KasaneError('UNREACHABLE', `no coordinator answers at ${coordinator}; ${right}`, {
+        cause: error,
+      });
     }
-    return new KasaneError('UNREACHABLE', `the coordinator at ${coordinator} failed: ${error.details}`, { cause: error });
+    return new KasaneError('UNREACHABLE', `the coordinator at ${coordinator} failed: ${error.details}`, {
+      cause: error,
+    });
   }
 }
 
 /** @throws KasaneError JOB_FAILED or JOB_CANCELLED when a job that has ended did not succeed */
 export function requireSuccess(job: Job): void {
-  if (job.state === JobState.JOB_STATE_FAILED) throw new KasaneError('JOB_FAILED', `job ${job.id} failed: ${job.error}`);
-  if (job.state === JobState.JOB_STATE_CANCELLED) throw new KasaneError('JOB_CANCELLED', `job ${job.id} was cancelled`);
+  if (job.state === JobState.JOB_STATE_FAILED)
+    throw new KasaneError('JOB_FAILED', `job ${job.id} failed: ${job.error}`);
+  if (job.state === JobState.JOB_STATE_CANCELLED)
+    throw new KasaneError('JOB_CANCELLED', `job ${job.id} was cancelled`);
 }

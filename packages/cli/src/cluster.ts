@@ -46,9 +46,17 @@ export class EmbeddedCluster {
     say(`Redis: ${this.#redis.description}`);
     this.#directory = mkdtempSync(join(tmpdir(), 'kasane-'));
     const { url } = this.#redis;
-    this.#coordinator = await startCoordinator({ host: '127.0.0.1', port: 0, redisUrl: url, stateDirectory: this.#directory, log });
+    this.#coordinator = await startCoordinator({
+      host: '127.0.0.1',
+      port: 0,
+      redisUrl: url,
+      stateDirectory: this.#directory,
+      log,
+    });
     const { address } = this.#coordinator;
-    say(`Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each`);
+    say(
+      `Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each`,
+    );
     for (let index = 0; index < workers; index++) this.#startWorker();
     return { address };
   }
@@ -71,7 +79,9 @@ export class EmbeddedCluster {
       this.#workers.delete(worker);
       if (this.#closed) return;
       if (++this.#restarts > RESTARTS) {
-        say(`a worker ended (${signal ?? `code ${code}`}) and is not started again: ${RESTARTS} have ended already`);
+        say(
+          `a worker ended (${signal ?? `code ${code}`}) and is not started again: ${RESTARTS} have ended already`,
+        );
         return;
       }
       say(`a worker ended (${signal ?? `code ${code}`}); its work goes to others, and it is started again`);
@@ -83,7 +93,9 @@ export class EmbeddedCluster {
     try {
       await this.#coordinator?.close();
     } finally {
-      const ended = [...this.#workers].map((worker) => new Promise((resolve) => worker.once('exit', resolve)));
+      const ended = [...this.#workers].map(
+        (worker) => new Promise((resolve) => worker.once('exit', resolve)),
+      );
       for (const worker of this.#workers) worker.kill('SIGKILL');
       await Promise.all(ended);
       await this.#redis?.close();

@@ -5,7 +5,9 @@ import { availableParallelism } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
 import { address, DEFAULT_PORT, integer, type LogLevel, logLevels, oneOf, trainingFlags } from './options.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const program = new Command('kasane')
   .description('Train neural networks on many machines from TypeScript.')
   .version(version)
@@ -14,7 +16,9 @@ const program = new Command('kasane')
   .configureOutput({ outputError: () => {} });
 
 const logLevel = (level: LogLevel) =>
-  new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf('--log-level', logLevels));
+  new Option('--log-level <level>', logLevels.join(', '))
+    .default(level)
+    .argParser(oneOf('--log-level', logLevels));
 const token = () => new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
 const coordinator = () =>
   new Option('--coordinator <host:port>', 'where the coordinator is')
@@ -23,11 +27,20 @@ const coordinator = () =>
     .argParser(address('--coordinator'));
 const redis = () => new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
 const command = (text: string, summary: string) =>
-  program.command(text).description(summary).exitOverride().configureOutput({ outputError: () => {} });
+  program
+    .command(text)
+    .description(summary)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
 
-const train = command('train [job]', 'train a job file or a preset on a cluster of this machine')
+const train = command('train', 'train a job file or a preset on a cluster of this machine')
   .argument('[job]', 'job file, or preset', 'mnist-mlp')
-  .option('--workers <n>', 'worker processes', integer('--workers', 1, 256), Math.min(2, availableParallelism()))
+  .option(
+    '--workers <n>',
+    'worker processes',
+    integer('--workers', 1, 256),
+    Math.min(2, availableParallelism()),
+  )
   .option('--slots <n>', 'compute threads of each worker', integer('--slots', 1, 256), 1)
   .option('--data <dir>', 'folder with the data, instead of the one in the job')
   .addOption(redis())
@@ -54,7 +67,12 @@ command('worker', 'compute for a coordinator until stopped')
   .option('--slots <n>', 'compute threads (default: one a core)', integer('--slots', 1, 256))
   .option('--redis <url>', 'Redis as this machine reaches it (default: what the coordinator says)')
   .addOption(token())
-  .option('--connect-timeout <s>', 'give up when no coordinator answers for so many seconds', integer('--connect-timeout', 1), 60)
+  .option(
+    '--connect-timeout <s>',
+    'give up when no coordinator answers for so many seconds',
+    integer('--connect-timeout', 1),
+    60,
+  )
   .addOption(logLevel('info'))
   .action(async (options) => (await import('./commands/serve.ts')).worker(options));
 
@@ -87,7 +105,9 @@ command('predict <model> <images...>', 'class of images, by a job id or a .safet
   .option('--json', 'one object for each image on standard output')
   .addOption(coordinator())
   .addOption(token())
-  .action(async (model, images, options) => (await import('./commands/predict.ts')).predict(model, images, options));
+  .action(async (model, images, options) =>
+    (await import('./commands/predict.ts')).predict(model, images, options),
+  );
 
 command('schema', 'print the JSON Schema of job files').action(async () => {
   const { jobJsonSchema } = await import('@kasane/protocol/job');
@@ -103,7 +123,9 @@ try {
     // Help and version have printed themselves.
     if (error.exitCode !== 0) {
       const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
-      process.stderr.write(error.code === 'commander.help' ? '' : `kasane: ${message}; \`kasane --help\` shows how\n`);
+      process.stderr.write(
+        error.code === 'commander.help' ? '' : `kasane: ${message}; \`kasane --help\` shows how\n`,
+      );
     }
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {

@@ -15,11 +15,17 @@ interface NoFlag {
 const usage = (message: string) => new KasaneError('USAGE', message);
 
 /** Reads a whole number of at least `minimum`. @throws KasaneError USAGE */
-export function integer(name: string, minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
+export function integer(
+  name: string,
+  minimum: number,
+  maximum = Number.MAX_SAFE_INTEGER,
+): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= minimum && value <= maximum) return value;
-    const range = maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= minimum && value <= maximum)
+      return value;
+    const range =
+      maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
     throw usage(`${name} is '${text}'; a whole number ${range} is expected`);
   };
 }
@@ -51,12 +57,32 @@ export function address(name: string): (text: string) => string {
 }
 
 export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag | NoFlag } = {
-  epochs: { flag: '--epochs <n>', description: 'passes over the training set', parse: integer('--epochs', 1) },
-  batch: { flag: '--batch <n>', description: 'samples of a step, over all workers', parse: integer('--batch', 1) },
-  shards: { flag: '--shards <n>', description: 'parts of a batch that are computed separately', parse: integer('--shards', 1) },
+  epochs: {
+    flag: '--epochs <n>',
+    description: 'passes over the training set',
+    parse: integer('--epochs', 1),
+  },
+  batch: {
+    flag: '--batch <n>',
+    description: 'samples of a step, over all workers',
+    parse: integer('--batch', 1),
+  },
+  shards: {
+    flag: '--shards <n>',
+    description: 'parts of a batch that are computed separately',
+    parse: integer('--shards', 1),
+  },
   seed: { flag: '--seed <n>', description: 'what all randomness comes from', parse: integer('--seed', 0) },
-  learningRate: { flag: '--learning-rate <x>', description: 'peak of the schedule', parse: positive('--learning-rate') },
-  clipNorm: { flag: '--clip-norm <x>', description: 'largest norm of the gradient', parse: positive('--clip-norm') },
+  learningRate: {
+    flag: '--learning-rate <x>',
+    description: 'peak of the schedule',
+    parse: positive('--learning-rate'),
+  },
+  clipNorm: {
+    flag: '--clip-norm <x>',
+    description: 'largest norm of the gradient',
+    parse: positive('--clip-norm'),
+  },
   math: { flag: '--math <mode>', description: 'exact or fast', parse: oneOf('--math', ['exact', 'fast']) },
   optimizer: { refused: 'its options belong together: write them in a job file' },
   schedule: { refused: 'its options belong together: write them in a job file' },

@@ -6,7 +6,10 @@ import { type ClientOptions, CoordinatorClient, requireSuccess } from '../client
 import { jobRecord, jobTable, percent } from '../render/job.ts';
 import { follow, readJob, readJobText } from './train.ts';
 
-async function withClient<T>(options: ClientOptions, body: (client: CoordinatorClient) => Promise<T>): Promise<T> {
+async function withClient<T>(
+  options: ClientOptions,
+  body: (client: CoordinatorClient) => Promise<T>,
+): Promise<T> {
   const client = new CoordinatorClient(options);
   try {
     return await body(client);

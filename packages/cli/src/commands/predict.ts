@@ -1,11 +1,11 @@
 /** `kasane predict`: what a trained model makes of images. */
 import { existsSync, readFileSync } from 'node:fs';
+import { normalizationTable, normalizeInto } from '@kasane/data/normalize';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
-import { normalizationTable, normalizeInto } from '@kasane/data/normalize';
 import sharp from 'sharp';
 import { type ClientOptions, CoordinatorClient } from '../client.ts';
 import { percent } from '../render/job.ts';
@@ -23,7 +23,11 @@ interface Trained {
   readonly std: number;
 }
 
-export async function predict(source: string, images: readonly string[], options: PredictOptions): Promise<void> {
+export async function predict(
+  source: string,
+  images: readonly string[],
+  options: PredictOptions,
+): Promise<void> {
   const { model, parameters, mean, std } = await loadModel(source, options);
   enableRevectorization();
   const session = await openWasmSession(model, [{ mode: 'predict', samples: 1 }]);
@@ -57,11 +61,13 @@ async function loadModel(source: string, options: ClientOptions): Promise<Traine
     const client = new CoordinatorClient(options);
     bytes = await client.model(source).finally(() => client.close());
   }
-  const damaged = (why: string, cause?: unknown) => new KasaneError('FILE_DAMAGED', `${source}: ${why}`, { cause });
+  const damaged = (why: string, cause?: unknown) =>
+    new KasaneError('FILE_DAMAGED', `${source}: ${why}`, { cause });
   try {
     const { tensors, metadata } = decodeSafetensors(bytes);
     const [description, data] = [metadata['kasane.model'], metadata['kasane.data']];
-    if (!description || !data) throw damaged('its metadata has no kasane.model and kasane.data; Kasane did not write it');
+    if (!description || !data)
+      throw damaged('its metadata has no kasane.model and kasane.data; Kasane did not write it');
     const model = buildModel(JSON.parse(description) as ModelDescription);
     const parameters = new Float32Array(model.parameterCount);
     for (const { name, offset, size } of model.parameters) {
@@ -76,20 +82,31 @@ async function loadModel(source: string, options: ClientOptions): Promise<Traine
 }
 
 /** Any image that sharp reads, grey and in the size that the model takes. */
-async function readImage(path: string, model: Model, invert: boolean | undefined): Promise<{ pixels: Uint8Array; inverted: boolean }> {
+async function readImage(
+  path: string,
+  model: Model,
+  invert: boolean | undefined,
+): Promise<{ pixels: Uint8Array; inverted: boolean }> {
   const features = model.description.input.reduce((product, extent) => product * extent, 1);
   const side = Math.sqrt(features);
   if (!Number.isInteger(side)) {
-    throw new KasaneError('DATA_INVALID', `the model takes ${features} numbers a sample, which is no square image`);
+    throw new KasaneError(
+      'DATA_INVALID',
+      `the model takes ${features} numbers a sample, which is no square image`,
+    );
   }
   let pixels: Buffer;
   try {
     const image = sharp(path).flatten({ background: '#000' }).toColourspace('b-w');
     pixels = await image.resize(side, side, { fit: 'contain', background: '#000' }).raw().toBuffer();
   } catch (error) {
-    throw new KasaneError('DATA_INVALID', `${path}: not an image that can be read (${messageOf(error)})`, { cause: error });
+    throw new KasaneError('DATA_INVALID', `${path}: not an image that can be read (${messageOf(error)})`, {
+      cause: error,
+    });
   }
-  const border = pixels.filter((_, i) => i < side || i >= features - side || i % side === 0 || i % side === side - 1);
+  const border = pixels.filter(
+    (_, i) => i < side || i >= features - side || i % side === 0 || i % side === side - 1,
+  );
   const bright = border.reduce((sum, value) => sum + value, 0) / border.length > 127;
   const inverted = invert ?? bright;
   return { pixels: inverted ? pixels.map((value) => 255 - value) : pixels, inverted };

@@ -28,7 +28,10 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token } = options;
   const log = makeLog(options.logLevel);
   const stopped = stopAsked();
-  const redis = await startRedis({ url: options.redis ?? process.env.REDIS_URL, log: (line) => log.info(line) });
+  const redis = await startRedis({
+    url: options.redis ?? process.env.REDIS_URL,
+    log: (line) => log.info(line),
+  });
   try {
     const running = await startCoordinator({
       host,

@@ -67,7 +67,8 @@ export function readJobText(path: string): string {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const presets = Object.keys(jobPresets).join(', ');
-    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error);
+    const why =
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error);
     throw new KasaneError('JOB_INVALID', `${path}: ${why}; a job file or a preset (${presets}) is expected`);
   }
 }
@@ -99,14 +100,31 @@ function report(job: JobMessage, model: string, json: boolean): void {
   const seconds = (job.endedAt - job.startedAt) / 1000;
   const samplesPerSecond = Math.round(job.samplesPerSecond);
   const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
-  if (digest !== job.digest) throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 is not that of the weights that were trained`);
+  if (digest !== job.digest)
+    throw new KasaneError(
+      'FILE_DAMAGED',
+      `${model}: its SHA-256 is not that of the weights that were trained`,
+    );
   if (json) {
     const { id, step: steps, epochs, workers } = job;
     const { testAccuracy, testLoss } = last;
-    const record = { job: id, testAccuracy, testLoss, epochs, steps, seconds, samplesPerSecond, workers, digest, model };
+    const record = {
+      job: id,
+      testAccuracy,
+      testLoss,
+      epochs,
+      steps,
+      seconds,
+      samplesPerSecond,
+      workers,
+      digest,
+      model,
+    };
     process.stdout.write(`${JSON.stringify(record)}\n`);
     return;
   }
-  process.stdout.write(`\nTest accuracy ${percent(last.testAccuracy)} on the test set after ${job.epochs} epochs in ${seconds.toFixed(1)} s\n`);
+  process.stdout.write(
+    `\nTest accuracy ${percent(last.testAccuracy)} on the test set after ${job.epochs} epochs in ${seconds.toFixed(1)} s\n`,
+  );
   process.stdout.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
 }

@@ -40,7 +40,17 @@ export async function fetchWithApt(log: (line: string) => void): Promise<RedisBi
   try {
     await mkdir(join(work, 'lists/partial'), { recursive: true });
     await mkdir(join(work, 'archives/partial'), { recursive: true });
-    const apt = ['-qq', '-o', `Dir::State::Lists=${work}/lists`, '-o', `Dir::Cache=${work}`, '-o', 'APT::Sandbox::User=', '-o', 'Debug::NoLocking=1'];
+    const apt = [
+      '-qq',
+      '-o',
+      `Dir::State::Lists=${work}/lists`,
+      '-o',
+      `Dir::Cache=${work}`,
+      '-o',
+      'APT::Sandbox::User=',
+      '-o',
+      'Debug::NoLocking=1',
+    ];
     await run('apt-get', [...apt, 'update'], { timeout: 120_000 });
     const packages = await neededPackages(apt);
     await run('apt-get', [...apt, 'download', ...packages], { cwd: work, timeout: 120_000 });

@@ -75,10 +75,10 @@ async function onPath(): Promise<RedisBinary> {
 }
 
 async function fromMemoryServer(): Promise<RedisBinary> {
-  const { RedisBinary: Downloader } = await import('redis-memory-server/lib/util/RedisBinary.js').catch(() => {
+  const downloader = await import('redis-memory-server/lib/util/RedisBinary.js').catch(() => {
     throw new Error('redis-memory-server is not installed');
   });
-  const path: string = await Downloader.getPath({}).catch((error: unknown) => {
+  const path = await downloader.default.default.getPath({}).catch((error: unknown) => {
     throw new Error(`redis-memory-server could not get one (${messageOf(error).split('\n')[0]})`);
   });
   return { path, description: 'redis-memory-server' };
@@ -88,7 +88,8 @@ async function fromMemoryServer(): Promise<RedisBinary> {
  * The shell that starts the server also ends it: it waits for its standard input, which this process holds, to close.
  * That happens however this process dies.
  */
-const SUPERVISOR = '"$1" "$2/redis.conf" & server=$!; read -r _; kill "$server" 2>/dev/null; wait "$server"; rm -rf "$2"';
+const SUPERVISOR =
+  '"$1" "$2/redis.conf" & server=$!; read -r _; kill "$server" 2>/dev/null; wait "$server"; rm -rf "$2"';
 
 /** Starts a server of this program on a free loopback port. */
 export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
@@ -129,7 +130,11 @@ export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
     await checkRedis(url, START_TIMEOUT_MS);
   } catch (error) {
     await close();
-    throw new KasaneError('UNREACHABLE', `${binary.description} (${binary.path}) did not start: ${messageOf(error)}`, { cause: error });
+    throw new KasaneError(
+      'UNREACHABLE',
+      `${binary.description} (${binary.path}) did not start: ${messageOf(error)}`,
+      { cause: error },
+    );
   }
   return { url, description: binary.description, close };
 }
@@ -158,7 +163,12 @@ async function checkRedis(url: string, timeoutMs = 0): Promise<void> {
   }
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null, connectTimeout: 5_000 });
+    const redis = new Redis(url, {
+      lazyConnect: true,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+      connectTimeout: 5_000,
+    });
     let why = '';
     redis.on('error', (error) => {
       why = error.message;
@@ -169,13 +179,20 @@ async function checkRedis(url: string, timeoutMs = 0): Promise<void> {
       const version = /redis_version:(\d+)\.(\d+)/.exec(info);
       const [major, minor] = [Number(version?.[1]), Number(version?.[2])];
       if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-        throw new KasaneError('UNREACHABLE', `Redis at ${new URL(url).host} is ${major}.${minor}; ${OLDEST.join('.')} or later is needed`);
+        throw new KasaneError(
+          'UNREACHABLE',
+          `Redis at ${new URL(url).host} is ${major}.${minor}; ${OLDEST.join('.')} or later is needed`,
+        );
       }
       return;
     } catch (error) {
       if (error instanceof KasaneError) throw error;
       if (performance.now() >= deadline) {
-        throw new KasaneError('UNREACHABLE', `no Redis answers at ${new URL(url).host}: ${why || messageOf(error)}`, { cause: error });
+        throw new KasaneError(
+          'UNREACHABLE',
+          `no Redis answers at ${new URL(url).host}: ${why || messageOf(error)}`,
+          { cause: error },
+        );
       }
     } finally {
       redis.disconnect();

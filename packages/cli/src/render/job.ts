@@ -40,21 +40,33 @@ export function jobRecord(job: Job) {
   };
 }
 
-export const percent = (fraction: number | null) => (fraction === null ? '-' : `${(100 * fraction).toFixed(2)} %`);
+export const percent = (fraction: number | null) =>
+  fraction === null ? '-' : `${(100 * fraction).toFixed(2)} %`;
 
 /** Jobs as a table. */
 export function jobTable(jobs: readonly Job[]): string {
   const head = ['JOB', 'STATE', 'EPOCH', 'LOSS', 'TEST ACCURACY', 'SUBMITTED'];
-  const rows = jobs.map(jobRecord).map((job) => [
-    job.job,
-    job.state,
-    `${job.epoch}/${job.epochs}`,
-    job.trainLoss > 0 ? job.trainLoss.toFixed(4) : '-',
-    percent(job.testAccuracy),
-    job.submittedAt?.slice(0, 19).replace('T', ' ') ?? '-',
-  ]);
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]!.length)));
-  return [head, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd()).join('\n');
+  const rows = jobs
+    .map(jobRecord)
+    .map((job) => [
+      job.job,
+      job.state,
+      `${job.epoch}/${job.epochs}`,
+      job.trainLoss > 0 ? job.trainLoss.toFixed(4) : '-',
+      percent(job.testAccuracy),
+      job.submittedAt?.slice(0, 19).replace('T', ' ') ?? '-',
+    ]);
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  );
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** One line about a finished epoch. */
@@ -66,4 +78,3 @@ export function epochLine(job: Job, index: number): string {
     `${epoch.seconds.toFixed(1)} s`
   );
 }
-

@@ -19,7 +19,8 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
   return {
     update(job) {
       for (; printed < job.history.length; printed++) stream.write(`${epochLine(job, printed)}\n`);
-      if (job.waitingFor !== waiting && job.waitingFor.includes('no worker')) stream.write(`waiting: ${job.waitingFor}\n`);
+      if (job.waitingFor !== waiting && job.waitingFor.includes('no worker'))
+        stream.write(`waiting: ${job.waitingFor}\n`);
       waiting = job.waitingFor;
     },
     stop() {},
@@ -28,7 +29,15 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
 
 function bars(stream: NodeJS.WriteStream): ProgressView {
   const multi = new cliProgress.MultiBar(
-    { stream, hideCursor: true, clearOnComplete: false, barsize: 28, fps: 10, autopadding: true, forceRedraw: true },
+    {
+      stream,
+      hideCursor: true,
+      clearOnComplete: false,
+      barsize: 28,
+      fps: 10,
+      autopadding: true,
+      forceRedraw: true,
+    },
     cliProgress.Presets.shades_classic,
   );
   let epochs: cliProgress.SingleBar | undefined;

@@ -22,8 +22,15 @@ export const jobColumns: readonly Column<JobRecord>[] = [
 
 /** One line a record under a line of titles; columns two spaces apart. */
 export function table<T>(records: readonly T[], columns: readonly Column<T>[]): string {
-  const rows = [columns.map(({ title }) => title), ...records.map((record) => columns.map(({ text }) => text(record)))];
+  const rows = [
+    columns.map(({ title }) => title),
+    ...records.map((record) => columns.map(({ text }) => text(record))),
+  ];
   const widths = columns.map((_, index) => Math.max(...rows.map((row) => row[index]!.length)));
-  const line = (row: readonly string[]) => row.map((cell, index) => cell.padEnd(widths[index]!)).join('  ').trimEnd();
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, index) => cell.padEnd(widths[index]!))
+      .join('  ')
+      .trimEnd();
   return `${rows.map(line).join('\n')}\n`;
 }
