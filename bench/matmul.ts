@@ -144,10 +144,8 @@ function pytorch(environment: Readonly<Record<string, string>>): Figures | undef
     const text = execFileSync(values.python, ['-c', PYTORCH, work], { env, encoding: 'utf8', stdio: 'pipe' });
     return new Map(Object.entries(JSON.parse(text) as Record<string, number>));
   } catch (error) {
-    const reason = String(error instanceof Error ? error.message : error)
-      .trim()
-      .split('\n')
-      .at(-1);
+    const { stderr, message } = error as Error & { stderr?: string };
+    const reason = (stderr || message).trim().split('\n').at(-1)?.slice(0, 200);
     console.log(`PyTorch is left out: ${reason}`);
     return undefined;
   }

@@ -106,13 +106,14 @@ const kernels: Readonly<Record<Exclude<KernelOpName, 'broadcast' | 'transpose'>,
 
 /**
  * outputs[i][e] = expressions[i] of the inputs' elements, over `shape`; outputs lie row-major without gaps. All inputs of
- * an element are read before its outputs are written, so an output may be an input.
+ * an element are read before its outputs are written, so an output may be an input. An input is an address, or a function
+ * that pushes one.
  */
 export function emitPointwise(
   f: FunctionBuilder,
   shape: readonly number[],
   expressions: readonly Expression[],
-  inputs: readonly number[],
+  inputs: readonly (number | (() => void))[],
   strides: readonly (readonly number[])[],
   outputs: readonly number[],
   scalars: (name: string) => void = () => {},
@@ -122,7 +123,9 @@ export function emitPointwise(
   const axes = collapse(shape, [...strides, ...outputs.map(() => own)]);
   const pointers = [...inputs, ...outputs].map((address) => {
     const pointer = f.local('i32');
-    f.i32(address).set(pointer);
+    if (typeof address === 'number') f.i32(address);
+    else address();
+    f.set(pointer);
     return pointer;
   });
   const inner = axes.at(-1) ?? { extent: 1, strides: pointers.map(() => 0) };

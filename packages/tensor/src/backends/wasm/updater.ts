@@ -96,22 +96,25 @@ export async function openUpdater(
     scalarNames,
   );
   const scaleKernel = kernel([mul(input(0), scalar('scale'))], [atGradient], [atGradient], ['scale']);
-  /** Passes for an order of slots; orders repeat from step to step. */
-  const reducers = new Map<string, (scale: number) => void>();
-  const reducerFor = (order: readonly number[]) => {
-    const passes: ((...numbers: number[]) => void)[] = [];
-    for (let start = 0; start < order.length; start += SLOTS_A_PASS) {
-      const slots = order.slice(start, start + SLOTS_A_PASS).map((slot) => atSlots[slot]!);
-      const inputs = start === 0 ? slots : [atGradient, ...slots];
-      const sum = inputs.map((_, index) => input(index)).reduce(add);
-      const last = start + SLOTS_A_PASS >= order.length;
-      passes.push(
-        kernel([last ? mul(sum, scalar('scale')) : sum], inputs, [atGradient], last ? ['scale'] : []),
-      );
-    }
-    return (scale: number) => {
-      for (const pass of passes) pass(scale);
-    };
+  /** gradient = (the sum of so many buffers, whose addresses are the arguments) * the last argument. */
+  const sumKernels = new Map<number, (...numbers: number[]) => void>();
+  const sumKernel = (count: number) => {
+    const known = sumKernels.get(count);
+    if (known) return known;
+    const f = new FunctionBuilder([...new Array<'i32'>(count).fill('i32'), 'f32']);
+    const terms = Array.from({ length: count }, (_, index) => input(index));
+    emitPointwise(
+      f,
+      [floats],
+      [mul(terms.reduce(add), scalar('scale'))],
+      terms.map((_, index) => () => f.get(f.parameter(index))),
+      terms.map(() => [1]),
+      [atGradient],
+      () => f.get(f.parameter(count)).op('f32x4Splat'),
+    );
+    const made = instantiate(f);
+    sumKernels.set(count, made);
+    return made;
   };
 
   const view = (offset: number) => new Float32Array(memory.buffer, offset, floats);
@@ -134,18 +137,15 @@ export async function openUpdater(
     slots: atSlots.map(view),
     norms,
     reduce(order, scale) {
-      const key = order.join();
-      let reducer = reducers.get(key);
-      if (!reducer) {
-        if (order.length === 0 || order.some((slot) => atSlots[slot] === undefined)) {
-          throw new RangeError(`reduce: slots [${key}] of ${buffers}`);
-        }
-        reducer = reducerFor(order);
-        // Which slots a step uses follows arrival; that there are many orders must not fill the memory with code.
-        if (reducers.size >= 256) reducers.clear();
-        reducers.set(key, reducer);
+      if (order.length === 0 || order.some((slot) => atSlots[slot] === undefined)) {
+        throw new RangeError(`reduce: slots [${order.join()}]; expected at least one, each below ${buffers}`);
       }
-      reducer(scale);
+      for (let start = 0; start < order.length; start += SLOTS_A_PASS) {
+        const slots = order.slice(start, start + SLOTS_A_PASS).map((slot) => atSlots[slot]!);
+        const addresses = start === 0 ? slots : [atGradient, ...slots];
+        const last = start + SLOTS_A_PASS >= order.length;
+        sumKernel(addresses.length)(...addresses, last ? scale : 1);
+      }
     },
     clip(maxNorm) {
       const { global } = norms();
