@@ -262,12 +262,21 @@ function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionB
     Local,
   ];
 
+  // Constants stand in locals: V8 would build them anew at each use.
+  const constantLocal = (value: number) => {
+    const local = f.local('v128');
+    f.i32x4(value).set(local);
+    return local;
+  };
+  const multipliers = MULTIPLIERS.map(constantLocal) as [Local, Local];
+  const weyl = WEYL.map(constantLocal) as [Local, Local];
   /** high and low halves of the products of four lanes with a constant */
-  const multiply = (lanes: Local, multiplier: number) => {
-    f.get(lanes).i32x4(multiplier).op('i32x4Mul').set(low);
-    f.get(lanes).i32x4(multiplier).op('i64x2ExtmulLowU');
-    f.get(lanes).i32x4(multiplier).op('i64x2ExtmulHighU');
-    f.shuffle32(1, 3, 5, 7).set(high);
+  const multiply = (lanes: Local, multiplier: Local) => {
+    f.get(lanes).get(multiplier).op('i64x2ExtmulLowU').set(low);
+    f.get(lanes).get(multiplier).op('i64x2ExtmulHighU').set(high);
+    f.get(low).get(high).shuffle32(0, 2, 4, 6);
+    f.get(low).get(high).shuffle32(1, 3, 5, 7).set(high);
+    f.set(low);
   };
 
   f.i32(ids).set(id).i32(y).set(row);
@@ -283,15 +292,14 @@ function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionB
           .memory('v128Load32Splat', 4 * word)
           .set(keys[word]);
       for (let round = 0; round < ROUNDS; round++) {
-        multiply(c[2], MULTIPLIERS[1]);
+        multiply(c[2], multipliers[1]);
         f.get(high).get(c[1]).op('v128Xor').get(keys[0]).op('v128Xor').set(next0);
         f.get(low).set(c[1]);
-        multiply(c[0], MULTIPLIERS[0]);
+        multiply(c[0], multipliers[0]);
         f.get(high).get(c[3]).op('v128Xor').get(keys[1]).op('v128Xor').set(next2);
         f.get(low).set(c[3]);
         f.get(next0).set(c[0]).get(next2).set(c[2]);
-        for (const word of [0, 1] as const)
-          f.get(keys[word]).i32x4(WEYL[word]).op('i32x4Add').set(keys[word]);
+        for (const word of [0, 1] as const) f.get(keys[word]).get(weyl[word]).op('i32x4Add').set(keys[word]);
       }
       for (const words of c) {
         f.f32x4(dropoutScale(rate)).get(words).i32(8).op('i32x4ShrU').i32x4(dropoutThreshold(rate));
