@@ -1,5 +1,6 @@
 /** The gRPC server: services, health, reflection, the token. Closed by default: beyond loopback a token is required. */
 import { readFileSync } from 'node:fs';
+import type http2 from 'node:http2';
 import {
   Metadata,
   ResponderBuilder,
@@ -58,6 +59,7 @@ export async function listen(services: Services, options: ListenOptions): Promis
     'grpc.keepalive_timeout_ms': 5_000,
     interceptors: [requireToken(token)],
   });
+  const widenSessions = widenWindows(server);
   server.addService(JobsService, services.jobs);
   server.addService(ClusterService, services.cluster);
   server.addService(trainingService, { connect: services.training });
@@ -79,11 +81,32 @@ export async function listen(services: Services, options: ListenOptions): Promis
       );
     });
   });
+  widenSessions();
   return {
     address: `${host}:${bound}`,
     async close() {
       server.forceShutdown();
     },
+  };
+}
+
+/**
+ * Gives the server's side the flow-control window that grpc-js gives to clients only ('grpc-node.flow_control_window'):
+ * with HTTP/2's default of 64 KiB a gradient waits a round trip for every 64 KiB. Reaches into fields that grpc-js does
+ * not publish; where they are gone, streams are slow and right. Call before binding; call the result after it.
+ */
+function widenWindows(server: Server): () => void {
+  const inside = server as unknown as {
+    commonServerOptions?: http2.ServerOptions;
+    http2Servers?: Map<http2.Http2Server, unknown>;
+  };
+  if (inside.commonServerOptions) {
+    inside.commonServerOptions.settings = { ...inside.commonServerOptions.settings, initialWindowSize: FLOW_CONTROL_WINDOW };
+  }
+  return () => {
+    for (const listener of inside.http2Servers?.keys() ?? []) {
+      listener.on('session', (session) => session.setLocalWindowSize(FLOW_CONTROL_WINDOW));
+    }
   };
 }
 
