@@ -16,15 +16,13 @@ const program = new Command('kasane')
   .configureOutput({ outputError: () => {} });
 
 const logLevel = (level: LogLevel) =>
-  new Option('--log-level <level>', logLevels.join(', '))
-    .default(level)
-    .argParser(oneOf('--log-level', logLevels));
+  new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf(logLevels));
 const token = () => new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
 const coordinator = () =>
   new Option('--coordinator <host:port>', 'where the coordinator is')
     .env('KASANE_COORDINATOR')
     .default(`127.0.0.1:${DEFAULT_PORT}`)
-    .argParser(address('--coordinator'));
+    .argParser(address());
 const redis = () => new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
 const command = (text: string, summary: string) =>
   program
@@ -35,13 +33,8 @@ const command = (text: string, summary: string) =>
 
 const train = command('train', 'train a job file or a preset on a cluster of this machine')
   .argument('[job]', 'job file, or preset', 'mnist-mlp')
-  .option(
-    '--workers <n>',
-    'worker processes',
-    integer('--workers', 1, 256),
-    Math.min(2, availableParallelism()),
-  )
-  .option('--slots <n>', 'compute threads of each worker', integer('--slots', 1, 256), 1)
+  .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
+  .option('--slots <n>', 'compute threads of each worker', integer(1, 256), 1)
   .option('--data <dir>', 'folder with the data, instead of the one in the job')
   .addOption(redis())
   .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
@@ -54,7 +47,7 @@ for (const flag of Object.values(trainingFlags)) {
 
 command('coordinator', 'serve jobs: hand out work, update parameters')
   .option('--host <host>', 'address to listen on; beyond loopback a token is required', '127.0.0.1')
-  .option('--port <n>', 'port to listen on, 0 for a free one', integer('--port', 0, 65535), DEFAULT_PORT)
+  .option('--port <n>', 'port to listen on, 0 for a free one', integer(0, 65535), DEFAULT_PORT)
   .addOption(redis())
   .option('--announce-redis <url>', 'Redis as workers reach it, when that differs')
   .option('--state <dir>', 'folder for jobs, checkpoints and weights (default: ~/.local/state/kasane)')
@@ -64,15 +57,10 @@ command('coordinator', 'serve jobs: hand out work, update parameters')
 
 command('worker', 'compute for a coordinator until stopped')
   .addOption(coordinator())
-  .option('--slots <n>', 'compute threads (default: one a core)', integer('--slots', 1, 256))
+  .option('--slots <n>', 'compute threads (default: one a core)', integer(1, 256))
   .option('--redis <url>', 'Redis as this machine reaches it (default: what the coordinator says)')
   .addOption(token())
-  .option(
-    '--connect-timeout <s>',
-    'give up when no coordinator answers for so many seconds',
-    integer('--connect-timeout', 1),
-    60,
-  )
+  .option('--connect-timeout <s>', 'give up when no coordinator answers for so many seconds', integer(1), 60)
   .addOption(logLevel('info'))
   .action(async (options) => (await import('./commands/serve.ts')).worker(options));
 
@@ -114,15 +102,25 @@ command('schema', 'print the JSON Schema of job files').action(async () => {
   process.stdout.write(`${JSON.stringify(jobJsonSchema(), null, 2)}\n`);
 });
 
+/** Completion walks the commands above; nobody else waits for its code. */
+async function addCompletion(): Promise<void> {
+  const called = process.argv[2] === 'completion' || process.argv[2] === 'complete';
+  if (called) {
+    const { default: tab } = await import('@bomb.sh/tab/commander');
+    tab(program, { completionCommandName: 'completion' });
+  } else {
+    command('completion', 'print a completion script for a shell').argument('<zsh|bash|fish|powershell>');
+  }
+}
+
 try {
-  const { default: completion } = await import('@bomb.sh/tab/commander');
-  completion(program);
+  await addCompletion();
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
     // Help and version have printed themselves.
     if (error.exitCode !== 0) {
-      const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ');
+      const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
       process.stderr.write(
         error.code === 'commander.help' ? '' : `kasane: ${message}; \`kasane --help\` shows how\n`,
       );

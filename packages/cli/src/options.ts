@@ -1,6 +1,6 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
-import { KasaneError } from '@kasane/protocol/errors';
 import type { TrainingSpec } from '@kasane/protocol/job';
+import { InvalidArgumentError } from 'commander';
 
 interface Flag {
   readonly flag: string;
@@ -12,47 +12,44 @@ interface NoFlag {
   readonly refused: string;
 }
 
-const usage = (message: string) => new KasaneError('USAGE', message);
+// Not a KasaneError: its table would bring gRPC, and --help must not wait for that.
+const usage = (message: string) => new InvalidArgumentError(message);
 
-/** Reads a whole number of at least `minimum`. @throws KasaneError USAGE */
-export function integer(
-  name: string,
-  minimum: number,
-  maximum = Number.MAX_SAFE_INTEGER,
-): (text: string) => number {
+/** Reads a whole number of at least `minimum`. @throws InvalidArgumentError */
+export function integer(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isSafeInteger(value) && value >= minimum && value <= maximum)
       return value;
     const range =
       maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
-    throw usage(`${name} is '${text}'; a whole number ${range} is expected`);
+    throw usage(`A whole number ${range} is expected`);
   };
 }
 
-function positive(name: string): (text: string) => number {
+function positive(): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
-    throw usage(`${name} is '${text}'; a number above 0 is expected`);
+    throw usage('A number above 0 is expected');
   };
 }
 
-/** Reads one of a few words. @throws KasaneError USAGE */
-export function oneOf<const T extends string>(name: string, words: readonly T[]): (text: string) => T {
+/** Reads one of a few words. @throws InvalidArgumentError */
+export function oneOf<const T extends string>(words: readonly T[]): (text: string) => T {
   return (text) => {
     const found = words.find((word) => word === text);
     if (found) return found;
-    throw usage(`${name} is '${text}'; one of ${words.join(', ')} is expected`);
+    throw usage(`One of ${words.join(', ')} is expected`);
   };
 }
 
-/** Checks host:port. @throws KasaneError USAGE */
-export function address(name: string): (text: string) => string {
+/** Checks host:port. @throws InvalidArgumentError */
+export function address(): (text: string) => string {
   return (text) => {
     const port = Number(/^.+:(\d+)$/.exec(text)?.[1]);
     if (port >= 1 && port <= 65535) return text;
-    throw usage(`${name} is '${text}'; HOST:PORT is expected, such as 127.0.0.1:7420`);
+    throw usage('HOST:PORT is expected, such as 127.0.0.1:7420');
   };
 }
 
@@ -60,30 +57,30 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
   epochs: {
     flag: '--epochs <n>',
     description: 'passes over the training set',
-    parse: integer('--epochs', 1),
+    parse: integer(1),
   },
   batch: {
     flag: '--batch <n>',
     description: 'samples of a step, over all workers',
-    parse: integer('--batch', 1),
+    parse: integer(1),
   },
   shards: {
     flag: '--shards <n>',
     description: 'parts of a batch that are computed separately',
-    parse: integer('--shards', 1),
+    parse: integer(1),
   },
-  seed: { flag: '--seed <n>', description: 'what all randomness comes from', parse: integer('--seed', 0) },
+  seed: { flag: '--seed <n>', description: 'what all randomness comes from', parse: integer(0) },
   learningRate: {
     flag: '--learning-rate <x>',
     description: 'peak of the schedule',
-    parse: positive('--learning-rate'),
+    parse: positive(),
   },
   clipNorm: {
     flag: '--clip-norm <x>',
     description: 'largest norm of the gradient',
-    parse: positive('--clip-norm'),
+    parse: positive(),
   },
-  math: { flag: '--math <mode>', description: 'exact or fast', parse: oneOf('--math', ['exact', 'fast']) },
+  math: { flag: '--math <mode>', description: 'exact or fast', parse: oneOf(['exact', 'fast']) },
   optimizer: { refused: 'its options belong together: write them in a job file' },
   schedule: { refused: 'its options belong together: write them in a job file' },
 };

@@ -51,7 +51,7 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
     },
     () => cluster.close(),
   );
-  report(job, out, options.json === true);
+  report(job, spec, out, options.json === true);
 }
 
 /** A job file, or a preset by its name. */
@@ -95,10 +95,12 @@ export async function follow(client: CoordinatorClient, id: string): Promise<Job
   return last ?? client.get(id);
 }
 
-function report(job: JobMessage, model: string, json: boolean): void {
+function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): void {
   const last = job.history.at(-1)!;
   const seconds = (job.endedAt - job.startedAt) / 1000;
-  const samplesPerSecond = Math.round(job.samplesPerSecond);
+  // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
+  const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
+  const samplesPerSecond = Math.round((job.step * spec.training.batch) / training);
   const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
   if (digest !== job.digest)
     throw new KasaneError(
