@@ -27,7 +27,13 @@ export class EmbeddedCluster {
   #coordinator: Coordinator | undefined;
   #directory: string | undefined;
   #restarts = 0;
+  #starting: Promise<{ address: string }> | undefined;
   #closed: Promise<void> | undefined;
+  #fail: (error: Error) => void = () => {};
+  /** Rejects when the cluster can not go on: its workers keep ending. */
+  readonly failed = new Promise<never>((_, reject) => {
+    this.#fail = reject;
+  });
   readonly #lastWord = () => {
     for (const worker of this.#workers) worker.kill('SIGKILL');
     if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
@@ -37,12 +43,20 @@ export class EmbeddedCluster {
     this.#options = options;
     // Runs whatever ends this process, but for SIGKILL: then workers see their channel break, and Redis its pipe.
     process.on('exit', this.#lastWord);
+    // It may fail before anybody waits for it; who waits later still hears it.
+    this.failed.catch(() => {});
   }
 
   /** Starts everything; what had been started is stopped again when a part fails. */
-  async start(): Promise<{ address: string }> {
+  start(): Promise<{ address: string }> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<{ address: string }> {
     const { redisUrl, log, say, workers, slots } = this.#options;
     this.#redis = await startRedis({ url: redisUrl, log: say });
+    this.#checkWanted();
     say(`Redis: ${this.#redis.description}`);
     this.#directory = mkdtempSync(join(tmpdir(), 'kasane-'));
     const { url } = this.#redis;
@@ -53,6 +67,7 @@ export class EmbeddedCluster {
       stateDirectory: this.#directory,
       log,
     });
+    this.#checkWanted();
     const { address } = this.#coordinator;
     say(
       `Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each`,
@@ -67,6 +82,11 @@ export class EmbeddedCluster {
     return this.#closed;
   }
 
+  /** A cluster that was closed while it started goes no further. */
+  #checkWanted(): void {
+    if (this.#closed) throw new KasaneError('JOB_CANCELLED', 'stopped while the cluster was starting');
+  }
+
   #startWorker(): void {
     const { slots, log, say } = this.#options;
     const options = { coordinator: this.#coordinator!.address, slots, logLevel: log.level };
@@ -79,8 +99,9 @@ export class EmbeddedCluster {
       this.#workers.delete(worker);
       if (this.#closed) return;
       if (++this.#restarts > RESTARTS) {
-        say(
-          `a worker ended (${signal ?? `code ${code}`}) and is not started again: ${RESTARTS} have ended already`,
+        const how = signal ?? `code ${code}`;
+        this.#fail(
+          new KasaneError('UNREACHABLE', `a worker ended (${how}), and so did ${RESTARTS} before it`),
         );
         return;
       }
@@ -90,6 +111,8 @@ export class EmbeddedCluster {
   }
 
   async #close(): Promise<void> {
+    // What is being started can only be stopped once it is there.
+    await this.#starting?.catch(() => {});
     try {
       await this.#coordinator?.close();
     } finally {

@@ -40,7 +40,8 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
       const { address } = await cluster.start();
       const client = new CoordinatorClient({ coordinator: address });
       try {
-        const ended = await follow(client, await client.submit(JSON.stringify(spec)));
+        const id = await client.submit(JSON.stringify(spec));
+        const ended = await Promise.race([follow(client, id), cluster.failed]);
         requireSuccess(ended);
         mkdirSync(dirname(out), { recursive: true });
         copyFileSync(ended.model, out);
