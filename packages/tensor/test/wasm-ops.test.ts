@@ -6,6 +6,10 @@ import { gemmScratchBytes } from '../src/backends/wasm/gemm.ts';
 import { selectKernel } from '../src/backends/wasm/kernels.ts';
 import type { Node } from '../src/graph.ts';
 import { allOps } from '../src/ops/index.ts';
+import { input } from '../src/ops/leaf.ts';
+import { reshape } from '../src/ops/movement.ts';
+import { exp, neg } from '../src/ops/pointwise.ts';
+import { sum } from '../src/ops/reduce.ts';
 import { alignUp } from '../src/plan/arena.ts';
 import { sizeOf } from '../src/shape.ts';
 import { opCases } from './support/cases.ts';
@@ -86,4 +90,40 @@ describe('wasm agrees with the reference', () => {
       }
     },
   );
+});
+
+describe('outputs with given places', () => {
+  it('are copied where two share a tensor or one is an input, and are final when the stage says so', () => {
+    const x = input('x', [2, 3]);
+    const y = exp(x);
+    const z = neg(sum(y, [0]));
+    const outputs = [y, reshape(y, [6]), y, x, z];
+    const targets = new Map(outputs.map((_, index) => [index, 4096 + 128 * index]));
+    const compiled = compileGraph({
+      outputs,
+      leaves: new Map([[x, 1024]]),
+      targets,
+      groups: outputs.map((_, index) => [index]),
+      arenaStart: 8192,
+      scratch: 64,
+      kernel: '4x8',
+    });
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+    new Float32Array(memory.buffer).fill(Number.NaN);
+    const values = [0, 1, 2, -1, -2, -3];
+    new Float32Array(memory.buffer, 1024, 6).set(values);
+    const module = new WebAssembly.Module(compiled.encode({ pages: 1, shared: false }));
+    const instance = new WebAssembly.Instance(module, { env: { memory } });
+    const wanted = evaluateGraph(outputs, { x: Float32Array.from(values) });
+    const ready: number[] = [];
+    for (const [index, stage] of compiled.stages.entries()) {
+      (instance.exports[`stage${index}`] as () => void)();
+      ready.push(...stage.ready);
+      for (const group of ready) {
+        const found = new Float32Array(memory.buffer, targets.get(group)!, sizeOf(outputs[group]!.shape));
+        expectClose(found, wanted[group]!, `output ${group} after stage ${index}`);
+      }
+    }
+    expect(ready.sort()).toEqual([0, 1, 2, 3, 4]);
+  });
 });

@@ -2,6 +2,7 @@
 import type { Node } from '../../graph.ts';
 import { layOut } from '../../plan/arena.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
+import { stridesOf } from '../../shape.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { buildStep } from './emit-kernels.ts';
 import type { KernelName } from './gemm.ts';
@@ -11,10 +12,10 @@ export interface CompileRequest {
   readonly outputs: readonly Node[];
   /** Byte offsets of the leaves. */
   readonly leaves: ReadonlyMap<Node, number>;
-  /** Outputs whose place is given: byte offset by output. */
-  readonly targets: ReadonlyMap<Node, number>;
-  /** Groups of outputs: a stage ends when one or more groups have become final. */
-  readonly groups: readonly (readonly Node[])[];
+  /** Outputs whose place is given: byte offset by index in `outputs`. */
+  readonly targets: ReadonlyMap<number, number>;
+  /** Groups of indices in `outputs`: a stage ends when one or more groups have become final. */
+  readonly groups: readonly (readonly number[])[];
   readonly arenaStart: number;
   readonly scratch: number;
   readonly kernel: KernelName;
@@ -42,23 +43,27 @@ export function compileGraph(request: CompileRequest): Compiled {
   const steps: PlanStep[] = [...plan.steps];
   const placed = new Map(request.leaves);
   const offsets: (number | undefined)[] = [];
+  /** For each output, the node whose computation makes it final. */
+  const makers: Node[] = [...plan.outputs];
   // A target is where its node is computed, unless that node lies elsewhere already: then it is copied there.
   for (const [index, output] of request.outputs.entries()) {
-    const target = request.targets.get(output);
+    const target = request.targets.get(index);
     const base = plan.outputs[index]!;
     if (target === undefined) continue;
     offsets[index] = target;
     if (!placed.has(base)) placed.set(base, target);
-    else if (placed.get(base) !== target) steps.push(copyOf(base, output, target, placed));
+    else if (placed.get(base) !== target) {
+      const step = copyOf(base, output, target, placed);
+      steps.push(step);
+      makers[index] = step.output;
+    }
   }
   const kept = new Set(plan.outputs);
   const { offsets: places, end } = layOut(steps, request.arenaStart, placed, kept);
   const computedAt = new Map(steps.map((step, index) => [step.output, index]));
-  const finalAt = (output: Node) => {
-    const copy = computedAt.get(output);
-    return copy ?? computedAt.get(plan.outputs[request.outputs.indexOf(output)]!) ?? -1;
-  };
-  const groupEnds = request.groups.map((group) => Math.max(-1, ...group.map(finalAt)));
+  const groupEnds = request.groups.map((group) =>
+    Math.max(-1, ...group.map((index) => computedAt.get(makers[index]!) ?? -1)),
+  );
   return {
     stages: cutStages(steps, groupEnds),
     offsets: plan.outputs.map((base, index) => offsets[index] ?? places.get(base)!),
@@ -88,30 +93,20 @@ export function compileGraph(request: CompileRequest): Compiled {
 function copyOf(base: Node, output: Node, target: number, placed: Map<Node, number>): PlanStep {
   const copy: Node = { ...output };
   placed.set(copy, target);
-  const strides: number[] = [];
-  let stride = 1;
-  for (const extent of [...output.shape].reverse()) {
-    strides.unshift(stride);
-    stride *= extent;
-  }
   return {
     kind: 'pointwise',
     output: copy,
     expression: { kind: 'input', index: 0 },
-    operands: [{ base, strides }],
+    operands: [{ base, strides: stridesOf(output.shape) }],
   };
 }
 
+/** Cuts the steps where groups become final; what is final from the beginning is ready after the first stage. */
 function cutStages(steps: readonly PlanStep[], groupEnds: readonly number[]): CompiledStage[] {
-  const cuts = [...new Set(groupEnds.filter((end) => end >= 0))].sort((a, b) => a - b);
-  if (cuts.at(-1) !== steps.length - 1) cuts.push(steps.length - 1);
-  let start = 0;
-  return cuts.map((end) => {
-    const ready = groupEnds.flatMap((at, group) =>
-      at < end + 1 && at >= start - (start === 0 ? 1 : 0) ? [group] : [],
-    );
-    const stage = { steps: steps.slice(start, end + 1), ready };
-    start = end + 1;
-    return stage;
-  });
+  const ends = groupEnds.map((end) => Math.max(0, end));
+  const cuts = [...new Set([...ends, Math.max(0, steps.length - 1)])].sort((a, b) => a - b);
+  return cuts.map((end, index) => ({
+    steps: steps.slice(index === 0 ? 0 : cuts[index - 1]! + 1, end + 1),
+    ready: ends.flatMap((at, group) => (at === end ? [group] : [])),
+  }));
 }

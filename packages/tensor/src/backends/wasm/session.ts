@@ -172,11 +172,15 @@ function layOutProgram(
     outputs: [...asked, ...perParameter],
     leaves,
     targets: new Map(
-      perParameter.map((node, index) => [node, gradients.offset + 4 * model.parameters[index]!.offset]),
+      perParameter.map((_, index) => [
+        asked.length + index,
+        gradients.offset + 4 * model.parameters[index]!.offset,
+      ]),
     ),
-    groups: layerGroups(model).map((group) =>
-      perParameter.length > 0 ? group.map((index) => perParameter[index]!) : [],
-    ),
+    groups:
+      perParameter.length > 0
+        ? layerGroups(model).map((group) => group.map((index) => asked.length + index))
+        : [],
     arenaStart: next,
     scratch,
     kernel,
