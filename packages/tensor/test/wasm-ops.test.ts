@@ -7,12 +7,13 @@ import { selectKernel } from '../src/backends/wasm/kernels.ts';
 import type { Node } from '../src/graph.ts';
 import { allOps } from '../src/ops/index.ts';
 import { input } from '../src/ops/leaf.ts';
-import { reshape } from '../src/ops/movement.ts';
-import { exp, neg } from '../src/ops/pointwise.ts';
-import { sum } from '../src/ops/reduce.ts';
+import { matmul } from '../src/ops/matmul.ts';
+import { broadcast, reshape, transpose } from '../src/ops/movement.ts';
+import { add, exp, gt, mul, neg, relu, select, sub, tanh } from '../src/ops/pointwise.ts';
+import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { alignUp } from '../src/plan/arena.ts';
-import { sizeOf } from '../src/shape.ts';
-import { opCases } from './support/cases.ts';
+import { broadcastShapes, sizeOf } from '../src/shape.ts';
+import { opCases, uniforms } from './support/cases.ts';
 
 /** Computes outputs of a graph on the wasm backend. */
 function runWasm(
@@ -90,6 +91,62 @@ describe('wasm agrees with the reference', () => {
       }
     },
   );
+});
+
+describe('random graphs', () => {
+  /** A graph of `size` operations on what was made before, reproducible by its stream. */
+  function randomGraph(stream: number, size: number) {
+    const draws = uniforms(4 * size + 60, 7000 + stream);
+    let drawn = 0;
+    const below = (n: number) => Math.floor(draws[drawn++ % draws.length]! * n);
+    const shapes = [[4, 6], [6], [4, 1], [6, 4], []];
+    const inputs = shapes.map((shape, i) => input(`x${i}`, shape));
+    const feeds = Object.fromEntries(
+      inputs.map((node, i) => [
+        String(node.attributes.name),
+        Float32Array.from(uniforms(sizeOf(node.shape), 90 * stream + i), (u) => 2 * u - 1),
+      ]),
+    );
+    const nodes: Node[] = [...inputs];
+    const pick = () => nodes[below(nodes.length)]!;
+    const matching = (a: Node) => {
+      const fits = nodes.filter((b) => broadcastShapes([a.shape, b.shape]));
+      return fits[below(fits.length)]!;
+    };
+    while (nodes.length < inputs.length + size) {
+      const a = pick();
+      const b = matching(a);
+      const rank = a.shape.length;
+      const matrices = nodes.filter((node) => node.shape.length === 2 && rank === 2);
+      const right = matrices.find((node) => node.shape[0] === a.shape[1]);
+      const made = [
+        () => add(a, b),
+        () => mul(tanh(a), b),
+        () => relu(sub(a, b)),
+        () => select(gt(a, b), neg(b), a),
+        () => tanh(a),
+        () => transpose(a),
+        () => reshape(a, [...a.shape].reverse()),
+        () => reshape(a, [sizeOf(a.shape), 1]),
+        () => broadcast(a, broadcastShapes([a.shape, b.shape])!),
+        () => (rank > 0 ? tanh(sum(a, [below(rank)], below(2) === 0)) : neg(a)),
+        () => (rank > 0 ? maxReduce(a, [below(rank)], true) : neg(a)),
+        () => (right ? tanh(matmul(a, right)) : neg(a)),
+      ][below(12)]!();
+      if (sizeOf(made.shape) <= 600) nodes.push(made);
+    }
+    return { inputs, feeds, outputs: [nodes.at(-1)!, nodes.at(-3)!, nodes.at(-1)!, pick(), pick()] };
+  }
+
+  it('are computed as the reference computes them, however they are fused', () => {
+    for (let stream = 0; stream < 200; stream++) {
+      const { inputs, feeds, outputs } = randomGraph(stream, 5 + (stream % 25));
+      const wanted = evaluateGraph(outputs, feeds);
+      for (const [i, found] of runWasm(outputs, inputs, feeds).entries()) {
+        expectClose(found, wanted[i]!, `graph ${stream}, output ${i}`);
+      }
+    }
+  }, 60_000);
 });
 
 describe('outputs with given places', () => {
