@@ -13,6 +13,7 @@ const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-const buf = (...args) => execFileSync(join(bin, 'buf'), args, { cwd: proto, env, stdio: ['ignore', 'ignore', 'inherit'] });
+const buf = (...args) =>
+  execFileSync(join(bin, 'buf'), args, { cwd: proto, env, stdio: ['ignore', 'ignore', 'inherit'] });
 buf('generate');
 buf('build', '-o', join(out, 'descriptors.binpb'));
