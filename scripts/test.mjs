@@ -17,8 +17,8 @@ const checks = [
   { name: 'format and lint (biome)', args: [join(bin, 'biome'), 'check', '.'] },
   { name: 'types (tsc)', args: [join(bin, 'tsc'), '-p', 'tsconfig.json'] },
   {
-    name: 'import directions (dependency-cruiser)',
-    args: [join(bin, 'depcruise'), '--config', '.dependency-cruiser.mjs', 'packages'],
+    name: 'import directions',
+    args: [nodeBinary, join(root, 'scripts/imports.mjs')],
   },
   { name: 'gRPC definitions (buf lint)', args: [join(bin, 'buf'), 'lint'], cwd: join(root, 'proto') },
 ];

@@ -1,0 +1,131 @@
+// Checks who imports whom in packages/: directions between packages, libraries that have one importer, no cycles, and
+// nothing but itself in tensor. (dependency-cruiser can not read TypeScript 7 projects yet.)
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** What a package may import besides itself. */
+const directions = {
+  tensor: [],
+  data: ['tensor'],
+  protocol: ['tensor'],
+  coordinator: ['tensor', 'data', 'protocol'],
+  worker: ['tensor', 'data', 'protocol'],
+  cli: ['tensor', 'data', 'protocol', 'coordinator', 'worker'],
+};
+
+/** Libraries that only some files may import: their words stay in these adapters. */
+const keepers = {
+  bullmq: /^(coordinator\/src\/queue\/|worker\/src\/tasks\.ts$)/,
+  'node:sqlite': /^coordinator\/src\/jobs\//,
+  '@grpc/grpc-js':
+    /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$|cli\/src\/client\.ts$)/,
+};
+
+/** In tensor, which also runs in browsers: the files for Node alone. */
+const nodeOnly = /^tensor\/src\/node\//;
+
+const problems = [];
+/** File, from packages/, to the files that it imports by value. */
+const values = new Map();
+
+for (const file of sources()) {
+  const importer = relative(join(root, 'packages'), file);
+  const text = readFileSync(file, 'utf8');
+  values.set(importer, []);
+  for (const { specifier, typeOnly, line } of importsOf(text)) {
+    const report = (message) => problems.push(`packages/${importer}:${line}: ${message}`);
+    const target = check(file, importer, specifier, report);
+    if (target && !typeOnly) values.get(importer).push(target);
+  }
+}
+for (const cycle of cycles(values)) problems.push(`these import each other: ${cycle.join(' -> ')}`);
+
+for (const problem of problems) process.stderr.write(`${problem}\n`);
+process.stdout.write(`${values.size} modules, ${problems.length} wrong imports\n`);
+process.exitCode = problems.length > 0 || values.size === 0 ? 1 : 0;
+
+/** Reports what is wrong with one import. @returns the imported file, from packages/, when it is one of ours */
+function check(file, importer, specifier, report) {
+  const name = importer.split('/')[0];
+  const allowed = directions[name];
+  if (!allowed) {
+    report(`scripts/imports.mjs does not say what packages/${name} may import`);
+    return undefined;
+  }
+  const ours = /^@kasane\/([^/]+)\/(.+)$/.exec(specifier);
+  if (!ours && !specifier.startsWith('.')) {
+    if (name === 'tensor' && !(isBuiltin(specifier) && nodeOnly.test(importer))) {
+      report(`tensor imports nothing, but this imports '${specifier}'`);
+    }
+    for (const [library, importers] of Object.entries(keepers)) {
+      if ((specifier === library || specifier.startsWith(`${library}/`)) && !importers.test(importer)) {
+        report(`'${library}' may only be imported by files that match ${importers}`);
+      }
+    }
+    return undefined;
+  }
+  const path = ours
+    ? join(root, 'packages', ours[1], 'src', `${ours[2]}.ts`)
+    : resolve(dirname(file), specifier);
+  const target = relative(join(root, 'packages'), path);
+  // What is generated need not be there when this runs, and the descriptor set has an export of its own.
+  if (target.includes('/src/gen/') || specifier === '@kasane/protocol/descriptors') return undefined;
+  if (!existsSync(path)) report(`'${specifier}' is not there: packages/${target} is missing`);
+  const other = target.split('/')[0];
+  if (other === name && ours) report(`'${specifier}' is in the same package: import it by a relative path`);
+  if (other !== name && !ours) report(`'${specifier}' leaves the package: import it as @kasane/...`);
+  if (other !== name && !allowed.includes(other)) {
+    report(`${name} may import ${allowed.join(', ') || 'no other package'}, but not ${other}`);
+  }
+  return target;
+}
+
+function sources() {
+  return Object.values(readdirSync(join(root, 'packages'), { withFileTypes: true }))
+    .filter((entry) => existsSync(join(root, 'packages', entry.name, 'src')))
+    .flatMap((entry) => filesBelow(join(root, 'packages', entry.name, 'src')))
+    .sort();
+}
+
+function filesBelow(folder) {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return entry.name === 'gen' ? [] : filesBelow(path);
+    return path.endsWith('.ts') ? [path] : [];
+  });
+}
+
+/** Static, dynamic and type imports of a module that Biome has formatted. */
+function importsOf(text) {
+  const found = [];
+  const pattern =
+    /^(import|export)\s(?:(type)\s)?[^;'"`]*?\bfrom '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
+  for (const match of text.matchAll(pattern)) {
+    const specifier = match[3] ?? match[4] ?? match[5];
+    const line = text.slice(0, match.index).split('\n').length;
+    found.push({ specifier, typeOnly: match[2] === 'type', line });
+  }
+  return found;
+}
+
+/** Cycles in a graph of modules, each once, found by depth-first search. */
+function cycles(graph) {
+  const found = [];
+  const done = new Set();
+  const visit = (module, path) => {
+    const at = path.indexOf(module);
+    if (at >= 0) {
+      found.push([...path.slice(at), module]);
+      return;
+    }
+    if (done.has(module)) return;
+    for (const next of graph.get(module) ?? []) visit(next, [...path, module]);
+    done.add(module);
+  };
+  for (const module of graph.keys()) visit(module, []);
+  return found;
+}
