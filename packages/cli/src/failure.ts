@@ -6,6 +6,9 @@ export function reportFailure(error: unknown): number {
   const known = error instanceof KasaneError;
   if (process.env.KASANE_DEBUG === '1' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   const hint = known ? '' : ' (a bug: KASANE_DEBUG=1 shows where)';
-  process.stderr.write(`kasane: ${messageOf(error)}${hint}\n`);
+  // A job file with several faults has a line for each; the first is mended first.
+  const [first, ...others] = messageOf(error).split('\n');
+  const more = others.length > 0 ? ` (and ${others.length} more)` : '';
+  process.stderr.write(`kasane: ${first}${more}${hint}\n`);
   return known ? errorCodes[error.code].exit : 70;
 }

@@ -1,0 +1,89 @@
+/** What is wrong on the command line gives one clear line, the exit code of the table, and no stack. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { errorCodes } from '@kasane/protocol/errors';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { kasane } from './support/kasane.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  const job = (layer: string) =>
+    `name: x\nmodel:\n  input: [784]\n  classes: 10\n  layers:\n    - { type: ${layer}, units: 10 }\n`;
+  writeFileSync(join(folder, 'misspelt.yaml'), job('dence'));
+  writeFileSync(join(folder, 'broken.yaml'), 'name: [x\n');
+  writeFileSync(
+    join(folder, 'twice.yaml'),
+    'name: x y\nmodel: { preset: mnist-mlp }\ntraining: { epochs: -1 }\n',
+  );
+  writeFileSync(join(folder, 'cut.safetensors'), Buffer.from([9, 0, 0]));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Case {
+  readonly args: readonly string[];
+  readonly exit: number;
+  readonly says: RegExp;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const { exit: usage } = errorCodes.USAGE;
+const invalid = errorCodes.JOB_INVALID.exit;
+const cases: readonly Case[] = [
+  { args: ['train', '--workers', '0'], exit: usage, says: /--workers.*'0'.*whole number from 1 to 256/ },
+  { args: ['train', '--workers', '1.5'], exit: usage, says: /--workers.*'1\.5'/ },
+  { args: ['train', '--workers', ''], exit: usage, says: /--workers/ },
+  { args: ['train', '--slots', '-1'], exit: usage, says: /--slots/ },
+  { args: ['train', '--epochs', '0'], exit: usage, says: /--epochs/ },
+  { args: ['train', '--learning-rate', 'fast'], exit: usage, says: /--learning-rate.*number above 0/ },
+  { args: ['train', '--math', 'rough'], exit: usage, says: /exact, fast/ },
+  { args: ['train', '--bogus'], exit: usage, says: /unknown option '--bogus'/ },
+  { args: ['train', '--shards', '8', '--batch', '4'], exit: invalid, says: /8 shards of a batch of 4/ },
+  { args: ['train', 'nothing-here'], exit: invalid, says: /nothing-here.*mnist-mlp/ },
+  { args: ['train', 'misspelt.yaml'], exit: invalid, says: /misspelt\.yaml:6:.*dence.*dense/ },
+  { args: ['train', 'broken.yaml'], exit: invalid, says: /broken\.yaml:\d+:/ },
+  { args: ['train', 'twice.yaml'], exit: invalid, says: /twice\.yaml:1: name: .*\(and 1 more\)/ },
+  { args: ['submit', 'misspelt.yaml'], exit: invalid, says: /misspelt\.yaml:6:/ },
+  { args: ['trian'], exit: usage, says: /unknown command 'trian'.*train/ },
+  { args: ['watch'], exit: usage, says: /missing required argument 'job'/ },
+  { args: ['coordinator', '--port', '70000'], exit: usage, says: /--port.*65535/ },
+  { args: ['jobs', '--coordinator', 'somewhere'], exit: usage, says: /HOST:PORT/ },
+  { args: ['jobs'], env: { KASANE_COORDINATOR: 'nowhere' }, exit: usage, says: /KASANE_COORDINATOR/ },
+  {
+    args: ['predict', 'cut.safetensors', 'x.png'],
+    exit: errorCodes.FILE_DAMAGED.exit,
+    says: /cut\.safetensors/,
+  },
+  {
+    args: ['predict', 'absent.safetensors', 'x.png'],
+    exit: errorCodes.FILE_DAMAGED.exit,
+    says: /absent\.safetensors/,
+  },
+];
+
+describe.concurrent('wrong input', () => {
+  test.each(cases)('kasane $args', { timeout: 60_000 }, async ({ args, env, exit, says }) => {
+    const ended = await kasane(args, { cwd: folder, ...(env && { env }) });
+    expect(ended.stderr).toMatch(says);
+    expect(ended.stderr).toMatch(/^kasane: [^\n]+\n$/);
+    expect(ended.stdout).toBe('');
+    expect(ended.code).toBe(exit);
+  });
+});
+
+test('an unreachable coordinator is named, with how to start one', { timeout: 60_000 }, async () => {
+  // A port that was free a moment ago, and that nobody listens on.
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  for (const args of [['jobs'], ['watch', 'x'], ['cancel', 'x'], ['predict', 'x', 'y.png']]) {
+    const ended = await kasane([...args, '--coordinator', `127.0.0.1:${port}`]);
+    expect(ended.stderr).toMatch(/^kasane: [^\n]+\n$/);
+    expect(ended.stderr).toContain(`127.0.0.1:${port}`);
+    expect(ended.stderr).toContain('kasane coordinator');
+    expect(ended.code).toBe(errorCodes.UNREACHABLE.exit);
+  }
+});

@@ -1,0 +1,54 @@
+/** Help answers without loading what only commands need. */
+import { expect, test } from 'vitest';
+import { kasane } from './support/kasane.ts';
+
+/** Writes the address of every loaded module to standard error when the process ends. */
+const spy = `data:text/javascript,${encodeURIComponent(`
+  import { registerHooks } from 'node:module';
+  import { writeSync } from 'node:fs';
+  const loaded = [];
+  registerHooks({ load: (url, context, next) => { loaded.push(url); return next(url, context); } });
+  process.on('exit', () => writeSync(2, loaded.join('\\n')));
+`)}`;
+const watched = { nodeArguments: ['--import', spy] };
+const heavy =
+  /grpc|bullmq|ioredis|sharp|\/zod|cli-progress|pino|@kasane|packages\/(protocol|coordinator|worker|tensor)/;
+
+test('the spy sees what a command loads', { timeout: 60_000 }, async () => {
+  const { stderr } = await kasane(['schema'], watched);
+  expect(stderr).toMatch(/packages\/protocol\/src\/job\.ts/);
+});
+
+test.each([['--help'], ['--version'], ['train', '--help'], ['train', '--workers', '0']])(
+  'kasane %s %s loads nothing heavy',
+  { timeout: 60_000 },
+  async (...args) => {
+    const { stderr } = await kasane(args, watched);
+    const loaded = stderr.split('\n').filter((line) => line.startsWith('file:'));
+    expect(loaded.some((url) => url.endsWith('cli/src/main.ts'))).toBe(true);
+    expect(loaded.filter((url) => heavy.test(url))).toEqual([]);
+  },
+);
+
+test('every command has help, on standard output', { timeout: 60_000 }, async () => {
+  const { stdout, code } = await kasane(['--help']);
+  expect(code).toBe(0);
+  const names = ['train', 'coordinator', 'worker', 'submit', 'jobs', 'watch', 'cancel', 'predict', 'schema'];
+  for (const name of names) {
+    expect(stdout).toContain(`\n  ${name} `);
+    const help = await kasane([name, '--help']);
+    expect(help).toMatchObject({ code: 0, stderr: '' });
+    expect(help.stdout).toContain(`Usage: kasane ${name}`);
+  }
+});
+
+test('completion: a script, and suggestions', { timeout: 60_000 }, async () => {
+  expect((await kasane(['completion', 'bash'])).stdout).toContain('kasane');
+  const suggested = await kasane(['complete', '--', 'pre']);
+  expect(suggested.stdout).toMatch(/^predict\t/m);
+});
+
+test('schema is JSON', { timeout: 60_000 }, async () => {
+  const { stdout } = await kasane(['schema']);
+  expect(JSON.parse(stdout)).toMatchObject({ type: 'object', required: ['name', 'model'] });
+});

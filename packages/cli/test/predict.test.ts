@@ -1,0 +1,62 @@
+/** Pictures are turned bright on dark, as the network learnt them, when their border is bright. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeSafetensors } from '@kasane/tensor/io/safetensors';
+import sharp from 'sharp';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { kasane } from './support/kasane.ts';
+
+let folder: string;
+
+/** Class 1 when the middle pixel of 3 x 3 is bright, otherwise class 0. */
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  const weight = new Float32Array(18);
+  weight[2 * 4 + 1] = 10;
+  const model = { input: [9], classes: 2, layers: [{ type: 'dense', units: 2 }] };
+  const tensors = [
+    { name: 'dense1.weight', shape: [9, 2], data: weight },
+    { name: 'dense1.bias', shape: [2], data: Float32Array.of(5, 0) },
+  ];
+  const metadata = { 'kasane.model': JSON.stringify(model), 'kasane.data': '{"mean":0,"std":1}' };
+  writeFileSync(join(folder, 'middle.safetensors'), encodeSafetensors(tensors, metadata));
+  const dot = (middle: number, around: number) =>
+    sharp(Buffer.from([around, around, around, around, middle, around, around, around, around]), {
+      raw: { width: 3, height: 3, channels: 1 },
+    });
+  await dot(0, 255).png().toFile(join(folder, 'ink.png'));
+  await dot(255, 0).png().toFile(join(folder, 'chalk.png'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const classes = async (...flags: string[]) => {
+  const ended = await kasane(['predict', 'middle.safetensors', 'ink.png', 'chalk.png', '--json', ...flags], {
+    cwd: folder,
+  });
+  expect(ended.stderr).toBe('');
+  const lines = ended.stdout.trim().split('\n');
+  return lines.map(
+    (line) => JSON.parse(line) as { class: number; inverted: boolean; probabilities: number[] },
+  );
+};
+
+test('dark on bright is inverted, bright on dark is not', { timeout: 60_000 }, async () => {
+  const [ink, chalk] = await classes();
+  expect(ink).toMatchObject({ class: 1, inverted: true });
+  expect(chalk).toMatchObject({ class: 1, inverted: false });
+  expect(ink!.probabilities).toEqual(chalk!.probabilities);
+  expect(ink!.probabilities.reduce((a, b) => a + b)).toBeCloseTo(1, 12);
+});
+
+test('--no-invert and --invert decide otherwise', { timeout: 60_000 }, async () => {
+  expect((await classes('--no-invert')).map((one) => one.class)).toEqual([0, 1]);
+  expect((await classes('--invert')).map((one) => one.class)).toEqual([1, 0]);
+});
+
+test('what is no picture is named', { timeout: 60_000 }, async () => {
+  writeFileSync(join(folder, 'text.png'), 'not a picture');
+  const ended = await kasane(['predict', 'middle.safetensors', 'text.png'], { cwd: folder });
+  expect(ended.stderr).toMatch(/^kasane: text\.png: [^\n]+\n$/);
+  expect(ended.code).toBe(65);
+});
