@@ -13,6 +13,13 @@ async function runNode(script: string, ...flags: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, args)).stdout;
 }
 
+/**
+ * Promised to be the same on every machine, so it stands here. It may change when an operation's definition of bits does
+ * (a polynomial, an order of addition, the initialiser): then checkpoints of the same job change too, and the release notes
+ * say so.
+ */
+const DIGEST = 'e989ba81572350e69bcdcbecc585bbbb48a164db66a15d5a3a88a1709c4c3a31';
+
 type Bits = { asked: boolean; choice: KernelChoice; digests: Record<string, string> };
 
 describe('bits of training', () => {
@@ -25,10 +32,10 @@ describe('bits of training', () => {
     const [paired, plain, baseline] = runs.map((text) => JSON.parse(text) as Bits) as [Bits, Bits, Bits];
     const digests = [paired, plain, baseline].flatMap((run) => Object.values(run.digests));
     expect(digests.length).toBeGreaterThanOrEqual(12);
-    expect(new Set(digests).size).toBe(1);
+    expect([...new Set(digests)]).toEqual([DIGEST]);
     expect(plain.choice).toEqual({ name: '4x8', revectorized: false });
-    // Where the engine pairs operations, the self-test must not have fallen back in silence.
-    if (paired.asked) expect(paired.choice).toEqual({ name: '5x16', revectorized: true });
+    // Where pairing was asked for, the narrow kernel must not be taken in silence.
+    if (paired.asked && paired.choice.name !== '5x16') expect(paired.choice.warning).toMatch(/4x8/);
   }, 60_000);
 });
 

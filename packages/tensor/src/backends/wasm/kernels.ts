@@ -36,14 +36,32 @@ export function selectKernel(): KernelChoice {
 }
 
 function choose(): KernelChoice {
-  const wanted = revectorize ? WIDE : NARROW;
-  const fault = selfTest(wanted);
-  if (!fault) return { name: wanted, revectorized: revectorize };
-  const warning = `the ${wanted} kernel failed its self-test (${fault}); the ${NARROW} kernel is used instead`;
-  const narrowFault = wanted === NARROW ? fault : selfTest(NARROW);
-  if (narrowFault)
-    throw new Error(`this engine's WebAssembly SIMD does not compute correctly: ${narrowFault}`);
-  return { name: NARROW, revectorized: false, warning };
+  const objection = revectorize ? objectionToWide() : undefined;
+  if (revectorize && !objection) return { name: WIDE, revectorized: true };
+  const fault = selfTest(NARROW);
+  if (fault) throw new Error(`this engine's WebAssembly SIMD does not compute correctly: ${fault}`);
+  const warning = objection && { warning: `${objection}; the ${NARROW} kernel is used instead` };
+  return { name: NARROW, revectorized: false, ...warning };
+}
+
+/** Why the wide kernel is not to be used although it was asked for. */
+function objectionToWide(): string | undefined {
+  const fault = selfTest(WIDE);
+  if (fault) return `the ${WIDE} kernel failed its self-test (${fault})`;
+  if (milliseconds(WIDE) <= milliseconds(NARROW)) return undefined;
+  return `this engine or CPU does not pair 128-bit operations, without which the ${WIDE} kernel is slow`;
+}
+
+/** Shortest time of a product of 0.5 MFLOP. Wide and narrow kernels differ by a factor, one way or the other. */
+function milliseconds(kernel: KernelName): number {
+  const { run } = openGemm({ m: 60, n: 64, k: 64, transposeA: false, transposeB: false }, kernel);
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < 20; round++) {
+    const start = performance.now();
+    for (let i = 0; i < 5; i++) run();
+    shortest = Math.min(shortest, performance.now() - start);
+  }
+  return shortest;
 }
 
 /** Shapes with full tiles, edges on every side, all four ways to read, and k beyond a block: 1,071 sums. */
