@@ -17,12 +17,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { credentials } from '@grpc/grpc-js';
 import { startRedis } from '@kasane/cli/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { StepTimes } from '@kasane/coordinator/jobs/run';
 import { JobsClient } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { jobPresets } from '@kasane/protocol/presets';
-import { credentials } from '@grpc/grpc-js';
 import { pino } from 'pino';
 
 const { values } = parseArgs({
@@ -31,7 +31,8 @@ const { values } = parseArgs({
 const steps = Number(values.steps);
 const rounds = Number(values.rounds);
 
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+const median = (list: readonly number[]) =>
+  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 /** Trains `steps` steps on two single-slot workers and returns the times of each, the first hundred left out. */
 async function measure(): Promise<StepTimes[]> {
@@ -68,7 +69,9 @@ async function measure(): Promise<StepTimes[]> {
   const job = { ...jobPresets['mnist-mlp'], name: 'bench-step' };
   job.training = { ...job.training, batch: 128, shards: 2, epochs: 1000 };
   await new Promise((resolve, reject) => {
-    client.submit({ jobFile: JSON.stringify(job) }, (error, response) => (error ? reject(error) : resolve(response)));
+    client.submit({ jobFile: JSON.stringify(job) }, (error, response) =>
+      error ? reject(error) : resolve(response),
+    );
   });
   await enough;
   client.close();
@@ -84,7 +87,10 @@ function ddp(): { torch: string; single_ms: number; ddp_ms: number } | undefined
   for (const python of ['/usr/bin/python3', 'python3']) {
     try {
       const script = join(import.meta.dirname, 'peers/ddp.py');
-      const output = execFileSync(python, [script, '--steps', String(steps)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+      const output = execFileSync(python, [script, '--steps', String(steps)], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
       return JSON.parse(output.trim().split('\n').at(-1) ?? '');
     } catch {
       // no torch in this one
@@ -115,12 +121,17 @@ const rows: [string, number][] = [
   ['encoding the new version', part((t) => t.encodeMs)],
   ['writing it to the streams', part((t) => t.publishMs)],
 ];
-console.log(`mnist-mlp, batch 128, 2 workers x 1 slot, median of ${ours.length} steps (Node ${process.version}, ${process.arch})\n`);
-for (const [name, ms] of rows) console.log(`  ${name.padEnd(42)} ${ms.toFixed(3)} ms  ${((100 * ms) / step).toFixed(0).padStart(3)} %`);
+console.log(
+  `mnist-mlp, batch 128, 2 workers x 1 slot, median of ${ours.length} steps (Node ${process.version}, ${process.arch})\n`,
+);
+for (const [name, ms] of rows)
+  console.log(`  ${name.padEnd(42)} ${ms.toFixed(3)} ms  ${((100 * ms) / step).toFixed(0).padStart(3)} %`);
 console.log(`  ${'step'.padEnd(42)} ${step.toFixed(3)} ms`);
 if (theirs.length > 0) {
   const peer = median(theirs.map((t) => t.ddp_ms));
-  console.log(`\n  PyTorch ${theirs[0]!.torch} DistributedDataParallel, gloo, 2 processes: ${peer.toFixed(3)} ms`);
+  console.log(
+    `\n  PyTorch ${theirs[0]!.torch} DistributedDataParallel, gloo, 2 processes: ${peer.toFixed(3)} ms`,
+  );
   console.log(`  ratio ours / theirs: ${(step / peer).toFixed(2)}`);
 } else {
   console.log('\n  PyTorch was not found: no comparison.');

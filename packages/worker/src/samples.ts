@@ -43,7 +43,10 @@ export async function fetchSamples(
     batchKey(job, task.kind, task.step, task.shard, part),
   );
   const parts = await source.mgetBuffer(...keys).catch((error: unknown) => {
-    throw new BatchError(TaskFailure_Reason.REASON_BATCH_MISSING, `Redis did not answer: ${messageOf(error)}`);
+    throw new BatchError(
+      TaskFailure_Reason.REASON_BATCH_MISSING,
+      `Redis did not answer: ${messageOf(error)}`,
+    );
   });
   if (!parts.every((part) => part !== null)) {
     throw new BatchError(

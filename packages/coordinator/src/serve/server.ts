@@ -101,7 +101,10 @@ function widenWindows(server: Server): () => void {
     http2Servers?: Map<http2.Http2Server, unknown>;
   };
   if (inside.commonServerOptions) {
-    inside.commonServerOptions.settings = { ...inside.commonServerOptions.settings, initialWindowSize: FLOW_CONTROL_WINDOW };
+    inside.commonServerOptions.settings = {
+      ...inside.commonServerOptions.settings,
+      initialWindowSize: FLOW_CONTROL_WINDOW,
+    };
   }
   return () => {
     for (const listener of inside.http2Servers?.keys() ?? []) {
