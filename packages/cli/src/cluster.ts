@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Logger } from 'pino';
@@ -92,9 +93,10 @@ export class EmbeddedCluster {
     const options = { coordinator: this.#coordinator!.address, slots, logLevel: log.level };
     const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
       env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#workers.add(worker);
+    createInterface({ input: worker.stderr! }).on('line', (line) => relay(line, log));
     worker.on('exit', (code, signal) => {
       this.#workers.delete(worker);
       if (this.#closed) return;
@@ -142,4 +144,17 @@ export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<
     await cleanUp();
     for (const signal of signals) process.off(signal, interrupt);
   }
+}
+
+/** A line of a worker's standard error: an entry of its log joins ours, anything else is an error in itself. */
+function relay(line: string, log: Logger): void {
+  let entry: { level?: unknown; msg?: unknown } | undefined;
+  try {
+    entry = JSON.parse(line) as typeof entry;
+  } catch {
+    // not an entry
+  }
+  const level = log.levels.labels[Number(entry?.level)];
+  if (level) log[level as 'info'](`worker: ${String(entry?.msg)}`);
+  else log.error(`worker: ${line}`);
 }

@@ -113,6 +113,8 @@ async function addCompletion(): Promise<void> {
   }
 }
 
+// gRPC writes lines of its own about what our messages say already.
+process.env.GRPC_VERBOSITY ??= 'NONE';
 try {
   await addCompletion();
   await program.parseAsync();

@@ -87,3 +87,31 @@ test('an unreachable coordinator is named, with how to start one', { timeout: 60
     expect(ended.code).toBe(errorCodes.UNREACHABLE.exit);
   }
 });
+
+test('a port in use is named, and nothing is left behind', { timeout: 60_000 }, async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  const args = [
+    'coordinator',
+    '--port',
+    String(port),
+    '--state',
+    join(folder, 'state'),
+    '--log-level',
+    'error',
+  ];
+  const ended = await kasane(args);
+  await new Promise((resolve) => server.close(resolve));
+  expect(ended.stderr).toMatch(/^kasane: [^\n]+\n$/);
+  expect(ended.stderr).toContain(`127.0.0.1:${port}`);
+  expect(ended.stdout).toBe('');
+  expect(ended.code).toBe(errorCodes.CANNOT_LISTEN.exit);
+});
+
+test('listening beyond loopback needs a token', { timeout: 60_000 }, async () => {
+  const args = ['coordinator', '--host', '0.0.0.0', '--port', '0', '--state', join(folder, 'open')];
+  const ended = await kasane([...args, '--log-level', 'error']);
+  expect(ended.stderr).toMatch(/^kasane: [^\n]*--token[^\n]*\n$/);
+  expect(ended.code).not.toBe(0);
+});
