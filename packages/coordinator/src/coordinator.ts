@@ -1,6 +1,7 @@
 /** Puts a coordinator together: store, Redis, jobs, gRPC. */
 import { readFileSync } from 'node:fs';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import type { RunOptions } from './jobs/run.ts';
@@ -44,6 +45,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 /** Starts a coordinator. @throws KasaneError UNREACHABLE (Redis) or CANNOT_LISTEN */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { log, redisUrl } = options;
+  expectPassingBuffers();
   const redis = connectRedis(redisUrl, log, () => manager.requeue());
   try {
     await redis.connect();

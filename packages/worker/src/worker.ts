@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
+import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { Redis } from 'ioredis';
@@ -51,6 +52,7 @@ export interface RunningWorker {
 
 /** Starts a worker. It keeps running, and reconnecting, until it is drained or closed. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  expectPassingBuffers();
   const worker = new KasaneWorker(options);
   await worker.start();
   return worker;

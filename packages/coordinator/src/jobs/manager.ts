@@ -171,7 +171,7 @@ export class JobManager {
 }
 
 /** Opens a job's data and checks that the model takes it. @throws KasaneError DATA_INVALID */
-function loadData(job: Job): JobData {
+export function loadData(job: Job): JobData {
   let data: { train: Dataset; test: Dataset };
   const directory = job.spec.data.path ?? mnistDirectory();
   try {
