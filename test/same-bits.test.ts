@@ -1,0 +1,142 @@
+/** Promises 1 and 2: the same bits whoever computes them, and every sample counted once, whatever fails. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { crc32 } from 'node:zlib';
+import { epochPermutation } from '@kasane/data/shuffle';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+
+const SAMPLES = 2_990;
+const EPOCHS = 3;
+const SEED = 7;
+const cleanUp = new CleanUp();
+const cluster = new TestCluster(cleanUp);
+let job: object;
+let quiet: Job;
+let workers: ChildProcess[] = [];
+
+/** Exactly this many workers, of so many slots each. */
+async function employ(count: number, slots: number): Promise<void> {
+  await dismiss();
+  workers = await Promise.all(Array.from({ length: count }, () => cluster.worker(slots)));
+}
+
+async function dismiss(): Promise<void> {
+  const gone = workers.filter((worker) => worker.exitCode === null && worker.signalCode === null);
+  const exits = gone.map((worker) => once(worker, 'exit'));
+  for (const worker of gone) worker.kill('SIGKILL');
+  await Promise.all(exits);
+  workers = [];
+}
+
+function expectCountedOnce(id: string): void {
+  const ledger = cluster.ledger(id);
+  for (let epoch = 0; epoch < EPOCHS; epoch++) {
+    const permutation = epochPermutation(SAMPLES, SEED, epoch);
+    let reached = 0;
+    for (const row of ledger.filter((entry) => entry.epoch === epoch)) {
+      expect(row.first).toBe(reached);
+      reached += row.count;
+      // What the worker says it used is what it was to use.
+      const indices = permutation.slice(row.first, reached);
+      expect(row.samplesDigest).toBe(crc32(new Uint8Array(indices.buffer)));
+    }
+    expect(reached).toBe(SAMPLES);
+    expect(new Set(permutation).size).toBe(SAMPLES);
+  }
+}
+
+beforeAll(async () => {
+  await cluster.start();
+  job = {
+    name: 'same-bits',
+    model: { preset: 'mnist-mlp' },
+    // 2990 is no multiple of 100: the last batch of an epoch is short.
+    data: { path: smallMnist(temporaryDirectory(cleanUp), SAMPLES, 500) },
+    training: { epochs: EPOCHS, batch: 100, shards: 4, seed: SEED },
+    evaluation: { shardSamples: 200 },
+  };
+  await employ(1, 1);
+  quiet = await cluster.run(job);
+});
+afterAll(async () => {
+  await dismiss();
+  await cleanUp.run();
+});
+
+describe('same bits', () => {
+  it('trains at all: far better than chance, weights digested', () => {
+    expect(quiet.state).toBe(JobState.JOB_STATE_SUCCEEDED);
+    expect(quiet.digest).toMatch(/^[0-9a-f]{64}$/);
+    expect(quiet.history).toHaveLength(EPOCHS);
+    expect(quiet.history.at(-1)!.testAccuracy).toBeGreaterThan(0.7);
+    expectCountedOnce(quiet.id);
+  });
+
+  it('depend on the seed', async () => {
+    const other = await cluster.run({ ...job, training: { epochs: EPOCHS, batch: 100, shards: 4, seed: 8 } });
+    expect(other.digest).not.toBe(quiet.digest);
+  });
+
+  it.each([
+    [1, 2],
+    [2, 1],
+    [2, 2],
+    [4, 1],
+    [4, 2],
+  ])('with %i workers of %i slots', async (count, slots) => {
+    await employ(count, slots);
+    expect((await cluster.run(job)).digest).toBe(quiet.digest);
+  });
+
+  it('when a worker is killed and another joins late', async () => {
+    await employ(2, 1);
+    let killedAt = -1;
+    let joined: Promise<unknown> | undefined;
+    const ended = await cluster.run(job, (step) => {
+      if (killedAt < 0 && step >= 20) {
+        killedAt = step;
+        workers[0]!.kill('SIGKILL');
+      }
+      if (!joined && step >= 45) joined = cluster.worker().then((worker) => workers.push(worker));
+    });
+    await joined;
+    expect(killedAt).toBeGreaterThanOrEqual(20);
+    expect(workers).toHaveLength(3);
+    expect(ended.digest).toBe(quiet.digest);
+    expectCountedOnce(ended.id);
+  });
+
+  it('when Redis forgets everything in mid-run', async () => {
+    await employ(2, 1);
+    const redis = new Redis(cluster.redisUrl);
+    let flushed: Promise<unknown> | undefined;
+    const ended = await cluster.run(job, (step) => {
+      if (step >= 20) flushed ??= redis.flushall();
+    });
+    expect(await flushed).toBe('OK');
+    redis.disconnect();
+    expect(ended.digest).toBe(quiet.digest);
+    expectCountedOnce(ended.id);
+  });
+
+  it('when the coordinator stops in mid-run and comes back', async () => {
+    await employ(2, 1);
+    const { client } = cluster;
+    const id = await client.submit(JSON.stringify(job));
+    for await (const now of client.watch(id)) if (now.step >= 40) break;
+    client.close();
+    await cluster.stopCoordinator();
+    await cluster.startCoordinator();
+    const again = cluster.client;
+    for await (const now of again.watch(id)) if (now.state > JobState.JOB_STATE_RUNNING) break;
+    const ended = await again.get(id);
+    again.close();
+    expect(ended.error).toBe('');
+    expect(ended.digest).toBe(quiet.digest);
+    expectCountedOnce(id);
+  });
+});

@@ -1,0 +1,137 @@
+/** A cluster for tests: Redis and workers are processes of their own, the coordinator is in this one. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CoordinatorClient } from '@kasane/cli/client';
+import { startRedis } from '@kasane/cli/redis/start';
+import { startCoordinator } from '@kasane/coordinator/coordinator';
+import { JobStore, type LedgerRow } from '@kasane/coordinator/jobs/store';
+import { openIdx } from '@kasane/data/idx';
+import { mnistDirectory } from '@kasane/data/mnist';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { pino } from 'pino';
+
+/** Removes what a test made, last things first; for `afterAll`. */
+export class CleanUp {
+  readonly #steps: (() => unknown)[] = [];
+  add(step: () => unknown): void {
+    this.#steps.push(step);
+  }
+  async run(): Promise<void> {
+    for (const step of this.#steps.reverse()) await step();
+  }
+}
+
+export function temporaryDirectory(cleanUp: CleanUp): string {
+  const directory = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  cleanUp.add(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** A folder with the first samples of the real MNIST, as IDX files. */
+export function smallMnist(directory: string, train: number, test: number): string {
+  const mnist = openIdx(mnistDirectory());
+  const write = (name: string, shape: number[], bytes: Uint8Array) => {
+    const header = Buffer.alloc(4 + 4 * shape.length);
+    header[2] = 8;
+    header[3] = shape.length;
+    for (const [axis, extent] of shape.entries()) header.writeUInt32BE(extent, 4 + 4 * axis);
+    writeFileSync(join(directory, name), Buffer.concat([header, bytes]));
+  };
+  for (const [prefix, part, count] of [
+    ['train', mnist.train, train],
+    ['t10k', mnist.test, test],
+  ] as const) {
+    const pixels = new Uint8Array(count * 784);
+    const labels = new Uint8Array(count);
+    part.gather(
+      Uint32Array.from({ length: count }, (_, i) => i),
+      pixels,
+      labels,
+    );
+    write(`${prefix}-images-idx3-ubyte`, [count, 28, 28], pixels);
+    write(`${prefix}-labels-idx1-ubyte`, [count], labels);
+  }
+  return directory;
+}
+
+export class TestCluster {
+  readonly state: string;
+  readonly #cleanUp: CleanUp;
+  #address = '';
+  #close: () => Promise<void> = async () => {};
+  #redis = '';
+
+  constructor(cleanUp: CleanUp) {
+    this.#cleanUp = cleanUp;
+    this.state = temporaryDirectory(cleanUp);
+  }
+
+  async start(): Promise<void> {
+    const redis = await startRedis({ url: process.env.REDIS_URL });
+    this.#cleanUp.add(() => redis.close());
+    this.#redis = redis.url;
+    await this.startCoordinator(0);
+    this.#cleanUp.add(() => this.stopCoordinator());
+  }
+
+  get redisUrl(): string {
+    return this.#redis;
+  }
+
+  get client(): CoordinatorClient {
+    return new CoordinatorClient({ coordinator: this.#address });
+  }
+
+  /** Starts the coordinator, again on the same port and state directory after `stopCoordinator`. */
+  async startCoordinator(port = Number(this.#address.split(':')[1] ?? 0)): Promise<void> {
+    const { address, close } = await startCoordinator({
+      host: '127.0.0.1',
+      port,
+      redisUrl: this.#redis,
+      stateDirectory: this.state,
+      log: pino({ level: process.env.KASANE_TEST_LOG ?? 'silent' }),
+    });
+    this.#address = address;
+    this.#close = close;
+  }
+
+  stopCoordinator(): Promise<void> {
+    return this.#close();
+  }
+
+  /** Starts a worker process; resolves when the coordinator has welcomed it. */
+  async worker(slots = 1): Promise<ChildProcess> {
+    const options = { coordinator: this.#address, slots, logLevel: 'silent' };
+    const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+      env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#cleanUp.add(() => child.kill('SIGKILL'));
+    await once(child, 'message');
+    return child;
+  }
+
+  /** Submits a job and calls `onStep` with each step that is seen, until the job has ended. */
+  async run(job: object, onStep: (step: number) => void = () => {}): Promise<Job> {
+    const { client } = this;
+    try {
+      const id = await client.submit(JSON.stringify(job));
+      for await (const now of client.watch(id)) onStep(now.step);
+      return await client.get(id);
+    } finally {
+      client.close();
+    }
+  }
+
+  ledger(job: string): LedgerRow[] {
+    const store = new JobStore(this.state);
+    try {
+      return store.ledger(job);
+    } finally {
+      store.close();
+    }
+  }
+}

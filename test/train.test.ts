@@ -1,0 +1,40 @@
+/** What a newcomer meets: `kasane train`, as a process, from nothing to weights and back to a prediction. */
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, expect, it } from 'vitest';
+import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+
+const run = promisify(execFile);
+const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+it('the default job reaches 98 % on MNIST, prints one JSON object, and leaves nothing but its weights', async () => {
+  const temporary = temporaryDirectory(cleanUp);
+  const out = join(temporaryDirectory(cleanUp), 'model.safetensors');
+  const env = { ...process.env, TMPDIR: temporary };
+  const { stdout } = await run(process.execPath, [main, 'train', '--json', '--out', out], { env });
+  const record = JSON.parse(stdout) as Record<string, unknown>;
+  const keys = [
+    'job',
+    'testAccuracy',
+    'testLoss',
+    'epochs',
+    'steps',
+    'seconds',
+    'samplesPerSecond',
+    'workers',
+    'digest',
+    'model',
+  ];
+  expect(Object.keys(record)).toEqual(keys);
+  expect(stdout.trim().split('\n')).toHaveLength(1);
+  expect(record.testAccuracy).toBeGreaterThanOrEqual(0.98);
+  expect(record.model).toBe(out);
+  expect(record.digest).toBe(createHash('sha256').update(readFileSync(out)).digest('hex'));
+  expect(readdirSync(temporary)).toEqual([]);
+});
