@@ -10,7 +10,7 @@ const idx = (shape: number[], data: number[]) => {
   const header = Buffer.alloc(4 + 4 * shape.length);
   header[2] = 8;
   header[3] = shape.length;
-  shape.forEach((extent, axis) => header.writeUInt32BE(extent, 4 + 4 * axis));
+  for (const [axis, extent] of shape.entries()) header.writeUInt32BE(extent, 4 + 4 * axis);
   return Buffer.concat([header, Buffer.from(data)]);
 };
 const files = {

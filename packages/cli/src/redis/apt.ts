@@ -89,6 +89,7 @@ async function neededPackages(apt: readonly string[]): Promise<string[]> {
   const libraries = [...new Set(stdout.split('\n').filter((line) => /^lib[\w.+-]+$/.test(line)))];
   const missing: string[] = [];
   for (const library of libraries) {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholder
     const installed = await run('dpkg-query', ['-W', '-f', '${Status}', library]).then(
       (result) => result.stdout.includes('install ok installed'),
       () => false,
