@@ -88,6 +88,21 @@ test('an unreachable coordinator is named, with how to start one', { timeout: 60
   }
 });
 
+test('a truncated data file is named', { timeout: 60_000 }, async () => {
+  // Header of 3 images of 28 x 28, and not one pixel.
+  const header = Buffer.from([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 28, 0, 0, 0, 28]);
+  const data = mkdtempSync(join(folder, 'data-'));
+  for (const name of ['train-images-idx3-ubyte', 't10k-images-idx3-ubyte'])
+    writeFileSync(join(data, name), header);
+  for (const name of ['train-labels-idx1-ubyte', 't10k-labels-idx1-ubyte']) {
+    writeFileSync(join(data, name), Buffer.from([0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2]));
+  }
+  const ended = await kasane(['train', '--data', data]);
+  expect(ended.stderr).toMatch(/^kasane: [^\n]*train-images-idx3-ubyte[^\n]*\n$/);
+  expect(ended.stdout).toBe('');
+  expect(ended.code).toBe(errorCodes.DATA_INVALID.exit);
+});
+
 test('a port in use is named, and nothing is left behind', { timeout: 60_000 }, async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

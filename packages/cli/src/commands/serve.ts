@@ -1,5 +1,5 @@
 /** The commands that stay: coordinator and worker. */
-import { homedir } from 'node:os';
+import { homedir, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { isLoopback } from '@kasane/protocol/token';
@@ -42,14 +42,32 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
       token,
       log,
     });
-    const reach = isLoopback(host) ? running.address : running.address.replace(host, 'THIS-MACHINE');
     process.stdout.write(`Coordinator at ${running.address}, ${redis.description}\n`);
-    process.stdout.write(`To join:  kasane worker --coordinator ${reach}${token ? ' --token ...' : ''}\n`);
+    for (const address of reachable(running.address)) {
+      process.stdout.write(
+        `To join:  kasane worker --coordinator ${address}${token ? ' --token ...' : ''}\n`,
+      );
+    }
+    if (!isLoopback(host) && !options.redis && !process.env.REDIS_URL) {
+      log.warn(
+        'this Redis answers on this machine only: for workers on others give one that they reach with --redis',
+      );
+    }
     await stopped;
     await running.close();
   } finally {
     await redis.close();
   }
+}
+
+/** host:port as others may reach it: each of this machine's IPv4 addresses when it listens on all of them. */
+export function reachable(address: string, interfaces = networkInterfaces()): string[] {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon);
+  if (host !== '0.0.0.0' && host !== '::' && host !== '[::]') return [address];
+  const own = Object.values(interfaces).flatMap((list) => list ?? []);
+  const others = own.filter(({ family, internal }) => family === 'IPv4' && !internal);
+  return others.length > 0 ? others.map((one) => one.address + address.slice(colon)) : [address];
 }
 
 export interface WorkerCommand {
