@@ -96,7 +96,11 @@ export class EmbeddedCluster {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#workers.add(worker);
-    createInterface({ input: worker.stderr! }).on('line', (line) => relay(line, log));
+    createInterface({ input: worker.stderr! }).on('line', (line) => {
+      // While everything is taken down, that the coordinator is gone is no news.
+      if (!this.#closed) relay(line, log);
+    });
+    worker.on('error', (error) => this.#fail(error));
     worker.on('exit', (code, signal) => {
       this.#workers.delete(worker);
       if (this.#closed) return;
