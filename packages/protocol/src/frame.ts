@@ -4,14 +4,14 @@
  *     offset  0  'KSN1'
  *             4  header length, bytes, uint32 little-endian
  *             8  payload length, bytes, uint32 little-endian
- *            12  CRC-32 of header and payload, uint32 little-endian
+ *            12  checksum of header and payload (checksum.ts), uint32 little-endian
  *            16  header, msgpack
  *             .  payload: raw little-endian float32 (tensors) or bytes (samples)
  *
  * Lengths are checked against the limits before anything is decoded, and the digest before the header is trusted.
  */
-import { crc32 } from 'node:zlib';
 import { Packr } from 'msgpackr';
+import { checksum } from './checksum.ts';
 import { KasaneError } from './errors.ts';
 import { FRAME_HEADER_BYTES, MESSAGE_BYTES } from './limits.ts';
 
@@ -85,13 +85,16 @@ export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 
       `frame header of ${head.length} bytes: at most ${FRAME_HEADER_BYTES} are allowed`,
     );
   }
-  const frame = Buffer.allocUnsafe(reserve + PREFIX + head.length + payload.length);
+  const before = reserve + PREFIX + head.length;
+  // An aligned payload: from shared memory V8 copies byte by byte otherwise, five times slower.
+  const lead = -before & 7;
+  const frame = Buffer.allocUnsafe(lead + before + payload.length).subarray(lead);
   frame.writeUInt32LE(MAGIC, reserve);
   frame.writeUInt32LE(head.length, reserve + 4);
   frame.writeUInt32LE(payload.length, reserve + 8);
   frame.set(head, reserve + PREFIX);
-  frame.set(payload, reserve + PREFIX + head.length);
-  frame.writeUInt32LE(crc32(frame.subarray(reserve + PREFIX)), reserve + 12);
+  frame.set(payload, before);
+  frame.writeUInt32LE(checksum(frame.subarray(reserve + PREFIX)), reserve + 12);
   return frame;
 }
 
@@ -121,9 +124,9 @@ export function decodeFrame(data: Uint8Array): Frame {
     );
   }
   const body = bytes.subarray(PREFIX);
-  const digest = crc32(body);
+  const digest = checksum(body);
   if (digest !== bytes.readUInt32LE(12)) {
-    throw new KasaneError('PROTOCOL', 'frame is damaged: its CRC-32 does not match its contents');
+    throw new KasaneError('PROTOCOL', 'frame is damaged: its checksum does not match its contents');
   }
   return { header: parseHeader(body.subarray(0, headLength)), payload: body.subarray(headLength) };
 }

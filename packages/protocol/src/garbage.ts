@@ -1,13 +1,17 @@
 /**
  * How V8 is told to take tensors that pass through. Each step moves a few megabytes of buffers through the HTTP/2 stack;
  * V8's default starts a full collection for every 64 MB of them, which took more time than the step itself
- * (docs/decisions/garbage-collection.md).
+ * (docs/decisions/003-garbage-collection.md).
  */
 import { setFlagsFromString } from 'node:v8';
 
 /** Call first thing in a process that carries parameters or gradients. Does nothing before Node 24, which lacks the flag. */
 export function expectPassingBuffers(): void {
   if (Number(process.versions.node.split('.')[0]) < 24) return;
+  // Buffers outside the heap count together with the heap, not against a small limit of their own;
   setFlagsFromString('--external-memory-accounted-in-global-limit');
+  // the two together may grow by this much between full collections: a heap of 20 MB to 200 MB;
+  setFlagsFromString('--heap-growing-percent=1000');
+  // and short-lived objects die in a young generation of this size.
   setFlagsFromString('--min-semi-space-size=16');
 }

@@ -5,6 +5,8 @@ export const PROTOCOL_VERSION = 1;
 
 /** Bytes of tensor data in one frame of the training stream. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
+/** Gradients that are ready wait until so many bytes have come together: a message costs more than a small layer's gradient. */
+export const GRADIENT_BYTES = 1 << 16;
 /** Bytes of a frame's msgpack header. */
 export const FRAME_HEADER_BYTES = 4096;
 /** Bytes of one gRPC message, both directions. */
@@ -22,7 +24,7 @@ export const WORKERS = 1024;
 /** Jobs that `List` returns. */
 export const LISTED_JOBS = 1000;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */
-export const LOOK_AHEAD_STEPS = 4;
+export const LOOK_AHEAD_STEPS = 8;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
 export const HEARTBEAT_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_INTERVAL_MS = 1_000;

@@ -3,7 +3,12 @@ import { z } from 'zod';
 
 /** Keys of all of a job's queues share this BullMQ prefix; the tag keeps them in one slot of a Redis Cluster. */
 export const queuePrefix = (job: string): string => `{kasane:${job}}`;
-export const TASK_QUEUE = 'tasks';
+/**
+ * Tasks handed out ahead of their step: those of even steps in one queue, those of odd steps in the other. A worker takes
+ * from each no more than its share of a step, so it can hold tasks of the next step without taking those that belong
+ * to others: with one queue for all, whoever fetched first held a whole step and computed it alone.
+ */
+export const TASK_QUEUES: readonly string[] = ['tasks-even', 'tasks-odd'];
 /** Re-issued tasks: a queue of their own, so that a worker full of look-ahead tasks still takes them. */
 export const REISSUE_QUEUE = 'reissues';
 

@@ -9,7 +9,7 @@ import {
   TaskFailure_Reason,
   type TaskId,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import { FRAME_PAYLOAD_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
 import { encodeFrameMessage } from '@kasane/protocol/training-service';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
@@ -18,7 +18,7 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { ParameterStore } from './parameters.ts';
-import { BatchError, fetchSamples, type Samples } from './samples.ts';
+import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import type { Slot, SlotSession } from './slot.ts';
 import type { SlotPool } from './slot-pool.ts';
 import { TaskConsumer } from './tasks.ts';
@@ -38,6 +38,7 @@ export class JobSession {
   readonly #requests: readonly ProgramRequest[];
   readonly #parameters: ParameterStore;
   readonly #table: Float32Array;
+  readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<Slot, Promise<SlotSession>>();
   readonly #consumer: TaskConsumer;
   #closed = false;
@@ -66,7 +67,7 @@ export class JobSession {
     for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
     this.#consumer = new TaskConsumer({
       job: opened.job,
-      queue: opened.queue,
+      queues: opened.queues,
       reissueQueue: opened.reissueQueue,
       slots: slots.size,
       redis,
@@ -83,6 +84,11 @@ export class JobSession {
   /** Part of a parameter version. @throws KasaneError PROTOCOL */
   receive(header: ParametersHeader, payload: Uint8Array): void {
     this.#parameters.receive(header, payload);
+  }
+
+  /** How many tasks of one step to hold at once. */
+  share(tasks: number): void {
+    this.#consumer.share(tasks);
   }
 
   /** Redis was away: fetch anew. */
@@ -133,17 +139,22 @@ export class JobSession {
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
     const { redis, opened, slots } = this.#options;
     const size = this.#model.description.input.reduce((product, extent) => product * extent, 1);
-    const samples = await fetchSamples(redis, opened.job, task, size, this.#table);
-    if (!(await this.#parameters.wait(task.step))) return this.#handBack(id);
-    const slot = await slots.acquire();
+    const x = this.#buffers.take(task.samples * size);
     try {
-      // The version may have passed while all slots were busy.
-      if (this.#parameters.version !== task.step || this.#draining) return this.#handBack(id);
-      const session = await this.#sessionOf(slot);
-      if (this.#parameters.version !== task.step) return;
-      await this.#compute(slot, session, task, id, samples);
+      const samples = await fetchSamples(redis, opened.job, task, this.#table, x);
+      if (!(await this.#parameters.wait(task.step))) return this.#handBack(id);
+      const slot = await slots.acquire();
+      try {
+        // The version may have passed while all slots were busy.
+        if (this.#parameters.version !== task.step || this.#draining) return this.#handBack(id);
+        const session = await this.#sessionOf(slot);
+        if (this.#parameters.version !== task.step) return;
+        await this.#compute(slot, session, task, id, samples);
+      } finally {
+        slots.release(slot);
+      }
     } finally {
-      slots.release(slot);
+      this.#buffers.give(x);
     }
   }
 
@@ -170,12 +181,21 @@ export class JobSession {
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
     const gradients = slot.gradients(session);
     const sent: Promise<void>[] = [];
+    const last = this.#model.parameters.length;
+    let finished = 0;
+    let unsent: number[] = [];
     const { lossSum, correct, computeMs } = await slot.run(
       session,
       { mode: task.kind, samples: task.samples },
       { x, labels, ids, key },
       (ready) => {
-        for (const { start, end } of this.#ranges(ready)) {
+        finished += ready.length;
+        unsent.push(...ready);
+        const ranges = this.#ranges(unsent);
+        const bytes = ranges.reduce((sum, { start, end }) => sum + 4 * (end - start), 0);
+        if (bytes < GRADIENT_BYTES && finished < last) return;
+        unsent = [];
+        for (const { start, end } of ranges) {
           for (let offset = start; offset < end; offset += FRAME_PAYLOAD_BYTES / 4) {
             const part = gradients.subarray(offset, Math.min(end, offset + FRAME_PAYLOAD_BYTES / 4));
             const { job, step, shard, attempt } = id;

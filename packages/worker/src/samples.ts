@@ -26,18 +26,37 @@ export class BatchError extends Error {
   }
 }
 
+/** Buffers for normalised samples, used again: fresh ones would be zeroed and paged in for each task. */
+export class SampleBuffers {
+  readonly #idle = new Map<number, Float32Array[]>();
+
+  /** A buffer of exactly `length` floats, with whatever it held before. */
+  take(length: number): Float32Array {
+    return this.#idle.get(length)?.pop() ?? new Float32Array(length);
+  }
+
+  give(buffer: Float32Array): void {
+    const idle = this.#idle.get(buffer.length);
+    if (idle) idle.push(buffer);
+    else this.#idle.set(buffer.length, [buffer]);
+  }
+}
+
 /** What is needed of Redis here. */
 export interface BatchSource {
   mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>;
 }
 
-/** @throws BatchError when the staged batch is missing, out of reach, or damaged */
+/**
+ * Fetches a task's samples and normalises them into `x`, whose length says what the model takes.
+ * @throws BatchError when the staged batch is missing, out of reach, or damaged
+ */
 export async function fetchSamples(
   source: BatchSource,
   job: string,
   task: TaskData,
-  sampleSize: number,
   table: Float32Array,
+  x: Float32Array,
 ): Promise<Samples> {
   const keys = Array.from({ length: task.parts }, (_, part) =>
     batchKey(job, task.kind, task.step, task.shard, part),
@@ -54,7 +73,7 @@ export async function fetchSamples(
       `the batch of step ${task.step} shard ${task.shard} is not in Redis`,
     );
   }
-  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, sampleSize, table);
+  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, table, x);
 }
 
 /** @throws BatchError */
@@ -62,8 +81,8 @@ export function decodeSamples(
   frame: Uint8Array,
   job: string,
   task: TaskData,
-  sampleSize: number,
   table: Float32Array,
+  x: Float32Array,
 ): Samples {
   const damaged = (why: string) =>
     new BatchError(
@@ -89,12 +108,12 @@ export function decodeSamples(
       `it is ${count} samples of job ${header.job} step ${header.step} shard ${header.shard}, ${task.samples} were expected`,
     );
   }
+  const sampleSize = x.length / count;
   if (header.sampleBytes !== sampleSize || payload.length !== count * (5 + sampleSize)) {
     throw damaged(`${payload.length} bytes, ${header.sampleBytes} a sample; the model takes ${sampleSize}`);
   }
   // A copy of its own: the frame is a view at any offset, and a Buffer's slice would be one too.
   const idBytes = new Uint8Array(payload.subarray(0, 4 * count));
-  const x = new Float32Array(count * sampleSize);
   normalizeInto(payload.subarray(5 * count), table, x);
   return {
     x,

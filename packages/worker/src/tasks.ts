@@ -1,18 +1,16 @@
 /**
- * All of BullMQ on the worker's side: two consumers a job, one for tasks handed out ahead of their step and one for
- * tasks that can run now, so that waiting for parameters never keeps the latter.
+ * All of BullMQ on the worker's side: consumers for tasks handed out ahead of their step, and one more for tasks that
+ * can run now, so that waiting for parameters never keeps the latter.
  */
 import { queuePrefix, type TaskData, taskDataSchema } from '@kasane/protocol/queue';
 import { type Job as QueueEntry, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
-/** Tasks held ahead of their step, for each slot, besides the one that it computes. */
-const AHEAD_PER_SLOT = 2;
-
 export interface ConsumerOptions {
   readonly job: string;
-  readonly queue: string;
+  /** Queues of tasks ahead of their step, by step modulo their number. */
+  readonly queues: readonly string[];
   readonly reissueQueue: string;
   readonly slots: number;
   readonly redis: Redis;
@@ -23,10 +21,12 @@ export interface ConsumerOptions {
 
 export class TaskConsumer {
   readonly #options: ConsumerOptions;
+  #share: number;
   #workers: Worker[];
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
+    this.#share = options.slots;
     this.#workers = this.#start();
   }
 
@@ -34,6 +34,12 @@ export class TaskConsumer {
   restart(): void {
     for (const worker of this.#workers) worker.close(true).catch(() => {});
     this.#workers = this.#start();
+  }
+
+  /** Sets how many tasks of one step are held at once, at most. */
+  share(tasks: number): void {
+    this.#share = tasks;
+    for (const worker of this.#workers.slice(0, -1)) worker.concurrency = this.#held();
   }
 
   /** Takes no more tasks; those held go on. */
@@ -46,8 +52,16 @@ export class TaskConsumer {
   }
 
   #start(): Worker[] {
-    const { queue, reissueQueue, slots } = this.#options;
-    return [this.#consume(queue, slots * (1 + AHEAD_PER_SLOT)), this.#consume(reissueQueue, slots)];
+    const { queues, reissueQueue, slots } = this.#options;
+    return [
+      ...queues.map((queue) => this.#consume(queue, this.#held())),
+      this.#consume(reissueQueue, 2 * slots),
+    ];
+  }
+
+  /** Tasks of one step held at once: for each slot one that computes and one that is ready to, within the share. */
+  #held(): number {
+    return Math.max(1, Math.min(this.#share, 2 * this.#options.slots));
   }
 
   #consume(name: string, concurrency: number): Worker {

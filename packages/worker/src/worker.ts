@@ -179,6 +179,9 @@ class KasaneWorker implements RunningWorker {
       case 'jobOpened':
         this.#openJob(message.value);
         break;
+      case 'share':
+        this.#jobs.get(message.value.job)?.share(message.value.tasks);
+        break;
       case 'jobClosed':
         this.#closeJob(message.value.job);
         break;

@@ -48,6 +48,7 @@ export class TaskBoard {
   readonly #options: BoardOptions;
   readonly #trackers: Readonly<Record<Kind, Tracker>> = { train: new Tracker(), evaluate: new Tracker() };
   readonly #answers: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
+  #counted: { kind: Kind; step: number; shard: number }[] = [];
   /** The step under way: training answers count for it alone. */
   #step = 0;
   #startedAt = 0;
@@ -99,11 +100,17 @@ export class TaskBoard {
     return found;
   }
 
-  /** Forgets a step that has been counted and takes its batches out of Redis. */
+  /** Forgets a step that has been counted. Its batches are taken out of Redis with the next `unstage`. */
   close(kind: Kind, step: number): void {
-    const tasks = this.#trackers[kind].shards(step).map(({ shard }) => ({ kind, step, shard }));
+    for (const { shard } of this.#trackers[kind].shards(step)) this.#counted.push({ kind, step, shard });
     this.#trackers[kind].close(step);
+  }
+
+  /** Takes the batches of closed steps out of Redis. */
+  unstage(): void {
     const { plan, queue } = this.#options;
+    const tasks = this.#counted;
+    this.#counted = [];
     const parts = Math.max(...tasks.map((task) => batchParts(samplesOf(plan, task), plan.sampleBytes)));
     queue.unstage(tasks, parts).catch(() => {}); // they expire by themselves
   }

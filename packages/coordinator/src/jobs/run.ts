@@ -10,7 +10,7 @@ import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
 import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
-import { REISSUE_QUEUE, TASK_QUEUE } from '@kasane/protocol/queue';
+import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -131,12 +131,24 @@ export class Run {
     if (!this.#parameters) return;
     worker.send({ $case: 'jobOpened', value: this.#describe() });
     worker.publish(this.#parameters.published);
+    this.#share();
     this.board.check();
   }
 
   workerLeft(worker: string): void {
     this.#parameters?.drop(worker);
     this.board.workerLeft(worker);
+    this.#share();
+  }
+
+  /** Tells each worker how much of a step is its part. */
+  #share(): void {
+    const workers = this.#options.workers.all();
+    const slots = workers.reduce((total, worker) => total + worker.slots, 0);
+    for (const worker of workers) {
+      const tasks = Math.ceil((this.#options.job.spec.training.shards * worker.slots) / slots);
+      worker.send({ $case: 'share', value: { job: this.id, tasks } });
+    }
   }
 
   /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
@@ -189,6 +201,7 @@ export class Run {
       steps.push({ step: this.#ahead, shards: this.#plan.shards(this.#ahead).length });
     }
     this.board.handOut('ahead', 'train', steps);
+    this.board.unstage();
   }
 
   async #step(): Promise<void> {
@@ -243,6 +256,7 @@ export class Run {
     this.board.handOut('now', 'evaluate', [{ step, shards: this.#plan.evaluation.length }]);
     const test = sum(await this.board.settled('evaluate', step));
     this.board.close('evaluate', step);
+    this.board.unstage();
     const result: EpochResult = {
       epoch: step / this.#plan.stepsPerEpoch,
       trainLoss: lossSum / samples,
@@ -313,7 +327,7 @@ export class Run {
       model: JSON.stringify(job.model.description),
       math,
       seed,
-      queue: TASK_QUEUE,
+      queues: [...TASK_QUEUES],
       reissueQueue: REISSUE_QUEUE,
       trainSamples: this.#plan.trainSamples,
       evaluateSamples: this.#plan.evaluateSamples,

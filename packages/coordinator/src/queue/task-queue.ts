@@ -8,7 +8,7 @@ import {
   batchKey,
   queuePrefix,
   REISSUE_QUEUE,
-  TASK_QUEUE,
+  TASK_QUEUES,
   type TaskData,
   taskJobId,
 } from '@kasane/protocol/queue';
@@ -64,7 +64,8 @@ export function connectRedis(url: string, log: Logger, onBack: () => void): Redi
 export class TaskQueue {
   readonly #job: string;
   readonly #redis: Redis;
-  readonly #queues: Record<'ahead' | 'now', Queue>;
+  readonly #ahead: readonly Queue[];
+  readonly #now: Queue;
 
   constructor(job: string, redis: Redis) {
     this.#job = job;
@@ -81,7 +82,8 @@ export class TaskQueue {
       made.on('error', () => {});
       return made;
     };
-    this.#queues = { ahead: queue(TASK_QUEUE), now: queue(REISSUE_QUEUE) };
+    this.#ahead = TASK_QUEUES.map(queue);
+    this.#now = queue(REISSUE_QUEUE);
   }
 
   /**
@@ -104,8 +106,13 @@ export class TaskQueue {
       const data: TaskData = { ...task, parts };
       return { name: task.kind, data, opts: { jobId: taskJobId(task) } };
     });
+    const byQueue = new Map<Queue, typeof entries>();
+    for (const entry of entries) {
+      const queue = route === 'now' ? this.#now : this.#ahead[entry.data.step % this.#ahead.length]!;
+      byQueue.set(queue, [...(byQueue.get(queue) ?? []), entry]);
+    }
     for (const [error] of (await staging.exec()) ?? []) if (error) throw error;
-    await this.#queues[route].addBulk(entries);
+    await Promise.all([...byQueue].map(([queue, part]) => queue.addBulk(part)));
   }
 
   /** Removes the staged batches of tasks that have been counted. */
@@ -130,7 +137,7 @@ export class TaskQueue {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.#queues.ahead.close(), this.#queues.now.close()]);
+    await Promise.allSettled([...this.#ahead, this.#now].map((queue) => queue.close()));
   }
 
   #encode(task: NewTask, batch: Batch): Buffer {
