@@ -17,6 +17,9 @@ export function enableRevectorization(): boolean {
     // Only the optimizing compiler pairs operations, and V8 reserves it for code that has run for a while: then the
     // self-test would judge other code than the one that trains. It costs about 50 ms at the start.
     setFlagsFromString('--no-liftoff');
+    // Inlining decides by what Liftoff has counted; without it V8 14 (Node 26) ends the process at a call. Nothing is lost:
+    // kernels call no other functions.
+    setFlagsFromString('--no-wasm-inlining');
   }
   expectRevectorization(worthwhile);
   return worthwhile;
