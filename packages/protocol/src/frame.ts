@@ -76,8 +76,8 @@ const checks: {
   batch: { job: text, step: count, shard: count, epoch: count, samples: count, sampleBytes: count },
 };
 
-/** One buffer with header and payload; `reserve` leaves room in front for the caller's own prefix. */
-export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 0): Buffer {
+/** One buffer with header and payload; `reserve` and `tail` leave room before and after it for the caller. */
+export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 0, tail = 0): Buffer {
   const head = packr.pack(header);
   if (head.length > FRAME_HEADER_BYTES) {
     throw new KasaneError(
@@ -88,13 +88,14 @@ export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 
   const before = reserve + PREFIX + head.length;
   // An aligned payload: from shared memory V8 copies byte by byte otherwise, five times slower.
   const lead = -before & 7;
-  const frame = Buffer.allocUnsafe(lead + before + payload.length).subarray(lead);
+  const end = before + payload.length;
+  const frame = Buffer.allocUnsafe(lead + end + tail).subarray(lead);
   frame.writeUInt32LE(MAGIC, reserve);
   frame.writeUInt32LE(head.length, reserve + 4);
   frame.writeUInt32LE(payload.length, reserve + 8);
   frame.set(head, reserve + PREFIX);
   frame.set(payload, before);
-  frame.writeUInt32LE(checksum(frame.subarray(reserve + PREFIX)), reserve + 12);
+  frame.writeUInt32LE(checksum(frame.subarray(reserve + PREFIX, end)), reserve + 12);
   return frame;
 }
 

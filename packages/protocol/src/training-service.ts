@@ -5,7 +5,12 @@
  */
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
 import { encodeFrame, type FrameHeader } from './frame.ts';
-import { ConnectRequest, ConnectResponse, TrainingService } from './gen/kasane/v1/training.ts';
+import {
+  ConnectRequest,
+  ConnectResponse,
+  TrainingService,
+  type WorkerMessage,
+} from './gen/kasane/v1/training.ts';
 
 /** A message of the stream, or its protobuf encoding. */
 export type Outgoing<T> = T | Buffer;
@@ -27,18 +32,45 @@ export const trainingService = {
 
 export type ConnectHandler = handleBidiStreamingCall<ConnectRequest, Outgoing<ConnectResponse>>;
 
-/** Field 4, length-delimited: `frame` has this number in both directions. */
+/** Length-delimited fields: `frame` has number 4 in both directions, `messages` of a request number 1. */
 const FRAME_TAG = (4 << 3) | 2;
+const MESSAGES_TAG = (1 << 3) | 2;
+/** Bytes of a tag and of a length as `writeLength` writes them. */
+const PREFIX = 5;
 
-/** The protobuf encoding of a message (either direction) whose only content is this frame, made with one copy of the payload. */
-export function encodeFrameMessage(header: FrameHeader, payload: Uint8Array): Buffer {
-  // A length below 2^28 takes at most four varint bytes; a fixed four-byte varint (padded) is valid protobuf.
-  const message = encodeFrame(header, payload, 5);
-  const length = message.length - 5;
-  message[0] = FRAME_TAG;
-  message[1] = (length & 0x7f) | 0x80;
-  message[2] = ((length >>> 7) & 0x7f) | 0x80;
-  message[3] = ((length >>> 14) & 0x7f) | 0x80;
-  message[4] = (length >>> 21) & 0x7f;
+/** The protobuf encoding of a response whose only content is this frame, made with one copy of the payload. */
+export function encodeFrameResponse(header: FrameHeader, payload: Uint8Array): Buffer {
+  const message = encodeFrame(header, payload, PREFIX);
+  writeLength(message, 0, FRAME_TAG, message.length - PREFIX);
   return message;
+}
+
+/** The protobuf encoding of a request: `before`, this frame, `after`; made with one copy of the payload. */
+export function encodeFrameRequest(
+  header: FrameHeader,
+  payload: Uint8Array,
+  before: readonly WorkerMessage[] = [],
+  after: readonly WorkerMessage[] = [],
+): Buffer {
+  // Encodings of a repeated field may follow one another.
+  const [head, tail] = [before, after].map((messages) =>
+    ConnectRequest.encode({ messages: [...messages] }).finish(),
+  ) as [Uint8Array, Uint8Array];
+  const start = head.length + 2 * PREFIX;
+  const message = encodeFrame(header, payload, start, tail.length);
+  const end = message.length - tail.length;
+  message.set(head);
+  writeLength(message, head.length, MESSAGES_TAG, end - start + PREFIX);
+  writeLength(message, head.length + PREFIX, FRAME_TAG, end - start);
+  message.set(tail, end);
+  return message;
+}
+
+/** Always four bytes of length: a padded varint is valid protobuf, and messages stay far below 2^28. */
+function writeLength(message: Buffer, at: number, tag: number, length: number): void {
+  message[at] = tag;
+  message[at + 1] = (length & 0x7f) | 0x80;
+  message[at + 2] = ((length >>> 7) & 0x7f) | 0x80;
+  message[at + 3] = ((length >>> 14) & 0x7f) | 0x80;
+  message[at + 4] = (length >>> 21) & 0x7f;
 }

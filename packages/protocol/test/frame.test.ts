@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { KasaneError } from '../src/errors.ts';
 import { bytesOf, decodeFrame, encodeFrame, type FrameHeader } from '../src/frame.ts';
 import { ConnectRequest, ConnectResponse } from '../src/gen/kasane/v1/training.ts';
-import { encodeFrameMessage } from '../src/training-service.ts';
+import { encodeFrameRequest, encodeFrameResponse } from '../src/training-service.ts';
 
 const header = {
   kind: 'gradient',
@@ -34,9 +34,17 @@ describe('frame codec', () => {
   it('is valid protobuf when it is wrapped by hand, in both directions and at every length of the length', () => {
     for (const size of [0, 1, 100, 200, 20_000, 3_000_000]) {
       const payload = new Uint8Array(size).fill(7);
-      const bytes = encodeFrameMessage(header, payload);
-      for (const type of [ConnectRequest, ConnectResponse]) {
-        const { message } = type.decode(bytes);
+      const around = [{ message: { $case: 'heartbeat', value: { busy: 1, waiting: 2 } } }] as const;
+      const response = ConnectResponse.decode(encodeFrameResponse(header, payload));
+      const request = ConnectRequest.decode(encodeFrameRequest(header, payload, around, around));
+      const [before, frame, after, ...more] = request.messages;
+      expect([before, after]).toEqual([...around, ...around]);
+      expect(more).toEqual([]);
+      for (const { message } of [
+        response,
+        frame!,
+        ...ConnectRequest.decode(encodeFrameRequest(header, payload)).messages,
+      ]) {
         if (message?.$case !== 'frame') throw new Error(`decoded as ${message?.$case}`);
         expect(decodeFrame(message.value).payload.length).toBe(size);
       }

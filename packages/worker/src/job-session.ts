@@ -3,15 +3,9 @@ import { normalizationTable } from '@kasane/data/normalize';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
-import {
-  type ConnectRequest,
-  type JobOpened,
-  TaskFailure_Reason,
-  type TaskId,
-} from '@kasane/protocol/gen/kasane/v1/training';
+import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { FRAME_PAYLOAD_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
-import { encodeFrameMessage } from '@kasane/protocol/training-service';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -21,14 +15,20 @@ import { ParameterStore } from './parameters.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import type { Slot, SlotSession } from './slot.ts';
 import type { SlotPool } from './slot-pool.ts';
+import type { CoordinatorStream } from './stream.ts';
 import { TaskConsumer } from './tasks.ts';
+
+/** Floats [start, end) of the flat layout. */
+interface Range {
+  start: number;
+  end: number;
+}
 
 export interface JobSessionOptions {
   readonly opened: JobOpened;
   readonly redis: Redis;
   readonly slots: SlotPool;
-  readonly send: (message: NonNullable<ConnectRequest['message']>) => void;
-  readonly sendEncoded: (message: Buffer) => Promise<void>;
+  readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
   readonly log: Logger;
 }
 
@@ -124,12 +124,12 @@ export class JobSession {
       attempt: task.attempt,
     };
     try {
-      this.#options.send({ $case: 'claim', value: { task: id } });
+      this.#options.stream.sendSoon({ $case: 'claim', value: { task: id } });
       await this.#attempt(task, id);
     } catch (error) {
       if (this.#closed) return;
       const reason = error instanceof BatchError ? error.reason : TaskFailure_Reason.REASON_COMPUTE;
-      this.#options.send({ $case: 'failure', value: { task: id, reason, message: messageOf(error) } });
+      this.#options.stream.send({ $case: 'failure', value: { task: id, reason, message: messageOf(error) } });
     } finally {
       this.#held--;
       if (this.#held === 0) this.#idle();
@@ -162,7 +162,10 @@ export class JobSession {
   #handBack(id: TaskId): void {
     if (!this.#draining) return;
     const reason = TaskFailure_Reason.REASON_HANDED_BACK;
-    this.#options.send({ $case: 'failure', value: { task: id, reason, message: 'the worker is draining' } });
+    this.#options.stream.send({
+      $case: 'failure',
+      value: { task: id, reason, message: 'the worker is draining' },
+    });
   }
 
   async #compute(
@@ -172,7 +175,7 @@ export class JobSession {
     id: TaskId,
     samples: Samples,
   ): Promise<void> {
-    const { opened, send, sendEncoded } = this.#options;
+    const { opened, stream } = this.#options;
     if (session.version !== task.step) {
       slot.parameters(session).set(this.#parameters.values);
       session.version = task.step;
@@ -181,7 +184,11 @@ export class JobSession {
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
     const gradients = slot.gradients(session);
     const sent: Promise<void>[] = [];
-    const last = this.#model.parameters.length;
+    const send = ({ start, end }: Range, ...after: Parameters<typeof stream.send>[0][]) => {
+      const { job, step, shard, attempt } = id;
+      const header = { kind: 'gradient', job, step, shard, attempt, partition: 0, offset: start } as const;
+      sent.push(stream.sendFrame(header, bytesOf(gradients.subarray(start, end)), ...after));
+    };
     let finished = 0;
     let unsent: number[] = [];
     const { lossSum, correct, computeMs } = await slot.run(
@@ -193,33 +200,37 @@ export class JobSession {
         unsent.push(...ready);
         const ranges = this.#ranges(unsent);
         const bytes = ranges.reduce((sum, { start, end }) => sum + 4 * (end - start), 0);
-        if (bytes < GRADIENT_BYTES && finished < last) return;
+        // The last of them go together with the result.
+        if (bytes < GRADIENT_BYTES || finished === this.#model.parameters.length) return;
+        for (const range of ranges) send(range);
         unsent = [];
-        for (const { start, end } of ranges) {
-          for (let offset = start; offset < end; offset += FRAME_PAYLOAD_BYTES / 4) {
-            const part = gradients.subarray(offset, Math.min(end, offset + FRAME_PAYLOAD_BYTES / 4));
-            const { job, step, shard, attempt } = id;
-            const header = { kind: 'gradient', job, step, shard, attempt, partition: 0, offset } as const;
-            sent.push(sendEncoded(encodeFrameMessage(header, bytesOf(part))));
-          }
-        }
       },
     );
-    const result = { task: id, samples: task.samples, lossSum, correct, samplesDigest: digest, computeMs };
-    send({ $case: 'result', value: result });
+    const value = { task: id, samples: task.samples, lossSum, correct, samplesDigest: digest, computeMs };
+    const last = this.#ranges(unsent);
+    const end = last.pop();
+    for (const range of last) send(range);
+    if (end) send(end, { $case: 'result', value });
+    else stream.send({ $case: 'result', value });
     await Promise.all(sent);
   }
 
-  /** Ranges of the flat layout that parameters cover, neighbours joined. */
-  #ranges(parameters: readonly number[]): { start: number; end: number }[] {
-    const ranges: { start: number; end: number }[] = [];
+  /** Ranges of the flat layout that parameters cover: neighbours joined, then cut to what a frame holds. */
+  #ranges(parameters: readonly number[]): Range[] {
+    const joined: Range[] = [];
     for (const index of [...parameters].sort((a, b) => a - b)) {
       const { offset, size } = this.#model.parameters[index]!;
-      const last = ranges.at(-1);
+      const last = joined.at(-1);
       if (last?.end === offset) last.end = offset + size;
-      else ranges.push({ start: offset, end: offset + size });
+      else joined.push({ start: offset, end: offset + size });
     }
-    return ranges;
+    const most = FRAME_PAYLOAD_BYTES / 4;
+    return joined.flatMap(({ start, end }) =>
+      Array.from({ length: Math.ceil((end - start) / most) }, (_, cut) => ({
+        start: start + cut * most,
+        end: Math.min(end, start + (cut + 1) * most),
+      })),
+    );
   }
 
   #sessionOf(slot: Slot): Promise<SlotSession> {

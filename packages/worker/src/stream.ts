@@ -1,7 +1,13 @@
 /** The worker's end of the training stream: connects, keeps it alive, connects again. Knows nothing of tasks. */
 import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
-import type { ConnectRequest, ConnectResponse, Hello } from '@kasane/protocol/gen/kasane/v1/training';
+import type { FrameHeader } from '@kasane/protocol/frame';
+import type {
+  ConnectRequest,
+  ConnectResponse,
+  Hello,
+  WorkerMessage,
+} from '@kasane/protocol/gen/kasane/v1/training';
 import {
   FLOW_CONTROL_WINDOW,
   HEARTBEAT_INTERVAL_MS,
@@ -9,7 +15,7 @@ import {
   MESSAGE_BYTES,
 } from '@kasane/protocol/limits';
 import { tokenMetadata } from '@kasane/protocol/token';
-import { type Outgoing, trainingService } from '@kasane/protocol/training-service';
+import { encodeFrameRequest, type Outgoing, trainingService } from '@kasane/protocol/training-service';
 
 export interface StreamOptions {
   readonly coordinator: string;
@@ -23,6 +29,10 @@ export interface StreamOptions {
   readonly onRefused: (error: KasaneError) => void;
 }
 
+type Message = NonNullable<WorkerMessage['message']>;
+
+/** What `sendSoon` holds waits so long for company, in milliseconds. */
+const SOON_MS = 20;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
@@ -33,6 +43,8 @@ export class CoordinatorStream {
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   #closed = false;
+  #held: WorkerMessage[] = [];
+  #soon: NodeJS.Timeout | undefined;
   readonly #beat: NodeJS.Timeout;
 
   constructor(options: StreamOptions) {
@@ -54,14 +66,22 @@ export class CoordinatorStream {
     this.#connect();
   }
 
-  send(message: NonNullable<ConnectRequest['message']>): void {
-    this.#stream?.write({ message });
+  /** Sends a message, after those that `sendSoon` holds. */
+  send(message: Message): void {
+    this.#stream?.write({ messages: [...this.#takeHeld(), { message }] });
   }
 
-  /** Sends a message that is encoded already. Resolves when there is room for the next. */
-  async sendEncoded(message: Buffer): Promise<void> {
+  /** Sends a message with the next one, or a little later. */
+  sendSoon(message: Message): void {
+    this.#held.push({ message });
+    this.#soon ??= setTimeout(() => this.#stream?.write({ messages: this.#takeHeld() }), SOON_MS);
+  }
+
+  /** Sends a frame and what follows it as one request. Resolves when there is room for the next. */
+  async sendFrame(header: FrameHeader, payload: Uint8Array, ...after: readonly Message[]): Promise<void> {
     const stream = this.#stream;
-    if (!stream || stream.write(message)) return;
+    const messages = after.map((message) => ({ message }));
+    if (!stream || stream.write(encodeFrameRequest(header, payload, this.#takeHeld(), messages))) return;
     await new Promise<void>((resolve) => {
       const go = () => {
         stream.off('drain', go).off('close', go).off('end', go);
@@ -71,8 +91,17 @@ export class CoordinatorStream {
     });
   }
 
+  #takeHeld(): WorkerMessage[] {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    const held = this.#held;
+    this.#held = [];
+    return held;
+  }
+
   close(): void {
     if (this.#closed) return;
+    this.#takeHeld();
     this.#closed = true;
     clearInterval(this.#beat);
     clearTimeout(this.#retry);
@@ -91,7 +120,8 @@ export class CoordinatorStream {
       { waitForReady: false } as object,
     );
     this.#stream = stream;
-    stream.write({ message: { $case: 'hello', value: this.#options.hello } });
+    this.#takeHeld(); // said of a stream that is no more
+    stream.write({ messages: [{ message: { $case: 'hello', value: this.#options.hello } }] });
     stream.on('data', ({ message }: ConnectResponse) => {
       this.#retryMs = FIRST_RETRY_MS;
       if (message) this.#options.onMessage(message);

@@ -205,8 +205,7 @@ class KasaneWorker implements RunningWorker {
       opened,
       redis,
       slots: this.#pool,
-      send: (message) => stream.send(message),
-      sendEncoded: (message) => stream.sendEncoded(message),
+      stream,
       log: this.#options.log,
     });
     this.#jobs.set(opened.job, session);

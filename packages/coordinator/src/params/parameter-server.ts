@@ -7,7 +7,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
-import { encodeFrameMessage } from '@kasane/protocol/training-service';
+import { encodeFrameResponse } from '@kasane/protocol/training-service';
 import { openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
@@ -192,7 +192,7 @@ export class ParameterServer implements Weights {
         offset: start / 4,
         total: this.parameters.length,
       } as const;
-      messages.push(encodeFrameMessage(header, bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)));
+      messages.push(encodeFrameResponse(header, bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)));
     }
     this.#published = messages;
   }

@@ -2,7 +2,12 @@
 import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
-import type { ConnectRequest, ConnectResponse, Hello } from '@kasane/protocol/gen/kasane/v1/training';
+import type {
+  ConnectRequest,
+  ConnectResponse,
+  Hello,
+  WorkerMessage,
+} from '@kasane/protocol/gen/kasane/v1/training';
 import { HEARTBEAT_TIMEOUT_MS, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
 import type { ConnectHandler, Outgoing } from '@kasane/protocol/training-service';
 import type { Logger } from 'pino';
@@ -52,9 +57,13 @@ class Session {
     stream.on('drain', () => this.#flush());
   }
 
-  receive({ message }: ConnectRequest): void {
-    if (this.#closed) return;
+  receive({ messages }: ConnectRequest): void {
     this.#heardAt = performance.now();
+    for (const message of messages) this.#one(message);
+  }
+
+  #one({ message }: WorkerMessage): void {
+    if (this.#closed) return;
     try {
       if (!message) throw new KasaneError('PROTOCOL', 'an empty message, or one of a later protocol');
       if (message.$case === 'hello') {
