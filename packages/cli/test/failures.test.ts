@@ -103,6 +103,21 @@ test('a truncated data file is named', { timeout: 60_000 }, async () => {
   expect(ended.code).toBe(errorCodes.DATA_INVALID.exit);
 });
 
+test('a label out of range is named', { timeout: 60_000 }, async () => {
+  const data = mkdtempSync(join(folder, 'data-'));
+  const images = Buffer.concat([
+    Buffer.from([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 28, 0, 0, 0, 28]),
+    Buffer.alloc(3 * 784),
+  ]);
+  for (const part of ['train', 't10k']) {
+    writeFileSync(join(data, `${part}-images-idx3-ubyte`), images);
+    writeFileSync(join(data, `${part}-labels-idx1-ubyte`), Buffer.from([0, 0, 8, 1, 0, 0, 0, 3, 0, 11, 2]));
+  }
+  const ended = await kasane(['train', '--data', data]);
+  expect(ended.stderr).toMatch(/^kasane: [^\n]*train labels reach 11[^\n]*10 classes[^\n]*\n$/);
+  expect(ended.code).toBe(errorCodes.DATA_INVALID.exit);
+});
+
 test('a port in use is named, and nothing is left behind', { timeout: 60_000 }, async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));

@@ -14,12 +14,12 @@ export function enableRevectorization(): boolean {
   const worthwhile = major >= 24 && process.arch === 'x64';
   if (worthwhile) {
     setFlagsFromString('--experimental-wasm-revectorize');
-    // Only the optimizing compiler pairs operations, and V8 reserves it for code that has run for a while: then the
-    // self-test would judge other code than the one that trains. It costs about 50 ms at the start.
-    setFlagsFromString('--no-liftoff');
-    // Inlining decides by what Liftoff has counted; without it V8 14 (Node 26) ends the process at a call. Nothing is lost:
-    // kernels call no other functions.
-    setFlagsFromString('--no-wasm-inlining');
+    // Only the optimizing compiler pairs operations, and V8 reserves it, in another thread, for code that has run for a
+    // while: then the self-test would judge other code than the one that trains. With these two a function is optimized
+    // at the end of its first call. (`--no-liftoff` says it more directly, but Node 26 then ends the process unless inlining
+    // is off too, and turning that off once V8 runs corrupts the next thread that starts.)
+    setFlagsFromString('--wasm-sync-tier-up');
+    setFlagsFromString('--wasm-tiering-budget=1');
   }
   expectRevectorization(worthwhile);
   return worthwhile;

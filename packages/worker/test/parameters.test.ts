@@ -1,0 +1,53 @@
+import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
+import { ParameterStore } from '@kasane/worker/parameters';
+import { describe, expect, it } from 'vitest';
+
+const header = (version: number, offset: number, total = 4): ParametersHeader => ({
+  kind: 'parameters',
+  job: 'j',
+  version,
+  partition: 0,
+  offset,
+  total,
+});
+const bytes = (...values: number[]) => bytesOf(Float32Array.from(values));
+
+describe('ParameterStore', () => {
+  it('is whole only when every part is there', async () => {
+    const store = new ParameterStore(4);
+    expect(store.version).toBeUndefined();
+    store.receive(header(7, 0), bytes(1, 2));
+    expect(store.version).toBeUndefined();
+    store.receive(header(7, 2), bytes(3, 4));
+    expect(store.version).toBe(7);
+    expect([...store.values]).toEqual([1, 2, 3, 4]);
+    store.receive(header(8, 0), bytes(5, 6));
+    expect(store.version).toBeUndefined();
+  });
+
+  it('wakes those who wait for a version, and tells those whose version was left out', async () => {
+    const store = new ParameterStore(1);
+    const three = store.wait(3);
+    const four = store.wait(4);
+    const five = store.wait(5);
+    store.receive(header(4, 0, 1), bytes(1));
+    expect(await three).toBe(false);
+    expect(await four).toBe(true);
+    expect(await store.wait(4)).toBe(true);
+    expect(await store.wait(2)).toBe(false);
+    store.close();
+    expect(await five).toBe(false);
+    expect(await store.wait(9)).toBe(false);
+  });
+
+  it.each([
+    ['a part that is too long', header(1, 2), bytes(1, 2, 3)],
+    ['a part of another model', header(1, 0, 5), bytes(1)],
+    ['a part that is no whole number of floats', header(1, 0), new Uint8Array(3)],
+    ['a part with a gap before it', header(1, 1), bytes(1)],
+  ])('refuses %s', (_, part, payload) => {
+    expect(() => new ParameterStore(4).receive(part, payload)).toThrow(
+      expect.objectContaining({ code: 'PROTOCOL' }),
+    );
+  });
+});

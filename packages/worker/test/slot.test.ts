@@ -1,0 +1,101 @@
+/** A slot is a real thread: what it computes is compared with the reference backend. */
+import { runReference } from '@kasane/tensor/backends/reference/run';
+import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
+import { keyOfSeed } from '@kasane/tensor/random';
+import { traceProgram } from '@kasane/tensor/training';
+import { Slot, type SlotInputs } from '@kasane/worker/slot';
+import { SlotPool } from '@kasane/worker/slot-pool';
+import { pino } from 'pino';
+import { afterAll, describe, expect, it } from 'vitest';
+
+const description: ModelDescription = {
+  input: [6],
+  classes: 3,
+  layers: [
+    { type: 'dense', units: 8 },
+    { type: 'relu' },
+    { type: 'dropout', rate: 0.5 },
+    { type: 'dense', units: 3 },
+  ],
+};
+const model = buildModel(description);
+const weights = initializeParameters(model, 1);
+const samples = 5;
+const inputs: SlotInputs = {
+  x: Float32Array.from({ length: 6 * samples }, (_, index) => Math.sin(index)),
+  labels: Int32Array.of(0, 1, 2, 1, 0),
+  ids: Uint32Array.of(10, 11, 12, 13, 70_000),
+  key: Uint32Array.of(...keyOfSeed(1), 2, 0),
+};
+const slots: Slot[] = [];
+const newSlot = () => {
+  const slot = new Slot(
+    () => {},
+    () => {},
+  );
+  slots.push(slot);
+  return slot;
+};
+afterAll(() => Promise.all(slots.map((slot) => slot.end())));
+
+describe('a slot', { timeout: 30_000 }, () => {
+  it('computes loss, hits and gradients as the reference does, twice the same', async () => {
+    const slot = newSlot();
+    const request = { mode: 'train', samples } as const;
+    const session = await slot.open(description, [request, { mode: 'evaluate', samples }]);
+    slot.parameters(session).set(weights);
+    const ready: number[] = [];
+    const outcome = await slot.run(session, request, inputs, (indices) => ready.push(...indices));
+    const gradients = slot.gradients(session).slice();
+    expect([...ready].sort()).toEqual(model.parameters.map((_, index) => index));
+
+    const { x, labels, ids: sampleIds, key } = inputs;
+    const expected = runReference(traceProgram(model, request), { x, labels, sampleIds, key }, weights);
+    expect(outcome.lossSum).toBeCloseTo(expected.lossSum!, 5);
+    expect(outcome.correct).toBe(expected.correct);
+    for (const [index, { offset, size }] of model.parameters.entries())
+      for (let i = 0; i < size; i++)
+        expect(gradients[offset + i]).toBeCloseTo(expected.gradients![index]![i]!, 5);
+
+    await slot.run(session, { mode: 'evaluate', samples }, inputs, () => {});
+    await slot.run(session, request, inputs, () => {});
+    expect(slot.gradients(session)).toEqual(gradients);
+  });
+
+  it('refuses a model that is none, and goes on', async () => {
+    const slot = newSlot();
+    const bad = { ...description, layers: [{ type: 'dence' }] } as unknown as ModelDescription;
+    await expect(slot.open(bad, [{ mode: 'train', samples: 1 }])).rejects.toThrow(/dence/);
+    await expect(slot.open(description, [{ mode: 'train', samples: 1 }])).resolves.toBeDefined();
+  });
+
+  it('says so when its thread is gone', async () => {
+    const slot = newSlot();
+    const request = { mode: 'train', samples } as const;
+    const session = await slot.open(description, [request]);
+    await slot.end();
+    await expect(slot.run(session, request, inputs, () => {})).rejects.toThrow(/closed/);
+    await expect(slot.open(description, [request])).rejects.toThrow(/closed/);
+  });
+});
+
+describe('SlotPool', () => {
+  it('lends each slot once, first come first served', async () => {
+    const pool = new SlotPool(2, pino({ level: 'silent' }));
+    const [a, b] = [await pool.acquire(), await pool.acquire()];
+    expect(a).not.toBe(b);
+    expect(pool.busy).toBe(2);
+    const got: string[] = [];
+    const third = pool.acquire().then((slot) => {
+      got.push('third');
+      return slot;
+    });
+    const fourth = pool.acquire().then(() => got.push('fourth'));
+    pool.release(b);
+    expect(await third).toBe(b);
+    pool.release(a);
+    await fourth;
+    expect(got).toEqual(['third', 'fourth']);
+    await pool.close();
+  });
+});
