@@ -58,7 +58,10 @@ function objectionToWide(): string | undefined {
  */
 function wideIsFaster(): boolean {
   const gemm: Gemm = { m: 60, n: 64, k: 64, transposeA: false, transposeB: false };
-  const contenders = [WIDE, NARROW].map((kernel) => ({ run: openGemm(gemm, kernel).run, shortest: Infinity }));
+  const contenders = [WIDE, NARROW].map((kernel) => ({
+    run: openGemm(gemm, kernel).run,
+    shortest: Infinity,
+  }));
   for (let round = 0; round < 60; round++) {
     for (const contender of contenders) {
       const start = performance.now();
