@@ -80,7 +80,11 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
     description: 'largest norm of the gradient',
     parse: positive(),
   },
-  math: { flag: '--math <mode>', description: 'exact or fast', parse: oneOf(['exact', 'fast']) },
+  math: {
+    flag: '--math <mode>',
+    description: 'exact (same bits everywhere) or fast (fused multiply-add)',
+    parse: oneOf(['exact', 'fast']),
+  },
   optimizer: { refused: 'its options belong together: write them in a job file' },
   schedule: { refused: 'its options belong together: write them in a job file' },
 };

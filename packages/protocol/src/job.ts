@@ -11,6 +11,8 @@ import { KasaneError, messageOf } from './errors.ts';
 import { JOB_FILE_BYTES } from './limits.ts';
 
 const fraction = z.number().min(0).max(1);
+/** Of a decaying average: 1 would never forget. */
+const decay = z.number().min(0).lt(1);
 
 const layerSchema = z.looseObject({ type: z.string().describe('Layer type, such as dense, relu, dropout.') });
 
@@ -41,14 +43,14 @@ const dataSchema = z.strictObject({
 const optimizerSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('sgd'),
-    momentum: fraction.default(0),
+    momentum: decay.default(0),
     nesterov: z.boolean().default(false),
     weightDecay: z.number().min(0).default(0),
   }),
   z.strictObject({
     type: z.enum(['adam', 'adamw']),
-    beta1: fraction.default(0.9),
-    beta2: fraction.default(0.999),
+    beta1: decay.default(0.9),
+    beta2: decay.default(0.999),
     epsilon: z.number().positive().default(1e-8),
     weightDecay: z.number().min(0).default(0),
   }),
@@ -114,7 +116,12 @@ const trainingSchema = z.strictObject({
     .positive()
     .optional()
     .describe('Largest global L2 norm of the gradient; unlimited without it.'),
-  math: z.enum(['exact', 'fast']).default('exact').describe('exact: the same bits on every machine.'),
+  math: z
+    .enum(['exact', 'fast'])
+    .default('exact')
+    .describe(
+      'exact: the same bits on every machine. fast: fused multiply-add where the CPU has it; the same bits on like machines only.',
+    ),
 });
 
 const evaluationSchema = z.strictObject({
@@ -203,6 +210,14 @@ export function checkJob(
     throw new KasaneError('JOB_INVALID', messages.join('\n'));
   }
   const spec = result.data;
+  const { optimizer } = spec.training;
+  if (optimizer.type === 'sgd' && optimizer.nesterov && optimizer.momentum === 0) {
+    const path = ['training', 'optimizer', 'nesterov'];
+    throw new KasaneError(
+      'JOB_INVALID',
+      `${locate(path)}: ${path.join('.')}: Nesterov's method needs momentum; give training.optimizer.momentum, such as 0.9`,
+    );
+  }
   if (spec.training.shards > spec.training.batch) {
     throw new KasaneError(
       'JOB_INVALID',

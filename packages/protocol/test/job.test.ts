@@ -45,6 +45,11 @@ describe('job files', () => {
     expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining: { batch: 2, shards: 3 }\n')).toContain(
       'at most one a sample',
     );
+    const head = 'name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  optimizer:\n    type: sgd\n';
+    expect(refused(`${head}    momentum: 1\n`)).toMatch(/^my\.yaml:6: training\.optimizer\.momentum: .*<1/);
+    expect(refused(`${head}    nesterov: true\n`)).toMatch(
+      /^my\.yaml:6: training\.optimizer\.nesterov: .*momentum/,
+    );
   });
 
   it('names the line of a misspelt layer and the layer that was meant', () => {

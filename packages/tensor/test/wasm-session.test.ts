@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runReference } from '../src/backends/reference/run.ts';
-import { type KernelName, kernelShapes } from '../src/backends/wasm/gemm.ts';
-import { scalarGemm, selfTest, wasmGemm } from '../src/backends/wasm/kernels.ts';
+import { type KernelName, kernelNames, kernelShapes } from '../src/backends/wasm/gemm.ts';
+import { scalarGemm, selectKernel, selfTest, wasmGemm } from '../src/backends/wasm/kernels.ts';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
 import { openUpdater } from '../src/backends/wasm/updater.ts';
 import { presets } from '../src/models/presets.ts';
@@ -11,7 +11,8 @@ import { compileScalar } from '../src/scalar/evaluate.ts';
 import { traceProgram } from '../src/training.ts';
 import { uniforms } from './support/cases.ts';
 
-const names = Object.keys(kernelShapes) as KernelName[];
+const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
+const fusedNames = kernelNames.filter((name) => kernelShapes[name].fused);
 const model = buildModel(presets['mnist-mlp']!.description);
 const samples = 13;
 const feeds = {
@@ -42,11 +43,11 @@ async function trainOnce(kernel: KernelName) {
 }
 
 describe('matrix product', () => {
-  it.each(names)('%s passes the self-test', (name) => {
+  it.each(kernelNames)('%s passes the self-test', (name) => {
     expect(selfTest(name)).toBeUndefined();
   });
 
-  it.each(names)(
+  it.each(exactNames)(
     '%s gives the bits of the scalar loop on every edge and transpose',
     (name) => {
       const { rows, columns } = kernelShapes[name];
@@ -81,12 +82,50 @@ describe('matrix product', () => {
       ] as const) {
         const gemm = { m, n, k, transposeA, transposeB };
         const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
-        for (const name of names) {
+        for (const name of exactNames) {
           const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
           expect(found.equals(wanted), `${name} ${JSON.stringify(gemm)}`).toBe(true);
         }
       }
     }
+  });
+});
+
+describe('fused matrix product', () => {
+  it.each(fusedNames)('%s is at least as near to the exact product as separate rounding', (name) => {
+    const { rows, columns } = kernelShapes[name];
+    for (const [m, n, k] of [
+      [rows, columns, 900],
+      [2 * rows + 1, columns + 3, 515],
+      [245, 259, 560],
+    ] as const) {
+      for (const bits of [0, 1, 2, 3]) {
+        const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+        const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
+        const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
+        const apart = scalarGemm(gemm, a, b);
+        const found = wasmGemm(gemm, name)(a, b);
+        let [errorApart, error] = [0, 0];
+        for (let i = 0; i < m; i++) {
+          for (let j = 0; j < n; j++) {
+            let exact = 0;
+            for (let p = 0; p < k; p++) {
+              exact +=
+                a[gemm.transposeA ? p * m + i : i * k + p]! * b[gemm.transposeB ? j * k + p : p * n + j]!;
+            }
+            error += (found[i * n + j]! - exact) ** 2;
+            errorApart += (apart[i * n + j]! - exact) ** 2;
+          }
+        }
+        expect(error, JSON.stringify(gemm)).toBeLessThanOrEqual(1.1 * errorApart);
+      }
+    }
+  });
+
+  it('is chosen for fast arithmetic only', () => {
+    expect(kernelShapes[selectKernel('fast').name].fused).toBe(true);
+    expect(kernelShapes[selectKernel('exact').name].fused).toBe(false);
+    expect(selectKernel()).toBe(selectKernel('exact'));
   });
 });
 
@@ -107,7 +146,7 @@ describe('wasm session', () => {
 
   it('gives the same bits with every kernel', async () => {
     const digests = new Set<string>();
-    for (const name of names) {
+    for (const name of exactNames) {
       const { session, program } = await trainOnce(name);
       digests.add(Buffer.from(session.gradients.slice().buffer).toString('base64') + program.lossSum[0]);
     }

@@ -6,6 +6,7 @@ import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { FRAME_PAYLOAD_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
+import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -35,6 +36,7 @@ export interface JobSessionOptions {
 export class JobSession {
   readonly #options: JobSessionOptions;
   readonly #model: Model;
+  readonly #math: MathMode;
   readonly #requests: readonly ProgramRequest[];
   readonly #parameters: ParameterStore;
   readonly #table: Float32Array;
@@ -58,6 +60,14 @@ export class JobSession {
         `the model of job ${opened.job} has ${counts}: install the same version of Kasane on both`,
       );
     }
+    const { math } = opened;
+    if (math !== 'exact' && math !== 'fast') {
+      throw new KasaneError(
+        'PROTOCOL',
+        `job ${opened.job} asks for '${math}' arithmetic: expected exact or fast`,
+      );
+    }
+    this.#math = math;
     this.#requests = [
       ...opened.trainSamples.map((samples) => ({ mode: 'train', samples }) as const),
       ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples }) as const),
@@ -236,7 +246,7 @@ export class JobSession {
   #sessionOf(slot: Slot): Promise<SlotSession> {
     const known = this.#sessions.get(slot);
     if (known) return known;
-    const opening = slot.ready.then(() => slot.open(this.#model.description, this.#requests));
+    const opening = slot.ready.then(() => slot.open(this.#model.description, this.#requests, this.#math));
     this.#sessions.set(slot, opening);
     return opening;
   }

@@ -1,4 +1,5 @@
 /** What a slot's two sides share: places in the control memory, and the messages. */
+import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import type { SessionLayout } from '@kasane/tensor/backends/wasm/session';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -25,6 +26,7 @@ export type SlotRequest =
       readonly session: number;
       readonly model: ModelDescription;
       readonly requests: readonly ProgramRequest[];
+      readonly math: MathMode;
     }
   | { readonly kind: 'close'; readonly session: number }
   | { readonly kind: 'exit' };
@@ -36,6 +38,7 @@ export type SlotResponse =
       readonly session: number;
       readonly memory: SharedArrayBuffer;
       readonly layout: SessionLayout;
+      readonly warning?: string;
     }
   | { readonly kind: 'refused'; readonly session: number; readonly message: string }
   /** The run under way threw. */

@@ -3,7 +3,7 @@
  * sessions are opened and closed by messages that it reads when it is woken. A step allocates nothing here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { openWasmSession, type WasmProgram } from '@kasane/tensor/backends/wasm/session';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
@@ -39,9 +39,11 @@ async function open(
   session: number,
   description: ModelDescription,
   requests: readonly ProgramRequest[],
+  math: MathMode,
 ): Promise<void> {
   try {
-    const opened = await openWasmSession(buildModel(description), requests, { memory: 'shared' });
+    const opened = await openWasmSession(buildModel(description), requests, { memory: 'shared', math });
+    const { warning } = selectKernel(math);
     sessions.set(
       session,
       requests.map((request) => opened.program(request)),
@@ -51,6 +53,7 @@ async function open(
       session,
       memory: opened.memory.buffer as ArrayBufferLike as SharedArrayBuffer,
       layout: opened.layout,
+      ...(warning && { warning }),
     });
   } catch (error) {
     say({ kind: 'refused', session, message: (error as Error).message });
@@ -74,7 +77,7 @@ for (;;) {
   seen = Atomics.load(words, COMMAND);
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     const message = next.message as SlotRequest;
-    if (message.kind === 'open') await open(message.session, message.model, message.requests);
+    if (message.kind === 'open') await open(message.session, message.model, message.requests, message.math);
     else if (message.kind === 'close') sessions.delete(message.session);
     else process.exit(0);
   }

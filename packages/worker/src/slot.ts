@@ -3,6 +3,7 @@
  * and reads gradients from without a message.
  */
 import { Worker } from 'node:worker_threads';
+import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/wasm/session';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -73,7 +74,10 @@ export class Slot {
           if (message.warning) onWarning(message.warning);
           resolve();
         } else if (message.kind === 'threw') this.#threw = message.message;
-        else this.#answer(message);
+        else {
+          if (message.kind === 'opened' && message.warning) onWarning(message.warning);
+          this.#answer(message);
+        }
       });
       const died = (error: Error) => {
         if (this.#dead) return;
@@ -96,12 +100,12 @@ export class Slot {
   }
 
   /** Compiles a job's programs in the thread. Rejects when they do not fit. */
-  open(model: ModelDescription, requests: readonly ProgramRequest[]): Promise<SlotSession> {
+  open(model: ModelDescription, requests: readonly ProgramRequest[], math: MathMode): Promise<SlotSession> {
     if (this.#dead) return Promise.reject(this.#dead);
     const session = this.#nextSession++;
     return new Promise((resolve, reject) => {
       this.#opening.set(session, { resolve, reject });
-      this.#send({ kind: 'open', session, model, requests });
+      this.#send({ kind: 'open', session, model, requests, math });
     });
   }
 

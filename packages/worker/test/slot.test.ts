@@ -42,7 +42,7 @@ describe('a slot', { timeout: 30_000 }, () => {
   it('computes loss, hits and gradients as the reference does, twice the same', async () => {
     const slot = newSlot();
     const request = { mode: 'train', samples } as const;
-    const session = await slot.open(description, [request, { mode: 'evaluate', samples }]);
+    const session = await slot.open(description, [request, { mode: 'evaluate', samples }], 'exact');
     slot.parameters(session).set(weights);
     const ready: number[] = [];
     const outcome = await slot.run(session, request, inputs, (indices) => ready.push(...indices));
@@ -65,17 +65,17 @@ describe('a slot', { timeout: 30_000 }, () => {
   it('refuses a model that is none, and goes on', async () => {
     const slot = newSlot();
     const bad = { ...description, layers: [{ type: 'dence' }] } as unknown as ModelDescription;
-    await expect(slot.open(bad, [{ mode: 'train', samples: 1 }])).rejects.toThrow(/dence/);
-    await expect(slot.open(description, [{ mode: 'train', samples: 1 }])).resolves.toBeDefined();
+    await expect(slot.open(bad, [{ mode: 'train', samples: 1 }], 'exact')).rejects.toThrow(/dence/);
+    await expect(slot.open(description, [{ mode: 'train', samples: 1 }], 'exact')).resolves.toBeDefined();
   });
 
   it('says so when its thread is gone', async () => {
     const slot = newSlot();
     const request = { mode: 'train', samples } as const;
-    const session = await slot.open(description, [request]);
+    const session = await slot.open(description, [request], 'exact');
     await slot.end();
     await expect(slot.run(session, request, inputs, () => {})).rejects.toThrow(/closed/);
-    await expect(slot.open(description, [request])).rejects.toThrow(/closed/);
+    await expect(slot.open(description, [request], 'exact')).rejects.toThrow(/closed/);
   });
 });
 

@@ -1,9 +1,10 @@
 /**
  * Matrix product. Code is made for each product of a plan, with all sizes and strides constant.
  *
- * Every kernel computes c = fround(c + fround(a * b)) over ascending k for each element of C, starting from 0: blocking
- * splits m and n only, and the partial sum is carried in C from one block of k to the next. So all kernels, and the
- * plain scalar loop, give the same bits.
+ * Every exact kernel computes c = fround(c + fround(a * b)) over ascending k for each element of C, starting from 0:
+ * blocking splits m and n only, and the partial sum is carried in C from one block of k to the next. So all of them, and the
+ * plain scalar loop, give the same bits. A fused kernel lets the CPU leave out the inner rounding: faster, slightly more
+ * accurate, and the same bits only among CPUs that do it alike.
  *
  * C is made in tiles of MR rows by NR columns, held in registers. B is read in panels of NR columns; a panel is first
  * copied to a buffer that stays in the first-level cache where its rows are not contiguous, not full, or far apart. A is
@@ -14,13 +15,16 @@ import { FunctionBuilder, type Local } from './assembler.ts';
 
 /** Tile of C in registers: rows by columns. 16 columns need an engine that pairs 128-bit operations into 256-bit ones. */
 export const kernelShapes = {
-  '4x8': { rows: 4, columns: 8 },
-  '6x8': { rows: 6, columns: 8 },
-  '4x16': { rows: 4, columns: 16 },
-  '5x16': { rows: 5, columns: 16 },
-  '6x16': { rows: 6, columns: 16 },
+  '4x8': { rows: 4, columns: 8, fused: false },
+  '6x8': { rows: 6, columns: 8, fused: false },
+  '4x16': { rows: 4, columns: 16, fused: false },
+  '5x16': { rows: 5, columns: 16, fused: false },
+  '6x16': { rows: 6, columns: 16, fused: false },
+  '6x8 fused': { rows: 6, columns: 8, fused: true },
+  '6x16 fused': { rows: 6, columns: 16, fused: true },
 } as const;
 export type KernelName = keyof typeof kernelShapes;
+export const kernelNames = Object.keys(kernelShapes) as KernelName[];
 
 /** Length of a block of k: a panel of 16 columns takes 16 KiB of the first-level cache. */
 const K_BLOCK = 256;
@@ -30,6 +34,8 @@ const UNROLL = 4;
 const FAR_APART = 1024;
 /** Rows of A that are copied at a time, a multiple of every MR: with a block of k they take 240 KiB. */
 const M_BLOCK = 240;
+/** Elements left free after each copied row of A, so that rows do not fall on the same lines of the cache. */
+const ROW_GAP = 16;
 /** A is copied when it is read by at least so many panels of B, and is of at least so many elements. */
 const PACK_PANELS = 16;
 const PACK_ELEMENTS = 256 * 512;
@@ -45,7 +51,7 @@ export interface Gemm {
 /** Bytes of scratch memory that a product needs. */
 export function gemmScratchBytes(kernel: KernelName): number {
   const { rows, columns } = kernelShapes[kernel];
-  return ((K_BLOCK + rows) * columns + M_BLOCK * K_BLOCK) * 4;
+  return ((K_BLOCK + rows) * columns + M_BLOCK * (K_BLOCK + ROW_GAP)) * 4;
 }
 
 /** A function (a, b, c, scratch: addresses) that writes the product of row-major matrices to C. */
@@ -76,6 +82,7 @@ class GemmEmitter {
   readonly #gemm: Gemm;
   readonly #rows: number;
   readonly #columns: number;
+  readonly #fused: boolean;
   /** Bytes from one element of A to the one in the next row, and in the next column. */
   readonly #aRow: number;
   readonly #aColumn: number;
@@ -92,8 +99,9 @@ class GemmEmitter {
   readonly #aLane: Local;
 
   constructor(f: FunctionBuilder, gemm: Gemm, kernel: KernelName) {
-    const { rows, columns } = kernelShapes[kernel];
+    const { rows, columns, fused } = kernelShapes[kernel];
     this.#f = f;
+    this.#fused = fused;
     this.#gemm = gemm;
     this.#rows = rows;
     this.#columns = columns;
@@ -141,7 +149,7 @@ class GemmEmitter {
   /** Adds the products of `depth` steps of k to all of C. */
   #block(depth: number, fresh: boolean): void {
     const f = this.#f;
-    const { m, n, k } = this.#gemm;
+    const { m, n, k, transposeA } = this.#gemm;
     const [row, column] = [this.#aRow, this.#aColumn];
     if (n < PACK_PANELS * this.#columns || m * k < PACK_ELEMENTS) {
       this.#rowBlock(m, { base: this.#a, row, column, tile: this.#rows * row }, this.#c, depth, fresh);
@@ -153,7 +161,12 @@ class GemmEmitter {
       .i32((K_BLOCK + this.#rows) * this.#columns * 4)
       .op('i32Add')
       .set(base);
-    const packed = { base, row: 4, column: 4 * this.#rows, tile: 4 * this.#rows * depth };
+    // What lies together in A stays together, so that it is copied four elements at a time.
+    const height = this.#rows;
+    const copiedRow = 4 * (depth + ROW_GAP);
+    const packed = transposeA
+      ? { base, row: 4, column: 4 * height, tile: 4 * height * depth }
+      : { base, row: copiedRow, column: 4, tile: height * copiedRow };
     const part = (rows: number) => {
       this.#copyRows(a, rows, packed, depth);
       this.#rowBlock(rows, packed, c, depth, fresh);
@@ -164,20 +177,24 @@ class GemmEmitter {
     if (m > parts * M_BLOCK) part(m - parts * M_BLOCK);
   }
 
-  /** Copies `rows` rows of A, so that the elements that a tile reads follow one another. */
+  /** Copies `rows` rows of A, `depth` columns of them, tile by tile. */
   #copyRows(a: Local, rows: number, to: RowsOfA, depth: number): void {
     const f = this.#f;
     const [from, next, into] = [f.local('i32'), f.local('i32'), f.local('i32')];
+    if (!this.#gemm.transposeA) {
+      f.get(a).set(next).get(to.base).set(into);
+      f.repeat(rows, () => {
+        f.get(next).set(from);
+        this.#copyRun(from, into, depth);
+        f.advance(next, this.#aRow).advance(into, to.row - 16 * Math.floor(depth / 4));
+      });
+      return;
+    }
     f.get(a).set(next).get(to.base).set(into);
     const oneTile = (height: number) => {
       f.get(next).set(from);
       f.repeat(depth, () => {
-        for (let i = 0; i < height; i++) {
-          f.get(into)
-            .get(from)
-            .memory('f32Load', i * this.#aRow)
-            .memory('f32Store', i * to.row);
-        }
+        this.#copyElements(from, into, height);
         f.advance(from, this.#aColumn).advance(into, to.column);
       });
       f.advance(next, this.#rows * this.#aRow);
@@ -185,6 +202,30 @@ class GemmEmitter {
     const tiles = Math.floor(rows / this.#rows);
     f.repeat(tiles, () => oneTile(this.#rows));
     if (rows > tiles * this.#rows) oneTile(rows - tiles * this.#rows);
+  }
+
+  /** Copies `count` elements that follow one another, in a loop; both pointers move on by whole vectors. */
+  #copyRun(from: Local, to: Local, count: number): void {
+    const f = this.#f;
+    const vectors = Math.floor(count / 4);
+    f.repeat(vectors, () => {
+      this.#copyElements(from, to, 4);
+      f.advance(from, 16).advance(to, 16);
+    });
+    this.#copyElements(from, to, count - 4 * vectors);
+  }
+
+  /** Copies `count` elements that follow one another, written out. */
+  #copyElements(from: Local, to: Local, count: number): void {
+    const f = this.#f;
+    for (let i = 0; i < count; i += i + 4 <= count ? 4 : 1) {
+      const [load, store] =
+        i + 4 <= count ? (['v128Load', 'v128Store'] as const) : (['f32Load', 'f32Store'] as const);
+      f.get(to)
+        .get(from)
+        .memory(load, 4 * i)
+        .memory(store, 4 * i);
+    }
   }
 
   /** The same for `m` rows of A and C. */
@@ -319,7 +360,9 @@ class GemmEmitter {
           .memory('v128Load32Splat', i * a.row + u * a.column)
           .set(this.#aLane);
         for (let j = 0; j < vectors; j++) {
-          f.get(at(i, j)).get(this.#aLane).get(this.#bLanes[j]!).op('f32x4Mul', 'f32x4Add').set(at(i, j));
+          if (this.#fused) f.get(this.#aLane).get(this.#bLanes[j]!).get(at(i, j)).op('f32x4RelaxedMadd');
+          else f.get(at(i, j)).get(this.#aLane).get(this.#bLanes[j]!).op('f32x4Mul', 'f32x4Add');
+          f.set(at(i, j));
         }
       }
     };

@@ -3,7 +3,10 @@
  * so they are compared with scalar arithmetic before they are used.
  */
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
-import { buildGemm, type Gemm, gemmScratchBytes, type KernelName } from './gemm.ts';
+import { buildGemm, type Gemm, gemmScratchBytes, type KernelName, kernelShapes } from './gemm.ts';
+
+/** exact: the same bits on every machine. fast: products may be fused, bits differ between makes of CPU. */
+export type MathMode = 'exact' | 'fast';
 
 export interface KernelChoice {
   readonly name: KernelName;
@@ -13,8 +16,8 @@ export interface KernelChoice {
   readonly warning?: string;
 }
 
-const NARROW: KernelName = '4x8';
-const WIDE: KernelName = '5x16';
+const narrow: Record<MathMode, KernelName> = { exact: '4x8', fast: '6x8 fused' };
+const wide: Record<MathMode, KernelName> = { exact: '5x16', fast: '6x16 fused' };
 
 let revectorize = false;
 
@@ -24,41 +27,47 @@ let revectorize = false;
  */
 export function expectRevectorization(expected: boolean): void {
   revectorize = expected;
-  chosen = undefined;
+  chosen.clear();
 }
 
-let chosen: KernelChoice | undefined;
+const chosen = new Map<MathMode, KernelChoice>();
 
-/** The kernel for exact arithmetic in this thread. Same bits whichever is chosen. */
-export function selectKernel(): KernelChoice {
-  chosen ??= choose();
-  return chosen;
+/** The kernel for this thread. With exact arithmetic the bits are the same whichever is chosen. */
+export function selectKernel(math: MathMode = 'exact'): KernelChoice {
+  const known = chosen.get(math);
+  if (known) return known;
+  const choice = choose(math);
+  chosen.set(math, choice);
+  return choice;
 }
 
-function choose(): KernelChoice {
-  const objection = revectorize ? objectionToWide() : undefined;
-  if (revectorize && !objection) return { name: WIDE, revectorized: true };
-  const fault = selfTest(NARROW);
+function choose(math: MathMode): KernelChoice {
+  const objection = revectorize ? objectionToWide(wide[math], narrow[math]) : undefined;
+  if (revectorize && !objection) return { name: wide[math], revectorized: true };
+  const fault = selfTest(narrow[math]);
+  if (fault && math === 'fast') {
+    return { ...choose('exact'), warning: `fast arithmetic is not to be had here: ${fault}` };
+  }
   if (fault) throw new Error(`this engine's WebAssembly SIMD does not compute correctly: ${fault}`);
-  const warning = objection && { warning: `${objection}; the ${NARROW} kernel is used instead` };
-  return { name: NARROW, revectorized: false, ...warning };
+  const warning = objection && { warning: `${objection}; the ${narrow[math]} kernel is used instead` };
+  return { name: narrow[math], revectorized: false, ...warning };
 }
 
 /** Why the wide kernel is not to be used although it was asked for. */
-function objectionToWide(): string | undefined {
-  const fault = selfTest(WIDE);
-  if (fault) return `the ${WIDE} kernel failed its self-test (${fault})`;
-  if (wideIsFaster()) return undefined;
-  return `this engine or CPU does not pair 128-bit operations, without which the ${WIDE} kernel is slow`;
+function objectionToWide(wide: KernelName, narrow: KernelName): string | undefined {
+  const fault = selfTest(wide);
+  if (fault) return `the ${wide} kernel failed its self-test (${fault})`;
+  if (isFaster(wide, narrow)) return undefined;
+  return `this engine or CPU does not pair 128-bit operations, without which the ${wide} kernel is slow`;
 }
 
 /**
  * Compares the shortest times of a product of 0.5 MFLOP; wide and narrow kernels differ by a factor, one way or the other.
  * They take turns, so that whatever else the machine does meets both.
  */
-function wideIsFaster(): boolean {
+function isFaster(wide: KernelName, narrow: KernelName): boolean {
   const gemm: Gemm = { m: 60, n: 64, k: 64, transposeA: false, transposeB: false };
-  const contenders = [WIDE, NARROW].map((kernel) => ({
+  const contenders = [wide, narrow].map((kernel) => ({
     run: openGemm(gemm, kernel).run,
     shortest: Infinity,
   }));
@@ -82,9 +91,10 @@ const cases: readonly Gemm[] = [
 
 /**
  * Compares a kernel with scalar arithmetic, twice: the second time V8's optimizing compiler has made the code. Returns what
- * is wrong, or undefined.
+ * is wrong, or undefined. A fused kernel may differ by its roundings.
  */
 export function selfTest(kernel: KernelName): string | undefined {
+  const { fused } = kernelShapes[kernel];
   for (const gemm of cases) {
     const { m, n, k } = gemm;
     // A small generator is enough here: values of all signs and sizes, the same in every run.
@@ -96,10 +106,20 @@ export function selfTest(kernel: KernelName): string | undefined {
     const a = Float32Array.from({ length: m * k }, random);
     const b = Float32Array.from({ length: k * n }, random);
     const wanted = scalarGemm(gemm, a, b);
-    const product = wasmGemm(gemm, kernel);
+    let product: ReturnType<typeof wasmGemm>;
+    try {
+      product = wasmGemm(gemm, kernel);
+    } catch (error) {
+      return `the engine refuses it (${(error as Error).message})`;
+    }
+    const magnitude = fused ? scalarGemm(gemm, a.map(Math.abs), b.map(Math.abs)) : undefined;
     for (let round = 0; round < 2; round++) {
       const found = product(a, b);
-      const wrong = wanted.findIndex((value, index) => !Object.is(value, found[index]));
+      const wrong = wanted.findIndex((value, index) => {
+        if (!magnitude) return !Object.is(value, found[index]);
+        // Each of k additions and products may round differently, relative to the sum of magnitudes (Higham, section 3.1).
+        return !(Math.abs(value - found[index]!) <= 2 * k * 2 ** -24 * magnitude[index]!);
+      });
       if (wrong >= 0) {
         return `${m}x${n}x${k}, element ${wrong}: ${found[wrong]} where scalar arithmetic gives ${wanted[wrong]}`;
       }

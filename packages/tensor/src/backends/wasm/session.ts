@@ -7,12 +7,14 @@ import { alignUp } from '../../plan/arena.ts';
 import { type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
 import { type Compiled, compileGraph } from './compile.ts';
 import { gemmScratchBytes, type KernelName } from './gemm.ts';
-import { selectKernel } from './kernels.ts';
+import { type MathMode, selectKernel } from './kernels.ts';
 
 export interface WasmSessionOptions {
   /** shared: other threads can read and write the memory. Default private. */
   readonly memory?: 'shared' | 'private';
-  /** Default: what `selectKernel` chooses. */
+  /** Default exact. */
+  readonly math?: MathMode;
+  /** Default: what `selectKernel` chooses for the arithmetic. */
   readonly kernel?: KernelName;
 }
 
@@ -93,7 +95,7 @@ export async function openWasmSession(
   requests: readonly ProgramRequest[],
   options: WasmSessionOptions = {},
 ): Promise<WasmSession> {
-  const kernel = options.kernel ?? selectKernel().name;
+  const kernel = options.kernel ?? selectKernel(options.math).name;
   const shared = options.memory === 'shared';
   const floats = model.parameterCount;
   const parameters = { offset: START, length: floats };
