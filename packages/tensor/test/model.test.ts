@@ -78,7 +78,7 @@ describe('buildModel', () => {
       bad([last, { type: 'dens', units: 2 }]),
       /^layers\[1\]: no layer type 'dens'; did you mean 'dense'\? There are: dense, /,
     ],
-    [bad([{ type: 'Relu' }]), /layers\[0\]: no layer type 'Relu'; did you mean 'relu'\?/],
+    [bad([{ type: 'Relu' }]), /layers\[0\]: no layer type 'Relu'; did you mean 'relu'/],
     [bad([{ type: 'toString' }]), /layers\[0\]: no layer type 'toString'/],
     [bad([{ units: 2 }]), /layers\[0\]: expected a type; there are: dense/],
     [bad([null]), /layers\[0\]: expected a type/],

@@ -50,9 +50,10 @@ function runWasm(
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   for (let stage = 0; stage < compiled.stages.length; stage++)
     (instance.exports[`stage${stage}`] as () => void)();
-  return outputs.map((node, i) =>
-    new Float32Array(memory.buffer, compiled.offsets[i]!, sizeOf(node.shape)).slice(),
-  );
+  return outputs.map((node, i) => {
+    const array = node.dtype === 'i32' ? Int32Array : Float32Array;
+    return Float32Array.from(new array(memory.buffer, compiled.offsets[i]!, sizeOf(node.shape)));
+  });
 }
 
 function expectClose(found: Float32Array, wanted: ArrayLike<number>, what: string): void {

@@ -1,7 +1,7 @@
 /** Scalar expressions as SIMD: error bounds over the whole range of float32, special values, and equal bits in tails. */
 import { describe, expect, it } from 'vitest';
 import { FunctionBuilder, ModuleBuilder } from '../src/backends/wasm/assembler.ts';
-import { emitPointwise } from '../src/backends/wasm/emit-kernels.ts';
+import { emitPointwise } from '../src/backends/wasm/emit-loops.ts';
 import { evaluateScalar } from '../src/scalar/evaluate.ts';
 import * as s from '../src/scalar/expression.ts';
 
@@ -77,10 +77,24 @@ describe('transcendentals in wasm', () => {
     ['exp', s.exp(x), 1.5, range(-104, 89)],
     ['log', s.log(x), 1.5, range(0.25, 4)],
     ['tanh', s.tanh(x), 2, range(-10, 10)],
+    ['erf', s.erf(x), 7, range(-5, 5)],
   ] as const)('%s keeps its bound everywhere', (name, expression, bound, dense) => {
     for (const inputs of [sweep, dense]) {
       const { error, at } = worst(expression, inputs);
       expect(error, `${name}(${at})`).toBeLessThanOrEqual(bound);
+    }
+  });
+
+  it.each([
+    ['sin', s.sin(x), Math.sin],
+    ['cos', s.cos(x), Math.cos],
+  ] as const)('%s keeps its bound up to 8192', (_, expression, exact) => {
+    for (const inputs of [range(-8192, 8192), range(-10, 10)]) {
+      const found = runWasm(expression, [inputs]);
+      for (let i = 0; i < inputs.length; i++) {
+        const error = Math.abs(found[i]! - exact(inputs[i]!));
+        if (error > 2e-7) expect.fail(`${inputs[i]}: ${found[i]} where ${exact(inputs[i]!)} is right`);
+      }
     }
   });
 

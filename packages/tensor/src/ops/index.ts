@@ -2,14 +2,18 @@
  * All operations, each declared once in the file that its line imports. Backends have a table over `kernelOps` and
  * one generic way for `pointwiseOps`: a missing entry does not compile.
  */
+
+import { concatOp, padOp } from './assemble.ts';
 import { dropoutMaskOp } from './dropout-mask.ts';
-import { argmaxEqualsOp, oneHotOp } from './labels.ts';
-import { constantOp, inputOp, parameterOp } from './leaf.ts';
+import { gatherOp, scatterAddOp, toIndexOp } from './gather.ts';
+import { argmaxEqualsOp, argmaxOp, oneHotOp } from './labels.ts';
+import { constantOp, inputOp, iotaOp, parameterOp } from './leaf.ts';
 import { matmulOp } from './matmul.ts';
-import { broadcastOp, detachOp, reshapeOp, transposeOp } from './movement.ts';
+import { broadcastOp, detachOp, flipOp, reshapeOp, sliceOp, transposeOp } from './movement.ts';
 import { type Op, OpError } from './op.ts';
 import { type PointwiseOp, pointwiseOps } from './pointwise.ts';
 import { maxReduceOp, sumOp } from './reduce.ts';
+import { foldOp, windowOp } from './window.ts';
 
 /** Nodes without inputs. */
 export const leafOps = { parameter: parameterOp, input: inputOp, constant: constantOp } as const;
@@ -17,13 +21,29 @@ export const leafOps = { parameter: parameterOp, input: inputOp, constant: const
 /** Operations whose output is the input's memory under another shape or name: no backend need compute them. */
 export const aliasOps = { reshape: reshapeOp, detach: detachOp } as const;
 
+/** Operations that only say where elements of the input lie: a backend may read through them instead of copying. */
+export const viewOps = {
+  broadcast: broadcastOp,
+  transpose: transposeOp,
+  slice: sliceOp,
+  flip: flipOp,
+  window: windowOp,
+} as const;
+
 /** Operations that each backend computes by code of their own. */
 export const kernelOps = {
+  ...viewOps,
   matmul: matmulOp,
   sum: sumOp,
   maxReduce: maxReduceOp,
-  broadcast: broadcastOp,
-  transpose: transposeOp,
+  pad: padOp,
+  concat: concatOp,
+  fold: foldOp,
+  iota: iotaOp,
+  gather: gatherOp,
+  scatterAdd: scatterAddOp,
+  toIndex: toIndexOp,
+  argmax: argmaxOp,
   oneHot: oneHotOp,
   argmaxEquals: argmaxEqualsOp,
   dropoutMask: dropoutMaskOp,
@@ -31,6 +51,7 @@ export const kernelOps = {
 
 export type LeafOpName = keyof typeof leafOps;
 export type AliasOpName = keyof typeof aliasOps;
+export type ViewOpName = keyof typeof viewOps;
 export type KernelOpName = keyof typeof kernelOps;
 export type { PointwiseName } from './pointwise.ts';
 export type OpName = LeafOpName | AliasOpName | KernelOpName | keyof typeof pointwiseOps;

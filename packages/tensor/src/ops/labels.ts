@@ -36,6 +36,27 @@ export const oneHotOp: Op<OneHotAttributes> = {
   ],
 };
 
+/** f32 [..., classes] to i32 [...]: place of the largest element of the last axis, the first of several that are equal. */
+export const argmaxOp: Op<None> = {
+  name: 'argmax',
+  signature: (inputs) => {
+    expectInputs('argmax', inputs, ['f32']);
+    const { shape } = inputs[0]!;
+    if (!(shape.at(-1)! > 0)) fail('argmax', inputs, 'expected a last axis with elements');
+    return { shape: shape.slice(0, -1), dtype: 'i32' };
+  },
+  gradient: { none: 'piecewise constant' },
+  cases: [
+    { label: '7 of 5', inputs: [{ shape: [7, 5] }], attributes: {} },
+    {
+      label: 'ties go to the first',
+      inputs: [{ shape: [2, 3], values: [1, 2, 2, 0, 0, 0] }],
+      attributes: {},
+    },
+    { label: '3-D', inputs: [{ shape: [2, 3, 4] }], attributes: {} },
+  ],
+};
+
 /**
  * f32 [..., classes] and i32 [...] to f32 [...]: 1 where the largest element of the last axis stands at the label, the
  * first of several that are equal.
@@ -74,4 +95,5 @@ export const argmaxEqualsOp: Op<None> = {
 };
 
 export const oneHot = (labels: Node, classes: number): Node => apply(oneHotOp, [labels], { classes });
+export const argmax = (scores: Node): Node => apply(argmaxOp, [scores], {});
 export const argmaxEquals = (scores: Node, labels: Node): Node => apply(argmaxEqualsOp, [scores, labels], {});

@@ -1,10 +1,14 @@
-/** The matrix product, each side transposed or not. Two-dimensional for now; batch axes would come in front. */
+/** The matrix product, each side transposed or not; axes in front of the last two are a batch of products. */
 import type { Node } from '../graph.ts';
+import { broadcastShapes, sameShape, sizeOf } from '../shape.ts';
+import { broadcast, reshape } from './movement.ts';
 import { apply, attributesOf, expectInputs, fail, type Op, type OpCase } from './op.ts';
 
 type MatmulAttributes = { readonly transposeA: boolean; readonly transposeB: boolean };
 
 export interface MatmulSizes {
+  /** Number of products. */
+  readonly batch: number;
   /** Rows of the result. */
   readonly m: number;
   /** Columns of the result. */
@@ -18,8 +22,11 @@ export const matmulOp: Op<MatmulAttributes> = {
   name: 'matmul',
   signature: (inputs, attributes) => {
     expectInputs('matmul', inputs, ['f32', 'f32']);
-    if (inputs.some((node) => node.shape.length !== 2)) fail('matmul', inputs, 'expected two matrices');
-    const [a, b] = inputs.map((node) => node.shape as readonly [number, number]) as [
+    const batch = inputs[0]!.shape.slice(0, -2);
+    if (inputs.some((node) => node.shape.length < 2) || !sameShape(batch, inputs[1]!.shape.slice(0, -2))) {
+      fail('matmul', inputs, 'expected two matrices, or batches of as many');
+    }
+    const [a, b] = inputs.map((node) => node.shape.slice(-2) as unknown as readonly [number, number]) as [
       readonly [number, number],
       readonly [number, number],
     ];
@@ -33,14 +40,14 @@ export const matmulOp: Op<MatmulAttributes> = {
         `the inner sizes differ: ${k} (first${say(attributes.transposeA)}) and ${kOfB} (second${say(attributes.transposeB)})`,
       );
     }
-    return { shape: [m, n], dtype: 'f32' };
+    return { shape: [...batch, m, n], dtype: 'f32' };
   },
   gradient: (node, g) => {
     const [a, b] = node.inputs as readonly [Node, Node];
     const { transposeA, transposeB } = attributesOf(matmulOp, node);
     return [
-      transposeA ? matmul(b, g, transposeB, true) : matmul(g, b, false, !transposeB),
-      transposeB ? matmul(g, a, true, transposeA) : matmul(a, g, !transposeA, false),
+      transposeA ? product(b, g, transposeB, true) : product(g, b, false, !transposeB),
+      transposeB ? product(g, a, true, transposeA) : product(a, g, !transposeA, false),
     ];
   },
   cases: [
@@ -49,6 +56,17 @@ export const matmulOp: Op<MatmulAttributes> = {
     ...casesFor('one column', 6, 1, 5),
     ...casesFor('one product', 3, 4, 1),
     ...casesFor('full tiles and edges', 21, 35, 18),
+    {
+      label: 'batch',
+      inputs: [{ shape: [3, 4, 5] }, { shape: [3, 5, 2] }],
+      attributes: plain(),
+    },
+    {
+      label: 'batch of two axes, both transposed',
+      inputs: [{ shape: [2, 3, 5, 4] }, { shape: [2, 3, 6, 5] }],
+      attributes: { transposeA: true, transposeB: true },
+    },
+    { label: 'empty batch', inputs: [{ shape: [0, 2, 3] }, { shape: [0, 3, 1] }], attributes: plain() },
     { label: 'nothing to sum', inputs: [{ shape: [2, 0] }, { shape: [0, 3] }], attributes: plain() },
   ],
 };
@@ -71,14 +89,36 @@ function casesFor(label: string, m: number, n: number, k: number): OpCase<Matmul
   });
 }
 
-/** A B, with A and B transposed first where asked. */
+const product = (a: Node, b: Node, transposeA: boolean, transposeB: boolean): Node =>
+  apply(matmulOp, [a, b], { transposeA, transposeB });
+
+/**
+ * A B, with A and B transposed first where asked. Axes in front of the last two are stretched to each other's as NumPy does;
+ * a batch of A times one matrix is computed as one product.
+ */
 export function matmul(a: Node, b: Node, transposeA = false, transposeB = false): Node {
-  return apply(matmulOp, [a, b], { transposeA, transposeB });
+  const [batchA, batchB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)];
+  if (sameShape(batchA, batchB) || a.shape.length < 2 || b.shape.length < 2) {
+    return product(a, b, transposeA, transposeB);
+  }
+  if (batchB.length === 0 && !transposeA) {
+    const [rows, inner] = a.shape.slice(-2) as [number, number];
+    const whole = product(reshape(a, [sizeOf(batchA) * rows, inner]), b, false, transposeB);
+    return reshape(whole, [...batchA, rows, whole.shape[1]!]);
+  }
+  const batch = broadcastShapes([batchA, batchB]);
+  if (!batch) return fail('matmul', [a, b], 'the axes in front of the matrices must broadcast');
+  const stretched = [a, b].map((node) => broadcast(node, [...batch, ...node.shape.slice(-2)])) as [
+    Node,
+    Node,
+  ];
+  return product(...stretched, transposeA, transposeB);
 }
 
 /** Sizes of the product that a matmul node computes. */
 export function matmulSizes(node: Node): MatmulSizes {
   const { transposeA } = attributesOf(matmulOp, node);
-  const [m, n] = node.shape as readonly [number, number];
-  return { m, n, k: node.inputs[0]!.shape[transposeA ? 0 : 1]! };
+  const [m, n] = node.shape.slice(-2) as [number, number];
+  const k = node.inputs[0]!.shape.at(transposeA ? -2 : -1)!;
+  return { batch: sizeOf(node.shape.slice(0, -2)), m, n, k };
 }

@@ -90,6 +90,10 @@ const meeting: Domain = [-2, 3, 'whole'];
 const positive: Domain = [0.25, 3];
 const flat: NoGradient = { none: 'piecewise constant: the gradient is zero wherever there is one' };
 
+/** sqrt(2 / pi) and the weight of the cube in the approximation of gelu. */
+const GELU_SCALE = Math.sqrt(2 / Math.PI);
+const GELU_CUBIC = 0.044715;
+
 const unary = (op: PointwiseOp) => (a: Node) => apply(op, [a], {});
 const binary = (op: PointwiseOp) => (a: Node, b: Node) => apply(op, [a, b], {});
 const zero = () => constant(0);
@@ -128,6 +132,74 @@ export const pointwiseOps = {
     (n, g) => [mul(g, mul(n, sub(one(), n)))],
     [-4, 4],
   ),
+  /** Of x >= 0; NaN for others. */
+  pow: pointwise(
+    'pow',
+    s.select(s.eq(y, s.constant(0)), s.constant(1), s.exp(s.mul(y, s.log(x)))),
+    (n, g) => {
+      const [base, exponent] = pair(n);
+      return [mul(g, mul(exponent, pow(base, sub(exponent, one())))), mul(g, mul(n, log(base)))];
+    },
+    positive,
+    [-2, 3],
+  ),
+  erf: pointwise(
+    'erf',
+    s.erf(x),
+    (n, g) => [mul(g, mul(constant(2 / Math.sqrt(Math.PI)), exp(neg(mul(only(n), only(n))))))],
+    any,
+  ),
+  sin: pointwise('sin', s.sin(x), (n, g) => [mul(g, cos(only(n)))], [-7, 7]),
+  cos: pointwise('cos', s.cos(x), (n, g) => [neg(mul(g, sin(only(n))))], [-7, 7]),
+  /** log(1 + exp(x)), written so that exp does not overflow. */
+  softplus: pointwise(
+    'softplus',
+    s.add(s.max(x, s.constant(0)), s.log(s.add(s.constant(1), s.exp(s.neg(s.abs(x)))))),
+    (n, g) => [mul(g, sigmoid(only(n)))],
+    [-4, 4],
+  ),
+  /** x sigmoid(x), also called swish (Ramachandran et al. 2017). */
+  silu: pointwise(
+    'silu',
+    s.div(x, s.add(s.constant(1), s.exp(s.neg(x)))),
+    (n, g) => {
+      const gate = sigmoid(only(n));
+      return [mul(g, add(gate, mul(n, sub(one(), gate))))];
+    },
+    [-4, 4],
+  ),
+  /** x times the normal distribution function (Hendrycks and Gimpel 2016). */
+  gelu: pointwise(
+    'gelu',
+    s.mul(s.mul(s.constant(0.5), x), s.add(s.constant(1), s.erf(s.mul(x, s.constant(Math.SQRT1_2))))),
+    (n, g) => {
+      const v = only(n);
+      const distribution = mul(constant(0.5), add(one(), erf(mul(v, constant(Math.SQRT1_2)))));
+      const density = mul(constant(1 / Math.sqrt(2 * Math.PI)), exp(mul(constant(-0.5), mul(v, v))));
+      return [mul(g, add(distribution, mul(v, density)))];
+    },
+    [-4, 4],
+  ),
+  /** Approximation of gelu by tanh (same paper, section 2). */
+  geluTanh: pointwise(
+    'geluTanh',
+    s.mul(
+      s.mul(s.constant(0.5), x),
+      s.add(
+        s.constant(1),
+        s.tanh(s.mul(s.constant(GELU_SCALE), s.add(x, s.mul(s.constant(GELU_CUBIC), s.mul(x, s.mul(x, x)))))),
+      ),
+    ),
+    (n, g) => {
+      const v = only(n);
+      const cube = mul(v, mul(v, v));
+      const t = tanh(mul(constant(GELU_SCALE), add(v, mul(constant(GELU_CUBIC), cube))));
+      const inner = mul(constant(GELU_SCALE), add(one(), mul(constant(3 * GELU_CUBIC), mul(v, v))));
+      const slope = mul(mul(constant(0.5), v), mul(sub(one(), mul(t, t)), inner));
+      return [mul(g, add(mul(constant(0.5), add(one(), t)), slope))];
+    },
+    [-4, 4],
+  ),
   lt: pointwise('lt', s.lt(x, y), flat, meeting, meeting),
   le: pointwise('le', s.le(x, y), flat, meeting, meeting),
   gt: pointwise('gt', s.gt(x, y), flat, meeting, meeting),
@@ -148,7 +220,15 @@ export const pointwiseOps = {
 export type PointwiseName = keyof typeof pointwiseOps;
 
 /** Those that job files may name as a layer. */
-export const activations = ['relu', 'sigmoid', 'tanh'] as const satisfies readonly PointwiseName[];
+export const activations = [
+  'relu',
+  'sigmoid',
+  'tanh',
+  'softplus',
+  'silu',
+  'gelu',
+  'geluTanh',
+] as const satisfies readonly PointwiseName[];
 export type ActivationName = (typeof activations)[number];
 
 /** The gradient goes to the first where the condition holds, to the second elsewhere. */
@@ -176,6 +256,14 @@ export const tanh = unary(pointwiseOps.tanh);
 export const floor = unary(pointwiseOps.floor);
 export const relu = unary(pointwiseOps.relu);
 export const sigmoid = unary(pointwiseOps.sigmoid);
+export const pow = binary(pointwiseOps.pow);
+export const erf = unary(pointwiseOps.erf);
+export const sin = unary(pointwiseOps.sin);
+export const cos = unary(pointwiseOps.cos);
+export const softplus = unary(pointwiseOps.softplus);
+export const silu = unary(pointwiseOps.silu);
+export const gelu = unary(pointwiseOps.gelu);
+export const geluTanh = unary(pointwiseOps.geluTanh);
 export const lt = binary(pointwiseOps.lt);
 export const le = binary(pointwiseOps.le);
 export const gt = binary(pointwiseOps.gt);

@@ -1,9 +1,10 @@
 /** Reductions over axes. Elements are taken in row-major order of the input, so that the bits of a sum are defined. */
 import type { Node } from '../graph.ts';
 import type { Shape } from '../shape.ts';
+import { constant } from './leaf.ts';
 import { broadcast, reshape } from './movement.ts';
 import { apply, attributesOf, expectInputs, fail, type Op, type OpCase } from './op.ts';
-import { div, eq, mul } from './pointwise.ts';
+import { div, eq, mul, neg } from './pointwise.ts';
 
 type ReduceAttributes = {
   /** Ascending, each at least 0. */
@@ -85,4 +86,14 @@ export function sum(x: Node, axes?: readonly number[], keepDims = false): Node {
 /** Maximum over axes (default: all; negative ones count from the end). */
 export function maxReduce(x: Node, axes?: readonly number[], keepDims = false): Node {
   return apply(maxReduceOp, [x], { axes: normalise(x, axes), keepDims });
+}
+
+/** Minimum over axes (default: all; negative ones count from the end). */
+export const minReduce = (x: Node, axes?: readonly number[], keepDims = false): Node =>
+  neg(maxReduce(neg(x), axes, keepDims));
+
+/** Arithmetic mean over axes (default: all; negative ones count from the end). */
+export function mean(x: Node, axes?: readonly number[], keepDims = false): Node {
+  const count = normalise(x, axes).reduce((product, axis) => product * x.shape[axis]!, 1);
+  return mul(sum(x, axes, keepDims), constant(1 / count));
 }

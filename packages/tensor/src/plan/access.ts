@@ -1,16 +1,20 @@
 /** Where the elements of a node are found: most movement operations need no copy, only other strides. */
 import type { Node } from '../graph.ts';
 import { constantOp } from '../ops/leaf.ts';
-import { transposeOp } from '../ops/movement.ts';
+import { flipOp, sliceOp, transposeOp } from '../ops/movement.ts';
 import { attributesOf } from '../ops/op.ts';
+import { windowOp } from '../ops/window.ts';
 import { type Shape, stridesOf } from '../shape.ts';
 
-/** Elements of `base`'s memory, or the same number everywhere. Strides are in elements, one an axis of the node. */
+/**
+ * Elements of `base`'s memory, or the same number everywhere. Offset and strides are in elements, one stride an axis of the
+ * node.
+ */
 export type Access =
-  | { readonly base: Node; readonly strides: readonly number[] }
+  | { readonly base: Node; readonly offset: number; readonly strides: readonly number[] }
   | { readonly constant: number };
 
-/** How the elements of a node are reached, through reshapes, broadcasts and transposes, from a node that is in memory. */
+/** How the elements of a node are reached, through operations that only move, from a node that is in memory. */
 export function accessOf(node: Node): Access {
   switch (node.op) {
     case 'constant':
@@ -21,22 +25,52 @@ export function accessOf(node: Node): Access {
       const inner = accessOf(node.inputs[0]!);
       if ('constant' in inner) return inner;
       const input = node.inputs[0]!;
-      const base = isContiguous(inner.strides, input.shape) ? inner.base : input;
-      return { base, strides: stridesOf(node.shape) };
+      const whole = isContiguous(inner.strides, input.shape);
+      const [base, offset] = whole ? [inner.base, inner.offset] : [input, 0];
+      return { base, offset, strides: stridesOf(node.shape) };
     }
     case 'broadcast': {
       const inner = accessOf(node.inputs[0]!);
       if ('constant' in inner) return inner;
-      return { base: inner.base, strides: stretch(inner.strides, node.inputs[0]!.shape, node.shape) };
+      return { ...inner, strides: stretch(inner.strides, node.inputs[0]!.shape, node.shape) };
     }
     case 'transpose': {
       const inner = accessOf(node.inputs[0]!);
       if ('constant' in inner) return inner;
       const { permutation } = attributesOf(transposeOp, node);
-      return { base: inner.base, strides: permutation.map((axis) => inner.strides[axis]!) };
+      return { ...inner, strides: permutation.map((axis) => inner.strides[axis]!) };
+    }
+    case 'slice': {
+      const inner = accessOf(node.inputs[0]!);
+      if ('constant' in inner) return inner;
+      const { start, step } = attributesOf(sliceOp, node);
+      const offset = start.reduce((sum, first, axis) => sum + first * inner.strides[axis]!, inner.offset);
+      return { base: inner.base, offset, strides: inner.strides.map((stride, axis) => stride * step[axis]!) };
+    }
+    case 'flip': {
+      const inner = accessOf(node.inputs[0]!);
+      if ('constant' in inner) return inner;
+      const { axes } = attributesOf(flipOp, node);
+      const last = (axis: number) => Math.max(0, node.shape[axis]! - 1) * inner.strides[axis]!;
+      return {
+        base: inner.base,
+        offset: axes.reduce((sum, axis) => sum + last(axis), inner.offset),
+        strides: inner.strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride)),
+      };
+    }
+    case 'window': {
+      const inner = accessOf(node.inputs[0]!);
+      if ('constant' in inner) return inner;
+      const { axis, stride, dilation } = attributesOf(windowOp, node);
+      const own = inner.strides[axis]!;
+      const { strides } = inner;
+      return {
+        ...inner,
+        strides: [...strides.slice(0, axis), own * stride, own * dilation, ...strides.slice(axis + 1)],
+      };
     }
     default:
-      return { base: node, strides: stridesOf(node.shape) };
+      return { base: node, offset: 0, strides: stridesOf(node.shape) };
   }
 }
 

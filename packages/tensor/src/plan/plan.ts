@@ -3,16 +3,17 @@
  * arena, and at which points gradients are final. Knows no instruction of any backend.
  */
 import { type Node, topologicalOrder } from '../graph.ts';
-import { kernelOps, pointwiseNamed } from '../ops/index.ts';
+import { kernelOps, pointwiseNamed, viewOps } from '../ops/index.ts';
 import type { Expression } from '../scalar/expression.ts';
 import { constant as constantExpression, input as inputExpression } from '../scalar/expression.ts';
 import { simplify } from '../scalar/simplify.ts';
 import { sizeOf, stridesOf } from '../shape.ts';
 import { accessOf, isContiguous, stretch } from './access.ts';
 
-/** A tensor in memory as a kernel reads it; strides in elements, one an axis of the kernel's output. */
+/** A tensor in memory as a kernel reads it; offset and strides in elements, one stride an axis of the kernel's output. */
 export interface Operand {
   readonly base: Node;
+  readonly offset: number;
   readonly strides: readonly number[];
 }
 
@@ -64,7 +65,8 @@ class Planner {
   /** The node in whose memory `node` lies row-major without gaps; computed there if need be. */
   #contiguous(node: Node): Node {
     const access = accessOf(node);
-    const base = 'constant' in access || !isContiguous(access.strides, node.shape) ? node : access.base;
+    const isBase = !('constant' in access) && access.offset === 0 && isContiguous(access.strides, node.shape);
+    const base = isBase ? access.base : node;
     this.#materialize(base);
     return base;
   }
@@ -73,7 +75,7 @@ class Planner {
     if (this.#inMemory.has(node)) return;
     this.#inMemory.add(node);
     if (node.op === 'input' || node.op === 'parameter') return;
-    if (Object.hasOwn(kernelOps, node.op) && node.op !== 'broadcast' && node.op !== 'transpose') {
+    if (Object.hasOwn(kernelOps, node.op) && !Object.hasOwn(viewOps, node.op)) {
       const inputs = node.inputs.map((input) => this.#contiguous(input));
       this.#steps.set(node, { kind: 'kernel', output: node, inputs });
       return;
@@ -96,11 +98,13 @@ class Planner {
     const access = accessOf(node);
     if ('constant' in access) return constantExpression(access.constant);
     // A copy of its own elements would go round in circles: read what it is made of.
-    const { base, strides } =
+    const { base, offset, strides } =
       access.base === node && node === root ? (accessOf(node.inputs[0]!) as Operand) : access;
     const seen = stretch(strides, node.shape, root.shape);
-    const known = operands.findIndex((other) => other.base === base && sameStrides(other.strides, seen));
-    return inputExpression(known >= 0 ? known : operands.push({ base, strides: seen }) - 1);
+    const known = operands.findIndex(
+      (other) => other.base === base && other.offset === offset && sameStrides(other.strides, seen),
+    );
+    return inputExpression(known >= 0 ? known : operands.push({ base, offset, strides: seen }) - 1);
   }
 
   /** Whether a pointwise node is computed inside its only user instead of being stored. */

@@ -2,7 +2,7 @@
  * The scalar expression language: what a pointwise operation does to one element. One expression serves every backend:
  * `evaluate.ts` runs it in float64, `backends/wasm/emit-scalar.ts` makes SIMD of it.
  */
-export type UnaryOp = 'neg' | 'abs' | 'sqrt' | 'floor' | 'exp' | 'log' | 'tanh';
+export type UnaryOp = 'neg' | 'abs' | 'sqrt' | 'floor' | 'exp' | 'log' | 'tanh' | 'erf' | 'sin' | 'cos';
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min';
 /** Comparisons give 1 or 0. */
 export type CompareOp = 'lt' | 'le' | 'gt' | 'ge' | 'eq' | 'ne';
@@ -44,6 +44,9 @@ export const floor = unary('floor');
 export const exp = unary('exp');
 export const log = unary('log');
 export const tanh = unary('tanh');
+export const erf = unary('erf');
+export const sin = unary('sin');
+export const cos = unary('cos');
 export const add = binary('add');
 export const sub = binary('sub');
 export const mul = binary('mul');

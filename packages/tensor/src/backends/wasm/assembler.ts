@@ -8,6 +8,7 @@ export type ValueType = keyof typeof valueTypes;
 
 /** Instructions without immediates. Those of two numbers are SIMD (prefix 0xfd). */
 const plain = {
+  unreachable: [0x00],
   return: [0x0f],
   drop: [0x1a],
   select: [0x1b],
@@ -66,6 +67,7 @@ export type PlainInstruction = keyof typeof plain;
 /** Instructions that read or write memory: opcode and the exponent of the alignment that is promised. */
 const memory = {
   i32Load: [[0x28], 2],
+  i32Store: [[0x36], 2],
   f32Load: [[0x2a], 2],
   f32Store: [[0x38], 2],
   v128Load: [[0xfd, 0x00], 2],
@@ -216,6 +218,14 @@ export class FunctionBuilder {
     body();
     this.get(left).i32(1).op('i32Sub').tee(left);
     this.#code.push(0x0d, 0, 0x0b);
+    return this;
+  }
+
+  /** Runs `body` if the number on the stack is not 0. */
+  when(body: () => void): this {
+    this.#code.push(0x04, 0x40);
+    body();
+    this.#code.push(0x0b);
     return this;
   }
 

@@ -70,6 +70,7 @@ export function compileGraph(request: CompileRequest): Compiled {
     end,
     encode: (memory) => {
       const module = new ModuleBuilder(memory);
+      const shared = new Map<string, number>();
       const context = {
         place: (node: Node) => {
           const offset = places.get(node);
@@ -78,10 +79,17 @@ export function compileGraph(request: CompileRequest): Compiled {
         },
         scratch: request.scratch,
         gemm: request.kernel,
+        shared: (key: string, build: () => FunctionBuilder) => {
+          const known = shared.get(key);
+          if (known !== undefined) return known;
+          const index = module.add(build());
+          shared.set(key, index);
+          return index;
+        },
       };
       for (const [index, stage] of cutStages(steps, groupEnds).entries()) {
         const run = new FunctionBuilder();
-        for (const step of stage.steps) run.call(module.add(buildStep(step, context, (f) => module.add(f))));
+        for (const step of stage.steps) run.call(module.add(buildStep(step, context)));
         module.add(run, `stage${index}`);
       }
       return module.encode();
@@ -97,7 +105,7 @@ function copyOf(base: Node, output: Node, target: number, placed: Map<Node, numb
     kind: 'pointwise',
     output: copy,
     expression: { kind: 'input', index: 0 },
-    operands: [{ base, strides: stridesOf(output.shape) }],
+    operands: [{ base, offset: 0, strides: stridesOf(output.shape) }],
   };
 }
 

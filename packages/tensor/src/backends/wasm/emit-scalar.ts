@@ -5,6 +5,8 @@
  *     exp   1.5 ulp, also where the result is subnormal; overflow gives infinity
  *     log   1.5 ulp; log(0) = -infinity, negative numbers give NaN
  *     tanh  2 ulp
+ *     erf   7 ulp
+ *     sin, cos  absolute error 2e-7 up to |x| = 8192; beyond that the angle itself is lost to rounding
  */
 import type { Expression } from '../../scalar/expression.ts';
 import type { FunctionBuilder, Local } from './assembler.ts';
@@ -83,6 +85,9 @@ export class ScalarEmitter {
         if (expression.op === 'exp') emitExp(f);
         else if (expression.op === 'log') emitLog(f);
         else if (expression.op === 'tanh') emitTanh(f);
+        else if (expression.op === 'erf') emitErf(f);
+        else if (expression.op === 'sin') emitSine(f, 0);
+        else if (expression.op === 'cos') emitSine(f, 1);
         else f.op(unaryInstructions[expression.op]);
         break;
       case 'binary':
@@ -230,4 +235,59 @@ function emitTanh(f: FunctionBuilder): void {
   f.get(a).f32x4(0.625).op('f32x4Lt', 'v128Bitselect');
   // The sign goes to both, so that tanh(-0) is -0.
   f.get(x).f32x4(-0).op('v128And', 'v128Or');
+}
+
+/** x P(x^2) / Q(x^2), beyond |x| = 4 its value there, which is 1 (a rational minimax approximation, as in Eigen). */
+function emitErf(f: FunctionBuilder): void {
+  const [x, z] = [f.local('v128'), f.local('v128')];
+  f.f32x4(-4).op('f32x4Max').f32x4(4).op('f32x4Min').set(x);
+  f.get(x).get(x).op('f32x4Mul').set(z);
+  horner(
+    f,
+    z,
+    [
+      -2.72614225801306e-10, 2.77068142495902e-8, -2.10102402082508e-6, -5.69250639462346e-5,
+      -7.34990630326855e-4, -2.95459980854025e-3, -1.60960333262415e-2,
+    ],
+  );
+  horner(
+    f,
+    z,
+    [
+      -1.45660718464996e-5, -2.13374055278905e-4, -1.68282697438203e-3, -7.37332916720468e-3,
+      -1.42647390514189e-2,
+    ],
+  );
+  // x last: a product of it with P would be subnormal before x is.
+  f.op('f32x4Div').get(x).op('f32x4Mul');
+}
+
+/** pi / 2 in three parts: products of the first two with small integers are exact. */
+const HALF_PI = [1.5703125, 4.837512969970703e-4, 7.549789948768648e-8] as const;
+
+/** sin(x + quarters * pi / 2). */
+function emitSine(f: FunctionBuilder, quarters: 0 | 1): void {
+  const [x, n, r, z, k] = [0, 1, 2, 3, 4].map(() => f.local('v128')) as [Local, Local, Local, Local, Local];
+  f.set(x);
+  f.get(x)
+    .f32x4(2 / Math.PI)
+    .op('f32x4Mul')
+    .f32x4(0.5)
+    .op('f32x4Add', 'f32x4Floor')
+    .set(n);
+  f.get(x);
+  for (const part of HALF_PI) f.get(n).f32x4(part).op('f32x4Mul', 'f32x4Sub');
+  f.set(r);
+  f.get(r).get(r).op('f32x4Mul').set(z);
+  f.get(n).op('i32x4TruncSatS').i32x4(quarters).op('i32x4Add').set(k);
+  // cos(r), in the odd quarters
+  horner(f, z, [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2]);
+  f.get(z).op('f32x4Mul').get(z).op('f32x4Mul').get(z).f32x4(0.5).op('f32x4Mul', 'f32x4Sub').f32x4(1);
+  f.op('f32x4Add');
+  // sin(r), in the even ones
+  horner(f, z, [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1]);
+  f.get(z).op('f32x4Mul').get(r).op('f32x4Mul').get(r).op('f32x4Add');
+  f.get(k).i32x4(1).op('v128And').i32x4(1).op('i32x4Eq', 'v128Bitselect');
+  // The third and fourth quarter are negative.
+  f.get(k).i32(1).op('i32x4ShrU').i32(31).op('i32x4Shl', 'v128Xor');
 }

@@ -8,7 +8,7 @@ import { alignUp } from '../../plan/arena.ts';
 import { add, type Expression, input, mul, scalar } from '../../scalar/expression.ts';
 import { simplify } from '../../scalar/simplify.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
-import { emitPointwise } from './emit-kernels.ts';
+import { emitPointwise } from './emit-loops.ts';
 
 export interface Norms {
   /** By parameter, in list order. */
@@ -82,7 +82,7 @@ export async function openUpdater(
       inputs,
       inputs.map(() => [1]),
       outputs,
-      push,
+      { scalars: push },
     );
     return instantiate(f);
   };
@@ -110,7 +110,7 @@ export async function openUpdater(
       terms.map((_, index) => () => f.get(f.parameter(index))),
       terms.map(() => [1]),
       [atGradient],
-      () => f.get(f.parameter(count)).op('f32x4Splat'),
+      { scalars: () => f.get(f.parameter(count)).op('f32x4Splat') },
     );
     const made = instantiate(f);
     sumKernels.set(count, made);

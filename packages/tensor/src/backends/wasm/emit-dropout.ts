@@ -1,0 +1,103 @@
+/** The dropout mask: Philox in SIMD. */
+import type { Node } from '../../graph.ts';
+import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
+import { attributesOf } from '../../ops/op.ts';
+import { sizeOf } from '../../shape.ts';
+import { FunctionBuilder, type Local } from './assembler.ts';
+
+const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
+const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
+const ROUNDS = 10;
+
+/**
+ * Philox 4x32-10, four counters at a time (one a lane), so 16 elements. A row's last group may reach beyond the row: the
+ * next row overwrites it, and after the last one the arena leaves room.
+ */
+export function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const { layer, rate, shape } = attributesOf(dropoutMaskOp, node);
+  const size = sizeOf(shape);
+  if (sizeOf(node.shape) === 0) return f;
+  const [id, to, row] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  const c = [0, 1, 2, 3].map(() => f.local('v128')) as [Local, Local, Local, Local];
+  const keys = [f.local('v128'), f.local('v128')] as const;
+  const [group, low, high, next0, next2] = [0, 1, 2, 3, 4].map(() => f.local('v128')) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
+
+  // Constants stand in locals: V8 would build them anew at each use.
+  const constantLocal = (value: number) => {
+    const local = f.local('v128');
+    f.i32x4(value).set(local);
+    return local;
+  };
+  const multipliers = MULTIPLIERS.map(constantLocal) as [Local, Local];
+  const weyl = WEYL.map(constantLocal) as [Local, Local];
+  /** high and low halves of the products of four lanes with a constant */
+  const multiply = (lanes: Local, multiplier: Local) => {
+    f.get(lanes).get(multiplier).op('i64x2ExtmulLowU').set(low);
+    f.get(lanes).get(multiplier).op('i64x2ExtmulHighU').set(high);
+    f.get(low).get(high).shuffle32(0, 2, 4, 6);
+    f.get(low).get(high).shuffle32(1, 3, 5, 7).set(high);
+    f.set(low);
+  };
+
+  f.i32(ids).set(id).i32(y).set(row);
+  f.repeat(node.shape[0]!, () => {
+    f.i32x4(0, 1, 2, 3).set(group).get(row).set(to);
+    f.repeat(Math.ceil(size / 16), () => {
+      f.get(group).set(c[0]);
+      f.get(id).memory('v128Load32Splat').set(c[1]);
+      f.i32(key).memory('v128Load32Splat', 8).set(c[2]);
+      f.i32x4(layer).set(c[3]);
+      for (const word of [0, 1] as const)
+        f.i32(key)
+          .memory('v128Load32Splat', 4 * word)
+          .set(keys[word]);
+      for (let round = 0; round < ROUNDS; round++) {
+        multiply(c[2], multipliers[1]);
+        f.get(high).get(c[1]).op('v128Xor').get(keys[0]).op('v128Xor').set(next0);
+        f.get(low).set(c[1]);
+        multiply(c[0], multipliers[0]);
+        f.get(high).get(c[3]).op('v128Xor').get(keys[1]).op('v128Xor').set(next2);
+        f.get(low).set(c[3]);
+        f.get(next0).set(c[0]).get(next2).set(c[2]);
+        for (const word of [0, 1] as const) f.get(keys[word]).get(weyl[word]).op('i32x4Add').set(keys[word]);
+      }
+      for (const words of c) {
+        f.f32x4(dropoutScale(rate)).get(words).i32(8).op('i32x4ShrU').i32x4(dropoutThreshold(rate));
+        f.op('i32x4GeU', 'v128And').set(words);
+      }
+      // Lane l of word w is element 4 l + w: transpose the four vectors.
+      const [first, second] = [next0, next2];
+      for (const half of [0, 2]) {
+        f.get(c[0])
+          .get(c[1])
+          .shuffle32(half, 4 + half, half + 1, 5 + half)
+          .set(first);
+        f.get(c[2])
+          .get(c[3])
+          .shuffle32(half, 4 + half, half + 1, 5 + half)
+          .set(second);
+        f.get(to)
+          .get(first)
+          .get(second)
+          .shuffle32(0, 1, 4, 5)
+          .memory('v128Store', 16 * half);
+        f.get(to)
+          .get(first)
+          .get(second)
+          .shuffle32(2, 3, 6, 7)
+          .memory('v128Store', 16 * half + 16);
+      }
+      f.get(group).i32x4(4).op('i32x4Add').set(group);
+      f.advance(to, 64);
+    });
+    f.advance(id, 4).advance(row, 4 * size);
+  });
+  return f;
+}

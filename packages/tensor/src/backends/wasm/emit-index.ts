@@ -1,0 +1,151 @@
+/** Kernels on integers: rows by number, classes, largest places. */
+import type { Node } from '../../graph.ts';
+import { rowsOf } from '../../ops/gather.ts';
+import { sizeOf } from '../../shape.ts';
+import { FunctionBuilder, type Local } from './assembler.ts';
+import { emitFill } from './emit-loops.ts';
+
+/** Where a kernel leaves an index that is out of range, and the number of rows, before it traps. */
+export const FAULT_ADDRESS = 16;
+
+export function gatherKernel(node: Node, table: number, indices: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const row = sizeOf(node.inputs[0]!.shape.slice(1));
+  const to = f.local('i32');
+  f.i32(y).set(to);
+  eachIndex(f, node, indices, row, table, (from) => {
+    eachVector(f, row, [from, to], (load, store) => {
+      f.get(to).get(from).memory(load).memory(store);
+    });
+  });
+  return f;
+}
+
+export function scatterAddKernel(node: Node, values: number, indices: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const row = sizeOf(node.shape.slice(1));
+  emitFill(f, y, sizeOf(node.shape), 0);
+  const from = f.local('i32');
+  f.i32(values).set(from);
+  eachIndex(f, node, indices, row, y, (to) => {
+    eachVector(f, row, [from, to], (load, store) => {
+      f.get(to).get(to).memory(load).get(from).memory(load);
+      f.op(load === 'f32Load' ? 'f32Add' : 'f32x4Add').memory(store);
+    });
+  });
+  return f;
+}
+
+/** Runs the body with the address of the row that each index names; traps at the first that names none. */
+function eachIndex(
+  f: FunctionBuilder,
+  node: Node,
+  indices: number,
+  row: number,
+  rows: number,
+  body: (address: Local) => void,
+): void {
+  const limit = rowsOf(node);
+  const [from, index, address] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  f.i32(indices).set(from);
+  f.repeat(sizeOf(node.inputs[1]!.shape), () => {
+    f.get(from).memory('i32Load').tee(index).i32(limit).op('i32GeU');
+    f.when(() => {
+      f.i32(FAULT_ADDRESS).get(index).memory('i32Store');
+      f.i32(FAULT_ADDRESS).i32(limit).memory('i32Store', 4).op('unreachable');
+    });
+    f.get(index)
+      .i32(4 * row)
+      .op('i32Mul')
+      .i32(rows)
+      .op('i32Add')
+      .set(address);
+    body(address);
+    f.advance(from, 4);
+  });
+}
+
+/** Runs the body for each vector of a row and each single element of its rest; the pointers move on. */
+function eachVector(
+  f: FunctionBuilder,
+  row: number,
+  pointers: readonly Local[],
+  body: (load: 'v128Load' | 'f32Load', store: 'v128Store' | 'f32Store') => void,
+): void {
+  f.repeat(Math.floor(row / 4), () => {
+    body('v128Load', 'v128Store');
+    for (const pointer of pointers) f.advance(pointer, 16);
+  });
+  f.repeat(row % 4, () => {
+    body('f32Load', 'f32Store');
+    for (const pointer of pointers) f.advance(pointer, 4);
+  });
+}
+
+export function toIndexKernel(node: Node, x: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const [from, to, value] = [f.local('i32'), f.local('i32'), f.local('v128')];
+  f.i32(x).set(from).i32(y).set(to);
+  f.repeat(sizeOf(node.shape), () => {
+    f.get(to).get(from).memory('v128Load32Zero').tee(value).op('i32x4TruncSatS').i32x4(-1);
+    f.get(value).get(value).op('f32x4Floor', 'f32x4Eq');
+    f.get(value)
+      .op('f32x4Abs')
+      .f32x4(2 ** 31)
+      .op('f32x4Lt', 'v128And', 'v128Bitselect')
+      .set(value);
+    f.get(value).store32Lane0().advance(from, 4).advance(to, 4);
+  });
+  return f;
+}
+
+/** Leaves the place of the largest of `count` elements in `best`; `from` moves behind them. */
+function findLargest(f: FunctionBuilder, from: Local, count: number, best: Local): void {
+  const [place, largest] = [f.local('i32'), f.local('f32')];
+  f.i32(0).tee(place).set(best).get(from).memory('f32Load').set(largest);
+  f.repeat(count, () => {
+    f.get(place).get(best).get(from).memory('f32Load').get(largest).op('f32Gt', 'select').set(best);
+    f.get(from).memory('f32Load').get(largest);
+    f.get(from).memory('f32Load').get(largest).op('f32Gt', 'select').set(largest);
+    f.advance(from, 4).advance(place, 1);
+  });
+}
+
+export function argmax(node: Node, scores: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const [from, to, best] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  f.i32(scores).set(from).i32(y).set(to);
+  f.repeat(sizeOf(node.shape), () => {
+    findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best);
+    f.get(to).get(best).memory('i32Store').advance(to, 4);
+  });
+  return f;
+}
+
+export function argmaxEquals(node: Node, scores: number, labels: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const [from, label, to, best] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')];
+  f.i32(scores).set(from).i32(labels).set(label).i32(y).set(to);
+  f.repeat(sizeOf(node.shape), () => {
+    findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best);
+    f.get(to).f32(1).f32(0).get(best).get(label).memory('i32Load').op('i32Eq', 'select').memory('f32Store');
+    f.advance(label, 4).advance(to, 4);
+  });
+  return f;
+}
+
+export function oneHot(node: Node, labels: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const classes = node.shape.at(-1)!;
+  const [from, to, place] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  f.i32(labels).set(from).i32(y).set(to);
+  f.repeat(sizeOf(node.inputs[0]!.shape), () => {
+    f.i32(0).set(place);
+    f.repeat(classes, () => {
+      f.get(to).f32(1).f32(0).get(place).get(from).memory('i32Load').op('i32Eq', 'select').memory('f32Store');
+      f.advance(to, 4).advance(place, 1);
+    });
+    f.advance(from, 4);
+  });
+  return f;
+}

@@ -1,0 +1,167 @@
+/**
+ * Loops over shapes and strides: pointwise kernels, copies and reductions, as code for one static shape each. The order in which
+ * a reduction adds is part of its definition: elements that meet in one output are taken in row-major order of the input.
+ */
+import type { Node } from '../../graph.ts';
+import { collapse, type LoopAxis } from '../../plan/access.ts';
+import { type Expression, input } from '../../scalar/expression.ts';
+import { type Shape, sizeOf, stridesOf } from '../../shape.ts';
+import { FunctionBuilder, type Local } from './assembler.ts';
+import { ScalarEmitter } from './emit-scalar.ts';
+
+export interface PointwiseOptions {
+  /** Pushes a number that is known only when the kernel runs, in all lanes. */
+  readonly scalars?: (name: string) => void;
+  /** Of the outputs; without them they lie row-major without gaps. */
+  readonly strides?: readonly number[];
+}
+
+/**
+ * outputs[i][e] = expressions[i] of the inputs' elements, over `shape`. All inputs of an element are read before its outputs
+ * are written, so an output may be an input. An input is an address, or a function that pushes one.
+ */
+export function emitPointwise(
+  f: FunctionBuilder,
+  shape: readonly number[],
+  expressions: readonly Expression[],
+  inputs: readonly (number | (() => void))[],
+  strides: readonly (readonly number[])[],
+  outputs: readonly number[],
+  { scalars = () => {}, strides: ofOutputs = stridesOf(shape) }: PointwiseOptions = {},
+): void {
+  if (shape.includes(0)) return;
+  const axes = collapse(shape, [...strides, ...outputs.map(() => ofOutputs)]);
+  const pointers = [...inputs, ...outputs].map((address) => {
+    const pointer = f.local('i32');
+    if (typeof address === 'number') f.i32(address);
+    else address();
+    f.set(pointer);
+    return pointer;
+  });
+  const inner = axes.at(-1) ?? { extent: 1, strides: pointers.map(() => 0) };
+  const vectors = inner.strides.every((stride) => stride === 0 || stride === 1);
+  const results = expressions.map(() => f.local('v128'));
+  const body = (read: (index: number) => void, write: (to: Local, value: Local) => void) => {
+    const emitter = new ScalarEmitter(f, { input: read, scalar: scalars }, expressions);
+    expressions.forEach((expression, i) => {
+      emitter.emit(expression);
+      f.set(results[i]!);
+    });
+    for (const [i, result] of results.entries()) write(pointers[inputs.length + i]!, result);
+  };
+  const readVector = (index: number) => {
+    f.get(pointers[index]!).memory(inner.strides[index] === 0 ? 'v128Load32Splat' : 'v128Load');
+  };
+  const readOne = (index: number) => f.get(pointers[index]!).memory('v128Load32Zero');
+  const moveInner = (elements: number) => {
+    for (const [i, pointer] of pointers.entries()) f.advance(pointer, 4 * elements * inner.strides[i]!);
+  };
+  nest(f, axes.slice(0, -1), pointers, () => {
+    const whole = vectors ? Math.floor(inner.extent / 4) : 0;
+    f.repeat(whole, () => {
+      body(readVector, (to, value) => f.get(to).get(value).memory('v128Store'));
+      moveInner(4);
+    });
+    f.repeat(inner.extent - 4 * whole, () => {
+      body(readOne, (to, value) => f.get(to).get(value).store32Lane0());
+      moveInner(1);
+    });
+    moveInner(-inner.extent);
+  });
+}
+
+/** Loops over axes, outermost first; the body finds the pointers at its element and leaves them there. */
+export function nest(
+  f: FunctionBuilder,
+  axes: readonly LoopAxis[],
+  pointers: readonly Local[],
+  body: () => void,
+): void {
+  const [axis, ...rest] = axes;
+  if (!axis) {
+    body();
+    return;
+  }
+  const move = (elements: number) => {
+    for (const [i, pointer] of pointers.entries()) f.advance(pointer, 4 * elements * axis.strides[i]!);
+  };
+  f.repeat(axis.extent, () => {
+    nest(f, rest, pointers, body);
+    move(1);
+  });
+  move(-axis.extent);
+}
+
+export function reduction(
+  node: Node,
+  axes: readonly number[],
+  combine: 'Add' | 'Max',
+  start: number,
+  x: number,
+  y: number,
+): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const { shape } = node.inputs[0]!;
+  if (sizeOf(node.shape) === 0) return f;
+  const strides = stridesOf(shape);
+  const keptAxes = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const keptShape = keptAxes.map((axis) => shape[axis]!);
+  const kept = collapse(keptShape, [keptAxes.map((axis) => strides[axis]!), stridesOf(keptShape)]);
+  const reduced = collapse(
+    axes.map((axis) => shape[axis]!),
+    [axes.map((axis) => strides[axis]!)],
+  );
+  const [from, to] = [f.local('i32'), f.local('i32')];
+  f.i32(x).set(from).i32(y).set(to);
+  const vector = f.local('v128');
+  const single = f.local('f32');
+  const oneOutput = () => {
+    f.f32(start).set(single);
+    nest(f, reduced, [from], () => f.get(single).get(from).memory('f32Load').op(`f32${combine}`).set(single));
+    f.get(to).get(single).memory('f32Store');
+  };
+  const fourOutputs = () => {
+    f.f32x4(start).set(vector);
+    nest(f, reduced, [from], () =>
+      f.get(vector).get(from).memory('v128Load').op(`f32x4${combine}`).set(vector),
+    );
+    f.get(to).get(vector).memory('v128Store');
+  };
+  const inner = kept.at(-1);
+  if (inner?.strides[0] !== 1) {
+    nest(f, kept, [from, to], oneOutput);
+    return f;
+  }
+  // Neighbouring outputs take neighbouring inputs: four at a time.
+  nest(f, kept.slice(0, -1), [from, to], () => {
+    const whole = Math.floor(inner.extent / 4);
+    f.repeat(whole, () => {
+      fourOutputs();
+      f.advance(from, 16).advance(to, 16);
+    });
+    f.repeat(inner.extent - 4 * whole, () => {
+      oneOutput();
+      f.advance(from, 4).advance(to, 4);
+    });
+    f.advance(from, -4 * inner.extent).advance(to, -4 * inner.extent);
+  });
+  return f;
+}
+
+/** Writes the same number to elements that follow one another. */
+export function emitFill(f: FunctionBuilder, address: number, count: number, value: number): void {
+  const to = f.local('i32');
+  f.i32(address).set(to);
+  f.repeat(Math.floor(count / 4), () => f.get(to).f32x4(value).memory('v128Store').advance(to, 16));
+  f.repeat(count % 4, () => f.get(to).f32(value).memory('f32Store').advance(to, 4));
+}
+
+/** Copies elements from where some strides lead to where others do. */
+export function emitCopy(
+  f: FunctionBuilder,
+  shape: Shape,
+  from: { readonly address: number; readonly strides: readonly number[] },
+  to: { readonly address: number; readonly strides: readonly number[] },
+): void {
+  emitPointwise(f, shape, [input(0)], [from.address], [from.strides], [to.address], { strides: to.strides });
+}

@@ -1,0 +1,122 @@
+/** Operations that put tensors together: padding and concatenation. */
+import type { Node } from '../graph.ts';
+import { formatShape } from '../shape.ts';
+import { slice } from './movement.ts';
+import { apply, attributesOf, expectInputs, fail, type Op } from './op.ts';
+
+type PadAttributes = {
+  /** Elements in front of each axis. */
+  readonly low: readonly number[];
+  /** Elements behind each axis. */
+  readonly high: readonly number[];
+  /** Elements between neighbours of each axis. */
+  readonly interior: readonly number[];
+  readonly value: number;
+};
+type ConcatAttributes = { readonly axis: number };
+
+/** The input with `value` around it and between its elements. */
+export const padOp: Op<PadAttributes> = {
+  name: 'pad',
+  signature: (inputs, { low, high, interior }) => {
+    expectInputs('pad', inputs, ['f32']);
+    const { shape } = inputs[0]!;
+    const lists = [low, high, interior];
+    const sound = lists.every(
+      (list) => list.length === shape.length && list.every((n) => Number.isSafeInteger(n) && n >= 0),
+    );
+    if (!sound) {
+      const asked = lists.map(formatShape).join(', ');
+      fail('pad', inputs, `low, high and interior ${asked} must be non-negative integers, one an axis`);
+    }
+    const padded = shape.map(
+      (extent, axis) => low[axis]! + extent + Math.max(0, extent - 1) * interior[axis]! + high[axis]!,
+    );
+    return { shape: padded, dtype: 'f32' };
+  },
+  gradient: (node, g) => {
+    const { low, interior } = attributesOf(padOp, node);
+    const step = interior.map((gap) => gap + 1);
+    return [slice(g, low, node.inputs[0]!.shape, step)];
+  },
+  cases: [
+    {
+      label: 'around a matrix',
+      inputs: [{ shape: [3, 5] }],
+      attributes: { low: [1, 2], high: [0, 3], interior: [0, 0], value: 0 },
+    },
+    {
+      label: 'between elements',
+      inputs: [{ shape: [3, 4] }],
+      attributes: { low: [0, 1], high: [2, 0], interior: [2, 1], value: -1.5 },
+    },
+    {
+      label: 'inner axis untouched',
+      inputs: [{ shape: [2, 3, 2, 7] }],
+      attributes: { low: [0, 1, 1, 0], high: [0, 1, 2, 0], interior: [0, 0, 0, 0], value: 0 },
+    },
+    {
+      label: 'nothing to pad',
+      inputs: [{ shape: [0, 3] }],
+      attributes: { low: [2, 0], high: [1, 0], interior: [0, 0], value: 3 },
+    },
+  ],
+};
+
+/** The inputs one after another along an axis. */
+export const concatOp: Op<ConcatAttributes> = {
+  name: 'concat',
+  signature: (inputs, { axis }) => {
+    expectInputs(
+      'concat',
+      inputs,
+      inputs.map(() => 'f32'),
+    );
+    const shapes = inputs.map((node) => node.shape);
+    const [first] = shapes;
+    if (!first) return fail('concat', inputs, 'expected at least one input');
+    if (!Number.isInteger(axis) || axis < 0 || axis >= first.length) {
+      fail('concat', inputs, `axis ${axis} does not exist: expected 0 to ${first.length - 1}`);
+    }
+    const fits = (shape: readonly number[]) =>
+      shape.length === first.length && shape.every((extent, i) => i === axis || extent === first[i]);
+    if (!shapes.every(fits)) fail('concat', inputs, `shapes must be equal but for axis ${axis}`);
+    const extent = shapes.reduce((sum, shape) => sum + shape[axis]!, 0);
+    return { shape: first.map((own, i) => (i === axis ? extent : own)), dtype: 'f32' };
+  },
+  gradient: (node, g) => {
+    const { axis } = attributesOf(concatOp, node);
+    let before = 0;
+    return node.inputs.map((input) => {
+      const start = input.shape.map((_, i) => (i === axis ? before : 0));
+      before += input.shape[axis]!;
+      return slice(g, start, input.shape);
+    });
+  },
+  cases: [
+    { label: 'rows', inputs: [{ shape: [2, 3] }, { shape: [1, 3] }], attributes: { axis: 0 } },
+    {
+      label: 'columns of three',
+      inputs: [{ shape: [3, 5] }, { shape: [3, 2] }, { shape: [3, 1] }],
+      attributes: { axis: 1 },
+    },
+    { label: 'middle axis', inputs: [{ shape: [2, 1, 6] }, { shape: [2, 3, 6] }], attributes: { axis: 1 } },
+    { label: 'one is empty', inputs: [{ shape: [2, 0] }, { shape: [2, 5] }], attributes: { axis: 1 } },
+    { label: 'one input', inputs: [{ shape: [4] }], attributes: { axis: 0 } },
+  ],
+};
+
+/** Puts `value` (default 0) in front of, behind and, with `interior`, between the elements of each axis. */
+export function pad(
+  x: Node,
+  low: readonly number[],
+  high: readonly number[],
+  { interior, value = 0 }: { readonly interior?: readonly number[]; readonly value?: number } = {},
+): Node {
+  return apply(padOp, [x], { low, high, interior: interior ?? low.map(() => 0), value });
+}
+
+/** Joins tensors along an axis; a negative axis counts from the end. */
+export function concat(inputs: readonly Node[], axis: number): Node {
+  return apply(concatOp, inputs, { axis: axis < 0 ? axis + (inputs[0]?.shape.length ?? 0) : axis });
+}
