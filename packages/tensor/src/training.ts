@@ -4,7 +4,8 @@ import type { Node } from './graph.ts';
 import { crossEntropy } from './nn/losses.ts';
 import { forward, type Model } from './nn/model.ts';
 import { argmaxEquals } from './ops/labels.ts';
-import { input, parameter } from './ops/leaf.ts';
+import { constant, input, parameter } from './ops/leaf.ts';
+import { mul } from './ops/pointwise.ts';
 import { sum } from './ops/reduce.ts';
 
 /** train: loss and gradients, with dropout. evaluate: loss and hits. predict: scores only. */
@@ -40,7 +41,10 @@ export interface Program {
     readonly correct?: Node;
     /** f32 [samples, classes] */
     readonly logits: Node;
-    /** Of lossSum, one for each of the model's parameters, in order. */
+    /**
+     * One for each of the model's parameters, in order: of lossSum by what is trained; of a statistic the batch's value times
+     * the samples, so that both are sums over samples.
+     */
     readonly gradients?: readonly Node[];
   };
 }
@@ -55,21 +59,27 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
   const parameters = model.parameters.map((spec) => parameter(spec.name, spec.shape));
   const base = { mode, samples, model, parameters };
   if (mode === 'predict') {
-    return { ...base, inputs: { x }, outputs: { logits: forward(model, x, parameters, undefined) } };
+    return { ...base, inputs: { x }, outputs: { logits: forward(model, x, parameters, undefined).output } };
   }
   const labels = input('labels', [samples], 'i32');
   if (mode === 'evaluate') {
-    const logits = forward(model, x, parameters, undefined);
+    const { output: logits } = forward(model, x, parameters, undefined);
     return { ...base, inputs: { x, labels }, outputs: { logits, ...score(logits, labels) } };
   }
   const sampleIds = input('sampleIds', [samples], 'i32');
   const key = input('key', [4], 'i32');
-  const logits = forward(model, x, parameters, { sampleIds, key });
+  const { output: logits, statistics } = forward(model, x, parameters, { sampleIds, key });
   const scores = score(logits, labels);
+  const trained = parameters.filter((_, index) => !model.parameters[index]!.statistic);
+  const slopes = gradients(scores.lossSum, trained);
+  const perParameter = parameters.map((node, index) => {
+    const statistic = statistics.get(index);
+    return statistic ? mul(statistic, constant(samples)) : slopes[trained.indexOf(node)]!;
+  });
   return {
     ...base,
     inputs: { x, labels, sampleIds, key },
-    outputs: { logits, ...scores, gradients: gradients(scores.lossSum, parameters) },
+    outputs: { logits, ...scores, gradients: perParameter },
   };
 }
 

@@ -93,8 +93,8 @@ describe('buildModel', () => {
     ],
     [bad([last, { type: 'relu', rate: 1 }]), /layers\[1\] \(relu\): no option 'rate'/],
     [
-      bad([last], { input: [28, 28] }),
-      /layers\[0\] \(dense\): takes samples of shape \[features\], got \[28, 28\]: put a flatten/,
+      bad([last], { input: [28, 28, 1] }),
+      /layers\[0\] \(dense\): takes samples of shape \[features\] or \[time, features\], got \[28, 28, 1\]: put a flatten/,
     ],
     [
       bad([last, { type: 'relu' }], { classes: 10 }),

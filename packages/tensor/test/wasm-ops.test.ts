@@ -2,8 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { gradients } from '../src/autodiff.ts';
 import { evaluateGraph } from '../src/backends/reference/run.ts';
 import { compileGraph } from '../src/backends/wasm/compile.ts';
-import { gemmScratchBytes } from '../src/backends/wasm/gemm.ts';
-import { selectKernel } from '../src/backends/wasm/kernels.ts';
 import type { Node } from '../src/graph.ts';
 import { allOps } from '../src/ops/index.ts';
 import { input } from '../src/ops/leaf.ts';
@@ -11,50 +9,9 @@ import { matmul } from '../src/ops/matmul.ts';
 import { broadcast, reshape, transpose } from '../src/ops/movement.ts';
 import { add, exp, gt, mul, neg, relu, select, sub, tanh } from '../src/ops/pointwise.ts';
 import { maxReduce, sum } from '../src/ops/reduce.ts';
-import { alignUp } from '../src/plan/arena.ts';
 import { broadcastShapes, sizeOf } from '../src/shape.ts';
 import { opCases, uniforms } from './support/cases.ts';
-
-/** Computes outputs of a graph on the wasm backend. */
-function runWasm(
-  outputs: readonly Node[],
-  inputs: readonly Node[],
-  feeds: Readonly<Record<string, ArrayLike<number>>>,
-): Float32Array[] {
-  const { name: kernel } = selectKernel();
-  let next = alignUp(64 + gemmScratchBytes(kernel));
-  const leaves = new Map<Node, number>();
-  for (const node of inputs) {
-    leaves.set(node, next);
-    next = alignUp(next + 4 * sizeOf(node.shape) + 64);
-  }
-  const compiled = compileGraph({
-    outputs,
-    leaves,
-    targets: new Map(),
-    groups: [],
-    arenaStart: next,
-    scratch: 64,
-    kernel,
-  });
-  const pages = Math.ceil((compiled.end + 64) / 65536);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-  // What a kernel does not write must not pass for zeros.
-  new Float32Array(memory.buffer).fill(Number.NaN);
-  for (const node of inputs) {
-    const values = feeds[String(node.attributes.name)]!;
-    const array = node.dtype === 'i32' ? Int32Array : Float32Array;
-    new array(memory.buffer, leaves.get(node)!, values.length).set(Array.from(values));
-  }
-  const module = new WebAssembly.Module(compiled.encode({ pages, shared: false }));
-  const instance = new WebAssembly.Instance(module, { env: { memory } });
-  for (let stage = 0; stage < compiled.stages.length; stage++)
-    (instance.exports[`stage${stage}`] as () => void)();
-  return outputs.map((node, i) => {
-    const array = node.dtype === 'i32' ? Int32Array : Float32Array;
-    return Float32Array.from(new array(memory.buffer, compiled.offsets[i]!, sizeOf(node.shape)));
-  });
-}
+import { runWasm } from './support/run-wasm.ts';
 
 function expectClose(found: Float32Array, wanted: ArrayLike<number>, what: string): void {
   expect(found.length, what).toBe(wanted.length);

@@ -1,7 +1,9 @@
-/** Activations as layers: every name in the pointwise table's list of activations is a layer type. */
+/** Activations as layers: every name in the pointwise table's list of activations is a layer type, and those with options. */
+import { constant } from '../ops/leaf.ts';
 import { apply } from '../ops/op.ts';
-import { type ActivationName, activations, pointwiseOps } from '../ops/pointwise.ts';
+import { type ActivationName, activations, gt, mul, pointwiseOps, select } from '../ops/pointwise.ts';
 import { defineLayer, type LayerType } from './layer.ts';
+import { softmax as softmaxOf } from './losses.ts';
 
 type None = Readonly<Record<never, never>>;
 
@@ -17,3 +19,22 @@ const activation = <T extends ActivationName>(type: T): LayerType<T, None> =>
 export const activationLayers = Object.fromEntries(activations.map((name) => [name, activation(name)])) as {
   readonly [T in ActivationName]: LayerType<T, None>;
 };
+
+export const leakyRelu = defineLayer({
+  type: 'leakyRelu',
+  summary: 'x where it is positive, slope times x elsewhere (Maas et al. 2013).',
+  options: {
+    slope: { kind: 'number', minimum: 0, below: 1, default: 0.01, describe: 'Slope of the negative side.' },
+  },
+  plan: (input) => ({ outputShape: input, parameters: [] }),
+  forward: (x, { options }) => select(gt(x, constant(0)), x, mul(x, constant(options.slope))),
+});
+
+export const softmax = defineLayer({
+  type: 'softmax',
+  summary:
+    'exp(x) / sum exp(x) over the last axis. Not in front of a cross-entropy loss, which takes the scores themselves.',
+  options: {},
+  plan: (input) => ({ outputShape: input, parameters: [] }),
+  forward: (x) => softmaxOf(x),
+});

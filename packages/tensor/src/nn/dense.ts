@@ -2,11 +2,12 @@
 import { matmul } from '../ops/matmul.ts';
 import { add } from '../ops/pointwise.ts';
 import { formatShape } from '../shape.ts';
+import { weightInitializer } from './initializers.ts';
 import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
 
 export const dense = defineLayer({
   type: 'dense',
-  summary: 'Fully connected: y = x W + b.',
+  summary: 'Fully connected: y = x W + b, over the last axis.',
   options: {
     units: {
       kind: 'integer',
@@ -17,21 +18,16 @@ export const dense = defineLayer({
     bias: { kind: 'boolean', default: true, describe: 'Whether b is there and trained.' },
   },
   plan: (input, { units, bias }, { followedBy }) => {
-    if (input.length !== 1) {
+    if (input.length !== 1 && input.length !== 2) {
       throw new LayerError(
-        `takes samples of shape [features], got ${formatShape(input)}: put a flatten layer before it`,
+        `takes samples of shape [features] or [time, features], got ${formatShape(input)}: put a flatten layer before it`,
       );
     }
-    const fanIn = input[0]!;
-    // Uniform in [-bound, bound) has variance bound^2 / 3: He's 2 / fanIn before relu, Glorot's 2 / (fanIn + fanOut) otherwise.
-    const bound = Math.sqrt(followedBy === 'relu' ? 6 / fanIn : 6 / (fanIn + units));
-    const weight: ParameterPlan = {
-      name: 'weight',
-      shape: [fanIn, units],
-      initializer: { kind: 'uniform', bound },
-    };
+    const fanIn = input.at(-1)!;
+    const initializer = weightInitializer(fanIn, units, followedBy);
+    const weight: ParameterPlan = { name: 'weight', shape: [fanIn, units], initializer };
     const offset: ParameterPlan = { name: 'bias', shape: [units], initializer: { kind: 'zeros' } };
-    return { outputShape: [units], parameters: bias ? [weight, offset] : [weight] };
+    return { outputShape: [...input.slice(0, -1), units], parameters: bias ? [weight, offset] : [weight] };
   },
   forward: (x, { parameters }) => {
     const [weight, bias] = parameters;

@@ -1,7 +1,23 @@
 /** Dropout: while training, drops numbers at random and scales the others so that the expected value stays. */
+import type { Node } from '../graph.ts';
 import { dropoutMask } from '../ops/dropout-mask.ts';
 import { mul } from '../ops/pointwise.ts';
-import { defineLayer } from './layer.ts';
+import { defineLayer, type ForwardContext } from './layer.ts';
+
+/** Further masks of one layer draw from streams of their own; layers have indices below this. */
+const LAYERS = 1024;
+
+/** x with dropout while training. A layer that calls this several times gives each a stream, 0, 1, 2 ... */
+export function dropped(
+  x: Node,
+  rate: number,
+  { index, random }: Pick<ForwardContext, 'index' | 'random'>,
+  stream = 0,
+): Node {
+  if (!random || rate === 0) return x;
+  const attributes = { layer: index + LAYERS * stream, rate, shape: x.shape.slice(1) };
+  return mul(x, dropoutMask(random.sampleIds, random.key, attributes));
+}
 
 export const dropout = defineLayer({
   type: 'dropout',
@@ -12,9 +28,5 @@ export const dropout = defineLayer({
     rate: { kind: 'number', minimum: 0, below: 1, describe: 'Part of the numbers that is dropped.' },
   },
   plan: (input) => ({ outputShape: input, parameters: [] }),
-  forward: (x, { options, index, random }) => {
-    if (!random || options.rate === 0) return x;
-    const attributes = { layer: index, rate: options.rate, shape: x.shape.slice(1) };
-    return mul(x, dropoutMask(random.sampleIds, random.key, attributes));
-  },
+  forward: (x, context) => dropped(x, context.options.rate, context),
 });

@@ -1,15 +1,41 @@
 /** The list of layers: one line each. Job files, their schema and the model builder know exactly these. */
-import { activationLayers } from './activation.ts';
+import { activationLayers, leakyRelu, softmax } from './activation.ts';
+import { selfAttention, transformerBlock } from './attention.ts';
+import { conv2d } from './conv2d.ts';
 import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
+import { embedding, positionalEncoding } from './embedding.ts';
 import { flatten } from './flatten.ts';
+import { add, concat } from './join.ts';
 import type { DescriptionOf, LayerType } from './layer.ts';
+import { batchNorm, layerNorm } from './norm.ts';
+import { averagePool, globalAveragePool, maxPool } from './pooling.ts';
+import { gru, lstm, rnn } from './recurrent.ts';
+import { reshape } from './reshape.ts';
 
 export const layerTypes = {
   dense,
+  conv2d,
+  maxPool,
+  averagePool,
+  globalAveragePool,
+  batchNorm,
+  layerNorm,
   dropout,
   flatten,
+  reshape,
+  embedding,
+  positionalEncoding,
+  selfAttention,
+  transformerBlock,
+  rnn,
+  lstm,
+  gru,
+  add,
+  concat,
   ...activationLayers,
+  leakyRelu,
+  softmax,
 } as const;
 
 export type LayerTypeName = keyof typeof layerTypes;

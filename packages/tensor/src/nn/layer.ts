@@ -8,17 +8,45 @@ export type OptionRule =
       readonly kind: 'integer';
       readonly minimum: number;
       readonly maximum: number;
+      readonly default?: number;
       readonly describe: string;
     }
-  | { readonly kind: 'number'; readonly minimum: number; readonly below: number; readonly describe: string }
-  | { readonly kind: 'boolean'; readonly default: boolean; readonly describe: string };
+  | {
+      readonly kind: 'number';
+      readonly minimum: number;
+      readonly below: number;
+      readonly default?: number;
+      readonly describe: string;
+    }
+  | { readonly kind: 'boolean'; readonly default: boolean; readonly describe: string }
+  | {
+      readonly kind: 'choice';
+      readonly choices: readonly string[];
+      readonly default?: string;
+      readonly describe: string;
+    }
+  /** One integer for rows and columns alike, or two: [rows, columns]. */
+  | {
+      readonly kind: 'pair';
+      readonly minimum: number;
+      readonly maximum: number;
+      readonly default?: number;
+      readonly describe: string;
+    }
+  /** A list of positive integers. */
+  | { readonly kind: 'shape'; readonly describe: string };
 
 export type OptionRules = Readonly<Record<string, OptionRule>>;
-type ValueOf<R extends OptionRule> = OptionRule extends R
-  ? number | boolean
-  : R['kind'] extends 'boolean'
-    ? boolean
-    : number;
+export type OptionValue = number | boolean | string | readonly number[];
+interface ValueOfKind {
+  integer: number;
+  number: number;
+  boolean: boolean;
+  choice: string;
+  pair: number | readonly [number, number];
+  shape: readonly number[];
+}
+type ValueOf<R extends OptionRule> = OptionRule extends R ? OptionValue : ValueOfKind[R['kind']];
 type Defaulted<O extends OptionRules> = {
   [K in keyof O]: O[K] extends { readonly default: unknown } ? K : never;
 }[keyof O];
@@ -31,18 +59,32 @@ export type DescriptionOf<T extends string, O extends OptionRules> = {
   readonly type: T;
   /** Default: type and ordinal among the layers of that type, from 1: dense1, dense2. */
   readonly name?: string;
+  /** Names of the layers whose outputs come in, or 'input'. Default: the layer before. */
+  readonly from?: string | readonly string[];
 } & { readonly [K in Exclude<keyof O, Defaulted<O>>]: ValueOf<O[K]> } & {
   readonly [K in Defaulted<O>]?: ValueOf<O[K]>;
 };
 
-/** How a parameter starts: all zeros, or uniform in [-bound, bound). */
-export type Initializer = { readonly kind: 'zeros' } | { readonly kind: 'uniform'; readonly bound: number };
+/** How a parameter starts. */
+export type Initializer =
+  | { readonly kind: 'zeros' }
+  | { readonly kind: 'ones' }
+  /** In [-bound, bound). */
+  | { readonly kind: 'uniform'; readonly bound: number }
+  | { readonly kind: 'normal'; readonly std: number }
+  /** Each block of `columns` columns orthogonal for itself (Saxe et al. 2014); one block without it. */
+  | { readonly kind: 'orthogonal'; readonly columns?: number };
 
 export interface ParameterPlan {
   /** Within the layer: 'weight'. */
   readonly name: string;
   readonly shape: Shape;
   readonly initializer: Initializer;
+  /**
+   * Present for what is not trained but follows a statistic of the batches: each step it moves by this part of the way to
+   * what the layer reported.
+   */
+  readonly statistic?: { readonly rate: number };
 }
 
 /** What a layer will be for a given sample shape. */
@@ -54,22 +96,30 @@ export interface LayerPlan {
 export interface PlanContext {
   /** Type of the next layer that is not `transparent`: initialisers depend on the activation that follows. */
   readonly followedBy: string | undefined;
+  /** Shapes of all that comes in; the first is `input`. */
+  readonly inputs: readonly Shape[];
 }
 
 export interface ForwardContext<O extends OptionRules = OptionRules> {
   readonly options: OptionValues<O>;
   /** One leaf for each of the plan's parameters. */
   readonly parameters: readonly Node[];
+  /** All that comes in, [samples, ...]; the first is x. */
+  readonly inputs: readonly Node[];
   /** Index among all layers of the model: it keys the layer's randomness. */
   readonly index: number;
   /** Present while training: what random layers draw from. */
   readonly random: { readonly sampleIds: Node; readonly key: Node } | undefined;
+  /** While training, takes the batch's value of the plan's parameter of that index, a `statistic`. */
+  readonly report: (parameter: number, value: Node) => void;
 }
 
 export interface LayerType<T extends string = string, O extends OptionRules = OptionRules> {
   readonly type: T;
   readonly summary: string;
   readonly options: O;
+  /** How many outputs of other layers it takes; exactly one without this. */
+  readonly inputs?: { readonly least: number; readonly most: number };
   /** True: values pass through as they are, or masked (dropout, flatten). */
   readonly transparent?: boolean;
   /** Throws LayerError when samples of this shape cannot be taken. */
@@ -89,3 +139,7 @@ export function defineLayer<const T extends string, const O extends OptionRules>
 ): LayerType<T, O> {
   return layer;
 }
+
+/** Both numbers of a `pair` option. */
+export const pairOf = (value: number | readonly [number, number]): readonly [number, number] =>
+  typeof value === 'number' ? [value, value] : value;

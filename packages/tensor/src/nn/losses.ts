@@ -1,9 +1,11 @@
-/** Losses and softmax, as compositions of operations. */
+/** Losses and softmax, as compositions of operations. Each loss gives one number a sample: [samples, ...] to [samples]. */
 import type { Node } from '../graph.ts';
+import { gather } from '../ops/gather.ts';
 import { oneHot } from '../ops/labels.ts';
+import { constant } from '../ops/leaf.ts';
 import { detach } from '../ops/movement.ts';
-import { div, exp, log, mul, sub } from '../ops/pointwise.ts';
-import { maxReduce, sum } from '../ops/reduce.ts';
+import { abs, add, div, exp, le, log, mul, select, softplus, sub } from '../ops/pointwise.ts';
+import { maxReduce, mean, sum } from '../ops/reduce.ts';
 
 /** Scores less their row's maximum: exp of it cannot overflow. The maximum cancels out of every gradient. */
 function shifted(logits: Node): Node {
@@ -16,10 +18,64 @@ export function softmax(logits: Node): Node {
   return div(powers, sum(powers, [-1], true));
 }
 
-/** Cross-entropy of each sample: log(sum exp(logits)) - logits[label]. logits [n, classes], labels i32 [n] -> [n]. */
-export function crossEntropy(logits: Node, labels: Node): Node {
+/** log(softmax(x)) over the last axis. */
+export function logSoftmax(logits: Node): Node {
+  const scores = shifted(logits);
+  return sub(scores, log(sum(exp(scores), [-1], true)));
+}
+
+export interface CrossEntropyOptions {
+  /**
+   * Part of the target that is spread evenly over all classes (Szegedy et al. 2016, section 7). Default 0. The mean over the
+   * classes stays unweighted when class weights are given too: give one of the two.
+   */
+  readonly labelSmoothing?: number;
+  /** f32 [classes]: factor of the loss of each class's samples. Default 1. */
+  readonly classWeights?: Node;
+}
+
+/** Cross-entropy of each sample: log(sum exp(logits)) - logits[label]. logits [..., classes], labels i32 [...] -> [...]. */
+export function crossEntropy(logits: Node, labels: Node, options: CrossEntropyOptions = {}): Node {
+  const { labelSmoothing = 0, classWeights } = options;
   const scores = shifted(logits);
   const normalizer = log(sum(exp(scores), [-1]));
   const chosen = sum(mul(scores, oneHot(labels, logits.shape.at(-1)!)), [-1]);
-  return sub(normalizer, chosen);
+  const hard = sub(normalizer, chosen);
+  const smooth = () => sub(normalizer, mean(scores, [-1]));
+  const loss =
+    labelSmoothing === 0
+      ? hard
+      : add(mul(constant(1 - labelSmoothing), hard), mul(constant(labelSmoothing), smooth()));
+  return classWeights ? mul(loss, gather(classWeights, labels)) : loss;
+}
+
+/** Mean over everything but the samples. */
+const perSample = (losses: Node): Node =>
+  losses.shape.length > 1
+    ? mean(
+        losses,
+        losses.shape.slice(1).map((_, axis) => axis + 1),
+      )
+    : losses;
+
+/** Binary cross-entropy from scores: softplus(x) - x t, which does not overflow. Targets in [0, 1]. */
+export const binaryCrossEntropy = (logits: Node, targets: Node): Node =>
+  perSample(sub(softplus(logits), mul(logits, targets)));
+
+/** Mean of (y - t)^2. */
+export function meanSquaredError(predictions: Node, targets: Node): Node {
+  const away = sub(predictions, targets);
+  return perSample(mul(away, away));
+}
+
+/** Mean of |y - t|. */
+export const meanAbsoluteError = (predictions: Node, targets: Node): Node =>
+  perSample(abs(sub(predictions, targets)));
+
+/** Mean of 0.5 d^2 for a distance d up to delta, delta (d - 0.5 delta) beyond (Huber 1964). Default delta 1. */
+export function huber(predictions: Node, targets: Node, delta = 1): Node {
+  const away = abs(sub(predictions, targets));
+  const square = mul(constant(0.5), mul(away, away));
+  const line = mul(constant(delta), sub(away, constant(0.5 * delta)));
+  return perSample(select(le(away, constant(delta)), square, line));
 }

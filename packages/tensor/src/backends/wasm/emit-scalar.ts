@@ -5,7 +5,7 @@
  *     exp   1.5 ulp, also where the result is subnormal; overflow gives infinity
  *     log   1.5 ulp; log(0) = -infinity, negative numbers give NaN
  *     tanh  2 ulp
- *     erf   7 ulp
+ *     erf   8 ulp
  *     sin, cos  absolute error 2e-7 up to |x| = 8192; beyond that the angle itself is lost to rounding
  */
 import type { Expression } from '../../scalar/expression.ts';

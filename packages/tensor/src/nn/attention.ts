@@ -1,0 +1,171 @@
+/** Multi-head self-attention (Vaswani et al. 2017) and the transformer block made of it. */
+import type { Node } from '../graph.ts';
+import { constant, iota } from '../ops/leaf.ts';
+import { matmul } from '../ops/matmul.ts';
+import { reshape, transpose } from '../ops/movement.ts';
+import { add, ge, gelu, mul, ne, select } from '../ops/pointwise.ts';
+import { formatShape, type Shape } from '../shape.ts';
+import { dropped } from './dropout.ts';
+import { xavierUniform } from './initializers.ts';
+import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
+import { softmax } from './losses.ts';
+import { layerNormalization } from './norm.ts';
+
+/** Stands for minus infinity in scores: exp of it is 0, and a row of nothing else still has a softmax. */
+const MASKED = -1e9;
+
+const heads = {
+  kind: 'integer',
+  minimum: 1,
+  maximum: 1024,
+  describe: 'Number of heads; divides the features.',
+} as const;
+const causal = {
+  kind: 'boolean',
+  default: false,
+  describe: 'Whether a step sees only itself and those before it.',
+} as const;
+const dropout = {
+  kind: 'number',
+  minimum: 0,
+  below: 1,
+  default: 0,
+  describe: 'Part that dropout takes while training.',
+} as const;
+
+export interface AttentionOptions {
+  readonly heads: number;
+  readonly causal?: boolean;
+  /** [samples, time]: 0 where a step is padding, which nobody then attends to. */
+  readonly mask?: Node;
+  /** Applied to the weights of attention. */
+  readonly drop?: (weights: Node) => Node;
+}
+
+/** Weight and bias of the four projections: query, key, value, output. */
+export type Projections = readonly [Node, Node, Node, Node, Node, Node, Node, Node];
+
+/** softmax(Q K^T / sqrt(d)) V of each head, d being features / heads. x is [samples, time, features]. */
+export function multiHeadAttention(x: Node, projections: Projections, options: AttentionOptions): Node {
+  const { heads, causal = false, mask, drop = (weights) => weights } = options;
+  const [samples, time, features] = x.shape as readonly [number, number, number];
+  const size = features / heads;
+  const project = (from: Node, at: 0 | 2 | 4 | 6) => add(matmul(from, projections[at]), projections[at + 1]!);
+  const split = (projected: Node) =>
+    transpose(reshape(projected, [samples, time, heads, size]), [0, 2, 1, 3]);
+  const [query, key, value] = [split(project(x, 0)), split(project(x, 2)), split(project(x, 4))];
+  let scores = mul(matmul(query, key, false, true), constant(1 / Math.sqrt(size)));
+  if (causal) {
+    const seen = ge(iota([time, 1], 0), iota([1, time], 1));
+    scores = select(seen, scores, constant(MASKED));
+  }
+  if (mask) scores = select(ne(reshape(mask, [samples, 1, 1, time]), constant(0)), scores, constant(MASKED));
+  const mixed = matmul(drop(softmax(scores)), value);
+  return project(reshape(transpose(mixed, [0, 2, 1, 3]), [samples, time, features]), 6);
+}
+
+function checkSequence(input: Shape, heads: number): number {
+  if (input.length !== 2) throw new LayerError(`takes sequences [time, features], got ${formatShape(input)}`);
+  const features = input[1]!;
+  if (features % heads > 0)
+    throw new LayerError(`heads is ${heads}; expected a divisor of ${features} features`);
+  return features;
+}
+
+const projectionPlans = (features: number): ParameterPlan[] =>
+  ['query', 'key', 'value', 'output'].flatMap((name) => [
+    { name: `${name}.weight`, shape: [features, features], initializer: xavierUniform(features, features) },
+    { name: `${name}.bias`, shape: [features], initializer: { kind: 'zeros' } } as const,
+  ]);
+
+export const selfAttention = defineLayer({
+  type: 'selfAttention',
+  summary:
+    'Each step of a sequence [time, features] mixes in others. A second input [time] says which are not padding (1).',
+  options: { heads, causal, dropout },
+  inputs: { least: 1, most: 2 },
+  plan: (input, { heads }, { inputs }) => {
+    const features = checkSequence(input, heads);
+    const mask = inputs[1];
+    if (mask && (mask.length !== 1 || mask[0] !== input[0])) {
+      throw new LayerError(`the mask is ${formatShape(mask)}; expected [${input[0]}], one number a step`);
+    }
+    return { outputShape: input, parameters: projectionPlans(features) };
+  },
+  forward: (x, context) => {
+    const { options, parameters, inputs } = context;
+    return multiHeadAttention(x, parameters as unknown as Projections, {
+      heads: options.heads,
+      causal: options.causal,
+      drop: (weights) => dropped(weights, options.dropout, context),
+      ...(inputs[1] && { mask: inputs[1] }),
+    });
+  },
+});
+
+export const transformerBlock = defineLayer({
+  type: 'transformerBlock',
+  summary: 'Self-attention and a two-layer network, each with layer norm and a residual path.',
+  options: {
+    heads,
+    causal,
+    dropout,
+    hidden: {
+      kind: 'integer',
+      minimum: 0,
+      maximum: 1_000_000,
+      default: 0,
+      describe: 'Width of the inner network; 0 means four times the features.',
+    },
+    normFirst: {
+      kind: 'boolean',
+      default: true,
+      describe:
+        'Layer norm in front of each part (as GPT-2 has it), or behind its residual sum (as BERT has it).',
+    },
+  },
+  plan: (input, { heads, hidden }) => {
+    const features = checkSequence(input, heads);
+    const width = hidden || 4 * features;
+    const norm = (name: string): ParameterPlan[] => [
+      { name: `${name}.scale`, shape: [features], initializer: { kind: 'ones' } },
+      { name: `${name}.shift`, shape: [features], initializer: { kind: 'zeros' } },
+    ];
+    return {
+      outputShape: input,
+      parameters: [
+        ...projectionPlans(features),
+        ...norm('norm1'),
+        { name: 'expand.weight', shape: [features, width], initializer: xavierUniform(features, width) },
+        { name: 'expand.bias', shape: [width], initializer: { kind: 'zeros' } },
+        { name: 'contract.weight', shape: [width, features], initializer: xavierUniform(width, features) },
+        { name: 'contract.bias', shape: [features], initializer: { kind: 'zeros' } },
+        ...norm('norm2'),
+      ],
+    };
+  },
+  forward: (x, context) => {
+    const { options, parameters } = context;
+    const projections = parameters.slice(0, 8) as unknown as Projections;
+    const [scale1, shift1, expand, expandBias, contract, contractBias, scale2, shift2] = parameters.slice(
+      8,
+    ) as [Node, Node, Node, Node, Node, Node, Node, Node];
+    const attend = (from: Node) =>
+      multiHeadAttention(from, projections, {
+        heads: options.heads,
+        causal: options.causal,
+        drop: (weights) => dropped(weights, options.dropout, context, 0),
+      });
+    const network = (from: Node) =>
+      add(matmul(gelu(add(matmul(from, expand), expandBias)), contract), contractBias);
+    const norm1 = (from: Node) => layerNormalization(from, scale1, shift1, 1e-5);
+    const norm2 = (from: Node) => layerNormalization(from, scale2, shift2, 1e-5);
+    const drop = (from: Node, stream: number) => dropped(from, options.dropout, context, stream);
+    if (options.normFirst) {
+      const middle = add(x, drop(attend(norm1(x)), 1));
+      return add(middle, drop(network(norm2(middle)), 2));
+    }
+    const middle = norm1(add(x, drop(attend(x), 1)));
+    return norm2(add(middle, drop(network(middle), 2)));
+  },
+});

@@ -1,0 +1,76 @@
+/** Convolution layer: y = x * W + b, W stored as [height, width, channels / groups, filters]. */
+import { add } from '../ops/pointwise.ts';
+import { conv2d as convolve, windowedExtents } from './convolution.ts';
+import { imageOf } from './image.ts';
+import { weightInitializer } from './initializers.ts';
+import { defineLayer, LayerError, type ParameterPlan, pairOf } from './layer.ts';
+
+const MOST = 4096;
+
+export const conv2d = defineLayer({
+  type: 'conv2d',
+  summary: 'Convolution over images [rows, columns, channels].',
+  options: {
+    filters: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Channels that come out.' },
+    size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Rows and columns of the window.' },
+    stride: { kind: 'pair', minimum: 1, maximum: MOST, default: 1, describe: 'From one window to the next.' },
+    padding: {
+      kind: 'pair',
+      minimum: 0,
+      maximum: MOST,
+      default: 0,
+      describe: 'Zeros above and below, left and right. Half the size keeps the image as large as it was.',
+    },
+    dilation: {
+      kind: 'pair',
+      minimum: 1,
+      maximum: MOST,
+      default: 1,
+      describe: 'From one element of a window to the next.',
+    },
+    groups: {
+      kind: 'integer',
+      minimum: 1,
+      maximum: 65536,
+      default: 1,
+      describe: 'Parts of the channels that are convolved separately; as many as channels: depthwise.',
+    },
+    bias: { kind: 'boolean', default: true, describe: 'Whether b is there and trained.' },
+  },
+  plan: (input, options, { followedBy }) => {
+    const { filters, groups, bias } = options;
+    const [rows, columns, channels] = imageOf(input);
+    if (channels % groups > 0 || filters % groups > 0) {
+      throw new LayerError(
+        `groups is ${groups}; expected a divisor of ${channels} channels and ${filters} filters`,
+      );
+    }
+    const [height, width] = pairOf(options.size);
+    const [tall, wide] = windowedExtents([rows, columns], [height, width], {
+      stride: pairOf(options.stride),
+      padding: pairOf(options.padding),
+      dilation: pairOf(options.dilation),
+    });
+    if (tall < 1 || wide < 1) {
+      throw new LayerError(`a window of ${height} x ${width} does not fit an image of ${rows} x ${columns}`);
+    }
+    const taps = height * width * (channels / groups);
+    const weight: ParameterPlan = {
+      name: 'weight',
+      shape: [height, width, channels / groups, filters],
+      initializer: weightInitializer(taps, (height * width * filters) / groups, followedBy),
+    };
+    const offset: ParameterPlan = { name: 'bias', shape: [filters], initializer: { kind: 'zeros' } };
+    return { outputShape: [tall, wide, filters], parameters: bias ? [weight, offset] : [weight] };
+  },
+  forward: (x, { options, parameters }) => {
+    const [weight, bias] = parameters;
+    const y = convolve(x, weight!, {
+      stride: pairOf(options.stride),
+      padding: pairOf(options.padding),
+      dilation: pairOf(options.dilation),
+      groups: options.groups,
+    });
+    return bias ? add(y, bias) : y;
+  },
+});

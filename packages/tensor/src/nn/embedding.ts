@@ -1,0 +1,65 @@
+/** Embedding of tokens, and where in the sequence they stand. */
+import type { Node } from '../graph.ts';
+import { gather, toIndex } from '../ops/gather.ts';
+import { constant, iota } from '../ops/leaf.ts';
+import { reshape } from '../ops/movement.ts';
+import { add, cos, exp, floor, mul, select, sin, sub } from '../ops/pointwise.ts';
+import { formatShape } from '../shape.ts';
+import { defineLayer, LayerError } from './layer.ts';
+
+export const embedding = defineLayer({
+  type: 'embedding',
+  summary: 'A trained vector for each token; samples are token numbers [time].',
+  options: {
+    tokens: { kind: 'integer', minimum: 1, maximum: 2 ** 24, describe: 'Size of the vocabulary.' },
+    units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of a vector.' },
+    std: {
+      kind: 'number',
+      minimum: 0,
+      below: 100,
+      default: 0.02,
+      describe: 'Standard deviation of the normal distribution that the vectors start from.',
+    },
+  },
+  plan: (input, { tokens, units, std }) => ({
+    outputShape: [...input, units],
+    parameters: [{ name: 'weight', shape: [tokens, units], initializer: { kind: 'normal', std } }],
+  }),
+  forward: (x, { parameters }) => gather(parameters[0]!, toIndex(x)),
+});
+
+/**
+ * [time, features]: sin(t / 10000^(2i / features)) at feature 2i, the cosine of the same at 2i + 1 (Vaswani et al. 2017,
+ * section 3.5).
+ */
+export function sinusoids(time: number, features: number): Node {
+  const feature = iota([features], 0);
+  const half = floor(mul(feature, constant(0.5)));
+  const odd = sub(feature, mul(half, constant(2)));
+  const frequency = exp(mul(half, constant((-2 * Math.log(10_000)) / features)));
+  const angle = mul(reshape(iota([time], 0), [time, 1]), frequency);
+  return select(odd, cos(angle), sin(angle));
+}
+
+export const positionalEncoding = defineLayer({
+  type: 'positionalEncoding',
+  summary: 'Adds to each step of a sequence [time, features] where it stands.',
+  options: {
+    kind: {
+      kind: 'choice',
+      choices: ['sinusoidal', 'learned'],
+      default: 'sinusoidal',
+      describe: 'Fixed sines and cosines, or trained vectors.',
+    },
+  },
+  plan: (input, { kind }) => {
+    if (input.length !== 2)
+      throw new LayerError(`takes sequences [time, features], got ${formatShape(input)}`);
+    const learned = { name: 'weight', shape: input, initializer: { kind: 'normal', std: 0.02 } } as const;
+    return { outputShape: input, parameters: kind === 'learned' ? [learned] : [] };
+  },
+  forward: (x, { parameters }) => {
+    const [time, features] = x.shape.slice(1) as [number, number];
+    return add(x, parameters[0] ?? sinusoids(time, features));
+  },
+});

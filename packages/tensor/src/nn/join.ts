@@ -1,0 +1,41 @@
+/** Layers that bring paths of a model together again. */
+import { concat as join } from '../ops/assemble.ts';
+import { add as plus } from '../ops/pointwise.ts';
+import { formatShape, sameShape } from '../shape.ts';
+import { defineLayer, LayerError } from './layer.ts';
+
+const several = { least: 2, most: 64 };
+
+export const add = defineLayer({
+  type: 'add',
+  summary: 'Sum of several inputs of the same shape, as at the end of a residual path.',
+  options: {},
+  inputs: several,
+  plan: (input, _, { inputs }) => {
+    const other = inputs.find((shape) => !sameShape(shape, input));
+    if (other)
+      throw new LayerError(
+        `inputs are ${formatShape(input)} and ${formatShape(other)}: expected equal shapes`,
+      );
+    return { outputShape: input, parameters: [] };
+  },
+  forward: (_, { inputs }) => inputs.reduce(plus),
+});
+
+export const concat = defineLayer({
+  type: 'concat',
+  summary: 'Several inputs side by side, along the last axis.',
+  options: {},
+  inputs: several,
+  plan: (input, _, { inputs }) => {
+    const ahead = input.slice(0, -1);
+    const other = inputs.find((shape) => !sameShape(shape.slice(0, -1), ahead));
+    if (other) {
+      throw new LayerError(
+        `inputs are ${formatShape(input)} and ${formatShape(other)}: expected shapes that are equal but for the last axis`,
+      );
+    }
+    return { outputShape: [...ahead, inputs.reduce((sum, shape) => sum + shape.at(-1)!, 0)], parameters: [] };
+  },
+  forward: (_, { inputs }) => join(inputs, -1),
+});

@@ -1,0 +1,101 @@
+/** Layer normalisation and batch normalisation. */
+import type { Node } from '../graph.ts';
+import { constant } from '../ops/leaf.ts';
+import { reshape } from '../ops/movement.ts';
+import { add, div, mul, sqrt, sub } from '../ops/pointwise.ts';
+import { mean } from '../ops/reduce.ts';
+import { sizeOf } from '../shape.ts';
+import { defineLayer, type ParameterPlan } from './layer.ts';
+
+const epsilon = {
+  kind: 'number',
+  minimum: 1e-12,
+  below: 1,
+  default: 1e-5,
+  describe: 'Added to the variance, so that nothing is divided by zero.',
+} as const;
+
+const scaleAndShift = (features: number): ParameterPlan[] => [
+  { name: 'scale', shape: [features], initializer: { kind: 'ones' } },
+  { name: 'shift', shape: [features], initializer: { kind: 'zeros' } },
+];
+
+/** Mean and (biased) variance over axes, which stay with size 1. */
+export function moments(x: Node, axes: readonly number[]): { mean: Node; variance: Node } {
+  const center = mean(x, axes, true);
+  const away = sub(x, center);
+  return { mean: center, variance: mean(mul(away, away), axes, true) };
+}
+
+/** (x - mean) / sqrt(variance + epsilon) * scale + shift */
+export function normalize(
+  x: Node,
+  { mean, variance }: { readonly mean: Node; readonly variance: Node },
+  scale: Node,
+  shift: Node,
+  epsilon: number,
+): Node {
+  const away = sub(x, mean);
+  return add(mul(div(away, sqrt(add(variance, constant(epsilon)))), scale), shift);
+}
+
+/** Over the last axis (Ba et al. 2016). */
+export const layerNormalization = (x: Node, scale: Node, shift: Node, epsilon: number): Node =>
+  normalize(x, moments(x, [-1]), scale, shift, epsilon);
+
+export const layerNorm = defineLayer({
+  type: 'layerNorm',
+  summary: 'Brings the numbers of the last axis to mean 0 and variance 1, then scales and shifts them.',
+  options: { epsilon },
+  plan: (input) => ({ outputShape: input, parameters: scaleAndShift(input.at(-1)!) }),
+  forward: (x, { options, parameters }) =>
+    layerNormalization(x, parameters[0]!, parameters[1]!, options.epsilon),
+});
+
+/**
+ * Ioffe and Szegedy 2015. While training, mean and variance are those of the shard, over everything but the channel; the
+ * running ones, which evaluation uses, follow the average over the shards (the variance without bias, n / (n - 1)).
+ */
+export const batchNorm = defineLayer({
+  type: 'batchNorm',
+  summary: 'Brings each channel to mean 0 and variance 1 over the batch, then scales and shifts it.',
+  transparent: true,
+  options: {
+    epsilon,
+    momentum: {
+      kind: 'number',
+      minimum: 0,
+      below: 1,
+      default: 0.1,
+      describe: "Part of the way that the running mean and variance go to each batch's.",
+    },
+  },
+  plan: (input, { momentum }) => {
+    const channels = input.at(-1)!;
+    const statistic = { rate: momentum };
+    return {
+      outputShape: input,
+      parameters: [
+        ...scaleAndShift(channels),
+        { name: 'runningMean', shape: [channels], initializer: { kind: 'zeros' }, statistic },
+        { name: 'runningVariance', shape: [channels], initializer: { kind: 'ones' }, statistic },
+      ],
+    };
+  },
+  forward: (x, { options, parameters, random, report }) => {
+    const [scale, shift, runningMean, runningVariance] = parameters as readonly [Node, Node, Node, Node];
+    if (!random) {
+      return normalize(x, { mean: runningMean, variance: runningVariance }, scale, shift, options.epsilon);
+    }
+    const channels = x.shape.at(-1)!;
+    const found = moments(
+      x,
+      x.shape.slice(0, -1).map((_, axis) => axis),
+    );
+    const count = sizeOf(x.shape) / channels;
+    const unbiased = constant(count > 1 ? count / (count - 1) : 1);
+    report(2, reshape(found.mean, [channels]));
+    report(3, mul(reshape(found.variance, [channels]), unbiased));
+    return normalize(x, found, scale, shift, options.epsilon);
+  },
+});

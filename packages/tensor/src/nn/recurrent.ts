@@ -1,0 +1,170 @@
+/**
+ * Recurrent layers over sequences [time, features]: simple (Elman 1990), LSTM (Hochreiter and Schmidhuber 1997, with the forget
+ * gate of Gers et al. 2000) and GRU (Cho et al. 2014, in the variant whose reset gate acts behind the product). The inputs of
+ * all steps are multiplied at once; the graph is unrolled over time.
+ */
+import type { Node } from '../graph.ts';
+import { concat } from '../ops/assemble.ts';
+import { constant } from '../ops/leaf.ts';
+import { matmul } from '../ops/matmul.ts';
+import { flip, reshape, sliceAxis } from '../ops/movement.ts';
+import { add, mul, sigmoid, sub, tanh } from '../ops/pointwise.ts';
+import { formatShape } from '../shape.ts';
+import { xavierUniform } from './initializers.ts';
+import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
+
+/** What a cell knows from the step before: h, and what else it keeps. */
+type State = readonly [hidden: Node, ...rest: Node[]];
+
+interface Cell {
+  /** Blocks of columns in its weights. */
+  readonly gates: number;
+  /** How many tensors its state has. */
+  readonly states: number;
+  /** One step, from the products with the input and with h, biases added: [samples, gates * units] each. */
+  readonly step: (fromInput: Node, fromHidden: Node, state: State, units: number) => State;
+}
+
+const gate = (x: Node, index: number, units: number) => sliceAxis(x, 1, index * units, units);
+
+export const cells = {
+  /** h' = tanh(x W + h U + b) */
+  rnn: { gates: 1, states: 1, step: (x, h) => [tanh(add(x, h))] },
+  /** Gates in the order input, forget, cell, output. */
+  lstm: {
+    gates: 4,
+    states: 2,
+    step: (x, h, [, cell], units) => {
+      const all = add(x, h);
+      const [input, forget] = [sigmoid(gate(all, 0, units)), sigmoid(gate(all, 1, units))];
+      const [candidate, output] = [tanh(gate(all, 2, units)), sigmoid(gate(all, 3, units))];
+      const next = add(mul(forget, cell!), mul(input, candidate));
+      return [mul(output, tanh(next)), next];
+    },
+  },
+  /** Gates in the order reset, update, new. */
+  gru: {
+    gates: 3,
+    states: 1,
+    step: (x, h, [hidden], units) => {
+      const [reset, update] = [0, 1].map((i) => sigmoid(add(gate(x, i, units), gate(h, i, units)))) as [
+        Node,
+        Node,
+      ];
+      const candidate = tanh(add(gate(x, 2, units), mul(reset, gate(h, 2, units))));
+      return [add(candidate, mul(update, sub(hidden, candidate)))];
+    },
+  },
+} as const satisfies Record<string, Cell>;
+
+/** Weights of one direction of one layer of cells. */
+export interface CellWeights {
+  /** [features, gates * units] */
+  readonly input: Node;
+  /** [units, gates * units] */
+  readonly hidden: Node;
+  /** [gates * units] each. */
+  readonly inputBias: Node;
+  readonly hiddenBias: Node;
+}
+
+/** The hidden states of all steps, [samples, units] each. x is [samples, time, features]; the first state is 0. */
+export function unroll(cell: Cell, x: Node, weights: CellWeights): Node[] {
+  const [samples, time] = x.shape as readonly [number, number, number];
+  const units = weights.hidden.shape[0]!;
+  const width = cell.gates * units;
+  const fromInput = add(matmul(x, weights.input), weights.inputBias);
+  let state: State = [constant(0, [samples, units]), constant(0, [samples, units])];
+  return Array.from({ length: time }, (_, t) => {
+    const here = reshape(sliceAxis(fromInput, 1, t, 1), [samples, width]);
+    const fromHidden = add(matmul(state[0], weights.hidden), weights.hiddenBias);
+    state = cell.step(here, fromHidden, state, units);
+    return state[0];
+  });
+}
+
+/** [samples, units] each to [samples, time, units]. */
+const stack = (steps: readonly Node[]): Node =>
+  concat(
+    steps.map((step) => reshape(step, [step.shape[0]!, 1, step.shape[1]!])),
+    1,
+  );
+
+const recurrentLayer = <const T extends keyof typeof cells>(type: T, summary: string) => {
+  const cell: Cell = cells[type];
+  return defineLayer({
+    type,
+    summary,
+    options: {
+      units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of the hidden state.' },
+      layers: {
+        kind: 'integer',
+        minimum: 1,
+        maximum: 16,
+        default: 1,
+        describe: 'Layers on top of one another.',
+      },
+      bidirectional: {
+        kind: 'boolean',
+        default: false,
+        describe: 'Whether a second one reads the sequence backwards; the outputs stand side by side.',
+      },
+      returns: {
+        kind: 'choice',
+        choices: ['last', 'sequence'],
+        default: 'last',
+        describe: 'The state after the last step, or those of all steps.',
+      },
+    },
+    plan: (input, { units, layers, bidirectional, returns }) => {
+      if (input.length !== 2)
+        throw new LayerError(`takes sequences [time, features], got ${formatShape(input)}`);
+      const [time, features] = input as readonly [number, number];
+      const directions = bidirectional ? ['', '.reverse'] : [''];
+      const width = cell.gates * units;
+      const parameters = Array.from({ length: layers }, (_, layer) => {
+        const fanIn = layer === 0 ? features : directions.length * units;
+        return directions.flatMap((direction): ParameterPlan[] => {
+          const prefix = `${layer}${direction}`;
+          return [
+            { name: `${prefix}.input`, shape: [fanIn, width], initializer: xavierUniform(fanIn, units) },
+            {
+              name: `${prefix}.hidden`,
+              shape: [units, width],
+              initializer: { kind: 'orthogonal', columns: units },
+            },
+            { name: `${prefix}.inputBias`, shape: [width], initializer: { kind: 'zeros' } },
+            { name: `${prefix}.hiddenBias`, shape: [width], initializer: { kind: 'zeros' } },
+          ];
+        });
+      }).flat();
+      const size = directions.length * units;
+      return { outputShape: returns === 'last' ? [size] : [time, size], parameters };
+    },
+    forward: (x, { options, parameters }) => {
+      let sequence = x;
+      let last: Node = x;
+      let next = 0;
+      for (let layer = 0; layer < options.layers; layer++) {
+        const read = (from: Node): Node[] => {
+          const [input, hidden, inputBias, hiddenBias] = parameters.slice(next) as [Node, Node, Node, Node];
+          next += 4;
+          return unroll(cell, from, { input, hidden, inputBias, hiddenBias });
+        };
+        const forwards = read(sequence);
+        const backwards = options.bidirectional ? read(flip(sequence, [1])) : [];
+        const ends = [forwards.at(-1)!, ...backwards.slice(-1)];
+        last = ends.length > 1 ? concat(ends, 1) : ends[0]!;
+        // Stacking costs a copy: the last layer does it only where it is asked for.
+        if (layer === options.layers - 1 && options.returns === 'last') break;
+        const all = [stack(forwards), ...(backwards.length > 0 ? [stack(backwards.reverse())] : [])];
+        sequence = all.length > 1 ? concat(all, 2) : all[0]!;
+      }
+      return options.returns === 'last' ? last : sequence;
+    },
+  });
+};
+
+export const rnn = recurrentLayer('rnn', 'Simple recurrent layer over sequences [time, features].');
+export const lstm = recurrentLayer('lstm', 'Long short-term memory over sequences [time, features].');
+export const gru = recurrentLayer('gru', 'Gated recurrent units over sequences [time, features].');

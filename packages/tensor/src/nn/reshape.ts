@@ -1,0 +1,20 @@
+/** Reshape: the numbers of a sample in the same order under another shape. */
+import { reshape as reshapeNode } from '../ops/movement.ts';
+import { formatShape, sizeOf } from '../shape.ts';
+import { defineLayer, LayerError } from './layer.ts';
+
+export const reshape = defineLayer({
+  type: 'reshape',
+  summary: 'Gives the numbers of a sample another shape.',
+  transparent: true,
+  options: { shape: { kind: 'shape', describe: 'Shape of a sample afterwards.' } },
+  plan: (input, { shape }) => {
+    if (sizeOf(input) !== sizeOf(shape)) {
+      throw new LayerError(
+        `${formatShape(input)} has ${sizeOf(input)} numbers, ${formatShape(shape)} has ${sizeOf(shape)}`,
+      );
+    }
+    return { outputShape: shape, parameters: [] };
+  },
+  forward: (x, { options }) => reshapeNode(x, [x.shape[0]!, ...options.shape]),
+});

@@ -1,0 +1,229 @@
+"""Computes with PyTorch what layers and losses give: output, gradient of the input and of every parameter.
+
+    python3 generate.py > fixtures.json
+
+Everything is computed in float64 from inputs of four decimals. Weights are written in Kasane's layouts: images as
+[samples, rows, columns, channels], dense weights as [in, out], convolution weights as [height, width, in, out].
+"""
+import json
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(7)
+fixtures = []
+
+
+def draw(*shape, scale=1.0):
+    return (torch.randn(*shape) * scale * 1e4).round() / 1e4
+
+
+def numbers(tensor):
+    return [float('%.9g' % v) for v in tensor.detach().contiguous().reshape(-1).tolist()]
+
+
+def parameters_of(module):
+    for p in module.parameters():
+        p.data = draw(*p.shape, scale=0.5)
+
+
+def layer(label, description, x, run, parameters=(), extra=None):
+    """parameters: (tensor, function from PyTorch's layout to ours) in the order of Kasane's layer."""
+    x.requires_grad_(x.is_floating_point())
+    y = run(x)
+    upstream = draw(*y.shape)
+    (y * upstream).sum().backward()
+    fixtures.append({
+        'label': label,
+        'layer': description,
+        'shape': list(x.shape),
+        'x': numbers(x),
+        'parameters': [numbers(to(p)) for p, to in parameters],
+        'upstream': numbers(upstream),
+        'output': numbers(y),
+        'inputGradient': numbers(x.grad) if x.grad is not None else None,
+        'gradients': [numbers(to(p.grad if p.grad is not None else torch.zeros_like(p))) for p, to in parameters],
+        **(extra or {}),
+    })
+
+
+same = lambda t: t
+turned = lambda t: t.t()
+images = lambda t: t.permute(0, 3, 1, 2)
+back = lambda t: t.permute(0, 2, 3, 1)
+kernel = lambda t: t.permute(2, 3, 1, 0)
+
+for features, units, bias, shape in [(5, 3, True, (4, 5)), (7, 9, False, (2, 7)), (4, 6, True, (2, 3, 4))]:
+    m = nn.Linear(features, units, bias=bias)
+    parameters_of(m)
+    ps = [(m.weight, turned)] + ([(m.bias, same)] if bias else [])
+    layer('dense %s to %d' % (list(shape), units), {'type': 'dense', 'units': units, 'bias': bias}, draw(*shape), m, ps)
+
+for shape, filters, size, stride, padding, dilation, groups, bias in [
+    ((2, 6, 5, 3), 4, (3, 3), (1, 1), (1, 1), (1, 1), 1, True),
+    ((1, 9, 8, 2), 5, (3, 2), (2, 3), (0, 1), (2, 1), 1, False),
+    ((2, 5, 5, 6), 6, (3, 3), (2, 2), (1, 1), (1, 1), 6, True),
+    ((1, 6, 6, 4), 6, (2, 3), (1, 1), (1, 0), (1, 1), 2, True),
+    ((2, 4, 4, 5), 3, (1, 1), (1, 1), (0, 0), (1, 1), 1, True),
+]:
+    m = nn.Conv2d(shape[3], filters, size, stride, padding, dilation, groups, bias)
+    parameters_of(m)
+    ps = [(m.weight, kernel)] + ([(m.bias, same)] if bias else [])
+    description = {'type': 'conv2d', 'filters': filters, 'size': size, 'stride': stride, 'padding': padding,
+                   'dilation': dilation, 'groups': groups, 'bias': bias}
+    layer('conv2d %s groups %d' % (list(shape), groups), description, draw(*shape), lambda x: back(m(images(x))), ps)
+
+for shape, size, stride, padding in [((2, 6, 4, 3), (2, 2), 0, 0), ((1, 7, 8, 2), (3, 2), (2, 1), (1, 1)), ((2, 5, 5, 1), (3, 3), 2, 0)]:
+    description = {'size': size, 'stride': stride, 'padding': padding}
+    options = dict(kernel_size=size, stride=stride or None, padding=padding)
+    layer('maxPool %s' % list(shape), {'type': 'maxPool', **description}, draw(*shape), lambda x: back(F.max_pool2d(images(x), **options)))
+    layer('averagePool %s' % list(shape), {'type': 'averagePool', **description}, draw(*shape), lambda x: back(F.avg_pool2d(images(x), **options)))
+    layer('globalAveragePool %s' % list(shape), {'type': 'globalAveragePool'}, draw(*shape), lambda x: x.mean((1, 2)))
+
+for shape in [(6, 4), (3, 5, 2), (2, 3, 4, 3)]:
+    channels = shape[-1]
+    m = nn.BatchNorm1d(channels, eps=1e-5, momentum=0.1)
+    parameters_of(m)
+    def train(x):
+        return m.train()(x.reshape(-1, channels)).reshape(x.shape)
+    zeros, ones = torch.zeros(channels), torch.ones(channels)
+    frozen = [(zeros, same), (ones, same)]
+    x = draw(*shape)
+    flat = x.reshape(-1, channels)
+    statistics = [numbers(flat.mean(0)), numbers(flat.var(0, unbiased=True))]
+    layer('batchNorm %s' % list(shape), {'type': 'batchNorm'}, x, train, [(m.weight, same), (m.bias, same)] + frozen, {'statistics': statistics})
+    e = nn.BatchNorm1d(channels)
+    parameters_of(e)
+    e.running_mean, e.running_var = draw(channels), draw(channels).abs() + 0.5
+    running = [(e.running_mean, same), (e.running_var, same)]
+    layer('batchNorm %s, evaluating' % list(shape), {'type': 'batchNorm'}, draw(*shape), lambda x: e.eval()(x.reshape(-1, channels)).reshape(x.shape),
+          [(e.weight, same), (e.bias, same)] + running, {'evaluate': True})
+    m2 = nn.LayerNorm(channels, eps=1e-5)
+    parameters_of(m2)
+    layer('layerNorm %s' % list(shape), {'type': 'layerNorm'}, draw(*shape), m2, [(m2.weight, same), (m2.bias, same)])
+
+for tokens, units, shape in [(7, 4, (3, 5)), (20, 3, (2, 1)), (5, 8, (4,))]:
+    m = nn.Embedding(tokens, units)
+    parameters_of(m)
+    layer('embedding %s' % list(shape), {'type': 'embedding', 'tokens': tokens, 'units': units}, torch.randint(tokens, shape), m, [(m.weight, same)])
+
+
+def projections(m):
+    f = m.embed_dim
+    weights = [(lambda t, i=i: t[i * f:(i + 1) * f].t()) for i in range(3)]
+    biases = [(lambda t, i=i: t[i * f:(i + 1) * f]) for i in range(3)]
+    pairs = [p for i in range(3) for p in [(m.in_proj_weight, weights[i]), (m.in_proj_bias, biases[i])]]
+    return pairs + [(m.out_proj.weight, turned), (m.out_proj.bias, same)]
+
+
+for samples, time, features, heads, causal, masked in [(2, 3, 4, 2, False, False), (1, 5, 6, 3, True, False), (3, 4, 4, 1, False, True)]:
+    m = nn.MultiheadAttention(features, heads, batch_first=True)
+    parameters_of(m)
+    hidden = torch.triu(torch.ones(time, time, dtype=torch.bool), 1) if causal else None
+    keep = torch.ones(samples, time)
+    if masked:
+        keep[0, 3:] = 0
+        keep[2, 1:] = 0
+    run = lambda x: m(x, x, x, attn_mask=hidden, key_padding_mask=(keep == 0) if masked else None)[0]
+    layer('selfAttention %d heads%s%s' % (heads, ', causal' if causal else '', ', masked' if masked else ''),
+          {'type': 'selfAttention', 'heads': heads, 'causal': causal}, draw(samples, time, features), run, projections(m),
+          {'mask': numbers(keep)} if masked else None)
+
+for samples, time, features, heads, hidden, first, causal in [(2, 3, 4, 2, 8, True, False), (1, 4, 6, 2, 24, False, False), (2, 4, 4, 1, 5, True, True)]:
+    m = nn.TransformerEncoderLayer(features, heads, hidden, 0.0, 'gelu', batch_first=True, norm_first=first)
+    parameters_of(m)
+    m.train()
+    mask = torch.triu(torch.ones(time, time, dtype=torch.bool), 1) if causal else None
+    ps = projections(m.self_attn) + [(m.norm1.weight, same), (m.norm1.bias, same), (m.linear1.weight, turned), (m.linear1.bias, same),
+                                     (m.linear2.weight, turned), (m.linear2.bias, same), (m.norm2.weight, same), (m.norm2.bias, same)]
+    layer('transformerBlock %s%s' % ('norm first' if first else 'norm last', ', causal' if causal else ''),
+          {'type': 'transformerBlock', 'heads': heads, 'hidden': hidden, 'normFirst': first, 'causal': causal},
+          draw(samples, time, features), lambda x: m(x, src_mask=mask), ps)
+
+for name, cls in [('rnn', nn.RNN), ('lstm', nn.LSTM), ('gru', nn.GRU)]:
+    for samples, time, features, units, layers, both, returns in [
+        (2, 3, 4, 3, 1, False, 'last'), (1, 4, 2, 5, 2, False, 'sequence'), (2, 3, 3, 2, 2, True, 'sequence'), (2, 3, 3, 2, 1, True, 'last'),
+    ]:
+        m = cls(features, units, layers, batch_first=True, bidirectional=both)
+        parameters_of(m)
+        def run(x):
+            sequence = m(x)[0]
+            if returns == 'sequence':
+                return sequence
+            return torch.cat([sequence[:, -1, :units], sequence[:, 0, units:]], 1) if both else sequence[:, -1]
+        ps = [(p, turned if p.dim() == 2 else same) for p in m.parameters()]
+        layer('%s %d layers%s, %s' % (name, layers, ', both ways' if both else '', returns),
+              {'type': name, 'units': units, 'layers': layers, 'bidirectional': both, 'returns': returns},
+              draw(samples, time, features), run, ps)
+
+activations = {
+    'relu': F.relu, 'sigmoid': torch.sigmoid, 'tanh': torch.tanh, 'softplus': F.softplus, 'silu': F.silu, 'gelu': F.gelu,
+    'geluTanh': lambda x: 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x ** 3))),
+    'softmax': lambda x: F.softmax(x, -1),
+}
+for name, run in activations.items():
+    for shape, scale in [((3, 5), 1), ((7,), 4), ((2, 3, 4), 0.1)]:
+        shape = shape if len(shape) > 1 else (1, *shape)
+        layer('%s %s' % (name, list(shape)), {'type': name}, draw(*shape, scale=scale), run)
+for slope in [0.01, 0.2, 0.5]:
+    layer('leakyRelu %s' % slope, {'type': 'leakyRelu', 'slope': slope}, draw(3, 5), lambda x: F.leaky_relu(x, slope))
+
+for time, features in [(5, 4), (3, 7), (40, 6)]:
+    position = torch.arange(time).unsqueeze(1)
+    angle = position * torch.pow(10000.0, -2 * (torch.arange(features) // 2) / features)
+    table = torch.where(torch.arange(features) % 2 == 1, angle.cos(), angle.sin())
+    layer('positionalEncoding %dx%d' % (time, features), {'type': 'positionalEncoding'}, draw(1, time, features), lambda x: x + table)
+    weight = draw(time, features).requires_grad_()
+    layer('positionalEncoding %dx%d, learned' % (time, features), {'type': 'positionalEncoding', 'kind': 'learned'},
+          draw(2, time, features), lambda x: x + weight, [(weight, same)])
+
+losses = []
+
+
+def loss(label, name, options, x, targets, run, integer=False):
+    x.requires_grad_()
+    y = run(x)
+    y.sum().backward()
+    losses.append({'label': label, 'loss': name, 'options': options, 'shape': list(x.shape), 'x': numbers(x),
+                   'targetShape': list(targets.shape), 'targets': targets.reshape(-1).tolist() if integer else numbers(targets),
+                   'output': numbers(y), 'gradient': numbers(x.grad)})
+
+
+for samples, classes, smoothing in [(4, 3, 0.0), (3, 10, 0.1), (1, 2, 0.5)]:
+    t = torch.randint(classes, (samples,))
+    loss('crossEntropy, smoothing %s' % smoothing, 'crossEntropy', {'labelSmoothing': smoothing}, draw(samples, classes, scale=3), t,
+         lambda x: F.cross_entropy(x, t, reduction='none', label_smoothing=smoothing), True)
+    w = draw(classes).abs()
+    loss('crossEntropy, weights of %d' % classes, 'crossEntropy', {'classWeights': numbers(w)}, draw(samples, classes, scale=3), t,
+         lambda x: F.cross_entropy(x, t, weight=w, reduction='none'), True)
+each = lambda values: values.reshape(values.shape[0], -1).mean(1)
+for shape in [(4,), (3, 5), (2, 3, 2)]:
+    t = (torch.rand(*shape) * 1e4).round() / 1e4
+    loss('binaryCrossEntropy %s' % list(shape), 'binaryCrossEntropy', {}, draw(*shape, scale=4), t,
+         lambda x: each(F.binary_cross_entropy_with_logits(x, t, reduction='none')))
+    u = draw(*shape)
+    loss('meanSquaredError %s' % list(shape), 'meanSquaredError', {}, draw(*shape), u, lambda x: each(F.mse_loss(x, u, reduction='none')))
+    loss('meanAbsoluteError %s' % list(shape), 'meanAbsoluteError', {}, draw(*shape), u, lambda x: each(F.l1_loss(x, u, reduction='none')))
+    for delta in [1.0, 0.3]:
+        loss('huber %s, delta %s' % (list(shape), delta), 'huber', {'delta': delta}, draw(*shape), u,
+             lambda x: each(F.huber_loss(x, u, reduction='none', delta=delta)))
+
+transposed = []
+for shape, channels, size, stride, padding, dilation in [
+    ((2, 3, 4, 2), 3, (3, 3), (1, 1), (0, 0), (1, 1)), ((1, 4, 3, 3), 2, (4, 2), (2, 3), (1, 0), (1, 1)), ((1, 3, 3, 1), 2, (2, 3), (2, 2), (1, 1), (2, 1)),
+]:
+    m = nn.ConvTranspose2d(shape[3], channels, size, stride, padding, bias=False, dilation=dilation)
+    parameters_of(m)
+    x = draw(*shape).requires_grad_()
+    y = back(m(images(x)))
+    upstream = draw(*y.shape)
+    (y * upstream).sum().backward()
+    to = lambda t: t.permute(2, 3, 1, 0)
+    transposed.append({'stride': stride, 'padding': padding, 'dilation': dilation, 'shape': list(shape), 'x': numbers(x),
+                       'weightShape': [*size, channels, shape[3]], 'weight': numbers(to(m.weight)), 'upstream': numbers(upstream),
+                       'output': numbers(y), 'inputGradient': numbers(x.grad), 'weightGradient': numbers(to(m.weight.grad))})
+
+lines = lambda items: '[\n' + ',\n'.join(json.dumps(item) for item in items) + '\n]'
+print('{"torch": %s,\n"layers": %s,\n"losses": %s,\n"convTranspose2d": %s}'
+      % (json.dumps(torch.__version__), lines(fixtures), lines(losses), lines(transposed)))
