@@ -3,9 +3,11 @@
  * Parameters and gradients have fixed places; the programs' inputs and activations overlay one another.
  */
 import type { Model } from '../../nn/model.ts';
+import { IndexError } from '../../ops/gather.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
 import { type Compiled, compileGraph } from './compile.ts';
+import { FAULT_ADDRESS } from './emit-index.ts';
 import { gemmScratchBytes, type KernelName } from './gemm.ts';
 import { type MathMode, selectKernel } from './kernels.ts';
 
@@ -46,7 +48,10 @@ export interface SessionLayout {
 }
 
 export interface WasmStage {
-  /** Takes nothing, returns nothing, allocates nothing. */
+  /**
+   * Takes nothing, returns nothing, allocates nothing.
+   * @throws IndexError when an input names a row that a table does not have
+   */
   run(): void;
   /** Indices of the parameters whose gradients are final afterwards. */
   readonly ready: readonly number[];
@@ -208,6 +213,14 @@ function layOutProgram(
   };
 }
 
+/** What a kernel left in memory before it trapped. */
+function faultIn(buffer: ArrayBufferLike): IndexError | undefined {
+  const fault = new Int32Array(buffer, FAULT_ADDRESS, 2);
+  const [index, rows] = fault as unknown as [number, number];
+  fault.fill(0);
+  return rows > 0 ? new IndexError(index, rows) : undefined;
+}
+
 /** Indices of parameters, by layer. */
 function layerGroups(model: Model): number[][] {
   const groups = new Map<string, number[]>();
@@ -222,10 +235,17 @@ function openProgram(
   layout: ProgramLayout,
   instance: WebAssembly.Instance,
 ): WasmProgram {
-  const stages = layout.stageReady.map((ready, index) => ({
-    run: instance.exports[`stage${index}`] as () => void,
-    ready,
-  }));
+  const stages = layout.stageReady.map((ready, index) => {
+    const stage = instance.exports[`stage${index}`] as () => void;
+    const run = () => {
+      try {
+        stage();
+      } catch (error) {
+        throw faultIn(buffer) ?? error;
+      }
+    };
+    return { run, ready };
+  });
   const f32 = ({ offset, length }: Place) => new Float32Array(buffer, offset, length);
   const u32 = ({ offset, length }: Place) => new Uint32Array(buffer, offset, length);
   return {

@@ -5,7 +5,7 @@
 import type { ParameterSpec } from '../../nn/model.ts';
 import { type OptimizerOptions, optimizerFor } from '../../optim/optimizers.ts';
 import { alignUp } from '../../plan/arena.ts';
-import { add, type Expression, input, mul, scalar } from '../../scalar/expression.ts';
+import { add, constant, type Expression, input, mul, scalar, sub } from '../../scalar/expression.ts';
 import { simplify } from '../../scalar/simplify.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { emitPointwise } from './emit-loops.ts';
@@ -28,11 +28,11 @@ export interface Updater {
   readonly slots: readonly Float32Array[];
   /** gradient = (slots[order[0]] + slots[order[1]] + ...) * scale, added from left to right. */
   reduce(order: readonly number[], scale: number): void;
-  /** L2 norms of the gradient, in float64 over ascending elements. */
+  /** L2 norms of the gradient, in float64 over ascending elements. Statistics have none: 0. */
   norms(): Norms;
-  /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). */
+  /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone. */
   clip(maxNorm: number): void;
-  /** One update; `step` counts from 0. */
+  /** One update; `step` counts from 0. What is trained takes the optimizer's step, a statistic goes its part of the way. */
   apply(step: number, learningRate: number): void;
 }
 
@@ -40,7 +40,10 @@ const PAGE = 65536;
 /** Operands of one pass: further slots are added in further passes, which gives the same bits. */
 const SLOTS_A_PASS = 8;
 
-/** Opens an updater with `buffers` slots. @throws RangeError when the optimizer's options contradict each other. */
+/**
+ * Opens an updater with `buffers` slots for a model's parameters, of which those that are trained stand first.
+ * @throws RangeError when the optimizer's options contradict each other
+ */
 export async function openUpdater(
   parameters: readonly ParameterSpec[],
   options: OptimizerOptions,
@@ -66,8 +69,9 @@ export async function openUpdater(
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
     return instance.exports.run as (...numbers: number[]) => void;
   };
-  /** A kernel over whole flat layouts; `scalars` are its arguments, in order. */
+  /** A kernel over `count` floats; `scalars` are its arguments, in order. */
   const kernel = (
+    count: number,
     expressions: readonly Expression[],
     inputs: readonly number[],
     outputs: readonly number[],
@@ -77,7 +81,7 @@ export async function openUpdater(
     const push = (name: string) => f.get(f.parameter(scalars.indexOf(name))).op('f32x4Splat');
     emitPointwise(
       f,
-      [floats],
+      [count],
       expressions,
       inputs,
       inputs.map(() => [1]),
@@ -89,13 +93,27 @@ export async function openUpdater(
 
   const update = [optimizer.update.parameter, ...optimizer.update.state].map(simplify);
   const scalarNames = Object.keys(optimizer.scalars(0, 1));
+  const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
   const applyKernel = kernel(
+    trained,
     update,
     [atParameters, atGradient, ...atState],
     [atParameters, ...atState],
     scalarNames,
   );
-  const scaleKernel = kernel([mul(input(0), scalar('scale'))], [atGradient], [atGradient], ['scale']);
+  /** Neighbouring statistics that follow at the same rate are one range. */
+  const statisticKernels = rangesOfStatistics(parameters).map(({ rate, offset, size }) => {
+    const own = atParameters + 4 * offset;
+    const towards = add(input(0), mul(constant(rate), sub(input(1), input(0))));
+    return kernel(size, [towards], [own, atGradient + 4 * offset], [own], []);
+  });
+  const scaleKernel = kernel(
+    trained,
+    [mul(input(0), scalar('scale'))],
+    [atGradient],
+    [atGradient],
+    ['scale'],
+  );
   /** gradient = (the sum of so many buffers, whose addresses are the arguments) * the last argument. */
   const sumKernels = new Map<number, (...numbers: number[]) => void>();
   const sumKernel = (count: number) => {
@@ -120,8 +138,9 @@ export async function openUpdater(
   const view = (offset: number) => new Float32Array(memory.buffer, offset, floats);
   const gradient = view(atGradient);
   const norms = (): Norms => {
-    const squares = parameters.map(({ offset, size }) => {
+    const squares = parameters.map(({ offset, size, statistic }) => {
       let sum = 0;
+      if (statistic) return sum;
       for (let index = offset; index < offset + size; index++) sum += gradient[index]! * gradient[index]!;
       return sum;
     });
@@ -154,6 +173,20 @@ export async function openUpdater(
     apply(step, learningRate) {
       const values = optimizer.scalars(step, learningRate);
       applyKernel(...scalarNames.map((name) => values[name]!));
+      for (const follow of statisticKernels) follow();
     },
   };
+}
+
+function rangesOfStatistics(
+  parameters: readonly ParameterSpec[],
+): { readonly rate: number; readonly offset: number; size: number }[] {
+  const ranges: { rate: number; offset: number; size: number }[] = [];
+  for (const { offset, size, statistic } of parameters) {
+    const last = ranges.at(-1);
+    if (!statistic) continue;
+    if (last?.rate === statistic.rate && last.offset + last.size === offset) last.size += size;
+    else ranges.push({ rate: statistic.rate, offset, size });
+  }
+  return ranges;
 }
