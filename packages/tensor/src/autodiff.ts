@@ -3,10 +3,10 @@
  * is known here by name; what is used to add contributions up and to undo broadcasting are ordinary nodes.
  */
 import { type Node, topologicalOrder } from './graph.ts';
+import { sumOfParts } from './ops/assemble.ts';
 import { opNamed } from './ops/index.ts';
 import { constant } from './ops/leaf.ts';
 import { reshape } from './ops/movement.ts';
-import { add } from './ops/pointwise.ts';
 import { sum } from './ops/reduce.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape } from './shape.ts';
 
@@ -30,11 +30,22 @@ export function gradients(output: Node, wrt: readonly Node[]): Node[] {
     if (node.inputs.some((input) => depends.has(input)) && !('none' in opNamed(node.op).gradient))
       depends.add(node);
   }
-  const upstream = new Map<Node, Node>([[output, constant(1, output.shape)]]);
+  /** What has come to a node so far. It is added up when the node's turn comes: then all its users have had theirs. */
+  const parts = new Map<Node, Node[]>([[output, [constant(1, output.shape)]]]);
+  const totals = new Map<Node, Node>();
+  const total = (node: Node): Node | undefined => {
+    const known = totals.get(node);
+    const own = parts.get(node);
+    if (known || !own) return known;
+    const made = sumOfParts(own);
+    totals.set(node, made);
+    return made;
+  };
   for (const node of order.reverse()) {
-    const gradient = upstream.get(node);
     const rule = opNamed(node.op).gradient;
-    if (!gradient || 'none' in rule || !node.inputs.some((input) => depends.has(input))) continue;
+    if ('none' in rule || !node.inputs.some((input) => depends.has(input))) continue;
+    const gradient = total(node);
+    if (!gradient) continue;
     const contributions = rule(node, gradient);
     if (contributions.length !== node.inputs.length) {
       throw new GradientError(
@@ -44,12 +55,13 @@ export function gradients(output: Node, wrt: readonly Node[]): Node[] {
     node.inputs.forEach((input, i) => {
       const contribution = contributions[i];
       if (!contribution || !depends.has(input)) return;
+      const before = parts.get(input);
       const fitted = fit(node, i, contribution);
-      const before = upstream.get(input);
-      upstream.set(input, before ? add(before, fitted) : fitted);
+      if (before) before.push(fitted);
+      else parts.set(input, [fitted]);
     });
   }
-  return wrt.map((node) => upstream.get(node) ?? constant(0, node.shape));
+  return wrt.map((node) => total(node) ?? constant(0, node.shape));
 }
 
 /** Checks what a rule returned, and sums it back to the input's shape where the operation broadcasts. */

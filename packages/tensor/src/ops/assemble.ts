@@ -1,8 +1,10 @@
 /** Operations that put tensors together: padding and concatenation. */
 import type { Node } from '../graph.ts';
 import { formatShape } from '../shape.ts';
+import { constant } from './leaf.ts';
 import { slice } from './movement.ts';
 import { apply, attributesOf, expectInputs, fail, type Op } from './op.ts';
+import { add } from './pointwise.ts';
 
 type PadAttributes = {
   /** Elements in front of each axis. */
@@ -119,4 +121,64 @@ export function pad(
 /** Joins tensors along an axis; a negative axis counts from the end. */
 export function concat(inputs: readonly Node[], axis: number): Node {
   return apply(concatOp, inputs, { axis: axis < 0 ? axis + (inputs[0]?.shape.length ?? 0) : axis });
+}
+
+/**
+ * The sum of tensors of one shape. Those that are zeros but for a part along one axis (what the gradients of slices are) are
+ * put side by side where their parts do not meet, instead of being added at full size.
+ */
+export function sumOfParts(tensors: readonly Node[]): Node {
+  const parts = tensors.map((tensor) => ({ tensor, part: partAlongAxis(tensor) }));
+  const axes = new Set(parts.flatMap(({ part }) => (part ? [part.axis] : [])));
+  let rest = tensors;
+  const joined: Node[] = [];
+  for (const axis of axes) {
+    const own = parts
+      .filter(({ tensor, part }) => part?.axis === axis && rest.includes(tensor))
+      .sort((a, b) => a.part!.start - b.part!.start);
+    const apart = own.every(({ part }, i) => i === 0 || part!.start >= own[i - 1]!.part!.end);
+    if (own.length < 2 || !apart) continue;
+    rest = rest.filter((tensor) => !own.some((other) => other.tensor === tensor));
+    joined.push(sideBySide(own.map(({ part }) => part!)));
+  }
+  return [...rest, ...joined].reduce((a, b) => add(a, b));
+}
+
+interface Part {
+  readonly axis: number;
+  readonly start: number;
+  readonly end: number;
+  readonly extent: number;
+  readonly content: Node;
+}
+
+/** Where a tensor that is padded with zeros along exactly one axis has its content. */
+function partAlongAxis(tensor: Node): Part | undefined {
+  if (tensor.op !== 'pad') return undefined;
+  const { low, high, interior, value } = attributesOf(padOp, tensor);
+  const padded = low.flatMap((before, axis) => (before + high[axis]! > 0 ? [axis] : []));
+  const [axis] = padded;
+  if (axis === undefined || padded.length > 1 || value !== 0 || interior.some((gap) => gap > 0))
+    return undefined;
+  const content = tensor.inputs[0]!;
+  const start = low[axis]!;
+  return { axis, start, end: start + content.shape[axis]!, extent: tensor.shape[axis]!, content };
+}
+
+function sideBySide(parts: readonly Part[]): Node {
+  const { axis, extent, content } = parts[0]!;
+  const zeros = (size: number) =>
+    constant(
+      0,
+      content.shape.map((own, i) => (i === axis ? size : own)),
+    );
+  const pieces: Node[] = [];
+  let reached = 0;
+  for (const part of parts) {
+    if (part.start > reached) pieces.push(zeros(part.start - reached));
+    pieces.push(part.content);
+    reached = part.end;
+  }
+  if (reached < extent) pieces.push(zeros(extent - reached));
+  return concat(pieces, axis);
 }
