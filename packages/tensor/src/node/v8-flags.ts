@@ -15,11 +15,12 @@ export function enableRevectorization(): boolean {
   if (worthwhile) {
     setFlagsFromString('--experimental-wasm-revectorize');
     // Only the optimizing compiler pairs operations, and V8 reserves it, in another thread, for code that has run for a
-    // while: then the self-test would judge other code than the one that trains. With these two a function is optimized
-    // at the end of its first call. (`--no-liftoff` says it more directly, but Node 26 then ends the process unless inlining
+    // while: then the self-test would judge other code than the one that trains. With these two a function is optimized at once
+    // when it has run for some microseconds. (A budget of 1 costs a call into the engine at each turn of each loop of the
+    // first run, which took seconds. `--no-liftoff` says it more directly, but Node 26 then ends the process unless inlining
     // is off too, and turning that off once V8 runs corrupts the next thread that starts.)
     setFlagsFromString('--wasm-sync-tier-up');
-    setFlagsFromString('--wasm-tiering-budget=1');
+    setFlagsFromString('--wasm-tiering-budget=30000');
   }
   expectRevectorization(worthwhile);
   return worthwhile;
