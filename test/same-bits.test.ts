@@ -92,6 +92,35 @@ describe('same bits', () => {
     expect((await cluster.run(job)).digest).toBe(quiet.digest);
   });
 
+  it('of a network with branches, batch norm and recurrence, on one worker or two', async () => {
+    const other = {
+      ...job,
+      model: {
+        input: [28, 28, 1],
+        classes: 10,
+        layers: [
+          { type: 'conv2d', filters: 4, size: 3, stride: 2, padding: 1, name: 'stem' },
+          { type: 'conv2d', filters: 4, size: 3, padding: 1, bias: false },
+          { type: 'batchNorm' },
+          { type: 'relu', name: 'branch' },
+          { type: 'add', from: ['stem', 'branch'] },
+          { type: 'averagePool', size: 2 },
+          { type: 'reshape', shape: [7, 28] },
+          { type: 'gru', units: 12 },
+          { type: 'dense', units: 10 },
+        ],
+      },
+      training: { epochs: 2, batch: 100, shards: 4, seed: SEED, learningRate: 0.01 },
+    };
+    await employ(1, 1);
+    const alone = await cluster.run(other);
+    await employ(2, 1);
+    const together = await cluster.run(other);
+    expect(alone.error).toBe('');
+    expect(alone.history.at(-1)!.testAccuracy).toBeGreaterThan(0.5);
+    expect(together.digest).toBe(alone.digest);
+  });
+
   it('when a worker is killed and another joins late', async () => {
     await employ(2, 1);
     let killedAt = -1;

@@ -97,6 +97,10 @@ command('predict <model> <images...>', 'class of images, by a job id or a .safet
     (await import('./commands/predict.ts')).predict(model, images, options),
   );
 
+command('models [job]', 'list presets, or show the layers of a preset or job file')
+  .option('--json', 'objects on standard output')
+  .action(async (job, options) => (await import('./commands/models.ts')).models(job, options));
+
 command('schema', 'print the JSON Schema of job files').action(async () => {
   const { jobJsonSchema } = await import('@kasane/protocol/job');
   process.stdout.write(`${JSON.stringify(jobJsonSchema(), null, 2)}\n`);

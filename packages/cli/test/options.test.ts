@@ -46,10 +46,10 @@ describe('readers', () => {
   test('an address', () => expect(address()('10.0.0.1:7420')).toBe('10.0.0.1:7420'));
 });
 
-test('examples/mnist-mlp.yaml is the preset, written out', () => {
-  const file = new URL('../../../examples/mnist-mlp.yaml', import.meta.url);
-  const example = parseJobFile(readFileSync(file, 'utf8'), 'examples/mnist-mlp.yaml');
-  const preset = checkJob(jobPresets['mnist-mlp']);
+test.each(Object.keys(jobPresets))('examples/%s.yaml is the preset, written out', (name) => {
+  const file = new URL(`../../../examples/${name}.yaml`, import.meta.url);
+  const example = parseJobFile(readFileSync(file, 'utf8'), `examples/${name}.yaml`);
+  const preset = checkJob(jobPresets[name]);
   const { model: _m, ...rest } = example.spec;
   const { model: _p, ...wanted } = preset.spec;
   expect(rest).toEqual(wanted);

@@ -18,4 +18,19 @@ export const jobPresets: Readonly<Record<string, z.input<typeof jobSchema>>> = {
     },
     evaluation: { shardSamples: 1000 },
   },
+  'mnist-cnn': {
+    name: 'mnist-cnn',
+    model: { preset: 'mnist-cnn' },
+    data: { format: 'idx', mean: 0.1307, std: 0.3081 },
+    training: {
+      epochs: 3,
+      batch: 128,
+      shards: 4,
+      seed: 1,
+      learningRate: 0.003,
+      optimizer: { type: 'adamw', weightDecay: 0.01 },
+      schedule: { type: 'one-cycle', riseFraction: 0.3 },
+    },
+    evaluation: { shardSamples: 500 },
+  },
 };

@@ -3,10 +3,10 @@
  * is known here by name; what is used to add contributions up and to undo broadcasting are ordinary nodes.
  */
 import { type Node, topologicalOrder } from './graph.ts';
-import { sumOfParts } from './ops/assemble.ts';
 import { opNamed } from './ops/index.ts';
 import { constant } from './ops/leaf.ts';
 import { reshape } from './ops/movement.ts';
+import { sumOfParts } from './ops/parts.ts';
 import { sum } from './ops/reduce.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape } from './shape.ts';
 

@@ -3,10 +3,10 @@
  * matrix product or one reduction.
  */
 import type { Node } from '../graph.ts';
-import { pad } from '../ops/assemble.ts';
 import { matmul } from '../ops/matmul.ts';
-import { reshape, slice, transpose } from '../ops/movement.ts';
+import { reshape, transpose } from '../ops/movement.ts';
 import { fail } from '../ops/op.ts';
+import { pad, slice } from '../ops/parts.ts';
 import { maxReduce, mean } from '../ops/reduce.ts';
 import { fold, window } from '../ops/window.ts';
 import { sizeOf } from '../shape.ts';

@@ -1,5 +1,5 @@
 /** Layers that bring paths of a model together again. */
-import { concat as join } from '../ops/assemble.ts';
+import { concat as join } from '../ops/parts.ts';
 import { add as plus } from '../ops/pointwise.ts';
 import { formatShape, sameShape } from '../shape.ts';
 import { defineLayer, LayerError } from './layer.ts';

@@ -196,6 +196,8 @@ function checkUse(built: readonly Omit<ModelLayer, 'parameters'>[]): void {
 
 export interface Forward {
   readonly output: Node;
+  /** Of each layer. */
+  readonly outputs: readonly Node[];
   /** While training: the batch's value of each statistic, by index in the model's parameters. */
   readonly statistics: ReadonlyMap<number, Node>;
 }
@@ -222,7 +224,7 @@ export function forward(
     });
     outputs.push(output);
   }
-  return { output: outputs.at(-1)!, statistics };
+  return { output: outputs.at(-1)!, outputs, statistics };
 }
 
 /** The parameters that a run with this seed starts from, in the flat layout; every engine gives the same bits. */

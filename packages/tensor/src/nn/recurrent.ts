@@ -4,10 +4,10 @@
  * all steps are multiplied at once; the graph is unrolled over time.
  */
 import type { Node } from '../graph.ts';
-import { concat } from '../ops/assemble.ts';
 import { constant } from '../ops/leaf.ts';
 import { matmul } from '../ops/matmul.ts';
-import { flip, reshape, sliceAxis } from '../ops/movement.ts';
+import { flip, reshape } from '../ops/movement.ts';
+import { concat, sliceAxis } from '../ops/parts.ts';
 import { add, mul, sigmoid, sub, tanh } from '../ops/pointwise.ts';
 import { formatShape } from '../shape.ts';
 import { xavierUniform } from './initializers.ts';

@@ -3,14 +3,14 @@
  * one generic way for `pointwiseOps`: a missing entry does not compile.
  */
 
-import { concatOp, padOp } from './assemble.ts';
 import { dropoutMaskOp } from './dropout-mask.ts';
 import { gatherOp, scatterAddOp, toIndexOp } from './gather.ts';
 import { argmaxEqualsOp, argmaxOp, oneHotOp } from './labels.ts';
 import { constantOp, inputOp, iotaOp, parameterOp } from './leaf.ts';
 import { matmulOp } from './matmul.ts';
-import { broadcastOp, detachOp, flipOp, reshapeOp, sliceOp, transposeOp } from './movement.ts';
+import { broadcastOp, detachOp, flipOp, reshapeOp, transposeOp } from './movement.ts';
 import { type Op, OpError } from './op.ts';
+import { concatOp, padOp, sliceOp } from './parts.ts';
 import { type PointwiseOp, pointwiseOps } from './pointwise.ts';
 import { maxReduceOp, sumOp } from './reduce.ts';
 import { foldOp, windowOp } from './window.ts';

@@ -1,16 +1,10 @@
 /** Operations that only say where elements lie: none of them computes. */
 import type { Node } from '../graph.ts';
 import { broadcastShapes, formatShape, type Shape, sameShape, sizeOf } from '../shape.ts';
-import { pad } from './assemble.ts';
 import { apply, attributesOf, expectInputs, fail, type Op } from './op.ts';
 
 type ShapeAttribute = { readonly shape: Shape };
 type PermutationAttribute = { readonly permutation: readonly number[] };
-type SliceAttributes = {
-  readonly start: readonly number[];
-  readonly size: readonly number[];
-  readonly step: readonly number[];
-};
 type AxesAttribute = { readonly axes: readonly number[] };
 type None = Readonly<Record<string, never>>;
 
@@ -80,58 +74,6 @@ export const transposeOp: Op<PermutationAttribute> = {
   ],
 };
 
-/** Every step[i]-th element of axis i from start[i] on, size[i] of them. */
-export const sliceOp: Op<SliceAttributes> = {
-  name: 'slice',
-  signature: (inputs, { start, size, step }) => {
-    expectInputs('slice', inputs, ['f32']);
-    const { shape } = inputs[0]!;
-    const fits = shape.every((extent, axis) => {
-      const [from, count, by] = [start[axis]!, size[axis]!, step[axis]!];
-      if (![from, count, by].every(Number.isSafeInteger) || from < 0 || count < 0 || by < 1) return false;
-      return count === 0 ? from <= extent : from + (count - 1) * by < extent;
-    });
-    if (!fits || [start, size, step].some((list) => list.length !== shape.length)) {
-      const asked = [start, size, step]
-        .map(formatShape)
-        .join(', size ')
-        .replace(/, size (\S+)$/, ', step $1');
-      fail('slice', inputs, `start ${asked} must lie within the input, one number an axis`);
-    }
-    return { shape: size, dtype: 'f32' };
-  },
-  gradient: (node, g) => {
-    const { start, step, size } = attributesOf(sliceOp, node);
-    const end = node.inputs[0]!.shape.map((extent, axis) => {
-      const covered = size[axis] === 0 ? 0 : (size[axis]! - 1) * step[axis]! + 1;
-      return extent - start[axis]! - covered;
-    });
-    return [pad(g, start, end, { interior: step.map((by) => by - 1) })];
-  },
-  cases: [
-    {
-      label: 'inner part',
-      inputs: [{ shape: [4, 7] }],
-      attributes: { start: [1, 2], size: [2, 5], step: [1, 1] },
-    },
-    {
-      label: 'every second',
-      inputs: [{ shape: [5, 9] }],
-      attributes: { start: [0, 1], size: [3, 4], step: [2, 2] },
-    },
-    {
-      label: 'one row of 3-D',
-      inputs: [{ shape: [2, 3, 5] }],
-      attributes: { start: [0, 2, 0], size: [2, 1, 5], step: [1, 1, 1] },
-    },
-    {
-      label: 'nothing',
-      inputs: [{ shape: [4, 3] }],
-      attributes: { start: [4, 0], size: [0, 3], step: [1, 1] },
-    },
-  ],
-};
-
 /** The elements along the axes in reverse. */
 export const flipOp: Op<AxesAttribute> = {
   name: 'flip',
@@ -172,22 +114,4 @@ export const transpose = (
   x: Node,
   permutation: readonly number[] = x.shape.map((_, i) => i).reverse(),
 ): Node => apply(transposeOp, [x], { permutation });
-/**
- * Part of a tensor.
- * @param size elements an axis
- * @param step distance of neighbours, 1 without it
- */
-export const slice = (
-  x: Node,
-  start: readonly number[],
-  size: readonly number[],
-  step: readonly number[] = start.map(() => 1),
-): Node => apply(sliceOp, [x], { start, size, step });
-/** Elements [start, start + size) of one axis. */
-export const sliceAxis = (x: Node, axis: number, start: number, size: number): Node =>
-  slice(
-    x,
-    x.shape.map((_, i) => (i === axis ? start : 0)),
-    x.shape.map((extent, i) => (i === axis ? size : extent)),
-  );
 export const flip = (x: Node, axes: readonly number[]): Node => apply(flipOp, [x], { axes });

@@ -1,8 +1,9 @@
 /** Where the elements of a node are found: most movement operations need no copy, only other strides. */
 import type { Node } from '../graph.ts';
 import { constantOp } from '../ops/leaf.ts';
-import { flipOp, sliceOp, transposeOp } from '../ops/movement.ts';
+import { flipOp, transposeOp } from '../ops/movement.ts';
 import { attributesOf } from '../ops/op.ts';
+import { sliceOp } from '../ops/parts.ts';
 import { windowOp } from '../ops/window.ts';
 import { type Shape, stridesOf } from '../shape.ts';
 

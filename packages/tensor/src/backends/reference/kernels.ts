@@ -3,14 +3,14 @@
  * operations, so one without an entry does not compile.
  */
 import type { Node } from '../../graph.ts';
-import { concatOp, padOp } from '../../ops/assemble.ts';
 import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import { IndexError, rowsOf } from '../../ops/gather.ts';
 import type { KernelOpName } from '../../ops/index.ts';
 import { iotaOp } from '../../ops/leaf.ts';
 import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
-import { flipOp, sliceOp, transposeOp } from '../../ops/movement.ts';
+import { flipOp, transposeOp } from '../../ops/movement.ts';
 import { attributesOf } from '../../ops/op.ts';
+import { concatOp, padOp, sliceOp } from '../../ops/parts.ts';
 import type { PointwiseOp } from '../../ops/pointwise.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import { foldOp, windowOp } from '../../ops/window.ts';

@@ -1,8 +1,8 @@
 /** Kernels that put tensors together: padding, concatenation, the sum of windows, and counting. */
 import type { Node } from '../../graph.ts';
-import { concatOp, padOp } from '../../ops/assemble.ts';
 import { iotaOp } from '../../ops/leaf.ts';
 import { attributesOf } from '../../ops/op.ts';
+import { concatOp, padOp } from '../../ops/parts.ts';
 import { foldOp } from '../../ops/window.ts';
 import { add, input } from '../../scalar/expression.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';

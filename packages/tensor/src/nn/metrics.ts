@@ -1,0 +1,70 @@
+/** Metrics of predictions, in float64 over plain arrays. Scores are row-major [samples, classes]. */
+
+function checkRows(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
+  const classes = scores.length / labels.length;
+  if (labels.length === 0 || !Number.isInteger(classes)) {
+    throw new RangeError(
+      `${scores.length} scores and ${labels.length} labels; expected the same number of scores for each label`,
+    );
+  }
+  return classes;
+}
+
+/** Part of the samples whose label is among the k largest scores. Of equal scores the earlier class counts as larger. */
+export function topKAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number>, k: number): number {
+  const classes = checkRows(scores, labels);
+  let hits = 0;
+  for (let sample = 0; sample < labels.length; sample++) {
+    const label = labels[sample]!;
+    const own = scores[sample * classes + label]!;
+    let ahead = 0;
+    for (let c = 0; c < classes; c++) {
+      const other = scores[sample * classes + c]!;
+      if (other > own || (other === own && c < label)) ahead++;
+    }
+    if (ahead < k) hits++;
+  }
+  return hits / labels.length;
+}
+
+/** Part of the samples whose largest score stands at the label. */
+export const accuracy = (scores: ArrayLike<number>, labels: ArrayLike<number>): number =>
+  topKAccuracy(scores, labels, 1);
+
+/**
+ * F1 of predicted classes: 2 TP / (2 TP + FP + FN) of each class, averaged over the classes that occur (macro average).
+ */
+export function f1(predicted: ArrayLike<number>, labels: ArrayLike<number>): number {
+  if (predicted.length !== labels.length || labels.length === 0) {
+    throw new RangeError(
+      `${predicted.length} predictions and ${labels.length} labels; expected as many, at least one`,
+    );
+  }
+  const classes = [...new Set([...Array.from(predicted), ...Array.from(labels)])].sort((a, b) => a - b);
+  const scores = classes.map((c) => {
+    let [truePositives, wrong] = [0, 0];
+    for (let i = 0; i < labels.length; i++) {
+      if (predicted[i] === c && labels[i] === c) truePositives++;
+      else if (predicted[i] === c || labels[i] === c) wrong++;
+    }
+    return (2 * truePositives) / (2 * truePositives + wrong);
+  });
+  return scores.reduce((sum, score) => sum + score, 0) / scores.length;
+}
+
+/** Coefficient of determination: 1 - (squared errors) / (squared distances of the targets from their mean). */
+export function rSquared(predicted: ArrayLike<number>, targets: ArrayLike<number>): number {
+  if (predicted.length !== targets.length || targets.length === 0) {
+    throw new RangeError(
+      `${predicted.length} predictions and ${targets.length} targets; expected as many, at least one`,
+    );
+  }
+  const list = Array.from(targets);
+  const mean = list.reduce((sum, value) => sum + value, 0) / list.length;
+  const errors = list.reduce((sum, value, i) => sum + (value - predicted[i]!) ** 2, 0);
+  const spread = list.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return 1 - errors / spread;
+}
+
+/** exp of the mean cross-entropy of each token, in nats. */
+export const perplexity = (meanCrossEntropy: number): number => Math.exp(meanCrossEntropy);
