@@ -1,168 +1,28 @@
 /**
- * Layers and losses against PyTorch, from numbers that pytorch/generate.py computed in float64: the output, the gradient of the
- * input, and the gradient of every parameter, on the reference backend and on wasm.
+ * Layers and losses against PyTorch: the output, the gradient of the input, and the gradient of every parameter, on the
+ * reference backend and on wasm. The WebGPU suite walks the same cases.
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { gradients } from '../src/autodiff.ts';
 import { evaluateGraph } from '../src/backends/reference/run.ts';
-import type { Node } from '../src/graph.ts';
-import { convTranspose2d, type Pair } from '../src/nn/convolution.ts';
-import { layerNamed, layerTypeNames } from '../src/nn/index.ts';
-import type { ForwardContext } from '../src/nn/layer.ts';
-import * as lossFunctions from '../src/nn/losses.ts';
-import { buildModel, type LayerDescription } from '../src/nn/model.ts';
-import { input } from '../src/ops/leaf.ts';
-import { mul } from '../src/ops/pointwise.ts';
-import { sum } from '../src/ops/reduce.ts';
-import type { Shape } from '../src/shape.ts';
+import { layerTypeNames } from '../src/nn/index.ts';
+import { disagreement, type Fixtures, pytorchCases } from './support/pytorch.ts';
 import { runWasm } from './support/run-wasm.ts';
 
-type Numbers = readonly number[];
+const fixtures = JSON.parse(
+  readFileSync(new URL('pytorch/fixtures.json', import.meta.url), 'utf8'),
+) as Fixtures;
 
-interface LayerFixture {
-  readonly label: string;
-  readonly layer: { readonly type: string } & Readonly<Record<string, unknown>>;
-  /** Of x, the samples in front. */
-  readonly shape: Shape;
-  readonly x: Numbers;
-  readonly parameters: readonly Numbers[];
-  /** Factors of the output's elements in the sum whose gradients these are. */
-  readonly upstream: Numbers;
-  readonly output: Numbers;
-  readonly inputGradient: Numbers | null;
-  readonly gradients: readonly Numbers[];
-  readonly statistics?: readonly Numbers[];
-  readonly evaluate?: boolean;
-  readonly mask?: Numbers;
-}
-
-interface LossFixture {
-  readonly label: string;
-  readonly loss: string;
-  readonly options: { labelSmoothing?: number; classWeights?: Numbers; delta?: number };
-  readonly shape: Shape;
-  readonly x: Numbers;
-  readonly targetShape: Shape;
-  readonly targets: Numbers;
-  readonly output: Numbers;
-  readonly gradient: Numbers;
-}
-
-interface TransposedFixture {
-  readonly stride: Pair;
-  readonly padding: Pair;
-  readonly dilation: Pair;
-  readonly shape: Shape;
-  readonly x: Numbers;
-  readonly weightShape: Shape;
-  readonly weight: Numbers;
-  readonly upstream: Numbers;
-  readonly output: Numbers;
-  readonly inputGradient: Numbers;
-  readonly weightGradient: Numbers;
-}
-
-const fixtures = JSON.parse(readFileSync(new URL('pytorch/fixtures.json', import.meta.url), 'utf8')) as {
-  readonly layers: readonly LayerFixture[];
-  readonly losses: readonly LossFixture[];
-  readonly convTranspose2d: readonly TransposedFixture[];
-};
-
-interface Expected {
-  readonly what: string;
-  readonly node: Node;
-  readonly values: Numbers;
-}
-
-/**
- * Errors are relative to the largest number of the tensor, of gradients to that of all gradients: an element near 0 is a
- * difference of larger ones, and the gradient of a key's bias is 0 but for rounding.
- */
-function expectAll(
-  inputs: readonly Node[],
-  feeds: Record<string, Numbers>,
-  expected: readonly Expected[],
-): void {
-  const nodes = expected.map(({ node }) => node);
-  const found = {
-    reference: evaluateGraph(nodes, feeds),
-    wasm: runWasm(nodes, inputs, feeds),
-    'wasm, fast': runWasm(nodes, inputs, feeds, 'fast'),
-  };
-  const largest = (values: readonly Numbers[]) => Math.max(...values.flat().map(Math.abs));
-  const isGradient = ({ what }: Expected) => what.startsWith('gradient');
-  const steepest = largest(expected.filter(isGradient).map(({ values }) => values));
-  for (const [backend, results] of Object.entries(found)) {
-    const bound = backend === 'reference' ? 1e-7 : 1e-5;
-    for (const [i, item] of expected.entries()) {
-      const { what, values } = item;
-      const result = results[i]!;
-      expect(result.length, what).toBe(values.length);
-      const scale = isGradient(item) ? steepest : largest([values]);
-      for (const [e, value] of values.entries()) {
-        const error = Math.abs(result[e]! - value) / scale;
-        if (!(error <= bound)) {
-          expect.fail(`${backend}, ${what}, element ${e}: ${result[e]} where PyTorch gives ${value}`);
-        }
-      }
-    }
-  }
-}
-
-describe('layers agree with PyTorch', () => {
-  it.each(fixtures.layers.map((fixture) => [fixture.label, fixture] as const))('%s', (_, fixture) => {
-    const sampleShape = fixture.shape.slice(1).length > 0 ? fixture.shape.slice(1) : [1];
-    const shape = [fixture.shape[0]!, ...sampleShape];
-    // Through the model builder, which fills in defaults; it wants a vector of classes at the end.
-    const type = layerNamed(fixture.layer.type)!;
-    const options = optionsOf(fixture, sampleShape);
-    const plan = type.plan(sampleShape, options, { followedBy: undefined, inputs: [sampleShape] });
-    const x = input('x', shape);
-    const parameters = plan.parameters.map((parameter) => input(parameter.name, parameter.shape));
-    const mask = fixture.mask && input('mask', shape.slice(0, 2));
-    const statistics = new Map<number, Node>();
-    const output = type.forward(x, {
-      options,
-      parameters,
-      inputs: mask ? [x, mask] : [x],
-      index: 0,
-      random: fixture.evaluate
-        ? undefined
-        : { sampleIds: input('ids', [shape[0]!], 'i32'), key: input('key', [4], 'i32') },
-      report: (parameter, value) => statistics.set(parameter, value),
-    } satisfies ForwardContext);
-    expect(output.shape).toEqual([shape[0], ...plan.outputShape]);
-
-    const upstream = input('upstream', output.shape);
-    const scalar = sum(mul(output, upstream));
-    const trained = parameters.filter((_, index) => !plan.parameters[index]!.statistic);
-    const [byInput, ...byParameter] = gradients(scalar, [x, ...trained]);
-    const feeds: Record<string, Numbers> = { x: fixture.x, upstream: fixture.upstream };
-    plan.parameters.forEach(({ name }, index) => {
-      feeds[name] = fixture.parameters[index]!;
-    });
-    if (fixture.mask) feeds.mask = fixture.mask;
-    const expected: Expected[] = [
-      { what: 'output', node: output, values: fixture.output },
-      ...trained.map((parameter, index) => ({
-        what: `gradient of ${String(parameter.attributes.name)}`,
-        node: byParameter[index]!,
-        values: fixture.gradients[index]!,
-      })),
-      ...(fixture.statistics ?? []).map((values, index) => ({
-        what: `statistic ${index}`,
-        node: statistics.get(index + 2)!,
-        values,
-      })),
-    ];
-    if (fixture.inputGradient) {
-      expected.push({ what: 'gradient of the input', node: byInput!, values: fixture.inputGradient });
-    }
-    expectAll([x, ...parameters, upstream, ...(mask ? [mask] : [])], feeds, expected);
+describe('PyTorch agrees', () => {
+  it.each(pytorchCases(fixtures).map((each) => [each.label, each] as const))('on %s', (_, each) => {
+    const { inputs, feeds, expected } = each;
+    const nodes = expected.map(({ node }) => node);
+    expect(disagreement(each, evaluateGraph(nodes, feeds), 1e-7), 'reference').toBeUndefined();
+    expect(disagreement(each, runWasm(nodes, inputs, feeds), 1e-5), 'wasm').toBeUndefined();
+    expect(disagreement(each, runWasm(nodes, inputs, feeds, 'fast'), 1e-5), 'wasm, fast').toBeUndefined();
   });
 
-  it('on every layer type that computes with numbers of its own', () => {
+  it('on every layer type that computes with numbers of its own, in three configurations', () => {
     const tested = new Set(fixtures.layers.map(({ layer }) => layer.type));
     // Those that only move or choose numbers, and dropout, whose masks are no concern of PyTorch's: tested elsewhere.
     const others = ['dropout', 'flatten', 'reshape', 'add', 'concat'];
@@ -172,70 +32,4 @@ describe('layers agree with PyTorch', () => {
       expect(configurations.length, name).toBeGreaterThanOrEqual(3);
     }
   });
-
-  /** The layer's options with defaults, checked as a job file's are. */
-  function optionsOf({ layer, mask }: LayerFixture, sampleShape: Shape) {
-    const probe = buildModel({
-      input: mask ? [sampleShape[0]! * (sampleShape[1]! + 1)] : [...sampleShape],
-      classes: 1,
-      layers: [
-        ...(mask
-          ? [
-              { type: 'dense', units: sampleShape[0]! * sampleShape[1]! } as const,
-              { type: 'reshape', shape: [...sampleShape] } as const,
-            ]
-          : []),
-        layer as LayerDescription,
-        { type: 'flatten' },
-        { type: 'dense', units: 1 },
-      ],
-    });
-    return probe.layers.at(-3)!.options as never;
-  }
-});
-
-describe('losses agree with PyTorch', () => {
-  it.each(fixtures.losses.map((fixture) => [fixture.label, fixture] as const))('%s', (_, fixture) => {
-    const x = input('x', fixture.shape);
-    const targets = input('t', fixture.targetShape, fixture.loss === 'crossEntropy' ? 'i32' : 'f32');
-    const { classWeights, labelSmoothing, delta } = fixture.options;
-    const weights = input('weights', [fixture.shape.at(-1)!]);
-    const run: Record<string, () => Node> = {
-      crossEntropy: () =>
-        lossFunctions.crossEntropy(x, targets, {
-          ...(labelSmoothing !== undefined && { labelSmoothing }),
-          ...(classWeights && { classWeights: weights }),
-        }),
-      binaryCrossEntropy: () => lossFunctions.binaryCrossEntropy(x, targets),
-      meanSquaredError: () => lossFunctions.meanSquaredError(x, targets),
-      meanAbsoluteError: () => lossFunctions.meanAbsoluteError(x, targets),
-      huber: () => lossFunctions.huber(x, targets, delta),
-    };
-    const loss = run[fixture.loss]!();
-    expect(loss.shape).toEqual([fixture.shape[0]]);
-    const feeds = { x: fixture.x, t: fixture.targets, ...(classWeights && { weights: classWeights }) };
-    expectAll([x, targets, ...(classWeights ? [weights] : [])], feeds, [
-      { what: 'loss', node: loss, values: fixture.output },
-      { what: 'gradient', node: gradients(sum(loss), [x])[0]!, values: fixture.gradient },
-    ]);
-  });
-});
-
-describe('transposed convolution agrees with PyTorch', () => {
-  it.each(fixtures.convTranspose2d.map((fixture) => [JSON.stringify(fixture.shape), fixture] as const))(
-    '%s',
-    (_, fixture) => {
-      const x = input('x', fixture.shape);
-      const weight = input('weight', fixture.weightShape);
-      const y = convTranspose2d(x, weight, fixture);
-      const upstream = input('upstream', y.shape);
-      const [byInput, byWeight] = gradients(sum(mul(y, upstream)), [x, weight]);
-      const feeds = { x: fixture.x, weight: fixture.weight, upstream: fixture.upstream };
-      expectAll([x, weight, upstream], feeds, [
-        { what: 'output', node: y, values: fixture.output },
-        { what: 'gradient of the input', node: byInput!, values: fixture.inputGradient },
-        { what: 'gradient of the weight', node: byWeight!, values: fixture.weightGradient },
-      ]);
-    },
-  );
 });

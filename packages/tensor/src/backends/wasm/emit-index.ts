@@ -4,9 +4,7 @@ import { rowsOf } from '../../ops/gather.ts';
 import { sizeOf } from '../../shape.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { emitFill } from './emit-loops.ts';
-
-/** Where a kernel leaves an index that is out of range, and the number of rows, before it traps. */
-export const FAULT_ADDRESS = 16;
+import { FAULT_ADDRESS } from './fault.ts';
 
 export function gatherKernel(node: Node, table: number, indices: number, y: number): FunctionBuilder {
   const f = new FunctionBuilder();

@@ -3,11 +3,10 @@
  * Parameters and gradients have fixed places; the programs' inputs and activations overlay one another.
  */
 import type { Model } from '../../nn/model.ts';
-import { IndexError } from '../../ops/gather.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
 import { type Compiled, compileGraph } from './compile.ts';
-import { FAULT_ADDRESS } from './emit-index.ts';
+import { runGuarded } from './fault.ts';
 import { gemmScratchBytes, type KernelName } from './gemm.ts';
 import { type MathMode, selectKernel } from './kernels.ts';
 
@@ -213,14 +212,6 @@ function layOutProgram(
   };
 }
 
-/** What a kernel left in memory before it trapped. */
-function faultIn(buffer: ArrayBufferLike): IndexError | undefined {
-  const fault = new Int32Array(buffer, FAULT_ADDRESS, 2);
-  const [index, rows] = fault as unknown as [number, number];
-  fault.fill(0);
-  return rows > 0 ? new IndexError(index, rows) : undefined;
-}
-
 /** Indices of parameters, by layer. */
 function layerGroups(model: Model): number[][] {
   const groups = new Map<string, number[]>();
@@ -237,13 +228,7 @@ function openProgram(
 ): WasmProgram {
   const stages = layout.stageReady.map((ready, index) => {
     const stage = instance.exports[`stage${index}`] as () => void;
-    const run = () => {
-      try {
-        stage();
-      } catch (error) {
-        throw faultIn(buffer) ?? error;
-      }
-    };
+    const run = () => runGuarded(stage, buffer);
     return { run, ready };
   });
   const f32 = ({ offset, length }: Place) => new Float32Array(buffer, offset, length);

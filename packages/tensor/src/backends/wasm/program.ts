@@ -1,0 +1,75 @@
+/** Any graph as a program: what the library's users run when they build graphs of their own. */
+import { type Node, topologicalOrder } from '../../graph.ts';
+import { alignUp, bytesOfNode } from '../../plan/arena.ts';
+import { sizeOf } from '../../shape.ts';
+import { compileGraph } from './compile.ts';
+import { runGuarded } from './fault.ts';
+import { gemmScratchBytes } from './gemm.ts';
+import { type MathMode, selectKernel } from './kernels.ts';
+
+export type TypedValues = Float32Array | Int32Array;
+
+export interface GraphProgram {
+  /** Inputs and parameters by name: views into the program's memory, to be filled before a run. They start as zeros. */
+  readonly inputs: Readonly<Record<string, TypedValues>>;
+  /** One view for each output, valid until the next run. */
+  readonly outputs: readonly TypedValues[];
+  /**
+   * Computes the outputs. Allocates nothing.
+   * @throws IndexError when an input names a row that a table does not have
+   */
+  run(): void;
+}
+
+const PAGE = 65536;
+const START = 64;
+
+/**
+ * Compiles what `outputs` need.
+ * @param math exact (default): the same bits on every machine
+ * @throws RangeError when the program needs more than 4 GiB, or two leaves have one name
+ */
+export async function compileProgram(
+  outputs: readonly Node[],
+  { math = 'exact' }: { readonly math?: MathMode } = {},
+): Promise<GraphProgram> {
+  const { name: kernel } = selectKernel(math);
+  const leaves = topologicalOrder(outputs).filter(({ op }) => op === 'input' || op === 'parameter');
+  let next = alignUp(START + gemmScratchBytes(kernel));
+  const places = new Map<Node, number>();
+  for (const leaf of leaves) {
+    places.set(leaf, next);
+    next += bytesOfNode(leaf);
+  }
+  const compiled = compileGraph({
+    outputs,
+    leaves: places,
+    targets: new Map(),
+    groups: [],
+    arenaStart: next,
+    scratch: START,
+    kernel,
+  });
+  const pages = Math.ceil((compiled.end + 64) / PAGE);
+  if (pages > 65536) throw new RangeError(`the program needs ${pages} pages of 64 KiB; a memory holds 65536`);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const { instance } = await WebAssembly.instantiate(compiled.encode({ pages, shared: false }), {
+    env: { memory },
+  });
+  const stages = compiled.stages.map((_, index) => instance.exports[`stage${index}`] as () => void);
+  const view = (node: Node, offset: number) =>
+    new (node.dtype === 'i32' ? Int32Array : Float32Array)(memory.buffer, offset, sizeOf(node.shape));
+  const inputs: Record<string, TypedValues> = {};
+  for (const [leaf, offset] of places) {
+    const name = String(leaf.attributes.name);
+    if (Object.hasOwn(inputs, name)) throw new RangeError(`two leaves are named '${name}'`);
+    inputs[name] = view(leaf, offset);
+  }
+  return {
+    inputs,
+    outputs: outputs.map((node, index) => view(node, compiled.offsets[index]!)),
+    run: () => {
+      for (const stage of stages) runGuarded(stage, memory.buffer);
+    },
+  };
+}

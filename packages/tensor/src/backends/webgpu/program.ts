@@ -1,0 +1,205 @@
+/** Graphs on WebGPU: one buffer holds every tensor, a run is one submission, and only what is asked for is read back. */
+import { type DType, type Node, topologicalOrder } from '../../graph.ts';
+import { IndexError } from '../../ops/gather.ts';
+import { alignUp, bytesOfNode, layOut } from '../../plan/arena.ts';
+import { makePlan } from '../../plan/plan.ts';
+import { type Shape, sizeOf } from '../../shape.ts';
+import { type Dispatch, dispatchesOf, FAULT_WORD } from './wgsl-kernels.ts';
+
+export type TypedValues = Float32Array | Int32Array;
+
+/** A graph on a device. */
+export interface GpuProgram {
+  /** Inputs and parameters by name. */
+  readonly inputs: ReadonlyMap<string, { readonly shape: Shape; readonly dtype: DType }>;
+  /** Puts values into an input or parameter, where they stay until they are replaced. */
+  write(name: string, values: TypedValues): void;
+  /**
+   * Computes the outputs and reads them back.
+   * @throws IndexError when an input names a row that a table does not have
+   * @throws DeviceLostError when the device goes away: open another, and the program anew
+   */
+  run(): Promise<TypedValues[]>;
+  /** Gives the program's memory back; the device stays. */
+  destroy(): void;
+}
+
+/** The device is gone: its driver was reset, or it was taken away. */
+export class DeviceLostError extends Error {
+  override readonly name = 'DeviceLostError';
+}
+
+const START = 64;
+/** Bytes from one dispatch's addresses to the next: what every device allows. */
+const ADDRESSES_BYTES = 256;
+
+/** Pipelines by their code: models, and programs of one model, share them. */
+const pipelines = new WeakMap<GPUDevice, Map<string, Promise<GPUComputePipeline>>>();
+
+function pipelineOf(device: GPUDevice, layout: GPUPipelineLayout, code: string): Promise<GPUComputePipeline> {
+  let known = pipelines.get(device);
+  if (!known) {
+    known = new Map();
+    pipelines.set(device, known);
+  }
+  let pipeline = known.get(code);
+  if (!pipeline) {
+    const module = device.createShaderModule({ code });
+    pipeline = device.createComputePipelineAsync({ layout, compute: { module, entryPoint: 'main' } });
+    known.set(code, pipeline);
+  }
+  return pipeline;
+}
+
+/** What a device must be asked for so that programs may be as large as its adapter allows. */
+export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor {
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  return { requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } };
+}
+
+/**
+ * Compiles what `outputs` need.
+ * @throws RangeError when the program does not fit the device, or two leaves have one name
+ */
+export async function compileGpuProgram(device: GPUDevice, outputs: readonly Node[]): Promise<GpuProgram> {
+  const leaves = topologicalOrder(outputs).filter(({ op }) => op === 'input' || op === 'parameter');
+  const places = new Map<Node, number>();
+  const named = new Map<string, Node>();
+  let next = START;
+  for (const leaf of leaves) {
+    const name = String(leaf.attributes.name);
+    if (named.has(name)) throw new RangeError(`two leaves are named '${name}'`);
+    named.set(name, leaf);
+    places.set(leaf, next);
+    next += bytesOfNode(leaf);
+  }
+  const plan = makePlan(outputs);
+  const { offsets, end } = layOut(plan.steps, next, places, new Set(plan.outputs));
+  const bytes = alignUp(end);
+  const most = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
+  if (bytes > most) {
+    const mebibytes = (n: number) => (n / 2 ** 20).toFixed(0);
+    throw new RangeError(
+      `the program needs ${mebibytes(bytes)} MiB; this device binds at most ${mebibytes(most)}: take fewer samples at a time`,
+    );
+  }
+  const word = (node: Node) => offsets.get(node)! / 4;
+  const dispatches = plan.steps.flatMap((step) => dispatchesOf(step, word));
+  const results = outputs.map((node, index) => ({
+    node,
+    offset: offsets.get(plan.outputs[index]!)!,
+    bytes: 4 * sizeOf(node.shape),
+  }));
+  return openOnDevice(device, named, places, bytes, dispatches, results);
+}
+
+interface Result {
+  readonly node: Node;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+async function openOnDevice(
+  device: GPUDevice,
+  named: ReadonlyMap<string, Node>,
+  places: ReadonlyMap<Node, number>,
+  bytes: number,
+  dispatches: readonly Dispatch[],
+  results: readonly Result[],
+): Promise<GpuProgram> {
+  let lost: DeviceLostError | undefined;
+  void device.lost.then(({ message }) => {
+    lost = new DeviceLostError(`the WebGPU device is gone${message ? `: ${message}` : ''}`);
+  });
+  const bindings = device.createBindGroupLayout({
+    entries: [
+      { binding: 0, visibility: GPU_COMPUTE, buffer: { type: 'storage' } },
+      { binding: 1, visibility: GPU_COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true } },
+    ],
+  });
+  const layout = device.createPipelineLayout({ bindGroupLayouts: [bindings] });
+  const compiled = await Promise.all(dispatches.map(({ code }) => pipelineOf(device, layout, code)));
+  const memory = device.createBuffer({ size: bytes, usage: STORAGE | COPY_SOURCE | COPY_TARGET });
+  const addresses = device.createBuffer({
+    size: Math.max(1, dispatches.length) * ADDRESSES_BYTES,
+    usage: UNIFORM | COPY_TARGET,
+  });
+  const words = new Uint32Array((Math.max(1, dispatches.length) * ADDRESSES_BYTES) / 4);
+  for (const [index, dispatch] of dispatches.entries()) {
+    words.set(dispatch.addresses, (index * ADDRESSES_BYTES) / 4);
+  }
+  device.queue.writeBuffer(addresses, 0, words);
+  const group = device.createBindGroup({
+    layout: bindings,
+    entries: [
+      { binding: 0, resource: { buffer: memory } },
+      { binding: 1, resource: { buffer: addresses, size: 64 } },
+    ],
+  });
+  // The fault's words come first, then every result.
+  const starts: number[] = [];
+  let total = 8;
+  for (const result of results) {
+    starts.push(total);
+    total += result.bytes;
+  }
+  const readback = device.createBuffer({ size: total, usage: MAP_READ | COPY_TARGET });
+
+  const run = async (): Promise<TypedValues[]> => {
+    if (lost) throw lost;
+    const encoder = device.createCommandEncoder();
+    encoder.clearBuffer(memory, 4 * FAULT_WORD, 8);
+    const pass = encoder.beginComputePass();
+    for (const [index, { workgroups }] of dispatches.entries()) {
+      pass.setPipeline(compiled[index]!);
+      pass.setBindGroup(0, group, [index * ADDRESSES_BYTES]);
+      pass.dispatchWorkgroups(...workgroups);
+    }
+    pass.end();
+    encoder.copyBufferToBuffer(memory, 4 * FAULT_WORD, readback, 0, 8);
+    for (const [index, result] of results.entries()) {
+      if (result.bytes > 0)
+        encoder.copyBufferToBuffer(memory, result.offset, readback, starts[index]!, result.bytes);
+    }
+    device.queue.submit([encoder.finish()]);
+    try {
+      await readback.mapAsync(MODE_READ);
+    } catch (error) {
+      // Why it failed is known a moment later.
+      await Promise.resolve();
+      throw lost ?? new DeviceLostError(`reading from the WebGPU device failed: ${(error as Error).message}`);
+    }
+    const copy = readback.getMappedRange().slice(0);
+    readback.unmap();
+    const [index, rows] = new Int32Array(copy, 0, 2);
+    if (rows! > 0) throw new IndexError(index!, rows!);
+    return results.map(
+      ({ node }, i) =>
+        new (node.dtype === 'i32' ? Int32Array : Float32Array)(copy, starts[i], sizeOf(node.shape)),
+    );
+  };
+  return {
+    inputs: named,
+    write: (name, values) => {
+      const node = named.get(name);
+      if (!node) throw new RangeError(`no input '${name}'; there are: ${[...named.keys()].join(', ')}`);
+      if (values.length !== sizeOf(node.shape)) {
+        throw new RangeError(`input '${name}': ${values.length} numbers; expected ${sizeOf(node.shape)}`);
+      }
+      device.queue.writeBuffer(memory, places.get(node)!, values as Float32Array<ArrayBuffer>);
+    },
+    run,
+    destroy: () => {
+      for (const buffer of [memory, addresses, readback]) buffer.destroy();
+    },
+  };
+}
+
+// The specification's numbers: Node has no globals of these names.
+const MAP_READ = 0x1;
+const COPY_SOURCE = 0x4;
+const COPY_TARGET = 0x8;
+const UNIFORM = 0x40;
+const STORAGE = 0x80;
+const MODE_READ = 0x1;
+const GPU_COMPUTE = 0x4;

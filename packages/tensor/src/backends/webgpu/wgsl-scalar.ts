@@ -1,0 +1,140 @@
+/**
+ * Scalar expressions as WGSL. The language leaves NaN, infinity and the ends of some functions to the implementation, so
+ * those that it does not define are written out here.
+ */
+import type { BinaryOp, CompareOp, Expression, UnaryOp } from '../../scalar/expression.ts';
+
+const unary: Readonly<Record<UnaryOp, (a: string) => string>> = {
+  neg: (a) => `(-${a})`,
+  abs: (a) => `abs(${a})`,
+  sqrt: (a) => `sqrt(${a})`,
+  floor: (a) => `floor(${a})`,
+  exp: (a) => `exponential(${a})`,
+  log: (a) => `logarithm(${a})`,
+  tanh: (a) => `hyperbolic(${a})`,
+  erf: (a) => `error_function(${a})`,
+  sin: (a) => `sine(${a}, 0i)`,
+  cos: (a) => `sine(${a}, 1i)`,
+};
+
+const binary: Readonly<Record<BinaryOp, (a: string, b: string) => string>> = {
+  add: (a, b) => `(${a} + ${b})`,
+  sub: (a, b) => `(${a} - ${b})`,
+  mul: (a, b) => `(${a} * ${b})`,
+  div: (a, b) => `(${a} / ${b})`,
+  max: (a, b) => `larger(${a}, ${b})`,
+  min: (a, b) => `smaller(${a}, ${b})`,
+};
+
+const compare: Readonly<Record<CompareOp, string>> = {
+  lt: '<',
+  le: '<=',
+  gt: '>',
+  ge: '>=',
+  eq: '==',
+  ne: '!=',
+};
+
+/** Functions that expressions call. `special` makes what WGSL has no literal for; its second argument is 0 at run time. */
+export const scalarLibrary = /* wgsl */ `
+fn special(bits: u32, zero: u32) -> f32 { return bitcast<f32>(bits | zero); }
+fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
+fn is_infinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }
+fn nothing(zero: u32) -> f32 { return special(0x7fc00000u, zero); }
+fn larger(a: f32, b: f32) -> f32 { if (is_nan(a)) { return a; } if (is_nan(b)) { return b; } return max(a, b); }
+fn smaller(a: f32, b: f32) -> f32 { if (is_nan(a)) { return a; } if (is_nan(b)) { return b; } return min(a, b); }
+fn exponential(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  if (x > 88.72284) { return special(0x7f800000u, at[3].w); }
+  if (x < -103.97) { return 0.0; }
+  return exp(x);
+}
+fn logarithm(x: f32) -> f32 {
+  if (is_nan(x) || bitcast<u32>(x) == 0x7f800000u) { return x; }
+  if (x == 0.0) { return special(0xff800000u, at[3].w); }
+  if (x < 0.0) { return nothing(at[3].w); }
+  return log(x);
+}
+fn hyperbolic(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let a = abs(x);
+  let z = x * x;
+  if (a < 0.625) {
+    return x + x * z * ((((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z + 1.33314422036e-1) * z
+      - 3.33332819422e-1);
+  }
+  return sign(x) * (1.0 - 2.0 / (exp(2.0 * min(a, 20.0)) + 1.0));
+}
+fn error_function(v: f32) -> f32 {
+  if (is_nan(v)) { return v; }
+  let x = clamp(v, -4.0, 4.0);
+  let z = x * x;
+  let p = (((((-2.72614225801306e-10 * z + 2.77068142495902e-8) * z - 2.10102402082508e-6) * z - 5.69250639462346e-5) * z
+    - 7.34990630326855e-4) * z - 2.95459980854025e-3) * z - 1.60960333262415e-2;
+  let q = (((-1.45660718464996e-5 * z - 2.13374055278905e-4) * z - 1.68282697438203e-3) * z - 7.37332916720468e-3) * z
+    - 1.42647390514189e-2;
+  return p / q * x;
+}
+fn sine(x: f32, quarters: i32) -> f32 {
+  if (is_nan(x) || is_infinite(x)) { return nothing(at[3].w); }
+  let n = floor(x * 0.6366197723675814 + 0.5);
+  let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789948768648e-8;
+  let z = r * r;
+  let k = i32(n) + quarters;
+  var value = r + r * z * ((-1.9515295891e-4 * z + 8.3321608736e-3) * z - 1.6666654611e-1);
+  if ((k & 1) == 1) {
+    value = 1.0 - 0.5 * z + z * z * ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2);
+  }
+  return select(value, -value, (k & 2) == 2);
+}
+`;
+
+/** A float32 as WGSL. */
+export function literal(value: number): string {
+  const rounded = Math.fround(value);
+  if (Number.isFinite(rounded)) {
+    const text = rounded.toExponential();
+    return Object.is(rounded, -0) ? '(-0.0f)' : `${rounded < 0 ? `(${text}f)` : `${text}f`}`;
+  }
+  const bits = new Uint32Array(Float32Array.of(rounded).buffer)[0]!;
+  return `special(0x${bits.toString(16)}u, at[3].w)`;
+}
+
+/** Statements that compute an expression, and the name or literal of its value. `inputs` are names. */
+export function scalarCode(
+  expression: Expression,
+  inputs: readonly string[],
+): { readonly statements: readonly string[]; readonly value: string } {
+  const statements: string[] = [];
+  const done = new Map<Expression, string>();
+  const visit = (node: Expression): string => {
+    const known = done.get(node);
+    if (known !== undefined) return known;
+    const code = codeOf(node);
+    if (node.kind === 'constant' || node.kind === 'input') return code;
+    const name = `t${statements.length}`;
+    statements.push(`let ${name} = ${code};`);
+    done.set(node, name);
+    return name;
+  };
+  const codeOf = (node: Expression): string => {
+    switch (node.kind) {
+      case 'constant':
+        return literal(node.value);
+      case 'input':
+        return inputs[node.index]!;
+      case 'scalar':
+        throw new Error(`scalar '${node.name}' has no place in a graph`);
+      case 'unary':
+        return unary[node.op](visit(node.a));
+      case 'binary':
+        return binary[node.op](visit(node.a), visit(node.b));
+      case 'compare':
+        return `select(0.0f, 1.0f, ${visit(node.a)} ${compare[node.op]} ${visit(node.b)})`;
+      case 'select':
+        return `select(${visit(node.b)}, ${visit(node.a)}, ${visit(node.condition)} != 0.0f)`;
+    }
+  };
+  const value = visit(expression);
+  return { statements, value };
+}
