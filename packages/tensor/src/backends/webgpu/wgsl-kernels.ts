@@ -14,7 +14,7 @@ import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import { foldOp } from '../../ops/window.ts';
 import type { PlanStep } from '../../plan/plan.ts';
 import { type Shape, sizeOf, stridesOf } from '../../shape.ts';
-import { literal, scalarCode, scalarLibrary } from './wgsl-scalar.ts';
+import { libraryFor, literal, scalarCode } from './wgsl-scalar.ts';
 
 /** One dispatch: code, workgroups, and the addresses, in words, that the code finds in `at`. */
 export interface Dispatch {
@@ -33,10 +33,11 @@ const MOST_GROUPS = 65535;
 const TILE = 32;
 const PER_THREAD = 4;
 
-const head = /* wgsl */ `
-@group(0) @binding(0) var<storage, read_write> m: array<f32>;
+/** A whole module: the bindings, what the code calls, and the code. */
+const moduleOf = (code: string) => /* wgsl */ `@group(0) @binding(0) var<storage, read_write> m: array<f32>;
 @group(0) @binding(1) var<uniform> at: array<vec4<u32>, 4>;
-${scalarLibrary}`;
+${libraryFor(code)}
+${code}`;
 
 /** Words that the step's addresses are, as WGSL: a0, a1 ... */
 const address = (index: number) => `at[${index >> 2}].${'xyzw'[index & 3]}`;
@@ -46,13 +47,13 @@ function each(count: number, addresses: readonly number[], body: string): Dispat
   if (count === 0) return [];
   const groups = Math.ceil(count / THREADS);
   const x = Math.min(groups, MOST_GROUPS);
-  const code = `${head}
+  const code = moduleOf(`
 @compute @workgroup_size(${THREADS})
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let e = id.y * groups.x * ${THREADS}u + id.x;
   if (e >= ${count}u) { return; }
   ${body}
-}`;
+}`);
   return [{ code, workgroups: [x, Math.ceil(groups / x), 1], addresses }];
 }
 
@@ -232,7 +233,7 @@ function matmul(node: Node, addresses: readonly number[]): Dispatch[] {
   const threads = side * side;
   const a = transposeA ? `(p * ${m}u + row)` : `(row * ${k}u + p)`;
   const b = transposeB ? `(column * ${k}u + p)` : `(p * ${n}u + column)`;
-  const code = `${head}
+  const code = moduleOf(`
 var<workgroup> tile_a: array<f32, ${TILE * TILE}>;
 var<workgroup> tile_b: array<f32, ${TILE * TILE}>;
 @compute @workgroup_size(${side}, ${side})
@@ -279,7 +280,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
       if (row < ${m}u && column < ${n}u) { m[c + row * ${n}u + column] = sums[i * ${PER_THREAD}u + j]; }
     }
   }
-}`;
+}`);
   const tiles = [Math.ceil(n / TILE), Math.ceil(m / TILE)] as const;
   if (batch <= MOST_GROUPS) return [{ code, workgroups: [...tiles, batch], addresses }];
   const [from, other, to] = addresses as readonly [number, number, number];
@@ -317,7 +318,7 @@ function reduction(
   }
   if (outputs === 0) return [];
   const x = Math.min(outputs, MOST_GROUPS);
-  const code = `${head}
+  const code = moduleOf(`
 var<workgroup> parts: array<f32, ${THREADS}>;
 @compute @workgroup_size(${THREADS})
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -334,7 +335,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     workgroupBarrier();
   }
   if (lane == 0u && e < ${outputs}u) { m[${address(1)} + e] = parts[0]; }
-}`;
+}`);
   return [{ code, workgroups: [x, Math.ceil(outputs / x), 1], addresses }];
 }
 

@@ -35,27 +35,30 @@ const compare: Readonly<Record<CompareOp, string>> = {
   ne: '!=',
 };
 
-/** Functions that expressions call. `special` makes what WGSL has no literal for; its second argument is 0 at run time. */
-export const scalarLibrary = /* wgsl */ `
-fn special(bits: u32, zero: u32) -> f32 { return bitcast<f32>(bits | zero); }
-fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
-fn is_infinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }
-fn nothing(zero: u32) -> f32 { return special(0x7fc00000u, zero); }
-fn larger(a: f32, b: f32) -> f32 { if (is_nan(a)) { return a; } if (is_nan(b)) { return b; } return max(a, b); }
-fn smaller(a: f32, b: f32) -> f32 { if (is_nan(a)) { return a; } if (is_nan(b)) { return b; } return min(a, b); }
-fn exponential(x: f32) -> f32 {
+/**
+ * Functions that code may call, each after those that it calls itself. `special` makes what WGSL has no literal for; its second
+ * argument is 0, which only the device knows.
+ */
+const library: readonly string[] = [
+  /* wgsl */ `fn special(bits: u32, zero: u32) -> f32 { return bitcast<f32>(bits | zero); }`,
+  /* wgsl */ `fn is_nan(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }`,
+  /* wgsl */ `fn is_infinite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u; }`,
+  /* wgsl */ `fn nothing(zero: u32) -> f32 { return special(0x7fc00000u, zero); }`,
+  /* wgsl */ `fn larger(a: f32, b: f32) -> f32 { if (is_nan(a)) { return a; } if (is_nan(b)) { return b; } return max(a, b); }`,
+  /* wgsl */ `fn smaller(a: f32, b: f32) -> f32 { if (is_nan(a)) { return a; } if (is_nan(b)) { return b; } return min(a, b); }`,
+  /* wgsl */ `fn exponential(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
   if (x > 88.72284) { return special(0x7f800000u, at[3].w); }
   if (x < -103.97) { return 0.0; }
   return exp(x);
-}
-fn logarithm(x: f32) -> f32 {
+}`,
+  /* wgsl */ `fn logarithm(x: f32) -> f32 {
   if (is_nan(x) || bitcast<u32>(x) == 0x7f800000u) { return x; }
   if (x == 0.0) { return special(0xff800000u, at[3].w); }
   if (x < 0.0) { return nothing(at[3].w); }
   return log(x);
-}
-fn hyperbolic(x: f32) -> f32 {
+}`,
+  /* wgsl */ `fn hyperbolic(x: f32) -> f32 {
   if (is_nan(x)) { return x; }
   let a = abs(x);
   let z = x * x;
@@ -64,8 +67,8 @@ fn hyperbolic(x: f32) -> f32 {
       - 3.33332819422e-1);
   }
   return sign(x) * (1.0 - 2.0 / (exp(2.0 * min(a, 20.0)) + 1.0));
-}
-fn error_function(v: f32) -> f32 {
+}`,
+  /* wgsl */ `fn error_function(v: f32) -> f32 {
   if (is_nan(v)) { return v; }
   let x = clamp(v, -4.0, 4.0);
   let z = x * x;
@@ -74,8 +77,8 @@ fn error_function(v: f32) -> f32 {
   let q = (((-1.45660718464996e-5 * z - 2.13374055278905e-4) * z - 1.68282697438203e-3) * z - 7.37332916720468e-3) * z
     - 1.42647390514189e-2;
   return p / q * x;
-}
-fn sine(x: f32, quarters: i32) -> f32 {
+}`,
+  /* wgsl */ `fn sine(x: f32, quarters: i32) -> f32 {
   if (is_nan(x) || is_infinite(x)) { return nothing(at[3].w); }
   let n = floor(x * 0.6366197723675814 + 0.5);
   let r = ((x - n * 1.5703125) - n * 4.837512969970703e-4) - n * 7.549789948768648e-8;
@@ -86,8 +89,21 @@ fn sine(x: f32, quarters: i32) -> f32 {
     value = 1.0 - 0.5 * z + z * z * ((2.443315711809948e-5 * z - 1.388731625493765e-3) * z + 4.166664568298827e-2);
   }
   return select(value, -value, (k & 2) == 2);
+}`,
+];
+
+/** The functions of the library that the code calls, and those that they call. */
+export function libraryFor(code: string): string {
+  const taken: string[] = [];
+  let text = code;
+  for (const body of [...library].reverse()) {
+    const name = /^fn (\w+)/.exec(body)![1]!;
+    if (!text.includes(`${name}(`)) continue;
+    taken.unshift(body);
+    text += body;
+  }
+  return taken.join('\n');
 }
-`;
 
 /** A float32 as WGSL. */
 export function literal(value: number): string {
