@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { KasaneError } from '@kasane/protocol/errors';
+import type { Backend } from '@kasane/worker/gpu';
 import type { Logger } from 'pino';
 import { type StartedRedis, startRedis } from './redis/start.ts';
 
 export interface ClusterOptions {
   readonly workers: number;
   readonly slots: number;
+  readonly backend: Backend;
   readonly redisUrl?: string | undefined;
   readonly log: Logger;
   /** Hears what is started, for people. */
@@ -20,6 +22,8 @@ export interface ClusterOptions {
 
 /** A worker that dies is started again, so often in all. */
 const RESTARTS = 20;
+/** pino's number for it. */
+const FATAL = 60;
 
 export class EmbeddedCluster {
   readonly #options: ClusterOptions;
@@ -89,14 +93,20 @@ export class EmbeddedCluster {
   }
 
   #startWorker(): void {
-    const { slots, log, say } = this.#options;
-    const options = { coordinator: this.#coordinator!.address, slots, logLevel: log.level };
+    const { slots, backend, log, say } = this.#options;
+    const options = { coordinator: this.#coordinator!.address, slots, backend, logLevel: log.level };
     const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
       env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#workers.add(worker);
+    let ready = false;
+    let lastWords = '';
+    worker.once('message', () => {
+      ready = true;
+    });
     createInterface({ input: worker.stderr! }).on('line', (line) => {
+      lastWords = fatalMessage(line) ?? lastWords;
       // While everything is taken down, that the coordinator is gone is no news.
       if (!this.#closed) relay(line, log);
     });
@@ -104,6 +114,10 @@ export class EmbeddedCluster {
     worker.on('exit', (code, signal) => {
       this.#workers.delete(worker);
       if (this.#closed) return;
+      if (!ready && lastWords) {
+        this.#fail(new KasaneError('BACKEND', `a worker cannot start: ${lastWords}`));
+        return;
+      }
       if (++this.#restarts > RESTARTS) {
         const how = signal ?? `code ${code}`;
         this.#fail(
@@ -147,6 +161,16 @@ export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<
   } finally {
     await cleanUp();
     for (const signal of signals) process.off(signal, interrupt);
+  }
+}
+
+/** What a worker said before it gave up. */
+function fatalMessage(line: string): string | undefined {
+  try {
+    const entry = JSON.parse(line) as { level?: unknown; msg?: unknown };
+    return entry.level === FATAL ? String(entry.msg) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

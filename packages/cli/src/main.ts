@@ -17,6 +17,13 @@ const program = new Command('kasane')
 
 const logLevel = (level: LogLevel) =>
   new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf(logLevels));
+const backend = () =>
+  new Option(
+    '--backend <backend>',
+    'what computes jobs of `math: fast`: wasm, webgpu, or auto for a GPU if there is one',
+  )
+    .default('wasm')
+    .argParser(oneOf(['wasm', 'webgpu', 'auto']));
 const token = () => new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
 const coordinator = () =>
   new Option('--coordinator <host:port>', 'where the coordinator is')
@@ -35,6 +42,7 @@ const train = command('train', 'train a job file or a preset on a cluster of thi
   .argument('[job]', 'job file, or preset', 'mnist-mlp')
   .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
   .option('--slots <n>', 'compute threads of each worker', integer(1, 256), 1)
+  .addOption(backend())
   .option('--data <dir>', 'folder with the data, instead of the one in the job')
   .addOption(redis())
   .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
@@ -57,7 +65,8 @@ command('coordinator', 'serve jobs: hand out work, update parameters')
 
 command('worker', 'compute for a coordinator until stopped')
   .addOption(coordinator())
-  .option('--slots <n>', 'compute threads (default: one a core)', integer(1, 256))
+  .option('--slots <n>', 'compute threads (default: one a core, one for webgpu)', integer(1, 256))
+  .addOption(backend())
   .option('--redis <url>', 'Redis as this machine reaches it (default: what the coordinator says)')
   .addOption(token())
   .option('--connect-timeout <s>', 'give up when no coordinator answers for so many seconds', integer(1), 60)

@@ -39,6 +39,7 @@ const cases: readonly Case[] = [
   { args: ['train', '--epochs', '0'], exit: usage, says: /--epochs/ },
   { args: ['train', '--learning-rate', 'fast'], exit: usage, says: /--learning-rate.*number above 0/ },
   { args: ['train', '--math', 'rough'], exit: usage, says: /exact, fast/ },
+  { args: ['train', '--backend', 'quantum'], exit: usage, says: /wasm, webgpu, auto/ },
   { args: ['train', '--bogus'], exit: usage, says: /unknown option '--bogus'/ },
   { args: ['train', '--shards', '8', '--batch', '4'], exit: invalid, says: /8 shards of a batch of 4/ },
   { args: ['train', 'nothing-here'], exit: invalid, says: /nothing-here.*mnist-mlp/ },
@@ -145,3 +146,19 @@ test('listening beyond loopback needs a token', { timeout: 60_000 }, async () =>
   expect(ended.stderr).toMatch(/^kasane: [^\n]*--token[^\n]*\n$/);
   expect(ended.code).not.toBe(0);
 });
+
+test.skipIf(process.platform !== 'linux')(
+  'a WebGPU adapter that is not there is named, by the worker and by a cluster that needs it',
+  {
+    timeout: 60_000,
+  },
+  async () => {
+    const env = { VK_ICD_FILENAMES: '/nowhere', VK_DRIVER_FILES: '/nowhere' };
+    for (const args of [['worker'], ['train', '--math', 'fast', '--workers', '1']]) {
+      const ended = await kasane([...args, '--backend', 'webgpu'], { env });
+      // The driver's loader has its say first.
+      expect(ended.stderr.trim().split('\n').at(-1)).toMatch(/^kasane: .*there is no WebGPU adapter/);
+      expect(ended.code).toBe(errorCodes.BACKEND.exit);
+    }
+  },
+);

@@ -28,6 +28,8 @@ export const errorCodes = {
   NOT_ALLOWED: { exit: 77, grpc: status.UNAUTHENTICATED },
   /** A limit of the protocol package's table is exceeded. */
   LIMIT: { exit: 65, grpc: status.RESOURCE_EXHAUSTED },
+  /** What was asked to compute on is not there. */
+  BACKEND: { exit: 69, grpc: status.UNAVAILABLE },
   /** A frame or message from the network does not decode. */
   PROTOCOL: { exit: 70, grpc: status.INVALID_ARGUMENT },
   /** A checkpoint or model file is damaged. */

@@ -1,6 +1,11 @@
 /** The WebGPU backend in Node: every case of every operation with its gradients, and every layer against PyTorch. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { compileGpuProgram, DeviceLostError } from '../src/backends/webgpu/program.ts';
+import { gather } from '../src/ops/gather.ts';
+import { input } from '../src/ops/leaf.ts';
+import { exp, relu } from '../src/ops/pointwise.ts';
+import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { opCases } from './support/cases.ts';
 import { openDevice } from './support/gpu.ts';
 import { checkOperation, checkPytorch } from './support/gpu-conformance.ts';
@@ -21,5 +26,51 @@ describe.skipIf(!device)('WebGPU agrees with the reference', { timeout: 60_000 }
 describe.skipIf(!device)('WebGPU agrees with PyTorch', { timeout: 60_000 }, () => {
   it.each(pytorchCases(fixtures).map((each) => [each.label, each] as const))('on %s', async (_, each) => {
     expect(await checkPytorch(device!, each)).toBeUndefined();
+  });
+});
+
+describe.skipIf(!device)('a program on WebGPU', { timeout: 60_000 }, () => {
+  it('refuses an index that is out of range, and computes the next batch', async () => {
+    const program = await compileGpuProgram(device!, [
+      gather(input('table', [3, 2]), input('index', [2], 'i32')),
+    ]);
+    program.write('table', Float32Array.of(1, 2, 3, 4, 5, 6));
+    for (const bad of [3, -1]) {
+      program.write('index', Int32Array.of(1, bad));
+      await expect(program.run()).rejects.toThrow(/index -?\d is out of range; the table has 3 rows/);
+    }
+    program.write('index', Int32Array.of(2, 0));
+    expect([...(await program.run())[0]!]).toEqual([5, 6, 1, 2]);
+    expect(() => program.write('tabel', new Float32Array(6))).toThrow(
+      /no input 'tabel'; there are: table, index/,
+    );
+    expect(() => program.write('table', new Float32Array(5))).toThrow(/5 numbers; expected 6/);
+    program.destroy();
+  });
+
+  it('lets NaN and infinity through as IEEE says', async () => {
+    const x = input('x', [4]);
+    const program = await compileGpuProgram(device!, [relu(x), exp(x), sum(x), maxReduce(x)]);
+    program.write('x', Float32Array.of(1, Number.NaN, Infinity, -Infinity));
+    const [rectified, powers, total, largest] = await program.run();
+    expect([...rectified!]).toEqual([1, Number.NaN, Infinity, 0]);
+    expect(powers![1]).toBeNaN();
+    expect([...powers!.slice(2)]).toEqual([Infinity, 0]);
+    expect(total![0]).toBeNaN();
+    expect(largest![0]).toBeNaN();
+    program.destroy();
+  });
+
+  it('says so when its device is gone; another device goes on', async () => {
+    const own = (await openDevice())!;
+    const x = input('x', [4]);
+    const program = await compileGpuProgram(own, [relu(x)]);
+    own.destroy();
+    await own.lost;
+    await expect(program.run()).rejects.toThrow(DeviceLostError);
+    const again = await compileGpuProgram(device!, [relu(x)]);
+    again.write('x', Float32Array.of(-1, 2, -3, 4));
+    expect([...(await again.run())[0]!]).toEqual([0, 2, 0, 4]);
+    again.destroy();
   });
 });

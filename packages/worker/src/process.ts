@@ -4,11 +4,13 @@
  */
 import { messageOf } from '@kasane/protocol/errors';
 import { pino } from 'pino';
+import type { Backend } from './gpu.ts';
 import { startWorker } from './worker.ts';
 
 export interface WorkerProcessOptions {
   readonly coordinator: string;
   readonly slots: number;
+  readonly backend?: Backend;
   readonly redisUrl?: string;
   readonly token?: string;
   /** pino level. Default warn. */

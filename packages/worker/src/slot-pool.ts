@@ -1,18 +1,21 @@
 /** The slots of a worker: lends idle ones, replaces those whose thread died. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { Logger } from 'pino';
+import type { Backend } from './gpu.ts';
 import { Slot } from './slot.ts';
 
 export class SlotPool {
   readonly size: number;
   readonly #log: Logger;
+  readonly #backend: Backend;
   readonly #slots = new Set<Slot>();
   readonly #idle: Slot[] = [];
   readonly #waiting: ((slot: Slot) => void)[] = [];
   #closed = false;
 
-  constructor(size: number, log: Logger) {
+  constructor(size: number, log: Logger, backend: Backend = 'wasm') {
     this.size = size;
+    this.#backend = backend;
     this.#log = log;
     for (let index = 0; index < size; index++) this.#add();
   }
@@ -58,6 +61,7 @@ export class SlotPool {
         setTimeout(() => this.#closed || this.#add(), 500);
       },
       (warning) => this.#log.warn(warning),
+      this.#backend,
     );
     this.#slots.add(slot);
     this.release(slot);

@@ -1,13 +1,16 @@
 /**
  * The compute thread of a slot. It sleeps in Atomics.wait between commands, so that starting a step costs no message;
- * sessions are opened and closed by messages that it reads when it is woken. A step allocates nothing here.
+ * sessions are opened and closed by messages that it reads when it is woken. A step on wasm allocates nothing here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
-import { openWasmSession, type WasmProgram } from '@kasane/tensor/backends/wasm/session';
+import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
+import { DeviceLostError } from '@kasane/tensor/backends/webgpu/program';
+import { openGpuSession } from '@kasane/tensor/backends/webgpu/session';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import { type Backend, type Gpu, openGpu } from './gpu.ts';
 import {
   COMMAND,
   COMPUTE_MS,
@@ -21,17 +24,23 @@ import {
 } from './slot-protocol.ts';
 
 const port = parentPort!;
-const { control } = workerData as { control: SharedArrayBuffer };
+const { control, backend } = workerData as { control: SharedArrayBuffer; backend: Backend };
 const words = new Int32Array(control);
 const numbers = new Float64Array(control);
-const sessions = new Map<number, WasmProgram[]>();
+/** What a session can run: the stages of each program, in order. A GPU's are asynchronous. */
+interface Opened {
+  readonly programs: readonly (readonly { run(): void | Promise<void> }[])[];
+  readonly close: () => void;
+}
+const sessions = new Map<number, Opened>();
 
 enableRevectorization();
 const { name, revectorized, warning } = selectKernel();
 const say = (message: SlotResponse) => port.postMessage(message);
+const gpu: Gpu | undefined = await openGpu(backend);
 say({
   kind: 'ready',
-  kernel: `wasm ${name}${revectorized ? ' revectorized' : ''}`,
+  kernel: gpu?.name ?? `wasm ${name}${revectorized ? ' revectorized' : ''}`,
   ...(warning && { warning }),
 });
 
@@ -42,12 +51,21 @@ async function open(
   math: MathMode,
 ): Promise<void> {
   try {
-    const opened = await openWasmSession(buildModel(description), requests, { memory: 'shared', math });
-    const { warning } = selectKernel(math);
-    sessions.set(
-      session,
-      requests.map((request) => opened.program(request)),
-    );
+    const model = buildModel(description);
+    if (gpu && math === 'fast') {
+      const opened = await openGpuSession(gpu.device, model, requests);
+      const programs = requests.map((_, index) => [{ run: () => opened.run(index) }]);
+      sessions.set(session, { programs, close: () => opened.destroy() });
+      say({ kind: 'opened', session, memory: opened.memory, layout: opened.layout });
+      return;
+    }
+    const opened = await openWasmSession(model, requests, { memory: 'shared', math });
+    const programs = requests.map((request) => opened.program(request).stages);
+    sessions.set(session, { programs, close: () => {} });
+    const slow = gpu
+      ? 'a job asks for exact arithmetic, which no GPU promises: it is computed on the CPU'
+      : undefined;
+    const warning = slow ?? selectKernel(math).warning;
     say({
       kind: 'opened',
       session,
@@ -60,11 +78,12 @@ async function open(
   }
 }
 
-function run(): void {
+async function run(): Promise<void> {
   const started = performance.now();
-  const stages = sessions.get(words[SESSION]!)![words[PROGRAM]!]!.stages;
+  const stages = sessions.get(words[SESSION]!)!.programs[words[PROGRAM]!]!;
   for (let index = 0; index < stages.length; index++) {
-    stages[index]!.run();
+    const computing = stages[index]!.run();
+    if (computing) await computing;
     if (index === stages.length - 1) numbers[COMPUTE_MS] = performance.now() - started;
     Atomics.store(words, STAGE, index + 1);
     Atomics.notify(words, STAGE);
@@ -78,16 +97,24 @@ for (;;) {
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     const message = next.message as SlotRequest;
     if (message.kind === 'open') await open(message.session, message.model, message.requests, message.math);
-    else if (message.kind === 'close') sessions.delete(message.session);
-    else process.exit(0);
+    else if (message.kind === 'close') {
+      sessions.get(message.session)?.close();
+      sessions.delete(message.session);
+    } else {
+      // A thread that ends with a device open may hang in Dawn.
+      gpu?.device.destroy();
+      process.exit(0);
+    }
   }
   if (Atomics.compareExchange(words, RUNNING, 1, 0) === 1) {
     try {
-      run();
+      await run();
     } catch (error) {
       say({ kind: 'threw', message: (error as Error).message });
       Atomics.store(words, STAGE, FAILED);
       Atomics.notify(words, STAGE);
+      // The pool starts another slot, which opens the device that there is by then.
+      if (error instanceof DeviceLostError) throw error;
     }
   }
 }

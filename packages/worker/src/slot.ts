@@ -2,11 +2,14 @@
  * A slot as the main thread sees it: a compute thread, and the memory of its sessions, which this side writes inputs to
  * and reads gradients from without a message.
  */
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/wasm/session';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import type { Backend } from './gpu.ts';
 import {
   COMMAND,
   COMPUTE_MS,
@@ -19,6 +22,9 @@ import {
   type SlotResponse,
   STAGE,
 } from './slot-protocol.ts';
+
+/** How long a thread with a device may take to end. */
+const GPU_EXIT_MS = 2000;
 
 export interface SlotInputs {
   readonly x: Float32Array;
@@ -44,6 +50,7 @@ export interface RunOutcome {
 
 export class Slot {
   readonly #thread: Worker;
+  readonly #backend: Backend;
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   readonly #opening = new Map<
@@ -56,15 +63,23 @@ export class Slot {
   #kernel = '';
   readonly ready: Promise<void>;
 
-  /** @param onDeath called once when the thread ends although nobody closed the slot */
-  constructor(onDeath: (error: Error) => void, onWarning: (warning: string) => void) {
+  /**
+   * @param onDeath called once when the thread ends although nobody closed the slot
+   * @param backend what jobs of fast arithmetic are computed on; the others are always computed by wasm
+   */
+  constructor(
+    onDeath: (error: Error) => void,
+    onWarning: (warning: string) => void,
+    backend: Backend = 'wasm',
+  ) {
+    this.#backend = backend;
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#words = new Int32Array(control);
     this.#numbers = new Float64Array(control);
     this.#thread = new Worker(
       new URL(import.meta.url.endsWith('.ts') ? './slot-thread.ts' : './slot-thread.js', import.meta.url),
       {
-        workerData: { control },
+        workerData: { control, backend },
       },
     );
     this.ready = new Promise((resolve, reject) => {
@@ -165,6 +180,12 @@ export class Slot {
   /** Ends the thread. Safe to call twice. */
   async end(): Promise<void> {
     this.#dead ??= new Error('the slot was closed');
+    if (this.#backend !== 'wasm') {
+      // It has a device to give back first.
+      const ended = once(this.#thread, 'exit');
+      this.#send({ kind: 'exit' });
+      await Promise.race([ended, setTimeout(GPU_EXIT_MS)]);
+    }
     await this.#thread.terminate();
   }
 

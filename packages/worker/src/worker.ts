@@ -8,6 +8,7 @@ import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { Backend } from './gpu.ts';
 import { JobSession } from './job-session.ts';
 import { SlotPool } from './slot-pool.ts';
 import { CoordinatorStream } from './stream.ts';
@@ -25,8 +26,10 @@ export type WorkerState =
 export interface WorkerOptions {
   /** host:port */
   readonly coordinator: string;
-  /** Compute threads. Default: one a core. */
+  /** Compute threads. Default: one a core, one for webgpu. */
   readonly slots?: number;
+  /** What jobs of fast arithmetic are computed on. Default wasm. */
+  readonly backend?: Backend;
   /** Redis as this worker reaches it. Default: what the coordinator announces. */
   readonly redisUrl?: string | undefined;
   readonly token?: string | undefined;
@@ -83,7 +86,10 @@ class KasaneWorker implements RunningWorker {
       `${hostname()
         .replace(/[^\w.-]/g, '-')
         .slice(0, 64)}-${process.pid}-${randomBytes(2).toString('hex')}`;
-    this.#pool = new SlotPool(options.slots ?? availableParallelism(), options.log);
+    const { backend = 'wasm' } = options;
+    // One thread keeps a GPU busy.
+    const slots = options.slots ?? (backend === 'webgpu' ? 1 : availableParallelism());
+    this.#pool = new SlotPool(slots, options.log, backend);
     this.done = new Promise((resolve, reject) => {
       this.#resolveDone = resolve;
       this.#rejectDone = reject;
@@ -100,7 +106,12 @@ class KasaneWorker implements RunningWorker {
 
   async start(): Promise<void> {
     const { coordinator, token, log, connectTimeoutMs } = this.#options;
-    await Promise.all(this.#pool.all.map((slot) => slot.ready));
+    try {
+      await Promise.all(this.#pool.all.map((slot) => slot.ready));
+    } catch (error) {
+      await this.#pool.close();
+      throw new KasaneError('BACKEND', messageOf(error), { cause: error });
+    }
     if (connectTimeoutMs !== undefined) {
       this.#connectTimer = setTimeout(() => {
         const why = this.#why ? ` (${this.#why})` : '';

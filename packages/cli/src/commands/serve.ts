@@ -3,6 +3,7 @@ import { homedir, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { isLoopback } from '@kasane/protocol/token';
+import type { Backend } from '@kasane/worker/gpu';
 import { startWorker } from '@kasane/worker/worker';
 import { makeLog } from '../log.ts';
 import type { LogLevel } from '../options.ts';
@@ -73,6 +74,7 @@ export function reachable(address: string, interfaces = networkInterfaces()): st
 export interface WorkerCommand {
   readonly coordinator: string;
   readonly slots?: number;
+  readonly backend: Backend;
   readonly redis?: string;
   readonly token?: string;
   /** Seconds. */
@@ -81,10 +83,11 @@ export interface WorkerCommand {
 }
 
 export async function worker(options: WorkerCommand): Promise<void> {
-  const { coordinator: address, slots, redis, token } = options;
+  const { coordinator: address, slots, backend, redis, token } = options;
   const running = await startWorker({
     coordinator: address,
     ...(slots !== undefined && { slots }),
+    backend,
     redisUrl: redis,
     token,
     connectTimeoutMs: 1000 * options.connectTimeout,

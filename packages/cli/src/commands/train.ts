@@ -7,6 +7,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec, parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
+import type { Backend } from '@kasane/worker/gpu';
 import { CoordinatorClient, requireSuccess } from '../client.ts';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { makeLog } from '../log.ts';
@@ -17,6 +18,7 @@ import { progressView } from '../render/progress.ts';
 export interface TrainOptions {
   readonly workers: number;
   readonly slots: number;
+  readonly backend: Backend;
   readonly data?: string;
   readonly redis?: string;
   readonly out?: string;
@@ -33,6 +35,7 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
+    backend: options.backend,
     redisUrl: options.redis ?? process.env.REDIS_URL,
     log: makeLog(options.logLevel),
     say,

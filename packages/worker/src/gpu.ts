@@ -1,0 +1,43 @@
+/** WebGPU in Node: the one importer of the `webgpu` package, which is optional. */
+import { deviceDescriptor } from '@kasane/tensor/backends/webgpu/program';
+
+/**
+ * wasm: the CPU. webgpu: a WebGPU adapter, which must be there. auto: a GPU where there is one, else the CPU. Jobs that ask for
+ * exact arithmetic are computed on the CPU whatever is chosen: no GPU promises the same bits as another.
+ */
+export const backends = ['wasm', 'webgpu', 'auto'] as const;
+export type Backend = (typeof backends)[number];
+
+export interface Gpu {
+  readonly device: GPUDevice;
+  /** 'webgpu nvidia hopper' */
+  readonly name: string;
+}
+
+/** Dawn's instance: devices do not keep it alive by themselves. */
+let instance: GPU | undefined;
+
+/**
+ * The device for a backend; undefined means wasm.
+ * @throws Error for 'webgpu' where there is no adapter, or the package is not installed
+ */
+export async function openGpu(backend: Backend): Promise<Gpu | undefined> {
+  if (backend === 'wasm') return undefined;
+  try {
+    instance ??= (await import('webgpu')).create([]);
+    const adapter = await instance.requestAdapter({ powerPreference: 'high-performance' });
+    if (!adapter)
+      throw new Error(
+        'there is no WebGPU adapter: a GPU with a Vulkan, Metal or Direct3D 12 driver is needed',
+      );
+    const { vendor, architecture, isFallbackAdapter } = adapter.info;
+    // A CPU that plays a GPU is slower than wasm.
+    if (backend === 'auto' && (isFallbackAdapter || architecture === 'swiftshader')) return undefined;
+    const device = await adapter.requestDevice(deviceDescriptor(adapter));
+    return { device, name: ['webgpu', vendor, architecture].filter(Boolean).join(' ') };
+  } catch (error) {
+    if (backend === 'auto') return undefined;
+    const missing = (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
+    throw missing ? new Error("the package 'webgpu' is not installed: npm install webgpu@0.6.2") : error;
+  }
+}

@@ -1,0 +1,83 @@
+/** A slot on WebGPU: jobs of fast arithmetic are computed there, those of exact arithmetic by wasm. */
+import { runReference } from '@kasane/tensor/backends/reference/run';
+import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
+import { traceProgram } from '@kasane/tensor/training';
+import { Slot } from '@kasane/worker/slot';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openDevice } from '../../tensor/test/support/gpu.ts';
+
+const device = await openDevice();
+device?.destroy();
+
+const description: ModelDescription = {
+  input: [6],
+  classes: 3,
+  layers: [
+    { type: 'dense', units: 8 },
+    { type: 'batchNorm' },
+    { type: 'relu' },
+    { type: 'dropout', rate: 0.5 },
+    { type: 'dense', units: 3 },
+  ],
+};
+const model = buildModel(description);
+const weights = initializeParameters(model, 1);
+const samples = 5;
+const request = { mode: 'train', samples } as const;
+const inputs = {
+  x: Float32Array.from({ length: 6 * samples }, (_, index) => Math.sin(index)),
+  labels: Int32Array.of(0, 1, 2, 1, 0),
+  ids: Uint32Array.of(10, 11, 12, 13, 70_000),
+  key: Uint32Array.of(1, 0, 2, 0),
+};
+
+describe.skipIf(!device)('a slot on WebGPU', { timeout: 60_000 }, () => {
+  const warnings: string[] = [];
+  const slot = device
+    ? new Slot(
+        () => {},
+        (warning) => warnings.push(warning),
+        'webgpu',
+      )
+    : undefined;
+  afterAll(() => slot?.end());
+
+  it('computes what the reference does', async () => {
+    const session = await slot!.open(description, [{ mode: 'evaluate', samples: 2 }, request], 'fast');
+    expect(slot!.kernel).toMatch(/^webgpu/);
+    slot!.parameters(session).set(weights);
+    const ready: number[] = [];
+    const outcome = await slot!.run(session, request, inputs, (indices) => ready.push(...indices));
+    expect(ready).toEqual(model.parameters.map((_, index) => index));
+    const feeds = { x: inputs.x, labels: inputs.labels, sampleIds: inputs.ids, key: inputs.key };
+    const wanted = runReference(traceProgram(model, request), feeds, weights);
+    expect(outcome.lossSum).toBeCloseTo(wanted.lossSum!, 3);
+    expect(outcome.correct).toBe(wanted.correct);
+    const gradients = slot!.gradients(session).slice();
+    for (const [index, { offset }] of model.parameters.entries()) {
+      wanted.gradients![index]!.forEach((value, i) => {
+        expect(gradients[offset + i]).toBeCloseTo(value, 3);
+      });
+    }
+    // Again, over the same buffers.
+    await slot!.run(session, request, inputs, () => {});
+    expect(slot!.gradients(session)).toEqual(gradients);
+    slot!.close(session);
+  });
+
+  it('takes wasm for exact arithmetic, and says so', async () => {
+    const session = await slot!.open(description, [request], 'exact');
+    slot!.parameters(session).set(weights);
+    await slot!.run(session, request, inputs, () => {});
+    const plain = new Slot(
+      () => {},
+      () => {},
+    );
+    const other = await plain.open(description, [request], 'exact');
+    plain.parameters(other).set(weights);
+    await plain.run(other, request, inputs, () => {});
+    expect(slot!.gradients(session)).toEqual(plain.gradients(other));
+    expect(warnings).toEqual([expect.stringMatching(/exact arithmetic.*on the CPU/)]);
+    await plain.end();
+  });
+});
