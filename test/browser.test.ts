@@ -1,5 +1,5 @@
 /** The tensor package in a real browser: headless Chromium, WebGPU on SwiftShader where there is no GPU. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -8,23 +8,10 @@ import { build, type Rolldown } from 'vite';
 import { expect, it } from 'vitest';
 import { opCases } from '../packages/tensor/test/support/cases.ts';
 import type { Report } from './browser/conformance.ts';
+import { browserFlags, browserPath } from './support/browser.ts';
 
-const executablePath = ['/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/chromium-browser'].find(
-  existsSync,
-);
 const required = process.env.KASANE_REQUIRE_WEBGPU === '1';
-if (!executablePath && !required) console.warn('Chromium is not there: the browser is not tested');
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--enable-unsafe-webgpu',
-  '--use-webgpu-adapter=swiftshader',
-];
+if (!browserPath && !required) console.warn('Chromium is not there: the browser is not tested');
 
 /** The suite as one script. */
 async function bundle(): Promise<string> {
@@ -43,7 +30,7 @@ async function bundle(): Promise<string> {
   return chunk!.code;
 }
 
-it.skipIf(!executablePath && !required)(
+it.skipIf(!browserPath && !required)(
   'every operation and layer computes in Chromium what it computes elsewhere',
   async () => {
     const script = await bundle();
@@ -57,7 +44,7 @@ it.skipIf(!executablePath && !required)(
       const file = files[request.url ?? ''];
       response.writeHead(file ? 200 : 404, { 'content-type': file?.[0] ?? 'text/plain' }).end(file?.[1]);
     }).listen(0, '127.0.0.1');
-    const browser = await chromium.launch({ ...(executablePath && { executablePath }), args: FLAGS });
+    const browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
     try {
       const page = await browser.newPage();
       const errors: string[] = [];

@@ -1,0 +1,80 @@
+/**
+ * The guide of @kasane/tensor, as a stranger follows it: the packed package is installed in an empty folder, every example of its
+ * README runs there with plain Node, or in a browser, and prints what the README says.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserFlags, browserPath } from './support/browser.ts';
+import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+
+const tensor = fileURLToPath(new URL('../packages/tensor', import.meta.url));
+const readme = readFileSync(join(tensor, 'README.md'), 'utf8');
+/** Each example with the output that follows it. */
+const examples = [...readme.matchAll(/```(js|html)\n(.*?)```\n\n```text\n(.*?)```/gs)].map(
+  ([, language, code, output]) => ({ language, code: code!, output: output!.trim() }),
+);
+const cleanUp = new CleanUp();
+const folder = temporaryDirectory(cleanUp);
+afterAll(() => cleanUp.run());
+
+beforeAll(() => {
+  // What `pnpm pack` would put into the package, installed by npm.
+  const run = (command: string, args: readonly string[], cwd: string) =>
+    execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const { config } = JSON.parse(readFileSync(join(tensor, '../../package.json'), 'utf8')) as {
+    config: { pnpm: string };
+  };
+  run('npx', ['-y', `pnpm@${config.pnpm}`, 'pack', '--pack-destination', folder], tensor);
+  const [tarball] = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
+  writeFileSync(join(folder, 'package.json'), '{"name":"stranger","private":true,"type":"module"}');
+  run('npm', ['install', '--no-audit', '--no-fund', '--offline', `./${tarball}`], folder);
+});
+
+describe("the guide's examples", () => {
+  it('are all there', () => {
+    expect(examples.map(({ language }) => language)).toEqual(['js', 'js', 'js', 'js', 'html']);
+  });
+
+  it('need nothing but the package', () => {
+    expect(readdirSync(join(folder, 'node_modules')).filter((name) => !name.startsWith('.'))).toEqual([
+      '@kasane',
+    ]);
+  });
+
+  it.each(examples.filter(({ language }) => language === 'js').map(({ code, output }) => [output, code]))(
+    'prints %j in Node',
+    (output, code) => {
+      const file = join(folder, 'example.js');
+      writeFileSync(file, code);
+      const printed = execFileSync(process.execPath, [file], { cwd: folder, encoding: 'utf8' });
+      expect(printed.trim()).toBe(output);
+    },
+  );
+
+  it.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('shows its result in a browser', async () => {
+    const { code, output } = examples.at(-1)!;
+    const types: Record<string, string> = { '.js': 'text/javascript', '.html': 'text/html' };
+    writeFileSync(join(folder, 'index.html'), code);
+    const server = createServer((request, response) => {
+      const file = join(folder, new URL(request.url!, 'http://x').pathname);
+      if (!existsSync(file) || !types[extname(file)]) response.writeHead(404).end();
+      else response.writeHead(200, { 'content-type': types[extname(file)] }).end(readFileSync(file));
+    }).listen(0, '127.0.0.1');
+    const browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
+    try {
+      const page = await browser.newPage();
+      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/index.html`);
+      await page.waitForFunction(() => document.querySelector('#result')?.textContent !== '...');
+      expect(await page.textContent('#result')).toBe(output);
+    } finally {
+      await browser.close();
+      server.close();
+    }
+  });
+});
