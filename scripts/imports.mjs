@@ -14,7 +14,8 @@ const directions = {
   protocol: ['tensor'],
   coordinator: ['tensor', 'data', 'protocol'],
   worker: ['tensor', 'data', 'protocol'],
-  cli: ['tensor', 'data', 'protocol', 'coordinator', 'worker'],
+  dashboard: ['protocol'],
+  cli: ['tensor', 'data', 'protocol', 'coordinator', 'worker', 'dashboard'],
 };
 
 /** Libraries that only some files may import: their words stay in these adapters. */
@@ -22,7 +23,7 @@ const keepers = {
   bullmq: /^(coordinator\/src\/queue\/|worker\/src\/tasks\.ts$)/,
   'node:sqlite': /^coordinator\/src\/jobs\//,
   '@grpc/grpc-js':
-    /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$|cli\/src\/client\.ts$)/,
+    /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$|cli\/src\/client\.ts$|dashboard\/src\/source\.ts$)/,
 };
 
 /** In tensor, which also runs in browsers: the files for Node alone. */

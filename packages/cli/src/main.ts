@@ -3,7 +3,16 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
-import { address, DEFAULT_PORT, integer, type LogLevel, logLevels, oneOf, trainingFlags } from './options.ts';
+import {
+  address,
+  DASHBOARD_PORT,
+  DEFAULT_PORT,
+  integer,
+  type LogLevel,
+  logLevels,
+  oneOf,
+  trainingFlags,
+} from './options.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -46,6 +55,7 @@ const train = command('train', 'train a job file or a preset on a cluster of thi
   .option('--data <dir>', 'folder with the data, instead of the one in the job')
   .addOption(redis())
   .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
+  .option('--open', 'serve the dashboard, and open it in a browser')
   .option('--json', 'one JSON object on standard output at the end')
   .addOption(logLevel('warn'))
   .action(async (job, options) => (await import('./commands/train.ts')).train(job, options));
@@ -58,6 +68,8 @@ command('coordinator', 'serve jobs: hand out work, update parameters')
   .option('--port <n>', 'port to listen on, 0 for a free one', integer(0, 65535), DEFAULT_PORT)
   .addOption(redis())
   .option('--announce-redis <url>', 'Redis as workers reach it, when that differs')
+  .option('--dashboard-port <n>', 'port of the page, 0 for a free one', integer(0, 65535), DASHBOARD_PORT)
+  .option('--no-dashboard', 'serve no page')
   .option('--state <dir>', 'folder for jobs, checkpoints and weights (default: ~/.local/state/kasane)')
   .addOption(token())
   .addOption(logLevel('info'))
@@ -109,6 +121,12 @@ command('predict <model> <images...>', 'class of images, by a job id or a .safet
 command('models [job]', 'list presets, or show the layers of a preset or job file')
   .option('--json', 'objects on standard output')
   .action(async (job, options) => (await import('./commands/models.ts')).models(job, options));
+
+command('dashboard', 'serve a page that shows jobs, layers and workers')
+  .option('--port <n>', 'port of the page, 0 for a free one', integer(0, 65535), DASHBOARD_PORT)
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (options) => (await import('./commands/dashboard.ts')).dashboard(options));
 
 command('schema', 'print the JSON Schema of job files').action(async () => {
   const { jobJsonSchema } = await import('@kasane/protocol/job');

@@ -23,6 +23,8 @@ export const OPEN_JOBS = 64;
 export const WORKERS = 1024;
 /** Jobs that `List` returns. */
 export const LISTED_JOBS = 1000;
+/** Points of a job's metrics that are kept and sent. */
+export const METRICS_POINTS = 1000;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */
 export const LOOK_AHEAD_STEPS = 8;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */

@@ -8,12 +8,15 @@ import { startWorker } from '@kasane/worker/worker';
 import { makeLog } from '../log.ts';
 import type { LogLevel } from '../options.ts';
 import { startRedis } from '../redis/start.ts';
+import { dashboardBeside } from './dashboard.ts';
 
 export interface CoordinatorCommand {
   readonly host: string;
   readonly port: number;
   readonly redis?: string;
   readonly announceRedis?: string;
+  readonly dashboard: boolean;
+  readonly dashboardPort: number;
   readonly state?: string;
   readonly token?: string;
   readonly logLevel: LogLevel;
@@ -54,7 +57,14 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
         'this Redis answers on this machine only: for workers on others give one that they reach with --redis',
       );
     }
+    const page = options.dashboard
+      ? await dashboardBeside(
+          { port: options.dashboardPort, coordinator: running.address, ...(token && { token }) },
+          (line) => process.stdout.write(`${line}\n`),
+        )
+      : undefined;
     await stopped;
+    await page?.close();
     await running.close();
   } finally {
     await redis.close();

@@ -14,6 +14,7 @@ import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
 import { percent } from '../render/job.ts';
 import { progressView } from '../render/progress.ts';
+import { dashboardBeside, openBrowser } from './dashboard.ts';
 
 export interface TrainOptions {
   readonly workers: number;
@@ -22,6 +23,7 @@ export interface TrainOptions {
   readonly data?: string;
   readonly redis?: string;
   readonly out?: string;
+  readonly open?: boolean;
   readonly json?: boolean;
   readonly logLevel: LogLevel;
   readonly [override: string]: unknown;
@@ -45,6 +47,8 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
     async () => {
       const { address } = await cluster.start();
       const client = new CoordinatorClient({ coordinator: address });
+      const page = options.open ? await dashboardBeside({ port: 0, coordinator: address }, say) : undefined;
+      if (page) openBrowser(page.url);
       try {
         const id = await client.submit(JSON.stringify(spec));
         const ended = await Promise.race([follow(client, id), cluster.failed]);
@@ -54,6 +58,7 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
         return ended;
       } finally {
         client.close();
+        await page?.close();
       }
     },
     () => cluster.close(),

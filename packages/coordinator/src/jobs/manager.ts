@@ -7,14 +7,16 @@ import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Job as JobMessage, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type Job, parseJobFile } from '@kasane/protocol/job';
 import { LISTED_JOBS, OPEN_JOBS } from '@kasane/protocol/limits';
+import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { viewJob } from '../serve/view.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { WorkerRegistry } from '../workers.ts';
+import type { Metrics } from './metrics.ts';
 import type { JobData } from './plan.ts';
 import { Run, type RunOptions } from './run.ts';
 import type { JobStore } from './store.ts';
@@ -77,6 +79,24 @@ export class JobManager {
     const record = this.#options.store.get(id);
     if (!record) throw new KasaneError('JOB_NOT_FOUND', `no job '${id}' here; \`kasane jobs\` lists them`);
     return viewJob(record, this.#options.store.epochs(id), this.#run?.id === id ? this.#run : undefined);
+  }
+
+  /**
+   * What `WatchMetrics` begins with, and the run's metrics while it goes on.
+   * @throws KasaneError JOB_NOT_FOUND
+   */
+  metrics(id: string): { first: WatchMetricsResponse; live: Metrics | undefined } {
+    const record = this.#options.store.get(id);
+    if (!record) throw new KasaneError('JOB_NOT_FOUND', `no job '${id}' here; \`kasane jobs\` lists them`);
+    const live = this.#run?.id === id ? this.#run.metrics : undefined;
+    const { model } = checkJob(JSON.parse(record.spec));
+    const layers = summarizeLayers(model).map((layer) => ({
+      ...layer,
+      outputShape: [...layer.outputShape],
+      from: [...layer.from],
+    }));
+    const points = [...(live?.points ?? this.#options.store.metrics(id))];
+    return { first: { layers, spec: record.spec, points }, live };
   }
 
   list(): JobMessage[] {

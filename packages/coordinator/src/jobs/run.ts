@@ -16,11 +16,12 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { encodeModel, type Position, readCheckpoint, writeCheckpoint } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
-import { ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
+import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 import { type Answer, TaskBoard } from './board.ts';
+import { Metrics } from './metrics.ts';
 import { type JobData, RunPlan } from './plan.ts';
 import { Progress } from './progress.ts';
 import type { JobStore, LedgerRow } from './store.ts';
@@ -69,6 +70,7 @@ class Stopped extends Error {
 export class Run {
   readonly id: string;
   readonly progress: Progress;
+  readonly metrics: Metrics;
   readonly board: TaskBoard;
   readonly #options: RunOptions;
   readonly #plan: RunPlan;
@@ -89,6 +91,7 @@ export class Run {
     this.#plan = new RunPlan(job, data);
     this.#queue = new TaskQueue(id, redis);
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
+    this.metrics = new Metrics(options.store.metrics(id));
     this.board = new TaskBoard({
       plan: this.#plan,
       queue: this.#queue,
@@ -183,10 +186,12 @@ export class Run {
       }
       this.#position = read;
       store.rewind(this.id, step, Math.floor(step / this.#plan.stepsPerEpoch));
+      this.metrics.rewind(step);
       log.info(`resuming from the checkpoint of step ${step}`);
       return;
     }
     store.rewind(this.id, 0, 0);
+    this.metrics.rewind(0);
     for (const state of parameters.state.values()) state.fill(0);
     parameters.parameters.set(initializeParameters(job.model, job.spec.training.seed));
   }
@@ -213,7 +218,10 @@ export class Run {
       const right = 'a smaller training.learningRate, or training.clipNorm, keeps it finite';
       throw new KasaneError('JOB_FAILED', `step ${step + 1}: the loss is ${lossSum}; ${right}`);
     }
-    const times = parameters.commit(answers.length, samples);
+    let changes: readonly LayerChange[] | undefined;
+    const { learningRate } = parameters;
+    const observe = this.metrics.isDue ? (seen: readonly LayerChange[]) => (changes = seen) : undefined;
+    const times = parameters.commit(answers.length, samples, observe);
     const committed = performance.now();
     for (const worker of this.#options.workers.all()) worker.publish(parameters.published);
     this.board.begin(step + 1);
@@ -235,10 +243,27 @@ export class Run {
       samples,
       answers.map((answer) => answer.worker),
     );
+    const stepMs = published - this.#publishedAt;
+    const computeMs = Math.max(...answers.map((answer) => answer.computeMs));
+    if (changes) {
+      this.metrics.add({
+        step: step + 1,
+        time: Date.now(),
+        loss: lossSum / samples,
+        accuracy: correct / samples,
+        learningRate,
+        gradientNorm: Math.hypot(...changes.map(({ gradientNorm }) => gradientNorm)),
+        samplesPerSecond: this.progress.samplesPerSecond,
+        stepMs,
+        computeMs,
+        layers: [...changes],
+        workers: answers.map(({ worker }) => worker),
+      });
+    }
     this.#options.onStep?.({
       ...times,
-      stepMs: published - this.#publishedAt,
-      computeMs: Math.max(...answers.map((answer) => answer.computeMs)),
+      stepMs,
+      computeMs,
       queueMs: Math.max(0, ...answers.map((answer) => answer.claimedAfterMs)),
       publishMs: published - committed,
     });
@@ -285,6 +310,7 @@ export class Run {
     const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
     this.#writing = writeCheckpoint(path, job, this.#parameters!, position).then(async (digest) => {
       store.addCheckpoint(this.id, { step: position.step, path, digest }, ledger, epoch);
+      store.setMetrics(this.id, this.metrics.points);
       for (const old of store.checkpoints(this.id).slice(job.spec.checkpoint.keep)) {
         store.removeCheckpoint(this.id, old.step);
         await rm(old.path, { force: true });

@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 
 export interface JobRecord {
   readonly id: string;
@@ -59,6 +59,7 @@ const SCHEMA = `
     job TEXT NOT NULL, step INTEGER NOT NULL, shard INTEGER NOT NULL, epoch INTEGER NOT NULL, first INTEGER NOT NULL,
     count INTEGER NOT NULL, worker TEXT NOT NULL, attempt INTEGER NOT NULL, samplesDigest INTEGER NOT NULL,
     PRIMARY KEY (job, step, shard)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS metrics (job TEXT PRIMARY KEY, points TEXT NOT NULL) STRICT;
 `;
 
 const text = (value: SQLOutputValue | undefined) => String(value);
@@ -82,6 +83,18 @@ export class JobStore {
     this.#db
       .prepare('INSERT INTO jobs (id, name, spec, state, submittedAt) VALUES (?, ?, ?, ?, ?)')
       .run(id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt);
+  }
+
+  /** Points of the job's metrics, ascending. */
+  metrics(id: string): StepMetrics[] {
+    const row = this.#db.prepare('SELECT points FROM metrics WHERE job = ?').get(id);
+    return row ? (JSON.parse(text(row.points)) as StepMetrics[]) : [];
+  }
+
+  setMetrics(id: string, points: readonly StepMetrics[]): void {
+    this.#db
+      .prepare('INSERT OR REPLACE INTO metrics (job, points) VALUES (?, ?)')
+      .run(id, JSON.stringify(points));
   }
 
   get(id: string): JobRecord | undefined {

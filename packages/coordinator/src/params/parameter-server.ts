@@ -23,6 +23,15 @@ interface Assembly {
   readonly ranges: [number, number][];
 }
 
+/** What an update did to one layer. */
+export interface LayerChange {
+  readonly layer: string;
+  /** L2 norms: of its gradient, of its parameters afterwards, and of the change relative to them. */
+  readonly gradientNorm: number;
+  readonly weightNorm: number;
+  readonly updateRatio: number;
+}
+
 /** Milliseconds that the parts of an update took. */
 export interface UpdateTimes {
   readonly reduceMs: number;
@@ -134,21 +143,24 @@ export class ParameterServer implements Weights {
   /**
    * Adds the shards' gradients in shard order, divides by the batch's samples, clips, updates, and encodes the next
    * version. Every shard from 0 to `shards` - 1 must be complete.
+   * @param observe hears what happened to each layer; costs three passes over the parameters
    */
-  commit(shards: number, samples: number): UpdateTimes {
+  commit(shards: number, samples: number, observe?: (changes: readonly LayerChange[]) => void): UpdateTimes {
     const started = performance.now();
     const order = Array.from({ length: shards }, (_, shard) => {
       const buffer = this.#complete.get(shard);
       if (buffer === undefined) throw new Error(`step ${this.#version}: shard ${shard} is not complete`);
       return buffer;
     });
-    const { learningRate: peak, schedule, clipNorm } = this.#job.spec.training;
+    const { clipNorm } = this.#job.spec.training;
     this.#updater.reduce(order, Math.fround(1 / samples));
     if (clipNorm !== undefined) this.#updater.clip(clipNorm);
     const reduced = performance.now();
-    const rate = learningRate({ ...schedule, learningRate: peak }, this.#version, this.#totalSteps);
+    const before = observe && this.parameters.slice();
+    const rate = this.learningRate;
     this.#updater.apply(this.#version, rate);
     this.#version++;
+    if (observe) observe(this.#changes(before!));
     const applied = performance.now();
     for (const key of [...this.#assemblies.keys()]) this.#release(key);
     this.#free.push(...order);
@@ -157,9 +169,32 @@ export class ParameterServer implements Weights {
     return { reduceMs: reduced - started, applyMs: applied - reduced, encodeMs: performance.now() - applied };
   }
 
-  /** L2 norm of the last gradient, by parameter in list order, and of all of it. */
-  norms(): { perParameter: Float64Array; global: number } {
-    return this.#updater.norms();
+  /** The peak's part at the present version. */
+  get learningRate(): number {
+    const { learningRate: peak, schedule } = this.#job.spec.training;
+    return learningRate({ ...schedule, learningRate: peak }, this.#version, this.#totalSteps);
+  }
+
+  #changes(before: Float32Array): LayerChange[] {
+    const { perParameter } = this.#updater.norms();
+    const sums = new Map<string, { gradient: number; weight: number; change: number }>();
+    for (const [index, { layer, offset, size, statistic }] of this.#job.model.parameters.entries()) {
+      if (statistic) continue;
+      const sum = sums.get(layer) ?? { gradient: 0, weight: 0, change: 0 };
+      sums.set(layer, sum);
+      sum.gradient += perParameter[index]! ** 2;
+      for (let i = offset; i < offset + size; i++) {
+        const value = this.parameters[i]!;
+        sum.weight += value * value;
+        sum.change += (value - before[i]!) ** 2;
+      }
+    }
+    return [...sums].map(([layer, { gradient, weight, change }]) => ({
+      layer,
+      gradientNorm: Math.sqrt(gradient),
+      weightNorm: Math.sqrt(weight),
+      updateRatio: weight > 0 ? Math.sqrt(change / weight) : 0,
+    }));
   }
 
   #assembly(worker: string, shard: number, attempt: number): Assembly | undefined {

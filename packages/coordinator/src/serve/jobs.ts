@@ -67,6 +67,39 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
       }
     },
 
+    watchMetrics(call) {
+      const id = call.request.job;
+      let off = () => {};
+      const stop = () => off();
+      call.on('cancelled', stop);
+      call.on('close', stop);
+      try {
+        const { first, live } = manager.metrics(id);
+        call.write(first);
+        if (!live) {
+          call.end();
+          return;
+        }
+        const offPoint = live.onPoint((point) => {
+          // A client that does not read is dropped, not buffered for.
+          if (call.writableNeedDrain) call.destroy();
+          else call.write({ layers: [], spec: '', points: [point] });
+        });
+        const offChange = manager.onChange(id, () => {
+          if (manager.get(id).state <= JobState.JOB_STATE_RUNNING) return;
+          off();
+          call.end();
+        });
+        off = () => {
+          offPoint();
+          offChange();
+        };
+      } catch (error) {
+        stop();
+        call.emit('error', toServiceError(error, log));
+      }
+    },
+
     async downloadModel(call) {
       try {
         const job = manager.get(call.request.job);

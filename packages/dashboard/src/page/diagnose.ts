@@ -1,0 +1,38 @@
+/** What curves of a layer's gradient mean. */
+import type { LayerMetrics, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+
+export type Trouble = 'diverged' | 'vanishing' | 'exploding' | 'large';
+
+/** A layer whose gradient is under this part of the largest one's learns next to nothing. */
+const VANISHING = 1e-3;
+/** Times the median of what it was. */
+const EXPLODING = 100;
+/** Part of its norm by which a layer may change in one step. */
+const LARGE_UPDATE = 0.1;
+/** Points at the start, while everything is large, that count for nothing. */
+const WARM_UP = 4;
+
+/** What is wrong with each layer at the last point; layers without trouble are not in it. */
+export function diagnose(points: readonly StepMetrics[]): Map<string, Trouble> {
+  const troubles = new Map<string, Trouble>();
+  const last = points.at(-1);
+  if (!last || points.length <= WARM_UP) return troubles;
+  const largest = Math.max(...last.layers.map(({ gradientNorm }) => gradientNorm));
+  for (const [index, now] of last.layers.entries()) {
+    const before = points.slice(WARM_UP, -1).map(({ layers }) => layers[index]?.gradientNorm ?? 0);
+    const trouble = troubleOf(now, largest, median(before));
+    if (trouble) troubles.set(now.layer, trouble);
+  }
+  return troubles;
+}
+
+function troubleOf(now: LayerMetrics, largest: number, usual: number): Trouble | undefined {
+  if (!Number.isFinite(now.gradientNorm) || !Number.isFinite(now.weightNorm)) return 'diverged';
+  if (usual > 0 && now.gradientNorm > EXPLODING * usual) return 'exploding';
+  if (now.gradientNorm < VANISHING * largest) return 'vanishing';
+  return now.updateRatio > LARGE_UPDATE ? 'large' : undefined;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
