@@ -77,6 +77,11 @@ export class TestCluster {
     this.#cleanUp.add(() => this.stopCoordinator());
   }
 
+  /** host:port of the coordinator. */
+  get address(): string {
+    return this.#address;
+  }
+
   get redisUrl(): string {
     return this.#redis;
   }

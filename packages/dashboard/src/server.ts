@@ -123,7 +123,10 @@ function serveFile(path: string, response: ServerResponse): void {
   // In the published package the page's modules are JavaScript already.
   if (!existsSync(file)) file = new URL(name.replace(/\.ts$/, '.js'), folder);
   const type = types[file.pathname.split('.').at(-1)!];
-  if (!found || !type || !existsSync(file)) return refuse(response, 404, 'there is nothing here');
+  if (!found || !type || !existsSync(file)) {
+    refuse(response, 404, 'there is nothing here');
+    return;
+  }
   const text = readFileSync(file, 'utf8');
   const body = file.pathname.endsWith('.ts') ? stripTypeScriptTypes(text) : text;
   response.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY }).end(body);

@@ -120,11 +120,11 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     return { action: 'reissue', shards: due.map((shard) => shard.shard), unclaimed: false, why };
   }
 
-  const held = open.filter((shard) => shard.holders.length > 0);
+  const unheld = open.filter((shard) => shard.holders.length === 0);
   const why =
-    held.length === open.length
-      ? `${name(open)} is being computed`
-      : `${name(open.filter((shard) => shard.holders.length === 0))} waits for a worker to fetch it`;
+    unheld.length === 0
+      ? `${name(open)} ${open.length === 1 ? 'is' : 'are'} being computed`
+      : `${name(unheld)} ${unheld.length === 1 ? 'waits' : 'wait'} for a worker`;
   return { action: 'wait', until: Math.min(...open.map(deadlineOf)), why };
 }
 

@@ -64,9 +64,13 @@ export class Charts {
 
   constructor(t: Words) {
     this.element = h('div', { class: 'charts' });
-    const styles = getComputedStyle(document.documentElement);
+    // A canvas knows no variables: the colour as it is after them.
+    const probe = h('span', { class: 'faint' });
+    document.body.append(probe);
+    const stroke = getComputedStyle(probe).color;
+    probe.remove();
     const axis = {
-      stroke: styles.getPropertyValue('--faint') || '#888',
+      stroke,
       grid: { stroke: '#8883', width: 1 },
       ticks: { show: false },
     };
