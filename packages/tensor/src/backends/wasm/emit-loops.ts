@@ -92,6 +92,9 @@ export function nest(
   move(-axis.extent);
 }
 
+/** Vectors of outputs that a reduction holds in registers. */
+const WIDEST = 8;
+
 export function reduction(
   node: Node,
   axes: readonly number[],
@@ -113,32 +116,43 @@ export function reduction(
   );
   const [from, to] = [f.local('i32'), f.local('i32')];
   f.i32(x).set(from).i32(y).set(to);
-  const vector = f.local('v128');
+  const vectors = Array.from({ length: WIDEST }, () => f.local('v128'));
   const single = f.local('f32');
   const oneOutput = () => {
     f.f32(start).set(single);
     nest(f, reduced, [from], () => f.get(single).get(from).memory('f32Load').op(`f32${combine}`).set(single));
     f.get(to).get(single).memory('f32Store');
   };
-  const fourOutputs = () => {
-    f.f32x4(start).set(vector);
-    nest(f, reduced, [from], () =>
-      f.get(vector).get(from).memory('v128Load').op(`f32x4${combine}`).set(vector),
-    );
-    f.get(to).get(vector).memory('v128Store');
+  /** So many vectors of neighbouring outputs, whose inputs are neighbours too. */
+  const vectorOutputs = (count: number) => {
+    const own = vectors.slice(0, count);
+    for (const vector of own) f.f32x4(start).set(vector);
+    nest(f, reduced, [from], () => {
+      for (const [i, vector] of own.entries()) {
+        f.get(vector)
+          .get(from)
+          .memory('v128Load', 16 * i)
+          .op(`f32x4${combine}`)
+          .set(vector);
+      }
+    });
+    for (const [i, vector] of own.entries()) {
+      f.get(to)
+        .get(vector)
+        .memory('v128Store', 16 * i);
+    }
+    f.advance(from, 16 * count).advance(to, 16 * count);
   };
   const inner = kept.at(-1);
   if (inner?.strides[0] !== 1) {
     nest(f, kept, [from, to], oneOutput);
     return f;
   }
-  // Neighbouring outputs take neighbouring inputs: four at a time.
+  // Neighbouring outputs take neighbouring inputs: a cache line's and more at a time.
   nest(f, kept.slice(0, -1), [from, to], () => {
     const whole = Math.floor(inner.extent / 4);
-    f.repeat(whole, () => {
-      fourOutputs();
-      f.advance(from, 16).advance(to, 16);
-    });
+    f.repeat(Math.floor(whole / WIDEST), () => vectorOutputs(WIDEST));
+    f.repeat(whole % WIDEST, () => vectorOutputs(1));
     f.repeat(inner.extent - 4 * whole, () => {
       oneOutput();
       f.advance(from, 4).advance(to, 4);

@@ -151,7 +151,9 @@ class GemmEmitter {
     const f = this.#f;
     const { m, n, k, transposeA } = this.#gemm;
     const [row, column] = [this.#aRow, this.#aColumn];
-    if (n < PACK_PANELS * this.#columns || m * k < PACK_ELEMENTS) {
+    // Within one block of k the rows of A follow one another as they are.
+    const near = k <= K_BLOCK && !transposeA;
+    if (near || n < PACK_PANELS * this.#columns || m * k < PACK_ELEMENTS) {
       this.#rowBlock(m, { base: this.#a, row, column, tile: this.#rows * row }, this.#c, depth, fresh);
       return;
     }
