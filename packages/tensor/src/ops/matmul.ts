@@ -56,6 +56,7 @@ export const matmulOp: Op<MatmulAttributes> = {
     ...casesFor('one column', 6, 1, 5),
     ...casesFor('one product', 3, 4, 1),
     ...casesFor('full tiles and edges', 21, 35, 18),
+    ...casesFor('more than a tile on every side', 67, 70, 41),
     {
       label: 'batch',
       inputs: [{ shape: [3, 4, 5] }, { shape: [3, 5, 2] }],

@@ -5,7 +5,7 @@
 import type { Node } from '../../src/graph.ts';
 import { allOps } from '../../src/ops/index.ts';
 import { input } from '../../src/ops/leaf.ts';
-import { apply, type CaseInput } from '../../src/ops/op.ts';
+import { apply, type CaseInput, type Op, type OpCase } from '../../src/ops/op.ts';
 import { philox4x32, unitInterval } from '../../src/random.ts';
 import { sizeOf } from '../../src/shape.ts';
 
@@ -44,11 +44,35 @@ function valuesOf(spec: CaseInput, stream: number): Float32Array | Int32Array {
   return spec.dtype === 'i32' ? Int32Array.from(values) : Float32Array.from(values);
 }
 
+/**
+ * A case of shapes that nobody chose: up to four axes, sizes from 1 to 9, each input stretched along some of them. Of operations
+ * that broadcast only; the domains are those of a declared case.
+ */
+function randomCase(op: Op, index: number): OpCase[] {
+  const [declared] = op.cases;
+  if (!op.broadcasts || !declared || op.name === 'broadcast') return [];
+  const draws = uniforms(64, 50_000 + index);
+  let drawn = 0;
+  const below = (n: number) => Math.floor(n * draws[drawn++]!);
+  const shape = Array.from({ length: 1 + below(4) }, () => 1 + below(9));
+  const inputs = declared.inputs.map(({ values: _, ...spec }) => {
+    const stretched = shape.map((extent) => (below(3) === 0 ? 1 : extent));
+    return { ...spec, shape: stretched.slice(below(shape.length)) };
+  });
+  return [
+    {
+      label: `random: ${inputs.map((one) => `[${one.shape}]`).join(' ')}`,
+      inputs,
+      attributes: declared.attributes,
+    },
+  ];
+}
+
 /** Every case of every operation, in the order of the list. Fresh nodes on each call. */
 export function opCases(): GraphCase[] {
   let stream = 0;
-  return allOps.flatMap((op) =>
-    op.cases.map((declared): GraphCase => {
+  return allOps.flatMap((op, index) =>
+    [...op.cases, ...randomCase(op, index)].map((declared): GraphCase => {
       const inputs = declared.inputs.map((spec, i) =>
         input(String.fromCharCode(97 + i), spec.shape, spec.dtype ?? 'f32'),
       );

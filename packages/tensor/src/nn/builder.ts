@@ -1,0 +1,46 @@
+/** Models written in TypeScript: the compiler knows every layer's options, and what comes out is what a job file would say. */
+import type { LayerTypeName, layerTypes } from './index.ts';
+import type { DescriptionOf, LayerType } from './layer.ts';
+import { buildModel, type LayerDescription, type Model, type ModelDescription } from './model.ts';
+
+/** What `layer` takes besides the type: the layer's own options, `name` and `from`. */
+export type LayerOptions<T extends LayerTypeName> =
+  (typeof layerTypes)[T] extends LayerType<infer U, infer O> ? Omit<DescriptionOf<U, O>, 'type'> : never;
+
+/** Options may be left out where the layer needs none. */
+type OptionArguments<T extends LayerTypeName> =
+  Partial<LayerOptions<T>> extends LayerOptions<T> ? [options?: LayerOptions<T>] : [options: LayerOptions<T>];
+
+/**
+ * A model layer by layer, input side first. Each call returns a new builder, so that models may share a stem.
+ *
+ *     const model = sequential([28, 28, 1]).layer('conv2d', { filters: 8, size: 3 }).layer('relu')....build(10);
+ */
+export class ModelBuilder {
+  readonly #input: readonly number[];
+  readonly #layers: readonly LayerDescription[];
+
+  constructor(input: readonly number[], layers: readonly LayerDescription[] = []) {
+    this.#input = input;
+    this.#layers = layers;
+  }
+
+  /** Adds a layer, which reads the one before it unless `from` names others. */
+  layer<T extends LayerTypeName>(type: T, ...[options]: OptionArguments<T>): ModelBuilder {
+    const description = { type, ...(options as object | undefined) } as unknown as LayerDescription;
+    return new ModelBuilder(this.#input, [...this.#layers, description]);
+  }
+
+  /** The model as data, as a job file has it. */
+  describe(classes: number): ModelDescription {
+    return { input: this.#input, classes, layers: this.#layers };
+  }
+
+  /** @throws ModelError naming the layer that does not fit */
+  build(classes: number): Model {
+    return buildModel(this.describe(classes));
+  }
+}
+
+/** Begins a model whose samples have this shape. */
+export const sequential = (input: readonly number[]): ModelBuilder => new ModelBuilder(input);

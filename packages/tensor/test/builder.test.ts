@@ -1,0 +1,109 @@
+import { expect, it } from 'vitest';
+import { presets } from '../src/models/presets.ts';
+import { sequential } from '../src/nn/builder.ts';
+import { ModelError } from '../src/nn/model.ts';
+import { traceProgram } from '../src/training.ts';
+
+it('gives what a job file gives', () => {
+  const built = sequential([784])
+    .layer('dense', { units: 128 })
+    .layer('relu')
+    .layer('dropout', { rate: 0.2 })
+    .layer('dense', { units: 64 })
+    .layer('relu')
+    .layer('dense', { units: 10 });
+  expect(built.describe(10)).toEqual(presets['mnist-mlp']!.description);
+});
+
+it('branches, and shares a stem', () => {
+  const stem = sequential([8, 8, 3]).layer('conv2d', { filters: 4, size: 3, padding: 1, name: 'stem' });
+  const residual = stem
+    .layer('conv2d', { filters: 4, size: [3, 3], padding: [1, 1] })
+    .layer('add', { from: ['stem', 'conv2d2'] });
+  const model = residual.layer('globalAveragePool').layer('dense', { units: 2 }).build(2);
+  expect(model.layers.map(({ from }) => from)).toEqual([[-1], [0], [0, 1], [2], [3]]);
+  expect(stem.describe(1).layers).toHaveLength(1);
+  expect(traceProgram(model, { mode: 'predict', samples: 3 }).outputs.logits.shape).toEqual([3, 2]);
+});
+
+it('is checked by the compiler, and by the builder where it is not asked', () => {
+  // @ts-expect-error units is needed
+  expect(() => sequential([3]).layer('dense').build(2)).toThrow(/layers\[0\] \(dense\): units is missing/);
+  // @ts-expect-error no such option
+  expect(() => sequential([3]).layer('relu', { slope: 1 }).build(3)).toThrow(ModelError);
+  // @ts-expect-error no such layer
+  expect(() => sequential([3]).layer('rleu').build(3)).toThrow(/did you mean 'relu'/);
+});
+
+it.each([
+  [() => sequential([4]).layer('conv2d', { filters: 2, size: 3 }).build(2), /takes images .*got \[4\]/],
+  [
+    () => sequential([4, 4, 3]).layer('conv2d', { filters: 2, size: 5 }).build(2),
+    /5 x 5 does not fit an image of 4 x 4/,
+  ],
+  [
+    () => sequential([4, 4, 3]).layer('conv2d', { filters: 2, size: 3, groups: 2 }).build(2),
+    /divisor of 3 channels/,
+  ],
+  [() => sequential([4, 4, 3]).layer('maxPool', { size: 2, padding: 2 }).build(2), /at most half the size/],
+  [
+    () => sequential([4, 6]).layer('selfAttention', { heads: 4 }).build(2),
+    /heads is 4; expected a divisor of 6/,
+  ],
+  [
+    () => sequential([6]).layer('lstm', { units: 2 }).build(2),
+    /takes sequences \[time, features\], got \[6\]/,
+  ],
+  [
+    () =>
+      sequential([6])
+        .layer('reshape', { shape: [4, 2] })
+        .build(2),
+    /\[6\] has 6 numbers, \[4, 2\] has 8/,
+  ],
+  [
+    () =>
+      sequential([6])
+        .layer('relu')
+        .layer('add', { from: ['relu1'] })
+        .build(6),
+    /has 1 inputs; expected 2 to 64/,
+  ],
+  [
+    () =>
+      sequential([6])
+        .layer('relu')
+        .layer('add', { from: ['relu1', 'rleu'] })
+        .build(6),
+    /no layer "rleu".*did you mean 'relu1'/,
+  ],
+  [
+    () => sequential([6]).layer('relu').layer('relu', { from: 'input' }).build(6),
+    /layers\[0\] \(relu\): nothing takes its output/,
+  ],
+  [
+    () =>
+      sequential([6])
+        .layer('relu', { from: ['input', 'input'] })
+        .build(6),
+    /has 2 inputs; expected 1/,
+  ],
+  [
+    () => sequential([6]).layer('gru', { units: 2, returns: 'first' }).build(2),
+    /returns is "first"; expected last or sequence/,
+  ],
+  [
+    () => sequential([6]).layer('relu', { name: 'input' }).build(6),
+    /name 'input' is that of the model's input/,
+  ],
+  [
+    () =>
+      sequential([6])
+        .layer('dense', { units: 3, name: 'a' })
+        .layer('add', { from: ['a', 'input'] })
+        .build(3),
+    /inputs are \[3\] and \[6\]: expected equal shapes/,
+  ],
+] as const)('names the layer, what came and what was wanted: %#', (build, message) => {
+  expect(build).toThrow(message);
+});
