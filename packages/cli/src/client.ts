@@ -1,6 +1,7 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
+import { ClusterClient, type StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { type Job, JobsClient } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { MESSAGE_BYTES } from '@kasane/protocol/limits';
@@ -16,6 +17,7 @@ export interface ClientOptions {
 
 export class CoordinatorClient {
   readonly #client: JobsClient;
+  readonly #cluster: ClusterClient;
   readonly #options: ClientOptions;
 
   constructor(options: ClientOptions) {
@@ -23,10 +25,17 @@ export class CoordinatorClient {
     this.#client = new JobsClient(options.coordinator, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MESSAGE_BYTES,
     });
+    this.#cluster = new ClusterClient(options.coordinator, credentials.createInsecure());
   }
 
   close(): void {
     this.#client.close();
+    this.#cluster.close();
+  }
+
+  /** The coordinator and its workers at this moment. */
+  status(): Promise<StatusResponse> {
+    return this.#call((m, o, done) => this.#cluster.status({}, m, o, done));
   }
 
   /** Queues a job file's text and returns the job's id. */

@@ -97,6 +97,12 @@ command('jobs', 'list jobs, newest first')
   .addOption(token())
   .action(async (options) => (await import('./commands/jobs.ts')).jobs(options));
 
+command('workers', 'list the workers that are connected')
+  .option('--json', 'an array of objects on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (options) => (await import('./commands/workers.ts')).workers(options));
+
 command('watch <job>', 'follow a job until it ends')
   .option('--json', 'one object for each change on standard output')
   .addOption(coordinator())

@@ -80,7 +80,14 @@ test('an unreachable coordinator is named, with how to start one', { timeout: 60
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as { port: number };
   await new Promise((resolve) => server.close(resolve));
-  for (const args of [['jobs'], ['watch', 'x'], ['cancel', 'x'], ['predict', 'x', 'y.png'], ['dashboard']]) {
+  for (const args of [
+    ['jobs'],
+    ['workers'],
+    ['watch', 'x'],
+    ['cancel', 'x'],
+    ['predict', 'x', 'y.png'],
+    ['dashboard'],
+  ]) {
     const ended = await kasane([...args, '--coordinator', `127.0.0.1:${port}`]);
     expect(ended.stderr).toMatch(/^kasane: [^\n]+\n$/);
     expect(ended.stderr).toContain(`127.0.0.1:${port}`);

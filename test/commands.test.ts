@@ -1,0 +1,100 @@
+/** Several machines, as the README has them, each command a process of its own: coordinator, workers, submit, watch, predict. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { openIdx } from '@kasane/data/idx';
+import { mnistDirectory } from '@kasane/data/mnist';
+import sharp from 'sharp';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
+
+const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const cleanUp = new CleanUp();
+const folder = temporaryDirectory(cleanUp);
+let coordinator: ChildProcess;
+let address = '';
+
+/** Starts a command that stays; resolves with the first match of its output. */
+async function start(args: readonly string[], said: RegExp): Promise<[ChildProcess, RegExpMatchArray]> {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  cleanUp.add(() => child.kill('SIGKILL'));
+  child.stderr.setEncoding('utf8');
+  const found = new Promise<RegExpMatchArray>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        const match = said.exec(line);
+        if (match) resolve(match);
+      });
+    }
+    child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}`)));
+  });
+  return [child, await found];
+}
+
+/** Runs a command to its end and returns its standard output. */
+async function kasane(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [main, ...args, '--coordinator', address]);
+  return stdout.trim();
+}
+
+beforeAll(async () => {
+  const args = ['coordinator', '--port', '0', '--dashboard-port', '0', '--state', join(folder, 'state')];
+  const [child, match] = await start(args, /^Coordinator at (\S+),/);
+  coordinator = child;
+  address = match[1]!;
+});
+afterAll(() => cleanUp.run());
+
+it('trains on workers that come and go, and predicts with what was learned', async () => {
+  const [first] = await start(
+    ['worker', '--coordinator', address, '--slots', '1'],
+    /connected|joined|coordinator/i,
+  );
+  const data = smallMnist(temporaryDirectory(cleanUp), 4000, 500);
+  const file = join(folder, 'job.yaml');
+  writeFileSync(
+    file,
+    `name: by-hand\nmodel: { preset: mnist-mlp }\ndata: { path: ${data} }\ntraining: { epochs: 6, batch: 100, shards: 4, learningRate: 0.003 }\n`,
+  );
+  const id = await kasane('submit', file);
+  expect(id).toMatch(/^by-hand-[0-9a-f]{8}$/);
+
+  const [second] = await start(
+    ['worker', '--coordinator', address, '--slots', '1'],
+    /connected|joined|coordinator/i,
+  );
+  const workers = JSON.parse(await kasane('workers', '--json')) as { id: string; slots: number }[];
+  expect(workers.map(({ slots }) => slots)).toEqual([1, 1]);
+  expect(await kasane('workers')).toContain(workers[1]!.id);
+  // One leaves as it should: it finishes what it computes.
+  first.kill('SIGTERM');
+  expect(await once(first, 'exit')).toEqual([0, null]);
+
+  expect(await kasane('watch', id)).toMatch(new RegExp(`^${id} succeeded, test accuracy 9\\d\\.\\d\\d %$`));
+  const [record] = JSON.parse(await kasane('jobs', '--json')) as Record<string, unknown>[];
+  expect(record).toMatchObject({ job: id, state: 'succeeded' });
+  expect(await kasane('jobs')).toContain(id);
+
+  const { test } = openIdx(mnistDirectory());
+  const [pixels, labels] = [new Uint8Array(784), new Uint8Array(1)];
+  test.gather(Uint32Array.of(0), pixels, labels);
+  const image = join(folder, 'seven.png');
+  await sharp(pixels, { raw: { width: 28, height: 28, channels: 1 } })
+    .png()
+    .toFile(image);
+  const [prediction] = (await kasane('predict', id, image, '--json')).split('\n');
+  expect(JSON.parse(prediction!)).toMatchObject({ class: labels[0] });
+
+  const long = await kasane('submit', 'mnist-mlp');
+  await kasane('cancel', long);
+  await expect(kasane('watch', long)).rejects.toThrow(/cancelled/);
+  second.kill('SIGTERM');
+  await once(second, 'exit');
+  coordinator.kill('SIGTERM');
+  expect(await once(coordinator, 'exit')).toEqual([0, null]);
+  await expect(kasane('jobs')).rejects.toThrow(/no coordinator answers/);
+});
