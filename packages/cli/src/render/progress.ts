@@ -50,8 +50,8 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       for (; printed < job.history.length; printed++) multi.log(`${epochLine(job, printed)}\n`);
       const rate = job.samplesPerSecond;
       const payload = {
-        loss: job.trainLoss.toFixed(4),
-        accuracy: percent(job.trainAccuracy),
+        loss: job.step > 0 ? job.trainLoss.toFixed(4) : '-',
+        accuracy: job.step > 0 ? percent(job.trainAccuracy) : '-',
         rate: rate > 0 ? `${Math.round(rate).toLocaleString('en')} samples/s` : job.waitingFor,
         left: timeLeft(job),
       };
