@@ -22,8 +22,7 @@ const directions = {
 const keepers = {
   bullmq: /^(coordinator\/src\/queue\/|worker\/src\/tasks\.ts$)/,
   'node:sqlite': /^coordinator\/src\/jobs\//,
-  '@grpc/grpc-js':
-    /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$|cli\/src\/client\.ts$|dashboard\/src\/source\.ts$)/,
+  '@grpc/grpc-js': /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$)/,
 };
 
 /** In tensor, which also runs in browsers: the files for Node alone. */

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CoordinatorClient } from '@kasane/cli/client';
+import { CoordinatorClient } from '@kasane/protocol/client';
 import { GenericContainer, Network, type StartedTestContainer, Wait } from 'testcontainers';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';

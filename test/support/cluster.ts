@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CoordinatorClient } from '@kasane/cli/client';
 import { startRedis } from '@kasane/cli/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { JobStore, type LedgerRow } from '@kasane/coordinator/jobs/store';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
+import { CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { pino } from 'pino';
 

@@ -6,9 +6,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { stripTypeScriptTypes } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { isLoopback } from '@kasane/protocol/token';
-import { Source, type SourceOptions } from './source.ts';
 
 /** How often the coordinator is asked while somebody looks. */
 const POLL_MS = 500;
@@ -17,7 +18,7 @@ const BEHIND_BYTES = 4 << 20;
 /** Pages at once. */
 const VIEWERS = 64;
 
-export interface DashboardOptions extends SourceOptions {
+export interface DashboardOptions extends ClientOptions {
   /** Loopback: whoever reaches the page may do what the token may. Default 127.0.0.1. */
   readonly host?: string;
   /** 0 for a free one. */
@@ -39,17 +40,17 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
       `the dashboard on ${host} would let in anyone who reaches it: listen on 127.0.0.1, and use an SSH tunnel from elsewhere`,
     );
   }
-  const source = new Source(options);
-  const viewers = new Viewers(source);
+  const client = new CoordinatorClient(options);
+  const viewers = new Viewers(client, options.coordinator);
   const server = createServer((request, response) => {
-    handle(request, response, source, viewers).catch((error: unknown) => {
+    handle(request, response, client, viewers).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' });
       response.end(messageOf(error));
     });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
-      source.close();
+      client.close();
       const right = 'choose another with --port, or stop what listens there';
       reject(
         new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`),
@@ -63,7 +64,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
       viewers.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
-      source.close();
+      client.close();
     },
   };
 }
@@ -71,7 +72,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
 async function handle(
   request: IncomingMessage,
   response: ServerResponse,
-  source: Source,
+  client: CoordinatorClient,
   viewers: Viewers,
 ): Promise<void> {
   // A page of another site can have its name point here (DNS rebinding): the name that was asked for tells.
@@ -88,7 +89,7 @@ async function handle(
   if (request.method === 'POST' && cancel) {
     // Forms of other sites cannot set it.
     if (request.headers['x-kasane'] !== 'dashboard') return refuse(response, 403, 'not from this page');
-    await source.cancel(cancel[1]!);
+    await client.cancel(cancel[1]!);
     response.writeHead(204).end();
     return;
   }
@@ -134,13 +135,18 @@ function serveFile(path: string, response: ServerResponse): void {
 
 /** The pages that look, each with an event stream. */
 class Viewers {
-  readonly #source: Source;
+  readonly #client: CoordinatorClient;
+  readonly #coordinator: string;
   readonly #viewers = new Map<ServerResponse, { stop: () => void }>();
   #timer: NodeJS.Timeout | undefined;
+  #polling = false;
   #last = '';
+  /** Of jobs, by the last answer that there was. */
+  #states = new Map<string, JobState>();
 
-  constructor(source: Source) {
-    this.#source = source;
+  constructor(client: CoordinatorClient, coordinator: string) {
+    this.#client = client;
+    this.#coordinator = coordinator;
   }
 
   add(response: ServerResponse, job: string): void {
@@ -155,10 +161,9 @@ class Viewers {
     response.on('close', () => {
       viewer.stop();
       this.#viewers.delete(response);
-      if (this.#viewers.size === 0) clearTimeout(this.#timer);
     });
     if (this.#last) send(response, 'state', this.#last);
-    if (this.#viewers.size === 1) void this.#poll();
+    if (!this.#polling) void this.#poll();
   }
 
   close(): void {
@@ -170,13 +175,13 @@ class Viewers {
     this.#viewers.clear();
   }
 
-  /** Sends a job's metrics. A stream that ends while the job does not is opened again. */
+  /** Sends a job's metrics. A stream that ends before the job is known to have ended is opened again. */
   #follow(response: ServerResponse, job: string, viewer: { stop: () => void }): void {
     let ended = false;
     let retry: NodeJS.Timeout;
     let first = true;
     const open = () =>
-      this.#source.metrics(
+      this.#client.watchMetrics(
         job,
         (message) => {
           const whole = message.layers.length > 0;
@@ -184,8 +189,9 @@ class Viewers {
           first = false;
         },
         () => {
-          if (ended) return;
-          // A job that waits has no metrics yet; one that has ended gets no new ones, and asking seldom costs little.
+          // One that waits has no metrics yet.
+          const over = (this.#states.get(job) ?? 0) > JobState.JOB_STATE_RUNNING;
+          if (ended || (over && !first)) return;
           retry = setTimeout(
             () => {
               cancel = open();
@@ -202,17 +208,21 @@ class Viewers {
     };
   }
 
+  /** Asks the coordinator again and again while somebody looks; there is one such loop at most. */
   async #poll(): Promise<void> {
+    this.#polling = true;
     let state: string;
     try {
-      state = JSON.stringify(await this.#source.snapshot());
+      const [jobs, cluster] = await Promise.all([this.#client.list(), this.#client.status()]);
+      this.#states = new Map(jobs.map((job) => [job.id, job.state]));
+      state = JSON.stringify({ jobs, cluster });
     } catch (error) {
-      const { details } = error as { details?: string };
-      state = JSON.stringify({ problem: `${this.#source.coordinator}: ${details ?? messageOf(error)}` });
+      state = JSON.stringify({ problem: `${this.#coordinator}: ${messageOf(error)}` });
     }
     if (state !== this.#last) for (const response of this.#viewers.keys()) send(response, 'state', state);
     this.#last = state;
-    if (this.#viewers.size > 0) this.#timer = setTimeout(() => void this.#poll(), POLL_MS);
+    this.#polling = this.#viewers.size > 0;
+    if (this.#polling) this.#timer = setTimeout(() => void this.#poll(), POLL_MS);
   }
 }
 

@@ -1,8 +1,8 @@
 /** `kasane dashboard`, and how other commands bring the page along. */
 import { spawn } from 'node:child_process';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
+import { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
-import { CoordinatorClient } from '../client.ts';
 
 export interface DashboardCommand {
   readonly port: number;

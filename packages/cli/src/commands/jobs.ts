@@ -1,8 +1,8 @@
 /** The commands that talk to a running coordinator: submit, jobs, watch, cancel. */
 import { resolve } from 'node:path';
+import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
-import { type ClientOptions, CoordinatorClient, requireSuccess } from '../client.ts';
 import { jobRecord, jobTable, percent } from '../render/job.ts';
 import { follow, readJob, readJobText } from './train.ts';
 

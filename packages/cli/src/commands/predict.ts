@@ -1,13 +1,13 @@
 /** `kasane predict`: what a trained model makes of images. */
 import { existsSync, readFileSync } from 'node:fs';
 import { normalizationTable, normalizeInto } from '@kasane/data/normalize';
+import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import sharp from 'sharp';
-import { type ClientOptions, CoordinatorClient } from '../client.ts';
 import { percent } from '../render/job.ts';
 
 export interface PredictOptions extends ClientOptions {

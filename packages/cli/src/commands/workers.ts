@@ -1,5 +1,5 @@
 /** `kasane workers`: who computes. */
-import { type ClientOptions, CoordinatorClient } from '../client.ts';
+import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 
 export async function workers(options: ClientOptions & { readonly json?: boolean }): Promise<void> {
   const client = new CoordinatorClient(options);

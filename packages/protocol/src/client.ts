@@ -1,11 +1,11 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
-import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
-import { ClusterClient, type StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { type Job, JobsClient } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { MESSAGE_BYTES } from '@kasane/protocol/limits';
-import { tokenMetadata } from '@kasane/protocol/token';
+import { type ErrorCode, errorCodes, KasaneError } from './errors.ts';
+import { ClusterClient, type StatusResponse } from './gen/kasane/v1/cluster.ts';
+import { JobState } from './gen/kasane/v1/common.ts';
+import { type Job, JobsClient, type WatchMetricsResponse } from './gen/kasane/v1/jobs.ts';
+import { MESSAGE_BYTES } from './limits.ts';
+import { tokenMetadata } from './token.ts';
 
 const DEADLINE_MS = 10_000;
 
@@ -72,6 +72,19 @@ export class CoordinatorClient {
     } finally {
       stream.cancel();
     }
+  }
+
+  /** A job's metrics: calls `listener` with each message and `ended` when no more come, until the returned function is called. */
+  watchMetrics(
+    job: string,
+    listener: (message: WatchMetricsResponse) => void,
+    ended: () => void,
+  ): () => void {
+    const stream = this.#client.watchMetrics({ job }, tokenMetadata(this.#options.token));
+    stream.on('data', listener);
+    stream.on('error', ended);
+    stream.on('end', ended);
+    return () => stream.cancel();
   }
 
   /** The final weights of a job, a safetensors file. */
