@@ -35,7 +35,7 @@ async function runAll(): Promise<Report> {
     const wrt = inputs.filter((node) => node.dtype === 'f32');
     const outputs = [output, ...(differentiable ? gradients(output, wrt) : [])];
     const wanted = evaluateGraph(outputs, feeds);
-    const found = runWasm(outputs, inputs, feeds);
+    const found = await runWasm(outputs, feeds);
     const wrong = wanted.some((values, i) =>
       values.some((value, e) => !(Math.abs(found[i]![e]! - value) / Math.max(1, Math.abs(value)) < 2e-5)),
     );
@@ -44,7 +44,7 @@ async function runAll(): Promise<Report> {
   }
   for (const each of layers) {
     const nodes = each.expected.map(({ node }) => node);
-    const problem = disagreement(each, runWasm(nodes, each.inputs, each.feeds), 1e-5);
+    const problem = disagreement(each, await runWasm(nodes, each.feeds), 1e-5);
     if (problem) problems.push(`wasm, ${each.label}: ${problem}`);
     report.wasm++;
   }

@@ -106,9 +106,14 @@ export class EmbeddedCluster {
       ready = true;
     });
     createInterface({ input: worker.stderr! }).on('line', (line) => {
-      lastWords = fatalMessage(line) ?? lastWords;
+      const entry = logEntry(line);
+      if (entry?.level === FATAL) lastWords = String(entry.msg);
       // While everything is taken down, that the coordinator is gone is no news.
-      if (!this.#closed) relay(line, log);
+      if (this.#closed) return;
+      // An entry of its log joins ours, anything else is an error in itself.
+      const level = log.levels.labels[Number(entry?.level)];
+      if (level) log[level as 'info'](`worker: ${String(entry?.msg)}`);
+      else log.error(`worker: ${line}`);
     });
     worker.on('error', (error) => this.#fail(error));
     worker.on('exit', (code, signal) => {
@@ -164,25 +169,11 @@ export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<
   }
 }
 
-/** What a worker said before it gave up. */
-function fatalMessage(line: string): string | undefined {
+/** An entry of a worker's log; undefined for a line that is none. */
+function logEntry(line: string): { readonly level?: unknown; readonly msg?: unknown } | undefined {
   try {
-    const entry = JSON.parse(line) as { level?: unknown; msg?: unknown };
-    return entry.level === FATAL ? String(entry.msg) : undefined;
+    return JSON.parse(line);
   } catch {
     return undefined;
   }
-}
-
-/** A line of a worker's standard error: an entry of its log joins ours, anything else is an error in itself. */
-function relay(line: string, log: Logger): void {
-  let entry: { level?: unknown; msg?: unknown } | undefined;
-  try {
-    entry = JSON.parse(line) as typeof entry;
-  } catch {
-    // not an entry
-  }
-  const level = log.levels.labels[Number(entry?.level)];
-  if (level) log[level as 'info'](`worker: ${String(entry?.msg)}`);
-  else log.error(`worker: ${line}`);
 }

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
 import {
   address,
+  backends,
   DASHBOARD_PORT,
   DEFAULT_PORT,
   integer,
@@ -32,7 +33,7 @@ const backend = () =>
     'what computes jobs of `math: fast`: wasm, webgpu, or auto for a GPU if there is one',
   )
     .default('wasm')
-    .argParser(oneOf(['wasm', 'webgpu', 'auto']));
+    .argParser(oneOf(backends));
 const token = () => new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
 const coordinator = () =>
   new Option('--coordinator <host:port>', 'where the coordinator is')
@@ -101,7 +102,7 @@ command('workers', 'list the workers that are connected')
   .option('--json', 'an array of objects on standard output')
   .addOption(coordinator())
   .addOption(token())
-  .action(async (options) => (await import('./commands/workers.ts')).workers(options));
+  .action(async (options) => (await import('./commands/jobs.ts')).workers(options));
 
 command('watch <job>', 'follow a job until it ends')
   .option('--json', 'one object for each change on standard output')

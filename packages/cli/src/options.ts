@@ -1,5 +1,6 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
 import type { TrainingSpec } from '@kasane/protocol/job';
+import type { Backend } from '@kasane/worker/gpu';
 import { InvalidArgumentError } from 'commander';
 
 interface Flag {
@@ -99,3 +100,7 @@ export const logLevels = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] a
 export type LogLevel = (typeof logLevels)[number];
 export const DEFAULT_PORT = 7420;
 export const DASHBOARD_PORT = 7421;
+
+/** Typed over what a worker knows: none is missing. */
+const backendTable: Readonly<Record<Backend, true>> = { wasm: true, webgpu: true, auto: true };
+export const backends = Object.keys(backendTable) as Backend[];

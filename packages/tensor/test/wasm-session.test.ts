@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { runReference } from '../src/backends/reference/run.ts';
 import { type KernelName, kernelNames, kernelShapes } from '../src/backends/wasm/gemm.ts';
-import { scalarGemm, selectKernel, selfTest, wasmGemm } from '../src/backends/wasm/kernels.ts';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
 import { openUpdater } from '../src/backends/wasm/updater.ts';
 import { presets } from '../src/models/presets.ts';
@@ -12,13 +11,10 @@ import {
   type ModelDescription,
 } from '../src/nn/model.ts';
 import { IndexError } from '../src/ops/gather.ts';
-import { type OptimizerOptions, optimizerFor } from '../src/optim/optimizers.ts';
-import { compileScalar } from '../src/scalar/evaluate.ts';
 import { traceProgram } from '../src/training.ts';
 import { uniforms } from './support/cases.ts';
 
 const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
-const fusedNames = kernelNames.filter((name) => kernelShapes[name].fused);
 const model = buildModel(presets['mnist-mlp']!.description);
 const samples = 13;
 const feeds = {
@@ -47,93 +43,6 @@ async function trainOnce(kernel: KernelName) {
   program.run();
   return { session, program };
 }
-
-describe('matrix product', () => {
-  it.each(kernelNames)('%s passes the self-test', (name) => {
-    expect(selfTest(name)).toBeUndefined();
-  });
-
-  it.each(exactNames)(
-    '%s gives the bits of the scalar loop on every edge and transpose',
-    (name) => {
-      const { rows, columns } = kernelShapes[name];
-      for (const m of [1, rows, rows + 1, 2 * rows]) {
-        for (const n of [1, columns - 1, columns, columns + 5]) {
-          for (const k of [1, 5, 256, 515]) {
-            for (const bits of [0, 1, 2, 3]) {
-              const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
-              const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
-              const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
-              const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
-              const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
-              expect(found.equals(wanted), JSON.stringify(gemm)).toBe(true);
-            }
-          }
-        }
-      }
-    },
-    60_000,
-  );
-
-  it('gives them where both matrices are copied block by block', () => {
-    for (const [m, n, k] of [
-      [241, 257, 560],
-      [521, 271, 259],
-    ] as const) {
-      const a = Float32Array.from({ length: m * k }, (_, i) => ((i * 7919) % 1009) / 64 - 8);
-      const b = Float32Array.from({ length: k * n }, (_, i) => ((i * 104729) % 2003) / 128 - 8);
-      for (const [transposeA, transposeB] of [
-        [false, false],
-        [true, true],
-      ] as const) {
-        const gemm = { m, n, k, transposeA, transposeB };
-        const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
-        for (const name of exactNames) {
-          const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
-          expect(found.equals(wanted), `${name} ${JSON.stringify(gemm)}`).toBe(true);
-        }
-      }
-    }
-  });
-});
-
-describe('fused matrix product', () => {
-  it.each(fusedNames)('%s is at least as near to the exact product as separate rounding', (name) => {
-    const { rows, columns } = kernelShapes[name];
-    for (const [m, n, k] of [
-      [rows, columns, 900],
-      [2 * rows + 1, columns + 3, 515],
-      [245, 259, 560],
-    ] as const) {
-      for (const bits of [0, 1, 2, 3]) {
-        const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
-        const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
-        const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
-        const apart = scalarGemm(gemm, a, b);
-        const found = wasmGemm(gemm, name)(a, b);
-        let [errorApart, error] = [0, 0];
-        for (let i = 0; i < m; i++) {
-          for (let j = 0; j < n; j++) {
-            let exact = 0;
-            for (let p = 0; p < k; p++) {
-              exact +=
-                a[gemm.transposeA ? p * m + i : i * k + p]! * b[gemm.transposeB ? j * k + p : p * n + j]!;
-            }
-            error += (found[i * n + j]! - exact) ** 2;
-            errorApart += (apart[i * n + j]! - exact) ** 2;
-          }
-        }
-        expect(error, JSON.stringify(gemm)).toBeLessThanOrEqual(1.1 * errorApart);
-      }
-    }
-  });
-
-  it('is chosen for fast arithmetic only', () => {
-    expect(kernelShapes[selectKernel('fast').name].fused).toBe(true);
-    expect(kernelShapes[selectKernel('exact').name].fused).toBe(false);
-    expect(selectKernel()).toBe(selectKernel('exact'));
-  });
-});
 
 describe('wasm session', () => {
   it('computes loss, hits and gradients of the MNIST network as the reference does, dropout included', async () => {
@@ -323,79 +232,5 @@ describe('a model of every kind', () => {
         expect(program.lossSum[0]).toBeNaN();
       }
     }
-  });
-});
-
-describe('updater', () => {
-  it('moves statistics their part of the way, whatever the optimizer does, and leaves them out of norms', async () => {
-    const { parameters: specs, trainedCount } = buildModel({
-      input: [4],
-      classes: 2,
-      layers: [
-        { type: 'batchNorm', momentum: 0.25 },
-        { type: 'dense', units: 2 },
-      ],
-    });
-    expect(trainedCount).toBe(4 + 4 + 8 + 2);
-    expect(specs.slice(-2).map(({ name }) => name)).toEqual([
-      'batchNorm1.runningMean',
-      'batchNorm1.runningVariance',
-    ]);
-    const updater = await openUpdater(specs, { type: 'adamw', weightDecay: 0.5 }, { buffers: 1 });
-    updater.parameters.fill(2);
-    updater.gradient.fill(4);
-    expect(updater.norms().global).toBeCloseTo(4 * Math.sqrt(trainedCount), 5);
-    updater.clip(1);
-    updater.apply(0, 0.01);
-    expect([...updater.parameters.subarray(trainedCount)]).toEqual(new Array(8).fill(2.5));
-    expect(updater.parameters[0]).toBeLessThan(2);
-  });
-
-  const optimizers: OptimizerOptions[] = [
-    { type: 'sgd' },
-    { type: 'sgd', momentum: 0.9, nesterov: true, weightDecay: 0.01 },
-    { type: 'adam', weightDecay: 0.01 },
-    { type: 'adamw', weightDecay: 0.1 },
-  ];
-  const specs = buildModel({ input: [3], classes: 5, layers: [{ type: 'dense', units: 5 }] }).parameters;
-
-  it.each(optimizers)('applies $type as its expressions say', async (options) => {
-    const updater = await openUpdater(specs, options, { buffers: 1 });
-    const optimizer = optimizerFor(options);
-    updater.parameters.set(uniforms(20, 5));
-    updater.gradient.set(uniforms(20, 6));
-    const scalars = optimizer.scalars(3, 0.01);
-    const wanted = Array.from(updater.parameters, (p, i) =>
-      compileScalar(optimizer.update.parameter, scalars)([p, updater.gradient[i]!, 0, 0]),
-    );
-    updater.apply(3, 0.01);
-    for (const [i, value] of wanted.entries()) expect(updater.parameters[i]).toBeCloseTo(value, 5);
-  });
-
-  it('adds slots from left to right, in the order given, and scales once', async () => {
-    const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 11 });
-    for (const [slot, buffer] of updater.slots.entries())
-      buffer.set(uniforms(20, 10 + slot).map((u) => (u - 0.5) * 10 ** slot));
-    for (const order of [[0], [2, 0, 1], [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]) {
-      updater.reduce(order, Math.fround(1 / 3));
-      const wanted = Float32Array.from({ length: 20 }, (_, i) =>
-        Math.fround(
-          order.map((slot) => updater.slots[slot]![i]!).reduce((a, b) => Math.fround(a + b)) *
-            Math.fround(1 / 3),
-        ),
-      );
-      expect(updater.gradient).toEqual(wanted);
-    }
-    expect(() => updater.reduce([11], 1)).toThrow(RangeError);
-  });
-
-  it('clips to the global norm and leaves a small gradient alone', async () => {
-    const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 1 });
-    updater.gradient.fill(2);
-    updater.clip(1);
-    expect(updater.norms().global).toBeCloseTo(1, 6);
-    const before = updater.gradient.slice();
-    updater.clip(5);
-    expect(updater.gradient).toEqual(before);
   });
 });

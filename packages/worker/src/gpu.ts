@@ -5,8 +5,7 @@ import { deviceDescriptor } from '@kasane/tensor/backends/webgpu/program';
  * wasm: the CPU. webgpu: a WebGPU adapter, which must be there. auto: a GPU where there is one, else the CPU. Jobs that ask for
  * exact arithmetic are computed on the CPU whatever is chosen: no GPU promises the same bits as another.
  */
-export const backends = ['wasm', 'webgpu', 'auto'] as const;
-export type Backend = (typeof backends)[number];
+export type Backend = 'wasm' | 'webgpu' | 'auto';
 
 export interface Gpu {
   readonly device: GPUDevice;

@@ -60,6 +60,7 @@ export class Slot {
   #nextSession = 0;
   #threw = '';
   #dead: Error | undefined;
+  #ended: Promise<void> | undefined;
   #kernel = '';
   readonly ready: Promise<void>;
 
@@ -178,13 +179,18 @@ export class Slot {
   }
 
   /** Ends the thread. Safe to call twice. */
-  async end(): Promise<void> {
+  end(): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
     this.#dead ??= new Error('the slot was closed');
     if (this.#backend !== 'wasm') {
       // It has a device to give back first.
       const ended = once(this.#thread, 'exit');
       this.#send({ kind: 'exit' });
-      await Promise.race([ended, setTimeout(GPU_EXIT_MS)]);
+      await Promise.race([ended, setTimeout(GPU_EXIT_MS, undefined, { ref: false })]);
     }
     await this.#thread.terminate();
   }

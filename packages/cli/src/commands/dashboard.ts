@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
+import { stopAsked } from '../stop.ts';
 
 export interface DashboardCommand {
   readonly port: number;
@@ -16,9 +17,7 @@ export async function dashboard({ port, coordinator, token }: DashboardCommand):
   await client.list().finally(() => client.close());
   const running = await startDashboard({ port, coordinator, token });
   process.stdout.write(`Dashboard at ${running.url}\n`);
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-  });
+  await stopAsked();
   await running.close();
 }
 

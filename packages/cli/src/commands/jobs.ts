@@ -1,9 +1,10 @@
-/** The commands that talk to a running coordinator: submit, jobs, watch, cancel. */
+/** The commands that ask a running coordinator: submit, jobs, watch, cancel, workers. */
 import { resolve } from 'node:path';
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
 import { jobRecord, jobTable, percent } from '../render/job.ts';
+import { moment, table } from '../render/table.ts';
 import { follow, readJob, readJobText } from './train.ts';
 
 async function withClient<T>(
@@ -61,4 +62,25 @@ export async function cancel(job: string, options: ClientOptions): Promise<void>
     await client.cancel(job);
     print(`${job} cancelled`);
   });
+}
+
+/** Who computes. */
+export async function workers(options: ClientOptions & { json?: boolean }): Promise<void> {
+  const { workers: list } = await withClient(options, (client) => client.status());
+  if (options.json) {
+    print(JSON.stringify(list));
+  } else if (list.length === 0) {
+    process.stderr.write(`no workers are connected: kasane worker --coordinator ${options.coordinator}\n`);
+  } else {
+    const rows = list.map((worker) => [
+      worker.id,
+      worker.host,
+      worker.backend,
+      String(worker.slots),
+      String(worker.tasksDone),
+      worker.draining ? `${worker.tasksHeld}, draining` : String(worker.tasksHeld),
+      moment(new Date(worker.connectedAt).toISOString()),
+    ]);
+    print(table(['WORKER', 'HOST', 'BACKEND', 'SLOTS', 'DONE', 'HELD', 'SINCE'], rows));
+  }
 }

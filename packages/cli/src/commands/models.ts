@@ -2,7 +2,6 @@
 import { checkJob } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
 import { presets } from '@kasane/tensor/models/presets';
-import { buildModel } from '@kasane/tensor/nn/model';
 import { summarizeLayers, summary } from '@kasane/tensor/nn/summary';
 import { readJob } from './train.ts';
 
@@ -15,6 +14,5 @@ export function models(job: string | undefined, { json }: { readonly json?: bool
     return;
   }
   const { model } = checkJob(readJob(job));
-  const built = buildModel(model.description);
-  process.stdout.write(`${json ? JSON.stringify(summarizeLayers(built)) : summary(built)}\n`);
+  process.stdout.write(`${json ? JSON.stringify(summarizeLayers(model)) : summary(model)}\n`);
 }

@@ -8,6 +8,7 @@ import { startWorker } from '@kasane/worker/worker';
 import { makeLog } from '../log.ts';
 import type { LogLevel } from '../options.ts';
 import { startRedis } from '../redis/start.ts';
+import { stopAsked } from '../stop.ts';
 import { dashboardBeside } from './dashboard.ts';
 
 export interface CoordinatorCommand {
@@ -21,12 +22,6 @@ export interface CoordinatorCommand {
   readonly token?: string;
   readonly logLevel: LogLevel;
 }
-
-/** Resolves when a signal asks to stop. */
-const stopAsked = () =>
-  new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-  });
 
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token } = options;

@@ -1,6 +1,7 @@
 /** A job as people and programs see it: one function shapes the record, table and JSON follow it. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { moment, table } from './table.ts';
 
 const states: Readonly<Record<JobState, string>> = {
   [JobState.JOB_STATE_UNSPECIFIED]: 'unknown',
@@ -54,19 +55,9 @@ export function jobTable(jobs: readonly Job[]): string {
       `${job.epoch}/${job.epochs}`,
       job.trainLoss > 0 ? job.trainLoss.toFixed(4) : '-',
       percent(job.testAccuracy),
-      job.submittedAt?.slice(0, 19).replace('T', ' ') ?? '-',
+      job.submittedAt ? moment(job.submittedAt) : '-',
     ]);
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  );
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return table(head, rows);
 }
 
 /** One line about a finished epoch. */

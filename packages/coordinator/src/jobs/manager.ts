@@ -19,7 +19,7 @@ import type { WorkerRegistry } from '../workers.ts';
 import type { Metrics } from './metrics.ts';
 import type { JobData } from './plan.ts';
 import { Run, type RunOptions } from './run.ts';
-import type { JobStore } from './store.ts';
+import type { JobRecord, JobStore } from './store.ts';
 
 export interface ManagerOptions {
   readonly store: JobStore;
@@ -76,8 +76,7 @@ export class JobManager {
 
   /** @throws KasaneError JOB_NOT_FOUND */
   get(id: string): JobMessage {
-    const record = this.#options.store.get(id);
-    if (!record) throw new KasaneError('JOB_NOT_FOUND', `no job '${id}' here; \`kasane jobs\` lists them`);
+    const record = this.#record(id);
     return viewJob(record, this.#options.store.epochs(id), this.#run?.id === id ? this.#run : undefined);
   }
 
@@ -86,8 +85,7 @@ export class JobManager {
    * @throws KasaneError JOB_NOT_FOUND
    */
   metrics(id: string): { first: WatchMetricsResponse; live: Metrics | undefined } {
-    const record = this.#options.store.get(id);
-    if (!record) throw new KasaneError('JOB_NOT_FOUND', `no job '${id}' here; \`kasane jobs\` lists them`);
+    const record = this.#record(id);
     const live = this.#run?.id === id ? this.#run.metrics : undefined;
     const { model } = checkJob(JSON.parse(record.spec));
     const layers = summarizeLayers(model).map((layer) => ({
@@ -117,6 +115,12 @@ export class JobManager {
       this.#end(id, JobState.JOB_STATE_CANCELLED, '');
     }
     return this.get(id);
+  }
+
+  #record(id: string): JobRecord {
+    const record = this.#options.store.get(id);
+    if (!record) throw new KasaneError('JOB_NOT_FOUND', `no job '${id}' here; \`kasane jobs\` lists them`);
+    return record;
   }
 
   /** Calls `listener` after changes of a job until the returned function is called. */

@@ -2,7 +2,7 @@
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Job, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { byId, fill, h, spark } from './dom.ts';
-import { JobView, percent, stateClass } from './job.ts';
+import { JobView, percent, RUNNING, stateClass } from './job.ts';
 import { type Language, words } from './text.ts';
 
 interface State {
@@ -25,7 +25,7 @@ const asked = () => decodeURIComponent(location.hash.slice(1));
 /** The job that the address names; without one, the one that runs, or the newest. */
 function chosen(): string {
   const jobs = state.jobs ?? [];
-  return asked() || (jobs.find((job) => job.state === 2) ?? jobs[0])?.id || '';
+  return asked() || (jobs.find((job) => job.state === RUNNING) ?? jobs[0])?.id || '';
 }
 
 function connect(job: string): void {
@@ -57,7 +57,7 @@ function draw(): void {
   drawCluster();
   const job = state.jobs?.find((one) => one.id === id);
   if (job) view?.show(job);
-  const running = state.jobs?.find((one) => one.state === 2);
+  const running = state.jobs?.find((one) => one.state === RUNNING);
   document.title = running
     ? `${percent(running.steps ? running.step / running.steps : 0)} · Kasane`
     : 'Kasane';

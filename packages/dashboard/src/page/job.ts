@@ -7,7 +7,7 @@ import type { Words } from './text.ts';
 
 /** Points that the page keeps. */
 const POINTS = 2000;
-const RUNNING = 2;
+export const RUNNING = 2;
 
 export const stateClass = (state: number): string =>
   ['', 'queued', 'running', 'succeeded', 'failed', 'failed'][state] ?? '';

@@ -9,7 +9,7 @@ import { dropped } from './dropout.ts';
 import { xavierUniform } from './initializers.ts';
 import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
 import { softmax } from './losses.ts';
-import { layerNormalization } from './norm.ts';
+import { layerNormalization, scaleAndShift } from './norm.ts';
 
 /** Stands for minus infinity in scores: exp of it is 0, and a row of nothing else still has a softmax. */
 const MASKED = -1e9;
@@ -127,20 +127,16 @@ export const transformerBlock = defineLayer({
   plan: (input, { heads, hidden }) => {
     const features = checkSequence(input, heads);
     const width = hidden || 4 * features;
-    const norm = (name: string): ParameterPlan[] => [
-      { name: `${name}.scale`, shape: [features], initializer: { kind: 'ones' } },
-      { name: `${name}.shift`, shape: [features], initializer: { kind: 'zeros' } },
-    ];
     return {
       outputShape: input,
       parameters: [
         ...projectionPlans(features),
-        ...norm('norm1'),
+        ...scaleAndShift(features, 'norm1.'),
         { name: 'expand.weight', shape: [features, width], initializer: xavierUniform(features, width) },
         { name: 'expand.bias', shape: [width], initializer: { kind: 'zeros' } },
         { name: 'contract.weight', shape: [width, features], initializer: xavierUniform(width, features) },
         { name: 'contract.bias', shape: [features], initializer: { kind: 'zeros' } },
-        ...norm('norm2'),
+        ...scaleAndShift(features, 'norm2.'),
       ],
     };
   },

@@ -15,9 +15,10 @@ const epsilon = {
   describe: 'Added to the variance, so that nothing is divided by zero.',
 } as const;
 
-const scaleAndShift = (features: number): ParameterPlan[] => [
-  { name: 'scale', shape: [features], initializer: { kind: 'ones' } },
-  { name: 'shift', shape: [features], initializer: { kind: 'zeros' } },
+/** What a norm learns; `prefix` is in front of the names. */
+export const scaleAndShift = (features: number, prefix = ''): ParameterPlan[] => [
+  { name: `${prefix}scale`, shape: [features], initializer: { kind: 'ones' } },
+  { name: `${prefix}shift`, shape: [features], initializer: { kind: 'zeros' } },
 ];
 
 /** Mean and (biased) variance over axes, which stay with size 1. */

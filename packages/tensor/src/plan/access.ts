@@ -1,5 +1,6 @@
 /** Where the elements of a node are found: most movement operations need no copy, only other strides. */
 import type { Node } from '../graph.ts';
+import type { AliasOpName, ViewOpName } from '../ops/index.ts';
 import { constantOp } from '../ops/leaf.ts';
 import { flipOp, transposeOp } from '../ops/movement.ts';
 import { attributesOf } from '../ops/op.ts';
@@ -7,73 +8,75 @@ import { sliceOp } from '../ops/parts.ts';
 import { windowOp } from '../ops/window.ts';
 import { type Shape, stridesOf } from '../shape.ts';
 
-/**
- * Elements of `base`'s memory, or the same number everywhere. Offset and strides are in elements, one stride an axis of the
- * node.
- */
-export type Access =
-  | { readonly base: Node; readonly offset: number; readonly strides: readonly number[] }
-  | { readonly constant: number };
+/** Elements of `base`'s memory. Offset and strides are in elements, one stride an axis of the node. */
+export interface Place {
+  readonly base: Node;
+  readonly offset: number;
+  readonly strides: readonly number[];
+}
+
+/** Where the elements are, or that they are the same number everywhere. */
+export type Access = Place | { readonly constant: number };
 
 /** How the elements of a node are reached, through operations that only move, from a node that is in memory. */
 export function accessOf(node: Node): Access {
-  switch (node.op) {
-    case 'constant':
-      return { constant: attributesOf(constantOp, node).value };
-    case 'detach':
-      return accessOf(node.inputs[0]!);
-    case 'reshape': {
-      const inner = accessOf(node.inputs[0]!);
-      if ('constant' in inner) return inner;
-      const input = node.inputs[0]!;
-      const whole = isContiguous(inner.strides, input.shape);
-      const [base, offset] = whole ? [inner.base, inner.offset] : [input, 0];
-      return { base, offset, strides: stridesOf(node.shape) };
-    }
-    case 'broadcast': {
-      const inner = accessOf(node.inputs[0]!);
-      if ('constant' in inner) return inner;
-      return { ...inner, strides: stretch(inner.strides, node.inputs[0]!.shape, node.shape) };
-    }
-    case 'transpose': {
-      const inner = accessOf(node.inputs[0]!);
-      if ('constant' in inner) return inner;
-      const { permutation } = attributesOf(transposeOp, node);
-      return { ...inner, strides: permutation.map((axis) => inner.strides[axis]!) };
-    }
-    case 'slice': {
-      const inner = accessOf(node.inputs[0]!);
-      if ('constant' in inner) return inner;
-      const { start, step } = attributesOf(sliceOp, node);
-      const offset = start.reduce((sum, first, axis) => sum + first * inner.strides[axis]!, inner.offset);
-      return { base: inner.base, offset, strides: inner.strides.map((stride, axis) => stride * step[axis]!) };
-    }
-    case 'flip': {
-      const inner = accessOf(node.inputs[0]!);
-      if ('constant' in inner) return inner;
-      const { axes } = attributesOf(flipOp, node);
-      const last = (axis: number) => Math.max(0, node.shape[axis]! - 1) * inner.strides[axis]!;
-      return {
-        base: inner.base,
-        offset: axes.reduce((sum, axis) => sum + last(axis), inner.offset),
-        strides: inner.strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride)),
-      };
-    }
-    case 'window': {
-      const inner = accessOf(node.inputs[0]!);
-      if ('constant' in inner) return inner;
-      const { axis, stride, dilation } = attributesOf(windowOp, node);
-      const own = inner.strides[axis]!;
-      const { strides } = inner;
-      return {
-        ...inner,
-        strides: [...strides.slice(0, axis), own * stride, own * dilation, ...strides.slice(axis + 1)],
-      };
-    }
-    default:
-      return { base: node, offset: 0, strides: stridesOf(node.shape) };
-  }
+  if (node.op === 'constant') return { constant: attributesOf(constantOp, node).value };
+  const move = Object.hasOwn(moves, node.op) ? moves[node.op as keyof typeof moves] : undefined;
+  if (!move) return { base: node, offset: 0, strides: stridesOf(node.shape) };
+  const inner = accessOf(node.inputs[0]!);
+  return 'constant' in inner ? inner : move(node, inner);
 }
+
+/** Of each operation that only moves: where its elements are, when those of its input are at `inner`. */
+const moves: Readonly<Record<AliasOpName | ViewOpName, (node: Node, inner: Place) => Place>> = {
+  detach: (_, inner) => inner,
+
+  reshape: (node, inner) => {
+    const input = node.inputs[0]!;
+    const whole = isContiguous(inner.strides, input.shape);
+    const [base, offset] = whole ? [inner.base, inner.offset] : [input, 0];
+    return { base, offset, strides: stridesOf(node.shape) };
+  },
+
+  broadcast: (node, inner) => ({
+    ...inner,
+    strides: stretch(inner.strides, node.inputs[0]!.shape, node.shape),
+  }),
+
+  transpose: (node, inner) => {
+    const { permutation } = attributesOf(transposeOp, node);
+    return { ...inner, strides: permutation.map((axis) => inner.strides[axis]!) };
+  },
+
+  slice: (node, { base, offset, strides }) => {
+    const { start, step } = attributesOf(sliceOp, node);
+    return {
+      base,
+      offset: start.reduce((sum, first, axis) => sum + first * strides[axis]!, offset),
+      strides: strides.map((stride, axis) => stride * step[axis]!),
+    };
+  },
+
+  flip: (node, { base, offset, strides }) => {
+    const { axes } = attributesOf(flipOp, node);
+    const last = (axis: number) => Math.max(0, node.shape[axis]! - 1) * strides[axis]!;
+    return {
+      base,
+      offset: axes.reduce((sum, axis) => sum + last(axis), offset),
+      strides: strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride)),
+    };
+  },
+
+  window: (node, { base, offset, strides }) => {
+    const { axis, stride, dilation } = attributesOf(windowOp, node);
+    const own = strides[axis]!;
+    return {
+      base,
+      offset,
+      strides: [...strides.slice(0, axis), own * stride, own * dilation, ...strides.slice(axis + 1)],
+    };
+  },
+};
 
 /** Strides of a tensor seen in a larger shape: 0 along the axes that are stretched or new. */
 export function stretch(strides: readonly number[], shape: Shape, to: Shape): number[] {

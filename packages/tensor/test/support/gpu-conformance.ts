@@ -1,8 +1,9 @@
 /** One case on a WebGPU device; says what is wrong, or undefined. Runs in Node and in browsers. */
 import { gradients } from '../../src/autodiff.ts';
 import { evaluateGraph } from '../../src/backends/reference/run.ts';
-import { compileGpuProgram, type TypedValues } from '../../src/backends/webgpu/program.ts';
+import { compileGpuProgram } from '../../src/backends/webgpu/program.ts';
 import type { Node } from '../../src/graph.ts';
+import type { TypedValues } from '../../src/plan/leaves.ts';
 import type { GraphCase } from './cases.ts';
 import { disagreement, type PytorchCase } from './pytorch.ts';
 

@@ -81,6 +81,13 @@ function reduced(
   return result;
 }
 
+/** The class with the highest score of a row, the first of equals. */
+function highest(scores: Values, row: number, classes: number): number {
+  let best = 0;
+  for (let c = 1; c < classes; c++) if (scores[row * classes + c]! > scores[row * classes + best]!) best = c;
+  return best;
+}
+
 export const referenceKernels: Readonly<Record<KernelOpName, ReferenceKernel>> = {
   matmul: (node, inputs) => {
     const [a, b] = inputs as readonly [Values, Values];
@@ -242,12 +249,7 @@ export const referenceKernels: Readonly<Record<KernelOpName, ReferenceKernel>> =
 
   argmax: (node, [scores]) => {
     const classes = node.inputs[0]!.shape.at(-1)!;
-    return Float64Array.from({ length: sizeOf(node.shape) }, (_, i) => {
-      let best = 0;
-      for (let c = 1; c < classes; c++)
-        if (scores![i * classes + c]! > scores![i * classes + best]!) best = c;
-      return best;
-    });
+    return Float64Array.from({ length: sizeOf(node.shape) }, (_, i) => highest(scores!, i, classes));
   },
 
   oneHot: (node, [labels]) => {
@@ -262,11 +264,7 @@ export const referenceKernels: Readonly<Record<KernelOpName, ReferenceKernel>> =
   argmaxEquals: (node, inputs) => {
     const [scores, labels] = inputs as readonly [Values, Values];
     const classes = node.inputs[0]!.shape.at(-1)!;
-    return labels.map((label, i) => {
-      let best = 0;
-      for (let c = 1; c < classes; c++) if (scores[i * classes + c]! > scores[i * classes + best]!) best = c;
-      return best === label ? 1 : 0;
-    });
+    return labels.map((label, i) => (highest(scores, i, classes) === label ? 1 : 0));
   },
 
   dropoutMask: (node, inputs) => {

@@ -1,13 +1,11 @@
 /** Any graph as a program: what the library's users run when they build graphs of their own. */
-import { type Node, topologicalOrder } from '../../graph.ts';
-import { alignUp, bytesOfNode } from '../../plan/arena.ts';
-import { sizeOf } from '../../shape.ts';
+import type { Node } from '../../graph.ts';
+import { alignUp } from '../../plan/arena.ts';
+import { placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
 import { compileGraph } from './compile.ts';
 import { runGuarded } from './fault.ts';
 import { gemmScratchBytes } from './gemm.ts';
 import { type MathMode, selectKernel } from './kernels.ts';
-
-export type TypedValues = Float32Array | Int32Array;
 
 export interface GraphProgram {
   /** Inputs and parameters by name: views into the program's memory, to be filled before a run. They start as zeros. */
@@ -34,19 +32,13 @@ export async function compileProgram(
   { math = 'exact' }: { readonly math?: MathMode } = {},
 ): Promise<GraphProgram> {
   const { name: kernel } = selectKernel(math);
-  const leaves = topologicalOrder(outputs).filter(({ op }) => op === 'input' || op === 'parameter');
-  let next = alignUp(START + gemmScratchBytes(kernel));
-  const places = new Map<Node, number>();
-  for (const leaf of leaves) {
-    places.set(leaf, next);
-    next += bytesOfNode(leaf);
-  }
+  const { byName, places, end } = placeLeaves(outputs, alignUp(START + gemmScratchBytes(kernel)));
   const compiled = compileGraph({
     outputs,
     leaves: places,
     targets: new Map(),
     groups: [],
-    arenaStart: next,
+    arenaStart: end,
     scratch: START,
     kernel,
   });
@@ -57,17 +49,11 @@ export async function compileProgram(
     env: { memory },
   });
   const stages = compiled.stages.map((_, index) => instance.exports[`stage${index}`] as () => void);
-  const view = (node: Node, offset: number) =>
-    new (node.dtype === 'i32' ? Int32Array : Float32Array)(memory.buffer, offset, sizeOf(node.shape));
-  const inputs: Record<string, TypedValues> = {};
-  for (const [leaf, offset] of places) {
-    const name = String(leaf.attributes.name);
-    if (Object.hasOwn(inputs, name)) throw new RangeError(`two leaves are named '${name}'`);
-    inputs[name] = view(leaf, offset);
-  }
   return {
-    inputs,
-    outputs: outputs.map((node, index) => view(node, compiled.offsets[index]!)),
+    inputs: Object.fromEntries(
+      [...byName].map(([name, node]) => [name, viewOf(node, memory.buffer, places.get(node)!)]),
+    ),
+    outputs: outputs.map((node, index) => viewOf(node, memory.buffer, compiled.offsets[index]!)),
     run: () => {
       for (const stage of stages) runGuarded(stage, memory.buffer);
     },

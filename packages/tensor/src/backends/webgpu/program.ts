@@ -1,12 +1,11 @@
 /** Graphs on WebGPU: one buffer holds every tensor, a run is one submission, and only what is asked for is read back. */
-import { type DType, type Node, topologicalOrder } from '../../graph.ts';
+import type { DType, Node } from '../../graph.ts';
 import { IndexError } from '../../ops/gather.ts';
-import { alignUp, bytesOfNode, layOut } from '../../plan/arena.ts';
+import { alignUp, layOut } from '../../plan/arena.ts';
+import { placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
 import { makePlan } from '../../plan/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
 import { type Dispatch, dispatchesOf, FAULT_WORD } from './wgsl-kernels.ts';
-
-export type TypedValues = Float32Array | Int32Array;
 
 /** A graph on a device. */
 export interface GpuProgram {
@@ -62,17 +61,7 @@ export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor {
  * @throws RangeError when the program does not fit the device, or two leaves have one name
  */
 export async function compileGpuProgram(device: GPUDevice, outputs: readonly Node[]): Promise<GpuProgram> {
-  const leaves = topologicalOrder(outputs).filter(({ op }) => op === 'input' || op === 'parameter');
-  const places = new Map<Node, number>();
-  const named = new Map<string, Node>();
-  let next = START;
-  for (const leaf of leaves) {
-    const name = String(leaf.attributes.name);
-    if (named.has(name)) throw new RangeError(`two leaves are named '${name}'`);
-    named.set(name, leaf);
-    places.set(leaf, next);
-    next += bytesOfNode(leaf);
-  }
+  const { byName, places, end: next } = placeLeaves(outputs, START);
   const plan = makePlan(outputs);
   const { offsets, end } = layOut(plan.steps, next, places, new Set(plan.outputs));
   const bytes = alignUp(end);
@@ -90,7 +79,7 @@ export async function compileGpuProgram(device: GPUDevice, outputs: readonly Nod
     offset: offsets.get(plan.outputs[index]!)!,
     bytes: 4 * sizeOf(node.shape),
   }));
-  return openOnDevice(device, named, places, bytes, dispatches, results);
+  return openOnDevice(device, byName, places, bytes, dispatches, results);
 }
 
 interface Result {
@@ -173,10 +162,7 @@ async function openOnDevice(
     readback.unmap();
     const [index, rows] = new Int32Array(copy, 0, 2);
     if (rows! > 0) throw new IndexError(index!, rows!);
-    return results.map(
-      ({ node }, i) =>
-        new (node.dtype === 'i32' ? Int32Array : Float32Array)(copy, starts[i], sizeOf(node.shape)),
-    );
+    return results.map(({ node }, i) => viewOf(node, copy, starts[i]!));
   };
   return {
     inputs: named,

@@ -1,0 +1,10 @@
+/** Rows of cells under a head, in columns as wide as their widest cell. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ');
+  return all.map((row) => line(row).trimEnd()).join('\n');
+}
+
+/** A moment as tables show it: 2026-01-31 23:59:59 in UTC. */
+export const moment = (iso: string) => iso.slice(0, 19).replace('T', ' ');

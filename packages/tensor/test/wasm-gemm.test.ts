@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { kernelNames, kernelShapes } from '../src/backends/wasm/gemm.ts';
+import { scalarGemm, selectKernel, selfTest, wasmGemm } from '../src/backends/wasm/kernels.ts';
+import { uniforms } from './support/cases.ts';
+
+const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
+const fusedNames = kernelNames.filter((name) => kernelShapes[name].fused);
+
+describe('matrix product', () => {
+  it.each(kernelNames)('%s passes the self-test', (name) => {
+    expect(selfTest(name)).toBeUndefined();
+  });
+
+  it.each(exactNames)(
+    '%s gives the bits of the scalar loop on every edge and transpose',
+    (name) => {
+      const { rows, columns } = kernelShapes[name];
+      for (const m of [1, rows, rows + 1, 2 * rows]) {
+        for (const n of [1, columns - 1, columns, columns + 5]) {
+          for (const k of [1, 5, 256, 515]) {
+            for (const bits of [0, 1, 2, 3]) {
+              const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+              const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
+              const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
+              const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
+              const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
+              expect(found.equals(wanted), JSON.stringify(gemm)).toBe(true);
+            }
+          }
+        }
+      }
+    },
+    60_000,
+  );
+
+  it('gives them where both matrices are copied block by block', () => {
+    for (const [m, n, k] of [
+      [241, 257, 560],
+      [521, 271, 259],
+    ] as const) {
+      const a = Float32Array.from({ length: m * k }, (_, i) => ((i * 7919) % 1009) / 64 - 8);
+      const b = Float32Array.from({ length: k * n }, (_, i) => ((i * 104729) % 2003) / 128 - 8);
+      for (const [transposeA, transposeB] of [
+        [false, false],
+        [true, true],
+      ] as const) {
+        const gemm = { m, n, k, transposeA, transposeB };
+        const wanted = Buffer.from(scalarGemm(gemm, a, b).buffer);
+        for (const name of exactNames) {
+          const found = Buffer.from(wasmGemm(gemm, name)(a, b).slice().buffer);
+          expect(found.equals(wanted), `${name} ${JSON.stringify(gemm)}`).toBe(true);
+        }
+      }
+    }
+  });
+});
+
+describe('fused matrix product', () => {
+  it.each(fusedNames)('%s is at least as near to the exact product as separate rounding', (name) => {
+    const { rows, columns } = kernelShapes[name];
+    for (const [m, n, k] of [
+      [rows, columns, 900],
+      [2 * rows + 1, columns + 3, 515],
+      [245, 259, 560],
+    ] as const) {
+      for (const bits of [0, 1, 2, 3]) {
+        const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+        const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
+        const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
+        const apart = scalarGemm(gemm, a, b);
+        const found = wasmGemm(gemm, name)(a, b);
+        let [errorApart, error] = [0, 0];
+        for (let i = 0; i < m; i++) {
+          for (let j = 0; j < n; j++) {
+            let exact = 0;
+            for (let p = 0; p < k; p++) {
+              exact +=
+                a[gemm.transposeA ? p * m + i : i * k + p]! * b[gemm.transposeB ? j * k + p : p * n + j]!;
+            }
+            error += (found[i * n + j]! - exact) ** 2;
+            errorApart += (apart[i * n + j]! - exact) ** 2;
+          }
+        }
+        expect(error, JSON.stringify(gemm)).toBeLessThanOrEqual(1.1 * errorApart);
+      }
+    }
+  });
+
+  it('is chosen for fast arithmetic only', () => {
+    expect(kernelShapes[selectKernel('fast').name].fused).toBe(true);
+    expect(kernelShapes[selectKernel('exact').name].fused).toBe(false);
+    expect(selectKernel()).toBe(selectKernel('exact'));
+  });
+});
