@@ -9,7 +9,7 @@ import { JobStore } from './jobs/store.ts';
 import { connectRedis } from './queue/task-queue.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
 import { listen } from './serve/server.ts';
-import { trainingHandler } from './serve/training.ts';
+import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
 import { WorkerRegistry } from './workers.ts';
 
@@ -67,7 +67,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     log,
     ...(options.onStep && { onStep: options.onStep }),
   });
-  const training = trainingHandler({
+  const training = trainingHandlers({
     workers,
     redisUrl: options.announceRedisUrl ?? redisUrl,
     run: () => manager.run,

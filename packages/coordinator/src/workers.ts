@@ -1,4 +1,4 @@
-/** The workers connected now, as the rest of the coordinator sees them; the gRPC streams behind them are in `serve/`. */
+/** The workers connected now, as the rest of the coordinator sees them; the connections behind them are in `serve/`. */
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 
 export interface ConnectedWorker {
@@ -13,10 +13,10 @@ export interface ConnectedWorker {
   /** Sends a control message. */
   send(message: NonNullable<ConnectResponse['message']>): void;
   /**
-   * Sends a parameter version, as encoded messages. A stream that is still busy with an earlier version skips those in
+   * Sends a parameter version, as encoded frames. A link that is still busy with an earlier version skips those in
    * between: only the newest is of use.
    */
-  publish(messages: readonly Buffer[]): void;
+  publish(frames: readonly Buffer[]): void;
 }
 
 export class WorkerRegistry {

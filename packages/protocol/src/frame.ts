@@ -1,12 +1,12 @@
 /**
- * The frame codec: bulk data with a small header, the same for the training stream and for batches staged in Redis.
+ * The frame codec: bulk data with a small header, the same for the data link and for batches staged in Redis.
  *
  *     offset  0  'KSN1'
  *             4  header length, bytes, uint32 little-endian
  *             8  payload length, bytes, uint32 little-endian
  *            12  checksum of header and payload (checksum.ts), uint32 little-endian
  *            16  header, msgpack
- *             .  payload: raw little-endian float32 (tensors) or bytes (samples)
+ *             .  payload: raw little-endian float32 (tensors), bytes (samples), or protobuf (messages)
  *
  * Lengths are checked against the limits before anything is decoded, and the digest before the header is trusted.
  */
@@ -49,7 +49,12 @@ export interface BatchHeader {
   readonly sampleBytes: number;
 }
 
-export type FrameHeader = GradientHeader | ParametersHeader | BatchHeader;
+/** What else the two ends of a link say: payload = ConnectRequest from the worker, ConnectResponse from the coordinator. */
+export interface MessagesHeader {
+  readonly kind: 'messages';
+}
+
+export type FrameHeader = GradientHeader | ParametersHeader | BatchHeader | MessagesHeader;
 type HeaderOf<K extends FrameHeader['kind']> = Extract<FrameHeader, { kind: K }>;
 
 export interface Frame<H extends FrameHeader = FrameHeader> {
@@ -59,7 +64,8 @@ export interface Frame<H extends FrameHeader = FrameHeader> {
 }
 
 const MAGIC = 0x314e534b; // 'KSN1', little-endian
-const PREFIX = 16;
+/** Bytes from which a frame's length is known. */
+export const FRAME_PREFIX_BYTES = 16;
 // Plain maps, no record extension: frames are readable from any msgpack library.
 const packr = new Packr({ useRecords: false });
 
@@ -74,10 +80,11 @@ const checks: {
   gradient: { job: text, step: count, shard: count, attempt: count, partition: count, offset: count },
   parameters: { job: text, version: count, partition: count, offset: count, total: count },
   batch: { job: text, step: count, shard: count, epoch: count, samples: count, sampleBytes: count },
+  messages: {},
 };
 
-/** One buffer with header and payload; `reserve` and `tail` leave room before and after it for the caller. */
-export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 0, tail = 0): Buffer {
+/** One buffer with header and payload. */
+export function encodeFrame(header: FrameHeader, payload: Uint8Array): Buffer {
   const head = packr.pack(header);
   if (head.length > FRAME_HEADER_BYTES) {
     throw new KasaneError(
@@ -85,17 +92,17 @@ export function encodeFrame(header: FrameHeader, payload: Uint8Array, reserve = 
       `frame header of ${head.length} bytes: at most ${FRAME_HEADER_BYTES} are allowed`,
     );
   }
-  const before = reserve + PREFIX + head.length;
+  const before = FRAME_PREFIX_BYTES + head.length;
   // An aligned payload: from shared memory V8 copies byte by byte otherwise, five times slower.
   const lead = -before & 7;
   const end = before + payload.length;
-  const frame = Buffer.allocUnsafe(lead + end + tail).subarray(lead);
-  frame.writeUInt32LE(MAGIC, reserve);
-  frame.writeUInt32LE(head.length, reserve + 4);
-  frame.writeUInt32LE(payload.length, reserve + 8);
-  frame.set(head, reserve + PREFIX);
+  const frame = Buffer.allocUnsafe(lead + end).subarray(lead);
+  frame.writeUInt32LE(MAGIC, 0);
+  frame.writeUInt32LE(head.length, 4);
+  frame.writeUInt32LE(payload.length, 8);
+  frame.set(head, FRAME_PREFIX_BYTES);
   frame.set(payload, before);
-  frame.writeUInt32LE(checksum(frame.subarray(reserve + PREFIX, end)), reserve + 12);
+  frame.writeUInt32LE(checksum(frame.subarray(FRAME_PREFIX_BYTES)), 12);
   return frame;
 }
 
@@ -105,26 +112,39 @@ export function bytesOf(values: Float32Array): Uint8Array {
 }
 
 /**
+ * The length of a frame, by its prefix.
+ * @throws KasaneError PROTOCOL when the bytes are no prefix; LIMIT when the frame is too large
+ */
+export function frameBytes(prefix: Buffer): number {
+  if (prefix.length < FRAME_PREFIX_BYTES || prefix.readUInt32LE(0) !== MAGIC) {
+    throw new KasaneError('PROTOCOL', `not a frame: ${prefix.length} bytes that do not start with 'KSN1'`);
+  }
+  const headLength = prefix.readUInt32LE(4);
+  if (headLength > FRAME_HEADER_BYTES) {
+    throw new KasaneError('PROTOCOL', `frame header of ${headLength} bytes: at most ${FRAME_HEADER_BYTES}`);
+  }
+  const size = FRAME_PREFIX_BYTES + headLength + prefix.readUInt32LE(8);
+  if (size > MESSAGE_BYTES) {
+    throw new KasaneError('LIMIT', `frame of ${size} bytes: at most ${MESSAGE_BYTES} are allowed`);
+  }
+  return size;
+}
+
+/**
  * Decodes a frame and checks every field of its header.
  * @throws KasaneError PROTOCOL when the bytes are no frame, are damaged, or the header does not fit; LIMIT when too large.
  */
 export function decodeFrame(data: Uint8Array): Frame {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  if (bytes.length > MESSAGE_BYTES) {
-    throw new KasaneError('LIMIT', `frame of ${bytes.length} bytes: at most ${MESSAGE_BYTES} are allowed`);
-  }
-  if (bytes.length < PREFIX || bytes.readUInt32LE(0) !== MAGIC) {
-    throw new KasaneError('PROTOCOL', `not a frame: ${bytes.length} bytes that do not start with 'KSN1'`);
-  }
-  const headLength = bytes.readUInt32LE(4);
-  const payloadLength = bytes.readUInt32LE(8);
-  if (headLength > FRAME_HEADER_BYTES || PREFIX + headLength + payloadLength !== bytes.length) {
+  const size = frameBytes(bytes);
+  if (size !== bytes.length) {
     throw new KasaneError(
       'PROTOCOL',
-      `frame lengths do not add up: prefix ${PREFIX} + header ${headLength} + payload ${payloadLength}, but ${bytes.length} bytes came`,
+      `frame lengths do not add up: ${size} bytes by its prefix, but ${bytes.length} came`,
     );
   }
-  const body = bytes.subarray(PREFIX);
+  const headLength = bytes.readUInt32LE(4);
+  const body = bytes.subarray(FRAME_PREFIX_BYTES);
   const digest = checksum(body);
   if (digest !== bytes.readUInt32LE(12)) {
     throw new KasaneError('PROTOCOL', 'frame is damaged: its checksum does not match its contents');

@@ -1,18 +1,16 @@
 /** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
 
-/** Version of the training stream; a worker with another one is refused. */
-export const PROTOCOL_VERSION = 1;
+/** Version of the training stream and its data link; a worker with another one is refused. */
+export const PROTOCOL_VERSION = 2;
 
-/** Bytes of tensor data in one frame of the training stream. */
+/** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
 /** Gradients that are ready wait until so many bytes have come together: a message costs more than a small layer's gradient. */
 export const GRADIENT_BYTES = 1 << 16;
 /** Bytes of a frame's msgpack header. */
 export const FRAME_HEADER_BYTES = 4096;
-/** Bytes of one gRPC message, both directions. */
+/** Bytes of one gRPC message or frame, both directions. */
 export const MESSAGE_BYTES = 4 << 20;
-/** HTTP/2 flow-control window in bytes: a version of a small model must fit, or each publish waits a round trip. */
-export const FLOW_CONTROL_WINDOW = 8 << 20;
 /** Bytes of one staged value in Redis; larger batches are cut. */
 export const STAGED_VALUE_BYTES = 1 << 20;
 /** Bytes of a job file. */
@@ -30,3 +28,6 @@ export const LOOK_AHEAD_STEPS = 8;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
 export const HEARTBEAT_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_INTERVAL_MS = 1_000;
+/** Connections to the coordinator's port at once, and how long one may take to say what it is. */
+export const CONNECTIONS = 4096;
+export const GREETING_MS = 5_000;

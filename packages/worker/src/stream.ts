@@ -1,21 +1,20 @@
-/** The worker's end of the training stream: connects, keeps it alive, connects again. Knows nothing of tasks. */
+/**
+ * The worker's end of the training stream and of its data link: connects, keeps them alive, connects again. Knows nothing of
+ * tasks.
+ */
 import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
-import type { FrameHeader } from '@kasane/protocol/frame';
-import type {
+import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/frame';
+import {
   ConnectRequest,
   ConnectResponse,
-  Hello,
-  WorkerMessage,
+  type Hello,
+  TrainingService,
+  type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import {
-  FLOW_CONTROL_WINDOW,
-  HEARTBEAT_INTERVAL_MS,
-  HEARTBEAT_TIMEOUT_MS,
-  MESSAGE_BYTES,
-} from '@kasane/protocol/limits';
+import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS, MESSAGE_BYTES } from '@kasane/protocol/limits';
+import { type Link, openLink } from '@kasane/protocol/link';
 import { tokenMetadata } from '@kasane/protocol/token';
-import { encodeFrameRequest, type Outgoing, trainingService } from '@kasane/protocol/training-service';
 
 export interface StreamOptions {
   readonly coordinator: string;
@@ -23,6 +22,8 @@ export interface StreamOptions {
   readonly hello: Hello;
   readonly heartbeat: () => { busy: number; waiting: number };
   readonly onMessage: (message: NonNullable<ConnectResponse['message']>) => void;
+  /** Its payload holds until the call returns. */
+  readonly onFrame: (frame: Frame) => void;
   /** The stream broke; another attempt follows in `retryMs`. */
   readonly onBroken: (why: string, retryMs: number) => void;
   /** The coordinator will not have this worker: no attempt follows. */
@@ -39,7 +40,9 @@ const LAST_RETRY_MS = 5_000;
 export class CoordinatorStream {
   readonly #options: StreamOptions;
   readonly #client: Client;
-  #stream: ClientDuplexStream<Outgoing<ConnectRequest>, ConnectResponse> | undefined;
+  #stream: ClientDuplexStream<ConnectRequest, ConnectResponse> | undefined;
+  #link: Link | undefined;
+  #forRoom: (() => void)[] = [];
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   #closed = false;
@@ -52,7 +55,6 @@ export class CoordinatorStream {
     this.#client = new Client(options.coordinator, credentials.createInsecure(), {
       'grpc.max_receive_message_length': MESSAGE_BYTES,
       'grpc.max_send_message_length': MESSAGE_BYTES,
-      'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
       'grpc.keepalive_time_ms': 2 * HEARTBEAT_TIMEOUT_MS,
       'grpc.keepalive_timeout_ms': HEARTBEAT_TIMEOUT_MS,
       'grpc.initial_reconnect_backoff_ms': FIRST_RETRY_MS,
@@ -61,34 +63,42 @@ export class CoordinatorStream {
       'grpc.use_local_subchannel_pool': 1,
     });
     this.#beat = setInterval(() => {
-      this.send({ $case: 'heartbeat', value: options.heartbeat() });
+      this.#stream?.write({ messages: [{ message: { $case: 'heartbeat', value: options.heartbeat() } }] });
     }, HEARTBEAT_INTERVAL_MS);
     this.#connect();
   }
 
-  /** Sends a message, after those that `sendSoon` holds. */
+  /** Sends a message, after those that `sendSoon` holds. Without a link it is lost, as is what it speaks of. */
   send(message: Message): void {
-    this.#stream?.write({ messages: [...this.#takeHeld(), { message }] });
+    this.#say([...this.#takeHeld(), { message }]);
   }
 
   /** Sends a message with the next one, or a little later. */
   sendSoon(message: Message): void {
     this.#held.push({ message });
-    this.#soon ??= setTimeout(() => this.#stream?.write({ messages: this.#takeHeld() }), SOON_MS);
+    this.#soon ??= setTimeout(() => this.#say(this.#takeHeld()), SOON_MS);
   }
 
-  /** Sends a frame and what follows it as one request. Resolves when there is room for the next. */
+  /** Sends a frame and what follows it. Resolves when there is room for the next. */
   async sendFrame(header: FrameHeader, payload: Uint8Array, ...after: readonly Message[]): Promise<void> {
-    const stream = this.#stream;
-    const messages = after.map((message) => ({ message }));
-    if (!stream || stream.write(encodeFrameRequest(header, payload, this.#takeHeld(), messages))) return;
-    await new Promise<void>((resolve) => {
-      const go = () => {
-        stream.off('drain', go).off('close', go).off('end', go);
-        resolve();
-      };
-      stream.on('drain', go).on('close', go).on('end', go);
-    });
+    const link = this.#link;
+    if (!link) return;
+    const before = this.#takeHeld();
+    link.send(
+      ...(before.length > 0 ? [encodeMessages(before)] : []),
+      encodeFrame(header, payload),
+      ...(after.length > 0 ? [encodeMessages(after.map((message) => ({ message })))] : []),
+    );
+    if (link.full) await new Promise<void>((resolve) => this.#forRoom.push(resolve));
+  }
+
+  #say(messages: readonly WorkerMessage[]): void {
+    this.#link?.send(encodeMessages(messages));
+  }
+
+  /** Whoever waited for room goes on: there is some, or no link any more. */
+  #room(): void {
+    for (const go of this.#forRoom.splice(0)) go();
   }
 
   #takeHeld(): WorkerMessage[] {
@@ -106,13 +116,13 @@ export class CoordinatorStream {
     clearInterval(this.#beat);
     clearTimeout(this.#retry);
     this.#stream?.end();
-    this.#stream?.cancel();
+    this.#cut();
     this.#client.close();
   }
 
   #connect(): void {
-    const { path, requestSerialize, responseDeserialize } = trainingService.connect;
-    const stream = this.#client.makeBidiStreamRequest<Outgoing<ConnectRequest>, ConnectResponse>(
+    const { path, requestSerialize, responseDeserialize } = TrainingService.connect;
+    const stream = this.#client.makeBidiStreamRequest<ConnectRequest, ConnectResponse>(
       path,
       requestSerialize,
       responseDeserialize,
@@ -124,15 +134,44 @@ export class CoordinatorStream {
     stream.write({ messages: [{ message: { $case: 'hello', value: this.#options.hello } }] });
     stream.on('data', ({ message }: ConnectResponse) => {
       this.#retryMs = FIRST_RETRY_MS;
-      if (message) this.#options.onMessage(message);
+      if (!message) return;
+      this.#options.onMessage(message);
+      if (message.$case === 'welcome' && this.#stream === stream)
+        this.#openLink(stream, message.value.linkKey);
     });
     stream.on('error', (error: ServiceError) => this.#broke(stream, error));
     stream.on('end', () => this.#broke(stream, undefined));
   }
 
-  #broke(stream: object, error: ServiceError | undefined): void {
-    if (this.#stream !== stream || this.#closed) return;
+  #openLink(stream: object, key: Uint8Array): void {
+    const { coordinator, onMessage, onFrame } = this.#options;
+    this.#link?.close();
+    this.#link = openLink(coordinator, key, {
+      onFrame: ({ header, payload }) => {
+        if (header.kind !== 'messages') return onFrame({ header, payload });
+        const { message } = ConnectResponse.decode(payload);
+        if (message) onMessage(message);
+      },
+      onRoom: () => this.#room(),
+      onClose: (why) => {
+        // When the stream breaks too, it knows why.
+        setImmediate(() => this.#broke(stream, undefined, why));
+      },
+    });
+  }
+
+  /** Ends stream and link. */
+  #cut(): void {
+    this.#stream?.cancel();
     this.#stream = undefined;
+    this.#link?.close();
+    this.#link = undefined;
+    this.#room();
+  }
+
+  #broke(stream: object, error: ServiceError | undefined, why = 'the coordinator closed the stream'): void {
+    if (this.#stream !== stream || this.#closed) return;
+    this.#cut();
     const code = String(error?.metadata?.get('kasane-error')[0] ?? '');
     if (error && (error.code === status.UNAUTHENTICATED || Object.hasOwn(errorCodes, code))) {
       this.#options.onRefused(
@@ -143,7 +182,10 @@ export class CoordinatorStream {
     // Jitter spreads the return of many workers; no result depends on it.
     const wait = this.#retryMs * (0.5 + Math.random());
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
-    this.#options.onBroken(error?.details ?? 'the coordinator closed the stream', wait);
+    this.#options.onBroken(error?.details ?? why, wait);
     this.#retry = setTimeout(() => this.#connect(), wait);
   }
 }
+
+const encodeMessages = (messages: readonly WorkerMessage[]): Buffer =>
+  encodeFrame({ kind: 'messages' }, ConnectRequest.encode({ messages: [...messages] }).finish());

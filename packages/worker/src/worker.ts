@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { decodeFrame } from '@kasane/protocol/frame';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
@@ -130,6 +129,13 @@ class KasaneWorker implements RunningWorker {
       backend: this.#pool.all[0]?.kernel ?? 'wasm',
       protocol: PROTOCOL_VERSION,
     };
+    const guard = (receive: () => void) => {
+      try {
+        receive();
+      } catch (error) {
+        log.error(`a message of the coordinator was dropped: ${messageOf(error)}`);
+      }
+    };
     this.#stream = new CoordinatorStream({
       coordinator,
       token,
@@ -139,13 +145,11 @@ class KasaneWorker implements RunningWorker {
         for (const job of this.#jobs.values()) held += job.held;
         return { busy: this.#pool.busy, waiting: Math.max(0, held - this.#pool.busy) };
       },
-      onMessage: (message) => {
-        try {
-          this.#receive(message);
-        } catch (error) {
-          log.error(`a message of the coordinator was dropped: ${messageOf(error)}`);
-        }
-      },
+      onMessage: (message) => guard(() => this.#receive(message)),
+      onFrame: ({ header, payload }) =>
+        guard(() => {
+          if (header.kind === 'parameters') this.#jobs.get(header.job)?.receive(header, payload);
+        }),
       onBroken: (why, retryMs) => {
         if (why !== this.#why || this.#state === 'connected')
           log.warn(`no stream to ${coordinator}: ${why}; trying again`);
@@ -196,11 +200,6 @@ class KasaneWorker implements RunningWorker {
       case 'jobClosed':
         this.#closeJob(message.value.job);
         break;
-      case 'frame': {
-        const { header, payload } = decodeFrame(message.value);
-        if (header.kind === 'parameters') this.#jobs.get(header.job)?.receive(header, payload);
-        break;
-      }
       case 'shutdown':
         void this.close();
         break;

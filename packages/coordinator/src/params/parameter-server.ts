@@ -4,10 +4,9 @@
  * complete ones are added, by shard.
  */
 import { KasaneError } from '@kasane/protocol/errors';
-import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
+import { bytesOf, encodeFrame, type GradientHeader } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
-import { encodeFrameResponse } from '@kasane/protocol/training-service';
 import { openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
@@ -79,7 +78,7 @@ export class ParameterServer implements Weights {
     return this.#version;
   }
 
-  /** Messages that carry the present version, encoded once for all streams. */
+  /** Frames of the present version, encoded once for all workers. */
   get published(): readonly Buffer[] {
     return this.#published;
   }
@@ -227,7 +226,7 @@ export class ParameterServer implements Weights {
         offset: start / 4,
         total: this.parameters.length,
       } as const;
-      messages.push(encodeFrameResponse(header, bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)));
+      messages.push(encodeFrame(header, bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)));
     }
     this.#published = messages;
   }

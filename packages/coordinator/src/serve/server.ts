@@ -1,6 +1,6 @@
 /** The gRPC server: services, health, reflection, the token. Closed by default: beyond loopback a token is required. */
 import { readFileSync } from 'node:fs';
-import type http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import {
   Metadata,
   ResponderBuilder,
@@ -13,13 +13,15 @@ import {
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
+import { errorCodes, KasaneError } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { FLOW_CONTROL_WINDOW, MESSAGE_BYTES } from '@kasane/protocol/limits';
+import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
+import { MESSAGE_BYTES } from '@kasane/protocol/limits';
 import { isLoopback, tokenAccepted } from '@kasane/protocol/token';
-import { type ConnectHandler, trainingService } from '@kasane/protocol/training-service';
 import { HealthImplementation } from 'grpc-health-check';
+import { listenOn } from './connections.ts';
+import type { TrainingHandlers } from './training.ts';
 
 export interface ListenOptions {
   readonly host: string;
@@ -31,7 +33,7 @@ export interface ListenOptions {
 export interface Services {
   readonly jobs: Parameters<Server['addService']>[1];
   readonly cluster: Parameters<Server['addService']>[1];
-  readonly training: ConnectHandler;
+  readonly training: TrainingHandlers;
 }
 
 export interface Listening {
@@ -54,15 +56,13 @@ export async function listen(services: Services, options: ListenOptions): Promis
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_BYTES,
     'grpc.max_send_message_length': MESSAGE_BYTES,
-    'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     interceptors: [requireToken(token)],
   });
-  const widenSessions = widenWindows(server);
   server.addService(JobsService, services.jobs);
   server.addService(ClusterService, services.cluster);
-  server.addService(trainingService, { connect: services.training });
+  server.addService(TrainingService, { connect: services.training.connect });
   const health = new HealthImplementation({
     '': 'SERVING',
     'kasane.v1.Jobs': 'SERVING',
@@ -72,44 +72,19 @@ export async function listen(services: Services, options: ListenOptions): Promis
   const descriptors = readFileSync(new URL(import.meta.resolve('@kasane/protocol/descriptors')));
   new ReflectionService(loadFileDescriptorSetFromBuffer(descriptors)).addToServer(server);
 
-  const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, taken) => {
-      if (!error) return resolve(taken);
-      const right = 'choose another with --port, or stop what listens there';
-      reject(
-        new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`),
-      );
-    });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const listener = await listenOn(host, port, {
+    grpc: (socket) => injector.injectConnection(socket),
+    link: (socket, key) => services.training.link(socket, key),
   });
-  widenSessions();
+  const { port: bound } = listener.address() as AddressInfo;
   return {
     address: `${host}:${bound}`,
     async close() {
+      listener.close();
+      injector.destroy();
       server.forceShutdown();
     },
-  };
-}
-
-/**
- * Gives the server's side the flow-control window that grpc-js gives to clients only ('grpc-node.flow_control_window'):
- * with HTTP/2's default of 64 KiB a gradient waits a round trip for every 64 KiB. Reaches into fields that grpc-js does
- * not publish; where they are gone, streams are slow and right. Call before binding; call the result after it.
- */
-function widenWindows(server: Server): () => void {
-  const inside = server as unknown as {
-    commonServerOptions?: http2.ServerOptions;
-    http2Servers?: Map<http2.Http2Server, unknown>;
-  };
-  if (inside.commonServerOptions) {
-    inside.commonServerOptions.settings = {
-      ...inside.commonServerOptions.settings,
-      initialWindowSize: FLOW_CONTROL_WINDOW,
-    };
-  }
-  return () => {
-    for (const listener of inside.http2Servers?.keys() ?? []) {
-      listener.on('session', (session) => session.setLocalWindowSize(FLOW_CONTROL_WINDOW));
-    }
   };
 }
 

@@ -1,20 +1,22 @@
-/** The training stream, coordinator's side: one stream a worker process; its end is the worker's end. */
-import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
+/** Workers, coordinator's side: a stream and a data link a worker process; the end of either is the worker's end. */
+import { randomBytes } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type handleBidiStreamingCall, Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
-import { decodeFrame } from '@kasane/protocol/frame';
-import type {
+import { encodeFrame, type Frame } from '@kasane/protocol/frame';
+import {
   ConnectRequest,
   ConnectResponse,
-  Hello,
-  WorkerMessage,
+  type Hello,
+  type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { HEARTBEAT_TIMEOUT_MS, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
-import type { ConnectHandler, Outgoing } from '@kasane/protocol/training-service';
+import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import type { Logger } from 'pino';
 import type { Run } from '../jobs/run.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 
-type Stream = ServerDuplexStream<ConnectRequest, Outgoing<ConnectResponse>>;
+type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
 export interface TrainingOptions {
   readonly workers: WorkerRegistry;
@@ -25,41 +27,113 @@ export interface TrainingOptions {
   readonly log: Logger;
 }
 
-/** Handles `Training.Connect`. A message that does not fit ends that worker's stream and nothing else. */
-export function trainingHandler(options: TrainingOptions): ConnectHandler {
-  return (stream) => {
-    const session = new Session(stream, options);
-    stream.on('data', (message: ConnectRequest) => session.receive(message));
-    stream.on('end', () => session.close('closed its stream'));
-    stream.on('error', (error: Error) => session.close(error.message));
-    stream.on('cancelled', () => session.close('its connection broke'));
-    stream.on('close', () => session.close('its connection broke'));
+export interface TrainingHandlers {
+  /** Handles `Training.Connect`. A message that does not fit ends that worker's stream and nothing else. */
+  readonly connect: handleBidiStreamingCall<ConnectRequest, ConnectResponse>;
+  /** Takes a worker's data link. */
+  readonly link: (socket: Socket, key: Buffer) => void;
+}
+
+export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
+  /** Sessions whose workers have not opened their links, by key. */
+  const waiting = new Map<string, Session>();
+  return {
+    connect: (stream) => {
+      const session = new Session(stream, options, waiting);
+      stream.on('data', (message: ConnectRequest) => session.receive(message));
+      stream.on('end', () => session.close('closed its stream'));
+      stream.on('error', (error: Error) => session.close(error.message));
+      stream.on('cancelled', () => session.close('its connection broke'));
+      stream.on('close', () => session.close('its connection broke'));
+    },
+    link: (socket, key) => {
+      const session = waiting.get(key.toString('hex'));
+      if (session) session.link(socket);
+      else socket.destroy();
+    },
   };
 }
 
 class Session {
   readonly #stream: Stream;
   readonly #options: TrainingOptions;
+  readonly #waiting: Map<string, Session>;
   readonly #silence: NodeJS.Timeout;
+  readonly #key = randomBytes(LINK_KEY_BYTES);
+  #said: Hello | undefined;
+  #link: Link | undefined;
   #worker: ConnectedWorker | undefined;
   #closed = false;
   #heardAt = performance.now();
-  /** The version to send once the stream has room again. */
+  /** The version to send once the link has room again. */
   #pending: readonly Buffer[] | undefined;
 
-  constructor(stream: Stream, options: TrainingOptions) {
+  constructor(stream: Stream, options: TrainingOptions, waiting: Map<string, Session>) {
     this.#stream = stream;
     this.#options = options;
+    this.#waiting = waiting;
     this.#silence = setInterval(() => {
       const silent = performance.now() - this.#heardAt;
       if (silent > HEARTBEAT_TIMEOUT_MS) this.close(`silent for ${(silent / 1000).toFixed(1)} s`);
+      else if (!this.#link && performance.now() - began > HEARTBEAT_TIMEOUT_MS)
+        this.close('opened no data link');
     }, HEARTBEAT_TIMEOUT_MS / 4);
-    stream.on('drain', () => this.#flush());
+    const began = this.#heardAt;
   }
 
   receive({ messages }: ConnectRequest): void {
     this.#heardAt = performance.now();
     for (const message of messages) this.#one(message);
+  }
+
+  /** The worker's data link is there: from now on it takes part. */
+  link(socket: Socket): void {
+    const hello = this.#said!;
+    const { workers, log, run } = this.#options;
+    this.#waiting.delete(this.#key.toString('hex'));
+    const link = new Link(socket, {
+      onFrame: (frame) => this.#frame(frame),
+      onRoom: () => this.#flush(),
+      onClose: (why) => this.close(why),
+    });
+    this.#link = link;
+    // The worker is back before its old stream was seen to break: what it held there is lost.
+    if (workers.get(hello.worker)) run()?.workerLeft(hello.worker);
+    const worker: ConnectedWorker = {
+      id: hello.worker,
+      host: hello.host,
+      slots: hello.slots,
+      backend: hello.backend,
+      connectedAt: Date.now(),
+      draining: false,
+      tasksDone: 0,
+      send: (message) =>
+        link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish())),
+      publish: (frames) => {
+        this.#pending = frames;
+        if (!link.full) this.#flush();
+      },
+    };
+    this.#worker = worker;
+    workers.add(worker);
+    log.info(
+      `worker ${worker.id} joined with ${worker.slots} ${worker.slots === 1 ? 'slot' : 'slots'} (${worker.backend})`,
+    );
+    run()?.workerJoined(worker);
+  }
+
+  #frame({ header, payload }: Frame): void {
+    if (this.#closed) return;
+    this.#heardAt = performance.now();
+    try {
+      const run = this.#options.run();
+      if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
+      else if (header.kind !== 'gradient')
+        throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
+      else if (run?.id === header.job) run.gradient(this.#worker!.id, header, payload);
+    } catch (error) {
+      this.#refuse(error);
+    }
   }
 
   #one({ message }: WorkerMessage): void {
@@ -70,19 +144,12 @@ class Session {
         this.#hello(message.value);
         return;
       }
+      if (!this.#said) throw new KasaneError('PROTOCOL', `'${message.$case}' before 'hello'`);
+      if (message.$case === 'heartbeat') return;
       const worker = this.#worker;
-      if (!worker) throw new KasaneError('PROTOCOL', `'${message.$case}' before 'hello'`);
+      if (!worker) throw new KasaneError('PROTOCOL', `'${message.$case}' before the data link is open`);
       const run = this.#options.run();
       switch (message.$case) {
-        case 'heartbeat':
-          break;
-        case 'frame': {
-          const { header, payload } = decodeFrame(message.value);
-          if (header.kind !== 'gradient')
-            throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
-          if (run?.id === header.job) run.gradient(worker.id, header, payload);
-          break;
-        }
         case 'claim': {
           const { task } = message.value;
           if (task && run?.id === task.job) run.board.claimed(worker.id, task);
@@ -113,6 +180,8 @@ class Session {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#silence);
+    this.#waiting.delete(this.#key.toString('hex'));
+    this.#link?.close();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker)) {
       this.#options.log.info(`worker ${worker.id} is gone: ${why}`);
@@ -123,46 +192,27 @@ class Session {
   }
 
   #hello(hello: Hello): void {
-    const { workers, redisUrl, log, run } = this.#options;
-    if (this.#worker) throw new KasaneError('PROTOCOL', "a second 'hello' on one stream");
+    const { workers, redisUrl } = this.#options;
+    if (this.#said) throw new KasaneError('PROTOCOL', "a second 'hello' on one stream");
     if (hello.protocol !== PROTOCOL_VERSION) {
       const what = `worker speaks protocol ${hello.protocol}, the coordinator ${PROTOCOL_VERSION}`;
       throw new KasaneError('PROTOCOL', `${what}: install the same version of Kasane on both`);
     }
     if (!/^[\w.:-]{1,128}$/.test(hello.worker))
       throw new KasaneError('PROTOCOL', 'worker ids are 1 to 128 letters, digits and .:_-');
-    if (workers.size >= WORKERS)
+    if (workers.size + this.#waiting.size >= WORKERS)
       throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
-    // The worker is back before its old stream was seen to break: what it held there is lost.
-    if (workers.get(hello.worker)) run()?.workerLeft(hello.worker);
-    const worker: ConnectedWorker = {
-      id: hello.worker,
-      host: hello.host,
-      slots: hello.slots,
-      backend: hello.backend,
-      connectedAt: Date.now(),
-      draining: false,
-      tasksDone: 0,
-      send: (message) => this.#stream.write({ message }),
-      publish: (messages) => {
-        this.#pending = messages;
-        if (!this.#stream.writableNeedDrain) this.#flush();
-      },
-    };
-    this.#worker = worker;
-    workers.add(worker);
-    log.info(
-      `worker ${worker.id} joined with ${worker.slots} ${worker.slots === 1 ? 'slot' : 'slots'} (${worker.backend})`,
-    );
-    worker.send({ $case: 'welcome', value: { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS } });
-    run()?.workerJoined(worker);
+    this.#said = hello;
+    this.#waiting.set(this.#key.toString('hex'), this);
+    const value = { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS, linkKey: this.#key };
+    this.#stream.write({ message: { $case: 'welcome', value } });
   }
 
   #flush(): void {
-    const messages = this.#pending;
-    if (!messages || this.#closed) return;
+    const frames = this.#pending;
+    if (!frames || this.#closed) return;
     this.#pending = undefined;
-    for (const message of messages) this.#stream.write(message);
+    this.#link?.send(...frames);
   }
 
   #refuse(error: unknown): void {

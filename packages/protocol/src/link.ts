@@ -1,0 +1,111 @@
+/**
+ * The data link: a TCP connection beside a worker's gRPC stream, over which frames go both ways. It opens with
+ *
+ *     'KSL1'  the key that the coordinator's Welcome named, 32 bytes
+ *
+ * and is frames from there on (frame.ts). HTTP/2 would cut them into pieces of 16 KB and copy each three times.
+ */
+import { connect, type Socket } from 'node:net';
+import { messageOf } from './errors.ts';
+import { decodeFrame, FRAME_PREFIX_BYTES, type Frame, frameBytes } from './frame.ts';
+
+export const LINK_GREETING = 'KSL1';
+export const LINK_KEY_BYTES = 32;
+
+export interface LinkOptions {
+  /** The payload is a view that holds until the call returns. What it throws closes the link. */
+  readonly onFrame: (frame: Frame) => void;
+  /** There is room again after `send` found none. */
+  readonly onRoom?: () => void;
+  /** Called once. */
+  readonly onClose: (why: string) => void;
+}
+
+export class Link {
+  readonly #socket: Socket;
+  readonly #options: LinkOptions;
+  /** The frame that arrives: its prefix first, then all of it. Used again for the next. */
+  #buffer: Buffer = Buffer.allocUnsafe(1 << 16);
+  #received = 0;
+  /** Bytes of the frame that arrives; 0 while its prefix is not there. */
+  #expected = 0;
+  #closed = false;
+
+  /** @param socket after the greeting */
+  constructor(socket: Socket, options: LinkOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        this.#take(chunk);
+      } catch (error) {
+        this.#end(messageOf(error));
+      }
+    });
+    socket.on('drain', () => options.onRoom?.());
+    socket.on('error', (error) => this.#end(error.message));
+    socket.on('close', () => this.#end('the data link broke'));
+  }
+
+  /** True while what was sent waits for the network. */
+  get full(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  /** Sends encoded frames in this order. The bytes must not change until they have left. */
+  send(...frames: readonly Buffer[]): void {
+    if (this.#closed) return;
+    this.#socket.cork();
+    for (const frame of frames) this.#socket.write(frame);
+    this.#socket.uncork();
+  }
+
+  /** Safe to call more than once. */
+  close(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+  }
+
+  #end(why: string): void {
+    if (this.#closed) return;
+    this.close();
+    this.#options.onClose(why);
+  }
+
+  #take(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length && !this.#closed; ) {
+      const wanted = (this.#expected || FRAME_PREFIX_BYTES) - this.#received;
+      const end = Math.min(chunk.length, at + wanted);
+      chunk.copy(this.#buffer, this.#received, at, end);
+      this.#received += end - at;
+      at = end;
+      if (this.#received < (this.#expected || FRAME_PREFIX_BYTES)) return;
+      if (this.#expected === 0) {
+        this.#expected = frameBytes(this.#buffer);
+        this.#grow();
+        if (this.#received < this.#expected) continue;
+      }
+      const frame = decodeFrame(this.#buffer.subarray(0, this.#expected));
+      this.#received = 0;
+      this.#expected = 0;
+      this.#options.onFrame(frame);
+    }
+  }
+
+  #grow(): void {
+    if (this.#expected <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(this.#expected);
+    this.#buffer.copy(larger, 0, 0, this.#received);
+    this.#buffer = larger;
+  }
+}
+
+/** Opens a link to a coordinator. @param address host:port */
+export function openLink(address: string, key: Uint8Array, options: LinkOptions): Link {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  const socket = connect({ host, port: Number(address.slice(colon + 1)) });
+  socket.write(Buffer.concat([Buffer.from(LINK_GREETING, 'latin1'), key]));
+  return new Link(socket, options);
+}
