@@ -2,8 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KasaneError } from '../src/errors.ts';
 import { bytesOf, decodeFrame, encodeFrame, type FrameHeader } from '../src/frame.ts';
-import { ConnectRequest, ConnectResponse } from '../src/gen/kasane/v1/training.ts';
-import { encodeFrameRequest, encodeFrameResponse } from '../src/training-service.ts';
 
 const header = {
   kind: 'gradient',
@@ -31,33 +29,14 @@ describe('frame codec', () => {
     expect(Buffer.compare(frame.payload, payload)).toBe(0);
   });
 
-  it('is valid protobuf when it is wrapped by hand, in both directions and at every length of the length', () => {
-    for (const size of [0, 1, 100, 200, 20_000, 3_000_000]) {
-      const payload = new Uint8Array(size).fill(7);
-      const around = [{ message: { $case: 'heartbeat', value: { busy: 1, waiting: 2 } } }] as const;
-      const response = ConnectResponse.decode(encodeFrameResponse(header, payload));
-      const request = ConnectRequest.decode(encodeFrameRequest(header, payload, around, around));
-      const [before, frame, after, ...more] = request.messages;
-      expect([before, after]).toEqual([...around, ...around]);
-      expect(more).toEqual([]);
-      for (const { message } of [
-        response,
-        frame!,
-        ...ConnectRequest.decode(encodeFrameRequest(header, payload)).messages,
-      ]) {
-        if (message?.$case !== 'frame') throw new Error(`decoded as ${message?.$case}`);
-        expect(decodeFrame(message.value).payload.length).toBe(size);
-      }
-    }
-  });
-
   it('refuses every frame with a flipped bit or a cut end', () => {
     const good = encodeFrame(header, new Uint8Array(64).fill(5));
     fc.assert(
       fc.property(fc.nat(good.length * 8 - 1), (bit) => {
         const bad = Buffer.from(good);
         bad[bit >> 3]! ^= 1 << (bit & 7);
-        return codeOf(() => decodeFrame(bad)) === 'PROTOCOL';
+        // A length may now be above the limit.
+        return ['PROTOCOL', 'LIMIT'].includes(codeOf(() => decodeFrame(bad)));
       }),
     );
     fc.assert(

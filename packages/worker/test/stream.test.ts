@@ -1,37 +1,66 @@
-/** The worker's end of the stream against a real gRPC server that breaks it. */
+/** The worker's end of stream and data link against a real server that breaks them. */
+import type { AddressInfo } from 'node:net';
 import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { decodeFrame } from '@kasane/protocol/frame';
+import { encodeFrame, type Frame } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
-import type { ConnectRequest, ConnectResponse, WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
-import { type Outgoing, trainingService } from '@kasane/protocol/training-service';
+import {
+  ConnectRequest,
+  type ConnectResponse,
+  TrainingService,
+} from '@kasane/protocol/gen/kasane/v1/training';
+import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
+import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
+import { listenOn } from '@kasane/protocol/listen';
 import { CoordinatorStream } from '@kasane/worker/stream';
 import { afterEach, describe, expect, it } from 'vitest';
 
-type Stream = ServerDuplexStream<ConnectRequest, Outgoing<ConnectResponse>>;
+type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 const closing: (() => void)[] = [];
 afterEach(() => {
   for (const close of closing.splice(0).reverse()) close();
 });
 
-async function serve(onStream: (stream: Stream) => void, port = 0) {
+/** A coordinator's port: hears what comes over the streams, and as frames over the links. */
+async function serve(
+  onStream: (stream: Stream) => void,
+  onFrame: (frame: Frame, link: Link) => void = () => {},
+  port = 0,
+) {
   const server = new Server();
-  server.addService(trainingService, { connect: onStream });
-  const bound = await new Promise<number>((resolve, reject) =>
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, taken) =>
-      error ? reject(error) : resolve(taken),
-    ),
-  );
-  closing.push(() => server.forceShutdown());
-  return { server, port: bound };
+  server.addService(TrainingService, { connect: onStream });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const links: Link[] = [];
+  const listener = await listenOn('127.0.0.1', port, {
+    grpc: (socket) => injector.injectConnection(socket),
+    link: (socket) => {
+      const link: Link = new Link(socket, { onFrame: (frame) => onFrame(frame, link), onClose: () => {} });
+      links.push(link);
+    },
+  });
+  const close = () => {
+    listener.close();
+    for (const link of links) link.close();
+    injector.destroy();
+    server.forceShutdown();
+  };
+  closing.push(close);
+  return { close, links, port: (listener.address() as AddressInfo).port };
+}
+
+/** Answers a Hello as a coordinator does. */
+function welcome(stream: Stream): void {
+  const value = { redisUrl: '', heartbeatTimeoutMs: 5000, linkKey: Buffer.alloc(LINK_KEY_BYTES, 1) };
+  stream.write({ message: { $case: 'welcome', value } });
 }
 
 function connect(port: number) {
-  const seen = { broken: [] as string[], refused: [] as Error[], messages: 0 };
+  const seen = { broken: [] as string[], refused: [] as Error[], messages: [] as string[] };
   const stream = new CoordinatorStream({
     coordinator: `127.0.0.1:${port}`,
-    hello: { worker: 'w', host: 'h', slots: 1, backend: 'wasm', protocol: 1 },
+    hello: { worker: 'w', host: 'h', slots: 1, backend: 'wasm', protocol: PROTOCOL_VERSION },
     heartbeat: () => ({ busy: 0, waiting: 0 }),
-    onMessage: () => seen.messages++,
+    onMessage: (message) => seen.messages.push(message.$case),
+    onFrame: ({ header }) => seen.messages.push(header.kind),
     onBroken: (why) => seen.broken.push(why),
     onRefused: (error) => seen.refused.push(error),
   });
@@ -54,12 +83,12 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
       stream.on('data', ({ messages }: ConnectRequest) => {
         for (const { message } of messages) if (message?.$case === 'hello') hellos.push(message.value.worker);
       });
-    const { server, port } = await serve(listen);
+    const { close, port } = await serve(listen);
     const { seen } = connect(port);
     await until(() => hellos.length === 1);
-    server.forceShutdown();
+    close();
     await until(() => seen.broken.length > 0);
-    await serve(listen, port);
+    await serve(listen, undefined, port);
     await until(() => hellos.length === 2);
     expect(seen.refused).toEqual([]);
   });
@@ -74,13 +103,25 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     expect(seen.broken).toEqual([]);
   });
 
-  it('sends what can wait with what comes next, in order', async () => {
-    const requests: WorkerMessage[][] = [];
-    const { port } = await serve((stream) =>
-      stream.on('data', ({ messages }: ConnectRequest) => requests.push(messages)),
+  it('sends what can wait with what comes next, in order, over the link', async () => {
+    const said: string[] = [];
+    const payloads: number[][] = [];
+    const { links, port } = await serve(
+      (stream) => stream.on('data', () => links.length === 0 && welcome(stream)),
+      ({ header, payload }) => {
+        if (header.kind === 'messages')
+          for (const { message } of ConnectRequest.decode(payload).messages) {
+            const step = message?.$case === 'claim' ? ` ${message.value.task?.step}` : '';
+            said.push(`${message?.$case}${step}`);
+          }
+        else {
+          said.push(header.kind);
+          payloads.push([...payload]);
+        }
+      },
     );
-    const { stream } = connect(port);
-    await until(() => requests.length === 1);
+    const { stream, seen } = connect(port);
+    await until(() => seen.messages.includes('welcome') && links.length === 1);
     const claim = (step: number) => {
       const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step, shard: 0, attempt: 1 };
       return { $case: 'claim', value: { task } } as const;
@@ -97,13 +138,28 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     } as const;
     await stream.sendFrame(header, Uint8Array.of(1, 2, 3, 4), { $case: 'drain', value: {} });
     stream.sendSoon(claim(2));
-    const isBeat = (messages: WorkerMessage[]) => messages[0]?.message?.$case === 'heartbeat';
-    const said = () => requests.slice(1).filter((messages) => !isBeat(messages));
-    await until(() => said().length === 2);
-    const [together, later] = said();
-    expect(together!.map(({ message }) => message?.$case)).toEqual(['claim', 'frame', 'drain']);
-    expect(later!.map(({ message }) => message)).toMatchObject([claim(2)]);
-    const frame = together![1]!.message;
-    if (frame?.$case === 'frame') expect([...decodeFrame(frame.value).payload]).toEqual([1, 2, 3, 4]);
+    await until(() => said.length === 4);
+    expect(said).toEqual(['claim 1', 'gradient', 'drain', 'claim 2']);
+    expect(payloads).toEqual([[1, 2, 3, 4]]);
+  });
+
+  it('takes a broken link for a broken stream, and opens both again', async () => {
+    let hellos = 0;
+    const { links, port } = await serve((stream) =>
+      stream.on('data', ({ messages }: ConnectRequest) => {
+        if (messages[0]?.message?.$case !== 'hello') return;
+        hellos++;
+        welcome(stream);
+      }),
+    );
+    const { seen } = connect(port);
+    await until(() => links.length === 1);
+    links[0]!.close();
+    await until(() => links.length === 2);
+    expect(hellos).toBe(2);
+    expect(seen.broken).toEqual(['the data link broke']);
+    const frame = { kind: 'parameters', job: 'j', version: 1, partition: 0, offset: 0, total: 1 } as const;
+    links[1]!.send(encodeFrame(frame, new Uint8Array(4)));
+    await until(() => seen.messages.includes('parameters'));
   });
 });

@@ -18,9 +18,9 @@ import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
 import { MESSAGE_BYTES } from '@kasane/protocol/limits';
+import { listenOn } from '@kasane/protocol/listen';
 import { isLoopback, tokenAccepted } from '@kasane/protocol/token';
 import { HealthImplementation } from 'grpc-health-check';
-import { listenOn } from './connections.ts';
 import type { TrainingHandlers } from './training.ts';
 
 export interface ListenOptions {

@@ -1,8 +1,8 @@
 /** One port for gRPC and for the workers' data links: the first bytes of a connection tell which it is. */
 import { createServer, type Server, type Socket } from 'node:net';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { CONNECTIONS, GREETING_MS } from '@kasane/protocol/limits';
-import { LINK_GREETING, LINK_KEY_BYTES } from '@kasane/protocol/link';
+import { KasaneError, messageOf } from './errors.ts';
+import { CONNECTIONS, GREETING_MS } from './limits.ts';
+import { LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
 
 export interface Routes {
   /** Takes a connection whose first bytes are still to be read. */

@@ -1,0 +1,87 @@
+/** One port for two protocols, and what neither of them is. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { LINK_GREETING, LINK_KEY_BYTES } from '../src/link.ts';
+import { listenOn } from '../src/listen.ts';
+
+const closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing.splice(0).reverse()) close();
+});
+
+async function listen() {
+  const links: string[] = [];
+  const grpc: Socket[] = [];
+  const server = await listenOn('127.0.0.1', 0, {
+    grpc: (socket) => grpc.push(socket),
+    link: (socket, key) => {
+      links.push(key.toString('latin1'));
+      closing.push(() => socket.destroy());
+    },
+  });
+  closing.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const open = () => {
+    const socket = connect(port, '127.0.0.1').setNoDelay(true);
+    closing.push(() => socket.destroy());
+    return socket;
+  };
+  return { links, grpc, open, port };
+}
+
+const until = async (condition: () => boolean) => {
+  const deadline = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('it did not happen in 10 s');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
+describe('listenOn', () => {
+  it('takes a link by its greeting, however it is cut', async () => {
+    const { links, grpc, open } = await listen();
+    const key = 'k'.repeat(LINK_KEY_BYTES);
+    const socket = open();
+    for (const byte of `${LINK_GREETING}${key}`) {
+      socket.write(byte);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => links.length === 1);
+    expect(links).toEqual([key]);
+    expect(grpc).toEqual([]);
+  });
+
+  it('hands anything else on with all of its bytes', async () => {
+    const { links, grpc, open } = await listen();
+    open().write('PRI * HTTP/2.0');
+    await until(() => grpc.length === 1);
+    let received = '';
+    grpc[0]!.on('data', (chunk) => {
+      received += chunk;
+    });
+    closing.push(() => grpc[0]!.destroy());
+    await until(() => received.length === 14);
+    expect(received).toBe('PRI * HTTP/2.0');
+    expect(links).toEqual([]);
+  });
+
+  it('outlives a connection that breaks in the middle of its greeting', async () => {
+    const { links, open } = await listen();
+    const socket = open();
+    socket.write(LINK_GREETING.slice(0, 2));
+    await once(socket, 'connect');
+    socket.resetAndDestroy();
+    open().write(`${LINK_GREETING}${'z'.repeat(LINK_KEY_BYTES)}`);
+    await until(() => links.length === 1);
+  });
+
+  it('says which port is taken and what to do', async () => {
+    const { port } = await listen();
+    const taken = listenOn('127.0.0.1', port, { grpc: () => {}, link: () => {} });
+    await expect(taken).rejects.toMatchObject({
+      code: 'CANNOT_LISTEN',
+      message: expect.stringMatching(new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}.*--port`)),
+    });
+  });
+});
