@@ -30,6 +30,7 @@ const CHECK = /* ts */ `
 import { gradients } from './src/autodiff.ts';
 import { evaluateGraph } from './src/backends/reference/run.ts';
 import { compileProgram } from './src/backends/wasm/program.ts';
+import { exportOnnx } from './src/io/onnx/export.ts';
 import { buildModel } from './src/nn/model.ts';
 import { opNamed } from './src/ops/index.ts';
 import { input } from './src/ops/leaf.ts';
@@ -58,6 +59,8 @@ const model = buildModel({
   layers: [{ type: 'scale' }, { type: 'mish' }, { type: 'dense', units: 3 }],
 });
 console.log(model.parameterCount, opNamed('mish').cases.length > 0);
+const file = Buffer.from(await exportOnnx(model, new Float32Array(model.parameterCount))).toString('latin1');
+for (const part of ['scale1/Mul', 'scale1.factor', 'mish1/Tanh']) if (!file.includes(part)) throw new Error('ONNX: ' + part);
 try {
   buildModel({ input: [4], classes: 4, layers: [{ type: 'scael' } as never] });
 } catch (error) {

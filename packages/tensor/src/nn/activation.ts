@@ -1,4 +1,6 @@
 /** Activations as layers: every name in the pointwise table's list of activations is a layer type, and those with options. */
+import type { OnnxGraph } from '../io/onnx/graph.ts';
+import { composePointwise } from '../io/onnx/pointwise.ts';
 import { constant } from '../ops/leaf.ts';
 import { apply } from '../ops/op.ts';
 import { type ActivationName, activations, gt, mul, pointwiseOps, select } from '../ops/pointwise.ts';
@@ -7,6 +9,20 @@ import { softmax as softmaxOf } from './losses.ts';
 
 type None = Readonly<Record<never, never>>;
 
+/** Those that ONNX has an operator for; the others are composed from their expression. */
+const operators: { readonly [T in ActivationName]?: string } = {
+  relu: 'Relu',
+  sigmoid: 'Sigmoid',
+  tanh: 'Tanh',
+  softplus: 'Softplus',
+};
+
+/** Adds the nodes of an activation. */
+export function onnxActivation(graph: OnnxGraph, type: ActivationName, x: string): string {
+  const operator = operators[type];
+  return operator ? graph.node(operator, [x]) : composePointwise(graph, pointwiseOps[type].expression, [x]);
+}
+
 const activation = <T extends ActivationName>(type: T): LayerType<T, None> =>
   defineLayer<T, None>({
     type,
@@ -14,6 +30,7 @@ const activation = <T extends ActivationName>(type: T): LayerType<T, None> =>
     options: {},
     plan: (input) => ({ outputShape: input, parameters: [] }),
     forward: (x) => apply(pointwiseOps[type], [x], {}),
+    onnx: (graph, [x]) => ({ ...x!, name: onnxActivation(graph, type, x!.name) }),
   });
 
 export const activationLayers = Object.fromEntries(activations.map((name) => [name, activation(name)])) as {
@@ -28,6 +45,10 @@ export const leakyRelu = defineLayer({
   },
   plan: (input) => ({ outputShape: input, parameters: [] }),
   forward: (x, { options }) => select(gt(x, constant(0)), x, mul(x, constant(options.slope))),
+  onnx: (graph, [x], { options }) => ({
+    ...x!,
+    name: graph.node('LeakyRelu', [x!.name], { alpha: { float: options.slope } }),
+  }),
 });
 
 export const softmax = defineLayer({
@@ -37,4 +58,5 @@ export const softmax = defineLayer({
   options: {},
   plan: (input) => ({ outputShape: input, parameters: [] }),
   forward: (x) => softmaxOf(x),
+  onnx: (graph, [x]) => ({ name: graph.node('Softmax', [graph.plain(x!)], { axis: -1 }), rank: x!.rank }),
 });

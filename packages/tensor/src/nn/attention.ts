@@ -1,15 +1,18 @@
 /** Multi-head self-attention (Vaswani et al. 2017) and the transformer block made of it. */
 import type { Node } from '../graph.ts';
+import type { OnnxGraph } from '../io/onnx/graph.ts';
+import type { NamedTensor } from '../io/safetensors.ts';
 import { constant, iota } from '../ops/leaf.ts';
 import { matmul } from '../ops/matmul.ts';
 import { reshape, transpose } from '../ops/movement.ts';
 import { add, ge, gelu, mul, ne, select } from '../ops/pointwise.ts';
 import { formatShape, type Shape } from '../shape.ts';
+import { onnxActivation } from './activation.ts';
 import { dropped } from './dropout.ts';
 import { xavierUniform } from './initializers.ts';
 import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
 import { softmax } from './losses.ts';
-import { layerNormalization, scaleAndShift } from './norm.ts';
+import { layerNormalization, onnxLayerNormalization, scaleAndShift } from './norm.ts';
 
 /** Stands for minus infinity in scores: exp of it is 0, and a row of nothing else still has a softmax. */
 const MASKED = -1e9;
@@ -64,6 +67,50 @@ export function multiHeadAttention(x: Node, projections: Projections, options: A
   return project(reshape(transpose(mixed, [0, 2, 1, 3]), [samples, time, features]), 6);
 }
 
+/** x W + b */
+const onnxProjection = (graph: OnnxGraph, x: string, [weight, bias]: readonly NamedTensor[]): string =>
+  graph.node('Add', [graph.node('MatMul', [x, graph.parameter(weight!)]), graph.parameter(bias!)]);
+
+interface OnnxAttention {
+  readonly heads: number;
+  readonly causal: boolean;
+  /** Of x, without the samples. */
+  readonly shape: Shape;
+  /** See AttentionOptions. */
+  readonly mask?: string;
+}
+
+/** The same as ONNX nodes; `projections` as in Projections. */
+function onnxAttention(
+  graph: OnnxGraph,
+  x: string,
+  projections: readonly NamedTensor[],
+  { heads, causal, shape, mask }: OnnxAttention,
+): string {
+  const [time, features] = shape as readonly [number, number];
+  const size = features / heads;
+  const split = (at: 0 | 2 | 4, perm: readonly number[]) => {
+    const projected = onnxProjection(graph, x, projections.slice(at, at + 2));
+    return graph.node('Transpose', [graph.reshape(projected, [time, heads, size])], { perm });
+  };
+  const [query, key, value] = [split(0, [0, 2, 1, 3]), split(2, [0, 2, 3, 1]), split(4, [0, 2, 1, 3])];
+  const scale = graph.constant([], [1 / Math.sqrt(size)], `attention scale ${size}`);
+  const masked = graph.constant([], [MASKED], 'attention masked');
+  let scores = graph.node('Mul', [graph.node('MatMul', [query, key]), scale]);
+  if (causal) {
+    const pairs = Array.from({ length: time * time }, (_, i) => Math.floor(i / time) >= i % time);
+    const seen = graph.booleans([time, time], pairs, `attention causal ${time}`);
+    scores = graph.node('Where', [seen, scores, masked]);
+  }
+  if (mask !== undefined) {
+    const present = graph.cast(graph.reshape(mask, [1, 1, time]), 'bool');
+    scores = graph.node('Where', [present, scores, masked]);
+  }
+  const weights = graph.node('Softmax', [scores], { axis: -1 });
+  const mixed = graph.node('Transpose', [graph.node('MatMul', [weights, value])], { perm: [0, 2, 1, 3] });
+  return onnxProjection(graph, graph.reshape(mixed, [time, features]), projections.slice(6, 8));
+}
+
 function checkSequence(input: Shape, heads: number): number {
   if (input.length !== 2) throw new LayerError(`takes sequences [time, features], got ${formatShape(input)}`);
   const features = input[1]!;
@@ -101,6 +148,14 @@ export const selfAttention = defineLayer({
       ...(inputs[1] && { mask: inputs[1] }),
     });
   },
+  onnx: (graph, [x, mask], { options, parameters, outputShape }) => ({
+    name: onnxAttention(graph, graph.plain(x!), parameters, {
+      ...options,
+      shape: outputShape,
+      ...(mask && { mask: graph.plain(mask) }),
+    }),
+    rank: 3,
+  }),
 });
 
 export const transformerBlock = defineLayer({
@@ -163,5 +218,23 @@ export const transformerBlock = defineLayer({
     }
     const middle = norm1(add(x, drop(attend(x), 1)));
     return norm2(add(middle, drop(network(middle), 2)));
+  },
+  onnx: (graph, [value], { options, parameters, outputShape }) => {
+    const own = (at: number) =>
+      parameters.slice(at, at + 2) as unknown as readonly [NamedTensor, NamedTensor];
+    const attend = (from: string) =>
+      onnxAttention(graph, from, parameters.slice(0, 8), { ...options, shape: outputShape });
+    const norm1 = (from: string) => onnxLayerNormalization(graph, from, own(8), 1e-5);
+    const norm2 = (from: string) => onnxLayerNormalization(graph, from, own(14), 1e-5);
+    const network = (from: string) =>
+      onnxProjection(graph, onnxActivation(graph, 'gelu', onnxProjection(graph, from, own(10))), own(12));
+    const sum = (a: string, b: string) => graph.node('Add', [a, b]);
+    const x = graph.plain(value!);
+    if (options.normFirst) {
+      const middle = sum(x, attend(norm1(x)));
+      return { name: sum(middle, network(norm2(middle))), rank: 3 };
+    }
+    const middle = norm1(sum(x, attend(x)));
+    return { name: norm2(sum(middle, network(middle))), rank: 3 };
   },
 });

@@ -1,4 +1,5 @@
 /** Convolution layer: y = x * W + b, W stored as [height, width, channels / groups, filters]. */
+import { channelsFirst } from '../io/onnx/graph.ts';
 import { add } from '../ops/pointwise.ts';
 import { conv2d as convolve, windowedExtents } from './convolution.ts';
 import { imageOf } from './image.ts';
@@ -72,5 +73,18 @@ export const conv2d = defineLayer({
       groups: options.groups,
     });
     return bias ? add(y, bias) : y;
+  },
+  onnx: (graph, [x], { options, parameters: [weight, bias] }) => {
+    const order = channelsFirst(4);
+    const padding = pairOf(options.padding);
+    const inputs = [graph.inOrder(x!, order), graph.parameter(weight!, [3, 2, 0, 1])];
+    const name = graph.node('Conv', bias ? [...inputs, graph.parameter(bias)] : inputs, {
+      kernel_shape: pairOf(options.size),
+      strides: pairOf(options.stride),
+      pads: [...padding, ...padding],
+      dilations: pairOf(options.dilation),
+      group: options.groups,
+    });
+    return { name, rank: 4, order };
   },
 });

@@ -34,4 +34,12 @@ export const dense = defineLayer({
     const product = matmul(x, weight!);
     return bias ? add(product, bias) : product;
   },
+  onnx: (graph, [x], { parameters }) => {
+    const rank = x!.rank;
+    const [weight, bias] = parameters.map((parameter) => graph.parameter(parameter)) as [string, string?];
+    if (rank === 2)
+      return { name: graph.node('Gemm', [graph.plain(x!), weight, ...(bias ? [bias] : [])]), rank };
+    const product = graph.node('MatMul', [graph.plain(x!), weight]);
+    return { name: bias ? graph.node('Add', [product, bias]) : product, rank };
+  },
 });

@@ -29,4 +29,5 @@ export const dropout = defineLayer({
   },
   plan: (input) => ({ outputShape: input, parameters: [] }),
   forward: (x, context) => dropped(x, context.options.rate, context),
+  onnx: (_, [x]) => x!,
 });

@@ -26,6 +26,10 @@ export const embedding = defineLayer({
     parameters: [{ name: 'weight', shape: [tokens, units], initializer: { kind: 'normal', std } }],
   }),
   forward: (x, { parameters }) => gather(parameters[0]!, toIndex(x)),
+  onnx: (graph, [x], { parameters }) => ({
+    name: graph.node('Gather', [graph.parameter(parameters[0]!), graph.indices(x!)]),
+    rank: x!.rank + 1,
+  }),
 });
 
 /**
@@ -61,5 +65,12 @@ export const positionalEncoding = defineLayer({
   forward: (x, { parameters }) => {
     const [time, features] = x.shape.slice(1) as [number, number];
     return add(x, parameters[0] ?? sinusoids(time, features));
+  },
+  onnx: async (graph, [x], { parameters: [learned], outputShape }) => {
+    const [time, features] = outputShape as readonly [number, number];
+    const places = learned
+      ? graph.parameter(learned)
+      : await graph.computed(sinusoids(time, features), `sinusoids ${time} x ${features}`);
+    return { name: graph.node('Add', [graph.plain(x!), places]), rank: 3 };
   },
 });

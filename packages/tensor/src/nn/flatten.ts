@@ -10,4 +10,5 @@ export const flatten = defineLayer({
   options: {},
   plan: (input) => ({ outputShape: [sizeOf(input)], parameters: [] }),
   forward: (x) => reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))]),
+  onnx: (graph, [x]) => ({ name: graph.node('Flatten', [graph.plain(x!)]), rank: 2 }),
 });

@@ -20,6 +20,10 @@ export const add = defineLayer({
     return { outputShape: input, parameters: [] };
   },
   forward: (_, { inputs }) => inputs.reduce(plus),
+  onnx: (graph, inputs) => {
+    const { names, order } = graph.together(inputs);
+    return { name: names.reduce((a, b) => graph.node('Add', [a, b])), rank: order.length, order };
+  },
 });
 
 export const concat = defineLayer({
@@ -38,4 +42,9 @@ export const concat = defineLayer({
     return { outputShape: [...ahead, inputs.reduce((sum, shape) => sum + shape.at(-1)!, 0)], parameters: [] };
   },
   forward: (_, { inputs }) => join(inputs, -1),
+  onnx: (graph, inputs) => {
+    const { names, order } = graph.together(inputs);
+    const rank = order.length;
+    return { name: graph.node('Concat', names, { axis: order.indexOf(rank - 1) }), rank, order };
+  },
 });

@@ -1,5 +1,7 @@
 /** What a layer is: the options a job file may give, the parameters it has, and its forward pass as ordinary operations. */
 import type { Node } from '../graph.ts';
+import type { OnnxGraph, OnnxValue } from '../io/onnx/graph.ts';
+import type { NamedTensor } from '../io/safetensors.ts';
 import type { Shape } from '../shape.ts';
 
 /** An option of a layer in a job file, as data: checks, types and the job schema all come from it. */
@@ -114,6 +116,15 @@ export interface ForwardContext<O extends OptionRules = OptionRules> {
   readonly report: (parameter: number, value: Node) => void;
 }
 
+export interface OnnxContext<O extends OptionRules = OptionRules> {
+  readonly options: OptionValues<O>;
+  /** One for each of the plan's parameters, under its name in the model. */
+  readonly parameters: readonly NamedTensor[];
+  /** Of a sample, of each of the inputs. */
+  readonly inputShapes: readonly Shape[];
+  readonly outputShape: Shape;
+}
+
 export interface LayerType<T extends string = string, O extends OptionRules = OptionRules> {
   readonly type: T;
   readonly summary: string;
@@ -126,6 +137,12 @@ export interface LayerType<T extends string = string, O extends OptionRules = Op
   plan(input: Shape, options: OptionValues<O>, context: PlanContext): LayerPlan;
   /** x is [samples, ...input]. */
   forward(x: Node, context: ForwardContext<O>): Node;
+  /** Adds the nodes that compute the layer when it is not trained, whatever the number of samples. */
+  onnx(
+    graph: OnnxGraph,
+    inputs: readonly OnnxValue[],
+    context: OnnxContext<O>,
+  ): OnnxValue | Promise<OnnxValue>;
 }
 
 /** Why a layer cannot be; `model.ts` adds which layer it is. */

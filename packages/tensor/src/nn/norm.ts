@@ -1,5 +1,7 @@
 /** Layer normalisation and batch normalisation. */
 import type { Node } from '../graph.ts';
+import { channelsFirst, type OnnxGraph } from '../io/onnx/graph.ts';
+import type { NamedTensor } from '../io/safetensors.ts';
 import { constant } from '../ops/leaf.ts';
 import { reshape } from '../ops/movement.ts';
 import { add, div, mul, sqrt, sub } from '../ops/pointwise.ts';
@@ -44,6 +46,18 @@ export function normalize(
 export const layerNormalization = (x: Node, scale: Node, shift: Node, epsilon: number): Node =>
   normalize(x, moments(x, [-1]), scale, shift, epsilon);
 
+/** The same as an ONNX node. */
+export const onnxLayerNormalization = (
+  graph: OnnxGraph,
+  x: string,
+  [scale, shift]: readonly [NamedTensor, NamedTensor],
+  epsilon: number,
+): string =>
+  graph.node('LayerNormalization', [x, graph.parameter(scale), graph.parameter(shift)], {
+    axis: -1,
+    epsilon: { float: epsilon },
+  });
+
 export const layerNorm = defineLayer({
   type: 'layerNorm',
   summary: 'Brings the numbers of the last axis to mean 0 and variance 1, then scales and shifts them.',
@@ -51,6 +65,11 @@ export const layerNorm = defineLayer({
   plan: (input) => ({ outputShape: input, parameters: scaleAndShift(input.at(-1)!) }),
   forward: (x, { options, parameters }) =>
     layerNormalization(x, parameters[0]!, parameters[1]!, options.epsilon),
+  onnx: (graph, [x], { options, parameters }) => {
+    const [scale, shift] = parameters as readonly [NamedTensor, NamedTensor];
+    const name = onnxLayerNormalization(graph, graph.plain(x!), [scale, shift], options.epsilon);
+    return { name, rank: x!.rank };
+  },
 });
 
 /**
@@ -98,5 +117,11 @@ export const batchNorm = defineLayer({
     report(2, reshape(found.mean, [channels]));
     report(3, mul(reshape(found.variance, [channels]), unbiased));
     return normalize(x, found, scale, shift, options.epsilon);
+  },
+  onnx: (graph, [x], { options, parameters }) => {
+    const order = channelsFirst(x!.rank);
+    const inputs = [graph.inOrder(x!, order), ...parameters.map((parameter) => graph.parameter(parameter))];
+    const name = graph.node('BatchNormalization', inputs, { epsilon: { float: options.epsilon } });
+    return { name, rank: x!.rank, order };
   },
 });

@@ -1,5 +1,7 @@
 /** Pooling layers: the largest or the mean of windows over images. */
 import type { Node } from '../graph.ts';
+import { channelsFirst } from '../io/onnx/graph.ts';
+import type { Attribute } from '../io/onnx/messages.ts';
 import {
   averagePool2d,
   globalAveragePool as globalMean,
@@ -17,6 +19,7 @@ const poolLayer = <const T extends string>(
   type: T,
   summary: string,
   pool: (x: Node, size: Pair, options: WindowOptions) => Node,
+  operator: { readonly op: string; readonly attributes?: Readonly<Record<string, Attribute>> },
 ) =>
   defineLayer({
     type,
@@ -54,24 +57,37 @@ const poolLayer = <const T extends string>(
       return { outputShape: [tall, wide, channels], parameters: [] };
     },
     forward: (x, { options }) => pool(x, pairOf(options.size), windowOptions(options)),
+    onnx: (graph, [x], { options }) => {
+      const order = channelsFirst(4);
+      const { stride, padding } = windowOptions(options);
+      const name = graph.node(operator.op, [graph.inOrder(x!, order)], {
+        ...operator.attributes,
+        kernel_shape: pairOf(options.size),
+        strides: stride,
+        pads: [...padding, ...padding],
+      });
+      return { name, rank: 4, order };
+    },
   });
 
 type PairOption = number | readonly [number, number];
 
-function windowOptions({
-  size,
-  stride,
-  padding,
-}: Record<'size' | 'stride' | 'padding', PairOption>): WindowOptions {
+function windowOptions({ size, stride, padding }: Record<'size' | 'stride' | 'padding', PairOption>): {
+  readonly stride: Pair;
+  readonly padding: Pair;
+} {
   const [own, step] = [pairOf(size), pairOf(stride)];
   return { stride: [step[0] || own[0], step[1] || own[1]], padding: pairOf(padding) };
 }
 
-export const maxPool = poolLayer('maxPool', 'Largest number of each window, channel by channel.', maxPool2d);
+export const maxPool = poolLayer('maxPool', 'Largest number of each window, channel by channel.', maxPool2d, {
+  op: 'MaxPool',
+});
 export const averagePool = poolLayer(
   'averagePool',
   'Mean of each window, channel by channel.',
   averagePool2d,
+  { op: 'AveragePool', attributes: { count_include_pad: 1 } },
 );
 
 export const globalAveragePool = defineLayer({
@@ -80,4 +96,8 @@ export const globalAveragePool = defineLayer({
   options: {},
   plan: (input) => ({ outputShape: [imageOf(input)[2]], parameters: [] }),
   forward: (x) => globalMean(x),
+  onnx: (graph, [x]) => {
+    const means = graph.node('GlobalAveragePool', [graph.inOrder(x!, channelsFirst(4))]);
+    return { name: graph.node('Flatten', [means]), rank: 2 };
+  },
 });

@@ -4,6 +4,9 @@
  * all steps are multiplied at once; the graph is unrolled over time.
  */
 import type { Node } from '../graph.ts';
+import type { OnnxGraph, OnnxValue } from '../io/onnx/graph.ts';
+import type { Attribute } from '../io/onnx/messages.ts';
+import type { NamedTensor } from '../io/safetensors.ts';
 import { constant } from '../ops/leaf.ts';
 import { matmul } from '../ops/matmul.ts';
 import { flip, reshape } from '../ops/movement.ts';
@@ -23,13 +26,19 @@ interface Cell {
   readonly states: number;
   /** One step, from the products with the input and with h, biases added: [samples, gates * units] each. */
   readonly step: (fromInput: Node, fromHidden: Node, state: State, units: number) => State;
+  /** The ONNX operator, and which of our gates stands where in its weights. */
+  readonly onnx: {
+    readonly op: string;
+    readonly gates: readonly number[];
+    readonly attributes?: Readonly<Record<string, Attribute>>;
+  };
 }
 
 const gate = (x: Node, index: number, units: number) => sliceAxis(x, 1, index * units, units);
 
 export const cells = {
   /** h' = tanh(x W + h U + b) */
-  rnn: { gates: 1, states: 1, step: (x, h) => [tanh(add(x, h))] },
+  rnn: { gates: 1, states: 1, step: (x, h) => [tanh(add(x, h))], onnx: { op: 'RNN', gates: [0] } },
   /** Gates in the order input, forget, cell, output. */
   lstm: {
     gates: 4,
@@ -41,6 +50,8 @@ export const cells = {
       const next = add(mul(forget, cell!), mul(input, candidate));
       return [mul(output, tanh(next)), next];
     },
+    // ONNX has input, output, forget, cell.
+    onnx: { op: 'LSTM', gates: [0, 3, 1, 2] },
   },
   /** Gates in the order reset, update, new. */
   gru: {
@@ -54,6 +65,8 @@ export const cells = {
       const candidate = tanh(add(gate(x, 2, units), mul(reset, gate(h, 2, units))));
       return [add(candidate, mul(update, sub(hidden, candidate)))];
     },
+    // ONNX has update, reset, new.
+    onnx: { op: 'GRU', gates: [1, 0, 2], attributes: { linear_before_reset: 1 } },
   },
 } as const satisfies Record<string, Cell>;
 
@@ -89,6 +102,53 @@ const stack = (steps: readonly Node[]): Node =>
     steps.map((step) => reshape(step, [step.shape[0]!, 1, step.shape[1]!])),
     1,
   );
+
+/**
+ * Columns [rows, gates * units] of several directions as ONNX has them, [directions, gates * units, rows]: transposed, the gates
+ * in its order.
+ */
+function onnxWeights(tensors: readonly NamedTensor[], gates: readonly number[], rows: number): Float32Array {
+  const width = tensors[0]!.data.length / rows;
+  const units = width / gates.length;
+  const result = new Float32Array(tensors.length * width * rows);
+  let to = 0;
+  for (const { data } of tensors) {
+    for (const gate of gates) {
+      for (let unit = 0; unit < units; unit++) {
+        for (let row = 0; row < rows; row++) result[to++] = data[row * width + gate * units + unit]!;
+      }
+    }
+  }
+  return result;
+}
+
+/** One layer of cells, in one or both directions. @returns the states of all steps and the last ones: Y and Y_h */
+function onnxCells(graph: OnnxGraph, cell: Cell, x: string, parameters: readonly NamedTensor[]): string[] {
+  const { op, gates, attributes } = cell.onnx;
+  const directions = parameters.length / 4;
+  const each = (part: number) => parameters.filter((_, i) => i % 4 === part);
+  const [units, width] = parameters[1]!.shape as readonly [number, number];
+  const fanIn = parameters[0]!.shape[0]!;
+  const biases = [...each(2), ...each(3)].map((bias) => onnxWeights([bias], gates, 1));
+  const both = Array.from({ length: directions }, (_, i) => [
+    ...biases[i]!,
+    ...biases[directions + i]!,
+  ]).flat();
+  const inputs = [
+    x,
+    graph.constant([directions, width, fanIn], onnxWeights(each(0), gates, fanIn)),
+    graph.constant([directions, width, units], onnxWeights(each(1), gates, units)),
+    graph.constant([directions, 2 * width], both),
+  ];
+  return graph.nodeOf(op, inputs, 2, {
+    ...attributes,
+    hidden_size: units,
+    direction: directions === 2 ? 'bidirectional' : 'forward',
+  });
+}
+
+/** As ONNX wants sequences: [time, samples, features]. */
+const TIME_FIRST = [1, 0, 2];
 
 const recurrentLayer = <const T extends keyof typeof cells>(type: T, summary: string) => {
   const cell: Cell = cells[type];
@@ -161,6 +221,26 @@ const recurrentLayer = <const T extends keyof typeof cells>(type: T, summary: st
         sequence = all.length > 1 ? concat(all, 2) : all[0]!;
       }
       return options.returns === 'last' ? last : sequence;
+    },
+    onnx: (graph, [x], { options, parameters, inputShapes }): OnnxValue => {
+      const directions = options.bidirectional ? 2 : 1;
+      const size = directions * options.units;
+      const time = inputShapes[0]![0]!;
+      let sequence = graph.inOrder(x!, TIME_FIRST);
+      for (let layer = 0; ; layer++) {
+        const own = parameters.slice(4 * directions * layer, 4 * directions * (layer + 1));
+        const [all, last] = onnxCells(graph, cell, sequence, own) as [string, string];
+        const final = layer === options.layers - 1;
+        if (final && options.returns === 'last') {
+          // [directions, samples, units]
+          const samplesFirst = graph.node('Transpose', [last], { perm: [1, 0, 2] });
+          return { name: graph.reshape(samplesFirst, [size]), rank: 2 };
+        }
+        // [time, directions, samples, units] to [time, samples, directions, units]; -1 is the samples.
+        const together = graph.node('Transpose', [all], { perm: [0, 2, 1, 3] });
+        sequence = graph.node('Reshape', [together, graph.integers([time, -1, size])]);
+        if (final) return { name: sequence, rank: 3, order: TIME_FIRST };
+      }
     },
   });
 };

@@ -17,4 +17,8 @@ export const reshape = defineLayer({
     return { outputShape: shape, parameters: [] };
   },
   forward: (x, { options }) => reshapeNode(x, [x.shape[0]!, ...options.shape]),
+  onnx: (graph, [x], { outputShape }) => ({
+    name: graph.reshape(graph.plain(x!), outputShape),
+    rank: 1 + outputShape.length,
+  }),
 });

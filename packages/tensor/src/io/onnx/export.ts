@@ -1,0 +1,133 @@
+/** A trained model as an ONNX file: the inference graph, whose number of samples each run chooses. */
+import { compileProgram } from '../../backends/wasm/program.ts';
+import type { Node } from '../../graph.ts';
+import { layerNamed } from '../../nn/index.ts';
+import type { Model, ModelLayer } from '../../nn/model.ts';
+import type { NamedTensor } from '../safetensors.ts';
+import { INPUT, INPUT_INDICES, OnnxGraph, type OnnxValue } from './graph.ts';
+import { elementTypes, encodeOnnx, type OnnxNode } from './messages.ts';
+
+/** The first with LayerNormalization. */
+const OPSET = 17;
+/** Of the same release, ONNX 1.12. */
+const IR_VERSION = 8;
+const OUTPUT = 'output';
+
+export interface OnnxOptions {
+  /** Kept in the file under these names. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** What the model is, for people. Default: Kasane model. */
+  readonly description?: string;
+  /** How numbers become input, for people: `pixels / 255, less 0.13, divided by 0.31`. */
+  readonly preprocessing?: string;
+}
+
+/**
+ * The file. Its input is called `input`, of the shape [batch, ...sample] in the axis order of this package (images are
+ * [batch, rows, columns, channels]), float32, or int64 where every layer that reads it looks up rows by it; its output is
+ * called `output`: what the model's last layer gives.
+ * @param parameters in the model's flat layout
+ * @throws RangeError when the file would exceed 2 GiB, which is more than a model of this package can have
+ */
+export async function exportOnnx(
+  model: Model,
+  parameters: Float32Array,
+  { metadata = {}, description = 'Kasane model', preprocessing }: OnnxOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (parameters.length !== model.parameterCount) {
+    throw new RangeError(`got ${parameters.length} parameters; the model has ${model.parameterCount}`);
+  }
+  const graph = new OnnxGraph(evaluate);
+  const values: OnnxValue[] = [];
+  const input: OnnxValue = { name: INPUT, rank: 1 + model.description.input.length };
+  for (const layer of model.layers) {
+    graph.begin(layer.name);
+    const inputs = layer.from.map((index) => (index < 0 ? input : values[index]!));
+    const inputShapes = layer.from.map((index) =>
+      index < 0 ? model.description.input : model.layers[index]!.outputShape,
+    );
+    values.push(
+      await layerNamed(layer.type)!.onnx(graph, inputs, {
+        options: layer.options as never,
+        parameters: tensorsOf(layer, parameters),
+        inputShapes,
+        outputShape: layer.outputShape,
+      }),
+    );
+  }
+  graph.begin('model');
+  graph.nodes.push(identity(graph.plain(values.at(-1)!)));
+  const { nodes, type } = withInput(graph.nodes);
+  const axes = `[batch, ${axisNames(model.description.input)}]`;
+  return encodeOnnx({
+    irVersion: IR_VERSION,
+    opset: OPSET,
+    producer: 'kasane',
+    description,
+    graphName: 'inference',
+    nodes,
+    tensors: graph.tensors,
+    inputs: [
+      {
+        name: INPUT,
+        type,
+        shape: ['batch', ...model.description.input],
+        description: preprocessing === undefined ? axes : `${axes}: ${preprocessing}`,
+      },
+    ],
+    outputs: [
+      {
+        name: OUTPUT,
+        type: 'float',
+        shape: ['batch', ...model.layers.at(-1)!.outputShape],
+        description: 'What the last layer gives for each sample.',
+      },
+    ],
+    metadata: { ...metadata, 'kasane.input': axes },
+  });
+}
+
+const axisNames = (shape: readonly number[]): string =>
+  shape.length === 3 ? 'rows, columns, channels' : shape.length === 2 ? 'time, features' : 'numbers';
+
+const identity = (input: string): OnnxNode => ({
+  name: 'model/Identity',
+  op: 'Identity',
+  inputs: [input],
+  outputs: [OUTPUT],
+  attributes: {},
+});
+
+const tensorsOf = (layer: ModelLayer, parameters: Float32Array): NamedTensor[] =>
+  layer.parameters.map(({ name, shape, offset, size }) => ({
+    name,
+    shape,
+    data: parameters.subarray(offset, offset + size),
+  }));
+
+/** Makes the input int64 where only that is read, and else casts it where int64 is wanted. */
+function withInput(nodes: readonly OnnxNode[]): { nodes: readonly OnnxNode[]; type: 'float' | 'int64' } {
+  const reads = (name: string) => nodes.some(({ inputs }) => inputs.includes(name));
+  if (!reads(INPUT_INDICES)) return { nodes, type: 'float' };
+  if (reads(INPUT)) {
+    const cast: OnnxNode = {
+      name: 'model/Cast',
+      op: 'Cast',
+      inputs: [INPUT],
+      outputs: [INPUT_INDICES],
+      attributes: { to: elementTypes.int64 },
+    };
+    return { nodes: [cast, ...nodes], type: 'float' };
+  }
+  const renamed = nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map((name) => (name === INPUT_INDICES ? INPUT : name)),
+  }));
+  return { nodes: renamed, type: 'int64' };
+}
+
+async function evaluate(node: Node): Promise<Float32Array> {
+  const program = await compileProgram([node]);
+  program.run();
+  return Float32Array.from(program.outputs[0]!);
+}

@@ -1,0 +1,75 @@
+/** Runs a model by our own arithmetic and as an ONNX file in ONNX Runtime, on the same numbers. */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { openWasmSession } from '../../src/backends/wasm/session.ts';
+import { exportOnnx } from '../../src/io/onnx/export.ts';
+import { initializeParameters, type Model } from '../../src/nn/model.ts';
+import { sizeOf } from '../../src/shape.ts';
+import { uniforms } from './cases.ts';
+
+/** Parameters of a model that was trained for a while: none is 0 or 1, variances are positive. */
+export function workedParameters(model: Model): Float32Array {
+  const parameters = initializeParameters(model, 3);
+  const noise = uniforms(model.parameterCount, 90_001);
+  for (const { name, offset, size } of model.parameters) {
+    const spread = name.endsWith('unningVariance') ? 0.9 : 0.2;
+    for (let i = offset; i < offset + size; i++) parameters[i]! += spread * (noise[i]! - 0.5);
+  }
+  return parameters;
+}
+
+export interface OnnxRun {
+  readonly ours: Float32Array;
+  readonly theirs: Float32Array;
+  /** Of the output, as ONNX Runtime says. */
+  readonly shape: readonly number[];
+}
+
+/**
+ * Both outputs for each number of samples, from one file.
+ * @param tokens the input is whole numbers below it; without it, numbers in [-1, 1)
+ */
+export async function runOnnx(
+  model: Model,
+  sampleCounts: readonly number[],
+  tokens?: number,
+  parameters = workedParameters(model),
+): Promise<OnnxRun[]> {
+  const file = await exportOnnx(model, parameters);
+  const session = await InferenceSession.create(file, {
+    intraOpNumThreads: 1,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
+  const metadata = session.inputMetadata[0]!;
+  const runs: OnnxRun[] = [];
+  for (const samples of sampleCounts) {
+    const request = { mode: 'predict', samples } as const;
+    const own = await openWasmSession(model, [request]);
+    own.parameters.set(parameters);
+    const program = own.program(request);
+    const drawn = uniforms(samples * sizeOf(model.description.input), 90_002 + samples);
+    const x = Float32Array.from(drawn, (u) => (tokens ? Math.floor(u * tokens) : 2 * u - 1));
+    program.x.set(x);
+    program.run();
+    const shape = [samples, ...model.description.input];
+    const input =
+      metadata.isTensor && metadata.type === 'int64'
+        ? new Tensor('int64', BigInt64Array.from(x, BigInt), shape)
+        : new Tensor('float32', x, shape);
+    const { output } = await session.run({ input });
+    runs.push({
+      ours: program.logits.slice(),
+      theirs: output!.data as Float32Array,
+      shape: output!.dims,
+    });
+  }
+  await session.release();
+  return runs;
+}
+
+/** Largest difference of the two, in parts of the largest number where that is above 1. */
+export function disagreement({ ours, theirs }: OnnxRun): number {
+  if (ours.length !== theirs.length) return Number.POSITIVE_INFINITY;
+  const scale = ours.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+  return ours.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i]!) / scale), 0);
+}

@@ -1,0 +1,73 @@
+/** Files of ours as Python's programs read them. Left out where Debian's Python has no onnx; KASANE_REQUIRE_PYTHON=1 forbids that. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportOnnx } from '@kasane/tensor/io/onnx/export';
+import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
+import { afterAll, expect, it } from 'vitest';
+import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+
+const PYTHON = '/usr/bin/python3';
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+const there = spawnSync(PYTHON, ['-c', 'import onnx']).status === 0;
+if (!there && process.env.KASANE_REQUIRE_PYTHON === '1')
+  throw new Error(`${PYTHON} has no onnx: apt-get install python3-onnx`);
+if (!there) process.stderr.write(`left out: ${PYTHON} has no onnx\n`);
+
+const models: Readonly<Record<string, ModelDescription>> = {
+  image: {
+    input: [8, 6, 3],
+    classes: 5,
+    layers: [
+      { type: 'conv2d', filters: 4, size: 3, padding: 1, bias: false, name: 'stem' },
+      { type: 'batchNorm' },
+      { type: 'gelu' },
+      { type: 'maxPool', size: 2 },
+      { type: 'conv2d', filters: 4, size: 3, padding: 1, groups: 2 },
+      { type: 'leakyRelu', name: 'side' },
+      { type: 'averagePool', size: 3, stride: 1, padding: 1 },
+      { type: 'add', from: ['averagePool1', 'side'] },
+      { type: 'globalAveragePool', name: 'mean' },
+      { type: 'dropout', rate: 0.5 },
+      { type: 'dense', units: 5 },
+      { type: 'softmax' },
+    ],
+  },
+  text: {
+    input: [6],
+    classes: 4,
+    layers: [
+      { type: 'embedding', tokens: 9, units: 8 },
+      { type: 'positionalEncoding' },
+      { type: 'transformerBlock', heads: 2, causal: true },
+      { type: 'selfAttention', heads: 2, from: ['transformerBlock1', 'input'] },
+      { type: 'lstm', units: 3, bidirectional: true, layers: 2, returns: 'sequence' },
+      { type: 'gru', units: 3, returns: 'sequence' },
+      { type: 'rnn', units: 4 },
+      { type: 'layerNorm' },
+    ],
+  },
+};
+
+const CHECK = `
+import sys, onnx
+for path in sys.argv[1:]:
+    onnx.checker.check_model(path, full_check=True)
+    model = onnx.load(path)
+    batch = model.graph.output[0].type.tensor_type.shape.dim[0].dim_param
+    print(model.producer_name, model.opset_import[0].version, batch, len(model.graph.node) > 0)
+`;
+
+it.runIf(there)("ONNX's own checker takes our files, shapes and types included", async () => {
+  const folder = temporaryDirectory(cleanUp);
+  const paths: string[] = [];
+  for (const [name, description] of Object.entries(models)) {
+    const model = buildModel(description);
+    paths.push(join(folder, `${name}.onnx`));
+    writeFileSync(paths.at(-1)!, await exportOnnx(model, initializeParameters(model, 1)));
+  }
+  const printed = execFileSync(PYTHON, ['-c', CHECK, ...paths], { encoding: 'utf8' });
+  expect(printed).toBe('kasane 17 batch True\n'.repeat(2));
+});
