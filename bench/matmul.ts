@@ -28,7 +28,7 @@ import { parseArgs } from 'node:util';
 import type { Gemm } from '@kasane/tensor/backends/wasm/gemm';
 import { type MathMode, openGemm, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
-import { presets } from '@kasane/tensor/models/presets';
+import { describePreset } from '@kasane/tensor/models/presets';
 import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 
@@ -96,7 +96,7 @@ async function ours(math: MathMode): Promise<Figures> {
     fill(gemm.b);
     figures.set(product.name, flops(product) / best(gemm.run) / 1e6);
   }
-  const model = buildModel(presets['mnist-mlp']!.description);
+  const model = buildModel(describePreset('mnist-mlp'));
   for (const samples of batches) {
     const session = await openWasmSession(model, [{ mode: 'train', samples }], { memory: 'shared', math });
     const program = session.program({ mode: 'train', samples });

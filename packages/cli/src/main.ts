@@ -125,7 +125,11 @@ command('predict <model> <images...>', 'class of images, by a job id or a .safet
     (await import('./commands/predict.ts')).predict(model, images, options),
   );
 
-command('models [job]', 'list presets, or show the layers of a preset or job file')
+command(
+  'models [job]',
+  'list presets, or show the options and layers of a preset, or the layers of a job file',
+)
+  .option('--set <name=value...>', 'options of the preset, such as classes=10 stem=cifar')
   .option('--json', 'objects on standard output')
   .action(async (job, options) => (await import('./commands/models.ts')).models(job, options));
 

@@ -3,7 +3,7 @@
  * Schema that editors use. A job file is data: nothing in it is ever executed.
  */
 
-import { presets } from '@kasane/tensor/models/presets';
+import { describePreset, PresetError, presetNames } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -16,13 +16,18 @@ const decay = z.number().min(0).lt(1);
 
 const layerSchema = z.looseObject({ type: z.string().describe('Layer type, such as dense, relu, dropout.') });
 
+const shapeSchema = z.array(z.int().positive()).min(1);
+
 const modelSchema = z.union([
+  z
+    .looseObject({
+      preset: z.string().describe(`A model that Kasane brings: ${presetNames.join(', ')}.`),
+    })
+    .describe('A preset with its options, such as { preset: resnet-18, classes: 10, stem: cifar }.'),
   z.strictObject({
-    preset: z.string().describe(`A model that Kasane brings: ${Object.keys(presets).join(', ')}.`),
-  }),
-  z.strictObject({
-    input: z.array(z.int().positive()).min(1).describe('Shape of one sample.'),
-    classes: z.int().min(2).describe('Number of classes that the last layer tells apart.'),
+    input: shapeSchema.describe('Shape of one sample.'),
+    classes: z.int().min(2).optional().describe('Of a classifier: how many classes it tells apart.'),
+    output: shapeSchema.optional().describe('Of other models, in place of classes: shape of the output.'),
     layers: z.array(layerSchema).min(1).describe('The layers, input side first.'),
   }),
 ]);
@@ -227,20 +232,22 @@ export function checkJob(
   try {
     return { spec, model: buildModel(describeModel(spec)) };
   } catch (cause) {
-    const layer = /layers?\[(\d+)\]/.exec(messageOf(cause));
-    const path = layer ? ['model', 'layers', Number(layer[1])] : ['model'];
-    throw new KasaneError('JOB_INVALID', `${locate(path)}: ${messageOf(cause)}`, { cause });
+    throw new KasaneError('JOB_INVALID', `${locate(placeOf(cause))}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** Where in the job file the reason of a model's error is. */
+function placeOf(cause: unknown): readonly PropertyKey[] {
+  if (cause instanceof PresetError) return ['model', cause.option ?? 'preset'];
+  const layer = /layers?\[(\d+)\]/.exec(messageOf(cause));
+  return layer ? ['model', 'layers', Number(layer[1])] : ['model'];
 }
 
 /** The model of a job: its own layers or those of the preset that it names. */
 function describeModel(spec: JobSpec): ModelDescription {
   if (!('preset' in spec.model)) return spec.model as unknown as ModelDescription;
-  const name = spec.model.preset;
-  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
-  if (!preset)
-    throw new Error(`model.preset: no preset '${name}'; there are: ${Object.keys(presets).join(', ')}`);
-  return preset.description;
+  const { preset, ...options } = spec.model as { preset: string };
+  return describePreset(preset, options);
 }
 
 function describeIssue(issue: z.core.$ZodIssue, locate: (path: readonly PropertyKey[]) => string): string {

@@ -40,7 +40,16 @@ describe('job files', () => {
       /^my\.yaml:4: training\.epochs:/,
     );
     expect(refused('name: a\nmodel:\n  preset: mnist-mpl\n')).toMatch(
-      /no preset 'mnist-mpl'; there are: .*mnist-mlp/,
+      /^my\.yaml:3: no preset 'mnist-mpl'; did you mean 'mnist-mlp' .*There are: .*resnet-18/,
+    );
+    expect(refused('name: a\nmodel:\n  preset: resnet-18\n  clases: 10\n')).toMatch(
+      /^my\.yaml:4: preset resnet-18: no option 'clases'; did you mean 'classes'/,
+    );
+    expect(refused('name: a\nmodel:\n  preset: gpt\n  heads: 0\n')).toMatch(
+      /^my\.yaml:4: preset gpt: heads is 0; expected an integer from 1 to 1024/,
+    );
+    expect(refused('name: a\nmodel: { preset: gpt, heads: 5 }\n')).toMatch(
+      /^my\.yaml:2: layers\[3\] \(transformerBlock\): heads is 5; expected a divisor of 128/,
     );
     expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining: { batch: 2, shards: 3 }\n')).toContain(
       'at most one a sample',

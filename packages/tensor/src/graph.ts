@@ -32,13 +32,16 @@ export function makeNode(
   return { id: nextId++, op, inputs, attributes, shape, dtype };
 }
 
-/** All nodes that `outputs` need, inputs before their users, in a deterministic order. */
-export function topologicalOrder(outputs: readonly Node[]): Node[] {
+/**
+ * All nodes that `outputs` need, inputs before their users, in a deterministic order.
+ * @param known nodes to leave out, with all that they alone need
+ */
+export function topologicalOrder(outputs: readonly Node[], known?: ReadonlySet<Node>): Node[] {
   const seen = new Set<Node>();
   const stack = [...outputs];
   while (stack.length > 0) {
     const node = stack.pop()!;
-    if (seen.has(node)) continue;
+    if (seen.has(node) || known?.has(node)) continue;
     seen.add(node);
     stack.push(...node.inputs);
   }

@@ -1,7 +1,7 @@
 /** The plan: what is fused, in which order, and that tensors which live at the same time never share memory. */
 import { describe, expect, it } from 'vitest';
 import type { Node } from '../src/graph.ts';
-import { presets } from '../src/models/presets.ts';
+import { describePreset } from '../src/models/presets.ts';
 import { buildModel } from '../src/nn/model.ts';
 import { input } from '../src/ops/leaf.ts';
 import { matmul } from '../src/ops/matmul.ts';
@@ -18,7 +18,7 @@ const readsOf = (step: PlanStep) =>
 const kindsOf = (outputs: readonly Node[]) =>
   makePlan(outputs).steps.map((step) => (step.kind === 'kernel' ? step.output.op : step.kind));
 
-const mnist = buildModel(presets['mnist-mlp']!.description);
+const mnist = buildModel(describePreset('mnist-mlp'));
 const programs = (['train', 'evaluate', 'predict'] as const).map((mode) =>
   traceProgram(mnist, { mode, samples: 13 }),
 );

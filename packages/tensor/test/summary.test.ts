@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { presets } from '../src/models/presets.ts';
+import { describePreset } from '../src/models/presets.ts';
 import { accuracy, f1, perplexity, rSquared, topKAccuracy } from '../src/nn/metrics.ts';
 import { buildModel } from '../src/nn/model.ts';
 import { summarizeLayers, summary } from '../src/nn/summary.ts';
 
 describe('summary', () => {
   it('counts parameters and operations of the MNIST network', () => {
-    const model = buildModel(presets['mnist-mlp']!.description);
+    const model = buildModel(describePreset('mnist-mlp'));
     const layers = summarizeLayers(model);
     expect(layers[0]).toEqual({
       name: 'dense1',

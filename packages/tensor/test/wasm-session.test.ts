@@ -3,7 +3,7 @@ import { runReference } from '../src/backends/reference/run.ts';
 import { type KernelName, kernelNames, kernelShapes } from '../src/backends/wasm/gemm.ts';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
 import { openUpdater } from '../src/backends/wasm/updater.ts';
-import { presets } from '../src/models/presets.ts';
+import { describePreset } from '../src/models/presets.ts';
 import {
   buildModel,
   initializeParameters,
@@ -15,7 +15,7 @@ import { traceProgram } from '../src/training.ts';
 import { uniforms } from './support/cases.ts';
 
 const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
-const model = buildModel(presets['mnist-mlp']!.description);
+const model = buildModel(describePreset('mnist-mlp'));
 const samples = 13;
 const feeds = {
   x: Float32Array.from(uniforms(samples * 784, 1), (u) => 2 * u - 0.5),

@@ -1,18 +1,61 @@
-/** `kasane models`: which presets there are, and what a model consists of. */
+/** `kasane models`: which presets there are with their options, and what a model consists of. */
+import { existsSync } from 'node:fs';
+import { KasaneError } from '@kasane/protocol/errors';
 import { checkJob } from '@kasane/protocol/job';
-import { jobPresets } from '@kasane/protocol/presets';
-import { presets } from '@kasane/tensor/models/presets';
+import { type Preset, presetNamed, presetNames, presets } from '@kasane/tensor/models/presets';
+import { wanted } from '@kasane/tensor/nn/options';
 import { summarizeLayers, summary } from '@kasane/tensor/nn/summary';
+import { table } from '../render/table.ts';
 import { readJob } from './train.ts';
 
-export function models(job: string | undefined, { json }: { readonly json?: boolean }): void {
-  if (job === undefined) {
-    const rows = Object.keys(jobPresets).map((name) => ({ name, summary: presets[name]?.summary ?? '' }));
-    const width = Math.max(...rows.map(({ name }) => name.length));
-    const lines = rows.map(({ name, summary }) => `${name.padEnd(width)}  ${summary}`);
-    process.stdout.write(`${json ? JSON.stringify(rows) : lines.join('\n')}\n`);
+export interface ModelsOptions {
+  readonly json?: boolean;
+  /** Options of the preset, NAME=VALUE each. */
+  readonly set?: readonly string[];
+}
+
+export function models(name: string | undefined, { json, set = [] }: ModelsOptions): void {
+  const print = (text: string, data: unknown) =>
+    process.stdout.write(`${json ? JSON.stringify(data) : text}\n`);
+  if (name === undefined) {
+    const list = presetNames.map((name) => ({ name, ...presetRecord(presets[name]) }));
+    const rows = list.map(({ name, summary }) => [name, summary]);
+    print(table(['PRESET', 'WHAT'], rows), list);
     return;
   }
-  const { model } = checkJob(readJob(job));
-  process.stdout.write(`${json ? JSON.stringify(summarizeLayers(model)) : summary(model)}\n`);
+  const preset = existsSync(name) ? undefined : presetNamed(name);
+  if (!preset) {
+    const { model } = checkJob(readJob(name));
+    print(summary(model), summarizeLayers(model));
+    return;
+  }
+  const options = Object.fromEntries(set.map(readOption));
+  const { model } = checkJob({ name, model: { preset: name, ...options } }, () => 'command line');
+  const { summary: what, options: rules } = presetRecord(preset);
+  const rows = rules.map(({ name, expects, default: value, describe }) => {
+    return [name, value === undefined ? 'needed' : JSON.stringify(value), describe, expects];
+  });
+  const parts = [what, table(['OPTION', 'DEFAULT', 'WHAT', 'EXPECTS'], rows), summary(model)];
+  print(parts.join('\n\n'), summarizeLayers(model));
+}
+
+/** A preset as `--json` has it. */
+function presetRecord({ summary, options }: Preset) {
+  const rules = Object.entries(options).map(([name, rule]) => {
+    return { name, expects: wanted(rule), default: rule.default, describe: rule.describe };
+  });
+  return { summary, options: rules };
+}
+
+/** NAME=VALUE; what is no JSON is text. */
+function readOption(text: string): [string, unknown] {
+  const [, name, value] = /^(\w+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) {
+    throw new KasaneError('JOB_INVALID', `--set ${text}: expected NAME=VALUE, such as classes=10`);
+  }
+  try {
+    return [name, JSON.parse(value)];
+  } catch {
+    return [name, value];
+  }
 }

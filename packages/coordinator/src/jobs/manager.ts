@@ -210,6 +210,9 @@ export function loadData(job: Job): JobData {
       const what = `${directory}: ${name} samples are ${part.sampleShape.join(' x ')}`;
       throw new KasaneError('DATA_INVALID', `${what}, but the model takes ${input.join(' x ')}`);
     }
+    if (classes === undefined) {
+      throw new KasaneError('DATA_INVALID', `${directory}: has classes, but the model is no classifier`);
+    }
     if (part.classes > classes) {
       throw new KasaneError(
         'DATA_INVALID',

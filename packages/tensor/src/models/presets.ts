@@ -1,48 +1,77 @@
-/** Models that job files may name instead of listing layers. Data only. */
+/** The list of presets: models that job files may name instead of listing layers, with a few options each. */
 import type { ModelDescription } from '../nn/model.ts';
+import { suggest } from '../nn/nearest.ts';
+import { checkOptions, OptionError } from '../nn/options.ts';
+import { alexnet, cnn224 } from './cnn.ts';
+import { mnistCnn, mnistMlp } from './mnist.ts';
+import type { Preset } from './preset.ts';
+import { gruText, lstmForecast, lstmText } from './recurrent.ts';
+import { resnet18, resnet34, resnet50, resnet101, resnet152 } from './resnet.ts';
+import { perceptron, tabular, xor } from './tabular.ts';
+import { bert, gpt } from './transformer.ts';
+import { vgg11, vgg16 } from './vgg.ts';
 
-export interface ModelPreset {
-  readonly summary: string;
-  readonly description: ModelDescription;
+const list = {
+  perceptron,
+  xor,
+  tabular,
+  'mnist-mlp': mnistMlp,
+  'mnist-cnn': mnistCnn,
+  'cnn-224': cnn224,
+  alexnet,
+  'vgg-11': vgg11,
+  'vgg-16': vgg16,
+  'resnet-18': resnet18,
+  'resnet-34': resnet34,
+  'resnet-50': resnet50,
+  'resnet-101': resnet101,
+  'resnet-152': resnet152,
+  gpt,
+  bert,
+  'lstm-text': lstmText,
+  'gru-text': gruText,
+  'lstm-forecast': lstmForecast,
+} as const;
+
+export type { Preset } from './preset.ts';
+
+export type PresetName = keyof typeof list;
+
+/** By name. */
+export const presets = list as unknown as Readonly<Record<PresetName, Preset>>;
+
+export const presetNames = Object.keys(list) as readonly PresetName[];
+
+/** The preset of that name, if there is one. */
+export const presetNamed = (name: string): Preset | undefined =>
+  Object.hasOwn(list, name) ? presets[name as PresetName] : undefined;
+
+/** A name or option that no preset has, or a value that it cannot take. */
+export class PresetError extends Error {
+  override readonly name = 'PresetError';
+  /** Which option is wrong; undefined: the name of the preset. */
+  readonly option: string | undefined;
+  constructor(message: string, option?: string) {
+    super(message);
+    this.option = option;
+  }
 }
 
-export const presets: Readonly<Record<string, ModelPreset>> = {
-  'mnist-mlp': {
-    summary: 'Three dense layers for 28x28 grey images: 109,386 parameters.',
-    description: {
-      input: [784],
-      classes: 10,
-      layers: [
-        { type: 'dense', units: 128 },
-        { type: 'relu' },
-        { type: 'dropout', rate: 0.2 },
-        { type: 'dense', units: 64 },
-        { type: 'relu' },
-        { type: 'dense', units: 10 },
-      ],
-    },
-  },
-  'mnist-cnn': {
-    summary:
-      'Two convolutions with batch norm and pooling, two dense layers, for 28x28 grey images: 421,738 parameters.',
-    description: {
-      input: [28, 28, 1],
-      classes: 10,
-      layers: [
-        { type: 'conv2d', filters: 32, size: 3, padding: 1, bias: false },
-        { type: 'batchNorm' },
-        { type: 'relu' },
-        { type: 'maxPool', size: 2 },
-        { type: 'conv2d', filters: 64, size: 3, padding: 1, bias: false },
-        { type: 'batchNorm' },
-        { type: 'relu' },
-        { type: 'maxPool', size: 2 },
-        { type: 'flatten' },
-        { type: 'dense', units: 128 },
-        { type: 'relu' },
-        { type: 'dropout', rate: 0.5 },
-        { type: 'dense', units: 10 },
-      ],
-    },
-  },
-};
+/**
+ * A preset's model, as a list of layers.
+ * @param options as a job file has them; those left out have their defaults
+ * @throws PresetError naming the option, what came and what was expected
+ */
+export function describePreset(
+  name: string,
+  options: Readonly<Record<string, unknown>> = {},
+): ModelDescription {
+  const preset = presetNamed(name);
+  if (!preset) throw new PresetError(`no preset '${name.slice(0, 64)}'${suggest(name, presetNames)}`);
+  try {
+    return preset.describe(checkOptions(preset.options, options, []));
+  } catch (cause) {
+    if (cause instanceof OptionError) throw new PresetError(`preset ${name}: ${cause.message}`, cause.option);
+    throw cause;
+  }
+}

@@ -31,14 +31,15 @@ export class ModelBuilder {
     return new ModelBuilder(this.#input, [...this.#layers, description]);
   }
 
-  /** The model as data, as a job file has it. */
-  describe(classes: number): ModelDescription {
-    return { input: this.#input, classes, layers: this.#layers };
+  /** The model as data, as a job file has it. @param output number of classes, or the shape of another output */
+  describe(output: number | readonly number[]): ModelDescription {
+    const stated = typeof output === 'number' ? { classes: output } : { output };
+    return { input: this.#input, ...stated, layers: this.#layers };
   }
 
   /** @throws ModelError naming the layer that does not fit */
-  build(classes: number): Model {
-    return buildModel(this.describe(classes));
+  build(output: number | readonly number[]): Model {
+    return buildModel(this.describe(output));
   }
 }
 

@@ -36,7 +36,7 @@ export type OptionRule =
       readonly describe: string;
     }
   /** A list of positive integers. */
-  | { readonly kind: 'shape'; readonly describe: string };
+  | { readonly kind: 'shape'; readonly default?: readonly number[]; readonly describe: string };
 
 export type OptionRules = Readonly<Record<string, OptionRule>>;
 export type OptionValue = number | boolean | string | readonly number[];
@@ -147,7 +147,7 @@ export interface LayerType<T extends string = string, O extends OptionRules = Op
 
 /** Why a layer cannot be; `model.ts` adds which layer it is. */
 export class LayerError extends Error {
-  override readonly name = 'LayerError';
+  override readonly name: string = 'LayerError';
 }
 
 /** Declares a layer; infers the types of its options. */

@@ -12,19 +12,21 @@ import {
   type Initializer,
   LayerError,
   type LayerType,
-  type OptionRule,
   type OptionValue,
   type ParameterPlan,
 } from './layer.ts';
 import { suggest } from './nearest.ts';
+import { checkOptions, isCount, MAX_EXTENT } from './options.ts';
 
 export type { LayerDescription } from './index.ts';
 
 export interface ModelDescription {
   /** Shape of one sample, such as [784]. */
   readonly input: readonly number[];
-  /** Number of classes: what the last layer must give for each sample. */
-  readonly classes: number;
+  /** Number of classes of a classifier: the last layer must give so many scores for each sample. */
+  readonly classes?: number;
+  /** In its place for other models: the shape that the last layer must give for each sample, such as [1] or [128, 256]. */
+  readonly output?: readonly number[];
   /** Input side first. */
   readonly layers: readonly LayerDescription[];
 }
@@ -59,6 +61,8 @@ export interface ModelLayer {
 
 export interface Model {
   readonly description: ModelDescription;
+  /** What comes out for one sample. */
+  readonly outputShape: Shape;
   readonly layers: readonly ModelLayer[];
   /** All that are trained, layer by layer, then all statistics. */
   readonly parameters: readonly ParameterSpec[];
@@ -73,10 +77,12 @@ export class ModelError extends Error {
   override readonly name = 'ModelError';
 }
 
-/** Largest model, in floats: parameters, gradients and optimizer state of it must fit a 4 GiB memory. */
-export const MAX_PARAMETERS = 2 ** 27;
+/**
+ * Largest model, in floats. Seven copies must fit the parameter server's memory of 4 GiB: parameters, gradient, Adam's two
+ * states, and the gradients of one shard with two to spare.
+ */
+export const MAX_PARAMETERS = Math.floor(2 ** 30 / 7);
 const MAX_LAYERS = 1000;
-const MAX_EXTENT = 2 ** 24;
 /** What every layer may say besides its own options. */
 const common: readonly string[] = ['type', 'name', 'from'];
 const LAYER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -86,12 +92,11 @@ const LAYER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
  * @throws ModelError naming the layer (index and type), what it got and what it wanted.
  */
 export function buildModel(description: ModelDescription): Model {
-  const { input, classes, layers } = description;
+  const { input, layers } = description;
   if (!Array.isArray(input) || input.length === 0 || !input.every((extent) => isCount(extent, MAX_EXTENT))) {
     throw new ModelError(`input is ${JSON.stringify(input)}; expected the shape of a sample, such as [784]`);
   }
-  if (!isCount(classes, MAX_EXTENT))
-    throw new ModelError(`classes is ${classes}; expected a positive integer`);
+  const stated = statedOutput(description);
   if (!Array.isArray(layers) || layers.length === 0 || layers.length > MAX_LAYERS) {
     throw new ModelError(`layers: expected a list of 1 to ${MAX_LAYERS} layers`);
   }
@@ -102,10 +107,12 @@ export function buildModel(description: ModelDescription): Model {
   const shapeOf = (at: number): Shape => (at < 0 ? [...input] : built[at]!.outputShape);
   for (const [index, type] of types.entries()) {
     const where = `layers[${index}] (${type.type})`;
-    const options = checkOptions(where, type, layers[index]!);
-    const from = sourcesOf(where, type, layers[index]!, index, names);
+    const given = layers[index]!;
+    const options = within(where, () => checkOptions(type.options, { ...given }, common));
+    const from = sourcesOf(where, type, given, index, names);
     const followedBy = types.slice(index + 1).find((next) => !next.transparent)?.type;
-    const plan = planLayer(where, type, from.map(shapeOf), options, followedBy);
+    const inputs = from.map(shapeOf);
+    const plan = within(where, () => type.plan(inputs[0]!, options as never, { followedBy, inputs }));
     const layer = names[index]!;
     planned.push(...plan.parameters.map((parameter) => ({ layer, plan: parameter })));
     const floats = planned.reduce((sum, parameter) => sum + sizeOf(parameter.plan.shape), 0);
@@ -119,16 +126,17 @@ export function buildModel(description: ModelDescription): Model {
   }
   checkUse(built);
   const shape = shapeOf(built.length - 1);
-  if (!sameShape(shape, [classes])) {
+  if (!sameShape(shape, stated.shape)) {
     const last = layers.length - 1;
     throw new ModelError(
       `layers[${last}] (${types[last]!.type}): the last layer gives ${formatShape(shape)} for each sample, ` +
-        `but classes is ${classes}: expected [${classes}]`,
+        `but ${stated.by}: expected ${formatShape(stated.shape)}`,
     );
   }
   const { parameters, trainedCount, parameterCount } = layOutParameters(planned);
   return {
     description,
+    outputShape: shape,
     layers: built.map((layer) => ({
       ...layer,
       parameters: parameters.filter((parameter) => parameter.layer === layer.name),
@@ -137,6 +145,26 @@ export function buildModel(description: ModelDescription): Model {
     parameterCount,
     trainedCount,
   };
+}
+
+/** What the description says of its output: `classes` or `output`. */
+function statedOutput({ classes, output }: ModelDescription): { shape: Shape; by: string } {
+  if ((classes === undefined) === (output === undefined)) {
+    const came = classes === undefined ? 'neither' : 'both';
+    throw new ModelError(
+      `${came} of classes and output are given; expected classes for a classifier, output (a shape) for other models`,
+    );
+  }
+  if (output === undefined) {
+    if (isCount(classes, MAX_EXTENT)) return { shape: [classes], by: `classes is ${classes}` };
+    throw new ModelError(`classes is ${classes}; expected a positive integer`);
+  }
+  if (Array.isArray(output) && output.length > 0 && output.every((extent) => isCount(extent, MAX_EXTENT))) {
+    return { shape: output, by: `output is ${formatShape(output)}` };
+  }
+  throw new ModelError(
+    `output is ${JSON.stringify(output)}; expected the shape of a sample's output, such as [1]`,
+  );
 }
 
 /** Trained parameters first: an optimizer then has one range of floats. */
@@ -237,10 +265,6 @@ export function initializeParameters(model: Model, seed: number): Float32Array {
   return values;
 }
 
-function isCount(value: unknown, most: number): value is number {
-  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= most;
-}
-
 function findType(layer: LayerDescription, index: number): LayerType {
   const given: unknown = (layer as { type?: unknown } | null)?.type;
   if (typeof given !== 'string') {
@@ -277,72 +301,10 @@ function nameLayers(layers: readonly LayerDescription[], types: readonly LayerTy
   });
 }
 
-function checkOptions(where: string, type: LayerType, given: LayerDescription): ModelLayer['options'] {
-  const names = Object.keys(type.options);
-  for (const name of Object.keys(given)) {
-    if (common.includes(name) || names.includes(name)) continue;
-    throw new ModelError(`${where}: no option '${name}'${suggest(name, [...names, 'name', 'from'])}`);
-  }
-  const values = given as Readonly<Record<string, unknown>>;
-  return Object.fromEntries(
-    Object.entries(type.options).map(([name, rule]) => {
-      const value = values[name] ?? ('default' in rule ? rule.default : undefined);
-      if (!satisfies(rule, value)) {
-        const came = value === undefined ? 'missing' : JSON.stringify(value);
-        throw new ModelError(`${where}: ${name} is ${came}; expected ${wanted(rule)}`);
-      }
-      return [name, value];
-    }),
-  );
-}
-
-function satisfies(rule: OptionRule, value: unknown): value is OptionValue {
-  const inRange = (n: unknown, { minimum, maximum }: { minimum: number; maximum: number }) =>
-    Number.isInteger(n) && (n as number) >= minimum && (n as number) <= maximum;
-  switch (rule.kind) {
-    case 'boolean':
-      return typeof value === 'boolean';
-    case 'integer':
-      return inRange(value, rule);
-    case 'number':
-      return typeof value === 'number' && value >= rule.minimum && value < rule.below;
-    case 'choice':
-      return typeof value === 'string' && rule.choices.includes(value);
-    case 'pair':
-      return Array.isArray(value)
-        ? value.length === 2 && value.every((n) => inRange(n, rule))
-        : inRange(value, rule);
-    case 'shape':
-      return Array.isArray(value) && value.length > 0 && value.every((n) => isCount(n, MAX_EXTENT));
-  }
-}
-
-function wanted(rule: OptionRule): string {
-  switch (rule.kind) {
-    case 'boolean':
-      return 'true or false';
-    case 'integer':
-      return `an integer from ${rule.minimum} to ${rule.maximum}`;
-    case 'number':
-      return `a number from ${rule.minimum} to less than ${rule.below}`;
-    case 'choice':
-      return rule.choices.join(' or ');
-    case 'pair':
-      return `an integer from ${rule.minimum} to ${rule.maximum}, or two: [rows, columns]`;
-    case 'shape':
-      return 'a list of positive integers';
-  }
-}
-
-function planLayer(
-  where: string,
-  type: LayerType,
-  inputs: readonly Shape[],
-  options: ModelLayer['options'],
-  followedBy: string | undefined,
-) {
+/** Says of a layer's error which layer it is. */
+function within<T>(where: string, body: () => T): T {
   try {
-    return type.plan(inputs[0]!, options as never, { followedBy, inputs });
+    return body();
   } catch (cause) {
     if (cause instanceof LayerError) throw new ModelError(`${where}: ${cause.message}`, { cause });
     throw cause;

@@ -24,7 +24,7 @@ export function summarizeLayers(model: Model): LayerSummary[] {
   const { outputs } = forward(model, input('x', [1, ...model.description.input]), leaves, undefined);
   const seen = new Set<Node>();
   return model.layers.map((layer, index) => {
-    const own = topologicalOrder([outputs[index]!]).filter((node) => !seen.has(node));
+    const own = topologicalOrder([outputs[index]!], seen);
     for (const node of own) seen.add(node);
     return {
       name: layer.name,

@@ -4,6 +4,7 @@
  */
 import type { Model } from '../../nn/model.ts';
 import { alignUp } from '../../plan/arena.ts';
+import { sizeOf } from '../../shape.ts';
 import { type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
 import { type Compiled, compileGraph } from './compile.ts';
 import { runGuarded } from './fault.ts';
@@ -202,7 +203,7 @@ function layOutProgram(
       labels,
       sampleIds,
       key,
-      logits: placeOf(0, request.samples * model.description.classes),
+      logits: placeOf(0, request.samples * sizeOf(model.outputShape)),
       lossSum: placeOf(1, 1),
       correct: placeOf(2, 1),
       stageReady: compiled.stages.map(({ ready }) =>

@@ -1,0 +1,73 @@
+/** Transformers over tokens: scores of the whole vocabulary for each place of the context. */
+import type { LayerDescription } from '../nn/model.ts';
+import { definePreset, dropoutLayers, dropoutRate, size } from './preset.ts';
+
+const shared = {
+  tokens: size(256, 'Size of the vocabulary; 256 are bytes.', 2 ** 24),
+  context: size(128, 'Tokens of a sample.'),
+  width: size(128, 'Length of the vectors between the layers; heads divides it.'),
+  depth: size(4, 'Transformer blocks.', 200),
+  heads: size(4, 'Heads of attention of each block.', 1024),
+  dropout: dropoutRate(0.1),
+} as const;
+
+interface Sizes {
+  readonly tokens: number;
+  readonly width: number;
+  readonly depth: number;
+  readonly heads: number;
+  readonly dropout: number;
+}
+
+const embeddings = ({ tokens, width }: Sizes): LayerDescription[] => [
+  { type: 'embedding', tokens, units: width, name: 'tokens' },
+  { type: 'positionalEncoding', kind: 'learned', name: 'positions' },
+];
+
+const blocks = ({ depth, heads, dropout }: Sizes, kind: { causal: boolean; normFirst: boolean }) =>
+  Array.from(
+    { length: depth },
+    (_, index): LayerDescription => ({
+      type: 'transformerBlock',
+      heads,
+      dropout,
+      ...kind,
+      name: `block-${index}`,
+    }),
+  );
+
+export const gpt = definePreset({
+  summary:
+    'Decoder like GPT-2 (Radford et al. 2019): predicts each next token; embedding and head are apart.',
+  options: shared,
+  describe: ({ context, ...sizes }) => ({
+    input: [context],
+    output: [context, sizes.tokens],
+    layers: [
+      ...embeddings(sizes),
+      ...dropoutLayers(sizes.dropout, 'dropout'),
+      ...blocks(sizes, { causal: true, normFirst: true }),
+      { type: 'layerNorm', name: 'norm' },
+      { type: 'dense', units: sizes.tokens, bias: false, name: 'head' },
+    ],
+  }),
+});
+
+export const bert = definePreset({
+  summary: 'Encoder like BERT (Devlin et al. 2019), without segments: predicts masked tokens.',
+  options: shared,
+  describe: ({ context, ...sizes }) => ({
+    input: [context],
+    output: [context, sizes.tokens],
+    layers: [
+      ...embeddings(sizes),
+      { type: 'layerNorm', name: 'norm' },
+      ...dropoutLayers(sizes.dropout, 'dropout'),
+      ...blocks(sizes, { causal: false, normFirst: false }),
+      { type: 'dense', units: sizes.width, name: 'transform' },
+      { type: 'gelu' },
+      { type: 'layerNorm', name: 'transform-norm' },
+      { type: 'dense', units: sizes.tokens, name: 'head' },
+    ],
+  }),
+});
