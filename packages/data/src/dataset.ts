@@ -1,14 +1,44 @@
-/** A labelled set of samples, held as bytes. Reading a file format belongs to the file beside this one. */
+/** What every format is opened to. Reading a format belongs to the file beside this one that is named after it. */
+import type { Field } from '@kasane/tensor/field';
+
+export type { Field, FieldType } from '@kasane/tensor/field';
+
+/** Samples, each an input and a target, read by index. */
 export interface Dataset {
   readonly samples: number;
-  /** Shape of one sample, such as [28, 28]. */
-  readonly sampleShape: readonly number[];
-  /** One more than the largest label. */
-  readonly classes: number;
-  /** SHA-256 of pixels and labels, lower-case hex. */
+  readonly input: Field;
+  /** Class numbers and tokens are u8 or i32 (-1: this one does not count), everything else is f32. */
+  readonly target: Field;
+  /** One more than the largest class number, where the target is one; of tokens the size of the vocabulary. */
+  readonly classes?: number;
+  /** Decides the samples: equal digests, equal samples. SHA-256, lower-case hex. */
   readonly digest: string;
-  /** Copies pixels (uint8, row-major) and labels of the samples at `indices`, in that order. */
-  gather(indices: Uint32Array, pixels: Uint8Array, labels: Uint8Array): void;
+  /**
+   * Fills in the samples at `indices`, in that order, one after the other without gaps, as bytes of the two fields.
+   * @throws RangeError when an index is out of range
+   * @throws DataError when what is stored turns out to be damaged
+   */
+  gather(indices: Uint32Array, inputs: Uint8Array, targets: Uint8Array): void | Promise<void>;
+}
+
+/** What a format is opened to: fields are the same in both. */
+export interface DataParts {
+  readonly train: Dataset;
+  /** What is never trained on. */
+  readonly test: Dataset;
+  readonly preparation: Preparation;
+}
+
+/**
+ * How raw input became what the network was trained on. It is written into the weights' metadata (kasane.data), so that
+ * predictions do the same; hence JSON only.
+ */
+export interface Preparation {
+  /** u8 input: (v / 255 - mean) / std; one number, or one a channel. */
+  readonly mean?: number | readonly number[];
+  readonly std?: number | readonly number[];
+  /** Names of the classes, by number. */
+  readonly classes?: readonly string[];
 }
 
 /** A data file that is missing or damaged. The message names the file, what was found and what would be right. */

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { sameField } from '@kasane/tensor/field';
 import { DataError, type Dataset } from './dataset.ts';
 
 /** Bytes of one file, unpacked. */
@@ -33,10 +34,10 @@ export function openIdx(directory: string): { train: Dataset; test: Dataset } {
   if (cache?.key === key) return cache.value;
   const [trainImages, trainLabels, testImages, testLabels] = paths as [string, string, string, string];
   const value = { train: openPair(trainImages, trainLabels), test: openPair(testImages, testLabels) };
-  const [a, b] = [value.train.sampleShape, value.test.sampleShape];
-  if (a.join() !== b.join()) {
+  const [a, b] = [value.train.input, value.test.input];
+  if (!sameField(a, b)) {
     throw new DataError(
-      `${testImages}: images of ${b.join(' x ')}, but those of ${trainImages} are ${a.join(' x ')}`,
+      `${testImages}: images of ${b.shape.join(' x ')}, but those of ${trainImages} are ${a.shape.join(' x ')}`,
     );
   }
   cache = { key, value };
@@ -77,7 +78,8 @@ function openPair(imagesPath: string, labelsPath: string): Dataset {
   const digest = createHash('sha256').update(images.data).update(labels.data).digest('hex');
   return {
     samples,
-    sampleShape,
+    input: { dtype: 'u8', shape: sampleShape },
+    target: { dtype: 'u8', shape: [] },
     classes: largest + 1,
     digest,
     gather: (indices, pixelsOut, labelsOut) => {

@@ -1,4 +1,5 @@
-/** Bytes to what a network takes. */
+/** Bytes of a field to what a network takes: float32 for inputs, int32 or float32 for targets. */
+import type { Field } from '@kasane/tensor/field';
 
 /** A table of (v / 255 - mean) / std for each byte v, as float32. */
 export function normalizationTable(mean: number, std: number): Float32Array {
@@ -8,4 +9,47 @@ export function normalizationTable(mean: number, std: number): Float32Array {
 /** out[i] = table[pixels[i]] */
 export function normalizeInto(pixels: Uint8Array, table: Float32Array, out: Float32Array): void {
   for (let i = 0; i < pixels.length; i++) out[i] = table[pixels[i]!]!;
+}
+
+/** Turns the bytes of one or more samples' inputs into `out`, whose length is theirs in elements. */
+export type InputReader = (bytes: Uint8Array, out: Float32Array) => void;
+
+/**
+ * A reader of a field: u8 is normalised by `mean` and `std`, i32 (tokens) becomes the same number, f32 stays.
+ * @param mean one number, or one for each extent of the last axis; the same of `std`
+ * @throws RangeError when there are as many means as fit nothing
+ */
+export function inputReader(field: Field, mean: readonly number[], std: readonly number[]): InputReader {
+  if (field.dtype === 'f32') return (bytes, out) => bytesOfArray(out).set(bytes);
+  if (field.dtype === 'i32') return (bytes, out) => out.set(elements(bytes, Int32Array));
+  const channels = mean.length;
+  if (channels !== std.length || (channels !== 1 && channels !== field.shape.at(-1))) {
+    throw new RangeError(
+      `${mean.length} means and ${std.length} standard deviations for samples of ${field.shape.join(' x ')}: one of each is expected, or one a channel`,
+    );
+  }
+  const tables = mean.map((value, channel) => normalizationTable(value, std[channel]!));
+  if (channels === 1) return (bytes, out) => normalizeInto(bytes, tables[0]!, out);
+  return (bytes, out) => {
+    for (let i = 0; i < bytes.length; i += channels) {
+      for (let c = 0; c < channels; c++) out[i + c] = tables[c]![bytes[i + c]!]!;
+    }
+  };
+}
+
+/** Targets of any number of samples: class numbers and tokens as int32, the rest as float32. A copy. */
+export function readTargets(field: Field, bytes: Uint8Array): Int32Array | Float32Array {
+  if (field.dtype === 'u8') return Int32Array.from(bytes);
+  return field.dtype === 'i32' ? elements(bytes, Int32Array) : elements(bytes, Float32Array);
+}
+
+const bytesOfArray = (array: Float32Array) =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+
+/** A copy: the bytes may begin anywhere. */
+function elements<T extends Int32Array | Float32Array>(
+  bytes: Uint8Array,
+  type: new (buffer: ArrayBuffer) => T,
+): T {
+  return new type(new Uint8Array(bytes).buffer);
 }

@@ -32,7 +32,8 @@ describe('IDX', () => {
   it('reads all of MNIST', () => {
     const { train, test } = openIdx(mnistDirectory());
     expect([train.samples, test.samples, train.classes, test.classes]).toEqual([60_000, 10_000, 10, 10]);
-    expect(train.sampleShape).toEqual([28, 28]);
+    expect(train.input).toEqual({ dtype: 'u8', shape: [28, 28] });
+    expect(train.target).toEqual({ dtype: 'u8', shape: [] });
     const labels = new Uint8Array(3);
     train.gather(Uint32Array.of(0, 1, 59_999), new Uint8Array(3 * 784), labels);
     expect([...labels]).toEqual([5, 0, 8]);

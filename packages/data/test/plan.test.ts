@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { normalizationTable, normalizeInto } from '../src/normalize.ts';
+import { inputReader, normalizationTable, normalizeInto } from '../src/normalize.ts';
 import { planEpoch, planEvaluation, type Range } from '../src/plan.ts';
 import { epochPermutation } from '../src/shuffle.ts';
 
@@ -75,4 +75,14 @@ it('normalises as (v / 255 - mean) / std', () => {
   const out = new Float32Array(3);
   normalizeInto(Uint8Array.of(0, 255, 51), normalizationTable(0.5, 0.25), out);
   expect([...out]).toEqual([-2, 2, Math.fround(-1.2)]);
+});
+
+it('normalises each channel by its own mean, or all by one, and refuses another number of means', () => {
+  const field = { dtype: 'u8', shape: [1, 2, 3] } as const;
+  const out = new Float32Array(6);
+  inputReader(field, [0, 0.5, 1], [1, 0.5, 2])(Uint8Array.of(255, 255, 255, 0, 0, 0), out);
+  expect([...out]).toEqual([1, 1, 0, 0, -1, -0.5]);
+  inputReader(field, [0.5], [0.5])(Uint8Array.of(255, 255, 255, 0, 0, 0), out);
+  expect([...out]).toEqual([1, 1, 1, -1, -1, -1]);
+  expect(() => inputReader(field, [0, 0], [1, 1])).toThrow(/2 means .* 1 x 2 x 3/);
 });

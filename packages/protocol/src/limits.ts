@@ -1,7 +1,7 @@
 /** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
 
 /** Version of the training stream and its data link; a worker with another one is refused. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
@@ -25,6 +25,8 @@ export const LISTED_JOBS = 1000;
 export const METRICS_POINTS = 1000;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */
 export const LOOK_AHEAD_STEPS = 8;
+/** Bytes of batches in Redis ahead of the current step: fewer steps than the above when theirs are large, but at least one. */
+export const STAGED_WINDOW_BYTES = 256 << 20;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
 export const HEARTBEAT_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_INTERVAL_MS = 1_000;

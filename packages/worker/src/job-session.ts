@@ -1,11 +1,11 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
-import { normalizationTable } from '@kasane/data/normalize';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { FRAME_PAYLOAD_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
+import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
@@ -13,7 +13,14 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { ParameterStore } from './parameters.ts';
-import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
+import {
+  BatchError,
+  fetchSamples,
+  SampleBuffers,
+  type SampleReader,
+  type Samples,
+  sampleReader,
+} from './samples.ts';
 import type { Slot, SlotSession } from './slot.ts';
 import type { SlotPool } from './slot-pool.ts';
 import type { CoordinatorStream } from './stream.ts';
@@ -39,7 +46,7 @@ export class JobSession {
   readonly #math: MathMode;
   readonly #requests: readonly ProgramRequest[];
   readonly #parameters: ParameterStore;
-  readonly #table: Float32Array;
+  readonly #reader: SampleReader;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<Slot, Promise<SlotSession>>();
   readonly #consumer: TaskConsumer;
@@ -73,7 +80,7 @@ export class JobSession {
       ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples }) as const),
     ];
     this.#parameters = new ParameterStore(opened.parameterCount);
-    this.#table = normalizationTable(opened.mean, opened.std);
+    this.#reader = sampleReader(parseSampleFormat(opened.samples), this.#model.description.input);
     for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
     this.#consumer = new TaskConsumer({
       job: opened.job,
@@ -151,7 +158,7 @@ export class JobSession {
     const size = this.#model.description.input.reduce((product, extent) => product * extent, 1);
     const x = this.#buffers.take(task.samples * size);
     try {
-      const samples = await fetchSamples(redis, opened.job, task, this.#table, x);
+      const samples = await fetchSamples(redis, opened.job, task, this.#reader, x);
       if (!(await this.#parameters.wait(task.step))) return this.#handBack(id);
       const slot = await slots.acquire();
       try {
@@ -190,7 +197,7 @@ export class JobSession {
       slot.parameters(session).set(this.#parameters.values);
       session.version = task.step;
     }
-    const { x, labels, ids, digest } = samples;
+    const { x, target, ids, digest } = samples;
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
     const gradients = slot.gradients(session);
     const sent: Promise<void>[] = [];
@@ -204,7 +211,7 @@ export class JobSession {
     const { lossSum, correct, computeMs } = await slot.run(
       session,
       { mode: task.kind, samples: task.samples },
-      { x, labels, ids, key },
+      { x, target, ids, key },
       (ready) => {
         finished += ready.length;
         unsent.push(...ready);

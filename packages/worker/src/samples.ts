@@ -1,19 +1,41 @@
 /** A task's samples: fetched from where the coordinator staged them, checked, and made ready for a slot. */
 import { crc32 } from 'node:zlib';
-import { normalizeInto } from '@kasane/data/normalize';
-import { messageOf } from '@kasane/protocol/errors';
+import { type InputReader, inputReader, readTargets } from '@kasane/data/normalize';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
+import type { SampleFormat } from '@kasane/protocol/sample-format';
+import { type Field, fieldBytes, formatField, sameField } from '@kasane/tensor/field';
+import { type Shape, sizeOf } from '@kasane/tensor/shape';
 
 export interface Samples {
-  /** Normalised, row-major. */
+  /** As the network takes it, row-major. */
   readonly x: Float32Array;
-  readonly labels: Int32Array;
+  /** Class numbers or tokens; float32 for anything else. */
+  readonly target: Int32Array | Float32Array;
   /** Indices in the data set. */
   readonly ids: Uint32Array;
   /** CRC-32 of `ids` as little-endian uint32. */
   readonly digest: number;
+}
+
+/** How the bytes of a job's samples are read. */
+export interface SampleReader {
+  readonly input: Field;
+  readonly target: Field;
+  readonly read: InputReader;
+}
+
+/** @throws KasaneError PROTOCOL when samples of this format are not what the model takes */
+export function sampleReader({ input, target, mean, std }: SampleFormat, takes: Shape): SampleReader {
+  if (sizeOf(input.shape) !== sizeOf(takes)) {
+    throw new KasaneError(
+      'PROTOCOL',
+      `samples of ${formatField(input)} for a model that takes ${sizeOf(takes)} numbers`,
+    );
+  }
+  return { input, target, read: inputReader(input, mean, std) };
 }
 
 /** The batch is not there, or is not what the task says. */
@@ -48,14 +70,14 @@ export interface BatchSource {
 }
 
 /**
- * Fetches a task's samples and normalises them into `x`, whose length says what the model takes.
+ * Fetches a task's samples and turns their inputs into `x`, as long as the model takes for so many samples.
  * @throws BatchError when the staged batch is missing, out of reach, or damaged
  */
 export async function fetchSamples(
   source: BatchSource,
   job: string,
   task: TaskData,
-  table: Float32Array,
+  reader: SampleReader,
   x: Float32Array,
 ): Promise<Samples> {
   const keys = Array.from({ length: task.parts }, (_, part) =>
@@ -73,7 +95,7 @@ export async function fetchSamples(
       `the batch of step ${task.step} shard ${task.shard} is not in Redis`,
     );
   }
-  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, table, x);
+  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, reader, x);
 }
 
 /** @throws BatchError */
@@ -81,7 +103,7 @@ export function decodeSamples(
   frame: Uint8Array,
   job: string,
   task: TaskData,
-  table: Float32Array,
+  reader: SampleReader,
   x: Float32Array,
 ): Samples {
   const damaged = (why: string) =>
@@ -108,16 +130,21 @@ export function decodeSamples(
       `it is ${count} samples of job ${header.job} step ${header.step} shard ${header.shard}, ${task.samples} were expected`,
     );
   }
-  const sampleSize = x.length / count;
-  if (header.sampleBytes !== sampleSize || payload.length !== count * (5 + sampleSize)) {
-    throw damaged(`${payload.length} bytes, ${header.sampleBytes} a sample; the model takes ${sampleSize}`);
+  const { input, target, read } = reader;
+  if (!sameField(header.input, input) || !sameField(header.target, target)) {
+    throw damaged(
+      `it has ${formatField(header.input)} and ${formatField(header.target)}, the job ${formatField(input)} and ${formatField(target)}`,
+    );
   }
+  const targetEnd = count * (4 + fieldBytes(target));
+  const end = targetEnd + count * fieldBytes(input);
+  if (payload.length !== end) throw damaged(`${payload.length} bytes; ${count} samples take ${end}`);
   // A copy of its own: the frame is a view at any offset, and a Buffer's slice would be one too.
   const idBytes = new Uint8Array(payload.subarray(0, 4 * count));
-  normalizeInto(payload.subarray(5 * count), table, x);
+  read(payload.subarray(targetEnd), x);
   return {
     x,
-    labels: Int32Array.from(payload.subarray(4 * count, 5 * count)),
+    target: readTargets(target, payload.subarray(4 * count, targetEnd)),
     ids: new Uint32Array(idBytes.buffer, idBytes.byteOffset, count),
     digest: crc32(idBytes),
   };

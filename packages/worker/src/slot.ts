@@ -28,7 +28,8 @@ const GPU_EXIT_MS = 2000;
 
 export interface SlotInputs {
   readonly x: Float32Array;
-  readonly labels: Int32Array;
+  /** Class numbers or tokens, or numbers to come near to: as the program declares its target. */
+  readonly target: Int32Array | Float32Array;
   readonly ids: Uint32Array;
   readonly key: Uint32Array;
 }
@@ -195,9 +196,12 @@ export class Slot {
     await this.#thread.terminate();
   }
 
-  #write(session: SlotSession, program: ProgramLayout, { x, labels, ids, key }: SlotInputs): void {
+  #write(session: SlotSession, program: ProgramLayout, { x, target, ids, key }: SlotInputs): void {
     this.#view(session, program.x).set(x);
-    new Int32Array(session.memory, program.labels.offset, program.labels.length).set(labels);
+    const { offset, length } = program.labels;
+    if (target.length !== length) throw new Error(`${target.length} targets; the program takes ${length}`);
+    if (target instanceof Int32Array) new Int32Array(session.memory, offset, length).set(target);
+    else new Float32Array(session.memory, offset, length).set(target);
     if (program.sampleIds.length > 0) {
       new Uint32Array(session.memory, program.sampleIds.offset, program.sampleIds.length).set(ids);
       new Uint32Array(session.memory, program.key.offset, program.key.length).set(key);

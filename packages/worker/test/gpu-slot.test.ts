@@ -26,7 +26,7 @@ const samples = 5;
 const request = { mode: 'train', samples } as const;
 const inputs = {
   x: Float32Array.from({ length: 6 * samples }, (_, index) => Math.sin(index)),
-  labels: Int32Array.of(0, 1, 2, 1, 0),
+  target: Int32Array.of(0, 1, 2, 1, 0),
   ids: Uint32Array.of(10, 11, 12, 13, 70_000),
   key: Uint32Array.of(1, 0, 2, 0),
 };
@@ -49,7 +49,7 @@ describe.skipIf(!device)('a slot on WebGPU', { timeout: 60_000 }, () => {
     const ready: number[] = [];
     const outcome = await slot!.run(session, request, inputs, (indices) => ready.push(...indices));
     expect(ready).toEqual(model.parameters.map((_, index) => index));
-    const feeds = { x: inputs.x, labels: inputs.labels, sampleIds: inputs.ids, key: inputs.key };
+    const feeds = { x: inputs.x, labels: inputs.target, sampleIds: inputs.ids, key: inputs.key };
     const wanted = runReference(traceProgram(model, request), feeds, weights);
     expect(outcome.lossSum).toBeCloseTo(wanted.lossSum!, 3);
     expect(outcome.correct).toBe(wanted.correct);

@@ -3,10 +3,18 @@ import { normalizationTable } from '@kasane/data/normalize';
 import { encodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
-import { fetchSamples, SampleBuffers } from '@kasane/worker/samples';
+import type { Field } from '@kasane/tensor/field';
+import { fetchSamples, SampleBuffers, sampleReader } from '@kasane/worker/samples';
 import { describe, expect, it } from 'vitest';
 
 const table = normalizationTable(0.5, 0.5);
+const pair = { dtype: 'u8', shape: [2] } as const;
+const one = { dtype: 'u8', shape: [] } as const;
+const readerOf = (size: number) =>
+  sampleReader(
+    { input: { dtype: 'u8', shape: [2] }, target: { dtype: 'u8', shape: [] }, mean: [0.5], std: [0.5] },
+    [size],
+  );
 const ids = Uint32Array.of(70_000, 3);
 const task: TaskData = {
   kind: 'train',
@@ -18,7 +26,16 @@ const task: TaskData = {
   parts: 2,
 };
 const payload = Uint8Array.of(...new Uint8Array(ids.buffer), 9, 4, 0, 51, 255, 102);
-const header = { kind: 'batch', job: 'j', step: 5, shard: 1, epoch: 0, samples: 2, sampleBytes: 2 } as const;
+const header = {
+  kind: 'batch',
+  job: 'j',
+  step: 5,
+  shard: 1,
+  epoch: 0,
+  samples: 2,
+  input: pair,
+  target: one,
+} as const;
 
 /** What is staged, cut in the middle. */
 function staged(frame: Uint8Array = encodeFrame(header, payload)) {
@@ -30,14 +47,14 @@ function staged(frame: Uint8Array = encodeFrame(header, payload)) {
   return { values, mgetBuffer: async (...keys: string[]) => keys.map((key) => values.get(key) ?? null) };
 }
 
-const fetch = (source: ReturnType<typeof staged>, floats = 4) =>
-  fetchSamples(source, 'j', task, table, new Float32Array(floats));
+const fetch = (source: ReturnType<typeof staged>, reader = readerOf(2)) =>
+  fetchSamples(source, 'j', task, reader, new Float32Array(4));
 
 describe('fetchSamples', () => {
   it('puts the parts together and normalises', async () => {
-    const { x, labels, ids: found, digest } = await fetch(staged());
+    const { x, target, ids: found, digest } = await fetch(staged());
     expect([...x]).toEqual([table[0], table[51], table[255], table[102]]);
-    expect([...labels]).toEqual([9, 4]);
+    expect(target).toEqual(Int32Array.of(9, 4));
     expect([...found]).toEqual([...ids]);
     expect(digest).toBe(crc32(new Uint8Array(ids.buffer)));
   });
@@ -61,7 +78,7 @@ describe('fetchSamples', () => {
       'another kind of frame',
       encodeFrame({ kind: 'parameters', job: 'j', version: 1, partition: 0, offset: 0, total: 4 }, payload),
     ],
-    ['samples of another size', encodeFrame({ ...header, sampleBytes: 3 }, payload)],
+    ['samples of another size', encodeFrame({ ...header, input: { dtype: 'u8', shape: [3] } }, payload)],
     ['a payload that is too short', encodeFrame(header, payload.subarray(1))],
   ])('refuses %s', async (_, frame) => {
     await expect(fetch(staged(frame))).rejects.toMatchObject({
@@ -69,10 +86,42 @@ describe('fetchSamples', () => {
     });
   });
 
-  it('refuses samples that the model does not take', async () => {
-    await expect(fetch(staged(), 8)).rejects.toMatchObject({
-      reason: TaskFailure_Reason.REASON_BATCH_DAMAGED,
-    });
+  it('refuses samples that the model does not take', () => {
+    expect(() => readerOf(8)).toThrow(/u8 \[2\] for a model that takes 8 numbers/);
+  });
+
+  it('reads tokens, numbers and their targets, wherever the frame begins', async () => {
+    const [tokens, numbers] = [
+      { dtype: 'i32', shape: [3] },
+      { dtype: 'f32', shape: [2] },
+    ] as const;
+    const bytes = (array: Int32Array | Float32Array) => new Uint8Array(array.buffer);
+    const read = async (
+      input: Field,
+      target: Field,
+      inputs: Int32Array | Float32Array,
+      targets: typeof inputs,
+    ) => {
+      const body = Buffer.concat([bytes(new Int32Array(ids.buffer)), bytes(targets), bytes(inputs)]);
+      const frame = encodeFrame({ ...header, input, target }, body);
+      const format = { input: plain(input), target: plain(target), mean: [0], std: [1] };
+      const x = new Float32Array(inputs.length);
+      const samples = await fetchSamples(staged(frame), 'j', task, sampleReader(format, input.shape), x);
+      return [[...x], samples.target];
+    };
+    const plain = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
+    const text = Int32Array.of(1, 70_000, 3, 4, 5, 6);
+    expect(
+      await read(
+        tokens,
+        tokens,
+        text,
+        text.map((t) => -t),
+      ),
+    ).toEqual([[...text], text.map((t) => -t)]);
+    const [rows, goals] = [Float32Array.of(0.5, -1, 2, 1e-9), Float32Array.of(0.25, 3)];
+    const one = { dtype: 'f32', shape: [1] } as const;
+    expect(await read(numbers, one, rows, goals)).toEqual([[...rows], goals]);
   });
 });
 

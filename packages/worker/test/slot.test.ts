@@ -23,7 +23,7 @@ const weights = initializeParameters(model, 1);
 const samples = 5;
 const inputs: SlotInputs = {
   x: Float32Array.from({ length: 6 * samples }, (_, index) => Math.sin(index)),
-  labels: Int32Array.of(0, 1, 2, 1, 0),
+  target: Int32Array.of(0, 1, 2, 1, 0),
   ids: Uint32Array.of(10, 11, 12, 13, 70_000),
   key: Uint32Array.of(...keyOfSeed(1), 2, 0),
 };
@@ -49,8 +49,12 @@ describe('a slot', { timeout: 30_000 }, () => {
     const gradients = slot.gradients(session).slice();
     expect([...ready].sort()).toEqual(model.parameters.map((_, index) => index));
 
-    const { x, labels, ids: sampleIds, key } = inputs;
-    const expected = runReference(traceProgram(model, request), { x, labels, sampleIds, key }, weights);
+    const { x, target, ids: sampleIds, key } = inputs;
+    const expected = runReference(
+      traceProgram(model, request),
+      { x, labels: target, sampleIds, key },
+      weights,
+    );
     expect(outcome.lossSum).toBeCloseTo(expected.lossSum!, 5);
     expect(outcome.correct).toBe(expected.correct);
     for (const [index, { offset, size }] of model.parameters.entries())

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { loadData } from '@kasane/coordinator/jobs/manager';
+import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -32,7 +32,7 @@ export interface TrainOptions {
 export async function train(jobOrPreset: string, options: TrainOptions): Promise<void> {
   const spec = withOverrides(readJob(jobOrPreset), options);
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
-  if (spec.data.path !== undefined) loadData(checkJob(spec));
+  if (spec.data.path !== undefined) await loadData(checkJob(spec));
   const say = (line: string) => process.stderr.write(`${line}\n`);
   const cluster = new EmbeddedCluster({
     workers: options.workers,

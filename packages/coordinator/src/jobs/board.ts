@@ -3,6 +3,7 @@
  * says about the step that is waited for.
  */
 
+import { DataError } from '@kasane/data/dataset';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
@@ -263,6 +264,8 @@ export class TaskBoard {
     queue
       .add(route, tasks, (task) => plan.batch(task))
       .catch((error: unknown) => {
+        if (error instanceof DataError)
+          return this.stop(new KasaneError('DATA_INVALID', error.message, { cause: error }));
         // `decide` hands them out again once they have not been fetched for a while.
         if (!this.#stopped) log.debug(`tasks could not be queued: ${messageOf(error)}`);
       });

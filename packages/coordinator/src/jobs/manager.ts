@@ -2,13 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import type { Dataset } from '@kasane/data/dataset';
-import { openIdx } from '@kasane/data/idx';
-import { mnistDirectory } from '@kasane/data/mnist';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { checkJob, type Job, parseJobFile } from '@kasane/protocol/job';
+import { checkJob, parseJobFile } from '@kasane/protocol/job';
 import { LISTED_JOBS, OPEN_JOBS } from '@kasane/protocol/limits';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import type { Redis } from 'ioredis';
@@ -16,8 +13,8 @@ import type { Logger } from 'pino';
 import { viewJob } from '../serve/view.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { WorkerRegistry } from '../workers.ts';
+import { loadData } from './load-data.ts';
 import type { Metrics } from './metrics.ts';
-import type { JobData } from './plan.ts';
 import { Run, type RunOptions } from './run.ts';
 import type { JobRecord, JobStore } from './store.ts';
 
@@ -57,7 +54,7 @@ export class JobManager {
    * Checks a job file and its data and queues it. Returns the job's id.
    * @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT
    */
-  submit(file: string): string {
+  async submit(file: string): Promise<string> {
     const { store } = this.#options;
     if (store.open().length >= OPEN_JOBS) {
       throw new KasaneError(
@@ -66,7 +63,7 @@ export class JobManager {
       );
     }
     const job = parseJobFile(file, 'job file');
-    loadData(job);
+    await loadData(job);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now());
     this.#options.log.info(`job ${id} submitted`);
@@ -161,7 +158,7 @@ export class JobManager {
       const run = new Run({
         id,
         job,
-        data: loadData(job),
+        data: await loadData(job),
         store,
         redis,
         workers,
@@ -192,33 +189,4 @@ export class JobManager {
     );
     this.#changes.emit(id);
   }
-}
-
-/** Opens a job's data and checks that the model takes it. @throws KasaneError DATA_INVALID */
-export function loadData(job: Job): JobData {
-  let data: { train: Dataset; test: Dataset };
-  const directory = job.spec.data.path ?? mnistDirectory();
-  try {
-    data = openIdx(directory);
-  } catch (error) {
-    throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
-  }
-  const { input, classes } = job.model.description;
-  const size = (shape: readonly number[]) => shape.reduce((product, extent) => product * extent, 1);
-  for (const [name, part] of Object.entries(data)) {
-    if (size(part.sampleShape) !== size(input)) {
-      const what = `${directory}: ${name} samples are ${part.sampleShape.join(' x ')}`;
-      throw new KasaneError('DATA_INVALID', `${what}, but the model takes ${input.join(' x ')}`);
-    }
-    if (classes === undefined) {
-      throw new KasaneError('DATA_INVALID', `${directory}: has classes, but the model is no classifier`);
-    }
-    if (part.classes > classes) {
-      throw new KasaneError(
-        'DATA_INVALID',
-        `${directory}: ${name} labels reach ${part.classes - 1}, but the model tells ${classes} classes apart`,
-      );
-    }
-  }
-  return data;
 }

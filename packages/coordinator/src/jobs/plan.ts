@@ -1,26 +1,22 @@
 /** What a run is made of: which samples each task of each step takes, as ranges of the epoch's permutation. */
 import { crc32 } from 'node:zlib';
-import type { Dataset } from '@kasane/data/dataset';
+import type { DataParts } from '@kasane/data/dataset';
 import { type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
 import { epochPermutation } from '@kasane/data/shuffle';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
+import { fieldBytes } from '@kasane/tensor/field';
 import type { Batch, NewTask } from '../queue/task-queue.ts';
-
-export interface JobData {
-  readonly train: Dataset;
-  readonly test: Dataset;
-}
 
 export class RunPlan {
   readonly #job: Job;
-  readonly #data: JobData;
+  readonly #data: DataParts;
   readonly #epochPlan: EpochPlan;
   /** Permutations of the epochs that are in flight; at most two. */
   readonly #permutations = new Map<number, Uint32Array>();
   readonly evaluation: readonly Range[];
 
-  constructor(job: Job, data: JobData) {
+  constructor(job: Job, data: DataParts) {
     const { batch, shards } = job.spec.training;
     this.#job = job;
     this.#data = data;
@@ -31,9 +27,10 @@ export class RunPlan {
     });
   }
 
-  /** Bytes of one sample as it is staged. */
+  /** Bytes of one sample as it is staged, its index included. */
   get sampleBytes(): number {
-    return this.#data.train.sampleShape.reduce((product, extent) => product * extent, 1);
+    const { input, target } = this.#data.train;
+    return 4 + fieldBytes(target) + fieldBytes(input);
   }
 
   get stepsPerEpoch(): number {
@@ -77,15 +74,16 @@ export class RunPlan {
     return Uint32Array.from({ length: end - start }, (_, index) => start + index);
   }
 
-  /** The samples of a task. */
-  batch(task: NewTask): Batch {
+  /** The samples of a task; a promise where reading them takes time. */
+  batch(task: NewTask): Batch | Promise<Batch> {
     const dataset = task.kind === 'train' ? this.#data.train : this.#data.test;
+    const { input, target } = dataset;
     const indices = this.indices(task);
-    const { sampleBytes } = this;
-    const pixels = new Uint8Array(indices.length * sampleBytes);
-    const labels = new Uint8Array(indices.length);
-    dataset.gather(indices, pixels, labels);
-    return { indices, labels, pixels, sampleBytes };
+    const inputs = new Uint8Array(indices.length * fieldBytes(input));
+    const targets = new Uint8Array(indices.length * fieldBytes(target));
+    const batch = { indices, input, target, inputs, targets };
+    const gathered = dataset.gather(indices, inputs, targets);
+    return gathered ? gathered.then(() => batch) : batch;
   }
 
   /** CRC-32 of the indices that an honest worker has used. */

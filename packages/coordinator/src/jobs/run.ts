@@ -4,13 +4,16 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { GradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
-import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
+import { LOOK_AHEAD_STEPS, STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
+import type { SampleFormat } from '@kasane/protocol/sample-format';
+import type { Field } from '@kasane/tensor/field';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -22,7 +25,7 @@ import type { DecideOptions } from '../steps/decide.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 import { type Answer, TaskBoard } from './board.ts';
 import { Metrics } from './metrics.ts';
-import { type JobData, RunPlan } from './plan.ts';
+import { RunPlan } from './plan.ts';
 import { Progress } from './progress.ts';
 import type { JobStore, LedgerRow } from './store.ts';
 
@@ -32,7 +35,7 @@ const TICK_MS = 200;
 export interface RunOptions {
   readonly id: string;
   readonly job: Job;
-  readonly data: JobData;
+  readonly data: DataParts;
   readonly store: JobStore;
   readonly redis: Redis;
   readonly workers: WorkerRegistry;
@@ -199,8 +202,10 @@ export class Run {
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
   #handOut(): void {
     const { step } = this.#position;
-    if (this.#ahead - step > LOOK_AHEAD_STEPS / 2) return;
-    const end = Math.min(step + LOOK_AHEAD_STEPS, this.#plan.totalSteps);
+    const stepBytes = this.#plan.sampleBytes * this.#options.job.spec.training.batch;
+    const window = Math.max(1, Math.min(LOOK_AHEAD_STEPS, Math.floor(STAGED_WINDOW_BYTES / stepBytes)));
+    if (this.#ahead - step > window / 2) return;
+    const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
     for (; this.#ahead < end; this.#ahead++) {
       steps.push({ step: this.#ahead, shards: this.#plan.shards(this.#ahead).length });
@@ -321,9 +326,9 @@ export class Run {
   }
 
   async #writeModel(): Promise<void> {
-    const { store, job, directory } = this.#options;
+    const { store, job, data, directory } = this.#options;
     const path = join(directory, 'model.safetensors');
-    const digest = await writeWhole(path, encodeModel(job, this.#parameters!.parameters));
+    const digest = await writeWhole(path, encodeModel(job, data.preparation, this.#parameters!.parameters));
     const workers = new Set(store.ledger(this.id).map((row) => row.worker));
     store.setModel(this.id, path, digest, workers.size);
   }
@@ -345,6 +350,13 @@ export class Run {
     }
   }
 
+  #sampleFormat(): SampleFormat {
+    const { train, preparation } = this.#options.data;
+    const { mean = 0, std = 1 } = preparation;
+    const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
+    return { input: field(train.input), target: field(train.target), mean: list(mean), std: list(std) };
+  }
+
   #describe(): JobOpened {
     const { job } = this.#options;
     const { seed, math } = job.spec.training;
@@ -357,12 +369,15 @@ export class Run {
       reissueQueue: REISSUE_QUEUE,
       trainSamples: this.#plan.trainSamples,
       evaluateSamples: this.#plan.evaluateSamples,
-      mean: job.spec.data.mean,
-      std: job.spec.data.std,
       parameterCount: job.model.parameterCount,
+      samples: JSON.stringify(this.#sampleFormat()),
     };
   }
 }
+
+/** One number for all channels, or one a channel. */
+const list = (value: number | readonly number[]): number[] =>
+  typeof value === 'number' ? [value] : [...value];
 
 /** Adds up answers in shard order. */
 function sum(answers: readonly Answer[]): { lossSum: number; correct: number; samples: number } {

@@ -1,5 +1,6 @@
 /** Checkpoints and model files: safetensors, with what resuming needs in the metadata. */
 
+import type { Preparation } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetensors';
@@ -26,12 +27,11 @@ const STATE_PREFIX = 'optimizer.';
  * The weights alone, as a file that any safetensors reader loads. Its bytes depend on the job and the weights only, so
  * that equal training gives equal digests.
  */
-export function encodeModel(job: Job, parameters: Float32Array): Uint8Array {
-  const { mean, std } = job.spec.data;
+export function encodeModel(job: Job, preparation: Preparation, parameters: Float32Array): Uint8Array {
   return encodeSafetensors(tensors(job.model.parameters, parameters, ''), {
     format: 'pt',
     'kasane.model': JSON.stringify(job.model.description),
-    'kasane.data': JSON.stringify({ mean, std }),
+    'kasane.data': JSON.stringify(preparation),
   });
 }
 

