@@ -57,6 +57,33 @@ describe('safetensors', () => {
     expect([...new Float32Array(bytes.slice(8 + length).buffer)]).toEqual([1, 2]);
   });
 
+  it('reads half precision, every number of it, and skips other types when asked', () => {
+    const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+    const file = (dtype: string) => {
+      const header = { a: entry([65536], [0, 131072], dtype), n: entry([], [131072, 131080], 'I64') };
+      const bytes = fileOf(header, 131080);
+      bytes.set(new Uint8Array(all.buffer), bytes.length - 131080);
+      return decodeSafetensors(bytes, { others: 'skip' }).tensors;
+    };
+    const [half] = file('F16');
+    expect(file('F16')).toHaveLength(1);
+    // One of each kind: zero, subnormal, one, largest, infinite, negative.
+    const known = {
+      0: 0,
+      1: 2 ** -24,
+      1023: 1023 * 2 ** -24,
+      15360: 1,
+      31743: 65504,
+      31744: Infinity,
+      49536: -2.75,
+    };
+    for (const [bits, value] of Object.entries(known)) expect(half!.data[Number(bits)]).toBe(value);
+    expect(half!.data[0x7c01]).toBeNaN();
+    const [brain] = file('BF16');
+    const bits = new Uint32Array(brain!.data.buffer);
+    expect(bits.every((value, i) => value === i * 65536)).toBe(true);
+  });
+
   it('gives the same bytes for the same tensors, in views and shared memory too', () => {
     const shared = new Float32Array(new SharedArrayBuffer(64), 4, 6);
     shared.set(tensors[0]!.data);
@@ -98,7 +125,12 @@ describe('safetensors', () => {
       /__metadata__ must map names to strings/,
     ],
     ['an entry that is none', fileOf({ a: 3 }, 0), /'a': its entry is not an object/],
-    ['another type', fileOf({ a: entry([2], [0, 4], 'F16') }, 4), /'a': type "F16"; only F32/],
+    [
+      'another type',
+      fileOf({ a: entry([2], [0, 16], 'I64') }, 16),
+      /'a': type "I64"; only F32, F16 and BF16/,
+    ],
+    ['half as many bytes as a half has', fileOf({ a: entry([2], [0, 2], 'F16') }, 2), /needs 4/],
     ['a negative extent', fileOf({ a: entry([-1], [0, 4]) }, 4), /'a': shape is not a list/],
     ['a shape of text', fileOf({ a: entry('2', [0, 8]) }, 8), /'a': shape is not a list/],
     ['one offset', fileOf({ a: entry([1], [0]) }, 4), /data_offsets must be two/],

@@ -58,21 +58,41 @@ export function encodeSafetensors(
   return file;
 }
 
+/** Bytes of a number of each type that becomes float32 without loss. */
+const READ_TYPES = { F32: 4, F16: 2, BF16: 2 } as const;
+type ReadType = keyof typeof READ_TYPES;
+/** And of those that the format knows besides, as far as a number of theirs fills whole bytes. */
+const OTHER_TYPES = {
+  ...{ BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, I16: 2, U16: 2, I32: 4, U32: 4 },
+  ...{ F64: 8, I64: 8, U64: 8 },
+} as const;
+
+const isKeyOf = <T extends object>(table: T, key: unknown): key is keyof T =>
+  typeof key === 'string' && Object.hasOwn(table, key);
+
+export interface DecodeOptions {
+  /** What happens to tensors of types that are no float32, F16 or BF16. Default: refuse. */
+  readonly others?: 'refuse' | 'skip';
+}
+
 /**
- * Reads a safetensors file of float32 tensors. The numbers are copied.
+ * Reads a safetensors file of float32 tensors, or of half-precision ones, which become float32. The numbers are copied.
  * @throws SafetensorsError naming the tensor and what is wrong with it
  */
-export function decodeSafetensors(bytes: Uint8Array): {
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  { others = 'refuse' }: DecodeOptions = {},
+): {
   tensors: NamedTensor[];
   metadata: Record<string, string>;
 } {
   const header = readHeader(bytes);
   const body = bytes.subarray(PREFIX_BYTES + header.length);
   let metadata: Record<string, string> = {};
-  const entries: { name: string; shape: number[]; start: number; end: number }[] = [];
+  const entries: ({ name: string } & Entry)[] = [];
   for (const [name, value] of Object.entries(header.content)) {
     if (name === METADATA) metadata = checkMetadata(value);
-    else entries.push({ name, ...checkEntry(name, value) });
+    else entries.push({ name, ...checkEntry(name, value, others) });
   }
   // Sorting is stable, so that tensors without elements keep the header's order.
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
@@ -88,12 +108,31 @@ export function decodeSafetensors(bytes: Uint8Array): {
   if (at !== body.length) {
     throw new SafetensorsError(`the tensors end at byte ${at}, but ${body.length} bytes follow the header`);
   }
-  const tensors = entries.map(({ name, shape, start, end }) => {
-    const copy = new Uint8Array(end - start);
-    copy.set(body.subarray(start, end));
-    return { name, shape, data: new Float32Array(copy.buffer) };
+  const tensors = entries.flatMap(({ name, type, shape, start, end }) => {
+    if (!type) return [];
+    // A copy: the bytes may begin anywhere.
+    const { buffer } = new Uint8Array(body.subarray(start, end));
+    return [{ name, shape, data: toFloat32(type, buffer) }];
   });
   return { tensors, metadata };
+}
+
+function toFloat32(type: ReadType, buffer: ArrayBufferLike): Float32Array {
+  if (type === 'F32') return new Float32Array(buffer);
+  const halves = new Uint16Array(buffer);
+  // A bfloat16 is the upper half of a float32.
+  if (type === 'BF16') return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+  return Float32Array.from(halves, float16);
+}
+
+/** The value of an IEEE 754 half: sign, five bits of exponent, ten of fraction. */
+function float16(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction > 0 ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; length: number } {
@@ -126,29 +165,42 @@ function checkMetadata(value: unknown): Record<string, string> {
   return value as Record<string, string>;
 }
 
-function checkEntry(name: string, value: unknown): { shape: number[]; start: number; end: number } {
+interface Entry {
+  /** Undefined: not one that we read. */
+  readonly type: ReadType | undefined;
+  readonly shape: number[];
+  readonly start: number;
+  readonly end: number;
+}
+
+function checkEntry(name: string, value: unknown, others: 'refuse' | 'skip'): Entry {
   if (!isRecord(value)) throw new SafetensorsError(`tensor '${name}': its entry is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (dtype !== 'F32')
-    throw new SafetensorsError(`tensor '${name}': type ${JSON.stringify(dtype)}; only F32 is read`);
+  const type = isKeyOf(READ_TYPES, dtype) ? dtype : undefined;
+  const bytes = type ? READ_TYPES[type] : isKeyOf(OTHER_TYPES, dtype) ? OTHER_TYPES[dtype] : undefined;
+  if (bytes === undefined || (!type && others === 'refuse')) {
+    throw new SafetensorsError(
+      `tensor '${name}': type ${JSON.stringify(dtype)}; only F32, F16 and BF16 are read`,
+    );
+  }
   if (!isCounts(shape))
     throw new SafetensorsError(`tensor '${name}': shape is not a list of non-negative integers`);
   if (!isCounts(offsets) || offsets.length !== 2) {
     throw new SafetensorsError(`tensor '${name}': data_offsets must be two byte positions`);
   }
   const [start, end] = offsets as [number, number];
-  const wanted = 4 * elements(name, shape);
+  const wanted = bytes * elements(name, shape);
   if (end - start !== wanted) {
     throw new SafetensorsError(
       `tensor '${name}': bytes ${start} to ${end} hold ${end - start} bytes, shape [${shape.join(', ')}] needs ${wanted}`,
     );
   }
-  return { shape, start, end };
+  return { type, shape, start, end };
 }
 
 function elements(name: string, shape: Shape): number {
   const count = shape.reduce((product, extent) => product * extent, 1);
-  if (!Number.isSafeInteger(4 * count))
+  if (!Number.isSafeInteger(8 * count))
     throw new SafetensorsError(`tensor '${name}': shape [${shape.join(', ')}] is too large`);
   return count;
 }
