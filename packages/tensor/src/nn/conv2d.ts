@@ -1,7 +1,7 @@
 /** Convolution layer: y = x * W + b, W stored as [height, width, channels / groups, filters]. */
 import { channelsFirst } from '../io/onnx/graph.ts';
 import { add } from '../ops/pointwise.ts';
-import { conv2d as convolve, windowedExtents } from './convolution.ts';
+import { convolve, windowedExtents } from './convolution.ts';
 import { imageOf } from './image.ts';
 import { weightInitializer } from './initializers.ts';
 import { defineLayer, LayerError, type ParameterPlan, pairOf } from './layer.ts';

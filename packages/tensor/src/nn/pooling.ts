@@ -2,11 +2,11 @@
 import type { Node } from '../graph.ts';
 import { channelsFirst } from '../io/onnx/graph.ts';
 import type { Attribute } from '../io/onnx/messages.ts';
+import type { Pair } from '../ops/conv2d.ts';
 import {
   averagePool2d,
   globalAveragePool as globalMean,
   maxPool2d,
-  type Pair,
   type WindowOptions,
   windowedExtents,
 } from './convolution.ts';

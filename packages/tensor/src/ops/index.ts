@@ -3,6 +3,7 @@
  * one generic way for `pointwiseOps`: a missing entry does not compile.
  */
 
+import { conv2dInputGradientOp, conv2dOp, conv2dWeightGradientOp } from './conv2d.ts';
 import { dropoutMaskOp } from './dropout-mask.ts';
 import { gatherOp, scatterAddOp, toIndexOp } from './gather.ts';
 import { argmaxEqualsOp, argmaxOp, oneHotOp } from './labels.ts';
@@ -34,6 +35,9 @@ export const viewOps = {
 export const kernelOps = {
   ...viewOps,
   matmul: matmulOp,
+  conv2d: conv2dOp,
+  conv2dInputGradient: conv2dInputGradientOp,
+  conv2dWeightGradient: conv2dWeightGradientOp,
   sum: sumOp,
   maxReduce: maxReduceOp,
   pad: padOp,

@@ -16,6 +16,8 @@ export const bytesOfNode = (node: Node): number => alignUp(4 * sizeOf(node.shape
 export interface ArenaLayout {
   /** Byte offset of each tensor. */
   readonly offsets: ReadonlyMap<Node, number>;
+  /** Byte offset of each step's workspace, by its output. */
+  readonly workspaces: ReadonlyMap<Node, number>;
   /** First byte after the arena. */
   readonly end: number;
 }
@@ -31,12 +33,14 @@ interface Block {
  * Lays out the outputs of `steps` from byte `start` on.
  * @param placed tensors that lie elsewhere already (inputs, parameters, gradients): not placed
  * @param kept tensors that must last to the end
+ * @param workspace bytes that a step needs for itself while it runs
  */
 export function layOut(
   steps: readonly PlanStep[],
   start: number,
   placed: ReadonlyMap<Node, number>,
   kept: ReadonlySet<Node>,
+  workspace: (step: PlanStep) => number = () => 0,
 ): ArenaLayout {
   const lastRead = new Map<Node, number>();
   for (const [index, step] of steps.entries()) {
@@ -44,20 +48,27 @@ export function layOut(
     for (const node of reads) lastRead.set(node, index);
   }
   const offsets = new Map(placed);
+  const workspaces = new Map<Node, number>();
   let live: Block[] = [];
   let end = start;
-  for (const [index, { output }] of steps.entries()) {
-    if (offsets.has(output)) continue;
-    live = live.filter((block) => block.until >= index);
-    const bytes = bytesOfNode(output);
+  const place = (bytes: number, until: number): number => {
     const offset = firstGap(live, start, bytes);
-    const until = kept.has(output) ? Number.POSITIVE_INFINITY : (lastRead.get(output) ?? index);
     live.push({ offset, bytes, until });
     live.sort((a, b) => a.offset - b.offset);
-    offsets.set(output, offset);
     end = Math.max(end, offset + bytes);
+    return offset;
+  };
+  for (const [index, step] of steps.entries()) {
+    const { output } = step;
+    live = live.filter((block) => block.until >= index);
+    if (!offsets.has(output)) {
+      const until = kept.has(output) ? Number.POSITIVE_INFINITY : (lastRead.get(output) ?? index);
+      offsets.set(output, place(bytesOfNode(output), until));
+    }
+    const own = workspace(step);
+    if (own > 0) workspaces.set(output, place(alignUp(own + SLACK), index));
   }
-  return { offsets, end };
+  return { offsets, workspaces, end };
 }
 
 /** Lowest offset from `start` on where `bytes` fit between the blocks, which are sorted by offset. */

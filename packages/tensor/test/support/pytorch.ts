@@ -1,11 +1,12 @@
 /** Graphs of layers and losses with what PyTorch gives for them, from the numbers that pytorch/generate.py computed. */
 import { gradients } from '../../src/autodiff.ts';
 import type { Node } from '../../src/graph.ts';
-import { convTranspose2d, type Pair } from '../../src/nn/convolution.ts';
+import { convTranspose2d } from '../../src/nn/convolution.ts';
 import { layerNamed } from '../../src/nn/index.ts';
 import type { ForwardContext } from '../../src/nn/layer.ts';
 import * as lossFunctions from '../../src/nn/losses.ts';
 import { buildModel, type LayerDescription } from '../../src/nn/model.ts';
+import type { Pair } from '../../src/ops/conv2d.ts';
 import { input } from '../../src/ops/leaf.ts';
 import { mul } from '../../src/ops/pointwise.ts';
 import { sum } from '../../src/ops/reduce.ts';

@@ -17,6 +17,7 @@ import { foldOp, windowOp } from '../../ops/window.ts';
 import { philox4x32 } from '../../random.ts';
 import { compileScalar } from '../../scalar/evaluate.ts';
 import { broadcastStrides, type Shape, sizeOf, stridesOf } from '../../shape.ts';
+import { convolutionInputGradient, convolutionWeightGradient, convolve } from './convolution.ts';
 
 /** Elements of an input or output, row-major; integers too are held as float64. */
 export type Values = Float64Array;
@@ -109,6 +110,10 @@ export const referenceKernels: Readonly<Record<KernelOpName, ReferenceKernel>> =
     }
     return result;
   },
+
+  conv2d: convolve,
+  conv2dInputGradient: convolutionInputGradient,
+  conv2dWeightGradient: convolutionWeightGradient,
 
   sum: (node, [x]) => reduced(node, x!, attributesOf(sumOp, node).axes, 0, (a, b) => a + b),
 

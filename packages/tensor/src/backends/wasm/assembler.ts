@@ -230,6 +230,16 @@ export class FunctionBuilder {
     return this;
   }
 
+  /** Runs one of the two by the number on the stack: the first if it is not 0. */
+  either(then: () => void, otherwise: () => void): this {
+    this.#code.push(0x04, 0x40);
+    then();
+    this.#code.push(0x05);
+    otherwise();
+    this.#code.push(0x0b);
+    return this;
+  }
+
   /** Runs `body` until `pointer` reaches `end`; the body moves the pointer. */
   until(pointer: Local, end: Local, body: () => void): this {
     this.#code.push(0x02, 0x40, 0x03, 0x40);

@@ -4,6 +4,7 @@ import { layOut } from '../../plan/arena.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
 import { stridesOf } from '../../shape.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
+import { convolutionWorkspaceBytes } from './convolution.ts';
 import { buildStep } from './emit-kernels.ts';
 import type { KernelName } from './gemm.ts';
 
@@ -59,7 +60,9 @@ export function compileGraph(request: CompileRequest): Compiled {
     }
   }
   const kept = new Set(plan.outputs);
-  const { offsets: places, end } = layOut(steps, request.arenaStart, placed, kept);
+  const workspaceOf = ({ kind, output }: PlanStep) =>
+    kind === 'kernel' ? convolutionWorkspaceBytes(output, request.kernel) : 0;
+  const { offsets: places, workspaces, end } = layOut(steps, request.arenaStart, placed, kept, workspaceOf);
   const computedAt = new Map(steps.map((step, index) => [step.output, index]));
   const groupEnds = request.groups.map((group) =>
     Math.max(-1, ...group.map((index) => computedAt.get(makers[index]!) ?? -1)),
@@ -77,6 +80,7 @@ export function compileGraph(request: CompileRequest): Compiled {
           if (offset === undefined) throw new Error(`'${node.op}' (node ${node.id}) has no place in memory`);
           return offset;
         },
+        workspace: (node: Node) => workspaces.get(node) ?? 0,
         scratch: request.scratch,
         gemm: request.kernel,
         shared: (key: string, build: () => FunctionBuilder) => {

@@ -6,20 +6,27 @@ import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import type { PlanStep } from '../../plan/plan.ts';
 import { FunctionBuilder } from './assembler.ts';
+import { convolutionKernel, convolutionScratchBytes } from './convolution.ts';
 import { concatKernel, foldKernel, iotaKernel, padKernel } from './emit-assemble.ts';
 import { dropoutMask } from './emit-dropout.ts';
 import { argmax, argmaxEquals, gatherKernel, oneHot, scatterAddKernel, toIndexKernel } from './emit-index.ts';
 import { emitPointwise, reduction } from './emit-loops.ts';
-import { buildGemm, type KernelName } from './gemm.ts';
+import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
 
 export interface KernelContext {
   /** Byte offset of a tensor. */
   readonly place: (node: Node) => number;
   readonly scratch: number;
+  /** Byte offset of a step's own workspace. */
+  readonly workspace: (node: Node) => number;
   readonly gemm: KernelName;
   /** Adds a function that several steps call; made once for each key. */
   readonly shared: (key: string, build: () => FunctionBuilder) => number;
 }
+
+/** Bytes of scratch memory that any step may need. */
+export const scratchBytes = (kernel: KernelName): number =>
+  Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel));
 
 /** A function without parameters that runs one step of a plan. */
 export function buildStep(step: PlanStep, context: KernelContext): FunctionBuilder {
@@ -42,6 +49,9 @@ type Emit = (
   context: KernelContext,
 ) => FunctionBuilder;
 
+const convolution: Emit = (node, inputs, output, { gemm, scratch, workspace, shared }) =>
+  convolutionKernel(node, inputs, output, { kernel: gemm, scratch, workspace: workspace(node), shared });
+
 /** Views are pointwise steps with other strides. */
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   matmul: (node, [a, b], c, { scratch, gemm, shared }) => {
@@ -60,6 +70,9 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
         .advance(to, 4 * m * n);
     });
   },
+  conv2d: convolution,
+  conv2dInputGradient: convolution,
+  conv2dWeightGradient: convolution,
   sum: (node, [x], y) => reduction(node, attributesOf(sumOp, node).axes, 'Add', 0, x!, y),
   maxReduce: (node, [x], y) => reduction(node, attributesOf(maxReduceOp, node).axes, 'Max', -Infinity, x!, y),
   pad: (node, [x], y) => padKernel(node, x!, y),

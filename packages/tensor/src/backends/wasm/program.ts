@@ -3,8 +3,8 @@ import type { Node } from '../../graph.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
 import { compileGraph } from './compile.ts';
+import { scratchBytes } from './emit-kernels.ts';
 import { runGuarded } from './fault.ts';
-import { gemmScratchBytes } from './gemm.ts';
 import { type MathMode, selectKernel } from './kernels.ts';
 
 export interface GraphProgram {
@@ -32,7 +32,7 @@ export async function compileProgram(
   { math = 'exact' }: { readonly math?: MathMode } = {},
 ): Promise<GraphProgram> {
   const { name: kernel } = selectKernel(math);
-  const { byName, places, end } = placeLeaves(outputs, alignUp(START + gemmScratchBytes(kernel)));
+  const { byName, places, end } = placeLeaves(outputs, alignUp(START + scratchBytes(kernel)));
   const compiled = compileGraph({
     outputs,
     leaves: places,

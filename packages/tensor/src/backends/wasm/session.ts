@@ -7,8 +7,9 @@ import { alignUp } from '../../plan/arena.ts';
 import { sizeOf } from '../../shape.ts';
 import { type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
 import { type Compiled, compileGraph } from './compile.ts';
+import { scratchBytes } from './emit-kernels.ts';
 import { runGuarded } from './fault.ts';
-import { gemmScratchBytes, type KernelName } from './gemm.ts';
+import type { KernelName } from './gemm.ts';
 import { type MathMode, selectKernel } from './kernels.ts';
 
 export interface WasmSessionOptions {
@@ -106,7 +107,7 @@ export async function openWasmSession(
   const parameters = { offset: START, length: floats };
   const gradients = { offset: alignUp(parameters.offset + 4 * floats + 64), length: floats };
   const scratch = alignUp(gradients.offset + 4 * floats + 64);
-  const start = alignUp(scratch + gemmScratchBytes(kernel));
+  const start = alignUp(scratch + scratchBytes(kernel));
   const programs = requests.map((request) =>
     layOutProgram(model, request, parameters, gradients, scratch, start, kernel),
   );

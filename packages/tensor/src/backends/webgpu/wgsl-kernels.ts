@@ -14,6 +14,7 @@ import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import { foldOp } from '../../ops/window.ts';
 import type { PlanStep } from '../../plan/plan.ts';
 import { type Shape, sizeOf, stridesOf } from '../../shape.ts';
+import { convolutionInputGradient, convolutionWeightGradient, convolve } from './wgsl-convolution.ts';
 import { libraryFor, literal, scalarCode } from './wgsl-scalar.ts';
 
 /** One dispatch: code, workgroups, and the addresses, in words, that the code finds in `at`. */
@@ -91,6 +92,11 @@ type Emit = (node: Node, addresses: readonly number[]) => Dispatch[];
 
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   matmul,
+  conv2d: (node, addresses) => each(sizeOf(node.shape), addresses, convolve(node)),
+  conv2dInputGradient: (node, addresses) =>
+    each(sizeOf(node.shape), addresses, convolutionInputGradient(node)),
+  conv2dWeightGradient: (node, addresses) =>
+    each(sizeOf(node.shape), addresses, convolutionWeightGradient(node)),
   sum: (node, addresses) =>
     reduction(node, addresses, attributesOf(sumOp, node).axes, 0, (a, b) => `${a} + ${b}`),
   maxReduce: (node, addresses) =>

@@ -1,0 +1,377 @@
+/**
+ * Convolution and its adjoints as matrix products of patches. Blocks of patches are copied to where the product reads them
+ * (`patches.ts`), and the weights once to panels. In the gradient of the image the places are those of the image, cut into
+ * phases by the stride: places of one phase are reached by the same elements of the window, so that nothing is multiplied by
+ * zeros between strides.
+ *
+ * Blocks split places and filters only, or go on with the sum that is in the result; so the sums are those that `ops/conv2d.ts`
+ * defines, whatever the kernel.
+ */
+
+import type { Node } from '../../graph.ts';
+import { type ConvolutionSizes, convolutionSizes, type Pair } from '../../ops/conv2d.ts';
+import { sizeOf } from '../../shape.ts';
+import { FunctionBuilder, type Local } from './assembler.ts';
+import { emitFill } from './emit-loops.ts';
+import { type KernelName, kernelShapes } from './gemm.ts';
+import { type Block, BlockEmitter, blockScratchBytes, type TileShape } from './gemm-block.ts';
+import { type PatchShape, PatchWalker, patchBlocks } from './patches.ts';
+
+/** Most elements of a patch that are multiplied at a time: three pixels by three of 32 channels. */
+const DEPTH = 288;
+/** Most places that are multiplied at a time. */
+const PLACES = 240;
+/** Elements left free behind each copied patch. */
+const ROW_GAP = 16;
+/** Height of the tiles of a weight's gradient: four elements of a patch are copied at a time. */
+const COLUMN_TILE = 4;
+/** Places that are summed at a time in a weight's gradient. */
+const SUMMED_PLACES = 256;
+
+export interface ConvolutionContext {
+  readonly kernel: KernelName;
+  /** Address of what every step may overwrite. */
+  readonly scratch: number;
+  /** Address of what belongs to this step while it runs. */
+  readonly workspace: number;
+  /** Adds a function that several steps call; made once for each key. */
+  readonly shared: (key: string, build: () => FunctionBuilder) => number;
+}
+
+/** Bytes of scratch memory that blocks of patches need. */
+export const convolutionScratchBytes = (kernel: KernelName): number =>
+  blockScratchBytes(kernelShapes[kernel]) + 4 * PLACES * (DEPTH + ROW_GAP);
+
+const panelsOf = (filters: number, kernel: KernelName) => Math.ceil(filters / kernelShapes[kernel].columns);
+
+/** Bytes of workspace of a step: the weight as panels, and a block of results that are then put in their places. */
+export function convolutionWorkspaceBytes(node: Node, kernel: KernelName): number {
+  if (node.op !== 'conv2d' && node.op !== 'conv2dInputGradient') return 0;
+  const { window, channels, filters, groups } = convolutionSizes(node);
+  if (channels === 1 && filters === 1 && groups > 1) return 0;
+  const [depth, width] = node.op === 'conv2d' ? [channels, filters] : [filters, channels];
+  const columns = panelsOf(width, kernel) * kernelShapes[kernel].columns;
+  return 4 * (window[0] * window[1] * depth * columns + PLACES * columns);
+}
+
+/** Elements of the window that are summed, along one axis, and where in the image the first place has the first of them. */
+interface Taps {
+  /** Index in the window of the first, and from one to the next. */
+  readonly first: number;
+  readonly step: number;
+  /** From the pixel of a place to theirs, ascending. */
+  readonly offsets: readonly number[];
+}
+
+/** One product: patches of an image times a part of the weight. */
+interface Product {
+  readonly samples: number;
+  readonly patch: PatchShape;
+  readonly taps: readonly [rows: Taps, columns: Taps];
+  /** Columns of the product. */
+  readonly width: number;
+  /** The weight as it lies in memory, in bytes: between rows and columns of the window, and of the product's second matrix. */
+  readonly weight: {
+    readonly rows: number;
+    readonly columns: number;
+    readonly row: number;
+    readonly column: number;
+  };
+  /** Where results go, unless they follow one another. */
+  readonly target: PatchShape | undefined;
+  /** Bytes from one result to the next. */
+  readonly resultRow: number;
+}
+
+/** A function that computes a convolution node. */
+export function convolutionKernel(
+  node: Node,
+  [x, w]: readonly number[],
+  y: number,
+  context: ConvolutionContext,
+): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const sizes = convolutionSizes(node);
+  if (sizeOf(node.shape) === 0) return f;
+  for (let group = 0; group < sizes.groups; group++) {
+    const { channels, filters, groups } = sizes;
+    const [c, n] = [4 * group * channels, 4 * group * filters];
+    if (node.op === 'conv2d') {
+      product(f, forwards(sizes), x! + c, w! + n, y + n, context);
+    } else if (node.op === 'conv2dInputGradient') {
+      const phases = phasesOf(sizes);
+      // Places that no window reaches.
+      if (group === 0 && phases.length < sizes.stride[0] * sizes.stride[1])
+        emitFill(f, y, sizeOf(node.shape), 0);
+      for (const { product: one, offset } of phases)
+        product(f, one, x! + n, w! + n, y + 4 * offset + c, context);
+    } else {
+      weightGradient(f, sizes, x! + c, w! + n, y + n, groups, context);
+    }
+  }
+  return f;
+}
+
+const forwardTaps = ({ window, dilation, padding }: ConvolutionSizes, axis: 0 | 1): Taps => ({
+  first: 0,
+  step: 1,
+  offsets: Array.from({ length: window[axis] }, (_, i) => i * dilation[axis] - padding[axis]),
+});
+
+/** The patches under the window. */
+function windowPatch(sizes: ConvolutionSizes): PatchShape {
+  const { image, groups, channels, places, stride } = sizes;
+  const [rows, columns] = [forwardTaps(sizes, 0).offsets, forwardTaps(sizes, 1).offsets];
+  return { image, pixel: groups * channels, channels, places, stride, rows, columns };
+}
+
+function forwards(sizes: ConvolutionSizes): Product {
+  const { samples, window, groups, channels, filters } = sizes;
+  const row = 4 * groups * filters;
+  return {
+    samples,
+    patch: windowPatch(sizes),
+    taps: [forwardTaps(sizes, 0), forwardTaps(sizes, 1)],
+    width: filters,
+    weight: { rows: window[1] * channels * row, columns: channels * row, row, column: 4 },
+    target: undefined,
+    resultRow: row,
+  };
+}
+
+/** The products that make an image's gradient, one for each phase of the stride that any window reaches. */
+function phasesOf(sizes: ConvolutionSizes): { product: Product; offset: number }[] {
+  const { samples, image, window, stride, padding, dilation, groups, channels, filters } = sizes;
+  /** Window elements that reach pixels `phase`, `phase` + stride ...: the last first, so that places ascend. */
+  const tapsOf = (axis: 0 | 1, phase: number): Taps | undefined => {
+    const reaching = Array.from({ length: window[axis] }, (_, i) => window[axis] - 1 - i).filter(
+      (i) => (phase + padding[axis] - i * dilation[axis]) % stride[axis] === 0,
+    );
+    if (phase >= image[axis] || reaching.length === 0) return undefined;
+    return {
+      first: reaching[0]!,
+      step: (reaching[1] ?? reaching[0]!) - reaching[0]!,
+      offsets: reaching.map((i) => (phase + padding[axis] - i * dilation[axis]) / stride[axis]),
+    };
+  };
+  const own = 4 * groups * filters;
+  const pixel = groups * channels;
+  const found: { product: Product; offset: number }[] = [];
+  for (let top = 0; top < stride[0]; top++) {
+    for (let left = 0; left < stride[1]; left++) {
+      const taps = [tapsOf(0, top), tapsOf(1, left)] as const;
+      if (!taps[0] || !taps[1]) continue;
+      const extents: Pair = [
+        Math.ceil((image[0] - top) / stride[0]),
+        Math.ceil((image[1] - left) / stride[1]),
+      ];
+      const [rows, columns] = [taps[0].offsets, taps[1].offsets];
+      const target = { image, pixel, channels, places: extents, stride, rows: [0], columns: [0] };
+      const product: Product = {
+        samples,
+        patch: {
+          image: sizes.places,
+          pixel: groups * filters,
+          channels: filters,
+          places: extents,
+          stride: [1, 1],
+          rows,
+          columns,
+        },
+        taps: [taps[0], taps[1]],
+        width: channels,
+        weight: { rows: window[1] * channels * own, columns: channels * own, row: 4, column: own },
+        target: stride[0] * stride[1] > 1 ? target : undefined,
+        resultRow: 4 * pixel,
+      };
+      found.push({ product, offset: (top * image[1] + left) * pixel });
+    }
+  }
+  return found;
+}
+
+/** Patches of the image at `from` times the weight at `weight`, to `to`. */
+function product(
+  f: FunctionBuilder,
+  { samples, patch, taps, width, weight: strides, target, resultRow }: Product,
+  from: number,
+  weight: number,
+  to: number,
+  context: ConvolutionContext,
+): void {
+  const tile = kernelShapes[context.kernel];
+  const panelRow = 4 * tile.columns;
+  const elements = taps[0].offsets.length * taps[1].offsets.length * patch.channels;
+  const panels = context.workspace;
+  const results = panels + panelRow * panelsOf(width, context.kernel) * elements;
+  packWeight(f, taps, patch.channels, width, strides, weight, panels, tile, context);
+
+  const count = samples * patch.places[0] * patch.places[1];
+  const walker = new PatchWalker(f, patch);
+  const writer = target && new PatchWalker(f, target);
+  const [image, c] = [f.local('i32'), f.local('i32')];
+  f.i32(from).set(image);
+  walker.start(image);
+  f.i32(to).set(c);
+  if (writer) {
+    writer.start(c);
+    f.i32(results).set(c);
+  }
+  const a = f.local('i32');
+  f.i32(context.scratch + blockScratchBytes(tile)).set(a);
+  const blocks = patchBlocks(patch, DEPTH);
+  const cRow = writer ? 4 * width : resultRow;
+  const part = (rows: number) => {
+    walker.save();
+    for (const [index, block] of blocks.entries()) {
+      if (index > 0) walker.restore();
+      const aRow = 4 * (block.depth + ROW_GAP);
+      walker.copyRows(rows, block, a, aRow);
+      callBlock(
+        f,
+        context,
+        tile,
+        {
+          m: rows,
+          n: width,
+          depth: block.depth,
+          a: { row: aRow, column: 4, tile: tile.rows * aRow },
+          b: { panel: panelRow * elements },
+          cRow,
+          fresh: index === 0,
+        },
+        () =>
+          f
+            .get(a)
+            .i32(panels + panelRow * block.first)
+            .get(c),
+      );
+    }
+    if (writer) writer.scatterRows(rows, c, cRow);
+    else f.advance(c, rows * cRow);
+  };
+  const each = Math.min(PLACES, count);
+  f.repeat(Math.floor(count / each), () => part(each));
+  if (count % each > 0) part(count % each);
+}
+
+/** Copies the part of a weight that belongs to the taps to panels, in the order in which patches have them. */
+function packWeight(
+  f: FunctionBuilder,
+  [rows, columns]: readonly [Taps, Taps],
+  depth: number,
+  width: number,
+  strides: Product['weight'],
+  weight: number,
+  panels: number,
+  tile: TileShape,
+  { scratch }: ConvolutionContext,
+): void {
+  const [panel, alongRows, alongColumns, to, unused] = [0, 1, 2, 3, 4].map(() => f.local('i32')) as [
+    Local,
+    Local,
+    Local,
+    Local,
+    Local,
+  ];
+  f.i32(weight + rows.first * strides.rows + columns.first * strides.columns).set(panel);
+  f.i32(panels).set(to).i32(scratch).set(unused);
+  const blocks = new BlockEmitter(f, tile, unused);
+  const one = (count: number) => {
+    f.get(panel).set(alongRows);
+    f.repeat(rows.offsets.length, () => {
+      f.get(alongRows).set(alongColumns);
+      f.repeat(columns.offsets.length, () => {
+        blocks.copyPanel(alongColumns, strides, depth, count, to);
+        f.advance(alongColumns, columns.step * strides.columns).advance(to, 4 * tile.columns * depth);
+      });
+      f.advance(alongRows, rows.step * strides.rows);
+    });
+    f.advance(panel, tile.columns * strides.column);
+  };
+  const whole = Math.floor(width / tile.columns);
+  f.repeat(whole, () => one(tile.columns));
+  if (width > whole * tile.columns) one(width - whole * tile.columns);
+}
+
+function weightGradient(
+  f: FunctionBuilder,
+  sizes: ConvolutionSizes,
+  x: number,
+  g: number,
+  to: number,
+  groups: number,
+  context: ConvolutionContext,
+): void {
+  const { samples, places: extents, filters } = sizes;
+  const tile: TileShape = { ...kernelShapes[context.kernel], rows: COLUMN_TILE };
+  const patch = windowPatch(sizes);
+  const walker = new PatchWalker(f, patch);
+  const count = samples * extents[0] * extents[1];
+  const row = 4 * groups * filters;
+  const [image, a, b] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  f.i32(x)
+    .set(image)
+    .i32(context.scratch + blockScratchBytes(tile))
+    .set(a);
+  const depth = Math.min(SUMMED_PLACES, count);
+  for (const block of patchBlocks(patch, PLACES)) {
+    walker.start(image);
+    f.i32(g).set(b);
+    const part = (along: number, fresh: boolean) => {
+      walker.copyColumns(along, block, a);
+      callBlock(
+        f,
+        context,
+        tile,
+        {
+          m: block.depth,
+          n: filters,
+          depth: along,
+          a: { row: 4, column: 4 * COLUMN_TILE, tile: 4 * COLUMN_TILE * along },
+          b: { row, column: 4 },
+          cRow: row,
+          fresh,
+        },
+        () =>
+          f
+            .get(a)
+            .get(b)
+            .i32(to + block.first * row),
+      );
+      f.advance(b, along * row);
+    };
+    part(depth, true);
+    const rest = count - depth;
+    f.repeat(Math.floor(rest / depth), () => part(depth, false));
+    if (rest % depth > 0) part(rest % depth, false);
+  }
+}
+type Distances<T> = T extends unknown ? Omit<T, 'base'> : never;
+interface SharedBlock extends Omit<Block, 'a' | 'b' | 'c'> {
+  readonly a: Distances<Block['a']>;
+  readonly b: Distances<Block['b']>;
+}
+
+/** Calls the function that computes such a block; `push` puts the addresses of A, B and C on the stack. */
+function callBlock(
+  f: FunctionBuilder,
+  { shared, scratch }: ConvolutionContext,
+  tile: TileShape,
+  block: SharedBlock,
+  push: () => void,
+): void {
+  const index = shared(`block ${JSON.stringify([tile, block])}`, () => {
+    const own = new FunctionBuilder(['i32', 'i32', 'i32', 'i32']);
+    const [a, b, c, free] = [0, 1, 2, 3].map((i) => own.parameter(i)) as [Local, Local, Local, Local];
+    new BlockEmitter(own, tile, free).emit({
+      ...block,
+      a: { ...block.a, base: a },
+      b: { ...block.b, base: b },
+      c,
+    });
+    return own;
+  });
+  push();
+  f.i32(scratch).call(index);
+}
