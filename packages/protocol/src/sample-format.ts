@@ -2,6 +2,7 @@
 import { fieldTypes } from '@kasane/tensor/field';
 import { z } from 'zod';
 import { KasaneError } from './errors.ts';
+import { augmentSchema } from './job-augment.ts';
 
 export const fieldSchema = z.strictObject({
   dtype: z.enum(Object.keys(fieldTypes) as (keyof typeof fieldTypes)[]),
@@ -21,6 +22,10 @@ const sampleFormatSchema = z.strictObject({
   /** Normalisation of u8 input: (v / 255 - mean) / std, one of each, or one a channel. */
   mean: z.array(z.number()).min(1),
   std: z.array(z.number().positive()).min(1),
+  /** What happens to u8 images in training. */
+  augment: augmentSchema,
+  /** Tokens that are hidden in training and evaluation. */
+  masking: z.strictObject({ rate: z.number(), vocabulary: z.int().positive() }).optional(),
 });
 export type SampleFormat = z.infer<typeof sampleFormatSchema>;
 

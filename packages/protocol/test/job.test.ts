@@ -70,6 +70,35 @@ describe('job files', () => {
     expect(message).toContain('relu');
   });
 
+  it('knows the formats of data by their name, each with its own keys and defaults', () => {
+    const data = (section: string) => `name: a\nmodel: { preset: mnist-mlp }\ndata:\n${section}`;
+    const of = (section: string) => parseJobFile(data(section), 'my.yaml').spec.data;
+    expect(of('  path: x\n')).toMatchObject({ format: 'idx', path: 'x', mean: 0.1307, augment: [] });
+    expect(of('  format: imagefolder\n  path: x\n  size: 32\n')).toMatchObject({
+      size: 32,
+      channels: 3,
+      fit: 'cover',
+    });
+    expect(of('  format: csv\n  path: x\n  target: y\n')).toMatchObject({
+      task: 'classification',
+      missing: 'fail',
+    });
+    expect(of('  format: text\n  path: x\n')).toMatchObject({ objective: 'next-token', context: 128 });
+    expect(of('  format: series\n  path: x\n  window: 9\n')).toMatchObject({ horizon: 1, stride: 1 });
+    expect(of('  format: imagefolder\n  path: x\n  augment:\n    - type: crop\n')).toMatchObject({
+      augment: [{ type: 'crop', padding: 4 }],
+    });
+    expect(refused(data('  format: text\n  path: x\n  windw: 9\n'))).toMatch(
+      /^my\.yaml:6: data\.windw: .*windw/,
+    );
+    expect(refused(data('  format: cvs\n  path: x\n'))).toMatch(/^my\.yaml:4: data\.format: .*csv/);
+    expect(refused(data('  format: csv\n  path: x\n'))).toMatch(/^my\.yaml:\d: data\.target: /);
+    expect(refused(data('  augment:\n    - type: rotate\n      degrees: 200\n'))).toMatch(
+      /^my\.yaml:6: data\.augment\.0\.degrees: .*180/,
+    );
+    expect(refused(data('  augment:\n    - type: shear\n'))).toMatch(/^my\.yaml:5: data\.augment\.0\.type: /);
+  });
+
   it('refuses what is no YAML, with the line', () => {
     expect(refused('name: a\nmodel: {')).toMatch(/^my\.yaml:2: /);
     expect(refused('')).toContain('my.yaml');

@@ -13,14 +13,8 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { ParameterStore } from './parameters.ts';
-import {
-  BatchError,
-  fetchSamples,
-  SampleBuffers,
-  type SampleReader,
-  type Samples,
-  sampleReader,
-} from './samples.ts';
+import { type SampleReader, sampleReader } from './sample-reader.ts';
+import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import type { Slot, SlotSession } from './slot.ts';
 import type { SlotPool } from './slot-pool.ts';
 import type { CoordinatorStream } from './stream.ts';
@@ -80,7 +74,11 @@ export class JobSession {
       ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples }) as const),
     ];
     this.#parameters = new ParameterStore(opened.parameterCount);
-    this.#reader = sampleReader(parseSampleFormat(opened.samples), this.#model.description.input);
+    this.#reader = sampleReader(
+      parseSampleFormat(opened.samples),
+      this.#model.description.input,
+      opened.seed,
+    );
     for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
     this.#consumer = new TaskConsumer({
       job: opened.job,

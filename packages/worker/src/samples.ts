@@ -1,13 +1,11 @@
 /** A task's samples: fetched from where the coordinator staged them, checked, and made ready for a slot. */
 import { crc32 } from 'node:zlib';
-import { type InputReader, inputReader, readTargets } from '@kasane/data/normalize';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
-import type { SampleFormat } from '@kasane/protocol/sample-format';
-import { type Field, fieldBytes, formatField, sameField } from '@kasane/tensor/field';
-import { type Shape, sizeOf } from '@kasane/tensor/shape';
+import { fieldBytes, formatField, sameField } from '@kasane/tensor/field';
+import type { SampleReader } from './sample-reader.ts';
 
 export interface Samples {
   /** As the network takes it, row-major. */
@@ -18,24 +16,6 @@ export interface Samples {
   readonly ids: Uint32Array;
   /** CRC-32 of `ids` as little-endian uint32. */
   readonly digest: number;
-}
-
-/** How the bytes of a job's samples are read. */
-export interface SampleReader {
-  readonly input: Field;
-  readonly target: Field;
-  readonly read: InputReader;
-}
-
-/** @throws KasaneError PROTOCOL when samples of this format are not what the model takes */
-export function sampleReader({ input, target, mean, std }: SampleFormat, takes: Shape): SampleReader {
-  if (sizeOf(input.shape) !== sizeOf(takes)) {
-    throw new KasaneError(
-      'PROTOCOL',
-      `samples of ${formatField(input)} for a model that takes ${sizeOf(takes)} numbers`,
-    );
-  }
-  return { input, target, read: inputReader(input, mean, std) };
 }
 
 /** The batch is not there, or is not what the task says. */
@@ -130,7 +110,7 @@ export function decodeSamples(
       `it is ${count} samples of job ${header.job} step ${header.step} shard ${header.shard}, ${task.samples} were expected`,
     );
   }
-  const { input, target, read } = reader;
+  const { input, target } = reader;
   if (!sameField(header.input, input) || !sameField(header.target, target)) {
     throw damaged(
       `it has ${formatField(header.input)} and ${formatField(header.target)}, the job ${formatField(input)} and ${formatField(target)}`,
@@ -141,11 +121,12 @@ export function decodeSamples(
   if (payload.length !== end) throw damaged(`${payload.length} bytes; ${count} samples take ${end}`);
   // A copy of its own: the frame is a view at any offset, and a Buffer's slice would be one too.
   const idBytes = new Uint8Array(payload.subarray(0, 4 * count));
-  read(payload.subarray(targetEnd), x);
+  const ids = new Uint32Array(idBytes.buffer, idBytes.byteOffset, count);
+  const targets = payload.subarray(4 * count, targetEnd);
   return {
     x,
-    target: readTargets(target, payload.subarray(4 * count, targetEnd)),
-    ids: new Uint32Array(idBytes.buffer, idBytes.byteOffset, count),
+    target: reader.read(payload.subarray(targetEnd), targets, x, { kind: task.kind, epoch: task.epoch, ids }),
+    ids,
     digest: crc32(idBytes),
   };
 }

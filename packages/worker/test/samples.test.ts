@@ -4,7 +4,8 @@ import { encodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
 import type { Field } from '@kasane/tensor/field';
-import { fetchSamples, SampleBuffers, sampleReader } from '@kasane/worker/samples';
+import { sampleReader } from '@kasane/worker/sample-reader';
+import { fetchSamples, SampleBuffers } from '@kasane/worker/samples';
 import { describe, expect, it } from 'vitest';
 
 const table = normalizationTable(0.5, 0.5);
@@ -12,8 +13,15 @@ const pair = { dtype: 'u8', shape: [2] } as const;
 const one = { dtype: 'u8', shape: [] } as const;
 const readerOf = (size: number) =>
   sampleReader(
-    { input: { dtype: 'u8', shape: [2] }, target: { dtype: 'u8', shape: [] }, mean: [0.5], std: [0.5] },
+    {
+      input: { dtype: 'u8', shape: [2] },
+      target: { dtype: 'u8', shape: [] },
+      mean: [0.5],
+      std: [0.5],
+      augment: [],
+    },
     [size],
+    1,
   );
 const ids = Uint32Array.of(70_000, 3);
 const task: TaskData = {
@@ -104,9 +112,9 @@ describe('fetchSamples', () => {
     ) => {
       const body = Buffer.concat([bytes(new Int32Array(ids.buffer)), bytes(targets), bytes(inputs)]);
       const frame = encodeFrame({ ...header, input, target }, body);
-      const format = { input: plain(input), target: plain(target), mean: [0], std: [1] };
+      const format = { input: plain(input), target: plain(target), mean: [0], std: [1], augment: [] };
       const x = new Float32Array(inputs.length);
-      const samples = await fetchSamples(staged(frame), 'j', task, sampleReader(format, input.shape), x);
+      const samples = await fetchSamples(staged(frame), 'j', task, sampleReader(format, input.shape, 1), x);
       return [[...x], samples.target];
     };
     const plain = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
@@ -122,6 +130,60 @@ describe('fetchSamples', () => {
     const [rows, goals] = [Float32Array.of(0.5, -1, 2, 1e-9), Float32Array.of(0.25, 3)];
     const one = { dtype: 'f32', shape: [1] } as const;
     expect(await read(numbers, one, rows, goals)).toEqual([[...rows], goals]);
+  });
+});
+
+describe('a sample reader', () => {
+  const image = { dtype: 'u8', shape: [6, 6, 3] } as const;
+  const bytes = Uint8Array.from({ length: 2 * 108 }, (_, i) => (i * 37) % 256);
+  const reader = sampleReader(
+    {
+      input: { dtype: 'u8', shape: [...image.shape] },
+      target: { dtype: 'i32', shape: [] },
+      mean: [0.4, 0.5, 0.6],
+      std: [0.2, 0.2, 0.2],
+      augment: [
+        { type: 'crop', padding: 2 },
+        { type: 'flip', axis: 'horizontal', probability: 0.5 },
+      ],
+    },
+    [6, 6, 3],
+    5,
+  );
+  const read = (kind: 'train' | 'evaluate', samples: number[], epoch: number) => {
+    const x = new Float32Array(108 * samples.length);
+    const inputs = Buffer.concat(samples.map((id) => bytes.subarray(id * 108, (id + 1) * 108)));
+    const before = Buffer.from(inputs);
+    reader.read(inputs, new Uint8Array(4 * samples.length), x, {
+      kind,
+      epoch,
+      ids: Uint32Array.from(samples),
+    });
+    expect(inputs).toEqual(before);
+    return x;
+  };
+
+  it('changes training images by epoch and sample, in whatever batch, and never those of an evaluation', () => {
+    const both = read('train', [0, 1], 3);
+    expect(read('train', [1], 3)).toEqual(both.slice(108));
+    const epochs = [0, 1, 2, 3].map((epoch) => read('train', [1], epoch).join());
+    expect(new Set(epochs).size).toBeGreaterThan(2);
+    expect(read('evaluate', [0, 1], 1)).toEqual(read('evaluate', [0, 1], 2));
+    expect(read('evaluate', [0], 1)[0]).toBe(Math.fround((0 - 0.4) / 0.2));
+  });
+
+  it('hides the same tokens in every evaluation, others in every epoch', () => {
+    const text = { dtype: 'i32' as const, shape: [64] };
+    const masking = { rate: 0.2, vocabulary: 50 };
+    const tokens = Int32Array.from({ length: 64 }, (_, i) => 3 + (i % 47));
+    const draw = (kind: 'train' | 'evaluate', epoch: number) => {
+      const format = { input: text, target: text, mean: [0], std: [1], augment: [], masking };
+      const [x, raw] = [new Float32Array(64), new Uint8Array(tokens.buffer)];
+      return sampleReader(format, [64], 1).read(raw, raw, x, { kind, epoch, ids: Uint32Array.of(9) });
+    };
+    expect(draw('evaluate', 1)).toEqual(draw('evaluate', 2));
+    expect(draw('train', 1)).not.toEqual(draw('train', 2));
+    expect(draw('train', 1).filter((token) => token >= 0).length).toBeGreaterThan(3);
   });
 });
 

@@ -87,9 +87,14 @@ export function readJobText(path: string): string {
 
 function withOverrides(spec: JobSpec, options: TrainOptions): JobSpec {
   const training = { ...spec.training, ...trainingOverrides(options) };
-  const data = { ...spec.data, ...(options.data !== undefined && { path: resolve(options.data) }) };
-  const path = data.path === undefined ? {} : { path: resolve(data.path) };
-  return checkJob({ ...spec, training, data: { ...data, ...path } }, () => 'command line').spec;
+  const given = options.data === undefined ? spec.data : { ...spec.data, path: options.data };
+  // The coordinator may have another working directory.
+  const places = ['path', 'test'].flatMap((name) => {
+    const place = (given as Readonly<Record<string, unknown>>)[name];
+    return typeof place === 'string' ? [[name, resolve(place)]] : [];
+  });
+  const data = { ...given, ...Object.fromEntries(places) };
+  return checkJob({ ...spec, training, data }, () => 'command line').spec;
 }
 
 /** Shows a job's progress until it ends. */

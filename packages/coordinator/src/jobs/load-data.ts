@@ -3,6 +3,8 @@ import type { DataParts } from '@kasane/data/dataset';
 import { openData, placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
+import type { SampleFormat } from '@kasane/protocol/sample-format';
+import { type Field, formatField } from '@kasane/tensor/field';
 import { formatShape, sizeOf } from '@kasane/tensor/shape';
 
 /** @throws KasaneError DATA_INVALID */
@@ -15,6 +17,7 @@ export async function loadData(job: Job): Promise<DataParts> {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }
   const { input, classes } = job.model.description;
+  checkAugmentation(job, data);
   for (const name of ['train', 'test'] as const) {
     const part = data[name];
     const refuse = (what: string) => new KasaneError('DATA_INVALID', `${place}: ${name} ${what}`);
@@ -33,4 +36,33 @@ export async function loadData(job: Job): Promise<DataParts> {
     }
   }
   return data;
+}
+
+/** Steps of augmentation work on pictures. */
+function checkAugmentation({ spec }: Job, { train }: DataParts): void {
+  if (!('augment' in spec.data) || spec.data.augment.length === 0) return;
+  const { dtype, shape } = train.input;
+  const grey = shape.length === 2;
+  if (dtype === 'u8' && (grey || (shape.length === 3 && [1, 3].includes(shape[2]!)))) return;
+  throw new KasaneError(
+    'DATA_INVALID',
+    `data.augment: samples are ${formatField(train.input)}; it takes images, u8 [height, width] or [height, width, channels]`,
+  );
+}
+
+/** What workers are told of a job's samples. */
+export function describeSamples(job: Job, { train, preparation }: DataParts): SampleFormat {
+  const { data: spec } = job.spec;
+  const { mean = 0, std = 1 } = preparation;
+  const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
+  const list = (value: number | readonly number[]) => (typeof value === 'number' ? [value] : [...value]);
+  const masked = spec.format === 'text' && spec.objective === 'masked-token';
+  return {
+    input: field(train.input),
+    target: field(train.target),
+    mean: list(mean),
+    std: list(std),
+    augment: 'augment' in spec ? spec.augment : [],
+    ...(masked && { masking: { rate: spec.maskRate, vocabulary: train.classes! } }),
+  };
 }

@@ -155,10 +155,14 @@ export class JobManager {
     try {
       const job = checkJob(JSON.parse(spec));
       store.start(id, Date.now());
+      const data = await loadData(job);
+      // Reading may have taken a while.
+      if (this.#closing || store.get(id)?.state !== JobState.JOB_STATE_RUNNING) return;
+      for (const note of data.notes ?? []) log.warn({ job: id }, note);
       const run = new Run({
         id,
         job,
-        data: await loadData(job),
+        data,
         store,
         redis,
         workers,

@@ -12,8 +12,6 @@ import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
 import { LOOK_AHEAD_STEPS, STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
-import type { SampleFormat } from '@kasane/protocol/sample-format';
-import type { Field } from '@kasane/tensor/field';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -24,6 +22,7 @@ import { TaskQueue } from '../queue/task-queue.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 import { type Answer, TaskBoard } from './board.ts';
+import { describeSamples } from './load-data.ts';
 import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
 import { Progress } from './progress.ts';
@@ -350,15 +349,8 @@ export class Run {
     }
   }
 
-  #sampleFormat(): SampleFormat {
-    const { train, preparation } = this.#options.data;
-    const { mean = 0, std = 1 } = preparation;
-    const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
-    return { input: field(train.input), target: field(train.target), mean: list(mean), std: list(std) };
-  }
-
   #describe(): JobOpened {
-    const { job } = this.#options;
+    const { job, data } = this.#options;
     const { seed, math } = job.spec.training;
     return {
       job: this.id,
@@ -370,14 +362,10 @@ export class Run {
       trainSamples: this.#plan.trainSamples,
       evaluateSamples: this.#plan.evaluateSamples,
       parameterCount: job.model.parameterCount,
-      samples: JSON.stringify(this.#sampleFormat()),
+      samples: JSON.stringify(describeSamples(job, data)),
     };
   }
 }
-
-/** One number for all channels, or one a channel. */
-const list = (value: number | readonly number[]): number[] =>
-  typeof value === 'number' ? [value] : [...value];
 
 /** Adds up answers in shard order. */
 function sum(answers: readonly Answer[]): { lossSum: number; correct: number; samples: number } {

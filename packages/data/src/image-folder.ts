@@ -1,0 +1,207 @@
+/**
+ * Folders of images, one folder a class: path/cat/1.jpg. A folder for training and one for testing inside `path` (train and
+ * test, val or validation), a test folder elsewhere, or a part of each class kept for testing by chance.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { extname, join, relative } from 'node:path';
+import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import { checkImage } from './image-check.ts';
+import { decodeImage, decoding, type ImageForm, imageBytes } from './image-decode.ts';
+import { splitAtRandom } from './shuffle.ts';
+
+export interface ImageFolderOptions {
+  readonly format: 'imagefolder';
+  readonly path: string;
+  /** Folder of the test images, with the same classes. Default: test, val or validation beside train; then a part of all. */
+  readonly test?: string | undefined;
+  /** Part of each class that is kept for testing where there is no test folder. */
+  readonly validation: number;
+  /** Of that division. */
+  readonly seed: number;
+  /** Side, or [height, width], to which images are brought. */
+  readonly size: number | readonly number[];
+  readonly channels: 1 | 3;
+  readonly fit: 'cover' | 'contain' | 'fill';
+  /**
+   * What becomes of files that can not be used. fail: they are named at once, as far as their structure shows it. skip: they are
+   * left out and counted; every image is decoded once before training for it.
+   */
+  readonly onDamaged: 'fail' | 'skip';
+  readonly mean: number | readonly number[];
+  readonly std: number | readonly number[];
+}
+
+/** Decoded samples of a part are kept in memory when all of them take no more bytes than this. */
+const KEPT_BYTES = 256 << 20;
+/** Files that a message names. */
+const NAMED = 5;
+
+const extensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);
+const testNames = ['test', 'val', 'validation'];
+
+interface Image {
+  readonly path: string;
+  readonly label: number;
+}
+
+/** @throws DataError naming the files that can not be used */
+export async function openImageFolder(options: ImageFolderOptions): Promise<DataParts> {
+  const { path, validation, seed, mean, std } = options;
+  const [height, width] = typeof options.size === 'number' ? [options.size, options.size] : options.size;
+  const form: ImageForm = { height: height!, width: width!, channels: options.channels, fit: options.fit };
+  const folders = locate(path, options.test);
+  const found = await findUsable(folders.train, options, form);
+  const other = folders.test ? await findUsable(folders.test, options, form) : undefined;
+  const { classes } = found;
+  const strange = other?.classes.find((name) => !classes.includes(name));
+  if (strange !== undefined) {
+    throw new DataError(`${folders.test}: class '${strange}' is not among those of ${folders.train}`);
+  }
+  const label = (one: { classes: readonly string[] }, image: Image): Image => ({
+    path: image.path,
+    label: classes.indexOf(one.classes[image.label]!),
+  });
+  const parts = other
+    ? { train: found.images, test: other.images.map((image) => label(other, image)) }
+    : splitByClass(found.images, validation, seed);
+  for (const [name, images] of Object.entries(parts)) {
+    if (images.length === 0) throw new DataError(`${path}: no images are left to ${name} with`);
+  }
+  const part = (name: string, images: readonly Image[]) => dataset(name, path, images, form, classes.length);
+  return {
+    train: part('train', parts.train),
+    test: part('test', parts.test),
+    preparation: { mean, std, classes, image: form },
+    notes: [...found.notes, ...(other?.notes ?? [])],
+  };
+}
+
+function locate(path: string, test: string | undefined): { train: string; test?: string } {
+  if (!existsSync(path) || !statSync(path).isDirectory()) {
+    throw new DataError(
+      `${path}: there is no such folder; one with a folder of images for each class is expected`,
+    );
+  }
+  if (test !== undefined) {
+    if (existsSync(test)) return { train: path, test };
+    throw new DataError(`${test}: there is no such folder; the test images are expected in it`);
+  }
+  const train = join(path, 'train');
+  const beside = testNames.map((name) => join(path, name)).find((folder) => existsSync(folder));
+  return existsSync(train) && beside ? { train, test: beside } : { train: path };
+}
+
+interface Found {
+  readonly classes: readonly string[];
+  readonly images: readonly Image[];
+  readonly notes: readonly string[];
+}
+
+/** Classes by name, files by name within a class: the order does not depend on the file system. */
+async function findUsable(folder: string, options: ImageFolderOptions, form: ImageForm): Promise<Found> {
+  const names = sorted(readdirSync(folder).filter((name) => !name.startsWith('.')));
+  const groups = names.filter((name) => statSync(join(folder, name)).isDirectory());
+  if (groups.length === 0) {
+    throw new DataError(`${folder}: it has no folders; one for each class, with its images, is expected`);
+  }
+  const problems: string[] = [];
+  const classes: string[] = [];
+  const images: Image[] = [];
+  let total = 0;
+  for (const group of groups) {
+    const files = imagesBelow(join(folder, group));
+    total += files.length;
+    const wrong = await Promise.all(files.map((file) => decoding.run(() => problemOf(file, options, form))));
+    const usable = files.filter((_, index) => wrong[index] === undefined);
+    for (const why of wrong) if (why !== undefined) problems.push(why);
+    if (usable.length === 0) {
+      problems.push(`${join(folder, group)}: the class has no images that can be used`);
+      continue;
+    }
+    images.push(...usable.map((path) => ({ path, label: classes.length })));
+    classes.push(group);
+  }
+  if (problems.length === 0) return { classes, images, notes: [] };
+  const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
+  const list = problems.slice(0, NAMED).join('; ') + more;
+  if (options.onDamaged === 'fail') {
+    throw new DataError(`${list}. Remove what can not be used, or say data.onDamaged: skip`);
+  }
+  return { classes, images, notes: [`left out ${total - images.length} of ${total} images: ${list}`] };
+}
+
+async function problemOf(
+  path: string,
+  { onDamaged }: ImageFolderOptions,
+  form: ImageForm,
+): Promise<string | undefined> {
+  const why = await checkImage(path);
+  if (why !== undefined) return `${path}: ${why}`;
+  if (onDamaged === 'fail') return undefined;
+  return decodeImage(path, form).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+}
+
+function imagesBelow(folder: string): string[] {
+  return sorted(readdirSync(folder)).flatMap((name) => {
+    if (name.startsWith('.')) return [];
+    const path = join(folder, name);
+    if (extensions.has(extname(name).toLowerCase())) return [path];
+    return statSync(path).isDirectory() ? imagesBelow(path) : [];
+  });
+}
+
+/** By code units: the same on every machine, unlike localeCompare. */
+const sorted = (names: string[]) => names.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+
+/** The same part of every class. */
+function splitByClass(images: readonly Image[], fraction: number, seed: number) {
+  const train: Image[] = [];
+  const test: Image[] = [];
+  for (const [label, own] of Map.groupBy(images, (image) => image.label)) {
+    const split = splitAtRandom(own.length, fraction, seed, label);
+    for (const index of split.train) train.push(own[index]!);
+    for (const index of split.test) test.push(own[index]!);
+  }
+  return { train, test };
+}
+
+function dataset(
+  name: string,
+  root: string,
+  images: readonly Image[],
+  form: ImageForm,
+  classes: number,
+): Dataset {
+  const size = imageBytes(form);
+  const kept: (Uint8Array | undefined)[] | undefined = images.length * size <= KEPT_BYTES ? [] : undefined;
+  const hash = createHash('sha256').update(JSON.stringify([name, form]));
+  for (const { path, label } of images) {
+    const { size: bytes, mtimeMs } = statSync(path);
+    hash.update(JSON.stringify([relative(root, path), label, bytes, mtimeMs]));
+  }
+  return {
+    samples: images.length,
+    input: { dtype: 'u8', shape: [form.height, form.width, form.channels] },
+    target: { dtype: 'i32', shape: [] },
+    classes,
+    digest: hash.digest('hex'),
+    gather: async (indices, inputs, targets) => {
+      const labels = new Int32Array(indices.length);
+      const decoded = Array.from(indices, async (index, i) => {
+        const image = images[index];
+        if (!image) throw new RangeError(`sample ${index} of ${images.length}`);
+        labels[i] = image.label;
+        const pixels = kept?.[index] ?? (await decoding.run(() => decodeImage(image.path, form)));
+        if (kept) kept[index] = pixels;
+        inputs.set(pixels, i * size);
+      });
+      const outcomes = await Promise.allSettled(decoded);
+      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+      targets.set(new Uint8Array(labels.buffer));
+    },
+  };
+}

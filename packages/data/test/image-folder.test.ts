@@ -1,0 +1,192 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import sharp from 'sharp';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Dataset } from '../src/dataset.ts';
+import { type ImageFolderOptions, openImageFolder } from '../src/image-folder.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-images-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** One colour, and a corner of another so that turning shows. */
+const picture = (red: number, green: number, blue: number, side = 8) =>
+  sharp({ create: { width: side, height: side, channels: 3, background: { r: red, g: green, b: blue } } });
+const write = (name: string, bytes: Uint8Array) => {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, name), bytes);
+};
+const open = (options: Partial<ImageFolderOptions> = {}) =>
+  openImageFolder({
+    format: 'imagefolder',
+    path: folder,
+    validation: 0.25,
+    seed: 1,
+    size: 4,
+    channels: 3,
+    fit: 'cover',
+    onDamaged: 'fail',
+    mean: 0.5,
+    std: 0.5,
+    ...options,
+  });
+const gather = async (part: Dataset, ...indices: number[]) => {
+  const size = part.input.shape.reduce((a, b) => a * b, 1);
+  const [inputs, targets] = [new Uint8Array(size * indices.length), new Uint8Array(4 * indices.length)];
+  await part.gather(Uint32Array.from(indices), inputs, targets);
+  return { inputs, labels: [...new Int32Array(targets.buffer)] };
+};
+
+describe('an image folder', () => {
+  it('reads JPEG, PNG and WebP, brings them to one size, and numbers classes by name', async () => {
+    write(
+      'train/b/1.jpg',
+      await picture(200, 0, 0).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }).toBuffer(),
+    );
+    write('train/a/2.PNG', await picture(0, 200, 0, 16).png().toBuffer());
+    write('train/a/deeper/3.webp', await picture(0, 0, 200, 4).webp({ lossless: true }).toBuffer());
+    write('train/a/notes.txt', Buffer.from('no image'));
+    write('val/b/4.png', await picture(9, 9, 9).png().toBuffer());
+    const { train, test, preparation } = await open();
+    expect([train.samples, test.samples, train.classes, test.classes]).toEqual([3, 1, 2, 2]);
+    expect(preparation).toMatchObject({ classes: ['a', 'b'], image: { height: 4, width: 4, channels: 3 } });
+    expect(train.input).toEqual({ dtype: 'u8', shape: [4, 4, 3] });
+    const { inputs, labels } = await gather(train, 2, 0, 1);
+    expect(labels).toEqual([1, 0, 0]);
+    expect(Math.abs(inputs[0]! - 200)).toBeLessThan(4);
+    expect([...inputs.subarray(48, 51), ...inputs.subarray(96, 99)]).toEqual([0, 200, 0, 0, 0, 200]);
+    expect((await gather(test, 0)).labels).toEqual([1]);
+  });
+
+  it('turns as EXIF says, puts what is transparent on black, makes grey, and keeps the shape asked for', async () => {
+    const halves = Buffer.from([255, 255, 255, 255, 0, 0, 0, 0]);
+    const left = sharp(halves, { raw: { width: 2, height: 4, channels: 1 } });
+    write('a/1.png', await left.withMetadata({ orientation: 3 }).png().toBuffer());
+    const clear = { r: 255, g: 255, b: 255, alpha: 0 };
+    write(
+      'a/2.png',
+      await sharp({ create: { width: 2, height: 4, channels: 4, background: clear } })
+        .png()
+        .toBuffer(),
+    );
+    const { train, test } = await open({ size: [4, 2], channels: 1, validation: 0.5, seed: 1 });
+    const shown = [await gather(train, 0), await gather(test, 0)].map(({ inputs }) => [...inputs].join());
+    expect(shown.sort()).toEqual(['0,0,0,0,0,0,0,0', '0,0,0,0,255,255,255,255']);
+  });
+
+  it('keeps the same part of every class for testing, by the seed', async () => {
+    for (let i = 0; i < 8; i++) {
+      write(`a/${i}.png`, await picture(i, 0, 0).png().toBuffer());
+      write(
+        `b/${i}.png`,
+        await picture(100 + i, 0, 0)
+          .png()
+          .toBuffer(),
+      );
+    }
+    const kept = async (seed: number) => {
+      const { train, test } = await open({ seed });
+      expect([train.samples, test.samples]).toEqual([12, 4]);
+      const { inputs, labels } = await gather(test, 0, 1, 2, 3);
+      expect(labels).toEqual([0, 0, 1, 1]);
+      return [0, 48, 96, 144].map((at) => inputs[at]).join();
+    };
+    expect(await kept(1)).toBe(await kept(1));
+    expect(new Set([await kept(1), await kept(2), await kept(3)]).size).toBeGreaterThan(1);
+  });
+});
+
+describe('damaged and odd files', () => {
+  const good = () => picture(10, 20, 30).jpeg().toBuffer();
+  const noise = (side: number) =>
+    sharp(Buffer.from(Array.from({ length: side * side * 3 }, (_, i) => (i * 7919) % 251)), {
+      raw: { width: side, height: side, channels: 3 },
+    });
+  const odd: [string, string, () => Promise<Uint8Array>, RegExp][] = [
+    [
+      'a truncated JPEG',
+      'x.jpg',
+      async () => (await noise(32).jpeg().toBuffer()).subarray(0, -200),
+      /truncated: a JPEG ends/,
+    ],
+    [
+      'a truncated PNG',
+      'x.png',
+      async () => (await noise(32).png().toBuffer()).subarray(0, -20),
+      /truncated: a PNG ends/,
+    ],
+    [
+      'a truncated WebP',
+      'x.webp',
+      async () => (await noise(32).webp().toBuffer()).subarray(0, -20),
+      /truncated: \d+ bytes of/,
+    ],
+    ['a CMYK JPEG', 'x.jpg', () => picture(1, 2, 3).toColourspace('cmyk').jpeg().toBuffer(), /CMYK/],
+    [
+      'a 16-bit PNG',
+      'x.png',
+      () => picture(1, 2, 3).toColourspace('rgb16').png().toBuffer(),
+      /16 bits a channel/,
+    ],
+    [
+      'an animation',
+      'x.webp',
+      async () => {
+        const frames = [await picture(1, 2, 3).png().toBuffer(), await picture(200, 2, 3).png().toBuffer()];
+        return sharp(frames, { join: { animated: true } })
+          .webp()
+          .toBuffer();
+      },
+      /animated/,
+    ],
+    ['an empty file', 'x.jpg', async () => new Uint8Array(0), /it is empty/],
+    ['something else', 'x.jpg', async () => Buffer.from('<html>not found</html>'), /no JPEG, PNG or WebP/],
+  ];
+
+  it.each(odd)('%s is named, or skipped with a count', async (_, name, make, message) => {
+    for (const one of ['1.jpg', '2.jpg']) write(`a/${one}`, await good());
+    write(`a/${name}`, await make());
+    await expect(open()).rejects.toThrow(message);
+    await expect(open()).rejects.toThrow(new RegExp(`^${folder}/a/${name}: [^\\n]+onDamaged: skip$`));
+    const { train, test, notes } = await open({ onDamaged: 'skip' });
+    expect(train.samples + test.samples).toBe(2);
+    expect(notes).toEqual([expect.stringMatching(/^left out 1 of 3 images: /)]);
+    expect(notes![0]).toMatch(message);
+  });
+
+  it('damage that only decoding shows is named when the sample is read, or skipped before', async () => {
+    const bytes = await noise(64).png({ compressionLevel: 0 }).toBuffer();
+    bytes.fill(0xaa, bytes.length >> 1, (bytes.length >> 1) + 40);
+    for (const one of ['1.jpg', '2.jpg', '3.jpg']) write(`a/${one}`, await good());
+    write('a/x.png', bytes);
+    const { train, test } = await open();
+    const all = [...Array(train.samples).keys()];
+    const both = Promise.all([gather(train, ...all), gather(test, 0)]);
+    await expect(both).rejects.toThrow(/a\/x\.png: it does not decode: /);
+    const skipping = await open({ onDamaged: 'skip' });
+    expect(skipping.train.samples + skipping.test.samples).toBe(3);
+    expect(skipping.notes![0]).toMatch(/left out 1 of 4 images: .*does not decode/);
+  });
+
+  it('an empty class is named, or left out', async () => {
+    write('a/1.jpg', await good());
+    write('a/2.jpg', await good());
+    mkdirSync(join(folder, 'b'));
+    await expect(open()).rejects.toThrow(/\/b: the class has no images/);
+    expect((await open({ onDamaged: 'skip' })).preparation.classes).toEqual(['a']);
+  });
+
+  it('says what kind of folder is expected', async () => {
+    await expect(open({ path: join(folder, 'nowhere') })).rejects.toThrow(/there is no such folder/);
+    await expect(open()).rejects.toThrow(/it has no folders; one for each class/);
+    write('a/1.jpg', await good());
+    await expect(open({ test: join(folder, 'other') })).rejects.toThrow(/other: there is no such folder/);
+    write('test/z/1.jpg', readFileSync(join(folder, 'a/1.jpg')));
+    await expect(open({ path: join(folder), test: join(folder, 'test') })).rejects.toThrow(
+      /the class has no images|class 'z'/,
+    );
+  });
+});

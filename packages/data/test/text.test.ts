@@ -1,0 +1,181 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { keyOfSeed } from '@kasane/tensor/random';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { wordsOf } from '../src/bpe.ts';
+import type { Dataset } from '../src/dataset.ts';
+import { maskTokens } from '../src/masking.ts';
+import { openText, type TextOptions } from '../src/text.ts';
+import { MASK, openTokenizer, PAD, SPECIAL_TOKENS, trainTokenizer, UNKNOWN } from '../src/tokenizer.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-text-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+const write = (name: string, text: string | Uint8Array) => {
+  mkdirSync(dirname(join(folder, name)), { recursive: true });
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
+const open = (path: string, options: Partial<TextOptions> = {}) =>
+  openText({
+    format: 'text',
+    path,
+    validation: 0.25,
+    seed: 1,
+    objective: 'next-token',
+    tokenizer: 'character',
+    vocabulary: 300,
+    context: 4,
+    text: 'text',
+    label: 'label',
+    delimiter: ',',
+    pad: 'front',
+    onDamaged: 'fail',
+    ...options,
+  });
+const sample = (part: Dataset, index: number) => {
+  const [inputs, targets] = [part.input, part.target].map(
+    ({ shape }) => new Uint8Array(4 * shape.reduce((a, b) => a * b, 1)),
+  ) as [Uint8Array, Uint8Array];
+  part.gather(Uint32Array.of(index), inputs, targets);
+  return { x: [...new Int32Array(inputs.buffer)], y: [...new Int32Array(targets.buffer)] };
+};
+
+describe('tokenizers', () => {
+  const text = 'the cat sat on the mat. The cat, the hat; cats and hats — 東京 and 京都!\n\n  the end';
+
+  it.each(['character', 'byte', 'bpe'] as const)(
+    '%s: there and back, the same from its specification',
+    (kind) => {
+      const tokenizer = trainTokenizer(kind, text, 290);
+      const tokens = tokenizer.encode(text);
+      expect(tokenizer.decode(tokens)).toBe(text);
+      expect(Math.min(...tokens)).toBeGreaterThanOrEqual(SPECIAL_TOKENS);
+      expect(Math.max(...tokens)).toBeLessThan(tokenizer.size);
+      const again = openTokenizer(JSON.parse(JSON.stringify(tokenizer.spec)));
+      expect(again.encode(text)).toEqual(tokens);
+      expect(trainTokenizer(kind, text, 290).spec).toEqual(tokenizer.spec);
+    },
+  );
+
+  it('bpe learns the most frequent pair first, ties by the lower pair, and gives fewer tokens than bytes', () => {
+    // "ab" three times; then " x", "xy", " ab" and "abc" twice each, of which " x" begins lowest, then " ab".
+    const { spec } = trainTokenizer('bpe', 'abc abc abd xy xy', 256 + SPECIAL_TOKENS + 3);
+    expect(spec).toEqual({
+      kind: 'bpe',
+      merges: [
+        [97, 98],
+        [32, 120],
+        [32, 256],
+      ],
+    });
+    const tokenizer = trainTokenizer('bpe', text, 290);
+    expect(tokenizer.encode(text).length).toBeLessThan(0.8 * Buffer.from(text).length);
+  });
+
+  it('bpe and byte give back any text', () => {
+    const tokenizer = trainTokenizer('bpe', text, 290);
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (any) => {
+        expect(wordsOf(any).join('')).toBe(any);
+        expect(tokenizer.decode(tokenizer.encode(any))).toBe(any);
+      }),
+    );
+  });
+
+  it('characters that were not seen are unknown', () => {
+    const tokenizer = trainTokenizer('character', 'ab', 0);
+    expect([...tokenizer.encode('abz')]).toEqual([3, 4, UNKNOWN]);
+  });
+});
+
+describe('text', () => {
+  it('gives windows and the next token of each place; the end is for testing', async () => {
+    const { train, test, preparation } = await open(write('a.txt', 'abcdefghijklmnopqrst'));
+    expect([train.samples, test.samples, train.classes]).toEqual([3, 1, 15 + SPECIAL_TOKENS]);
+    expect(train.input).toEqual({ dtype: 'i32', shape: [4] });
+    expect(sample(train, 1)).toEqual({ x: [7, 8, 9, 10], y: [8, 9, 10, 11] });
+    expect(sample(test, 0).x).toEqual([UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN]);
+    expect(preparation.text).toMatchObject({ context: 4, tokenizer: { kind: 'character' } });
+    expect((await open(join(folder, 'a.txt'), { stride: 1 })).train.samples).toBe(11);
+  });
+
+  it('reads the files of a folder in order of their names', async () => {
+    write('f/b.txt', 'world');
+    write('f/a.md', 'hello');
+    write('f/c.bin', 'nothing');
+    const { train } = await open(join(folder, 'f'), {
+      test: write('t.txt', 'held out text'),
+      tokenizer: 'byte',
+    });
+    expect(sample(train, 1).x).toEqual([...Buffer.from('o\nwo')].map((byte) => byte + SPECIAL_TOKENS));
+  });
+
+  it('masks a part of the tokens, the same for the same seed, epoch and sample, whoever asks', async () => {
+    const { train } = await open(write('a.txt', 'the quick brown fox jumps over the lazy dog '.repeat(20)), {
+      objective: 'masked-token',
+      context: 64,
+    });
+    const drawn = (ids: number[], seed: number, epoch: number) => {
+      const samples = ids.map((id) => sample(train, id));
+      const x = Float32Array.from(samples.flatMap(({ x: tokens }) => tokens));
+      const y = Int32Array.from(samples.flatMap(({ y: tokens }) => tokens));
+      const masking = { rate: 0.3, vocabulary: train.classes! };
+      maskTokens(x, y, Uint32Array.from(ids), masking, keyOfSeed(seed), epoch);
+      return { x, y };
+    };
+    const both = drawn([1, 5], 7, 2);
+    expect(drawn([5], 7, 2).x).toEqual(both.x.slice(64));
+    expect(drawn([5], 7, 3).x).not.toEqual(both.x.slice(64));
+    expect(drawn([5], 8, 2).x).not.toEqual(both.x.slice(64));
+    const original = [...sample(train, 1).x, ...sample(train, 5).x];
+    const guessed = [...both.y].filter((token) => token >= 0).length;
+    expect(guessed).toBeGreaterThan(20);
+    expect(guessed).toBeLessThan(60);
+    expect(both.x.filter((token) => token === MASK).length).toBeGreaterThan(guessed / 2);
+    for (const [at, token] of both.y.entries()) {
+      if (token < 0) expect(both.x[at]).toBe(original[at]);
+      else expect(token).toBe(original[at]);
+    }
+  });
+
+  it('classifies texts of class folders and of a CSV file, filled up and cut', async () => {
+    write('c/good/1.txt', 'abc');
+    write('c/bad/1.txt', 'cbacba');
+    const folders = await open(join(folder, 'c'), { objective: 'classification', test: join(folder, 'c') });
+    expect(folders.preparation.classes).toEqual(['bad', 'good']);
+    expect(folders.train.target).toEqual({ dtype: 'i32', shape: [] });
+    expect(sample(folders.train, 0)).toEqual({ x: [6, 5, 4, 6], y: [0] });
+    expect(sample(folders.train, 1)).toEqual({ x: [PAD, 4, 5, 6], y: [1] });
+    const path = write('c.csv', 'review,stars\n"abc, abc",5\nb,1\n');
+    const columns = { text: 'review', label: 'stars', pad: 'end', objective: 'classification' } as const;
+    const rows = await open(path, { ...columns, test: path });
+    expect(rows.preparation.classes).toEqual(['1', '5']);
+    expect(sample(rows.train, 1)).toMatchObject({ x: [expect.any(Number), PAD, PAD, PAD], y: [0] });
+    await expect(open(path, { objective: 'classification' })).rejects.toThrow(
+      /no column 'text'; there are: review, stars/,
+    );
+  });
+
+  it('says what is wrong', async () => {
+    await expect(open(join(folder, 'none'))).rejects.toThrow(/no such file or folder/);
+    await expect(open(write('empty.txt', ''))).rejects.toThrow(/it is empty/);
+    await expect(open(write('short.txt', 'abcdef'))).rejects.toThrow(/less context, or more text/);
+    await expect(open(write('latin.txt', Buffer.from([0x61, 0xe9, 0x62])))).rejects.toThrow(
+      /latin\.txt: it is not UTF-8/,
+    );
+    mkdirSync(join(folder, 'd/x'), { recursive: true });
+    await expect(open(join(folder, 'd'))).rejects.toThrow(/no \.txt or \.md files/);
+    await expect(open(join(folder, 'd'), { objective: 'classification' })).rejects.toThrow(
+      /x: the class has no/,
+    );
+    const path = write('l.csv', 'text,label\nabc,\n');
+    await expect(open(path, { objective: 'classification' })).rejects.toThrow(
+      /l\.csv:2: the label is missing/,
+    );
+  });
+});

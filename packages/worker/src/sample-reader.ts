@@ -1,0 +1,72 @@
+/** From a sample's bytes to what a network takes: augmentation, normalisation, masking. */
+import { type Augmenter, augmenter } from '@kasane/data/augment';
+import { maskTokens } from '@kasane/data/masking';
+import { inputReader, readTargets } from '@kasane/data/normalize';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { TaskData } from '@kasane/protocol/queue';
+import type { SampleFormat } from '@kasane/protocol/sample-format';
+import { type Field, fieldBytes, formatField } from '@kasane/tensor/field';
+import { keyOfSeed } from '@kasane/tensor/random';
+import { type Shape, sizeOf } from '@kasane/tensor/shape';
+
+/** Evaluations draw the same in every epoch, so that their figures compare. */
+const EVALUATION_EPOCH = 0xffff_ffff;
+
+/** What randomness depends on, besides the seed. */
+export interface Occasion {
+  readonly kind: TaskData['kind'];
+  readonly epoch: number;
+  /** Indices of the samples in the data set. */
+  readonly ids: Uint32Array;
+}
+
+export interface SampleReader {
+  readonly input: Field;
+  readonly target: Field;
+  /** Reads the bytes of all inputs into `x`, and returns the targets. The bytes are left as they are. */
+  read(
+    inputs: Uint8Array,
+    targets: Uint8Array,
+    x: Float32Array,
+    occasion: Occasion,
+  ): Int32Array | Float32Array;
+}
+
+/**
+ * @param takes shape of the model's input
+ * @param seed of the training
+ * @throws KasaneError PROTOCOL when samples of this format are not what the model takes
+ */
+export function sampleReader(format: SampleFormat, takes: Shape, seed: number): SampleReader {
+  const { input, target, mean, std, augment, masking } = format;
+  if (sizeOf(input.shape) !== sizeOf(takes)) {
+    throw new KasaneError(
+      'PROTOCOL',
+      `samples of ${formatField(input)} for a model that takes ${sizeOf(takes)} numbers`,
+    );
+  }
+  const normalize = inputReader(input, mean, std);
+  const key = keyOfSeed(seed);
+  const change =
+    augment.length > 0 && input.dtype === 'u8' ? augmenter(augment, input.shape, mean, key) : undefined;
+  return {
+    input,
+    target,
+    read(inputs, targets, x, { kind, epoch, ids }) {
+      const changed = change && kind === 'train';
+      normalize(changed ? changeAll(change, inputs, fieldBytes(input), ids, epoch) : inputs, x);
+      const goals = readTargets(target, targets);
+      if (masking && goals instanceof Int32Array) {
+        maskTokens(x, goals, ids, masking, key, kind === 'train' ? epoch : EVALUATION_EPOCH);
+      }
+      return goals;
+    },
+  };
+}
+
+function changeAll(change: Augmenter, inputs: Uint8Array, size: number, ids: Uint32Array, epoch: number) {
+  // A copy: the bytes may belong to a cache, or to a frame.
+  const images = new Uint8Array(inputs);
+  for (const [i, id] of ids.entries()) change(images.subarray(i * size, (i + 1) * size), id, epoch);
+  return images;
+}
