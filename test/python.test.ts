@@ -1,7 +1,9 @@
 /** Files of ours as Python's programs read them. Left out where Debian's Python has no onnx; KASANE_REQUIRE_PYTHON=1 forbids that. */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { afterAll, expect, it } from 'vitest';
@@ -70,4 +72,41 @@ it.runIf(there)("ONNX's own checker takes our files, shapes and types included",
   }
   const printed = execFileSync(PYTHON, ['-c', CHECK, ...paths], { encoding: 'utf8' });
   expect(printed).toBe('kasane 17 batch True\n'.repeat(2));
+});
+
+/** The specification (README of huggingface/safetensors, 'Format'), step by step. */
+const READ = `
+import hashlib, json, struct, sys
+with open(sys.argv[1], 'rb') as file:
+    (length,) = struct.unpack('<Q', file.read(8))
+    header = json.loads(file.read(length).decode('utf-8'))
+    body = file.read()
+metadata = header.pop('__metadata__')
+assert all(isinstance(value, str) for value in metadata.values())
+at = 0
+for name, entry in header.items():
+    assert entry['dtype'] == 'F32'
+    start, end = entry['data_offsets']
+    count = 1
+    for extent in entry['shape']:
+        count *= extent
+    assert start == at and end - start == 4 * count
+    at = end
+    print(name, entry['shape'], hashlib.sha256(body[start:end]).hexdigest())
+assert at == len(body)
+print(metadata['format'], json.loads(metadata['kasane.model'])['input'])
+`;
+
+it.runIf(there)("Python reads our weights by the format's specification, bit for bit", () => {
+  const model = buildModel(models.image!);
+  const parameters = initializeParameters(model, 1);
+  const path = join(temporaryDirectory(cleanUp), 'model.safetensors');
+  writeFileSync(path, encodeModelFile({ model, parameters, about: { job: 'x' } }));
+  const lines = model.parameters.map(({ name, shape, offset, size }) => {
+    const bytes = new Uint8Array(parameters.buffer, 4 * offset, 4 * size);
+    return `${name} [${shape.join(', ')}] ${createHash('sha256').update(bytes).digest('hex')}\n`;
+  });
+  expect(execFileSync(PYTHON, ['-c', READ, path], { encoding: 'utf8' })).toBe(
+    `${lines.join('')}pt [8, 6, 3]\n`,
+  );
 });

@@ -8,6 +8,7 @@ import {
   backends,
   DASHBOARD_PORT,
   DEFAULT_PORT,
+  exportFormats,
   integer,
   type LogLevel,
   logLevels,
@@ -47,6 +48,12 @@ const command = (text: string, summary: string) =>
     .description(summary)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
+
+/** Below a command's options: how it is used, and what --json prints. */
+const help = (examples: readonly string[], json: readonly string[] = []) =>
+  ['', 'Examples:', ...examples.map((line) => `  ${line}`)]
+    .concat(json.length > 0 ? ['', 'With --json:', ...json.map((line) => `  ${line}`)] : [])
+    .join('\n');
 
 const train = command('train', 'train a job file or a preset on a cluster of this machine')
   .argument('[job]', 'job file, or preset', 'mnist-mlp')
@@ -115,15 +122,47 @@ command('cancel <job>', 'stop a job')
   .addOption(token())
   .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
 
-command('predict <model> <images...>', 'class of images, by a job id or a .safetensors file')
-  .option('--invert', 'black on white: invert first (default: when the border is bright)')
-  .option('--no-invert', 'never invert')
-  .option('--json', 'one object for each image on standard output')
+command(
+  'predict <model> <inputs...>',
+  'what a trained model makes of inputs; a job id or a .safetensors file',
+)
+  .option('--invert', 'images: black on white, invert first (default: grey ones with a bright border)')
+  .option('--no-invert', 'images: never invert')
+  .option('--json', 'one object for each input on standard output')
   .addOption(coordinator())
   .addOption(token())
-  .action(async (model, images, options) =>
-    (await import('./commands/predict.ts')).predict(model, images, options),
+  .addHelpText(
+    'after',
+    help(
+      [
+        'kasane predict mnist-mlp-1a2b3c4d digit.png other.jpg',
+        'kasane predict .kasane/xor.safetensors 0,1 1,1        # numbers, as many as the model takes',
+      ],
+      ['classes:  { input, class, label, probabilities, inverted }', 'numbers:  { input, output: [0.5] }'],
+    ),
+  )
+  .action(async (model, inputs, options) =>
+    (await import('./commands/predict.ts')).predict(model, inputs, options),
   );
+
+command('export <model>', 'write a trained model as a file for other programs')
+  .addOption(
+    new Option('--format <format>', 'onnx or safetensors (default: as --output ends, else onnx)').argParser(
+      oneOf(exportFormats),
+    ),
+  )
+  .option('-o, --output <file>', 'where it goes (default: MODEL.onnx or MODEL.safetensors, here)')
+  .option('--json', 'one object on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText(
+    'after',
+    help(
+      ['kasane export mnist-mlp-1a2b3c4d', 'kasane export .kasane/mnist-cnn.safetensors -o digits.onnx'],
+      ['{ file, format, bytes, digest, input: [784], output: [10] }'],
+    ),
+  )
+  .action(async (model, options) => (await import('./commands/export.ts')).exportModel(model, options));
 
 command(
   'models [job]',

@@ -327,7 +327,11 @@ export class Run {
   async #writeModel(): Promise<void> {
     const { store, job, data, directory } = this.#options;
     const path = join(directory, 'model.safetensors');
-    const digest = await writeWhole(path, encodeModel(job, data.preparation, this.#parameters!.parameters));
+    const { parameters } = this.#parameters!;
+    const digest = await writeWhole(
+      path,
+      encodeModel(job, data.preparation, parameters, this.#position.step),
+    );
     const workers = new Set(store.ledger(this.id).map((row) => row.worker));
     store.setModel(this.id, path, digest, workers.size);
   }

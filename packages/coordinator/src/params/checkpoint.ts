@@ -3,6 +3,8 @@
 import type { Preparation } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
+import type { DataSpec } from '@kasane/protocol/job-data';
+import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetensors';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import { readWhole, writeWhole } from './files.ts';
@@ -27,13 +29,22 @@ const STATE_PREFIX = 'optimizer.';
  * The weights alone, as a file that any safetensors reader loads. Its bytes depend on the job and the weights only, so
  * that equal training gives equal digests.
  */
-export function encodeModel(job: Job, preparation: Preparation, parameters: Float32Array): Uint8Array {
-  return encodeSafetensors(tensors(job.model.parameters, parameters, ''), {
-    format: 'pt',
-    'kasane.model': JSON.stringify(job.model.description),
-    'kasane.data': JSON.stringify(preparation),
+export function encodeModel(
+  { spec, model }: Job,
+  preparation: Preparation,
+  parameters: Float32Array,
+  step: number,
+): Uint8Array {
+  return encodeModelFile({
+    model,
+    parameters,
+    about: { job: spec.name, step, preparation, data: withoutPlaces(spec.data) },
   });
 }
+
+/** A data section without what is true of one machine only: equal training elsewhere gives the same bytes. */
+const withoutPlaces = (data: DataSpec): object =>
+  Object.fromEntries(Object.entries(data).filter(([name]) => name !== 'path' && name !== 'test'));
 
 /** Writes a checkpoint and returns its SHA-256. */
 export function writeCheckpoint(

@@ -1,0 +1,79 @@
+/** `kasane export`: a trained model as a file for other programs. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, dirname, extname, resolve } from 'node:path';
+import type { Preparation } from '@kasane/data/dataset';
+import type { ClientOptions } from '@kasane/protocol/client';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { modelMetadata } from '@kasane/tensor/io/model-file';
+import { exportOnnx } from '@kasane/tensor/io/onnx/export';
+import type { ExportFormat } from '../options.ts';
+import { loadTrained, type Trained } from '../trained.ts';
+
+export interface ExportOptions extends ClientOptions {
+  /** Default: what the output's name ends with, else onnx. */
+  readonly format?: ExportFormat;
+  readonly output?: string;
+  readonly json?: boolean;
+}
+
+export async function exportModel(source: string, options: ExportOptions): Promise<void> {
+  const format = options.format ?? formatOf(options.output);
+  const trained = await loadTrained(source, options);
+  const stem = basename(source, extname(source) === '.safetensors' ? '.safetensors' : '');
+  const file = resolve(options.output ?? `${stem}.${format}`);
+  const bytes = format === 'onnx' ? await onnxOf(trained) : trained.bytes;
+  write(file, bytes);
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  const { model } = trained;
+  const record = {
+    file,
+    format,
+    bytes: bytes.length,
+    digest,
+    input: model.description.input,
+    output: model.outputShape,
+  };
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify(record)}\n`
+      : `Wrote    ${file} (${bytes.length.toLocaleString('en')} bytes)\nSHA-256  ${digest}\n`,
+  );
+}
+
+function formatOf(output: string | undefined): ExportFormat {
+  const extension = output === undefined ? '.onnx' : extname(output);
+  if (extension === '.onnx' || extension === '.safetensors') return extension.slice(1) as ExportFormat;
+  throw new KasaneError(
+    'USAGE',
+    `--output ${output}: the name says no format; end it in .onnx or .safetensors, or give --format`,
+  );
+}
+
+function onnxOf({ model, parameters, about, preparation }: Trained): Promise<Uint8Array> {
+  const { format: _, ...metadata } = modelMetadata(model, about);
+  const preprocessing = describe(preparation);
+  return exportOnnx(model, parameters, {
+    metadata: { ...metadata, ...(preparation.classes && { classes: JSON.stringify(preparation.classes) }) },
+    ...(about.job !== undefined && { description: `${about.job}, trained by Kasane` }),
+    ...(preprocessing !== undefined && { preprocessing }),
+  });
+}
+
+/** How raw input becomes the file's input, for who reads the file. */
+function describe({ mean, std }: Preparation): string | undefined {
+  if (mean === undefined || std === undefined) return undefined;
+  return `(byte / 255 - mean) / std, mean ${JSON.stringify(mean)}, std ${JSON.stringify(std)}`;
+}
+
+/** A file is whole or absent: under another name first. */
+function write(path: string, bytes: Uint8Array): void {
+  const partial = `${path}.${process.pid}.part`;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(partial, bytes);
+    renameSync(partial, path);
+  } catch (cause) {
+    throw new KasaneError('USAGE', `--output ${path}: it can not be written: ${messageOf(cause)}`, { cause });
+  }
+}
