@@ -83,9 +83,7 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     const ended = await cluster.run(job('shown', 12));
     await page.locator('#job .state.succeeded').waitFor();
     expect(await text('#job h2')).toBe(ended.id);
-    expect(await text('#job .figures')).toContain(
-      `${(100 * ended.history.at(-1)!.testAccuracy).toFixed(2)} %`,
-    );
+    expect(await text('#job .figures')).toContain(`${(100 * ended.history.at(-1)!.testMetric).toFixed(2)} %`);
     expect(await text('#job')).toContain(ended.digest);
     // Something is drawn on every curve.
     const drawn = await page.locator('.charts canvas').evaluateAll((all) =>

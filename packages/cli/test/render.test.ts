@@ -7,9 +7,9 @@ import { progressView } from '../src/render/progress.ts';
 const epoch = (number: number) => ({
   epoch: number,
   trainLoss: 0.5,
-  trainAccuracy: 0.875,
+  trainMetric: 0.875,
   testLoss: 0.25,
-  testAccuracy: 0.9823,
+  testMetric: 0.9823,
   seconds: 1.5,
 });
 const job = (fields: Partial<Job>) =>

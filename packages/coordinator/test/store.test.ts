@@ -29,9 +29,9 @@ const row = (step: number, shard: number): LedgerRow => ({
 const epoch = (number: number) => ({
   epoch: number,
   trainLoss: 1,
-  trainAccuracy: 0.5,
+  trainMetric: 0.5,
   testLoss: 1,
-  testAccuracy: 0.5,
+  testMetric: 0.5,
   seconds: 1,
 });
 

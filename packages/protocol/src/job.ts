@@ -3,12 +3,14 @@
  * Schema that editors use. A job file is data: nothing in it is ever executed.
  */
 
-import { describePreset, PresetError, presetNames } from '@kasane/tensor/models/presets';
+import { describePreset, objectiveOfPreset, PresetError, presetNames } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
+import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
 import { dataSchema } from './job-data.ts';
+import { alignData, objectiveSchema } from './job-objective.ts';
 import { JOB_FILE_BYTES } from './limits.ts';
 
 const fraction = z.number().min(0).max(1);
@@ -140,6 +142,7 @@ export const jobSchema = z
       .regex(/^[\w.-]+$/, 'letters, digits, dot, dash and underscore only'),
     model: modelSchema,
     data: dataSchema.prefault({}),
+    objective: objectiveSchema.optional(),
     training: trainingSchema.prefault({}),
     evaluation: evaluationSchema.prefault({}),
     checkpoint: checkpointSchema.prefault({}),
@@ -153,6 +156,7 @@ export type TrainingSpec = JobSpec['training'];
 export interface Job {
   readonly spec: JobSpec;
   readonly model: Model;
+  readonly objective: Objective;
 }
 
 /** The JSON Schema of a job file (draft 2020-12), for editors. */
@@ -218,7 +222,11 @@ export function checkJob(
     );
   }
   try {
-    return { spec, model: buildModel(describeModel(spec)) };
+    const model = buildModel(describeModel(spec));
+    const objective = objectiveOf(spec, model);
+    checkObjective(model, objective);
+    const data = alignData(spec.data, objective, (value as { data?: unknown }).data);
+    return { spec: { ...spec, data, objective: objective as JobSpec['objective'] }, model, objective };
   } catch (cause) {
     throw new KasaneError('JOB_INVALID', `${locate(placeOf(cause))}: ${messageOf(cause)}`, { cause });
   }
@@ -226,6 +234,7 @@ export function checkJob(
 
 /** Where in the job file the reason of a model's error is. */
 function placeOf(cause: unknown): readonly PropertyKey[] {
+  if (cause instanceof ObjectiveError) return ['objective'];
   if (cause instanceof PresetError) return ['model', cause.option ?? 'preset'];
   const layer = /layers?\[(\d+)\]/.exec(messageOf(cause));
   return layer ? ['model', 'layers', Number(layer[1])] : ['model'];
@@ -236,6 +245,19 @@ function describeModel(spec: JobSpec): ModelDescription {
   if (!('preset' in spec.model)) return spec.model as unknown as ModelDescription;
   const { preset, ...options } = spec.model as { preset: string };
   return describePreset(preset, options);
+}
+
+/** What the job says, or the preset, or the model. */
+function objectiveOf({ objective, model }: JobSpec, { description }: Model): Objective {
+  if (objective) return objective as Objective;
+  if ('preset' in model) {
+    const { preset, ...options } = model as { preset: string };
+    return objectiveOfPreset(preset, options);
+  }
+  if (description.classes !== undefined) return classification;
+  throw new ObjectiveError(
+    'objective is missing; expected what a model with this output is trained for, such as { type: regression }',
+  );
 }
 
 function describeIssue(issue: z.core.$ZodIssue, locate: (path: readonly PropertyKey[]) => string): string {

@@ -83,7 +83,7 @@ describe('job files', () => {
       task: 'classification',
       missing: 'fail',
     });
-    expect(of('  format: text\n  path: x\n')).toMatchObject({ objective: 'next-token', context: 128 });
+    expect(of('  format: text\n  path: x\n')).toMatchObject({ objective: 'classification', context: 128 });
     expect(of('  format: series\n  path: x\n  window: 9\n')).toMatchObject({ horizon: 1, stride: 1 });
     expect(of('  format: imagefolder\n  path: x\n  augment:\n    - type: crop\n')).toMatchObject({
       augment: [{ type: 'crop', padding: 4 }],
@@ -97,6 +97,28 @@ describe('job files', () => {
       /^my\.yaml:6: data\.augment\.0\.degrees: .*180/,
     );
     expect(refused(data('  augment:\n    - type: shear\n'))).toMatch(/^my\.yaml:5: data\.augment\.0\.type: /);
+  });
+
+  it('takes the objective from the job, the preset or the classes, and the data as it needs them', () => {
+    const of = (text: string) => parseJobFile(`name: a\n${text}`, 'my.yaml');
+    const layers = 'layers: [{ type: dense, units: 1 }]';
+    expect(of('model: { preset: mnist-mlp }').objective).toEqual({ type: 'classification' });
+    expect(of('model: { preset: bert }\ndata: { format: text, path: x }').spec).toMatchObject({
+      objective: { type: 'masked-token' },
+      data: { objective: 'masked-token' },
+    });
+    const table = `model: { input: [4], output: [1], ${layers} }\ndata: { format: csv, path: x, target: y }`;
+    expect(of(`${table}\nobjective: { type: binary }`).spec.data).toMatchObject({ task: 'regression' });
+    expect(refused(`name: a\n${table}\n`)).toMatch(/^my\.yaml: objective is missing; expected what a model/);
+    expect(refused(`name: a\n${table}\nobjective: { type: classification }\n`)).toMatch(
+      /^my\.yaml:4: objective classification wants a model that says how many classes.*output is \[1\]/,
+    );
+    expect(
+      refused('name: a\nmodel: { preset: gpt }\ndata: { format: text, path: x, objective: masked-token }\n'),
+    ).toMatch(/objective next-token wants data\.objective to be next-token; it is masked-token/);
+    expect(refused('name: a\nmodel: { preset: gpt }\ndata: { format: csv, path: x, target: y }\n')).toMatch(
+      /objective next-token does not go with data of format csv/,
+    );
   });
 
   it('refuses what is no YAML, with the line', () => {

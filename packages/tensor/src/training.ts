@@ -1,20 +1,27 @@
 /** What a worker runs, as graphs that know no backend: a training step's forward and backward pass, evaluation, prediction. */
 import { gradients } from './autodiff.ts';
 import type { Node } from './graph.ts';
-import { crossEntropy } from './nn/losses.ts';
 import { forward, type Model } from './nn/model.ts';
-import { argmaxEquals } from './ops/labels.ts';
+import {
+  checkObjective,
+  classification,
+  type Objective,
+  type Scores,
+  scoresOf,
+  targetLeaf,
+} from './objective.ts';
 import { constant, input, parameter } from './ops/leaf.ts';
 import { mul } from './ops/pointwise.ts';
-import { sum } from './ops/reduce.ts';
 
-/** train: loss and gradients, with dropout. evaluate: loss and hits. predict: scores only. */
+/** train: loss and gradients, with dropout. evaluate: loss and metric. predict: scores only. */
 export type ProgramMode = 'train' | 'evaluate' | 'predict';
 
 export interface ProgramRequest {
   readonly mode: ProgramMode;
   /** Samples in one run. */
   readonly samples: number;
+  /** Default: the classes of a classifier. */
+  readonly objective?: Objective;
 }
 
 /** One traced program: outputs in terms of named leaves. */
@@ -25,7 +32,7 @@ export interface Program {
   readonly inputs: {
     /** f32 [samples, ...input], normalised. */
     readonly x: Node;
-    /** i32 [samples], each 0..classes-1. */
+    /** The target: i32 [samples], each 0..classes-1, or what another objective has: f32 [samples, ...]. */
     readonly labels?: Node;
     /** i32 [samples]: bits of a uint32, the sample's index in the data set. */
     readonly sampleIds?: Node;
@@ -35,15 +42,17 @@ export interface Program {
   /** One leaf for each of the model's parameters, in order. */
   readonly parameters: readonly Node[];
   readonly outputs: {
-    /** f32 scalar: the sum, not the mean, of the samples' cross-entropy. */
+    /** f32 scalar: the sum, not the mean, of the losses. */
     readonly lossSum?: Node;
-    /** f32 scalar: samples whose largest score stands at the label. */
-    readonly correct?: Node;
-    /** f32 [samples, classes] */
+    /** f32 scalar: the sum of the objective's metric, such as the samples whose largest score stands at the label. */
+    readonly metricSum?: Node;
+    /** f32 scalar: how many losses there were, where that is not one a sample. */
+    readonly counted?: Node;
+    /** f32 [samples, ...output] */
     readonly logits: Node;
     /**
      * One for each of the model's parameters, in order: of lossSum by what is trained; of a statistic the batch's value times
-     * the samples, so that both are sums over samples.
+     * the number of losses, so that both are sums over losses.
      */
     readonly gradients?: readonly Node[];
   };
@@ -51,7 +60,7 @@ export interface Program {
 
 /** Traces what one run computes. The graph belongs to the number of samples: shapes are static. */
 export function traceProgram(model: Model, request: ProgramRequest): Program {
-  const { mode, samples } = request;
+  const { mode, samples, objective = classification } = request;
   if (!Number.isSafeInteger(samples) || samples < 1) {
     throw new RangeError(`samples of a program is ${samples}; expected a positive integer`);
   }
@@ -61,34 +70,29 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
   if (mode === 'predict') {
     return { ...base, inputs: { x }, outputs: { logits: forward(model, x, parameters, undefined).output } };
   }
-  const labels = input('labels', [samples], 'i32');
-  if (mode === 'evaluate') {
-    const { output: logits } = forward(model, x, parameters, undefined);
-    return { ...base, inputs: { x, labels }, outputs: { logits, ...score(logits, labels) } };
-  }
-  const sampleIds = input('sampleIds', [samples], 'i32');
-  const key = input('key', [4], 'i32');
-  const { output: logits, statistics } = forward(model, x, parameters, { sampleIds, key });
-  const scores = score(logits, labels);
+  checkObjective(model, objective);
+  const training = mode === 'train';
+  const labels = targetLeaf(model, objective, samples);
+  const random = { sampleIds: input('sampleIds', [samples], 'i32'), key: input('key', [4], 'i32') };
+  const { output: logits, statistics } = forward(model, x, parameters, training ? random : undefined);
+  const scores = scoresOf(objective, logits, labels, training);
+  const outputs = { logits, ...scores };
+  if (!training) return { ...base, inputs: { x, labels }, outputs };
   const trained = parameters.filter((_, index) => !model.parameters[index]!.statistic);
   const slopes = gradients(scores.lossSum, trained);
   const perParameter = parameters.map((node, index) => {
     const statistic = statistics.get(index);
-    return statistic ? mul(statistic, constant(samples)) : slopes[trained.indexOf(node)]!;
+    return statistic ? mul(statistic, weightOf(scores, samples)) : slopes[trained.indexOf(node)]!;
   });
-  return {
-    ...base,
-    inputs: { x, labels, sampleIds, key },
-    outputs: { logits, ...scores, gradients: perParameter },
-  };
+  return { ...base, inputs: { x, labels, ...random }, outputs: { ...outputs, gradients: perParameter } };
 }
 
-function score(logits: Node, labels: Node) {
-  return { lossSum: sum(crossEntropy(logits, labels)), correct: sum(argmaxEquals(logits, labels)) };
-}
+/** What a shard's statistics are weighted with: all sums are divided by the same number in the end. */
+const weightOf = ({ counted }: Scores, samples: number): Node => counted ?? constant(samples);
 
-/** Every node that a backend must compute to run the program. */
+/** Every node that a backend must compute to run the program: the logits, the scores, then the gradients. */
 export function outputNodes(program: Program): Node[] {
-  const { lossSum, correct, logits, gradients: perParameter = [] } = program.outputs;
-  return [...(lossSum ? [lossSum] : []), ...(correct ? [correct] : []), logits, ...perParameter];
+  const { lossSum, metricSum, counted, logits, gradients: perParameter = [] } = program.outputs;
+  const scores = [lossSum, metricSum, counted].filter((node) => node !== undefined);
+  return [logits, ...scores, ...perParameter];
 }

@@ -37,7 +37,7 @@ describe('presets', () => {
     expect(() => built('gpt', gpt2)).toThrow(/parameters/);
     const small = { ...gpt2, tokens: 1000 };
     expect(trained('gpt', small)).toBe(124_439_808 - 49_257 * 768 + 1000 * 768);
-    const [tokens, width] = [256, 128];
+    const [tokens, width] = [259, 128];
     const block = 4 * dense(width, width) + dense(width, 4 * width) + dense(4 * width, width) + 4 * width;
     expect(trained('bert')).toBe(
       tokens * width + 128 * width + 4 * width + 4 * block + dense(width, width) + dense(width, tokens),

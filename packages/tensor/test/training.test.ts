@@ -102,7 +102,7 @@ describe('evaluation and prediction', () => {
       if (row.indexOf(Math.max(...row)) === label) correct++;
     });
     expect(result.lossSum).toBeCloseTo(loss, 12);
-    expect(result.correct).toBe(correct);
+    expect(result.metricSum).toBe(correct);
   });
 
   it('stays finite with enormous scores', () => {

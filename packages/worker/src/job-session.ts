@@ -3,6 +3,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
+import { parseObjective } from '@kasane/protocol/job-objective';
 import { FRAME_PAYLOAD_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
 import { parseSampleFormat } from '@kasane/protocol/sample-format';
@@ -69,9 +70,10 @@ export class JobSession {
       );
     }
     this.#math = math;
+    const objective = parseObjective(opened.objective);
     this.#requests = [
-      ...opened.trainSamples.map((samples) => ({ mode: 'train', samples }) as const),
-      ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples }) as const),
+      ...opened.trainSamples.map((samples) => ({ mode: 'train', samples, objective }) as const),
+      ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples, objective }) as const),
     ];
     this.#parameters = new ParameterStore(opened.parameterCount);
     this.#reader = sampleReader(
@@ -206,7 +208,7 @@ export class JobSession {
     };
     let finished = 0;
     let unsent: number[] = [];
-    const { lossSum, correct, computeMs } = await slot.run(
+    const { lossSum, metricSum, counted, computeMs } = await slot.run(
       session,
       { mode: task.kind, samples: task.samples },
       { x, target, ids, key },
@@ -221,7 +223,15 @@ export class JobSession {
         unsent = [];
       },
     );
-    const value = { task: id, samples: task.samples, lossSum, correct, samplesDigest: digest, computeMs };
+    const value = {
+      task: id,
+      samples: task.samples,
+      lossSum,
+      metricSum,
+      counted,
+      samplesDigest: digest,
+      computeMs,
+    };
     const last = this.#ranges(unsent);
     const end = last.pop();
     for (const range of last) send(range);

@@ -45,7 +45,9 @@ export interface SlotSession {
 
 export interface RunOutcome {
   readonly lossSum: number;
-  readonly correct: number;
+  readonly metricSum: number;
+  /** How many losses `lossSum` has. */
+  readonly counted: number;
   readonly computeMs: number;
 }
 
@@ -164,7 +166,8 @@ export class Slot {
     }
     return {
       lossSum: this.#view(session, program.lossSum)[0]!,
-      correct: this.#view(session, program.correct)[0]!,
+      metricSum: this.#view(session, program.metricSum)[0]!,
+      counted: this.#view(session, program.counted)[0] ?? program.samples,
       computeMs: this.#numbers[COMPUTE_MS]!,
     };
   }
@@ -200,7 +203,8 @@ export class Slot {
     this.#view(session, program.x).set(x);
     const { offset, length } = program.labels;
     if (target.length !== length) throw new Error(`${target.length} targets; the program takes ${length}`);
-    if (target instanceof Int32Array) new Int32Array(session.memory, offset, length).set(target);
+    // Whole numbers become floats here where the program wants those.
+    if (program.target === 'i32') new Int32Array(session.memory, offset, length).set(target);
     else new Float32Array(session.memory, offset, length).set(target);
     if (program.sampleIds.length > 0) {
       new Uint32Array(session.memory, program.sampleIds.offset, program.sampleIds.length).set(ids);

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
-import { jobRecord, jobTable, percent } from '../render/job.ts';
+import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
 import { moment, table } from '../render/table.ts';
 import { follow, readJob, readJobText } from './train.ts';
 
@@ -50,8 +50,10 @@ export async function watch(job: string, options: ClientOptions & { json?: boole
     } else {
       const ended = await follow(client, job);
       const record = jobRecord(ended);
-      const accuracy = record.testAccuracy === null ? '' : `, test accuracy ${percent(record.testAccuracy)}`;
-      print(`${job} ${record.state}${accuracy}${record.error ? `: ${record.error}` : ''}`);
+      const { testMetric } = record;
+      const reached =
+        testMetric === null ? '' : `, test ${metricName(ended)} ${formatMetric(ended, testMetric)}`;
+      print(`${job} ${record.state}${reached}${record.error ? `: ${record.error}` : ''}`);
     }
     requireSuccess(await client.get(job));
   });

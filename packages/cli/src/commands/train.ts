@@ -12,7 +12,7 @@ import type { Backend } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
-import { percent } from '../render/job.ts';
+import { formatMetric, jobRecord, metricName } from '../render/job.ts';
 import { progressView } from '../render/progress.ts';
 import { dashboardBeside, openBrowser } from './dashboard.ts';
 
@@ -126,9 +126,12 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
     );
   if (json) {
     const { id, step: steps, epochs, workers } = job;
-    const { testAccuracy, testLoss } = last;
+    const { testLoss } = last;
+    const { metric, testMetric, testAccuracy } = jobRecord(job);
     const record = {
       job: id,
+      metric,
+      testMetric,
       testAccuracy,
       testLoss,
       epochs,
@@ -143,7 +146,7 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
     return;
   }
   process.stdout.write(
-    `\nTest accuracy ${percent(last.testAccuracy)} on the test set after ${job.epochs} epochs in ${seconds.toFixed(1)} s\n`,
+    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${job.epochs} epochs in ${seconds.toFixed(1)} s\n`,
   );
   process.stdout.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
 }

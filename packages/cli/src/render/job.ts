@@ -28,9 +28,13 @@ export function jobRecord(job: Job) {
     step: job.step,
     steps: job.steps,
     trainLoss: job.trainLoss,
-    trainAccuracy: job.trainAccuracy,
+    metric: job.metric || 'accuracy',
+    trainMetric: job.trainMetric,
     testLoss: last?.testLoss ?? null,
-    testAccuracy: last?.testAccuracy ?? null,
+    testMetric: last?.testMetric ?? null,
+    // The metric by its own name, where it is this one.
+    trainAccuracy: isAccuracy(job) ? job.trainMetric : null,
+    testAccuracy: isAccuracy(job) ? (last?.testMetric ?? null) : null,
     samplesPerSecond: Math.round(job.samplesPerSecond),
     workers: job.workers,
     submittedAt: time(job.submittedAt),
@@ -44,9 +48,20 @@ export function jobRecord(job: Job) {
 export const percent = (fraction: number | null) =>
   fraction === null ? '-' : `${(100 * fraction).toFixed(2)} %`;
 
+const isAccuracy = ({ metric }: Pick<Job, 'metric'>) => metric !== 'mean absolute error';
+
+/** The metric of a job, for people: 98.23 %, or 0.1234 where it is an error. */
+export function formatMetric(job: Pick<Job, 'metric'>, value: number | null | undefined): string {
+  if (value === null || value === undefined) return '-';
+  return isAccuracy(job) ? percent(value) : value.toPrecision(4);
+}
+
+/** What it is called. */
+export const metricName = (job: Pick<Job, 'metric'>): string => (isAccuracy(job) ? 'accuracy' : 'error');
+
 /** Jobs as a table. */
 export function jobTable(jobs: readonly Job[]): string {
-  const head = ['JOB', 'STATE', 'EPOCH', 'LOSS', 'TEST ACCURACY', 'SUBMITTED'];
+  const head = ['JOB', 'STATE', 'EPOCH', 'LOSS', 'TEST', 'SUBMITTED'];
   const rows = jobs
     .map(jobRecord)
     .map((job) => [
@@ -54,7 +69,7 @@ export function jobTable(jobs: readonly Job[]): string {
       job.state,
       `${job.epoch}/${job.epochs}`,
       job.trainLoss > 0 ? job.trainLoss.toFixed(4) : '-',
-      percent(job.testAccuracy),
+      formatMetric(job, job.testMetric),
       job.submittedAt ? moment(job.submittedAt) : '-',
     ]);
   return table(head, rows);
@@ -65,7 +80,8 @@ export function epochLine(job: Job, index: number): string {
   const epoch = job.history[index]!;
   return (
     `epoch ${String(epoch.epoch).padStart(String(job.epochs).length)}/${job.epochs}  loss ${epoch.trainLoss.toFixed(4)}  ` +
-    `accuracy ${percent(epoch.trainAccuracy)}  test loss ${epoch.testLoss.toFixed(4)}  test accuracy ${percent(epoch.testAccuracy)}  ` +
+    `${metricName(job)} ${formatMetric(job, epoch.trainMetric)}  test loss ${epoch.testLoss.toFixed(4)}  ` +
+    `test ${metricName(job)} ${formatMetric(job, epoch.testMetric)}  ` +
     `${epoch.seconds.toFixed(1)} s`
   );
 }

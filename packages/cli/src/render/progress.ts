@@ -1,7 +1,7 @@
 /** Progress of a job on standard error: bars on a terminal, plain lines elsewhere. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import cliProgress from 'cli-progress';
-import { epochLine, percent } from './job.ts';
+import { epochLine, formatMetric, metricName } from './job.ts';
 
 export interface ProgressView {
   update(job: Job): void;
@@ -51,14 +51,14 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       const rate = job.samplesPerSecond;
       const payload = {
         loss: job.step > 0 ? job.trainLoss.toFixed(4) : '-',
-        accuracy: job.step > 0 ? percent(job.trainAccuracy) : '-',
+        metric: job.step > 0 ? `${metricName(job)} ${formatMetric(job, job.trainMetric)}` : '',
         rate: rate > 0 ? `${Math.round(rate).toLocaleString('en')} samples/s` : job.waitingFor,
         left: timeLeft(job),
       };
       const done = job.step - job.epoch * perEpoch;
       epochs ??= multi.create(job.epochs, 0, payload, { format: 'epochs {bar} {value}/{total}  {left}' });
       steps ??= multi.create(perEpoch, 0, payload, {
-        format: 'steps  {bar} {value}/{total}  loss {loss}  accuracy {accuracy}  {rate}',
+        format: 'steps  {bar} {value}/{total}  loss {loss}  {metric}  {rate}',
       });
       epochs.update(job.epoch, payload);
       steps.update(job.step === job.steps ? perEpoch : done, payload);

@@ -27,7 +27,9 @@ export interface Answer {
   readonly attempt: number;
   readonly samples: number;
   readonly lossSum: number;
-  readonly correct: number;
+  readonly metricSum: number;
+  /** How many losses lossSum has. */
+  readonly counted: number;
   readonly samplesDigest: number;
   /** Milliseconds that the computation took, by the worker's clock. */
   readonly computeMs: number;
@@ -151,13 +153,14 @@ export class TaskBoard {
     const claim = tracker.shards(step)[shard]?.holders.find((holder) => holder.worker === worker);
     const claimedAfterMs = (claim?.claimedAt ?? this.#startedAt) - this.#startedAt;
     tracker.finish(step, shard);
-    const { samples, lossSum, correct, samplesDigest, computeMs } = result;
+    const { samples, lossSum, metricSum, counted, samplesDigest, computeMs } = result;
     this.#answers[kind].set(shard, {
       worker,
       attempt,
       samples,
       lossSum,
-      correct,
+      metricSum,
+      counted,
       samplesDigest,
       computeMs,
       claimedAfterMs,

@@ -5,7 +5,8 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
 import { type Field, formatField } from '@kasane/tensor/field';
-import { formatShape, sizeOf } from '@kasane/tensor/shape';
+import { type Objective, targetOf } from '@kasane/tensor/objective';
+import { sizeOf } from '@kasane/tensor/shape';
 
 /** @throws KasaneError DATA_INVALID */
 export async function loadData(job: Job): Promise<DataParts> {
@@ -18,24 +19,35 @@ export async function loadData(job: Job): Promise<DataParts> {
   }
   const { input, classes } = job.model.description;
   checkAugmentation(job, data);
+  const wanted = targetOf(job.model, job.objective);
+  /** Classes, or tokens. */
+  const kinds = job.model.outputShape.at(-1)!;
   for (const name of ['train', 'test'] as const) {
     const part = data[name];
     const refuse = (what: string) => new KasaneError('DATA_INVALID', `${place}: ${name} ${what}`);
     if (sizeOf(part.input.shape) !== sizeOf(input)) {
-      const [given, wanted] = [part.input.shape.join(' x '), input.join(' x ')];
-      throw refuse(`samples are ${given}, but the model takes ${wanted}`);
+      const [given, takes] = [part.input.shape.join(' x '), input.join(' x ')];
+      throw refuse(`samples are ${given}, but the model takes ${takes}`);
     }
-    if (classes === undefined) throw refuse('has classes, but the model is no classifier');
-    if (part.target.dtype === 'f32' || part.target.shape.length > 0) {
+    if (!serves(part.target, wanted, job.objective)) {
       throw refuse(
-        `targets are ${part.target.dtype} ${formatShape(part.target.shape)}, but the model tells classes apart: one class number a sample is expected`,
+        `targets are ${formatField(part.target)}, but the objective is ${job.objective.type}: ${formatField(wanted)} is expected`,
       );
     }
-    if (part.classes !== undefined && part.classes > classes) {
-      throw refuse(`labels reach ${part.classes - 1}, but the model tells ${classes} classes apart`);
+    if (wanted.dtype === 'i32' && part.classes !== undefined && part.classes > kinds) {
+      const what = classes === undefined ? `knows ${kinds} tokens` : `tells ${kinds} classes apart`;
+      throw refuse(`labels reach ${part.classes - 1}, but the model ${what}`);
     }
   }
   return data;
+}
+
+/** Whether targets of a data set are what the objective takes. Yes and no may come as whole numbers. */
+function serves(given: Field, wanted: Field, { type }: Objective): boolean {
+  const whole = given.dtype !== 'f32';
+  if (wanted.dtype === 'f32' && type !== 'binary' && whole) return false;
+  if (wanted.dtype === 'i32' && !whole) return false;
+  return sizeOf(given.shape) === sizeOf(wanted.shape);
 }
 
 /** Steps of augmentation work on pictures. */

@@ -12,7 +12,7 @@ export class Progress {
   readonly #marks: { time: number; samples: number }[] = [];
   readonly #workers = new Set<string>();
   #samples = 0;
-  #position: Position = { step: 0, lossSum: 0, correct: 0, samples: 0 };
+  #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
   #epochStarted = performance.now();
   #history: EpochResult[] = [];
 
@@ -62,12 +62,12 @@ export class Progress {
     return Math.floor(this.#position.step / this.#stepsPerEpoch);
   }
 
-  /** Mean training loss and accuracy of the epoch under way, or of the last one between two. */
-  get running(): { loss: number; accuracy: number } {
-    const { lossSum, correct, samples } = this.#position;
-    if (samples > 0) return { loss: lossSum / samples, accuracy: correct / samples };
+  /** Mean training loss and metric of the epoch under way, or of the last one between two. */
+  get running(): { loss: number; metric: number } {
+    const { lossSum, metricSum, counted } = this.#position;
+    if (counted > 0) return { loss: lossSum / counted, metric: metricSum / counted };
     const last = this.#history.at(-1);
-    return { loss: last?.trainLoss ?? 0, accuracy: last?.trainAccuracy ?? 0 };
+    return { loss: last?.trainLoss ?? 0, metric: last?.trainMetric ?? 0 };
   }
 
   get samplesPerSecond(): number {

@@ -13,6 +13,7 @@ import type { Job } from '@kasane/protocol/job';
 import { LOOK_AHEAD_STEPS, STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import { initializeParameters } from '@kasane/tensor/nn/model';
+import { metricOf } from '@kasane/tensor/objective';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { encodeModel, type Position, readCheckpoint, writeCheckpoint } from '../params/checkpoint.ts';
@@ -78,7 +79,7 @@ export class Run {
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
   #parameters: ParameterServer | undefined;
-  #position: Position = { step: 0, lossSum: 0, correct: 0, samples: 0 };
+  #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
   /** First step that has not been handed out. */
   #ahead = 0;
   #ledger: LedgerRow[] = [];
@@ -217,7 +218,7 @@ export class Run {
     const parameters = this.#parameters!;
     const { step } = this.#position;
     const answers = await this.board.settled('train', step);
-    const { lossSum, correct, samples } = sum(answers);
+    const { lossSum, metricSum, counted, samples } = sum(answers);
     if (!Number.isFinite(lossSum)) {
       const right = 'a smaller training.learningRate, or training.clipNorm, keeps it finite';
       throw new KasaneError('JOB_FAILED', `step ${step + 1}: the loss is ${lossSum}; ${right}`);
@@ -225,7 +226,7 @@ export class Run {
     let changes: readonly LayerChange[] | undefined;
     const { learningRate } = parameters;
     const observe = this.metrics.isDue ? (seen: readonly LayerChange[]) => (changes = seen) : undefined;
-    const times = parameters.commit(answers.length, samples, observe);
+    const times = parameters.commit(answers.length, counted, observe);
     const committed = performance.now();
     for (const worker of this.#options.workers.all()) worker.publish(parameters.published);
     this.board.begin(step + 1);
@@ -238,8 +239,8 @@ export class Run {
     this.#position = {
       step: step + 1,
       lossSum: before.lossSum + lossSum,
-      correct: before.correct + correct,
-      samples: before.samples + samples,
+      metricSum: before.metricSum + metricSum,
+      counted: before.counted + counted,
     };
     this.#handOut();
     this.progress.stepped(
@@ -253,8 +254,8 @@ export class Run {
       this.metrics.add({
         step: step + 1,
         time: Date.now(),
-        loss: lossSum / samples,
-        accuracy: correct / samples,
+        loss: lossSum / counted,
+        metric: metricSum / counted,
         learningRate,
         gradientNorm: Math.hypot(...changes.map(({ gradientNorm }) => gradientNorm)),
         samplesPerSecond: this.progress.samplesPerSecond,
@@ -280,7 +281,7 @@ export class Run {
   }
 
   async #endEpoch(): Promise<void> {
-    const { lossSum, correct, samples, step } = this.#position;
+    const { lossSum, metricSum, counted, step } = this.#position;
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     this.board.handOut('now', 'evaluate', [{ step, shards: this.#plan.evaluation.length }]);
     const test = sum(await this.board.settled('evaluate', step));
@@ -288,17 +289,18 @@ export class Run {
     this.board.unstage();
     const result: EpochResult = {
       epoch: step / this.#plan.stepsPerEpoch,
-      trainLoss: lossSum / samples,
-      trainAccuracy: correct / samples,
-      testLoss: test.lossSum / test.samples,
-      testAccuracy: test.correct / test.samples,
+      trainLoss: lossSum / counted,
+      trainMetric: metricSum / counted,
+      testLoss: test.lossSum / test.counted,
+      testMetric: test.metricSum / test.counted,
       seconds: this.progress.epochSeconds(),
     };
-    this.#position = { step, lossSum: 0, correct: 0, samples: 0 };
+    this.#position = { step, lossSum: 0, metricSum: 0, counted: 0 };
     this.progress.epochEnded(result);
-    const percent = (fraction: number) => `${(100 * fraction).toFixed(2)} %`;
+    const { trainLoss, trainMetric, testLoss, testMetric } = result;
+    const metric = metricOf[this.#options.job.objective.type];
     this.#options.log.info(
-      `epoch ${result.epoch}: loss ${result.trainLoss.toFixed(4)}, accuracy ${percent(result.trainAccuracy)}; test loss ${result.testLoss.toFixed(4)}, accuracy ${percent(result.testAccuracy)}`,
+      `epoch ${result.epoch}: loss ${trainLoss.toFixed(4)}, ${metric} ${trainMetric.toFixed(4)}; test loss ${testLoss.toFixed(4)}, ${metric} ${testMetric.toFixed(4)}`,
     );
     this.#options.onChange();
     await this.#checkpoint(result);
@@ -367,17 +369,19 @@ export class Run {
       evaluateSamples: this.#plan.evaluateSamples,
       parameterCount: job.model.parameterCount,
       samples: JSON.stringify(describeSamples(job, data)),
+      objective: JSON.stringify(job.objective),
     };
   }
 }
 
-/** Adds up answers in shard order. */
-function sum(answers: readonly Answer[]): { lossSum: number; correct: number; samples: number } {
-  const total = { lossSum: 0, correct: 0, samples: 0 };
+/** Adds up answers in shard order. `counted` is at least 1: it divides. */
+function sum(answers: readonly Answer[]) {
+  const total = { lossSum: 0, metricSum: 0, counted: 0, samples: 0 };
   for (const answer of answers) {
     total.lossSum += answer.lossSum;
-    total.correct += answer.correct;
+    total.metricSum += answer.metricSum;
+    total.counted += answer.counted;
     total.samples += answer.samples;
   }
-  return total;
+  return { ...total, counted: Math.max(1, total.counted) };
 }

@@ -151,10 +151,10 @@ export class JobStore {
         insert.run(job, step, shard, epoch, first, count, worker, attempt, samplesDigest);
       }
       if (epoch) {
-        const { trainLoss, trainAccuracy, testLoss, testAccuracy, seconds } = epoch;
+        const { trainLoss, trainMetric, testLoss, testMetric, seconds } = epoch;
         this.#db
           .prepare('INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)')
-          .run(job, epoch.epoch, trainLoss, trainAccuracy, testLoss, testAccuracy, seconds);
+          .run(job, epoch.epoch, trainLoss, trainMetric, testLoss, testMetric, seconds);
       }
       this.#db.prepare('UPDATE jobs SET step = ? WHERE id = ?').run(checkpoint.step, job);
       this.#db.exec('COMMIT');
@@ -190,9 +190,9 @@ export class JobStore {
       .map((row) => ({
         epoch: number(row.epoch),
         trainLoss: number(row.trainLoss),
-        trainAccuracy: number(row.trainAccuracy),
+        trainMetric: number(row.trainAccuracy),
         testLoss: number(row.testLoss),
-        testAccuracy: number(row.testAccuracy),
+        testMetric: number(row.testAccuracy),
         seconds: number(row.seconds),
       }));
   }

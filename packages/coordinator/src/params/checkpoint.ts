@@ -9,12 +9,12 @@ import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetens
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import { readWhole, writeWhole } from './files.ts';
 
-/** Where a run stands between two steps. Sums are over the samples of the epoch that is under way. */
+/** Where a run stands between two steps. Sums are over what counted of the epoch that is under way. */
 export interface Position {
   readonly step: number;
   readonly lossSum: number;
-  readonly correct: number;
-  readonly samples: number;
+  readonly metricSum: number;
+  readonly counted: number;
 }
 
 /** What the parameter server holds: flat layouts, one float32 each parameter. */

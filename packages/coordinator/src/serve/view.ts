@@ -1,6 +1,8 @@
 /** Jobs as the protocol shows them: what the store knows, and for a running one what the run knows. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { JobSpec } from '@kasane/protocol/job';
+import { metricOf } from '@kasane/tensor/objective';
 import type { Run } from '../jobs/run.ts';
 import type { JobRecord } from '../jobs/store.ts';
 
@@ -9,7 +11,7 @@ export function viewJob(
   history: readonly EpochResult[],
   run: Run | undefined,
 ): JobMessage {
-  const { training } = JSON.parse(record.spec) as { training: { epochs: number } };
+  const { training, objective } = JSON.parse(record.spec) as Pick<JobSpec, 'training' | 'objective'>;
   const last = history.at(-1);
   const base: JobMessage = {
     id: record.id,
@@ -25,16 +27,17 @@ export function viewJob(
     step: record.step,
     steps: 0,
     trainLoss: last?.trainLoss ?? 0,
-    trainAccuracy: last?.trainAccuracy ?? 0,
+    trainMetric: last?.trainMetric ?? 0,
     samplesPerSecond: 0,
     history: [...history],
     workers: record.workers,
     digest: record.digest,
     model: record.model,
+    metric: metricOf[objective?.type ?? 'classification'],
   };
   if (!run) return base;
   const { progress } = run;
-  const { loss, accuracy } = progress.running;
+  const { loss, metric } = progress.running;
   return {
     ...base,
     waitingFor: run.board.why,
@@ -42,7 +45,7 @@ export function viewJob(
     step: progress.step,
     steps: progress.steps,
     trainLoss: loss,
-    trainAccuracy: accuracy,
+    trainMetric: metric,
     samplesPerSecond: progress.samplesPerSecond,
     history: [...progress.history],
     workers: progress.workers.length,

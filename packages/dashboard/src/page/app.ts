@@ -2,7 +2,7 @@
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Job, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { byId, fill, h, spark } from './dom.ts';
-import { JobView, percent, RUNNING, stateClass } from './job.ts';
+import { JobView, metric, percent, RUNNING, stateClass } from './job.ts';
 import { type Language, words } from './text.ts';
 
 interface State {
@@ -99,10 +99,10 @@ function drawJobs(current: string): void {
             'span',
             {},
             job.history.length > 0
-              ? percent(job.history.at(-1)!.testAccuracy)
+              ? metric(job, job.history.at(-1)!.testMetric)
               : `${job.epoch} / ${job.epochs}`,
           ),
-          spark(job.history.map(({ testAccuracy }) => testAccuracy)),
+          spark(job.history.map(({ testMetric }) => testMetric)),
         ),
       ),
     ),

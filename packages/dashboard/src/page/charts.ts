@@ -48,7 +48,10 @@ function charts(t: Words): Chart[] {
   });
   return [
     { title: t.loss, series: [of(t.train, (p) => p.loss), test((e) => e.testLoss)], logarithmic: true },
-    { title: t.accuracy, series: [of(t.train, (p) => p.accuracy), test((e) => e.testAccuracy)] },
+    {
+      title: t.metric,
+      series: [of(t.train, (p) => p.metric), test((e) => e.testMetric)],
+    },
     { title: t.learningRate, series: [of(t.learningRate, (p) => p.learningRate)] },
     { title: t.gradientNorm, series: [of(t.gradientNorm, (p) => p.gradientNorm)], logarithmic: true },
     { title: t.speed, series: [of(t.speed, (p) => p.samplesPerSecond)] },

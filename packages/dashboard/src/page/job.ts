@@ -12,6 +12,10 @@ export const RUNNING = 2;
 export const stateClass = (state: number): string =>
   ['', 'queued', 'running', 'succeeded', 'failed', 'failed'][state] ?? '';
 export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
+const isError = ({ metric }: Pick<Job, 'metric'>) => metric === 'mean absolute error';
+/** The value of a job's metric. */
+export const metric = (job: Pick<Job, 'metric'>, value: number): string =>
+  isError(job) ? value.toPrecision(4) : percent(value);
 const grouped = (count: number) => count.toLocaleString('en');
 const small = (value: number) => (Number.isFinite(value) ? value.toPrecision(3) : String(value));
 
@@ -119,9 +123,9 @@ export class JobView {
         figure(t.epoch, `${job.epoch} / ${job.epochs}`),
         figure(t.step, job.steps ? `${grouped(job.step)} / ${grouped(job.steps)}` : grouped(job.step)),
         figure(t.trainLoss, job.trainLoss.toFixed(4)),
-        figure(t.trainAccuracy, percent(job.trainAccuracy)),
+        figure(isError(job) ? t.trainError : t.trainAccuracy, metric(job, job.trainMetric)),
         figure(t.testLoss, last?.testLoss.toFixed(4)),
-        figure(t.testAccuracy, last && percent(last.testAccuracy)),
+        figure(isError(job) ? t.testError : t.testAccuracy, last && metric(job, last.testMetric)),
         figure(t.speed, running ? grouped(Math.round(job.samplesPerSecond)) : undefined),
         left === undefined
           ? figure(t.took, elapsed ? duration(elapsed) : undefined)

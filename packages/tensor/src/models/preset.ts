@@ -1,12 +1,15 @@
 /** What a preset is: a model as data, made from a few options. The families are the files beside this one. */
 import type { OptionRules, OptionValues } from '../nn/layer.ts';
 import type { LayerDescription, ModelDescription } from '../nn/model.ts';
+import type { Objective } from '../objective.ts';
 
 export interface Preset<O extends OptionRules = OptionRules> {
   /** One line: what it consists of, and where it comes from. */
   readonly summary: string;
   readonly options: O;
   describe(options: OptionValues<O>): ModelDescription;
+  /** What it is trained for when a job does not say. Without it: the classes that the description states. */
+  objective?(options: OptionValues<O>): Objective;
 }
 
 /** Declares a preset; infers the types of its options. */

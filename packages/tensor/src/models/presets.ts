@@ -2,6 +2,7 @@
 import type { ModelDescription } from '../nn/model.ts';
 import { suggest } from '../nn/nearest.ts';
 import { checkOptions, OptionError } from '../nn/options.ts';
+import { classification, type Objective } from '../objective.ts';
 import { alexnet, cnn224 } from './cnn.ts';
 import { mnistCnn, mnistMlp } from './mnist.ts';
 import type { Preset } from './preset.ts';
@@ -57,19 +58,29 @@ export class PresetError extends Error {
   }
 }
 
+type Given = Readonly<Record<string, unknown>>;
+
 /**
  * A preset's model, as a list of layers.
  * @param options as a job file has them; those left out have their defaults
  * @throws PresetError naming the option, what came and what was expected
  */
-export function describePreset(
+export const describePreset = (name: string, options: Given = {}): ModelDescription =>
+  withOptions(name, options, (preset, checked) => preset.describe(checked));
+
+/** What a preset is trained for when nobody says. @throws PresetError as `describePreset` does */
+export const objectiveOfPreset = (name: string, options: Given = {}): Objective =>
+  withOptions(name, options, (preset, checked) => preset.objective?.(checked) ?? classification);
+
+function withOptions<T>(
   name: string,
-  options: Readonly<Record<string, unknown>> = {},
-): ModelDescription {
+  options: Given,
+  body: (preset: Preset, checked: ReturnType<typeof checkOptions>) => T,
+): T {
   const preset = presetNamed(name);
   if (!preset) throw new PresetError(`no preset '${name.slice(0, 64)}'${suggest(name, presetNames)}`);
   try {
-    return preset.describe(checkOptions(preset.options, options, []));
+    return body(preset, checkOptions(preset.options, options, []));
   } catch (cause) {
     if (cause instanceof OptionError) throw new PresetError(`preset ${name}: ${cause.message}`, cause.option);
     throw cause;

@@ -54,4 +54,5 @@ export const lstmForecast = definePreset({
       { type: 'dense', units: horizon, name: 'head' },
     ],
   }),
+  objective: () => ({ type: 'regression' }),
 });

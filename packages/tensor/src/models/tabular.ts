@@ -48,4 +48,5 @@ export const tabular = definePreset({
       { type: 'dense', units: outputs, name: 'head' },
     ],
   }),
+  objective: ({ task }) => ({ type: task === 'classification' ? task : 'regression' }),
 });

@@ -3,7 +3,7 @@ import type { LayerDescription } from '../nn/model.ts';
 import { definePreset, dropoutLayers, dropoutRate, size } from './preset.ts';
 
 const shared = {
-  tokens: size(256, 'Size of the vocabulary; 256 are bytes.', 2 ** 24),
+  tokens: size(259, 'Size of the vocabulary; 259 are all bytes and three special tokens.', 2 ** 24),
   context: size(128, 'Tokens of a sample.'),
   width: size(128, 'Length of the vectors between the layers; heads divides it.'),
   depth: size(4, 'Transformer blocks.', 200),
@@ -51,6 +51,7 @@ export const gpt = definePreset({
       { type: 'dense', units: sizes.tokens, bias: false, name: 'head' },
     ],
   }),
+  objective: () => ({ type: 'next-token' }),
 });
 
 export const bert = definePreset({
@@ -70,4 +71,5 @@ export const bert = definePreset({
       { type: 'dense', units: sizes.tokens, name: 'head' },
     ],
   }),
+  objective: () => ({ type: 'masked-token' }),
 });

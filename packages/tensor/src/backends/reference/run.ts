@@ -54,7 +54,8 @@ function leafValues(node: Node, feeds: Feeds): Values {
 
 export interface ReferenceResult {
   readonly lossSum?: number;
-  readonly correct?: number;
+  readonly metricSum?: number;
+  readonly counted?: number;
   readonly logits: Float64Array;
   /** One for each of the model's parameters, in order. */
   readonly gradients?: readonly Float64Array[];
@@ -77,10 +78,11 @@ export function runReference(program: Program, feeds: Feeds, parameters: ArrayLi
   const nodes = outputNodes(program);
   const values = evaluateGraph(nodes, { ...named, ...feeds });
   const resultOf = (node: Node) => values[nodes.indexOf(node)]!;
-  const { lossSum, correct, logits, gradients } = program.outputs;
+  const { lossSum, metricSum, counted, logits, gradients } = program.outputs;
   return {
     ...(lossSum ? { lossSum: resultOf(lossSum)[0]! } : {}),
-    ...(correct ? { correct: resultOf(correct)[0]! } : {}),
+    ...(metricSum ? { metricSum: resultOf(metricSum)[0]! } : {}),
+    ...(counted ? { counted: resultOf(counted)[0]! } : {}),
     logits: resultOf(logits),
     ...(gradients ? { gradients: gradients.map(resultOf) } : {}),
   };

@@ -2,10 +2,11 @@
  * The wasm backend as its users see it: one memory that holds a model's parameters and gradients and runs its programs.
  * Parameters and gradients have fixed places; the programs' inputs and activations overlay one another.
  */
+import type { DType } from '../../graph.ts';
 import type { Model } from '../../nn/model.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { sizeOf } from '../../shape.ts';
-import { type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
+import { outputNodes, type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
 import { type Compiled, compileGraph } from './compile.ts';
 import { scratchBytes } from './emit-kernels.ts';
 import { runGuarded } from './fault.ts';
@@ -33,10 +34,13 @@ export interface ProgramLayout {
   readonly samples: number;
   readonly x: Place;
   readonly labels: Place;
+  /** Of the labels: whole classes, or what else an objective has as its target. */
+  readonly target: DType;
   readonly sampleIds: Place;
   readonly key: Place;
   readonly lossSum: Place;
-  readonly correct: Place;
+  readonly metricSum: Place;
+  readonly counted: Place;
   readonly logits: Place;
   /** For each stage, the indices of the parameters whose gradients are final after it. */
   readonly stageReady: readonly (readonly number[])[];
@@ -64,11 +68,16 @@ export interface WasmProgram {
   readonly samples: number;
   readonly x: Float32Array;
   readonly labels: Int32Array;
+  /** The same place, for objectives whose targets are f32. */
+  readonly targets: Float32Array;
   readonly sampleIds: Uint32Array;
   /** Seed low, seed high, epoch, 0. */
   readonly key: Uint32Array;
   readonly lossSum: Float32Array;
-  readonly correct: Float32Array;
+  /** Of the objective's metric: of a classifier, how many are right. */
+  readonly metricSum: Float32Array;
+  /** Of length 0 where there is one loss a sample. */
+  readonly counted: Float32Array;
   readonly logits: Float32Array;
   /** In order of execution. */
   readonly stages: readonly WasmStage[];
@@ -171,13 +180,10 @@ function layOutProgram(
     Place,
   ];
   const perParameter = outputs.gradients ?? [];
-  const asked = [
-    outputs.logits,
-    ...(outputs.lossSum ? [outputs.lossSum] : []),
-    ...(outputs.correct ? [outputs.correct] : []),
-  ];
+  const all = outputNodes(program);
+  const asked = all.slice(0, all.length - perParameter.length);
   const compiled = compileGraph({
-    outputs: [...asked, ...perParameter],
+    outputs: all,
     leaves,
     targets: new Map(
       perParameter.map((_, index) => [
@@ -199,14 +205,17 @@ function layOutProgram(
   return {
     compiled,
     layout: {
-      ...request,
+      mode: request.mode,
+      samples: request.samples,
       x,
       labels,
+      target: inputs.labels?.dtype ?? 'i32',
       sampleIds,
       key,
       logits: placeOf(0, request.samples * sizeOf(model.outputShape)),
       lossSum: placeOf(1, 1),
-      correct: placeOf(2, 1),
+      metricSum: placeOf(2, 1),
+      counted: placeOf(3, 1),
       stageReady: compiled.stages.map(({ ready }) =>
         request.mode === 'train' ? ready.flatMap((group) => groups[group]!) : [],
       ),
@@ -240,10 +249,12 @@ function openProgram(
     samples: layout.samples,
     x: f32(layout.x),
     labels: new Int32Array(buffer, layout.labels.offset, layout.labels.length),
+    targets: f32(layout.labels),
     sampleIds: u32(layout.sampleIds),
     key: u32(layout.key),
     lossSum: f32(layout.lossSum),
-    correct: f32(layout.correct),
+    metricSum: f32(layout.metricSum),
+    counted: f32(layout.counted),
     logits: f32(layout.logits),
     stages,
     run: () => {

@@ -58,10 +58,12 @@ function layOutProgram(program: Program, place: (length: number) => Place): Prog
     samples,
     x: of(inputs.x),
     labels: of(inputs.labels),
+    target: inputs.labels?.dtype ?? 'i32',
     sampleIds: of(inputs.sampleIds),
     key: of(inputs.key),
     lossSum: of(outputs.lossSum),
-    correct: of(outputs.correct),
+    metricSum: of(outputs.metricSum),
+    counted: of(outputs.counted),
     logits: of(outputs.logits),
     // Everything comes back at once.
     stageReady: [outputs.gradients ? model.parameters.map((_, index) => index) : []],
@@ -87,7 +89,7 @@ async function runProgram(
   }
   const results = await program.run();
   let next = 0;
-  for (const part of ['lossSum', 'correct', 'logits'] as const) {
+  for (const part of ['logits', 'lossSum', 'metricSum', 'counted'] as const) {
     if (layout[part].length > 0) view(layout[part]).set(results[next++]!);
   }
   if (next === results.length) return;

@@ -1,0 +1,185 @@
+/**
+ * What a model is trained for, as data: each objective says which target it takes of every sample, what its loss is, and which
+ * metric people read. Loss and metric leave a shard as sums, with how much they are of: they are divided once, at the end.
+ */
+import type { Field } from './field.ts';
+import type { Node } from './graph.ts';
+import { binaryCrossEntropy, crossEntropy, huber, meanAbsoluteError, meanSquaredError } from './nn/losses.ts';
+import type { ModelDescription } from './nn/model.ts';
+import { toIndex } from './ops/gather.ts';
+import { argmaxEquals } from './ops/labels.ts';
+import { constant, input } from './ops/leaf.ts';
+import { concat } from './ops/parts.ts';
+import { eq, gt, mul, ne } from './ops/pointwise.ts';
+import { mean, sum } from './ops/reduce.ts';
+import { formatShape, type Shape } from './shape.ts';
+
+export type Objective =
+  /** One class for each sample: softmax cross-entropy. Target: the class, [] */
+  | {
+      readonly type: 'classification';
+      /** See CrossEntropyOptions. In training only; the loss of an evaluation is the plain one. Default 0. */
+      readonly labelSmoothing?: number;
+      /** Factor of the loss of each class's samples, in training only. Losses are still divided by the samples. */
+      readonly classWeights?: readonly number[];
+    }
+  /** Each output is a yes or no of its own: logistic cross-entropy. Target: numbers in [0, 1], in the output's shape. */
+  | { readonly type: 'binary' }
+  /** Numbers to come near to. Target: in the output's shape. */
+  | {
+      readonly type: 'regression';
+      /** mse: squared error. mae: absolute error. huber: squared near 0, absolute beyond. Default mse. */
+      readonly loss?: 'mse' | 'mae' | 'huber';
+      /** Of huber: where squared becomes absolute. Default 1. */
+      readonly delta?: number;
+    }
+  /** For each place of a sequence the token that follows. Target: tokens [time]; those that are -1 do not count. */
+  | { readonly type: 'next-token'; readonly labelSmoothing?: number }
+  /** What stood at places that were masked before the samples came here (Devlin et al. 2019). Target: the same, -1 elsewhere. */
+  | { readonly type: 'masked-token'; readonly labelSmoothing?: number };
+
+export type ObjectiveName = Objective['type'];
+
+/** What `metricSum` of an objective sums. */
+export type MetricName = 'accuracy' | 'mean absolute error';
+
+export const metricOf: Readonly<Record<ObjectiveName, MetricName>> = {
+  classification: 'accuracy',
+  binary: 'accuracy',
+  regression: 'mean absolute error',
+  'next-token': 'accuracy',
+  'masked-token': 'accuracy',
+};
+
+/** An objective that the model or its options do not allow. */
+export class ObjectiveError extends Error {
+  override readonly name = 'ObjectiveError';
+}
+
+/** What is trained for when nobody says: classes of a classifier; there is no other default. */
+export const classification: Objective & { type: 'classification' } = { type: 'classification' };
+
+interface Shapes {
+  readonly description: ModelDescription;
+  readonly outputShape: Shape;
+}
+
+/**
+ * Checks that a model can be trained for an objective.
+ * @throws ObjectiveError saying what the model gives and what the objective wants
+ */
+export function checkObjective({ description, outputShape }: Shapes, objective: Objective): void {
+  const { type } = objective;
+  const refuse = (wanted: string) => {
+    const what = description.classes === undefined ? 'output is' : 'classes is';
+    throw new ObjectiveError(
+      `objective ${type} wants a model ${wanted}; its ${what} ${description.classes ?? formatShape(outputShape)}`,
+    );
+  };
+  switch (type) {
+    case 'classification': {
+      if (description.classes === undefined) refuse('that says how many classes there are');
+      const { classWeights } = objective;
+      if (classWeights && classWeights.length !== description.classes) {
+        throw new ObjectiveError(
+          `${classWeights.length} classWeights for ${description.classes} classes: one for each is expected`,
+        );
+      }
+      break;
+    }
+    case 'binary':
+    case 'regression':
+      if (description.classes !== undefined) refuse('with an output, not one that tells classes apart');
+      break;
+    case 'next-token':
+    case 'masked-token': {
+      const [time] = outputShape;
+      if (outputShape.length !== 2) refuse('with output [time, tokens]');
+      if (description.input.length !== 1 || description.input[0] !== time) {
+        throw new ObjectiveError(
+          `objective ${type} wants as many places as tokens come in; input is ${formatShape(description.input)}, output ${formatShape(outputShape)}`,
+        );
+      }
+    }
+  }
+}
+
+/** What the data must have as each sample's target. u8 does where i32 is asked for. */
+export function targetOf({ outputShape }: Pick<Shapes, 'outputShape'>, { type }: Objective): Field {
+  switch (type) {
+    case 'classification':
+      return { dtype: 'i32', shape: [] };
+    case 'binary':
+    case 'regression':
+      return { dtype: 'f32', shape: outputShape };
+    case 'next-token':
+    case 'masked-token':
+      return { dtype: 'i32', shape: outputShape.slice(0, 1) };
+  }
+}
+
+/** The leaf that holds the targets of a run. Tokens come as f32, so that those that do not count can be told. */
+export function targetLeaf(model: Pick<Shapes, 'outputShape'>, objective: Objective, samples: number) {
+  const field = targetOf(model, objective);
+  const dtype = objective.type === 'classification' ? 'i32' : 'f32';
+  return input('labels', [samples, ...field.shape], dtype);
+}
+
+/** f32 scalars: sums over what counts. */
+export interface Scores {
+  readonly lossSum: Node;
+  readonly metricSum: Node;
+  /** How many losses lossSum has; undefined: one a sample. */
+  readonly counted?: Node;
+}
+
+/**
+ * Loss and metric of a run.
+ * @param target the leaf that `targetLeaf` made
+ */
+export function scoresOf(objective: Objective, logits: Node, target: Node, training: boolean): Scores {
+  switch (objective.type) {
+    case 'classification': {
+      const { labelSmoothing = 0, classWeights } = training ? objective : classification;
+      const options = {
+        labelSmoothing,
+        ...(classWeights && {
+          classWeights: concat(
+            classWeights.map((weight) => constant(weight, [1])),
+            0,
+          ),
+        }),
+      };
+      return {
+        lossSum: sum(crossEntropy(logits, target, options)),
+        metricSum: sum(argmaxEquals(logits, target)),
+      };
+    }
+    case 'binary': {
+      const right = eq(gt(logits, constant(0)), gt(target, constant(0.5)));
+      const axes = right.shape.slice(1).map((_, axis) => axis + 1);
+      return { lossSum: sum(binaryCrossEntropy(logits, target)), metricSum: sum(mean(right, axes)) };
+    }
+    case 'regression': {
+      const { loss = 'mse', delta } = objective;
+      const absolute = meanAbsoluteError(logits, target);
+      const losses = {
+        mse: () => meanSquaredError(logits, target),
+        mae: () => absolute,
+        huber: () => huber(logits, target, delta),
+      };
+      return { lossSum: sum(losses[loss]()), metricSum: sum(absolute) };
+    }
+    case 'next-token':
+    case 'masked-token': {
+      const counts = ne(target, constant(-1));
+      const tokens = toIndex(target);
+      const labelSmoothing = training ? (objective.labelSmoothing ?? 0) : 0;
+      return {
+        lossSum: sum(mul(counts, crossEntropy(logits, tokens, { labelSmoothing }))),
+        metricSum: sum(mul(counts, argmaxEquals(logits, tokens))),
+        counted: sum(counts),
+      };
+    }
+  }
+}
