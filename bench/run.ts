@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const names = readdirSync(import.meta.dirname)
-  .filter((file) => file.endsWith('.ts') && file !== 'run.ts')
+  .filter((file) => file.endsWith('.ts') && !['run.ts', 'rows.ts'].includes(file))
   .map((file) => file.slice(0, -'.ts'.length));
 const [name, ...options] = process.argv.slice(2);
 if (name && names.includes(name)) {

@@ -319,7 +319,9 @@ function weightGradient(
     walker.start(image);
     f.i32(g).set(b);
     const part = (along: number, fresh: boolean) => {
-      walker.copyColumns(along, block, a);
+      // Tiles of 4 KiB would all lie on the same lines of the cache.
+      const apart = 4 * COLUMN_TILE * along + 64;
+      walker.copyColumns(along, block, a, apart);
       callBlock(
         f,
         context,
@@ -328,7 +330,7 @@ function weightGradient(
           m: block.depth,
           n: filters,
           depth: along,
-          a: { row: 4, column: 4 * COLUMN_TILE, tile: 4 * COLUMN_TILE * along },
+          a: { row: 4, column: 4 * COLUMN_TILE, tile: apart },
           b: { row, column: 4 },
           cRow: row,
           fresh,

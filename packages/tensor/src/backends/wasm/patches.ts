@@ -139,12 +139,12 @@ export class PatchWalker {
 
   /**
    * Copies a block of the patches of `count` places as columns: four elements of a patch lie together, behind them the same four
-   * of the next place; `count` of these make a tile, and tiles follow one another.
+   * of the next place; `count` of these make a tile, and tiles lie `tile` bytes apart.
    */
-  copyColumns(count: number, block: PatchBlock, base: Local): void {
+  copyColumns(count: number, block: PatchBlock, base: Local, tile: number): void {
     const f = this.#f;
     f.get(base).set(this.#to);
-    const place = (element: number) => 16 * count * (element >> 2) + 4 * (element & 3);
+    const place = (element: number) => tile * (element >> 2) + 4 * (element & 3);
     const vectors = block.segments.every(({ length }) => length % 4 === 0);
     const each = (index: number, length: number, put: (from: number, to: number) => void) => {
       for (let i = 0; i < length; i += vectors ? 4 : 1) put(4 * i, place(index + i));

@@ -1,0 +1,99 @@
+/**
+ * Where the time of a training step goes: each kernel of a row's plan is run by itself, and the most expensive are listed.
+ *
+ *     pnpm bench kernels [--row resnet18] [--top 25]
+ */
+import { parseArgs } from 'node:util';
+import { FunctionBuilder, ModuleBuilder } from '@kasane/tensor/backends/wasm/assembler';
+import { convolutionWorkspaceBytes } from '@kasane/tensor/backends/wasm/convolution';
+import { buildStep, scratchBytes } from '@kasane/tensor/backends/wasm/emit-kernels';
+import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { alignUp, layOut } from '@kasane/tensor/plan/arena';
+import { placeLeaves } from '@kasane/tensor/plan/leaves';
+import { makePlan } from '@kasane/tensor/plan/plan';
+import { rows, trainingGraph } from './rows.ts';
+
+const { values } = parseArgs({
+  options: { row: { type: 'string', default: 'cnn' }, top: { type: 'string', default: '25' } },
+});
+const ROUNDS = 5;
+const START = 64;
+
+enableRevectorization();
+const { name: kernel } = selectKernel();
+const row = rows.find(({ name }) => name === values.row);
+if (!row) throw new Error(`no row '${values.row}'; there are: ${rows.map(({ name }) => name).join(', ')}`);
+const { outputs } = trainingGraph(row);
+const { byName, places, end: start } = placeLeaves(outputs, alignUp(START + scratchBytes(kernel)));
+const plan = makePlan(outputs);
+const { offsets, workspaces, end } = layOut(plan.steps, start, places, new Set(plan.outputs), (step) =>
+  step.kind === 'kernel' ? convolutionWorkspaceBytes(step.output, kernel) : 0,
+);
+const pages = Math.ceil((end + 64) / 65536);
+const module = new ModuleBuilder({ pages, shared: false });
+const shared = new Map<string, number>();
+for (const [index, step] of plan.steps.entries()) {
+  const own = module.add(
+    buildStep(step, {
+      place: (node) => offsets.get(node)!,
+      workspace: (node) => workspaces.get(node) ?? 0,
+      scratch: START,
+      gemm: kernel,
+      shared: (key, build) => {
+        const known = shared.get(key) ?? module.add(build());
+        shared.set(key, known);
+        return known;
+      },
+    }),
+  );
+  module.add(new FunctionBuilder().call(own), `step${index}`);
+}
+const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+const { instance } = await WebAssembly.instantiate(module.encode(), { env: { memory } });
+for (const [name, node] of byName) {
+  const length = node.shape.reduce((product, extent) => product * extent, 1);
+  if (node.dtype === 'i32') continue;
+  const view = new Float32Array(memory.buffer, places.get(node)!, length);
+  for (let i = 0; i < length; i++) {
+    view[i] = name === 'x' && row.tokens ? (i * 7919) % row.tokens : ((i * 7919) % 1009) / 1009 - 0.5;
+  }
+}
+const runs = plan.steps.map((_, index) => instance.exports[`step${index}`] as () => void);
+const best = runs.map(() => Number.POSITIVE_INFINITY);
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [index, run] of runs.entries()) {
+    const from = performance.now();
+    run();
+    best[index] = Math.min(best[index]!, performance.now() - from);
+  }
+}
+const total = best.reduce((a, b) => a + b, 0);
+console.log(
+  `${row.name}: ${plan.steps.length} kernels, ${total.toFixed(2)} ms, ${(end / 2 ** 20).toFixed(0)} MiB`,
+);
+/** Steps of the same operation, shapes and inputs are one line. */
+const groups = new Map<string, { count: number; time: number }>();
+for (const [index, step] of plan.steps.entries()) {
+  const reads = step.kind === 'kernel' ? step.inputs : step.operands.map(({ base }) => base);
+  const attributes = step.kind === 'kernel' ? JSON.stringify(step.output.attributes) : '';
+  const text = `${step.kind === 'kernel' ? step.output.op : 'pointwise'} [${step.output.shape}] from ${reads.map((node) => `[${node.shape}]`).join(' ')} ${attributes}`;
+  const group = groups.get(text) ?? { count: 0, time: 0 };
+  groups.set(text, { count: group.count + 1, time: group.time + best[index]! });
+}
+const byOp = new Map<string, number>();
+for (const [text, { time }] of groups) {
+  const op = text.split(' ')[0]!;
+  byOp.set(op, (byOp.get(op) ?? 0) + time);
+}
+console.log(
+  [...byOp]
+    .sort((a, b) => b[1] - a[1])
+    .map(([op, time]) => `${op} ${time.toFixed(2)}`)
+    .join(', '),
+);
+for (const [text, { count, time }] of [...groups]
+  .sort((a, b) => b[1].time - a[1].time)
+  .slice(0, Number(values.top))) {
+  console.log(`${time.toFixed(3).padStart(9)} ms  ${String(count).padStart(3)} x ${text}`);
+}

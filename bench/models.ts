@@ -1,0 +1,178 @@
+/**
+ * Training steps of six models on one thread: forwards, backwards and Adam, against PyTorch where it is found. Rounds of both
+ * alternate in one run. A figure is the median of all steps, and in brackets the shortest: on a machine where others work too
+ * they are far apart, and only the shortest tells what the step takes. The ratio is that of the shortest.
+ *
+ *     pnpm bench models [--row mlp] [--seconds 6] [--python /usr/bin/python3] [--no-peer]
+ *
+ * A step of ours is what a worker and the parameter server do in one process, without what lies between them: gradients, one
+ * copy of them into a slot, their scaling, Adam, and one copy of the parameters back. The update's part is printed apart.
+ *
+ * Prints a Markdown table, and writes everything to bench/results/models.json.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { compileProgram } from '@kasane/tensor/backends/wasm/program';
+import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
+import { initializeParameters } from '@kasane/tensor/nn/model';
+import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { type Row, rows, trainingGraph } from './rows.ts';
+
+const { values } = parseArgs({
+  options: {
+    row: { type: 'string' },
+    seconds: { type: 'string', default: '6' },
+    python: { type: 'string', default: '/usr/bin/python3' },
+    'no-peer': { type: 'boolean', default: false },
+  },
+});
+/** Rounds in which ours and theirs take turns. */
+const ROUNDS = 3;
+
+interface Stepper {
+  /** One training step: milliseconds of the gradients and of all. */
+  step(): { gradients: number; total: number };
+  loss(): number;
+}
+
+async function openRow(row: Row): Promise<Stepper> {
+  const { model, outputs } = trainingGraph(row);
+  const program = await compileProgram(outputs);
+  const updater = await openUpdater(model.parameters, { type: 'adam' }, { buffers: 1 });
+  updater.parameters.set(initializeParameters(model, 1));
+  const { x, labels } = program.inputs;
+  for (let i = 0; i < x!.length; i++)
+    x![i] = row.tokens ? (i * 7919) % row.tokens : ((i * 7919) % 1009) / 1009;
+  for (let i = 0; i < labels!.length; i++) labels![i] = (i * 31) % (row.description.classes ?? row.tokens!);
+  // Running statistics are parameters that a training step does not read.
+  const weights = model.parameters.flatMap(({ name, offset, size }) => {
+    const to = program.inputs[name] as Float32Array | undefined;
+    return to ? [{ to, from: updater.parameters.subarray(offset, offset + size) }] : [];
+  });
+  const slots = model.parameters.map(({ offset, size }, index) => ({
+    to: updater.slots[0]!.subarray(offset, offset + size),
+    from: program.outputs[index + 1]!,
+  }));
+  for (const { to, from } of weights) to.set(from);
+  let count = 0;
+  return {
+    step: () => {
+      const start = performance.now();
+      program.run();
+      const gradients = performance.now() - start;
+      for (const { to, from } of slots) to.set(from);
+      updater.reduce([0], 1 / labels!.length);
+      updater.apply(count++, 0.001);
+      for (const { to, from } of weights) to.set(from);
+      return { gradients, total: performance.now() - start };
+    },
+    loss: () => program.outputs[0]![0]! / labels!.length,
+  };
+}
+
+/** PyTorch in a process of its own, which computes only while it is asked to. */
+async function openPeer() {
+  const script = join(import.meta.dirname, 'peers/models.py');
+  const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...env } = process.env;
+  const child = spawn(values.python, [script], {
+    env: { ...env, OMP_NUM_THREADS: '1' },
+    stdio: ['pipe', 'pipe', 'ignore'],
+  });
+  child.on('error', () => undefined);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    return done ? undefined : (JSON.parse(value) as unknown);
+  };
+  const version = await next();
+  if (typeof version !== 'string') return undefined;
+  return {
+    version,
+    steps: async (row: string, count: number) => {
+      child.stdin.write(`${row} ${count}\n`);
+      return (await next()) as number[];
+    },
+    close: () => child.stdin.end(),
+  };
+}
+
+const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1]!;
+
+enableRevectorization();
+const choice = selectKernel();
+const machine = `${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}, one thread, kernel ${choice.name}`;
+console.log(machine);
+const peer = values['no-peer'] ? undefined : await openPeer();
+if (!peer) console.log('PyTorch is left out');
+
+interface Figure {
+  readonly median: number;
+  readonly best: number;
+}
+const cell = ({ median, best }: Figure) => `${median.toFixed(2)} (${best.toFixed(2)})`;
+interface Result {
+  readonly row: string;
+  readonly batch: number;
+  readonly steps: number;
+  readonly total: Figure;
+  readonly gradients: Figure;
+  /** Milliseconds of the first step, in which the engine optimizes the code. */
+  readonly first: number;
+  readonly loss: number;
+  readonly pytorch: Figure | undefined;
+  readonly ratio: number | undefined;
+}
+const results: Result[] = [];
+for (const row of rows.filter(({ name }) => !values.row || name === values.row)) {
+  const own = await openRow(row);
+  const first = own.step();
+  for (let i = 0; i < 3; i++) own.step();
+  const once = own.step().total;
+  const count = Math.max(2, Math.min(400, Math.round((1000 * Number(values.seconds)) / 2 / ROUNDS / once)));
+  const times: { gradients: number; total: number }[] = [];
+  const theirs: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let i = 0; i < count; i++) times.push(own.step());
+    if (peer) theirs.push(...(await peer.steps(row.name, count)));
+  }
+  const of = (list: readonly number[]) => ({ median: median(list), best: Math.min(...list) });
+  const total = of(times.map((time) => time.total));
+  const gradients = of(times.map((time) => time.gradients));
+  const other = theirs.length > 0 ? of(theirs) : undefined;
+  const result = {
+    row: row.name,
+    batch: row.batch,
+    steps: times.length,
+    total,
+    gradients,
+    first: first.total,
+    loss: own.loss(),
+    pytorch: other,
+    ratio: other && total.best / other.best,
+  };
+  results.push(result);
+  const against = other ? `; PyTorch ${cell(other)}, ratio ${(total.best / other.best).toFixed(2)}` : '';
+  console.log(
+    `${row.name}: ${cell(total)} ms, gradients ${cell(gradients)}${against}; first step ${first.total.toFixed(0)}`,
+  );
+}
+peer?.close();
+
+console.log(
+  '\n| model | batch | kasane, ms | of these gradients | PyTorch, ms | ratio |\n|---|---|---|---|---|---|',
+);
+for (const { row, batch, total, gradients, pytorch, ratio } of results) {
+  const peers = pytorch ? `${cell(pytorch)} | ${ratio!.toFixed(2)}` : '|';
+  console.log(`| ${row} | ${batch} | ${cell(total)} | ${cell(gradients)} | ${peers} |`);
+}
+const folder = join(import.meta.dirname, 'results');
+mkdirSync(folder, { recursive: true });
+writeFileSync(
+  join(folder, 'models.json'),
+  `${JSON.stringify({ machine, pytorch: peer?.version, results }, undefined, 1)}\n`,
+);
