@@ -172,6 +172,31 @@ command(
   .option('--json', 'objects on standard output')
   .action(async (job, options) => (await import('./commands/models.ts')).models(job, options));
 
+const set = () =>
+  new Option(
+    '--set <key=value...>',
+    'of the data section, such as size=32, or target=species for a CSV file',
+  ).default([]);
+const data = command('data', 'look at data, and pack it');
+data
+  .command('inspect <data>')
+  .description('counts, classes, shapes and samples of a job file, a preset, or a path')
+  .addOption(set())
+  .option('--sheet <file>', 'images: a PNG file with some of them')
+  .option('--json', 'one object on standard output')
+  .exitOverride()
+  .configureOutput({ outputError: () => {} })
+  .action(async (place, options) => (await import('./commands/data.ts')).inspect(place, options));
+data
+  .command('pack <data> <folder>')
+  .description('read it once, and write it as chunks that jobs name with `format: packed`')
+  .addOption(set())
+  .exitOverride()
+  .configureOutput({ outputError: () => {} })
+  .action(async (place, folder, options) =>
+    (await import('./commands/data.ts')).pack(place, folder, options),
+  );
+
 command('dashboard', 'serve a page that shows jobs, layers and workers')
   .option('--port <n>', 'port of the page, 0 for a free one', integer(0, 65535), DASHBOARD_PORT)
   .addOption(coordinator())

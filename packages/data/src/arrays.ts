@@ -1,7 +1,7 @@
 /** A data set of samples that are in memory, encoded. */
 import { createHash } from 'node:crypto';
 import { type Field, fieldBytes } from '@kasane/tensor/field';
-import type { Dataset } from './dataset.ts';
+import { countsOf, type Dataset } from './dataset.ts';
 
 type Elements = Float32Array | Int32Array;
 
@@ -29,6 +29,7 @@ export function datasetOfArrays(options: {
     input,
     target,
     ...(classes !== undefined && { classes }),
+    ...(classes !== undefined && target.shape.length === 0 && { counts: countsOf(options.targets, classes) }),
     digest: createHash('sha256').update(inputs).update(targets).digest('hex'),
     gather: (indices, inputsOut, targetsOut) => {
       for (const [i, at] of indices.entries()) {

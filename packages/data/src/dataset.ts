@@ -14,6 +14,8 @@ export interface Dataset {
   readonly target: Field;
   /** One more than the largest class number, where the target is one; of tokens the size of the vocabulary. */
   readonly classes?: number;
+  /** Samples of each class, where a sample has one and counting them takes no reading. */
+  readonly counts?: readonly number[];
   /** Decides the samples: equal digests, equal samples. SHA-256, lower-case hex. */
   readonly digest: string;
   /**
@@ -80,6 +82,13 @@ export interface TextPreparation {
   readonly objective: 'next-token' | 'masked-token' | 'classification';
   /** Classification: which end of a short text is filled with padding. */
   readonly pad?: 'front' | 'end';
+}
+
+/** How often each number below `classes` occurs. */
+export function countsOf(labels: Iterable<number>, classes: number): number[] {
+  const counts = new Array<number>(classes).fill(0);
+  for (const label of labels) if (label >= 0) counts[label] = (counts[label] ?? 0) + 1;
+  return counts;
 }
 
 /** A data file that is missing or damaged. The message names the file, what was found and what would be right. */

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { sameField } from '@kasane/tensor/field';
-import { DataError, type Dataset } from './dataset.ts';
+import { countsOf, DataError, type Dataset } from './dataset.ts';
 
 /** Bytes of one file, unpacked. */
 const LARGEST_FILE = 2 ** 31;
@@ -81,6 +81,7 @@ function openPair(imagesPath: string, labelsPath: string): Dataset {
     input: { dtype: 'u8', shape: sampleShape },
     target: { dtype: 'u8', shape: [] },
     classes: largest + 1,
+    counts: countsOf(labels.data, largest + 1),
     digest,
     gather: (indices, pixelsOut, labelsOut) => {
       for (let i = 0; i < indices.length; i++) {

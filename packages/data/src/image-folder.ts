@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
-import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
 import { checkImage } from './image-check.ts';
 import { decodeImage, decoding, type ImageForm, imageBytes } from './image-decode.ts';
 import { splitAtRandom } from './shuffle.ts';
@@ -188,6 +188,10 @@ function dataset(
     input: { dtype: 'u8', shape: [form.height, form.width, form.channels] },
     target: { dtype: 'i32', shape: [] },
     classes,
+    counts: countsOf(
+      images.map(({ label }) => label),
+      classes,
+    ),
     digest: hash.digest('hex'),
     gather: async (indices, inputs, targets) => {
       const labels = new Int32Array(indices.length);

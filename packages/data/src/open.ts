@@ -4,6 +4,7 @@ import type { DataParts } from './dataset.ts';
 import { openIdx } from './idx.ts';
 import { type ImageFolderOptions, openImageFolder } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
+import { openPacked } from './packed.ts';
 import { openSeries, type SeriesOptions } from './series.ts';
 import { openText, type TextOptions } from './text.ts';
 
@@ -15,8 +16,20 @@ export interface IdxOptions {
   readonly std: number | readonly number[];
 }
 
+export interface PackedOptions {
+  readonly format: 'packed';
+  /** Folder, or http(s) URL of one, that `kasane data pack` has written. */
+  readonly path: string;
+}
+
 /** What is said of data in a job file, as far as opening it goes. `format` tells the kinds apart. */
-export type DataOptions = IdxOptions | ImageFolderOptions | CsvOptions | TextOptions | SeriesOptions;
+export type DataOptions =
+  | IdxOptions
+  | ImageFolderOptions
+  | CsvOptions
+  | TextOptions
+  | SeriesOptions
+  | PackedOptions;
 
 /** @throws DataError naming what is wrong with the data, and where */
 export async function openData(options: DataOptions): Promise<DataParts> {
@@ -33,6 +46,8 @@ export async function openData(options: DataOptions): Promise<DataParts> {
       return openText(options);
     case 'series':
       return openSeries(options);
+    case 'packed':
+      return openPacked(options.path);
   }
 }
 

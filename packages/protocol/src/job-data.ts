@@ -1,5 +1,6 @@
 /** The `data` section of a job file: one strict schema a format, told apart by `format`. */
 import { z } from 'zod';
+import { KasaneError } from './errors.ts';
 import { augmentSchema } from './job-augment.ts';
 
 const path = (what: string) => z.string().min(1).describe(what);
@@ -19,6 +20,13 @@ const onDamaged = z
   .describe('What can not be used is named, or left out and counted.');
 const delimiter = z.string().length(1).default(',').describe('Between the fields of a row.');
 const extent = z.int().positive().max(16_384);
+
+const maskRate = z
+  .number()
+  .gt(0)
+  .lt(1)
+  .default(0.15)
+  .describe('Of masked-token: part of the tokens that is to be guessed.');
 
 const idxSchema = z.strictObject({
   // Optional inside the default: the discriminator may be left out, and then it is this format.
@@ -113,12 +121,7 @@ const textSchema = z.strictObject({
     .describe('Of bpe: tokens, with the 256 bytes and three special ones.'),
   context: z.int().positive().max(65_536).default(128).describe('Tokens of a sample.'),
   stride: z.int().positive().optional().describe('Tokens from one sample to the next; default context.'),
-  maskRate: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .default(0.15)
-    .describe('Of masked-token: part of the tokens that is to be guessed.'),
+  maskRate,
   text: z.string().default('text').describe('Column of the text in a CSV file.'),
   label: z.string().default('label').describe('Column of the class in a CSV file.'),
   delimiter,
@@ -153,11 +156,39 @@ const seriesSchema = z.strictObject({
   onDamaged,
 });
 
+const packedSchema = z.strictObject({
+  format: z.literal('packed').describe('packed: what `kasane data pack` has written.'),
+  path: path('The folder, or its http(s) URL.'),
+  route: z
+    .enum(['auto', 'direct', 'staged'])
+    .default('auto')
+    .describe(
+      'staged: samples reach workers through Redis. direct: workers read the path or URL themselves; where one can not, all are staged, with a warning. auto: the same without one.',
+    ),
+  augment: augmentSchema,
+  maskRate,
+});
+
 export const dataSchema = z.discriminatedUnion('format', [
   idxSchema,
   imageFolderSchema,
   csvSchema,
   textSchema,
   seriesSchema,
+  packedSchema,
 ]);
 export type DataSpec = z.infer<typeof dataSchema>;
+
+/**
+ * Checks a data section that stands alone.
+ * @throws KasaneError JOB_INVALID
+ */
+export function checkData(value: unknown): DataSpec {
+  const result = dataSchema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new KasaneError(
+    'JOB_INVALID',
+    `data${issue!.path.map((key) => `.${String(key)}`).join('')}: ${issue!.message}`,
+  );
+}

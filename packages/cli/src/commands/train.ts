@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { isUrl } from '@kasane/data/remote';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -91,7 +92,7 @@ function withOverrides(spec: JobSpec, options: TrainOptions): JobSpec {
   // The coordinator may have another working directory.
   const places = ['path', 'test'].flatMap((name) => {
     const place = (given as Readonly<Record<string, unknown>>)[name];
-    return typeof place === 'string' ? [[name, resolve(place)]] : [];
+    return typeof place === 'string' && !isUrl(place) ? [[name, resolve(place)]] : [];
   });
   const data = { ...given, ...Object.fromEntries(places) };
   return checkJob({ ...spec, training, data }, () => 'command line').spec;

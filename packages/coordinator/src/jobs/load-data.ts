@@ -68,7 +68,7 @@ export function describeSamples(job: Job, { train, preparation }: DataParts): Sa
   const { mean = 0, std = 1 } = preparation;
   const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
   const list = (value: number | readonly number[]) => (typeof value === 'number' ? [value] : [...value]);
-  const masked = spec.format === 'text' && spec.objective === 'masked-token';
+  const masked = preparation.text?.objective === 'masked-token' && 'maskRate' in spec;
   return {
     input: field(train.input),
     target: field(train.target),

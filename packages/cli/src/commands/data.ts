@@ -1,0 +1,176 @@
+/** `kasane data`: looks at what a job would train on, and packs it. */
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { extname, join, resolve } from 'node:path';
+import type { DataParts, Dataset } from '@kasane/data/dataset';
+import { openData } from '@kasane/data/open';
+import { packData } from '@kasane/data/pack';
+import { INDEX_FILE } from '@kasane/data/packed-index';
+import { isUrl } from '@kasane/data/remote';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { checkData, type DataSpec } from '@kasane/protocol/job-data';
+import { jobPresets } from '@kasane/protocol/presets';
+import { fieldBytes, formatField } from '@kasane/tensor/field';
+import sharp from 'sharp';
+import { describeSample } from '../render/sample.ts';
+import { readJob } from './train.ts';
+
+export interface DataCommand {
+  readonly set: readonly string[];
+}
+export interface InspectCommand extends DataCommand {
+  readonly sheet?: string;
+  readonly json?: boolean;
+}
+
+/** Samples that are shown. */
+const SHOWN = 3;
+/** Classes that are listed. */
+const LISTED = 20;
+/** Images in a row of a contact sheet, and rows. */
+const SHEET_SIDE = 8;
+
+export async function inspect(place: string, options: InspectCommand): Promise<void> {
+  const parts = await openPlace(specOf(place, options.set));
+  const { train, test, preparation, notes = [] } = parts;
+  const samples = [];
+  for (let i = 0; i < Math.min(SHOWN, train.samples); i++)
+    samples.push(describeSample(preparation, train, await read(train, [i])));
+  if (options.sheet !== undefined) await writeSheet(parts.train, options.sheet);
+  if (options.json) {
+    const describe = ({ samples: count, classes, counts, digest }: Dataset) => ({
+      samples: count,
+      classes,
+      counts,
+      digest,
+    });
+    const { input, target } = train;
+    const record = {
+      input,
+      target,
+      train: describe(train),
+      test: describe(test),
+      preparation,
+      notes,
+      samples,
+    };
+    process.stdout.write(`${JSON.stringify(record)}\n`);
+    return;
+  }
+  const lines = [
+    `Train    ${train.samples} samples`,
+    `Test     ${test.samples} samples`,
+    `Input    ${formatField(train.input)}`,
+    `Target   ${formatField(train.target)}${train.target.shape.length > 0 && train.classes ? `, tokens below ${train.classes}` : ''}`,
+    ...classLines(parts),
+    ...(preparation.table?.columns ?? []).map((column) =>
+      column.kind === 'number'
+        ? `Column   ${column.name}: number, mean ${column.mean.toPrecision(4)}, standard deviation ${column.std.toPrecision(4)}`
+        : `Column   ${column.name}: ${column.categories.length} categories: ${column.categories.slice(0, LISTED).join(', ')}`,
+    ),
+    ...samples.map((sample, index) => `Sample ${index} ${sample}`),
+    ...notes.map((note) => `Note     ${note}`),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+export async function pack(place: string, folder: string, options: DataCommand): Promise<void> {
+  const parts = await openPlace(specOf(place, options.set));
+  for (const note of parts.notes ?? []) process.stderr.write(`${note}\n`);
+  let said = 0;
+  try {
+    const digest = await packData(parts, folder, (done, all) => {
+      const now = performance.now();
+      if (now - said < 500 && done < all) return;
+      said = now;
+      if (process.stderr.isTTY)
+        process.stderr.write(`\r${done} of ${all} samples${done === all ? '\n' : ''}`);
+    });
+    const { train, test } = parts;
+    process.stdout.write(
+      `${folder}: ${train.samples} samples to train, ${test.samples} to test, SHA-256 of its index ${digest}\n`,
+    );
+  } catch (error) {
+    throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
+  }
+}
+
+/** The data section of a job file or preset, or one made for a path by what is there. */
+function specOf(place: string, set: readonly string[]): DataSpec {
+  const given = Object.fromEntries(set.map(parseSetting));
+  const isJob = Object.hasOwn(jobPresets, place) || ['.yaml', '.yml', '.json'].includes(extname(place));
+  if (isJob) return checkData({ ...readJob(place).data, ...given });
+  const path = isUrl(place) ? place : resolve(place);
+  return checkData({ format: guessFormat(path), path, ...given });
+}
+
+function parseSetting(text: string): [string, unknown] {
+  const [, key, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined)
+    throw new KasaneError('USAGE', `--set ${text}: key=value is expected, such as size=32`);
+  try {
+    return [key, JSON.parse(value)];
+  } catch {
+    return [key, value];
+  }
+}
+
+function guessFormat(path: string): string {
+  if (isUrl(path)) return 'packed';
+  if (!existsSync(path)) throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
+  if (!statSync(path).isDirectory()) return extname(path).toLowerCase() === '.csv' ? 'csv' : 'text';
+  if (existsSync(join(path, INDEX_FILE))) return 'packed';
+  const names = readdirSync(path);
+  if (names.some((name) => /idx\d-ubyte/.test(name))) return 'idx';
+  return names.some((name) => ['.txt', '.md'].includes(extname(name))) ? 'text' : 'imagefolder';
+}
+
+async function openPlace(spec: DataSpec): Promise<DataParts> {
+  try {
+    return await openData(spec);
+  } catch (error) {
+    throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
+  }
+}
+
+function classLines({ train, test, preparation }: DataParts): string[] {
+  const counts = train.counts;
+  if (!counts) return [];
+  const listed = counts.slice(0, LISTED).map((count, label) => {
+    const name = preparation.classes?.[label] ?? String(label);
+    return `Class    ${label} ${name}: ${count} to train, ${test.counts?.[label] ?? 0} to test`;
+  });
+  const more = counts.length - listed.length;
+  return [`Classes  ${counts.length}`, ...listed, ...(more > 0 ? [`         and ${more} more`] : [])];
+}
+
+async function read(
+  part: Dataset,
+  indices: readonly number[],
+): Promise<{ inputs: Uint8Array; targets: Uint8Array }> {
+  const inputs = new Uint8Array(indices.length * fieldBytes(part.input));
+  const targets = new Uint8Array(indices.length * fieldBytes(part.target));
+  await part.gather(Uint32Array.from(indices), inputs, targets);
+  return { inputs, targets };
+}
+
+/** Images from all over the part, in a square. */
+async function writeSheet(part: Dataset, file: string): Promise<void> {
+  const [height = 0, width = 0, channels = 1, ...more] = part.input.shape;
+  if (part.input.dtype !== 'u8' || width === 0 || more.length > 0 || ![1, 3].includes(channels)) {
+    throw new KasaneError('USAGE', `--sheet is for images; the samples are ${formatField(part.input)}`);
+  }
+  const count = Math.min(SHEET_SIDE ** 2, part.samples);
+  const indices = Array.from({ length: count }, (_, i) => Math.floor((i * part.samples) / count));
+  const { inputs } = await read(part, indices);
+  const [row, rows] = [SHEET_SIDE * width * channels, Math.ceil(count / SHEET_SIDE)];
+  const sheet = new Uint8Array(rows * height * row);
+  for (let i = 0; i < count; i++) {
+    const [top, left] = [Math.floor(i / SHEET_SIDE) * height, (i % SHEET_SIDE) * width * channels];
+    for (let y = 0; y < height; y++) {
+      const from = (i * height + y) * width * channels;
+      sheet.set(inputs.subarray(from, from + width * channels), (top + y) * row + left);
+    }
+  }
+  const raw = { width: SHEET_SIDE * width, height: rows * height, channels: channels as 1 | 3 };
+  await sharp(sheet, { raw }).png().toFile(file);
+}

@@ -1,0 +1,85 @@
+/** Writes packed data from whatever can be opened. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fieldBytes } from '@kasane/tensor/field';
+import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import {
+  CHUNK_BYTES,
+  CHUNKS_FOLDER,
+  digestOf,
+  encodeIndex,
+  INDEX_FILE,
+  type PackedPart,
+  recordBytes,
+} from './packed-index.ts';
+import { writeWholeFile } from './whole-file.ts';
+
+/**
+ * Packs both parts into a folder, the index last: without it there is no packed data. Chunks that are there already are kept.
+ * @param onChunk called after each chunk with the samples packed so far, and all of them
+ * @param chunkBytes of a chunk, about
+ * @returns SHA-256 of the index
+ * @throws DataError when there is an index already, or the data is damaged
+ */
+export async function packData(
+  data: DataParts,
+  folder: string,
+  onChunk: (done: number, all: number) => void = () => {},
+  chunkBytes = CHUNK_BYTES,
+): Promise<string> {
+  const indexPath = join(folder, INDEX_FILE);
+  if (existsSync(indexPath))
+    throw new DataError(`${folder}: there is packed data already; give another folder`);
+  const { train, test, preparation } = data;
+  const { input, target } = train;
+  const chunkSamples = Math.max(1, Math.floor(chunkBytes / recordBytes(train)));
+  const all = train.samples + test.samples;
+  let done = 0;
+  const pack = (part: Dataset) =>
+    packPart(part, chunkSamples, folder, (samples) => {
+      done += samples;
+      onChunk(done, all);
+    });
+  const index = encodeIndex({
+    input,
+    target,
+    chunkSamples,
+    preparation,
+    train: await pack(train),
+    test: await pack(test),
+  });
+  await writeWholeFile(indexPath, index);
+  return digestOf(index);
+}
+
+async function packPart(
+  part: Dataset,
+  chunkSamples: number,
+  folder: string,
+  onChunk: (samples: number) => void,
+): Promise<PackedPart> {
+  const [targetBytes, inputBytes] = [fieldBytes(part.target), fieldBytes(part.input)];
+  const size = targetBytes + inputBytes;
+  const chunks: string[] = [];
+  for (let first = 0; first < part.samples; first += chunkSamples) {
+    const count = Math.min(chunkSamples, part.samples - first);
+    const [inputs, targets] = [new Uint8Array(count * inputBytes), new Uint8Array(count * targetBytes)];
+    await part.gather(
+      Uint32Array.from({ length: count }, (_, i) => first + i),
+      inputs,
+      targets,
+    );
+    const bytes = new Uint8Array(count * size);
+    for (let i = 0; i < count; i++) {
+      bytes.set(targets.subarray(i * targetBytes, (i + 1) * targetBytes), i * size);
+      bytes.set(inputs.subarray(i * inputBytes, (i + 1) * inputBytes), i * size + targetBytes);
+    }
+    const digest = digestOf(bytes);
+    const path = join(folder, CHUNKS_FOLDER, digest);
+    if (!existsSync(path)) await writeWholeFile(path, bytes);
+    chunks.push(digest);
+    onChunk(count);
+  }
+  const { samples, classes, counts } = part;
+  return { samples, ...(classes !== undefined && { classes }), ...(counts && { counts }), chunks };
+}

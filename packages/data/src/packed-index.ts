@@ -1,0 +1,96 @@
+/**
+ * Packed data: a folder with index.json and chunks/, each chunk named after the SHA-256 of its content. A chunk holds records of
+ * one size, each a sample's target and then its input, so that any sample is found by its number. The index is checked field by
+ * field: it may come from a network.
+ */
+import { createHash } from 'node:crypto';
+import { type Field, fieldBytes, fieldTypes } from '@kasane/tensor/field';
+import { DataError, type Preparation } from './dataset.ts';
+
+export const INDEX_FILE = 'index.json';
+export const CHUNKS_FOLDER = 'chunks';
+/** Bytes of a chunk, about: less than a network hiccup costs, more than a request does. */
+export const CHUNK_BYTES = 4 << 20;
+/** Bytes of an index. */
+export const INDEX_BYTES = 64 << 20;
+
+const FORMAT = 'kasane-packed-1';
+
+export interface PackedPart {
+  readonly samples: number;
+  readonly classes?: number;
+  /** Samples of each class, where the target is a class number. */
+  readonly counts?: readonly number[];
+  /** SHA-256 of each chunk, in the order of the samples. */
+  readonly chunks: readonly string[];
+}
+
+export interface PackedIndex {
+  readonly format: typeof FORMAT;
+  readonly input: Field;
+  readonly target: Field;
+  /** Samples of every chunk but the last of a part. */
+  readonly chunkSamples: number;
+  readonly preparation: Preparation;
+  readonly train: PackedPart;
+  readonly test: PackedPart;
+}
+
+export const recordBytes = ({ input, target }: Pick<PackedIndex, 'input' | 'target'>): number =>
+  fieldBytes(target) + fieldBytes(input);
+
+/** Samples of a part's chunk. */
+export const samplesOf = (part: PackedPart, chunk: number, chunkSamples: number): number =>
+  Math.min(chunkSamples, part.samples - chunk * chunkSamples);
+
+export function encodeIndex(index: Omit<PackedIndex, 'format'>): Buffer {
+  return Buffer.from(`${JSON.stringify({ format: FORMAT, ...index })}\n`);
+}
+
+export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** @throws DataError naming `place` and the field that is wrong */
+export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {
+  const refuse = (why: string) => new DataError(`${place}: ${why}`);
+  let value: Partial<PackedIndex>;
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString()) as Partial<PackedIndex>;
+  } catch {
+    throw refuse('it is no JSON; the index of packed data is expected (kasane data pack)');
+  }
+  if (value?.format !== FORMAT)
+    throw refuse(`its format is ${JSON.stringify(value?.format)}; '${FORMAT}' is expected`);
+  for (const name of ['input', 'target'] as const) {
+    const field = value[name] as Field | undefined;
+    const good =
+      field !== undefined &&
+      Object.hasOwn(fieldTypes, String(field.dtype)) &&
+      Array.isArray(field.shape) &&
+      field.shape.length <= 8 &&
+      field.shape.every((extent) => isCount(extent) && extent > 0 && extent < 2 ** 31);
+    if (!good) throw refuse(`${name} is ${JSON.stringify(field)}; a dtype and a shape are expected`);
+  }
+  const size = recordBytes(value as PackedIndex);
+  const { chunkSamples } = value;
+  if (!isCount(chunkSamples) || chunkSamples < 1 || size > 2 ** 31 || chunkSamples * size > 2 ** 31) {
+    throw refuse(`chunkSamples is ${JSON.stringify(chunkSamples)} for records of ${size} bytes`);
+  }
+  if (typeof value.preparation !== 'object' || value.preparation === null)
+    throw refuse('preparation is missing');
+  for (const name of ['train', 'test'] as const) {
+    const part = value[name];
+    const good =
+      part !== undefined &&
+      isCount(part.samples) &&
+      part.samples > 0 &&
+      Array.isArray(part.chunks) &&
+      part.chunks.length === Math.ceil(part.samples / chunkSamples) &&
+      part.chunks.every((digest) => /^[0-9a-f]{64}$/.test(String(digest))) &&
+      (part.classes === undefined || isCount(part.classes)) &&
+      (part.counts === undefined || (Array.isArray(part.counts) && part.counts.every(isCount)));
+    if (!good) throw refuse(`${name}: its samples, chunks or classes do not fit together`);
+  }
+  return value as PackedIndex;
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -1,0 +1,190 @@
+/** Reads packed data, from a folder or over http. Memory is bounded whatever the size: small sets are kept, others read by sample. */
+import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fieldBytes } from '@kasane/tensor/field';
+import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import { cacheSettings, DiskCache } from './disk-cache.ts';
+import {
+  CHUNKS_FOLDER,
+  digestOf,
+  INDEX_BYTES,
+  INDEX_FILE,
+  type PackedIndex,
+  type PackedPart,
+  parseIndex,
+  recordBytes,
+  samplesOf,
+} from './packed-index.ts';
+import { fetchFile, isUrl } from './remote.ts';
+
+/** A part whose chunks take no more bytes than this together is kept in memory, as it is read. */
+const KEPT_BYTES = 256 << 20;
+/** Files of a larger part that are open at once. */
+const OPEN_FILES = 64;
+
+export interface OpenedPack extends DataParts {
+  readonly index: PackedIndex;
+  /** SHA-256 of index.json: decides everything in it. */
+  readonly digest: string;
+}
+
+/**
+ * @param place folder, or http(s) URL of one
+ * @param expected digest that the index must have
+ * @throws DataError
+ */
+export async function openPacked(place: string, expected?: string): Promise<OpenedPack> {
+  const remote = isUrl(place);
+  const root = place.replace(/\/+$/, '');
+  const indexPlace = remote ? `${root}/${INDEX_FILE}` : join(place, INDEX_FILE);
+  const bytes = remote ? await fetchFile(indexPlace, INDEX_BYTES) : await readLocal(indexPlace);
+  const digest = digestOf(bytes);
+  if (expected !== undefined && digest !== expected) {
+    throw new DataError(`${indexPlace}: it is another index than the coordinator's, or damaged`);
+  }
+  const index = parseIndex(bytes, indexPlace);
+  const cache = remote ? new DiskCache(cacheSettings()) : undefined;
+  const files: ChunkFiles = {
+    path: async (chunk, size) => {
+      if (!cache) return join(place, CHUNKS_FOLDER, chunk);
+      return cache.path(chunk, async () => {
+        const url = `${root}/${CHUNKS_FOLDER}/${chunk}`;
+        return checked(await fetchFile(url, size), chunk, size, url);
+      });
+    },
+    forget: async (chunk) => cache?.forget(chunk),
+  };
+  const part = (name: 'train' | 'test') => packedDataset(index[name], index, digest, files);
+  return { train: part('train'), test: part('test'), preparation: index.preparation, index, digest };
+}
+
+interface ChunkFiles {
+  /** Where the chunk is on disk; fetched first where it must be. */
+  path(chunk: string, size: number): Promise<string>;
+  forget(chunk: string): Promise<void>;
+}
+
+async function readLocal(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new DataError(
+      `${path}: it can not be read (${(cause as Error).message}); packed data is expected there`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function checked<T extends Uint8Array>(bytes: T, chunk: string, size: number, place: string): T {
+  if (bytes.length === size && digestOf(bytes) === chunk) return bytes;
+  throw new DataError(
+    `${place}: it is damaged: ${bytes.length} bytes of ${size}, or not those that its name says`,
+  );
+}
+
+function packedDataset(part: PackedPart, index: PackedIndex, digest: string, files: ChunkFiles): Dataset {
+  const { input, target, chunkSamples } = index;
+  const [targetBytes, inputBytes, size] = [fieldBytes(target), fieldBytes(input), recordBytes(index)];
+  const records = new Records(part, chunkSamples, size, files);
+  return {
+    samples: part.samples,
+    input,
+    target,
+    ...(part.classes !== undefined && { classes: part.classes }),
+    ...(part.counts && { counts: part.counts }),
+    digest: digestOf(Buffer.from(JSON.stringify([digest, part.chunks]))),
+    gather: async (indices, inputs, targets) => {
+      // In the order in which they lie in the files.
+      const order = Array.from(indices, (at, i) => ({ at, i })).sort((a, b) => a.at - b.at);
+      const record = new Uint8Array(size);
+      for (const { at, i } of order) {
+        if (at >= part.samples) throw new RangeError(`sample ${at} of ${part.samples}`);
+        const found = records.kept(at) ?? (await records.read(at, record));
+        targets.set(found.subarray(0, targetBytes), i * targetBytes);
+        inputs.set(found.subarray(targetBytes), i * inputBytes);
+      }
+    },
+  };
+}
+
+/** The records of a part. A chunk is checked against its name when it is first used. */
+class Records {
+  readonly #part: PackedPart;
+  readonly #chunkSamples: number;
+  readonly #size: number;
+  readonly #files: ChunkFiles;
+  readonly #keeps: boolean;
+  readonly #chunks = new Map<number, Buffer>();
+  readonly #seen = new Set<number>();
+  /** Least recently used first. */
+  readonly #open = new Map<number, FileHandle>();
+
+  constructor(part: PackedPart, chunkSamples: number, size: number, files: ChunkFiles) {
+    this.#part = part;
+    this.#chunkSamples = chunkSamples;
+    this.#size = size;
+    this.#files = files;
+    this.#keeps = part.samples * size <= KEPT_BYTES;
+  }
+
+  /** The record of a sample whose chunk is in memory. */
+  kept(sample: number): Uint8Array | undefined {
+    const chunk = Math.floor(sample / this.#chunkSamples);
+    return this.#slice(this.#chunks.get(chunk), sample);
+  }
+
+  async read(sample: number, into: Uint8Array): Promise<Uint8Array> {
+    const chunk = Math.floor(sample / this.#chunkSamples);
+    if (this.#keeps || !this.#seen.has(chunk)) {
+      const bytes = await this.#whole(chunk);
+      if (this.#keeps) this.#chunks.set(chunk, bytes);
+      this.#seen.add(chunk);
+      return this.#slice(bytes, sample)!;
+    }
+    const file = await this.#file(chunk);
+    const { bytesRead } = await file.read(into, 0, this.#size, (sample % this.#chunkSamples) * this.#size);
+    if (bytesRead !== this.#size)
+      throw new DataError(`chunk ${this.#part.chunks[chunk]}: it was cut short meanwhile`);
+    return into;
+  }
+
+  #slice(bytes: Buffer | undefined, sample: number): Uint8Array | undefined {
+    const at = (sample % this.#chunkSamples) * this.#size;
+    return bytes?.subarray(at, at + this.#size);
+  }
+
+  async #whole(chunk: number): Promise<Buffer> {
+    const name = this.#part.chunks[chunk]!;
+    const size = samplesOf(this.#part, chunk, this.#chunkSamples) * this.#size;
+    for (let attempt = 1; ; attempt++) {
+      const path = await this.#files.path(name, size);
+      try {
+        return checked(await readLocal(path), name, size, path);
+      } catch (error) {
+        // What lies in a cache may have been damaged there: once more from its source.
+        await this.#files.forget(name);
+        if (attempt === 2) throw error;
+      }
+    }
+  }
+
+  async #file(chunk: number): Promise<FileHandle> {
+    const known = this.#open.get(chunk);
+    if (known) {
+      this.#open.delete(chunk);
+      this.#open.set(chunk, known);
+      return known;
+    }
+    const size = samplesOf(this.#part, chunk, this.#chunkSamples) * this.#size;
+    const file = await open(await this.#files.path(this.#part.chunks[chunk]!, size));
+    this.#open.set(chunk, file);
+    if (this.#open.size > OPEN_FILES) {
+      const [oldest, handle] = this.#open.entries().next().value!;
+      this.#open.delete(oldest);
+      await handle.close();
+    }
+    return file;
+  }
+}

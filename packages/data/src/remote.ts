@@ -1,0 +1,99 @@
+/**
+ * Files over http and https, each of a known greatest size. Addresses of this machine and link-local ones are refused: a job
+ * file must not make a worker ask services that trust their neighbours.
+ */
+import { lookup as resolve } from 'node:dns';
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { DataError } from './dataset.ts';
+
+/** Milliseconds without a byte after which a request is given up, and how often it is tried. */
+const SILENCE_MS = 20_000;
+const TRIES = 3;
+
+export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place);
+
+const local = new BlockList();
+local.addSubnet('127.0.0.0', 8, 'ipv4');
+local.addSubnet('169.254.0.0', 16, 'ipv4');
+local.addSubnet('0.0.0.0', 8, 'ipv4');
+local.addAddress('::1', 'ipv6');
+local.addAddress('::', 'ipv6');
+local.addSubnet('fe80::', 10, 'ipv6');
+local.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
+local.addSubnet('::ffff:169.254.0.0', 112, 'ipv6');
+local.addSubnet('::ffff:0.0.0.0', 104, 'ipv6');
+
+const isLocal = (address: string) => local.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+/** Set by whoever runs the process, never by a job. */
+const localAllowed = () => process.env.KASANE_ALLOW_LOCAL_URLS === '1';
+
+/**
+ * Fetches a file. A broken connection is tried again.
+ * @param most bytes
+ * @throws DataError naming the URL
+ */
+export async function fetchFile(url: string, most: number): Promise<Buffer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetchOnce(new URL(url), most);
+    } catch (error) {
+      if (error instanceof DataError) throw error;
+      if (attempt === TRIES) {
+        throw new DataError(`${url}: ${(error as Error).message} (tried ${TRIES} times)`, { cause: error });
+      }
+      await new Promise((done) => setTimeout(done, 100 * 4 ** attempt));
+    }
+  }
+}
+
+function fetchOnce(url: URL, most: number): Promise<Buffer> {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const refused = (address: string) =>
+    new DataError(
+      `${url}: ${address} is an address of this machine or link; set KASANE_ALLOW_LOCAL_URLS=1 where that is meant`,
+    );
+  if (isIP(host) && isLocal(host) && !localAllowed()) throw refused(host);
+  // Judged where the connection is made: a name may resolve to something else the second time.
+  const lookup: LookupFunction = (name, options, callback) => {
+    resolve(name, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const bad = addresses.find(({ address }) => isLocal(address));
+      if (bad && !localAllowed()) return callback(refused(bad.address), '', 0);
+      if (options.all) return callback(null, addresses);
+      callback(null, addresses[0]!.address, addresses[0]!.family);
+    });
+  };
+  return new Promise((done, reject) => {
+    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, { lookup }, (response) => {
+      const status = response.statusCode ?? 0;
+      if (status !== 200) {
+        response.resume();
+        // 5xx and 429 pass; what is not there does not come.
+        const passing = status >= 500 || status === 429;
+        reject(
+          passing
+            ? new Error(`status ${status}`)
+            : new DataError(`${url}: status ${status}; 200 is expected`),
+        );
+        return;
+      }
+      const pieces: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (piece: Buffer) => {
+        bytes += piece.length;
+        pieces.push(piece);
+        if (bytes <= most) return;
+        reject(new DataError(`${url}: more than ${most} bytes, the most that is expected`));
+        request.destroy();
+      });
+      response.on('end', () => done(Buffer.concat(pieces)));
+      response.on('error', reject);
+    });
+    request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`silent for ${SILENCE_MS / 1000} s`)));
+    request.on('error', reject);
+    request.end();
+  });
+}

@@ -1,0 +1,257 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { datasetOfArrays } from '../src/arrays.ts';
+import type { DataParts, Dataset } from '../src/dataset.ts';
+import { DiskCache } from '../src/disk-cache.ts';
+import { packData } from '../src/pack.ts';
+import { openPacked } from '../src/packed.ts';
+import { fetchFile } from '../src/remote.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-packed-'));
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+const WIDTH = 100;
+/** A chunk holds ten samples: a part takes several. */
+const pack = (folder: string, onChunk?: () => void) => packData(parts, folder, onChunk, 10 * 404);
+const make = (samples: number, first: number): Dataset =>
+  datasetOfArrays({
+    samples,
+    input: { dtype: 'f32', shape: [WIDTH] },
+    target: { dtype: 'i32', shape: [] },
+    inputs: Float32Array.from(
+      { length: samples * WIDTH },
+      (_, i) => first + (i % 1013) + Math.floor(i / WIDTH),
+    ),
+    targets: Int32Array.from({ length: samples }, (_, i) => i % 3),
+    classes: 3,
+  });
+const parts: DataParts = {
+  train: make(25, 0),
+  test: make(4, 5000),
+  preparation: { classes: ['a', 'b', 'c'] },
+};
+const gather = async (part: Dataset, ...indices: number[]) => {
+  const [inputs, targets] = [new Uint8Array(4 * WIDTH * indices.length), new Uint8Array(4 * indices.length)];
+  await part.gather(Uint32Array.from(indices), inputs, targets);
+  return { inputs, labels: [...new Int32Array(targets.buffer)] };
+};
+const expectSame = async (opened: DataParts) => {
+  const order = [24, 3, 0, 11, 23];
+  for (const [part, indices] of [
+    ['train', order],
+    ['test', [3, 1]],
+  ] as const) {
+    const [found, wanted] = [await gather(opened[part], ...indices), await gather(parts[part], ...indices)];
+    expect(found.labels).toEqual(wanted.labels);
+    expect(Buffer.compare(found.inputs, wanted.inputs)).toBe(0);
+  }
+};
+
+describe('packed data', () => {
+  it('gives back what went in, in any order, with names and counts', async () => {
+    const digest = await pack(folder);
+    const opened = await openPacked(folder, digest);
+    expect(opened.preparation).toEqual(parts.preparation);
+    expect(opened.train).toMatchObject({
+      samples: 25,
+      classes: 3,
+      counts: [9, 8, 8],
+      input: parts.train.input,
+    });
+    expect(opened.index.train.chunks).toHaveLength(3);
+    await expectSame(opened);
+    // A second time from memory.
+    await expectSame(opened);
+    await expect(gather(opened.train, 25)).rejects.toThrow('sample 25 of 25');
+  });
+
+  it('is the same for the same data, wherever it is written, and is never written over', async () => {
+    const other = mkdtempSync(join(tmpdir(), 'kasane-packed-'));
+    expect(await pack(folder)).toBe(await pack(other));
+    expect(readdirSync(join(folder, 'chunks')).sort()).toEqual(readdirSync(join(other, 'chunks')).sort());
+    rmSync(other, { recursive: true });
+    await expect(pack(folder)).rejects.toThrow(/there is packed data already/);
+  });
+
+  it('without its index there is none: packing that was cut short is taken up again', async () => {
+    let chunks = 0;
+    const cut = pack(folder, () => {
+      if (++chunks === 2) throw new Error('cut short');
+    });
+    await expect(cut).rejects.toThrow('cut short');
+    await expect(openPacked(folder)).rejects.toThrow(
+      /index\.json: it can not be read.*packed data is expected/,
+    );
+    const before = statSync(join(folder, 'chunks', readdirSync(join(folder, 'chunks'))[0]!)).mtimeMs;
+    await pack(folder);
+    const names = readdirSync(join(folder, 'chunks'));
+    expect(
+      Math.min(...names.map((name) => statSync(join(folder, 'chunks', name)).mtimeMs)),
+    ).toBeLessThanOrEqual(before);
+    await expectSame(await openPacked(folder));
+  });
+
+  it('names a chunk that is damaged, cut short or gone', async () => {
+    await pack(folder);
+    const { index } = await openPacked(folder);
+    const path = join(folder, 'chunks', index.train.chunks[1]!);
+    const good = readFileSync(path);
+    const last = async () => gather((await openPacked(folder)).train, 12);
+    good[5]! ^= 1;
+    writeFileSync(path, good);
+    await expect(last()).rejects.toThrow(new RegExp(`${index.train.chunks[1]}: it is damaged`));
+    writeFileSync(path, good.subarray(9));
+    await expect(last()).rejects.toThrow(/it is damaged: \d+ bytes of \d+/);
+    rmSync(path);
+    await expect(last()).rejects.toThrow(/can not be read/);
+  });
+
+  it.each<[string, (index: Record<string, unknown>) => unknown, RegExp]>([
+    ['no JSON', () => 'x'.repeat(9), /it is no JSON|its format/],
+    ['another format', (index) => ({ ...index, format: 'other' }), /its format is "other"/],
+    ['a strange field', (index) => ({ ...index, input: { dtype: 'f16', shape: [2] } }), /input is .*f16/],
+    [
+      'a shape that is too large',
+      (index) => ({ ...index, input: { dtype: 'f32', shape: [2 ** 40] } }),
+      /input is/,
+    ],
+    [
+      'chunks that do not fit the samples',
+      (index) => ({ ...index, train: { ...(index.train as object), samples: 99 } }),
+      /train: .*fit/,
+    ],
+    [
+      'a chunk that is a path',
+      (index) => ({ ...index, test: { samples: 4, chunks: ['../../../etc/passwd'] } }),
+      /test: /,
+    ],
+    ['no preparation', (index) => ({ ...index, preparation: null }), /preparation/],
+  ])('refuses an index with %s', async (_, change, message) => {
+    await pack(folder);
+    const path = join(folder, 'index.json');
+    const index = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    writeFileSync(path, JSON.stringify(change(index)));
+    await expect(openPacked(folder)).rejects.toThrow(message);
+  });
+
+  it('refuses an index other than the one that is expected', async () => {
+    await pack(folder);
+    await expect(openPacked(folder, 'f'.repeat(64))).rejects.toThrow(/another index/);
+  });
+});
+
+describe('over http', () => {
+  let server: Server;
+  let asked: string[] = [];
+  let broken: ((path: string) => number | 'hang up' | undefined) | undefined;
+  let root: string;
+  beforeEach(async () => {
+    await pack(folder);
+    asked = [];
+    broken = undefined;
+    server = createServer((request, response) => {
+      const path = request.url!;
+      asked.push(path);
+      const fault = broken?.(path);
+      if (fault === 'hang up')
+        return void response.writeHead(200, { 'content-length': 1000 }).write('x', () => response.destroy());
+      if (fault !== undefined) return void response.writeHead(fault).end();
+      response.end(readFileSync(join(folder, path)));
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    root = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    vi.stubEnv('KASANE_CACHE', join(folder, 'cache'));
+    vi.stubEnv('KASANE_ALLOW_LOCAL_URLS', '1');
+  });
+  afterEach(() => server.close());
+
+  it('fetches each chunk once, and keeps it on disk', async () => {
+    await expectSame(await openPacked(root));
+    const fetched = asked.filter((path) => path.startsWith('/chunks/'));
+    expect(fetched).toHaveLength(new Set(fetched).size);
+    asked = [];
+    await expectSame(await openPacked(`${root}/`));
+    expect(asked).toEqual(['/index.json']);
+  });
+
+  it('fetches again what is damaged on disk', async () => {
+    const opened = await openPacked(root);
+    await gather(opened.train, 0);
+    const [name] = opened.index.train.chunks;
+    writeFileSync(join(folder, 'cache', name!), 'damaged');
+    await expectSame(await openPacked(root));
+  });
+
+  it('tries again after a broken connection and a busy server, and says what does not pass', async () => {
+    let times = 0;
+    broken = (path) =>
+      path.startsWith('/chunks/') && ++times <= 2 ? (times === 1 ? 503 : 'hang up') : undefined;
+    await expectSame(await openPacked(root));
+    expect(times).toBeGreaterThan(2);
+    broken = () => 404;
+    await expect(openPacked(root)).rejects.toThrow(/index\.json: status 404/);
+    await expect(fetchFile(`${root}/index.json`, 10)).rejects.toThrow(/status 404/);
+    broken = undefined;
+    await expect(fetchFile(`${root}/index.json`, 10)).rejects.toThrow(/more than 10 bytes/);
+  });
+
+  it('asks no address of this machine unless that is allowed, by number or by name', async () => {
+    vi.stubEnv('KASANE_ALLOW_LOCAL_URLS', '');
+    const port = new URL(root).port;
+    for (const host of [
+      '127.0.0.1',
+      'localhost',
+      '[::1]',
+      '0.0.0.0',
+      '169.254.169.254',
+      '[::ffff:127.0.0.1]',
+      '127.1',
+    ])
+      await expect(fetchFile(`http://${host}:${port}/index.json`, 1e6)).rejects.toThrow(
+        /address of this machine or link/,
+      );
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('the disk cache', () => {
+  it('takes no more bytes than allowed: what was used longest ago goes', async () => {
+    const cache = new DiskCache({ folder: join(folder, 'cache'), bytes: 1000 });
+    const put = (name: string) => cache.path(name, async () => new Uint8Array(200));
+    for (const name of ['a', 'b', 'c', 'd']) {
+      await put(name);
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+    await cache.path('a', () => Promise.reject(new Error('it is there')));
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    for (const name of ['e', 'f', 'g']) await put(name);
+    const names = readdirSync(join(folder, 'cache'));
+    expect(names.length).toBeLessThanOrEqual(5);
+    expect(names).toContain('a');
+    expect(names).toContain('g');
+    expect(names).not.toContain('b');
+  });
+
+  it('fetches once for all who ask at once, and keeps nothing of what failed', async () => {
+    const cache = new DiskCache({ folder: join(folder, 'cache'), bytes: 1000 });
+    let fetched = 0;
+    const fetch = async () => {
+      fetched++;
+      return new Uint8Array(10);
+    };
+    await Promise.all([cache.path('a', fetch), cache.path('a', fetch), cache.path('a', fetch)]);
+    expect(fetched).toBe(1);
+    await expect(cache.path('b', () => Promise.reject(new Error('gone')))).rejects.toThrow('gone');
+    expect(readdirSync(join(folder, 'cache'))).toEqual(['a']);
+  });
+});
