@@ -40,7 +40,7 @@ const median = (list: readonly number[]) =>
   [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 /** Trains `steps` steps on two single-slot workers and returns the times of each, the first hundred left out. */
-async function measure(): Promise<StepTimes[]> {
+async function measure(sharedMemory: boolean): Promise<StepTimes[]> {
   const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
   const log = pino({ level: 'silent' });
   const redis = await startRedis({ log: () => {} });
@@ -62,7 +62,12 @@ async function measure(): Promise<StepTimes[]> {
   });
   const workers: ChildProcess[] = [];
   for (let index = 0; index < 2; index++) {
-    const options = JSON.stringify({ coordinator: coordinator.address, slots: 1, logLevel: 'silent' });
+    const options = JSON.stringify({
+      coordinator: coordinator.address,
+      slots: 1,
+      logLevel: 'silent',
+      sharedMemory,
+    });
     const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
       env: { ...process.env, KASANE_WORKER_OPTIONS: options },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -104,40 +109,49 @@ function ddp(): { torch: string; single_ms: number; ddp_ms: number } | undefined
   return undefined;
 }
 
-const ours: StepTimes[] = [];
+const shared: StepTimes[] = [];
+const linked: StepTimes[] = [];
 const theirs: { torch: string; single_ms: number; ddp_ms: number }[] = [];
 for (let round = 0; round < rounds; round++) {
-  ours.push(...(await measure()));
+  shared.push(...(await measure(true)));
   const peer = ddp();
   if (peer) theirs.push(peer);
+  linked.push(...(await measure(false)));
 }
 
-const part = (pick: (times: StepTimes) => number) => median(ours.map(pick));
-const step = part((t) => t.stepMs);
-const rows: [string, number][] = [
-  ['compute (slower of the two shards)', part((t) => t.computeMs)],
-  ['queue (waiting for a task to be fetched)', part((t) => t.queueMs)],
+const parts: readonly [string, (times: StepTimes) => number][] = [
+  ['compute (slower of the two shards)', (t) => t.computeMs],
+  ['queue (waiting for a task to be fetched)', (t) => t.queueMs],
   [
     'parameters out and gradients in',
-    part((t) => t.stepMs - t.computeMs - t.queueMs - t.reduceMs - t.applyMs - t.encodeMs - t.publishMs),
+    (t) => t.stepMs - t.computeMs - t.queueMs - t.reduceMs - t.applyMs - t.publishMs,
   ],
-  ['reduction', part((t) => t.reduceMs)],
-  ['update', part((t) => t.applyMs)],
-  ['encoding the new version', part((t) => t.encodeMs)],
-  ['writing it to the streams', part((t) => t.publishMs)],
+  ['reduction', (t) => t.reduceMs],
+  ['update', (t) => t.applyMs],
+  ['publishing the new version', (t) => t.publishMs],
+  ['step', (t) => t.stepMs],
 ];
+const medians = (list: readonly StepTimes[]) => parts.map(([, pick]) => median(list.map(pick)));
+const columns = [medians(shared), medians(linked)];
+const steady = columns.map((column) => column.at(-1)!);
 console.log(
-  `mnist-mlp, batch 128, 2 workers x 1 slot, median of ${ours.length} steps (Node ${process.version}, ${process.arch})\n`,
+  `mnist-mlp, batch 128, 2 workers x 1 slot, median of ${shared.length} steps (Node ${process.version}, ${process.arch})\n`,
 );
-for (const [name, ms] of rows)
-  console.log(`  ${name.padEnd(42)} ${ms.toFixed(3)} ms  ${((100 * ms) / step).toFixed(0).padStart(3)} %`);
-console.log(`  ${'step'.padEnd(42)} ${step.toFixed(3)} ms`);
+console.log(`${' '.repeat(44)}${['shared memory', 'data link'].map((name) => name.padStart(20)).join('')}`);
+for (const [row, [name]] of parts.entries()) {
+  const cells = columns.map((column, index) => {
+    const share = ((100 * column[row]!) / steady[index]!).toFixed(0);
+    return `${column[row]!.toFixed(3)} ms ${share.padStart(4)} %`.padStart(20);
+  });
+  console.log(`  ${name.padEnd(42)}${cells.join('')}`);
+}
 if (theirs.length > 0) {
   const peer = median(theirs.map((t) => t.ddp_ms));
   console.log(
     `\n  PyTorch ${theirs[0]!.torch} DistributedDataParallel, gloo, 2 processes: ${peer.toFixed(3)} ms`,
   );
-  console.log(`  ratio ours / theirs: ${(step / peer).toFixed(2)}`);
+  const ratios = steady.map((step) => (step / peer).toFixed(2));
+  console.log(`  ratio ours / theirs: ${ratios[0]} through shared memory, ${ratios[1]} over the link`);
 } else {
   console.log('\n  PyTorch was not found: no comparison.');
 }

@@ -92,6 +92,12 @@ describe('same bits', () => {
     expect((await cluster.run(job)).digest).toBe(quiet.digest);
   });
 
+  it('through shared memory and over data links at once', async () => {
+    await dismiss();
+    workers = await Promise.all([true, false].map((sharedMemory) => cluster.worker(1, { sharedMemory })));
+    expect((await cluster.run(job)).digest).toBe(quiet.digest);
+  });
+
   it('of a network with branches, batch norm and recurrence, on one worker or two', async () => {
     const other = {
       ...job,

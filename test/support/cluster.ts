@@ -108,8 +108,8 @@ export class TestCluster {
   }
 
   /** Starts a worker process; resolves when the coordinator has welcomed it. */
-  async worker(slots = 1): Promise<ChildProcess> {
-    const options = { coordinator: this.#address, slots, logLevel: 'silent' };
+  async worker(slots = 1, more: { sharedMemory?: boolean } = {}): Promise<ChildProcess> {
+    const options = { coordinator: this.#address, slots, logLevel: 'silent', ...more };
     const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
       env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -39,6 +39,18 @@ export interface ParametersHeader {
   readonly total: number;
 }
 
+/** A gradient whose bytes lie in shared memory; without payload. */
+export interface SharedGradientHeader extends Omit<GradientHeader, 'kind'> {
+  readonly kind: 'sharedGradient';
+  readonly floats: number;
+}
+
+/** Parameters whose bytes lie in shared memory; without payload. */
+export interface SharedParametersHeader extends Omit<ParametersHeader, 'kind'> {
+  readonly kind: 'sharedParameters';
+  readonly floats: number;
+}
+
 /** A shard's samples as staged in Redis: payload = sample indices (uint32), then all targets, then all inputs. */
 export interface BatchHeader {
   readonly kind: 'batch';
@@ -57,7 +69,13 @@ export interface MessagesHeader {
   readonly kind: 'messages';
 }
 
-export type FrameHeader = GradientHeader | ParametersHeader | BatchHeader | MessagesHeader;
+export type FrameHeader =
+  | GradientHeader
+  | ParametersHeader
+  | SharedGradientHeader
+  | SharedParametersHeader
+  | BatchHeader
+  | MessagesHeader;
 type HeaderOf<K extends FrameHeader['kind']> = Extract<FrameHeader, { kind: K }>;
 
 export interface Frame<H extends FrameHeader = FrameHeader> {
@@ -77,13 +95,17 @@ const count = (value: unknown) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
 
 const field = (value: unknown) => fieldSchema.safeParse(value).success;
+const gradient = { job: text, step: count, shard: count, attempt: count, partition: count, offset: count };
+const parameters = { job: text, version: count, partition: count, offset: count, total: count };
 
 /** What each field of each header must be: typed over the headers, so that a new field must be checked. */
 const checks: {
   [K in FrameHeader['kind']]: Record<Exclude<keyof HeaderOf<K>, 'kind'>, (value: unknown) => boolean>;
 } = {
-  gradient: { job: text, step: count, shard: count, attempt: count, partition: count, offset: count },
-  parameters: { job: text, version: count, partition: count, offset: count, total: count },
+  gradient,
+  parameters,
+  sharedGradient: { ...gradient, floats: count },
+  sharedParameters: { ...parameters, floats: count },
   batch: { job: text, step: count, shard: count, epoch: count, samples: count, input: field, target: field },
   messages: {},
 };

@@ -11,6 +11,8 @@ export const GRADIENT_BYTES = 1 << 16;
 export const FRAME_HEADER_BYTES = 4096;
 /** Bytes of one gRPC message or frame, both directions. */
 export const MESSAGE_BYTES = 4 << 20;
+/** Bytes of shared memory for a job's parameters, and for one worker's gradients; more travels over the data link. */
+export const SHARED_MEMORY_BYTES = 256 << 20;
 /** Bytes of one staged value in Redis; larger batches are cut. */
 export const STAGED_VALUE_BYTES = 1 << 20;
 /** Bytes of a job file. */

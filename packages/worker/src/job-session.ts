@@ -1,6 +1,6 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
+import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseObjective } from '@kasane/protocol/job-objective';
@@ -16,6 +16,7 @@ import type { Logger } from 'pino';
 import { ParameterStore } from './parameters.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
+import { openShared, type SharedTensors } from './shared-tensors.ts';
 import type { Slot, SlotSession } from './slot.ts';
 import type { SlotPool } from './slot-pool.ts';
 import type { CoordinatorStream } from './stream.ts';
@@ -32,6 +33,8 @@ export interface JobSessionOptions {
   readonly redis: Redis;
   readonly slots: SlotPool;
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
+  /** Use the memory that the coordinator offers, where it can be opened. */
+  readonly sharedMemory: boolean;
   readonly log: Logger;
 }
 
@@ -42,6 +45,7 @@ export class JobSession {
   readonly #requests: readonly ProgramRequest[];
   readonly #parameters: ParameterStore;
   readonly #reader: SampleReader;
+  #memory: SharedTensors | undefined;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<Slot, Promise<SlotSession>>();
   readonly #consumer: TaskConsumer;
@@ -81,6 +85,8 @@ export class JobSession {
       this.#model.description.input,
       opened.seed,
     );
+    this.#memory = options.sharedMemory ? openShared(opened) : undefined;
+    if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
     this.#consumer = new TaskConsumer({
       job: opened.job,
@@ -99,8 +105,19 @@ export class JobSession {
   }
 
   /** Part of a parameter version. @throws KasaneError PROTOCOL */
-  receive(header: ParametersHeader, payload: Uint8Array): void {
-    this.#parameters.receive(header, payload);
+  receive(header: ParametersHeader | SharedParametersHeader, payload: Uint8Array): void {
+    const { version, offset } = header;
+    if (header.kind === 'sharedParameters')
+      this.#parameters.receive(
+        header,
+        header.floats,
+        (into) => this.#memory?.parameters.read(version, 4 * offset, into) ?? false,
+      );
+    else
+      this.#parameters.receive(header, payload.length / 4, (into) => {
+        into.set(payload);
+        return true;
+      });
   }
 
   /** How many tasks of one step to hold at once. */
@@ -124,6 +141,8 @@ export class JobSession {
   async close(): Promise<void> {
     this.#closed = true;
     this.#parameters.close();
+    this.#memory?.close();
+    this.#memory = undefined;
     for (const [slot, session] of this.#sessions) {
       session.then((opened) => slot.close(opened)).catch(() => {});
     }
@@ -203,8 +222,12 @@ export class JobSession {
     const sent: Promise<void>[] = [];
     const send = ({ start, end }: Range, ...after: Parameters<typeof stream.send>[0][]) => {
       const { job, step, shard, attempt } = id;
-      const header = { kind: 'gradient', job, step, shard, attempt, partition: 0, offset: start } as const;
-      sent.push(stream.sendFrame(header, bytesOf(gradients.subarray(start, end)), ...after));
+      const header = { job, step, shard, attempt, partition: 0, offset: start };
+      const bytes = bytesOf(gradients.subarray(start, end));
+      if (this.#putIntoMemory(shard, start, bytes)) {
+        const shared = { kind: 'sharedGradient', ...header, floats: end - start } as const;
+        sent.push(stream.sendFrame(shared, new Uint8Array(0), ...after));
+      } else sent.push(stream.sendFrame({ kind: 'gradient', ...header }, bytes, ...after));
     };
     let finished = 0;
     let unsent: number[] = [];
@@ -238,6 +261,18 @@ export class JobSession {
     if (end) send(end, { $case: 'result', value });
     else stream.send({ $case: 'result', value });
     await Promise.all(sent);
+  }
+
+  /** Puts part of a gradient into shared memory, if there is any and there is room. */
+  #putIntoMemory(shard: number, offset: number, bytes: Uint8Array): boolean {
+    if (!this.#memory) return false;
+    try {
+      this.#memory.gradients.write(shard, offset, bytes);
+      return true;
+    } catch (error) {
+      this.#options.log.warn(`gradients go over the link from now on: ${messageOf(error)}`);
+      return false;
+    }
   }
 
   /** Ranges of the flat layout that parameters cover: neighbours joined, then cut to what a frame holds. */

@@ -8,6 +8,8 @@ export class ParameterStore {
   #version: number | undefined;
   #arriving = -1;
   #received = 0;
+  /** A version of which a part could not be had. */
+  #lost = -1;
   #closed = false;
   #waiters: { version: number; resolve: (there: boolean) => void }[] = [];
 
@@ -21,12 +23,13 @@ export class ParameterStore {
   }
 
   /**
-   * Takes a part of a version. Parts of one version arrive in order, versions ascend; some may be left out.
+   * Takes `floats` floats of a version; `fill` writes them where it is told to, or returns false when they cannot be had any
+   * more, since a later version is on its way. Parts of one version arrive in order, versions ascend; some may be left out.
    * @throws KasaneError PROTOCOL when the part does not fit the model
    */
-  receive(header: ParametersHeader, payload: Uint8Array): void {
+  receive(header: Omit<ParametersHeader, 'kind'>, floats: number, fill: (into: Uint8Array) => boolean): void {
     const { version, offset, total } = header;
-    const end = offset + payload.length / 4;
+    const end = offset + floats;
     if (total !== this.values.length || !Number.isInteger(end) || end > total) {
       throw new KasaneError(
         'PROTOCOL',
@@ -38,9 +41,13 @@ export class ParameterStore {
       this.#received = 0;
       this.#version = undefined;
     }
+    if (this.#lost === version) return;
     if (offset !== this.#received)
       throw new KasaneError('PROTOCOL', `parameters from ${offset} where ${this.#received} come next`);
-    bytesOf(this.values).set(payload, 4 * offset);
+    if (!fill(bytesOf(this.values.subarray(offset, end)))) {
+      this.#lost = version;
+      return;
+    }
     this.#received = end;
     if (end < total) return;
     this.#version = version;

@@ -13,6 +13,7 @@ export interface WorkerProcessOptions {
   readonly backend?: Backend;
   readonly redisUrl?: string;
   readonly token?: string;
+  readonly sharedMemory?: boolean;
   /** pino level. Default warn. */
   readonly logLevel?: string;
 }

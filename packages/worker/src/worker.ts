@@ -32,6 +32,8 @@ export interface WorkerOptions {
   /** Redis as this worker reaches it. Default: what the coordinator announces. */
   readonly redisUrl?: string | undefined;
   readonly token?: string | undefined;
+  /** Exchange tensors with a coordinator on this machine through shared memory. Default true. */
+  readonly sharedMemory?: boolean;
   /** Default: host name, process id and a random suffix. */
   readonly id?: string;
   /** Give up when the first connection takes longer, in milliseconds. Default: never. */
@@ -148,7 +150,8 @@ class KasaneWorker implements RunningWorker {
       onMessage: (message) => guard(() => this.#receive(message)),
       onFrame: ({ header, payload }) =>
         guard(() => {
-          if (header.kind === 'parameters') this.#jobs.get(header.job)?.receive(header, payload);
+          if (header.kind === 'parameters' || header.kind === 'sharedParameters')
+            this.#jobs.get(header.job)?.receive(header, payload);
         }),
       onBroken: (why, retryMs) => {
         if (why !== this.#why || this.#state === 'connected')
@@ -216,6 +219,7 @@ class KasaneWorker implements RunningWorker {
       redis,
       slots: this.#pool,
       stream,
+      sharedMemory: this.#options.sharedMemory ?? true,
       log: this.#options.log,
     });
     this.#jobs.set(opened.job, session);

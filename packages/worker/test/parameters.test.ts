@@ -10,18 +10,24 @@ const header = (version: number, offset: number, total = 4): ParametersHeader =>
   offset,
   total,
 });
+/** Hands a store a payload, as a data link does. */
+const give = (store: ParameterStore, part: ParametersHeader, payload: Uint8Array) =>
+  store.receive(part, payload.length / 4, (into) => {
+    into.set(payload);
+    return true;
+  });
 const bytes = (...values: number[]) => bytesOf(Float32Array.from(values));
 
 describe('ParameterStore', () => {
   it('is whole only when every part is there', async () => {
     const store = new ParameterStore(4);
     expect(store.version).toBeUndefined();
-    store.receive(header(7, 0), bytes(1, 2));
+    give(store, header(7, 0), bytes(1, 2));
     expect(store.version).toBeUndefined();
-    store.receive(header(7, 2), bytes(3, 4));
+    give(store, header(7, 2), bytes(3, 4));
     expect(store.version).toBe(7);
     expect([...store.values]).toEqual([1, 2, 3, 4]);
-    store.receive(header(8, 0), bytes(5, 6));
+    give(store, header(8, 0), bytes(5, 6));
     expect(store.version).toBeUndefined();
   });
 
@@ -30,7 +36,7 @@ describe('ParameterStore', () => {
     const three = store.wait(3);
     const four = store.wait(4);
     const five = store.wait(5);
-    store.receive(header(4, 0, 1), bytes(1));
+    give(store, header(4, 0, 1), bytes(1));
     expect(await three).toBe(false);
     expect(await four).toBe(true);
     expect(await store.wait(4)).toBe(true);
@@ -40,13 +46,24 @@ describe('ParameterStore', () => {
     expect(await store.wait(9)).toBe(false);
   });
 
+  it('waits for a later version where a part of one could not be had', async () => {
+    const store = new ParameterStore(4);
+    const three = store.wait(3);
+    store.receive(header(3, 0), 2, () => false);
+    give(store, header(3, 2), bytes(3, 4));
+    expect(store.version).toBeUndefined();
+    give(store, header(4, 0), bytes(1, 2, 3, 4));
+    expect(store.version).toBe(4);
+    expect(await three).toBe(false);
+  });
+
   it.each([
     ['a part that is too long', header(1, 2), bytes(1, 2, 3)],
     ['a part of another model', header(1, 0, 5), bytes(1)],
     ['a part that is no whole number of floats', header(1, 0), new Uint8Array(3)],
     ['a part with a gap before it', header(1, 1), bytes(1)],
   ])('refuses %s', (_, part, payload) => {
-    expect(() => new ParameterStore(4).receive(part, payload)).toThrow(
+    expect(() => give(new ParameterStore(4), part, payload)).toThrow(
       expect.objectContaining({ code: 'PROTOCOL' }),
     );
   });

@@ -82,19 +82,21 @@ export interface WorkerCommand {
   readonly backend: Backend;
   readonly redis?: string;
   readonly token?: string;
+  readonly sharedMemory: boolean;
   /** Seconds. */
   readonly connectTimeout: number;
   readonly logLevel: LogLevel;
 }
 
 export async function worker(options: WorkerCommand): Promise<void> {
-  const { coordinator: address, slots, backend, redis, token } = options;
+  const { coordinator: address, slots, backend, redis, token, sharedMemory } = options;
   const running = await startWorker({
     coordinator: address,
     ...(slots !== undefined && { slots }),
     backend,
     redisUrl: redis,
     token,
+    sharedMemory,
     connectTimeoutMs: 1000 * options.connectTimeout,
     log: makeLog(options.logLevel),
   });

@@ -6,7 +6,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
-import type { GradientHeader } from '@kasane/protocol/frame';
+import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
@@ -17,6 +17,7 @@ import { metricOf } from '@kasane/tensor/objective';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { encodeModel, type Position, readCheckpoint, writeCheckpoint } from '../params/checkpoint.ts';
+import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
 import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
@@ -57,7 +58,7 @@ export interface StepTimes extends UpdateTimes {
   readonly computeMs: number;
   /** Wait for a worker to fetch the last task; 0 when all were fetched ahead. */
   readonly queueMs: number;
-  /** Writing the new version to the workers' streams. */
+  /** Encoding the new version and sending it to the workers. */
   readonly publishMs: number;
 }
 
@@ -79,6 +80,7 @@ export class Run {
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
   #parameters: ParameterServer | undefined;
+  #exchange: Exchange | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
   /** First step that has not been handed out. */
   #ahead = 0;
@@ -122,6 +124,7 @@ export class Run {
       clearInterval(ticks);
       for (const worker of this.#options.workers.all())
         worker.send({ $case: 'jobClosed', value: { job: this.id } });
+      this.#exchange?.close();
       await this.#writing.catch(() => {});
       await this.#queue.obliterate().catch(() => {});
       await this.#queue.close();
@@ -134,15 +137,22 @@ export class Run {
   }
 
   workerJoined(worker: ConnectedWorker): void {
-    if (!this.#parameters) return;
-    worker.send({ $case: 'jobOpened', value: this.#describe() });
-    worker.publish(this.#parameters.published);
+    const exchange = this.#exchange;
+    if (!exchange) return;
+    worker.send({ $case: 'jobOpened', value: { ...this.#describe(), ...exchange.offer(worker.id) } });
+    exchange.publish([worker]);
     this.#share();
     this.board.check();
   }
 
+  /** The worker has opened the shared memory that it was offered. */
+  memoryOpened(worker: string): void {
+    this.#exchange?.opened(worker);
+  }
+
   workerLeft(worker: string): void {
     this.#parameters?.drop(worker);
+    this.#exchange?.leave(worker);
     this.board.workerLeft(worker);
     this.#share();
   }
@@ -158,19 +168,20 @@ export class Run {
   }
 
   /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
-  gradient(worker: string, header: GradientHeader, payload: Uint8Array): void {
-    this.#parameters?.receive(worker, header, payload);
+  gradient(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
+    this.#exchange?.receive(worker, header, payload);
   }
 
   async #open(): Promise<void> {
     const { job, directory, workers, store } = this.#options;
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await this.#queue.obliterate().catch(() => {});
-    const parameters = await ParameterServer.open(job, this.id, this.#plan.totalSteps);
+    const parameters = await ParameterServer.open(job, this.#plan.totalSteps);
     await this.#restore(parameters);
     const { step } = this.#position;
     parameters.begin(step);
     this.#parameters = parameters;
+    this.#exchange = new Exchange(this.id, job, parameters);
     this.#ahead = step;
     this.progress.resume(this.#position, store.epochs(this.id));
     this.board.begin(step);
@@ -228,7 +239,7 @@ export class Run {
     const observe = this.metrics.isDue ? (seen: readonly LayerChange[]) => (changes = seen) : undefined;
     const times = parameters.commit(answers.length, counted, observe);
     const committed = performance.now();
-    for (const worker of this.#options.workers.all()) worker.publish(parameters.published);
+    this.#exchange!.publish(this.#options.workers.all());
     this.board.begin(step + 1);
     const published = performance.now();
 
@@ -355,7 +366,7 @@ export class Run {
     }
   }
 
-  #describe(): JobOpened {
+  #describe(): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
     const { job, data } = this.#options;
     const { seed, math } = job.spec.training;
     return {

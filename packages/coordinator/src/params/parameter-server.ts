@@ -4,9 +4,8 @@
  * complete ones are added, by shard.
  */
 import { KasaneError } from '@kasane/protocol/errors';
-import { bytesOf, encodeFrame, type GradientHeader } from '@kasane/protocol/frame';
+import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
-import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
@@ -35,12 +34,10 @@ export interface LayerChange {
 export interface UpdateTimes {
   readonly reduceMs: number;
   readonly applyMs: number;
-  readonly encodeMs: number;
 }
 
 export class ParameterServer implements Weights {
   readonly #job: Job;
-  readonly #id: string;
   readonly #updater: Updater;
   readonly #totalSteps: number;
   readonly #free: number[];
@@ -48,17 +45,15 @@ export class ParameterServer implements Weights {
   /** Buffer that holds the complete gradient of each shard that has answered. */
   readonly #complete = new Map<number, number>();
   #version: number;
-  #published: readonly Buffer[] = [];
 
-  static async open(job: Job, id: string, totalSteps: number): Promise<ParameterServer> {
+  static async open(job: Job, totalSteps: number): Promise<ParameterServer> {
     const buffers = job.spec.training.shards + SPARE_BUFFERS;
     const updater = await openUpdater(job.model.parameters, job.spec.training.optimizer, { buffers });
-    return new ParameterServer(job, id, totalSteps, updater);
+    return new ParameterServer(job, totalSteps, updater);
   }
 
-  private constructor(job: Job, id: string, totalSteps: number, updater: Updater) {
+  private constructor(job: Job, totalSteps: number, updater: Updater) {
     this.#job = job;
-    this.#id = id;
     this.#totalSteps = totalSteps;
     this.#updater = updater;
     this.#version = 0;
@@ -78,24 +73,22 @@ export class ParameterServer implements Weights {
     return this.#version;
   }
 
-  /** Frames of the present version, encoded once for all workers. */
-  get published(): readonly Buffer[] {
-    return this.#published;
-  }
-
   /** Call after `parameters` and `state` have been filled: makes `version` the present one. */
   begin(version: number): void {
     this.#version = version;
-    this.#encode();
   }
 
   /**
-   * Takes a part of a shard's gradient from one attempt.
+   * Takes `floats` floats of a shard's gradient from one attempt; `fill` writes them where it is told to.
    * @throws KasaneError PROTOCOL when the part does not fit the parameters.
    */
-  receive(worker: string, header: GradientHeader, payload: Uint8Array): void {
+  receive(
+    worker: string,
+    header: Omit<GradientHeader, 'kind'>,
+    floats: number,
+    fill: (into: Uint8Array) => void,
+  ): void {
     if (header.step !== this.#version || this.#complete.has(header.shard)) return;
-    const floats = payload.length / 4;
     const end = header.offset + floats;
     if (
       !Number.isInteger(floats) ||
@@ -109,9 +102,8 @@ export class ParameterServer implements Weights {
     }
     const assembly = this.#assembly(worker, header.shard, header.attempt);
     if (!assembly) return;
+    fill(bytesOf(this.#updater.slots[assembly.buffer]!.subarray(header.offset, end)));
     assembly.ranges.push([header.offset, end]);
-    const slot = this.#updater.slots[assembly.buffer]!;
-    bytesOf(slot).set(payload, header.offset * 4);
   }
 
   /** The attempt says that its gradient is complete. False when parts of it are missing: the attempt came to nothing. */
@@ -140,8 +132,7 @@ export class ParameterServer implements Weights {
   }
 
   /**
-   * Adds the shards' gradients in shard order, divides by the batch's samples, clips, updates, and encodes the next
-   * version. Every shard from 0 to `shards` - 1 must be complete.
+   * Adds the shards' gradients in shard order, divides by the batch's samples, clips and updates. Every shard from 0 to `shards` - 1 must be complete.
    * @param observe hears what happened to each layer; costs three passes over the parameters
    */
   commit(shards: number, samples: number, observe?: (changes: readonly LayerChange[]) => void): UpdateTimes {
@@ -164,8 +155,7 @@ export class ParameterServer implements Weights {
     for (const key of [...this.#assemblies.keys()]) this.#release(key);
     this.#free.push(...order);
     this.#complete.clear();
-    this.#encode();
-    return { reduceMs: reduced - started, applyMs: applied - reduced, encodeMs: performance.now() - applied };
+    return { reduceMs: reduced - started, applyMs: applied - reduced };
   }
 
   /** The peak's part at the present version. */
@@ -212,23 +202,6 @@ export class ParameterServer implements Weights {
     if (!assembly) return;
     this.#assemblies.delete(key);
     this.#free.push(assembly.buffer);
-  }
-
-  #encode(): void {
-    const bytes = bytesOf(this.parameters);
-    const messages: Buffer[] = [];
-    for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
-      const header = {
-        kind: 'parameters',
-        job: this.#id,
-        version: this.#version,
-        partition: 0,
-        offset: start / 4,
-        total: this.parameters.length,
-      } as const;
-      messages.push(encodeFrame(header, bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)));
-    }
-    this.#published = messages;
   }
 }
 

@@ -128,7 +128,7 @@ class Session {
     try {
       const run = this.#options.run();
       if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
-      else if (header.kind !== 'gradient')
+      else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient')
         throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
       else if (run?.id === header.job) run.gradient(this.#worker!.id, header, payload);
     } catch (error) {
@@ -166,6 +166,9 @@ class Session {
           if (task && run?.id === task.job) run.board.failed(worker.id, task, message.value);
           break;
         }
+        case 'memoryOpened':
+          if (run?.id === message.value.job) run.memoryOpened(worker.id);
+          break;
         case 'drain':
           worker.draining = true;
           break;

@@ -1,0 +1,118 @@
+/**
+ * How parameters get to workers and gradients from them: through shared memory where both can open it, else as frames on the
+ * data link. One for each run.
+ */
+import { KasaneError } from '@kasane/protocol/errors';
+import { bytesOf, encodeFrame, type GradientHeader, type SharedGradientHeader } from '@kasane/protocol/frame';
+import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import type { Job } from '@kasane/protocol/job';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import { SharedGradients, SharedParameters } from '@kasane/protocol/shared-memory';
+import type { ConnectedWorker } from '../workers.ts';
+import type { ParameterServer } from './parameter-server.ts';
+
+export class Exchange {
+  readonly #id: string;
+  readonly #shards: number;
+  readonly #parameters: ParameterServer;
+  #shared: SharedParameters | undefined;
+  /** Of each worker that was offered some; `opened` once it has said that it uses it. */
+  readonly #gradients = new Map<string, { memory: SharedGradients; opened: boolean }>();
+  #version = -1;
+  /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
+  #frames: readonly Buffer[] | undefined;
+  #announcement: readonly Buffer[] = [];
+
+  constructor(id: string, job: Job, parameters: ParameterServer) {
+    this.#id = id;
+    this.#shards = job.spec.training.shards;
+    this.#parameters = parameters;
+    this.#shared = SharedParameters.create(parameters.parameters.length);
+  }
+
+  /** Memory to offer a worker that joins, as JobOpened names it. */
+  offer(worker: string): Pick<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
+    this.leave(worker);
+    if (!this.#shared) return { parametersMemory: undefined, gradientsMemory: undefined };
+    const memory = SharedGradients.create(this.#parameters.parameters.length, this.#shards);
+    if (!memory) return { parametersMemory: undefined, gradientsMemory: undefined };
+    this.#gradients.set(worker, { memory, opened: false });
+    const address = ({ path, key }: typeof memory.address) => ({ path, key: Buffer.from(key) });
+    return { parametersMemory: address(this.#shared.address), gradientsMemory: address(memory.address) };
+  }
+
+  /** The worker has opened what it was offered. */
+  opened(worker: string): void {
+    const offered = this.#gradients.get(worker);
+    if (offered) offered.opened = true;
+  }
+
+  leave(worker: string): void {
+    this.#gradients.get(worker)?.memory.close();
+    this.#gradients.delete(worker);
+  }
+
+  /** Sends the parameter server's present version to these workers. */
+  publish(workers: readonly ConnectedWorker[]): void {
+    if (this.#version !== this.#parameters.version) this.#begin();
+    for (const worker of workers) {
+      const shares = this.#shared && this.#gradients.get(worker.id)?.opened;
+      if (!shares) this.#frames ??= this.#encode('parameters');
+      worker.publish(shares ? this.#announcement : this.#frames!);
+    }
+  }
+
+  /**
+   * Part of a gradient has arrived.
+   * @throws KasaneError PROTOCOL when it does not fit the model
+   */
+  receive(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
+    if (header.kind === 'gradient') {
+      this.#parameters.receive(worker, header, payload.length / 4, (into) => into.set(payload));
+      return;
+    }
+    const offered = this.#gradients.get(worker);
+    if (!offered?.opened) throw new KasaneError('PROTOCOL', 'a gradient in memory that was not opened');
+    const { shard, offset, floats } = header;
+    this.#parameters.receive(worker, header, floats, (into) => offered.memory.read(shard, offset, into));
+  }
+
+  close(): void {
+    this.#shared?.close();
+    for (const worker of [...this.#gradients.keys()]) this.leave(worker);
+  }
+
+  #begin(): void {
+    this.#version = this.#parameters.version;
+    this.#frames = undefined;
+    try {
+      this.#shared?.write(this.#version, bytesOf(this.#parameters.parameters));
+      this.#announcement = this.#encode('sharedParameters');
+    } catch {
+      // The memory file system is full: the link does as well.
+      this.#shared?.close();
+      this.#shared = undefined;
+    }
+  }
+
+  #encode(kind: 'parameters' | 'sharedParameters'): readonly Buffer[] {
+    const bytes = bytesOf(this.#parameters.parameters);
+    const frames: Buffer[] = [];
+    for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
+      const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
+      const header = {
+        job: this.#id,
+        version: this.#version,
+        partition: 0,
+        offset: start / 4,
+        total: bytes.length / 4,
+      };
+      frames.push(
+        kind === 'parameters'
+          ? encodeFrame({ kind, ...header }, part)
+          : encodeFrame({ kind, ...header, floats: part.length / 4 }, new Uint8Array(0)),
+      );
+    }
+    return frames;
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * Memory that processes of one machine share, so that tensors between them are copied in and out once instead of going
+ * through a socket: a file in Linux's memory file system that loses its name as soon as it is open. Others open it by its
+ * owner's file descriptor, so nothing can be left behind, whoever is killed. A key at its start tells whether what was found
+ * there is what was meant. Where it cannot be had (another machine, another container, another user, another system), tensors
+ * travel over the data link.
+ *
+ *     byte  0  key, 32 bytes
+ *          64  parameters: two places of {version + 1 as float64, or 0 while it is written; the floats}, by version modulo 2
+ *              or gradients: a place a shard
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { closeSync, ftruncateSync, openSync, readSync, statfsSync, unlinkSync, writeSync } from 'node:fs';
+import { SHARED_MEMORY_BYTES } from './limits.ts';
+
+const FOLDER = '/dev/shm';
+const KEY_BYTES = 32;
+const START = 64;
+const MARK_BYTES = 8;
+
+/** What another process needs to open it. */
+export interface SharedMemoryAddress {
+  readonly path: string;
+  readonly key: Uint8Array;
+}
+
+class SharedMemory implements SharedMemoryAddress {
+  readonly path: string;
+  readonly key: Uint8Array;
+  readonly #file: number;
+  #closed = false;
+
+  private constructor(file: number, path: string, key: Uint8Array) {
+    this.#file = file;
+    this.path = path;
+    this.key = key;
+  }
+
+  /** Undefined where there is none: no Linux, no room, or more than the limit. */
+  static create(bytes: number): SharedMemory | undefined {
+    let file: number | undefined;
+    try {
+      const { bavail, bsize } = statfsSync(FOLDER);
+      if (bytes > Math.min(SHARED_MEMORY_BYTES, (bavail * bsize) / 4)) return undefined;
+      const key = randomBytes(KEY_BYTES);
+      const name = `${FOLDER}/kasane-${key.toString('hex', 0, 8)}`;
+      file = openSync(name, 'wx+', 0o600);
+      unlinkSync(name);
+      ftruncateSync(file, START + bytes);
+      writeSync(file, key, 0, KEY_BYTES, 0);
+      return new SharedMemory(file, `/proc/${process.pid}/fd/${file}`, key);
+    } catch {
+      if (file !== undefined) closeSync(file);
+      return undefined;
+    }
+  }
+
+  /** @throws Error when it is not there, or is another one */
+  static open({ path, key }: SharedMemoryAddress): SharedMemory {
+    // Whatever a coordinator says, a worker opens nothing but the memory of a process.
+    if (!/^\/proc\/\d+\/fd\/\d+$/.test(path)) throw new Error(`'${path}' is no shared memory`);
+    const file = openSync(path, 'r+');
+    const found = Buffer.alloc(KEY_BYTES);
+    if (readSync(file, found, 0, KEY_BYTES, 0) === KEY_BYTES && key.length === KEY_BYTES) {
+      if (timingSafeEqual(found, key)) return new SharedMemory(file, path, key);
+    }
+    closeSync(file);
+    throw new Error(`${path} is another file: not the same machine, or container`);
+  }
+
+  /** @throws Error when the memory file system is full */
+  write(position: number, bytes: Uint8Array): void {
+    if (writeSync(this.#file, bytes, 0, bytes.length, START + position) !== bytes.length)
+      throw new Error('shared memory is full');
+  }
+
+  /** @throws Error when there are not so many bytes */
+  read(position: number, into: Uint8Array): void {
+    if (readSync(this.#file, into, 0, into.length, START + position) !== into.length)
+      throw new Error(`shared memory ends before byte ${position + into.length}`);
+  }
+
+  /** Safe to call twice. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.#file);
+  }
+}
+
+/** Versions of a flat parameter vector, written by the coordinator, read by workers. */
+export class SharedParameters {
+  readonly #memory: SharedMemory;
+  readonly #bytes: number;
+  readonly #mark = new Float64Array(1);
+  readonly #markBytes = new Uint8Array(this.#mark.buffer);
+
+  private constructor(memory: SharedMemory, floats: number) {
+    this.#memory = memory;
+    this.#bytes = 4 * floats;
+  }
+
+  /** Undefined where there is no shared memory. */
+  static create(floats: number): SharedParameters | undefined {
+    const memory = SharedMemory.create(2 * (MARK_BYTES + 4 * floats));
+    return memory && new SharedParameters(memory, floats);
+  }
+
+  /** @throws Error */
+  static open(address: SharedMemoryAddress, floats: number): SharedParameters {
+    return new SharedParameters(SharedMemory.open(address), floats);
+  }
+
+  get address(): SharedMemoryAddress {
+    return this.#memory;
+  }
+
+  /** Takes the place of version - 2. @throws Error when there is no room */
+  write(version: number, values: Uint8Array): void {
+    this.#writeMark(version, 0);
+    this.#memory.write(this.#place(version) + MARK_BYTES, values);
+    this.#writeMark(version, version + 1);
+  }
+
+  /**
+   * Copies bytes [offset, offset + into.length) of a version. False when a later one has taken its place, before or
+   * meanwhile: `into` then holds anything.
+   */
+  read(version: number, offset: number, into: Uint8Array): boolean {
+    this.#memory.read(this.#place(version) + MARK_BYTES + offset, into);
+    this.#memory.read(this.#place(version), this.#markBytes);
+    return this.#mark[0] === version + 1;
+  }
+
+  close(): void {
+    this.#memory.close();
+  }
+
+  #place(version: number): number {
+    return (version % 2) * (MARK_BYTES + this.#bytes);
+  }
+
+  #writeMark(version: number, mark: number): void {
+    this.#mark[0] = mark;
+    this.#memory.write(this.#place(version), this.#markBytes);
+  }
+}
+
+/**
+ * Gradients of one worker, written by it, read by the coordinator: a place a shard. It is written again when the worker
+ * computes that shard of a later step, which begins only when this step has been counted; two attempts at one step write the
+ * same bytes.
+ */
+export class SharedGradients {
+  readonly #memory: SharedMemory;
+  readonly #bytes: number;
+
+  private constructor(memory: SharedMemory, floats: number) {
+    this.#memory = memory;
+    this.#bytes = 4 * floats;
+  }
+
+  /** Undefined where there is no shared memory, or not enough. */
+  static create(floats: number, shards: number): SharedGradients | undefined {
+    const memory = SharedMemory.create(4 * floats * shards);
+    return memory && new SharedGradients(memory, floats);
+  }
+
+  /** @throws Error */
+  static open(address: SharedMemoryAddress, floats: number): SharedGradients {
+    return new SharedGradients(SharedMemory.open(address), floats);
+  }
+
+  get address(): SharedMemoryAddress {
+    return this.#memory;
+  }
+
+  /** Writes floats from `offset` on of a shard's gradient. @throws Error when there is no room */
+  write(shard: number, offset: number, gradient: Uint8Array): void {
+    this.#memory.write(shard * this.#bytes + 4 * offset, gradient);
+  }
+
+  /** @throws Error when the shard has no place */
+  read(shard: number, offset: number, into: Uint8Array): void {
+    this.#memory.read(shard * this.#bytes + 4 * offset, into);
+  }
+
+  close(): void {
+    this.#memory.close();
+  }
+}

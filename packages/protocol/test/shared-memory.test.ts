@@ -1,0 +1,101 @@
+/** Shared memory between this process and another one, and its end when the owner is killed. */
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readlinkSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { bytesOf } from '../src/frame.ts';
+import { SHARED_MEMORY_BYTES } from '../src/limits.ts';
+import { SharedGradients, SharedParameters } from '../src/shared-memory.ts';
+
+const source = new URL('../src/shared-memory.ts', import.meta.url).pathname;
+const floats = 1000;
+const values = (seed: number) => bytesOf(Float32Array.from({ length: floats }, (_, i) => seed + i / 7));
+const copies = () => readdirSync('/dev/shm').filter((name) => name.startsWith('kasane-'));
+
+describe.runIf(process.platform === 'linux')('SharedParameters', () => {
+  it('are read by another process, and have no name that could stay behind', () => {
+    const shared = SharedParameters.create(floats)!;
+    shared.write(6, values(6));
+    const code = `
+      const { SharedParameters } = await import(${JSON.stringify(source)});
+      const { path, key } = JSON.parse(process.argv[1]);
+      const into = Buffer.alloc(12);
+      const opened = SharedParameters.open({ path, key: Buffer.from(key, 'hex') }, ${floats});
+      process.stdout.write(opened.read(6, 40, into) + ' ' + into.toString('hex'));
+    `;
+    const { path, key } = shared.address;
+    const address = JSON.stringify({ path, key: Buffer.from(key).toString('hex') });
+    const said = execFileSync(process.execPath, ['--input-type=module', '-e', code, address], {
+      encoding: 'utf8',
+    });
+    expect(said).toBe(`true ${Buffer.from(values(6).subarray(40, 52)).toString('hex')}`);
+    expect(copies()).toEqual([]);
+    shared.close();
+    shared.close();
+  });
+
+  it('keep two versions, and say when one has been overwritten', () => {
+    const shared = SharedParameters.create(floats)!;
+    const reader = SharedParameters.open(shared.address, floats);
+    const into = new Uint8Array(4 * floats);
+    expect(reader.read(0, 0, into)).toBe(false);
+    for (const version of [0, 1, 2]) shared.write(version, values(version));
+    expect(reader.read(0, 0, into)).toBe(false);
+    for (const version of [1, 2]) {
+      expect(reader.read(version, 0, into)).toBe(true);
+      expect(Buffer.compare(into, values(version))).toBe(0);
+    }
+    reader.close();
+    shared.close();
+  });
+
+  it('are refused with another key, under a path that is no memory, and after their owner is gone', async () => {
+    const shared = SharedParameters.create(floats)!;
+    const { path, key } = shared.address;
+    expect(() => SharedParameters.open({ path, key: key.map((byte) => byte ^ 1) }, floats)).toThrow(
+      /another file/,
+    );
+    expect(() => SharedParameters.open({ path, key: key.subarray(1) }, floats)).toThrow(/another file/);
+    for (const bad of ['/etc/passwd', '/proc/1/fd/../../../etc/passwd', '/proc/self/mem'])
+      expect(() => SharedParameters.open({ path: bad, key }, floats)).toThrow(/no shared memory/);
+    shared.close();
+    const code = `
+      const { SharedParameters } = await import(${JSON.stringify(source)});
+      const { path, key } = SharedParameters.create(10).address;
+      console.log(JSON.stringify({ path, key: Buffer.from(key).toString('hex') }));
+      setInterval(() => {}, 1000);
+    `;
+    const owner = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = await once(owner.stdout, 'data');
+    const address = JSON.parse(String(line)) as { path: string; key: string };
+    expect(readlinkSync(address.path)).toMatch(/deleted/);
+    owner.kill('SIGKILL');
+    await once(owner, 'exit');
+    const late = { path: address.path, key: Buffer.from(address.key, 'hex') };
+    expect(() => SharedParameters.open(late, 10)).toThrow(/ENOENT/);
+    expect(copies()).toEqual([]);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('SharedGradients', () => {
+  it('have a place a shard', () => {
+    const shared = SharedGradients.create(floats, 3)!;
+    const worker = SharedGradients.open(shared.address, floats);
+    for (const shard of [2, 0, 1]) worker.write(shard, 0, values(shard));
+    worker.write(1, 10, values(9).subarray(0, 8));
+    const into = new Uint8Array(4 * floats);
+    shared.read(0, 0, into);
+    expect(Buffer.compare(into, values(0))).toBe(0);
+    shared.read(1, 0, into);
+    expect(Buffer.compare(into.subarray(40, 48), values(9).subarray(0, 8))).toBe(0);
+    expect(() => shared.read(3, 0, into)).toThrow(/ends before/);
+    worker.close();
+    shared.close();
+  });
+
+  it('are not there above the limit', () => {
+    expect(SharedGradients.create(SHARED_MEMORY_BYTES / 4, 2)).toBeUndefined();
+  });
+});
