@@ -22,6 +22,7 @@ export class Exchange {
   /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
   #frames: readonly Buffer[] | undefined;
   #announcement: readonly Buffer[] = [];
+  #closed = false;
 
   constructor(id: string, job: Job, parameters: ParameterServer) {
     this.#id = id;
@@ -67,6 +68,7 @@ export class Exchange {
    * @throws KasaneError PROTOCOL when it does not fit the model
    */
   receive(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
+    if (this.#closed) return;
     if (header.kind === 'gradient') {
       this.#parameters.receive(worker, header, payload.length / 4, (into) => into.set(payload));
       return;
@@ -77,7 +79,9 @@ export class Exchange {
     this.#parameters.receive(worker, header, floats, (into) => offered.memory.read(shard, offset, into));
   }
 
+  /** Ends the sharing; what still arrives is of no use any more. */
   close(): void {
+    this.#closed = true;
     this.#shared?.close();
     for (const worker of [...this.#gradients.keys()]) this.leave(worker);
   }

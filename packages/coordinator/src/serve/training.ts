@@ -223,7 +223,11 @@ class Session {
     this.#options.log.warn(`worker ${this.#worker?.id ?? '(unnamed)'} is cut off: ${messageOf(error)}`);
     const metadata = new Metadata();
     metadata.set('kasane-error', code);
-    this.#stream.emit('error', { code: errorCodes[code].grpc, details: messageOf(error), metadata });
-    this.close(messageOf(error));
+    const details = messageOf(error);
+    this.#stream.emit(
+      'error',
+      Object.assign(new Error(details), { code: errorCodes[code].grpc, details, metadata }),
+    );
+    this.close(details);
   }
 }
