@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { Command, CommanderError, Option } from 'commander';
 import {
   address,
+  atLeast,
   backends,
   DASHBOARD_PORT,
   DEFAULT_PORT,
@@ -129,6 +130,10 @@ command(
 )
   .option('--invert', 'images: black on white, invert first (default: grey ones with a bright border)')
   .option('--no-invert', 'images: never invert')
+  .option('--max-tokens <n>', 'language models: tokens to write', integer(1, 1_000_000), 200)
+  .option('--temperature <x>', 'above 1 is bolder, 0 always takes the best token', atLeast(0), 1)
+  .option('--top-k <n>', 'draw from the best n tokens only, 0 from all', integer(0), 0)
+  .option('--seed <n>', 'what is drawn; the same seed writes the same text', integer(0), 0)
   .option('--json', 'one object for each input on standard output')
   .addOption(coordinator())
   .addOption(token())
@@ -137,9 +142,17 @@ command(
     help(
       [
         'kasane predict mnist-mlp-1a2b3c4d digit.png other.jpg',
-        'kasane predict .kasane/xor.safetensors 0,1 1,1        # numbers, as many as the model takes',
+        'kasane predict .kasane/xor.safetensors 0,1 1,1    # as many numbers as the model takes; -- before negative ones',
+        'kasane predict flowers-1a2b3c4d new.csv 5.1,3.5,1.4 petal=1.4,sepal=5.1,leaf=2    # rows of a table',
+        'kasane predict river-1a2b3c4d levels.csv              # what comes after its last rows',
+        "kasane predict gpt-1a2b3c4d 'Once upon' --temperature 0.8 --max-tokens 400",
+        "kasane predict bert-1a2b3c4d 'Once upon a [MASK]'",
       ],
-      ['classes:  { input, class, label, probabilities, inverted }', 'numbers:  { input, output: [0.5] }'],
+      [
+        'classes:  { input, class, label, probabilities, inverted }',
+        'numbers:  { input, output: [0.5], targets: ["price"] }',
+        'text:     { input, text, tokens }',
+      ],
     ),
   )
   .action(async (model, inputs, options) =>

@@ -36,6 +36,15 @@ function positive(): (text: string) => number {
   };
 }
 
+/** Reads a number of at least `minimum`. @throws InvalidArgumentError */
+export function atLeast(minimum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isFinite(value) && value >= minimum) return value;
+    throw usage(`A number of at least ${minimum} is expected`);
+  };
+}
+
 /** Reads one of a few words. @throws InvalidArgumentError */
 export function oneOf<const T extends string>(words: readonly T[]): (text: string) => T {
   return (text) => {

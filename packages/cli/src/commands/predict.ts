@@ -1,12 +1,15 @@
-/** `kasane predict`: what a trained model makes of images and numbers. */
+/** `kasane predict`: what a trained model makes of images, rows, texts and numbers. */
+import { DataError } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
+import { KasaneError } from '@kasane/protocol/errors';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
-import { type ReadInput, type ReadOptions, readerOf } from '../predict/inputs.ts';
-import { percent } from '../render/job.ts';
+import { answerOf } from '../predict/answers.ts';
+import { type ReadOptions, readInputs } from '../predict/inputs.ts';
+import { fillMasks, type GenerateOptions, generate } from '../predict/text.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
-export interface PredictOptions extends ClientOptions, ReadOptions {
+export interface PredictOptions extends ClientOptions, ReadOptions, GenerateOptions {
   readonly json?: boolean;
 }
 
@@ -16,51 +19,54 @@ export async function predict(
   options: PredictOptions,
 ): Promise<void> {
   const trained = await loadTrained(source, options);
-  const read = readerOf(trained, options);
-  enableRevectorization();
-  const request = { mode: 'predict', samples: 1 } as const;
-  const session = await openWasmSession(trained.model, [request]);
-  session.parameters.set(trained.parameters);
-  const program = session.program(request);
-  for (const input of inputs) {
-    const given = await read(input);
-    program.x.set(given.x);
-    program.run();
-    const answer = answerOf(trained, input, given, program.logits);
-    process.stdout.write(`${options.json ? JSON.stringify(answer.record) : answer.line}\n`);
+  const scoresOf = await scorer(trained);
+  const print = (line: string) => process.stdout.write(`${line}\n`);
+  for (const given of inputs) {
+    if (trained.preparation.text && trained.preparation.text.objective !== 'classification') {
+      write(trained, given, options, scoresOf);
+      continue;
+    }
+    for (const sample of await readInputs(trained, given, options)) {
+      const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
+      print(options.json ? JSON.stringify(record) : line);
+    }
   }
 }
 
-/** What comes out for one input, as `--json` has it and as a line. */
-function answerOf(
-  { model, preparation }: Trained,
-  input: string,
-  { inverted }: ReadInput,
-  scores: Float32Array,
-): { record: object; line: string } {
-  if (model.description.classes === undefined) {
-    const output = [...scores];
-    return {
-      record: { input, output },
-      line: `${input}: ${output.map((value) => value.toPrecision(6)).join(', ')}`,
-    };
-  }
-  const probabilities = softmax(scores);
-  const ranked = probabilities.map((p, index) => ({ p, index })).sort((a, b) => b.p - a.p);
-  const [best, second] = ranked as [{ p: number; index: number }, { p: number; index: number }?];
-  const nameOf = (index: number) => preparation.classes?.[index] ?? String(index);
-  const label = preparation.classes?.[best.index] ?? null;
-  const next = second ? `; next ${nameOf(second.index)} with ${percent(second.p)}` : '';
-  const note = inverted ? ', inverted first: its border is bright' : '';
-  return {
-    record: { input, class: best.index, label, probabilities, ...(inverted !== undefined && { inverted }) },
-    line: `${input}: ${nameOf(best.index)} (${percent(best.p)}${next})${note}`,
+/** Computes a model's output for one sample: a view that the next call overwrites. */
+async function scorer({ model, parameters }: Trained): Promise<(x: Float32Array) => Float32Array> {
+  enableRevectorization();
+  const request = { mode: 'predict', samples: 1 } as const;
+  const session = await openWasmSession(model, [request]);
+  session.parameters.set(parameters);
+  const program = session.program(request);
+  return (x) => {
+    program.x.set(x);
+    program.run();
+    return program.logits;
   };
 }
 
-function softmax(scores: Float32Array): number[] {
-  const largest = Math.max(...scores);
-  const powers = Array.from(scores, (value) => Math.exp(value - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
+/** What a language model writes: a text that goes on, as it is written; or one whose masks are filled. */
+function write(
+  { preparation }: Trained,
+  given: string,
+  options: PredictOptions,
+  scoresOf: (x: Float32Array) => Float32Array,
+): void {
+  const text = preparation.text!;
+  const say = (piece: string) => {
+    if (!options.json) process.stdout.write(piece);
+  };
+  try {
+    const written =
+      text.objective === 'next-token'
+        ? generate(given, text, options, scoresOf, say)
+        : fillMasks(given, text, scoresOf);
+    if (options.json) process.stdout.write(`${JSON.stringify({ input: given, ...written })}\n`);
+    else process.stdout.write(text.objective === 'next-token' ? '\n' : `${written.text}\n`);
+  } catch (cause) {
+    if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
+    throw cause;
+  }
 }

@@ -1,74 +1,75 @@
-/** What `kasane predict` is given, turned into the numbers that a model takes: image files, or numbers themselves. */
+/** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 import { existsSync } from 'node:fs';
-import type { Preparation } from '@kasane/data/dataset';
+import { DataError, type Preparation } from '@kasane/data/dataset';
+import { decodeImage, type ImageForm } from '@kasane/data/image-decode';
 import { inputReader } from '@kasane/data/normalize';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import { sizeOf } from '@kasane/tensor/shape';
-import sharp from 'sharp';
 import type { Trained } from '../trained.ts';
+import { readSeries, readTable } from './rows.ts';
+import { readText } from './text.ts';
 
 export interface ReadOptions {
   /** Bright on dark is expected, as in MNIST; undefined: grey images with a bright border are inverted. */
   readonly invert?: boolean;
 }
 
+/** One sample. */
 export interface ReadInput {
+  /** What it is called in answers: the argument, with the line of a file that has several. */
+  readonly name: string;
   readonly x: Float32Array;
   /** Of an image: whether it was inverted first. */
   readonly inverted?: boolean;
 }
 
-/** Reads one input. @throws KasaneError DATA_INVALID naming it and what is expected */
-export type Reader = (given: string) => Promise<ReadInput>;
-
-/** The reader of what the model was trained on. */
-export function readerOf({ model, preparation }: Trained, options: ReadOptions): Reader {
-  const form = imageForm(model.description.input, preparation);
-  if (form) return (given) => readImage(given, form, preparation, options.invert);
-  return async (given) => ({ x: readNumbers(given, model.description.input) });
+/**
+ * The samples of one argument.
+ * @throws KasaneError DATA_INVALID naming it, and what is expected
+ */
+export async function readInputs(
+  { model, preparation }: Trained,
+  given: string,
+  { invert }: ReadOptions,
+): Promise<readonly ReadInput[]> {
+  const { input } = model.description;
+  const { table, series, text } = preparation;
+  try {
+    if (text) return [{ name: given, x: readText(given, text) }];
+    if (table) return await readTable(given, table);
+    if (series) return await readSeries(given, series);
+    const form = imageForm(input, preparation);
+    return [form ? await readImage(given, form, preparation, invert) : readNumbers(given, input)];
+  } catch (cause) {
+    if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
+    throw cause;
+  }
 }
 
-interface ImageForm {
-  readonly height: number;
-  readonly width: number;
-  readonly channels: 1 | 3;
+/** The images that a model takes; undefined when it takes none. Bytes that were normalised were pixels. */
+function imageForm(input: readonly number[], { mean, image }: Preparation): ImageForm | undefined {
+  if (image || mean === undefined) return image;
+  const side = Math.sqrt(input[0]!);
+  const [height, width, channels = 1] = input.length === 1 ? [side, side] : input;
+  if (input.length > 3 || !Number.isInteger(height) || (channels !== 1 && channels !== 3)) return undefined;
+  return { height: height!, width: width!, channels, fit: 'contain' };
 }
 
-/** The images that it takes; undefined when it takes none. Bytes that were normalised were pixels. */
-function imageForm(input: readonly number[], { mean }: Preparation): ImageForm | undefined {
-  if (mean === undefined) return undefined;
-  const [height, width, channels = 1] =
-    input.length === 1 ? [Math.sqrt(input[0]!), Math.sqrt(input[0]!)] : input;
-  const fits = Number.isInteger(height) && (channels === 1 || channels === 3) && input.length <= 3;
-  return fits ? { height: height!, width: width!, channels } : undefined;
-}
-
-/** Any image that sharp reads, in the size and channels that the model takes. */
 async function readImage(
   path: string,
-  { height, width, channels }: ImageForm,
-  { mean = 0, std = 1 }: Preparation,
+  form: ImageForm,
+  { mean = 0, std = 1, image }: Preparation,
   invert: boolean | undefined,
 ): Promise<ReadInput> {
-  let pixels: Buffer;
-  try {
-    const image = sharp(path).autoOrient().flatten({ background: '#000' });
-    pixels = await image
-      .resize(width, height, { fit: 'contain', background: '#000' })
-      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-      .raw()
-      .toBuffer();
-  } catch (cause) {
-    throw new KasaneError('DATA_INVALID', `${path}: not an image that can be read (${messageOf(cause)})`, {
-      cause,
-    });
-  }
-  const inverted = invert ?? (channels === 1 && hasBrightBorder(pixels, width));
+  if (!existsSync(path)) throw new DataError(`${path}: there is no such file; an image is expected`);
+  const pixels = await decodeImage(path, form);
+  const { height, width, channels } = form;
+  // Digits as IDX files have them are bright on dark; a folder of images says for itself what it is like.
+  const inverted = invert ?? (!image && channels === 1 && hasBrightBorder(pixels, width));
   const shown = inverted ? pixels.map((value) => 255 - value) : pixels;
   const x = new Float32Array(shown.length);
-  const field = { dtype: 'u8', shape: [height, width, channels] } as const;
-  inputReader(field, [mean].flat(), [std].flat())(shown, x);
-  return { x, inverted };
+  inputReader({ dtype: 'u8', shape: [height, width, channels] }, [mean].flat(), [std].flat())(shown, x);
+  return { name: path, x, inverted };
 }
 
 function hasBrightBorder(pixels: Uint8Array, side: number): boolean {
@@ -78,7 +79,7 @@ function hasBrightBorder(pixels: Uint8Array, side: number): boolean {
   return border.reduce((sum, value) => sum + value, 0) / border.length > 127;
 }
 
-function readNumbers(given: string, shape: readonly number[]): Float32Array {
+function readNumbers(given: string, shape: readonly number[]): ReadInput {
   const count = sizeOf(shape);
   const parts = given.split(/[\s,;]+/).filter((part) => part !== '');
   const values = parts.map(Number);
@@ -87,10 +88,8 @@ function readNumbers(given: string, shape: readonly number[]): Float32Array {
   const wanted = `${count} number${count === 1 ? '' : 's'} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
   if (bad !== undefined) {
     const hint = existsSync(given) ? 'a file, but the model takes numbers' : `'${bad}' is no number`;
-    throw new KasaneError('DATA_INVALID', `${given}: ${hint}; expected ${wanted}`);
+    throw new DataError(`${given}: ${hint}; expected ${wanted}`);
   }
-  if (values.length !== count) {
-    throw new KasaneError('DATA_INVALID', `${given}: ${values.length} numbers; expected ${wanted}`);
-  }
-  return Float32Array.from(values);
+  if (values.length !== count) throw new DataError(`${given}: ${values.length} numbers; expected ${wanted}`);
+  return { name: given, x: Float32Array.from(values) };
 }

@@ -1,0 +1,57 @@
+/** What a model's scores mean, for programs (a record) and for people (a line). */
+import type { NumberEncoding } from '@kasane/data/table';
+import { percent } from '../render/job.ts';
+import type { Trained } from '../trained.ts';
+import type { ReadInput } from './inputs.ts';
+
+export interface Answer {
+  /** As `--json` prints it. */
+  readonly record: object;
+  readonly line: string;
+}
+
+/** The answer to one sample, in the units of the data that the model was trained on. */
+export function answerOf(trained: Trained, { name, inverted }: ReadInput, scores: Float32Array): Answer {
+  const { model, preparation } = trained;
+  if (model.description.classes === undefined) {
+    const targets = targetsOf(trained);
+    const output = Array.from(scores, (score, i) => unscaled(score, targets[i % (targets.length || 1)]));
+    const shown = output.map((value, i) => {
+      const target = targets[i % (targets.length || 1)];
+      return `${target ? `${target.name} ` : ''}${value.toPrecision(6)}`;
+    });
+    const names = targets.length > 0 ? { targets: targets.map((target) => target.name) } : {};
+    return { record: { input: name, output, ...names }, line: `${name}: ${shown.join(', ')}` };
+  }
+  const probabilities = softmax(scores);
+  const ranked = probabilities.map((p, index) => ({ p, index })).sort((a, b) => b.p - a.p);
+  const best = ranked[0]!;
+  const second = ranked[1];
+  const nameOf = (index: number) => preparation.classes?.[index] ?? String(index);
+  const label = preparation.classes?.[best.index] ?? null;
+  const next = second ? `; next ${nameOf(second.index)} with ${percent(second.p)}` : '';
+  const note = inverted ? ', inverted first: its border is bright' : '';
+  return {
+    record: {
+      ...{ input: name, class: best.index, label, probabilities },
+      ...(inverted !== undefined && { inverted }),
+    },
+    line: `${name}: ${nameOf(best.index)} (${percent(best.p)}${next})${note}`,
+  };
+}
+
+/** What the outputs are, in turn; of a series once for each step ahead. */
+function targetsOf({ preparation: { table, series } }: Trained): readonly NumberEncoding[] {
+  if (!series) return table?.targets ?? [];
+  return series.targets.map((name) => series.columns.find((column) => column.name === name)!);
+}
+
+const unscaled = (score: number, target: NumberEncoding | undefined): number =>
+  target ? score * target.std + target.mean : score;
+
+function softmax(scores: Float32Array): number[] {
+  const largest = Math.max(...scores);
+  const powers = Array.from(scores, (value) => Math.exp(value - largest));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}

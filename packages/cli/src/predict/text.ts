@@ -1,0 +1,97 @@
+/** Text as samples, and what language models make of it: texts that go on, and words that were masked. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { DataError, type TextPreparation } from '@kasane/data/dataset';
+import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/tokenizer';
+import { type SamplingOptions, sampleToken } from '@kasane/tensor/sampling';
+
+/** Stands for a masked token in what people write. */
+const MASK_WORD = '[MASK]';
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Tokens to write. */
+  readonly maxTokens: number;
+}
+
+/** Scores of all places, [context, tokens], for tokens [context]. */
+export type Scores = (tokens: Float32Array) => Float32Array;
+
+/** The argument, or the content of the file that it names. */
+function contentOf(given: string): string {
+  const text = existsSync(given) && statSync(given).isFile() ? readFileSync(given, 'utf8') : given;
+  if (text === '') throw new DataError('the text is empty; expected some, or a file with some');
+  return text;
+}
+
+/** A text that is to be classified: its first tokens, filled up where training did. */
+export function readText(
+  given: string,
+  { tokenizer, context, pad = 'front' }: TextPreparation,
+): Float32Array {
+  const tokens = openTokenizer(tokenizer).encode(contentOf(given)).subarray(0, context);
+  const x = new Float32Array(context).fill(PAD);
+  x.set(tokens, pad === 'front' ? context - tokens.length : 0);
+  return x;
+}
+
+/**
+ * Goes on with a text. Only places before the one that is told are looked at, so what stands behind does not matter.
+ * @param said takes the text, then each piece that follows as soon as it is whole
+ * @returns what follows
+ */
+export function generate(
+  given: string,
+  { tokenizer: spec, context }: TextPreparation,
+  { maxTokens, ...sampling }: GenerateOptions,
+  scoresOf: Scores,
+  said: (piece: string) => void,
+): { readonly text: string; readonly tokens: number } {
+  const tokenizer = openTokenizer(spec);
+  const content = contentOf(given);
+  said(content);
+  const tokens = [...tokenizer.encode(content)];
+  const prompt = tokens.length;
+  let shown = '';
+  const x = new Float32Array(context);
+  for (let place = 0; place < maxTokens; place++) {
+    const seen = tokens.slice(-context);
+    x.fill(PAD).set(seen);
+    const all = scoresOf(x);
+    const size = all.length / context;
+    const scores = all.slice((seen.length - 1) * size, seen.length * size);
+    scores.fill(Number.NEGATIVE_INFINITY, 0, SPECIAL_TOKENS);
+    tokens.push(sampleToken(scores, place, sampling));
+    const text = tokenizer.decode(tokens.slice(prompt));
+    // The bytes of a character may come as several tokens.
+    if (text.endsWith('\uFFFD') && place < maxTokens - 1) continue;
+    said(text.slice(shown.length));
+    shown = text;
+  }
+  return { text: shown, tokens: tokens.length - prompt };
+}
+
+/** Replaces each [MASK] by the token that fits best. */
+export function fillMasks(
+  given: string,
+  { tokenizer: spec, context }: TextPreparation,
+  scoresOf: Scores,
+): { readonly text: string; readonly tokens: number } {
+  const tokenizer = openTokenizer(spec);
+  const parts = contentOf(given).split(MASK_WORD);
+  if (parts.length === 1)
+    throw new DataError(`${given}: nothing is masked; write ${MASK_WORD} where a token is to be told`);
+  const tokens = parts.flatMap((part, index) => [...(index > 0 ? [MASK] : []), ...tokenizer.encode(part)]);
+  if (tokens.length > context) {
+    throw new DataError(`${tokens.length} tokens; the model looks at ${context}: give it less text`);
+  }
+  const x = new Float32Array(context).fill(PAD);
+  x.set(tokens);
+  const all = scoresOf(x);
+  const size = all.length / context;
+  const filled = tokens.map((token, place) => {
+    if (token !== MASK) return token;
+    const scores = all.slice(place * size, (place + 1) * size);
+    scores.fill(Number.NEGATIVE_INFINITY, 0, SPECIAL_TOKENS);
+    return sampleToken(scores, 0, { temperature: 0 });
+  });
+  return { text: tokenizer.decode(filled), tokens: parts.length - 1 };
+}
