@@ -21,6 +21,8 @@ it('the default job reaches 98 % on MNIST, prints one JSON object, and leaves no
   const record = JSON.parse(stdout) as Record<string, unknown>;
   const keys = [
     'job',
+    'metric',
+    'testMetric',
     'testAccuracy',
     'testLoss',
     'epochs',
@@ -37,4 +39,11 @@ it('the default job reaches 98 % on MNIST, prints one JSON object, and leaves no
   expect(record.model).toBe(out);
   expect(record.digest).toBe(createHash('sha256').update(readFileSync(out)).digest('hex'));
   expect(readdirSync(temporary)).toEqual([]);
+
+  // The file alone is enough to find the same figures again.
+  const again = await run(process.execPath, [main, 'eval', out, '--json'], { env });
+  const evaluated = JSON.parse(again.stdout) as Record<string, number>;
+  expect(evaluated).toMatchObject({ samples: 10_000, counted: 10_000, metric: 'accuracy' });
+  expect(evaluated.value).toBe(record.testAccuracy);
+  expect(evaluated.loss).toBeCloseTo(record.testLoss as number, 6);
 });

@@ -159,6 +159,21 @@ command(
     (await import('./commands/predict.ts')).predict(model, inputs, options),
   );
 
+command('eval <model>', 'loss and metric of a trained model on test data; a job id or a .safetensors file')
+  .option('--data <path>', 'where the data that it was trained on is (default: MNIST)')
+  .option('--test <path>', 'where the test data is, if the job named it apart')
+  .option('--json', 'one object on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText(
+    'after',
+    help(
+      ['kasane eval .kasane/mnist-cnn.safetensors', 'kasane eval flowers-1a2b3c4d --data flowers.csv'],
+      ['{ samples, counted, loss, metric: "accuracy", value: 0.98, seconds }'],
+    ),
+  )
+  .action(async (model, options) => (await import('./commands/eval.ts')).evaluate(model, options));
+
 command('export <model>', 'write a trained model as a file for other programs')
   .addOption(
     new Option('--format <format>', 'onnx or safetensors (default: as --output ends, else onnx)').argParser(

@@ -21,6 +21,7 @@ new Uint32Array(parameters.buffer).set([0x8000_0000, 1, 0x7f80_0000, 0x7fc1_2345
 const about = {
   job: 'digits',
   step: 1200,
+  seed: 7,
   objective: { type: 'classification', labelSmoothing: 0.1 },
   preparation: { mean: 0.5, std: [0.25], classes: ['a', '重', '"c"'] },
   data: { format: 'idx' },

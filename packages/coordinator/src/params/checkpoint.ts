@@ -30,7 +30,7 @@ const STATE_PREFIX = 'optimizer.';
  * that equal training gives equal digests.
  */
 export function encodeModel(
-  { spec, model }: Job,
+  { spec, model, objective }: Job,
   preparation: Preparation,
   parameters: Float32Array,
   step: number,
@@ -38,7 +38,10 @@ export function encodeModel(
   return encodeModelFile({
     model,
     parameters,
-    about: { job: spec.name, step, preparation, data: withoutPlaces(spec.data) },
+    about: {
+      ...{ job: spec.name, step, seed: spec.training.seed },
+      ...{ objective, preparation, data: withoutPlaces(spec.data) },
+    },
   });
 }
 

@@ -11,6 +11,8 @@ export interface AboutModel {
   readonly job?: string;
   /** Steps that it was trained for. */
   readonly step?: number;
+  /** What its training drew from. */
+  readonly seed?: number;
   /** What it was trained for. */
   readonly objective?: unknown;
   /** How raw input becomes samples: normalisation, names of the classes, tokenizer. */
@@ -23,6 +25,7 @@ export interface AboutModel {
 const keys: { readonly [K in keyof Required<AboutModel>]: string } = {
   job: 'kasane.job',
   step: 'kasane.step',
+  seed: 'kasane.seed',
   objective: 'kasane.objective',
   preparation: 'kasane.data',
   data: 'kasane.dataset',

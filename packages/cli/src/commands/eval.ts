@@ -1,0 +1,123 @@
+/** `kasane eval`: loss and metric of a trained model on the part of its data that is for testing. */
+import { resolve } from 'node:path';
+import { describeSamples, loadData } from '@kasane/coordinator/jobs/load-data';
+import type { DataParts, Dataset } from '@kasane/data/dataset';
+import type { ClientOptions } from '@kasane/protocol/client';
+import { KasaneError } from '@kasane/protocol/errors';
+import { checkJob, type Job } from '@kasane/protocol/job';
+import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
+import { fieldBytes } from '@kasane/tensor/field';
+import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { metricOf } from '@kasane/tensor/objective';
+import { keyOfSeed } from '@kasane/tensor/random';
+import { sampleReader } from '@kasane/worker/sample-reader';
+import { formatMetric } from '../render/job.ts';
+import { loadTrained, type Trained } from '../trained.ts';
+
+export interface EvalOptions extends ClientOptions {
+  /** Where the data that it was trained on is. */
+  readonly data?: string;
+  /** Where the test data is, if the job named it apart. What is fitted on the training part must not change by it. */
+  readonly test?: string;
+  readonly json?: boolean;
+}
+
+/** Samples that are computed at once. */
+const BATCH = 100;
+
+export async function evaluate(source: string, options: EvalOptions): Promise<void> {
+  const trained = await loadTrained(source, options);
+  const job = jobOf(source, trained, options);
+  const data = await loadData(job);
+  checkPreparation(source, trained, data);
+  const started = performance.now();
+  const { lossSum, metricSum, counted } = await scores(trained, job, data);
+  const record = {
+    samples: data.test.samples,
+    counted,
+    loss: lossSum / counted,
+    metric: metricOf[job.objective.type],
+    value: metricSum / counted,
+    seconds: (performance.now() - started) / 1000,
+  };
+  const { samples, loss, metric, value, seconds } = record;
+  const line =
+    `Test ${metric} ${formatMetric({ metric }, value)}, loss ${loss.toFixed(4)} ` +
+    `on ${samples.toLocaleString('en')} samples in ${seconds.toFixed(1)} s`;
+  process.stdout.write(`${options.json ? JSON.stringify(record) : line}\n`);
+}
+
+/** The job that trained the model, as far as evaluation goes: its data is where the options say. */
+function jobOf(source: string, { model, about }: Trained, { data, test }: EvalOptions): Job {
+  const section = (about.data ?? {}) as Readonly<Record<string, unknown>>;
+  if (data === undefined && section.format !== undefined && section.format !== 'idx') {
+    throw new KasaneError(
+      'USAGE',
+      `${source} was trained on ${String(section.format)} data: say with --data where it is`,
+    );
+  }
+  const spec = {
+    name: 'evaluation',
+    model: model.description,
+    data: {
+      ...section,
+      ...(data !== undefined && { path: resolve(data) }),
+      ...(test !== undefined && { test: resolve(test) }),
+    },
+    ...(about.objective !== undefined && { objective: about.objective }),
+    training: { seed: about.seed ?? 1 },
+  };
+  return checkJob(spec, (path) => (path.at(-1) === 'test' ? '--test' : source));
+}
+
+/** Data that is prepared in another way is other data: figures on it would mean nothing. */
+function checkPreparation(source: string, { about }: Trained, { preparation }: DataParts): void {
+  if (about.preparation === undefined) return;
+  const trained = about.preparation as Readonly<Record<string, unknown>>;
+  const found = JSON.parse(JSON.stringify(preparation)) as Readonly<Record<string, unknown>>;
+  const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])];
+  const differs = names.find((name) => JSON.stringify(trained[name]) !== JSON.stringify(found[name]));
+  if (differs === undefined) return;
+  throw new KasaneError(
+    'DATA_INVALID',
+    `the data's ${differs} are not those that ${source} was trained with; give --data and --test as the job had data.path and data.test`,
+  );
+}
+
+/** Sums over the samples, in their order. */
+async function scores({ model, parameters }: Trained, job: Job, data: DataParts) {
+  const { test } = data;
+  const { seed } = job.spec.training;
+  const { objective } = job;
+  enableRevectorization();
+  const sizes = [...new Set([Math.min(BATCH, test.samples), test.samples % BATCH])].filter(
+    (size) => size > 0,
+  );
+  const requests = sizes.map((samples) => ({ mode: 'evaluate', samples, objective }) as const);
+  const session = await openWasmSession(model, requests);
+  session.parameters.set(parameters);
+  const reader = sampleReader(describeSamples(job, data), model.description.input, seed);
+  const sums = { lossSum: 0, metricSum: 0, counted: 0 };
+  for (let at = 0; at < test.samples; at += BATCH) {
+    const ids = Uint32Array.from({ length: Math.min(BATCH, test.samples - at) }, (_, i) => at + i);
+    const program = session.program(requests.find(({ samples }) => samples === ids.length)!);
+    const { inputs, targets } = await bytesOf(test, ids);
+    const target = reader.read(inputs, targets, program.x, { kind: 'evaluate', epoch: 0, ids });
+    const layout = session.layout.programs.find(({ samples }) => samples === ids.length)!;
+    (layout.target === 'i32' ? program.labels : program.targets).set(target);
+    program.sampleIds.set(program.sampleIds.length > 0 ? ids : []);
+    program.key.set(program.key.length > 0 ? [...keyOfSeed(seed), 0, 0] : []);
+    program.run();
+    sums.lossSum += program.lossSum[0]!;
+    sums.metricSum += program.metricSum[0]!;
+    sums.counted += program.counted[0] ?? ids.length;
+  }
+  return sums;
+}
+
+async function bytesOf(part: Dataset, ids: Uint32Array) {
+  const inputs = new Uint8Array(ids.length * fieldBytes(part.input));
+  const targets = new Uint8Array(ids.length * fieldBytes(part.target));
+  await part.gather(ids, inputs, targets);
+  return { inputs, targets };
+}

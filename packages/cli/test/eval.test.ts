@@ -1,0 +1,82 @@
+/** `kasane eval` on a table whose answers are known, with a model whose weights are written by hand. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openData } from '@kasane/data/open';
+import { checkJob } from '@kasane/protocol/job';
+import { encodeModelFile } from '@kasane/tensor/io/model-file';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { type EvalOptions, evaluate } from '../src/commands/eval.ts';
+
+let folder: string;
+const at = (name: string) => join(folder, name);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  // y is 2 x, and in the other file 2 x + 3.
+  const rows = Array.from({ length: 230 }, (_, x) => x / 10);
+  writeFileSync(at('line.csv'), `x,y\n${rows.map((x) => `${x},${2 * x}`).join('\n')}\n`);
+  writeFileSync(at('above.csv'), `x,y\n${rows.map((x) => `${x},${2 * x + 3}`).join('\n')}\n`);
+  writeFileSync(at('words.csv'), 'text,label\nred,a\nblue,b\n');
+  const section = { format: 'csv', target: 'y', task: 'regression', standardize: false };
+  const job = checkJob({
+    name: 'line',
+    model: { input: [1], output: [1], layers: [{ type: 'dense', units: 1 }] },
+    objective: { type: 'regression' },
+    data: { ...section, path: at('line.csv') },
+  });
+  const { path: _, ...data } = job.spec.data as { path: string };
+  // As trained with the end of the file kept back, and with all of it.
+  for (const [name, test] of [['line'], ['whole', at('above.csv')]] as const) {
+    const { preparation } = await openData({ ...job.spec.data, test } as typeof job.spec.data);
+    const about = { job: name, objective: job.objective, preparation, data };
+    const parameters = Float32Array.of(2, 0.25);
+    writeFileSync(at(`${name}.safetensors`), encodeModelFile({ model: job.model, parameters, about }));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function printed({
+  model = 'line',
+  ...options
+}: Partial<EvalOptions> & { model?: string }): Promise<string> {
+  const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  try {
+    await evaluate(at(`${model}.safetensors`), { coordinator: '127.0.0.1:1', ...options });
+    return out.mock.calls.map(([text]) => String(text)).join('');
+  } finally {
+    out.mockRestore();
+  }
+}
+
+it('finds the error on the part for testing', async () => {
+  const record = JSON.parse(await printed({ data: at('line.csv'), json: true })) as Record<string, unknown>;
+  expect(record).toMatchObject({ samples: 46, counted: 46, metric: 'mean absolute error' });
+  expect(record.value).toBeCloseTo(0.25, 5);
+  expect(record.loss).toBeCloseTo(0.0625, 5);
+});
+
+it('says it in a line', async () => {
+  expect(await printed({ data: at('line.csv') })).toMatch(
+    /^Test mean absolute error 0\.2500, loss 0\.0625 on 46 samples in [\d.]+ s\n$/,
+  );
+});
+
+it('computes batches the last of which is short, on test data that stands apart', async () => {
+  const options = { data: at('line.csv'), test: at('above.csv') };
+  expect(await printed({ ...options, model: 'whole' })).toMatch(
+    /^Test mean absolute error 2\.750, loss 7\.562\d on 230 samples/,
+  );
+});
+
+it.each([
+  [{}, 'USAGE', /was trained on csv data: say with --data where it is/],
+  [{ data: 'absent.csv' }, 'DATA_INVALID', /absent\.csv/],
+  [{ data: 'above.csv' }, 'DATA_INVALID', /the data's table are not those that .* was trained with/],
+  [{ data: 'line.csv', test: 'above.csv' }, 'DATA_INVALID', /give --data and --test as the job had/],
+  [{ data: 'words.csv' }, 'DATA_INVALID', /no column 'y'/],
+])('refuses %j', async (options: { data?: string; test?: string }, code, message) => {
+  const given = Object.fromEntries(Object.entries(options).map(([name, file]) => [name, at(file)]));
+  await expect(printed(given)).rejects.toThrow(message);
+  await expect(printed(given)).rejects.toMatchObject({ code });
+});
