@@ -7,6 +7,8 @@
  * - conv2dInputGradient: rows of the window from the last, in each its columns from the last, in each the filters of the
  *   group: the gradient is read in the order in which it lies in memory. Only places that the stride reaches are summed.
  * - conv2dWeightGradient: samples, in each the rows and in each the columns of the gradient.
+ * Where `usesWinograd` says so the sums are Winograd's instead: of mapped tiles of 2 x 2 results, over the channels, or in a
+ * weight's gradient over samples, rows and columns of tiles; `backends/wasm/winograd.ts` has the maps.
  * Padding counts as zeros. Products are rounded before they are added, unless the job asks for fast arithmetic.
  */
 import type { Node } from '../graph.ts';
@@ -125,8 +127,11 @@ export const conv2dOp: Op<Geometry> = {
       apply(conv2dWeightGradientOp, [x, g], { ...geometry, window: weight.shape.slice(0, 2) }),
     ];
   },
-  cases: casesOf(({ x, weight, geometry }) => ({
-    inputs: [{ shape: x }, { shape: weight }],
+  cases: casesOf(({ x, weight, geometry, domain }) => ({
+    inputs: [
+      { shape: x, domain },
+      { shape: weight, domain },
+    ],
     attributes: geometry,
   })),
 };
@@ -153,8 +158,11 @@ export const conv2dInputGradientOp: Op<InputGradientAttributes> = {
       apply(conv2dWeightGradientOp, [upstream, g], { ...geometry, window: weight.shape.slice(0, 2) }),
     ];
   },
-  cases: casesOf(({ x, weight, result, geometry }) => ({
-    inputs: [{ shape: result }, { shape: weight }],
+  cases: casesOf(({ x, weight, result, geometry, domain }) => ({
+    inputs: [
+      { shape: result, domain },
+      { shape: weight, domain },
+    ],
     attributes: { ...geometry, image: x.slice(1, 3) },
   })),
 };
@@ -189,13 +197,18 @@ export const conv2dWeightGradientOp: Op<WeightGradientAttributes> = {
       apply(conv2dOp, [x, upstream], geometry),
     ];
   },
-  cases: casesOf(({ x, weight, result, geometry }) => ({
-    inputs: [{ shape: x }, { shape: result }],
+  cases: casesOf(({ x, weight, result, geometry, domain }) => ({
+    inputs: [
+      { shape: x, domain },
+      { shape: result, domain },
+    ],
     attributes: { ...geometry, window: weight.slice(0, 2) },
   })),
 };
 
 interface Example {
+  /** Of all inputs. */
+  readonly domain: readonly [number, number];
   readonly x: Shape;
   readonly weight: Shape;
   readonly result: Shape;
@@ -205,10 +218,16 @@ interface Example {
 /** The same examples for all three: full tiles and edges, one to many blocks of a sum, and every attribute. */
 function casesOf<A extends Geometry>(make: (example: Example) => Omit<OpCase<A>, 'label'>): OpCase<A>[] {
   const plain: Geometry = { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 };
-  const example = (label: string, x: Shape, weight: Shape, options: Partial<Geometry> = {}): OpCase<A> => {
+  const example = (
+    label: string,
+    x: Shape,
+    weight: Shape,
+    options: Partial<Geometry> = {},
+    domain: readonly [number, number] = [-1, 1],
+  ): OpCase<A> => {
     const geometry = { ...plain, ...options };
     const result = [x[0]!, ...windowPlaces(x.slice(1, 3), weight, geometry), weight[3]!];
-    return { label, ...make({ x, weight, result, geometry }) };
+    return { label, ...make({ x, weight, result, geometry, domain }) };
   };
   return [
     example('one channel', [2, 7, 6, 1], [3, 3, 1, 5]),
@@ -221,6 +240,8 @@ function casesOf<A extends Geometry>(make: (example: Example) => Omit<OpCase<A>,
     example('groups', [2, 5, 5, 6], [3, 3, 2, 9], { padding: [1, 1], groups: 3 }),
     example('depthwise', [1, 6, 5, 9], [3, 3, 1, 9], { stride: [2, 1], padding: [1, 1], groups: 9 }),
     example('a pixel of many channels', [1, 3, 2, 300], [1, 1, 300, 2]),
+    example('many channels', [2, 7, 6, 20], [3, 3, 20, 24], { padding: [1, 1] }),
+    example('many tiles', [1, 34, 32, 16], [3, 3, 16, 20], { padding: [0, 2] }, [-0.25, 0.25]),
     example('sums of several blocks', [1, 18, 17, 4], [3, 3, 4, 2], { padding: [1, 1] }),
   ];
 }
@@ -248,6 +269,27 @@ export function convolutionSizes(node: Node): ConvolutionSizes {
     channels: weight.shape[2]!,
     filters: weight.shape[3]! / groups,
   };
+}
+
+/**
+ * Whether the products are Winograd's. By shape alone, since other sums are other bits: windows of 3 x 3 at stride 1, and enough
+ * channels and filters that the maps cost less than what they save.
+ */
+export function usesWinograd({
+  window,
+  stride,
+  dilation,
+  padding,
+  groups,
+  channels,
+  filters,
+  samples,
+  places,
+}: ConvolutionSizes): boolean {
+  const plain =
+    [...window, ...stride, ...dilation].join() === '3,3,1,1,1,1' && padding.every((own) => own <= 2);
+  const whole = channels % 4 === 0 && filters % 4 === 0 && samples * places[0] * places[1] > 0;
+  return plain && whole && groups === 1 && channels >= 16 && filters >= 16;
 }
 
 export interface ConvolutionOptions {

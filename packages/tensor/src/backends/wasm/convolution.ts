@@ -9,13 +9,15 @@
  */
 
 import type { Node } from '../../graph.ts';
-import { type ConvolutionSizes, convolutionSizes, type Pair } from '../../ops/conv2d.ts';
+import { type ConvolutionSizes, convolutionSizes, type Pair, usesWinograd } from '../../ops/conv2d.ts';
 import { sizeOf } from '../../shape.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
+import { blockCaller, type ConvolutionContext } from './convolution-block.ts';
 import { emitFill } from './emit-loops.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
-import { type Block, BlockEmitter, blockScratchBytes, type TileShape } from './gemm-block.ts';
+import { BlockEmitter, blockScratchBytes, type TileShape } from './gemm-block.ts';
 import { type PatchShape, PatchWalker, patchBlocks } from './patches.ts';
+import { winogradKernel, winogradWorkspaceBytes } from './winograd.ts';
 
 /** Most elements of a patch that are multiplied at a time: three pixels by three of 32 channels. */
 const DEPTH = 288;
@@ -28,16 +30,6 @@ const COLUMN_TILE = 4;
 /** Places that are summed at a time in a weight's gradient. */
 const SUMMED_PLACES = 256;
 
-export interface ConvolutionContext {
-  readonly kernel: KernelName;
-  /** Address of what every step may overwrite. */
-  readonly scratch: number;
-  /** Address of what belongs to this step while it runs. */
-  readonly workspace: number;
-  /** Adds a function that several steps call; made once for each key. */
-  readonly shared: (key: string, build: () => FunctionBuilder) => number;
-}
-
 /** Bytes of scratch memory that blocks of patches need. */
 export const convolutionScratchBytes = (kernel: KernelName): number =>
   blockScratchBytes(kernelShapes[kernel]) + 4 * PLACES * (DEPTH + ROW_GAP);
@@ -46,9 +38,11 @@ const panelsOf = (filters: number, kernel: KernelName) => Math.ceil(filters / ke
 
 /** Bytes of workspace of a step: the weight as panels, and a block of results that are then put in their places. */
 export function convolutionWorkspaceBytes(node: Node, kernel: KernelName): number {
-  if (node.op !== 'conv2d' && node.op !== 'conv2dInputGradient') return 0;
-  const { window, channels, filters, groups } = convolutionSizes(node);
-  if (channels === 1 && filters === 1 && groups > 1) return 0;
+  if (node.op !== 'conv2d' && node.op !== 'conv2dInputGradient' && node.op !== 'conv2dWeightGradient')
+    return 0;
+  if (usesWinograd(convolutionSizes(node))) return winogradWorkspaceBytes(node, kernel);
+  if (node.op === 'conv2dWeightGradient') return 0;
+  const { window, channels, filters } = convolutionSizes(node);
   const [depth, width] = node.op === 'conv2d' ? [channels, filters] : [filters, channels];
   const columns = panelsOf(width, kernel) * kernelShapes[kernel].columns;
   return 4 * (window[0] * window[1] * depth * columns + PLACES * columns);
@@ -93,6 +87,7 @@ export function convolutionKernel(
   const f = new FunctionBuilder();
   const sizes = convolutionSizes(node);
   if (sizeOf(node.shape) === 0) return f;
+  if (usesWinograd(sizes)) return winogradKernel(node, [x!, w!], y, context);
   for (let group = 0; group < sizes.groups; group++) {
     const { channels, filters, groups } = sizes;
     const [c, n] = [4 * group * channels, 4 * group * filters];
@@ -220,6 +215,7 @@ function product(
   const a = f.local('i32');
   f.i32(context.scratch + blockScratchBytes(tile)).set(a);
   const blocks = patchBlocks(patch, DEPTH);
+  const callBlock = blockCaller(f, context);
   const cRow = writer ? 4 * width : resultRow;
   const part = (rows: number) => {
     walker.save();
@@ -228,8 +224,6 @@ function product(
       const aRow = 4 * (block.depth + ROW_GAP);
       walker.copyRows(rows, block, a, aRow);
       callBlock(
-        f,
-        context,
         tile,
         {
           m: rows,
@@ -315,6 +309,7 @@ function weightGradient(
     .i32(context.scratch + blockScratchBytes(tile))
     .set(a);
   const depth = Math.min(SUMMED_PLACES, count);
+  const callBlock = blockCaller(f, context);
   for (const block of patchBlocks(patch, PLACES)) {
     walker.start(image);
     f.i32(g).set(b);
@@ -323,8 +318,6 @@ function weightGradient(
       const apart = 4 * COLUMN_TILE * along + 64;
       walker.copyColumns(along, block, a, apart);
       callBlock(
-        f,
-        context,
         tile,
         {
           m: block.depth,
@@ -348,32 +341,4 @@ function weightGradient(
     f.repeat(Math.floor(rest / depth), () => part(depth, false));
     if (rest % depth > 0) part(rest % depth, false);
   }
-}
-type Distances<T> = T extends unknown ? Omit<T, 'base'> : never;
-interface SharedBlock extends Omit<Block, 'a' | 'b' | 'c'> {
-  readonly a: Distances<Block['a']>;
-  readonly b: Distances<Block['b']>;
-}
-
-/** Calls the function that computes such a block; `push` puts the addresses of A, B and C on the stack. */
-function callBlock(
-  f: FunctionBuilder,
-  { shared, scratch }: ConvolutionContext,
-  tile: TileShape,
-  block: SharedBlock,
-  push: () => void,
-): void {
-  const index = shared(`block ${JSON.stringify([tile, block])}`, () => {
-    const own = new FunctionBuilder(['i32', 'i32', 'i32', 'i32']);
-    const [a, b, c, free] = [0, 1, 2, 3].map((i) => own.parameter(i)) as [Local, Local, Local, Local];
-    new BlockEmitter(own, tile, free).emit({
-      ...block,
-      a: { ...block.a, base: a },
-      b: { ...block.b, base: b },
-      c,
-    });
-    return own;
-  });
-  push();
-  f.i32(scratch).call(index);
 }
