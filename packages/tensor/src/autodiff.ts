@@ -2,7 +2,7 @@
  * Gradients as a transformation of graphs: walks from an output to the leaves and asks each operation's rule. No operation
  * is known here by name; what is used to add contributions up and to undo broadcasting are ordinary nodes.
  */
-import { type Node, topologicalOrder } from './graph.ts';
+import { type Node, topologicalOrder, withOrigin } from './graph.ts';
 import { opNamed } from './ops/index.ts';
 import { constant } from './ops/leaf.ts';
 import { reshape } from './ops/movement.ts';
@@ -20,6 +20,10 @@ export class GradientError extends Error {
  * does not depend on it, or only through operations that count as constant.
  */
 export function gradients(output: Node, wrt: readonly Node[]): Node[] {
+  return withOrigin({ pass: 'backward' }, () => walkBack(output, wrt));
+}
+
+function walkBack(output: Node, wrt: readonly Node[]): Node[] {
   for (const node of [output, ...wrt]) {
     if (node.dtype !== 'f32')
       throw new GradientError(`gradient of or by node ${node.id} ('${node.op}'): it is ${node.dtype}`);
@@ -37,7 +41,7 @@ export function gradients(output: Node, wrt: readonly Node[]): Node[] {
     const known = totals.get(node);
     const own = parts.get(node);
     if (known || !own) return known;
-    const made = sumOfParts(own);
+    const made = withOrigin({ layer: node.origin.layer }, () => sumOfParts(own));
     totals.set(node, made);
     return made;
   };
@@ -46,7 +50,8 @@ export function gradients(output: Node, wrt: readonly Node[]): Node[] {
     if ('none' in rule || !node.inputs.some((input) => depends.has(input))) continue;
     const gradient = total(node);
     if (!gradient) continue;
-    const contributions = rule(node, gradient);
+    const { layer } = node.origin;
+    const contributions = withOrigin({ layer }, () => rule(node, gradient));
     if (contributions.length !== node.inputs.length) {
       throw new GradientError(
         `gradient rule of '${node.op}' returned ${contributions.length} gradients for ${node.inputs.length} inputs`,
@@ -56,7 +61,7 @@ export function gradients(output: Node, wrt: readonly Node[]): Node[] {
       const contribution = contributions[i];
       if (!contribution || !depends.has(input)) return;
       const before = parts.get(input);
-      const fitted = fit(node, i, contribution);
+      const fitted = withOrigin({ layer }, () => fit(node, i, contribution));
       if (before) before.push(fitted);
       else parts.set(input, [fitted]);
     });

@@ -17,9 +17,30 @@ export interface Node {
   readonly attributes: Attributes;
   readonly shape: Shape;
   readonly dtype: DType;
+  readonly origin: Origin;
+}
+
+/** Which part of a model made a node: for profiles, and for what may be stored with less precision. */
+export interface Origin {
+  /** Name of the layer; empty outside of layers. */
+  readonly layer: string;
+  /** backward: made by a gradient rule. */
+  readonly pass: 'forward' | 'backward';
 }
 
 let nextId = 0;
+let origin: Origin = { layer: '', pass: 'forward' };
+
+/** Runs `body`; nodes that it makes are of this origin. */
+export function withOrigin<T>(part: Partial<Origin>, body: () => T): T {
+  const outside = origin;
+  origin = { ...outside, ...part };
+  try {
+    return body();
+  } finally {
+    origin = outside;
+  }
+}
 
 /** Makes a node. Only `ops/` calls this: shapes have been checked by the operation's shape rule. */
 export function makeNode(
@@ -29,7 +50,7 @@ export function makeNode(
   shape: Shape,
   dtype: DType,
 ): Node {
-  return { id: nextId++, op, inputs, attributes, shape, dtype };
+  return { id: nextId++, op, inputs, attributes, shape, dtype, origin };
 }
 
 /**

@@ -4,15 +4,12 @@ import { type KernelName, kernelNames, kernelShapes } from '../src/backends/wasm
 import { openWasmSession } from '../src/backends/wasm/session.ts';
 import { openUpdater } from '../src/backends/wasm/updater.ts';
 import { describePreset } from '../src/models/presets.ts';
-import {
-  buildModel,
-  initializeParameters,
-  type LayerDescription,
-  type ModelDescription,
-} from '../src/nn/model.ts';
+import { buildModel, initializeParameters, type ModelDescription } from '../src/nn/model.ts';
 import { IndexError } from '../src/ops/gather.ts';
 import { traceProgram } from '../src/training.ts';
 import { uniforms } from './support/cases.ts';
+import { heapInUse, LEAK } from './support/heap.ts';
+import { feedsOf, models, request } from './support/models.ts';
 
 const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
 const model = buildModel(describePreset('mnist-mlp'));
@@ -105,64 +102,12 @@ describe('wasm session', () => {
   });
 });
 
-describe('a model of every kind', () => {
-  const image = (layers: LayerDescription[]): ModelDescription => ({ input: [8, 8, 2], classes: 3, layers });
-  const models: Record<string, ModelDescription> = {
-    convolution: image([
-      { type: 'conv2d', filters: 4, size: 3, padding: 1 },
-      { type: 'batchNorm' },
-      { type: 'relu' },
-      { type: 'maxPool', size: 2 },
-      { type: 'dropout', rate: 0.3 },
-      { type: 'flatten' },
-      { type: 'dense', units: 3 },
-    ]),
-    residual: image([
-      { type: 'conv2d', filters: 4, size: 3, padding: 1, name: 'stem' },
-      { type: 'conv2d', filters: 4, size: 3, padding: 1, bias: false },
-      { type: 'batchNorm', name: 'branch' },
-      { type: 'add', from: ['stem', 'branch'] },
-      { type: 'relu', name: 'sum' },
-      { type: 'conv2d', filters: 2, size: 1, from: 'stem', name: 'side' },
-      { type: 'concat', from: ['sum', 'side'] },
-      { type: 'globalAveragePool' },
-      { type: 'dense', units: 3 },
-    ]),
-    lstm: {
-      input: [6],
-      classes: 3,
-      layers: [
-        { type: 'embedding', tokens: 9, units: 5, std: 1 },
-        { type: 'lstm', units: 4, layers: 2, bidirectional: true },
-        { type: 'dense', units: 3 },
-      ],
-    },
-    transformer: {
-      input: [6],
-      classes: 3,
-      layers: [
-        { type: 'embedding', tokens: 9, units: 8, std: 1 },
-        { type: 'positionalEncoding' },
-        { type: 'transformerBlock', heads: 2, causal: true, dropout: 0.2 },
-        { type: 'layerNorm' },
-        { type: 'flatten' },
-        { type: 'dense', units: 3 },
-      ],
-    },
-  };
-  const request = { mode: 'train', samples: 5 } as const;
-
+describe('a model of every kind', { timeout: 60_000 }, () => {
   async function open(description: ModelDescription) {
     const model = buildModel(description);
     const session = await openWasmSession(model, [request]);
     const program = session.program(request);
-    const tokens = description.layers[0]!.type === 'embedding';
-    const feeds = {
-      x: Float32Array.from(uniforms(program.x.length, 31), (u) => (tokens ? Math.floor(9 * u) : 2 * u - 1)),
-      labels: Int32Array.of(0, 1, 2, 1, 0),
-      sampleIds: Uint32Array.of(3, 1, 4, 15, 9),
-      key: Uint32Array.of(5, 0, 3, 0),
-    };
+    const feeds = feedsOf(description);
     const parameters = initializeParameters(model, 4);
     session.parameters.set(parameters);
     program.x.set(feeds.x);
@@ -197,11 +142,10 @@ describe('a model of every kind', () => {
     };
     for (let index = 0; index < 10; index++) step(index);
     const first = program.lossSum[0]!;
-    const [bytes, heap] = [session.memory.buffer.byteLength, process.memoryUsage().heapUsed];
+    const [bytes, heap] = [session.memory.buffer.byteLength, heapInUse()];
     for (let index = 10; index < 1000; index++) step(index);
     expect(session.memory.buffer.byteLength).toBe(bytes);
-    // Garbage of the test runner is in it too: a step that kept one small object would add more.
-    expect(process.memoryUsage().heapUsed - heap).toBeLessThan(16e6);
+    expect((heapInUse() - heap) / 990).toBeLessThan(LEAK);
     expect(program.lossSum[0]).toBeLessThan(0.5 * first);
   });
 

@@ -2,7 +2,7 @@
  * Models as data: checks a description, names its layers and parameters, and lays the parameters out in one flat array.
  * What a model computes is in `training.ts`.
  */
-import type { Node } from '../graph.ts';
+import { type Node, withOrigin } from '../graph.ts';
 import { keyOfSeed } from '../random.ts';
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.ts';
 import { type LayerDescription, layerNamed, layerTypeNames } from './index.ts';
@@ -242,15 +242,17 @@ export function forward(
   for (const layer of model.layers) {
     const own = layer.parameters.map((spec) => model.parameters.indexOf(spec));
     const inputs = layer.from.map((index) => (index < 0 ? x : outputs[index]!));
-    const output = layerNamed(layer.type)!.forward(inputs[0]!, {
+    const context: ForwardContext = {
       options: layer.options as never,
       parameters: own.map((index) => parameters[index]!),
       inputs,
       index: layer.index,
       random,
       report: (parameter, value) => statistics.set(own[parameter]!, value),
-    });
-    outputs.push(output);
+    };
+    outputs.push(
+      withOrigin({ layer: layer.name }, () => layerNamed(layer.type)!.forward(inputs[0]!, context)),
+    );
   }
   return { output: outputs.at(-1)!, outputs, statistics };
 }

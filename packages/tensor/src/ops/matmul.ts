@@ -57,6 +57,7 @@ export const matmulOp: Op<MatmulAttributes> = {
     ...casesFor('one product', 3, 4, 1),
     ...casesFor('full tiles and edges', 21, 35, 18),
     ...casesFor('more than a tile on every side', 67, 70, 41),
+    { label: 'a long sum', inputs: [{ shape: [3, 2100] }, { shape: [2100, 2] }], attributes: plain() },
     {
       label: 'batch',
       inputs: [{ shape: [3, 4, 5] }, { shape: [3, 5, 2] }],

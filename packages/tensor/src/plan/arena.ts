@@ -10,8 +10,9 @@ const SLACK = 64;
 
 export const alignUp = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-/** Bytes of a tensor in the arena, slack included. */
-export const bytesOfNode = (node: Node): number => alignUp(4 * sizeOf(node.shape) + SLACK);
+/** Bytes of a tensor in the arena, slack included; elements are of four bytes, or two. */
+export const bytesOfNode = (node: Node, width: 2 | 4 = 4): number =>
+  alignUp(width * sizeOf(node.shape) + SLACK);
 
 export interface ArenaLayout {
   /** Byte offset of each tensor. */
@@ -34,6 +35,7 @@ interface Block {
  * @param placed tensors that lie elsewhere already (inputs, parameters, gradients): not placed
  * @param kept tensors that must last to the end
  * @param workspace bytes that a step needs for itself while it runs
+ * @param width bytes of an element
  */
 export function layOut(
   steps: readonly PlanStep[],
@@ -41,6 +43,7 @@ export function layOut(
   placed: ReadonlyMap<Node, number>,
   kept: ReadonlySet<Node>,
   workspace: (step: PlanStep) => number = () => 0,
+  width: 2 | 4 = 4,
 ): ArenaLayout {
   const lastRead = new Map<Node, number>();
   for (const [index, step] of steps.entries()) {
@@ -63,7 +66,7 @@ export function layOut(
     live = live.filter((block) => block.until >= index);
     if (!offsets.has(output)) {
       const until = kept.has(output) ? Number.POSITIVE_INFINITY : (lastRead.get(output) ?? index);
-      offsets.set(output, place(bytesOfNode(output), until));
+      offsets.set(output, place(bytesOfNode(output, width), until));
     }
     const own = workspace(step);
     if (own > 0) workspaces.set(output, place(alignUp(own + SLACK), index));

@@ -11,16 +11,26 @@ const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 /** Dawn's instance: devices do not keep it alive by themselves. */
 let gpu: GPU | undefined;
 
-export async function openDevice(): Promise<GPUDevice | undefined> {
+/** @param features those that it gets, where it could have more */
+export async function openDevice(features?: GPUFeatureName[]): Promise<GPUDevice | undefined> {
   if (existsSync(SWIFTSHADER) && !existsSync('/dev/dri')) {
     process.env.VK_ICD_FILENAMES ??= SWIFTSHADER;
     process.env.XDG_RUNTIME_DIR ??= tmpdir();
   }
   try {
     const { create } = await import('webgpu');
-    gpu = create([]);
+    // What a kernel does not write must not pass for zeros; and SwiftShader takes long to compile the zeroing of large arrays.
+    gpu ??= create([
+      'enable-dawn-features=disable_workgroup_init',
+      'disable-dawn-features=timestamp_quantization',
+    ]);
     const adapter = await gpu.requestAdapter();
-    if (adapter) return await adapter.requestDevice(deviceDescriptor(adapter));
+    if (adapter) {
+      return await adapter.requestDevice({
+        ...deviceDescriptor(adapter),
+        ...(features && { requiredFeatures: features }),
+      });
+    }
     throw new Error('there is no WebGPU adapter');
   } catch (error) {
     if (process.env.KASANE_REQUIRE_WEBGPU) throw error;

@@ -1,11 +1,13 @@
 /** Graphs on WebGPU: one buffer holds every tensor, a run is one submission, and only what is asked for is read back. */
-import type { DType, Node } from '../../graph.ts';
+import type { DType, Node, Origin } from '../../graph.ts';
 import { IndexError } from '../../ops/gather.ts';
-import { alignUp, layOut } from '../../plan/arena.ts';
 import { placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
 import { makePlan } from '../../plan/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
-import { type Dispatch, dispatchesOf, FAULT_WORD } from './wgsl-kernels.ts';
+import { placeOnDevice, type Storage } from './storage.ts';
+import { PassTimer } from './timer.ts';
+import { dispatchesOf } from './wgsl-kernels.ts';
+import { type Dispatch, FAULT_WORD, THREADS } from './wgsl-module.ts';
 
 /** A graph on a device. */
 export interface GpuProgram {
@@ -19,8 +21,33 @@ export interface GpuProgram {
    * @throws DeviceLostError when the device goes away: open another, and the program anew
    */
   run(): Promise<TypedValues[]>;
+  /**
+   * Does what `run` does, each kernel in a pass of its own, and says how long each took.
+   * @throws RangeError when the device was opened without timestamp-query, besides what `run` throws
+   */
+  profile(): Promise<Profile>;
   /** Gives the program's memory back; the device stays. */
   destroy(): void;
+}
+
+export interface GpuOptions {
+  /** Default f32. @see Storage */
+  readonly storage?: Storage;
+}
+
+export interface Profile {
+  readonly outputs: TypedValues[];
+  /** In order of execution. */
+  readonly kernels: readonly KernelTime[];
+}
+
+/** One kernel of a run. Times count from the first kernel's beginning, in nanoseconds. */
+export interface KernelTime {
+  /** Name of the operation; of fused ones that of the last. */
+  readonly op: string;
+  readonly origin: Origin;
+  readonly start: number;
+  readonly duration: number;
 }
 
 /** The device is gone: its driver was reset, or it was taken away. */
@@ -50,36 +77,63 @@ function pipelineOf(device: GPUDevice, layout: GPUPipelineLayout, code: string):
   return pipeline;
 }
 
-/** What a device must be asked for so that programs may be as large as its adapter allows. */
+/** Features that programs use where they are there. */
+const wanted: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+/** What a device must be asked for so that programs may be as large and as fast as its adapter allows. */
 export function deviceDescriptor(adapter: GPUAdapter): GPUDeviceDescriptor {
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
-  return { requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } };
+  return {
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+  };
+}
+
+/** Whether a kernel's workgroup consists of whole subgroups: the exchange of values in `wgsl-reduce.ts` relies on it. */
+function exchangesInSubgroups({ features, adapterInfo }: GPUDevice): boolean {
+  const largest = adapterInfo?.subgroupMaxSize ?? Number.POSITIVE_INFINITY;
+  return features.has('subgroups') && largest <= THREADS;
 }
 
 /**
  * Compiles what `outputs` need.
- * @throws RangeError when the program does not fit the device, or two leaves have one name
+ * @throws RangeError when the program does not fit the device, the device lacks what the storage needs, or two leaves have one
+ *   name
  */
-export async function compileGpuProgram(device: GPUDevice, outputs: readonly Node[]): Promise<GpuProgram> {
-  const { byName, places, end: next } = placeLeaves(outputs, START);
+export async function compileGpuProgram(
+  device: GPUDevice,
+  outputs: readonly Node[],
+  { storage = 'f32' }: GpuOptions = {},
+): Promise<GpuProgram> {
+  if (storage === 'f16' && !device.features.has('shader-f16')) {
+    throw new RangeError('storage f16 needs a device with shader-f16, which this one does not have');
+  }
+  const { byName, places: leaves, end: next } = placeLeaves(outputs, START);
   const plan = makePlan(outputs);
-  const { offsets, end } = layOut(plan.steps, next, places, new Set(plan.outputs));
-  const bytes = alignUp(end);
+  const { place, workspace, words, halves } = placeOnDevice(plan, leaves, next, storage);
   const most = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
-  if (bytes > most) {
+  if (Math.max(words, halves) > most) {
     const mebibytes = (n: number) => (n / 2 ** 20).toFixed(0);
     throw new RangeError(
-      `the program needs ${mebibytes(bytes)} MiB; this device binds at most ${mebibytes(most)}: take fewer samples at a time`,
+      `the program needs ${mebibytes(Math.max(words, halves))} MiB; this device binds at most ${mebibytes(most)}: take fewer samples at a time`,
     );
   }
-  const word = (node: Node) => offsets.get(node)! / 4;
-  const dispatches = plan.steps.flatMap((step) => dispatchesOf(step, word));
+  const target = {
+    subgroups: exchangesInSubgroups(device),
+    halves: storage === 'f16' ? ('f16' as const) : ('rounded' as const),
+  };
+  const dispatches = plan.steps.flatMap((step) =>
+    dispatchesOf(step, place, workspace(step.output), target).map((dispatch) => ({
+      ...dispatch,
+      node: step.output,
+    })),
+  );
   const results = outputs.map((node, index) => ({
     node,
-    offset: offsets.get(plan.outputs[index]!)!,
+    offset: 4 * place(plan.outputs[index]!).start,
     bytes: 4 * sizeOf(node.shape),
   }));
-  return openOnDevice(device, byName, places, bytes, dispatches, results);
+  return openOnDevice(device, byName, leaves, { words, halves }, dispatches, results);
 }
 
 interface Result {
@@ -92,8 +146,8 @@ async function openOnDevice(
   device: GPUDevice,
   named: ReadonlyMap<string, Node>,
   places: ReadonlyMap<Node, number>,
-  bytes: number,
-  dispatches: readonly Dispatch[],
+  bytes: { readonly words: number; readonly halves: number },
+  dispatches: readonly (Dispatch & { readonly node: Node })[],
   results: readonly Result[],
 ): Promise<GpuProgram> {
   let lost: DeviceLostError | undefined;
@@ -104,11 +158,13 @@ async function openOnDevice(
     entries: [
       { binding: 0, visibility: GPU_COMPUTE, buffer: { type: 'storage' } },
       { binding: 1, visibility: GPU_COMPUTE, buffer: { type: 'uniform', hasDynamicOffset: true } },
+      { binding: 2, visibility: GPU_COMPUTE, buffer: { type: 'storage' } },
     ],
   });
   const layout = device.createPipelineLayout({ bindGroupLayouts: [bindings] });
   const compiled = await Promise.all(dispatches.map(({ code }) => pipelineOf(device, layout, code)));
-  const memory = device.createBuffer({ size: bytes, usage: STORAGE | COPY_SOURCE | COPY_TARGET });
+  const memory = device.createBuffer({ size: bytes.words, usage: STORAGE | COPY_SOURCE | COPY_TARGET });
+  const halves = device.createBuffer({ size: bytes.halves, usage: STORAGE });
   const addresses = device.createBuffer({
     size: Math.max(1, dispatches.length) * ADDRESSES_BYTES,
     usage: UNIFORM | COPY_TARGET,
@@ -123,6 +179,7 @@ async function openOnDevice(
     entries: [
       { binding: 0, resource: { buffer: memory } },
       { binding: 1, resource: { buffer: addresses, size: 64 } },
+      { binding: 2, resource: { buffer: halves } },
     ],
   });
   // The fault's words come first, then every result.
@@ -134,17 +191,22 @@ async function openOnDevice(
   }
   const readback = device.createBuffer({ size: total, usage: MAP_READ | COPY_TARGET });
 
-  const run = async (): Promise<TypedValues[]> => {
+  let timer: PassTimer | undefined;
+
+  const compute = async (times?: PassTimer): Promise<TypedValues[]> => {
     if (lost) throw lost;
     const encoder = device.createCommandEncoder();
     encoder.clearBuffer(memory, 4 * FAULT_WORD, 8);
-    const pass = encoder.beginComputePass();
+    const pass = times ? undefined : encoder.beginComputePass();
     for (const [index, { workgroups }] of dispatches.entries()) {
-      pass.setPipeline(compiled[index]!);
-      pass.setBindGroup(0, group, [index * ADDRESSES_BYTES]);
-      pass.dispatchWorkgroups(...workgroups);
+      const own = pass ?? encoder.beginComputePass(times!.around(index));
+      own.setPipeline(compiled[index]!);
+      own.setBindGroup(0, group, [index * ADDRESSES_BYTES]);
+      own.dispatchWorkgroups(...workgroups);
+      if (times) own.end();
     }
-    pass.end();
+    pass?.end();
+    times?.resolve(encoder);
     encoder.copyBufferToBuffer(memory, 4 * FAULT_WORD, readback, 0, 8);
     for (const [index, result] of results.entries()) {
       if (result.bytes > 0)
@@ -174,9 +236,23 @@ async function openOnDevice(
       }
       device.queue.writeBuffer(memory, places.get(node)!, values as Float32Array<ArrayBuffer>);
     },
-    run,
+    run: () => compute(),
+    profile: async () => {
+      timer ??= new PassTimer(device, dispatches.length);
+      const outputs = await compute(timer);
+      const times = await timer.read();
+      return {
+        outputs,
+        kernels: dispatches.map(({ node }, index) => ({
+          op: node.op,
+          origin: node.origin,
+          ...times[index]!,
+        })),
+      };
+    },
     destroy: () => {
-      for (const buffer of [memory, addresses, readback]) buffer.destroy();
+      for (const buffer of [memory, halves, addresses, readback]) buffer.destroy();
+      timer?.destroy();
     },
   };
 }

@@ -8,7 +8,7 @@ import { alignUp } from '../../plan/arena.ts';
 import { sizeOf } from '../../shape.ts';
 import { outputNodes, type Program, type ProgramRequest, traceProgram } from '../../training.ts';
 import type { Place, ProgramLayout, SessionLayout } from '../wasm/session.ts';
-import { compileGpuProgram, type GpuProgram } from './program.ts';
+import { compileGpuProgram, type GpuOptions, type GpuProgram } from './program.ts';
 
 export interface GpuSession {
   /** What the layout's places are offsets of. */
@@ -19,11 +19,12 @@ export interface GpuSession {
   destroy(): void;
 }
 
-/** Compiles `requests` for a device. @throws RangeError when a program does not fit it */
+/** Compiles `requests` for a device. @throws RangeError when a program does not fit it, or it lacks what the options need */
 export async function openGpuSession(
   device: GPUDevice,
   model: Model,
   requests: readonly ProgramRequest[],
+  options: GpuOptions = {},
 ): Promise<GpuSession> {
   let end = 64;
   const place = (length: number): Place => {
@@ -37,7 +38,7 @@ export async function openGpuSession(
   const programs = traced.map((program) => layOutProgram(program, place));
   const memory = new SharedArrayBuffer(end);
   const compiled = await Promise.all(
-    traced.map((program) => compileGpuProgram(device, outputNodes(program))),
+    traced.map((program) => compileGpuProgram(device, outputNodes(program), options)),
   );
   return {
     memory,

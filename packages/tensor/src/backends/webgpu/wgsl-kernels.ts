@@ -1,114 +1,77 @@
-/**
- * The steps of a plan as WGSL. All tensors lie in one buffer `m` of 32-bit words; where a step's tensors lie comes with each
- * dispatch (`at`), so that steps of the same shapes share a pipeline. Mostly one invocation computes one element.
- */
+/** The steps of a plan as WGSL. Mostly one invocation computes one element. */
 import type { Node } from '../../graph.ts';
 import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import { rowsOf } from '../../ops/gather.ts';
 import type { KernelOpName, ViewOpName } from '../../ops/index.ts';
 import { iotaOp } from '../../ops/leaf.ts';
-import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
+import { matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { concatOp, padOp } from '../../ops/parts.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import { foldOp } from '../../ops/window.ts';
 import type { PlanStep } from '../../plan/plan.ts';
-import { type Shape, sizeOf, stridesOf } from '../../shape.ts';
-import { convolutionInputGradient, convolutionWeightGradient, convolve } from './wgsl-convolution.ts';
-import { libraryFor, literal, scalarCode } from './wgsl-scalar.ts';
+import { sizeOf, stridesOf } from '../../shape.ts';
+import {
+  convolutionInputGradient,
+  convolutionProduct,
+  convolutionWeightGradient,
+  convolve,
+} from './wgsl-convolution.ts';
+import { matmul, productWorkspace } from './wgsl-matmul.ts';
+import { type Dispatch, FAULT_WORD, Kernel, placeOf, type Target, type TensorPlace } from './wgsl-module.ts';
+import { addition, maximum, reduction } from './wgsl-reduce.ts';
+import { literal, scalarCode } from './wgsl-scalar.ts';
 
-/** One dispatch: code, workgroups, and the addresses, in words, that the code finds in `at`. */
-export interface Dispatch {
-  readonly code: string;
-  readonly workgroups: readonly [number, number, number];
-  /** At most 12. */
-  readonly addresses: readonly number[];
+/** Bytes that a step needs for itself while it runs. */
+export function workspaceOf({ kind, output }: PlanStep): number {
+  if (kind === 'pointwise') return 0;
+  if (output.op === 'matmul') return productWorkspace(matmulSizes(output));
+  const convolution = output.op.startsWith('conv2d') ? convolutionProduct(output) : undefined;
+  return convolution ? productWorkspace(convolution) : 0;
 }
 
-/** Word of `m` where a kernel leaves an index that is out of range, plus 1, and the number of rows. */
-export const FAULT_WORD = 0;
-
-const THREADS = 64;
-const MOST_GROUPS = 65535;
-/** Side of a tile of the matrix product, and of the part of it that one invocation computes. */
-const TILE = 32;
-const PER_THREAD = 4;
-
-/** A whole module: the bindings, what the code calls, and the code. */
-const moduleOf = (code: string) => /* wgsl */ `@group(0) @binding(0) var<storage, read_write> m: array<f32>;
-@group(0) @binding(1) var<uniform> at: array<vec4<u32>, 4>;
-${libraryFor(code)}
-${code}`;
-
-/** Words that the step's addresses are, as WGSL: a0, a1 ... */
-const address = (index: number) => `at[${index >> 2}].${'xyzw'[index & 3]}`;
-
-/** A kernel that runs `body` for each e from 0 to `count` - 1. */
-function each(count: number, addresses: readonly number[], body: string): Dispatch[] {
-  if (count === 0) return [];
-  const groups = Math.ceil(count / THREADS);
-  const x = Math.min(groups, MOST_GROUPS);
-  const code = moduleOf(`
-@compute @workgroup_size(${THREADS})
-fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-  let e = id.y * groups.x * ${THREADS}u + id.x;
-  if (e >= ${count}u) { return; }
-  ${body}
-}`);
-  return [{ code, workgroups: [x, Math.ceil(groups / x), 1], addresses }];
-}
-
-/** Signed words from the start of a tensor, of element e of a shape, as the strides lead: for WGSL, as i32. */
-function placeOf(shape: Shape, strides: readonly number[], element = 'e'): string {
-  const own = stridesOf(shape);
-  const terms = shape.flatMap((extent, axis) => {
-    if (extent <= 1 || strides[axis] === 0) return [];
-    const coordinate =
-      axis === 0 ? `(${element} / ${own[0]}u)` : `((${element} / ${own[axis]}u) % ${extent}u)`;
-    return [`i32(${coordinate}) * ${strides[axis]}`];
-  });
-  return terms.length === 0 ? '0' : terms.join(' + ');
-}
-
-/** The dispatches of a step; none when there is nothing to compute. `place` gives a tensor's first word. */
-export function dispatchesOf(step: PlanStep, place: (node: Node) => number): Dispatch[] {
+/**
+ * The dispatches of a step; none when there is nothing to compute.
+ * @param workspace first word of what `workspaceOf` asked for
+ */
+export function dispatchesOf(
+  step: PlanStep,
+  place: (node: Node) => TensorPlace,
+  workspace: number | undefined,
+  target: Target,
+): Dispatch[] {
   const { output } = step;
-  if (step.kind === 'pointwise') {
-    const names = step.operands.map((_, i) => `x${i}`);
-    const reads = step.operands.map(
-      ({ strides }, i) => `let x${i} = m[i32(${address(i)}) + ${placeOf(output.shape, strides)}];`,
-    );
-    const { statements, value } = scalarCode(step.expression, names);
-    const to = `m[${address(step.operands.length)} + e] = ${value};`;
-    const addresses = [...step.operands.map(({ base, offset }) => place(base) + offset), place(output)];
-    return each(sizeOf(output.shape), addresses, [...reads, ...statements, to].join('\n  '));
+  if (step.kind === 'kernel') {
+    const emit = kernels[output.op as Exclude<KernelOpName, ViewOpName>];
+    const own = workspace === undefined ? [] : [{ start: workspace, half: false }];
+    return emit(output, new Kernel([...step.inputs.map(place), place(output), ...own], target));
   }
-  const emit = kernels[output.op as Exclude<KernelOpName, ViewOpName>];
-  return emit(output, [...step.inputs.map(place), place(output)]);
+  const operands = step.operands.map(({ base, offset }) => {
+    const { start, half } = place(base);
+    return { start: start + offset, half };
+  });
+  const kernel = new Kernel([...operands, place(output)], target);
+  const names = step.operands.map((_, i) => `x${i}`);
+  const reads = step.operands.map(
+    ({ strides }, i) => `let x${i} = ${kernel.readSigned(i, placeOf(output.shape, strides))};`,
+  );
+  const { statements, value } = scalarCode(step.expression, names);
+  const body = [...reads, ...statements, kernel.write(operands.length, 'e', value)];
+  return kernel.each(sizeOf(output.shape), body.join('\n  '));
 }
 
-/** Addresses are those of the inputs, then that of the output. */
-type Emit = (node: Node, addresses: readonly number[]) => Dispatch[];
+/** The kernel's tensors are the node's inputs, then the node, then the workspace if there is one. */
+type Emit = (node: Node, kernel: Kernel) => Dispatch[];
 
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   matmul,
-  conv2d: (node, addresses) => each(sizeOf(node.shape), addresses, convolve(node)),
-  conv2dInputGradient: (node, addresses) =>
-    each(sizeOf(node.shape), addresses, convolutionInputGradient(node)),
-  conv2dWeightGradient: (node, addresses) =>
-    each(sizeOf(node.shape), addresses, convolutionWeightGradient(node)),
-  sum: (node, addresses) =>
-    reduction(node, addresses, attributesOf(sumOp, node).axes, 0, (a, b) => `${a} + ${b}`),
-  maxReduce: (node, addresses) =>
-    reduction(
-      node,
-      addresses,
-      attributesOf(maxReduceOp, node).axes,
-      -Infinity,
-      (a, b) => `larger(${a}, ${b})`,
-    ),
+  conv2d: convolve,
+  conv2dInputGradient: convolutionInputGradient,
+  conv2dWeightGradient: convolutionWeightGradient,
+  sum: (node, kernel) => reduction(node, kernel, attributesOf(sumOp, node).axes, addition),
+  maxReduce: (node, kernel) => reduction(node, kernel, attributesOf(maxReduceOp, node).axes, maximum),
 
-  pad: (node, addresses) => {
+  pad: (node, kernel) => {
     const { low, interior, value } = attributesOf(padOp, node);
     const { shape } = node.inputs[0]!;
     const own = stridesOf(node.shape);
@@ -116,29 +79,29 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
     const lines = node.shape.map((extent, axis) => {
       const gap = interior[axis]! + 1;
       return `let c${axis} = i32((e / ${own[axis]}u) % ${extent}u) - ${low[axis]};
-  if (c${axis} < 0 || c${axis} % ${gap} != 0 || c${axis} / ${gap} >= ${shape[axis]}) { m[to] = filling; return; }`;
+  if (c${axis} < 0 || c${axis} % ${gap} != 0 || c${axis} / ${gap} >= ${shape[axis]}) { ${kernel.write(1, 'e', 'filling')} return; }`;
     });
     const from =
       shape.map((_, axis) => `(c${axis} / ${interior[axis]! + 1}) * ${strides[axis]}`).join(' + ') || '0';
-    const body = `let to = ${address(1)} + e; let filling = ${literal(value)};
+    const body = `let filling = ${literal(value)};
   ${lines.join('\n  ')}
-  m[to] = m[i32(${address(0)}) + ${from}];`;
-    return each(sizeOf(node.shape), addresses, body);
+  ${kernel.write(1, 'e', kernel.readSigned(0, from))}`;
+    return kernel.each(sizeOf(node.shape), body);
   },
 
-  concat: (node, addresses) => {
+  concat: (node, kernel) => {
     const { axis } = attributesOf(concatOp, node);
     const strides = stridesOf(node.shape);
-    let to = addresses.at(-1)!;
+    const whole = kernel.places[node.inputs.length]!;
+    let start = whole.start;
     return node.inputs.flatMap(({ shape }, i) => {
-      const start = to;
-      to += shape[axis]! * strides[axis]!;
-      const body = `m[i32(${address(1)}) + ${placeOf(shape, strides)}] = m[${address(0)} + e];`;
-      return each(sizeOf(shape), [addresses[i]!, start], body);
+      const part = kernel.on([kernel.places[i]!, { ...whole, start }]);
+      start += shape[axis]! * strides[axis]!;
+      return part.each(sizeOf(shape), part.write(1, `u32(${placeOf(shape, strides)})`, part.read(0, 'e')));
     });
   },
 
-  fold: (node, addresses) => {
+  fold: (node, kernel) => {
     const { axis, size, stride, dilation } = attributesOf(foldOp, node);
     const windows = node.inputs[0]!.shape[axis]!;
     const inner = sizeOf(node.shape.slice(axis + 1));
@@ -149,70 +112,69 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
     let start = c - place * ${dilation};
     if (start >= 0 && start % ${stride} == 0 && start / ${stride} < ${windows}) {
       let w = u32(start / ${stride});
-      sum += m[${address(0)} + ((o * ${windows}u + w) * ${size}u + u32(place)) * ${inner}u + i];
+      sum += ${kernel.read(0, `((o * ${windows}u + w) * ${size}u + u32(place)) * ${inner}u + i`)};
     }
   }
-  m[${address(1)} + e] = sum;`;
-    return each(sizeOf(node.shape), addresses, body);
+  ${kernel.write(1, 'e', 'sum')}`;
+    return kernel.each(sizeOf(node.shape), body);
   },
 
-  iota: (node, addresses) => {
+  iota: (node, kernel) => {
     const { axis } = attributesOf(iotaOp, node);
     const inner = sizeOf(node.shape.slice(axis + 1));
-    return each(
+    return kernel.each(
       sizeOf(node.shape),
-      addresses,
-      `m[${address(0)} + e] = f32((e / ${inner}u) % ${node.shape[axis]}u);`,
+      kernel.write(0, 'e', `f32((e / ${inner}u) % ${node.shape[axis]}u)`),
     );
   },
 
-  gather: (node, addresses) => {
+  gather: (node, kernel) => {
     const [rows, row] = [rowsOf(node), sizeOf(node.inputs[0]!.shape.slice(1))];
-    const body = `let index = bitcast<u32>(m[${address(1)} + e / ${row}u]);
+    const body = `let index = bitcast<u32>(${kernel.read(1, `e / ${row}u`)});
   ${checkIndex(rows)}
-  m[${address(2)} + e] = m[${address(0)} + index * ${row}u + e % ${row}u];`;
-    return each(sizeOf(node.shape), addresses, body);
+  ${kernel.write(2, 'e', kernel.read(0, `index * ${row}u + e % ${row}u`))}`;
+    return kernel.each(sizeOf(node.shape), body);
   },
 
   /** One invocation an element of the table looks through all indices: no atomic addition of floats in WGSL, and a fixed order. */
-  scatterAdd: (node, addresses) => {
+  scatterAdd: (node, kernel) => {
     const [rows, row] = [rowsOf(node), sizeOf(node.shape.slice(1))];
     const count = sizeOf(node.inputs[1]!.shape);
     const body = `let own = e / ${row}u; let column = e % ${row}u;
   var sum = 0.0f;
   for (var i = 0u; i < ${count}u; i++) {
-    let index = bitcast<u32>(m[${address(1)} + i]);
+    let index = bitcast<u32>(${kernel.read(1, 'i')});
     ${checkIndex(rows)}
-    if (index == own) { sum += m[${address(0)} + i * ${row}u + column]; }
+    if (index == own) { sum += ${kernel.read(0, `i * ${row}u + column`)}; }
   }
-  m[${address(2)} + e] = sum;`;
-    return each(sizeOf(node.shape), addresses, body);
+  ${kernel.write(2, 'e', 'sum')}`;
+    return kernel.each(sizeOf(node.shape), body);
   },
 
-  toIndex: (node, addresses) => {
-    const body = `let x = m[${address(0)} + e];
+  toIndex: (node, kernel) => {
+    const body = `let x = ${kernel.read(0, 'e')};
   var index = -1;
   if (!is_nan(x) && abs(x) < 2147483648.0f && floor(x) == x) { index = i32(x); }
-  m[${address(1)} + e] = bitcast<f32>(index);`;
-    return each(sizeOf(node.shape), addresses, body);
+  ${kernel.write(1, 'e', 'bitcast<f32>(index)')}`;
+    return kernel.each(sizeOf(node.shape), body);
   },
 
-  argmax: (node, addresses) =>
-    each(sizeOf(node.shape), addresses, `${findLargest(node)}\n  m[${address(1)} + e] = bitcast<f32>(best);`),
-
-  argmaxEquals: (node, addresses) => {
-    const equal = `bitcast<i32>(best) == bitcast<i32>(m[${address(1)} + e])`;
-    return each(
+  argmax: (node, kernel) =>
+    kernel.each(
       sizeOf(node.shape),
-      addresses,
-      `${findLargest(node)}\n  m[${address(2)} + e] = select(0.0f, 1.0f, ${equal});`,
-    );
+      `${findLargest(node, kernel)}\n  ${kernel.write(1, 'e', 'bitcast<f32>(best)')}`,
+    ),
+
+  argmaxEquals: (node, kernel) => {
+    const equal = `bitcast<i32>(best) == bitcast<i32>(${kernel.read(1, 'e')})`;
+    const result = kernel.write(2, 'e', `select(0.0f, 1.0f, ${equal})`);
+    return kernel.each(sizeOf(node.shape), `${findLargest(node, kernel)}\n  ${result}`);
   },
 
-  oneHot: (node, addresses) => {
+  oneHot: (node, kernel) => {
     const classes = node.shape.at(-1)!;
-    const equal = `bitcast<u32>(m[${address(0)} + e / ${classes}u]) == e % ${classes}u`;
-    return each(sizeOf(node.shape), addresses, `m[${address(1)} + e] = select(0.0f, 1.0f, ${equal});`);
+    const equal = `bitcast<u32>(${kernel.read(0, `e / ${classes}u`)}) == e % ${classes}u`;
+    return kernel.each(sizeOf(node.shape), kernel.write(1, 'e', `select(0.0f, 1.0f, ${equal})`));
   },
 
   dropoutMask,
@@ -223,136 +185,25 @@ const checkIndex = (rows: number) =>
     m[${FAULT_WORD}] = bitcast<f32>(index); m[${FAULT_WORD + 1}] = bitcast<f32>(${rows}u); return;
   }`;
 
-function findLargest(node: Node): string {
+function findLargest(node: Node, kernel: Kernel): string {
   const classes = node.inputs[0]!.shape.at(-1)!;
-  return `let row = ${address(0)} + e * ${classes}u;
+  return `let row = e * ${classes}u;
   var best = 0u;
-  for (var c = 1u; c < ${classes}u; c++) { if (m[row + c] > m[row + best]) { best = c; } }`;
-}
-
-/** Tiles of C in registers, tiles of A and B in workgroup memory. */
-function matmul(node: Node, addresses: readonly number[]): Dispatch[] {
-  const { batch, m, n, k } = matmulSizes(node);
-  const { transposeA, transposeB } = attributesOf(matmulOp, node);
-  if (batch * m * n === 0) return [];
-  const side = TILE / PER_THREAD;
-  const threads = side * side;
-  const a = transposeA ? `(p * ${m}u + row)` : `(row * ${k}u + p)`;
-  const b = transposeB ? `(column * ${k}u + p)` : `(p * ${n}u + column)`;
-  const code = moduleOf(`
-var<workgroup> tile_a: array<f32, ${TILE * TILE}>;
-var<workgroup> tile_b: array<f32, ${TILE * TILE}>;
-@compute @workgroup_size(${side}, ${side})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-  let a = ${address(0)} + group.z * ${m * k}u;
-  let b = ${address(1)} + group.z * ${k * n}u;
-  let c = ${address(2)} + group.z * ${m * n}u;
-  let lane = local.y * ${side}u + local.x;
-  var sums: array<f32, ${PER_THREAD * PER_THREAD}>;
-  for (var block = 0u; block < ${k}u; block += ${TILE}u) {
-    for (var i = lane; i < ${TILE * TILE}u; i += ${threads}u) {
-      let high = i / ${TILE}u;
-      let low = i % ${TILE}u;
-      {
-        let row = group.y * ${TILE}u + high;
-        let p = block + low;
-        var value = 0.0f;
-        if (row < ${m}u && p < ${k}u) { value = m[a + ${a}]; }
-        tile_a[i] = value;
-      }
-      {
-        let p = block + high;
-        let column = group.x * ${TILE}u + low;
-        var value = 0.0f;
-        if (column < ${n}u && p < ${k}u) { value = m[b + ${b}]; }
-        tile_b[i] = value;
-      }
-    }
-    workgroupBarrier();
-    for (var p = 0u; p < min(${TILE}u, ${k}u - block); p++) {
-      for (var i = 0u; i < ${PER_THREAD}u; i++) {
-        let left = tile_a[(local.y * ${PER_THREAD}u + i) * ${TILE}u + p];
-        for (var j = 0u; j < ${PER_THREAD}u; j++) {
-          sums[i * ${PER_THREAD}u + j] += left * tile_b[p * ${TILE}u + local.x * ${PER_THREAD}u + j];
-        }
-      }
-    }
-    workgroupBarrier();
-  }
-  for (var i = 0u; i < ${PER_THREAD}u; i++) {
-    for (var j = 0u; j < ${PER_THREAD}u; j++) {
-      let row = group.y * ${TILE}u + local.y * ${PER_THREAD}u + i;
-      let column = group.x * ${TILE}u + local.x * ${PER_THREAD}u + j;
-      if (row < ${m}u && column < ${n}u) { m[c + row * ${n}u + column] = sums[i * ${PER_THREAD}u + j]; }
-    }
-  }
-}`);
-  const tiles = [Math.ceil(n / TILE), Math.ceil(m / TILE)] as const;
-  if (batch <= MOST_GROUPS) return [{ code, workgroups: [...tiles, batch], addresses }];
-  const [from, other, to] = addresses as readonly [number, number, number];
-  return Array.from({ length: Math.ceil(batch / MOST_GROUPS) }, (_, part) => {
-    const start = part * MOST_GROUPS;
-    return {
-      code,
-      workgroups: [...tiles, Math.min(MOST_GROUPS, batch - start)],
-      addresses: [from + start * m * k, other + start * k * n, to + start * m * n],
-    };
-  });
-}
-
-/** A workgroup an output: its invocations take every 64th element each, then combine what they have as a tree. */
-function reduction(
-  node: Node,
-  addresses: readonly number[],
-  axes: readonly number[],
-  start: number,
-  combine: (a: string, b: string) => string,
-): Dispatch[] {
-  const { shape } = node.inputs[0]!;
-  const strides = stridesOf(shape);
-  const kept = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const pick = (list: readonly number[], of: readonly number[]) => of.map((axis) => list[axis]!);
-  const from = placeOf(pick(shape, kept), pick(strides, kept));
-  const along = placeOf(pick(shape, axes), pick(strides, axes), 'i');
-  const [outputs, length] = [sizeOf(node.shape), sizeOf(pick(shape, axes))];
-  if (length < THREADS) {
-    const body = `let source = i32(${address(0)}) + ${from};
-  var total = ${literal(start)};
-  for (var i = 0u; i < ${length}u; i++) { total = ${combine('total', `m[source + ${along}]`)}; }
-  m[${address(1)} + e] = total;`;
-    return each(outputs, addresses, body);
-  }
-  if (outputs === 0) return [];
-  const x = Math.min(outputs, MOST_GROUPS);
-  const code = moduleOf(`
-var<workgroup> parts: array<f32, ${THREADS}>;
-@compute @workgroup_size(${THREADS})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-  let e = group.y * groups.x + group.x;
-  let source = i32(${address(0)}) + ${from};
-  var total = ${literal(start)};
-  if (e < ${outputs}u) {
-    for (var i = lane; i < ${length}u; i += ${THREADS}u) { total = ${combine('total', `m[source + ${along}]`)}; }
-  }
-  parts[lane] = total;
-  workgroupBarrier();
-  for (var half = ${THREADS / 2}u; half > 0u; half = half / 2u) {
-    if (lane < half) { parts[lane] = ${combine('parts[lane]', 'parts[lane + half]')}; }
-    workgroupBarrier();
-  }
-  if (lane == 0u && e < ${outputs}u) { m[${address(1)} + e] = parts[0]; }
-}`);
-  return [{ code, workgroups: [x, Math.ceil(outputs / x), 1], addresses }];
+  for (var c = 1u; c < ${classes}u; c++) {
+    if (${kernel.read(0, 'row + c')} > ${kernel.read(0, 'row + best')}) { best = c; }
+  }`;
 }
 
 /** Philox 4x32-10; one invocation makes four elements. */
-function dropoutMask(node: Node, addresses: readonly number[]): Dispatch[] {
+function dropoutMask(node: Node, kernel: Kernel): Dispatch[] {
   const { layer, rate, shape } = attributesOf(dropoutMaskOp, node);
   const size = sizeOf(shape);
   const quads = Math.ceil(size / 4);
+  const word = (i: number) => `bitcast<u32>(${kernel.read(1, `${i}u`)})`;
+  const factor = `select(0.0f, ${literal(dropoutScale(rate))}, (c[i] >> 8u) >= ${dropoutThreshold(rate)}u)`;
   const body = `let sample = e / ${quads}u; let group = e % ${quads}u;
-  var c = vec4<u32>(group, bitcast<u32>(m[${address(0)} + sample]), bitcast<u32>(m[${address(1)} + 2u]), ${layer}u);
-  var key = vec2<u32>(bitcast<u32>(m[${address(1)}]), bitcast<u32>(m[${address(1)} + 1u]));
+  var c = vec4<u32>(group, bitcast<u32>(${kernel.read(0, 'sample')}), ${word(2)}, ${layer}u);
+  var key = vec2<u32>(${word(0)}, ${word(1)});
   for (var round = 0; round < 10; round++) {
     let a = c.x; let b = c.z;
     c = vec4<u32>(high_word(0xcd9e8d57u, b) ^ c.y ^ key.x, 0xcd9e8d57u * b, high_word(0xd2511f53u, a) ^ c.w ^ key.y, 0xd2511f53u * a);
@@ -360,10 +211,7 @@ function dropoutMask(node: Node, addresses: readonly number[]): Dispatch[] {
   }
   for (var i = 0u; i < 4u; i++) {
     let element = group * 4u + i;
-    if (element < ${size}u) {
-      m[${address(2)} + sample * ${size}u + element] =
-        select(0.0f, ${literal(dropoutScale(rate))}, (c[i] >> 8u) >= ${dropoutThreshold(rate)}u);
-    }
+    if (element < ${size}u) { ${kernel.write(2, `sample * ${size}u + element`, factor)} }
   }`;
   const highWord = `
 fn high_word(a: u32, b: u32) -> u32 {
@@ -373,8 +221,5 @@ fn high_word(a: u32, b: u32) -> u32 {
   return (a >> 16u) * (b >> 16u) + (middle >> 16u) + (carry >> 16u);
 }
 `;
-  return each(node.shape[0]! * quads, addresses, body).map((dispatch) => ({
-    ...dispatch,
-    code: dispatch.code.replace('@compute', `${highWord}@compute`),
-  }));
+  return kernel.each(node.shape[0]! * quads, body, highWord);
 }

@@ -4,6 +4,9 @@
  */
 import type { BinaryOp, CompareOp, Expression, UnaryOp } from '../../scalar/expression.ts';
 
+/** How tensors of halves are held: as f16, or as f32 rounded to what f16 can hold, for devices without shader-f16. */
+export type Halves = 'f16' | 'rounded';
+
 const unary: Readonly<Record<UnaryOp, (a: string) => string>> = {
   neg: (a) => `(-${a})`,
   abs: (a) => `abs(${a})`,
@@ -92,11 +95,28 @@ const library: readonly string[] = [
 }`,
 ];
 
+/**
+ * To a half: what is no number stays that, and what is too large becomes infinite, as IEEE says and WGSL leaves open. The second
+ * form holds the half in an f32.
+ */
+const toHalf: Readonly<Record<Halves, string>> = {
+  f16: /* wgsl */ `fn half(v: f32, zero: u32) -> f16 {
+  if (is_nan(v)) { return bitcast<vec2<f16>>(0x7e00u | zero).x; }
+  if (abs(v) >= 65520.0) { return bitcast<vec2<f16>>(select(0x7c00u, 0xfc00u, v < 0.0) | zero).x; }
+  return f16(clamp(v, -65504.0, 65504.0));
+}`,
+  rounded: /* wgsl */ `fn half(v: f32, zero: u32) -> f32 {
+  if (is_nan(v)) { return v; }
+  if (abs(v) >= 65520.0) { return special(select(0x7f800000u, 0xff800000u, v < 0.0), zero); }
+  return quantizeToF16(clamp(v, -65504.0, 65504.0));
+}`,
+};
+
 /** The functions of the library that the code calls, and those that they call. */
-export function libraryFor(code: string): string {
+export function libraryFor(code: string, halves: Halves): string {
   const taken: string[] = [];
   let text = code;
-  for (const body of [...library].reverse()) {
+  for (const body of [...library, toHalf[halves]].reverse()) {
     const name = /^fn (\w+)/.exec(body)![1]!;
     if (!text.includes(`${name}(`)) continue;
     taken.unshift(body);
