@@ -124,6 +124,13 @@ command('cancel <job>', 'stop a job')
   .addOption(token())
   .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
 
+command('resume <job>', 'let a job that has ended go on from its last checkpoint')
+  .option('--epochs <n>', 'so many epochs more', integer(1))
+  .option('--watch', 'follow it until it ends')
+  .addOption(coordinator())
+  .addOption(token())
+  .action(async (job, options) => (await import('./commands/jobs.ts')).resume(job, options));
+
 command(
   'predict <model> <inputs...>',
   'what a trained model makes of inputs; a job id or a .safetensors file',

@@ -95,6 +95,8 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
     description: 'exact (same bits everywhere) or fast (fused multiply-add)',
     parse: oneOf(['exact', 'fast']),
   },
+  freeze: { refused: 'it belongs to a model: write it in a job file' },
+  stopEarly: { refused: 'its options belong together: write them in a job file' },
   optimizer: { refused: 'its options belong together: write them in a job file' },
   schedule: { refused: 'its options belong together: write them in a job file' },
 };

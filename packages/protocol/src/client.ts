@@ -59,6 +59,15 @@ export class CoordinatorClient {
     ).job!;
   }
 
+  /** Lets a job that has ended go on, for so many epochs more. */
+  async resume(job: string, epochs: number): Promise<Job> {
+    return (
+      await this.#call<{ job: Job | undefined }>((m, o, done) =>
+        this.#client.resume({ job, epochs }, m, o, done),
+      )
+    ).job!;
+  }
+
   /** The job now and after each change, until it ends. */
   async *watch(job: string): AsyncGenerator<Job> {
     const stream = this.#client.watch({ job }, tokenMetadata(this.#options.token));

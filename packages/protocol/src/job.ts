@@ -35,12 +35,18 @@ const modelSchema = z.union([
   }),
 ]);
 
+const decayBiasAndNorm = z
+  .boolean()
+  .optional()
+  .describe('Whether weightDecay is meant for biases and norms too. Default true.');
+
 const optimizerSchema = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('sgd'),
     momentum: decay.default(0),
     nesterov: z.boolean().default(false),
     weightDecay: z.number().min(0).default(0),
+    decayBiasAndNorm,
   }),
   z.strictObject({
     type: z.enum(['adam', 'adamw']),
@@ -48,6 +54,7 @@ const optimizerSchema = z.discriminatedUnion('type', [
     beta2: decay.default(0.999),
     epsilon: z.number().positive().default(1e-8),
     weightDecay: z.number().min(0).default(0),
+    decayBiasAndNorm,
   }),
 ]);
 
@@ -111,6 +118,26 @@ const trainingSchema = z.strictObject({
     .positive()
     .optional()
     .describe('Largest global L2 norm of the gradient; unlimited without it.'),
+  freeze: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'Layers that are not trained: names, or what names begin with up to a dash (layer1: all of that stage).',
+    ),
+  stopEarly: z
+    .strictObject({
+      on: z
+        .enum(['loss', 'metric'])
+        .default('loss')
+        .describe('Of the test set: its loss, or its accuracy or error.'),
+      patience: z.int().positive().default(3).describe('Epochs without an improvement before it ends.'),
+      least: z.number().min(0).default(0).describe('An improvement is more than this.'),
+    })
+    .optional()
+    .describe(
+      'Ends when the test set says that training does not help any more; the weights are those of the best epoch.',
+    ),
   math: z
     .enum(['exact', 'fast'])
     .default('exact')
@@ -130,7 +157,15 @@ const evaluationSchema = z.strictObject({
 
 const checkpointSchema = z.strictObject({
   everySteps: z.int().positive().optional().describe('Besides the checkpoint at the end of each epoch.'),
-  keep: z.int().positive().max(1000).default(2).describe('Checkpoints kept on disk.'),
+  keep: z.int().positive().max(1000).default(2).describe('Checkpoints kept on disk: the newest.'),
+  best: z
+    .int()
+    .min(0)
+    .max(1000)
+    .optional()
+    .describe(
+      'And so many of the epochs with the least test loss (of stopEarly: by what it looks at). Default 0.',
+    ),
 });
 
 export const jobSchema = z
@@ -143,6 +178,13 @@ export const jobSchema = z
     model: modelSchema,
     data: dataSchema.prefault({}),
     objective: objectiveSchema.optional(),
+    init: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        "Safetensors file on the coordinator's machine to start from: what matches by name and shape is taken over, the rest is fresh.",
+      ),
     training: trainingSchema.prefault({}),
     evaluation: evaluationSchema.prefault({}),
     checkpoint: checkpointSchema.prefault({}),
@@ -235,6 +277,7 @@ export function checkJob(
 /** Where in the job file the reason of a model's error is. */
 function placeOf(cause: unknown): readonly PropertyKey[] {
   if (cause instanceof ObjectiveError) return ['objective'];
+  if (messageOf(cause).startsWith('frozen:')) return ['training', 'freeze'];
   if (cause instanceof PresetError) return ['model', cause.option ?? 'preset'];
   const layer = /layers?\[(\d+)\]/.exec(messageOf(cause));
   return layer ? ['model', 'layers', Number(layer[1])] : ['model'];
@@ -242,9 +285,10 @@ function placeOf(cause: unknown): readonly PropertyKey[] {
 
 /** The model of a job: its own layers or those of the preset that it names. */
 function describeModel(spec: JobSpec): ModelDescription {
-  if (!('preset' in spec.model)) return spec.model as unknown as ModelDescription;
+  const frozen = spec.training.freeze && { frozen: spec.training.freeze };
+  if (!('preset' in spec.model)) return { ...(spec.model as unknown as ModelDescription), ...frozen };
   const { preset, ...options } = spec.model as { preset: string };
-  return describePreset(preset, options);
+  return { ...describePreset(preset, options), ...frozen };
 }
 
 /** What the job says, or the preset, or the model. */

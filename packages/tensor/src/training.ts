@@ -51,7 +51,7 @@ export interface Program {
     /** f32 [samples, ...output] */
     readonly logits: Node;
     /**
-     * One for each of the model's parameters, in order: of lossSum by what is trained; of a statistic the batch's value times
+     * One for each of the model's parameters, in order: of lossSum by what is trained, zeros for what is frozen; of a statistic the batch's value times
      * the number of losses, so that both are sums over losses.
      */
     readonly gradients?: readonly Node[];
@@ -78,11 +78,16 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
   const scores = scoresOf(objective, logits, labels, training);
   const outputs = { logits, ...scores };
   if (!training) return { ...base, inputs: { x, labels }, outputs };
-  const trained = parameters.filter((_, index) => !model.parameters[index]!.statistic);
+  const trained = parameters.filter((_, index) => {
+    const { statistic, frozen } = model.parameters[index]!;
+    return !statistic && !frozen;
+  });
   const slopes = gradients(scores.lossSum, trained);
   const perParameter = parameters.map((node, index) => {
     const statistic = statistics.get(index);
-    return statistic ? mul(statistic, weightOf(scores, samples)) : slopes[trained.indexOf(node)]!;
+    if (statistic) return mul(statistic, weightOf(scores, samples));
+    // Zeros for what is frozen: nothing behind it is computed.
+    return slopes[trained.indexOf(node)] ?? constant(0, node.shape);
   });
   return { ...base, inputs: { x, labels, ...random }, outputs: { ...outputs, gradients: perParameter } };
 }

@@ -1,11 +1,10 @@
 /** The commands that ask a running coordinator: submit, jobs, watch, cancel, workers. */
-import { resolve } from 'node:path';
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
 import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
 import { moment, table } from '../render/table.ts';
-import { follow, readJob, readJobText } from './train.ts';
+import { follow, fromHere, readJob, readJobText } from './train.ts';
 
 async function withClient<T>(
   options: ClientOptions,
@@ -25,9 +24,7 @@ const print = (line: string) => process.stdout.write(`${line}\n`);
 export async function submit(file: string, options: ClientOptions & { watch?: boolean }): Promise<void> {
   const preset = Object.hasOwn(jobPresets, file);
   const text = preset ? JSON.stringify(readJob(file)) : readJobText(file);
-  const { spec } = parseJobFile(text, file);
-  // A path in a job file is one on the coordinator's machine; a relative one is meant from here.
-  if (spec.data.path !== undefined) spec.data.path = resolve(spec.data.path);
+  const spec = fromHere(parseJobFile(text, file).spec);
   await withClient(options, async (client) => {
     const job = await client.submit(JSON.stringify(spec));
     print(job);
@@ -63,6 +60,18 @@ export async function cancel(job: string, options: ClientOptions): Promise<void>
   await withClient(options, async (client) => {
     await client.cancel(job);
     print(`${job} cancelled`);
+  });
+}
+
+/** Lets a job that has ended go on. */
+export async function resume(
+  job: string,
+  options: ClientOptions & { epochs?: number; watch?: boolean },
+): Promise<void> {
+  await withClient(options, async (client) => {
+    const { epoch, epochs } = await client.resume(job, options.epochs ?? 0);
+    print(`${job} goes on after epoch ${epoch} of ${epochs}`);
+    if (options.watch) requireSuccess(await follow(client, job));
   });
 }
 

@@ -2,18 +2,21 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { ranked } from '@kasane/coordinator/jobs/best-epoch';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
 import { isUrl } from '@kasane/data/remote';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec, parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
+import { metricOf } from '@kasane/tensor/objective';
 import type { Backend } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
-import { formatMetric, jobRecord, metricName } from '../render/job.ts';
+import { formatMetric, metricName } from '../render/job.ts';
 import { progressView } from '../render/progress.ts';
 import { dashboardBeside, openBrowser } from './dashboard.ts';
 
@@ -35,6 +38,8 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
   if (spec.data.path !== undefined) await loadData(checkJob(spec));
   const say = (line: string) => process.stderr.write(`${line}\n`);
+  const start = spec.init === undefined ? undefined : startingWeights(checkJob(spec)).what;
+  if (start) say(`Start: ${start}`);
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
@@ -88,14 +93,19 @@ export function readJobText(path: string): string {
 
 function withOverrides(spec: JobSpec, options: TrainOptions): JobSpec {
   const training = { ...spec.training, ...trainingOverrides(options) };
-  const given = options.data === undefined ? spec.data : { ...spec.data, path: options.data };
-  // The coordinator may have another working directory.
+  const data = options.data === undefined ? spec.data : { ...spec.data, path: options.data };
+  return checkJob(fromHere({ ...spec, training, data } as JobSpec), () => 'command line').spec;
+}
+
+/** Places in a job file are meant from here; the coordinator may have another working directory. URLs stay. */
+export function fromHere(spec: JobSpec): JobSpec {
+  const { init } = spec;
   const places = ['path', 'test'].flatMap((name) => {
-    const place = (given as Readonly<Record<string, unknown>>)[name];
+    const place = (spec.data as Readonly<Record<string, unknown>>)[name];
     return typeof place === 'string' && !isUrl(place) ? [[name, resolve(place)]] : [];
   });
-  const data = { ...given, ...Object.fromEntries(places) };
-  return checkJob({ ...spec, training, data }, () => 'command line').spec;
+  const data = { ...spec.data, ...Object.fromEntries(places) } as JobSpec['data'];
+  return { ...spec, data, ...(init !== undefined && { init: resolve(init) }) };
 }
 
 /** Shows a job's progress until it ends. */
@@ -114,7 +124,9 @@ export async function follow(client: CoordinatorClient, id: string): Promise<Job
 }
 
 function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): void {
-  const last = job.history.at(-1)!;
+  const { stopEarly } = spec.training;
+  const metric = metricOf[spec.objective?.type ?? 'classification'];
+  const last = stopEarly ? ranked(job.history, { stopEarly, metric })[0]! : job.history.at(-1)!;
   const seconds = (job.endedAt - job.startedAt) / 1000;
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
   const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
@@ -126,9 +138,9 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
       `${model}: its SHA-256 is not that of the weights that were trained`,
     );
   if (json) {
-    const { id, step: steps, epochs, workers } = job;
-    const { testLoss } = last;
-    const { metric, testMetric, testAccuracy } = jobRecord(job);
+    const { id, step: steps, workers } = job;
+    const { epoch: epochs, testLoss, testMetric } = last;
+    const testAccuracy = metric === 'accuracy' ? testMetric : null;
     const record = {
       job: id,
       metric,
@@ -147,7 +159,7 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
     return;
   }
   process.stdout.write(
-    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${job.epochs} epochs in ${seconds.toFixed(1)} s\n`,
+    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${last.epoch} epochs in ${seconds.toFixed(1)} s\n`,
   );
   process.stdout.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
 }

@@ -16,6 +16,7 @@ import type { WorkerRegistry } from '../workers.ts';
 import { loadData } from './load-data.ts';
 import type { Metrics } from './metrics.ts';
 import { Run, type RunOptions } from './run.ts';
+import { startingWeights } from './starting-weights.ts';
 import type { JobRecord, JobStore } from './store.ts';
 
 export interface ManagerOptions {
@@ -56,14 +57,10 @@ export class JobManager {
    */
   async submit(file: string): Promise<string> {
     const { store } = this.#options;
-    if (store.open().length >= OPEN_JOBS) {
-      throw new KasaneError(
-        'LIMIT',
-        `${OPEN_JOBS} jobs wait or run, the limit: cancel one, or wait for one to end`,
-      );
-    }
+    this.#checkRoom();
     const job = parseJobFile(file, 'job file');
     await loadData(job);
+    if (job.spec.init !== undefined) startingWeights(job);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now());
     this.#options.log.info(`job ${id} submitted`);
@@ -112,6 +109,44 @@ export class JobManager {
       this.#end(id, JobState.JOB_STATE_CANCELLED, '');
     }
     return this.get(id);
+  }
+
+  /**
+   * Lets a job that has ended go on from its last checkpoint, for `epochs` more.
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has not ended or has nothing left to do, LIMIT
+   */
+  async resume(id: string, epochs: number): Promise<JobMessage> {
+    const { store } = this.#options;
+    const record = this.#record(id);
+    if (record.state <= JobState.JOB_STATE_RUNNING)
+      throw new KasaneError('JOB_STATE', `job ${id} has not ended`);
+    this.#checkRoom();
+    const { spec } = checkJob(JSON.parse(record.spec));
+    const succeeded = record.state === JobState.JOB_STATE_SUCCEEDED;
+    if (succeeded && epochs === 0) {
+      throw new KasaneError(
+        'JOB_STATE',
+        `job ${id} has done all that it was to do; --epochs says how many more`,
+      );
+    }
+    const { stopEarly, ...training } = spec.training;
+    const had = succeeded ? store.epochs(id).length : training.epochs;
+    // What ended because more did not help, and is to go on all the same, is not stopped for that again.
+    const goesOn = { ...training, epochs: had + epochs, ...(!succeeded && stopEarly && { stopEarly }) };
+    const { spec: checked } = checkJob({ ...spec, training: goesOn });
+    store.reopen(id, JSON.stringify(checked), Date.now());
+    this.#options.log.info(`job ${id} goes on, to ${checked.training.epochs} epochs`);
+    this.#next();
+    return this.get(id);
+  }
+
+  /** @throws KasaneError LIMIT */
+  #checkRoom(): void {
+    if (this.#options.store.open().length < OPEN_JOBS) return;
+    throw new KasaneError(
+      'LIMIT',
+      `${OPEN_JOBS} jobs wait or run, the limit: cancel one, or wait for one to end`,
+    );
   }
 
   #record(id: string): JobRecord {

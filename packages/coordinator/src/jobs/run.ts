@@ -2,7 +2,7 @@
  * One execution of a job: commits step after step, evaluates at the end of each epoch, writes checkpoints, and resumes
  * from them. Who computes what is the board's business, arithmetic the parameter server's.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -12,22 +12,24 @@ import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
 import { LOOK_AHEAD_STEPS, STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
-import { initializeParameters } from '@kasane/tensor/nn/model';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { encodeModel, type Position, readCheckpoint, writeCheckpoint } from '../params/checkpoint.ts';
+import { encodeModel, type Position } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
 import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
+import { whyStop } from './best-epoch.ts';
 import { type Answer, TaskBoard } from './board.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { describeSamples } from './load-data.ts';
 import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
 import { Progress } from './progress.ts';
+import { startingWeights } from './starting-weights.ts';
 import type { JobStore, LedgerRow } from './store.ts';
 
 /** How often a step that waits is judged again, in milliseconds. */
@@ -86,8 +88,7 @@ export class Run {
   #ahead = 0;
   #ledger: LedgerRow[] = [];
   #publishedAt = performance.now();
-  /** The checkpoint being written, while steps go on. */
-  #writing: Promise<void> = Promise.resolve();
+  readonly #checkpoints: Checkpoints;
 
   constructor(options: RunOptions) {
     const { id, job, data, redis, workers, decide, log } = options;
@@ -97,6 +98,7 @@ export class Run {
     this.#queue = new TaskQueue(id, redis);
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
     this.metrics = new Metrics(options.store.metrics(id));
+    this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.board = new TaskBoard({
       plan: this.#plan,
       queue: this.#queue,
@@ -113,8 +115,8 @@ export class Run {
     const ticks = setInterval(() => this.board.check(), TICK_MS);
     try {
       await this.#open();
-      while (this.#position.step < this.#plan.totalSteps) await this.#step();
-      await this.#writing;
+      while (!this.#isOver()) await this.#step();
+      await this.#checkpoints.settled();
       await this.#writeModel();
       return 'done';
     } catch (error) {
@@ -125,10 +127,22 @@ export class Run {
       for (const worker of this.#options.workers.all())
         worker.send({ $case: 'jobClosed', value: { job: this.id } });
       this.#exchange?.close();
-      await this.#writing.catch(() => {});
+      await this.#checkpoints.settled().catch(() => {});
       await this.#queue.obliterate().catch(() => {});
       await this.#queue.close();
     }
+  }
+
+  /** All steps are done, or the test set says that more do not help. */
+  #isOver(): boolean {
+    const { job, log } = this.#options;
+    const { step } = this.#position;
+    if (step >= this.#plan.totalSteps) return true;
+    if (step === 0 || step % this.#plan.stepsPerEpoch > 0) return false;
+    const judge = { stopEarly: job.spec.training.stopEarly, metric: metricOf[job.objective.type] };
+    const why = whyStop(this.progress.history, judge);
+    if (why) log.info(`stopping early: ${why}`);
+    return why !== undefined;
   }
 
   /** Ends the run at once: for good, or to be resumed from its last checkpoint. */
@@ -189,25 +203,19 @@ export class Run {
     this.#handOut();
   }
 
-  /** Fills the parameter server from the newest checkpoint that is whole, or with fresh weights. */
+  /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
-    const { store, job, log } = this.#options;
-    for (const { step, path, digest } of store.checkpoints(this.id)) {
-      const read = await readCheckpoint(path, digest, job, parameters);
-      if ('why' in read) {
-        log.warn(`the checkpoint of step ${step} is not used, the one before it is: ${read.why}`);
-        continue;
-      }
-      this.#position = read;
-      store.rewind(this.id, step, Math.floor(step / this.#plan.stepsPerEpoch));
-      this.metrics.rewind(step);
-      log.info(`resuming from the checkpoint of step ${step}`);
+    const { job, log } = this.#options;
+    const position = await this.#checkpoints.restore(parameters);
+    this.metrics.rewind(position?.step ?? 0);
+    if (position) {
+      this.#position = position;
       return;
     }
-    store.rewind(this.id, 0, 0);
-    this.metrics.rewind(0);
+    const start = startingWeights(job);
+    if (start.what) log.info(`starting from ${start.what}`);
     for (const state of parameters.state.values()) state.fill(0);
-    parameters.parameters.set(initializeParameters(job.model, job.spec.training.seed));
+    parameters.parameters.set(start.parameters);
   }
 
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
@@ -317,34 +325,20 @@ export class Run {
     await this.#checkpoint(result);
   }
 
-  /** Writes a checkpoint beside the steps that follow; waits only for the one before it. */
-  async #checkpoint(epoch?: EpochResult): Promise<void> {
-    await this.#writing;
-    const { store, job, directory } = this.#options;
-    const position = this.#position;
+  #checkpoint(epoch?: EpochResult): Promise<void> {
     const ledger = this.#ledger;
     this.#ledger = [];
-    const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
-    this.#writing = writeCheckpoint(path, job, this.#parameters!, position).then(async (digest) => {
-      store.addCheckpoint(this.id, { step: position.step, path, digest }, ledger, epoch);
-      store.setMetrics(this.id, this.metrics.points);
-      for (const old of store.checkpoints(this.id).slice(job.spec.checkpoint.keep)) {
-        store.removeCheckpoint(this.id, old.step);
-        await rm(old.path, { force: true });
-      }
-    });
-    // Heard where it is awaited, before the next checkpoint or the end.
-    this.#writing.catch(() => {});
+    const passed = { ledger, points: this.metrics.points, epoch };
+    return this.#checkpoints.write(this.#parameters!, this.#position, passed);
   }
 
   async #writeModel(): Promise<void> {
     const { store, job, data, directory } = this.#options;
     const path = join(directory, 'model.safetensors');
-    const { parameters } = this.#parameters!;
-    const digest = await writeWhole(
-      path,
-      encodeModel(job, data.preparation, parameters, this.#position.step),
-    );
+    const { step } = this.#position;
+    const best = job.spec.training.stopEarly && (await this.#checkpoints.best(this.#parameters!, step));
+    const { parameters } = best ?? this.#parameters!;
+    const digest = await writeWhole(path, encodeModel(job, data.preparation, parameters, best?.step ?? step));
     const workers = new Set(store.ledger(this.id).map((row) => row.worker));
     store.setModel(this.id, path, digest, workers.size);
   }

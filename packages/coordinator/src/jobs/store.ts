@@ -121,6 +121,12 @@ export class JobStore {
     this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(JobState.JOB_STATE_RUNNING, now, id);
   }
 
+  /** Queues a job that has ended once more. */
+  reopen(id: string, spec: string, now: number): void {
+    const set = "state = ?, spec = ?, submittedAt = ?, error = '', endedAt = 0";
+    this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(JobState.JOB_STATE_QUEUED, spec, now, id);
+  }
+
   end(id: string, end: { state: JobState; error: string; endedAt: number; step: number }): void {
     this.#db
       .prepare('UPDATE jobs SET state = ?, error = ?, endedAt = ?, step = ? WHERE id = ?')

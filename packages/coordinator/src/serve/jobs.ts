@@ -29,6 +29,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     submit: unary(async ({ jobFile }) => ({ job: await manager.submit(jobFile) })),
     get: unary(({ job }) => ({ job: manager.get(job) })),
     list: unary(() => ({ jobs: manager.list() })),
+    resume: unary(async ({ job, epochs }) => ({ job: await manager.resume(job, epochs) })),
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
 
     watch(call) {

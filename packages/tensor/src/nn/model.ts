@@ -29,6 +29,8 @@ export interface ModelDescription {
   readonly output?: readonly number[];
   /** Input side first. */
   readonly layers: readonly LayerDescription[];
+  /** Layers that are not trained: names, or what names begin with up to a dash (layer1 is layer1-0-conv1 as well). */
+  readonly frozen?: readonly string[];
 }
 
 export interface ParameterSpec {
@@ -43,6 +45,8 @@ export interface ParameterSpec {
   readonly initializer: Initializer;
   /** See ParameterPlan. */
   readonly statistic?: { readonly rate: number };
+  /** True: its layer is frozen. Statistics of such a layer go on following the data. */
+  readonly frozen?: boolean;
 }
 
 export interface ModelLayer {
@@ -133,7 +137,10 @@ export function buildModel(description: ModelDescription): Model {
         `but ${stated.by}: expected ${formatShape(stated.shape)}`,
     );
   }
-  const { parameters, trainedCount, parameterCount } = layOutParameters(planned);
+  const { parameters, trainedCount, parameterCount } = layOutParameters(
+    planned,
+    frozenLayers(description, names, planned),
+  );
   return {
     description,
     outputShape: shape,
@@ -167,8 +174,36 @@ function statedOutput({ classes, output }: ModelDescription): { shape: Shape; by
   );
 }
 
+/** The layers that `frozen` names; each of its entries must name one that has something to train. */
+function frozenLayers(
+  { frozen = [] }: ModelDescription,
+  names: readonly string[],
+  planned: readonly { layer: string; plan: ParameterPlan }[],
+): Set<string> {
+  const able = new Set(planned.filter(({ plan }) => !plan.statistic).map(({ layer }) => layer));
+  const found = frozen.flatMap((prefix) => {
+    const own = [...able].filter((name) => name === prefix || name.startsWith(`${prefix}-`));
+    if (own.length === 0) {
+      throw new ModelError(
+        `frozen: no layer '${prefix}' with parameters${suggest(
+          prefix,
+          names.filter((name) => able.has(name)),
+        )}`,
+      );
+    }
+    return own;
+  });
+  if (able.size > 0 && new Set(found).size === able.size) {
+    throw new ModelError('frozen: every layer is, so there is nothing to train');
+  }
+  return new Set(found);
+}
+
 /** Trained parameters first: an optimizer then has one range of floats. */
-function layOutParameters(planned: readonly { layer: string; plan: ParameterPlan }[]) {
+function layOutParameters(
+  planned: readonly { layer: string; plan: ParameterPlan }[],
+  frozen: ReadonlySet<string>,
+) {
   const ordered = [
     ...planned.filter(({ plan }) => !plan.statistic),
     ...planned.filter(({ plan }) => plan.statistic),
@@ -177,7 +212,8 @@ function layOutParameters(planned: readonly { layer: string; plan: ParameterPlan
   let trainedCount = 0;
   const parameters = ordered.map(({ layer, plan }): ParameterSpec => {
     const size = sizeOf(plan.shape);
-    const spec = { ...plan, name: `${layer}.${plan.name}`, layer, offset, size };
+    const stays = frozen.has(layer) && !plan.statistic && { frozen: true };
+    const spec = { ...plan, name: `${layer}.${plan.name}`, layer, offset, size, ...stays };
     offset += size;
     if (!plan.statistic) trainedCount = offset;
     return spec;

@@ -14,6 +14,8 @@ export type OptimizerOptions =
       readonly nesterov?: boolean;
       /** L2 penalty: added to the gradient as weightDecay * parameter. Default 0. */
       readonly weightDecay?: number;
+      /** Whether biases and norms, the parameters with one axis, are decayed like weights. Default true. */
+      readonly decayBiasAndNorm?: boolean | undefined;
     }
   | {
       /** adam: weightDecay is added to the gradient; adamw: it shrinks the parameter by learningRate * weightDecay. */
@@ -26,6 +28,8 @@ export type OptimizerOptions =
       readonly epsilon?: number;
       /** Default 0. */
       readonly weightDecay?: number;
+      /** As above. */
+      readonly decayBiasAndNorm?: boolean | undefined;
     };
 
 export interface Optimizer {

@@ -91,16 +91,19 @@ export async function openUpdater(
     return instantiate(f);
   };
 
-  const update = [optimizer.update.parameter, ...optimizer.update.state].map(simplify);
-  const scalarNames = Object.keys(optimizer.scalars(0, 1));
   const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
-  const applyKernel = kernel(
-    trained,
-    update,
-    [atParameters, atGradient, ...atState],
-    [atParameters, ...atState],
-    scalarNames,
-  );
+  /** One kernel for each range of neighbours that are updated alike; all of them, unless layers are frozen or decay differs. */
+  const applyKernels = rangesOfUpdates(parameters, options).map(({ offset, size, decays }) => {
+    const own = decays ? optimizer : optimizerFor({ ...options, weightDecay: 0 });
+    const update = [own.update.parameter, ...own.update.state].map(simplify);
+    const names = Object.keys(own.scalars(0, 1));
+    const [at, ...state] = [atParameters, ...atState].map((start) => start + 4 * offset) as [number];
+    const run = kernel(size, update, [at, atGradient + 4 * offset, ...state], [at, ...state], names);
+    return (step: number, learningRate: number) => {
+      const values = own.scalars(step, learningRate);
+      run(...names.map((name) => values[name]!));
+    };
+  });
   /** Neighbouring statistics that follow at the same rate are one range. */
   const statisticKernels = rangesOfStatistics(parameters).map(({ rate, offset, size }) => {
     const own = atParameters + 4 * offset;
@@ -171,11 +174,26 @@ export async function openUpdater(
       if (global > maxNorm) scaleKernel(Math.fround(maxNorm / global));
     },
     apply(step, learningRate) {
-      const values = optimizer.scalars(step, learningRate);
-      applyKernel(...scalarNames.map((name) => values[name]!));
+      for (const update of applyKernels) update(step, learningRate);
       for (const follow of statisticKernels) follow();
     },
   };
+}
+
+/** Ranges of what is trained, without what is frozen. Biases and norms are the parameters with one axis. */
+function rangesOfUpdates(
+  parameters: readonly ParameterSpec[],
+  { weightDecay = 0, decayBiasAndNorm = true }: OptimizerOptions,
+): { readonly offset: number; size: number; readonly decays: boolean }[] {
+  const ranges: { offset: number; size: number; decays: boolean }[] = [];
+  for (const { offset, size, shape, statistic, frozen } of parameters) {
+    if (statistic || frozen) continue;
+    const decays = weightDecay === 0 || decayBiasAndNorm || shape.length > 1;
+    const last = ranges.at(-1);
+    if (last?.decays === decays && last.offset + last.size === offset) last.size += size;
+    else ranges.push({ offset, size, decays });
+  }
+  return ranges;
 }
 
 function rangesOfStatistics(

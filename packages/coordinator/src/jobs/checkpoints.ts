@@ -1,0 +1,111 @@
+/** The checkpoints of one run: written beside the steps, the newest and the best kept, read again when it goes on. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Job } from '@kasane/protocol/job';
+import { metricOf } from '@kasane/tensor/objective';
+import type { Logger } from 'pino';
+import { type Position, readCheckpoint, type Weights, writeCheckpoint } from '../params/checkpoint.ts';
+import { type Judge, ranked } from './best-epoch.ts';
+import type { JobStore, LedgerRow } from './store.ts';
+
+export interface CheckpointsOptions {
+  readonly id: string;
+  readonly job: Job;
+  readonly store: JobStore;
+  /** Where the files are. */
+  readonly directory: string;
+  readonly stepsPerEpoch: number;
+  readonly log: Logger;
+}
+
+/** What goes into the store together with a checkpoint. */
+export interface Passed {
+  /** Shards that counted since the checkpoint before. */
+  readonly ledger: readonly LedgerRow[];
+  readonly points: readonly StepMetrics[];
+  /** The epoch that it ends, if it ends one. */
+  readonly epoch?: EpochResult | undefined;
+}
+
+export class Checkpoints {
+  readonly #options: CheckpointsOptions;
+  readonly #judge: Judge;
+  /** The one being written, while steps go on. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: CheckpointsOptions) {
+    const { spec, objective } = options.job;
+    this.#options = options;
+    this.#judge = { stopEarly: spec.training.stopEarly, metric: metricOf[objective.type] };
+  }
+
+  /** Fills `weights` from the newest checkpoint that is whole. Undefined: there is none. */
+  async restore(weights: Weights): Promise<Position | undefined> {
+    const { id, job, store, stepsPerEpoch, log } = this.#options;
+    for (const { step, path, digest } of store.checkpoints(id)) {
+      const read = await readCheckpoint(path, digest, job, weights);
+      if ('why' in read) {
+        log.warn(`the checkpoint of step ${step} is not used, the one before it is: ${read.why}`);
+        continue;
+      }
+      store.rewind(id, step, Math.floor(step / stepsPerEpoch));
+      log.info(`resuming from the checkpoint of step ${step}`);
+      return read;
+    }
+    store.rewind(id, 0, 0);
+    return undefined;
+  }
+
+  /** Writes one beside the steps that follow; waits only for the one before it. */
+  async write(weights: Weights, position: Position, { ledger, points, epoch }: Passed): Promise<void> {
+    await this.#writing;
+    const { id, job, store, directory } = this.#options;
+    const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
+    this.#writing = writeCheckpoint(path, job, weights, position).then(async (digest) => {
+      store.addCheckpoint(id, { step: position.step, path, digest }, ledger, epoch);
+      store.setMetrics(id, points);
+      const best = new Set(this.#bestSteps());
+      for (const old of store.checkpoints(id).slice(job.spec.checkpoint.keep)) {
+        if (best.has(old.step)) continue;
+        store.removeCheckpoint(id, old.step);
+        await rm(old.path, { force: true });
+      }
+    });
+    // Heard where it is awaited, before the next checkpoint or the end.
+    this.#writing.catch(() => {});
+  }
+
+  /** Resolves when all are on disk. */
+  settled(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** The weights of the best epoch and its step; undefined when the present ones are those, or its checkpoint is lost. */
+  async best(
+    present: Weights,
+    step: number,
+  ): Promise<{ parameters: Float32Array; step: number } | undefined> {
+    const { id, job, store, log } = this.#options;
+    const [best] = this.#bestSteps();
+    if (best === undefined || best === step) return undefined;
+    const found = store.checkpoints(id).find((checkpoint) => checkpoint.step === best);
+    const parameters = present.parameters.slice();
+    const read = found
+      ? await readCheckpoint(found.path, found.digest, job, { parameters, state: new Map() })
+      : { why: `the checkpoint of step ${best} is gone` };
+    if (!('why' in read)) return { parameters, step: best };
+    log.warn(`the last weights are used instead of the best ones: ${read.why}`);
+    return undefined;
+  }
+
+  /** Steps of the epochs whose checkpoints are kept, best first. */
+  #bestSteps(): number[] {
+    const { id, job, store, stepsPerEpoch } = this.#options;
+    const { best = 0 } = job.spec.checkpoint;
+    const count = Math.max(best, this.#judge.stopEarly ? 1 : 0);
+    if (count === 0) return [];
+    const list = ranked(store.epochs(id), this.#judge);
+    return list.slice(0, count).map(({ epoch }) => epoch * stepsPerEpoch);
+  }
+}

@@ -1,0 +1,116 @@
+/** What people do besides training from start to end: go on, stop early, start from another model's weights. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { JobStore } from '@kasane/coordinator/jobs/store';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
+
+const cleanUp = new CleanUp();
+const cluster = new TestCluster(cleanUp);
+let path = '';
+
+/** Three clouds of points; the last column is the class. */
+function table(): string {
+  const rows = Array.from({ length: 240 }, (_, i) => {
+    const [kind, turn] = [i % 3, i * 2.399];
+    const away = 0.4 + (i % 7) / 10;
+    return [kind * 1.5 + away * Math.cos(turn), (kind % 2) + away * Math.sin(turn), `k${kind}`].join();
+  });
+  return `x,y,kind\n${rows.join('\n')}\n`;
+}
+
+const job = (training: object, more: object = {}) => ({
+  name: 'practice',
+  model: { preset: 'tabular', features: 2, outputs: 3, hidden: [16, 16], dropout: 0.1 },
+  data: { format: 'csv', path, target: 'kind' },
+  training: { epochs: 4, batch: 32, shards: 3, learningRate: 0.01, ...training },
+  ...more,
+});
+
+const weights = ({ model }: Job) =>
+  new Map(decodeSafetensors(readFileSync(model)).tensors.map(({ name, data }) => [name, data]));
+
+async function resume(id: string, epochs: number): Promise<Job> {
+  const { client } = cluster;
+  try {
+    await client.resume(id, epochs);
+    for await (const _ of client.watch(id));
+    return await client.get(id);
+  } finally {
+    client.close();
+  }
+}
+
+function checkpointsOf(id: string) {
+  const store = new JobStore(cluster.state);
+  try {
+    return store.checkpoints(id);
+  } finally {
+    store.close();
+  }
+}
+
+beforeAll(async () => {
+  await cluster.start();
+  path = join(temporaryDirectory(cleanUp), 'clouds.csv');
+  writeFileSync(path, table());
+  await Promise.all([cluster.worker(), cluster.worker()]);
+});
+afterAll(() => cleanUp.run());
+
+it('a job that goes on gives the bits of one that was never interrupted', async () => {
+  const whole = await cluster.run(job({}));
+  expect(whole.state).toBe(JobState.JOB_STATE_SUCCEEDED);
+
+  const half = await cluster.run(job({ epochs: 2 }));
+  expect(half.digest).not.toBe(whole.digest);
+  await expect(resume(half.id, 0)).rejects.toThrow(/has done all that it was to do; --epochs says/);
+  const longer = await resume(half.id, 2);
+  expect(longer).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, epochs: 4, digest: whole.digest });
+  expect(longer.history).toHaveLength(4);
+
+  const { client } = cluster;
+  const id = await client.submit(JSON.stringify(job({}, { checkpoint: { everySteps: 4 } })));
+  for await (const { step } of client.watch(id)) if (step >= 9) break;
+  await client.cancel(id);
+  client.close();
+  expect(await resume(id, 0)).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, digest: whole.digest });
+  await expect(resume('nobody', 1)).rejects.toThrow(/no job 'nobody'/);
+});
+
+it('stops when the test set says so, and keeps the weights of the best epoch', async () => {
+  const stopEarly = { patience: 2, least: 0.02 };
+  const stopped = await cluster.run(
+    job({ epochs: 60, learningRate: 0.05, stopEarly }, { checkpoint: { keep: 1 } }),
+  );
+  expect(stopped.state).toBe(JobState.JOB_STATE_SUCCEEDED);
+  expect(stopped.history.length).toBeLessThan(60);
+  const best = [...stopped.history].sort((a, b) => a.testLoss - b.testLoss || a.epoch - b.epoch)[0]!;
+  const perEpoch = stopped.step / stopped.history.length;
+  const steps = checkpointsOf(stopped.id).map(({ step }) => step);
+  expect(steps).toEqual([...new Set([stopped.step, best.epoch * perEpoch])]);
+  const kept = checkpointsOf(stopped.id).find(({ step }) => step === best.epoch * perEpoch)!;
+  const { tensors } = decodeSafetensors(readFileSync(kept.path));
+  for (const [name, data] of weights(stopped)) {
+    expect(data).toEqual(tensors.find((tensor) => tensor.name === name)!.data);
+  }
+});
+
+it('starts from the weights of another model, with a new head and a frozen body', async () => {
+  const source = await cluster.run(job({ epochs: 1 }));
+  const [first] = weights(source).keys();
+  const next = job({ epochs: 1, freeze: ['hidden-0'] }, { init: source.model });
+  const model = { ...next.model, hidden: [16, 8] };
+  const transferred = await cluster.run({ ...next, model });
+  expect(transferred.state).toBe(JobState.JOB_STATE_SUCCEEDED);
+  const [before, after] = [weights(source), weights(transferred)];
+  expect(first).toBe('hidden-0.weight');
+  expect(after.get('hidden-0.weight')).toEqual(before.get('hidden-0.weight'));
+  expect(after.get('head.weight')!.length).toBe(8 * 3);
+  const missing = cluster.run({ ...next, init: '/nowhere.safetensors' });
+  await expect(missing).rejects.toThrow(/init: \/nowhere\.safetensors: .*no such file/);
+  expect(existsSync(source.model)).toBe(true);
+});
