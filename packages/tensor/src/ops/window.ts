@@ -3,6 +3,7 @@
  * two windows, one over the rows and one over the columns of an image.
  */
 import type { Node } from '../graph.ts';
+import { reshape } from './movement.ts';
 import { apply, attributesOf, expectInputs, fail, type Op } from './op.ts';
 
 type WindowAttributes = {
@@ -50,12 +51,10 @@ export const windowOp: Op<WindowAttributes> = {
     const count = windowCount(extent, attributes);
     return { shape: [...shape.slice(0, axis), count, size, ...shape.slice(axis + 1)], dtype: 'f32' };
   },
-  gradient: (node, g) => [
-    apply(foldOp, [g], {
-      ...attributesOf(windowOp, node),
-      extent: node.inputs[0]!.shape[attributesOf(windowOp, node).axis]!,
-    }),
-  ],
+  gradient: (node, g) => {
+    const { axis, stride, dilation } = attributesOf(windowOp, node);
+    return [fold(g, axis, node.inputs[0]!.shape[axis]!, { stride, dilation })];
+  },
   cases: [
     { label: 'apart', inputs: [{ shape: [9] }], attributes: { axis: 0, size: 3, stride: 3, dilation: 1 } },
     {
@@ -129,10 +128,16 @@ export const window = (
   { stride = 1, dilation = 1 }: { readonly stride?: number; readonly dilation?: number } = {},
 ): Node => apply(windowOp, [x], { axis, size, stride, dilation });
 
-/** The adjoint of `window` over an axis of `extent`. */
-export const fold = (
+/** The adjoint of `window` over an axis of `extent`. Windows that lie side by side are joined, which is a reshape. */
+export function fold(
   x: Node,
   axis: number,
   extent: number,
   { stride = 1, dilation = 1 }: { readonly stride?: number; readonly dilation?: number } = {},
-): Node => apply(foldOp, [x], { axis, size: x.shape[axis + 1]!, stride, dilation, extent });
+): Node {
+  const [count, size] = [x.shape[axis]!, x.shape[axis + 1]!];
+  if (stride === size && dilation === 1 && count * size === extent) {
+    return reshape(x, [...x.shape.slice(0, axis), extent, ...x.shape.slice(axis + 2)]);
+  }
+  return apply(foldOp, [x], { axis, size, stride, dilation, extent });
+}

@@ -9,6 +9,9 @@ import { type Shape, sizeOf, stridesOf } from '../../shape.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { ScalarEmitter } from './emit-scalar.ts';
 
+/** Elements of an inner loop from which two vectors are computed side by side; below, the code is not worth its size. */
+const PAIRED = 64;
+
 export interface PointwiseOptions {
   /** Pushes a number that is known only when the kernel runs, in all lanes. */
   readonly scalars?: (name: string) => void;
@@ -40,30 +43,57 @@ export function emitPointwise(
   });
   const inner = axes.at(-1) ?? { extent: 1, strides: pointers.map(() => 0) };
   const vectors = inner.strides.every((stride) => stride === 0 || stride === 1);
-  const results = expressions.map(() => f.local('v128'));
-  const body = (read: (index: number) => void, write: (to: Local, value: Local) => void) => {
-    const emitter = new ScalarEmitter(f, { input: read, scalar: scalars }, expressions);
-    expressions.forEach((expression, i) => {
-      emitter.emit(expression);
-      f.set(results[i]!);
-    });
-    for (const [i, result] of results.entries()) write(pointers[inputs.length + i]!, result);
+  const results = Array.from({ length: 2 * expressions.length }, () => f.local('v128'));
+  /** Computes `lanes` elements or vectors side by side, and only then writes them. */
+  const body = (
+    lanes: 1 | 2,
+    read: (index: number, lane: number) => void,
+    write: (to: Local, value: Local, lane: number) => void,
+  ) => {
+    for (let lane = 0; lane < lanes; lane++) {
+      const emitter = new ScalarEmitter(
+        f,
+        { input: (index) => read(index, lane), scalar: scalars },
+        expressions,
+      );
+      expressions.forEach((expression, i) => {
+        emitter.emit(expression);
+        f.set(results[2 * i + lane]!);
+      });
+    }
+    for (let i = 0; i < expressions.length; i++) {
+      for (let lane = 0; lane < lanes; lane++)
+        write(pointers[inputs.length + i]!, results[2 * i + lane]!, lane);
+    }
   };
-  const readVector = (index: number) => {
-    f.get(pointers[index]!).memory(inner.strides[index] === 0 ? 'v128Load32Splat' : 'v128Load');
+  const readVector = (index: number, lane: number) => {
+    const pointer = f.get(pointers[index]!);
+    if (inner.strides[index] === 0) pointer.memory('v128Load32Splat');
+    else pointer.memory('v128Load', 16 * lane);
   };
+  const writeVector = (to: Local, value: Local, lane: number) =>
+    f
+      .get(to)
+      .get(value)
+      .memory('v128Store', 16 * lane);
   const readOne = (index: number) => f.get(pointers[index]!).memory('v128Load32Zero');
   const moveInner = (elements: number) => {
     for (const [i, pointer] of pointers.entries()) f.advance(pointer, 4 * elements * inner.strides[i]!);
   };
   nest(f, axes.slice(0, -1), pointers, () => {
     const whole = vectors ? Math.floor(inner.extent / 4) : 0;
-    f.repeat(whole, () => {
-      body(readVector, (to, value) => f.get(to).get(value).memory('v128Store'));
+    // Two vectors side by side: the engine pairs their operations into 256-bit ones.
+    const pairs = inner.extent >= PAIRED ? Math.floor(whole / 2) : 0;
+    f.repeat(pairs, () => {
+      body(2, readVector, writeVector);
+      moveInner(8);
+    });
+    f.repeat(whole - 2 * pairs, () => {
+      body(1, readVector, writeVector);
       moveInner(4);
     });
     f.repeat(inner.extent - 4 * whole, () => {
-      body(readOne, (to, value) => f.get(to).get(value).store32Lane0());
+      body(1, readOne, (to, value) => f.get(to).get(value).store32Lane0());
       moveInner(1);
     });
     moveInner(-inner.extent);

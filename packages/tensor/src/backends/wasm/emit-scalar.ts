@@ -152,13 +152,26 @@ const LOG2_E = Math.LOG2E;
 const LN2_HIGH = 0.693359375;
 const LN2_LOW = -2.1219444e-4;
 
+/** Added to a number below 2^22 it leaves its nearest whole number in the last bits. */
+const ROUNDER = 1.5 * 2 ** 23;
+const ROUNDER_BITS = 0x4b400000;
+
 function emitExp(f: FunctionBuilder): void {
   const [x, n, r, k, low] = [0, 1, 2, 3, 4].map(() => f.local('v128')) as [Local, Local, Local, Local, Local];
   // Below this the result is 0: computed as exp(0) and masked, since CPUs take a hundred times as long over what becomes 0 by
   // way of subnormal numbers, and masked attention is full of it. Above 89 it is infinity anyway. NaN goes through.
   f.tee(x).f32x4(-104).op('f32x4Lt').set(low);
   f.get(x).get(low).op('v128Andnot').f32x4(89).op('f32x4Min').set(x);
-  f.get(x).f32x4(LOG2_E).op('f32x4Mul').f32x4(0.5).op('f32x4Add', 'f32x4Floor').set(n);
+  // Rounded to a whole number by a sum whose last bit is worth 1; V8 pairs sums, but not floor and conversions.
+  f.get(x)
+    .f32x4(LOG2_E)
+    .op('f32x4Mul')
+    .f32x4(ROUNDER)
+    .op('f32x4Add')
+    .tee(k)
+    .f32x4(ROUNDER)
+    .op('f32x4Sub')
+    .set(n);
   f.get(x).get(n).f32x4(LN2_HIGH).op('f32x4Mul', 'f32x4Sub');
   f.get(n).f32x4(LN2_LOW).op('f32x4Mul', 'f32x4Sub').set(r);
   // exp(r) = 1 + r + r^2 p(r)
@@ -169,7 +182,7 @@ function emitExp(f: FunctionBuilder): void {
   );
   f.get(r).op('f32x4Mul').get(r).op('f32x4Mul').get(r).op('f32x4Add').f32x4(1).op('f32x4Add');
   // times 2^n in two halves, each within the exponents of normal numbers
-  f.get(n).op('i32x4TruncSatS').tee(k).i32(1).op('i32x4ShrS').tee(n);
+  f.get(k).i32x4(ROUNDER_BITS).op('i32x4Sub').tee(k).i32(1).op('i32x4ShrS').tee(n);
   powerOfTwo(f);
   f.op('f32x4Mul').get(k).get(n).op('i32x4Sub');
   powerOfTwo(f);
