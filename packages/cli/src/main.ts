@@ -239,6 +239,55 @@ command('dashboard', 'serve a page that shows jobs, layers and workers')
   .addOption(token())
   .action(async (options) => (await import('./commands/dashboard.ts')).dashboard(options));
 
+command('status', 'a cluster at one glance: coordinator, workers, jobs')
+  .option('--json', 'one object on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText(
+    'after',
+    help(
+      ['kasane status', 'kasane status --coordinator 10.0.0.1:7420'],
+      [
+        '{ coordinator, version, uptimeSeconds, workers, slots, tasksHeld, jobs: [as in kasane jobs], ended }',
+      ],
+    ),
+  )
+  .action(async (options) => (await import('./commands/status.ts')).status(options));
+
+command('doctor', 'whether this machine has what is needed, and what to do if not')
+  .addOption(redis())
+  .addOption(
+    new Option('--coordinator <host:port>', 'ask this coordinator, too')
+      .env('KASANE_COORDINATOR')
+      .argParser(address()),
+  )
+  .addOption(token())
+  .option('--state <dir>', 'folder of a coordinator (default: ~/.local/state/kasane)')
+  .option('--json', 'an array of objects on standard output')
+  .addHelpText(
+    'after',
+    help(
+      ['kasane doctor', 'kasane doctor --redis redis://:PASSWORD@10.0.0.1:6379'],
+      ['[{ name, state: "ok" | "note" | "wrong", found, todo }]', 'Exits with 69 when something is wrong.'],
+    ),
+  )
+  .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));
+
+command('version', 'versions of Kasane and of what it runs on')
+  .option('--json', 'one object on standard output')
+  .addHelpText('after', help(['kasane version'], ['{ kasane, node, platform, processors }']))
+  .action(({ json }) => {
+    const { platform, arch, versions } = process;
+    const record = {
+      kasane: version,
+      node: versions.node,
+      platform: `${platform} ${arch}`,
+      processors: availableParallelism(),
+    };
+    const line = `kasane ${version}, Node ${record.node}, ${record.platform}, ${record.processors} processors`;
+    process.stdout.write(`${json ? JSON.stringify(record) : line}\n`);
+  });
+
 command('schema', 'print the JSON Schema of job files').action(async () => {
   const { jobJsonSchema } = await import('@kasane/protocol/job');
   process.stdout.write(`${JSON.stringify(jobJsonSchema(), null, 2)}\n`);

@@ -19,6 +19,8 @@ beforeAll(() => {
     'name: x y\nmodel: { preset: mnist-mlp }\ntraining: { epochs: -1 }\n',
   );
   writeFileSync(join(folder, 'cut.safetensors'), Buffer.from([9, 0, 0]));
+  writeFileSync(join(folder, 'key.yaml'), 'name: x\nmodel: { preset: mnist-mlp }\ntraining: { epoch: 1 }\n');
+  writeFileSync(join(folder, 'section.yaml'), 'name: x\nmodel: { preset: mnist-mlp }\ntraning: {}\n');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -62,7 +64,38 @@ const cases: readonly Case[] = [
     exit: errorCodes.FILE_DAMAGED.exit,
     says: /absent\.safetensors/,
   },
+  { args: ['train', '--epoch', '3'], exit: usage, says: /unknown option '--epoch'.*--epochs/ },
+  { args: ['train', '--workers'], exit: usage, says: /--workers <n>.*argument missing/ },
+  { args: ['train', 'a', 'b'], exit: usage, says: /too many arguments/ },
+  { args: ['statsu'], exit: usage, says: /unknown command 'statsu'.*status/ },
+  { args: ['submit'], exit: usage, says: /missing required argument 'job'/ },
+  {
+    args: ['submit', 'key.yaml'],
+    exit: invalid,
+    says: /key\.yaml:3: training\.epoch:.*did you mean 'epochs'/,
+  },
+  {
+    args: ['submit', 'section.yaml'],
+    exit: invalid,
+    says: /section\.yaml:3: traning:.*did you mean 'training'/,
+  },
+  { args: ['submit', '.'], exit: invalid, says: /\.: / },
+  { args: ['predict', 'cut.safetensors'], exit: usage, says: /missing required argument 'inputs'/ },
+  { args: ['predict', 'x', 'y', '--temperature', '-1'], exit: usage, says: /--temperature.*at least 0/ },
+  { args: ['export'], exit: usage, says: /missing required argument 'model'/ },
+  { args: ['export', 'cut.safetensors', '--format', 'keras'], exit: usage, says: /onnx, safetensors/ },
+  {
+    args: ['eval', 'folder/none'],
+    exit: errorCodes.FILE_DAMAGED.exit,
+    says: /folder\/none: there is no such file/,
+  },
+  { args: ['models', 'resnet-19'], exit: invalid, says: /resnet-19.*resnet-18/ },
+  { args: ['worker', '--connect-timeout', 'soon'], exit: usage, says: /--connect-timeout.*whole number/ },
 ];
+
+test('there are thirty of them at least', () => {
+  expect(cases.length).toBeGreaterThanOrEqual(30);
+});
 
 describe.concurrent('wrong input', () => {
   test.each(cases)('kasane $args', { timeout: 60_000 }, async ({ args, env, exit, says }) => {

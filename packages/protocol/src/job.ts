@@ -5,11 +5,13 @@
 
 import { describePreset, objectiveOfPreset, PresetError, presetNames } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
+import { suggest } from '@kasane/tensor/nn/nearest';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
 import { dataSchema } from './job-data.ts';
+import { keysAt } from './job-keys.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
 import { JOB_FILE_BYTES } from './limits.ts';
 
@@ -245,7 +247,7 @@ export function checkJob(
 ): Job {
   const result = jobSchema.safeParse(value);
   if (!result.success) {
-    const messages = result.error.issues.map((issue) => describeIssue(issue, locate));
+    const messages = result.error.issues.map((issue) => describeIssue(issue, locate, value));
     throw new KasaneError('JOB_INVALID', messages.join('\n'));
   }
   const spec = result.data;
@@ -304,16 +306,24 @@ function objectiveOf({ objective, model }: JobSpec, { description }: Model): Obj
   );
 }
 
-function describeIssue(issue: z.core.$ZodIssue, locate: (path: readonly PropertyKey[]) => string): string {
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  locate: (path: readonly PropertyKey[]) => string,
+  value: unknown,
+): string {
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     // The branch that failed deepest is the one the writer meant.
     const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a));
     const [inner] = branches[0] ?? [];
-    if (inner) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, locate);
+    if (inner) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, locate, value);
   }
-  const keys = issue.code === 'unrecognized_keys' ? [issue.keys[0]!] : [];
-  const path = [...issue.path, ...keys];
-  return `${locate(path)}: ${path.join('.') || 'the file'}: ${issue.message}`;
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0]!;
+    const path = [...issue.path, key];
+    const hint = suggest(key, keysAt(jobJsonSchema(), issue.path, value));
+    return `${locate(path)}: ${path.join('.')}: there is no such key${hint}`;
+  }
+  return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${issue.message}`;
 }
 
 const depth = (issues: readonly z.core.$ZodIssue[]) =>

@@ -35,7 +35,7 @@ describe('job files', () => {
 
   it('names file, line, path and what would be right', () => {
     const file = 'name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  epochs: 3\n  bacth: 64\n';
-    expect(refused(file)).toMatch(/^my\.yaml:5: training\.bacth: .*bacth/);
+    expect(refused(file)).toMatch(/^my\.yaml:5: training\.bacth: .*did you mean 'batch'/);
     expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  epochs: -1\n')).toMatch(
       /^my\.yaml:4: training\.epochs:/,
     );
@@ -89,7 +89,7 @@ describe('job files', () => {
       augment: [{ type: 'crop', padding: 4 }],
     });
     expect(refused(data('  format: text\n  path: x\n  windw: 9\n'))).toMatch(
-      /^my\.yaml:6: data\.windw: .*windw/,
+      /^my\.yaml:6: data\.windw: there is no such key; There are: format, path, test, validation, seed, objective, [^;]*pad/,
     );
     expect(refused(data('  format: cvs\n  path: x\n'))).toMatch(/^my\.yaml:4: data\.format: .*csv/);
     expect(refused(data('  format: csv\n  path: x\n'))).toMatch(/^my\.yaml:\d: data\.target: /);

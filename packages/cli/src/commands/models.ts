@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { KasaneError } from '@kasane/protocol/errors';
 import { checkJob } from '@kasane/protocol/job';
 import { type Preset, presetNamed, presetNames, presets } from '@kasane/tensor/models/presets';
+import { suggest } from '@kasane/tensor/nn/nearest';
 import { wanted } from '@kasane/tensor/nn/options';
 import { summarizeLayers, summary } from '@kasane/tensor/nn/summary';
 import { table } from '../render/table.ts';
@@ -25,6 +26,12 @@ export function models(name: string | undefined, { json, set = [] }: ModelsOptio
   }
   const preset = existsSync(name) ? undefined : presetNamed(name);
   if (!preset) {
+    if (!existsSync(name) && !/[./\\]/.test(name)) {
+      throw new KasaneError(
+        'JOB_INVALID',
+        `no preset '${name}', and no such file${suggest(name, presetNames)}`,
+      );
+    }
     const { model } = checkJob(readJob(name));
     print(summary(model), summarizeLayers(model));
     return;

@@ -59,7 +59,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Start
   );
 }
 
-async function onPath(): Promise<RedisBinary> {
+export async function onPath(): Promise<RedisBinary> {
   for (const name of ['redis-server', 'valkey-server']) {
     for (const folder of (process.env.PATH ?? '').split(delimiter)) {
       const path = join(folder, name);

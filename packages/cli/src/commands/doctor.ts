@@ -1,0 +1,53 @@
+/** `kasane doctor`: whether this machine has what Kasane needs, and what to do where it has not. */
+import {
+  checkCoordinator,
+  checkDisk,
+  checkGpu,
+  checkKernels,
+  checkMemory,
+  checkNode,
+  checkPort,
+  checkRedis,
+  type Finding,
+  writtenFolders,
+} from '../doctor/checks.ts';
+import { DASHBOARD_PORT, DEFAULT_PORT } from '../options.ts';
+
+export interface DoctorOptions {
+  readonly redis?: string;
+  /** Absent: none is asked. */
+  readonly coordinator?: string;
+  readonly token?: string;
+  readonly state?: string;
+  readonly json?: boolean;
+}
+
+const marks: Readonly<Record<Finding['state'], string>> = { ok: 'ok   ', note: 'note ', wrong: 'WRONG' };
+/** Exit code when something is wrong: unavailable, as in sysexits. */
+const WRONG = 69;
+
+export async function doctor(options: DoctorOptions): Promise<void> {
+  const { redis = process.env.REDIS_URL, coordinator, token, state, json } = options;
+  const findings: Finding[] = [];
+  const add = (finding: Finding) => {
+    findings.push(finding);
+    if (json) return;
+    const { name, state, found, todo } = finding;
+    process.stdout.write(`${marks[state]}  ${name.padEnd(15)} ${found}\n`);
+    if (todo !== undefined) process.stdout.write(`${' '.repeat(23)}-> ${todo}\n`);
+  };
+  add(checkNode());
+  add(checkKernels());
+  add(await checkRedis(redis));
+  if (coordinator !== undefined) add(await checkCoordinator(coordinator, token));
+  else {
+    add(await checkPort('Port', DEFAULT_PORT, '--port'));
+    add(await checkPort('Dashboard port', DASHBOARD_PORT, '--dashboard-port'));
+  }
+  add(checkMemory());
+  for (const folder of writtenFolders(state)) add(checkDisk(folder));
+  add(await checkGpu());
+  const code = findings.some((finding) => finding.state === 'wrong') ? WRONG : 0;
+  // Drivers of GPUs keep threads of their own that may not end by themselves.
+  process.stdout.write(json ? `${JSON.stringify(findings)}\n` : '', () => process.exit(code));
+}

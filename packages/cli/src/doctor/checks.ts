@@ -1,0 +1,152 @@
+/** What `kasane doctor` looks at, each thing for itself: what was found, and what to do where it is wrong. */
+import { statfsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { availableParallelism, freemem, homedir, tmpdir, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { CoordinatorClient } from '@kasane/protocol/client';
+import { messageOf } from '@kasane/protocol/errors';
+import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { openGpu } from '@kasane/worker/gpu';
+import { inspectRedis } from '../redis/inspect.ts';
+import { onPath } from '../redis/start.ts';
+
+export interface Finding {
+  readonly name: string;
+  /** ok: as it should be. note: works, but could be better. wrong: something will not work. */
+  readonly state: 'ok' | 'note' | 'wrong';
+  readonly found: string;
+  /** What to do; absent when all is well. */
+  readonly todo?: string;
+}
+
+/** Everything is as it should be. */
+const ok = (name: string, found: string): Finding => ({ name, state: 'ok', found });
+const note = (name: string, found: string, todo: string): Finding => ({ name, state: 'note', found, todo });
+const wrong = (name: string, found: string, todo: string): Finding => ({ name, state: 'wrong', found, todo });
+
+const GIB = 2 ** 30;
+const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
+
+/** @param version without the v, such as 24.21.0 */
+export function checkNode(version = process.versions.node): Finding {
+  const [major, minor] = version.split('.').map(Number) as [number, number];
+  if (major < 22 || (major === 22 && minor < 18)) {
+    return wrong('Node', version, 'install Node 22.18 or later, best 24: https://nodejs.org');
+  }
+  if (major < 24) return note('Node', version, 'Node 24 computes up to twice as fast on x64 processors');
+  return ok('Node', `${version}, ${availableParallelism()} processors`);
+}
+
+/** Runs the self-test of the kernels that would compute here. */
+export function checkKernels(): Finding {
+  try {
+    enableRevectorization();
+    const { name, warning } = selectKernel('exact');
+    if (warning) return note('Arithmetic', `${name} kernel: ${warning}`, 'results are right, only slower');
+    return ok('Arithmetic', `${name} kernel, self-test passed`);
+  } catch (error) {
+    return wrong('Arithmetic', messageOf(error), 'use another version of Node, or another machine');
+  }
+}
+
+/** @param url of the Redis to use; without it, whether one can be started here */
+export async function checkRedis(url: string | undefined): Promise<Finding> {
+  if (url === undefined) {
+    return onPath().then(
+      ({ path }) => ok('Redis', `${path}, started when it is needed`),
+      () =>
+        note(
+          'Redis',
+          'none on the PATH',
+          'on Debian and Ubuntu one is fetched when needed; elsewhere install redis or valkey, or give --redis',
+        ),
+    );
+  }
+  try {
+    const { host, version, policy } = await inspectRedis(url);
+    const found = `${version} at ${host}, maxmemory-policy ${policy}`;
+    if (policy === 'noeviction') return ok('Redis', found);
+    return wrong('Redis', found, 'it may drop tasks when it is full: CONFIG SET maxmemory-policy noeviction');
+  } catch (error) {
+    return wrong('Redis', messageOf(error), 'start it, or give its address with --redis');
+  }
+}
+
+/** Whether a port on loopback can be listened on. */
+export async function checkPort(name: string, port: number, flag: string): Promise<Finding> {
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', () => resolve());
+    });
+    return ok(name, `${port} is free`);
+  } catch (error) {
+    const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    const found = taken ? `${port} is taken` : `${port}: ${messageOf(error)}`;
+    return note(name, found, `if that is no Kasane, choose another with ${flag}`);
+  } finally {
+    server.close();
+  }
+}
+
+/** Whether a coordinator answers, and takes the token. */
+export async function checkCoordinator(address: string, token: string | undefined): Promise<Finding> {
+  const client = new CoordinatorClient({ coordinator: address, token });
+  try {
+    const { version, workers } = await client.status();
+    const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
+    const found = `${version} at ${address}, ${workers.length} workers with ${slots} slots`;
+    if (workers.length > 0) return ok('Coordinator', found);
+    return note('Coordinator', found, `nobody computes: kasane worker --coordinator ${address}`);
+  } catch (error) {
+    const [found, todo = 'check its address and the token'] = messageOf(error).split('; ');
+    return wrong('Coordinator', found!, todo);
+  } finally {
+    client.close();
+  }
+}
+
+export async function checkGpu(): Promise<Finding> {
+  try {
+    const gpu = await openGpu('webgpu');
+    gpu!.device.destroy();
+    return ok('WebGPU', `${gpu!.name}, for jobs of math: fast`);
+  } catch (error) {
+    return note('WebGPU', messageOf(error), 'not needed: processors compute every job');
+  }
+}
+
+export function checkMemory(free = freemem(), total = totalmem()): Finding {
+  const found = `${gib(free)} of ${gib(total)} free`;
+  return free < GIB
+    ? note('Memory', found, 'large models need more: stop other programs')
+    : ok('Memory', found);
+}
+
+/** Space where checkpoints, caches and the temporary files go. */
+export function checkDisk(folder: string, free = freeBytes(folder)): Finding {
+  const found = `${gib(free)} free in ${folder}`;
+  if (free < GIB / 10) return wrong('Disk', found, 'make room: checkpoints and weights need it');
+  return free < 2 * GIB
+    ? note('Disk', found, 'large models keep checkpoints of several GiB')
+    : ok('Disk', found);
+}
+
+function freeBytes(folder: string): number {
+  for (let at = folder; ; at = dirname(at)) {
+    try {
+      const { bavail, bsize } = statfsSync(at);
+      return bavail * bsize;
+    } catch (error) {
+      if (dirname(at) === at) throw error;
+    }
+  }
+}
+
+/** Folders that are written to: state, temporary files. */
+export const writtenFolders = (state?: string): readonly string[] => [
+  state ?? join(homedir(), '.local/state/kasane'),
+  tmpdir(),
+];

@@ -1,0 +1,39 @@
+/** What a Redis says of itself. */
+import { messageOf } from '@kasane/protocol/errors';
+import { Redis } from 'ioredis';
+
+export interface RedisFacts {
+  /** host:port */
+  readonly host: string;
+  readonly version: string;
+  /** What it does when it is full. */
+  readonly policy: string;
+}
+
+/** @throws Error saying why it can not be asked */
+export async function inspectRedis(url: string): Promise<RedisFacts> {
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new Error(`'${url}' is not the address of a Redis: redis://HOST:PORT is expected`);
+  }
+  const { host } = new URL(url);
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    connectTimeout: 5_000,
+  });
+  let why = '';
+  redis.on('error', (error) => {
+    why = error.message;
+  });
+  try {
+    await redis.connect();
+    const info = await redis.info();
+    const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? 'unknown';
+    return { host, version: field('redis_version'), policy: field('maxmemory_policy') };
+  } catch (error) {
+    throw new Error(`no Redis answers at ${host}: ${why || messageOf(error)}`, { cause: error });
+  } finally {
+    redis.disconnect();
+  }
+}

@@ -1,0 +1,90 @@
+/** What `kasane doctor` makes of machines as they may be. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import {
+  checkCoordinator,
+  checkDisk,
+  checkKernels,
+  checkMemory,
+  checkNode,
+  checkPort,
+  checkRedis,
+  writtenFolders,
+} from '../src/doctor/checks.ts';
+import { onPath, type StartedRedis, startBinary } from '../src/redis/start.ts';
+import { kasane } from './support/kasane.ts';
+
+let folder: string;
+let redis: StartedRedis;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  redis = await startBinary(await onPath());
+});
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true });
+  await redis.close();
+});
+
+it('knows which Node is needed, and which is better', () => {
+  expect(checkNode('20.20.0')).toMatchObject({ state: 'wrong', todo: /22\.18/ });
+  expect(checkNode('22.17.9').state).toBe('wrong');
+  expect(checkNode('22.18.0').state).toBe('note');
+  expect(checkNode('24.0.0')).toMatchObject({ state: 'ok', found: /^24\.0\.0, \d+ processors$/ });
+});
+
+it("runs the kernels' self-test", () => {
+  expect(checkKernels()).toMatchObject({ name: 'Arithmetic', found: /kernel/ });
+  expect(checkKernels().state).not.toBe('wrong');
+});
+
+it('reads what a Redis does when it is full', async () => {
+  expect(await checkRedis(redis.url)).toMatchObject({ state: 'ok', found: /^\d+\.\d+.* noeviction$/ });
+  const client = new Redis(redis.url);
+  await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  const finding = await checkRedis(redis.url);
+  client.disconnect();
+  expect(finding).toMatchObject({ state: 'wrong', todo: /CONFIG SET maxmemory-policy noeviction/ });
+  expect(await checkRedis('http://127.0.0.1')).toMatchObject({
+    state: 'wrong',
+    found: /redis:\/\/HOST:PORT/,
+  });
+  expect(await checkRedis(undefined)).toMatchObject({ state: 'ok', found: /started when it is needed/ });
+});
+
+it('says which port is taken', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  expect(await checkPort('Port', port, '--port')).toMatchObject({ state: 'note', todo: /--port/ });
+  await new Promise((resolve) => server.close(resolve));
+  expect(await checkPort('Port', port, '--port')).toMatchObject({ state: 'ok', found: `${port} is free` });
+  expect(await checkCoordinator(`127.0.0.1:${port}`, undefined)).toMatchObject({
+    state: 'wrong',
+    todo: /kasane coordinator/,
+  });
+});
+
+it('measures room, in folders that are not there yet too', () => {
+  expect(checkDisk(join(folder, 'not/yet')).state).not.toBe('wrong');
+  expect(checkDisk('/x', 50e6).state).toBe('wrong');
+  expect(checkDisk('/x', 1e9).state).toBe('note');
+  expect(checkDisk('/x', 9e9).state).toBe('ok');
+  expect(checkMemory(1e8, 1e10)).toMatchObject({ state: 'note', found: '0.1 GiB of 9.3 GiB free' });
+  expect(writtenFolders('/state')).toEqual(['/state', tmpdir()]);
+});
+
+it('as a command: a line each, or JSON, and an exit code', { timeout: 60_000 }, async () => {
+  const [plain, json] = await Promise.all([
+    kasane(['doctor', '--redis', redis.url]),
+    kasane(['doctor', '--json', '--redis', 'redis://127.0.0.1:1']),
+  ]);
+  expect(plain.stdout).toMatch(/^ok +Node/m);
+  expect(plain.stdout).toMatch(/^(ok|note) +WebGPU/m);
+  expect(json.code).toBe(69);
+  const findings = JSON.parse(json.stdout) as { name: string; state: string }[];
+  expect(findings.find(({ name }) => name === 'Redis')).toMatchObject({ state: 'wrong' });
+});
