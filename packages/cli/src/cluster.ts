@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { KasaneError } from '@kasane/protocol/errors';
-import type { Backend } from '@kasane/worker/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import type { Logger } from 'pino';
 import { type StartedRedis, startRedis } from './redis/start.ts';
 
@@ -14,6 +14,9 @@ export interface ClusterOptions {
   readonly workers: number;
   readonly slots: number;
   readonly backend: Backend;
+  readonly gpuStorage: GpuStorage;
+  /** Workers write traces. Default false. */
+  readonly profile?: boolean;
   readonly redisUrl?: string | undefined;
   readonly log: Logger;
   /** Hears what is started, for people. */
@@ -32,6 +35,8 @@ export class EmbeddedCluster {
   #coordinator: Coordinator | undefined;
   #directory: string | undefined;
   #restarts = 0;
+  /** Files that workers write traces to, until the cluster is closed. */
+  readonly traces: string[] = [];
   #starting: Promise<{ address: string }> | undefined;
   #closed: Promise<void> | undefined;
   #fail: (error: Error) => void = () => {};
@@ -93,8 +98,15 @@ export class EmbeddedCluster {
   }
 
   #startWorker(): void {
-    const { slots, backend, log, say } = this.#options;
-    const options = { coordinator: this.#coordinator!.address, slots, backend, logLevel: log.level };
+    const { slots, backend, gpuStorage, log, say } = this.#options;
+    const options = {
+      coordinator: this.#coordinator!.address,
+      slots,
+      backend,
+      gpuStorage,
+      profile: this.#nextTrace(),
+      logLevel: log.level,
+    };
     const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
       env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -133,6 +145,14 @@ export class EmbeddedCluster {
       say(`a worker ended (${signal ?? `code ${code}`}); its work goes to others, and it is started again`);
       this.#startWorker();
     });
+  }
+
+  /** Where the next worker writes its trace; undefined without a profile. */
+  #nextTrace(): string | undefined {
+    if (!this.#options.profile) return undefined;
+    const path = join(this.#directory!, `trace-${this.traces.length}.json`);
+    this.traces.push(path);
+    return path;
   }
 
   async #close(): Promise<void> {

@@ -10,6 +10,7 @@ import {
   DASHBOARD_PORT,
   DEFAULT_PORT,
   exportFormats,
+  gpuStorages,
   integer,
   type LogLevel,
   logLevels,
@@ -36,6 +37,18 @@ const backend = () =>
   )
     .default('wasm')
     .argParser(oneOf(backends));
+const gpuStorage = () =>
+  new Option(
+    '--gpu-storage <storage>',
+    'how a GPU holds what lies between layers: f32, or f16 for half the memory and less precision',
+  )
+    .default('f32')
+    .argParser(oneOf(gpuStorages));
+const profile = () =>
+  new Option(
+    '--profile <file>',
+    'write kernels, layers, queue and network in the Chrome trace format (ui.perfetto.dev opens it); steps get slower',
+  );
 const token = () => new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
 const coordinator = () =>
   new Option('--coordinator <host:port>', 'where the coordinator is')
@@ -61,6 +74,8 @@ const train = command('train', 'train a job file or a preset on a cluster of thi
   .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
   .option('--slots <n>', 'compute threads of each worker', integer(1, 256), 1)
   .addOption(backend())
+  .addOption(gpuStorage())
+  .addOption(profile())
   .option('--data <dir>', 'folder with the data, instead of the one in the job')
   .addOption(redis())
   .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
@@ -88,6 +103,8 @@ command('worker', 'compute for a coordinator until stopped')
   .addOption(coordinator())
   .option('--slots <n>', 'compute threads (default: one a core, one for webgpu)', integer(1, 256))
   .addOption(backend())
+  .addOption(gpuStorage())
+  .addOption(profile())
   .option('--redis <url>', 'Redis as this machine reaches it (default: what the coordinator says)')
   .option('--no-shared-memory', 'send tensors over the network even to a coordinator on this machine')
   .addOption(token())

@@ -1,6 +1,6 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
 import type { TrainingSpec } from '@kasane/protocol/job';
-import type { Backend } from '@kasane/worker/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { InvalidArgumentError } from 'commander';
 
 interface Flag {
@@ -117,3 +117,5 @@ export const DASHBOARD_PORT = 7421;
 /** Typed over what a worker knows: none is missing. */
 const backendTable: Readonly<Record<Backend, true>> = { wasm: true, webgpu: true, auto: true };
 export const backends = Object.keys(backendTable) as Backend[];
+const storageTable: Readonly<Record<GpuStorage, true>> = { f32: true, f16: true };
+export const gpuStorages = Object.keys(storageTable) as GpuStorage[];

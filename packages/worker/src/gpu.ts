@@ -7,6 +7,19 @@ import { deviceDescriptor } from '@kasane/tensor/backends/webgpu/program';
  */
 export type Backend = 'wasm' | 'webgpu' | 'auto';
 
+/** f16: what the forward pass keeps for the backward pass takes half the memory of a GPU; it must have shader-f16. */
+export type GpuStorage = 'f32' | 'f16';
+
+/** How the slots of a worker compute. */
+export interface Compute {
+  /** Default wasm. */
+  readonly backend?: Backend;
+  /** Default f32. */
+  readonly gpuStorage?: GpuStorage;
+  /** Each kernel is timed, which makes a step slower. Default false. */
+  readonly profile?: boolean;
+}
+
 export interface Gpu {
   readonly device: GPUDevice;
   /** 'webgpu nvidia hopper' */
@@ -18,9 +31,9 @@ let instance: GPU | undefined;
 
 /**
  * The device for a backend; undefined means wasm.
- * @throws Error for 'webgpu' where there is no adapter, or the package is not installed
+ * @throws Error for 'webgpu' where there is no adapter, it cannot store what is asked for, or the package is not installed
  */
-export async function openGpu(backend: Backend): Promise<Gpu | undefined> {
+export async function openGpu({ backend = 'wasm', gpuStorage }: Compute): Promise<Gpu | undefined> {
   if (backend === 'wasm') return undefined;
   try {
     instance ??= (await import('webgpu')).create([]);
@@ -32,6 +45,11 @@ export async function openGpu(backend: Backend): Promise<Gpu | undefined> {
     const { vendor, architecture, isFallbackAdapter } = adapter.info;
     // A CPU that plays a GPU is slower than wasm.
     if (backend === 'auto' && (isFallbackAdapter || architecture === 'swiftshader')) return undefined;
+    if (gpuStorage === 'f16' && !adapter.features.has('shader-f16')) {
+      throw new Error(
+        `storage f16 needs an adapter with shader-f16, which this one (${vendor} ${architecture}) lacks`,
+      );
+    }
     const device = await adapter.requestDevice(deviceDescriptor(adapter));
     return { device, name: ['webgpu', vendor, architecture].filter(Boolean).join(' ') };
   } catch (error) {

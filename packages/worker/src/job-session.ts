@@ -21,6 +21,7 @@ import type { Slot, SlotSession } from './slot.ts';
 import type { SlotPool } from './slot-pool.ts';
 import type { CoordinatorStream } from './stream.ts';
 import { TaskConsumer } from './tasks.ts';
+import type { TaskPart, Trace } from './trace.ts';
 
 /** Floats [start, end) of the flat layout. */
 interface Range {
@@ -35,6 +36,8 @@ export interface JobSessionOptions {
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
   /** Use the memory that the coordinator offers, where it can be opened. */
   readonly sharedMemory: boolean;
+  /** Hears what tasks wait for. */
+  readonly trace: Trace | undefined;
   readonly log: Logger;
 }
 
@@ -177,15 +180,18 @@ export class JobSession {
     const size = this.#model.description.input.reduce((product, extent) => product * extent, 1);
     const x = this.#buffers.take(task.samples * size);
     try {
-      const samples = await fetchSamples(redis, opened.job, task, this.#reader, x);
-      if (!(await this.#parameters.wait(task.step))) return this.#handBack(id);
-      const slot = await slots.acquire();
+      const samples = await this.#timed('samples', 'queue', id, () =>
+        fetchSamples(redis, opened.job, task, this.#reader, x),
+      );
+      const arrived = await this.#timed('parameters', 'network', id, () => this.#parameters.wait(task.step));
+      if (!arrived) return this.#handBack(id);
+      const slot = await this.#timed('a free slot', 'queue', id, () => slots.acquire());
       try {
         // The version may have passed while all slots were busy.
         if (this.#parameters.version !== task.step || this.#draining) return this.#handBack(id);
         const session = await this.#sessionOf(slot);
         if (this.#parameters.version !== task.step) return;
-        await this.#compute(slot, session, task, id, samples);
+        await this.#timed('task', 'compute', id, () => this.#compute(slot, session, task, id, samples));
       } finally {
         slots.release(slot);
       }
@@ -260,7 +266,15 @@ export class JobSession {
     for (const range of last) send(range);
     if (end) send(end, { $case: 'result', value });
     else stream.send({ $case: 'result', value });
-    await Promise.all(sent);
+    await this.#timed('gradients', 'network', id, () => Promise.all(sent));
+  }
+
+  /** Has the trace, if there is one, say how long a part of a task took. */
+  #timed<T>(name: string, kind: TaskPart, id: TaskId, body: () => Promise<T>): Promise<T> {
+    const { trace } = this.#options;
+    if (!trace) return body();
+    const { step, shard, attempt } = id;
+    return trace.part(name, kind, { step, shard, attempt }, body);
   }
 
   /** Puts part of a gradient into shared memory, if there is any and there is room. */

@@ -4,13 +4,15 @@
  */
 import { messageOf } from '@kasane/protocol/errors';
 import { pino } from 'pino';
-import type { Backend } from './gpu.ts';
+import type { Backend, GpuStorage } from './gpu.ts';
 import { startWorker } from './worker.ts';
 
 export interface WorkerProcessOptions {
   readonly coordinator: string;
   readonly slots: number;
   readonly backend?: Backend;
+  readonly gpuStorage?: GpuStorage;
+  readonly profile?: string;
   readonly redisUrl?: string;
   readonly token?: string;
   readonly sharedMemory?: boolean;

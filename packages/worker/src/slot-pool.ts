@@ -1,23 +1,26 @@
 /** The slots of a worker: lends idle ones, replaces those whose thread died. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { Logger } from 'pino';
-import type { Backend } from './gpu.ts';
+import type { Compute } from './gpu.ts';
 import { Slot } from './slot.ts';
+import type { Trace } from './trace.ts';
 
 export class SlotPool {
   readonly size: number;
   readonly #log: Logger;
-  readonly #backend: Backend;
+  readonly #compute: Compute;
+  readonly #trace: Trace | undefined;
   readonly #slots = new Set<Slot>();
   readonly #idle: Slot[] = [];
   readonly #waiting: ((slot: Slot) => void)[] = [];
   #closed = false;
 
-  constructor(size: number, log: Logger, backend: Backend = 'wasm') {
+  constructor(size: number, log: Logger, compute: Compute = {}, trace?: Trace) {
     this.size = size;
-    this.#backend = backend;
+    this.#compute = compute;
+    this.#trace = trace;
     this.#log = log;
-    for (let index = 0; index < size; index++) this.#add();
+    for (let index = 0; index < size; index++) this.#add(index);
   }
 
   /** All slots, busy or not. */
@@ -49,7 +52,7 @@ export class SlotPool {
     await Promise.all([...this.#slots].map((slot) => slot.end()));
   }
 
-  #add(): void {
+  #add(number: number): void {
     const slot: Slot = new Slot(
       (error) => {
         if (this.#closed) return;
@@ -58,10 +61,11 @@ export class SlotPool {
         const idle = this.#idle.indexOf(slot);
         if (idle >= 0) this.#idle.splice(idle, 1);
         // A thread that cannot even start must not be replaced in a tight loop.
-        setTimeout(() => this.#closed || this.#add(), 500);
+        setTimeout(() => this.#closed || this.#add(number), 500);
       },
       (warning) => this.#log.warn(warning),
-      this.#backend,
+      this.#compute,
+      (kernels) => this.#trace?.kernels(number, kernels),
     );
     this.#slots.add(slot);
     this.release(slot);

@@ -3,6 +3,7 @@ import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import type { SessionLayout } from '@kasane/tensor/backends/wasm/session';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import type { KernelSpan } from './trace.ts';
 
 /** Bytes of control memory. */
 export const CONTROL_BYTES = 64;
@@ -41,5 +42,7 @@ export type SlotResponse =
       readonly warning?: string;
     }
   | { readonly kind: 'refused'; readonly session: number; readonly message: string }
+  /** In a profile: what a run computed, and when. */
+  | { readonly kind: 'computed'; readonly kernels: readonly KernelSpan[] }
   /** The run under way threw. */
   | { readonly kind: 'threw'; readonly message: string };

@@ -4,13 +4,13 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
-import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
+import { openWasmSession, type WasmStage } from '@kasane/tensor/backends/wasm/session';
 import { DeviceLostError } from '@kasane/tensor/backends/webgpu/program';
 import { openGpuSession } from '@kasane/tensor/backends/webgpu/session';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import { type Backend, type Gpu, openGpu } from './gpu.ts';
+import { type Compute, type Gpu, openGpu } from './gpu.ts';
 import {
   COMMAND,
   COMPUTE_MS,
@@ -22,14 +22,18 @@ import {
   type SlotResponse,
   STAGE,
 } from './slot-protocol.ts';
+import { type KernelSpan, traceClock } from './trace.ts';
 
 const port = parentPort!;
-const { control, backend } = workerData as { control: SharedArrayBuffer; backend: Backend };
+const { control, compute } = workerData as { control: SharedArrayBuffer; compute: Compute };
+const { gpuStorage = 'f32', profile = false } = compute;
 const words = new Int32Array(control);
 const numbers = new Float64Array(control);
 /** What a session can run: the stages of each program, in order. A GPU's are asynchronous. */
 interface Opened {
   readonly programs: readonly (readonly { run(): void | Promise<void> }[])[];
+  /** In a profile: what the last run computed. */
+  readonly spans: KernelSpan[];
   readonly close: () => void;
 }
 const sessions = new Map<number, Opened>();
@@ -37,7 +41,7 @@ const sessions = new Map<number, Opened>();
 enableRevectorization();
 const { name, revectorized, warning } = selectKernel();
 const say = (message: SlotResponse) => port.postMessage(message);
-const gpu: Gpu | undefined = await openGpu(backend);
+const gpu: Gpu | undefined = await openGpu(compute);
 say({
   kind: 'ready',
   kernel: gpu?.name ?? `wasm ${name}${revectorized ? ' revectorized' : ''}`,
@@ -53,15 +57,27 @@ async function open(
   try {
     const model = buildModel(description);
     if (gpu && math === 'fast') {
-      const opened = await openGpuSession(gpu.device, model, requests);
-      const programs = requests.map((_, index) => [{ run: () => opened.run(index) }]);
-      sessions.set(session, { programs, close: () => opened.destroy() });
+      const opened = await openGpuSession(gpu.device, model, requests, { storage: gpuStorage });
+      const spans: KernelSpan[] = [];
+      const timed = async (index: number) => {
+        const began = traceClock();
+        for (const { op, origin, start, duration } of await opened.profile(index)) {
+          spans.push({ op, ...origin, start: began + start / 1e6, duration: duration / 1e6 });
+        }
+      };
+      const run = profile ? timed : (index: number) => opened.run(index);
+      const programs = requests.map((_, index) => [{ run: () => run(index) }]);
+      sessions.set(session, { programs, spans, close: () => opened.destroy() });
       say({ kind: 'opened', session, memory: opened.memory, layout: opened.layout });
       return;
     }
-    const opened = await openWasmSession(model, requests, { memory: 'shared', math });
-    const programs = requests.map((request) => opened.program(request).stages);
-    sessions.set(session, { programs, close: () => {} });
+    const opened = await openWasmSession(model, requests, { memory: 'shared', math, stepwise: profile });
+    const spans: KernelSpan[] = [];
+    const programs = requests.map((request) => {
+      const { stages } = opened.program(request);
+      return profile ? stages.map((stage) => timedStage(stage, spans)) : stages;
+    });
+    sessions.set(session, { programs, spans, close: () => {} });
     const slow = gpu
       ? 'a job asks for exact arithmetic, which no GPU promises: it is computed on the CPU'
       : undefined;
@@ -78,9 +94,22 @@ async function open(
   }
 }
 
+/** A stage that says when it ran. With `stepwise` it has one kernel, or none where everything is given. */
+function timedStage({ run, kernels }: WasmStage, spans: KernelSpan[]): { run(): void } {
+  return {
+    run: () => {
+      const start = traceClock();
+      run();
+      const duration = traceClock() - start;
+      for (const { op, origin } of kernels) spans.push({ op, ...origin, start, duration });
+    },
+  };
+}
+
 async function run(): Promise<void> {
   const started = performance.now();
-  const stages = sessions.get(words[SESSION]!)!.programs[words[PROGRAM]!]!;
+  const { programs, spans } = sessions.get(words[SESSION]!)!;
+  const stages = programs[words[PROGRAM]!]!;
   for (let index = 0; index < stages.length; index++) {
     const computing = stages[index]!.run();
     if (computing) await computing;
@@ -88,6 +117,7 @@ async function run(): Promise<void> {
     Atomics.store(words, STAGE, index + 1);
     Atomics.notify(words, STAGE);
   }
+  if (profile) say({ kind: 'computed', kernels: spans.splice(0) });
 }
 
 let seen = 0;
@@ -110,11 +140,11 @@ for (;;) {
     try {
       await run();
     } catch (error) {
+      // The thread's end says so: nobody is lent a slot whose device is gone. The pool starts another, with the device there is then.
+      if (error instanceof DeviceLostError) throw error;
       say({ kind: 'threw', message: (error as Error).message });
       Atomics.store(words, STAGE, FAILED);
       Atomics.notify(words, STAGE);
-      // The pool starts another slot, which opens the device that there is by then.
-      if (error instanceof DeviceLostError) throw error;
     }
   }
 }

@@ -9,7 +9,7 @@ import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/wasm/session';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import type { Backend } from './gpu.ts';
+import type { Compute } from './gpu.ts';
 import {
   COMMAND,
   COMPUTE_MS,
@@ -22,6 +22,7 @@ import {
   type SlotResponse,
   STAGE,
 } from './slot-protocol.ts';
+import type { KernelSpan } from './trace.ts';
 
 /** How long a thread with a device may take to end. */
 const GPU_EXIT_MS = 2000;
@@ -53,7 +54,7 @@ export interface RunOutcome {
 
 export class Slot {
   readonly #thread: Worker;
-  readonly #backend: Backend;
+  readonly #backend: Compute['backend'];
   readonly #words: Int32Array;
   readonly #numbers: Float64Array;
   readonly #opening = new Map<
@@ -69,21 +70,23 @@ export class Slot {
 
   /**
    * @param onDeath called once when the thread ends although nobody closed the slot
-   * @param backend what jobs of fast arithmetic are computed on; the others are always computed by wasm
+   * @param compute how; jobs of exact arithmetic are computed by wasm whatever it says
+   * @param onComputed hears of each run of a profile
    */
   constructor(
     onDeath: (error: Error) => void,
     onWarning: (warning: string) => void,
-    backend: Backend = 'wasm',
+    compute: Compute = {},
+    onComputed: (kernels: readonly KernelSpan[]) => void = () => {},
   ) {
-    this.#backend = backend;
+    this.#backend = compute.backend;
     const control = new SharedArrayBuffer(CONTROL_BYTES);
     this.#words = new Int32Array(control);
     this.#numbers = new Float64Array(control);
     this.#thread = new Worker(
       new URL(import.meta.url.endsWith('.ts') ? './slot-thread.ts' : './slot-thread.js', import.meta.url),
       {
-        workerData: { control, backend },
+        workerData: { control, compute },
       },
     );
     this.ready = new Promise((resolve, reject) => {
@@ -92,7 +95,8 @@ export class Slot {
           this.#kernel = message.kernel;
           if (message.warning) onWarning(message.warning);
           resolve();
-        } else if (message.kind === 'threw') this.#threw = message.message;
+        } else if (message.kind === 'computed') onComputed(message.kernels);
+        else if (message.kind === 'threw') this.#threw = message.message;
         else {
           if (message.kind === 'opened' && message.warning) onWarning(message.warning);
           this.#answer(message);
@@ -190,7 +194,7 @@ export class Slot {
 
   async #end(): Promise<void> {
     this.#dead ??= new Error('the slot was closed');
-    if (this.#backend !== 'wasm') {
+    if (this.#backend !== undefined && this.#backend !== 'wasm') {
       // It has a device to give back first.
       const ended = once(this.#thread, 'exit');
       this.#send({ kind: 'exit' });

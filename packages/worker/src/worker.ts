@@ -7,10 +7,11 @@ import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import type { Backend } from './gpu.ts';
+import type { Backend, GpuStorage } from './gpu.ts';
 import { JobSession } from './job-session.ts';
 import { SlotPool } from './slot-pool.ts';
 import { CoordinatorStream } from './stream.ts';
+import { Trace } from './trace.ts';
 
 export type WorkerState =
   /** No stream to the coordinator; it is tried again and again. */
@@ -29,6 +30,10 @@ export interface WorkerOptions {
   readonly slots?: number;
   /** What jobs of fast arithmetic are computed on. Default wasm. */
   readonly backend?: Backend;
+  /** How a GPU holds what lies between the layers. Default f32. */
+  readonly gpuStorage?: GpuStorage;
+  /** File for a trace in the Chrome trace format; each kernel is then timed, which makes steps slower. Default: none. */
+  readonly profile?: string | undefined;
   /** Redis as this worker reaches it. Default: what the coordinator announces. */
   readonly redisUrl?: string | undefined;
   readonly token?: string | undefined;
@@ -68,6 +73,7 @@ class KasaneWorker implements RunningWorker {
   readonly connected: Promise<void>;
   readonly #options: WorkerOptions;
   readonly #pool: SlotPool;
+  readonly #trace: Trace | undefined;
   readonly #jobs = new Map<string, JobSession>();
   #state: WorkerState = 'connecting';
   #stream: CoordinatorStream | undefined;
@@ -87,10 +93,12 @@ class KasaneWorker implements RunningWorker {
       `${hostname()
         .replace(/[^\w.-]/g, '-')
         .slice(0, 64)}-${process.pid}-${randomBytes(2).toString('hex')}`;
-    const { backend = 'wasm' } = options;
+    const { backend = 'wasm', gpuStorage = 'f32', profile } = options;
     // One thread keeps a GPU busy.
     const slots = options.slots ?? (backend === 'webgpu' ? 1 : availableParallelism());
-    this.#pool = new SlotPool(slots, options.log, backend);
+    this.#trace = profile === undefined ? undefined : new Trace(profile, this.id);
+    const compute = { backend, gpuStorage, profile: this.#trace !== undefined };
+    this.#pool = new SlotPool(slots, options.log, compute, this.#trace);
     this.done = new Promise((resolve, reject) => {
       this.#resolveDone = resolve;
       this.#rejectDone = reject;
@@ -219,6 +227,7 @@ class KasaneWorker implements RunningWorker {
       redis,
       slots: this.#pool,
       stream,
+      trace: this.#trace,
       sharedMemory: this.#options.sharedMemory ?? true,
       log: this.#options.log,
     });
@@ -280,6 +289,7 @@ class KasaneWorker implements RunningWorker {
     ]);
     this.#redis?.disconnect();
     await this.#pool.close();
+    this.#trace?.close();
     this.#resolveDone();
   }
 }

@@ -1,4 +1,7 @@
 /** A slot on WebGPU: jobs of fast arithmetic are computed there, those of exact arithmetic by wasm. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { runReference } from '@kasane/tensor/backends/reference/run';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { traceProgram } from '@kasane/tensor/training';
@@ -7,6 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { openDevice } from '../../tensor/test/support/gpu.ts';
 
 const device = await openDevice();
+const hasHalves = device?.features.has('shader-f16');
 device?.destroy();
 
 const description: ModelDescription = {
@@ -37,7 +41,7 @@ describe.skipIf(!device)('a slot on WebGPU', { timeout: 60_000 }, () => {
     ? new Slot(
         () => {},
         (warning) => warnings.push(warning),
-        'webgpu',
+        { backend: 'webgpu' },
       )
     : undefined;
   afterAll(() => slot?.end());
@@ -79,5 +83,33 @@ describe.skipIf(!device)('a slot on WebGPU', { timeout: 60_000 }, () => {
     expect(slot!.gradients(session)).toEqual(plain.gradients(other));
     expect(warnings).toEqual([expect.stringMatching(/exact arithmetic.*on the CPU/)]);
     await plain.end();
+  });
+
+  it('loses its device, says so, and is replaced by one that computes the same', async () => {
+    const support = (name: string) => fileURLToPath(new URL(`support/${name}`, import.meta.url));
+    const preload = pathToFileURL(support('lose-device.ts')).href;
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--import',
+      preload,
+      support('run-lost-device.ts'),
+    ]);
+    const seen = JSON.parse(stdout) as Record<string, unknown>;
+    expect(seen.failure).toMatch(/the WebGPU device is gone/);
+    expect(seen.errors).toEqual([
+      expect.stringMatching(/a compute thread died and is replaced: the WebGPU device is gone/),
+    ]);
+    expect(seen.other).toBe(true);
+    expect(seen.after).toEqual(seen.before);
+  });
+
+  it('says what is missing where f16 cannot be stored', async () => {
+    const halves = new Slot(
+      () => {},
+      () => {},
+      { backend: 'webgpu', gpuStorage: 'f16' },
+    );
+    if (hasHalves) await halves.ready;
+    else await expect(halves.ready).rejects.toThrow(/storage f16 needs an adapter with shader-f16/);
+    await halves.end();
   });
 });

@@ -3,7 +3,7 @@ import { homedir, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { isLoopback } from '@kasane/protocol/token';
-import type { Backend } from '@kasane/worker/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { startWorker } from '@kasane/worker/worker';
 import { makeLog } from '../log.ts';
 import type { LogLevel } from '../options.ts';
@@ -80,6 +80,8 @@ export interface WorkerCommand {
   readonly coordinator: string;
   readonly slots?: number;
   readonly backend: Backend;
+  readonly gpuStorage: GpuStorage;
+  readonly profile?: string;
   readonly redis?: string;
   readonly token?: string;
   readonly sharedMemory: boolean;
@@ -89,11 +91,13 @@ export interface WorkerCommand {
 }
 
 export async function worker(options: WorkerCommand): Promise<void> {
-  const { coordinator: address, slots, backend, redis, token, sharedMemory } = options;
+  const { coordinator: address, slots, backend, gpuStorage, profile, redis, token, sharedMemory } = options;
   const running = await startWorker({
     coordinator: address,
     ...(slots !== undefined && { slots }),
     backend,
+    gpuStorage,
+    profile,
     redisUrl: redis,
     token,
     sharedMemory,

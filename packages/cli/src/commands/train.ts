@@ -12,11 +12,12 @@ import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec, parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
 import { metricOf } from '@kasane/tensor/objective';
-import type { Backend } from '@kasane/worker/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
 import { formatMetric, metricName } from '../render/job.ts';
+import { expensiveLayers, joinTraces } from '../render/profile.ts';
 import { progressView } from '../render/progress.ts';
 import { dashboardBeside, openBrowser } from './dashboard.ts';
 
@@ -24,6 +25,8 @@ export interface TrainOptions {
   readonly workers: number;
   readonly slots: number;
   readonly backend: Backend;
+  readonly gpuStorage: GpuStorage;
+  readonly profile?: string;
   readonly data?: string;
   readonly redis?: string;
   readonly out?: string;
@@ -44,6 +47,8 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
     workers: options.workers,
     slots: options.slots,
     backend: options.backend,
+    gpuStorage: options.gpuStorage,
+    profile: options.profile !== undefined,
     redisUrl: options.redis ?? process.env.REDIS_URL,
     log: makeLog(options.logLevel),
     say,
@@ -61,6 +66,10 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
         requireSuccess(ended);
         mkdirSync(dirname(out), { recursive: true });
         copyFileSync(ended.model, out);
+        if (options.profile !== undefined) {
+          const costs = joinTraces(cluster.traces, options.profile);
+          say(`\n${expensiveLayers(costs)}\nProfile  ${resolve(options.profile)}`);
+        }
         return ended;
       } finally {
         client.close();

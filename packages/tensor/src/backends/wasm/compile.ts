@@ -20,6 +20,8 @@ export interface CompileRequest {
   readonly arenaStart: number;
   readonly scratch: number;
   readonly kernel: KernelName;
+  /** Makes every step a stage, so that each can be timed. Default false. */
+  readonly stepwise?: boolean;
 }
 
 export interface CompiledStage {
@@ -67,8 +69,9 @@ export function compileGraph(request: CompileRequest): Compiled {
   const groupEnds = request.groups.map((group) =>
     Math.max(-1, ...group.map((index) => computedAt.get(makers[index]!) ?? -1)),
   );
+  const stages = cutStages(steps, groupEnds, request.stepwise);
   return {
-    stages: cutStages(steps, groupEnds),
+    stages,
     offsets: plan.outputs.map((base, index) => offsets[index] ?? places.get(base)!),
     end,
     encode: (memory) => {
@@ -91,7 +94,7 @@ export function compileGraph(request: CompileRequest): Compiled {
           return index;
         },
       };
-      for (const [index, stage] of cutStages(steps, groupEnds).entries()) {
+      for (const [index, stage] of stages.entries()) {
         const run = new FunctionBuilder();
         for (const step of stage.steps) run.call(module.add(buildStep(step, context)));
         module.add(run, `stage${index}`);
@@ -114,9 +117,14 @@ function copyOf(base: Node, output: Node, target: number, placed: Map<Node, numb
 }
 
 /** Cuts the steps where groups become final; what is final from the beginning is ready after the first stage. */
-function cutStages(steps: readonly PlanStep[], groupEnds: readonly number[]): CompiledStage[] {
+function cutStages(
+  steps: readonly PlanStep[],
+  groupEnds: readonly number[],
+  stepwise = false,
+): CompiledStage[] {
   const ends = groupEnds.map((end) => Math.max(0, end));
-  const cuts = [...new Set([...ends, Math.max(0, steps.length - 1)])].sort((a, b) => a - b);
+  const asked = stepwise ? steps.map((_, index) => index) : ends;
+  const cuts = [...new Set([...asked, Math.max(0, steps.length - 1)])].sort((a, b) => a - b);
   return cuts.map((end, index) => ({
     steps: steps.slice(index === 0 ? 0 : cuts[index - 1]! + 1, end + 1),
     ready: ends.flatMap((at, group) => (at === end ? [group] : [])),

@@ -2,7 +2,7 @@
  * The wasm backend as its users see it: one memory that holds a model's parameters and gradients and runs its programs.
  * Parameters and gradients have fixed places; the programs' inputs and activations overlay one another.
  */
-import type { DType } from '../../graph.ts';
+import type { DType, Node } from '../../graph.ts';
 import type { Model } from '../../nn/model.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { sizeOf } from '../../shape.ts';
@@ -20,6 +20,8 @@ export interface WasmSessionOptions {
   readonly math?: MathMode;
   /** Default: what `selectKernel` chooses for the arithmetic. */
   readonly kernel?: KernelName;
+  /** Every kernel is a stage of its own, so that each can be timed: for profiles. Default false. */
+  readonly stepwise?: boolean;
 }
 
 /** Where a tensor lies: byte offset and length in elements of four bytes. */
@@ -60,6 +62,8 @@ export interface WasmStage {
   run(): void;
   /** Indices of the parameters whose gradients are final afterwards. */
   readonly ready: readonly number[];
+  /** What it computes: operations, those that are fused by the name of the last, and where they come from. */
+  readonly kernels: readonly Pick<Node, 'op' | 'origin'>[];
 }
 
 /** Views into the session's memory: write the inputs, run, read the outputs. */
@@ -118,7 +122,7 @@ export async function openWasmSession(
   const scratch = alignUp(gradients.offset + 4 * floats + 64);
   const start = alignUp(scratch + scratchBytes(kernel));
   const programs = requests.map((request) =>
-    layOutProgram(model, request, parameters, gradients, scratch, start, kernel),
+    layOutProgram(model, request, parameters, gradients, scratch, start, kernel, options.stepwise),
   );
   const pages = Math.ceil(Math.max(start, ...programs.map(({ compiled }) => compiled.end)) / PAGE);
   if (pages > 65536) {
@@ -132,7 +136,7 @@ export async function openWasmSession(
       const { instance } = await WebAssembly.instantiate(compiled.encode({ pages, shared }), {
         env: { memory },
       });
-      return openProgram(memory.buffer, layout, instance);
+      return openProgram(memory.buffer, layout, compiled, instance);
     }),
   );
   return {
@@ -158,6 +162,7 @@ function layOutProgram(
   scratch: number,
   start: number,
   kernel: KernelName,
+  stepwise = false,
 ): { compiled: Compiled; layout: ProgramLayout } {
   const program = traceProgram(model, request);
   let next = start;
@@ -198,6 +203,7 @@ function layOutProgram(
     arenaStart: next,
     scratch,
     kernel,
+    stepwise,
   });
   const placeOf = (index: number, length: number): Place =>
     index < asked.length ? { offset: compiled.offsets[index]!, length } : { offset: next, length: 0 };
@@ -235,12 +241,17 @@ function layerGroups(model: Model): number[][] {
 function openProgram(
   buffer: ArrayBufferLike,
   layout: ProgramLayout,
+  { stages: compiled }: Compiled,
   instance: WebAssembly.Instance,
 ): WasmProgram {
   const stages = layout.stageReady.map((ready, index) => {
     const stage = instance.exports[`stage${index}`] as () => void;
     const run = () => runGuarded(stage, buffer);
-    return { run, ready };
+    return {
+      run,
+      ready,
+      kernels: compiled[index]!.steps.map(({ output: { op, origin } }) => ({ op, origin })),
+    };
   });
   const f32 = ({ offset, length }: Place) => new Float32Array(buffer, offset, length);
   const u32 = ({ offset, length }: Place) => new Uint32Array(buffer, offset, length);

@@ -5,10 +5,11 @@
  */
 import type { Model } from '../../nn/model.ts';
 import { alignUp } from '../../plan/arena.ts';
+import type { TypedValues } from '../../plan/leaves.ts';
 import { sizeOf } from '../../shape.ts';
 import { outputNodes, type Program, type ProgramRequest, traceProgram } from '../../training.ts';
 import type { Place, ProgramLayout, SessionLayout } from '../wasm/session.ts';
-import { compileGpuProgram, type GpuOptions, type GpuProgram } from './program.ts';
+import { compileGpuProgram, type GpuOptions, type GpuProgram, type KernelTime } from './program.ts';
 
 export interface GpuSession {
   /** What the layout's places are offsets of. */
@@ -16,6 +17,8 @@ export interface GpuSession {
   readonly layout: SessionLayout;
   /** Runs the program of that index among the requests. @throws what `GpuProgram.run` does */
   run(index: number): Promise<void>;
+  /** Does what `run` does, each kernel by itself, and says how long each took. @throws what `GpuProgram.profile` does */
+  profile(index: number): Promise<readonly KernelTime[]>;
   destroy(): void;
 }
 
@@ -40,10 +43,22 @@ export async function openGpuSession(
   const compiled = await Promise.all(
     traced.map((program) => compileGpuProgram(device, outputNodes(program), options)),
   );
+  const write = (index: number) => writeInputs(model, memory, parameters, programs[index]!, compiled[index]!);
+  const read = (index: number, results: readonly TypedValues[]) =>
+    readOutputs(model, memory, gradients, programs[index]!, results);
   return {
     memory,
     layout: { parameters, gradients, programs },
-    run: (index) => runProgram(model, memory, { parameters, gradients }, programs[index]!, compiled[index]!),
+    run: async (index) => {
+      write(index);
+      read(index, await compiled[index]!.run());
+    },
+    profile: async (index) => {
+      write(index);
+      const { outputs, kernels } = await compiled[index]!.profile();
+      read(index, outputs);
+      return kernels;
+    },
     destroy: () => {
       for (const program of compiled) program.destroy();
     },
@@ -71,29 +86,39 @@ function layOutProgram(program: Program, place: (length: number) => Place): Prog
   };
 }
 
-async function runProgram(
+/** Carries the parameters and inputs of a program from the session's memory to the device. */
+function writeInputs(
   model: Model,
   memory: SharedArrayBuffer,
-  flat: { readonly parameters: Place; readonly gradients: Place },
+  flat: Place,
   layout: ProgramLayout,
   program: GpuProgram,
-): Promise<void> {
-  const view = ({ offset, length }: Place) => new Float32Array(memory, offset, length);
-  const words = ({ offset, length }: Place) => new Int32Array(memory, offset, length);
-  const parameters = view(flat.parameters);
+): void {
+  const parameters = new Float32Array(memory, flat.offset, flat.length);
   for (const { name, offset, size } of model.parameters) {
     if (program.inputs.has(name)) program.write(name, parameters.subarray(offset, offset + size));
   }
-  program.write('x', view(layout.x));
+  program.write('x', new Float32Array(memory, layout.x.offset, layout.x.length));
   for (const name of ['labels', 'sampleIds', 'key'] as const) {
-    if (program.inputs.has(name)) program.write(name, words(layout[name]));
+    const { offset, length } = layout[name];
+    if (program.inputs.has(name)) program.write(name, new Int32Array(memory, offset, length));
   }
-  const results = await program.run();
+}
+
+/** Brings a program's results to the session's memory. */
+function readOutputs(
+  model: Model,
+  memory: SharedArrayBuffer,
+  flat: Place,
+  layout: ProgramLayout,
+  results: readonly TypedValues[],
+): void {
   let next = 0;
   for (const part of ['logits', 'lossSum', 'metricSum', 'counted'] as const) {
-    if (layout[part].length > 0) view(layout[part]).set(results[next++]!);
+    const { offset, length } = layout[part];
+    if (length > 0) new Float32Array(memory, offset, length).set(results[next++]!);
   }
   if (next === results.length) return;
-  const gradients = view(flat.gradients);
+  const gradients = new Float32Array(memory, flat.offset, flat.length);
   for (const { offset } of model.parameters) gradients.set(results[next++]!, offset);
 }

@@ -1,0 +1,101 @@
+/**
+ * What a worker does, as events of the Chrome trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing open: kernels and the
+ * layers that they belong to on a row for each slot, tasks with their waiting and their network beside them. Events are written as
+ * they come; the format allows a list without an end, so what a killed worker has written can be read too.
+ *
+ * Source: "Trace Event Format", Google, sections "JSON Array Format", "Complete Events" and "Async Events".
+ */
+import { closeSync, openSync, writeSync } from 'node:fs';
+
+/** One kernel that a slot computed. Times are milliseconds, the start since 1970. */
+export interface KernelSpan {
+  readonly op: string;
+  /** Empty for what belongs to no layer: the loss, sums of gradients. */
+  readonly layer: string;
+  readonly pass: 'forward' | 'backward';
+  readonly start: number;
+  readonly duration: number;
+}
+
+/** Part of a task's life: waiting in a queue, being on the way, being computed. */
+export type TaskPart = 'queue' | 'network' | 'compute';
+
+/** Events that a file holds at most, about 60 MB; what comes later is left out. */
+const MOST_EVENTS = 400_000;
+/** Milliseconds since 1970, finer than Date's. */
+export const traceClock = (): number => performance.timeOrigin + performance.now();
+
+export class Trace {
+  readonly #file: number;
+  readonly #pid = process.pid;
+  #left = MOST_EVENTS;
+  #open = true;
+  #spans = 0;
+
+  /** @throws Error when the file cannot be written */
+  constructor(path: string, worker: string) {
+    this.#file = openSync(path, 'w');
+    writeSync(this.#file, '[\n');
+    this.#write([{ name: 'process_name', ph: 'M', args: { name: `worker ${worker}` } }]);
+  }
+
+  /** A run of a slot: its kernels, and above them the layers that neighbours among them belong to. */
+  kernels(slot: number, spans: readonly KernelSpan[]): void {
+    const events: object[] = [];
+    let layer: { name: string; args: object; start: number; end: number } | undefined;
+    const close = () => {
+      if (layer) events.push(this.#complete(slot, layer.name, 'layer', layer.start, layer.end, layer.args));
+    };
+    for (const { op, layer: own, pass, start, duration } of spans) {
+      const name = `${own || 'loss and sums'}, ${pass}`;
+      if (layer?.name !== name) {
+        close();
+        layer = { name, args: { layer: own, pass }, start, end: start };
+      }
+      layer.end = start + duration;
+      events.push(this.#complete(slot, op, 'kernel', start, start + duration, { layer: own, pass }));
+    }
+    close();
+    this.#write(events);
+  }
+
+  /** Times a part of a task's life, which may overlap that of others. */
+  async part<T>(name: string, kind: TaskPart, args: object, body: () => Promise<T>): Promise<T> {
+    const start = traceClock();
+    try {
+      return await body();
+    } finally {
+      const common = { name, cat: kind, id: ++this.#spans };
+      this.#write([
+        { ...common, ph: 'b', ts: 1000 * start, args },
+        { ...common, ph: 'e', ts: 1000 * traceClock() },
+      ]);
+    }
+  }
+
+  /** Safe to call twice. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    const last = {
+      name: 'process_sort_index',
+      ph: 'M',
+      pid: this.#pid,
+      tid: 0,
+      args: { sort_index: this.#pid },
+    };
+    writeSync(this.#file, `${JSON.stringify(last)}]\n`);
+    closeSync(this.#file);
+  }
+
+  #complete(slot: number, name: string, cat: string, start: number, end: number, args: object): object {
+    return { name, cat, ph: 'X', tid: slot + 1, ts: 1000 * start, dur: 1000 * (end - start), args };
+  }
+
+  #write(events: readonly object[]): void {
+    if (!this.#open || this.#left < events.length) return;
+    this.#left -= events.length;
+    const lines = events.map((event) => `${JSON.stringify({ pid: this.#pid, tid: 0, ...event })},\n`);
+    writeSync(this.#file, lines.join(''));
+  }
+}
