@@ -110,7 +110,7 @@ export async function checkCoordinator(address: string, token: string | undefine
 
 export async function checkGpu(): Promise<Finding> {
   try {
-    const gpu = await openGpu('webgpu');
+    const gpu = await openGpu({ backend: 'webgpu' });
     gpu!.device.destroy();
     return ok('WebGPU', `${gpu!.name}, for jobs of math: fast`);
   } catch (error) {
