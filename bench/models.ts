@@ -1,7 +1,8 @@
 /**
  * Training steps of six models on one thread: forwards, backwards and Adam, against PyTorch where it is found. Rounds of both
- * alternate in one run. A figure is the median of all steps, and in brackets the shortest: on a machine where others work too
- * they are far apart, and only the shortest tells what the step takes. The ratio is that of the shortest.
+ * alternate in one run. A figure is the CPU time of a step (the median over the rounds), and in brackets the wall time of the
+ * shortest step. On an idle machine the two agree. Where others work too, wall times are the scheduler's: a step longer than
+ * its slice of some milliseconds always contains others' work. The ratio is that of the CPU times.
  *
  *     pnpm bench models [--row mlp] [--seconds 6] [--python /usr/bin/python3] [--no-peer]
  *
@@ -32,7 +33,7 @@ const { values } = parseArgs({
   },
 });
 /** Rounds in which ours and theirs take turns. */
-const ROUNDS = 3;
+const ROUNDS = 5;
 
 interface Stepper {
   /** One training step: milliseconds of the gradients and of all. */
@@ -95,7 +96,7 @@ async function openPeer() {
     version,
     steps: async (row: string, count: number) => {
       child.stdin.write(`${row} ${count}\n`);
-      return (await next()) as number[];
+      return (await next()) as { cpu: number; best: number };
     },
     close: () => child.stdin.end(),
   };
@@ -111,16 +112,19 @@ const peer = values['no-peer'] ? undefined : await openPeer();
 if (!peer) console.log('PyTorch is left out');
 
 interface Figure {
-  readonly median: number;
+  /** CPU time of a step. */
+  readonly cpu: number;
+  /** Wall time of the shortest step. */
   readonly best: number;
 }
-const cell = ({ median, best }: Figure) => `${median.toFixed(2)} (${best.toFixed(2)})`;
+const cell = ({ cpu, best }: Figure) => `${cpu.toFixed(2)} (${best.toFixed(2)})`;
 interface Result {
   readonly row: string;
   readonly batch: number;
   readonly steps: number;
   readonly total: Figure;
-  readonly gradients: Figure;
+  /** Of the shortest. */
+  readonly gradients: number;
   /** Milliseconds of the first step, in which the engine optimizes the code. */
   readonly first: number;
   readonly loss: number;
@@ -131,19 +135,25 @@ const results: Result[] = [];
 for (const row of rows.filter(({ name }) => !values.row || name === values.row)) {
   const own = await openRow(row);
   const first = own.step();
-  for (let i = 0; i < 3; i++) own.step();
   const once = own.step().total;
-  const count = Math.max(2, Math.min(400, Math.round((1000 * Number(values.seconds)) / 2 / ROUNDS / once)));
+  const count = Math.max(1, Math.min(400, Math.round((1000 * Number(values.seconds)) / 2 / ROUNDS / once)));
   const times: { gradients: number; total: number }[] = [];
-  const theirs: number[] = [];
+  const used: number[] = [];
+  const theirs: { cpu: number; best: number }[] = [];
   for (let round = 0; round < ROUNDS; round++) {
+    const before = process.cpuUsage();
     for (let i = 0; i < count; i++) times.push(own.step());
-    if (peer) theirs.push(...(await peer.steps(row.name, count)));
+    const { user, system } = process.cpuUsage(before);
+    used.push((user + system) / 1000 / count);
+    if (peer) theirs.push(await peer.steps(row.name, count));
   }
-  const of = (list: readonly number[]) => ({ median: median(list), best: Math.min(...list) });
-  const total = of(times.map((time) => time.total));
-  const gradients = of(times.map((time) => time.gradients));
-  const other = theirs.length > 0 ? of(theirs) : undefined;
+  const shortest = (list: readonly number[]) => Math.min(...list);
+  const total: Figure = { cpu: median(used), best: shortest(times.map((time) => time.total)) };
+  const gradients = shortest(times.map((time) => time.gradients));
+  const other: Figure | undefined = peer && {
+    cpu: median(theirs.map(({ cpu }) => cpu)),
+    best: shortest(theirs.map(({ best }) => best)),
+  };
   const result = {
     row: row.name,
     batch: row.batch,
@@ -153,12 +163,12 @@ for (const row of rows.filter(({ name }) => !values.row || name === values.row))
     first: first.total,
     loss: own.loss(),
     pytorch: other,
-    ratio: other && total.best / other.best,
+    ratio: other && total.cpu / other.cpu,
   };
   results.push(result);
-  const against = other ? `; PyTorch ${cell(other)}, ratio ${(total.best / other.best).toFixed(2)}` : '';
+  const against = other ? `; PyTorch ${cell(other)}, ratio ${(total.cpu / other.cpu).toFixed(2)}` : '';
   console.log(
-    `${row.name}: ${cell(total)} ms, gradients ${cell(gradients)}${against}; first step ${first.total.toFixed(0)}`,
+    `${row.name}: ${cell(total)} ms, gradients ${gradients.toFixed(2)}${against}; first step ${first.total.toFixed(0)}`,
   );
 }
 peer?.close();
@@ -168,7 +178,7 @@ console.log(
 );
 for (const { row, batch, total, gradients, pytorch, ratio } of results) {
   const peers = pytorch ? `${cell(pytorch)} | ${ratio!.toFixed(2)}` : '|';
-  console.log(`| ${row} | ${batch} | ${cell(total)} | ${cell(gradients)} | ${peers} |`);
+  console.log(`| ${row} | ${batch} | ${cell(total)} | ${gradients.toFixed(2)} | ${peers} |`);
 }
 const folder = join(import.meta.dirname, 'results');
 mkdirSync(folder, { recursive: true });

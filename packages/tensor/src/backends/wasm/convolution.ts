@@ -13,6 +13,7 @@ import { type ConvolutionSizes, convolutionSizes, type Pair, usesWinograd } from
 import { sizeOf } from '../../shape.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { blockCaller, type ConvolutionContext } from './convolution-block.ts';
+import { depthwiseKernel, isDepthwise } from './depthwise.ts';
 import { emitFill } from './emit-loops.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
 import { BlockEmitter, blockScratchBytes, type TileShape } from './gemm-block.ts';
@@ -40,6 +41,7 @@ const panelsOf = (filters: number, kernel: KernelName) => Math.ceil(filters / ke
 export function convolutionWorkspaceBytes(node: Node, kernel: KernelName): number {
   if (node.op !== 'conv2d' && node.op !== 'conv2dInputGradient' && node.op !== 'conv2dWeightGradient')
     return 0;
+  if (isDepthwise(convolutionSizes(node))) return 0;
   if (usesWinograd(convolutionSizes(node))) return winogradWorkspaceBytes(node, kernel);
   if (node.op === 'conv2dWeightGradient') return 0;
   const { window, channels, filters } = convolutionSizes(node);
@@ -88,6 +90,7 @@ export function convolutionKernel(
   const sizes = convolutionSizes(node);
   if (sizeOf(node.shape) === 0) return f;
   if (usesWinograd(sizes)) return winogradKernel(node, [x!, w!], y, context);
+  if (isDepthwise(sizes)) return depthwiseKernel(node, [x!, w!], y);
   for (let group = 0; group < sizes.groups; group++) {
     const { channels, filters, groups } = sizes;
     const [c, n] = [4 * group * channels, 4 * group * filters];
