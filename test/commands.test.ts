@@ -1,7 +1,7 @@
 /** Several machines, as the README has them, each command a process of its own: coordinator, workers, submit, watch, predict. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -78,6 +78,20 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   const [record] = JSON.parse(await kasane('jobs', '--json')) as Record<string, unknown>[];
   expect(record).toMatchObject({ job: id, state: 'succeeded' });
   expect(await kasane('jobs')).toContain(id);
+
+  const events = await kasane('logs', id);
+  for (const event of ['submitted', 'started', 'epoch', 'succeeded']) expect(events).toContain(`  ${event} `);
+  expect(JSON.parse(await kasane('status', '--json'))).toMatchObject({
+    workers: 1,
+    slots: 1,
+    jobs: [],
+    ended: 1,
+  });
+  const exported = join(folder, 'model.onnx');
+  expect(await kasane('export', id, '-o', exported)).toMatch(/^Wrote {4}\S+model\.onnx \([\d,]+ bytes\)/);
+  expect(statSync(exported).size).toBeGreaterThan(4 * 109_386);
+  const evaluated = JSON.parse(await kasane('eval', id, '--data', data, '--json')) as { value: number };
+  expect(evaluated.value).toBe(record!.testAccuracy);
 
   const { test } = openIdx(mnistDirectory());
   const [pixels, labels] = [new Uint8Array(784), new Uint8Array(1)];

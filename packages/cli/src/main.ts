@@ -1,73 +1,43 @@
 #!/usr/bin/env node
 /** The `kasane` command. Help loads nothing but this file and its tables; each command loads what it needs. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { Command, CommanderError, Option } from 'commander';
+import { CommanderError, Option } from 'commander';
 import {
   address,
   atLeast,
-  backends,
   DASHBOARD_PORT,
   DEFAULT_PORT,
   exportFormats,
-  gpuStorages,
   integer,
-  type LogLevel,
-  logLevels,
   oneOf,
   trainingFlags,
 } from './options.ts';
+import {
+  backend,
+  command,
+  coordinator,
+  gpuStorage,
+  help,
+  logLevel,
+  profile,
+  program,
+  redis,
+  token,
+  version,
+} from './program.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-const program = new Command('kasane')
-  .description('Train neural networks on many machines from TypeScript.')
-  .version(version)
-  .showSuggestionAfterError()
-  .exitOverride()
-  .configureOutput({ outputError: () => {} });
-
-const logLevel = (level: LogLevel) =>
-  new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf(logLevels));
-const backend = () =>
-  new Option(
-    '--backend <backend>',
-    'what computes jobs of `math: fast`: wasm, webgpu, or auto for a GPU if there is one',
+command('init [file]', 'write a job file for data that is there')
+  .option('--data <path>', 'folder of images, CSV file or text (default: asked for; MNIST)')
+  .option('--target <column>', 'of a CSV file: what to predict (default: asked for; the last)')
+  .option('--size <n>', 'of images: side in pixels (default: asked for; 64)', integer(1, 16_384))
+  .option('--epochs <n>', 'passes over the training set (default: asked for; 10)', integer(1, 100_000))
+  .option('-y, --yes', 'ask nothing')
+  .option('--force', 'write over a file that is there')
+  .addHelpText(
+    'after',
+    help(['kasane init', 'kasane init flowers.yaml --data flowers.csv --target kind --yes']),
   )
-    .default('wasm')
-    .argParser(oneOf(backends));
-const gpuStorage = () =>
-  new Option(
-    '--gpu-storage <storage>',
-    'how a GPU holds what lies between layers: f32, or f16 for half the memory and less precision',
-  )
-    .default('f32')
-    .argParser(oneOf(gpuStorages));
-const profile = () =>
-  new Option(
-    '--profile <file>',
-    'write kernels, layers, queue and network in the Chrome trace format (ui.perfetto.dev opens it); steps get slower',
-  );
-const token = () => new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
-const coordinator = () =>
-  new Option('--coordinator <host:port>', 'where the coordinator is')
-    .env('KASANE_COORDINATOR')
-    .default(`127.0.0.1:${DEFAULT_PORT}`)
-    .argParser(address());
-const redis = () => new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
-const command = (text: string, summary: string) =>
-  program
-    .command(text)
-    .description(summary)
-    .exitOverride()
-    .configureOutput({ outputError: () => {} });
-
-/** Below a command's options: how it is used, and what --json prints. */
-const help = (examples: readonly string[], json: readonly string[] = []) =>
-  ['', 'Examples:', ...examples.map((line) => `  ${line}`)]
-    .concat(json.length > 0 ? ['', 'With --json:', ...json.map((line) => `  ${line}`)] : [])
-    .join('\n');
+  .action(async (file, options) => (await import('./commands/init.ts')).init(file ?? 'job.yaml', options));
 
 const train = command('train', 'train a job file or a preset on a cluster of this machine')
   .argument('[job]', 'job file, or preset', 'mnist-mlp')
@@ -256,6 +226,23 @@ command('dashboard', 'serve a page that shows jobs, layers and workers')
   .addOption(token())
   .action(async (options) => (await import('./commands/dashboard.ts')).dashboard(options));
 
+command('logs <job>', 'what happened to a job, a line an event')
+  .option('-f, --follow', 'go on with what happens, until it ends')
+  .option('--json', 'an object a line on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText(
+    'after',
+    help(
+      ['kasane logs mnist-mlp-1a2b3c4d -f'],
+      [
+        '{ time, event, message }',
+        'event: submitted, started, waiting, going on, epoch, succeeded, failed, cancelled',
+      ],
+    ),
+  )
+  .action(async (job, options) => (await import('./commands/logs.ts')).logs(job, options));
+
 command('status', 'a cluster at one glance: coordinator, workers, jobs')
   .option('--json', 'one object on standard output')
   .addOption(coordinator())
@@ -304,6 +291,34 @@ command('version', 'versions of Kasane and of what it runs on')
     const line = `kasane ${version}, Node ${record.node}, ${record.platform}, ${record.processors} processors`;
     process.stdout.write(`${json ? JSON.stringify(record) : line}\n`);
   });
+
+const contexts = command(
+  'context',
+  'coordinators by name, so that their address need not be given each time',
+);
+const contextCommand = (text: string, summary: string) =>
+  contexts
+    .command(text)
+    .description(summary)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+contextCommand('list', 'those that there are')
+  .option('--json', 'an array of objects on standard output')
+  .addHelpText(
+    'after',
+    help(['kasane context list'], ['[{ name, coordinator, token: true, current: true }]']),
+  )
+  .action(async (options) => (await import('./commands/context.ts')).list(options));
+contextCommand('add <name>', 'keep the address of a coordinator, and its token')
+  .requiredOption('--coordinator <host:port>', 'where it is', address())
+  .option('--token <token>', 'its shared secret')
+  .action(async (name, options) => (await import('./commands/context.ts')).add(name, options));
+contextCommand('use <name>', 'ask this one from now on (KASANE_CONTEXT does it once)').action(async (name) =>
+  (await import('./commands/context.ts')).use(name),
+);
+contextCommand('remove <name>', 'forget one').action(async (name) =>
+  (await import('./commands/context.ts')).remove(name),
+);
 
 command('schema', 'print the JSON Schema of job files').action(async () => {
   const { jobJsonSchema } = await import('@kasane/protocol/job');

@@ -114,7 +114,8 @@ function parseSetting(text: string): [string, unknown] {
   }
 }
 
-function guessFormat(path: string): string {
+/** The format of what is at a path, by what it looks like. @throws KasaneError DATA_INVALID */
+export function guessFormat(path: string): string {
   if (isUrl(path)) return 'packed';
   if (!existsSync(path)) throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
   if (!statSync(path).isDirectory()) return extname(path).toLowerCase() === '.csv' ? 'csv' : 'text';

@@ -20,7 +20,7 @@ export interface RunOptions {
 export function kasane(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const { KASANE_COORDINATOR: _c, KASANE_TOKEN: _t, KASANE_DEBUG: _d, REDIS_URL: _r, ...env } = process.env;
   const child = spawn(process.execPath, [...(options.nodeArguments ?? []), main, ...args], {
-    env: { ...env, NO_COLOR: '1', ...options.env },
+    env: { ...env, NO_COLOR: '1', KASANE_CONFIG: '/nowhere/config.json', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });

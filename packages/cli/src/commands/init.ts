@@ -1,0 +1,153 @@
+/** `kasane init`: a job file for data that is there, by looking at it and asking what can not be seen. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { openCsvFile } from '@kasane/data/csv-file';
+import type { DataParts } from '@kasane/data/dataset';
+import { openData } from '@kasane/data/open';
+import { parseNumber } from '@kasane/data/table';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { parseJobFile } from '@kasane/protocol/job';
+import { checkData } from '@kasane/protocol/job-data';
+import { guessFormat } from './data.ts';
+
+export interface InitOptions {
+  readonly data?: string;
+  readonly target?: string;
+  readonly size?: number;
+  readonly epochs?: number;
+  /** Nothing is asked. */
+  readonly yes?: boolean;
+  readonly force?: boolean;
+}
+
+/** A column with more different values than this, all numbers, is a quantity. */
+const MOST_CLASSES = 20;
+
+/** A question with its default; without a terminal, or with --yes, the default is the answer. */
+type Ask = (question: string, suggestion: string) => Promise<string>;
+
+export async function init(file: string, options: InitOptions): Promise<void> {
+  if (existsSync(file) && !options.force) {
+    throw new KasaneError(
+      'USAGE',
+      `${file} is there already: give another name, or --force to write over it`,
+    );
+  }
+  const terminal =
+    !options.yes && process.stdin.isTTY ? createInterface(process.stdin, process.stderr) : undefined;
+  const ask: Ask = async (question, suggestion) =>
+    (await terminal?.question(`${question}${suggestion === '' ? '' : ` [${suggestion}]`}: `))?.trim() ||
+    suggestion;
+  try {
+    const place =
+      options.data ?? (await ask('Data: a folder of images, a CSV file, text; nothing for MNIST', ''));
+    const data = await dataSection(place, options, ask);
+    const parts = await open(data);
+    const { preset, why } = presetFor(parts, data);
+    const epochs = options.epochs ?? Number(await ask('Epochs', '10'));
+    const name = preset.preset;
+    const text = [
+      `# ${why}`,
+      ...yaml({ name, model: preset, data, training: { epochs, batch: 64, shards: 4, learningRate: 0.001 } }),
+    ].join('\n');
+    // Said before anything is written: a file that does not run would be no help.
+    await loadData(parseJobFile(text, file));
+    writeFileSync(file, `${text}\n`);
+    process.stdout.write(`Wrote ${file}: ${why}\nTrain it with: kasane train ${file}\n`);
+  } finally {
+    terminal?.close();
+  }
+}
+
+async function dataSection(
+  place: string,
+  { target, size }: InitOptions,
+  ask: Ask,
+): Promise<{ format: string } & Record<string, unknown>> {
+  if (place === '') return { format: 'idx' };
+  const path = resolve(place);
+  const format = guessFormat(path);
+  if (format === 'imagefolder')
+    return { format, path, size: size ?? Number(await ask('Side of images in pixels', '64')) };
+  if (format !== 'csv') return { format, path };
+  const { columns, rows } = await openCsv(path);
+  const chosen = target ?? (await ask(`Column to predict, of ${columns.join(', ')}`, columns.at(-1)!));
+  const at = columns.indexOf(chosen);
+  const values = new Set<string>();
+  for await (const { fields } of rows()) {
+    if (at >= 0) values.add(fields[at]!);
+    if (values.size > 10_000) break;
+  }
+  const quantity =
+    values.size > MOST_CLASSES && [...values].every((value) => parseNumber(value) !== undefined);
+  return {
+    ...{ format, path, target: chosen, task: quantity ? 'regression' : 'classification' },
+    ...(quantity && { standardizeTarget: true }),
+  };
+}
+
+const asData = async <T>(body: () => Promise<T>): Promise<T> => {
+  try {
+    return await body();
+  } catch (cause) {
+    throw cause instanceof KasaneError ? cause : new KasaneError('DATA_INVALID', messageOf(cause), { cause });
+  }
+};
+const openCsv = (path: string) => asData(() => openCsvFile(path, { delimiter: ',', onDamaged: 'fail' }));
+const open = (section: object) => asData(() => openData(checkData(section)));
+
+interface Chosen {
+  readonly preset: { readonly preset: string } & Readonly<Record<string, unknown>>;
+  /** What was seen, and what was chosen for it. */
+  readonly why: string;
+}
+
+/** A preset that fits the data. */
+function presetFor({ train, preparation }: DataParts, data: { readonly format: string }): Chosen {
+  const { input, target, classes } = train;
+  const { table, series, text } = preparation;
+  const samples = `${train.samples.toLocaleString('en')} samples`;
+  if (text && text.objective === 'next-token') {
+    const why = `${samples} of ${text.context} tokens, ${classes} different ones: a small GPT`;
+    return { preset: { preset: 'gpt', tokens: classes, context: text.context }, why };
+  }
+  if (table) {
+    const task = table.classes ? 'classification' : 'regression';
+    const outputs = table.classes?.length ?? target.shape[0]!;
+    const features = input.shape[0]!;
+    const why = `${samples} of ${features} features, ${table.classes ? `${outputs} classes` : 'numbers to predict'}`;
+    return { preset: { preset: 'tabular', features, task, outputs }, why };
+  }
+  if (series) {
+    const [window, features] = input.shape;
+    const why = `${samples} of ${window} steps: an LSTM that tells the next`;
+    return { preset: { preset: 'lstm-forecast', window, features, horizon: target.shape[0] }, why };
+  }
+  const [height = 0, width = 0, channels = 1] = input.shape;
+  if (input.dtype === 'u8' && classes !== undefined && width > 0) {
+    if (data.format === 'idx' && height === 28 && width === 28) {
+      return {
+        preset: { preset: 'mnist-cnn', classes: Math.max(2, classes) },
+        why: `${samples} of 28 x 28 pixels: two convolutions`,
+      };
+    }
+    const stem = height <= 96 ? 'cifar' : 'imagenet';
+    const why = `${samples} of ${height} x ${width} pixels, ${classes} classes: a ResNet-18`;
+    return { preset: { preset: 'resnet-18', classes, image: [height, width], channels, stem }, why };
+  }
+  throw new KasaneError(
+    'DATA_INVALID',
+    `no preset fits ${data.format} data of this kind by itself: kasane models lists them; write the job file by hand`,
+  );
+}
+
+/** Lines of YAML for nested objects whose leaves are JSON. */
+function yaml(value: Readonly<Record<string, unknown>>, indent = ''): string[] {
+  return Object.entries(value).flatMap(([key, content]) =>
+    typeof content === 'object' && content !== null && !Array.isArray(content)
+      ? [`${indent}${key}:`, ...yaml(content as Readonly<Record<string, unknown>>, `${indent}  `)]
+      : [`${indent}${key}: ${JSON.stringify(content)}`],
+  );
+}

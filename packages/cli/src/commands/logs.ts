@@ -1,0 +1,84 @@
+/** `kasane logs`: what happened to a job, a line an event. */
+import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { epochLine, jobRecord } from '../render/job.ts';
+import { moment } from '../render/table.ts';
+
+export interface JobEvent {
+  /** ISO 8601. Of an epoch before this program watched: the start and the seconds of all epochs so far. */
+  readonly time: string;
+  readonly event:
+    | 'submitted'
+    | 'started'
+    | 'waiting'
+    | 'going on'
+    | 'epoch'
+    | 'succeeded'
+    | 'failed'
+    | 'cancelled';
+  readonly message: string;
+}
+
+/** Nobody computes it. What it waits for otherwise changes many times a second: the shards of each step. */
+const isIdle = (job: Job) => job.waitingFor.includes('no worker');
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+/**
+ * What happened between two looks at a job.
+ * @param before the look before; undefined: everything so far
+ * @param now of this look, in milliseconds; undefined for one at the past, whose waits nobody saw
+ */
+export function eventsBetween(before: Job | undefined, job: Job, now?: number): JobEvent[] {
+  const events: JobEvent[] = [];
+  const add = (event: JobEvent['event'], ms: number, message: string) =>
+    events.push({ time: iso(ms), event, message });
+  if (!before) add('submitted', job.submittedAt, job.name);
+  if (!before?.startedAt && job.startedAt > 0) add('started', job.startedAt, `${job.epochs} epochs`);
+  let seconds = 0;
+  for (const [index, epoch] of job.history.entries()) {
+    seconds += epoch.seconds;
+    if (index < (before?.history.length ?? 0)) continue;
+    add('epoch', now ?? job.startedAt + 1000 * seconds, epochLine(job, index));
+  }
+  if (now !== undefined && before && isIdle(job) !== isIdle(before) && !job.endedAt) {
+    if (isIdle(job)) add('waiting', now, job.waitingFor);
+    else add('going on', now, `step ${job.step}`);
+  }
+  if (!before?.endedAt && job.endedAt > 0) {
+    const { state, error } = jobRecord(job);
+    add(state as JobEvent['event'], job.endedAt, error ?? `step ${job.step}`);
+  }
+  return events;
+}
+
+export interface LogsOptions extends ClientOptions {
+  readonly follow?: boolean;
+  readonly json?: boolean;
+}
+
+export async function logs(id: string, options: LogsOptions): Promise<void> {
+  const say = (events: readonly JobEvent[]) => {
+    for (const event of events) {
+      const line = options.json
+        ? JSON.stringify(event)
+        : `${moment(event.time)}  ${event.event.padEnd(9)}  ${event.message}`;
+      process.stdout.write(`${line}\n`);
+    }
+  };
+  const client = new CoordinatorClient(options);
+  try {
+    let seen = await client.get(id);
+    say(eventsBetween(undefined, seen));
+    if (!options.follow) return;
+    if (seen.endedAt === 0) {
+      for await (const job of client.watch(id)) {
+        say(eventsBetween(seen, job, Date.now()));
+        seen = job;
+      }
+    }
+    requireSuccess(seen);
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,61 @@
+/** The configuration file: coordinators by name, so that their address and token need not be given each time. */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+export interface Context {
+  /** host:port */
+  readonly coordinator: string;
+  readonly token?: string;
+}
+
+export interface Config {
+  /** Name of the context in use. */
+  readonly current?: string;
+  readonly contexts: Readonly<Record<string, Context>>;
+}
+
+/** KASANE_CONFIG, or kasane/config.json in the user's folder for such files. */
+export const configFile = (env: NodeJS.ProcessEnv = process.env): string =>
+  env.KASANE_CONFIG ?? join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'kasane/config.json');
+
+/** @throws Error when it is there and damaged */
+export function readConfig(path = configFile()): Config {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { contexts: {} };
+    throw new Error(`${path}: it can not be read`, { cause: error });
+  }
+  try {
+    const { current, contexts } = JSON.parse(text) as Partial<Config>;
+    for (const [name, context] of Object.entries(contexts ?? {})) {
+      if (typeof context?.coordinator !== 'string') throw new Error(`context '${name}' has no coordinator`);
+    }
+    return { contexts: contexts ?? {}, ...(current !== undefined && { current }) };
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}; mend it, or remove it`, { cause: error });
+  }
+}
+
+/** Whole or not at all; nobody else may read it, since tokens are in it. */
+export function writeConfig(config: Config, path = configFile()): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const partial = `${path}.${process.pid}.part`;
+  writeFileSync(partial, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  renameSync(partial, path);
+}
+
+/**
+ * The context in use: KASANE_CONTEXT, or the one that `kasane context use` chose.
+ * @throws Error when there is none of that name
+ */
+export function contextInUse(env: NodeJS.ProcessEnv = process.env): Context | undefined {
+  const { current, contexts } = readConfig(configFile(env));
+  const name = env.KASANE_CONTEXT ?? current;
+  if (name === undefined) return undefined;
+  if (Object.hasOwn(contexts, name)) return contexts[name];
+  const known = Object.keys(contexts).join(', ') || 'none';
+  throw new Error(`there is no context '${name}'; there are: ${known}`);
+}

@@ -1,0 +1,75 @@
+/** The parts that commands are made of: the program, options that several have, and how help looks. Loads nothing heavy. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { contextInUse } from './contexts.ts';
+import { address, backends, DEFAULT_PORT, gpuStorages, type LogLevel, logLevels, oneOf } from './options.ts';
+
+export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+export const program = new Command('kasane')
+  .description('Train neural networks on many machines from TypeScript.')
+  .version(version)
+  .showSuggestionAfterError()
+  .exitOverride()
+  .configureOutput({ outputError: () => {} });
+
+/** The context in use, if any; what is wrong with it is said only when a command would need it. */
+const context = (() => {
+  try {
+    return { value: contextInUse(), problem: undefined };
+  } catch (error) {
+    return { value: undefined, problem: (error as Error).message };
+  }
+})();
+program.hook('preAction', (_, action) => {
+  if (action.getOptionValueSource('coordinator') !== 'default') return;
+  if (context.problem !== undefined) throw new CommanderError(2, 'kasane.context', context.problem);
+  // A token is for its own coordinator only.
+  if (context.value?.token !== undefined && action.getOptionValue('token') === undefined) {
+    action.setOptionValue('token', context.value.token);
+  }
+});
+
+export const logLevel = (level: LogLevel) =>
+  new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf(logLevels));
+export const backend = () =>
+  new Option(
+    '--backend <backend>',
+    'what computes jobs of `math: fast`: wasm, webgpu, or auto for a GPU if there is one',
+  )
+    .default('wasm')
+    .argParser(oneOf(backends));
+export const gpuStorage = () =>
+  new Option(
+    '--gpu-storage <storage>',
+    'how a GPU holds what lies between layers: f32, or f16 for half the memory and less precision',
+  )
+    .default('f32')
+    .argParser(oneOf(gpuStorages));
+export const profile = () =>
+  new Option(
+    '--profile <file>',
+    'write kernels, layers, queue and network in the Chrome trace format (ui.perfetto.dev opens it); steps get slower',
+  );
+export const token = () =>
+  new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
+export const coordinator = () =>
+  new Option('--coordinator <host:port>', 'where the coordinator is')
+    .env('KASANE_COORDINATOR')
+    .default(context.value?.coordinator ?? `127.0.0.1:${DEFAULT_PORT}`)
+    .argParser(address());
+export const redis = () =>
+  new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
+export const command = (text: string, summary: string) =>
+  program
+    .command(text)
+    .description(summary)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+
+/** Below a command's options: how it is used, and what --json prints. */
+export const help = (examples: readonly string[], json: readonly string[] = []) =>
+  ['', 'Examples:', ...examples.map((line) => `  ${line}`)]
+    .concat(json.length > 0 ? ['', 'With --json:', ...json.map((line) => `  ${line}`)] : [])
+    .join('\n');

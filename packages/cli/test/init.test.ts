@@ -1,0 +1,71 @@
+/** `kasane init` looks at data and writes a job file that runs: what it wrote is checked with the data, as before a training. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { parseJobFile } from '@kasane/protocol/job';
+import sharp from 'sharp';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { type InitOptions, init } from '../src/commands/init.ts';
+
+let folder: string;
+const at = (name: string) => join(folder, name);
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  const rows = Array.from({ length: 40 }, (_, i) => `${i / 4},${i % 2 ? 'red' : 'blue'},${3 * i}`);
+  writeFileSync(at('table.csv'), `size,colour,price\n${rows.join('\n')}\n`);
+  writeFileSync(at('story.txt'), 'Once upon a time there was a gradient. '.repeat(60));
+  for (const kind of ['cat', 'dog']) {
+    mkdirSync(at(`pets/${kind}`), { recursive: true });
+    for (let i = 0; i < 12; i++) {
+      const create = { width: 20, height: 16, channels: 3, background: { r: 9 * i, g: 90, b: 90 } } as const;
+      await sharp({ create })
+        .png()
+        .toFile(at(`pets/${kind}/${i}.png`));
+    }
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function written(name: string, options: InitOptions) {
+  const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  try {
+    await init(at(name), { yes: true, ...options });
+  } finally {
+    out.mockRestore();
+  }
+  const job = parseJobFile(readFileSync(at(name), 'utf8'), name);
+  await loadData(job);
+  return job;
+}
+
+it('a table whose target is a quantity', async () => {
+  const { spec, objective } = await written('price.yaml', { data: at('table.csv'), epochs: 3 });
+  expect(spec.model).toMatchObject({ preset: 'tabular', features: 3, task: 'regression', outputs: 1 });
+  expect(spec.data).toMatchObject({ format: 'csv', target: 'price', standardizeTarget: true });
+  expect(spec.training.epochs).toBe(3);
+  expect(objective.type).toBe('regression');
+});
+
+it('a table whose target is a class', async () => {
+  const { spec } = await written('colour.yaml', { data: at('table.csv'), target: 'colour' });
+  expect(spec.model).toMatchObject({ preset: 'tabular', features: 2, task: 'classification', outputs: 2 });
+});
+
+it('a text', async () => {
+  const { spec } = await written('story.yaml', { data: at('story.txt') });
+  expect(spec.model).toMatchObject({ preset: 'gpt', context: 128 });
+});
+
+it('a folder of images', async () => {
+  const { spec } = await written('pets.yaml', { data: at('pets'), size: 32 });
+  expect(spec.model).toMatchObject({ preset: 'resnet-18', classes: 2, image: [32, 32], stem: 'cifar' });
+});
+
+it('refuses what is not there, and to write over what is', async () => {
+  await expect(written('x.yaml', { data: at('absent') })).rejects.toThrow(/there is no such file/);
+  await expect(written('y.yaml', { data: at('table.csv'), target: 'prise' })).rejects.toThrow(
+    /no column 'prise'/,
+  );
+  await expect(written('table.csv', { data: at('story.txt') })).rejects.toThrow(/is there already.*--force/);
+});
