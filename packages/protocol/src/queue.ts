@@ -1,12 +1,13 @@
 /** The contract of the task queue: names, what a task carries, where its batch is staged. All of it small and plain. */
 import { z } from 'zod';
+import { LOOK_AHEAD_STEPS } from './limits.ts';
 
 /** Keys of all of a job's queues share this BullMQ prefix; the tag keeps them in one slot of a Redis Cluster. */
 export const queuePrefix = (job: string): string => `{kasane:${job}}`;
 /**
- * Tasks handed out ahead of their step: those of even steps in one queue, those of odd steps in the other. A worker takes
- * from each no more than its share of a step, so it can hold tasks of the next step without taking those that belong
- * to others: with one queue for all, whoever fetched first held a whole step and computed it alone.
+ * Tasks handed out ahead of their step: those of even steps (or groups of steps) in one queue, those of odd ones in the
+ * other. A worker takes from each no more than its share of a step, so it can hold tasks of the next step without taking those
+ * that belong to others: with one queue for all, whoever fetched first held a whole step and computed it alone.
  */
 export const TASK_QUEUES: readonly string[] = ['tasks-even', 'tasks-odd'];
 /** Re-issued tasks: a queue of their own, so that a worker full of look-ahead tasks still takes them. */
@@ -23,7 +24,7 @@ export function batchKey(
   return `${queuePrefix(job)}:batch:${kind}:${step}:${shard}:${part}`;
 }
 
-/** What a queue entry carries. The samples themselves are in Redis under `batchKey`. */
+/** One task. The samples themselves are in Redis under `batchKey`. */
 export const taskDataSchema = z.object({
   kind: z.enum(['train', 'evaluate']),
   /** Training: step counted from 0 = parameter version needed. Evaluation: the version to evaluate. */
@@ -37,6 +38,15 @@ export const taskDataSchema = z.object({
 });
 export type TaskData = z.infer<typeof taskDataSchema>;
 
-/** BullMQ job id: the same attempt can not be queued twice. No colon: BullMQ keeps it for itself. */
+/**
+ * What a queue entry carries: one task, or those of the same shard in several steps. An entry costs both sides and Redis as much
+ * as a short computation does, so where steps are short it carries several.
+ */
+export const queueEntrySchema = z.object({
+  tasks: z.array(taskDataSchema).min(1).max(LOOK_AHEAD_STEPS),
+});
+export type QueueEntryData = z.infer<typeof queueEntrySchema>;
+
+/** BullMQ job id, by an entry's first task: the same attempt can not be queued twice. No colon: BullMQ keeps it for itself. */
 export const taskJobId = (task: Pick<TaskData, 'kind' | 'step' | 'shard' | 'attempt'>): string =>
   `${task.kind}-${task.step}-${task.shard}-${task.attempt}`;

@@ -2,7 +2,7 @@
  * All of BullMQ on the worker's side: consumers for tasks handed out ahead of their step, and one more for tasks that
  * can run now, so that waiting for parameters never keeps the latter.
  */
-import { queuePrefix, type TaskData, taskDataSchema } from '@kasane/protocol/queue';
+import { queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
 import { type Job as QueueEntry, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -14,7 +14,7 @@ export interface ConsumerOptions {
   readonly reissueQueue: string;
   readonly slots: number;
   readonly redis: Redis;
-  /** Resolves when the task is over in whatever way; the entry is then removed. */
+  /** Resolves when a task is over in whatever way. Called for all tasks of an entry at once; then the entry is removed. */
   readonly handle: (task: TaskData) => Promise<void>;
   readonly log: Logger;
 }
@@ -69,10 +69,10 @@ export class TaskConsumer {
     const worker = new Worker(
       name,
       async (entry: QueueEntry<unknown>) => {
-        const task = taskDataSchema.safeParse(entry.data);
+        const parsed = queueEntrySchema.safeParse(entry.data);
         // Not ours to understand: it is removed, and the coordinator hands out what it still needs.
-        if (task.success) await handle(task.data);
-        else log.warn(`queue entry ${entry.id} is not a task: ${task.error.message}`);
+        if (parsed.success) await Promise.all(parsed.data.tasks.map((task) => handle(task)));
+        else log.warn(`queue entry ${entry.id} carries no tasks: ${parsed.error.message}`);
       },
       {
         connection: redis,

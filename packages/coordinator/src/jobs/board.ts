@@ -21,6 +21,9 @@ import type { RunPlan } from './plan.ts';
 
 type Kind = TaskData['kind'];
 
+/** Tasks that take less, in milliseconds, are queued several steps at a time. */
+const SHORT_MS = 20;
+
 /** The first answer to a task. */
 export interface Answer {
   readonly worker: string;
@@ -85,7 +88,8 @@ export class TaskBoard {
       this.#trackers[kind].open(step, shards, now);
       for (let shard = 0; shard < shards; shard++) tasks.push(this.#task(kind, step, shard, 1));
     }
-    if (tasks.length > 0) this.#add(route, tasks);
+    const short = route === 'ahead' && this.#typicalMs > 0 && this.#typicalMs < SHORT_MS;
+    this.#add(route, short ? byShard(tasks) : tasks.map((task) => [task]));
   }
 
   /** Resolves with the answers, by shard, when every shard of the step has one. Rejects when the job cannot go on. */
@@ -247,7 +251,10 @@ export class TaskBoard {
     const tasks = shards.map((shard) =>
       this.#task(kind, step, shard, this.#trackers[kind].issue(step, shard, now)),
     );
-    if (tasks.length > 0) this.#add(route, tasks);
+    this.#add(
+      route,
+      tasks.map((task) => [task]),
+    );
   }
 
   #task(kind: Kind, step: number, shard: number, attempt: number): NewTask {
@@ -262,10 +269,11 @@ export class TaskBoard {
     };
   }
 
-  #add(route: 'ahead' | 'now', tasks: readonly NewTask[]): void {
+  #add(route: 'ahead' | 'now', groups: readonly (readonly NewTask[])[]): void {
+    if (groups.length === 0) return;
     const { queue, plan, log } = this.#options;
     queue
-      .add(route, tasks, (task) => plan.batch(task))
+      .add(route, groups, (task) => plan.batch(task))
       .catch((error: unknown) => {
         if (error instanceof DataError)
           return this.stop(new KasaneError('DATA_INVALID', error.message, { cause: error }));
@@ -273,6 +281,17 @@ export class TaskBoard {
         if (!this.#stopped) log.debug(`tasks could not be queued: ${messageOf(error)}`);
       });
   }
+}
+
+/** The tasks of each shard, in order of their steps. */
+function byShard(tasks: readonly NewTask[]): NewTask[][] {
+  const groups: NewTask[][] = [];
+  for (const task of tasks) {
+    const group = groups[task.shard];
+    if (group) group.push(task);
+    else groups[task.shard] = [task];
+  }
+  return groups;
 }
 
 const kindOf = (task: TaskId): Kind => (task.kind === TaskKind.TASK_KIND_EVALUATE ? 'evaluate' : 'train');

@@ -6,6 +6,7 @@ import { encodeFrame } from '@kasane/protocol/frame';
 import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
 import {
   batchKey,
+  type QueueEntryData,
   queuePrefix,
   REISSUE_QUEUE,
   TASK_QUEUES,
@@ -31,6 +32,11 @@ export interface Batch {
 }
 
 export type NewTask = Omit<TaskData, 'parts'>;
+
+interface Staged {
+  readonly task: NewTask;
+  readonly batch: Batch;
+}
 
 /** One connection to Redis for a coordinator: it fails fast, and says once when Redis goes and when it is back. */
 export function connectRedis(url: string, log: Logger, onBack: () => void): Redis {
@@ -90,38 +96,47 @@ export class TaskQueue {
   }
 
   /**
-   * Stages the batches of `tasks` and queues them: `ahead` for tasks of coming steps, `now` for tasks that can run at
-   * once. Rejects when Redis is away, and with what `batchOf` says.
+   * Stages the batches of tasks and queues them, each group as one entry: `ahead` for tasks of coming steps, `now` for tasks
+   * that can run at once. Rejects when Redis is away, and with what `batchOf` says.
    */
   async add(
     route: 'ahead' | 'now',
-    tasks: readonly NewTask[],
+    groups: readonly (readonly NewTask[])[],
     batchOf: (task: NewTask) => Batch | Promise<Batch>,
   ): Promise<void> {
-    const batches = tasks.map((task) => ({ task, batch: batchOf(task) }));
-    if (!batches.some(({ batch }) => batch instanceof Promise)) {
-      return this.#stage(route, batches as { task: NewTask; batch: Batch }[]);
-    }
-    for (const { batch } of batches) if (batch instanceof Promise) batch.catch(() => {}); // awaited below
+    const batches = groups.map((tasks) => tasks.map((task) => ({ task, batch: batchOf(task) })));
+    const awaited = batches.flat().flatMap(({ batch }) => (batch instanceof Promise ? [batch] : []));
+    if (awaited.length === 0) return this.#stage(route, batches as Staged[][]);
+    for (const batch of awaited) batch.catch(() => {}); // awaited below
     // What is read first is wanted first.
-    for (const { task, batch } of batches) await this.#stage(route, [{ task, batch: await batch }]);
+    for (const group of batches) {
+      const staged: Staged[] = [];
+      for (const { task, batch } of group) staged.push({ task, batch: await batch });
+      await this.#stage(route, [staged]);
+    }
   }
 
-  async #stage(route: 'ahead' | 'now', batches: readonly { task: NewTask; batch: Batch }[]): Promise<void> {
+  async #stage(route: 'ahead' | 'now', groups: readonly (readonly Staged[])[]): Promise<void> {
     const staging = this.#redis.pipeline();
-    const entries = batches.map(({ task, batch }) => {
-      const frame = this.#encode(task, batch);
-      const parts = Math.ceil(frame.length / STAGED_VALUE_BYTES);
-      for (let part = 0; part < parts; part++) {
-        const value = frame.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
-        staging.set(batchKey(this.#job, task.kind, task.step, task.shard, part), value, 'EX', BATCH_EXPIRY_S);
-      }
-      const data: TaskData = { ...task, parts };
-      return { name: task.kind, data, opts: { jobId: taskJobId(task) } };
+    const entries = groups.map((group) => {
+      const tasks = group.map(({ task, batch }): TaskData => {
+        const frame = this.#encode(task, batch);
+        const parts = Math.ceil(frame.length / STAGED_VALUE_BYTES);
+        for (let part = 0; part < parts; part++) {
+          const value = frame.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
+          const key = batchKey(this.#job, task.kind, task.step, task.shard, part);
+          staging.set(key, value, 'EX', BATCH_EXPIRY_S);
+        }
+        return { ...task, parts };
+      });
+      const data: QueueEntryData = { tasks };
+      return { name: tasks[0]!.kind, data, opts: { jobId: taskJobId(tasks[0]!) } };
     });
     const byQueue = new Map<Queue, typeof entries>();
     for (const entry of entries) {
-      const queue = route === 'now' ? this.#now : this.#ahead[entry.data.step % this.#ahead.length]!;
+      const { tasks } = entry.data;
+      const turn = Math.floor(tasks[0]!.step / tasks.length);
+      const queue = route === 'now' ? this.#now : this.#ahead[turn % this.#ahead.length]!;
       byQueue.set(queue, [...(byQueue.get(queue) ?? []), entry]);
     }
     for (const [error] of (await staging.exec()) ?? []) if (error) throw error;
