@@ -3,11 +3,12 @@
  * sessions are opened and closed by messages that it reads when it is woken. A step on wasm allocates nothing here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { GRADIENT_BYTES } from '@kasane/protocol/limits';
 import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { openWasmSession, type WasmStage } from '@kasane/tensor/backends/wasm/session';
 import { DeviceLostError } from '@kasane/tensor/backends/webgpu/program';
 import { openGpuSession } from '@kasane/tensor/backends/webgpu/session';
-import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
+import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import { type Compute, type Gpu, openGpu } from './gpu.ts';
@@ -29,9 +30,15 @@ const { control, compute } = workerData as { control: SharedArrayBuffer; compute
 const { gpuStorage = 'f32', profile = false } = compute;
 const words = new Int32Array(control);
 const numbers = new Float64Array(control);
-/** What a session can run: the stages of each program, in order. A GPU's are asynchronous. */
+interface Stage {
+  /** A GPU's is asynchronous. */
+  run(): void | Promise<void>;
+  /** Whether the main thread is woken after it. */
+  readonly wakes: boolean;
+}
+/** What a session can run: the stages of each program, in order. */
 interface Opened {
-  readonly programs: readonly (readonly { run(): void | Promise<void> }[])[];
+  readonly programs: readonly (readonly Stage[])[];
   /** In a profile: what the last run computed. */
   readonly spans: KernelSpan[];
   readonly close: () => void;
@@ -66,7 +73,7 @@ async function open(
         }
       };
       const run = profile ? timed : (index: number) => opened.run(index);
-      const programs = requests.map((_, index) => [{ run: () => run(index) }]);
+      const programs = requests.map((_, index) => [{ run: () => run(index), wakes: true }]);
       sessions.set(session, { programs, spans, close: () => opened.destroy() });
       say({ kind: 'opened', session, memory: opened.memory, layout: opened.layout });
       return;
@@ -74,8 +81,11 @@ async function open(
     const opened = await openWasmSession(model, requests, { memory: 'shared', math, stepwise: profile });
     const spans: KernelSpan[] = [];
     const programs = requests.map((request) => {
-      const { stages } = opened.program(request);
-      return profile ? stages.map((stage) => timedStage(stage, spans)) : stages;
+      const stages = opened.program(request).stages.map((stage) => ({
+        ready: stage.ready,
+        run: profile ? timedRun(stage, spans) : stage.run,
+      }));
+      return stagesOf(model, stages);
     });
     sessions.set(session, { programs, spans, close: () => {} });
     const slow = gpu
@@ -94,16 +104,25 @@ async function open(
   }
 }
 
-/** A stage that says when it ran. With `stepwise` it has one kernel, or none where everything is given. */
-function timedStage({ run, kernels }: WasmStage, spans: KernelSpan[]): { run(): void } {
-  return {
-    run: () => {
-      const start = traceClock();
-      run();
-      const duration = traceClock() - start;
-      for (const { op, origin } of kernels) spans.push({ op, ...origin, start, duration });
-    },
+/** A run that says when it was. With `stepwise` a stage has one kernel, or none where everything is given. */
+function timedRun({ run, kernels }: WasmStage, spans: KernelSpan[]): () => void {
+  return () => {
+    const start = traceClock();
+    run();
+    const duration = traceClock() - start;
+    for (const { op, origin } of kernels) spans.push({ op, ...origin, start, duration });
   };
+}
+
+/** The main thread is woken when there is enough to send: for a small model a wake-up costs a tenth of the computation. */
+function stagesOf(model: Model, stages: readonly Pick<WasmStage, 'run' | 'ready'>[]): Stage[] {
+  let bytes = 0;
+  return stages.map((stage, index) => {
+    for (const parameter of stage.ready) bytes += 4 * model.parameters[parameter]!.size;
+    const wakes = bytes >= GRADIENT_BYTES || index === stages.length - 1;
+    if (wakes) bytes = 0;
+    return { run: stage.run, wakes };
+  });
 }
 
 async function run(): Promise<void> {
@@ -115,7 +134,7 @@ async function run(): Promise<void> {
     if (computing) await computing;
     if (index === stages.length - 1) numbers[COMPUTE_MS] = performance.now() - started;
     Atomics.store(words, STAGE, index + 1);
-    Atomics.notify(words, STAGE);
+    if (stages[index]!.wakes) Atomics.notify(words, STAGE);
   }
   if (profile) say({ kind: 'computed', kernels: spans.splice(0) });
 }

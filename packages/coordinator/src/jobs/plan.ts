@@ -4,11 +4,13 @@ import type { DataParts } from '@kasane/data/dataset';
 import { type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
 import { epochPermutation } from '@kasane/data/shuffle';
 import { KasaneError } from '@kasane/protocol/errors';
+import { openFrame } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
 import { fieldBytes } from '@kasane/tensor/field';
-import type { Batch, NewTask } from '../queue/task-queue.ts';
+import type { NewTask } from '../queue/task-queue.ts';
 
 export class RunPlan {
+  readonly #id: string;
   readonly #job: Job;
   readonly #data: DataParts;
   readonly #epochPlan: EpochPlan;
@@ -16,8 +18,10 @@ export class RunPlan {
   readonly #permutations = new Map<number, Uint32Array>();
   readonly evaluation: readonly Range[];
 
-  constructor(job: Job, data: DataParts) {
+  /** @param id the job's id */
+  constructor(id: string, job: Job, data: DataParts) {
     const { batch, shards } = job.spec.training;
+    this.#id = id;
     this.#job = job;
     this.#data = data;
     this.#epochPlan = planEpoch({ samples: data.train.samples, batch, shards });
@@ -74,16 +78,24 @@ export class RunPlan {
     return Uint32Array.from({ length: end - start }, (_, index) => start + index);
   }
 
-  /** The samples of a task; a promise where reading them takes time. */
-  batch(task: NewTask): Batch | Promise<Batch> {
+  /** The samples of a task as a frame; a promise where reading them takes time. */
+  batch(task: NewTask): Buffer | Promise<Buffer> {
     const dataset = task.kind === 'train' ? this.#data.train : this.#data.test;
     const { input, target } = dataset;
+    const { step, shard, epoch } = task;
     const indices = this.indices(task);
-    const inputs = new Uint8Array(indices.length * fieldBytes(input));
-    const targets = new Uint8Array(indices.length * fieldBytes(target));
-    const batch = { indices, input, target, inputs, targets };
-    const gathered = dataset.gather(indices, inputs, targets);
-    return gathered ? gathered.then(() => batch) : batch;
+    const samples = indices.length;
+    const targetsAt = indices.byteLength;
+    const inputsAt = targetsAt + samples * fieldBytes(target);
+    const header = { kind: 'batch', job: this.#id, step, shard, epoch, samples, input, target } as const;
+    const { payload, seal } = openFrame(header, inputsAt + samples * fieldBytes(input));
+    payload.set(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
+    const gathered = dataset.gather(
+      indices,
+      payload.subarray(inputsAt),
+      payload.subarray(targetsAt, inputsAt),
+    );
+    return gathered ? gathered.then(seal) : seal();
   }
 
   /** CRC-32 of the indices that an honest worker has used. */

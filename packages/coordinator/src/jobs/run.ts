@@ -94,7 +94,7 @@ export class Run {
     const { id, job, data, redis, workers, decide, log } = options;
     this.id = id;
     this.#options = options;
-    this.#plan = new RunPlan(job, data);
+    this.#plan = new RunPlan(id, job, data);
     this.#queue = new TaskQueue(id, redis);
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
     this.metrics = new Metrics(options.store.metrics(id));

@@ -2,7 +2,6 @@
  * All of BullMQ and Redis on the coordinator's side: staged batches and queue entries of one job. Redis is a carrier,
  * not the truth: whatever is said here may be lost, and `steps/decide.ts` puts it back.
  */
-import { encodeFrame } from '@kasane/protocol/frame';
 import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
 import {
   batchKey,
@@ -13,7 +12,6 @@ import {
   type TaskData,
   taskJobId,
 } from '@kasane/protocol/queue';
-import type { Field } from '@kasane/tensor/field';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -21,21 +19,12 @@ import type { Logger } from 'pino';
 /** Seconds after which a staged batch that nobody removed expires by itself. */
 const BATCH_EXPIRY_S = 3600;
 
-/** The samples of one task as they are staged. */
-export interface Batch {
-  readonly indices: Uint32Array;
-  readonly input: Field;
-  readonly target: Field;
-  /** Bytes of all inputs, and of all targets, in the order of the indices. */
-  readonly inputs: Uint8Array;
-  readonly targets: Uint8Array;
-}
-
 export type NewTask = Omit<TaskData, 'parts'>;
 
 interface Staged {
   readonly task: NewTask;
-  readonly batch: Batch;
+  /** Its samples, as a frame. */
+  readonly batch: Buffer;
 }
 
 /** One connection to Redis for a coordinator: it fails fast, and says once when Redis goes and when it is back. */
@@ -102,7 +91,7 @@ export class TaskQueue {
   async add(
     route: 'ahead' | 'now',
     groups: readonly (readonly NewTask[])[],
-    batchOf: (task: NewTask) => Batch | Promise<Batch>,
+    batchOf: (task: NewTask) => Buffer | Promise<Buffer>,
   ): Promise<void> {
     const batches = groups.map((tasks) => tasks.map((task) => ({ task, batch: batchOf(task) })));
     const awaited = batches.flat().flatMap(({ batch }) => (batch instanceof Promise ? [batch] : []));
@@ -120,10 +109,9 @@ export class TaskQueue {
     const staging = this.#redis.pipeline();
     const entries = groups.map((group) => {
       const tasks = group.map(({ task, batch }): TaskData => {
-        const frame = this.#encode(task, batch);
-        const parts = Math.ceil(frame.length / STAGED_VALUE_BYTES);
+        const parts = Math.ceil(batch.length / STAGED_VALUE_BYTES);
         for (let part = 0; part < parts; part++) {
-          const value = frame.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
+          const value = batch.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
           const key = batchKey(this.#job, task.kind, task.step, task.shard, part);
           staging.set(key, value, 'EX', BATCH_EXPIRY_S);
         }
@@ -166,20 +154,6 @@ export class TaskQueue {
 
   async close(): Promise<void> {
     await Promise.allSettled([...this.#ahead, this.#now].map((queue) => queue.close()));
-  }
-
-  #encode(task: NewTask, batch: Batch): Buffer {
-    const { indices, input, target, inputs, targets } = batch;
-    const payload = Buffer.allocUnsafe(indices.byteLength + targets.length + inputs.length);
-    payload.set(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
-    payload.set(targets, indices.byteLength);
-    payload.set(inputs, indices.byteLength + targets.length);
-    const { step, shard, epoch } = task;
-    const samples = indices.length;
-    return encodeFrame(
-      { kind: 'batch', job: this.#job, step, shard, epoch, samples, input, target },
-      payload,
-    );
   }
 }
 
