@@ -27,6 +27,17 @@ describe('Tracker', () => {
     expect(tracker.shards(1)[0]).toMatchObject({ lost: false });
   });
 
+  it('calls lost what may be in no queue any more, until somebody holds it or it has an answer', () => {
+    const tracker = new Tracker();
+    tracker.open(4, 2, 0);
+    tracker.finish(4, 1);
+    for (const shard of [0, 1]) tracker.lose(4, shard);
+    expect(tracker.shards(4).map(({ lost }) => lost)).toEqual([true, false]);
+    tracker.lose(5, 0); // not tracked
+    tracker.issue(4, 0, 1);
+    expect(tracker.shards(4)[0]!.lost).toBe(false);
+  });
+
   it('numbers attempts and forgets the loss when one is handed out', () => {
     const tracker = new Tracker();
     tracker.open(0, 1, 0);

@@ -14,6 +14,7 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { ParameterStore } from './parameters.ts';
+import { Prefetch } from './prefetch.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
@@ -51,6 +52,7 @@ export class JobSession {
   #memory: SharedTensors | undefined;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<Slot, Promise<SlotSession>>();
+  readonly #prefetch: Prefetch;
   readonly #consumer: TaskConsumer;
   #closed = false;
   #draining = false;
@@ -91,6 +93,8 @@ export class JobSession {
     this.#memory = options.sharedMemory ? openShared(opened) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
+    // For each slot what computes, and what is ready to in this step and the next ones.
+    this.#prefetch = new Prefetch(4 * slots.size);
     this.#consumer = new TaskConsumer({
       job: opened.job,
       queues: opened.queues,
@@ -178,6 +182,9 @@ export class JobSession {
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
     const { redis, opened, slots } = this.#options;
     const size = this.#model.description.input.reduce((product, extent) => product * extent, 1);
+    // A version that is past is nobody's any more.
+    if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
+    const leave = await this.#prefetch.enter(task.step, this.#parameters.wait(task.step));
     const x = this.#buffers.take(task.samples * size);
     try {
       const samples = await this.#timed('samples', 'queue', id, () =>
@@ -197,6 +204,7 @@ export class JobSession {
       }
     } finally {
       this.#buffers.give(x);
+      leave();
     }
   }
 

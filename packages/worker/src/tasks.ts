@@ -36,10 +36,13 @@ export class TaskConsumer {
     this.#workers = this.#start();
   }
 
-  /** Sets how many tasks of one step are held at once, at most. */
+  /**
+   * Sets how many tasks of one step are held at once, at most. Nothing less would do where an entry carries tasks of several
+   * steps: those held would wait for those that are not.
+   */
   share(tasks: number): void {
-    this.#share = tasks;
-    for (const worker of this.#workers.slice(0, -1)) worker.concurrency = this.#held();
+    this.#share = Math.max(1, tasks);
+    for (const worker of this.#workers.slice(0, -1)) worker.concurrency = this.#share;
   }
 
   /** Takes no more tasks; those held go on. */
@@ -54,14 +57,9 @@ export class TaskConsumer {
   #start(): Worker[] {
     const { queues, reissueQueue, slots } = this.#options;
     return [
-      ...queues.map((queue) => this.#consume(queue, this.#held())),
+      ...queues.map((queue) => this.#consume(queue, this.#share)),
       this.#consume(reissueQueue, 2 * slots),
     ];
-  }
-
-  /** Tasks of one step held at once: for each slot one that computes and one that is ready to, within the share. */
-  #held(): number {
-    return Math.max(1, Math.min(this.#share, 2 * this.#options.slots));
   }
 
   #consume(name: string, concurrency: number): Worker {

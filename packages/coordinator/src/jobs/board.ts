@@ -196,20 +196,19 @@ export class TaskBoard {
     return this.#trackers.train.heldBy(worker) + this.#trackers.evaluate.heldBy(worker);
   }
 
-  /** Redis may have lost everything: puts every task that nobody holds back into the queue. */
+  /**
+   * Redis may have lost everything: hands out again what nobody holds. Tasks of later steps follow when their step comes:
+   * behind others in the queue they would be fetched too late.
+   */
   requeue(): void {
     for (const kind of ['train', 'evaluate'] as const) {
-      for (const step of this.#trackers[kind].steps()) {
-        const idle = this.#trackers[kind]
-          .shards(step)
-          .filter(({ done, holders }) => !done && holders.length === 0);
-        const route = kind === 'evaluate' || step === this.#step ? 'now' : 'ahead';
-        this.#reissue(
-          route,
-          kind,
-          step,
-          idle.map(({ shard }) => shard),
-        );
+      const tracker = this.#trackers[kind];
+      for (const step of tracker.steps()) {
+        const isNow = kind === 'evaluate' || step === this.#step;
+        const idle = tracker.shards(step).filter(({ done, holders }) => !done && holders.length === 0);
+        const shards = idle.map(({ shard }) => shard);
+        if (isNow) this.#reissue(kind, step, shards);
+        else for (const shard of shards) tracker.lose(step, shard);
       }
     }
   }
@@ -236,7 +235,7 @@ export class TaskBoard {
       case 'reissue':
         this.#options.log.info({ kind, step, shards: decision.shards }, `handing out again: ${decision.why}`);
         if (decision.unclaimed) this.requeue();
-        else this.#reissue('now', kind, step, decision.shards);
+        else this.#reissue(kind, step, decision.shards);
         break;
       case 'fail':
         waiting.reject(new KasaneError('JOB_FAILED', `step ${step + 1}: ${decision.why}`));
@@ -246,13 +245,13 @@ export class TaskBoard {
     }
   }
 
-  #reissue(route: 'ahead' | 'now', kind: Kind, step: number, shards: readonly number[]): void {
+  #reissue(kind: Kind, step: number, shards: readonly number[]): void {
     const now = performance.now();
     const tasks = shards.map((shard) =>
       this.#task(kind, step, shard, this.#trackers[kind].issue(step, shard, now)),
     );
     this.#add(
-      route,
+      'now',
       tasks.map((task) => [task]),
     );
   }

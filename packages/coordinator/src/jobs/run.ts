@@ -164,6 +164,11 @@ export class Run {
     this.#exchange?.opened(worker);
   }
 
+  /** A worker takes no more tasks: the others take its part. */
+  workerDrains(): void {
+    this.#share();
+  }
+
   workerLeft(worker: string): void {
     this.#parameters?.drop(worker);
     this.#exchange?.leave(worker);
@@ -173,7 +178,7 @@ export class Run {
 
   /** Tells each worker how much of a step is its part. */
   #share(): void {
-    const workers = this.#options.workers.all();
+    const workers = this.#options.workers.all().filter(({ draining }) => !draining);
     const slots = workers.reduce((total, worker) => total + worker.slots, 0);
     for (const worker of workers) {
       const tasks = Math.ceil((this.#options.job.spec.training.shards * worker.slots) / slots);

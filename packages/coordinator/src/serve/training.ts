@@ -171,6 +171,7 @@ class Session {
           break;
         case 'drain':
           worker.draining = true;
+          run?.workerDrains();
           break;
       }
     } catch (error) {

@@ -92,6 +92,12 @@ export class Tracker {
     }
   }
 
+  /** An attempt that nobody claimed is not in the queue any more, as far as is known. */
+  lose(step: number, shard: number): void {
+    const state = this.#shard(step, shard);
+    if (state && !state.done) state.lost = true;
+  }
+
   /** A worker is gone: nothing that it held will be answered. */
   releaseAll(worker: string): void {
     for (const [step, shards] of this.#steps) {
