@@ -15,13 +15,14 @@ function write(
   description: ModelDescription,
   values: readonly number[],
   preparation: Preparation,
+  objective?: object,
 ) {
   const model = buildModel(description);
   const parameters = Float32Array.from(values);
   expect(parameters.length).toBe(model.parameterCount);
   writeFileSync(
     join(folder, `${name}.safetensors`),
-    encodeModelFile({ model, parameters, about: { preparation } }),
+    encodeModelFile({ model, parameters, about: { preparation, objective } }),
   );
 }
 
@@ -57,6 +58,8 @@ beforeAll(() => {
       classes,
     },
   );
+  const yes: ModelDescription = { input: [2], output: [2], layers: [{ type: 'dense', units: 2 }] };
+  write('yes', yes, [1, 0, 0, 1, 0, 0], {}, { type: 'binary' });
   // What comes out is the last row that went in.
   write(
     'series',
@@ -118,6 +121,14 @@ describe('kasane predict', () => {
     expect(await records('classes.safetensors', ['20,red'])).toMatchObject([{ class: 1, label: 'large' }]);
     expect(await printed('classes.safetensors', ['2,red'])).toBe(
       '2,red: small (99.97 %; next large with 0.03 %)\n',
+    );
+  });
+
+  it('takes numbers, and says how likely each yes is', async () => {
+    const output = [expect.closeTo(1 / (1 + Math.exp(-2)), 6), 0.5];
+    expect(await records('yes.safetensors', ['2,0'])).toEqual([{ input: '2,0', output }]);
+    await expect(printed('yes.safetensors', ['2'])).rejects.toThrow(
+      /1 numbers; expected 2 numbers with commas/,
     );
   });
 

@@ -12,10 +12,13 @@ export interface Answer {
 
 /** The answer to one sample, in the units of the data that the model was trained on. */
 export function answerOf(trained: Trained, { name, inverted }: ReadInput, scores: Float32Array): Answer {
-  const { model, preparation } = trained;
+  const { model, preparation, about } = trained;
   if (model.description.classes === undefined) {
     const targets = targetsOf(trained);
-    const output = Array.from(scores, (score, i) => unscaled(score, targets[i % (targets.length || 1)]));
+    const binary = (about.objective as { type?: unknown } | undefined)?.type === 'binary';
+    const output = Array.from(scores, (score, i) =>
+      binary ? sigmoid(score) : unscaled(score, targets[i % (targets.length || 1)]),
+    );
     const shown = output.map((value, i) => {
       const target = targets[i % (targets.length || 1)];
       return `${target ? `${target.name} ` : ''}${value.toPrecision(6)}`;
@@ -48,6 +51,9 @@ function targetsOf({ preparation: { table, series } }: Trained): readonly Number
 
 const unscaled = (score: number, target: NumberEncoding | undefined): number =>
   target ? score * target.std + target.mean : score;
+
+/** The probability of a yes. */
+const sigmoid = (score: number): number => 1 / (1 + Math.exp(-score));
 
 function softmax(scores: Float32Array): number[] {
   const largest = Math.max(...scores);
