@@ -3,7 +3,9 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { kernelShapes } from '../src/backends/wasm/gemm.ts';
 import type { KernelChoice } from '../src/backends/wasm/kernels.ts';
+import { opCases } from './support/cases.ts';
 
 async function runNode(script: string, ...flags: string[]): Promise<string> {
   const path = fileURLToPath(new URL(`./support/${script}`, import.meta.url));
@@ -37,6 +39,34 @@ describe('bits of training', () => {
     // Where pairing was asked for, the narrow kernel must not be taken in silence.
     if (paired.asked && paired.choice.name !== '5x16') expect(paired.choice.warning).toMatch(/4x8/);
   }, 60_000);
+});
+
+interface Conformance {
+  readonly asked: boolean;
+  readonly kernels: Record<'exact' | 'fast', KernelChoice>;
+  readonly cases: number;
+  readonly problems: readonly string[];
+}
+
+describe('every operation and its gradients', () => {
+  it('are those of the reference with paired operations and without, in exact and in fast arithmetic', async () => {
+    const runs = await Promise.all([
+      runNode('wasm-conformance.ts', '--revectorize'),
+      runNode('wasm-conformance.ts'),
+    ]);
+    const [paired, plain] = runs.map((text) => JSON.parse(text) as Conformance) as [Conformance, Conformance];
+    for (const { cases, problems } of [paired, plain]) {
+      expect(problems).toEqual([]);
+      expect(cases).toBe(opCases().length);
+    }
+    expect(plain.kernels.exact.revectorized).toBe(false);
+    if (paired.asked && !paired.kernels.exact.revectorized)
+      expect(paired.kernels.exact.warning).toBeDefined();
+    for (const { kernels } of [paired, plain]) {
+      // Without relaxed operations fast arithmetic is exact arithmetic.
+      if (kernels.fast.name !== kernels.exact.name) expect(kernelShapes[kernels.fast.name].fused).toBe(true);
+    }
+  }, 120_000);
 });
 
 describe('a training step', () => {

@@ -5,7 +5,7 @@
 import type { Node } from '../../src/graph.ts';
 import { allOps } from '../../src/ops/index.ts';
 import { input } from '../../src/ops/leaf.ts';
-import { apply, type CaseInput, type Op, type OpCase } from '../../src/ops/op.ts';
+import { apply, type CaseInput, type Op, type OpCase, OpError } from '../../src/ops/op.ts';
 import { philox4x32, unitInterval } from '../../src/random.ts';
 import { sizeOf } from '../../src/shape.ts';
 
@@ -68,11 +68,39 @@ function randomCase(op: Op, index: number): OpCase[] {
   ];
 }
 
+/**
+ * A declared case with one axis of another size: none, one, and one that fills no tile. Axes of other inputs that are as long are taken
+ * to be the same axis; what the operation then refuses is no case.
+ */
+function resizedCases(op: Op): OpCase[] {
+  const declared = op.cases.find(({ inputs }) => inputs.length > 0 && inputs.every(({ values }) => !values));
+  if (!declared) return [];
+  const [first] = declared.inputs;
+  return first!.shape.flatMap((extent, axis) =>
+    (axis === first!.shape.length - 1 ? [0, 1, 37] : [0, 1]).flatMap((size) => {
+      // Fewer rows than the indices name are an error of their own.
+      if (size === extent || (op.name === 'gather' && axis === 0)) return [];
+      const inputs = declared.inputs.map((spec) => ({
+        ...spec,
+        shape: spec.shape.map((own) => (own === extent ? size : own)),
+      }));
+      const leaves = inputs.map(({ shape, dtype = 'f32' }) => input('probe', shape, dtype));
+      try {
+        apply(op, leaves, declared.attributes);
+      } catch (error) {
+        if (error instanceof OpError) return [];
+        throw error;
+      }
+      return [{ ...declared, label: `${declared.label}, axis ${axis} of ${size}`, inputs }];
+    }),
+  );
+}
+
 /** Every case of every operation, in the order of the list. Fresh nodes on each call. */
 export function opCases(): GraphCase[] {
   let stream = 0;
   return allOps.flatMap((op, index) =>
-    [...op.cases, ...randomCase(op, index)].map((declared): GraphCase => {
+    [...op.cases, ...randomCase(op, index), ...resizedCases(op)].map((declared): GraphCase => {
       const inputs = declared.inputs.map((spec, i) =>
         input(String.fromCharCode(97 + i), spec.shape, spec.dtype ?? 'f32'),
       );

@@ -89,6 +89,11 @@ export function convolutionKernel(
   const f = new FunctionBuilder();
   const sizes = convolutionSizes(node);
   if (sizeOf(node.shape) === 0) return f;
+  // Sums of nothing.
+  if (node.inputs.some(({ shape }) => sizeOf(shape) === 0)) {
+    emitFill(f, y, sizeOf(node.shape), 0);
+    return f;
+  }
   if (usesWinograd(sizes)) return winogradKernel(node, [x!, w!], y, context);
   if (isDepthwise(sizes)) return depthwiseKernel(node, [x!, w!], y);
   for (let group = 0; group < sizes.groups; group++) {

@@ -63,11 +63,19 @@ export function dispatchesOf(
 /** The kernel's tensors are the node's inputs, then the node, then the workspace if there is one. */
 type Emit = (node: Node, kernel: Kernel) => Dispatch[];
 
+/** Sums of nothing are zero; WGSL refuses to compile a division by what would be its length. */
+function unlessEmpty(emit: Emit): Emit {
+  return (node, kernel) =>
+    node.inputs.some(({ shape }) => sizeOf(shape) === 0)
+      ? kernel.each(sizeOf(node.shape), kernel.write(node.inputs.length, 'e', '0.0f'))
+      : emit(node, kernel);
+}
+
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   matmul,
-  conv2d: convolve,
-  conv2dInputGradient: convolutionInputGradient,
-  conv2dWeightGradient: convolutionWeightGradient,
+  conv2d: unlessEmpty(convolve),
+  conv2dInputGradient: unlessEmpty(convolutionInputGradient),
+  conv2dWeightGradient: unlessEmpty(convolutionWeightGradient),
   sum: (node, kernel) => reduction(node, kernel, attributesOf(sumOp, node).axes, addition),
   maxReduce: (node, kernel) => reduction(node, kernel, attributesOf(maxReduceOp, node).axes, maximum),
 
