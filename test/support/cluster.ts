@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/redis/start';
-import { startCoordinator } from '@kasane/coordinator/coordinator';
+import { type CoordinatorOptions, startCoordinator } from '@kasane/coordinator/coordinator';
 import { JobStore, type LedgerRow } from '@kasane/coordinator/jobs/store';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
@@ -60,12 +60,14 @@ export function smallMnist(directory: string, train: number, test: number): stri
 export class TestCluster {
   readonly state: string;
   readonly #cleanUp: CleanUp;
+  readonly #options: Pick<CoordinatorOptions, 'stagedWindowBytes'>;
   #address = '';
   #close: () => Promise<void> = async () => {};
   #redis = '';
 
-  constructor(cleanUp: CleanUp) {
+  constructor(cleanUp: CleanUp, options: Pick<CoordinatorOptions, 'stagedWindowBytes'> = {}) {
     this.#cleanUp = cleanUp;
+    this.#options = options;
     this.state = temporaryDirectory(cleanUp);
   }
 
@@ -97,6 +99,7 @@ export class TestCluster {
       port,
       redisUrl: this.#redis,
       stateDirectory: this.state,
+      ...this.#options,
       log: pino({ level: process.env.KASANE_TEST_LOG ?? 'silent' }),
     });
     this.#address = address;
@@ -108,10 +111,14 @@ export class TestCluster {
   }
 
   /** Starts a worker process; resolves when the coordinator has welcomed it. */
-  async worker(slots = 1, more: { sharedMemory?: boolean } = {}): Promise<ChildProcess> {
+  async worker(
+    slots = 1,
+    more: { sharedMemory?: boolean } = {},
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<ChildProcess> {
     const options = { coordinator: this.#address, slots, logLevel: 'silent', ...more };
     const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
-      env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
+      env: { ...process.env, ...env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
     this.#cleanUp.add(() => child.kill('SIGKILL'));

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
+import { STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import type { RunOptions } from './jobs/run.ts';
@@ -27,6 +28,8 @@ export interface CoordinatorOptions {
   readonly log: Logger;
   /** When tasks are handed out again; the defaults suit most clusters. */
   readonly decide?: Partial<DecideOptions>;
+  /** Bytes of batches in Redis ahead of the current step, about. Default STAGED_WINDOW_BYTES. */
+  readonly stagedWindowBytes?: number;
   /** Called after each step with where its time went. */
   readonly onStep?: RunOptions['onStep'];
 }
@@ -65,6 +68,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     stateDirectory: options.stateDirectory,
     decide: { ...defaultDecideOptions, ...options.decide },
     log,
+    stagedWindowBytes: options.stagedWindowBytes ?? STAGED_WINDOW_BYTES,
     ...(options.onStep && { onStep: options.onStep }),
   });
   const training = trainingHandlers({

@@ -13,6 +13,18 @@ describe('Tracker', () => {
     expect(tracker.isDone(3, 0)).toBe(false);
   });
 
+  it('tracks a part of a step, from any shard on', () => {
+    const tracker = new Tracker();
+    tracker.open(3, 2, 0, 10);
+    expect(tracker.shards(3).map(({ shard }) => shard)).toEqual([10, 11]);
+    tracker.claim(3, 11, holder('a'));
+    expect(tracker.holders(3, 11)).toEqual([holder('a')]);
+    expect(tracker.isDone(3, 9)).toBe(true);
+    expect(tracker.finish(3, 10)).toBe(true);
+    expect(tracker.finish(3, 10)).toBe(false);
+    expect(tracker.finish(3, 1)).toBe(false);
+  });
+
   it('takes everything from a worker that left, in all steps', () => {
     const tracker = new Tracker();
     tracker.open(0, 2, 0);

@@ -62,6 +62,8 @@ export interface BatchHeader {
   /** What each sample consists of. */
   readonly input: Field;
   readonly target: Field;
+  /** The indices are all there is: whoever takes it reads the samples itself. */
+  readonly direct: boolean;
 }
 
 /** What else the two ends of a link say: payload = ConnectRequest from the worker, ConnectResponse from the coordinator. */
@@ -94,6 +96,7 @@ const text = (value: unknown) => typeof value === 'string' && value.length <= 12
 const count = (value: unknown) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
 
+const flag = (value: unknown) => typeof value === 'boolean';
 const field = (value: unknown) => fieldSchema.safeParse(value).success;
 const gradient = { job: text, step: count, shard: count, attempt: count, partition: count, offset: count };
 const parameters = { job: text, version: count, partition: count, offset: count, total: count };
@@ -106,7 +109,16 @@ const checks: {
   parameters,
   sharedGradient: { ...gradient, floats: count },
   sharedParameters: { ...parameters, floats: count },
-  batch: { job: text, step: count, shard: count, epoch: count, samples: count, input: field, target: field },
+  batch: {
+    job: text,
+    step: count,
+    shard: count,
+    epoch: count,
+    samples: count,
+    input: field,
+    target: field,
+    direct: flag,
+  },
   messages: {},
 };
 
@@ -160,7 +172,7 @@ export function bytesOf(values: Float32Array): Uint8Array {
  * The length of a frame, by its prefix.
  * @throws KasaneError PROTOCOL when the bytes are no prefix; LIMIT when the frame is too large
  */
-export function frameBytes(prefix: Buffer): number {
+export function frameBytes(prefix: Buffer, most = MESSAGE_BYTES): number {
   if (prefix.length < FRAME_PREFIX_BYTES || prefix.readUInt32LE(0) !== MAGIC) {
     throw new KasaneError('PROTOCOL', `not a frame: ${prefix.length} bytes that do not start with 'KSN1'`);
   }
@@ -169,19 +181,20 @@ export function frameBytes(prefix: Buffer): number {
     throw new KasaneError('PROTOCOL', `frame header of ${headLength} bytes: at most ${FRAME_HEADER_BYTES}`);
   }
   const size = FRAME_PREFIX_BYTES + headLength + prefix.readUInt32LE(8);
-  if (size > MESSAGE_BYTES) {
-    throw new KasaneError('LIMIT', `frame of ${size} bytes: at most ${MESSAGE_BYTES} are allowed`);
+  if (size > most) {
+    throw new KasaneError('LIMIT', `frame of ${size} bytes: at most ${most} are allowed`);
   }
   return size;
 }
 
 /**
  * Decodes a frame and checks every field of its header.
+ * @param most bytes; a batch is put together from several values, so it may be larger than a message
  * @throws KasaneError PROTOCOL when the bytes are no frame, are damaged, or the header does not fit; LIMIT when too large.
  */
-export function decodeFrame(data: Uint8Array): Frame {
+export function decodeFrame(data: Uint8Array, most = MESSAGE_BYTES): Frame {
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const size = frameBytes(bytes);
+  const size = frameBytes(bytes, most);
   if (size !== bytes.length) {
     throw new KasaneError(
       'PROTOCOL',

@@ -1,7 +1,7 @@
 /** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
 
 /** Version of the training stream and its data link; a worker with another one is refused. */
-export const PROTOCOL_VERSION = 4;
+export const PROTOCOL_VERSION = 5;
 
 /** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
@@ -13,6 +13,8 @@ export const FRAME_HEADER_BYTES = 4096;
 export const MESSAGE_BYTES = 4 << 20;
 /** Bytes of shared memory for a job's parameters, and for one worker's gradients; more travels over the data link. */
 export const SHARED_MEMORY_BYTES = 256 << 20;
+/** Bytes of one task's batch; it is staged in values of the size below. */
+export const BATCH_BYTES = 256 << 20;
 /** Bytes of one staged value in Redis; larger batches are cut. */
 export const STAGED_VALUE_BYTES = 1 << 20;
 /** Bytes of a job file. */

@@ -24,6 +24,8 @@ const sampleFormatSchema = z.strictObject({
   std: z.array(z.number().positive()).min(1),
   /** What happens to u8 images in training. */
   augment: augmentSchema,
+  /** Where workers may read the samples themselves: packed data, by the SHA-256 of its index. */
+  packed: z.strictObject({ place: z.string().min(1), digest: z.string().length(64) }).optional(),
   /** Tokens that are hidden in training and evaluation. */
   masking: z.strictObject({ rate: z.number(), vocabulary: z.int().positive() }).optional(),
 });

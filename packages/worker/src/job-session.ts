@@ -13,6 +13,7 @@ import { keyOfSeed } from '@kasane/tensor/random';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { OwnData } from './own-data.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
@@ -50,6 +51,7 @@ export class JobSession {
   readonly #parameters: ParameterStore;
   readonly #reader: SampleReader;
   #memory: SharedTensors | undefined;
+  readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<Slot, Promise<SlotSession>>();
   readonly #prefetch: Prefetch;
@@ -85,11 +87,13 @@ export class JobSession {
       ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples, objective }) as const),
     ];
     this.#parameters = new ParameterStore(opened.parameterCount);
-    this.#reader = sampleReader(
-      parseSampleFormat(opened.samples),
-      this.#model.description.input,
-      opened.seed,
-    );
+    const format = parseSampleFormat(opened.samples);
+    this.#reader = sampleReader(format, this.#model.description.input, opened.seed);
+    this.#own = new OwnData(format, (able, why) => {
+      if (!able)
+        log.info(`job ${opened.job}: its data is out of reach here, samples come through Redis: ${why}`);
+      options.stream.send({ $case: 'dataReach', value: { job: opened.job, able, why } });
+    });
     this.#memory = options.sharedMemory ? openShared(opened) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
@@ -188,7 +192,7 @@ export class JobSession {
     const x = this.#buffers.take(task.samples * size);
     try {
       const samples = await this.#timed('samples', 'queue', id, () =>
-        fetchSamples(redis, opened.job, task, this.#reader, x),
+        fetchSamples(redis, opened.job, task, this.#reader, x, this.#own),
       );
       const arrived = await this.#timed('parameters', 'network', id, () => this.#parameters.wait(task.step));
       if (!arrived) return this.#handBack(id);

@@ -3,8 +3,10 @@ import { crc32 } from 'node:zlib';
 import { messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
+import { BATCH_BYTES } from '@kasane/protocol/limits';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
 import { fieldBytes, formatField, sameField } from '@kasane/tensor/field';
+import type { OwnData } from './own-data.ts';
 import type { SampleReader } from './sample-reader.ts';
 
 export interface Samples {
@@ -50,7 +52,8 @@ export interface BatchSource {
 }
 
 /**
- * Fetches a task's samples and turns their inputs into `x`, as long as the model takes for so many samples.
+ * Fetches a task's samples and turns their inputs into `x`, as long as the model takes for so many samples. A batch may be but
+ * the numbers of its samples: they are then read from `own`.
  * @throws BatchError when the staged batch is missing, out of reach, or damaged
  */
 export async function fetchSamples(
@@ -59,6 +62,7 @@ export async function fetchSamples(
   task: TaskData,
   reader: SampleReader,
   x: Float32Array,
+  own?: OwnData,
 ): Promise<Samples> {
   const keys = Array.from({ length: task.parts }, (_, part) =>
     batchKey(job, task.kind, task.step, task.shard, part),
@@ -75,17 +79,18 @@ export async function fetchSamples(
       `the batch of step ${task.step} shard ${task.shard} is not in Redis`,
     );
   }
-  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, reader, x);
+  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, reader, x, own);
 }
 
 /** @throws BatchError */
-export function decodeSamples(
+export async function decodeSamples(
   frame: Uint8Array,
   job: string,
   task: TaskData,
   reader: SampleReader,
   x: Float32Array,
-): Samples {
+  own?: OwnData,
+): Promise<Samples> {
   const damaged = (why: string) =>
     new BatchError(
       TaskFailure_Reason.REASON_BATCH_DAMAGED,
@@ -93,7 +98,7 @@ export function decodeSamples(
     );
   let decoded: ReturnType<typeof decodeFrame>;
   try {
-    decoded = decodeFrame(frame);
+    decoded = decodeFrame(frame, BATCH_BYTES);
   } catch (error) {
     throw damaged(messageOf(error));
   }
@@ -116,17 +121,36 @@ export function decodeSamples(
       `it has ${formatField(header.input)} and ${formatField(header.target)}, the job ${formatField(input)} and ${formatField(target)}`,
     );
   }
-  const targetEnd = count * (4 + fieldBytes(target));
-  const end = targetEnd + count * fieldBytes(input);
+  const [targetBytes, inputBytes] = [count * fieldBytes(target), count * fieldBytes(input)];
+  const end = 4 * count + (header.direct ? 0 : targetBytes + inputBytes);
   if (payload.length !== end) throw damaged(`${payload.length} bytes; ${count} samples take ${end}`);
   // A copy of its own: the frame is a view at any offset, and a Buffer's slice would be one too.
   const idBytes = new Uint8Array(payload.subarray(0, 4 * count));
   const ids = new Uint32Array(idBytes.buffer, idBytes.byteOffset, count);
-  const targets = payload.subarray(4 * count, targetEnd);
-  return {
-    x,
-    target: reader.read(payload.subarray(targetEnd), targets, x, { kind: task.kind, epoch: task.epoch, ids }),
-    ids,
-    digest: crc32(idBytes),
-  };
+  const targetEnd = 4 * count + targetBytes;
+  const { inputs, targets } = header.direct
+    ? await readOwn(own, task, ids, inputBytes, targetBytes)
+    : { inputs: payload.subarray(targetEnd), targets: payload.subarray(4 * count, targetEnd) };
+  const goals = reader.read(inputs, targets, x, { kind: task.kind, epoch: task.epoch, ids });
+  return { x, target: goals, ids, digest: crc32(idBytes) };
+}
+
+async function readOwn(
+  own: OwnData | undefined,
+  { kind }: TaskData,
+  ids: Uint32Array,
+  inputBytes: number,
+  targetBytes: number,
+): Promise<{ inputs: Uint8Array; targets: Uint8Array }> {
+  const missing = (why: string) => new BatchError(TaskFailure_Reason.REASON_BATCH_MISSING, why);
+  const part = await own?.part(kind);
+  if (!part) throw missing('the batch has numbers of samples only, and the data is out of reach here');
+  const [inputs, targets] = [new Uint8Array(inputBytes), new Uint8Array(targetBytes)];
+  try {
+    await part.gather(ids, inputs, targets);
+  } catch (error) {
+    own?.lost(messageOf(error));
+    throw missing(messageOf(error));
+  }
+  return { inputs, targets };
 }

@@ -43,6 +43,7 @@ const header = {
   samples: 2,
   input: pair,
   target: one,
+  direct: false,
 } as const;
 
 /** What is staged, cut in the middle. */

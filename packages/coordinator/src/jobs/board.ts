@@ -44,10 +44,21 @@ export interface BoardOptions {
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
   readonly workers: { readonly size: number };
+  /** Whether only indices are staged now. */
+  readonly direct: () => boolean;
   readonly decide: DecideOptions;
   readonly log: Logger;
   /** Whether the gradient of an attempt has arrived whole. */
   readonly gradientComplete: (worker: string, shard: number, attempt: number) => boolean;
+}
+
+/** A step, or a part of its shards. */
+export interface HandedOut {
+  readonly step: number;
+  /** How many, */
+  readonly shards: number;
+  /** and the first of them. Default 0. */
+  readonly first?: number;
 }
 
 export class TaskBoard {
@@ -60,6 +71,8 @@ export class TaskBoard {
   #startedAt = 0;
   #progressAt = 0;
   #typicalMs = 0;
+  /** Calls of the queue under way: batches are read, and staged. */
+  #adding = 0;
   #why = '';
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
@@ -81,12 +94,12 @@ export class TaskBoard {
   }
 
   /** Hands out the first attempts of whole steps: `ahead` of their parameters, or to run `now`. */
-  handOut(route: 'ahead' | 'now', kind: Kind, steps: readonly { step: number; shards: number }[]): void {
+  handOut(route: 'ahead' | 'now', kind: Kind, steps: readonly HandedOut[]): void {
     const now = performance.now();
     const tasks: NewTask[] = [];
-    for (const { step, shards } of steps) {
-      this.#trackers[kind].open(step, shards, now);
-      for (let shard = 0; shard < shards; shard++) tasks.push(this.#task(kind, step, shard, 1));
+    for (const { step, shards, first = 0 } of steps) {
+      this.#trackers[kind].open(step, shards, now, first);
+      for (let shard = first; shard < first + shards; shard++) tasks.push(this.#task(kind, step, shard, 1));
     }
     const short = route === 'ahead' && this.#typicalMs > 0 && this.#typicalMs < SHORT_MS;
     this.#add(route, short ? byShard(tasks) : tasks.map((task) => [task]));
@@ -154,7 +167,7 @@ export class TaskBoard {
       this.check();
       return false;
     }
-    const claim = tracker.shards(step)[shard]?.holders.find((holder) => holder.worker === worker);
+    const claim = tracker.holders(step, shard).find((holder) => holder.worker === worker);
     const claimedAfterMs = (claim?.claimedAt ?? this.#startedAt) - this.#startedAt;
     tracker.finish(step, shard);
     const { samples, lossSum, metricSum, counted, samplesDigest, computeMs } = result;
@@ -220,7 +233,8 @@ export class TaskBoard {
     const { kind, step } = waiting;
     const state = {
       startedAt: this.#startedAt,
-      progressAt: this.#progressAt,
+      // Nobody can fetch what is still being read.
+      progressAt: this.#adding > 0 ? performance.now() : this.#progressAt,
       shards: this.#trackers[kind].shards(step),
       workers: this.#options.workers.size,
       typicalMs: this.#typicalMs,
@@ -270,15 +284,17 @@ export class TaskBoard {
 
   #add(route: 'ahead' | 'now', groups: readonly (readonly NewTask[])[]): void {
     if (groups.length === 0) return;
-    const { queue, plan, log } = this.#options;
+    const { queue, plan, direct, log } = this.#options;
+    this.#adding++;
     queue
-      .add(route, groups, (task) => plan.batch(task))
+      .add(route, groups, (task) => plan.batch(task, direct()))
       .catch((error: unknown) => {
         if (error instanceof DataError)
           return this.stop(new KasaneError('DATA_INVALID', error.message, { cause: error }));
         // `decide` hands them out again once they have not been fetched for a while.
         if (!this.#stopped) log.debug(`tasks could not be queued: ${messageOf(error)}`);
-      });
+      })
+      .finally(() => this.#adding--);
   }
 }
 

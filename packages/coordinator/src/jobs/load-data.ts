@@ -1,10 +1,12 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
 import type { DataParts } from '@kasane/data/dataset';
 import { openData, placeOf } from '@kasane/data/open';
+import type { OpenedPack } from '@kasane/data/packed';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
+import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
-import { type Field, formatField } from '@kasane/tensor/field';
+import { type Field, fieldBytes, formatField } from '@kasane/tensor/field';
 import { type Objective, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 
@@ -19,6 +21,7 @@ export async function loadData(job: Job): Promise<DataParts> {
   }
   const { input, classes } = job.model.description;
   checkAugmentation(job, data);
+  checkSizes(job, data);
   const wanted = targetOf(job.model, job.objective);
   /** Classes, or tokens. */
   const kinds = job.model.outputShape.at(-1)!;
@@ -50,6 +53,27 @@ function serves(given: Field, wanted: Field, { type }: Objective): boolean {
   return sizeOf(given.shape) === sizeOf(wanted.shape);
 }
 
+/** What one task takes is staged, and held by a worker, as a whole. */
+function checkSizes({ spec }: Job, { train, test }: DataParts): void {
+  const { batch, shards } = spec.training;
+  const { shardSamples } = spec.evaluation;
+  const each = 8 + fieldBytes(train.target) + fieldBytes(train.input);
+  const sizes = {
+    'training.shards': Math.ceil(Math.min(batch, train.samples) / shards),
+    'evaluation.shardSamples': Math.min(shardSamples, test.samples),
+  };
+  for (const [option, samples] of Object.entries(sizes)) {
+    if (samples * each + FRAME_HEADER_BYTES <= BATCH_BYTES) continue;
+    const most = Math.floor((BATCH_BYTES - FRAME_HEADER_BYTES) / each);
+    throw new KasaneError(
+      'LIMIT',
+      `${option}: a task would take ${samples} samples of ${each} bytes; at most ${most} of this size fit`,
+    );
+  }
+}
+
+const isPack = (data: DataParts): data is OpenedPack => 'digest' in data;
+
 /** Steps of augmentation work on pictures. */
 function checkAugmentation({ spec }: Job, { train }: DataParts): void {
   if (!('augment' in spec.data) || spec.data.augment.length === 0) return;
@@ -63,7 +87,8 @@ function checkAugmentation({ spec }: Job, { train }: DataParts): void {
 }
 
 /** What workers are told of a job's samples. */
-export function describeSamples(job: Job, { train, preparation }: DataParts): SampleFormat {
+export function describeSamples(job: Job, data: DataParts): SampleFormat {
+  const { train, preparation } = data;
   const { data: spec } = job.spec;
   const { mean = 0, std = 1 } = preparation;
   const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
@@ -75,6 +100,9 @@ export function describeSamples(job: Job, { train, preparation }: DataParts): Sa
     mean: list(mean),
     std: list(std),
     augment: 'augment' in spec ? spec.augment : [],
+    ...(isPack(data) &&
+      spec.format === 'packed' &&
+      spec.route !== 'staged' && { packed: { place: spec.path, digest: data.digest } }),
     ...(masked && { masking: { rate: spec.maskRate, vocabulary: train.classes! } }),
   };
 }

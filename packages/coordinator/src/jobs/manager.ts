@@ -26,6 +26,7 @@ export interface ManagerOptions {
   readonly stateDirectory: string;
   readonly decide: DecideOptions;
   readonly log: Logger;
+  readonly stagedWindowBytes: number;
   readonly onStep?: RunOptions['onStep'];
 }
 
@@ -186,7 +187,7 @@ export class JobManager {
   }
 
   async #execute(id: string, spec: string): Promise<void> {
-    const { store, redis, workers, stateDirectory, decide, log, onStep } = this.#options;
+    const { store, redis, workers, stateDirectory, decide, log, stagedWindowBytes, onStep } = this.#options;
     try {
       const job = checkJob(JSON.parse(spec));
       store.start(id, Date.now());
@@ -203,6 +204,7 @@ export class JobManager {
         workers,
         directory: join(stateDirectory, 'jobs', id),
         decide,
+        stagedWindowBytes,
         log: log.child({ job: id }),
         onChange: () => this.#changes.emit(id),
         ...(onStep && { onStep }),

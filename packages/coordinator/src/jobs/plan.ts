@@ -1,13 +1,18 @@
 /** What a run is made of: which samples each task of each step takes, as ranges of the epoch's permutation. */
 import { crc32 } from 'node:zlib';
-import type { DataParts } from '@kasane/data/dataset';
+import { DataError, type DataParts } from '@kasane/data/dataset';
 import { type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
 import { epochPermutation } from '@kasane/data/shuffle';
-import { KasaneError } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { openFrame } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
 import { fieldBytes } from '@kasane/tensor/field';
 import type { NewTask } from '../queue/task-queue.ts';
+
+/** Whatever goes wrong in reading is the data's fault. */
+function refuse(error: unknown): never {
+  throw error instanceof DataError ? error : new DataError(messageOf(error), { cause: error });
+}
 
 export class RunPlan {
   readonly #id: string;
@@ -64,6 +69,13 @@ export class RunPlan {
     return [...new Set(this.evaluation.map((range) => range.end - range.start))];
   }
 
+  /** Ranges [first, end) of evaluation shards of which each takes at most so many bytes when it is staged, or is one shard. */
+  evaluationRounds(bytes: number): readonly Range[] {
+    const each = this.sampleBytes * Math.max(...this.evaluateSamples);
+    const count = Math.max(1, Math.floor(bytes / each));
+    return planEvaluation({ samples: this.evaluation.length, shardSamples: count });
+  }
+
   range(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): Range {
     const range = task.kind === 'train' ? this.shards(task.step)[task.shard] : this.evaluation[task.shard];
     if (!range)
@@ -78,8 +90,8 @@ export class RunPlan {
     return Uint32Array.from({ length: end - start }, (_, index) => start + index);
   }
 
-  /** The samples of a task as a frame; a promise where reading them takes time. */
-  batch(task: NewTask): Buffer | Promise<Buffer> {
+  /** The samples of a task as a frame, or their indices alone when it is `direct`; a promise where reading them takes time. */
+  batch(task: NewTask, direct: boolean): Buffer | Promise<Buffer> {
     const dataset = task.kind === 'train' ? this.#data.train : this.#data.test;
     const { input, target } = dataset;
     const { step, shard, epoch } = task;
@@ -87,15 +99,27 @@ export class RunPlan {
     const samples = indices.length;
     const targetsAt = indices.byteLength;
     const inputsAt = targetsAt + samples * fieldBytes(target);
-    const header = { kind: 'batch', job: this.#id, step, shard, epoch, samples, input, target } as const;
-    const { payload, seal } = openFrame(header, inputsAt + samples * fieldBytes(input));
+    const end = direct ? targetsAt : inputsAt + samples * fieldBytes(input);
+    const header = {
+      kind: 'batch',
+      job: this.#id,
+      step,
+      shard,
+      epoch,
+      samples,
+      input,
+      target,
+      direct,
+    } as const;
+    const { payload, seal } = openFrame(header, end);
     payload.set(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
+    if (direct) return seal();
     const gathered = dataset.gather(
       indices,
       payload.subarray(inputsAt),
       payload.subarray(targetsAt, inputsAt),
     );
-    return gathered ? gathered.then(seal) : seal();
+    return gathered ? gathered.then(seal, refuse) : seal();
   }
 
   /** CRC-32 of the indices that an honest worker has used. */

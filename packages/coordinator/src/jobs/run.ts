@@ -10,7 +10,7 @@ import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/fram
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
-import { LOOK_AHEAD_STEPS, STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
+import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Redis } from 'ioredis';
@@ -29,6 +29,7 @@ import { describeSamples } from './load-data.ts';
 import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
 import { Progress } from './progress.ts';
+import { Reach } from './reach.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { JobStore, LedgerRow } from './store.ts';
 
@@ -46,6 +47,8 @@ export interface RunOptions {
   readonly directory: string;
   readonly decide: DecideOptions;
   readonly log: Logger;
+  /** Bytes of batches in Redis ahead of the current step, about. */
+  readonly stagedWindowBytes: number;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
   /** Called after each step, with where its time went; for benchmarks. */
@@ -81,6 +84,7 @@ export class Run {
   readonly #options: RunOptions;
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
+  readonly #reach: Reach;
   #parameters: ParameterServer | undefined;
   #exchange: Exchange | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
@@ -99,8 +103,10 @@ export class Run {
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
     this.metrics = new Metrics(options.store.metrics(id));
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
+    this.#reach = new Reach('route' in job.spec.data ? job.spec.data.route : 'staged', workers, log);
     this.board = new TaskBoard({
       plan: this.#plan,
+      direct: () => this.#reach.direct,
       queue: this.#queue,
       workers,
       decide,
@@ -169,7 +175,13 @@ export class Run {
     this.#share();
   }
 
+  /** A worker reads the data itself, or does not. */
+  dataReach(worker: string, able: boolean, why: string): void {
+    this.#reach.reported(worker, able, why);
+  }
+
   workerLeft(worker: string): void {
+    this.#reach.left(worker);
     this.#parameters?.drop(worker);
     this.#exchange?.leave(worker);
     this.board.workerLeft(worker);
@@ -226,8 +238,9 @@ export class Run {
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
   #handOut(): void {
     const { step } = this.#position;
-    const stepBytes = this.#plan.sampleBytes * this.#options.job.spec.training.batch;
-    const window = Math.max(1, Math.min(LOOK_AHEAD_STEPS, Math.floor(STAGED_WINDOW_BYTES / stepBytes)));
+    const { job, stagedWindowBytes } = this.#options;
+    const stepBytes = this.#plan.sampleBytes * job.spec.training.batch;
+    const window = Math.max(1, Math.min(LOOK_AHEAD_STEPS, Math.floor(stagedWindowBytes / stepBytes)));
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
@@ -307,10 +320,14 @@ export class Run {
   async #endEpoch(): Promise<void> {
     const { lossSum, metricSum, counted, step } = this.#position;
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
-    this.board.handOut('now', 'evaluate', [{ step, shards: this.#plan.evaluation.length }]);
-    const test = sum(await this.board.settled('evaluate', step));
-    this.board.close('evaluate', step);
-    this.board.unstage();
+    const answers: Answer[] = [];
+    for (const { start: first, end } of this.#plan.evaluationRounds(this.#options.stagedWindowBytes)) {
+      this.board.handOut('now', 'evaluate', [{ step, shards: end - first, first }]);
+      answers.push(...(await this.board.settled('evaluate', step)));
+      this.board.close('evaluate', step);
+      this.board.unstage();
+    }
+    const test = sum(answers);
     const result: EpochResult = {
       epoch: step / this.#plan.stepsPerEpoch,
       trainLoss: lossSum / counted,

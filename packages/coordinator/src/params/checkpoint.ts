@@ -47,7 +47,7 @@ export function encodeModel(
 
 /** A data section without what is true of one machine only: equal training elsewhere gives the same bytes. */
 const withoutPlaces = (data: DataSpec): object =>
-  Object.fromEntries(Object.entries(data).filter(([name]) => name !== 'path' && name !== 'test'));
+  Object.fromEntries(Object.entries(data).filter(([name]) => !['path', 'test', 'route'].includes(name)));
 
 /** Writes a checkpoint and returns its SHA-256. */
 export function writeCheckpoint(

@@ -19,6 +19,11 @@ import type { Logger } from 'pino';
 /** Seconds after which a staged batch that nobody removed expires by itself. */
 const BATCH_EXPIRY_S = 3600;
 
+interface Staging {
+  readonly task: NewTask;
+  readonly batch: Buffer | Promise<Buffer>;
+}
+
 export type NewTask = Omit<TaskData, 'parts'>;
 
 interface Staged {
@@ -64,6 +69,8 @@ export class TaskQueue {
   readonly #redis: Redis;
   readonly #ahead: readonly Queue[];
   readonly #now: Queue;
+  /** Resolves when what was last handed out ahead is staged. */
+  #lastAhead: Promise<void> = Promise.resolve();
 
   constructor(job: string, redis: Redis) {
     this.#job = job;
@@ -94,9 +101,18 @@ export class TaskQueue {
     batchOf: (task: NewTask) => Buffer | Promise<Buffer>,
   ): Promise<void> {
     const batches = groups.map((tasks) => tasks.map((task) => ({ task, batch: batchOf(task) })));
-    const awaited = batches.flat().flatMap(({ batch }) => (batch instanceof Promise ? [batch] : []));
-    if (awaited.length === 0) return this.#stage(route, batches as Staged[][]);
-    for (const batch of awaited) batch.catch(() => {}); // awaited below
+    for (const { batch } of batches.flat()) if (batch instanceof Promise) batch.catch(() => {}); // awaited later
+    if (route === 'now') return this.#stageAll(route, batches);
+    // In the order of the calls: a worker that holds tasks of a later step would keep one of an earlier step waiting.
+    const staged = this.#lastAhead.then(() => this.#stageAll(route, batches));
+    this.#lastAhead = staged.catch(() => {});
+    return staged;
+  }
+
+  async #stageAll(route: 'ahead' | 'now', batches: readonly (readonly Staging[])[]): Promise<void> {
+    if (!batches.flat().some(({ batch }) => batch instanceof Promise)) {
+      return this.#stage(route, batches as Staged[][]);
+    }
     // What is read first is wanted first.
     for (const group of batches) {
       const staged: Staged[] = [];

@@ -169,6 +169,11 @@ class Session {
         case 'memoryOpened':
           if (run?.id === message.value.job) run.memoryOpened(worker.id);
           break;
+        case 'dataReach': {
+          const { job, able, why } = message.value;
+          if (run?.id === job) run.dataReach(worker.id, able, why.slice(0, 1000));
+          break;
+        }
         case 'drain':
           worker.draining = true;
           run?.workerDrains();

@@ -14,10 +14,10 @@ interface MutableShard extends ShardState {
 export class Tracker {
   readonly #steps = new Map<number, MutableShard[]>();
 
-  /** Begins to track a step whose first attempts have just been handed out. */
-  open(step: number, shards: number, now: number): void {
-    const fresh = (_: unknown, shard: number): MutableShard => ({
-      shard,
+  /** Begins to track a step, or a part of it from shard `first` on, whose first attempts have just been handed out. */
+  open(step: number, shards: number, now: number, first = 0): void {
+    const fresh = (_: unknown, index: number): MutableShard => ({
+      shard: first + index,
       done: false,
       attempts: 1,
       issuedAt: now,
@@ -44,6 +44,10 @@ export class Tracker {
 
   shards(step: number): readonly ShardState[] {
     return this.#steps.get(step) ?? [];
+  }
+
+  holders(step: number, shard: number): readonly Holder[] {
+    return this.#shard(step, shard)?.holders ?? [];
   }
 
   /** Steps tracked now, ascending. */
@@ -116,6 +120,7 @@ export class Tracker {
   }
 
   #shard(step: number, shard: number): MutableShard | undefined {
-    return this.#steps.get(step)?.[shard];
+    const shards = this.#steps.get(step);
+    return shards?.[shard - (shards[0]?.shard ?? 0)];
   }
 }

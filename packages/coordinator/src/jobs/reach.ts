@@ -1,0 +1,47 @@
+/** Which workers read a job's data themselves: while all do, only the numbers of samples travel. */
+import type { Logger } from 'pino';
+import type { WorkerRegistry } from '../workers.ts';
+
+export type Route = 'auto' | 'direct' | 'staged';
+
+export class Reach {
+  readonly #route: Route;
+  readonly #workers: Pick<WorkerRegistry, 'all'>;
+  readonly #log: Pick<Logger, 'info' | 'warn'>;
+  readonly #able = new Set<string>();
+  #last = false;
+
+  constructor(route: Route, workers: Pick<WorkerRegistry, 'all'>, log: Pick<Logger, 'info' | 'warn'>) {
+    this.#route = route;
+    this.#workers = workers;
+    this.#log = log;
+  }
+
+  /** Whether every worker that is connected has said that it reads the data. */
+  get direct(): boolean {
+    if (this.#route === 'staged') return false;
+    const workers = this.#workers.all();
+    const direct = workers.length > 0 && workers.every(({ id }) => this.#able.has(id));
+    if (direct !== this.#last) {
+      const now = direct ? 'every worker reads the data itself' : 'not every worker reads the data itself';
+      this.#log.info(`${now}: ${direct ? 'only numbers of samples are staged' : 'samples are staged'}`);
+      this.#last = direct;
+    }
+    return direct;
+  }
+
+  /** A worker has tried to open the data, or can not read it any more. */
+  reported(worker: string, able: boolean, why: string): void {
+    if (able) {
+      this.#able.add(worker);
+      return;
+    }
+    this.#able.delete(worker);
+    const level = this.#route === 'direct' ? 'warn' : 'info';
+    this.#log[level](`worker ${worker} does not reach the data, its samples are staged: ${why}`);
+  }
+
+  left(worker: string): void {
+    this.#able.delete(worker);
+  }
+}

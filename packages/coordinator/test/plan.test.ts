@@ -1,0 +1,88 @@
+import type { Dataset } from '@kasane/data/dataset';
+import { decodeFrame } from '@kasane/protocol/frame';
+import { checkJob } from '@kasane/protocol/job';
+import { describe, expect, it } from 'vitest';
+import { RunPlan } from '../src/jobs/plan.ts';
+import { Reach, type Route } from '../src/jobs/reach.ts';
+
+const job = checkJob({
+  name: 'a',
+  model: { preset: 'mnist-mlp' },
+  training: { batch: 8 },
+  evaluation: { shardSamples: 10 },
+});
+const part = (samples: number, gather: Dataset['gather']): Dataset => ({
+  samples,
+  input: { dtype: 'u8', shape: [96] },
+  target: { dtype: 'i32', shape: [] },
+  digest: '',
+  gather,
+});
+const planOf = (gather: Dataset['gather']) =>
+  new RunPlan('j', job, { train: part(20, gather), test: part(95, gather), preparation: {} });
+const task = { kind: 'train', step: 0, shard: 0, attempt: 1, epoch: 0, samples: 4 } as const;
+
+describe('a plan', () => {
+  it('cuts an evaluation into rounds that take no more bytes than allowed, or one shard', () => {
+    const plan = planOf(() => {});
+    // A sample takes 104 bytes, a shard of ten 1040.
+    expect(plan.evaluationRounds(1e6)).toEqual([{ start: 0, end: 10 }]);
+    expect(plan.evaluationRounds(4200).map(({ start, end }) => [start, end])).toEqual([
+      [0, 4],
+      [4, 8],
+      [8, 10],
+    ]);
+    expect(plan.evaluationRounds(1)).toHaveLength(10);
+  });
+
+  it('a direct batch has indices only, and reads nothing', () => {
+    const plan = planOf(() => {
+      throw new Error('read');
+    });
+    const { header, payload } = decodeFrame(plan.batch(task, true) as Buffer);
+    expect(header).toMatchObject({ kind: 'batch', direct: true, samples: 4 });
+    expect(new Uint32Array(new Uint8Array(payload).buffer)).toEqual(plan.indices(task));
+    expect(() => plan.batch(task, false)).toThrow('read');
+  });
+
+  it('whatever goes wrong in reading is an error of the data', async () => {
+    const plan = planOf(() => Promise.reject(new Error('EIO')));
+    await expect(plan.batch(task, false)).rejects.toMatchObject({ name: 'DataError', message: 'EIO' });
+  });
+});
+
+describe('who reads the data itself', () => {
+  const said: string[] = [];
+  const log = { info: () => {}, warn: (line: string) => said.push(line) } as never;
+  const reachOf = (route: Route, ids: string[]) =>
+    new Reach(route, { all: () => ids.map((id) => ({ id })) as never }, log);
+
+  it('counts only when every worker does', () => {
+    const ids = ['a', 'b'];
+    const reach = reachOf('auto', ids);
+    expect(reach.direct).toBe(false);
+    reach.reported('a', true, '');
+    expect(reach.direct).toBe(false);
+    reach.reported('b', true, '');
+    expect(reach.direct).toBe(true);
+    ids.push('c');
+    expect(reach.direct).toBe(false);
+    reach.reported('c', false, 'no such folder');
+    expect(reach.direct).toBe(false);
+    ids.pop();
+    reach.left('c');
+    expect(reach.direct).toBe(true);
+    reach.reported('a', false, 'gone');
+    expect(reach.direct).toBe(false);
+    expect(said).toEqual([]);
+  });
+
+  it('never for staged or without workers; direct says who does not', () => {
+    const staged = reachOf('staged', ['a']);
+    staged.reported('a', true, '');
+    expect(staged.direct).toBe(false);
+    expect(reachOf('auto', []).direct).toBe(false);
+    reachOf('direct', ['a']).reported('a', false, 'no such folder');
+    expect(said.join()).toMatch(/worker a .*staged: no such folder/);
+  });
+});
