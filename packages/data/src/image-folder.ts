@@ -7,7 +7,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
 import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
 import { checkImage } from './image-check.ts';
-import { decodeImage, decoding, type ImageForm, imageBytes } from './image-decode.ts';
+import { decodeImage, decoding, type ImageForm, imageBytes, Pool } from './image-decode.ts';
 import { splitAtRandom } from './shuffle.ts';
 
 export interface ImageFolderOptions {
@@ -30,6 +30,10 @@ export interface ImageFolderOptions {
   readonly onDamaged: 'fail' | 'skip';
   readonly mean: number | readonly number[];
   readonly std: number | readonly number[];
+  /** Images decoded at once. Default: one a core, together with every other data set of the process. */
+  readonly threads?: number;
+  /** Whether decoded images of a small part stay in memory. Default true. */
+  readonly keep?: boolean;
 }
 
 /** Decoded samples of a part are kept in memory when all of them take no more bytes than this. */
@@ -68,7 +72,9 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
   for (const [name, images] of Object.entries(parts)) {
     if (images.length === 0) throw new DataError(`${path}: no images are left to ${name} with`);
   }
-  const part = (name: string, images: readonly Image[]) => dataset(name, path, images, form, classes.length);
+  const pool = options.threads === undefined ? decoding : new Pool(options.threads);
+  const how = { form, classes: classes.length, pool, keep: options.keep ?? true };
+  const part = (name: string, images: readonly Image[]) => dataset(name, path, images, how);
   return {
     train: part('train', parts.train),
     test: part('test', parts.test),
@@ -173,11 +179,11 @@ function dataset(
   name: string,
   root: string,
   images: readonly Image[],
-  form: ImageForm,
-  classes: number,
+  { form, classes, pool, keep }: { form: ImageForm; classes: number; pool: Pool; keep: boolean },
 ): Dataset {
   const size = imageBytes(form);
-  const kept: (Uint8Array | undefined)[] | undefined = images.length * size <= KEPT_BYTES ? [] : undefined;
+  const kept: (Uint8Array | undefined)[] | undefined =
+    keep && images.length * size <= KEPT_BYTES ? [] : undefined;
   const hash = createHash('sha256').update(JSON.stringify([name, form]));
   for (const { path, label } of images) {
     const { size: bytes, mtimeMs } = statSync(path);
@@ -199,7 +205,7 @@ function dataset(
         const image = images[index];
         if (!image) throw new RangeError(`sample ${index} of ${images.length}`);
         labels[i] = image.label;
-        const pixels = kept?.[index] ?? (await decoding.run(() => decodeImage(image.path, form)));
+        const pixels = kept?.[index] ?? (await pool.run(() => decodeImage(image.path, form)));
         if (kept) kept[index] = pixels;
         inputs.set(pixels, i * size);
       });
