@@ -4,7 +4,7 @@
  * shortest step. On an idle machine the two agree. Where others work too, wall times are the scheduler's: a step longer than
  * its slice of some milliseconds always contains others' work. The ratio is that of the CPU times.
  *
- *     pnpm bench models [--row mlp] [--seconds 6] [--python /usr/bin/python3] [--no-peer]
+ *     pnpm bench models [--row mlp] [--seconds 6] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
  *
  * A step of ours is what a worker and the parameter server do in one process, without what lies between them: gradients, one
  * copy of them into a slot, their scaling, Adam, and one copy of the parameters back. The update's part is printed apart.
@@ -28,12 +28,13 @@ const { values } = parseArgs({
   options: {
     row: { type: 'string' },
     seconds: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '5' },
     python: { type: 'string', default: '/usr/bin/python3' },
     'no-peer': { type: 'boolean', default: false },
   },
 });
 /** Rounds in which ours and theirs take turns. */
-const ROUNDS = 5;
+const ROUNDS = Number(values.rounds);
 
 interface Stepper {
   /** One training step: milliseconds of the gradients and of all. */
