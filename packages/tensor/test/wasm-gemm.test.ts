@@ -52,39 +52,43 @@ describe('matrix product', () => {
         }
       }
     }
-  });
+  }, 60_000);
 });
 
 describe('fused matrix product', () => {
-  it.each(fusedNames)('%s is at least as near to the exact product as separate rounding', (name) => {
-    const { rows, columns } = kernelShapes[name];
-    for (const [m, n, k] of [
-      [rows, columns, 900],
-      [2 * rows + 1, columns + 3, 515],
-      [245, 259, 560],
-    ] as const) {
-      for (const bits of [0, 1, 2, 3]) {
-        const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
-        const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
-        const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
-        const apart = scalarGemm(gemm, a, b);
-        const found = wasmGemm(gemm, name)(a, b);
-        let [errorApart, error] = [0, 0];
-        for (let i = 0; i < m; i++) {
-          for (let j = 0; j < n; j++) {
-            let exact = 0;
-            for (let p = 0; p < k; p++) {
-              exact +=
-                a[gemm.transposeA ? p * m + i : i * k + p]! * b[gemm.transposeB ? j * k + p : p * n + j]!;
+  it.each(fusedNames)(
+    '%s is at least as near to the exact product as separate rounding',
+    (name) => {
+      const { rows, columns } = kernelShapes[name];
+      for (const [m, n, k] of [
+        [rows, columns, 900],
+        [2 * rows + 1, columns + 3, 515],
+        [245, 259, 560],
+      ] as const) {
+        for (const bits of [0, 1, 2, 3]) {
+          const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+          const a = Float32Array.from(uniforms(m * k, 3), (u) => u - 0.5);
+          const b = Float32Array.from(uniforms(k * n, 4), (u) => u - 0.5);
+          const apart = scalarGemm(gemm, a, b);
+          const found = wasmGemm(gemm, name)(a, b);
+          let [errorApart, error] = [0, 0];
+          for (let i = 0; i < m; i++) {
+            for (let j = 0; j < n; j++) {
+              let exact = 0;
+              for (let p = 0; p < k; p++) {
+                exact +=
+                  a[gemm.transposeA ? p * m + i : i * k + p]! * b[gemm.transposeB ? j * k + p : p * n + j]!;
+              }
+              error += (found[i * n + j]! - exact) ** 2;
+              errorApart += (apart[i * n + j]! - exact) ** 2;
             }
-            error += (found[i * n + j]! - exact) ** 2;
-            errorApart += (apart[i * n + j]! - exact) ** 2;
           }
+          expect(error, JSON.stringify(gemm)).toBeLessThanOrEqual(1.1 * errorApart);
         }
-        expect(error, JSON.stringify(gemm)).toBeLessThanOrEqual(1.1 * errorApart);
       }
-    }
-  });
+    },
+    60_000,
+  );
 
   it('is chosen for fast arithmetic only', () => {
     expect(kernelShapes[selectKernel('fast').name].fused).toBe(true);
