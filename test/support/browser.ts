@@ -5,7 +5,7 @@ export const browserPath = ['/usr/bin/chromium', '/usr/bin/google-chrome', '/usr
   existsSync,
 );
 
-/** Nothing that calls home, and WebGPU on SwiftShader. */
+/** Nothing that calls home, and WebGPU on SwiftShader, which takes long to compile the zeroing of workgroup memory. */
 export const browserFlags = [
   '--no-sandbox',
   '--disable-quic',
@@ -15,4 +15,5 @@ export const browserFlags = [
   '--disable-sync',
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
+  '--enable-dawn-features=disable_workgroup_init',
 ];

@@ -3,11 +3,11 @@ import { evaluateGraph } from '../src/backends/reference/run.ts';
 import type { Node } from '../src/graph.ts';
 import { dropoutMask, dropoutMaskOp, dropoutScale } from '../src/ops/dropout-mask.ts';
 import { aliasOps, allOps, kernelOps, leafOps, opNamed } from '../src/ops/index.ts';
-import { argmaxEquals, oneHot } from '../src/ops/labels.ts';
+import { argmax, argmaxEquals, oneHot } from '../src/ops/labels.ts';
 import { constant, input } from '../src/ops/leaf.ts';
 import { matmul } from '../src/ops/matmul.ts';
 import { broadcast, reshape, transpose } from '../src/ops/movement.ts';
-import { add, div, max, pointwiseOps, select } from '../src/ops/pointwise.ts';
+import { add, div, max, mul, pointwiseOps, select } from '../src/ops/pointwise.ts';
 import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { philox4x32 } from '../src/random.ts';
 import { sizeOf } from '../src/shape.ts';
@@ -63,6 +63,8 @@ describe('values known by hand', () => {
     ['sum of rows', sum(a, [-1]), [6, 15]],
     ['sum of all', sum(a), [21]],
     ['maximum of columns', maxReduce(a, [0], true), [4, 5, 6]],
+    ['largest of columns', argmax(mul(a, f32('b', 2, 3)), 0), [1, 0, 1]],
+    ['largest of rows', argmax(mul(a, f32('b', 2, 3)), -1), [2, 2]],
     ['transpose', transpose(a), [1, 4, 2, 5, 3, 6]],
     ['broadcast', broadcast(f32('column', 2, 1), [2, 3]), [100, 100, 100, 200, 200, 200]],
     ['reshape', reshape(a, [3, 2]), [1, 2, 3, 4, 5, 6]],

@@ -1,6 +1,7 @@
 /** Operations on class labels (i32). */
 import type { Node } from '../graph.ts';
 import { sameShape } from '../shape.ts';
+import { transpose } from './movement.ts';
 import { apply, expectInputs, fail, type Op } from './op.ts';
 
 type OneHotAttributes = { readonly classes: number };
@@ -95,5 +96,13 @@ export const argmaxEqualsOp: Op<None> = {
 };
 
 export const oneHot = (labels: Node, classes: number): Node => apply(oneHotOp, [labels], { classes });
-export const argmax = (scores: Node): Node => apply(argmaxOp, [scores], {});
+/** Place of the largest element along an axis (default: the last; negative ones count from the end), which is left out of the shape. */
+export function argmax(scores: Node, axis = -1): Node {
+  const last = scores.shape.length - 1;
+  const along = axis < 0 ? axis + last + 1 : axis;
+  if (along === last) return apply(argmaxOp, [scores], {});
+  if (scores.shape[along] === undefined) fail('argmax', [scores], `axis ${axis} does not exist`);
+  const others = scores.shape.map((_, i) => i).filter((i) => i !== along);
+  return apply(argmaxOp, [transpose(scores, [...others, along])], {});
+}
 export const argmaxEquals = (scores: Node, labels: Node): Node => apply(argmaxEqualsOp, [scores, labels], {});
