@@ -27,7 +27,7 @@ const BLACK = { r: 0, g: 0, b: 0 };
 export async function decodeImage(path: string, form: ImageForm): Promise<Uint8Array> {
   const { height, width, channels, fit } = form;
   try {
-    const pixels = await sharp(path, { failOn: 'warning', sequentialRead: true })
+    const pixels = await sharp(path, { failOn: 'warning' })
       .autoOrient()
       .flatten({ background: BLACK })
       .resize(width, height, { fit, background: BLACK })
