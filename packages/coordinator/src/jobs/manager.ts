@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
+import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -37,6 +38,8 @@ export class JobManager {
   #run: Run | undefined;
   #running: Promise<void> | undefined;
   #closing = false;
+  /** Data of the job that was submitted last, so that it need not be read a second time. */
+  #opened: { readonly id: string; readonly data: DataParts } | undefined;
 
   constructor(options: ManagerOptions) {
     this.#options = options;
@@ -60,10 +63,11 @@ export class JobManager {
     const { store } = this.#options;
     this.#checkRoom();
     const job = parseJobFile(file, 'job file');
-    await loadData(job);
+    const data = await loadData(job);
     if (job.spec.init !== undefined) startingWeights(job);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now());
+    this.#opened = { id, data };
     this.#options.log.info(`job ${id} submitted`);
     this.#next();
     return id;
@@ -191,7 +195,8 @@ export class JobManager {
     try {
       const job = checkJob(JSON.parse(spec));
       store.start(id, Date.now());
-      const data = await loadData(job);
+      const data = this.#opened?.id === id ? this.#opened.data : await loadData(job);
+      this.#opened = undefined;
       // Reading may have taken a while.
       if (this.#closing || store.get(id)?.state !== JobState.JOB_STATE_RUNNING) return;
       for (const note of data.notes ?? []) log.warn({ job: id }, note);

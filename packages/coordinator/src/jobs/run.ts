@@ -332,8 +332,9 @@ export class Run {
       epoch: step / this.#plan.stepsPerEpoch,
       trainLoss: lossSum / counted,
       trainMetric: metricSum / counted,
-      testLoss: test.lossSum / test.counted,
-      testMetric: test.metricSum / test.counted,
+      // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
+      testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.counted,
+      testMetric: Number.isNaN(test.metricSum) ? Number.POSITIVE_INFINITY : test.metricSum / test.counted,
       seconds: this.progress.epochSeconds(),
     };
     this.#position = { step, lossSum: 0, metricSum: 0, counted: 0 };
