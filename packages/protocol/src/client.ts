@@ -8,6 +8,8 @@ import { MESSAGE_BYTES } from './limits.ts';
 import { tokenMetadata } from './token.ts';
 
 const DEADLINE_MS = 10_000;
+/** A coordinator reads a job's data before it takes the job, in milliseconds. */
+const SUBMIT_DEADLINE_MS = 600_000;
 
 export interface ClientOptions {
   /** host:port */
@@ -40,8 +42,11 @@ export class CoordinatorClient {
 
   /** Queues a job file's text and returns the job's id. */
   async submit(jobFile: string): Promise<string> {
-    return (await this.#call<{ job: string }>((m, o, done) => this.#client.submit({ jobFile }, m, o, done)))
-      .job;
+    const { job } = await this.#call<{ job: string }>(
+      (m, o, done) => this.#client.submit({ jobFile }, m, o, done),
+      SUBMIT_DEADLINE_MS,
+    );
+    return job;
   }
 
   async get(job: string): Promise<Job> {
@@ -114,9 +119,10 @@ export class CoordinatorClient {
       options: { deadline: number },
       done: (error: ServiceError | null, response: Response) => void,
     ) => unknown,
+    deadlineMs = DEADLINE_MS,
   ): Promise<Response> {
     return new Promise((resolve, reject) => {
-      start(tokenMetadata(this.#options.token), { deadline: Date.now() + DEADLINE_MS }, (error, response) => {
+      start(tokenMetadata(this.#options.token), { deadline: Date.now() + deadlineMs }, (error, response) => {
         if (error) reject(this.#explain(error));
         else resolve(response);
       });
