@@ -15,6 +15,8 @@ import { checkout, makeImage, redisServer, whyNoContainers } from './support/ima
 const run = promisify(execFile);
 const main = join(checkout, 'packages/cli/src/main.ts');
 const token = 'a token of the test';
+/** What a container may write to; not /tmp, where the checkout may be. */
+const scratch = '/scratch';
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
@@ -32,8 +34,8 @@ it.skipIf(missing && !required)('four containers train MNIST to the weights of o
       .withNetwork(network)
       .withNetworkAliases(name)
       .withBindMounts([{ source: checkout, target: checkout, mode: 'ro' }])
-      .withTmpFs({ '/tmp': 'rw' })
-      .withEnvironment({ HOME: '/tmp', KASANE_TOKEN: token })
+      .withTmpFs({ [scratch]: 'rw' })
+      .withEnvironment({ HOME: scratch, TMPDIR: scratch, KASANE_TOKEN: token })
       .withCommand(command)
       .withWaitStrategy(Wait.forLogMessage(log));
     const started = await (port ? container.withExposedPorts(port) : container).start();
@@ -48,7 +50,7 @@ it.skipIf(missing && !required)('four containers train MNIST to the weights of o
   ): Promise<StartedTestContainer> => start(name, [process.execPath, main, ...options], log, port);
 
   await start('redis', [redisServer()!, '--protected-mode', 'no', '--save', ''], /Ready to accept/);
-  const listen = ['--host', '0.0.0.0', '--port', '7420', '--state', '/tmp/state'];
+  const listen = ['--host', '0.0.0.0', '--port', '7420', '--state', `${scratch}/state`];
   const options = ['coordinator', ...listen, '--redis', 'redis://redis:6379'];
   const coordinator = await kasane('coordinator', options, /kasane worker --coordinator/, 7420);
   for (const name of ['worker-1', 'worker-2'])
