@@ -1,6 +1,6 @@
 /** Image files to pixels: all of sharp, in a pool of its own concurrency. */
 import { availableParallelism } from 'node:os';
-import sharp from 'sharp';
+import type sharp from 'sharp';
 import { DataError } from './dataset.ts';
 
 export interface ImageForm {
@@ -14,9 +14,18 @@ export interface ImageForm {
 
 export const imageBytes = ({ height, width, channels }: ImageForm): number => height * width * channels;
 
-// One thread an image and several images at once beat many threads for one image.
-sharp.concurrency(1);
-sharp.cache(false);
+let loading: Promise<typeof sharp> | undefined;
+
+/** Loaded with the first image: what decodes none starts sooner, also where sharp's library can not be loaded. */
+function loadSharp(): Promise<typeof sharp> {
+  loading ??= import('sharp').then(({ default: loaded }) => {
+    // One thread an image and several images at once beat many threads for one image.
+    loaded.concurrency(1);
+    loaded.cache(false);
+    return loaded;
+  });
+  return loading;
+}
 
 const BLACK = { r: 0, g: 0, b: 0 };
 
@@ -27,7 +36,8 @@ const BLACK = { r: 0, g: 0, b: 0 };
 export async function decodeImage(path: string, form: ImageForm): Promise<Uint8Array> {
   const { height, width, channels, fit } = form;
   try {
-    const pixels = await sharp(path, { failOn: 'warning' })
+    const decode = await loadSharp();
+    const pixels = await decode(path, { failOn: 'warning' })
       .autoOrient()
       .flatten({ background: BLACK })
       .resize(width, height, { fit, background: BLACK })
