@@ -11,10 +11,10 @@
  * Expected before it was measured (one core each, 436 KB of parameters): compute 0.4 ms, gradients there and
  * parameters back about 0.3 ms a worker each way, update under 0.1 ms, the queue nothing, since tasks are fetched ahead.
  *
- * Found on two virtual cores, where everything shares two CPUs: 4.0 to 4.4 ms, of which 0.7 compute, 0.4 reduction, update and
- * publishing, 3.0 the way of parameters and gradients. DistributedDataParallel took 3.5 to 5.1 ms in the same runs: the ratio was
- * 0.90 to 1.24, the median of nine rounds 1.07. No one thing stands out in profiles: the CPUs are busy with what gRPC, TCP,
- * BullMQ and V8 do for each message. Smaller frames, merged messages and Unix sockets changed nothing.
+ * Found on two virtual cores, where four processes share two CPUs, so that a step costs what all of them do for it: over gRPC 4.0 to
+ * 5.1 ms, 0.9 to 1.6 times what DistributedDataParallel took in the same runs. A data link of its own took 5 % of that away, shared
+ * memory a quarter (docs/decisions/008), tasks of several steps in one queue entry as much again (005). What is left: about 0.5 ms
+ * computes, 0.4 ms reduces, updates and publishes, the rest is Redis, BullMQ, and threads that wake each other.
  */
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -28,7 +28,7 @@ export const LISTED_JOBS = 1000;
 /** Points of a job's metrics that are kept and sent. */
 export const METRICS_POINTS = 1000;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */
-export const LOOK_AHEAD_STEPS = 8;
+export const LOOK_AHEAD_STEPS = 16;
 /** Bytes of batches in Redis ahead of the current step: fewer steps than the above when theirs are large, but at least one. */
 export const STAGED_WINDOW_BYTES = 256 << 20;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
