@@ -21,9 +21,9 @@ export const jobPresets: Readonly<Record<string, z.input<typeof jobSchema>>> = {
   'mnist-cnn': {
     name: 'mnist-cnn',
     model: { preset: 'mnist-cnn' },
-    data: { format: 'idx', mean: 0.1307, std: 0.3081 },
+    data: { format: 'idx', mean: 0.1307, std: 0.3081, augment: [{ type: 'crop', padding: 2 }] },
     training: {
-      epochs: 3,
+      epochs: 8,
       batch: 128,
       shards: 4,
       seed: 1,
