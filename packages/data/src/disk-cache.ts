@@ -1,5 +1,5 @@
 /** Chunks that were fetched, on disk by their digest: whole or absent, and no more bytes than allowed. */
-import { readdir, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { writeWholeFile } from './whole-file.ts';
@@ -51,6 +51,7 @@ export class DiskCache {
     const bytes = await fetch();
     this.#used ??= this.#files().then((files) => files.reduce((sum, { size }) => sum + size, 0));
     if ((await this.#used) + bytes.length > this.#bytes) await this.#makeRoom(bytes.length);
+    await mkdir(this.#folder, { recursive: true });
     await writeWholeFile(path, bytes);
     this.#used = this.#used.then((used) => used + bytes.length);
     return path;

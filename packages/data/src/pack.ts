@@ -1,5 +1,6 @@
 /** Writes packed data from whatever can be opened. */
 import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/field';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
@@ -48,6 +49,7 @@ export async function packData(
     train: await pack(train),
     test: await pack(test),
   });
+  await mkdir(folder, { recursive: true });
   await writeWholeFile(indexPath, index);
   return digestOf(index);
 }
@@ -76,7 +78,10 @@ async function packPart(
     }
     const digest = digestOf(bytes);
     const path = join(folder, CHUNKS_FOLDER, digest);
-    if (!existsSync(path)) await writeWholeFile(path, bytes);
+    if (!existsSync(path)) {
+      await mkdir(join(folder, CHUNKS_FOLDER), { recursive: true });
+      await writeWholeFile(path, bytes);
+    }
     chunks.push(digest);
     onChunk(count);
   }

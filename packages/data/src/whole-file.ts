@@ -1,13 +1,16 @@
-/** Files that are whole or absent: written under a temporary name, synced, renamed. */
+/** Files that are whole or absent: written under a temporary name, synced, renamed, the folder synced. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-export async function writeWholeFile(path: string, bytes: Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+/**
+ * Writes `bytes` to `path`, whose folder is there; a file of that name stays as it was until all is written.
+ * @param mode permissions of the file, less the umask. Default 0o666.
+ */
+export async function writeWholeFile(path: string, bytes: Uint8Array, mode = 0o666): Promise<void> {
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
   try {
-    const file = await open(temporary, 'wx');
+    const file = await open(temporary, 'wx', mode);
     try {
       await file.writeFile(bytes);
       await file.sync();
@@ -18,5 +21,11 @@ export async function writeWholeFile(path: string, bytes: Uint8Array): Promise<v
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }

@@ -1,8 +1,9 @@
 /** `kasane export`: a trained model as a file for other programs. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { Preparation } from '@kasane/data/dataset';
+import { writeWholeFile } from '@kasane/data/whole-file';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
@@ -23,7 +24,7 @@ export async function exportModel(source: string, options: ExportOptions): Promi
   const stem = basename(source, extname(source) === '.safetensors' ? '.safetensors' : '');
   const file = resolve(options.output ?? `${stem}.${format}`);
   const bytes = format === 'onnx' ? await onnxOf(trained) : trained.bytes;
-  write(file, bytes);
+  await write(file, bytes);
   const digest = createHash('sha256').update(bytes).digest('hex');
   const { model } = trained;
   const record = {
@@ -66,13 +67,10 @@ function describe({ mean, std }: Preparation): string | undefined {
   return `(byte / 255 - mean) / std, mean ${JSON.stringify(mean)}, std ${JSON.stringify(std)}`;
 }
 
-/** A file is whole or absent: under another name first. */
-function write(path: string, bytes: Uint8Array): void {
-  const partial = `${path}.${process.pid}.part`;
+async function write(path: string, bytes: Uint8Array): Promise<void> {
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(partial, bytes);
-    renameSync(partial, path);
+    await mkdir(dirname(path), { recursive: true });
+    await writeWholeFile(path, bytes);
   } catch (cause) {
     throw new KasaneError('USAGE', `--output ${path}: it can not be written: ${messageOf(cause)}`, { cause });
   }

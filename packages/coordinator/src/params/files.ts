@@ -1,32 +1,13 @@
-/** A file is whole or absent: written under a temporary name, synced, renamed, the folder synced. */
-import { createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+/** Files of the state directory: whole or absent, and known by their digest. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { writeWholeFile } from '@kasane/data/whole-file';
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Writes `bytes` to `path` and returns their SHA-256 (lower-case hex). */
+/** Writes `bytes` to `path`, for the owner's eyes only, and returns their SHA-256 (lower-case hex). */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<string> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  let file: FileHandle | undefined;
-  try {
-    file = await open(temporary, 'wx', 0o600);
-    await file.writeFile(bytes);
-    await file.sync();
-    await file.close();
-    file = undefined;
-    await rename(temporary, path);
-  } catch (error) {
-    await file?.close().catch(() => {});
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await writeWholeFile(path, bytes, 0o600);
   return sha256(bytes);
 }
 
