@@ -1,5 +1,5 @@
 /** What a Redis says of itself. */
-import { messageOf } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
 
 export interface RedisFacts {
@@ -10,10 +10,10 @@ export interface RedisFacts {
   readonly policy: string;
 }
 
-/** @throws Error saying why it can not be asked */
+/** @throws KasaneError USAGE when the address is none, UNREACHABLE when nobody answers there */
 export async function inspectRedis(url: string): Promise<RedisFacts> {
   if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new Error(`'${url}' is not the address of a Redis: redis://HOST:PORT is expected`);
+    throw new KasaneError('USAGE', `'${url}' is not the address of a Redis: redis://HOST:PORT is expected`);
   }
   const { host } = new URL(url);
   const redis = new Redis(url, {
@@ -32,7 +32,9 @@ export async function inspectRedis(url: string): Promise<RedisFacts> {
     const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? 'unknown';
     return { host, version: field('redis_version'), policy: field('maxmemory_policy') };
   } catch (error) {
-    throw new Error(`no Redis answers at ${host}: ${why || messageOf(error)}`, { cause: error });
+    throw new KasaneError('UNREACHABLE', `no Redis answers at ${host}: ${why || messageOf(error)}`, {
+      cause: error,
+    });
   } finally {
     redis.disconnect();
   }

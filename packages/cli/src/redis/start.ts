@@ -11,8 +11,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { Redis } from 'ioredis';
 import { fetchWithApt } from './apt.ts';
+import { inspectRedis, type RedisFacts } from './inspect.ts';
 
 export interface StartRedisOptions {
   /** Use this one. */
@@ -156,46 +156,26 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Waits until a Redis answers, and checks that it is one that BullMQ can use. @throws KasaneError UNREACHABLE */
+/** Waits until a Redis answers, and checks that it is one that BullMQ can use. @throws KasaneError USAGE, UNREACHABLE */
 async function checkRedis(url: string, timeoutMs = 0): Promise<void> {
-  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new KasaneError('USAGE', `'${url}' is not the address of a Redis: redis://HOST:PORT is expected`);
+  const { host, version } = await answering(url, performance.now() + timeoutMs);
+  const [major, minor] = version.split('.').map(Number) as [number, number];
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+    throw new KasaneError(
+      'UNREACHABLE',
+      `Redis at ${host} is ${major}.${minor}; ${OLDEST.join('.')} or later is needed`,
+    );
   }
-  const deadline = performance.now() + timeoutMs;
+}
+
+/** What a Redis says once it answers. */
+async function answering(url: string, deadline: number): Promise<RedisFacts> {
   for (;;) {
-    const redis = new Redis(url, {
-      lazyConnect: true,
-      maxRetriesPerRequest: 0,
-      retryStrategy: () => null,
-      connectTimeout: 5_000,
-    });
-    let why = '';
-    redis.on('error', (error) => {
-      why = error.message;
-    });
     try {
-      await redis.connect();
-      const info = await redis.info('server');
-      const version = /redis_version:(\d+)\.(\d+)/.exec(info);
-      const [major, minor] = [Number(version?.[1]), Number(version?.[2])];
-      if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-        throw new KasaneError(
-          'UNREACHABLE',
-          `Redis at ${new URL(url).host} is ${major}.${minor}; ${OLDEST.join('.')} or later is needed`,
-        );
-      }
-      return;
+      return await inspectRedis(url);
     } catch (error) {
-      if (error instanceof KasaneError) throw error;
-      if (performance.now() >= deadline) {
-        throw new KasaneError(
-          'UNREACHABLE',
-          `no Redis answers at ${new URL(url).host}: ${why || messageOf(error)}`,
-          { cause: error },
-        );
-      }
-    } finally {
-      redis.disconnect();
+      const starting = error instanceof KasaneError && error.code === 'UNREACHABLE';
+      if (!starting || performance.now() >= deadline) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
