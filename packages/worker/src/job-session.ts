@@ -4,12 +4,13 @@ import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@ka
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseObjective } from '@kasane/protocol/job-objective';
-import { FRAME_PAYLOAD_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
 import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
+import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -51,6 +52,8 @@ export class JobSession {
   readonly #parameters: ParameterStore;
   readonly #reader: SampleReader;
   #memory: SharedTensors | undefined;
+  /** Gradients found no room in it. */
+  #memoryFull = false;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<Slot, Promise<SlotSession>>();
@@ -185,16 +188,17 @@ export class JobSession {
 
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
     const { redis, opened, slots } = this.#options;
-    const size = this.#model.description.input.reduce((product, extent) => product * extent, 1);
+    const size = sizeOf(this.#model.description.input);
     // A version that is past is nobody's any more.
     if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
-    const leave = await this.#prefetch.enter(task.step, this.#parameters.wait(task.step));
+    const due = this.#parameters.wait(task.step);
+    const leave = await this.#prefetch.enter(task.step, due);
     const x = this.#buffers.take(task.samples * size);
     try {
       const samples = await this.#timed('samples', 'queue', id, () =>
         fetchSamples(redis, opened.job, task, this.#reader, x, this.#own),
       );
-      const arrived = await this.#timed('parameters', 'network', id, () => this.#parameters.wait(task.step));
+      const arrived = await this.#timed('parameters', 'network', id, () => due);
       if (!arrived) return this.#handBack(id);
       const slot = await this.#timed('a free slot', 'queue', id, () => slots.acquire());
       try {
@@ -248,20 +252,17 @@ export class JobSession {
       } else sent.push(stream.sendFrame({ kind: 'gradient', ...header }, bytes, ...after));
     };
     let finished = 0;
-    let unsent: number[] = [];
+    // The last of them go together with the result.
+    let last: Range[] = [];
     const { lossSum, metricSum, counted, computeMs } = await slot.run(
       session,
       { mode: task.kind, samples: task.samples },
       { x, target, ids, key },
       (ready) => {
         finished += ready.length;
-        unsent.push(...ready);
-        const ranges = this.#ranges(unsent);
-        const bytes = ranges.reduce((sum, { start, end }) => sum + 4 * (end - start), 0);
-        // The last of them go together with the result.
-        if (bytes < GRADIENT_BYTES || finished === this.#model.parameters.length) return;
-        for (const range of ranges) send(range);
-        unsent = [];
+        const ranges = this.#ranges(ready);
+        if (finished === this.#model.parameters.length) last = ranges;
+        else for (const range of ranges) send(range);
       },
     );
     const value = {
@@ -273,7 +274,6 @@ export class JobSession {
       samplesDigest: digest,
       computeMs,
     };
-    const last = this.#ranges(unsent);
     const end = last.pop();
     for (const range of last) send(range);
     if (end) send(end, { $case: 'result', value });
@@ -291,11 +291,13 @@ export class JobSession {
 
   /** Puts part of a gradient into shared memory, if there is any and there is room. */
   #putIntoMemory(shard: number, offset: number, bytes: Uint8Array): boolean {
-    if (!this.#memory) return false;
+    const gradients = this.#memory?.gradients;
+    if (!gradients || this.#memoryFull) return false;
     try {
-      this.#memory.gradients.write(shard, offset, bytes);
+      gradients.write(shard, offset, bytes);
       return true;
     } catch (error) {
+      this.#memoryFull = true;
       this.#options.log.warn(`gradients go over the link from now on: ${messageOf(error)}`);
       return false;
     }

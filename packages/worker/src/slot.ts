@@ -137,15 +137,15 @@ export class Slot {
   }
 
   /**
-   * Runs a program. `onStage` is called after each stage with the indices of the parameters whose gradients are final;
-   * they can be read from `gradients(session)` until the next run.
+   * Runs a program. `onReady` is called now and then with the indices of parameters whose gradients have become final: when they
+   * are worth sending, and at the end. They can be read from `gradients(session)` until the next run.
    * @throws Error with what the thread said, when the computation threw or the thread died
    */
   async run(
     session: SlotSession,
     request: ProgramRequest,
     inputs: SlotInputs,
-    onStage: (ready: readonly number[]) => void,
+    onReady: (ready: readonly number[]) => void,
   ): Promise<RunOutcome> {
     if (this.#dead) throw this.#dead;
     const index = session.layout.programs.findIndex(
@@ -163,7 +163,8 @@ export class Slot {
     for (let done = 0; done < program.stageReady.length; ) {
       const stage = Atomics.load(words, STAGE);
       if (stage === FAILED) throw this.#dead ?? new Error(this.#threw || 'the computation failed');
-      for (; done < stage; done++) onStage(program.stageReady[done]!);
+      if (stage > done) onReady(program.stageReady.slice(done, stage).flat());
+      done = stage;
       if (done === program.stageReady.length) break;
       const waiting = Atomics.waitAsync(words, STAGE, stage);
       if (waiting.async) await waiting.value;
