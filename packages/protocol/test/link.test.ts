@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { encodeFrame, type Frame } from '../src/frame.ts';
 import { MESSAGE_BYTES } from '../src/limits.ts';
 import { LINK_GREETING, LINK_KEY_BYTES, Link, openLink } from '../src/link.ts';
+import { until } from './support/until.ts';
 
 const closing: (() => void)[] = [];
 afterEach(() => {
@@ -42,14 +43,6 @@ function receive(socket: Socket) {
   });
   return { link, frames, why };
 }
-
-const until = async (condition: () => boolean) => {
-  const deadline = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it did not happen in 10 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
 
 describe('Link', () => {
   it('opens with its greeting and key, and carries frames of any size in order', async () => {

@@ -4,6 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LINK_GREETING, LINK_KEY_BYTES } from '../src/link.ts';
 import { listenOn } from '../src/listen.ts';
+import { until } from './support/until.ts';
 
 const closing: (() => void)[] = [];
 afterEach(() => {
@@ -29,14 +30,6 @@ async function listen() {
   };
   return { links, grpc, open, port };
 }
-
-const until = async (condition: () => boolean) => {
-  const deadline = performance.now() + 10_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it did not happen in 10 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-};
 
 describe('listenOn', () => {
   it('takes a link by its greeting, however it is cut', async () => {

@@ -6,6 +6,7 @@ import { buildModel, initializeParameters, type Model } from '../src/nn/model.ts
 import { checkObjective, type Objective, ObjectiveError, targetOf } from '../src/objective.ts';
 import { traceProgram } from '../src/training.ts';
 import { directions } from './support/cases.ts';
+import { slopesOf } from './support/slope.ts';
 
 const samples = 3;
 const numbers = buildModel({ input: [4], output: [2], layers: [{ type: 'dense', units: 2 }] });
@@ -60,17 +61,8 @@ describe.each(Object.entries(cases))('%s', (_, one) => {
   const train = traceProgram(model, { mode: 'train', samples, objective });
 
   it('has gradients of the summed loss that agree with central differences', () => {
-    const { gradients } = runReference(train, feeds, parameters);
-    const along = directions(model.parameterCount, 2);
-    const lossAt = (offset: number) =>
-      runReference(
-        train,
-        feeds,
-        parameters.map((v, i) => v + offset * along[i]!),
-      ).lossSum!;
-    const slope = (lossAt(1e-6) - lossAt(-1e-6)) / 2e-6;
-    const expected = gradients!.flatMap((g) => [...g]).reduce((total, v, i) => total + v * along[i]!, 0);
-    expect(slope / expected).toBeCloseTo(1, 5);
+    const { measured, computed } = slopesOf(train, feeds, parameters, 1e-6);
+    expect(measured / computed).toBeCloseTo(1, 5);
   });
 
   it('is the same on wasm, training and evaluating', async () => {

@@ -4,6 +4,7 @@ import { topologicalOrder } from '../src/graph.ts';
 import { buildModel, initializeParameters } from '../src/nn/model.ts';
 import { traceProgram } from '../src/training.ts';
 import { directions } from './support/cases.ts';
+import { slopesOf } from './support/slope.ts';
 
 const model = buildModel({
   input: [2, 3],
@@ -32,18 +33,9 @@ const train = traceProgram(model, { mode: 'train', samples });
 
 describe('a training program', () => {
   it('has gradients of the summed loss that agree with central differences', () => {
-    const { gradients } = runReference(train, feeds, parameters);
-    const along = directions(model.parameterCount, 2);
-    const lossAt = (offset: number) =>
-      runReference(
-        train,
-        feeds,
-        parameters.map((v, i) => v + offset * along[i]!),
-      ).lossSum!;
-    const slope = (lossAt(1e-5) - lossAt(-1e-5)) / 2e-5;
-    const expected = gradients!.flatMap((g) => [...g]).reduce((total, v, i) => total + v * along[i]!, 0);
-    expect(gradients!.map((g) => g.length)).toEqual(model.parameters.map(({ size }) => size));
-    expect(slope / expected).toBeCloseTo(1, 7);
+    const { measured, computed, gradients } = slopesOf(train, feeds, parameters, 1e-5);
+    expect(gradients.map((g) => g.length)).toEqual(model.parameters.map(({ size }) => size));
+    expect(measured / computed).toBeCloseTo(1, 7);
   });
 
   it('treats each sample alike, whatever batch it is in', () => {
