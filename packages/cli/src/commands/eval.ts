@@ -1,6 +1,7 @@
 /** `kasane eval`: loss and metric of a trained model on the part of its data that is for testing. */
 import { resolve } from 'node:path';
-import { describeSamples, loadData } from '@kasane/coordinator/jobs/load-data';
+import { describeSamples } from '@kasane/coordinator/jobs/describe-job';
+import { loadData } from '@kasane/coordinator/jobs/load-data';
 import type { DataParts, Dataset } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';

@@ -1,12 +1,18 @@
 /** Which epochs were best, and whether it is time to stop: pure functions of a job's history. */
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { TrainingSpec } from '@kasane/protocol/job';
-import type { MetricName } from '@kasane/tensor/objective';
+import type { Job, TrainingSpec } from '@kasane/protocol/job';
+import { type MetricName, metricOf } from '@kasane/tensor/objective';
 
 export interface Judge {
   readonly stopEarly?: TrainingSpec['stopEarly'];
   readonly metric: MetricName;
 }
+
+/** By what a job's epochs are judged. */
+export const judgeOf = ({ spec, objective }: Pick<Job, 'spec' | 'objective'>): Judge => ({
+  stopEarly: spec.training.stopEarly,
+  metric: metricOf[objective.type],
+});
 
 /** Lower is better. */
 const badness = ({ stopEarly, metric }: Judge, { testLoss, testMetric }: EpochResult): number => {

@@ -3,10 +3,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
-import { metricOf } from '@kasane/tensor/objective';
 import type { Logger } from 'pino';
 import { type Position, readCheckpoint, type Weights, writeCheckpoint } from '../params/checkpoint.ts';
-import { type Judge, ranked } from './best-epoch.ts';
+import { type Judge, judgeOf, ranked } from './best-epoch.ts';
 import type { JobStore, LedgerRow } from './store.ts';
 
 export interface CheckpointsOptions {
@@ -35,9 +34,8 @@ export class Checkpoints {
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: CheckpointsOptions) {
-    const { spec, objective } = options.job;
     this.#options = options;
-    this.#judge = { stopEarly: spec.training.stopEarly, metric: metricOf[objective.type] };
+    this.#judge = judgeOf(options.job);
   }
 
   /** Fills `weights` from the newest checkpoint that is whole. Undefined: there is none. */

@@ -1,11 +1,9 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
 import type { DataParts } from '@kasane/data/dataset';
 import { openData, placeOf } from '@kasane/data/open';
-import type { OpenedPack } from '@kasane/data/packed';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
-import type { SampleFormat } from '@kasane/protocol/sample-format';
 import { type Field, fieldBytes, formatField } from '@kasane/tensor/field';
 import { type Objective, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -72,8 +70,6 @@ function checkSizes({ spec }: Job, { train, test }: DataParts): void {
   }
 }
 
-const isPack = (data: DataParts): data is OpenedPack => 'digest' in data;
-
 /** Steps of augmentation work on pictures. */
 function checkAugmentation({ spec }: Job, { train }: DataParts): void {
   if (!('augment' in spec.data) || spec.data.augment.length === 0) return;
@@ -84,25 +80,4 @@ function checkAugmentation({ spec }: Job, { train }: DataParts): void {
     'DATA_INVALID',
     `data.augment: samples are ${formatField(train.input)}; it takes images, u8 [height, width] or [height, width, channels]`,
   );
-}
-
-/** What workers are told of a job's samples. */
-export function describeSamples(job: Job, data: DataParts): SampleFormat {
-  const { train, preparation } = data;
-  const { data: spec } = job.spec;
-  const { mean = 0, std = 1 } = preparation;
-  const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
-  const list = (value: number | readonly number[]) => (typeof value === 'number' ? [value] : [...value]);
-  const masked = preparation.text?.objective === 'masked-token' && 'maskRate' in spec;
-  return {
-    input: field(train.input),
-    target: field(train.target),
-    mean: list(mean),
-    std: list(std),
-    augment: 'augment' in spec ? spec.augment : [],
-    ...(isPack(data) &&
-      spec.format === 'packed' &&
-      spec.route !== 'staged' && { packed: { place: spec.path, digest: data.digest } }),
-    ...(masked && { masking: { rate: spec.maskRate, vocabulary: train.classes! } }),
-  };
 }

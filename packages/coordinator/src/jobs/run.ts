@@ -8,10 +8,8 @@ import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
 import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
-import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -22,10 +20,10 @@ import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/p
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
-import { whyStop } from './best-epoch.ts';
+import { judgeOf, whyStop } from './best-epoch.ts';
 import { type Answer, TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { describeSamples } from './load-data.ts';
+import { describeJob } from './describe-job.ts';
 import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
 import { Progress } from './progress.ts';
@@ -145,8 +143,7 @@ export class Run {
     const { step } = this.#position;
     if (step >= this.#plan.totalSteps) return true;
     if (step === 0 || step % this.#plan.stepsPerEpoch > 0) return false;
-    const judge = { stopEarly: job.spec.training.stopEarly, metric: metricOf[job.objective.type] };
-    const why = whyStop(this.progress.history, judge);
+    const why = whyStop(this.progress.history, judgeOf(job));
     if (why) log.info(`stopping early: ${why}`);
     return why !== undefined;
   }
@@ -159,7 +156,9 @@ export class Run {
   workerJoined(worker: ConnectedWorker): void {
     const exchange = this.#exchange;
     if (!exchange) return;
-    worker.send({ $case: 'jobOpened', value: { ...this.#describe(), ...exchange.offer(worker.id) } });
+    const { id, job, data } = this.#options;
+    const value = { ...describeJob(id, job, data, this.#plan), ...exchange.offer(worker.id) };
+    worker.send({ $case: 'jobOpened', value });
     exchange.publish([worker]);
     this.#share();
     this.board.check();
@@ -381,24 +380,6 @@ export class Run {
         samplesDigest,
       });
     }
-  }
-
-  #describe(): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
-    const { job, data } = this.#options;
-    const { seed, math } = job.spec.training;
-    return {
-      job: this.id,
-      model: JSON.stringify(job.model.description),
-      math,
-      seed,
-      queues: [...TASK_QUEUES],
-      reissueQueue: REISSUE_QUEUE,
-      trainSamples: this.#plan.trainSamples,
-      evaluateSamples: this.#plan.evaluateSamples,
-      parameterCount: job.model.parameterCount,
-      samples: JSON.stringify(describeSamples(job, data)),
-      objective: JSON.stringify(job.objective),
-    };
   }
 }
 

@@ -34,12 +34,9 @@ export class Exchange {
   /** Memory to offer a worker that joins, as JobOpened names it. */
   offer(worker: string): Pick<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
     this.leave(worker);
-    if (!this.#shared) return { parametersMemory: undefined, gradientsMemory: undefined };
-    const memory = SharedGradients.create(this.#parameters.parameters.length, this.#shards);
-    if (!memory) return { parametersMemory: undefined, gradientsMemory: undefined };
-    this.#gradients.set(worker, { memory, opened: false });
-    const address = ({ path, key }: typeof memory.address) => ({ path, key: Buffer.from(key) });
-    return { parametersMemory: address(this.#shared.address), gradientsMemory: address(memory.address) };
+    const memory = this.#shared && SharedGradients.create(this.#parameters.parameters.length, this.#shards);
+    if (memory) this.#gradients.set(worker, { memory, opened: false });
+    return { parametersMemory: memory && this.#shared?.address, gradientsMemory: memory?.address };
   }
 
   /** The worker has opened what it was offered. */

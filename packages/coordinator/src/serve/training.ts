@@ -47,19 +47,21 @@ export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
       stream.on('close', () => session.close('its connection broke'));
     },
     link: (socket, key) => {
-      const session = waiting.get(key.toString('hex'));
+      const session = waiting.get(mapKey(key));
       if (session) session.link(socket);
       else socket.destroy();
     },
   };
 }
 
+const mapKey = (linkKey: Buffer) => linkKey.toString('hex');
+
 class Session {
   readonly #stream: Stream;
   readonly #options: TrainingOptions;
   readonly #waiting: Map<string, Session>;
   readonly #silence: NodeJS.Timeout;
-  readonly #key = randomBytes(LINK_KEY_BYTES);
+  readonly #linkKey = randomBytes(LINK_KEY_BYTES);
   #said: Hello | undefined;
   #link: Link | undefined;
   #worker: ConnectedWorker | undefined;
@@ -72,13 +74,13 @@ class Session {
     this.#stream = stream;
     this.#options = options;
     this.#waiting = waiting;
+    const began = this.#heardAt;
     this.#silence = setInterval(() => {
       const silent = performance.now() - this.#heardAt;
       if (silent > HEARTBEAT_TIMEOUT_MS) this.close(`silent for ${(silent / 1000).toFixed(1)} s`);
       else if (!this.#link && performance.now() - began > HEARTBEAT_TIMEOUT_MS)
         this.close('opened no data link');
     }, HEARTBEAT_TIMEOUT_MS / 4);
-    const began = this.#heardAt;
   }
 
   receive({ messages }: ConnectRequest): void {
@@ -90,7 +92,7 @@ class Session {
   link(socket: Socket): void {
     const hello = this.#said!;
     const { workers, log, run } = this.#options;
-    this.#waiting.delete(this.#key.toString('hex'));
+    this.#waiting.delete(mapKey(this.#linkKey));
     const link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
       onRoom: () => this.#flush(),
@@ -189,7 +191,7 @@ class Session {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#silence);
-    this.#waiting.delete(this.#key.toString('hex'));
+    this.#waiting.delete(mapKey(this.#linkKey));
     this.#link?.close();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker)) {
@@ -212,8 +214,8 @@ class Session {
     if (workers.size + this.#waiting.size >= WORKERS)
       throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
     this.#said = hello;
-    this.#waiting.set(this.#key.toString('hex'), this);
-    const value = { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS, linkKey: this.#key };
+    this.#waiting.set(mapKey(this.#linkKey), this);
+    const value = { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS, linkKey: this.#linkKey };
     this.#stream.write({ message: { $case: 'welcome', value } });
   }
 

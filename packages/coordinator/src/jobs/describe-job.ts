@@ -1,0 +1,55 @@
+/** A job as workers are told of it when it opens. */
+import type { DataParts } from '@kasane/data/dataset';
+import type { OpenedPack } from '@kasane/data/packed';
+import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import type { Job } from '@kasane/protocol/job';
+import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
+import type { SampleFormat } from '@kasane/protocol/sample-format';
+import type { Field } from '@kasane/tensor/field';
+import type { RunPlan } from './plan.ts';
+
+/** The same for every worker; the memory that one is offered is not in it. */
+export function describeJob(
+  id: string,
+  job: Job,
+  data: DataParts,
+  plan: RunPlan,
+): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
+  const { seed, math } = job.spec.training;
+  return {
+    job: id,
+    model: JSON.stringify(job.model.description),
+    math,
+    seed,
+    queues: [...TASK_QUEUES],
+    reissueQueue: REISSUE_QUEUE,
+    trainSamples: plan.trainSamples,
+    evaluateSamples: plan.evaluateSamples,
+    parameterCount: job.model.parameterCount,
+    samples: JSON.stringify(describeSamples(job, data)),
+    objective: JSON.stringify(job.objective),
+  };
+}
+
+const isPack = (data: DataParts): data is OpenedPack => 'digest' in data;
+
+/** What workers are told of a job's samples. */
+export function describeSamples(job: Job, data: DataParts): SampleFormat {
+  const { train, preparation } = data;
+  const { data: spec } = job.spec;
+  const { mean = 0, std = 1 } = preparation;
+  const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
+  const list = (value: number | readonly number[]) => (typeof value === 'number' ? [value] : [...value]);
+  const masked = preparation.text?.objective === 'masked-token' && 'maskRate' in spec;
+  return {
+    input: field(train.input),
+    target: field(train.target),
+    mean: list(mean),
+    std: list(std),
+    augment: 'augment' in spec ? spec.augment : [],
+    ...(isPack(data) &&
+      spec.format === 'packed' &&
+      spec.route !== 'staged' && { packed: { place: spec.path, digest: data.digest } }),
+    ...(masked && { masking: { rate: spec.maskRate, vocabulary: train.classes! } }),
+  };
+}
