@@ -8,10 +8,9 @@
  * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one).
  */
 import { readFileSync } from 'node:fs';
-import type { Dataset } from '@kasane/data/dataset';
+import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { parseJobFile } from '@kasane/protocol/job';
-import { fieldBytes } from '@kasane/tensor/field';
 
 interface Part {
   readonly inputs: Int32Array | Float32Array;
@@ -21,17 +20,15 @@ interface Part {
 
 async function read(data: Dataset): Promise<Part> {
   const { samples, input, target } = data;
-  const [inputs, targets] = [input, target].map((field) => new Uint8Array(samples * fieldBytes(field)));
-  await data.gather(
+  const { inputs, targets } = await readSamples(
+    data,
     Uint32Array.from({ length: samples }, (_, i) => i),
-    inputs!,
-    targets!,
   );
   const typed = (bytes: Uint8Array, dtype: string) => {
     if (dtype === 'u8') return Int32Array.from(bytes);
     return dtype === 'i32' ? new Int32Array(bytes.buffer) : new Float32Array(bytes.buffer);
   };
-  return { inputs: typed(inputs!, input.dtype), targets: typed(targets!, target.dtype), samples };
+  return { inputs: typed(inputs, input.dtype), targets: typed(targets, target.dtype), samples };
 }
 
 for (const path of process.argv.slice(2)) {

@@ -1,5 +1,5 @@
 /** What every format is opened to. Reading a format belongs to the file beside this one that is named after it. */
-import type { Field } from '@kasane/tensor/field';
+import { type Field, fieldBytes } from '@kasane/tensor/field';
 import type { ImageForm } from './image-decode.ts';
 import type { ColumnEncoding, NumberEncoding } from './table.ts';
 import type { TokenizerSpec } from './tokenizer.ts';
@@ -24,6 +24,17 @@ export interface Dataset {
    * @throws DataError when what is stored turns out to be damaged
    */
   gather(indices: Uint32Array, inputs: Uint8Array, targets: Uint8Array): void | Promise<void>;
+}
+
+/** The samples at `indices`, as `gather` gives them, in memory of their own. */
+export async function readSamples(
+  part: Dataset,
+  indices: Uint32Array,
+): Promise<{ readonly inputs: Uint8Array; readonly targets: Uint8Array }> {
+  const inputs = new Uint8Array(indices.length * fieldBytes(part.input));
+  const targets = new Uint8Array(indices.length * fieldBytes(part.target));
+  await part.gather(indices, inputs, targets);
+  return { inputs, targets };
 }
 
 /** What a format is opened to: fields are the same in both. */

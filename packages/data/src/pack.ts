@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/field';
-import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import { DataError, type DataParts, type Dataset, readSamples } from './dataset.ts';
 import {
   CHUNK_BYTES,
   CHUNKS_FOLDER,
@@ -65,12 +65,8 @@ async function packPart(
   const chunks: string[] = [];
   for (let first = 0; first < part.samples; first += chunkSamples) {
     const count = Math.min(chunkSamples, part.samples - first);
-    const [inputs, targets] = [new Uint8Array(count * inputBytes), new Uint8Array(count * targetBytes)];
-    await part.gather(
-      Uint32Array.from({ length: count }, (_, i) => first + i),
-      inputs,
-      targets,
-    );
+    const indices = Uint32Array.from({ length: count }, (_, i) => first + i);
+    const { inputs, targets } = await readSamples(part, indices);
     const bytes = new Uint8Array(count * size);
     for (let i = 0; i < count; i++) {
       bytes.set(targets.subarray(i * targetBytes, (i + 1) * targetBytes), i * size);

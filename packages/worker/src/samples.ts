@@ -1,5 +1,6 @@
 /** A task's samples: fetched from where the coordinator staged them, checked, and made ready for a slot. */
 import { crc32 } from 'node:zlib';
+import { readSamples } from '@kasane/data/dataset';
 import { messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
@@ -129,7 +130,7 @@ export async function decodeSamples(
   const ids = new Uint32Array(idBytes.buffer, idBytes.byteOffset, count);
   const targetEnd = 4 * count + targetBytes;
   const { inputs, targets } = header.direct
-    ? await readOwn(own, task, ids, inputBytes, targetBytes)
+    ? await readOwn(own, task, ids)
     : { inputs: payload.subarray(targetEnd), targets: payload.subarray(4 * count, targetEnd) };
   const goals = reader.read(inputs, targets, x, { kind: task.kind, epoch: task.epoch, ids });
   return { x, target: goals, ids, digest: crc32(idBytes) };
@@ -139,18 +140,14 @@ async function readOwn(
   own: OwnData | undefined,
   { kind }: TaskData,
   ids: Uint32Array,
-  inputBytes: number,
-  targetBytes: number,
 ): Promise<{ inputs: Uint8Array; targets: Uint8Array }> {
   const missing = (why: string) => new BatchError(TaskFailure_Reason.REASON_BATCH_MISSING, why);
   const part = await own?.part(kind);
   if (!part) throw missing('the batch has numbers of samples only, and the data is out of reach here');
-  const [inputs, targets] = [new Uint8Array(inputBytes), new Uint8Array(targetBytes)];
   try {
-    await part.gather(ids, inputs, targets);
+    return await readSamples(part, ids);
   } catch (error) {
     own?.lost(messageOf(error));
     throw missing(messageOf(error));
   }
-  return { inputs, targets };
 }

@@ -1,7 +1,7 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
-import type { DataParts, Dataset } from '@kasane/data/dataset';
+import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { INDEX_FILE } from '@kasane/data/packed-index';
@@ -9,7 +9,7 @@ import { isUrl } from '@kasane/data/remote';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { jobPresets } from '@kasane/protocol/presets';
-import { fieldBytes, formatField } from '@kasane/tensor/field';
+import { formatField } from '@kasane/tensor/field';
 import sharp from 'sharp';
 import { describeSample } from '../render/sample.ts';
 import { readJob } from './train.ts';
@@ -34,7 +34,7 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
   const { train, test, preparation, notes = [] } = parts;
   const samples = [];
   for (let i = 0; i < Math.min(SHOWN, train.samples); i++)
-    samples.push(describeSample(preparation, train, await read(train, [i])));
+    samples.push(describeSample(preparation, train, await readSamples(train, Uint32Array.of(i))));
   if (options.sheet !== undefined) await writeSheet(parts.train, options.sheet);
   if (options.json) {
     const describe = ({ samples: count, classes, counts, digest }: Dataset) => ({
@@ -144,16 +144,6 @@ function classLines({ train, test, preparation }: DataParts): string[] {
   return [`Classes  ${counts.length}`, ...listed, ...(more > 0 ? [`         and ${more} more`] : [])];
 }
 
-async function read(
-  part: Dataset,
-  indices: readonly number[],
-): Promise<{ inputs: Uint8Array; targets: Uint8Array }> {
-  const inputs = new Uint8Array(indices.length * fieldBytes(part.input));
-  const targets = new Uint8Array(indices.length * fieldBytes(part.target));
-  await part.gather(Uint32Array.from(indices), inputs, targets);
-  return { inputs, targets };
-}
-
 /** Images from all over the part, in a square. */
 async function writeSheet(part: Dataset, file: string): Promise<void> {
   const [height = 0, width = 0, channels = 1, ...more] = part.input.shape;
@@ -161,8 +151,8 @@ async function writeSheet(part: Dataset, file: string): Promise<void> {
     throw new KasaneError('USAGE', `--sheet is for images; the samples are ${formatField(part.input)}`);
   }
   const count = Math.min(SHEET_SIDE ** 2, part.samples);
-  const indices = Array.from({ length: count }, (_, i) => Math.floor((i * part.samples) / count));
-  const { inputs } = await read(part, indices);
+  const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * part.samples) / count));
+  const { inputs } = await readSamples(part, indices);
   const [row, rows] = [SHEET_SIDE * width * channels, Math.ceil(count / SHEET_SIDE)];
   const sheet = new Uint8Array(rows * height * row);
   for (let i = 0; i < count; i++) {

@@ -2,12 +2,11 @@
 import { resolve } from 'node:path';
 import { describeSamples } from '@kasane/coordinator/jobs/describe-job';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
-import type { DataParts, Dataset } from '@kasane/data/dataset';
+import { type DataParts, readSamples } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
-import { fieldBytes } from '@kasane/tensor/field';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';
@@ -102,7 +101,7 @@ async function scores({ model, parameters }: Trained, job: Job, data: DataParts)
   for (let at = 0; at < test.samples; at += BATCH) {
     const ids = Uint32Array.from({ length: Math.min(BATCH, test.samples - at) }, (_, i) => at + i);
     const program = session.program(requests.find(({ samples }) => samples === ids.length)!);
-    const { inputs, targets } = await bytesOf(test, ids);
+    const { inputs, targets } = await readSamples(test, ids);
     const target = reader.read(inputs, targets, program.x, { kind: 'evaluate', epoch: 0, ids });
     const layout = session.layout.programs.find(({ samples }) => samples === ids.length)!;
     (layout.target === 'i32' ? program.labels : program.targets).set(target);
@@ -114,11 +113,4 @@ async function scores({ model, parameters }: Trained, job: Job, data: DataParts)
     sums.counted += program.counted[0] ?? ids.length;
   }
   return sums;
-}
-
-async function bytesOf(part: Dataset, ids: Uint32Array) {
-  const inputs = new Uint8Array(ids.length * fieldBytes(part.input));
-  const targets = new Uint8Array(ids.length * fieldBytes(part.target));
-  await part.gather(ids, inputs, targets);
-  return { inputs, targets };
 }
