@@ -47,8 +47,12 @@ afterAll(async () => {
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Bytes of this process that are in use. */
+/**
+ * Bytes of this process that are in use. V8 frees the array buffers that a collection found on another thread, and counts them until
+ * then; the next collection waits for that.
+ */
 function inUse(): number {
+  collect();
   collect();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;

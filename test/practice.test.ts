@@ -72,13 +72,20 @@ it('a job that goes on gives the bits of one that was never interrupted', async 
   expect(longer).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, epochs: 4, digest: whole.digest });
   expect(longer.history).toHaveLength(4);
 
+  await expect(resume('nobody', 1)).rejects.toThrow(/no job 'nobody'/);
+});
+
+it('a cancelled job that is resumed gives the bits of one that was never interrupted', async () => {
+  // Many steps, so that the job still runs when the cancelling reaches it.
+  const long = job({ epochs: 100 }, { checkpoint: { everySteps: 4 } });
+  const whole = await cluster.run(long);
   const { client } = cluster;
-  const id = await client.submit(JSON.stringify(job({}, { checkpoint: { everySteps: 4 } })));
+  const id = await client.submit(JSON.stringify(long));
   for await (const { step } of client.watch(id)) if (step >= 9) break;
   await client.cancel(id);
+  expect((await client.get(id)).state).toBe(JobState.JOB_STATE_CANCELLED);
   client.close();
   expect(await resume(id, 0)).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, digest: whole.digest });
-  await expect(resume('nobody', 1)).rejects.toThrow(/no job 'nobody'/);
 });
 
 it('stops when the test set says so, and keeps the weights of the best epoch', async () => {
