@@ -14,6 +14,7 @@ const EPOCHS = 3;
 const SEED = 7;
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
+const mnist = smallMnist(temporaryDirectory(cleanUp), SAMPLES, 500);
 let job: object;
 let quiet: Job;
 let workers: ChildProcess[] = [];
@@ -55,7 +56,7 @@ beforeAll(async () => {
     name: 'same-bits',
     model: { preset: 'mnist-mlp' },
     // 2990 is no multiple of 100: the last batch of an epoch is short.
-    data: { path: smallMnist(temporaryDirectory(cleanUp), SAMPLES, 500) },
+    data: { path: mnist },
     training: { epochs: EPOCHS, batch: 100, shards: 4, seed: SEED },
     evaluation: { shardSamples: 200 },
   };
@@ -96,6 +97,12 @@ describe('same bits', () => {
     await dismiss();
     workers = await Promise.all([true, false].map((sharedMemory) => cluster.worker(1, { sharedMemory })));
     expect((await cluster.run(job)).digest).toBe(quiet.digest);
+  });
+
+  it.each(['staged', 'direct'])('%s: samples through Redis, or read by the workers', async (route) => {
+    await employ(2, 1);
+    const same = { ...job, data: { path: mnist, route } };
+    expect((await cluster.run(same)).digest).toBe(quiet.digest);
   });
 
   it('of a network with branches, batch norm and recurrence, on one worker or two', async () => {

