@@ -117,9 +117,9 @@ export interface TrainingGraph {
 /** Loss and gradients of a row's batch. */
 export function trainingGraph({ batch, description, everyPlace }: Row): TrainingGraph {
   const model = buildModel(description);
-  const x = input('x', [batch, ...description.input]);
+  const x = input('x', [batch, ...model.sampleShape]);
   const parameters = model.parameters.map((spec) => parameter(spec.name, spec.shape));
-  const labels = input('labels', everyPlace ? [batch, ...description.input] : [batch], 'i32');
+  const labels = input('labels', everyPlace ? [batch, ...model.sampleShape] : [batch], 'i32');
   const sampleIds = input('sampleIds', [batch], 'i32');
   const { output, statistics } = forward(model, x, parameters, { sampleIds, key: input('key', [4], 'i32') });
   const loss = sum(crossEntropy(output, labels));

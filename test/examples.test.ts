@@ -53,6 +53,25 @@ const small: Readonly<Record<string, Small>> = {
     model: { features: 4 },
     data: () => ({ path: at('flowers.csv'), target: 'size', columns: { Species: 'ignore' } }),
   },
+  'two-inputs': {
+    model: {
+      output: [1],
+      layers: [
+        { type: 'input', name: 'numbers', shape: [4] },
+        { type: 'input', name: 'species', shape: [1] },
+        { type: 'embedding', tokens: 4, units: 2, std: 0.5 },
+        { type: 'flatten', name: 'vector' },
+        { type: 'concat', from: ['numbers', 'vector'] },
+        { type: 'dense', units: 1 },
+      ],
+    },
+    data: () => ({
+      path: at('flowers.csv'),
+      target: 'size',
+      columns: { Species: 'index' },
+      inputs: { numbers: ['a', 'b', 'c', 'd'], species: ['Species'] },
+    }),
+  },
   'mnist-mlp': { data: () => ({ path: at('mnist') }) },
   'mnist-cnn': { data: () => ({ path: at('mnist') }) },
   'cnn-224': { model: { classes: 2, image: 16 }, data: images(16), training: few },

@@ -48,6 +48,24 @@ beforeAll(() => {
   } as const;
   // price' = size' + 2 blue + 3 red
   write('table', { input: [3], output: [1], layers: [{ type: 'dense', units: 1 }] }, [1, 2, 3, 0], { table });
+  // The same from two inputs: blue is 1, red 2, and 0 what training has not seen.
+  const [size] = table.columns;
+  const kinds = {
+    ...table,
+    columns: [{ name: 'colour', kind: 'index', categories: ['blue', 'red'] } as const, size],
+    inputs: ['colour', 'size'].map((name) => ({ name, features: 1 })),
+  };
+  const inputs: ModelDescription = {
+    output: [1],
+    layers: [
+      { type: 'input', name: 'colour', shape: [1] },
+      { type: 'embedding', tokens: 3, units: 1 },
+      { type: 'flatten', name: 'effect' },
+      { type: 'input', name: 'size', shape: [1] },
+      { type: 'add', from: ['effect', 'size'] },
+    ],
+  };
+  write('inputs', inputs, [0, 2, 3], { table: kinds });
   const classes = ['small', 'large'];
   write(
     'classes',
@@ -115,6 +133,13 @@ describe('kasane predict', () => {
       { input: '14,red', output: [350], targets },
       { input: 'colour=blue,size=8', output: [150], targets },
     ]);
+  });
+
+  it('takes rows for a model with several inputs', async () => {
+    const rows = ['red,14', 'colour=blue,size=8', 'green,10'];
+    expect(await records('inputs.safetensors', rows)).toMatchObject(
+      [350, 150, 100].map((price) => ({ output: [price] })),
+    );
   });
 
   it('names classes', async () => {

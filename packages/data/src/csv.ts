@@ -28,6 +28,8 @@ export interface CsvOptions {
   readonly task: 'classification' | 'regression';
   /** Kinds of columns; those not named are numbers when every value is one, otherwise categories. */
   readonly columns: Readonly<Record<string, ColumnKind>>;
+  /** Of a model with input layers: the columns of each, in order. Columns that none names are left out. */
+  readonly inputs?: Readonly<Record<string, readonly string[]>> | undefined;
   readonly standardize: boolean;
   /** Regression: whether targets are brought to mean 0 and standard deviation 1 as well. */
   readonly standardizeTarget: boolean;
@@ -53,10 +55,12 @@ export async function openCsv(options: CsvOptions): Promise<DataParts> {
   const targets = typeof options.target === 'string' ? [options.target] : [...options.target];
   if (options.task === 'classification' && targets.length > 1)
     throw new DataError(`${path}: ${targets.length} targets; a classification has one`);
-  for (const name of [...targets, ...Object.keys(options.columns)]) {
+  const chosen = Object.values(options.inputs ?? {}).flat();
+  for (const name of [...targets, ...Object.keys(options.columns), ...chosen]) {
     if (main.columns.includes(name)) continue;
     throw new DataError(`${path}: there is no column '${name}'; there are: ${main.columns.join(', ')}`);
   }
+  checkInputs(options, targets);
   const notes = [...main.notes];
   let parts: { train: readonly Row[]; test: readonly Row[] };
   if (test === undefined) {
@@ -91,6 +95,20 @@ export async function openCsv(options: CsvOptions): Promise<DataParts> {
   }
   const { classes } = preparation;
   return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
+}
+
+/** A column goes in once, and what is to be told does not go in. */
+function checkInputs({ path, inputs = {}, columns }: CsvOptions, targets: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const [input, names] of Object.entries(inputs)) {
+    for (const name of names) {
+      let why = seen.has(name) ? 'is named before' : undefined;
+      if (targets.includes(name)) why = 'is the target';
+      if (columns[name] === 'ignore') why = 'is to be ignored';
+      if (why) throw new DataError(`${path}: data.inputs.${input}: column '${name}' ${why}`);
+      seen.add(name);
+    }
+  }
 }
 
 async function readRows(path: string, options: CsvOptions) {
@@ -140,22 +158,20 @@ function fit(
     for (const [index, column] of fits.entries()) column.see(fields[index]!, `${path}:${line}`);
   }
   const of = (name: string) => fits[columns.indexOf(name)]!;
-  const encodings: ColumnEncoding[] = [];
-  for (const column of fits) {
-    const encoding = targets.includes(column.name) ? undefined : column.encoding(options.standardize);
-    if (encoding) encodings.push(encoding);
-  }
+  const encode = (names: readonly string[]): ColumnEncoding[] =>
+    names.flatMap((name) => of(name).encoding(options.standardize) ?? []);
+  const { missing } = options;
+  const groups = Object.entries(options.inputs ?? {}).map(([name, own]) => ({ name, columns: encode(own) }));
+  const encodings = options.inputs
+    ? groups.flatMap((group) => group.columns)
+    : encode(columns.filter((name) => !targets.includes(name)));
+  const inputs = groups.map((group) => ({ name: group.name, features: featuresOf(group.columns) }));
   if (encodings.length === 0)
     throw new DataError(`${path}: no columns are left to tell ${targets.join(', ')} from`);
-  if (classification)
-    return {
-      columns: encodings,
-      missing: options.missing,
-      targets: [],
-      classes: of(targets[0]!).categories(),
-    };
+  const base = { columns: encodings, missing, ...(options.inputs && { inputs }) };
+  if (classification) return { ...base, targets: [], classes: of(targets[0]!).categories() };
   const scaled = targets.map((name) => of(name).encoding(options.standardizeTarget) as NumberEncoding);
-  return { columns: encodings, missing: options.missing, targets: scaled };
+  return { ...base, targets: scaled };
 }
 
 function encodePart(

@@ -69,6 +69,8 @@ export interface Preparation {
 /** Rows of a table: `columns` give the features, in this order; see `encodeRow` in table.ts. */
 export interface TablePreparation {
   readonly columns: readonly ColumnEncoding[];
+  /** Of a model with input layers: how many of the features each takes, in this order. */
+  readonly inputs?: readonly { readonly name: string; readonly features: number }[];
   /** What a missing number counts as. */
   readonly missing: 'fail' | 'mean';
   /** Of a regression: what comes out is (v - mean) / std of these columns. */

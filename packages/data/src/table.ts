@@ -16,10 +16,20 @@ export interface NumberEncoding {
 /** How a column becomes features. JSON: it is kept with the weights. */
 export type ColumnEncoding =
   | NumberEncoding
-  /** One feature a category, 1 at the row's; all 0 for a category that training has not seen. */
-  | { readonly name: string; readonly kind: 'category'; readonly categories: readonly string[] };
+  /**
+   * category: one feature a category, 1 at the row's; all 0 for a category that training has not seen.
+   * index: one feature, the category's number from 1 on, for an embedding; 0 for one that training has not seen.
+   */
+  | CategoryEncoding<'category'>
+  | CategoryEncoding<'index'>;
 
-export type ColumnKind = 'number' | 'category' | 'ignore';
+interface CategoryEncoding<K extends string> {
+  readonly name: string;
+  readonly kind: K;
+  readonly categories: readonly string[];
+}
+
+export type ColumnKind = 'number' | 'category' | 'index' | 'ignore';
 
 /** Categories of one column. */
 const MOST_CATEGORIES = 1000;
@@ -116,7 +126,7 @@ export class ColumnFit {
 }
 
 export const featuresOf = (columns: readonly ColumnEncoding[]): number =>
-  columns.reduce((sum, column) => sum + (column.kind === 'number' ? 1 : column.categories.length), 0);
+  columns.reduce((sum, column) => sum + (column.kind === 'category' ? column.categories.length : 1), 0);
 
 /**
  * Encodes a row's values, by the columns' names, into `out` from `at` on.
@@ -135,6 +145,10 @@ export function encodeRow(
     const text = fieldOf(column.name);
     if (column.kind === 'category') {
       for (const category of column.categories) out[place++] = category === text ? 1 : 0;
+      continue;
+    }
+    if (column.kind === 'index') {
+      out[place++] = column.categories.indexOf(text) + 1;
       continue;
     }
     if (isMissing(text)) {

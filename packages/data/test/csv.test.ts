@@ -107,6 +107,24 @@ describe('csv', () => {
     expect(bytes(train).x).toEqual([1, 0, 1, 2, 1, 0, 3, 0, 1]);
   });
 
+  it('gives each input layer its columns, and categories by number', async () => {
+    const path = file('a.csv', 'a,b,kind,left,y\n1,2,u,7,p\n3,4,w,7,q\n');
+    const test = file('b.csv', 'a,b,kind,left,y\n5,6,v,7,p\n7,8,w,7,p\n');
+    const options = { test, standardize: false, columns: { kind: 'index' } } as const;
+    const parts = await table(path, { ...options, inputs: { kinds: ['kind'], numbers: ['b', 'a'] } });
+    expect(bytes(parts.train).x).toEqual([1, 2, 1, 2, 4, 3]);
+    expect(bytes(parts.test).x).toEqual([0, 6, 5, 2, 8, 7]);
+    expect(parts.preparation.table!.inputs).toEqual([
+      { name: 'kinds', features: 1 },
+      { name: 'numbers', features: 2 },
+    ]);
+    const refused = (inputs: object) => expect(table(path, { ...options, ...inputs })).rejects;
+    await refused({ inputs: { x: ['z'] } }).toThrow(/no column 'z'; there are: a, b, kind, left, y/);
+    await refused({ inputs: { x: ['a'], z: ['a'] } }).toThrow(/data\.inputs\.z: column 'a' is named before/);
+    await refused({ inputs: { x: ['y'] } }).toThrow(/data\.inputs\.x: column 'y' is the target/);
+    await refused({ inputs: { x: ['a'] }, columns: { a: 'ignore' } }).toThrow(/column 'a' is to be ignored/);
+  });
+
   it.each<[string, string, Partial<CsvOptions>, RegExp]>([
     ['a short row', 'a,y\n1,p\n2\n3,q\n4,q\n', {}, /a\.csv:3: 1 fields; the header has 2/],
     ['a long row', 'a,y\n1,p\n2,q,9\n3,q\n4,q\n', {}, /a\.csv:3: 3 fields; the header has 2/],

@@ -90,9 +90,17 @@ const csvSchema = z.strictObject({
     .default('classification')
     .describe('Whether the target is a class or a number.'),
   columns: z
-    .record(z.string(), z.enum(['number', 'category', 'ignore']))
+    .record(z.string(), z.enum(['number', 'category', 'index', 'ignore']))
     .default({})
-    .describe('Kinds of columns; the others are numbers if every value is one, otherwise categories.'),
+    .describe(
+      "Kinds of columns; the others are numbers if every value is one, otherwise categories. index: a category's number, from 1 on, for an embedding.",
+    ),
+  inputs: z
+    .record(z.string(), z.array(z.string()).min(1))
+    .optional()
+    .describe(
+      "Of a model with input layers: each one's name and the columns that it takes, in the order of the layers. Columns that none names are left out.",
+    ),
   standardize: z
     .boolean()
     .default(true)

@@ -30,7 +30,9 @@ const modelSchema = z.union([
     })
     .describe('A preset with its options, such as { preset: resnet-18, classes: 10, stem: cifar }.'),
   z.strictObject({
-    input: shapeSchema.describe('Shape of one sample.'),
+    input: shapeSchema
+      .optional()
+      .describe('Shape of one sample. Left out where layers of the type input name the parts of a sample.'),
     classes: z.int().min(2).optional().describe('Of a classifier: how many classes it tells apart.'),
     output: shapeSchema.optional().describe('Of other models, in place of classes: shape of the output.'),
     layers: z.array(layerSchema).min(1).describe('The layers, input side first.'),

@@ -61,6 +61,7 @@ export const classification: Objective & { type: 'classification' } = { type: 'c
 
 interface Shapes {
   readonly description: ModelDescription;
+  readonly sampleShape: Shape;
   readonly outputShape: Shape;
 }
 
@@ -68,7 +69,10 @@ interface Shapes {
  * Checks that a model can be trained for an objective.
  * @throws ObjectiveError saying what the model gives and what the objective wants
  */
-export function checkObjective({ description, outputShape }: Shapes, objective: Objective): void {
+export function checkObjective(
+  { description, sampleShape, outputShape }: Shapes,
+  objective: Objective,
+): void {
   const { type } = objective;
   const refuse = (wanted: string) => {
     const what = description.classes === undefined ? 'output is' : 'classes is';
@@ -95,9 +99,9 @@ export function checkObjective({ description, outputShape }: Shapes, objective: 
     case 'masked-token': {
       const [time] = outputShape;
       if (outputShape.length !== 2) refuse('with output [time, tokens]');
-      if (description.input.length !== 1 || description.input[0] !== time) {
+      if (sampleShape.length !== 1 || sampleShape[0] !== time) {
         throw new ObjectiveError(
-          `objective ${type} wants as many places as tokens come in; input is ${formatShape(description.input)}, output ${formatShape(outputShape)}`,
+          `objective ${type} wants as many places as tokens come in; input is ${formatShape(sampleShape)}, output ${formatShape(outputShape)}`,
         );
       }
     }

@@ -30,7 +30,7 @@ export interface Program {
   readonly samples: number;
   readonly model: Model;
   readonly inputs: {
-    /** f32 [samples, ...input], normalised. */
+    /** f32 [samples, ...sampleShape], normalised. */
     readonly x: Node;
     /** The target: i32 [samples], each 0..classes-1, or what another objective has: f32 [samples, ...]. */
     readonly labels?: Node;
@@ -64,7 +64,7 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
   if (!Number.isSafeInteger(samples) || samples < 1) {
     throw new RangeError(`samples of a program is ${samples}; expected a positive integer`);
   }
-  const x = input('x', [samples, ...model.description.input]);
+  const x = input('x', [samples, ...model.sampleShape]);
   const parameters = model.parameters.map((spec) => parameter(spec.name, spec.shape));
   const base = { mode, samples, model, parameters };
   if (mode === 'predict') {

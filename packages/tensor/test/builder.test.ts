@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { describePreset } from '../src/models/presets.ts';
-import { sequential } from '../src/nn/builder.ts';
-import { ModelError } from '../src/nn/model.ts';
+import { graph, sequential } from '../src/nn/builder.ts';
+import { buildModel, ModelError } from '../src/nn/model.ts';
 import { traceProgram } from '../src/training.ts';
 
 it('gives what a job file gives', () => {
@@ -24,6 +24,35 @@ it('branches, and shares a stem', () => {
   expect(model.layers.map(({ from }) => from)).toEqual([[-1], [0], [0, 1], [2], [3]]);
   expect(stem.describe(1).layers).toHaveLength(1);
   expect(traceProgram(model, { mode: 'predict', samples: 3 }).outputs.logits.shape).toEqual([3, 2]);
+});
+
+it('has inputs by name, which are parts of a sample', () => {
+  const built = graph()
+    .layer('input', { name: 'left', shape: [2, 3] })
+    .layer('flatten', { name: 'row' })
+    .layer('input', { name: 'right', shape: [4] })
+    .layer('concat', { from: ['right', 'row'] })
+    .layer('dense', { units: 2 });
+  const described = {
+    classes: 2,
+    layers: [
+      { type: 'input', name: 'left', shape: [2, 3] },
+      { type: 'flatten', name: 'row' },
+      { type: 'input', name: 'right', shape: [4] },
+      { type: 'concat', from: ['right', 'row'] },
+      { type: 'dense', units: 2 },
+    ],
+  } as const;
+  expect(built.describe(2)).toEqual(described);
+  const model = buildModel(described);
+  expect(built.build(2)).toEqual(model);
+  expect(model.sampleShape).toEqual([10]);
+  expect(model.layers.map(({ from }) => from)).toEqual([[], [0], [], [2, 1], [3]]);
+  expect(model.layers.map(({ part }) => part)).toMatchObject(
+    [{ offset: 0, size: 6 }, undefined, { offset: 6, size: 4 }, undefined, undefined].map(
+      (part) => part as object,
+    ),
+  );
 });
 
 it('is checked by the compiler, and by the builder where it is not asked', () => {
@@ -91,6 +120,54 @@ it.each([
   [
     () => sequential([6]).layer('gru', { units: 2, returns: 'first' }).build(2),
     /returns is "first"; expected last or sequence/,
+  ],
+  [() => graph().layer('relu').build(6), /input is undefined; expected the shape of a sample/],
+  [
+    () =>
+      sequential([6])
+        .layer('relu')
+        .layer('input', { shape: [2] })
+        .build(2),
+    /layers\[1\] \(input\): the model has an input of shape \[6\] as a whole already/,
+  ],
+  [
+    () =>
+      graph()
+        .layer('dense', { units: 2 })
+        .layer('input', { shape: [2] })
+        .build(2),
+    /layers\[0\] \(dense\): there is no layer before it to read; expected one of type input first/,
+  ],
+  [
+    () =>
+      graph()
+        .layer('input', { shape: [2] })
+        .layer('relu', { from: 'input' })
+        .build(2),
+    /layers\[1\] \(relu\): from: no layer "input" before this one; did you mean 'input1'/,
+  ],
+  [
+    () =>
+      graph()
+        .layer('input', { shape: [2] })
+        .layer('input', { shape: [2], from: 'input1' })
+        .build(2),
+    /layers\[1\] \(input\): has 1 inputs; expected 0/,
+  ],
+  [
+    () =>
+      graph()
+        .layer('input', { shape: [2] })
+        .layer('input', { shape: [2] })
+        .build(2),
+    /layers\[0\] \(input\): nothing takes its output/,
+  ],
+  [
+    () =>
+      graph()
+        .layer('input', { shape: [0] })
+        .build(2),
+    /layers\[0\] \(input\): shape is \[0\]; expected/,
   ],
   [
     () => sequential([6]).layer('relu', { name: 'input' }).build(6),

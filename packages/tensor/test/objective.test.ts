@@ -48,7 +48,7 @@ const cases: Record<string, Case> = {
 };
 
 const feedsOf = ({ model, labels }: Case) => ({
-  x: model.description.input.length === 1 && model.outputShape.length === 2 ? tokens : directions(12, 3),
+  x: model.sampleShape.length === 1 && model.outputShape.length === 2 ? tokens : directions(12, 3),
   labels,
   sampleIds: [4, 9, 1],
   key: [1, 0, 2, 0],

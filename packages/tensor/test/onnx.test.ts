@@ -11,7 +11,8 @@ import { disagreement, runOnnx } from './support/onnx.ts';
 
 interface Case {
   readonly label: string;
-  readonly input: readonly number[];
+  /** Undefined: the layers name their inputs. */
+  readonly input?: readonly number[];
   readonly layers: readonly LayerDescription[];
   /** The input is whole numbers below it. */
   readonly tokens?: number;
@@ -159,6 +160,19 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    label: 'several inputs, one of tokens and one that is looked up and read as numbers',
+    tokens: 5,
+    layers: [
+      { type: 'input', name: 'words', shape: [3] },
+      { type: 'embedding', tokens: 5, units: 2 },
+      { type: 'flatten', name: 'of-words' },
+      { type: 'input', name: 'output', shape: [2] },
+      { type: 'embedding', tokens: 5, units: 2 },
+      { type: 'flatten', name: 'of-both' },
+      { type: 'concat', from: ['of-words', 'output', 'of-both'] },
+    ],
+  },
+  {
     label: 'concat of an image and the input',
     input: image,
     layers: [conv({ name: 'a', padding: 1 }), { type: 'concat', from: ['a', 'input'] }],
@@ -168,7 +182,11 @@ const cases: readonly Case[] = [
 /** The case's layers, and a flatten where a model wants one at its end. */
 function modelOf({ input, layers }: Case) {
   const probe = (flatten: boolean, classes: number) =>
-    buildModel({ input, classes, layers: flatten ? [...layers, { type: 'flatten' }] : layers });
+    buildModel({
+      ...(input && { input }),
+      classes,
+      layers: flatten ? [...layers, { type: 'flatten' }] : layers,
+    });
   for (let flatten = 0; ; flatten++) {
     try {
       return probe(flatten > 0, 1);

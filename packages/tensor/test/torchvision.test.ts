@@ -76,7 +76,7 @@ describe('weights with the names of torchvision', () => {
       }
       expect(weights.size).toBe(model.parameters.length);
       const program = session.program({ mode: 'predict', samples: 2 });
-      const [rows, columns] = model.description.input as [number, number];
+      const [rows, columns] = model.sampleShape as [number, number];
       const image = drawn('image', [2, 3, rows, columns], -1, 1);
       program.x.set(transposed(image, [2, 3, rows, columns], [0, 2, 3, 1]));
       program.run();

@@ -91,7 +91,7 @@ export class JobSession {
     ];
     this.#parameters = new ParameterStore(opened.parameterCount);
     const format = parseSampleFormat(opened.samples);
-    this.#reader = sampleReader(format, this.#model.description.input, opened.seed);
+    this.#reader = sampleReader(format, this.#model.sampleShape, opened.seed);
     this.#own = new OwnData(format, (able, why) => {
       if (!able)
         log.info(`job ${opened.job}: its data is out of reach here, samples come through Redis: ${why}`);
@@ -188,7 +188,7 @@ export class JobSession {
 
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
     const { redis, opened, slots } = this.#options;
-    const size = sizeOf(this.#model.description.input);
+    const size = sizeOf(this.#model.sampleShape);
     // A version that is past is nobody's any more.
     if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
     const due = this.#parameters.wait(task.step);

@@ -65,7 +65,7 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
     ...(preparation.table?.columns ?? []).map((column) =>
       column.kind === 'number'
         ? `Column   ${column.name}: number, mean ${column.mean.toPrecision(4)}, standard deviation ${column.std.toPrecision(4)}`
-        : `Column   ${column.name}: ${column.categories.length} categories: ${column.categories.slice(0, LISTED).join(', ')}`,
+        : `Column   ${column.name}: ${column.categories.length} categories${column.kind === 'index' ? ', by number from 1' : ''}: ${column.categories.slice(0, LISTED).join(', ')}`,
     ),
     ...samples.map((sample, index) => `Sample ${index} ${sample}`),
     ...notes.map((note) => `Note     ${note}`),

@@ -32,7 +32,7 @@ export async function exportModel(source: string, options: ExportOptions): Promi
     format,
     bytes: bytes.length,
     digest,
-    input: model.description.input,
+    input: model.sampleShape,
     output: model.outputShape,
   };
   process.stdout.write(

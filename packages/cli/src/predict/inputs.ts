@@ -32,7 +32,7 @@ export async function readInputs(
   given: string,
   { invert }: ReadOptions,
 ): Promise<readonly ReadInput[]> {
-  const { input } = model.description;
+  const input = model.sampleShape;
   const { table, series, text } = preparation;
   try {
     if (text) return [{ name: given, x: readText(given, text) }];

@@ -17,8 +17,10 @@ export async function loadData(job: Job): Promise<DataParts> {
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }
-  const { input, classes } = job.model.description;
+  const { classes } = job.model.description;
+  const input = job.model.sampleShape;
   checkAugmentation(job, data);
+  checkInputs(job, data);
   checkSizes(job, data);
   const wanted = targetOf(job.model, job.objective);
   /** Classes, or tokens. */
@@ -49,6 +51,17 @@ function serves(given: Field, wanted: Field, { type }: Objective): boolean {
   if (wanted.dtype === 'f32' && type !== 'binary' && whole) return false;
   if (wanted.dtype === 'i32' && !whole) return false;
   return sizeOf(given.shape) === sizeOf(wanted.shape);
+}
+
+/** A table's columns must stand where the model's input layers look for them. */
+function checkInputs({ model, spec }: Job, { preparation: { table } }: DataParts): void {
+  const parts = model.layers.flatMap(({ name, part }) => (part ? [`${name} ${part.size}`] : []));
+  const given = table?.inputs?.map(({ name, features }) => `${name} ${features}`);
+  if (given ? given.join() === parts.join() : !table || parts.length < 2) return;
+  const has = given ? `gives ${given.join(', ')} numbers` : 'is missing; it says which columns go where';
+  const takes =
+    parts.length > 0 ? `input layers take ${parts.join(', ')}` : 'layers have no input among them';
+  throw new KasaneError('DATA_INVALID', `${placeOf(spec.data)}: data.inputs ${has}; the model's ${takes}`);
 }
 
 /** What one task takes is staged, and held by a worker, as a whole. */

@@ -17,10 +17,10 @@ type OptionArguments<T extends LayerTypeName> =
  *     const model = sequential([28, 28, 1]).layer('conv2d', { filters: 8, size: 3 }).layer('relu')....build(10);
  */
 export class ModelBuilder {
-  readonly #input: readonly number[];
+  readonly #input: readonly number[] | undefined;
   readonly #layers: readonly LayerDescription[];
 
-  constructor(input: readonly number[], layers: readonly LayerDescription[] = []) {
+  constructor(input?: readonly number[], layers: readonly LayerDescription[] = []) {
     this.#input = input;
     this.#layers = layers;
   }
@@ -34,7 +34,7 @@ export class ModelBuilder {
   /** The model as data, as a job file has it. @param output number of classes, or the shape of another output */
   describe(output: number | readonly number[]): ModelDescription {
     const stated = typeof output === 'number' ? { classes: output } : { output };
-    return { input: this.#input, ...stated, layers: this.#layers };
+    return { ...(this.#input && { input: this.#input }), ...stated, layers: this.#layers };
   }
 
   /** @throws ModelError naming the layer that does not fit */
@@ -45,3 +45,11 @@ export class ModelBuilder {
 
 /** Begins a model whose samples have this shape. */
 export const sequential = (input: readonly number[]): ModelBuilder => new ModelBuilder(input);
+
+/**
+ * Begins a model with several inputs: layers of the type `input` name them.
+ *
+ *     graph().layer('input', { name: 'left', shape: [3] }).layer('input', { name: 'right', shape: [2] })
+ *       .layer('concat', { from: ['left', 'right'] })....build(10);
+ */
+export const graph = (): ModelBuilder => new ModelBuilder();

@@ -6,6 +6,7 @@ import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
 import { embedding, positionalEncoding } from './embedding.ts';
 import { flatten } from './flatten.ts';
+import { input } from './input.ts';
 import { add, concat } from './join.ts';
 import type { DescriptionOf, LayerType } from './layer.ts';
 import { batchNorm, layerNorm } from './norm.ts';
@@ -14,6 +15,7 @@ import { gru, lstm, rnn } from './recurrent.ts';
 import { reshape } from './reshape.ts';
 
 export const layerTypes = {
+  input,
   dense,
   conv2d,
   maxPool,

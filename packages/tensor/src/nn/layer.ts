@@ -129,8 +129,10 @@ export interface LayerType<T extends string = string, O extends OptionRules = Op
   readonly type: T;
   readonly summary: string;
   readonly options: O;
-  /** How many outputs of other layers it takes; exactly one without this. */
+  /** How many outputs of other layers it takes; exactly one without this. None: `plan` is given the shape []. */
   readonly inputs?: { readonly least: number; readonly most: number };
+  /** True: it reads no layer but a part of the sample, as large as its output; x is then that part, [samples, size]. */
+  readonly partOfSample?: true;
   /** True: values pass through as they are, or masked (dropout, flatten). */
   readonly transparent?: boolean;
   /** Throws LayerError when samples of this shape cannot be taken. */

@@ -3,6 +3,7 @@
  * What a model computes is in `training.ts`.
  */
 import { type Node, withOrigin } from '../graph.ts';
+import { sliceAxis } from '../ops/parts.ts';
 import { keyOfSeed } from '../random.ts';
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.ts';
 import { type LayerDescription, layerNamed, layerTypeNames } from './index.ts';
@@ -21,8 +22,8 @@ import { checkOptions, isCount, MAX_EXTENT } from './options.ts';
 export type { LayerDescription } from './index.ts';
 
 export interface ModelDescription {
-  /** Shape of one sample, such as [784]. */
-  readonly input: readonly number[];
+  /** Shape of one sample, such as [784]. Left out where layers of the type `input` name the parts of a sample. */
+  readonly input?: readonly number[];
   /** Number of classes of a classifier: the last layer must give so many scores for each sample. */
   readonly classes?: number;
   /** In its place for other models: the shape that the last layer must give for each sample, such as [1] or [128, 256]. */
@@ -56,8 +57,10 @@ export interface ModelLayer {
   readonly index: number;
   /** Checked, with defaults filled in. */
   readonly options: Readonly<Record<string, OptionValue>>;
-  /** Where its inputs come from: indices of layers, -1 for the model's input. */
+  /** Where its inputs come from: indices of layers, -1 for the model's input; none of an input layer. */
   readonly from: readonly number[];
+  /** Of an input layer, in floats: where in the sample its part is. */
+  readonly part?: { readonly offset: number; readonly size: number };
   readonly inputShape: Shape;
   readonly outputShape: Shape;
   readonly parameters: readonly ParameterSpec[];
@@ -65,6 +68,8 @@ export interface ModelLayer {
 
 export interface Model {
   readonly description: ModelDescription;
+  /** Of one sample, as data must have it: the description's input, or [n] where input layers divide the n numbers. */
+  readonly sampleShape: Shape;
   /** What comes out for one sample. */
   readonly outputShape: Shape;
   readonly layers: readonly ModelLayer[];
@@ -97,26 +102,26 @@ const LAYER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
  */
 export function buildModel(description: ModelDescription): Model {
   const { input, layers } = description;
-  if (!Array.isArray(input) || input.length === 0 || !input.every((extent) => isCount(extent, MAX_EXTENT))) {
-    throw new ModelError(`input is ${JSON.stringify(input)}; expected the shape of a sample, such as [784]`);
-  }
   const stated = statedOutput(description);
   if (!Array.isArray(layers) || layers.length === 0 || layers.length > MAX_LAYERS) {
     throw new ModelError(`layers: expected a list of 1 to ${MAX_LAYERS} layers`);
   }
   const types = layers.map(findType);
+  checkInput(input, types);
   const names = nameLayers(layers, types);
   const built: Omit<ModelLayer, 'parameters'>[] = [];
   const planned: { layer: string; plan: ParameterPlan }[] = [];
-  const shapeOf = (at: number): Shape => (at < 0 ? [...input] : built[at]!.outputShape);
+  const shapeOf = (at: number): Shape => (at < 0 ? [...input!] : built[at]!.outputShape);
+  /** In floats: what input layers have taken of the sample. */
+  let taken = 0;
   for (const [index, type] of types.entries()) {
     const where = `layers[${index}] (${type.type})`;
     const given = layers[index]!;
     const options = within(where, () => checkOptions(type.options, { ...given }, common));
-    const from = sourcesOf(where, type, given, index, names);
+    const from = sourcesOf(where, type, given, index, input ? ['input', ...names] : names);
     const followedBy = types.slice(index + 1).find((next) => !next.transparent)?.type;
     const inputs = from.map(shapeOf);
-    const plan = within(where, () => type.plan(inputs[0]!, options as never, { followedBy, inputs }));
+    const plan = within(where, () => type.plan(inputs[0] ?? [], options as never, { followedBy, inputs }));
     const layer = names[index]!;
     planned.push(...plan.parameters.map((parameter) => ({ layer, plan: parameter })));
     const floats = planned.reduce((sum, parameter) => sum + sizeOf(parameter.plan.shape), 0);
@@ -125,8 +130,11 @@ export function buildModel(description: ModelDescription): Model {
         `${where}: the model has ${floats} parameters up to here; at most ${MAX_PARAMETERS} fit`,
       );
     }
-    const [inputShape, outputShape] = [shapeOf(from[0]!), plan.outputShape];
-    built.push({ name: layer, type: type.type, index, options, from, inputShape, outputShape });
+    const { outputShape } = plan;
+    const part = type.partOfSample && { part: { offset: taken, size: sizeOf(outputShape) } };
+    taken += part?.part.size ?? 0;
+    const inputShape = inputs[0] ?? outputShape;
+    built.push({ name: layer, type: type.type, index, options, from, inputShape, outputShape, ...part });
   }
   checkUse(built);
   const shape = shapeOf(built.length - 1);
@@ -143,6 +151,7 @@ export function buildModel(description: ModelDescription): Model {
   );
   return {
     description,
+    sampleShape: input ? [...input] : [taken],
     outputShape: shape,
     layers: built.map((layer) => ({
       ...layer,
@@ -152,6 +161,20 @@ export function buildModel(description: ModelDescription): Model {
     parameterCount,
     trainedCount,
   };
+}
+
+/** What a sample is, is said in one of two ways. */
+function checkInput(input: readonly number[] | undefined, types: readonly LayerType[]): void {
+  const named = types.findIndex(({ partOfSample }) => partOfSample);
+  if (input === undefined && named >= 0) return;
+  if (!Array.isArray(input) || input.length === 0 || !input.every((extent) => isCount(extent, MAX_EXTENT))) {
+    throw new ModelError(`input is ${JSON.stringify(input)}; expected the shape of a sample, such as [784]`);
+  }
+  if (named >= 0) {
+    throw new ModelError(
+      `layers[${named}] (${types[named]!.type}): the model has an input of shape ${formatShape(input)} as a whole already; expected that, or input layers`,
+    );
+  }
 }
 
 /** What the description says of its output: `classes` or `output`. */
@@ -221,7 +244,7 @@ function layOutParameters(
   return { parameters, trainedCount, parameterCount: offset };
 }
 
-/** Where a layer's inputs come from. */
+/** Where a layer's inputs come from. @param names of all layers; before them 'input', where the model has one as a whole */
 function sourcesOf(
   where: string,
   type: LayerType,
@@ -230,16 +253,20 @@ function sourcesOf(
   names: readonly string[],
 ): number[] {
   const given: readonly unknown[] = from === undefined ? [] : Array.isArray(from) ? from : [from];
-  const before = ['input', ...names.slice(0, index)];
+  const whole = names[0] === 'input' ? 1 : 0;
+  const before = names.slice(0, index + whole);
   const sources = given.map((name) => {
     const found = typeof name === 'string' ? before.indexOf(name) : -1;
-    if (found >= 0) return found - 1;
+    if (found >= 0) return found - whole;
     throw new ModelError(
       `${where}: from: no layer ${JSON.stringify(name)} before this one${suggest(String(name), before)}`,
     );
   });
-  const all = from === undefined ? [index - 1] : sources;
   const { least, most } = type.inputs ?? { least: 1, most: 1 };
+  const all = from === undefined && most > 0 ? [index - 1] : sources;
+  if (whole === 0 && all.includes(-1)) {
+    throw new ModelError(`${where}: there is no layer before it to read; expected one of type input first`);
+  }
   if (all.length < least || all.length > most) {
     const wanted = least === most ? `${least}` : `${least} to ${most}`;
     throw new ModelError(`${where}: has ${all.length} inputs; expected ${wanted}: name them with from`);
@@ -266,7 +293,7 @@ export interface Forward {
   readonly statistics: ReadonlyMap<number, Node>;
 }
 
-/** The layers' forward pass. x is [samples, ...input]; one leaf for each of the model's parameters, in order. */
+/** The layers' forward pass. x is [samples, ...sampleShape]; one leaf for each of the model's parameters, in order. */
 export function forward(
   model: Model,
   x: Node,
@@ -277,7 +304,9 @@ export function forward(
   const statistics = new Map<number, Node>();
   for (const layer of model.layers) {
     const own = layer.parameters.map((spec) => model.parameters.indexOf(spec));
-    const inputs = layer.from.map((index) => (index < 0 ? x : outputs[index]!));
+    const inputs = layer.part
+      ? [sliceAxis(x, 1, layer.part.offset, layer.part.size)]
+      : layer.from.map((index) => (index < 0 ? x : outputs[index]!));
     const context: ForwardContext = {
       options: layer.options as never,
       parameters: own.map((index) => parameters[index]!),

@@ -10,7 +10,7 @@ import { forward, type Model } from './model.ts';
 export interface LayerSummary {
   readonly name: string;
   readonly type: string;
-  /** Names of the layers whose outputs come in, or 'input'. */
+  /** Names of the layers whose outputs come in, or 'input'; none of an input layer. */
   readonly from: readonly string[];
   readonly outputShape: Shape;
   /** Numbers that are trained. */
@@ -22,7 +22,7 @@ export interface LayerSummary {
 /** One entry a layer, input side first. */
 export function summarizeLayers(model: Model): LayerSummary[] {
   const leaves = model.parameters.map((spec) => parameter(spec.name, spec.shape));
-  const { outputs } = forward(model, input('x', [1, ...model.description.input]), leaves, undefined);
+  const { outputs } = forward(model, input('x', [1, ...model.sampleShape]), leaves, undefined);
   const seen = new Set<Node>();
   return model.layers.map((layer, index) => {
     const own = topologicalOrder([outputs[index]!], seen);
@@ -57,7 +57,7 @@ const grouped = (count: number) => count.toLocaleString('en');
 export function summary(model: Model): string {
   const layers = summarizeLayers(model);
   const branches = layers.some(
-    ({ from }, i) => from.length > 1 || from[0] !== (layers[i - 1]?.name ?? 'input'),
+    ({ from }, i) => from.length !== 1 || from[0] !== (layers[i - 1]?.name ?? 'input'),
   );
   const rows = layers.map((layer) => [
     layer.name,
@@ -84,7 +84,7 @@ export function summary(model: Model): string {
       .join('  ')
       .trimEnd();
   return [
-    `input ${model.description.input.join(' x ')}; FLOPs of one sample forwards`,
+    `input ${model.sampleShape.join(' x ')}; FLOPs of one sample forwards`,
     '',
     ...table.map(line),
   ].join('\n');

@@ -1,5 +1,5 @@
 /** Models that the suites of both backends train. */
-import type { LayerDescription, ModelDescription } from '../../src/nn/model.ts';
+import { buildModel, type LayerDescription, type ModelDescription } from '../../src/nn/model.ts';
 import { sizeOf } from '../../src/shape.ts';
 import { uniforms } from './cases.ts';
 
@@ -35,6 +35,20 @@ export const models: Record<string, ModelDescription> = {
       { type: 'dense', units: 3 },
     ],
   },
+  inputs: {
+    classes: 3,
+    layers: [
+      { type: 'input', name: 'numbers', shape: [2, 2] },
+      { type: 'flatten' },
+      { type: 'dense', units: 16 },
+      { type: 'tanh', name: 'of-numbers' },
+      { type: 'input', name: 'tokens', shape: [3] },
+      { type: 'embedding', tokens: 9, units: 2, std: 1 },
+      { type: 'flatten', name: 'of-tokens' },
+      { type: 'concat', from: ['of-numbers', 'of-tokens'] },
+      { type: 'dense', units: 3 },
+    ],
+  },
   transformer: {
     input: [6],
     classes: 3,
@@ -52,9 +66,9 @@ export const models: Record<string, ModelDescription> = {
 export const request = { mode: 'train', samples: 5 } as const;
 
 /** A batch for one of them. */
-export function feedsOf({ input, layers }: ModelDescription) {
-  const tokens = layers[0]!.type === 'embedding';
-  const x = uniforms(request.samples * sizeOf(input), 31);
+export function feedsOf(description: ModelDescription) {
+  const tokens = description.layers.some(({ type }) => type === 'embedding');
+  const x = uniforms(request.samples * sizeOf(buildModel(description).sampleShape), 31);
   return {
     x: Float32Array.from(x, (u) => (tokens ? Math.floor(9 * u) : 2 * u - 1)),
     labels: Int32Array.of(0, 1, 2, 1, 0),

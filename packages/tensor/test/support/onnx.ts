@@ -49,23 +49,28 @@ export async function runOnnx(
     interOpNumThreads: 1,
     logSeverityLevel: 3,
   });
-  const metadata = session.inputMetadata[0]!;
+  const parts = partsOf(model);
   const runs: OnnxRun[] = [];
   for (const samples of sampleCounts) {
     const request = { mode: 'predict', samples } as const;
     const own = await openWasmSession(model, [request]);
     own.parameters.set(parameters);
     const program = own.program(request);
-    const drawn = uniforms(samples * sizeOf(model.description.input), 90_002 + samples);
+    const drawn = uniforms(samples * sizeOf(model.sampleShape), 90_002 + samples);
     const x = Float32Array.from(drawn, (u) => (tokens ? Math.floor(u * tokens) : 2 * u - 1));
     program.x.set(x);
     program.run();
-    const shape = [samples, ...model.description.input];
-    const input =
-      metadata.isTensor && metadata.type === 'int64'
-        ? new Tensor('int64', BigInt64Array.from(x, BigInt), shape)
-        : new Tensor('float32', x, shape);
-    const { output } = await session.run({ input });
+    const feeds = session.inputMetadata.map((metadata) => {
+      const { offset, shape } = parts.get(metadata.name)!;
+      const own = columnsOf(x, samples, offset, sizeOf(shape));
+      const full = [samples, ...shape];
+      const tensor =
+        metadata.isTensor && metadata.type === 'int64'
+          ? new Tensor('int64', BigInt64Array.from(own, BigInt), full)
+          : new Tensor('float32', own, full);
+      return [metadata.name, tensor] as const;
+    });
+    const [output] = Object.values(await session.run(Object.fromEntries(feeds)));
     runs.push({
       ours: program.logits.slice(),
       theirs: output!.data as Float32Array,
@@ -74,6 +79,21 @@ export async function runOnnx(
   }
   await session.release();
   return runs;
+}
+
+/** Where in a sample each input of the file is. */
+function partsOf({ layers, sampleShape }: Model): Map<string, { offset: number; shape: readonly number[] }> {
+  const named = layers.flatMap(({ name, part, outputShape }) =>
+    part ? [[name, { offset: part.offset, shape: outputShape }] as const] : [],
+  );
+  return new Map(named.length > 0 ? named : [['input', { offset: 0, shape: sampleShape }]]);
+}
+
+function columnsOf(x: Float32Array, samples: number, offset: number, size: number): Float32Array {
+  const width = x.length / samples;
+  return Float32Array.from({ length: samples * size }, (_, i) => {
+    return x[Math.floor(i / size) * width + offset + (i % size)]!;
+  });
 }
 
 /** Largest difference of the two, in parts of the largest number where that is above 1. */

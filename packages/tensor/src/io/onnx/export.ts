@@ -3,14 +3,16 @@ import { compileProgram } from '../../backends/wasm/program.ts';
 import type { Node } from '../../graph.ts';
 import { layerNamed } from '../../nn/index.ts';
 import type { Model, ModelLayer } from '../../nn/model.ts';
+import type { Shape } from '../../shape.ts';
 import type { NamedTensor } from '../safetensors.ts';
-import { INPUT, INPUT_INDICES, OnnxGraph, type OnnxValue } from './graph.ts';
+import { indicesOf, OnnxGraph, type OnnxValue } from './graph.ts';
 import { elementTypes, encodeOnnx, type OnnxNode } from './messages.ts';
 
 /** The first with LayerNormalization. */
 const OPSET = 17;
 /** Of the same release, ONNX 1.12. */
 const IR_VERSION = 8;
+const INPUT = 'input';
 const OUTPUT = 'output';
 
 export interface OnnxOptions {
@@ -24,8 +26,8 @@ export interface OnnxOptions {
 
 /**
  * The file. Its input is called `input`, of the shape [batch, ...sample] in the axis order of this package (images are
- * [batch, rows, columns, channels]), float32, or int64 where every layer that reads it looks up rows by it; its output is
- * called `output`: what the model's last layer gives.
+ * [batch, rows, columns, channels]), float32, or int64 where every layer that reads it looks up rows by it. A model with input
+ * layers has one for each, of its name and shape. The output is called `output`: what the model's last layer gives.
  * @param parameters in the model's flat layout
  * @throws RangeError when the file would exceed 2 GiB, which is more than a model of this package can have
  */
@@ -37,14 +39,19 @@ export async function exportOnnx(
   if (parameters.length !== model.parameterCount) {
     throw new RangeError(`got ${parameters.length} parameters; the model has ${model.parameterCount}`);
   }
-  const graph = new OnnxGraph(evaluate);
+  const named = model.layers.filter(({ part }) => part);
+  const sources: readonly { readonly name: string; readonly outputShape: Shape }[] =
+    named.length > 0 ? named : [{ name: INPUT, outputShape: model.sampleShape }];
+  const output = sources.some(({ name }) => name === OUTPUT) ? `${OUTPUT}_2` : OUTPUT;
+  const graph = new OnnxGraph([...sources.map(({ name }) => name), output], evaluate);
   const values: OnnxValue[] = [];
-  const input: OnnxValue = { name: INPUT, rank: 1 + model.description.input.length };
+  const input: OnnxValue = { name: INPUT, rank: 1 + model.sampleShape.length };
   for (const layer of model.layers) {
     graph.begin(layer.name);
-    const inputs = layer.from.map((index) => (index < 0 ? input : values[index]!));
+    const part: OnnxValue = { name: layer.name, rank: 1 + layer.outputShape.length };
+    const inputs = layer.part ? [part] : layer.from.map((index) => (index < 0 ? input : values[index]!));
     const inputShapes = layer.from.map((index) =>
-      index < 0 ? model.description.input : model.layers[index]!.outputShape,
+      index < 0 ? model.sampleShape : model.layers[index]!.outputShape,
     );
     values.push(
       await layerNamed(layer.type)!.onnx(graph, inputs, {
@@ -56,9 +63,17 @@ export async function exportOnnx(
     );
   }
   graph.begin('model');
-  graph.nodes.push(identity(graph.plain(values.at(-1)!)));
-  const { nodes, type } = withInput(graph.nodes);
-  const axes = `[batch, ${axisNames(model.description.input)}]`;
+  graph.nodes.push(identity(graph.plain(values.at(-1)!), output));
+  let nodes: readonly OnnxNode[] = graph.nodes;
+  const inputs = sources.map(({ name, outputShape }) => {
+    const resolved = withInput(nodes, name);
+    nodes = resolved.nodes;
+    const axes = `[batch, ${axisNames(outputShape)}]`;
+    return { name, type: resolved.type, shape: ['batch', ...outputShape], description: axes };
+  });
+  const axes = inputs
+    .map(({ name, description }) => (named.length > 0 ? `${name} ` : '') + description)
+    .join(', ');
   return encodeOnnx({
     irVersion: IR_VERSION,
     opset: OPSET,
@@ -67,17 +82,13 @@ export async function exportOnnx(
     graphName: 'inference',
     nodes,
     tensors: graph.tensors,
-    inputs: [
-      {
-        name: INPUT,
-        type,
-        shape: ['batch', ...model.description.input],
-        description: preprocessing === undefined ? axes : `${axes}: ${preprocessing}`,
-      },
-    ],
+    inputs: inputs.map((input) => ({
+      ...input,
+      description: preprocessing === undefined ? input.description : `${input.description}: ${preprocessing}`,
+    })),
     outputs: [
       {
-        name: OUTPUT,
+        name: output,
         type: 'float',
         shape: ['batch', ...model.layers.at(-1)!.outputShape],
         description: 'What the last layer gives for each sample.',
@@ -90,11 +101,11 @@ export async function exportOnnx(
 const axisNames = (shape: readonly number[]): string =>
   shape.length === 3 ? 'rows, columns, channels' : shape.length === 2 ? 'time, features' : 'numbers';
 
-const identity = (input: string): OnnxNode => ({
+const identity = (input: string, output: string): OnnxNode => ({
   name: 'model/Identity',
   op: 'Identity',
   inputs: [input],
-  outputs: [OUTPUT],
+  outputs: [output],
   attributes: {},
 });
 
@@ -105,23 +116,27 @@ const tensorsOf = (layer: ModelLayer, parameters: Float32Array): NamedTensor[] =
     data: parameters.subarray(offset, offset + size),
   }));
 
-/** Makes the input int64 where only that is read, and else casts it where int64 is wanted. */
-function withInput(nodes: readonly OnnxNode[]): { nodes: readonly OnnxNode[]; type: 'float' | 'int64' } {
+/** Makes an input int64 where only that is read, and else casts it where int64 is wanted. */
+function withInput(
+  nodes: readonly OnnxNode[],
+  input: string,
+): { nodes: readonly OnnxNode[]; type: 'float' | 'int64' } {
+  const indices = indicesOf(input);
   const reads = (name: string) => nodes.some(({ inputs }) => inputs.includes(name));
-  if (!reads(INPUT_INDICES)) return { nodes, type: 'float' };
-  if (reads(INPUT)) {
+  if (!reads(indices)) return { nodes, type: 'float' };
+  if (reads(input)) {
     const cast: OnnxNode = {
-      name: 'model/Cast',
+      name: `model/Cast/${input}`,
       op: 'Cast',
-      inputs: [INPUT],
-      outputs: [INPUT_INDICES],
+      inputs: [input],
+      outputs: [indices],
       attributes: { to: elementTypes.int64 },
     };
     return { nodes: [cast, ...nodes], type: 'float' };
   }
   const renamed = nodes.map((node) => ({
     ...node,
-    inputs: node.inputs.map((name) => (name === INPUT_INDICES ? INPUT : name)),
+    inputs: node.inputs.map((name) => (name === indices ? input : name)),
   }));
   return { nodes: renamed, type: 'int64' };
 }

@@ -31,20 +31,25 @@ export const channelsFirst = (rank: number): AxisOrder => {
   return rank < 2 ? [0] : [0, rank - 1, ...inner];
 };
 
-/** The model's input, and the same as int64: which of the two it really is, is known when all layers have been added. */
-export const INPUT = 'input';
-export const INPUT_INDICES = 'input/indices';
+/** An input of the model as int64: whether it really is that, is known when all layers have been added. */
+export const indicesOf = (input: string): string => `${input}/indices`;
 
 export class OnnxGraph {
   readonly nodes: OnnxNode[] = [];
   readonly tensors: OnnxTensor[] = [];
-  readonly #names = new Set<string>([INPUT, INPUT_INDICES]);
+  readonly #inputs: readonly string[];
+  readonly #names: Set<string>;
   readonly #transposed = new Map<string, string>();
   readonly #evaluate: (node: Node) => Promise<Float32Array>;
   #layer = '';
 
-  /** @param evaluate the values of a graph without inputs */
-  constructor(evaluate: (node: Node) => Promise<Float32Array>) {
+  /**
+   * @param inputs names of the model's inputs
+   * @param evaluate the values of a graph without inputs
+   */
+  constructor(inputs: readonly string[], evaluate: (node: Node) => Promise<Float32Array>) {
+    this.#inputs = inputs;
+    this.#names = new Set(inputs.flatMap((name) => [name, indicesOf(name)]));
     this.#evaluate = evaluate;
   }
 
@@ -125,7 +130,8 @@ export class OnnxGraph {
 
   /** Numbers of rows as int64, from whole numbers. */
   indices(value: OnnxValue): string {
-    return value.name === INPUT ? INPUT_INDICES : this.cast(this.plain(value), 'int64');
+    const { name } = value;
+    return this.#inputs.includes(name) ? indicesOf(name) : this.cast(this.plain(value), 'int64');
   }
 
   cast(name: string, to: ElementType): string {

@@ -1,0 +1,57 @@
+/** Whether a table's columns stand where a model with several inputs looks for them, before anything is trained. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkJob } from '@kasane/protocol/job';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadData } from '../src/jobs/load-data.ts';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  const rows = Array.from({ length: 20 }, (_, i) => `${i},${i % 3},k${i % 4},c${i % 2}`);
+  writeFileSync(join(folder, 'table.csv'), `a,b,kind,class\n${rows.join('\n')}\n`);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const two = {
+  classes: 2,
+  layers: [
+    { type: 'input', name: 'numbers', shape: [2] },
+    { type: 'input', name: 'kinds', shape: [1] },
+    { type: 'embedding', tokens: 5, units: 2 },
+    { type: 'flatten', name: 'vector' },
+    { type: 'concat', from: ['numbers', 'vector'] },
+    { type: 'dense', units: 2 },
+  ],
+};
+const load = (model: object, inputs?: object) => {
+  const columns = { kind: 'index' };
+  const data = { format: 'csv', path: join(folder, 'table.csv'), target: 'class', columns, inputs };
+  return loadData(checkJob({ name: 'a', model, data }));
+};
+
+describe('a model with input layers', () => {
+  it('takes a table whose columns are named for each', async () => {
+    const { train } = await load(two, { numbers: ['b', 'a'], kinds: ['kind'] });
+    expect(train.input).toEqual({ dtype: 'f32', shape: [3] });
+  });
+
+  it.each([
+    [two, undefined, /table\.csv: data\.inputs is missing; .* input layers take numbers 2, kinds 1$/],
+    [
+      two,
+      { kinds: ['kind'], numbers: ['a', 'b'] },
+      /gives kinds 1, numbers 2 numbers; .* take numbers 2, kinds 1$/,
+    ],
+    [two, { numbers: ['a'], kinds: ['kind'] }, /gives numbers 1, kinds 1 numbers/],
+    [
+      { input: [1], classes: 2, layers: [{ type: 'dense', units: 2 }] },
+      { numbers: ['a'] },
+      /gives numbers 1 numbers; the model's layers have no input among them/,
+    ],
+  ])('refuses others: %#', async (model, inputs, message) => {
+    await expect(load(model, inputs)).rejects.toThrow(message);
+    await expect(load(model, inputs)).rejects.toMatchObject({ code: 'DATA_INVALID' });
+  });
+});
