@@ -25,7 +25,7 @@ import { parseArgs } from 'node:util';
 import { credentials } from '@grpc/grpc-js';
 import { startRedis } from '@kasane/cli/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import type { StepTimes } from '@kasane/coordinator/jobs/run';
+import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
 import { JobsClient } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { jobPresets } from '@kasane/protocol/presets';
 import { pino } from 'pino';
@@ -79,7 +79,7 @@ async function measure(sharedMemory: boolean): Promise<StepTimes[]> {
   const job = { ...jobPresets['mnist-mlp'], name: 'bench-step' };
   job.training = { ...job.training, batch: 128, shards: 2, epochs: 1000 };
   await new Promise((resolve, reject) => {
-    client.submit({ jobFile: JSON.stringify(job) }, (error, response) =>
+    client.submit({ priority: 0, jobFile: JSON.stringify(job) }, (error, response) =>
       error ? reject(error) : resolve(response),
     );
   });

@@ -82,8 +82,10 @@ command('worker', 'compute for a coordinator until stopped')
   .addOption(logLevel('info'))
   .action(async (options) => (await import('./commands/serve.ts')).worker(options));
 
+const PRIORITY_HELP = 'from -1000 to 1000: jobs of higher priority go first, equal ones take turns';
 command('submit <job>', 'queue a job file or a preset; prints the id')
   .option('--watch', 'follow it until it ends')
+  .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0)
   .addOption(coordinator())
   .addOption(token())
   .action(async (job, options) => (await import('./commands/jobs.ts')).submit(job, options));
@@ -111,7 +113,33 @@ command('cancel <job>', 'stop a job')
   .addOption(token())
   .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
 
-command('resume <job>', 'let a job that has ended go on from its last checkpoint')
+command('pause <job>', 'hold a job back; it keeps its place and what it has done')
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText('after', help(['kasane pause mnist-mlp-1a2b3c4d', 'kasane resume mnist-mlp-1a2b3c4d']))
+  .action(async (job, options) => (await import('./commands/jobs.ts')).pause(job, options));
+
+command('retry <job>', 'queue a job that has ended once more, from the start; prints the new id')
+  .option('--watch', 'follow it until it ends')
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText(
+    'after',
+    help([
+      'kasane retry mnist-mlp-1a2b3c4d --watch',
+      '`kasane resume` goes on from the last checkpoint instead.',
+    ]),
+  )
+  .action(async (job, options) => (await import('./commands/jobs.ts')).retry(job, options));
+
+command('priority <job>', 'set whose steps go first')
+  .argument('<n>', PRIORITY_HELP, integer(-1000, 1000))
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText('after', help(['kasane priority mnist-mlp-1a2b3c4d 5']))
+  .action(async (job, n, options) => (await import('./commands/jobs.ts')).priority(job, n, options));
+
+command('resume <job>', 'let a paused job go on where it was, and an ended one from its last checkpoint')
   .option('--epochs <n>', 'so many epochs more', integer(1))
   .option('--watch', 'follow it until it ends')
   .addOption(coordinator())

@@ -5,7 +5,7 @@ import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
-import type { RunOptions } from './jobs/run.ts';
+import type { RunOptions } from './jobs/run-options.ts';
 import { JobStore } from './jobs/store.ts';
 import { connectRedis } from './queue/task-queue.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
@@ -49,7 +49,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { log, redisUrl } = options;
   expectPassingBuffers();
-  const redis = connectRedis(redisUrl, log, () => manager.requeue());
+  const redis = connectRedis(redisUrl, log, () => manager.runs.requeue());
   try {
     await redis.connect();
   } catch (error) {
@@ -74,7 +74,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const training = trainingHandlers({
     workers,
     redisUrl: options.announceRedisUrl ?? redisUrl,
-    run: () => manager.run,
+    runs: manager.runs,
     log,
   });
   const release = () => {
@@ -93,7 +93,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   manager.start();
   let closed: Promise<void> | undefined;
   const close = async () => {
-    await manager.close();
+    await manager.runs.close();
     await server.close();
     release();
   };

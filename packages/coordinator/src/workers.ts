@@ -13,10 +13,10 @@ export interface ConnectedWorker {
   /** Sends a control message. */
   send(message: NonNullable<ConnectResponse['message']>): void;
   /**
-   * Sends a parameter version, as encoded frames. A link that is still busy with an earlier version skips those in
-   * between: only the newest is of use.
+   * Sends a parameter version of a job, as encoded frames. A link that is still busy with an earlier version skips those in
+   * between: only the newest of each job is of use.
    */
-  publish(frames: readonly Buffer[]): void;
+  publish(job: string, frames: readonly Buffer[]): void;
 }
 
 export class WorkerRegistry {

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { hasEnded } from '@kasane/protocol/job-state';
 import { isLoopback } from '@kasane/protocol/token';
 
 /** How often the coordinator is asked while somebody looks. */
@@ -190,7 +191,7 @@ class Viewers {
         },
         () => {
           // One that waits has no metrics yet.
-          const over = (this.#states.get(job) ?? 0) > JobState.JOB_STATE_RUNNING;
+          const over = hasEnded(this.#states.get(job) ?? JobState.JOB_STATE_UNSPECIFIED);
           if (ended || (over && !first)) return;
           retry = setTimeout(
             () => {

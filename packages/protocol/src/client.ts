@@ -41,9 +41,9 @@ export class CoordinatorClient {
   }
 
   /** Queues a job file's text and returns the job's id. */
-  async submit(jobFile: string): Promise<string> {
+  async submit(jobFile: string, priority = 0): Promise<string> {
     const { job } = await this.#call<{ job: string }>(
-      (m, o, done) => this.#client.submit({ jobFile }, m, o, done),
+      (m, o, done) => this.#client.submit({ jobFile, priority }, m, o, done),
       SUBMIT_DEADLINE_MS,
     );
     return job;
@@ -64,7 +64,32 @@ export class CoordinatorClient {
     ).job!;
   }
 
-  /** Lets a job that has ended go on, for so many epochs more. */
+  /** Holds a job back until it is resumed. */
+  async pause(job: string): Promise<Job> {
+    return (
+      await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.pause({ job }, m, o, done))
+    ).job!;
+  }
+
+  /** Queues the file of a job that has ended as a new one and returns that one's id. */
+  async retry(job: string): Promise<string> {
+    const { job: id } = await this.#call<{ job: string }>(
+      (m, o, done) => this.#client.retry({ job }, m, o, done),
+      SUBMIT_DEADLINE_MS,
+    );
+    return id;
+  }
+
+  /** Sets whose steps go first: those of the highest priority. */
+  async setPriority(job: string, priority: number): Promise<Job> {
+    return (
+      await this.#call<{ job: Job | undefined }>((m, o, done) =>
+        this.#client.setPriority({ job, priority }, m, o, done),
+      )
+    ).job!;
+  }
+
+  /** Lets a job that is paused or has ended go on, for so many epochs more. */
   async resume(job: string, epochs: number): Promise<Job> {
     return (
       await this.#call<{ job: Job | undefined }>((m, o, done) =>

@@ -21,6 +21,10 @@ export const STAGED_VALUE_BYTES = 1 << 20;
 export const JOB_FILE_BYTES = 1 << 20;
 /** Jobs that may wait or run at once. */
 export const OPEN_JOBS = 64;
+/** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */
+export const RUNNING_JOBS = 4;
+/** Priorities go from minus this to this. */
+export const PRIORITY = 1000;
 /** Worker streams at once. */
 export const WORKERS = 1024;
 /** Jobs that `List` returns. */

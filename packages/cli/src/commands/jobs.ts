@@ -1,4 +1,4 @@
-/** The commands that ask a running coordinator: submit, jobs, watch, cancel, workers. */
+/** The commands that ask a running coordinator about its jobs and workers. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
@@ -21,12 +21,15 @@ async function withClient<T>(
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 /** Checks a job file here, so that messages have its line numbers, then queues it. */
-export async function submit(file: string, options: ClientOptions & { watch?: boolean }): Promise<void> {
+export async function submit(
+  file: string,
+  options: ClientOptions & { watch?: boolean; priority: number },
+): Promise<void> {
   const preset = Object.hasOwn(jobPresets, file);
   const text = preset ? JSON.stringify(readJob(file)) : readJobText(file);
   const spec = fromHere(parseJobFile(text, file).spec);
   await withClient(options, async (client) => {
-    const job = await client.submit(JSON.stringify(spec));
+    const job = await client.submit(JSON.stringify(spec), options.priority);
     print(job);
     if (options.watch) requireSuccess(await follow(client, job));
   });
@@ -63,7 +66,30 @@ export async function cancel(job: string, options: ClientOptions): Promise<void>
   });
 }
 
-/** Lets a job that has ended go on. */
+export async function pause(job: string, options: ClientOptions): Promise<void> {
+  await withClient(options, async (client) => {
+    const { epoch, epochs, step } = await client.pause(job);
+    print(`${job} paused after step ${step}, in epoch ${Math.min(epoch + 1, epochs)} of ${epochs}`);
+  });
+}
+
+/** Queues the file of a job that has ended as a new one; prints its id. */
+export async function retry(job: string, options: ClientOptions & { watch?: boolean }): Promise<void> {
+  await withClient(options, async (client) => {
+    const id = await client.retry(job);
+    print(id);
+    if (options.watch) requireSuccess(await follow(client, id));
+  });
+}
+
+export async function priority(job: string, value: number, options: ClientOptions): Promise<void> {
+  await withClient(options, async (client) => {
+    const { priority: now } = await client.setPriority(job, value);
+    print(`${job} has priority ${now}`);
+  });
+}
+
+/** Lets a job that is paused or has ended go on. */
 export async function resume(
   job: string,
   options: ClientOptions & { epochs?: number; watch?: boolean },

@@ -1,17 +1,7 @@
 /** A job as people and programs see it: one function shapes the record, table and JSON follow it. */
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { stateNames } from '@kasane/protocol/job-state';
 import { moment, table } from './table.ts';
-
-const states: Readonly<Record<JobState, string>> = {
-  [JobState.JOB_STATE_UNSPECIFIED]: 'unknown',
-  [JobState.JOB_STATE_QUEUED]: 'queued',
-  [JobState.JOB_STATE_RUNNING]: 'running',
-  [JobState.JOB_STATE_SUCCEEDED]: 'succeeded',
-  [JobState.JOB_STATE_FAILED]: 'failed',
-  [JobState.JOB_STATE_CANCELLED]: 'cancelled',
-  [JobState.UNRECOGNIZED]: 'unknown',
-};
 
 /** What `--json` prints of a job. Times are ISO 8601 or null. */
 export function jobRecord(job: Job) {
@@ -20,11 +10,12 @@ export function jobRecord(job: Job) {
   return {
     job: job.id,
     name: job.name,
-    state: states[job.state],
+    state: stateNames[job.state],
     error: job.error || null,
     waitingFor: job.waitingFor || null,
     epoch: job.epoch,
     epochs: job.epochs,
+    priority: job.priority,
     step: job.step,
     steps: job.steps,
     trainLoss: job.trainLoss,

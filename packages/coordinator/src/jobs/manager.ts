@@ -1,130 +1,136 @@
-/** The life of jobs: submitted, queued first in first out, run one at a time, ended; resumed when the coordinator comes back. */
+/** The life of jobs as users see it: submitted, paused, resumed, retried, ended. Which of them run is for `runs.ts` to say. */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, parseJobFile } from '@kasane/protocol/job';
-import { LISTED_JOBS, OPEN_JOBS } from '@kasane/protocol/limits';
+import { hasEnded, stateNames } from '@kasane/protocol/job-state';
+import { LISTED_JOBS, OPEN_JOBS, PRIORITY } from '@kasane/protocol/limits';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
-import type { Redis } from 'ioredis';
-import type { Logger } from 'pino';
 import { viewJob } from '../serve/view.ts';
-import type { DecideOptions } from '../steps/decide.ts';
-import type { WorkerRegistry } from '../workers.ts';
 import { loadData } from './load-data.ts';
-import type { Metrics } from './metrics.ts';
-import { Run, type RunOptions } from './run.ts';
+import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
-import type { JobRecord, JobStore } from './store.ts';
+import type { JobRecord } from './store.ts';
 
-export interface ManagerOptions {
-  readonly store: JobStore;
-  readonly redis: Redis;
-  readonly workers: WorkerRegistry;
-  readonly stateDirectory: string;
-  readonly decide: DecideOptions;
-  readonly log: Logger;
-  readonly stagedWindowBytes: number;
-  readonly onStep?: RunOptions['onStep'];
-}
+export type ManagerOptions = Omit<RunsOptions, 'onChange' | 'onEnd' | 'dataOf'>;
 
 export class JobManager {
+  readonly runs: Runs;
   readonly #options: ManagerOptions;
   /** Emits a job's id when that job has changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
-  #run: Run | undefined;
-  #running: Promise<void> | undefined;
-  #closing = false;
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
 
   constructor(options: ManagerOptions) {
     this.#options = options;
-  }
-
-  /** The run under way. */
-  get run(): Run | undefined {
-    return this.#run;
+    this.runs = new Runs({
+      ...options,
+      onChange: (id) => this.#changes.emit(id),
+      onEnd: (...end) => this.#end(...end),
+      dataOf: (id) => {
+        const opened = this.#opened;
+        if (opened?.id !== id) return undefined;
+        this.#opened = undefined;
+        return opened.data;
+      },
+    });
   }
 
   /** Takes up the jobs that an earlier coordinator left. */
   start(): void {
-    this.#next();
+    this.runs.consider();
   }
 
   /**
    * Checks a job file and its data and queues it. Returns the job's id.
-   * @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT
+   * @param priority whose steps go first: the highest's
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT
    */
-  async submit(file: string): Promise<string> {
-    const { store } = this.#options;
+  async submit(file: string, priority = 0): Promise<string> {
+    const { store, log } = this.#options;
+    checkPriority(priority);
     this.#checkRoom();
     const job = parseJobFile(file, 'job file');
     const data = await loadData(job);
     if (job.spec.init !== undefined) startingWeights(job);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now());
+    store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now(), priority);
     this.#opened = { id, data };
-    this.#options.log.info(`job ${id} submitted`);
-    this.#next();
+    log.info(`job ${id} submitted`);
+    this.runs.consider();
     return id;
   }
 
   /** @throws KasaneError JOB_NOT_FOUND */
   get(id: string): JobMessage {
-    const record = this.#record(id);
-    return viewJob(record, this.#options.store.epochs(id), this.#run?.id === id ? this.#run : undefined);
+    return this.#view(this.#record(id));
   }
 
   /**
-   * What `WatchMetrics` begins with, and the run's metrics while it goes on.
+   * What `WatchMetrics` begins with.
    * @throws KasaneError JOB_NOT_FOUND
    */
-  metrics(id: string): { first: WatchMetricsResponse; live: Metrics | undefined } {
+  metrics(id: string): WatchMetricsResponse {
     const record = this.#record(id);
-    const live = this.#run?.id === id ? this.#run.metrics : undefined;
     const { model } = checkJob(JSON.parse(record.spec));
     const layers = summarizeLayers(model).map((layer) => ({
       ...layer,
       outputShape: [...layer.outputShape],
       from: [...layer.from],
     }));
-    const points = [...(live?.points ?? this.#options.store.metrics(id))];
-    return { first: { layers, spec: record.spec, points }, live };
+    const points = [...(this.runs.get(id)?.metrics.points ?? this.#options.store.metrics(id))];
+    return { layers, spec: record.spec, points };
   }
 
   list(): JobMessage[] {
-    return this.#options.store.list(LISTED_JOBS).map(({ id }) => this.get(id));
+    return this.#options.store.list(LISTED_JOBS).map((record) => this.#view(record));
   }
 
   /** @throws KasaneError JOB_NOT_FOUND, or JOB_STATE when the job has ended */
   async cancel(id: string): Promise<JobMessage> {
-    const job = this.get(id);
-    if (job.state > JobState.JOB_STATE_RUNNING) {
-      throw new KasaneError('JOB_STATE', `job ${id} has ended already`);
-    }
-    if (this.#run?.id === id) {
-      const running = this.#running;
-      this.#run.stop('cancelled');
-      await running;
-    } else {
-      this.#end(id, JobState.JOB_STATE_CANCELLED, '');
-    }
+    this.#requireOpen(this.#record(id));
+    await this.runs.stop(id, 'cancelled');
+    if (!hasEnded(this.#record(id).state)) this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined);
     return this.get(id);
   }
 
   /**
-   * Lets a job that has ended go on from its last checkpoint, for `epochs` more.
-   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has not ended or has nothing left to do, LIMIT
+   * Holds a job back; it keeps its place and what it has done.
+   * @throws KasaneError JOB_NOT_FOUND, or JOB_STATE when the job is paused or has ended
+   */
+  async pause(id: string): Promise<JobMessage> {
+    const { store, log } = this.#options;
+    const record = this.#record(id);
+    this.#requireOpen(record);
+    if (record.state === JobState.JOB_STATE_PAUSED)
+      throw new KasaneError(
+        'JOB_STATE',
+        `job ${id} is paused already; \`kasane resume ${id}\` lets it go on`,
+      );
+    store.pause(id);
+    log.info(`job ${id} paused`);
+    await this.runs.stop(id, 'suspended');
+    this.#changes.emit(id);
+    return this.get(id);
+  }
+
+  /**
+   * Lets a paused job go on where it was, and one that has ended from its last checkpoint; for `epochs` more.
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it waits or runs or has nothing left to do, LIMIT
    */
   async resume(id: string, epochs: number): Promise<JobMessage> {
     const { store } = this.#options;
     const record = this.#record(id);
-    if (record.state <= JobState.JOB_STATE_RUNNING)
-      throw new KasaneError('JOB_STATE', `job ${id} has not ended`);
+    const paused = record.state === JobState.JOB_STATE_PAUSED;
+    if (!paused && !hasEnded(record.state))
+      throw new KasaneError(
+        'JOB_STATE',
+        `job ${id} is neither paused nor has it ended: it goes on by itself`,
+      );
     this.#checkRoom();
     const { spec } = checkJob(JSON.parse(record.spec));
     const succeeded = record.state === JobState.JOB_STATE_SUCCEEDED;
@@ -139,9 +145,36 @@ export class JobManager {
     // What ended because more did not help, and is to go on all the same, is not stopped for that again.
     const goesOn = { ...training, epochs: had + epochs, ...(!succeeded && stopEarly && { stopEarly }) };
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
-    store.reopen(id, JSON.stringify(checked), Date.now());
+    store.reopen(id, JSON.stringify(checked), paused ? record.submittedAt : Date.now());
     this.#options.log.info(`job ${id} goes on, to ${checked.training.epochs} epochs`);
-    this.#next();
+    this.#changes.emit(id);
+    this.runs.consider();
+    return this.get(id);
+  }
+
+  /**
+   * Queues the file of a job that has ended as a new job. Returns the new one's id.
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has not ended, and as `submit`
+   */
+  async retry(id: string): Promise<string> {
+    const record = this.#record(id);
+    if (!hasEnded(record.state)) {
+      const right = `\`kasane cancel ${id}\` ends it`;
+      throw new KasaneError('JOB_STATE', `job ${id} has not ended; ${right}`);
+    }
+    return this.submit(record.spec, record.priority);
+  }
+
+  /**
+   * Sets whose steps go first: the highest's.
+   * @throws KasaneError JOB_NOT_FOUND, USAGE, or JOB_STATE when the job has ended
+   */
+  setPriority(id: string, priority: number): JobMessage {
+    checkPriority(priority);
+    this.#requireOpen(this.#record(id));
+    this.#options.store.setPriority(id, priority);
+    this.runs.setPriority(id, priority);
+    this.#changes.emit(id);
     return this.get(id);
   }
 
@@ -152,6 +185,19 @@ export class JobManager {
       'LIMIT',
       `${OPEN_JOBS} jobs wait or run, the limit: cancel one, or wait for one to end`,
     );
+  }
+
+  #requireOpen({ id, state }: JobRecord): void {
+    if (!hasEnded(state)) return;
+    throw new KasaneError('JOB_STATE', `job ${id} has ended already (${stateNames[state]})`);
+  }
+
+  #view(record: JobRecord): JobMessage {
+    const { id } = record;
+    return {
+      ...viewJob(record, this.#options.store.epochs(id), this.runs.get(id)),
+      waitingFor: this.runs.waitingFor(record),
+    };
   }
 
   #record(id: string): JobRecord {
@@ -166,73 +212,19 @@ export class JobManager {
     return () => this.#changes.off(id, listener);
   }
 
-  /** Redis is back: what it held may be lost. */
-  requeue(): void {
-    this.#run?.board.requeue();
-  }
-
-  /** Stops the run so that a later coordinator resumes it from its last checkpoint. */
-  async close(): Promise<void> {
-    this.#closing = true;
-    this.#run?.stop('suspended');
-    await this.#running;
-  }
-
-  #next(): void {
-    if (this.#closing || this.#running) return;
-    const [record] = this.#options.store.open();
-    if (!record) return;
-    this.#running = this.#execute(record.id, record.spec).finally(() => {
-      this.#running = undefined;
-      this.#run = undefined;
-      this.#changes.emit(record.id);
-      this.#next();
-    });
-  }
-
-  async #execute(id: string, spec: string): Promise<void> {
-    const { store, redis, workers, stateDirectory, decide, log, stagedWindowBytes, onStep } = this.#options;
-    try {
-      const job = checkJob(JSON.parse(spec));
-      store.start(id, Date.now());
-      const data = this.#opened?.id === id ? this.#opened.data : await loadData(job);
-      this.#opened = undefined;
-      // Reading may have taken a while.
-      if (this.#closing || store.get(id)?.state !== JobState.JOB_STATE_RUNNING) return;
-      for (const note of data.notes ?? []) log.warn({ job: id }, note);
-      const run = new Run({
-        id,
-        job,
-        data,
-        store,
-        redis,
-        workers,
-        directory: join(stateDirectory, 'jobs', id),
-        decide,
-        stagedWindowBytes,
-        log: log.child({ job: id }),
-        onChange: () => this.#changes.emit(id),
-        ...(onStep && { onStep }),
-      });
-      this.#run = run;
-      this.#changes.emit(id);
-      const outcome = await run.execute();
-      if (outcome === 'done') this.#end(id, JobState.JOB_STATE_SUCCEEDED, '');
-      else if (outcome === 'cancelled') this.#end(id, JobState.JOB_STATE_CANCELLED, '');
-    } catch (error) {
-      const bug = error instanceof KasaneError ? {} : { error };
-      log.error({ job: id, ...bug }, `job failed: ${messageOf(error)}`);
-      this.#end(id, JobState.JOB_STATE_FAILED, messageOf(error));
-    }
-  }
-
-  #end(id: string, state: JobState, error: string): void {
+  #end(id: string, state: JobState, error: string, step: number | undefined): void {
     const { store, log } = this.#options;
-    const step = this.#run?.id === id ? this.#run.progress.step : (store.get(id)?.step ?? 0);
-    store.end(id, { state, error, endedAt: Date.now(), step });
-    log.info(
-      `job ${id} ${state === JobState.JOB_STATE_SUCCEEDED ? 'succeeded' : state === JobState.JOB_STATE_CANCELLED ? 'cancelled' : 'failed'}`,
-    );
+    const end = { state, error, endedAt: Date.now(), step: step ?? store.get(id)?.step ?? 0 };
+    store.end(id, end);
+    log.info(`job ${id} ${stateNames[state]}`);
     this.#changes.emit(id);
   }
+}
+
+function checkPriority(priority: number): void {
+  if (Math.abs(priority) <= PRIORITY) return;
+  throw new KasaneError(
+    'USAGE',
+    `priority ${priority}: a number from -${PRIORITY} to ${PRIORITY} is expected`,
+  );
 }

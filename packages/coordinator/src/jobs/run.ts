@@ -4,22 +4,18 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DataParts } from '@kasane/data/dataset';
-import { KasaneError } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { Job } from '@kasane/protocol/job';
 import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { metricOf } from '@kasane/tensor/objective';
-import type { Redis } from 'ioredis';
-import type { Logger } from 'pino';
 import { encodeModel, type Position } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
-import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
+import { type LayerChange, ParameterServer } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
-import type { DecideOptions } from '../steps/decide.ts';
-import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
+import type { ConnectedWorker } from '../workers.ts';
+import { epochResult, ledgerRows, sum } from './answers.ts';
 import { judgeOf, whyStop } from './best-epoch.ts';
 import { type Answer, TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -28,44 +24,14 @@ import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
 import { Progress } from './progress.ts';
 import { Reach } from './reach.ts';
+import type { RunOptions } from './run-options.ts';
 import { startingWeights } from './starting-weights.ts';
-import type { JobStore, LedgerRow } from './store.ts';
+import type { LedgerRow } from './store.ts';
 
 /** How often a step that waits is judged again, in milliseconds. */
 const TICK_MS = 200;
 
-export interface RunOptions {
-  readonly id: string;
-  readonly job: Job;
-  readonly data: DataParts;
-  readonly store: JobStore;
-  readonly redis: Redis;
-  readonly workers: WorkerRegistry;
-  /** Folder of this job's checkpoints and model. */
-  readonly directory: string;
-  readonly decide: DecideOptions;
-  readonly log: Logger;
-  /** Bytes of batches in Redis ahead of the current step, about. */
-  readonly stagedWindowBytes: number;
-  /** Called after anything that `progress` shows has changed. */
-  readonly onChange: () => void;
-  /** Called after each step, with where its time went; for benchmarks. */
-  readonly onStep?: (times: StepTimes) => void;
-}
-
-/** Where the time of a step went, in milliseconds. */
-export interface StepTimes extends UpdateTimes {
-  /** From the publishing of one version to the publishing of the next. */
-  readonly stepMs: number;
-  /** Slowest computation of a shard, by the workers' clocks. */
-  readonly computeMs: number;
-  /** Wait for a worker to fetch the last task; 0 when all were fetched ahead. */
-  readonly queueMs: number;
-  /** Encoding the new version and sending it to the workers. */
-  readonly publishMs: number;
-}
-
-/** Why a run ended early: for good, or suspended, to be resumed from its last checkpoint. */
+/** Why a run ended early: for good, or suspended, to go on where it was. */
 class Stopped extends Error {
   readonly outcome: 'cancelled' | 'suspended';
   constructor(outcome: 'cancelled' | 'suspended') {
@@ -91,6 +57,10 @@ export class Run {
   #ledger: LedgerRow[] = [];
   #publishedAt = performance.now();
   readonly #checkpoints: Checkpoints;
+  /** Workers have been sent the parameters of the step under way; false while another job has its turn. */
+  #published = false;
+  /** Milliseconds of slots since the last border. */
+  #usedMs = 0;
 
   constructor(options: RunOptions) {
     const { id, job, data, redis, workers, decide, log } = options;
@@ -99,7 +69,10 @@ export class Run {
     this.#plan = new RunPlan(id, job, data);
     this.#queue = new TaskQueue(id, redis);
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
-    this.metrics = new Metrics(options.store.metrics(id));
+    const { store } = options;
+    // What is shown until the checkpoint has been read.
+    this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
+    this.metrics = new Metrics(store.metrics(id));
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#reach = new Reach('route' in job.spec.data ? job.spec.data.route : 'staged', workers, log);
     this.board = new TaskBoard({
@@ -119,15 +92,19 @@ export class Run {
     const ticks = setInterval(() => this.board.check(), TICK_MS);
     try {
       await this.#open();
+      // It was suspended while the epoch's test went on.
+      if (this.#endsEpoch && this.#position.counted > 0) await this.#endEpoch();
       while (!this.#isOver()) await this.#step();
       await this.#checkpoints.settled();
       await this.#writeModel();
       return 'done';
     } catch (error) {
-      if (error instanceof Stopped) return error.outcome;
-      throw error;
+      if (!(error instanceof Stopped)) throw error;
+      if (error.outcome === 'suspended') await this.#keep();
+      return error.outcome;
     } finally {
       clearInterval(ticks);
+      this.#options.turn.leave();
       for (const worker of this.#options.workers.all())
         worker.send({ $case: 'jobClosed', value: { job: this.id } });
       this.#exchange?.close();
@@ -142,15 +119,33 @@ export class Run {
     const { job, log } = this.#options;
     const { step } = this.#position;
     if (step >= this.#plan.totalSteps) return true;
-    if (step === 0 || step % this.#plan.stepsPerEpoch > 0) return false;
+    if (!this.#endsEpoch) return false;
     const why = whyStop(this.progress.history, judgeOf(job));
     if (why) log.info(`stopping early: ${why}`);
     return why !== undefined;
   }
 
-  /** Ends the run at once: for good, or to be resumed from its last checkpoint. */
+  /** The last step that was done is the last one of an epoch. */
+  get #endsEpoch(): boolean {
+    const { step } = this.#position;
+    return step > 0 && step % this.#plan.stepsPerEpoch === 0;
+  }
+
+  /** What it waits for, as a sentence. */
+  get waitingFor(): string {
+    return this.#options.turn.why || this.board.why;
+  }
+
+  /** Sets whose steps go first. */
+  set priority(priority: number) {
+    this.#options.turn.priority = priority;
+  }
+
+  /** Ends the run at once: for good, or to go on where it was. */
   stop(outcome: 'cancelled' | 'suspended'): void {
-    this.board.stop(new Stopped(outcome));
+    const stopped = new Stopped(outcome);
+    this.board.stop(stopped);
+    this.#options.turn.stop(stopped);
   }
 
   workerJoined(worker: ConnectedWorker): void {
@@ -159,7 +154,7 @@ export class Run {
     const { id, job, data } = this.#options;
     const value = { ...describeJob(id, job, data, this.#plan), ...exchange.offer(worker.id) };
     worker.send({ $case: 'jobOpened', value });
-    exchange.publish([worker]);
+    if (this.#published) exchange.publish([worker]);
     this.#share();
     this.board.check();
   }
@@ -214,9 +209,36 @@ export class Run {
     this.#exchange = new Exchange(this.id, job, parameters);
     this.#ahead = step;
     this.progress.resume(this.#position, store.epochs(this.id));
-    this.board.begin(step);
     for (const worker of workers.all()) this.workerJoined(worker);
     this.#handOut();
+    await this.#border();
+    this.#publish();
+  }
+
+  /** Between two pieces of work another job may come first. Undefined: none does. */
+  #border(): Promise<void> | undefined {
+    const usedMs = this.#usedMs;
+    this.#usedMs = 0;
+    return this.#options.turn.next(usedMs);
+  }
+
+  /** Sends the present parameters out: workers compute with them from now on. */
+  #publish(): void {
+    this.#published = true;
+    this.#exchange!.publish(this.#options.workers.all());
+    this.board.begin(this.#position.step);
+    this.#publishedAt = performance.now();
+  }
+
+  /** What has been done is not done again when the run goes on. */
+  async #keep(): Promise<void> {
+    if (this.#ledger.length === 0) return;
+    try {
+      await this.#checkpoint();
+      await this.#checkpoints.settled();
+    } catch (error) {
+      this.#options.log.warn(`it goes on from the checkpoint before: ${messageOf(error)}`);
+    }
   }
 
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
@@ -254,7 +276,7 @@ export class Run {
     const parameters = this.#parameters!;
     const { step } = this.#position;
     const answers = await this.board.settled('train', step);
-    const { lossSum, metricSum, counted, samples } = sum(answers);
+    const { lossSum, metricSum, counted, samples, ...used } = sum(answers);
     if (!Number.isFinite(lossSum)) {
       const right = 'a smaller training.learningRate, or training.clipNorm, keeps it finite';
       throw new KasaneError('JOB_FAILED', `step ${step + 1}: the loss is ${lossSum}; ${right}`);
@@ -262,15 +284,12 @@ export class Run {
     let changes: readonly LayerChange[] | undefined;
     const { learningRate } = parameters;
     const observe = this.metrics.isDue ? (seen: readonly LayerChange[]) => (changes = seen) : undefined;
+    // Another job's step begins while this one is counted.
+    this.#usedMs += used.computeMs;
+    const border = this.#border();
+    this.#published = false;
     const times = parameters.commit(answers.length, counted, observe);
     const committed = performance.now();
-    this.#exchange!.publish(this.#options.workers.all());
-    this.board.begin(step + 1);
-    const published = performance.now();
-
-    // From here on workers are busy with the next step.
-    this.#enterInLedger(step, answers);
-    this.board.close('train', step);
     const before = this.#position;
     this.#position = {
       step: step + 1,
@@ -278,13 +297,20 @@ export class Run {
       metricSum: before.metricSum + metricSum,
       counted: before.counted + counted,
     };
+    const publishedBefore = this.#publishedAt;
+    if (!border) this.#publish();
+    const published = performance.now();
+
+    // From here on workers are busy with the next step, of this job or another.
+    this.#ledger.push(...ledgerRows(this.#plan, step, answers));
+    this.board.close('train', step);
     this.#handOut();
     this.progress.stepped(
       this.#position,
       samples,
       answers.map((answer) => answer.worker),
     );
-    const stepMs = published - this.#publishedAt;
+    const stepMs = published - publishedBefore;
     const computeMs = Math.max(...answers.map((answer) => answer.computeMs));
     if (changes) {
       this.metrics.add({
@@ -308,34 +334,33 @@ export class Run {
       queueMs: Math.max(0, ...answers.map((answer) => answer.claimedAfterMs)),
       publishMs: published - committed,
     });
-    this.#publishedAt = published;
     this.#options.onChange();
+    if (border) {
+      await border;
+      this.#publish();
+    }
 
     const { everySteps } = this.#options.job.spec.checkpoint;
-    if ((step + 1) % this.#plan.stepsPerEpoch === 0) await this.#endEpoch();
+    if (this.#endsEpoch) await this.#endEpoch();
     else if (everySteps !== undefined && (step + 1) % everySteps === 0) await this.#checkpoint();
   }
 
   async #endEpoch(): Promise<void> {
-    const { lossSum, metricSum, counted, step } = this.#position;
+    const { step } = this.#position;
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     const answers: Answer[] = [];
     for (const { start: first, end } of this.#plan.evaluationRounds(this.#options.stagedWindowBytes)) {
+      if (answers.length > 0) await this.#border();
       this.board.handOut('now', 'evaluate', [{ step, shards: end - first, first }]);
-      answers.push(...(await this.board.settled('evaluate', step)));
+      const round = await this.board.settled('evaluate', step);
+      answers.push(...round);
+      this.#usedMs += sum(round).computeMs;
       this.board.close('evaluate', step);
       this.board.unstage();
     }
     const test = sum(answers);
-    const result: EpochResult = {
-      epoch: step / this.#plan.stepsPerEpoch,
-      trainLoss: lossSum / counted,
-      trainMetric: metricSum / counted,
-      // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
-      testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.counted,
-      testMetric: Number.isNaN(test.metricSum) ? Number.POSITIVE_INFINITY : test.metricSum / test.counted,
-      seconds: this.progress.epochSeconds(),
-    };
+    const epoch = step / this.#plan.stepsPerEpoch;
+    const result = epochResult(epoch, this.#position, test, this.progress.epochSeconds());
     this.#position = { step, lossSum: 0, metricSum: 0, counted: 0 };
     this.progress.epochEnded(result);
     const { trainLoss, trainMetric, testLoss, testMetric } = result;
@@ -364,33 +389,4 @@ export class Run {
     const workers = new Set(store.ledger(this.id).map((row) => row.worker));
     store.setModel(this.id, path, digest, workers.size);
   }
-
-  #enterInLedger(step: number, answers: readonly Answer[]): void {
-    const epoch = this.#plan.epochOf(step);
-    for (const [shard, { start, end }] of this.#plan.shards(step).entries()) {
-      const { worker, attempt, samplesDigest } = answers[shard]!;
-      this.#ledger.push({
-        step,
-        shard,
-        epoch,
-        first: start,
-        count: end - start,
-        worker,
-        attempt,
-        samplesDigest,
-      });
-    }
-  }
-}
-
-/** Adds up answers in shard order. `counted` is at least 1: it divides. */
-function sum(answers: readonly Answer[]) {
-  const total = { lossSum: 0, metricSum: 0, counted: 0, samples: 0 };
-  for (const answer of answers) {
-    total.lossSum += answer.lossSum;
-    total.metricSum += answer.metricSum;
-    total.counted += answer.counted;
-    total.samples += answer.samples;
-  }
-  return { ...total, counted: Math.max(1, total.counted) };
 }

@@ -23,6 +23,7 @@ export interface JobRecord {
   readonly model: string;
   readonly workers: number;
   readonly step: number;
+  readonly priority: number;
 }
 
 export interface CheckpointRecord {
@@ -49,7 +50,7 @@ const SCHEMA = `
     id TEXT PRIMARY KEY, name TEXT NOT NULL, spec TEXT NOT NULL, state INTEGER NOT NULL, error TEXT NOT NULL DEFAULT '',
     submittedAt REAL NOT NULL, startedAt REAL NOT NULL DEFAULT 0, endedAt REAL NOT NULL DEFAULT 0,
     digest TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', workers INTEGER NOT NULL DEFAULT 0,
-    step INTEGER NOT NULL DEFAULT 0) STRICT;
+    step INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0) STRICT;
   CREATE TABLE IF NOT EXISTS epochs (
     job TEXT NOT NULL, epoch INTEGER NOT NULL, trainLoss REAL NOT NULL, trainAccuracy REAL NOT NULL,
     testLoss REAL NOT NULL, testAccuracy REAL NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, epoch)) STRICT;
@@ -73,16 +74,20 @@ export class JobStore {
     this.#db = new DatabaseSync(join(directory, 'kasane.sqlite'));
     this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
     this.#db.exec(SCHEMA);
+    const columns = this.#db.prepare('PRAGMA table_info(jobs)').all();
+    // State directories of before there were priorities.
+    if (!columns.some(({ name }) => name === 'priority'))
+      this.#db.exec('ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0');
   }
 
   close(): void {
     this.#db.close();
   }
 
-  add(id: string, name: string, spec: string, submittedAt: number): void {
+  add(id: string, name: string, spec: string, submittedAt: number, priority = 0): void {
     this.#db
-      .prepare('INSERT INTO jobs (id, name, spec, state, submittedAt) VALUES (?, ?, ?, ?, ?)')
-      .run(id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt);
+      .prepare('INSERT INTO jobs (id, name, spec, state, submittedAt, priority) VALUES (?, ?, ?, ?, ?, ?)')
+      .run(id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority);
   }
 
   /** Points of the job's metrics, ascending. */
@@ -110,9 +115,10 @@ export class JobStore {
       .map(toJob);
   }
 
-  /** Jobs that have not ended, oldest first. */
+  /** Jobs that wait or run, in the order in which they come: by priority, then oldest first. */
   open(): JobRecord[] {
-    const rows = this.#db.prepare('SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY submittedAt, rowid');
+    const order = 'priority DESC, submittedAt, rowid';
+    const rows = this.#db.prepare(`SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY ${order}`);
     return rows.all(JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING).map(toJob);
   }
 
@@ -121,10 +127,25 @@ export class JobStore {
     this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(JobState.JOB_STATE_RUNNING, now, id);
   }
 
-  /** Queues a job that has ended once more. */
-  reopen(id: string, spec: string, now: number): void {
+  /** Queues a job that is paused or has ended once more, in the place of one that was submitted at that time. */
+  reopen(id: string, spec: string, submittedAt: number): void {
     const set = "state = ?, spec = ?, submittedAt = ?, error = '', endedAt = 0";
-    this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(JobState.JOB_STATE_QUEUED, spec, now, id);
+    const update = this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`);
+    update.run(JobState.JOB_STATE_QUEUED, spec, submittedAt, id);
+  }
+
+  pause(id: string): void {
+    this.#db.prepare('UPDATE jobs SET state = ? WHERE id = ?').run(JobState.JOB_STATE_PAUSED, id);
+  }
+
+  /** Its run made room for another: it waits again, if it has not been paused meanwhile. */
+  requeue(id: string): void {
+    const update = this.#db.prepare('UPDATE jobs SET state = ? WHERE id = ? AND state = ?');
+    update.run(JobState.JOB_STATE_QUEUED, id, JobState.JOB_STATE_RUNNING);
+  }
+
+  setPriority(id: string, priority: number): void {
+    this.#db.prepare('UPDATE jobs SET priority = ? WHERE id = ?').run(priority, id);
   }
 
   end(id: string, end: { state: JobState; error: string; endedAt: number; step: number }): void {
@@ -235,5 +256,6 @@ function toJob(row: Record<string, SQLOutputValue>): JobRecord {
     model: text(row.model),
     workers: number(row.workers),
     step: number(row.step),
+    priority: number(row.priority),
   };
 }

@@ -56,7 +56,7 @@ export class Exchange {
     for (const worker of workers) {
       const shares = this.#shared && this.#gradients.get(worker.id)?.opened;
       if (!shares) this.#frames ??= this.#encode('parameters');
-      worker.publish(shares ? this.#announcement : this.#frames!);
+      worker.publish(this.#id, shares ? this.#announcement : this.#frames!);
     }
   }
 

@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { type handleUnaryCall, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { hasEnded } from '@kasane/protocol/job-state';
 import type { Logger } from 'pino';
 import type { JobManager } from '../jobs/manager.ts';
+import type { Metrics } from '../jobs/metrics.ts';
 import type { WorkerRegistry } from '../workers.ts';
 
 /** Least time between two messages of `Watch`, in milliseconds. */
@@ -26,11 +27,14 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     };
   };
   return {
-    submit: unary(async ({ jobFile }) => ({ job: await manager.submit(jobFile) })),
+    submit: unary(async ({ jobFile, priority }) => ({ job: await manager.submit(jobFile, priority) })),
     get: unary(({ job }) => ({ job: manager.get(job) })),
     list: unary(() => ({ jobs: manager.list() })),
     resume: unary(async ({ job, epochs }) => ({ job: await manager.resume(job, epochs) })),
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
+    pause: unary(async ({ job }) => ({ job: await manager.pause(job) })),
+    retry: unary(async ({ job }) => ({ job: await manager.retry(job) })),
+    setPriority: unary(({ job, priority }) => ({ job: manager.setPriority(job, priority) })),
 
     watch(call) {
       const id = call.request.job;
@@ -41,7 +45,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
         sentAt = performance.now();
         const job = manager.get(id);
         call.write({ job });
-        if (job.state > JobState.JOB_STATE_RUNNING) finish();
+        if (hasEnded(job.state)) finish();
       };
       const changed = () => {
         // A client that does not read gets nothing new until it has; the next change sends what is true then.
@@ -70,31 +74,38 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
 
     watchMetrics(call) {
       const id = call.request.job;
-      let off = () => {};
-      const stop = () => off();
-      call.on('cancelled', stop);
-      call.on('close', stop);
-      try {
-        const { first, live } = manager.metrics(id);
-        call.write(first);
-        if (!live) {
+      let live: Metrics | undefined;
+      let offPoint = () => {};
+      let offChange = () => {};
+      const stop = () => {
+        offPoint();
+        offChange();
+      };
+      /** Hears the run that the job has now, until it has ended. */
+      const attend = () => {
+        if (hasEnded(manager.get(id).state)) {
+          stop();
           call.end();
           return;
         }
-        const offPoint = live.onPoint((point) => {
+        const metrics = manager.runs.get(id)?.metrics;
+        if (metrics === live) return;
+        offPoint();
+        live = metrics;
+        offPoint = () => {};
+        if (!metrics) return;
+        offPoint = metrics.onPoint((point) => {
           // A client that does not read is dropped, not buffered for.
           if (call.writableNeedDrain) call.destroy();
           else call.write({ layers: [], spec: '', points: [point] });
         });
-        const offChange = manager.onChange(id, () => {
-          if (manager.get(id).state <= JobState.JOB_STATE_RUNNING) return;
-          off();
-          call.end();
-        });
-        off = () => {
-          offPoint();
-          offChange();
-        };
+      };
+      call.on('cancelled', stop);
+      call.on('close', stop);
+      try {
+        call.write(manager.metrics(id));
+        offChange = manager.onChange(id, attend);
+        attend();
       } catch (error) {
         stop();
         call.emit('error', toServiceError(error, log));
@@ -125,7 +136,7 @@ export function clusterService(manager: JobManager, workers: WorkerRegistry, ver
   return {
     status(_call, callback) {
       const list = workers.all().map(({ id, host, slots, connectedAt, tasksDone, backend, draining }) => {
-        const tasksHeld = manager.run?.board.heldBy(id) ?? 0;
+        const tasksHeld = manager.runs.heldBy(id);
         return { id, host, slots, connectedAt, tasksDone, tasksHeld, backend, draining };
       });
       callback(null, { version, uptimeMs: performance.now() - started, workers: list });

@@ -13,7 +13,7 @@ import {
 import { HEARTBEAT_TIMEOUT_MS, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import type { Logger } from 'pino';
-import type { Run } from '../jobs/run.ts';
+import type { Runs } from '../jobs/runs.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
@@ -22,8 +22,7 @@ export interface TrainingOptions {
   readonly workers: WorkerRegistry;
   /** Where workers find Redis. */
   readonly redisUrl: string;
-  /** The run under way, if any. */
-  readonly run: () => Run | undefined;
+  readonly runs: Runs;
   readonly log: Logger;
 }
 
@@ -67,8 +66,8 @@ class Session {
   #worker: ConnectedWorker | undefined;
   #closed = false;
   #heardAt = performance.now();
-  /** The version to send once the link has room again. */
-  #pending: readonly Buffer[] | undefined;
+  /** Of each job the version to send once the link has room again. */
+  readonly #pending = new Map<string, readonly Buffer[]>();
 
   constructor(stream: Stream, options: TrainingOptions, waiting: Map<string, Session>) {
     this.#stream = stream;
@@ -91,7 +90,7 @@ class Session {
   /** The worker's data link is there: from now on it takes part. */
   link(socket: Socket): void {
     const hello = this.#said!;
-    const { workers, log, run } = this.#options;
+    const { workers, log, runs } = this.#options;
     this.#waiting.delete(mapKey(this.#linkKey));
     const link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
@@ -100,7 +99,7 @@ class Session {
     });
     this.#link = link;
     // The worker is back before its old stream was seen to break: what it held there is lost.
-    if (workers.get(hello.worker)) run()?.workerLeft(hello.worker);
+    if (workers.get(hello.worker)) runs.workerLeft(hello.worker);
     const worker: ConnectedWorker = {
       id: hello.worker,
       host: hello.host,
@@ -111,8 +110,8 @@ class Session {
       tasksDone: 0,
       send: (message) =>
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish())),
-      publish: (frames) => {
-        this.#pending = frames;
+      publish: (job, frames) => {
+        this.#pending.set(job, frames);
         if (!link.full) this.#flush();
       },
     };
@@ -121,18 +120,17 @@ class Session {
     log.info(
       `worker ${worker.id} joined with ${worker.slots} ${worker.slots === 1 ? 'slot' : 'slots'} (${worker.backend})`,
     );
-    run()?.workerJoined(worker);
+    runs.workerJoined(worker);
   }
 
   #frame({ header, payload }: Frame): void {
     if (this.#closed) return;
     this.#heardAt = performance.now();
     try {
-      const run = this.#options.run();
       if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
       else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient')
         throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
-      else if (run?.id === header.job) run.gradient(this.#worker!.id, header, payload);
+      else this.#options.runs.get(header.job)?.gradient(this.#worker!.id, header, payload);
     } catch (error) {
       this.#refuse(error);
     }
@@ -150,35 +148,34 @@ class Session {
       if (message.$case === 'heartbeat') return;
       const worker = this.#worker;
       if (!worker) throw new KasaneError('PROTOCOL', `'${message.$case}' before the data link is open`);
-      const run = this.#options.run();
+      const { runs } = this.#options;
       switch (message.$case) {
         case 'claim': {
           const { task } = message.value;
-          if (task && run?.id === task.job) run.board.claimed(worker.id, task);
+          if (task) runs.get(task.job)?.board.claimed(worker.id, task);
           break;
         }
         case 'result': {
           const { task } = message.value;
-          if (task && run?.id === task.job && run.board.answered(worker.id, task, message.value))
-            worker.tasksDone++;
+          if (task && runs.get(task.job)?.board.answered(worker.id, task, message.value)) worker.tasksDone++;
           break;
         }
         case 'failure': {
           const { task } = message.value;
-          if (task && run?.id === task.job) run.board.failed(worker.id, task, message.value);
+          if (task) runs.get(task.job)?.board.failed(worker.id, task, message.value);
           break;
         }
         case 'memoryOpened':
-          if (run?.id === message.value.job) run.memoryOpened(worker.id);
+          runs.get(message.value.job)?.memoryOpened(worker.id);
           break;
         case 'dataReach': {
           const { job, able, why } = message.value;
-          if (run?.id === job) run.dataReach(worker.id, able, why.slice(0, 1000));
+          runs.get(job)?.dataReach(worker.id, able, why.slice(0, 1000));
           break;
         }
         case 'drain':
           worker.draining = true;
-          run?.workerDrains();
+          runs.workerDrains();
           break;
       }
     } catch (error) {
@@ -196,7 +193,7 @@ class Session {
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker)) {
       this.#options.log.info(`worker ${worker.id} is gone: ${why}`);
-      this.#options.run()?.workerLeft(worker.id);
+      this.#options.runs.workerLeft(worker.id);
     }
     this.#stream.end();
     this.#stream.destroy();
@@ -220,10 +217,9 @@ class Session {
   }
 
   #flush(): void {
-    const frames = this.#pending;
-    if (!frames || this.#closed) return;
-    this.#pending = undefined;
-    this.#link?.send(...frames);
+    const frames = [...this.#pending.values()].flat();
+    this.#pending.clear();
+    if (frames.length > 0 && !this.#closed) this.#link?.send(...frames);
   }
 
   #refuse(error: unknown): void {

@@ -1,5 +1,4 @@
 /** Jobs as the protocol shows them: what the store knows, and for a running one what the run knows. */
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobSpec } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
@@ -18,7 +17,7 @@ export function viewJob(
     name: record.name,
     state: record.state,
     error: record.error,
-    waitingFor: record.state === JobState.JOB_STATE_QUEUED ? 'the jobs before it' : '',
+    waitingFor: '',
     submittedAt: record.submittedAt,
     startedAt: record.startedAt,
     endedAt: record.endedAt,
@@ -33,6 +32,7 @@ export function viewJob(
     workers: record.workers,
     digest: record.digest,
     model: record.model,
+    priority: record.priority,
     metric: metricOf[objective?.type ?? 'classification'],
   };
   if (!run) return base;
@@ -40,7 +40,6 @@ export function viewJob(
   const { loss, metric } = progress.running;
   return {
     ...base,
-    waitingFor: run.board.why,
     epoch: progress.epoch,
     step: progress.step,
     steps: progress.steps,

@@ -1,0 +1,46 @@
+/** What the answers to a step or a test come to: their sum, their rows in the ledger, the result of an epoch. */
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Position } from '../params/checkpoint.ts';
+import type { Answer } from './board.ts';
+import type { RunPlan } from './plan.ts';
+import type { LedgerRow } from './store.ts';
+
+/** Adds up answers in shard order. `counted` is at least 1: it divides. */
+export function sum(answers: readonly Answer[]) {
+  const total = { lossSum: 0, metricSum: 0, counted: 0, samples: 0, computeMs: 0 };
+  for (const answer of answers) {
+    total.lossSum += answer.lossSum;
+    total.metricSum += answer.metricSum;
+    total.counted += answer.counted;
+    total.samples += answer.samples;
+    total.computeMs += answer.computeMs;
+  }
+  return { ...total, counted: Math.max(1, total.counted) };
+}
+
+/** Which samples counted in a training step, and whose answers they were. */
+export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer[]): LedgerRow[] {
+  const epoch = plan.epochOf(step);
+  return plan.shards(step).map(({ start, end }, shard) => {
+    const { worker, attempt, samplesDigest } = answers[shard]!;
+    return { step, shard, epoch, first: start, count: end - start, worker, attempt, samplesDigest };
+  });
+}
+
+/** An epoch, counted from 1, of which all steps have been done and the test answered. */
+export function epochResult(
+  epoch: number,
+  train: Position,
+  test: ReturnType<typeof sum>,
+  seconds: number,
+): EpochResult {
+  return {
+    epoch,
+    trainLoss: train.lossSum / train.counted,
+    trainMetric: train.metricSum / train.counted,
+    // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
+    testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.counted,
+    testMetric: Number.isNaN(test.metricSum) ? Number.POSITIVE_INFINITY : test.metricSum / test.counted,
+    seconds,
+  };
+}

@@ -1,0 +1,43 @@
+/** What a run is given, and what it tells of its steps. */
+import type { DataParts } from '@kasane/data/dataset';
+import type { Job } from '@kasane/protocol/job';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import type { UpdateTimes } from '../params/parameter-server.ts';
+import type { DecideOptions } from '../steps/decide.ts';
+import type { WorkerRegistry } from '../workers.ts';
+import type { JobStore } from './store.ts';
+import type { Turn } from './turns.ts';
+
+export interface RunOptions {
+  readonly id: string;
+  readonly job: Job;
+  readonly data: DataParts;
+  readonly store: JobStore;
+  readonly redis: Redis;
+  readonly workers: WorkerRegistry;
+  /** Its part in sharing the workers with other jobs. */
+  readonly turn: Turn;
+  /** Folder of this job's checkpoints and model. */
+  readonly directory: string;
+  readonly decide: DecideOptions;
+  readonly log: Logger;
+  /** Bytes of batches in Redis ahead of the current step, about. */
+  readonly stagedWindowBytes: number;
+  /** Called after anything that `progress` shows has changed. */
+  readonly onChange: () => void;
+  /** Called after each step, with where its time went; for benchmarks. */
+  readonly onStep?: (times: StepTimes) => void;
+}
+
+/** Where the time of a step went, in milliseconds. */
+export interface StepTimes extends UpdateTimes {
+  /** From the publishing of one version to the publishing of the next. */
+  readonly stepMs: number;
+  /** Slowest computation of a shard, by the workers' clocks. */
+  readonly computeMs: number;
+  /** Wait for a worker to fetch the last task; 0 when all were fetched ahead. */
+  readonly queueMs: number;
+  /** Encoding the new version and sending it to the workers. */
+  readonly publishMs: number;
+}

@@ -1,0 +1,173 @@
+/**
+ * The runs under way: those jobs that wait or run which come first, as many as may be open at once. A job that comes before
+ * them takes the place of the last one, which goes on later where it was.
+ */
+import { join } from 'node:path';
+import type { DataParts } from '@kasane/data/dataset';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { checkJob } from '@kasane/protocol/job';
+import { RUNNING_JOBS } from '@kasane/protocol/limits';
+import type { ConnectedWorker } from '../workers.ts';
+import { loadData } from './load-data.ts';
+import { Run } from './run.ts';
+import type { RunOptions } from './run-options.ts';
+import type { JobRecord } from './store.ts';
+import { Turns } from './turns.ts';
+
+export interface RunsOptions
+  extends Pick<
+    RunOptions,
+    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'stagedWindowBytes' | 'onStep'
+  > {
+  readonly stateDirectory: string;
+  /** Called after anything that is shown of a job has changed. */
+  readonly onChange: (id: string) => void;
+  /** Called when a job has ended. */
+  readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => void;
+  /** Data of a job that has been read already, once. */
+  readonly dataOf: (id: string) => DataParts | undefined;
+}
+
+/** A job's place among the open ones, from the reading of its data to the end. */
+interface Place {
+  readonly over: Promise<void>;
+  /** Undefined while its data is being read. */
+  run: Run | undefined;
+  /** How it is to end before its time. */
+  stop: 'cancelled' | 'suspended' | undefined;
+}
+
+export class Runs {
+  readonly #options: RunsOptions;
+  readonly #turns: Turns;
+  readonly #places = new Map<string, Place>();
+  #closing = false;
+
+  constructor(options: RunsOptions) {
+    this.#options = options;
+    const { workers } = options;
+    this.#turns = new Turns(() =>
+      workers.all().reduce((sum, { slots, draining }) => sum + (draining ? 0 : slots), 0),
+    );
+  }
+
+  get(id: string): Run | undefined {
+    return this.#places.get(id)?.run;
+  }
+
+  all(): Run[] {
+    return [...this.#places.values()].flatMap(({ run }) => run ?? []);
+  }
+
+  /** What a job waits for, as a sentence; empty when it does not. */
+  waitingFor({ id, state }: JobRecord): string {
+    const place = this.#places.get(id);
+    if (state === JobState.JOB_STATE_PAUSED) return `it is paused: \`kasane resume ${id}\``;
+    if (place && !place.stop) return place.run ? place.run.waitingFor : 'its data is being read';
+    if (state !== JobState.JOB_STATE_QUEUED && state !== JobState.JOB_STATE_RUNNING) return '';
+    return `${RUNNING_JOBS} jobs that come first: ${[...this.#places.keys()].join(', ')}`;
+  }
+
+  /** Opens the jobs whose turn it is, and closes those that others go before. Call when jobs have come, gone or changed. */
+  consider(): void {
+    if (this.#closing) return;
+    const open = this.#options.store.open();
+    const first = open.slice(0, RUNNING_JOBS);
+    for (const { id } of open.slice(RUNNING_JOBS)) void this.stop(id, 'suspended');
+    for (const { id, spec, priority } of first) {
+      if (this.#places.size >= RUNNING_JOBS) break;
+      if (!this.#places.has(id)) this.#start(id, spec, priority);
+    }
+  }
+
+  /** Ends a run; resolves when it is over. A job that is not open is not touched. */
+  async stop(id: string, outcome: 'cancelled' | 'suspended'): Promise<void> {
+    const place = this.#places.get(id);
+    if (!place) return;
+    if (!place.stop) {
+      place.stop = outcome;
+      place.run?.stop(outcome);
+    }
+    await place.over;
+  }
+
+  setPriority(id: string, priority: number): void {
+    const run = this.get(id);
+    if (run) run.priority = priority;
+    this.consider();
+  }
+
+  /** Redis is back: what it held may be lost. */
+  requeue(): void {
+    for (const run of this.all()) run.board.requeue();
+  }
+
+  workerJoined(worker: ConnectedWorker): void {
+    for (const run of this.all()) run.workerJoined(worker);
+    this.#turns.consider();
+  }
+
+  workerDrains(): void {
+    for (const run of this.all()) run.workerDrains();
+  }
+
+  workerLeft(worker: string): void {
+    for (const run of this.all()) run.workerLeft(worker);
+  }
+
+  /** Tasks that a worker holds now. */
+  heldBy(worker: string): number {
+    return this.all().reduce((sum, run) => sum + run.board.heldBy(worker), 0);
+  }
+
+  /** Stops all of them so that a later coordinator lets them go on. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await Promise.all([...this.#places.keys()].map((id) => this.stop(id, 'suspended')));
+  }
+
+  #start(id: string, spec: string, priority: number): void {
+    const place = { run: undefined, stop: undefined } as Omit<Place, 'over'>;
+    const over = this.#execute(id, spec, priority, place).finally(() => {
+      this.#places.delete(id);
+      if (!this.#closing) this.#options.store.requeue(id);
+      this.#options.onChange(id);
+      this.consider();
+    });
+    this.#places.set(id, Object.assign(place, { over }));
+  }
+
+  async #execute(id: string, spec: string, priority: number, place: Omit<Place, 'over'>): Promise<void> {
+    const { store, stateDirectory, log, onChange, onEnd, dataOf, ...shared } = this.#options;
+    try {
+      const job = checkJob(JSON.parse(spec));
+      store.start(id, Date.now());
+      const data = dataOf(id) ?? (await loadData(job));
+      // Reading may have taken a while.
+      if (place.stop) return;
+      for (const note of data.notes ?? []) log.warn({ job: id }, note);
+      const run = new Run({
+        ...shared,
+        id,
+        job,
+        data,
+        store,
+        turn: this.#turns.enter(id, job.spec.training.shards, store.get(id)?.priority ?? priority),
+        directory: join(stateDirectory, 'jobs', id),
+        log: log.child({ job: id }),
+        onChange: () => onChange(id),
+      });
+      place.run = run;
+      onChange(id);
+      const outcome = await run.execute();
+      const { step } = run.progress;
+      if (outcome === 'done') onEnd(id, JobState.JOB_STATE_SUCCEEDED, '', step);
+      else if (outcome === 'cancelled') onEnd(id, JobState.JOB_STATE_CANCELLED, '', step);
+    } catch (error) {
+      const bug = error instanceof KasaneError ? {} : { error };
+      log.error({ job: id, ...bug }, `job failed: ${messageOf(error)}`);
+      onEnd(id, JobState.JOB_STATE_FAILED, messageOf(error), place.run?.progress.step);
+    }
+  }
+}

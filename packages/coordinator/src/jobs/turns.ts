@@ -1,0 +1,118 @@
+/** The turns of the jobs that share the workers. Who is next is said by `steps/share-out.ts`; here they wait and are woken. */
+import { type Sharer, shareOut } from '../steps/share-out.ts';
+
+export class Turns {
+  readonly #slots: () => number;
+  readonly #turns = new Set<Turn>();
+
+  /** @param slots how many all workers have together now */
+  constructor(slots: () => number) {
+    this.#slots = slots;
+  }
+
+  /** A job that shares the workers from now on, behind nobody who has its priority and ahead of nobody. */
+  enter(id: string, shards: number, priority: number): Turn {
+    const turn: Turn = new Turn(id, shards, {
+      changed: () => this.consider(),
+      left: () => {
+        this.#turns.delete(turn);
+        this.consider();
+      },
+      level: (of) => {
+        const equals = [...this.#turns].filter((other) => other !== of && other.priority === of.priority);
+        return Math.min(...equals.map(({ usedMs }) => usedMs));
+      },
+    });
+    this.#turns.add(turn);
+    turn.priority = priority;
+    return turn;
+  }
+
+  /** Gives turns to those that may have one. Call when workers have joined or left. */
+  consider(): void {
+    const { granted, why } = shareOut([...this.#turns], this.#slots());
+    for (const turn of this.#turns) turn.why = why.get(turn.id) ?? '';
+    for (const id of granted) for (const turn of this.#turns) if (turn.id === id) turn.grant();
+  }
+}
+
+interface Ties {
+  readonly changed: () => void;
+  readonly left: () => void;
+  /** The least that another of its priority has used; infinite when there is none. */
+  readonly level: (of: Turn) => number;
+}
+
+/** One job's part in it. */
+export class Turn implements Sharer {
+  readonly id: string;
+  readonly shards: number;
+  /** Why it has none, as a sentence; empty while it has. */
+  why = '';
+  readonly #ties: Ties;
+  #priority = 0;
+  #usedMs = 0;
+  #state: Sharer['state'] = 'away';
+  #wake: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  #stopped: Error | undefined;
+
+  constructor(id: string, shards: number, ties: Ties) {
+    this.id = id;
+    this.shards = shards;
+    this.#ties = ties;
+  }
+
+  get priority(): number {
+    return this.#priority;
+  }
+
+  /** One who comes to a priority begins level with those who are there: it has no credit from before. */
+  set priority(priority: number) {
+    this.#priority = priority;
+    const level = this.#ties.level(this);
+    if (Number.isFinite(level)) this.#usedMs = level;
+    this.#ties.changed();
+  }
+
+  get usedMs(): number {
+    return this.#usedMs;
+  }
+
+  get state(): Sharer['state'] {
+    return this.#state;
+  }
+
+  /**
+   * A step is over, the next is wanted. Undefined: it may begin at once; else it may when the promise resolves.
+   * @param usedMs milliseconds of a slot that the step took
+   */
+  next(usedMs: number): Promise<void> | undefined {
+    if (this.#stopped) return Promise.reject(this.#stopped);
+    this.#usedMs += usedMs;
+    this.#state = 'waiting';
+    this.#ties.changed();
+    if (this.#state !== 'waiting') return undefined;
+    return new Promise((resolve, reject) => {
+      this.#wake = { resolve, reject };
+    });
+  }
+
+  grant(): void {
+    this.#state = 'computing';
+    this.#wake?.resolve();
+    this.#wake = undefined;
+  }
+
+  /** Ends a wait, and those to come, with an error. */
+  stop(reason: Error): void {
+    this.#stopped = reason;
+    this.#wake?.reject(reason);
+    this.#wake = undefined;
+  }
+
+  /** The others share without it. */
+  leave(): void {
+    this.#state = 'away';
+    this.#ties.left();
+  }
+}
