@@ -1,0 +1,132 @@
+/**
+ * What is published, as a stranger gets it: every package packed, judged by publint and Are The Types Wrong, and all of them
+ * installed by npm in an empty folder, where `kasane` trains MNIST without this checkout.
+ */
+import { execFile } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { checkout } from './support/image.ts';
+import { packAll } from './support/pack.ts';
+import { startRegistry } from './support/registry.ts';
+
+const run = promisify(execFile);
+const cleanUp = new CleanUp();
+const folder = temporaryDirectory(cleanUp);
+const stranger = join(folder, 'stranger');
+const packages = readdirSync(join(checkout, 'packages'));
+let tarballs: Map<string, string>;
+afterAll(() => cleanUp.run());
+
+/** Seven compilations, or an installation, on a busy machine. */
+const PATIENCE_MS = 600_000;
+
+beforeAll(async () => {
+  tarballs = await packAll(folder);
+}, PATIENCE_MS);
+
+describe.each(packages)('@kasane/%s', (name) => {
+  const manifestOf = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+
+  it('is what publint would publish', async () => {
+    const bytes = readFileSync(tarballs.get(name)!);
+    const tarball = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
+    const { messages, pkg } = await publint({ pack: { tarball } });
+    expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+    // What npm shows and asks for.
+    expect(pkg).toMatchObject({ license: 'MIT', type: 'module', publishConfig: { access: 'public' } });
+    const { version } = manifestOf(join(checkout, 'package.json'));
+    expect(pkg.version).toBe(version);
+  });
+
+  it('has types for every module', async () => {
+    const tarball = createPackageFromTarballData(readFileSync(tarballs.get(name)!));
+    const prefix = `/node_modules/@kasane/${name}/`;
+    const files = tarball.listFiles().map((path) => path.slice(prefix.length));
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json']));
+    expect(files.filter((path) => path.startsWith('src/') || path.includes('test'))).toEqual([]);
+    const modules = files.flatMap((path) => /^dist\/(.+)\.js$/.exec(path)?.[1] ?? []);
+    expect(modules.length).toBeGreaterThan(0);
+    // One stands for all: they have one rule in `exports`.
+    const entrypoints = [`./${modules.sort().at(-1)!}`];
+    const found = await checkPackage(tarball, { entrypoints });
+    if (!found.types) throw new Error(`@kasane/${name} has no types`);
+    // These are ES modules, which CommonJS reaches by import() or by require() of Node 22, and TypeScript's old resolution, which
+    // knows no `exports`, not at all.
+    const known = ['CJSResolvesToESM', 'NoResolution'];
+    const problems = found.problems.filter(
+      (problem) =>
+        !(
+          known.includes(problem.kind) &&
+          'resolutionKind' in problem &&
+          problem.resolutionKind !== 'node16-esm' &&
+          problem.resolutionKind !== 'bundler'
+        ),
+    );
+    expect(problems).toEqual([]);
+  });
+});
+
+describe('all of them in an empty folder', () => {
+  const kasane = join(stranger, 'node_modules/.bin/kasane');
+  /** Nothing of this checkout, and of what is set for it. */
+  const env = () => ({
+    PATH: [join(process.execPath, '..'), process.env.PATH].join(':'),
+    HOME: join(folder, 'home'),
+    ...(process.env.REDIS_URL && { REDIS_URL: process.env.REDIS_URL }),
+  });
+
+  beforeAll(async () => {
+    mkdirSync(stranger);
+    const registry = await startRegistry();
+    const options = ['--no-audit', '--no-fund', '--registry', registry.url, '--cache', join(folder, 'cache')];
+    writeFileSync(join(stranger, 'package.json'), '{"private":true,"type":"module"}');
+    try {
+      await run('npm', ['install', ...options, ...tarballs.values()], { cwd: stranger });
+    } finally {
+      await registry.close();
+    }
+  }, PATIENCE_MS);
+
+  it('train MNIST', async () => {
+    const train = ['train', 'mnist-mlp', '--epochs', '1', '--json'];
+    const { stdout } = await run(kasane, train, { cwd: stranger, env: env() });
+    const result = JSON.parse(stdout);
+    expect(result.testAccuracy).toBeGreaterThan(0.9);
+  });
+
+  it('say that Node is too old', async () => {
+    const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`;
+    const spawned = run(process.execPath, ['--import', `data:text/javascript,${old}`, kasane, '--version']);
+    await expect(spawned).rejects.toMatchObject({
+      code: 69,
+      stderr: 'kasane: Node 20.20.2 is too old: install Node 22.18 or later (https://nodejs.org)\n',
+    });
+  });
+
+  it("have types that a strict program's compiler takes, and READMEs whose examples it compiles", async () => {
+    const examples = packages
+      .filter((name) => name !== 'tensor') // test/guide.test.ts runs its guide
+      .map((name) => [name, readFileSync(join(stranger, `node_modules/@kasane/${name}/README.md`), 'utf8')])
+      .flatMap(([name, text]) => [...text!.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => [name, code!]));
+    expect(examples.length).toBeGreaterThan(4);
+    for (const [name, code] of examples) writeFileSync(join(stranger, `${name}.ts`), code!);
+    const tsc = join(checkout, 'node_modules/typescript/bin/tsc');
+    const types = join(checkout, 'node_modules/@types');
+    const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2024'];
+    const files = examples.map(([name]) => `${name}.ts`);
+    const checked = run(
+      process.execPath,
+      [tsc, ...options, '--types', 'node', '--typeRoots', types, ...files],
+      {
+        cwd: stranger,
+      },
+    );
+    await expect(checked).resolves.toMatchObject({ stdout: '' });
+  });
+});

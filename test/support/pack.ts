@@ -1,0 +1,19 @@
+/** The tarballs that would be published, packed from this checkout. */
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { checkout } from './image.ts';
+
+const run = promisify(execFile);
+
+/** Builds and packs every package. @returns paths of the tarballs, by name of the package without its scope */
+export async function packAll(folder: string): Promise<Map<string, string>> {
+  const { config } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as {
+    config: { pnpm: string };
+  };
+  const pack = ['-r', '--filter', './packages/*', 'pack', '--pack-destination', folder];
+  await run('npx', ['-y', `pnpm@${config.pnpm}`, ...pack], { cwd: checkout, maxBuffer: 16 << 20 });
+  const files = readdirSync(folder).filter((file) => file.endsWith('.tgz'));
+  return new Map(files.map((file) => [/^kasane-([a-z]+)-/.exec(file)![1]!, join(folder, file)]));
+}
