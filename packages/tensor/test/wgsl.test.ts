@@ -1,8 +1,13 @@
 /**
- * Storage in f16 where no device at hand has it: its code is that of rounded storage, which SwiftShader runs in
- * webgpu-training.test.ts, but for the type of one buffer and the function that makes halves.
+ * Storage in f16 where no device at hand has it. Its code is that of rounded storage, which SwiftShader runs in
+ * webgpu-training.test.ts, but for the type of one buffer and the function that makes halves; and Dawn takes it: the null backend
+ * has every feature and checks what it is given as others do; it computes nothing.
  */
-import { expect, it } from 'vitest';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { create } from 'webgpu';
+import { deviceDescriptor } from '../src/backends/webgpu/program.ts';
+import { openGpuSession } from '../src/backends/webgpu/session.ts';
 import { dispatchesOf, workspaceOf } from '../src/backends/webgpu/wgsl-kernels.ts';
 import type { Halves } from '../src/backends/webgpu/wgsl-scalar.ts';
 import { buildModel } from '../src/nn/model.ts';
@@ -52,3 +57,37 @@ it.each(Object.keys(models))(
     expect(halved).toBeGreaterThan(10);
   },
 );
+
+describe('on a device with shader-f16', { timeout: 60_000 }, () => {
+  // Held here: devices do not keep Dawn's instance alive by themselves.
+  const gpu = create(['backend=null']);
+  let device: GPUDevice;
+  beforeAll(async () => {
+    const adapter = (await gpu.requestAdapter())!;
+    device = await adapter.requestDevice(deviceDescriptor(adapter));
+  });
+  afterAll(() => device.destroy());
+
+  it.each(Object.entries(models))(
+    'every kernel, its pipeline and its bindings are taken: %s',
+    async (_, model) => {
+      device.pushErrorScope('validation');
+      const session = await openGpuSession(device, buildModel(model), [request], { storage: 'f16' });
+      session.destroy();
+      expect(await device.popErrorScope()).toBeNull();
+    },
+  );
+
+  it('and a kernel that adds a half to a float is refused: the judge is one', async () => {
+    const code = codeOf('convolution', 'f16').find((text) => text.includes('f32(h['))!;
+    for (const [text, refused] of [
+      [code, false],
+      [code.replace('f32(h[', '1h + f32(h['), true],
+    ] as const) {
+      device.pushErrorScope('validation');
+      const module = device.createShaderModule({ code: text });
+      device.createComputePipeline({ layout: 'auto', compute: { module } });
+      expect((await device.popErrorScope()) !== null).toBe(refused);
+    }
+  });
+});
