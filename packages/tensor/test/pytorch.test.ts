@@ -25,7 +25,7 @@ describe('PyTorch agrees', () => {
   it('on every layer type that computes with numbers of its own, in three configurations', () => {
     const tested = new Set(fixtures.layers.map(({ layer }) => layer.type));
     // Those that only move or choose numbers, and dropout, whose masks are no concern of PyTorch's: tested elsewhere.
-    const others = ['dropout', 'flatten', 'reshape', 'add', 'concat'];
+    const others = ['input', 'dropout', 'flatten', 'reshape', 'add', 'concat'];
     expect(layerTypeNames.filter((name) => !tested.has(name)).sort()).toEqual(others.sort());
     for (const name of tested) {
       const configurations = fixtures.layers.filter(({ layer }) => layer.type === name);
