@@ -79,6 +79,11 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
     description: 'parts of a batch that are computed separately',
     parse: integer(1),
   },
+  accumulate: {
+    flag: '--accumulate <n>',
+    description: 'parts of a shard that are computed one after the other',
+    parse: integer(1),
+  },
   seed: { flag: '--seed <n>', description: 'what all randomness comes from', parse: integer(0) },
   learningRate: {
     flag: '--learning-rate <x>',
@@ -95,6 +100,7 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
     description: 'exact (same bits everywhere) or fast (fused multiply-add)',
     parse: oneOf(['exact', 'fast']),
   },
+  ema: { refused: 'its options belong together: write them in a job file' },
   freeze: { refused: 'it belongs to a model: write it in a job file' },
   stopEarly: { refused: 'its options belong together: write them in a job file' },
   optimizer: { refused: 'its options belong together: write them in a job file' },

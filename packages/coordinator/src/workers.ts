@@ -17,6 +17,8 @@ export interface ConnectedWorker {
    * between: only the newest of each job is of use.
    */
   publish(job: string, frames: readonly Buffer[]): void;
+  /** Sends what belongs to the version of the job that was published last, after it. */
+  publishMore(job: string, frames: readonly Buffer[]): void;
 }
 
 export class WorkerRegistry {

@@ -14,6 +14,14 @@ export interface EpochPlan {
   shardSizes(): number[];
 }
 
+/** Cuts samples into parts whose sizes differ by one at most, larger ones first; fewer parts where there are fewer samples. */
+export function cut({ start, end }: Range, parts: number): Range[] {
+  const size = end - start;
+  const count = Math.min(parts, size);
+  const edge = (part: number) => start + part * Math.floor(size / count) + Math.min(part, size % count);
+  return Array.from({ length: count }, (_, part) => ({ start: edge(part), end: edge(part + 1) }));
+}
+
 /** The last batch of an epoch takes what is left, and has fewer shards when it has fewer samples than shards. */
 export function planEpoch(options: { samples: number; batch: number; shards: number }): EpochPlan {
   const { samples, batch, shards } = options;
@@ -24,11 +32,7 @@ export function planEpoch(options: { samples: number; batch: number; shards: num
       if (!(stepInEpoch >= 0 && stepInEpoch < stepsPerEpoch))
         throw new RangeError(`step ${stepInEpoch} of ${stepsPerEpoch}`);
       const start = stepInEpoch * batch;
-      const size = Math.min(batch, samples - start);
-      const count = Math.min(shards, size);
-      const edge = (shard: number) =>
-        start + shard * Math.floor(size / count) + Math.min(shard, size % count);
-      return Array.from({ length: count }, (_, shard) => ({ start: edge(shard), end: edge(shard + 1) }));
+      return cut({ start, end: Math.min(samples, start + batch) }, shards);
     },
     shardSizes() {
       const ranges = [...plan.shards(0), ...plan.shards(stepsPerEpoch - 1)];

@@ -39,6 +39,11 @@ export interface ParametersHeader {
   readonly total: number;
 }
 
+/** Part of the averages of the parameters that belong to a version. */
+export interface AveragesHeader extends Omit<ParametersHeader, 'kind'> {
+  readonly kind: 'averages';
+}
+
 /** A gradient whose bytes lie in shared memory; without payload. */
 export interface SharedGradientHeader extends Omit<GradientHeader, 'kind'> {
   readonly kind: 'sharedGradient';
@@ -74,6 +79,7 @@ export interface MessagesHeader {
 export type FrameHeader =
   | GradientHeader
   | ParametersHeader
+  | AveragesHeader
   | SharedGradientHeader
   | SharedParametersHeader
   | BatchHeader
@@ -107,6 +113,7 @@ const checks: {
 } = {
   gradient,
   parameters,
+  averages: parameters,
   sharedGradient: { ...gradient, floats: count },
   sharedParameters: { ...parameters, floats: count },
   batch: {

@@ -8,7 +8,7 @@ const range = (low: number, high: number) =>
     .refine(([from, to]) => from <= to, 'the lower end comes first')
     .default([low, high]);
 
-const augmentationSchema = z.discriminatedUnion('type', [
+const pictureSteps = [
   z.strictObject({
     type: z
       .literal('crop')
@@ -42,10 +42,29 @@ const augmentationSchema = z.discriminatedUnion('type', [
     type: z.literal('cutout').describe('A square in the mean colour, anywhere.'),
     size: z.int().min(1).max(4096).describe('Side in pixels.'),
   }),
-]);
+] as const;
+
+/** What happens to each picture by itself. */
+export const pictureStepsSchema = z.array(z.discriminatedUnion('type', pictureSteps)).max(16);
+
+const mixupSchema = z.strictObject({
+  type: z.literal('mixup').describe('Mixes each picture with another one of its shard, and their targets.'),
+  alpha: z
+    .number()
+    .min(0.05)
+    .max(1)
+    .default(0.2)
+    .describe(
+      'Shares are drawn from Beta(alpha, alpha): 1 mixes evenly, little leaves most pictures nearly alone.',
+    ),
+});
 
 export const augmentSchema = z
-  .array(augmentationSchema)
+  .array(z.discriminatedUnion('type', [...pictureSteps, mixupSchema]))
   .max(16)
+  .refine(
+    (steps) => steps.slice(0, -1).every(({ type }) => type !== 'mixup'),
+    'mixup takes finished pictures: it comes once, and last',
+  )
   .default([])
   .describe('What happens to training images, in this order; drawn by seed, epoch and sample.');

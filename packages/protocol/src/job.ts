@@ -107,6 +107,14 @@ const trainingSchema = z.strictObject({
     .describe(
       'Parts of a batch that are computed separately. Part of the result to the bit; the number of workers is not.',
     ),
+  accumulate: z
+    .int()
+    .positive()
+    .max(1024)
+    .default(1)
+    .describe(
+      'Parts of a shard that are computed one after the other, their gradients added up before they are sent: less memory on a worker. Part of the result to the bit.',
+    ),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
   learningRate: z.number().positive().default(0.001),
   optimizer: optimizerSchema.default({
@@ -122,6 +130,21 @@ const trainingSchema = z.strictObject({
     .positive()
     .optional()
     .describe('Largest global L2 norm of the gradient; unlimited without it.'),
+  ema: z
+    .strictObject({
+      decay: z
+        .number()
+        .gt(0)
+        .lt(1)
+        .default(0.999)
+        .describe(
+          'What an update leaves of the averages; less in the first updates, where little has been averaged.',
+        ),
+    })
+    .optional()
+    .describe(
+      'Averages of the weights over the updates (exponential moving average): they are what is tested and what comes out.',
+    ),
   freeze: z
     .array(z.string().min(1))
     .min(1)
@@ -265,6 +288,13 @@ export function checkJob(
     throw new KasaneError(
       'JOB_INVALID',
       `${locate(['training', 'shards'])}: training.shards: ${spec.training.shards} shards of a batch of ${spec.training.batch}: at most one a sample`,
+    );
+  }
+  const { accumulate, shards, batch } = spec.training;
+  if (accumulate > 1 && accumulate * shards > batch) {
+    throw new KasaneError(
+      'JOB_INVALID',
+      `${locate(['training', 'accumulate'])}: training.accumulate: ${accumulate} parts of each of ${shards} shards of a batch of ${batch}: at most one a sample`,
     );
   }
   try {

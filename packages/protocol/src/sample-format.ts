@@ -2,7 +2,7 @@
 import { fieldTypes } from '@kasane/tensor/field';
 import { z } from 'zod';
 import { KasaneError } from './errors.ts';
-import { augmentSchema } from './job-augment.ts';
+import { pictureStepsSchema } from './job-augment.ts';
 
 export const fieldSchema = z.strictObject({
   dtype: z.enum(Object.keys(fieldTypes) as (keyof typeof fieldTypes)[]),
@@ -26,7 +26,9 @@ const sampleFormatSchema = z.strictObject({
   mean: z.array(z.number()).min(1),
   std: z.array(z.number().positive()).min(1),
   /** What happens to u8 images in training. */
-  augment: augmentSchema,
+  augment: pictureStepsSchema,
+  /** And to all of a shard's together, with their targets. */
+  mixup: z.strictObject({ alpha: z.number(), classes: z.boolean() }).optional(),
   /** Where workers may read the samples themselves, and how they know that they have the same ones. */
   own: z
     .discriminatedUnion('format', [

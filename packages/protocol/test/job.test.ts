@@ -99,6 +99,22 @@ describe('job files', () => {
     expect(refused(data('  augment:\n    - type: shear\n'))).toMatch(/^my\.yaml:5: data\.augment\.0\.type: /);
   });
 
+  it('refuses mixup before other steps, and more parts of a shard than samples', () => {
+    const file = (more: string) => `name: a\nmodel: { preset: mnist-mlp }\n${more}`;
+    expect(
+      parseJobFile(file('data: { augment: [{ type: crop }, { type: mixup }] }'), 'a').spec.data,
+    ).toMatchObject({
+      augment: [{ type: 'crop' }, { type: 'mixup', alpha: 0.2 }],
+    });
+    expect(refused(file('data:\n  augment: [{ type: mixup }, { type: crop }]\n'))).toMatch(
+      /^my\.yaml:4: data\.augment: mixup takes finished pictures: it comes once, and last/,
+    );
+    expect(refused(file('training:\n  batch: 8\n  accumulate: 5\n'))).toMatch(
+      /^my\.yaml:5: training\.accumulate: 5 parts of each of 2 shards of a batch of 8: at most one a sample/,
+    );
+    expect(refused(file('training:\n  ema: { decay: 1 }\n'))).toMatch(/^my\.yaml:4: training\.ema\.decay: /);
+  });
+
   it('takes the objective from the job, the preset or the classes, and the data as it needs them', () => {
     const of = (text: string) => parseJobFile(`name: a\n${text}`, 'my.yaml');
     const layers = 'layers: [{ type: dense, units: 1 }]';

@@ -9,8 +9,9 @@ import type { ModelDescription } from './nn/model.ts';
 import { toIndex } from './ops/gather.ts';
 import { argmaxEquals } from './ops/labels.ts';
 import { constant, input } from './ops/leaf.ts';
-import { concat } from './ops/parts.ts';
-import { eq, gt, mul, ne } from './ops/pointwise.ts';
+import { reshape } from './ops/movement.ts';
+import { concat, sliceAxis } from './ops/parts.ts';
+import { add, eq, gt, mul, ne, sub } from './ops/pointwise.ts';
 import { mean, sum } from './ops/reduce.ts';
 import { formatShape, type Shape } from './shape.ts';
 
@@ -122,8 +123,17 @@ export function targetOf({ outputShape }: Pick<Shapes, 'outputShape'>, { type }:
   }
 }
 
-/** The leaf that holds the targets of a run. Tokens come as f32, so that those that do not count can be told. */
-export function targetLeaf(model: Pick<Shapes, 'outputShape'>, objective: Objective, samples: number) {
+/**
+ * The leaf that holds the targets of a run. Tokens come as f32, so that those that do not count can be told.
+ * @param mixed samples are mixtures of two: of classes, [samples, 3] has for each one class, the other, and the share of the one
+ */
+export function targetLeaf(
+  model: Pick<Shapes, 'outputShape'>,
+  objective: Objective,
+  samples: number,
+  mixed = false,
+) {
+  if (mixed && objective.type === 'classification') return input('labels', [samples, 3]);
   const field = targetOf(model, objective);
   const dtype = objective.type === 'classification' ? 'i32' : 'f32';
   return input('labels', [samples, ...field.shape], dtype);
@@ -154,9 +164,11 @@ export function scoresOf(objective: Objective, logits: Node, target: Node, train
           ),
         }),
       };
+      const score = (measure: (labels: Node) => Node) =>
+        sum(target.dtype === 'i32' ? measure(target) : ofMixture(target, measure));
       return {
-        lossSum: sum(crossEntropy(logits, target, options)),
-        metricSum: sum(argmaxEquals(logits, target)),
+        lossSum: score((labels) => crossEntropy(logits, labels, options)),
+        metricSum: score((labels) => argmaxEquals(logits, labels)),
       };
     }
     case 'binary': {
@@ -186,4 +198,16 @@ export function scoresOf(objective: Objective, logits: Node, target: Node, train
       };
     }
   }
+}
+
+/**
+ * What a measure of a class says of mixtures: each class's by its share. Cross-entropy is linear in its target, so that is the loss of the
+ * soft target; of a metric it is the part of the target that the largest score stands at.
+ */
+function ofMixture(target: Node, measure: (labels: Node) => Node): Node {
+  const [one, other, share] = [0, 1, 2].map((column) =>
+    reshape(sliceAxis(target, 1, column, 1), target.shape.slice(0, 1)),
+  ) as [Node, Node, Node];
+  const rest = sub(constant(1), share);
+  return add(mul(share, measure(toIndex(one))), mul(rest, measure(toIndex(other))));
 }

@@ -22,6 +22,8 @@ export interface ProgramRequest {
   readonly samples: number;
   /** Default: the classes of a classifier. */
   readonly objective?: Objective;
+  /** Training samples are mixtures of two; see `targetLeaf`. Default false. */
+  readonly mixed?: boolean;
 }
 
 /** One traced program: outputs in terms of named leaves. */
@@ -32,7 +34,7 @@ export interface Program {
   readonly inputs: {
     /** f32 [samples, ...sampleShape], normalised. */
     readonly x: Node;
-    /** The target: i32 [samples], each 0..classes-1, or what another objective has: f32 [samples, ...]. */
+    /** The target: i32 [samples], each 0..classes-1, or what another objective or mixtures have: f32 [samples, ...]. */
     readonly labels?: Node;
     /** i32 [samples]: bits of a uint32, the sample's index in the data set. */
     readonly sampleIds?: Node;
@@ -60,7 +62,7 @@ export interface Program {
 
 /** Traces what one run computes. The graph belongs to the number of samples: shapes are static. */
 export function traceProgram(model: Model, request: ProgramRequest): Program {
-  const { mode, samples, objective = classification } = request;
+  const { mode, samples, objective = classification, mixed = false } = request;
   if (!Number.isSafeInteger(samples) || samples < 1) {
     throw new RangeError(`samples of a program is ${samples}; expected a positive integer`);
   }
@@ -72,7 +74,7 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
   }
   checkObjective(model, objective);
   const training = mode === 'train';
-  const labels = targetLeaf(model, objective, samples);
+  const labels = targetLeaf(model, objective, samples, training && mixed);
   const random = { sampleIds: input('sampleIds', [samples], 'i32'), key: input('key', [4], 'i32') };
   const { output: logits, statistics } = forward(model, x, parameters, training ? random : undefined);
   const scores = scoresOf(objective, logits, labels, training);

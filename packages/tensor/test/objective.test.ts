@@ -19,6 +19,8 @@ interface Case {
   readonly model: Model;
   readonly objective: Objective;
   readonly labels: readonly number[];
+  /** Training samples are mixtures of two; evaluated ones never are. */
+  readonly mixed?: true;
 }
 const cases: Record<string, Case> = {
   classification: { model: classes, objective: { type: 'classification' }, labels: [2, 0, 1] },
@@ -26,6 +28,12 @@ const cases: Record<string, Case> = {
     model: classes,
     objective: { type: 'classification', labelSmoothing: 0.1, classWeights: [1, 2, 0.5] },
     labels: [2, 0, 1],
+  },
+  'mixtures of classes with weights': {
+    model: classes,
+    objective: { type: 'classification', labelSmoothing: 0.1, classWeights: [1, 2, 0.5] },
+    labels: [2, 0, 0.75, 0, 1, 0.125, 1, 1, 0.5],
+    mixed: true,
   },
   binary: { model: numbers, objective: { type: 'binary' }, labels: [1, 0, 0, 1, 1, 1] },
   mse: { model: numbers, objective: { type: 'regression' }, labels: [1, -2, 0.5, 3, 0, 0] },
@@ -55,10 +63,10 @@ const feedsOf = ({ model, labels }: Case) => ({
 });
 
 describe.each(Object.entries(cases))('%s', (_, one) => {
-  const { model, objective } = one;
+  const { model, objective, mixed = false } = one;
   const feeds = feedsOf(one);
   const parameters = Float64Array.from(initializeParameters(model, 1));
-  const train = traceProgram(model, { mode: 'train', samples, objective });
+  const train = traceProgram(model, { mode: 'train', samples, objective, mixed });
 
   it('has gradients of the summed loss that agree with central differences', () => {
     const { measured, computed } = slopesOf(train, feeds, parameters, 1e-6);
@@ -66,14 +74,15 @@ describe.each(Object.entries(cases))('%s', (_, one) => {
   });
 
   it('is the same on wasm, training and evaluating', async () => {
-    const requests = (['train', 'evaluate'] as const).map((mode) => ({ mode, samples, objective }));
+    const modes = mixed ? (['train'] as const) : (['train', 'evaluate'] as const);
+    const requests = modes.map((mode) => ({ mode, samples, objective, mixed }));
     const session = await openWasmSession(model, requests);
     session.parameters.set(parameters);
     for (const request of requests) {
       const program = session.program(request);
       const wanted = runReference(traceProgram(model, request), feeds, parameters);
       program.x.set(feeds.x);
-      if (objective.type === 'classification') program.labels.set(one.labels);
+      if (objective.type === 'classification' && !mixed) program.labels.set(one.labels);
       else program.targets.set(one.labels);
       if (program.sampleIds.length > 0) program.sampleIds.set(feeds.sampleIds);
       if (program.key.length > 0) program.key.set(feeds.key);
@@ -122,6 +131,28 @@ describe('losses and metrics, by hand', () => {
     const total = Math.log(Math.exp(1) + Math.exp(2) + Math.exp(3));
     expect(plain.lossSum).toBeCloseTo(3 * total - 6);
     expect(plain.metricSum).toBe(1);
+  });
+
+  it('mixtures: what each class has, by its share', () => {
+    const { model, objective, labels } = cases['mixtures of classes with weights']!;
+    const parameters = new Float64Array(model.parameterCount);
+    parameters.set([1, 2, 3], model.parameterCount - 3);
+    const trained = (given: readonly number[], mixed: boolean) =>
+      runReference(
+        traceProgram(model, { mode: 'train', samples, objective, mixed }),
+        feedsOf({ model, objective, labels: given }),
+        parameters,
+      );
+    const alone = [0, 1, 2].map((label) => trained([label, label, label], false));
+    const wanted = (name: 'lossSum' | 'metricSum') =>
+      [0, 3, 6].reduce((sum, at) => {
+        const [one, other, share] = labels.slice(at, at + 3) as [number, number, number];
+        return sum + (share * alone[one]![name]! + (1 - share) * alone[other]![name]!) / samples;
+      }, 0);
+    const { lossSum, metricSum } = trained(labels, true);
+    expect(lossSum).toBeCloseTo(wanted('lossSum'), 10);
+    expect(metricSum).toBeCloseTo(0.75, 10);
+    expect(metricSum).toBeCloseTo(wanted('metricSum'), 10);
   });
 
   it('of tokens only those that count, and their number', () => {

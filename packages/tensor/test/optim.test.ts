@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cosineOfPi, powerOf } from '../src/optim/exact.ts';
+import { cosineOfPi, exponentialOf, logarithmOf, powerOf } from '../src/optim/exact.ts';
 import { type OptimizerOptions, optimizerFor } from '../src/optim/optimizers.ts';
 import { learningRate, type Schedule } from '../src/optim/schedules.ts';
 import { evaluateScalar } from '../src/scalar/evaluate.ts';
@@ -98,6 +98,14 @@ describe('exact arithmetic', () => {
     expect([0, 1, 2, 5, 10].map((n) => powerOf(2, n))).toEqual([1, 2, 4, 32, 1024]);
     expect(powerOf(0.999, 12345) / 0.999 ** 12345).toBeCloseTo(1, 12);
     expect(powerOf(0.9, 2 ** 40)).toBe(0);
+  });
+
+  it('logarithmOf and exponentialOf are what they say, over all that is drawn', () => {
+    for (const value of [2 ** -1022, 1e-300, 2 ** -24, 0.1, 0.7, 1, 1.4143, 2, 3, 1e5, 1e300]) {
+      expect(logarithmOf(value)).toBeCloseTo(Math.log(value), 12);
+    }
+    for (let x = -700; x <= 700; x += 12.3) expect(exponentialOf(x) / Math.exp(x)).toBeCloseTo(1, 12);
+    expect([logarithmOf(1), exponentialOf(0)]).toEqual([0, 1]);
   });
 });
 

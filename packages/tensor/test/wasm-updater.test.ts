@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openUpdater } from '../src/backends/wasm/updater.ts';
+import { AVERAGE, openUpdater } from '../src/backends/wasm/updater.ts';
 import { buildModel } from '../src/nn/model.ts';
 import { type OptimizerOptions, optimizerFor } from '../src/optim/optimizers.ts';
 import { compileScalar } from '../src/scalar/evaluate.ts';
@@ -49,6 +49,36 @@ describe('updater', () => {
     );
     updater.apply(3, 0.01);
     for (const [i, value] of wanted.entries()) expect(updater.parameters[i]).toBeCloseTo(value, 5);
+  });
+
+  it('keeps averages of all that it updates, statistics too', async () => {
+    const { parameters: mixed } = buildModel({
+      input: [4],
+      classes: 2,
+      layers: [{ type: 'batchNorm' }, { type: 'dense', units: 2 }],
+    });
+    const updater = await openUpdater(mixed, { type: 'adam' }, { buffers: 1, average: 0.5 });
+    expect([...updater.state.keys()]).toEqual(['mean', 'square', AVERAGE]);
+    const averages = updater.state.get(AVERAGE)!;
+    updater.parameters.set(uniforms(updater.parameters.length, 5));
+    averages.set(updater.parameters);
+    const wanted = Float32Array.from(averages);
+    for (const [step, decay] of [0.1, 2 / 11, 0.25].entries()) {
+      updater.gradient.set(uniforms(updater.gradient.length, 6 + step));
+      updater.apply(step, 0.01);
+      const rate = Math.fround(1 - decay);
+      for (const [i, average] of wanted.entries())
+        wanted[i] = average + Math.fround(rate * Math.fround(updater.parameters[i]! - average));
+    }
+    expect(averages).toEqual(wanted);
+    // And leave what is trained alone.
+    const plain = await openUpdater(mixed, { type: 'adam' }, { buffers: 1 });
+    plain.parameters.set(uniforms(plain.parameters.length, 5));
+    for (const step of [0, 1, 2]) {
+      plain.gradient.set(uniforms(plain.gradient.length, 6 + step));
+      plain.apply(step, 0.01);
+    }
+    expect(updater.parameters).toEqual(plain.parameters);
   });
 
   it('adds slots from left to right, in the order given, and scales once', async () => {

@@ -1,6 +1,12 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
+import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/frame';
+import {
+  type AveragesHeader,
+  bytesOf,
+  type ParametersHeader,
+  type SharedParametersHeader,
+} from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseObjective } from '@kasane/protocol/job-objective';
@@ -50,6 +56,8 @@ export class JobSession {
   readonly #math: MathMode;
   readonly #requests: readonly ProgramRequest[];
   readonly #parameters: ParameterStore;
+  /** What evaluations take: the same, or the averages that belong to a version. */
+  readonly #evaluated: ParameterStore;
   readonly #reader: SampleReader;
   #memory: SharedTensors | undefined;
   /** Gradients found no room in it. */
@@ -85,12 +93,14 @@ export class JobSession {
     }
     this.#math = math;
     const objective = parseObjective(opened.objective);
+    const format = parseSampleFormat(opened.samples);
+    const mixed = format.mixup !== undefined;
     this.#requests = [
-      ...opened.trainSamples.map((samples) => ({ mode: 'train', samples, objective }) as const),
+      ...opened.trainSamples.map((samples) => ({ mode: 'train', samples, objective, mixed }) as const),
       ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples, objective }) as const),
     ];
     this.#parameters = new ParameterStore(opened.parameterCount);
-    const format = parseSampleFormat(opened.samples);
+    this.#evaluated = opened.averaged ? new ParameterStore(opened.parameterCount) : this.#parameters;
     this.#reader = sampleReader(format, this.#model.sampleShape, opened.seed);
     this.#own = new OwnData(format, (able, why) => {
       if (!able)
@@ -119,7 +129,7 @@ export class JobSession {
   }
 
   /** Part of a parameter version. @throws KasaneError PROTOCOL */
-  receive(header: ParametersHeader | SharedParametersHeader, payload: Uint8Array): void {
+  receive(header: ParametersHeader | AveragesHeader | SharedParametersHeader, payload: Uint8Array): void {
     const { version, offset } = header;
     if (header.kind === 'sharedParameters')
       this.#parameters.receive(
@@ -127,11 +137,13 @@ export class JobSession {
         header.floats,
         (into) => this.#memory?.parameters.read(version, 4 * offset, into) ?? false,
       );
-    else
-      this.#parameters.receive(header, payload.length / 4, (into) => {
+    else {
+      const store = header.kind === 'averages' ? this.#evaluated : this.#parameters;
+      store.receive(header, payload.length / 4, (into) => {
         into.set(payload);
         return true;
       });
+    }
   }
 
   /** How many tasks of one step to hold at once. */
@@ -149,12 +161,14 @@ export class JobSession {
     this.#draining = true;
     await this.#consumer.pause();
     this.#parameters.close();
+    this.#evaluated.close();
     if (this.#held > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#parameters.close();
+    this.#evaluated.close();
     this.#memory?.close();
     this.#memory = undefined;
     for (const [slot, session] of this.#sessions) {
@@ -191,7 +205,8 @@ export class JobSession {
     const size = sizeOf(this.#model.sampleShape);
     // A version that is past is nobody's any more.
     if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
-    const due = this.#parameters.wait(task.step);
+    const store = task.kind === 'train' ? this.#parameters : this.#evaluated;
+    const due = store.wait(task.step);
     const leave = await this.#prefetch.enter(task.step, due);
     const x = this.#buffers.take(task.samples * size);
     try {
@@ -203,9 +218,13 @@ export class JobSession {
       const slot = await this.#timed('a free slot', 'queue', id, () => slots.acquire());
       try {
         // The version may have passed while all slots were busy.
-        if (this.#parameters.version !== task.step || this.#draining) return this.#handBack(id);
+        if (store.version !== task.step || this.#draining) return this.#handBack(id);
         const session = await this.#sessionOf(slot);
-        if (this.#parameters.version !== task.step) return;
+        if (store.version !== task.step) return;
+        if (session.holds?.source !== store || session.holds.version !== task.step) {
+          slot.parameters(session).set(store.values);
+          session.holds = { source: store, version: task.step };
+        }
         await this.#timed('task', 'compute', id, () => this.#compute(slot, session, task, id, samples));
       } finally {
         slots.release(slot);
@@ -234,10 +253,6 @@ export class JobSession {
     samples: Samples,
   ): Promise<void> {
     const { opened, stream } = this.#options;
-    if (session.version !== task.step) {
-      slot.parameters(session).set(this.#parameters.values);
-      session.version = task.step;
-    }
     const { x, target, ids, digest } = samples;
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
     const gradients = slot.gradients(session);
@@ -254,17 +269,29 @@ export class JobSession {
     let finished = 0;
     // The last of them go together with the result.
     let last: Range[] = [];
-    const { lossSum, metricSum, counted, computeMs } = await slot.run(
-      session,
-      { mode: task.kind, samples: task.samples },
-      { x, target, ids, key },
-      (ready) => {
-        finished += ready.length;
-        const ranges = this.#ranges(ready);
-        if (finished === this.#model.parameters.length) last = ranges;
-        else for (const range of ranges) send(range);
-      },
-    );
+    const onReady = (ready: readonly number[]) => {
+      finished += ready.length;
+      const ranges = this.#ranges(ready);
+      if (finished === this.#model.parameters.length) last = ranges;
+      else for (const range of ranges) send(range);
+    };
+    const parts = cut({ start: 0, end: task.samples }, task.kind === 'train' ? opened.accumulate : 1);
+    const sums = { lossSum: 0, metricSum: 0, counted: 0, computeMs: 0 };
+    for (const [index, { start, end }] of parts.entries()) {
+      const of = <T extends Samples['x' | 'target' | 'ids']>(all: T) =>
+        all.subarray((start * all.length) / task.samples, (end * all.length) / task.samples) as T;
+      const isLast = index === parts.length - 1;
+      const outcome = await slot.run(
+        session,
+        { mode: task.kind, samples: end - start },
+        { x: of(x), target: of(target), ids: of(ids), key },
+        isLast ? onReady : () => {},
+        parts.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
+      );
+      for (const name of ['lossSum', 'metricSum', 'counted', 'computeMs'] as const)
+        sums[name] += outcome[name];
+    }
+    const { lossSum, metricSum, counted, computeMs } = sums;
     const value = {
       task: id,
       samples: task.samples,

@@ -1,6 +1,7 @@
-/** From a sample's bytes to what a network takes: augmentation, normalisation, masking. */
+/** From a sample's bytes to what a network takes: augmentation, normalisation, masking, mixing. */
 import { type Augmenter, augmenter } from '@kasane/data/augment';
 import { maskTokens } from '@kasane/data/masking';
+import { mixUp } from '@kasane/data/mixup';
 import { inputReader, readTargets } from '@kasane/data/normalize';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { TaskData } from '@kasane/protocol/queue';
@@ -38,7 +39,7 @@ export interface SampleReader {
  * @throws KasaneError PROTOCOL when samples of this format are not what the model takes
  */
 export function sampleReader(format: SampleFormat, takes: Shape, seed: number): SampleReader {
-  const { input, target, mean, std, augment, masking } = format;
+  const { input, target, mean, std, augment, masking, mixup } = format;
   if (sizeOf(input.shape) !== sizeOf(takes)) {
     throw new KasaneError(
       'PROTOCOL',
@@ -59,7 +60,7 @@ export function sampleReader(format: SampleFormat, takes: Shape, seed: number): 
       if (masking && goals instanceof Int32Array) {
         maskTokens(x, goals, ids, masking, key, kind === 'train' ? epoch : EVALUATION_EPOCH);
       }
-      return goals;
+      return mixup && kind === 'train' ? mixUp(x, goals, ids, epoch, mixup, key) : goals;
     },
   };
 }

@@ -16,8 +16,19 @@ export const STAGE = 1;
 export const RUNNING = 2;
 export const SESSION = 3;
 export const PROGRAM = 4;
-/** Index of a float64: milliseconds that the last run computed. */
+/** What becomes of the run's gradients: one of the four below. */
+export const GRADIENTS = 5;
+/** Index of a float64: milliseconds that the last run computed. Words 8 and 9. */
 export const COMPUTE_MS = 4;
+
+/** They are the task's. */
+export const GRADIENTS_ALL = 0;
+/** They are those of its first part, and are kept. */
+export const GRADIENTS_FIRST = 1;
+/** They are those of a further part, and are added to what was kept. */
+export const GRADIENTS_MORE = 2;
+/** They are those of its last part: what was kept is added to them, stage by stage. */
+export const GRADIENTS_LAST = 3;
 
 export const FAILED = -1;
 

@@ -12,10 +12,15 @@ import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import { type Compute, type Gpu, openGpu } from './gpu.ts';
+import { GradientSums } from './gradient-sums.ts';
 import {
   COMMAND,
   COMPUTE_MS,
   FAILED,
+  GRADIENTS,
+  GRADIENTS_FIRST,
+  GRADIENTS_LAST,
+  GRADIENTS_MORE,
   PROGRAM,
   RUNNING,
   SESSION,
@@ -33,11 +38,14 @@ const numbers = new Float64Array(control);
 interface Stage {
   /** A GPU's is asynchronous. */
   run(): void | Promise<void>;
+  /** Indices of the parameters whose gradients are final afterwards. */
+  readonly ready: readonly number[];
   /** Whether the main thread is woken after it. */
   readonly wakes: boolean;
 }
 /** What a session can run: the stages of each program, in order. */
 interface Opened {
+  readonly sums: GradientSums;
   readonly programs: readonly (readonly Stage[])[];
   /** In a profile: what the last run computed. */
   readonly spans: KernelSpan[];
@@ -73,8 +81,10 @@ async function open(
         }
       };
       const run = profile ? timed : (index: number) => opened.run(index);
-      const programs = requests.map((_, index) => [{ run: () => run(index), wakes: true }]);
-      sessions.set(session, { programs, spans, close: () => opened.destroy() });
+      const ready = model.parameters.map((_, index) => index);
+      const programs = requests.map((_, index) => [{ run: () => run(index), ready, wakes: true }]);
+      const sums = new GradientSums(model, opened.memory, opened.layout);
+      sessions.set(session, { sums, programs, spans, close: () => opened.destroy() });
       say({ kind: 'opened', session, memory: opened.memory, layout: opened.layout });
       return;
     }
@@ -87,7 +97,8 @@ async function open(
       }));
       return stagesOf(model, stages);
     });
-    sessions.set(session, { programs, spans, close: () => {} });
+    const sums = new GradientSums(model, opened.memory.buffer, opened.layout);
+    sessions.set(session, { sums, programs, spans, close: () => {} });
     const slow = gpu
       ? 'a job asks for exact arithmetic, which no GPU promises: it is computed on the CPU'
       : undefined;
@@ -121,17 +132,23 @@ function stagesOf(model: Model, stages: readonly Pick<WasmStage, 'run' | 'ready'
     for (const parameter of stage.ready) bytes += 4 * model.parameters[parameter]!.size;
     const wakes = bytes >= GRADIENT_BYTES || index === stages.length - 1;
     if (wakes) bytes = 0;
-    return { run: stage.run, wakes };
+    return { ...stage, wakes };
   });
 }
 
 async function run(): Promise<void> {
   const started = performance.now();
-  const { programs, spans } = sessions.get(words[SESSION]!)!;
+  const { sums, programs, spans } = sessions.get(words[SESSION]!)!;
   const stages = programs[words[PROGRAM]!]!;
+  const gradients = words[GRADIENTS];
   for (let index = 0; index < stages.length; index++) {
     const computing = stages[index]!.run();
     if (computing) await computing;
+    if (gradients === GRADIENTS_LAST) sums.addTo(stages[index]!.ready);
+    else if (index === stages.length - 1) {
+      if (gradients === GRADIENTS_FIRST) sums.keep();
+      else if (gradients === GRADIENTS_MORE) sums.add();
+    }
     if (index === stages.length - 1) numbers[COMPUTE_MS] = performance.now() - started;
     Atomics.store(words, STAGE, index + 1);
     if (stages[index]!.wakes) Atomics.notify(words, STAGE);

@@ -15,6 +15,11 @@ import {
   COMPUTE_MS,
   CONTROL_BYTES,
   FAILED,
+  GRADIENTS,
+  GRADIENTS_ALL,
+  GRADIENTS_FIRST,
+  GRADIENTS_LAST,
+  GRADIENTS_MORE,
   PROGRAM,
   RUNNING,
   SESSION,
@@ -40,9 +45,18 @@ export interface SlotSession {
   readonly id: number;
   readonly memory: SharedArrayBuffer;
   readonly layout: SessionLayout;
-  /** Version of the parameters in the memory. */
-  version: number | undefined;
+  /** The parameters in the memory: whose, and of which version. */
+  holds: { readonly source: object; readonly version: number } | undefined;
 }
+
+/** all: of the task. first, more: of a part of it, kept and added up. last: of its last part, with what was kept. */
+export type GradientUse = 'all' | 'first' | 'more' | 'last';
+const uses: Readonly<Record<GradientUse, number>> = {
+  all: GRADIENTS_ALL,
+  first: GRADIENTS_FIRST,
+  more: GRADIENTS_MORE,
+  last: GRADIENTS_LAST,
+};
 
 export interface RunOutcome {
   readonly lossSum: number;
@@ -146,6 +160,7 @@ export class Slot {
     request: ProgramRequest,
     inputs: SlotInputs,
     onReady: (ready: readonly number[]) => void,
+    use: GradientUse = 'all',
   ): Promise<RunOutcome> {
     if (this.#dead) throw this.#dead;
     const index = session.layout.programs.findIndex(
@@ -158,6 +173,7 @@ export class Slot {
     Atomics.store(words, STAGE, 0);
     words[SESSION] = session.id;
     words[PROGRAM] = index;
+    words[GRADIENTS] = uses[use];
     Atomics.store(words, RUNNING, 1);
     this.#wake();
     for (let done = 0; done < program.stageReady.length; ) {
@@ -230,7 +246,7 @@ export class Slot {
         id: message.session,
         memory: message.memory,
         layout: message.layout,
-        version: undefined,
+        holds: undefined,
       });
   }
 

@@ -158,7 +158,11 @@ class KasaneWorker implements RunningWorker {
       onMessage: (message) => guard(() => this.#receive(message)),
       onFrame: ({ header, payload }) =>
         guard(() => {
-          if (header.kind === 'parameters' || header.kind === 'sharedParameters')
+          if (
+            header.kind === 'parameters' ||
+            header.kind === 'averages' ||
+            header.kind === 'sharedParameters'
+          )
             this.#jobs.get(header.job)?.receive(header, payload);
         }),
       onBroken: (why, retryMs) => {

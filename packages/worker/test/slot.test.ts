@@ -3,7 +3,7 @@ import { runReference } from '@kasane/tensor/backends/reference/run';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { traceProgram } from '@kasane/tensor/training';
-import { Slot, type SlotInputs } from '@kasane/worker/slot';
+import { type GradientUse, Slot, type SlotInputs } from '@kasane/worker/slot';
 import { SlotPool } from '@kasane/worker/slot-pool';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -64,6 +64,35 @@ describe('a slot', { timeout: 30_000 }, () => {
     await slot.run(session, { mode: 'evaluate', samples }, inputs, () => {});
     await slot.run(session, request, inputs, () => {});
     expect(slot.gradients(session)).toEqual(gradients);
+  });
+
+  it('adds up the gradients of a task that is computed in parts, also after one that was given up', async () => {
+    const slot = newSlot();
+    const [two, one] = [2, 1].map((count) => ({ mode: 'train', samples: count }) as const);
+    const session = await slot.open(description, [two!, one!], 'exact');
+    slot.parameters(session).set(weights);
+    const part = (start: number, end: number): SlotInputs => ({
+      x: inputs.x.subarray(6 * start, 6 * end),
+      target: inputs.target.subarray(start, end),
+      ids: inputs.ids.subarray(start, end),
+      key: inputs.key,
+    });
+    const parts = [part(0, 2), part(2, 4), part(4, 5)] as const;
+    const run = async (index: number, ...use: [GradientUse] | []) => {
+      const ready: number[] = [];
+      await slot.run(session, index < 2 ? two! : one!, parts[index]!, (some) => ready.push(...some), ...use);
+      return { gradients: slot.gradients(session).slice(), ready };
+    };
+    const [first, second, third] = [await run(0), await run(1), await run(2)].map((r) => r.gradients);
+    const wanted = first!.map((value, i) => Math.fround(value + second![i]!) + third![i]!);
+    // A task that came to nothing after its first part leaves nothing behind.
+    for (const given of [1, 0]) {
+      await run(given, 'first');
+    }
+    await run(1, 'more');
+    const last = await run(2, 'last');
+    expect(last.gradients).toEqual(wanted);
+    expect([...last.ready].sort()).toEqual(model.parameters.map((_, index) => index));
   });
 
   it('refuses a model that is none, and goes on', async () => {

@@ -80,19 +80,17 @@ export class Checkpoints {
   }
 
   /** The weights of the best epoch and its step; undefined when the present ones are those, or its checkpoint is lost. */
-  async best(
-    present: Weights,
-    step: number,
-  ): Promise<{ parameters: Float32Array; step: number } | undefined> {
+  async best(present: Weights, step: number): Promise<{ weights: Weights; step: number } | undefined> {
     const { id, job, store, log } = this.#options;
     const [best] = this.#bestSteps();
     if (best === undefined || best === step) return undefined;
     const found = store.checkpoints(id).find((checkpoint) => checkpoint.step === best);
-    const parameters = present.parameters.slice();
+    const state = new Map([...present.state].map(([name, values]) => [name, values.slice()]));
+    const weights = { parameters: present.parameters.slice(), state };
     const read = found
-      ? await readCheckpoint(found.path, found.digest, job, { parameters, state: new Map() })
+      ? await readCheckpoint(found.path, found.digest, job, weights)
       : { why: `the checkpoint of step ${best} is gone` };
-    if (!('why' in read)) return { parameters, step: best };
+    if (!('why' in read)) return { weights, step: best };
     log.warn(`the last weights are used instead of the best ones: ${read.why}`);
     return undefined;
   }

@@ -16,7 +16,7 @@ export function describeJob(
   data: DataParts,
   plan: RunPlan,
 ): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
-  const { seed, math } = job.spec.training;
+  const { seed, math, accumulate, ema } = job.spec.training;
   return {
     job: id,
     model: JSON.stringify(job.model.description),
@@ -29,6 +29,8 @@ export function describeJob(
     parameterCount: job.model.parameterCount,
     samples: JSON.stringify(describeSamples(job, data)),
     objective: JSON.stringify(job.objective),
+    accumulate,
+    averaged: ema !== undefined,
   };
 }
 
@@ -48,13 +50,16 @@ export function describeSamples(job: Job, data: DataParts): SampleFormat {
   const { mean = 0, std = 1 } = preparation;
   const field = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });
   const list = (value: number | readonly number[]) => (typeof value === 'number' ? [value] : [...value]);
+  const steps = 'augment' in spec ? spec.augment : [];
+  const mixup = steps.find((step) => step.type === 'mixup');
   const masked = preparation.text?.objective === 'masked-token' && 'maskRate' in spec;
   return {
     input: field(train.input),
     target: field(train.target),
     mean: list(mean),
     std: list(std),
-    augment: 'augment' in spec ? spec.augment : [],
+    augment: steps.filter((step) => step.type !== 'mixup'),
+    ...(mixup && { mixup: { alpha: mixup.alpha, classes: job.objective.type === 'classification' } }),
     own: ownOf(spec, data),
     ...(masked && { masking: { rate: spec.maskRate, vocabulary: train.classes! } }),
   };

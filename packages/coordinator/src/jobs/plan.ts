@@ -1,7 +1,7 @@
 /** What a run is made of: which samples each task of each step takes, as ranges of the epoch's permutation. */
 import { crc32 } from 'node:zlib';
 import { DataError, type DataParts } from '@kasane/data/dataset';
-import { type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
+import { cut, type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
 import { epochPermutation } from '@kasane/data/shuffle';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { openFrame } from '@kasane/protocol/frame';
@@ -60,9 +60,11 @@ export class RunPlan {
     return this.#epochPlan.shards(step % this.stepsPerEpoch);
   }
 
-  /** Numbers of samples that a training or evaluation task can have. */
+  /** Numbers of samples that a part of a training task, or an evaluation task, can have. */
   get trainSamples(): number[] {
-    return this.#epochPlan.shardSizes();
+    const { accumulate } = this.#job.spec.training;
+    const parts = this.#epochPlan.shardSizes().flatMap((end) => cut({ start: 0, end }, accumulate));
+    return [...new Set(parts.map(({ start, end }) => end - start))].sort((a, b) => b - a);
   }
 
   get evaluateSamples(): number[] {

@@ -9,7 +9,7 @@ import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/fram
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { metricOf } from '@kasane/tensor/objective';
-import { encodeModel, type Position } from '../params/checkpoint.ts';
+import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
 import { type LayerChange, ParameterServer } from '../params/parameter-server.ts';
@@ -252,8 +252,7 @@ export class Run {
     }
     const start = startingWeights(job);
     if (start.what) log.info(`starting from ${start.what}`);
-    for (const state of parameters.state.values()) state.fill(0);
-    parameters.parameters.set(start.parameters);
+    parameters.reset(start.parameters);
   }
 
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
@@ -347,6 +346,7 @@ export class Run {
 
   async #endEpoch(): Promise<void> {
     const { step } = this.#position;
+    this.#exchange!.publishAverages(this.#options.workers.all());
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     const answers: Answer[] = [];
     for (const { start: first, end } of this.#plan.evaluationRounds(this.#options.stagedWindowBytes)) {
@@ -384,8 +384,8 @@ export class Run {
     const path = join(directory, 'model.safetensors');
     const { step } = this.#position;
     const best = job.spec.training.stopEarly && (await this.#checkpoints.best(this.#parameters!, step));
-    const { parameters } = best ?? this.#parameters!;
-    const digest = await writeWhole(path, encodeModel(job, data.preparation, parameters, best?.step ?? step));
+    const values = valuesOf(best?.weights ?? this.#parameters!);
+    const digest = await writeWhole(path, encodeModel(job, data.preparation, values, best?.step ?? step));
     const workers = new Set(store.ledger(this.id).map((row) => row.worker));
     store.setModel(this.id, path, digest, workers.size);
   }

@@ -4,6 +4,7 @@ import type { Preparation } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
+import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetensors';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
@@ -22,6 +23,9 @@ export interface Weights {
   readonly parameters: Float32Array;
   readonly state: ReadonlyMap<string, Float32Array>;
 }
+
+/** What a run's weights are for those who use them: the averages, where the job keeps them. */
+export const valuesOf = ({ parameters, state }: Weights): Float32Array => state.get(AVERAGE) ?? parameters;
 
 const STATE_PREFIX = 'optimizer.';
 

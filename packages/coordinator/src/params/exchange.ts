@@ -8,6 +8,7 @@ import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { SharedGradients, SharedParameters } from '@kasane/protocol/shared-memory';
+import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import type { ConnectedWorker } from '../workers.ts';
 import type { ParameterServer } from './parameter-server.ts';
 
@@ -22,6 +23,8 @@ export class Exchange {
   /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
   #frames: readonly Buffer[] | undefined;
   #announcement: readonly Buffer[] = [];
+  /** The averages of the present version, while they are evaluated. */
+  #averages: readonly Buffer[] | undefined;
   #closed = false;
 
   constructor(id: string, job: Job, parameters: ParameterServer) {
@@ -57,7 +60,15 @@ export class Exchange {
       const shares = this.#shared && this.#gradients.get(worker.id)?.opened;
       if (!shares) this.#frames ??= this.#encode('parameters');
       worker.publish(this.#id, shares ? this.#announcement : this.#frames!);
+      if (this.#averages) worker.publishMore(this.#id, this.#averages);
     }
+  }
+
+  /** Sends the averages of the present version, if the job keeps them: to these workers, and to who joins before the next version. */
+  publishAverages(workers: readonly ConnectedWorker[]): void {
+    if (!this.#parameters.state.has(AVERAGE)) return;
+    this.#averages = this.#encode('averages');
+    for (const worker of workers) worker.publishMore(this.#id, this.#averages);
   }
 
   /**
@@ -86,6 +97,7 @@ export class Exchange {
   #begin(): void {
     this.#version = this.#parameters.version;
     this.#frames = undefined;
+    this.#averages = undefined;
     try {
       this.#shared?.write(this.#version, bytesOf(this.#parameters.parameters));
       this.#announcement = this.#encode('sharedParameters');
@@ -96,8 +108,9 @@ export class Exchange {
     }
   }
 
-  #encode(kind: 'parameters' | 'sharedParameters'): readonly Buffer[] {
-    const bytes = bytesOf(this.#parameters.parameters);
+  #encode(kind: 'parameters' | 'averages' | 'sharedParameters'): readonly Buffer[] {
+    const { parameters, state } = this.#parameters;
+    const bytes = bytesOf(kind === 'averages' ? state.get(AVERAGE)! : parameters);
     const frames: Buffer[] = [];
     for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
       const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
@@ -109,9 +122,9 @@ export class Exchange {
         total: bytes.length / 4,
       };
       frames.push(
-        kind === 'parameters'
-          ? encodeFrame({ kind, ...header }, part)
-          : encodeFrame({ kind, ...header, floats: part.length / 4 }, new Uint8Array(0)),
+        kind === 'sharedParameters'
+          ? encodeFrame({ kind, ...header, floats: part.length / 4 }, new Uint8Array(0))
+          : encodeFrame({ kind, ...header }, part),
       );
     }
     return frames;

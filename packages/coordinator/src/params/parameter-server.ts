@@ -6,7 +6,7 @@
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
-import { openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
+import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
 
@@ -47,8 +47,9 @@ export class ParameterServer implements Weights {
   #version: number;
 
   static async open(job: Job, totalSteps: number): Promise<ParameterServer> {
-    const buffers = job.spec.training.shards + SPARE_BUFFERS;
-    const updater = await openUpdater(job.model.parameters, job.spec.training.optimizer, { buffers });
+    const { shards, optimizer, ema } = job.spec.training;
+    const options = { buffers: shards + SPARE_BUFFERS, average: ema?.decay };
+    const updater = await openUpdater(job.model.parameters, optimizer, options);
     return new ParameterServer(job, totalSteps, updater);
   }
 
@@ -66,6 +67,15 @@ export class ParameterServer implements Weights {
 
   get state(): ReadonlyMap<string, Float32Array> {
     return this.#updater.state;
+  }
+
+  /** Begins anew, from these parameters. */
+  reset(parameters: Float32Array): void {
+    for (const [name, values] of this.state) {
+      if (name === AVERAGE) values.set(parameters);
+      else values.fill(0);
+    }
+    this.parameters.set(parameters);
   }
 
   /** Number of updates in the parameters. */

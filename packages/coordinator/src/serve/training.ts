@@ -114,6 +114,10 @@ class Session {
         this.#pending.set(job, frames);
         if (!link.full) this.#flush();
       },
+      publishMore: (job, frames) => {
+        this.#pending.set(job, [...(this.#pending.get(job) ?? []), ...frames]);
+        if (!link.full) this.#flush();
+      },
     };
     this.#worker = worker;
     workers.add(worker);

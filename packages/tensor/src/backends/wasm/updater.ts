@@ -40,21 +40,33 @@ const PAGE = 65536;
 /** Operands of one pass: further slots are added in further passes, which gives the same bits. */
 const SLOTS_A_PASS = 8;
 
+/** Name of the state that holds the averages of the parameters over the updates. */
+export const AVERAGE = 'average';
+
+export interface UpdaterOptions {
+  /** Slots. */
+  readonly buffers: number;
+  /** Decay of the averages of all parameters, statistics too; see `averageRate`. Default: none are kept. */
+  readonly average?: number | undefined;
+}
+
 /**
- * Opens an updater with `buffers` slots for a model's parameters, of which those that are trained stand first.
+ * Opens an updater for a model's parameters, of which those that are trained stand first. Whoever keeps averages fills their state with
+ * the parameters that the first update starts from.
  * @throws RangeError when the optimizer's options contradict each other
  */
 export async function openUpdater(
   parameters: readonly ParameterSpec[],
   options: OptimizerOptions,
-  { buffers }: { readonly buffers: number },
+  { buffers, average }: UpdaterOptions,
 ): Promise<Updater> {
   const optimizer = optimizerFor(options);
+  const stateNames = [...optimizer.state, ...(average === undefined ? [] : [AVERAGE])];
   const floats = parameters.reduce((sum, { size }) => sum + size, 0);
   const stride = alignUp(4 * floats + 64);
   const offsetOf = (index: number) => 64 + index * stride;
   const [atParameters, atGradient] = [offsetOf(0), offsetOf(1)];
-  const atState = optimizer.state.map((_, index) => offsetOf(2 + index));
+  const atState = stateNames.map((_, index) => offsetOf(2 + index));
   const atSlots = Array.from({ length: buffers }, (_, index) => offsetOf(2 + atState.length + index));
   const pages = Math.ceil(offsetOf(2 + atState.length + buffers) / PAGE);
   if (pages > 65536)
@@ -95,20 +107,28 @@ export async function openUpdater(
   /** One kernel for each range of neighbours that are updated alike; all of them, unless layers are frozen or decay differs. */
   const applyKernels = rangesOfUpdates(parameters, options).map(({ offset, size, decays }) => {
     const own = decays ? optimizer : optimizerFor({ ...options, weightDecay: 0 });
-    const update = [own.update.parameter, ...own.update.state].map(simplify);
-    const names = Object.keys(own.scalars(0, 1));
+    const follow =
+      average === undefined ? [] : [averaged(input(1 + stateNames.length), own.update.parameter)];
+    const update = [own.update.parameter, ...own.update.state, ...follow].map(simplify);
+    const names = [...Object.keys(own.scalars(0, 1)), ...follow.map(() => 'averageRate')];
     const [at, ...state] = [atParameters, ...atState].map((start) => start + 4 * offset) as [number];
     const run = kernel(size, update, [at, atGradient + 4 * offset, ...state], [at, ...state], names);
     return (step: number, learningRate: number) => {
-      const values = own.scalars(step, learningRate);
+      const values: Readonly<Record<string, number>> = {
+        ...own.scalars(step, learningRate),
+        averageRate: averageRate(average ?? 0, step),
+      };
       run(...names.map((name) => values[name]!));
     };
   });
   /** Neighbouring statistics that follow at the same rate are one range. */
   const statisticKernels = rangesOfStatistics(parameters).map(({ rate, offset, size }) => {
-    const own = atParameters + 4 * offset;
+    const [own, value] = [atParameters + 4 * offset, atGradient + 4 * offset];
     const towards = add(input(0), mul(constant(rate), sub(input(1), input(0))));
-    return kernel(size, [towards], [own, atGradient + 4 * offset], [own], []);
+    if (average === undefined) return kernel(size, [towards], [own, value], [own], []);
+    const kept = atState.at(-1)! + 4 * offset;
+    const both = [towards, averaged(input(2), towards)];
+    return kernel(size, both, [own, value, kept], [own, kept], ['averageRate']);
   });
   const scaleKernel = kernel(
     trained,
@@ -155,7 +175,7 @@ export async function openUpdater(
   return {
     parameters: view(atParameters),
     gradient,
-    state: new Map(optimizer.state.map((name, index) => [name, view(atState[index]!)])),
+    state: new Map(stateNames.map((name, index) => [name, view(atState[index]!)])),
     slots: atSlots.map(view),
     norms,
     reduce(order, scale) {
@@ -175,10 +195,20 @@ export async function openUpdater(
     },
     apply(step, learningRate) {
       for (const update of applyKernels) update(step, learningRate);
-      for (const follow of statisticKernels) follow();
+      for (const follow of statisticKernels) follow(averageRate(average ?? 0, step));
     },
   };
 }
+
+/** The part of the way that averages go towards the parameters. */
+const averaged = (average: Expression, parameter: Expression) =>
+  add(average, mul(scalar('averageRate'), sub(parameter, average)));
+
+/**
+ * 1 - decay, but more in the first updates, where averages would else be mostly of what training started from:
+ * the decay of update t is at most (1 + t) / (10 + t), as in TensorFlow's ExponentialMovingAverage.
+ */
+const averageRate = (decay: number, step: number) => 1 - Math.min(decay, (1 + step) / (10 + step));
 
 /** Ranges of what is trained, without what is frozen. Biases and norms are the parameters with one axis. */
 function rangesOfUpdates(
