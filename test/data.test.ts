@@ -120,9 +120,8 @@ describe('routes', () => {
       if (step > 20) seen.push(stagedBytes());
     });
     expect(ended.error).toBe('');
-    const sizes = (await Promise.all(seen)).flat();
-    expect(sizes.length).toBeGreaterThan(0);
-    return { weights: await weightsOf(ended.id), largest: Math.max(...sizes) };
+    expect(seen.length).toBeGreaterThan(0);
+    return { weights: await weightsOf(ended.id), largest: Math.max(0, ...(await Promise.all(seen)).flat()) };
   };
 
   it('packed data gives the same weights, staged or read by the workers', async () => {
@@ -132,7 +131,7 @@ describe('routes', () => {
     expect(staged.largest).toBeGreaterThan(10 * 432);
     const direct = await observe({ format: 'packed', path, route: 'direct', augment });
     expect(direct.weights).toBe(digest);
-    expect(direct.largest).toBeLessThan(1000);
+    expect(direct.largest).toBe(0);
   });
 
   it('a worker that does not reach the data trains as well as one that does', async () => {
@@ -158,7 +157,7 @@ describe('routes', () => {
     asked.length = 0;
     const direct = await observe({ format: 'packed', path, augment });
     expect(direct.weights).toBe(digest);
-    expect(direct.largest).toBeLessThan(1000);
+    expect(direct.largest).toBe(0);
     // The worker with an empty cache fetched the chunks; those of the other were there.
     const fetched = asked.filter((url) => url.startsWith('/chunks'));
     expect(fetched).toHaveLength(new Set(fetched).size);

@@ -20,7 +20,7 @@ const part = (samples: number, gather: Dataset['gather']): Dataset => ({
 });
 const planOf = (gather: Dataset['gather']) =>
   new RunPlan('j', job, { train: part(20, gather), test: part(95, gather), preparation: {} });
-const task = { kind: 'train', step: 0, shard: 0, attempt: 1, epoch: 0, samples: 4 } as const;
+const task = { kind: 'train', step: 0, shard: 0, attempt: 1, epoch: 0, first: 0, samples: 4 } as const;
 
 describe('a plan', () => {
   it('cuts an evaluation into rounds that take no more bytes than allowed, or one shard', () => {
@@ -35,19 +35,16 @@ describe('a plan', () => {
     expect(plan.evaluationRounds(1)).toHaveLength(10);
   });
 
-  it('a direct batch has indices only, and reads nothing', () => {
-    const plan = planOf(() => {
-      throw new Error('read');
-    });
-    const { header, payload } = decodeFrame(plan.batch(task, true) as Buffer);
-    expect(header).toMatchObject({ kind: 'batch', direct: true, samples: 4 });
-    expect(new Uint32Array(new Uint8Array(payload).buffer)).toEqual(plan.indices(task));
-    expect(() => plan.batch(task, false)).toThrow('read');
+  it('a batch says which samples it has', () => {
+    const plan = planOf(() => {});
+    const { header, payload } = decodeFrame(plan.batch(task) as Buffer);
+    expect(header).toMatchObject({ kind: 'batch', samples: 4 });
+    expect(new Uint32Array(new Uint8Array(payload).buffer, 0, 4)).toEqual(plan.indices(task));
   });
 
   it('whatever goes wrong in reading is an error of the data', async () => {
     const plan = planOf(() => Promise.reject(new Error('EIO')));
-    await expect(plan.batch(task, false)).rejects.toMatchObject({ name: 'DataError', message: 'EIO' });
+    await expect(plan.batch(task)).rejects.toMatchObject({ name: 'DataError', message: 'EIO' });
   });
 });
 

@@ -9,6 +9,34 @@ const SPLIT_STREAM = 0x8000_0003;
 export const epochPermutation = (samples: number, seed: number, epoch: number): Uint32Array =>
   permutation(samples, seed, epoch, SHUFFLE_STREAM);
 
+/** Which samples tasks take. The orders of the two epochs asked for last are kept: one ends while the next begins. */
+export class SampleOrder {
+  readonly #samples: number;
+  readonly #seed: number;
+  readonly #epochs = new Map<number, Uint32Array>();
+
+  /** @param samples number of training samples */
+  constructor(samples: number, seed: number) {
+    this.#samples = samples;
+    this.#seed = seed;
+  }
+
+  /** Indices of `count` samples, from the `first` in the order of a training epoch; in evaluation everything keeps its place. */
+  indices(kind: 'train' | 'evaluate', epoch: number, first: number, count: number): Uint32Array {
+    if (kind === 'train') return this.#epoch(epoch).subarray(first, first + count);
+    return Uint32Array.from({ length: count }, (_, index) => first + index);
+  }
+
+  #epoch(epoch: number): Uint32Array {
+    const known = this.#epochs.get(epoch);
+    if (known) return known;
+    const made = epochPermutation(this.#samples, this.#seed, epoch);
+    this.#epochs.set(epoch, made);
+    for (const old of [...this.#epochs.keys()]) if (old < epoch - 1) this.#epochs.delete(old);
+    return made;
+  }
+}
+
 /**
  * Divides 0..samples-1 by chance: about `fraction` of them (at least one, where there are two) to `test`, the rest to `train`.
  * Both ascend. `group` tells apart what is divided with the same seed.

@@ -67,8 +67,6 @@ export interface BatchHeader {
   /** What each sample consists of. */
   readonly input: Field;
   readonly target: Field;
-  /** The indices are all there is: whoever takes it reads the samples itself. */
-  readonly direct: boolean;
 }
 
 /** What else the two ends of a link say: payload = ConnectRequest from the worker, ConnectResponse from the coordinator. */
@@ -102,7 +100,6 @@ const text = (value: unknown) => typeof value === 'string' && value.length <= 12
 const count = (value: unknown) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 0xffffffff;
 
-const flag = (value: unknown) => typeof value === 'boolean';
 const field = (value: unknown) => fieldSchema.safeParse(value).success;
 const gradient = { job: text, step: count, shard: count, attempt: count, partition: count, offset: count };
 const parameters = { job: text, version: count, partition: count, offset: count, total: count };
@@ -124,7 +121,6 @@ const checks: {
     samples: count,
     input: field,
     target: field,
-    direct: flag,
   },
   messages: {},
 };

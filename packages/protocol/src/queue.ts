@@ -24,7 +24,7 @@ export function batchKey(
   return `${queuePrefix(job)}:batch:${kind}:${step}:${shard}:${part}`;
 }
 
-/** One task. The samples themselves are in Redis under `batchKey`. */
+/** One task. The samples themselves are in Redis under `batchKey`, or the worker reads them. */
 export const taskDataSchema = z.object({
   kind: z.enum(['train', 'evaluate']),
   /** Training: step counted from 0 = parameter version needed. Evaluation: the version to evaluate. */
@@ -32,9 +32,11 @@ export const taskDataSchema = z.object({
   shard: z.int().nonnegative(),
   attempt: z.int().positive(),
   epoch: z.int().nonnegative(),
+  /** The first of its samples, in the order of the epoch; in evaluation in that of the test data. */
+  first: z.int().nonnegative(),
   samples: z.int().positive(),
-  /** Number of Redis values that the batch frame is cut into. */
-  parts: z.int().positive(),
+  /** Number of Redis values that the batch frame is cut into; 0 where the worker reads the samples itself. */
+  parts: z.int().nonnegative(),
 });
 export type TaskData = z.infer<typeof taskDataSchema>;
 

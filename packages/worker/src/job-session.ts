@@ -102,7 +102,7 @@ export class JobSession {
     this.#parameters = new ParameterStore(opened.parameterCount);
     this.#evaluated = opened.averaged ? new ParameterStore(opened.parameterCount) : this.#parameters;
     this.#reader = sampleReader(format, this.#model.sampleShape, opened.seed);
-    this.#own = new OwnData(format, (able, why) => {
+    this.#own = new OwnData(format, opened.seed, (able, why) => {
       if (!able)
         log.info(`job ${opened.job}: its data is out of reach here, samples come through Redis: ${why}`);
       options.stream.send({ $case: 'dataReach', value: { job: opened.job, able, why } });

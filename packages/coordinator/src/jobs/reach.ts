@@ -1,4 +1,4 @@
-/** Which workers read a job's data themselves: while all do, only the numbers of samples travel. */
+/** Which workers read a job's data themselves: while all do, no samples travel. */
 import type { Logger } from 'pino';
 import type { WorkerRegistry } from '../workers.ts';
 
@@ -24,7 +24,7 @@ export class Reach {
     const direct = workers.length > 0 && workers.every(({ id }) => this.#able.has(id));
     if (direct !== this.#last) {
       const now = direct ? 'every worker reads the data itself' : 'not every worker reads the data itself';
-      this.#log.info(`${now}: ${direct ? 'only numbers of samples are staged' : 'samples are staged'}`);
+      this.#log.info(`${now}: ${direct ? 'no samples are staged' : 'samples are staged'}`);
       this.#last = direct;
     }
     return direct;

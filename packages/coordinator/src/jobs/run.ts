@@ -259,7 +259,7 @@ export class Run {
   #handOut(): void {
     const { step } = this.#position;
     const { job, stagedWindowBytes } = this.#options;
-    const stepBytes = this.#plan.sampleBytes * job.spec.training.batch;
+    const stepBytes = this.#reach.direct ? 0 : this.#plan.sampleBytes * job.spec.training.batch;
     const window = Math.max(1, Math.min(LOOK_AHEAD_STEPS, Math.floor(stagedWindowBytes / stepBytes)));
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);

@@ -21,15 +21,15 @@ const BATCH_EXPIRY_S = 3600;
 
 interface Staging {
   readonly task: NewTask;
-  readonly batch: Buffer | Promise<Buffer>;
+  /** Undefined where workers read the samples themselves. */
+  readonly batch: Buffer | Promise<Buffer> | undefined;
 }
 
 export type NewTask = Omit<TaskData, 'parts'>;
 
 interface Staged {
   readonly task: NewTask;
-  /** Its samples, as a frame. */
-  readonly batch: Buffer;
+  readonly batch: Buffer | undefined;
 }
 
 /** One connection to Redis for a coordinator: it fails fast, and says once when Redis goes and when it is back. */
@@ -93,14 +93,14 @@ export class TaskQueue {
 
   /**
    * Stages the batches of tasks and queues them, each group as one entry: `ahead` for tasks of coming steps, `now` for tasks
-   * that can run at once. Rejects when Redis is away, and with what `batchOf` says.
+   * that can run at once; without `batchOf` nothing is staged. Rejects when Redis is away, and with what `batchOf` says.
    */
   async add(
     route: 'ahead' | 'now',
     groups: readonly (readonly NewTask[])[],
-    batchOf: (task: NewTask) => Buffer | Promise<Buffer>,
+    batchOf?: (task: NewTask) => Buffer | Promise<Buffer>,
   ): Promise<void> {
-    const batches = groups.map((tasks) => tasks.map((task) => ({ task, batch: batchOf(task) })));
+    const batches = groups.map((tasks) => tasks.map((task) => ({ task, batch: batchOf?.(task) })));
     for (const { batch } of batches.flat()) if (batch instanceof Promise) batch.catch(() => {}); // awaited later
     if (route === 'now') return this.#stageAll(route, batches);
     // In the order of the calls: a worker that holds tasks of a later step would keep one of an earlier step waiting.
@@ -125,9 +125,9 @@ export class TaskQueue {
     const staging = this.#redis.pipeline();
     const entries = groups.map((group) => {
       const tasks = group.map(({ task, batch }): TaskData => {
-        const parts = Math.ceil(batch.length / STAGED_VALUE_BYTES);
+        const parts = Math.ceil((batch?.length ?? 0) / STAGED_VALUE_BYTES);
         for (let part = 0; part < parts; part++) {
-          const value = batch.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
+          const value = batch!.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
           const key = batchKey(this.#job, task.kind, task.step, task.shard, part);
           staging.set(key, value, 'EX', BATCH_EXPIRY_S);
         }
@@ -143,7 +143,7 @@ export class TaskQueue {
       const queue = route === 'now' ? this.#now : this.#ahead[turn % this.#ahead.length]!;
       byQueue.set(queue, [...(byQueue.get(queue) ?? []), entry]);
     }
-    for (const [error] of (await staging.exec()) ?? []) if (error) throw error;
+    if (staging.length > 0) for (const [error] of (await staging.exec()) ?? []) if (error) throw error;
     await Promise.all([...byQueue].map(([queue, part]) => queue.addBulk(part)));
   }
 
