@@ -53,6 +53,12 @@ function checkpointsOf(id: string) {
   }
 }
 
+function forgetCheckpoints(id: string): void {
+  const store = new JobStore(cluster.state);
+  for (const { step } of store.checkpoints(id)) store.removeCheckpoint(id, step);
+  store.close();
+}
+
 beforeAll(async () => {
   await cluster.start();
   path = join(temporaryDirectory(cleanUp), 'clouds.csv');
@@ -68,7 +74,9 @@ it('a job that goes on gives the bits of one that was never interrupted', async 
   const half = await cluster.run(job({ epochs: 2 }));
   expect(half.digest).not.toBe(whole.digest);
   await expect(resume(half.id, 0)).rejects.toThrow(/has done all that it was to do; --epochs says/);
+  expect(half.steps).toBe(half.step);
   const longer = await resume(half.id, 2);
+  expect([longer.step, longer.steps]).toEqual([2 * half.step, 2 * half.steps]);
   expect(longer).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, epochs: 4, digest: whole.digest });
   expect(longer.history).toHaveLength(4);
 
@@ -117,6 +125,21 @@ it('starts from the weights of another model, with a new head and a frozen body'
   expect(first).toBe('hidden-0.weight');
   expect(after.get('hidden-0.weight')).toEqual(before.get('hidden-0.weight'));
   expect(after.get('head.weight')!.length).toBe(8 * 3);
+  // Another file in its place: a job that has not begun is refused, one that goes on from a checkpoint does not need it.
+  const copy = join(temporaryDirectory(cleanUp), 'weights.safetensors');
+  writeFileSync(copy, readFileSync(source.model));
+  const { client } = cluster;
+  const id = await client.submit(JSON.stringify({ ...next, model, init: copy }));
+  for await (const _ of client.watch(id));
+  writeFileSync(copy, readFileSync(transferred.model));
+  expect(await resume(id, 1)).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, epochs: 2 });
+  forgetCheckpoints(id);
+  const refused = await resume(id, 1);
+  client.close();
+  expect(refused.state).toBe(JobState.JOB_STATE_FAILED);
+  expect(refused.error).toMatch(
+    /init: .*weights\.safetensors: its SHA-256 is .* it was .* when the job was submitted/,
+  );
   const missing = cluster.run({ ...next, init: '/nowhere.safetensors' });
   await expect(missing).rejects.toThrow(/init: \/nowhere\.safetensors: .*no such file/);
   expect(existsSync(source.model)).toBe(true);

@@ -189,7 +189,10 @@ export class TaskBoard {
   }
 
   failed(worker: string, task: TaskId, failure: TaskFailure): void {
-    const threw = failure.reason === TaskFailure_Reason.REASON_COMPUTE;
+    // A batch that is damaged again and again, though it is staged anew each time, is as good as a computation that throws.
+    const threw =
+      failure.reason === TaskFailure_Reason.REASON_COMPUTE ||
+      failure.reason === TaskFailure_Reason.REASON_BATCH_DAMAGED;
     const { step, shard } = task;
     this.#options.log[threw ? 'warn' : 'debug'](
       { worker, step, shard },

@@ -56,9 +56,9 @@ export class JobManager {
     this.#checkRoom();
     const job = parseJobFile(file, 'job file');
     const data = await loadData(job);
-    if (job.spec.init !== undefined) startingWeights(job);
+    const init = job.spec.init === undefined ? '' : startingWeights(job).digest;
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now(), priority);
+    store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now(), priority, init);
     this.#opened = { id, data };
     log.info(`job ${id} submitted`);
     this.runs.consider();

@@ -243,14 +243,14 @@ export class Run {
 
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
-    const { job, log } = this.#options;
+    const { job, log, store } = this.#options;
     const position = await this.#checkpoints.restore(parameters);
     this.metrics.rewind(position?.step ?? 0);
     if (position) {
       this.#position = position;
       return;
     }
-    const start = startingWeights(job);
+    const start = startingWeights(job, store.get(this.id)?.init);
     if (start.what) log.info(`starting from ${start.what}`);
     parameters.reset(start.parameters);
   }

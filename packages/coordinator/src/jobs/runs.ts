@@ -159,6 +159,7 @@ export class Runs {
         onChange: () => onChange(id),
       });
       place.run = run;
+      store.setSteps(id, run.progress.steps);
       onChange(id);
       const outcome = await run.execute();
       const { step } = run.progress;

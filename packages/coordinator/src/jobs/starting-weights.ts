@@ -5,25 +5,42 @@ import type { Job } from '@kasane/protocol/job';
 import { adoptWeights, describeAdopted } from '@kasane/tensor/io/adopt';
 import { readWeights } from '@kasane/tensor/io/torchvision';
 import { initializeParameters } from '@kasane/tensor/nn/model';
+import { sha256 } from '../params/files.ts';
+
+export interface StartingWeights {
+  readonly parameters: Float32Array;
+  /** Of a file: what was taken over, as a sentence. */
+  readonly what?: string;
+  /** Of a file: its SHA-256. Empty: there is none. */
+  readonly digest: string;
+}
 
 /**
- * @returns the parameters, and of a file what was taken over, as a sentence
- * @throws KasaneError JOB_INVALID when the file can not be read or nothing in it fits
+ * @param expected SHA-256 that the file had when the job was submitted; empty: nobody knows
+ * @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits
  */
-export function startingWeights({ spec, model }: Job): { parameters: Float32Array; what?: string } {
+export function startingWeights({ spec, model }: Job, expected = ''): StartingWeights {
   const parameters = initializeParameters(model, spec.training.seed);
   const { init } = spec;
-  if (init === undefined) return { parameters };
+  if (init === undefined) return { parameters, digest: '' };
   const refuse = (why: string, cause?: unknown) =>
     new KasaneError('JOB_INVALID', `init: ${init}: ${why}`, { cause });
   let tensors: ReturnType<typeof readWeights>;
+  let digest: string;
   try {
-    tensors = readWeights(model, readFileSync(init));
+    const bytes = readFileSync(init);
+    digest = sha256(bytes);
+    tensors = readWeights(model, bytes);
   } catch (error) {
     throw refuse(messageOf(error), error);
+  }
+  if (expected !== '' && digest !== expected) {
+    throw refuse(
+      `its SHA-256 is ${digest}, it was ${expected} when the job was submitted; put that file back, or submit the job anew`,
+    );
   }
   const adopted = adoptWeights(model, parameters, tensors);
   const what = describeAdopted(adopted);
   if (adopted.taken.length === 0) throw refuse(`nothing in it fits the model by name and shape (${what})`);
-  return { parameters, what: `${init}: ${what}` };
+  return { parameters, what: `${init}: ${what}`, digest };
 }

@@ -23,7 +23,11 @@ export interface JobRecord {
   readonly model: string;
   readonly workers: number;
   readonly step: number;
+  /** Of the whole run; 0 until it is opened for the first time. */
+  readonly steps: number;
   readonly priority: number;
+  /** SHA-256 of the file of weights that it begins with; empty where it names none. */
+  readonly init: string;
 }
 
 export interface CheckpointRecord {
@@ -50,7 +54,8 @@ const SCHEMA = `
     id TEXT PRIMARY KEY, name TEXT NOT NULL, spec TEXT NOT NULL, state INTEGER NOT NULL, error TEXT NOT NULL DEFAULT '',
     submittedAt REAL NOT NULL, startedAt REAL NOT NULL DEFAULT 0, endedAt REAL NOT NULL DEFAULT 0,
     digest TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', workers INTEGER NOT NULL DEFAULT 0,
-    step INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0) STRICT;
+    step INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL DEFAULT 0,
+    init TEXT NOT NULL DEFAULT '') STRICT;
   CREATE TABLE IF NOT EXISTS epochs (
     job TEXT NOT NULL, epoch INTEGER NOT NULL, trainLoss REAL NOT NULL, trainAccuracy REAL NOT NULL,
     testLoss REAL NOT NULL, testAccuracy REAL NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, epoch)) STRICT;
@@ -62,6 +67,13 @@ const SCHEMA = `
     PRIMARY KEY (job, step, shard)) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS metrics (job TEXT PRIMARY KEY, points TEXT NOT NULL) STRICT;
 `;
+
+/** Columns that state directories of earlier versions do not have. */
+const LATER_COLUMNS = {
+  priority: 'INTEGER NOT NULL DEFAULT 0',
+  steps: 'INTEGER NOT NULL DEFAULT 0',
+  init: "TEXT NOT NULL DEFAULT ''",
+};
 
 const text = (value: SQLOutputValue | undefined) => String(value);
 const number = (value: SQLOutputValue | undefined) => Number(value);
@@ -75,19 +87,26 @@ export class JobStore {
     this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
     this.#db.exec(SCHEMA);
     const columns = this.#db.prepare('PRAGMA table_info(jobs)').all();
-    // State directories of before there were priorities.
-    if (!columns.some(({ name }) => name === 'priority'))
-      this.#db.exec('ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0');
+    for (const [column, type] of Object.entries(LATER_COLUMNS)) {
+      if (!columns.some(({ name }) => name === column))
+        this.#db.exec(`ALTER TABLE jobs ADD COLUMN ${column} ${type}`);
+    }
   }
 
   close(): void {
     this.#db.close();
   }
 
-  add(id: string, name: string, spec: string, submittedAt: number, priority = 0): void {
+  /** @param init SHA-256 of the weights that it begins with, if it names a file of them */
+  add(id: string, name: string, spec: string, submittedAt: number, priority = 0, init = ''): void {
+    const columns = 'id, name, spec, state, submittedAt, priority, init';
     this.#db
-      .prepare('INSERT INTO jobs (id, name, spec, state, submittedAt, priority) VALUES (?, ?, ?, ?, ?, ?)')
-      .run(id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority);
+      .prepare(`INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`)
+      .run(id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority, init);
+  }
+
+  setSteps(id: string, steps: number): void {
+    this.#db.prepare('UPDATE jobs SET steps = ? WHERE id = ?').run(steps, id);
   }
 
   /** Points of the job's metrics, ascending. */
@@ -256,6 +275,8 @@ function toJob(row: Record<string, SQLOutputValue>): JobRecord {
     model: text(row.model),
     workers: number(row.workers),
     step: number(row.step),
+    steps: number(row.steps),
+    init: text(row.init),
     priority: number(row.priority),
   };
 }

@@ -24,7 +24,7 @@ export function viewJob(
     epoch: history.length,
     epochs: training.epochs,
     step: record.step,
-    steps: 0,
+    steps: record.steps,
     trainLoss: last?.trainLoss ?? 0,
     trainMetric: last?.trainMetric ?? 0,
     samplesPerSecond: 0,
