@@ -22,6 +22,7 @@ const directions = {
 const keepers = {
   bullmq: /^(coordinator\/src\/queue\/|worker\/src\/tasks\.ts$)/,
   'node:sqlite': /^coordinator\/src\/jobs\//,
+  'prom-client': /^(coordinator\/src\/serve\/|worker\/src\/prometheus\.ts$)/,
   '@grpc/grpc-js': /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$)/,
 };
 

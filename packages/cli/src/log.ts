@@ -1,9 +1,17 @@
-/** Logs for people, on standard error. */
-import { type Logger, pino } from 'pino';
+/** Logs on standard error: for people, or an object a line for programs. */
+import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
-import type { LogLevel } from './options.ts';
+import type { LogFormat, LogLevel } from './options.ts';
 
-export function makeLog(level: LogLevel): Logger {
+export function makeLog(level: LogLevel, format: LogFormat = 'text'): Logger {
+  if (format === 'json') {
+    // What Loki, Elasticsearch and their like read without being told: a word for the level, a date.
+    const formatters = { level: (label: string) => ({ level: label }) };
+    return pino(
+      { level, formatters, timestamp: stdTimeFunctions.isoTime },
+      destination({ fd: 2, sync: true }),
+    );
+  }
   const stream = pretty({
     destination: 2,
     sync: true,

@@ -18,7 +18,9 @@ import {
   coordinator,
   gpuStorage,
   help,
+  logFormat,
   logLevel,
+  metrics,
   profile,
   program,
   redis,
@@ -57,7 +59,7 @@ for (const flag of Object.values(trainingFlags)) {
   if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
 }
 
-command('coordinator', 'serve jobs: hand out work, update parameters')
+const coordinatorCommand = command('coordinator', 'serve jobs: hand out work, update parameters')
   .option('--host <host>', 'address to listen on; beyond loopback a token is required', '127.0.0.1')
   .option('--port <n>', 'port to listen on, 0 for a free one', integer(0, 65535), DEFAULT_PORT)
   .addOption(redis())
@@ -67,9 +69,10 @@ command('coordinator', 'serve jobs: hand out work, update parameters')
   .option('--state <dir>', 'folder for jobs, checkpoints and weights (default: ~/.local/state/kasane)')
   .addOption(token())
   .addOption(logLevel('info'))
+  .addOption(logFormat())
   .action(async (options) => (await import('./commands/serve.ts')).coordinator(options));
 
-command('worker', 'compute for a coordinator until stopped')
+const workerCommand = command('worker', 'compute for a coordinator until stopped')
   .addOption(coordinator())
   .option('--slots <n>', 'compute threads (default: one a core, one for webgpu)', integer(1, 256))
   .addOption(backend())
@@ -80,9 +83,15 @@ command('worker', 'compute for a coordinator until stopped')
   .addOption(token())
   .option('--connect-timeout <s>', 'give up when no coordinator answers for so many seconds', integer(1), 60)
   .addOption(logLevel('info'))
+  .addOption(logFormat())
   .action(async (options) => (await import('./commands/serve.ts')).worker(options));
+for (const option of metrics) {
+  coordinatorCommand.addOption(option());
+  workerCommand.addOption(option());
+}
 
 const PRIORITY_HELP = 'from -1000 to 1000: jobs of higher priority go first, equal ones take turns';
+
 command('submit <job>', 'queue a job file or a preset; prints the id')
   .option('--watch', 'follow it until it ends')
   .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0)

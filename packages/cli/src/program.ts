@@ -2,7 +2,17 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { contextInUse } from './contexts.ts';
-import { address, backends, DEFAULT_PORT, gpuStorages, type LogLevel, logLevels, oneOf } from './options.ts';
+import {
+  address,
+  backends,
+  DEFAULT_PORT,
+  gpuStorages,
+  integer,
+  type LogLevel,
+  logFormats,
+  logLevels,
+  oneOf,
+} from './options.ts';
 
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -33,6 +43,23 @@ program.hook('preAction', (_, action) => {
 
 export const logLevel = (level: LogLevel) =>
   new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf(logLevels));
+export const logFormat = () =>
+  new Option('--log-format <format>', 'text, or json: an object a line, with job, step, shard and worker')
+    .env('KASANE_LOG_FORMAT')
+    .default('text')
+    .argParser(oneOf(logFormats));
+/** Of the commands that stay. */
+export const metrics = [
+  () =>
+    new Option('--metrics-port <n>', 'serve /metrics for Prometheus, and /health, there; 0 for a free port')
+      .env('KASANE_METRICS_PORT')
+      .argParser(integer(0, 65535)),
+  () =>
+    new Option('--metrics-host <host>', 'address for them; beyond loopback --metrics-token is required')
+      .env('KASANE_METRICS_HOST')
+      .default('127.0.0.1'),
+  () => new Option('--metrics-token <token>', 'what /metrics asks for').env('KASANE_METRICS_TOKEN'),
+];
 export const backend = () =>
   new Option(
     '--backend <backend>',

@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
+import { type MetricsOptions, type MetricsServer, startMetricsServer } from '@kasane/protocol/metrics-server';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import type { RunOptions } from './jobs/run-options.ts';
 import { JobStore } from './jobs/store.ts';
 import { connectRedis } from './queue/task-queue.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
+import { CoordinatorMetrics } from './serve/prometheus.ts';
 import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
@@ -32,6 +34,8 @@ export interface CoordinatorOptions {
   readonly stagedWindowBytes?: number;
   /** Called after each step with where its time went. */
   readonly onStep?: RunOptions['onStep'];
+  /** Serve metrics and health there. Default: nowhere. */
+  readonly metrics?: MetricsOptions | undefined;
 }
 
 export interface Coordinator {
@@ -69,8 +73,19 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     decide: { ...defaultDecideOptions, ...options.decide },
     log,
     stagedWindowBytes: options.stagedWindowBytes ?? STAGED_WINDOW_BYTES,
-    ...(options.onStep && { onStep: options.onStep }),
+    onStep: (times) => {
+      options.onStep?.(times);
+      metrics?.stepped(times);
+    },
   });
+  const metrics = options.metrics
+    ? new CoordinatorMetrics({
+        version,
+        jobs: () => manager.list(),
+        workers: () => workers.all(),
+        redisReady: () => redis.status === 'ready',
+      })
+    : undefined;
   const training = trainingHandlers({
     workers,
     redisUrl: options.announceRedisUrl ?? redisUrl,
@@ -86,7 +101,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     cluster: { ...clusterService(manager, workers, version) },
     training,
   };
-  const server = await listen(services, options).catch((error: unknown) => {
+  let told: MetricsServer | undefined;
+  const server = await (async () => {
+    if (options.metrics && metrics) {
+      // Without Redis it waits, and goes on by itself: starting it again would not help.
+      const tell = { metrics: () => metrics.page(), health: () => undefined };
+      told = await startMetricsServer(options.metrics, tell);
+      log.info(`metrics at ${told.url}/metrics`);
+    }
+    return listen(services, options);
+  })().catch(async (error: unknown) => {
+    await told?.close();
     release();
     throw error;
   });
@@ -95,6 +120,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const close = async () => {
     await manager.runs.close();
     await server.close();
+    await told?.close();
     release();
   };
   return {

@@ -193,6 +193,9 @@ export class JobSession {
     } catch (error) {
       if (this.#closed) return;
       const reason = error instanceof BatchError ? error.reason : TaskFailure_Reason.REASON_COMPUTE;
+      const threw = reason === TaskFailure_Reason.REASON_COMPUTE;
+      const { step, shard } = task;
+      this.#options.log[threw ? 'error' : 'debug']({ step, shard }, `task failed: ${messageOf(error)}`);
       this.#options.stream.send({ $case: 'failure', value: { task: id, reason, message: messageOf(error) } });
     } finally {
       this.#held--;

@@ -24,6 +24,8 @@ export interface StreamOptions {
   readonly onMessage: (message: NonNullable<ConnectResponse['message']>) => void;
   /** Its payload holds until the call returns. */
   readonly onFrame: (frame: Frame) => void;
+  /** Hears what is said over the link. */
+  readonly onSaid?: ((message: WorkerMessage) => void) | undefined;
   /** The stream broke; another attempt follows in `retryMs`. */
   readonly onBroken: (why: string, retryMs: number) => void;
   /** The coordinator will not have this worker: no attempt follows. */
@@ -85,15 +87,20 @@ export class CoordinatorStream {
     if (!link) return;
     const before = this.#takeHeld();
     link.send(
-      ...(before.length > 0 ? [encodeMessages(before)] : []),
+      ...(before.length > 0 ? [this.#encode(before)] : []),
       encodeFrame(header, payload),
-      ...(after.length > 0 ? [encodeMessages(after.map((message) => ({ message })))] : []),
+      ...(after.length > 0 ? [this.#encode(after.map((message) => ({ message })))] : []),
     );
     if (link.full) await new Promise<void>((resolve) => this.#forRoom.push(resolve));
   }
 
   #say(messages: readonly WorkerMessage[]): void {
-    this.#link?.send(encodeMessages(messages));
+    this.#link?.send(this.#encode(messages));
+  }
+
+  #encode(messages: readonly WorkerMessage[]): Buffer {
+    for (const message of messages) this.#options.onSaid?.(message);
+    return encodeFrame({ kind: 'messages' }, ConnectRequest.encode({ messages: [...messages] }).finish());
   }
 
   /** Whoever waited for room goes on: there is some, or no link any more. */
@@ -186,6 +193,3 @@ export class CoordinatorStream {
     this.#retry = setTimeout(() => this.#connect(), wait);
   }
 }
-
-const encodeMessages = (messages: readonly WorkerMessage[]): Buffer =>
-  encodeFrame({ kind: 'messages' }, ConnectRequest.encode({ messages: [...messages] }).finish());

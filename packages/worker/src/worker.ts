@@ -5,10 +5,12 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
+import { type MetricsOptions, type MetricsServer, startMetricsServer } from '@kasane/protocol/metrics-server';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Backend, GpuStorage } from './gpu.ts';
 import { JobSession } from './job-session.ts';
+import { WorkerMetrics } from './prometheus.ts';
 import { SlotPool } from './slot-pool.ts';
 import { CoordinatorStream } from './stream.ts';
 import { Trace } from './trace.ts';
@@ -43,6 +45,8 @@ export interface WorkerOptions {
   readonly id?: string;
   /** Give up when the first connection takes longer, in milliseconds. Default: never. */
   readonly connectTimeoutMs?: number;
+  /** Serve metrics and health there. Default: nowhere. */
+  readonly metrics?: MetricsOptions | undefined;
   readonly log: Logger;
 }
 
@@ -72,6 +76,7 @@ class KasaneWorker implements RunningWorker {
   readonly done: Promise<void>;
   readonly connected: Promise<void>;
   readonly #options: WorkerOptions;
+  readonly #log: Logger;
   readonly #pool: SlotPool;
   readonly #trace: Trace | undefined;
   readonly #jobs = new Map<string, JobSession>();
@@ -80,6 +85,7 @@ class KasaneWorker implements RunningWorker {
   #redis: Redis | undefined;
   #redisUrl = '';
   #why = '';
+  #metrics: MetricsServer | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
   #resolveDone!: () => void;
@@ -93,12 +99,13 @@ class KasaneWorker implements RunningWorker {
       `${hostname()
         .replace(/[^\w.-]/g, '-')
         .slice(0, 64)}-${process.pid}-${randomBytes(2).toString('hex')}`;
+    this.#log = options.log.child({ worker: this.id });
     const { backend = 'wasm', gpuStorage = 'f32', profile } = options;
     // One thread keeps a GPU busy.
     const slots = options.slots ?? (backend === 'webgpu' ? 1 : availableParallelism());
     this.#trace = profile === undefined ? undefined : new Trace(profile, this.id);
     const compute = { backend, gpuStorage, profile: this.#trace !== undefined };
-    this.#pool = new SlotPool(slots, options.log, compute, this.#trace);
+    this.#pool = new SlotPool(slots, this.#log, compute, this.#trace);
     this.done = new Promise((resolve, reject) => {
       this.#resolveDone = resolve;
       this.#rejectDone = reject;
@@ -114,13 +121,15 @@ class KasaneWorker implements RunningWorker {
   }
 
   async start(): Promise<void> {
-    const { coordinator, token, log, connectTimeoutMs } = this.#options;
+    const { coordinator, token, connectTimeoutMs } = this.#options;
+    const log = this.#log;
     try {
       await Promise.all(this.#pool.all.map((slot) => slot.ready));
     } catch (error) {
       await this.#pool.close();
       throw new KasaneError('BACKEND', messageOf(error), { cause: error });
     }
+    const metrics = await this.#tell();
     if (connectTimeoutMs !== undefined) {
       this.#connectTimer = setTimeout(() => {
         const why = this.#why ? ` (${this.#why})` : '';
@@ -150,11 +159,8 @@ class KasaneWorker implements RunningWorker {
       coordinator,
       token,
       hello,
-      heartbeat: () => {
-        let held = 0;
-        for (const job of this.#jobs.values()) held += job.held;
-        return { busy: this.#pool.busy, waiting: Math.max(0, held - this.#pool.busy) };
-      },
+      heartbeat: () => ({ busy: this.#pool.busy, waiting: Math.max(0, this.#held - this.#pool.busy) }),
+      onSaid: metrics && ((message) => metrics.said(message)),
       onMessage: (message) => guard(() => this.#receive(message)),
       onFrame: ({ header, payload }) =>
         guard(() => {
@@ -177,10 +183,40 @@ class KasaneWorker implements RunningWorker {
     });
   }
 
+  /** Tasks held, computing or not. */
+  get #held(): number {
+    return [...this.#jobs.values()].reduce((sum, { held }) => sum + held, 0);
+  }
+
+  /** Serves metrics and health, if it is to. */
+  async #tell(): Promise<WorkerMetrics | undefined> {
+    const { metrics: options } = this.#options;
+    if (!options) return undefined;
+    const metrics = new WorkerMetrics(() => ({
+      connected: this.#state === 'connected' || this.#state === 'draining',
+      slots: this.#pool.size,
+      busy: this.#pool.busy,
+      held: this.#held,
+      jobs: this.#jobs.size,
+    }));
+    try {
+      this.#metrics = await startMetricsServer(options, {
+        metrics: () => metrics.page(),
+        // One that waits for its coordinator does what it should: starting it again would not help.
+        health: () => (this.#state === 'stopped' ? 'stopped' : undefined),
+      });
+    } catch (error) {
+      await this.#pool.close();
+      throw error;
+    }
+    this.#log.info(`metrics at ${this.#metrics.url}/metrics`);
+    return metrics;
+  }
+
   drain(): Promise<void> {
     if (this.#state === 'connected' || this.#state === 'connecting') {
       this.#state = 'draining';
-      this.#options.log.info('draining: finishing what is computed, taking nothing more');
+      this.#log.info('draining: finishing what is computed, taking nothing more');
       this.#stream?.send({ $case: 'drain', value: {} });
       this.#stopping = Promise.all([...this.#jobs.values()].map((job) => job.drain())).then(() =>
         this.#stop(),
@@ -202,7 +238,7 @@ class KasaneWorker implements RunningWorker {
         this.#openRedis(this.#options.redisUrl ?? message.value.redisUrl);
         if (this.#state === 'connecting') this.#state = 'connected';
         this.#why = '';
-        this.#options.log.info(`connected to ${this.#options.coordinator} as ${this.id}`);
+        this.#log.info(`connected to ${this.#options.coordinator} as ${this.id}`);
         this.#resolveConnected();
         break;
       }
@@ -233,10 +269,10 @@ class KasaneWorker implements RunningWorker {
       stream,
       trace: this.#trace,
       sharedMemory: this.#options.sharedMemory ?? true,
-      log: this.#options.log,
+      log: this.#log.child({ job: opened.job }),
     });
     this.#jobs.set(opened.job, session);
-    this.#options.log.debug(`job ${opened.job} opened`);
+    this.#log.debug(`job ${opened.job} opened`);
   }
 
   #openRedis(url: string): void {
@@ -249,14 +285,13 @@ class KasaneWorker implements RunningWorker {
     });
     let down = false;
     redis.on('error', (error: Error) => {
-      if (!down)
-        this.#options.log.warn(`Redis is not reachable at ${new URL(url).host}: ${messageOf(error)}`);
+      if (!down) this.#log.warn(`Redis is not reachable at ${new URL(url).host}: ${messageOf(error)}`);
       down = true;
     });
     let before = false;
     redis.on('ready', () => {
       if (before) {
-        this.#options.log.info('Redis is back');
+        this.#log.info('Redis is back');
         for (const job of this.#jobs.values()) job.restart();
       }
       before = true;
@@ -292,6 +327,7 @@ class KasaneWorker implements RunningWorker {
       new Promise((resolve) => setTimeout(resolve, 1_000)),
     ]);
     this.#redis?.disconnect();
+    await this.#metrics?.close();
     await this.#pool.close();
     this.#trace?.close();
     this.#resolveDone();

@@ -2,16 +2,33 @@
 import { homedir, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
+import type { MetricsOptions } from '@kasane/protocol/metrics-server';
 import { isLoopback } from '@kasane/protocol/token';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { startWorker } from '@kasane/worker/worker';
 import { makeLog } from '../log.ts';
-import type { LogLevel } from '../options.ts';
+import type { LogFormat, LogLevel } from '../options.ts';
 import { startRedis } from '../redis/start.ts';
 import { stopAsked } from '../stop.ts';
 import { dashboardBeside } from './dashboard.ts';
 
-export interface CoordinatorCommand {
+/** Where a command that stays serves metrics, if anywhere. */
+interface MetricsFlags {
+  readonly metricsPort?: number;
+  readonly metricsHost: string;
+  readonly metricsToken?: string;
+}
+
+function metricsOptions({
+  metricsPort,
+  metricsHost,
+  metricsToken,
+}: MetricsFlags): MetricsOptions | undefined {
+  if (metricsPort === undefined) return undefined;
+  return { port: metricsPort, host: metricsHost, token: metricsToken };
+}
+
+export interface CoordinatorCommand extends MetricsFlags {
   readonly host: string;
   readonly port: number;
   readonly redis?: string;
@@ -21,11 +38,12 @@ export interface CoordinatorCommand {
   readonly state?: string;
   readonly token?: string;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
 }
 
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token } = options;
-  const log = makeLog(options.logLevel);
+  const log = makeLog(options.logLevel, options.logFormat);
   const stopped = stopAsked();
   const redis = await startRedis({
     url: options.redis ?? process.env.REDIS_URL,
@@ -39,6 +57,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
       announceRedisUrl: options.announceRedis,
       stateDirectory: options.state ?? join(homedir(), '.local/state/kasane'),
       token,
+      metrics: metricsOptions(options),
       log,
     });
     process.stdout.write(`Coordinator at ${running.address}, ${redis.description}\n`);
@@ -76,7 +95,7 @@ export function reachable(address: string, interfaces = networkInterfaces()): st
   return others.length > 0 ? others.map((one) => one.address + address.slice(colon)) : [address];
 }
 
-export interface WorkerCommand {
+export interface WorkerCommand extends MetricsFlags {
   readonly coordinator: string;
   readonly slots?: number;
   readonly backend: Backend;
@@ -88,6 +107,7 @@ export interface WorkerCommand {
   /** Seconds. */
   readonly connectTimeout: number;
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
 }
 
 export async function worker(options: WorkerCommand): Promise<void> {
@@ -102,7 +122,8 @@ export async function worker(options: WorkerCommand): Promise<void> {
     token,
     sharedMemory,
     connectTimeoutMs: 1000 * options.connectTimeout,
-    log: makeLog(options.logLevel),
+    metrics: metricsOptions(options),
+    log: makeLog(options.logLevel, options.logFormat),
   });
   // The first signal drains, the second stops at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -60,7 +60,7 @@ export class JobManager {
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now(), priority, init);
     this.#opened = { id, data };
-    log.info(`job ${id} submitted`);
+    log.info({ job: id }, `job ${id} submitted`);
     this.runs.consider();
     return id;
   }
@@ -112,7 +112,7 @@ export class JobManager {
         `job ${id} is paused already; \`kasane resume ${id}\` lets it go on`,
       );
     store.pause(id);
-    log.info(`job ${id} paused`);
+    log.info({ job: id }, `job ${id} paused`);
     await this.runs.stop(id, 'suspended');
     this.#changes.emit(id);
     return this.get(id);
@@ -146,7 +146,7 @@ export class JobManager {
     const goesOn = { ...training, epochs: had + epochs, ...(!succeeded && stopEarly && { stopEarly }) };
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
     store.reopen(id, JSON.stringify(checked), paused ? record.submittedAt : Date.now());
-    this.#options.log.info(`job ${id} goes on, to ${checked.training.epochs} epochs`);
+    this.#options.log.info({ job: id }, `job ${id} goes on, to ${checked.training.epochs} epochs`);
     this.#changes.emit(id);
     this.runs.consider();
     return this.get(id);
@@ -216,7 +216,7 @@ export class JobManager {
     const { store, log } = this.#options;
     const end = { state, error, endedAt: Date.now(), step: step ?? store.get(id)?.step ?? 0 };
     store.end(id, end);
-    log.info(`job ${id} ${stateNames[state]}`);
+    log.info({ job: id }, `job ${id} ${stateNames[state]}`);
     this.#changes.emit(id);
   }
 }

@@ -122,6 +122,7 @@ class Session {
     this.#worker = worker;
     workers.add(worker);
     log.info(
+      { worker: worker.id },
       `worker ${worker.id} joined with ${worker.slots} ${worker.slots === 1 ? 'slot' : 'slots'} (${worker.backend})`,
     );
     runs.workerJoined(worker);
@@ -196,7 +197,7 @@ class Session {
     this.#link?.close();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker)) {
-      this.#options.log.info(`worker ${worker.id} is gone: ${why}`);
+      this.#options.log.info({ worker: worker.id }, `worker ${worker.id} is gone: ${why}`);
       this.#options.runs.workerLeft(worker.id);
     }
     this.#stream.end();
@@ -228,7 +229,10 @@ class Session {
 
   #refuse(error: unknown): void {
     const code = error instanceof KasaneError ? error.code : 'PROTOCOL';
-    this.#options.log.warn(`worker ${this.#worker?.id ?? '(unnamed)'} is cut off: ${messageOf(error)}`);
+    this.#options.log.warn(
+      { worker: this.#worker?.id },
+      `worker ${this.#worker?.id ?? '(unnamed)'} is cut off: ${messageOf(error)}`,
+    );
     const metadata = new Metadata();
     metadata.set('kasane-error', code);
     const details = messageOf(error);

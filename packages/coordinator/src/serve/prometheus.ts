@@ -1,0 +1,112 @@
+/** What Prometheus is told of a coordinator. Names and labels are listed in docs/monitoring.md. */
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { StepTimes } from '../jobs/run-options.ts';
+import type { ConnectedWorker } from '../workers.ts';
+
+/** Looked at when somebody asks, not before. */
+export interface Watched {
+  readonly version: string;
+  jobs(): readonly Job[];
+  workers(): readonly ConnectedWorker[];
+  redisReady(): boolean;
+}
+
+/** Seconds; a step of the smallest network takes 2 ms, one of ResNet-152 a minute. */
+const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
+
+const states: Readonly<Partial<Record<JobState, string>>> = {
+  [JobState.JOB_STATE_QUEUED]: 'queued',
+  [JobState.JOB_STATE_RUNNING]: 'running',
+  [JobState.JOB_STATE_PAUSED]: 'paused',
+  [JobState.JOB_STATE_SUCCEEDED]: 'succeeded',
+  [JobState.JOB_STATE_FAILED]: 'failed',
+  [JobState.JOB_STATE_CANCELLED]: 'cancelled',
+};
+
+export class CoordinatorMetrics {
+  readonly #registry = new Registry();
+  readonly #steps: Counter;
+  readonly #seconds: Histogram<'phase'>;
+
+  constructor(watched: Watched) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#steps = new Counter({ name: 'kasane_steps_total', help: 'Steps committed.', registers });
+    this.#seconds = new Histogram({
+      name: 'kasane_step_seconds',
+      help: 'Time of a step (phase total), and of its phases: queue, compute, reduce, apply, publish.',
+      labelNames: ['phase'],
+      buckets,
+      registers,
+    });
+    const gauge = (name: string, help: string, labels: string[], collect: (gauge: Gauge) => void): void => {
+      new Gauge({
+        name: `kasane_${name}`,
+        help,
+        labelNames: labels,
+        registers,
+        collect() {
+          this.reset();
+          collect(this);
+        },
+      });
+    };
+    gauge('info', 'Version of this coordinator.', ['version'], (it) =>
+      it.set({ version: watched.version }, 1),
+    );
+    gauge('redis_up', 'Whether Redis answers.', [], (it) => it.set(watched.redisReady() ? 1 : 0));
+    gauge('workers', 'Workers connected.', [], (it) => it.set(watched.workers().length));
+    gauge('slots', 'Compute threads of all workers.', [], (it) =>
+      it.set(watched.workers().reduce((sum, { slots }) => sum + slots, 0)),
+    );
+    gauge('worker_tasks_done', 'Tasks that count, of a worker since it connected.', ['worker'], (it) => {
+      for (const { id, tasksDone } of watched.workers()) it.set({ worker: id }, tasksDone);
+    });
+    gauge('jobs', 'Jobs by state.', ['state'], (it) => {
+      for (const state of Object.values(states)) it.set({ state }, 0);
+      for (const { state } of watched.jobs()) it.inc({ state: states[state] ?? 'unknown' });
+    });
+    // Of running jobs only: those that have ended would stay for ever.
+    const ofJob = (name: string, help: string, value: (job: Job) => number) =>
+      gauge(`job_${name}`, help, ['job'], (it) => {
+        for (const job of watched.jobs())
+          if (job.state === JobState.JOB_STATE_RUNNING) it.set({ job: job.id }, value(job));
+      });
+    ofJob('step', 'Steps that a running job has done.', ({ step }) => step);
+    ofJob('steps', 'Steps that a running job is to do.', ({ steps }) => steps);
+    ofJob('epoch', 'Epochs that a running job has done.', ({ epoch }) => epoch);
+    ofJob('train_loss', 'Mean training loss of the epoch under way.', ({ trainLoss }) => trainLoss);
+    ofJob('train_metric', 'Mean training metric of the epoch under way.', ({ trainMetric }) => trainMetric);
+    ofJob('test_loss', 'Loss on the test set after the last epoch.', (job) => tested(job)?.testLoss ?? NaN);
+    ofJob(
+      'test_metric',
+      'Metric on the test set after the last epoch.',
+      (job) => tested(job)?.testMetric ?? NaN,
+    );
+    ofJob('samples_per_second', 'Training samples a second.', ({ samplesPerSecond }) => samplesPerSecond);
+    ofJob('waiting', 'Whether a running job waits for something.', ({ waitingFor }) => (waitingFor ? 1 : 0));
+  }
+
+  /** A step has been committed. */
+  stepped(times: StepTimes): void {
+    this.#steps.inc();
+    const { stepMs, queueMs, computeMs, reduceMs, applyMs, publishMs } = times;
+    const phases = {
+      total: stepMs,
+      queue: queueMs,
+      compute: computeMs,
+      reduce: reduceMs,
+      apply: applyMs,
+      publish: publishMs,
+    };
+    for (const [phase, ms] of Object.entries(phases)) this.#seconds.observe({ phase }, ms / 1000);
+  }
+
+  page(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}
+
+const tested = (job: Job) => job.history.at(-1);

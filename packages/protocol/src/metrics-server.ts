@@ -1,0 +1,76 @@
+/**
+ * A port of its own for those who look after a process: /metrics as Prometheus reads them, /health for whoever starts it again.
+ * Beyond loopback it wants a secret, which is not the cluster's: what scrapes need not be let in.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { KasaneError, messageOf } from './errors.ts';
+import { isLoopback } from './token.ts';
+
+export interface MetricsOptions {
+  /** Default 127.0.0.1; beyond loopback `token` is required. */
+  readonly host?: string | undefined;
+  /** 0 for a free one. */
+  readonly port: number;
+  /** What /metrics asks for, as a bearer token. /health stays open. */
+  readonly token?: string | undefined;
+}
+
+/** What is told of a process. */
+export interface Told {
+  /** A page in Prometheus' text format. */
+  metrics(): Promise<string>;
+  /** Undefined while all is well, otherwise what is not. */
+  health(): string | undefined;
+}
+
+export interface MetricsServer {
+  /** http://host:port */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** @throws KasaneError CANNOT_LISTEN when the address is taken, or is not loopback and there is no token */
+export async function startMetricsServer(options: MetricsOptions, told: Told): Promise<MetricsServer> {
+  const { host = '127.0.0.1', port, token } = options;
+  if (!isLoopback(host) && !token) {
+    const right = 'give --metrics-token (or KASANE_METRICS_TOKEN), or leave --metrics-host out';
+    throw new KasaneError('CANNOT_LISTEN', `metrics on ${host} would be anyone's who reaches it: ${right}`);
+  }
+  const server = createServer((request, response) => {
+    const say = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
+      response.writeHead(status, { 'content-type': type }).end(body);
+    const { url, headers } = request;
+    if (request.method !== 'GET') return say(405, 'only GET\n');
+    if (url === '/health') {
+      const wrong = told.health();
+      return say(wrong === undefined ? 200 : 503, `${wrong ?? 'ok'}\n`);
+    }
+    if (url !== '/metrics') return say(404, 'there are /metrics and /health\n');
+    if (token && !equal(headers.authorization ?? '', `Bearer ${token}`))
+      return say(401, 'the token is missing or wrong: send it as `Authorization: Bearer TOKEN`\n');
+    return told.metrics().then(
+      (page) => say(200, page, 'text/plain; version=0.0.4; charset=utf-8'),
+      (error: unknown) => say(500, `${messageOf(error)}\n`),
+    );
+  });
+  server.listen(port, host);
+  await once(server, 'listening').catch((error: unknown) => {
+    const right = 'choose another with --metrics-port, or stop what listens there';
+    throw new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`);
+  });
+  return {
+    url: `http://${host}:${(server.address() as AddressInfo).port}`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function equal(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}

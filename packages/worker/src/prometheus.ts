@@ -1,0 +1,85 @@
+/** What Prometheus is told of a worker. Names and labels are listed in docs/monitoring.md. */
+import { TaskFailure_Reason, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Looked at when somebody asks, not before. */
+export interface WorkerFacts {
+  readonly connected: boolean;
+  readonly slots: number;
+  readonly busy: number;
+  /** Tasks held, computing or not. */
+  readonly held: number;
+  readonly jobs: number;
+}
+
+/** Seconds; a shard of the smallest network takes a millisecond, one of ResNet-152 a minute. */
+const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
+
+const outcomes: Readonly<Record<TaskFailure_Reason, string>> = {
+  [TaskFailure_Reason.REASON_UNSPECIFIED]: 'unspecified',
+  [TaskFailure_Reason.REASON_BATCH_MISSING]: 'batch missing',
+  [TaskFailure_Reason.REASON_BATCH_DAMAGED]: 'batch damaged',
+  [TaskFailure_Reason.REASON_COMPUTE]: 'threw',
+  [TaskFailure_Reason.REASON_HANDED_BACK]: 'handed back',
+  [TaskFailure_Reason.UNRECOGNIZED]: 'unspecified',
+};
+
+export class WorkerMetrics {
+  readonly #registry = new Registry();
+  readonly #tasks: Counter<'outcome'>;
+  readonly #samples: Counter;
+  readonly #seconds: Histogram;
+
+  constructor(facts: () => WorkerFacts) {
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#tasks = new Counter({
+      name: 'kasane_worker_tasks_total',
+      help: 'Tasks that were answered, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#samples = new Counter({
+      name: 'kasane_worker_samples_total',
+      help: 'Samples that were computed.',
+      registers,
+    });
+    this.#seconds = new Histogram({
+      name: 'kasane_worker_compute_seconds',
+      help: 'Time that a slot computed for a task.',
+      buckets,
+      registers,
+    });
+    const gauge = (name: string, help: string, value: (facts: WorkerFacts) => number): void => {
+      new Gauge({
+        name: `kasane_worker_${name}`,
+        help,
+        registers,
+        collect() {
+          this.set(value(facts()));
+        },
+      });
+    };
+    gauge('connected', 'Whether there is a stream to the coordinator.', ({ connected }) => Number(connected));
+    gauge('slots', 'Compute threads.', ({ slots }) => slots);
+    gauge('slots_busy', 'Compute threads that compute now.', ({ busy }) => busy);
+    gauge('tasks_held', 'Tasks held, computing or waiting.', ({ held }) => held);
+    gauge('jobs', 'Jobs that are open here.', ({ jobs }) => jobs);
+  }
+
+  /** The worker says this to the coordinator. */
+  said({ message }: WorkerMessage): void {
+    if (message?.$case === 'result') {
+      const { samples, computeMs } = message.value;
+      this.#tasks.inc({ outcome: 'done' });
+      this.#samples.inc(samples);
+      this.#seconds.observe(computeMs / 1000);
+    } else if (message?.$case === 'failure') {
+      this.#tasks.inc({ outcome: outcomes[message.value.reason] });
+    }
+  }
+
+  page(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}
