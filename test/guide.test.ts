@@ -36,6 +36,19 @@ beforeAll(() => {
   run('npm', ['install', '--no-audit', '--no-fund', '--offline', `./${tarball}`], folder);
 });
 
+/** A page that runs an example as it stands: names of modules are mapped to files, and what it prints is gathered and shown. */
+function pageOf(code: string): string {
+  const modules = [...code.matchAll(/from '(@kasane\/tensor)\/(.*)'/g)].map(([, name, path]) => [
+    `${name}/${path}`,
+    `./node_modules/${name}/dist/${path}.js`,
+  ]);
+  const print = 'const lines = []; const console = { log: (line) => lines.push(line) };';
+  const show = "document.querySelector('#result').textContent = lines.join('\\n');";
+  return `<!doctype html><meta charset="utf-8"><p id="result">...</p>
+<script type="importmap">${JSON.stringify({ imports: Object.fromEntries(modules) })}</script>
+<script type="module">${print}\n${code}\n${show}</script>`;
+}
+
 describe("the guide's examples", () => {
   it('are all there', () => {
     expect(examples.map(({ language }) => language)).toEqual(['js', 'js', 'js', 'js', 'html']);
@@ -57,10 +70,10 @@ describe("the guide's examples", () => {
     },
   );
 
-  it.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('shows its result in a browser', async () => {
-    const { code, output } = examples.at(-1)!;
+  it.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('show the same in a browser', async () => {
     const types: Record<string, string> = { '.js': 'text/javascript', '.html': 'text/html' };
-    writeFileSync(join(folder, 'index.html'), code);
+    for (const [index, { language, code }] of examples.entries())
+      writeFileSync(join(folder, `${index}.html`), language === 'html' ? code : pageOf(code));
     const server = createServer((request, response) => {
       const file = join(folder, new URL(request.url!, 'http://x').pathname);
       if (!existsSync(file) || !types[extname(file)]) response.writeHead(404).end();
@@ -68,10 +81,13 @@ describe("the guide's examples", () => {
     }).listen(0, '127.0.0.1');
     const browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
     try {
-      const page = await browser.newPage();
-      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/index.html`);
-      await page.waitForFunction(() => document.querySelector('#result')?.textContent !== '...');
-      expect(await page.textContent('#result')).toBe(output);
+      for (const [index, { output }] of examples.entries()) {
+        const page = await browser.newPage();
+        await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/${index}.html`);
+        await page.waitForFunction(() => document.querySelector('#result')?.textContent !== '...');
+        expect((await page.textContent('#result'))!.trim()).toBe(output);
+        await page.close();
+      }
     } finally {
       await browser.close();
       server.close();

@@ -88,7 +88,10 @@ describe.skipIf(!device)('a model of every kind on WebGPU', { timeout: 300_000 }
       `${name}: gradients are the reference's in %s`,
       async (storage, bound) => {
         const opened = await open(description, storage as Storage);
+        const submit = vi.spyOn(device!.queue, 'submit');
         await opened.session.run(0);
+        expect(submit).toHaveBeenCalledTimes(1);
+        submit.mockRestore();
         const { model, feeds, parameters, gradients: found, session } = opened;
         const wanted = runReference(traceProgram(model, request), feeds, parameters);
         expect(Math.abs(opened.loss[0]! / wanted.lossSum! - 1)).toBeLessThan(bound);
@@ -102,6 +105,11 @@ describe.skipIf(!device)('a model of every kind on WebGPU', { timeout: 300_000 }
         // Were nothing stored as halves, it would be as exact as f32.
         if (storage !== 'f32') expect(largest).toBeGreaterThan(2e-6);
         session.destroy();
+        // The same kernels are compiled once for a device.
+        const compile = vi.spyOn(device!, 'createComputePipelineAsync');
+        (await open(description, storage as Storage)).session.destroy();
+        expect(compile).not.toHaveBeenCalled();
+        compile.mockRestore();
       },
     );
   }
@@ -119,9 +127,15 @@ describe.skipIf(!device)('a model of every kind on WebGPU', { timeout: 300_000 }
     };
     for (let index = 0; index < 10; index++) await step(index);
     const first = loss[0]!;
-    const makers = (['createBuffer', 'createTexture', 'createBindGroup', 'createShaderModule'] as const).map(
-      (name) => vi.spyOn(device!, name),
-    );
+    const makers = (
+      [
+        'createBuffer',
+        'createTexture',
+        'createBindGroup',
+        'createShaderModule',
+        'createComputePipelineAsync',
+      ] as const
+    ).map((name) => vi.spyOn(device!, name));
     const heap = heapInUse();
     for (let index = 10; index < 1000; index++) await step(index);
     expect((heapInUse() - heap) / 990).toBeLessThan(LEAK);
