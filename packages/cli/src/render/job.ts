@@ -52,16 +52,18 @@ export const metricName = (job: Pick<Job, 'metric'>): string => (isAccuracy(job)
 
 /** Jobs as a table. */
 export function jobTable(jobs: readonly Job[]): string {
-  const head = ['JOB', 'STATE', 'EPOCH', 'LOSS', 'TEST', 'SUBMITTED'];
+  const head = ['JOB', 'STATE', 'PRIORITY', 'EPOCH', 'LOSS', 'TEST', 'SUBMITTED', 'WAITS FOR'];
   const rows = jobs
     .map(jobRecord)
     .map((job) => [
       job.job,
       job.state,
+      String(job.priority),
       `${job.epoch}/${job.epochs}`,
       job.trainLoss > 0 ? job.trainLoss.toFixed(4) : '-',
       formatMetric(job, job.testMetric),
       job.submittedAt ? moment(job.submittedAt) : '-',
+      job.waitingFor ?? '',
     ]);
   return table(head, rows);
 }

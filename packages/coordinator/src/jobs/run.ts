@@ -211,7 +211,9 @@ export class Run {
     this.progress.resume(this.#position, store.epochs(this.id));
     for (const worker of workers.all()) this.workerJoined(worker);
     this.#handOut();
-    await this.#border();
+    const border = this.#border();
+    this.#options.onChange();
+    await border;
     this.#publish();
   }
 
