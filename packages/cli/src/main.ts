@@ -263,6 +263,22 @@ command('dashboard', 'serve a page that shows jobs, layers and workers')
   .addOption(token())
   .action(async (options) => (await import('./commands/dashboard.ts')).dashboard(options));
 
+command('top', 'jobs, curves, layers and workers, live; without a terminal a line an event')
+  .option('--json', 'an object for each event on standard output')
+  .addOption(coordinator())
+  .addOption(token())
+  .addHelpText(
+    'after',
+    help(
+      ['kasane top', 'kasane top --json | tee events.jsonl'],
+      [
+        '{ time, subject: a job or a worker, event, message }',
+        'event: joined, left, and those of kasane logs',
+      ],
+    ),
+  )
+  .action(async (options) => (await import('./commands/top.ts')).top(options));
+
 command('logs <job>', 'what happened to a job, a line an event')
   .option('-f, --follow', 'go on with what happens, until it ends')
   .option('--json', 'an object a line on standard output')
@@ -274,7 +290,7 @@ command('logs <job>', 'what happened to a job, a line an event')
       ['kasane logs mnist-mlp-1a2b3c4d -f'],
       [
         '{ time, event, message }',
-        'event: submitted, started, waiting, going on, epoch, succeeded, failed, cancelled',
+        'event: submitted, started, waiting, going on, paused, resumed, epoch, succeeded, failed, cancelled',
       ],
     ),
   )

@@ -1,6 +1,8 @@
 /** `kasane logs`: what happened to a job, a line an event. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { hasEnded } from '@kasane/protocol/job-state';
 import { epochLine, jobRecord } from '../render/job.ts';
 import { moment } from '../render/table.ts';
 
@@ -12,6 +14,8 @@ export interface JobEvent {
     | 'started'
     | 'waiting'
     | 'going on'
+    | 'paused'
+    | 'resumed'
     | 'epoch'
     | 'succeeded'
     | 'failed'
@@ -45,6 +49,11 @@ export function eventsBetween(before: Job | undefined, job: Job, now?: number): 
     if (isIdle(job)) add('waiting', now, job.waitingFor);
     else add('going on', now, `step ${job.step}`);
   }
+  if (now !== undefined && before && before.state !== job.state) {
+    if (job.state === JobState.JOB_STATE_PAUSED) add('paused', now, `step ${job.step}`);
+    else if (before.state === JobState.JOB_STATE_PAUSED && !hasEnded(job.state))
+      add('resumed', now, `step ${job.step}`);
+  }
   if (!before?.endedAt && job.endedAt > 0) {
     const { state, error } = jobRecord(job);
     add(state as JobEvent['event'], job.endedAt, error ?? `step ${job.step}`);
@@ -71,7 +80,7 @@ export async function logs(id: string, options: LogsOptions): Promise<void> {
     let seen = await client.get(id);
     say(eventsBetween(undefined, seen));
     if (!options.follow) return;
-    if (seen.endedAt === 0) {
+    if (!hasEnded(seen.state)) {
       for await (const job of client.watch(id)) {
         say(eventsBetween(seen, job, Date.now()));
         seen = job;

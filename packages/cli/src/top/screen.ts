@@ -1,0 +1,185 @@
+/** What `kasane top` shows, as lines: a pure function of what is known, what is chosen, and the terminal's size. */
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { hasEnded, stateNames } from '@kasane/protocol/job-state';
+import { formatMetric, metricName } from '../render/job.ts';
+import { table } from '../render/table.ts';
+import { curve } from './braille.ts';
+import type { Snapshot } from './feed.ts';
+
+export const views = ['curves', 'layers', 'workers'] as const;
+export type View = (typeof views)[number];
+
+export interface Choice {
+  /** Id of the job that is looked at; of the first one when there is no such job. */
+  readonly job: string;
+  readonly view: View;
+  readonly help: boolean;
+  /** A job that is to be cancelled once that is confirmed. */
+  readonly confirm: string;
+  /** What came of the last key. */
+  readonly said: string;
+}
+
+export interface Line {
+  readonly text: string;
+  readonly style?: 'bold' | 'dim' | 'inverse' | 'red';
+}
+
+/** Keys and what they do; the screen's last line and its help are made of it. */
+export const keys = [
+  ['up, down', 'choose a job', ''],
+  ['tab, 1 2 3', 'curves, layers, workers', 'view'],
+  ['p', 'pause the job', 'pause'],
+  ['r', 'resume it', 'resume'],
+  ['c', 'cancel it; y confirms', 'cancel'],
+  ['+ -', 'raise or lower its priority', ''],
+  ['h, ?', 'this list', 'help'],
+  ['q', 'leave; jobs go on', 'quit'],
+] as const;
+
+/** The job that is looked at. */
+export const chosenJob = ({ jobs }: Snapshot, { job }: Choice): Job | undefined =>
+  jobs.find(({ id }) => id === job) ?? jobs[0];
+
+export function screen(
+  snapshot: Snapshot,
+  choice: Choice,
+  { columns, rows, coordinator }: { columns: number; rows: number; coordinator: string },
+): Line[] {
+  const { jobs, workers, version, problem } = snapshot;
+  const open = jobs.filter(({ state }) => !hasEnded(state)).length;
+  const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
+  const head: Line[] = [
+    {
+      text: `Kasane ${version} at ${coordinator}   ${workers.length} workers, ${slots} slots   ${open} open jobs, ${jobs.length - open} ended`,
+      style: 'bold',
+    },
+    ...(problem ? [{ text: problem, style: 'red' } as const] : []),
+  ];
+  const list = jobLines(snapshot, choice, Math.max(2, Math.floor(rows / 3)));
+  const tabs: Line = {
+    text: views
+      .map((view, index) => (view === choice.view ? `[${index + 1} ${view}]` : ` ${index + 1} ${view} `))
+      .join(' '),
+    style: 'bold',
+  };
+  const foot: Line = choice.confirm
+    ? { text: `cancel ${choice.confirm}? y for yes, any other key for no`, style: 'inverse' }
+    : { text: choice.said || shortKeys(), style: choice.said ? 'bold' : 'dim' };
+  const height = Math.max(1, rows - head.length - list.length - 2);
+  const body = choice.help ? helpLines() : bodyLines(snapshot, choice, columns, height);
+  const filled = Array.from({ length: height }, (_, row): Line => body[row] ?? { text: '' });
+  return [...head, ...list, tabs, ...filled, foot].map(({ text, ...style }) => ({
+    text: text.slice(0, columns),
+    ...style,
+  }));
+}
+
+const shortKeys = () =>
+  keys.flatMap(([key, , word]) => (word ? [`${key.split(',')[0]} ${word}`] : [])).join('   ');
+
+const helpLines = (): Line[] => keys.map(([key, what]) => ({ text: `  ${key.padEnd(12)}${what}` }));
+
+function jobLines(snapshot: Snapshot, choice: Choice, most: number): Line[] {
+  const { jobs } = snapshot;
+  if (jobs.length === 0) return [{ text: 'no jobs: kasane submit mnist-mlp', style: 'dim' }];
+  const chosen = chosenJob(snapshot, choice)!;
+  // The chosen one is always among those that are shown.
+  const first = Math.max(0, Math.min(jobs.indexOf(chosen) - most + 2, jobs.length - most + 1));
+  const shown = jobs.slice(first, first + most - 1);
+  const rows = shown.map((job) => [
+    job.id,
+    stateNames[job.state],
+    String(job.priority),
+    `${job.epoch}/${job.epochs}`,
+    job.steps > 0 ? `${Math.floor((100 * job.step) / job.steps)} %` : '',
+    job.step > 0 ? job.trainLoss.toFixed(4) : '-',
+    formatMetric(job, job.history.at(-1)?.testMetric),
+    job.error || job.waitingFor,
+  ]);
+  const head = ['JOB', 'STATE', 'PRIORITY', 'EPOCH', 'DONE', 'LOSS', 'TEST', 'WAITS FOR'];
+  const lines = table(head, rows).split('\n');
+  return lines.map((text, index): Line => {
+    if (index === 0) return { text: `  ${text}`, style: 'dim' };
+    return shown[index - 1] === chosen ? { text: `> ${text}`, style: 'inverse' } : { text: `  ${text}` };
+  });
+}
+
+function bodyLines(snapshot: Snapshot, choice: Choice, columns: number, height: number): Line[] {
+  if (choice.view === 'workers') return workerLines(snapshot);
+  const job = chosenJob(snapshot, choice);
+  if (!job) return [];
+  return choice.view === 'layers' ? layerLines(snapshot) : curveLines(snapshot, job, columns, height);
+}
+
+function curveLines({ points }: Snapshot, job: Job, columns: number, height: number): Line[] {
+  if (points.length === 0) return [{ text: 'no steps yet', style: 'dim' }];
+  const last = points.at(-1)!;
+  const speed = `${Math.round(job.samplesPerSecond).toLocaleString('en')} samples/s`;
+  const facts = `${job.id}   step ${job.step}   learning rate ${last.learningRate.toPrecision(3)}   ${speed}`;
+  const width = Math.floor((columns - 2) / 2);
+  const graph = (name: string, values: readonly number[], show: (value: number) => string) => {
+    const { lines, least, greatest } = curve(values, width, Math.max(1, height - 3));
+    return [
+      `${name} ${show(values.at(-1)!)}, from ${show(least)} to ${show(greatest)}`.slice(0, width),
+      ...lines,
+    ];
+  };
+  const loss = graph(
+    'loss',
+    points.map((point) => point.loss),
+    (value) => value.toPrecision(4),
+  );
+  const metric = graph(
+    metricName(job),
+    points.map((point) => point.metric),
+    (value) => formatMetric(job, value),
+  );
+  const steps = `steps ${points[0]!.step} to ${last.step}`;
+  return [
+    { text: facts },
+    ...loss.map(
+      (line, row): Line => ({
+        text: `${line.padEnd(width)}  ${metric[row]!}`,
+        ...(row === 0 && { style: 'bold' }),
+      }),
+    ),
+    { text: `${steps.padEnd(width)}  ${steps}`, style: 'dim' },
+  ];
+}
+
+function layerLines({ layers, points }: Snapshot): Line[] {
+  if (layers.length === 0) return [{ text: 'no layers yet', style: 'dim' }];
+  const seen = new Map((points.at(-1)?.layers ?? []).map((metrics) => [metrics.layer, metrics]));
+  const number = (value: number | undefined) => (value === undefined ? '' : value.toPrecision(3));
+  const rows = layers.map(({ name, type, outputShape, parameters }) => {
+    const metrics = seen.get(name);
+    return [
+      name,
+      type,
+      outputShape.join('x'),
+      parameters > 0 ? parameters.toLocaleString('en') : '',
+      number(metrics?.gradientNorm),
+      number(metrics?.weightNorm),
+      number(metrics?.updateRatio),
+    ];
+  });
+  const head = ['LAYER', 'TYPE', 'OUTPUT', 'PARAMETERS', 'GRADIENT', 'WEIGHTS', 'UPDATE/WEIGHT'];
+  return styled(table(head, rows));
+}
+
+function workerLines({ workers }: Snapshot): Line[] {
+  if (workers.length === 0) return [{ text: 'no workers are connected: kasane worker', style: 'dim' }];
+  const rows = workers.map((worker) => [
+    worker.id,
+    worker.host,
+    worker.backend,
+    String(worker.slots),
+    String(worker.tasksDone),
+    worker.draining ? `${worker.tasksHeld}, draining` : String(worker.tasksHeld),
+  ]);
+  return styled(table(['WORKER', 'HOST', 'BACKEND', 'SLOTS', 'DONE', 'HELD'], rows));
+}
+
+const styled = (text: string): Line[] =>
+  text.split('\n').map((line, row): Line => (row === 0 ? { text: line, style: 'dim' } : { text: line }));
