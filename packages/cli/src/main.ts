@@ -24,6 +24,7 @@ import {
   profile,
   program,
   redis,
+  tensorboard,
   token,
   version,
 } from './program.ts';
@@ -51,6 +52,7 @@ const train = command('train', 'train a job file or a preset on a cluster of thi
   .option('--data <dir>', 'folder with the data, instead of the one in the job')
   .addOption(redis())
   .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
+  .addOption(tensorboard())
   .option('--open', 'serve the dashboard, and open it in a browser')
   .option('--json', 'one JSON object on standard output at the end')
   .addOption(logLevel('warn'))
@@ -113,6 +115,7 @@ command('workers', 'list the workers that are connected')
 
 command('watch <job>', 'follow a job until it ends')
   .option('--json', 'one object for each change on standard output')
+  .addOption(tensorboard().conflicts('json'))
   .addOption(coordinator())
   .addOption(token())
   .action(async (job, options) => (await import('./commands/jobs.ts')).watch(job, options));

@@ -79,6 +79,11 @@ export const profile = () =>
     '--profile <file>',
     'write kernels, layers, queue and network in the Chrome trace format (ui.perfetto.dev opens it); steps get slower',
   );
+export const tensorboard = () =>
+  new Option(
+    '--tensorboard <dir>',
+    'write curves and layers for TensorBoard into a folder of the job below this',
+  );
 export const token = () =>
   new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
 export const coordinator = () =>

@@ -43,12 +43,15 @@ export async function jobs(options: ClientOptions & { json?: boolean }): Promise
 }
 
 /** Follows a job until it ends; with `json`, one object a change on standard output. */
-export async function watch(job: string, options: ClientOptions & { json?: boolean }): Promise<void> {
+export async function watch(
+  job: string,
+  options: ClientOptions & { json?: boolean; tensorboard?: string },
+): Promise<void> {
   await withClient(options, async (client) => {
     if (options.json) {
       for await (const now of client.watch(job)) print(JSON.stringify(jobRecord(now)));
     } else {
-      const ended = await follow(client, job);
+      const ended = await follow(client, job, options.tensorboard);
       const record = jobRecord(ended);
       const { testMetric } = record;
       const reached =

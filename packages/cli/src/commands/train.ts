@@ -19,6 +19,7 @@ import { type LogLevel, trainingOverrides } from '../options.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
 import { progressView } from '../render/progress.ts';
+import { recordJob } from '../tensorboard/record.ts';
 import { dashboardBeside, openBrowser } from './dashboard.ts';
 
 export interface TrainOptions {
@@ -30,6 +31,7 @@ export interface TrainOptions {
   readonly data?: string;
   readonly redis?: string;
   readonly out?: string;
+  readonly tensorboard?: string;
   readonly open?: boolean;
   readonly json?: boolean;
   readonly logLevel: LogLevel;
@@ -62,7 +64,7 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
       if (page) openBrowser(page.url);
       try {
         const id = await client.submit(JSON.stringify(spec));
-        const ended = await Promise.race([follow(client, id), cluster.failed]);
+        const ended = await Promise.race([follow(client, id, options.tensorboard), cluster.failed]);
         requireSuccess(ended);
         mkdirSync(dirname(out), { recursive: true });
         copyFileSync(ended.model, out);
@@ -117,17 +119,24 @@ export function fromHere(spec: JobSpec): JobSpec {
   return { ...spec, data, ...(init !== undefined && { init: resolve(init) }) };
 }
 
-/** Shows a job's progress until it ends. */
-export async function follow(client: CoordinatorClient, id: string): Promise<JobMessage> {
+/** Shows a job's progress until it ends, and writes it down for TensorBoard in a folder of that, if there is one. */
+export async function follow(
+  client: CoordinatorClient,
+  id: string,
+  tensorboard?: string,
+): Promise<JobMessage> {
+  const recording = tensorboard === undefined ? undefined : recordJob(client, id, tensorboard);
   const view = progressView();
   let last: JobMessage | undefined;
   try {
     for await (const job of client.watch(id)) {
       last = job;
       view.update(job);
+      recording?.update(job);
     }
   } finally {
     view.stop();
+    await recording?.close();
   }
   return last ?? client.get(id);
 }

@@ -1,0 +1,83 @@
+/** Writes what a coordinator tells of a job into event files for TensorBoard: a folder for each job below the one given. */
+import { join } from 'node:path';
+import type { CoordinatorClient } from '@kasane/protocol/client';
+import type { Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { EventFile, type Scalars } from './event-file.ts';
+
+export interface Recording {
+  /** Path of the event file. */
+  readonly path: string;
+  /** Hears each state of the job: tests come with it. */
+  update(job: Job): void;
+  /** Resolves when all that was told is written. */
+  close(): Promise<void>;
+}
+
+/** Records until the job has ended and `close` is called. */
+export function recordJob(client: CoordinatorClient, job: string, folder: string): Recording {
+  const file = new EventFile(join(folder, job), Date.now());
+  let step = 0;
+  let tests = 0;
+  let stepsPerEpoch = 0;
+  let metric = 'metric';
+  /** Steps that came before the metric's name was known. */
+  let early: StepMetrics[] | undefined = [];
+  const write = (point: StepMetrics) => {
+    // After a coordinator has come back steps are told again: the first telling stays.
+    if (point.step <= step) return;
+    step = point.step;
+    file.scalars(point.step, point.time, scalarsOf(point, metric));
+  };
+  const ended = new Promise<void>((resolve) => {
+    client.watchMetrics(
+      job,
+      ({ points }) => {
+        if (early) early.push(...points);
+        else points.forEach(write);
+      },
+      resolve,
+    );
+  });
+  return {
+    path: file.path,
+    update(now) {
+      if (early) {
+        metric = now.metric.replaceAll(' ', '_') || metric;
+        early.forEach(write);
+        early = undefined;
+      }
+      // A job that has ended does not say any more how many steps it was to have.
+      if (now.steps > 0) stepsPerEpoch = now.steps / now.epochs;
+      else if (stepsPerEpoch === 0 && now.epoch > 0) stepsPerEpoch = now.step / now.epoch;
+      for (const { epoch, testLoss, testMetric } of now.history.slice(tests)) {
+        file.scalars(Math.round(stepsPerEpoch * epoch), Date.now(), {
+          'test/loss': testLoss,
+          [`test/${metric}`]: testMetric,
+        });
+      }
+      tests = now.history.length;
+    },
+    async close() {
+      await ended;
+      file.close();
+    },
+  };
+}
+
+function scalarsOf(point: StepMetrics, metric: string): Scalars {
+  const layers = point.layers.flatMap(({ layer, gradientNorm, weightNorm, updateRatio }) => [
+    [`gradient_norm/${layer}`, gradientNorm],
+    [`weight_norm/${layer}`, weightNorm],
+    [`update_ratio/${layer}`, updateRatio],
+  ]);
+  return {
+    'train/loss': point.loss,
+    [`train/${metric}`]: point.metric,
+    learning_rate: point.learningRate,
+    gradient_norm: point.gradientNorm,
+    samples_per_second: point.samplesPerSecond,
+    'step_ms/whole': point.stepMs,
+    'step_ms/compute': point.computeMs,
+    ...Object.fromEntries(layers),
+  };
+}
