@@ -90,6 +90,11 @@ const cases: readonly Case[] = [
     layers: [{ type: 'selfAttention', heads: 3, causal: true, dropout: 0.5 }],
   },
   {
+    label: 'selfAttention, causal, in blocks',
+    input: [71, 6],
+    layers: [{ type: 'selfAttention', heads: 3, causal: true }],
+  },
+  {
     label: 'selfAttention with a mask',
     input: [6],
     tokens: 2,

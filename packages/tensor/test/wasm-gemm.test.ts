@@ -37,11 +37,13 @@ describe('matrix product', () => {
     for (const [m, n, k] of [
       [241, 257, 560],
       [521, 271, 259],
+      [515, 70, 521],
     ] as const) {
       const a = Float32Array.from({ length: m * k }, (_, i) => ((i * 7919) % 1009) / 64 - 8);
       const b = Float32Array.from({ length: k * n }, (_, i) => ((i * 104729) % 2003) / 128 - 8);
       for (const [transposeA, transposeB] of [
         [false, false],
+        [true, false],
         [true, true],
       ] as const) {
         const gemm = { m, n, k, transposeA, transposeB };

@@ -5,6 +5,7 @@ import type { NamedTensor } from '../io/safetensors.ts';
 import { constant, iota } from '../ops/leaf.ts';
 import { matmul } from '../ops/matmul.ts';
 import { reshape, transpose } from '../ops/movement.ts';
+import { concat, sliceAxis } from '../ops/parts.ts';
 import { add, ge, gelu, mul, ne, select } from '../ops/pointwise.ts';
 import { formatShape, type Shape } from '../shape.ts';
 import { onnxActivation } from './activation.ts';
@@ -41,8 +42,8 @@ export interface AttentionOptions {
   readonly causal?: boolean;
   /** [samples, time]: 0 where a step is padding, which nobody then attends to. */
   readonly mask?: Node;
-  /** Applied to the weights of attention. */
-  readonly drop?: (weights: Node) => Node;
+  /** Applied to the weights of attention, of which block `block`, from 0, has some rows. */
+  readonly drop?: (weights: Node, block: number) => Node;
 }
 
 /** Weight and bias of the four projections: query, key, value, output. */
@@ -50,21 +51,47 @@ export type Projections = readonly [Node, Node, Node, Node, Node, Node, Node, No
 
 /** softmax(Q K^T / sqrt(d)) V of each head, d being features / heads. x is [samples, time, features]. */
 export function multiHeadAttention(x: Node, projections: Projections, options: AttentionOptions): Node {
-  const { heads, causal = false, mask, drop = (weights) => weights } = options;
+  const { heads } = options;
   const [samples, time, features] = x.shape as readonly [number, number, number];
   const size = features / heads;
   const project = (from: Node, at: 0 | 2 | 4 | 6) => add(matmul(from, projections[at]), projections[at + 1]!);
   const split = (projected: Node) =>
     transpose(reshape(projected, [samples, time, heads, size]), [0, 2, 1, 3]);
   const [query, key, value] = [split(project(x, 0)), split(project(x, 2)), split(project(x, 4))];
-  let scores = mul(matmul(query, key, false, true), constant(1 / Math.sqrt(size)));
-  if (causal) {
-    const seen = ge(iota([time, 1], 0), iota([1, time], 1));
-    scores = select(seen, scores, constant(MASKED));
-  }
-  if (mask) scores = select(ne(reshape(mask, [samples, 1, 1, time]), constant(0)), scores, constant(MASKED));
-  const mixed = matmul(drop(softmax(scores)), value);
+  const mixed = attend(query, key, value, options);
   return project(reshape(transpose(mixed, [0, 2, 1, 3]), [samples, time, features]), 6);
+}
+
+/** Steps of a block of causal attention, and blocks at most. Fewer steps would make products that are too small to be fast. */
+const BLOCK = 32;
+const MOST_BLOCKS = 8;
+
+/**
+ * softmax(Q K^T / sqrt(d)) V; each is [samples, heads, time, size]. Causal attention is computed in blocks of steps, none of which
+ * looks at keys behind its last step: of n blocks' scores only (n + 1) / 2n are ever there.
+ */
+function attend(query: Node, key: Node, value: Node, options: Omit<AttentionOptions, 'heads'>): Node {
+  const { causal = false, mask, drop = (weights) => weights } = options;
+  const [samples, , time, size] = query.shape as readonly [number, number, number, number];
+  const rows = causal ? BLOCK * Math.ceil(time / BLOCK / MOST_BLOCKS) : time;
+  const steps = (x: Node, axis: number, from: number, to: number) =>
+    to - from === time ? x : sliceAxis(x, axis, from, to - from);
+  const blocks = Array.from({ length: Math.ceil(time / rows) }, (_, block) => {
+    const start = block * rows;
+    const end = Math.min(time, start + rows);
+    const product = matmul(steps(query, 2, start, end), steps(key, 2, 0, end), false, true);
+    let scores = mul(product, constant(1 / Math.sqrt(size)));
+    if (causal) {
+      const seen = ge(add(iota([end - start, 1], 0), constant(start)), iota([1, end], 1));
+      scores = select(seen, scores, constant(MASKED));
+    }
+    if (mask) {
+      const present = steps(reshape(mask, [samples, 1, 1, time]), 3, 0, end);
+      scores = select(ne(present, constant(0)), scores, constant(MASKED));
+    }
+    return matmul(drop(softmax(scores), block), steps(value, 2, 0, end));
+  });
+  return blocks.length === 1 ? blocks[0]! : concat(blocks, 2);
 }
 
 /** x W + b */
@@ -144,7 +171,7 @@ export const selfAttention = defineLayer({
     return multiHeadAttention(x, parameters as unknown as Projections, {
       heads: options.heads,
       causal: options.causal,
-      drop: (weights) => dropped(weights, options.dropout, context),
+      drop: (weights, block) => dropped(weights, options.dropout, context, block),
       ...(inputs[1] && { mask: inputs[1] }),
     });
   },
@@ -205,7 +232,8 @@ export const transformerBlock = defineLayer({
       multiHeadAttention(from, projections, {
         heads: options.heads,
         causal: options.causal,
-        drop: (weights) => dropped(weights, options.dropout, context, 0),
+        // Streams 1 and 2 are taken below.
+        drop: (weights, block) => dropped(weights, options.dropout, context, block && block + 2),
       });
     const network = (from: Node) =>
       add(matmul(gelu(add(matmul(from, expand), expandBias)), contract), contractBias);
