@@ -93,7 +93,18 @@ describe('tokenizers', () => {
   });
 });
 
-describe('text', () => {
+// Each of these starts threads.
+describe('text', { timeout: 60_000 }, () => {
+  it('is read while the thread that asked goes on', async () => {
+    const words = Array.from({ length: 10_000 }, (_, i) => `w${(i * 7919) % 10_007}`).join(' ');
+    let turns = 0;
+    const other = setInterval(() => turns++, 1);
+    const { preparation } = await open(write('long.txt', words), { tokenizer: 'bpe', vocabulary: 400 });
+    clearInterval(other);
+    expect(preparation.text?.tokenizer.kind).toBe('bpe');
+    expect(turns).toBeGreaterThan(0);
+  });
+
   it('gives windows and the next token of each place; the end is for testing', async () => {
     const { train, test, preparation } = await open(write('a.txt', 'abcdefghijklmnopqrst'));
     expect([train.samples, test.samples, train.classes]).toEqual([3, 1, 15 + SPECIAL_TOKENS]);
