@@ -194,7 +194,10 @@ command(
   );
 
 command('eval <model>', 'loss and metric of a trained model on test data; a job id or a .safetensors file')
-  .option('--data <path>', 'where the data that it was trained on is (default: MNIST)')
+  .option(
+    '--data <path>',
+    'where the data that it was trained on is (default: where the job has it; of a file, MNIST)',
+  )
   .option('--test <path>', 'where the test data is, if the job named it apart')
   .option('--json', 'one object on standard output')
   .addOption(coordinator())
@@ -202,7 +205,11 @@ command('eval <model>', 'loss and metric of a trained model on test data; a job 
   .addHelpText(
     'after',
     help(
-      ['kasane eval .kasane/mnist-cnn.safetensors', 'kasane eval flowers-1a2b3c4d --data flowers.csv'],
+      [
+        'kasane eval .kasane/mnist-cnn.safetensors',
+        'kasane eval flowers-1a2b3c4d',
+        'kasane eval flowers.safetensors --data flowers.csv',
+      ],
       ['{ samples, counted, loss, metric: "accuracy", value: 0.98, seconds }'],
     ),
   )

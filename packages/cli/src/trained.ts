@@ -3,6 +3,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { Preparation } from '@kasane/data/dataset';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import type { JobSpec } from '@kasane/protocol/job';
+import type { DataSpec } from '@kasane/protocol/job-data';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
 
@@ -13,6 +15,8 @@ export interface Trained {
   readonly preparation: Preparation;
   /** The file itself. */
   readonly bytes: Uint8Array;
+  /** Of a job: its data section, whose places are those of the coordinator's machine. */
+  readonly data?: DataSpec;
 }
 
 /**
@@ -20,25 +24,34 @@ export interface Trained {
  * @throws KasaneError FILE_DAMAGED, or what the coordinator says
  */
 export async function loadTrained(source: string, options: ClientOptions): Promise<Trained> {
-  const bytes = await bytesOf(source, options);
+  const { bytes, data } = await fetchTrained(source, options);
   try {
     const file = decodeModelFile(bytes);
-    return { ...file, preparation: (file.about.preparation ?? {}) as Preparation, bytes };
+    const preparation = (file.about.preparation ?? {}) as Preparation;
+    return { ...file, preparation, bytes, ...(data && { data }) };
   } catch (cause) {
     throw new KasaneError('FILE_DAMAGED', `${source}: ${messageOf(cause)}`, { cause });
   }
 }
 
-async function bytesOf(source: string, options: ClientOptions): Promise<Uint8Array> {
+async function fetchTrained(
+  source: string,
+  options: ClientOptions,
+): Promise<Pick<Trained, 'bytes' | 'data'>> {
   if (existsSync(source)) {
     if (statSync(source).isDirectory()) {
       throw new KasaneError('FILE_DAMAGED', `${source}: a folder; a .safetensors file or a job is expected`);
     }
-    return readFileSync(source);
+    return { bytes: readFileSync(source) };
   }
   if (/[/\\]|\.safetensors$/.test(source)) {
     throw new KasaneError('FILE_DAMAGED', `${source}: there is no such file`);
   }
   const client = new CoordinatorClient(options);
-  return client.model(source).finally(() => client.close());
+  try {
+    const bytes = await client.model(source);
+    return { bytes, data: (JSON.parse(await client.spec(source)) as JobSpec).data };
+  } finally {
+    client.close();
+  }
 }

@@ -126,6 +126,19 @@ export class CoordinatorClient {
     return () => stream.cancel();
   }
 
+  /** The job file as it was checked, JSON. */
+  async spec(job: string): Promise<string> {
+    const stream = this.#client.watchMetrics({ job }, tokenMetadata(this.#options.token));
+    try {
+      for await (const message of stream) return (message as WatchMetricsResponse).spec;
+      throw new KasaneError('PROTOCOL', `the coordinator says nothing of job ${job}`);
+    } catch (error) {
+      throw error instanceof KasaneError ? error : this.#explain(error as ServiceError);
+    } finally {
+      stream.cancel();
+    }
+  }
+
   /** The final weights of a job, a safetensors file. */
   async model(job: string): Promise<Buffer> {
     const stream = this.#client.downloadModel({ job }, tokenMetadata(this.#options.token));

@@ -4,7 +4,7 @@ import { describeSamples } from '@kasane/coordinator/jobs/describe-job';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
-import { KasaneError } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
@@ -15,7 +15,7 @@ import { formatMetric } from '../render/job.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
 export interface EvalOptions extends ClientOptions {
-  /** Where the data that it was trained on is. */
+  /** Where the data that it was trained on is. Default: where the job has it; a file does not know. */
   readonly data?: string;
   /** Where the test data is, if the job named it apart. What is fitted on the training part must not change by it. */
   readonly test?: string;
@@ -28,7 +28,11 @@ const BATCH = 100;
 export async function evaluate(source: string, options: EvalOptions): Promise<void> {
   const trained = await loadTrained(source, options);
   const job = jobOf(source, trained, options);
-  const data = await loadData(job);
+  const data = await loadData(job).catch((error: unknown) => {
+    if (!trained.data || options.data !== undefined) throw error;
+    const right = 'that is where the coordinator has it; say with --data where it is on this machine';
+    throw new KasaneError('DATA_INVALID', `${messageOf(error)} (${right})`, { cause: error });
+  });
   checkPreparation(source, trained, data);
   const started = performance.now();
   const { lossSum, metricSum, counted } = await scores(trained, job, data);
@@ -47,10 +51,10 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   process.stdout.write(`${options.json ? JSON.stringify(record) : line}\n`);
 }
 
-/** The job that trained the model, as far as evaluation goes: its data is where the options say. */
-function jobOf(source: string, { model, about }: Trained, { data, test }: EvalOptions): Job {
-  const section = (about.data ?? {}) as Readonly<Record<string, unknown>>;
-  if (data === undefined && section.format !== undefined && section.format !== 'idx') {
+/** The job that trained the model, as far as evaluation goes: its data is where the options say, or where the job has it. */
+function jobOf(source: string, { model, about, data: known }: Trained, { data, test }: EvalOptions): Job {
+  const section = (known ?? about.data ?? {}) as Readonly<Record<string, unknown>>;
+  if (!known && data === undefined && section.format !== undefined && section.format !== 'idx') {
     throw new KasaneError(
       'USAGE',
       `${source} was trained on ${String(section.format)} data: say with --data where it is`,
