@@ -1,17 +1,21 @@
 /**
  * What is published, as a stranger gets it: every package packed, judged by publint and Are The Types Wrong, and all of them
- * installed by npm in an empty folder, where `kasane` trains MNIST without this checkout.
+ * installed by npm in an empty folder, where `kasane` trains MNIST without this checkout. Then the container image that is made of
+ * them, and a cluster of it by compose.yaml.
  */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { jobPresets } from '@kasane/protocol/presets';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
-import { checkout } from './support/image.ts';
+import { checkout, composeCommand, makeBaseImage, whyNoContainers } from './support/image.ts';
 import { packAll } from './support/pack.ts';
 import { startRegistry } from './support/registry.ts';
 
@@ -25,6 +29,7 @@ afterAll(() => cleanUp.run());
 
 /** Seven compilations, or an installation, on a busy machine. */
 const PATIENCE_MS = 600_000;
+const WAIT = { timeout: 120_000, interval: 500 };
 
 beforeAll(async () => {
   tarballs = await packAll(folder);
@@ -130,3 +135,88 @@ describe('all of them in an empty folder', () => {
     await expect(checked).resolves.toMatchObject({ stdout: '' });
   });
 });
+
+const noContainers =
+  (await whyNoContainers()) ??
+  ((await composeCommand()) ? undefined : 'neither docker compose nor docker-compose is there');
+const required = process.env.KASANE_REQUIRE_DOCKER === '1';
+if (noContainers && !required) console.warn(`the image is not tested: ${noContainers}`);
+
+describe.skipIf(noContainers && !required)('the image', () => {
+  const image = 'kasane-test:shipped';
+  const base = 'kasane-test:base';
+  const inspect = async (what: string, format: string) =>
+    (await run('docker', ['inspect', '--format', format, what])).stdout.trim();
+
+  beforeAll(async () => {
+    if (noContainers) throw new Error(noContainers);
+    await makeBaseImage(base, temporaryDirectory(cleanUp));
+    const context = temporaryDirectory(cleanUp);
+    for (const path of tarballs.values()) cpSync(path, join(context, basename(path)));
+    cpSync(join(checkout, 'Dockerfile'), join(context, 'Dockerfile'));
+    const registry = await startRegistry();
+    const values = [`NODE_IMAGE=${base}`, `NPM_FLAGS=--registry=${registry.url}`];
+    const args = values.flatMap((value) => ['--build-arg', value]);
+    try {
+      await run('docker', ['build', '--network', 'host', ...args, '--tag', image, context]);
+    } finally {
+      await registry.close();
+    }
+  }, PATIENCE_MS);
+
+  it('is not root, and says whether it is well', async () => {
+    expect(await inspect(image, '{{.Config.User}}')).toBe('1000:1000');
+    expect(await inspect(image, '{{json .Config.Healthcheck.Test}}')).toContain('/health');
+    // MNIST is a third of it.
+    const [own, below] = await Promise.all([image, base].map((one) => inspect(one, '{{.Size}}')));
+    expect(Number(own) - Number(below)).toBeLessThan(150e6);
+  });
+
+  it(
+    'serves a cluster with Compose: page, coordinator and two workers that train',
+    async () => {
+      const [command, ...args] = (await composeCommand())!;
+      const [port, pagePort] = [await freePort(), await freePort()];
+      const project = `kasane-test-${process.pid}`;
+      const env = {
+        ...process.env,
+        KASANE_IMAGE: image,
+        REDIS_IMAGE: base,
+        KASANE_TOKEN: 'a-token-of-the-test',
+        KASANE_PORT: String(port),
+        KASANE_DASHBOARD_PORT: String(pagePort),
+        KASANE_COORDINATOR: `127.0.0.1:${port}`,
+      };
+      const compose = (...more: string[]) =>
+        run(command, [...args, '-p', project, '-f', join(checkout, 'compose.yaml'), ...more], { env });
+      cleanUp.add(() => compose('down', '--volumes', '--timeout', '5'));
+      await compose('up', '--detach', '--scale', 'worker=2');
+      const kasane = async (...more: string[]) => {
+        const main = join(checkout, 'packages/cli/src/main.ts');
+        return (await run(process.execPath, [main, ...more], { env })).stdout;
+      };
+      await expect.poll(async () => JSON.parse(await kasane('workers', '--json')).length, WAIT).toBe(2);
+      const { stdout } = await compose('ps', '-q', 'coordinator', 'worker', 'dashboard');
+      for (const container of stdout.trim().split('\n'))
+        await expect.poll(() => inspect(container, '{{.State.Health.Status}}'), WAIT).toBe('healthy');
+      expect(await (await fetch(`http://127.0.0.1:${pagePort}/`)).text()).toContain('<title>Kasane');
+
+      const job = join(folder, 'job.json');
+      const mlp = jobPresets['mnist-mlp']!;
+      writeFileSync(job, JSON.stringify({ ...mlp, training: { ...mlp.training, epochs: 1 } }));
+      await kasane('submit', job, '--watch');
+      const [done] = JSON.parse(await kasane('jobs', '--json'));
+      expect(done).toMatchObject({ state: 'succeeded', workers: 2 });
+    },
+    PATIENCE_MS,
+  );
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

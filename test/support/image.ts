@@ -3,8 +3,8 @@
  * registry is asked. Node itself and this checkout are mounted into the containers, read-only.
  */
 import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -49,6 +49,54 @@ export async function makeImage(name: string): Promise<string> {
   );
   if (ended.some((code) => code !== 0)) throw new Error(`tar and docker import ended with ${ended.join()}`);
   return name;
+}
+
+/**
+ * An image to build upon, as `node:24-slim` is one: Node, npm, a shell with the few programs that our Dockerfile calls, and Redis, so
+ * that it serves as Redis' image too.
+ */
+export async function makeBaseImage(name: string, folder: string): Promise<string> {
+  const programs = ['sh', 'mkdir', 'chown', 'rm', 'env', 'redis-server', 'redis-cli'].map(onPath);
+  const npm = dirname(dirname(realpathSync(onPath('npm'))));
+  const files = new Set([...programs, process.execPath, npm]);
+  for (const binary of [...programs, process.execPath])
+    for (const library of await libraries(binary)) files.add(library);
+  const root = join(folder, 'root');
+  for (const part of ['usr/local/bin', 'bin', 'etc', 'tmp']) mkdirSync(join(root, part), { recursive: true });
+  const copy = 'tar -C / -ch -- "$@" | tar -C "$0" -x';
+  await run('sh', ['-c', copy, root, ...[...files].map((path) => path.slice(1))]);
+  const place = (path: string, name: string) => {
+    writeFileSync(join(root, 'usr/local/bin', name), `#!/bin/sh\nexec ${path} "$@"\n`, { mode: 0o755 });
+  };
+  place(process.execPath, 'node');
+  place(`${process.execPath} ${npm}/bin/npm-cli.js`, 'npm');
+  if (!existsSync(join(root, 'bin/sh'))) symlinkSync(onPath('sh'), join(root, 'bin/sh'));
+  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\nnode:x:1000:1000::/state:/bin/sh\n');
+  const path = `ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+  await run('sh', ['-c', 'tar -C "$0" -c . | docker import --change "$1" - "$2"', root, path, name]);
+  return name;
+}
+
+/** @throws Error when there is no such program */
+function onPath(name: string): string {
+  const folders = (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((folder) => !folder.includes('node_modules'));
+  const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+  if (!found) throw new Error(`${name} is not on the PATH`);
+  return found;
+}
+
+/** How Compose is called here: a plugin of docker, or a program of its own; undefined where there is neither. */
+export async function composeCommand(): Promise<[string, ...string[]] | undefined> {
+  for (const [command, ...args] of [['docker', 'compose'], ['docker-compose']] as const) {
+    const answers = await run(command, [...args, 'version']).then(
+      () => true,
+      () => false,
+    );
+    if (answers) return [command, ...args];
+  }
+  return undefined;
 }
 
 /** Paths of the shared libraries of a binary, as its loader asks for them. */

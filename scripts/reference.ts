@@ -1,0 +1,107 @@
+/** Writes docs/reference: the command line from commander's tables, job files from their JSON Schema, gRPC from proto/. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { jobJsonSchema } from '../packages/protocol/src/job.ts';
+
+type Command = typeof import('../packages/cli/src/program.ts')['program'];
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const out = join(root, 'docs/reference');
+const write = (name: string, lines: readonly string[]) =>
+  writeFileSync(join(out, `${name}.md`), `${lines.join('\n')}\n`);
+
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+write('cli', await commandLine());
+write('job-file', jobFile());
+write('grpc', grpc());
+
+/** Every command with its help, as `kasane COMMAND --help` prints it. */
+async function commandLine(): Promise<string[]> {
+  // The command line runs what it was called with when it is loaded: its shortest command.
+  process.argv = [process.argv[0]!, 'kasane', 'version', '--json'];
+  await import('../packages/cli/src/main.ts');
+  const { program } = await import('../packages/cli/src/program.ts');
+  const lines = ['# Command line', '', 'What `kasane COMMAND --help` says, of every command.', ''];
+  const describe = (command: Command, name: string) => {
+    let help = '';
+    command.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 110 });
+    command.outputHelp();
+    lines.push(`## ${name}`, '', '```text', help.trim(), '```', '');
+    for (const child of command.commands) describe(child, `${name} ${child.name()}`);
+  };
+  for (const command of program.commands) describe(command, `kasane ${command.name()}`);
+  return lines;
+}
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly items?: Schema;
+  readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
+  readonly $ref?: string;
+}
+
+/** Every key of a job file by its path, with what it may be. */
+function jobFile(): string[] {
+  const schema = jobJsonSchema() as Schema;
+  const intro =
+    'Every key, from the JSON Schema that `kasane schema` prints; `[]` stands for each of a list.';
+  const rows: string[] = [];
+  const seen = new Set<string>();
+  const walk = (at: Schema, path: string, required: boolean) => {
+    const text = `| \`${path}\` | ${kindOf(at)} | ${required ? 'yes' : ''} | ${standard(at)} |`;
+    if (path !== '' && !seen.has(text)) rows.push(text);
+    seen.add(text);
+    for (const [key, child] of Object.entries(at.properties ?? {})) {
+      walk(child, path === '' ? key : `${path}.${key}`, at.required?.includes(key) ?? false);
+    }
+    if (at.items) walk(at.items, `${path}[]`, false);
+    for (const one of [...(at.anyOf ?? []), ...(at.oneOf ?? [])])
+      if (one.properties) walk(one, path, required);
+  };
+  walk(schema, '', true);
+  const head = ['| key | what | required | default |', '| --- | --- | --- | --- |'];
+  return ['# Job files', '', intro, '', ...head, ...rows];
+}
+
+function kindOf(schema: Schema): string {
+  const { minimum, exclusiveMinimum, maximum } = schema;
+  if (schema.const !== undefined) return `\`${schema.const}\``;
+  if (schema.enum) return schema.enum.map((one) => `\`${one}\``).join(', ');
+  const choices = schema.anyOf ?? schema.oneOf;
+  if (choices) return [...new Set(choices.map(kindOf))].join(' or ');
+  if (schema.$ref) return 'as above';
+  const range = [
+    minimum !== undefined && minimum > -Number.MAX_SAFE_INTEGER ? `at least ${minimum}` : '',
+    exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : '',
+    maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `at most ${maximum}` : '',
+  ].filter((text) => text !== '');
+  return [schema.type ?? 'any', ...range].join(', ');
+}
+
+function standard({ default: value }: Schema): string {
+  return value === undefined ? '' : `\`${JSON.stringify(value)}\``;
+}
+
+/** The definitions as they are: their comments say who sends what, and when. */
+function grpc(): string[] {
+  const folder = join(root, 'proto/kasane/v1');
+  const intro = 'Clients use `Jobs` and `Cluster`; `Training` is between coordinator and workers.';
+  const files = readdirSync(folder).filter((file) => file.endsWith('.proto'));
+  const parts = files.flatMap((file) => {
+    const text = readFileSync(join(folder, file), 'utf8').trim();
+    return [`## ${file}`, '', '```proto', text, '```', ''];
+  });
+  return ['# gRPC', '', intro, '', ...parts];
+}
