@@ -1,4 +1,6 @@
 /** Jobs that are held back, and jobs that begin once more: they end with the weights that they would have had. */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
@@ -9,6 +11,7 @@ const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 let job: object;
 let quiet: Job;
+let worker: ChildProcess;
 
 beforeAll(async () => {
   await cluster.start();
@@ -20,7 +23,7 @@ beforeAll(async () => {
     // In several rounds, so that a test can be interrupted, too.
     evaluation: { shardSamples: 50 },
   };
-  await cluster.worker();
+  worker = await cluster.worker();
   quiet = await cluster.run(job);
   expect(quiet.error).toBe('');
 });
@@ -104,4 +107,19 @@ describe('a paused job', () => {
     await client.cancel(id);
     client.close();
   });
+});
+
+it('a worker that is asked to drain stops, and its tasks go to others', async () => {
+  const { client } = cluster;
+  await expect(client.drain('nobody')).rejects.toThrow("no worker 'nobody' here");
+  const id = await client.submit(JSON.stringify(job));
+  await until(id, ({ step }) => step >= 10);
+  const { workers } = await client.status();
+  const gone = once(worker, 'exit');
+  expect(await client.drain(workers[0]!.id)).toMatchObject({ draining: true });
+  expect(await gone).toEqual([0, null]);
+  await cluster.worker();
+  for await (const now of client.watch(id)) if (hasEnded(now.state)) break;
+  expect((await client.get(id)).digest).toBe(quiet.digest);
+  client.close();
 });

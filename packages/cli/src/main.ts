@@ -2,6 +2,7 @@
 /** The `kasane` command. Help loads nothing but this file and its tables; each command loads what it needs. */
 import { availableParallelism } from 'node:os';
 import { CommanderError, Option } from 'commander';
+import { addAskingCommands } from './asking.ts';
 import {
   address,
   atLeast,
@@ -92,71 +93,7 @@ for (const option of metrics) {
   workerCommand.addOption(option());
 }
 
-const PRIORITY_HELP = 'from -1000 to 1000: jobs of higher priority go first, equal ones take turns';
-
-command('submit <job>', 'queue a job file or a preset; prints the id')
-  .option('--watch', 'follow it until it ends')
-  .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0)
-  .addOption(coordinator())
-  .addOption(token())
-  .action(async (job, options) => (await import('./commands/jobs.ts')).submit(job, options));
-
-command('jobs', 'list jobs, newest first')
-  .option('--json', 'an array of objects on standard output')
-  .addOption(coordinator())
-  .addOption(token())
-  .action(async (options) => (await import('./commands/jobs.ts')).jobs(options));
-
-command('workers', 'list the workers that are connected')
-  .option('--json', 'an array of objects on standard output')
-  .addOption(coordinator())
-  .addOption(token())
-  .action(async (options) => (await import('./commands/jobs.ts')).workers(options));
-
-command('watch <job>', 'follow a job until it ends')
-  .option('--json', 'one object for each change on standard output')
-  .addOption(tensorboard().conflicts('json'))
-  .addOption(coordinator())
-  .addOption(token())
-  .action(async (job, options) => (await import('./commands/jobs.ts')).watch(job, options));
-
-command('cancel <job>', 'stop a job')
-  .addOption(coordinator())
-  .addOption(token())
-  .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
-
-command('pause <job>', 'hold a job back; it keeps its place and what it has done')
-  .addOption(coordinator())
-  .addOption(token())
-  .addHelpText('after', help(['kasane pause mnist-mlp-1a2b3c4d', 'kasane resume mnist-mlp-1a2b3c4d']))
-  .action(async (job, options) => (await import('./commands/jobs.ts')).pause(job, options));
-
-command('retry <job>', 'queue a job that has ended once more, from the start; prints the new id')
-  .option('--watch', 'follow it until it ends')
-  .addOption(coordinator())
-  .addOption(token())
-  .addHelpText(
-    'after',
-    help([
-      'kasane retry mnist-mlp-1a2b3c4d --watch',
-      '`kasane resume` goes on from the last checkpoint instead.',
-    ]),
-  )
-  .action(async (job, options) => (await import('./commands/jobs.ts')).retry(job, options));
-
-command('priority <job>', 'set whose steps go first')
-  .argument('<n>', PRIORITY_HELP, integer(-1000, 1000))
-  .addOption(coordinator())
-  .addOption(token())
-  .addHelpText('after', help(['kasane priority mnist-mlp-1a2b3c4d 5']))
-  .action(async (job, n, options) => (await import('./commands/jobs.ts')).priority(job, n, options));
-
-command('resume <job>', 'let a paused job go on where it was, and an ended one from its last checkpoint')
-  .option('--epochs <n>', 'so many epochs more', integer(1))
-  .option('--watch', 'follow it until it ends')
-  .addOption(coordinator())
-  .addOption(token())
-  .action(async (job, options) => (await import('./commands/jobs.ts')).resume(job, options));
+addAskingCommands();
 
 command(
   'predict <model> <inputs...>',
@@ -272,54 +209,6 @@ command('dashboard', 'serve a page that shows jobs, layers and workers')
   .addOption(coordinator())
   .addOption(token())
   .action(async (options) => (await import('./commands/dashboard.ts')).dashboard(options));
-
-command('top', 'jobs, curves, layers and workers, live; without a terminal a line an event')
-  .option('--json', 'an object for each event on standard output')
-  .addOption(coordinator())
-  .addOption(token())
-  .addHelpText(
-    'after',
-    help(
-      ['kasane top', 'kasane top --json | tee events.jsonl'],
-      [
-        '{ time, subject: a job or a worker, event, message }',
-        'event: joined, left, and those of kasane logs',
-      ],
-    ),
-  )
-  .action(async (options) => (await import('./commands/top.ts')).top(options));
-
-command('logs <job>', 'what happened to a job, a line an event')
-  .option('-f, --follow', 'go on with what happens, until it ends')
-  .option('--json', 'an object a line on standard output')
-  .addOption(coordinator())
-  .addOption(token())
-  .addHelpText(
-    'after',
-    help(
-      ['kasane logs mnist-mlp-1a2b3c4d -f'],
-      [
-        '{ time, event, message }',
-        'event: submitted, started, waiting, going on, paused, resumed, epoch, succeeded, failed, cancelled',
-      ],
-    ),
-  )
-  .action(async (job, options) => (await import('./commands/logs.ts')).logs(job, options));
-
-command('status', 'a cluster at one glance: coordinator, workers, jobs')
-  .option('--json', 'one object on standard output')
-  .addOption(coordinator())
-  .addOption(token())
-  .addHelpText(
-    'after',
-    help(
-      ['kasane status', 'kasane status --coordinator 10.0.0.1:7420'],
-      [
-        '{ coordinator, version, uptimeSeconds, workers, slots, tasksHeld, jobs: [as in kasane jobs], ended }',
-      ],
-    ),
-  )
-  .action(async (options) => (await import('./commands/status.ts')).status(options));
 
 command('doctor', 'whether this machine has what is needed, and what to do if not')
   .addOption(redis())

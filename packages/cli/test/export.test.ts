@@ -1,5 +1,5 @@
 /** `kasane export`: files whose content the tensor package's own functions give, and where they go. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorCodes } from '@kasane/protocol/errors';
@@ -17,6 +17,7 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
   writeFileSync(join(folder, 'tiny.safetensors'), encodeModelFile({ model, parameters, about }));
+  mkdirSync(join(folder, 'folder.onnx'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -49,10 +50,17 @@ test.each([
   [['tiny.safetensors', '-o', 'tiny.pb'], errorCodes.USAGE.exit, /tiny\.pb: the name says no format/],
   [['tiny.safetensors', '--format', 'keras'], errorCodes.USAGE.exit, /onnx, safetensors/],
   [['tiny.safetensors', '-o', 'tiny.safetensors/x.onnx'], errorCodes.USAGE.exit, /can not be written/],
+  // The name of the temporary file is nobody's business.
+  [
+    ['tiny.safetensors', '-o', 'folder.onnx'],
+    errorCodes.USAGE.exit,
+    /folder\.onnx: it can not .*folder\.onnx'\n/,
+  ],
   [['.'], errorCodes.FILE_DAMAGED.exit, /a folder; a \.safetensors file or a job is expected/],
 ])('kasane export %s', { timeout: 60_000 }, async (args, exit, says) => {
   const ended = await kasane(['export', ...args], { cwd: folder });
   expect(ended.stderr).toMatch(says);
+  expect(ended.stderr).not.toContain('.tmp');
   expect(ended.stderr).toMatch(/^kasane: [^\n]+\n$/);
   expect(ended).toMatchObject({ code: exit, stdout: '' });
 });

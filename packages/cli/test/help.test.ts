@@ -1,4 +1,6 @@
 /** Help answers without loading what only commands need. */
+import { readFileSync } from 'node:fs';
+import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
 import { expect, test } from 'vitest';
 import { kasane } from './support/kasane.ts';
 
@@ -46,6 +48,20 @@ test('every command has help, on standard output', { timeout: 120_000 }, async (
   };
   const half = Math.ceil(names.length / 2);
   await Promise.all([each(names.slice(0, half)), each(names.slice(half))]);
+});
+
+test('docs/cli.md tells of commands and exit codes as they are', { timeout: 60_000 }, async () => {
+  const page = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
+  const { stdout } = await kasane(['--help']);
+  const commands = [...page.matchAll(/^\| `kasane ([a-z]+)`/gm)].map(([, name]) => name!);
+  expect(commands.length).toBeGreaterThan(25);
+  for (const name of commands) expect(stdout).toContain(`\n  ${name} `);
+  const rows = [...page.matchAll(/^\| (\d+) +\| (.*)$/gm)];
+  const told = rows.flatMap(([, exit, text]) =>
+    [...text!.matchAll(/`([A-Z_]+)`/g)].map(([, code]) => [code!, Number(exit)] as const),
+  );
+  expect(told.length).toBeGreaterThan(10);
+  for (const [code, exit] of told) expect(errorCodes[code as ErrorCode], code).toMatchObject({ exit });
 });
 
 test('completion: a script, and suggestions', { timeout: 60_000 }, async () => {

@@ -98,7 +98,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
   const services = {
     jobs: { ...jobsService(manager, log) },
-    cluster: { ...clusterService(manager, workers, version) },
+    cluster: { ...clusterService(manager, workers, version, log) },
     training,
   };
   let told: MetricsServer | undefined;

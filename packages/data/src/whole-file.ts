@@ -20,6 +20,8 @@ export async function writeWholeFile(path: string, bytes: Uint8Array, mode = 0o6
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
+    // Whoever reads it knows the file by this name only.
+    if (error instanceof Error) error.message = error.message.replaceAll(temporary, path);
     throw error;
   }
   const folder = await open(dirname(path), 'r');

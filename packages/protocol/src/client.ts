@@ -1,7 +1,7 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError } from './errors.ts';
-import { ClusterClient, type StatusResponse } from './gen/kasane/v1/cluster.ts';
+import { ClusterClient, type StatusResponse, type WorkerStatus } from './gen/kasane/v1/cluster.ts';
 import { JobState } from './gen/kasane/v1/common.ts';
 import { type Job, JobsClient, type WatchMetricsResponse } from './gen/kasane/v1/jobs.ts';
 import { MESSAGE_BYTES } from './limits.ts';
@@ -38,6 +38,14 @@ export class CoordinatorClient {
   /** The coordinator and its workers at this moment. */
   status(): Promise<StatusResponse> {
     return this.#call((m, o, done) => this.#cluster.status({}, m, o, done));
+  }
+
+  /** Has a worker finish what it computes and stop; it goes on meanwhile. */
+  async drain(worker: string): Promise<WorkerStatus> {
+    const { worker: draining } = await this.#call<{ worker: WorkerStatus | undefined }>((m, o, done) =>
+      this.#cluster.drain({ worker }, m, o, done),
+    );
+    return draining!;
   }
 
   /** Queues a job file's text and returns the job's id. */

@@ -14,6 +14,8 @@ export const errorCodes = {
   DATA_INVALID: { exit: 65, grpc: status.INVALID_ARGUMENT },
   /** No job has this id. */
   JOB_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
+  /** No worker of this id is connected. */
+  WORKER_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
   /** The job has ended, or has no weights yet: what was asked needs another state. */
   JOB_STATE: { exit: 65, grpc: status.FAILED_PRECONDITION },
   /** The job ran and failed. */

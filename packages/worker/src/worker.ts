@@ -251,6 +251,9 @@ class KasaneWorker implements RunningWorker {
       case 'jobClosed':
         this.#closeJob(message.value.job);
         break;
+      case 'drain':
+        void this.drain();
+        break;
       case 'shutdown':
         void this.close();
         break;

@@ -1,5 +1,6 @@
 /** The commands that ask a running coordinator about its jobs and workers. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
 import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
@@ -20,22 +21,32 @@ async function withClient<T>(
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Checks a job file here, so that messages have its line numbers, then queues it. */
+/** What all of these take. */
+interface Options extends ClientOptions {
+  readonly json?: boolean;
+}
+
+/** Says what became of a job: a line, or the job as `kasane jobs --json` has it. */
+const printJob = (job: Job, line: string, { json }: Options) =>
+  print(json ? JSON.stringify(jobRecord(job)) : line);
+const printId = (job: string, { json }: Options) => print(json ? JSON.stringify({ job }) : job);
+
+/** Checks a job file here, so that messages have its line numbers, then queues it. `-` is standard input. */
 export async function submit(
   file: string,
-  options: ClientOptions & { watch?: boolean; priority: number },
+  options: Options & { watch?: boolean; priority: number },
 ): Promise<void> {
   const preset = Object.hasOwn(jobPresets, file);
   const text = preset ? JSON.stringify(readJob(file)) : readJobText(file);
-  const spec = fromHere(parseJobFile(text, file).spec);
+  const spec = fromHere(parseJobFile(text, file === '-' ? 'standard input' : file).spec);
   await withClient(options, async (client) => {
     const job = await client.submit(JSON.stringify(spec), options.priority);
-    print(job);
+    printId(job, options);
     if (options.watch) requireSuccess(await follow(client, job));
   });
 }
 
-export async function jobs(options: ClientOptions & { json?: boolean }): Promise<void> {
+export async function jobs(options: Options): Promise<void> {
   await withClient(options, async (client) => {
     const list = await client.list();
     print(options.json ? JSON.stringify(list.map(jobRecord)) : jobTable(list));
@@ -43,10 +54,7 @@ export async function jobs(options: ClientOptions & { json?: boolean }): Promise
 }
 
 /** Follows a job until it ends; with `json`, one object a change on standard output. */
-export async function watch(
-  job: string,
-  options: ClientOptions & { json?: boolean; tensorboard?: string },
-): Promise<void> {
+export async function watch(job: string, options: Options & { tensorboard?: string }): Promise<void> {
   await withClient(options, async (client) => {
     if (options.json) {
       for await (const now of client.watch(job)) print(JSON.stringify(jobRecord(now)));
@@ -62,50 +70,60 @@ export async function watch(
   });
 }
 
-export async function cancel(job: string, options: ClientOptions): Promise<void> {
+export async function cancel(id: string, options: Options): Promise<void> {
   await withClient(options, async (client) => {
-    await client.cancel(job);
-    print(`${job} cancelled`);
+    printJob(await client.cancel(id), `${id} cancelled`, options);
   });
 }
 
-export async function pause(job: string, options: ClientOptions): Promise<void> {
+export async function pause(id: string, options: Options): Promise<void> {
   await withClient(options, async (client) => {
-    const { epoch, epochs, step } = await client.pause(job);
-    print(`${job} paused after step ${step}, in epoch ${Math.min(epoch + 1, epochs)} of ${epochs}`);
-  });
-}
-
-/** Queues the file of a job that has ended as a new one; prints its id. */
-export async function retry(job: string, options: ClientOptions & { watch?: boolean }): Promise<void> {
-  await withClient(options, async (client) => {
-    const id = await client.retry(job);
-    print(id);
-    if (options.watch) requireSuccess(await follow(client, id));
-  });
-}
-
-export async function priority(job: string, value: number, options: ClientOptions): Promise<void> {
-  await withClient(options, async (client) => {
-    const { priority: now } = await client.setPriority(job, value);
-    print(`${job} has priority ${now}`);
+    const job = await client.pause(id);
+    const { epoch, epochs, step } = job;
+    const where = `in epoch ${Math.min(epoch + 1, epochs)} of ${epochs}`;
+    printJob(job, `${id} paused after step ${step}, ${where}`, options);
   });
 }
 
 /** Lets a job that is paused or has ended go on. */
 export async function resume(
-  job: string,
-  options: ClientOptions & { epochs?: number; watch?: boolean },
+  id: string,
+  options: Options & { epochs?: number; watch?: boolean },
 ): Promise<void> {
   await withClient(options, async (client) => {
-    const { epoch, epochs } = await client.resume(job, options.epochs ?? 0);
-    print(`${job} goes on after epoch ${epoch} of ${epochs}`);
-    if (options.watch) requireSuccess(await follow(client, job));
+    const job = await client.resume(id, options.epochs ?? 0);
+    printJob(job, `${id} goes on after epoch ${job.epoch} of ${job.epochs}`, options);
+    if (options.watch) requireSuccess(await follow(client, id));
+  });
+}
+
+/** Queues the file of a job that has ended as a new one; prints its id. */
+export async function retry(id: string, options: Options & { watch?: boolean }): Promise<void> {
+  await withClient(options, async (client) => {
+    const next = await client.retry(id);
+    printId(next, options);
+    if (options.watch) requireSuccess(await follow(client, next));
+  });
+}
+
+export async function priority(id: string, value: number, options: Options): Promise<void> {
+  await withClient(options, async (client) => {
+    const job = await client.setPriority(id, value);
+    printJob(job, `${id} has priority ${job.priority}`, options);
+  });
+}
+
+/** Has a worker finish what it computes and stop. */
+export async function drain(worker: string, options: Options): Promise<void> {
+  await withClient(options, async (client) => {
+    const draining = await client.drain(worker);
+    const line = `${worker} finishes the ${draining.tasksHeld} tasks that it holds, and stops`;
+    print(options.json ? JSON.stringify(draining) : line);
   });
 }
 
 /** Who computes. */
-export async function workers(options: ClientOptions & { json?: boolean }): Promise<void> {
+export async function workers(options: Options): Promise<void> {
   const { workers: list } = await withClient(options, (client) => client.status());
   if (options.json) {
     print(JSON.stringify(list));

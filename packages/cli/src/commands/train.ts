@@ -11,6 +11,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec, parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
+import { suggest } from '@kasane/tensor/nn/nearest';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
@@ -90,15 +91,17 @@ export function readJob(jobOrPreset: string): JobSpec {
   return parseJobFile(readJobText(jobOrPreset), jobOrPreset).spec;
 }
 
-/** @throws KasaneError JOB_INVALID when the file cannot be read */
+/** @param path `-` for standard input. @throws KasaneError JOB_INVALID when the file cannot be read */
 export function readJobText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(path === '-' ? 0 : path, 'utf8');
   } catch (error) {
-    const presets = Object.keys(jobPresets).join(', ');
-    const why =
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : messageOf(error);
-    throw new KasaneError('JOB_INVALID', `${path}: ${why}; a job file or a preset (${presets}) is expected`);
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const presets = Object.keys(jobPresets);
+    const why = absent
+      ? `there is no such file, and no such preset${suggest(path, presets)}`
+      : `${messageOf(error)}; a job file or a preset (${presets.join(', ')}) is expected`;
+    throw new KasaneError('JOB_INVALID', `${path}: ${why}`);
   }
 }
 

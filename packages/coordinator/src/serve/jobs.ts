@@ -8,7 +8,7 @@ import { hasEnded } from '@kasane/protocol/job-state';
 import type { Logger } from 'pino';
 import type { JobManager } from '../jobs/manager.ts';
 import type { Metrics } from '../jobs/metrics.ts';
-import type { WorkerRegistry } from '../workers.ts';
+import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 
 /** Least time between two messages of `Watch`, in milliseconds. */
 const WATCH_INTERVAL_MS = 100;
@@ -131,15 +131,33 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
   };
 }
 
-export function clusterService(manager: JobManager, workers: WorkerRegistry, version: string): ClusterServer {
+export function clusterService(
+  manager: JobManager,
+  workers: WorkerRegistry,
+  version: string,
+  log: Logger,
+): ClusterServer {
   const started = performance.now();
+  const view = ({ id, host, slots, connectedAt, tasksDone, backend, draining }: ConnectedWorker) => {
+    const tasksHeld = manager.runs.heldBy(id);
+    return { id, host, slots, connectedAt, tasksDone, tasksHeld, backend, draining };
+  };
   return {
     status(_call, callback) {
-      const list = workers.all().map(({ id, host, slots, connectedAt, tasksDone, backend, draining }) => {
-        const tasksHeld = manager.runs.heldBy(id);
-        return { id, host, slots, connectedAt, tasksDone, tasksHeld, backend, draining };
-      });
+      const list = workers.all().map(view);
       callback(null, { version, uptimeMs: performance.now() - started, workers: list });
+    },
+    drain({ request }, callback) {
+      const worker = workers.get(request.worker);
+      if (!worker) {
+        const right = '`kasane workers` lists those that are connected';
+        const why = new KasaneError('WORKER_NOT_FOUND', `no worker '${request.worker}' here; ${right}`);
+        callback(toServiceError(why, log));
+        return;
+      }
+      log.info(`worker ${worker.id} is asked to drain`);
+      worker.send({ $case: 'drain', value: {} });
+      callback(null, { worker: { ...view(worker), draining: true } });
     },
   };
 }

@@ -1,0 +1,190 @@
+/** The commands that ask a coordinator: about jobs, workers, and what happens. Their tables only; each loads what it needs. */
+import { integer } from './options.ts';
+import { command, coordinator, help, tensorboard, token } from './program.ts';
+
+const PRIORITY_HELP = 'from -1000 to 1000: jobs of higher priority go first, equal ones take turns';
+
+/** Adds them to the program. */
+export function addAskingCommands(): void {
+  command('submit <job>', 'queue a job file or a preset; prints the id')
+    .option('--watch', 'follow it until it ends')
+    .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0)
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane submit mnist-mlp --watch',
+          'kasane submit job.yaml --priority 5',
+          'sed s/0.01/0.02/ job.yaml | kasane submit -',
+        ],
+        ['{ job }'],
+      ),
+    )
+    .action(async (job, options) => (await import('./commands/jobs.ts')).submit(job, options));
+
+  command('jobs', 'list jobs, newest first')
+    .option('--json', 'an array of objects on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane jobs', 'kasane jobs --json | jq ".[] | select(.state == \\"failed\\").job"'],
+        [
+          '[{ job, name, state, error, waitingFor, epoch, epochs, priority, step, steps, trainLoss, metric, trainMetric,',
+          '   testLoss, testMetric, trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt,',
+          '   digest, model }]',
+          'state: queued, running, paused, succeeded, failed, cancelled',
+        ],
+      ),
+    )
+    .action(async (options) => (await import('./commands/jobs.ts')).jobs(options));
+
+  command('workers', 'list the workers that are connected')
+    .option('--json', 'an array of objects on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane workers'],
+        ['[{ id, host, slots, connectedAt, tasksDone, tasksHeld, backend, draining }]'],
+      ),
+    )
+    .action(async (options) => (await import('./commands/jobs.ts')).workers(options));
+
+  command('drain <worker>', 'have a worker finish what it computes, take nothing more, and stop')
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText('after', help(['kasane drain rack-3-4711-9f3c'], ['the worker, as in kasane workers']))
+    .action(async (worker, options) => (await import('./commands/jobs.ts')).drain(worker, options));
+
+  command('watch <job>', 'follow a job until it ends')
+    .option('--json', 'one object for each change on standard output')
+    .addOption(tensorboard().conflicts('json'))
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(['kasane watch mnist-mlp-1a2b3c4d'], ['for each change the job, as in kasane jobs']),
+    )
+    .action(async (job, options) => (await import('./commands/jobs.ts')).watch(job, options));
+
+  command('cancel <job>', 'stop a job')
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText('after', help(['kasane cancel mnist-mlp-1a2b3c4d'], ['the job, as in kasane jobs']))
+    .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
+
+  command('pause <job>', 'hold a job back; it keeps its place and what it has done')
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane pause mnist-mlp-1a2b3c4d', 'kasane resume mnist-mlp-1a2b3c4d'],
+        ['the job, as in kasane jobs'],
+      ),
+    )
+    .action(async (job, options) => (await import('./commands/jobs.ts')).pause(job, options));
+
+  command('retry <job>', 'queue a job that has ended once more, from the start; prints the new id')
+    .option('--watch', 'follow it until it ends')
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane retry mnist-mlp-1a2b3c4d --watch',
+          '`kasane resume` goes on from the last checkpoint instead.',
+        ],
+        ['{ job: the new id }'],
+      ),
+    )
+    .action(async (job, options) => (await import('./commands/jobs.ts')).retry(job, options));
+
+  command('priority <job>', 'set whose steps go first')
+    .argument('<n>', PRIORITY_HELP, integer(-1000, 1000))
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane priority mnist-mlp-1a2b3c4d 5', 'kasane priority mnist-mlp-1a2b3c4d -5'],
+        ['the job, as in kasane jobs'],
+      ),
+    )
+    .action(async (job, n, options) => (await import('./commands/jobs.ts')).priority(job, n, options));
+
+  command('resume <job>', 'let a paused job go on where it was, and an ended one from its last checkpoint')
+    .option('--epochs <n>', 'so many epochs more', integer(1))
+    .option('--watch', 'follow it until it ends')
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane resume mnist-mlp-1a2b3c4d', 'kasane resume mnist-mlp-1a2b3c4d --epochs 5 --watch'],
+        ['the job, as in kasane jobs'],
+      ),
+    )
+    .action(async (job, options) => (await import('./commands/jobs.ts')).resume(job, options));
+
+  command('top', 'jobs, curves, layers and workers, live; without a terminal a line an event')
+    .option('--json', 'an object for each event on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane top', 'kasane top --json | tee events.jsonl'],
+        [
+          '{ time, subject: a job or a worker, event, message }',
+          'event: joined, left, and those of kasane logs',
+        ],
+      ),
+    )
+    .action(async (options) => (await import('./commands/top.ts')).top(options));
+
+  command('logs <job>', 'what happened to a job, a line an event')
+    .option('-f, --follow', 'go on with what happens, until it ends')
+    .option('--json', 'an object a line on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane logs mnist-mlp-1a2b3c4d -f'],
+        [
+          '{ time, event, message }',
+          'event: submitted, started, waiting, going on, paused, resumed, epoch, succeeded, failed, cancelled',
+        ],
+      ),
+    )
+    .action(async (job, options) => (await import('./commands/logs.ts')).logs(job, options));
+
+  command('status', 'a cluster at one glance: coordinator, workers, jobs')
+    .option('--json', 'one object on standard output')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(
+        ['kasane status', 'kasane status --coordinator 10.0.0.1:7420'],
+        [
+          '{ coordinator, version, uptimeSeconds, workers, slots, tasksHeld, jobs: [as in kasane jobs], ended }',
+        ],
+      ),
+    )
+    .action(async (options) => (await import('./commands/status.ts')).status(options));
+}
