@@ -59,6 +59,8 @@ const plain = {
   f32x4Div: [0xfd, 0xe7],
   f32x4Min: [0xfd, 0xe8],
   f32x4Max: [0xfd, 0xe9],
+  f32x4Pmin: [0xfd, 0xea],
+  f32x4Pmax: [0xfd, 0xeb],
   f32x4RelaxedMadd: [0xfd, 0x105],
   i32x4TruncSatS: [0xfd, 0xf8],
   f32x4ConvertS: [0xfd, 0xfa],
@@ -114,6 +116,8 @@ export class FunctionBuilder {
   readonly parameters: readonly ValueType[];
   readonly #locals: ValueType[] = [];
   readonly #code: number[] = [];
+  /** Locals of the constants that loops use, by their bytes. */
+  readonly #constants = new Map<string, Local>();
 
   constructor(parameters: readonly ValueType[] = []) {
     this.parameters = parameters;
@@ -179,14 +183,23 @@ export class FunctionBuilder {
   /** The same float32 in all four lanes. */
   f32x4(value: number): this {
     const lane = float32(value);
-    this.#code.push(0xfd, 0x0c, ...lane, ...lane, ...lane, ...lane);
-    return this;
+    return this.#vector([...lane, ...lane, ...lane, ...lane]);
   }
 
   i32x4(...lanes: readonly [number, number, number, number] | readonly [number]): this {
     const four = lanes.length === 1 ? [lanes[0], lanes[0], lanes[0], lanes[0]] : lanes;
-    this.#code.push(0xfd, 0x0c, ...four.flatMap(int32));
-    return this;
+    return this.#vector(four.flatMap(int32));
+  }
+
+  /**
+   * Pushes a constant: a local that is set where the function begins. Left where it is used, the engine makes it anew in each round of
+   * a loop, by way of a general register, which costs more than the arithmetic on it.
+   */
+  #vector(bytes: readonly number[]): this {
+    const key = bytes.join();
+    const local = this.#constants.get(key) ?? this.local('v128');
+    this.#constants.set(key, local);
+    return this.get(local);
   }
 
   /** 32-bit lanes of two vectors: 0 to 3 of the first, 4 to 7 of the second. */
@@ -253,7 +266,11 @@ export class FunctionBuilder {
   /** Size and body as they stand in the code section. */
   encode(): number[] {
     const groups = this.#locals.flatMap((type) => [1, valueTypes[type]]);
-    const body = [...unsigned(this.#locals.length), ...groups];
+    const constants = [...this.#constants].flatMap(([bytes, local]) => [
+      ...[0xfd, 0x0c, ...bytes.split(',').map(Number)],
+      ...[0x21, ...unsigned(local)],
+    ]);
+    const body = [...unsigned(this.#locals.length), ...groups, ...constants];
     return [...unsigned(body.length + this.#code.length + 1), ...body, ...this.#code, 0x0b];
   }
 }
