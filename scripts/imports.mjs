@@ -14,6 +14,7 @@ const directions = {
   protocol: ['tensor'],
   coordinator: ['tensor', 'data', 'protocol'],
   worker: ['tensor', 'data', 'protocol'],
+  client: ['tensor', 'protocol'],
   dashboard: ['protocol'],
   cli: ['tensor', 'data', 'protocol', 'coordinator', 'worker', 'dashboard'],
 };
