@@ -6,7 +6,7 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
@@ -143,4 +143,39 @@ it('starts from the weights of another model, with a new head and a frozen body'
   const missing = cluster.run({ ...next, init: '/nowhere.safetensors' });
   await expect(missing).rejects.toThrow(/init: \/nowhere\.safetensors: .*no such file/);
   expect(existsSync(source.model)).toBe(true);
+});
+
+it('a network of one half of the classes learns the other half sooner than a fresh one', async () => {
+  const half = (name: string, data: string, training: object, more: object = {}) => ({
+    name,
+    model: {
+      input: [28, 28, 1],
+      classes: 5,
+      layers: [
+        { type: 'conv2d', name: 'body-conv1', filters: 8, size: 5, stride: 2 },
+        { type: 'relu' },
+        { type: 'conv2d', name: 'body-conv2', filters: 16, size: 5, stride: 2 },
+        { type: 'relu' },
+        { type: 'flatten' },
+        { type: 'dense', units: 5, name },
+      ],
+    },
+    data: { path: data },
+    training: { batch: 25, learningRate: 0.003, ...training },
+    ...more,
+  });
+  const first = smallMnist(temporaryDirectory(cleanUp), 2000, 100, [0, 4]);
+  const second = smallMnist(temporaryDirectory(cleanUp), 100, 1000, [5, 9]);
+  const source = await cluster.run(half('first-half', first, { epochs: 2 }));
+  const short = half('second-half', second, { epochs: 4 });
+  const [scratch, whole, head] = [
+    await cluster.run(short),
+    await cluster.run({ ...short, init: source.model }),
+    await cluster.run(half('second-half', second, { epochs: 4, freeze: ['body'] }, { init: source.model })),
+  ];
+  const reached = ({ history }: Job) => history.at(-1)!.testMetric;
+  expect([whole.step, head.step]).toEqual([scratch.step, scratch.step]);
+  expect(reached(whole)).toBeGreaterThan(reached(scratch) + 0.05);
+  expect(reached(head)).toBeGreaterThan(reached(scratch) + 0.05);
+  expect(weights(head).get('body-conv2.weight')).toEqual(weights(source).get('body-conv2.weight'));
 });

@@ -30,8 +30,8 @@ export function temporaryDirectory(cleanUp: CleanUp): string {
   return directory;
 }
 
-/** A folder with the first samples of the real MNIST, as IDX files. */
-export function smallMnist(directory: string, train: number, test: number): string {
+/** A folder with the first samples of the real MNIST, as IDX files; of the classes first..last only, which are numbered from 0 then. */
+export function smallMnist(directory: string, train: number, test: number, [first, last] = [0, 9]): string {
   const mnist = openIdx(mnistDirectory());
   const write = (name: string, shape: number[], bytes: Uint8Array) => {
     const header = Buffer.alloc(4 + 4 * shape.length);
@@ -44,13 +44,16 @@ export function smallMnist(directory: string, train: number, test: number): stri
     ['train', mnist.train, train],
     ['t10k', mnist.test, test],
   ] as const) {
+    const all = { pixels: new Uint8Array(10_000 * 784), labels: new Uint8Array(10_000) };
+    const ids = Uint32Array.from({ length: 10_000 }, (_, i) => i);
+    part.gather(ids, all.pixels, all.labels);
+    const chosen = ids
+      .filter((id) => all.labels[id]! >= first! && all.labels[id]! <= last!)
+      .subarray(0, count);
+    const labels = Uint8Array.from(chosen, (id) => all.labels[id]! - first!);
     const pixels = new Uint8Array(count * 784);
-    const labels = new Uint8Array(count);
-    part.gather(
-      Uint32Array.from({ length: count }, (_, i) => i),
-      pixels,
-      labels,
-    );
+    for (const [i, id] of chosen.entries())
+      pixels.set(all.pixels.subarray(id * 784, (id + 1) * 784), i * 784);
     write(`${prefix}-images-idx3-ubyte`, [count, 28, 28], pixels);
     write(`${prefix}-labels-idx1-ubyte`, [count], labels);
   }
