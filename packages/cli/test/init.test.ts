@@ -58,7 +58,8 @@ it('a text', async () => {
 });
 
 it('a folder of images', async () => {
-  const { spec } = await written('pets.yaml', { data: at('pets'), size: 32 });
+  const { spec } = await written('my pets.yaml', { data: at('pets'), size: 32 });
+  expect(spec.name).toBe('my-pets');
   expect(spec.model).toMatchObject({ preset: 'resnet-18', classes: 2, image: [32, 32], stem: 'cifar' });
 });
 

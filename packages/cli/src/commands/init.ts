@@ -1,6 +1,6 @@
 /** `kasane init`: a job file for data that is there, by looking at it and asking what can not be seen. */
 import { existsSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { parse, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { openCsvFile } from '@kasane/data/csv-file';
@@ -47,7 +47,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     const parts = await open(data);
     const { preset, why } = presetFor(parts, data);
     const epochs = options.epochs ?? Number(await ask('Epochs', '10'));
-    const name = preset.preset;
+    const name = nameOf(file) || preset.preset;
     const text = [
       `# ${why}`,
       ...yaml({ name, model: preset, data, training: { epochs, batch: 64, shards: 4, learningRate: 0.001 } }),
@@ -59,6 +59,13 @@ export async function init(file: string, options: InitOptions): Promise<void> {
   } finally {
     terminal?.close();
   }
+}
+
+/** A job's name after its file, by which its weights are called: `photos.yaml` trains `photos.safetensors`. */
+function nameOf(file: string): string {
+  const { name } = parse(file);
+  // What a name may hold; job.yaml, the default, names nothing.
+  return name === 'job' ? '' : name.replace(/[^\w.-]+/g, '-').replace(/^[^a-zA-Z0-9]+/, '');
 }
 
 async function dataSection(
