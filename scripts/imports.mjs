@@ -15,7 +15,7 @@ const directions = {
   coordinator: ['tensor', 'data', 'protocol'],
   worker: ['tensor', 'data', 'protocol'],
   client: ['tensor', 'protocol'],
-  dashboard: ['protocol'],
+  dashboard: ['tensor', 'protocol'],
   cli: ['tensor', 'data', 'protocol', 'coordinator', 'worker', 'dashboard'],
 };
 

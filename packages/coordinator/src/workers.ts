@@ -1,5 +1,18 @@
 /** The workers connected now, as the rest of the coordinator sees them; the connections behind them are in `serve/`. */
+import type { DepartedWorker } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
+import { DEPARTED_WORKERS } from '@kasane/protocol/limits';
+
+/** What a worker's connection tells of it. */
+export interface Seen {
+  /** Slots that compute, and tasks that wait, by its last heartbeat. */
+  readonly busy: number;
+  readonly waiting: number;
+  /** By performance.now(). */
+  readonly heardAt: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+}
 
 export interface ConnectedWorker {
   readonly id: string;
@@ -10,6 +23,8 @@ export interface ConnectedWorker {
   readonly connectedAt: number;
   draining: boolean;
   tasksDone: number;
+  tasksFailed: number;
+  seen(): Seen;
   /** Sends a control message. */
   send(message: NonNullable<ConnectResponse['message']>): void;
   /**
@@ -23,14 +38,24 @@ export interface ConnectedWorker {
 
 export class WorkerRegistry {
   readonly #workers = new Map<string, ConnectedWorker>();
+  #departed: readonly DepartedWorker[] = [];
 
   add(worker: ConnectedWorker): void {
     this.#workers.set(worker.id, worker);
   }
 
   /** Removes exactly this connection; a newer one of the same worker stays. */
-  remove(worker: ConnectedWorker): boolean {
-    return this.#workers.get(worker.id) === worker && this.#workers.delete(worker.id);
+  remove(worker: ConnectedWorker, why: string): boolean {
+    if (this.#workers.get(worker.id) !== worker || !this.#workers.delete(worker.id)) return false;
+    const { id, host, connectedAt, tasksDone, draining: drained } = worker;
+    const gone = { id, host, connectedAt, tasksDone, drained, leftAt: Date.now(), why };
+    this.#departed = [gone, ...this.#departed].slice(0, DEPARTED_WORKERS);
+    return true;
+  }
+
+  /** Newest first; few. */
+  get departed(): readonly DepartedWorker[] {
+    return this.#departed;
   }
 
   get(id: string): ConnectedWorker | undefined {

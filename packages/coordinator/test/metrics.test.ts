@@ -1,7 +1,8 @@
-import type { StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { METRICS_POINTS } from '@kasane/protocol/limits';
+import type { Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { METRICS_POINTS, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
 import { describe, expect, it } from 'vitest';
-import { Metrics, thinned } from '../src/jobs/metrics.ts';
+import { Metrics, NOTHING_YET, thinned } from '../src/jobs/metrics.ts';
+import { histogramOf } from '../src/params/histograms.ts';
 
 const point = (step: number) => ({ step }) as StepMetrics;
 const steps = (points: readonly StepMetrics[]) => points.map(({ step }) => step);
@@ -11,7 +12,7 @@ describe('metrics of a run', () => {
     expect(steps(thinned([1, 2, 3, 4, 5, 6, 7, 8].map(point)))).toEqual([1, 3, 5, 6, 7, 8]);
     const metrics = new Metrics();
     for (let step = 1; step <= 100_000; step++) metrics.add(point(step));
-    const kept = steps(metrics.points);
+    const kept = steps(metrics.course.points);
     expect(kept.length).toBeLessThanOrEqual(METRICS_POINTS);
     expect(kept.length).toBeGreaterThan(METRICS_POINTS / 2);
     expect(kept[0]).toBe(1);
@@ -20,19 +21,43 @@ describe('metrics of a run', () => {
   });
 
   it('forget what came after a checkpoint that is gone back to', () => {
-    const metrics = new Metrics([1, 5, 9].map(point));
+    const metrics = new Metrics({ ...NOTHING_YET, points: [1, 5, 9].map(point) });
     metrics.rewind(5);
-    expect(steps(metrics.points)).toEqual([1, 5]);
+    expect(steps(metrics.course.points)).toEqual([1, 5]);
   });
 
   it('tell listeners until they ask no more', () => {
     const metrics = new Metrics();
     const heard: number[] = [];
-    const off = metrics.onPoint(({ step }) => heard.push(step));
+    const off = metrics.onMore(({ points }) => heard.push(...steps(points)));
     metrics.add(point(1));
     off();
     metrics.add(point(2));
     expect(heard).toEqual([1]);
     expect(metrics.isDue).toBe(false);
+  });
+});
+
+describe('snapshots of layers', () => {
+  const snapshot = (step: number, layers = 3) => ({ step, layers: new Array(layers) }) as unknown as Snapshot;
+
+  it('are fewer where there are many layers, and the first stays', () => {
+    const metrics = new Metrics();
+    for (let step = 1; step <= 1000; step++) metrics.addActivations(snapshot(step, 200));
+    const kept = metrics.course.activations.map(({ step }) => step);
+    expect(kept.length).toBeLessThanOrEqual(SNAPSHOT_LAYERS / 200);
+    expect([kept[0], kept.at(-1)]).toEqual([1, 1000]);
+  });
+
+  it('count numbers in equal bins, leave out what is not finite, and show a single outlier', () => {
+    const values = Float32Array.from({ length: 3200 }, (_, i) => i / 100);
+    expect(histogramOf(values)).toEqual({ low: 0, high: values[3199], bins: new Array(32).fill(255) });
+    values[7] = Number.NaN;
+    values[8] = 1000;
+    const { high, bins } = histogramOf(values);
+    expect(high).toBe(1000);
+    expect(bins.at(-1)).toBe(1);
+    expect(histogramOf(Float32Array.of(Number.NaN)).bins).toEqual([]);
+    expect(histogramOf(Float32Array.of(5, 5, 5)).bins[0]).toBe(255);
   });
 });

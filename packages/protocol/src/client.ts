@@ -3,7 +3,13 @@ import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError } from './errors.ts';
 import { ClusterClient, type StatusResponse, type WorkerStatus } from './gen/kasane/v1/cluster.ts';
 import { JobState } from './gen/kasane/v1/common.ts';
-import { type Job, JobsClient, type WatchMetricsResponse } from './gen/kasane/v1/jobs.ts';
+import {
+  type Checkpoint,
+  type Job,
+  JobsClient,
+  type ReadSamplesResponse,
+  type WatchMetricsResponse,
+} from './gen/kasane/v1/jobs.ts';
 import { MESSAGE_BYTES } from './limits.ts';
 import { tokenMetadata } from './token.ts';
 
@@ -147,9 +153,25 @@ export class CoordinatorClient {
     }
   }
 
-  /** The final weights of a job, a safetensors file. */
-  async model(job: string): Promise<Buffer> {
-    const stream = this.#client.downloadModel({ job }, tokenMetadata(this.#options.token));
+  /** Newest first. */
+  async checkpoints(job: string): Promise<Checkpoint[]> {
+    const { checkpoints } = await this.#call<{ checkpoints: Checkpoint[] }>((m, o, done) =>
+      this.#client.listCheckpoints({ job }, m, o, done),
+    );
+    return checkpoints;
+  }
+
+  /** Test samples [first, first + count), as the network takes them. */
+  samples(job: string, first: number, count: number): Promise<ReadSamplesResponse> {
+    return this.#call(
+      (m, o, done) => this.#client.readSamples({ job, first, count }, m, o, done),
+      SUBMIT_DEADLINE_MS,
+    );
+  }
+
+  /** The final weights of a job, or those of the checkpoint at a step: a safetensors file. */
+  async model(job: string, checkpoint?: number): Promise<Buffer> {
+    const stream = this.#client.downloadModel({ job, checkpoint }, tokenMetadata(this.#options.token));
     const pieces: Uint8Array[] = [];
     try {
       for await (const message of stream) pieces.push((message as { data: Uint8Array }).data);

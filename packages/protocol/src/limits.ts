@@ -41,3 +41,16 @@ export const HEARTBEAT_INTERVAL_MS = 1_000;
 /** Connections to the coordinator's port at once, and how long one may take to say what it is. */
 export const CONNECTIONS = 4096;
 export const GREETING_MS = 5_000;
+/** Points that one message of `WatchMetrics` has, and numbers of layers in them: it must stay below MESSAGE_BYTES. */
+export const METRICS_MESSAGE_POINTS = 100;
+/** Snapshots of layers that are kept of a job, of each kind, and layers in all of them together. */
+export const SNAPSHOTS = 48;
+export const SNAPSHOT_LAYERS = 2400;
+/** Bins of a layer's histogram, and numbers of a layer that are looked at for it. */
+export const HISTOGRAM_BINS = 32;
+export const HISTOGRAM_SAMPLES = 1 << 16;
+/** Test samples that one call of `ReadSamples` returns, and bytes of them. */
+export const READ_SAMPLES = 256;
+export const READ_SAMPLES_BYTES = 1 << 20;
+/** Workers that left of which `Status` tells. */
+export const DEPARTED_WORKERS = 32;

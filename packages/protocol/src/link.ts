@@ -53,6 +53,11 @@ export class Link {
     return this.#socket.writableNeedDrain;
   }
 
+  /** What has gone over the network. */
+  get bytes(): { readonly bytesReceived: number; readonly bytesSent: number } {
+    return { bytesReceived: this.#socket.bytesRead, bytesSent: this.#socket.bytesWritten };
+  }
+
   /** Sends encoded frames in this order. The bytes must not change until they have left. */
   send(...frames: readonly Buffer[]): void {
     if (this.#closed) return;

@@ -8,7 +8,12 @@ import {
   type SharedParametersHeader,
 } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
-import { type JobOpened, TaskFailure_Reason, type TaskId } from '@kasane/protocol/gen/kasane/v1/training';
+import {
+  type JobOpened,
+  TaskFailure_Reason,
+  type TaskId,
+  type TaskResult,
+} from '@kasane/protocol/gen/kasane/v1/training';
 import { parseObjective } from '@kasane/protocol/job-objective';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
@@ -213,11 +218,14 @@ export class JobSession {
     const leave = await this.#prefetch.enter(task.step, due);
     const x = this.#buffers.take(task.samples * size);
     try {
+      const began = performance.now();
       const samples = await this.#timed('samples', 'queue', id, () =>
         fetchSamples(redis, opened.job, task, this.#reader, x, this.#own),
       );
+      const fetched = performance.now();
       const arrived = await this.#timed('parameters', 'network', id, () => due);
       if (!arrived) return this.#handBack(id);
+      const able = performance.now();
       const slot = await this.#timed('a free slot', 'queue', id, () => slots.acquire());
       try {
         // The version may have passed while all slots were busy.
@@ -228,7 +236,10 @@ export class JobSession {
           slot.parameters(session).set(store.values);
           session.holds = { source: store, version: task.step };
         }
-        await this.#timed('task', 'compute', id, () => this.#compute(slot, session, task, id, samples));
+        const waits = { samplesMs: fetched - began, slotMs: performance.now() - able };
+        await this.#timed('task', 'compute', id, () =>
+          this.#compute(slot, session, task, id, samples, waits),
+        );
       } finally {
         slots.release(slot);
       }
@@ -254,6 +265,7 @@ export class JobSession {
     task: TaskData,
     id: TaskId,
     samples: Samples,
+    waits: Pick<TaskResult, 'samplesMs' | 'slotMs'>,
   ): Promise<void> {
     const { opened, stream } = this.#options;
     const { x, target, ids, digest } = samples;
@@ -303,6 +315,8 @@ export class JobSession {
       counted,
       samplesDigest: digest,
       computeMs,
+      ...waits,
+      sentAt: performance.timeOrigin + performance.now(),
     };
     const end = last.pop();
     for (const range of last) send(range);

@@ -1,6 +1,7 @@
 /** What the answers to a step or a test come to: their sum, their rows in the ledger, the result of an epoch. */
-import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Position } from '../params/checkpoint.ts';
+import type { LayerChange } from '../params/parameter-server.ts';
 import type { Answer } from './board.ts';
 import type { RunPlan } from './plan.ts';
 import type { LedgerRow } from './store.ts';
@@ -42,5 +43,36 @@ export function epochResult(
     testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.counted,
     testMetric: Number.isNaN(test.metricSum) ? Number.POSITIVE_INFINITY : test.metricSum / test.counted,
     seconds,
+  };
+}
+
+/** What is shown of a training step. */
+export function stepPoint(
+  answers: readonly Answer[],
+  changes: readonly LayerChange[],
+  of: Pick<
+    StepMetrics,
+    'step' | 'learningRate' | 'samplesPerSecond' | 'stepMs' | 'reduceMs' | 'applyMs' | 'publishMs'
+  >,
+): StepMetrics {
+  const { lossSum, metricSum, counted } = sum(answers);
+  return {
+    ...of,
+    time: Date.now(),
+    loss: lossSum / counted,
+    metric: metricSum / counted,
+    gradientNorm: Math.hypot(...changes.map(({ gradientNorm }) => gradientNorm)),
+    computeMs: Math.max(...answers.map(({ computeMs }) => computeMs)),
+    layers: [...changes],
+    workers: answers.map(({ worker }) => worker),
+    shards: answers.map((answer) => ({
+      attempt: answer.attempt,
+      claimedMs: answer.claimedAfterMs,
+      answeredMs: answer.answeredAfterMs,
+      samplesMs: answer.samplesMs,
+      slotMs: answer.slotMs,
+      computeMs: answer.computeMs,
+      gradientsMs: answer.travelMs,
+    })),
   };
 }

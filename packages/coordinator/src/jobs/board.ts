@@ -38,6 +38,13 @@ export interface Answer {
   readonly computeMs: number;
   /** Milliseconds from the publishing of the step's parameters to the claim of this attempt; negative when it was early. */
   readonly claimedAfterMs: number;
+  /** The same to its arrival. */
+  readonly answeredAfterMs: number;
+  /** How long samples and a free slot took, by the worker's clock. */
+  readonly samplesMs: number;
+  readonly slotMs: number;
+  /** How much longer the answer travelled than the fastest one of its worker. */
+  readonly travelMs: number;
 }
 
 export interface BoardOptions {
@@ -76,6 +83,8 @@ export class TaskBoard {
   #why = '';
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
+  /** Of each worker, milliseconds: the least between sending and arrival, which is mostly how its clock differs from ours. */
+  readonly #fastest = new Map<string, number>();
 
   constructor(options: BoardOptions) {
     this.#options = options;
@@ -181,11 +190,22 @@ export class TaskBoard {
       samplesDigest,
       computeMs,
       claimedAfterMs,
+      answeredAfterMs: performance.now() - this.#startedAt,
+      samplesMs: result.samplesMs,
+      slotMs: result.slotMs,
+      travelMs: this.#travel(worker, result.sentAt),
     });
     this.#progressAt = performance.now();
     this.#typicalMs = this.#typicalMs === 0 ? computeMs : 0.9 * this.#typicalMs + 0.1 * computeMs;
     this.check();
     return true;
+  }
+
+  #travel(worker: string, sentAt: number): number {
+    const took = performance.timeOrigin + performance.now() - sentAt;
+    const fastest = Math.min(took, this.#fastest.get(worker) ?? Number.POSITIVE_INFINITY);
+    this.#fastest.set(worker, fastest);
+    return took - fastest;
   }
 
   failed(worker: string, task: TaskId, failure: TaskFailure): void {
@@ -203,6 +223,7 @@ export class TaskBoard {
   }
 
   workerLeft(worker: string): void {
+    this.#fastest.delete(worker);
     for (const tracker of Object.values(this.#trackers)) tracker.releaseAll(worker);
     this.check();
   }

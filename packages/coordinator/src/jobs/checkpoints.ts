@@ -1,11 +1,12 @@
 /** The checkpoints of one run: written beside the steps, the newest and the best kept, read again when it goes on. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import type { Logger } from 'pino';
 import { type Position, readCheckpoint, type Weights, writeCheckpoint } from '../params/checkpoint.ts';
 import { type Judge, judgeOf, ranked } from './best-epoch.ts';
+import type { Course } from './metrics.ts';
 import type { JobStore, LedgerRow } from './store.ts';
 
 export interface CheckpointsOptions {
@@ -22,7 +23,7 @@ export interface CheckpointsOptions {
 export interface Passed {
   /** Shards that counted since the checkpoint before. */
   readonly ledger: readonly LedgerRow[];
-  readonly points: readonly StepMetrics[];
+  readonly course: Course;
   /** The epoch that it ends, if it ends one. */
   readonly epoch?: EpochResult | undefined;
 }
@@ -56,13 +57,13 @@ export class Checkpoints {
   }
 
   /** Writes one beside the steps that follow; waits only for the one before it. */
-  async write(weights: Weights, position: Position, { ledger, points, epoch }: Passed): Promise<void> {
+  async write(weights: Weights, position: Position, { ledger, course, epoch }: Passed): Promise<void> {
     await this.#writing;
     const { id, job, store, directory } = this.#options;
     const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
     this.#writing = writeCheckpoint(path, job, weights, position).then(async (digest) => {
       store.addCheckpoint(id, { step: position.step, path, digest }, ledger, epoch);
-      store.setMetrics(id, points);
+      store.setCourse(id, course);
       const best = new Set(this.#bestSteps());
       for (const old of store.checkpoints(id).slice(job.spec.checkpoint.keep)) {
         if (best.has(old.step)) continue;

@@ -4,12 +4,18 @@ import { EventEmitter } from 'node:events';
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { Job as JobMessage, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type {
+  Checkpoint,
+  Job as JobMessage,
+  ReadSamplesResponse,
+  WatchMetricsResponse,
+} from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, parseJobFile } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
-import { LISTED_JOBS, OPEN_JOBS, PRIORITY } from '@kasane/protocol/limits';
+import { LISTED_JOBS, METRICS_MESSAGE_POINTS, OPEN_JOBS, PRIORITY } from '@kasane/protocol/limits';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob } from '../serve/view.ts';
+import { Inspection } from './inspection.ts';
 import { loadData } from './load-data.ts';
 import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
@@ -22,6 +28,7 @@ export class JobManager {
   readonly #options: ManagerOptions;
   /** Emits a job's id when that job has changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
+  readonly #inspection: Inspection;
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
 
@@ -38,6 +45,7 @@ export class JobManager {
         return opened.data;
       },
     });
+    this.#inspection = new Inspection(options.store, (id) => this.runs.get(id)?.data);
   }
 
   /** Takes up the jobs that an earlier coordinator left. */
@@ -71,10 +79,10 @@ export class JobManager {
   }
 
   /**
-   * What `WatchMetrics` begins with.
+   * What `WatchMetrics` begins with, in messages of a moderate size.
    * @throws KasaneError JOB_NOT_FOUND
    */
-  metrics(id: string): WatchMetricsResponse {
+  metrics(id: string): WatchMetricsResponse[] {
     const record = this.#record(id);
     const { model } = checkJob(JSON.parse(record.spec));
     const layers = summarizeLayers(model).map((layer) => ({
@@ -82,8 +90,31 @@ export class JobManager {
       outputShape: [...layer.outputShape],
       from: [...layer.from],
     }));
-    const points = [...(this.runs.get(id)?.metrics.points ?? this.#options.store.metrics(id))];
-    return { layers, spec: record.spec, points };
+    const { points, gradients, activations } =
+      this.runs.get(id)?.metrics.course ?? this.#options.store.course(id);
+    const first: WatchMetricsResponse[] = [{ ...noMetrics(), layers, spec: record.spec, more: true }];
+    for (let start = 0; start < points.length; start += METRICS_MESSAGE_POINTS) {
+      const part = points.slice(start, start + METRICS_MESSAGE_POINTS);
+      first.push({ ...noMetrics(), points: part, more: true });
+    }
+    for (const one of gradients) first.push({ ...noMetrics(), gradients: [one], more: true });
+    for (const one of activations) first.push({ ...noMetrics(), activations: [one], more: true });
+    return [...first, noMetrics()];
+  }
+
+  /** @throws KasaneError JOB_NOT_FOUND */
+  checkpoints(id: string): Promise<Checkpoint[]> {
+    return this.#inspection.checkpoints(this.#record(id).id);
+  }
+
+  /** @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has no such weights, FILE_DAMAGED */
+  model(id: string, checkpoint?: number): Promise<Uint8Array> {
+    return this.#inspection.model(this.#record(id), checkpoint);
+  }
+
+  /** @throws KasaneError JOB_NOT_FOUND, DATA_INVALID, LIMIT */
+  samples(id: string, first: number, count: number): Promise<ReadSamplesResponse> {
+    return this.#inspection.samples(this.#record(id), first, count);
   }
 
   list(): JobMessage[] {
@@ -228,3 +259,13 @@ function checkPriority(priority: number): void {
     `priority ${priority}: a number from -${PRIORITY} to ${PRIORITY} is expected`,
   );
 }
+
+/** A message with nothing in it, to be filled. */
+export const noMetrics = (): WatchMetricsResponse => ({
+  layers: [],
+  spec: '',
+  points: [],
+  more: false,
+  gradients: [],
+  activations: [],
+});

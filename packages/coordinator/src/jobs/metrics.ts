@@ -2,24 +2,36 @@
  * How a run went, step by step, for people: sampled a few times a second, thinned with age, kept in the store. Reads the clock;
  * nothing here reaches weights.
  */
-import type { StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { METRICS_POINTS } from '@kasane/protocol/limits';
+import type { Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { METRICS_POINTS, SNAPSHOT_LAYERS, SNAPSHOTS } from '@kasane/protocol/limits';
 
 /** Least time between two points, in milliseconds. */
 const INTERVAL_MS = 250;
+/** The same of snapshots: a histogram costs two passes over a sample of the layer's numbers. */
+const SNAPSHOT_INTERVAL_MS = 2000;
+
+/** All that is kept of a run's course, ascending by step. */
+export interface Course {
+  readonly points: readonly StepMetrics[];
+  readonly gradients: readonly Snapshot[];
+  readonly activations: readonly Snapshot[];
+}
+
+export const NOTHING_YET: Course = { points: [], gradients: [], activations: [] };
 
 export class Metrics {
-  #points: StepMetrics[];
+  #course: Course;
   #sampledAt = Number.NEGATIVE_INFINITY;
-  readonly #listeners = new Set<(point: StepMetrics) => void>();
+  #snapshotAt = Number.NEGATIVE_INFINITY;
+  readonly #listeners = new Set<(more: Course) => void>();
 
-  /** @param points of an earlier coordinator, ascending */
-  constructor(points: readonly StepMetrics[] = []) {
-    this.#points = [...points];
+  /** @param course of an earlier coordinator */
+  constructor(course: Course = NOTHING_YET) {
+    this.#course = course;
   }
 
-  get points(): readonly StepMetrics[] {
-    return this.#points;
+  get course(): Course {
+    return this.#course;
   }
 
   /** Whether the step under way should be looked at. */
@@ -27,27 +39,63 @@ export class Metrics {
     return performance.now() - this.#sampledAt >= INTERVAL_MS;
   }
 
-  add(point: StepMetrics): void {
+  /** Whether it is time for a snapshot as well. */
+  get isSnapshotDue(): boolean {
+    return performance.now() - this.#snapshotAt >= SNAPSHOT_INTERVAL_MS;
+  }
+
+  /** @param gradients the snapshot that was taken with it, if one was */
+  add(point: StepMetrics, gradients?: Snapshot): void {
     this.#sampledAt = performance.now();
-    this.#points.push(point);
-    if (this.#points.length > METRICS_POINTS) this.#points = thinned(this.#points);
-    for (const listener of this.#listeners) listener(point);
+    if (gradients) this.#snapshotAt = this.#sampledAt;
+    this.#extend({ points: [point], gradients: gradients ? [gradients] : [], activations: [] });
   }
 
-  /** The run goes on after `step`: later points are of updates that were lost. */
+  /** What came out of the layers after some step; it may be known a while later. */
+  addActivations(snapshot: Snapshot): void {
+    this.#extend({ ...NOTHING_YET, activations: [snapshot] });
+  }
+
+  /** The run goes on after `step`: what is later is of updates that were lost. */
   rewind(step: number): void {
-    this.#points = this.#points.filter((point) => point.step <= step);
+    const kept = <T extends { step: number }>(list: readonly T[]) => list.filter((one) => one.step <= step);
+    const { points, gradients, activations } = this.#course;
+    this.#course = { points: kept(points), gradients: kept(gradients), activations: kept(activations) };
   }
 
-  /** Calls `listener` with each new point until the returned function is called. */
-  onPoint(listener: (point: StepMetrics) => void): () => void {
+  /** Calls `listener` with whatever is new until the returned function is called. */
+  onMore(listener: (more: Course) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+
+  #extend(more: Course): void {
+    const { points, gradients, activations } = this.#course;
+    const all = [...points, ...more.points];
+    this.#course = {
+      points: all.length > METRICS_POINTS ? thinned(all).map(withoutShards(all)) : all,
+      gradients: few([...gradients, ...more.gradients]),
+      activations: few([...activations, ...more.activations]),
+    };
+    for (const listener of this.#listeners) listener(more);
+  }
 }
 
-/** Every second point of the older half. What is recent stays as dense as it was seen. */
-export function thinned(points: readonly StepMetrics[]): StepMetrics[] {
-  const half = Math.floor(points.length / 2);
-  return points.filter((_, index) => index >= half || index % 2 === 0);
+/** Who took how long is of interest while it is fresh: points of the older half lose it when they are thinned. */
+const withoutShards = (all: readonly StepMetrics[]) => {
+  const fresh = all[Math.floor(all.length / 2)]!.step;
+  return (point: StepMetrics): StepMetrics => (point.step < fresh ? { ...point, shards: [] } : point);
+};
+
+/** Snapshots of deep networks are large: fewer of them. */
+function few(snapshots: readonly Snapshot[]): readonly Snapshot[] {
+  const layers = snapshots.at(-1)?.layers.length ?? 0;
+  const most = Math.max(8, Math.min(SNAPSHOTS, Math.floor(SNAPSHOT_LAYERS / Math.max(1, layers))));
+  return snapshots.length > most ? thinned(snapshots) : snapshots;
+}
+
+/** Every second one of the older half. What is recent stays as dense as it was seen. */
+export function thinned<T>(list: readonly T[]): T[] {
+  const half = Math.floor(list.length / 2);
+  return list.filter((_, index) => index >= half || index % 2 === 0);
 }

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
-import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult, LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
@@ -15,13 +15,14 @@ import { writeWhole } from '../params/files.ts';
 import { type LayerChange, ParameterServer } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { ConnectedWorker } from '../workers.ts';
-import { epochResult, ledgerRows, sum } from './answers.ts';
+import { epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
 import { judgeOf, whyStop } from './best-epoch.ts';
 import { type Answer, TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { describeJob } from './describe-job.ts';
 import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
+import { Probe } from './probe.ts';
 import { Progress } from './progress.ts';
 import { Reach } from './reach.ts';
 import type { RunOptions } from './run-options.ts';
@@ -42,6 +43,8 @@ class Stopped extends Error {
 
 export class Run {
   readonly id: string;
+  /** What it trains and tests on. */
+  readonly data: RunOptions['data'];
   readonly progress: Progress;
   readonly metrics: Metrics;
   readonly board: TaskBoard;
@@ -49,6 +52,7 @@ export class Run {
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
   readonly #reach: Reach;
+  readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
   #exchange: Exchange | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
@@ -65,6 +69,7 @@ export class Run {
   constructor(options: RunOptions) {
     const { id, job, data, redis, workers, decide, log } = options;
     this.id = id;
+    this.data = data;
     this.#options = options;
     this.#plan = new RunPlan(id, job, data);
     this.#queue = new TaskQueue(id, redis);
@@ -72,8 +77,9 @@ export class Run {
     const { store } = options;
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
-    this.metrics = new Metrics(store.metrics(id));
+    this.metrics = new Metrics(store.course(id));
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
+    this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
     this.#reach = new Reach('route' in job.spec.data ? job.spec.data.route : 'staged', workers, log);
     this.board = new TaskBoard({
       plan: this.#plan,
@@ -105,6 +111,7 @@ export class Run {
     } finally {
       clearInterval(ticks);
       this.#options.turn.leave();
+      this.#probe.close();
       for (const worker of this.#options.workers.all())
         worker.send({ $case: 'jobClosed', value: { job: this.id } });
       this.#exchange?.close();
@@ -284,12 +291,16 @@ export class Run {
     }
     let changes: readonly LayerChange[] | undefined;
     const { learningRate } = parameters;
-    const observe = this.metrics.isDue ? (seen: readonly LayerChange[]) => (changes = seen) : undefined;
+    let distributions: LayerSnapshot[] | undefined;
+    const observe = (seen: readonly LayerChange[]) => {
+      changes = seen;
+      if (this.metrics.isSnapshotDue) distributions = parameters.distributions();
+    };
     // Another job's step begins while this one is counted.
     this.#usedMs += used.computeMs;
     const border = this.#border();
     this.#published = false;
-    const times = parameters.commit(answers.length, counted, observe);
+    const times = parameters.commit(answers.length, counted, this.metrics.isDue ? observe : undefined);
     const committed = performance.now();
     const before = this.#position;
     this.#position = {
@@ -314,19 +325,12 @@ export class Run {
     const stepMs = published - publishedBefore;
     const computeMs = Math.max(...answers.map((answer) => answer.computeMs));
     if (changes) {
-      this.metrics.add({
-        step: step + 1,
-        time: Date.now(),
-        loss: lossSum / counted,
-        metric: metricSum / counted,
-        learningRate,
-        gradientNorm: Math.hypot(...changes.map(({ gradientNorm }) => gradientNorm)),
+      this.#probe.look(step + 1, parameters.parameters);
+      const point = stepPoint(answers, changes, {
+        ...{ step: step + 1, learningRate, stepMs, ...times, publishMs: published - committed },
         samplesPerSecond: this.progress.samplesPerSecond,
-        stepMs,
-        computeMs,
-        layers: [...changes],
-        workers: answers.map(({ worker }) => worker),
       });
+      this.metrics.add(point, distributions && { step: step + 1, layers: distributions });
     }
     this.#options.onStep?.({
       ...times,
@@ -377,7 +381,7 @@ export class Run {
   #checkpoint(epoch?: EpochResult): Promise<void> {
     const ledger = this.#ledger;
     this.#ledger = [];
-    const passed = { ledger, points: this.metrics.points, epoch };
+    const passed = { ledger, course: this.metrics.course, epoch };
     return this.#checkpoints.write(this.#parameters!, this.#position, passed);
   }
 

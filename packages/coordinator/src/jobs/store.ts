@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { type Course, NOTHING_YET } from './metrics.ts';
 
 export interface JobRecord {
   readonly id: string;
@@ -109,16 +110,21 @@ export class JobStore {
     this.#db.prepare('UPDATE jobs SET steps = ? WHERE id = ?').run(steps, id);
   }
 
-  /** Points of the job's metrics, ascending. */
-  metrics(id: string): StepMetrics[] {
+  /** How the job went. */
+  course(id: string): Course {
     const row = this.#db.prepare('SELECT points FROM metrics WHERE job = ?').get(id);
-    return row ? (JSON.parse(text(row.points)) as StepMetrics[]) : [];
+    if (!row) return NOTHING_YET;
+    const kept = JSON.parse(text(row.points)) as Course | StepMetrics[];
+    // An earlier version kept the points alone, and less in each.
+    if (!Array.isArray(kept)) return kept;
+    const absent = { reduceMs: 0, applyMs: 0, publishMs: 0, shards: [] };
+    return { ...NOTHING_YET, points: kept.map((point) => ({ ...absent, ...point })) };
   }
 
-  setMetrics(id: string, points: readonly StepMetrics[]): void {
+  setCourse(id: string, course: Course): void {
     this.#db
       .prepare('INSERT OR REPLACE INTO metrics (job, points) VALUES (?, ?)')
-      .run(id, JSON.stringify(points));
+      .run(id, JSON.stringify(course));
   }
 
   get(id: string): JobRecord | undefined {

@@ -5,10 +5,12 @@
  */
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
+import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
+import { histogramOf } from './histograms.ts';
 
 /** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
 const SPARE_BUFFERS = 2;
@@ -172,6 +174,19 @@ export class ParameterServer implements Weights {
   get learningRate(): number {
     const { learningRate: peak, schedule } = this.#job.spec.training;
     return learningRate({ ...schedule, learningRate: peak }, this.#version, this.#totalSteps);
+  }
+
+  /** How the last gradient and the parameters are distributed in each layer; a layer's first parameter, its weights, stands for it. */
+  distributions(): LayerSnapshot[] {
+    const { gradient } = this.#updater;
+    const seen = new Set<string>();
+    const none = { activations: undefined, activationRms: 0, deadUnits: 0, units: 0 };
+    return this.#job.model.parameters.flatMap(({ layer, offset, size, statistic }) => {
+      if (statistic || seen.has(layer)) return [];
+      seen.add(layer);
+      const of = (values: Float32Array) => histogramOf(values, offset, offset + size);
+      return [{ layer, gradient: of(gradient), weights: of(this.parameters), ...none }];
+    });
   }
 
   #changes(before: Float32Array): LayerChange[] {

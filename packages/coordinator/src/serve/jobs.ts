@@ -1,17 +1,18 @@
 /** The services that users call: jobs and cluster. Errors go out with the code of the protocol package's table. */
-import { readFile } from 'node:fs/promises';
 import { type handleUnaryCall, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import type { Logger } from 'pino';
-import type { JobManager } from '../jobs/manager.ts';
+import { type JobManager, noMetrics } from '../jobs/manager.ts';
 import type { Metrics } from '../jobs/metrics.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 
 /** Least time between two messages of `Watch`, in milliseconds. */
 const WATCH_INTERVAL_MS = 100;
+/** Messages of `WatchMetrics` that a client may leave unread. */
+const MESSAGES_BEHIND = 40;
 /** Bytes of one piece of a downloaded model. */
 const PIECE_BYTES = 256 << 10;
 
@@ -31,6 +32,8 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     get: unary(({ job }) => ({ job: manager.get(job) })),
     list: unary(() => ({ jobs: manager.list() })),
     resume: unary(async ({ job, epochs }) => ({ job: await manager.resume(job, epochs) })),
+    listCheckpoints: unary(async ({ job }) => ({ checkpoints: await manager.checkpoints(job) })),
+    readSamples: unary(({ job, first, count }) => manager.samples(job, first, count)),
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
     pause: unary(async ({ job }) => ({ job: await manager.pause(job) })),
     retry: unary(async ({ job }) => ({ job: await manager.retry(job) })),
@@ -94,16 +97,24 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
         live = metrics;
         offPoint = () => {};
         if (!metrics) return;
-        offPoint = metrics.onPoint((point) => {
-          // A client that does not read is dropped, not buffered for.
-          if (call.writableNeedDrain) call.destroy();
-          else call.write({ layers: [], spec: '', points: [point] });
+        let behind = 0;
+        offPoint = metrics.onMore(({ points, gradients, activations }) => {
+          // A client that does not read is dropped, not buffered for. The beginning may take it a moment.
+          behind = call.writableNeedDrain ? behind + 1 : 0;
+          if (behind > MESSAGES_BEHIND) call.destroy();
+          else
+            call.write({
+              ...noMetrics(),
+              points: [...points],
+              gradients: [...gradients],
+              activations: [...activations],
+            });
         });
       };
       call.on('cancelled', stop);
       call.on('close', stop);
       try {
-        call.write(manager.metrics(id));
+        for (const message of manager.metrics(id)) call.write(message);
         offChange = manager.onChange(id, attend);
         attend();
       } catch (error) {
@@ -114,10 +125,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
 
     async downloadModel(call) {
       try {
-        const job = manager.get(call.request.job);
-        if (!job.model)
-          throw new KasaneError('JOB_STATE', `job ${job.id} has no weights: it has not succeeded (yet)`);
-        const bytes = await readFile(job.model);
+        const bytes = await manager.model(call.request.job, call.request.checkpoint);
         for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
           const more = call.write({ data: bytes.subarray(start, start + PIECE_BYTES) });
           if (!more) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve));
@@ -138,14 +146,23 @@ export function clusterService(
   log: Logger,
 ): ClusterServer {
   const started = performance.now();
-  const view = ({ id, host, slots, connectedAt, tasksDone, backend, draining }: ConnectedWorker) => {
-    const tasksHeld = manager.runs.heldBy(id);
-    return { id, host, slots, connectedAt, tasksDone, tasksHeld, backend, draining };
+  const view = (worker: ConnectedWorker) => {
+    const { id, host, slots, connectedAt, tasksDone, tasksFailed, backend, draining } = worker;
+    const { busy, waiting, heardAt, bytesReceived, bytesSent } = worker.seen();
+    return {
+      ...{ id, host, slots, connectedAt, tasksDone, tasksFailed, backend, draining },
+      ...{ busy, waiting, bytesReceived, bytesSent, silentMs: performance.now() - heardAt },
+      tasksHeld: manager.runs.heldBy(id),
+    };
   };
   return {
     status(_call, callback) {
-      const list = workers.all().map(view);
-      callback(null, { version, uptimeMs: performance.now() - started, workers: list });
+      callback(null, {
+        version,
+        uptimeMs: performance.now() - started,
+        workers: workers.all().map(view),
+        departed: [...workers.departed],
+      });
     },
     drain({ request }, callback) {
       const worker = workers.get(request.worker);

@@ -7,7 +7,9 @@ import { encodeFrame, type Frame } from '@kasane/protocol/frame';
 import {
   ConnectRequest,
   ConnectResponse,
+  type Heartbeat,
   type Hello,
+  TaskFailure_Reason,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { HEARTBEAT_TIMEOUT_MS, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
@@ -66,6 +68,7 @@ class Session {
   #worker: ConnectedWorker | undefined;
   #closed = false;
   #heardAt = performance.now();
+  #heartbeat: Heartbeat = { busy: 0, waiting: 0 };
   /** Of each job the version to send once the link has room again. */
   readonly #pending = new Map<string, readonly Buffer[]>();
 
@@ -108,6 +111,8 @@ class Session {
       connectedAt: Date.now(),
       draining: false,
       tasksDone: 0,
+      tasksFailed: 0,
+      seen: () => ({ ...this.#heartbeat, ...link.bytes, heardAt: this.#heardAt }),
       send: (message) =>
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish())),
       publish: (job, frames) => {
@@ -150,7 +155,10 @@ class Session {
         return;
       }
       if (!this.#said) throw new KasaneError('PROTOCOL', `'${message.$case}' before 'hello'`);
-      if (message.$case === 'heartbeat') return;
+      if (message.$case === 'heartbeat') {
+        this.#heartbeat = message.value;
+        return;
+      }
       const worker = this.#worker;
       if (!worker) throw new KasaneError('PROTOCOL', `'${message.$case}' before the data link is open`);
       const { runs } = this.#options;
@@ -167,6 +175,7 @@ class Session {
         }
         case 'failure': {
           const { task } = message.value;
+          if (message.value.reason === TaskFailure_Reason.REASON_COMPUTE) worker.tasksFailed++;
           if (task) runs.get(task.job)?.board.failed(worker.id, task, message.value);
           break;
         }
@@ -196,7 +205,7 @@ class Session {
     this.#waiting.delete(mapKey(this.#linkKey));
     this.#link?.close();
     const worker = this.#worker;
-    if (worker && this.#options.workers.remove(worker)) {
+    if (worker && this.#options.workers.remove(worker, why)) {
       this.#options.log.info({ worker: worker.id }, `worker ${worker.id} is gone: ${why}`);
       this.#options.runs.workerLeft(worker.id);
     }

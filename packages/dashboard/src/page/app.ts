@@ -1,160 +1,156 @@
-/** The page: a list of jobs, the one that the address names, the cluster. Everything comes over one stream of events. */
+/** The page: a header, and the view that the address names. Everything live comes over one stream of events. */
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Job, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { byId, fill, h, spark } from './dom.ts';
-import { JobView, metric, percent, RUNNING, stateClass } from './job.ts';
-import { type Language, words } from './text.ts';
+import { ClusterView } from './cluster-view.ts';
+import { Course } from './course.ts';
+import { byId, COLORS, Frame, fill, h } from './dom.ts';
+import { percent, RUNNING } from './format.ts';
+import { JobView } from './job-view.ts';
+import { JobsView } from './jobs-view.ts';
+import { parseRoute, type Route } from './route.ts';
+import { english, type Language } from './text.ts';
+import { japanese } from './text-ja.ts';
+import type { Page, View } from './view.ts';
 
-interface State {
-  readonly jobs?: readonly Job[];
-  readonly cluster?: StatusResponse;
-  /** Why there is nothing else. */
-  readonly problem?: string;
-}
+const words = { en: english, ja: japanese };
+const themes = ['auto', 'light', 'dark'] as const;
+const stored = (key: string) => localStorage.getItem(`kasane-${key}`) ?? '';
 
-const LANGUAGE_KEY = 'kasane-language';
-let language: Language = (localStorage.getItem(LANGUAGE_KEY) ?? navigator.language).startsWith('ja')
-  ? 'ja'
-  : 'en';
-let state: State = {};
-let view: JobView | undefined;
+let language: Language = (stored('language') || navigator.language).startsWith('ja') ? 'ja' : 'en';
+let theme = themes.find((known) => known === stored('theme')) ?? 'auto';
+let jobs: Job[] | undefined;
+let cluster: StatusResponse | undefined;
+let course = new Course();
+let followed = '';
 let events: EventSource | undefined;
+let route: Route = parseRoute(location.hash);
+let view: View | undefined;
 
-const asked = () => decodeURIComponent(location.hash.slice(1));
+const page = (): Page => ({
+  t: words[language],
+  language,
+  fail: (error) => showProblem(error instanceof Error ? error.message : String(error)),
+});
 
-/** The job that the address names; without one, the one that runs, or the newest. */
-function chosen(): string {
-  const jobs = state.jobs ?? [];
-  return asked() || (jobs.find((job) => job.state === RUNNING) ?? jobs[0])?.id || '';
+/** Whose course is wanted: that of the job that is shown; on the cluster's page of the one that runs, or ran last. */
+function wanted(): string {
+  if (route.view === 'job') return route.job;
+  if (route.view === 'jobs') return '';
+  const running = jobs?.find((job) => job.state === RUNNING);
+  if (running) return running.id;
+  return followed || (jobs?.find((job) => job.step > 0)?.id ?? '');
 }
 
-function connect(job: string): void {
+function follow(job: string): void {
   events?.close();
+  followed = job;
+  course = new Course();
   const source = new EventSource(`/events?job=${encodeURIComponent(job)}`);
   events = source;
-  const json = (event: Event) => JSON.parse((event as MessageEvent<string>).data) as unknown;
-  source.addEventListener('state', (event) => {
-    state = json(event) as State;
-    draw();
+  const on = <T>(name: string, take: (value: T) => void) =>
+    source.addEventListener(name, (event) => {
+      take(JSON.parse((event as MessageEvent<string>).data) as T);
+      frame.ask();
+    });
+  on<Job[]>('jobs', (changed) => {
+    jobs = merged(jobs ?? [], changed);
   });
-  source.addEventListener('metrics', (event) => view?.take(json(event) as WatchMetricsResponse, true));
-  source.addEventListener('points', (event) => view?.take(json(event) as WatchMetricsResponse, false));
-  source.addEventListener('error', () => showProblem(words[language].lost));
+  on<StatusResponse>('cluster', (value) => {
+    cluster = value;
+  });
+  on<string>('problem', showProblem);
+  on<WatchMetricsResponse>('course', (message) => course.take(message, true));
+  on<WatchMetricsResponse>('more', (message) => course.take(message, false));
+  source.addEventListener('open', () => byId('lost').setAttribute('hidden', ''));
+  source.addEventListener('error', () => byId('lost').removeAttribute('hidden'));
+}
+
+/** Newest first, each once. */
+function merged(known: readonly Job[], changed: readonly Job[]): Job[] {
+  const byName = new Map(known.map((job) => [job.id, job]));
+  for (const job of changed) byName.set(job.id, job);
+  return [...byName.values()].sort((a, b) => b.submittedAt - a.submittedAt);
 }
 
 function showProblem(text: string): void {
   const problem = byId('problem');
-  problem.textContent = text;
+  fill(
+    problem,
+    h('span', {}, text),
+    h('button', { type: 'button', click: () => showProblem(''), 'aria-label': words[language].close }, '×'),
+  );
   problem.hidden = text === '';
 }
 
-function draw(): void {
+const frame = new Frame(() => {
+  const job = wanted();
+  if (job !== followed || !events) follow(job);
+  view?.update({ jobs, cluster, course, followed });
   const t = words[language];
-  showProblem(state.problem ?? '');
-  const id = chosen();
-  if (id && view?.id !== id) open(id);
-  drawJobs(id);
-  drawCluster();
-  const job = state.jobs?.find((one) => one.id === id);
-  if (job) view?.show(job);
-  const running = state.jobs?.find((one) => one.state === RUNNING);
+  if (cluster) {
+    const slots = cluster.workers.reduce((sum, worker) => sum + worker.slots, 0);
+    byId('summary').textContent = t.workers(cluster.workers.length, slots);
+  }
+  const running = jobs?.find((one) => one.state === RUNNING);
   document.title = running
     ? `${percent(running.steps ? running.step / running.steps : 0)} · Kasane`
     : 'Kasane';
-  byId('language').textContent = t.otherLanguage;
-}
+});
 
-function open(id: string): void {
+/** Makes the view anew: another one is asked for, or other words or colours. */
+function open(): void {
+  const before = route;
+  route = parseRoute(location.hash);
+  const main = byId('main');
   view?.destroy();
-  view = new JobView(id, words[language]);
-  byId('job').replaceWith(view.element);
-  connect(id);
+  if (route.view === 'job') view = new JobView(page(), route.job, route.tab);
+  else view = route.view === 'cluster' ? new ClusterView(page()) : new JobsView(page());
+  main.replaceChildren(view.element);
+  if (before.view !== route.view) scrollTo(0, 0);
+  frame.ask();
 }
 
-function drawJobs(current: string): void {
+function dress(): void {
   const t = words[language];
-  const jobs = state.jobs ?? [];
-  fill(
-    byId('jobs'),
-    ...jobs.slice(0, 200).map((job) =>
-      h(
-        'a',
-        {
-          class: 'card',
-          href: `#${encodeURIComponent(job.id)}`,
-          'data-key': job.id,
-          'aria-current': job.id === current && 'true',
-        },
-        h(
-          'div',
-          { class: 'row' },
-          h('span', { class: 'name' }, job.name),
-          h('span', { class: `state ${stateClass(job.state)}` }, t.states[job.state] ?? ''),
-        ),
-        h('progress', { max: job.epochs || 1, value: job.epoch, 'aria-label': t.epoch }),
-        h(
-          'div',
-          { class: 'row faint' },
-          h(
-            'span',
-            {},
-            job.history.length > 0
-              ? metric(job, job.history.at(-1)!.testMetric)
-              : `${job.epoch} / ${job.epochs}`,
-          ),
-          spark(job.history.map(({ testMetric }) => testMetric)),
-        ),
-      ),
-    ),
-    jobs.length === 0 && state.jobs ? h('p', { class: 'faint' }, t.noJobs) : undefined,
-  );
+  document.documentElement.lang = language;
+  document.documentElement.style.colorScheme = theme === 'auto' ? '' : theme;
+  byId('language').textContent = t.language;
+  byId('skip').textContent = t.skip;
+  byId('lost').textContent = t.lost;
+  const button = byId('theme');
+  button.textContent = { auto: '◐', light: '☀', dark: '☾' }[theme];
+  button.setAttribute('aria-label', t.theme[theme]);
+  button.title = t.theme[theme];
+  drawNavigation();
 }
 
-function drawCluster(): void {
+function drawNavigation(): void {
   const t = words[language];
-  const { cluster } = state;
-  if (!cluster) return;
-  const slots = cluster.workers.reduce((sum, worker) => sum + worker.slots, 0);
-  byId('summary').textContent = t.workers(cluster.workers.length, slots);
-  fill(
-    byId('cluster'),
-    h('h3', {}, t.cluster),
-    h(
-      'div',
-      { class: 'workers' },
-      ...cluster.workers.map((worker) =>
-        h(
-          'div',
-          { class: 'card' },
-          h(
-            'div',
-            { class: 'row' },
-            h('span', { class: 'name' }, worker.id),
-            worker.draining && h('span', { class: 'state' }, t.draining),
-          ),
-          h('div', { class: 'faint' }, `${worker.host} · ${worker.backend} · ${t.workers(1, worker.slots)}`),
-          h('div', {}, `${worker.tasksDone.toLocaleString('en')} ${t.tasks}, ${worker.tasksHeld} ${t.held}`),
-          h(
-            'div',
-            { class: 'faint' },
-            `${t.since} ${new Date(worker.connectedAt).toLocaleTimeString(language)}`,
-          ),
-        ),
-      ),
-    ),
-    cluster.workers.length === 0 && h('p', { class: 'faint' }, t.noWorkers),
-  );
+  const link = (name: 'jobs' | 'cluster', current: boolean) =>
+    h('a', { href: `#/${name}`, 'data-key': name, 'aria-current': current && 'page' }, t[name]);
+  fill(byId('navigation'), link('jobs', route.view !== 'cluster'), link('cluster', route.view === 'cluster'));
 }
 
 byId('language').addEventListener('click', () => {
   language = language === 'en' ? 'ja' : 'en';
-  localStorage.setItem(LANGUAGE_KEY, language);
-  document.documentElement.lang = language;
-  const id = view?.id;
-  if (id) open(id);
-  draw();
+  localStorage.setItem('kasane-language', language);
+  dress();
+  open();
 });
-addEventListener('hashchange', draw);
-document.documentElement.lang = language;
-connect(asked());
-draw();
+byId('theme').addEventListener('click', () => {
+  theme = themes[(themes.indexOf(theme) + 1) % themes.length]!;
+  localStorage.setItem('kasane-theme', theme);
+  dress();
+  dispatchEvent(new Event(COLORS));
+});
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => dispatchEvent(new Event(COLORS)));
+byId('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  byId('main').focus();
+});
+addEventListener('hashchange', () => {
+  open();
+  drawNavigation();
+});
+dress();
+open();

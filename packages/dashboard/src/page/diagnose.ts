@@ -1,7 +1,7 @@
-/** What curves of a layer's gradient mean. */
-import type { LayerMetrics, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+/** What curves of a layer's gradient, and its activations, mean. */
+import type { LayerMetrics, Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 
-export type Trouble = 'diverged' | 'vanishing' | 'exploding' | 'large';
+export type Trouble = 'diverged' | 'vanishing' | 'exploding' | 'large' | 'dead';
 
 /** A layer whose gradient is under this part of the largest one's learns next to nothing. */
 const VANISHING = 1e-3;
@@ -11,16 +11,31 @@ const EXPLODING = 100;
 const LARGE_UPDATE = 0.1;
 /** Points at the start, while everything is large, that count for nothing. */
 const WARM_UP = 4;
+/** Points that what is usual is taken from, at most. */
+const REMEMBERED = 1000;
+/** Part of a layer's units that may answer 0 to everything. */
+const DEAD = 0.5;
 
-/** What is wrong with each layer at the last point; layers without trouble are not in it. */
-export function diagnose(points: readonly StepMetrics[]): Map<string, Trouble> {
+/**
+ * What is wrong with each layer at the last point; layers without trouble are not in it.
+ * @param activations the last snapshot of them
+ */
+export function diagnose(points: readonly StepMetrics[], activations?: Snapshot): Map<string, Trouble> {
   const troubles = new Map<string, Trouble>();
+  let before = false;
+  for (const { layer, deadUnits, units } of activations?.layers ?? []) {
+    const dead = units > 1 && deadUnits > DEAD * units;
+    // What only passes zeros on is not to blame.
+    if (dead && !before) troubles.set(layer, 'dead');
+    before = dead;
+  }
   const last = points.at(-1);
   if (!last || points.length <= WARM_UP) return troubles;
   const largest = Math.max(...last.layers.map(({ gradientNorm }) => gradientNorm));
+  const usual = points.slice(WARM_UP, -1).slice(-REMEMBERED);
   for (const [index, now] of last.layers.entries()) {
-    const before = points.slice(WARM_UP, -1).map(({ layers }) => layers[index]?.gradientNorm ?? 0);
-    const trouble = troubleOf(now, largest, median(before));
+    const norms = usual.map(({ layers }) => layers[index]?.gradientNorm ?? 0);
+    const trouble = troubleOf(now, largest, median(norms));
     if (trouble) troubles.set(now.layer, trouble);
   }
   return troubles;
@@ -33,6 +48,6 @@ function troubleOf(now: LayerMetrics, largest: number, usual: number): Trouble |
   return now.updateRatio > LARGE_UPDATE ? 'large' : undefined;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }

@@ -1,6 +1,6 @@
 /** Elements without a framework: the page rebuilds small parts and keeps charts. Text is always text, never markup. */
 
-type Child = Node | string | undefined | false;
+export type Child = Node | string | undefined | false | null;
 type Properties = Readonly<Record<string, string | number | boolean | undefined | ((event: Event) => void)>>;
 
 /** An element. Functions become listeners of the event they are named after; undefined and false leave an attribute out. */
@@ -9,17 +9,30 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   properties: Properties = {},
   ...children: readonly Child[]
 ): HTMLElementTagNameMap[K] {
-  const element = document.createElement(tag);
+  return build(document.createElement(tag), properties, children);
+}
+
+/** The same of SVG. */
+export function svg<K extends keyof SVGElementTagNameMap>(
+  tag: K,
+  properties: Properties = {},
+  ...children: readonly Child[]
+): SVGElementTagNameMap[K] {
+  return build(document.createElementNS('http://www.w3.org/2000/svg', tag), properties, children);
+}
+
+function build<T extends Element>(element: T, properties: Properties, children: readonly Child[]): T {
   for (const [name, value] of Object.entries(properties)) {
     if (typeof value === 'function') element.addEventListener(name, value);
     else if (value !== undefined && value !== false)
       element.setAttribute(name, value === true ? '' : String(value));
   }
-  element.append(
-    ...children.filter((child): child is Node | string => child !== undefined && child !== false),
-  );
+  element.append(...children.filter(isThere));
   return element;
 }
+
+const isThere = (child: Child): child is Node | string =>
+  child !== undefined && child !== false && child !== null;
 
 /** The element that the page's HTML has under that id. */
 export function byId(id: string): HTMLElement {
@@ -28,33 +41,69 @@ export function byId(id: string): HTMLElement {
   return element;
 }
 
-/** Replaces an element's content, but not while the user is at something in it: focus would be lost. */
+/** Replaces an element's content; what had the focus has it again, when its data-key is there again. */
 export function fill(element: HTMLElement, ...children: readonly Child[]): void {
   const focused = document.activeElement;
   const key = focused && element.contains(focused) ? focused.getAttribute('data-key') : null;
-  element.replaceChildren(
-    ...children.filter((child): child is Node | string => child !== undefined && child !== false),
-  );
-  if (key) element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus();
+  element.replaceChildren(...children.filter(isThere));
+  if (key)
+    element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 
 /** A curve of a few numbers, without axes. */
 export function spark(values: readonly number[]): SVGSVGElement {
-  const namespace = 'http://www.w3.org/2000/svg';
-  const svg = document.createElementNS(namespace, 'svg');
-  svg.setAttribute('class', 'spark');
-  svg.setAttribute('viewBox', '0 0 120 24');
-  svg.setAttribute('aria-hidden', 'true');
   const finite = values.filter(Number.isFinite);
-  if (finite.length < 2) return svg;
+  const empty = svg('svg', {
+    class: 'spark',
+    viewBox: '0 0 120 24',
+    preserveAspectRatio: 'none',
+    'aria-hidden': 'true',
+  });
+  if (finite.length < 2) return empty;
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
   const points = values.map((value, i) => {
     const x = (120 * i) / (values.length - 1);
     const y = high > low ? 22 - (20 * (value - low)) / (high - low) : 12;
     return `${x.toFixed(1)} ${Number.isFinite(y) ? y.toFixed(1) : 2}`;
   });
-  const path = document.createElementNS(namespace, 'path');
-  path.setAttribute('d', `M${points.join('L')}`);
-  svg.append(path);
-  return svg;
+  empty.append(svg('path', { d: `M${points.join('L')}` }));
+  return empty;
+}
+
+/** A figure with its name. */
+export const figure = (label: string, value: string | undefined | false): Child =>
+  value !== undefined && value !== false && h('div', {}, h('dt', {}, label), h('dd', {}, value));
+
+/** Event of the window: the colours of the style sheet are others now. */
+export const COLORS = 'kasane-colors';
+
+/** A colour of the style sheet: a canvas knows no variables. */
+export const color = (variable: string): string => {
+  const probe = h('span', { style: `color: var(${variable})`, hidden: true });
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
+};
+
+/** Draws at most once a frame, however often it is asked. */
+export class Frame {
+  readonly #draw: () => void;
+  #asked = 0;
+
+  constructor(draw: () => void) {
+    this.#draw = draw;
+  }
+
+  ask(): void {
+    if (this.#asked) return;
+    this.#asked = requestAnimationFrame(() => {
+      this.#asked = 0;
+      this.#draw();
+    });
+  }
+
+  stop(): void {
+    cancelAnimationFrame(this.#asked);
+  }
 }

@@ -1,0 +1,98 @@
+/** What can be seen of a job beside its figures: its checkpoints, the weights in them, and the test samples. */
+import { readFile, stat } from 'node:fs/promises';
+import { type DataParts, readSamples } from '@kasane/data/dataset';
+import { inputReader, readTargets } from '@kasane/data/normalize';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { checkJob, type Job } from '@kasane/protocol/job';
+import { READ_SAMPLES, READ_SAMPLES_BYTES } from '@kasane/protocol/limits';
+import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
+import { fieldBytes } from '@kasane/tensor/field';
+import { sizeOf } from '@kasane/tensor/shape';
+import { encodeModel, readCheckpoint, valuesOf } from '../params/checkpoint.ts';
+import { describeSamples } from './describe-job.ts';
+import { loadData } from './load-data.ts';
+import type { JobRecord, JobStore } from './store.ts';
+
+export class Inspection {
+  readonly #store: JobStore;
+  readonly #dataOfRun: (id: string) => DataParts | undefined;
+  /** Of the job that was asked for last and does not run. */
+  #opened: { readonly id: string; readonly data: Promise<DataParts> } | undefined;
+
+  /** @param dataOfRun the data of a job that runs */
+  constructor(store: JobStore, dataOfRun: (id: string) => DataParts | undefined) {
+    this.#store = store;
+    this.#dataOfRun = dataOfRun;
+  }
+
+  /** Newest first. One that is being removed is left out. */
+  async checkpoints(id: string): Promise<Checkpoint[]> {
+    const found = this.#store.checkpoints(id).map(async ({ step, path, digest }) => {
+      const file = await stat(path).catch(() => undefined);
+      return file && { step, digest, bytes: file.size, writtenAt: file.mtimeMs };
+    });
+    return (await Promise.all(found)).filter((checkpoint) => checkpoint !== undefined);
+  }
+
+  /**
+   * A model file: the final weights, or those of the checkpoint at a step.
+   * @throws KasaneError JOB_STATE when there are none, FILE_DAMAGED
+   */
+  async model(record: JobRecord, checkpoint: number | undefined): Promise<Uint8Array> {
+    const { id } = record;
+    if (checkpoint === undefined) {
+      if (record.model) return readFile(record.model);
+      throw new KasaneError('JOB_STATE', `job ${id} has no weights: it has not succeeded (yet)`);
+    }
+    const found = this.#store.checkpoints(id).find(({ step }) => step === checkpoint);
+    if (!found) throw new KasaneError('JOB_STATE', `job ${id} has no checkpoint of step ${checkpoint}`);
+    const job = jobOf(record);
+    const floats = () => new Float32Array(job.model.parameterCount);
+    const state = new Map(job.spec.training.ema ? [[AVERAGE, floats()]] : []);
+    const weights = { parameters: floats(), state };
+    const read = await readCheckpoint(found.path, found.digest, job, weights);
+    if ('why' in read) throw new KasaneError('FILE_DAMAGED', read.why);
+    const { preparation } = await this.#data(record, job);
+    return encodeModel(job, preparation, valuesOf(weights), checkpoint);
+  }
+
+  /** @throws KasaneError DATA_INVALID, LIMIT */
+  async samples(record: JobRecord, first: number, count: number): Promise<ReadSamplesResponse> {
+    const job = jobOf(record);
+    const data = await this.#data(record, job);
+    const { test, preparation } = data;
+    const { input, mean, std } = describeSamples(job, data);
+    const size = sizeOf(input.shape);
+    const most = Math.max(1, Math.min(READ_SAMPLES, Math.floor(READ_SAMPLES_BYTES / (4 * size))));
+    if (count > most) throw new KasaneError('LIMIT', `${count} samples were asked for; at most ${most}`);
+    const length = Math.max(0, Math.min(count, test.samples - first));
+    const indices = Uint32Array.from({ length }, (_, index) => first + index);
+    const read = await readSamples(test, indices);
+    const x = new Float32Array(length * size);
+    inputReader(input, mean, std)(read.inputs.subarray(0, length * fieldBytes(input)), x);
+    return {
+      total: test.samples,
+      shape: [...input.shape],
+      inputs: new Uint8Array(x.buffer),
+      targets: new Uint8Array(Float32Array.from(readTargets(test.target, read.targets)).buffer),
+      preparation: JSON.stringify(preparation),
+    };
+  }
+
+  #data({ id }: JobRecord, job: Job): DataParts | Promise<DataParts> {
+    const running = this.#dataOfRun(id);
+    if (running) return running;
+    if (this.#opened?.id !== id) {
+      const data = loadData(job);
+      data.catch(() => {
+        // Mended data can be asked for again.
+        if (this.#opened?.data === data) this.#opened = undefined;
+      });
+      this.#opened = { id, data };
+    }
+    return this.#opened.data;
+  }
+}
+
+const jobOf = (record: JobRecord): Job => checkJob(JSON.parse(record.spec));

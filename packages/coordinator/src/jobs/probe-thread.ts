@@ -1,0 +1,59 @@
+/** The thread behind `probe.ts`: one forward pass a request, and what it says of each layer. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { LayerSnapshot, Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { compileProgram } from '@kasane/tensor/backends/wasm/program';
+import { buildModel, forward, type ModelDescription } from '@kasane/tensor/nn/model';
+import { input, parameter } from '@kasane/tensor/ops/leaf';
+import { histogramOf } from '../params/histograms.ts';
+
+export interface ProbeData {
+  readonly model: ModelDescription;
+  readonly samples: number;
+  /** As the network takes them. */
+  readonly x: Float32Array;
+}
+
+export interface ProbeRequest {
+  readonly step: number;
+  /** In the model's flat layout. */
+  readonly parameters: Float32Array;
+}
+export type ProbeResponse = Snapshot;
+
+const { model: description, samples, x } = workerData as ProbeData;
+const model = buildModel(description);
+const leaves = model.parameters.map(({ name, shape }) => parameter(name, shape));
+const { outputs } = forward(model, input('x', [samples, ...model.sampleShape]), leaves, undefined);
+const program = await compileProgram(outputs);
+
+parentPort!.on('message', ({ step, parameters }: ProbeRequest) => {
+  program.inputs.x!.set(x);
+  for (const { name, offset, size } of model.parameters) {
+    program.inputs[name]!.set(parameters.subarray(offset, offset + size));
+  }
+  program.run();
+  const layers = model.layers.map(({ name, outputShape }, index) =>
+    snapshotOf(name, program.outputs[index] as Float32Array, outputShape.at(-1)!),
+  );
+  parentPort!.postMessage({ step, layers } satisfies ProbeResponse);
+});
+
+/** @param units extent of the last axis: channels of an image, features of anything else */
+function snapshotOf(layer: string, values: Float32Array, units: number): LayerSnapshot {
+  const alive = new Uint8Array(units);
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    squares += value * value;
+    if (value !== 0) alive[i % units] = 1;
+  }
+  return {
+    layer,
+    gradient: undefined,
+    weights: undefined,
+    activations: histogramOf(values),
+    activationRms: Math.sqrt(squares / values.length),
+    deadUnits: alive.reduce((dead, living) => dead + 1 - living, 0),
+    units,
+  };
+}

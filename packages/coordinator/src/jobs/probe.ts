@@ -1,0 +1,97 @@
+/**
+ * What comes out of every layer for a few test samples, now and then: a thread computes it from a copy of the parameters, beside
+ * the steps. It only reads, so nothing here reaches weights; while it is busy, further looks are left out.
+ */
+import { Worker } from 'node:worker_threads';
+import { type DataParts, readSamples } from '@kasane/data/dataset';
+import { inputReader } from '@kasane/data/normalize';
+import type { Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Job } from '@kasane/protocol/job';
+import { summarizeLayers } from '@kasane/tensor/nn/summary';
+import { sizeOf } from '@kasane/tensor/shape';
+import type { Logger } from 'pino';
+import { describeSamples } from './describe-job.ts';
+import type { ProbeData, ProbeRequest, ProbeResponse } from './probe-thread.ts';
+
+/** A job that takes less, in milliseconds, is not looked at: the thread would cost more than it tells. */
+const FIRST_MS = 3000;
+const INTERVAL_MS = 10_000;
+/** Of one look: floating-point operations, and floats of all outputs. They bound the samples. */
+const FLOPS = 2e9;
+const FLOATS = 1 << 24;
+const SAMPLES = 64;
+
+export interface ProbeOptions {
+  readonly job: Job;
+  readonly data: DataParts;
+  readonly log: Logger;
+  readonly onSnapshot: (snapshot: Snapshot) => void;
+}
+
+export class Probe {
+  readonly #options: ProbeOptions;
+  #thread: Worker | undefined;
+  #busy = false;
+  #lookedAt = performance.now() - INTERVAL_MS + FIRST_MS;
+  #closed = false;
+
+  constructor(options: ProbeOptions) {
+    this.#options = options;
+  }
+
+  /** Has the parameters looked at, if it is time. They are copied before this returns. */
+  look(step: number, parameters: Float32Array): void {
+    if (this.#busy || this.#closed || performance.now() - this.#lookedAt < INTERVAL_MS) return;
+    this.#busy = true;
+    this.#lookedAt = performance.now();
+    const copy = parameters.slice();
+    this.#open()
+      .then((thread) => {
+        const request: ProbeRequest = { step, parameters: copy };
+        thread?.postMessage(request, [copy.buffer]);
+      })
+      .catch((error: unknown) => this.#giveUp(error));
+  }
+
+  close(): void {
+    this.#closed = true;
+    void this.#thread?.terminate();
+  }
+
+  async #open(): Promise<Worker | undefined> {
+    if (this.#thread) return this.#thread;
+    const { job, data, onSnapshot } = this.#options;
+    const samples = Math.min(samplesOf(job), data.test.samples);
+    const { input, mean, std } = describeSamples(job, data);
+    const indices = Uint32Array.from({ length: samples }, (_, index) => index);
+    const x = new Float32Array(samples * sizeOf(job.model.sampleShape));
+    inputReader(input, mean, std)((await readSamples(data.test, indices)).inputs, x);
+    if (this.#closed) return undefined;
+    const workerData: ProbeData = { model: job.model.description, samples, x };
+    const thread = new Worker(
+      new URL(import.meta.url.endsWith('.ts') ? './probe-thread.ts' : './probe-thread.js', import.meta.url),
+      { workerData },
+    );
+    thread.unref();
+    thread.on('message', (snapshot: ProbeResponse) => {
+      this.#busy = false;
+      onSnapshot(snapshot);
+    });
+    thread.on('error', (error) => this.#giveUp(error));
+    this.#thread = thread;
+    return thread;
+  }
+
+  /** Training goes on without it. */
+  #giveUp(error: unknown): void {
+    this.#options.log.warn({ error }, 'activations are not looked at any more');
+    this.close();
+  }
+}
+
+function samplesOf({ model }: Job): number {
+  const layers = summarizeLayers(model);
+  const flops = layers.reduce((sum, layer) => sum + layer.flops, 1);
+  const floats = layers.reduce((sum, { outputShape }) => sum + sizeOf(outputShape), 1);
+  return Math.max(1, Math.min(SAMPLES, Math.floor(FLOPS / flops), Math.floor(FLOATS / floats)));
+}

@@ -1,0 +1,88 @@
+/**
+ * The page's files: its own modules, and those of @kasane/tensor and uPlot, which the browser loads as they are. TypeScript is
+ * stripped of its types here; in the published packages the modules are JavaScript already. Compressed once for each change.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { stripTypeScriptTypes } from 'node:module';
+import { gzipSync } from 'node:zlib';
+
+const types: Readonly<Record<string, string>> = {
+  html: 'text/html; charset=utf-8',
+  css: 'text/css; charset=utf-8',
+  js: 'text/javascript; charset=utf-8',
+  ts: 'text/javascript; charset=utf-8',
+};
+
+/** What the page may do: nothing from elsewhere. Its networks are computed by WebAssembly that it makes itself. */
+const POLICY =
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; form-action 'none'; base-uri 'none'";
+
+/** Where the page's files lie, by the first part of their path. */
+const folders: Readonly<Record<string, URL>> = {
+  '': new URL('../assets/', import.meta.url),
+  page: new URL('./page/', import.meta.url),
+  uplot: new URL('./', import.meta.resolve('uplot/dist/uPlot.esm.js')),
+  tensor: new URL('../', import.meta.resolve('@kasane/tensor/nn/model')),
+};
+const ENDING = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+
+interface Served {
+  readonly changedAt: number;
+  readonly type: string;
+  readonly plain: Buffer;
+  readonly compressed: Buffer;
+}
+const served = new Map<string, Served>();
+
+/** Answers with a file, if there is one at `path`. */
+export function serveFile(path: string, request: IncomingMessage, response: ServerResponse): boolean {
+  const file = find(path);
+  if (!file) return false;
+  const { type, plain, compressed } = load(file);
+  const packs = /\bgzip\b/.test(String(request.headers['accept-encoding'] ?? ''));
+  response.writeHead(200, {
+    'content-type': type,
+    'content-security-policy': POLICY,
+    vary: 'accept-encoding',
+    ...(packs && { 'content-encoding': 'gzip' }),
+  });
+  response.end(packs ? compressed : plain);
+  return true;
+}
+
+function find(path: string): URL | undefined {
+  const found = /^\/(?:(page|uplot|tensor)\/)?((?:[\w-]+\/)*[\w.-]*)$/.exec(path);
+  if (!found || found[2]!.split('/').includes('..')) return undefined;
+  const file = new URL(found[2] || 'index.html', folders[found[1] ?? '']);
+  // In the published package the page's modules are JavaScript already.
+  const candidates = [file, new URL(file.href.replace(/\.ts$/, '.js'))];
+  return candidates.find((one) => types[one.pathname.split('.').at(-1)!] && existsSync(one));
+}
+
+function load(file: URL): Served {
+  const changedAt = statSync(file).mtimeMs;
+  const known = served.get(file.href);
+  if (known?.changedAt === changedAt) return known;
+  const ending = file.pathname.split('.').at(-1)!;
+  const text = readFileSync(file, 'utf8');
+  const script = ending === 'ts' ? stripTypeScriptTypes(text) : text;
+  const own = !file.href.startsWith(folders.uplot!.href) && (ending === 'ts' || ending === 'js');
+  const plain = Buffer.from(own ? withoutComments(browserImports(script)) : script);
+  const fresh = { changedAt, type: types[ending]!, plain, compressed: gzipSync(plain) };
+  served.set(file.href, fresh);
+  return fresh;
+}
+
+/** What comments and stripped types have left: a third of what would be sent. */
+const withoutComments = (script: string): string =>
+  script.replaceAll(/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*\n/gm, '').replaceAll(/[ \t]+$/gm, '');
+
+/** Browsers know no packages: imports by name become paths of this server. */
+const browserImports = (script: string): string =>
+  script
+    .replaceAll(
+      /(from|import\()\s*'@kasane\/tensor\/([\w/-]+)'/g,
+      (_, word, path) => `${word} '/tensor/${path}${ENDING}'`,
+    )
+    .replaceAll(/from 'uplot'/g, "from '/uplot/uPlot.esm.js'");

@@ -1,0 +1,177 @@
+/** One chart of curves, by uPlot: made once, then fed. Curves may have steps of their own: they are brought together here. */
+import UPlot from 'uplot';
+import { COLORS, color, h } from './dom.ts';
+
+export interface Curve {
+  readonly label: string;
+  readonly color: string;
+  readonly x: readonly number[];
+  /** null leaves a gap. */
+  readonly y: readonly (number | null)[];
+  /** Points as well: what is known at a few places. */
+  readonly sparse?: boolean;
+  readonly dash?: boolean;
+  /** Behind the others: what a smooth curve was made of. */
+  readonly faint?: boolean;
+}
+
+export interface ChartOptions {
+  readonly title: string;
+  /** Name of the axis below. */
+  readonly xLabel: string;
+  readonly height?: number;
+  /** Cursors and zoom go together in charts of one key. */
+  readonly sync?: string;
+  /** Powers of ten on the axis. Default false. */
+  readonly logarithmic?: boolean;
+  /** Called after a user has zoomed. */
+  readonly onZoom?: (range: readonly [number, number]) => void;
+}
+
+export class Chart {
+  readonly element: HTMLElement;
+  readonly #box = h('div');
+  readonly #options: ChartOptions;
+  readonly #resized = new ResizeObserver(() => this.#fit());
+  #plot: UPlot | undefined;
+  /** What the series are; others take another plot. */
+  #shape = '';
+  #range: readonly [number, number] | undefined;
+  #width = 0;
+  #curves: readonly Curve[] = [];
+  /** Other colours are wanted: the page is light now, or dark. */
+  readonly #recolor = () => {
+    this.#shape = '';
+    this.update(this.#curves);
+  };
+
+  constructor(options: ChartOptions, actions: readonly HTMLElement[] = []) {
+    this.#options = options;
+    const title = h('div', { class: 'row' }, h('h3', {}, options.title), ...actions);
+    this.element = h('section', { class: 'card chart', 'aria-label': options.title }, title, this.#box);
+    this.#resized.observe(this.#box);
+    addEventListener(COLORS, this.#recolor);
+  }
+
+  update(curves: readonly Curve[]): void {
+    this.#curves = curves;
+    const drawn = this.#options.logarithmic
+      ? curves.map((curve) => ({
+          ...curve,
+          y: curve.y.map((value) => (value !== null && value > 0 ? value : null)),
+        }))
+      : curves;
+    const data = together(drawn);
+    const shape = JSON.stringify(
+      drawn.map(({ label, color, sparse, dash, faint }) => [label, color, sparse, dash, faint]),
+    );
+    if (shape !== this.#shape || !this.#plot) this.#make(drawn, data, shape);
+    else this.#plot.setData(data, this.#range === undefined);
+    if (this.#range && this.#plot) {
+      const [min, max] = this.#range;
+      this.#plot.setScale('x', { min, max });
+    }
+  }
+
+  /** Shows a part of the axis; undefined for all of it. */
+  zoom(range: readonly [number, number] | undefined): void {
+    this.#range = range;
+    const xs = this.#plot?.data[0];
+    if (!this.#plot || !xs || xs.length === 0) return;
+    const [min, max] = range ?? [xs[0]!, xs.at(-1)!];
+    this.#plot.setScale('x', { min, max });
+  }
+
+  destroy(): void {
+    this.#resized.disconnect();
+    removeEventListener(COLORS, this.#recolor);
+    this.#plot?.destroy();
+  }
+
+  #make(curves: readonly Curve[], data: UPlot.AlignedData, shape: string): void {
+    this.#plot?.destroy();
+    this.#shape = shape;
+    const { xLabel, height = 190, sync, logarithmic, onZoom } = this.#options;
+    const axis = {
+      stroke: color('--faint'),
+      grid: { stroke: color('--line'), width: 1 },
+      ticks: { show: false },
+    };
+    this.#width = this.#box.clientWidth || 320;
+    this.#plot = new UPlot(
+      {
+        width: this.#width,
+        height,
+        scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
+        axes: [
+          { ...axis, size: 28 },
+          { ...axis, size: 56 },
+        ],
+        series: [
+          { label: xLabel },
+          ...curves.map(({ label, color, sparse, dash, faint }) => ({
+            label,
+            stroke: color,
+            width: faint ? 1 : 1.6,
+            alpha: faint ? 0.3 : 1,
+            spanGaps: true,
+            ...(dash && { dash: [5, 4] }),
+            points: { show: sparse === true, size: 6 },
+            value: (_: UPlot, value: number | null) => (value === null ? '-' : value.toPrecision(4)),
+          })),
+        ],
+        cursor: sync ? { sync: { key: sync }, drag: { x: true, y: false } } : { drag: { x: true, y: false } },
+        hooks: {
+          setSelect: [
+            (plot: UPlot) => {
+              const { left, width } = plot.select;
+              if (width < 2) return;
+              const range = [plot.posToVal(left, 'x'), plot.posToVal(left + width, 'x')] as const;
+              this.#range = range;
+              onZoom?.(range);
+            },
+          ],
+        },
+      },
+      data,
+      this.#box,
+    );
+  }
+
+  #fit(): void {
+    const width = this.#box.clientWidth;
+    if (width === 0 || width === this.#width) return;
+    this.#width = width;
+    this.#plot?.setSize({ width, height: this.#options.height ?? 190 });
+  }
+}
+
+/** Curves on one axis: all their places in order, with gaps where a curve has none. */
+export function together(curves: readonly Pick<Curve, 'x' | 'y'>[]): UPlot.AlignedData {
+  const [first] = curves;
+  if (first && curves.every(({ x }) => x === first.x))
+    return [[...first.x], ...curves.map(({ y }) => [...y])];
+  const places = [...new Set(curves.flatMap(({ x }) => [...x]))].sort((a, b) => a - b);
+  const at = new Map(places.map((place, index) => [place, index]));
+  return [
+    places,
+    ...curves.map(({ x, y }) => {
+      const values = new Array<number | null>(places.length).fill(null);
+      for (const [index, place] of x.entries()) values[at.get(place)!] = y[index] ?? null;
+      return values;
+    }),
+  ];
+}
+
+/** An exponential moving average, corrected for its beginning. @param weight of what was before, 0 to below 1 */
+export function smoothed(values: readonly (number | null)[], weight: number): (number | null)[] {
+  if (weight <= 0) return [...values];
+  let mean = 0;
+  let sum = 0;
+  return values.map((value) => {
+    if (value === null || !Number.isFinite(value)) return value;
+    mean = weight * mean + (1 - weight) * value;
+    sum = weight * sum + (1 - weight);
+    return mean / sum;
+  });
+}

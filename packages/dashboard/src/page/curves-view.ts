@@ -1,0 +1,275 @@
+/** A job's curves, with those of others to compare; its file, what happened, its checkpoints. */
+import type { Checkpoint, Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { Chart, type Curve, smoothed } from './chart.ts';
+import { fill, h } from './dom.ts';
+import { bytes, grouped, hueOf, isError, metric, RUNNING } from './format.ts';
+import { checkpoints, modelPath, pointsOf } from './remote.ts';
+import { attempt, type Known, type Page, type View } from './view.ts';
+
+type Axis = 'step' | 'epoch' | 'time';
+/** Jobs to compare with that are offered, and how often checkpoints are asked for. */
+const OFFERED = 30;
+const CHECKPOINTS_MS = 5000;
+
+const [BLUE, ORANGE] = ['#4f7cff', '#e07b2e'];
+
+/** A job with its points, as a source of curves. */
+interface Source {
+  readonly job: Job;
+  readonly points: readonly StepMetrics[];
+  readonly name: string;
+  readonly colors: readonly [string, string];
+}
+
+export class CurvesView implements View {
+  readonly element: HTMLElement;
+  readonly #page: Page;
+  readonly #id: string;
+  readonly #charts: Record<'loss' | 'metric' | 'rate' | 'gradient' | 'speed' | 'time', Chart>;
+  readonly #file = h('pre', { tabindex: 0 });
+  readonly #compare = h('div', { class: 'choices' });
+  readonly #events = h('ol', { class: 'events', tabindex: 0 });
+  readonly #checkpoints = h('div', {});
+  readonly #others = new Map<string, readonly StepMetrics[]>();
+  #axis: Axis = 'step';
+  #smoothing = 0;
+  #drawn = '';
+  #offered = '';
+  #known: Known | undefined;
+  #askedAt = 0;
+
+  constructor(page: Page, id: string) {
+    this.#page = page;
+    this.#id = id;
+    const { t } = page;
+    const chart = (title: string, logarithmic = false) =>
+      new Chart({ title, xLabel: t.step, sync: 'kasane', logarithmic, onZoom: (range) => this.#zoom(range) });
+    this.#charts = {
+      loss: chart(t.loss, true),
+      metric: chart(`${t.accuracy} / ${t.error}`),
+      rate: chart(t.learningRate),
+      gradient: chart(t.gradientNorm, true),
+      speed: chart(t.speed),
+      time: chart(t.stepTime),
+    };
+    const card = (title: string, content: HTMLElement) =>
+      h('section', { class: 'card' }, h('h3', {}, title), content);
+    this.element = h(
+      'div',
+      { class: 'stacked' },
+      this.#tools(),
+      h('div', { class: 'charts' }, ...Object.values(this.#charts).map(({ element }) => element)),
+      h('div', { class: 'charts' }, card(t.checkpoints, this.#checkpoints), card(t.events, this.#events)),
+      h('details', { class: 'card' }, h('summary', {}, t.file), this.#file),
+    );
+  }
+
+  update(known: Known): void {
+    this.#known = known;
+    const job = known.jobs?.find(({ id }) => id === this.#id);
+    if (!job) return;
+    this.#offer(known.jobs ?? []);
+    const key = `${known.course.version} ${job.history.length} ${job.state}`;
+    if (key === this.#drawn) return;
+    this.#drawn = key;
+    this.#draw();
+    this.#drawEvents(job);
+    if (performance.now() - this.#askedAt > CHECKPOINTS_MS || job.state !== RUNNING)
+      this.#askCheckpoints(job);
+    if (known.course.spec && !this.#file.textContent)
+      this.#file.textContent = JSON.stringify(JSON.parse(known.course.spec), null, 2);
+  }
+
+  destroy(): void {
+    for (const chart of Object.values(this.#charts)) chart.destroy();
+  }
+
+  #tools(): HTMLElement {
+    const { t } = this.#page;
+    const axes = (['step', 'epoch', 'time'] as const).map((axis) =>
+      h('option', { value: axis }, t.axes[axis]),
+    );
+    const axis = h(
+      'select',
+      { 'aria-label': t.axis, change: () => this.#set({ axis: axis.value as Axis }) },
+      ...axes,
+    );
+    const smoothing = h('input', {
+      ...{ type: 'range', min: 0, max: 0.98, step: 0.02, value: 0 },
+      input: () => this.#set({ smoothing: Number(smoothing.value) }),
+    });
+    const zoomIn = () => this.#zoomIn();
+    return h(
+      'div',
+      { class: 'tools' },
+      h('label', {}, t.axis, axis),
+      h('label', {}, t.smoothing, smoothing),
+      h('button', { type: 'button', click: zoomIn }, t.zoomIn),
+      h('button', { type: 'button', click: () => this.#zoom(undefined) }, t.zoomOut),
+      h('details', { class: 'compare' }, h('summary', {}, t.compare), this.#compare),
+    );
+  }
+
+  #set({ axis = this.#axis, smoothing = this.#smoothing }: { axis?: Axis; smoothing?: number }): void {
+    if (axis !== this.#axis) this.#zoom(undefined);
+    this.#axis = axis;
+    this.#smoothing = smoothing;
+    this.#draw();
+  }
+
+  #zoom(range: readonly [number, number] | undefined): void {
+    for (const chart of Object.values(this.#charts)) chart.zoom(range);
+  }
+
+  /** The last half of the run: what is happening now. By mouse any part can be chosen. */
+  #zoomIn(): void {
+    const course = this.#known?.course;
+    const [first, last] = [course?.points[0], course?.last];
+    const source = this.#sources()[0];
+    if (!first || !last || !source) return;
+    const place = placeOn(this.#axis, source);
+    const [start, end] = [place(first), place(last)];
+    this.#zoom([(start + end) / 2, end]);
+  }
+
+  #sources(): Source[] {
+    const { jobs = [], course } = this.#known ?? {};
+    const job = jobs.find(({ id }) => id === this.#id);
+    if (!job || !course) return [];
+    const others = [...this.#others].flatMap(([id, points], index) => {
+      const other = jobs.find((one) => one.id === id);
+      const color = (light: number) => `hsl(${hueOf(index + 1)} 65% ${light}%)`;
+      return other ? [{ job: other, points, name: id, colors: [color(45), color(60)] as const }] : [];
+    });
+    return [{ job, points: course.points, name: '', colors: [BLUE, ORANGE] }, ...others];
+  }
+
+  #draw(): void {
+    const { t } = this.#page;
+    const sources = this.#sources();
+    const curves = (pick: (point: StepMetrics) => number, label: string = t.train, second = false) =>
+      sources.flatMap((source) => this.#curve(source, pick, label, second ? 1 : 0));
+    const tests = (pick: (epoch: Job['history'][number]) => number): Curve[] =>
+      sources.map(({ job, points, name, colors }) => ({
+        label: `${t.test} ${name}`.trim(),
+        color: colors[1],
+        sparse: true,
+        dash: name !== '',
+        ...testPlaces(this.#axis, job, points, pick),
+      }));
+    const { loss, metric, rate, gradient, speed, time } = this.#charts;
+    loss.update([...curves((p) => p.loss), ...tests((e) => e.testLoss)]);
+    metric.update([...curves((p) => p.metric), ...tests((e) => e.testMetric)]);
+    rate.update(curves((p) => p.learningRate, t.learningRate));
+    gradient.update(curves((p) => p.gradientNorm, t.gradientNorm));
+    speed.update(curves((p) => p.samplesPerSecond, t.speed));
+    time.update([...curves((p) => p.stepMs, t.whole), ...curves((p) => p.computeMs, t.slowest, true)]);
+  }
+
+  #curve(source: Source, pick: (point: StepMetrics) => number, label: string, color: 0 | 1): Curve[] {
+    const { points, name, colors } = source;
+    const x = points.map(placeOn(this.#axis, source));
+    const raw = points.map((point) => (Number.isFinite(pick(point)) ? pick(point) : null));
+    const base = { x, color: colors[color], dash: name !== '' && color === 1 };
+    const smooth: Curve = { ...base, label: `${label} ${name}`.trim(), y: smoothed(raw, this.#smoothing) };
+    return this.#smoothing > 0 ? [{ ...base, label: '·', y: raw, faint: true }, smooth] : [smooth];
+  }
+
+  /** Check boxes for other jobs. */
+  #offer(jobs: readonly Job[]): void {
+    const others = jobs.filter(({ id, step }) => id !== this.#id && step > 0).slice(0, OFFERED);
+    const key = others.map(({ id }) => id).join();
+    if (key === this.#offered) return;
+    this.#offered = key;
+    const box = ({ id }: Job) => {
+      const input = h('input', {
+        ...{ type: 'checkbox', checked: this.#others.has(id), 'data-key': id },
+        change: () => attempt(this.#page, () => this.#choose(id, input.checked)),
+      });
+      return h('label', {}, input, id);
+    };
+    fill(this.#compare, ...others.map(box), others.length === 0 && '-');
+  }
+
+  async #choose(id: string, chosen: boolean): Promise<void> {
+    if (chosen) this.#others.set(id, await pointsOf(id));
+    else this.#others.delete(id);
+    this.#draw();
+  }
+
+  #drawEvents(job: Job): void {
+    const { t, language } = this.#page;
+    const list: [number, string][] = [[job.submittedAt, t.eventOf.submitted]];
+    if (job.startedAt) list.push([job.startedAt, t.eventOf.started]);
+    let at = job.startedAt;
+    for (const epoch of job.history) {
+      at += 1000 * epoch.seconds;
+      const figures = `${t.testLoss} ${epoch.testLoss?.toFixed(4)}, ${isError(job) ? t.testError : t.testAccuracy} ${metric(job, epoch.testMetric)}`;
+      list.push([at, `${t.eventOf.epoch(epoch.epoch)}: ${figures}`]);
+    }
+    if (job.endedAt) list.push([job.endedAt, `${t.states[job.state]} ${job.error}`.trim()]);
+    const row = ([time, what]: [number, string]) =>
+      h('li', {}, h('time', {}, new Date(time).toLocaleTimeString(language)), ` ${what}`);
+    fill(this.#events, ...list.reverse().slice(0, 200).map(row));
+  }
+
+  #askCheckpoints(job: Job): void {
+    this.#askedAt = performance.now();
+    attempt(this.#page, async () => this.#drawCheckpoints(job, await checkpoints(job.id)));
+  }
+
+  #drawCheckpoints(job: Job, list: readonly Checkpoint[]): void {
+    const { t, language } = this.#page;
+    const link = (label: string, checkpoint?: number) =>
+      h('a', { href: modelPath(job.id, checkpoint), download: '', 'data-key': `${checkpoint}` }, label);
+    const rows = list.map(({ step, bytes: size, writtenAt }) =>
+      h(
+        'tr',
+        {},
+        h('td', { class: 'number' }, grouped(step)),
+        h('td', {}, new Date(writtenAt).toLocaleTimeString(language)),
+        h('td', { class: 'number' }, bytes(size)),
+        h('td', {}, link(t.download, step)),
+      ),
+    );
+    fill(
+      this.#checkpoints,
+      job.model ? h('p', {}, link(t.finalWeights)) : undefined,
+      list.length > 0
+        ? h('div', { class: 'scroll' }, h('table', {}, h('tbody', {}, ...rows)))
+        : h('p', { class: 'faint' }, t.noCheckpoints),
+    );
+  }
+}
+
+const stepsPerEpoch = (job: Job): number =>
+  job.steps > 0 ? job.steps / job.epochs : job.epoch > 0 ? job.step / job.epoch : 0;
+
+function placeOn(
+  axis: Axis,
+  { job, points }: Pick<Source, 'job' | 'points'>,
+): (point: StepMetrics) => number {
+  const each = stepsPerEpoch(job) || 1;
+  const start = job.startedAt || points[0]?.time || 0;
+  if (axis === 'step') return ({ step }) => step;
+  return axis === 'epoch' ? ({ step }) => step / each : ({ time }) => (time - start) / 1000;
+}
+
+/** Where results of tests stand: at the end of their epochs. */
+function testPlaces(
+  axis: Axis,
+  job: Job,
+  points: readonly StepMetrics[],
+  pick: (epoch: Job['history'][number]) => number,
+): Pick<Curve, 'x' | 'y'> {
+  const each = stepsPerEpoch(job);
+  const x: number[] = [];
+  const y: (number | null)[] = [];
+  let seconds = 0;
+  for (const epoch of each > 0 && points.length > 0 ? job.history : []) {
+    seconds += epoch.seconds;
+    x.push(axis === 'epoch' ? epoch.epoch : axis === 'step' ? Math.round(epoch.epoch * each) : seconds);
+    y.push(Number.isFinite(pick(epoch)) ? pick(epoch) : null);
+  }
+  return { x, y };
+}

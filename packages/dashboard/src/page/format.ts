@@ -1,0 +1,57 @@
+/** Numbers and states as the page writes them. */
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+
+export const QUEUED = 1;
+export const RUNNING = 2;
+export const SUCCEEDED = 3;
+export const FAILED = 4;
+export const PAUSED = 6;
+
+/** Nothing more will happen to it by itself. */
+export const hasEnded = (state: number): boolean => state >= SUCCEEDED && state < PAUSED;
+
+/** Class of a job's state in the style sheet. */
+export const stateClass = (state: number): string =>
+  ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused'][state] ?? '';
+
+export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
+export const isError = ({ metric }: Pick<Job, 'metric'>): boolean => metric === 'mean absolute error';
+/** The value of a job's metric. */
+export const metric = (job: Pick<Job, 'metric'>, value: number): string =>
+  isError(job) ? value.toPrecision(4) : percent(value);
+
+export const grouped = (count: number): string => Math.round(count).toLocaleString('en');
+
+/** Three digits, whatever the size. */
+export function small(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : value.toPrecision(3);
+}
+
+const PREFIXES = ['', 'k', 'M', 'G', 'T'];
+/** 1234567 as 1.23 M. */
+export function short(value: number): string {
+  const power = Math.min(PREFIXES.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3)));
+  const scaled = value / 1000 ** power;
+  return `${power === 0 ? Math.round(scaled) : scaled.toPrecision(3)} ${PREFIXES[power]}`.trim();
+}
+export const bytes = (value: number): string => `${short(value)}B`.replace(/(\d)B$/, '$1 B');
+
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const [m, s] = [Math.floor(whole / 60), whole % 60];
+  if (m >= 60) return `${Math.floor(m / 60)} h ${m % 60} min`;
+  return m > 0 ? `${m} min ${s} s` : `${s} s`;
+}
+
+/** A time span that may be short. */
+export const milliseconds = (ms: number): string =>
+  ms >= 10_000
+    ? duration(ms / 1000)
+    : ms >= 1000
+      ? `${(ms / 1000).toFixed(2)} s`
+      : `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+
+/** The same colour for the same name, apart from its neighbours'. */
+export const hueOf = (index: number): number => (index * 137 + 215) % 360;

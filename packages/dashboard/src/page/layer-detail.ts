@@ -1,0 +1,169 @@
+/** One layer in full: its norms over time, its distributions, and what can be seen in the network of the newest checkpoint. */
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { Chart } from './chart.ts';
+import { type Course, snapshotsOf } from './course.ts';
+import { ridges } from './distributions.ts';
+import { COLORS, figure, fill, h } from './dom.ts';
+import { grouped, small } from './format.ts';
+import { LayerPictures } from './layer-pictures.ts';
+import type { Page } from './view.ts';
+
+/** Histograms are drawn anew so often, in milliseconds. */
+const RIDGES_MS = 1000;
+
+export class LayerDetail {
+  readonly element: HTMLElement;
+  readonly #page: Page;
+  readonly #head = h('section', { class: 'card' });
+  readonly #norms: Chart;
+  readonly #update: Chart;
+  readonly #dead: Chart;
+  readonly #ridges = h('div', { class: 'charts' });
+  readonly #pictures: LayerPictures;
+  #layer = '';
+  #later: ReturnType<typeof setTimeout> | undefined;
+  #snapshots = -1;
+  #course: Course | undefined;
+  readonly #redraw = () => {
+    if (this.#course) this.#drawRidges(this.#course, this.#layer);
+  };
+
+  constructor(page: Page, job: string) {
+    this.#page = page;
+    const { t } = page;
+    const chart = (title: string, logarithmic: boolean) =>
+      new Chart({ title, xLabel: t.step, sync: 'layer', logarithmic, height: 170 });
+    this.#norms = chart(t.norms, true);
+    this.#update = chart(t.update, true);
+    this.#dead = chart(t.dead, false);
+    this.#pictures = new LayerPictures(page, job);
+    const charts = [this.#norms, this.#update, this.#dead].map(({ element }) => element);
+    addEventListener(COLORS, this.#redraw);
+    this.element = h(
+      'div',
+      { class: 'stacked detail' },
+      this.#head,
+      this.#pictures.element,
+      h('div', { class: 'charts' }, ...charts),
+      this.#ridges,
+    );
+  }
+
+  /** The job as it is: there may be a new checkpoint. */
+  job(job: Job): void {
+    this.#pictures.job(job);
+  }
+
+  show(course: Course, layer: string): void {
+    const other = layer !== this.#layer;
+    this.#layer = layer;
+    this.#course = course;
+    this.#pictures.layer(layer);
+    this.#drawHead(course, layer);
+    this.#drawCharts(course, layer);
+    const snapshots = course.gradients.length + 1000 * course.activations.length;
+    if (!other && snapshots === this.#snapshots) return;
+    this.#snapshots = snapshots;
+    // At once for another layer; of the same one the latest, a moment later.
+    if (other) this.#drawRidges(course, layer);
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined;
+      this.#redraw();
+    }, RIDGES_MS);
+  }
+
+  destroy(): void {
+    for (const chart of [this.#norms, this.#update, this.#dead]) chart.destroy();
+    this.#pictures.destroy();
+    clearTimeout(this.#later);
+    removeEventListener(COLORS, this.#redraw);
+  }
+
+  #drawHead(course: Course, layer: string): void {
+    const { t } = this.#page;
+    const info = course.layers.find(({ name }) => name === layer);
+    if (!info) return;
+    const seen = course.last?.layers.find((one) => one.layer === layer);
+    const active = snapshotsOf(course.activations.slice(-1), layer)[0]?.seen;
+    fill(
+      this.#head,
+      h('div', { class: 'row' }, h('h2', {}, layer), h('span', { class: 'faint' }, info.type)),
+      h(
+        'dl',
+        { class: 'figures' },
+        figure(t.output, info.outputShape.join(' × ')),
+        figure(t.parameters, grouped(info.parameters)),
+        figure(t.flops, grouped(info.flops)),
+        figure(t.gradient, seen && small(seen.gradientNorm)),
+        figure(t.weights, seen && small(seen.weightNorm)),
+        figure(t.update, seen && small(seen.updateRatio)),
+        figure(t.activations, active && small(active.activationRms)),
+        figure(t.dead, active && `${grouped(active.deadUnits)} / ${grouped(active.units)}`),
+      ),
+    );
+  }
+
+  #drawCharts(course: Course, layer: string): void {
+    const { t } = this.#page;
+    const x = course.points.map(({ step }) => step);
+    const has = course.last?.layers.some((one) => one.layer === layer) ?? false;
+    const active = snapshotsOf(course.activations, layer);
+    const steps = active.map(({ step }) => step);
+    const curve = (label: string, color: string, y: (number | null)[]) => ({ label, color, x, y });
+    const ofLayer = has
+      ? [
+          curve(
+            t.gradient,
+            '#4f7cff',
+            course.ofLayer(layer, (seen) => seen.gradientNorm),
+          ),
+          curve(
+            t.weights,
+            '#2e9e5b',
+            course.ofLayer(layer, (seen) => seen.weightNorm),
+          ),
+        ]
+      : [];
+    const rms = {
+      label: t.activationRms,
+      color: '#e07b2e',
+      x: steps,
+      y: active.map(({ seen }) => seen.activationRms),
+      sparse: true,
+    };
+    this.#norms.element.hidden = ofLayer.length === 0 && steps.length === 0;
+    this.#norms.update(steps.length > 0 ? [...ofLayer, rms] : ofLayer);
+    this.#update.element.hidden = !has;
+    if (has)
+      this.#update.update([
+        curve(
+          t.update,
+          '#4f7cff',
+          course.ofLayer(layer, (seen) => seen.updateRatio),
+        ),
+      ]);
+    this.#dead.element.hidden = steps.length === 0;
+    if (steps.length > 0) {
+      const dead = active.map(({ seen }) => seen.deadUnits);
+      this.#dead.update([{ label: t.dead, color: '#c23b3b', x: steps, y: dead, sparse: true }]);
+    }
+  }
+
+  #drawRidges(course: Course, layer: string): void {
+    const { t } = this.#page;
+    const trained = snapshotsOf(course.gradients, layer);
+    const active = snapshotsOf(course.activations, layer);
+    const part = (title: string, list: typeof trained, pick: 'gradient' | 'weights' | 'activations') => {
+      const moments = list.flatMap(({ step, seen }) => (seen[pick] ? [{ step, histogram: seen[pick] }] : []));
+      if (moments.length === 0) return undefined;
+      const full = `${title} ${t.overTime}`;
+      return h('section', { class: 'card', 'data-ridges': pick }, h('h3', {}, full), ridges(moments, full));
+    };
+    fill(
+      this.#ridges,
+      part(t.gradient, trained, 'gradient'),
+      part(t.weights, trained, 'weights'),
+      part(t.activations, active, 'activations'),
+    );
+  }
+}

@@ -1,0 +1,36 @@
+/** What every view is: an element that is told when something has changed, and draws itself at most once a frame. */
+import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Course } from './course.ts';
+import type { Words } from './text.ts';
+
+/** What the page knows. */
+export interface Known {
+  /** Newest first; undefined while nothing has come. */
+  readonly jobs: readonly Job[] | undefined;
+  readonly cluster: StatusResponse | undefined;
+  /** Of the job whose course is followed. */
+  readonly course: Course;
+  /** That job. */
+  readonly followed: string;
+}
+
+export interface View {
+  readonly element: HTMLElement;
+  /** Something that is known has changed. Called at most once a frame, and only while the view is shown. */
+  update(known: Known): void;
+  destroy(): void;
+}
+
+/** What views need besides. */
+export interface Page {
+  readonly t: Words;
+  readonly language: string;
+  /** Shows an error of the server until the next one, or until it is taken away. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** Runs what may fail, and shows how it failed. */
+export const attempt = (page: Page, body: () => Promise<unknown>): void => {
+  body().catch((error: unknown) => page.fail(error));
+};

@@ -1,0 +1,131 @@
+/** What the page asks of the coordinator, besides its event stream: a route each, with the coordinator's own errors as answers. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { CoordinatorClient } from '@kasane/protocol/client';
+import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
+import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
+
+interface Asked {
+  readonly client: CoordinatorClient;
+  readonly job: string;
+  readonly query: URLSearchParams;
+  /** Of a POST. */
+  readonly body: string;
+  readonly response: ServerResponse;
+}
+
+type Route = (asked: Asked) => Promise<unknown>;
+
+/** What can be looked at, by `/jobs/ID/name`. An answer that is not undefined is sent as JSON. */
+const views: Readonly<Record<string, Route>> = {
+  checkpoints: ({ client, job }) => client.checkpoints(job),
+  spec: async ({ client, job }) => JSON.parse(await client.spec(job)) as unknown,
+  course: ({ client, job }) => courseOf(client, job),
+  async samples({ client, job, query }) {
+    const { inputs, targets, preparation, ...rest } = await client.samples(
+      job,
+      Number(query.get('first') ?? 0),
+      Number(query.get('count') ?? 1),
+    );
+    const packed = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+    return {
+      ...rest,
+      inputs: packed(inputs),
+      targets: packed(targets),
+      preparation: JSON.parse(preparation) as unknown,
+    };
+  },
+  async model({ client, job, query, response }) {
+    const checkpoint = query.get('checkpoint');
+    const bytes = await client.model(job, checkpoint === null ? undefined : Number(checkpoint));
+    const name = checkpoint === null ? job : `${job}-${checkpoint}`;
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      'content-length': bytes.length,
+      'content-disposition': `attachment; filename="${name}.safetensors"`,
+    });
+    response.end(bytes);
+  },
+};
+
+/** What can be done to a job, by the same. */
+const actions: Readonly<Record<string, Route>> = {
+  cancel: ({ client, job }) => client.cancel(job),
+  pause: ({ client, job }) => client.pause(job),
+  // Of one that has ended `body` says how many epochs more.
+  resume: ({ client, job, body }) => client.resume(job, Number(body) || 0),
+  retry: ({ client, job }) => client.retry(job),
+  priority: ({ client, job, body }) => client.setPriority(job, Number(body) || 0),
+};
+
+/** Answers a request to `/jobs...`. False: there is nothing of that name. */
+export async function answer(
+  client: CoordinatorClient,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
+  const { method } = request;
+  if (method === 'POST' && url.pathname === '/jobs') {
+    await reply(response, async () => ({ job: await client.submit(await bodyOf(request)) }));
+    return true;
+  }
+  const found = /^\/jobs\/([\w.-]+)\/(\w+)$/.exec(url.pathname);
+  const routes = method === 'POST' ? actions : views;
+  const route = found && Object.hasOwn(routes, found[2]!) ? routes[found[2]!] : undefined;
+  if (!route) return false;
+  const asked = { client, job: found![1]!, query: url.searchParams, response };
+  await reply(response, async () =>
+    route({ ...asked, body: method === 'POST' ? await bodyOf(request) : '' }),
+  );
+  return true;
+}
+
+const statuses: Partial<Record<ErrorCode, number>> = {
+  NOT_ALLOWED: 403,
+  JOB_NOT_FOUND: 404,
+  UNREACHABLE: 502,
+};
+
+async function reply(response: ServerResponse, body: () => Promise<unknown>): Promise<void> {
+  try {
+    const value = await body();
+    if (response.headersSent) return;
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value ?? null));
+  } catch (error) {
+    if (!(error instanceof KasaneError)) throw error;
+    const status = statuses[error.code] ?? 400;
+    response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(error.message);
+  }
+}
+
+/** @throws KasaneError LIMIT */
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > JOB_FILE_BYTES)
+      throw new KasaneError('LIMIT', `a job file has at most ${JOB_FILE_BYTES} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+/** The course of a job so far: curves to compare with. */
+function courseOf(client: CoordinatorClient, job: string): Promise<Pick<WatchMetricsResponse, 'points'>> {
+  return new Promise((resolve) => {
+    const points: WatchMetricsResponse['points'] = [];
+    const done = () => resolve({ points });
+    const cancel = client.watchMetrics(
+      job,
+      (message) => {
+        for (const point of message.points) points.push({ ...point, layers: [], shards: [], workers: [] });
+        if (message.more) return;
+        done();
+        cancel();
+      },
+      done,
+    );
+  });
+}

@@ -1,0 +1,140 @@
+/** The pages that look, each with an event stream: jobs and cluster as they change, and the course of the job that it shows. */
+import type { ServerResponse } from 'node:http';
+import type { CoordinatorClient } from '@kasane/protocol/client';
+import { messageOf } from '@kasane/protocol/errors';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { hasEnded } from '@kasane/protocol/job-state';
+
+/** How often the coordinator is asked while somebody looks. */
+const POLL_MS = 500;
+/** Bytes that a page may be behind before it is cut off; it comes back by itself. */
+const BEHIND_BYTES = 16 << 20;
+/** Pages at once. */
+export const VIEWERS = 64;
+
+export class Viewers {
+  readonly #client: CoordinatorClient;
+  readonly #coordinator: string;
+  readonly #viewers = new Map<ServerResponse, { stop: () => void }>();
+  #timer: NodeJS.Timeout | undefined;
+  #polling = false;
+  #closed = false;
+  /** Of each job and of the cluster, what was sent last, as JSON. */
+  #jobs = new Map<string, string>();
+  #cluster = '';
+  #problem = '';
+  /** Of jobs, by the last answer that there was. */
+  #states = new Map<string, JobState>();
+
+  constructor(client: CoordinatorClient, coordinator: string) {
+    this.#client = client;
+    this.#coordinator = coordinator;
+  }
+
+  get full(): boolean {
+    return this.#viewers.size >= VIEWERS;
+  }
+
+  /** @param job whose course is sent too; empty for none */
+  add(response: ServerResponse, job: string): void {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const viewer = { stop: () => {} };
+    this.#viewers.set(response, viewer);
+    if (/^[\w.-]+$/.test(job)) this.#follow(response, job, viewer);
+    response.on('close', () => {
+      viewer.stop();
+      this.#viewers.delete(response);
+    });
+    if (this.#cluster) {
+      send(response, 'jobs', listOf(this.#jobs.values()));
+      send(response, 'cluster', this.#cluster);
+    }
+    if (this.#problem) send(response, 'problem', JSON.stringify(this.#problem));
+    if (!this.#polling) void this.#poll();
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const [response, { stop }] of this.#viewers) {
+      stop();
+      response.end();
+    }
+    this.#viewers.clear();
+  }
+
+  /** Asks now: somebody has changed something. */
+  hurry(): void {
+    if (!this.#timer) return;
+    clearTimeout(this.#timer);
+    void this.#poll();
+  }
+
+  /** Sends a job's course. A stream that ends before the job is known to have ended is opened again. */
+  #follow(response: ServerResponse, job: string, viewer: { stop: () => void }): void {
+    let ended = false;
+    let retry: NodeJS.Timeout;
+    const open = () => {
+      let first = true;
+      return this.#client.watchMetrics(
+        job,
+        (message) => {
+          send(response, first ? 'course' : 'more', JSON.stringify(message));
+          first = false;
+        },
+        () => {
+          // One that waits has no metrics yet.
+          const over = hasEnded(this.#states.get(job) ?? JobState.JOB_STATE_UNSPECIFIED);
+          if (ended || (over && !first)) return;
+          retry = setTimeout(() => (cancel = open()), first ? 1000 : 3000);
+        },
+      );
+    };
+    let cancel = open();
+    viewer.stop = () => {
+      ended = true;
+      clearTimeout(retry);
+      cancel();
+    };
+  }
+
+  /** Asks the coordinator again and again while somebody looks; there is one such loop at most. */
+  async #poll(): Promise<void> {
+    this.#polling = true;
+    this.#timer = undefined;
+    try {
+      const [jobs, cluster] = await Promise.all([this.#client.list(), this.#client.status()]);
+      this.#states = new Map(jobs.map((job) => [job.id, job.state]));
+      const changed: string[] = [];
+      for (const job of jobs) {
+        const json = JSON.stringify(job);
+        if (this.#jobs.get(job.id) === json) continue;
+        this.#jobs.set(job.id, json);
+        changed.push(json);
+      }
+      const first = this.#cluster === '';
+      this.#cluster = JSON.stringify(cluster);
+      if (changed.length > 0 || first) this.#broadcast('jobs', listOf(changed));
+      this.#broadcast('cluster', this.#cluster);
+      if (this.#problem) this.#broadcast('problem', JSON.stringify(''));
+      this.#problem = '';
+    } catch (error) {
+      const problem = `${this.#coordinator}: ${messageOf(error)}`;
+      if (problem !== this.#problem) this.#broadcast('problem', JSON.stringify(problem));
+      this.#problem = problem;
+    }
+    this.#polling = this.#viewers.size > 0 && !this.#closed;
+    if (this.#polling) this.#timer = setTimeout(() => void this.#poll(), POLL_MS);
+  }
+
+  #broadcast(event: string, json: string): void {
+    for (const response of this.#viewers.keys()) send(response, event, json);
+  }
+}
+
+const listOf = (jsons: Iterable<string>) => `[${[...jsons].join()}]`;
+
+function send(response: ServerResponse, event: string, json: string): void {
+  if (response.writableLength > BEHIND_BYTES) response.destroy();
+  else response.write(`event: ${event}\ndata: ${json}\n\n`);
+}

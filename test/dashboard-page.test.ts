@@ -1,0 +1,253 @@
+/** The page in a real browser, over a cluster that really trains: each view, what a user does there, who is kept from nothing. */
+import { readFileSync } from 'node:fs';
+import { JobStore } from '@kasane/coordinator/jobs/store';
+import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserFlags, browserPath } from './support/browser.ts';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { longCourse } from './support/course.ts';
+import { drawThree } from './support/draw.ts';
+
+const cleanUp = new CleanUp();
+const cluster = new TestCluster(cleanUp);
+let dashboard: Dashboard;
+let data: string;
+
+afterAll(() => cleanUp.run());
+
+const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+/** Bytes of JavaScript over the network, compressed as the server sends them. */
+const SCRIPT_BYTES = 200_000;
+
+/** On a busy machine everything takes its time. */
+const eventually = <T>(look: () => Promise<T>) => expect.poll(look, { timeout: 60_000, interval: 100 });
+
+const job = (name: string, epochs: number, model: object = { preset: 'mnist-mlp' }) => ({
+  name,
+  model,
+  data: { path: data },
+  training: { epochs, batch: 100, shards: 4 },
+  evaluation: { shardSamples: 250 },
+});
+const convolutional = {
+  input: [28, 28, 1],
+  classes: 10,
+  layers: [
+    { type: 'conv2d', filters: 4, size: 3, stride: 2 },
+    { type: 'relu' },
+    { type: 'flatten' },
+    { type: 'dense', units: 10 },
+  ],
+};
+const attending = {
+  input: [28, 28],
+  classes: 10,
+  layers: [{ type: 'selfAttention', heads: 2 }, { type: 'flatten' }, { type: 'dense', units: 10 }],
+};
+
+describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', () => {
+  let browser: Browser;
+  let page: Page;
+  let trained: string;
+  const problems: string[] = [];
+  const scripts = new Map<string, number>();
+
+  beforeAll(async () => {
+    await cluster.start();
+    await Promise.all([cluster.worker(), cluster.worker()]);
+    data = smallMnist(temporaryDirectory(cleanUp), 4000, 500);
+    dashboard = await startDashboard({ coordinator: cluster.address, port: 0 });
+    cleanUp.add(() => dashboard.close());
+    browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
+    cleanUp.add(() => browser.close());
+    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    page.on('pageerror', (error) => problems.push(error.message));
+    page.on('console', (message) => {
+      // The job file that is refused, on purpose.
+      if (message.type() === 'error' && !message.text().includes('status of 400'))
+        problems.push(message.text());
+    });
+    page.on('requestfinished', async (request) => {
+      if (request.resourceType() !== 'script') return;
+      scripts.set(request.url(), (await request.sizes()).responseBodySize);
+    });
+    await page.goto(dashboard.url);
+  });
+
+  const go = (hash: string) => page.goto(`${dashboard.url}/#${hash}`);
+  const submit = async (spec: object) => {
+    const { client } = cluster;
+    return client.submit(JSON.stringify(spec)).finally(() => client.close());
+  };
+  const text = async (selector: string) => (await page.locator(selector).allInnerTexts()).join('\n');
+  const stateOf = (id: string) => page.locator(`article[data-job="${id}"] .state`);
+  const inkOf = (selector: string) =>
+    page.locator(selector).evaluateAll((all) =>
+      (all as HTMLCanvasElement[]).map((canvas) => {
+        const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(data).size > 4;
+      }),
+    );
+  const expectAccessible = async (view: string) => {
+    await page.evaluate(axe);
+    const faults = await page.evaluate(async () => {
+      const { axe } = globalThis as unknown as {
+        axe: { run(): Promise<{ violations: { impact: string; id: string; nodes: { html: string }[] }[] }> };
+      };
+      const { violations } = await axe.run();
+      return violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 200)}`);
+    });
+    expect(faults, view).toEqual([]);
+  };
+
+  it('takes a job, lets it be followed to its end, and shows its curves, checkpoints and events', async () => {
+    await page.getByText('2 workers, 2 slots').waitFor();
+    await page.getByRole('button', { name: 'New job' }).click();
+    const file = page.locator('textarea');
+    await file.fill('name: 5');
+    await page.getByRole('button', { name: 'Submit', exact: true }).click();
+    await page.locator('dialog .failed', { hasText: 'name' }).waitFor();
+    await file.fill(JSON.stringify(job('shown', 6)));
+    await page.getByRole('button', { name: 'Submit', exact: true }).click();
+    await page.locator('#job-head .state.succeeded').waitFor();
+    trained = await text('#job-head h2');
+    const { client } = cluster;
+    const ended = await client.get(trained);
+    client.close();
+    const head = await text('#job-head');
+    expect(head).toContain(`${(100 * ended.history.at(-1)!.testMetric).toFixed(2)} %`);
+    expect(head).toContain(ended.digest);
+    await eventually(() => inkOf('.chart canvas')).toEqual(new Array(6).fill(true));
+    await page.getByRole('link', { name: 'Final weights' }).waitFor();
+    expect(await page.locator('.events li').count()).toBeGreaterThanOrEqual(6 + 3);
+    await page.getByLabel('Smoothing').fill('0.6');
+    await page.getByLabel('Axis').selectOption('epoch');
+    await page.getByRole('button', { name: 'Zoom in' }).click();
+    await expectAccessible('curves');
+  });
+
+  it('shows the layers: gradients, distributions, and the filters and maps of the newest checkpoint', async () => {
+    const { id } = await cluster.run(job('convolutional', 2, convolutional));
+    await go(`/job/${id}/layers`);
+    const plates = page.getByRole('option', { name: /FLOPs/ });
+    await plates.nth(3).waitFor();
+    expect(await plates.count()).toBe(4);
+    expect((await plates.allInnerTexts())[0]).toMatch(/conv2d1\s+conv2d\s+13 × 13 × 4 · 40 parameters/);
+    await page.locator('[data-pictures=filters] canvas').waitFor();
+    await page.locator('[data-ridges=gradient] canvas').waitFor();
+    await page.locator('[data-ridges=weights] canvas').waitFor();
+    expect(await inkOf('[data-pictures] canvas')).toEqual([true, true]);
+    const maps = () =>
+      page
+        .locator('[data-pictures=maps] canvas')
+        .evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+    const before = await maps();
+    await page.getByLabel('Test sample', { exact: true }).selectOption('1');
+    expect(await maps()).not.toBe(before);
+    // By keyboard to the next layer.
+    await plates.first().focus();
+    await page.keyboard.press('ArrowDown');
+    await page.locator('.detail h2', { hasText: 'relu1' }).waitFor();
+    await expectAccessible('layers');
+
+    const other = await cluster.run(job('attending', 1, attending));
+    await go(`/job/${other.id}/layers`);
+    await page.locator('[data-pictures=attention] canvas').waitFor();
+    expect(await inkOf('[data-pictures=attention] canvas')).toEqual([true]);
+  });
+
+  it('recognises a digit that is drawn, with what it loads for that within the limit', async () => {
+    await go(`/job/${trained}/try`);
+    await page.locator('canvas.pad').waitFor();
+    await drawThree(page);
+    await page.locator('.guess', { hasText: /^3$/ }).waitFor();
+    await expectAccessible('try');
+    await page.getByRole('button', { name: 'Test sample 0' }).click();
+    // The first of MNIST's test images.
+    await page.locator('.guess', { hasText: 'in truth 7' }).waitFor();
+    const bytes = [...scripts.values()].reduce((sum, size) => sum + size, 0);
+    expect([...scripts.keys()].some((url) => url.includes('/tensor/'))).toBe(true);
+    expect(bytes).toBeLessThan(SCRIPT_BYTES);
+  });
+
+  it('pauses a job, lets it go on, and cancels it after asking', async () => {
+    const id = await submit(job('long', 2000));
+    await go('/jobs');
+    await stateOf(id).filter({ hasText: 'running' }).waitFor();
+    await page.getByLabel(`Priority: ${id}`).selectOption('5');
+    await eventually(async () => await page.getByLabel(`Priority: ${id}`).inputValue()).toBe('5');
+    await page.getByRole('button', { name: `Pause: ${id}` }).click();
+    await stateOf(id).filter({ hasText: 'paused' }).waitFor();
+    await page.getByRole('button', { name: `Resume: ${id}` }).click();
+    await stateOf(id).filter({ hasText: 'running' }).waitFor();
+    await expectAccessible('jobs');
+    page.once('dialog', (dialog) => dialog.accept());
+    await page.getByRole('button', { name: `Cancel: ${id}` }).click();
+    await stateOf(id).filter({ hasText: 'cancelled' }).waitFor();
+    await page.getByLabel('Filter by name').fill('convol');
+    expect(await page.locator('article.job').count()).toBe(1);
+  });
+
+  it('shows who computes what, and a worker that is killed as gone', async () => {
+    const third = await cluster.worker();
+    const id = await submit(job('watched', 2000));
+    await go('/cluster');
+    await eventually(() => page.locator('article.worker').count()).toBe(3);
+    await page.locator('svg.waterfall rect').nth(4).waitFor();
+    await eventually(() => page.locator('section tbody tr').count()).toBeGreaterThanOrEqual(2);
+    expect(await inkOf('canvas.timeline')).toEqual([true]);
+    await page.getByRole('button', { name: 'Previous step' }).click();
+    await expectAccessible('cluster');
+    third.kill('SIGKILL');
+    await eventually(() => page.locator('article.worker').count()).toBe(2);
+    await page.locator('tr.failed').waitFor();
+    const { client } = cluster;
+    await client.cancel(id);
+    client.close();
+  });
+
+  it('opens a run of a hundred thousand steps', async () => {
+    const { id } = await cluster.run(job('history', 1));
+    const store = new JobStore(cluster.state);
+    store.setCourse(id, longCourse(100_000));
+    store.close();
+    await go(`/job/${id}`);
+    await page.reload();
+    await eventually(() => inkOf('.chart canvas')).toEqual(new Array(6).fill(true));
+    await go(`/job/${id}/layers`);
+    await page.getByRole('option').first().waitFor();
+  });
+
+  it('fits a narrow window, in the dark, and speaks Japanese when asked', async () => {
+    await page.setViewportSize({ width: 360, height: 800 });
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await page.getByRole('button', { name: '日本語' }).click();
+    await page.getByText('ワーカー 2、スロット 2').waitFor();
+    expect(await page.getAttribute('html', 'lang')).toBe('ja');
+    for (const hash of [
+      '/jobs',
+      '/cluster',
+      `/job/${trained}`,
+      `/job/${trained}/layers`,
+      `/job/${trained}/try`,
+    ]) {
+      await go(hash);
+      await page.locator('.card, .plate').first().waitFor();
+      // Curves take their new width a frame later.
+      await page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
+      await expectAccessible(`${hash}, dark`);
+    }
+  });
+
+  it('says so when the coordinator is gone, and goes on when it is back', async () => {
+    expect(problems).toEqual([]);
+    await cluster.stopCoordinator();
+    await page.locator('#problem:not([hidden])').waitFor();
+    expect(await text('#problem')).toContain(cluster.address);
+    await cluster.startCoordinator();
+    await page.locator('#problem[hidden]').waitFor({ state: 'attached', timeout: 30_000 });
+  });
+});
