@@ -23,6 +23,8 @@ interface Attending {
   readonly layer: string;
   readonly heads: number;
   readonly time: number;
+  /** Its weights, rows after rows. */
+  readonly blocks: readonly Node[];
 }
 
 export class Network {
@@ -38,7 +40,7 @@ export class Network {
     const leaves = model.parameters.map(({ name, shape }) => parameter(name, shape));
     const { outputs } = forward(model, input('x', [1, ...model.sampleShape]), leaves, undefined);
     const attending = attentionOf(outputs);
-    const program = await compileProgram([...outputs, ...attending.map(({ weights }) => weights)]);
+    const program = await compileProgram([...outputs, ...attending.flatMap(({ blocks }) => blocks)]);
     for (const { name, offset, size } of model.parameters) {
       program.inputs[name]!.set(parameters.subarray(offset, offset + size));
     }
@@ -64,16 +66,13 @@ export class Network {
     this.#program.inputs.x!.set(x);
     this.#program.run();
     const all = this.#program.outputs as readonly Float32Array[];
-    const { length } = this.model.layers;
-    return {
-      outputs: all.slice(0, length),
-      attention: new Map(
-        this.#attending.map(({ layer, heads, time }, index) => [
-          layer,
-          { values: all[length + index]!, heads, time },
-        ]),
-      ),
-    };
+    let next = this.model.layers.length;
+    const attention = this.#attending.map((one) => {
+      const parts = all.slice(next, next + one.blocks.length);
+      next += parts.length;
+      return [one.layer, { values: together(one, parts), heads: one.heads, time: one.time }] as const;
+    });
+    return { outputs: all.slice(0, this.model.layers.length), attention: new Map(attention) };
   }
 
   /** The values of a parameter, such as conv2d1.weight. */
@@ -88,18 +87,39 @@ export class Network {
   }
 }
 
-/** What each attending layer multiplies its values with: a product whose first factor is [samples, heads, time, time]. */
-function attentionOf(outputs: readonly Node[]) {
-  return topologicalOrder(outputs).flatMap((node) => {
+/**
+ * What attending layers multiply their values with: products whose first factor is [samples, heads, rows, seen]. Causal attention
+ * comes in blocks of rows, each of which sees the steps up to its last one.
+ */
+function attentionOf(outputs: readonly Node[]): Attending[] {
+  const found = new Map<string, Node[]>();
+  for (const node of topologicalOrder(outputs)) {
     const [weights, values] = node.inputs;
-    if (node.op !== 'matmul' || !weights || !values || !node.origin) return [];
-    const [, heads, time, also] = weights.shape;
-    // Scores are the product of [.., time, size] and its transpose; what is mixed is [.., time, size] as well.
-    const mixes =
-      weights.shape.length === 4 &&
-      time === also &&
-      weights.op !== 'transpose' &&
-      node.shape.at(-1) === values.shape.at(-1);
-    return mixes ? [{ layer: node.origin.layer, heads: heads!, time: time!, weights }] : [];
+    // Scores are a product with a transposed second factor; what is mixed is not.
+    if (node.op !== 'matmul' || weights?.shape.length !== 4 || !values || node.attributes.transposeB)
+      continue;
+    found.set(node.origin.layer, [...(found.get(node.origin.layer) ?? []), weights]);
+  }
+  return [...found].map(([layer, blocks]) => {
+    const ordered = [...blocks].sort((a, b) => a.id - b.id);
+    const time = ordered.reduce((sum, { shape }) => sum + shape[2]!, 0);
+    return { layer, heads: ordered[0]!.shape[1]!, time, blocks: ordered };
   });
+}
+
+/** The blocks of a layer as one map a head, [heads, time, time]: 0 where nothing is seen. */
+function together({ heads, time, blocks }: Attending, parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(heads * time * time);
+  let start = 0;
+  for (const [index, { shape }] of blocks.entries()) {
+    const [, , rows, seen] = shape as readonly [number, number, number, number];
+    for (let head = 0; head < heads; head++) {
+      for (let row = 0; row < rows; row++) {
+        const from = (head * rows + row) * seen;
+        whole.set(parts[index]!.subarray(from, from + seen), (head * time + start + row) * time);
+      }
+    }
+    start += rows;
+  }
+  return whole;
 }
