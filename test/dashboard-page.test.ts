@@ -62,6 +62,7 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
     cleanUp.add(() => browser.close());
     page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    page.setDefaultTimeout(90_000);
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => {
       // The job file that is refused, on purpose.
