@@ -18,7 +18,7 @@ import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
 const cleanUp = new CleanUp();
 const WINDOW = 8 << 20;
-const cluster = new TestCluster(cleanUp, { stagedWindowBytes: WINDOW });
+const cluster = new TestCluster(cleanUp, { limits: { stagedBytes: WINDOW } });
 const folder = temporaryDirectory(cleanUp);
 let redis: Redis;
 let workers: ChildProcess[] = [];

@@ -7,6 +7,10 @@ export interface Context {
   /** host:port */
   readonly coordinator: string;
   readonly token?: string;
+  /** Paths of its authority, and of what is shown to it. */
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
 }
 
 export interface Config {

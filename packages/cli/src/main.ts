@@ -3,6 +3,10 @@
 import { availableParallelism } from 'node:os';
 import { CommanderError, Option } from 'commander';
 import { addAskingCommands } from './asking.ts';
+import { addContextCommands } from './context-commands.ts';
+import { addDataCommands } from './data-commands.ts';
+import { hideSecrets } from './hide-secrets.ts';
+import { limitOptions } from './limit-flags.ts';
 import {
   address,
   atLeast,
@@ -14,7 +18,9 @@ import {
   trainingFlags,
 } from './options.ts';
 import {
+  addAll,
   backend,
+  clientTls,
   command,
   coordinator,
   gpuStorage,
@@ -22,13 +28,18 @@ import {
   logFormat,
   logLevel,
   metrics,
+  places,
   profile,
   program,
   redis,
+  serverTls,
   tensorboard,
   token,
   version,
 } from './program.ts';
+import { addSecurityCommands } from './security-commands.ts';
+
+hideSecrets();
 
 command('init [file]', 'write a job file for data that is there')
   .option('--data <path>', 'folder of images, CSV file or text (default: asked for; MNIST)')
@@ -63,17 +74,31 @@ for (const flag of Object.values(trainingFlags)) {
 }
 
 const coordinatorCommand = command('coordinator', 'serve jobs: hand out work, update parameters')
-  .option('--host <host>', 'address to listen on; beyond loopback a token is required', '127.0.0.1')
+  .option('--host <host>', 'address to listen on; beyond loopback tokens are required', '127.0.0.1')
   .option('--port <n>', 'port to listen on, 0 for a free one', integer(0, 65535), DEFAULT_PORT)
   .addOption(redis())
   .option('--announce-redis <url>', 'Redis as workers reach it, when that differs')
   .option('--dashboard-port <n>', 'port of the page, 0 for a free one', integer(0, 65535), DASHBOARD_PORT)
+  .option(
+    '--dashboard-host <host>',
+    'address of the page; beyond loopback it asks for certificates (--tls-ca)',
+    '127.0.0.1',
+  )
   .option('--no-dashboard', 'serve no page')
   .option('--state <dir>', 'folder for jobs, checkpoints and weights (default: ~/.local/state/kasane)')
   .addOption(token())
   .addOption(logLevel('info'))
   .addOption(logFormat())
+  .addHelpText(
+    'after',
+    help([
+      'kasane coordinator                                 # for this machine',
+      'kasane token create gpu-room --scope work && kasane coordinator --host 0.0.0.0 --redis $REDIS_URL \\',
+      '  --tls-cert server.pem --tls-key server-key.pem --data-root /srv/data',
+    ]),
+  )
   .action(async (options) => (await import('./commands/serve.ts')).coordinator(options));
+addAll(coordinatorCommand, [...serverTls(), ...places('jobs may'), ...limitOptions()]);
 
 const workerCommand = command('worker', 'compute for a coordinator until stopped')
   .addOption(coordinator())
@@ -92,6 +117,7 @@ for (const option of metrics) {
   coordinatorCommand.addOption(option());
   workerCommand.addOption(option());
 }
+addAll(workerCommand, places('this worker may'));
 
 addAskingCommands();
 
@@ -179,36 +205,15 @@ command(
   .option('--json', 'objects on standard output')
   .action(async (job, options) => (await import('./commands/models.ts')).models(job, options));
 
-const set = () =>
-  new Option(
-    '--set <key=value...>',
-    'of the data section, such as size=32, or target=species for a CSV file',
-  ).default([]);
-const data = command('data', 'look at data, and pack it');
-data
-  .command('inspect <data>')
-  .description('counts, classes, shapes and samples of a job file, a preset, or a path')
-  .addOption(set())
-  .option('--sheet <file>', 'images: a PNG file with some of them')
-  .option('--json', 'one object on standard output')
-  .exitOverride()
-  .configureOutput({ outputError: () => {} })
-  .action(async (place, options) => (await import('./commands/data.ts')).inspect(place, options));
-data
-  .command('pack <data> <folder>')
-  .description('read it once, and write it as chunks that jobs name with `format: packed`')
-  .addOption(set())
-  .exitOverride()
-  .configureOutput({ outputError: () => {} })
-  .action(async (place, folder, options) =>
-    (await import('./commands/data.ts')).pack(place, folder, options),
-  );
+addDataCommands();
 
-command('dashboard', 'serve a page that shows jobs, layers and workers')
+const page = command('dashboard', 'serve a page that shows jobs, layers and workers')
+  .option('--host <host>', 'address of the page; beyond loopback --page-tls-ca is required', '127.0.0.1')
   .option('--port <n>', 'port of the page, 0 for a free one', integer(0, 65535), DASHBOARD_PORT)
   .addOption(coordinator())
   .addOption(token())
   .action(async (options) => (await import('./commands/dashboard.ts')).dashboard(options));
+addAll(page, serverTls('page-', ' to browsers'));
 
 command('doctor', 'whether this machine has what is needed, and what to do if not')
   .addOption(redis())
@@ -244,33 +249,12 @@ command('version', 'versions of Kasane and of what it runs on')
     process.stdout.write(`${json ? JSON.stringify(record) : line}\n`);
   });
 
-const contexts = command(
-  'context',
-  'coordinators by name, so that their address need not be given each time',
-);
-const contextCommand = (text: string, summary: string) =>
-  contexts
-    .command(text)
-    .description(summary)
-    .exitOverride()
-    .configureOutput({ outputError: () => {} });
-contextCommand('list', 'those that there are')
-  .option('--json', 'an array of objects on standard output')
-  .addHelpText(
-    'after',
-    help(['kasane context list'], ['[{ name, coordinator, token: true, current: true }]']),
-  )
-  .action(async (options) => (await import('./commands/context.ts')).list(options));
-contextCommand('add <name>', 'keep the address of a coordinator, and its token')
-  .requiredOption('--coordinator <host:port>', 'where it is', address())
-  .option('--token <token>', 'its shared secret')
-  .action(async (name, options) => (await import('./commands/context.ts')).add(name, options));
-contextCommand('use <name>', 'ask this one from now on (KASANE_CONTEXT does it once)').action(async (name) =>
-  (await import('./commands/context.ts')).use(name),
-);
-contextCommand('remove <name>', 'forget one').action(async (name) =>
-  (await import('./commands/context.ts')).remove(name),
-);
+const contexts = addContextCommands();
+addSecurityCommands();
+// Whoever asks a coordinator may have to do so through TLS.
+for (const asking of [...program.commands, ...contexts.commands]) {
+  if (asking.options.some((option) => option.attributeName() === 'coordinator')) addAll(asking, clientTls());
+}
 
 command('schema', 'print the JSON Schema of job files').action(async () => {
   const { jobJsonSchema } = await import('@kasane/protocol/job');

@@ -1,5 +1,6 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
 import type { TrainingSpec } from '@kasane/protocol/job';
+import type { Scope } from '@kasane/protocol/scopes';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { InvalidArgumentError } from 'commander';
 
@@ -125,5 +126,7 @@ export const DASHBOARD_PORT = 7421;
 /** Typed over what a worker knows: none is missing. */
 const backendTable: Readonly<Record<Backend, true>> = { wasm: true, webgpu: true, auto: true };
 export const backends = Object.keys(backendTable) as Backend[];
+const scopeTable: Readonly<Record<Scope, true>> = { read: true, submit: true, work: true, admin: true };
+export const tokenScopes = Object.keys(scopeTable) as Scope[];
 const storageTable: Readonly<Record<GpuStorage, true>> = { f32: true, f16: true };
 export const gpuStorages = Object.keys(storageTable) as GpuStorage[];

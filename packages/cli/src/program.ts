@@ -35,9 +35,10 @@ const context = (() => {
 program.hook('preAction', (_, action) => {
   if (action.getOptionValueSource('coordinator') !== 'default') return;
   if (context.problem !== undefined) throw new CommanderError(2, 'kasane.context', context.problem);
-  // A token is for its own coordinator only.
-  if (context.value?.token !== undefined && action.getOptionValue('token') === undefined) {
-    action.setOptionValue('token', context.value.token);
+  // A token is for its own coordinator only, and so are certificates.
+  for (const key of ['token', 'tlsCa', 'tlsCert', 'tlsKey'] as const) {
+    if (context.value?.[key] !== undefined && action.getOptionValue(key) === undefined)
+      action.setOptionValue(key, context.value[key]);
   }
 });
 
@@ -91,6 +92,37 @@ export const coordinator = () =>
     .env('KASANE_COORDINATOR')
     .default(context.value?.coordinator ?? `127.0.0.1:${DEFAULT_PORT}`)
     .argParser(address());
+/** For whoever listens. */
+export const serverTls = (prefix = '', of = '') => [
+  new Option(`--${prefix}tls-cert <file>`, `PEM: speak TLS${of}, with this certificate`),
+  new Option(`--${prefix}tls-key <file>`, 'PEM: its private key'),
+  new Option(`--${prefix}tls-ca <file>`, 'PEM: clients must show a certificate of this authority'),
+];
+/** For whoever asks. */
+export const clientTls = () => [
+  new Option(
+    '--tls-ca <file>',
+    "PEM: speak TLS, and believe this authority; 'system' for the usual ones",
+  ).env('KASANE_TLS_CA'),
+  new Option('--tls-cert <file>', 'PEM: certificate to show').env('KASANE_TLS_CERT'),
+  new Option('--tls-key <file>', 'PEM: its private key').env('KASANE_TLS_KEY'),
+];
+const each = (value: string, before: readonly string[] = []) => [...before, value];
+/** What jobs may name. */
+export const places = (who: string) => [
+  new Option(
+    '--data-root <folder>',
+    `folder that ${who} read data from, again for more (default: any on loopback, else none)`,
+  ).argParser(each),
+  new Option(
+    '--url-host <host>',
+    'host that data may come from, or *.NAME, again for more (default: any with a public address)',
+  ).argParser(each),
+];
+export const addAll = (to: Command, options: readonly Option[]) => {
+  for (const option of options) to.addOption(option);
+  return to;
+};
 export const redis = () =>
   new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
 export const command = (text: string, summary: string) =>

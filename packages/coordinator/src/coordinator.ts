@@ -1,13 +1,18 @@
 /** Puts a coordinator together: store, Redis, jobs, gRPC. */
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Access } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
-import { STAGED_WINDOW_BYTES } from '@kasane/protocol/limits';
+import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import { type MetricsOptions, type MetricsServer, startMetricsServer } from '@kasane/protocol/metrics-server';
+import type { ServerTls } from '@kasane/protocol/tls';
+import { isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import type { RunOptions } from './jobs/run-options.ts';
 import { JobStore } from './jobs/store.ts';
+import { TokenStore } from './jobs/tokens.ts';
 import { connectRedis } from './queue/task-queue.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
 import { CoordinatorMetrics } from './serve/prometheus.ts';
@@ -17,7 +22,7 @@ import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
 import { WorkerRegistry } from './workers.ts';
 
 export interface CoordinatorOptions {
-  /** Address to listen on; beyond loopback `token` is required. */
+  /** Address to listen on; beyond loopback `token` is required, or tokens in the state directory. */
   readonly host: string;
   /** 0 for a free one. */
   readonly port: number;
@@ -26,12 +31,17 @@ export interface CoordinatorOptions {
   readonly announceRedisUrl?: string | undefined;
   /** Folder for the job store, checkpoints and models; made when missing. */
   readonly stateDirectory: string;
+  /** May do everything. With it, or with tokens in the state directory, callers need one on loopback too. */
   readonly token?: string | undefined;
+  /** Default: plain text. */
+  readonly tls?: ServerTls | undefined;
   readonly log: Logger;
   /** When tasks are handed out again; the defaults suit most clusters. */
   readonly decide?: Partial<DecideOptions>;
-  /** Bytes of batches in Redis ahead of the current step, about. Default STAGED_WINDOW_BYTES. */
-  readonly stagedWindowBytes?: number;
+  /** What jobs may name: folders and hosts. Default: on loopback anything, elsewhere no folder. */
+  readonly access?: Access | undefined;
+  /** What differs from `defaultLimits`. */
+  readonly limits?: Partial<Limits>;
   /** Called after each step with where its time went. */
   readonly onStep?: RunOptions['onStep'];
   /** Serve metrics and health there. Default: nowhere. */
@@ -41,6 +51,8 @@ export interface CoordinatorOptions {
 export interface Coordinator {
   /** host:port */
   readonly address: string;
+  /** For clients in this process: may read and submit. */
+  readonly ownToken: string;
   /** Stops serving; a running job is resumed by the next coordinator on the same state directory. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -64,6 +76,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     });
   }
   const store = new JobStore(options.stateDirectory);
+  const tokens = new TokenStore(options.stateDirectory);
+  const limits = { ...defaultLimits, ...options.limits };
   const workers = new WorkerRegistry();
   const manager = new JobManager({
     store,
@@ -72,7 +86,8 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     stateDirectory: options.stateDirectory,
     decide: { ...defaultDecideOptions, ...options.decide },
     log,
-    stagedWindowBytes: options.stagedWindowBytes ?? STAGED_WINDOW_BYTES,
+    limits,
+    access: { ...(isLoopback(options.host) ? {} : { roots: [] }), ...options.access },
     onStep: (times) => {
       options.onStep?.(times);
       metrics?.stepped(times);
@@ -90,10 +105,12 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     workers,
     redisUrl: options.announceRedisUrl ?? redisUrl,
     runs: manager.runs,
+    limits,
     log,
   });
   const release = () => {
     store.close();
+    tokens.close();
     redis.disconnect();
   };
   const services = {
@@ -101,6 +118,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     cluster: { ...clusterService(manager, workers, version, log) },
     training,
   };
+  const ownToken = randomBytes(32).toString('base64url');
   let told: MetricsServer | undefined;
   const server = await (async () => {
     if (options.metrics && metrics) {
@@ -109,7 +127,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
       told = await startMetricsServer(options.metrics, tell);
       log.info(`metrics at ${told.url}/metrics`);
     }
-    return listen(services, options);
+    return listen(services, { ...options, tokens, ownToken, limits });
   })().catch(async (error: unknown) => {
     await told?.close();
     release();
@@ -125,6 +143,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
   return {
     address: server.address,
+    ownToken,
     close: () => {
       closed ??= close();
       return closed;

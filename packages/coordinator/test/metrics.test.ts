@@ -1,5 +1,5 @@
 import type { Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { METRICS_POINTS, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
+import { defaultLimits, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
 import { describe, expect, it } from 'vitest';
 import { Metrics, NOTHING_YET, thinned } from '../src/jobs/metrics.ts';
 import { histogramOf } from '../src/params/histograms.ts';
@@ -13,8 +13,8 @@ describe('metrics of a run', () => {
     const metrics = new Metrics();
     for (let step = 1; step <= 100_000; step++) metrics.add(point(step));
     const kept = steps(metrics.course.points);
-    expect(kept.length).toBeLessThanOrEqual(METRICS_POINTS);
-    expect(kept.length).toBeGreaterThan(METRICS_POINTS / 2);
+    expect(kept.length).toBeLessThanOrEqual(defaultLimits.metricPoints);
+    expect(kept.length).toBeGreaterThan(defaultLimits.metricPoints / 2);
     expect(kept[0]).toBe(1);
     expect(kept.slice(-100)).toEqual(Array.from({ length: 100 }, (_, i) => 99_901 + i));
     expect([...kept].sort((a, b) => a - b)).toEqual(kept);

@@ -68,4 +68,24 @@ describe('JobStore', () => {
     expect(store.epochs('j').map((e) => e.epoch)).toEqual([1]);
     expect(store.checkpoints('j').map((c) => c.step)).toEqual([1]);
   });
+
+  it('forgets what old jobs leave behind, but for their record, epochs and weights', () => {
+    for (const [index, id] of ['oldest', 'older', 'newest', 'open'].entries()) {
+      store.add(id, 'job', '{}', index);
+      store.addCheckpoint(id, { step: 2, path: `/${id}`, digest: 'd' }, [row(0, 0), row(0, 1)], epoch(1));
+      store.setCourse(id, { points: [], gradients: [], activations: [] });
+      store.setModel(id, `/${id}/model`, 'd', 1);
+      if (id !== 'open')
+        store.end(id, { state: JobState.JOB_STATE_SUCCEEDED, error: '', endedAt: 10 + index, step: 2 });
+    }
+    expect(store.forget(1).toSorted()).toEqual(['/older', '/oldest']);
+    expect(store.forget(1)).toEqual([]);
+    for (const id of ['oldest', 'older']) {
+      expect([store.ledger(id), store.checkpoints(id), store.course(id).points]).toEqual([[], [], []]);
+      expect(store.get(id)).toMatchObject({ model: `/${id}/model` });
+      expect(store.epochs(id)).toHaveLength(1);
+    }
+    for (const id of ['newest', 'open']) expect(store.ledger(id)).toHaveLength(2);
+    expect(store.forget(0)).toEqual(['/newest']);
+  });
 });

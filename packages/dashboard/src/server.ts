@@ -3,17 +3,21 @@
  * whoever reaches it with its own token, so it listens on loopback, and refuses requests that another site's page makes.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import { serveFile } from './files.ts';
 import { answer } from './requests.ts';
 import { VIEWERS, Viewers } from './viewers.ts';
 
 export interface DashboardOptions extends ClientOptions {
-  /** Loopback: whoever reaches the page may do what the token may. Default 127.0.0.1. */
+  /** Whoever reaches the page may do what the token may: beyond loopback `tls` asks for certificates. Default 127.0.0.1. */
   readonly host?: string;
+  /** Serve https. Default: http. */
+  readonly tls?: ServerTls | undefined;
   /** 0 for a free one. */
   readonly port: number;
 }
@@ -24,23 +28,30 @@ export interface Dashboard {
   close(): Promise<void>;
 }
 
-/** @throws KasaneError CANNOT_LISTEN when the address is taken, or is not loopback */
+/** @throws KasaneError CANNOT_LISTEN when the address is taken, or is not loopback and asks for no certificates */
 export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
-  const { host = '127.0.0.1', port } = options;
-  if (!isLoopback(host)) {
+  const { host = '127.0.0.1', port, tls } = options;
+  if (!isLoopback(host) && !tls?.ca) {
     throw new KasaneError(
       'CANNOT_LISTEN',
-      `the dashboard on ${host} would let in anyone who reaches it: listen on 127.0.0.1, and use an SSH tunnel from elsewhere`,
+      `the dashboard on ${host} would let in anyone who reaches it: have it ask for certificates (TLS with an authority), or listen on 127.0.0.1 and use an SSH tunnel from elsewhere`,
     );
   }
   const client = new CoordinatorClient(options);
   const viewers = new Viewers(client, options.coordinator);
-  const server = createServer((request, response) => {
-    handle(request, response, client, viewers).catch((error: unknown) => {
+  const respond = (request: IncomingMessage, response: ServerResponse) => {
+    handle(request, response, client, viewers, tls !== undefined).catch((error: unknown) => {
       if (!response.headersSent) response.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' });
       response.end(messageOf(error));
     });
-  });
+  };
+  // Browsers speak HTTP/1.1 here; whoever shows no certificate where one is asked for is not answered.
+  const server = tls
+    ? createSecureServer(
+        { ...serverOptions(tls), ALPNProtocols: ['http/1.1'], rejectUnauthorized: true },
+        respond,
+      )
+    : createServer(respond);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       client.close();
@@ -52,7 +63,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     server.listen(port, host, resolve);
   });
   return {
-    url: `http://${host}:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https' : 'http'}://${host}:${(server.address() as AddressInfo).port}`,
     async close() {
       viewers.close();
       server.closeAllConnections();
@@ -67,10 +78,13 @@ async function handle(
   response: ServerResponse,
   client: CoordinatorClient,
   viewers: Viewers,
+  secure: boolean,
 ): Promise<void> {
-  // A page of another site can have its name point here (DNS rebinding): the name that was asked for tells.
+  // A page of another site can have its name point here (DNS rebinding): the name that was asked for tells. With TLS the
+  // certificate does.
   const { hostname } = new URL(`http://${request.headers.host ?? ''}`);
-  if (!isLoopback(hostname)) return refuse(response, 421, 'ask for this page by its loopback address');
+  if (!secure && !isLoopback(hostname))
+    return refuse(response, 421, 'ask for this page by its loopback address');
   const url = new URL(request.url ?? '/', 'http://dashboard');
   response.setHeader('x-content-type-options', 'nosniff');
   response.setHeader('cache-control', 'no-cache');

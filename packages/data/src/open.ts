@@ -1,10 +1,12 @@
 /** Opens the data that a job names: the one place that knows every format. */
+import { type Access, anywhere, checkPath } from './access.ts';
 import { type CsvOptions, openCsv } from './csv.ts';
 import type { DataParts } from './dataset.ts';
 import { openIdx } from './idx.ts';
 import { type ImageFolderOptions, openImageFolder } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
 import { openPacked } from './packed.ts';
+import { isUrl } from './remote.ts';
 import { openSeries, type SeriesOptions } from './series.ts';
 import { openText, type TextOptions } from './text.ts';
 
@@ -31,8 +33,16 @@ export type DataOptions =
   | SeriesOptions
   | PackedOptions;
 
-/** @throws DataError naming what is wrong with the data, and where */
-export async function openData(options: DataOptions): Promise<DataParts> {
+/**
+ * @param access what may be read
+ * @throws DataError naming what is wrong with the data, and where
+ */
+export async function openData(options: DataOptions, access: Access = anywhere): Promise<DataParts> {
+  for (const name of ['path', 'test'] as const) {
+    const place =
+      name in options ? (options as { readonly path?: string; readonly test?: string })[name] : undefined;
+    if (place !== undefined && !isUrl(place)) checkPath(place, access, `data.${name}`);
+  }
   switch (options.format) {
     case 'idx': {
       const { path = mnistDirectory(), mean, std } = options;
@@ -47,7 +57,7 @@ export async function openData(options: DataOptions): Promise<DataParts> {
     case 'series':
       return openSeries(options);
     case 'packed':
-      return openPacked(options.path);
+      return openPacked(options.path, undefined, access);
   }
 }
 

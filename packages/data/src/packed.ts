@@ -2,6 +2,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/field';
+import { type Access, anywhere, checkPath } from './access.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import { cacheSettings, DiskCache } from './disk-cache.ts';
 import {
@@ -31,13 +32,19 @@ export interface OpenedPack extends DataParts {
 /**
  * @param place folder, or http(s) URL of one
  * @param expected digest that the index must have
+ * @param access what may be read
  * @throws DataError
  */
-export async function openPacked(place: string, expected?: string): Promise<OpenedPack> {
+export async function openPacked(
+  place: string,
+  expected?: string,
+  access: Access = anywhere,
+): Promise<OpenedPack> {
   const remote = isUrl(place);
+  if (!remote) checkPath(place, access, 'data.path');
   const root = place.replace(/\/+$/, '');
   const indexPlace = remote ? `${root}/${INDEX_FILE}` : join(place, INDEX_FILE);
-  const bytes = remote ? await fetchFile(indexPlace, INDEX_BYTES) : await readLocal(indexPlace);
+  const bytes = remote ? await fetchFile(indexPlace, INDEX_BYTES, access) : await readLocal(indexPlace);
   const digest = digestOf(bytes);
   if (expected !== undefined && digest !== expected) {
     throw new DataError(`${indexPlace}: it is another index than the coordinator's, or damaged`);
@@ -49,7 +56,7 @@ export async function openPacked(place: string, expected?: string): Promise<Open
       if (!cache) return join(place, CHUNKS_FOLDER, chunk);
       return cache.path(chunk, async () => {
         const url = `${root}/${CHUNKS_FOLDER}/${chunk}`;
-        return checked(await fetchFile(url, size), chunk, size, url);
+        return checked(await fetchFile(url, size, access), chunk, size, url);
       });
     },
     forget: async (chunk) => cache?.forget(chunk),

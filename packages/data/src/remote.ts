@@ -1,11 +1,12 @@
 /**
- * Files over http and https, each of a known greatest size. Addresses of this machine and link-local ones are refused: a job
- * file must not make a worker ask services that trust their neighbours.
+ * Files over http and https, each of a known greatest size. Hosts and addresses are judged by `access.ts`: a job file must not make a
+ * worker ask services that trust their neighbours. Redirects are not followed.
  */
 import { lookup as resolve } from 'node:dns';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
+import { type Access, anywhere, checkUrl, mayConnect, privateMessage } from './access.ts';
 import { DataError } from './dataset.ts';
 
 /** Milliseconds without a byte after which a request is given up, and how often it is tried. */
@@ -14,31 +15,16 @@ const TRIES = 3;
 
 export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place);
 
-const local = new BlockList();
-local.addSubnet('127.0.0.0', 8, 'ipv4');
-local.addSubnet('169.254.0.0', 16, 'ipv4');
-local.addSubnet('0.0.0.0', 8, 'ipv4');
-local.addAddress('::1', 'ipv6');
-local.addAddress('::', 'ipv6');
-local.addSubnet('fe80::', 10, 'ipv6');
-local.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
-local.addSubnet('::ffff:169.254.0.0', 112, 'ipv6');
-local.addSubnet('::ffff:0.0.0.0', 104, 'ipv6');
-
-const isLocal = (address: string) => local.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
-
-/** Set by whoever runs the process, never by a job. */
-const localAllowed = () => process.env.KASANE_ALLOW_LOCAL_URLS === '1';
-
 /**
  * Fetches a file. A broken connection is tried again.
  * @param most bytes
+ * @param access what may be asked for
  * @throws DataError naming the URL
  */
-export async function fetchFile(url: string, most: number): Promise<Buffer> {
+export async function fetchFile(url: string, most: number, access: Access = anywhere): Promise<Buffer> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await fetchOnce(new URL(url), most);
+      return await fetchOnce(new URL(url), most, access);
     } catch (error) {
       if (error instanceof DataError) throw error;
       if (attempt === TRIES) {
@@ -49,19 +35,14 @@ export async function fetchFile(url: string, most: number): Promise<Buffer> {
   }
 }
 
-function fetchOnce(url: URL, most: number): Promise<Buffer> {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const refused = (address: string) =>
-    new DataError(
-      `${url}: ${address} is an address of this machine or link; set KASANE_ALLOW_LOCAL_URLS=1 where that is meant`,
-    );
-  if (isIP(host) && isLocal(host) && !localAllowed()) throw refused(host);
+function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer> {
+  checkUrl(url, access);
   // Judged where the connection is made: a name may resolve to something else the second time.
   const lookup: LookupFunction = (name, options, callback) => {
     resolve(name, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, '', 0);
-      const bad = addresses.find(({ address }) => isLocal(address));
-      if (bad && !localAllowed()) return callback(refused(bad.address), '', 0);
+      const bad = addresses.find(({ address }) => !mayConnect(address, url, access));
+      if (bad) return callback(new DataError(privateMessage(url, bad.address)), '', 0);
       if (options.all) return callback(null, addresses);
       callback(null, addresses[0]!.address, addresses[0]!.family);
     });

@@ -216,9 +216,13 @@ describe('over http', () => {
       '169.254.169.254',
       '[::ffff:127.0.0.1]',
       '127.1',
+      '10.0.0.1',
+      '192.168.1.1',
+      '[fd00::1]',
+      '[64:ff9b::7f00:1]',
     ])
       await expect(fetchFile(`http://${host}:${port}/index.json`, 1e6)).rejects.toThrow(
-        /address of this machine or link/,
+        /address of this machine or its network.*--url-host/,
       );
     expect(asked).toEqual([]);
   });

@@ -1,5 +1,5 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
-import { credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError } from './errors.ts';
 import { ClusterClient, type StatusResponse, type WorkerStatus } from './gen/kasane/v1/cluster.ts';
 import { JobState } from './gen/kasane/v1/common.ts';
@@ -11,29 +11,40 @@ import {
   type WatchMetricsResponse,
 } from './gen/kasane/v1/jobs.ts';
 import { MESSAGE_BYTES } from './limits.ts';
+import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from './tls.ts';
 import { tokenMetadata } from './token.ts';
 
 const DEADLINE_MS = 10_000;
 /** A coordinator reads a job's data before it takes the job, in milliseconds. */
 const SUBMIT_DEADLINE_MS = 600_000;
 
-export interface ClientOptions {
+/** Without files of TLS it speaks plain text, as a coordinator without certificates does. */
+export interface ClientOptions extends TlsFiles {
   /** host:port */
   readonly coordinator: string;
   readonly token?: string | undefined;
+  /** The coordinator is this very process, and listens with this. */
+  readonly own?: ServerTls | undefined;
 }
 
 export class CoordinatorClient {
   readonly #client: JobsClient;
   readonly #cluster: ClusterClient;
   readonly #options: ClientOptions;
+  readonly #secured: boolean;
 
+  /** @throws KasaneError USAGE when a file of TLS is not what it should be */
   constructor(options: ClientOptions) {
     this.#options = options;
-    this.#client = new JobsClient(options.coordinator, credentials.createInsecure(), {
+    const tls = options.own ? ownTls(options.own) : readClientTls(options);
+    this.#secured = tls !== undefined;
+    const channel = channelTo(options.coordinator, tls);
+    const { credentials } = channel;
+    this.#client = new JobsClient(options.coordinator, credentials, {
+      ...channel.options,
       'grpc.max_receive_message_length': MESSAGE_BYTES,
     });
-    this.#cluster = new ClusterClient(options.coordinator, credentials.createInsecure());
+    this.#cluster = new ClusterClient(options.coordinator, credentials, channel.options);
   }
 
   close(): void {
@@ -202,6 +213,12 @@ export class CoordinatorClient {
     if (Object.hasOwn(errorCodes, code)) return new KasaneError(code as ErrorCode, error.details);
     const { coordinator } = this.#options;
     if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) {
+      const broken = whyInsecure(error, this.#secured);
+      if (broken) {
+        return new KasaneError('NOT_ALLOWED', `the coordinator at ${coordinator}: ${broken}`, {
+          cause: error,
+        });
+      }
       const right = 'start one with `kasane coordinator`, or give its address with --coordinator';
       return new KasaneError('UNREACHABLE', `no coordinator answers at ${coordinator}; ${right}`, {
         cause: error,
@@ -219,4 +236,21 @@ export function requireSuccess(job: Job): void {
     throw new KasaneError('JOB_FAILED', `job ${job.id} failed: ${job.error}`);
   if (job.state === JobState.JOB_STATE_CANCELLED)
     throw new KasaneError('JOB_CANCELLED', `job ${job.id} was cancelled`);
+}
+
+/** What is wrong between the two ends of TLS, where that is why nobody answers. */
+export function whyInsecure({ details }: ServiceError, tls: boolean): string | undefined {
+  if (/certificate has expired/i.test(details)) return 'its certificate has expired';
+  if (/self-signed|unable to (verify|get)|unknown ca/i.test(details))
+    return 'its certificate is not signed by the authority of --tls-ca';
+  if (/ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate/i.test(details))
+    return 'its certificate is for other names than this address';
+  if (/wrong version number|packet length too long/i.test(details))
+    return 'it speaks no TLS; leave --tls-ca out';
+  // A connection that was made, and that the other end closed at once: nothing more is known of why.
+  if (!/Failed to connect \(|disconnected before secure TLS|Connection dropped|ECONNRESET/i.test(details))
+    return undefined;
+  return tls
+    ? 'it closes the connection; if it speaks no TLS, leave --tls-ca out; if it asks clients for certificates, give --tls-cert and --tls-key'
+    : 'it closes the connection; if it expects TLS, give --tls-ca';
 }

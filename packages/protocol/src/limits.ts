@@ -19,8 +19,6 @@ export const BATCH_BYTES = 256 << 20;
 export const STAGED_VALUE_BYTES = 1 << 20;
 /** Bytes of a job file. */
 export const JOB_FILE_BYTES = 1 << 20;
-/** Jobs that may wait or run at once. */
-export const OPEN_JOBS = 64;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */
 export const RUNNING_JOBS = 4;
 /** Priorities go from minus this to this. */
@@ -29,12 +27,8 @@ export const PRIORITY = 1000;
 export const WORKERS = 1024;
 /** Jobs that `List` returns. */
 export const LISTED_JOBS = 1000;
-/** Points of a job's metrics that are kept and sent. */
-export const METRICS_POINTS = 1000;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */
 export const LOOK_AHEAD_STEPS = 16;
-/** Bytes of batches in Redis ahead of the current step: fewer steps than the above when theirs are large, but at least one. */
-export const STAGED_WINDOW_BYTES = 256 << 20;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
 export const HEARTBEAT_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_INTERVAL_MS = 1_000;
@@ -54,3 +48,42 @@ export const READ_SAMPLES = 256;
 export const READ_SAMPLES_BYTES = 1 << 20;
 /** Workers that left of which `Status` tells. */
 export const DEPARTED_WORKERS = 32;
+/** Bytes of a client's key, certificate or authority file. */
+export const PEM_BYTES = 1 << 20;
+
+/** The limits that whoever starts a coordinator may set. */
+export interface Limits {
+  /** Jobs that may wait or run at once. */
+  readonly jobs: number;
+  /** Tasks in the queue ahead of the current step: fewer steps than LOOK_AHEAD_STEPS where they have many, but at least one. */
+  readonly queuedTasks: number;
+  /** Bytes of batches in Redis ahead of the current step: fewer steps when theirs are large, but at least one. */
+  readonly stagedBytes: number;
+  /** Bytes of one gRPC message or frame that the coordinator takes. At least a frame of FRAME_PAYLOAD_BYTES. */
+  readonly messageBytes: number;
+  /** Bytes that may wait for a reader, besides one version of the parameters; one that leaves more unread is dropped. */
+  readonly streamBytes: number;
+  /** A reader of a status stream that takes nothing for so long is dropped, in seconds. */
+  readonly slowReaderSeconds: number;
+  /** Connections of one address to the coordinator's port at once. A worker has two. */
+  readonly connectionsPerClient: number;
+  /** Calls of one token in a second; a second's worth may come at once. */
+  readonly requestsPerSecond: number;
+  /** Points of a job's metrics that are kept and sent; when there are more, every second one goes. */
+  readonly metricPoints: number;
+  /** Jobs that have ended whose metrics, ledger and checkpoints are kept; of older ones only the record and the weights stay. */
+  readonly keptJobs: number;
+}
+
+export const defaultLimits: Limits = {
+  jobs: 1000,
+  queuedTasks: 10_000,
+  stagedBytes: 256 << 20,
+  messageBytes: MESSAGE_BYTES,
+  streamBytes: 16 << 20,
+  slowReaderSeconds: 30,
+  connectionsPerClient: 1024,
+  requestsPerSecond: 500,
+  metricPoints: 1000,
+  keptJobs: 200,
+};

@@ -6,8 +6,11 @@
  * and is frames from there on (frame.ts). HTTP/2 would cut them into pieces of 16 KB and copy each three times.
  */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { messageOf } from './errors.ts';
 import { decodeFrame, FRAME_PREFIX_BYTES, type Frame, frameBytes } from './frame.ts';
+import { MESSAGE_BYTES } from './limits.ts';
+import { type ClientTls, clientOptions, splitAddress } from './tls.ts';
 
 export const LINK_GREETING = 'KSL1';
 export const LINK_KEY_BYTES = 32;
@@ -19,6 +22,8 @@ export interface LinkOptions {
   readonly onRoom?: () => void;
   /** Called once. */
   readonly onClose: (why: string) => void;
+  /** Bytes of one frame that is taken. Default MESSAGE_BYTES. */
+  readonly frameBytes?: number;
 }
 
 export class Link {
@@ -58,6 +63,11 @@ export class Link {
     return { bytesReceived: this.#socket.bytesRead, bytesSent: this.#socket.bytesWritten };
   }
 
+  /** Bytes that were sent and wait for the other end to read. */
+  get unread(): number {
+    return this.#socket.writableLength;
+  }
+
   /** Sends encoded frames in this order. The bytes must not change until they have left. */
   send(...frames: readonly Buffer[]): void {
     if (this.#closed) return;
@@ -87,7 +97,7 @@ export class Link {
       at = end;
       if (this.#received < (this.#expected || FRAME_PREFIX_BYTES)) return;
       if (this.#expected === 0) {
-        this.#expected = frameBytes(this.#buffer);
+        this.#expected = frameBytes(this.#buffer, this.#options.frameBytes ?? MESSAGE_BYTES);
         this.#grow();
         if (this.#received < this.#expected) continue;
       }
@@ -106,11 +116,10 @@ export class Link {
   }
 }
 
-/** Opens a link to a coordinator. @param address host:port */
-export function openLink(address: string, key: Uint8Array, options: LinkOptions): Link {
-  const colon = address.lastIndexOf(':');
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-  const socket = connect({ host, port: Number(address.slice(colon + 1)) });
+/** Opens a link to a coordinator. @param address host:port @param tls what its port expects */
+export function openLink(address: string, key: Uint8Array, options: LinkOptions, tls?: ClientTls): Link {
+  const to = splitAddress(address);
+  const socket = tls ? connectTls({ ...to, ...clientOptions(tls, to.host) }) : connect(to);
   socket.write(Buffer.concat([Buffer.from(LINK_GREETING, 'latin1'), key]));
   return new Link(socket, options);
 }

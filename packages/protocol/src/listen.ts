@@ -1,8 +1,13 @@
-/** One port for gRPC and for the workers' data links: the first bytes of a connection tell which it is. */
+/**
+ * One port for gRPC and for the workers' data links: the first bytes of a connection tell which it is. With TLS both are inside it:
+ * it ends here, once, in front of both.
+ */
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { KasaneError, messageOf } from './errors.ts';
-import { CONNECTIONS, GREETING_MS } from './limits.ts';
+import { CONNECTIONS, defaultLimits, GREETING_MS } from './limits.ts';
 import { LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
+import { isOwn, type ServerTls, serverOptions } from './tls.ts';
 
 export interface Routes {
   /** Takes a connection whose first bytes are still to be read. */
@@ -11,9 +16,50 @@ export interface Routes {
   readonly link: (socket: Socket, key: Buffer) => void;
 }
 
+export interface ListenOnOptions {
+  /** Everything is inside TLS. Default: nothing is. */
+  readonly tls?: ServerTls | undefined;
+  /** Connections of one address at once. Default: that of the limits. */
+  readonly connectionsPerClient?: number;
+  /** Hears of connections that came to nothing: from where, and why. */
+  readonly onRefused?: (peer: string, why: string) => void;
+}
+
+/** A TLS record that opens a handshake: ContentType 22, then the version (RFC 8446, 5.1). */
+const HANDSHAKE = 22;
+
 /** @throws KasaneError CANNOT_LISTEN */
-export async function listenOn(host: string, port: number, routes: Routes): Promise<Server> {
-  const server = createServer({ noDelay: true }, (socket) => route(socket, routes));
+export async function listenOn(
+  host: string,
+  port: number,
+  routes: Routes,
+  options: ListenOnOptions = {},
+): Promise<Server> {
+  const { tls, onRefused = () => {}, connectionsPerClient = defaultLimits.connectionsPerClient } = options;
+  const clients = new Clients(connectionsPerClient, onRefused);
+  const server = createServer({ noDelay: true }, (socket) => {
+    // Until somebody takes it over; its end is all that an error would say.
+    socket.on('error', () => socket.destroy());
+    if (!clients.add(socket)) return;
+    if (secure) secure.emit('connection', socket);
+    else route(socket, routes, onRefused);
+  });
+  const secure = tls && createTlsServer({ ...serverOptions(tls), handshakeTimeout: GREETING_MS });
+  secure?.on('secureConnection', (socket: TLSSocket) => {
+    const peer = peerOf(socket);
+    socket.on('error', () => socket.destroy());
+    if (tls?.ca && !socket.authorized && !isOwn(socket, tls)) {
+      onRefused(peer, whyNot(socket));
+      socket.destroy();
+      return;
+    }
+    route(socket, routes, onRefused);
+  });
+  secure?.on('tlsClientError', (error: Error & { code?: string }, socket: TLSSocket) => {
+    // Whoever leaves in the middle of a handshake, such as a port scanner, did not come for us.
+    if (error.code !== 'ECONNRESET') onRefused(peerOf(socket), describe(error));
+    socket.destroy();
+  });
   server.maxConnections = CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
@@ -27,16 +73,67 @@ export async function listenOn(host: string, port: number, routes: Routes): Prom
   return server;
 }
 
-function route(socket: Socket, { grpc, link }: Routes): void {
+/** Counts connections by address. */
+class Clients {
+  readonly #most: number;
+  readonly #onRefused: (peer: string, why: string) => void;
+  readonly #open = new Map<string, number>();
+
+  constructor(most: number, onRefused: (peer: string, why: string) => void) {
+    this.#most = most;
+    this.#onRefused = onRefused;
+  }
+
+  add(socket: Socket): boolean {
+    const peer = peerOf(socket);
+    const open = this.#open.get(peer) ?? 0;
+    if (open >= this.#most) {
+      this.#onRefused(peer, `${open} connections of this address are open, the limit`);
+      socket.destroy();
+      return false;
+    }
+    this.#open.set(peer, open + 1);
+    socket.once('close', () => {
+      const left = (this.#open.get(peer) ?? 1) - 1;
+      if (left > 0) this.#open.set(peer, left);
+      else this.#open.delete(peer);
+    });
+    return true;
+  }
+}
+
+const peerOf = (socket: Socket) => socket.remoteAddress ?? 'unknown';
+
+/** Why a client that should have shown a certificate is not let in. */
+function whyNot(socket: TLSSocket): string {
+  const code = String(socket.authorizationError);
+  if (Object.keys(socket.getPeerCertificate()).length === 0) return 'it shows no certificate of its own';
+  if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired';
+  return `its certificate is not accepted (${code})`;
+}
+
+/** What OpenSSL says of a handshake that failed, for people. */
+function describe({ code = '', message }: Error & { code?: string }): string {
+  const plain = code === 'ERR_SSL_HTTP_REQUEST' || code === 'ERR_SSL_WRONG_VERSION_NUMBER';
+  if (plain) return 'it speaks plain text to a port for TLS';
+  const [, reason = message] = /:([a-z0-9 ]+):[^:]*$/i.exec(message) ?? [];
+  return `no TLS came about (${reason.trim() || code})`;
+}
+
+function route(socket: Socket, { grpc, link }: Routes, onRefused: (peer: string, why: string) => void): void {
   const drop = () => socket.destroy();
   const late = setTimeout(drop, GREETING_MS);
-  socket.on('error', drop);
   socket.once('close', () => clearTimeout(late));
   let isLink = false;
   const look = () => {
     if (!isLink) {
       const first = socket.read(LINK_GREETING.length) as Buffer | null;
       if (!first) return;
+      if (first[0] === HANDSHAKE) {
+        onRefused(peerOf(socket), 'it speaks TLS to a port without');
+        drop();
+        return;
+      }
       isLink = first.toString('latin1') === LINK_GREETING;
       if (!isLink) {
         pass();
@@ -52,7 +149,7 @@ function route(socket: Socket, { grpc, link }: Routes): void {
   };
   const pass = () => {
     clearTimeout(late);
-    socket.off('readable', look).off('error', drop);
+    socket.off('readable', look);
   };
   socket.on('readable', look);
 }

@@ -1,4 +1,5 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
+import type { Access } from '@kasane/data/access';
 import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import {
@@ -44,6 +45,8 @@ interface Range {
 }
 
 export interface JobSessionOptions {
+  /** What this worker reads by itself, whatever a job names. */
+  readonly access: Access;
   readonly opened: JobOpened;
   readonly redis: Redis;
   readonly slots: SlotPool;
@@ -107,11 +110,12 @@ export class JobSession {
     this.#parameters = new ParameterStore(opened.parameterCount);
     this.#evaluated = opened.averaged ? new ParameterStore(opened.parameterCount) : this.#parameters;
     this.#reader = sampleReader(format, this.#model.sampleShape, opened.seed);
-    this.#own = new OwnData(format, opened.seed, (able, why) => {
+    const report = (able: boolean, why: string) => {
       if (!able)
         log.info(`job ${opened.job}: its data is out of reach here, samples come through Redis: ${why}`);
       options.stream.send({ $case: 'dataReach', value: { job: opened.job, able, why } });
-    });
+    };
+    this.#own = new OwnData(format, opened.seed, report, options.access);
     this.#memory = options.sharedMemory ? openShared(opened) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it

@@ -2,6 +2,7 @@
  * A job's data as this worker reads it itself, where it can: packed data at a path or URL that the coordinator names, files of
  * the MNIST family in a folder that it names, or MNIST as it comes with Kasane.
  */
+import { type Access, checkPath } from '@kasane/data/access';
 import { DataError, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
@@ -31,11 +32,16 @@ export class OwnData {
   readonly #opened: Promise<Opened | undefined>;
   readonly #seed: number;
   readonly #report: ReportReach;
+  readonly #access: Access;
 
-  /** Opens the data at once, and reports; without a word where the format names none. */
-  constructor(format: SampleFormat, seed: number, report: ReportReach) {
+  /**
+   * Opens the data at once, and reports; without a word where the format names none.
+   * @param access what this worker reads, whatever the coordinator names
+   */
+  constructor(format: SampleFormat, seed: number, report: ReportReach, access: Access) {
     this.#seed = seed;
     this.#report = report;
+    this.#access = access;
     this.#opened = format.own ? this.#open(format, format.own) : Promise.resolve(undefined);
   }
 
@@ -58,7 +64,7 @@ export class OwnData {
 
   async #open({ input, target }: SampleFormat, own: Own): Promise<Opened | undefined> {
     try {
-      const parts = await openOwn(own);
+      const parts = await openOwn(own, this.#access);
       if (!sameField(parts.train.input, input) || !sameField(parts.train.target, target))
         throw new Error(`${own.place}: its samples are not those of the job`);
       this.#report(true, '');
@@ -71,8 +77,9 @@ export class OwnData {
 }
 
 /** @throws DataError */
-async function openOwn(own: Own): Promise<Parts> {
-  if (own.format === 'packed') return openPacked(own.place, own.digest);
+async function openOwn(own: Own, access: Access): Promise<Parts> {
+  if (own.format === 'packed') return openPacked(own.place, own.digest, access);
+  if (own.place !== undefined) checkPath(own.place, access, 'data.path');
   const { place = mnistDirectory() } = own;
   const parts = openIdx(place);
   for (const name of ['train', 'test'] as const) {

@@ -3,11 +3,12 @@
  * when the parent dies, and with it the IPC channel, so does this process.
  */
 import { messageOf } from '@kasane/protocol/errors';
+import { readClientTls, type TlsFiles } from '@kasane/protocol/tls';
 import { pino } from 'pino';
 import type { Backend, GpuStorage } from './gpu.ts';
 import { startWorker } from './worker.ts';
 
-export interface WorkerProcessOptions {
+export interface WorkerProcessOptions extends TlsFiles {
   readonly coordinator: string;
   readonly slots: number;
   readonly backend?: Backend;
@@ -29,7 +30,7 @@ const log = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit(0));
 try {
-  const worker = await startWorker({ ...options, log });
+  const worker = await startWorker({ ...options, tls: readClientTls(options), log });
   process.once('SIGTERM', () => void worker.drain());
   void worker.connected.then(() => process.send?.({ type: 'ready', id: worker.id }));
   await worker.done;

@@ -2,7 +2,8 @@
  * The worker's end of the training stream and of its data link: connects, keeps them alive, connects again. Knows nothing of
  * tasks.
  */
-import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import { whyInsecure } from '@kasane/protocol/client';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
 import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/frame';
 import {
@@ -14,11 +15,13 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS, MESSAGE_BYTES } from '@kasane/protocol/limits';
 import { type Link, openLink } from '@kasane/protocol/link';
+import { type ClientTls, channelTo } from '@kasane/protocol/tls';
 import { tokenMetadata } from '@kasane/protocol/token';
 
 export interface StreamOptions {
   readonly coordinator: string;
   readonly token?: string | undefined;
+  readonly tls?: ClientTls | undefined;
   readonly hello: Hello;
   readonly heartbeat: () => { busy: number; waiting: number };
   readonly onMessage: (message: NonNullable<ConnectResponse['message']>) => void;
@@ -54,7 +57,9 @@ export class CoordinatorStream {
 
   constructor(options: StreamOptions) {
     this.#options = options;
-    this.#client = new Client(options.coordinator, credentials.createInsecure(), {
+    const channel = channelTo(options.coordinator, options.tls);
+    this.#client = new Client(options.coordinator, channel.credentials, {
+      ...channel.options,
       'grpc.max_receive_message_length': MESSAGE_BYTES,
       'grpc.max_send_message_length': MESSAGE_BYTES,
       'grpc.keepalive_time_ms': 2 * HEARTBEAT_TIMEOUT_MS,
@@ -151,20 +156,25 @@ export class CoordinatorStream {
   }
 
   #openLink(stream: object, key: Uint8Array): void {
-    const { coordinator, onMessage, onFrame } = this.#options;
+    const { coordinator, tls, onMessage, onFrame } = this.#options;
     this.#link?.close();
-    this.#link = openLink(coordinator, key, {
-      onFrame: ({ header, payload }) => {
-        if (header.kind !== 'messages') return onFrame({ header, payload });
-        const { message } = ConnectResponse.decode(payload);
-        if (message) onMessage(message);
+    this.#link = openLink(
+      coordinator,
+      key,
+      {
+        onFrame: ({ header, payload }) => {
+          if (header.kind !== 'messages') return onFrame({ header, payload });
+          const { message } = ConnectResponse.decode(payload);
+          if (message) onMessage(message);
+        },
+        onRoom: () => this.#room(),
+        onClose: (why) => {
+          // When the stream breaks too, it knows why.
+          setImmediate(() => this.#broke(stream, undefined, why));
+        },
       },
-      onRoom: () => this.#room(),
-      onClose: (why) => {
-        // When the stream breaks too, it knows why.
-        setImmediate(() => this.#broke(stream, undefined, why));
-      },
-    });
+      tls,
+    );
   }
 
   /** Ends stream and link. */
@@ -189,7 +199,8 @@ export class CoordinatorStream {
     // Jitter spreads the return of many workers; no result depends on it.
     const wait = this.#retryMs * (0.5 + Math.random());
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
-    this.#options.onBroken(error?.details ?? why, wait);
+    const insecure = error && whyInsecure(error, this.#options.tls !== undefined);
+    this.#options.onBroken(insecure ?? error?.details ?? why, wait);
     this.#retry = setTimeout(() => this.#connect(), wait);
   }
 }

@@ -1,11 +1,14 @@
 /** A worker: one stream to the coordinator, one connection to Redis, some slots, and a session for each open job. */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
+import type { Access } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { type MetricsOptions, type MetricsServer, startMetricsServer } from '@kasane/protocol/metrics-server';
+import type { ClientTls } from '@kasane/protocol/tls';
+import { isLoopback } from '@kasane/protocol/token';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Backend, GpuStorage } from './gpu.ts';
@@ -39,6 +42,10 @@ export interface WorkerOptions {
   /** Redis as this worker reaches it. Default: what the coordinator announces. */
   readonly redisUrl?: string | undefined;
   readonly token?: string | undefined;
+  /** What the coordinator's port expects. Default: plain text. */
+  readonly tls?: ClientTls | undefined;
+  /** What this worker reads by itself. Default: of a coordinator on loopback anything, of another no folder. */
+  readonly access?: Access | undefined;
   /** Exchange tensors with a coordinator on this machine through shared memory. Default true. */
   readonly sharedMemory?: boolean;
   /** Default: host name, process id and a random suffix. */
@@ -121,7 +128,7 @@ class KasaneWorker implements RunningWorker {
   }
 
   async start(): Promise<void> {
-    const { coordinator, token, connectTimeoutMs } = this.#options;
+    const { coordinator, token, tls, connectTimeoutMs } = this.#options;
     const log = this.#log;
     try {
       await Promise.all(this.#pool.all.map((slot) => slot.ready));
@@ -158,6 +165,7 @@ class KasaneWorker implements RunningWorker {
     this.#stream = new CoordinatorStream({
       coordinator,
       token,
+      tls,
       hello,
       heartbeat: () => ({ busy: this.#pool.busy, waiting: Math.max(0, this.#held - this.#pool.busy) }),
       onSaid: metrics && ((message) => metrics.said(message)),
@@ -272,6 +280,10 @@ class KasaneWorker implements RunningWorker {
       stream,
       trace: this.#trace,
       sharedMemory: this.#options.sharedMemory ?? true,
+      access: {
+        ...(isLoopback(this.#options.coordinator.replace(/:\d+$/, '')) ? {} : { roots: [] }),
+        ...this.#options.access,
+      },
       log: this.#log.child({ job: opened.job }),
     });
     this.#jobs.set(opened.job, session);

@@ -1,6 +1,7 @@
 /** Data that a worker reads itself: it has to be the coordinator's, to the bit. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Access, anywhere } from '@kasane/data/access';
 import { readSamples } from '@kasane/data/dataset';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
@@ -17,6 +18,7 @@ afterAll(() => cleanUp.run());
 function open(
   own: SampleFormat['own'],
   shape = [28, 28],
+  access: Access = anywhere,
 ): Promise<{ able: boolean; why: string; own: OwnData }> {
   return new Promise((resolve) => {
     const data: OwnData = new OwnData(
@@ -30,6 +32,7 @@ function open(
       },
       7,
       (able, why) => resolve({ able, why, own: data }),
+      access,
     );
   });
 }
@@ -69,6 +72,10 @@ it('compares a folder with what the coordinator found in its own', async () => {
   const own = { format: 'idx', place, train: train.digest, test: test.digest } as const;
   expect(await open(own)).toMatchObject({ able: true });
   expect((await open(own, [27, 28])).why).toMatch(/its samples are not those of the job/);
+
+  const elsewhere = await open(own, [28, 28], { roots: [join(place, 'inner')] });
+  expect(elsewhere).toMatchObject({ able: false, why: expect.stringContaining('--data-root') });
+  expect(await open(own, [28, 28], { roots: [place] })).toMatchObject({ able: true });
 
   writeFileSync(join(place, 't10k-labels-idx1-ubyte'), 'x');
   expect((await open(own)).why).toMatch(/t10k-labels-idx1-ubyte/);

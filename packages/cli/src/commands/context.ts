@@ -1,15 +1,11 @@
 /** `kasane context`: coordinators by name. */
+import { resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { suggest } from '@kasane/tensor/nn/nearest';
-import { type Config, configFile, readConfig, writeConfig } from '../contexts.ts';
+import { type Config, type Context, configFile, readConfig, writeConfig } from '../contexts.ts';
 import { table } from '../render/table.ts';
 
 const NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
-
-export interface AddOptions {
-  readonly coordinator: string;
-  readonly token?: string;
-}
 
 /** Every command begins with the file as it is. */
 function config(): Config {
@@ -39,7 +35,7 @@ export function list({ json }: { readonly json?: boolean }): void {
   process.stdout.write(`${json ? JSON.stringify(records) : text}\n`);
 }
 
-export function add(name: string, { coordinator, token }: AddOptions): void {
+export function add(name: string, { coordinator, token, ...files }: Context): void {
   if (!NAME.test(name)) {
     throw new KasaneError(
       'USAGE',
@@ -49,9 +45,22 @@ export function add(name: string, { coordinator, token }: AddOptions): void {
   const { contexts, current = name } = config();
   writeConfig({
     current,
-    contexts: { ...contexts, [name]: { coordinator, ...(token !== undefined && { token }) } },
+    contexts: {
+      ...contexts,
+      [name]: { coordinator, ...(token !== undefined && { token }), ...absolute(files) },
+    },
   });
   process.stdout.write(`${name}: ${coordinator}${current === name ? ', in use' : ''}\n`);
+}
+
+/** Contexts are used from anywhere. */
+function absolute(files: Omit<Context, 'coordinator' | 'token'>): Omit<Context, 'coordinator' | 'token'> {
+  const { tlsCa, tlsCert, tlsKey } = files;
+  return {
+    ...(tlsCa !== undefined && { tlsCa: tlsCa === 'system' ? tlsCa : resolve(tlsCa) }),
+    ...(tlsCert !== undefined && { tlsCert: resolve(tlsCert) }),
+    ...(tlsKey !== undefined && { tlsKey: resolve(tlsKey) }),
+  };
 }
 
 export function use(name: string): void {

@@ -1,21 +1,26 @@
 /** `kasane dashboard`, and how other commands bring the page along. */
 import { spawn } from 'node:child_process';
-import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
-import { CoordinatorClient } from '@kasane/protocol/client';
+import { type Dashboard, type DashboardOptions, startDashboard } from '@kasane/dashboard/server';
+import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
+import { readServerTls } from '@kasane/protocol/tls';
 import { stopAsked } from '../stop.ts';
 
-export interface DashboardCommand {
+export interface DashboardCommand extends ClientOptions {
+  readonly host: string;
   readonly port: number;
-  readonly coordinator: string;
-  readonly token?: string;
+  /** Of the page; those of TLS without it are for the coordinator. */
+  readonly pageTlsCert?: string;
+  readonly pageTlsKey?: string;
+  readonly pageTlsCa?: string;
 }
 
-export async function dashboard({ port, coordinator, token }: DashboardCommand): Promise<void> {
+export async function dashboard(options: DashboardCommand): Promise<void> {
   // Whoever is wrong about the coordinator or its token hears it here, not on an empty page.
-  const client = new CoordinatorClient({ coordinator, token });
+  const client = new CoordinatorClient(options);
   await client.list().finally(() => client.close());
-  const running = await startDashboard({ port, coordinator, token });
+  const { pageTlsCert: tlsCert, pageTlsKey: tlsKey, pageTlsCa: tlsCa } = options;
+  const running = await startDashboard({ ...options, tls: readServerTls({ tlsCert, tlsKey, tlsCa }) });
   process.stdout.write(`Dashboard at ${running.url}\n`);
   await stopAsked();
   await running.close();
@@ -23,7 +28,7 @@ export async function dashboard({ port, coordinator, token }: DashboardCommand):
 
 /** The page beside another command: where its port is taken the command goes on without it, with a word. */
 export async function dashboardBeside(
-  options: DashboardCommand,
+  options: DashboardOptions,
   say: (line: string) => void,
 ): Promise<Dashboard | undefined> {
   try {

@@ -1,11 +1,14 @@
 /** The commands that stay: coordinator and worker. */
 import { homedir, networkInterfaces } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
+import type { Access } from '@kasane/data/access';
 import type { MetricsOptions } from '@kasane/protocol/metrics-server';
+import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { startWorker } from '@kasane/worker/worker';
+import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';
 import type { LogFormat, LogLevel } from '../options.ts';
 import { startRedis } from '../redis/start.ts';
@@ -28,12 +31,28 @@ function metricsOptions({
   return { port: metricsPort, host: metricsHost, token: metricsToken };
 }
 
-export interface CoordinatorCommand extends MetricsFlags {
+/** What jobs may name, by flags. */
+export interface Places {
+  readonly dataRoot?: readonly string[];
+  readonly urlHost?: readonly string[];
+}
+
+/** Undefined where nothing was said: the defaults know whether this is loopback. */
+function accessOf({ dataRoot, urlHost }: Places): Access {
+  return {
+    ...(dataRoot && { roots: dataRoot.map((root) => resolve(root)) }),
+    ...(urlHost && { hosts: urlHost }),
+  };
+}
+
+/** Limits are among its properties, by their flags. */
+export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
   readonly host: string;
   readonly port: number;
   readonly redis?: string;
   readonly announceRedis?: string;
   readonly dashboard: boolean;
+  readonly dashboardHost: string;
   readonly dashboardPort: number;
   readonly state?: string;
   readonly token?: string;
@@ -44,6 +63,8 @@ export interface CoordinatorCommand extends MetricsFlags {
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token } = options;
   const log = makeLog(options.logLevel, options.logFormat);
+  const tls = readServerTls(options);
+  const access = accessOf(options);
   const stopped = stopAsked();
   const redis = await startRedis({
     url: options.redis ?? process.env.REDIS_URL,
@@ -58,12 +79,15 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
       stateDirectory: options.state ?? join(homedir(), '.local/state/kasane'),
       token,
       metrics: metricsOptions(options),
+      tls,
+      access,
+      limits: limitsOf({ ...options }),
       log,
     });
     process.stdout.write(`Coordinator at ${running.address}, ${redis.description}\n`);
     for (const address of reachable(running.address)) {
       process.stdout.write(
-        `To join:  kasane worker --coordinator ${address}${token ? ' --token ...' : ''}\n`,
+        `To join:  kasane worker --coordinator ${address}${token ? ' --token ...' : ''}${tls ? ' --tls-ca ...' : ''}\n`,
       );
     }
     if (!isLoopback(host) && !options.redis && !process.env.REDIS_URL) {
@@ -73,7 +97,14 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
     }
     const page = options.dashboard
       ? await dashboardBeside(
-          { port: options.dashboardPort, coordinator: running.address, ...(token && { token }) },
+          {
+            host: options.dashboardHost,
+            port: options.dashboardPort,
+            coordinator: running.address,
+            token: running.ownToken,
+            own: tls,
+            tls,
+          },
           (line) => process.stdout.write(`${line}\n`),
         )
       : undefined;
@@ -95,7 +126,7 @@ export function reachable(address: string, interfaces = networkInterfaces()): st
   return others.length > 0 ? others.map((one) => one.address + address.slice(colon)) : [address];
 }
 
-export interface WorkerCommand extends MetricsFlags {
+export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
   readonly coordinator: string;
   readonly slots?: number;
   readonly backend: Backend;
@@ -120,6 +151,8 @@ export async function worker(options: WorkerCommand): Promise<void> {
     profile,
     redisUrl: redis,
     token,
+    tls: readClientTls(options),
+    access: accessOf(options),
     sharedMemory,
     connectTimeoutMs: 1000 * options.connectTimeout,
     metrics: metricsOptions(options),

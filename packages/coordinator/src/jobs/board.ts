@@ -157,6 +157,11 @@ export class TaskBoard {
     this.#trackers[kindOf(task)].claim(task.step, task.shard, holder);
   }
 
+  /** Whether a worker holds a task of training: what it sends of others is not looked at. */
+  holds(worker: string, { step, shard }: { readonly step: number; readonly shard: number }): boolean {
+    return this.#trackers.train.holds(step, shard, worker);
+  }
+
   /** Returns whether this was the first answer. */
   answered(worker: string, task: TaskId, result: TaskResult): boolean {
     const kind = kindOf(task);
@@ -164,6 +169,10 @@ export class TaskBoard {
     const tracker = this.#trackers[kind];
     if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
     const { plan, log } = this.#options;
+    if (!tracker.holds(step, shard, worker)) {
+      log.warn({ worker, kind, step, shard, attempt }, 'answer refused: the worker does not hold this task');
+      return false;
+    }
     const expected = { kind, step, shard, epoch: plan.epochOf(step) } as const;
     const fits =
       result.samples === samplesOf(plan, expected) && result.samplesDigest === plan.digest(expected);
@@ -214,6 +223,7 @@ export class TaskBoard {
       failure.reason === TaskFailure_Reason.REASON_COMPUTE ||
       failure.reason === TaskFailure_Reason.REASON_BATCH_DAMAGED;
     const { step, shard } = task;
+    if (!this.#trackers[kindOf(task)].holds(step, shard, worker)) return;
     this.#options.log[threw ? 'warn' : 'debug'](
       { worker, step, shard },
       `task came back: ${failure.message}`,

@@ -1,4 +1,5 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
+import { type Access, anywhere } from '@kasane/data/access';
 import type { DataParts } from '@kasane/data/dataset';
 import { openData, placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -8,12 +9,12 @@ import { type Field, fieldBytes, formatField } from '@kasane/tensor/field';
 import { type Objective, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 
-/** @throws KasaneError DATA_INVALID */
-export async function loadData(job: Job): Promise<DataParts> {
+/** @param access what may be read. @throws KasaneError DATA_INVALID */
+export async function loadData(job: Job, access: Access = anywhere): Promise<DataParts> {
   const place = placeOf(job.spec.data);
   let data: DataParts;
   try {
-    data = await openData(job.spec.data);
+    data = await openData(job.spec.data, access);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }

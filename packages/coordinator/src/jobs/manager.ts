@@ -1,6 +1,7 @@
 /** The life of jobs as users see it: submitted, paused, resumed, retried, ended. Which of them run is for `runs.ts` to say. */
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { rm } from 'node:fs/promises';
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
@@ -12,7 +13,7 @@ import type {
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, parseJobFile } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
-import { LISTED_JOBS, METRICS_MESSAGE_POINTS, OPEN_JOBS, PRIORITY } from '@kasane/protocol/limits';
+import { LISTED_JOBS, METRICS_MESSAGE_POINTS, PRIORITY } from '@kasane/protocol/limits';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob } from '../serve/view.ts';
 import { Inspection } from './inspection.ts';
@@ -63,8 +64,9 @@ export class JobManager {
     checkPriority(priority);
     this.#checkRoom();
     const job = parseJobFile(file, 'job file');
-    const data = await loadData(job);
-    const init = job.spec.init === undefined ? '' : startingWeights(job).digest;
+    const { access } = this.#options;
+    const data = await loadData(job, access);
+    const init = job.spec.init === undefined ? '' : startingWeights(job, '', access).digest;
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now(), priority, init);
     this.#opened = { id, data };
@@ -211,10 +213,10 @@ export class JobManager {
 
   /** @throws KasaneError LIMIT */
   #checkRoom(): void {
-    if (this.#options.store.open().length < OPEN_JOBS) return;
+    if (this.#options.store.open().length < this.#options.limits.jobs) return;
     throw new KasaneError(
       'LIMIT',
-      `${OPEN_JOBS} jobs wait or run, the limit: cancel one, or wait for one to end`,
+      `${this.#options.limits.jobs} jobs wait or run, the limit: cancel one, or wait for one to end`,
     );
   }
 
@@ -244,10 +246,11 @@ export class JobManager {
   }
 
   #end(id: string, state: JobState, error: string, step: number | undefined): void {
-    const { store, log } = this.#options;
+    const { store, limits, log } = this.#options;
     const end = { state, error, endedAt: Date.now(), step: step ?? store.get(id)?.step ?? 0 };
     store.end(id, end);
     log.info({ job: id }, `job ${id} ${stateNames[state]}`);
+    for (const path of store.forget(limits.keptJobs)) rm(path, { force: true }).catch(() => {}); // found by nobody
     this.#changes.emit(id);
   }
 }

@@ -3,7 +3,7 @@
  * nothing here reaches weights.
  */
 import type { Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { METRICS_POINTS, SNAPSHOT_LAYERS, SNAPSHOTS } from '@kasane/protocol/limits';
+import { defaultLimits, SNAPSHOT_LAYERS, SNAPSHOTS } from '@kasane/protocol/limits';
 
 /** Least time between two points, in milliseconds. */
 const INTERVAL_MS = 250;
@@ -23,11 +23,16 @@ export class Metrics {
   #course: Course;
   #sampledAt = Number.NEGATIVE_INFINITY;
   #snapshotAt = Number.NEGATIVE_INFINITY;
+  readonly #most: number;
   readonly #listeners = new Set<(more: Course) => void>();
 
-  /** @param course of an earlier coordinator */
-  constructor(course: Course = NOTHING_YET) {
+  /**
+   * @param course of an earlier coordinator
+   * @param most points that are kept
+   */
+  constructor(course: Course = NOTHING_YET, most = defaultLimits.metricPoints) {
     this.#course = course;
+    this.#most = most;
   }
 
   get course(): Course {
@@ -73,7 +78,7 @@ export class Metrics {
     const { points, gradients, activations } = this.#course;
     const all = [...points, ...more.points];
     this.#course = {
-      points: all.length > METRICS_POINTS ? thinned(all).map(withoutShards(all)) : all,
+      points: all.length > this.#most ? thinned(all).map(withoutShards(all)) : all,
       gradients: few([...gradients, ...more.gradients]),
       activations: few([...activations, ...more.activations]),
     };

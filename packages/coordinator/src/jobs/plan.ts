@@ -72,9 +72,9 @@ export class RunPlan {
   }
 
   /** Ranges [first, end) of evaluation shards of which each takes at most so many bytes when it is staged, or is one shard. */
-  evaluationRounds(bytes: number): readonly Range[] {
+  evaluationRounds(bytes: number, tasks = Number.POSITIVE_INFINITY): readonly Range[] {
     const each = this.sampleBytes * Math.max(...this.evaluateSamples);
-    const count = Math.max(1, Math.floor(bytes / each));
+    const count = Math.max(1, Math.min(tasks, Math.floor(bytes / each)));
     return planEvaluation({ samples: this.evaluation.length, shardSamples: count });
   }
 

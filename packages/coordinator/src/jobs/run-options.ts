@@ -1,6 +1,8 @@
 /** What a run is given, and what it tells of its steps. */
+import type { Access } from '@kasane/data/access';
 import type { DataParts } from '@kasane/data/dataset';
 import type { Job } from '@kasane/protocol/job';
+import type { Limits } from '@kasane/protocol/limits';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { UpdateTimes } from '../params/parameter-server.ts';
@@ -22,8 +24,9 @@ export interface RunOptions {
   readonly directory: string;
   readonly decide: DecideOptions;
   readonly log: Logger;
-  /** Bytes of batches in Redis ahead of the current step, about. */
-  readonly stagedWindowBytes: number;
+  readonly limits: Limits;
+  /** What the job may name. */
+  readonly access: Access;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
   /** Called after each step, with where its time went; for benchmarks. */

@@ -74,10 +74,10 @@ export class Run {
     this.#plan = new RunPlan(id, job, data);
     this.#queue = new TaskQueue(id, redis);
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
-    const { store } = options;
+    const { store, limits } = options;
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
-    this.metrics = new Metrics(store.course(id));
+    this.metrics = new Metrics(store.course(id), limits.metricPoints);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
     this.#reach = new Reach('route' in job.spec.data ? job.spec.data.route : 'staged', workers, log);
@@ -201,7 +201,7 @@ export class Run {
 
   /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
   gradient(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
-    this.#exchange?.receive(worker, header, payload);
+    if (this.board.holds(worker, header)) this.#exchange?.receive(worker, header, payload);
   }
 
   async #open(): Promise<void> {
@@ -252,14 +252,14 @@ export class Run {
 
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
-    const { job, log, store } = this.#options;
+    const { job, log, store, access } = this.#options;
     const position = await this.#checkpoints.restore(parameters);
     this.metrics.rewind(position?.step ?? 0);
     if (position) {
       this.#position = position;
       return;
     }
-    const start = startingWeights(job, store.get(this.id)?.init);
+    const start = startingWeights(job, store.get(this.id)?.init, access);
     if (start.what) log.info(`starting from ${start.what}`);
     parameters.reset(start.parameters);
   }
@@ -267,9 +267,12 @@ export class Run {
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
   #handOut(): void {
     const { step } = this.#position;
-    const { job, stagedWindowBytes } = this.#options;
-    const stepBytes = this.#reach.direct ? 0 : this.#plan.sampleBytes * job.spec.training.batch;
-    const window = Math.max(1, Math.min(LOOK_AHEAD_STEPS, Math.floor(stagedWindowBytes / stepBytes)));
+    const { job, limits } = this.#options;
+    const { batch, shards } = job.spec.training;
+    const stepBytes = this.#reach.direct ? 0 : this.#plan.sampleBytes * batch;
+    const byBytes = Math.floor(limits.stagedBytes / stepBytes);
+    const byTasks = Math.floor(limits.queuedTasks / shards);
+    const window = Math.max(1, Math.min(LOOK_AHEAD_STEPS, byBytes, byTasks));
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
@@ -352,10 +355,12 @@ export class Run {
 
   async #endEpoch(): Promise<void> {
     const { step } = this.#position;
+    const { limits } = this.#options;
     this.#exchange!.publishAverages(this.#options.workers.all());
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     const answers: Answer[] = [];
-    for (const { start: first, end } of this.#plan.evaluationRounds(this.#options.stagedWindowBytes)) {
+    const rounds = this.#plan.evaluationRounds(limits.stagedBytes, limits.queuedTasks);
+    for (const { start: first, end } of rounds) {
       if (answers.length > 0) await this.#border();
       this.board.handOut('now', 'evaluate', [{ step, shards: end - first, first }]);
       const round = await this.board.settled('evaluate', step);

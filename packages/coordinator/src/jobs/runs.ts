@@ -18,7 +18,7 @@ import { Turns } from './turns.ts';
 export interface RunsOptions
   extends Pick<
     RunOptions,
-    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'stagedWindowBytes' | 'onStep'
+    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'limits' | 'access' | 'onStep'
   > {
   readonly stateDirectory: string;
   /** Called after anything that is shown of a job has changed. */
@@ -143,7 +143,7 @@ export class Runs {
     try {
       const job = checkJob(JSON.parse(spec));
       store.start(id, Date.now());
-      const data = dataOf(id) ?? (await loadData(job));
+      const data = dataOf(id) ?? (await loadData(job, this.#options.access));
       // Reading may have taken a while.
       if (place.stop) return;
       for (const note of data.notes ?? []) log.warn({ job: id }, note);

@@ -1,5 +1,6 @@
 /** The weights that a job begins with: fresh ones, or what fits of a file that it names. */
 import { readFileSync } from 'node:fs';
+import { type Access, anywhere, checkPath } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import { adoptWeights, describeAdopted } from '@kasane/tensor/io/adopt';
@@ -17,9 +18,14 @@ export interface StartingWeights {
 
 /**
  * @param expected SHA-256 that the file had when the job was submitted; empty: nobody knows
+ * @param access what may be read
  * @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits
  */
-export function startingWeights({ spec, model }: Job, expected = ''): StartingWeights {
+export function startingWeights(
+  { spec, model }: Job,
+  expected = '',
+  access: Access = anywhere,
+): StartingWeights {
   const parameters = initializeParameters(model, spec.training.seed);
   const { init } = spec;
   if (init === undefined) return { parameters, digest: '' };
@@ -28,6 +34,7 @@ export function startingWeights({ spec, model }: Job, expected = ''): StartingWe
   let tensors: ReturnType<typeof readWeights>;
   let digest: string;
   try {
+    checkPath(init, access, 'init');
     const bytes = readFileSync(init);
     digest = sha256(bytes);
     tensors = readWeights(model, bytes);

@@ -235,6 +235,20 @@ export class JobStore {
     this.#db.prepare('DELETE FROM checkpoints WHERE job = ? AND step > ?').run(job, step);
   }
 
+  /**
+   * Of jobs that have ended, other than the `keep` newest, forgets metrics, ledger and checkpoints: record, epochs and weights stay.
+   * @returns the checkpoints' files, which are to be removed
+   */
+  forget(keep: number): string[] {
+    const { JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED } = JobState;
+    const old = `SELECT id FROM jobs WHERE state IN (${JOB_STATE_SUCCEEDED}, ${JOB_STATE_FAILED}, ${JOB_STATE_CANCELLED})
+      ORDER BY endedAt DESC, rowid DESC LIMIT -1 OFFSET ?`;
+    const files = this.#db.prepare(`SELECT path FROM checkpoints WHERE job IN (${old})`).all(keep);
+    for (const table of ['metrics', 'ledger', 'checkpoints'])
+      this.#db.prepare(`DELETE FROM ${table} WHERE job IN (${old})`).run(keep);
+    return files.map(({ path }) => text(path));
+  }
+
   epochs(job: string): EpochResult[] {
     return this.#db
       .prepare('SELECT * FROM epochs WHERE job = ? ORDER BY epoch')

@@ -1,33 +1,37 @@
-/** The gRPC server: services, health, reflection, the token. Closed by default: beyond loopback a token is required. */
+/** The gRPC server: services, health, reflection, behind the gate. Closed by default: beyond loopback tokens are required. */
 import { readFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import {
-  Metadata,
-  ResponderBuilder,
-  Server,
-  ServerCredentials,
-  ServerInterceptingCall,
-  type ServerInterceptor,
-  ServerListenerBuilder,
-  status,
-} from '@grpc/grpc-js';
+import type { AddressInfo, Socket } from 'node:net';
+import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { errorCodes, KasaneError } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
-import { MESSAGE_BYTES } from '@kasane/protocol/limits';
+import { type Limits, MESSAGE_BYTES } from '@kasane/protocol/limits';
 import { listenOn } from '@kasane/protocol/listen';
-import { isLoopback, tokenAccepted } from '@kasane/protocol/token';
+import type { ServerTls } from '@kasane/protocol/tls';
+import { isLoopback } from '@kasane/protocol/token';
 import { HealthImplementation } from 'grpc-health-check';
+import type { Logger } from 'pino';
+import { Admission, Malformed } from './admission.ts';
+import { Gate, type GateOptions } from './gate.ts';
+import { RefusalLog } from './refusals.ts';
 import type { TrainingHandlers } from './training.ts';
 
 export interface ListenOptions {
   readonly host: string;
   /** 0 for a free one. */
   readonly port: number;
+  /** Shared by all: may do everything. */
   readonly token?: string | undefined;
+  /** Tokens with scopes. */
+  readonly tokens: GateOptions['tokens'];
+  /** Of this process's own clients: may read and submit. */
+  readonly ownToken: string;
+  readonly tls?: ServerTls | undefined;
+  readonly limits: Limits;
+  readonly log: Logger;
 }
 
 export interface Services {
@@ -44,25 +48,44 @@ export interface Listening {
 
 /** @throws KasaneError CANNOT_LISTEN when the address is taken, or is not loopback and there is no token. */
 export async function listen(services: Services, options: ListenOptions): Promise<Listening> {
-  const { host, port, token } = options;
-  if (!isLoopback(host) && !token) {
+  const { host, port, token, tokens, ownToken, tls, limits, log } = options;
+  const asked = token !== undefined || tokens.any;
+  if (!isLoopback(host) && !asked) {
     const right =
-      'give --token (or KASANE_TOKEN), the same one to workers and clients; or listen on 127.0.0.1';
+      'make tokens with `kasane token create`, or give one to all with --token (or KASANE_TOKEN); or listen on 127.0.0.1';
     throw new KasaneError(
       'CANNOT_LISTEN',
       `listening on ${host} would let anyone in who reaches it: ${right}`,
     );
   }
+  const gate = new Gate({
+    tokens,
+    known: [
+      { id: 'own', token: ownToken, scopes: ['submit'] },
+      ...(token === undefined ? [] : [{ id: 'shared', token, scopes: ['admin'] as const }]),
+    ],
+    open: !asked,
+    requestsPerSecond: limits.requestsPerSecond,
+  });
+  const refusals = new RefusalLog(log);
+  /** Connections that speak gRPC, by address and port. */
+  const connections = new Map<string, Socket>();
+  const admission = new Admission({
+    gate,
+    refusals,
+    slowReaderSeconds: limits.slowReaderSeconds,
+    drop: (peer) => connections.get(peer)?.destroy(),
+  });
   const server = new Server({
-    'grpc.max_receive_message_length': MESSAGE_BYTES,
+    'grpc.max_receive_message_length': limits.messageBytes,
     'grpc.max_send_message_length': MESSAGE_BYTES,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
-    interceptors: [requireToken(token)],
+    interceptors: [admission.interceptor],
   });
-  server.addService(JobsService, services.jobs);
-  server.addService(ClusterService, services.cluster);
-  server.addService(TrainingService, { connect: services.training.connect });
+  server.addService(checked(JobsService), services.jobs);
+  server.addService(checked(ClusterService), services.cluster);
+  server.addService(checked(TrainingService), { connect: services.training.connect });
   const health = new HealthImplementation({
     '': 'SERVING',
     'kasane.v1.Jobs': 'SERVING',
@@ -73,39 +96,47 @@ export async function listen(services: Services, options: ListenOptions): Promis
   new ReflectionService(loadFileDescriptorSetFromBuffer(descriptors)).addToServer(server);
 
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const listener = await listenOn(host, port, {
-    grpc: (socket) => injector.injectConnection(socket),
-    link: (socket, key) => services.training.link(socket, key),
+  const routes = {
+    grpc: (socket: Socket) => {
+      const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+      connections.set(peer, socket);
+      socket.once('close', () => connections.delete(peer));
+      injector.injectConnection(socket);
+    },
+    link: (socket: Socket, key: Buffer) => services.training.link(socket, key),
+  };
+  const listener = await listenOn(host, port, routes, {
+    tls,
+    connectionsPerClient: limits.connectionsPerClient,
+    onRefused: (peer, why) => refusals.refused(peer, 'a connection', why),
+  }).catch((error: unknown) => {
+    admission.close();
+    injector.destroy();
+    throw error;
   });
   const { port: bound } = listener.address() as AddressInfo;
   return {
     address: `${host}:${bound}`,
     async close() {
       listener.close();
+      admission.close();
       injector.destroy();
       server.forceShutdown();
     },
   };
 }
 
-/** Refuses calls without the token; health stays open, so that a supervisor can ask without being let in. */
-function requireToken(token: string | undefined): ServerInterceptor {
-  return (method, call) => {
-    const listener = new ServerListenerBuilder()
-      .withOnReceiveMetadata((metadata, next) => {
-        if (method.path.startsWith('/grpc.health.') || tokenAccepted(metadata, token)) return next(metadata);
-        const trailer = new Metadata();
-        trailer.set('kasane-error', 'NOT_ALLOWED');
-        const details =
-          'the token is missing or wrong: give --token (or KASANE_TOKEN) as the coordinator was given it';
-        call.sendStatus({
-          code: errorCodes.NOT_ALLOWED.grpc ?? status.UNAUTHENTICATED,
-          details,
-          metadata: trailer,
-        });
-      })
-      .build();
-    const responder = new ResponderBuilder().withStart((next) => next(listener)).build();
-    return new ServerInterceptingCall(call, responder);
-  };
+/** A service whose requests that do not decode become `Malformed`, so that their callers hear a typed error. */
+function checked<Service extends ServiceDefinition>(service: Service): Service {
+  const methods = Object.entries(service).map(([name, method]) => {
+    const requestDeserialize = (bytes: Buffer): unknown => {
+      try {
+        return method.requestDeserialize(bytes);
+      } catch (error) {
+        return new Malformed(`the request does not decode as the .proto file has it (${messageOf(error)})`);
+      }
+    };
+    return [name, { ...method, requestDeserialize }];
+  });
+  return Object.fromEntries(methods) as Service;
 }

@@ -12,7 +12,7 @@ import {
   TaskFailure_Reason,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { HEARTBEAT_TIMEOUT_MS, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
+import { HEARTBEAT_TIMEOUT_MS, type Limits, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
@@ -25,6 +25,7 @@ export interface TrainingOptions {
   /** Where workers find Redis. */
   readonly redisUrl: string;
   readonly runs: Runs;
+  readonly limits: Pick<Limits, 'messageBytes' | 'streamBytes'>;
   readonly log: Logger;
 }
 
@@ -69,6 +70,8 @@ class Session {
   #closed = false;
   #heardAt = performance.now();
   #heartbeat: Heartbeat = { busy: 0, waiting: 0 };
+  /** Of the versions that were sent last. */
+  #versionBytes = 0;
   /** Of each job the version to send once the link has room again. */
   readonly #pending = new Map<string, readonly Buffer[]>();
 
@@ -93,12 +96,13 @@ class Session {
   /** The worker's data link is there: from now on it takes part. */
   link(socket: Socket): void {
     const hello = this.#said!;
-    const { workers, log, runs } = this.#options;
+    const { workers, log, runs, limits } = this.#options;
     this.#waiting.delete(mapKey(this.#linkKey));
     const link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
       onRoom: () => this.#flush(),
       onClose: (why) => this.close(why),
+      frameBytes: limits.messageBytes,
     });
     this.#link = link;
     // The worker is back before its old stream was seen to break: what it held there is lost.
@@ -113,8 +117,12 @@ class Session {
       tasksDone: 0,
       tasksFailed: 0,
       seen: () => ({ ...this.#heartbeat, ...link.bytes, heardAt: this.#heardAt }),
-      send: (message) =>
-        link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish())),
+      send: (message) => {
+        link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));
+        // Versions wait for room; messages do not, so their number is what a worker that does not read lets grow.
+        if (link.unread > this.#versionBytes + limits.streamBytes)
+          this.close(`it leaves ${link.unread} bytes unread`);
+      },
       publish: (job, frames) => {
         this.#pending.set(job, frames);
         if (!link.full) this.#flush();
@@ -233,7 +241,9 @@ class Session {
   #flush(): void {
     const frames = [...this.#pending.values()].flat();
     this.#pending.clear();
-    if (frames.length > 0 && !this.#closed) this.#link?.send(...frames);
+    if (frames.length === 0 || this.#closed) return;
+    this.#versionBytes = frames.reduce((sum, frame) => sum + frame.length, 0);
+    this.#link?.send(...frames);
   }
 
   #refuse(error: unknown): void {

@@ -71,8 +71,14 @@ export class Tracker {
 
   claim(step: number, shard: number, holder: Holder): void {
     const state = this.#shard(step, shard);
-    if (!state || state.done) return;
+    // Nobody holds what was never handed out.
+    if (!state || state.done || holder.attempt < 1 || holder.attempt > state.attempts) return;
     state.holders = [...state.holders.filter((h) => h.worker !== holder.worker), holder];
+  }
+
+  /** Whether this worker holds an attempt at the shard: only then it is listened to. */
+  holds(step: number, shard: number, worker: string): boolean {
+    return this.holders(step, shard).some((holder) => holder.worker === worker);
   }
 
   /** The first answer wins. Returns whether this one did. */

@@ -1,0 +1,73 @@
+/** `kasane cert dev`: an authority and certificates for trying TLS out. Real clusters have theirs from whoever runs the network. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { KasaneError } from '@kasane/protocol/errors';
+import { type Issued, issue, issueAuthority } from '../certificates/issue.ts';
+
+export interface CertOptions {
+  /** Names and addresses besides this machine's own. */
+  readonly host: readonly string[];
+  readonly days: number;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+export async function dev(folder: string, options: CertOptions): Promise<void> {
+  const { host, days, force = false, json } = options;
+  const file = (name: string) => join(folder, name);
+  for (const name of host) {
+    if (!/^[\w.:*-]{1,253}$/.test(name))
+      throw new KasaneError('USAGE', `--host: '${name}' is no name and no address`);
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const authority =
+    existsSync(file('ca-key.pem')) && !force ? readAuthority(folder) : await issueAuthority(days);
+  const hosts = [...new Set([...own(), ...host])];
+  const made: Readonly<Record<string, Issued>> = {
+    ca: authority,
+    server: await issue(authority, { name: 'kasane coordinator', hosts, use: 'server', days }),
+    client: await issue(authority, { name: 'kasane client', hosts: [], use: 'client', days }),
+  };
+  for (const [name, { cert, key }] of Object.entries(made)) {
+    writeFileSync(file(`${name}.pem`), cert);
+    writeFileSync(file(`${name}-key.pem`), key, { mode: 0o600 });
+  }
+  const [ca, server, client] = ['ca', 'server', 'client'].map((name) => file(`${name}.pem`));
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ folder, ca, server, client, hosts, days })}\n`);
+    return;
+  }
+  process.stdout.write(
+    [
+      `For ${hosts.join(', ')}, for ${days} days. ca-key.pem signs others: keep it where nobody else reads it.`,
+      `Coordinator:  --tls-cert ${server} --tls-key ${file('server-key.pem')}`,
+      `              --tls-ca ${ca}    # clients must then show certificates, too`,
+      `Others:       --tls-ca ${ca}`,
+      `              --tls-cert ${client} --tls-key ${file('client-key.pem')}    # where they must`,
+      '',
+    ].join('\n'),
+  );
+}
+
+/** The folder's authority signs further certificates, so that those who trust it need nothing new. */
+function readAuthority(folder: string): Issued {
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+  try {
+    return { cert: read('ca.pem'), key: read('ca-key.pem') };
+  } catch (cause) {
+    throw new KasaneError(
+      'USAGE',
+      `${folder}: its authority can not be read (${(cause as Error).message}); --force makes another`,
+      { cause },
+    );
+  }
+}
+
+/** Names and addresses of this machine. */
+function own(): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outer = addresses.filter(({ family, internal }) => family === 'IPv4' && !internal);
+  const name = hostname().replace(/[^\w.-]/g, '-');
+  return ['localhost', '127.0.0.1', '::1', name, ...outer.map(({ address }) => address)];
+}

@@ -1,0 +1,30 @@
+/** The commands `kasane data`. Loads nothing heavy. */
+import { Option } from 'commander';
+import { command } from './program.ts';
+
+export function addDataCommands(): void {
+  const set = () =>
+    new Option(
+      '--set <key=value...>',
+      'of the data section, such as size=32, or target=species for a CSV file',
+    ).default([]);
+  const data = command('data', 'look at data, and pack it');
+  data
+    .command('inspect <data>')
+    .description('counts, classes, shapes and samples of a job file, a preset, or a path')
+    .addOption(set())
+    .option('--sheet <file>', 'images: a PNG file with some of them')
+    .option('--json', 'one object on standard output')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .action(async (place, options) => (await import('./commands/data.ts')).inspect(place, options));
+  data
+    .command('pack <data> <folder>')
+    .description('read it once, and write it as chunks that jobs name with `format: packed`')
+    .addOption(set())
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .action(async (place, folder, options) =>
+      (await import('./commands/data.ts')).pack(place, folder, options),
+    );
+}

@@ -1,0 +1,71 @@
+/** Flags for the limits of a coordinator: typed over them, so that a limit has a flag. Loads nothing heavy. */
+import type { Limits } from '@kasane/protocol/limits';
+import { Option } from 'commander';
+import { integer } from './options.ts';
+
+interface LimitFlag {
+  readonly flag: string;
+  /** What is limited, with its unit. */
+  readonly what: string;
+  readonly least: number;
+}
+
+export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
+  jobs: { flag: '--max-jobs <n>', what: 'jobs that may wait or run', least: 1 },
+  queuedTasks: {
+    flag: '--max-queued-tasks <n>',
+    what: 'tasks in the queue ahead of the current step, but a whole step at least',
+    least: 1,
+  },
+  stagedBytes: {
+    flag: '--max-staged-bytes <n>',
+    what: 'bytes of samples in Redis ahead of the current step, but a whole step at least',
+    least: 1,
+  },
+  messageBytes: {
+    flag: '--max-message-bytes <n>',
+    what: 'bytes of a message or frame that is taken',
+    least: (1 << 20) + (64 << 10),
+  },
+  streamBytes: {
+    flag: '--max-unread-bytes <n>',
+    what: 'bytes that a worker may leave unread, besides one version of the parameters',
+    least: 1 << 16,
+  },
+  slowReaderSeconds: {
+    flag: '--slow-reader-seconds <n>',
+    what: 'seconds after which a reader of a stream is dropped that takes nothing',
+    least: 1,
+  },
+  connectionsPerClient: {
+    flag: '--max-connections <n>',
+    what: 'connections of one address; a worker has two',
+    least: 1,
+  },
+  requestsPerSecond: { flag: '--max-requests <n>', what: 'calls a second with one token', least: 1 },
+  metricPoints: { flag: '--max-metric-points <n>', what: "points kept of a job's metrics", least: 10 },
+  keptJobs: {
+    flag: '--keep-jobs <n>',
+    what: 'jobs that have ended whose metrics, ledger and checkpoints are kept; weights stay',
+    least: 0,
+  },
+};
+
+/** Property that commander gives a flag. */
+export const limitKey = (flag: string) => new Option(flag).attributeName();
+
+/** One option a limit, without defaults: those are the coordinator's. */
+export function limitOptions(): Option[] {
+  return Object.values(limitFlags).map(({ flag, what, least }) =>
+    new Option(flag, `limit: ${what}`).argParser(integer(least)),
+  );
+}
+
+/** The limits among parsed options. */
+export function limitsOf(options: Readonly<Record<string, unknown>>): Partial<Limits> {
+  const given = Object.entries(limitFlags).flatMap(([name, { flag }]) => {
+    const value = options[limitKey(flag)];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return Object.fromEntries(given) as Partial<Limits>;
+}

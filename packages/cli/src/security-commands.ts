@@ -1,0 +1,79 @@
+/** The commands `kasane token` and `kasane cert`. Loads nothing heavy. */
+import { Option } from 'commander';
+import { span } from './duration.ts';
+import { integer, oneOf, tokenScopes } from './options.ts';
+import { command, help } from './program.ts';
+
+export function addSecurityCommands(): void {
+  const tokens = command('token', 'who may do what at a coordinator: tokens in its state directory');
+  const tokenCommand = (text: string, summary: string) =>
+    tokens
+      .command(text)
+      .description(summary)
+      .option('--state <dir>', 'folder of the coordinator (default: ~/.local/state/kasane)')
+      .exitOverride()
+      .configureOutput({ outputError: () => {} });
+  tokenCommand('create <name>', 'make a token, and print it: this once')
+    .addOption(
+      new Option('--scope <scope>', `${tokenScopes.join(', ')}; again for more`)
+        .argParser((text: string, before?: readonly string[]) => [
+          ...(before ?? []),
+          oneOf(tokenScopes)(text),
+        ])
+        .makeOptionMandatory(),
+    )
+    .option('--expires <span>', 'refused after so long, such as 30m, 12h or 90d (default: never)', span)
+    .option('--json', 'one object on standard output')
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane token create gpu-room --scope work             # for workers',
+          'kasane token create ci --scope submit --expires 90d   # submit includes read; admin includes all',
+          'export KASANE_TOKEN=$(kasane token create me --scope admin)',
+        ],
+        ['{ id, name, scopes: ["work"], state: "valid", created, expires: null, token }'],
+      ),
+    )
+    .action(async (name, options) => (await import('./commands/token.ts')).create(name, options));
+  tokenCommand('list', 'tokens, without what is secret in them')
+    .option('--json', 'an array of objects on standard output')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane token list'],
+        ['[{ id, name, scopes: ["work"], state: "valid", created, expires: null }]'],
+      ),
+    )
+    .action(async (options) => (await import('./commands/token.ts')).list(options));
+  tokenCommand('revoke <token>', 'refuse a token from now on, by its id or name; its streams end').action(
+    async (which, options) => (await import('./commands/token.ts')).revoke(which, options),
+  );
+
+  command('cert', 'certificates for TLS')
+    .command('dev [folder]')
+    .description('make an authority, and certificates for a coordinator and a client, for development')
+    .addOption(
+      new Option(
+        '--host <host>',
+        "name or address that the coordinator is reached under, again for more (besides this machine's)",
+      )
+        .argParser((text: string, before: readonly string[]) => [...before, text])
+        .default([], 'none'),
+    )
+    .option('--days <n>', 'days until they end', integer(1, 3650), 365)
+    .option('--force', 'make another authority, too')
+    .option('--json', 'one object on standard output')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane cert dev', 'kasane cert dev /etc/kasane --host train.example.org'],
+        ['{ folder, ca, server, client, hosts, days }'],
+      ),
+    )
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .action(async (folder, options) =>
+      (await import('./commands/cert.ts')).dev(folder ?? 'certificates', options),
+    );
+}

@@ -1,0 +1,93 @@
+/**
+ * Who may call what: one judge for every gRPC method. Beyond loopback a caller presents the shared token or one of the state
+ * directory's; each method asks for a scope (protocol/src/scopes.ts). Knows nothing of gRPC.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { ErrorCode } from '@kasane/protocol/errors';
+import { allows, methodScopes, type Scope } from '@kasane/protocol/scopes';
+import type { TokenStore } from '../jobs/tokens.ts';
+import { RateLimit } from './rate-limit.ts';
+
+export interface GateOptions {
+  /** Tokens with scopes. */
+  readonly tokens: Pick<TokenStore, 'find' | 'any'>;
+  /** Tokens besides those, and what they may do: the shared one, and the one of this process's own page. */
+  readonly known: readonly {
+    readonly id: string;
+    readonly token: string;
+    readonly scopes: readonly Scope[];
+  }[];
+  /** Callers without a token may do everything: the server is on loopback, and nobody has asked for tokens. */
+  readonly open: boolean;
+  /** Calls of one token in a second, on average; so many at once may exceed it. */
+  readonly requestsPerSecond: number;
+}
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** For the caller, and the log. Never the token. */
+  readonly why: string;
+}
+
+const HOW = 'give one that is valid with --token (or KASANE_TOKEN)';
+
+export class Gate {
+  readonly #options: GateOptions;
+  readonly #known: readonly {
+    readonly id: string;
+    readonly digest: Buffer;
+    readonly scopes: readonly Scope[];
+  }[];
+  readonly #rate: RateLimit;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+    this.#known = options.known.map(({ id, token, scopes }) => ({ id, digest: digestOf(token), scopes }));
+    this.#rate = new RateLimit(options.requestsPerSecond);
+  }
+
+  /**
+   * Judges a call before anything of it is read.
+   * @param path `/package.Service/Method`
+   * @param authorization what the metadata of that name says, or ''
+   * @returns why the call is refused; undefined when it may go on
+   */
+  judge(path: string, authorization: string, now = performance.now()): Refusal | undefined {
+    if (!methodScopes.has(path)) return { code: 'NOT_ALLOWED', why: `nobody may call ${path}` };
+    const wanted = methodScopes.get(path);
+    if (wanted === undefined) return undefined;
+    const token = /^Bearer (.+)$/.exec(authorization)?.[1];
+    const held = this.#options.open ? { key: 'loopback' } : this.#holder(token, wanted);
+    if ('why' in held) return held;
+    if (this.#rate.take(held.key, now)) return undefined;
+    const { requestsPerSecond } = this.#options;
+    return {
+      code: 'LIMIT',
+      why: `more than ${requestsPerSecond} calls a second with one token, the limit: ask less often`,
+    };
+  }
+
+  /** Whether a call that goes on would still be let in: tokens are revoked, and expire. */
+  still(path: string, authorization: string): Refusal | undefined {
+    const wanted = methodScopes.get(path);
+    if (wanted === undefined || this.#options.open) return undefined;
+    const held = this.#holder(/^Bearer (.+)$/.exec(authorization)?.[1], wanted);
+    return 'why' in held ? held : undefined;
+  }
+
+  #holder(token: string | undefined, wanted: Scope): { readonly key: string } | Refusal {
+    const refuse = (why: string): Refusal => ({ code: 'NOT_ALLOWED', why });
+    if (token === undefined) return refuse(`a token is missing: ${HOW}`);
+    const digest = digestOf(token);
+    // All are compared, whichever fits.
+    const [shared] = this.#known.filter((known) => timingSafeEqual(known.digest, digest));
+    const found = shared ?? this.#options.tokens.find(token);
+    if ('refused' in found) return refuse(`${found.refused}: ${HOW}`);
+    if (!allows(found.scopes, wanted)) {
+      return refuse(`the token may ${found.scopes.join(', ')}; this needs one with the scope '${wanted}'`);
+    }
+    return { key: found.id };
+  }
+}
+
+const digestOf = (token: string) => createHash('sha256').update(token).digest();

@@ -1,0 +1,36 @@
+/**
+ * The log of what was refused: each once, with who and why. Somebody who tries again and again is counted, not written down again:
+ * the log is no place to fill a disk from outside.
+ */
+import type { Logger } from 'pino';
+
+/** The same refusal is written again after so long, with how often it happened meanwhile; and so many are told apart. */
+const QUIET_MS = 60_000;
+const KINDS = 1000;
+
+export class RefusalLog {
+  readonly #log: Pick<Logger, 'warn'>;
+  readonly #seen = new Map<string, { at: number; more: number }>();
+
+  constructor(log: Pick<Logger, 'warn'>) {
+    this.#log = log;
+  }
+
+  /**
+   * @param peer address of the caller, without its port
+   * @param what was called, such as a method's path
+   */
+  refused(peer: string, what: string, why: string, now = performance.now()): void {
+    const kind = `${peer}\n${what}\n${why}`;
+    const seen = this.#seen.get(kind);
+    if (seen && now - seen.at < QUIET_MS) {
+      seen.more++;
+      return;
+    }
+    this.#seen.delete(kind);
+    this.#seen.set(kind, { at: now, more: 0 });
+    if (this.#seen.size > KINDS) this.#seen.delete(this.#seen.keys().next().value!);
+    const again = seen && seen.more > 0 ? ` (and ${seen.more} times before this)` : '';
+    this.#log.warn({ peer }, `refused ${what}: ${why}${again}`);
+  }
+}

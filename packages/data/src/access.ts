@@ -1,0 +1,124 @@
+/**
+ * Which places data may be read from, judged where they are opened. Whoever runs a process says it, never a job: a job file comes from
+ * others, and what it names would be read with this process's rights and from this machine's network.
+ */
+import { realpathSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { DataError } from './dataset.ts';
+
+export interface Access {
+  /** Folders that paths must lie in, symbolic links followed. Absent: any path may be read. */
+  readonly roots?: readonly string[] | undefined;
+  /** Hosts of URLs: names, addresses, or *.name for all below one. Absent: any, but for private addresses. */
+  readonly hosts?: readonly string[] | undefined;
+}
+
+/** No bounds but those of `isPrivate`: for what a user opens by hand. */
+export const anywhere: Access = {};
+
+/**
+ * Checks that a path may be read, and says nothing of what lies outside.
+ * @param what names it in messages, such as 'data.path'
+ * @throws DataError
+ */
+export function checkPath(path: string, { roots }: Access, what: string): void {
+  if (!roots) return;
+  const real = realPath(resolve(path));
+  const inside = roots.some((root) => {
+    const folder = realPath(resolve(root));
+    return real === folder || real.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+  });
+  if (inside) return;
+  const right =
+    roots.length > 0
+      ? `only what lies in ${roots.join(', ')} may be read here (--data-root)`
+      : 'no folder may be read here: whoever runs this allows some with --data-root FOLDER';
+  throw new DataError(`${what}: ${path}: ${right}`);
+}
+
+/** Follows symbolic links of as much of the path as is there. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(realPath(parent), basename(path));
+  }
+}
+
+/**
+ * Checks that a URL may be asked for. Addresses of names are judged when the connection is made (`mayConnect`).
+ * @throws DataError
+ */
+export function checkUrl(url: URL, access: Access): void {
+  const shown = `${url.origin}${url.pathname}`;
+  if (url.username !== '' || url.password !== '') {
+    throw new DataError(`${shown}: a URL in a job carries no user or password: others read it`);
+  }
+  const { hosts } = access;
+  const host = hostOf(url);
+  if (hosts && !hosts.some((allowed) => fits(host, allowed))) {
+    const right =
+      hosts.length > 0
+        ? `only ${hosts.join(', ')} may be asked here (--url-host)`
+        : 'no host may be asked here';
+    throw new DataError(`${shown}: ${right}`);
+  }
+  if (isIP(host) !== 0 && !mayConnect(host, url, access)) throw new DataError(privateMessage(url, host));
+}
+
+/** Whether a URL's host may be asked at this address: a private one only where the host itself is named as allowed. */
+export function mayConnect(address: string, url: URL, { hosts }: Access): boolean {
+  if (!isPrivate(address) || process.env.KASANE_ALLOW_LOCAL_URLS === '1') return true;
+  const host = hostOf(url);
+  // Not by a pattern: whoever has a name below it could have that name point anywhere.
+  return hosts?.some((allowed) => allowed.toLowerCase() === host) ?? false;
+}
+
+/** Why an address was not connected to. */
+export function privateMessage(url: URL, address: string): string {
+  return `${url.origin}${url.pathname}: ${address} is an address of this machine or its network; whoever runs this allows the host with --url-host ${hostOf(url)}`;
+}
+
+const hostOf = (url: URL) => url.hostname.replace(/^\[|\]$/g, '').toLowerCase();
+
+function fits(host: string, allowed: string): boolean {
+  const name = allowed.toLowerCase();
+  return name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name;
+}
+
+/** Ranges that are not reached over the internet (IANA special-purpose registries, RFC 6890), and those that lead into them. */
+const privateRanges = new BlockList();
+for (const [network, bits] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['224.0.0.0', 3],
+] as const) {
+  privateRanges.addSubnet(network, bits, 'ipv4');
+  privateRanges.addSubnet(`::ffff:${network}`, 96 + bits, 'ipv6');
+  // Translated to IPv4 behind a gateway (RFC 6052).
+  privateRanges.addSubnet(`64:ff9b::${network}`, 96 + bits, 'ipv6');
+}
+for (const [network, bits] of [
+  ['::', 96],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['fec0::', 10],
+  ['ff00::', 8],
+  ['2002::', 16],
+] as const) {
+  privateRanges.addSubnet(network, bits, 'ipv6');
+}
+
+/** Whether an address is of this machine, its link, or a private network. */
+export function isPrivate(address: string): boolean {
+  return privateRanges.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}

@@ -1,0 +1,154 @@
+/** What a job may name: folders, symbolic links followed, and hosts, by name and by the address that a name turns out to have. */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { checkPath, checkUrl, isPrivate, mayConnect } from '../src/access.ts';
+import { DataError } from '../src/dataset.ts';
+import { openData } from '../src/open.ts';
+import { fetchFile } from '../src/remote.ts';
+
+let folder: string;
+let allowed: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  allowed = join(folder, 'allowed');
+  mkdirSync(join(allowed, 'inner'), { recursive: true });
+  mkdirSync(join(folder, 'allowed-not'));
+  writeFileSync(join(folder, 'secret.csv'), 'x,y\n1,2\n');
+  writeFileSync(join(allowed, 'table.csv'), 'x,y\n1,a\n2,b\n3,a\n4,b\n5,a\n6,b\n');
+  symlinkSync(join(folder, 'secret.csv'), join(allowed, 'link.csv'));
+  symlinkSync(folder, join(allowed, 'up'));
+  symlinkSync(allowed, join(folder, 'other-name'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => vi.unstubAllEnvs());
+
+describe('paths', () => {
+  const check = (path: string, roots = [allowed]) => checkPath(path, { roots }, 'data.path');
+
+  it('are taken below a root, whatever the root is called', () => {
+    for (const path of ['table.csv', 'inner', 'not-there-yet/x', '.', 'inner/../table.csv'])
+      expect(() => check(join(allowed, path))).not.toThrow();
+    expect(() => check(join(folder, 'other-name', 'table.csv'))).not.toThrow();
+    expect(() => check(join(allowed, 'table.csv'), [join(folder, 'other-name')])).not.toThrow();
+    expect(() => check('/anything', ['/'])).not.toThrow();
+    expect(() => checkPath('/etc/passwd', {}, 'data.path')).not.toThrow();
+  });
+
+  it('are refused beside a root, by dots, by links, and by a name that begins like it', () => {
+    const beside = [
+      '../secret.csv',
+      'link.csv',
+      'up/secret.csv',
+      'up/allowed-not',
+      '../allowed-not/x',
+      '../..',
+    ];
+    for (const path of beside) expect(() => check(`${allowed}/${path}`), path).toThrow(DataError);
+    expect(() => check(join(folder, 'secret.csv'))).toThrow(/only what lies in .*allowed.*--data-root/);
+    expect(() => check('/etc/passwd', [])).toThrow(/no folder may be read here.*--data-root/);
+  });
+
+  it('say nothing of what is there and what is not', () => {
+    const message = (name: string) => {
+      try {
+        check(join(folder, name));
+      } catch (error) {
+        return (error as Error).message.replaceAll(name, '');
+      }
+      return '';
+    };
+    expect(message('secret.csv')).toBe(message('absent.csv'));
+  });
+
+  it.each([
+    { format: 'csv', path: 'secret.csv', target: 'y' },
+    { format: 'csv', path: 'allowed/table.csv', test: 'secret.csv', target: 'y' },
+    { format: 'text', path: 'secret.csv' },
+    { format: 'series', path: 'secret.csv', window: 1 },
+    { format: 'imagefolder', path: '.' },
+    { format: 'idx', path: '.' },
+    { format: 'packed', path: '.' },
+  ] as const)('are judged in every format: $format', async (data) => {
+    const at = (path: string) => join(folder, path);
+    const places = { path: at(data.path), ...('test' in data && { test: at(data.test) }) };
+    const opened = openData({ ...data, ...places } as never, { roots: [allowed] });
+    await expect(opened).rejects.toThrow(/^data\.(path|test): .*--data-root/);
+  });
+});
+
+describe('hosts', () => {
+  const url = (host: string) => new URL(`http://${host}/index.json`);
+
+  it('are taken by name, by address, and below a name', () => {
+    const hosts = ['data.example.org', '*.example.com', '10.0.0.5'];
+    for (const host of ['data.example.org', 'DATA.example.org:8080', 'a.b.example.com', '10.0.0.5'])
+      expect(() => checkUrl(url(host), { hosts })).not.toThrow();
+    for (const host of [
+      'example.org',
+      'example.com',
+      'badexample.com',
+      'data.example.org.evil.net',
+      '10.0.0.6',
+    ])
+      expect(() => checkUrl(url(host), { hosts }), host).toThrow(/only data\.example\.org.*--url-host/);
+    expect(() => checkUrl(url('anything.example.net'), {})).not.toThrow();
+    expect(() => checkUrl(url('anything.example.net'), { hosts: [] })).toThrow(/no host/);
+  });
+
+  it('come without a user and a password, which are not repeated', () => {
+    expect(() => checkUrl(url('me:hunter2@example.org'), {})).toThrow(/no user or password/);
+    expect(() => checkUrl(url('me:hunter2@example.org'), {})).not.toThrow(/hunter2/);
+  });
+
+  it('of private addresses are asked only where they are named themselves', () => {
+    const rebound = url('data.example.org');
+    expect(mayConnect('93.184.216.34', rebound, {})).toBe(true);
+    expect(mayConnect('127.0.0.1', rebound, {})).toBe(false);
+    expect(mayConnect('127.0.0.1', rebound, { hosts: ['*.example.org'] })).toBe(false);
+    expect(mayConnect('10.0.0.5', rebound, { hosts: ['data.example.org'] })).toBe(true);
+  });
+
+  it('are private by every range that is', () => {
+    const local = [
+      '127.0.0.1',
+      '127.9.9.9',
+      '0.0.0.0',
+      '10.1.2.3',
+      '172.31.0.1',
+      '192.168.0.1',
+      '100.64.0.1',
+    ];
+    local.push(
+      '169.254.169.254',
+      '224.0.0.1',
+      '255.255.255.255',
+      '::1',
+      '::',
+      'fe80::1',
+      'fd12::1',
+      'ff02::1',
+    );
+    local.push('::ffff:10.0.0.1', '::ffff:a9fe:a9fe', '64:ff9b::7f00:1', '::7f00:1', '2002:7f00:1::');
+    for (const address of local) expect(isPrivate(address), address).toBe(true);
+    for (const address of ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1', '::ffff:8.8.8.8'])
+      expect(isPrivate(address), address).toBe(false);
+  });
+
+  it('are not left by a redirect', async () => {
+    vi.stubEnv('KASANE_ALLOW_LOCAL_URLS', '1');
+    const asked: string[] = [];
+    const server: Server = createServer((request, response) => {
+      asked.push(request.url!);
+      response.writeHead(302, { location: '/secret' }).end();
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as AddressInfo;
+    await expect(fetchFile(`http://127.0.0.1:${port}/index.json`, 1e6)).rejects.toThrow(/status 302/);
+    expect(asked).toEqual(['/index.json']);
+    server.close();
+  });
+});

@@ -1,0 +1,272 @@
+/** What is fuzzed: readers of bytes that come from files or from the network, with inputs that they take and errors that are theirs. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { openCsv } from '@kasane/data/csv';
+import { DataError, readSamples } from '@kasane/data/dataset';
+import { openIdx, readIdx } from '@kasane/data/idx';
+import { openImageFolder } from '@kasane/data/image-folder';
+import { packData } from '@kasane/data/pack';
+import { openPacked } from '@kasane/data/packed';
+import { CHUNKS_FOLDER, INDEX_FILE, parseIndex } from '@kasane/data/packed-index';
+import { checksum } from '@kasane/protocol/checksum';
+import { KasaneError } from '@kasane/protocol/errors';
+import { decodeFrame, encodeFrame, FRAME_PREFIX_BYTES, type FrameHeader } from '@kasane/protocol/frame';
+import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
+import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
+import { parseJobFile } from '@kasane/protocol/job';
+import { Link } from '@kasane/protocol/link';
+import { parseSampleFormat } from '@kasane/protocol/sample-format';
+import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';
+import sharp from 'sharp';
+import { smallMnist } from '../support/cluster.ts';
+
+export interface Target {
+  readonly name: string;
+  /** Inputs that are taken. */
+  readonly valid: readonly Buffer[];
+  /** What a refusal may be. */
+  readonly errors: readonly (new (
+    ...args: never[]
+  ) => Error)[];
+  readonly run: (bytes: Buffer) => unknown;
+  /** Bytes that reading one input may leave allocated. */
+  readonly most: number;
+}
+
+const MB = 1 << 20;
+const folder = mkdtempSync(join(tmpdir(), 'kasane-fuzz-'));
+export const cleanUp = () => rmSync(folder, { recursive: true, force: true });
+
+const gradient = {
+  kind: 'gradient',
+  job: 'j',
+  step: 1,
+  shard: 2,
+  attempt: 1,
+  partition: 0,
+  offset: 8,
+} as const;
+const headers: readonly FrameHeader[] = [
+  gradient,
+  { kind: 'parameters', job: 'job-1', version: 3, partition: 0, offset: 0, total: 9 },
+  { kind: 'sharedGradient', ...without(gradient), floats: 12 },
+  {
+    ...{ kind: 'batch', job: 'j', step: 1, shard: 0, epoch: 0, samples: 2, direct: false },
+    input: { dtype: 'u8', shape: [2, 2] },
+    target: { dtype: 'u8', shape: [] },
+  } as FrameHeader,
+];
+function without({ kind: _, ...rest }: typeof gradient) {
+  return rest;
+}
+const heartbeat = { message: { $case: 'heartbeat', value: { busy: 1, waiting: 2 } } } as const;
+const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step: 3, shard: 1, attempt: 1 };
+const messages = ConnectRequest.encode({
+  messages: [heartbeat, { message: { $case: 'claim', value: { task } } }],
+}).finish();
+const frames = [
+  ...headers.map((header) => encodeFrame(header, Buffer.alloc(16, 3))),
+  encodeFrame({ kind: 'messages' }, messages),
+];
+
+/** A frame whose lengths and checksum are right, whatever its header and payload. */
+function sealed(bytes: Buffer): Buffer {
+  const head = Math.min(bytes[0] ?? 0, Math.max(0, bytes.length - 1));
+  const out = Buffer.concat([Buffer.alloc(FRAME_PREFIX_BYTES), bytes.subarray(1)]);
+  out.write('KSN1', 0, 'latin1');
+  out.writeUInt32LE(head, 4);
+  out.writeUInt32LE(out.length - FRAME_PREFIX_BYTES - head, 8);
+  out.writeUInt32LE(checksum(out.subarray(FRAME_PREFIX_BYTES)), 12);
+  return out;
+}
+const unsealed = frames.map((frame) => {
+  const head = frame.readUInt32LE(4);
+  return Buffer.concat([Buffer.of(head), frame.subarray(FRAME_PREFIX_BYTES)]);
+});
+
+/** Feeds a data link as a socket would, in two pieces; what does not fit ends it and throws nothing. */
+function feedLink(bytes: Buffer): void {
+  let data: (chunk: Buffer) => void = () => {};
+  let ended = '';
+  const socket = {
+    setNoDelay: () => {},
+    destroy: () => {},
+    on: (event: string, listener: (chunk: Buffer) => void) => {
+      if (event === 'data') data = listener;
+    },
+  };
+  new Link(socket as unknown as Socket, {
+    onFrame: ({ header, payload }) => {
+      if (header.kind === 'messages') ConnectRequest.decode(payload);
+    },
+    onClose: (why) => {
+      ended = why || 'without a word';
+    },
+  });
+  const half = bytes.length >> 1;
+  data(bytes.subarray(0, half));
+  if (ended === '') data(bytes.subarray(half));
+}
+
+const text = (value: string) => Buffer.from(value);
+const examples = fileURLToPath(new URL('../../examples/', import.meta.url));
+const jobs = readdirSync(examples)
+  .filter((name) => name.endsWith('.yaml'))
+  .map((name) => readFileSync(join(examples, name)));
+const ownJob = `name: x\nmodel:\n  input: [8, 8, 1]\n  classes: 3\n  layers:\n    - { type: conv2d, filters: 4, kernel: 3 }\n    - { type: flatten }\n    - { type: dense, units: 10 }\ntraining: { epochs: 2, batch: 32, shards: 2 }\n`;
+const aliases = `a: &a [1, 2]\nb: &b [*a, *a]\nname: x\nmodel: { preset: mnist-mlp }\nc: [*b, *b]\n`;
+
+const idx = Buffer.concat([
+  Buffer.of(0, 0, 8, 3),
+  Buffer.from('000000020000000300000003', 'hex'),
+  Buffer.alloc(18, 9),
+]);
+const table =
+  'length,kind,colour\n1.5,a,red\n2.5,b,"blue, dark"\n3.5,a,\n4,b,red\n5,a,red\n6,b,blue\n7,a,red\n8,b,red\n';
+const tensors = encodeSafetensors(
+  [
+    { name: 'a', shape: [2, 3], data: new Float32Array(6) },
+    { name: 'b', shape: [], data: new Float32Array(1) },
+  ],
+  { kind: 'test' },
+);
+
+const file = (name: string) => join(folder, name);
+const written = (name: string, bytes: Buffer) => {
+  writeFileSync(file(name), bytes);
+  return file(name);
+};
+
+/** Prepares what needs files and decoders. */
+export async function targets(): Promise<readonly Target[]> {
+  const pixels = { create: { width: 6, height: 5, channels: 3, background: '#a0b0c0' } } as const;
+  const pictures = await Promise.all([
+    sharp(pixels).png().toBuffer(),
+    sharp(pixels).jpeg().toBuffer(),
+    sharp(pixels).webp().toBuffer(),
+  ]);
+  for (const kind of ['cats', 'dogs']) {
+    mkdirSync(join(folder, 'images', kind), { recursive: true });
+    for (const index of [0, 1, 2]) writeFileSync(join(folder, 'images', kind, `${index}.png`), pictures[0]!);
+  }
+  mkdirSync(file('mnist'));
+  const mnist = openIdx(smallMnist(file('mnist'), 20, 10));
+  await packData({ ...mnist, preparation: { mean: 0, std: 1 } }, file('packed'));
+  const index = readFileSync(join(folder, 'packed', INDEX_FILE));
+  const [chunk] = parseIndex(index, 'index').train.chunks as [string];
+  const chunkFile = join(folder, 'packed', CHUNKS_FOLDER, chunk);
+  return [
+    { name: 'frame', valid: frames, errors: [KasaneError], most: MB, run: (bytes) => decodeFrame(bytes) },
+    {
+      name: 'frame-header',
+      valid: unsealed,
+      errors: [KasaneError],
+      most: MB,
+      run: (bytes) => decodeFrame(sealed(bytes)),
+    },
+    { name: 'data-link', valid: [...frames, Buffer.concat(frames)], errors: [], most: 8 * MB, run: feedLink },
+    {
+      name: 'data-link-sealed',
+      valid: unsealed,
+      errors: [],
+      most: 8 * MB,
+      run: (bytes) => feedLink(sealed(bytes)),
+    },
+    {
+      name: 'job-file',
+      valid: [...jobs, text(ownJob), text(aliases)],
+      errors: [KasaneError],
+      most: 64 * MB,
+      run: (bytes) => parseJobFile(bytes.toString(), 'job'),
+    },
+    {
+      name: 'sample-format',
+      valid: [
+        text(
+          '{"input":{"dtype":"u8","shape":[28,28]},"target":{"dtype":"u8","shape":[]},"mean":[0.1],"std":[0.3],"augment":[]}',
+        ),
+      ],
+      errors: [KasaneError],
+      most: MB,
+      run: (bytes) => parseSampleFormat(bytes.toString()),
+    },
+    {
+      name: 'idx',
+      valid: [idx],
+      errors: [DataError],
+      most: MB,
+      run: (bytes) => readIdx(written('idx', bytes)),
+    },
+    {
+      name: 'idx-gz',
+      valid: [gzipSync(idx)],
+      errors: [DataError],
+      most: 8 * MB,
+      run: (bytes) => readIdx(written('idx.gz', bytes)),
+    },
+    {
+      name: 'csv',
+      valid: [text(table), text(table.replaceAll(',', ';')), text(`\ufeff${table}`)],
+      errors: [DataError],
+      most: 16 * MB,
+      run: (bytes) =>
+        openCsv({
+          ...{
+            format: 'csv',
+            path: written('table.csv', bytes),
+            target: 'kind',
+            delimiter: ',',
+            validation: 0.3,
+            seed: 1,
+          },
+          ...{ task: 'classification', columns: {}, standardize: true, standardizeTarget: false },
+          ...{ missing: 'mean', onDamaged: 'skip' },
+        }),
+    },
+    {
+      name: 'image-folder',
+      valid: pictures,
+      errors: [DataError],
+      most: 16 * MB,
+      run: async (bytes) => {
+        writeFileSync(join(folder, 'images', 'cats', '0.png'), bytes);
+        const { train } = await openImageFolder({
+          ...{ format: 'imagefolder', path: file('images'), validation: 0.4, seed: 1, size: 8, channels: 3 },
+          ...{ fit: 'cover', onDamaged: 'fail', mean: 0, std: 1, keep: false },
+        });
+        await readSamples(
+          train,
+          Uint32Array.from({ length: train.samples }, (_, sample) => sample),
+        );
+      },
+    },
+    {
+      name: 'safetensors',
+      valid: [Buffer.from(tensors)],
+      errors: [SafetensorsError],
+      most: MB,
+      run: (bytes) => decodeSafetensors(bytes),
+    },
+    {
+      name: 'packed-index',
+      valid: [index],
+      errors: [DataError],
+      most: MB,
+      run: (bytes) => parseIndex(bytes, 'index'),
+    },
+    {
+      name: 'packed-chunk',
+      valid: [readFileSync(chunkFile)],
+      errors: [DataError],
+      most: 4 * MB,
+      run: async (bytes) => {
+        writeFileSync(chunkFile, bytes);
+        await readSamples((await openPacked(file('packed'))).train, Uint32Array.of(0, 19));
+      },
+    },
+  ];
+}
