@@ -4,9 +4,9 @@
  *
  *     pnpm bench step [--steps 1000] [--rounds 3]
  *
- * The job is the mnist-mlp preset at a global batch of 128 in two shards; two workers with one slot each, as processes
- * of their own, a coordinator in this process, Redis beside it. Figures are medians over the steps. DDP runs between
- * the rounds when a python3 with torch is found.
+ * The job is the mnist-mlp preset at a global batch of 128 in two shards, MNIST read by the workers or staged in Redis; two workers
+ * with one slot each, as processes of their own, a coordinator in this process, Redis beside it. Figures are medians over the
+ * steps. DDP runs between the rounds when a python3 with torch is found.
  *
  * Expected before it was measured (one core each, 436 KB of parameters): compute 0.4 ms, gradients there and
  * parameters back about 0.3 ms a worker each way, update under 0.1 ms, the queue nothing, since tasks are fetched ahead.
@@ -39,8 +39,21 @@ const rounds = Number(values.rounds);
 const median = (list: readonly number[]) =>
   [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
+/** How tensors and samples reach the workers. */
+interface Way {
+  readonly name: string;
+  readonly sharedMemory: boolean;
+  readonly route: 'direct' | 'staged';
+}
+
+const ways: readonly Way[] = [
+  { name: 'as it comes', sharedMemory: true, route: 'direct' },
+  { name: 'samples staged', sharedMemory: true, route: 'staged' },
+  { name: 'and over links', sharedMemory: false, route: 'staged' },
+];
+
 /** Trains `steps` steps on two single-slot workers and returns the times of each, the first hundred left out. */
-async function measure(sharedMemory: boolean): Promise<StepTimes[]> {
+async function measure({ sharedMemory, route }: Way): Promise<StepTimes[]> {
   const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
   const log = pino({ level: 'silent' });
   const redis = await startRedis({ log: () => {} });
@@ -76,7 +89,7 @@ async function measure(sharedMemory: boolean): Promise<StepTimes[]> {
     await once(worker, 'message');
   }
   const client = new JobsClient(coordinator.address, credentials.createInsecure());
-  const job = { ...jobPresets['mnist-mlp'], name: 'bench-step' };
+  const job = { ...jobPresets['mnist-mlp'], name: 'bench-step', data: { format: 'idx', route } };
   job.training = { ...job.training, batch: 128, shards: 2, epochs: 1000 };
   await new Promise((resolve, reject) => {
     client.submit({ priority: 0, jobFile: JSON.stringify(job) }, (error, response) =>
@@ -109,14 +122,14 @@ function ddp(): { torch: string; single_ms: number; ddp_ms: number } | undefined
   return undefined;
 }
 
-const shared: StepTimes[] = [];
-const linked: StepTimes[] = [];
+const measured = ways.map((): StepTimes[] => []);
 const theirs: { torch: string; single_ms: number; ddp_ms: number }[] = [];
 for (let round = 0; round < rounds; round++) {
-  shared.push(...(await measure(true)));
-  const peer = ddp();
-  if (peer) theirs.push(peer);
-  linked.push(...(await measure(false)));
+  for (const [index, way] of ways.entries()) {
+    measured[index]!.push(...(await measure(way)));
+    const peer = ddp();
+    if (peer) theirs.push(peer);
+  }
 }
 
 const parts: readonly [string, (times: StepTimes) => number][] = [
@@ -132,12 +145,12 @@ const parts: readonly [string, (times: StepTimes) => number][] = [
   ['step', (t) => t.stepMs],
 ];
 const medians = (list: readonly StepTimes[]) => parts.map(([, pick]) => median(list.map(pick)));
-const columns = [medians(shared), medians(linked)];
+const columns = measured.map(medians);
 const steady = columns.map((column) => column.at(-1)!);
 console.log(
-  `mnist-mlp, batch 128, 2 workers x 1 slot, median of ${shared.length} steps (Node ${process.version}, ${process.arch})\n`,
+  `mnist-mlp, batch 128, 2 workers x 1 slot, median of ${measured[0]!.length} steps (Node ${process.version}, ${process.arch})\n`,
 );
-console.log(`${' '.repeat(44)}${['shared memory', 'data link'].map((name) => name.padStart(20)).join('')}`);
+console.log(`${' '.repeat(44)}${ways.map(({ name }) => name.padStart(20)).join('')}`);
 for (const [row, [name]] of parts.entries()) {
   const cells = columns.map((column, index) => {
     const share = ((100 * column[row]!) / steady[index]!).toFixed(0);
@@ -150,8 +163,8 @@ if (theirs.length > 0) {
   console.log(
     `\n  PyTorch ${theirs[0]!.torch} DistributedDataParallel, gloo, 2 processes: ${peer.toFixed(3)} ms`,
   );
-  const ratios = steady.map((step) => (step / peer).toFixed(2));
-  console.log(`  ratio ours / theirs: ${ratios[0]} through shared memory, ${ratios[1]} over the link`);
+  const ratios = steady.map((step, index) => `${(step / peer).toFixed(2)} ${ways[index]!.name}`);
+  console.log(`  ratio ours / theirs: ${ratios.join(', ')}`);
 } else {
   console.log('\n  PyTorch was not found: no comparison.');
 }
