@@ -52,7 +52,7 @@ describe('JobStore', () => {
     store.add('j', 'job', '{}', 1);
     store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0), row(0, 1)]);
     const again = () =>
-      store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], epoch(1));
+      store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], [epoch(1)]);
     expect(again).toThrow(/UNIQUE/);
     expect(store.ledger('j')).toEqual([row(0, 0), row(0, 1)]);
     expect(store.checkpoints('j')).toEqual([{ step: 1, path: 'p1', digest: 'd' }]);
@@ -61,8 +61,8 @@ describe('JobStore', () => {
 
   it('rewinds ledger, epochs and checkpoints together', () => {
     store.add('j', 'job', '{}', 1);
-    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0)], epoch(1));
-    store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0)], epoch(2));
+    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0)], [epoch(1)]);
+    store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0)], [epoch(2)]);
     store.rewind('j', 1, 1);
     expect(store.ledger('j').map((r) => r.step)).toEqual([0]);
     expect(store.epochs('j').map((e) => e.epoch)).toEqual([1]);

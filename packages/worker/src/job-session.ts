@@ -45,6 +45,8 @@ interface Range {
 
 export interface JobSessionOptions {
   readonly opened: JobOpened;
+  /** Who this worker is. */
+  readonly worker: string;
   readonly redis: Redis;
   readonly slots: SlotPool;
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
@@ -119,6 +121,7 @@ export class JobSession {
     this.#prefetch = new Prefetch(4 * slots.size);
     this.#consumer = new TaskConsumer({
       job: opened.job,
+      worker: options.worker,
       queues: opened.queues,
       reissueQueue: opened.reissueQueue,
       slots: slots.size,

@@ -267,6 +267,7 @@ class KasaneWorker implements RunningWorker {
     const stream = this.#stream!;
     const session = new JobSession({
       opened,
+      worker: this.id,
       redis,
       slots: this.#pool,
       stream,
