@@ -35,6 +35,10 @@ export const METRICS_POINTS = 1000;
 export const LOOK_AHEAD_STEPS = 16;
 /** Bytes of batches in Redis ahead of the current step: fewer steps than the above when theirs are large, but at least one. */
 export const STAGED_WINDOW_BYTES = 256 << 20;
+/** Frames of one worker that may be damaged or not fit before it is sent away for good. */
+export const BAD_FRAMES = 3;
+/** Workers whose bad frames are remembered; the first are forgotten. */
+export const REMEMBERED_WORKERS = 1024;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
 export const HEARTBEAT_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_INTERVAL_MS = 1_000;

@@ -16,7 +16,7 @@ import { HEARTBEAT_TIMEOUT_MS, PROTOCOL_VERSION, WORKERS } from '@kasane/protoco
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
-import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
+import type { ConnectedWorker, Quarantined, WorkerRegistry } from '../workers.ts';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
@@ -98,7 +98,7 @@ class Session {
     const link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
       onRoom: () => this.#flush(),
-      onClose: (why) => this.close(why),
+      onClose: (why, error) => (error ? this.#badFrame(error) : this.close(why)),
     });
     this.#link = link;
     // The worker is back before its old stream was seen to break: what it held there is lost.
@@ -143,7 +143,23 @@ class Session {
         throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
       else this.#options.runs.get(header.job)?.gradient(this.#worker!.id, header, payload);
     } catch (error) {
-      this.#refuse(error);
+      this.#badFrame(error);
+    }
+  }
+
+  /** A frame was damaged, or did not fit. A link may be at fault: the worker may come back, but not for ever. */
+  #badFrame(error: unknown): void {
+    const worker = this.#worker;
+    if (this.#closed || !worker) return;
+    const { workers, log } = this.#options;
+    const why = messageOf(error);
+    const quarantined = workers.strike(worker.id, worker.host, why);
+    if (quarantined) {
+      log.error({ worker: worker.id }, `worker ${worker.id} is quarantined: ${quarantined.why}`);
+      this.#refuse(quarantineError(quarantined));
+    } else {
+      log.warn({ worker: worker.id }, `a bad frame of worker ${worker.id}: ${why}`);
+      this.close(`a bad frame: ${why}`);
     }
   }
 
@@ -223,6 +239,8 @@ class Session {
     }
     if (!/^[\w.:-]{1,128}$/.test(hello.worker))
       throw new KasaneError('PROTOCOL', 'worker ids are 1 to 128 letters, digits and .:_-');
+    const quarantined = workers.quarantineOf(hello.worker);
+    if (quarantined) throw quarantineError(quarantined);
     if (workers.size + this.#waiting.size >= WORKERS)
       throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
     this.#said = hello;
@@ -253,3 +271,9 @@ class Session {
     this.close(details);
   }
 }
+
+const quarantineError = ({ id, why }: Quarantined) =>
+  new KasaneError(
+    'QUARANTINED',
+    `worker ${id} is quarantined: ${why}; look at its memory, its network and its version, then start it anew`,
+  );
