@@ -15,7 +15,14 @@ const diverging = (skipNotFinite: number) => ({
   name: 'diverging',
   model: { preset: 'mnist-mlp' },
   data,
-  training: { epochs: 1, batch: 64, shards: 2, learningRate: 1e30, optimizer: { type: 'sgd' }, skipNotFinite },
+  training: {
+    epochs: 1,
+    batch: 64,
+    shards: 2,
+    learningRate: 1e30,
+    optimizer: { type: 'sgd' },
+    skipNotFinite,
+  },
 });
 
 beforeAll(async () => {
@@ -30,7 +37,9 @@ it('a loss that is no number stops the job, naming step, shard, samples and laye
   const { state, error } = await cluster.run(diverging(0));
   expect(state).toBe(JobState.JOB_STATE_FAILED);
   expect(error).toMatch(/^step 2, shard \d, samples \d+ to \d+ of epoch 1: its loss is (NaN|Infinity)/);
-  expect(error).toMatch(/gradient of layer \S+ is not finite \(.+\); .*gradient of layer \S+ is not finite \(/);
+  expect(error).toMatch(
+    /gradient of layer \S+ is not finite \(.+\); .*gradient of layer \S+ is not finite \(/,
+  );
   expect(error).toContain('a smaller training.learningRate');
 });
 

@@ -63,12 +63,15 @@ export function smallMnist(directory: string, train: number, test: number, [firs
 export class TestCluster {
   readonly state: string;
   readonly #cleanUp: CleanUp;
-  readonly #options: Pick<CoordinatorOptions, 'stagedWindowBytes'>;
+  readonly #options: Pick<CoordinatorOptions, 'stagedWindowBytes' | 'batchExpirySeconds'>;
   #address = '';
   #close: () => Promise<void> = async () => {};
   #redis = '';
 
-  constructor(cleanUp: CleanUp, options: Pick<CoordinatorOptions, 'stagedWindowBytes'> = {}) {
+  constructor(
+    cleanUp: CleanUp,
+    options: Pick<CoordinatorOptions, 'stagedWindowBytes' | 'batchExpirySeconds'> = {},
+  ) {
     this.#cleanUp = cleanUp;
     this.#options = options;
     this.state = temporaryDirectory(cleanUp);

@@ -32,6 +32,8 @@ export interface CoordinatorOptions {
   readonly decide?: Partial<DecideOptions>;
   /** Bytes of batches in Redis ahead of the current step, about. Default STAGED_WINDOW_BYTES. */
   readonly stagedWindowBytes?: number;
+  /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. Default 3600. */
+  readonly batchExpirySeconds?: number;
   /** Called after each step with where its time went. */
   readonly onStep?: RunOptions['onStep'];
   /** Serve metrics and health there. Default: nowhere. */
@@ -73,6 +75,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     decide: { ...defaultDecideOptions, ...options.decide },
     log,
     stagedWindowBytes: options.stagedWindowBytes ?? STAGED_WINDOW_BYTES,
+    batchExpirySeconds: options.batchExpirySeconds ?? 3600,
     onStep: (times) => {
       options.onStep?.(times);
       metrics?.stepped(times);

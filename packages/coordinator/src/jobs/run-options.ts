@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly log: Logger;
   /** Bytes of batches in Redis ahead of the current step, about. */
   readonly stagedWindowBytes: number;
+  /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. */
+  readonly batchExpirySeconds: number;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
   /** Called after each step, with where its time went; for benchmarks. */

@@ -19,7 +19,7 @@ import { Turns } from './turns.ts';
 export interface RunsOptions
   extends Pick<
     RunOptions,
-    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'stagedWindowBytes' | 'onStep'
+    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'stagedWindowBytes' | 'batchExpirySeconds' | 'onStep'
   > {
   readonly stateDirectory: string;
   /** Called after anything that is shown of a job has changed. */
