@@ -252,7 +252,7 @@ export const faults = {
         stage.setClock(-3600);
         await until(() => isBack || follower.over);
         if (isBack) fired();
-        await sleep(1000 * Math.min(seconds, 5));
+        await sleep(1000 * Math.min(seconds, 2));
       } finally {
         stop();
         stage.setClock(0);
