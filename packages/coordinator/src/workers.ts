@@ -21,8 +21,6 @@ export interface ConnectedWorker {
   readonly backend: string;
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
-  /** When something last came from it, in milliseconds of a monotonic clock. */
-  readonly heardAt: () => number;
   draining: boolean;
   tasksDone: number;
   tasksFailed: number;

@@ -288,7 +288,7 @@ export class TaskBoard {
       // Nobody can fetch what is still being read.
       progressAt: this.#adding > 0 ? performance.now() : this.#progressAt,
       shards: this.#trackers[kind].shards(step),
-      heardAt: new Map(this.#options.workers.all().map(({ id, heardAt }) => [id, heardAt()])),
+      heardAt: new Map(this.#options.workers.all().map((worker) => [worker.id, worker.seen().heardAt])),
       typicalMs: this.#typical[kind].value,
     };
     const decision = decide(performance.now(), state, this.#options.decide);

@@ -12,7 +12,7 @@ import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
-import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
+import { type LayerChange, ParameterServer } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import { epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
@@ -303,9 +303,8 @@ export class Run {
     this.#usedMs += used.computeMs;
     const border = this.#border();
     this.#published = false;
-    let times: UpdateTimes = { reduceMs: 0, applyMs: 0 };
-    if (isLeftOut) parameters.skip();
-    else times = parameters.commit(this.metrics.isDue ? observe : undefined);
+    const seen = this.metrics.isDue ? observe : undefined;
+    const times = isLeftOut ? parameters.skip() : parameters.commit(seen);
     const committed = performance.now();
     const before = this.#position;
     this.#position = {

@@ -197,11 +197,12 @@ export class ParameterServer implements Weights {
   }
 
   /** Goes on to the next version without an update. */
-  skip(): void {
+  skip(): UpdateTimes {
     this.#version++;
     for (const key of [...this.#assemblies.keys()]) this.#release(key);
     this.#free.push(...this.#complete.values());
     this.#complete.clear();
+    return { reduceMs: this.#reduceMs, applyMs: 0 };
   }
 
   /** The layer of the first number that is not finite; undefined when all are. */

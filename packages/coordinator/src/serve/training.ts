@@ -109,7 +109,6 @@ class Session {
       slots: hello.slots,
       backend: hello.backend,
       connectedAt: Date.now(),
-      heardAt: () => this.#heardAt,
       draining: false,
       tasksDone: 0,
       tasksFailed: 0,
