@@ -52,10 +52,10 @@ const gradient = {
 } as const;
 const headers: readonly FrameHeader[] = [
   gradient,
-  { kind: 'parameters', job: 'job-1', version: 3, partition: 0, offset: 0, total: 9 },
+  { kind: 'parameters', job: 'job-1', version: 3, partition: 0, offset: 0, total: 9, digest: 5 },
   { kind: 'sharedGradient', ...without(gradient), floats: 12 },
   {
-    ...{ kind: 'batch', job: 'j', step: 1, shard: 0, epoch: 0, samples: 2, direct: false },
+    ...{ kind: 'batch', job: 'j', step: 1, shard: 0, epoch: 0, samples: 2 },
     input: { dtype: 'u8', shape: [2, 2] },
     target: { dtype: 'u8', shape: [] },
   } as FrameHeader,

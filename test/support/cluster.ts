@@ -63,12 +63,12 @@ export function smallMnist(directory: string, train: number, test: number, [firs
 export class TestCluster {
   readonly state: string;
   readonly #cleanUp: CleanUp;
-  readonly #options: Pick<CoordinatorOptions, 'limits'>;
+  readonly #options: Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds'>;
   #address = '';
   #close: () => Promise<void> = async () => {};
   #redis = '';
 
-  constructor(cleanUp: CleanUp, options: Pick<CoordinatorOptions, 'limits'> = {}) {
+  constructor(cleanUp: CleanUp, options: Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds'> = {}) {
     this.#cleanUp = cleanUp;
     this.#options = options;
     this.state = temporaryDirectory(cleanUp);

@@ -102,6 +102,7 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
     parse: oneOf(['exact', 'fast']),
   },
   ema: { refused: 'its options belong together: write them in a job file' },
+  skipNotFinite: { refused: 'it is a decision about a job: write it in a job file' },
   freeze: { refused: 'it belongs to a model: write it in a job file' },
   stopEarly: { refused: 'its options belong together: write them in a job file' },
   optimizer: { refused: 'its options belong together: write them in a job file' },

@@ -42,6 +42,8 @@ export interface CoordinatorOptions {
   readonly access?: Access | undefined;
   /** What differs from `defaultLimits`. */
   readonly limits?: Partial<Limits>;
+  /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. Default 3600. */
+  readonly batchExpirySeconds?: number;
   /** Called after each step with where its time went. */
   readonly onStep?: RunOptions['onStep'];
   /** Serve metrics and health there. Default: nowhere. */
@@ -88,6 +90,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     log,
     limits,
     access: { ...(isLoopback(options.host) ? {} : { roots: [] }), ...options.access },
+    batchExpirySeconds: options.batchExpirySeconds ?? 3600,
     onStep: (times) => {
       options.onStep?.(times);
       metrics?.stepped(times);

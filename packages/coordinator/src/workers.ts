@@ -1,7 +1,7 @@
 /** The workers connected now, as the rest of the coordinator sees them; the connections behind them are in `serve/`. */
 import type { DepartedWorker } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
-import { DEPARTED_WORKERS } from '@kasane/protocol/limits';
+import { BAD_FRAMES, DEPARTED_WORKERS, REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 
 /** What a worker's connection tells of it. */
 export interface Seen {
@@ -36,9 +36,21 @@ export interface ConnectedWorker {
   publishMore(job: string, frames: readonly Buffer[]): void;
 }
 
+/** A worker that was sent away for what it sent. */
+export interface Quarantined {
+  readonly id: string;
+  readonly host: string;
+  readonly why: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
 export class WorkerRegistry {
   readonly #workers = new Map<string, ConnectedWorker>();
   #departed: readonly DepartedWorker[] = [];
+  /** Bad frames of each worker, connected or not. */
+  readonly #strikes = new Map<string, number>();
+  readonly #quarantined = new Map<string, Quarantined>();
 
   add(worker: ConnectedWorker): void {
     this.#workers.set(worker.id, worker);
@@ -70,4 +82,32 @@ export class WorkerRegistry {
   get size(): number {
     return this.#workers.size;
   }
+
+  /** A frame of a worker was damaged or did not fit. The third sends it away: returns why, then. */
+  strike(id: string, host: string, why: string): Quarantined | undefined {
+    const count = (this.#strikes.get(id) ?? 0) + 1;
+    remember(this.#strikes, id, count);
+    if (count < BAD_FRAMES) return undefined;
+    const quarantined = { id, host, why: `${count} bad frames, the last: ${why}`, since: Date.now() };
+    remember(this.#quarantined, id, quarantined);
+    return quarantined;
+  }
+
+  /** Why a worker is not let in. */
+  quarantineOf(id: string): Quarantined | undefined {
+    return this.#quarantined.get(id);
+  }
+
+  /** Those that were sent away, in that order. */
+  quarantined(): Quarantined[] {
+    return [...this.#quarantined.values()];
+  }
+}
+
+/** Keeps the newest of a map. */
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > REMEMBERED_WORKERS && oldest !== undefined) map.delete(oldest);
 }

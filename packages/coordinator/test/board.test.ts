@@ -10,7 +10,8 @@ import { type ConnectedWorker, WorkerRegistry } from '../src/workers.ts';
 /** A board of steps with one shard, and how often its task was handed out. */
 function boardOf(names: readonly string[]) {
   const workers = new WorkerRegistry();
-  for (const id of names) workers.add({ id, slots: 1, draining: false } as ConnectedWorker);
+  for (const id of names)
+    workers.add({ id, slots: 1, draining: false, seen: () => ({ heardAt: 0 }) } as ConnectedWorker);
   let handedOut = 0;
   const board = new TaskBoard({
     plan: { epochOf: () => 0, range: () => ({ start: 0, end: 4 }) },

@@ -8,8 +8,7 @@ const shard = (index: number, rest: Partial<ShardState> = {}): ShardState => ({
   issuedAt: 0,
   holders: [],
   lost: false,
-  failedOn: [],
-  failure: '',
+  failures: [],
   ...rest,
 });
 const held = (worker: string, claimedAt = 0) => ({ holders: [{ worker, attempt: 1, claimedAt }] });
@@ -17,10 +16,18 @@ const step = (shards: ShardState[], rest: Partial<StepState> = {}): StepState =>
   startedAt: 0,
   progressAt: 0,
   shards,
-  workers: 2,
+  heardAt: new Map([
+    ['a', 0],
+    ['b', 0],
+  ]),
   typicalMs: 0,
   ...rest,
 });
+const heard = (time: number) =>
+  new Map([
+    ['a', time],
+    ['b', time],
+  ]);
 const at = (now: number, state: StepState) => decide(now, state, defaultDecideOptions);
 
 describe('decide', () => {
@@ -30,7 +37,10 @@ describe('decide', () => {
   });
 
   it('hands a lost shard out again at once, even while no worker is connected', () => {
-    const decision = at(1, step([shard(0, { done: true }), shard(1, { lost: true })], { workers: 0 }));
+    const decision = at(
+      1,
+      step([shard(0, { done: true }), shard(1, { lost: true })], { heardAt: new Map() }),
+    );
     expect(decision).toMatchObject({ action: 'reissue', shards: [1], unclaimed: false });
     expect(decision.why).toContain('shard 1');
   });
@@ -40,7 +50,7 @@ describe('decide', () => {
   });
 
   it('says that no worker is connected, and waits for ever', () => {
-    expect(at(1e9, step([shard(0)], { workers: 0 }))).toEqual({
+    expect(at(1e9, step([shard(0)], { heardAt: new Map() }))).toEqual({
       action: 'wait',
       until: Number.POSITIVE_INFINITY,
       why: 'no worker is connected',
@@ -59,24 +69,57 @@ describe('decide', () => {
   });
 
   it('hands out a late shard a second time and names its holder', () => {
-    const decision = at(5000, step([shard(0, held('slowpoke'))]));
+    const late = step([shard(0, held('a'))], { typicalMs: 100, heardAt: heard(1000) });
+    expect(at(999, late)).toMatchObject({ action: 'wait', until: 1000 });
+    const decision = at(1000, late);
     expect(decision).toMatchObject({ action: 'reissue', shards: [0], unclaimed: false });
-    expect(decision.why).toContain('slowpoke');
+    expect(decision.why).toContain('late at a');
   });
 
-  it('measures lateness by what a computation usually takes', () => {
-    expect(at(5000, step([shard(0, held('a'))], { typicalMs: 2000 }))).toMatchObject({
-      action: 'wait',
-      until: 20_000,
+  it('measures lateness by the median, and is patient while there is none', () => {
+    const after = (typicalMs: number) =>
+      at(0, step([shard(0, held('a'))], { typicalMs, heardAt: heard(1e6) }));
+    expect(after(2000)).toMatchObject({ action: 'wait', until: 10_000 });
+    expect(after(0)).toMatchObject({ action: 'wait', until: 5000 });
+  });
+
+  it('hands out again what a silent worker holds, however long a computation takes', () => {
+    const silent = step([shard(0, held('a'))], { typicalMs: 60_000, heardAt: heard(500) });
+    expect(at(3499, silent)).toMatchObject({ action: 'wait', until: 3500 });
+    expect(at(3500, silent)).toMatchObject({ action: 'reissue', shards: [0] });
+  });
+
+  it('does not ask a worker twice that is the only one', () => {
+    const only = { typicalMs: 100, heardAt: new Map([['a', 0]]) };
+    expect(at(29_999, step([shard(0, held('a'))], only)).action).toBe('wait');
+    expect(at(30_000, step([shard(0, held('a'))], only)).action).toBe('reissue');
+  });
+
+  const failure = (worker: string, notFinite = false) => ({
+    worker,
+    why: `out of memory on ${worker}`,
+    notFinite,
+  });
+  const failing = (...failures: ReturnType<typeof failure>[]) =>
+    at(0, step([shard(0, { lost: true, failures })]));
+
+  it('fails when the computation throws on three workers, with the three reasons', () => {
+    expect(failing(failure('a'), failure('b')).action).toBe('reissue');
+    const decision = failing(failure('a'), failure('b'), failure('c'));
+    expect(decision).toMatchObject({ action: 'fail', shard: 0, notFinite: false });
+    for (const worker of 'abc') expect(decision.why).toContain(`out of memory on ${worker}`);
+  });
+
+  it('fails when it throws again and again on fewer', () => {
+    expect(failing(...new Array(5).fill(failure('a'))).action).toBe('reissue');
+    expect(failing(...new Array(6).fill(failure('a'))).action).toBe('fail');
+  });
+
+  it('fails when numbers are not finite twice', () => {
+    expect(failing(failure('a', true)).action).toBe('reissue');
+    expect(failing(failure('a', true), failure('b', true))).toMatchObject({
+      action: 'fail',
+      notFinite: true,
     });
-  });
-
-  it('fails when the computation throws on two workers, or again and again on the only one', () => {
-    const once = shard(0, { lost: true, failedOn: ['a'], failure: 'out of memory' });
-    expect(at(0, step([once])).action).toBe('reissue');
-    expect(at(0, step([{ ...once, failedOn: ['a', 'b'] }]))).toMatchObject({ action: 'fail' });
-    const decision = at(0, step([{ ...once, failedOn: ['a', 'a', 'a', 'a'] }]));
-    expect(decision.action).toBe('fail');
-    expect(decision.why).toContain('out of memory');
   });
 });

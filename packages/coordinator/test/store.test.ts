@@ -52,7 +52,7 @@ describe('JobStore', () => {
     store.add('j', 'job', '{}', 1);
     store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0), row(0, 1)]);
     const again = () =>
-      store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], epoch(1));
+      store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], [epoch(1)]);
     expect(again).toThrow(/UNIQUE/);
     expect(store.ledger('j')).toEqual([row(0, 0), row(0, 1)]);
     expect(store.checkpoints('j')).toEqual([{ step: 1, path: 'p1', digest: 'd' }]);
@@ -61,8 +61,8 @@ describe('JobStore', () => {
 
   it('rewinds ledger, epochs and checkpoints together', () => {
     store.add('j', 'job', '{}', 1);
-    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0)], epoch(1));
-    store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0)], epoch(2));
+    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0)], [epoch(1)]);
+    store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0)], [epoch(2)]);
     store.rewind('j', 1, 1);
     expect(store.ledger('j').map((r) => r.step)).toEqual([0]);
     expect(store.epochs('j').map((e) => e.epoch)).toEqual([1]);
@@ -72,7 +72,7 @@ describe('JobStore', () => {
   it('forgets what old jobs leave behind, but for their record, epochs and weights', () => {
     for (const [index, id] of ['oldest', 'older', 'newest', 'open'].entries()) {
       store.add(id, 'job', '{}', index);
-      store.addCheckpoint(id, { step: 2, path: `/${id}`, digest: 'd' }, [row(0, 0), row(0, 1)], epoch(1));
+      store.addCheckpoint(id, { step: 2, path: `/${id}`, digest: 'd' }, [row(0, 0), row(0, 1)], [epoch(1)]);
       store.setCourse(id, { points: [], gradients: [], activations: [] });
       store.setModel(id, `/${id}/model`, 'd', 1);
       if (id !== 'open')

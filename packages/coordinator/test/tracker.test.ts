@@ -59,8 +59,7 @@ describe('Tracker', () => {
     expect(tracker.shards(0)[0]).toMatchObject({
       lost: false,
       issuedAt: 5,
-      failedOn: ['a'],
-      failure: 'it threw',
+      failures: [{ worker: 'a', why: 'it threw', notFinite: false }],
     });
   });
 

@@ -34,6 +34,8 @@ export const errorCodes = {
   BACKEND: { exit: 69, grpc: status.UNAVAILABLE },
   /** A frame or message from the network does not decode. */
   PROTOCOL: { exit: 70, grpc: status.INVALID_ARGUMENT },
+  /** What this worker sent was damaged or did not fit, again and again: the coordinator has sent it away. */
+  QUARANTINED: { exit: 70, grpc: status.PERMISSION_DENIED },
   /** A checkpoint or model file is damaged. */
   FILE_DAMAGED: { exit: 65, grpc: status.DATA_LOSS },
 } as const;

@@ -37,6 +37,8 @@ export interface ParametersHeader {
   readonly partition: number;
   readonly offset: number;
   readonly total: number;
+  /** Checksum of all floats of the version (checksum.ts): a worker computes with nothing else. */
+  readonly digest: number;
 }
 
 /** Part of the averages of the parameters that belong to a version. */
@@ -102,7 +104,10 @@ const count = (value: unknown) =>
 
 const field = (value: unknown) => fieldSchema.safeParse(value).success;
 const gradient = { job: text, step: count, shard: count, attempt: count, partition: count, offset: count };
-const parameters = { job: text, version: count, partition: count, offset: count, total: count };
+const parameters = {
+  ...{ job: text, version: count, partition: count },
+  ...{ offset: count, total: count, digest: count },
+};
 
 /** What each field of each header must be: typed over the headers, so that a new field must be checked. */
 const checks: {

@@ -165,6 +165,14 @@ const trainingSchema = z.strictObject({
     .describe(
       'Ends when the test set says that training does not help any more; the weights are those of the best epoch.',
     ),
+  skipNotFinite: z
+    .int()
+    .min(0)
+    .max(1_000_000)
+    .default(0)
+    .describe(
+      'Steps whose update may be left out because a loss or gradient is no finite number on two workers; one more fails the job.',
+    ),
   math: z
     .enum(['exact', 'fast'])
     .default('exact')
@@ -184,6 +192,11 @@ const evaluationSchema = z.strictObject({
 
 const checkpointSchema = z.strictObject({
   everySteps: z.int().positive().optional().describe('Besides the checkpoint at the end of each epoch.'),
+  everySeconds: z
+    .number()
+    .positive()
+    .optional()
+    .describe('Another whenever so much time has passed: no more than that is lost with the coordinator.'),
   keep: z.int().positive().max(1000).default(2).describe('Checkpoints kept on disk: the newest.'),
   best: z
     .int()

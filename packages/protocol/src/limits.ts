@@ -1,7 +1,7 @@
 /** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
 
 /** Version of the training stream and its data link; a worker with another one is refused. */
-export const PROTOCOL_VERSION = 6;
+export const PROTOCOL_VERSION = 7;
 
 /** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
@@ -29,6 +29,10 @@ export const WORKERS = 1024;
 export const LISTED_JOBS = 1000;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */
 export const LOOK_AHEAD_STEPS = 16;
+/** Frames of one worker that may be damaged or not fit before it is sent away for good. */
+export const BAD_FRAMES = 3;
+/** Workers whose bad frames are remembered; the first are forgotten. */
+export const REMEMBERED_WORKERS = 1024;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
 export const HEARTBEAT_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_INTERVAL_MS = 1_000;

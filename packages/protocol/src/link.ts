@@ -20,8 +20,8 @@ export interface LinkOptions {
   readonly onFrame: (frame: Frame) => void;
   /** There is room again after `send` found none. */
   readonly onRoom?: () => void;
-  /** Called once. */
-  readonly onClose: (why: string) => void;
+  /** Called once; with the error where a frame, or what was done with it, threw. */
+  readonly onClose: (why: string, error?: unknown) => void;
   /** Bytes of one frame that is taken. Default MESSAGE_BYTES. */
   readonly frameBytes?: number;
 }
@@ -45,7 +45,7 @@ export class Link {
       try {
         this.#take(chunk);
       } catch (error) {
-        this.#end(messageOf(error));
+        this.#end(messageOf(error), error);
       }
     });
     socket.on('drain', () => options.onRoom?.());
@@ -82,10 +82,10 @@ export class Link {
     this.#socket.destroy();
   }
 
-  #end(why: string): void {
+  #end(why: string, error?: unknown): void {
     if (this.#closed) return;
     this.close();
-    this.#options.onClose(why);
+    this.#options.onClose(why, error);
   }
 
   #take(chunk: Buffer): void {

@@ -24,6 +24,9 @@ export function batchKey(
   return `${queuePrefix(job)}:batch:${kind}:${step}:${shard}:${part}`;
 }
 
+/** Workers that a task may name as not to compute it. */
+export const MOST_AVOIDED = 8;
+
 /** One task. The samples themselves are in Redis under `batchKey`, or the worker reads them. */
 export const taskDataSchema = z.object({
   kind: z.enum(['train', 'evaluate']),
@@ -37,6 +40,8 @@ export const taskDataSchema = z.object({
   samples: z.int().positive(),
   /** Number of Redis values that the batch frame is cut into; 0 where the worker reads the samples itself. */
   parts: z.int().nonnegative(),
+  /** Workers that leave it to others: they hold another attempt of it, or failed at it. */
+  avoid: z.array(z.string().max(128)).max(MOST_AVOIDED).optional(),
 });
 export type TaskData = z.infer<typeof taskDataSchema>;
 

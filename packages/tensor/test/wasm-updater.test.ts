@@ -38,6 +38,22 @@ describe('updater', () => {
   ];
   const specs = buildModel({ input: [3], classes: 5, layers: [{ type: 'dense', units: 5 }] }).parameters;
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    'finds %d wherever it stands',
+    async (bad) => {
+      const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 1 });
+      expect(specs.at(-1)!.offset + specs.at(-1)!.size).toBe(20);
+      updater.gradient.fill(3e38);
+      expect(updater.isFinite()).toBe(true);
+      for (let place = 0; place < 20; place++) {
+        updater.gradient[place] = bad;
+        expect(updater.isFinite()).toBe(false);
+        updater.gradient[place] = -3e38;
+      }
+      expect(updater.isFinite()).toBe(true);
+    },
+  );
+
   it.each(optimizers)('applies $type as its expressions say', async (options) => {
     const updater = await openUpdater(specs, options, { buffers: 1 });
     const optimizer = optimizerFor(options);

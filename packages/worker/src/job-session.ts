@@ -48,6 +48,8 @@ export interface JobSessionOptions {
   /** What this worker reads by itself, whatever a job names. */
   readonly access: Access;
   readonly opened: JobOpened;
+  /** Who this worker is. */
+  readonly worker: string;
   readonly redis: Redis;
   readonly slots: SlotPool;
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
@@ -123,6 +125,7 @@ export class JobSession {
     this.#prefetch = new Prefetch(4 * slots.size);
     this.#consumer = new TaskConsumer({
       job: opened.job,
+      worker: options.worker,
       queues: opened.queues,
       reissueQueue: opened.reissueQueue,
       slots: slots.size,

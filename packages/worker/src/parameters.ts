@@ -1,4 +1,5 @@
 /** The parameters of one job as they arrive: the newest version, and who waits for which. */
+import { checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 
@@ -25,7 +26,7 @@ export class ParameterStore {
   /**
    * Takes `floats` floats of a version; `fill` writes them where it is told to, or returns false when they cannot be had any
    * more, since a later version is on its way. Parts of one version arrive in order, versions ascend; some may be left out.
-   * @throws KasaneError PROTOCOL when the part does not fit the model
+   * @throws KasaneError PROTOCOL when the part does not fit the model, or the whole does not have the digest that came with it
    */
   receive(header: Omit<ParametersHeader, 'kind'>, floats: number, fill: (into: Uint8Array) => boolean): void {
     const { version, offset, total } = header;
@@ -50,6 +51,11 @@ export class ParameterStore {
     }
     this.#received = end;
     if (end < total) return;
+    if (checksum(bytesOf(this.values)) !== header.digest)
+      throw new KasaneError(
+        'PROTOCOL',
+        `parameters of version ${version}: their digest is not the one they came with`,
+      );
     this.#version = version;
     const due = this.#waiters.filter((waiter) => waiter.version <= version);
     this.#waiters = this.#waiters.filter((waiter) => waiter.version > version);

@@ -40,7 +40,8 @@ type Message = NonNullable<WorkerMessage['message']>;
 /** What `sendSoon` holds waits so long for company, in milliseconds. */
 const SOON_MS = 20;
 const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 5_000;
+/** The wait is spread by half: a coordinator that is back has its workers within about twice this. */
+const LAST_RETRY_MS = 1_500;
 
 export class CoordinatorStream {
   readonly #options: StreamOptions;
@@ -119,6 +120,11 @@ export class CoordinatorStream {
     const held = this.#held;
     this.#held = [];
     return held;
+  }
+
+  /** Gives the connection up and makes another. */
+  reconnect(why: string): void {
+    if (this.#stream) this.#broke(this.#stream, undefined, why);
   }
 
   close(): void {
@@ -200,7 +206,11 @@ export class CoordinatorStream {
     const wait = this.#retryMs * (0.5 + Math.random());
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
     const insecure = error && whyInsecure(error, this.#options.tls !== undefined);
-    this.#options.onBroken(insecure ?? error?.details ?? why, wait);
+    this.#options.onBroken(insecure ?? (error ? reasonOf(error.details) : why), wait);
     this.#retry = setTimeout(() => this.#connect(), wait);
   }
 }
+
+/** Without the moment, which differs each time: the same reason is told once. */
+const reasonOf = (details: string) =>
+  details.replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)\.?|\s*Resolution note:\s*$/g, '');

@@ -3,12 +3,19 @@
  * can run now, so that waiting for parameters never keeps the latter.
  */
 import { queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
-import { type Job as QueueEntry, Worker } from 'bullmq';
+import { DelayedError, type Job as QueueEntry, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
+/** A task that is meant for others goes back into the queue for so long, in milliseconds, */
+const LEAVE_MS = 20;
+/** and so often: then the others are gone, and whoever takes it computes it. */
+const LEAVE_TIMES = 50;
+
 export interface ConsumerOptions {
   readonly job: string;
+  /** Who this is, as tasks name it. */
+  readonly worker: string;
   /** Queues of tasks ahead of their step, by step modulo their number. */
   readonly queues: readonly string[];
   readonly reissueQueue: string;
@@ -66,8 +73,13 @@ export class TaskConsumer {
     const { job, redis, handle, log } = this.#options;
     const worker = new Worker(
       name,
-      async (entry: QueueEntry<unknown>) => {
+      async (entry: QueueEntry<unknown>, token?: string) => {
         const parsed = queueEntrySchema.safeParse(entry.data);
+        const isForOthers = parsed.data?.tasks.some(({ avoid }) => avoid?.includes(this.#options.worker));
+        if (isForOthers && entry.attemptsStarted <= LEAVE_TIMES) {
+          await entry.moveToDelayed(Date.now() + LEAVE_MS, token);
+          throw new DelayedError();
+        }
         // Not ours to understand: it is removed, and the coordinator hands out what it still needs.
         if (parsed.success) await Promise.all(parsed.data.tasks.map((task) => handle(task)));
         else log.warn(`queue entry ${entry.id} carries no tasks: ${parsed.error.message}`);

@@ -170,15 +170,16 @@ class KasaneWorker implements RunningWorker {
       heartbeat: () => ({ busy: this.#pool.busy, waiting: Math.max(0, this.#held - this.#pool.busy) }),
       onSaid: metrics && ((message) => metrics.said(message)),
       onMessage: (message) => guard(() => this.#receive(message)),
-      onFrame: ({ header, payload }) =>
-        guard(() => {
-          if (
-            header.kind === 'parameters' ||
-            header.kind === 'averages' ||
-            header.kind === 'sharedParameters'
-          )
-            this.#jobs.get(header.job)?.receive(header, payload);
-        }),
+      onFrame: ({ header, payload }) => {
+        if (header.kind !== 'parameters' && header.kind !== 'averages' && header.kind !== 'sharedParameters')
+          return;
+        try {
+          this.#jobs.get(header.job)?.receive(header, payload);
+        } catch (error) {
+          // Nothing can be computed with them: a new connection brings them anew.
+          this.#stream?.reconnect(messageOf(error));
+        }
+      },
       onBroken: (why, retryMs) => {
         if (why !== this.#why || this.#state === 'connected')
           log.warn(`no stream to ${coordinator}: ${why}; trying again`);
@@ -275,6 +276,7 @@ class KasaneWorker implements RunningWorker {
     const stream = this.#stream!;
     const session = new JobSession({
       opened,
+      worker: this.id,
       redis,
       slots: this.#pool,
       stream,

@@ -1,14 +1,21 @@
+import { checksum } from '@kasane/protocol/checksum';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 import { ParameterStore } from '@kasane/worker/parameters';
 import { describe, expect, it } from 'vitest';
 
-const header = (version: number, offset: number, total = 4): ParametersHeader => ({
+/** Of a version whose floats are `values`, or of one that never becomes whole. */
+const header = (
+  version: number,
+  offset: number,
+  values: readonly number[] = [0, 0, 0, 0],
+): ParametersHeader => ({
   kind: 'parameters',
   job: 'j',
   version,
   partition: 0,
   offset,
-  total,
+  total: values.length,
+  digest: checksum(bytes(...values)),
 });
 /** Hands a store a payload, as a data link does. */
 const give = (store: ParameterStore, part: ParametersHeader, payload: Uint8Array) =>
@@ -22,9 +29,9 @@ describe('ParameterStore', () => {
   it('is whole only when every part is there', async () => {
     const store = new ParameterStore(4);
     expect(store.version).toBeUndefined();
-    give(store, header(7, 0), bytes(1, 2));
+    give(store, header(7, 0, [1, 2, 3, 4]), bytes(1, 2));
     expect(store.version).toBeUndefined();
-    give(store, header(7, 2), bytes(3, 4));
+    give(store, header(7, 2, [1, 2, 3, 4]), bytes(3, 4));
     expect(store.version).toBe(7);
     expect([...store.values]).toEqual([1, 2, 3, 4]);
     give(store, header(8, 0), bytes(5, 6));
@@ -36,7 +43,7 @@ describe('ParameterStore', () => {
     const three = store.wait(3);
     const four = store.wait(4);
     const five = store.wait(5);
-    give(store, header(4, 0, 1), bytes(1));
+    give(store, header(4, 0, [1]), bytes(1));
     expect(await three).toBe(false);
     expect(await four).toBe(true);
     expect(await store.wait(4)).toBe(true);
@@ -52,16 +59,17 @@ describe('ParameterStore', () => {
     store.receive(header(3, 0), 2, () => false);
     give(store, header(3, 2), bytes(3, 4));
     expect(store.version).toBeUndefined();
-    give(store, header(4, 0), bytes(1, 2, 3, 4));
+    give(store, header(4, 0, [1, 2, 3, 4]), bytes(1, 2, 3, 4));
     expect(store.version).toBe(4);
     expect(await three).toBe(false);
   });
 
   it.each([
     ['a part that is too long', header(1, 2), bytes(1, 2, 3)],
-    ['a part of another model', header(1, 0, 5), bytes(1)],
+    ['a part of another model', header(1, 0, [0, 0, 0, 0, 0]), bytes(1)],
     ['a part that is no whole number of floats', header(1, 0), new Uint8Array(3)],
     ['a part with a gap before it', header(1, 1), bytes(1)],
+    ['a whole that is not what was sent', header(1, 0, [1, 2, 3, 4]), bytes(1, 2, 3, 5)],
   ])('refuses %s', (_, part, payload) => {
     expect(() => give(new ParameterStore(4), part, payload)).toThrow(
       expect.objectContaining({ code: 'PROTOCOL' }),

@@ -87,7 +87,10 @@ describe('fetchSamples', () => {
     ['another step', encodeFrame({ ...header, step: 6 }, payload)],
     [
       'another kind of frame',
-      encodeFrame({ kind: 'parameters', job: 'j', version: 1, partition: 0, offset: 0, total: 4 }, payload),
+      encodeFrame(
+        { kind: 'parameters', job: 'j', version: 1, partition: 0, offset: 0, total: 4, digest: 0 },
+        payload,
+      ),
     ],
     ['samples of another size', encodeFrame({ ...header, input: { dtype: 'u8', shape: [3] } }, payload)],
     ['a payload that is too short', encodeFrame(header, payload.subarray(1))],

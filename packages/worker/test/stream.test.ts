@@ -158,7 +158,15 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     await until(() => links.length === 2);
     expect(hellos).toBe(2);
     expect(seen.broken).toEqual(['the data link broke']);
-    const frame = { kind: 'parameters', job: 'j', version: 1, partition: 0, offset: 0, total: 1 } as const;
+    const frame = {
+      kind: 'parameters',
+      job: 'j',
+      version: 1,
+      partition: 0,
+      offset: 0,
+      total: 1,
+      digest: 0,
+    } as const;
     links[1]!.send(encodeFrame(frame, new Uint8Array(4)));
     await until(() => seen.messages.includes('parameters'));
   });

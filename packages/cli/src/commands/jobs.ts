@@ -124,7 +124,9 @@ export async function drain(worker: string, options: Options): Promise<void> {
 
 /** Who computes. */
 export async function workers(options: Options): Promise<void> {
-  const { workers: list } = await withClient(options, (client) => client.status());
+  const { workers: list, quarantined } = await withClient(options, (client) => client.status());
+  for (const { id, host, why } of quarantined)
+    process.stderr.write(`quarantined: ${id} on ${host}, ${why}\n`);
   if (options.json) {
     print(JSON.stringify(list));
   } else if (list.length === 0) {

@@ -12,11 +12,13 @@ import {
   type TaskId,
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import type { TaskData } from '@kasane/protocol/queue';
+import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/queue';
 import type { Logger } from 'pino';
 import { batchParts, type NewTask, type TaskQueue } from '../queue/task-queue.ts';
-import { type DecideOptions, decide } from '../steps/decide.ts';
+import { type DecideOptions, type Decision, decide } from '../steps/decide.ts';
+import { RecentMedian } from '../steps/median.ts';
 import { Tracker } from '../steps/tracker.ts';
+import type { WorkerRegistry } from '../workers.ts';
 import type { RunPlan } from './plan.ts';
 
 type Kind = TaskData['kind'];
@@ -36,6 +38,8 @@ export interface Answer {
   readonly samplesDigest: number;
   /** Milliseconds that the computation took, by the worker's clock. */
   readonly computeMs: number;
+  /** Its numbers were not finite, again and again, and the job may go on without them: it counts for nothing. */
+  readonly leftOut?: boolean;
   /** Milliseconds from the publishing of the step's parameters to the claim of this attempt; negative when it was early. */
   readonly claimedAfterMs: number;
   /** The same to its arrival. */
@@ -50,13 +54,15 @@ export interface Answer {
 export interface BoardOptions {
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
-  readonly workers: { readonly size: number };
+  readonly workers: Pick<WorkerRegistry, 'all'>;
   /** Whether workers read the samples themselves now: nothing is staged. */
   readonly direct: () => boolean;
   readonly decide: DecideOptions;
   readonly log: Logger;
   /** Whether the gradient of an attempt has arrived whole. */
   readonly gradientComplete: (worker: string, shard: number, attempt: number) => boolean;
+  /** Whether the run may go on without a step whose numbers are not finite, for this reason. */
+  readonly mayLeaveOut: (why: string) => boolean;
 }
 
 /** A step, or a part of its shards. */
@@ -72,12 +78,20 @@ export class TaskBoard {
   readonly #options: BoardOptions;
   readonly #trackers: Readonly<Record<Kind, Tracker>> = { train: new Tracker(), evaluate: new Tracker() };
   readonly #answers: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
+  /** Median milliseconds from when a shard can be computed to its answer. */
+  readonly #typical: Readonly<Record<Kind, RecentMedian>> = {
+    train: new RecentMedian(),
+    evaluate: new RecentMedian(),
+  };
+  /** Answers whose numbers were not finite, by shard of the step under way. */
+  readonly #refused = new Map<number, Answer>();
   #counted: { kind: Kind; step: number; shard: number }[] = [];
   /** The step under way: training answers count for it alone. */
   #step = 0;
   #startedAt = 0;
   #progressAt = 0;
-  #typicalMs = 0;
+  /** Of the computation alone, by the workers' clocks. */
+  #computeMs = 0;
   /** Calls of the queue under way: batches are read, and staged. */
   #adding = 0;
   #why = '';
@@ -100,6 +114,7 @@ export class TaskBoard {
     this.#step = step;
     this.#startedAt = performance.now();
     this.#answers.train.clear();
+    this.#refused.clear();
   }
 
   /** Hands out the first attempts of whole steps: `ahead` of their parameters, or to run `now`. */
@@ -110,7 +125,7 @@ export class TaskBoard {
       this.#trackers[kind].open(step, shards, now, first);
       for (let shard = first; shard < first + shards; shard++) tasks.push(this.#task(kind, step, shard, 1));
     }
-    const short = route === 'ahead' && this.#typicalMs > 0 && this.#typicalMs < SHORT_MS;
+    const short = route === 'ahead' && this.#computeMs > 0 && this.#computeMs < SHORT_MS;
     this.#add(route, short ? byShard(tasks) : tasks.map((task) => [task]));
   }
 
@@ -205,7 +220,8 @@ export class TaskBoard {
       travelMs: this.#travel(worker, result.sentAt),
     });
     this.#progressAt = performance.now();
-    this.#typicalMs = this.#typicalMs === 0 ? computeMs : 0.9 * this.#typicalMs + 0.1 * computeMs;
+    this.#typical[kind].add(this.#progressAt - Math.max(claim?.claimedAt ?? 0, this.#startedAt));
+    this.#computeMs = this.#computeMs === 0 ? computeMs : 0.9 * this.#computeMs + 0.1 * computeMs;
     this.check();
     return true;
   }
@@ -215,6 +231,18 @@ export class TaskBoard {
     const fastest = Math.min(took, this.#fastest.get(worker) ?? Number.POSITIVE_INFINITY);
     this.#fastest.set(worker, fastest);
     return took - fastest;
+  }
+
+  /** The answer to a training shard has numbers that are not finite: another worker is asked. */
+  refuse(step: number, shard: number, why: string): void {
+    const answers = this.#answers.train;
+    const answer = answers.get(shard);
+    if (!answer) return;
+    answers.delete(shard);
+    this.#refused.set(shard, answer);
+    const { worker, attempt } = answer;
+    this.#options.log.warn({ worker, step, shard, attempt }, `answer refused: ${why}`);
+    this.#trackers.train.refuse(step, shard, { worker, why, notFinite: true });
   }
 
   failed(worker: string, task: TaskId, failure: TaskFailure): void {
@@ -270,8 +298,8 @@ export class TaskBoard {
       // Nobody can fetch what is still being read.
       progressAt: this.#adding > 0 ? performance.now() : this.#progressAt,
       shards: this.#trackers[kind].shards(step),
-      workers: this.#options.workers.size,
-      typicalMs: this.#typicalMs,
+      heardAt: new Map(this.#options.workers.all().map((worker) => [worker.id, worker.seen().heardAt])),
+      typicalMs: this.#typical[kind].value,
     };
     const decision = decide(performance.now(), state, this.#options.decide);
     if (decision.action !== 'commit') this.#why = `step ${step + 1}: ${decision.why}`;
@@ -286,11 +314,28 @@ export class TaskBoard {
         else this.#reissue(kind, step, decision.shards);
         break;
       case 'fail':
-        waiting.reject(new KasaneError('JOB_FAILED', `step ${step + 1}: ${decision.why}`));
+        this.#fail(step, decision);
         break;
       case 'wait':
         break;
     }
+  }
+
+  #fail(step: number, { shard, notFinite, why }: Extract<Decision, { action: 'fail' }>): void {
+    const { plan, mayLeaveOut } = this.#options;
+    const { start, end } = plan.range({ kind: 'train', step, shard });
+    const where = `step ${step + 1}, shard ${shard}, samples ${start} to ${end - 1} of epoch ${plan.epochOf(step) + 1}`;
+    const refused = this.#refused.get(shard);
+    if (notFinite && refused && mayLeaveOut(`${where}: ${why}`)) {
+      this.#trackers.train.finish(step, shard);
+      const nothing = { lossSum: 0, metricSum: 0, counted: 0, leftOut: true };
+      this.#answers.train.set(shard, { ...refused, ...nothing });
+      this.check();
+      return;
+    }
+    const right = 'a smaller training.learningRate, or training.clipNorm, keeps numbers finite';
+    const sentence = notFinite ? `${where}: ${why}; ${right}` : `step ${step + 1}: ${why}`;
+    this.#waiting?.reject(new KasaneError('JOB_FAILED', sentence));
   }
 
   #reissue(kind: Kind, step: number, shards: readonly number[]): void {
@@ -307,7 +352,16 @@ export class TaskBoard {
   #task(kind: Kind, step: number, shard: number, attempt: number): NewTask {
     const { plan } = this.#options;
     const { start, end } = plan.range({ kind, step, shard });
-    return { kind, step, shard, attempt, epoch: plan.epochOf(step), first: start, samples: end - start };
+    const avoid = attempt > 1 && { avoid: this.#avoid(kind, step, shard) };
+    const epoch = plan.epochOf(step);
+    return { kind, step, shard, attempt, epoch, first: start, samples: end - start, ...avoid };
+  }
+
+  /** Workers that leave a shard to others, if there are others. */
+  #avoid(kind: Kind, step: number, shard: number): string[] {
+    const avoid = this.#trackers[kind].avoid(step, shard);
+    const others = this.#options.workers.all().filter(({ id, draining }) => !draining && !avoid.has(id));
+    return others.length > 0 ? [...avoid].slice(0, MOST_AVOIDED) : [];
   }
 
   #add(route: 'ahead' | 'now', groups: readonly (readonly NewTask[])[]): void {

@@ -1,11 +1,13 @@
 /** The checkpoints of one run: written beside the steps, the newest and the best kept, read again when it goes on. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '@kasane/protocol/errors';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import type { Logger } from 'pino';
 import { type Position, readCheckpoint, type Weights, writeCheckpoint } from '../params/checkpoint.ts';
 import { type Judge, judgeOf, ranked } from './best-epoch.ts';
+import { isDiskError, type PatientDisk } from './disk.ts';
 import type { Course } from './metrics.ts';
 import type { JobStore, LedgerRow } from './store.ts';
 
@@ -28,9 +30,17 @@ export interface Passed {
   readonly epoch?: EpochResult | undefined;
 }
 
+/** After a disk has refused one, the next is tried this many milliseconds later, if none is due before. */
+const RETRY_MS = 2_000;
+
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
   readonly #judge: Judge;
+  /** What belongs to checkpoints that could not be written goes with the next one. */
+  #owed: { ledger: LedgerRow[]; epochs: EpochResult[] } = { ledger: [], epochs: [] };
+  /** Why the last one is not on disk, if it is not. */
+  #refusal: Error | undefined;
+  #writtenAt = performance.now();
   /** The one being written, while steps go on. */
   #writing: Promise<void> = Promise.resolve();
 
@@ -56,13 +66,34 @@ export class Checkpoints {
     return undefined;
   }
 
-  /** Writes one beside the steps that follow; waits only for the one before it. */
+  /** Whether one should be written after `step` steps, which do not end an epoch. */
+  isDue(step: number): boolean {
+    const { everySteps, everySeconds } = this.#options.job.spec.checkpoint;
+    const sinceMs = performance.now() - this.#writtenAt;
+    return (
+      (everySteps !== undefined && step % everySteps === 0) ||
+      (everySeconds !== undefined && sinceMs >= 1000 * everySeconds) ||
+      (this.#refusal !== undefined && sinceMs >= RETRY_MS)
+    );
+  }
+
+  /**
+   * Writes one beside the steps that follow; waits only for the one before it. A disk that refuses it does not end the
+   * training: what it was to keep goes with the next.
+   */
   async write(weights: Weights, position: Position, { ledger, course, epoch }: Passed): Promise<void> {
     await this.#writing;
-    const { id, job, store, directory } = this.#options;
+    const { id, job, store, directory, log } = this.#options;
     const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
-    this.#writing = writeCheckpoint(path, job, weights, position).then(async (digest) => {
-      store.addCheckpoint(id, { step: position.step, path, digest }, ledger, epoch);
+    this.#owed.ledger.push(...ledger);
+    if (epoch) this.#owed.epochs.push(epoch);
+    this.#writtenAt = performance.now();
+    const keep = async () => {
+      const digest = await writeCheckpoint(path, job, weights, position);
+      store.addCheckpoint(id, { step: position.step, path, digest }, this.#owed.ledger, this.#owed.epochs);
+      this.#owed = { ledger: [], epochs: [] };
+      if (this.#refusal) log.info(`the checkpoint of step ${position.step} is on disk again`);
+      this.#refusal = undefined;
       store.setCourse(id, course);
       const best = new Set(this.#bestSteps());
       for (const old of store.checkpoints(id).slice(job.spec.checkpoint.keep)) {
@@ -70,14 +101,33 @@ export class Checkpoints {
         store.removeCheckpoint(id, old.step);
         await rm(old.path, { force: true });
       }
+    };
+    this.#writing = keep().catch((error: unknown) => {
+      if (!isDiskError(error)) throw error;
+      if (!this.#refusal)
+        log.warn(
+          `the checkpoint of step ${position.step} could not be written: ${messageOf(error)}; training goes on, the next is tried soon`,
+        );
+      this.#refusal = error as Error;
     });
     // Heard where it is awaited, before the next checkpoint or the end.
     this.#writing.catch(() => {});
   }
 
-  /** Resolves when all are on disk. */
+  /** Resolves when none is being written. */
   settled(): Promise<void> {
     return this.#writing;
+  }
+
+  /** Resolves when the newest is on disk; `again` writes it once more where the disk refused it. */
+  async finish(disk: PatientDisk, again: () => Promise<void>): Promise<void> {
+    await this.#writing;
+    await disk.written('the last checkpoint', async () => {
+      if (!this.#refusal) return;
+      await again();
+      await this.#writing;
+      if (this.#refusal) throw this.#refusal;
+    });
   }
 
   /** The weights of the best epoch and its step; undefined when the present ones are those, or its checkpoint is lost. */

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly limits: Limits;
   /** What the job may name. */
   readonly access: Access;
+  /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. */
+  readonly batchExpirySeconds: number;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
   /** Called after each step, with where its time went; for benchmarks. */

@@ -4,7 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult, LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
@@ -20,6 +20,8 @@ import { judgeOf, whyStop } from './best-epoch.ts';
 import { type Answer, TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { describeJob } from './describe-job.ts';
+import { PatientDisk } from './disk.ts';
+import { finiteAnswers, leftOut, mayLeaveOut } from './finite.ts';
 import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
@@ -61,6 +63,7 @@ export class Run {
   #ledger: LedgerRow[] = [];
   #publishedAt = performance.now();
   readonly #checkpoints: Checkpoints;
+  readonly #disk: PatientDisk;
   /** Workers have been sent the parameters of the step under way; false while another job has its turn. */
   #published = false;
   /** Milliseconds of slots since the last border. */
@@ -72,12 +75,13 @@ export class Run {
     this.data = data;
     this.#options = options;
     this.#plan = new RunPlan(id, job, data);
-    this.#queue = new TaskQueue(id, redis);
+    this.#queue = new TaskQueue(id, redis, options.batchExpirySeconds);
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
     const { store, limits } = options;
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.course(id), limits.metricPoints);
+    this.#disk = new PatientDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
     this.#reach = new Reach('route' in job.spec.data ? job.spec.data.route : 'staged', workers, log);
@@ -90,6 +94,7 @@ export class Run {
       log,
       gradientComplete: (worker, shard, attempt) =>
         this.#parameters?.complete(worker, shard, attempt) ?? false,
+      mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
     });
   }
 
@@ -101,8 +106,8 @@ export class Run {
       // It was suspended while the epoch's test went on.
       if (this.#endsEpoch && this.#position.counted > 0) await this.#endEpoch();
       while (!this.#isOver()) await this.#step();
-      await this.#checkpoints.settled();
-      await this.#writeModel();
+      await this.#checkpoints.finish(this.#disk, () => this.#checkpoint());
+      await this.#disk.written('the model', () => this.#writeModel());
       return 'done';
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
@@ -140,7 +145,7 @@ export class Run {
 
   /** What it waits for, as a sentence. */
   get waitingFor(): string {
-    return this.#options.turn.why || this.board.why;
+    return this.#disk.why || this.#options.turn.why || this.board.why;
   }
 
   /** Sets whose steps go first. */
@@ -151,6 +156,7 @@ export class Run {
   /** Ends the run at once: for good, or to go on where it was. */
   stop(outcome: 'cancelled' | 'suspended'): void {
     const stopped = new Stopped(outcome);
+    this.#disk.stop(stopped);
     this.board.stop(stopped);
     this.#options.turn.stop(stopped);
   }
@@ -206,7 +212,7 @@ export class Run {
 
   async #open(): Promise<void> {
     const { job, directory, workers, store } = this.#options;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await this.#disk.written('a folder', () => mkdir(directory, { recursive: true, mode: 0o700 }));
     await this.#queue.obliterate().catch(() => {});
     const parameters = await ParameterServer.open(job, this.#plan.totalSteps);
     await this.#restore(parameters);
@@ -253,7 +259,7 @@ export class Run {
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
     const { job, log, store, access } = this.#options;
-    const position = await this.#checkpoints.restore(parameters);
+    const position = await this.#disk.written('the place', () => this.#checkpoints.restore(parameters));
     this.metrics.rewind(position?.step ?? 0);
     if (position) {
       this.#position = position;
@@ -286,12 +292,9 @@ export class Run {
   async #step(): Promise<void> {
     const parameters = this.#parameters!;
     const { step } = this.#position;
-    const answers = await this.board.settled('train', step);
+    const answers = await finiteAnswers(this.board, parameters, step);
     const { lossSum, metricSum, counted, samples, ...used } = sum(answers);
-    if (!Number.isFinite(lossSum)) {
-      const right = 'a smaller training.learningRate, or training.clipNorm, keeps it finite';
-      throw new KasaneError('JOB_FAILED', `step ${step + 1}: the loss is ${lossSum}; ${right}`);
-    }
+    const isLeftOut = answers.some(({ leftOut }) => leftOut);
     let changes: readonly LayerChange[] | undefined;
     const { learningRate } = parameters;
     let distributions: LayerSnapshot[] | undefined;
@@ -303,7 +306,8 @@ export class Run {
     this.#usedMs += used.computeMs;
     const border = this.#border();
     this.#published = false;
-    const times = parameters.commit(answers.length, counted, this.metrics.isDue ? observe : undefined);
+    const seen = this.metrics.isDue ? observe : undefined;
+    const times = isLeftOut ? parameters.skip() : parameters.commit(seen);
     const committed = performance.now();
     const before = this.#position;
     this.#position = {
@@ -311,6 +315,7 @@ export class Run {
       lossSum: before.lossSum + lossSum,
       metricSum: before.metricSum + metricSum,
       counted: before.counted + counted,
+      ...leftOut(before, isLeftOut),
     };
     const publishedBefore = this.#publishedAt;
     if (!border) this.#publish();
@@ -348,9 +353,8 @@ export class Run {
       this.#publish();
     }
 
-    const { everySteps } = this.#options.job.spec.checkpoint;
     if (this.#endsEpoch) await this.#endEpoch();
-    else if (everySteps !== undefined && (step + 1) % everySteps === 0) await this.#checkpoint();
+    else if (this.#checkpoints.isDue(step + 1)) await this.#checkpoint();
   }
 
   async #endEpoch(): Promise<void> {
@@ -372,7 +376,7 @@ export class Run {
     const test = sum(answers);
     const epoch = step / this.#plan.stepsPerEpoch;
     const result = epochResult(epoch, this.#position, test, this.progress.epochSeconds());
-    this.#position = { step, lossSum: 0, metricSum: 0, counted: 0 };
+    this.#position = { step, lossSum: 0, metricSum: 0, counted: 0, ...leftOut(this.#position, false) };
     this.progress.epochEnded(result);
     const { trainLoss, trainMetric, testLoss, testMetric } = result;
     const metric = metricOf[this.#options.job.objective.type];

@@ -9,6 +9,7 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkJob } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import type { ConnectedWorker } from '../workers.ts';
+import { isDiskError, PatientDisk } from './disk.ts';
 import { loadData } from './load-data.ts';
 import { Run } from './run.ts';
 import type { RunOptions } from './run-options.ts';
@@ -18,12 +19,12 @@ import { Turns } from './turns.ts';
 export interface RunsOptions
   extends Pick<
     RunOptions,
-    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'limits' | 'access' | 'onStep'
+    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'limits' | 'access' | 'batchExpirySeconds' | 'onStep'
   > {
   readonly stateDirectory: string;
   /** Called after anything that is shown of a job has changed. */
   readonly onChange: (id: string) => void;
-  /** Called when a job has ended. */
+  /** Called when a job has ended; it throws while the disk refuses to keep that, and is called again. */
   readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => void;
   /** Data of a job that has been read already, once. */
   readonly dataOf: (id: string) => DataParts | undefined;
@@ -38,14 +39,19 @@ interface Place {
   stop: 'cancelled' | 'suspended' | undefined;
 }
 
+/** The coordinator closes while it waits for its disk: the next one does what is left. */
+class Closing extends Error {}
+
 export class Runs {
   readonly #options: RunsOptions;
   readonly #turns: Turns;
   readonly #places = new Map<string, Place>();
+  readonly #disk: PatientDisk;
   #closing = false;
 
   constructor(options: RunsOptions) {
     this.#options = options;
+    this.#disk = new PatientDisk(options.log);
     const { workers } = options;
     this.#turns = new Turns(() =>
       workers.all().reduce((sum, { slots, draining }) => sum + (draining ? 0 : slots), 0),
@@ -124,6 +130,7 @@ export class Runs {
   /** Stops all of them so that a later coordinator lets them go on. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#disk.stop(new Closing());
     await Promise.all([...this.#places.keys()].map((id) => this.stop(id, 'suspended')));
   }
 
@@ -131,18 +138,30 @@ export class Runs {
     const place = { run: undefined, stop: undefined } as Omit<Place, 'over'>;
     const over = this.#execute(id, spec, priority, place).finally(() => {
       this.#places.delete(id);
-      if (!this.#closing) this.#options.store.requeue(id);
+      if (!this.#closing) this.#requeue(id);
       this.#options.onChange(id);
       this.consider();
     });
     this.#places.set(id, Object.assign(place, { over }));
   }
 
+  /** A job that has not ended waits in line again. */
+  #requeue(id: string): void {
+    try {
+      this.#options.store.requeue(id);
+    } catch (error) {
+      // It is taken for running, then, and goes on as if it were.
+      if (!isDiskError(error)) throw error;
+    }
+  }
+
   async #execute(id: string, spec: string, priority: number, place: Omit<Place, 'over'>): Promise<void> {
     const { store, stateDirectory, log, onChange, onEnd, dataOf, ...shared } = this.#options;
+    const ended = (state: JobState, error: string, step: number | undefined) =>
+      this.#disk.written(`the end of job ${id}`, () => onEnd(id, state, error, step));
     try {
       const job = checkJob(JSON.parse(spec));
-      store.start(id, Date.now());
+      await this.#disk.written(`the state of job ${id}`, () => store.start(id, Date.now()));
       const data = dataOf(id) ?? (await loadData(job, this.#options.access));
       // Reading may have taken a while.
       if (place.stop) return;
@@ -159,16 +178,18 @@ export class Runs {
         onChange: () => onChange(id),
       });
       place.run = run;
-      store.setSteps(id, run.progress.steps);
+      await this.#disk.written(`the state of job ${id}`, () => store.setSteps(id, run.progress.steps));
       onChange(id);
       const outcome = await run.execute();
       const { step } = run.progress;
-      if (outcome === 'done') onEnd(id, JobState.JOB_STATE_SUCCEEDED, '', step);
-      else if (outcome === 'cancelled') onEnd(id, JobState.JOB_STATE_CANCELLED, '', step);
+      if (outcome === 'done') await ended(JobState.JOB_STATE_SUCCEEDED, '', step);
+      else if (outcome === 'cancelled') await ended(JobState.JOB_STATE_CANCELLED, '', step);
     } catch (error) {
+      if (error instanceof Closing) return;
       const bug = error instanceof KasaneError ? {} : { error };
       log.error({ job: id, ...bug }, `job failed: ${messageOf(error)}`);
-      onEnd(id, JobState.JOB_STATE_FAILED, messageOf(error), place.run?.progress.step);
+      // Where the coordinator closes meanwhile, the next one finds the same.
+      await ended(JobState.JOB_STATE_FAILED, messageOf(error), place.run?.progress.step).catch(() => {});
     }
   }
 }

@@ -185,12 +185,12 @@ export class JobStore {
       .run(path, digest, workers, id);
   }
 
-  /** Records a checkpoint, the ledger of the steps since the one before, and the epoch that it ends, all or nothing. */
+  /** Records a checkpoint, the ledger of the steps since the one before, and the epochs that ended since, all or nothing. */
   addCheckpoint(
     job: string,
     checkpoint: CheckpointRecord,
     ledger: readonly LedgerRow[],
-    epoch?: EpochResult,
+    epochs: readonly EpochResult[] = [],
   ): void {
     this.#db.exec('BEGIN IMMEDIATE');
     try {
@@ -202,7 +202,7 @@ export class JobStore {
         const { step, shard, epoch, first, count, worker, attempt, samplesDigest } = row;
         insert.run(job, step, shard, epoch, first, count, worker, attempt, samplesDigest);
       }
-      if (epoch) {
+      for (const epoch of epochs) {
         const { trainLoss, trainMetric, testLoss, testMetric, seconds } = epoch;
         this.#db
           .prepare('INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)')
@@ -211,7 +211,8 @@ export class JobStore {
       this.#db.prepare('UPDATE jobs SET step = ? WHERE id = ?').run(checkpoint.step, job);
       this.#db.exec('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      // A full disk has rolled it back already.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
   }

@@ -16,6 +16,8 @@ export interface Position {
   readonly lossSum: number;
   readonly metricSum: number;
   readonly counted: number;
+  /** Steps so far whose numbers were not finite and that were left out; absent: none. */
+  readonly leftOut?: number;
 }
 
 /** What the parameter server holds: flat layouts, one float32 each parameter. */

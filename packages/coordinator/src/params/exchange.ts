@@ -2,6 +2,7 @@
  * How parameters get to workers and gradients from them: through shared memory where both can open it, else as frames on the
  * data link. One for each run.
  */
+import { checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, encodeFrame, type GradientHeader, type SharedGradientHeader } from '@kasane/protocol/frame';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
@@ -20,6 +21,8 @@ export class Exchange {
   /** Of each worker that was offered some; `opened` once it has said that it uses it. */
   readonly #gradients = new Map<string, { memory: SharedGradients; opened: boolean }>();
   #version = -1;
+  /** Of the present version. */
+  #digest = 0;
   /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
   #frames: readonly Buffer[] | undefined;
   #announcement: readonly Buffer[] = [];
@@ -96,6 +99,7 @@ export class Exchange {
 
   #begin(): void {
     this.#version = this.#parameters.version;
+    this.#digest = checksum(bytesOf(this.#parameters.parameters));
     this.#frames = undefined;
     this.#averages = undefined;
     try {
@@ -111,6 +115,7 @@ export class Exchange {
   #encode(kind: 'parameters' | 'averages' | 'sharedParameters'): readonly Buffer[] {
     const { parameters, state } = this.#parameters;
     const bytes = bytesOf(kind === 'averages' ? state.get(AVERAGE)! : parameters);
+    const digest = kind === 'averages' ? checksum(bytes) : this.#digest;
     const frames: Buffer[] = [];
     for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
       const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
@@ -120,6 +125,7 @@ export class Exchange {
         partition: 0,
         offset: start / 4,
         total: bytes.length / 4,
+        digest,
       };
       frames.push(
         kind === 'sharedParameters'

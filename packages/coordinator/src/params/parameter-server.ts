@@ -32,6 +32,12 @@ export interface LayerChange {
   readonly updateRatio: number;
 }
 
+/** A gradient with numbers that are not finite, and the layer of the first of them. */
+export interface NotFinite {
+  readonly shard: number;
+  readonly layer: string;
+}
+
 /** Milliseconds that the parts of an update took. */
 export interface UpdateTimes {
   readonly reduceMs: number;
@@ -47,6 +53,7 @@ export class ParameterServer implements Weights {
   /** Buffer that holds the complete gradient of each shard that has answered. */
   readonly #complete = new Map<number, number>();
   #version: number;
+  #reduceMs = 0;
 
   static async open(job: Job, totalSteps: number): Promise<ParameterServer> {
     const { shards, optimizer, ema } = job.spec.training;
@@ -144,30 +151,65 @@ export class ParameterServer implements Weights {
   }
 
   /**
-   * Adds the shards' gradients in shard order, divides by the batch's samples, clips and updates. Every shard from 0 to `shards` - 1 must be complete.
-   * @param observe hears what happened to each layer; costs three passes over the parameters
+   * Adds the shards' gradients in shard order and divides by the batch's samples. Every shard from 0 to `shards` - 1 must be complete.
+   * Returns what is no finite number, by shard; a sum that overflows although its parts do not is laid to the last shard.
+   * Nothing: `commit` may follow.
    */
-  commit(shards: number, samples: number, observe?: (changes: readonly LayerChange[]) => void): UpdateTimes {
+  reduce(shards: number, samples: number): NotFinite[] {
     const started = performance.now();
     const order = Array.from({ length: shards }, (_, shard) => {
       const buffer = this.#complete.get(shard);
       if (buffer === undefined) throw new Error(`step ${this.#version}: shard ${shard} is not complete`);
       return buffer;
     });
-    const { clipNorm } = this.#job.spec.training;
     this.#updater.reduce(order, Math.fround(1 / samples));
+    this.#reduceMs = performance.now() - started;
+    if (this.#updater.isFinite()) return [];
+    const found = order.flatMap((buffer, shard) => {
+      const layer = this.#layerNotFinite(this.#updater.slots[buffer]!);
+      return layer === undefined ? [] : [{ shard, layer }];
+    });
+    const layer = this.#layerNotFinite(this.#updater.gradient) ?? '';
+    return found.length > 0 ? found : [{ shard: shards - 1, layer }];
+  }
+
+  /** Forgets the complete gradient of a shard: another attempt is to be made. */
+  withdraw(shard: number): void {
+    const buffer = this.#complete.get(shard);
+    if (buffer === undefined) return;
+    this.#complete.delete(shard);
+    this.#free.push(buffer);
+  }
+
+  /**
+   * Clips and updates by what `reduce` made.
+   * @param observe hears what happened to each layer; costs three passes over the parameters
+   */
+  commit(observe?: (changes: readonly LayerChange[]) => void): UpdateTimes {
+    const started = performance.now();
+    const { clipNorm } = this.#job.spec.training;
     if (clipNorm !== undefined) this.#updater.clip(clipNorm);
-    const reduced = performance.now();
     const before = observe && this.parameters.slice();
-    const rate = this.learningRate;
-    this.#updater.apply(this.#version, rate);
-    this.#version++;
+    this.#updater.apply(this.#version, this.learningRate);
+    this.skip();
     if (observe) observe(this.#changes(before!));
-    const applied = performance.now();
+    return { reduceMs: this.#reduceMs, applyMs: performance.now() - started };
+  }
+
+  /** Goes on to the next version without an update. */
+  skip(): UpdateTimes {
+    this.#version++;
     for (const key of [...this.#assemblies.keys()]) this.#release(key);
-    this.#free.push(...order);
+    this.#free.push(...this.#complete.values());
     this.#complete.clear();
-    return { reduceMs: reduced - started, applyMs: applied - reduced };
+    return { reduceMs: this.#reduceMs, applyMs: 0 };
+  }
+
+  /** The layer of the first number that is not finite; undefined when all are. */
+  #layerNotFinite(gradient: Float32Array): string | undefined {
+    return this.#job.model.parameters.find(({ offset, size }) =>
+      gradient.subarray(offset, offset + size).some((value) => !Number.isFinite(value)),
+    )?.layer;
   }
 
   /** The peak's part at the present version. */

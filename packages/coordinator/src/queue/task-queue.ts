@@ -16,9 +16,6 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
-/** Seconds after which a staged batch that nobody removed expires by itself. */
-const BATCH_EXPIRY_S = 3600;
-
 interface Staging {
   readonly task: NewTask;
   /** Undefined where workers read the samples themselves. */
@@ -67,13 +64,16 @@ export function connectRedis(url: string, log: Logger, onBack: () => void): Redi
 export class TaskQueue {
   readonly #job: string;
   readonly #redis: Redis;
+  readonly #expirySeconds: number;
   readonly #ahead: readonly Queue[];
   readonly #now: Queue;
   /** Resolves when what was last handed out ahead is staged. */
   #lastAhead: Promise<void> = Promise.resolve();
 
-  constructor(job: string, redis: Redis) {
+  /** @param expirySeconds after which a staged batch that nobody removed goes by itself */
+  constructor(job: string, redis: Redis, expirySeconds: number) {
     this.#job = job;
+    this.#expirySeconds = expirySeconds;
     this.#redis = redis;
     const queue = (name: string) => {
       const made = new Queue(name, {
@@ -129,7 +129,7 @@ export class TaskQueue {
         for (let part = 0; part < parts; part++) {
           const value = batch!.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
           const key = batchKey(this.#job, task.kind, task.step, task.shard, part);
-          staging.set(key, value, 'EX', BATCH_EXPIRY_S);
+          staging.set(key, value, 'EX', this.#expirySeconds);
         }
         return { ...task, parts };
       });

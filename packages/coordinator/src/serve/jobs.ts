@@ -162,6 +162,7 @@ export function clusterService(
         uptimeMs: performance.now() - started,
         workers: workers.all().map(view),
         departed: [...workers.departed],
+        quarantined: workers.quarantined(),
       });
     },
     drain({ request }, callback) {

@@ -16,7 +16,7 @@ import { HEARTBEAT_TIMEOUT_MS, type Limits, PROTOCOL_VERSION, WORKERS } from '@k
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
-import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
+import type { ConnectedWorker, Quarantined, WorkerRegistry } from '../workers.ts';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
@@ -80,11 +80,16 @@ class Session {
     this.#options = options;
     this.#waiting = waiting;
     const began = this.#heardAt;
+    let judgedAt = began;
     this.#silence = setInterval(() => {
-      const silent = performance.now() - this.#heardAt;
+      const now = performance.now();
+      const late = now - judgedAt > HEARTBEAT_TIMEOUT_MS / 2;
+      judgedAt = now;
+      // This process itself was held up: what the worker said meanwhile is still to be read.
+      if (late) return;
+      const silent = now - this.#heardAt;
       if (silent > HEARTBEAT_TIMEOUT_MS) this.close(`silent for ${(silent / 1000).toFixed(1)} s`);
-      else if (!this.#link && performance.now() - began > HEARTBEAT_TIMEOUT_MS)
-        this.close('opened no data link');
+      else if (!this.#link && now - began > HEARTBEAT_TIMEOUT_MS) this.close('opened no data link');
     }, HEARTBEAT_TIMEOUT_MS / 4);
   }
 
@@ -101,7 +106,7 @@ class Session {
     const link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
       onRoom: () => this.#flush(),
-      onClose: (why) => this.close(why),
+      onClose: (why, error) => (error ? this.#badFrame(error) : this.close(why)),
       frameBytes: limits.messageBytes,
     });
     this.#link = link;
@@ -150,7 +155,23 @@ class Session {
         throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
       else this.#options.runs.get(header.job)?.gradient(this.#worker!.id, header, payload);
     } catch (error) {
-      this.#refuse(error);
+      this.#badFrame(error);
+    }
+  }
+
+  /** A frame was damaged, or did not fit. A link may be at fault: the worker may come back, but not for ever. */
+  #badFrame(error: unknown): void {
+    const worker = this.#worker;
+    if (this.#closed || !worker) return;
+    const { workers, log } = this.#options;
+    const why = messageOf(error);
+    const quarantined = workers.strike(worker.id, worker.host, why);
+    if (quarantined) {
+      log.error({ worker: worker.id }, `worker ${worker.id} is quarantined: ${quarantined.why}`);
+      this.#refuse(quarantineError(quarantined));
+    } else {
+      log.warn({ worker: worker.id }, `a bad frame of worker ${worker.id}: ${why}`);
+      this.close(`a bad frame: ${why}`);
     }
   }
 
@@ -230,6 +251,8 @@ class Session {
     }
     if (!/^[\w.:-]{1,128}$/.test(hello.worker))
       throw new KasaneError('PROTOCOL', 'worker ids are 1 to 128 letters, digits and .:_-');
+    const quarantined = workers.quarantineOf(hello.worker);
+    if (quarantined) throw quarantineError(quarantined);
     if (workers.size + this.#waiting.size >= WORKERS)
       throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
     this.#said = hello;
@@ -262,3 +285,9 @@ class Session {
     this.close(details);
   }
 }
+
+const quarantineError = ({ id, why }: Quarantined) =>
+  new KasaneError(
+    'QUARANTINED',
+    `worker ${id} is quarantined: ${why}; look at its memory, its network and its version, then start it anew`,
+  );

@@ -10,6 +10,13 @@ export interface Holder {
   readonly claimedAt: number;
 }
 
+/** An attempt whose computation threw, or whose loss or gradient was no finite number. */
+export interface Failure {
+  readonly worker: string;
+  readonly why: string;
+  readonly notFinite: boolean;
+}
+
 export interface ShardState {
   readonly shard: number;
   readonly done: boolean;
@@ -19,9 +26,7 @@ export interface ShardState {
   readonly holders: readonly Holder[];
   /** An attempt was claimed and came to nothing (its worker left, or handed it back). */
   readonly lost: boolean;
-  /** Workers on which the computation itself threw, and what the last one said. */
-  readonly failedOn: readonly string[];
-  readonly failure: string;
+  readonly failures: readonly Failure[];
 }
 
 export interface StepState {
@@ -30,29 +35,39 @@ export interface StepState {
   /** When a task of the job was last claimed, or a result last arrived. */
   readonly progressAt: number;
   readonly shards: readonly ShardState[];
-  readonly workers: number;
-  /** Typical milliseconds of one computation; 0 while unknown. */
+  /** Workers that are connected, and when each was last heard from. */
+  readonly heardAt: ReadonlyMap<string, number>;
+  /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
   readonly typicalMs: number;
 }
 
 export interface DecideOptions {
   /** A task that nobody fetches for this long is put into the queue again: Redis may have lost it. */
   readonly unclaimedMs: number;
-  /** A task whose holder is silent about it for this long, or for `lateFactor` typical computations, is handed out again. */
+  /** A task whose holder is silent about it for this long, and for `lateFactor` times the median, is handed out again. */
   readonly lateMs: number;
   readonly lateFactor: number;
+  /** The same where every other worker holds it already: it can help only if the task was lost on the way. */
+  readonly aloneMs: number;
+  /** What is held by a worker that was not heard from for this long is handed out again, however long it takes. */
+  readonly silentMs: number;
   /** Workers on which a computation must throw before the job fails, */
   readonly failedWorkers: number;
   /** or times that it must throw anywhere. */
   readonly failedAttempts: number;
+  /** Times that a loss or gradient must not be finite before the job fails, or the step is left out. */
+  readonly notFiniteAttempts: number;
 }
 
 export const defaultDecideOptions: DecideOptions = {
   unclaimedMs: 2_000,
-  lateMs: 5_000,
-  lateFactor: 10,
-  failedWorkers: 2,
-  failedAttempts: 4,
+  lateMs: 1_000,
+  lateFactor: 5,
+  aloneMs: 30_000,
+  silentMs: 3_000,
+  failedWorkers: 3,
+  failedAttempts: 6,
+  notFiniteAttempts: 2,
 };
 
 export type Decision =
@@ -67,7 +82,8 @@ export type Decision =
     }
   /** Nothing to do before `until` unless something happens. */
   | { readonly action: 'wait'; readonly until: number; readonly why: string }
-  | { readonly action: 'fail'; readonly why: string };
+  /** `notFinite`: numbers are to blame, not workers. */
+  | { readonly action: 'fail'; readonly shard: number; readonly notFinite: boolean; readonly why: string };
 
 /** Each further attempt waits twice as long, at most 32 times: a slow cluster is not flooded with copies. */
 const patience = (ms: number, attempts: number) => ms * 2 ** Math.min(Math.max(attempts - 1, 0), 5);
@@ -76,13 +92,9 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   const open = state.shards.filter((shard) => !shard.done);
   if (open.length === 0) return { action: 'commit', why: `all ${state.shards.length} shards have answered` };
 
-  const broken = open.find(
-    ({ failedOn }) =>
-      new Set(failedOn).size >= options.failedWorkers || failedOn.length >= options.failedAttempts,
-  );
-  if (broken) {
-    const why = `shard ${broken.shard} failed ${broken.failedOn.length} times, on ${new Set(broken.failedOn).size} workers: ${broken.failure}`;
-    return { action: 'fail', why };
+  for (const shard of open) {
+    const failed = failureOf(shard, options);
+    if (failed) return failed;
   }
 
   // The first few times at once; what comes back again and again is handed out ever more slowly.
@@ -97,7 +109,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     return { action: 'reissue', shards: lost.map((shard) => shard.shard), unclaimed: false, why };
   }
 
-  if (state.workers === 0)
+  if (state.heardAt.size === 0)
     return { action: 'wait', until: Number.POSITIVE_INFINITY, why: 'no worker is connected' };
 
   const deadlineOf = (shard: ShardState): number => {
@@ -106,8 +118,18 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       return Math.max(shard.issuedAt, state.startedAt, state.progressAt) + patience(wait, shard.attempts);
     }
     const claimed = Math.max(...shard.holders.map((holder) => holder.claimedAt));
-    const wait = Math.max(options.lateMs, options.lateFactor * state.typicalMs);
-    return Math.max(claimed, state.startedAt, shard.issuedAt) + patience(wait, shard.attempts);
+    const from = Math.max(claimed, state.startedAt, shard.issuedAt);
+    // The first computation compiles: before anything is known, it gets more time.
+    const late =
+      state.typicalMs === 0
+        ? options.lateFactor * options.lateMs
+        : Math.max(options.lateMs, options.lateFactor * state.typicalMs);
+    const isAlone = state.heardAt.size <= new Set(shard.holders.map(({ worker }) => worker)).size;
+    if (isAlone) return from + patience(Math.max(options.aloneMs, late), shard.attempts);
+    const heard = shard.holders.map(({ worker }) => state.heardAt.get(worker) ?? state.startedAt);
+    // An attempt that was handed out after the silence began is somebody else's chance: it gets its time.
+    const silence = Math.max(...heard, state.startedAt, shard.issuedAt) + options.silentMs;
+    return Math.min(from + patience(late, shard.attempts), Math.max(silence, from));
   };
   const due = open.filter((shard) => deadlineOf(shard) <= now);
   const unclaimed = due.filter((shard) => shard.holders.length === 0);
@@ -126,6 +148,18 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       ? `${name(open)} ${open.length === 1 ? 'is' : 'are'} being computed`
       : `${name(unheld)} ${unheld.length === 1 ? 'waits' : 'wait'} for a worker`;
   return { action: 'wait', until: Math.min(...open.map(deadlineOf)), why };
+}
+
+/** Whether a shard has failed so often that no further worker is tried. */
+function failureOf({ shard, failures }: ShardState, options: DecideOptions): Decision | undefined {
+  const reasons = failures.map(({ worker, why }) => `${why} (${worker})`).join('; ');
+  const notFinite = failures.filter((failure) => failure.notFinite);
+  if (notFinite.length >= options.notFiniteAttempts)
+    return { action: 'fail', shard, notFinite: true, why: reasons };
+  const workers = new Set(failures.map(({ worker }) => worker)).size;
+  if (workers < options.failedWorkers && failures.length < options.failedAttempts) return undefined;
+  const times = `failed ${failures.length} times, on ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
+  return { action: 'fail', shard, notFinite: false, why: `shard ${shard} ${times}: ${reasons}` };
 }
 
 const name = (shards: readonly ShardState[]) =>

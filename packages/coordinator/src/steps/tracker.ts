@@ -1,5 +1,5 @@
 /** The mutable record of a window of steps that `decide` judges: who was handed what, who holds it, what has answered. */
-import type { Holder, ShardState } from './decide.ts';
+import type { Failure, Holder, ShardState } from './decide.ts';
 
 interface MutableShard extends ShardState {
   done: boolean;
@@ -7,8 +7,7 @@ interface MutableShard extends ShardState {
   issuedAt: number;
   holders: Holder[];
   lost: boolean;
-  failedOn: string[];
-  failure: string;
+  failures: Failure[];
 }
 
 export class Tracker {
@@ -23,8 +22,7 @@ export class Tracker {
       issuedAt: now,
       holders: [],
       lost: false,
-      failedOn: [],
-      failure: '',
+      failures: [],
     });
     this.#steps.set(step, Array.from({ length: shards }, fresh));
   }
@@ -53,6 +51,12 @@ export class Tracker {
   /** Steps tracked now, ascending. */
   steps(): number[] {
     return [...this.#steps.keys()].sort((a, b) => a - b);
+  }
+
+  /** Who should not be given a shard again while others can take it: who holds it, or failed at it. */
+  avoid(step: number, shard: number): ReadonlySet<string> {
+    const state = this.#shard(step, shard);
+    return new Set([...(state?.holders ?? []), ...(state?.failures ?? [])].map(({ worker }) => worker));
   }
 
   isDone(step: number, shard: number): boolean {
@@ -90,16 +94,22 @@ export class Tracker {
     return true;
   }
 
-  /** An attempt came to nothing; `failure` when its computation threw. */
+  /** The answer that was first is no good after all: others are asked. */
+  refuse(step: number, shard: number, failure: Failure): void {
+    const state = this.#shard(step, shard);
+    if (!state) return;
+    state.done = false;
+    state.lost = true;
+    state.failures.push(failure);
+  }
+
+  /** An attempt came to nothing; `failure` says why when its computation threw. */
   release(step: number, shard: number, worker: string, failure?: string): void {
     const state = this.#shard(step, shard);
     if (!state || state.done) return;
     state.holders = state.holders.filter((holder) => holder.worker !== worker);
     state.lost = true;
-    if (failure !== undefined) {
-      state.failedOn.push(worker);
-      state.failure = failure;
-    }
+    if (failure !== undefined) state.failures.push({ worker, why: failure, notFinite: false });
   }
 
   /** An attempt that nobody claimed is not in the queue any more, as far as is known. */

@@ -28,6 +28,8 @@ export interface Updater {
   readonly slots: readonly Float32Array[];
   /** gradient = (slots[order[0]] + slots[order[1]] + ...) * scale, added from left to right. */
   reduce(order: readonly number[], scale: number): void;
+  /** Whether every element of the gradient is a finite number. */
+  isFinite(): boolean;
   /** L2 norms of the gradient, in float64 over ascending elements. Statistics have none: 0. */
   norms(): Norms;
   /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone. */
@@ -158,6 +160,7 @@ export async function openUpdater(
     return made;
   };
 
+  const allFinite = finiteCheck(memory, instantiate, atGradient, floats);
   const view = (offset: number) => new Float32Array(memory.buffer, offset, floats);
   const gradient = view(atGradient);
   const norms = (): Norms => {
@@ -178,6 +181,7 @@ export async function openUpdater(
     state: new Map(stateNames.map((name, index) => [name, view(atState[index]!)])),
     slots: atSlots.map(view),
     norms,
+    isFinite: allFinite,
     reduce(order, scale) {
       if (order.length === 0 || order.some((slot) => atSlots[slot] === undefined)) {
         throw new RangeError(`reduce: slots [${order.join()}]; expected at least one, each below ${buffers}`);
@@ -209,6 +213,43 @@ const averaged = (average: Expression, parameter: Expression) =>
  * the decay of update t is at most (1 + t) / (10 + t), as in TensorFlow's ExponentialMovingAverage.
  */
 const averageRate = (decay: number, step: number) => 1 - Math.min(decay, (1 + step) / (10 + step));
+
+/**
+ * Makes a function that says whether all of `floats` floats at `start` are finite: x * 0 is NaN for infinities and NaN alone, and a
+ * NaN outlives every sum. Leaves its sums in the first 16 bytes of the memory.
+ */
+function finiteCheck(
+  memory: WebAssembly.Memory,
+  instantiate: (f: FunctionBuilder) => (...numbers: number[]) => void,
+  start: number,
+  floats: number,
+): () => boolean {
+  const f = new FunctionBuilder(['i32', 'i32']);
+  const [pointer, end] = [f.parameter(0), f.parameter(1)];
+  const sums = Array.from({ length: 4 }, () => f.local('v128'));
+  f.until(pointer, end, () => {
+    for (const [index, sum] of sums.entries()) {
+      f.get(pointer).memory('v128Load', 16 * index);
+      f.f32x4(0).op('f32x4Mul').get(sum).op('f32x4Add').set(sum);
+    }
+    f.advance(pointer, 16 * sums.length);
+  });
+  const zero = f.local('i32');
+  f.get(zero);
+  for (const [index, sum] of sums.entries()) {
+    f.get(sum);
+    if (index > 0) f.op('f32x4Add');
+  }
+  f.memory('v128Store');
+  const run = instantiate(f);
+  const found = new Float32Array(memory.buffer, 0, 4);
+  const whole = floats - (floats % 16);
+  const rest = new Float32Array(memory.buffer, start + 4 * whole, floats - whole);
+  return () => {
+    run(start, start + 4 * whole);
+    return found.every((sum) => sum === 0) && rest.every(Number.isFinite);
+  };
+}
 
 /** Ranges of what is trained, without what is frozen. Biases and norms are the parameters with one axis. */
 function rangesOfUpdates(

@@ -1,0 +1,49 @@
+/** Numbers that are not finite never reach the weights: the shard is asked of another worker, or its step is left out. */
+import type { Logger } from 'pino';
+import type { Position } from '../params/checkpoint.ts';
+import type { ParameterServer } from '../params/parameter-server.ts';
+import type { Answer, TaskBoard } from './board.ts';
+
+/**
+ * The answers of a training step and, reduced in the parameter server, the gradient they add up to: all of it finite, unless the
+ * step is left out. Rejects when the job cannot go on.
+ */
+export async function finiteAnswers(
+  board: Pick<TaskBoard, 'settled' | 'refuse'>,
+  parameters: Pick<ParameterServer, 'reduce' | 'withdraw'>,
+  step: number,
+): Promise<readonly Answer[]> {
+  for (;;) {
+    const answers = await board.settled('train', step);
+    if (answers.some(({ leftOut }) => leftOut)) return answers;
+    const counted = answers.reduce((total, answer) => total + answer.counted, 0);
+    const found = parameters.reduce(answers.length, Math.max(1, counted));
+    const bad = new Map(
+      found.map(({ shard, layer }) => [shard, `its gradient of layer ${layer} is not finite`]),
+    );
+    for (const [shard, { lossSum }] of answers.entries()) {
+      if (Number.isFinite(lossSum)) continue;
+      const gradient = bad.get(shard);
+      bad.set(shard, `its loss is ${lossSum}${gradient ? `, ${gradient}` : ''}`);
+    }
+    if (bad.size === 0) return answers;
+    for (const [shard, why] of bad) {
+      parameters.withdraw(shard);
+      board.refuse(step, shard, why);
+    }
+  }
+}
+
+/** Whether one more step may be left out, for this reason, where `most` may be. */
+export function mayLeaveOut(before: Position, most: number, why: string, log: Pick<Logger, 'warn'>): boolean {
+  const count = (before.leftOut ?? 0) + 1;
+  if (count > most) return false;
+  log.warn(`the update of ${why} is left out, number ${count} of ${most} that may be`);
+  return true;
+}
+
+/** How many steps have been left out, as a position has it. */
+export function leftOut(before: Position, oneMore: boolean): Pick<Position, 'leftOut'> {
+  const count = (before.leftOut ?? 0) + (oneMore ? 1 : 0);
+  return count > 0 ? { leftOut: count } : {};
+}

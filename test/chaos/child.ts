@@ -1,0 +1,131 @@
+/** A process of the cluster that is punished: its output line by line, and its end. It dies with the process that started it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+
+const SETPRIV = '/usr/bin/setpriv';
+
+/** Lines kept of each process. */
+const LINES = 2_000;
+
+export interface Line {
+  /** Milliseconds of this process's monotonic clock. */
+  readonly at: number;
+  readonly from: string;
+  readonly text: string;
+}
+
+export class Child {
+  readonly name: string;
+  readonly process: ChildProcess;
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  readonly #lines: Line[] = [];
+  readonly #listeners = new Set<(line: Line) => void>();
+  #exit: string | undefined;
+
+  constructor(
+    name: string,
+    command: readonly string[],
+    env: Readonly<Record<string, string>>,
+    onLine: (line: Line) => void = () => {},
+  ) {
+    this.name = name;
+    const words = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', ...command] : command;
+    this.process = spawn(words[0]!, words.slice(1), {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', ...env },
+    });
+    for (const stream of [this.process.stdout!, this.process.stderr!]) {
+      createInterface({ input: stream }).on('line', (text) => {
+        const line = { at: performance.now(), from: name, text };
+        this.#lines.push(line);
+        if (this.#lines.length > LINES) this.#lines.shift();
+        onLine(line);
+        for (const listener of [...this.#listeners]) listener(line);
+      });
+    }
+    this.exited = once(this.process, 'exit').then(([code, signal]) => {
+      this.#exit = `ended with ${signal ?? code}`;
+      return { code, signal };
+    });
+    this.exited.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  get alive(): boolean {
+    return this.#exit === undefined;
+  }
+
+  get lines(): readonly Line[] {
+    return this.#lines;
+  }
+
+  /** The first line that matches, of those since `since`, already there or yet to come. Rejects when the process ends first. */
+  async line(pattern: RegExp, timeoutMs: number, since = 0): Promise<Line & { match: RegExpExecArray }> {
+    const found = (line: Line) => {
+      const match = line.at >= since ? pattern.exec(line.text) : null;
+      return match && { ...line, match };
+    };
+    for (const line of this.#lines) {
+      const known = found(line);
+      if (known) return known;
+    }
+    let listener: (line: Line) => void = () => {};
+    let timer: NodeJS.Timeout | undefined;
+    const heard = new Promise<Line & { match: RegExpExecArray }>((resolve, reject) => {
+      listener = (line) => {
+        const now = found(line);
+        if (now) resolve(now);
+      };
+      this.#listeners.add(listener);
+      timer = setTimeout(() => reject(this.#complaint(`did not say ${pattern}`)), timeoutMs);
+      void this.exited.then(() => reject(this.#complaint(`did not say ${pattern} and ${this.#exit}`)));
+    });
+    return heard.finally(() => {
+      clearTimeout(timer);
+      this.#listeners.delete(listener);
+    });
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
+  /** SIGKILL, and waits for the end. */
+  async kill(): Promise<void> {
+    if (!this.alive) return;
+    this.process.kill('SIGKILL');
+    await this.exited;
+  }
+
+  /** Kilobytes in memory, by /proc. */
+  get residentKb(): number {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
+  }
+
+  /** CPU seconds used so far, by /proc. */
+  get cpuSeconds(): number {
+    const fields = this.#stat();
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** R, S, T (stopped), Z, ... */
+  get state(): string {
+    return this.#stat()[0]!;
+  }
+
+  /** Fields of /proc/PID/stat after the name. */
+  #stat(): string[] {
+    return readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+  }
+
+  #complaint(what: string): Error {
+    const last = this.#lines.slice(-15).map(({ text }) => `    ${text}`);
+    return new Error([`${this.name} ${what}; its last lines:`, ...last].join('\n'));
+  }
+}

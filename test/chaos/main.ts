@@ -1,0 +1,98 @@
+/**
+ * `npm run chaos`: punishes trainings and says what it cost.
+ *
+ *     npm run chaos -- --seed 1                one job under the whole schedule
+ *     npm run chaos -- --seed 1 --seeds 10     ten of them, with seeds 1 to 10
+ *     npm run chaos -- --seed 1 --minutes 120  jobs one after the other, a fault every 20 s, memory watched
+ *     npm run chaos -- --figures               each fault alone: times to detection, first gradient, full speed
+ *     npm run chaos -- --faults kill,flush     only these
+ *     npm run chaos -- --verbose               every line that any process says
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type FaultName, faults } from './faults.ts';
+import { figures } from './figures.ts';
+import { chaosJob } from './job.ts';
+import { complaints, type Punished, Punisher } from './punish.ts';
+import { costTable, figuresTable } from './report.ts';
+import { allFaults, schedule } from './schedule.ts';
+import { soak } from './soak.ts';
+import { Stage } from './stage.ts';
+
+const WORKERS = 3;
+const EPOCHS = 20;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    seeds: { type: 'string', default: '1' },
+    minutes: { type: 'string' },
+    figures: { type: 'boolean', default: false },
+    faults: { type: 'string' },
+    epochs: { type: 'string', default: String(EPOCHS) },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+const first = Number(values.seed);
+const names = values.faults ? (values.faults.split(',') as FaultName[]) : allFaults;
+for (const name of names)
+  if (!(name in faults)) throw new Error(`no fault '${name}': ${allFaults.join(', ')}`);
+const say = (text: string) => process.stdout.write(`${text}\n`);
+const directory = mkdtempSync(join(tmpdir(), 'kasane-chaos-data-'));
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+
+/** Opens a stage for as long as `use` takes. */
+async function on<T>(seed: number, use: (stage: Stage, punisher: Punisher) => Promise<T>): Promise<T> {
+  const punisher = new Punisher();
+  const stage = await Stage.open({
+    workers: WORKERS,
+    seed,
+    onLine: (line) => {
+      punisher.onLine(line);
+      if (values.verbose) process.stderr.write(`${line.from}: ${line.text}\n`);
+    },
+  });
+  try {
+    return await use(stage, punisher);
+  } finally {
+    await stage.close();
+  }
+}
+
+const job = chaosJob(directory, Number(values.epochs));
+const bad: string[] = [];
+if (values.minutes !== undefined) {
+  bad.push(
+    ...(await on(first, (stage, punisher) => soak(stage, punisher, job, Number(values.minutes), first, say))),
+  );
+} else if (values.figures) {
+  const found = await on(first, (stage, punisher) => figures(stage, punisher, job, names, say));
+  say(figuresTable(found));
+} else {
+  const runs: { run: Punished; quiet: Punished }[] = [];
+  for (let seed = first; seed < first + Number(values.seeds); seed++) {
+    await on(seed, async (stage, punisher) => {
+      const quiet = await punisher.run(stage, job, []);
+      say(
+        `seed ${seed}: quiet run ${quiet.seconds.toFixed(1)} s, ${job.steps} steps, digest ${quiet.digest.slice(0, 16)}`,
+      );
+      const run = await punisher.run(
+        stage,
+        job,
+        schedule({ seed, faults: names, steps: job.steps, workers: WORKERS }),
+      );
+      const wrong = complaints(run, quiet.digest);
+      runs.push({ run, quiet });
+      say(
+        `seed ${seed}: ${run.seconds.toFixed(1)} s under ${run.blows.length} faults: ${wrong.length === 0 ? 'same digest, ledger whole' : 'WRONG'}`,
+      );
+      for (const line of wrong) say(`  ${line}`);
+      bad.push(...wrong);
+    });
+  }
+  say(costTable(runs));
+}
+if (bad.length > 0) say(`${bad.length} complaints`);
+process.exitCode = bad.length > 0 ? 1 : 0;

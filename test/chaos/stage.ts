@@ -1,0 +1,254 @@
+/**
+ * The cluster that is punished: Redis, coordinator and workers, each a process of its own that can really be killed. Each
+ * worker reaches the others by links of its own, which can be cut.
+ */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onPath } from '@kasane/cli/redis/start';
+import { JobStore, type LedgerRow } from '@kasane/coordinator/jobs/store';
+import { CoordinatorClient } from '@kasane/protocol/client';
+import { Redis } from 'ioredis';
+import { checkout } from '../support/image.ts';
+import { Child, type Line } from './child.ts';
+import type { FaultName } from './faults.ts';
+import { Link } from './link.ts';
+import { type Random, randomOf } from './random.ts';
+
+const MAIN = join(checkout, 'packages/cli/src/main.ts');
+/** The library that gives processes another clock (Debian: faketime). */
+const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
+const START_MS = 180_000;
+/** Bytes of the file system under the state directory, where one can be mounted. */
+const DISK = '48m';
+
+export interface StageOptions {
+  readonly workers: number;
+  readonly seed: number;
+  /** Give coordinator and workers a clock that can be set, where it can be had. Default true. */
+  readonly clock?: boolean;
+  /** Options of `kasane coordinator`. */
+  readonly coordinator?: readonly string[];
+  /** Hears every line of every process. */
+  readonly onLine?: (line: Line) => void;
+}
+
+/** A worker and its links. `index` counts from 1. */
+export interface StagedWorker {
+  readonly index: number;
+  readonly coordinatorLink: Link;
+  readonly redisLink: Link;
+  child: Child;
+  /** As the coordinator knows it. */
+  id: string;
+  /** What is being done to it. */
+  fault: string | undefined;
+}
+
+export class Stage {
+  readonly directory: string;
+  readonly state: string;
+  readonly workers: StagedWorker[] = [];
+  readonly random: Random;
+  readonly #options: StageOptions;
+  readonly #clockFile: string;
+  readonly #mounted: boolean;
+  readonly #redisDirectory: string;
+  #redisPort = 0;
+  #port = 0;
+  redisChild!: Child;
+  coordinatorChild!: Child;
+  #client: CoordinatorClient | undefined;
+
+  static async open(options: StageOptions): Promise<Stage> {
+    const stage = new Stage(options);
+    try {
+      await stage.#start();
+    } catch (error) {
+      await stage.close();
+      throw error;
+    }
+    return stage;
+  }
+
+  private constructor(options: StageOptions) {
+    this.#options = options;
+    this.random = randomOf(options.seed);
+    this.directory = mkdtempSync(join(tmpdir(), 'kasane-chaos-'));
+    this.state = join(this.directory, 'state');
+    this.#redisDirectory = join(this.directory, 'redis');
+    this.#clockFile = join(this.directory, 'clock');
+    mkdirSync(this.state);
+    mkdirSync(this.#redisDirectory);
+    this.#mounted = mountSmallDisk(this.state);
+    this.setClock(0);
+  }
+
+  /** Why a fault cannot be brought about here; undefined where it can. */
+  lacks(fault: FaultName): string | undefined {
+    if (fault === 'diskFull' && !this.#mounted) return 'a small disk of its own takes root and tmpfs';
+    if (fault === 'clock' && !this.hasClock) return 'libfaketime is not installed';
+    return undefined;
+  }
+
+  get hasClock(): boolean {
+    return (this.#options.clock ?? true) && existsSync(FAKETIME);
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** To the coordinator that runs now. */
+  get client(): CoordinatorClient {
+    this.#client ??= new CoordinatorClient({ coordinator: this.address });
+    return this.#client;
+  }
+
+  async #start(): Promise<void> {
+    this.#redisPort = await freePort();
+    this.#port = await freePort();
+    await this.startRedis();
+    await this.startCoordinator();
+    for (let count = 0; count < this.#options.workers; count++) await this.addWorker();
+  }
+
+  async close(): Promise<void> {
+    this.#client?.close();
+    for (const { child, coordinatorLink, redisLink } of this.workers) {
+      coordinatorLink.close();
+      redisLink.close();
+      await child.kill();
+    }
+    await this.coordinatorChild?.kill();
+    await this.redisChild?.kill();
+    if (this.#mounted) execFileSync('umount', ['-l', this.state]);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  async startRedis(): Promise<void> {
+    const { path } = await onPath();
+    const options = [
+      ...['--port', String(this.#redisPort), '--bind', '127.0.0.1', '--dir', this.#redisDirectory],
+      ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'],
+    ];
+    const since = performance.now();
+    // Its allocator and libfaketime do not get on: it keeps the machine's clock.
+    this.redisChild = new Child('redis', [path, ...options], {}, this.#options.onLine);
+    await this.redisChild.line(/Ready to accept/, START_MS, since);
+  }
+
+  /** Kills it. @param keep what it had written to disk */
+  async killRedis(keep: boolean): Promise<void> {
+    await this.redisChild.kill();
+    if (keep) return;
+    rmSync(this.#redisDirectory, { recursive: true });
+    mkdirSync(this.#redisDirectory);
+  }
+
+  /** Asks Redis something, past the links. */
+  async redis<T>(ask: (redis: Redis) => Promise<T>): Promise<T> {
+    const redis = new Redis(this.#redisPort, '127.0.0.1', { maxRetriesPerRequest: 1 });
+    redis.on('error', () => {});
+    try {
+      return await ask(redis);
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  async startCoordinator(): Promise<void> {
+    const { coordinator = [] } = this.#options;
+    const redis = `redis://127.0.0.1:${this.#redisPort}`;
+    this.coordinatorChild = this.#kasane('coordinator', [
+      ...['coordinator', '--port', String(this.#port), '--redis', redis, '--state', this.state],
+      ...['--no-dashboard', ...coordinator],
+    ]);
+    await this.coordinatorChild.line(/^Coordinator at/, START_MS);
+  }
+
+  /** A worker more, with links of its own. */
+  async addWorker(): Promise<StagedWorker> {
+    const index = this.workers.length + 1;
+    const worker: StagedWorker = {
+      index,
+      coordinatorLink: await Link.open(this.#port, randomOf(this.#options.seed + 2 * index)),
+      redisLink: await Link.open(this.#redisPort, randomOf(this.#options.seed + 2 * index + 1)),
+      child: undefined as unknown as Child,
+      id: '',
+      fault: undefined,
+    };
+    await this.startWorker(worker);
+    this.workers.push(worker);
+    return worker;
+  }
+
+  /** Starts the process of a worker that has none. */
+  async startWorker(worker: StagedWorker): Promise<void> {
+    const { index, coordinatorLink, redisLink } = worker;
+    worker.child = this.#kasane(`worker-${index}`, [
+      ...['worker', '--coordinator', `127.0.0.1:${coordinatorLink.port}`, '--slots', '1'],
+      ...['--redis', `redis://127.0.0.1:${redisLink.port}`],
+      // Both ways that tensors travel.
+      ...(index % 2 === 0 ? ['--no-shared-memory'] : []),
+    ]);
+    const { match } = await worker.child.line(/connected to \S+ as (\S+)/, START_MS);
+    worker.id = match[1]!;
+  }
+
+  /** Takes a worker that has ended from the list. */
+  removeWorker(worker: StagedWorker): void {
+    worker.coordinatorLink.close();
+    worker.redisLink.close();
+    this.workers.splice(this.workers.indexOf(worker), 1);
+  }
+
+  /** Sets the clock of coordinator and workers so many seconds off the machine's. */
+  setClock(seconds: number): void {
+    writeFileSync(this.#clockFile, `${seconds < 0 ? '' : '+'}${seconds}s\n`);
+  }
+
+  ledger(job: string): LedgerRow[] {
+    const store = new JobStore(this.state);
+    try {
+      return store.ledger(job);
+    } finally {
+      store.close();
+    }
+  }
+
+  #kasane(name: string, options: readonly string[]): Child {
+    const clock = {
+      LD_PRELOAD: FAKETIME,
+      FAKETIME_TIMESTAMP_FILE: this.#clockFile,
+      FAKETIME_CACHE_DURATION: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    };
+    const command = [process.execPath, MAIN, ...options];
+    return new Child(name, command, this.hasClock ? clock : {}, this.#options.onLine);
+  }
+}
+
+function mountSmallDisk(path: string): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK},mode=700`, 'kasane-chaos', path], {
+      stdio: 'ignore',
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
