@@ -39,8 +39,10 @@ it.each([[['a']], [['a', 'b', 'c', 'd']]])(
     const message = 'the batch of step 0 shard 0: frame is damaged';
     let ended = false;
     void outcome.then(() => (ended = true));
-    for (let attempt = 1; attempt <= 50 && !ended; attempt++) {
-      const worker = names[attempt % names.length]!;
+    for (let turn = 1; turn <= 50 && !ended; turn++) {
+      const worker = names[turn % names.length]!;
+      // Nobody holds an attempt that was not handed out.
+      const attempt = handedOut();
       const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step: 0, shard: 0, attempt };
       board.claimed(worker, task);
       board.failed(worker, task, { task, reason: TaskFailure_Reason.REASON_BATCH_DAMAGED, message });
