@@ -48,7 +48,16 @@ describe('a model file', () => {
       encodeSafetensors([], { 'kasane.model': JSON.stringify(model.description) }),
       /'stem\.weight' of 36/,
     ],
-    ['a model that is none', encodeSafetensors([], { 'kasane.model': '{}' }), /input is undefined/],
+    [
+      'a model that is none',
+      encodeSafetensors([], { 'kasane.model': '{}' }),
+      /neither of classes and output/,
+    ],
+    [
+      'a model that takes nothing',
+      encodeSafetensors([], { 'kasane.model': '{"classes":2,"layers":[{"type":"relu"}]}' }),
+      /input is undefined; expected the shape of a sample/,
+    ],
     ['words that are no JSON', encodeSafetensors([], { 'kasane.model': '{' }), /kasane\.model is not JSON/],
   ])('refuses %s', (_, bytes, message) => {
     expect(() => decodeModelFile(bytes)).toThrow(message);
