@@ -2,6 +2,7 @@
 import type { DepartedWorker } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { BAD_FRAMES, DEPARTED_WORKERS, REMEMBERED_WORKERS } from '@kasane/protocol/limits';
+import { keepNewest } from './newest.ts';
 
 /** What a worker's connection tells of it. */
 export interface Seen {
@@ -51,6 +52,18 @@ export class WorkerRegistry {
   /** Bad frames of each worker, connected or not. */
   readonly #strikes = new Map<string, number>();
   readonly #quarantined = new Map<string, Quarantined>();
+  /** When each worker was last heard from: asked with every answer, so no map of all of them is made. */
+  readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
+
+  constructor() {
+    const workers = this.#workers;
+    this.heardAt = {
+      get: (id) => workers.get(id)?.seen().heardAt,
+      get size() {
+        return workers.size;
+      },
+    };
+  }
 
   add(worker: ConnectedWorker): void {
     this.#workers.set(worker.id, worker);
@@ -86,10 +99,10 @@ export class WorkerRegistry {
   /** A frame of a worker was damaged or did not fit. The third sends it away: returns why, then. */
   strike(id: string, host: string, why: string): Quarantined | undefined {
     const count = (this.#strikes.get(id) ?? 0) + 1;
-    remember(this.#strikes, id, count);
+    keepNewest(this.#strikes, id, count, REMEMBERED_WORKERS);
     if (count < BAD_FRAMES) return undefined;
     const quarantined = { id, host, why: `${count} bad frames, the last: ${why}`, since: Date.now() };
-    remember(this.#quarantined, id, quarantined);
+    keepNewest(this.#quarantined, id, quarantined, REMEMBERED_WORKERS);
     return quarantined;
   }
 
@@ -102,12 +115,4 @@ export class WorkerRegistry {
   quarantined(): Quarantined[] {
     return [...this.#quarantined.values()];
   }
-}
-
-/** Keeps the newest of a map. */
-function remember<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > REMEMBERED_WORKERS && oldest !== undefined) map.delete(oldest);
 }

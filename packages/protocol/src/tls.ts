@@ -140,12 +140,6 @@ export function channelTo(address: string, tls: ClientTls | undefined): Channel 
   };
 }
 
-/** Days until the first certificate of a file ends, negative afterwards. @throws KasaneError USAGE */
-export function daysLeft(path: string, now = Date.now()): number {
-  const { validTo } = certificateOf(read(path), path);
-  return (Date.parse(validTo) - now) / 86_400_000;
-}
-
 function readPair(certPath: string | undefined, keyPath: string | undefined) {
   if (certPath === undefined && keyPath === undefined) return undefined;
   if (certPath === undefined || keyPath === undefined) {

@@ -1,4 +1,5 @@
 /** How a token is presented, and where one is needed: to a coordinator that listens beyond loopback. */
+import { createHash } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
 
 /** Metadata that presents `token`; empty metadata without one. */
@@ -7,6 +8,9 @@ export function tokenMetadata(token: string | undefined): Metadata {
   if (token) metadata.set('authorization', `Bearer ${token}`);
   return metadata;
 }
+
+/** What a token is kept and compared as: SHA-256, of equal length for all, so that comparing tells nothing by its time. */
+export const digestOfToken = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 /** Whether a host name or address stays on this machine. */
 export function isLoopback(host: string): boolean {

@@ -1,5 +1,6 @@
 /** What Prometheus is told of a worker. Names and labels are listed in docs/monitoring.md. */
 import { TaskFailure_Reason, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
+import { secondsBuckets } from '@kasane/protocol/metrics-server';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Looked at when somebody asks, not before. */
@@ -11,9 +12,6 @@ export interface WorkerFacts {
   readonly held: number;
   readonly jobs: number;
 }
-
-/** Seconds; a shard of the smallest network takes a millisecond, one of ResNet-152 a minute. */
-const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
 
 const outcomes: Readonly<Record<TaskFailure_Reason, string>> = {
   [TaskFailure_Reason.REASON_UNSPECIFIED]: 'unspecified',
@@ -47,7 +45,7 @@ export class WorkerMetrics {
     this.#seconds = new Histogram({
       name: 'kasane_worker_compute_seconds',
       help: 'Time that a slot computed for a task.',
-      buckets,
+      buckets: secondsBuckets,
       registers,
     });
     const gauge = (name: string, help: string, value: (facts: WorkerFacts) => number): void => {

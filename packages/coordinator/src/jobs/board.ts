@@ -54,7 +54,7 @@ export interface Answer {
 export interface BoardOptions {
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
-  readonly workers: Pick<WorkerRegistry, 'all'>;
+  readonly workers: Pick<WorkerRegistry, 'all' | 'heardAt'>;
   /** Whether workers read the samples themselves now: nothing is staged. */
   readonly direct: () => boolean;
   readonly decide: DecideOptions;
@@ -298,7 +298,7 @@ export class TaskBoard {
       // Nobody can fetch what is still being read.
       progressAt: this.#adding > 0 ? performance.now() : this.#progressAt,
       shards: this.#trackers[kind].shards(step),
-      heardAt: new Map(this.#options.workers.all().map((worker) => [worker.id, worker.seen().heardAt])),
+      heardAt: this.#options.workers.heardAt,
       typicalMs: this.#typical[kind].value,
     };
     const decision = decide(performance.now(), state, this.#options.decide);

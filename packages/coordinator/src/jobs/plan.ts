@@ -6,6 +6,7 @@ import { SampleOrder } from '@kasane/data/shuffle';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { openFrame } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
+import { type Limits, LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/field';
 import type { NewTask } from '../queue/task-queue.ts';
 
@@ -69,6 +70,16 @@ export class RunPlan {
 
   get evaluateSamples(): number[] {
     return [...new Set(this.evaluation.map((range) => range.end - range.start))];
+  }
+
+  /** Steps that are handed out ahead, one at least. @param direct nothing is staged for them */
+  stepsAhead(
+    { stagedBytes, queuedTasks }: Pick<Limits, 'stagedBytes' | 'queuedTasks'>,
+    direct: boolean,
+  ): number {
+    const { batch, shards } = this.#job.spec.training;
+    const byBytes = direct ? LOOK_AHEAD_STEPS : Math.floor(stagedBytes / (this.sampleBytes * batch));
+    return Math.max(1, Math.min(LOOK_AHEAD_STEPS, byBytes, Math.floor(queuedTasks / shards)));
   }
 
   /** Ranges [first, end) of evaluation shards of which each takes at most so many bytes when it is staged, or is one shard. */

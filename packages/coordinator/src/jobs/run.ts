@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult, LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
@@ -273,12 +272,7 @@ export class Run {
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
   #handOut(): void {
     const { step } = this.#position;
-    const { job, limits } = this.#options;
-    const { batch, shards } = job.spec.training;
-    const stepBytes = this.#reach.direct ? 0 : this.#plan.sampleBytes * batch;
-    const byBytes = Math.floor(limits.stagedBytes / stepBytes);
-    const byTasks = Math.floor(limits.queuedTasks / shards);
-    const window = Math.max(1, Math.min(LOOK_AHEAD_STEPS, byBytes, byTasks));
+    const window = this.#plan.stepsAhead(this.#options.limits, this.#reach.direct);
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
@@ -294,7 +288,7 @@ export class Run {
     const { step } = this.#position;
     const answers = await finiteAnswers(this.board, parameters, step);
     const { lossSum, metricSum, counted, samples, ...used } = sum(answers);
-    const isLeftOut = answers.some(({ leftOut }) => leftOut);
+    const isLeftOut = answers.some((answer) => answer.leftOut);
     let changes: readonly LayerChange[] | undefined;
     const { learningRate } = parameters;
     let distributions: LayerSnapshot[] | undefined;
@@ -306,8 +300,7 @@ export class Run {
     this.#usedMs += used.computeMs;
     const border = this.#border();
     this.#published = false;
-    const seen = this.metrics.isDue ? observe : undefined;
-    const times = isLeftOut ? parameters.skip() : parameters.commit(seen);
+    const times = isLeftOut ? parameters.skip() : parameters.commit(this.metrics.isDue ? observe : undefined);
     const committed = performance.now();
     const before = this.#position;
     this.#position = {

@@ -3,12 +3,11 @@
  * of the state directory. A checkpoint's row and the ledger rows of the steps that it covers are one transaction, so
  * after a crash the ledger says exactly what the checkpoint contains.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { type Course, NOTHING_YET } from './metrics.ts';
+import { openStateDatabase } from './state-database.ts';
 
 export interface JobRecord {
   readonly id: string;
@@ -83,10 +82,7 @@ export class JobStore {
   readonly #db: DatabaseSync;
 
   constructor(directory: string) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.#db = new DatabaseSync(join(directory, 'kasane.sqlite'));
-    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
-    this.#db.exec(SCHEMA);
+    this.#db = openStateDatabase(directory, SCHEMA);
     const columns = this.#db.prepare('PRAGMA table_info(jobs)').all();
     for (const [column, type] of Object.entries(LATER_COLUMNS)) {
       if (!columns.some(({ name }) => name === column))

@@ -2,12 +2,12 @@
  * Tokens with scopes, in the state directory's SQLite file: a table of its own, so that the command line may create and revoke them
  * while a coordinator runs. Only digests are stored: a token is 32 random bytes, and no dictionary finds those again.
  */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
 import { type Scope, scopes } from '@kasane/protocol/scopes';
+import { digestOfToken } from '@kasane/protocol/token';
+import { openStateDatabase } from './state-database.ts';
 
 export interface TokenRecord {
   /** In the token itself, and in logs. */
@@ -40,10 +40,7 @@ export class TokenStore {
 
   /** @param directory of a coordinator's state; made when missing */
   constructor(directory: string) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.#db = new DatabaseSync(join(directory, 'kasane.sqlite'));
-    this.#db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
-    this.#db.exec(SCHEMA);
+    this.#db = openStateDatabase(directory, SCHEMA);
   }
 
   close(): void {
@@ -62,7 +59,7 @@ export class TokenStore {
       .prepare(
         'INSERT INTO tokens (id, name, scopes, digest, createdAt, expiresAt) VALUES (?, ?, ?, ?, ?, ?)',
       )
-      .run(id, name, held.join(' '), digestOf(token), now, expiresAt);
+      .run(id, name, held.join(' '), digestOfToken(token), now, expiresAt);
     return { id, name, scopes: held, createdAt: now, expiresAt, revokedAt: 0, token };
   }
 
@@ -101,7 +98,7 @@ export class TokenStore {
   find(token: string, now = Date.now()): TokenRecord | { readonly refused: string } {
     const id = FORM.exec(token)?.[1];
     const row = id && this.#db.prepare('SELECT * FROM tokens WHERE id = ?').get(id);
-    if (!row || !timingSafeEqual(row.digest as Uint8Array, digestOf(token)))
+    if (!row || !timingSafeEqual(row.digest as Uint8Array, digestOfToken(token)))
       return { refused: "the token is none of this coordinator's" };
     const record = toRecord(row);
     if (record.revokedAt > 0) return { refused: `the token ${id} is revoked` };
@@ -110,8 +107,6 @@ export class TokenStore {
       : record;
   }
 }
-
-const digestOf = (token: string) => createHash('sha256').update(token).digest();
 
 function toRecord(row: Record<string, SQLOutputValue>): TokenRecord {
   const held = String(row.scopes).split(' ');

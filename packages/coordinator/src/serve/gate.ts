@@ -2,9 +2,10 @@
  * Who may call what: one judge for every gRPC method. Beyond loopback a caller presents the shared token or one of the state
  * directory's; each method asks for a scope (protocol/src/scopes.ts). Knows nothing of gRPC.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { ErrorCode } from '@kasane/protocol/errors';
 import { allows, methodScopes, type Scope } from '@kasane/protocol/scopes';
+import { digestOfToken } from '@kasane/protocol/token';
 import type { TokenStore } from '../jobs/tokens.ts';
 import { RateLimit } from './rate-limit.ts';
 
@@ -42,7 +43,11 @@ export class Gate {
 
   constructor(options: GateOptions) {
     this.#options = options;
-    this.#known = options.known.map(({ id, token, scopes }) => ({ id, digest: digestOf(token), scopes }));
+    this.#known = options.known.map(({ id, token, scopes }) => ({
+      id,
+      digest: digestOfToken(token),
+      scopes,
+    }));
     this.#rate = new RateLimit(options.requestsPerSecond);
   }
 
@@ -56,8 +61,7 @@ export class Gate {
     if (!methodScopes.has(path)) return { code: 'NOT_ALLOWED', why: `nobody may call ${path}` };
     const wanted = methodScopes.get(path);
     if (wanted === undefined) return undefined;
-    const token = /^Bearer (.+)$/.exec(authorization)?.[1];
-    const held = this.#options.open ? { key: 'loopback' } : this.#holder(token, wanted);
+    const held = this.#options.open ? { key: 'loopback' } : this.#holder(authorization, wanted);
     if ('why' in held) return held;
     if (this.#rate.take(held.key, now)) return undefined;
     const { requestsPerSecond } = this.#options;
@@ -71,14 +75,15 @@ export class Gate {
   still(path: string, authorization: string): Refusal | undefined {
     const wanted = methodScopes.get(path);
     if (wanted === undefined || this.#options.open) return undefined;
-    const held = this.#holder(/^Bearer (.+)$/.exec(authorization)?.[1], wanted);
+    const held = this.#holder(authorization, wanted);
     return 'why' in held ? held : undefined;
   }
 
-  #holder(token: string | undefined, wanted: Scope): { readonly key: string } | Refusal {
+  #holder(authorization: string, wanted: Scope): { readonly key: string } | Refusal {
+    const token = /^Bearer (.+)$/.exec(authorization)?.[1];
     const refuse = (why: string): Refusal => ({ code: 'NOT_ALLOWED', why });
     if (token === undefined) return refuse(`a token is missing: ${HOW}`);
-    const digest = digestOf(token);
+    const digest = digestOfToken(token);
     // All are compared, whichever fits.
     const [shared] = this.#known.filter((known) => timingSafeEqual(known.digest, digest));
     const found = shared ?? this.#options.tokens.find(token);
@@ -89,5 +94,3 @@ export class Gate {
     return { key: found.id };
   }
 }
-
-const digestOf = (token: string) => createHash('sha256').update(token).digest();

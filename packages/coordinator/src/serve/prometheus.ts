@@ -1,6 +1,8 @@
 /** What Prometheus is told of a coordinator. Names and labels are listed in docs/monitoring.md. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { stateNames } from '@kasane/protocol/job-state';
+import { secondsBuckets } from '@kasane/protocol/metrics-server';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StepTimes } from '../jobs/run-options.ts';
 import type { ConnectedWorker } from '../workers.ts';
@@ -12,18 +14,6 @@ export interface Watched {
   workers(): readonly ConnectedWorker[];
   redisReady(): boolean;
 }
-
-/** Seconds; a step of the smallest network takes 2 ms, one of ResNet-152 a minute. */
-const buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
-
-const states: Readonly<Partial<Record<JobState, string>>> = {
-  [JobState.JOB_STATE_QUEUED]: 'queued',
-  [JobState.JOB_STATE_RUNNING]: 'running',
-  [JobState.JOB_STATE_PAUSED]: 'paused',
-  [JobState.JOB_STATE_SUCCEEDED]: 'succeeded',
-  [JobState.JOB_STATE_FAILED]: 'failed',
-  [JobState.JOB_STATE_CANCELLED]: 'cancelled',
-};
 
 export class CoordinatorMetrics {
   readonly #registry = new Registry();
@@ -38,7 +28,7 @@ export class CoordinatorMetrics {
       name: 'kasane_step_seconds',
       help: 'Time of a step (phase total), and of its phases: queue, compute, reduce, apply, publish.',
       labelNames: ['phase'],
-      buckets,
+      buckets: secondsBuckets,
       registers,
     });
     const gauge = (name: string, help: string, labels: string[], collect: (gauge: Gauge) => void): void => {
@@ -65,8 +55,8 @@ export class CoordinatorMetrics {
       for (const { id, tasksDone } of watched.workers()) it.set({ worker: id }, tasksDone);
     });
     gauge('jobs', 'Jobs by state.', ['state'], (it) => {
-      for (const state of Object.values(states)) it.set({ state }, 0);
-      for (const { state } of watched.jobs()) it.inc({ state: states[state] ?? 'unknown' });
+      for (const state of Object.values(stateNames)) if (state !== 'unknown') it.set({ state }, 0);
+      for (const { state } of watched.jobs()) it.inc({ state: stateNames[state] });
     });
     // Of running jobs only: those that have ended would stay for ever.
     const ofJob = (name: string, help: string, value: (job: Job) => number) =>

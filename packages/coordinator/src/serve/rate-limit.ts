@@ -1,4 +1,5 @@
 /** Token buckets: so many calls a second for each key, and a second's worth at once. Whoever is within it pays a map look-up. */
+import { keepNewest } from '../newest.ts';
 
 interface Bucket {
   left: number;
@@ -19,9 +20,7 @@ export class RateLimit {
   /** Takes one. @param now milliseconds. @returns whether there was one */
   take(key: string, now: number): boolean {
     const bucket = this.#buckets.get(key) ?? { left: this.#perSecond, at: now };
-    this.#buckets.delete(key);
-    this.#buckets.set(key, bucket);
-    if (this.#buckets.size > KEYS) this.#buckets.delete(this.#buckets.keys().next().value!);
+    keepNewest(this.#buckets, key, bucket, KEYS);
     const earned = (Math.max(0, now - bucket.at) / 1000) * this.#perSecond;
     bucket.left = Math.min(this.#perSecond, bucket.left + earned);
     bucket.at = now;

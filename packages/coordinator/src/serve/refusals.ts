@@ -3,6 +3,7 @@
  * the log is no place to fill a disk from outside.
  */
 import type { Logger } from 'pino';
+import { keepNewest } from '../newest.ts';
 
 /** The same refusal is written again after so long, with how often it happened meanwhile; and so many are told apart. */
 const QUIET_MS = 60_000;
@@ -27,9 +28,7 @@ export class RefusalLog {
       seen.more++;
       return;
     }
-    this.#seen.delete(kind);
-    this.#seen.set(kind, { at: now, more: 0 });
-    if (this.#seen.size > KINDS) this.#seen.delete(this.#seen.keys().next().value!);
+    keepNewest(this.#seen, kind, { at: now, more: 0 }, KINDS);
     const again = seen && seen.more > 0 ? ` (and ${seen.more} times before this)` : '';
     this.#log.warn({ peer }, `refused ${what}: ${why}${again}`);
   }

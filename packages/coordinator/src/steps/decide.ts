@@ -36,7 +36,7 @@ export interface StepState {
   readonly progressAt: number;
   readonly shards: readonly ShardState[];
   /** Workers that are connected, and when each was last heard from. */
-  readonly heardAt: ReadonlyMap<string, number>;
+  readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
   /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
   readonly typicalMs: number;
 }
