@@ -1,17 +1,16 @@
 /** The commands that ask a coordinator: about jobs, workers, and what happens. Their tables only; each loads what it needs. */
 import { integer } from './options.ts';
-import { command, coordinator, help, tensorboard, token } from './program.ts';
+import { asks, command, coordinator, help, tensorboard, token } from './program.ts';
 
 const PRIORITY_HELP = 'from -1000 to 1000: jobs of higher priority go first, equal ones take turns';
 
 /** Adds them to the program. */
 export function addAskingCommands(): void {
-  command('submit <job>', 'queue a job file or a preset; prints the id')
-    .option('--watch', 'follow it until it ends')
-    .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0)
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(
+    command('submit <job>', 'queue a job file or a preset; prints the id')
+      .option('--watch', 'follow it until it ends')
+      .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0),
+  )
     .addHelpText(
       'after',
       help(
@@ -25,10 +24,7 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).submit(job, options));
 
-  command('jobs', 'list jobs, newest first')
-    .option('--json', 'an array of objects on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(command('jobs', 'list jobs, newest first'), 'an array of objects on standard output')
     .addHelpText(
       'after',
       help(
@@ -43,10 +39,7 @@ export function addAskingCommands(): void {
     )
     .action(async (options) => (await import('./commands/jobs.ts')).jobs(options));
 
-  command('workers', 'list the workers that are connected')
-    .option('--json', 'an array of objects on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(command('workers', 'list the workers that are connected'), 'an array of objects on standard output')
     .addHelpText(
       'after',
       help(
@@ -56,10 +49,7 @@ export function addAskingCommands(): void {
     )
     .action(async (options) => (await import('./commands/jobs.ts')).workers(options));
 
-  command('drain <worker>', 'have a worker finish what it computes, take nothing more, and stop')
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(command('drain <worker>', 'have a worker finish what it computes, take nothing more, and stop'))
     .addHelpText('after', help(['kasane drain rack-3-4711-9f3c'], ['the worker, as in kasane workers']))
     .action(async (worker, options) => (await import('./commands/jobs.ts')).drain(worker, options));
 
@@ -74,17 +64,11 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).watch(job, options));
 
-  command('cancel <job>', 'stop a job')
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(command('cancel <job>', 'stop a job'))
     .addHelpText('after', help(['kasane cancel mnist-mlp-1a2b3c4d'], ['the job, as in kasane jobs']))
     .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
 
-  command('pause <job>', 'hold a job back; it keeps its place and what it has done')
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(command('pause <job>', 'hold a job back; it keeps its place and what it has done'))
     .addHelpText(
       'after',
       help(
@@ -94,11 +78,12 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).pause(job, options));
 
-  command('retry <job>', 'queue a job that has ended once more, from the start; prints the new id')
-    .option('--watch', 'follow it until it ends')
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(
+    command('retry <job>', 'queue a job that has ended once more, from the start; prints the new id').option(
+      '--watch',
+      'follow it until it ends',
+    ),
+  )
     .addHelpText(
       'after',
       help(
@@ -111,11 +96,13 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).retry(job, options));
 
-  command('priority <job>', 'set whose steps go first')
-    .argument('<n>', PRIORITY_HELP, integer(-1000, 1000))
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(
+    command('priority <job>', 'set whose steps go first').argument(
+      '<n>',
+      PRIORITY_HELP,
+      integer(-1000, 1000),
+    ),
+  )
     .addHelpText(
       'after',
       help(
@@ -125,12 +112,11 @@ export function addAskingCommands(): void {
     )
     .action(async (job, n, options) => (await import('./commands/jobs.ts')).priority(job, n, options));
 
-  command('resume <job>', 'let a paused job go on where it was, and an ended one from its last checkpoint')
-    .option('--epochs <n>', 'so many epochs more', integer(1))
-    .option('--watch', 'follow it until it ends')
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(
+    command('resume <job>', 'let a paused job go on where it was, and an ended one from its last checkpoint')
+      .option('--epochs <n>', 'so many epochs more', integer(1))
+      .option('--watch', 'follow it until it ends'),
+  )
     .addHelpText(
       'after',
       help(
@@ -140,10 +126,10 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).resume(job, options));
 
-  command('top', 'jobs, curves, layers and workers, live; without a terminal a line an event')
-    .option('--json', 'an object for each event on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(
+    command('top', 'jobs, curves, layers and workers, live; without a terminal a line an event'),
+    'an object for each event on standard output',
+  )
     .addHelpText(
       'after',
       help(
@@ -156,11 +142,13 @@ export function addAskingCommands(): void {
     )
     .action(async (options) => (await import('./commands/top.ts')).top(options));
 
-  command('logs <job>', 'what happened to a job, a line an event')
-    .option('-f, --follow', 'go on with what happens, until it ends')
-    .option('--json', 'an object a line on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(
+    command('logs <job>', 'what happened to a job, a line an event').option(
+      '-f, --follow',
+      'go on with what happens, until it ends',
+    ),
+    'an object a line on standard output',
+  )
     .addHelpText(
       'after',
       help(
@@ -173,10 +161,7 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/logs.ts')).logs(job, options));
 
-  command('status', 'a cluster at one glance: coordinator, workers, jobs')
-    .option('--json', 'one object on standard output')
-    .addOption(coordinator())
-    .addOption(token())
+  asks(command('status', 'a cluster at one glance: coordinator, workers, jobs'))
     .addHelpText(
       'after',
       help(

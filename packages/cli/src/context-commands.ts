@@ -8,12 +8,7 @@ export function addContextCommands(): Command {
     'context',
     'coordinators by name, so that their address need not be given each time',
   );
-  const contextCommand = (text: string, summary: string) =>
-    contexts
-      .command(text)
-      .description(summary)
-      .exitOverride()
-      .configureOutput({ outputError: () => {} });
+  const contextCommand = (text: string, summary: string) => contexts.command(text).description(summary);
   contextCommand('list', 'those that there are')
     .option('--json', 'an array of objects on standard output')
     .addHelpText(

@@ -15,15 +15,11 @@ export function addDataCommands(): void {
     .addOption(set())
     .option('--sheet <file>', 'images: a PNG file with some of them')
     .option('--json', 'one object on standard output')
-    .exitOverride()
-    .configureOutput({ outputError: () => {} })
     .action(async (place, options) => (await import('./commands/data.ts')).inspect(place, options));
   data
     .command('pack <data> <folder>')
     .description('read it once, and write it as chunks that jobs name with `format: packed`')
     .addOption(set())
-    .exitOverride()
-    .configureOutput({ outputError: () => {} })
     .action(async (place, folder, options) =>
       (await import('./commands/data.ts')).pack(place, folder, options),
     );

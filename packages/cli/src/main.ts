@@ -19,6 +19,7 @@ import {
 } from './options.ts';
 import {
   addAll,
+  asks,
   backend,
   clientTls,
   command,
@@ -121,19 +122,19 @@ addAll(workerCommand, places('this worker may'));
 
 addAskingCommands();
 
-command(
-  'predict <model> <inputs...>',
-  'what a trained model makes of inputs; a job id or a .safetensors file',
+asks(
+  command(
+    'predict <model> <inputs...>',
+    'what a trained model makes of inputs; a job id or a .safetensors file',
+  )
+    .option('--invert', 'images: black on white, invert first (default: grey ones with a bright border)')
+    .option('--no-invert', 'images: never invert')
+    .option('--max-tokens <n>', 'language models: tokens to write', integer(1, 1_000_000), 200)
+    .option('--temperature <x>', 'above 1 is bolder, 0 always takes the best token', atLeast(0), 1)
+    .option('--top-k <n>', 'draw from the best n tokens only, 0 from all', integer(0), 0)
+    .option('--seed <n>', 'what is drawn; the same seed writes the same text', integer(0), 0),
+  'one object for each input on standard output',
 )
-  .option('--invert', 'images: black on white, invert first (default: grey ones with a bright border)')
-  .option('--no-invert', 'images: never invert')
-  .option('--max-tokens <n>', 'language models: tokens to write', integer(1, 1_000_000), 200)
-  .option('--temperature <x>', 'above 1 is bolder, 0 always takes the best token', atLeast(0), 1)
-  .option('--top-k <n>', 'draw from the best n tokens only, 0 from all', integer(0), 0)
-  .option('--seed <n>', 'what is drawn; the same seed writes the same text', integer(0), 0)
-  .option('--json', 'one object for each input on standard output')
-  .addOption(coordinator())
-  .addOption(token())
   .addHelpText(
     'after',
     help(
@@ -156,15 +157,14 @@ command(
     (await import('./commands/predict.ts')).predict(model, inputs, options),
   );
 
-command('eval <model>', 'loss and metric of a trained model on test data; a job id or a .safetensors file')
-  .option(
-    '--data <path>',
-    'where the data that it was trained on is (default: where the job has it; of a file, MNIST)',
-  )
-  .option('--test <path>', 'where the test data is, if the job named it apart')
-  .option('--json', 'one object on standard output')
-  .addOption(coordinator())
-  .addOption(token())
+asks(
+  command('eval <model>', 'loss and metric of a trained model on test data; a job id or a .safetensors file')
+    .option(
+      '--data <path>',
+      'where the data that it was trained on is (default: where the job has it; of a file, MNIST)',
+    )
+    .option('--test <path>', 'where the test data is, if the job named it apart'),
+)
   .addHelpText(
     'after',
     help(
@@ -178,16 +178,15 @@ command('eval <model>', 'loss and metric of a trained model on test data; a job 
   )
   .action(async (model, options) => (await import('./commands/eval.ts')).evaluate(model, options));
 
-command('export <model>', 'write a trained model as a file for other programs')
-  .addOption(
-    new Option('--format <format>', 'onnx or safetensors (default: as --output ends, else onnx)').argParser(
-      oneOf(exportFormats),
-    ),
-  )
-  .option('-o, --output <file>', 'where it goes (default: MODEL.onnx or MODEL.safetensors, here)')
-  .option('--json', 'one object on standard output')
-  .addOption(coordinator())
-  .addOption(token())
+asks(
+  command('export <model>', 'write a trained model as a file for other programs')
+    .addOption(
+      new Option('--format <format>', 'onnx or safetensors (default: as --output ends, else onnx)').argParser(
+        oneOf(exportFormats),
+      ),
+    )
+    .option('-o, --output <file>', 'where it goes (default: MODEL.onnx or MODEL.safetensors, here)'),
+)
   .addHelpText(
     'after',
     help(

@@ -107,7 +107,8 @@ export const clientTls = () => [
   new Option('--tls-cert <file>', 'PEM: certificate to show').env('KASANE_TLS_CERT'),
   new Option('--tls-key <file>', 'PEM: its private key').env('KASANE_TLS_KEY'),
 ];
-const each = (value: string, before: readonly string[] = []) => [...before, value];
+/** Parses an option that may be given again for more. */
+export const each = (value: string, before: readonly string[] = []) => [...before, value];
 /** What jobs may name. */
 export const places = (who: string) => [
   new Option(
@@ -125,12 +126,10 @@ export const addAll = (to: Command, options: readonly Option[]) => {
 };
 export const redis = () =>
   new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
-export const command = (text: string, summary: string) =>
-  program
-    .command(text)
-    .description(summary)
-    .exitOverride()
-    .configureOutput({ outputError: () => {} });
+export const command = (text: string, summary: string) => program.command(text).description(summary);
+/** The options, after its own, of a command that asks a coordinator and prints the answer. */
+export const asks = (asking: Command, json = 'one object on standard output') =>
+  asking.option('--json', json).addOption(coordinator()).addOption(token());
 
 /** Below a command's options: how it is used, and what --json prints. */
 export const help = (examples: readonly string[], json: readonly string[] = []) =>

@@ -2,7 +2,7 @@
 import { Option } from 'commander';
 import { span } from './duration.ts';
 import { integer, oneOf, tokenScopes } from './options.ts';
-import { command, help } from './program.ts';
+import { command, each, help } from './program.ts';
 
 export function addSecurityCommands(): void {
   const tokens = command('token', 'who may do what at a coordinator: tokens in its state directory');
@@ -10,16 +10,11 @@ export function addSecurityCommands(): void {
     tokens
       .command(text)
       .description(summary)
-      .option('--state <dir>', 'folder of the coordinator (default: ~/.local/state/kasane)')
-      .exitOverride()
-      .configureOutput({ outputError: () => {} });
+      .option('--state <dir>', 'folder of the coordinator (default: ~/.local/state/kasane)');
   tokenCommand('create <name>', 'make a token, and print it: this once')
     .addOption(
       new Option('--scope <scope>', `${tokenScopes.join(', ')}; again for more`)
-        .argParser((text: string, before?: readonly string[]) => [
-          ...(before ?? []),
-          oneOf(tokenScopes)(text),
-        ])
+        .argParser((text: string, before?: readonly string[]) => each(oneOf(tokenScopes)(text), before))
         .makeOptionMandatory(),
     )
     .option('--expires <span>', 'refused after so long, such as 30m, 12h or 90d (default: never)', span)
@@ -58,7 +53,7 @@ export function addSecurityCommands(): void {
         '--host <host>',
         "name or address that the coordinator is reached under, again for more (besides this machine's)",
       )
-        .argParser((text: string, before: readonly string[]) => [...before, text])
+        .argParser(each)
         .default([], 'none'),
     )
     .option('--days <n>', 'days until they end', integer(1, 3650), 365)
@@ -71,8 +66,6 @@ export function addSecurityCommands(): void {
         ['{ folder, ca, server, client, hosts, days }'],
       ),
     )
-    .exitOverride()
-    .configureOutput({ outputError: () => {} })
     .action(async (folder, options) =>
       (await import('./commands/cert.ts')).dev(folder ?? 'certificates', options),
     );

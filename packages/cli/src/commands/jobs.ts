@@ -5,6 +5,7 @@ import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
 import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
 import { moment, table } from '../render/table.ts';
+import { workerCells, workerHead } from '../render/worker.ts';
 import { follow, fromHere, readJob, readJobText } from './train.ts';
 
 async function withClient<T>(
@@ -133,14 +134,9 @@ export async function workers(options: Options): Promise<void> {
     process.stderr.write(`no workers are connected: kasane worker --coordinator ${options.coordinator}\n`);
   } else {
     const rows = list.map((worker) => [
-      worker.id,
-      worker.host,
-      worker.backend,
-      String(worker.slots),
-      String(worker.tasksDone),
-      worker.draining ? `${worker.tasksHeld}, draining` : String(worker.tasksHeld),
+      ...workerCells(worker),
       moment(new Date(worker.connectedAt).toISOString()),
     ]);
-    print(table(['WORKER', 'HOST', 'BACKEND', 'SLOTS', 'DONE', 'HELD', 'SINCE'], rows));
+    print(table([...workerHead, 'SINCE'], rows));
   }
 }

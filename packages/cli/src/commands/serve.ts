@@ -1,6 +1,6 @@
 /** The commands that stay: coordinator and worker. */
-import { homedir, networkInterfaces } from 'node:os';
-import { join, resolve } from 'node:path';
+import { networkInterfaces } from 'node:os';
+import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { Access } from '@kasane/data/access';
 import type { MetricsOptions } from '@kasane/protocol/metrics-server';
@@ -10,7 +10,7 @@ import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { startWorker } from '@kasane/worker/worker';
 import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';
-import type { LogFormat, LogLevel } from '../options.ts';
+import { type LogFormat, type LogLevel, stateFolder } from '../options.ts';
 import { startRedis } from '../redis/start.ts';
 import { stopAsked } from '../stop.ts';
 import { dashboardBeside } from './dashboard.ts';
@@ -76,7 +76,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
       port,
       redisUrl: redis.url,
       announceRedisUrl: options.announceRedis,
-      stateDirectory: options.state ?? join(homedir(), '.local/state/kasane'),
+      stateDirectory: stateFolder(options.state),
       token,
       metrics: metricsOptions(options),
       tls,

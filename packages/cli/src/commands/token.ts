@@ -1,9 +1,8 @@
 /** `kasane token`: who may do what at a coordinator, kept in its state directory. A coordinator that runs there knows at once. */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { type TokenRecord, TokenStore } from '@kasane/coordinator/jobs/tokens';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Scope } from '@kasane/protocol/scopes';
+import { stateFolder } from '../options.ts';
 import { moment, table } from '../render/table.ts';
 
 export interface StateOptions {
@@ -57,7 +56,7 @@ const print = (line: string) => {
 };
 
 function withStore(options: StateOptions, body: (store: TokenStore) => void): void {
-  const directory = options.state ?? join(homedir(), '.local/state/kasane');
+  const directory = stateFolder(options.state);
   let store: TokenStore;
   try {
     store = new TokenStore(directory);

@@ -1,13 +1,14 @@
 /** What `kasane doctor` looks at, each thing for itself: what was found, and what to do where it is wrong. */
 import { statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { availableParallelism, freemem, homedir, tmpdir, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { openGpu } from '@kasane/worker/gpu';
+import { stateFolder } from '../options.ts';
 import { inspectRedis } from '../redis/inspect.ts';
 import { onPath } from '../redis/start.ts';
 
@@ -146,7 +147,4 @@ function freeBytes(folder: string): number {
 }
 
 /** Folders that are written to: state, temporary files. */
-export const writtenFolders = (state?: string): readonly string[] => [
-  state ?? join(homedir(), '.local/state/kasane'),
-  tmpdir(),
-];
+export const writtenFolders = (state?: string): readonly string[] => [stateFolder(state), tmpdir()];

@@ -3,6 +3,7 @@ import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import { formatMetric, metricName } from '../render/job.ts';
 import { table } from '../render/table.ts';
+import { workerCells, workerHead } from '../render/worker.ts';
 import { curve } from './braille.ts';
 import type { Snapshot } from './feed.ts';
 
@@ -170,15 +171,7 @@ function layerLines({ layers, points }: Snapshot): Line[] {
 
 function workerLines({ workers }: Snapshot): Line[] {
   if (workers.length === 0) return [{ text: 'no workers are connected: kasane worker', style: 'dim' }];
-  const rows = workers.map((worker) => [
-    worker.id,
-    worker.host,
-    worker.backend,
-    String(worker.slots),
-    String(worker.tasksDone),
-    worker.draining ? `${worker.tasksHeld}, draining` : String(worker.tasksHeld),
-  ]);
-  return styled(table(['WORKER', 'HOST', 'BACKEND', 'SLOTS', 'DONE', 'HELD'], rows));
+  return styled(table(workerHead, workers.map(workerCells)));
 }
 
 const styled = (text: string): Line[] =>
