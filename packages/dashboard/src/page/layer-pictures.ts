@@ -1,14 +1,13 @@
 /** Filters, feature maps and attention of a layer, computed here from the newest checkpoint. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { fill, h } from './dom.ts';
-import { grouped, RUNNING } from './format.ts';
+import { grouped } from './format.ts';
 import type { Activity, Network } from './network.ts';
+import { Newest } from './newest.ts';
 import { attentionPictures, filterPictures, mapPictures, type Picture, pictureGrid } from './pictures.ts';
-import { newestNetwork, type Opened, type Samples, samples } from './remote.ts';
-import { attempt, type Page } from './view.ts';
+import type { Samples } from './remote.ts';
+import type { Page } from './view.ts';
 
-/** How often a newer checkpoint is asked for. */
-const NEWER_MS = 3000;
 /** Test samples that can be chosen, and pictures of one kind. */
 const CHOICE = 16;
 const MOST = 64;
@@ -16,29 +15,22 @@ const MOST = 64;
 export class LayerPictures {
   readonly element = h('div', { class: 'charts pictured' });
   readonly #page: Page;
-  readonly #job: string;
-  readonly #timer: ReturnType<typeof setInterval>;
-  #opened: Opened | undefined;
-  #samples: Samples | undefined;
+  readonly #newest: Newest;
   #sample = 0;
   #layer = '';
-  #state = 0;
-  #busy = false;
-  #closed = false;
 
   constructor(page: Page, job: string) {
     this.#page = page;
-    this.#job = job;
     this.#say(page.t.computing);
-    this.#timer = setInterval(() => {
-      if (this.#state === RUNNING || !this.#opened) this.#refresh();
-    }, NEWER_MS);
-    this.#refresh();
+    this.#newest = new Newest(page, job, {
+      samples: CHOICE,
+      onNetwork: () => this.#draw(),
+      onNone: () => this.#say(page.t.noNetwork),
+    });
   }
 
   job({ state }: Job): void {
-    if (state !== this.#state && this.#state !== 0) this.#refresh();
-    this.#state = state;
+    this.#newest.job(state);
   }
 
   layer(name: string): void {
@@ -48,35 +40,15 @@ export class LayerPictures {
   }
 
   destroy(): void {
-    this.#closed = true;
-    clearInterval(this.#timer);
+    this.#newest.close();
   }
 
   #say(text: string): void {
     fill(this.element, h('p', { class: 'faint' }, text));
   }
 
-  #refresh(): void {
-    if (this.#busy || this.#closed) return;
-    this.#busy = true;
-    attempt(this.#page, async () => {
-      try {
-        const newest = await newestNetwork(this.#job, this.#opened);
-        if (this.#closed || newest === this.#opened) {
-          if (!newest) this.#say(this.#page.t.noNetwork);
-          return;
-        }
-        this.#samples ??= await samples(this.#job, 0, CHOICE).catch(() => samples(this.#job, 0, 1));
-        this.#opened = newest;
-        this.#draw();
-      } finally {
-        this.#busy = false;
-      }
-    });
-  }
-
   #draw(): void {
-    const [opened, data] = [this.#opened, this.#samples];
+    const { opened, samples: data } = this.#newest;
     if (!opened || !data || !this.#layer) return;
     const { network, step } = opened;
     const { t } = this.#page;
@@ -152,7 +124,7 @@ export class LayerPictures {
 
   #chooser(): HTMLElement {
     const { t } = this.#page;
-    const { count, targets, preparation } = this.#samples!;
+    const { count, targets, preparation } = this.#newest.samples!;
     const options = Array.from({ length: count }, (_, index) => {
       const target = targets.length === count ? targets[index]! : undefined;
       const truth = target === undefined ? '' : `: ${preparation.classes?.[target] ?? target}`;

@@ -2,14 +2,14 @@
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { fill, h } from './dom.ts';
 import { DrawingPad } from './drawing-pad.ts';
-import { grouped, percent, RUNNING, small } from './format.ts';
+import { grouped, percent, small } from './format.ts';
 import { type ImageForm, imageFormOf, sampleOfDrawing, sampleOfImage } from './image-input.ts';
 import { softmax } from './network-math.ts';
+import { Newest } from './newest.ts';
 import { type Picture, pictureGrid } from './pictures.ts';
-import { newestNetwork, type Opened, type Samples, samples } from './remote.ts';
+import type { Samples } from './remote.ts';
 import { attempt, type Known, type Page, type View } from './view.ts';
 
-const NEWER_MS = 3000;
 const TEST_SAMPLES = 32;
 /** Classes that are listed. */
 const LISTED = 10;
@@ -20,62 +20,38 @@ export class TryView implements View {
   readonly #job: string;
   readonly #inputs = h('section', { class: 'card' });
   readonly #answer = h('section', { class: 'card prediction', 'aria-live': 'polite' });
-  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #newest: Newest;
   #pad: DrawingPad | undefined;
   #form: ImageForm | undefined;
-  #opened: Opened | undefined;
-  #samples: Samples | undefined;
   #x: Float32Array | undefined;
   /** What it is in truth, where that is known. */
   #truth: number | undefined;
   #binary = false;
-  #state = 0;
-  #busy = false;
-  #closed = false;
 
   constructor(page: Page, job: string) {
     this.#page = page;
     this.#job = job;
     this.element = h('div', { class: 'try' }, this.#inputs, this.#answer);
     fill(this.#answer, h('p', { class: 'faint' }, page.t.computing));
-    this.#timer = setInterval(() => {
-      if (this.#state === RUNNING || !this.#opened) this.#refresh();
-    }, NEWER_MS);
-    this.#refresh();
+    this.#newest = new Newest(page, job, {
+      samples: TEST_SAMPLES,
+      onNetwork: (samples) => {
+        if (!this.#inputs.hasChildNodes()) this.#drawInputs(samples);
+        this.#predict();
+      },
+      onNone: () => fill(this.#answer, h('p', { class: 'faint' }, page.t.noNetwork)),
+    });
   }
 
   update({ jobs, course }: Known): void {
     const job: Job | undefined = jobs?.find(({ id }) => id === this.#job);
     if (!job) return;
-    if (job.state !== this.#state && this.#state !== 0) this.#refresh();
-    this.#state = job.state;
+    this.#newest.job(job.state);
     this.#binary = course.spec.includes('"binary"');
   }
 
   destroy(): void {
-    this.#closed = true;
-    clearInterval(this.#timer);
-  }
-
-  #refresh(): void {
-    if (this.#busy || this.#closed) return;
-    this.#busy = true;
-    attempt(this.#page, async () => {
-      try {
-        const newest = await newestNetwork(this.#job, this.#opened);
-        if (!newest) {
-          fill(this.#answer, h('p', { class: 'faint' }, this.#page.t.noNetwork));
-          return;
-        }
-        if (newest === this.#opened || this.#closed) return;
-        this.#samples ??= await samples(this.#job, 0, TEST_SAMPLES).catch(() => samples(this.#job, 0, 1));
-        this.#opened = newest;
-        if (!this.#inputs.hasChildNodes()) this.#drawInputs(this.#samples);
-        this.#predict();
-      } finally {
-        this.#busy = false;
-      }
-    });
+    this.#newest.close();
   }
 
   #drawInputs(data: Samples): void {
@@ -150,7 +126,8 @@ export class TryView implements View {
 
   #predict(): void {
     const { t } = this.#page;
-    const [opened, x, data] = [this.#opened, this.#x, this.#samples];
+    const { opened, samples: data } = this.#newest;
+    const x = this.#x;
     if (!opened || !data) return;
     const from = h('p', { class: 'faint' }, t.fromCheckpoint(grouped(opened.step)));
     if (!x) {
