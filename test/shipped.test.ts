@@ -4,12 +4,11 @@
  * them, and a cluster of it by compose.yaml.
  */
 import { execFile } from 'node:child_process';
-import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { freePort } from '@kasane/cli/redis/start';
 import { jobPresets } from '@kasane/protocol/presets';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
@@ -211,12 +210,3 @@ describe.skipIf(noContainers && !required)('the image', () => {
     PATIENCE_MS,
   );
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}

@@ -3,16 +3,15 @@
  * worker reaches the others by links of its own, which can be cut.
  */
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onPath } from '@kasane/cli/redis/start';
-import { JobStore, type LedgerRow } from '@kasane/coordinator/jobs/store';
+import { freePort, onPath } from '@kasane/cli/redis/start';
+import type { LedgerRow } from '@kasane/coordinator/jobs/store';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { Redis } from 'ioredis';
 import { checkout } from '../support/image.ts';
+import { ledgerOf } from '../support/ledger.ts';
 import { Child, type Line } from './child.ts';
 import type { FaultName } from './faults.ts';
 import { Link } from './link.ts';
@@ -212,12 +211,7 @@ export class Stage {
   }
 
   ledger(job: string): LedgerRow[] {
-    const store = new JobStore(this.state);
-    try {
-      return store.ledger(job);
-    } finally {
-      store.close();
-    }
+    return ledgerOf(this.state, job);
   }
 
   #kasane(name: string, options: readonly string[]): Child {
@@ -242,13 +236,4 @@ function mountSmallDisk(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

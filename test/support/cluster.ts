@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/redis/start';
 import { type CoordinatorOptions, startCoordinator } from '@kasane/coordinator/coordinator';
-import { JobStore, type LedgerRow } from '@kasane/coordinator/jobs/store';
+import type { LedgerRow } from '@kasane/coordinator/jobs/store';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { pino } from 'pino';
+import { ledgerOf } from './ledger.ts';
 
 /** Removes what a test made, last things first; for `afterAll`. */
 export class CleanUp {
@@ -142,11 +143,6 @@ export class TestCluster {
   }
 
   ledger(job: string): LedgerRow[] {
-    const store = new JobStore(this.state);
-    try {
-      return store.ledger(job);
-    } finally {
-      store.close();
-    }
+    return ledgerOf(this.state, job);
   }
 }

@@ -1,7 +1,17 @@
 /** Promise 2, read from the ledger: every sample of every epoch counted once. */
 import { crc32 } from 'node:zlib';
-import type { LedgerRow } from '@kasane/coordinator/jobs/store';
+import { JobStore, type LedgerRow } from '@kasane/coordinator/jobs/store';
 import { epochPermutation } from '@kasane/data/shuffle';
+
+/** Who computed which samples of a job, read beside a coordinator that may run. @param state its folder */
+export function ledgerOf(state: string, job: string): LedgerRow[] {
+  const store = new JobStore(state);
+  try {
+    return store.ledger(job);
+  } finally {
+    store.close();
+  }
+}
 
 /** What is wrong with a ledger; nothing when each of `samples` counted once in each of `epochs`. */
 export function faultsOfLedger(
