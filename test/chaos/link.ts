@@ -154,6 +154,6 @@ class Pipe {
       if (!this.#to.destroyed && !this.#to.write(data)) this.#from.pause();
     }
     const [next] = this.#queue;
-    if (next) this.#timer = setTimeout(() => this.#send(), next.due - performance.now());
+    if (next) this.#timer = setTimeout(() => this.#send(), Math.max(0, next.due - performance.now()));
   }
 }

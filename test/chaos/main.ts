@@ -54,9 +54,12 @@ async function on<T>(seed: number, use: (stage: Stage, punisher: Punisher) => Pr
       if (values.verbose) process.stderr.write(`${line.from}: ${line.text}\n`);
     },
   });
+  const interrupted = () => void stage.close().finally(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
   try {
     return await use(stage, punisher);
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, interrupted);
     await stage.close();
   }
 }

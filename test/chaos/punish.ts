@@ -1,7 +1,8 @@
 /** One training under a schedule of faults: fires each when its step has come, watches what it costs, and judges the end. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { faultsOfLedger } from '../support/ledger.ts';
 import type { Line } from './child.ts';
-import { type Fault, type FaultContext, faults } from './faults.ts';
+import { type Fault, faults } from './faults.ts';
 import { Follower, type Seen } from './follow.ts';
 import type { ChaosJob } from './job.ts';
 import type { Planned } from './schedule.ts';
@@ -15,8 +16,6 @@ export interface Blow {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly fired: boolean;
-  readonly stepBefore: number;
-  readonly stepAfter: number;
 }
 
 export interface Punished {
@@ -78,40 +77,35 @@ export class Punisher {
   }
 
   async #on(stage: Stage, fault: Fault, planned: Planned, job: string, follower: Follower): Promise<Blow> {
-    const stepBefore = follower.step;
+    const alone = fault.befalls === 'worker';
+    const worker = alone ? await this.#victim(stage, planned, follower) : stage.workers[0];
     const startedAt = performance.now();
     let fired = false;
-    let firedAt = startedAt;
     let why = stage.lacks(planned.fault) ?? (follower.over ? 'the job had ended' : undefined);
-    const worker = fault.befalls === 'worker' ? this.#victim(stage, planned) : stage.workers[0]!;
-    if (!worker) why = 'every worker suffers something already';
     if (why === undefined && worker) {
-      const context: FaultContext = {
-        ...{ stage, follower, job, worker, seconds: planned.seconds },
-        fired: () => {
-          fired = true;
-          firedAt = performance.now();
-        },
-      };
-      if (fault.befalls === 'worker') worker.fault = planned.fault;
+      const context = { stage, follower, job, worker, seconds: planned.seconds, fired: () => (fired = true) };
       try {
         await fault.fire(context);
       } catch (error) {
         why = (error as Error).message;
-      } finally {
-        if (fault.befalls === 'worker') worker.fault = undefined;
       }
     }
-    const endedAt = performance.now();
-    const at = { startedAt: Math.min(startedAt, firedAt), endedAt };
-    return { planned, ...at, fired, stepBefore, stepAfter: follower.step, ...(why !== undefined && { why }) };
+    if (alone && worker) worker.fault = undefined;
+    return { planned, startedAt, endedAt: performance.now(), fired, ...(why !== undefined && { why }) };
   }
 
-  /** The worker of the schedule, or the next that suffers nothing; one is always left alone. */
-  #victim(stage: Stage, { worker }: Planned): StagedWorker | undefined {
-    const well = stage.workers.filter(({ fault }) => fault === undefined);
-    if (well.length < 2) return undefined;
-    return well.find(({ index }) => index >= worker) ?? well[0];
+  /** Takes the worker of the schedule, or the next that suffers nothing; one is always left alone. Waits until there is one. */
+  async #victim(stage: Stage, planned: Planned, follower: Follower): Promise<StagedWorker | undefined> {
+    while (!follower.over) {
+      const well = stage.workers.filter(({ fault }) => fault === undefined);
+      if (well.length >= 2) {
+        const taken = well.find(({ index }) => index >= planned.worker) ?? well[0]!;
+        taken.fault = planned.fault;
+        return taken;
+      }
+      await sleep(50);
+    }
+    return undefined;
   }
 }
 
