@@ -1,0 +1,36 @@
+/**
+ * A short and fixed part of `npm run chaos`: one training under faults of every kind that is quick, each at a step and a worker of
+ * its own, ends with the weights of a quiet one, every sample counted once.
+ */
+import { afterAll, expect, it } from 'vitest';
+import type { FaultName } from './chaos/faults.ts';
+import { chaosJob } from './chaos/job.ts';
+import { complaints, Punisher } from './chaos/punish.ts';
+import { allFaults, schedule } from './chaos/schedule.ts';
+import { Stage } from './chaos/stage.ts';
+import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+
+const WORKERS = 3;
+const SEED = 5;
+/** Those that take long to be of effect. */
+const slow: readonly FaultName[] = ['slow', 'weather'];
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+it('a training under faults of every kind ends with the same bits', async () => {
+  const punisher = new Punisher();
+  const stage = await Stage.open({ workers: WORKERS, seed: SEED, onLine: punisher.onLine });
+  cleanUp.add(() => stage.close());
+  const job = chaosJob(temporaryDirectory(cleanUp), 14);
+  const quiet = await punisher.run(stage, job, []);
+  expect(quiet.error).toBe('');
+  expect(quiet.digest).toMatch(/^[0-9a-f]{64}$/);
+  const names = allFaults.filter((name) => !slow.includes(name));
+  // Where it is not root, or has no libfaketime, a machine cannot do them all; CI can.
+  const possible =
+    process.env.KASANE_CI === '1' ? names : names.filter((name) => stage.lacks(name) === undefined);
+  const options = { seed: SEED, faults: possible, steps: job.steps, workers: WORKERS };
+  const run = await punisher.run(stage, job, schedule({ ...options, seconds: 6, within: 0.6 }));
+  expect(complaints(run, quiet.digest)).toEqual([]);
+  expect(run.blows.filter(({ fired }) => fired)).toHaveLength(possible.length);
+}, 600_000);
