@@ -1,15 +1,17 @@
 /**
- * How fast samples are read: decoding JPEGs as a job does, against sharp alone on as many threads, and packed data.
+ * How fast samples are read: decoding JPEGs as a job does, against sharp alone on as many threads, and packed data; then what the
+ * samples are for: the training steps of cnn-224 and resnet-50 on one thread, alone and as a job from that folder of JPEGs.
  *
- *     pnpm bench data [--images 200] [--side 320] [--size 224] [--threads 2]
+ *     pnpm bench data [--images 200] [--side 320] [--size 224] [--threads 2] [--presets cnn-224,resnet-50]
  *
  * Both decode the same files to the same size, with the same number of images at once. What the loader adds is its checks, its
- * pool and a copy; it keeps up if the ratio is above 0.9.
+ * pool and a copy; it keeps up if the ratio is above 0.9. Decoding is overlapped if a job from JPEGs computes as many samples a second as
+ * one from the same samples packed (one worker with one slot, on a machine with a second core for the rest).
  *
- * Found on two virtual cores that much other work shared, so take the absolute figures as low: sharp alone 174 samples/s, image folder
- * 149, packed 778 (medians); round by round the folder had 1.02 of sharp's speed and took 1.10 of its CPU time.
+FOUND
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,8 +20,13 @@ import { openImageFolder } from '@kasane/data/image-folder';
 import { packData } from '@kasane/data/pack';
 import { openPacked } from '@kasane/data/packed';
 import { epochPermutation } from '@kasane/data/shuffle';
+import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { fieldBytes } from '@kasane/tensor/field';
+import { describePreset } from '@kasane/tensor/models/presets';
+import { initializeParameters } from '@kasane/tensor/nn/model';
+import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import sharp from 'sharp';
+import { trainingGraph } from './rows.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,6 +35,7 @@ const { values } = parseArgs({
     size: { type: 'string', default: '224' },
     threads: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '5' },
+    presets: { type: 'string', default: 'cnn-224,resnet-50' },
   },
 });
 const [images, side, size, threads, rounds] = [
@@ -38,6 +46,10 @@ const [images, side, size, threads, rounds] = [
   values.rounds,
 ].map(Number) as [number, number, number, number, number];
 const BATCH = 32;
+/** Of a training step. */
+const STEP = 8;
+
+const imageFolder = { format: 'imagefolder', validation: 0.01, size, mean: 0.5, std: 0.5 } as const;
 
 const median = (list: readonly number[]) =>
   [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
@@ -45,21 +57,17 @@ const median = (list: readonly number[]) =>
 const folder = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
 try {
   await writeImages();
-  const { train, test, preparation } = await openImageFolder({
-    format: 'imagefolder',
+  const decoded = await openImageFolder({
+    ...imageFolder,
     path: join(folder, 'images'),
-    validation: 0.01,
     seed: 1,
-    size,
     channels: 3,
     fit: 'cover',
     onDamaged: 'fail',
-    mean: 0.5,
-    std: 0.5,
     threads,
     keep: false,
   });
-  await packData({ train, test, preparation }, join(folder, 'packed'));
+  await packData(decoded, join(folder, 'packed'));
   const packed = await openPacked(join(folder, 'packed'));
   const rates = new Map<string, number[]>();
   const costs = new Map<string, number[]>();
@@ -68,7 +76,7 @@ try {
   for (let round = 0; round < rounds; round++) {
     for (const [name, run] of [
       ['sharp alone', sharpAlone],
-      ['image folder', () => epoch(train, round)],
+      ['image folder', () => epoch(decoded.train, round)],
       ['packed', () => epoch(packed.train, round)],
     ] as const) {
       const [started, used] = [performance.now(), process.cpuUsage()];
@@ -90,8 +98,19 @@ try {
   const ratio = (table: Map<string, number[]>) =>
     median(table.get('image folder')!.map((value, round) => value / table.get('sharp alone')![round]!));
   console.log(
-    `\n  image folder / sharp alone: ${ratio(rates).toFixed(3)} of its speed, ${ratio(costs).toFixed(3)} of its CPU`,
+    `\n  image folder / sharp alone: ${ratio(rates).toFixed(3)} of its speed, ${ratio(costs).toFixed(3)} of its CPU\n`,
   );
+  enableRevectorization();
+  for (const preset of values.presets.split(',').filter(Boolean)) {
+    const alone = await stepsAlone(preset);
+    const from = {
+      packed: train(preset, { format: 'packed', path: join(folder, 'packed') }),
+      jpegs: train(preset, { ...imageFolder, path: join(folder, 'images') }),
+    };
+    console.log(
+      `  ${preset.padEnd(14)} ${alone.toFixed(2).padStart(7)} samples/s for the gradients alone; as a job ${from.packed.toFixed(2)} from packed samples, ${from.jpegs.toFixed(2)} from JPEGs: ${(from.jpegs / from.packed).toFixed(3)}`,
+    );
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -148,4 +167,42 @@ async function epoch(part: Dataset, round: number): Promise<number> {
   }
   await coming;
   return part.samples;
+}
+
+/** Samples a second of a preset's gradients on this thread: the fastest of some steps. */
+async function stepsAlone(preset: string): Promise<number> {
+  const description = describePreset(preset, { classes: 2, image: size });
+  const { model, outputs } = trainingGraph({ name: preset, batch: STEP, description });
+  const program = await compileProgram(outputs);
+  const parameters = initializeParameters(model, 1);
+  for (const { name, offset, size: count } of model.parameters)
+    program.inputs[name]?.set(parameters.subarray(offset, offset + count));
+  const x = program.inputs.x!;
+  for (let i = 0; i < x.length; i++) x[i] = ((i * 7919) % 1009) / 1009;
+  const times = Array.from({ length: 6 }, () => {
+    const started = performance.now();
+    program.run();
+    return performance.now() - started;
+  });
+  return (1000 * STEP) / Math.min(...times);
+}
+
+/** Samples a second of a job with one worker of one thread, from its first task to its end. */
+function train(preset: string, data: { readonly format: string; readonly path: string }): number {
+  const job = {
+    name: preset,
+    model: { preset, classes: 2, image: size },
+    data,
+    training: { epochs: 1, batch: STEP, shards: 1, learningRate: 0.0001, optimizer: { type: 'sgd' } },
+    evaluation: { shardSamples: 4 },
+  };
+  const file = join(folder, `${preset}.json`);
+  writeFileSync(file, JSON.stringify(job));
+  const cli = join(import.meta.dirname, '../packages/cli/src/main.ts');
+  const options = ['--workers', '1', '--json', '--out', join(folder, `${preset}.safetensors`)];
+  const printed = execFileSync(process.execPath, [cli, 'train', file, ...options], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return (JSON.parse(printed) as { samplesPerSecond: number }).samplesPerSecond;
 }

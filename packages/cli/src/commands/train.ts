@@ -151,7 +151,7 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
   const seconds = (job.endedAt - job.startedAt) / 1000;
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
   const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
-  const samplesPerSecond = Math.round((job.step * spec.training.batch) / training);
+  const samplesPerSecond = Number(((job.step * spec.training.batch) / training).toPrecision(4));
   const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
   if (digest !== job.digest)
     throw new KasaneError(

@@ -224,6 +224,45 @@ for shape, channels, size, stride, padding, dilation in [
                        'weightShape': [*size, channels, shape[3]], 'weight': numbers(to(m.weight)), 'upstream': numbers(upstream),
                        'output': numbers(y), 'inputGradient': numbers(x.grad), 'weightGradient': numbers(to(m.weight.grad))})
 
+# Layers without arithmetic of their own. They come last so that the random numbers above stay as they are.
+for shape, to in [((3, 12), (2, 3, 2)), ((2, 6), (6,)), ((1, 8), (4, 2))]:
+    layer('input %s as %s' % (list(shape), list(to)), {'type': 'input', 'shape': to}, draw(*shape), lambda x: x.reshape(-1, *to))
+for shape, to in [((2, 3, 4), (4, 3)), ((3, 8), (2, 2, 2)), ((1, 2, 3, 2), (12,))]:
+    layer('reshape %s to %s' % (list(shape), list(to)), {'type': 'reshape', 'shape': to}, draw(*shape), lambda x: x.reshape(-1, *to))
+for shape in [(2, 3, 4, 2), (3, 5), (1, 2, 7)]:
+    layer('flatten %s' % list(shape), {'type': 'flatten'}, draw(*shape), nn.Flatten())
+
+
+def joined(label, description, shapes, run):
+    first, *others = [draw(*shape).requires_grad_() for shape in shapes]
+    layer(label, description, first, lambda x: run([x, *others]))
+    fixtures[-1]['others'] = [{'shape': list(o.shape), 'x': numbers(o), 'gradient': numbers(o.grad)} for o in others]
+
+
+for shapes in [[(2, 3)] * 2, [(3, 2, 4)] * 3, [(1, 4, 2, 3)] * 2]:
+    joined('add %d of %s' % (len(shapes), list(shapes[0])), {'type': 'add'}, shapes, sum)
+for shapes in [[(2, 3), (2, 5)], [(3, 2, 4), (3, 2, 1), (3, 2, 2)], [(1, 4, 2, 3), (1, 4, 2, 3)]]:
+    joined('concat %s' % [shape[-1] for shape in shapes], {'type': 'concat'}, shapes, lambda inputs: torch.cat(inputs, -1))
+
+
+def philox4x32(c, k):
+    """Ten rounds (Salmon et al. 2011): the stream that masks are drawn from."""
+    for _ in range(10):
+        a, b = 0xd2511f53 * c[0], 0xcd9e8d57 * c[2]
+        c = [b >> 32 ^ c[1] ^ k[0], b & 0xffffffff, a >> 32 ^ c[3] ^ k[1], a & 0xffffffff]
+        k = [(k[0] + 0x9e3779b9) & 0xffffffff, (k[1] + 0xbb67ae85) & 0xffffffff]
+    return c
+
+
+for shape, rate, ids, key, training in [((3, 7), 0.5, [0, 41, 59999], [1, 0, 0, 0], True), ((2, 3, 4), 0.2, [7, 8], [12345, 77, 3, 0], True),
+                                        ((4, 33), 0.9, [5, 3, 2, 1], [2, 0, 9, 0], True), ((3, 4), 0.5, [0, 1, 2], [1, 0, 0, 0], False)]:
+    size = torch.Size(shape[1:]).numel()
+    words = [philox4x32([e >> 2, s, key[2], 0], key[:2])[e & 3] for s in ids for e in range(size)]
+    kept = torch.tensor([float((w >> 8) / 2 ** 24 >= rate) for w in words]).reshape(shape)
+    run = (lambda x: x * kept / (1 - rate)) if training else (lambda x: F.dropout(x, rate, training=False))
+    layer('dropout %s of %s%s' % (rate, list(shape), '' if training else ', evaluating'), {'type': 'dropout', 'rate': rate}, draw(*shape), run,
+          extra={'draws': {'ids': ids, 'key': key}} if training else {'evaluate': True})
+
 lines = lambda items: '[\n' + ',\n'.join(json.dumps(item) for item in items) + '\n]'
 print('{"torch": %s,\n"layers": %s,\n"losses": %s,\n"convTranspose2d": %s}'
       % (json.dumps(torch.__version__), lines(fixtures), lines(losses), lines(transposed)))

@@ -5,7 +5,7 @@ import { convTranspose2d } from '../../src/nn/convolution.ts';
 import { layerNamed } from '../../src/nn/index.ts';
 import type { ForwardContext } from '../../src/nn/layer.ts';
 import * as lossFunctions from '../../src/nn/losses.ts';
-import { buildModel, type LayerDescription } from '../../src/nn/model.ts';
+import { checkOptions } from '../../src/nn/options.ts';
 import type { Pair } from '../../src/ops/conv2d.ts';
 import { input } from '../../src/ops/leaf.ts';
 import { mul } from '../../src/ops/pointwise.ts';
@@ -29,6 +29,10 @@ interface LayerFixture {
   readonly statistics?: readonly Numbers[];
   readonly evaluate?: boolean;
   readonly mask?: Numbers;
+  /** What comes in besides x. */
+  readonly others?: readonly { readonly shape: Shape; readonly x: Numbers; readonly gradient: Numbers }[];
+  /** What dropout draws from: an id for each sample; lower and upper half of the seed, epoch, 0. */
+  readonly draws?: { readonly ids: Numbers; readonly key: Numbers };
 }
 
 interface LossFixture {
@@ -112,22 +116,22 @@ export function disagreement(
 function layerCase(fixture: LayerFixture): PytorchCase {
   const sampleShape = fixture.shape.slice(1).length > 0 ? fixture.shape.slice(1) : [1];
   const shape = [fixture.shape[0]!, ...sampleShape];
-  // Through the model builder, which fills in defaults; it wants a vector of classes at the end.
   const type = layerNamed(fixture.layer.type)!;
-  const options = optionsOf(fixture, sampleShape);
-  const plan = type.plan(sampleShape, options, { followedBy: undefined, inputs: [sampleShape] });
+  const options = checkOptions(type.options, fixture.layer, ['type']) as never;
+  const others = (fixture.others ?? []).map((other, index) => input(`other ${index}`, other.shape));
+  const shapes = [sampleShape, ...others.map((other) => other.shape.slice(1))];
+  const plan = type.plan(sampleShape, options, { followedBy: undefined, inputs: shapes });
   const x = input('x', shape);
   const parameters = plan.parameters.map((parameter) => input(parameter.name, parameter.shape));
   const mask = fixture.mask && input('mask', shape.slice(0, 2));
+  const random = { sampleIds: input('ids', [shape[0]!], 'i32'), key: input('key', [4], 'i32') };
   const statistics = new Map<number, Node>();
   const output = type.forward(x, {
     options,
     parameters,
-    inputs: mask ? [x, mask] : [x],
+    inputs: [x, ...(mask ? [mask] : []), ...others],
     index: 0,
-    random: fixture.evaluate
-      ? undefined
-      : { sampleIds: input('ids', [shape[0]!], 'i32'), key: input('key', [4], 'i32') },
+    random: fixture.evaluate ? undefined : random,
     report: (parameter, value) => statistics.set(parameter, value),
   } satisfies ForwardContext);
   if (!sameShape(output.shape, [shape[0]!, ...plan.outputShape]))
@@ -136,18 +140,32 @@ function layerCase(fixture: LayerFixture): PytorchCase {
   const upstream = input('upstream', output.shape);
   const scalar = sum(mul(output, upstream));
   const trained = parameters.filter((_, index) => !plan.parameters[index]!.statistic);
-  const [byInput, ...byParameter] = gradients(scalar, [x, ...trained]);
+  const [byInput, ...rest] = gradients(scalar, [x, ...others, ...trained]);
+  const byOther = rest.slice(0, others.length);
+  const byParameter = rest.slice(others.length);
   const feeds: Record<string, Numbers> = { x: fixture.x, upstream: fixture.upstream };
   plan.parameters.forEach(({ name }, index) => {
     feeds[name] = fixture.parameters[index]!;
   });
   if (fixture.mask) feeds.mask = fixture.mask;
+  fixture.others?.forEach((other, index) => {
+    feeds[`other ${index}`] = other.x;
+  });
+  if (fixture.draws) {
+    feeds.ids = fixture.draws.ids;
+    feeds.key = fixture.draws.key;
+  }
   const expected: Expected[] = [
     { what: 'output', node: output, values: fixture.output },
     ...trained.map((parameter, index) => ({
       what: `gradient of ${String(parameter.attributes.name)}`,
       node: byParameter[index]!,
       values: fixture.gradients[index]!,
+    })),
+    ...(fixture.others ?? []).map(({ gradient }, index) => ({
+      what: `gradient of input ${index + 1}`,
+      node: byOther[index]!,
+      values: gradient,
     })),
     ...(fixture.statistics ?? []).map((values, index) => ({
       what: `statistic ${index}`,
@@ -160,30 +178,14 @@ function layerCase(fixture: LayerFixture): PytorchCase {
   }
   return {
     label: fixture.label,
-    inputs: [x, ...parameters, upstream, ...(mask ? [mask] : [])],
+    inputs: [
+      ...[x, ...parameters, upstream, ...others],
+      ...(mask ? [mask] : []),
+      ...(fixture.draws ? [random.sampleIds, random.key] : []),
+    ],
     feeds,
     expected,
   };
-}
-
-/** The layer's options with defaults, checked as a job file's are. */
-function optionsOf({ layer, mask }: LayerFixture, sampleShape: Shape) {
-  const probe = buildModel({
-    input: mask ? [sampleShape[0]! * (sampleShape[1]! + 1)] : [...sampleShape],
-    classes: 1,
-    layers: [
-      ...(mask
-        ? [
-            { type: 'dense', units: sampleShape[0]! * sampleShape[1]! } as const,
-            { type: 'reshape', shape: [...sampleShape] } as const,
-          ]
-        : []),
-      layer as LayerDescription,
-      { type: 'flatten' },
-      { type: 'dense', units: 1 },
-    ],
-  });
-  return probe.layers.at(-3)!.options as never;
 }
 
 function lossCase(fixture: LossFixture): PytorchCase {
