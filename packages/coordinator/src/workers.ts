@@ -3,6 +3,7 @@ import type { DepartedWorker } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { BAD_FRAMES, DEPARTED_WORKERS, REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 import { keepNewest } from './newest.ts';
+import type { EncodedVersion } from './params/encoded-version.ts';
 
 /** What a worker's connection tells of it. */
 export interface Seen {
@@ -29,12 +30,12 @@ export interface ConnectedWorker {
   /** Sends a control message. */
   send(message: NonNullable<ConnectResponse['message']>): void;
   /**
-   * Sends a parameter version of a job, as encoded frames. A link that is still busy with an earlier version skips those in
-   * between: only the newest of each job is of use.
+   * Sends a parameter version of a job. A link that is still busy with an earlier version skips those in between: only the
+   * newest of each job is of use.
    */
-  publish(job: string, frames: readonly Buffer[]): void;
+  publish(job: string, version: EncodedVersion): void;
   /** Sends what belongs to the version of the job that was published last, after it. */
-  publishMore(job: string, frames: readonly Buffer[]): void;
+  publishMore(job: string, more: EncodedVersion): void;
 }
 
 /** A worker that was sent away for what it sent. */

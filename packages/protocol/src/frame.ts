@@ -130,9 +130,12 @@ const checks: {
   messages: {},
 };
 
-/** One buffer with header and payload. */
-export function encodeFrame(header: FrameHeader, payload: Uint8Array): Buffer {
-  const frame = openFrame(header, payload.length);
+/**
+ * One buffer with header and payload.
+ * @param room memory for it, of at least `frameRoom(payload.length)` bytes; its own without it
+ */
+export function encodeFrame(header: FrameHeader, payload: Uint8Array, room?: Buffer): Buffer {
+  const frame = openFrame(header, payload.length, room);
   frame.payload.set(payload);
   return frame.seal();
 }
@@ -144,8 +147,11 @@ export interface OpenFrame {
   seal(): Buffer;
 }
 
+/** Bytes that a frame with such a payload has at most, whatever its header. */
+export const frameRoom = (payloadBytes: number) => FRAME_PREFIX_BYTES + FRAME_HEADER_BYTES + 8 + payloadBytes;
+
 /** @throws KasaneError LIMIT when the header is too large */
-export function openFrame(header: FrameHeader, payloadBytes: number): OpenFrame {
+export function openFrame(header: FrameHeader, payloadBytes: number, room?: Buffer): OpenFrame {
   const head = packr.pack(header);
   if (head.length > FRAME_HEADER_BYTES) {
     throw new KasaneError(
@@ -157,7 +163,7 @@ export function openFrame(header: FrameHeader, payloadBytes: number): OpenFrame 
   // An aligned payload: from shared memory V8 copies byte by byte otherwise, five times slower.
   const lead = -before & 7;
   const end = before + payloadBytes;
-  const frame = Buffer.allocUnsafe(lead + end).subarray(lead);
+  const frame = (room ?? Buffer.allocUnsafe(lead + end)).subarray(lead, lead + end);
   frame.writeUInt32LE(MAGIC, 0);
   frame.writeUInt32LE(head.length, 4);
   frame.writeUInt32LE(payloadBytes, 8);

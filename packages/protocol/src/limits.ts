@@ -12,7 +12,7 @@ export const FRAME_HEADER_BYTES = 4096;
 /** Bytes of one gRPC message or frame, both directions. */
 export const MESSAGE_BYTES = 4 << 20;
 /** Bytes of shared memory for a job's parameters, and for one worker's gradients; more travels over the data link. */
-export const SHARED_MEMORY_BYTES = 256 << 20;
+export const SHARED_MEMORY_BYTES = 4 * 2 ** 30;
 /** Bytes of one task's batch; it is staged in values of the size below. */
 export const BATCH_BYTES = 256 << 20;
 /** Bytes of one staged value in Redis; larger batches are cut. */

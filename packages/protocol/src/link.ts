@@ -70,9 +70,18 @@ export class Link {
 
   /** Sends encoded frames in this order. The bytes must not change until they have left. */
   send(...frames: readonly Buffer[]): void {
-    if (this.#closed) return;
+    this.sendAll(frames, () => undefined);
+  }
+
+  /** Sends encoded frames in this order. @param left called once they have left, or never will: the bytes may change */
+  sendAll(frames: readonly Buffer[], left: () => void): void {
+    if (this.#closed || frames.length === 0) {
+      left();
+      return;
+    }
     this.#socket.cork();
-    for (const frame of frames) this.#socket.write(frame);
+    for (const [index, frame] of frames.entries())
+      this.#socket.write(frame, index === frames.length - 1 ? left : undefined);
     this.#socket.uncork();
   }
 

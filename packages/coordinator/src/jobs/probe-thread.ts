@@ -15,10 +15,13 @@ export interface ProbeData {
 
 export interface ProbeRequest {
   readonly step: number;
-  /** In the model's flat layout. */
-  readonly parameters: Float32Array;
+  /** In the model's flat layout. It is handed over, and comes back with the answer. */
+  readonly parameters: Float32Array<ArrayBuffer>;
 }
-export type ProbeResponse = Snapshot;
+export interface ProbeResponse {
+  readonly snapshot: Snapshot;
+  readonly parameters: Float32Array<ArrayBuffer>;
+}
 
 const { model: description, samples, x } = workerData as ProbeData;
 const model = buildModel(description);
@@ -35,7 +38,8 @@ parentPort!.on('message', ({ step, parameters }: ProbeRequest) => {
   const layers = model.layers.map(({ name, outputShape }, index) =>
     snapshotOf(name, program.outputs[index] as Float32Array, outputShape.at(-1)!),
   );
-  parentPort!.postMessage({ step, layers } satisfies ProbeResponse);
+  const response: ProbeResponse = { snapshot: { step, layers }, parameters };
+  parentPort!.postMessage(response, [parameters.buffer]);
 });
 
 /** @param units extent of the last axis: channels of an image, features of anything else */

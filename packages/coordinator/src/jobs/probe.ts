@@ -31,6 +31,8 @@ export interface ProbeOptions {
 export class Probe {
   readonly #options: ProbeOptions;
   #thread: Worker | undefined;
+  /** For the next copy of the parameters; with the thread while it is busy. */
+  #copy: Float32Array<ArrayBuffer> | undefined;
   #busy = false;
   #lookedAt = performance.now() - INTERVAL_MS + FIRST_MS;
   #closed = false;
@@ -44,7 +46,9 @@ export class Probe {
     if (this.#busy || this.#closed || performance.now() - this.#lookedAt < INTERVAL_MS) return;
     this.#busy = true;
     this.#lookedAt = performance.now();
-    const copy = parameters.slice();
+    this.#copy ??= new Float32Array(parameters.length);
+    const copy = this.#copy;
+    copy.set(parameters);
     this.#open()
       .then((thread) => {
         const request: ProbeRequest = { step, parameters: copy };
@@ -73,7 +77,8 @@ export class Probe {
       { workerData },
     );
     thread.unref();
-    thread.on('message', (snapshot: ProbeResponse) => {
+    thread.on('message', ({ snapshot, parameters }: ProbeResponse) => {
+      this.#copy = parameters;
       this.#busy = false;
       onSnapshot(snapshot);
     });

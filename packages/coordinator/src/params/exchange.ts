@@ -11,6 +11,7 @@ import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { SharedGradients, SharedParameters } from '@kasane/protocol/shared-memory';
 import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import type { ConnectedWorker } from '../workers.ts';
+import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-version.ts';
 import type { ParameterServer } from './parameter-server.ts';
 
 export class Exchange {
@@ -23,11 +24,12 @@ export class Exchange {
   #version = -1;
   /** Of the present version. */
   #digest = 0;
+  readonly #encoder = new VersionEncoder();
   /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
-  #frames: readonly Buffer[] | undefined;
-  #announcement: readonly Buffer[] = [];
+  #encoded: EncodedVersion | undefined;
+  #announcement = encodedOnce([]);
   /** The averages of the present version, while they are evaluated. */
-  #averages: readonly Buffer[] | undefined;
+  #averages: EncodedVersion | undefined;
   #closed = false;
 
   constructor(id: string, job: Job, parameters: ParameterServer) {
@@ -61,8 +63,8 @@ export class Exchange {
     if (this.#version !== this.#parameters.version) this.#begin();
     for (const worker of workers) {
       const shares = this.#shared && this.#gradients.get(worker.id)?.opened;
-      if (!shares) this.#frames ??= this.#encode('parameters');
-      worker.publish(this.#id, shares ? this.#announcement : this.#frames!);
+      if (!shares) this.#encoded ??= this.#encode('parameters');
+      worker.publish(this.#id, shares ? this.#announcement : this.#encoded!);
       if (this.#averages) worker.publishMore(this.#id, this.#averages);
     }
   }
@@ -70,6 +72,7 @@ export class Exchange {
   /** Sends the averages of the present version, if the job keeps them: to these workers, and to who joins before the next version. */
   publishAverages(workers: readonly ConnectedWorker[]): void {
     if (!this.#parameters.state.has(AVERAGE)) return;
+    this.#averages?.release();
     this.#averages = this.#encode('averages');
     for (const worker of workers) worker.publishMore(this.#id, this.#averages);
   }
@@ -100,11 +103,13 @@ export class Exchange {
   #begin(): void {
     this.#version = this.#parameters.version;
     this.#digest = checksum(bytesOf(this.#parameters.parameters));
-    this.#frames = undefined;
+    this.#encoded?.release();
+    this.#encoded = undefined;
+    this.#averages?.release();
     this.#averages = undefined;
     try {
       this.#shared?.write(this.#version, bytesOf(this.#parameters.parameters));
-      this.#announcement = this.#encode('sharedParameters');
+      this.#announcement = this.#announce();
     } catch {
       // The memory file system is full: the link does as well.
       this.#shared?.close();
@@ -112,27 +117,27 @@ export class Exchange {
     }
   }
 
-  #encode(kind: 'parameters' | 'averages' | 'sharedParameters'): readonly Buffer[] {
+  #encode(kind: 'parameters' | 'averages'): EncodedVersion {
     const { parameters, state } = this.#parameters;
     const bytes = bytesOf(kind === 'averages' ? state.get(AVERAGE)! : parameters);
     const digest = kind === 'averages' ? checksum(bytes) : this.#digest;
+    return this.#encoder.encode(bytes, (start) => ({ kind, ...this.#header(start), digest }));
+  }
+
+  /** What those who share are told of the present version: as parts, as the floats would be, so that both are read alike. */
+  #announce(): EncodedVersion {
+    const bytes = 4 * this.#parameters.parameters.length;
     const frames: Buffer[] = [];
-    for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
-      const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
-      const header = {
-        job: this.#id,
-        version: this.#version,
-        partition: 0,
-        offset: start / 4,
-        total: bytes.length / 4,
-        digest,
-      };
-      frames.push(
-        kind === 'sharedParameters'
-          ? encodeFrame({ kind, ...header, floats: part.length / 4 }, new Uint8Array(0))
-          : encodeFrame({ kind, ...header }, part),
-      );
+    for (let start = 0; start < bytes; start += FRAME_PAYLOAD_BYTES) {
+      const floats = Math.min(FRAME_PAYLOAD_BYTES, bytes - start) / 4;
+      const header = { ...this.#header(start), digest: this.#digest, floats };
+      frames.push(encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0)));
     }
-    return frames;
+    return encodedOnce(frames);
+  }
+
+  #header(start: number) {
+    const total = this.#parameters.parameters.length;
+    return { job: this.#id, version: this.#version, partition: 0, offset: start / 4, total };
   }
 }

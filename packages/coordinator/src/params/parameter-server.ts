@@ -54,6 +54,8 @@ export class ParameterServer implements Weights {
   readonly #complete = new Map<number, number>();
   #version: number;
   #reduceMs = 0;
+  /** The parameters before an observed update. Kept: for a large model the pages of a new array cost more than the update. */
+  #before: Float32Array | undefined;
 
   static async open(job: Job, totalSteps: number): Promise<ParameterServer> {
     const { shards, optimizer, ema } = job.spec.training;
@@ -189,10 +191,13 @@ export class ParameterServer implements Weights {
     const started = performance.now();
     const { clipNorm } = this.#job.spec.training;
     if (clipNorm !== undefined) this.#updater.clip(clipNorm);
-    const before = observe && this.parameters.slice();
+    if (observe) {
+      this.#before ??= new Float32Array(this.parameters.length);
+      this.#before.set(this.parameters);
+    }
     this.#updater.apply(this.#version, this.learningRate);
     this.skip();
-    if (observe) observe(this.#changes(before!));
+    if (observe) observe(this.#changes(this.#before!));
     return { reduceMs: this.#reduceMs, applyMs: performance.now() - started };
   }
 

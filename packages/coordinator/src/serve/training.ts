@@ -16,6 +16,7 @@ import { HEARTBEAT_TIMEOUT_MS, type Limits, PROTOCOL_VERSION, WORKERS } from '@k
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
+import type { EncodedVersion } from '../params/encoded-version.ts';
 import type { ConnectedWorker, Quarantined, WorkerRegistry } from '../workers.ts';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
@@ -73,7 +74,7 @@ class Session {
   /** Of the versions that were sent last. */
   #versionBytes = 0;
   /** Of each job the version to send once the link has room again. */
-  readonly #pending = new Map<string, readonly Buffer[]>();
+  readonly #pending = new Map<string, readonly EncodedVersion[]>();
 
   constructor(stream: Stream, options: TrainingOptions, waiting: Map<string, Session>) {
     this.#stream = stream;
@@ -128,14 +129,8 @@ class Session {
         if (link.unread > this.#versionBytes + limits.streamBytes)
           this.close(`it leaves ${link.unread} bytes unread`);
       },
-      publish: (job, frames) => {
-        this.#pending.set(job, frames);
-        if (!link.full) this.#flush();
-      },
-      publishMore: (job, frames) => {
-        this.#pending.set(job, [...(this.#pending.get(job) ?? []), ...frames]);
-        if (!link.full) this.#flush();
-      },
+      publish: (job, version) => this.#publish(job, [], version),
+      publishMore: (job, more) => this.#publish(job, this.#pending.get(job) ?? [], more),
     };
     this.#worker = worker;
     workers.add(worker);
@@ -233,6 +228,7 @@ class Session {
     clearInterval(this.#silence);
     this.#waiting.delete(mapKey(this.#linkKey));
     this.#link?.close();
+    for (const version of this.#takePending()) version.release();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker, why)) {
       this.#options.log.info({ worker: worker.id }, `worker ${worker.id} is gone: ${why}`);
@@ -261,12 +257,29 @@ class Session {
     this.#stream.write({ message: { $case: 'welcome', value } });
   }
 
+  /** Lets `more` wait behind `kept` for the link; what else waits of this job is left out. */
+  #publish(job: string, kept: readonly EncodedVersion[], more: EncodedVersion): void {
+    if (this.#closed) return;
+    for (const version of this.#pending.get(job) ?? []) if (!kept.includes(version)) version.release();
+    more.hold();
+    this.#pending.set(job, [...kept, more]);
+    if (!this.#link?.full) this.#flush();
+  }
+
   #flush(): void {
-    const frames = [...this.#pending.values()].flat();
-    this.#pending.clear();
-    if (frames.length === 0 || this.#closed) return;
+    const versions = this.#takePending();
+    if (versions.length === 0) return;
+    const frames = versions.flatMap((version) => version.frames);
     this.#versionBytes = frames.reduce((sum, frame) => sum + frame.length, 0);
-    this.#link?.send(...frames);
+    this.#link?.sendAll(frames, () => {
+      for (const version of versions) version.release();
+    });
+  }
+
+  #takePending(): EncodedVersion[] {
+    const versions = [...this.#pending.values()].flat();
+    this.#pending.clear();
+    return versions;
   }
 
   #refuse(error: unknown): void {

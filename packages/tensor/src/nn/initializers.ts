@@ -3,7 +3,7 @@
  * (additions, products, square roots), so that every engine starts from the same bits.
  */
 import { cosineOfPi } from '../optim/exact.ts';
-import { INITIALIZER_STREAM, type Key, philox4x32, unitInterval } from '../random.ts';
+import { INITIALIZER_STREAM, type Key, philox4x32Into, unitInterval } from '../random.ts';
 import { type Shape, sizeOf } from '../shape.ts';
 import type { Initializer } from './layer.ts';
 
@@ -43,7 +43,11 @@ export function initialValues(initializer: Initializer, shape: Shape, index: num
       return new Float32Array(size).fill(1);
     case 'uniform': {
       const { bound } = initializer;
-      return Float32Array.from(uniforms(size, index, key), (u) => (2 * u - 1) * bound);
+      const values = new Float32Array(size);
+      eachUniform(size, index, key, (e, u) => {
+        values[e] = (2 * u - 1) * bound;
+      });
+      return values;
     }
     case 'normal': {
       const { std } = initializer;
@@ -54,12 +58,21 @@ export function initialValues(initializer: Initializer, shape: Shape, index: num
   }
 }
 
+/** Calls `take` with 0, 1, 2 ... and that element's uniform number: large networks have many millions, so none is kept here. */
+function eachUniform(count: number, index: number, key: Key, take: (e: number, u: number) => void): void {
+  const words = new Uint32Array(4);
+  for (let e = 0; e < count; e += 4) {
+    philox4x32Into(words, e >> 2, index, 0, INITIALIZER_STREAM, key[0], key[1]);
+    const end = Math.min(4, count - e);
+    for (let lane = 0; lane < end; lane++) take(e + lane, unitInterval(words[lane]!));
+  }
+}
+
 function uniforms(count: number, index: number, key: Key): Float64Array {
   const values = new Float64Array(count);
-  for (let e = 0; e < count; e += 4) {
-    const words = philox4x32([e >> 2, index, 0, INITIALIZER_STREAM], key);
-    for (let lane = 0; lane < 4 && e + lane < count; lane++) values[e + lane] = unitInterval(words[lane]!);
-  }
+  eachUniform(count, index, key, (e, u) => {
+    values[e] = u;
+  });
   return values;
 }
 
@@ -69,19 +82,23 @@ function uniforms(count: number, index: number, key: Key): Float64Array {
  */
 function normals(count: number, index: number, key: Key): Float64Array {
   const pairs = uniforms(2 * count, index, key);
-  return Float64Array.from({ length: count }, (_, e) => {
-    const [u, v] = [1 - pairs[2 * e]!, pairs[2 * e + 1]!];
+  const values = new Float64Array(count);
+  for (let e = 0; e < count; e++) {
+    const v = pairs[2 * e + 1]!;
     const cosine = v <= 0.5 ? cosineOfPi(2 * v) : cosineOfPi(2 - 2 * v);
-    return Math.sqrt(-2 * logarithm(u)) * cosine;
-  });
+    values[e] = Math.sqrt(-2 * logarithm(1 - pairs[2 * e]!)) * cosine;
+  }
+  return values;
 }
 
 /** ln u for u in (0, 1]: u is halved or doubled into [1/2, 1], then ln u = 2 artanh((u - 1) / (u + 1)). */
 function logarithm(u: number): number {
-  let [mantissa, exponent] = [u, 0];
+  let mantissa = u;
+  let exponent = 0;
   for (; mantissa < 0.5; exponent--) mantissa *= 2;
   const z = (mantissa - 1) / (mantissa + 1);
-  let [sum, power] = [0, z];
+  let sum = 0;
+  let power = z;
   for (let n = 1; n < 40; n += 2) {
     sum += power / n;
     power *= z * z;

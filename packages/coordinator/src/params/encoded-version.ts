@@ -1,0 +1,55 @@
+/**
+ * A version of the parameters as frames of the data link, in memory that is used again once no link needs it. The pages of new
+ * memory cost more than encoding: for 50 million parameters in new buffers half a second a version, and as much for the collector.
+ */
+import { encodeFrame, type FrameHeader, frameRoom } from '@kasane/protocol/frame';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+
+/** Sets of buffers that lie ready; more than the present version and the one before are only in use while a link is slow. */
+const SPARE_SETS = 2;
+
+export interface EncodedVersion {
+  readonly frames: readonly Buffer[];
+  /** A link is to send it: its bytes stay until as many calls of `release`. */
+  hold(): void;
+  release(): void;
+}
+
+export class VersionEncoder {
+  #spare: Buffer[][] = [];
+
+  /**
+   * Encodes `bytes`, cut into frames of FRAME_PAYLOAD_BYTES.
+   * @param headerOf the header of the part that begins at this byte
+   * @returns the version, held once: by whom it was made for
+   */
+  encode(bytes: Uint8Array, headerOf: (start: number) => FrameHeader): EncodedVersion {
+    const rooms = this.#spare.pop() ?? [];
+    const frames: Buffer[] = [];
+    for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
+      const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
+      rooms[frames.length] ??= Buffer.allocUnsafe(frameRoom(part.length));
+      frames.push(encodeFrame(headerOf(start), part, rooms[frames.length]));
+    }
+    return held(frames, () => {
+      if (this.#spare.length < SPARE_SETS) this.#spare.push(rooms);
+    });
+  }
+}
+
+/** Frames of a few bytes, in memory of their own. */
+export const encodedOnce = (frames: readonly Buffer[]): EncodedVersion => held(frames, () => undefined);
+
+function held(frames: readonly Buffer[], onFree: () => void): EncodedVersion {
+  let holders = 1;
+  return {
+    frames,
+    hold: () => {
+      holders++;
+    },
+    release: () => {
+      holders--;
+      if (holders === 0) onFree();
+    },
+  };
+}
