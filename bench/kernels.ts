@@ -9,8 +9,9 @@ import { convolutionWorkspaceBytes } from '@kasane/tensor/backends/wasm/convolut
 import { buildStep, scratchBytes } from '@kasane/tensor/backends/wasm/emit-kernels';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
-import { alignUp, layOut } from '@kasane/tensor/plan/arena';
+import { alignUp, layOut, readsOf } from '@kasane/tensor/plan/arena';
 import { placeLeaves } from '@kasane/tensor/plan/leaves';
+import { mergeSteps } from '@kasane/tensor/plan/merge';
 import { makePlan } from '@kasane/tensor/plan/plan';
 import { rows, trainingGraph } from './rows.ts';
 
@@ -27,13 +28,15 @@ if (!row) throw new Error(`no row '${values.row}'; there are: ${rows.map(({ name
 const { outputs } = trainingGraph(row);
 const { byName, places, end: start } = placeLeaves(outputs, alignUp(START + scratchBytes(kernel)));
 const plan = makePlan(outputs);
-const { offsets, workspaces, end } = layOut(plan.steps, start, places, new Set(plan.outputs), (step) =>
+const kept = new Set(plan.outputs);
+const steps = mergeSteps(plan.steps, kept);
+const { offsets, workspaces, end } = layOut(steps, start, places, kept, (step) =>
   step.kind === 'kernel' ? convolutionWorkspaceBytes(step.output, kernel) : 0,
 );
 const pages = Math.ceil((end + 64) / 65536);
 const module = new ModuleBuilder({ pages, shared: false });
 const shared = new Map<string, number>();
-for (const [index, step] of plan.steps.entries()) {
+for (const [index, step] of steps.entries()) {
   const own = module.add(
     buildStep(step, {
       place: (node) => offsets.get(node)!,
@@ -59,7 +62,7 @@ for (const [name, node] of byName) {
     view[i] = name === 'x' && row.tokens ? (i * 7919) % row.tokens : ((i * 7919) % 1009) / 1009 - 0.5;
   }
 }
-const runs = plan.steps.map((_, index) => instance.exports[`step${index}`] as () => void);
+const runs = steps.map((_, index) => instance.exports[`step${index}`] as () => void);
 const best = runs.map(() => Number.POSITIVE_INFINITY);
 for (let round = 0; round < ROUNDS; round++) {
   for (const [index, run] of runs.entries()) {
@@ -70,14 +73,17 @@ for (let round = 0; round < ROUNDS; round++) {
 }
 const total = best.reduce((a, b) => a + b, 0);
 console.log(
-  `${row.name}: ${plan.steps.length} kernels, ${total.toFixed(2)} ms, ${(end / 2 ** 20).toFixed(0)} MiB`,
+  `${row.name}: ${steps.length} kernels, ${total.toFixed(2)} ms, ${(end / 2 ** 20).toFixed(0)} MiB`,
 );
 /** Steps of the same operation, shapes and inputs are one line. */
 const groups = new Map<string, { count: number; time: number }>();
-for (const [index, step] of plan.steps.entries()) {
-  const reads = step.kind === 'kernel' ? step.inputs : step.operands.map(({ base }) => base);
+for (const [index, step] of steps.entries()) {
   const attributes = step.kind === 'kernel' ? JSON.stringify(step.output.attributes) : '';
-  const text = `${step.kind === 'kernel' ? step.output.op : 'pointwise'} [${step.output.shape}] from ${reads.map((node) => `[${node.shape}]`).join(' ')} ${attributes}`;
+  const made =
+    step.kind === 'kernel' ? step.output.op : `loop of ${step.results.length} over [${step.shape}] to`;
+  const text = `${made} [${step.output.shape}] from ${readsOf(step)
+    .map((node) => `[${node.shape}]`)
+    .join(' ')} ${attributes}`;
   const group = groups.get(text) ?? { count: 0, time: 0 };
   groups.set(text, { count: group.count + 1, time: group.time + best[index]! });
 }

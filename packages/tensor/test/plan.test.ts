@@ -6,15 +6,15 @@ import { buildModel } from '../src/nn/model.ts';
 import { input } from '../src/ops/leaf.ts';
 import { matmul } from '../src/ops/matmul.ts';
 import { reshape, transpose } from '../src/ops/movement.ts';
+import { concat } from '../src/ops/parts.ts';
 import { add, exp, mul, neg, relu, tanh } from '../src/ops/pointwise.ts';
 import { sum } from '../src/ops/reduce.ts';
-import { bytesOfNode, layOut } from '../src/plan/arena.ts';
-import { makePlan, type PlanStep } from '../src/plan/plan.ts';
+import { bytesOfNode, layOut, readsOf, writesOf } from '../src/plan/arena.ts';
+import { type MergedStep, mergeSteps } from '../src/plan/merge.ts';
+import { makePlan } from '../src/plan/plan.ts';
 import { sizeOf } from '../src/shape.ts';
 import { outputNodes, traceProgram } from '../src/training.ts';
 
-const readsOf = (step: PlanStep) =>
-  step.kind === 'kernel' ? step.inputs : step.operands.map((operand) => operand.base);
 const kindsOf = (outputs: readonly Node[]) =>
   makePlan(outputs).steps.map((step) => (step.kind === 'kernel' ? step.output.op : step.kind));
 
@@ -51,13 +51,72 @@ describe('fusion', () => {
   });
 });
 
+/** What a backend that merges loops runs: of a loop, how many tensors it writes; of others, the operation. */
+const merged = (outputs: readonly Node[]) => {
+  const plan = makePlan(outputs);
+  return mergeSteps(plan.steps, new Set(plan.outputs));
+};
+const shapesOf = (steps: readonly MergedStep[]) =>
+  steps.map((step) => (step.kind === 'loop' ? step.results.length : step.output.op));
+
+describe('loops put together', () => {
+  const x = input('x', [5, 6]);
+  const y = input('y', [5, 6]);
+
+  it('hand on in registers what only they read, and store what others read', () => {
+    const shared = exp(x);
+    expect(shapesOf(merged([tanh(mul(shared, add(shared, y)))]))).toEqual([1]);
+    expect(shapesOf(merged([tanh(mul(shared, add(shared, y))), sum(shared)]))).toEqual([2, 'sum']);
+    expect(shapesOf(merged([tanh(mul(shared, add(shared, y))), shared]))).toEqual([2]);
+  });
+
+  it('keep apart what does not go over the same elements, or waits for a kernel between', () => {
+    const row = input('row', [6]);
+    expect(shapesOf(merged([exp(x), exp(transpose(x))]))).toEqual([1, 1]);
+    expect(shapesOf(merged([exp(x), exp(row)]))).toEqual([1, 1]);
+    const first = exp(x);
+    const steps = merged([mul(first, sum(first, [1], true)), first]);
+    expect(shapesOf(steps)).toEqual([1, 'sum', 1]);
+  });
+
+  it('write pieces of a concatenation where they are put, and copy those that are needed elsewhere', () => {
+    expect(shapesOf(merged([concat([exp(x), neg(x), y], 1)]))).toEqual([2, 1]);
+    const piece = exp(x);
+    const steps = merged([concat([piece, neg(x)], 0), matmul(piece, transpose(x))]);
+    expect(shapesOf(steps)).toEqual([3, 1, 'matmul']);
+  });
+
+  it('take two loops and three products a step of an LSTM, forwards and backwards', () => {
+    const steps = (time: number) => {
+      const model = buildModel({
+        input: [time, 3],
+        classes: 2,
+        layers: [
+          { type: 'lstm', units: 4 },
+          { type: 'dense', units: 2 },
+        ],
+      });
+      const kinds = merged(outputNodes(traceProgram(model, { mode: 'train', samples: 5 }))).map(
+        (step) => step.kind,
+      );
+      return { loops: kinds.filter((kind) => kind === 'loop').length, all: kinds.length };
+    };
+    const [six, seven] = [steps(6), steps(7)];
+    // The third loop puts a step's gradient beside those of the others.
+    expect(seven.loops - six.loops).toBe(3);
+    expect(seven.all - six.all).toBe(6);
+  });
+});
+
 describe.each(programs.map((program) => [program.mode, program] as const))('plan to %s', (_, program) => {
   const outputs = outputNodes(program);
   const plan = makePlan(outputs);
-  const computed = new Map(plan.steps.map((step, index) => [step.output, index]));
+  const kept = new Set(plan.outputs);
+  const steps = mergeSteps(plan.steps, kept);
+  const computed = new Map(steps.flatMap((step, index) => writesOf(step).map((node) => [node, index])));
 
   it('computes everything before it is read', () => {
-    for (const [index, step] of plan.steps.entries()) {
+    for (const [index, step] of steps.entries()) {
       for (const node of readsOf(step)) {
         const isLeaf = node.op === 'input' || node.op === 'parameter';
         expect(isLeaf || computed.get(node)! < index, `'${step.output.op}' reads '${node.op}'`).toBe(true);
@@ -68,17 +127,17 @@ describe.each(programs.map((program) => [program.mode, program] as const))('plan
   it('never places two tensors that live at the same time over one another', () => {
     const leaves = new Map<Node, number>();
     const start = 4096;
-    const kept = new Set(plan.outputs);
     for (const node of [...program.parameters, ...Object.values(program.inputs)]) leaves.set(node, 0);
-    const { offsets, end } = layOut(plan.steps, start, leaves, kept);
+    const { offsets, end } = layOut(steps, start, leaves, kept);
     const lastRead = (node: Node) =>
-      kept.has(node) ? plan.steps.length : plan.steps.findLastIndex((step) => readsOf(step).includes(node));
-    const blocks = plan.steps.map(({ output }, born) => ({
-      from: offsets.get(output)!,
-      to: offsets.get(output)! + 4 * sizeOf(output.shape),
-      born,
-      dies: Math.max(born, lastRead(output)),
-    }));
+      kept.has(node) ? steps.length : steps.findLastIndex((step) => readsOf(step).includes(node));
+    const written = new Set(steps.flatMap(writesOf));
+    const blocks = [...written].map((node) => {
+      const born = steps.findIndex((step) => writesOf(step).includes(node));
+      const from = offsets.get(node)!;
+      const dies = Math.max(computed.get(node)!, lastRead(node));
+      return { from, to: from + 4 * sizeOf(node.shape), born, dies };
+    });
     for (const [i, a] of blocks.entries()) {
       expect(a.from).toBeGreaterThanOrEqual(start);
       expect(a.to).toBeLessThanOrEqual(end);
@@ -88,7 +147,7 @@ describe.each(programs.map((program) => [program.mode, program] as const))('plan
       }
     }
     if (program.mode !== 'train') return;
-    const apart = plan.steps.reduce((bytes, { output }) => bytes + bytesOfNode(output), 0);
+    const apart = [...written].reduce((bytes, node) => bytes + bytesOfNode(node), 0);
     const ofGradients = mnist.parameterCount * 4;
     expect(end - start - ofGradients).toBeLessThan(0.8 * (apart - ofGradients));
   });

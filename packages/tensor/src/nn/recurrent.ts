@@ -24,6 +24,8 @@ interface Cell {
   readonly gates: number;
   /** How many tensors its state has. */
   readonly states: number;
+  /** Whether what a step takes of h stays apart from what it takes of the input, so that its bias can not be added to that one's. */
+  readonly apart?: boolean;
   /** One step, from the products with the input and with h, biases added: [samples, gates * units] each. */
   readonly step: (fromInput: Node, fromHidden: Node, state: State, units: number) => State;
   /** The ONNX operator, and which of our gates stands where in its weights. */
@@ -44,9 +46,9 @@ export const cells = {
     gates: 4,
     states: 2,
     step: (x, h, [, cell], units) => {
-      const all = add(x, h);
-      const [input, forget] = [sigmoid(gate(all, 0, units)), sigmoid(gate(all, 1, units))];
-      const [candidate, output] = [tanh(gate(all, 2, units)), sigmoid(gate(all, 3, units))];
+      const sum = (index: number) => add(gate(x, index, units), gate(h, index, units));
+      const [input, forget] = [sigmoid(sum(0)), sigmoid(sum(1))];
+      const [candidate, output] = [tanh(sum(2)), sigmoid(sum(3))];
       const next = add(mul(forget, cell!), mul(input, candidate));
       return [mul(output, tanh(next)), next];
     },
@@ -57,6 +59,7 @@ export const cells = {
   gru: {
     gates: 3,
     states: 1,
+    apart: true,
     step: (x, h, [hidden], units) => {
       const [reset, update] = [0, 1].map((i) => sigmoid(add(gate(x, i, units), gate(h, i, units)))) as [
         Node,
@@ -86,11 +89,14 @@ export function unroll(cell: Cell, x: Node, weights: CellWeights): Node[] {
   const [samples, time] = x.shape as readonly [number, number, number];
   const units = weights.hidden.shape[0]!;
   const width = cell.gates * units;
-  const fromInput = add(matmul(x, weights.input), weights.inputBias);
+  const ofInput = add(matmul(x, weights.input), weights.inputBias);
+  // Both biases for all steps at once.
+  const fromInput = cell.apart ? ofInput : add(ofInput, weights.hiddenBias);
   let state: State = [constant(0, [samples, units]), constant(0, [samples, units])];
   return Array.from({ length: time }, (_, t) => {
     const here = reshape(sliceAxis(fromInput, 1, t, 1), [samples, width]);
-    const fromHidden = add(matmul(state[0], weights.hidden), weights.hiddenBias);
+    const product = matmul(state[0], weights.hidden);
+    const fromHidden = cell.apart ? add(product, weights.hiddenBias) : product;
     state = cell.step(here, fromHidden, state, units);
     return state[0];
   });

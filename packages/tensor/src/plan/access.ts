@@ -33,9 +33,14 @@ const moves: Readonly<Record<AliasOpName | ViewOpName, (node: Node, inner: Place
 
   reshape: (node, inner) => {
     const input = node.inputs[0]!;
-    const whole = isContiguous(inner.strides, input.shape);
-    const [base, offset] = whole ? [inner.base, inner.offset] : [input, 0];
-    return { base, offset, strides: stridesOf(node.shape) };
+    if (isContiguous(inner.strides, input.shape)) return { ...inner, strides: stridesOf(node.shape) };
+    return (
+      withoutOnes(node.shape, input.shape, inner) ?? {
+        base: input,
+        offset: 0,
+        strides: stridesOf(node.shape),
+      }
+    );
   },
 
   broadcast: (node, inner) => ({
@@ -77,6 +82,15 @@ const moves: Readonly<Record<AliasOpName | ViewOpName, (node: Node, inner: Place
     };
   },
 };
+
+/** The same place under a shape that differs by axes of size one only; undefined for others. */
+function withoutOnes(to: Shape, from: Shape, place: Place): Place | undefined {
+  const kept = place.strides.filter((_, axis) => from[axis] !== 1);
+  const longer = (shape: Shape) => shape.filter((extent) => extent !== 1);
+  if (longer(to).join() !== longer(from).join()) return undefined;
+  let next = 0;
+  return { ...place, strides: to.map((extent) => (extent === 1 ? 0 : kept[next++]!)) };
+}
 
 /** Strides of a tensor seen in a larger shape: 0 along the axes that are stretched or new. */
 export function stretch(strides: readonly number[], shape: Shape, to: Shape): number[] {

@@ -1,6 +1,7 @@
 /** Places tensors in one memory: what is no longer needed makes room for what comes. */
 import type { Node } from '../graph.ts';
 import { sizeOf } from '../shape.ts';
+import type { MergedStep } from './merge.ts';
 import type { PlanStep } from './plan.ts';
 
 /** Bytes to which every tensor is aligned: a cache line. */
@@ -30,6 +31,14 @@ interface Block {
   readonly until: number;
 }
 
+/** Tensors that a step reads from memory. */
+export const readsOf = (step: PlanStep | MergedStep): readonly Node[] =>
+  step.kind === 'kernel' ? step.inputs : step.operands.map(({ base }) => base);
+
+/** Tensors that a step writes, or writes parts of. */
+export const writesOf = (step: PlanStep | MergedStep): readonly Node[] =>
+  step.kind === 'loop' ? step.results.map(({ into }) => into.base) : [step.output];
+
 /**
  * Lays out the outputs of `steps` from byte `start` on.
  * @param placed tensors that lie elsewhere already (inputs, parameters, gradients): not placed
@@ -37,18 +46,17 @@ interface Block {
  * @param workspace bytes that a step needs for itself while it runs
  * @param width bytes of an element
  */
-export function layOut(
-  steps: readonly PlanStep[],
+export function layOut<S extends PlanStep | MergedStep>(
+  steps: readonly S[],
   start: number,
   placed: ReadonlyMap<Node, number>,
   kept: ReadonlySet<Node>,
-  workspace: (step: PlanStep) => number = () => 0,
+  workspace: (step: S) => number = () => 0,
   width: 2 | 4 = 4,
 ): ArenaLayout {
   const lastRead = new Map<Node, number>();
   for (const [index, step] of steps.entries()) {
-    const reads = step.kind === 'kernel' ? step.inputs : step.operands.map((operand) => operand.base);
-    for (const node of reads) lastRead.set(node, index);
+    for (const node of readsOf(step)) lastRead.set(node, index);
   }
   const offsets = new Map(placed);
   const workspaces = new Map<Node, number>();
@@ -62,14 +70,14 @@ export function layOut(
     return offset;
   };
   for (const [index, step] of steps.entries()) {
-    const { output } = step;
     live = live.filter((block) => block.until >= index);
-    if (!offsets.has(output)) {
-      const until = kept.has(output) ? Number.POSITIVE_INFINITY : (lastRead.get(output) ?? index);
-      offsets.set(output, place(bytesOfNode(output, width), until));
+    for (const written of writesOf(step)) {
+      if (offsets.has(written)) continue;
+      const until = kept.has(written) ? Number.POSITIVE_INFINITY : (lastRead.get(written) ?? index);
+      offsets.set(written, place(bytesOfNode(written, width), until));
     }
     const own = workspace(step);
-    if (own > 0) workspaces.set(output, place(alignUp(own + SLACK), index));
+    if (own > 0) workspaces.set(step.output, place(alignUp(own + SLACK), index));
   }
   return { offsets, workspaces, end };
 }

@@ -1,6 +1,7 @@
 /** Compiles a graph into one WebAssembly module over a given memory: every kernel a function, every stage an export. */
 import type { Node } from '../../graph.ts';
-import { layOut } from '../../plan/arena.ts';
+import { layOut, writesOf } from '../../plan/arena.ts';
+import { type MergedStep, mergeSteps } from '../../plan/merge.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
 import { stridesOf } from '../../shape.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
@@ -25,7 +26,7 @@ export interface CompileRequest {
 }
 
 export interface CompiledStage {
-  readonly steps: readonly PlanStep[];
+  readonly steps: readonly MergedStep[];
   /** Indices of the groups that are final after this stage. */
   readonly ready: readonly number[];
 }
@@ -43,7 +44,7 @@ export interface Compiled {
 /** Plans a graph and places it; `encode` makes the code once the memory's size is known. */
 export function compileGraph(request: CompileRequest): Compiled {
   const plan = makePlan(request.outputs);
-  const steps: PlanStep[] = [...plan.steps];
+  const planned: PlanStep[] = [...plan.steps];
   const placed = new Map(request.leaves);
   const offsets: (number | undefined)[] = [];
   /** For each output, the node whose computation makes it final. */
@@ -57,15 +58,16 @@ export function compileGraph(request: CompileRequest): Compiled {
     if (!placed.has(base)) placed.set(base, target);
     else if (placed.get(base) !== target) {
       const step = copyOf(base, output, target, placed);
-      steps.push(step);
+      planned.push(step);
       makers[index] = step.output;
     }
   }
   const kept = new Set(plan.outputs);
-  const workspaceOf = ({ kind, output }: PlanStep) =>
+  const steps = mergeSteps(planned, kept);
+  const workspaceOf = ({ kind, output }: MergedStep) =>
     kind === 'kernel' ? convolutionWorkspaceBytes(output, request.kernel) : 0;
   const { offsets: places, workspaces, end } = layOut(steps, request.arenaStart, placed, kept, workspaceOf);
-  const computedAt = new Map(steps.map((step, index) => [step.output, index]));
+  const computedAt = new Map(steps.flatMap((step, index) => writesOf(step).map((node) => [node, index])));
   const groupEnds = request.groups.map((group) =>
     Math.max(-1, ...group.map((index) => computedAt.get(makers[index]!) ?? -1)),
   );
@@ -118,7 +120,7 @@ function copyOf(base: Node, output: Node, target: number, placed: Map<Node, numb
 
 /** Cuts the steps where groups become final; what is final from the beginning is ready after the first stage. */
 function cutStages(
-  steps: readonly PlanStep[],
+  steps: readonly MergedStep[],
   groupEnds: readonly number[],
   stepwise = false,
 ): CompiledStage[] {

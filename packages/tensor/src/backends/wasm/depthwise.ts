@@ -82,7 +82,7 @@ export function depthwiseKernel(node: Node, [first, second]: readonly number[], 
       [target, source, second! + 4 * weight],
       [into, from, [0, 0, 0, 1]],
       [target],
-      { strides: into },
+      { strides: [into] },
     );
   }
   return f;

@@ -57,7 +57,7 @@ export function foldKernel(node: Node, x: number, y: number): FunctionBuilder {
       [target, x + 4 * place * own[axis + 1]!],
       [to, from],
       [target],
-      { strides: to },
+      { strides: [to] },
     );
   }
   return f;

@@ -4,13 +4,15 @@ import type { KernelOpName, ViewOpName } from '../../ops/index.ts';
 import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
-import type { PlanStep } from '../../plan/plan.ts';
+import type { MergedStep } from '../../plan/merge.ts';
+import type { Operand } from '../../plan/plan.ts';
 import { FunctionBuilder } from './assembler.ts';
 import { convolutionKernel, convolutionScratchBytes } from './convolution.ts';
 import { concatKernel, foldKernel, iotaKernel, padKernel } from './emit-assemble.ts';
 import { dropoutMask } from './emit-dropout.ts';
 import { argmax, argmaxEquals, gatherKernel, oneHot, scatterAddKernel, toIndexKernel } from './emit-index.ts';
-import { emitPointwise, reduction } from './emit-loops.ts';
+import { emitPointwise } from './emit-loops.ts';
+import { reduction } from './emit-reduce.ts';
 import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
 
 export interface KernelContext {
@@ -29,13 +31,21 @@ export const scratchBytes = (kernel: KernelName): number =>
   Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel));
 
 /** A function without parameters that runs one step of a plan. */
-export function buildStep(step: PlanStep, context: KernelContext): FunctionBuilder {
+export function buildStep(step: MergedStep, context: KernelContext): FunctionBuilder {
   const { output } = step;
-  if (step.kind === 'pointwise') {
-    const pointers = step.operands.map(({ base, offset }) => context.place(base) + 4 * offset);
+  if (step.kind === 'loop') {
+    const at = ({ base, offset }: Operand) => context.place(base) + 4 * offset;
+    const into = step.results.map((result) => result.into);
     const f = new FunctionBuilder();
-    const strides = step.operands.map((operand) => operand.strides);
-    emitPointwise(f, output.shape, [step.expression], pointers, strides, [context.place(output)]);
+    emitPointwise(
+      f,
+      step.shape,
+      step.results.map(({ expression }) => expression),
+      step.operands.map(at),
+      step.operands.map(({ strides }) => strides),
+      into.map(at),
+      { strides: into.map(({ strides }) => strides) },
+    );
     return f;
   }
   const emit = kernels[output.op as Exclude<KernelOpName, ViewOpName>];

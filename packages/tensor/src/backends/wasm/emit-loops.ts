@@ -1,12 +1,8 @@
-/**
- * Loops over shapes and strides: pointwise kernels, copies and reductions, as code for one static shape each. The order in which
- * a reduction adds is part of its definition: elements that meet in one output are taken in row-major order of the input.
- */
-import type { Node } from '../../graph.ts';
+/** Loops over shapes and strides: pointwise kernels and copies, as code for one static shape each. */
 import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { type Expression, input } from '../../scalar/expression.ts';
-import { type Shape, sizeOf, stridesOf } from '../../shape.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
+import { type Shape, stridesOf } from '../../shape.ts';
+import type { FunctionBuilder, Local } from './assembler.ts';
 import { ScalarEmitter } from './emit-scalar.ts';
 
 /** Elements of an inner loop from which two vectors are computed side by side; below, the code is not worth its size. */
@@ -15,8 +11,8 @@ const PAIRED = 64;
 export interface PointwiseOptions {
   /** Pushes a number that is known only when the kernel runs, in all lanes. */
   readonly scalars?: (name: string) => void;
-  /** Of the outputs; without them they lie row-major without gaps. */
-  readonly strides?: readonly number[];
+  /** One list an output; without them outputs lie row-major without gaps. */
+  readonly strides?: readonly (readonly number[])[];
 }
 
 /**
@@ -30,25 +26,19 @@ export function emitPointwise(
   inputs: readonly (number | (() => void))[],
   strides: readonly (readonly number[])[],
   outputs: readonly number[],
-  { scalars = () => {}, strides: ofOutputs = stridesOf(shape) }: PointwiseOptions = {},
+  { scalars = () => {}, strides: ofOutputs = outputs.map(() => stridesOf(shape)) }: PointwiseOptions = {},
 ): void {
   if (shape.includes(0)) return;
-  const axes = collapse(shape, [...strides, ...outputs.map(() => ofOutputs)]);
-  const pointers = [...inputs, ...outputs].map((address) => {
-    const pointer = f.local('i32');
-    if (typeof address === 'number') f.i32(address);
-    else address();
-    f.set(pointer);
-    return pointer;
-  });
-  const inner = axes.at(-1) ?? { extent: 1, strides: pointers.map(() => 0) };
+  const axes = collapse(shape, [...strides, ...ofOutputs]);
+  const { walks, places } = walksOf(f, [...inputs, ...outputs], axes);
+  const inner = axes.at(-1) ?? { extent: 1, strides: places.map(() => 0) };
   const vectors = inner.strides.every((stride) => stride === 0 || stride === 1);
   const results = Array.from({ length: 2 * expressions.length }, () => f.local('v128'));
   /** Computes `lanes` elements or vectors side by side, and only then writes them. */
   const body = (
     lanes: 1 | 2,
     read: (index: number, lane: number) => void,
-    write: (to: Local, value: Local, lane: number) => void,
+    write: (index: number, value: Local, lane: number) => void,
   ) => {
     for (let lane = 0; lane < lanes; lane++) {
       const emitter = new ScalarEmitter(
@@ -62,25 +52,34 @@ export function emitPointwise(
       });
     }
     for (let i = 0; i < expressions.length; i++) {
-      for (let lane = 0; lane < lanes; lane++)
-        write(pointers[inputs.length + i]!, results[2 * i + lane]!, lane);
+      for (let lane = 0; lane < lanes; lane++) write(inputs.length + i, results[2 * i + lane]!, lane);
     }
   };
   const readVector = (index: number, lane: number) => {
-    const pointer = f.get(pointers[index]!);
-    if (inner.strides[index] === 0) pointer.memory('v128Load32Splat');
-    else pointer.memory('v128Load', 16 * lane);
+    const { pointer, offset } = places[index]!;
+    f.get(pointer);
+    if (inner.strides[index] === 0) f.memory('v128Load32Splat', offset);
+    else f.memory('v128Load', offset + 16 * lane);
   };
-  const writeVector = (to: Local, value: Local, lane: number) =>
-    f
-      .get(to)
+  const writeVector = (index: number, value: Local, lane: number) => {
+    const { pointer, offset } = places[index]!;
+    f.get(pointer)
       .get(value)
-      .memory('v128Store', 16 * lane);
-  const readOne = (index: number) => f.get(pointers[index]!).memory('v128Load32Zero');
-  const moveInner = (elements: number) => {
-    for (const [i, pointer] of pointers.entries()) f.advance(pointer, 4 * elements * inner.strides[i]!);
+      .memory('v128Store', offset + 16 * lane);
   };
-  nest(f, axes.slice(0, -1), pointers, () => {
+  const readOne = (index: number) =>
+    f.get(places[index]!.pointer).memory('v128Load32Zero', places[index]!.offset);
+  const writeOne = (index: number, value: Local) =>
+    f.get(places[index]!.pointer).get(value).store32Lane0(places[index]!.offset);
+  const innerStrides = walks.map(({ strides: of }) => of.at(-1) ?? 0);
+  const pointers = walks.map(({ pointer }) => pointer);
+  const moveInner = (elements: number) => {
+    for (const [i, pointer] of pointers.entries()) f.advance(pointer, 4 * elements * innerStrides[i]!);
+  };
+  const outer = axes
+    .slice(0, -1)
+    .map(({ extent }, axis) => ({ extent, strides: walks.map((walk) => walk.strides[axis]!) }));
+  nest(f, outer, pointers, () => {
     const whole = vectors ? Math.floor(inner.extent / 4) : 0;
     // Two vectors side by side: the engine pairs their operations into 256-bit ones.
     const pairs = inner.extent >= PAIRED ? Math.floor(whole / 2) : 0;
@@ -93,11 +92,52 @@ export function emitPointwise(
       moveInner(4);
     });
     f.repeat(inner.extent - 4 * whole, () => {
-      body(1, readOne, (to, value) => f.get(to).get(value).store32Lane0());
+      body(1, readOne, writeOne);
       moveInner(1);
     });
     moveInner(-inner.extent);
   });
+}
+
+/** A way through memory that one or more tensors share. */
+interface Walk {
+  readonly pointer: Local;
+  /** Elements from one round of a loop to the next, one a loop. */
+  readonly strides: readonly number[];
+}
+
+/**
+ * One pointer for all tensors with the same strides, at the lowest of their addresses: the others are a constant away, which costs
+ * nothing where memory is read. An address that is known only when the kernel runs has a pointer of its own.
+ */
+function walksOf(
+  f: FunctionBuilder,
+  addresses: readonly (number | (() => void))[],
+  axes: readonly LoopAxis[],
+): { walks: Walk[]; places: { readonly pointer: Local; readonly offset: number }[] } {
+  const walks: Walk[] = [];
+  const shared = new Map<string, { pointer: Local; lowest: number }>();
+  const strides = addresses.map((_, i) => axes.map((axis) => axis.strides[i]!));
+  const keys = strides.map((of) => of.join());
+  for (const [i, address] of addresses.entries()) {
+    const known = shared.get(keys[i]!);
+    if (typeof address === 'number' && known) known.lowest = Math.min(known.lowest, address);
+    else if (typeof address === 'number') shared.set(keys[i]!, { pointer: f.local('i32'), lowest: address });
+  }
+  for (const [key, { pointer, lowest }] of shared) {
+    f.i32(lowest).set(pointer);
+    walks.push({ pointer, strides: strides[keys.indexOf(key)]! });
+  }
+  const places = addresses.map((address, i) => {
+    const known = shared.get(keys[i]!);
+    if (typeof address === 'number') return { pointer: known!.pointer, offset: address - known!.lowest };
+    const pointer = f.local('i32');
+    address();
+    f.set(pointer);
+    walks.push({ pointer, strides: strides[i]! });
+    return { pointer, offset: 0 };
+  });
+  return { walks, places };
 }
 
 /** Loops over axes, outermost first; the body finds the pointers at its element and leaves them there. */
@@ -122,76 +162,6 @@ export function nest(
   move(-axis.extent);
 }
 
-/** Vectors of outputs that a reduction holds in registers. */
-const WIDEST = 8;
-
-export function reduction(
-  node: Node,
-  axes: readonly number[],
-  combine: 'Add' | 'Max',
-  start: number,
-  x: number,
-  y: number,
-): FunctionBuilder {
-  const f = new FunctionBuilder();
-  const { shape } = node.inputs[0]!;
-  if (sizeOf(node.shape) === 0) return f;
-  const strides = stridesOf(shape);
-  const keptAxes = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
-  const keptShape = keptAxes.map((axis) => shape[axis]!);
-  const kept = collapse(keptShape, [keptAxes.map((axis) => strides[axis]!), stridesOf(keptShape)]);
-  const reduced = collapse(
-    axes.map((axis) => shape[axis]!),
-    [axes.map((axis) => strides[axis]!)],
-  );
-  const [from, to] = [f.local('i32'), f.local('i32')];
-  f.i32(x).set(from).i32(y).set(to);
-  const vectors = Array.from({ length: WIDEST }, () => f.local('v128'));
-  const single = f.local('f32');
-  const oneOutput = () => {
-    f.f32(start).set(single);
-    nest(f, reduced, [from], () => f.get(single).get(from).memory('f32Load').op(`f32${combine}`).set(single));
-    f.get(to).get(single).memory('f32Store');
-  };
-  /** So many vectors of neighbouring outputs, whose inputs are neighbours too. */
-  const vectorOutputs = (count: number) => {
-    const own = vectors.slice(0, count);
-    for (const vector of own) f.f32x4(start).set(vector);
-    nest(f, reduced, [from], () => {
-      for (const [i, vector] of own.entries()) {
-        f.get(vector)
-          .get(from)
-          .memory('v128Load', 16 * i)
-          .op(`f32x4${combine}`)
-          .set(vector);
-      }
-    });
-    for (const [i, vector] of own.entries()) {
-      f.get(to)
-        .get(vector)
-        .memory('v128Store', 16 * i);
-    }
-    f.advance(from, 16 * count).advance(to, 16 * count);
-  };
-  const inner = kept.at(-1);
-  if (inner?.strides[0] !== 1) {
-    nest(f, kept, [from, to], oneOutput);
-    return f;
-  }
-  // Neighbouring outputs take neighbouring inputs: a cache line's and more at a time.
-  nest(f, kept.slice(0, -1), [from, to], () => {
-    const whole = Math.floor(inner.extent / 4);
-    f.repeat(Math.floor(whole / WIDEST), () => vectorOutputs(WIDEST));
-    f.repeat(whole % WIDEST, () => vectorOutputs(1));
-    f.repeat(inner.extent - 4 * whole, () => {
-      oneOutput();
-      f.advance(from, 4).advance(to, 4);
-    });
-    f.advance(from, -4 * inner.extent).advance(to, -4 * inner.extent);
-  });
-  return f;
-}
-
 /** Writes the same number to elements that follow one another. */
 export function emitFill(f: FunctionBuilder, address: number, count: number, value: number): void {
   const to = f.local('i32');
@@ -207,5 +177,7 @@ export function emitCopy(
   from: { readonly address: number; readonly strides: readonly number[] },
   to: { readonly address: number; readonly strides: readonly number[] },
 ): void {
-  emitPointwise(f, shape, [input(0)], [from.address], [from.strides], [to.address], { strides: to.strides });
+  emitPointwise(f, shape, [input(0)], [from.address], [from.strides], [to.address], {
+    strides: [to.strides],
+  });
 }

@@ -1,0 +1,182 @@
+/**
+ * Reductions, as code for one static shape each. The order in which a sum adds is part of its definition: elements that meet in
+ * one output are taken in row-major order of the input, one after another. So speed comes from outputs side by side.
+ */
+import type { Node } from '../../graph.ts';
+import { collapse, type LoopAxis } from '../../plan/access.ts';
+import { sizeOf, stridesOf } from '../../shape.ts';
+import { FunctionBuilder, type Local } from './assembler.ts';
+import { nest } from './emit-loops.ts';
+
+/** Vectors of outputs that a reduction holds in registers. */
+const WIDEST = 8;
+
+export function reduction(
+  node: Node,
+  axes: readonly number[],
+  combine: 'Add' | 'Max',
+  start: number,
+  x: number,
+  y: number,
+): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const { shape } = node.inputs[0]!;
+  if (sizeOf(node.shape) === 0) return f;
+  const strides = stridesOf(shape);
+  const keptAxes = shape.map((_, axis) => axis).filter((axis) => !axes.includes(axis));
+  const keptShape = keptAxes.map((axis) => shape[axis]!);
+  const kept = collapse(keptShape, [keptAxes.map((axis) => strides[axis]!), stridesOf(keptShape)]);
+  const reduced = collapse(
+    axes.map((axis) => shape[axis]!),
+    [axes.map((axis) => strides[axis]!)],
+  );
+  const [from, to] = [f.local('i32'), f.local('i32')];
+  f.i32(x).set(from).i32(y).set(to);
+  const vectors = Array.from({ length: WIDEST }, () => f.local('v128'));
+  const single = f.local('f32');
+  const oneOutput = () => {
+    f.f32(start).set(single);
+    nest(f, reduced, [from], () => f.get(single).get(from).memory('f32Load').op(`f32${combine}`).set(single));
+    f.get(to).get(single).memory('f32Store');
+  };
+  /** So many vectors of neighbouring outputs, whose inputs are neighbours too. */
+  const vectorOutputs = (count: number) => {
+    const own = vectors.slice(0, count);
+    for (const vector of own) f.f32x4(start).set(vector);
+    nest(f, reduced, [from], () => {
+      for (const [i, vector] of own.entries()) {
+        f.get(vector)
+          .get(from)
+          .memory('v128Load', 16 * i)
+          .op(`f32x4${combine}`)
+          .set(vector);
+      }
+    });
+    for (const [i, vector] of own.entries()) {
+      f.get(to)
+        .get(vector)
+        .memory('v128Store', 16 * i);
+    }
+    f.advance(from, 16 * count).advance(to, 16 * count);
+  };
+  const inner = kept.at(-1);
+  if (inner?.strides[0] !== 1) {
+    rowReduction(f, { kept, reduced, from, to, combine, start, oneOutput });
+    return f;
+  }
+  // Neighbouring outputs take neighbouring inputs: a cache line's and more at a time.
+  nest(f, kept.slice(0, -1), [from, to], () => {
+    const whole = Math.floor(inner.extent / 4);
+    f.repeat(Math.floor(whole / WIDEST), () => vectorOutputs(WIDEST));
+    f.repeat(whole % WIDEST, () => vectorOutputs(1));
+    f.repeat(inner.extent - 4 * whole, () => {
+      oneOutput();
+      f.advance(from, 4).advance(to, 4);
+    });
+    f.advance(from, -4 * inner.extent).advance(to, -4 * inner.extent);
+  });
+  return f;
+}
+
+interface Rows {
+  /** Axes that stay, with the strides of input and output; and those that do not, with the input's. */
+  readonly kept: readonly LoopAxis[];
+  readonly reduced: readonly LoopAxis[];
+  readonly from: Local;
+  readonly to: Local;
+  readonly combine: 'Add' | 'Max';
+  readonly start: number;
+  /** Leaves both pointers where they are. */
+  readonly oneOutput: () => void;
+}
+
+/** Vectors of four rows that are reduced side by side: one sum after another would wait for each addition. */
+const TOGETHER = 2;
+
+/** Outputs whose elements lie in rows: a square of four rows by four elements is turned, so that each lane adds up a row. */
+function rowReduction(
+  f: FunctionBuilder,
+  { kept, reduced, from, to, combine, start, oneOutput }: Rows,
+): void {
+  const rows = kept.at(-1);
+  const along = reduced.at(-1);
+  if (!rows || along?.strides[0] !== 1 || rows.strides[1] !== 1) {
+    nest(f, kept, [from, to], oneOutput);
+    return;
+  }
+  const sums = Array.from({ length: TOGETHER }, () => f.local('v128'));
+  const square = Array.from({ length: 4 }, () => f.local('v128'));
+  const [half, whole] = [f.local('v128'), Math.floor(along.extent / 4)];
+  const stride = 4 * rows.strides[0]!;
+  const combineInto = (sum: Local, push: () => void) => {
+    f.get(sum);
+    push();
+    f.op(`f32x4${combine}`).set(sum);
+  };
+  /** Adds four elements of each of the four rows from `first` on. */
+  const addSquare = (sum: Local, first: number) => {
+    for (const [i, row] of square.entries())
+      f.get(from)
+        .memory('v128Load', (first + i) * stride)
+        .set(row);
+    const [a, b, c, d] = square as [Local, Local, Local, Local];
+    for (const high of [0, 2]) {
+      // Elements `high` and `high` + 1 of all rows: in pairs of rows, and then of all four.
+      f.get(a)
+        .get(b)
+        .shuffle32(high, 4 + high, 1 + high, 5 + high)
+        .set(half);
+      for (const pair of [0, 2]) {
+        combineInto(sum, () => {
+          f.get(half);
+          f.get(c)
+            .get(d)
+            .shuffle32(high, 4 + high, 1 + high, 5 + high);
+          f.shuffle32(pair, 1 + pair, 4 + pair, 5 + pair);
+        });
+      }
+    }
+  };
+  /** Adds one element of each. */
+  const addColumn = (sum: Local, first: number) => {
+    const one = (row: number) => f.get(from).memory('v128Load32Zero', (first + row) * stride);
+    combineInto(sum, () => {
+      one(0);
+      one(1);
+      f.shuffle32(0, 4, 1, 5);
+      one(2);
+      one(3);
+      f.shuffle32(0, 4, 1, 5).shuffle32(0, 1, 4, 5);
+    });
+  };
+  const reduceRows = (vectors: number) => {
+    const own = sums.slice(0, vectors);
+    for (const sum of own) f.f32x4(start).set(sum);
+    nest(f, reduced.slice(0, -1), [from], () => {
+      f.repeat(whole, () => {
+        for (const [i, sum] of own.entries()) addSquare(sum, 4 * i);
+        f.advance(from, 16);
+      });
+      f.repeat(along.extent - 4 * whole, () => {
+        for (const [i, sum] of own.entries()) addColumn(sum, 4 * i);
+        f.advance(from, 4);
+      });
+      f.advance(from, -4 * along.extent);
+    });
+    for (const [i, sum] of own.entries())
+      f.get(to)
+        .get(sum)
+        .memory('v128Store', 16 * i);
+    f.advance(from, 4 * vectors * stride).advance(to, 16 * vectors);
+  };
+  nest(f, kept.slice(0, -1), [from, to], () => {
+    const fours = Math.floor(rows.extent / 4);
+    f.repeat(Math.floor(fours / TOGETHER), () => reduceRows(TOGETHER));
+    f.repeat(fours % TOGETHER, () => reduceRows(1));
+    f.repeat(rows.extent - 4 * fours, () => {
+      oneOutput();
+      f.advance(from, stride).advance(to, 4);
+    });
+    f.advance(from, -stride * rows.extent).advance(to, -4 * rows.extent);
+  });
+}
