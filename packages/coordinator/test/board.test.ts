@@ -14,6 +14,7 @@ function boardOf(names: readonly string[]) {
     workers.add({ id, slots: 1, draining: false, seen: () => ({ heardAt: 0 }) } as ConnectedWorker);
   let handedOut = 0;
   const board = new TaskBoard({
+    onWhy: () => {},
     plan: { epochOf: () => 0, range: () => ({ start: 0, end: 4 }) },
     queue: {
       add: async () => {

@@ -3,7 +3,7 @@ import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/p
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
-import { epochLine, jobRecord } from '../render/job.ts';
+import { epochLine, heldUpBy, jobRecord } from '../render/job.ts';
 import { moment } from '../render/table.ts';
 
 export interface JobEvent {
@@ -22,9 +22,6 @@ export interface JobEvent {
     | 'cancelled';
   readonly message: string;
 }
-
-/** Nobody computes it. What it waits for otherwise changes many times a second: the shards of each step. */
-const isIdle = (job: Job) => job.waitingFor.includes('no worker');
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
@@ -45,9 +42,11 @@ export function eventsBetween(before: Job | undefined, job: Job, now?: number): 
     if (index < (before?.history.length ?? 0)) continue;
     add('epoch', now ?? job.startedAt + 1000 * seconds, epochLine(job, index));
   }
-  if (now !== undefined && before && isIdle(job) !== isIdle(before) && !job.endedAt) {
-    if (isIdle(job)) add('waiting', now, job.waitingFor);
-    else add('going on', now, `step ${job.step}`);
+  const waits = heldUpBy(job);
+  const waited = before ? heldUpBy(before) : '';
+  if (now !== undefined && waits !== waited && !job.endedAt) {
+    if (waits) add('waiting', now, waits);
+    else if (job.state !== JobState.JOB_STATE_PAUSED) add('going on', now, `step ${job.step}`);
   }
   if (now !== undefined && before && before.state !== job.state) {
     if (job.state === JobState.JOB_STATE_PAUSED) add('paused', now, `step ${job.step}`);
@@ -81,6 +80,8 @@ export async function logs(id: string, options: LogsOptions): Promise<void> {
     say(eventsBetween(undefined, seen));
     if (!options.follow) return;
     if (!hasEnded(seen.state)) {
+      // What it waits for now is no past.
+      seen = { ...seen, waitingFor: '' };
       for await (const job of client.watch(id)) {
         say(eventsBetween(seen, job, Date.now()));
         seen = job;

@@ -1,4 +1,6 @@
 /** A job as people and programs see it: one function shapes the record, table and JSON follow it. */
+
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { stateNames } from '@kasane/protocol/job-state';
 import { moment, table } from './table.ts';
@@ -49,6 +51,16 @@ export function formatMetric(job: Pick<Job, 'metric'>, value: number | null | un
 
 /** What it is called. */
 export const metricName = (job: Pick<Job, 'metric'>): string => (isAccuracy(job) ? 'accuracy' : 'error');
+
+/** What a job that goes on waits for in passing, many times a second: its shards, its turn, its data. */
+const PASSING = /^(step \d+: .*\bshards? |its turn|its data)/;
+
+/**
+ * What keeps a job from going on until somebody does something about it: no worker, a full disk, jobs that go first. Empty where
+ * it goes on, and where it is paused, which its state says.
+ */
+export const heldUpBy = ({ state, waitingFor }: Pick<Job, 'state' | 'waitingFor'>): string =>
+  state === JobState.JOB_STATE_PAUSED || PASSING.test(waitingFor) ? '' : waitingFor;
 
 /** Jobs as a table. */
 export function jobTable(jobs: readonly Job[]): string {

@@ -1,12 +1,15 @@
 /** Progress of a job on standard error: bars on a terminal, plain lines elsewhere. */
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import cliProgress from 'cli-progress';
-import { epochLine, formatMetric, metricName } from './job.ts';
+import { epochLine, formatMetric, heldUpBy, metricName } from './job.ts';
 
 export interface ProgressView {
   update(job: Job): void;
   stop(): void;
 }
+
+const isPaused = ({ state }: Job) => state === JobState.JOB_STATE_PAUSED;
 
 /** The view that suits the output. */
 export function progressView(stream: NodeJS.WriteStream = process.stderr): ProgressView {
@@ -19,9 +22,9 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
   return {
     update(job) {
       for (; printed < job.history.length; printed++) stream.write(`${epochLine(job, printed)}\n`);
-      if (job.waitingFor !== waiting && job.waitingFor.includes('no worker'))
-        stream.write(`waiting: ${job.waitingFor}\n`);
-      waiting = job.waitingFor;
+      const held = isPaused(job) ? job.waitingFor : heldUpBy(job);
+      if (held && held !== waiting) stream.write(`waiting: ${held}\n`);
+      waiting = held;
     },
     stop() {},
   };
@@ -49,10 +52,11 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       const perEpoch = job.steps / job.epochs;
       for (; printed < job.history.length; printed++) multi.log(`${epochLine(job, printed)}\n`);
       const rate = job.samplesPerSecond;
+      const held = isPaused(job) || heldUpBy(job) !== '';
       const payload = {
         loss: job.step > 0 ? job.trainLoss.toFixed(4) : '-',
         metric: job.step > 0 ? `${metricName(job)} ${formatMetric(job, job.trainMetric)}` : '',
-        rate: rate > 0 ? `${Math.round(rate).toLocaleString('en')} samples/s` : job.waitingFor,
+        rate: rate > 0 && !held ? `${Math.round(rate).toLocaleString('en')} samples/s` : job.waitingFor,
         left: timeLeft(job),
       };
       const done = job.step - job.epoch * perEpoch;

@@ -63,6 +63,8 @@ export interface BoardOptions {
   readonly gradientComplete: (worker: string, shard: number, attempt: number) => boolean;
   /** Whether the run may go on without a step whose numbers are not finite, for this reason. */
   readonly mayLeaveOut: (why: string) => boolean;
+  /** Called when `why` has changed. */
+  readonly onWhy: () => void;
 }
 
 /** A step, or a part of its shards. */
@@ -302,10 +304,9 @@ export class TaskBoard {
       typicalMs: this.#typical[kind].value,
     };
     const decision = decide(performance.now(), state, this.#options.decide);
-    if (decision.action !== 'commit') this.#why = `step ${step + 1}: ${decision.why}`;
+    this.#wait(decision.action === 'commit' ? '' : `step ${step + 1}: ${decision.why}`);
     switch (decision.action) {
       case 'commit':
-        this.#why = '';
         waiting.resolve();
         break;
       case 'reissue':
@@ -319,6 +320,12 @@ export class TaskBoard {
       case 'wait':
         break;
     }
+  }
+
+  #wait(why: string): void {
+    if (why === this.#why) return;
+    this.#why = why;
+    this.#options.onWhy();
   }
 
   #fail(step: number, { shard, notFinite, why }: Extract<Decision, { action: 'fail' }>): void {

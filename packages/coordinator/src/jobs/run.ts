@@ -94,6 +94,7 @@ export class Run {
       gradientComplete: (worker, shard, attempt) =>
         this.#parameters?.complete(worker, shard, attempt) ?? false,
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
+      onWhy: options.onChange,
     });
   }
 

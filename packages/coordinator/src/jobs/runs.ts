@@ -85,6 +85,8 @@ export class Runs {
       if (this.#places.size >= RUNNING_JOBS) break;
       if (!this.#places.has(id)) this.#start(id, spec, priority);
     }
+    // Those that wait in line may wait for others now.
+    for (const { id } of open) if (!this.#places.has(id)) this.#options.onChange(id);
   }
 
   /** Ends a run; resolves when it is over. A job that is not open is not touched. */
@@ -143,6 +145,7 @@ export class Runs {
       this.consider();
     });
     this.#places.set(id, Object.assign(place, { over }));
+    this.#options.onChange(id);
   }
 
   /** A job that has not ended waits in line again. */
@@ -172,7 +175,9 @@ export class Runs {
         job,
         data,
         store,
-        turn: this.#turns.enter(id, job.spec.training.shards, store.get(id)?.priority ?? priority),
+        turn: this.#turns.enter(id, job.spec.training.shards, store.get(id)?.priority ?? priority, () =>
+          onChange(id),
+        ),
         directory: join(stateDirectory, 'jobs', id),
         log: log.child({ job: id }),
         onChange: () => onChange(id),

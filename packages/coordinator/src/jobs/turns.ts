@@ -10,9 +10,13 @@ export class Turns {
     this.#slots = slots;
   }
 
-  /** A job that shares the workers from now on, behind nobody who has its priority and ahead of nobody. */
-  enter(id: string, shards: number, priority: number): Turn {
+  /**
+   * A job that shares the workers from now on, behind nobody who has its priority and ahead of nobody.
+   * @param onWhy called when why it has no turn has changed
+   */
+  enter(id: string, shards: number, priority: number, onWhy: () => void = () => {}): Turn {
     const turn: Turn = new Turn(id, shards, {
+      onWhy,
       changed: () => this.consider(),
       left: () => {
         this.#turns.delete(turn);
@@ -37,6 +41,7 @@ export class Turns {
 }
 
 interface Ties {
+  readonly onWhy: () => void;
   readonly changed: () => void;
   readonly left: () => void;
   /** The least that another of its priority has used; infinite when there is none. */
@@ -47,11 +52,10 @@ interface Ties {
 export class Turn implements Sharer {
   readonly id: string;
   readonly shards: number;
-  /** Why it has none, as a sentence; empty while it has. */
-  why = '';
   readonly #ties: Ties;
   #priority = 0;
   #usedMs = 0;
+  #why = '';
   #state: Sharer['state'] = 'away';
   #wake: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
@@ -60,6 +64,17 @@ export class Turn implements Sharer {
     this.id = id;
     this.shards = shards;
     this.#ties = ties;
+  }
+
+  /** Why it has none, as a sentence; empty while it has. */
+  get why(): string {
+    return this.#why;
+  }
+
+  set why(why: string) {
+    if (why === this.#why) return;
+    this.#why = why;
+    this.#ties.onWhy();
   }
 
   get priority(): number {

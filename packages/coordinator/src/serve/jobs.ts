@@ -86,12 +86,14 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
       };
       /** Hears the run that the job has now, until it has ended. */
       const attend = () => {
+        const metrics = manager.runs.get(id)?.metrics;
+        // What it waits for changes several times a step.
+        if (metrics && metrics === live) return;
         if (hasEnded(manager.get(id).state)) {
           stop();
           call.end();
           return;
         }
-        const metrics = manager.runs.get(id)?.metrics;
         if (metrics === live) return;
         offPoint();
         live = metrics;
