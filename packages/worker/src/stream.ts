@@ -196,10 +196,10 @@ export class CoordinatorStream {
     if (this.#stream !== stream || this.#closed) return;
     this.#cut();
     const code = String(error?.metadata?.get('kasane-error')[0] ?? '');
-    if (error && (error.code === status.UNAUTHENTICATED || Object.hasOwn(errorCodes, code))) {
-      this.#options.onRefused(
-        new KasaneError(Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'NOT_ALLOWED', error.details),
-      );
+    // Too many calls, or workers: that passes, who this worker is does not.
+    const refused = Object.hasOwn(errorCodes, code) && code !== 'LIMIT';
+    if (error && (error.code === status.UNAUTHENTICATED || refused)) {
+      this.#options.onRefused(new KasaneError(refused ? (code as ErrorCode) : 'NOT_ALLOWED', error.details));
       return;
     }
     // Jitter spreads the return of many workers; no result depends on it.

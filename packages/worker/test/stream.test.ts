@@ -1,6 +1,6 @@
 /** The worker's end of stream and data link against a real server that breaks them. */
 import type { AddressInfo } from 'node:net';
-import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { encodeFrame, type Frame } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
@@ -101,6 +101,21 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     await until(() => seen.refused.length === 1);
     expect(seen.refused[0]).toMatchObject({ code: 'NOT_ALLOWED', message: 'the token is wrong' });
     expect(seen.broken).toEqual([]);
+  });
+
+  it('comes back where a limit was exceeded, which passes', async () => {
+    const metadata = new Metadata();
+    metadata.set('kasane-error', 'LIMIT');
+    const limit = { code: status.RESOURCE_EXHAUSTED, details: 'more than 3 calls a second', metadata };
+    let calls = 0;
+    const { port } = await serve((stream) => {
+      if (calls++ < 2) stream.emit('error', limit);
+      else stream.on('data', ({ messages }: ConnectRequest) => messages.length > 0 && welcome(stream));
+    });
+    const { seen } = connect(port);
+    await until(() => seen.messages.includes('welcome'));
+    expect(seen.refused).toEqual([]);
+    expect(seen.broken.slice(0, 2)).toEqual([limit.details, limit.details]);
   });
 
   it('sends what can wait with what comes next, in order, over the link', async () => {
