@@ -1,6 +1,7 @@
 /**
- * A cluster of commands, each a process of its own, over mutual TLS with tokens of several scopes: the gRPC port, the data link and
- * the page. What is secret is in no log, no list of processes and no stored job.
+ * A cluster of commands, each a process of its own, over mutual TLS with tokens of several scopes: the gRPC port, the data link, the
+ * page, and Redis, whose password belongs to a user of its access control. What is secret is in no log, no list of processes and no
+ * stored job.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,8 +10,7 @@ import { get } from 'node:https';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { startRedis } from '@kasane/cli/redis/start';
-import { Redis } from 'ioredis';
+import { freePort, onPath } from '@kasane/cli/redis/start';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 
@@ -35,7 +35,11 @@ const tls = ['--tls-ca', pem('ca'), '--tls-cert', pem('client'), '--tls-key', pe
 
 /** Starts a command that stays; resolves with the first match of its output. */
 async function start(args: readonly string[], said: RegExp): Promise<[ChildProcess, RegExpMatchArray]> {
-  const env = { ...process.env, KASANE_CONFIG: join(folder, 'config.json') };
+  const env = {
+    ...process.env,
+    KASANE_CONFIG: join(folder, 'config.json'),
+    NODE_EXTRA_CA_CERTS: pem('ca'),
+  };
   const child = spawn(process.execPath, [main, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   cleanUp.add(() => child.kill('SIGKILL'));
   let own = '';
@@ -67,24 +71,32 @@ async function kasane(args: readonly string[], token?: string): Promise<string> 
 }
 const ask = (token: string, ...args: string[]) => kasane([...args, '--coordinator', address, ...tls], token);
 
+/** A Redis that speaks TLS alone; its default user is off. Returns its URL. */
+async function secureRedis(): Promise<string> {
+  const port = await freePort();
+  const config = [
+    'bind 127.0.0.1',
+    ...['port 0', `tls-port ${port}`, 'tls-auth-clients no'],
+    ...[`tls-ca-cert-file ${pem('ca')}`, `tls-cert-file ${pem('server')}`],
+    `tls-key-file ${pem('server-key')}`,
+    ...['save ""', 'appendonly no', 'maxmemory-policy noeviction', `dir ${folder}`],
+    'user default off',
+    // As a shared Redis has one for each of its tenants.
+    `user ${REDIS_USER} on >${REDIS_PASSWORD} ~{kasane:* &* +@all`,
+  ];
+  const file = join(folder, 'redis.conf');
+  writeFileSync(file, `${config.join('\n')}\n`, { mode: 0o600 });
+  const { path } = await onPath();
+  const child = spawn(path, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  cleanUp.add(() => child.kill('SIGKILL'));
+  for await (const said of child.stdout) if (/Ready to accept connections/.test(String(said))) break;
+  child.stdout.resume();
+  return `rediss://${REDIS_USER}:${REDIS_PASSWORD}@127.0.0.1:${port}`;
+}
+
 beforeAll(async () => {
-  const redis = await startRedis();
-  cleanUp.add(() => redis.close());
-  // A user of Redis' access control, as a shared Redis has one for each of its tenants.
-  const administrator = new Redis(redis.url);
-  await administrator.call(
-    'ACL',
-    'SETUSER',
-    REDIS_USER,
-    'on',
-    `>${REDIS_PASSWORD}`,
-    '~{kasane:*',
-    '&*',
-    '+@all',
-  );
-  administrator.disconnect();
-  redisUrl = `redis://${REDIS_USER}:${REDIS_PASSWORD}@${new URL(redis.url).host}`;
   await kasane(['cert', 'dev', certificates]);
+  redisUrl = await secureRedis();
   for (const [name, scope] of Object.entries({ read: 'read', submit: 'submit', work: 'work', gone: 'read' }))
     tokens[name] = await kasane(['token', 'create', name, '--scope', scope, '--state', state]);
   const [child, match] = await start(
@@ -152,6 +164,28 @@ it('says what is wrong to those who come in another way', { timeout: 600_000 }, 
       /if it asks clients for certificates, give --tls-cert/,
     ),
   ]);
+});
+
+it('says of the Redis what it is, over TLS, to its user and to nobody else', async () => {
+  const doctor = (url: string) =>
+    promisify(execFile)(process.execPath, [main, 'doctor', '--json', '--redis', url], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: pem('ca') },
+    }).then(
+      ({ stdout }) => stdout,
+      ({ stdout }: { stdout: string }) => stdout,
+    );
+  const found = async (url: string) =>
+    (JSON.parse(await doctor(url)) as { name: string; state: string; found: string }[]).find(
+      ({ name }) => name === 'Redis',
+    );
+  const [right, wrongPassword, plain] = await Promise.all([
+    found(redisUrl),
+    found(redisUrl.replace(REDIS_PASSWORD, 'guessed')),
+    found(redisUrl.replace('rediss:', 'redis:')),
+  ]);
+  expect(right).toMatchObject({ state: 'ok', found: expect.stringContaining('noeviction') });
+  expect(wrongPassword).toMatchObject({ state: 'wrong', found: expect.stringContaining('WRONGPASS') });
+  expect(plain).toMatchObject({ state: 'wrong' });
 });
 
 it('serves the page to those who show a certificate', async () => {
