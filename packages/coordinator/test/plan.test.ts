@@ -35,6 +35,18 @@ describe('a plan', () => {
     expect(plan.evaluationRounds(1)).toHaveLength(10);
   });
 
+  it('hands out as many steps ahead as tasks and bytes allow, but one', () => {
+    const plan = planOf(() => {});
+    const { shards, batch } = job.spec.training;
+    const step = 104 * batch;
+    const ahead = (queuedTasks: number, stagedBytes = 1e9, direct = false) =>
+      plan.stepsAhead({ queuedTasks, stagedBytes }, direct);
+    expect([10_000, 3 * shards, 3 * shards - 1, 1].map((tasks) => ahead(tasks))).toEqual([16, 3, 2, 1]);
+    expect([3 * step, 3 * step - 1, 1].map((bytes) => ahead(10_000, bytes))).toEqual([3, 2, 1]);
+    // Samples that workers read themselves are not staged.
+    expect(ahead(10_000, 1, true)).toBe(16);
+  });
+
   it('a batch says which samples it has', () => {
     const plan = planOf(() => {});
     const { header, payload } = decodeFrame(plan.batch(task) as Buffer);
