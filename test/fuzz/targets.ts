@@ -12,9 +12,8 @@ import { openImageFolder } from '@kasane/data/image-folder';
 import { packData } from '@kasane/data/pack';
 import { openPacked } from '@kasane/data/packed';
 import { CHUNKS_FOLDER, INDEX_FILE, parseIndex } from '@kasane/data/packed-index';
-import { checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
-import { decodeFrame, encodeFrame, FRAME_PREFIX_BYTES, type FrameHeader } from '@kasane/protocol/frame';
+import { decodeFrame, encodeFrame, type FrameHeader } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseJobFile } from '@kasane/protocol/job';
@@ -23,6 +22,7 @@ import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';
 import sharp from 'sharp';
 import { smallMnist } from '../support/cluster.ts';
+import { sealed, unsealed } from './sealed.ts';
 
 export interface Target {
   readonly name: string;
@@ -73,20 +73,7 @@ const frames = [
   encodeFrame({ kind: 'messages' }, messages),
 ];
 
-/** A frame whose lengths and checksum are right, whatever its header and payload. */
-function sealed(bytes: Buffer): Buffer {
-  const head = Math.min(bytes[0] ?? 0, Math.max(0, bytes.length - 1));
-  const out = Buffer.concat([Buffer.alloc(FRAME_PREFIX_BYTES), bytes.subarray(1)]);
-  out.write('KSN1', 0, 'latin1');
-  out.writeUInt32LE(head, 4);
-  out.writeUInt32LE(out.length - FRAME_PREFIX_BYTES - head, 8);
-  out.writeUInt32LE(checksum(out.subarray(FRAME_PREFIX_BYTES)), 12);
-  return out;
-}
-const unsealed = frames.map((frame) => {
-  const head = frame.readUInt32LE(4);
-  return Buffer.concat([Buffer.of(head), frame.subarray(FRAME_PREFIX_BYTES)]);
-});
+const bare = frames.map(unsealed);
 
 /** Feeds a data link as a socket would, in two pieces; what does not fit ends it and throws nothing. */
 function feedLink(bytes: Buffer): void {
@@ -163,7 +150,7 @@ export async function targets(): Promise<readonly Target[]> {
     { name: 'frame', valid: frames, errors: [KasaneError], most: MB, run: (bytes) => decodeFrame(bytes) },
     {
       name: 'frame-header',
-      valid: unsealed,
+      valid: bare,
       errors: [KasaneError],
       most: MB,
       run: (bytes) => decodeFrame(sealed(bytes)),
@@ -171,7 +158,7 @@ export async function targets(): Promise<readonly Target[]> {
     { name: 'data-link', valid: [...frames, Buffer.concat(frames)], errors: [], most: 8 * MB, run: feedLink },
     {
       name: 'data-link-sealed',
-      valid: unsealed,
+      valid: bare,
       errors: [],
       most: 8 * MB,
       run: (bytes) => feedLink(sealed(bytes)),
