@@ -8,7 +8,9 @@
  * pool and a copy; it keeps up if the ratio is above 0.9. Decoding is overlapped if a job from JPEGs computes as many samples a second as
  * one from the same samples packed (one worker with one slot, on a machine with a second core for the rest).
  *
-FOUND
+ * Found on two virtual cores: sharp alone 309 samples/s, image folder 288, packed 2412 (medians); round by round the folder had 0.92 to 0.97
+ * of sharp's speed and took 1.03 of its CPU time. cnn-224: 29.5 samples/s for the gradients alone, as a job 5.8 from packed samples and 6.6
+ * from JPEGs (its 51 million weights travel at every step of 8 samples); resnet-50: 2.5, 2.6 and 2.8. Decoding costs a job nothing.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
