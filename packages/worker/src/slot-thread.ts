@@ -149,11 +149,14 @@ async function run(): Promise<void> {
       if (gradients === GRADIENTS_FIRST) sums.keep();
       else if (gradients === GRADIENTS_MORE) sums.add();
     }
-    if (index === stages.length - 1) numbers[COMPUTE_MS] = performance.now() - started;
+    if (index === stages.length - 1) {
+      numbers[COMPUTE_MS] = performance.now() - started;
+      // Before the last stage is known: whoever waits for that may end the thread, and what was not yet said is lost.
+      if (profile) say({ kind: 'computed', kernels: spans.splice(0) });
+    }
     Atomics.store(words, STAGE, index + 1);
     if (stages[index]!.wakes) Atomics.notify(words, STAGE);
   }
-  if (profile) say({ kind: 'computed', kernels: spans.splice(0) });
 }
 
 let seen = 0;
