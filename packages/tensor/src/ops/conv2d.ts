@@ -7,7 +7,7 @@
  * - conv2dInputGradient: rows of the window from the last, in each its columns from the last, in each the filters of the
  *   group: the gradient is read in the order in which it lies in memory. Only places that the stride reaches are summed.
  * - conv2dWeightGradient: samples, in each the rows and in each the columns of the gradient.
- * Where `usesWinograd` says so the sums are Winograd's instead: of mapped tiles of 2 x 2 results, over the channels, or in a
+ * Where `usesWinograd` says so the sums are Winograd's instead: of mapped tiles of 4 x 4 or 2 x 2 results, over the channels, or in a
  * weight's gradient over samples, rows and columns of tiles; `backends/wasm/winograd.ts` has the maps.
  * Padding counts as zeros. Products are rounded before they are added, unless the job asks for fast arithmetic.
  */
@@ -295,6 +295,17 @@ export function usesWinograd({
     [...window, ...stride, ...dilation].join() === '3,3,1,1,1,1' && padding.every((own) => own <= 2);
   const whole = channels % 4 === 0 && filters % 4 === 0 && samples * places[0] * places[1] > 0;
   return plain && whole && groups === 1 && channels >= 16 && filters >= 16;
+}
+
+/**
+ * Side of the tiles that Winograd's products make: 4 where that takes fewer products than 2, at the edges included. Undefined where
+ * the products are not his. By shape alone, as `usesWinograd`.
+ */
+export function winogradTile(sizes: ConvolutionSizes): 2 | 4 | undefined {
+  if (!usesWinograd(sizes)) return undefined;
+  const products = (tile: number) =>
+    (tile + 2) ** 2 * sizes.places.reduce((count, extent) => count * Math.ceil(extent / tile), 1);
+  return products(4) < products(2) ? 4 : 2;
 }
 
 export interface ConvolutionOptions {

@@ -3,11 +3,11 @@
  * those to results. Each is a function that all tiles of all convolutions of one shape share.
  */
 import { FunctionBuilder, type Local } from './assembler.ts';
-import { type Lanes, maps, TileMapper, transposed } from './winograd-transforms.ts';
+import { type Lanes, type Matrix, maps, TileMapper, transposed } from './winograd-transforms.ts';
 
-/** Side of a tile of the image, and numbers of a mapped tile. */
-export const SIDE = 4;
-export const POINTS = SIDE * SIDE;
+/** Side of a tile of the image, and numbers of a mapped tile, by the side of the result's. */
+export const sideOf = ({ tile }: TiledShape): number => tile + 2;
+export const pointsOf = (shape: TiledShape): number => sideOf(shape) ** 2;
 /** Rows of mapped tiles do not fall on the same lines of the cache with so many elements more. */
 export const GAP = 16;
 /** A convolution from an image of `channels` to results of `filters`; in an adjoint those are other tensors'. */
@@ -18,6 +18,8 @@ export interface TiledShape {
   readonly padding: readonly [number, number];
   readonly channels: number;
   readonly filters: number;
+  /** Side of a tile of the result. */
+  readonly tile: 2 | 4;
   /** Tiles along rows and columns, and of all samples. */
   readonly tiles: readonly [number, number, number];
   /** Tiles of a block. */
@@ -30,8 +32,8 @@ export type TileAction = 'image' | 'result' | 'gradient';
 /**
  * A function (base, row, column, mapped, spare) of addresses and the tile's first row and column in the result.
  *   image: maps the image of the sample at `base` to `mapped`; spare: room for a tile
- *   result: maps `mapped` to the results of the sample at `base`; spare: room for a pixel
- *   gradient: maps gradients of the sample's results at `base` to `mapped`; spare: a pixel of zeros
+ *   result: maps `mapped` to the results of the sample at `base`; spare: room for a tile of them
+ *   gradient: maps gradients of the sample's results at `base` to `mapped`; spare: room for a tile of them
  */
 export function buildTile(action: TileAction, shape: TiledShape): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32', 'i32']);
@@ -48,9 +50,9 @@ class TileEmitter {
   readonly #column: Local;
   readonly #to: Local;
   readonly #spare: Local;
+  /** Where the tile's first pixel is, and bytes to the next row. */
   readonly #from: Local;
   readonly #fromRow: Local;
-  readonly #corners: readonly Local[];
 
   constructor(f: FunctionBuilder, shape: TiledShape) {
     this.#f = f;
@@ -60,162 +62,198 @@ class TileEmitter {
       f.parameter(i),
     ) as [Local, Local, Local, Local, Local];
     [this.#from, this.#fromRow] = [f.local('i32'), f.local('i32')];
-    this.#corners = Array.from({ length: 4 }, () => f.local('i32'));
   }
 
   /** Maps the image under the tile to the numbers at #to. */
   image(): void {
     const f = this.#f;
-    const { image, padding, channels, block } = this.#shape;
-    const pixel = 4 * channels;
-    const row = image[1] * pixel;
+    const { image, padding, channels, tile } = this.#shape;
     const [top, left] = [f.local('i32'), f.local('i32')];
     f.get(this.#row).i32(-padding[0]).op('i32Add').set(top);
     f.get(this.#column).i32(-padding[1]).op('i32Add').set(left);
-    f.get(top).i32(row).op('i32Mul').get(left).i32(pixel).op('i32Mul', 'i32Add');
-    f.get(this.#base).op('i32Add').set(this.#from);
-    f.i32(row).set(this.#fromRow);
-    const room = [image[0] - SIDE + 1, image[1] - SIDE + 1] as const;
-    const atEdge = () => this.#copyEdge(top, left);
-    if (room[0] <= 0 || room[1] <= 0) atEdge();
-    else {
-      f.get(top).i32(room[0]).op('i32LtU').get(left).i32(room[1]).op('i32LtU', 'i32And');
-      f.either(() => {}, atEdge);
-    }
-    const rows = Array.from({ length: SIDE }, () => f.local('i32'));
-    f.get(this.#from).set(rows[0]!);
-    for (let i = 1; i < SIDE; i++)
-      f.get(rows[i - 1]!)
-        .get(this.#fromRow)
-        .op('i32Add')
-        .set(rows[i]!);
-    const to = f.local('i32');
-    f.get(this.#to).set(to);
-    const point = 4 * block * (channels + GAP);
-    eachVectors(f, channels, [...rows, to], (lanes) =>
-      this.#mapper.map(
-        maps.image,
-        lanes,
-        (i, j, lane) => f.get(rows[i]!).memory('v128Load', j * pixel + 16 * lane),
-        (i, j, lane, push) => {
-          f.get(to);
-          push();
-          f.memory('v128Store', (i * SIDE + j) * point + 16 * lane);
-        },
-      ),
+    this.#find(top, left, image, channels);
+    const side = sideOf(this.#shape);
+    this.#whenBeyond(top, left, image, side, () => this.#copyEdge(top, left, image, side, channels));
+    this.#mapPixels(maps[tile].image, side, channels);
+  }
+
+  /** Maps gradients of the tile's results to the numbers at #to. */
+  gradient(): void {
+    const { places, filters, tile } = this.#shape;
+    this.#find(this.#row, this.#column, places, filters);
+    this.#whenBeyond(this.#row, this.#column, places, tile, () =>
+      this.#copyEdge(this.#row, this.#column, places, tile, filters),
     );
-  }
-
-  /** Copies a tile that reaches beyond the image, with zeros there; #from and #fromRow then lead to the copy. */
-  #copyEdge(top: Local, left: Local): void {
-    const f = this.#f;
-    const { image, channels } = this.#shape;
-    const pixel = 4 * channels;
-    const [y, x, to, from] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')];
-    f.get(this.#spare).set(to).get(top).set(y);
-    f.repeat(SIDE, () => {
-      f.get(left).set(x).get(this.#from).set(from);
-      f.repeat(SIDE, () => {
-        f.get(y).i32(image[0]).op('i32LtU').get(x).i32(image[1]).op('i32LtU', 'i32And');
-        f.either(
-          () =>
-            eachVectors(f, channels, [from, to], (lanes) => {
-              for (let lane = 0; lane < lanes; lane++)
-                f.get(to)
-                  .get(from)
-                  .memory('v128Load', 16 * lane)
-                  .memory('v128Store', 16 * lane);
-            }),
-          () => {
-            eachVectors(f, channels, [to], (lanes) => {
-              for (let lane = 0; lane < lanes; lane++)
-                f.get(to)
-                  .f32x4(0)
-                  .memory('v128Store', 16 * lane);
-            });
-            f.advance(from, pixel);
-          },
-        );
-        f.advance(x, 1);
-      });
-      f.advance(y, 1);
-      f.get(this.#from).get(this.#fromRow).op('i32Add').set(this.#from);
-    });
-    f.get(this.#spare).set(this.#from);
-    f.i32(SIDE * pixel).set(this.#fromRow);
-  }
-
-  /** Leaves the addresses of the tile's four results in #corners; those outside are #spare. */
-  #findCorners(): void {
-    const f = this.#f;
-    const { places, filters } = this.#shape;
-    const pixel = 4 * filters;
-    const [first, right, below, across] = this.#corners as [Local, Local, Local, Local];
-    f.get(this.#row)
-      .i32(places[1] * pixel)
-      .op('i32Mul')
-      .get(this.#column)
-      .i32(pixel)
-      .op('i32Mul', 'i32Add');
-    f.get(this.#base).op('i32Add').tee(first);
-    f.i32(pixel).op('i32Add').set(right);
-    f.get(first)
-      .i32(places[1] * pixel)
-      .op('i32Add')
-      .tee(below);
-    f.i32(pixel).op('i32Add').set(across);
-    const beyond = (at: Local, extent: number, locals: readonly Local[]) => {
-      if (extent % 2 === 0) return;
-      f.get(at)
-        .i32(extent - 1)
-        .op('i32Eq');
-      f.when(() => {
-        for (const local of locals) f.get(this.#spare).set(local);
-      });
-    };
-    beyond(this.#row, places[0], [below, across]);
-    beyond(this.#column, places[1], [right, across]);
+    this.#mapPixels(transposed(maps[tile].result), tile, filters);
   }
 
   /** Maps the numbers at #to to results. */
   result(): void {
     const f = this.#f;
-    const { filters, block } = this.#shape;
-    this.#findCorners();
+    const { places, filters, block, tile } = this.#shape;
+    const side = sideOf(this.#shape);
+    this.#find(this.#row, this.#column, places, filters);
+    const place = f.local('i32');
+    f.get(this.#from).set(place);
+    this.#whenBeyond(this.#row, this.#column, places, tile, () => this.#useSpare(tile, filters));
+    const rows = this.#rowPointers(tile);
     const point = 4 * block * (filters + GAP);
     const from = f.local('i32');
     f.get(this.#to).set(from);
-    eachVectors(f, filters, [from, ...this.#corners], (lanes) =>
+    eachVectors(f, filters, [from, ...rows], (lanes) =>
       this.#mapper.map(
-        maps.result,
+        maps[tile].result,
         lanes,
-        (i, j, lane) => f.get(from).memory('v128Load', (i * SIDE + j) * point + 16 * lane),
+        (i, j, lane) => f.get(from).memory('v128Load', (i * side + j) * point + 16 * lane),
         (i, j, lane, push) => {
-          f.get(this.#corners[2 * i + j]!);
+          f.get(rows[i]!);
           push();
-          f.memory('v128Store', 16 * lane);
+          f.memory('v128Store', 4 * filters * j + 16 * lane);
         },
       ),
     );
+    this.#whenBeyond(this.#row, this.#column, places, tile, () => {
+      const spare = f.local('i32');
+      f.get(this.#spare).set(spare);
+      this.#eachPixel(this.#row, this.#column, places, tile, filters, place, (inside) => {
+        if (inside) this.#copyPixel(spare, place, filters);
+        else f.advance(place, 4 * filters).advance(spare, 4 * filters);
+      });
+    });
   }
 
-  /** Maps gradients of the tile's results to the numbers at #to. */
-  gradient(): void {
+  /** Leads #from to the pixel at `top` and `left` of the sample at #base. */
+  #find(top: Local, left: Local, extents: readonly [number, number], channels: number): void {
     const f = this.#f;
-    const { filters, block } = this.#shape;
-    this.#findCorners();
-    const point = 4 * block * (filters + GAP);
+    const row = 4 * channels * extents[1];
+    f.get(top)
+      .i32(row)
+      .op('i32Mul')
+      .get(left)
+      .i32(4 * channels)
+      .op('i32Mul', 'i32Add');
+    f.get(this.#base).op('i32Add').set(this.#from);
+    f.i32(row).set(this.#fromRow);
+  }
+
+  /** Runs `body` when a square of so many pixels from `top` and `left` on is not all within the extents. */
+  #whenBeyond(
+    top: Local,
+    left: Local,
+    extents: readonly [number, number],
+    side: number,
+    body: () => void,
+  ): void {
+    const f = this.#f;
+    const [rows, columns] = [extents[0] - side + 1, extents[1] - side + 1];
+    if (rows <= 0 || columns <= 0) {
+      body();
+      return;
+    }
+    f.get(top).i32(rows).op('i32LtU').get(left).i32(columns).op('i32LtU', 'i32And');
+    f.either(() => {}, body);
+  }
+
+  /** #from and #fromRow lead to the spare tile. */
+  #useSpare(side: number, channels: number): void {
+    this.#f.get(this.#spare).set(this.#from);
+    this.#f.i32(4 * side * channels).set(this.#fromRow);
+  }
+
+  /** Copies a tile that reaches beyond the extents, with zeros there; #from and #fromRow then lead to the copy. */
+  #copyEdge(
+    top: Local,
+    left: Local,
+    extents: readonly [number, number],
+    side: number,
+    channels: number,
+  ): void {
+    const f = this.#f;
+    const to = f.local('i32');
+    f.get(this.#spare).set(to);
+    this.#eachPixel(top, left, extents, side, channels, this.#from, (inside) => {
+      if (inside) {
+        this.#copyPixel(this.#from, to, channels);
+        return;
+      }
+      eachVectors(f, channels, [to], (lanes) => {
+        for (let lane = 0; lane < lanes; lane++)
+          f.get(to)
+            .f32x4(0)
+            .memory('v128Store', 16 * lane);
+      });
+      f.advance(this.#from, 4 * channels);
+    });
+    this.#useSpare(side, channels);
+  }
+
+  /** Runs `body` for the pixels of a tile, inside the extents or not; it leads `place` to the next pixel. */
+  #eachPixel(
+    top: Local,
+    left: Local,
+    extents: readonly [number, number],
+    side: number,
+    channels: number,
+    place: Local,
+    body: (inside: boolean) => void,
+  ): void {
+    const f = this.#f;
+    const [y, x] = [f.local('i32'), f.local('i32')];
+    f.get(top).set(y);
+    f.repeat(side, () => {
+      f.get(left).set(x);
+      f.repeat(side, () => {
+        f.get(y).i32(extents[0]).op('i32LtU').get(x).i32(extents[1]).op('i32LtU', 'i32And');
+        f.either(
+          () => body(true),
+          () => body(false),
+        );
+        f.advance(x, 1);
+      });
+      f.advance(y, 1).advance(place, 4 * channels * (extents[1] - side));
+    });
+  }
+
+  #copyPixel(from: Local, to: Local, channels: number): void {
+    const f = this.#f;
+    eachVectors(f, channels, [from, to], (lanes) => {
+      for (let lane = 0; lane < lanes; lane++)
+        f.get(to)
+          .get(from)
+          .memory('v128Load', 16 * lane)
+          .memory('v128Store', 16 * lane);
+    });
+  }
+
+  /** One pointer for each row of the tile at #from. */
+  #rowPointers(count: number): Local[] {
+    const f = this.#f;
+    const rows = Array.from({ length: count }, () => f.local('i32'));
+    f.get(this.#from).set(rows[0]!);
+    for (let i = 1; i < count; i++)
+      f.get(rows[i - 1]!)
+        .get(this.#fromRow)
+        .op('i32Add')
+        .set(rows[i]!);
+    return rows;
+  }
+
+  /** Maps a square of pixels at #from to the numbers at #to. */
+  #mapPixels(matrix: Matrix, side: number, channels: number): void {
+    const f = this.#f;
+    const rows = this.#rowPointers(side);
     const to = f.local('i32');
     f.get(this.#to).set(to);
-    eachVectors(f, filters, [to, ...this.#corners], (lanes) =>
+    const point = 4 * this.#shape.block * (channels + GAP);
+    eachVectors(f, channels, [...rows, to], (lanes) =>
       this.#mapper.map(
-        transposed(maps.result),
+        matrix,
         lanes,
-        (i, j, lane) => f.get(this.#corners[2 * i + j]!).memory('v128Load', 16 * lane),
+        (i, j, lane) => f.get(rows[i]!).memory('v128Load', 4 * channels * j + 16 * lane),
         (i, j, lane, push) => {
           f.get(to);
           push();
-          f.memory('v128Store', (i * SIDE + j) * point + 16 * lane);
+          f.memory('v128Store', (i * sideOf(this.#shape) + j) * point + 16 * lane);
         },
       ),
     );

@@ -1,12 +1,12 @@
 /**
- * Winograd's convolution for windows of 3 x 3 at stride 1, and its adjoints: results are made in tiles of 2 x 2 with 16 products
- * a channel where the plain sum has 36. Tiles are taken a block at a time: their images are mapped (`winograd-transforms.ts`),
- * for each of the 16 numbers a matrix product sums over the channels, and what comes out is mapped to results. The gradient of
+ * Winograd's convolution for windows of 3 x 3 at stride 1, and its adjoints: results are made in tiles of 4 x 4 with 36 products
+ * a channel where the plain sum has 144, or of 2 x 2 with 16 in the place of 36. Tiles are taken a block at a time: their images are mapped (`winograd-transforms.ts`),
+ * for each of these numbers a matrix product sums over the channels, and what comes out is mapped to results. The gradient of
  * the image is the same with the window turned round; that of the window sums products of mapped images and mapped
  * gradients over the tiles, which the transposed map takes to the window.
  */
 import type { Node } from '../../graph.ts';
-import { type ConvolutionSizes, convolutionSizes } from '../../ops/conv2d.ts';
+import { type ConvolutionSizes, convolutionSizes, winogradTile } from '../../ops/conv2d.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { type BlockCaller, blockCaller, type ConvolutionContext } from './convolution-block.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
@@ -14,8 +14,8 @@ import {
   buildTile,
   eachVectors,
   GAP,
-  POINTS,
-  SIDE,
+  pointsOf,
+  sideOf,
   type TileAction,
   type TiledShape,
 } from './winograd-tiles.ts';
@@ -31,18 +31,19 @@ const BY_WINDOW = 256;
 
 function shapeOf(node: Node): TiledShape {
   const sizes: ConvolutionSizes = convolutionSizes(node);
+  const tile = winogradTile(sizes)!;
   const turned = node.op === 'conv2dInputGradient';
   const [image, places] = turned ? [sizes.places, sizes.image] : [sizes.image, sizes.places];
   const [channels, filters] = turned ? [sizes.filters, sizes.channels] : [sizes.channels, sizes.filters];
   const padding = sizes.padding.map((own) => (turned ? 2 - own : own)) as [number, number];
-  const [rows, columns] = places.map((extent) => Math.ceil(extent / 2)) as [number, number];
+  const [rows, columns] = places.map((extent) => Math.ceil(extent / tile)) as [number, number];
   const tiles = [rows, columns, sizes.samples * rows * columns] as const;
-  const fitting = Math.floor(CACHE / (4 * POINTS * (channels + filters)));
+  const fitting = Math.floor(CACHE / (4 * (tile + 2) ** 2 * (channels + filters)));
   const cached = Math.max(LEAST, Math.min(MOST, 20 * Math.floor(fitting / 20)));
   // The mapped window's gradient is read and written for every block.
   const long = node.op === 'conv2dWeightGradient' && channels * filters > 128 * 128;
   const block = Math.min(tiles[2], long ? BY_WINDOW : cached);
-  return { samples: sizes.samples, image, places, padding, channels, filters, tiles, block };
+  return { samples: sizes.samples, image, places, padding, channels, filters, tile, tiles, block };
 }
 
 interface Workspace {
@@ -52,22 +53,27 @@ interface Workspace {
   readonly result: number;
   /** The mapped window: panels of a matrix product, or in its gradient [points, channels, filters]. */
   readonly window: number;
-  /** A tile of the image at an edge, zeros, and what nobody reads. */
+  /** Room for a tile of the image, and for one of the result, that reach beyond the edge. */
   readonly edge: number;
-  readonly zeros: number;
-  readonly rubbish: number;
+  readonly spare: number;
   readonly end: number;
 }
 
-function workspaceOf({ channels, filters, block }: TiledShape, kernel: KernelName, start: number): Workspace {
+/** Bytes of a mapped window from one of its points to the next: those of one element do not fall on the same lines of the cache. */
+function bytesOfPoint({ channels, filters }: TiledShape, kernel: KernelName): number {
   const { columns } = kernelShapes[kernel];
+  return 4 * (channels * columns * Math.ceil(filters / columns) + GAP);
+}
+
+function workspaceOf(shape: TiledShape, kernel: KernelName, start: number): Workspace {
+  const { channels, filters, block, tile } = shape;
+  const points = pointsOf(shape);
   const image = start;
-  const result = image + 4 * POINTS * block * (channels + GAP);
-  const window = result + 4 * POINTS * block * (filters + GAP);
-  const edge = window + 4 * POINTS * channels * columns * Math.ceil(filters / columns);
-  const zeros = edge + 4 * POINTS * channels;
-  const rubbish = zeros + 4 * filters;
-  return { image, result, window, edge, zeros, rubbish, end: rubbish + 4 * filters };
+  const result = image + 4 * points * block * (channels + GAP);
+  const window = result + 4 * points * block * (filters + GAP);
+  const edge = window + points * bytesOfPoint(shape, kernel);
+  const spare = edge + 4 * points * channels;
+  return { image, result, window, edge, spare, end: spare + 4 * tile * tile * filters };
 }
 
 export const winogradWorkspaceBytes = (node: Node, kernel: KernelName): number =>
@@ -101,6 +107,7 @@ class WinogradEmitter {
   readonly #row: Local;
   readonly #column: Local;
   readonly #to: Local;
+  readonly #lines: readonly Local[];
 
   constructor(f: FunctionBuilder, shape: TiledShape, context: ConvolutionContext) {
     this.#f = f;
@@ -113,6 +120,7 @@ class WinogradEmitter {
       f.local('i32'),
     ) as [Local, Local, Local, Local, Local];
     this.#shared = context.shared;
+    this.#lines = Array.from({ length: 4 }, () => f.local('v128'));
   }
 
   /** Results of images and a window; turned: the window is turned round, and its channels and filters change places. */
@@ -121,13 +129,13 @@ class WinogradEmitter {
     const { channels, filters } = this.#shape;
     const space = this.#space;
     const tile = kernelShapes[this.#kernel];
-    const panels = Math.ceil(filters / tile.columns);
+    const ofPoint = bytesOfPoint(this.#shape, this.#kernel);
     this.#mapWindow(window, turned);
     this.#eachBlock(image, to, (count, again) => {
       again('image', space.image, space.edge);
       const aRow = 4 * (channels + GAP);
       const cRow = 4 * (filters + GAP);
-      for (let point = 0; point < POINTS; point++) {
+      for (let point = 0; point < pointsOf(this.#shape); point++) {
         const block = {
           m: count,
           n: filters,
@@ -140,11 +148,11 @@ class WinogradEmitter {
         this.#callBlock(tile, block, () =>
           f
             .i32(space.image + point * this.#shape.block * aRow)
-            .i32(space.window + 4 * point * panels * channels * tile.columns)
+            .i32(space.window + point * ofPoint)
             .i32(space.result + point * this.#shape.block * cRow),
         );
       }
-      again('result', space.result, space.rubbish);
+      again('result', space.result, space.spare);
     });
   }
 
@@ -154,14 +162,13 @@ class WinogradEmitter {
     const { channels, filters } = this.#shape;
     const space = this.#space;
     const tile = kernelShapes[this.#kernel];
-    this.#clear(space.zeros, filters);
     let fresh = true;
     this.#eachBlock(image, gradient, (count, again) => {
       again('image', space.image, space.edge);
-      again('gradient', space.result, space.zeros);
+      again('gradient', space.result, space.spare);
       const aRow = 4 * (channels + GAP);
       const bRow = 4 * (filters + GAP);
-      for (let point = 0; point < POINTS; point++) {
+      for (let point = 0; point < pointsOf(this.#shape); point++) {
         const block = {
           m: channels,
           n: filters,
@@ -175,7 +182,7 @@ class WinogradEmitter {
           f
             .i32(space.image + point * this.#shape.block * aRow)
             .i32(space.result + point * this.#shape.block * bRow)
-            .i32(space.window + 4 * point * channels * filters),
+            .i32(space.window + point * bytesOfPoint(this.#shape, this.#kernel)),
         );
       }
       fresh = false;
@@ -231,15 +238,15 @@ class WinogradEmitter {
 
   #nextTile(): void {
     const f = this.#f;
-    const { image, places, tiles, channels, filters } = this.#shape;
-    f.advance(this.#column, 2);
+    const { image, places, tile, tiles, channels, filters } = this.#shape;
+    f.advance(this.#column, tile);
     f.get(this.#column)
-      .i32(2 * tiles[1])
+      .i32(tile * tiles[1])
       .op('i32Eq');
     f.when(() => {
-      f.i32(0).set(this.#column).advance(this.#row, 2);
+      f.i32(0).set(this.#column).advance(this.#row, tile);
       f.get(this.#row)
-        .i32(2 * tiles[0])
+        .i32(tile * tiles[0])
         .op('i32Eq');
       f.when(() => {
         f.i32(0).set(this.#row);
@@ -252,45 +259,48 @@ class WinogradEmitter {
   /** Maps the window to panels of a matrix product, [points, panels, channels, columns of a panel]. */
   #mapWindow(window: number, turned: boolean): void {
     const f = this.#f;
-    const { channels, filters } = this.#shape;
+    const { channels, filters, tile } = this.#shape;
     const { columns } = kernelShapes[this.#kernel];
-    const panels = Math.ceil(filters / columns);
+    const point = bytesOfPoint(this.#shape, this.#kernel);
     const tap = 4 * channels * filters;
-    const point = 4 * panels * channels * columns;
-    const [from, to] = [f.local('i32'), f.local('i32')];
-    /** Bytes from a channel to the next, and from a filter to the next. */
-    const [channel, filter] = turned ? [4, 4 * channels] : [4 * filters, 4];
-    const load = (i: number, j: number) => {
-      const at = tap * (turned ? 8 - (3 * i + j) : 3 * i + j);
-      if (!turned) {
-        f.get(from).memory('v128Load', at);
-        return;
-      }
-      // Four filters that do not lie together.
-      const one = (lane: number) => f.get(from).memory('v128Load32Zero', at + lane * filter);
-      one(0);
-      one(1);
-      f.shuffle32(0, 4, 1, 5);
-      one(2);
-      one(3);
-      f.shuffle32(0, 4, 1, 5).shuffle32(0, 1, 4, 5);
+    const [panel, from, first, to] = [0, 1, 2, 3].map(() => f.local('i32')) as [Local, Local, Local, Local];
+    const mapOne = (load: (i: number, j: number) => void, at: number) =>
+      this.#mapper.map(maps[tile].window, 1, load, (i, j, _, push) => {
+        f.get(to);
+        push();
+        f.memory('v128Store', (i * sideOf(this.#shape) + j) * point + at);
+      });
+    /** Four filters of one channel, which lie together. */
+    const straight = (width: number) => {
+      f.repeat(channels, () => {
+        f.repeat(width / 4, () => {
+          mapOne((i, j) => f.get(from).memory('v128Load', (3 * i + j) * tap), 0);
+          f.advance(from, 16).advance(to, 16);
+        });
+        f.advance(from, 4 * (filters - width)).advance(to, 4 * (columns - width));
+      });
+      f.advance(first, 4 * width);
     };
-    const [panel, vector, first] = [f.local('i32'), f.local('i32'), f.local('i32')];
+    /** Four filters of four channels: squares, in which the channels lie together, are turned first. */
+    const turnedRound = (width: number) => {
+      f.repeat(channels / 4, () => {
+        f.repeat(width / 4, () => {
+          this.#turnSquares(from, tap, 4 * channels, this.#space.edge);
+          for (let channel = 0; channel < 4; channel++) {
+            const at = (i: number, j: number) => this.#space.edge + 16 * (4 * (8 - (3 * i + j)) + channel);
+            mapOne((i, j) => f.i32(at(i, j)).memory('v128Load'), 4 * columns * channel);
+          }
+          f.advance(from, 16 * channels).advance(to, 16);
+        });
+        f.advance(from, 16 - 4 * channels * width).advance(to, 4 * (4 * columns - width));
+      });
+      f.advance(first, 4 * channels * width);
+    };
     f.i32(window).set(first).i32(this.#space.window).set(panel);
     const ofPanel = (width: number) => {
-      f.get(panel).set(vector);
-      f.repeat(width / 4, () => {
-        f.get(first).set(from).get(vector).set(to);
-        f.repeat(channels, () => {
-          this.#mapper.map(maps.window, 1, load, (i, j, _, push) => {
-            f.get(to);
-            push();
-            f.memory('v128Store', (i * SIDE + j) * point);
-          });
-          f.advance(from, channel).advance(to, 4 * columns);
-        });
-        f.advance(first, 4 * filter).advance(vector, 16);
-      });
+      f.get(first).set(from).get(panel).set(to);
+      if (turned) turnedRound(width);
+      else straight(width);
       f.advance(panel, 4 * channels * columns);
     };
     const whole = Math.floor(filters / columns);
@@ -298,18 +308,44 @@ class WinogradEmitter {
     if (filters > whole * columns) ofPanel(filters - whole * columns);
   }
 
+  /** Copies a square of 4 x 4 of each of the nine elements of the window, rows and columns exchanged. */
+  #turnSquares(from: Local, tap: number, row: number, to: number): void {
+    const f = this.#f;
+    const lines = this.#lines;
+    const [a, b, c, d] = lines as [Local, Local, Local, Local];
+    for (let element = 0; element < 9; element++) {
+      for (const [i, line] of lines.entries())
+        f.get(from)
+          .memory('v128Load', element * tap + i * row)
+          .set(line);
+      for (let column = 0; column < 4; column++) {
+        const high = column - (column % 2);
+        const pair = 2 * (column % 2);
+        f.i32(to + 16 * (4 * element + column));
+        f.get(a)
+          .get(b)
+          .shuffle32(high, 4 + high, 1 + high, 5 + high);
+        f.get(c)
+          .get(d)
+          .shuffle32(high, 4 + high, 1 + high, 5 + high);
+        f.shuffle32(pair, 1 + pair, 4 + pair, 5 + pair).memory('v128Store');
+      }
+    }
+  }
+
   /** From the gradient of the mapped window, [points, channels, filters], to that of the window. */
   #unmapWindow(to: number): void {
     const f = this.#f;
     const { channels, filters } = this.#shape;
     const tap = 4 * channels * filters;
+    const point = bytesOfPoint(this.#shape, this.#kernel);
     const [from, into] = [f.local('i32'), f.local('i32')];
     f.i32(this.#space.window).set(from).i32(to).set(into);
     eachVectors(f, channels * filters, [from, into], (lanes) =>
       this.#mapper.map(
-        transposed(maps.window),
+        transposed(maps[this.#shape.tile].window),
         lanes,
-        (i, j, lane) => f.get(from).memory('v128Load', (i * SIDE + j) * tap + 16 * lane),
+        (i, j, lane) => f.get(from).memory('v128Load', (i * sideOf(this.#shape) + j) * point + 16 * lane),
         (i, j, lane, push) => {
           f.get(into);
           push();
@@ -317,12 +353,5 @@ class WinogradEmitter {
         },
       ),
     );
-  }
-
-  #clear(address: number, count: number): void {
-    const f = this.#f;
-    const to = f.local('i32');
-    f.i32(address).set(to);
-    f.repeat(count / 4, () => f.get(to).f32x4(0).memory('v128Store').advance(to, 16));
   }
 }
