@@ -2,9 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { everyCommand } from '../packages/cli/src/every-command.ts';
+import { helpOf, jsonShape, verbsOf } from '../packages/cli/src/help-text.ts';
 import { jobJsonSchema } from '../packages/protocol/src/job.ts';
-
-type Command = typeof import('../packages/cli/src/program.ts')['program'];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = join(root, 'docs/reference');
@@ -13,26 +13,29 @@ const write = (name: string, lines: readonly string[]) =>
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-write('cli', await commandLine());
+const program = await everyCommand();
+write('cli', commandLine());
+write('json', json());
 write('job-file', jobFile());
 write('grpc', grpc());
 
 /** Every command with its help, as `kasane COMMAND --help` prints it. */
-async function commandLine(): Promise<string[]> {
-  // The command line runs what it was called with when it is loaded: its shortest command.
-  process.argv = [process.argv[0]!, 'kasane', 'version', '--json'];
-  await import('../packages/cli/src/main.ts');
-  const { program } = await import('../packages/cli/src/program.ts');
-  const lines = ['# Command line', '', 'What `kasane COMMAND --help` says, of every command.', ''];
-  const describe = (command: Command, name: string) => {
-    let help = '';
-    command.configureOutput({ writeOut: (text) => (help += text), getOutHelpWidth: () => 110 });
-    command.outputHelp();
-    lines.push(`## ${name}`, '', '```text', help.trim(), '```', '');
-    for (const child of command.commands) describe(child, `${name} ${child.name()}`);
-  };
-  for (const command of program.commands) describe(command, `kasane ${command.name()}`);
-  return lines;
+function commandLine(): string[] {
+  const sections = verbsOf(program).flatMap(({ name, command }) => [
+    ...[`## kasane ${name}`, '', '```text', helpOf(command), '```', ''],
+  ]);
+  return ['# Command line', '', 'What `kasane COMMAND --help` says, of every command.', '', ...sections];
+}
+
+/** What --json prints, of every command that has it. */
+function json(): string[] {
+  const intro =
+    'What each command prints with `--json`; [the command line](../cli.md#json) says what they have in common.';
+  const sections = verbsOf(program).flatMap(({ name, command }) => {
+    const shape = jsonShape(command);
+    return shape.length > 0 ? [`## kasane ${name}`, '', '```text', ...shape, '```', ''] : [];
+  });
+  return ['# JSON', '', intro, '', ...sections];
 }
 
 interface Schema {

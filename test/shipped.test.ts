@@ -4,7 +4,7 @@
  * them, and a cluster of it by compose.yaml.
  */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
@@ -13,7 +13,7 @@ import { jobPresets } from '@kasane/protocol/presets';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { checkout, composeCommand, makeBaseImage, whyNoContainers } from './support/image.ts';
 import { packAll } from './support/pack.ts';
 import { startRegistry } from './support/registry.ts';
@@ -177,11 +177,15 @@ describe.skipIf(noContainers && !required)('the image', () => {
       const [command, ...args] = (await composeCommand())!;
       const [port, pagePort] = [await freePort(), await freePort()];
       const project = `kasane-test-${process.pid}`;
-      const env = {
+      const data = temporaryDirectory(cleanUp);
+      // Read by the image's own user.
+      chmodSync(data, 0o755);
+      smallMnist(data, 2000, 500);
+      const env: NodeJS.ProcessEnv = {
         ...process.env,
         KASANE_IMAGE: image,
         REDIS_IMAGE: base,
-        KASANE_TOKEN: 'a-token-of-the-test',
+        KASANE_DATA: data,
         KASANE_PORT: String(port),
         KASANE_DASHBOARD_PORT: String(pagePort),
         KASANE_COORDINATOR: `127.0.0.1:${port}`,
@@ -189,6 +193,14 @@ describe.skipIf(noContainers && !required)('the image', () => {
       const compose = (...more: string[]) =>
         run(command, [...args, '-p', project, '-f', join(checkout, 'compose.yaml'), ...more], { env });
       cleanUp.add(() => compose('down', '--volumes', '--timeout', '5'));
+      // As compose.yaml has it: tokens first, each for what its holder does.
+      const token = async (...more: string[]) => {
+        const create = ['coordinator', 'token', 'create', ...more, '--state', '/state'];
+        return (await compose('run', '--rm', '--no-deps', '-T', ...create)).stdout.trim();
+      };
+      env.KASANE_WORK_TOKEN = await token('workers', '--scope', 'work');
+      env.KASANE_PAGE_TOKEN = await token('page', '--scope', 'submit');
+      env.KASANE_TOKEN = await token('me', '--scope', 'submit');
       await compose('up', '--detach', '--scale', 'worker=2');
       const kasane = async (...more: string[]) => {
         const main = join(checkout, 'packages/cli/src/main.ts');
@@ -202,10 +214,15 @@ describe.skipIf(noContainers && !required)('the image', () => {
 
       const job = join(folder, 'job.json');
       const mlp = jobPresets['mnist-mlp']!;
-      writeFileSync(job, JSON.stringify({ ...mlp, training: { ...mlp.training, epochs: 1 } }));
-      await kasane('submit', job, '--watch');
+      const submit = async (path: string) => {
+        const training = { ...mlp.training, epochs: 4 };
+        writeFileSync(job, JSON.stringify({ ...mlp, data: { format: 'idx', path }, training }));
+        await kasane('submit', job, '--watch');
+      };
+      await submit(data);
       const [done] = JSON.parse(await kasane('jobs', '--json'));
       expect(done).toMatchObject({ state: 'succeeded', workers: 2 });
+      await expect(submit('/etc')).rejects.toThrow(/data-root|may not|not allowed/);
     },
     PATIENCE_MS,
   );

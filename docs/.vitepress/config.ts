@@ -14,7 +14,17 @@ const pagesOf = (folder: string) =>
       const heading = /^# (.*)$/m.exec(readFileSync(join(docs, folder, file), 'utf8'));
       return { text: heading?.[1] ?? file, link: `/${join(folder, file.replace(/\.md$/, ''))}` };
     });
-const guides = ['tutorial', 'training', 'data', 'containers', 'monitoring', 'troubleshooting'];
+const guides = [
+  'tutorial',
+  'training',
+  'data',
+  'watching',
+  'monitoring',
+  'containers',
+  'security',
+  'limits',
+  'troubleshooting',
+];
 const others = pagesOf('.').filter(({ link }) => !guides.includes(link.slice(1)));
 
 export default defineConfig({

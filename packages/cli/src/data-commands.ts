@@ -1,6 +1,6 @@
 /** The commands `kasane data`. Loads nothing heavy. */
 import { Option } from 'commander';
-import { command } from './program.ts';
+import { command, help } from './program.ts';
 
 export function addDataCommands(): void {
   const set = () =>
@@ -15,11 +15,33 @@ export function addDataCommands(): void {
     .addOption(set())
     .option('--sheet <file>', 'images: a PNG file with some of them')
     .option('--json', 'one object on standard output')
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane data inspect photos --set size=64 --sheet sheet.png',
+          'kasane data inspect flowers.csv --set target=kind',
+          'kasane data inspect job.yaml',
+        ],
+        [
+          '{ input: { shape, dtype }, target: { shape, dtype }, train: { samples, classes, counts, digest },',
+          '  test: as train, preparation, notes: [], samples: [] }',
+        ],
+      ),
+    )
     .action(async (place, options) => (await import('./commands/data.ts')).inspect(place, options));
   data
     .command('pack <data> <folder>')
     .description('read it once, and write it as chunks that jobs name with `format: packed`')
     .addOption(set())
+    .option('--json', 'one object on standard output')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane data pack job.yaml packed', 'kasane data pack photos packed --set size=64'],
+        ['{ folder, train: samples, test: samples, digest: SHA-256 of its index, notes: [] }'],
+      ),
+    )
     .action(async (place, folder, options) =>
       (await import('./commands/data.ts')).pack(place, folder, options),
     );

@@ -85,8 +85,8 @@ export const tensorboard = () =>
     '--tensorboard <dir>',
     'write curves and layers for TensorBoard into a folder of the job below this',
   );
-export const token = () =>
-  new Option('--token <token>', 'shared secret of the coordinator').env('KASANE_TOKEN');
+export const token = (what = 'token to show the coordinator (kasane token create)') =>
+  new Option('--token <token>', what).env('KASANE_TOKEN');
 export const coordinator = () =>
   new Option('--coordinator <host:port>', 'where the coordinator is')
     .env('KASANE_COORDINATOR')

@@ -41,9 +41,16 @@ export function addSecurityCommands(): void {
       ),
     )
     .action(async (options) => (await import('./commands/token.ts')).list(options));
-  tokenCommand('revoke <token>', 'refuse a token from now on, by its id or name; its streams end').action(
-    async (which, options) => (await import('./commands/token.ts')).revoke(which, options),
-  );
+  tokenCommand('revoke <token>', 'refuse a token from now on, by its id or name; its streams end')
+    .option('--json', 'one object on standard output')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane token revoke gpu-room'],
+        ['{ id, name, scopes: ["work"], state: "revoked", created, expires: null }'],
+      ),
+    )
+    .action(async (which, options) => (await import('./commands/token.ts')).revoke(which, options));
 
   command('cert', 'certificates for TLS')
     .command('dev [folder]')

@@ -53,6 +53,8 @@ export interface CoordinatorOptions {
 export interface Coordinator {
   /** host:port */
   readonly address: string;
+  /** Whether callers need a token. */
+  readonly asksToken: boolean;
   /** For clients in this process: may read and submit. */
   readonly ownToken: string;
   /** Stops serving; a running job is resumed by the next coordinator on the same state directory. Safe to call twice. */
@@ -146,6 +148,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   };
   return {
     address: server.address,
+    asksToken: server.asksToken,
     ownToken,
     close: () => {
       closed ??= close();

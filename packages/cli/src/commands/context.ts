@@ -16,15 +16,26 @@ function config(): Config {
   }
 }
 
-export function list({ json }: { readonly json?: boolean }): void {
+interface Options {
+  readonly json?: boolean;
+}
+
+/** A context as people and programs see it. */
+const shown = (name: string, { coordinator, token }: Context, current: string | undefined) => ({
+  name,
+  coordinator,
+  // Never the token itself: what is printed is copied.
+  token: token !== undefined,
+  current: name === current,
+});
+
+const print = (record: object, line: string, { json }: Options) => {
+  process.stdout.write(`${json ? JSON.stringify(record) : line}\n`);
+};
+
+export function list(options: Options): void {
   const { contexts, current } = config();
-  const records = Object.entries(contexts).map(([name, { coordinator, token }]) => ({
-    name,
-    coordinator,
-    // Never the token itself: what is printed is copied.
-    token: token !== undefined,
-    current: name === current,
-  }));
+  const records = Object.entries(contexts).map(([name, context]) => shown(name, context, current));
   const rows = records.map(({ name, coordinator, token, current: used }) => [
     ...[used ? '*' : '', name, coordinator, token ? 'yes' : 'no'],
   ]);
@@ -32,10 +43,11 @@ export function list({ json }: { readonly json?: boolean }): void {
     records.length > 0
       ? table(['', 'CONTEXT', 'COORDINATOR', 'TOKEN'], rows)
       : `no contexts in ${configFile()}: kasane context add NAME --coordinator HOST:PORT`;
-  process.stdout.write(`${json ? JSON.stringify(records) : text}\n`);
+  print(records, text, options);
 }
 
-export function add(name: string, { coordinator, token, ...files }: Context): void {
+export function add(name: string, options: Context & Options): void {
+  const { coordinator, token, json: _, ...files } = options;
   if (!NAME.test(name)) {
     throw new KasaneError(
       'USAGE',
@@ -50,7 +62,8 @@ export function add(name: string, { coordinator, token, ...files }: Context): vo
       [name]: { coordinator, ...(token !== undefined && { token }), ...absolute(files) },
     },
   });
-  process.stdout.write(`${name}: ${coordinator}${current === name ? ', in use' : ''}\n`);
+  const line = `${name}: ${coordinator}${current === name ? ', in use' : ''}`;
+  print(shown(name, { coordinator, ...(token !== undefined && { token }) }, current), line, options);
 }
 
 /** Contexts are used from anywhere. */
@@ -63,22 +76,23 @@ function absolute(files: Omit<Context, 'coordinator' | 'token'>): Omit<Context, 
   };
 }
 
-export function use(name: string): void {
+export function use(name: string, options: Options = {}): void {
   const { contexts } = config();
-  requireContext(name, contexts);
+  const context = requireContext(name, contexts);
   writeConfig({ current: name, contexts });
-  process.stdout.write(`${name}: ${contexts[name]!.coordinator}, in use\n`);
+  print(shown(name, context, name), `${name}: ${context.coordinator}, in use`, options);
 }
 
-export function remove(name: string): void {
+export function remove(name: string, options: Options = {}): void {
   const { contexts, current } = config();
-  requireContext(name, contexts);
+  const context = requireContext(name, contexts);
   const rest = Object.fromEntries(Object.entries(contexts).filter(([other]) => other !== name));
   writeConfig({ contexts: rest, ...(current !== undefined && current !== name && { current }) });
-  process.stdout.write(`${name} removed\n`);
+  print(shown(name, context, undefined), `${name} removed`, options);
 }
 
-function requireContext(name: string, contexts: Config['contexts']): void {
-  if (Object.hasOwn(contexts, name)) return;
+function requireContext(name: string, contexts: Config['contexts']): Context {
+  const found = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
+  if (found) return found;
   throw new KasaneError('USAGE', `there is no context '${name}'${suggest(name, Object.keys(contexts))}`);
 }

@@ -9,6 +9,7 @@ import { stopAsked } from '../stop.ts';
 export interface DashboardCommand extends ClientOptions {
   readonly host: string;
   readonly port: number;
+  readonly json?: boolean;
   /** Of the page; those of TLS without it are for the coordinator. */
   readonly pageTlsCert?: string;
   readonly pageTlsKey?: string;
@@ -21,7 +22,8 @@ export async function dashboard(options: DashboardCommand): Promise<void> {
   await client.list().finally(() => client.close());
   const { pageTlsCert: tlsCert, pageTlsKey: tlsKey, pageTlsCa: tlsCa } = options;
   const running = await startDashboard({ ...options, tls: readServerTls({ tlsCert, tlsKey, tlsCa }) });
-  process.stdout.write(`Dashboard at ${running.url}\n`);
+  const { url } = running;
+  process.stdout.write(`${options.json ? JSON.stringify({ url }) : `Dashboard at ${url}`}\n`);
   await stopAsked();
   await running.close();
 }

@@ -21,6 +21,9 @@ export interface InspectCommand extends DataCommand {
   readonly sheet?: string;
   readonly json?: boolean;
 }
+export interface PackCommand extends DataCommand {
+  readonly json?: boolean;
+}
 
 /** Samples that are shown. */
 const SHOWN = 3;
@@ -73,9 +76,10 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-export async function pack(place: string, folder: string, options: DataCommand): Promise<void> {
+export async function pack(place: string, folder: string, options: PackCommand): Promise<void> {
   const parts = await openPlace(specOf(place, options.set));
-  for (const note of parts.notes ?? []) process.stderr.write(`${note}\n`);
+  const { train, test, notes = [] } = parts;
+  for (const note of notes) process.stderr.write(`${note}\n`);
   let said = 0;
   try {
     const digest = await packData(parts, folder, (done, all) => {
@@ -85,10 +89,9 @@ export async function pack(place: string, folder: string, options: DataCommand):
       if (process.stderr.isTTY)
         process.stderr.write(`\r${done} of ${all} samples${done === all ? '\n' : ''}`);
     });
-    const { train, test } = parts;
-    process.stdout.write(
-      `${folder}: ${train.samples} samples to train, ${test.samples} to test, SHA-256 of its index ${digest}\n`,
-    );
+    const record = { folder, train: train.samples, test: test.samples, digest, notes };
+    const line = `${folder}: ${record.train} samples to train, ${record.test} to test, SHA-256 of its index ${digest}`;
+    process.stdout.write(`${options.json ? JSON.stringify(record) : line}\n`);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }

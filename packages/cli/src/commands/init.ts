@@ -20,6 +20,7 @@ export interface InitOptions {
   /** Nothing is asked. */
   readonly yes?: boolean;
   readonly force?: boolean;
+  readonly json?: boolean;
 }
 
 /** A column with more different values than this, all numbers, is a quantity. */
@@ -48,14 +49,14 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     const { preset, why } = presetFor(parts, data);
     const epochs = options.epochs ?? Number(await ask('Epochs', '10'));
     const name = nameOf(file) || preset.preset;
-    const text = [
-      `# ${why}`,
-      ...yaml({ name, model: preset, data, training: { epochs, batch: 64, shards: 4, learningRate: 0.001 } }),
-    ].join('\n');
+    const training = { epochs, batch: 64, shards: 4, learningRate: 0.001 };
+    const job = { name, model: preset, data, training };
+    const text = [`# ${why}`, ...yaml(job)].join('\n');
     // Said before anything is written: a file that does not run would be no help.
     await loadData(parseJobFile(text, file));
     writeFileSync(file, `${text}\n`);
-    process.stdout.write(`Wrote ${file}: ${why}\nTrain it with: kasane train ${file}\n`);
+    const lines = `Wrote ${file}: ${why}\nTrain it with: kasane train ${file}`;
+    process.stdout.write(`${options.json ? JSON.stringify({ file, why, job }) : lines}\n`);
   } finally {
     terminal?.close();
   }

@@ -56,12 +56,16 @@ export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
   readonly dashboardPort: number;
   readonly state?: string;
   readonly token?: string;
+  readonly json?: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
 
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
-  const { host, port, token } = options;
+  const { host, port, token, json } = options;
+  const say = (line: string) => {
+    if (!json) process.stdout.write(`${line}\n`);
+  };
   const log = makeLog(options.logLevel, options.logFormat);
   const tls = readServerTls(options);
   const access = accessOf(options);
@@ -84,12 +88,12 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
       limits: limitsOf({ ...options }),
       log,
     });
-    process.stdout.write(`Coordinator at ${running.address}, ${redis.description}\n`);
-    for (const address of reachable(running.address)) {
-      process.stdout.write(
-        `To join:  kasane worker --coordinator ${address}${token ? ' --token ...' : ''}${tls ? ' --tls-ca ...' : ''}\n`,
-      );
-    }
+    say(`Coordinator at ${running.address}, ${redis.description}`);
+    const join = reachable(running.address).map(
+      (address) =>
+        `${running.asksToken ? 'KASANE_TOKEN=... ' : ''}kasane worker --coordinator ${address}${tls ? ' --tls-ca ...' : ''}`,
+    );
+    for (const line of join) say(`To join:  ${line}`);
     if (!isLoopback(host) && !options.redis && !process.env.REDIS_URL) {
       log.warn(
         'this Redis answers on this machine only: for workers on others give one that they reach with --redis',
@@ -105,9 +109,18 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
             own: tls,
             tls,
           },
-          (line) => process.stdout.write(`${line}\n`),
+          say,
         )
       : undefined;
+    if (json) {
+      const record = {
+        address: running.address,
+        join,
+        redis: redis.description,
+        dashboard: page?.url ?? null,
+      };
+      process.stdout.write(`${JSON.stringify(record)}\n`);
+    }
     await stopped;
     await page?.close();
     await running.close();

@@ -46,8 +46,9 @@ export function list(options: StateOptions): void {
 
 export function revoke(which: string, options: StateOptions): void {
   withStore(options, (store) => {
-    const { id, name } = store.revoke(which);
-    print(`token ${id} (${name}) is revoked`);
+    const record = store.revoke(which);
+    const { id, name } = record;
+    print(options.json ? JSON.stringify(shown(record)) : `token ${id} (${name}) is revoked`);
   });
 }
 

@@ -43,12 +43,16 @@ export interface Services {
 export interface Listening {
   /** host:port, with the port that was really taken. */
   readonly address: string;
+  /** Whether callers need a token. */
+  readonly asksToken: boolean;
   close(): Promise<void>;
 }
 
 /** @throws KasaneError CANNOT_LISTEN when the address is taken, or is not loopback and there is no token. */
 export async function listen(services: Services, options: ListenOptions): Promise<Listening> {
-  const { host, port, token, tokens, ownToken, tls, limits, log } = options;
+  const { host, port, tokens, ownToken, tls, limits, log } = options;
+  // An environment variable that is set to nothing is no token.
+  const token = options.token || undefined;
   const asked = token !== undefined || tokens.any;
   if (!isLoopback(host) && !asked) {
     const right =
@@ -117,6 +121,7 @@ export async function listen(services: Services, options: ListenOptions): Promis
   const { port: bound } = listener.address() as AddressInfo;
   return {
     address: `${host}:${bound}`,
+    asksToken: asked,
     async close() {
       listener.close();
       admission.close();

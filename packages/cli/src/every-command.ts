@@ -1,0 +1,42 @@
+/** Every command of `kasane`, in the order of its help. Loads their tables, and nothing heavy. */
+import type { Command } from 'commander';
+import { addAskingCommands } from './asking.ts';
+import { addContextCommands } from './context-commands.ts';
+import { addDataCommands } from './data-commands.ts';
+import { addLocalCommands } from './local-commands.ts';
+import { addModelCommands } from './model-commands.ts';
+import { addAll, clientTls, command, help, program } from './program.ts';
+import { addSecurityCommands } from './security-commands.ts';
+import { addServingCommands } from './serving-commands.ts';
+
+/** @param called the command that will run: completion walks all others, and nobody else waits for its code */
+export async function everyCommand(called?: string): Promise<Command> {
+  program.commandsGroup('On this machine:');
+  addLocalCommands();
+  addDataCommands();
+  program.commandsGroup('Serving:');
+  addServingCommands();
+  program.commandsGroup('Asking a coordinator:');
+  addAskingCommands();
+  program.commandsGroup('Models:');
+  addModelCommands();
+  program.commandsGroup('Access:');
+  const contexts = addContextCommands();
+  addSecurityCommands();
+  // Whoever asks a coordinator may have to do so through TLS.
+  for (const asking of [...program.commands, ...contexts.commands]) {
+    if (asking.options.some((option) => option.attributeName() === 'coordinator'))
+      addAll(asking, clientTls());
+  }
+  program.commandsGroup('Shell:');
+  if (called === 'completion' || called === 'complete') {
+    const { default: tab } = await import('@bomb.sh/tab/commander');
+    tab(program, { completionCommandName: 'completion' });
+  } else {
+    command('completion <shell>', 'print a completion script for zsh, bash, fish or powershell');
+  }
+  const completion = program.commands.find((one) => one.name() === 'completion');
+  completion?.addHelpText('after', help(['source <(kasane completion bash)    # in ~/.bashrc for good']));
+  program.helpCommand('help [command]', 'what a command is for');
+  return program;
+}

@@ -1,0 +1,108 @@
+/** The commands that need no coordinator: init, train, doctor, version, schema. Loads nothing heavy. */
+import { availableParallelism } from 'node:os';
+import { Option } from 'commander';
+import { address, integer, trainingFlags } from './options.ts';
+import {
+  backend,
+  command,
+  gpuStorage,
+  help,
+  logLevel,
+  profile,
+  redis,
+  tensorboard,
+  token,
+  version,
+} from './program.ts';
+
+export function addLocalCommands(): void {
+  command('init [file]', 'write a job file for data that is there')
+    .option('--data <path>', 'folder of images, CSV file or text (default: asked for; MNIST)')
+    .option('--target <column>', 'of a CSV file: what to predict (default: asked for; the last)')
+    .option('--size <n>', 'of images: side in pixels (default: asked for; 64)', integer(1, 16_384))
+    .option('--epochs <n>', 'passes over the training set (default: asked for; 10)', integer(1, 100_000))
+    .option('-y, --yes', 'ask nothing')
+    .option('--force', 'write over a file that is there')
+    .option('--json', 'one object on standard output')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane init', 'kasane init flowers.yaml --data flowers.csv --target kind --yes'],
+        ['{ file, why, job: { name, model, data, training } }'],
+      ),
+    )
+    .action(async (file, options) => (await import('./commands/init.ts')).init(file ?? 'job.yaml', options));
+
+  const train = command('train', 'train a job file or a preset on a cluster of this machine')
+    .argument('[job]', 'job file, or preset', 'mnist-mlp')
+    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
+    .option('--slots <n>', 'compute threads of each worker', integer(1, 256), 1)
+    .addOption(backend())
+    .addOption(gpuStorage())
+    .addOption(profile())
+    .option('--data <dir>', 'folder with the data, instead of the one in the job')
+    .addOption(redis())
+    .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
+    .addOption(tensorboard())
+    .option('--open', 'serve the dashboard, and open it in a browser')
+    .option('--json', 'one JSON object on standard output at the end')
+    .addOption(logLevel('warn'))
+    .addHelpText(
+      'after',
+      help(
+        ['kasane train', 'kasane train mnist-cnn --workers 4 --epochs 3', 'kasane train job.yaml --open'],
+        [
+          '{ job, metric, testMetric, testAccuracy, testLoss, epochs, steps, seconds, samplesPerSecond, workers,',
+          '  digest, model }',
+        ],
+      ),
+    )
+    .action(async (job, options) => (await import('./commands/train.ts')).train(job, options));
+  for (const flag of Object.values(trainingFlags)) {
+    if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
+  }
+
+  command('doctor', 'whether this machine has what is needed, and what to do if not')
+    .addOption(redis())
+    .addOption(
+      new Option('--coordinator <host:port>', 'ask this coordinator, too')
+        .env('KASANE_COORDINATOR')
+        .argParser(address()),
+    )
+    .addOption(token())
+    .option('--state <dir>', 'folder of a coordinator (default: ~/.local/state/kasane)')
+    .option('--json', 'an array of objects on standard output')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane doctor', 'kasane doctor --redis redis://:PASSWORD@10.0.0.1:6379'],
+        ['[{ name, state: "ok" | "note" | "wrong", found, todo }]', 'Exits with 69 when something is wrong.'],
+      ),
+    )
+    .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));
+
+  command('version', 'versions of Kasane and of what it runs on')
+    .option('--json', 'one object on standard output')
+    .addHelpText('after', help(['kasane version'], ['{ kasane, node, platform, processors }']))
+    .action(({ json }) => {
+      const { platform, arch, versions } = process;
+      const record = {
+        kasane: version,
+        node: versions.node,
+        platform: `${platform} ${arch}`,
+        processors: availableParallelism(),
+      };
+      const line = `kasane ${version}, Node ${record.node}, ${record.platform}, ${record.processors} processors`;
+      process.stdout.write(`${json ? JSON.stringify(record) : line}\n`);
+    });
+
+  command('schema', 'print the JSON Schema of job files')
+    .addHelpText(
+      'after',
+      help(['kasane schema > job.schema.json    # editors check and complete job files with it']),
+    )
+    .action(async () => {
+      const { jobJsonSchema } = await import('@kasane/protocol/job');
+      process.stdout.write(`${JSON.stringify(jobJsonSchema(), null, 2)}\n`);
+    });
+}
