@@ -44,7 +44,10 @@ export function addAskingCommands(): void {
       'after',
       help(
         ['kasane workers'],
-        ['[{ id, host, slots, connectedAt, tasksDone, tasksHeld, backend, draining }]'],
+        [
+          '[{ id, host, slots, connectedAt: ms since 1970, tasksDone, tasksHeld, backend, draining, busy, waiting, silentMs,',
+          '   bytesReceived, bytesSent, tasksFailed }]',
+        ],
       ),
     )
     .action(async (options) => (await import('./commands/jobs.ts')).workers(options));
