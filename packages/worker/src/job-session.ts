@@ -26,14 +26,13 @@ import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { ComputeSession, ComputeSlot, ComputeSlots } from './compute-slots.ts';
 import { OwnData } from './own-data.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
-import type { Slot, SlotSession } from './slot.ts';
-import type { SlotPool } from './slot-pool.ts';
 import type { CoordinatorStream } from './stream.ts';
 import { TaskConsumer } from './tasks.ts';
 import type { TaskPart, Trace } from './trace.ts';
@@ -51,7 +50,7 @@ export interface JobSessionOptions {
   /** Who this worker is. */
   readonly worker: string;
   readonly redis: Redis;
-  readonly slots: SlotPool;
+  readonly slots: ComputeSlots;
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
   /** Use the memory that the coordinator offers, where it can be opened. */
   readonly sharedMemory: boolean;
@@ -74,7 +73,7 @@ export class JobSession {
   #memoryFull = false;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
-  readonly #sessions = new Map<Slot, Promise<SlotSession>>();
+  readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
   readonly #prefetch: Prefetch;
   readonly #consumer: TaskConsumer;
   #closed = false;
@@ -267,8 +266,8 @@ export class JobSession {
   }
 
   async #compute(
-    slot: Slot,
-    session: SlotSession,
+    slot: ComputeSlot,
+    session: ComputeSession,
     task: TaskData,
     id: TaskId,
     samples: Samples,
@@ -372,7 +371,7 @@ export class JobSession {
     );
   }
 
-  #sessionOf(slot: Slot): Promise<SlotSession> {
+  #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {
     const known = this.#sessions.get(slot);
     if (known) return known;
     const opening = slot.ready.then(() => slot.open(this.#model.description, this.#requests, this.#math));

@@ -9,6 +9,7 @@ import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/wasm/session';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import type { ComputeSession, ComputeSlot } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
 import {
   COMMAND,
@@ -41,12 +42,10 @@ export interface SlotInputs {
 }
 
 /** One job's memory in a slot. */
-export interface SlotSession {
+export interface SlotSession extends ComputeSession {
   readonly id: number;
   readonly memory: SharedArrayBuffer;
   readonly layout: SessionLayout;
-  /** The parameters in the memory: whose, and of which version. */
-  holds: { readonly source: object; readonly version: number } | undefined;
 }
 
 /** all: of the task. first, more: of a part of it, kept and added up. last: of its last part, with what was kept. */
@@ -66,7 +65,7 @@ export interface RunOutcome {
   readonly computeMs: number;
 }
 
-export class Slot {
+export class Slot implements ComputeSlot {
   readonly #thread: Worker;
   readonly #backend: Compute['backend'];
   readonly #words: Int32Array;

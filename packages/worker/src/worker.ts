@@ -11,6 +11,7 @@ import type { ClientTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { ComputeSlots } from './compute-slots.ts';
 import type { Backend, GpuStorage } from './gpu.ts';
 import { JobSession } from './job-session.ts';
 import { WorkerMetrics } from './prometheus.ts';
@@ -37,6 +38,8 @@ export interface WorkerOptions {
   readonly backend?: Backend;
   /** How a GPU holds what lies between the layers. Default f32. */
   readonly gpuStorage?: GpuStorage;
+  /** Computes in the place of threads of this process. Default: `slots` of those. */
+  readonly compute?: ComputeSlots;
   /** File for a trace in the Chrome trace format; each kernel is then timed, which makes steps slower. Default: none. */
   readonly profile?: string | undefined;
   /** Redis as this worker reaches it. Default: what the coordinator announces. */
@@ -84,7 +87,7 @@ class KasaneWorker implements RunningWorker {
   readonly connected: Promise<void>;
   readonly #options: WorkerOptions;
   readonly #log: Logger;
-  readonly #pool: SlotPool;
+  readonly #pool: ComputeSlots;
   readonly #trace: Trace | undefined;
   readonly #jobs = new Map<string, JobSession>();
   #state: WorkerState = 'connecting';
@@ -111,8 +114,8 @@ class KasaneWorker implements RunningWorker {
     // One thread keeps a GPU busy.
     const slots = options.slots ?? (backend === 'webgpu' ? 1 : availableParallelism());
     this.#trace = profile === undefined ? undefined : new Trace(profile, this.id);
-    const compute = { backend, gpuStorage, profile: this.#trace !== undefined };
-    this.#pool = new SlotPool(slots, this.#log, compute, this.#trace);
+    const how = { backend, gpuStorage, profile: this.#trace !== undefined };
+    this.#pool = options.compute ?? new SlotPool(slots, this.#log, how, this.#trace);
     this.done = new Promise((resolve, reject) => {
       this.#resolveDone = resolve;
       this.#rejectDone = reject;

@@ -224,7 +224,8 @@ export class TaskBoard {
     this.#progressAt = performance.now();
     this.#typical[kind].add(this.#progressAt - Math.max(claim?.claimedAt ?? 0, this.#startedAt));
     this.#computeMs = this.#computeMs === 0 ? computeMs : 0.9 * this.#computeMs + 0.1 * computeMs;
-    this.check();
+    // Of hundreds of answers only the last one decides anything at once: what else there is to judge has time.
+    if (tracker.isWhole(step)) this.check();
     return true;
   }
 
@@ -268,9 +269,9 @@ export class TaskBoard {
     this.check();
   }
 
-  /** Attempts that a worker holds now. */
-  heldBy(worker: string): number {
-    return this.#trackers.train.heldBy(worker) + this.#trackers.evaluate.heldBy(worker);
+  /** Adds the attempts that each worker holds now. */
+  countHeld(held: Map<string, number>): void {
+    for (const tracker of Object.values(this.#trackers)) tracker.countHeld(held);
   }
 
   /**

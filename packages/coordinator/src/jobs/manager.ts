@@ -227,8 +227,10 @@ export class JobManager {
 
   #view(record: JobRecord): JobMessage {
     const { id } = record;
+    // Epochs are kept together with the step that ended them: most of hundreds that wait need no asking.
+    const epochs = record.step === 0 ? [] : this.#options.store.epochs(id);
     return {
-      ...viewJob(record, this.#options.store.epochs(id), this.runs.get(id)),
+      ...viewJob(record, epochs, this.runs.get(id)),
       waitingFor: this.runs.waitingFor(record),
     };
   }

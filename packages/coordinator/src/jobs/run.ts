@@ -65,6 +65,8 @@ export class Run {
   readonly #disk: PatientDisk;
   /** Workers have been sent the parameters of the step under way; false while another job has its turn. */
   #published = false;
+  /** How many tasks of a step each worker was told to hold. */
+  readonly #parts = new WeakMap<ConnectedWorker, number>();
   /** Milliseconds of slots since the last border. */
   #usedMs = 0;
 
@@ -162,14 +164,18 @@ export class Run {
   }
 
   workerJoined(worker: ConnectedWorker): void {
-    const exchange = this.#exchange;
-    if (!exchange) return;
+    if (!this.#exchange) return;
+    this.#tell(worker, this.#exchange);
+    this.#share();
+    this.board.check();
+  }
+
+  /** Tells a worker of the job. */
+  #tell(worker: ConnectedWorker, exchange: Exchange): void {
     const { id, job, data } = this.#options;
     const value = { ...describeJob(id, job, data, this.#plan), ...exchange.offer(worker.id) };
     worker.send({ $case: 'jobOpened', value });
     if (this.#published) exchange.publish([worker]);
-    this.#share();
-    this.board.check();
   }
 
   /** The worker has opened the shared memory that it was offered. */
@@ -201,6 +207,9 @@ export class Run {
     const slots = workers.reduce((total, worker) => total + worker.slots, 0);
     for (const worker of workers) {
       const tasks = Math.ceil((this.#options.job.spec.training.shards * worker.slots) / slots);
+      // Each that joins or leaves may change all parts; of hundreds, few do.
+      if (this.#parts.get(worker) === tasks) continue;
+      this.#parts.set(worker, tasks);
       worker.send({ $case: 'share', value: { job: this.id, tasks } });
     }
   }
@@ -222,7 +231,8 @@ export class Run {
     this.#exchange = new Exchange(this.id, job, parameters);
     this.#ahead = step;
     this.progress.resume(this.#position, store.epochs(this.id));
-    for (const worker of workers.all()) this.workerJoined(worker);
+    for (const worker of workers.all()) this.#tell(worker, this.#exchange);
+    this.#share();
     this.#handOut();
     const border = this.#border();
     this.#options.onChange();

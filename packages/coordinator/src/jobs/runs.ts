@@ -124,9 +124,11 @@ export class Runs {
     for (const run of this.all()) run.workerLeft(worker);
   }
 
-  /** Tasks that a worker holds now. */
-  heldBy(worker: string): number {
-    return this.all().reduce((sum, run) => sum + run.board.heldBy(worker), 0);
+  /** How many tasks each worker holds now; those that hold none are left out. */
+  held(): ReadonlyMap<string, number> {
+    const held = new Map<string, number>();
+    for (const { board } of this.all()) board.countHeld(held);
+    return held;
   }
 
   /** Stops all of them so that a later coordinator lets them go on. */

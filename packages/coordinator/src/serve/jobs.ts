@@ -148,21 +148,22 @@ export function clusterService(
   log: Logger,
 ): ClusterServer {
   const started = performance.now();
-  const view = (worker: ConnectedWorker) => {
+  const view = (worker: ConnectedWorker, held: ReadonlyMap<string, number>) => {
     const { id, host, slots, connectedAt, tasksDone, tasksFailed, backend, draining } = worker;
     const { busy, waiting, heardAt, bytesReceived, bytesSent } = worker.seen();
     return {
       ...{ id, host, slots, connectedAt, tasksDone, tasksFailed, backend, draining },
       ...{ busy, waiting, bytesReceived, bytesSent, silentMs: performance.now() - heardAt },
-      tasksHeld: manager.runs.heldBy(id),
+      tasksHeld: held.get(id) ?? 0,
     };
   };
   return {
     status(_call, callback) {
+      const held = manager.runs.held();
       callback(null, {
         version,
         uptimeMs: performance.now() - started,
-        workers: workers.all().map(view),
+        workers: workers.all().map((worker) => view(worker, held)),
         departed: [...workers.departed],
         quarantined: workers.quarantined(),
       });
@@ -177,7 +178,7 @@ export function clusterService(
       }
       log.info(`worker ${worker.id} is asked to drain`);
       worker.send({ $case: 'drain', value: {} });
-      callback(null, { worker: { ...view(worker), draining: true } });
+      callback(null, { worker: { ...view(worker, manager.runs.held()), draining: true } });
     },
   };
 }

@@ -63,6 +63,11 @@ export class Tracker {
     return this.#shard(step, shard)?.done ?? true;
   }
 
+  /** Whether every shard of a step has an answer. */
+  isWhole(step: number): boolean {
+    return this.shards(step).every(({ done }) => done);
+  }
+
   /** Counts one more attempt and returns its number. */
   issue(step: number, shard: number, now: number): number {
     const state = this.#shard(step, shard);
@@ -127,12 +132,11 @@ export class Tracker {
     }
   }
 
-  heldBy(worker: string): number {
-    let held = 0;
-    for (const shards of this.#steps.values()) {
-      for (const shard of shards) held += shard.holders.filter((holder) => holder.worker === worker).length;
-    }
-    return held;
+  /** Adds the attempts that each worker holds. */
+  countHeld(held: Map<string, number>): void {
+    for (const shards of this.#steps.values())
+      for (const { holders } of shards)
+        for (const { worker } of holders) held.set(worker, (held.get(worker) ?? 0) + 1);
   }
 
   #shard(step: number, shard: number): MutableShard | undefined {

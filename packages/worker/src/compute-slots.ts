@@ -1,0 +1,51 @@
+/**
+ * What a worker needs of those that compute for it. They are threads, or GPU queues (slot.ts, lent by slot-pool.ts); whoever tests
+ * everything but the computation gives a worker some that only answer.
+ */
+import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
+import type { ModelDescription } from '@kasane/tensor/nn/model';
+import type { ProgramRequest } from '@kasane/tensor/training';
+import type { GradientUse, RunOutcome, SlotInputs } from './slot.ts';
+
+/** One job's place in a slot. */
+export interface ComputeSession {
+  /** The parameters that it has: whose, and of which version. */
+  holds: { readonly source: object; readonly version: number } | undefined;
+}
+
+export interface ComputeSlot {
+  /** Rejects when it cannot compute at all. */
+  readonly ready: Promise<void>;
+  /** What computes, for people. Known once `ready`. */
+  readonly kernel: string;
+  /** Prepares a job's programs. Rejects when they do not fit. */
+  open(model: ModelDescription, requests: readonly ProgramRequest[], math: MathMode): Promise<ComputeSession>;
+  close(session: ComputeSession): void;
+  /**
+   * Runs a program. `onReady` is called with the indices of parameters whose gradients have become final; they can be read
+   * from `gradients(session)` until the next run.
+   */
+  run(
+    session: ComputeSession,
+    request: ProgramRequest,
+    inputs: SlotInputs,
+    onReady: (ready: readonly number[]) => void,
+    use?: GradientUse,
+  ): Promise<RunOutcome>;
+  /** Flat layout, for writing between runs. */
+  parameters(session: ComputeSession): Float32Array;
+  /** Flat layout. */
+  gradients(session: ComputeSession): Float32Array;
+}
+
+/** The slots of a worker. */
+export interface ComputeSlots {
+  readonly size: number;
+  /** Slots that compute now. */
+  readonly busy: number;
+  readonly all: readonly ComputeSlot[];
+  /** The next idle slot; first come, first served. Give it back with `release`. */
+  acquire(): Promise<ComputeSlot>;
+  release(slot: ComputeSlot): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,27 @@
+/** A small version of `pnpm bench load`: many workers, watchers and jobs at once on one coordinator. */
+import { afterAll, expect, it } from 'vitest';
+import { holdLoad } from './load/hold.ts';
+import { loadJob } from './load/job.ts';
+import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+it('30 workers, 10 watchers and 30 jobs: nothing refused, and the bits that one worker gives', async () => {
+  const job = loadJob(temporaryDirectory(cleanUp), 30, 1);
+  const load = { job, processes: 1, sharedMemory: false, say: () => {} };
+  const alone = await holdLoad({ ...load, workers: 1, watchers: 0, jobs: 1 });
+  const [digest] = alone.digests.keys();
+  expect(digest).toMatch(/^[0-9a-f]{64}$/);
+  const { digests, ended, seen, complaints } = await holdLoad({
+    ...load,
+    workers: 30,
+    watchers: 10,
+    jobs: 30,
+  });
+  expect([...digests]).toEqual([[digest, 30]]);
+  expect(ended).toBe(30);
+  expect(seen.states).toBeGreaterThan(10);
+  const refused = Object.keys(complaints).filter((sentence) => !sentence.startsWith('handing out again'));
+  expect(refused).toEqual([]);
+});
