@@ -10,29 +10,42 @@ export interface EpochPlan {
   readonly stepsPerEpoch: number;
   /** Shards of a step of the epoch, counted from 0. Sizes differ by one at most, larger ones first; none is empty. */
   shards(stepInEpoch: number): readonly Range[];
+  /** One of them, without making all; undefined where the step has no such shard. */
+  shard(stepInEpoch: number, shard: number): Range | undefined;
   /** Every size that a shard has, largest first. */
   shardSizes(): number[];
 }
 
 /** Cuts samples into parts whose sizes differ by one at most, larger ones first; fewer parts where there are fewer samples. */
-export function cut({ start, end }: Range, parts: number): Range[] {
+export function cut(range: Range, parts: number): Range[] {
+  const count = Math.min(parts, range.end - range.start);
+  return Array.from({ length: count }, (_, part) => partOf(range, count, part));
+}
+
+/** One of the parts, of which there are no more than samples. */
+function partOf({ start, end }: Range, count: number, part: number): Range {
   const size = end - start;
-  const count = Math.min(parts, size);
-  const edge = (part: number) => start + part * Math.floor(size / count) + Math.min(part, size % count);
-  return Array.from({ length: count }, (_, part) => ({ start: edge(part), end: edge(part + 1) }));
+  const edge = (index: number) => start + index * Math.floor(size / count) + Math.min(index, size % count);
+  return { start: edge(part), end: edge(part + 1) };
 }
 
 /** The last batch of an epoch takes what is left, and has fewer shards when it has fewer samples than shards. */
 export function planEpoch(options: { samples: number; batch: number; shards: number }): EpochPlan {
   const { samples, batch, shards } = options;
   const stepsPerEpoch = Math.ceil(samples / batch);
+  const batchOf = (stepInEpoch: number): Range => {
+    if (!(stepInEpoch >= 0 && stepInEpoch < stepsPerEpoch))
+      throw new RangeError(`step ${stepInEpoch} of ${stepsPerEpoch}`);
+    const start = stepInEpoch * batch;
+    return { start, end: Math.min(samples, start + batch) };
+  };
   const plan: EpochPlan = {
     stepsPerEpoch,
-    shards(stepInEpoch) {
-      if (!(stepInEpoch >= 0 && stepInEpoch < stepsPerEpoch))
-        throw new RangeError(`step ${stepInEpoch} of ${stepsPerEpoch}`);
-      const start = stepInEpoch * batch;
-      return cut({ start, end: Math.min(samples, start + batch) }, shards);
+    shards: (stepInEpoch) => cut(batchOf(stepInEpoch), shards),
+    shard(stepInEpoch, shard) {
+      const range = batchOf(stepInEpoch);
+      const count = Math.min(shards, range.end - range.start);
+      return shard >= 0 && shard < count ? partOf(range, count, shard) : undefined;
     },
     shardSizes() {
       const ranges = [...plan.shards(0), ...plan.shards(stepsPerEpoch - 1)];

@@ -25,7 +25,9 @@ describe('plan of an epoch', () => {
         const plan = planEpoch({ samples, batch, shards });
         const steps = Array.from({ length: plan.stepsPerEpoch }, (_, step) => plan.shards(step));
         expect(tile(steps.flat(), samples)).toBe(true);
-        for (const ranges of steps) {
+        for (const [step, ranges] of steps.entries()) {
+          for (let shard = -1; shard <= shards; shard++)
+            expect(plan.shard(step, shard)).toEqual(ranges[shard]);
           const lengths = ranges.map(({ start, end }) => end - start);
           expect(lengths.length).toBeLessThanOrEqual(shards);
           expect(lengths[0]! - lengths.at(-1)!).toBeLessThanOrEqual(1);

@@ -90,9 +90,10 @@ export class RunPlan {
   }
 
   range(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): Range {
-    const range = task.kind === 'train' ? this.shards(task.step)[task.shard] : this.evaluation[task.shard];
-    if (!range)
-      throw new KasaneError('PROTOCOL', `step ${task.step} has no ${task.kind} shard ${task.shard}`);
+    const { kind, step, shard } = task;
+    const range =
+      kind === 'train' ? this.#epochPlan.shard(step % this.stepsPerEpoch, shard) : this.evaluation[shard];
+    if (!range) throw new KasaneError('PROTOCOL', `step ${step} has no ${kind} shard ${shard}`);
     return range;
   }
 
