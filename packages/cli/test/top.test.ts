@@ -1,6 +1,6 @@
 /** What `kasane top` shows of a cluster, without a terminal; test/top.test.ts has one. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { Job, Snapshot as Seen, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { describe, expect, it } from 'vitest';
 import { clusterEvents } from '../src/commands/top.ts';
 import { curve } from '../src/top/braille.ts';
@@ -90,6 +90,25 @@ describe('the screen', () => {
     expect(show({ help: true }).some(({ text }) => text.includes('pause the job'))).toBe(true);
     expect(show({}, 80, 24, { ...snapshot, jobs: [] })[1]!.text).toContain('no jobs');
     expect(show({}, 80, 24, { ...snapshot, problem: 'gone' })[1]).toEqual({ text: 'gone', style: 'red' });
+  });
+
+  it('names layers in trouble as the page does', () => {
+    const layers = ['first', 'second'].map((name) => ({ ...snapshot.layers[0]!, name }));
+    const points = Array.from({ length: 10 }, (_, at) =>
+      StepMetrics.fromPartial({
+        step: at + 1,
+        layers: layers.map(({ name }, index) => ({
+          ...{ layer: name, weightNorm: 2, updateRatio: 0.001 },
+          gradientNorm: index === 0 && at === 9 ? 1e-6 : 1,
+        })),
+      }),
+    );
+    const activations = Seen.fromPartial({ step: 9, layers: [{ layer: 'second', deadUnits: 6, units: 10 }] });
+    const shown = show({ view: 'layers' }, 120, 24, { ...snapshot, layers, points, activations });
+    const red = shown.filter(({ style }) => style === 'red').map(({ text }) => text);
+    expect(red).toHaveLength(2);
+    expect(red[0]).toMatch(/^first .* vanishing gradient$/);
+    expect(red[1]).toMatch(/^second .* 6\/10 +dead units$/);
   });
 
   it('shows the chosen one of many', () => {

@@ -66,12 +66,30 @@ function load(file: URL): Served {
   if (known?.changedAt === changedAt) return known;
   const ending = file.pathname.split('.').at(-1)!;
   const text = readFileSync(file, 'utf8');
-  const script = ending === 'ts' ? stripTypeScriptTypes(text) : text;
+  const script =
+    ending === 'ts' ? stripTypeScriptTypes(text) : text.replace('<!-- modules -->', () => preloads());
   const own = !file.href.startsWith(folders.uplot!.href) && (ending === 'ts' || ending === 'js');
   const plain = Buffer.from(own ? withoutComments(browserImports(script)) : script);
   const fresh = { changedAt, type: types[ending]!, plain, compressed: gzipSync(plain) };
   served.set(file.href, fresh);
   return fresh;
+}
+
+/** Links to all modules that the page begins with: it asks for them at once, not for each when the one before it has been read. */
+function preloads(): string {
+  const found = new Set<string>();
+  const visit = (path: string) => {
+    if (found.has(path)) return;
+    found.add(path);
+    const file = find(path);
+    if (!file) return;
+    for (const [, name] of load(file)
+      .plain.toString()
+      .matchAll(/^(?:import|export|\}) .*?from '([^']+)'/gm))
+      visit(new URL(name!, `http://page${path}`).pathname);
+  };
+  visit(`/page/app${ENDING}`);
+  return [...found].map((path) => `<link rel="modulepreload" href="${path}">`).join('\n    ');
 }
 
 /** What comments and stripped types have left: a third of what would be sent. */

@@ -2,7 +2,7 @@
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import type { WorkerStatus } from '@kasane/protocol/gen/kasane/v1/cluster';
-import type { Job, LayerInfo, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Job, LayerInfo, Snapshot as Seen, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 
 const POLL_MS = 500;
 /** Points of a job's metrics that are kept; more than a terminal has columns. */
@@ -19,6 +19,8 @@ export interface Snapshot {
   /** Of the chosen job. */
   readonly layers: readonly LayerInfo[];
   readonly points: readonly StepMetrics[];
+  /** What came out of its layers when that was looked at last. */
+  readonly activations?: Seen | undefined;
 }
 
 export class Feed {
@@ -46,14 +48,18 @@ export class Feed {
     if (job === this.#chosen) return;
     this.#chosen = job;
     this.#unfollow();
-    this.#update({ layers: [], points: [] });
+    this.#update({ layers: [], points: [], activations: undefined });
     if (job === '') return;
     this.#unfollow = this.#client.watchMetrics(
       job,
-      ({ layers, points }) => {
+      ({ layers, points, activations }) => {
         if (job !== this.#chosen) return;
         const known = layers.length > 0 ? [] : this.#snapshot.points;
-        this.#update({ ...(layers.length > 0 && { layers }), points: [...known, ...points].slice(-POINTS) });
+        this.#update({
+          ...(layers.length > 0 && { layers }),
+          points: [...known, ...points].slice(-POINTS),
+          activations: activations.at(-1) ?? this.#snapshot.activations,
+        });
       },
       () => {},
     );

@@ -1,4 +1,5 @@
 /** What `kasane top` shows, as lines: a pure function of what is known, what is chosen, and the terminal's size. */
+import { diagnose, type Trouble } from '@kasane/dashboard/page/diagnose';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import { formatMetric, metricName } from '../render/job.ts';
@@ -149,12 +150,25 @@ function curveLines({ points }: Snapshot, job: Job, columns: number, height: num
   ];
 }
 
-function layerLines({ layers, points }: Snapshot): Line[] {
+/** In a few words what the page says in a sentence. */
+const troubleNames: Readonly<Record<Trouble, string>> = {
+  diverged: 'diverged',
+  vanishing: 'vanishing gradient',
+  exploding: 'exploding gradient',
+  large: 'large steps',
+  dead: 'dead units',
+};
+
+function layerLines({ layers, points, activations }: Snapshot): Line[] {
   if (layers.length === 0) return [{ text: 'no layers yet', style: 'dim' }];
   const seen = new Map((points.at(-1)?.layers ?? []).map((metrics) => [metrics.layer, metrics]));
+  const troubles = diagnose(points, activations);
+  const active = new Map(activations?.layers.map((one) => [one.layer, one]));
   const number = (value: number | undefined) => (value === undefined ? '' : value.toPrecision(3));
   const rows = layers.map(({ name, type, outputShape, parameters }) => {
     const metrics = seen.get(name);
+    const { units = 0, deadUnits = 0 } = active.get(name) ?? {};
+    const trouble = troubles.get(name);
     return [
       name,
       type,
@@ -163,10 +177,25 @@ function layerLines({ layers, points }: Snapshot): Line[] {
       number(metrics?.gradientNorm),
       number(metrics?.weightNorm),
       number(metrics?.updateRatio),
+      units > 0 ? `${deadUnits}/${units}` : '',
+      trouble ? troubleNames[trouble] : '',
     ];
   });
-  const head = ['LAYER', 'TYPE', 'OUTPUT', 'PARAMETERS', 'GRADIENT', 'WEIGHTS', 'UPDATE/WEIGHT'];
-  return styled(table(head, rows));
+  const head = [
+    'LAYER',
+    'TYPE',
+    'OUTPUT',
+    'PARAMETERS',
+    'GRADIENT',
+    'WEIGHTS',
+    'UPDATE/WEIGHT',
+    'DEAD',
+    'TROUBLE',
+  ];
+  return styled(table(head, rows)).map((line, row): Line => {
+    const layer = layers[row - 1];
+    return layer && troubles.has(layer.name) ? { ...line, style: 'red' } : line;
+  });
 }
 
 function workerLines({ workers }: Snapshot): Line[] {

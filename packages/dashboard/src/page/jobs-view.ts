@@ -107,6 +107,7 @@ export class JobsView implements View {
           new Date(job.submittedAt).toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' }),
         ),
       ),
+      job.waitingFor && h('p', { class: 'faint waits' }, `${t.waiting}: ${job.waitingFor}`),
       spark(tests),
       h('div', { class: 'actions' }, ...jobActions(this.#page, job, this.#dialog)),
     );
