@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { everyCommand } from '@kasane/cli/every-command';
 import { helpOf, jsonShape, verbsOf } from '@kasane/cli/help-text';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { checkout } from './support/image.ts';
@@ -196,8 +197,10 @@ describe('what is printed is what the help says', () => {
     ]);
     await Promise.all([ask('eval', id as string), ask('export', id as string, '-o', 'model.safetensors')]);
     await ask('drain', worker!.id as string);
-    const numbers = Array.from({ length: 784 }, () => '0.5').join(',');
-    await kasane('predict', 'model.safetensors', numbers);
+    await sharp({ create: { width: 28, height: 28, channels: 3, background: 'gray' } }).toFile(
+      file('digit.png'),
+    );
+    await kasane('predict', 'model.safetensors', 'digit.png');
     // Says that something is wrong where this machine lacks something: what it prints counts here.
     const doctor = execFile(process.execPath, [main, 'doctor', '--json', '--coordinator', address], { env });
     let found = '';

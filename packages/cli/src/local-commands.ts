@@ -76,7 +76,10 @@ export function addLocalCommands(): void {
       'after',
       help(
         ['kasane doctor', 'kasane doctor --redis redis://:PASSWORD@10.0.0.1:6379'],
-        ['[{ name, state: "ok" | "note" | "wrong", found, todo }]', 'Exits with 69 when something is wrong.'],
+        [
+          '[{ name, state: "ok" | "note" | "wrong", found, todo: what to do or null }]',
+          'Exits with 69 when something is wrong.',
+        ],
       ),
     )
     .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));

@@ -49,5 +49,10 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   add(await checkGpu());
   const code = findings.some((finding) => finding.state === 'wrong') ? WRONG : 0;
   // Drivers of GPUs keep threads of their own that may not end by themselves.
-  process.stdout.write(json ? `${JSON.stringify(findings)}\n` : '', () => process.exit(code));
+  process.stdout.write(
+    json
+      ? `${JSON.stringify(findings.map((finding) => ({ ...finding, todo: finding.todo ?? null })))}\n`
+      : '',
+    () => process.exit(code),
+  );
 }
