@@ -36,8 +36,9 @@ it('one digest on Node 22, 24 and 26', async () => {
     const out = join(directory, `${version}.safetensors`);
     const options = ['--json', '--workers', '2', '--data', data, '--out', out];
     const { stdout } = await run(node, [main, 'train', file, ...options]);
-    const { digest, steps, workers } = JSON.parse(stdout);
-    expect({ steps, workers }).toEqual({ steps: 40, workers: 2 });
+    // How many of the workers took part is chance: one may finish before the other has started.
+    const { digest, steps } = JSON.parse(stdout);
+    expect(steps).toBe(40);
     found[version] = digest;
   }
   expect(new Set(Object.values(found)).size, JSON.stringify(found)).toBe(1);
