@@ -17,21 +17,30 @@ export class Tally {
 
   add(sentence: string): void {
     const kind = sentence.replace(/[\w.]*-[0-9a-f]{4,8}\b/g, 'X').replace(/\d+(\.\d+)?/g, 'N');
-    this.counts[kind] = (this.counts[kind] ?? 0) + 1;
+    this.#count(kind, 1);
   }
+
+  /** Adds what another one has counted. */
+  addAll(counts: Readonly<Record<string, number>>): void {
+    for (const [kind, count] of Object.entries(counts)) this.#count(kind, count);
+  }
+
+  #count(kind: string, count: number): void {
+    this.counts[kind] = (this.counts[kind] ?? 0) + count;
+  }
+}
+
+/** What this process has used. */
+export function ownUse(): Pick<Told, 'cpuSeconds' | 'residentBytes'> {
+  const { user, system } = process.cpuUsage();
+  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() };
 }
 
 /** The child's side: says when it is ready, tells when it is asked, ends when its parent is gone. */
 export function serveParent(complaints: Tally, counts: () => Readonly<Record<string, number>>): void {
   process.on('disconnect', () => process.exit(0));
   process.on('message', () => {
-    const { user, system } = process.cpuUsage();
-    const told: Told = {
-      cpuSeconds: (user + system) / 1e6,
-      residentBytes: process.memoryUsage.rss(),
-      complaints: complaints.counts,
-      counts: counts(),
-    };
+    const told: Told = { ...ownUse(), complaints: complaints.counts, counts: counts() };
     process.send!(told);
   });
   process.send!('ready');

@@ -10,7 +10,7 @@ import { CoordinatorClient } from '@kasane/protocol/client';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { CleanUp, temporaryDirectory } from '../support/cluster.ts';
-import { LoadChild, Tally, type Told } from './child.ts';
+import { LoadChild, ownUse, Tally, type Told } from './child.ts';
 
 export interface LoadOptions {
   readonly workers: number;
@@ -144,9 +144,7 @@ async function hold(options: LoadOptions, cleanUp: CleanUp): Promise<LoadFigures
     startBytes: from.residentBytes,
     endBytes: to.residentBytes,
   });
-  for (const { complaints: theirs } of [last.workers, last.watchers])
-    for (const [sentence, count] of Object.entries(theirs))
-      complaints.counts[sentence] = (complaints.counts[sentence] ?? 0) + count;
+  for (const told of [last.workers, last.watchers]) complaints.addAll(told.complaints);
   const digests = new Map<string, number>();
   for (const { digest } of await client.list())
     if (digest !== '') digests.set(digest, (digests.get(digest) ?? 0) + 1);
@@ -179,16 +177,9 @@ const RESOLUTION_MS = 10;
 
 type Taken = Pick<Told, 'cpuSeconds' | 'residentBytes'>;
 
-function ownUse(): Taken {
-  const { user, system } = process.cpuUsage();
-  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss() };
-}
-
 function total(told: readonly Told[]): Told {
   const complaints = new Tally();
-  for (const one of told)
-    for (const [sentence, count] of Object.entries(one.complaints))
-      complaints.counts[sentence] = (complaints.counts[sentence] ?? 0) + count;
+  for (const one of told) complaints.addAll(one.complaints);
   return {
     cpuSeconds: told.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
     residentBytes: told.reduce((sum, { residentBytes }) => sum + residentBytes, 0),

@@ -1,5 +1,5 @@
 /**
- * Many who watch, in one process: `{ coordinator, watchers, jobs }` as JSON is its argument. Each has a connection of its own and
+ * Many who watch, in one process: `{ coordinator, watchers }` as JSON is its argument. Each has a connection of its own and
  * follows a job and its metrics, as `kasane watch` and the page do; when that has ended it takes another. One in five asks twice a
  * second for all jobs and workers besides, as `kasane top` does.
  */

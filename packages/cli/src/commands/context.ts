@@ -55,15 +55,10 @@ export function add(name: string, options: Context & Options): void {
     );
   }
   const { contexts, current = name } = config();
-  writeConfig({
-    current,
-    contexts: {
-      ...contexts,
-      [name]: { coordinator, ...(token !== undefined && { token }), ...absolute(files) },
-    },
-  });
+  const context = { coordinator, ...(token !== undefined && { token }), ...absolute(files) };
+  writeConfig({ current, contexts: { ...contexts, [name]: context } });
   const line = `${name}: ${coordinator}${current === name ? ', in use' : ''}`;
-  print(shown(name, { coordinator, ...(token !== undefined && { token }) }, current), line, options);
+  print(shown(name, context, current), line, options);
 }
 
 /** Contexts are used from anywhere. */

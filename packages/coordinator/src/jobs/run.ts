@@ -27,6 +27,7 @@ import { Probe } from './probe.ts';
 import { Progress } from './progress.ts';
 import { Reach } from './reach.ts';
 import type { RunOptions } from './run-options.ts';
+import { Shares } from './shares.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { LedgerRow } from './store.ts';
 
@@ -65,8 +66,7 @@ export class Run {
   readonly #disk: PatientDisk;
   /** Workers have been sent the parameters of the step under way; false while another job has its turn. */
   #published = false;
-  /** How many tasks of a step each worker was told to hold. */
-  readonly #parts = new WeakMap<ConnectedWorker, number>();
+  readonly #shares: Shares;
   /** Milliseconds of slots since the last border. */
   #usedMs = 0;
 
@@ -82,6 +82,7 @@ export class Run {
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.course(id), limits.metricPoints);
+    this.#shares = new Shares(id, job.spec.training.shards, workers);
     this.#disk = new PatientDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
@@ -166,7 +167,7 @@ export class Run {
   workerJoined(worker: ConnectedWorker): void {
     if (!this.#exchange) return;
     this.#tell(worker, this.#exchange);
-    this.#share();
+    this.#shares.tell();
     this.board.check();
   }
 
@@ -185,7 +186,7 @@ export class Run {
 
   /** A worker takes no more tasks: the others take its part. */
   workerDrains(): void {
-    this.#share();
+    this.#shares.tell();
   }
 
   /** A worker reads the data itself, or does not. */
@@ -198,20 +199,7 @@ export class Run {
     this.#parameters?.drop(worker);
     this.#exchange?.leave(worker);
     this.board.workerLeft(worker);
-    this.#share();
-  }
-
-  /** Tells each worker how much of a step is its part. */
-  #share(): void {
-    const workers = this.#options.workers.all().filter(({ draining }) => !draining);
-    const slots = workers.reduce((total, worker) => total + worker.slots, 0);
-    for (const worker of workers) {
-      const tasks = Math.ceil((this.#options.job.spec.training.shards * worker.slots) / slots);
-      // Each that joins or leaves may change all parts; of hundreds, few do.
-      if (this.#parts.get(worker) === tasks) continue;
-      this.#parts.set(worker, tasks);
-      worker.send({ $case: 'share', value: { job: this.id, tasks } });
-    }
+    this.#shares.tell();
   }
 
   /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
@@ -232,7 +220,7 @@ export class Run {
     this.#ahead = step;
     this.progress.resume(this.#position, store.epochs(this.id));
     for (const worker of workers.all()) this.#tell(worker, this.#exchange);
-    this.#share();
+    this.#shares.tell();
     this.#handOut();
     const border = this.#border();
     this.#options.onChange();

@@ -6,8 +6,8 @@ import { FunctionBuilder, type Local } from './assembler.ts';
 import { type Lanes, type Matrix, maps, TileMapper, transposed } from './winograd-transforms.ts';
 
 /** Side of a tile of the image, and numbers of a mapped tile, by the side of the result's. */
-export const sideOf = ({ tile }: TiledShape): number => tile + 2;
-export const pointsOf = (shape: TiledShape): number => sideOf(shape) ** 2;
+export const sideOf = ({ tile }: Pick<TiledShape, 'tile'>): number => tile + 2;
+export const pointsOf = (shape: Pick<TiledShape, 'tile'>): number => sideOf(shape) ** 2;
 /** Rows of mapped tiles do not fall on the same lines of the cache with so many elements more. */
 export const GAP = 16;
 /** A convolution from an image of `channels` to results of `filters`; in an adjoint those are other tensors'. */

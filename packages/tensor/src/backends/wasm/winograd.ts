@@ -38,7 +38,7 @@ function shapeOf(node: Node): TiledShape {
   const padding = sizes.padding.map((own) => (turned ? 2 - own : own)) as [number, number];
   const [rows, columns] = places.map((extent) => Math.ceil(extent / tile)) as [number, number];
   const tiles = [rows, columns, sizes.samples * rows * columns] as const;
-  const fitting = Math.floor(CACHE / (4 * (tile + 2) ** 2 * (channels + filters)));
+  const fitting = Math.floor(CACHE / (4 * pointsOf({ tile }) * (channels + filters)));
   const cached = Math.max(LEAST, Math.min(MOST, 20 * Math.floor(fitting / 20)));
   // The mapped window's gradient is read and written for every block.
   const long = node.op === 'conv2dWeightGradient' && channels * filters > 128 * 128;
