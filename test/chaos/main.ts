@@ -23,6 +23,8 @@ import { Stage } from './stage.ts';
 
 const WORKERS = 3;
 const EPOCHS = 20;
+/** Hundreds of jobs, one after the other, on one disk. */
+const LONG = { diskMib: 256, coordinator: ['--keep-jobs', '3'] };
 
 const { values } = parseArgs({
   options: {
@@ -49,6 +51,7 @@ async function on<T>(seed: number, use: (stage: Stage, punisher: Punisher) => Pr
   const stage = await Stage.open({
     workers: WORKERS,
     seed,
+    ...(values.minutes !== undefined && LONG),
     onLine: (line) => {
       punisher.onLine(line);
       if (values.verbose) process.stderr.write(`${line.from}: ${line.text}\n`);

@@ -21,14 +21,16 @@ const MAIN = join(checkout, 'packages/cli/src/main.ts');
 /** The library that gives processes another clock (Debian: faketime). */
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 const START_MS = 180_000;
-/** Bytes of the file system under the state directory, where one can be mounted. */
-const DISK = '48m';
+/** MiB of the file system under the state directory, where one can be mounted. */
+const DISK_MIB = 48;
 
 export interface StageOptions {
   readonly workers: number;
   readonly seed: number;
   /** Give coordinator and workers a clock that can be set, where it can be had. Default true. */
   readonly clock?: boolean;
+  /** Size of the file system under the state directory. Default 48. */
+  readonly diskMib?: number;
   /** Options of `kasane coordinator`. */
   readonly coordinator?: readonly string[];
   /** Hears every line of every process. */
@@ -82,7 +84,7 @@ export class Stage {
     this.#clockFile = join(this.directory, 'clock');
     mkdirSync(this.state);
     mkdirSync(this.#redisDirectory);
-    this.#mounted = mountSmallDisk(this.state);
+    this.#mounted = mountSmallDisk(this.state, options.diskMib ?? DISK_MIB);
     this.setClock(0);
   }
 
@@ -226,10 +228,10 @@ export class Stage {
   }
 }
 
-function mountSmallDisk(path: string): boolean {
+function mountSmallDisk(path: string, mib: number): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK},mode=700`, 'kasane-chaos', path], {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mib}m,mode=700`, 'kasane-chaos', path], {
       stdio: 'ignore',
     });
     return true;
