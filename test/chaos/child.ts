@@ -6,6 +6,8 @@ import { createInterface } from 'node:readline';
 
 const SETPRIV = '/usr/bin/setpriv';
 
+/** How a process that was killed ends, by its container. */
+const KILLED = 128 + 9;
 /** Lines kept of each process. */
 const LINES = 2_000;
 
@@ -22,19 +24,20 @@ export class Child {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #lines: Line[] = [];
   readonly #listeners = new Set<(line: Line) => void>();
+  #pid: number | undefined;
   #exit: string | undefined;
 
   constructor(
     name: string,
     command: readonly string[],
-    env: Readonly<Record<string, string>>,
+    env: NodeJS.ProcessEnv,
     onLine: (line: Line) => void = () => {},
   ) {
     this.name = name;
     const words = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', ...command] : command;
     this.process = spawn(words[0]!, words.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', ...env },
+      env: { ...env, NO_COLOR: '1' },
     });
     for (const stream of [this.process.stdout!, this.process.stderr!]) {
       createInterface({ input: stream }).on('line', (text) => {
@@ -47,13 +50,21 @@ export class Child {
     }
     this.exited = once(this.process, 'exit').then(([code, signal]) => {
       this.#exit = `ended with ${signal ?? code}`;
-      return { code, signal };
+      // A container says it as shells do.
+      return this.#pid !== undefined && code === KILLED
+        ? { code: null, signal: 'SIGKILL' }
+        : { code, signal };
     });
     this.exited.catch(() => {});
   }
 
+  /** What was started lets another process run, in a container: signals are for that one, by its number on this machine. */
+  runs(pid: number): void {
+    this.#pid = pid;
+  }
+
   get pid(): number {
-    return this.process.pid!;
+    return this.#pid ?? this.process.pid!;
   }
 
   get alive(): boolean {
@@ -92,13 +103,13 @@ export class Child {
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.process.kill(signal);
+    if (this.alive) process.kill(this.pid, signal);
   }
 
   /** SIGKILL, and waits for the end. */
   async kill(): Promise<void> {
     if (!this.alive) return;
-    this.process.kill('SIGKILL');
+    this.signal('SIGKILL');
     await this.exited;
   }
 

@@ -123,13 +123,11 @@ export const faults = {
     befalls: 'worker',
     noticed: gone,
     async fire({ worker, seconds, fired }) {
-      const links = [worker.coordinatorLink, worker.redisLink];
       try {
-        for (const link of links) link.cut();
-        if (worker.coordinatorLink.connections > 0) fired();
+        if (await worker.network.cut()) fired();
         await sleep(1000 * seconds);
       } finally {
-        for (const link of links) link.heal();
+        await worker.network.heal();
       }
     },
   },
@@ -138,11 +136,9 @@ export const faults = {
     befalls: 'worker',
     noticed: /handing out again/,
     async fire({ worker, seconds, fired }) {
-      const links = [worker.coordinatorLink, worker.redisLink];
-      for (const link of links) link.weather = { latencyMs: 40, loss: 0.02 };
-      if (worker.coordinatorLink.connections > 0) fired();
+      if (await worker.network.weather(40, 0.02)) fired();
       await sleep(1000 * seconds);
-      for (const link of links) link.heal();
+      await worker.network.heal();
     },
   },
   coordinator: {

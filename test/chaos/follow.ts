@@ -2,6 +2,7 @@
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Stage } from './stage.ts';
 
 const RETRY_MS = 100;
 
@@ -18,8 +19,8 @@ export class Follower {
   #over = false;
   #waiting: { readonly step: number; readonly resolve: () => void }[] = [];
 
-  constructor(address: string, id: string) {
-    this.ended = this.#follow(address, id);
+  constructor(place: Stage['place'], id: string) {
+    this.ended = this.#follow(place, id);
     this.ended.catch(() => {});
   }
 
@@ -41,9 +42,9 @@ export class Follower {
     await new Promise<void>((resolve) => this.#waiting.push({ step, resolve }));
   }
 
-  async #follow(address: string, id: string): Promise<Job> {
+  async #follow(place: Stage['place'], id: string): Promise<Job> {
     for (;;) {
-      const client = new CoordinatorClient({ coordinator: address });
+      const client = new CoordinatorClient(place);
       try {
         for await (const job of client.watch(id)) {
           this.#take(job);

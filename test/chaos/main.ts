@@ -1,17 +1,9 @@
-/**
- * `npm run chaos`: punishes trainings and says what it cost.
- *
- *     npm run chaos -- --seed 1                one job under the whole schedule
- *     npm run chaos -- --seed 1 --seeds 10     ten of them, with seeds 1 to 10
- *     npm run chaos -- --seed 1 --minutes 120  jobs one after the other, a fault every 20 s, memory watched
- *     npm run chaos -- --figures               each fault alone: times to detection, first gradient, full speed
- *     npm run chaos -- --faults kill,flush     only these
- *     npm run chaos -- --verbose               every line that any process says
- */
+/** `npm run chaos`: punishes trainings and says what it cost. `npm run chaos -- --help` says how. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { notInContainers } from './containers.ts';
 import { type FaultName, faults } from './faults.ts';
 import { figures } from './figures.ts';
 import { chaosJob } from './job.ts';
@@ -26,21 +18,56 @@ const EPOCHS = 20;
 /** Hundreds of jobs, one after the other, on one disk. */
 const LONG = { diskMib: 256, coordinator: ['--keep-jobs', '3'] };
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    seeds: { type: 'string', default: '1' },
-    minutes: { type: 'string' },
-    figures: { type: 'boolean', default: false },
-    faults: { type: 'string' },
-    epochs: { type: 'string', default: String(EPOCHS) },
-    verbose: { type: 'boolean', default: false },
-  },
-});
+const usage = `npm run chaos -- [options]
+
+  --seed 1                one job under the whole schedule
+  --seed 1 --seeds 10     ten of them, with seeds 1 to 10
+  --seed 1 --minutes 120  jobs one after the other, a fault every 20 s, memory watched
+  --figures               each fault alone: times to detection, first gradient, full speed
+  --faults kill,flush     only these, of:
+                          ${allFaults.join(' ')}
+  --containers            Redis, coordinator and workers in containers of their own, on a private network
+  --epochs ${EPOCHS}             of each job
+  --verbose               every line that any process says`;
+
+function fail(text: string): never {
+  process.stderr.write(`${text}\n`);
+  process.exit(2);
+}
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seed: { type: 'string', default: '1' },
+        seeds: { type: 'string', default: '1' },
+        minutes: { type: 'string' },
+        figures: { type: 'boolean', default: false },
+        faults: { type: 'string' },
+        containers: { type: 'boolean', default: false },
+        epochs: { type: 'string', default: String(EPOCHS) },
+        verbose: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return fail(`${(error as Error).message}\n\n${usage}`);
+  }
+}
+
+const values = readOptions();
+if (values.help) {
+  process.stdout.write(`${usage}\n`);
+  process.exit();
+}
+for (const name of ['seed', 'seeds', 'epochs', 'minutes'] as const) {
+  const value = values[name] ?? '1';
+  if (!(Number(value) > 0)) fail(`--${name} takes a number above 0, not '${value}'`);
+}
 const first = Number(values.seed);
-const names = values.faults ? (values.faults.split(',') as FaultName[]) : allFaults;
-for (const name of names)
-  if (!(name in faults)) throw new Error(`no fault '${name}': ${allFaults.join(', ')}`);
+const usual = allFaults.filter((name) => !values.containers || !notInContainers[name]);
+const names = values.faults ? (values.faults.split(',') as FaultName[]) : usual;
+for (const name of names) if (!(name in faults)) fail(`no fault '${name}': ${allFaults.join(', ')}`);
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const directory = mkdtempSync(join(tmpdir(), 'kasane-chaos-data-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
@@ -51,6 +78,7 @@ async function on<T>(seed: number, use: (stage: Stage, punisher: Punisher) => Pr
   const stage = await Stage.open({
     workers: WORKERS,
     seed,
+    containersWith: values.containers ? directory : undefined,
     ...(values.minutes !== undefined && LONG),
     onLine: (line) => {
       punisher.onLine(line);

@@ -47,7 +47,7 @@ export class Punisher {
     const from = this.lines.length;
     const started = performance.now();
     const id = await stage.client.submit(job.file);
-    const follower = new Follower(stage.address, id);
+    const follower = new Follower(stage.place, id);
     const planned = [...schedule].sort((a, b) => a.step - b.step);
     const blows: Promise<Blow>[] = [];
     for (const one of planned) {

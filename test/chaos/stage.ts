@@ -1,20 +1,21 @@
 /**
- * The cluster that is punished: Redis, coordinator and workers, each a process of its own that can really be killed. Each
- * worker reaches the others by links of its own, which can be cut.
+ * The cluster that is punished: Redis, coordinator and workers, each a process of its own that can really be killed, or a
+ * container of its own. Each worker reaches the others by a network of its own, which can be cut.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freePort, onPath } from '@kasane/cli/redis/start';
+import { dirname, join } from 'node:path';
+import { onPath } from '@kasane/cli/redis/start';
 import type { LedgerRow } from '@kasane/coordinator/jobs/store';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { Redis } from 'ioredis';
 import { checkout } from '../support/image.ts';
 import { ledgerOf } from '../support/ledger.ts';
-import { Child, type Line } from './child.ts';
+import type { Child, Line } from './child.ts';
+import { Containers } from './containers.ts';
 import type { FaultName } from './faults.ts';
-import { Link } from './link.ts';
+import { type Hosts, Processes, type Role, type WorkerNetwork } from './hosts.ts';
 import { type Random, randomOf } from './random.ts';
 
 const MAIN = join(checkout, 'packages/cli/src/main.ts');
@@ -27,6 +28,8 @@ const DISK_MIB = 48;
 export interface StageOptions {
   readonly workers: number;
   readonly seed: number;
+  /** Folder with the data of jobs: everything runs in a container of its own, which sees it. Default: processes. */
+  readonly containersWith?: string | undefined;
   /** Give coordinator and workers a clock that can be set, where it can be had. Default true. */
   readonly clock?: boolean;
   /** Size of the file system under the state directory. Default 48. */
@@ -37,11 +40,10 @@ export interface StageOptions {
   readonly onLine?: (line: Line) => void;
 }
 
-/** A worker and its links. `index` counts from 1. */
+/** A worker and its network. `index` counts from 1. */
 export interface StagedWorker {
   readonly index: number;
-  readonly coordinatorLink: Link;
-  readonly redisLink: Link;
+  readonly network: WorkerNetwork;
   child: Child;
   /** As the coordinator knows it. */
   id: string;
@@ -58,8 +60,7 @@ export class Stage {
   readonly #clockFile: string;
   readonly #mounted: boolean;
   readonly #redisDirectory: string;
-  #redisPort = 0;
-  #port = 0;
+  #hosts!: Hosts;
   redisChild!: Child;
   coordinatorChild!: Child;
   #client: CoordinatorClient | undefined;
@@ -92,26 +93,31 @@ export class Stage {
   lacks(fault: FaultName): string | undefined {
     if (fault === 'diskFull' && !this.#mounted) return 'a small disk of its own takes root and tmpfs';
     if (fault === 'clock' && !this.hasClock) return 'libfaketime is not installed';
-    return undefined;
+    return this.#hosts.lacks(fault);
   }
 
   get hasClock(): boolean {
     return (this.#options.clock ?? true) && existsSync(FAKETIME);
   }
 
-  get address(): string {
-    return `127.0.0.1:${this.#port}`;
+  /** Of the coordinator, for clients. */
+  get place(): { readonly coordinator: string; readonly token: string | undefined } {
+    const { coordinator, token } = this.#hosts;
+    return { coordinator, token };
   }
 
   /** To the coordinator that runs now. */
   get client(): CoordinatorClient {
-    this.#client ??= new CoordinatorClient({ coordinator: this.address });
+    this.#client ??= new CoordinatorClient(this.place);
     return this.#client;
   }
 
   async #start(): Promise<void> {
-    this.#redisPort = await freePort();
-    this.#port = await freePort();
+    const { containersWith: data, seed } = this.#options;
+    const libraries = this.hasClock ? [dirname(FAKETIME)] : [];
+    this.#hosts = data
+      ? await Containers.open({ directory: this.directory, data, libraries })
+      : await Processes.open(seed);
     await this.startRedis();
     await this.startCoordinator();
     for (let count = 0; count < this.#options.workers; count++) await this.addWorker();
@@ -119,13 +125,13 @@ export class Stage {
 
   async close(): Promise<void> {
     this.#client?.close();
-    for (const { child, coordinatorLink, redisLink } of this.workers) {
-      coordinatorLink.close();
-      redisLink.close();
+    for (const { child, network } of this.workers) {
+      network.close();
       await child.kill();
     }
     await this.coordinatorChild?.kill();
     await this.redisChild?.kill();
+    await this.#hosts?.close();
     if (this.#mounted) execFileSync('umount', ['-l', this.state]);
     rmSync(this.directory, { recursive: true, force: true });
   }
@@ -133,12 +139,12 @@ export class Stage {
   async startRedis(): Promise<void> {
     const { path } = await onPath();
     const options = [
-      ...['--port', String(this.#redisPort), '--bind', '127.0.0.1', '--dir', this.#redisDirectory],
+      ...[...this.#hosts.redisOptions, '--dir', this.#redisDirectory],
       ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'],
     ];
     const since = performance.now();
     // Its allocator and libfaketime do not get on: it keeps the machine's clock.
-    this.redisChild = new Child('redis', [path, ...options], {}, this.#options.onLine);
+    this.redisChild = await this.#launch('redis', 'redis', [path, ...options], {});
     await this.redisChild.line(/Ready to accept/, START_MS, since);
   }
 
@@ -146,13 +152,14 @@ export class Stage {
   async killRedis(keep: boolean): Promise<void> {
     await this.redisChild.kill();
     if (keep) return;
-    rmSync(this.#redisDirectory, { recursive: true });
-    mkdirSync(this.#redisDirectory);
+    // The folder itself stays: a container may have it.
+    for (const name of readdirSync(this.#redisDirectory))
+      rmSync(join(this.#redisDirectory, name), { recursive: true });
   }
 
   /** Asks Redis something, past the links. */
   async redis<T>(ask: (redis: Redis) => Promise<T>): Promise<T> {
-    const redis = new Redis(this.#redisPort, '127.0.0.1', { maxRetriesPerRequest: 1 });
+    const redis = new Redis(this.#hosts.redisPort, '127.0.0.1', { maxRetriesPerRequest: 1 });
     redis.on('error', () => {});
     try {
       return await ask(redis);
@@ -163,25 +170,18 @@ export class Stage {
 
   async startCoordinator(): Promise<void> {
     const { coordinator = [] } = this.#options;
-    const redis = `redis://127.0.0.1:${this.#redisPort}`;
-    this.coordinatorChild = this.#kasane('coordinator', [
-      ...['coordinator', '--port', String(this.#port), '--redis', redis, '--state', this.state],
+    this.coordinatorChild = await this.#kasane('coordinator', 'coordinator', [
+      ...['coordinator', ...this.#hosts.coordinatorOptions, '--state', this.state],
       ...['--no-dashboard', ...coordinator],
     ]);
     await this.coordinatorChild.line(/^Coordinator at/, START_MS);
   }
 
-  /** A worker more, with links of its own. */
+  /** A worker more, with a network of its own. */
   async addWorker(): Promise<StagedWorker> {
     const index = this.workers.length + 1;
-    const worker: StagedWorker = {
-      index,
-      coordinatorLink: await Link.open(this.#port, randomOf(this.#options.seed + 2 * index)),
-      redisLink: await Link.open(this.#redisPort, randomOf(this.#options.seed + 2 * index + 1)),
-      child: undefined as unknown as Child,
-      id: '',
-      fault: undefined,
-    };
+    const network = await this.#hosts.network(index);
+    const worker = { index, network, child: undefined as unknown as Child, id: '', fault: undefined };
     await this.startWorker(worker);
     this.workers.push(worker);
     return worker;
@@ -189,10 +189,9 @@ export class Stage {
 
   /** Starts the process of a worker that has none. */
   async startWorker(worker: StagedWorker): Promise<void> {
-    const { index, coordinatorLink, redisLink } = worker;
-    worker.child = this.#kasane(`worker-${index}`, [
-      ...['worker', '--coordinator', `127.0.0.1:${coordinatorLink.port}`, '--slots', '1'],
-      ...['--redis', `redis://127.0.0.1:${redisLink.port}`],
+    const { index, network } = worker;
+    worker.child = await this.#kasane('worker', `worker-${index}`, [
+      ...['worker', '--coordinator', network.coordinator, '--slots', '1', '--redis', network.redisUrl],
       // Both ways that tensors travel.
       ...(index % 2 === 0 ? ['--no-shared-memory'] : []),
     ]);
@@ -202,8 +201,7 @@ export class Stage {
 
   /** Takes a worker that has ended from the list. */
   removeWorker(worker: StagedWorker): void {
-    worker.coordinatorLink.close();
-    worker.redisLink.close();
+    worker.network.close();
     this.workers.splice(this.workers.indexOf(worker), 1);
   }
 
@@ -216,15 +214,18 @@ export class Stage {
     return ledgerOf(this.state, job);
   }
 
-  #kasane(name: string, options: readonly string[]): Child {
+  #kasane(role: Role, name: string, options: readonly string[]): Promise<Child> {
     const clock = {
       LD_PRELOAD: FAKETIME,
       FAKETIME_TIMESTAMP_FILE: this.#clockFile,
       FAKETIME_CACHE_DURATION: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     };
-    const command = [process.execPath, MAIN, ...options];
-    return new Child(name, command, this.hasClock ? clock : {}, this.#options.onLine);
+    return this.#launch(role, name, [process.execPath, MAIN, ...options], this.hasClock ? clock : {});
+  }
+
+  #launch(role: Role, name: string, command: string[], env: Record<string, string>): Promise<Child> {
+    return this.#hosts.start({ role, name, command, env, onLine: this.#options.onLine });
   }
 }
 
