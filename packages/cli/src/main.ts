@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 /** The `kasane` command. Help loads nothing but the tables of the commands; each command loads what it needs. */
 import { CommanderError } from 'commander';
+import { endWithReader } from './closed-pipe.ts';
 import { everyCommand } from './every-command.ts';
 import { hideSecrets } from './hide-secrets.ts';
 
 hideSecrets();
+endWithReader(process.argv[2]);
 
 // gRPC writes lines of its own about what our messages say already.
 process.env.GRPC_VERBOSITY ??= 'NONE';
