@@ -1,7 +1,7 @@
 /**
  * One coordinator under the load of a large cluster: 200 workers that answer without computing, 50 who watch, 500 jobs.
  *
- *     pnpm bench load [--workers 200] [--watchers 50] [--jobs 500] [--seconds 60] [--shared-memory]
+ *     pnpm bench load [--workers 200] [--watchers 50] [--jobs 500] [--seconds 60] [--processes 8] [--shared-memory]
  *
  * Each job has a shard for every worker and 100 steps; when one ends another is submitted. Samples go through Redis, tensors over
  * links, as they would between machines. All of it shares the cores of this machine, so steps a second are those of the whole.
@@ -14,7 +14,7 @@ import { CleanUp, temporaryDirectory } from '../test/support/cluster.ts';
 const { values } = parseArgs({
   options: {
     workers: { type: 'string', default: '200' },
-    processes: { type: 'string', default: '4' },
+    processes: { type: 'string', default: '8' },
     watchers: { type: 'string', default: '50' },
     jobs: { type: 'string', default: '500' },
     seconds: { type: 'string', default: '60' },
@@ -31,7 +31,7 @@ const line = (name: string, { cores, startBytes, endBytes }: Use) =>
   `| ${name.padEnd(11)} | ${cores.toFixed(2).padStart(5)} | ${megabytes(startBytes).padStart(9)} | ${megabytes(endBytes).padStart(9)} |`;
 
 function show(figures: LoadFigures): void {
-  const { seconds, steps, stepMs, eventLoopMs, redis, seen, digests, complaints } = figures;
+  const { seconds, steps, stepMs, eventLoopMs, redis, seen, digests } = figures;
   const say = (text: string) => console.log(text);
   say(`\n${seconds.toFixed(0)} s: ${steps} steps, ${(steps / seconds).toFixed(1)} a second; a step takes`);
   say(`${stepMs.median.toFixed(1)} ms in the median, ${stepMs.p99.toFixed(1)} ms in the 99th of a hundred`);
@@ -46,8 +46,15 @@ function show(figures: LoadFigures): void {
     `Watchers: ${seen.states} states, ${seen.metrics} messages of metrics, ${seen.calls} calls, the slowest ${seen.slowestCallMs?.toFixed(0)} ms`,
   );
   say(`Jobs that ended: ${figures.ended}, with ${digests.size} different digests`);
-  say(`Refused, failed or handed out again: ${Object.keys(complaints).length === 0 ? 'nothing' : ''}`);
-  for (const [sentence, count] of Object.entries(complaints)) say(`  ${count} x ${sentence}`);
+  for (const [when, complaints] of [
+    ['before that, while all of them came', figures.earlier],
+    ['in that time', figures.complaints],
+  ] as const) {
+    say(
+      `Refused, failed or handed out again ${when}: ${Object.keys(complaints).length === 0 ? 'nothing' : ''}`,
+    );
+    for (const [sentence, count] of Object.entries(complaints)) say(`  ${count} x ${sentence}`);
+  }
 }
 
 try {

@@ -16,13 +16,21 @@ export class Tally {
   readonly counts: Record<string, number> = {};
 
   add(sentence: string): void {
-    const kind = sentence.replace(/[\w.]*-[0-9a-f]{4,8}\b/g, 'X').replace(/\d+(\.\d+)?/g, 'N');
+    const kind = sentence.replace(/[\w.]*-[0-9a-f]{4,8}\b/g, 'X').replace(/\d+(\.\d+)?(, \d+)*/g, 'N');
     this.#count(kind, 1);
   }
 
   /** Adds what another one has counted. */
   addAll(counts: Readonly<Record<string, number>>): void {
     for (const [kind, count] of Object.entries(counts)) this.#count(kind, count);
+  }
+
+  /** What was counted since `earlier` was. */
+  since(earlier: Tally): Readonly<Record<string, number>> {
+    const counts = Object.entries(this.counts).map(
+      ([kind, count]) => [kind, count - (earlier.counts[kind] ?? 0)] as const,
+    );
+    return Object.fromEntries(counts.filter(([, count]) => count > 0));
   }
 
   #count(kind: string, count: number): void {

@@ -51,8 +51,10 @@ export interface LoadFigures {
   /** How jobs ended: digests and how many have each. */
   readonly digests: ReadonlyMap<string, number>;
   readonly ended: number;
-  /** Refused, failed, handed out again: by sentence, of all processes. */
+  /** Refused, failed, handed out again: by sentence, of all processes, in those `seconds`. */
   readonly complaints: Readonly<Record<string, number>>;
+  /** Before: while all of them came at once. */
+  readonly earlier: Readonly<Record<string, number>>;
 }
 
 /** Time in which caches and buffers fill before anything is measured, in milliseconds. */
@@ -131,9 +133,15 @@ async function hold(options: LoadOptions, cleanUp: CleanUp): Promise<LoadFigures
     workers: total(await Promise.all(working.map((one) => one.ask()))),
     watchers: await watching.ask(),
   });
+  const complained = (at: Awaited<ReturnType<typeof look>>) => {
+    const all = new Tally();
+    for (const told of [complaints.counts, at.workers.complaints, at.watchers.complaints]) all.addAll(told);
+    return all;
+  };
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
   const first = await look();
+  const earlier = complained(first);
   if (seconds === undefined) await end;
   else await sleep(1000 * seconds);
   const last = await look();
@@ -144,7 +152,6 @@ async function hold(options: LoadOptions, cleanUp: CleanUp): Promise<LoadFigures
     startBytes: from.residentBytes,
     endBytes: to.residentBytes,
   });
-  for (const told of [last.workers, last.watchers]) complaints.addAll(told.complaints);
   const digests = new Map<string, number>();
   for (const { digest } of await client.list())
     if (digest !== '') digests.set(digest, (digests.get(digest) ?? 0) + 1);
@@ -168,7 +175,8 @@ async function hold(options: LoadOptions, cleanUp: CleanUp): Promise<LoadFigures
     seen: last.watchers.counts,
     digests,
     ended,
-    complaints: { ...complaints.counts },
+    complaints: complained(last).since(earlier),
+    earlier: earlier.counts,
   };
 }
 

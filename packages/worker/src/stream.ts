@@ -51,6 +51,8 @@ export class CoordinatorStream {
   #forRoom: (() => void)[] = [];
   #retry: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
+  /** When the coordinator welcomed this worker; undefined: the stream that is there has not seen that. */
+  #welcomedAt: number | undefined;
   #closed = false;
   #held: WorkerMessage[] = [];
   #soon: NodeJS.Timeout | undefined;
@@ -151,11 +153,11 @@ export class CoordinatorStream {
     this.#takeHeld(); // said of a stream that is no more
     stream.write({ messages: [{ message: { $case: 'hello', value: this.#options.hello } }] });
     stream.on('data', ({ message }: ConnectResponse) => {
-      this.#retryMs = FIRST_RETRY_MS;
       if (!message) return;
       this.#options.onMessage(message);
-      if (message.$case === 'welcome' && this.#stream === stream)
-        this.#openLink(stream, message.value.linkKey);
+      if (message.$case !== 'welcome' || this.#stream !== stream) return;
+      this.#welcomedAt = performance.now();
+      this.#openLink(stream, message.value.linkKey);
     });
     stream.on('error', (error: ServiceError) => this.#broke(stream, error));
     stream.on('end', () => this.#broke(stream, undefined));
@@ -195,6 +197,10 @@ export class CoordinatorStream {
   #broke(stream: object, error: ServiceError | undefined, why = 'the coordinator closed the stream'): void {
     if (this.#stream !== stream || this.#closed) return;
     this.#cut();
+    // Many workers that come back at once to a coordinator that cannot take them would do so again and again.
+    if (this.#welcomedAt !== undefined && performance.now() - this.#welcomedAt > HEARTBEAT_TIMEOUT_MS)
+      this.#retryMs = FIRST_RETRY_MS;
+    this.#welcomedAt = undefined;
     const code = String(error?.metadata?.get('kasane-error')[0] ?? '');
     // Too many calls, or workers: that passes, who this worker is does not.
     const refused = Object.hasOwn(errorCodes, code) && code !== 'LIMIT';

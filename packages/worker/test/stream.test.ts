@@ -54,14 +54,22 @@ function welcome(stream: Stream): void {
 }
 
 function connect(port: number) {
-  const seen = { broken: [] as string[], refused: [] as Error[], messages: [] as string[] };
+  const seen = {
+    broken: [] as string[],
+    waits: [] as number[],
+    refused: [] as Error[],
+    messages: [] as string[],
+  };
   const stream = new CoordinatorStream({
     coordinator: `127.0.0.1:${port}`,
     hello: { worker: 'w', host: 'h', slots: 1, backend: 'wasm', protocol: PROTOCOL_VERSION },
     heartbeat: () => ({ busy: 0, waiting: 0 }),
     onMessage: (message) => seen.messages.push(message.$case),
     onFrame: ({ header }) => seen.messages.push(header.kind),
-    onBroken: (why) => seen.broken.push(why),
+    onBroken: (why, retryMs) => {
+      seen.broken.push(why);
+      seen.waits.push(retryMs);
+    },
     onRefused: (error) => seen.refused.push(error),
   });
   closing.push(() => stream.close());
@@ -101,6 +109,21 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     await until(() => seen.refused.length === 1);
     expect(seen.refused[0]).toMatchObject({ code: 'NOT_ALLOWED', message: 'the token is wrong' });
     expect(seen.broken).toEqual([]);
+  });
+
+  it('waits longer and longer for a coordinator that welcomes it and cannot keep it', async () => {
+    const { port } = await serve((stream) => {
+      stream.on('data', () => {
+        welcome(stream);
+        stream.end();
+      });
+    });
+    const { seen } = connect(port);
+    await until(() => seen.waits.length === 5);
+    expect(seen.messages.filter((kind) => kind === 'welcome')).not.toHaveLength(0);
+    // 100 ms doubled four times and cut to 1.5 s, spread by half.
+    expect(seen.waits[0]).toBeLessThanOrEqual(150);
+    expect(seen.waits[4]).toBeGreaterThanOrEqual(750);
   });
 
   it('comes back where a limit was exceeded, which passes', async () => {
