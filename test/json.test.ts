@@ -189,6 +189,8 @@ describe('what is printed is what the help says', () => {
     expect((await fetch(page.url as string)).status).toBe(200);
     dashboard.kill();
 
+    const [copied] = await kasane('backup', 'copy', '--state', file('state'));
+    expect(copied).toMatchObject({ folder: file('copy'), jobs: 2, missing: [] });
     const [, [worker]] = await Promise.all([
       ask('jobs'),
       ask('workers'),

@@ -69,10 +69,15 @@ export class TestCluster {
   #close: () => Promise<void> = async () => {};
   #redis = '';
 
-  constructor(cleanUp: CleanUp, options: Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds'> = {}) {
+  /** @param state directory of the coordinator; without it, a new one */
+  constructor(
+    cleanUp: CleanUp,
+    options: Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds'> = {},
+    state = temporaryDirectory(cleanUp),
+  ) {
     this.#cleanUp = cleanUp;
     this.#options = options;
-    this.state = temporaryDirectory(cleanUp);
+    this.state = state;
   }
 
   async start(): Promise<void> {

@@ -1,4 +1,4 @@
-/** The commands that stay: coordinator, worker, dashboard. Loads nothing heavy. */
+/** The commands that stay: coordinator, worker, dashboard; and what belongs to them. Loads nothing heavy. */
 import { limitOptions } from './limit-flags.ts';
 import { DASHBOARD_PORT, DEFAULT_PORT, integer } from './options.ts';
 import {
@@ -49,6 +49,24 @@ export function addServingCommands(): void {
     )
     .action(async (options) => (await import('./commands/serve.ts')).coordinator(options));
   addAll(coordinatorCommand, [...serverTls(), ...places('jobs may'), ...limitOptions()]);
+
+  command(
+    'backup <folder>',
+    "copy a coordinator's state, also while it runs, to a folder that is not there yet",
+  )
+    .option('--state <dir>', 'folder of the coordinator (default: ~/.local/state/kasane)')
+    .option('--json', 'one object on standard output')
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane backup /backups/kasane-$(date +%F)',
+          'kasane coordinator --state /backups/kasane-2026-11-01   # goes on from it',
+        ],
+        ['{ folder, jobs, files, bytes, missing: [] }'],
+      ),
+    )
+    .action(async (folder, options) => (await import('./commands/backup.ts')).backup(folder, options));
 
   const workerCommand = command('worker', 'compute for a coordinator until stopped')
     .addOption(coordinator())

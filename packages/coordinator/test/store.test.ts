@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { JobStore, type LedgerRow } from '../src/jobs/store.ts';
@@ -50,19 +51,19 @@ describe('JobStore', () => {
 
   it('counts a shard once: a second row for it undoes the whole checkpoint', () => {
     store.add('j', 'job', '{}', 1);
-    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0), row(0, 1)]);
+    store.addCheckpoint('j', { step: 1, path: '/p1', digest: 'd' }, [row(0, 0), row(0, 1)]);
     const again = () =>
-      store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0), row(0, 1)], [epoch(1)]);
+      store.addCheckpoint('j', { step: 2, path: '/p2', digest: 'd' }, [row(1, 0), row(0, 1)], [epoch(1)]);
     expect(again).toThrow(/UNIQUE/);
     expect(store.ledger('j')).toEqual([row(0, 0), row(0, 1)]);
-    expect(store.checkpoints('j')).toEqual([{ step: 1, path: 'p1', digest: 'd' }]);
+    expect(store.checkpoints('j')).toEqual([{ step: 1, path: '/p1', digest: 'd' }]);
     expect(store.epochs('j')).toEqual([]);
   });
 
   it('rewinds ledger, epochs and checkpoints together', () => {
     store.add('j', 'job', '{}', 1);
-    store.addCheckpoint('j', { step: 1, path: 'p1', digest: 'd' }, [row(0, 0)], [epoch(1)]);
-    store.addCheckpoint('j', { step: 2, path: 'p2', digest: 'd' }, [row(1, 0)], [epoch(2)]);
+    store.addCheckpoint('j', { step: 1, path: '/p1', digest: 'd' }, [row(0, 0)], [epoch(1)]);
+    store.addCheckpoint('j', { step: 2, path: '/p2', digest: 'd' }, [row(1, 0)], [epoch(2)]);
     store.rewind('j', 1, 1);
     expect(store.ledger('j').map((r) => r.step)).toEqual([0]);
     expect(store.epochs('j').map((e) => e.epoch)).toEqual([1]);
@@ -87,5 +88,23 @@ describe('JobStore', () => {
     }
     for (const id of ['newest', 'open']) expect(store.ledger(id)).toHaveLength(2);
     expect(store.forget(0)).toEqual(['/newest']);
+  });
+
+  it('finds its files where the folder is now, also those that an earlier version named whole', () => {
+    store.add('a', 'job', '{}', 1);
+    store.addCheckpoint('a', { step: 5, path: join(directory, 'jobs/a/checkpoint-5'), digest: 'd' }, []);
+    store.setModel('a', join(directory, 'jobs/a/model'), 'e', 1);
+    store.close();
+    const file = join(directory, 'kasane.sqlite');
+    const database = new DatabaseSync(file);
+    database.exec(`UPDATE checkpoints SET path = '${directory}/jobs/a/checkpoint-5'`);
+    database.close();
+    const moved = join(directory, 'moved');
+    mkdirSync(moved);
+    renameSync(file, join(moved, 'kasane.sqlite'));
+    store = new JobStore(moved, directory);
+    expect(store.checkpoints('a').map(({ path }) => path)).toEqual([join(moved, 'jobs/a/checkpoint-5')]);
+    expect(store.get('a')?.model).toBe(join(moved, 'jobs/a/model'));
+    expect(store.files()).toEqual(['jobs/a/checkpoint-5', 'jobs/a/model']);
   });
 });

@@ -3,6 +3,7 @@
  * of the state directory. A checkpoint's row and the ledger rows of the steps that it covers are one transaction, so
  * after a crash the ledger says exactly what the checkpoint contains.
  */
+import { relative, resolve, sep } from 'node:path';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -78,16 +79,58 @@ const LATER_COLUMNS = {
 const text = (value: SQLOutputValue | undefined) => String(value);
 const number = (value: SQLOutputValue | undefined) => Number(value);
 
+/** Columns with paths of files: relative to the state directory, which may be copied or moved. */
+const PATHS = [
+  ['checkpoints', 'path'],
+  ['jobs', 'model'],
+] as const;
+
 export class JobStore {
   readonly #db: DatabaseSync;
+  readonly #directory: string;
 
-  constructor(directory: string) {
+  /**
+   * @param directory of a coordinator's state
+   * @param origin of what is a copy: where paths began that an earlier version wrote whole
+   */
+  constructor(directory: string, origin = directory) {
+    this.#directory = resolve(directory);
     this.#db = openStateDatabase(directory, SCHEMA);
     const columns = this.#db.prepare('PRAGMA table_info(jobs)').all();
     for (const [column, type] of Object.entries(LATER_COLUMNS)) {
       if (!columns.some(({ name }) => name === column))
         this.#db.exec(`ALTER TABLE jobs ADD COLUMN ${column} ${type}`);
     }
+    const prefix = `${resolve(origin)}${sep}`;
+    for (const [table, column] of PATHS) {
+      this.#db
+        .prepare(`UPDATE ${table} SET ${column} = substr(${column}, ?) WHERE substr(${column}, 1, ?) = ?`)
+        .run(prefix.length + 1, prefix.length, prefix);
+    }
+  }
+
+  /** Jobs of every state. */
+  get count(): number {
+    return number(this.#db.prepare('SELECT count(*) AS count FROM jobs').get()!.count);
+  }
+
+  /** Every checkpoint and every file of weights, relative to the state directory. */
+  files(): string[] {
+    return PATHS.flatMap(([table, column]) =>
+      this.#db
+        .prepare(`SELECT ${column} AS path FROM ${table} WHERE ${column} <> '' ORDER BY ${column}`)
+        .all()
+        .map(({ path }) => text(path)),
+    );
+  }
+
+  #toStore(path: string): string {
+    return relative(this.#directory, path);
+  }
+
+  /** Where a file is; '' stays that. */
+  #toPath(stored: SQLOutputValue | undefined): string {
+    return stored === '' ? '' : resolve(this.#directory, text(stored));
   }
 
   close(): void {
@@ -125,7 +168,7 @@ export class JobStore {
 
   get(id: string): JobRecord | undefined {
     const row = this.#db.prepare('SELECT * FROM jobs WHERE id = ?').get(id);
-    return row && toJob(row);
+    return row && this.#toJob(row);
   }
 
   /** Newest first. */
@@ -133,14 +176,14 @@ export class JobStore {
     return this.#db
       .prepare('SELECT * FROM jobs ORDER BY submittedAt DESC, rowid DESC LIMIT ?')
       .all(limit)
-      .map(toJob);
+      .map((row) => this.#toJob(row));
   }
 
   /** Jobs that wait or run, in the order in which they come: by priority, then oldest first. */
   open(): JobRecord[] {
     const order = 'priority DESC, submittedAt, rowid';
     const rows = this.#db.prepare(`SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY ${order}`);
-    return rows.all(JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING).map(toJob);
+    return rows.all(JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING).map((row) => this.#toJob(row));
   }
 
   start(id: string, now: number): void {
@@ -178,7 +221,7 @@ export class JobStore {
   setModel(id: string, path: string, digest: string, workers: number): void {
     this.#db
       .prepare('UPDATE jobs SET model = ?, digest = ?, workers = ? WHERE id = ?')
-      .run(path, digest, workers, id);
+      .run(this.#toStore(path), digest, workers, id);
   }
 
   /** Records a checkpoint, the ledger of the steps since the one before, and the epochs that ended since, all or nothing. */
@@ -192,7 +235,7 @@ export class JobStore {
     try {
       this.#db
         .prepare('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)')
-        .run(job, checkpoint.step, checkpoint.path, checkpoint.digest);
+        .run(job, checkpoint.step, this.#toStore(checkpoint.path), checkpoint.digest);
       const insert = this.#db.prepare('INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
       for (const row of ledger) {
         const { step, shard, epoch, first, count, worker, attempt, samplesDigest } = row;
@@ -218,7 +261,11 @@ export class JobStore {
     const rows = this.#db
       .prepare('SELECT step, path, digest FROM checkpoints WHERE job = ? ORDER BY step DESC')
       .all(job);
-    return rows.map((row) => ({ step: number(row.step), path: text(row.path), digest: text(row.digest) }));
+    return rows.map((row) => ({
+      step: number(row.step),
+      path: this.#toPath(row.path),
+      digest: text(row.digest),
+    }));
   }
 
   removeCheckpoint(job: string, step: number): void {
@@ -243,7 +290,7 @@ export class JobStore {
     const files = this.#db.prepare(`SELECT path FROM checkpoints WHERE job IN (${old})`).all(keep);
     for (const table of ['metrics', 'ledger', 'checkpoints'])
       this.#db.prepare(`DELETE FROM ${table} WHERE job IN (${old})`).run(keep);
-    return files.map(({ path }) => text(path));
+    return files.map(({ path }) => this.#toPath(path));
   }
 
   epochs(job: string): EpochResult[] {
@@ -276,24 +323,24 @@ export class JobStore {
         samplesDigest: number(row.samplesDigest),
       }));
   }
-}
 
-function toJob(row: Record<string, SQLOutputValue>): JobRecord {
-  return {
-    id: text(row.id),
-    name: text(row.name),
-    spec: text(row.spec),
-    state: number(row.state) as JobState,
-    error: text(row.error),
-    submittedAt: number(row.submittedAt),
-    startedAt: number(row.startedAt),
-    endedAt: number(row.endedAt),
-    digest: text(row.digest),
-    model: text(row.model),
-    workers: number(row.workers),
-    step: number(row.step),
-    steps: number(row.steps),
-    init: text(row.init),
-    priority: number(row.priority),
-  };
+  #toJob(row: Record<string, SQLOutputValue>): JobRecord {
+    return {
+      id: text(row.id),
+      name: text(row.name),
+      spec: text(row.spec),
+      state: number(row.state) as JobState,
+      error: text(row.error),
+      submittedAt: number(row.submittedAt),
+      startedAt: number(row.startedAt),
+      endedAt: number(row.endedAt),
+      digest: text(row.digest),
+      model: this.#toPath(row.model),
+      workers: number(row.workers),
+      step: number(row.step),
+      steps: number(row.steps),
+      init: text(row.init),
+      priority: number(row.priority),
+    };
+  }
 }

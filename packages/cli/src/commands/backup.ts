@@ -1,0 +1,24 @@
+/** `kasane backup`: the state of a coordinator, copied while it runs. */
+import { resolve } from 'node:path';
+import { backUp } from '@kasane/coordinator/jobs/backup';
+import { stateFolder } from '../options.ts';
+
+export interface BackupOptions {
+  readonly state?: string;
+  readonly json?: boolean;
+}
+
+export async function backup(target: string, options: BackupOptions): Promise<void> {
+  const folder = resolve(target);
+  const { jobs, files, bytes, missing } = await backUp(stateFolder(options.state), folder);
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ folder, jobs, files, bytes, missing })}\n`);
+    return;
+  }
+  for (const file of missing)
+    process.stderr.write(`kasane: ${file} is not there; its job goes on from the checkpoint before\n`);
+  process.stdout.write(
+    `${jobs} jobs, ${files} checkpoints and weights, ${(bytes / 2 ** 20).toFixed(1)} MiB; go on from it with\n` +
+      `  kasane coordinator --state ${folder}\n`,
+  );
+}

@@ -1,0 +1,107 @@
+/**
+ * A copy of a state directory that is in use. The copy is a state directory itself, as a coordinator that was killed leaves one: the
+ * database as of one moment, and the files that it speaks of.
+ */
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { KasaneError } from '@kasane/protocol/errors';
+import { DATABASE } from './state-database.ts';
+import { JobStore } from './store.ts';
+
+export interface BackedUp {
+  readonly jobs: number;
+  /** Checkpoints and weights. */
+  readonly files: number;
+  /** Of all that was copied. */
+  readonly bytes: number;
+  /** Files that the database speaks of and that are not there; a job goes on from the checkpoint before. */
+  readonly missing: readonly string[];
+}
+
+/** A checkpoint may be removed for newer ones while it is to be copied: then the database of a later moment does. */
+const ATTEMPTS = 5;
+
+/**
+ * Copies the state directory of a coordinator, which may be running, to `target`, a folder that is not there yet.
+ * @throws KasaneError USAGE when there is no state, or something is in the place of the target
+ */
+export async function backUp(stateDirectory: string, target: string): Promise<BackedUp> {
+  const from = resolve(stateDirectory);
+  if (!existsSync(join(from, DATABASE)))
+    throw new KasaneError(
+      'USAGE',
+      `${from} is no state of a coordinator: it has no ${DATABASE}; name one with --state`,
+    );
+  if (existsSync(target) && (await readdir(target).catch(() => ['a file'])).length > 0)
+    throw new KasaneError('USAGE', `${target} is there already; name a folder that is not`);
+  const partial = `${resolve(target)}.partial-${process.pid}`;
+  await mkdir(dirname(partial), { recursive: true });
+  await mkdir(partial, { mode: 0o700 });
+  try {
+    const done = await copy(from, partial);
+    await rename(partial, target);
+    return done;
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function copy(from: string, to: string): Promise<BackedUp> {
+  const database = join(to, DATABASE);
+  for (let attempt = 1; ; attempt++) {
+    await rm(database, { force: true });
+    snapshot(join(from, DATABASE), database);
+    const { jobs, files } = contents(from, to);
+    const missing: string[] = [];
+    let bytes = (await stat(database)).size;
+    for (const file of files) {
+      const size = await copyWhole(join(from, file), join(to, file));
+      if (size === undefined) missing.push(file);
+      bytes += size ?? 0;
+    }
+    if (missing.length === 0 || attempt === ATTEMPTS)
+      return { jobs, files: files.length - missing.length, bytes, missing };
+  }
+}
+
+/** The database as of now, whoever writes to it; a file of its own, without a log beside it. */
+function snapshot(from: string, to: string): void {
+  const source = new DatabaseSync(from);
+  try {
+    source.exec('PRAGMA busy_timeout = 5000;');
+    source.prepare('VACUUM INTO ?').run(to);
+  } finally {
+    source.close();
+  }
+}
+
+/** What a copied database speaks of: files by their paths within a state directory. */
+function contents(from: string, to: string): { jobs: number; files: string[] } {
+  const store = new JobStore(to, from);
+  try {
+    return { jobs: store.count, files: store.files() };
+  } finally {
+    store.close();
+  }
+}
+
+/** Copies a file to stay. Returns its size; undefined when it is not there. */
+async function copyWhole(from: string, to: string): Promise<number | undefined> {
+  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+  try {
+    await copyFile(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  const file = await open(to, 'r');
+  try {
+    await file.sync();
+    return (await file.stat()).size;
+  } finally {
+    await file.close();
+  }
+}
