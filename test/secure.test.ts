@@ -166,26 +166,31 @@ it('says what is wrong to those who come in another way', { timeout: 600_000 }, 
   ]);
 });
 
-it('says of the Redis what it is, over TLS, to its user and to nobody else', async () => {
+it('has a doctor who looks at Redis, coordinator and certificates through TLS', async () => {
   const doctor = (url: string) =>
-    promisify(execFile)(process.execPath, [main, 'doctor', '--json', '--redis', url], {
-      env: { ...process.env, NODE_EXTRA_CA_CERTS: pem('ca') },
-    }).then(
+    promisify(execFile)(
+      process.execPath,
+      [main, 'doctor', '--json', '--redis', url, '--coordinator', address, ...tls],
+      { env: { ...process.env, NODE_EXTRA_CA_CERTS: pem('ca'), KASANE_TOKEN: tokens.read } },
+    ).then(
       ({ stdout }) => stdout,
       ({ stdout }: { stdout: string }) => stdout,
     );
-  const found = async (url: string) =>
-    (JSON.parse(await doctor(url)) as { name: string; state: string; found: string }[]).find(
-      ({ name }) => name === 'Redis',
-    );
+  const found = async (url: string) => {
+    const all = JSON.parse(await doctor(url)) as { name: string; state: string; found: string }[];
+    return Object.fromEntries(all.map((finding) => [finding.name, finding]));
+  };
   const [right, wrongPassword, plain] = await Promise.all([
     found(redisUrl),
     found(redisUrl.replace(REDIS_PASSWORD, 'guessed')),
     found(redisUrl.replace('rediss:', 'redis:')),
   ]);
-  expect(right).toMatchObject({ state: 'ok', found: expect.stringContaining('noeviction') });
-  expect(wrongPassword).toMatchObject({ state: 'wrong', found: expect.stringContaining('WRONGPASS') });
-  expect(plain).toMatchObject({ state: 'wrong' });
+  expect(right.Redis).toMatchObject({ state: 'ok', found: expect.stringContaining('noeviction') });
+  expect(right.Coordinator).toMatchObject({ state: 'ok', found: expect.stringContaining(address) });
+  for (const flag of ['--tls-ca', '--tls-cert'])
+    expect(right[flag]).toMatchObject({ state: 'ok', found: expect.stringMatching(/until 20\d\d-/) });
+  expect(wrongPassword.Redis).toMatchObject({ state: 'wrong', found: expect.stringContaining('WRONGPASS') });
+  expect(plain.Redis).toMatchObject({ state: 'wrong' });
 });
 
 it('serves the page to those who show a certificate', async () => {

@@ -1,11 +1,13 @@
 /** What `kasane doctor` makes of machines as they may be. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { issueAuthority } from '../src/certificates/issue.ts';
 import {
+  checkCertificates,
   checkCoordinator,
   checkDisk,
   checkKernels,
@@ -15,6 +17,7 @@ import {
   checkRedis,
   writtenFolders,
 } from '../src/doctor/checks.ts';
+import { clockAhead, clockTrouble } from '../src/doctor/clock.ts';
 import { onPath, type StartedRedis, startBinary } from '../src/redis/start.ts';
 import { kasane } from './support/kasane.ts';
 
@@ -62,10 +65,40 @@ it('says which port is taken', async () => {
   expect(await checkPort('Port', port, '--port')).toMatchObject({ state: 'note', todo: /--port/ });
   await new Promise((resolve) => server.close(resolve));
   expect(await checkPort('Port', port, '--port')).toMatchObject({ state: 'ok', found: `${port} is free` });
-  expect(await checkCoordinator(`127.0.0.1:${port}`, undefined)).toMatchObject({
+  expect(await checkCoordinator({ coordinator: `127.0.0.1:${port}` })).toMatchObject({
     state: 'wrong',
     todo: /kasane coordinator/,
   });
+});
+
+it('knows how far a clock is off, but for what the answer took', () => {
+  expect(clockAhead(1_000, 900, 1_100)).toBe(0);
+  expect(clockAhead(9_100, 900, 1_100)).toBe(8_000);
+  expect(clockTrouble(clockAhead(9_100, 900, 1_100))?.found).toBe("its clock is 8 s ahead of this machine's");
+  expect(clockTrouble(-61_000)?.found).toBe("its clock is 61 s behind this machine's");
+  expect(clockTrouble(4_000)).toBeUndefined();
+});
+
+it('reads how long certificates are valid', async () => {
+  const path = join(folder, 'cert.pem');
+  const day = 86_400_000;
+  writeFileSync(path, (await issueAuthority(30)).cert);
+  expect(checkCertificates('--tls-ca', path)).toMatchObject({ state: 'ok', found: /until 20/ });
+  expect(checkCertificates('--tls-ca', path, Date.now() + 20 * day).state).toBe('note');
+  expect(checkCertificates('--tls-ca', path, Date.now() + 31 * day)).toMatchObject({
+    state: 'wrong',
+    found: /ended on/,
+  });
+  expect(checkCertificates('--tls-ca', path, Date.now() - 9 * day)).toMatchObject({
+    state: 'wrong',
+    todo: /clock/,
+  });
+  writeFileSync(path, 'no certificate');
+  expect(checkCertificates('--tls-cert', path)).toMatchObject({
+    state: 'wrong',
+    found: /no certificate in PEM/,
+  });
+  expect(checkCertificates('--tls-cert', join(folder, 'nowhere')).state).toBe('wrong');
 });
 
 it('measures room, in folders that are not there yet too', () => {

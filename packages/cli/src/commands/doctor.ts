@@ -1,5 +1,8 @@
 /** `kasane doctor`: whether this machine has what Kasane needs, and what to do where it has not. */
+
+import type { TlsFiles } from '@kasane/protocol/tls';
 import {
+  checkCertificates,
   checkCoordinator,
   checkDisk,
   checkGpu,
@@ -13,7 +16,7 @@ import {
 } from '../doctor/checks.ts';
 import { DASHBOARD_PORT, DEFAULT_PORT } from '../options.ts';
 
-export interface DoctorOptions {
+export interface DoctorOptions extends TlsFiles {
   readonly redis?: string;
   /** Absent: none is asked. */
   readonly coordinator?: string;
@@ -27,7 +30,7 @@ const marks: Readonly<Record<Finding['state'], string>> = { ok: 'ok   ', note: '
 const WRONG = 69;
 
 export async function doctor(options: DoctorOptions): Promise<void> {
-  const { redis = process.env.REDIS_URL, coordinator, token, state, json } = options;
+  const { redis = process.env.REDIS_URL, coordinator, token, tlsCa, tlsCert, tlsKey, state, json } = options;
   const findings: Finding[] = [];
   const add = (finding: Finding) => {
     findings.push(finding);
@@ -39,7 +42,13 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   add(checkNode());
   add(checkKernels());
   add(await checkRedis(redis));
-  if (coordinator !== undefined) add(await checkCoordinator(coordinator, token));
+  for (const [flag, path] of [
+    ['--tls-ca', tlsCa === 'system' ? undefined : tlsCa],
+    ['--tls-cert', tlsCert],
+  ] as const) {
+    if (path !== undefined) add(checkCertificates(flag, path));
+  }
+  if (coordinator !== undefined) add(await checkCoordinator({ coordinator, token, tlsCa, tlsCert, tlsKey }));
   else {
     add(await checkPort('Port', DEFAULT_PORT, '--port'));
     add(await checkPort('Dashboard port', DASHBOARD_PORT, '--dashboard-port'));

@@ -1,9 +1,10 @@
 /** What `kasane doctor` looks at, each thing for itself: what was found, and what to do where it is wrong. */
-import { statfsSync } from 'node:fs';
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { CoordinatorClient } from '@kasane/protocol/client';
+import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
@@ -11,6 +12,7 @@ import { openGpu } from '@kasane/worker/gpu';
 import { stateFolder } from '../options.ts';
 import { inspectRedis } from '../redis/inspect.ts';
 import { onPath } from '../redis/start.ts';
+import { clockAhead, clockTrouble } from './clock.ts';
 
 export interface Finding {
   readonly name: string;
@@ -26,6 +28,9 @@ const ok = (name: string, found: string): Finding => ({ name, state: 'ok', found
 const note = (name: string, found: string, todo: string): Finding => ({ name, state: 'note', found, todo });
 const wrong = (name: string, found: string, todo: string): Finding => ({ name, state: 'wrong', found, todo });
 
+const DAY_MS = 86_400_000;
+/** Certificates that end within so many days are worth a word. */
+const SOON_DAYS = 14;
 const GIB = 2 ** 30;
 const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
 
@@ -65,10 +70,16 @@ export async function checkRedis(url: string | undefined): Promise<Finding> {
     );
   }
   try {
-    const { host, version, policy } = await inspectRedis(url);
+    const { host, version, policy, aheadMs } = await inspectRedis(url);
     const found = `${version} at ${host}, maxmemory-policy ${policy}`;
-    if (policy === 'noeviction') return ok('Redis', found);
-    return wrong('Redis', found, 'it may drop tasks when it is full: CONFIG SET maxmemory-policy noeviction');
+    if (policy !== 'noeviction')
+      return wrong(
+        'Redis',
+        found,
+        'it may drop tasks when it is full: CONFIG SET maxmemory-policy noeviction',
+      );
+    const clock = clockTrouble(aheadMs);
+    return clock ? note('Redis', `${found}; ${clock.found}`, clock.todo) : ok('Redis', found);
   } catch (error) {
     return wrong('Redis', messageOf(error), 'start it, or give its address with --redis');
   }
@@ -92,20 +103,49 @@ export async function checkPort(name: string, port: number, flag: string): Promi
   }
 }
 
-/** Whether a coordinator answers, and takes the token. */
-export async function checkCoordinator(address: string, token: string | undefined): Promise<Finding> {
-  const client = new CoordinatorClient({ coordinator: address, token });
+/** Whether a coordinator answers, takes the token and the certificate, has somebody who computes, and the right time. */
+export async function checkCoordinator(options: ClientOptions): Promise<Finding> {
+  const { coordinator: address } = options;
+  let client: CoordinatorClient | undefined;
   try {
-    const { version, workers } = await client.status();
+    client = new CoordinatorClient(options);
+    const asked = Date.now();
+    const { version, workers, nowMs } = await client.status();
+    const clock = clockTrouble(clockAhead(nowMs, asked, Date.now()));
     const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
     const found = `${version} at ${address}, ${workers.length} workers with ${slots} slots`;
+    if (clock) return note('Coordinator', `${found}; ${clock.found}`, clock.todo);
     if (workers.length > 0) return ok('Coordinator', found);
     return note('Coordinator', found, `nobody computes: kasane worker --coordinator ${address}`);
   } catch (error) {
     const [found, todo = 'check its address and the token'] = messageOf(error).split('; ');
     return wrong('Coordinator', found!, todo);
   } finally {
-    client.close();
+    client?.close();
+  }
+}
+
+/** Whether a file of certificates can be read, and how long they are valid. @param now milliseconds since 1970 */
+export function checkCertificates(flag: string, path: string, now = Date.now()): Finding {
+  try {
+    const pems = readFileSync(path, 'utf8').match(
+      /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g,
+    );
+    if (!pems)
+      return wrong(flag, `${path} has no certificate in PEM`, '`kasane cert dev` makes some for development');
+    const certificates = pems.map((pem) => new X509Certificate(pem));
+    const [first] = certificates.sort((a, b) => Number(a.validToDate) - Number(b.validToDate));
+    const { subject, validToDate } = first!;
+    const name = subject.replaceAll('\n', ', ');
+    const days = (Number(validToDate) - now) / DAY_MS;
+    const until = validToDate.toISOString().slice(0, 10);
+    if (days < 0) return wrong(flag, `${name} in ${path} ended on ${until}`, 'have another one issued');
+    if (certificates.some((one) => Number(one.validFromDate) > now))
+      return wrong(flag, `${path}: one is not valid yet`, "set this machine's clock, or wait");
+    const found = `${name} in ${path}, until ${until}`;
+    return days < SOON_DAYS ? note(flag, found, 'have another one issued before that day') : ok(flag, found);
+  } catch (error) {
+    return wrong(flag, `${path}: ${messageOf(error)}`, 'a file in PEM is expected');
   }
 }
 

@@ -1,6 +1,7 @@
 /** What a Redis says of itself. */
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
+import { clockAhead } from '../doctor/clock.ts';
 
 export interface RedisFacts {
   /** host:port */
@@ -8,6 +9,8 @@ export interface RedisFacts {
   readonly version: string;
   /** What it does when it is full. */
   readonly policy: string;
+  /** How far its clock is ahead of this machine's, in milliseconds, as far as one can tell. */
+  readonly aheadMs: number;
 }
 
 /** @throws KasaneError USAGE when the address is none, UNREACHABLE when nobody answers there */
@@ -30,7 +33,10 @@ export async function inspectRedis(url: string): Promise<RedisFacts> {
     await redis.connect();
     const info = await redis.info();
     const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? 'unknown';
-    return { host, version: field('redis_version'), policy: field('maxmemory_policy') };
+    const asked = Date.now();
+    const [seconds, microseconds] = (await redis.time()).map(Number) as [number, number];
+    const aheadMs = clockAhead(1000 * seconds + microseconds / 1000, asked, Date.now());
+    return { host, version: field('redis_version'), policy: field('maxmemory_policy'), aheadMs };
   } catch (error) {
     throw new KasaneError('UNREACHABLE', `no Redis answers at ${host}: ${why || messageOf(error)}`, {
       cause: error,

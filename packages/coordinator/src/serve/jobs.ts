@@ -166,6 +166,7 @@ export function clusterService(
         workers: workers.all().map((worker) => view(worker, held)),
         departed: [...workers.departed],
         quarantined: workers.quarantined(),
+        nowMs: Date.now(),
       });
     },
     drain({ request }, callback) {
