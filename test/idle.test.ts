@@ -1,0 +1,55 @@
+/** Who has nothing to do uses next to nothing: CPU time of real processes, which does not depend on who else is busy here. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CoordinatorClient } from '@kasane/protocol/client';
+import { afterAll, expect, it } from 'vitest';
+import { Child } from './chaos/child.ts';
+import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
+import { checkout } from './support/image.ts';
+
+const SECONDS = 20;
+/** Part of one core. */
+const IDLE = 0.01;
+const START_MS = 60_000;
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+/** Of each process, the part of a core that it uses while nothing happens. */
+async function use(children: readonly Child[]): Promise<number[]> {
+  const before = children.map(({ cpuSeconds }) => cpuSeconds);
+  await sleep(1000 * SECONDS);
+  return children.map(({ cpuSeconds }, index) => (cpuSeconds - before[index]!) / SECONDS);
+}
+
+it.skipIf(process.platform !== 'linux')(
+  'idle processes use under 1 % of a core',
+  async () => {
+    const start = (name: string, options: string[]) => {
+      const command = [process.execPath, join(checkout, 'packages/cli/src/main.ts'), ...options];
+      const child = new Child(name, command, process.env);
+      cleanUp.add(() => child.kill());
+      return child;
+    };
+    const state = join(temporaryDirectory(cleanUp), 'state');
+    // With the page that it serves.
+    const listen = ['--port', '0', '--dashboard-port', '0', '--state', state];
+    const coordinator = start('coordinator', ['coordinator', ...listen]);
+    const { match } = await coordinator.line(/^Coordinator at ([\d.:]+\d)/, START_MS);
+    const worker = start('worker', ['worker', '--coordinator', match[1]!, '--slots', '2']);
+    await worker.line(/connected to/, START_MS);
+    await sleep(2_000);
+    for (const used of await use([coordinator, worker])) expect(used).toBeLessThan(IDLE);
+
+    // A job that waits for a worker is nothing to do, either.
+    worker.signal('SIGTERM');
+    await worker.exited;
+    const client = new CoordinatorClient({ coordinator: match[1]! });
+    cleanUp.add(() => client.close());
+    const data = { path: smallMnist(temporaryDirectory(cleanUp), 500, 100) };
+    await client.submit(JSON.stringify({ name: 'waits', model: { preset: 'mnist-mlp' }, data }));
+    await sleep(3_000);
+    const [used] = await use([coordinator]);
+    expect(used).toBeLessThan(IDLE);
+  },
+  180_000,
+);
