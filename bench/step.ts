@@ -18,28 +18,18 @@
  * Where workers read MNIST themselves and nothing is staged, a step takes another fifth less: 2.9 ms against 3.6, in a run in which
  * DistributedDataParallel took 4.9.
  */
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { credentials } from '@grpc/grpc-js';
-import { startRedis } from '@kasane/cli/redis/start';
-import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
-import { JobsClient } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { jobPresets } from '@kasane/protocol/presets';
-import { pino } from 'pino';
+import { measureSteps, median, singleSlots } from './support/cluster.ts';
 
 const { values } = parseArgs({
   options: { steps: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '3' } },
 });
 const steps = Number(values.steps);
 const rounds = Number(values.rounds);
-
-const median = (list: readonly number[]) =>
-  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 /** How tensors and samples reach the workers. */
 interface Way {
@@ -55,56 +45,11 @@ const ways: readonly Way[] = [
 ];
 
 /** Trains `steps` steps on two single-slot workers and returns the times of each, the first hundred left out. */
-async function measure({ sharedMemory, route }: Way): Promise<StepTimes[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
-  const log = pino({ level: 'silent' });
-  const redis = await startRedis({ log: () => {} });
-  const times: StepTimes[] = [];
-  let full = () => {};
-  const enough = new Promise<void>((resolve) => {
-    full = resolve;
-  });
-  const coordinator = await startCoordinator({
-    host: '127.0.0.1',
-    port: 0,
-    redisUrl: redis.url,
-    stateDirectory: directory,
-    log,
-    onStep: (step) => {
-      times.push(step);
-      if (times.length === steps + 100) full();
-    },
-  });
-  const workers: ChildProcess[] = [];
-  for (let index = 0; index < 2; index++) {
-    const options = JSON.stringify({
-      coordinator: coordinator.address,
-      slots: 1,
-      logLevel: 'silent',
-      sharedMemory,
-    });
-    const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
-      env: { ...process.env, KASANE_WORKER_OPTIONS: options },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    });
-    workers.push(worker);
-    await once(worker, 'message');
-  }
-  const client = new JobsClient(coordinator.address, credentials.createInsecure());
-  const job = { ...jobPresets['mnist-mlp'], name: 'bench-step', data: { format: 'idx', route } };
-  job.training = { ...job.training, batch: 128, shards: 2, epochs: 1000 };
-  await new Promise((resolve, reject) => {
-    client.submit({ priority: 0, jobFile: JSON.stringify(job) }, (error, response) =>
-      error ? reject(error) : resolve(response),
-    );
-  });
-  await enough;
-  client.close();
-  await coordinator.close();
-  for (const worker of workers) worker.kill('SIGKILL');
-  await redis.close();
-  rmSync(directory, { recursive: true, force: true });
-  return times.slice(100);
+function measure({ sharedMemory, route }: Way): Promise<StepTimes[]> {
+  const preset = jobPresets['mnist-mlp']!;
+  const training = { ...preset.training, batch: 128, shards: 2, epochs: 1000 };
+  const job = { ...preset, name: 'bench-step', data: { format: 'idx', route }, training };
+  return measureSteps({ job, steps, warmUp: 100, workers: singleSlots(2, sharedMemory) });
 }
 
 /** PyTorch's figures, or undefined where it is not installed. */

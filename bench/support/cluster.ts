@@ -1,0 +1,115 @@
+/** A cluster for benchmarks: the coordinator in this process, Redis and workers as processes of their own. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startRedis } from '@kasane/cli/redis/start';
+import { startCoordinator } from '@kasane/coordinator/coordinator';
+import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
+import { CoordinatorClient } from '@kasane/protocol/client';
+import { pino } from 'pino';
+
+export interface MeasureOptions {
+  readonly job: object;
+  /** Steps that are measured, after `warmUp` steps that are not. */
+  readonly steps: number;
+  readonly warmUp: number;
+  /** Starts the workers; returns what ends them. */
+  readonly workers: (coordinator: string) => Promise<() => unknown>;
+}
+
+export const median = (list: readonly number[]): number =>
+  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+
+/** Processes with one slot each. @param sharedMemory whether tensors go through it, or over links */
+export function singleSlots(count: number, sharedMemory = true): MeasureOptions['workers'] {
+  return async (coordinator) => {
+    const children: ChildProcess[] = [];
+    for (let index = 0; index < count; index++) {
+      const options = JSON.stringify({ coordinator, slots: 1, logLevel: 'silent', sharedMemory });
+      const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+        env: { ...process.env, KASANE_WORKER_OPTIONS: options },
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
+      children.push(child);
+      await once(child, 'message');
+    }
+    return () => {
+      for (const child of children) child.kill('SIGKILL');
+    };
+  };
+}
+
+/** Trains a job on a new cluster for so many steps and returns where the time of each went. */
+export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptions): Promise<StepTimes[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
+  const redis = await startRedis({ log: () => {} });
+  const times: StepTimes[] = [];
+  let full = () => {};
+  const enough = new Promise<void>((resolve) => {
+    full = resolve;
+  });
+  const coordinator = await startCoordinator({
+    host: '127.0.0.1',
+    port: 0,
+    redisUrl: redis.url,
+    stateDirectory: directory,
+    log: pino({ level: 'silent' }),
+    onStep: (step) => {
+      times.push(step);
+      if (times.length === steps + warmUp) full();
+    },
+  });
+  const end = await workers(coordinator.address);
+  const client = new CoordinatorClient({ coordinator: coordinator.address });
+  const id = await client.submit(JSON.stringify(job));
+  const failed = (async () => {
+    for await (const _ of client.watch(id));
+    const { error } = await client.get(id);
+    throw new Error(error === '' ? `the job had fewer than ${steps + warmUp} steps` : error);
+  })();
+  // When there are enough, nobody listens any more.
+  failed.catch(() => {});
+  try {
+    await Promise.race([enough, failed]);
+  } finally {
+    client.close();
+    await coordinator.close();
+    await end();
+    await redis.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+  return times.slice(warmUp, warmUp + steps);
+}
+
+/** A folder with IDX files of noise: how fast something is does not depend on what it learns. @param shape of a sample */
+export function writeNoise(
+  directory: string,
+  shape: readonly number[],
+  classes: number,
+  samples: number,
+): string {
+  mkdirSync(directory, { recursive: true });
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  const write = (name: string, extents: readonly number[], bytes: Uint8Array) => {
+    const header = Buffer.alloc(4 + 4 * extents.length);
+    header[2] = 8;
+    header[3] = extents.length;
+    for (const [axis, extent] of extents.entries()) header.writeUInt32BE(extent, 4 + 4 * axis);
+    writeFileSync(join(directory, name), Buffer.concat([header, bytes]));
+  };
+  for (const [prefix, count] of [
+    ['train', samples],
+    ['t10k', classes],
+  ] as const) {
+    const pixels = Uint8Array.from({ length: count * size }, (_, i) => Math.imul(i, 2_654_435_761) >>> 24);
+    write(`${prefix}-images-idx3-ubyte`, [count, ...shape], pixels);
+    write(
+      `${prefix}-labels-idx1-ubyte`,
+      [count],
+      Uint8Array.from({ length: count }, (_, i) => i % classes),
+    );
+  }
+  return directory;
+}
