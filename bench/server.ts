@@ -65,7 +65,13 @@ try {
           layers: [{ type: 'flatten' }, ...[...hidden, 10].map((units) => ({ type: 'dense', units }))],
         },
         data: { path },
-        training: { epochs: 10_000, batch: 4 * workers, shards: workers, optimizer: { type: 'adam' }, seed: 1 },
+        training: {
+          epochs: 10_000,
+          batch: 4 * workers,
+          shards: workers,
+          optimizer: { type: 'adam' },
+          seed: 1,
+        },
         checkpoint: { everySteps: 1_000_000 },
       };
       const times = await measureSteps({

@@ -8,6 +8,7 @@ import {
   type ParametersHeader,
   type SharedParametersHeader,
 } from '@kasane/protocol/frame';
+import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   type JobOpened,
@@ -185,7 +186,7 @@ export class JobSession {
     for (const [slot, session] of this.#sessions) {
       session.then((opened) => slot.close(opened)).catch(() => {});
     }
-    await this.#consumer.close();
+    await this.#consumer.close().finally(collectGarbageSoon);
   }
 
   async #handle(task: TaskData): Promise<void> {

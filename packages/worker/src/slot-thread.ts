@@ -3,6 +3,7 @@
  * sessions are opened and closed by messages that it reads when it is woken. A step on wasm allocates nothing here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { collectGarbage } from '@kasane/protocol/garbage';
 import { GRADIENT_BYTES } from '@kasane/protocol/limits';
 import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { openWasmSession, type WasmStage } from '@kasane/tensor/backends/wasm/session';
@@ -169,6 +170,7 @@ for (;;) {
     else if (message.kind === 'close') {
       sessions.get(message.session)?.close();
       sessions.delete(message.session);
+      collectGarbage();
     } else {
       // A thread that ends with a device open may hang in Dawn.
       gpu?.device.destroy();

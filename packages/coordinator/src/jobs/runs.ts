@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkJob } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
@@ -142,6 +143,7 @@ export class Runs {
     const place = { run: undefined, stop: undefined } as Omit<Place, 'over'>;
     const over = this.#execute(id, spec, priority, place).finally(() => {
       this.#places.delete(id);
+      collectGarbageSoon();
       if (!this.#closing) this.#requeue(id);
       this.#options.onChange(id);
       this.consider();
