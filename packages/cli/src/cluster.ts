@@ -9,6 +9,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import type { Logger } from 'pino';
 import { type StartedRedis, startRedis } from './redis/start.ts';
+import { spansAsked } from './tracing/asked.ts';
 
 export interface ClusterOptions {
   readonly workers: number;
@@ -23,8 +24,12 @@ export interface ClusterOptions {
   readonly say: (line: string) => void;
 }
 
+/** Makes a worker send spans. */
+const preload = import.meta.resolve('@kasane/cli/tracing/worker-preload');
 /** A worker that dies is started again, so often in all. */
 const RESTARTS = 20;
+/** So long, in milliseconds, workers may send the last of their spans. */
+const LAST_SPANS_MS = 5_000;
 /** pino's number for it. */
 const FATAL = 60;
 
@@ -110,6 +115,7 @@ export class EmbeddedCluster {
     const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
       env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      execArgv: [...process.execArgv, ...(spansAsked() ? ['--import', preload] : [])],
     });
     this.#workers.add(worker);
     let ready = false;
@@ -164,8 +170,13 @@ export class EmbeddedCluster {
       const ended = [...this.#workers].map(
         (worker) => new Promise((resolve) => worker.once('exit', resolve)),
       );
-      for (const worker of this.#workers) worker.kill('SIGKILL');
+      // Nothing of theirs is needed any more, but for the spans that they have not sent.
+      for (const worker of this.#workers) worker.kill(spansAsked() ? 'SIGTERM' : 'SIGKILL');
+      const late = setTimeout(() => {
+        for (const worker of this.#workers) worker.kill('SIGKILL');
+      }, LAST_SPANS_MS);
       await Promise.all(ended);
+      clearTimeout(late);
       await this.#redis?.close();
       this.#lastWord();
       process.off('exit', this.#lastWord);

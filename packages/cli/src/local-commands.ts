@@ -12,8 +12,8 @@ import {
   redis,
   tensorboard,
   token,
-  version,
 } from './program.ts';
+import { version } from './version.ts';
 
 export function addLocalCommands(): void {
   command('init [file]', 'write a job file for data that is there')

@@ -4,14 +4,19 @@ import { CommanderError } from 'commander';
 import { endWithReader } from './closed-pipe.ts';
 import { everyCommand } from './every-command.ts';
 import { hideSecrets } from './hide-secrets.ts';
+import { spansAsked } from './tracing/asked.ts';
 
 hideSecrets();
 endWithReader(process.argv[2]);
 
 // gRPC writes lines of its own about what our messages say already.
 process.env.GRPC_VERBOSITY ??= 'NONE';
+let endSpans: ((exitCode: number) => Promise<void>) | undefined;
 try {
   const program = await everyCommand(process.argv[2]);
+  program.hook('preAction', async (_, action) => {
+    if (spansAsked()) endSpans = (await import('./tracing/traced-command.ts')).traceCommand(action);
+  });
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) {
@@ -26,4 +31,6 @@ try {
   } else {
     process.exitCode = (await import('./failure.ts')).reportFailure(error);
   }
+} finally {
+  await endSpans?.(Number(process.exitCode ?? 0));
 }

@@ -1,5 +1,4 @@
 /** The parts that commands are made of: the program, options that several have, and how help looks. Loads nothing heavy. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { contextInUse } from './contexts.ts';
 import {
@@ -13,10 +12,8 @@ import {
   logLevels,
   oneOf,
 } from './options.ts';
+import { version } from './version.ts';
 
-export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 export const program = new Command('kasane')
   .description('Train neural networks on many machines from TypeScript.')
   .version(version)

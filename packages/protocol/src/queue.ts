@@ -42,6 +42,8 @@ export const taskDataSchema = z.object({
   parts: z.int().nonnegative(),
   /** Workers that leave it to others: they hold another attempt of it, or failed at it. */
   avoid: z.array(z.string().max(128)).max(MOST_AVOIDED).optional(),
+  /** The span that those of its worker are parts of. */
+  traceparent: z.string().max(64).optional(),
 });
 export type TaskData = z.infer<typeof taskDataSchema>;
 

@@ -13,6 +13,7 @@ import {
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
 import { KasaneError, messageOf } from './errors.ts';
 import { PEM_BYTES } from './limits.ts';
+import { tracedCalls } from './traced-calls.ts';
 
 /** Paths, as they are given on the command line. */
 export interface TlsFiles {
@@ -123,20 +124,23 @@ export interface Channel {
 
 /** How gRPC talks to a coordinator. @param address host:port */
 export function channelTo(address: string, tls: ClientTls | undefined): Channel {
-  if (!tls) return { credentials: credentials.createInsecure(), options: {} };
+  if (!tls) return { credentials: credentials.createInsecure(), options: tracedCalls() };
   const { host } = splitAddress(address);
   const { ca, key = null, cert = null, own } = tls;
   // Nobody but this process can answer at its own port.
   const rejectUnauthorized = !own;
   if (isIP(host) === 0) {
-    return { credentials: credentials.createSsl(ca, key, cert, { rejectUnauthorized }), options: {} };
+    return {
+      credentials: credentials.createSsl(ca, key, cert, { rejectUnauthorized }),
+      options: tracedCalls(),
+    };
   }
   // gRPC indicates the host as the server's name, which no address may be (RFC 6066): it gets another to indicate, and the
   // certificate is checked against the address all the same.
   const check = (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate);
   return {
     credentials: credentials.createSsl(ca, key, cert, { rejectUnauthorized, checkServerIdentity: check }),
-    options: { 'grpc.ssl_target_name_override': 'kasane' },
+    options: { ...tracedCalls(), 'grpc.ssl_target_name_override': 'kasane' },
   };
 }
 

@@ -35,6 +35,7 @@ import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
 import type { CoordinatorStream } from './stream.ts';
+import { TaskSpans } from './task-spans.ts';
 import { TaskConsumer } from './tasks.ts';
 import type { TaskPart, Trace } from './trace.ts';
 
@@ -77,6 +78,7 @@ export class JobSession {
   readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
   readonly #prefetch: Prefetch;
   readonly #consumer: TaskConsumer;
+  readonly #spans: TaskSpans | undefined;
   #closed = false;
   #draining = false;
   #held = 0;
@@ -120,7 +122,10 @@ export class JobSession {
     this.#own = new OwnData(format, opened.seed, report, options.access);
     this.#memory = options.sharedMemory ? openShared(opened) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
-    for (const slot of slots.all) this.#sessionOf(slot).catch(() => {}); // heard by the task that needs it
+    this.#spans = TaskSpans.of(options.worker);
+    const ready = Promise.all(slots.all.map((slot) => this.#sessionOf(slot)));
+    ready.catch(() => {}); // heard by the task that needs it
+    this.#spans?.opening(opened.job, opened.traceparent, ready);
     // For each slot what computes, and what is ready to in this step and the next ones.
     this.#prefetch = new Prefetch(4 * slots.size);
     this.#consumer = new TaskConsumer({
@@ -199,17 +204,20 @@ export class JobSession {
       shard: task.shard,
       attempt: task.attempt,
     };
+    this.#spans?.begin(id, task.traceparent, id);
     try {
       this.#options.stream.sendSoon({ $case: 'claim', value: { task: id } });
       await this.#attempt(task, id);
     } catch (error) {
       if (this.#closed) return;
       const reason = error instanceof BatchError ? error.reason : TaskFailure_Reason.REASON_COMPUTE;
+      this.#spans?.end(id, messageOf(error));
       const threw = reason === TaskFailure_Reason.REASON_COMPUTE;
       const { step, shard } = task;
       this.#options.log[threw ? 'error' : 'debug']({ step, shard }, `task failed: ${messageOf(error)}`);
       this.#options.stream.send({ $case: 'failure', value: { task: id, reason, message: messageOf(error) } });
     } finally {
+      this.#spans?.end(id);
       this.#held--;
       if (this.#held === 0) this.#idle();
     }
@@ -332,12 +340,13 @@ export class JobSession {
     await this.#timed('gradients', 'network', id, () => Promise.all(sent));
   }
 
-  /** Has the trace, if there is one, say how long a part of a task took. */
+  /** Has the trace and the spans, where there are any, say how long a part of a task took. */
   #timed<T>(name: string, kind: TaskPart, id: TaskId, body: () => Promise<T>): Promise<T> {
     const { trace } = this.#options;
-    if (!trace) return body();
+    const spanned = this.#spans ? () => this.#spans!.part(name, id, body) : body;
+    if (!trace) return spanned();
     const { step, shard, attempt } = id;
-    return trace.part(name, kind, { step, shard, attempt }, body);
+    return trace.part(name, kind, { step, shard, attempt }, spanned);
   }
 
   /** Puts part of a gradient into shared memory, if there is any and there is room. */

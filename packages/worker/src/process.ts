@@ -4,6 +4,7 @@
  */
 import { messageOf } from '@kasane/protocol/errors';
 import { readClientTls, type TlsFiles } from '@kasane/protocol/tls';
+import { tracing } from '@kasane/protocol/tracing';
 import { pino } from 'pino';
 import type { Backend, GpuStorage } from './gpu.ts';
 import { startWorker } from './worker.ts';
@@ -34,6 +35,7 @@ try {
   process.once('SIGTERM', () => void worker.drain());
   void worker.connected.then(() => process.send?.({ type: 'ready', id: worker.id }));
   await worker.done;
+  await tracing()?.stop();
   process.exit(0);
 } catch (error) {
   log.fatal(messageOf(error));

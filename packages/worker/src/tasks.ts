@@ -3,7 +3,8 @@
  * can run now, so that waiting for parameters never keeps the latter.
  */
 import { queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
-import { DelayedError, type Job as QueueEntry, Worker } from 'bullmq';
+import { tracing } from '@kasane/protocol/tracing';
+import { DelayedError, type Job as QueueEntry, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -24,6 +25,12 @@ export interface ConsumerOptions {
   /** Resolves when a task is over in whatever way. Called for all tasks of an entry at once; then the entry is removed. */
   readonly handle: (task: TaskData) => Promise<void>;
   readonly log: Logger;
+}
+
+/** Spans of what is done with a queue, where spans are asked for. */
+function telemetry(): Pick<WorkerOptions, 'telemetry'> {
+  const traces = tracing();
+  return traces ? { telemetry: traces.queues as NonNullable<WorkerOptions['telemetry']> } : {};
 }
 
 export class TaskConsumer {
@@ -93,6 +100,7 @@ export class TaskConsumer {
         maxStalledCount: 1_000,
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
+        ...telemetry(),
       },
     );
     // Missing keys and locks after Redis was wiped: the result has gone its own way, only the entry is lost.

@@ -2,9 +2,33 @@
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/parameter-server.ts';
-import type { Answer } from './board.ts';
 import type { RunPlan } from './plan.ts';
 import type { LedgerRow } from './store.ts';
+
+/** The first answer to a task. */
+export interface Answer {
+  readonly worker: string;
+  readonly attempt: number;
+  readonly samples: number;
+  readonly lossSum: number;
+  readonly metricSum: number;
+  /** How many losses lossSum has. */
+  readonly counted: number;
+  readonly samplesDigest: number;
+  /** Milliseconds that the computation took, by the worker's clock. */
+  readonly computeMs: number;
+  /** Its numbers were not finite, again and again, and the job may go on without them: it counts for nothing. */
+  readonly leftOut?: boolean;
+  /** Milliseconds from the publishing of the step's parameters to the claim of this attempt; negative when it was early. */
+  readonly claimedAfterMs: number;
+  /** The same to its arrival. */
+  readonly answeredAfterMs: number;
+  /** How long samples and a free slot took, by the worker's clock. */
+  readonly samplesMs: number;
+  readonly slotMs: number;
+  /** How much longer the answer travelled than the fastest one of its worker. */
+  readonly travelMs: number;
+}
 
 /** Adds up answers in shard order. `counted` is at least 1: it divides. */
 export function sum(answers: readonly Answer[]) {

@@ -17,41 +17,21 @@ import type { Logger } from 'pino';
 import { batchParts, type NewTask, type TaskQueue } from '../queue/task-queue.ts';
 import { type DecideOptions, type Decision, decide } from '../steps/decide.ts';
 import { RecentMedian } from '../steps/median.ts';
-import { Tracker } from '../steps/tracker.ts';
+import type { Tracker } from '../steps/tracker.ts';
 import type { WorkerRegistry } from '../workers.ts';
+import type { Answer } from './answers.ts';
 import type { RunPlan } from './plan.ts';
+import { trackerOf } from './traced-tracker.ts';
 
 type Kind = TaskData['kind'];
 
 /** Tasks that take less, in milliseconds, are queued several steps at a time. */
 const SHORT_MS = 20;
 
-/** The first answer to a task. */
-export interface Answer {
-  readonly worker: string;
-  readonly attempt: number;
-  readonly samples: number;
-  readonly lossSum: number;
-  readonly metricSum: number;
-  /** How many losses lossSum has. */
-  readonly counted: number;
-  readonly samplesDigest: number;
-  /** Milliseconds that the computation took, by the worker's clock. */
-  readonly computeMs: number;
-  /** Its numbers were not finite, again and again, and the job may go on without them: it counts for nothing. */
-  readonly leftOut?: boolean;
-  /** Milliseconds from the publishing of the step's parameters to the claim of this attempt; negative when it was early. */
-  readonly claimedAfterMs: number;
-  /** The same to its arrival. */
-  readonly answeredAfterMs: number;
-  /** How long samples and a free slot took, by the worker's clock. */
-  readonly samplesMs: number;
-  readonly slotMs: number;
-  /** How much longer the answer travelled than the fastest one of its worker. */
-  readonly travelMs: number;
-}
-
 export interface BoardOptions {
+  readonly job: string;
+  /** The job's span, if there is one. */
+  readonly traceparent?: string | undefined;
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
   readonly workers: Pick<WorkerRegistry, 'all' | 'heardAt'>;
@@ -78,7 +58,7 @@ export interface HandedOut {
 
 export class TaskBoard {
   readonly #options: BoardOptions;
-  readonly #trackers: Readonly<Record<Kind, Tracker>> = { train: new Tracker(), evaluate: new Tracker() };
+  readonly #trackers: Readonly<Record<Kind, Tracker>>;
   readonly #answers: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
   /** Median milliseconds from when a shard can be computed to its answer. */
   readonly #typical: Readonly<Record<Kind, RecentMedian>> = {
@@ -104,6 +84,9 @@ export class TaskBoard {
 
   constructor(options: BoardOptions) {
     this.#options = options;
+    const { job, traceparent } = options;
+    const of = (kind: Kind) => trackerOf(job, kind, traceparent);
+    this.#trackers = { train: of('train'), evaluate: of('evaluate') };
   }
 
   /** What is waited for, as a sentence. */
@@ -161,6 +144,11 @@ export class TaskBoard {
     queue.unstage(tasks, parts).catch(() => {}); // they expire by themselves
   }
 
+  /** Forgets all steps: nobody waits for them any more. */
+  clear(): void {
+    for (const tracker of Object.values(this.#trackers)) tracker.clear();
+  }
+
   stop(reason: Error): void {
     this.#stopped = reason;
     this.#waiting?.reject(reason);
@@ -204,7 +192,7 @@ export class TaskBoard {
     }
     const claim = tracker.holders(step, shard).find((holder) => holder.worker === worker);
     const claimedAfterMs = (claim?.claimedAt ?? this.#startedAt) - this.#startedAt;
-    tracker.finish(step, shard);
+    tracker.finish(step, shard, attempt);
     const { samples, lossSum, metricSum, counted, samplesDigest, computeMs } = result;
     this.#answers[kind].set(shard, {
       worker,
@@ -362,7 +350,9 @@ export class TaskBoard {
     const { start, end } = plan.range({ kind, step, shard });
     const avoid = attempt > 1 && { avoid: this.#avoid(kind, step, shard) };
     const epoch = plan.epochOf(step);
-    return { kind, step, shard, attempt, epoch, first: start, samples: end - start, ...avoid };
+    const traceparent = this.#trackers[kind].traceparent(step, shard, attempt);
+    const traced = traceparent !== undefined && { traceparent };
+    return { kind, step, shard, attempt, epoch, first: start, samples: end - start, ...avoid, ...traced };
   }
 
   /** Workers that leave a shard to others, if there are others. */

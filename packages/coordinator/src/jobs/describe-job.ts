@@ -8,12 +8,11 @@ import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
 import type { Field } from '@kasane/tensor/field';
 import type { RunPlan } from './plan.ts';
+import type { RunOptions } from './run-options.ts';
 
 /** The same for every worker; the memory that one is offered is not in it. */
 export function describeJob(
-  id: string,
-  job: Job,
-  data: DataParts,
+  { id, job, data, traceparent = '' }: Pick<RunOptions, 'id' | 'job' | 'data' | 'traceparent'>,
   plan: RunPlan,
 ): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
   const { seed, math, accumulate, ema } = job.spec.training;
@@ -31,6 +30,7 @@ export function describeJob(
     objective: JSON.stringify(job.objective),
     accumulate,
     averaged: ema !== undefined,
+    traceparent,
   };
 }
 

@@ -2,7 +2,8 @@
 import type { Logger } from 'pino';
 import type { Position } from '../params/checkpoint.ts';
 import type { ParameterServer } from '../params/parameter-server.ts';
-import type { Answer, TaskBoard } from './board.ts';
+import type { Answer } from './answers.ts';
+import type { TaskBoard } from './board.ts';
 
 /**
  * The answers of a training step and, reduced in the parameter server, the gradient they add up to: all of it finite, unless the

@@ -14,6 +14,7 @@ import type {
 import { checkJob, parseJobFile } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import { LISTED_JOBS, METRICS_MESSAGE_POINTS, PRIORITY } from '@kasane/protocol/limits';
+import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob } from '../serve/view.ts';
 import { Inspection } from './inspection.ts';
@@ -22,7 +23,7 @@ import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { JobRecord } from './store.ts';
 
-export type ManagerOptions = Omit<RunsOptions, 'onChange' | 'onEnd' | 'dataOf'>;
+export type ManagerOptions = Omit<RunsOptions, 'onChange' | 'onEnd' | 'dataOf' | 'askerOf'>;
 
 export class JobManager {
   readonly runs: Runs;
@@ -32,6 +33,9 @@ export class JobManager {
   readonly #inspection: Inspection;
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
+
+  /** The span of the call that asked for a job last, of jobs that have not ended, if spans are asked for. */
+  readonly #askers = new Map<string, string>();
 
   constructor(options: ManagerOptions) {
     this.#options = options;
@@ -45,6 +49,7 @@ export class JobManager {
         this.#opened = undefined;
         return opened.data;
       },
+      askerOf: (id) => this.#askers.get(id),
     });
     this.#inspection = new Inspection(options.store, (id) => this.runs.get(id)?.data);
   }
@@ -70,6 +75,7 @@ export class JobManager {
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now(), priority, init);
     this.#opened = { id, data };
+    this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
     this.runs.consider();
     return id;
@@ -178,6 +184,7 @@ export class JobManager {
     // What ended because more did not help, and is to go on all the same, is not stopped for that again.
     const goesOn = { ...training, epochs: had + epochs, ...(!succeeded && stopEarly && { stopEarly }) };
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
+    this.#askedFor(id);
     store.reopen(id, JSON.stringify(checked), paused ? record.submittedAt : Date.now());
     this.#options.log.info({ job: id }, `job ${id} goes on, to ${checked.training.epochs} epochs`);
     this.#changes.emit(id);
@@ -220,6 +227,12 @@ export class JobManager {
     );
   }
 
+  /** Whoever is answered now asks for this job. */
+  #askedFor(id: string): void {
+    const asker = tracing()?.active;
+    if (asker !== undefined) this.#askers.set(id, asker);
+  }
+
   #requireOpen({ id, state }: JobRecord): void {
     if (!hasEnded(state)) return;
     throw new KasaneError('JOB_STATE', `job ${id} has ended already (${stateNames[state]})`);
@@ -251,6 +264,7 @@ export class JobManager {
     const { store, limits, log } = this.#options;
     const end = { state, error, endedAt: Date.now(), step: step ?? store.get(id)?.step ?? 0 };
     store.end(id, end);
+    this.#askers.delete(id);
     log.info({ job: id }, `job ${id} ${stateNames[state]}`);
     for (const path of store.forget(limits.keptJobs)) rm(path, { force: true }).catch(() => {}); // found by nobody
     this.#changes.emit(id);

@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly access: Access;
   /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. */
   readonly batchExpirySeconds: number;
+  /** The job's span, if there is one. */
+  readonly traceparent?: string | undefined;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
   /** Called after each step, with where its time went; for benchmarks. */

@@ -14,9 +14,9 @@ import { writeWhole } from '../params/files.ts';
 import { type LayerChange, ParameterServer } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { ConnectedWorker } from '../workers.ts';
-import { epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
+import { type Answer, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
 import { judgeOf, whyStop } from './best-epoch.ts';
-import { type Answer, TaskBoard } from './board.ts';
+import { TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { describeJob } from './describe-job.ts';
 import { PatientDisk } from './disk.ts';
@@ -88,6 +88,7 @@ export class Run {
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
     this.#reach = new Reach('route' in job.spec.data ? job.spec.data.route : 'staged', workers, log);
     this.board = new TaskBoard({
+      ...{ job: id, traceparent: options.traceparent },
       plan: this.#plan,
       direct: () => this.#reach.direct,
       queue: this.#queue,
@@ -173,8 +174,7 @@ export class Run {
 
   /** Tells a worker of the job. */
   #tell(worker: ConnectedWorker, exchange: Exchange): void {
-    const { id, job, data } = this.#options;
-    const value = { ...describeJob(id, job, data, this.#plan), ...exchange.offer(worker.id) };
+    const value = { ...describeJob(this.#options, this.#plan), ...exchange.offer(worker.id) };
     worker.send({ $case: 'jobOpened', value });
     if (this.#published) exchange.publish([worker]);
   }

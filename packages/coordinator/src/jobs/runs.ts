@@ -9,6 +9,7 @@ import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkJob } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
+import { type Span, tracing } from '@kasane/protocol/tracing';
 import type { ConnectedWorker } from '../workers.ts';
 import { isDiskError, PatientDisk } from './disk.ts';
 import { loadData } from './load-data.ts';
@@ -29,6 +30,8 @@ export interface RunsOptions
   readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => void;
   /** Data of a job that has been read already, once. */
   readonly dataOf: (id: string) => DataParts | undefined;
+  /** The span of the call that asked for a job, if there is one: the job's is a part of it. */
+  readonly askerOf: (id: string) => string | undefined;
 }
 
 /** A job's place among the open ones, from the reading of its data to the end. */
@@ -141,7 +144,14 @@ export class Runs {
 
   #start(id: string, spec: string, priority: number): void {
     const place = { run: undefined, stop: undefined } as Omit<Place, 'over'>;
-    const over = this.#execute(id, spec, priority, place).finally(() => {
+    const span = tracing()?.begin('job', {
+      parent: this.#options.askerOf(id),
+      attributes: { 'kasane.job': id },
+    });
+    const execute = () => this.#execute(id, spec, priority, place, span);
+    const over = (span ? tracing()!.within(span.traceparent, execute) : execute()).finally(() => {
+      place.run?.board.clear();
+      span?.end();
       this.#places.delete(id);
       collectGarbageSoon();
       if (!this.#closing) this.#requeue(id);
@@ -162,8 +172,14 @@ export class Runs {
     }
   }
 
-  async #execute(id: string, spec: string, priority: number, place: Omit<Place, 'over'>): Promise<void> {
-    const { store, stateDirectory, log, onChange, onEnd, dataOf, ...shared } = this.#options;
+  async #execute(
+    id: string,
+    spec: string,
+    priority: number,
+    place: Omit<Place, 'over'>,
+    span: Span | undefined,
+  ): Promise<void> {
+    const { store, stateDirectory, log, onChange, onEnd, dataOf, askerOf, ...shared } = this.#options;
     const ended = (state: JobState, error: string, step: number | undefined) =>
       this.#disk.written(`the end of job ${id}`, () => onEnd(id, state, error, step));
     try {
@@ -184,6 +200,7 @@ export class Runs {
         ),
         directory: join(stateDirectory, 'jobs', id),
         log: log.child({ job: id }),
+        traceparent: span?.traceparent,
         onChange: () => onChange(id),
       });
       place.run = run;
@@ -191,10 +208,12 @@ export class Runs {
       onChange(id);
       const outcome = await run.execute();
       const { step } = run.progress;
+      span?.set({ 'kasane.outcome': outcome, 'kasane.steps': step });
       if (outcome === 'done') await ended(JobState.JOB_STATE_SUCCEEDED, '', step);
       else if (outcome === 'cancelled') await ended(JobState.JOB_STATE_CANCELLED, '', step);
     } catch (error) {
       if (error instanceof Closing) return;
+      span?.end(messageOf(error));
       const bug = error instanceof KasaneError ? {} : { error };
       log.error({ job: id, ...bug }, `job failed: ${messageOf(error)}`);
       // Where the coordinator closes meanwhile, the next one finds the same.

@@ -12,7 +12,8 @@ import {
   type TaskData,
   taskJobId,
 } from '@kasane/protocol/queue';
-import { Queue } from 'bullmq';
+import { tracing } from '@kasane/protocol/tracing';
+import { Queue, type QueueOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -61,6 +62,12 @@ export function connectRedis(url: string, log: Logger, onBack: () => void): Redi
   return redis;
 }
 
+/** Spans of what is done with a queue, where spans are asked for. */
+function telemetry(): Pick<QueueOptions, 'telemetry'> {
+  const traces = tracing();
+  return traces ? { telemetry: traces.queues as NonNullable<QueueOptions['telemetry']> } : {};
+}
+
 export class TaskQueue {
   readonly #job: string;
   readonly #redis: Redis;
@@ -81,6 +88,7 @@ export class TaskQueue {
         prefix: queuePrefix(job),
         skipWaitingForReady: true,
         streams: { events: { maxLen: 16 } },
+        ...telemetry(),
         defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
       });
       // Said once for the connection they share.
@@ -134,7 +142,12 @@ export class TaskQueue {
         return { ...task, parts };
       });
       const data: QueueEntryData = { tasks };
-      return { name: tasks[0]!.kind, data, opts: { jobId: taskJobId(tasks[0]!) } };
+      const { kind, traceparent } = tasks[0]!;
+      // The span of the first of its tasks is that of an entry.
+      const traced = traceparent !== undefined && {
+        telemetry: { metadata: JSON.stringify({ traceparent }) },
+      };
+      return { name: kind, data, opts: { jobId: taskJobId(tasks[0]!), ...traced } };
     });
     const byQueue = new Map<Queue, typeof entries>();
     for (const entry of entries) {
@@ -144,7 +157,13 @@ export class TaskQueue {
       byQueue.set(queue, [...(byQueue.get(queue) ?? []), entry]);
     }
     if (staging.length > 0) for (const [error] of (await staging.exec()) ?? []) if (error) throw error;
-    await Promise.all([...byQueue].map(([queue, part]) => queue.addBulk(part)));
+    await Promise.all(
+      [...byQueue].map(([queue, part]) => {
+        const { traceparent } = part[0]!.data.tasks[0]!;
+        const add = () => queue.addBulk(part);
+        return traceparent === undefined ? add() : tracing()!.within(traceparent, add);
+      }),
+    );
   }
 
   /** Removes the staged batches of tasks that have been counted. */

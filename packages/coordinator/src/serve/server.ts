@@ -17,6 +17,7 @@ import type { Logger } from 'pino';
 import { Admission, Malformed } from './admission.ts';
 import { Gate, type GateOptions } from './gate.ts';
 import { RefusalLog } from './refusals.ts';
+import { tracedCalls } from './traced-calls.ts';
 import type { TrainingHandlers } from './training.ts';
 
 export interface ListenOptions {
@@ -85,7 +86,7 @@ export async function listen(services: Services, options: ListenOptions): Promis
     'grpc.max_send_message_length': MESSAGE_BYTES,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
-    interceptors: [admission.interceptor],
+    interceptors: [admission.interceptor, ...tracedCalls()],
   });
   server.addService(checked(JobsService), services.jobs);
   server.addService(checked(ClusterService), services.cluster);

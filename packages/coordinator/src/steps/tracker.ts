@@ -27,6 +27,11 @@ export class Tracker {
     this.#steps.set(step, Array.from({ length: shards }, fresh));
   }
 
+  /** The span of an attempt, which the worker's are parts of; here nobody makes any. */
+  traceparent(_step: number, _shard: number, _attempt: number): string | undefined {
+    return undefined;
+  }
+
   /** Forgets a step; what is said of it from now on is late and ignored. */
   close(step: number): void {
     this.#steps.delete(step);
@@ -90,8 +95,8 @@ export class Tracker {
     return this.holders(step, shard).some((holder) => holder.worker === worker);
   }
 
-  /** The first answer wins. Returns whether this one did. */
-  finish(step: number, shard: number): boolean {
+  /** The first answer wins. Returns whether this one did. @param _attempt whose answer it is, if it is one */
+  finish(step: number, shard: number, _attempt?: number): boolean {
     const state = this.#shard(step, shard);
     if (!state || state.done) return false;
     state.done = true;

@@ -1,0 +1,40 @@
+/** Spans of the calls that a coordinator answers. Behind the gate: who is refused makes none. */
+import {
+  ResponderBuilder,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  ServerListenerBuilder,
+} from '@grpc/grpc-js';
+import { callAttributes, endCall, TRACEPARENT } from '@kasane/protocol/traced-calls';
+import { type Span, type Tracing, tracing } from '@kasane/protocol/tracing';
+
+/** Interceptors that give each call a span, inside which it is answered; none when nobody asked for spans. */
+export function tracedCalls(): ServerInterceptor[] {
+  const traces = tracing();
+  return traces ? [intercept(traces)] : [];
+}
+
+const intercept =
+  (traces: Tracing): ServerInterceptor =>
+  ({ path, requestStream }, call) => {
+    // A worker's stream has no end, and whether a server is well is asked all the time.
+    if (requestStream || !path.startsWith('/kasane.')) return new ServerInterceptingCall(call);
+    let span: Span | undefined;
+    const listener = new ServerListenerBuilder()
+      .withOnReceiveMetadata((metadata, next) => {
+        const parent = metadata.get(TRACEPARENT)[0]?.toString();
+        span = traces.begin(path.slice(1), { kind: 'server', parent, attributes: callAttributes(path) });
+        next(metadata);
+      })
+      .withOnReceiveHalfClose((next) => (span ? traces.within(span.traceparent, next) : next()))
+      .withOnCancel(() => span?.end())
+      .build();
+    const responder = new ResponderBuilder()
+      .withStart((next) => next(listener))
+      .withSendStatus((status, next) => {
+        if (span) endCall(span, { code: status.code ?? 0, details: status.details ?? '' });
+        next(status);
+      })
+      .build();
+    return new ServerInterceptingCall(call, responder);
+  };

@@ -1,0 +1,85 @@
+/** What a worker does for its tasks, as spans: parts of those that the coordinator has for the attempts. */
+import { type Attributes, type Span, type Tracing, tracing } from '@kasane/protocol/tracing';
+
+/** What parts of a task are called among spans, by what they are called in a profile. */
+const names: Readonly<Record<string, string>> = {
+  samples: 'fetch samples',
+  parameters: 'wait for parameters',
+  'a free slot': 'wait for a slot',
+  task: 'compute',
+  gradients: 'send gradients',
+};
+
+export class TaskSpans {
+  readonly #traces: Tracing;
+  readonly #worker: string;
+  /** By the identity of the tasks that are held. */
+  readonly #held = new Map<object, { readonly span: Span; readonly attributes: Attributes }>();
+
+  private constructor(traces: Tracing, worker: string) {
+    this.#traces = traces;
+    this.#worker = worker;
+  }
+
+  /** Undefined when nobody asked for spans. */
+  static of(worker: string): TaskSpans | undefined {
+    const traces = tracing();
+    return traces && new TaskSpans(traces, worker);
+  }
+
+  /** A job is opened here, until `ready` has settled. @param parent of the job, as the coordinator names it */
+  opening(job: string, parent: string, ready: Promise<unknown>): void {
+    if (parent === '') return;
+    const attributes = { 'kasane.job': job, 'kasane.worker': this.#worker };
+    const span = this.#traces.begin('open job', { parent, attributes });
+    ready.then(
+      () => span.end(),
+      (error: unknown) => span.end(String(error)),
+    );
+  }
+
+  /** A task has come from the queue. */
+  begin(id: object, parent: string | undefined, { job, step, shard, attempt }: TaskOfSpan): void {
+    if (parent === undefined) return;
+    const attributes = {
+      'kasane.job': job,
+      'kasane.step': step,
+      'kasane.shard': shard,
+      'kasane.attempt': attempt,
+      'kasane.worker': this.#worker,
+    };
+    // Where the entry that brought it is of the same trace, it lies in that.
+    const { active } = this.#traces;
+    const entry = active !== undefined && traceOf(active) === traceOf(parent) ? active : parent;
+    const span = this.#traces.begin('work', { parent: entry, kind: 'consumer', attributes });
+    this.#held.set(id, { span, attributes });
+  }
+
+  /** Times a part of what is done for a task. */
+  async part<T>(name: string, id: object, body: () => Promise<T>): Promise<T> {
+    const held = this.#held.get(id);
+    if (!held) return body();
+    const { span, attributes } = held;
+    const part = this.#traces.begin(names[name] ?? name, { parent: span.traceparent, attributes });
+    try {
+      return await body();
+    } finally {
+      part.end();
+    }
+  }
+
+  /** The task is over here. @param failure why it came to nothing, if it did */
+  end(id: object, failure?: string): void {
+    this.#held.get(id)?.span.end(failure);
+    this.#held.delete(id);
+  }
+}
+
+interface TaskOfSpan {
+  readonly job: string;
+  readonly step: number;
+  readonly shard: number;
+  readonly attempt: number;
+}
+
+const traceOf = (traceparent: string) => traceparent.split('-')[1];
