@@ -23,6 +23,8 @@ const directions = {
 const keepers = {
   bullmq: /^(coordinator\/src\/queue\/|worker\/src\/tasks\.ts$)/,
   'node:sqlite': /^coordinator\/src\/jobs\//,
+  '@opentelemetry': /^cli\/src\/tracing\//,
+  'bullmq-otel': /^cli\/src\/tracing\//,
   'prom-client': /^(coordinator\/src\/serve\/|worker\/src\/prometheus\.ts$)/,
   '@grpc/grpc-js': /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$)/,
 };

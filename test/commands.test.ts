@@ -1,44 +1,25 @@
 /** Several machines, as the README has them, each command a process of its own: coordinator, workers, submit, watch, predict. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
+import { runCommand, startCommand } from './support/commands.ts';
 
-const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
 const cleanUp = new CleanUp();
 const folder = temporaryDirectory(cleanUp);
 let coordinator: ChildProcess;
 let address = '';
 
-/** Starts a command that stays; resolves with the first match of its output. */
-async function start(args: readonly string[], said: RegExp): Promise<[ChildProcess, RegExpMatchArray]> {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  cleanUp.add(() => child.kill('SIGKILL'));
-  child.stderr.setEncoding('utf8');
-  const found = new Promise<RegExpMatchArray>((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => {
-        const match = said.exec(line);
-        if (match) resolve(match);
-      });
-    }
-    child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code}`)));
-  });
-  return [child, await found];
-}
+const start = (args: readonly string[], said: RegExp) => startCommand(cleanUp, args, said);
 
 /** Runs a command to its end and returns its standard output. */
 async function kasane(...args: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [main, ...args, '--coordinator', address]);
-  return stdout.trim();
+  return (await runCommand([...args, '--coordinator', address])).stdout;
 }
 
 beforeAll(async () => {

@@ -14,7 +14,7 @@ const spy = `data:text/javascript,${encodeURIComponent(`
 `)}`;
 const watched = { nodeArguments: ['--import', spy] };
 const heavy =
-  /grpc|bullmq|ioredis|sharp|\/zod|cli-progress|pino|\/ink\/|\/react|yoga|@kasane|packages\/(protocol|coordinator|worker|tensor)/;
+  /grpc|bullmq|ioredis|sharp|\/zod|cli-progress|pino|\/ink\/|\/react|yoga|opentelemetry|@kasane|packages\/(protocol|coordinator|worker|tensor)/;
 
 test('the spy sees what a command loads', { timeout: 60_000 }, async () => {
   const { stderr } = await kasane(['schema'], watched);
