@@ -78,7 +78,7 @@ class TracedTracker extends Tracker {
     const isFirst = super.finish(step, shard, attempt);
     const traced = this.#spans.get(step);
     if (!isFirst || !traced) return isFirst;
-    traced.answeredAt = performance.timeOrigin + performance.now();
+    traced.answeredAt = Date.now();
     const answered = this.#attempts(step, shard)[(attempt ?? 0) - 1];
     answered?.span.event('answered');
     answered?.span.end();
