@@ -214,7 +214,7 @@ it('text and tables train, distributed, and damaged images end a job with their 
 it('memory stays flat over data ten times larger than the staging window', async () => {
   // Windows of one series, each nearly the whole of it: 80 MB of samples from a file of 20 KB.
   const width = 2048;
-  const [samples, batch, epochs] = [10_240, 256, 8];
+  const [samples, batch, epochs] = [10_240, 256, 22];
   const rows = Array.from({ length: samples + width }, (_, i) => String(((i * 7919) % 1000) / 1000));
   writeFileSync(join(folder, 'series.csv'), `v\n${rows.join('\n')}\n`);
   await employ({});
@@ -246,11 +246,15 @@ it('memory stays flat over data ten times larger than the staging window', async
   expect(Math.max(...sums)).toBeLessThan(2 * WINDOW);
   // The coordinator, in this process: without garbage.
   expect(inUse() - early!).toBeLessThan(2 * WINDOW);
-  // The worker: its garbage piles up until a collection is worth its while; by the sixth epoch that has been. What kept the samples
-  // would grow by ten windows in each epoch.
-  const stepsPerEpoch = ended.step / epochs;
-  const middle = marks.find(({ step }) => step > 5 * stepsPerEpoch)!;
-  const late = marks.at(-1)!;
-  expect(late.step - middle.step).toBeGreaterThan(2 * stepsPerEpoch);
-  expect(late.worker - middle.worker).toBeLessThan(10 * WINDOW);
+  // The worker: its garbage piles up until a collection is worth its while, and pages that were used once stay. Seen over 30 epochs:
+  // it grows from 230 to 710 MB in the first ten and by 12 MB in the twenty after those. What kept the samples would grow by
+  // ten windows in each.
+  const least = (from: number, to: number) => {
+    const between = marks.filter(
+      ({ step }) => step > (from * ended.step) / epochs && step <= (to * ended.step) / epochs,
+    );
+    expect(between.length).toBeGreaterThan(8);
+    return Math.min(...between.map(({ worker }) => worker));
+  };
+  expect(least(18, 22) - least(14, 18)).toBeLessThan(20 * WINDOW);
 });

@@ -7,7 +7,7 @@ import { Child } from './chaos/child.ts';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { checkout } from './support/image.ts';
 
-const SECONDS = 20;
+const SECONDS = 10;
 /** Part of one core. */
 const IDLE = 0.01;
 const START_MS = 60_000;
