@@ -47,8 +47,19 @@ async function look(): Promise<void> {
   }
 }
 
-await look();
-setInterval(() => look().catch((error: Error) => console.error(error.message)), LOOK_MS);
+/** What went wrong is said once. */
+let said = '';
+const again = () =>
+  look().catch(({ message }: Error) => {
+    if (message !== said) console.error(`the queues cannot be read: ${message}`);
+    said = message;
+  });
+redis.on('error', ({ message }: Error) => {
+  if (message !== said) console.error(`Redis: ${message}`);
+  said = message;
+});
+await again();
+setInterval(again, LOOK_MS);
 server.setBasePath('/');
 const app = new Hono().route('/', server.registerPlugin());
 serve({ fetch: app.fetch, hostname: '127.0.0.1', port: Number(port) }, (address) =>
