@@ -29,6 +29,7 @@ import { initializeParameters } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import sharp from 'sharp';
 import { trainingGraph } from './rows.ts';
+import { median } from './support/median.ts';
 
 const { values } = parseArgs({
   options: {
@@ -52,9 +53,6 @@ const BATCH = 32;
 const STEP = 8;
 
 const imageFolder = { format: 'imagefolder', validation: 0.01, size, mean: 0.5, std: 0.5 } as const;
-
-const median = (list: readonly number[]) =>
-  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
 try {

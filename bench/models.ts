@@ -23,6 +23,7 @@ import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { type Row, rows, trainingGraph } from './rows.ts';
+import { median } from './support/median.ts';
 
 const { values } = parseArgs({
   options: {
@@ -102,8 +103,6 @@ async function openPeer() {
     close: () => child.stdin.end(),
   };
 }
-
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1]!;
 
 enableRevectorization();
 const choice = selectKernel();

@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
 import { rows } from './rows.ts';
-import { measureSteps, median, singleSlots, writeNoise } from './support/cluster.ts';
+import { measureSteps, singleSlots, writeNoise } from './support/cluster.ts';
+import { median } from './support/median.ts';
 
 const { values } = parseArgs({
   options: {

@@ -12,8 +12,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import { LoadChild } from '../test/load/child.ts';
-import { measureSteps, median, writeNoise } from './support/cluster.ts';
+import { measureSteps, writeNoise } from './support/cluster.ts';
+import { median } from './support/median.ts';
 
 const { values } = parseArgs({
   options: {
@@ -53,17 +55,17 @@ try {
   for (const millions of values.parameters.split(',')) {
     const hidden = LAYERS[millions];
     if (!hidden) throw new Error(`--parameters: ${Object.keys(LAYERS).join(', ')}`);
-    const sizes = [784, ...hidden, 10];
-    const floats = sizes.slice(1).reduce((sum, units, index) => sum + units * (sizes[index]! + 1), 0);
+    const model: ModelDescription = {
+      input: [28, 28],
+      classes: 10,
+      layers: [{ type: 'flatten' }, ...[...hidden, 10].map((units) => ({ type: 'dense', units }) as const)],
+    };
+    const floats = buildModel(model).parameterCount;
     const copy = copyMs(4 * floats);
     for (const workers of values.workers.split(',').map(Number)) {
       const job = {
         name: 'server',
-        model: {
-          input: [28, 28],
-          classes: 10,
-          layers: [{ type: 'flatten' }, ...[...hidden, 10].map((units) => ({ type: 'dense', units }))],
-        },
+        model,
         data: { path },
         training: {
           epochs: 10_000,

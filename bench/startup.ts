@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startRedis } from '@kasane/cli/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
-import { median } from './support/cluster.ts';
+import { median } from './support/median.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '9' } } });
 const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));

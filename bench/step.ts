@@ -23,7 +23,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
 import { jobPresets } from '@kasane/protocol/presets';
-import { measureSteps, median, singleSlots } from './support/cluster.ts';
+import { measureSteps, singleSlots } from './support/cluster.ts';
+import { median } from './support/median.ts';
 
 const { values } = parseArgs({
   options: { steps: { type: 'string', default: '1000' }, rounds: { type: 'string', default: '3' } },

@@ -20,6 +20,7 @@ import { matmul } from '@kasane/tensor/ops/matmul';
 import { sum } from '@kasane/tensor/ops/reduce';
 import * as tf from '@tensorflow/tfjs-core';
 import { create, globals } from 'webgpu';
+import { median } from './support/median.ts';
 
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 const ROUNDS = 5;
@@ -84,7 +85,6 @@ const rows: Row[] = [
   convolution('3 x 3, 14 x 14 x 16 to 32, batch 4, with gradients', [4, 14, 14, 16], [3, 3, 16, 32]),
 ];
 
-const median = (list: number[]) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)]!;
 const { vendor, architecture } = adapter.info;
 console.log(`adapter: ${vendor} ${architecture}`);
 console.log('| work | ours, ms | tfjs-webgpu 4.22, ms | ratio |\n|---|---|---|---|');

@@ -1,21 +1,17 @@
 /** A state directory is copied while its coordinator trains: from each copy another goes on, to the same weights. */
-import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
-import { checkout } from './support/image.ts';
+import { runCommand } from './support/commands.ts';
 import { faultsOfLedger } from './support/ledger.ts';
 
-const run = promisify(execFile);
-const main = join(checkout, 'packages/cli/src/main.ts');
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
 const backup = async (state: string, target: string) => {
-  const { stdout } = await run(process.execPath, [main, 'backup', target, '--state', state, '--json']);
+  const { stdout } = await runCommand(['backup', target, '--state', state, '--json']);
   return JSON.parse(stdout);
 };
 

@@ -5,10 +5,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
+import { collectGarbage } from '@kasane/protocol/garbage';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkData } from '@kasane/protocol/job-data';
 import { Redis } from 'ioredis';
@@ -44,16 +43,13 @@ afterAll(async () => {
   await cleanUp.run();
 });
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-
 /**
  * Bytes of this process that are in use. V8 frees the array buffers that a collection found on another thread, and counts them until
  * then; the next collection waits for that.
  */
 function inUse(): number {
-  collect();
-  collect();
+  collectGarbage();
+  collectGarbage();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }

@@ -5,7 +5,7 @@ import { CoordinatorClient } from '@kasane/protocol/client';
 import { afterAll, expect, it } from 'vitest';
 import { Child } from './chaos/child.ts';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
-import { checkout } from './support/image.ts';
+import { main } from './support/commands.ts';
 
 const SECONDS = 10;
 /** Part of one core. */
@@ -25,7 +25,7 @@ it.skipIf(process.platform !== 'linux')(
   'idle processes use under 1 % of a core',
   async () => {
     const start = (name: string, options: string[]) => {
-      const command = [process.execPath, join(checkout, 'packages/cli/src/main.ts'), ...options];
+      const command = [process.execPath, main, ...options];
       const child = new Child(name, command, process.env);
       cleanUp.add(() => child.kill());
       return child;

@@ -1,7 +1,7 @@
 /** A cluster for benchmarks: the coordinator in this process, Redis and workers as processes of their own. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/redis/start';
@@ -9,6 +9,7 @@ import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { pino } from 'pino';
+import { writeIdx } from '../../test/support/idx.ts';
 
 export interface MeasureOptions {
   readonly job: object;
@@ -18,9 +19,6 @@ export interface MeasureOptions {
   /** Starts the workers; returns what ends them. */
   readonly workers: (coordinator: string) => Promise<() => unknown>;
 }
-
-export const median = (list: readonly number[]): number =>
-  [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
 
 /** Processes with one slot each. @param sharedMemory whether tensors go through it, or over links */
 export function singleSlots(count: number, sharedMemory = true): MeasureOptions['workers'] {
@@ -92,24 +90,14 @@ export function writeNoise(
 ): string {
   mkdirSync(directory, { recursive: true });
   const size = shape.reduce((product, extent) => product * extent, 1);
-  const write = (name: string, extents: readonly number[], bytes: Uint8Array) => {
-    const header = Buffer.alloc(4 + 4 * extents.length);
-    header[2] = 8;
-    header[3] = extents.length;
-    for (const [axis, extent] of extents.entries()) header.writeUInt32BE(extent, 4 + 4 * axis);
-    writeFileSync(join(directory, name), Buffer.concat([header, bytes]));
-  };
   for (const [prefix, count] of [
     ['train', samples],
     ['t10k', classes],
   ] as const) {
     const pixels = Uint8Array.from({ length: count * size }, (_, i) => Math.imul(i, 2_654_435_761) >>> 24);
-    write(`${prefix}-images-idx3-ubyte`, [count, ...shape], pixels);
-    write(
-      `${prefix}-labels-idx1-ubyte`,
-      [count],
-      Uint8Array.from({ length: count }, (_, i) => i % classes),
-    );
+    const labels = Uint8Array.from({ length: count }, (_, i) => i % classes);
+    writeIdx(join(directory, `${prefix}-images-idx3-ubyte`), [count, ...shape], pixels);
+    writeIdx(join(directory, `${prefix}-labels-idx1-ubyte`), [count], labels);
   }
   return directory;
 }

@@ -41,6 +41,8 @@ export class Containers implements Hosts {
   readonly #port: number;
   readonly #network: string;
   readonly #options: ContainerOptions;
+  /** By the name of a process, the container that it is now. */
+  readonly #running = new Map<string, string>();
   #count = 0;
 
   /** @throws Error where there is no Docker engine */
@@ -96,29 +98,26 @@ export class Containers implements Hosts {
       onLine,
     );
     child.runs(await this.#pid(child, container));
+    this.#running.set(name, container);
     return child;
   }
 
   async network(index: number): Promise<WorkerNetwork> {
-    const network = this.#network;
-    /** The container that this worker is now. */
-    const container = async () => {
-      const name = `^${network}-worker-${index}-`;
-      return (await docker('ps', '--filter', `name=${name}`, '--format', '{{.Names}}')).trim();
-    };
+    const [network, running] = [this.#network, this.#running];
+    const name = `worker-${index}`;
     let taken: string | undefined;
     return {
       coordinator: `coordinator:${PORT}`,
       redisUrl: `redis://redis:${REDIS_PORT}`,
       async cut() {
-        taken = await container();
+        taken = running.get(name)!;
         await docker('network', 'disconnect', '--force', network, taken);
         const networks = await docker('inspect', '--format', '{{len .NetworkSettings.Networks}}', taken);
         return networks.trim() === '0';
       },
       weather: async () => false,
       async heal() {
-        if (taken) await docker('network', 'connect', '--alias', `worker-${index}`, network, taken);
+        if (taken) await docker('network', 'connect', '--alias', name, network, taken);
         taken = undefined;
       },
       close() {},

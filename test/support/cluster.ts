@@ -1,7 +1,7 @@
 /** A cluster for tests: Redis and workers are processes of their own, the coordinator is in this one. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/redis/start';
@@ -12,6 +12,7 @@ import { mnistDirectory } from '@kasane/data/mnist';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { pino } from 'pino';
+import { writeIdx } from './idx.ts';
 import { ledgerOf } from './ledger.ts';
 
 /** Removes what a test made, last things first; for `afterAll`. */
@@ -34,13 +35,6 @@ export function temporaryDirectory(cleanUp: CleanUp): string {
 /** A folder with the first samples of the real MNIST, as IDX files; of the classes first..last only, which are numbered from 0 then. */
 export function smallMnist(directory: string, train: number, test: number, [first, last] = [0, 9]): string {
   const mnist = openIdx(mnistDirectory());
-  const write = (name: string, shape: number[], bytes: Uint8Array) => {
-    const header = Buffer.alloc(4 + 4 * shape.length);
-    header[2] = 8;
-    header[3] = shape.length;
-    for (const [axis, extent] of shape.entries()) header.writeUInt32BE(extent, 4 + 4 * axis);
-    writeFileSync(join(directory, name), Buffer.concat([header, bytes]));
-  };
   for (const [prefix, part, count] of [
     ['train', mnist.train, train],
     ['t10k', mnist.test, test],
@@ -55,8 +49,8 @@ export function smallMnist(directory: string, train: number, test: number, [firs
     const pixels = new Uint8Array(count * 784);
     for (const [i, id] of chosen.entries())
       pixels.set(all.pixels.subarray(id * 784, (id + 1) * 784), i * 784);
-    write(`${prefix}-images-idx3-ubyte`, [count, 28, 28], pixels);
-    write(`${prefix}-labels-idx1-ubyte`, [count], labels);
+    writeIdx(join(directory, `${prefix}-images-idx3-ubyte`), [count, 28, 28], pixels);
+    writeIdx(join(directory, `${prefix}-labels-idx1-ubyte`), [count], labels);
   }
   return directory;
 }

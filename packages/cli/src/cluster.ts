@@ -24,8 +24,6 @@ export interface ClusterOptions {
   readonly say: (line: string) => void;
 }
 
-/** Makes a worker send spans. */
-const preload = import.meta.resolve('@kasane/cli/tracing/worker-preload');
 /** A worker that dies is started again, so often in all. */
 const RESTARTS = 20;
 /** So long, in milliseconds, workers may send the last of their spans. */
@@ -112,10 +110,11 @@ export class EmbeddedCluster {
       profile: this.#nextTrace(),
       logLevel: log.level,
     };
+    const spans = spansAsked() ? ['--import', import.meta.resolve('@kasane/cli/tracing/worker-preload')] : [];
     const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
       env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      execArgv: [...process.execArgv, ...(spansAsked() ? ['--import', preload] : [])],
+      execArgv: [...process.execArgv, ...spans],
     });
     this.#workers.add(worker);
     let ready = false;

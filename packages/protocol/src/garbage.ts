@@ -1,6 +1,6 @@
 /**
- * How V8 is told to take tensors: those that pass through, and those that are done with. Each step moves a few megabytes of buffers through the HTTP/2 stack;
- * V8's default starts a full collection for every 64 MB of them, which took more time than the step itself
+ * How V8 is told to take tensors: those that pass through, and those that are done with. Each step moves a few megabytes of buffers
+ * through the HTTP/2 stack; V8's default starts a full collection for every 64 MB of them, which took more time than the step itself
  * (docs/decisions/003-garbage-collection.md).
  */
 import { setFlagsFromString } from 'node:v8';

@@ -204,7 +204,7 @@ export class JobSession {
       shard: task.shard,
       attempt: task.attempt,
     };
-    this.#spans?.begin(id, task.traceparent, id);
+    this.#spans?.begin(id, task.traceparent);
     try {
       this.#options.stream.sendSoon({ $case: 'claim', value: { task: id } });
       await this.#attempt(task, id);

@@ -164,19 +164,21 @@ let seen = 0;
 for (;;) {
   Atomics.wait(words, COMMAND, seen);
   seen = Atomics.load(words, COMMAND);
+  let closed = false;
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     const message = next.message as SlotRequest;
     if (message.kind === 'open') await open(message.session, message.model, message.requests, message.math);
     else if (message.kind === 'close') {
       sessions.get(message.session)?.close();
       sessions.delete(message.session);
-      collectGarbage();
+      closed = true;
     } else {
       // A thread that ends with a device open may hang in Dawn.
       gpu?.device.destroy();
       process.exit(0);
     }
   }
+  if (closed) collectGarbage();
   if (Atomics.compareExchange(words, RUNNING, 1, 0) === 1) {
     try {
       await run();

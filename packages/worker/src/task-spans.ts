@@ -14,7 +14,7 @@ export class TaskSpans {
   readonly #traces: Tracing;
   readonly #worker: string;
   /** By the identity of the tasks that are held. */
-  readonly #held = new Map<object, { readonly span: Span; readonly attributes: Attributes }>();
+  readonly #held = new Map<TaskOfSpan, { readonly span: Span; readonly attributes: Attributes }>();
 
   private constructor(traces: Tracing, worker: string) {
     this.#traces = traces;
@@ -39,8 +39,9 @@ export class TaskSpans {
   }
 
   /** A task has come from the queue. */
-  begin(id: object, parent: string | undefined, { job, step, shard, attempt }: TaskOfSpan): void {
+  begin(id: TaskOfSpan, parent: string | undefined): void {
     if (parent === undefined) return;
+    const { job, step, shard, attempt } = id;
     const attributes = {
       'kasane.job': job,
       'kasane.step': step,
@@ -56,7 +57,7 @@ export class TaskSpans {
   }
 
   /** Times a part of what is done for a task. */
-  async part<T>(name: string, id: object, body: () => Promise<T>): Promise<T> {
+  async part<T>(name: string, id: TaskOfSpan, body: () => Promise<T>): Promise<T> {
     const held = this.#held.get(id);
     if (!held) return body();
     const { span, attributes } = held;
@@ -69,7 +70,7 @@ export class TaskSpans {
   }
 
   /** The task is over here. @param failure why it came to nothing, if it did */
-  end(id: object, failure?: string): void {
+  end(id: TaskOfSpan, failure?: string): void {
     this.#held.get(id)?.span.end(failure);
     this.#held.delete(id);
   }

@@ -1,5 +1,4 @@
 /** `kasane doctor`: whether this machine has what Kasane needs, and what to do where it has not. */
-
 import type { TlsFiles } from '@kasane/protocol/tls';
 import {
   checkCertificates,
