@@ -23,14 +23,15 @@ export async function soak(
   const random = randomOf(seed);
   const quiet = await punisher.run(stage, job, []);
   say(`quiet run ${quiet.seconds.toFixed(1)} s, digest ${quiet.digest.slice(0, 16)}`);
-  const end = performance.now() + 60_000 * minutes;
-  const memory: { minute: number; coordinator: number; worker: number; redis: number }[] = [];
+  const beginning = performance.now();
+  const end = beginning + 60_000 * minutes;
+  const minutesRun = () => (performance.now() - beginning) / 60_000;
+  const memory: { coordinator: number; worker: number; redis: number }[] = [];
   let over = false;
   const watching = (async () => {
     while (!over) {
       try {
         memory.push({
-          minute: (performance.now() - (end - 60_000 * minutes)) / 60_000,
           coordinator: stage.coordinatorChild.residentKb / 1024,
           worker: Math.max(...stage.workers.map(({ child }) => child.residentKb)) / 1024,
           redis: stage.redisChild.residentKb / 1024,
@@ -43,28 +44,33 @@ export async function soak(
   })();
   const wrong: string[] = [];
   let deck: Planned['fault'][] = [];
-  let [jobs, fired] = [0, 0];
+  let [jobs, fired, sinceFault] = [0, 0, 0];
   while (performance.now() < end) {
     const planned: Planned[] = [];
-    // At the steps that a quiet run would reach every 20 s.
-    const gap = Math.max(1, Math.round((EVERY_S / quiet.seconds) * job.steps));
-    for (let step = Math.min(gap, job.steps >> 1); step < 0.9 * job.steps; step += gap) {
+    // What faults cost counts too: as many steps apart as were reached in 20 s until now.
+    const secondsPerStep = jobs === 0 ? quiet.seconds / job.steps : (60 * minutesRun()) / (jobs * job.steps);
+    const gap = Math.max(1, Math.round(EVERY_S / secondsPerStep));
+    const next = Math.max(gap - sinceFault, Math.round(0.02 * job.steps));
+    for (let step = next; step < 0.9 * job.steps; step += gap) {
       if (deck.length === 0) deck = shuffled(allFaults, random);
       const worker = 1 + Math.floor(random() * stage.workers.length);
       planned.push({ fault: deck.pop()!, step, worker, seconds: LASTING_S });
     }
+    sinceFault = job.steps - (planned.at(-1)?.step ?? -sinceFault);
     const run = await punisher.run(stage, job, planned);
     const found = complaints(run, quiet.digest);
     wrong.push(...found);
     jobs++;
     fired += run.blows.filter((blow) => blow.fired).length;
     say(
-      `job ${jobs}: ${run.seconds.toFixed(1)} s, ${planned.map(({ fault }) => fault).join(' ')}: ${found.join('; ') || 'same digest'}`,
+      `job ${jobs}: ${run.seconds.toFixed(1)} s, ${planned.map(({ fault }) => fault).join(' ') || 'no fault'}: ${found.join('; ') || 'same digest'}`,
     );
   }
   over = true;
   void watching;
-  say(`${jobs} jobs, ${fired} faults fired, ${wrong.length} complaints; resident memory in MB:`);
+  say(
+    `${jobs} jobs in ${minutesRun().toFixed(0)} minutes, ${fired} faults fired, ${wrong.length} complaints; resident memory in MB:`,
+  );
   for (const part of ['coordinator', 'worker', 'redis'] as const) {
     const quarter = Math.max(1, memory.length >> 2);
     const mean = (list: typeof memory) => list.reduce((sum, row) => sum + row[part], 0) / list.length;
