@@ -15,6 +15,7 @@ const held = (worker: string, claimedAt = 0) => ({ holders: [{ worker, attempt: 
 const step = (shards: ShardState[], rest: Partial<StepState> = {}): StepState => ({
   startedAt: 0,
   progressAt: 0,
+  leftAt: Number.NEGATIVE_INFINITY,
   shards,
   heardAt: new Map([
     ['a', 0],
@@ -61,6 +62,17 @@ describe('decide', () => {
     const state = step([shard(0)], { progressAt: 1000 });
     expect(at(2999, state)).toMatchObject({ action: 'wait', until: 3000 });
     expect(at(3000, state)).toMatchObject({ action: 'reissue', shards: [0], unclaimed: true });
+  });
+
+  it('puts back sooner what was there when a worker left: that one may have fetched it', () => {
+    const left = { startedAt: 900, progressAt: 1000, leftAt: 1100, typicalMs: 20 };
+    expect(at(1249, step([shard(0)], left))).toMatchObject({ action: 'wait', until: 1250 });
+    expect(at(1250, step([shard(0)], left))).toMatchObject({ action: 'reissue', unclaimed: true });
+    // What takes longer waits longer: it may well be in the queue still, while others are computed.
+    expect(at(1250, step([shard(0)], { ...left, typicalMs: 400 }))).toMatchObject({ until: 1500 });
+    expect(at(1250, step([shard(0, { issuedAt: 1101 })], left))).toMatchObject({ until: 3101 });
+    // Its step came later.
+    expect(at(5000, step([shard(0)], { ...left, startedAt: 5000 }))).toMatchObject({ until: 5150 });
   });
 
   it('is twice as patient with each further attempt, up to a limit', () => {

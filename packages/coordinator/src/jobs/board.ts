@@ -72,6 +72,7 @@ export class TaskBoard {
   #step = 0;
   #startedAt = 0;
   #progressAt = 0;
+  #leftAt = Number.NEGATIVE_INFINITY;
   /** Of the computation alone, by the workers' clocks. */
   #computeMs = 0;
   /** Calls of the queue under way: batches are read, and staged. */
@@ -253,6 +254,7 @@ export class TaskBoard {
 
   workerLeft(worker: string): void {
     this.#fastest.delete(worker);
+    this.#leftAt = performance.now();
     for (const tracker of Object.values(this.#trackers)) tracker.releaseAll(worker);
     this.check();
   }
@@ -288,6 +290,7 @@ export class TaskBoard {
       startedAt: this.#startedAt,
       // Nobody can fetch what is still being read.
       progressAt: this.#adding > 0 ? performance.now() : this.#progressAt,
+      leftAt: this.#leftAt,
       shards: this.#trackers[kind].shards(step),
       heardAt: this.#options.workers.heardAt,
       typicalMs: this.#typical[kind].value,

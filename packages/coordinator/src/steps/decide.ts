@@ -34,6 +34,8 @@ export interface StepState {
   readonly startedAt: number;
   /** When a task of the job was last claimed, or a result last arrived. */
   readonly progressAt: number;
+  /** When a worker last left; -Infinity: none has. */
+  readonly leftAt: number;
   readonly shards: readonly ShardState[];
   /** Workers that are connected, and when each was last heard from. */
   readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
@@ -44,6 +46,8 @@ export interface StepState {
 export interface DecideOptions {
   /** A task that nobody fetches for this long is put into the queue again: Redis may have lost it. */
   readonly unclaimedMs: number;
+  /** The same for a task that was there when a worker left: it may have been fetched by that one, which had not said so yet. */
+  readonly leftMs: number;
   /** A task whose holder is silent about it for this long, and for `lateFactor` times the median, is handed out again. */
   readonly lateMs: number;
   readonly lateFactor: number;
@@ -61,6 +65,7 @@ export interface DecideOptions {
 
 export const defaultDecideOptions: DecideOptions = {
   unclaimedMs: 2_000,
+  leftMs: 150,
   lateMs: 1_000,
   lateFactor: 5,
   aloneMs: 30_000,
@@ -114,8 +119,12 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
 
   const deadlineOf = (shard: ShardState): number => {
     if (shard.holders.length === 0) {
-      const wait = Math.max(options.unclaimedMs, 3 * state.typicalMs);
-      return Math.max(shard.issuedAt, state.startedAt, state.progressAt) + patience(wait, shard.attempts);
+      const wait =
+        shard.issuedAt <= state.leftAt
+          ? Math.max(options.leftMs, state.typicalMs)
+          : Math.max(options.unclaimedMs, 3 * state.typicalMs);
+      const since = Math.max(shard.issuedAt, state.startedAt, state.progressAt, state.leftAt);
+      return since + patience(wait, shard.attempts);
     }
     const claimed = Math.max(...shard.holders.map((holder) => holder.claimedAt));
     const from = Math.max(claimed, state.startedAt, shard.issuedAt);
