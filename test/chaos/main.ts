@@ -15,7 +15,7 @@ import { Stage } from './stage.ts';
 
 const WORKERS = 3;
 const EPOCHS = 20;
-/** Hundreds of jobs, one after the other, on one disk. */
+/** Many jobs, one after the other, on one disk. */
 const LONG = { diskMib: 256, coordinator: ['--keep-jobs', '3'] };
 
 const usage = `npm run chaos -- [options]
@@ -79,7 +79,7 @@ async function on<T>(seed: number, use: (stage: Stage, punisher: Punisher) => Pr
     workers: WORKERS,
     seed,
     containersWith: values.containers ? directory : undefined,
-    ...(values.minutes !== undefined && LONG),
+    ...((values.minutes !== undefined || values.figures) && LONG),
     onLine: (line) => {
       punisher.onLine(line);
       if (values.verbose) process.stderr.write(`${line.from}: ${line.text}\n`);
