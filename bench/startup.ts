@@ -17,7 +17,7 @@ import { CoordinatorClient } from '@kasane/protocol/client';
 import { median } from './support/median.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '9' } } });
-const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const kasane = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
 
 async function whole(args: readonly string[]): Promise<number> {
@@ -31,7 +31,7 @@ async function whole(args: readonly string[]): Promise<number> {
 async function firstStep(redisUrl: string): Promise<number> {
   const began = performance.now();
   const options = ['train', 'mnist-mlp', '--workers', '2', '--out', join(directory, 'model.safetensors')];
-  const child = spawn(process.execPath, [main, ...options], {
+  const child = spawn(process.execPath, [kasane, ...options], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, REDIS_URL: redisUrl, NO_COLOR: '1' },
   });
@@ -65,7 +65,7 @@ const redis = await startRedis({ log: () => {} });
 try {
   const rows = {
     'node -e 0': () => whole(['-e', '0']),
-    'kasane --help': () => whole([main, '--help']),
+    'kasane --help': () => whole([kasane, '--help']),
     'kasane train, first step': () => firstStep(redis.url),
   };
   const times = Object.fromEntries(Object.keys(rows).map((name) => [name, [] as number[]]));

@@ -5,8 +5,8 @@ import { nodeBinary, root, setUp } from './setup.mjs';
 
 setUp();
 
-const main = join(root, 'packages/cli/src/main.ts');
-const child = spawn(nodeBinary, [main, 'train', ...process.argv.slice(2)], { stdio: 'inherit' });
+const kasane = join(root, 'packages/cli/src/bin.js');
+const child = spawn(nodeBinary, [kasane, 'train', ...process.argv.slice(2)], { stdio: 'inherit' });
 
 // The command cleans up when it gets a signal, and takes a second one as the same request: a terminal signals both of us.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));

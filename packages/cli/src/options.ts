@@ -106,6 +106,11 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
     description: 'exact (same bits everywhere) or fast (fused multiply-add)',
     parse: oneOf(['exact', 'fast']),
   },
+  memory: {
+    flag: '--memory <use>',
+    description: 'normal, or low: less memory on workers, slower',
+    parse: oneOf(['normal', 'low']),
+  },
   ema: { refused: 'its options belong together: write them in a job file' },
   skipNotFinite: { refused: 'it is a decision about a job: write it in a job file' },
   freeze: { refused: 'it belongs to a model: write it in a job file' },
