@@ -212,6 +212,14 @@ export class CoordinatorClient {
     const code = String(error.metadata?.get('kasane-error')[0] ?? '');
     if (Object.hasOwn(errorCodes, code)) return new KasaneError(code as ErrorCode, error.details);
     const { coordinator } = this.#options;
+    // It was there to take the call: the details of a call that found nobody do not name one.
+    if (error.code === status.DEADLINE_EXCEEDED && /remote_addr=/.test(error.details)) {
+      return new KasaneError(
+        'UNREACHABLE',
+        `the coordinator at ${coordinator} has not answered in time; it has too much to do, or stands still: try again`,
+        { cause: error },
+      );
+    }
     if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) {
       const broken = whyInsecure(error, this.#secured);
       if (broken) {
