@@ -1,6 +1,6 @@
 /**
- * Training steps of six models on one thread: forwards, backwards and Adam, against PyTorch where it is found. Rounds of both
- * alternate in one run. A figure is the CPU time of a step (the median over the rounds), and in brackets the wall time of the
+ * Training steps of six models on one thread: forwards, backwards and Adam, against PyTorch where it is found, and the MLP against
+ * TensorFlow.js and jax-js, which lack what the others need. Rounds of all take turns in one run. A figure is the CPU time of a step (the median over the rounds), and in brackets the wall time of the
  * shortest step. On an idle machine the two agree. Where others work too, wall times are the scheduler's: a step longer than
  * its slice of some milliseconds always contains others' work. The ratio is that of the CPU times.
  *
@@ -36,6 +36,13 @@ const { values } = parseArgs({
 });
 /** Rounds in which ours and theirs take turns. */
 const ROUNDS = Number(values.rounds);
+
+interface Figure {
+  /** CPU time of a step. */
+  readonly cpu: number;
+  /** Wall time of the shortest step. */
+  readonly best: number;
+}
 
 interface Stepper {
   /** One training step: milliseconds of the gradients and of all. */
@@ -78,11 +85,20 @@ async function openRow(row: Row): Promise<Stepper> {
   };
 }
 
-/** PyTorch in a process of its own, which computes only while it is asked to. */
-async function openPeer() {
-  const script = join(import.meta.dirname, 'peers/models.py');
+/** What each peer is started with. */
+const commands = {
+  PyTorch: [values.python, join(import.meta.dirname, 'peers/models.py')],
+  'TensorFlow.js': [process.execPath, join(import.meta.dirname, 'peers/tfjs.ts')],
+  'jax-js': [process.execPath, join(import.meta.dirname, 'peers/jax-js.ts')],
+} as const;
+type PeerName = keyof typeof commands;
+const peerNames = Object.keys(commands) as PeerName[];
+
+/** A peer in a process of its own, which computes only while it is asked to. Undefined where it is not installed. */
+async function openPeer(name: PeerName) {
+  const [command, script] = commands[name];
   const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...env } = process.env;
-  const child = spawn(values.python, [script], {
+  const child = spawn(command, [script], {
     env: { ...env, OMP_NUM_THREADS: '1' },
     stdio: ['pipe', 'pipe', 'ignore'],
   });
@@ -95,10 +111,12 @@ async function openPeer() {
   const version = await next();
   if (typeof version !== 'string') return undefined;
   return {
+    name,
     version,
+    /** Undefined for a row that it does not have. */
     steps: async (row: string, count: number) => {
       child.stdin.write(`${row} ${count}\n`);
-      return (await next()) as { cpu: number; best: number };
+      return ((await next()) ?? undefined) as Figure | undefined;
     },
     close: () => child.stdin.end(),
   };
@@ -108,15 +126,11 @@ enableRevectorization();
 const choice = selectKernel();
 const machine = `${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}, one thread, kernel ${choice.name}`;
 console.log(machine);
-const peer = values['no-peer'] ? undefined : await openPeer();
-if (!peer) console.log('PyTorch is left out');
+const opened = values['no-peer'] ? [] : await Promise.all(peerNames.map(openPeer));
+const peers = opened.filter((peer) => peer !== undefined);
+const missing = peerNames.filter((name) => !peers.some((peer) => peer.name === name));
+if (missing.length > 0) console.log(`left out: ${missing.join(', ')}`);
 
-interface Figure {
-  /** CPU time of a step. */
-  readonly cpu: number;
-  /** Wall time of the shortest step. */
-  readonly best: number;
-}
 const cell = ({ cpu, best }: Figure) => `${cpu.toFixed(2)} (${best.toFixed(2)})`;
 interface Result {
   readonly row: string;
@@ -128,8 +142,10 @@ interface Result {
   /** Milliseconds of the first step, in which the engine optimizes the code. */
   readonly first: number;
   readonly loss: number;
-  readonly pytorch: Figure | undefined;
-  readonly ratio: number | undefined;
+  /** By peer, where it has the row. */
+  readonly peers: Partial<Record<PeerName, Figure>>;
+  /** Ours of theirs. */
+  readonly ratios: Partial<Record<PeerName, number>>;
 }
 const results: Result[] = [];
 for (const row of rows.filter(({ name }) => !values.row || name === values.row)) {
@@ -139,22 +155,28 @@ for (const row of rows.filter(({ name }) => !values.row || name === values.row))
   const count = Math.max(1, Math.min(400, Math.round((1000 * Number(values.seconds)) / 2 / ROUNDS / once)));
   const times: { gradients: number; total: number }[] = [];
   const used: number[] = [];
-  const theirs: { cpu: number; best: number }[] = [];
+  const theirs = new Map<PeerName, Figure[]>();
   for (let round = 0; round < ROUNDS; round++) {
     const before = process.cpuUsage();
     for (let i = 0; i < count; i++) times.push(own.step());
     const { user, system } = process.cpuUsage(before);
     used.push((user + system) / 1000 / count);
-    if (peer) theirs.push(await peer.steps(row.name, count));
+    for (const { name, steps } of peers) {
+      const figure = await steps(row.name, count);
+      if (figure) theirs.set(name, [...(theirs.get(name) ?? []), figure]);
+    }
   }
   const shortest = (list: readonly number[]) => Math.min(...list);
   const total: Figure = { cpu: median(used), best: shortest(times.map((time) => time.total)) };
   const gradients = shortest(times.map((time) => time.gradients));
-  const other: Figure | undefined = peer && {
-    cpu: median(theirs.map(({ cpu }) => cpu)),
-    best: shortest(theirs.map(({ best }) => best)),
-  };
-  const result = {
+  const figures = [...theirs].map(([name, list]) => {
+    const figure: Figure = {
+      cpu: median(list.map(({ cpu }) => cpu)),
+      best: shortest(list.map(({ best }) => best)),
+    };
+    return { name, figure, ratio: total.cpu / figure.cpu };
+  });
+  const result: Result = {
     row: row.name,
     batch: row.batch,
     steps: times.length,
@@ -162,27 +184,34 @@ for (const row of rows.filter(({ name }) => !values.row || name === values.row))
     gradients,
     first: first.total,
     loss: own.loss(),
-    pytorch: other,
-    ratio: other && total.cpu / other.cpu,
+    peers: Object.fromEntries(figures.map(({ name, figure }) => [name, figure])),
+    ratios: Object.fromEntries(figures.map(({ name, ratio }) => [name, ratio])),
   };
   results.push(result);
-  const against = other ? `; PyTorch ${cell(other)}, ratio ${(total.cpu / other.cpu).toFixed(2)}` : '';
+  const against = figures.map(
+    ({ name, figure, ratio }) => `; ${name} ${cell(figure)}, ratio ${ratio.toFixed(2)}`,
+  );
   console.log(
-    `${row.name}: ${cell(total)} ms, gradients ${gradients.toFixed(2)}${against}; first step ${first.total.toFixed(0)}`,
+    `${row.name}: ${cell(total)} ms, gradients ${gradients.toFixed(2)}${against.join('')}; first step ${first.total.toFixed(0)}`,
   );
 }
-peer?.close();
+for (const { close } of peers) close();
 
+const headings = peers.flatMap(({ name }) => [`${name}, ms`, 'ratio']);
 console.log(
-  '\n| model | batch | kasane, ms | of these gradients | PyTorch, ms | ratio |\n|---|---|---|---|---|---|',
+  `\n| model | batch | kasane, ms | of these gradients |${headings.map((text) => ` ${text} |`).join('')}`,
 );
-for (const { row, batch, total, gradients, pytorch, ratio } of results) {
-  const peers = pytorch ? `${cell(pytorch)} | ${ratio!.toFixed(2)}` : '|';
-  console.log(`| ${row} | ${batch} | ${cell(total)} | ${gradients.toFixed(2)} | ${peers} |`);
+console.log(`${'|---'.repeat(4 + headings.length)}|`);
+for (const { row, batch, total, gradients, peers: figures, ratios } of results) {
+  const cells = peers.flatMap(({ name }) => {
+    const figure = figures[name];
+    return figure ? [cell(figure), ratios[name]!.toFixed(2)] : ['', ''];
+  });
+  console.log(`| ${[row, batch, cell(total), gradients.toFixed(2), ...cells].join(' | ')} |`);
 }
 const folder = join(import.meta.dirname, 'results');
 mkdirSync(folder, { recursive: true });
 writeFileSync(
   join(folder, 'models.json'),
-  `${JSON.stringify({ machine, pytorch: peer?.version, results }, undefined, 1)}\n`,
+  `${JSON.stringify({ machine, peers: peers.map(({ version }) => version), results }, undefined, 1)}\n`,
 );
