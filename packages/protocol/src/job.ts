@@ -173,6 +173,12 @@ const trainingSchema = z.strictObject({
     .describe(
       'Steps whose update may be left out because a loss or gradient is no finite number on two workers; one more fails the job.',
     ),
+  memory: z
+    .enum(['normal', 'low'])
+    .default('normal')
+    .describe(
+      'low: workers keep less of the forward pass, and compute the rest twice. The same bits in less memory, more slowly.',
+    ),
   math: z
     .enum(['exact', 'fast'])
     .default('exact')

@@ -18,12 +18,17 @@ export class GradientError extends Error {
 /**
  * The gradient of the sum of `output`'s elements with respect to each node of `wrt`, with its shape. Zero where `output`
  * does not depend on it, or only through operations that count as constant.
+ * @param standIn what rules read in place of a node, of the same value; see `recompute.ts`. Default: the node
  */
-export function gradients(output: Node, wrt: readonly Node[]): Node[] {
-  return withOrigin({ pass: 'backward' }, () => walkBack(output, wrt));
+export function gradients(
+  output: Node,
+  wrt: readonly Node[],
+  standIn: (node: Node) => Node = (node) => node,
+): Node[] {
+  return withOrigin({ pass: 'backward' }, () => walkBack(output, wrt, standIn));
 }
 
-function walkBack(output: Node, wrt: readonly Node[]): Node[] {
+function walkBack(output: Node, wrt: readonly Node[], standIn: (node: Node) => Node): Node[] {
   for (const node of [output, ...wrt]) {
     if (node.dtype !== 'f32')
       throw new GradientError(`gradient of or by node ${node.id} ('${node.op}'): it is ${node.dtype}`);
@@ -51,7 +56,7 @@ function walkBack(output: Node, wrt: readonly Node[]): Node[] {
     const gradient = total(node);
     if (!gradient) continue;
     const { layer } = node.origin;
-    const contributions = withOrigin({ layer }, () => rule(node, gradient));
+    const contributions = withOrigin({ layer }, () => rule(standIn(node), gradient));
     if (contributions.length !== node.inputs.length) {
       throw new GradientError(
         `gradient rule of '${node.op}' returned ${contributions.length} gradients for ${node.inputs.length} inputs`,

@@ -12,9 +12,12 @@ import {
 } from './objective.ts';
 import { constant, input, parameter } from './ops/leaf.ts';
 import { mul } from './ops/pointwise.ts';
+import { recomputation } from './recompute.ts';
 
 /** train: loss and gradients, with dropout. evaluate: loss and metric. predict: scores only. */
 export type ProgramMode = 'train' | 'evaluate' | 'predict';
+
+export type MemoryUse = 'normal' | 'low';
 
 export interface ProgramRequest {
   readonly mode: ProgramMode;
@@ -24,6 +27,8 @@ export interface ProgramRequest {
   readonly objective?: Objective;
   /** Training samples are mixtures of two; see `targetLeaf`. Default false. */
   readonly mixed?: boolean;
+  /** low: training keeps less of the forward pass, and computes the rest twice. The same bits. Default normal. */
+  readonly memory?: MemoryUse;
 }
 
 /** One traced program: outputs in terms of named leaves. */
@@ -62,7 +67,7 @@ export interface Program {
 
 /** Traces what one run computes. The graph belongs to the number of samples: shapes are static. */
 export function traceProgram(model: Model, request: ProgramRequest): Program {
-  const { mode, samples, objective = classification, mixed = false } = request;
+  const { mode, samples, objective = classification, mixed = false, memory = 'normal' } = request;
   if (!Number.isSafeInteger(samples) || samples < 1) {
     throw new RangeError(`samples of a program is ${samples}; expected a positive integer`);
   }
@@ -76,7 +81,8 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
   const training = mode === 'train';
   const labels = targetLeaf(model, objective, samples, training && mixed);
   const random = { sampleIds: input('sampleIds', [samples], 'i32'), key: input('key', [4], 'i32') };
-  const { output: logits, statistics } = forward(model, x, parameters, training ? random : undefined);
+  const passed = forward(model, x, parameters, training ? random : undefined);
+  const { output: logits, statistics } = passed;
   const scores = scoresOf(objective, logits, labels, training);
   const outputs = { logits, ...scores };
   if (!training) return { ...base, inputs: { x, labels }, outputs };
@@ -84,7 +90,8 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
     const { statistic, frozen } = model.parameters[index]!;
     return !statistic && !frozen;
   });
-  const slopes = gradients(scores.lossSum, trained);
+  const standIn = memory === 'low' ? recomputation(model, passed) : undefined;
+  const slopes = gradients(scores.lossSum, trained, standIn);
   const perParameter = parameters.map((node, index) => {
     const statistic = statistics.get(index);
     if (statistic) return mul(statistic, weightOf(scores, samples));

@@ -107,8 +107,11 @@ export class JobSession {
     const objective = parseObjective(opened.objective);
     const format = parseSampleFormat(opened.samples);
     const mixed = format.mixup !== undefined;
+    const memory = opened.memory === 'low' ? 'low' : 'normal';
     this.#requests = [
-      ...opened.trainSamples.map((samples) => ({ mode: 'train', samples, objective, mixed }) as const),
+      ...opened.trainSamples.map(
+        (samples) => ({ mode: 'train', samples, objective, mixed, memory }) as const,
+      ),
       ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples, objective }) as const),
     ];
     this.#parameters = new ParameterStore(opened.parameterCount);

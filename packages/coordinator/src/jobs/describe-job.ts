@@ -15,11 +15,12 @@ export function describeJob(
   { id, job, data, traceparent = '' }: Pick<RunOptions, 'id' | 'job' | 'data' | 'traceparent'>,
   plan: RunPlan,
 ): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
-  const { seed, math, accumulate, ema } = job.spec.training;
+  const { seed, math, memory, accumulate, ema } = job.spec.training;
   return {
     job: id,
     model: JSON.stringify(job.model.description),
     math,
+    memory,
     seed,
     queues: [...TASK_QUEUES],
     reissueQueue: REISSUE_QUEUE,

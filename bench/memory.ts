@@ -1,0 +1,88 @@
+/**
+ * What `memory: low` saves and costs: memory of a worker's session and CPU time of its gradients, with it and without in turns.
+ *
+ *     pnpm bench memory [--row resnet18] [--rounds 5]
+ *
+ * Rows are those of bench/rows.ts, and deeper ones that are there for this. Parameters and their gradients are counted apart:
+ * nothing can be saved of them.
+ */
+import { parseArgs } from 'node:util';
+import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
+import { describePreset } from '@kasane/tensor/models/presets';
+import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
+import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import type { Objective } from '@kasane/tensor/objective';
+import type { MemoryUse } from '@kasane/tensor/training';
+import { rows } from './rows.ts';
+import { median } from './support/median.ts';
+
+interface Deep {
+  readonly name: string;
+  readonly batch: number;
+  readonly description: ModelDescription;
+  readonly tokens?: number;
+}
+const deeper: readonly Deep[] = [
+  { name: 'resnet50', batch: 4, description: describePreset('resnet-50', { classes: 10, image: 224 }) },
+  {
+    name: 'gpt12',
+    batch: 4,
+    tokens: 65,
+    description: describePreset('gpt', { tokens: 65, context: 256, width: 256, depth: 12, heads: 8 }),
+  },
+];
+const { values } = parseArgs({
+  options: { row: { type: 'string' }, rounds: { type: 'string', default: '5' } },
+});
+enableRevectorization();
+
+async function open({ batch, description, tokens }: Deep, memory: MemoryUse) {
+  const model = buildModel(description);
+  const objective: Objective = { type: description.classes === undefined ? 'next-token' : 'classification' };
+  const request = { mode: 'train', samples: batch, objective, memory } as const;
+  const session = await openWasmSession(model, [request]);
+  const program = session.program(request);
+  session.parameters.set(initializeParameters(model, 1));
+  const { x, labels, targets } = program;
+  for (let i = 0; i < x.length; i++) x[i] = tokens ? (i * 7919) % tokens : ((i * 7919) % 1009) / 1009;
+  const classes = description.classes ?? tokens!;
+  const wanted = description.classes === undefined ? targets : labels;
+  for (let i = 0; i < wanted.length; i++) wanted[i] = (i * 31) % classes;
+  program.run();
+  return {
+    megabytes: (session.memory.buffer.byteLength - 8 * model.parameterCount) / 2 ** 20,
+    times: [] as number[],
+    program,
+    session,
+  };
+}
+
+console.log('| model | batch | normal, MiB | low, MiB | ratio | normal, ms | low, ms | ratio |');
+console.log(`${'|---'.repeat(8)}|`);
+for (const row of [...rows, ...deeper]) {
+  if (values.row && row.name !== values.row) continue;
+  const both = [await open(row, 'normal'), await open(row, 'low')] as const;
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const one of both) {
+      const before = process.cpuUsage();
+      one.program.run();
+      const { user, system } = process.cpuUsage(before);
+      one.times.push((user + system) / 1000);
+    }
+  }
+  const [normal, low] = both;
+  const same = normal.session.gradients.every((value, i) => Object.is(value, low.session.gradients[i]));
+  if (!same) throw new Error(`${row.name}: other bits`);
+  const [before, after] = [median(normal.times), median(low.times)];
+  const cells = [
+    row.name,
+    row.batch,
+    normal.megabytes.toFixed(0),
+    low.megabytes.toFixed(0),
+    (low.megabytes / normal.megabytes).toFixed(2),
+    before.toFixed(1),
+    after.toFixed(1),
+    (after / before).toFixed(2),
+  ];
+  console.log(`| ${cells.join(' | ')} |`);
+}
