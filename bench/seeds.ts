@@ -16,7 +16,7 @@ const { values, positionals } = parseArgs({
   options: { seeds: { type: 'string', default: '10' } },
   allowPositionals: true,
 });
-const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'kasane-seeds-'));
 const accuracies: number[] = [];
 console.log('seed  test accuracy  seconds  digest');

@@ -13,7 +13,7 @@ import { CleanUp, temporaryDirectory } from './support/cluster.ts';
 import { checkout, makeImage, redisServer, whyNoContainers } from './support/image.ts';
 
 const run = promisify(execFile);
-const main = join(checkout, 'packages/cli/src/main.ts');
+const main = join(checkout, 'packages/cli/src/bin.js');
 const token = 'a token of the test';
 /** What a container may write to; not /tmp, where the checkout may be. */
 const scratch = '/scratch';

@@ -22,7 +22,7 @@ const without: Readonly<Record<string, string>> = {
   completion: 'what it prints is for a shell',
 };
 
-const main = join(checkout, 'packages/cli/src/main.ts');
+const main = join(checkout, 'packages/cli/src/bin.js');
 const verbs = verbsOf(await everyCommand());
 const shapes = new Map(verbs.map(({ name, command }) => [name, jsonShape(command).join('\n')]));
 

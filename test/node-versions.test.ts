@@ -10,7 +10,7 @@ import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 
 const run = promisify(execFile);
-const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const { resolve } = createRequire(import.meta.url);
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());

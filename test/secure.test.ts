@@ -14,7 +14,7 @@ import { freePort, onPath } from '@kasane/cli/redis/start';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 
-const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const cleanUp = new CleanUp();
 const folder = temporaryDirectory(cleanUp);
 const state = join(folder, 'state');

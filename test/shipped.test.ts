@@ -203,7 +203,7 @@ describe.skipIf(noContainers && !required)('the image', () => {
       env.KASANE_TOKEN = await token('me', '--scope', 'submit');
       await compose('up', '--detach', '--scale', 'worker=2');
       const kasane = async (...more: string[]) => {
-        const main = join(checkout, 'packages/cli/src/main.ts');
+        const main = join(checkout, 'packages/cli/src/bin.js');
         return (await run(process.execPath, [main, ...more], { env })).stdout;
       };
       await expect.poll(async () => JSON.parse(await kasane('workers', '--json')).length, WAIT).toBe(2);

@@ -11,7 +11,7 @@ import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { checkout } from './support/image.ts';
 
 const run = promisify(execFile);
-const main = join(checkout, 'packages/cli/src/main.ts');
+const main = join(checkout, 'packages/cli/src/bin.js');
 const reader = fileURLToPath(new URL('support/read-events.py', import.meta.url));
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());

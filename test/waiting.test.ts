@@ -6,7 +6,7 @@ import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
-const main = fileURLToPath(new URL('../packages/cli/src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 afterAll(() => cleanUp.run());

@@ -18,7 +18,7 @@ import type { FaultName } from './faults.ts';
 import { type Hosts, Processes, type Role, type WorkerNetwork } from './hosts.ts';
 import { type Random, randomOf } from './random.ts';
 
-const MAIN = join(checkout, 'packages/cli/src/main.ts');
+const MAIN = join(checkout, 'packages/cli/src/bin.js');
 /** The library that gives processes another clock (Debian: faketime). */
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 const START_MS = 180_000;

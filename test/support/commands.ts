@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { CleanUp } from './cluster.ts';
 
 /** What `kasane` runs. */
-export const main = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
+export const main = fileURLToPath(new URL('../../packages/cli/src/bin.js', import.meta.url));
 
 type Environment = Readonly<Record<string, string>>;
 

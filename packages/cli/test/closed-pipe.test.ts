@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 
-const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../src/bin.js', import.meta.url));
 
 it.each([['coordinator'], ['submit'], []])(
   'a reader that leaves ends help without a word: %s',
