@@ -117,6 +117,12 @@ export function splitAddress(address: string): { readonly host: string; readonly
   };
 }
 
+/**
+ * Bytes that a coordinator may send ahead of what a client has read. With HTTP/2's usual 64 KiB a message of a megabyte waits for
+ * twenty answers, and whatever comes behind it on the connection too.
+ */
+const WINDOW_BYTES = 4 << 20;
+
 export interface Channel {
   readonly credentials: ChannelCredentials;
   readonly options: ClientOptions;
@@ -124,7 +130,8 @@ export interface Channel {
 
 /** How gRPC talks to a coordinator. @param address host:port */
 export function channelTo(address: string, tls: ClientTls | undefined): Channel {
-  if (!tls) return { credentials: credentials.createInsecure(), options: tracedCalls() };
+  const options = { ...tracedCalls(), 'grpc-node.flow_control_window': WINDOW_BYTES };
+  if (!tls) return { credentials: credentials.createInsecure(), options };
   const { host } = splitAddress(address);
   const { ca, key = null, cert = null, own } = tls;
   // Nobody but this process can answer at its own port.
@@ -132,7 +139,7 @@ export function channelTo(address: string, tls: ClientTls | undefined): Channel 
   if (isIP(host) === 0) {
     return {
       credentials: credentials.createSsl(ca, key, cert, { rejectUnauthorized }),
-      options: tracedCalls(),
+      options,
     };
   }
   // gRPC indicates the host as the server's name, which no address may be (RFC 6066): it gets another to indicate, and the
@@ -140,7 +147,7 @@ export function channelTo(address: string, tls: ClientTls | undefined): Channel 
   const check = (_: string, certificate: PeerCertificate) => checkServerIdentity(host, certificate);
   return {
     credentials: credentials.createSsl(ca, key, cert, { rejectUnauthorized, checkServerIdentity: check }),
-    options: { ...tracedCalls(), 'grpc.ssl_target_name_override': 'kasane' },
+    options: { ...options, 'grpc.ssl_target_name_override': 'kasane' },
   };
 }
 
