@@ -49,6 +49,38 @@ describe('JobStore', () => {
     expect(store.get('a')).toMatchObject({ error: 'no', endedAt: 9, step: 4 });
   });
 
+  it('has a record as it was read until something of the job changes, and then as it is', () => {
+    const changes: Readonly<Record<string, () => void>> = {
+      start: () => store.start('j', 5),
+      setSteps: () => store.setSteps('j', 9),
+      addCheckpoint: () =>
+        store.addCheckpoint('j', { step: 3, path: '/p', digest: 'd' }, [row(0, 0)], [epoch(1)]),
+      requeue: () => store.requeue('j'),
+      setPriority: () => store.setPriority('j', 7),
+      pause: () => store.pause('j'),
+      reopen: () => store.reopen('j', '{"a":1}', 1),
+      setModel: () => store.setModel('j', join(directory, 'model'), 'sha', 2),
+      rewind: () => store.rewind('j', 0, 0),
+      end: () => store.end('j', { state: JobState.JOB_STATE_FAILED, error: 'no', endedAt: 9, step: 4 }),
+    };
+    store.add('j', 'job', '{}', 1);
+    store.add('other', 'job', '{}', 2);
+    const other = store.get('other');
+    for (const [name, change] of Object.entries(changes)) {
+      const before = store.get('j');
+      expect(store.list(1)[0], name).toBe(other);
+      change();
+      expect(store.get('j'), name).not.toBe(before);
+      const fresh = new JobStore(directory);
+      expect(store.list(9), name).toEqual(fresh.list(9));
+      expect(store.open(), name).toEqual(fresh.open());
+      fresh.close();
+    }
+    expect(store.get('other')).toBe(other);
+    store.requeue('j');
+    expect(store.get('j')!.state).toBe(JobState.JOB_STATE_FAILED);
+  });
+
   it('counts a shard once: a second row for it undoes the whole checkpoint', () => {
     store.add('j', 'job', '{}', 1);
     store.addCheckpoint('j', { step: 1, path: '/p1', digest: 'd' }, [row(0, 0), row(0, 1)]);

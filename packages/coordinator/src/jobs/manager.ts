@@ -16,7 +16,7 @@ import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import { LISTED_JOBS, METRICS_MESSAGE_POINTS, PRIORITY } from '@kasane/protocol/limits';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
-import { viewJob } from '../serve/view.ts';
+import { viewJob, viewRun } from '../serve/view.ts';
 import { Inspection } from './inspection.ts';
 import { loadData } from './load-data.ts';
 import { Runs, type RunsOptions } from './runs.ts';
@@ -33,6 +33,9 @@ export class JobManager {
   readonly #inspection: Inspection;
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
+
+  /** What the store knows of each job, as it is shown: as good as the record that it was made from. */
+  readonly #kept = new WeakMap<JobRecord, JobMessage>();
 
   /** The span of the call that asked for a job last, of jobs that have not ended, if spans are asked for. */
   readonly #askers = new Map<string, string>();
@@ -239,13 +242,10 @@ export class JobManager {
   }
 
   #view(record: JobRecord): JobMessage {
-    const { id } = record;
-    // Epochs are kept together with the step that ended them: most of hundreds that wait need no asking.
-    const epochs = record.step === 0 ? [] : this.#options.store.epochs(id);
-    return {
-      ...viewJob(record, epochs, this.runs.get(id)),
-      waitingFor: this.runs.waitingFor(record),
-    };
+    const run = this.runs.get(record.id);
+    const kept = this.#kept.get(record) ?? viewJob(record, this.#options.store.epochs(record.id));
+    this.#kept.set(record, kept);
+    return { ...(run ? viewRun(kept, run) : kept), waitingFor: this.runs.waitingFor(record) };
   }
 
   #record(id: string): JobRecord {

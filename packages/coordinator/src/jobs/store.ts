@@ -4,7 +4,7 @@
  * after a crash the ledger says exactly what the checkpoint contains.
  */
 import { relative, resolve, sep } from 'node:path';
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { type Course, NOTHING_YET } from './metrics.ts';
@@ -79,6 +79,9 @@ const LATER_COLUMNS = {
 const text = (value: SQLOutputValue | undefined) => String(value);
 const number = (value: SQLOutputValue | undefined) => Number(value);
 
+/** Records that are kept as they were read: more than one list of jobs has. */
+const MOST_READ = 2_000;
+
 /** Columns with paths of files: relative to the state directory, which may be copied or moved. */
 const PATHS = [
   ['checkpoints', 'path'],
@@ -88,6 +91,8 @@ const PATHS = [
 export class JobStore {
   readonly #db: DatabaseSync;
   readonly #directory: string;
+  /** Jobs as they were read: most of hundreds stay as they are while they are listed again and again. */
+  readonly #read = new Map<string, JobRecord>();
 
   /**
    * @param directory of a coordinator's state
@@ -146,7 +151,7 @@ export class JobStore {
   }
 
   setSteps(id: string, steps: number): void {
-    this.#db.prepare('UPDATE jobs SET steps = ? WHERE id = ?').run(steps, id);
+    this.#change(id, 'steps = ?', steps);
   }
 
   /** How the job went. */
@@ -166,62 +171,74 @@ export class JobStore {
       .run(id, JSON.stringify(course));
   }
 
+  /** The same object as before while nothing of the job, nor of its epochs, has changed. */
   get(id: string): JobRecord | undefined {
+    const known = this.#read.get(id);
+    if (known) return known;
     const row = this.#db.prepare('SELECT * FROM jobs WHERE id = ?').get(id);
-    return row && this.#toJob(row);
+    if (!row) return undefined;
+    const [oldest] = this.#read.keys();
+    if (this.#read.size >= MOST_READ) this.#read.delete(oldest!);
+    const record = this.#toJob(row);
+    this.#read.set(id, record);
+    return record;
+  }
+
+  /** Changes a job; what was read of it is read anew. */
+  #change(id: string, set: string, ...values: readonly SQLInputValue[]): void {
+    this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(...values, id);
+    this.#read.delete(id);
   }
 
   /** Newest first. */
   list(limit: number): JobRecord[] {
     return this.#db
-      .prepare('SELECT * FROM jobs ORDER BY submittedAt DESC, rowid DESC LIMIT ?')
+      .prepare('SELECT id FROM jobs ORDER BY submittedAt DESC, rowid DESC LIMIT ?')
       .all(limit)
-      .map((row) => this.#toJob(row));
+      .map(({ id }) => this.get(text(id))!);
   }
 
   /** Jobs that wait or run, in the order in which they come: by priority, then oldest first. */
   open(): JobRecord[] {
     const order = 'priority DESC, submittedAt, rowid';
-    const rows = this.#db.prepare(`SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY ${order}`);
-    return rows.all(JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING).map((row) => this.#toJob(row));
+    return this.#db
+      .prepare(`SELECT id FROM jobs WHERE state IN (?, ?) ORDER BY ${order}`)
+      .all(JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING)
+      .map(({ id }) => this.get(text(id))!);
   }
 
   start(id: string, now: number): void {
     const set = 'state = ?, startedAt = CASE startedAt WHEN 0 THEN ? ELSE startedAt END';
-    this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(JobState.JOB_STATE_RUNNING, now, id);
+    this.#change(id, set, JobState.JOB_STATE_RUNNING, now);
   }
 
   /** Queues a job that is paused or has ended once more, in the place of one that was submitted at that time. */
   reopen(id: string, spec: string, submittedAt: number): void {
     const set = "state = ?, spec = ?, submittedAt = ?, error = '', endedAt = 0";
-    const update = this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`);
-    update.run(JobState.JOB_STATE_QUEUED, spec, submittedAt, id);
+    this.#change(id, set, JobState.JOB_STATE_QUEUED, spec, submittedAt);
   }
 
   pause(id: string): void {
-    this.#db.prepare('UPDATE jobs SET state = ? WHERE id = ?').run(JobState.JOB_STATE_PAUSED, id);
+    this.#change(id, 'state = ?', JobState.JOB_STATE_PAUSED);
   }
 
   /** Its run made room for another: it waits again, if it has not been paused meanwhile. */
   requeue(id: string): void {
-    const update = this.#db.prepare('UPDATE jobs SET state = ? WHERE id = ? AND state = ?');
-    update.run(JobState.JOB_STATE_QUEUED, id, JobState.JOB_STATE_RUNNING);
+    const { JOB_STATE_QUEUED, JOB_STATE_RUNNING } = JobState;
+    if (this.get(id)?.state === JOB_STATE_RUNNING) this.#change(id, 'state = ?', JOB_STATE_QUEUED);
   }
 
   setPriority(id: string, priority: number): void {
-    this.#db.prepare('UPDATE jobs SET priority = ? WHERE id = ?').run(priority, id);
+    this.#change(id, 'priority = ?', priority);
   }
 
   end(id: string, end: { state: JobState; error: string; endedAt: number; step: number }): void {
-    this.#db
-      .prepare('UPDATE jobs SET state = ?, error = ?, endedAt = ?, step = ? WHERE id = ?')
-      .run(end.state, end.error, end.endedAt, end.step, id);
+    const { state, error, endedAt, step } = end;
+    this.#change(id, 'state = ?, error = ?, endedAt = ?, step = ?', state, error, endedAt, step);
   }
 
   setModel(id: string, path: string, digest: string, workers: number): void {
-    this.#db
-      .prepare('UPDATE jobs SET model = ?, digest = ?, workers = ? WHERE id = ?')
-      .run(this.#toStore(path), digest, workers, id);
+    this.#change(id, 'model = ?, digest = ?, workers = ?', this.#toStore(path), digest, workers);
   }
 
   /** Records a checkpoint, the ledger of the steps since the one before, and the epochs that ended since, all or nothing. */
@@ -247,11 +264,12 @@ export class JobStore {
           .prepare('INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)')
           .run(job, epoch.epoch, trainLoss, trainMetric, testLoss, testMetric, seconds);
       }
-      this.#db.prepare('UPDATE jobs SET step = ? WHERE id = ?').run(checkpoint.step, job);
+      this.#change(job, 'step = ?', checkpoint.step);
       this.#db.exec('COMMIT');
     } catch (error) {
       // A full disk has rolled it back already.
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      this.#read.delete(job);
       throw error;
     }
   }
@@ -274,6 +292,7 @@ export class JobStore {
 
   /** Takes back everything that happened after `step`: the run goes on from a checkpoint there. */
   rewind(job: string, step: number, epochsDone: number): void {
+    this.#read.delete(job);
     this.#db.prepare('DELETE FROM ledger WHERE job = ? AND step >= ?').run(job, step);
     this.#db.prepare('DELETE FROM epochs WHERE job = ? AND epoch > ?').run(job, epochsDone);
     this.#db.prepare('DELETE FROM checkpoints WHERE job = ? AND step > ?').run(job, step);

@@ -5,14 +5,11 @@ import { metricOf } from '@kasane/tensor/objective';
 import type { Run } from '../jobs/run.ts';
 import type { JobRecord } from '../jobs/store.ts';
 
-export function viewJob(
-  record: JobRecord,
-  history: readonly EpochResult[],
-  run: Run | undefined,
-): JobMessage {
+/** What the store knows of a job. */
+export function viewJob(record: JobRecord, history: readonly EpochResult[]): JobMessage {
   const { training, objective } = JSON.parse(record.spec) as Pick<JobSpec, 'training' | 'objective'>;
   const last = history.at(-1);
-  const base: JobMessage = {
+  return {
     id: record.id,
     name: record.name,
     state: record.state,
@@ -35,11 +32,13 @@ export function viewJob(
     priority: record.priority,
     metric: metricOf[objective?.type ?? 'classification'],
   };
-  if (!run) return base;
-  const { progress } = run;
+}
+
+/** A job that runs: the run knows more than was kept. */
+export function viewRun(kept: JobMessage, { progress }: Run): JobMessage {
   const { loss, metric } = progress.running;
   return {
-    ...base,
+    ...kept,
     epoch: progress.epoch,
     step: progress.step,
     steps: progress.steps,
