@@ -2,7 +2,7 @@
  * Slots that answer at once without computing: everything of a worker is real but its arithmetic. What they answer is decided by
  * the samples of a task alone, as in a computation, so that a job has the same digest whoever answers which of its tasks.
  */
-
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/compute-slots';
@@ -38,6 +38,11 @@ const pattern = (floats: number) =>
 class SyntheticSlot implements ComputeSlot {
   readonly ready = Promise.resolve();
   readonly kernel = 'synthetic';
+  readonly #pauseMs: number;
+
+  constructor(pauseMs: number) {
+    this.#pauseMs = pauseMs;
+  }
 
   async open(description: ModelDescription): Promise<SyntheticSession> {
     const { parameterCount: floats, parameters } = buildModel(description);
@@ -58,6 +63,7 @@ class SyntheticSlot implements ComputeSlot {
     { ids, key }: SlotInputs,
     onReady: (ready: readonly number[]) => void,
   ): Promise<RunOutcome> {
+    if (this.#pauseMs > 0) await sleep(this.#pauseMs);
     if (mode === 'train') {
       if (gradients !== pattern) {
         // Knuth's multiplicative hash of the first sample and the epoch.
@@ -66,7 +72,7 @@ class SyntheticSlot implements ComputeSlot {
       }
       onReady(everything);
     }
-    return { lossSum: LOSS * samples, metricSum: 0, counted: samples, computeMs: 0 };
+    return { lossSum: LOSS * samples, metricSum: 0, counted: samples, computeMs: this.#pauseMs };
   }
 
   parameters({ pattern }: SyntheticSession): Float32Array {
@@ -81,9 +87,14 @@ class SyntheticSlot implements ComputeSlot {
 /** One such slot. */
 export class SyntheticSlots implements ComputeSlots {
   readonly size = 1;
-  readonly all = [new SyntheticSlot()];
+  readonly all: readonly SyntheticSlot[];
   readonly #waiting: ((slot: ComputeSlot) => void)[] = [];
   #busy = false;
+
+  /** @param pauseMs that it waits before each answer, as one that computes would */
+  constructor(pauseMs = 0) {
+    this.all = [new SyntheticSlot(pauseMs)];
+  }
 
   get busy(): number {
     return this.#busy ? 1 : 0;

@@ -1,10 +1,20 @@
 /** A made-up course of a long run, thinned as a real one is: for what must stay quick whatever the length. */
-import { type Course, Metrics } from '@kasane/coordinator/jobs/metrics';
+import { type Course, Metrics, NOTHING_YET } from '@kasane/coordinator/jobs/metrics';
 
-/** @param steps that the run has had, of which a thousand points are left */
-export function longCourse(steps: number, layers = ['dense1', 'dense2', 'dense3']): Course {
-  const metrics = new Metrics();
-  for (let step = 1; step <= steps; step += 10) {
+export interface CourseOptions {
+  /** Default: three, of which every point tells. */
+  readonly layers?: readonly string[];
+  /** By shard, who computed it. Default: four, by two workers. */
+  readonly workers?: readonly string[];
+  /** Points that are kept. Default: what a coordinator keeps. */
+  readonly points?: number;
+}
+
+/** @param steps that the run has had; every tenth of them was looked at, and the last */
+export function longCourse(steps: number, options: CourseOptions = {}): Course {
+  const { layers = ['dense1', 'dense2', 'dense3'], workers = ['a', 'b', 'a', 'b'], points } = options;
+  const metrics = new Metrics(NOTHING_YET, points);
+  const add = (step: number) => {
     const falls = 1 / (1 + step / 500);
     metrics.add({
       ...{
@@ -25,11 +35,11 @@ export function longCourse(steps: number, layers = ['dense1', 'dense2', 'dense3'
         weightNorm: 10 + i,
         updateRatio: 1e-3,
       })),
-      workers: ['a', 'b', 'a', 'b'],
-      shards: Array.from({ length: 4 }, (_, shard) => ({
+      workers: [...workers],
+      shards: workers.map((_, shard) => ({
         ...{
           claimedMs: -5,
-          answeredMs: 16 + shard,
+          answeredMs: 16 + shard / 7,
           samplesMs: 1,
           slotMs: 0,
           computeMs: 14,
@@ -38,6 +48,8 @@ export function longCourse(steps: number, layers = ['dense1', 'dense2', 'dense3'
         attempt: 1,
       })),
     });
-  }
+  };
+  for (let step = 1; step < steps; step += 10) add(step);
+  add(steps);
   return metrics.course;
 }
