@@ -133,7 +133,7 @@ async function opening(browser: Browser, url: string): Promise<void> {
 /** A job that trains with a shard for each worker, and looks as if it had done so for long. */
 async function longJob(workers: number): Promise<string> {
   const { client } = cluster;
-  const id = await client.submit(JSON.stringify(loadJob(temporaryDirectory(cleanUp), workers, 1_000_000)));
+  const id = await client.submit(JSON.stringify(loadJob(temporaryDirectory(cleanUp), workers, 100_000)));
   for await (const { epoch } of client.watch(id)) if (epoch > 0) break;
   const { workers: names } = await client.status();
   await client.pause(id);
@@ -155,12 +155,9 @@ async function longJob(workers: number): Promise<string> {
   return id;
 }
 
-interface Ran {
-  readonly name: string;
-  readonly ran: Awaited<ReturnType<Tab['run']>>;
-}
-
-function showRun({ name, ran: { frames, long, busy } }: Ran): void {
+/** Lets a page run, and shows how it did. */
+async function show(name: string, tab: Tab): Promise<void> {
+  const { frames, long, busy } = await tab.run(seconds);
   const sorted = [...frames].sort((a, b) => a - b);
   const share = (of: number) => `${((100 * of) / (1000 * seconds)).toFixed(0)} %`;
   row([
@@ -178,8 +175,9 @@ function showRun({ name, ran: { frames, long, busy } }: Ran): void {
 
 async function running(browser: Browser, url: string): Promise<void> {
   let there = 0;
-  const ran: Ran[] = [];
   const switched: (readonly [string, number[]])[] = [];
+  console.log(`\n${seconds} s each while the job trains; long are tasks of more than 50 ms:\n`);
+  table(['', 'frame', '99th', 'longest', 'long', 'longest', 'CPU', 'JS', 'layout']);
   for (const workers of values.workers.split(',').map(Number)) {
     await join(workers - there, Number(values.pause));
     there = workers;
@@ -189,7 +187,7 @@ async function running(browser: Browser, url: string): Promise<void> {
     await empty.page.goto(`${url}/nothing`);
     await empty.page.bringToFront();
     const of = `${workers} workers`;
-    ran.push({ name: `an empty page, beside ${of}`, ran: await empty.run(seconds) });
+    await show(`an empty page, beside ${of}`, empty);
     await empty.close();
     await tab.page.goto(`${url}/#/cluster`);
     await tab.page
@@ -198,9 +196,9 @@ async function running(browser: Browser, url: string): Promise<void> {
       .waitFor();
     await tab.page.locator('canvas.timeline').waitFor();
     await sleep(2000);
-    ran.push({ name: `cluster of ${of}, at its top`, ran: await tab.run(seconds) });
-    await tab.page.locator('svg.waterfall').scrollIntoViewIfNeeded();
-    ran.push({ name: `cluster of ${of}, its steps`, ran: await tab.run(seconds) });
+    await show(`cluster of ${of}, at its top`, tab);
+    await tab.page.evaluate(() => document.querySelector('svg.waterfall')!.scrollIntoView());
+    await show(`cluster of ${of}, its steps`, tab);
     const times: Record<string, number[]> = { jobs: [], job: [], cluster: [] };
     for (let round = 0; round < rounds; round++) {
       times.jobs!.push(await tab.switchTo('#/jobs', 'article.job', 1));
@@ -209,16 +207,13 @@ async function running(browser: Browser, url: string): Promise<void> {
     }
     for (const [view, list] of Object.entries(times)) switched.push([`to ${view}, ${of}`, list]);
     await tab.switchTo(`#/job/${job}`, '.chart canvas', CHARTS);
-    await tab.curves(CHARTS);
-    ran.push({ name: `curves of ${of}`, ran: await tab.run(seconds) });
+    await sleep(2000);
+    await show(`curves of ${of}`, tab);
     await tab.close();
     const { client } = cluster;
     await client.cancel(job);
     client.close();
   }
-  console.log(`\n${seconds} s each while the job trains; long are tasks of more than 50 ms:\n`);
-  table(['', 'frame', '99th', 'longest', 'long', 'longest', 'CPU', 'JS', 'layout']);
-  for (const one of ran) showRun(one);
   console.log(`\nFrom one view to another, medians of ${rounds}:\n`);
   for (const [name, list] of switched) console.log(`${name.padEnd(30)} ${ms(list).padStart(8)}`);
 }
