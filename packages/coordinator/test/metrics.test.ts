@@ -1,10 +1,10 @@
-import type { Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { defaultLimits, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
+import type { ShardMetrics, Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { defaultLimits, SHARD_POINTS, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
 import { describe, expect, it } from 'vitest';
-import { Metrics, NOTHING_YET, thinned } from '../src/jobs/metrics.ts';
+import { inMessages, Metrics, NOTHING_YET, thinned } from '../src/jobs/metrics.ts';
 import { histogramOf } from '../src/params/histograms.ts';
 
-const point = (step: number) => ({ step }) as StepMetrics;
+const point = (step: number) => ({ step, workers: [], shards: [] }) as unknown as StepMetrics;
 const steps = (points: readonly StepMetrics[]) => points.map(({ step }) => step);
 
 describe('metrics of a run', () => {
@@ -18,6 +18,26 @@ describe('metrics of a run', () => {
     expect(kept[0]).toBe(1);
     expect(kept.slice(-100)).toEqual(Array.from({ length: 100 }, (_, i) => 99_901 + i));
     expect([...kept].sort((a, b) => a - b)).toEqual(kept);
+  });
+
+  it('tell who computed what of the newest points alone', () => {
+    const metrics = new Metrics();
+    for (let step = 1; step <= 300; step++)
+      metrics.add({ ...point(step), workers: ['a'], shards: [{ attempt: 1 } as ShardMetrics] });
+    const telling = metrics.course.points.filter(({ shards, workers }) => shards.length + workers.length > 0);
+    expect(steps(telling)).toEqual(Array.from({ length: SHARD_POINTS }, (_, i) => 301 - SHARD_POINTS + i));
+    expect(metrics.course.points).toHaveLength(300);
+  });
+
+  it('come in messages of a moderate size, however many shards there are', () => {
+    const points = Array.from({ length: 250 }, (_, i) => ({
+      ...point(i),
+      layers: [],
+      shards: new Array(i < 200 ? 0 : 1000),
+    }));
+    const messages = [...inMessages(points)];
+    expect(messages.flat()).toEqual(points);
+    expect(messages.map(({ length }) => length)).toEqual([100, 100, 10, 10, 10, 10, 10]);
   });
 
   it('forget what came after a checkpoint that is gone back to', () => {

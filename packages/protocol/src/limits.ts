@@ -39,8 +39,11 @@ export const HEARTBEAT_INTERVAL_MS = 1_000;
 /** Connections to the coordinator's port at once, and how long one may take to say what it is. */
 export const CONNECTIONS = 4096;
 export const GREETING_MS = 5_000;
-/** Points that one message of `WatchMetrics` has, and numbers of layers in them: it must stay below MESSAGE_BYTES. */
+/** Points that one message of `WatchMetrics` has, and layers and shards in them together: it must stay below MESSAGE_BYTES. */
 export const METRICS_MESSAGE_POINTS = 100;
+export const METRICS_MESSAGE_PARTS = 10_000;
+/** Points that tell who computed which shard, and how long it took: the newest. */
+export const SHARD_POINTS = 120;
 /** Snapshots of layers that are kept of a job, of each kind, and layers in all of them together. */
 export const SNAPSHOTS = 48;
 export const SNAPSHOT_LAYERS = 2400;

@@ -13,12 +13,13 @@ import type {
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, parseJobFile } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
-import { LISTED_JOBS, METRICS_MESSAGE_POINTS, PRIORITY } from '@kasane/protocol/limits';
+import { LISTED_JOBS, PRIORITY } from '@kasane/protocol/limits';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
 import { Inspection } from './inspection.ts';
 import { loadData } from './load-data.ts';
+import { inMessages } from './metrics.ts';
 import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { JobRecord } from './store.ts';
@@ -104,10 +105,7 @@ export class JobManager {
     const { points, gradients, activations } =
       this.runs.get(id)?.metrics.course ?? this.#options.store.course(id);
     const first: WatchMetricsResponse[] = [{ ...noMetrics(), layers, spec: record.spec, more: true }];
-    for (let start = 0; start < points.length; start += METRICS_MESSAGE_POINTS) {
-      const part = points.slice(start, start + METRICS_MESSAGE_POINTS);
-      first.push({ ...noMetrics(), points: part, more: true });
-    }
+    for (const part of inMessages(points)) first.push({ ...noMetrics(), points: part, more: true });
     for (const one of gradients) first.push({ ...noMetrics(), gradients: [one], more: true });
     for (const one of activations) first.push({ ...noMetrics(), activations: [one], more: true });
     return [...first, noMetrics()];

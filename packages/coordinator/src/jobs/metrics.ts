@@ -3,7 +3,14 @@
  * nothing here reaches weights.
  */
 import type { Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { defaultLimits, SNAPSHOT_LAYERS, SNAPSHOTS } from '@kasane/protocol/limits';
+import {
+  defaultLimits,
+  METRICS_MESSAGE_PARTS,
+  METRICS_MESSAGE_POINTS,
+  SHARD_POINTS,
+  SNAPSHOT_LAYERS,
+  SNAPSHOTS,
+} from '@kasane/protocol/limits';
 
 /** Least time between two points, in milliseconds. */
 const INTERVAL_MS = 250;
@@ -77,8 +84,9 @@ export class Metrics {
   #extend(more: Course): void {
     const { points, gradients, activations } = this.#course;
     const all = [...points, ...more.points];
+    forgetShards(all);
     this.#course = {
-      points: all.length > this.#most ? thinned(all).map(withoutShards(all)) : all,
+      points: all.length > this.#most ? thinned(all) : all,
       gradients: few([...gradients, ...more.gradients]),
       activations: few([...activations, ...more.activations]),
     };
@@ -86,11 +94,14 @@ export class Metrics {
   }
 }
 
-/** Who took how long is of interest while it is fresh: points of the older half lose it when they are thinned. */
-const withoutShards = (all: readonly StepMetrics[]) => {
-  const fresh = all[Math.floor(all.length / 2)]!.step;
-  return (point: StepMetrics): StepMetrics => (point.step < fresh ? { ...point, shards: [] } : point);
-};
+/** Who took how long is of interest while it is fresh, and with hundreds of shards most of what a point weighs. */
+function forgetShards(points: StepMetrics[]): void {
+  for (let index = points.length - 1 - SHARD_POINTS; index >= 0; index--) {
+    const point = points[index]!;
+    if (point.shards.length === 0) return;
+    points[index] = { ...point, shards: [], workers: [] };
+  }
+}
 
 /** Snapshots of deep networks are large: fewer of them. */
 function few(snapshots: readonly Snapshot[]): readonly Snapshot[] {
@@ -103,4 +114,18 @@ function few(snapshots: readonly Snapshot[]): readonly Snapshot[] {
 export function thinned<T>(list: readonly T[]): T[] {
   const half = Math.floor(list.length / 2);
   return list.filter((_, index) => index >= half || index % 2 === 0);
+}
+
+/** What one message may have each; of hundreds of layers or shards fewer points. */
+export function* inMessages(points: readonly StepMetrics[]): Generator<StepMetrics[]> {
+  let part: StepMetrics[] = [];
+  let weight = 0;
+  for (const point of points) {
+    part.push(point);
+    weight += point.layers.length + point.shards.length;
+    if (part.length < METRICS_MESSAGE_POINTS && weight < METRICS_MESSAGE_PARTS) continue;
+    yield part;
+    [part, weight] = [[], 0];
+  }
+  if (part.length > 0) yield part;
 }
