@@ -96,7 +96,8 @@ async function handle(
   } else if (method === 'GET') {
     if (url.pathname === '/events') {
       if (viewers.full) return refuse(response, 503, `${VIEWERS} pages look already, the limit`);
-      return viewers.add(response, url.searchParams.get('job') ?? '');
+      const part = url.searchParams.get('part') === 'steps' ? 'steps' : 'curves';
+      return viewers.add(response, url.searchParams.get('job') ?? '', part);
     }
     if (await answer(client, url, request, response)) return;
     if (serveFile(url.pathname, request, response)) return;

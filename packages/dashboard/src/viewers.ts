@@ -3,7 +3,9 @@ import type { ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
+import { SHARD_POINTS } from '@kasane/protocol/limits';
 
 /** How often the coordinator is asked while somebody looks. */
 const POLL_MS = 500;
@@ -11,6 +13,10 @@ const POLL_MS = 500;
 const BEHIND_BYTES = 16 << 20;
 /** Pages at once. */
 export const VIEWERS = 64;
+
+/** What a page shows of a course: its curves and layers, or who computed the newest steps. With hundreds of shards the latter is
+ * heavy, and the former long: no view wants both. */
+export type Part = 'curves' | 'steps';
 
 export class Viewers {
   readonly #client: CoordinatorClient;
@@ -36,11 +42,11 @@ export class Viewers {
   }
 
   /** @param job whose course is sent too; empty for none */
-  add(response: ServerResponse, job: string): void {
+  add(response: ServerResponse, job: string, part: Part): void {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const viewer = { stop: () => {} };
     this.#viewers.set(response, viewer);
-    if (/^[\w.-]+$/.test(job)) this.#follow(response, job, viewer);
+    if (/^[\w.-]+$/.test(job)) this.#follow(response, job, part, viewer);
     response.on('close', () => {
       viewer.stop();
       this.#viewers.delete(response);
@@ -71,15 +77,18 @@ export class Viewers {
   }
 
   /** Sends a job's course. A stream that ends before the job is known to have ended is opened again. */
-  #follow(response: ServerResponse, job: string, viewer: { stop: () => void }): void {
+  #follow(response: ServerResponse, job: string, part: Part, viewer: { stop: () => void }): void {
     let ended = false;
     let retry: NodeJS.Timeout;
     const open = () => {
       let first = true;
+      const take = part === 'steps' ? newestSteps() : withoutShards;
       return this.#client.watchMetrics(
         job,
         (message) => {
-          send(response, first ? 'course' : 'more', JSON.stringify(message));
+          const told = take(message);
+          if (!told) return;
+          send(response, first ? 'course' : 'more', JSON.stringify(told));
           first = false;
         },
         () => {
@@ -130,6 +139,25 @@ export class Viewers {
   #broadcast(event: string, json: string): void {
     for (const response of this.#viewers.keys()) send(response, event, json);
   }
+}
+
+const withoutShards = (message: WatchMetricsResponse): WatchMetricsResponse => ({
+  ...message,
+  points: message.points.map((point) => ({ ...point, workers: [], shards: [] })),
+});
+
+/** Holds back what a course begins with until all of it is there, and lets through its newest steps. */
+function newestSteps(): (message: WatchMetricsResponse) => WatchMetricsResponse | undefined {
+  let held: StepMetrics[] = [];
+  let first = true;
+  return ({ points, more }) => {
+    held = [...held, ...points.filter(({ shards }) => shards.length > 0)].slice(-SHARD_POINTS);
+    if (more || (!first && held.length === 0)) return undefined;
+    const told = held.map((point) => ({ ...point, layers: [] }));
+    held = [];
+    first = false;
+    return { layers: [], spec: '', points: told, more: false, gradients: [], activations: [] };
+  };
 }
 
 const listOf = (jsons: Iterable<string>) => `[${[...jsons].join()}]`;

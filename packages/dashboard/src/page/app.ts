@@ -22,6 +22,7 @@ let jobs: Job[] | undefined;
 let cluster: StatusResponse | undefined;
 let course = new Course();
 let followed = '';
+let followedAt = '';
 let events: EventSource | undefined;
 let route: Route = parseRoute(location.hash);
 let view: View | undefined;
@@ -41,11 +42,16 @@ function wanted(): string {
   return followed || (jobs?.find((job) => job.step > 0)?.id ?? '');
 }
 
+/** The cluster's page wants the newest steps, shard by shard; others the whole course without that. */
+const address = (job: string): string =>
+  `/events?job=${encodeURIComponent(job)}&part=${route.view === 'cluster' ? 'steps' : 'curves'}`;
+
 function follow(job: string): void {
   events?.close();
   followed = job;
+  followedAt = address(job);
   course = new Course();
-  const source = new EventSource(`/events?job=${encodeURIComponent(job)}`);
+  const source = new EventSource(followedAt);
   events = source;
   const on = <T>(name: string, take: (value: T) => void) =>
     source.addEventListener(name, (event) => {
@@ -84,7 +90,7 @@ function showProblem(text: string): void {
 
 const frame = new Frame(() => {
   const job = wanted();
-  if (job !== followed || !events) follow(job);
+  if (address(job) !== followedAt) follow(job);
   view?.update({ jobs, cluster, course, followed });
   const t = words[language];
   if (cluster) {

@@ -8,9 +8,11 @@ import type {
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 
-/** What the page keeps: more than the coordinator sends at first, so that a page that stays open loses little. */
+/** What the page keeps: more than most coordinators send at first, so that a page that stays open loses little. */
 const POINTS = 10_000;
 const SNAPSHOTS = 200;
+/** Points, the newest, of which it is kept who computed which shard. */
+export const SHARD_POINTS = 120;
 
 export class Course {
   layers: readonly LayerInfo[] = [];
@@ -31,20 +33,26 @@ export class Course {
       this.gradients = [];
       this.activations = [];
     }
-    append(this.points, message.points, POINTS);
-    append(this.gradients, message.gradients, SNAPSHOTS);
-    append(this.activations, message.activations, SNAPSHOTS);
-    this.version++;
+    this.points = extended(this.points, message.points, POINTS);
+    forgetShards(this.points);
+    this.gradients = extended(this.gradients, message.gradients, SNAPSHOTS);
+    this.activations = extended(this.activations, message.activations, SNAPSHOTS);
+    // A long course begins with a hundred messages: it is drawn once, when the last of them is there.
+    if (!message.more) this.version++;
   }
 
   get last(): StepMetrics | undefined {
     return this.points.at(-1);
   }
 
-  /** One number a point of a layer that has parameters; null where it was not seen. */
-  ofLayer(layer: string, pick: (metrics: LayerMetrics) => number): (number | null)[] {
+  /** One number a point of a layer that has parameters, of the `newest` so many; null where it was not seen. */
+  ofLayer(
+    layer: string,
+    pick: (metrics: LayerMetrics) => number,
+    newest = this.points.length,
+  ): (number | null)[] {
     const index = this.last?.layers.findIndex((one) => one.layer === layer) ?? -1;
-    return this.points.map(({ layers }) => {
+    return this.points.slice(-newest).map(({ layers }) => {
       const seen = layers[index];
       return seen && Number.isFinite(pick(seen)) ? pick(seen) : null;
     });
@@ -62,7 +70,18 @@ export function snapshotsOf(
   });
 }
 
-function append<T>(list: T[], more: readonly T[], most: number): void {
-  for (const one of more) list.push(one);
-  if (list.length > most) list.splice(0, list.length - most);
+/** Of hundreds of shards it is most of what a point weighs. */
+function forgetShards(points: StepMetrics[]): void {
+  for (let index = points.length - 1 - SHARD_POINTS; index >= 0; index--) {
+    const point = points[index]!;
+    if (point.shards.length === 0) return;
+    points[index] = { ...point, shards: [], workers: [] };
+  }
+}
+
+/** Of too many, every second one of the older half goes, as in the coordinator: a run keeps its beginning. */
+function extended<T>(list: readonly T[], more: readonly T[], most: number): T[] {
+  const all = [...list, ...more];
+  const half = all.length / 2;
+  return all.length > most ? all.filter((_, index) => index >= half || index % 2 === 0) : all;
 }

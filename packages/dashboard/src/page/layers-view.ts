@@ -119,7 +119,7 @@ export class LayersView implements View {
     const { t } = this.#page;
     const part =
       largest > 0 && norm > 0 ? Math.max(0.02, 1 - Math.log10(norm / largest) / Math.log10(FAINTEST)) : 0;
-    const course = this.#course!.ofLayer(layer, ({ gradientNorm }) => gradientNorm).slice(-RECENT);
+    const course = this.#course!.ofLayer(layer, ({ gradientNorm }) => gradientNorm, RECENT);
     const powers = course.flatMap((value) => (value === null ? [] : [Math.log10(value || 1e-12)]));
     return h(
       'div',
