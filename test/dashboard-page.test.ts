@@ -4,6 +4,7 @@ import { JobStore } from '@kasane/coordinator/jobs/store';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LoadChild } from './load/child.ts';
 import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { longCourse } from './support/course.ts';
@@ -103,6 +104,30 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     });
     expect(faults, view).toEqual([]);
   };
+
+  /** By the key that people have for it, everything that a mouse can use. */
+  const expectReachable = async (view: string) => {
+    const all = await page.evaluate(() => {
+      const things = 'a[href], button:not(:disabled), input, select, textarea, summary, [tabindex="0"]';
+      const seen = [...document.querySelectorAll<HTMLElement>(things)].filter((one) => one.checkVisibility());
+      for (const one of seen) one.addEventListener('focus', () => one.setAttribute('data-reached', ''));
+      document.body.tabIndex = -1;
+      document.body.focus();
+      document.body.removeAttribute('tabindex');
+      return seen.length;
+    });
+    for (let press = 0; press < all; press++) await page.keyboard.press('Tab');
+    const missed = await page.evaluate(() => {
+      const things = 'a[href], button:not(:disabled), input, select, textarea, summary, [tabindex="0"]';
+      const seen = [...document.querySelectorAll<HTMLElement>(things)].filter((one) => one.checkVisibility());
+      return seen
+        .filter((one) => !one.hasAttribute('data-reached'))
+        .map((one) => one.outerHTML.slice(0, 200));
+    });
+    expect(missed, view).toEqual([]);
+  };
+  const expectNoScrolling = () =>
+    page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
 
   it('takes a job, lets it be followed to its end, and shows its curves, checkpoints and events', async () => {
     await page.getByText('2 workers, 2 slots').waitFor();
@@ -210,7 +235,7 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     client.close();
   });
 
-  it('opens a run of a hundred thousand steps', async () => {
+  it('shows a run of a hundred thousand steps from its first to its last, by keyboard as well', async () => {
     const { id } = await cluster.run(job('history', 1));
     const store = new JobStore(cluster.state);
     store.setCourse(id, longCourse(100_000));
@@ -218,8 +243,69 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     await go(`/job/${id}`);
     await page.reload();
     await eventually(() => inkOf('.chart canvas')).toEqual(new Array(6).fill(true));
+    await expectReachable('curves');
+    const loss = page.getByRole('slider', { name: 'Loss' });
+    const under = page.locator('.chart', { has: loss }).locator('.u-value');
+    await loss.focus();
+    await page.keyboard.press('Home');
+    expect((await under.allInnerTexts()).slice(0, 2)).toEqual(['1', expect.stringMatching(/^2\.0/)]);
+    await page.keyboard.press('End');
+    expect((await under.allInnerTexts()).slice(0, 2)).toEqual(['100,000', expect.stringMatching(/^0\.0/)]);
+    expect(await loss.getAttribute('aria-valuetext')).toMatch(/^Step 100000, training 0\.0/);
+    await page.keyboard.press('ArrowLeft');
+    expect(Number(await loss.getAttribute('aria-valuenow'))).toBeLessThan(100_000);
     await go(`/job/${id}/layers`);
     await page.getByRole('option').first().waitFor();
+  });
+
+  it('shows two hundred workers: found by name and by scrolling, in a narrow window too', async () => {
+    const { id } = await cluster.run(job('many', 1));
+    const children = [1, 2, 3, 4].map(
+      () => new LoadChild('./workers.ts', { coordinator: cluster.address, workers: 50, sharedMemory: true }),
+    );
+    cleanUp.add(() => Promise.all(children.map((child) => child.end())));
+    await Promise.all(children.map((child) => child.ready()));
+    const { client } = cluster;
+    const { workers } = await client.status();
+    client.close();
+    expect(workers).toHaveLength(202);
+    const store = new JobStore(cluster.state);
+    store.setCourse(id, longCourse(100_000, { workers: workers.map((worker) => worker.id) }));
+    store.close();
+    // Of jobs that have ended the newest is shown.
+    await go('/cluster');
+    await page.reload();
+    const cards = page.locator('article.worker');
+    await eventually(() => cards.count()).toBe(202);
+    await page.locator('section tbody tr').nth(199).waitFor();
+    expect(await inkOf('canvas.timeline')).toEqual([true]);
+    const last = workers.at(-1)!.id;
+    await page.getByLabel('Filter by name').fill(last.toUpperCase());
+    await eventually(() => cards.count()).toBe(1);
+    expect(await text('article.worker')).toContain(last);
+    await page.getByLabel('Filter by name').fill('nobody');
+    await page.getByText('No worker matches.').waitFor();
+    await page.getByLabel('Filter by name').fill('');
+    await eventually(() => cards.count()).toBe(202);
+    await expectReachable('cluster');
+    const inSight = () =>
+      page.getByRole('group', { name: 'Worker' }).evaluate((list) => {
+        const { bottom } = list.getBoundingClientRect();
+        return list.lastElementChild!.getBoundingClientRect().bottom <= bottom + 1;
+      });
+    for (const width of [1200, 360]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.getByRole('group', { name: 'Worker' }).focus();
+      await page.keyboard.press('Home');
+      await eventually(inSight).toBe(false);
+      await page.keyboard.press('End');
+      await eventually(inSight).toBe(true);
+      await expectNoScrolling();
+      await expectAccessible(`two hundred workers, ${width} px`);
+    }
+    await page.setViewportSize({ width: 1200, height: 900 });
+    await Promise.all(children.map((child) => child.end()));
+    await eventually(() => cards.count()).toBe(2);
   });
 
   it('fits a narrow window, in the dark, and speaks Japanese when asked', async () => {
@@ -238,7 +324,7 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
       await go(hash);
       await page.locator('.card, .plate').first().waitFor();
       // Curves take their new width a frame later.
-      await page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
+      await expectNoScrolling();
       await expectAccessible(`${hash}, dark`);
     }
   });

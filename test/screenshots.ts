@@ -6,6 +6,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDashboard } from '@kasane/dashboard/server';
 import { chromium, type Page } from 'playwright-core';
+import { LoadChild } from './load/child.ts';
+import { loadJob } from './load/job.ts';
 import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { drawThree } from './support/draw.ts';
@@ -85,6 +87,28 @@ async function shoot(page: Page, name: string): Promise<void> {
   }
 }
 
+/** The cluster's view, of two hundred that work. */
+async function manyWorkers(page: Page): Promise<void> {
+  const children = [1, 2, 3, 4].map(
+    () =>
+      new LoadChild('./workers.ts', {
+        coordinator: cluster.address,
+        workers: 50,
+        sharedMemory: true,
+        pauseMs: 300,
+      }),
+  );
+  cleanUp.add(() => Promise.all(children.map((child) => child.end())));
+  await Promise.all(children.map((child) => child.ready()));
+  const { client } = cluster;
+  const id = await client.submit(JSON.stringify(loadJob(temporaryDirectory(cleanUp), 200, 100_000)));
+  for await (const { epoch } of client.watch(id)) if (epoch >= 2) break;
+  client.close();
+  await page.goto(`${page.url().split('#')[0]}#/cluster`);
+  await page.locator('article.worker').nth(199).waitFor();
+  await page.locator('svg.waterfall').waitFor();
+}
+
 async function main(): Promise<void> {
   mkdirSync(folder, { recursive: true });
   await cluster.start();
@@ -144,6 +168,21 @@ async function main(): Promise<void> {
   await page.locator('#language').click();
   await page.locator('canvas.pad').waitFor();
   await shoot(page, 'try-japanese');
+  await go('#/jobs');
+  await page.locator('article.job').nth(4).waitFor();
+  await shoot(page, 'jobs-japanese');
+  await go(`#/job/${ids.cnn}`);
+  await page.locator('.chart canvas').first().waitFor();
+  await shoot(page, 'curves-japanese');
+  await go(`#/job/${ids.vanishing}/layers`);
+  await page.locator('[data-pictures=maps] canvas').waitFor();
+  await shoot(page, 'layers-japanese');
+  await client.cancel(ids.cnn);
+  await manyWorkers(page);
+  await shoot(page, 'workers-japanese');
+  await page.locator('#language').click();
+  await page.locator('svg.waterfall').waitFor();
+  await shoot(page, 'workers');
 }
 
 try {

@@ -1,5 +1,6 @@
 /** One chart of curves, by uPlot: made once, then fed. Curves may have steps of their own: they are brought together here. */
 import UPlot from 'uplot';
+import { listenToKeys } from './chart-keys.ts';
 import { COLORS, color, h } from './dom.ts';
 
 export interface Curve {
@@ -91,7 +92,7 @@ export class Chart {
   #make(curves: readonly Curve[], data: UPlot.AlignedData, shape: string): void {
     this.#plot?.destroy();
     this.#shape = shape;
-    const { xLabel, height = 190, sync, logarithmic, onZoom } = this.#options;
+    const { title, xLabel, height = 190, sync, logarithmic, onZoom } = this.#options;
     const axis = {
       stroke: color('--faint'),
       grid: { stroke: color('--line'), width: 1 },
@@ -110,7 +111,8 @@ export class Chart {
         series: [
           { label: xLabel },
           ...curves.map(({ label, color, sparse, dash, faint }) => ({
-            label,
+            // A press hides the curve or shows it again.
+            label: h('button', { type: 'button' }, label),
             stroke: color,
             width: faint ? 1 : 1.6,
             alpha: faint ? 0.3 : 1,
@@ -136,6 +138,7 @@ export class Chart {
       data,
       this.#box,
     );
+    listenToKeys(this.#plot, title, [xLabel, ...curves.map(({ label }) => label)]);
   }
 
   #fit(): void {

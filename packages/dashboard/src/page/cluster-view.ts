@@ -1,22 +1,22 @@
 /** The cluster: its workers, who computes which shard of which step, and where the time of a step goes. */
 import type { StatusResponse, WorkerStatus } from '@kasane/protocol/gen/kasane/v1/cluster';
+import { SHARD_POINTS } from './course.ts';
 import { figure, fill, h } from './dom.ts';
 import { bytes, grouped, milliseconds } from './format.ts';
 import { phaseTable } from './phases.ts';
 import { timeline } from './timeline.ts';
 import type { Known, Page, View } from './view.ts';
 import { waterfall } from './waterfall.ts';
+import { WorkerCards } from './worker-cards.ts';
 
-/** A worker that is silent for this long, in milliseconds, is shown as such: heartbeats come every second. */
-const SILENT_MS = 2500;
-/** Points of the timeline. */
-const STEPS = 120;
+/** Least time between two drawings of the steps, in milliseconds: with hundreds of shards they take a while, to draw and to read. */
+const STEPS_MS = 1000;
 
 export class ClusterView implements View {
   readonly element: HTMLElement;
   readonly #page: Page;
   readonly #summary = h('section', { class: 'card' });
-  readonly #workers = h('div', { class: 'workers' });
+  readonly #workers: WorkerCards;
   readonly #timeline = h('section', { class: 'card' });
   readonly #waterfall = h('section', { class: 'card' });
   readonly #phases = h('section', { class: 'card' });
@@ -25,16 +25,19 @@ export class ClusterView implements View {
   /** The step of the waterfall; undefined for the newest. */
   #step: number | undefined;
   #drawn = '';
-  #cards = new Map<string, { readonly key: string; readonly card: HTMLElement }>();
+  #drawnAt = Number.NEGATIVE_INFINITY;
+  #departed: StatusResponse['departed'] = [];
 
   constructor(page: Page) {
     this.#page = page;
+    this.#workers = new WorkerCards(page);
+    this.#drawGone([]);
     this.element = h(
       'div',
       { class: 'stacked' },
       h('h2', { class: 'hidden' }, page.t.cluster),
       this.#summary,
-      this.#workers,
+      this.#workers.element,
       this.#gone,
       this.#timeline,
       this.#waterfall,
@@ -47,16 +50,15 @@ export class ClusterView implements View {
     const { cluster, course, followed } = known;
     if (cluster) this.#drawCluster(cluster);
     const key = `${followed} ${course.version}`;
-    if (key !== this.#drawn) {
-      this.#drawn = key;
-      this.#drawSteps();
-    }
+    if (key === this.#drawn || performance.now() - this.#drawnAt < STEPS_MS) return;
+    this.#drawn = key;
+    this.#drawSteps();
   }
 
   destroy(): void {}
 
   #drawCluster({ workers, departed, version }: StatusResponse): void {
-    const { t, language } = this.#page;
+    const { t } = this.#page;
     const sum = (pick: (worker: WorkerStatus) => number) =>
       workers.reduce((total, worker) => total + pick(worker), 0);
     fill(
@@ -79,13 +81,14 @@ export class ClusterView implements View {
         figure('Kasane', version),
       ),
     );
-    const cards = new Map(workers.map((worker) => [worker.id, this.#card(worker)]));
-    this.#cards = cards;
-    fill(
-      this.#workers,
-      ...[...cards.values()].map(({ card }) => card),
-      workers.length === 0 && h('p', { class: 'faint' }, t.noWorkers),
-    );
+    this.#workers.update(workers);
+    if (departed.length !== this.#departed.length || departed[0]?.leftAt !== this.#departed[0]?.leftAt)
+      this.#drawGone(departed);
+  }
+
+  #drawGone(departed: StatusResponse['departed']): void {
+    const { t, language } = this.#page;
+    this.#departed = departed;
     const rows = departed.map((gone) =>
       h(
         'tr',
@@ -107,51 +110,6 @@ export class ClusterView implements View {
     );
   }
 
-  /** The same element for a worker of whom nothing that is shown has changed. */
-  #card(worker: WorkerStatus): { key: string; card: HTMLElement } {
-    const { t, language } = this.#page;
-    const { silentMs, ...rest } = worker;
-    const silent = silentMs > SILENT_MS ? milliseconds(silentMs) : '';
-    const key = `${JSON.stringify(rest)} ${silent}`;
-    const known = this.#cards.get(worker.id);
-    if (known?.key === key) return known;
-    const state = worker.draining
-      ? t.draining
-      : silent
-        ? `${t.silent} ${silent}`
-        : worker.busy > 0
-          ? t.busy
-          : t.idle;
-    const slots = Array.from({ length: Math.min(worker.slots, 64) }, (_, slot) =>
-      h('i', { class: slot < worker.busy ? 'on' : '' }),
-    );
-    const kind = worker.draining || silent ? 'failed' : worker.busy > 0 ? 'running' : 'queued';
-    const card = h(
-      'article',
-      { class: 'card worker', 'data-worker': worker.id },
-      h(
-        'div',
-        { class: 'row' },
-        h('span', { class: 'name' }, worker.id),
-        h('span', { class: `state ${kind}` }, state),
-      ),
-      h('div', { class: 'slots', 'aria-hidden': 'true' }, ...slots),
-      h('div', { class: 'faint' }, `${worker.host} · ${worker.backend} · ${t.slots(worker.slots)}`),
-      h(
-        'div',
-        {},
-        `${grouped(worker.tasksDone)} ${t.tasks}, ${worker.tasksHeld} ${t.held}`,
-        worker.tasksFailed > 0 && h('span', { class: 'failed' }, ` · ${worker.tasksFailed} ${t.failedTasks}`),
-      ),
-      h(
-        'div',
-        { class: 'faint' },
-        `↓ ${bytes(worker.bytesSent)}  ↑ ${bytes(worker.bytesReceived)} · ${t.since} ${new Date(worker.connectedAt).toLocaleTimeString(language)}`,
-      ),
-    );
-    return { key, card };
-  }
-
   #drawSteps(): void {
     const { t } = this.#page;
     const { course, followed } = this.#known!;
@@ -163,7 +121,8 @@ export class ClusterView implements View {
       fill(this.#timeline, h('h3', {}, t.timeline), h('p', { class: 'faint' }, t.noSteps));
       return;
     }
-    const recent = points.slice(-STEPS);
+    this.#drawnAt = performance.now();
+    const recent = points.slice(-SHARD_POINTS);
     const at = this.#step === undefined ? -1 : recent.findIndex(({ step }) => step === this.#step);
     const index = at < 0 ? recent.length - 1 : at;
     const shown = recent[index]!;

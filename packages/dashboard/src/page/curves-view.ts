@@ -34,6 +34,7 @@ export class CurvesView implements View {
   #axis: Axis = 'step';
   #smoothing = 0;
   #drawn = '';
+  #eventsDrawn = '';
   #offered = '';
   #known: Known | undefined;
   #askedAt = 0;
@@ -73,7 +74,9 @@ export class CurvesView implements View {
     if (key === this.#drawn) return;
     this.#drawn = key;
     this.#draw();
-    this.#drawEvents(job);
+    const events = `${job.history.length} ${job.state} ${job.startedAt}`;
+    if (events !== this.#eventsDrawn) this.#drawEvents(job);
+    this.#eventsDrawn = events;
     if (performance.now() - this.#askedAt > CHECKPOINTS_MS || job.state !== RUNNING)
       this.#askCheckpoints(job);
     if (known.course.spec && !this.#file.textContent)

@@ -20,7 +20,8 @@ export const isError = ({ metric }: Pick<Job, 'metric'>): boolean => metric === 
 export const metric = (job: Pick<Job, 'metric'>, value: number): string =>
   isError(job) ? value.toPrecision(4) : percent(value);
 
-export const grouped = (count: number): string => Math.round(count).toLocaleString('en');
+const groups = new Intl.NumberFormat('en');
+export const grouped = (count: number): string => groups.format(Math.round(count));
 
 /** Three digits, whatever the size. */
 export function small(value: number): string {

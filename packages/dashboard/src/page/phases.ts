@@ -2,7 +2,6 @@
 import type { ShardMetrics, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { median } from './diagnose.ts';
 import { h } from './dom.ts';
-import { workersOf } from './timeline.ts';
 import type { Page } from './view.ts';
 
 export const PHASES = ['queue', 'data', 'parameters', 'slot', 'compute', 'gradients'] as const;
@@ -30,15 +29,23 @@ interface Row {
   readonly network: readonly number[];
   readonly data: readonly number[];
   readonly total: readonly number[];
+  /** The median of `total`. */
+  readonly usual: number;
 }
 
 /** @returns slowest worker first */
 export function phaseRows(points: readonly StepMetrics[]): Row[] {
-  const rows = workersOf(points).map((worker) => {
-    const mine = points.flatMap(({ workers, shards }) =>
-      shards.filter((_, shard) => workers[shard] === worker),
-    );
+  const byWorker = new Map<string, ShardMetrics[]>();
+  for (const { workers, shards } of points) {
+    for (const [index, shard] of shards.entries()) {
+      const known = byWorker.get(workers[index]!);
+      if (known) known.push(shard);
+      else byWorker.set(workers[index]!, [shard]);
+    }
+  }
+  const rows = [...byWorker].map(([worker, mine]) => {
     const phases = mine.map(phasesOf);
+    const total = mine.map(({ answeredMs }) => answeredMs);
     return {
       worker,
       shards: mine.length,
@@ -46,10 +53,11 @@ export function phaseRows(points: readonly StepMetrics[]): Row[] {
       network: phases.map(({ parameters, gradients }) => parameters + gradients),
       // By the worker's clock, whenever it was.
       data: mine.map(({ samplesMs }) => samplesMs),
-      total: mine.map(({ answeredMs }) => answeredMs),
+      total,
+      usual: median(total),
     };
   });
-  return rows.sort((a, b) => median(b.total) - median(a.total));
+  return rows.sort((a, b) => b.usual - a.usual || (a.worker < b.worker ? -1 : 1));
 }
 
 export function phaseTable(points: readonly StepMetrics[], { t }: Page): HTMLElement {

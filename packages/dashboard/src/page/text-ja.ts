@@ -114,6 +114,7 @@ export const japanese: Words = {
   values: '値',
   cluster: 'クラスタ',
   noWorkers: 'ワーカーが接続していません: kasane worker --coordinator',
+  noWorkerMatches: '一致するワーカーはありません。',
   tasks: '完了タスク',
   held: '保持中',
   busy: '計算中',

@@ -128,6 +128,7 @@ export const english = {
   // The cluster.
   cluster: 'Cluster',
   noWorkers: 'No workers are connected: kasane worker --coordinator',
+  noWorkerMatches: 'No worker matches.',
   tasks: 'tasks done',
   held: 'held now',
   busy: 'computing',
