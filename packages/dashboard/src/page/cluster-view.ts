@@ -4,7 +4,7 @@ import { SHARD_POINTS } from './course.ts';
 import { figure, fill, h } from './dom.ts';
 import { bytes, grouped, milliseconds } from './format.ts';
 import { phaseTable } from './phases.ts';
-import { timeline } from './timeline.ts';
+import { Timeline } from './timeline.ts';
 import type { Known, Page, View } from './view.ts';
 import { waterfall } from './waterfall.ts';
 import { WorkerCards } from './worker-cards.ts';
@@ -17,7 +17,9 @@ export class ClusterView implements View {
   readonly #page: Page;
   readonly #summary = h('section', { class: 'card' });
   readonly #workers: WorkerCards;
-  readonly #timeline = h('section', { class: 'card' });
+  readonly #timelineTitle = h('h3');
+  readonly #noSteps = h('p', { class: 'faint' });
+  readonly #timeline: Timeline;
   readonly #waterfall = h('section', { class: 'card' });
   readonly #phases = h('section', { class: 'card' });
   readonly #gone = h('section', { class: 'card' });
@@ -32,6 +34,8 @@ export class ClusterView implements View {
     this.#page = page;
     this.#workers = new WorkerCards(page);
     this.#drawGone([]);
+    this.#noSteps.textContent = page.t.noSteps;
+    this.#timeline = new Timeline(page, (step) => this.#choose(step));
     this.element = h(
       'div',
       { class: 'stacked' },
@@ -39,7 +43,7 @@ export class ClusterView implements View {
       this.#summary,
       this.#workers.element,
       this.#gone,
-      this.#timeline,
+      h('section', { class: 'card' }, this.#timelineTitle, this.#noSteps, this.#timeline.element),
       this.#waterfall,
       this.#phases,
     );
@@ -110,6 +114,11 @@ export class ClusterView implements View {
     );
   }
 
+  #choose(step: number | undefined): void {
+    this.#step = step;
+    this.#drawSteps();
+  }
+
   #drawSteps(): void {
     const { t } = this.#page;
     const { course, followed } = this.#known!;
@@ -117,26 +126,22 @@ export class ClusterView implements View {
     const last = points.at(-1);
     this.#waterfall.hidden = !last;
     this.#phases.hidden = !last;
-    if (!last) {
-      fill(this.#timeline, h('h3', {}, t.timeline), h('p', { class: 'faint' }, t.noSteps));
-      return;
-    }
+    this.#noSteps.hidden = last !== undefined;
+    this.#timeline.element.hidden = !last;
+    this.#timelineTitle.textContent = last ? `${t.timeline}, ${t.timelineOf(followed)}` : t.timeline;
+    if (!last) return;
     this.#drawnAt = performance.now();
     const recent = points.slice(-SHARD_POINTS);
     const at = this.#step === undefined ? -1 : recent.findIndex(({ step }) => step === this.#step);
     const index = at < 0 ? recent.length - 1 : at;
     const shown = recent[index]!;
-    const choose = (step: number | undefined) => {
-      this.#step = step;
-      this.#drawSteps();
-    };
-    fill(
-      this.#timeline,
-      h('h3', {}, `${t.timeline}, ${t.timelineOf(followed)}`),
-      timeline(recent, shown.step, this.#page, choose),
-    );
+    this.#timeline.show(recent, shown.step);
     const button = (label: string, to: number | undefined, able: boolean) =>
-      h('button', { type: 'button', 'data-key': label, disabled: !able, click: () => choose(to) }, label);
+      h(
+        'button',
+        { type: 'button', 'data-key': label, disabled: !able, click: () => this.#choose(to) },
+        label,
+      );
     fill(
       this.#waterfall,
       h(

@@ -41,13 +41,18 @@ export function byId(id: string): HTMLElement {
   return element;
 }
 
-/** Replaces an element's content; what had the focus has it again, when its data-key is there again. */
+/** Replaces an element's content; what had the focus has it again, when its data-key is there again, and stays scrolled. */
 export function fill(element: HTMLElement, ...children: readonly Child[]): void {
   const focused = document.activeElement;
   const key = focused && element.contains(focused) ? focused.getAttribute('data-key') : null;
+  const keyed = (name: string | null) =>
+    element.querySelector<HTMLElement>(`[data-key="${CSS.escape(name ?? '')}"]`);
+  const scrolled = [...element.querySelectorAll<HTMLElement>('.scroll[data-key]')].map(
+    (one) => [one.getAttribute('data-key'), one.scrollLeft, one.scrollTop] as const,
+  );
   element.replaceChildren(...children.filter(isThere));
-  if (key)
-    element.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+  if (key) keyed(key)?.focus({ preventScroll: true });
+  for (const [name, left, top] of scrolled) if (left > 0 || top > 0) keyed(name)?.scrollTo(left, top);
 }
 
 /** A curve of a few numbers, without axes. */
