@@ -11,7 +11,7 @@ import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import { serveFile } from './files.ts';
 import { answer } from './requests.ts';
-import { VIEWERS, Viewers } from './viewers.ts';
+import { PARTS, VIEWERS, Viewers } from './viewers.ts';
 
 export interface DashboardOptions extends ClientOptions {
   /** Whoever reaches the page may do what the token may: beyond loopback `tls` asks for certificates. Default 127.0.0.1. */
@@ -96,7 +96,7 @@ async function handle(
   } else if (method === 'GET') {
     if (url.pathname === '/events') {
       if (viewers.full) return refuse(response, 503, `${VIEWERS} pages look already, the limit`);
-      const part = url.searchParams.get('part') === 'steps' ? 'steps' : 'curves';
+      const part = PARTS.find((known) => known === url.searchParams.get('part')) ?? 'curves';
       return viewers.add(response, url.searchParams.get('job') ?? '', part);
     }
     if (await answer(client, url, request, response)) return;

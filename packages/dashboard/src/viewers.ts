@@ -14,9 +14,10 @@ const BEHIND_BYTES = 16 << 20;
 /** Pages at once. */
 export const VIEWERS = 64;
 
-/** What a page shows of a course: its curves and layers, or who computed the newest steps. With hundreds of shards the latter is
- * heavy, and the former long: no view wants both. */
-export type Part = 'curves' | 'steps';
+/** What a page shows of a course: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
+ * hundreds of shards the latter two are heavy, and no view wants all. */
+export const PARTS = ['curves', 'layers', 'steps'] as const;
+export type Part = (typeof PARTS)[number];
 
 export class Viewers {
   readonly #client: CoordinatorClient;
@@ -82,7 +83,7 @@ export class Viewers {
     let retry: NodeJS.Timeout;
     const open = () => {
       let first = true;
-      const take = part === 'steps' ? newestSteps() : withoutShards;
+      const take = part === 'steps' ? newestSteps() : part === 'layers' ? withLayers : curvesOnly;
       return this.#client.watchMetrics(
         job,
         (message) => {
@@ -141,13 +142,22 @@ export class Viewers {
   }
 }
 
-const withoutShards = (message: WatchMetricsResponse): WatchMetricsResponse => ({
+type Take = (message: WatchMetricsResponse) => WatchMetricsResponse | undefined;
+
+const withLayers: Take = (message) => ({
   ...message,
   points: message.points.map((point) => ({ ...point, workers: [], shards: [] })),
 });
 
+const curvesOnly: Take = (message) => ({
+  ...message,
+  points: message.points.map((point) => ({ ...point, layers: [], workers: [], shards: [] })),
+  gradients: [],
+  activations: [],
+});
+
 /** Holds back what a course begins with until all of it is there, and lets through its newest steps. */
-function newestSteps(): (message: WatchMetricsResponse) => WatchMetricsResponse | undefined {
+function newestSteps(): Take {
   let held: StepMetrics[] = [];
   let first = true;
   return ({ points, more }) => {

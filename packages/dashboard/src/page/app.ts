@@ -42,9 +42,12 @@ function wanted(): string {
   return followed || (jobs?.find((job) => job.step > 0)?.id ?? '');
 }
 
-/** The cluster's page wants the newest steps, shard by shard; others the whole course without that. */
-const address = (job: string): string =>
-  `/events?job=${encodeURIComponent(job)}&part=${route.view === 'cluster' ? 'steps' : 'curves'}`;
+/** Of the stream with that job's course: the part of it that the view shows. */
+function address(job: string): string {
+  const layers = route.view === 'job' && route.tab === 'layers';
+  const part = route.view === 'cluster' ? 'steps' : layers ? 'layers' : 'curves';
+  return `/events?job=${encodeURIComponent(job)}&part=${part}`;
+}
 
 function follow(job: string): void {
   events?.close();
@@ -71,6 +74,12 @@ function follow(job: string): void {
   source.addEventListener('error', () => byId('lost').removeAttribute('hidden'));
 }
 
+/** Follows what is wanted now, if it is not followed yet. */
+function attend(): void {
+  const job = wanted();
+  if (address(job) !== followedAt) follow(job);
+}
+
 /** Newest first, each once. */
 function merged(known: readonly Job[], changed: readonly Job[]): Job[] {
   const byName = new Map(known.map((job) => [job.id, job]));
@@ -89,8 +98,7 @@ function showProblem(text: string): void {
 }
 
 const frame = new Frame(() => {
-  const job = wanted();
-  if (address(job) !== followedAt) follow(job);
+  attend();
   view?.update({ jobs, cluster, course, followed });
   const t = words[language];
   if (cluster) {
@@ -107,6 +115,8 @@ const frame = new Frame(() => {
 function open(): void {
   const before = route;
   route = parseRoute(location.hash);
+  // Before anything is drawn: what it asks for is on its way meanwhile.
+  attend();
   const main = byId('main');
   view?.destroy();
   if (route.view === 'job') view = new JobView(page(), route.job, route.tab);
