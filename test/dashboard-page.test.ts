@@ -266,9 +266,10 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     cleanUp.add(() => Promise.all(children.map((child) => child.end())));
     await Promise.all(children.map((child) => child.ready()));
     const { client } = cluster;
+    // On a busy machine one is taken for gone now and then, and comes back.
+    await eventually(async () => (await client.status()).workers.length).toBe(202);
     const { workers } = await client.status();
     client.close();
-    expect(workers).toHaveLength(202);
     const store = new JobStore(cluster.state);
     store.setCourse(id, longCourse(100_000, { workers: workers.map((worker) => worker.id) }));
     store.close();
@@ -312,7 +313,7 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     await page.setViewportSize({ width: 360, height: 800 });
     await page.emulateMedia({ colorScheme: 'dark' });
     await page.getByRole('button', { name: '日本語' }).click();
-    await page.getByText('ワーカー 2、スロット 2').waitFor();
+    await page.locator('#summary', { hasText: 'ワーカー 2、スロット 2' }).waitFor();
     expect(await page.getAttribute('html', 'lang')).toBe('ja');
     for (const hash of [
       '/jobs',
