@@ -92,7 +92,7 @@ export class Chart {
   #make(curves: readonly Curve[], data: UPlot.AlignedData, shape: string): void {
     this.#plot?.destroy();
     this.#shape = shape;
-    const { title, xLabel, height = 190, sync, logarithmic, onZoom } = this.#options;
+    const { title, xLabel, sync, logarithmic, onZoom } = this.#options;
     const axis = {
       stroke: color('--faint'),
       grid: { stroke: color('--line'), width: 1 },
@@ -102,7 +102,7 @@ export class Chart {
     this.#plot = new UPlot(
       {
         width: this.#width,
-        height,
+        height: this.#height,
         scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
         axes: [
           { ...axis, size: 28 },
@@ -145,7 +145,13 @@ export class Chart {
     const width = this.#box.clientWidth;
     if (width === 0 || width === this.#width) return;
     this.#width = width;
-    this.#plot?.setSize({ width, height: this.#options.height ?? 190 });
+    this.#plot?.setSize({ width, height: this.#height });
+  }
+
+  /** On the widest screens there is room below all charts of a job. */
+  get #height(): number {
+    const { height = 190 } = this.#options;
+    return matchMedia('(min-width: 2600px)').matches ? 2 * height : height;
   }
 }
 

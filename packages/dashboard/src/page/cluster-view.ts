@@ -103,7 +103,9 @@ export class ClusterView implements View {
         h('td', { class: 'number' }, grouped(gone.tasksDone)),
       ),
     );
-    const titles = [t.when, t.worker, t.why, t.tasks].map((title) => h('th', { scope: 'col' }, title));
+    const titles = [t.when, t.worker, t.why, t.tasks].map((title) =>
+      h('th', { scope: 'col', class: title === t.tasks && 'number' }, title),
+    );
     const table = h('table', {}, h('thead', {}, h('tr', {}, ...titles)), h('tbody', {}, ...rows));
     fill(
       this.#gone,

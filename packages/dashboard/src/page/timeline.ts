@@ -26,6 +26,7 @@ export class Timeline {
   readonly #colors = new Map<string, string>();
   #points: readonly StepMetrics[] = [];
   #named = '';
+  #atEnd = true;
 
   /** @param choose is called with a step that was clicked on */
   constructor(page: Page, choose: (step: number) => void) {
@@ -40,6 +41,10 @@ export class Timeline {
       },
     });
     this.#scroll = h('div', { class: 'scroll', tabindex: 0, 'data-key': 'timeline' }, this.#canvas);
+    this.#scroll.addEventListener('scroll', () => {
+      const { scrollLeft, clientWidth, scrollWidth } = this.#scroll;
+      this.#atEnd = scrollLeft + clientWidth >= scrollWidth - CELL;
+    });
     this.element = h('div', {}, this.#scroll, this.#legend);
   }
 
@@ -54,8 +59,6 @@ export class Timeline {
     for (const name of names)
       if (!this.#colors.has(name)) this.#colors.set(name, `hsl(${hueOf(this.#colors.size)} 60% 52%)`);
     this.#drawAside(rows * height, height);
-    const { scrollLeft, clientWidth, scrollWidth } = this.#scroll;
-    const atEnd = scrollLeft + clientWidth >= scrollWidth - CELL;
     const canvas = this.#canvas;
     canvas.width = points.length * CELL;
     canvas.height = rows * height + MARK;
@@ -72,7 +75,7 @@ export class Timeline {
       `${t.timeline}: ${names.length} ${t.worker}, ${t.step} ${grouped(points[0]!.step)} - ${grouped(points.at(-1)!.step)}`,
     );
     // What is newest stays in sight, unless somebody has scrolled away from it.
-    if (atEnd) this.#scroll.scrollLeft = this.#scroll.scrollWidth;
+    if (this.#atEnd) this.#scroll.scrollLeft = this.#scroll.scrollWidth;
     this.#drawLegend(names);
   }
 
