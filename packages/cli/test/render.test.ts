@@ -1,5 +1,6 @@
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import xterm from '@xterm/headless';
 import { expect, test } from 'vitest';
 import { epochLine, jobRecord, jobTable } from '../src/render/job.ts';
 import { progressView } from '../src/render/progress.ts';
@@ -33,6 +34,25 @@ function paper() {
     },
   };
   return { stream: stream as unknown as NodeJS.WriteStream, text: () => text };
+}
+
+/** A stream that is a terminal. */
+function terminal(columns: number) {
+  const screen = new xterm.Terminal({ cols: columns, rows: 24, convertEol: true, allowProposedApi: true });
+  const stream = { isTTY: true, columns, write: (piece: string) => screen.write(piece) };
+  /** What it shows, in lines as they were before they were wrapped. */
+  const lines = async () => {
+    await new Promise<void>((done) => screen.write('', done));
+    const { active } = screen.buffer;
+    const rows = Array.from({ length: active.length }, (_, i) => active.getLine(i)!);
+    return rows
+      .map((row) => `${row.isWrapped ? '' : '\n'}${row.translateToString(true)}`)
+      .join('')
+      .trim()
+      .split('\n')
+      .map((line) => line.trimEnd());
+  };
+  return { stream: stream as unknown as NodeJS.WriteStream, lines };
 }
 
 test('a record says null where there is nothing yet', () => {
@@ -80,4 +100,33 @@ test('without a terminal each epoch is told once, in plain text', () => {
   expect(text().trimEnd().split('\n')).toHaveLength(2);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what must not be there
   expect(text()).not.toMatch(/[\x00-\x09\x0b-\x1f]/);
+});
+
+test.each([120, 80])(
+  'on a terminal of %i columns each epoch is told above the bars, the last one too',
+  async (columns) => {
+    const { stream, lines } = terminal(columns);
+    const view = progressView(stream);
+    const running = { metric: 'accuracy', trainLoss: 0.5, trainMetric: 0.875, samplesPerSecond: 123_456 };
+    view.update(job({ ...running, step: 5 }));
+    await expect.poll(lines).toContainEqual(expect.stringMatching(/^steps/));
+    const epochs = [epoch(1), epoch(2)];
+    view.update(job({ ...running, step: 20, epoch: 2, history: epochs }));
+    view.stop();
+    const ended = job({ history: epochs });
+    const [first, second, ...bars] = await lines();
+    expect([first, second]).toEqual([epochLine(ended, 0), epochLine(ended, 1)]);
+    expect(bars).toEqual([
+      expect.stringMatching(/^epochs █+ 2\/2$/),
+      expect.stringMatching(/^steps {2}█+ 10\/10 {2}loss 0\.5000/),
+    ]);
+  },
+);
+
+test('on a terminal a job that never started leaves nothing', async () => {
+  const { stream, lines } = terminal(80);
+  const view = progressView(stream);
+  view.update(job({ steps: 0 }));
+  view.stop();
+  expect(await lines()).toEqual(['']);
 });

@@ -30,6 +30,11 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
   };
 }
 
+/** A line goes where the bars were, which are cut at the edge of a terminal: it is to be whole, and without what they leave behind it. */
+const CLEAR_BELOW = '\x1b[J';
+const WRAP = '\x1b[?7h';
+const NO_WRAP = '\x1b[?7l';
+
 function bars(stream: NodeJS.WriteStream): ProgressView {
   const multi = new cliProgress.MultiBar(
     {
@@ -50,7 +55,8 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
     update(job) {
       if (job.steps === 0) return;
       const perEpoch = job.steps / job.epochs;
-      for (; printed < job.history.length; printed++) multi.log(`${epochLine(job, printed)}\n`);
+      for (; printed < job.history.length; printed++)
+        multi.log(`${CLEAR_BELOW}${WRAP}${epochLine(job, printed)}${NO_WRAP}\n`);
       const rate = job.samplesPerSecond;
       const held = isPaused(job) || heldUpBy(job) !== '';
       const payload = {
@@ -67,7 +73,12 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       epochs.update(job.epoch, payload);
       steps.update(job.step === job.steps ? perEpoch : done, payload);
     },
-    stop: () => multi.stop(),
+    stop() {
+      if (!epochs) return;
+      // Lines wait for the next time that the bars are drawn, and stopping draws the bars alone.
+      multi.update();
+      multi.stop();
+    },
   };
 }
 
