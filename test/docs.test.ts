@@ -1,4 +1,7 @@
-/** The documentation: every error is explained, the reference is generated whole, the site builds without a dead link. */
+/**
+ * The documentation: every error is explained, the reference is generated whole, the site builds without a dead link, the README
+ * says the same in both languages.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,4 +36,48 @@ it('the site builds, with the reference', { timeout: 600_000 }, async () => {
   for (const key of ['training.learningRate', 'data.format', 'checkpoint.everySteps'])
     expect(job).toContain(`| \`${key}\` |`);
   expect(page('reference/grpc.md')).toContain('service Jobs');
+});
+
+/** The sections of the README, and what they are called in Japanese. */
+const sections: readonly (readonly [string, string])[] = [
+  ['# Kasane', '# Kasane（重ね）'],
+  ['Try it', '使ってみる'],
+  ['The picture', 'しくみ'],
+  ['On several machines', '何台ものマシンで'],
+  ['Watching', '見る'],
+  ['Models', 'モデル'],
+  ['Data', 'データ'],
+  ['What it promises', '約束'],
+  ['What is not there yet', 'まだないもの'],
+  ['More', 'さらに'],
+];
+
+/** What a text has in common with its translation, by section: all but words, and the order of things within a sentence. */
+function skeleton(file: string) {
+  const text = readFileSync(join(checkout, file), 'utf8');
+  return text.split(/^## /m).map((section) => {
+    const [heading, ...lines] = section.split('\n');
+    const isCode = (line: string) => line.startsWith('    ');
+    const prose = lines.filter((line) => !isCode(line)).join('\n');
+    const links = [...prose.matchAll(/(!?)\[[^\]]*\]\((\S+?)\)/g)].map(([, picture, to]) => picture! + to);
+    return {
+      heading,
+      // Comments are translated.
+      code: lines.filter(isCode).flatMap((line) => line.replace(/#.*/, '').trim() || []),
+      paragraphs: prose.trim().split(/\n{2,}/).length,
+      items: prose.match(/^- /gm)?.length ?? 0,
+      terms: [...prose.matchAll(/`[^`]+`/g)].map(([term]) => term.replace(/\s+/g, ' ')).sort(),
+      links: links.filter((to) => !/^README/.test(to)).sort(),
+    };
+  });
+}
+
+it('the README says the same in English and Japanese', () => {
+  const [english, japanese] = ['README.md', 'README.ja.md'].map(skeleton);
+  expect(english!.map(({ heading }) => heading)).toEqual(sections.map(([name]) => name));
+  const translated = english!.map((section, i) => ({ ...section, heading: sections[i]![1] }));
+  expect(japanese).toEqual(translated);
+  const files = english!.flatMap(({ links }) => links).filter((to) => !to.includes(':'));
+  for (const to of files)
+    expect(existsSync(join(checkout, to.replace(/^!|#.*$/g, ''))), `${to} of README.md`).toBe(true);
 });
