@@ -7,8 +7,8 @@ ARG NPM_FLAGS=
 WORKDIR /kasane
 COPY *.tgz /tarballs/
 RUN npm install --no-audit --no-fund --omit=dev ${NPM_FLAGS} /tarballs/*.tgz \
-  # Dawn, 130 MB: there is no GPU in here, and a worker without it says so and uses wasm.
-  && rm -rf node_modules/webgpu \
+  # Dawn, 130 MB: there is no GPU in here, and a worker without it says so and uses wasm. npm's cache: nobody installs in here again.
+  && rm -rf node_modules/webgpu ~/.npm \
   && mkdir /state && chown 1000:1000 /state
 
 FROM ${NODE_IMAGE}

@@ -19,6 +19,13 @@ interface Installed {
   readonly manifest: Manifest;
 }
 
+/** Binaries for other machines than this, of which Dawn has 110 MB: they would be packed and unpacked for nothing. */
+const FOREIGN = ['darwin', 'linux', 'win32']
+  .flatMap((platform) => ['arm64', 'x64', 'universal'].map((processor) => `${platform}-${processor}`))
+  .filter(
+    (name) => name !== `${process.platform}-${process.arch}` && name !== `${process.platform}-universal`,
+  );
+
 export interface Registry {
   readonly url: string;
   close(): Promise<void>;
@@ -72,6 +79,7 @@ function pack(response: ServerResponse, installed: Installed | undefined): void 
     '--hard-dereference',
     '--exclude',
     `${basename(folder)}/node_modules`,
+    ...FOREIGN.map((name) => `--exclude=${name}`),
   ];
   const tar = spawn('tar', [...options, '-I', 'gzip -1', '-c', basename(folder)], {
     stdio: ['ignore', 'pipe', 'inherit'],
