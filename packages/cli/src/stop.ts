@@ -1,5 +1,37 @@
-/** Resolves when a signal asks to stop. */
+/** Signals that ask a command to stop. */
+import { constants } from 'node:os';
+
+/**
+ * A terminal signals everybody in its foreground, and npm, which started us, passes the same signal on: what comes within this many
+ * milliseconds is one request.
+ */
+const ONE_REQUEST_MS = 1000;
+
+const all = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+type Signal = (typeof all)[number];
+
+/** Calls `first` when a signal asks to stop, and `again` when somebody, out of patience, asks once more. */
+export function onStop(
+  first: (signal: Signal) => void,
+  again: (signal: Signal) => void,
+  signals: readonly Signal[] = all,
+): void {
+  let asked: number | undefined;
+  const hear = (signal: Signal) => {
+    const now = performance.now();
+    if (asked === undefined) {
+      asked = now;
+      first(signal);
+    } else if (now - asked > ONE_REQUEST_MS) again(signal);
+  };
+  for (const signal of signals) process.on(signal, hear);
+}
+
+/** Resolves when a signal asks to stop; one that comes while the command cleans up ends it at once. */
 export const stopAsked = () =>
   new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    onStop(
+      () => resolve(),
+      (signal) => process.exit(128 + constants.signals[signal]),
+    );
   });

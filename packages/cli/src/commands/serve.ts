@@ -12,7 +12,7 @@ import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';
 import { type LogFormat, type LogLevel, stateFolder } from '../options.ts';
 import { startRedis } from '../redis/start.ts';
-import { stopAsked } from '../stop.ts';
+import { onStop, stopAsked } from '../stop.ts';
 import { dashboardBeside } from './dashboard.ts';
 
 /** Where a command that stays serves metrics, if anywhere. */
@@ -171,12 +171,11 @@ export async function worker(options: WorkerCommand): Promise<void> {
     metrics: metricsOptions(options),
     log: makeLog(options.logLevel, options.logFormat),
   });
-  // The first signal drains, the second stops at once.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      void running.drain();
-      process.once(signal, () => void running.close());
-    });
-  }
+  // The first signal drains, a later one stops at once.
+  onStop(
+    () => void running.drain(),
+    () => void running.close(),
+    ['SIGINT', 'SIGTERM'],
+  );
   await running.done;
 }

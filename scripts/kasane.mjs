@@ -1,4 +1,4 @@
-// `npm start`: sets the checkout up if need be, then runs `kasane train` with the arguments given after `--`.
+// `npm run -s kasane -- ...`, and `npm start`, which is `kasane train`: sets the checkout up if need be, then runs the command.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { nodeBinary, root, setUp } from './setup.mjs';
@@ -6,9 +6,14 @@ import { nodeBinary, root, setUp } from './setup.mjs';
 setUp();
 
 const kasane = join(root, 'packages/cli/src/bin.js');
-const child = spawn(nodeBinary, [kasane, 'train', ...process.argv.slice(2)], { stdio: 'inherit' });
+// npm runs scripts in the checkout's root; paths are meant from where the command was typed.
+const typed = ['start', 'kasane'].includes(process.env.npm_lifecycle_event) && process.env.INIT_CWD;
+const child = spawn(nodeBinary, [kasane, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+  cwd: typed || process.cwd(),
+});
 
-// The command cleans up when it gets a signal, and takes a second one as the same request: a terminal signals both of us.
+// The command cleans up when it gets a signal, and takes a second one at once as the same request: a terminal signals both of us.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 
 child.on('error', (error) => {
