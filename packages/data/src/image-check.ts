@@ -17,7 +17,9 @@ export async function checkImage(path: string): Promise<string | undefined> {
     const first = await read(file, 0, Math.min(size, 4096));
     const tail = await read(file, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
     if (first.length >= 2 && first.readUInt16BE(0) === 0xffd8) {
-      return checkJpegEnd(tail) ?? checkJpegFrame(await read(file, 0, Math.min(size, HEAD_BYTES)));
+      const ends = tail.includes(JPEG_END) || hasJpegEnd(await read(file, 0, size));
+      if (!ends) return 'it is truncated: a JPEG ends with FF D9';
+      return checkJpegFrame(await read(file, 0, Math.min(size, HEAD_BYTES)));
     }
     if (first.subarray(0, 8).equals(PNG)) return checkPng(first, tail);
     if (first.toString('latin1', 0, 4) === 'RIFF' && first.toString('latin1', 8, 12) === 'WEBP') {
@@ -36,9 +38,17 @@ async function read(file: Awaited<ReturnType<typeof open>>, at: number, length: 
   return buffer.subarray(0, bytesRead);
 }
 
-/** ITU T.81: the last marker is FF D9. Cameras put zeros and notes after it. */
-function checkJpegEnd(tail: Buffer): string | undefined {
-  return tail.includes(Buffer.from([0xff, 0xd9])) ? undefined : 'it is truncated: a JPEG ends with FF D9';
+/** ITU T.81: the last marker. */
+const JPEG_END = Buffer.from([0xff, 0xd9]);
+
+/** Cameras put zeros after the end, phones whole films. A thumbnail in front has an end of its own; in the scan there is but the one. */
+function hasJpegEnd(bytes: Buffer): boolean {
+  for (let at = 2; at + 4 < bytes.length && bytes[at] === 0xff; ) {
+    const marker = bytes[at + 1]!;
+    if (marker === 0xda) return bytes.includes(JPEG_END, at);
+    at += marker === 0xff ? 1 : 2 + bytes.readUInt16BE(at + 2);
+  }
+  return false;
 }
 
 /** The frame header (SOFn) says bits and components. */

@@ -95,8 +95,16 @@ function locate(path: string, test: string | undefined): { train: string; test?:
   }
   const train = join(path, 'train');
   const beside = testNames.map((name) => join(path, name)).find((folder) => existsSync(folder));
-  return existsSync(train) && beside ? { train, test: beside } : { train: path };
+  if (!existsSync(train)) return { train: path };
+  if (beside) return { train, test: beside };
+  // Alone it is no class either.
+  return { train: foldersIn(path).length === 1 ? train : path };
 }
+
+const foldersIn = (folder: string): string[] =>
+  sorted(readdirSync(folder).filter((name) => !name.startsWith('.'))).filter((name) =>
+    statSync(join(folder, name)).isDirectory(),
+  );
 
 interface Found {
   readonly classes: readonly string[];
@@ -106,35 +114,40 @@ interface Found {
 
 /** Classes by name, files by name within a class: the order does not depend on the file system. */
 async function findUsable(folder: string, options: ImageFolderOptions, form: ImageForm): Promise<Found> {
-  const names = sorted(readdirSync(folder).filter((name) => !name.startsWith('.')));
-  const groups = names.filter((name) => statSync(join(folder, name)).isDirectory());
+  const groups = foldersIn(folder);
   if (groups.length === 0) {
     throw new DataError(`${folder}: it has no folders; one for each class, with its images, is expected`);
   }
   const problems: string[] = [];
   const classes: string[] = [];
   const images: Image[] = [];
+  const others: string[] = [];
   let total = 0;
   for (const group of groups) {
-    const files = imagesBelow(join(folder, group));
+    const below = filesBelow(join(folder, group));
+    const files = below.filter((file) => extensions.has(extensionOf(file)));
+    others.push(...below.filter((file) => !extensions.has(extensionOf(file))));
     total += files.length;
     const wrong = await Promise.all(files.map((file) => decoding.run(() => problemOf(file, options, form))));
     const usable = files.filter((_, index) => wrong[index] === undefined);
     for (const why of wrong) if (why !== undefined) problems.push(why);
     if (usable.length === 0) {
-      problems.push(`${join(folder, group)}: the class has no images that can be used`);
+      problems.push(`${join(folder, group)}: the class has no images that can be used${otherKinds(below)}`);
       continue;
     }
     images.push(...usable.map((path) => ({ path, label: classes.length })));
     classes.push(group);
   }
-  if (problems.length === 0) return { classes, images, notes: [] };
+  const notes =
+    others.length > 0 ? [`${folder}: only JPEG, PNG and WebP files are read${otherKinds(others)}`] : [];
+  if (problems.length === 0) return { classes, images, notes };
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
   if (options.onDamaged === 'fail') {
     throw new DataError(`${list}. Remove what can not be used, or say data.onDamaged: skip`);
   }
-  return { classes, images, notes: [`left out ${total - images.length} of ${total} images: ${list}`] };
+  const left = `left out ${total - images.length} of ${total} images: ${list}`;
+  return { classes, images, notes: [...notes, left] };
 }
 
 async function problemOf(
@@ -151,12 +164,24 @@ async function problemOf(
   );
 }
 
-function imagesBelow(folder: string): string[] {
+const extensionOf = (file: string) => extname(file).toLowerCase();
+
+/** What else lies there, such as the .heic files of a phone: they would be missed in silence. */
+function otherKinds(files: readonly string[]): string {
+  const kinds = Map.groupBy(
+    files.map(extensionOf).filter((kind) => !extensions.has(kind)),
+    (kind) => kind || 'no ending',
+  );
+  const counts = [...kinds].map(([kind, { length }]) => `${length} ${kind}`);
+  return counts.length > 0 ? `; there are others: ${counts.slice(0, NAMED).join(', ')}` : '';
+}
+
+function filesBelow(folder: string): string[] {
   return sorted(readdirSync(folder)).flatMap((name) => {
     if (name.startsWith('.')) return [];
     const path = join(folder, name);
-    if (extensions.has(extname(name).toLowerCase())) return [path];
-    return statSync(path).isDirectory() ? imagesBelow(path) : [];
+    if (extensions.has(extensionOf(name))) return [path];
+    return statSync(path).isDirectory() ? filesBelow(path) : [path];
   });
 }
 

@@ -171,6 +171,34 @@ describe('damaged and odd files', () => {
     expect(skipping.notes![0]).toMatch(/left out 1 of 4 images: .*does not decode/);
   });
 
+  it('a JPEG with a film behind its end is whole, one whose thumbnail alone has an end is not', async () => {
+    const thumbnail = Buffer.from([0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9]);
+    const whole = Buffer.from(await good());
+    const phone = Buffer.concat([whole.subarray(0, 2), thumbnail, whole.subarray(2), Buffer.alloc(4000)]);
+    for (const one of ['1.jpg', '2.jpg']) write(`a/${one}`, phone);
+    const { train } = await open();
+    expect((await gather(train, 0)).inputs).toHaveLength(48);
+    write(
+      'a/3.jpg',
+      Buffer.concat([phone.subarray(0, 2 + thumbnail.length + whole.length - 10), Buffer.alloc(99)]),
+    );
+    await expect(open()).rejects.toThrow(/3\.jpg: it is truncated/);
+  });
+
+  it('files of other kinds are counted, and a folder train that stands alone is no class', async () => {
+    for (const one of ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg']) write(`train/${one}`, await good());
+    for (const one of ['1.HEIC', '2.heic', 'Makefile']) write(`train/a/${one}`, Buffer.from('x'));
+    const { preparation, notes } = await open();
+    expect(preparation.classes).toEqual(['a', 'b']);
+    expect(notes).toEqual([
+      `${folder}/train: only JPEG, PNG and WebP files are read; there are others: 1 no ending, 2 .heic`,
+    ]);
+    write('train/c/1.heic', Buffer.from('x'));
+    await expect(open()).rejects.toThrow(
+      /c: the class has no images that can be used; there are others: 1 \.heic/,
+    );
+  });
+
   it('an empty class is named, or left out', async () => {
     write('a/1.jpg', await good());
     write('a/2.jpg', await good());
