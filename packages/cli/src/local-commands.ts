@@ -28,7 +28,7 @@ export function addLocalCommands(): void {
       'after',
       help(
         ['kasane init', 'kasane init flowers.yaml --data flowers.csv --target kind --yes'],
-        ['{ file, why, job: { name, model, data, training } }'],
+        ['{ file, why, notes: [], job: { name, model, data, training } }'],
       ),
     )
     .action(async (file, options) => (await import('./commands/init.ts')).init(file ?? 'job.yaml', options));

@@ -1,5 +1,5 @@
 /** `kasane init` looks at data and writes a job file that runs: what it wrote is checked with the data, as before a training. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
@@ -61,6 +61,18 @@ it('a folder of images', async () => {
   const { spec } = await written('my pets.yaml', { data: at('pets'), size: 32 });
   expect(spec.name).toBe('my-pets');
   expect(spec.model).toMatchObject({ preset: 'resnet-18', classes: 2, image: [32, 32], stem: 'cifar' });
+});
+
+it('a folder with a broken image and a note beside its classes: the job leaves them out, and says so', async () => {
+  cpSync(at('pets'), at('messy'), { recursive: true });
+  writeFileSync(at('messy/readme.txt'), 'cats and dogs');
+  writeFileSync(at('messy/cat/notes.txt'), 'taken in May');
+  writeFileSync(at('messy/cat/broken.jpg'), readFileSync(at('pets/cat/1.png')).subarray(0, 60));
+  const { spec } = await written('messy.yaml', { data: at('messy'), size: 32 });
+  expect(spec.data).toMatchObject({ format: 'imagefolder', onDamaged: 'skip' });
+  const text = readFileSync(at('messy.yaml'), 'utf8');
+  expect(text).toMatch(/^# .*only JPEG, PNG and WebP files are read; there are others: 1 \.txt$/m);
+  expect(text).toMatch(/^# left out 1 of 25 images: .*broken\.jpg: it is truncated/m);
 });
 
 it('refuses what is not there, and to write over what is', async () => {

@@ -11,6 +11,7 @@ import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { jobPresets } from '@kasane/protocol/presets';
 import { formatField } from '@kasane/tensor/field';
 import sharp from 'sharp';
+import { count } from '../render/count.ts';
 import { describeSample } from '../render/sample.ts';
 import { readJob } from './train.ts';
 
@@ -60,10 +61,10 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
     return;
   }
   const lines = [
-    `Train    ${train.samples} samples`,
-    `Test     ${test.samples} samples`,
+    `Train    ${count(train.samples, 'sample')}`,
+    `Test     ${count(test.samples, 'sample')}`,
     `Input    ${formatField(train.input)}`,
-    `Target   ${formatField(train.target)}${train.target.shape.length > 0 && train.classes ? `, tokens below ${train.classes}` : ''}`,
+    `Target   ${targetLine(train)}`,
     ...classLines(parts),
     ...(preparation.table?.columns ?? []).map((column) =>
       column.kind === 'number'
@@ -90,7 +91,7 @@ export async function pack(place: string, folder: string, options: PackCommand):
         process.stderr.write(`\r${done} of ${all} samples${done === all ? '\n' : ''}`);
     });
     const record = { folder, train: train.samples, test: test.samples, digest, notes };
-    const line = `${folder}: ${record.train} samples to train, ${record.test} to test, SHA-256 of its index ${digest}`;
+    const line = `${folder}: ${count(record.train, 'sample')} to train, ${record.test.toLocaleString('en')} to test, SHA-256 of its index ${digest}`;
     process.stdout.write(`${options.json ? JSON.stringify(record) : line}\n`);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
@@ -123,9 +124,12 @@ export function guessFormat(path: string): string {
   if (!existsSync(path)) throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
   if (!statSync(path).isDirectory()) return extname(path).toLowerCase() === '.csv' ? 'csv' : 'text';
   if (existsSync(join(path, INDEX_FILE))) return 'packed';
-  const names = readdirSync(path);
-  if (names.some((name) => /idx\d-ubyte/.test(name))) return 'idx';
-  return names.some((name) => ['.txt', '.md'].includes(extname(name))) ? 'text' : 'imagefolder';
+  const entries = readdirSync(path, { withFileTypes: true });
+  if (entries.some(({ name }) => /idx\d-ubyte/.test(name))) return 'idx';
+  const texts = entries.filter(({ name }) => ['.txt', '.md'].includes(extname(name)));
+  // Notes lie beside folders of images, too.
+  const folders = entries.some((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
+  return texts.length > 0 && !folders ? 'text' : 'imagefolder';
 }
 
 async function openPlace(spec: DataSpec): Promise<DataParts> {
@@ -136,12 +140,21 @@ async function openPlace(spec: DataSpec): Promise<DataParts> {
   }
 }
 
+function targetLine({ target, classes }: Dataset): string {
+  if (classes === undefined) return formatField(target);
+  return target.shape.length === 0
+    ? `a class (${target.dtype})`
+    : `${formatField(target)}, tokens below ${classes.toLocaleString('en')}`;
+}
+
 function classLines({ train, test, preparation }: DataParts): string[] {
   const counts = train.counts;
   if (!counts) return [];
   const listed = counts.slice(0, LISTED).map((count, label) => {
-    const name = preparation.classes?.[label] ?? String(label);
-    return `Class    ${label} ${name}: ${count} to train, ${test.counts?.[label] ?? 0} to test`;
+    const own = preparation.classes?.[label];
+    const name = own === undefined || own === String(label) ? '' : ` ${own}`;
+    const [some, others] = [count, test.counts?.[label] ?? 0].map((many) => many.toLocaleString('en'));
+    return `Class    ${label}${name}: ${some} to train, ${others} to test`;
   });
   const more = counts.length - listed.length;
   return [`Classes  ${counts.length}`, ...listed, ...(more > 0 ? [`         and ${more} more`] : [])];

@@ -10,6 +10,7 @@ import { parseNumber } from '@kasane/data/table';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job';
 import { checkData } from '@kasane/protocol/job-data';
+import { count } from '../render/count.ts';
 import { guessFormat } from './data.ts';
 
 export interface InitOptions {
@@ -44,21 +45,33 @@ export async function init(file: string, options: InitOptions): Promise<void> {
   try {
     const place =
       options.data ?? (await ask('Data: a folder of images, a CSV file, text; nothing for MNIST', ''));
-    const data = await dataSection(place, options, ask);
-    const parts = await open(data);
+    const { data, parts } = await openSound(await dataSection(place, options, ask));
     const { preset, why } = presetFor(parts, data);
-    const epochs = options.epochs ?? Number(await ask('Epochs', '10'));
+    const epochs = options.epochs ?? (await askNumber(ask, 'Epochs', '10'));
     const name = nameOf(file) || preset.preset;
     const training = { epochs, batch: 64, shards: 4, learningRate: 0.001 };
     const job = { name, model: preset, data, training };
-    const text = [`# ${why}`, ...yaml(job)].join('\n');
+    const { notes = [] } = parts;
+    const text = [why, ...notes]
+      .map((line) => `# ${line}`)
+      .concat(yaml(job))
+      .join('\n');
     // Said before anything is written: a file that does not run would be no help.
     await loadData(parseJobFile(text, file));
     writeFileSync(file, `${text}\n`);
-    const lines = `Wrote ${file}: ${why}\nTrain it with: kasane train ${file}`;
-    process.stdout.write(`${options.json ? JSON.stringify({ file, why, job }) : lines}\n`);
+    const lines = [`Wrote ${file}: ${why}`, ...notes, `Train it with: kasane train ${file}`];
+    process.stdout.write(`${options.json ? JSON.stringify({ file, why, notes, job }) : lines.join('\n')}\n`);
   } finally {
     terminal?.close();
+  }
+}
+
+/** Asks until the answer is a whole number above 0. */
+async function askNumber(ask: Ask, question: string, suggestion: string): Promise<number> {
+  for (;;) {
+    const answer = await ask(question, suggestion);
+    if (/^[1-9]\d{0,8}$/.test(answer)) return Number(answer);
+    process.stderr.write(`'${answer}': a whole number above 0 is expected\n`);
   }
 }
 
@@ -78,7 +91,7 @@ async function dataSection(
   const path = resolve(place);
   const format = guessFormat(path);
   if (format === 'imagefolder')
-    return { format, path, size: size ?? Number(await ask('Side of images in pixels', '64')) };
+    return { format, path, size: size ?? (await askNumber(ask, 'Side of images in pixels', '64')) };
   if (format !== 'csv') return { format, path };
   const { columns, rows } = await openCsv(path);
   const chosen = target ?? (await ask(`Column to predict, of ${columns.join(', ')}`, columns.at(-1)!));
@@ -106,6 +119,19 @@ const asData = async <T>(body: () => Promise<T>): Promise<T> => {
 const openCsv = (path: string) => asData(() => openCsvFile(path, { delimiter: ',', onDamaged: 'fail' }));
 const open = (section: object) => asData(() => openData(checkData(section)));
 
+/** Opens data; where a part of it is damaged the job is to leave that out, rather than be refused before there is one. */
+async function openSound<Data extends object>(data: Data): Promise<{ data: Data; parts: DataParts }> {
+  try {
+    return { data, parts: await open(data) };
+  } catch (error) {
+    const skipping = { ...data, onDamaged: 'skip' };
+    const parts = await open(skipping).catch(() => {
+      throw error;
+    });
+    return { data: skipping, parts };
+  }
+}
+
 interface Chosen {
   readonly preset: { readonly preset: string } & Readonly<Record<string, unknown>>;
   /** What was seen, and what was chosen for it. */
@@ -116,7 +142,7 @@ interface Chosen {
 function presetFor({ train, preparation }: DataParts, data: { readonly format: string }): Chosen {
   const { input, target, classes } = train;
   const { table, series, text } = preparation;
-  const samples = `${train.samples.toLocaleString('en')} samples`;
+  const samples = count(train.samples, 'sample');
   if (text && text.objective === 'next-token') {
     const why = `${samples} of ${text.context} tokens, ${classes} different ones: a small GPT`;
     return { preset: { preset: 'gpt', tokens: classes, context: text.context }, why };
@@ -151,11 +177,17 @@ function presetFor({ train, preparation }: DataParts, data: { readonly format: s
   );
 }
 
-/** Lines of YAML for nested objects whose leaves are JSON. */
+/** Text that YAML takes for text as it stands. */
+const plain = (value: unknown): value is string =>
+  typeof value === 'string' &&
+  /^[a-z/][\w./-]*$/i.test(value) &&
+  !/^(true|false|null|yes|no|on|off|y|n)$/i.test(value);
+
+/** Lines of YAML for nested objects whose leaves are JSON, or plain text. */
 function yaml(value: Readonly<Record<string, unknown>>, indent = ''): string[] {
   return Object.entries(value).flatMap(([key, content]) =>
     typeof content === 'object' && content !== null && !Array.isArray(content)
       ? [`${indent}${key}:`, ...yaml(content as Readonly<Record<string, unknown>>, `${indent}  `)]
-      : [`${indent}${key}: ${JSON.stringify(content)}`],
+      : [`${indent}${key}: ${plain(content) ? content : JSON.stringify(content)}`],
   );
 }
