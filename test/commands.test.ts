@@ -55,7 +55,9 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   first.kill('SIGTERM');
   expect(await once(first, 'exit')).toEqual([0, null]);
 
-  expect(await kasane('watch', id)).toMatch(new RegExp(`^${id} succeeded, test accuracy 9\\d\\.\\d\\d %$`));
+  expect(await kasane('watch', id)).toMatch(
+    new RegExp(`^${id} succeeded, test accuracy 9\\d\\.\\d\\d %\nSHA-256 {2}[0-9a-f]{64}$`),
+  );
   const [record] = JSON.parse(await kasane('jobs', '--json')) as Record<string, unknown>[];
   expect(record).toMatchObject({ job: id, state: 'succeeded' });
   expect(await kasane('jobs')).toContain(id);
@@ -90,7 +92,19 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   await expect(kasane('watch', long)).rejects.toThrow(/cancelled/);
   second.kill('SIGTERM');
   await once(second, 'exit');
-  coordinator.kill('SIGTERM');
+
+  // Nobody computes. Who stops looking leaves the job alone.
+  const held = await kasane('submit', 'mnist-mlp');
+  const [watching] = await start(['watch', held, '--coordinator', address], /^waiting: /);
+  watching.kill('SIGINT');
+  expect(await once(watching, 'exit')).toEqual([130, null]);
+  expect(await kasane('jobs')).toMatch(new RegExp(`^${held} +running `, 'm'));
+  await expect(kasane('predict', 'digit', image)).rejects.toThrow(
+    /digit: there is no such file, and no job 'digit'/,
+  );
+  // A terminal and npm both pass Ctrl-C on: that is one request, and it is closed as it should be.
+  coordinator.kill('SIGINT');
+  coordinator.kill('SIGINT');
   expect(await once(coordinator, 'exit')).toEqual([0, null]);
   await expect(kasane('jobs')).rejects.toThrow(/no coordinator answers/);
 });

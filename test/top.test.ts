@@ -96,6 +96,6 @@ it('shows curves, layers and workers, and pauses, resumes and cancels by keys', 
   expect(await stopped).toEqual([0, null]);
   const lines = plain.text.trimEnd().split('\n');
   for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}\S+ {2}[a-z ]+/);
-  expect(plain.text).toMatch(/ {2}joined +1 slots, wasm/);
+  expect(plain.text).toMatch(/ {2}joined +1 slot, wasm/);
   client.close();
 });

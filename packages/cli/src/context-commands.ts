@@ -7,6 +7,12 @@ export function addContextCommands(): Command {
   const contexts = command(
     'context',
     'coordinators by name, so that their address need not be given each time',
+  ).addHelpText(
+    'after',
+    help([
+      'kasane context add lab --coordinator 10.0.0.1:7420 --token $KASANE_TOKEN',
+      'kasane context use lab',
+    ]),
   );
   const contextCommand = (text: string, summary: string, json = 'one object on standard output') =>
     contexts.command(text).description(summary).option('--json', json);

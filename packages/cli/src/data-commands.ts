@@ -8,7 +8,10 @@ export function addDataCommands(): void {
       '--set <key=value...>',
       'of the data section, such as size=32, or target=species for a CSV file',
     ).default([]);
-  const data = command('data', 'look at data, and pack it');
+  const data = command('data', 'look at data, and pack it').addHelpText(
+    'after',
+    help(['kasane data inspect photos --sheet sheet.png', 'kasane data pack photos packed --set size=64']),
+  );
   data
     .command('inspect <data>')
     .description('counts, classes, shapes and samples of a job file, a preset, or a path')

@@ -38,5 +38,16 @@ export async function everyCommand(called?: string): Promise<Command> {
   const completion = program.commands.find((one) => one.name() === 'completion');
   completion?.addHelpText('after', help(['source <(kasane completion bash)    # in ~/.bashrc for good']));
   program.helpCommand('help [command]', 'what a command is for');
+  program.addHelpText(
+    'after',
+    help([
+      'kasane train                               # a network on MNIST, on this machine',
+      'kasane init job.yaml --data photos         # a job file for pictures, one folder a class',
+      'kasane train job.yaml',
+      'kasane coordinator                         # for jobs and workers, here or elsewhere',
+      'kasane worker --coordinator 10.0.0.1:7420',
+      'kasane submit job.yaml --watch',
+    ]),
+  );
   return program;
 }

@@ -5,7 +5,10 @@ import { integer, oneOf, tokenScopes } from './options.ts';
 import { command, each, help } from './program.ts';
 
 export function addSecurityCommands(): void {
-  const tokens = command('token', 'who may do what at a coordinator: tokens in its state directory');
+  const tokens = command(
+    'token',
+    'who may do what at a coordinator: tokens in its state directory',
+  ).addHelpText('after', help(['kasane token create gpu-room --scope work', 'kasane token revoke gpu-room']));
   const tokenCommand = (text: string, summary: string) =>
     tokens
       .command(text)
@@ -53,6 +56,7 @@ export function addSecurityCommands(): void {
     .action(async (which, options) => (await import('./commands/token.ts')).revoke(which, options));
 
   command('cert', 'certificates for TLS')
+    .addHelpText('after', help(['kasane cert dev certificates --host train.example.org']))
     .command('dev [folder]')
     .description('make an authority, and certificates for a coordinator and a client, for development')
     .addOption(

@@ -51,6 +51,12 @@ async function fetchTrained(
   try {
     const bytes = await client.model(source);
     return { bytes, data: (JSON.parse(await client.spec(source)) as JobSpec).data };
+  } catch (error) {
+    if (!(error instanceof KasaneError) || !['JOB_NOT_FOUND', 'UNREACHABLE'].includes(error.code))
+      throw error;
+    throw new KasaneError(error.code, `${source}: there is no such file, and ${error.message}`, {
+      cause: error,
+    });
   } finally {
     client.close();
   }

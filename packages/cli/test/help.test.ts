@@ -44,6 +44,7 @@ test('every command has help, on standard output', { timeout: 120_000 }, async (
       const help = await kasane([name, '--help']);
       expect(help).toMatchObject({ code: 0, stderr: '' });
       expect(help.stdout).toContain(`Usage: kasane ${name}`);
+      expect(help.stdout).toMatch(/\nExamples:\n {2}\S*.*kasane /);
     }
   };
   const half = Math.ceil(names.length / 2);

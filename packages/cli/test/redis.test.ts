@@ -81,6 +81,14 @@ describe('startRedis', { timeout: 30_000 }, () => {
     expect(named.description).toBe(`Redis at ${new URL(own.url).host}`);
     await named.close();
     expect(await ping(own.url)).toBe('PONG');
+    const { host } = new URL(own.url);
+    for (const url of [`redis://${host}`, `redis://:wrong@${host}`])
+      await expect(startRedis({ url })).rejects.toMatchObject({
+        code: 'NOT_ALLOWED',
+        message: expect.stringMatching(
+          /^the Redis at 127\.0\.0\.1:\d+ refuses us: (NOAUTH|WRONGPASS).*PASSWORD@/,
+        ),
+      });
     await own.close();
   });
 

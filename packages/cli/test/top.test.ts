@@ -81,7 +81,7 @@ describe('the screen', () => {
       .join('\n');
     expect(text).toMatch(says);
     expect(text).toMatch(/b-2 +paused .*it is paused/);
-    expect(text).toContain(`1 workers, 4 slots`);
+    expect(text).toContain(`1 worker, 4 slots`);
   });
 
   it('marks the chosen job, asks before it cancels, and knows its keys', () => {

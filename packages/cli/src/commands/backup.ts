@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { backUp } from '@kasane/coordinator/jobs/backup';
 import { stateFolder } from '../options.ts';
+import { count } from '../render/count.ts';
 
 export interface BackupOptions {
   readonly state?: string;
@@ -18,7 +19,7 @@ export async function backup(target: string, options: BackupOptions): Promise<vo
   for (const file of missing)
     process.stderr.write(`kasane: ${file} is not there; its job goes on from the checkpoint before\n`);
   process.stdout.write(
-    `${jobs} jobs, ${files} checkpoints and weights, ${(bytes / 2 ** 20).toFixed(1)} MiB; go on from it with\n` +
+    `${count(jobs, 'job')}, ${files} checkpoints and weights, ${(bytes / 2 ** 20).toFixed(1)} MiB; go on from it with\n` +
       `  kasane coordinator --state ${folder}\n`,
   );
 }

@@ -11,6 +11,7 @@ import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sampleReader } from '@kasane/worker/sample-reader';
+import { count } from '../render/count.ts';
 import { formatMetric } from '../render/job.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
@@ -47,7 +48,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   const { samples, loss, metric, value, seconds } = record;
   const line =
     `Test ${metric} ${formatMetric({ metric }, value)}, loss ${loss.toFixed(4)} ` +
-    `on ${samples.toLocaleString('en')} samples in ${seconds.toFixed(1)} s`;
+    `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
   process.stdout.write(`${options.json ? JSON.stringify(record) : line}\n`);
 }
 

@@ -3,6 +3,7 @@ import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/p
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { parseJobFile } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
+import { count } from '../render/count.ts';
 import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
 import { moment, table } from '../render/table.ts';
 import { workerCells, workerHead } from '../render/worker.ts';
@@ -43,15 +44,41 @@ export async function submit(
   await withClient(options, async (client) => {
     const job = await client.submit(JSON.stringify(spec), options.priority);
     printId(job, options);
-    if (options.watch) requireSuccess(await follow(client, job));
+    if (options.watch) await watchBeside(client, job);
   });
 }
 
 export async function jobs(options: Options): Promise<void> {
   await withClient(options, async (client) => {
     const list = await client.list();
-    print(options.json ? JSON.stringify(list.map(jobRecord)) : jobTable(list));
+    if (options.json) print(JSON.stringify(list.map(jobRecord)));
+    else if (list.length > 0) print(jobTable(list));
+    else process.stderr.write('no jobs yet: kasane submit mnist-mlp\n');
   });
+}
+
+/** What became of a job that has ended: its state, and of weights the digest, to be compared with that of another training. */
+function outcome(ended: Job): string {
+  const { job, state, error, testMetric, digest } = jobRecord(ended);
+  const reached = testMetric === null ? '' : `, test ${metricName(ended)} ${formatMetric(ended, testMetric)}`;
+  const first = `${job} ${state}${reached}${error ? `: ${error}` : ''}`;
+  return digest ? `${first}\nSHA-256  ${digest}` : first;
+}
+
+/** Follows a job until it ends. Whoever stops looking stops nothing else, and is told so. */
+const watchUntilEnd = (client: CoordinatorClient, id: string, tensorboard?: string): Promise<Job> =>
+  follow(
+    client,
+    id,
+    tensorboard,
+    `${id} goes on: \`kasane watch ${id}\` follows it, \`kasane cancel ${id}\` ends it`,
+  );
+
+/** Of a command whose result has been printed: the outcome goes where progress goes. */
+async function watchBeside(client: CoordinatorClient, id: string): Promise<void> {
+  const ended = await watchUntilEnd(client, id);
+  requireSuccess(ended);
+  process.stderr.write(`${outcome(ended)}\n`);
 }
 
 /** Follows a job until it ends; with `json`, one object a change on standard output. */
@@ -60,12 +87,7 @@ export async function watch(job: string, options: Options & { tensorboard?: stri
     if (options.json) {
       for await (const now of client.watch(job)) print(JSON.stringify(jobRecord(now)));
     } else {
-      const ended = await follow(client, job, options.tensorboard);
-      const record = jobRecord(ended);
-      const { testMetric } = record;
-      const reached =
-        testMetric === null ? '' : `, test ${metricName(ended)} ${formatMetric(ended, testMetric)}`;
-      print(`${job} ${record.state}${reached}${record.error ? `: ${record.error}` : ''}`);
+      print(outcome(await watchUntilEnd(client, job, options.tensorboard)));
     }
     requireSuccess(await client.get(job));
   });
@@ -94,7 +116,7 @@ export async function resume(
   await withClient(options, async (client) => {
     const job = await client.resume(id, options.epochs ?? 0);
     printJob(job, `${id} goes on after epoch ${job.epoch} of ${job.epochs}`, options);
-    if (options.watch) requireSuccess(await follow(client, id));
+    if (options.watch) await watchBeside(client, id);
   });
 }
 
@@ -103,7 +125,7 @@ export async function retry(id: string, options: Options & { watch?: boolean }):
   await withClient(options, async (client) => {
     const next = await client.retry(id);
     printId(next, options);
-    if (options.watch) requireSuccess(await follow(client, next));
+    if (options.watch) await watchBeside(client, next);
   });
 }
 
@@ -118,7 +140,7 @@ export async function priority(id: string, value: number, options: Options): Pro
 export async function drain(worker: string, options: Options): Promise<void> {
   await withClient(options, async (client) => {
     const draining = await client.drain(worker);
-    const line = `${worker} finishes the ${draining.tasksHeld} tasks that it holds, and stops`;
+    const line = `${worker} finishes ${count(draining.tasksHeld, 'task')} that it holds, and stops`;
     print(options.json ? JSON.stringify(draining) : line);
   });
 }

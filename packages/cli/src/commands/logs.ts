@@ -3,6 +3,7 @@ import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/p
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
+import { count } from '../render/count.ts';
 import { epochLine, heldUpBy, jobRecord } from '../render/job.ts';
 import { moment } from '../render/table.ts';
 
@@ -35,7 +36,7 @@ export function eventsBetween(before: Job | undefined, job: Job, now?: number): 
   const add = (event: JobEvent['event'], ms: number, message: string) =>
     events.push({ time: iso(ms), event, message });
   if (!before) add('submitted', job.submittedAt, job.name);
-  if (!before?.startedAt && job.startedAt > 0) add('started', job.startedAt, `${job.epochs} epochs`);
+  if (!before?.startedAt && job.startedAt > 0) add('started', job.startedAt, count(job.epochs, 'epoch'));
   let seconds = 0;
   for (const [index, epoch] of job.history.entries()) {
     seconds += epoch.seconds;

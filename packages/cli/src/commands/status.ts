@@ -1,5 +1,6 @@
 /** `kasane status`: a cluster at one glance. */
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import { count } from '../render/count.ts';
 import { jobRecord, jobTable } from '../render/job.ts';
 
 /** Ended jobs that are shown. */
@@ -33,7 +34,7 @@ export async function status(options: ClientOptions & { readonly json?: boolean 
     .map((job) => `${job.id} waits: ${job.waitingFor}`);
   const lines = [
     `Coordinator  ${version} at ${options.coordinator}, up ${duration(uptimeMs)}`,
-    `Workers      ${workers.length} with ${slots} slots, ${busy} tasks held`,
+    `Workers      ${workers.length} with ${count(slots, 'slot')}, ${count(busy, 'task')} held`,
     `Jobs         ${open.length} open, ${jobs.length - open.length} ended`,
     ...waits,
     ...(shown.length > 0 ? ['', jobTable(shown)] : []),

@@ -2,6 +2,7 @@
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
+import { count } from '../render/count.ts';
 import { moment } from '../render/table.ts';
 import { stopAsked } from '../stop.ts';
 import { Feed, type Snapshot } from '../top/feed.ts';
@@ -29,7 +30,7 @@ export function clusterEvents(before: Snapshot | undefined, after: Snapshot, now
   const were = new Set(before?.workers.map(({ id }) => id));
   for (const { id, slots, backend } of after.workers)
     if (!were.has(id))
-      events.push({ time, subject: id, event: 'joined', message: `${slots} slots, ${backend}` });
+      events.push({ time, subject: id, event: 'joined', message: `${count(slots, 'slot')}, ${backend}` });
   for (const id of were) if (!here.has(id)) events.push({ time, subject: id, event: 'left', message: '' });
   return events;
 }

@@ -1,6 +1,7 @@
 /** `kasane train`: a job on a cluster of this machine, from start to weights. */
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { accessSync, copyFileSync, constants as fs, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { ranked } from '@kasane/coordinator/jobs/best-epoch';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
@@ -17,6 +18,7 @@ import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
+import { count } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
 import { progressView } from '../render/progress.ts';
@@ -57,6 +59,7 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
     say,
   });
   const out = resolve(options.out ?? join('.kasane', `${spec.name}.safetensors`));
+  requireWritable(out);
   const job = await guarded(
     async () => {
       const { address } = await cluster.start();
@@ -67,7 +70,6 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
         const id = await client.submit(JSON.stringify(spec));
         const ended = await Promise.race([follow(client, id, options.tensorboard), cluster.failed]);
         requireSuccess(ended);
-        mkdirSync(dirname(out), { recursive: true });
         copyFileSync(ended.model, out);
         if (options.profile !== undefined) {
           const costs = joinTraces(cluster.traces, options.profile);
@@ -84,6 +86,20 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
   report(job, spec, out, options.json === true);
 }
 
+/** Said before an hour of training, not after it. @throws KasaneError USAGE */
+function requireWritable(out: string): void {
+  const refuse = (why: string) =>
+    new KasaneError('USAGE', `the weights can not be written to ${out}: ${why}`);
+  if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
+    throw refuse('it is a folder; give --out a file in it');
+  try {
+    mkdirSync(dirname(out), { recursive: true });
+    accessSync(dirname(out), fs.W_OK);
+  } catch (error) {
+    throw refuse(`${messageOf(error)}; --out names another file`);
+  }
+}
+
 /** A job file, or a preset by its name. */
 export function readJob(jobOrPreset: string): JobSpec {
   const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
@@ -96,11 +112,17 @@ export function readJobText(path: string): string {
   try {
     return readFileSync(path === '-' ? 0 : path, 'utf8');
   } catch (error) {
-    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const { code } = error as NodeJS.ErrnoException;
     const presets = Object.keys(jobPresets);
-    const why = absent
-      ? `there is no such file, and no such preset${suggest(path, presets)}`
-      : `${messageOf(error)}; a job file or a preset (${presets.join(', ')}) is expected`;
+    if (code === 'EISDIR')
+      throw new KasaneError(
+        'JOB_INVALID',
+        `${path}: a folder, not a job file; \`kasane init job.yaml --data ${path}\` writes one that trains on it`,
+      );
+    const why =
+      code === 'ENOENT'
+        ? `there is no such file, and no such preset${suggest(path, presets)}`
+        : `${messageOf(error)}; a job file or a preset (${presets.join(', ')}) is expected`;
     throw new KasaneError('JOB_INVALID', `${path}: ${why}`);
   }
 }
@@ -122,22 +144,35 @@ export function fromHere(spec: JobSpec): JobSpec {
   return { ...spec, data, ...(init !== undefined && { init: resolve(init) }) };
 }
 
-/** Shows a job's progress until it ends, and writes it down for TensorBoard in a folder of that, if there is one. */
+/**
+ * Shows a job's progress until it ends, and writes it down for TensorBoard in a folder of that, if there is one.
+ * @param left said when Ctrl-C ends this process while it looks; without it that is left to the caller
+ */
 export async function follow(
   client: CoordinatorClient,
   id: string,
   tensorboard?: string,
+  left?: string,
 ): Promise<JobMessage> {
   const recording = tensorboard === undefined ? undefined : recordJob(client, id, tensorboard);
   const view = progressView();
   let last: JobMessage | undefined;
+  const leave = () => {
+    view.stop();
+    process.stderr.write(`${left}\n`);
+    process.exit(128 + constants.signals.SIGINT);
+  };
+  if (left !== undefined) process.once('SIGINT', leave);
   try {
     for await (const job of client.watch(id)) {
       last = job;
-      view.update(job);
+      // Of a cluster that this process has just started that is no news.
+      const starting = left === undefined && job.step === 0 && job.workers === 0;
+      view.update(starting ? { ...job, waitingFor: '' } : job);
       recording?.update(job);
     }
   } finally {
+    process.off('SIGINT', leave);
     view.stop();
     await recording?.close();
   }
@@ -180,7 +215,7 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
     return;
   }
   process.stdout.write(
-    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${last.epoch} epochs in ${seconds.toFixed(1)} s\n`,
+    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${seconds.toFixed(1)} s\n`,
   );
   process.stdout.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
 }

@@ -12,6 +12,7 @@ import { openGpu } from '@kasane/worker/gpu';
 import { stateFolder } from '../options.ts';
 import { inspectRedis } from '../redis/inspect.ts';
 import { onPath } from '../redis/start.ts';
+import { count } from '../render/count.ts';
 import { clockAhead, clockTrouble } from './clock.ts';
 
 export interface Finding {
@@ -113,7 +114,7 @@ export async function checkCoordinator(options: ClientOptions): Promise<Finding>
     const { version, workers, nowMs } = await client.status();
     const clock = clockTrouble(clockAhead(nowMs, asked, Date.now()));
     const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
-    const found = `${version} at ${address}, ${workers.length} workers with ${slots} slots`;
+    const found = `${version} at ${address}, ${count(workers.length, 'worker')} with ${count(slots, 'slot')}`;
     if (clock) return note('Coordinator', `${found}; ${clock.found}`, clock.todo);
     if (workers.length > 0) return ok('Coordinator', found);
     return note('Coordinator', found, `nobody computes: kasane worker --coordinator ${address}`);

@@ -13,7 +13,7 @@ export interface RedisFacts {
   readonly aheadMs: number;
 }
 
-/** @throws KasaneError USAGE when the address is none, UNREACHABLE when nobody answers there */
+/** @throws KasaneError USAGE when the address is none, UNREACHABLE when nobody answers there, NOT_ALLOWED without its password */
 export async function inspectRedis(url: string): Promise<RedisFacts> {
   if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
     throw new KasaneError('USAGE', `'${url}' is not the address of a Redis: redis://HOST:PORT is expected`);
@@ -38,9 +38,14 @@ export async function inspectRedis(url: string): Promise<RedisFacts> {
     const aheadMs = clockAhead(1000 * seconds + microseconds / 1000, asked, Date.now());
     return { host, version: field('redis_version'), policy: field('maxmemory_policy'), aheadMs };
   } catch (error) {
-    throw new KasaneError('UNREACHABLE', `no Redis answers at ${host}: ${why || messageOf(error)}`, {
-      cause: error,
-    });
+    const said = why || messageOf(error);
+    if (/^(WRONGPASS|NOAUTH|NOPERM)|invalid password/.test(said)) {
+      const right = `redis://:PASSWORD@${host} is expected`;
+      throw new KasaneError('NOT_ALLOWED', `the Redis at ${host} refuses us: ${said}; ${right}`, {
+        cause: error,
+      });
+    }
+    throw new KasaneError('UNREACHABLE', `no Redis answers at ${host}: ${said}`, { cause: error });
   } finally {
     redis.disconnect();
   }

@@ -6,5 +6,5 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return all.map((row) => line(row).trimEnd()).join('\n');
 }
 
-/** A moment as tables show it: 2026-01-31 23:59:59 in UTC. */
-export const moment = (iso: string) => iso.slice(0, 19).replace('T', ' ');
+/** A moment as tables show it: 2026-01-31 23:59:59, in the time of this machine, as logs have it. Sweden writes it so. */
+export const moment = (iso: string) => new Date(iso).toLocaleString('sv');

@@ -2,6 +2,7 @@
 import { diagnose, type Trouble } from '@kasane/dashboard/page/diagnose';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
+import { count } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { table } from '../render/table.ts';
 import { workerCells, workerHead } from '../render/worker.ts';
@@ -53,7 +54,7 @@ export function screen(
   const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
   const head: Line[] = [
     {
-      text: `Kasane ${version} at ${coordinator}   ${workers.length} workers, ${slots} slots   ${open} open jobs, ${jobs.length - open} ended`,
+      text: `Kasane ${version} at ${coordinator}   ${count(workers.length, 'worker')}, ${count(slots, 'slot')}   ${count(open, 'open job')}, ${jobs.length - open} ended`,
       style: 'bold',
     },
     ...(problem ? [{ text: problem, style: 'red' } as const] : []),
