@@ -25,9 +25,11 @@ try {
   const pack = ['-r', '--filter', './packages/*', 'pack', '--pack-destination', context];
   const given = process.argv.slice(2);
   const tag = given.some((argument) => /^(-t|--tag)\b/.test(argument)) ? [] : ['--tag', 'kasane'];
+  process.stderr.write('Packing, then building the image (a minute or two) ...\n');
   cpSync(join(root, 'Dockerfile'), join(context, 'Dockerfile'));
   const built =
     run('npx', ['-y', `pnpm@${config.pnpm}`, ...pack]) && run('docker', ['build', ...tag, ...given, context]);
+  if (built) process.stderr.write(`Built ${tag[1] || 'it'}: docker run --rm ${tag[1] || 'IMAGE'} --help\n`);
   process.exitCode = built ? 0 : 1;
 } finally {
   rmSync(context, { recursive: true, force: true });

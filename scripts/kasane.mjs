@@ -7,14 +7,23 @@ setUp();
 
 const kasane = join(root, 'packages/cli/src/bin.js');
 // npm runs scripts in the checkout's root; paths are meant from where the command was typed.
-const typed = ['start', 'kasane'].includes(process.env.npm_lifecycle_event) && process.env.INIT_CWD;
+const byNpm = ['start', 'kasane'].includes(process.env.npm_lifecycle_event);
+// Arguments may hold secrets, which other users of the machine see.
+process.title = 'kasane';
 const child = spawn(nodeBinary, [kasane, ...process.argv.slice(2)], {
   stdio: 'inherit',
-  cwd: typed || process.cwd(),
+  cwd: (byNpm && process.env.INIT_CWD) || process.cwd(),
 });
 
 // The command cleans up when it gets a signal, and takes a second one at once as the same request: a terminal signals both of us.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+
+// SIGTERM for npm reaches the shell between npm and us, and nobody further: that it is gone is the same request.
+const parent = process.ppid;
+if (byNpm)
+  setInterval(() => {
+    if (process.ppid !== parent) child.kill('SIGTERM');
+  }, 500).unref();
 
 child.on('error', (error) => {
   process.stderr.write(`error: ${nodeBinary} could not be started: ${error.message}\n`);

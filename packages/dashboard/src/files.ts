@@ -66,8 +66,7 @@ function load(file: URL): Served {
   if (known?.changedAt === changedAt) return known;
   const ending = file.pathname.split('.').at(-1)!;
   const text = readFileSync(file, 'utf8');
-  const script =
-    ending === 'ts' ? stripTypeScriptTypes(text) : text.replace('<!-- modules -->', () => preloads());
+  const script = ending === 'ts' ? withoutTypes(text) : text.replace('<!-- modules -->', () => preloads());
   const own = !file.href.startsWith(folders.uplot!.href) && (ending === 'ts' || ending === 'js');
   const plain = Buffer.from(own ? withoutComments(browserImports(script)) : script);
   const fresh = { changedAt, type: types[ending]!, plain, compressed: gzipSync(plain) };
@@ -104,3 +103,14 @@ const browserImports = (script: string): string =>
       (_, word, path) => `${word} '/tensor/${path}${ENDING}'`,
     )
     .replaceAll(/from 'uplot'/g, "from '/uplot/uPlot.esm.js'");
+
+/** Node says once that this is experimental; whoever opens the page from source can do nothing about it. */
+function withoutTypes(text: string): string {
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
+  try {
+    return stripTypeScriptTypes(text);
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
