@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The `kasane` command. Help loads nothing but the tables of the commands; each command loads what it needs. */
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { endWithReader } from './closed-pipe.ts';
 import { everyCommand } from './every-command.ts';
 import { hideSecrets } from './hide-secrets.ts';
@@ -12,8 +12,14 @@ endWithReader(process.argv[2]);
 // gRPC writes lines of its own about what our messages say already.
 process.env.GRPC_VERBOSITY ??= 'NONE';
 let endSpans: ((exitCode: number) => Promise<void>) | undefined;
+/** Command and subcommand that the line begins with. */
+let meant = 'kasane';
 try {
   const program = await everyCommand(process.argv[2]);
+  for (let at: Command | undefined = program, i = 2; at; i++) {
+    at = at.commands.find((one) => one.name() === process.argv[i]);
+    if (at) meant += ` ${at.name()}`;
+  }
   program.hook('preAction', async (_, action) => {
     if (spansAsked()) endSpans = (await import('./tracing/traced-command.ts')).traceCommand(action);
   });
@@ -24,7 +30,7 @@ try {
     if (error.exitCode !== 0) {
       const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
       process.stderr.write(
-        error.code === 'commander.help' ? '' : `kasane: ${message}; \`kasane --help\` shows how\n`,
+        error.code === 'commander.help' ? '' : `kasane: ${message}; \`${meant} --help\` shows how\n`,
       );
     }
     process.exitCode = error.exitCode === 0 ? 0 : 2;

@@ -35,7 +35,9 @@ test.each([['--help'], ['--version'], ['train', '--help'], ['train', '--workers'
 test('every command has help, on standard output', { timeout: 120_000 }, async () => {
   const { stdout, code } = await kasane(['--help']);
   expect(code).toBe(0);
-  const names = [...stdout.matchAll(/^ {2}([a-z]+) /gm)]
+  const [list, examples] = stdout.split('\nExamples:\n');
+  expect(examples).toContain('kasane train');
+  const names = [...list!.matchAll(/^ {2}([a-z]+) /gm)]
     .map(([, name]) => name!)
     .filter((name) => name !== 'help');
   expect(names).toEqual(expect.arrayContaining(['train', 'predict', 'eval', 'export', 'status', 'doctor']));

@@ -47,7 +47,9 @@ export async function decodeImage(path: string, form: ImageForm): Promise<Uint8A
     if (pixels.length === imageBytes(form)) return pixels;
     throw new Error(`${pixels.length} bytes of pixels came; ${imageBytes(form)} were asked for`);
   } catch (cause) {
-    const [why] = (cause as Error).message.split('\n');
+    const [first] = (cause as Error).message.split('\n');
+    const unknown = first === 'Input file contains unsupported image format';
+    const why = unknown ? 'it is empty, or no image of a kind that is known' : first;
     throw new DataError(`${path}: it does not decode: ${why}`, { cause });
   }
 }

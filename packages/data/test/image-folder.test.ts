@@ -191,7 +191,7 @@ describe('damaged and odd files', () => {
     const { preparation, notes } = await open();
     expect(preparation.classes).toEqual(['a', 'b']);
     expect(notes).toEqual([
-      `${folder}/train: only JPEG, PNG and WebP files are read; there are others: 1 no ending, 2 .heic`,
+      `${folder}/train: only JPEG, PNG and WebP files are read; there are others: 2 .heic, 1 no ending`,
     ]);
     write('train/c/1.heic', Buffer.from('x'));
     await expect(open()).rejects.toThrow(

@@ -200,6 +200,14 @@ export function checkData(value: unknown): DataSpec {
   const [issue] = result.error.issues;
   throw new KasaneError(
     'JOB_INVALID',
-    `data${issue!.path.map((key) => `.${String(key)}`).join('')}: ${issue!.message}`,
+    `data${issue!.path.map((key) => `.${String(key)}`).join('')}: ${plainly(issue!.message)}`,
   );
+}
+
+/** What zod says of a value, for people who know no zod. */
+export function plainly(message: string): string {
+  if (message === 'Invalid input') return 'it is missing, or of another kind than is expected';
+  const [, wanted, came] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
+  if (wanted === undefined) return message;
+  return came === 'undefined' ? `it is missing; expected ${wanted}` : `expected ${wanted}, not ${came}`;
 }

@@ -10,7 +10,7 @@ import { checkObjective, classification, type Objective, ObjectiveError } from '
 import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
-import { dataSchema } from './job-data.ts';
+import { dataSchema, plainly } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
 import { JOB_FILE_BYTES } from './limits.ts';
@@ -374,7 +374,9 @@ function describeIssue(
     const hint = suggest(key, keysAt(jobJsonSchema(), issue.path, value));
     return `${locate(path)}: ${path.join('.')}: there is no such key${hint}`;
   }
-  return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${issue.message}`;
+  if (issue.path.length === 0 && issue.code === 'invalid_type')
+    return `${locate(issue.path)}: the file: it is no job; its first lines are \`name:\` and \`model:\``;
+  return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${plainly(issue.message)}`;
 }
 
 const depth = (issues: readonly z.core.$ZodIssue[]) =>

@@ -217,6 +217,8 @@ export class CoordinatorStream {
   }
 }
 
-/** Without the moment, which differs each time: the same reason is told once. */
+/** Without gRPC's words around it, and without the moment, which differs each time: the same reason is told once. */
 const reasonOf = (details: string) =>
-  details.replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)\.?|\s*Resolution note:\s*$/g, '');
+  details
+    .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)\.?|\s*Resolution note:\s*$/g, '')
+    .replace(/^No connection established\. Last error: (Error: )?(.*?)\.?$/, '$2');

@@ -89,5 +89,10 @@ export function remove(name: string, options: Options = {}): void {
 function requireContext(name: string, contexts: Config['contexts']): Context {
   const found = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
   if (found) return found;
-  throw new KasaneError('USAGE', `there is no context '${name}'${suggest(name, Object.keys(contexts))}`);
+  const names = Object.keys(contexts);
+  const hint =
+    names.length > 0
+      ? suggest(name, names)
+      : `; \`kasane context add ${name} --coordinator HOST:PORT\` makes it`;
+  throw new KasaneError('USAGE', `there is no context '${name}'${hint}`);
 }

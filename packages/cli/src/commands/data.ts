@@ -34,7 +34,9 @@ const LISTED = 20;
 const SHEET_SIDE = 8;
 
 export async function inspect(place: string, options: InspectCommand): Promise<void> {
-  const parts = await openPlace(specOf(place, options.set));
+  const spec = specOf(place, options.set);
+  // Of a path, what is damaged is among what is to be seen; a job says what becomes of it.
+  const { parts } = isJob(place) ? { parts: await openPlace(spec) } : await openSound(spec);
   const { train, test, preparation, notes = [] } = parts;
   const samples = [];
   for (let i = 0; i < Math.min(SHOWN, train.samples); i++)
@@ -98,13 +100,18 @@ export async function pack(place: string, folder: string, options: PackCommand):
   }
 }
 
+const isJob = (place: string): boolean =>
+  Object.hasOwn(jobPresets, place) || ['.yaml', '.yml', '.json'].includes(extname(place));
+
 /** The data section of a job file or preset, or one made for a path by what is there. */
 function specOf(place: string, set: readonly string[]): DataSpec {
   const given = Object.fromEntries(set.map(parseSetting));
-  const isJob = Object.hasOwn(jobPresets, place) || ['.yaml', '.yml', '.json'].includes(extname(place));
-  if (isJob) return checkData({ ...readJob(place).data, ...given });
+  if (isJob(place)) return checkData({ ...readJob(place).data, ...given });
   const path = isUrl(place) ? place : resolve(place);
-  return checkData({ format: guessFormat(path), path, ...given });
+  const data = { format: guessFormat(path), path, ...given };
+  if (data.format === 'csv' && !('target' in data))
+    throw new KasaneError('USAGE', `${place}: which column is to be told? --set target=COLUMN says it`);
+  return checkData(data);
 }
 
 function parseSetting(text: string): [string, unknown] {
@@ -137,6 +144,21 @@ async function openPlace(spec: DataSpec): Promise<DataParts> {
     return await openData(spec);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
+  }
+}
+
+/** Opens data that no job speaks of yet; where a part of it is damaged, without that, as its notes then say. */
+export async function openSound<Data extends object>(data: Data): Promise<{ data: Data; parts: DataParts }> {
+  const spec = checkData(data);
+  try {
+    return { data, parts: await openPlace(spec) };
+  } catch (error) {
+    if (!('onDamaged' in spec)) throw error;
+    const skipping = { ...data, onDamaged: 'skip' };
+    const parts = await openPlace(checkData(skipping)).catch(() => {
+      throw error;
+    });
+    return { data: skipping, parts };
   }
 }
 

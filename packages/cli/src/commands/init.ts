@@ -1,17 +1,16 @@
 /** `kasane init`: a job file for data that is there, by looking at it and asking what can not be seen. */
 import { existsSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { parse, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { openCsvFile } from '@kasane/data/csv-file';
 import type { DataParts } from '@kasane/data/dataset';
-import { openData } from '@kasane/data/open';
 import { parseNumber } from '@kasane/data/table';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job';
-import { checkData } from '@kasane/protocol/job-data';
 import { count } from '../render/count.ts';
-import { guessFormat } from './data.ts';
+import { guessFormat, openSound } from './data.ts';
 
 export interface InitOptions {
   readonly data?: string;
@@ -58,11 +57,24 @@ export async function init(file: string, options: InitOptions): Promise<void> {
       .join('\n');
     // Said before anything is written: a file that does not run would be no help.
     await loadData(parseJobFile(text, file));
-    writeFileSync(file, `${text}\n`);
+    write(file, `${text}\n`);
     const lines = [`Wrote ${file}: ${why}`, ...notes, `Train it with: kasane train ${file}`];
     process.stdout.write(`${options.json ? JSON.stringify({ file, why, notes, job }) : lines.join('\n')}\n`);
+  } catch (error) {
+    // Ctrl-C, or Ctrl-D, at a question.
+    if ((error as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw error;
+    process.stderr.write('\nnothing is written\n');
+    process.exitCode = 128 + constants.signals.SIGINT;
   } finally {
     terminal?.close();
+  }
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (cause) {
+    throw new KasaneError('USAGE', `${file} can not be written: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -117,20 +129,6 @@ const asData = async <T>(body: () => Promise<T>): Promise<T> => {
   }
 };
 const openCsv = (path: string) => asData(() => openCsvFile(path, { delimiter: ',', onDamaged: 'fail' }));
-const open = (section: object) => asData(() => openData(checkData(section)));
-
-/** Opens data; where a part of it is damaged the job is to leave that out, rather than be refused before there is one. */
-async function openSound<Data extends object>(data: Data): Promise<{ data: Data; parts: DataParts }> {
-  try {
-    return { data, parts: await open(data) };
-  } catch (error) {
-    const skipping = { ...data, onDamaged: 'skip' };
-    const parts = await open(skipping).catch(() => {
-      throw error;
-    });
-    return { data: skipping, parts };
-  }
-}
 
 interface Chosen {
   readonly preset: { readonly preset: string } & Readonly<Record<string, unknown>>;
@@ -161,6 +159,13 @@ function presetFor({ train, preparation }: DataParts, data: { readonly format: s
   }
   const [height = 0, width = 0, channels = 1] = input.shape;
   if (input.dtype === 'u8' && classes !== undefined && width > 0) {
+    if (classes < 2) {
+      const [only] = preparation.classes ?? [];
+      throw new KasaneError(
+        'DATA_INVALID',
+        `'${only}' is the only class: two folders of images at least are expected`,
+      );
+    }
     if (data.format === 'idx' && height === 28 && width === 28) {
       return {
         preset: { preset: 'mnist-cnn', classes: Math.max(2, classes) },

@@ -24,6 +24,15 @@ export interface JobEvent {
   readonly message: string;
 }
 
+/** An event for people: when, what, and more of it; a message does not begin with the same word once more. */
+export const eventLine = (
+  { time, event, message }: { readonly time: string; readonly event: string; readonly message: string },
+  subject?: string,
+): string =>
+  [moment(time), ...(subject ? [subject] : []), event.padEnd(9), message.replace(/^epoch +/, '')]
+    .join('  ')
+    .trimEnd();
+
 const iso = (ms: number) => new Date(ms).toISOString();
 
 /**
@@ -69,10 +78,7 @@ export interface LogsOptions extends ClientOptions {
 export async function logs(id: string, options: LogsOptions): Promise<void> {
   const say = (events: readonly JobEvent[]) => {
     for (const event of events) {
-      const line = options.json
-        ? JSON.stringify(event)
-        : `${moment(event.time)}  ${event.event.padEnd(9)}  ${event.message}`;
-      process.stdout.write(`${line}\n`);
+      process.stdout.write(`${options.json ? JSON.stringify(event) : eventLine(event)}\n`);
     }
   };
   const client = new CoordinatorClient(options);

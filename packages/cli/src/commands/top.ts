@@ -3,10 +3,9 @@ import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { count } from '../render/count.ts';
-import { moment } from '../render/table.ts';
 import { stopAsked } from '../stop.ts';
 import { Feed, type Snapshot } from '../top/feed.ts';
-import { eventsBetween } from './logs.ts';
+import { eventLine, eventsBetween } from './logs.ts';
 
 export interface TopEvent {
   /** ISO 8601. */
@@ -57,9 +56,7 @@ async function printEvents(client: CoordinatorClient, json: boolean): Promise<vo
     if (now.problem && now.problem !== before?.problem) process.stderr.write(`kasane: ${now.problem}\n`);
     if (!now.problem) {
       for (const event of clusterEvents(before, now, Date.now())) {
-        const { time, subject, event: name, message } = event;
-        const line = `${moment(time)}  ${subject}  ${name.padEnd(9)}  ${message}`.trimEnd();
-        process.stdout.write(`${json ? JSON.stringify(event) : line}\n`);
+        process.stdout.write(`${json ? JSON.stringify(event) : eventLine(event, event.subject)}\n`);
       }
     }
     before = now;

@@ -18,7 +18,7 @@ import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
-import { count } from '../render/count.ts';
+import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
 import { progressView } from '../render/progress.ts';
@@ -215,7 +215,7 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
     return;
   }
   process.stdout.write(
-    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${seconds.toFixed(1)} s\n`,
+    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}\n`,
   );
   process.stdout.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
 }

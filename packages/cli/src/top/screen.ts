@@ -78,8 +78,12 @@ export function screen(
   }));
 }
 
+/** How to leave comes first: a narrow terminal cuts the rest. */
 const shortKeys = () =>
-  keys.flatMap(([key, , word]) => (word ? [`${key.split(',')[0]} ${word}`] : [])).join('   ');
+  [...keys]
+    .reverse()
+    .flatMap(([key, , word]) => (word ? [`${key.split(',')[0]} ${word}`] : []))
+    .join('   ');
 
 const helpLines = (): Line[] => keys.map(([key, what]) => ({ text: `  ${key.padEnd(12)}${what}` }));
 
