@@ -58,7 +58,11 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     // Said before anything is written: a file that does not run would be no help.
     await loadData(parseJobFile(text, file));
     write(file, `${text}\n`);
-    const lines = [`Wrote ${file}: ${why}`, ...notes, `Train it with: kasane train ${file}`];
+    const lines = [
+      `Wrote ${file}: ${why}`,
+      ...notes.map((note) => `Note: ${note}`),
+      `Train it with: kasane train ${file}`,
+    ];
     process.stdout.write(`${options.json ? JSON.stringify({ file, why, notes, job }) : lines.join('\n')}\n`);
   } catch (error) {
     // Ctrl-C, or Ctrl-D, at a question.
