@@ -20,10 +20,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => c
 
 // SIGTERM for npm reaches the shell between npm and us, and nobody further: that it is gone is the same request.
 const parent = process.ppid;
-if (byNpm)
-  setInterval(() => {
-    if (process.ppid !== parent) child.kill('SIGTERM');
-  }, 500).unref();
+const orphaned = setInterval(() => {
+  if (!byNpm || process.ppid === parent) return;
+  clearInterval(orphaned);
+  child.kill('SIGTERM');
+}, 500).unref();
 
 child.on('error', (error) => {
   process.stderr.write(`error: ${nodeBinary} could not be started: ${error.message}\n`);
