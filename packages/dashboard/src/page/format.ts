@@ -39,11 +39,13 @@ export function short(value: number): string {
 }
 export const bytes = (value: number): string => `${short(value)}B`.replace(/(\d)B$/, '$1 B');
 
-export function duration(seconds: number): string {
+/** @param units of hours, minutes and seconds */
+export function duration(seconds: number, units: readonly string[] = ['h', 'min', 's']): string {
+  const [hour, minute, second] = units;
   const whole = Math.round(seconds);
   const [m, s] = [Math.floor(whole / 60), whole % 60];
-  if (m >= 60) return `${Math.floor(m / 60)} h ${m % 60} min`;
-  return m > 0 ? `${m} min ${s} s` : `${s} s`;
+  if (m >= 60) return `${Math.floor(m / 60)} ${hour} ${m % 60} ${minute}`;
+  return m > 0 ? `${m} ${minute} ${s} ${second}` : `${s} ${second}`;
 }
 
 /** A time span that may be short. */

@@ -77,10 +77,10 @@ export class JobView implements View {
         figure(wrong ? t.testError : t.testAccuracy, last && metric(job, last.testMetric)),
         figure(t.speed, running ? grouped(job.samplesPerSecond) : undefined),
         left === undefined
-          ? figure(t.took, elapsed ? duration(elapsed) : undefined)
-          : figure(t.left, duration(left)),
+          ? figure(t.took, elapsed ? duration(elapsed, t.units) : undefined)
+          : figure(t.left, duration(left, t.units)),
       ),
-      job.waitingFor ? h('p', { class: 'faint' }, `${t.waiting}: ${job.waitingFor}`) : undefined,
+      job.waitingFor ? h('p', { class: 'faint' }, `${t.waiting}: ${t.said(job.waitingFor)}`) : undefined,
       job.digest ? h('p', { class: 'faint digest' }, `SHA-256 ${job.digest}`) : undefined,
     );
   }

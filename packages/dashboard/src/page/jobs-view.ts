@@ -101,13 +101,13 @@ export class JobsView implements View {
           last ? metric(job, last.testMetric) : '-',
         ),
         job.state === RUNNING && figure(t.speed, grouped(job.samplesPerSecond)),
-        figure(t.took, elapsed ? duration(elapsed) : undefined),
+        figure(t.took, elapsed ? duration(elapsed, t.units) : undefined),
         figure(
           t.submitted,
           new Date(job.submittedAt).toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' }),
         ),
       ),
-      job.waitingFor && h('p', { class: 'faint waits' }, `${t.waiting}: ${job.waitingFor}`),
+      job.waitingFor && h('p', { class: 'faint waits' }, `${t.waiting}: ${t.said(job.waitingFor)}`),
       spark(tests),
       h('div', { class: 'actions' }, ...jobActions(this.#page, job, this.#dialog)),
     );

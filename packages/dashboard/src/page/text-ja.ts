@@ -1,4 +1,5 @@
 /** The page's words in Japanese. */
+import { saidInJapanese } from './sentences-ja.ts';
 import type { Words } from './text.ts';
 
 export const japanese: Words = {
@@ -151,4 +152,6 @@ export const japanese: Words = {
   previous: '前のステップ',
   next: '次のステップ',
   newest: '最新',
+  units: ['時間', '分', '秒'],
+  said: saidInJapanese,
 };

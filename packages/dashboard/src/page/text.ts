@@ -165,6 +165,10 @@ export const english = {
   previous: 'Previous step',
   next: 'Next step',
   newest: 'Newest',
+  /** Hours, minutes, seconds. */
+  units: ['h', 'min', 's'],
+  /** A sentence of the coordinator's, which speaks English. */
+  said: (sentence: string): string => sentence,
 };
 
 export type Words = typeof english;
