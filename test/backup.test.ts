@@ -49,6 +49,8 @@ it('goes on from a copy that was made while a job ran', async () => {
   await expect(backup(cluster.state, copies[0]!)).rejects.toThrow('is there already');
   await cluster.stopCoordinator();
   expect(readdirSync(folder)).toEqual(copies.map((_, index) => `copy-${index}`).sort());
+  // Nothing is held any longer.
+  expect(readdirSync(cluster.state).filter((name) => name.startsWith('.backup'))).toEqual([]);
 
   // The first was made early, the one before the last while it still ran; the last may have the end.
   for (const copy of new Set([copies[0]!, copies.at(-2) ?? copies[0]!, copies.at(-1)!])) {

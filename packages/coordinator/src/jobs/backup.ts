@@ -2,7 +2,7 @@
  * A copy of a state directory that is in use. The copy is a state directory itself, as a coordinator that was killed leaves one: the
  * database as of one moment, and the files that it speaks of.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -20,8 +20,10 @@ export interface BackedUp {
   readonly missing: readonly string[];
 }
 
-/** A checkpoint may be removed for newer ones while it is to be copied: then the database of a later moment does. */
+/** A checkpoint may be removed for newer ones before it is held: then the database of a later moment does. */
 const ATTEMPTS = 5;
+/** Where files of jobs are, in a state directory. */
+const JOBS = 'jobs';
 
 /**
  * Copies the state directory of a coordinator, which may be running, to `target`, a folder that is not there yet.
@@ -53,17 +55,50 @@ async function copy(from: string, to: string): Promise<BackedUp> {
   const database = join(to, DATABASE);
   for (let attempt = 1; ; attempt++) {
     await rm(database, { force: true });
-    snapshot(join(from, DATABASE), database);
-    const { jobs, files } = contents(from, to);
-    const missing: string[] = [];
-    let bytes = (await stat(database)).size;
-    for (const file of files) {
-      const size = await copyWhole(join(from, file), join(to, file));
-      if (size === undefined) missing.push(file);
-      bytes += size ?? 0;
+    const held = holdFiles(from);
+    try {
+      snapshot(join(from, DATABASE), database);
+      const { jobs, files } = contents(from, to);
+      const missing: string[] = [];
+      let bytes = (await stat(database)).size;
+      for (const file of files) {
+        const copyFrom = (folder: string) => copyWhole(join(folder, file), join(to, file));
+        const size = (held === undefined ? undefined : await copyFrom(held)) ?? (await copyFrom(from));
+        if (size === undefined) missing.push(file);
+        bytes += size ?? 0;
+      }
+      if (missing.length === 0 || attempt === ATTEMPTS)
+        return { jobs, files: files.length - missing.length, bytes, missing };
+    } finally {
+      if (held) rmSync(held, { recursive: true, force: true });
     }
-    if (missing.length === 0 || attempt === ATTEMPTS)
-      return { jobs, files: files.length - missing.length, bytes, missing };
+  }
+}
+
+/**
+ * Gives all files of jobs a second name in a folder of ours, in a moment: what their own names lose until they are copied stays
+ * there. A file is never written to once it has its name. Undefined where that cannot be done: then they are copied as they are found.
+ */
+function holdFiles(from: string): string | undefined {
+  let held: string | undefined;
+  try {
+    held = mkdtempSync(join(from, '.backup-'));
+    for (const job of readdirSync(join(from, JOBS))) {
+      mkdirSync(join(held, JOBS, job), { recursive: true });
+      for (const file of readdirSync(join(from, JOBS, job))) {
+        try {
+          linkSync(join(from, JOBS, job, file), join(held, JOBS, job, file));
+        } catch (error) {
+          // It has just gone.
+          if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        }
+      }
+    }
+    return held;
+  } catch {
+    // A file system without links, a folder that is not ours, or no job yet.
+    if (held) rmSync(held, { recursive: true, force: true });
+    return undefined;
   }
 }
 
