@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { kernelNames, kernelShapes } from '../src/backends/wasm/gemm.ts';
 import { scalarGemm, selectKernel, selfTest, wasmGemm } from '../src/backends/wasm/kernels.ts';
+import { compileProgram } from '../src/backends/wasm/program.ts';
+import { input } from '../src/ops/leaf.ts';
+import { matmul } from '../src/ops/matmul.ts';
 import { uniforms } from './support/cases.ts';
 
 const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
@@ -53,6 +56,27 @@ describe('matrix product', () => {
           expect(found.equals(wanted), `${name} ${JSON.stringify(gemm)}`).toBe(true);
         }
       }
+    }
+  }, 60_000);
+
+  it('gives them where a tall matrix is taken some rows at a time, in a batch too', async () => {
+    const [batch, m, n, k] = [2, 700, 19, 200];
+    for (const transposeB of [false, true]) {
+      const a = Float32Array.from({ length: batch * m * k }, (_, i) => ((i * 7919) % 1009) / 64 - 8);
+      const b = Float32Array.from({ length: batch * k * n }, (_, i) => ((i * 104729) % 2003) / 128 - 8);
+      const gemm = { m, n, k, transposeA: false, transposeB };
+      const wanted = Array.from({ length: batch }, (_, i) =>
+        scalarGemm(gemm, a.subarray(i * m * k, (i + 1) * m * k), b.subarray(i * k * n, (i + 1) * k * n)),
+      );
+      for (const name of exactNames)
+        expect(wasmGemm(gemm, name)(a.subarray(0, m * k), b.subarray(0, k * n)), name).toEqual(wanted[0]);
+      const left = input('a', [batch, m, k]);
+      const right = input('b', transposeB ? [batch, n, k] : [batch, k, n]);
+      const program = await compileProgram([matmul(left, right, false, transposeB)]);
+      (program.inputs.a as Float32Array).set(a);
+      (program.inputs.b as Float32Array).set(b);
+      program.run();
+      expect(program.outputs[0]).toEqual(Float32Array.from(wanted.flatMap((one) => [...one])));
     }
   }, 60_000);
 });

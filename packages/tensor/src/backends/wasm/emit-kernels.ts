@@ -14,6 +14,7 @@ import { argmax, argmaxEquals, gatherKernel, oneHot, scatterAddKernel, toIndexKe
 import { emitPointwise } from './emit-loops.ts';
 import { reduction } from './emit-reduce.ts';
 import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
+import { emitProducts } from './products.ts';
 
 export interface KernelContext {
   /** Byte offset of a tensor. */
@@ -65,20 +66,11 @@ const convolution: Emit = (node, inputs, output, { gemm, scratch, workspace, sha
 /** Views are pointwise steps with other strides. */
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   matmul: (node, [a, b], c, { scratch, gemm, shared }) => {
-    const { batch, ...sizes } = matmulSizes(node);
-    const product = { ...sizes, ...attributesOf(matmulOp, node) };
-    const index = shared(`matmul ${JSON.stringify(product)}`, () => buildGemm(product, gemm));
-    const f = new FunctionBuilder();
-    if (batch === 1) return f.i32(a!).i32(b!).i32(c).i32(scratch).call(index);
-    const { m, n, k } = sizes;
-    const [left, right, to] = [f.local('i32'), f.local('i32'), f.local('i32')];
-    f.i32(a!).set(left).i32(b!).set(right).i32(c).set(to);
-    return f.repeat(batch, () => {
-      f.get(left).get(right).get(to).i32(scratch).call(index);
-      f.advance(left, 4 * m * k)
-        .advance(right, 4 * k * n)
-        .advance(to, 4 * m * n);
-    });
+    const products = { ...matmulSizes(node), ...attributesOf(matmulOp, node) };
+    const places = { a: a!, b: b!, c, scratch };
+    return emitProducts(new FunctionBuilder(), products, places, (product) =>
+      shared(`matmul ${JSON.stringify(product)}`, () => buildGemm(product, gemm)),
+    );
   },
   conv2d: convolution,
   conv2dInputGradient: convolution,

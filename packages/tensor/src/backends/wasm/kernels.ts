@@ -4,6 +4,7 @@
  */
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { buildGemm, type Gemm, gemmScratchBytes, type KernelName, kernelShapes } from './gemm.ts';
+import { emitProducts } from './products.ts';
 
 /** exact: the same bits on every machine. fast: products may be fused, bits differ between makes of CPU. */
 export type MathMode = 'exact' | 'fast';
@@ -164,8 +165,10 @@ export function openGemm(gemm: Gemm, kernel: KernelName): OpenedGemm {
   const c = b + align(4 * k * n);
   const pages = Math.ceil((c + align(4 * m * n) + 64) / 65536);
   const module = new ModuleBuilder({ pages, shared: false });
-  const index = module.add(buildGemm(gemm, kernel));
-  const run = new FunctionBuilder().i32(a).i32(b).i32(c).i32(0).call(index);
+  const places = { a, b, c, scratch: 0 };
+  const run = emitProducts(new FunctionBuilder(), { ...gemm, batch: 1 }, places, (part) =>
+    module.add(buildGemm(part, kernel)),
+  );
   module.add(run, 'run');
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
