@@ -1,7 +1,8 @@
 /** The MLP of bench/rows.ts in TensorFlow.js on its wasm backend, one thread. Its other rows lack kernels there. */
 
+// Unlike its core alone it knows gradients.
+import * as tf from '@tensorflow/tfjs';
 import { setThreadsCount, version_wasm } from '@tensorflow/tfjs-backend-wasm';
-import * as tf from '@tensorflow/tfjs-core';
 import { answer, mlpBatch, mlpWidths } from './answer.ts';
 
 setThreadsCount(1);
