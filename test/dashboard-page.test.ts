@@ -279,7 +279,8 @@ describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', 
     const cards = page.locator('article.worker');
     await eventually(() => cards.count()).toBe(202);
     await page.locator('section tbody tr').nth(199).waitFor();
-    expect(await inkOf('canvas.timeline')).toEqual([true]);
+    // Steps are drawn once a second at most.
+    await eventually(() => inkOf('canvas.timeline')).toEqual([true]);
     const last = workers.at(-1)!.id;
     await page.getByLabel('Filter by name').fill(last.toUpperCase());
     await eventually(() => cards.count()).toBe(1);
