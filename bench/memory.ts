@@ -9,20 +9,14 @@
 import { parseArgs } from 'node:util';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { describePreset } from '@kasane/tensor/models/presets';
-import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
+import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { Objective } from '@kasane/tensor/objective';
 import type { MemoryUse } from '@kasane/tensor/training';
-import { rows } from './rows.ts';
+import { fillBatch, type Row, rows } from './rows.ts';
 import { median } from './support/median.ts';
 
-interface Deep {
-  readonly name: string;
-  readonly batch: number;
-  readonly description: ModelDescription;
-  readonly tokens?: number;
-}
-const deeper: readonly Deep[] = [
+const deeper: readonly Row[] = [
   { name: 'resnet50', batch: 4, description: describePreset('resnet-50', { classes: 10, image: 224 }) },
   {
     name: 'gpt12',
@@ -36,7 +30,8 @@ const { values } = parseArgs({
 });
 enableRevectorization();
 
-async function open({ batch, description, tokens }: Deep, memory: MemoryUse) {
+async function open(row: Row, memory: MemoryUse) {
+  const { batch, description } = row;
   const model = buildModel(description);
   const objective: Objective = { type: description.classes === undefined ? 'next-token' : 'classification' };
   const request = { mode: 'train', samples: batch, objective, memory } as const;
@@ -44,10 +39,7 @@ async function open({ batch, description, tokens }: Deep, memory: MemoryUse) {
   const program = session.program(request);
   session.parameters.set(initializeParameters(model, 1));
   const { x, labels, targets } = program;
-  for (let i = 0; i < x.length; i++) x[i] = tokens ? (i * 7919) % tokens : ((i * 7919) % 1009) / 1009;
-  const classes = description.classes ?? tokens!;
-  const wanted = description.classes === undefined ? targets : labels;
-  for (let i = 0; i < wanted.length; i++) wanted[i] = (i * 31) % classes;
+  fillBatch(row, x, description.classes === undefined ? targets : labels);
   program.run();
   return {
     megabytes: (session.memory.buffer.byteLength - 8 * model.parameterCount) / 2 ** 20,

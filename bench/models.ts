@@ -1,8 +1,9 @@
 /**
  * Training steps of six models on one thread: forwards, backwards and Adam, against PyTorch where it is found, and the MLP against
- * TensorFlow.js and jax-js, which lack what the others need. Rounds of all take turns in one run. A figure is the CPU time of a step (the median over the rounds), and in brackets the wall time of the
- * shortest step. On an idle machine the two agree. Where others work too, wall times are the scheduler's: a step longer than
- * its slice of some milliseconds always contains others' work. The ratio is that of the CPU times.
+ * TensorFlow.js and jax-js, which lack what the others need. Rounds of all take turns in one run. A figure is the CPU time of a
+ * step (the median over the rounds), and in brackets the wall time of the shortest step. On an idle machine the two agree. Where
+ * others work too, wall times are the scheduler's: a step longer than its slice of some milliseconds always contains others' work.
+ * The ratio is that of the CPU times.
  *
  *     pnpm bench models [--row mlp] [--seconds 6] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
  *
@@ -22,7 +23,7 @@ import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
-import { type Row, rows, trainingGraph } from './rows.ts';
+import { fillBatch, type Row, rows, trainingGraph } from './rows.ts';
 import { median } from './support/median.ts';
 
 const { values } = parseArgs({
@@ -56,9 +57,7 @@ async function openRow(row: Row): Promise<Stepper> {
   const updater = await openUpdater(model.parameters, { type: 'adam' }, { buffers: 1 });
   updater.parameters.set(initializeParameters(model, 1));
   const { x, labels } = program.inputs;
-  for (let i = 0; i < x!.length; i++)
-    x![i] = row.tokens ? (i * 7919) % row.tokens : ((i * 7919) % 1009) / 1009;
-  for (let i = 0; i < labels!.length; i++) labels![i] = (i * 31) % (row.description.classes ?? row.tokens!);
+  fillBatch(row, x as Float32Array, labels as Int32Array);
   // Running statistics are parameters that a training step does not read.
   const weights = model.parameters.flatMap(({ name, offset, size }) => {
     const to = program.inputs[name] as Float32Array | undefined;

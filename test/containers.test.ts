@@ -10,10 +10,10 @@ import { CoordinatorClient } from '@kasane/protocol/client';
 import { GenericContainer, Network, type StartedTestContainer, Wait } from 'testcontainers';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { main } from './support/commands.ts';
 import { checkout, makeImage, redisServer, whyNoContainers } from './support/image.ts';
 
 const run = promisify(execFile);
-const main = join(checkout, 'packages/cli/src/bin.js');
 const token = 'a token of the test';
 /** What a container may write to; not /tmp, where the checkout may be. */
 const scratch = '/scratch';

@@ -13,7 +13,7 @@ import { helpOf, jsonShape, verbsOf } from '@kasane/cli/help-text';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
-import { checkout } from './support/image.ts';
+import { main } from './support/commands.ts';
 
 /** Verbs without `--json`, and why. docs/cli.md says so, too. */
 const without: Readonly<Record<string, string>> = {
@@ -22,7 +22,6 @@ const without: Readonly<Record<string, string>> = {
   completion: 'what it prints is for a shell',
 };
 
-const main = join(checkout, 'packages/cli/src/bin.js');
 const verbs = verbsOf(await everyCommand());
 const shapes = new Map(verbs.map(({ name, command }) => [name, jsonShape(command).join('\n')]));
 

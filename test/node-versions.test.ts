@@ -3,14 +3,13 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { jobPresets } from '@kasane/protocol/presets';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
+import { main } from './support/commands.ts';
 
 const run = promisify(execFile);
-const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const { resolve } = createRequire(import.meta.url);
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());

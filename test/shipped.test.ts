@@ -14,6 +14,7 @@ import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
+import { main } from './support/commands.ts';
 import { checkout, composeCommand, makeBaseImage, whyNoContainers } from './support/image.ts';
 import { packAll } from './support/pack.ts';
 import { startRegistry } from './support/registry.ts';
@@ -203,7 +204,6 @@ describe.skipIf(noContainers && !required)('the image', () => {
       env.KASANE_TOKEN = await token('me', '--scope', 'submit');
       await compose('up', '--detach', '--scale', 'worker=2');
       const kasane = async (...more: string[]) => {
-        const main = join(checkout, 'packages/cli/src/bin.js');
         return (await run(process.execPath, [main, ...more], { env })).stdout;
       };
       await expect.poll(async () => JSON.parse(await kasane('workers', '--json')).length, WAIT).toBe(2);

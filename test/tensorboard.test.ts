@@ -8,10 +8,9 @@ import { crc32c } from '@kasane/cli/tensorboard/event-file';
 import { jobPresets } from '@kasane/protocol/presets';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
-import { checkout } from './support/image.ts';
+import { main } from './support/commands.ts';
 
 const run = promisify(execFile);
-const main = join(checkout, 'packages/cli/src/bin.js');
 const reader = fileURLToPath(new URL('support/read-events.py', import.meta.url));
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());

@@ -1,12 +1,11 @@
 /** `kasane top` in a real terminal, and its lines without one, beside a real run. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { main } from './support/commands.ts';
 
-const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 afterAll(() => cleanUp.run());

@@ -3,13 +3,12 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { main } from './support/commands.ts';
 
 const run = promisify(execFile);
-const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 

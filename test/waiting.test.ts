@@ -1,12 +1,11 @@
 /** What a job waits for is said at once, though nothing else of it changes: by the stream, `kasane watch` and `kasane logs -f`. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { main } from './support/commands.ts';
 
-const main = fileURLToPath(new URL('../packages/cli/src/bin.js', import.meta.url));
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 afterAll(() => cleanUp.run());

@@ -1,5 +1,6 @@
 /** A JavaScript peer of bench/models.ts in a process of its own: computes only while it is asked to, as peers/models.py does. */
 import { createInterface } from 'node:readline';
+import { fillBatch, rows } from '../rows.ts';
 
 /**
  * Says its version, then reads lines "ROW COUNT" and answers each with milliseconds of a step: CPU time, and wall time of the
@@ -36,9 +37,11 @@ export async function answer(
   }
 }
 
-/** The batch that all sides take: as in bench/models.ts. */
-export const mlpBatch = () => ({
-  x: Float32Array.from({ length: 128 * 784 }, (_, i) => ((i * 7919) % 1009) / 1009),
-  labels: Int32Array.from({ length: 128 }, (_, i) => (i * 31) % 10),
-});
+/** The batch that all sides take. */
+export function mlpBatch() {
+  const row = rows.find(({ name }) => name === 'mlp')!;
+  const batch = { x: new Float32Array(row.batch * mlpWidths[0]), labels: new Int32Array(row.batch) };
+  fillBatch(row, batch.x, batch.labels);
+  return batch;
+}
 export const mlpWidths = [784, 128, 64, 10] as const;

@@ -10,7 +10,7 @@ import { onPath } from '@kasane/cli/redis/start';
 import type { LedgerRow } from '@kasane/coordinator/jobs/store';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { Redis } from 'ioredis';
-import { checkout } from '../support/image.ts';
+import { main } from '../support/commands.ts';
 import { ledgerOf } from '../support/ledger.ts';
 import type { Child, Line } from './child.ts';
 import { Containers } from './containers.ts';
@@ -18,7 +18,6 @@ import type { FaultName } from './faults.ts';
 import { type Hosts, Processes, type Role, type WorkerNetwork } from './hosts.ts';
 import { type Random, randomOf } from './random.ts';
 
-const MAIN = join(checkout, 'packages/cli/src/bin.js');
 /** The library that gives processes another clock (Debian: faketime). */
 const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 const START_MS = 180_000;
@@ -221,7 +220,7 @@ export class Stage {
       FAKETIME_CACHE_DURATION: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     };
-    return this.#launch(role, name, [process.execPath, MAIN, ...options], this.hasClock ? clock : {});
+    return this.#launch(role, name, [process.execPath, main, ...options], this.hasClock ? clock : {});
   }
 
   #launch(role: Role, name: string, command: string[], env: Record<string, string>): Promise<Child> {

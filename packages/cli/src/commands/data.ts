@@ -139,13 +139,15 @@ export function guessFormat(path: string): string {
   return texts.length > 0 && !folders ? 'text' : 'imagefolder';
 }
 
-async function openPlace(spec: DataSpec): Promise<DataParts> {
+/** What goes wrong with data is the data's fault. */
+export const asData = async <T>(body: () => Promise<T>): Promise<T> => {
   try {
-    return await openData(spec);
-  } catch (error) {
-    throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
+    return await body();
+  } catch (cause) {
+    throw cause instanceof KasaneError ? cause : new KasaneError('DATA_INVALID', messageOf(cause), { cause });
   }
-}
+};
+const openPlace = (spec: DataSpec): Promise<DataParts> => asData(() => openData(spec));
 
 /** Opens data that no job speaks of yet; where a part of it is damaged, without that, as its notes then say. */
 export async function openSound<Data extends object>(data: Data): Promise<{ data: Data; parts: DataParts }> {

@@ -10,7 +10,7 @@ import { parseNumber } from '@kasane/data/table';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job';
 import { count } from '../render/count.ts';
-import { guessFormat, openSound } from './data.ts';
+import { asData, guessFormat, openSound } from './data.ts';
 
 export interface InitOptions {
   readonly data?: string;
@@ -125,13 +125,6 @@ async function dataSection(
   };
 }
 
-const asData = async <T>(body: () => Promise<T>): Promise<T> => {
-  try {
-    return await body();
-  } catch (cause) {
-    throw cause instanceof KasaneError ? cause : new KasaneError('DATA_INVALID', messageOf(cause), { cause });
-  }
-};
 const openCsv = (path: string) => asData(() => openCsvFile(path, { delimiter: ',', onDamaged: 'fail' }));
 
 interface Chosen {
