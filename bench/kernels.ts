@@ -14,6 +14,7 @@ import { placeLeaves } from '@kasane/tensor/plan/leaves';
 import { mergeSteps } from '@kasane/tensor/plan/merge';
 import { makePlan } from '@kasane/tensor/plan/plan';
 import { rows, trainingGraph } from './rows.ts';
+import { fill } from './support/fill.ts';
 
 const { values } = parseArgs({
   options: { row: { type: 'string', default: 'cnn' }, top: { type: 'string', default: '25' } },
@@ -58,9 +59,7 @@ for (const [name, node] of byName) {
   const length = node.shape.reduce((product, extent) => product * extent, 1);
   if (node.dtype === 'i32') continue;
   const view = new Float32Array(memory.buffer, places.get(node)!, length);
-  for (let i = 0; i < length; i++) {
-    view[i] = name === 'x' && row.tokens ? (i * 7919) % row.tokens : ((i * 7919) % 1009) / 1009 - 0.5;
-  }
+  fill(view, name === 'x' ? row.tokens : undefined);
 }
 const runs = steps.map((_, index) => instance.exports[`step${index}`] as () => void);
 const best = runs.map(() => Number.POSITIVE_INFINITY);

@@ -15,6 +15,7 @@ import type { Objective } from '@kasane/tensor/objective';
 import type { MemoryUse } from '@kasane/tensor/training';
 import { fillBatch, type Row, rows } from './rows.ts';
 import { median } from './support/median.ts';
+import { openTable } from './support/results.ts';
 
 const deeper: readonly Row[] = [
   { name: 'resnet50', batch: 4, description: describePreset('resnet-50', { classes: 10, image: 224 }) },
@@ -49,8 +50,16 @@ async function open(row: Row, memory: MemoryUse) {
   };
 }
 
-console.log('| model | batch | normal, MiB | low, MiB | ratio | normal, ms | low, ms | ratio |');
-console.log(`${'|---'.repeat(8)}|`);
+const table = openTable([
+  'model',
+  'batch',
+  'normal, MiB',
+  'low, MiB',
+  'ratio',
+  'normal, ms',
+  'low, ms',
+  'ratio',
+]);
 for (const row of [...rows, ...deeper]) {
   if (values.row && row.name !== values.row) continue;
   const both = [await open(row, 'normal'), await open(row, 'low')] as const;
@@ -66,7 +75,7 @@ for (const row of [...rows, ...deeper]) {
   const same = normal.session.gradients.every((value, i) => Object.is(value, low.session.gradients[i]));
   if (!same) throw new Error(`${row.name}: other bits`);
   const [before, after] = [median(normal.times), median(low.times)];
-  const cells = [
+  table([
     row.name,
     row.batch,
     normal.megabytes.toFixed(0),
@@ -75,6 +84,5 @@ for (const row of [...rows, ...deeper]) {
     before.toFixed(1),
     after.toFixed(1),
     (after / before).toFixed(2),
-  ];
-  console.log(`| ${cells.join(' | ')} |`);
+  ]);
 }

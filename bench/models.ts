@@ -1,7 +1,7 @@
 /**
  * Training steps of six models on one thread: forwards, backwards and Adam, against PyTorch where it is found, and the MLP against
  * TensorFlow.js and jax-js, which lack what the others need. Rounds of all take turns in one run. A figure is the CPU time of a
- * step (the median over the rounds), and in brackets the wall time of the shortest step. On an idle machine the two agree. Where
+ * step (the median over the rounds), and in brackets the wall time of the shortest. On an idle machine the two agree. Where
  * others work too, wall times are the scheduler's: a step longer than its slice of some milliseconds always contains others' work.
  * The ratio is that of the CPU times.
  *
@@ -12,11 +12,6 @@
  *
  * Prints a Markdown table, and writes everything to bench/results/models.json.
  */
-import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
@@ -24,7 +19,9 @@ import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { fillBatch, type Row, rows, trainingGraph } from './rows.ts';
-import { median } from './support/median.ts';
+import { openPeers } from './support/peers.ts';
+import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';
+import { type Figure, ours, takeTurns } from './support/turns.ts';
 
 const { values } = parseArgs({
   options: {
@@ -35,15 +32,8 @@ const { values } = parseArgs({
     'no-peer': { type: 'boolean', default: false },
   },
 });
-/** Rounds in which ours and theirs take turns. */
-const ROUNDS = Number(values.rounds);
-
-interface Figure {
-  /** CPU time of a step. */
-  readonly cpu: number;
-  /** Wall time of the shortest step. */
-  readonly best: number;
-}
+const rounds = Number(values.rounds);
+const turns = { rounds, milliseconds: (1000 * Number(values.seconds)) / 2 / rounds };
 
 interface Stepper {
   /** One training step: milliseconds of the gradients and of all. */
@@ -84,133 +74,46 @@ async function openRow(row: Row): Promise<Stepper> {
   };
 }
 
-/** What each peer is started with. */
-const commands = {
-  PyTorch: [values.python, join(import.meta.dirname, 'peers/models.py')],
-  'TensorFlow.js': [process.execPath, join(import.meta.dirname, 'peers/tfjs.ts')],
-  'jax-js': [process.execPath, join(import.meta.dirname, 'peers/jax-js.ts')],
-} as const;
-type PeerName = keyof typeof commands;
-const peerNames = Object.keys(commands) as PeerName[];
-
-/** A peer in a process of its own, which computes only while it is asked to. Undefined where it is not installed. */
-async function openPeer(name: PeerName) {
-  const [command, script] = commands[name];
-  const { OPENBLAS_CORETYPE: _, OPENBLAS_L2_SIZE: __, ...env } = process.env;
-  const child = spawn(command, [script], {
-    env: { ...env, OMP_NUM_THREADS: '1' },
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  child.on('error', () => undefined);
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async () => {
-    const { value, done } = await lines.next();
-    return done ? undefined : (JSON.parse(value) as unknown);
-  };
-  const version = await next();
-  if (typeof version !== 'string') return undefined;
-  return {
-    name,
-    version,
-    /** Undefined for a row that it does not have. */
-    steps: async (row: string, count: number) => {
-      child.stdin.write(`${row} ${count}\n`);
-      return ((await next()) ?? undefined) as Figure | undefined;
-    },
-    close: () => child.stdin.end(),
-  };
-}
-
 enableRevectorization();
 const choice = selectKernel();
-const machine = `${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}, one thread, kernel ${choice.name}`;
+const machine = machineWith(choice.name);
 console.log(machine);
-const opened = values['no-peer'] ? [] : await Promise.all(peerNames.map(openPeer));
-const peers = opened.filter((peer) => peer !== undefined);
-const missing = peerNames.filter((name) => !peers.some((peer) => peer.name === name));
-if (missing.length > 0) console.log(`left out: ${missing.join(', ')}`);
+const scripts = {
+  PyTorch: { script: 'models.py' },
+  'TensorFlow.js': { script: 'tfjs.ts' },
+  'jax-js': { script: 'jax-js.ts' },
+};
+const peers = await openPeers(values['no-peer'] ? {} : scripts, values.python);
 
 const cell = ({ cpu, best }: Figure) => `${cpu.toFixed(2)} (${best.toFixed(2)})`;
-interface Result {
-  readonly row: string;
-  readonly batch: number;
-  readonly steps: number;
-  readonly total: Figure;
-  /** Of the shortest. */
-  readonly gradients: number;
-  /** Milliseconds of the first step, in which the engine optimizes the code. */
-  readonly first: number;
-  readonly loss: number;
-  /** By peer, where it has the row. */
-  readonly peers: Partial<Record<PeerName, Figure>>;
-  /** Ours of theirs. */
-  readonly ratios: Partial<Record<PeerName, number>>;
-}
-const results: Result[] = [];
-for (const row of rows.filter(({ name }) => !values.row || name === values.row)) {
-  const own = await openRow(row);
-  const first = own.step();
-  const once = own.step().total;
-  const count = Math.max(1, Math.min(400, Math.round((1000 * Number(values.seconds)) / 2 / ROUNDS / once)));
-  const times: { gradients: number; total: number }[] = [];
-  const used: number[] = [];
-  const theirs = new Map<PeerName, Figure[]>();
-  for (let round = 0; round < ROUNDS; round++) {
-    const before = process.cpuUsage();
-    for (let i = 0; i < count; i++) times.push(own.step());
-    const { user, system } = process.cpuUsage(before);
-    used.push((user + system) / 1000 / count);
-    for (const { name, steps } of peers) {
-      const figure = await steps(row.name, count);
-      if (figure) theirs.set(name, [...(theirs.get(name) ?? []), figure]);
-    }
-  }
-  const shortest = (list: readonly number[]) => Math.min(...list);
-  const total: Figure = { cpu: median(used), best: shortest(times.map((time) => time.total)) };
-  const gradients = shortest(times.map((time) => time.gradients));
-  const figures = [...theirs].map(([name, list]) => {
-    const figure: Figure = {
-      cpu: median(list.map(({ cpu }) => cpu)),
-      best: shortest(list.map(({ best }) => best)),
-    };
-    return { name, figure, ratio: total.cpu / figure.cpu };
+const table = openTable([
+  'model',
+  'batch',
+  'kasane, ms',
+  'of these gradients',
+  'first',
+  ...peerHeadings(peers, 'ms'),
+]);
+const results = [];
+for (const { name, batch, ...rest } of rows.filter(({ name }) => !values.row || name === values.row)) {
+  const own = await openRow({ name, batch, ...rest });
+  // In its first step the engine optimizes the code.
+  const first = own.step().total;
+  let gradients = Number.POSITIVE_INFINITY;
+  const step = ours(() => {
+    gradients = Math.min(gradients, own.step().gradients);
   });
-  const result: Result = {
-    row: row.name,
-    batch: row.batch,
-    steps: times.length,
-    total,
-    gradients,
-    first: first.total,
-    loss: own.loss(),
-    peers: Object.fromEntries(figures.map(({ name, figure }) => [name, figure])),
-    ratios: Object.fromEntries(figures.map(({ name, ratio }) => [name, ratio])),
-  };
-  results.push(result);
-  const against = figures.map(
-    ({ name, figure, ratio }) => `; ${name} ${cell(figure)}, ratio ${ratio.toFixed(2)}`,
-  );
-  console.log(
-    `${row.name}: ${cell(total)} ms, gradients ${gradients.toFixed(2)}${against.join('')}; first step ${first.total.toFixed(0)}`,
-  );
+  const figures = await takeTurns([step, ...peers.map((peer) => peer.on(name))], turns);
+  const [total, ...theirs] = figures as [Figure, ...(Figure | undefined)[]];
+  table([
+    name,
+    batch,
+    cell(total),
+    gradients.toFixed(2),
+    first.toFixed(0),
+    ...peerCells(total, theirs, cell),
+  ]);
+  results.push({ row: name, batch, total, gradients, first, loss: own.loss(), peers: byPeer(peers, theirs) });
 }
 for (const { close } of peers) close();
-
-const headings = peers.flatMap(({ name }) => [`${name}, ms`, 'ratio']);
-console.log(
-  `\n| model | batch | kasane, ms | of these gradients |${headings.map((text) => ` ${text} |`).join('')}`,
-);
-console.log(`${'|---'.repeat(4 + headings.length)}|`);
-for (const { row, batch, total, gradients, peers: figures, ratios } of results) {
-  const cells = peers.flatMap(({ name }) => {
-    const figure = figures[name];
-    return figure ? [cell(figure), ratios[name]!.toFixed(2)] : ['', ''];
-  });
-  console.log(`| ${[row, batch, cell(total), gradients.toFixed(2), ...cells].join(' | ')} |`);
-}
-const folder = join(import.meta.dirname, 'results');
-mkdirSync(folder, { recursive: true });
-writeFileSync(
-  join(folder, 'models.json'),
-  `${JSON.stringify({ machine, peers: peers.map(({ version }) => version), results }, undefined, 1)}\n`,
-);
+writeResults('models', machine, peers, results);

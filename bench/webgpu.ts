@@ -21,6 +21,7 @@ import { sum } from '@kasane/tensor/ops/reduce';
 import * as tf from '@tensorflow/tfjs-core';
 import { create, globals } from 'webgpu';
 import { median } from './support/median.ts';
+import { openTable } from './support/results.ts';
 
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 const ROUNDS = 5;
@@ -87,7 +88,7 @@ const rows: Row[] = [
 
 const { vendor, architecture } = adapter.info;
 console.log(`adapter: ${vendor} ${architecture}`);
-console.log('| work | ours, ms | tfjs-webgpu 4.22, ms | ratio |\n|---|---|---|---|');
+const table = openTable(['work', 'ours, ms', 'tfjs-webgpu 4.22, ms', 'ratio']);
 for (const { name, shapes, ours, theirs } of rows) {
   const values = Object.entries(shapes).map(([key, shape]) => {
     const size = shape.reduce((product, extent) => product * extent, 1);
@@ -114,7 +115,7 @@ for (const { name, shapes, ours, theirs } of rows) {
     their.push(await time(other));
   }
   const [a, b] = [median(mine), median(their)];
-  console.log(`| ${name} | ${a.toFixed(1)} | ${b.toFixed(1)} | ${(b / a).toFixed(2)} |`);
+  table([name, a.toFixed(1), b.toFixed(1), (b / a).toFixed(2)]);
   tf.dispose(Object.values(tensors));
   program.destroy();
 }

@@ -1,39 +1,35 @@
-/** A JavaScript peer of bench/models.ts in a process of its own: computes only while it is asked to, as peers/models.py does. */
+/** A JavaScript peer in a process of its own: computes only while it is asked to, as peers/answer.py does. */
 import { createInterface } from 'node:readline';
 import { fillBatch, rows } from '../rows.ts';
+import { timeCalls } from '../support/turns.ts';
+
+/** Before work is timed: so many calls, or as many as fit. */
+const WARM_UP = { calls: 20, milliseconds: 400 };
 
 /**
- * Says its version, then reads lines "ROW COUNT" and answers each with milliseconds of a step: CPU time, and wall time of the
- * shortest. null for rows that it does not have.
+ * Says its version, then reads lines [WORK, COUNT] and answers each with milliseconds of a call (`Figure`), or null for work that it
+ * does not have. Work is opened when it is another than the line before had.
+ * @param open gives what a call runs
  */
 export async function answer(
   version: string,
-  open: (row: string) => Promise<(() => void) | undefined>,
+  open: (work: unknown) => (() => void) | undefined,
 ): Promise<void> {
   const say = (what: unknown) => process.stdout.write(`${JSON.stringify(what)}\n`);
-  const steps = new Map<string, (() => void) | undefined>();
+  let known: string | undefined;
+  let run: (() => void) | undefined;
   say(version);
   for await (const line of createInterface({ input: process.stdin })) {
-    const [row, count] = line.split(' ') as [string, string];
-    if (!steps.has(row)) {
-      const step = await open(row);
-      for (let i = 0; i < 20; i++) step?.();
-      steps.set(row, step);
-    }
-    const step = steps.get(row);
-    if (!step) {
-      say(null);
-      continue;
-    }
-    let best = Number.POSITIVE_INFINITY;
-    const before = process.cpuUsage();
-    for (let i = 0; i < Number(count); i++) {
+    const [work, count] = JSON.parse(line) as [unknown, number];
+    const name = JSON.stringify(work);
+    if (name !== known) {
+      run = open(work);
+      known = name;
       const start = performance.now();
-      step();
-      best = Math.min(best, performance.now() - start);
+      for (let i = 0; run && i < WARM_UP.calls && performance.now() - start < WARM_UP.milliseconds; i++)
+        run();
     }
-    const { user, system } = process.cpuUsage(before);
-    say({ cpu: (user + system) / 1000 / Number(count), best });
+    say(run ? timeCalls(run, count) : null);
   }
 }
 

@@ -41,8 +41,8 @@ const step = jit(
   },
 );
 
-await answer(`jax-js ${version}, wasm`, async (row) => {
-  if (row !== 'mlp') return undefined;
+await answer(`jax-js ${version}, wasm`, (work) => {
+  if (work !== 'mlp') return undefined;
   const batch = mlpBatch();
   const x = np.array(batch.x).reshape([128, 784]);
   const wanted = nn.oneHot(np.array(batch.labels), 10);

@@ -1,14 +1,18 @@
-/** The MLP of bench/rows.ts in TensorFlow.js on its wasm backend, one thread. Its other rows lack kernels there. */
+/**
+ * TensorFlow.js on its wasm backend, one thread: the matrix products of bench/matmul.ts, and of bench/rows.ts the MLP. Other rows lack
+ * kernels there.
+ */
 
 import { setThreadsCount, version_wasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
+import type { Product } from '../matmul.ts';
 import { answer, mlpBatch, mlpWidths } from './answer.ts';
 
 setThreadsCount(1);
 await tf.setBackend('wasm');
 await tf.ready();
-await answer(`TensorFlow.js ${version_wasm}, wasm`, async (row) => {
-  if (row !== 'mlp') return undefined;
+/** A step with Adam. */
+function mlp(): () => void {
   const batch = mlpBatch();
   const x = tf.tensor2d(batch.x, [128, 784]);
   const wanted = tf.cast(tf.oneHot(tf.tensor1d(batch.labels, 'int32'), 10), 'float32');
@@ -41,4 +45,20 @@ await answer(`TensorFlow.js ${version_wasm}, wasm`, async (row) => {
     });
     variables.at(-1)!.dataSync();
   };
+}
+
+/** The matrices of the product before are let go of. */
+let matrices: tf.Tensor[] = [];
+
+function product({ batch, m, n, k, transposeA, transposeB }: Product): () => void {
+  tf.dispose(matrices);
+  const filled = (shape: number[]) => tf.fill(batch > 1 ? [batch, ...shape] : shape, 0.5);
+  const [a, b] = [filled(transposeA ? [k, m] : [m, k]), filled(transposeB ? [n, k] : [k, n])];
+  matrices = [a, b];
+  return () => tf.matMul(a, b, transposeA, transposeB).dispose();
+}
+
+await answer(`TensorFlow.js ${version_wasm}, wasm`, (work) => {
+  if (work === 'mlp') return mlp();
+  return typeof work === 'object' ? product(work as Product) : undefined;
 });
