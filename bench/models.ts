@@ -44,7 +44,7 @@ interface Stepper {
 async function openRow(row: Row): Promise<Stepper> {
   const { model, outputs } = trainingGraph(row);
   const program = await compileProgram(outputs);
-  const updater = await openUpdater(model.parameters, { type: 'adam' }, { buffers: 1 });
+  const updater = await openUpdater(model.parameters, { type: 'adam' });
   updater.parameters.set(initializeParameters(model, 1));
   const { x, labels } = program.inputs;
   fillBatch(row, x as Float32Array, labels as Int32Array);
@@ -53,8 +53,9 @@ async function openRow(row: Row): Promise<Stepper> {
     const to = program.inputs[name] as Float32Array | undefined;
     return to ? [{ to, from: updater.parameters.subarray(offset, offset + size) }] : [];
   });
+  const sent = new Float32Array(model.parameterCount);
   const slots = model.parameters.map(({ offset, size }, index) => ({
-    to: updater.slots[0]!.subarray(offset, offset + size),
+    to: sent.subarray(offset, offset + size),
     from: program.outputs[index + 1]!,
   }));
   for (const { to, from } of weights) to.set(from);
@@ -65,7 +66,8 @@ async function openRow(row: Row): Promise<Stepper> {
       program.run();
       const gradients = performance.now() - start;
       for (const { to, from } of slots) to.set(from);
-      updater.reduce([0], 1 / labels!.length);
+      updater.sum([sent], 0);
+      updater.scale(1 / labels!.length);
       updater.apply(count++, 0.001);
       for (const { to, from } of weights) to.set(from);
       return { gradients, total: performance.now() - start };

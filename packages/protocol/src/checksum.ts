@@ -64,22 +64,51 @@ function compile(): { bytes: Uint8Array; words: Int32Array; run: (start: number,
 
 let kernel: ReturnType<typeof compile> | undefined;
 
-/** The checksum of `data` as an unsigned 32-bit number. */
-export function checksum(data: Uint8Array): number {
-  kernel ??= compile();
-  const { bytes, words, run } = kernel;
-  for (let lane = 0; lane < LANES; lane++) words[lane] = Math.imul(lane + 1, PRIME);
-  for (let at = 0; at < data.length; at += CHUNK) {
-    const chunk = data.subarray(at, at + CHUNK);
-    const padded = Math.ceil(chunk.length / BLOCK) * BLOCK;
-    bytes.set(chunk, BLOCK);
-    bytes.fill(0, BLOCK + chunk.length, BLOCK + padded);
-    run(BLOCK, BLOCK + padded);
+/** The checksum of data that comes in pieces. */
+export class Checksum {
+  readonly #lanes = new Int32Array(LANES);
+  #bytes = 0;
+
+  constructor() {
+    this.reset();
   }
-  let sum = data.length | 0;
-  for (let lane = 0; lane < LANES; lane++) sum = round(sum, words[lane]!);
-  return sum >>> 0;
+
+  /** Forgets what it was given. */
+  reset(): this {
+    for (let lane = 0; lane < LANES; lane++) this.#lanes[lane] = Math.imul(lane + 1, PRIME);
+    this.#bytes = 0;
+    return this;
+  }
+
+  /** Takes the next piece; all but the last have a multiple of 128 bytes. */
+  update(piece: Uint8Array): this {
+    kernel ??= compile();
+    const { bytes, words, run } = kernel;
+    words.set(this.#lanes);
+    for (let at = 0; at < piece.length; at += CHUNK) {
+      const chunk = piece.subarray(at, at + CHUNK);
+      const padded = Math.ceil(chunk.length / BLOCK) * BLOCK;
+      bytes.set(chunk, BLOCK);
+      bytes.fill(0, BLOCK + chunk.length, BLOCK + padded);
+      run(BLOCK, BLOCK + padded);
+    }
+    this.#lanes.set(words.subarray(0, LANES));
+    this.#bytes += piece.length;
+    return this;
+  }
+
+  /** Of all pieces so far, as an unsigned 32-bit number. */
+  get value(): number {
+    let sum = this.#bytes | 0;
+    for (let lane = 0; lane < LANES; lane++) sum = round(sum, this.#lanes[lane]!);
+    return sum >>> 0;
+  }
 }
+
+const whole = new Checksum();
+
+/** The checksum of `data` as an unsigned 32-bit number. */
+export const checksum = (data: Uint8Array): number => whole.reset().update(data).value;
 
 const round = (sum: number, word: number) => {
   const mixed = sum ^ word;

@@ -37,7 +37,7 @@ export interface ParametersHeader {
   readonly partition: number;
   readonly offset: number;
   readonly total: number;
-  /** Checksum of all floats of the version (checksum.ts): a worker computes with nothing else. */
+  /** Checksum of the version's floats up to this part's end (checksum.ts): a worker computes with nothing else. */
   readonly digest: number;
 }
 

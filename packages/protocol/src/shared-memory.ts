@@ -6,7 +6,7 @@
  * travel over the data link.
  *
  *     byte  0  key, 32 bytes
- *          64  parameters: two places of {version + 1 as float64, or 0 while it is written; the floats}, by version modulo 2
+ *          64  parameters: two places of {version + 1 as float64; the floats}, by version modulo 2. The number is written before the floats
  *              or gradients: a place a shard
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
@@ -115,16 +115,20 @@ export class SharedParameters {
     return this.#memory;
   }
 
-  /** Takes the place of version - 2. @throws Error when there is no room */
-  write(version: number, values: Uint8Array): void {
-    this.#writeMark(version, 0);
-    this.#memory.write(this.#place(version) + MARK_BYTES, values);
-    this.#writeMark(version, version + 1);
+  /** Gives a version the place of version - 2; `write` fills it. @throws Error when there is no room */
+  begin(version: number): void {
+    this.#mark[0] = version + 1;
+    this.#memory.write(this.#place(version), this.#markBytes);
+  }
+
+  /** Writes bytes from `offset` on of the version that was begun last. @throws Error when there is no room */
+  write(version: number, offset: number, values: Uint8Array): void {
+    this.#memory.write(this.#place(version) + MARK_BYTES + offset, values);
   }
 
   /**
-   * Copies bytes [offset, offset + into.length) of a version. False when a later one has taken its place, before or
-   * meanwhile: `into` then holds anything.
+   * Copies bytes [offset, offset + into.length) of a version, which have been written. False when a later version has taken its
+   * place, before or meanwhile: `into` then holds anything.
    */
   read(version: number, offset: number, into: Uint8Array): boolean {
     this.#memory.read(this.#place(version) + MARK_BYTES + offset, into);
@@ -138,11 +142,6 @@ export class SharedParameters {
 
   #place(version: number): number {
     return (version % 2) * (MARK_BYTES + this.#bytes);
-  }
-
-  #writeMark(version: number, mark: number): void {
-    this.#mark[0] = mark;
-    this.#memory.write(this.#place(version), this.#markBytes);
   }
 }
 

@@ -1,4 +1,4 @@
-import { checksum } from '@kasane/protocol/checksum';
+import { Checksum, checksum } from '@kasane/protocol/checksum';
 import { describe, expect, it } from 'vitest';
 
 /** The definition, word by word. */
@@ -27,6 +27,18 @@ describe('checksum', () => {
       expect(checksum(bytes(length))).toBe(plain(bytes(length)));
     },
   );
+
+  it('is the same of pieces, with that of the pieces so far on the way', () => {
+    const data = bytes(100_003);
+    const sum = new Checksum();
+    for (const [start, end] of [
+      [0, 128],
+      [128, 65_536],
+      [65_536, data.length],
+    ] as const)
+      expect(sum.update(data.subarray(start, end)).value).toBe(checksum(data.subarray(0, end)));
+    expect(sum.reset().update(data).value).toBe(checksum(data));
+  });
 
   it('reads views at any offset', () => {
     const data = bytes(1000);

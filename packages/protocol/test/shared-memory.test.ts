@@ -15,7 +15,8 @@ const copies = () => readdirSync('/dev/shm').filter((name) => name.startsWith('k
 describe.runIf(process.platform === 'linux')('SharedParameters', () => {
   it('are read by another process, and have no name that could stay behind', () => {
     const shared = SharedParameters.create(floats)!;
-    shared.write(6, values(6));
+    shared.begin(6);
+    shared.write(6, 0, values(6));
     const code = `
       const { SharedParameters } = await import(${JSON.stringify(source)});
       const { path, key } = JSON.parse(process.argv[1]);
@@ -39,12 +40,22 @@ describe.runIf(process.platform === 'linux')('SharedParameters', () => {
     const reader = SharedParameters.open(shared.address, floats);
     const into = new Uint8Array(4 * floats);
     expect(reader.read(0, 0, into)).toBe(false);
-    for (const version of [0, 1, 2]) shared.write(version, values(version));
+    for (const version of [0, 1, 2]) {
+      shared.begin(version);
+      shared.write(version, 0, values(version));
+    }
     expect(reader.read(0, 0, into)).toBe(false);
     for (const version of [1, 2]) {
       expect(reader.read(version, 0, into)).toBe(true);
       expect(Buffer.compare(into, values(version))).toBe(0);
     }
+    // The next one begins: it is there in parts, and the one before last is gone.
+    shared.begin(3);
+    shared.write(3, 0, values(3).subarray(0, 400));
+    expect(reader.read(1, 0, into)).toBe(false);
+    expect(reader.read(3, 0, into.subarray(0, 400))).toBe(true);
+    expect(Buffer.compare(into.subarray(0, 400), values(3).subarray(0, 400))).toBe(0);
+    expect(reader.read(2, 0, into)).toBe(true);
     reader.close();
     shared.close();
   });

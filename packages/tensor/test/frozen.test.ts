@@ -35,7 +35,7 @@ describe('frozen layers', () => {
     const model = buildModel({ ...description, frozen: ['body'] });
     const session = await openWasmSession(model, [{ mode: 'train', samples: 5 }]);
     const step = session.program({ mode: 'train', samples: 5 });
-    const updater = await openUpdater(model.parameters, { type: 'adamw', weightDecay: 0.1 }, { buffers: 1 });
+    const updater = await openUpdater(model.parameters, { type: 'adamw', weightDecay: 0.1 });
     const start = initializeParameters(model, 1);
     updater.parameters.set(start);
     step.x.set(directions(20, 1));
@@ -43,8 +43,8 @@ describe('frozen layers', () => {
     const losses = Array.from({ length: 20 }, (_, i) => {
       session.parameters.set(updater.parameters);
       step.run();
-      updater.slots[0]!.set(session.gradients);
-      updater.reduce([0], 1 / 5);
+      updater.sum([session.gradients], 0);
+      updater.scale(1 / 5);
       updater.apply(i, 0.05);
       return step.lossSum[0]!;
     });
@@ -63,7 +63,7 @@ it('weight decay may leave biases and norms alone', async () => {
   const { parameters, parameterCount } = buildModel(description);
   const decayed = async (decayBiasAndNorm: boolean) => {
     const options = { type: 'sgd', weightDecay: 0.5, decayBiasAndNorm } as const;
-    const updater = await openUpdater(parameters, options, { buffers: 1 });
+    const updater = await openUpdater(parameters, options);
     updater.parameters.fill(1);
     updater.gradient.fill(0);
     updater.apply(0, 0.1);

@@ -131,12 +131,12 @@ describe('a model of every kind', { timeout: 60_000 }, () => {
 
   it.each(Object.entries(models))('%s: a thousand steps grow no memory and learn', async (_, description) => {
     const { model, session, program } = await open(description);
-    const updater = await openUpdater(model.parameters, { type: 'adam' }, { buffers: 1 });
+    const updater = await openUpdater(model.parameters, { type: 'adam' });
     updater.parameters.set(session.parameters);
     const step = (index: number) => {
       program.run();
-      updater.slots[0]!.set(session.gradients);
-      updater.reduce([0], 1 / request.samples);
+      updater.sum([session.gradients], 0);
+      updater.scale(1 / request.samples);
       updater.apply(index, 0.003);
       session.parameters.set(updater.parameters);
     };

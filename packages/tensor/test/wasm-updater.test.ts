@@ -20,7 +20,7 @@ describe('updater', () => {
       'batchNorm1.runningMean',
       'batchNorm1.runningVariance',
     ]);
-    const updater = await openUpdater(specs, { type: 'adamw', weightDecay: 0.5 }, { buffers: 1 });
+    const updater = await openUpdater(specs, { type: 'adamw', weightDecay: 0.5 });
     updater.parameters.fill(2);
     updater.gradient.fill(4);
     expect(updater.norms().global).toBeCloseTo(4 * Math.sqrt(trainedCount), 5);
@@ -39,23 +39,25 @@ describe('updater', () => {
   const specs = buildModel({ input: [3], classes: 5, layers: [{ type: 'dense', units: 5 }] }).parameters;
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
-    'finds %d wherever it stands',
+    'finds %d in a sum wherever it stands',
     async (bad) => {
-      const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 1 });
+      const updater = await openUpdater(specs, { type: 'sgd' });
       expect(specs.at(-1)!.offset + specs.at(-1)!.size).toBe(20);
-      updater.gradient.fill(3e38);
-      expect(updater.isFinite()).toBe(true);
+      const part = new Float32Array(20).fill(3e38);
+      expect(updater.sum([part], 0)).toBe(true);
       for (let place = 0; place < 20; place++) {
-        updater.gradient[place] = bad;
-        expect(updater.isFinite()).toBe(false);
-        updater.gradient[place] = -3e38;
+        part[place] = bad;
+        expect(updater.sum([part], 0)).toBe(false);
+        part[place] = -3e38;
       }
-      expect(updater.isFinite()).toBe(true);
+      expect(updater.sum([part], 0)).toBe(true);
+      // Sums overflow as well.
+      expect(updater.sum([part, part], 0)).toBe(false);
     },
   );
 
   it.each(optimizers)('applies $type as its expressions say', async (options) => {
-    const updater = await openUpdater(specs, options, { buffers: 1 });
+    const updater = await openUpdater(specs, options);
     const optimizer = optimizerFor(options);
     updater.parameters.set(uniforms(20, 5));
     updater.gradient.set(uniforms(20, 6));
@@ -73,7 +75,7 @@ describe('updater', () => {
       classes: 2,
       layers: [{ type: 'batchNorm' }, { type: 'dense', units: 2 }],
     });
-    const updater = await openUpdater(mixed, { type: 'adam' }, { buffers: 1, average: 0.5 });
+    const updater = await openUpdater(mixed, { type: 'adam' }, { average: 0.5 });
     expect([...updater.state.keys()]).toEqual(['mean', 'square', AVERAGE]);
     const averages = updater.state.get(AVERAGE)!;
     updater.parameters.set(uniforms(updater.parameters.length, 5));
@@ -88,7 +90,7 @@ describe('updater', () => {
     }
     expect(averages).toEqual(wanted);
     // And leave what is trained alone.
-    const plain = await openUpdater(mixed, { type: 'adam' }, { buffers: 1 });
+    const plain = await openUpdater(mixed, { type: 'adam' });
     plain.parameters.set(uniforms(plain.parameters.length, 5));
     for (const step of [0, 1, 2]) {
       plain.gradient.set(uniforms(plain.gradient.length, 6 + step));
@@ -97,25 +99,65 @@ describe('updater', () => {
     expect(updater.parameters).toEqual(plain.parameters);
   });
 
-  it('adds slots from left to right, in the order given, and scales once', async () => {
-    const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 11 });
-    for (const [slot, buffer] of updater.slots.entries())
-      buffer.set(uniforms(20, 10 + slot).map((u) => (u - 0.5) * 10 ** slot));
+  it('adds parts from left to right, in the order given, wherever they belong', async () => {
+    const { parameters: wide } = buildModel({
+      input: [300],
+      classes: 150,
+      layers: [{ type: 'dense', units: 150 }],
+    });
+    const updater = await openUpdater(wide, { type: 'sgd' });
+    const floats = updater.gradient.length;
+    const all = Array.from({ length: 11 }, (_, index) =>
+      Float32Array.from(uniforms(floats, 10 + index), (u) => (u - 0.5) * 10 ** index),
+    );
     for (const order of [[0], [2, 0, 1], [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]) {
-      updater.reduce(order, Math.fround(1 / 3));
-      const wanted = Float32Array.from({ length: 20 }, (_, i) =>
-        Math.fround(
-          order.map((slot) => updater.slots[slot]![i]!).reduce((a, b) => Math.fround(a + b)) *
-            Math.fround(1 / 3),
-        ),
-      );
-      expect(updater.gradient).toEqual(wanted);
+      const parts = order.map((index) => all[index]!);
+      const wanted = parts.reduce((a, b) => a.map((value, i) => Math.fround(value + b[i]!)));
+      for (const cuts of [
+        [0, floats],
+        [0, 17, 40_003, floats],
+      ]) {
+        updater.gradient.fill(0);
+        for (const [index, start] of cuts.slice(0, -1).entries())
+          updater.sum(
+            parts.map((part) => part.subarray(start, cuts[index + 1])),
+            start,
+          );
+        expect(updater.gradient).toEqual(wanted);
+      }
     }
-    expect(() => updater.reduce([11], 1)).toThrow(RangeError);
+    updater.gradient.set(all[0]!);
+    updater.scale(Math.fround(1 / 3), 5, 40_001);
+    const third = (value: number, index: number) =>
+      index >= 5 && index < 40_001 ? value * Math.fround(1 / 3) : value;
+    expect(updater.gradient).toEqual(all[0]!.map(third));
+    expect(() => updater.sum([], 0)).toThrow(RangeError);
+    expect(() => updater.sum([new Float32Array(2), new Float32Array(3)], 0)).toThrow(RangeError);
+    expect(() => updater.sum([new Float32Array(2)], floats - 1)).toThrow(RangeError);
+  });
+
+  it('updates part after part as it updates all at once', async () => {
+    const { parameters: mixed } = buildModel({
+      input: [40],
+      classes: 2,
+      layers: [{ type: 'batchNorm' }, { type: 'dense', units: 30 }, { type: 'dense', units: 2 }],
+    });
+    const options = { type: 'adamw', weightDecay: 0.1, decayBiasAndNorm: false } as const;
+    const [whole, parts] = await Promise.all([0, 1].map(() => openUpdater(mixed, options, { average: 0.9 })));
+    const floats = whole!.parameters.length;
+    for (const updater of [whole!, parts!]) updater.parameters.set(uniforms(floats, 1));
+    for (const step of [0, 1, 2]) {
+      for (const updater of [whole!, parts!]) updater.gradient.set(uniforms(floats, 2 + step));
+      whole!.apply(step, 0.01);
+      for (let start = 0; start < floats; start += 100)
+        parts!.apply(step, 0.01, start, Math.min(start + 100, floats));
+    }
+    expect(parts!.parameters).toEqual(whole!.parameters);
+    expect(parts!.state).toEqual(whole!.state);
   });
 
   it('clips to the global norm and leaves a small gradient alone', async () => {
-    const updater = await openUpdater(specs, { type: 'sgd' }, { buffers: 1 });
+    const updater = await openUpdater(specs, { type: 'sgd' });
     updater.gradient.fill(2);
     updater.clip(1);
     expect(updater.norms().global).toBeCloseTo(1, 6);

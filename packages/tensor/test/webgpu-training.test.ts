@@ -116,12 +116,12 @@ describe.skipIf(!device)('a model of every kind on WebGPU', { timeout: 300_000 }
 
   it.each(Object.entries(tiny))('%s: a thousand steps grow no memory and learn', async (_, description) => {
     const { model, session, parameters, gradients: found, loss } = await open(description);
-    const updater = await openUpdater(model.parameters, { type: 'adam' }, { buffers: 1 });
+    const updater = await openUpdater(model.parameters, { type: 'adam' });
     updater.parameters.set(parameters);
     const step = async (index: number) => {
       await session.run(0);
-      updater.slots[0]!.set(found);
-      updater.reduce([0], 1 / request.samples);
+      updater.sum([found], 0);
+      updater.scale(1 / request.samples);
       updater.apply(index, 0.003);
       parameters.set(updater.parameters);
     };

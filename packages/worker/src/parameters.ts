@@ -1,5 +1,5 @@
 /** The parameters of one job as they arrive: the newest version, and who waits for which. */
-import { checksum } from '@kasane/protocol/checksum';
+import { Checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 
@@ -9,6 +9,7 @@ export class ParameterStore {
   #version: number | undefined;
   #arriving = -1;
   #received = 0;
+  readonly #checksum = new Checksum();
   /** A version of which a part could not be had. */
   #lost = -1;
   #closed = false;
@@ -40,22 +41,24 @@ export class ParameterStore {
     if (version !== this.#arriving || offset === 0) {
       this.#arriving = version;
       this.#received = 0;
+      this.#checksum.reset();
       this.#version = undefined;
     }
     if (this.#lost === version) return;
     if (offset !== this.#received)
       throw new KasaneError('PROTOCOL', `parameters from ${offset} where ${this.#received} come next`);
-    if (!fill(bytesOf(this.values.subarray(offset, end)))) {
+    const part = bytesOf(this.values.subarray(offset, end));
+    if (!fill(part)) {
       this.#lost = version;
       return;
     }
-    this.#received = end;
-    if (end < total) return;
-    if (checksum(bytesOf(this.values)) !== header.digest)
+    if (this.#checksum.update(part).value !== header.digest)
       throw new KasaneError(
         'PROTOCOL',
         `parameters of version ${version}: their digest is not the one they came with`,
       );
+    this.#received = end;
+    if (end < total) return;
     this.#version = version;
     const due = this.#waiters.filter((waiter) => waiter.version <= version);
     this.#waiters = this.#waiters.filter((waiter) => waiter.version > version);

@@ -1,21 +1,23 @@
-import { checksum } from '@kasane/protocol/checksum';
+import { Checksum } from '@kasane/protocol/checksum';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 import { ParameterStore } from '@kasane/worker/parameters';
 import { describe, expect, it } from 'vitest';
 
-/** Of a version whose floats are `values`, or of one that never becomes whole. */
+const bytes = (...values: number[]) => bytesOf(Float32Array.from(values));
+/** @param pieces what has come of the version when this part has */
 const header = (
   version: number,
   offset: number,
-  values: readonly number[] = [0, 0, 0, 0],
+  total: number,
+  ...pieces: Uint8Array[]
 ): ParametersHeader => ({
   kind: 'parameters',
   job: 'j',
   version,
   partition: 0,
   offset,
-  total: values.length,
-  digest: checksum(bytes(...values)),
+  total,
+  digest: pieces.reduce((sum, piece) => sum.update(piece), new Checksum()).value,
 });
 /** Hands a store a payload, as a data link does. */
 const give = (store: ParameterStore, part: ParametersHeader, payload: Uint8Array) =>
@@ -23,18 +25,17 @@ const give = (store: ParameterStore, part: ParametersHeader, payload: Uint8Array
     into.set(payload);
     return true;
   });
-const bytes = (...values: number[]) => bytesOf(Float32Array.from(values));
 
 describe('ParameterStore', () => {
   it('is whole only when every part is there', async () => {
     const store = new ParameterStore(4);
     expect(store.version).toBeUndefined();
-    give(store, header(7, 0, [1, 2, 3, 4]), bytes(1, 2));
+    give(store, header(7, 0, 4, bytes(1, 2)), bytes(1, 2));
     expect(store.version).toBeUndefined();
-    give(store, header(7, 2, [1, 2, 3, 4]), bytes(3, 4));
+    give(store, header(7, 2, 4, bytes(1, 2), bytes(3, 4)), bytes(3, 4));
     expect(store.version).toBe(7);
     expect([...store.values]).toEqual([1, 2, 3, 4]);
-    give(store, header(8, 0), bytes(5, 6));
+    give(store, header(8, 0, 4, bytes(5, 6)), bytes(5, 6));
     expect(store.version).toBeUndefined();
   });
 
@@ -43,7 +44,7 @@ describe('ParameterStore', () => {
     const three = store.wait(3);
     const four = store.wait(4);
     const five = store.wait(5);
-    give(store, header(4, 0, [1]), bytes(1));
+    give(store, header(4, 0, 1, bytes(1)), bytes(1));
     expect(await three).toBe(false);
     expect(await four).toBe(true);
     expect(await store.wait(4)).toBe(true);
@@ -56,20 +57,20 @@ describe('ParameterStore', () => {
   it('waits for a later version where a part of one could not be had', async () => {
     const store = new ParameterStore(4);
     const three = store.wait(3);
-    store.receive(header(3, 0), 2, () => false);
-    give(store, header(3, 2), bytes(3, 4));
+    store.receive(header(3, 0, 4), 2, () => false);
+    give(store, header(3, 2, 4), bytes(3, 4));
     expect(store.version).toBeUndefined();
-    give(store, header(4, 0, [1, 2, 3, 4]), bytes(1, 2, 3, 4));
+    give(store, header(4, 0, 4, bytes(1, 2, 3, 4)), bytes(1, 2, 3, 4));
     expect(store.version).toBe(4);
     expect(await three).toBe(false);
   });
 
   it.each([
-    ['a part that is too long', header(1, 2), bytes(1, 2, 3)],
-    ['a part of another model', header(1, 0, [0, 0, 0, 0, 0]), bytes(1)],
-    ['a part that is no whole number of floats', header(1, 0), new Uint8Array(3)],
-    ['a part with a gap before it', header(1, 1), bytes(1)],
-    ['a whole that is not what was sent', header(1, 0, [1, 2, 3, 4]), bytes(1, 2, 3, 5)],
+    ['a part that is too long', header(1, 2, 4), bytes(1, 2, 3)],
+    ['a part of another model', header(1, 0, 5, bytes(1)), bytes(1)],
+    ['a part that is no whole number of floats', header(1, 0, 4), new Uint8Array(3)],
+    ['a part with a gap before it', header(1, 1, 4, bytes(1)), bytes(1)],
+    ['a part that is not what was sent', header(1, 0, 4, bytes(1, 2)), bytes(1, 3)],
   ])('refuses %s', (_, part, payload) => {
     expect(() => give(new ParameterStore(4), part, payload)).toThrow(
       expect.objectContaining({ code: 'PROTOCOL' }),

@@ -11,7 +11,7 @@ import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
-import { type LayerChange, ParameterServer } from '../params/parameter-server.ts';
+import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import { type Answer, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
@@ -211,7 +211,10 @@ export class Run {
     const { job, directory, workers, store } = this.#options;
     await this.#disk.written('a folder', () => mkdir(directory, { recursive: true, mode: 0o700 }));
     await this.#queue.obliterate().catch(() => {});
-    const parameters = await ParameterServer.open(job, this.#plan.totalSteps);
+    const parameters = await ParameterServer.open(job, {
+      total: this.#plan.totalSteps,
+      shardsOf: (step) => this.#plan.shards(step).length,
+    });
     await this.#restore(parameters);
     const { step } = this.#position;
     parameters.begin(step);
@@ -299,8 +302,15 @@ export class Run {
     this.#usedMs += used.computeMs;
     const border = this.#border();
     this.#published = false;
-    const times = isLeftOut ? parameters.skip() : parameters.commit(this.metrics.isDue ? observe : undefined);
-    const committed = performance.now();
+    const exchange = this.#exchange!;
+    const committing = performance.now();
+    let times: UpdateTimes;
+    if (isLeftOut) times = parameters.skip();
+    else {
+      if (!border) exchange.begin(step + 1, this.#options.workers.all());
+      const publish = border ? undefined : exchange.part.bind(exchange);
+      times = parameters.commit(publish, this.metrics.isDue ? observe : undefined);
+    }
     const before = this.#position;
     this.#position = {
       step: step + 1,
@@ -312,6 +322,7 @@ export class Run {
     const publishedBefore = this.#publishedAt;
     if (!border) this.#publish();
     const published = performance.now();
+    const publishMs = published - committing - times.applyMs;
 
     // From here on workers are busy with the next step, of this job or another.
     this.#ledger.push(...ledgerRows(this.#plan, step, answers));
@@ -327,7 +338,7 @@ export class Run {
     if (changes) {
       this.#probe.look(step + 1, parameters.parameters);
       const point = stepPoint(answers, changes, {
-        ...{ step: step + 1, learningRate, stepMs, ...times, publishMs: published - committed },
+        ...{ step: step + 1, learningRate, stepMs, ...times, publishMs },
         samplesPerSecond: this.progress.samplesPerSecond,
       });
       this.metrics.add(point, distributions && { step: step + 1, layers: distributions });
@@ -337,7 +348,7 @@ export class Run {
       stepMs,
       computeMs,
       queueMs: Math.max(0, ...answers.map((answer) => answer.claimedAfterMs)),
-      publishMs: published - committed,
+      publishMs,
     });
     this.#options.onChange();
     if (border) {

@@ -2,7 +2,7 @@
  * How parameters get to workers and gradients from them: through shared memory where both can open it, else as frames on the
  * data link. One for each run.
  */
-import { checksum } from '@kasane/protocol/checksum';
+import { Checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, encodeFrame, type GradientHeader, type SharedGradientHeader } from '@kasane/protocol/frame';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
@@ -22,12 +22,15 @@ export class Exchange {
   /** Of each worker that was offered some; `opened` once it has said that it uses it. */
   readonly #gradients = new Map<string, { memory: SharedGradients; opened: boolean }>();
   #version = -1;
-  /** Of the present version. */
-  #digest = 0;
+  readonly #checksum = new Checksum();
+  /** Of the present version: the checksum of all up to each part's end. */
+  #digests: number[] = [];
   readonly #encoder = new VersionEncoder();
   /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
   #encoded: EncodedVersion | undefined;
-  #announcement = encodedOnce([]);
+  #announcements: Buffer[] = [];
+  /** Who shares, and is told of each part of the present version as it comes. */
+  #told: readonly ConnectedWorker[] = [];
   /** The averages of the present version, while they are evaluated. */
   #averages: EncodedVersion | undefined;
   #closed = false;
@@ -58,13 +61,55 @@ export class Exchange {
     this.#gradients.delete(worker);
   }
 
-  /** Sends the parameter server's present version to these workers. */
+  /** Begins a version whose parts follow, each by `part` and as soon as it is there; those of these workers who share hear of it. */
+  begin(version: number, workers: readonly ConnectedWorker[]): void {
+    this.#version = version;
+    this.#checksum.reset();
+    this.#digests = [];
+    this.#announcements = [];
+    this.#encoded?.release();
+    this.#encoded = undefined;
+    this.#averages?.release();
+    this.#averages = undefined;
+    this.#told = workers.filter(({ id }) => this.#shares(id));
+    this.#share((memory) => memory.begin(version));
+  }
+
+  /** The floats [start, end) of the version that was begun are there: a frame's, from the first to the last. */
+  part(start: number, end: number): void {
+    const bytes = bytesOf(this.#parameters.parameters.subarray(start, end));
+    const digest = this.#checksum.update(bytes).value;
+    this.#digests.push(digest);
+    this.#share((memory) => {
+      memory.write(this.#version, 4 * start, bytes);
+      const header = { ...this.#header(start), digest, floats: end - start };
+      const frame = encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0));
+      this.#announcements.push(frame);
+      const one = encodedOnce([frame]);
+      for (const worker of this.#told) {
+        if (start === 0) worker.publish(this.#id, one);
+        else worker.publishMore(this.#id, one);
+      }
+    });
+  }
+
+  /** Sends the parameter server's present version to those of these workers who have not been told of its parts. */
   publish(workers: readonly ConnectedWorker[]): void {
-    if (this.#version !== this.#parameters.version) this.#begin();
+    const { version, parameters } = this.#parameters;
+    if (this.#version !== version) {
+      this.begin(version, []);
+      const most = FRAME_PAYLOAD_BYTES / 4;
+      for (let start = 0; start < parameters.length; start += most)
+        this.part(start, Math.min(start + most, parameters.length));
+    }
     for (const worker of workers) {
-      const shares = this.#shared && this.#gradients.get(worker.id)?.opened;
-      if (!shares) this.#encoded ??= this.#encode('parameters');
-      worker.publish(this.#id, shares ? this.#announcement : this.#encoded!);
+      const shares = this.#shares(worker.id);
+      if (shares && !this.#told.includes(worker)) {
+        worker.publish(this.#id, encodedOnce(this.#announcements));
+      } else if (!shares) {
+        this.#encoded ??= this.#encode('parameters');
+        worker.publish(this.#id, this.#encoded);
+      }
       if (this.#averages) worker.publishMore(this.#id, this.#averages);
     }
   }
@@ -100,19 +145,17 @@ export class Exchange {
     for (const worker of [...this.#gradients.keys()]) this.leave(worker);
   }
 
-  #begin(): void {
-    this.#version = this.#parameters.version;
-    this.#digest = checksum(bytesOf(this.#parameters.parameters));
-    this.#encoded?.release();
-    this.#encoded = undefined;
-    this.#averages?.release();
-    this.#averages = undefined;
+  #shares(worker: string): boolean {
+    return this.#shared !== undefined && this.#gradients.get(worker)?.opened === true;
+  }
+
+  #share(write: (memory: SharedParameters) => void): void {
+    if (!this.#shared) return;
     try {
-      this.#shared?.write(this.#version, bytesOf(this.#parameters.parameters));
-      this.#announcement = this.#announce();
+      write(this.#shared);
     } catch {
       // The memory file system is full: the link does as well.
-      this.#shared?.close();
+      this.#shared.close();
       this.#shared = undefined;
     }
   }
@@ -120,24 +163,26 @@ export class Exchange {
   #encode(kind: 'parameters' | 'averages'): EncodedVersion {
     const { parameters, state } = this.#parameters;
     const bytes = bytesOf(kind === 'averages' ? state.get(AVERAGE)! : parameters);
-    const digest = kind === 'averages' ? checksum(bytes) : this.#digest;
-    return this.#encoder.encode(bytes, (start) => ({ kind, ...this.#header(start), digest }));
+    const digests = kind === 'averages' ? digestsOf(bytes) : this.#digests;
+    return this.#encoder.encode(bytes, (start) => {
+      const digest = digests[start / FRAME_PAYLOAD_BYTES]!;
+      return { kind, ...this.#header(start / 4), digest };
+    });
   }
 
-  /** What those who share are told of the present version: as parts, as the floats would be, so that both are read alike. */
-  #announce(): EncodedVersion {
-    const bytes = 4 * this.#parameters.parameters.length;
-    const frames: Buffer[] = [];
-    for (let start = 0; start < bytes; start += FRAME_PAYLOAD_BYTES) {
-      const floats = Math.min(FRAME_PAYLOAD_BYTES, bytes - start) / 4;
-      const header = { ...this.#header(start), digest: this.#digest, floats };
-      frames.push(encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0)));
-    }
-    return encodedOnce(frames);
-  }
-
+  /** @param start in floats */
   #header(start: number) {
     const total = this.#parameters.parameters.length;
-    return { job: this.#id, version: this.#version, partition: 0, offset: start / 4, total };
+    return { job: this.#id, version: this.#version, partition: 0, offset: start, total };
   }
+}
+
+/** The checksum of all up to the end of each part. */
+function digestsOf(bytes: Uint8Array): number[] {
+  const sum = new Checksum();
+  const parts = Math.ceil(bytes.length / FRAME_PAYLOAD_BYTES);
+  return Array.from({ length: parts }, (_, part) => {
+    const start = part * FRAME_PAYLOAD_BYTES;
+    return sum.update(bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)).value;
+  });
 }

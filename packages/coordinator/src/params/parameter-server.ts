@@ -7,6 +7,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
@@ -14,13 +15,25 @@ import { histogramOf } from './histograms.ts';
 
 /** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
 const SPARE_BUFFERS = 2;
+/** Floats that are added, updated and published at a time. */
+const PART = FRAME_PAYLOAD_BYTES / 4;
 
+/** What one attempt at a shard has sent. */
 interface Assembly {
-  readonly key: string;
-  readonly shard: number;
-  readonly buffer: number;
+  readonly worker: string;
+  readonly attempt: number;
+  readonly buffer: Float32Array;
   /** Ranges of floats received, as [offset, end). */
   readonly ranges: [number, number][];
+  /** How many of them lie in each part. */
+  readonly received: Int32Array;
+}
+
+/** The sum of one part over all shards. */
+interface PartSum {
+  /** Of which attempts, by shard. */
+  readonly of: readonly Assembly[];
+  readonly finite: boolean;
 }
 
 /** What an update did to one layer. */
@@ -38,6 +51,13 @@ export interface NotFinite {
   readonly layer: string;
 }
 
+/** What a server of parameters knows of the steps to come. */
+export interface StepSizes {
+  readonly total: number;
+  /** Number of shards of a step. */
+  shardsOf(step: number): number;
+}
+
 /** Milliseconds that the parts of an update took. */
 export interface UpdateTimes {
   readonly reduceMs: number;
@@ -47,29 +67,37 @@ export interface UpdateTimes {
 export class ParameterServer implements Weights {
   readonly #job: Job;
   readonly #updater: Updater;
-  readonly #totalSteps: number;
-  readonly #free: number[];
-  readonly #assemblies = new Map<string, Assembly>();
-  /** Buffer that holds the complete gradient of each shard that has answered. */
-  readonly #complete = new Map<number, number>();
-  #version: number;
+  readonly #steps: StepSizes;
+  /** Made when first needed: a shard that is computed once takes one. */
+  readonly #free: Float32Array[] = [];
+  #buffers = 0;
+  /** Attempts under way, by shard. */
+  readonly #assemblies = new Map<number, Assembly[]>();
+  /** The complete gradient of each shard that has answered. */
+  readonly #complete = new Map<number, Assembly>();
+  /** Of each part, once all shards have sent it: added while the rest is still computed. */
+  readonly #sums: (PartSum | undefined)[];
+  /** What the sum is to be multiplied with. */
+  #factor = 1;
+  #version = 0;
+  /** Shards of the step under way. */
+  #shards = 0;
   #reduceMs = 0;
   /** The parameters before an observed update. Kept: for a large model the pages of a new array cost more than the update. */
   #before: Float32Array | undefined;
 
-  static async open(job: Job, totalSteps: number): Promise<ParameterServer> {
-    const { shards, optimizer, ema } = job.spec.training;
-    const options = { buffers: shards + SPARE_BUFFERS, average: ema?.decay };
-    const updater = await openUpdater(job.model.parameters, optimizer, options);
-    return new ParameterServer(job, totalSteps, updater);
+  static async open(job: Job, steps: StepSizes): Promise<ParameterServer> {
+    const { optimizer, ema } = job.spec.training;
+    const updater = await openUpdater(job.model.parameters, optimizer, { average: ema?.decay });
+    return new ParameterServer(job, steps, updater);
   }
 
-  private constructor(job: Job, totalSteps: number, updater: Updater) {
+  private constructor(job: Job, steps: StepSizes, updater: Updater) {
     this.#job = job;
-    this.#totalSteps = totalSteps;
+    this.#steps = steps;
     this.#updater = updater;
-    this.#version = 0;
-    this.#free = updater.slots.map((_, index) => index).reverse();
+    this.begin(0);
+    this.#sums = new Array(Math.ceil(updater.parameters.length / PART)).fill(undefined);
   }
 
   get parameters(): Float32Array {
@@ -97,6 +125,7 @@ export class ParameterServer implements Weights {
   /** Call after `parameters` and `state` have been filled: makes `version` the present one. */
   begin(version: number): void {
     this.#version = version;
+    this.#shards = this.#steps.shardsOf(version);
   }
 
   /**
@@ -121,16 +150,22 @@ export class ParameterServer implements Weights {
         `gradient of shard ${header.shard}, floats ${header.offset} to ${end}: the model has ${this.parameters.length} floats and ${this.#job.spec.training.shards} shards`,
       );
     }
-    const assembly = this.#assembly(worker, header.shard, header.attempt);
+    const { shard, attempt, offset } = header;
+    const assembly = this.#assembly(worker, shard, attempt);
     if (!assembly) return;
-    fill(bytesOf(this.#updater.slots[assembly.buffer]!.subarray(header.offset, end)));
-    assembly.ranges.push([header.offset, end]);
+    fill(bytesOf(assembly.buffer.subarray(offset, end)));
+    assembly.ranges.push([offset, end]);
+    for (let part = Math.floor(offset / PART); part * PART < end; part++) {
+      assembly.received[part]! += Math.min(end, (part + 1) * PART) - Math.max(offset, part * PART);
+      // It was sent twice.
+      if (this.#sums[part]?.of[shard] === assembly) this.#sums[part] = undefined;
+      this.#sumEarly(part);
+    }
   }
 
   /** The attempt says that its gradient is complete. False when parts of it are missing: the attempt came to nothing. */
   complete(worker: string, shard: number, attempt: number): boolean {
-    const key = assemblyKey(worker, shard, attempt);
-    const assembly = this.#assemblies.get(key);
+    const assembly = this.#find(worker, shard, attempt);
     if (!assembly || this.#complete.has(shard)) return false;
     let reached = 0;
     for (const [start, end] of assembly.ranges.sort((a, b) => a[0] - b[0])) {
@@ -138,37 +173,49 @@ export class ParameterServer implements Weights {
       reached = end;
     }
     if (reached !== this.parameters.length) {
-      this.#release(key);
+      this.#release(shard, [assembly]);
       return false;
     }
-    this.#assemblies.delete(key);
-    this.#complete.set(shard, assembly.buffer);
-    for (const other of [...this.#assemblies.values()]) if (other.shard === shard) this.#release(other.key);
+    this.#complete.set(shard, assembly);
+    this.#release(
+      shard,
+      this.#assemblies.get(shard)!.filter((other) => other !== assembly),
+    );
+    this.#assemblies.delete(shard);
     return true;
   }
 
   /** A worker is gone: gives back the buffers of its unfinished attempts. */
   drop(worker: string): void {
-    for (const key of [...this.#assemblies.keys()]) if (key.startsWith(`${worker}\n`)) this.#release(key);
+    for (const [shard, list] of [...this.#assemblies])
+      this.#release(
+        shard,
+        list.filter((assembly) => assembly.worker === worker),
+      );
   }
 
   /**
-   * Adds the shards' gradients in shard order and divides by the batch's samples. Every shard from 0 to `shards` - 1 must be complete.
+   * Adds the shards' gradients in shard order, what has not been added as it came; `commit` divides by the batch's samples. Every
+   * shard from 0 to `shards` - 1 must be complete.
    * Returns what is no finite number, by shard; a sum that overflows although its parts do not is laid to the last shard.
    * Nothing: `commit` may follow.
    */
   reduce(shards: number, samples: number): NotFinite[] {
     const started = performance.now();
     const order = Array.from({ length: shards }, (_, shard) => {
-      const buffer = this.#complete.get(shard);
-      if (buffer === undefined) throw new Error(`step ${this.#version}: shard ${shard} is not complete`);
-      return buffer;
+      const assembly = this.#complete.get(shard);
+      if (!assembly) throw new Error(`step ${this.#version}: shard ${shard} is not complete`);
+      return assembly;
     });
-    this.#updater.reduce(order, Math.fround(1 / samples));
+    for (const [part, known] of this.#sums.entries()) {
+      const isOfThese = known?.of.length === shards && order.every((one, shard) => one === known.of[shard]);
+      if (!isOfThese) this.#sum(part, order);
+    }
+    this.#factor = Math.fround(1 / samples);
     this.#reduceMs = performance.now() - started;
-    if (this.#updater.isFinite()) return [];
-    const found = order.flatMap((buffer, shard) => {
-      const layer = this.#layerNotFinite(this.#updater.slots[buffer]!);
+    if (this.#sums.every((sum) => sum!.finite)) return [];
+    const found = order.flatMap(({ buffer }, shard) => {
+      const layer = this.#layerNotFinite(buffer);
       return layer === undefined ? [] : [{ shard, layer }];
     });
     const layer = this.#layerNotFinite(this.#updater.gradient) ?? '';
@@ -177,37 +224,75 @@ export class ParameterServer implements Weights {
 
   /** Forgets the complete gradient of a shard: another attempt is to be made. */
   withdraw(shard: number): void {
-    const buffer = this.#complete.get(shard);
-    if (buffer === undefined) return;
+    const assembly = this.#complete.get(shard);
+    if (!assembly) return;
     this.#complete.delete(shard);
-    this.#free.push(buffer);
+    this.#free.push(assembly.buffer);
   }
 
   /**
-   * Clips and updates by what `reduce` made.
+   * Divides, clips and updates by what `reduce` made, part after part.
+   * @param onPart hears of each part of the new version, floats [start, end), once it is there
    * @param observe hears what happened to each layer; costs three passes over the parameters
    */
-  commit(observe?: (changes: readonly LayerChange[]) => void): UpdateTimes {
-    const started = performance.now();
+  commit(
+    onPart: (start: number, end: number) => void = () => {},
+    observe?: (changes: readonly LayerChange[]) => void,
+  ): UpdateTimes {
     const { clipNorm } = this.#job.spec.training;
-    if (clipNorm !== undefined) this.#updater.clip(clipNorm);
+    const floats = this.parameters.length;
+    let applyMs = -performance.now();
     if (observe) {
-      this.#before ??= new Float32Array(this.parameters.length);
+      this.#before ??= new Float32Array(floats);
       this.#before.set(this.parameters);
     }
-    this.#updater.apply(this.#version, this.learningRate);
+    if (clipNorm !== undefined) {
+      this.#updater.scale(this.#factor);
+      this.#updater.clip(clipNorm);
+    }
+    const rate = this.learningRate;
+    for (let start = 0; start < floats; start += PART) {
+      const end = Math.min(start + PART, floats);
+      if (clipNorm === undefined) this.#updater.scale(this.#factor, start, end);
+      this.#updater.apply(this.#version, rate, start, end);
+      applyMs += performance.now();
+      onPart(start, end);
+      applyMs -= performance.now();
+    }
     this.skip();
     if (observe) observe(this.#changes(this.#before!));
-    return { reduceMs: this.#reduceMs, applyMs: performance.now() - started };
+    return { reduceMs: this.#reduceMs, applyMs: applyMs + performance.now() };
   }
 
   /** Goes on to the next version without an update. */
   skip(): UpdateTimes {
-    this.#version++;
-    for (const key of [...this.#assemblies.keys()]) this.#release(key);
-    this.#free.push(...this.#complete.values());
+    this.begin(this.#version + 1);
+    for (const [shard, list] of [...this.#assemblies]) this.#release(shard, list);
+    for (const { buffer } of this.#complete.values()) this.#free.push(buffer);
     this.#complete.clear();
+    this.#sums.fill(undefined);
     return { reduceMs: this.#reduceMs, applyMs: 0 };
+  }
+
+  /** Adds a part as soon as all shards of the step have sent it, if they have. */
+  #sumEarly(part: number): void {
+    if (this.#sums[part]) return;
+    const size = Math.min(PART, this.parameters.length - part * PART);
+    const order: Assembly[] = [];
+    for (let shard = 0; shard < this.#shards; shard++) {
+      const attempt =
+        this.#complete.get(shard) ??
+        this.#assemblies.get(shard)?.find(({ received }) => received[part] === size);
+      if (!attempt) return;
+      order.push(attempt);
+    }
+    this.#sum(part, order);
+  }
+
+  #sum(part: number, of: readonly Assembly[]): void {
+    const start = part * PART;
+    const parts = of.map(({ buffer }) => buffer.subarray(start, start + PART));
+    this.#sums[part] = { of, finite: this.#updater.sum(parts, start) };
   }
 
   /** The layer of the first number that is not finite; undefined when all are. */
@@ -220,7 +305,7 @@ export class ParameterServer implements Weights {
   /** The peak's part at the present version. */
   get learningRate(): number {
     const { learningRate: peak, schedule } = this.#job.spec.training;
-    return learningRate({ ...schedule, learningRate: peak }, this.#version, this.#totalSteps);
+    return learningRate({ ...schedule, learningRate: peak }, this.#version, this.#steps.total);
   }
 
   /** How the last gradient and the parameters are distributed in each layer; a layer's first parameter, its weights, stands for it. */
@@ -258,23 +343,34 @@ export class ParameterServer implements Weights {
     }));
   }
 
+  #find(worker: string, shard: number, attempt: number): Assembly | undefined {
+    return this.#assemblies
+      .get(shard)
+      ?.find((assembly) => assembly.worker === worker && assembly.attempt === attempt);
+  }
+
   #assembly(worker: string, shard: number, attempt: number): Assembly | undefined {
-    const key = assemblyKey(worker, shard, attempt);
-    const known = this.#assemblies.get(key);
+    const known = this.#find(worker, shard, attempt);
     if (known) return known;
-    const buffer = this.#free.pop();
-    if (buffer === undefined) return undefined;
-    const assembly: Assembly = { key, shard, buffer, ranges: [] };
-    this.#assemblies.set(key, assembly);
+    const buffer = this.#free.pop() ?? this.#makeBuffer();
+    if (!buffer) return undefined;
+    const received = new Int32Array(this.#sums.length);
+    const assembly: Assembly = { worker, attempt, buffer, ranges: [], received };
+    this.#assemblies.set(shard, [...(this.#assemblies.get(shard) ?? []), assembly]);
     return assembly;
   }
 
-  #release(key: string): void {
-    const assembly = this.#assemblies.get(key);
-    if (!assembly) return;
-    this.#assemblies.delete(key);
-    this.#free.push(assembly.buffer);
+  #makeBuffer(): Float32Array | undefined {
+    if (this.#buffers === this.#job.spec.training.shards + SPARE_BUFFERS) return undefined;
+    this.#buffers++;
+    return new Float32Array(this.parameters.length);
+  }
+
+  /** Gives up attempts at a shard. */
+  #release(shard: number, attempts: readonly Assembly[]): void {
+    const rest = this.#assemblies.get(shard)!.filter((assembly) => !attempts.includes(assembly));
+    if (rest.length > 0) this.#assemblies.set(shard, rest);
+    else this.#assemblies.delete(shard);
+    for (const { buffer } of attempts) this.#free.push(buffer);
   }
 }
-
-const assemblyKey = (worker: string, shard: number, attempt: number) => `${worker}\n${shard}\n${attempt}`;

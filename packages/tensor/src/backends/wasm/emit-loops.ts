@@ -17,7 +17,8 @@ export interface PointwiseOptions {
 
 /**
  * outputs[i][e] = expressions[i] of the inputs' elements, over `shape`. All inputs of an element are read before its outputs
- * are written, so an output may be an input. An input is an address, or a function that pushes one.
+ * are written, so an output may be an input. An address is a number, or a function that pushes one; the same function is the
+ * same address.
  */
 export function emitPointwise(
   f: FunctionBuilder,
@@ -25,7 +26,7 @@ export function emitPointwise(
   expressions: readonly Expression[],
   inputs: readonly (number | (() => void))[],
   strides: readonly (readonly number[])[],
-  outputs: readonly number[],
+  outputs: readonly (number | (() => void))[],
   { scalars = () => {}, strides: ofOutputs = outputs.map(() => stridesOf(shape)) }: PointwiseOptions = {},
 ): void {
   if (shape.includes(0)) return;
@@ -128,15 +129,21 @@ function walksOf(
     f.i32(lowest).set(pointer);
     walks.push({ pointer, strides: strides[keys.indexOf(key)]! });
   }
-  const places = addresses.map((address, i) => {
+  const places: { pointer: Local; offset: number }[] = [];
+  for (const [i, address] of addresses.entries()) {
     const known = shared.get(keys[i]!);
-    if (typeof address === 'number') return { pointer: known!.pointer, offset: address - known!.lowest };
-    const pointer = f.local('i32');
-    address();
-    f.set(pointer);
-    walks.push({ pointer, strides: strides[i]! });
-    return { pointer, offset: 0 };
-  });
+    const before = addresses.findIndex((other, j) => other === address && keys[j] === keys[i]);
+    if (typeof address === 'number') {
+      places.push({ pointer: known!.pointer, offset: address - known!.lowest });
+    } else if (before < i) places.push(places[before]!);
+    else {
+      const pointer = f.local('i32');
+      address();
+      f.set(pointer);
+      walks.push({ pointer, strides: strides[i]! });
+      places.push({ pointer, offset: 0 });
+    }
+  }
   return { walks, places };
 }
 

@@ -20,34 +20,38 @@ export interface Norms {
 export interface Updater {
   /** Flat layout. */
   readonly parameters: Float32Array;
-  /** Flat layout; what `reduce` made. */
+  /** Flat layout; what `sum` and `scale` made. */
   readonly gradient: Float32Array;
   /** Flat layout, by name. */
   readonly state: ReadonlyMap<string, Float32Array>;
-  /** Buffers for the caller to fill with gradients, flat layout each. */
-  readonly slots: readonly Float32Array[];
-  /** gradient = (slots[order[0]] + slots[order[1]] + ...) * scale, added from left to right. */
-  reduce(order: readonly number[], scale: number): void;
-  /** Whether every element of the gradient is a finite number. */
-  isFinite(): boolean;
+  /**
+   * gradient[start + i] = parts[0][i] + parts[1][i] + ..., added from left to right; the parts have the same length.
+   * Returns whether all of these are finite numbers.
+   */
+  sum(parts: readonly Float32Array[], start: number): boolean;
+  /** Multiplies the gradient's floats [start, end), by default all of them, by a number. */
+  scale(factor: number, start?: number, end?: number): void;
   /** L2 norms of the gradient, in float64 over ascending elements. Statistics have none: 0. */
   norms(): Norms;
   /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone. */
   clip(maxNorm: number): void;
-  /** One update; `step` counts from 0. What is trained takes the optimizer's step, a statistic goes its part of the way. */
-  apply(step: number, learningRate: number): void;
+  /**
+   * Updates the floats [start, end), by default all of them; `step` counts from 0. What is trained takes the optimizer's step, a
+   * statistic goes its part of the way.
+   */
+  apply(step: number, learningRate: number, start?: number, end?: number): void;
 }
 
 const PAGE = 65536;
-/** Operands of one pass: further slots are added in further passes, which gives the same bits. */
-const SLOTS_A_PASS = 8;
+/** Operands of one pass: further parts are added in further passes, which gives the same bits. */
+const PARTS_A_PASS = 8;
+/** Floats of each part that are copied into the memory and added at a time: together they stay in the second-level cache. */
+const CHUNK = 1 << 14;
 
 /** Name of the state that holds the averages of the parameters over the updates. */
 export const AVERAGE = 'average';
 
 export interface UpdaterOptions {
-  /** Slots. */
-  readonly buffers: number;
   /** Decay of the averages of all parameters, statistics too; see `averageRate`. Default: none are kept. */
   readonly average?: number | undefined;
 }
@@ -60,7 +64,7 @@ export interface UpdaterOptions {
 export async function openUpdater(
   parameters: readonly ParameterSpec[],
   options: OptimizerOptions,
-  { buffers, average }: UpdaterOptions,
+  { average }: UpdaterOptions = {},
 ): Promise<Updater> {
   const optimizer = optimizerFor(options);
   const stateNames = [...optimizer.state, ...(average === undefined ? [] : [AVERAGE])];
@@ -69,11 +73,14 @@ export async function openUpdater(
   const offsetOf = (index: number) => 64 + index * stride;
   const [atParameters, atGradient] = [offsetOf(0), offsetOf(1)];
   const atState = stateNames.map((_, index) => offsetOf(2 + index));
-  const atSlots = Array.from({ length: buffers }, (_, index) => offsetOf(2 + atState.length + index));
-  const pages = Math.ceil(offsetOf(2 + atState.length + buffers) / PAGE);
+  const atChunks = Array.from(
+    { length: PARTS_A_PASS },
+    (_, index) => offsetOf(2 + atState.length) + 4 * CHUNK * index,
+  );
+  const pages = Math.ceil((atChunks.at(-1)! + 4 * CHUNK) / PAGE);
   if (pages > 65536)
     throw new RangeError(
-      `${floats} parameters with ${buffers} gradients do not fit the 4 GiB of a WebAssembly memory`,
+      `${floats} parameters and ${stateNames.length} numbers of state for each do not fit the 4 GiB of a WebAssembly memory`,
     );
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 
@@ -83,85 +90,97 @@ export async function openUpdater(
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module.encode()), { env: { memory } });
     return instance.exports.run as (...numbers: number[]) => void;
   };
-  /** A kernel over `count` floats; `scalars` are its arguments, in order. */
-  const kernel = (
+  /** Loops by what they compute and for how many floats: there are few lengths, those of parts and what ranges leave of them. */
+  const compiled = new Map<string, (...numbers: number[]) => void>();
+  /**
+   * Runs a loop over `count` floats of tensors that begin at these addresses, from the float `start` of each on; where chunks are
+   * added, from their beginning.
+   */
+  const runLoop = (
+    { key, expressions, chunks = 0, inputs, outputs, scalars }: Loop,
+    start: number,
     count: number,
-    expressions: readonly Expression[],
-    inputs: readonly number[],
-    outputs: readonly number[],
-    scalars: readonly string[],
+    values: readonly number[],
   ) => {
-    const f = new FunctionBuilder(scalars.map(() => 'f32'));
-    const push = (name: string) => f.get(f.parameter(scalars.indexOf(name))).op('f32x4Splat');
-    emitPointwise(
-      f,
-      [count],
-      expressions,
-      inputs,
-      inputs.map(() => [1]),
-      outputs,
-      { scalars: push },
-    );
-    return instantiate(f);
+    const name = `${key} ${count}`;
+    let run = compiled.get(name);
+    if (!run) {
+      const f = new FunctionBuilder(['i32', ...scalars.map(() => 'f32' as const)]);
+      const moving = new Map(
+        [...inputs, ...outputs].map((address) => [
+          address,
+          () => f.get(f.parameter(0)).i32(address).op('i32Add'),
+        ]),
+      );
+      const from = [...inputs.map((address) => moving.get(address)!), ...atChunks.slice(0, chunks)];
+      emitPointwise(
+        f,
+        [count],
+        expressions,
+        from,
+        from.map(() => [1]),
+        outputs.map((address) => moving.get(address)!),
+        { scalars: (scalar) => f.get(f.parameter(1 + scalars.indexOf(scalar))).op('f32x4Splat') },
+      );
+      run = instantiate(f);
+      compiled.set(name, run);
+    }
+    run(4 * start, ...values);
   };
 
-  const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
-  /** One kernel for each range of neighbours that are updated alike; all of them, unless layers are frozen or decay differs. */
-  const applyKernels = rangesOfUpdates(parameters, options).map(({ offset, size, decays }) => {
+  const updates = rangesOfUpdates(parameters, options).map(({ offset, size, decays }): Update => {
     const own = decays ? optimizer : optimizerFor({ ...options, weightDecay: 0 });
     const follow =
       average === undefined ? [] : [averaged(input(1 + stateNames.length), own.update.parameter)];
-    const update = [own.update.parameter, ...own.update.state, ...follow].map(simplify);
-    const names = [...Object.keys(own.scalars(0, 1)), ...follow.map(() => 'averageRate')];
-    const [at, ...state] = [atParameters, ...atState].map((start) => start + 4 * offset) as [number];
-    const run = kernel(size, update, [at, atGradient + 4 * offset, ...state], [at, ...state], names);
-    return (step: number, learningRate: number) => {
-      const values: Readonly<Record<string, number>> = {
+    const expressions = [own.update.parameter, ...own.update.state, ...follow].map(simplify);
+    const scalars = [...Object.keys(own.scalars(0, 1)), ...follow.map(() => 'averageRate')];
+    const loop: Loop = {
+      ...{ key: `update ${decays}`, expressions, scalars },
+      inputs: [atParameters, atGradient, ...atState],
+      outputs: [atParameters, ...atState],
+    };
+    const values = (step: number, learningRate: number) => {
+      const known: Readonly<Record<string, number>> = {
         ...own.scalars(step, learningRate),
         averageRate: averageRate(average ?? 0, step),
       };
-      run(...names.map((name) => values[name]!));
+      return scalars.map((name) => known[name]!);
     };
+    return { offset, size, loop, values };
   });
-  /** Neighbouring statistics that follow at the same rate are one range. */
-  const statisticKernels = rangesOfStatistics(parameters).map(({ rate, offset, size }) => {
-    const [own, value] = [atParameters + 4 * offset, atGradient + 4 * offset];
+  const statistics = rangesOfStatistics(parameters).map(({ rate, offset, size }): Update => {
     const towards = add(input(0), mul(constant(rate), sub(input(1), input(0))));
-    if (average === undefined) return kernel(size, [towards], [own, value], [own], []);
-    const kept = atState.at(-1)! + 4 * offset;
-    const both = [towards, averaged(input(2), towards)];
-    return kernel(size, both, [own, value, kept], [own, kept], ['averageRate']);
+    const key = `statistic ${rate}`;
+    const [own, value] = [atParameters, atGradient];
+    if (average === undefined) {
+      const loop = { key, expressions: [towards], inputs: [own, value], outputs: [own], scalars: [] };
+      return { offset, size, loop, values: () => [] };
+    }
+    const kept = atState.at(-1)!;
+    const expressions = [towards, averaged(input(2), towards)];
+    const loop = {
+      ...{ key, expressions, inputs: [own, value, kept], outputs: [own, kept] },
+      scalars: ['averageRate'],
+    };
+    return { offset, size, loop, values: (step) => [averageRate(average, step)] };
   });
-  const scaleKernel = kernel(
-    trained,
-    [mul(input(0), scalar('scale'))],
-    [atGradient],
-    [atGradient],
-    ['scale'],
-  );
-  /** gradient = (the sum of so many buffers, whose addresses are the arguments) * the last argument. */
-  const sumKernels = new Map<number, (...numbers: number[]) => void>();
-  const sumKernel = (count: number) => {
-    const known = sumKernels.get(count);
-    if (known) return known;
-    const f = new FunctionBuilder([...new Array<'i32'>(count).fill('i32'), 'f32']);
-    const terms = Array.from({ length: count }, (_, index) => input(index));
-    emitPointwise(
-      f,
-      [floats],
-      [mul(terms.reduce(add), scalar('scale'))],
-      terms.map((_, index) => () => f.get(f.parameter(index))),
-      terms.map(() => [1]),
-      [atGradient],
-      { scalars: () => f.get(f.parameter(count)).op('f32x4Splat') },
-    );
-    const made = instantiate(f);
-    sumKernels.set(count, made);
-    return made;
+  const all = [...updates, ...statistics];
+  const scaling: Loop = {
+    ...{ key: 'scale', expressions: [mul(input(0), scalar('factor'))], scalars: ['factor'] },
+    ...{ inputs: [atGradient], outputs: [atGradient] },
+  };
+  /** gradient = the sum of so many chunks; after the first pass the gradient itself comes first. */
+  const adding = (chunks: number, isFirst: boolean): Loop => {
+    const terms = Array.from({ length: chunks + (isFirst ? 0 : 1) }, (_, index) => input(index));
+    return {
+      ...{ key: `add ${chunks} ${isFirst}`, expressions: [terms.reduce(add)], chunks, scalars: [] },
+      ...{ inputs: isFirst ? [] : [atGradient], outputs: [atGradient] },
+    };
   };
 
-  const allFinite = finiteCheck(memory, instantiate, atGradient, floats);
-  const view = (offset: number) => new Float32Array(memory.buffer, offset, floats);
+  const areFinite = finiteCheck(memory, instantiate);
+  const view = (offset: number, length = floats) => new Float32Array(memory.buffer, offset, length);
+  const chunks = atChunks.map((address) => view(address, CHUNK));
   const gradient = view(atGradient);
   const norms = (): Norms => {
     const squares = parameters.map(({ offset, size, statistic }) => {
@@ -175,33 +194,66 @@ export async function openUpdater(
       global: Math.sqrt(squares.reduce((a, b) => a + b, 0)),
     };
   };
+  const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
+  const scale = (factor: number, start = 0, end = floats) => runLoop(scaling, start, end - start, [factor]);
   return {
     parameters: view(atParameters),
     gradient,
     state: new Map(stateNames.map((name, index) => [name, view(atState[index]!)])),
-    slots: atSlots.map(view),
     norms,
-    isFinite: allFinite,
-    reduce(order, scale) {
-      if (order.length === 0 || order.some((slot) => atSlots[slot] === undefined)) {
-        throw new RangeError(`reduce: slots [${order.join()}]; expected at least one, each below ${buffers}`);
+    scale,
+    sum(parts, start) {
+      const length = parts[0]?.length ?? 0;
+      if (length === 0 || parts.some((part) => part.length !== length) || start + length > floats)
+        throw new RangeError(
+          `sum: parts of [${parts.map((part) => part.length).join()}] floats at ${start}; expected the same number each, within ${floats}`,
+        );
+      let finite = true;
+      for (let at = 0; at < length; at += CHUNK) {
+        const count = Math.min(CHUNK, length - at);
+        for (let first = 0; first < parts.length; first += PARTS_A_PASS) {
+          const pass = parts.slice(first, first + PARTS_A_PASS);
+          for (const [index, part] of pass.entries()) chunks[index]!.set(part.subarray(at, at + count));
+          runLoop(adding(pass.length, first === 0), start + at, count, []);
+        }
+        finite = areFinite(atGradient + 4 * (start + at), count) && finite;
       }
-      for (let start = 0; start < order.length; start += SLOTS_A_PASS) {
-        const slots = order.slice(start, start + SLOTS_A_PASS).map((slot) => atSlots[slot]!);
-        const addresses = start === 0 ? slots : [atGradient, ...slots];
-        const last = start + SLOTS_A_PASS >= order.length;
-        sumKernel(addresses.length)(...addresses, last ? scale : 1);
-      }
+      return finite;
     },
     clip(maxNorm) {
       const { global } = norms();
-      if (global > maxNorm) scaleKernel(Math.fround(maxNorm / global));
+      if (global > maxNorm) scale(Math.fround(maxNorm / global), 0, trained);
     },
-    apply(step, learningRate) {
-      for (const update of applyKernels) update(step, learningRate);
-      for (const follow of statisticKernels) follow(averageRate(average ?? 0, step));
+    apply(step, learningRate, start = 0, end = floats) {
+      for (const { offset, size, loop, values } of all) {
+        const from = Math.max(start, offset);
+        const count = Math.min(end, offset + size) - from;
+        if (count > 0) runLoop(loop, from, count, values(step, learningRate));
+      }
     },
   };
+}
+
+/** One loop over tensors in the updater's memory. */
+interface Loop {
+  /** What it computes, as a key. */
+  readonly key: string;
+  readonly expressions: readonly Expression[];
+  /** Addresses of the tensors that it reads, before so many chunks, and writes. */
+  readonly inputs: readonly number[];
+  readonly chunks?: number;
+  readonly outputs: readonly number[];
+  /** Names of its arguments. */
+  readonly scalars: readonly string[];
+}
+
+/** Neighbouring floats that are updated alike. */
+interface Update {
+  readonly offset: number;
+  readonly size: number;
+  readonly loop: Loop;
+  /** Arguments of the loop. */
+  readonly values: (step: number, learningRate: number) => readonly number[];
 }
 
 /** The part of the way that averages go towards the parameters. */
@@ -215,15 +267,13 @@ const averaged = (average: Expression, parameter: Expression) =>
 const averageRate = (decay: number, step: number) => 1 - Math.min(decay, (1 + step) / (10 + step));
 
 /**
- * Makes a function that says whether all of `floats` floats at `start` are finite: x * 0 is NaN for infinities and NaN alone, and a
- * NaN outlives every sum. Leaves its sums in the first 16 bytes of the memory.
+ * Makes a function that says whether `count` floats at an address are finite: x * 0 is NaN for infinities and NaN alone, and a NaN
+ * outlives every sum. Leaves its sums in the first 16 bytes of the memory.
  */
 function finiteCheck(
   memory: WebAssembly.Memory,
   instantiate: (f: FunctionBuilder) => (...numbers: number[]) => void,
-  start: number,
-  floats: number,
-): () => boolean {
+): (address: number, count: number) => boolean {
   const f = new FunctionBuilder(['i32', 'i32']);
   const [pointer, end] = [f.parameter(0), f.parameter(1)];
   const sums = Array.from({ length: 4 }, () => f.local('v128'));
@@ -243,11 +293,13 @@ function finiteCheck(
   f.memory('v128Store');
   const run = instantiate(f);
   const found = new Float32Array(memory.buffer, 0, 4);
-  const whole = floats - (floats % 16);
-  const rest = new Float32Array(memory.buffer, start + 4 * whole, floats - whole);
-  return () => {
-    run(start, start + 4 * whole);
-    return found.every((sum) => sum === 0) && rest.every(Number.isFinite);
+  return (address, count) => {
+    const rest = count % 16;
+    const end = address + 4 * (count - rest);
+    run(address, end);
+    return (
+      found.every((sum) => sum === 0) && new Float32Array(memory.buffer, end, rest).every(Number.isFinite)
+    );
   };
 }
 
