@@ -151,7 +151,7 @@ async function adam(size: number): Promise<Contender> {
     size,
     initializer: { kind: 'zeros' },
   } as const;
-  const updater = await openUpdater([weight], { type: 'adam' }, { buffers: 0 });
+  const updater = await openUpdater([weight], { type: 'adam' });
   fill(updater.gradient);
   let step = 0;
   return ours(() => updater.apply(step++, 0.001));
