@@ -1,12 +1,13 @@
 /** The WebGPU backend in Node: every case of every operation with its gradients, and every layer against PyTorch. */
 import { readFileSync } from 'node:fs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { compileGpuProgram, DeviceLostError } from '../src/backends/webgpu/program.ts';
 import { gather } from '../src/ops/gather.ts';
 import { input } from '../src/ops/leaf.ts';
+import { matmul } from '../src/ops/matmul.ts';
 import { exp, relu } from '../src/ops/pointwise.ts';
 import { maxReduce, sum } from '../src/ops/reduce.ts';
-import { opCases } from './support/cases.ts';
+import { directions, opCases } from './support/cases.ts';
 import { openDevice } from './support/gpu.ts';
 import { checkOperation, checkPytorch } from './support/gpu-conformance.ts';
 import { type Fixtures, pytorchCases } from './support/pytorch.ts';
@@ -26,6 +27,33 @@ describe.skipIf(!device)('WebGPU agrees with the reference', { timeout: 60_000 }
 describe.skipIf(!device)('WebGPU agrees with PyTorch', { timeout: 60_000 }, () => {
   it.each(pytorchCases(fixtures).map((each) => [each.label, each] as const))('on %s', async (_, each) => {
     expect(await checkPytorch(device!, each)).toBeUndefined();
+  });
+});
+
+describe.skipIf(!device)('a product of any shape on WebGPU', { timeout: 60_000 }, () => {
+  it('has a tile that fits it', async () => {
+    const compile = vi.spyOn(device!, 'createShaderModule');
+    const sizes = [
+      [40, 40],
+      [2100, 5],
+      [5, 2100],
+      [4001, 5],
+      [5, 4001],
+      [8001, 1],
+      [1, 8001],
+    ] as const;
+    for (const [m, n] of sizes) {
+      const [a, b] = [input('a', [m, 3]), input('b', [3, n])];
+      const feeds = {
+        a: Float32Array.from(directions(3 * m, 1)),
+        b: Float32Array.from(directions(3 * n, 2)),
+      };
+      const each = { op: 'matmul', label: `${m} x ${n}`, inputs: [a, b], feeds, differentiable: false };
+      expect(await checkOperation(device!, { ...each, output: matmul(a, b) }), each.label).toBeUndefined();
+    }
+    const used = compile.mock.calls.map(([{ code }]) => /@workgroup_size\((.*)\)/.exec(code)![1]);
+    compile.mockRestore();
+    expect(used.toSorted()).toEqual(['1, 64', '16, 4', '2, 32', '32, 2', '4, 16', '64, 1', '8, 8']);
   });
 });
 
