@@ -1,122 +1,116 @@
 /**
- * The WebGPU backend against TensorFlow.js's on the same adapter: products and convolutions, forward and both gradients.
+ * The WebGPU backend against TensorFlow.js's on the same adapter: the gradients of a training step of the rows of bench/rows.ts,
+ * matrix products, and convolutions with both gradients.
  *
- *     pnpm bench webgpu
+ *     pnpm bench webgpu [--row mlp] [--rounds 5] [--peak TFLOPS]
  *
- * Without a GPU both run on SwiftShader, which computes on the CPU: then only the ratios say anything, and little about a GPU. Every
- * figure is the median of runs that alternate, from the submission until the result is read back.
+ * A figure goes from the submission until results are read back. Of a product one row is read back, of the others everything. On a GPU it
+ * is the wall time of the shortest call. Without a GPU both run on SwiftShader, which computes on the CPU: then it is the CPU time in the
+ * median of the rounds, and in brackets the shortest wall time; only the ratios say anything, and little about a GPU. With `--row` that
+ * row alone is measured; otherwise all of them on a GPU, and on SwiftShader the two that do not take minutes. `--peak` is the GPU's float32
+ * peak: products then say which share of it they reach.
  *
- * Found on SwiftShader, two busy cores, in two runs: products 1.7 to 4.3 times as fast as theirs, convolutions with their gradients 1.0 to
- * 1.6 times.
+ * TensorFlow.js has rows of dense layers, convolutions and pooling, with its backward pass by hand (support/tfjs-row.ts), and is left out
+ * of others. Loss and gradients of both are compared before anything is timed.
+ *
+ * Prints Markdown tables, and writes everything to bench/results/webgpu.json.
+ *
+ * Expected on SwiftShader: MLP 0.5 of their time, which is what products have and what is most of it; the CNN 1.0, as convolutions with
+ * few channels were even with theirs before and its dense layers are small. Found on two busy cores, in three runs: MLP 0.41 to 0.57; CNN
+ * 0.37 and 0.38, since their gradients of filters and images go without tiles; products 0.30 to 0.80, convolutions 0.42 to 0.54. The first
+ * convolution was 1.05 while one column of its images' gradient filled a tile of 32.
  */
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { gradients } from '@kasane/tensor/autodiff';
-import { compileGpuProgram, deviceDescriptor } from '@kasane/tensor/backends/webgpu/program';
-import type { Node } from '@kasane/tensor/graph';
-import { conv2d } from '@kasane/tensor/ops/conv2d';
-import { input } from '@kasane/tensor/ops/leaf';
-import { matmul } from '@kasane/tensor/ops/matmul';
-import { sum } from '@kasane/tensor/ops/reduce';
-import * as tf from '@tensorflow/tfjs-core';
-import { create, globals } from 'webgpu';
-import { median } from './support/median.ts';
-import { openTable } from './support/results.ts';
+import { parseArgs } from 'node:util';
+import { rows } from './rows.ts';
+import { openGpu } from './support/gpu.ts';
+import { rowWork } from './support/gpu-rows.ts';
+import { convolutions, products, type Work } from './support/gpu-works.ts';
+import { openTable, writeResults } from './support/results.ts';
+import { type Contender, type Figure, takeTurns } from './support/turns.ts';
 
-const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
-const ROUNDS = 5;
-
-if (existsSync(SWIFTSHADER) && !existsSync('/dev/dri')) {
-  process.env.VK_ICD_FILENAMES ??= SWIFTSHADER;
-  process.env.XDG_RUNTIME_DIR ??= tmpdir();
-}
-// TensorFlow.js looks for what a browser has.
-Object.assign(globalThis, globals);
-const gpu = create([]);
-Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true });
-await import('@tensorflow/tfjs-backend-webgpu');
-await tf.setBackend('webgpu');
-await tf.ready();
-const adapter = (await gpu.requestAdapter())!;
-const device = await adapter.requestDevice(deviceDescriptor(adapter));
-
-interface Row {
-  readonly name: string;
-  readonly ours: () => Node[];
-  readonly shapes: Readonly<Record<string, readonly number[]>>;
-  readonly theirs: (tensors: Record<string, tf.Tensor>) => tf.Tensor[];
-}
-
-const product = (m: number, k: number, n: number): Row => ({
-  name: `product ${m} x ${k} x ${n}`,
-  shapes: { a: [m, k], b: [k, n] },
-  ours: () => [matmul(input('a', [m, k]), input('b', [k, n]))],
-  theirs: ({ a, b }) => [tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D)],
-});
-
-const convolution = (name: string, x: readonly number[], w: readonly number[]): Row => ({
-  name,
-  shapes: { x, w },
-  ours: () => {
-    const [image, weight] = [input('x', x), input('w', w)];
-    const y = conv2d(image, weight, { padding: [1, 1] });
-    return [y, ...gradients(sum(y), [image, weight])];
+const { values } = parseArgs({
+  options: {
+    row: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    peak: { type: 'string' },
   },
-  // Its gradient functions are not in the module that Node loads; these are the kernels that they call.
-  theirs: ({ x: image, w: weight }) => {
-    const [a, b] = [image as tf.Tensor4D, weight as tf.Tensor4D];
-    const y = tf.conv2d(a, b, 1, 1);
-    const dy = tf.ones(y.shape);
-    const byWeight = tf
-      .engine()
-      .runKernel(
-        'Conv2DBackpropFilter',
-        { x: a, dy },
-        { strides: [1, 1], pad: 1, dataFormat: 'NHWC', dimRoundingMode: 'floor', filterShape: b.shape },
-      ) as tf.Tensor;
-    return [y, tf.conv2dTranspose(dy as tf.Tensor4D, b, a.shape, 1, 1), byWeight];
+});
+const { adapter, software, device, peer } = await openGpu();
+console.log(
+  `adapter: ${adapter}${software ? '. It computes on the CPU: compare its figures with each other only' : ''}`,
+);
+
+const turns = { rounds: Number(values.rounds), milliseconds: 500 };
+
+/** Calls one after the other, each until it has its results. */
+const contender = (run: () => Promise<unknown>): Contender => ({
+  calls: async (count) => {
+    let best = Number.POSITIVE_INFINITY;
+    const before = process.cpuUsage();
+    for (let i = 0; i < count; i++) {
+      const start = performance.now();
+      await run();
+      best = Math.min(best, performance.now() - start);
+    }
+    const { user, system } = process.cpuUsage(before);
+    return { cpu: (user + system) / 1000 / count, best };
   },
 });
 
-const rows: Row[] = [
-  product(256, 256, 256),
-  product(64, 784, 128),
-  product(784, 64, 128),
-  convolution('3 x 3, 28 x 28 x 1 to 32, batch 8, with gradients', [8, 28, 28, 1], [3, 3, 1, 32]),
-  convolution('3 x 3, 14 x 14 x 16 to 32, batch 4, with gradients', [4, 14, 14, 16], [3, 3, 16, 32]),
-];
+/** What speaks for a figure on this adapter. */
+const milliseconds = ({ cpu, best }: Figure) => (software ? cpu : best);
+const cell = (figure: Figure | undefined) => {
+  if (!figure) return '';
+  return software ? `${figure.cpu.toFixed(1)} (${figure.best.toFixed(1)})` : figure.best.toFixed(2);
+};
 
-const { vendor, architecture } = adapter.info;
-console.log(`adapter: ${vendor} ${architecture}`);
-const table = openTable(['work', 'ours, ms', 'tfjs-webgpu 4.22, ms', 'ratio']);
-for (const { name, shapes, ours, theirs } of rows) {
-  const values = Object.entries(shapes).map(([key, shape]) => {
-    const size = shape.reduce((product, extent) => product * extent, 1);
-    return [key, Float32Array.from({ length: size }, (_, i) => Math.sin(i))] as const;
-  });
-  const program = await compileGpuProgram(device, ours());
-  for (const [key, data] of values) if (program.inputs.has(key)) program.write(key, data);
-  const tensors = Object.fromEntries(values.map(([key, data]) => [key, tf.tensor(data, [...shapes[key]!])]));
-  const other = async () => {
-    const results = tf.tidy(() => theirs(tensors));
-    await Promise.all(results.map((tensor) => tensor.data()));
-    tf.dispose(results);
-  };
-  const time = async (run: () => Promise<unknown>) => {
-    const start = performance.now();
-    await run();
-    return performance.now() - start;
-  };
-  await program.run();
-  await other();
-  const [mine, their]: [number[], number[]] = [[], []];
-  for (let round = 0; round < ROUNDS; round++) {
-    mine.push(await time(() => program.run()));
-    their.push(await time(other));
+const results: object[] = [];
+async function measure(title: string, works: readonly Work[]): Promise<void> {
+  console.log('');
+  const gigaflops = works.some(({ operations }) => operations) ? ['GFLOP/s'] : [];
+  const share = gigaflops.length > 0 && values.peak ? ['of the peak'] : [];
+  const line = openTable([title, 'kasane, ms', `${peer}, ms`, 'ratio', ...gigaflops, ...share]);
+  for (const { name, operations, open } of works) {
+    const contest = await open(device).catch((error: unknown) => {
+      if (error instanceof RangeError) return error;
+      throw error;
+    });
+    if (contest instanceof RangeError) {
+      console.log(`${name} is left out: ${contest.message}`);
+      continue;
+    }
+    const { ours, theirs, close } = contest;
+    const [own, other] = await takeTurns(
+      [contender(ours), theirs ? contender(theirs) : { calls: () => undefined }],
+      turns,
+    );
+    close();
+    const ratio = other && milliseconds(own!) / milliseconds(other);
+    const rate = operations && operations / milliseconds(own!) / 1e6;
+    line([
+      name,
+      cell(own),
+      theirs ? cell(other) : 'left out',
+      ratio?.toFixed(2) ?? '',
+      ...(rate ? [rate.toFixed(1)] : []),
+      ...(rate && values.peak ? [`${((0.1 * rate) / Number(values.peak)).toFixed(0)} %`] : []),
+    ]);
+    results.push({ work: name, kasane: own, peer: other, ratio, gigaflops: rate });
   }
-  const [a, b] = [median(mine), median(their)];
-  table([name, a.toFixed(1), b.toFixed(1), (b / a).toFixed(2)]);
-  tf.dispose(Object.values(tensors));
-  program.destroy();
 }
+
+/** Rows that SwiftShader computes in seconds. */
+const QUICK = ['mlp', 'cnn'];
+const chosen = rows.filter(({ name }) =>
+  values.row ? name === values.row : !software || QUICK.includes(name),
+);
+if (chosen.length === 0) {
+  throw new Error(`there is no row '${values.row}'; there are: ${rows.map(({ name }) => name).join(', ')}`);
+}
+if (!values.row) {
+  await measure('product', products(software ? [256, 512] : [256, 512, 1024, 2048, 4096]));
+  await measure('3 x 3 convolution, with gradients', convolutions);
+}
+await measure('gradients of a step', chosen.map(rowWork));
+writeResults('webgpu', adapter, [{ name: 'TensorFlow.js', version: peer }], results);
 process.exit(0);

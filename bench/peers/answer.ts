@@ -1,6 +1,5 @@
 /** A JavaScript peer in a process of its own: computes only while it is asked to, as peers/answer.py does. */
 import { createInterface } from 'node:readline';
-import { fillBatch, rows } from '../rows.ts';
 import { timeCalls } from '../support/turns.ts';
 
 /** Before work is timed: so many calls, or as many as fit. */
@@ -32,12 +31,3 @@ export async function answer(
     say(run ? timeCalls(run, count) : null);
   }
 }
-
-/** The batch that all sides take. */
-export function mlpBatch() {
-  const row = rows.find(({ name }) => name === 'mlp')!;
-  const batch = { x: new Float32Array(row.batch * mlpWidths[0]), labels: new Int32Array(row.batch) };
-  fillBatch(row, batch.x, batch.labels);
-  return batch;
-}
-export const mlpWidths = [784, 128, 64, 10] as const;

@@ -1,7 +1,10 @@
 /** The MLP of bench/rows.ts in jax-js on its wasm backend, one thread, the whole step with Adam as one compiled function. */
 import { readFileSync } from 'node:fs';
 import { defaultDevice, init, jit, nn, numpy as np, valueAndGrad } from '@jax-js/jax';
-import { answer, mlpBatch, mlpWidths } from './answer.ts';
+import { fillBatch, rows } from '../rows.ts';
+import { answer } from './answer.ts';
+
+const widths = [784, 128, 64, 10] as const;
 
 type Tensors = np.Array[];
 
@@ -43,10 +46,13 @@ const step = jit(
 
 await answer(`jax-js ${version}, wasm`, (work) => {
   if (work !== 'mlp') return undefined;
-  const batch = mlpBatch();
-  const x = np.array(batch.x).reshape([128, 784]);
-  const wanted = nn.oneHot(np.array(batch.labels), 10);
-  const shapes = mlpWidths.slice(1).flatMap((width, i) => [[mlpWidths[i]!, width], [width]]);
+  const row = rows.find(({ name }) => name === work)!;
+  const values = new Float32Array(row.batch * widths[0]);
+  const labels = new Int32Array(row.batch);
+  fillBatch(row, values, labels);
+  const x = np.array(values).reshape([row.batch, widths[0]]);
+  const wanted = nn.oneHot(np.array(labels), 10);
+  const shapes = widths.slice(1).flatMap((width, i) => [[widths[i]!, width], [width]]);
   const zeros = () => shapes.map((shape) => np.zeros(shape));
   const start = (shape: number[]) => {
     const size = shape.reduce((product, extent) => product * extent, 1);

@@ -3,45 +3,26 @@
  * kernels there.
  */
 
+import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
 import { setThreadsCount, version_wasm } from '@tensorflow/tfjs-backend-wasm';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Product } from '../matmul.ts';
-import { answer, mlpBatch, mlpWidths } from './answer.ts';
+import { type Row, rows } from '../rows.ts';
+import { openTfjsRow } from '../support/tfjs-row.ts';
+import { answer } from './answer.ts';
 
 setThreadsCount(1);
 await tf.setBackend('wasm');
 await tf.ready();
+
 /** A step with Adam. */
-function mlp(): () => void {
-  const batch = mlpBatch();
-  const x = tf.tensor2d(batch.x, [128, 784]);
-  const wanted = tf.cast(tf.oneHot(tf.tensor1d(batch.labels, 'int32'), 10), 'float32');
-  const layers = mlpWidths.slice(1).map((width, i) => ({
-    weight: tf.variable(tf.randomNormal([mlpWidths[i]!, width], 0, Math.sqrt(2 / mlpWidths[i]!))),
-    bias: tf.variable(tf.zeros([width])),
-  }));
+function step(row: Row): () => void {
+  const { variables, gradients } = openTfjsRow(row, initializeParameters(buildModel(row.description), 1))!;
   const optimizer = tf.train.adam(0.001);
-  /** The backward pass by hand: the core alone has no gradients, and the whole package is ten times as large. */
-  const gradients = (): tf.Tensor[] => {
-    const inputs: tf.Tensor2D[] = [x];
-    for (const [i, { weight, bias }] of layers.entries()) {
-      const y = tf.add(tf.matMul(inputs[i]!, weight as tf.Tensor2D), bias) as tf.Tensor2D;
-      inputs.push(i < layers.length - 1 ? tf.relu(y) : y);
-    }
-    let slope = tf.div(tf.sub(tf.softmax(inputs.at(-1)!), wanted), 128) as tf.Tensor2D;
-    const found: tf.Tensor[] = [];
-    for (let i = layers.length - 1; i >= 0; i--) {
-      found.unshift(tf.matMul(inputs[i]!, slope, true), tf.sum(slope, 0));
-      if (i > 0)
-        slope = tf.mul(tf.matMul(slope, layers[i]!.weight as tf.Tensor2D, false, true), tf.step(inputs[i]!));
-    }
-    return found;
-  };
-  const variables = layers.flatMap(({ weight, bias }) => [weight, bias]);
   return () => {
     tf.tidy(() => {
-      const found = gradients();
-      optimizer.applyGradients(variables.map(({ name }, i) => ({ name, tensor: found[i]! })));
+      const { slopes } = gradients();
+      optimizer.applyGradients(variables.map(({ name }, i) => ({ name, tensor: slopes[i]! })));
     });
     variables.at(-1)!.dataSync();
   };
@@ -59,6 +40,6 @@ function product({ batch, m, n, k, transposeA, transposeB }: Product): () => voi
 }
 
 await answer(`TensorFlow.js ${version_wasm}, wasm`, (work) => {
-  if (work === 'mlp') return mlp();
+  if (work === 'mlp') return step(rows.find(({ name }) => name === work)!);
   return typeof work === 'object' ? product(work as Product) : undefined;
 });

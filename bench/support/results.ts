@@ -46,7 +46,7 @@ export const byPeer = (
 export function writeResults(
   name: string,
   machine: string,
-  peers: readonly Peer[],
+  peers: readonly Pick<Peer, 'name' | 'version'>[],
   results: readonly unknown[],
 ): void {
   const folder = join(import.meta.dirname, '../results');
