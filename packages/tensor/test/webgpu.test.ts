@@ -5,7 +5,7 @@ import { compileGpuProgram, DeviceLostError } from '../src/backends/webgpu/progr
 import { gather } from '../src/ops/gather.ts';
 import { input } from '../src/ops/leaf.ts';
 import { matmul } from '../src/ops/matmul.ts';
-import { exp, relu } from '../src/ops/pointwise.ts';
+import { add, exp, relu } from '../src/ops/pointwise.ts';
 import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { directions, opCases } from './support/cases.ts';
 import { openDevice } from './support/gpu.ts';
@@ -73,6 +73,16 @@ describe.skipIf(!device)('a program on WebGPU', { timeout: 60_000 }, () => {
       /no input 'tabel'; there are: table, index/,
     );
     expect(() => program.write('table', new Float32Array(5))).toThrow(/5 numbers; expected 6/);
+    program.destroy();
+  });
+
+  it('adds up more tensors than a small uniform has addresses of', async () => {
+    const inputs = Array.from({ length: 100 }, (_, i) => input(`x${i}`, [3]));
+    const program = await compileGpuProgram(device!, [exp(inputs.reduce((a, b) => add(a, b)))]);
+    for (const [i, name] of [...program.inputs.keys()].entries()) {
+      program.write(name, Float32Array.of(0, i === 99 ? Infinity : 1, i === 99 ? Number.NaN : 1));
+    }
+    expect([...(await program.run())[0]!]).toEqual([1, Infinity, Number.NaN]);
     program.destroy();
   });
 

@@ -56,8 +56,8 @@ export class DeviceLostError extends Error {
 }
 
 const START = 64;
-/** Bytes from one dispatch's addresses to the next: what every device allows. */
-const ADDRESSES_BYTES = 256;
+/** Bytes of which a multiple lies between one dispatch's addresses and the next: what every device allows. */
+const ADDRESSES_STEP = 256;
 
 /** Pipelines by their code: models, and programs of one model, share them. */
 const pipelines = new WeakMap<GPUDevice, Map<string, Promise<GPUComputePipeline>>>();
@@ -165,20 +165,17 @@ async function openOnDevice(
   const compiled = await Promise.all(dispatches.map(({ code }) => pipelineOf(device, layout, code)));
   const memory = device.createBuffer({ size: bytes.words, usage: STORAGE | COPY_SOURCE | COPY_TARGET });
   const halves = device.createBuffer({ size: bytes.halves, usage: STORAGE });
-  const addresses = device.createBuffer({
-    size: Math.max(1, dispatches.length) * ADDRESSES_BYTES,
-    usage: UNIFORM | COPY_TARGET,
-  });
-  const words = new Uint32Array((Math.max(1, dispatches.length) * ADDRESSES_BYTES) / 4);
-  for (const [index, dispatch] of dispatches.entries()) {
-    words.set(dispatch.addresses, (index * ADDRESSES_BYTES) / 4);
-  }
+  const most = dispatches.reduce((most, dispatch) => Math.max(most, dispatch.addresses.length), 1);
+  const step = ADDRESSES_STEP * Math.ceil((4 * most) / ADDRESSES_STEP);
+  const words = new Uint32Array((Math.max(1, dispatches.length) * step) / 4);
+  for (const [index, dispatch] of dispatches.entries()) words.set(dispatch.addresses, (index * step) / 4);
+  const addresses = device.createBuffer({ size: words.byteLength, usage: UNIFORM | COPY_TARGET });
   device.queue.writeBuffer(addresses, 0, words);
   const group = device.createBindGroup({
     layout: bindings,
     entries: [
       { binding: 0, resource: { buffer: memory } },
-      { binding: 1, resource: { buffer: addresses, size: 64 } },
+      { binding: 1, resource: { buffer: addresses, size: step } },
       { binding: 2, resource: { buffer: halves } },
     ],
   });
@@ -201,7 +198,7 @@ async function openOnDevice(
     for (const [index, { workgroups }] of dispatches.entries()) {
       const own = pass ?? encoder.beginComputePass(times!.around(index));
       own.setPipeline(compiled[index]!);
-      own.setBindGroup(0, group, [index * ADDRESSES_BYTES]);
+      own.setBindGroup(0, group, [index * step]);
       own.dispatchWorkgroups(...workgroups);
       if (times) own.end();
     }

@@ -19,13 +19,16 @@ export interface TensorPlace {
   readonly half: boolean;
 }
 
-/** One dispatch: code, workgroups, and the starts of tensors, in elements, that the code finds in `at`. */
+/** One dispatch: code, workgroups, and the words that the code finds in `at`. */
 export interface Dispatch {
   readonly code: string;
   readonly workgroups: readonly [number, number, number];
-  /** At most 12. */
+  /** The starts of tensors, in elements, around the word ZERO. */
   readonly addresses: readonly number[];
 }
+
+/** Word of `at` that is 0: only the device knows that it is (`at[3].w` in what `wgsl-scalar.ts` makes). */
+const ZERO = 15;
 
 /** Word of `m` where a kernel leaves an index that is out of range, plus 1, and the number of rows. */
 export const FAULT_WORD = 0;
@@ -45,7 +48,8 @@ export class Kernel {
   }
 
   get addresses(): readonly number[] {
-    return this.places.map(({ start }) => start);
+    const starts = this.places.map(({ start }) => start);
+    return starts.length > ZERO ? starts.toSpliced(ZERO, 0, 0) : starts;
   }
 
   /** The same kernel on other tensors. */
@@ -79,7 +83,7 @@ export class Kernel {
       needsHalves && halves === 'f16' ? 'enable f16;' : '',
       code.includes('subgroup') ? 'enable subgroups;' : '',
       '@group(0) @binding(0) var<storage, read_write> m: array<f32>;',
-      '@group(0) @binding(1) var<uniform> at: array<vec4<u32>, 4>;',
+      `@group(0) @binding(1) var<uniform> at: array<vec4<u32>, ${Math.max(4, Math.ceil(this.addresses.length / 4))}>;`,
       needsHalves
         ? `@group(0) @binding(2) var<storage, read_write> h: array<${halves === 'f16' ? 'f16' : 'f32'}>;`
         : '',
@@ -104,7 +108,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
 
   /** The first element of tensor `i`. */
   #start(i: number): string {
-    return `at[${i >> 2}].${'xyzw'[i & 3]}`;
+    const word = i < ZERO ? i : i + 1;
+    return `at[${word >> 2}].${'xyzw'[word & 3]}`;
   }
 }
 
