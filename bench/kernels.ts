@@ -10,6 +10,7 @@ import { buildStep, scratchBytes } from '@kasane/tensor/backends/wasm/emit-kerne
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { alignUp, layOut, readsOf } from '@kasane/tensor/plan/arena';
+import { blockSteps } from '@kasane/tensor/plan/blocks';
 import { placeLeaves } from '@kasane/tensor/plan/leaves';
 import { mergeSteps } from '@kasane/tensor/plan/merge';
 import { makePlan } from '@kasane/tensor/plan/plan';
@@ -30,7 +31,7 @@ const { outputs } = trainingGraph(row);
 const { byName, places, end: start } = placeLeaves(outputs, alignUp(START + scratchBytes(kernel)));
 const plan = makePlan(outputs);
 const kept = new Set(plan.outputs);
-const steps = mergeSteps(plan.steps, kept);
+const steps = blockSteps(mergeSteps(plan.steps, kept), kept);
 const { offsets, workspaces, end } = layOut(steps, start, places, kept, (step) =>
   step.kind === 'kernel' ? convolutionWorkspaceBytes(step.output, kernel) : 0,
 );
@@ -44,6 +45,7 @@ for (const [index, step] of steps.entries()) {
       workspace: (node) => workspaces.get(node) ?? 0,
       scratch: START,
       gemm: kernel,
+      add: (f) => module.add(f),
       shared: (key, build) => {
         const known = shared.get(key) ?? module.add(build());
         shared.set(key, known);
@@ -79,7 +81,11 @@ const groups = new Map<string, { count: number; time: number }>();
 for (const [index, step] of steps.entries()) {
   const attributes = step.kind === 'kernel' ? JSON.stringify(step.output.attributes) : '';
   const made =
-    step.kind === 'kernel' ? step.output.op : `loop of ${step.results.length} over [${step.shape}] to`;
+    step.kind === 'kernel'
+      ? step.output.op
+      : step.kind === 'loop'
+        ? `loop of ${step.results.length} over [${step.shape}] to`
+        : `block of ${step.steps.length} over ${step.rows} rows, ${step.together} at a time, to`;
   const text = `${made} [${step.output.shape}] from ${readsOf(step)
     .map((node) => `[${node.shape}]`)
     .join(' ')} ${attributes}`;

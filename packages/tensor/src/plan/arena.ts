@@ -1,7 +1,7 @@
 /** Places tensors in one memory: what is no longer needed makes room for what comes. */
 import type { Node } from '../graph.ts';
 import { sizeOf } from '../shape.ts';
-import type { MergedStep } from './merge.ts';
+import type { BlockedStep } from './blocks.ts';
 import type { PlanStep } from './plan.ts';
 
 /** Bytes to which every tensor is aligned: a cache line. */
@@ -31,13 +31,26 @@ interface Block {
   readonly until: number;
 }
 
-/** Tensors that a step reads from memory. */
-export const readsOf = (step: PlanStep | MergedStep): readonly Node[] =>
-  step.kind === 'kernel' ? step.inputs : step.operands.map(({ base }) => base);
+type AnyStep = PlanStep | BlockedStep;
+
+/** Tensors that a step reads from memory; a block also reads what it has just written. */
+export function readsOf(step: AnyStep): readonly Node[] {
+  if (step.kind === 'kernel') return step.inputs;
+  if (step.kind === 'block') return [...new Set(step.steps.flatMap(readsOf))];
+  return step.operands.map(({ base }) => base);
+}
 
 /** Tensors that a step writes, or writes parts of. */
-export const writesOf = (step: PlanStep | MergedStep): readonly Node[] =>
-  step.kind === 'loop' ? step.results.map(({ into }) => into.base) : [step.output];
+export function writesOf(step: AnyStep): readonly Node[] {
+  if (step.kind === 'block') return [...new Set(step.steps.flatMap(writesOf))];
+  return step.kind === 'loop' ? step.results.map(({ into }) => into.base) : [step.output];
+}
+
+/** Bytes that a step needs for a tensor that it writes: of one that is a block's own, some rows. */
+function bytesIn(step: AnyStep, node: Node, width: 2 | 4): number {
+  if (step.kind !== 'block' || !step.local.has(node)) return bytesOfNode(node, width);
+  return alignUp((width * sizeOf(node.shape) * step.together) / step.rows + SLACK);
+}
 
 /**
  * Lays out the outputs of `steps` from byte `start` on.
@@ -46,7 +59,7 @@ export const writesOf = (step: PlanStep | MergedStep): readonly Node[] =>
  * @param workspace bytes that a step needs for itself while it runs
  * @param width bytes of an element
  */
-export function layOut<S extends PlanStep | MergedStep>(
+export function layOut<S extends AnyStep>(
   steps: readonly S[],
   start: number,
   placed: ReadonlyMap<Node, number>,
@@ -74,7 +87,7 @@ export function layOut<S extends PlanStep | MergedStep>(
     for (const written of writesOf(step)) {
       if (offsets.has(written)) continue;
       const until = kept.has(written) ? Number.POSITIVE_INFINITY : (lastRead.get(written) ?? index);
-      offsets.set(written, place(bytesOfNode(written, width), until));
+      offsets.set(written, place(bytesIn(step, written, width), until));
     }
     const own = workspace(step);
     if (own > 0) workspaces.set(step.output, place(alignUp(own + SLACK), index));

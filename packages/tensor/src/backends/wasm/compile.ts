@@ -1,7 +1,8 @@
 /** Compiles a graph into one WebAssembly module over a given memory: every kernel a function, every stage an export. */
 import type { Node } from '../../graph.ts';
 import { layOut, writesOf } from '../../plan/arena.ts';
-import { type MergedStep, mergeSteps } from '../../plan/merge.ts';
+import { type BlockedStep, blockSteps } from '../../plan/blocks.ts';
+import { mergeSteps } from '../../plan/merge.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
 import { stridesOf } from '../../shape.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
@@ -26,7 +27,7 @@ export interface CompileRequest {
 }
 
 export interface CompiledStage {
-  readonly steps: readonly MergedStep[];
+  readonly steps: readonly BlockedStep[];
   /** Indices of the groups that are final after this stage. */
   readonly ready: readonly number[];
 }
@@ -63,8 +64,8 @@ export function compileGraph(request: CompileRequest): Compiled {
     }
   }
   const kept = new Set(plan.outputs);
-  const steps = mergeSteps(planned, kept);
-  const workspaceOf = ({ kind, output }: MergedStep) =>
+  const steps = blockSteps(mergeSteps(planned, kept), kept);
+  const workspaceOf = ({ kind, output }: BlockedStep) =>
     kind === 'kernel' ? convolutionWorkspaceBytes(output, request.kernel) : 0;
   const { offsets: places, workspaces, end } = layOut(steps, request.arenaStart, placed, kept, workspaceOf);
   const computedAt = new Map(steps.flatMap((step, index) => writesOf(step).map((node) => [node, index])));
@@ -88,6 +89,7 @@ export function compileGraph(request: CompileRequest): Compiled {
         workspace: (node: Node) => workspaces.get(node) ?? 0,
         scratch: request.scratch,
         gemm: request.kernel,
+        add: (f: FunctionBuilder) => module.add(f),
         shared: (key: string, build: () => FunctionBuilder) => {
           const known = shared.get(key);
           if (known !== undefined) return known;
@@ -120,7 +122,7 @@ function copyOf(base: Node, output: Node, target: number, placed: Map<Node, numb
 
 /** Cuts the steps where groups become final; what is final from the beginning is ready after the first stage. */
 function cutStages(
-  steps: readonly MergedStep[],
+  steps: readonly BlockedStep[],
   groupEnds: readonly number[],
   stepwise = false,
 ): CompiledStage[] {

@@ -2,6 +2,7 @@
 import type { Node } from '../../graph.ts';
 import { rowsOf } from '../../ops/gather.ts';
 import { sizeOf } from '../../shape.ts';
+import { type Address, setAddress } from './address.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { emitFill } from './emit-loops.ts';
 import { FAULT_ADDRESS } from './fault.ts';
@@ -132,16 +133,21 @@ export function argmaxEquals(node: Node, scores: number, labels: number, y: numb
   return f;
 }
 
-export function oneHot(node: Node, labels: number, y: number): FunctionBuilder {
-  const f = new FunctionBuilder();
+export function oneHot(node: Node, labels: Address, y: Address, f = new FunctionBuilder()): FunctionBuilder {
   const classes = node.shape.at(-1)!;
-  const [from, to, place] = [f.local('i32'), f.local('i32'), f.local('i32')];
-  f.i32(labels).set(from).i32(y).set(to);
+  const [from, to, label] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  setAddress(f, from, labels);
+  setAddress(f, to, y);
   f.repeat(sizeOf(node.inputs[0]!.shape), () => {
-    f.i32(0).set(place);
-    f.repeat(classes, () => {
-      f.get(to).f32(1).f32(0).get(place).get(from).memory('i32Load').op('i32Eq', 'select').memory('f32Store');
-      f.advance(to, 4).advance(place, 1);
+    eachVector(f, classes, [to], (_, store) => {
+      f.get(to);
+      if (store === 'v128Store') f.f32x4(0);
+      else f.f32(0);
+      f.memory(store);
+    });
+    f.get(from).memory('i32Load').tee(label).i32(classes).op('i32LtU');
+    f.when(() => {
+      f.get(to).get(label).i32(classes).op('i32Sub').i32(4).op('i32Mul', 'i32Add').f32(1).memory('f32Store');
     });
     f.advance(from, 4);
   });

@@ -4,11 +4,12 @@ import type { KernelOpName, ViewOpName } from '../../ops/index.ts';
 import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
-import type { MergedStep } from '../../plan/merge.ts';
+import type { BlockedStep } from '../../plan/blocks.ts';
 import type { Operand } from '../../plan/plan.ts';
 import { FunctionBuilder } from './assembler.ts';
 import { convolutionKernel, convolutionScratchBytes } from './convolution.ts';
 import { concatKernel, foldKernel, iotaKernel, padKernel } from './emit-assemble.ts';
+import { buildBlock } from './emit-blocks.ts';
 import { dropoutMask } from './emit-dropout.ts';
 import { argmax, argmaxEquals, gatherKernel, oneHot, scatterAddKernel, toIndexKernel } from './emit-index.ts';
 import { emitPointwise } from './emit-loops.ts';
@@ -23,7 +24,9 @@ export interface KernelContext {
   /** Byte offset of a step's own workspace. */
   readonly workspace: (node: Node) => number;
   readonly gemm: KernelName;
-  /** Adds a function that several steps call; made once for each key. */
+  /** Adds a function that a step calls. */
+  readonly add: (f: FunctionBuilder) => number;
+  /** The same of one that several steps call; made once for each key. */
   readonly shared: (key: string, build: () => FunctionBuilder) => number;
 }
 
@@ -32,7 +35,8 @@ export const scratchBytes = (kernel: KernelName): number =>
   Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel));
 
 /** A function without parameters that runs one step of a plan. */
-export function buildStep(step: MergedStep, context: KernelContext): FunctionBuilder {
+export function buildStep(step: BlockedStep, context: KernelContext): FunctionBuilder {
+  if (step.kind === 'block') return buildBlock(step, context);
   const { output } = step;
   if (step.kind === 'loop') {
     const at = ({ base, offset }: Operand) => context.place(base) + 4 * offset;

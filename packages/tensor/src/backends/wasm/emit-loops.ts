@@ -2,6 +2,7 @@
 import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { type Expression, input } from '../../scalar/expression.ts';
 import { type Shape, stridesOf } from '../../shape.ts';
+import { type Address, setAddress } from './address.ts';
 import type { FunctionBuilder, Local } from './assembler.ts';
 import { ScalarEmitter } from './emit-scalar.ts';
 
@@ -17,16 +18,15 @@ export interface PointwiseOptions {
 
 /**
  * outputs[i][e] = expressions[i] of the inputs' elements, over `shape`. All inputs of an element are read before its outputs
- * are written, so an output may be an input. An address is a number, or a function that pushes one; the same function is the
- * same address.
+ * are written, so an output may be an input.
  */
 export function emitPointwise(
   f: FunctionBuilder,
   shape: readonly number[],
   expressions: readonly Expression[],
-  inputs: readonly (number | (() => void))[],
+  inputs: readonly Address[],
   strides: readonly (readonly number[])[],
-  outputs: readonly (number | (() => void))[],
+  outputs: readonly Address[],
   { scalars = () => {}, strides: ofOutputs = outputs.map(() => stridesOf(shape)) }: PointwiseOptions = {},
 ): void {
   if (shape.includes(0)) return;
@@ -108,43 +108,30 @@ interface Walk {
 }
 
 /**
- * One pointer for all tensors with the same strides, at the lowest of their addresses: the others are a constant away, which costs
- * nothing where memory is read. An address that is known only when the kernel runs has a pointer of its own.
+ * One pointer for all tensors with the same strides that move together, at the lowest of their addresses: the others are a constant away,
+ * which costs nothing where memory is read.
  */
 function walksOf(
   f: FunctionBuilder,
-  addresses: readonly (number | (() => void))[],
+  addresses: readonly Address[],
   axes: readonly LoopAxis[],
 ): { walks: Walk[]; places: { readonly pointer: Local; readonly offset: number }[] } {
-  const walks: Walk[] = [];
-  const shared = new Map<string, { pointer: Local; lowest: number }>();
-  const strides = addresses.map((_, i) => axes.map((axis) => axis.strides[i]!));
-  const keys = strides.map((of) => of.join());
-  for (const [i, address] of addresses.entries()) {
-    const known = shared.get(keys[i]!);
-    if (typeof address === 'number' && known) known.lowest = Math.min(known.lowest, address);
-    else if (typeof address === 'number') shared.set(keys[i]!, { pointer: f.local('i32'), lowest: address });
-  }
-  for (const [key, { pointer, lowest }] of shared) {
-    f.i32(lowest).set(pointer);
-    walks.push({ pointer, strides: strides[keys.indexOf(key)]! });
-  }
-  const places: { pointer: Local; offset: number }[] = [];
-  for (const [i, address] of addresses.entries()) {
-    const known = shared.get(keys[i]!);
-    const before = addresses.findIndex((other, j) => other === address && keys[j] === keys[i]);
-    if (typeof address === 'number') {
-      places.push({ pointer: known!.pointer, offset: address - known!.lowest });
-    } else if (before < i) places.push(places[before]!);
-    else {
-      const pointer = f.local('i32');
-      address();
-      f.set(pointer);
-      walks.push({ pointer, strides: strides[i]! });
-      places.push({ pointer, offset: 0 });
-    }
-  }
-  return { walks, places };
+  const shared = new Map<string, Walk & { lowest: Address }>();
+  const at = (address: Address) => (typeof address === 'number' ? address : address.at);
+  const walks = addresses.map((address, i) => {
+    const strides = axes.map((axis) => axis.strides[i]!);
+    const key = [typeof address === 'number' ? '' : address.by, ...strides].join();
+    const walk = shared.get(key) ?? { pointer: f.local('i32'), strides, lowest: address };
+    shared.set(key, walk);
+    if (at(address) < at(walk.lowest)) walk.lowest = address;
+    return walk;
+  });
+  for (const { pointer, lowest } of shared.values()) setAddress(f, pointer, lowest);
+  const places = addresses.map((address, i) => ({
+    pointer: walks[i]!.pointer,
+    offset: at(address) - at(walks[i]!.lowest),
+  }));
+  return { walks: [...shared.values()], places };
 }
 
 /** Loops over axes, outermost first; the body finds the pointers at its element and leaves them there. */

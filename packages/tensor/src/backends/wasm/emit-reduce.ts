@@ -5,6 +5,7 @@
 import type { Node } from '../../graph.ts';
 import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
+import { type Address, setAddress } from './address.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { nest } from './emit-loops.ts';
 
@@ -16,10 +17,10 @@ export function reduction(
   axes: readonly number[],
   combine: 'Add' | 'Max',
   start: number,
-  x: number,
-  y: number,
+  x: Address,
+  y: Address,
+  f = new FunctionBuilder(),
 ): FunctionBuilder {
-  const f = new FunctionBuilder();
   const { shape } = node.inputs[0]!;
   if (sizeOf(node.shape) === 0) return f;
   const strides = stridesOf(shape);
@@ -31,8 +32,9 @@ export function reduction(
     [axes.map((axis) => strides[axis]!)],
   );
   const [from, to] = [f.local('i32'), f.local('i32')];
-  f.i32(x).set(from).i32(y).set(to);
-  const vectors = Array.from({ length: WIDEST }, () => f.local('v128'));
+  setAddress(f, from, x);
+  setAddress(f, to, y);
+  const vectors = Array.from({ length: WIDEST }, () => accumulator(f, combine, start));
   const single = f.local('f32');
   const oneOutput = () => {
     f.f32(start).set(single);
@@ -42,26 +44,20 @@ export function reduction(
   /** So many vectors of neighbouring outputs, whose inputs are neighbours too. */
   const vectorOutputs = (count: number) => {
     const own = vectors.slice(0, count);
-    for (const vector of own) f.f32x4(start).set(vector);
+    for (const vector of own) vector.begin();
     nest(f, reduced, [from], () => {
-      for (const [i, vector] of own.entries()) {
-        f.get(vector)
-          .get(from)
-          .memory('v128Load', 16 * i)
-          .op(`f32x4${combine}`)
-          .set(vector);
-      }
+      for (const [i, vector] of own.entries()) vector.take(() => f.get(from).memory('v128Load', 16 * i));
     });
     for (const [i, vector] of own.entries()) {
-      f.get(to)
-        .get(vector)
-        .memory('v128Store', 16 * i);
+      f.get(to);
+      vector.push();
+      f.memory('v128Store', 16 * i);
     }
     f.advance(from, 16 * count).advance(to, 16 * count);
   };
   const inner = kept.at(-1);
   if (inner?.strides[0] !== 1) {
-    rowReduction(f, { kept, reduced, from, to, combine, start, oneOutput });
+    rowReduction(f, { kept, reduced, from, to, sums: vectors.slice(0, TOGETHER), oneOutput });
     return f;
   }
   // Neighbouring outputs take neighbouring inputs: a cache line's and more at a time.
@@ -78,14 +74,53 @@ export function reduction(
   return f;
 }
 
+/** Four elements that grow with each that they take. */
+interface Accumulator {
+  begin(): void;
+  /** @param element pushes what is taken */
+  take(element: () => void): void;
+  /** Leaves what has come out on the stack. */
+  push(): void;
+}
+
+/**
+ * A maximum is kept by a comparison, and NaNs apart: the instruction that heeds both takes eight of the CPU's where these are three. Of
+ * zeros of both signs it has the first.
+ */
+function accumulator(f: FunctionBuilder, combine: 'Add' | 'Max', start: number): Accumulator {
+  const sum = f.local('v128');
+  const begin = () => f.f32x4(start).set(sum);
+  if (combine === 'Add') {
+    const take = (element: () => void) => {
+      f.get(sum);
+      element();
+      f.op('f32x4Add').set(sum);
+    };
+    return { begin, take, push: () => f.get(sum) };
+  }
+  const [nans, taken] = [f.local('v128'), f.local('v128')];
+  return {
+    begin: () => {
+      begin();
+      f.f32x4(0).set(nans);
+    },
+    take: (element) => {
+      f.get(sum);
+      element();
+      f.tee(taken).op('f32x4Pmax').set(sum);
+      f.get(taken).get(taken).op('f32x4Ne').get(nans).op('v128Or').set(nans);
+    },
+    push: () => f.get(sum).get(nans).op('v128Or'),
+  };
+}
+
 interface Rows {
   /** Axes that stay, with the strides of input and output; and those that do not, with the input's. */
   readonly kept: readonly LoopAxis[];
   readonly reduced: readonly LoopAxis[];
   readonly from: Local;
   readonly to: Local;
-  readonly combine: 'Add' | 'Max';
-  readonly start: number;
+  readonly sums: readonly Accumulator[];
   /** Leaves both pointers where they are. */
   readonly oneOutput: () => void;
 }
@@ -94,27 +129,18 @@ interface Rows {
 const TOGETHER = 2;
 
 /** Outputs whose elements lie in rows: a square of four rows by four elements is turned, so that each lane adds up a row. */
-function rowReduction(
-  f: FunctionBuilder,
-  { kept, reduced, from, to, combine, start, oneOutput }: Rows,
-): void {
+function rowReduction(f: FunctionBuilder, { kept, reduced, from, to, sums, oneOutput }: Rows): void {
   const rows = kept.at(-1);
   const along = reduced.at(-1);
   if (!rows || along?.strides[0] !== 1 || rows.strides[1] !== 1) {
     nest(f, kept, [from, to], oneOutput);
     return;
   }
-  const sums = Array.from({ length: TOGETHER }, () => f.local('v128'));
   const square = Array.from({ length: 4 }, () => f.local('v128'));
   const [half, whole] = [f.local('v128'), Math.floor(along.extent / 4)];
   const stride = 4 * rows.strides[0]!;
-  const combineInto = (sum: Local, push: () => void) => {
-    f.get(sum);
-    push();
-    f.op(`f32x4${combine}`).set(sum);
-  };
   /** Adds four elements of each of the four rows from `first` on. */
-  const addSquare = (sum: Local, first: number) => {
+  const addSquare = (sum: Accumulator, first: number) => {
     for (const [i, row] of square.entries())
       f.get(from)
         .memory('v128Load', (first + i) * stride)
@@ -127,7 +153,7 @@ function rowReduction(
         .shuffle32(high, 4 + high, 1 + high, 5 + high)
         .set(half);
       for (const pair of [0, 2]) {
-        combineInto(sum, () => {
+        sum.take(() => {
           f.get(half);
           f.get(c)
             .get(d)
@@ -138,9 +164,9 @@ function rowReduction(
     }
   };
   /** Adds one element of each. */
-  const addColumn = (sum: Local, first: number) => {
+  const addColumn = (sum: Accumulator, first: number) => {
     const one = (row: number) => f.get(from).memory('v128Load32Zero', (first + row) * stride);
-    combineInto(sum, () => {
+    sum.take(() => {
       one(0);
       one(1);
       f.shuffle32(0, 4, 1, 5);
@@ -151,7 +177,7 @@ function rowReduction(
   };
   const reduceRows = (vectors: number) => {
     const own = sums.slice(0, vectors);
-    for (const sum of own) f.f32x4(start).set(sum);
+    for (const sum of own) sum.begin();
     nest(f, reduced.slice(0, -1), [from], () => {
       f.repeat(whole, () => {
         for (const [i, sum] of own.entries()) addSquare(sum, 4 * i);
@@ -163,10 +189,11 @@ function rowReduction(
       });
       f.advance(from, -4 * along.extent);
     });
-    for (const [i, sum] of own.entries())
-      f.get(to)
-        .get(sum)
-        .memory('v128Store', 16 * i);
+    for (const [i, sum] of own.entries()) {
+      f.get(to);
+      sum.push();
+      f.memory('v128Store', 16 * i);
+    }
     f.advance(from, 4 * vectors * stride).advance(to, 16 * vectors);
   };
   nest(f, kept.slice(0, -1), [from, to], () => {

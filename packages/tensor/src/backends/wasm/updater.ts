@@ -7,6 +7,7 @@ import { type OptimizerOptions, optimizerFor } from '../../optim/optimizers.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { add, constant, type Expression, input, mul, scalar, sub } from '../../scalar/expression.ts';
 import { simplify } from '../../scalar/simplify.ts';
+import type { Address } from './address.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { emitPointwise } from './emit-loops.ts';
 
@@ -106,20 +107,15 @@ export async function openUpdater(
     let run = compiled.get(name);
     if (!run) {
       const f = new FunctionBuilder(['i32', ...scalars.map(() => 'f32' as const)]);
-      const moving = new Map(
-        [...inputs, ...outputs].map((address) => [
-          address,
-          () => f.get(f.parameter(0)).i32(address).op('i32Add'),
-        ]),
-      );
-      const from = [...inputs.map((address) => moving.get(address)!), ...atChunks.slice(0, chunks)];
+      const moving = (at: number): Address => ({ at, by: 'start', push: () => f.get(f.parameter(0)) });
+      const from = [...inputs.map(moving), ...atChunks.slice(0, chunks)];
       emitPointwise(
         f,
         [count],
         expressions,
         from,
         from.map(() => [1]),
-        outputs.map((address) => moving.get(address)!),
+        outputs.map(moving),
         { scalars: (scalar) => f.get(f.parameter(1 + scalars.indexOf(scalar))).op('f32x4Splat') },
       );
       run = instantiate(f);
