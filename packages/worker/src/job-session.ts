@@ -250,10 +250,7 @@ export class JobSession {
         if (store.version !== task.step || this.#draining) return this.#handBack(id);
         const session = await this.#sessionOf(slot);
         if (store.version !== task.step) return;
-        if (session.holds?.source !== store || session.holds.version !== task.step) {
-          slot.parameters(session).set(store.values);
-          session.holds = { source: store, version: task.step };
-        }
+        this.#hand(store, task.step, slot, session);
         const waits = { samplesMs: fetched - began, slotMs: performance.now() - able };
         await this.#timed('task', 'compute', id, () =>
           this.#compute(slot, session, task, id, samples, waits),
@@ -265,6 +262,15 @@ export class JobSession {
       this.#buffers.give(x);
       leave();
     }
+  }
+
+  /** Sees to it that a slot has a version's parameters, unless it has them. */
+  #hand(store: ParameterStore, version: number, slot: ComputeSlot, session: ComputeSession): void {
+    const { holds } = session;
+    if (holds?.source === store && holds.version === version) return;
+    const values = slot.parameters(session);
+    if (store.values.buffer !== values.buffer) values.set(store.values);
+    session.holds = { source: store, version };
   }
 
   /** A task that is not needed any more is dropped in silence; one that others must take is handed back. */
@@ -389,6 +395,12 @@ export class JobSession {
     if (known) return known;
     const opening = slot.ready.then(() => slot.open(this.#model.description, this.#requests, this.#math));
     this.#sessions.set(slot, opening);
+    // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
+    if (this.#options.slots.size === 1 && this.#evaluated === this.#parameters)
+      return opening.then((session) => {
+        this.#parameters.moveTo(slot.parameters(session));
+        return session;
+      });
     return opening;
   }
 }

@@ -4,8 +4,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
 
 export class ParameterStore {
-  /** Flat layout; whole only while `version` is not undefined. */
-  readonly values: Float32Array;
+  #values: Float32Array;
   #version: number | undefined;
   #arriving = -1;
   #received = 0;
@@ -16,7 +15,18 @@ export class ParameterStore {
   #waiters: { version: number; resolve: (there: boolean) => void }[] = [];
 
   constructor(parameterCount: number) {
-    this.values = new Float32Array(parameterCount);
+    this.#values = new Float32Array(parameterCount);
+  }
+
+  /** Flat layout; whole only while `version` is not undefined. */
+  get values(): Float32Array {
+    return this.#values;
+  }
+
+  /** From now on versions arrive in this memory, with what has come of the present one. */
+  moveTo(values: Float32Array): void {
+    values.set(this.#values);
+    this.#values = values;
   }
 
   /** The version in `values`; undefined while one is arriving. */

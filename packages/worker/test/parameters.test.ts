@@ -39,6 +39,17 @@ describe('ParameterStore', () => {
     expect(store.version).toBeUndefined();
   });
 
+  it('moves to other memory with what has come, in mid-version too', () => {
+    const store = new ParameterStore(4);
+    give(store, header(7, 0, 4, bytes(1, 2)), bytes(1, 2));
+    const place = new Float32Array(new SharedArrayBuffer(16));
+    store.moveTo(place);
+    give(store, header(7, 2, 4, bytes(1, 2), bytes(3, 4)), bytes(3, 4));
+    expect(store.version).toBe(7);
+    expect([...place]).toEqual([1, 2, 3, 4]);
+    expect(store.values).toBe(place);
+  });
+
   it('wakes those who wait for a version, and tells those whose version was left out', async () => {
     const store = new ParameterStore(1);
     const three = store.wait(3);
