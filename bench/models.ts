@@ -3,7 +3,7 @@
  * TensorFlow.js and jax-js, which lack what the others need. Rounds of all take turns in one run. A figure is the CPU time of a
  * step (the median over the rounds), and in brackets the wall time of the shortest. On an idle machine the two agree. Where
  * others work too, wall times are the scheduler's: a step longer than its slice of some milliseconds always contains others' work.
- * The ratio is that of the CPU times.
+ * The ratio is that of the CPU times of exact arithmetic, the default; `fast` may fuse products and sums (math: fast).
  *
  *     pnpm bench models [--row mlp] [--seconds 6] [--rounds 5] [--python /usr/bin/python3] [--no-peer]
  *
@@ -13,7 +13,7 @@
  * Prints a Markdown table, and writes everything to bench/results/models.json.
  */
 import { parseArgs } from 'node:util';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
 import { initializeParameters } from '@kasane/tensor/nn/model';
@@ -41,9 +41,9 @@ interface Stepper {
   loss(): number;
 }
 
-async function openRow(row: Row): Promise<Stepper> {
+async function openRow(row: Row, math: MathMode): Promise<Stepper> {
   const { model, outputs } = trainingGraph(row);
-  const program = await compileProgram(outputs);
+  const program = await compileProgram(outputs, { math });
   const updater = await openUpdater(model.parameters, { type: 'adam' });
   updater.parameters.set(initializeParameters(model, 1));
   const { x, labels } = program.inputs;
@@ -94,28 +94,38 @@ const table = openTable([
   'kasane, ms',
   'of these gradients',
   'first',
+  'fast, ms',
   ...peerHeadings(peers, 'ms'),
 ]);
 const results = [];
 for (const { name, batch, ...rest } of rows.filter(({ name }) => !values.row || name === values.row)) {
-  const own = await openRow({ name, batch, ...rest });
+  const own = await openRow({ name, batch, ...rest }, 'exact');
+  const fast = await openRow({ name, batch, ...rest }, 'fast');
   // In its first step the engine optimizes the code.
   const first = own.step().total;
   let gradients = Number.POSITIVE_INFINITY;
   const step = ours(() => {
     gradients = Math.min(gradients, own.step().gradients);
   });
-  const figures = await takeTurns([step, ...peers.map((peer) => peer.on(name))], turns);
-  const [total, ...theirs] = figures as [Figure, ...(Figure | undefined)[]];
+  const contenders = [step, ours(fast.step), ...peers.map((peer) => peer.on(name))];
+  const [total, fused, ...theirs] = (await takeTurns(contenders, turns)) as [
+    Figure,
+    Figure,
+    ...(Figure | undefined)[],
+  ];
   table([
     name,
     batch,
     cell(total),
     gradients.toFixed(2),
     first.toFixed(0),
+    cell(fused),
     ...peerCells(total, theirs, cell),
   ]);
-  results.push({ row: name, batch, total, gradients, first, loss: own.loss(), peers: byPeer(peers, theirs) });
+  results.push({
+    ...{ row: name, batch, total, fast: fused, gradients, first },
+    ...{ loss: own.loss(), peers: byPeer(peers, theirs) },
+  });
 }
 for (const { close } of peers) close();
 writeResults('models', machine, peers, results);
