@@ -17,7 +17,6 @@ import {
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseObjective } from '@kasane/protocol/job-objective';
-import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { TaskData } from '@kasane/protocol/queue';
 import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
@@ -31,6 +30,7 @@ import type { ComputeSession, ComputeSlot, ComputeSlots } from './compute-slots.
 import { OwnData } from './own-data.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
+import { type Range, rangesOf } from './ranges.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
@@ -38,12 +38,6 @@ import type { CoordinatorStream } from './stream.ts';
 import { TaskSpans } from './task-spans.ts';
 import { TaskConsumer } from './tasks.ts';
 import type { TaskPart, Trace } from './trace.ts';
-
-/** Floats [start, end) of the flat layout. */
-interface Range {
-  start: number;
-  end: number;
-}
 
 export interface JobSessionOptions {
   /** What this worker reads by itself, whatever a job names. */
@@ -310,7 +304,7 @@ export class JobSession {
     let last: Range[] = [];
     const onReady = (ready: readonly number[]) => {
       finished += ready.length;
-      const ranges = this.#ranges(ready);
+      const ranges = rangesOf(this.#model, ready);
       if (finished === this.#model.parameters.length) last = ranges;
       else for (const range of ranges) send(range);
     };
@@ -370,24 +364,6 @@ export class JobSession {
       this.#options.log.warn(`gradients go over the link from now on: ${messageOf(error)}`);
       return false;
     }
-  }
-
-  /** Ranges of the flat layout that parameters cover: neighbours joined, then cut to what a frame holds. */
-  #ranges(parameters: readonly number[]): Range[] {
-    const joined: Range[] = [];
-    for (const index of [...parameters].sort((a, b) => a - b)) {
-      const { offset, size } = this.#model.parameters[index]!;
-      const last = joined.at(-1);
-      if (last?.end === offset) last.end = offset + size;
-      else joined.push({ start: offset, end: offset + size });
-    }
-    const most = FRAME_PAYLOAD_BYTES / 4;
-    return joined.flatMap(({ start, end }) =>
-      Array.from({ length: Math.ceil((end - start) / most) }, (_, cut) => ({
-        start: start + cut * most,
-        end: Math.min(end, start + (cut + 1) * most),
-      })),
-    );
   }
 
   #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {
