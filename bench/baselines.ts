@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
-import { parseJobFile } from '@kasane/protocol/job';
+import { parseJobFile } from '@kasane/protocol/job-file';
 
 interface Part {
   readonly inputs: Int32Array | Float32Array;

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { parseJobFile } from '@kasane/protocol/job';
+import { parseJobFile } from '@kasane/protocol/job-file';
 import { presetNames } from '@kasane/tensor/models/presets';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -16,7 +16,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { decodeFrame, encodeFrame, type FrameHeader } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
-import { parseJobFile } from '@kasane/protocol/job';
+import { parseJobFile } from '@kasane/protocol/job-file';
 import { Link } from '@kasane/protocol/link';
 import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';

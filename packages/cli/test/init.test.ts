@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
-import { parseJobFile } from '@kasane/protocol/job';
+import { parseJobFile } from '@kasane/protocol/job-file';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type InitOptions, init } from '../src/commands/init.ts';

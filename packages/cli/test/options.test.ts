@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { checkJob, parseJobFile } from '@kasane/protocol/job';
+import { checkJob } from '@kasane/protocol/job';
+import { parseJobFile } from '@kasane/protocol/job-file';
 import { jobPresets } from '@kasane/protocol/presets';
 import { describe, expect, test } from 'vitest';
 import { address, integer, oneOf, trainingFlags, trainingOverrides } from '../src/options.ts';

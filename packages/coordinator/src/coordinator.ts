@@ -5,7 +5,7 @@ import type { Access } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
-import { type MetricsOptions, type MetricsServer, startMetricsServer } from '@kasane/protocol/metrics-server';
+import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
@@ -15,7 +15,6 @@ import { JobStore } from './jobs/store.ts';
 import { TokenStore } from './jobs/tokens.ts';
 import { connectRedis } from './queue/task-queue.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
-import { CoordinatorMetrics } from './serve/prometheus.ts';
 import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
@@ -42,6 +41,8 @@ export interface CoordinatorOptions {
   readonly access?: Access | undefined;
   /** What differs from `defaultLimits`. */
   readonly limits?: Partial<Limits>;
+  /** Answer gRPC's health and reflection services, for programs that are not ours. Default true. */
+  readonly standardServices?: boolean;
   /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. Default 3600. */
   readonly batchExpirySeconds?: number;
   /** Called after each step with where its time went. */
@@ -99,7 +100,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     },
   });
   const metrics = options.metrics
-    ? new CoordinatorMetrics({
+    ? new (await import('./serve/prometheus.ts')).CoordinatorMetrics({
         version,
         jobs: () => manager.list(),
         workers: () => workers.all(),
@@ -129,6 +130,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     if (options.metrics && metrics) {
       // Without Redis it waits, and goes on by itself: starting it again would not help.
       const tell = { metrics: () => metrics.page(), health: () => undefined };
+      const { startMetricsServer } = await import('@kasane/protocol/metrics-server');
       told = await startMetricsServer(options.metrics, tell);
       log.info(`metrics at ${told.url}/metrics`);
     }

@@ -7,13 +7,11 @@ import { describePreset, objectiveOfPreset, PresetError, presetNames } from '@ka
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { suggest } from '@kasane/tensor/nn/nearest';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
-import { isMap, isSeq, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
 import { dataSchema, plainly } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
-import { JOB_FILE_BYTES } from './limits.ts';
 
 const fraction = z.number().min(0).max(1);
 /** Of a decaying average: 1 would never forget. */
@@ -250,38 +248,6 @@ export interface Job {
 /** The JSON Schema of a job file (draft 2020-12), for editors. */
 export function jobJsonSchema(): object {
   return { title: 'Kasane job file', ...z.toJSONSchema(jobSchema, { io: 'input' }) };
-}
-
-/**
- * Parses and checks a job file, YAML or JSON.
- * @param text the file's content
- * @param where what to call the file in messages, such as its path
- * @throws KasaneError JOB_INVALID with file, line, path of the value and what would be right.
- */
-export function parseJobFile(text: string, where: string): Job {
-  if (Buffer.byteLength(text) > JOB_FILE_BYTES) {
-    throw new KasaneError('LIMIT', `${where}: larger than ${JOB_FILE_BYTES} bytes, the limit of a job file`);
-  }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const [fault] = document.errors;
-  if (fault) {
-    throw new KasaneError('JOB_INVALID', `${where}:${lines.linePos(fault.pos[0]).line}: ${fault.message}`);
-  }
-  const lineOf = (path: readonly PropertyKey[]): string => {
-    let node: unknown = document.contents;
-    let offset: number | undefined;
-    for (const key of path) {
-      const pair = isMap(node) ? node.items.find((item) => String(item.key) === String(key)) : undefined;
-      const next: unknown = pair ? pair.value : isSeq(node) ? node.items[Number(key)] : undefined;
-      const range = (pair?.key ?? next) as { range?: [number, number, number] } | undefined;
-      if (!range?.range) break;
-      offset = range.range[0];
-      node = next;
-    }
-    return offset === undefined ? where : `${where}:${lines.linePos(offset).line}`;
-  };
-  return checkJob(document.toJS({ maxAliasCount: 100 }), lineOf);
 }
 
 /** Checks a job that is an object already. `locate` names the place of a path in messages. */

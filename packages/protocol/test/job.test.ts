@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { KasaneError } from '../src/errors.ts';
-import { checkJob, jobJsonSchema, parseJobFile } from '../src/job.ts';
+import { checkJob, jobJsonSchema } from '../src/job.ts';
+import { parseJobFile } from '../src/job-file.ts';
 import { jobPresets } from '../src/presets.ts';
 
 const refused = (text: string): string => {

@@ -34,7 +34,7 @@ const LISTED = 20;
 const SHEET_SIDE = 8;
 
 export async function inspect(place: string, options: InspectCommand): Promise<void> {
-  const spec = specOf(place, options.set);
+  const spec = await specOf(place, options.set);
   // Of a path, what is damaged is among what is to be seen; a job says what becomes of it.
   const { parts } = isJob(place) ? { parts: await openPlace(spec) } : await openSound(spec);
   const { train, test, preparation, notes = [] } = parts;
@@ -80,7 +80,7 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
 }
 
 export async function pack(place: string, folder: string, options: PackCommand): Promise<void> {
-  const parts = await openPlace(specOf(place, options.set));
+  const parts = await openPlace(await specOf(place, options.set));
   const { train, test, notes = [] } = parts;
   for (const note of notes) process.stderr.write(`${note}\n`);
   let said = 0;
@@ -104,9 +104,9 @@ const isJob = (place: string): boolean =>
   Object.hasOwn(jobPresets, place) || ['.yaml', '.yml', '.json'].includes(extname(place));
 
 /** The data section of a job file or preset, or one made for a path by what is there. */
-function specOf(place: string, set: readonly string[]): DataSpec {
+async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
   const given = Object.fromEntries(set.map(parseSetting));
-  if (isJob(place)) return checkData({ ...readJob(place).data, ...given });
+  if (isJob(place)) return checkData({ ...(await readJob(place)).data, ...given });
   const path = isUrl(place) ? place : resolve(place);
   const data = { format: guessFormat(path), path, ...given };
   if (data.format === 'csv' && !('target' in data))

@@ -8,7 +8,7 @@ import { openCsvFile } from '@kasane/data/csv-file';
 import type { DataParts } from '@kasane/data/dataset';
 import { parseNumber } from '@kasane/data/table';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { parseJobFile } from '@kasane/protocol/job';
+import { parseJobFile } from '@kasane/protocol/job-file';
 import { count } from '../render/count.ts';
 import { asData, guessFormat, openSound } from './data.ts';
 

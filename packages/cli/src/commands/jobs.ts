@@ -1,7 +1,7 @@
 /** The commands that ask a running coordinator about its jobs and workers. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { parseJobFile } from '@kasane/protocol/job';
+import { parseJobFile } from '@kasane/protocol/job-file';
 import { jobPresets } from '@kasane/protocol/presets';
 import { count } from '../render/count.ts';
 import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
@@ -39,7 +39,7 @@ export async function submit(
   options: Options & { watch?: boolean; priority: number },
 ): Promise<void> {
   const preset = Object.hasOwn(jobPresets, file);
-  const text = preset ? JSON.stringify(readJob(file)) : readJobText(file);
+  const text = preset ? JSON.stringify(await readJob(file)) : readJobText(file);
   const spec = fromHere(parseJobFile(text, file === '-' ? 'standard input' : file).spec);
   await withClient(options, async (client) => {
     const job = await client.submit(JSON.stringify(spec), options.priority);

@@ -15,7 +15,7 @@ export interface ModelsOptions {
   readonly set?: readonly string[];
 }
 
-export function models(name: string | undefined, { json, set = [] }: ModelsOptions): void {
+export async function models(name: string | undefined, { json, set = [] }: ModelsOptions): Promise<void> {
   const print = (text: string, data: unknown) =>
     process.stdout.write(`${json ? JSON.stringify(data) : text}\n`);
   if (name === undefined) {
@@ -32,7 +32,7 @@ export function models(name: string | undefined, { json, set = [] }: ModelsOptio
         `no preset '${name}', and no such file${suggest(name, presetNames)}`,
       );
     }
-    const { model } = checkJob(readJob(name));
+    const { model } = checkJob(await readJob(name));
     print(summary(model), summarizeLayers(model));
     return;
   }

@@ -10,7 +10,7 @@ import { isUrl } from '@kasane/data/remote';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { checkJob, type JobSpec, parseJobFile } from '@kasane/protocol/job';
+import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { jobPresets } from '@kasane/protocol/presets';
 import { suggest } from '@kasane/tensor/nn/nearest';
 import { metricOf } from '@kasane/tensor/objective';
@@ -23,7 +23,6 @@ import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
 import { progressView } from '../render/progress.ts';
 import { recordJob } from '../tensorboard/record.ts';
-import { dashboardBeside, openBrowser } from './dashboard.ts';
 
 export interface TrainOptions {
   readonly workers: number;
@@ -42,7 +41,7 @@ export interface TrainOptions {
 }
 
 export async function train(jobOrPreset: string, options: TrainOptions): Promise<void> {
-  const spec = withOverrides(readJob(jobOrPreset), options);
+  const spec = withOverrides(await readJob(jobOrPreset), options);
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
   if (spec.data.path !== undefined) await loadData(checkJob(spec));
   const say = (line: string) => process.stderr.write(`${line}\n`);
@@ -64,8 +63,7 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
     async () => {
       const { address } = await cluster.start();
       const client = new CoordinatorClient({ coordinator: address });
-      const page = options.open ? await dashboardBeside({ port: 0, coordinator: address }, say) : undefined;
-      if (page) openBrowser(page.url);
+      const page = options.open ? await openDashboard(address, say) : undefined;
       try {
         const id = await client.submit(JSON.stringify(spec));
         const ended = await Promise.race([follow(client, id, options.tensorboard), cluster.failed]);
@@ -86,6 +84,13 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
   report(job, spec, out, options.json === true);
 }
 
+async function openDashboard(coordinator: string, say: (line: string) => void) {
+  const { dashboardBeside, openBrowser } = await import('./dashboard.ts');
+  const page = await dashboardBeside({ port: 0, coordinator }, say);
+  if (page) openBrowser(page.url);
+  return page;
+}
+
 /** Said before an hour of training, not after it. @throws KasaneError USAGE */
 function requireWritable(out: string): void {
   const refuse = (why: string) =>
@@ -101,9 +106,10 @@ function requireWritable(out: string): void {
 }
 
 /** A job file, or a preset by its name. */
-export function readJob(jobOrPreset: string): JobSpec {
+export async function readJob(jobOrPreset: string): Promise<JobSpec> {
   const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
   if (preset) return checkJob(preset).spec;
+  const { parseJobFile } = await import('@kasane/protocol/job-file');
   return parseJobFile(readJobText(jobOrPreset), jobOrPreset).spec;
 }
 

@@ -11,9 +11,9 @@ import type {
   ReadSamplesResponse,
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { checkJob, parseJobFile } from '@kasane/protocol/job';
+import { checkJob, type Job } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
-import { LISTED_JOBS, PRIORITY } from '@kasane/protocol/limits';
+import { JOB_FILE_BYTES, LISTED_JOBS, PRIORITY } from '@kasane/protocol/limits';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
@@ -72,7 +72,7 @@ export class JobManager {
     const { store, log } = this.#options;
     checkPriority(priority);
     this.#checkRoom();
-    const job = parseJobFile(file, 'job file');
+    const job = writtenByProgram(file) ?? (await parseFile(file));
     const { access } = this.#options;
     const data = await loadData(job, access);
     const init = job.spec.init === undefined ? '' : startingWeights(job, '', access).digest;
@@ -275,6 +275,24 @@ function checkPriority(priority: number): void {
     'USAGE',
     `priority ${priority}: a number from -${PRIORITY} to ${PRIORITY} is expected`,
   );
+}
+
+/** A job file as programs write it, which needs no YAML. Undefined: it is another, or something is wrong with it. */
+function writtenByProgram(file: string): Job | undefined {
+  if (file.length > JOB_FILE_BYTES) return undefined;
+  try {
+    const value = JSON.parse(file);
+    // So no key is there twice.
+    return JSON.stringify(value) === file ? checkJob(value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Any other; says on which line something is wrong. @throws KasaneError JOB_INVALID, LIMIT */
+async function parseFile(file: string): Promise<Job> {
+  const { parseJobFile } = await import('@kasane/protocol/job-file');
+  return parseJobFile(file, 'job file');
 }
 
 /** A message with nothing in it, to be filled. */

@@ -1,9 +1,6 @@
 /** The gRPC server: services, health, reflection, behind the gate. Closed by default: beyond loopback tokens are required. */
-import { readFileSync } from 'node:fs';
 import type { AddressInfo, Socket } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -12,7 +9,6 @@ import { type Limits, MESSAGE_BYTES } from '@kasane/protocol/limits';
 import { listenOn } from '@kasane/protocol/listen';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
-import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { Admission, Malformed } from './admission.ts';
 import { Gate, type GateOptions } from './gate.ts';
@@ -31,6 +27,8 @@ export interface ListenOptions {
   /** Of this process's own clients: may read and submit. */
   readonly ownToken: string;
   readonly tls?: ServerTls | undefined;
+  /** Default true. */
+  readonly standardServices?: boolean | undefined;
   readonly limits: Limits;
   readonly log: Logger;
 }
@@ -91,14 +89,8 @@ export async function listen(services: Services, options: ListenOptions): Promis
   server.addService(checked(JobsService), services.jobs);
   server.addService(checked(ClusterService), services.cluster);
   server.addService(checked(TrainingService), { connect: services.training.connect });
-  const health = new HealthImplementation({
-    '': 'SERVING',
-    'kasane.v1.Jobs': 'SERVING',
-    'kasane.v1.Training': 'SERVING',
-  });
-  health.addToServer(server);
-  const descriptors = readFileSync(new URL(import.meta.resolve('@kasane/protocol/descriptors')));
-  new ReflectionService(loadFileDescriptorSetFromBuffer(descriptors)).addToServer(server);
+  if (options.standardServices !== false)
+    (await import('./standard-services.ts')).addStandardServices(server);
 
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const routes = {
