@@ -181,6 +181,7 @@ export class JobSession {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#own.close();
     this.#parameters.close();
     this.#evaluated.close();
     this.#memory?.close();
@@ -216,6 +217,7 @@ export class JobSession {
     } finally {
       this.#spans?.end(id);
       this.#held--;
+      if (!this.#closed) void this.#own.open();
       if (this.#held === 0) this.#idle();
     }
   }

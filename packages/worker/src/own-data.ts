@@ -13,6 +13,12 @@ import type { TaskData } from '@kasane/protocol/queue';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
 import { sameField } from '@kasane/tensor/field';
 
+/**
+ * Nobody reaches the data before he has said so, so samples of a job's first tasks are staged, and the first need not wait until it
+ * has been read: it is opened after that, or, where none comes, so many milliseconds after the job.
+ */
+const OPEN_MS = 1_000;
+
 /** Tells the coordinator whether this worker reads the data, and otherwise why not. */
 export type ReportReach = (able: boolean, why: string) => void;
 
@@ -29,20 +35,33 @@ export interface OwnSamples {
 }
 
 export class OwnData {
-  readonly #opened: Promise<Opened | undefined>;
+  #opened: Promise<Opened | undefined> | undefined;
+  readonly #format: SampleFormat;
   readonly #seed: number;
   readonly #report: ReportReach;
   readonly #access: Access;
+  readonly #later: NodeJS.Timeout;
 
-  /**
-   * Opens the data at once, and reports; without a word where the format names none.
-   * @param access what this worker reads, whatever the coordinator names
-   */
+  /** @param access what this worker reads, whatever the coordinator names */
   constructor(format: SampleFormat, seed: number, report: ReportReach, access: Access) {
     this.#seed = seed;
     this.#report = report;
     this.#access = access;
-    this.#opened = format.own ? this.#open(format, format.own) : Promise.resolve(undefined);
+    this.#format = format;
+    this.#later = setTimeout(() => void this.open(), OPEN_MS).unref();
+  }
+
+  /** Opens the data, once, and reports; without a word where the format names none. */
+  open(): Promise<Opened | undefined> {
+    this.close();
+    const { own } = this.#format;
+    this.#opened ??= own ? this.#open(this.#format, own) : Promise.resolve(undefined);
+    return this.#opened;
+  }
+
+  /** Nobody asks for it any more. */
+  close(): void {
+    clearTimeout(this.#later);
   }
 
   /**
@@ -51,7 +70,7 @@ export class OwnData {
    * @throws Error when they are out of reach
    */
   async read({ kind, epoch, first, samples }: TaskData): Promise<OwnSamples> {
-    const opened = await this.#opened;
+    const opened = await this.open();
     if (!opened) throw new Error('nothing is staged, and the data is out of reach here');
     const ids = opened.order.indices(kind, epoch, first, samples);
     try {

@@ -34,6 +34,7 @@ function open(
       (able, why) => resolve({ able, why, own: data }),
       access,
     );
+    void data.open();
   });
 }
 

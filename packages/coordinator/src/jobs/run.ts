@@ -33,6 +33,8 @@ import type { LedgerRow } from './store.ts';
 
 /** How often a step that waits is judged again, in milliseconds. */
 const TICK_MS = 200;
+/** Steps that are handed out before the first is computed: nobody waits until the samples of all the others are staged. */
+const FIRST_STEPS = 2;
 
 /** Why a run ended early: for good, or suspended, to go on where it was. */
 class Stopped extends Error {
@@ -224,7 +226,7 @@ export class Run {
     this.progress.resume(this.#position, store.epochs(this.id));
     for (const worker of workers.all()) this.#tell(worker, this.#exchange);
     this.#shares.tell();
-    this.#handOut();
+    this.#handOut(FIRST_STEPS);
     const border = this.#border();
     this.#options.onChange();
     await border;
@@ -271,16 +273,15 @@ export class Run {
     parameters.reset(start.parameters);
   }
 
-  /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. */
-  #handOut(): void {
+  /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. @param most steps */
+  #handOut(most = Number.POSITIVE_INFINITY): void {
     const { step } = this.#position;
-    const window = this.#plan.stepsAhead(this.#options.limits, this.#reach.direct);
+    const window = Math.min(most, this.#plan.stepsAhead(this.#options.limits, this.#reach.direct));
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
-    for (; this.#ahead < end; this.#ahead++) {
+    for (; this.#ahead < end; this.#ahead++)
       steps.push({ step: this.#ahead, shards: this.#plan.shards(this.#ahead).length });
-    }
     this.board.handOut('ahead', 'train', steps);
     this.board.unstage();
   }
