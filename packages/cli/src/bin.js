@@ -24,13 +24,13 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
 }
 
 /**
- * Keeps what Node has compiled, and stripped of types, for the next run and for threads. Node's own variables win: NODE_COMPILE_CACHE
+ * Keeps what Node has compiled, and stripped of types, for the next run, for workers and for threads. Node's own variables win: NODE_COMPILE_CACHE
  * names another folder, NODE_DISABLE_COMPILE_CACHE=1 wants none. A folder that can not be written means no cache, and nothing else.
  */
 function keepCompiledCode() {
   // In the user's own folder: what lies there is run, and Node's default, below /tmp, could be anybody's.
   const own = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'kasane', 'compiled');
   const { directory } = module.enableCompileCache(process.env.NODE_COMPILE_CACHE ?? own);
-  // Where threads look for it.
+  // Where workers and threads look for it.
   if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;
 }

@@ -1,5 +1,4 @@
 /** A whole cluster on this machine for the time of one command: Redis, coordinator, workers. Nothing of it stays behind. */
-import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +9,7 @@ import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import type { Logger } from 'pino';
 import { type StartedRedis, startRedis } from './redis/start.ts';
 import { spansAsked } from './tracing/asked.ts';
+import { type ForkedWorker, forkWorker, tellCoordinator } from './worker-processes.ts';
 
 export interface ClusterOptions {
   readonly workers: number;
@@ -19,6 +19,8 @@ export interface ClusterOptions {
   /** Workers write traces. Default false. */
   readonly profile?: boolean;
   readonly redisUrl?: string | undefined;
+  /** Workers that are there already, with these options, and wait for a coordinator. Default: all are forked at the start. */
+  readonly forked?: readonly ForkedWorker[];
   readonly log: Logger;
   /** Hears what is started, for people. */
   readonly say: (line: string) => void;
@@ -26,14 +28,16 @@ export interface ClusterOptions {
 
 /** A worker that dies is started again, so often in all. */
 const RESTARTS = 20;
-/** So long, in milliseconds, workers may send the last of their spans. */
+/** So long, in milliseconds, workers may take to end: to write down what they have compiled, */
+const ENDING_MS = 2_000;
+/** and to send the last of their spans. */
 const LAST_SPANS_MS = 5_000;
 /** pino's number for it. */
 const FATAL = 60;
 
 export class EmbeddedCluster {
   readonly #options: ClusterOptions;
-  readonly #workers = new Set<ChildProcess>();
+  readonly #workers = new Set<ForkedWorker>();
   #redis: StartedRedis | undefined;
   #coordinator: Coordinator | undefined;
   #directory: string | undefined;
@@ -48,7 +52,7 @@ export class EmbeddedCluster {
     this.#fail = reject;
   });
   readonly #lastWord = () => {
-    for (const worker of this.#workers) worker.kill('SIGKILL');
+    for (const { child } of this.#workers) child.kill('SIGKILL');
     if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
   };
 
@@ -67,17 +71,21 @@ export class EmbeddedCluster {
   }
 
   async #start(): Promise<{ address: string }> {
-    const { redisUrl, log, say, workers, slots } = this.#options;
+    const { redisUrl, log, say, workers, slots, forked = [] } = this.#options;
+    for (const worker of forked) this.#adopt(worker);
+    this.#directory = mkdtempSync(join(tmpdir(), 'kasane-'));
+    while (this.#workers.size < workers) this.#startWorker();
     this.#redis = await startRedis({ url: redisUrl, log: say });
     this.#checkWanted();
     say(`Redis: ${this.#redis.description}`);
-    this.#directory = mkdtempSync(join(tmpdir(), 'kasane-'));
     const { url } = this.#redis;
     this.#coordinator = await startCoordinator({
       host: '127.0.0.1',
       port: 0,
       redisUrl: url,
       stateDirectory: this.#directory,
+      // Nobody else knows its address; they take a tenth of the time that it takes to start.
+      standardServices: false,
       log,
     });
     this.#checkWanted();
@@ -85,7 +93,7 @@ export class EmbeddedCluster {
     say(
       `Cluster: coordinator at ${address}, ${workers} ${workers === 1 ? 'worker' : 'workers'} with ${slots} ${slots === 1 ? 'slot' : 'slots'} each`,
     );
-    for (let index = 0; index < workers; index++) this.#startWorker();
+    for (const worker of this.#workers) tellCoordinator(worker, address);
     return { address };
   }
 
@@ -101,28 +109,22 @@ export class EmbeddedCluster {
   }
 
   #startWorker(): void {
-    const { slots, backend, gpuStorage, log, say } = this.#options;
-    const options = {
-      coordinator: this.#coordinator!.address,
-      slots,
-      backend,
-      gpuStorage,
-      profile: this.#nextTrace(),
-      logLevel: log.level,
-    };
-    const spans = spansAsked() ? ['--import', import.meta.resolve('@kasane/cli/tracing/worker-preload')] : [];
-    const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
-      env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      execArgv: [...process.execArgv, ...spans],
-    });
+    const { slots, backend, gpuStorage, log } = this.#options;
+    const profile = this.#nextTrace();
+    this.#adopt(forkWorker({ slots, backend, gpuStorage, logLevel: log.level, ...(profile && { profile }) }));
+  }
+
+  #adopt(worker: ForkedWorker): void {
+    const { log, say } = this.#options;
+    const { child, error: failure } = worker;
     this.#workers.add(worker);
+    if (this.#coordinator) tellCoordinator(worker, this.#coordinator.address);
     let ready = false;
     let lastWords = '';
-    worker.once('message', () => {
+    child.once('message', () => {
       ready = true;
     });
-    createInterface({ input: worker.stderr! }).on('line', (line) => {
+    createInterface({ input: child.stderr! }).on('line', (line) => {
       const entry = logEntry(line);
       if (entry?.level === FATAL) lastWords = String(entry.msg);
       // While everything is taken down, that the coordinator is gone is no news.
@@ -132,8 +134,9 @@ export class EmbeddedCluster {
       if (level) log[level as 'info'](`worker: ${String(entry?.msg)}`);
       else log.error(`worker: ${line}`);
     });
-    worker.on('error', (error) => this.#fail(error));
-    worker.on('exit', (code, signal) => {
+    void failure.then((error) => this.#fail(error));
+    // Not its exit: that may have been before this, and before its last words were read.
+    child.once('close', (code, signal) => {
       this.#workers.delete(worker);
       if (this.#closed) return;
       if (!ready && lastWords) {
@@ -161,19 +164,29 @@ export class EmbeddedCluster {
   }
 
   async #close(): Promise<void> {
+    const { backend } = this.#options;
     // What is being started can only be stopped once it is there.
     await this.#starting?.catch(() => {});
     try {
       await this.#coordinator?.close();
     } finally {
-      const ended = [...this.#workers].map(
-        (worker) => new Promise((resolve) => worker.once('exit', resolve)),
+      const workers = [...this.#workers]
+        .map(({ child }) => child)
+        .filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+      const ended = workers.map((child) => new Promise((resolve) => child.once('exit', resolve)));
+      // Nothing of theirs is needed any more, but for what they have compiled, and for the spans that they have not sent.
+      for (const child of workers) {
+        if (spansAsked()) child.kill('SIGTERM');
+        // One that ends by itself with a GPU's device open may hang.
+        else if (backend !== 'wasm' || !child.connected) child.kill('SIGKILL');
+        else child.disconnect();
+      }
+      const late = setTimeout(
+        () => {
+          for (const child of workers) child.kill('SIGKILL');
+        },
+        spansAsked() ? LAST_SPANS_MS : ENDING_MS,
       );
-      // Nothing of theirs is needed any more, but for the spans that they have not sent.
-      for (const worker of this.#workers) worker.kill(spansAsked() ? 'SIGTERM' : 'SIGKILL');
-      const late = setTimeout(() => {
-        for (const worker of this.#workers) worker.kill('SIGKILL');
-      }, LAST_SPANS_MS);
       await Promise.all(ended);
       clearTimeout(late);
       await this.#redis?.close();

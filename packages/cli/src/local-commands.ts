@@ -57,7 +57,15 @@ export function addLocalCommands(): void {
         ],
       ),
     )
-    .action(async (job, options) => (await import('./commands/train.ts')).train(job, options));
+    .action(async (job, options) => {
+      const { withWorkers } = await import('./worker-processes.ts');
+      const { workers, slots, backend, gpuStorage, logLevel } = options;
+      // A profile is written to a file of the cluster, which forks its workers itself, then.
+      const first = options.profile === undefined ? workers : 0;
+      await withWorkers(first, { slots, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./commands/train.ts')).train(job, options, forked),
+      );
+    });
   for (const flag of Object.values(trainingFlags)) {
     if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
   }

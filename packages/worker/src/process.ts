@@ -1,7 +1,8 @@
 /**
- * A worker as a child process of an embedded cluster. Options come as JSON in KASANE_WORKER_OPTIONS; SIGTERM drains;
- * when the parent dies, and with it the IPC channel, so does this process.
+ * A worker as a child process of an embedded cluster. Options come as JSON in KASANE_WORKER_OPTIONS, the coordinator's address there
+ * or later, in a message; SIGTERM drains; when the IPC channel breaks, because the parent lets go of this process or dies, it ends.
  */
+import { once } from 'node:events';
 import { messageOf } from '@kasane/protocol/errors';
 import { readClientTls, type TlsFiles } from '@kasane/protocol/tls';
 import { tracing } from '@kasane/protocol/tracing';
@@ -10,7 +11,8 @@ import type { Backend, GpuStorage } from './gpu.ts';
 import { startWorker } from './worker.ts';
 
 export interface WorkerProcessOptions extends TlsFiles {
-  readonly coordinator: string;
+  /** host:port. Default: the parent sends `{ coordinator }` once it knows it. */
+  readonly coordinator?: string;
   readonly slots: number;
   readonly backend?: Backend;
   readonly gpuStorage?: GpuStorage;
@@ -30,8 +32,12 @@ const log = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
 // Ctrl-C reaches the whole process group; the parent decides what it means.
 process.on('SIGINT', () => {});
 process.on('disconnect', () => process.exit(0));
+// It may have broken while the code above was loaded.
+if (process.send && !process.connected) process.exit(0);
 try {
-  const worker = await startWorker({ ...options, tls: readClientTls(options), log });
+  const coordinator =
+    options.coordinator ?? once(process, 'message').then(([told]): string => told.coordinator);
+  const worker = await startWorker({ ...options, coordinator, tls: readClientTls(options), log });
   process.once('SIGTERM', () => void worker.drain());
   void worker.connected.then(() => process.send?.({ type: 'ready', id: worker.id }));
   await worker.done;

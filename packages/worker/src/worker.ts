@@ -6,7 +6,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { type MetricsOptions, type MetricsServer, startMetricsServer } from '@kasane/protocol/metrics-server';
+import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
 import type { ClientTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import { Redis } from 'ioredis';
@@ -14,7 +14,7 @@ import type { Logger } from 'pino';
 import type { ComputeSlots } from './compute-slots.ts';
 import type { Backend, GpuStorage } from './gpu.ts';
 import { JobSession } from './job-session.ts';
-import { WorkerMetrics } from './prometheus.ts';
+import type { WorkerMetrics } from './prometheus.ts';
 import { SlotPool } from './slot-pool.ts';
 import { CoordinatorStream } from './stream.ts';
 import { Trace } from './trace.ts';
@@ -30,8 +30,8 @@ export type WorkerState =
   | 'stopped';
 
 export interface WorkerOptions {
-  /** host:port */
-  readonly coordinator: string;
+  /** host:port, or a promise of it: compute threads start meanwhile. */
+  readonly coordinator: string | Promise<string>;
   /** Compute threads. Default: one a core, one for webgpu. */
   readonly slots?: number;
   /** What jobs of fast arithmetic are computed on. Default wasm. */
@@ -90,6 +90,8 @@ class KasaneWorker implements RunningWorker {
   readonly #pool: ComputeSlots;
   readonly #trace: Trace | undefined;
   readonly #jobs = new Map<string, JobSession>();
+  /** host:port; empty until it is known. */
+  #coordinator = '';
   #state: WorkerState = 'connecting';
   #stream: CoordinatorStream | undefined;
   #redis: Redis | undefined;
@@ -131,7 +133,7 @@ class KasaneWorker implements RunningWorker {
   }
 
   async start(): Promise<void> {
-    const { coordinator, token, tls, connectTimeoutMs } = this.#options;
+    const { token, tls, connectTimeoutMs } = this.#options;
     const log = this.#log;
     try {
       await Promise.all(this.#pool.all.map((slot) => slot.ready));
@@ -140,6 +142,8 @@ class KasaneWorker implements RunningWorker {
       throw new KasaneError('BACKEND', messageOf(error), { cause: error });
     }
     const metrics = await this.#tell();
+    const coordinator = await this.#options.coordinator;
+    this.#coordinator = coordinator;
     if (connectTimeoutMs !== undefined) {
       this.#connectTimer = setTimeout(() => {
         const why = this.#why ? ` (${this.#why})` : '';
@@ -204,6 +208,10 @@ class KasaneWorker implements RunningWorker {
   async #tell(): Promise<WorkerMetrics | undefined> {
     const { metrics: options } = this.#options;
     if (!options) return undefined;
+    const [{ WorkerMetrics }, { startMetricsServer }] = await Promise.all([
+      import('./prometheus.ts'),
+      import('@kasane/protocol/metrics-server'),
+    ]);
     const metrics = new WorkerMetrics(() => ({
       connected: this.#state === 'connected' || this.#state === 'draining',
       slots: this.#pool.size,
@@ -250,7 +258,7 @@ class KasaneWorker implements RunningWorker {
         this.#openRedis(this.#options.redisUrl ?? message.value.redisUrl);
         if (this.#state === 'connecting') this.#state = 'connected';
         this.#why = '';
-        this.#log.info(`connected to ${this.#options.coordinator} as ${this.id}`);
+        this.#log.info(`connected to ${this.#coordinator} as ${this.id}`);
         this.#resolveConnected();
         break;
       }
@@ -286,7 +294,7 @@ class KasaneWorker implements RunningWorker {
       trace: this.#trace,
       sharedMemory: this.#options.sharedMemory ?? true,
       access: {
-        ...(isLoopback(this.#options.coordinator.replace(/:\d+$/, '')) ? {} : { roots: [] }),
+        ...(isLoopback(this.#coordinator.replace(/:\d+$/, '')) ? {} : { roots: [] }),
         ...this.#options.access,
       },
       log: this.#log.child({ job: opened.job }),

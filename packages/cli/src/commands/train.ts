@@ -23,6 +23,7 @@ import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
 import { progressView } from '../render/progress.ts';
 import { recordJob } from '../tensorboard/record.ts';
+import type { ForkedWorker } from '../worker-processes.ts';
 
 export interface TrainOptions {
   readonly workers: number;
@@ -40,7 +41,12 @@ export interface TrainOptions {
   readonly [override: string]: unknown;
 }
 
-export async function train(jobOrPreset: string, options: TrainOptions): Promise<void> {
+/** @param forked workers with these options that wait for a coordinator */
+export async function train(
+  jobOrPreset: string,
+  options: TrainOptions,
+  forked: readonly ForkedWorker[],
+): Promise<void> {
   const spec = withOverrides(await readJob(jobOrPreset), options);
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
   if (spec.data.path !== undefined) await loadData(checkJob(spec));
@@ -54,6 +60,7 @@ export async function train(jobOrPreset: string, options: TrainOptions): Promise
     gpuStorage: options.gpuStorage,
     profile: options.profile !== undefined,
     redisUrl: options.redis ?? process.env.REDIS_URL,
+    forked,
     log: makeLog(options.logLevel),
     say,
   });
