@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { noSquares } from '../src/backends/wasm/squares.ts';
 import { AVERAGE, openUpdater } from '../src/backends/wasm/updater.ts';
 import { buildModel } from '../src/nn/model.ts';
 import { type OptimizerOptions, optimizerFor } from '../src/optim/optimizers.ts';
@@ -154,6 +155,42 @@ describe('updater', () => {
     }
     expect(parts!.parameters).toEqual(whole!.parameters);
     expect(parts!.state).toEqual(whole!.state);
+  });
+
+  it.each([1e-30, 1, 1e15])('adds up what an update did, gradients around %d', async (size) => {
+    const { parameters: mixed, parameterCount: floats } = buildModel({
+      input: [211],
+      classes: 3,
+      layers: [{ type: 'dense', units: 103 }, { type: 'batchNorm' }, { type: 'dense', units: 3 }],
+    });
+    const options = { type: 'adam', weightDecay: 0.1, decayBiasAndNorm: false } as const;
+    const [seen, unseen] = await Promise.all([0, 1].map(() => openUpdater(mixed, options)));
+    for (const updater of [seen!, unseen!]) {
+      updater.parameters.set(uniforms(floats, 1));
+      updater.gradient.set(uniforms(floats, 2).map((u) => (u - 0.5) * size));
+    }
+    const before = seen!.parameters.slice();
+    const squares = noSquares(mixed.length);
+    // Neither at borders of parameters nor of what is copied at a time.
+    for (const [start, end] of [
+      [0, 17_001],
+      [17_001, floats],
+    ] as const) {
+      seen!.apply(0, 0.01, start, end, squares);
+      unseen!.apply(0, 0.01, start, end);
+    }
+    expect(seen!.parameters).toEqual(unseen!.parameters);
+    const { gradient, parameters: after } = seen!;
+    for (const [index, { offset, size, statistic }] of mixed.entries()) {
+      const wanted = { gradient: 0, parameter: 0, change: 0 };
+      for (let i = offset; !statistic && i < offset + size; i++) {
+        wanted.gradient += gradient[i]! ** 2;
+        wanted.parameter += after[i]! ** 2;
+        wanted.change += Math.fround(after[i]! - before[i]!) ** 2;
+      }
+      for (const key of ['gradient', 'parameter', 'change'] as const)
+        expect(Math.abs(squares[key][index]! - wanted[key])).toBeLessThanOrEqual(1e-12 * wanted[key]);
+    }
   });
 
   it('clips to the global norm and leaves a small gradient alone', async () => {

@@ -8,6 +8,7 @@ import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import { noSquares, type Squares } from '@kasane/tensor/backends/wasm/squares';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import type { Weights } from './checkpoint.ts';
@@ -83,8 +84,6 @@ export class ParameterServer implements Weights {
   /** Shards of the step under way. */
   #shards = 0;
   #reduceMs = 0;
-  /** The parameters before an observed update. Kept: for a large model the pages of a new array cost more than the update. */
-  #before: Float32Array | undefined;
 
   static async open(job: Job, steps: StepSizes): Promise<ParameterServer> {
     const { optimizer, ema } = job.spec.training;
@@ -233,7 +232,7 @@ export class ParameterServer implements Weights {
   /**
    * Divides, clips and updates by what `reduce` made, part after part.
    * @param onPart hears of each part of the new version, floats [start, end), once it is there
-   * @param observe hears what happened to each layer; costs three passes over the parameters
+   * @param observe hears what happened to each layer; costs half an update more
    */
   commit(
     onPart: (start: number, end: number) => void = () => {},
@@ -242,25 +241,22 @@ export class ParameterServer implements Weights {
     const { clipNorm } = this.#job.spec.training;
     const floats = this.parameters.length;
     let applyMs = -performance.now();
-    if (observe) {
-      this.#before ??= new Float32Array(floats);
-      this.#before.set(this.parameters);
-    }
     if (clipNorm !== undefined) {
       this.#updater.scale(this.#factor);
       this.#updater.clip(clipNorm);
     }
     const rate = this.learningRate;
+    const squares = observe && noSquares(this.#job.model.parameters.length);
     for (let start = 0; start < floats; start += PART) {
       const end = Math.min(start + PART, floats);
       if (clipNorm === undefined) this.#updater.scale(this.#factor, start, end);
-      this.#updater.apply(this.#version, rate, start, end);
+      this.#updater.apply(this.#version, rate, start, end, squares);
       applyMs += performance.now();
       onPart(start, end);
       applyMs -= performance.now();
     }
     this.skip();
-    if (observe) observe(this.#changes(this.#before!));
+    if (squares) observe!(this.#changes(squares));
     return { reduceMs: this.#reduceMs, applyMs: applyMs + performance.now() };
   }
 
@@ -321,19 +317,15 @@ export class ParameterServer implements Weights {
     });
   }
 
-  #changes(before: Float32Array): LayerChange[] {
-    const { perParameter } = this.#updater.norms();
+  #changes(squares: Squares): LayerChange[] {
     const sums = new Map<string, { gradient: number; weight: number; change: number }>();
-    for (const [index, { layer, offset, size, statistic }] of this.#job.model.parameters.entries()) {
+    for (const [index, { layer, statistic }] of this.#job.model.parameters.entries()) {
       if (statistic) continue;
       const sum = sums.get(layer) ?? { gradient: 0, weight: 0, change: 0 };
       sums.set(layer, sum);
-      sum.gradient += perParameter[index]! ** 2;
-      for (let i = offset; i < offset + size; i++) {
-        const value = this.parameters[i]!;
-        sum.weight += value * value;
-        sum.change += (value - before[i]!) ** 2;
-      }
+      sum.gradient += squares.gradient[index]!;
+      sum.weight += squares.parameter[index]!;
+      sum.change += squares.change[index]!;
     }
     return [...sums].map(([layer, { gradient, weight, change }]) => ({
       layer,

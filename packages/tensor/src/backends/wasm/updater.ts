@@ -10,6 +10,7 @@ import { simplify } from '../../scalar/simplify.ts';
 import type { Address } from './address.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { emitPointwise } from './emit-loops.ts';
+import { type Squares, squareSums } from './squares.ts';
 
 export interface Norms {
   /** By parameter, in list order. */
@@ -39,8 +40,9 @@ export interface Updater {
   /**
    * Updates the floats [start, end), by default all of them; `step` counts from 0. What is trained takes the optimizer's step, a
    * statistic goes its part of the way.
+   * @param squares what happened is added to it, at the cost of a copy of the parameters chunk by chunk
    */
-  apply(step: number, learningRate: number, start?: number, end?: number): void;
+  apply(step: number, learningRate: number, start?: number, end?: number, squares?: Squares): void;
 }
 
 const PAGE = 65536;
@@ -192,8 +194,21 @@ export async function openUpdater(
   };
   const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
   const scale = (factor: number, start = 0, end = floats) => runLoop(scaling, start, end - start, [factor]);
+  const own = view(atParameters);
+  const addSquares = squareSums(memory, instantiate, parameters, {
+    gradient: atGradient,
+    parameters: atParameters,
+    before: atChunks[0]!,
+  });
+  const update = (step: number, learningRate: number, start: number, end: number) => {
+    for (const { offset, size, loop, values } of all) {
+      const from = Math.max(start, offset);
+      const count = Math.min(end, offset + size) - from;
+      if (count > 0) runLoop(loop, from, count, values(step, learningRate));
+    }
+  };
   return {
-    parameters: view(atParameters),
+    parameters: own,
     gradient,
     state: new Map(stateNames.map((name, index) => [name, view(atState[index]!)])),
     norms,
@@ -220,11 +235,13 @@ export async function openUpdater(
       const { global } = norms();
       if (global > maxNorm) scale(Math.fround(maxNorm / global), 0, trained);
     },
-    apply(step, learningRate, start = 0, end = floats) {
-      for (const { offset, size, loop, values } of all) {
-        const from = Math.max(start, offset);
-        const count = Math.min(end, offset + size) - from;
-        if (count > 0) runLoop(loop, from, count, values(step, learningRate));
+    apply(step, learningRate, start = 0, end = floats, squares) {
+      if (!squares) return update(step, learningRate, start, end);
+      for (let at = start; at < end; at += CHUNK) {
+        const last = Math.min(at + CHUNK, end);
+        chunks[0]!.set(own.subarray(at, last));
+        update(step, learningRate, at, last);
+        addSquares(squares, at, last);
       }
     },
   };
