@@ -1,65 +1,148 @@
 /**
- * What a second worker is worth: the same job, the same global batch in two shards, on one worker with one slot and on two.
+ * What a second worker is worth: the same job and the same global batch in two shards, on one worker with one slot and on two; and what a
+ * second process is worth to PyTorch, under DistributedDataParallel over gloo, each with one thread. All four take turns.
  *
- *     pnpm bench scaling [--row resnet18] [--row cnn] [--rounds 3]
+ *     pnpm bench scaling [--row resnet18 --row cnn] [--rounds 3] [--cpu] [--python /usr/bin/python3] [--no-peer]
  *
- * The machine should have two cores with nothing else to do; with fewer, the second worker is worth nothing. Both alternate, round by
- * round. The ratio is of the medians of the steps; 2 would be twice as fast, which cannot be, since coordinator and Redis use the
- * same two cores. `not computing` is what is left of a step beside the slower worker's computation.
+ * The machine should have two cores with nothing else to do; with fewer, the second worker is worth nothing. Figures are medians over
+ * the steps. Two would be worth twice as much as one, which cannot be, since coordinator and Redis use the same two cores. `idle` is what
+ * is left of a step beside the slower worker's computation. The steps before those that are measured take more than the three seconds after
+ * which a job's layers are looked at for the first time, and there are samples enough that no epoch ends.
  *
- * Expected before it was measured: ResNet-18 has 11 million parameters, which cost some 40 ms a step to sum, update and publish beside
- * 600 ms of computation on each of two workers: 1.9. The CNN 0.4 million and 8 ms of 9: 1.8.
+ * --cpu: also what a step costs, as CPU time by role. Where all cores are in use, that is what decides.
+ *
+ * Prints Markdown tables, and writes everything to bench/results/scaling.json.
+ *
+ * Expected before it was measured, on two idle cores. MLP: 0.7 ms of computation in all, but 2 ms of CPU time of Redis, queue and
+ * coordinator, which does not become less by a second worker: 1.0; of PyTorch 1.1 ms, and as much for a ring of two: 0.8. CNN: 18 ms,
+ * so 1.7, as of PyTorch's 28. GPT: 200 ms against 3 MB of gradients: 1.9, and 1.9. ResNet-18: 11 million parameters, which cost 30 ms
+ * of CPU time to sum, update and publish beside 600 ms on each of two workers: 1.9; PyTorch sends its gradients twice
+ * through loopback, some 60 ms, of which half while it computes: 1.85.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
 import { rows } from './rows.ts';
-import { measureSteps, singleSlots, writeNoise } from './support/cluster.ts';
+import { measureSteps, singleSlots } from './support/cluster.ts';
+import { jobOf } from './support/cluster-jobs.ts';
+import { type CpuRole, cpuRoles } from './support/cpu.ts';
+import { ddpScripts, type PeerSteps, peerSteps } from './support/ddp.ts';
 import { median } from './support/median.ts';
+import { openPeers } from './support/peers.ts';
+import { machine, openTable, writeResults } from './support/results.ts';
 
 const { values } = parseArgs({
   options: {
-    row: { type: 'string', multiple: true, default: ['cnn', 'resnet18'] },
+    row: { type: 'string', multiple: true, default: ['mlp', 'cnn', 'gpt', 'resnet18'] },
     rounds: { type: 'string', default: '3' },
+    cpu: { type: 'boolean', default: false },
+    python: { type: 'string', default: '/usr/bin/python3' },
+    'no-peer': { type: 'boolean', default: false },
   },
 });
-/** Measured steps of a round, and those before them. */
-const STEPS: Readonly<Record<string, readonly [number, number]>> = { resnet18: [16, 4] };
-const USUAL = [200, 50] as const;
+/** Steps before those that are measured, at least five seconds of them, and measured steps of a round. */
+const steps: Readonly<Record<string, readonly [number, number]>> = {
+  mlp: [2500, 1000],
+  cnn: [500, 300],
+  gpt: [40, 40],
+  resnet18: [15, 16],
+};
 
+interface Side {
+  readonly stepMs: number;
+  /** CPU time of a step, of all processes. */
+  readonly cpuMs: number;
+}
+interface Ours extends Side {
+  /** Part of a step in which the slower worker does not compute. */
+  readonly idle: number;
+  readonly cpuByRole: Readonly<Record<CpuRole, number>>;
+}
+
+function ourSide(
+  workers: number,
+  times: readonly StepTimes[],
+  costs: readonly Readonly<Record<CpuRole, number>>[],
+): Ours {
+  const stepMs = median(times.map((time) => time.stepMs));
+  // One worker computes the two shards one after the other.
+  const computeMs = (2 / workers) * median(times.map((time) => time.computeMs));
+  const cpuByRole = Object.fromEntries(
+    cpuRoles.map((role) => [role, median(costs.map((cost) => cost[role]))]),
+  );
+  const cpuMs = Object.values(cpuByRole).reduce((sum, ms) => sum + ms, 0);
+  return { stepMs, cpuMs, idle: 1 - computeMs / stepMs, cpuByRole: cpuByRole as Ours['cpuByRole'] };
+}
+
+const theirSide = (answers: readonly PeerSteps[]): Side | undefined =>
+  answers.length === 0
+    ? undefined
+    : {
+        stepMs: median(answers.flatMap(({ times }) => times)),
+        cpuMs: median(answers.map(({ cpu }) => cpu)),
+      };
+
+const counts = [1, 2] as const;
+const peers = await openPeers(values['no-peer'] ? {} : ddpScripts, values.python);
+const [peer] = peers;
+const on = `${machine()}, ${cpus().length} cores`;
+console.log(on);
 const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
+const results = [];
+const line = openTable([
+  ...['model', 'batch', 'kasane 1, ms', 'idle', 'kasane 2, ms', 'idle', 'worth'],
+  ...(peer ? ['PyTorch 1, ms', 'PyTorch 2, ms', 'worth', 'kasane / PyTorch, 2'] : []),
+]);
 try {
   for (const name of values.row) {
     const row = rows.find((one) => one.name === name);
-    if (!row || row.tokens !== undefined) throw new Error(`no network of images '${name}' in bench/rows.ts`);
-    const { batch, description } = row;
-    const path = writeNoise(join(directory, name), description.input as number[], 10, 16 * batch);
-    const job = {
-      name: `scaling-${name}`,
-      model: description,
-      data: { path },
-      training: { epochs: 1000, batch, shards: 2, optimizer: { type: 'adam' }, learningRate: 1e-4, seed: 1 },
-    };
-    const [steps, warmUp] = STEPS[name] ?? USUAL;
-    const all = [1, 2].map((): StepTimes[] => []);
+    const [warmUp, count] = steps[name] ?? [];
+    if (!row || !warmUp || !count)
+      throw new Error(`--row: '${name}'; there are ${Object.keys(steps).join(', ')}`);
+    const job = jobOf(row, join(directory, name), warmUp + count);
+    const times = counts.map((): StepTimes[] => []);
+    const costs = counts.map((): Readonly<Record<CpuRole, number>>[] => []);
+    const answers = counts.map((): PeerSteps[] => []);
     for (let round = 0; round < Number(values.rounds); round++) {
-      for (const [index, list] of all.entries())
-        list.push(...(await measureSteps({ job, steps, warmUp, workers: singleSlots(index + 1) })));
+      for (const [index, workers] of counts.entries()) {
+        const measured = await measureSteps({ job, steps: count, warmUp, workers: singleSlots(workers) });
+        times[index]!.push(...measured.times);
+        costs[index]!.push(measured.cpu);
+        const answer = peer && (await peerSteps(peer, name, workers, count));
+        if (answer) answers[index]!.push(answer);
+      }
     }
-    console.log(`\n${name}, batch ${batch}, median of ${all[0]!.length} steps`);
-    const took = all.map((list) => median(list.map(({ stepMs }) => stepMs)));
-    for (const [index, list] of all.entries()) {
-      const compute = median(list.map(({ computeMs }) => computeMs));
-      // One worker computes the two shards one after the other.
-      const rest = 1 - ((index === 0 ? 2 : 1) * compute) / took[index]!;
-      console.log(
-        `  ${index + 1} worker${index === 0 ? ' ' : 's'} ${took[index]!.toFixed(1).padStart(8)} ms a step; not computing ${(100 * rest).toFixed(1)} %`,
-      );
-    }
-    console.log(`  two are worth ${(took[0]! / took[1]!).toFixed(2)} times one`);
+    rmSync(join(directory, name), { recursive: true });
+    const ours = counts.map((workers, index) => ourSide(workers, times[index]!, costs[index]!));
+    const theirs = answers.map(theirSide);
+    const [one, two] = ours as [Ours, Ours];
+    const [theirOne, theirTwo] = theirs;
+    const worth = (alone: Side, together: Side) => (alone.stepMs / together.stepMs).toFixed(2);
+    const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
+    const ms = ({ stepMs }: Side) => stepMs.toPrecision(3);
+    line([
+      ...[name, row.batch, ms(one), percent(one.idle), ms(two), percent(two.idle), worth(one, two)],
+      ...(theirOne && theirTwo
+        ? [ms(theirOne), ms(theirTwo), worth(theirOne, theirTwo), (two.stepMs / theirTwo.stepMs).toFixed(2)]
+        : []),
+    ]);
+    results.push({ row: name, batch: row.batch, steps: times[0]!.length, ours, peers: { PyTorch: theirs } });
   }
 } finally {
   rmSync(directory, { recursive: true, force: true });
+  for (const { close } of peers) close();
 }
+if (values.cpu) {
+  console.log('\nCPU time of a step, ms');
+  const cell = (cost: number | undefined) => cost?.toPrecision(3) ?? '';
+  const cpuLine = openTable(['model', 'workers', ...cpuRoles, 'all', 'PyTorch, all']);
+  for (const { row, ours, peers: sides } of results) {
+    for (const [index, { cpuByRole, cpuMs }] of ours.entries()) {
+      const byRole = cpuRoles.map((role) => cell(cpuByRole[role]));
+      cpuLine([row, counts[index]!, ...byRole, cell(cpuMs), cell(sides.PyTorch[index]?.cpuMs)]);
+    }
+  }
+}
+writeResults('scaling', on, peers, results);

@@ -14,7 +14,8 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import { LoadChild } from '../test/load/child.ts';
-import { measureSteps, writeNoise } from './support/cluster.ts';
+import { measureSteps } from './support/cluster.ts';
+import { writeNoise } from './support/cluster-jobs.ts';
 import { median } from './support/median.ts';
 
 const { values } = parseArgs({
@@ -76,7 +77,7 @@ try {
         },
         checkpoint: { everySteps: 1_000_000 },
       };
-      const times = await measureSteps({
+      const { times } = await measureSteps({
         job,
         steps,
         warmUp: 5,

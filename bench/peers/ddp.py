@@ -1,15 +1,8 @@
-"""The peer of bench/step: the same network, batch and optimizer in PyTorch.
-
-Prints one JSON object: milliseconds per step (median) of one process with one thread at the whole batch, and of two
-processes with one thread each under DistributedDataParallel over gloo, each with half of the batch.
-
-    /usr/bin/python3 bench/peers/ddp.py [--steps 1000]      (Debian: apt-get install python3-torch)
-"""
-
-import argparse
+"""The peer of bench/scaling and bench/step: a row of models.py on one process, or on several under DistributedDataParallel over
+gloo, each with one thread and its part of the batch. Computes only while it is asked to."""
 import json
 import os
-import statistics
+import sys
 import tempfile
 import time
 
@@ -18,55 +11,86 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-BATCH = 128
-PROCESSES = 2
+from models import draw_batch, stepper
+
+WARM_UP = 5
+# Batches in memory that samples are picked from.
+POOL = 16
 
 
-def network():
-    return nn.Sequential(
-        nn.Linear(784, 128), nn.ReLU(), nn.Dropout(0.2), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10)
-    )
+class Processes:
+    """Trains a row on so many processes, which wait until they are asked for steps."""
+
+    def __init__(self, row, count):
+        context = mp.get_context("spawn")
+        self.folder = tempfile.TemporaryDirectory()
+        rendezvous = os.path.join(self.folder.name, "rendezvous")
+        pipes = [context.Pipe() for _ in range(count)]
+        self.pipes = [ours for ours, _ in pipes]
+        self.children = [
+            context.Process(target=process, args=(row, rank, count, rendezvous, pipe), daemon=True)
+            for rank, (_, pipe) in enumerate(pipes)
+        ]
+        for child in self.children:
+            child.start()
+
+    def steps(self, count):
+        """Milliseconds of each step, and CPU time of a step on all processes."""
+        for pipe in self.pipes:
+            pipe.send(count)
+        answers = [pipe.recv() for pipe in self.pipes]
+        return {"times": answers[0][0], "cpu": sum(cpu for _, cpu in answers) / count}
+
+    def close(self):
+        for pipe in self.pipes:
+            pipe.send(0)
+        for child in self.children:
+            child.join()
+        self.folder.cleanup()
 
 
-def train(model, batch, steps):
-    """Median milliseconds of a step: samples picked from memory, forward, backward, AdamW."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, weight_decay=0.1)
-    loss = nn.CrossEntropyLoss()
-    images = torch.randn(6000, 784)
-    labels = torch.randint(10, (6000,))
-    times = []
-    for _ in range(steps + 50):
-        start = time.perf_counter()
-        pick = torch.randint(6000, (batch,))
-        optimizer.zero_grad(set_to_none=True)
-        loss(model(images[pick]), labels[pick]).backward()
-        optimizer.step()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[50:])
-
-
-def process(rank, steps, rendezvous, result):
+def process(row, rank, processes, rendezvous, pipe):
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=PROCESSES)
     torch.manual_seed(1)
-    ms = train(nn.parallel.DistributedDataParallel(network()), BATCH // PROCESSES, steps)
-    if rank == 0:
-        result.put(ms)
-    dist.barrier()
+    wrap = lambda model: model
+    if processes > 1:
+        dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=processes)
+        wrap = nn.parallel.DistributedDataParallel
+    step = stepper(row, wrap)
+    batches = [draw_batch(row) for _ in range(POOL)]
+    samples = len(batches[0][0]) // processes
+    inputs = torch.cat([x for x, _ in batches])
+    labels = torch.cat([y for _, y in batches]).view(len(inputs), -1)
+
+    def train(count):
+        times = []
+        for _ in range(count):
+            start = time.perf_counter()
+            pick = torch.randint(len(inputs), (samples,))
+            step(inputs[pick], labels[pick].flatten())
+            times.append(1000 * (time.perf_counter() - start))
+        return times
+
+    train(WARM_UP)
+    while count := pipe.recv():
+        before = time.process_time()
+        times = train(count)
+        pipe.send((times, 1000 * (time.process_time() - before)))
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=1000)
-    steps = parser.parse_args().steps
-    torch.set_num_threads(1)
-    torch.manual_seed(1)
-    single = train(network(), BATCH, steps)
-    with tempfile.TemporaryDirectory() as folder:
-        result = mp.get_context("spawn").SimpleQueue()
-        mp.spawn(process, args=(steps, os.path.join(folder, "rendezvous"), result), nprocs=PROCESSES)
-        ddp = result.get()
-    print(json.dumps({"torch": torch.__version__, "single_ms": round(single, 4), "ddp_ms": round(ddp, 4)}))
+    """Says its version, then reads lines [[ROW, PROCESSES], STEPS] and answers each with what `steps` returns."""
+    print(json.dumps(torch.__version__), flush=True)
+    known, processes = None, None
+    for line in sys.stdin:
+        work, count = json.loads(line)
+        if work != known:
+            if processes:
+                processes.close()
+            known, processes = work, Processes(*work)
+        print(json.dumps(processes.steps(count)), flush=True)
+    if processes:
+        processes.close()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 /** A cluster for benchmarks: the coordinator in this process, Redis and workers as processes of their own. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/redis/start';
@@ -9,7 +9,7 @@ import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { pino } from 'pino';
-import { writeIdx } from '../../test/support/idx.ts';
+import { type CpuRole, cpuBetween, cpuRoles, readCpu } from './cpu.ts';
 
 export interface MeasureOptions {
   readonly job: object;
@@ -18,6 +18,12 @@ export interface MeasureOptions {
   readonly warmUp: number;
   /** Starts the workers; returns what ends them. */
   readonly workers: (coordinator: string) => Promise<() => unknown>;
+}
+
+export interface MeasuredSteps {
+  readonly times: readonly StepTimes[];
+  /** Milliseconds of a step that all of a role's threads computed; 0 where there is no /proc. */
+  readonly cpu: Readonly<Record<CpuRole, number>>;
 }
 
 /** Processes with one slot each. @param sharedMemory whether tensors go through it, or over links */
@@ -40,10 +46,12 @@ export function singleSlots(count: number, sharedMemory = true): MeasureOptions[
 }
 
 /** Trains a job on a new cluster for so many steps and returns where the time of each went. */
-export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptions): Promise<StepTimes[]> {
+export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptions): Promise<MeasuredSteps> {
   const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
   const redis = await startRedis({ log: () => {} });
   const times: StepTimes[] = [];
+  let before = readCpu();
+  let used: Record<CpuRole, number> | undefined;
   let full = () => {};
   const enough = new Promise<void>((resolve) => {
     full = resolve;
@@ -56,7 +64,10 @@ export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptio
     log: pino({ level: 'silent' }),
     onStep: (step) => {
       times.push(step);
-      if (times.length === steps + warmUp) full();
+      if (times.length === warmUp) before = readCpu();
+      if (times.length !== steps + warmUp) return;
+      used = cpuBetween(before, readCpu());
+      full();
     },
   });
   const end = await workers(coordinator.address);
@@ -78,26 +89,6 @@ export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptio
     await redis.close();
     rmSync(directory, { recursive: true, force: true });
   }
-  return times.slice(warmUp, warmUp + steps);
-}
-
-/** A folder with IDX files of noise: how fast something is does not depend on what it learns. @param shape of a sample */
-export function writeNoise(
-  directory: string,
-  shape: readonly number[],
-  classes: number,
-  samples: number,
-): string {
-  mkdirSync(directory, { recursive: true });
-  const size = shape.reduce((product, extent) => product * extent, 1);
-  for (const [prefix, count] of [
-    ['train', samples],
-    ['t10k', classes],
-  ] as const) {
-    const pixels = Uint8Array.from({ length: count * size }, (_, i) => Math.imul(i, 2_654_435_761) >>> 24);
-    const labels = Uint8Array.from({ length: count }, (_, i) => i % classes);
-    writeIdx(join(directory, `${prefix}-images-idx3-ubyte`), [count, ...shape], pixels);
-    writeIdx(join(directory, `${prefix}-labels-idx1-ubyte`), [count], labels);
-  }
-  return directory;
+  const cpu = Object.fromEntries(cpuRoles.map((role) => [role, used![role] / steps]));
+  return { times: times.slice(warmUp, warmUp + steps), cpu: cpu as Record<CpuRole, number> };
 }

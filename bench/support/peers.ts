@@ -15,6 +15,8 @@ export interface Peer {
   readonly version: string;
   /** @param work what the script knows it by, as JSON */
   on(work: unknown): Contender;
+  /** The same for a script that answers with something else than a figure. Undefined: it does not have this work, or has stopped. */
+  ask(work: unknown, count: number): Promise<unknown>;
   close(): void;
 }
 
@@ -62,19 +64,19 @@ async function openPeer(
   const version = await next();
   if (typeof version !== 'string') return undefined;
   let stopped = false;
+  const ask = async (work: unknown, count: number) => {
+    if (stopped) return undefined;
+    child.stdin.write(`${JSON.stringify([work, count])}\n`);
+    const answer = await next();
+    stopped = answer === undefined;
+    if (stopped) console.log(`${name} stopped at ${JSON.stringify(work)}`);
+    return answer ?? undefined;
+  };
   return {
     name,
     version,
-    on: (work) => ({
-      calls: async (count) => {
-        if (stopped) return undefined;
-        child.stdin.write(`${JSON.stringify([work, count])}\n`);
-        const answer = await next();
-        stopped = answer === undefined;
-        if (stopped) console.log(`${name} stopped at ${JSON.stringify(work)}`);
-        return (answer ?? undefined) as Figure | undefined;
-      },
-    }),
+    on: (work) => ({ calls: async (count) => (await ask(work, count)) as Figure | undefined }),
+    ask,
     close: () => child.stdin.end(),
   };
 }

@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import type { Peer } from './peers.ts';
 import type { Figure } from './turns.ts';
 
+/** 'AMD EPYC, Node v24.21.0'. */
+export const machine = (): string => `${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}`;
+
 /** 'AMD EPYC, Node v24.21.0, one thread, kernel 5x16'. */
-export const machineWith = (kernel: string): string =>
-  `${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}, one thread, kernel ${kernel}`;
+export const machineWith = (kernel: string): string => `${machine()}, one thread, kernel ${kernel}`;
 
 export type Cells = readonly (string | number)[];
 
