@@ -49,7 +49,7 @@ export const SNAPSHOTS = 48;
 export const SNAPSHOT_LAYERS = 2400;
 /** Bins of a layer's histogram, and numbers of a layer that are looked at for it. */
 export const HISTOGRAM_BINS = 32;
-export const HISTOGRAM_SAMPLES = 1 << 16;
+export const HISTOGRAM_SAMPLES = 1 << 14;
 /** Test samples that one call of `ReadSamples` returns, and bytes of them. */
 export const READ_SAMPLES = 256;
 export const READ_SAMPLES_BYTES = 1 << 20;

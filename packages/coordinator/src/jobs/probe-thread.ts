@@ -1,4 +1,5 @@
 /** The thread behind `probe.ts`: one forward pass a request, and what it says of each layer. */
+import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LayerSnapshot, Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
@@ -23,6 +24,9 @@ export interface ProbeResponse {
   readonly parameters: Float32Array<ArrayBuffer>;
 }
 
+// Of this thread alone: it takes what workers on this machine leave. Elsewhere it would be the whole process.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW);
+
 const { model: description, samples, x } = workerData as ProbeData;
 const model = buildModel(description);
 const leaves = model.parameters.map(({ name, shape }) => parameter(name, shape));
@@ -46,10 +50,12 @@ parentPort!.on('message', ({ step, parameters }: ProbeRequest) => {
 function snapshotOf(layer: string, values: Float32Array, units: number): LayerSnapshot {
   const alive = new Uint8Array(units);
   let squares = 0;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    squares += value * value;
-    if (value !== 0) alive[i % units] = 1;
+  for (let row = 0; row < values.length; row += units) {
+    for (let unit = 0; unit < units; unit++) {
+      const value = values[row + unit]!;
+      squares += value * value;
+      if (value !== 0) alive[unit] = 1;
+    }
   }
   return {
     layer,

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
-import type { EpochResult, LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
@@ -294,10 +294,8 @@ export class Run {
     const isLeftOut = answers.some((answer) => answer.leftOut);
     let changes: readonly LayerChange[] | undefined;
     const { learningRate } = parameters;
-    let distributions: LayerSnapshot[] | undefined;
     const observe = (seen: readonly LayerChange[]) => {
       changes = seen;
-      if (this.metrics.isSnapshotDue) distributions = parameters.distributions();
     };
     // Another job's step begins while this one is counted.
     this.#usedMs += used.computeMs;
@@ -342,7 +340,8 @@ export class Run {
         ...{ step: step + 1, learningRate, stepMs, ...times, publishMs },
         samplesPerSecond: this.progress.samplesPerSecond,
       });
-      this.metrics.add(point, distributions && { step: step + 1, layers: distributions });
+      const layers = this.metrics.isSnapshotDue ? parameters.distributions() : undefined;
+      this.metrics.add(point, layers && { step: step + 1, layers });
     }
     this.#options.onStep?.({
       ...times,
