@@ -46,7 +46,7 @@ const { values } = parseArgs({
 const steps: Readonly<Record<string, readonly [number, number]>> = {
   mlp: [2500, 1000],
   cnn: [500, 300],
-  gpt: [40, 40],
+  gpt: [50, 40],
   resnet18: [15, 16],
 };
 
@@ -83,6 +83,9 @@ const theirSide = (answers: readonly PeerSteps[]): Side | undefined =>
         stepMs: median(answers.flatMap(({ times }) => times)),
         cpuMs: median(answers.map(({ cpu }) => cpu)),
       };
+
+/** Three of them, or as many as stand before the point. */
+const digits = (ms: number) => ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0);
 
 const counts = [1, 2] as const;
 const peers = await openPeers(values['no-peer'] ? {} : ddpScripts, values.python);
@@ -121,7 +124,7 @@ try {
     const [theirOne, theirTwo] = theirs;
     const worth = (alone: Side, together: Side) => (alone.stepMs / together.stepMs).toFixed(2);
     const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
-    const ms = ({ stepMs }: Side) => stepMs.toPrecision(3);
+    const ms = ({ stepMs }: Side) => digits(stepMs);
     line([
       ...[name, row.batch, ms(one), percent(one.idle), ms(two), percent(two.idle), worth(one, two)],
       ...(theirOne && theirTwo
@@ -136,7 +139,7 @@ try {
 }
 if (values.cpu) {
   console.log('\nCPU time of a step, ms');
-  const cell = (cost: number | undefined) => cost?.toPrecision(3) ?? '';
+  const cell = (cost: number | undefined) => (cost === undefined ? '' : digits(cost));
   const cpuLine = openTable(['model', 'workers', ...cpuRoles, 'all', 'PyTorch, all']);
   for (const { row, ours, peers: sides } of results) {
     for (const [index, { cpuByRole, cpuMs }] of ours.entries()) {

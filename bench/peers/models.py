@@ -30,7 +30,8 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.register_buffer("unseen", torch.triu(torch.ones(time_, time_, dtype=torch.bool), 1))
+        # No buffer: gloo, which would keep it the same everywhere, knows no booleans.
+        self.unseen = torch.triu(torch.ones(time_, time_, dtype=torch.bool), 1)
 
     def forward(self, x):
         b, t, c = x.shape

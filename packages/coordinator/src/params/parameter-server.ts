@@ -232,7 +232,7 @@ export class ParameterServer implements Weights {
   /**
    * Divides, clips and updates by what `reduce` made, part after part.
    * @param onPart hears of each part of the new version, floats [start, end), once it is there
-   * @param observe hears what happened to each layer; costs half an update more
+   * @param observe hears what happened to each layer; costs nearly as much again as the update
    */
   commit(
     onPart: (start: number, end: number) => void = () => {},

@@ -37,7 +37,6 @@ export function squareSums(
     statistic ? [] : [{ index, offset, end: offset + size }],
   );
   return ({ gradient, parameter, change }, start, end) => {
-    // Parts come in order, so the first that reaches into this one is found without looking at all of a deep network's.
     for (let at = firstAfter(trained, start); at < trained.length && trained[at]!.offset < end; at++) {
       const { index, offset, end: last } = trained[at]!;
       const from = Math.max(start, offset);
@@ -64,7 +63,7 @@ export function squareSums(
   };
 }
 
-/** The place of the first range that ends after `start`; they ascend. */
+/** The place of the first range that ends after `start`; they ascend. A deep network has hundreds, for thousands of chunks. */
 function firstAfter(ranges: readonly { readonly end: number }[], start: number): number {
   let [low, high] = [0, ranges.length];
   while (low < high) {

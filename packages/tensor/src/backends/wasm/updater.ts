@@ -194,7 +194,7 @@ export async function openUpdater(
   };
   const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
   const scale = (factor: number, start = 0, end = floats) => runLoop(scaling, start, end - start, [factor]);
-  const own = view(atParameters);
+  const weights = view(atParameters);
   const addSquares = squareSums(memory, instantiate, parameters, {
     gradient: atGradient,
     parameters: atParameters,
@@ -208,7 +208,7 @@ export async function openUpdater(
     }
   };
   return {
-    parameters: own,
+    parameters: weights,
     gradient,
     state: new Map(stateNames.map((name, index) => [name, view(atState[index]!)])),
     norms,
@@ -239,7 +239,7 @@ export async function openUpdater(
       if (!squares) return update(step, learningRate, start, end);
       for (let at = start; at < end; at += CHUNK) {
         const last = Math.min(at + CHUNK, end);
-        chunks[0]!.set(own.subarray(at, last));
+        chunks[0]!.set(weights.subarray(at, last));
         update(step, learningRate, at, last);
         addSquares(squares, at, last);
       }
