@@ -1,5 +1,5 @@
 /** The parameter server by itself: parts that arrive in any order, twice, or of attempts that come to nothing. */
-import { type LayerChange, ParameterServer } from '@kasane/coordinator/params/parameter-server';
+import { ParameterServer } from '@kasane/coordinator/params/parameter-server';
 import { bytesOf } from '@kasane/protocol/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
@@ -178,10 +178,7 @@ describe('ParameterServer', () => {
     }
     server.reduce(3, 30);
     const before = server.parameters.slice();
-    let seen: readonly LayerChange[] = [];
-    server.commit(undefined, (changes) => {
-      seen = changes;
-    });
+    const seen = server.commit(undefined, true).changes!;
     expect(seen.map(({ layer }) => layer)).toEqual(['dense1', 'dense2']);
     const { offset, size } = job.model.parameters[0]!;
     let square = 0;

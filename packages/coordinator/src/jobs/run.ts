@@ -11,7 +11,7 @@ import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
-import { type LayerChange, ParameterServer, type UpdateTimes } from '../params/parameter-server.ts';
+import { ParameterServer, type Update } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import { type Answer, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
@@ -292,24 +292,13 @@ export class Run {
     const answers = await finiteAnswers(this.board, parameters, step);
     const { lossSum, metricSum, counted, samples, ...used } = sum(answers);
     const isLeftOut = answers.some((answer) => answer.leftOut);
-    let changes: readonly LayerChange[] | undefined;
     const { learningRate } = parameters;
-    const observe = (seen: readonly LayerChange[]) => {
-      changes = seen;
-    };
     // Another job's step begins while this one is counted.
     this.#usedMs += used.computeMs;
     const border = this.#border();
     this.#published = false;
-    const exchange = this.#exchange!;
     const committing = performance.now();
-    let times: UpdateTimes;
-    if (isLeftOut) times = parameters.skip();
-    else {
-      if (!border) exchange.begin(step + 1, this.#options.workers.all());
-      const publish = border ? undefined : exchange.part.bind(exchange);
-      times = parameters.commit(publish, this.metrics.isDue ? observe : undefined);
-    }
+    const { changes, ...times } = isLeftOut ? parameters.skip() : this.#commit(step + 1, !border);
     const before = this.#position;
     this.#position = {
       step: step + 1,
@@ -358,6 +347,14 @@ export class Run {
 
     if (this.#endsEpoch) await this.#endEpoch();
     else if (this.#checkpoints.isDue(step + 1)) await this.#checkpoint();
+  }
+
+  /** Updates the parameters. @param publish sends out each part of the new version as it comes */
+  #commit(version: number, publish: boolean): Update {
+    const exchange = this.#exchange!;
+    if (publish) exchange.begin(version, this.#options.workers.all());
+    const onPart = publish ? exchange.part.bind(exchange) : undefined;
+    return this.#parameters!.commit(onPart, this.metrics.isDue);
   }
 
   async #endEpoch(): Promise<void> {

@@ -65,6 +65,11 @@ export interface UpdateTimes {
   readonly applyMs: number;
 }
 
+export interface Update extends UpdateTimes {
+  /** By layer, if it was asked for. */
+  readonly changes?: readonly LayerChange[] | undefined;
+}
+
 export class ParameterServer implements Weights {
   readonly #job: Job;
   readonly #updater: Updater;
@@ -232,12 +237,9 @@ export class ParameterServer implements Weights {
   /**
    * Divides, clips and updates by what `reduce` made, part after part.
    * @param onPart hears of each part of the new version, floats [start, end), once it is there
-   * @param observe hears what happened to each layer; costs nearly as much again as the update
+   * @param observed look what happens to each layer; costs nearly as much again as the update
    */
-  commit(
-    onPart: (start: number, end: number) => void = () => {},
-    observe?: (changes: readonly LayerChange[]) => void,
-  ): UpdateTimes {
+  commit(onPart: (start: number, end: number) => void = () => {}, observed = false): Update {
     const { clipNorm } = this.#job.spec.training;
     const floats = this.parameters.length;
     let applyMs = -performance.now();
@@ -246,7 +248,7 @@ export class ParameterServer implements Weights {
       this.#updater.clip(clipNorm);
     }
     const rate = this.learningRate;
-    const squares = observe && noSquares(this.#job.model.parameters.length);
+    const squares = observed ? noSquares(this.#job.model.parameters.length) : undefined;
     for (let start = 0; start < floats; start += PART) {
       const end = Math.min(start + PART, floats);
       if (clipNorm === undefined) this.#updater.scale(this.#factor, start, end);
@@ -256,12 +258,12 @@ export class ParameterServer implements Weights {
       applyMs -= performance.now();
     }
     this.skip();
-    if (squares) observe!(this.#changes(squares));
-    return { reduceMs: this.#reduceMs, applyMs: applyMs + performance.now() };
+    const changes = squares && this.#changes(squares);
+    return { reduceMs: this.#reduceMs, applyMs: applyMs + performance.now(), changes };
   }
 
   /** Goes on to the next version without an update. */
-  skip(): UpdateTimes {
+  skip(): Update {
     this.begin(this.#version + 1);
     for (const [shard, list] of [...this.#assemblies]) this.#release(shard, list);
     for (const { buffer } of this.#complete.values()) this.#free.push(buffer);
