@@ -67,8 +67,7 @@ async function openRow(row: Row, math: MathMode): Promise<Stepper> {
       const gradients = performance.now() - start;
       for (const { to, from } of slots) to.set(from);
       updater.sum([sent], 0);
-      updater.scale(1 / labels!.length);
-      updater.apply(count++, 0.001);
+      updater.apply(count++, 0.001, { factor: 1 / labels!.length });
       for (const { to, from } of weights) to.set(from);
       return { gradients, total: performance.now() - start };
     },

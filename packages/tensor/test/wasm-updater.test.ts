@@ -151,10 +151,32 @@ describe('updater', () => {
       for (const updater of [whole!, parts!]) updater.gradient.set(uniforms(floats, 2 + step));
       whole!.apply(step, 0.01);
       for (let start = 0; start < floats; start += 100)
-        parts!.apply(step, 0.01, start, Math.min(start + 100, floats));
+        parts!.apply(step, 0.01, { start, end: Math.min(start + 100, floats) });
     }
     expect(parts!.parameters).toEqual(whole!.parameters);
     expect(parts!.state).toEqual(whole!.state);
+  });
+
+  it.each([undefined, 0.9])('scales and updates in one pass as in two (averages %s)', async (average) => {
+    const { parameters: mixed } = buildModel({
+      input: [40],
+      classes: 2,
+      layers: [{ type: 'batchNorm' }, { type: 'dense', units: 2 }],
+    });
+    const [once, twice] = await Promise.all(
+      [0, 1].map(() => openUpdater(mixed, { type: 'adam' }, { average })),
+    );
+    const floats = once!.parameters.length;
+    const factor = Math.fround(1 / 3);
+    for (const step of [0, 1, 2]) {
+      for (const updater of [once!, twice!]) updater.gradient.set(uniforms(floats, 2 + step));
+      once!.apply(step, 0.01, { factor });
+      twice!.scale(factor);
+      twice!.apply(step, 0.01);
+      expect(once!.gradient).toEqual(twice!.gradient);
+    }
+    expect(once!.parameters).toEqual(twice!.parameters);
+    expect(once!.state).toEqual(twice!.state);
   });
 
   it.each([1e-30, 1, 1e15])('adds up what an update did, gradients around %d', async (size) => {
@@ -176,8 +198,8 @@ describe('updater', () => {
       [0, 17_001],
       [17_001, floats],
     ] as const) {
-      seen!.apply(0, 0.01, start, end, squares);
-      unseen!.apply(0, 0.01, start, end);
+      seen!.apply(0, 0.01, { start, end, squares });
+      unseen!.apply(0, 0.01, { start, end });
     }
     expect(seen!.parameters).toEqual(unseen!.parameters);
     const { gradient, parameters: after } = seen!;

@@ -248,11 +248,11 @@ export class ParameterServer implements Weights {
       this.#updater.clip(clipNorm);
     }
     const rate = this.learningRate;
+    const factor = clipNorm === undefined ? this.#factor : 1;
     const squares = observed ? noSquares(this.#job.model.parameters.length) : undefined;
     for (let start = 0; start < floats; start += PART) {
       const end = Math.min(start + PART, floats);
-      if (clipNorm === undefined) this.#updater.scale(this.#factor, start, end);
-      this.#updater.apply(this.#version, rate, start, end, squares);
+      this.#updater.apply(this.#version, rate, { start, end, factor, squares });
       applyMs += performance.now();
       onPart(start, end);
       applyMs -= performance.now();

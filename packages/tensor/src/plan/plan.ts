@@ -7,6 +7,7 @@ import { kernelOps, pointwiseNamed, viewOps } from '../ops/index.ts';
 import type { Expression } from '../scalar/expression.ts';
 import { constant as constantExpression, input as inputExpression } from '../scalar/expression.ts';
 import { simplify } from '../scalar/simplify.ts';
+import { substitute } from '../scalar/substitute.ts';
 import { sizeOf, stridesOf } from '../shape.ts';
 import { accessOf, isContiguous, stretch } from './access.ts';
 
@@ -122,25 +123,3 @@ class Planner {
 
 const sameStrides = (a: readonly number[], b: readonly number[]) =>
   a.length === b.length && a.every((stride, i) => stride === b[i]);
-
-/** The expression with input i replaced by `inputs[i]`. */
-function substitute(expression: Expression, inputs: readonly Expression[]): Expression {
-  switch (expression.kind) {
-    case 'input':
-      return inputs[expression.index]!;
-    case 'constant':
-    case 'scalar':
-      return expression;
-    case 'unary':
-      return { ...expression, a: substitute(expression.a, inputs) };
-    case 'select':
-      return {
-        ...expression,
-        condition: substitute(expression.condition, inputs),
-        a: substitute(expression.a, inputs),
-        b: substitute(expression.b, inputs),
-      };
-    default:
-      return { ...expression, a: substitute(expression.a, inputs), b: substitute(expression.b, inputs) };
-  }
-}

@@ -7,6 +7,7 @@ import { type OptimizerOptions, optimizerFor } from '../../optim/optimizers.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { add, constant, type Expression, input, mul, scalar, sub } from '../../scalar/expression.ts';
 import { simplify } from '../../scalar/simplify.ts';
+import { substitute } from '../../scalar/substitute.ts';
 import type { Address } from './address.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { emitPointwise } from './emit-loops.ts';
@@ -38,11 +39,20 @@ export interface Updater {
   /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone. */
   clip(maxNorm: number): void;
   /**
-   * Updates the floats [start, end), by default all of them; `step` counts from 0. What is trained takes the optimizer's step, a
-   * statistic goes its part of the way.
-   * @param squares what happened is added to it, at the cost of a copy of the parameters chunk by chunk
+   * One update; `step` counts from 0. What is trained takes the optimizer's step, a statistic goes its part of the way, both by the
+   * gradient times a factor, which is what `gradient` holds afterwards.
    */
-  apply(step: number, learningRate: number, start?: number, end?: number, squares?: Squares): void;
+  apply(step: number, learningRate: number, options?: ApplyOptions): void;
+}
+
+export interface ApplyOptions {
+  /** Only the floats [start, end). Default: all. */
+  readonly start?: number;
+  readonly end?: number;
+  /** Default 1. */
+  readonly factor?: number;
+  /** What happened is added to it, at the cost of a copy of the parameters chunk by chunk. */
+  readonly squares?: Squares | undefined;
 }
 
 const PAGE = 65536;
@@ -130,16 +140,16 @@ export async function openUpdater(
     const own = decays ? optimizer : optimizerFor({ ...options, weightDecay: 0 });
     const follow =
       average === undefined ? [] : [averaged(input(1 + stateNames.length), own.update.parameter)];
-    const expressions = [own.update.parameter, ...own.update.state, ...follow].map(simplify);
-    const scalars = [...Object.keys(own.scalars(0, 1)), ...follow.map(() => 'averageRate')];
+    const updated = [own.update.parameter, ...own.update.state, ...follow].map(scaled).map(simplify);
+    const scalars = ['factor', ...Object.keys(own.scalars(0, 1)), ...follow.map(() => 'averageRate')];
     const loop: Loop = {
-      ...{ key: `update ${decays}`, expressions, scalars },
+      ...{ key: `update ${decays}`, expressions: [scaledGradient, ...updated], scalars },
       inputs: [atParameters, atGradient, ...atState],
-      outputs: [atParameters, ...atState],
+      outputs: [atGradient, atParameters, ...atState],
     };
-    const values = (step: number, learningRate: number) => {
+    const values = (factor: number, step: number, learningRate: number) => {
       const known: Readonly<Record<string, number>> = {
-        ...own.scalars(step, learningRate),
+        ...{ factor, ...own.scalars(step, learningRate) },
         averageRate: averageRate(average ?? 0, step),
       };
       return scalars.map((name) => known[name]!);
@@ -148,19 +158,19 @@ export async function openUpdater(
   });
   const statistics = rangesOfStatistics(parameters).map(({ rate, offset, size }): Update => {
     const towards = add(input(0), mul(constant(rate), sub(input(1), input(0))));
-    const key = `statistic ${rate}`;
-    const [own, value] = [atParameters, atGradient];
-    if (average === undefined) {
-      const loop = { key, expressions: [towards], inputs: [own, value], outputs: [own], scalars: [] };
-      return { offset, size, loop, values: () => [] };
-    }
-    const kept = atState.at(-1)!;
-    const expressions = [towards, averaged(input(2), towards)];
-    const loop = {
-      ...{ key, expressions, inputs: [own, value, kept], outputs: [own, kept] },
-      scalars: ['averageRate'],
+    const kept = average === undefined ? [] : [atState.at(-1)!];
+    const loop: Loop = {
+      key: `statistic ${rate}`,
+      expressions: [scaledGradient, ...[towards, ...kept.map(() => averaged(input(2), towards))].map(scaled)],
+      inputs: [atParameters, atGradient, ...kept],
+      outputs: [atGradient, atParameters, ...kept],
+      scalars: ['factor', ...kept.map(() => 'averageRate')],
     };
-    return { offset, size, loop, values: (step) => [averageRate(average, step)] };
+    const values = (factor: number, step: number) => [
+      factor,
+      ...kept.map(() => averageRate(average ?? 0, step)),
+    ];
+    return { offset, size, loop, values };
   });
   const all = [...updates, ...statistics];
   const scaling: Loop = {
@@ -200,11 +210,11 @@ export async function openUpdater(
     parameters: atParameters,
     before: atChunks[0]!,
   });
-  const update = (step: number, learningRate: number, start: number, end: number) => {
+  const update = (start: number, end: number, ...numbers: Parameters<Update['values']>) => {
     for (const { offset, size, loop, values } of all) {
       const from = Math.max(start, offset);
       const count = Math.min(end, offset + size) - from;
-      if (count > 0) runLoop(loop, from, count, values(step, learningRate));
+      if (count > 0) runLoop(loop, from, count, values(...numbers));
     }
   };
   return {
@@ -224,6 +234,10 @@ export async function openUpdater(
         const count = Math.min(CHUNK, length - at);
         for (let first = 0; first < parts.length; first += PARTS_A_PASS) {
           const pass = parts.slice(first, first + PARTS_A_PASS);
+          if (parts.length === 1) {
+            gradient.set(pass[0]!.subarray(at, at + count), start + at);
+            continue;
+          }
           for (const [index, part] of pass.entries()) chunks[index]!.set(part.subarray(at, at + count));
           runLoop(adding(pass.length, first === 0), start + at, count, []);
         }
@@ -235,12 +249,12 @@ export async function openUpdater(
       const { global } = norms();
       if (global > maxNorm) scale(Math.fround(maxNorm / global), 0, trained);
     },
-    apply(step, learningRate, start = 0, end = floats, squares) {
-      if (!squares) return update(step, learningRate, start, end);
+    apply(step, learningRate, { start = 0, end = floats, factor = 1, squares } = {}) {
+      if (!squares) return update(start, end, factor, step, learningRate);
       for (let at = start; at < end; at += CHUNK) {
         const last = Math.min(at + CHUNK, end);
         chunks[0]!.set(weights.subarray(at, last));
-        update(step, learningRate, at, last);
+        update(at, last, factor, step, learningRate);
         addSquares(squares, at, last);
       }
     },
@@ -266,8 +280,14 @@ interface Update {
   readonly size: number;
   readonly loop: Loop;
   /** Arguments of the loop. */
-  readonly values: (step: number, learningRate: number) => readonly number[];
+  readonly values: (factor: number, step: number, learningRate: number) => readonly number[];
 }
+
+/** What an update goes by: the gradient times a factor. */
+const scaledGradient = mul(input(1), scalar('factor'));
+/** An expression of the gradient, input 1, as one of that. No update has more inputs than are named here. */
+const scaled = (expression: Expression) =>
+  substitute(expression, [input(0), scaledGradient, input(2), input(3), input(4), input(5)]);
 
 /** The part of the way that averages go towards the parameters. */
 const averaged = (average: Expression, parameter: Expression) =>
