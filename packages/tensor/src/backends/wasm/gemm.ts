@@ -55,23 +55,30 @@ export function gemmScratchBytes(kernel: KernelName): number {
   return blockScratchBytes(kernelShapes[kernel]) + M_BLOCK * (K_BLOCK + ROW_GAP) * 4;
 }
 
-/** A function (a, b, c, scratch: addresses) that writes the product of row-major matrices to C. */
-export function buildGemm(gemm: Gemm, kernel: KernelName): FunctionBuilder {
+/** So many steps of k of a product. */
+export interface GemmBlock extends Gemm {
+  readonly depth: number;
+  /** True: C is written; false: the products are added to it. */
+  readonly fresh: boolean;
+}
+
+/** A function (a, b, c, scratch: addresses) that computes a block of k of a product of row-major matrices. */
+export function buildGemm(block: GemmBlock, kernel: KernelName): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32']);
-  const { m, n, k } = gemm;
+  const { m, n, depth } = block;
   if (m === 0 || n === 0) return f;
-  if (k === 0) {
+  if (depth === 0) {
     const c = f.parameter(2);
     f.repeat(m * n, () => f.get(c).f32(0).memory('f32Store').advance(c, 4));
     return f;
   }
-  new GemmEmitter(f, gemm, kernel).emit();
+  new GemmEmitter(f, block, kernel).emit();
   return f;
 }
 
 class GemmEmitter {
   readonly #f: FunctionBuilder;
-  readonly #gemm: Gemm;
+  readonly #gemm: GemmBlock;
   readonly #kernel: KernelName;
   readonly #rows: number;
   readonly #columns: number;
@@ -84,7 +91,7 @@ class GemmEmitter {
   readonly #scratch: Local;
   readonly #blocks: BlockEmitter;
 
-  constructor(f: FunctionBuilder, gemm: Gemm, kernel: KernelName) {
+  constructor(f: FunctionBuilder, gemm: GemmBlock, kernel: KernelName) {
     const { rows, columns } = kernelShapes[kernel];
     this.#f = f;
     this.#gemm = gemm;
@@ -103,31 +110,8 @@ class GemmEmitter {
   }
 
   emit(): void {
-    const { k } = this.#gemm;
-    const first = Math.min(K_BLOCK, k);
-    this.#block(first, true);
-    if (k === first) return;
-    const between = Math.floor((k - first) / K_BLOCK);
-    this.#moveOn(K_BLOCK);
-    this.#f.repeat(between, () => {
-      this.#block(K_BLOCK, false);
-      this.#moveOn(K_BLOCK);
-    });
-    const rest = k - first - between * K_BLOCK;
-    if (rest > 0) this.#block(rest, false);
-  }
-
-  /** A and B to the next block of k. */
-  #moveOn(depth: number): void {
-    const { n, transposeB } = this.#gemm;
-    this.#f.advance(this.#a, depth * this.#aColumn);
-    this.#f.advance(this.#b, depth * (transposeB ? 4 : 4 * n));
-  }
-
-  /** Adds the products of `depth` steps of k to all of C. */
-  #block(depth: number, fresh: boolean): void {
     const f = this.#f;
-    const { m, n, k, transposeA, transposeB } = this.#gemm;
+    const { m, n, k, depth, fresh, transposeA, transposeB } = this.#gemm;
     const [row, column] = [this.#aRow, this.#aColumn];
     // Within one block of k the rows of A follow one another as they are.
     const near = k <= K_BLOCK && !transposeA;
