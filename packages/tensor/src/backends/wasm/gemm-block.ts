@@ -118,6 +118,10 @@ export class BlockEmitter {
     const f = this.#f;
     const { columns } = this.#tile;
     const [from, to] = [f.local('i32'), f.local('i32')];
+    if (row === 4 && column !== 4 && width === columns) {
+      this.#turnPanel(b, column, depth, target);
+      return;
+    }
     f.get(b).set(from).get(target).set(to);
     f.repeat(depth, () => {
       for (let j = 0; j < columns; j++) {
@@ -136,6 +140,64 @@ export class BlockEmitter {
       }
       f.advance(from, row).advance(to, 4 * columns);
     });
+  }
+
+  /**
+   * Copies a panel whose columns follow one another in memory: squares of four columns by four steps are turned, four columns from
+   * end to end before the next, since sixteen columns a power of two apart would drive one another out of the cache.
+   */
+  #turnPanel(b: Local, column: number, depth: number, target: Local): void {
+    const f = this.#f;
+    const { columns } = this.#tile;
+    const [from, to] = [f.local('i32'), f.local('i32')];
+    const square = Array.from({ length: 4 }, () => f.local('v128'));
+    const pairs = Array.from({ length: 4 }, () => f.local('v128'));
+    const steps = Math.floor(depth / 4);
+    for (let first = 0; first < columns; first += 4) {
+      f.get(b)
+        .i32(first * column)
+        .op('i32Add')
+        .set(from);
+      f.get(target)
+        .i32(4 * first)
+        .op('i32Add')
+        .set(to);
+      f.repeat(steps, () => {
+        for (const [i, own] of square.entries())
+          f.get(from)
+            .memory('v128Load', i * column)
+            .set(own);
+        const [a0, a1, a2, a3] = square as [Local, Local, Local, Local];
+        const [low01, high01, low23, high23] = pairs as [Local, Local, Local, Local];
+        f.get(a0).get(a1).shuffle32(0, 4, 1, 5).set(low01);
+        f.get(a0).get(a1).shuffle32(2, 6, 3, 7).set(high01);
+        f.get(a2).get(a3).shuffle32(0, 4, 1, 5).set(low23);
+        f.get(a2).get(a3).shuffle32(2, 6, 3, 7).set(high23);
+        for (const [step, [left, right, at]] of (
+          [
+            [low01, low23, 0],
+            [low01, low23, 2],
+            [high01, high23, 0],
+            [high01, high23, 2],
+          ] as const
+        ).entries()) {
+          f.get(to)
+            .get(left)
+            .get(right)
+            .shuffle32(at, at + 1, at + 4, at + 5)
+            .memory('v128Store', 4 * columns * step);
+        }
+        f.advance(from, 16).advance(to, 16 * columns);
+      });
+      f.repeat(depth - 4 * steps, () => {
+        for (let i = 0; i < 4; i++)
+          f.get(to)
+            .get(from)
+            .memory('f32Load', i * column)
+            .memory('f32Store', 4 * i);
+        f.advance(from, 4).advance(to, 4 * columns);
+      });
+    }
   }
 
   /** One full panel of C, from the top down. */
