@@ -55,8 +55,9 @@ export function gemmScratchBytes(kernel: KernelName): number {
   return blockScratchBytes(kernelShapes[kernel]) + M_BLOCK * (K_BLOCK + ROW_GAP) * 4;
 }
 
-/** So many steps of k of a product. */
+/** So many rows, and steps of k, of a product. */
 export interface GemmBlock extends Gemm {
+  readonly rows: number;
   readonly depth: number;
   /** True: C is written; false: the products are added to it. */
   readonly fresh: boolean;
@@ -65,11 +66,11 @@ export interface GemmBlock extends Gemm {
 /** A function (a, b, c, scratch: addresses) that computes a block of k of a product of row-major matrices. */
 export function buildGemm(block: GemmBlock, kernel: KernelName): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32']);
-  const { m, n, depth } = block;
-  if (m === 0 || n === 0) return f;
+  const { rows, n, depth } = block;
+  if (rows === 0 || n === 0) return f;
   if (depth === 0) {
     const c = f.parameter(2);
-    f.repeat(m * n, () => f.get(c).f32(0).memory('f32Store').advance(c, 4));
+    f.repeat(rows * n, () => f.get(c).f32(0).memory('f32Store').advance(c, 4));
     return f;
   }
   new GemmEmitter(f, block, kernel).emit();
@@ -111,7 +112,7 @@ class GemmEmitter {
 
   emit(): void {
     const f = this.#f;
-    const { m, n, k, depth, fresh, transposeA, transposeB } = this.#gemm;
+    const { rows: m, n, k, depth, fresh, transposeA, transposeB } = this.#gemm;
     const [row, column] = [this.#aRow, this.#aColumn];
     // Within one block of k the rows of A follow one another as they are.
     const near = k <= K_BLOCK && !transposeA;
@@ -142,9 +143,9 @@ class GemmEmitter {
   }
 
   #isWorthCopying(): boolean {
-    const { m, n, k, transposeA } = this.#gemm;
+    const { rows, n, k, transposeA } = this.#gemm;
     const rules = transposeA ? [PACKED.plain, PACKED.transposed] : [PACKED.plain];
-    return rules.some(({ panels, elements }) => n >= panels * this.#columns && m * k >= elements);
+    return rules.some(({ panels, elements }) => n >= panels * this.#columns && rows * k >= elements);
   }
 
   /** Copies `rows` rows of A, `depth` columns of them, tile by tile. */

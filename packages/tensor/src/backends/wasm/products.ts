@@ -7,7 +7,8 @@ import { K_BLOCK } from './gemm-block.ts';
  * Bytes of A's rows that are multiplied with all of B before the next ones are. Every panel of B goes through all rows, so what does
  * not stay in the second-level cache comes from behind it again and again. Rows are cut here and not in the product's own code, which
  * becomes slower for it. Measured on Zen 3, GFLOP/s with and without, in turns: 60 and 49 for (m, n, k) = (2048, 512, 128), 64 and 57
- * for (2048, 128, 128), 61 and 44 for (8192, 512, 128). Products of more steps of k copy A by blocks where that is worth it.
+ * for (2048, 128, 128), 61 and 44 for (8192, 512, 128). On Zen 2, where more than one block of k is: 71 and 66 for (2048, 128, 512), 70
+ * and 61 for the square of 1024, 67 and 57 for (512, 128, 2048) with A transposed.
  */
 const ROWS_BYTES = 1 << 18;
 /** Rows are cut at a multiple of every tile's height. */
@@ -19,9 +20,8 @@ export interface Products extends Gemm {
 }
 
 /** Rows of A to take at a time. */
-function rowsAtOnce({ m, k, transposeA }: Gemm): number {
-  if (transposeA || k > K_BLOCK) return m;
-  const rows = Math.floor(ROWS_BYTES / (4 * k) / ROWS_STEP) * ROWS_STEP;
+function rowsAtOnce({ m, k }: Gemm): number {
+  const rows = Math.floor(ROWS_BYTES / (4 * Math.min(k, K_BLOCK)) / ROWS_STEP) * ROWS_STEP;
   return m < 2 * rows ? m : rows;
 }
 
@@ -53,7 +53,7 @@ export function emitProducts(
       .get(right!)
       .get(to!)
       .i32(scratch)
-      .call(made({ ...gemm, m: count, depth, fresh }));
+      .call(made({ ...gemm, rows: count, depth, fresh }));
     f.advance(left!, 4 * depth * (transposeA ? m : 1)).advance(right!, 4 * depth * (transposeB ? 1 : n));
   };
   const whole = Math.floor(k / K_BLOCK);
