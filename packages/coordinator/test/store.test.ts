@@ -102,6 +102,18 @@ describe('JobStore', () => {
     expect(store.checkpoints('j').map((c) => c.step)).toEqual([1]);
   });
 
+  it('forgets in the order in which jobs ended, though the clock was set back', () => {
+    for (const [index, id] of ['first', 'second', 'back'].entries()) {
+      store.add(id, 'job', '{}', index + 1);
+      store.addCheckpoint(id, { step: 3, path: `/${id}`, digest: 'd' }, [row(0, 0)], []);
+      const endedAt = id === 'back' ? 5 : 10 + index;
+      store.end(id, { state: JobState.JOB_STATE_SUCCEEDED, error: '', endedAt, step: 4 });
+    }
+    expect(store.forget(2)).toEqual(['/first']);
+    expect(store.forget(1)).toEqual(['/second']);
+    expect(store.ledger('back')).toHaveLength(1);
+  });
+
   it('forgets what old jobs leave behind, but for their record, epochs and weights', () => {
     for (const [index, id] of ['oldest', 'older', 'newest', 'open'].entries()) {
       store.add(id, 'job', '{}', index);

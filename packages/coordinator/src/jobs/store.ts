@@ -56,7 +56,7 @@ const SCHEMA = `
     submittedAt REAL NOT NULL, startedAt REAL NOT NULL DEFAULT 0, endedAt REAL NOT NULL DEFAULT 0,
     digest TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', workers INTEGER NOT NULL DEFAULT 0,
     step INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL DEFAULT 0,
-    init TEXT NOT NULL DEFAULT '') STRICT;
+    init TEXT NOT NULL DEFAULT '', ended INTEGER NOT NULL DEFAULT 0) STRICT;
   CREATE TABLE IF NOT EXISTS epochs (
     job TEXT NOT NULL, epoch INTEGER NOT NULL, trainLoss REAL NOT NULL, trainAccuracy REAL NOT NULL,
     testLoss REAL NOT NULL, testAccuracy REAL NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, epoch)) STRICT;
@@ -74,6 +74,8 @@ const LATER_COLUMNS = {
   priority: 'INTEGER NOT NULL DEFAULT 0',
   steps: 'INTEGER NOT NULL DEFAULT 0',
   init: "TEXT NOT NULL DEFAULT ''",
+  /** How many had ended when it did, and this one: a clock may be set back. */
+  ended: 'INTEGER NOT NULL DEFAULT 0',
 };
 
 const text = (value: SQLOutputValue | undefined) => String(value);
@@ -234,7 +236,8 @@ export class JobStore {
 
   end(id: string, end: { state: JobState; error: string; endedAt: number; step: number }): void {
     const { state, error, endedAt, step } = end;
-    this.#change(id, 'state = ?, error = ?, endedAt = ?, step = ?', state, error, endedAt, step);
+    const set = 'state = ?, error = ?, endedAt = ?, step = ?, ended = (SELECT MAX(ended) + 1 FROM jobs)';
+    this.#change(id, set, state, error, endedAt, step);
   }
 
   setModel(id: string, path: string, digest: string, workers: number): void {
@@ -299,13 +302,13 @@ export class JobStore {
   }
 
   /**
-   * Of jobs that have ended, other than the `keep` newest, forgets metrics, ledger and checkpoints: record, epochs and weights stay.
+   * Of jobs that have ended, other than the `keep` that did last, forgets metrics, ledger and checkpoints: record, epochs and weights stay.
    * @returns the checkpoints' files, which are to be removed
    */
   forget(keep: number): string[] {
     const { JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED } = JobState;
     const old = `SELECT id FROM jobs WHERE state IN (${JOB_STATE_SUCCEEDED}, ${JOB_STATE_FAILED}, ${JOB_STATE_CANCELLED})
-      ORDER BY endedAt DESC, rowid DESC LIMIT -1 OFFSET ?`;
+      ORDER BY ended DESC, endedAt DESC, rowid DESC LIMIT -1 OFFSET ?`;
     const files = this.#db.prepare(`SELECT path FROM checkpoints WHERE job IN (${old})`).all(keep);
     for (const table of ['metrics', 'ledger', 'checkpoints'])
       this.#db.prepare(`DELETE FROM ${table} WHERE job IN (${old})`).run(keep);

@@ -14,6 +14,12 @@ import type { ConnectedWorker } from '../workers.ts';
 import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-version.ts';
 import type { ParameterServer } from './parameter-server.ts';
 
+/**
+ * Bytes of a version after which workers that share are told of its parts: each time wakes a thread of each of them, which for parts of
+ * a megabyte would cost as much as it gains.
+ */
+const TOLD_BYTES = 2 * FRAME_PAYLOAD_BYTES;
+
 export class Exchange {
   readonly #id: string;
   readonly #shards: number;
@@ -29,6 +35,8 @@ export class Exchange {
   /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
   #encoded: EncodedVersion | undefined;
   #announcements: Buffer[] = [];
+  /** How many of them have been sent to those who are told. */
+  #sent = 0;
   /** Who shares, and is told of each part of the present version as it comes. */
   #told: readonly ConnectedWorker[] = [];
   /** The averages of the present version, while they are evaluated. */
@@ -67,6 +75,7 @@ export class Exchange {
     this.#checksum.reset();
     this.#digests = [];
     this.#announcements = [];
+    this.#sent = 0;
     this.#encoded?.release();
     this.#encoded = undefined;
     this.#averages?.release();
@@ -83,14 +92,19 @@ export class Exchange {
     this.#share((memory) => {
       memory.write(this.#version, 4 * start, bytes);
       const header = { ...this.#header(start), digest, floats: end - start };
-      const frame = encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0));
-      this.#announcements.push(frame);
-      const one = encodedOnce([frame]);
-      for (const worker of this.#told) {
-        if (start === 0) worker.publish(this.#id, one);
-        else worker.publishMore(this.#id, one);
-      }
+      this.#announcements.push(encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0)));
+      if (end === header.total || (4 * end) % TOLD_BYTES === 0) this.#tell();
     });
+  }
+
+  /** Sends what has been announced since the last time. */
+  #tell(): void {
+    const news = encodedOnce(this.#announcements.slice(this.#sent));
+    for (const worker of this.#told) {
+      if (this.#sent === 0) worker.publish(this.#id, news);
+      else worker.publishMore(this.#id, news);
+    }
+    this.#sent = this.#announcements.length;
   }
 
   /** Sends the parameter server's present version to those of these workers who have not been told of its parts. */
