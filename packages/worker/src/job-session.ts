@@ -371,14 +371,15 @@ export class JobSession {
   #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {
     const known = this.#sessions.get(slot);
     if (known) return known;
-    const opening = slot.ready.then(() => slot.open(this.#model.description, this.#requests, this.#math));
-    this.#sessions.set(slot, opening);
-    // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
-    if (this.#options.slots.size === 1 && this.#evaluated === this.#parameters)
-      return opening.then((session) => {
-        this.#parameters.moveTo(slot.parameters(session));
+    const opening = slot.ready
+      .then(() => slot.open(this.#model.description, this.#requests, this.#math))
+      .then((session) => {
+        // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
+        if (this.#options.slots.size === 1 && this.#evaluated === this.#parameters)
+          this.#parameters.moveTo(slot.parameters(session));
         return session;
       });
+    this.#sessions.set(slot, opening);
     return opening;
   }
 }

@@ -89,12 +89,10 @@ export class Exchange {
     const bytes = bytesOf(this.#parameters.parameters.subarray(start, end));
     const digest = this.#checksum.update(bytes).value;
     this.#digests.push(digest);
-    this.#share((memory) => {
-      memory.write(this.#version, 4 * start, bytes);
-      const header = { ...this.#header(start), digest, floats: end - start };
-      this.#announcements.push(encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0)));
-      if (end === header.total || (4 * end) % TOLD_BYTES === 0) this.#tell();
-    });
+    if (!this.#share((memory) => memory.write(this.#version, 4 * start, bytes))) return;
+    const header = { ...this.#header(start), digest, floats: end - start };
+    this.#announcements.push(encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0)));
+    if (end === header.total || (4 * end) % TOLD_BYTES === 0) this.#tell();
   }
 
   /** Sends what has been announced since the last time. */
@@ -163,14 +161,17 @@ export class Exchange {
     return this.#shared !== undefined && this.#gradients.get(worker)?.opened === true;
   }
 
-  #share(write: (memory: SharedParameters) => void): void {
-    if (!this.#shared) return;
+  /** Whether there is shared memory, and it took what was written. */
+  #share(write: (memory: SharedParameters) => void): boolean {
+    if (!this.#shared) return false;
     try {
       write(this.#shared);
+      return true;
     } catch {
       // The memory file system is full: the link does as well.
       this.#shared.close();
       this.#shared = undefined;
+      return false;
     }
   }
 

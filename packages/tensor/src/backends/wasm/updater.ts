@@ -13,13 +13,6 @@ import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { emitPointwise } from './emit-loops.ts';
 import { type Squares, squareSums } from './squares.ts';
 
-export interface Norms {
-  /** By parameter, in list order. */
-  readonly perParameter: Float64Array;
-  /** Of the whole gradient. */
-  readonly global: number;
-}
-
 export interface Updater {
   /** Flat layout. */
   readonly parameters: Float32Array;
@@ -34,8 +27,8 @@ export interface Updater {
   sum(parts: readonly Float32Array[], start: number): boolean;
   /** Multiplies the gradient's floats [start, end), by default all of them, by a number. */
   scale(factor: number, start?: number, end?: number): void;
-  /** L2 norms of the gradient, in float64 over ascending elements. Statistics have none: 0. */
-  norms(): Norms;
+  /** L2 norm of the gradient, in float64 over ascending elements, parameter by parameter. Statistics do not count. */
+  norm(): number;
   /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone. */
   clip(maxNorm: number): void;
   /**
@@ -190,17 +183,14 @@ export async function openUpdater(
   const view = (offset: number, length = floats) => new Float32Array(memory.buffer, offset, length);
   const chunks = atChunks.map((address) => view(address, CHUNK));
   const gradient = view(atGradient);
-  const norms = (): Norms => {
+  const norm = () => {
     const squares = parameters.map(({ offset, size, statistic }) => {
       let sum = 0;
       if (statistic) return sum;
       for (let index = offset; index < offset + size; index++) sum += gradient[index]! * gradient[index]!;
       return sum;
     });
-    return {
-      perParameter: Float64Array.from(squares, Math.sqrt),
-      global: Math.sqrt(squares.reduce((a, b) => a + b, 0)),
-    };
+    return Math.sqrt(squares.reduce((a, b) => a + b, 0));
   };
   const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
   const scale = (factor: number, start = 0, end = floats) => runLoop(scaling, start, end - start, [factor]);
@@ -221,7 +211,7 @@ export async function openUpdater(
     parameters: weights,
     gradient,
     state: new Map(stateNames.map((name, index) => [name, view(atState[index]!)])),
-    norms,
+    norm,
     scale,
     sum(parts, start) {
       const length = parts[0]?.length ?? 0;
@@ -229,15 +219,15 @@ export async function openUpdater(
         throw new RangeError(
           `sum: parts of [${parts.map((part) => part.length).join()}] floats at ${start}; expected the same number each, within ${floats}`,
         );
+      if (parts.length === 1) {
+        gradient.set(parts[0]!, start);
+        return areFinite(atGradient + 4 * start, length);
+      }
       let finite = true;
       for (let at = 0; at < length; at += CHUNK) {
         const count = Math.min(CHUNK, length - at);
         for (let first = 0; first < parts.length; first += PARTS_A_PASS) {
           const pass = parts.slice(first, first + PARTS_A_PASS);
-          if (parts.length === 1) {
-            gradient.set(pass[0]!.subarray(at, at + count), start + at);
-            continue;
-          }
           for (const [index, part] of pass.entries()) chunks[index]!.set(part.subarray(at, at + count));
           runLoop(adding(pass.length, first === 0), start + at, count, []);
         }
@@ -246,8 +236,8 @@ export async function openUpdater(
       return finite;
     },
     clip(maxNorm) {
-      const { global } = norms();
-      if (global > maxNorm) scale(Math.fround(maxNorm / global), 0, trained);
+      const found = norm();
+      if (found > maxNorm) scale(Math.fround(maxNorm / found), 0, trained);
     },
     apply(step, learningRate, { start = 0, end = floats, factor = 1, squares } = {}) {
       if (!squares) return update(start, end, factor, step, learningRate);
