@@ -116,7 +116,10 @@ const gradient = {
   ...({ kind: 'gradient', job: jobs.running, step: 0, shard: 1, attempt: 1 } as const),
   ...{ partition: 0, offset: 0 },
 };
-const linkHeaders: readonly FrameHeader[] = [gradient, { ...gradient, kind: 'sharedGradient', floats: 12 }];
+const linkHeaders: readonly FrameHeader[] = [
+  gradient,
+  { ...gradient, kind: 'sharedGradient', floats: 12, place: 0 },
+];
 const frames = [
   ...linkHeaders.map((header) => encodeFrame(header, Buffer.alloc(64, 3))),
   ...sayings(jobs.running).map((message) =>

@@ -1,5 +1,5 @@
 /** The parameter server by itself: parts that arrive in any order, twice, or of attempts that come to nothing. */
-import { ParameterServer } from '@kasane/coordinator/params/parameter-server';
+import { type GradientSource, ParameterServer } from '@kasane/coordinator/params/parameter-server';
 import { bytesOf } from '@kasane/protocol/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
@@ -52,8 +52,25 @@ function send(
   worker = `worker-${shard}`,
 ): void {
   const header = { job: 'j', step: server.version, shard, attempt: 0, partition: 0, offset: start };
-  server.receive(worker, header, end - start, (into) => into.set(bytesOf(gradient.subarray(start, end))));
+  server.receive(worker, header, end - start, bytesOf(gradient.subarray(start, end)));
 }
+
+/** The same, from a place where the worker has put it. */
+function announce(
+  server: ParameterServer,
+  place: GradientSource,
+  shard: number,
+  [start, end]: readonly [number, number],
+  worker = `worker-${shard}`,
+): void {
+  const header = { job: 'j', step: server.version, shard, attempt: 0, partition: 0, offset: start };
+  server.receive(worker, header, end - start, place);
+}
+
+/** A place that holds a gradient. */
+const placeOf = (gradient: Float32Array) => ({
+  read: (offset: number, into: Float32Array) => into.set(gradient.subarray(offset, offset + into.length)),
+});
 
 /** The definition: shard by shard, divided, one update of everything. */
 async function plain(job: ReturnType<typeof jobOf>, steps: number, samples: number): Promise<Float32Array> {
@@ -144,6 +161,38 @@ describe('ParameterServer', () => {
     expect(server.reduce(3, 30)).toEqual([]);
     server.commit();
     expect(server.parameters).toEqual(await plain(job, 1, 30));
+  });
+
+  it('reads a place when it adds, and goes on in a buffer where the rest comes as bytes', async () => {
+    const { job, server } = await opened();
+    const floats = job.model.parameterCount;
+    const gradients = gradientsOf(floats, 0);
+    const places = gradients.map((gradient) => placeOf(gradient.slice()));
+    for (const shard of [0, 2]) announce(server, places[shard]!, shard, [0, floats]);
+    announce(server, places[1]!, 1, [0, 100_000]);
+    announce(server, places[1]!, 1, [100_000, 300_000]);
+    send(server, gradients[1]!, 1, [300_000, floats - 5]);
+    // There was room again.
+    announce(server, places[1]!, 1, [floats - 5, floats]);
+    for (const shard of [0, 1, 2]) expect(server.complete(`worker-${shard}`, shard, 0)).toBe(true);
+    expect(server.reduce(3, 30)).toEqual([]);
+    server.commit();
+    expect(server.parameters).toEqual(await plain(job, 1, 30));
+  });
+
+  it('finds a number that is not finite in a place, and refuses a gradient in two', async () => {
+    const { job, server } = await opened();
+    const floats = job.model.parameterCount;
+    const [first, second, third] = gradientsOf(floats, 0);
+    second![3] = Number.POSITIVE_INFINITY;
+    for (const [shard, gradient] of [first!, second!, third!].entries()) {
+      announce(server, placeOf(gradient), shard, [0, floats]);
+      expect(server.complete(`worker-${shard}`, shard, 0)).toBe(true);
+    }
+    expect(server.reduce(3, 30)).toEqual([{ shard: 1, layer: 'dense1' }]);
+    server.withdraw(1);
+    announce(server, placeOf(first!), 1, [0, 10], 'other');
+    expect(() => announce(server, placeOf(first!), 1, [10, 20], 'other')).toThrow(/in two places/);
   });
 
   it('lays a sum that overflows to the last shard, and can leave the step out', async () => {

@@ -50,10 +50,12 @@ export interface AveragesHeader extends Omit<ParametersHeader, 'kind'> {
 export interface SharedGradientHeader extends Omit<GradientHeader, 'kind'> {
   readonly kind: 'sharedGradient';
   readonly floats: number;
+  /** In which place of the worker's memory all of this gradient lies. */
+  readonly place: number;
 }
 
-/** Parameters whose bytes lie in shared memory; without payload. */
-export interface SharedParametersHeader extends Omit<ParametersHeader, 'kind'> {
+/** Parameters whose bytes lie in shared memory, which is no less to be trusted than that of who computes; without payload. */
+export interface SharedParametersHeader extends Omit<ParametersHeader, 'kind' | 'digest'> {
   readonly kind: 'sharedParameters';
   readonly floats: number;
 }
@@ -104,19 +106,16 @@ const count = (value: unknown) =>
 
 const field = (value: unknown) => fieldSchema.safeParse(value).success;
 const gradient = { job: text, step: count, shard: count, attempt: count, partition: count, offset: count };
-const parameters = {
-  ...{ job: text, version: count, partition: count },
-  ...{ offset: count, total: count, digest: count },
-};
+const parameters = { job: text, version: count, partition: count, offset: count, total: count };
 
 /** What each field of each header must be: typed over the headers, so that a new field must be checked. */
 const checks: {
   [K in FrameHeader['kind']]: Record<Exclude<keyof HeaderOf<K>, 'kind'>, (value: unknown) => boolean>;
 } = {
   gradient,
-  parameters,
-  averages: parameters,
-  sharedGradient: { ...gradient, floats: count },
+  parameters: { ...parameters, digest: count },
+  averages: { ...parameters, digest: count },
+  sharedGradient: { ...gradient, floats: count, place: count },
   sharedParameters: { ...parameters, floats: count },
   batch: {
     job: text,

@@ -1,7 +1,7 @@
 /** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
 
 /** Version of the training stream and its data link; a worker with another one is refused. */
-export const PROTOCOL_VERSION = 8;
+export const PROTOCOL_VERSION = 9;
 
 /** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
@@ -11,7 +11,7 @@ export const GRADIENT_BYTES = 1 << 16;
 export const FRAME_HEADER_BYTES = 4096;
 /** Bytes of one gRPC message or frame, both directions. */
 export const MESSAGE_BYTES = 4 << 20;
-/** Bytes of shared memory for a job's parameters, and for one worker's gradients; more travels over the data link. */
+/** Bytes of shared memory for a job's parameters, and for one worker's gradients; what finds no place travels over the data link. */
 export const SHARED_MEMORY_BYTES = 4 * 2 ** 30;
 /** Bytes of one task's batch; it is staged in values of the size below. */
 export const BATCH_BYTES = 256 << 20;

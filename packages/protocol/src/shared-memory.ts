@@ -7,10 +7,20 @@
  *
  *     byte  0  key, 32 bytes
  *          64  parameters: two places of {version + 1 as float64; the floats}, by version modulo 2. The number is written before the floats
- *              or gradients: a place a shard
+ *              or gradients: places of the floats, which cost memory once they are written
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { closeSync, ftruncateSync, openSync, readSync, statfsSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statfsSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { bytesOf } from './frame.ts';
 import { SHARED_MEMORY_BYTES } from './limits.ts';
 
 const FOLDER = '/dev/shm';
@@ -36,17 +46,23 @@ class SharedMemory implements SharedMemoryAddress {
     this.key = key;
   }
 
-  /** Undefined where there is none: no Linux, no room, or more than the limit. */
-  static create(bytes: number): SharedMemory | undefined {
+  /**
+   * Undefined where there is none: no Linux, no room, or more than the limit.
+   * @param pieceBytes it consists of pieces
+   * @param most of which it has as many as there is room for
+   */
+  static create(pieceBytes: number, most: number, least = most): SharedMemory | undefined {
     let file: number | undefined;
     try {
       const { bavail, bsize } = statfsSync(FOLDER);
-      if (bytes > Math.min(SHARED_MEMORY_BYTES, (bavail * bsize) / 4)) return undefined;
+      const room = Math.min(SHARED_MEMORY_BYTES, (bavail * bsize) / 4);
+      const pieces = Math.min(most, Math.floor(room / pieceBytes));
+      if (pieces < least) return undefined;
       const key = randomBytes(KEY_BYTES);
       const name = `${FOLDER}/kasane-${key.toString('hex', 0, 8)}`;
       file = openSync(name, 'wx+', 0o600);
       unlinkSync(name);
-      ftruncateSync(file, START + bytes);
+      ftruncateSync(file, START + pieces * pieceBytes);
       writeSync(file, key, 0, KEY_BYTES, 0);
       return new SharedMemory(file, `/proc/${process.pid}/fd/${file}`, key);
     } catch {
@@ -66,6 +82,11 @@ class SharedMemory implements SharedMemoryAddress {
     }
     closeSync(file);
     throw new Error(`${path} is another file: not the same machine, or container`);
+  }
+
+  /** Bytes that it has for tensors. */
+  get bytes(): number {
+    return fstatSync(this.#file).size - START;
   }
 
   /** @throws Error when the memory file system is full */
@@ -102,7 +123,7 @@ export class SharedParameters {
 
   /** Undefined where there is no shared memory. */
   static create(floats: number): SharedParameters | undefined {
-    const memory = SharedMemory.create(2 * (MARK_BYTES + 4 * floats));
+    const memory = SharedMemory.create(MARK_BYTES + 4 * floats, 2);
     return memory && new SharedParameters(memory, floats);
   }
 
@@ -145,23 +166,44 @@ export class SharedParameters {
   }
 }
 
+/** A place for one gradient. */
+export class GradientPlace {
+  readonly #memory: SharedMemory;
+  readonly #position: number;
+
+  constructor(memory: SharedMemory, position: number) {
+    this.#memory = memory;
+    this.#position = position;
+  }
+
+  /** Writes floats from `offset` on. @throws Error when there is no room */
+  write(offset: number, floats: Float32Array): void {
+    this.#memory.write(this.#position + 4 * offset, bytesOf(floats));
+  }
+
+  /** Copies floats from `offset` on. */
+  read(offset: number, into: Float32Array): void {
+    this.#memory.read(this.#position + 4 * offset, bytesOf(into));
+  }
+}
+
 /**
- * Gradients of one worker, written by it, read by the coordinator: a place a shard. It is written again when the worker
- * computes that shard of a later step, which begins only when this step has been counted; two attempts at one step write the
- * same bytes.
+ * Gradients of one worker, written by it, read by the coordinator when it adds them. A worker fills the places of each step anew,
+ * from the first one on: it has the parameters of a step only once the gradients of the step before have been added.
  */
 export class SharedGradients {
   readonly #memory: SharedMemory;
-  readonly #bytes: number;
+  readonly places: readonly GradientPlace[];
 
   private constructor(memory: SharedMemory, floats: number) {
     this.#memory = memory;
-    this.#bytes = 4 * floats;
+    const count = Math.floor(memory.bytes / (4 * floats));
+    this.places = Array.from({ length: count }, (_, place) => new GradientPlace(memory, 4 * floats * place));
   }
 
-  /** Undefined where there is no shared memory, or not enough. */
-  static create(floats: number, shards: number): SharedGradients | undefined {
-    const memory = SharedMemory.create(4 * floats * shards);
+  /** @param most places; there may be fewer. Undefined where there is no shared memory, or not enough for one. */
+  static create(floats: number, most: number): SharedGradients | undefined {
+    const memory = SharedMemory.create(4 * floats, most, 1);
     return memory && new SharedGradients(memory, floats);
   }
 
@@ -172,16 +214,6 @@ export class SharedGradients {
 
   get address(): SharedMemoryAddress {
     return this.#memory;
-  }
-
-  /** Writes floats from `offset` on of a shard's gradient. @throws Error when there is no room */
-  write(shard: number, offset: number, gradient: Uint8Array): void {
-    this.#memory.write(shard * this.#bytes + 4 * offset, gradient);
-  }
-
-  /** @throws Error when the shard has no place */
-  read(shard: number, offset: number, into: Uint8Array): void {
-    this.#memory.read(shard * this.#bytes + 4 * offset, into);
   }
 
   close(): void {

@@ -9,7 +9,8 @@ import { SharedGradients, SharedParameters } from '../src/shared-memory.ts';
 
 const source = new URL('../src/shared-memory.ts', import.meta.url).pathname;
 const floats = 1000;
-const values = (seed: number) => bytesOf(Float32Array.from({ length: floats }, (_, i) => seed + i / 7));
+const numbers = (seed: number) => Float32Array.from({ length: floats }, (_, i) => seed + i / 7);
+const values = (seed: number) => bytesOf(numbers(seed));
 const copies = () => readdirSync('/dev/shm').filter((name) => name.startsWith('kasane-'));
 
 describe.runIf(process.platform === 'linux')('SharedParameters', () => {
@@ -91,22 +92,27 @@ describe.runIf(process.platform === 'linux')('SharedParameters', () => {
 });
 
 describe.runIf(process.platform === 'linux')('SharedGradients', () => {
-  it('have a place a shard', () => {
+  it('have places that the other side finds', () => {
     const shared = SharedGradients.create(floats, 3)!;
     const worker = SharedGradients.open(shared.address, floats);
-    for (const shard of [2, 0, 1]) worker.write(shard, 0, values(shard));
-    worker.write(1, 10, values(9).subarray(0, 8));
-    const into = new Uint8Array(4 * floats);
-    shared.read(0, 0, into);
-    expect(Buffer.compare(into, values(0))).toBe(0);
-    shared.read(1, 0, into);
-    expect(Buffer.compare(into.subarray(40, 48), values(9).subarray(0, 8))).toBe(0);
-    expect(() => shared.read(3, 0, into)).toThrow(/ends before/);
+    expect(worker.places.length).toBe(3);
+    for (const place of [2, 0, 1]) worker.places[place]!.write(0, numbers(place));
+    worker.places[1]!.write(10, numbers(9).subarray(0, 2));
+    const into = new Float32Array(floats);
+    shared.places[0]!.read(0, into);
+    expect(into).toEqual(numbers(0));
+    shared.places[1]!.read(10, into.subarray(10));
+    expect(into.subarray(10, 12)).toEqual(numbers(9).subarray(0, 2));
+    expect(into.subarray(12)).toEqual(numbers(1).subarray(12));
     worker.close();
     shared.close();
   });
 
-  it('are not there above the limit', () => {
-    expect(SharedGradients.create(SHARED_MEMORY_BYTES / 4, 2)).toBeUndefined();
+  it('have fewer places where there is not room for all, and are not there where there is none', () => {
+    const most = SharedGradients.create(SHARED_MEMORY_BYTES / 4096, 2000);
+    expect(most?.places.length).toBeLessThanOrEqual(1024);
+    expect(most?.places.length).toBeGreaterThan(0);
+    most?.close();
+    expect(SharedGradients.create(SHARED_MEMORY_BYTES / 4 + 1, 2)).toBeUndefined();
   });
 });

@@ -65,8 +65,6 @@ export class JobSession {
   readonly #evaluated: ParameterStore;
   readonly #reader: SampleReader;
   #memory: SharedTensors | undefined;
-  /** Gradients found no room in it. */
-  #memoryFull = false;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
@@ -117,7 +115,7 @@ export class JobSession {
       options.stream.send({ $case: 'dataReach', value: { job: opened.job, able, why } });
     };
     this.#own = new OwnData(format, opened.seed, report, options.access);
-    this.#memory = options.sharedMemory ? openShared(opened) : undefined;
+    this.#memory = options.sharedMemory ? openShared(opened, log) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     this.#spans = TaskSpans.of(options.worker);
     const ready = Promise.all(slots.all.map((slot) => this.#sessionOf(slot)));
@@ -294,12 +292,20 @@ export class JobSession {
     const sent: Promise<void>[] = [];
     const send = ({ start, end }: Range, ...after: Parameters<typeof stream.send>[0][]) => {
       const { job, step, shard, attempt } = id;
+      // Nobody takes it any more, and where it would go a later gradient may lie.
+      if (step < this.#parameters.newest) return;
       const header = { job, step, shard, attempt, partition: 0, offset: start };
-      const bytes = bytesOf(gradients.subarray(start, end));
-      if (this.#putIntoMemory(shard, start, bytes)) {
-        const shared = { kind: 'sharedGradient', ...header, floats: end - start } as const;
-        sent.push(stream.sendFrame(shared, new Uint8Array(0), ...after));
-      } else sent.push(stream.sendFrame({ kind: 'gradient', ...header }, bytes, ...after));
+      const floats = gradients.subarray(start, end);
+      const place = this.#memory?.gradients.put(step, shard, start, floats);
+      sent.push(
+        place === undefined
+          ? stream.sendFrame({ kind: 'gradient', ...header }, bytesOf(floats), ...after)
+          : stream.sendFrame(
+              { kind: 'sharedGradient', ...header, floats: floats.length, place },
+              new Uint8Array(0),
+              ...after,
+            ),
+      );
     };
     let finished = 0;
     // The last of them go together with the result.
@@ -352,20 +358,6 @@ export class JobSession {
     if (!trace) return spanned();
     const { step, shard, attempt } = id;
     return trace.part(name, kind, { step, shard, attempt }, spanned);
-  }
-
-  /** Puts part of a gradient into shared memory, if there is any and there is room. */
-  #putIntoMemory(shard: number, offset: number, bytes: Uint8Array): boolean {
-    const gradients = this.#memory?.gradients;
-    if (!gradients || this.#memoryFull) return false;
-    try {
-      gradients.write(shard, offset, bytes);
-      return true;
-    } catch (error) {
-      this.#memoryFull = true;
-      this.#options.log.warn(`gradients go over the link from now on: ${messageOf(error)}`);
-      return false;
-    }
   }
 
   #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {

@@ -1,7 +1,10 @@
 /** The parameters of one job as they arrive: the newest version, and who waits for which. */
 import { Checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
-import { bytesOf, type ParametersHeader } from '@kasane/protocol/frame';
+import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/frame';
+
+/** What it is told of a part: with a digest where it has travelled. */
+type Part = Omit<ParametersHeader, 'kind'> | Omit<SharedParametersHeader, 'kind' | 'floats'>;
 
 export class ParameterStore {
   #values: Float32Array;
@@ -34,12 +37,17 @@ export class ParameterStore {
     return this.#version;
   }
 
+  /** The newest version of which anything has come; -1 before. */
+  get newest(): number {
+    return this.#arriving;
+  }
+
   /**
    * Takes `floats` floats of a version; `fill` writes them where it is told to, or returns false when they cannot be had any
    * more, since a later version is on its way. Parts of one version arrive in order, versions ascend; some may be left out.
    * @throws KasaneError PROTOCOL when the part does not fit the model, or the whole does not have the digest that came with it
    */
-  receive(header: Omit<ParametersHeader, 'kind'>, floats: number, fill: (into: Uint8Array) => boolean): void {
+  receive(header: Part, floats: number, fill: (into: Uint8Array) => boolean): void {
     const { version, offset, total } = header;
     const end = offset + floats;
     if (total !== this.values.length || !Number.isInteger(end) || end > total) {
@@ -62,7 +70,7 @@ export class ParameterStore {
       this.#lost = version;
       return;
     }
-    if (this.#checksum.update(part).value !== header.digest)
+    if ('digest' in header && this.#checksum.update(part).value !== header.digest)
       throw new KasaneError(
         'PROTOCOL',
         `parameters of version ${version}: their digest is not the one they came with`,

@@ -1,15 +1,17 @@
 /** The shared memory of one job, as a worker opens it; undefined where the coordinator is on another machine. */
+import { messageOf } from '@kasane/protocol/errors';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import { SharedGradients, SharedParameters } from '@kasane/protocol/shared-memory';
+import type { Logger } from 'pino';
 
 export interface SharedTensors {
   readonly parameters: SharedParameters;
-  readonly gradients: SharedGradients;
+  readonly gradients: OwnGradients;
   close(): void;
 }
 
 /** Opens what the coordinator offers. Undefined when it offers nothing, or this process cannot open it. */
-export function openShared(opened: JobOpened): SharedTensors | undefined {
+export function openShared(opened: JobOpened, log: Logger): SharedTensors | undefined {
   const { parametersMemory, gradientsMemory, parameterCount } = opened;
   if (!parametersMemory || !gradientsMemory) return undefined;
   let parameters: SharedParameters | undefined;
@@ -19,7 +21,7 @@ export function openShared(opened: JobOpened): SharedTensors | undefined {
     const own = parameters;
     return {
       parameters,
-      gradients,
+      gradients: new OwnGradients(gradients, log),
       close() {
         own.close();
         gradients.close();
@@ -28,5 +30,42 @@ export function openShared(opened: JobOpened): SharedTensors | undefined {
   } catch {
     parameters?.close();
     return undefined;
+  }
+}
+
+/** Finds places for this worker's gradients: of each step the first shard takes the first place, so that no more is ever written to. */
+export class OwnGradients {
+  readonly #memory: SharedGradients;
+  readonly #log: Logger;
+  /** Of the newest step: which place each shard has. */
+  readonly #places = new Map<number, number>();
+  #step = -1;
+  #full = false;
+
+  constructor(memory: SharedGradients, log: Logger) {
+    this.#memory = memory;
+    this.#log = log;
+  }
+
+  /**
+   * Puts floats of a shard's gradient, from `offset` on, into its place. Steps must not go back: what the places of the step before
+   * hold is overwritten. A second attempt at a shard has the place of the first, and the same numbers.
+   * @returns the place; undefined where there is no room, and they must travel over the link
+   */
+  put(step: number, shard: number, offset: number, floats: Float32Array): number | undefined {
+    if (this.#full) return undefined;
+    if (step !== this.#step) this.#places.clear();
+    this.#step = step;
+    const place = this.#places.get(shard) ?? this.#places.size;
+    if (place >= this.#memory.places.length) return undefined;
+    this.#places.set(shard, place);
+    try {
+      this.#memory.places[place]!.write(offset, floats);
+      return place;
+    } catch (error) {
+      this.#full = true;
+      this.#log.warn(`gradients go over the link from now on: ${messageOf(error)}`);
+      return undefined;
+    }
   }
 }

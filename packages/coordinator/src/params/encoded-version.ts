@@ -20,16 +20,16 @@ export class VersionEncoder {
 
   /**
    * Encodes `bytes`, cut into frames of FRAME_PAYLOAD_BYTES.
-   * @param headerOf the header of the part that begins at this byte
+   * @param headerOf the header of a part that begins at this byte; asked from the first part to the last
    * @returns the version, held once: by whom it was made for
    */
-  encode(bytes: Uint8Array, headerOf: (start: number) => FrameHeader): EncodedVersion {
+  encode(bytes: Uint8Array, headerOf: (start: number, part: Uint8Array) => FrameHeader): EncodedVersion {
     const rooms = this.#spare.pop() ?? [];
     const frames: Buffer[] = [];
     for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
       const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
       rooms[frames.length] ??= Buffer.allocUnsafe(frameRoom(part.length));
-      frames.push(encodeFrame(headerOf(start), part, rooms[frames.length]));
+      frames.push(encodeFrame(headerOf(start, part), part, rooms[frames.length]));
     }
     return held(frames, () => {
       if (this.#spare.length < SPARE_SETS) this.#spare.push(rooms);

@@ -27,10 +27,9 @@ export class Exchange {
   #shared: SharedParameters | undefined;
   /** Of each worker that was offered some; `opened` once it has said that it uses it. */
   readonly #gradients = new Map<string, { memory: SharedGradients; opened: boolean }>();
+  /** Of workers that have left in this step: gradients of theirs that are complete are still to be added. */
+  readonly #left: SharedGradients[] = [];
   #version = -1;
-  readonly #checksum = new Checksum();
-  /** Of the present version: the checksum of all up to each part's end. */
-  #digests: number[] = [];
   readonly #encoder = new VersionEncoder();
   /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
   #encoded: EncodedVersion | undefined;
@@ -65,15 +64,16 @@ export class Exchange {
   }
 
   leave(worker: string): void {
-    this.#gradients.get(worker)?.memory.close();
+    const offered = this.#gradients.get(worker);
+    if (!offered) return;
+    this.#left.push(offered.memory);
     this.#gradients.delete(worker);
   }
 
-  /** Begins a version whose parts follow, each by `part` and as soon as it is there; those of these workers who share hear of it. */
+  /** Begins a version, when the gradients of the one before have been added, whose parts follow, each by `part` and as soon as it is there; those of these workers who share hear of it. */
   begin(version: number, workers: readonly ConnectedWorker[]): void {
     this.#version = version;
-    this.#checksum.reset();
-    this.#digests = [];
+    this.#forgetLeft();
     this.#announcements = [];
     this.#sent = 0;
     this.#encoded?.release();
@@ -87,10 +87,8 @@ export class Exchange {
   /** The floats [start, end) of the version that was begun are there: a frame's, from the first to the last. */
   part(start: number, end: number): void {
     const bytes = bytesOf(this.#parameters.parameters.subarray(start, end));
-    const digest = this.#checksum.update(bytes).value;
-    this.#digests.push(digest);
     if (!this.#share((memory) => memory.write(this.#version, 4 * start, bytes))) return;
-    const header = { ...this.#header(start), digest, floats: end - start };
+    const header = { ...this.#header(start), floats: end - start };
     this.#announcements.push(encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0)));
     if (end === header.total || (4 * end) % TOLD_BYTES === 0) this.#tell();
   }
@@ -141,13 +139,14 @@ export class Exchange {
   receive(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
     if (this.#closed) return;
     if (header.kind === 'gradient') {
-      this.#parameters.receive(worker, header, payload.length / 4, (into) => into.set(payload));
+      this.#parameters.receive(worker, header, payload.length / 4, payload);
       return;
     }
     const offered = this.#gradients.get(worker);
     if (!offered?.opened) throw new KasaneError('PROTOCOL', 'a gradient in memory that was not opened');
-    const { shard, offset, floats } = header;
-    this.#parameters.receive(worker, header, floats, (into) => offered.memory.read(shard, offset, into));
+    const place = offered.memory.places[header.place];
+    if (!place) throw new KasaneError('PROTOCOL', `a gradient in place ${header.place}, which there is not`);
+    this.#parameters.receive(worker, header, header.floats, place);
   }
 
   /** Ends the sharing; what still arrives is of no use any more. */
@@ -155,6 +154,11 @@ export class Exchange {
     this.#closed = true;
     this.#shared?.close();
     for (const worker of [...this.#gradients.keys()]) this.leave(worker);
+    this.#forgetLeft();
+  }
+
+  #forgetLeft(): void {
+    for (const memory of this.#left.splice(0)) memory.close();
   }
 
   #shares(worker: string): boolean {
@@ -178,9 +182,9 @@ export class Exchange {
   #encode(kind: 'parameters' | 'averages'): EncodedVersion {
     const { parameters, state } = this.#parameters;
     const bytes = bytesOf(kind === 'averages' ? state.get(AVERAGE)! : parameters);
-    const digests = kind === 'averages' ? digestsOf(bytes) : this.#digests;
-    return this.#encoder.encode(bytes, (start) => {
-      const digest = digests[start / FRAME_PAYLOAD_BYTES]!;
+    const sum = new Checksum();
+    return this.#encoder.encode(bytes, (start, part) => {
+      const digest = sum.update(part).value;
       return { kind, ...this.#header(start / 4), digest };
     });
   }
@@ -190,14 +194,4 @@ export class Exchange {
     const total = this.#parameters.parameters.length;
     return { job: this.#id, version: this.#version, partition: 0, offset: start, total };
   }
-}
-
-/** The checksum of all up to the end of each part. */
-function digestsOf(bytes: Uint8Array): number[] {
-  const sum = new Checksum();
-  const parts = Math.ceil(bytes.length / FRAME_PAYLOAD_BYTES);
-  return Array.from({ length: parts }, (_, part) => {
-    const start = part * FRAME_PAYLOAD_BYTES;
-    return sum.update(bytes.subarray(start, start + FRAME_PAYLOAD_BYTES)).value;
-  });
 }

@@ -8,6 +8,7 @@ import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import type { GradientPlace } from '@kasane/protocol/shared-memory';
 import { noSquares, type Squares } from '@kasane/tensor/backends/wasm/squares';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
@@ -19,11 +20,15 @@ const SPARE_BUFFERS = 2;
 /** Floats that are added, updated and published at a time. */
 const PART = FRAME_PAYLOAD_BYTES / 4;
 
+/** Where part of a gradient is: in the bytes that came, or in a place that is read when it is added. */
+export type GradientSource = Uint8Array | Pick<GradientPlace, 'read'>;
+
 /** What one attempt at a shard has sent. */
 interface Assembly {
   readonly worker: string;
   readonly attempt: number;
-  readonly buffer: Float32Array;
+  /** A buffer of ours, or the place where the worker has put it. */
+  gradient: Float32Array | Pick<GradientPlace, 'read'>;
   /** Ranges of floats received, as [offset, end). */
   readonly ranges: [number, number][];
   /** How many of them lie in each part. */
@@ -133,14 +138,14 @@ export class ParameterServer implements Weights {
   }
 
   /**
-   * Takes `floats` floats of a shard's gradient from one attempt; `fill` writes them where it is told to.
-   * @throws KasaneError PROTOCOL when the part does not fit the parameters.
+   * Takes `floats` floats of a shard's gradient from one attempt. A place is read until the step ends.
+   * @throws KasaneError PROTOCOL when the part does not fit the parameters, or what the attempt sent before
    */
   receive(
     worker: string,
     header: Omit<GradientHeader, 'kind'>,
     floats: number,
-    fill: (into: Uint8Array) => void,
+    source: GradientSource,
   ): void {
     if (header.step !== this.#version || this.#complete.has(header.shard)) return;
     const end = header.offset + floats;
@@ -155,9 +160,8 @@ export class ParameterServer implements Weights {
       );
     }
     const { shard, attempt, offset } = header;
-    const assembly = this.#assembly(worker, shard, attempt);
-    if (!assembly) return;
-    fill(bytesOf(assembly.buffer.subarray(offset, end)));
+    const assembly = this.#assembly(worker, shard, attempt, source);
+    if (!assembly || !this.#take(assembly, offset, end, source)) return;
     assembly.ranges.push([offset, end]);
     for (let part = Math.floor(offset / PART); part * PART < end; part++) {
       assembly.received[part]! += Math.min(end, (part + 1) * PART) - Math.max(offset, part * PART);
@@ -218,8 +222,8 @@ export class ParameterServer implements Weights {
     this.#factor = Math.fround(1 / samples);
     this.#reduceMs = performance.now() - started;
     if (this.#sums.every((sum) => sum!.finite)) return [];
-    const found = order.flatMap(({ buffer }, shard) => {
-      const layer = this.#layerNotFinite(buffer);
+    const found = order.flatMap((assembly, shard) => {
+      const layer = this.#layerNotFinite(this.#gradientOf(assembly));
       return layer === undefined ? [] : [{ shard, layer }];
     });
     const layer = this.#layerNotFinite(this.#updater.gradient) ?? '';
@@ -231,7 +235,7 @@ export class ParameterServer implements Weights {
     const assembly = this.#complete.get(shard);
     if (!assembly) return;
     this.#complete.delete(shard);
-    this.#free.push(assembly.buffer);
+    this.#give(assembly);
   }
 
   /**
@@ -266,7 +270,7 @@ export class ParameterServer implements Weights {
   skip(): Update {
     this.begin(this.#version + 1);
     for (const [shard, list] of [...this.#assemblies]) this.#release(shard, list);
-    for (const { buffer } of this.#complete.values()) this.#free.push(buffer);
+    for (const assembly of this.#complete.values()) this.#give(assembly);
     this.#complete.clear();
     this.#sums.fill(undefined);
     return { reduceMs: this.#reduceMs, applyMs: 0 };
@@ -289,8 +293,21 @@ export class ParameterServer implements Weights {
 
   #sum(part: number, of: readonly Assembly[]): void {
     const start = part * PART;
-    const parts = of.map(({ buffer }) => buffer.subarray(start, start + PART));
+    const length = Math.min(PART, this.parameters.length - start);
+    const parts = of.map(({ gradient }) =>
+      gradient instanceof Float32Array
+        ? gradient.subarray(start, start + length)
+        : { length, read: (at: number, into: Float32Array) => gradient.read(start + at, into) },
+    );
     this.#sums[part] = { of, finite: this.#updater.sum(parts, start) };
+  }
+
+  /** All of a gradient that is complete. */
+  #gradientOf({ gradient }: Assembly): Float32Array {
+    if (gradient instanceof Float32Array) return gradient;
+    const floats = new Float32Array(this.parameters.length);
+    gradient.read(0, floats);
+    return floats;
   }
 
   /** The layer of the first number that is not finite; undefined when all are. */
@@ -343,21 +360,46 @@ export class ParameterServer implements Weights {
       ?.find((assembly) => assembly.worker === worker && assembly.attempt === attempt);
   }
 
-  #assembly(worker: string, shard: number, attempt: number): Assembly | undefined {
+  #assembly(worker: string, shard: number, attempt: number, source: GradientSource): Assembly | undefined {
     const known = this.#find(worker, shard, attempt);
     if (known) return known;
-    const buffer = this.#free.pop() ?? this.#makeBuffer();
-    if (!buffer) return undefined;
+    const gradient = source instanceof Uint8Array ? this.#takeBuffer() : source;
+    if (!gradient) return undefined;
     const received = new Int32Array(this.#sums.length);
-    const assembly: Assembly = { worker, attempt, buffer, ranges: [], received };
+    const assembly: Assembly = { worker, attempt, gradient, ranges: [], received };
     this.#assemblies.set(shard, [...(this.#assemblies.get(shard) ?? []), assembly]);
     return assembly;
   }
 
-  #makeBuffer(): Float32Array | undefined {
-    if (this.#buffers === this.#job.spec.training.shards + SPARE_BUFFERS) return undefined;
+  /** Sees to it that floats [offset, end) are where the attempt's gradient is. False when there is no buffer for them. */
+  #take(assembly: Assembly, offset: number, end: number, source: GradientSource): boolean {
+    const { gradient } = assembly;
+    if (gradient === source) return true;
+    if (gradient instanceof Float32Array) {
+      const into = gradient.subarray(offset, end);
+      if (source instanceof Uint8Array) bytesOf(into).set(source);
+      else source.read(offset, into);
+      return true;
+    }
+    if (!(source instanceof Uint8Array))
+      throw new KasaneError('PROTOCOL', `attempt ${assembly.attempt} has put its gradient in two places`);
+    // The worker's memory is full: what it put there before comes to what it sends now.
+    const buffer = this.#takeBuffer();
+    if (!buffer) return false;
+    for (const [start, stop] of assembly.ranges) gradient.read(start, buffer.subarray(start, stop));
+    assembly.gradient = buffer;
+    return this.#take(assembly, offset, end, source);
+  }
+
+  #takeBuffer(): Float32Array | undefined {
+    const spare = this.#free.pop();
+    if (spare || this.#buffers === this.#job.spec.training.shards + SPARE_BUFFERS) return spare;
     this.#buffers++;
     return new Float32Array(this.parameters.length);
+  }
+
+  #give({ gradient }: Assembly): void {
+    if (gradient instanceof Float32Array) this.#free.push(gradient);
   }
 
   /** Gives up attempts at a shard. */
@@ -365,6 +407,6 @@ export class ParameterServer implements Weights {
     const rest = this.#assemblies.get(shard)!.filter((assembly) => !attempts.includes(assembly));
     if (rest.length > 0) this.#assemblies.set(shard, rest);
     else this.#assemblies.delete(shard);
-    for (const { buffer } of attempts) this.#free.push(buffer);
+    for (const assembly of attempts) this.#give(assembly);
   }
 }

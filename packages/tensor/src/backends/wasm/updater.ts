@@ -24,7 +24,7 @@ export interface Updater {
    * gradient[start + i] = parts[0][i] + parts[1][i] + ..., added from left to right; the parts have the same length.
    * Returns whether all of these are finite numbers.
    */
-  sum(parts: readonly Float32Array[], start: number): boolean;
+  sum(parts: readonly (Float32Array | Part)[], start: number): boolean;
   /** Multiplies the gradient's floats [start, end), by default all of them, by a number. */
   scale(factor: number, start?: number, end?: number): void;
   /** L2 norm of the gradient, in float64 over ascending elements, parameter by parameter. Statistics do not count. */
@@ -36,6 +36,13 @@ export interface Updater {
    * gradient times a factor, which is what `gradient` holds afterwards.
    */
   apply(step: number, learningRate: number, options?: ApplyOptions): void;
+}
+
+/** Floats that lie elsewhere, and are copied when they are needed. */
+export interface Part {
+  readonly length: number;
+  /** Copies floats from `at` on. */
+  read(at: number, into: Float32Array): void;
 }
 
 export interface ApplyOptions {
@@ -220,7 +227,7 @@ export async function openUpdater(
           `sum: parts of [${parts.map((part) => part.length).join()}] floats at ${start}; expected the same number each, within ${floats}`,
         );
       if (parts.length === 1) {
-        gradient.set(parts[0]!, start);
+        copy(parts[0]!, 0, gradient.subarray(start, start + length));
         return areFinite(atGradient + 4 * start, length);
       }
       let finite = true;
@@ -228,7 +235,7 @@ export async function openUpdater(
         const count = Math.min(CHUNK, length - at);
         for (let first = 0; first < parts.length; first += PARTS_A_PASS) {
           const pass = parts.slice(first, first + PARTS_A_PASS);
-          for (const [index, part] of pass.entries()) chunks[index]!.set(part.subarray(at, at + count));
+          for (const [index, part] of pass.entries()) copy(part, at, chunks[index]!.subarray(0, count));
           runLoop(adding(pass.length, first === 0), start + at, count, []);
         }
         finite = areFinite(atGradient + 4 * (start + at), count) && finite;
@@ -249,6 +256,11 @@ export async function openUpdater(
       }
     },
   };
+}
+
+function copy(part: Float32Array | Part, at: number, into: Float32Array): void {
+  if (part instanceof Float32Array) into.set(part.subarray(at, at + into.length));
+  else part.read(at, into);
 }
 
 /** One loop over tensors in the updater's memory. */
