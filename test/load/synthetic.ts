@@ -75,6 +75,10 @@ class SyntheticSlot implements ComputeSlot {
     return { lossSum: LOSS * samples, metricSum: 0, counted: samples, computeMs: this.#pauseMs };
   }
 
+  arrived(): void {}
+
+  abandon(): void {}
+
   parameters({ pattern }: SyntheticSession): Float32Array {
     return once(nowhere, pattern.length, () => new Float32Array(pattern.length));
   }

@@ -2,10 +2,12 @@
 import { type GradientSource, ParameterServer } from '@kasane/coordinator/params/parameter-server';
 import { bytesOf } from '@kasane/protocol/frame';
 import { checkJob } from '@kasane/protocol/job';
+import { ARRIVING_BYTES } from '@kasane/protocol/limits';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
 import { describe, expect, it } from 'vitest';
 
-/** More than one part of 262,144 floats. */
+const PART = ARRIVING_BYTES / 4;
+/** More than one part. */
 const wide = {
   input: [1200],
   classes: 10,
@@ -107,7 +109,8 @@ describe('ParameterServer', () => {
         expect(server.reduce(3, 30)).toEqual([]);
         const parts: number[] = [];
         server.commit((start, end) => parts.push(start, end));
-        expect(parts).toEqual([0, 262_144, 262_144, floats]);
+        const starts = Array.from({ length: Math.ceil(floats / PART) }, (_, part) => part * PART);
+        expect(parts).toEqual(starts.flatMap((start) => [start, Math.min(start + PART, floats)]));
         expect(server.version).toBe(step + 1);
       }
       expect(server.parameters).toEqual(await plain(job, 3, 30));

@@ -5,6 +5,8 @@ export const PROTOCOL_VERSION = 9;
 
 /** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
+/** Bytes of parameters that are updated, published and waited for at a time, from the first on. */
+export const ARRIVING_BYTES = 1 << 18;
 /** Gradients that are ready wait until so many bytes have come together: a message costs more than a small layer's gradient. */
 export const GRADIENT_BYTES = 1 << 16;
 /** Bytes of a frame's msgpack header. */

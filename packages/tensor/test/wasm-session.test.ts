@@ -84,6 +84,35 @@ describe('wasm session', () => {
     }
   });
 
+  it.each(Object.entries(models))(
+    'needs no parameter before it says so, where they arrive meanwhile: %s',
+    async (_, description) => {
+      const own = buildModel(description);
+      const values = initializeParameters(own, 9);
+      const session = await openWasmSession(own, [request], { arriving: 16 });
+      const program = session.program(request);
+      const given = feedsOf(description);
+      program.x.set(given.x);
+      program.labels.set(given.labels);
+      program.sampleIds.set(given.sampleIds);
+      program.key.set(given.key);
+      session.parameters.set(values);
+      program.run();
+      const wanted = { gradients: session.gradients.slice(), loss: program.lossSum.slice() };
+      session.gradients.fill(0);
+      session.parameters.fill(Number.NaN);
+      let arrived = 0;
+      for (const { needs, run } of program.stages) {
+        arrived = Math.max(arrived, needs);
+        session.parameters.set(values.subarray(0, arrived));
+        run();
+      }
+      expect({ gradients: session.gradients, loss: program.lossSum }).toEqual(wanted);
+      // The first layer does not wait for the last.
+      expect(program.stages[0]!.needs).toBeLessThan(arrived);
+    },
+  );
+
   it('keeps programs apart although they share memory', async () => {
     const { session, program } = await trainOnce('4x8');
     const before = session.gradients.slice();

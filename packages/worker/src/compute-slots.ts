@@ -5,7 +5,7 @@
 import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import type { GradientUse, RunOutcome, SlotInputs } from './slot.ts';
+import type { Arrival, RunOptions, RunOutcome, SlotInputs } from './slot.ts';
 
 /** One job's place in a slot. */
 export interface ComputeSession {
@@ -30,9 +30,13 @@ export interface ComputeSlot {
     request: ProgramRequest,
     inputs: SlotInputs,
     onReady: (ready: readonly number[]) => void,
-    use?: GradientUse,
+    options?: RunOptions,
   ): Promise<RunOutcome>;
-  /** Flat layout, for writing between runs. */
+  /** More of a version is in the session's parameters; a run with another one is abandoned. */
+  arrived(session: ComputeSession, arrival: Arrival): void;
+  /** Nobody needs what the session computes: its run rejects, soon. */
+  abandon(session: ComputeSession): void;
+  /** Flat layout, for writing between runs, and what a run waits for. */
   parameters(session: ComputeSession): Float32Array;
   /** Flat layout. */
   gradients(session: ComputeSession): Float32Array;

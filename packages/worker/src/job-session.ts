@@ -34,6 +34,7 @@ import { type Range, rangesOf } from './ranges.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
+import { Abandoned } from './slot.ts';
 import type { CoordinatorStream } from './stream.ts';
 import { TaskSpans } from './task-spans.ts';
 import { TaskConsumer } from './tasks.ts';
@@ -185,7 +186,12 @@ export class JobSession {
     this.#memory?.close();
     this.#memory = undefined;
     for (const [slot, session] of this.#sessions) {
-      session.then((opened) => slot.close(opened)).catch(() => {});
+      session
+        .then((opened) => {
+          slot.abandon(opened);
+          slot.close(opened);
+        })
+        .catch(() => {});
     }
     await this.#consumer.close().finally(collectGarbageSoon);
   }
@@ -205,7 +211,7 @@ export class JobSession {
       this.#options.stream.sendSoon({ $case: 'claim', value: { task: id } });
       await this.#attempt(task, id);
     } catch (error) {
-      if (this.#closed) return;
+      if (this.#closed || error instanceof Abandoned) return;
       const reason = error instanceof BatchError ? error.reason : TaskFailure_Reason.REASON_COMPUTE;
       this.#spans?.end(id, messageOf(error));
       const threw = reason === TaskFailure_Reason.REASON_COMPUTE;
@@ -226,7 +232,10 @@ export class JobSession {
     // A version that is past is nobody's any more.
     if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
     const store = task.kind === 'train' ? this.#parameters : this.#evaluated;
-    const due = store.wait(task.step);
+    // Where versions arrive in the slot, it begins with the first part and waits for the others where it needs them.
+    const early = task.kind === 'train' && this.#arriveInSlot;
+    const due = early ? store.begun(task.step) : store.wait(task.step);
+    const isThere = () => (early ? store.newest.version : store.version) === task.step;
     const leave = await this.#prefetch.enter(task.step, due);
     const x = this.#buffers.take(task.samples * size);
     try {
@@ -241,9 +250,9 @@ export class JobSession {
       const slot = await this.#timed('a free slot', 'queue', id, () => slots.acquire());
       try {
         // The version may have passed while all slots were busy.
-        if (store.version !== task.step || this.#draining) return this.#handBack(id);
+        if (!isThere() || this.#draining) return this.#handBack(id);
         const session = await this.#sessionOf(slot);
-        if (store.version !== task.step) return;
+        if (!isThere()) return;
         this.#hand(store, task.step, slot, session);
         const waits = { samplesMs: fetched - began, slotMs: performance.now() - able };
         await this.#timed('task', 'compute', id, () =>
@@ -293,7 +302,7 @@ export class JobSession {
     const send = ({ start, end }: Range, ...after: Parameters<typeof stream.send>[0][]) => {
       const { job, step, shard, attempt } = id;
       // Nobody takes it any more, and where it would go a later gradient may lie.
-      if (step < this.#parameters.newest) return;
+      if (step < this.#parameters.newest.version) return;
       const header = { job, step, shard, attempt, partition: 0, offset: start };
       const floats = gradients.subarray(start, end);
       const place = this.#memory?.gradients.put(step, shard, start, floats);
@@ -327,7 +336,10 @@ export class JobSession {
         { mode: task.kind, samples: end - start },
         { x: of(x), target: of(target), ids: of(ids), key },
         isLast ? onReady : () => {},
-        parts.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
+        {
+          use: parts.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
+          arrival: task.kind === 'train' && this.#arriveInSlot ? this.#parameters.newest : undefined,
+        },
       );
       for (const name of ['lossSum', 'metricSum', 'counted', 'computeMs'] as const)
         sums[name] += outcome[name];
@@ -360,6 +372,11 @@ export class JobSession {
     return trace.part(name, kind, { step, shard, attempt }, spanned);
   }
 
+  /** Whether versions arrive where they are computed with. */
+  get #arriveInSlot(): boolean {
+    return this.#options.slots.size === 1 && this.#evaluated === this.#parameters;
+  }
+
   #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {
     const known = this.#sessions.get(slot);
     if (known) return known;
@@ -367,8 +384,8 @@ export class JobSession {
       .then(() => slot.open(this.#model.description, this.#requests, this.#math))
       .then((session) => {
         // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
-        if (this.#options.slots.size === 1 && this.#evaluated === this.#parameters)
-          this.#parameters.moveTo(slot.parameters(session));
+        if (this.#arriveInSlot)
+          this.#parameters.moveTo(slot.parameters(session), (arrival) => slot.arrived(session, arrival));
         return session;
       });
     this.#sessions.set(slot, opening);

@@ -2,9 +2,17 @@
 import { Checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/frame';
+import type { Arrival } from './slot.ts';
 
 /** What it is told of a part: with a digest where it has travelled. */
 type Part = Omit<ParametersHeader, 'kind'> | Omit<SharedParametersHeader, 'kind' | 'floats'>;
+
+interface Waiter {
+  readonly version: number;
+  /** Whether it waits for all of it. */
+  readonly whole: boolean;
+  readonly resolve: (there: boolean) => void;
+}
 
 export class ParameterStore {
   #values: Float32Array;
@@ -15,7 +23,8 @@ export class ParameterStore {
   /** A version of which a part could not be had. */
   #lost = -1;
   #closed = false;
-  #waiters: { version: number; resolve: (there: boolean) => void }[] = [];
+  #waiters: Waiter[] = [];
+  #onArrival: (arrival: Arrival) => void = () => {};
 
   constructor(parameterCount: number) {
     this.#values = new Float32Array(parameterCount);
@@ -26,10 +35,14 @@ export class ParameterStore {
     return this.#values;
   }
 
-  /** From now on versions arrive in this memory, with what has come of the present one. */
-  moveTo(values: Float32Array): void {
+  /**
+   * From now on versions arrive in this memory, with what has come of the present one.
+   * @param onArrival is told of each part, and of none when a version begins
+   */
+  moveTo(values: Float32Array, onArrival: (arrival: Arrival) => void): void {
     values.set(this.#values);
     this.#values = values;
+    this.#onArrival = onArrival;
   }
 
   /** The version in `values`; undefined while one is arriving. */
@@ -37,9 +50,9 @@ export class ParameterStore {
     return this.#version;
   }
 
-  /** The newest version of which anything has come; -1 before. */
-  get newest(): number {
-    return this.#arriving;
+  /** What is there of the newest version of which anything has come; of version -1 before. */
+  get newest(): Arrival {
+    return { version: this.#arriving, floats: this.#received };
   }
 
   /**
@@ -61,6 +74,7 @@ export class ParameterStore {
       this.#received = 0;
       this.#checksum.reset();
       this.#version = undefined;
+      this.#onArrival(this.newest);
     }
     if (this.#lost === version) return;
     if (offset !== this.#received)
@@ -76,10 +90,12 @@ export class ParameterStore {
         `parameters of version ${version}: their digest is not the one they came with`,
       );
     this.#received = end;
-    if (end < total) return;
-    this.#version = version;
-    const due = this.#waiters.filter((waiter) => waiter.version <= version);
-    this.#waiters = this.#waiters.filter((waiter) => waiter.version > version);
+    if (end === total) this.#version = version;
+    this.#onArrival(this.newest);
+    const isDue = (waiter: Waiter) => waiter.version <= version && (end === total || !waiter.whole);
+    const due = this.#waiters.filter(isDue);
+    if (due.length === 0) return;
+    this.#waiters = this.#waiters.filter((waiter) => !isDue(waiter));
     for (const waiter of due) waiter.resolve(waiter.version === version);
   }
 
@@ -87,7 +103,15 @@ export class ParameterStore {
   async wait(version: number): Promise<boolean> {
     if (this.#closed) return false;
     if (this.#version !== undefined && version <= this.#version) return version === this.#version;
-    return new Promise((resolve) => this.#waiters.push({ version, resolve }));
+    return new Promise((resolve) => this.#waiters.push({ version, whole: true, resolve }));
+  }
+
+  /** True once the first part of this version is there, or more; false when it is past, or the job has ended. */
+  async begun(version: number): Promise<boolean> {
+    if (this.#closed) return false;
+    if (version < this.#arriving) return false;
+    if (version === this.#arriving && this.#received > 0) return true;
+    return new Promise((resolve) => this.#waiters.push({ version, whole: false, resolve }));
   }
 
   /** Nothing more will come: everyone who waits hears so. */

@@ -18,6 +18,8 @@ export const SESSION = 3;
 export const PROGRAM = 4;
 /** What becomes of the run's gradients: one of the four below. */
 export const GRADIENTS = 5;
+/** How many floats of the run's parameters are there, or ABANDONED; the thread sleeps where it needs more. */
+export const ARRIVED = 6;
 /** Index of a float64: milliseconds that the last run computed. Words 8 and 9. */
 export const COMPUTE_MS = 4;
 
@@ -31,6 +33,8 @@ export const GRADIENTS_MORE = 2;
 export const GRADIENTS_LAST = 3;
 
 export const FAILED = -1;
+/** Nobody needs the run any more: it ends where it would wait, or before its next stage. */
+export const ABANDONED = -1;
 
 export type SlotRequest =
   | {

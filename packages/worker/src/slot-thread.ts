@@ -4,7 +4,7 @@
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { collectGarbage } from '@kasane/protocol/garbage';
-import { GRADIENT_BYTES } from '@kasane/protocol/limits';
+import { ARRIVING_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
 import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { openWasmSession, type WasmStage } from '@kasane/tensor/backends/wasm/session';
 import { DeviceLostError } from '@kasane/tensor/backends/webgpu/program';
@@ -15,6 +15,8 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import { type Compute, type Gpu, openGpu } from './gpu.ts';
 import { GradientSums } from './gradient-sums.ts';
 import {
+  ABANDONED,
+  ARRIVED,
   COMMAND,
   COMPUTE_MS,
   FAILED,
@@ -41,6 +43,8 @@ interface Stage {
   run(): void | Promise<void>;
   /** Indices of the parameters whose gradients are final afterwards. */
   readonly ready: readonly number[];
+  /** Floats of the parameters that must have arrived. */
+  readonly needs: number;
   /** Whether the main thread is woken after it. */
   readonly wakes: boolean;
 }
@@ -83,17 +87,22 @@ async function open(
       };
       const run = profile ? timed : (index: number) => opened.run(index);
       const ready = model.parameters.map((_, index) => index);
-      const programs = requests.map((_, index) => [{ run: () => run(index), ready, wakes: true }]);
+      const needs = model.parameterCount;
+      const programs = requests.map((_, index) => [{ run: () => run(index), ready, needs, wakes: true }]);
       const sums = new GradientSums(model, opened.memory, opened.layout);
       sessions.set(session, { sums, programs, spans, close: () => opened.destroy() });
       say({ kind: 'opened', session, memory: opened.memory, layout: opened.layout });
       return;
     }
-    const opened = await openWasmSession(model, requests, { memory: 'shared', math, stepwise: profile });
+    const arriving = ARRIVING_BYTES / 4;
+    const opened = await openWasmSession(model, requests, {
+      ...{ memory: 'shared', math, stepwise: profile, arriving },
+    });
     const spans: KernelSpan[] = [];
     const programs = requests.map((request) => {
       const stages = opened.program(request).stages.map((stage) => ({
         ready: stage.ready,
+        needs: stage.needs,
         run: profile ? timedRun(stage, spans) : stage.run,
       }));
       return stagesOf(model, stages);
@@ -127,7 +136,7 @@ function timedRun({ run, kernels }: WasmStage, spans: KernelSpan[]): () => void 
 }
 
 /** The main thread is woken when there is enough to send: for a small model a wake-up costs a tenth of the computation. */
-function stagesOf(model: Model, stages: readonly Pick<WasmStage, 'run' | 'ready'>[]): Stage[] {
+function stagesOf(model: Model, stages: readonly Pick<WasmStage, 'run' | 'ready' | 'needs'>[]): Stage[] {
   let bytes = 0;
   return stages.map((stage, index) => {
     for (const parameter of stage.ready) bytes += 4 * model.parameters[parameter]!.size;
@@ -137,12 +146,30 @@ function stagesOf(model: Model, stages: readonly Pick<WasmStage, 'run' | 'ready'
   });
 }
 
+/** Sleeps until so many floats of the parameters are there. Returns the milliseconds it slept; undefined where nobody needs the run any more. */
+function arrival(floats: number): number | undefined {
+  const began = performance.now();
+  for (;;) {
+    const arrived = Atomics.load(words, ARRIVED);
+    if (arrived === ABANDONED) return undefined;
+    if (arrived >= floats) return performance.now() - began;
+    Atomics.wait(words, ARRIVED, arrived);
+  }
+}
+
 async function run(): Promise<void> {
-  const started = performance.now();
+  let started = performance.now();
   const { sums, programs, spans } = sessions.get(words[SESSION]!)!;
   const stages = programs[words[PROGRAM]!]!;
   const gradients = words[GRADIENTS];
   for (let index = 0; index < stages.length; index++) {
+    const slept = arrival(stages[index]!.needs);
+    if (slept === undefined) {
+      Atomics.store(words, STAGE, FAILED);
+      Atomics.notify(words, STAGE);
+      return;
+    }
+    started += slept;
     const computing = stages[index]!.run();
     if (computing) await computing;
     if (gradients === GRADIENTS_LAST) sums.addTo(stages[index]!.ready);

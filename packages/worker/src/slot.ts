@@ -12,6 +12,8 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { ComputeSession, ComputeSlot } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
 import {
+  ABANDONED,
+  ARRIVED,
   COMMAND,
   COMPUTE_MS,
   CONTROL_BYTES,
@@ -57,6 +59,26 @@ const uses: Readonly<Record<GradientUse, number>> = {
   last: GRADIENTS_LAST,
 };
 
+export interface RunOptions {
+  /** What becomes of the gradients. Default 'all'. */
+  readonly use?: GradientUse;
+  /** The version that it computes with, where that is still arriving: the rest is told by `arrived`. Default: all is there. */
+  readonly arrival?: Arrival | undefined;
+}
+
+/** So many floats of a version of the parameters, from the first on, are there. */
+export interface Arrival {
+  readonly version: number;
+  readonly floats: number;
+}
+
+/** A run that nobody needs any more ended early. */
+export class Abandoned extends Error {
+  constructor() {
+    super('the computation was abandoned');
+  }
+}
+
 export interface RunOutcome {
   readonly lossSum: number;
   readonly metricSum: number;
@@ -75,6 +97,7 @@ export class Slot implements ComputeSlot {
     { resolve: (session: SlotSession) => void; reject: (error: Error) => void }
   >();
   #nextSession = 0;
+  #running: { readonly session: SlotSession; readonly version: number | undefined } | undefined;
   #threw = '';
   #dead: Error | undefined;
   #ended: Promise<void> | undefined;
@@ -152,14 +175,14 @@ export class Slot implements ComputeSlot {
   /**
    * Runs a program. `onReady` is called now and then with the indices of parameters whose gradients have become final: when they
    * are worth sending, and at the end. They can be read from `gradients(session)` until the next run.
-   * @throws Error with what the thread said, when the computation threw or the thread died
+   * @throws Abandoned when nobody needed it any more; Error with what the thread said, when the computation threw or the thread died
    */
   async run(
     session: SlotSession,
     request: ProgramRequest,
     inputs: SlotInputs,
     onReady: (ready: readonly number[]) => void,
-    use: GradientUse = 'all',
+    { use = 'all', arrival }: RunOptions = {},
   ): Promise<RunOutcome> {
     if (this.#dead) throw this.#dead;
     const index = session.layout.programs.findIndex(
@@ -173,23 +196,44 @@ export class Slot implements ComputeSlot {
     words[SESSION] = session.id;
     words[PROGRAM] = index;
     words[GRADIENTS] = uses[use];
+    words[ARRIVED] = arrival?.floats ?? session.layout.parameters.length;
+    this.#running = { session, version: arrival?.version };
     Atomics.store(words, RUNNING, 1);
     this.#wake();
     for (let done = 0; done < program.stageReady.length; ) {
       const stage = Atomics.load(words, STAGE);
-      if (stage === FAILED) throw this.#dead ?? new Error(this.#threw || 'the computation failed');
+      if (stage === FAILED) throw this.#whyFailed();
       if (stage > done) onReady(program.stageReady.slice(done, stage).flat());
       done = stage;
       if (done === program.stageReady.length) break;
       const waiting = Atomics.waitAsync(words, STAGE, stage);
       if (waiting.async) await waiting.value;
     }
+    this.#running = undefined;
     return {
       lossSum: this.#view(session, program.lossSum)[0]!,
       metricSum: this.#view(session, program.metricSum)[0]!,
       counted: this.#view(session, program.counted)[0] ?? program.samples,
       computeMs: this.#numbers[COMPUTE_MS]!,
     };
+  }
+
+  /** More of a version is in the session's parameters: a run that waits for it goes on, one with another version is abandoned. */
+  arrived(session: SlotSession, { version, floats }: Arrival): void {
+    const running = this.#running;
+    if (running?.session !== session || running.version === undefined) return;
+    if (running.version !== version) this.abandon(session);
+    else if (floats > Atomics.load(this.#words, ARRIVED)) {
+      Atomics.store(this.#words, ARRIVED, floats);
+      Atomics.notify(this.#words, ARRIVED);
+    }
+  }
+
+  /** Nobody needs what this session computes. */
+  abandon(session: SlotSession): void {
+    if (this.#running?.session !== session) return;
+    Atomics.store(this.#words, ARRIVED, ABANDONED);
+    Atomics.notify(this.#words, ARRIVED);
   }
 
   /** The session's parameters, for writing between runs. */
@@ -217,6 +261,13 @@ export class Slot implements ComputeSlot {
       await Promise.race([ended, setTimeout(GPU_EXIT_MS, undefined, { ref: false })]);
     }
     await this.#thread.terminate();
+  }
+
+  #whyFailed(): Error {
+    this.#running = undefined;
+    if (this.#dead) return this.#dead;
+    if (Atomics.load(this.#words, ARRIVED) === ABANDONED) return new Abandoned();
+    return new Error(this.#threw || 'the computation failed');
   }
 
   #write(session: SlotSession, program: ProgramLayout, { x, target, ids, key }: SlotInputs): void {

@@ -43,11 +43,37 @@ describe('ParameterStore', () => {
     const store = new ParameterStore(4);
     give(store, header(7, 0, 4, bytes(1, 2)), bytes(1, 2));
     const place = new Float32Array(new SharedArrayBuffer(16));
-    store.moveTo(place);
+    const seen: object[] = [];
+    store.moveTo(place, (arrival) => seen.push(arrival));
     give(store, header(7, 2, 4, bytes(1, 2), bytes(3, 4)), bytes(3, 4));
     expect(store.version).toBe(7);
     expect([...place]).toEqual([1, 2, 3, 4]);
     expect(store.values).toBe(place);
+    give(store, header(8, 0, 4, bytes(5, 6)), bytes(5, 6));
+    expect(seen).toEqual([
+      { version: 7, floats: 4 },
+      { version: 8, floats: 0 },
+      { version: 8, floats: 2 },
+    ]);
+  });
+
+  it('wakes those who wait for a version to begin, and takes what lies in shared memory without a digest', async () => {
+    const store = new ParameterStore(4);
+    const five = store.begun(5);
+    const six = store.begun(6);
+    const whole = store.wait(6);
+    const { digest: _, ...shared } = header(6, 0, 4);
+    store.receive(shared, 2, (into) => {
+      into.set(bytes(1, 2));
+      return true;
+    });
+    expect(await five).toBe(false);
+    expect(await six).toBe(true);
+    expect(await store.begun(6)).toBe(true);
+    expect(await store.begun(5)).toBe(false);
+    expect(store.newest).toEqual({ version: 6, floats: 2 });
+    store.receive({ ...shared, offset: 2 }, 2, () => true);
+    expect(await whole).toBe(true);
   });
 
   it('wakes those who wait for a version, and tells those whose version was left out', async () => {

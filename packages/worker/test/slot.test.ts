@@ -1,9 +1,10 @@
 /** A slot is a real thread: what it computes is compared with the reference backend. */
+import { setTimeout } from 'node:timers/promises';
 import { runReference } from '@kasane/tensor/backends/reference/run';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { traceProgram } from '@kasane/tensor/training';
-import { type GradientUse, Slot, type SlotInputs } from '@kasane/worker/slot';
+import { Abandoned, type GradientUse, Slot, type SlotInputs } from '@kasane/worker/slot';
 import { SlotPool } from '@kasane/worker/slot-pool';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -78,9 +79,11 @@ describe('a slot', { timeout: 30_000 }, () => {
       key: inputs.key,
     });
     const parts = [part(0, 2), part(2, 4), part(4, 5)] as const;
-    const run = async (index: number, ...use: [GradientUse] | []) => {
+    const run = async (index: number, use?: GradientUse) => {
       const ready: number[] = [];
-      await slot.run(session, index < 2 ? two! : one!, parts[index]!, (some) => ready.push(...some), ...use);
+      await slot.run(session, index < 2 ? two! : one!, parts[index]!, (some) => ready.push(...some), {
+        ...(use && { use }),
+      });
       return { gradients: slot.gradients(session).slice(), ready };
     };
     const [first, second, third] = [await run(0), await run(1), await run(2)].map((r) => r.gradients);
@@ -93,6 +96,69 @@ describe('a slot', { timeout: 30_000 }, () => {
     const last = await run(2, 'last');
     expect(last.gradients).toEqual(wanted);
     expect([...last.ready].sort()).toEqual(model.parameters.map((_, index) => index));
+  });
+
+  describe('while parameters arrive', () => {
+    const wide: ModelDescription = {
+      input: [400],
+      classes: 3,
+      layers: [
+        { type: 'dense', units: 300 },
+        { type: 'relu' },
+        { type: 'dense', units: 300 },
+        { type: 'relu' },
+        { type: 'dense', units: 3 },
+      ],
+    };
+    const values = initializeParameters(buildModel(wide), 1);
+    const some = 400 * 300 + 300 + 20_000;
+    const request = { mode: 'train', samples } as const;
+    const given = {
+      ...inputs,
+      x: Float32Array.from({ length: 400 * samples }, (_, index) => Math.sin(index)),
+    };
+    /** A session that has the first layer and part of the second; what comes later would be NaN. */
+    const begin = async () => {
+      const slot = newSlot();
+      const session = await slot.open(wide, [request], 'exact');
+      slot.parameters(session).set(values);
+      await slot.run(session, request, given, () => {});
+      const wanted = slot.gradients(session).slice();
+      slot.parameters(session).fill(Number.NaN, some);
+      slot.gradients(session).fill(0);
+      const ready: number[] = [];
+      const running = slot.run(session, request, given, (indices) => ready.push(...indices), {
+        arrival: { version: 3, floats: some },
+      });
+      return { slot, session, running, wanted, ready };
+    };
+
+    it('begins with those that are there, and waits for the others where it needs them', async () => {
+      const { slot, session, running, wanted, ready } = await begin();
+      await setTimeout(100);
+      slot.arrived(session, { version: 3, floats: some + 1 });
+      await setTimeout(100);
+      expect(ready).toEqual([]);
+      slot.parameters(session).set(values);
+      slot.arrived(session, { version: 3, floats: values.length });
+      const { computeMs } = await running;
+      expect(computeMs).toBeLessThan(100);
+      expect(slot.gradients(session)).toEqual(wanted);
+    });
+
+    it('gives up when another version begins, or nobody waits any more, and computes the next', async () => {
+      const { slot, session, running, wanted } = await begin();
+      const gone = expect(running).rejects.toThrow(Abandoned);
+      slot.arrived(session, { version: 4, floats: 0 });
+      await gone;
+      const arrival = { version: 4, floats: some };
+      const second = slot.run(session, request, given, () => {}, { arrival });
+      slot.abandon(session);
+      await expect(second).rejects.toThrow(Abandoned);
+      slot.parameters(session).set(values);
+      await slot.run(session, request, given, () => {});
+      expect(slot.gradients(session)).toEqual(wanted);
+    });
   });
 
   it('refuses a model that is none, and goes on', async () => {

@@ -7,7 +7,6 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, encodeFrame, type GradientHeader, type SharedGradientHeader } from '@kasane/protocol/frame';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
-import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { SharedGradients, SharedParameters } from '@kasane/protocol/shared-memory';
 import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import type { ConnectedWorker } from '../workers.ts';
@@ -15,10 +14,11 @@ import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-vers
 import type { ParameterServer } from './parameter-server.ts';
 
 /**
- * Bytes of a version after which workers that share are told of its parts: each time wakes a thread of each of them, which for parts of
- * a megabyte would cost as much as it gains.
+ * Bytes of a version after which workers that share are told of them: each time wakes a thread of each of them, which would soon cost as
+ * much as it gains. The first time is earlier, since until then nobody computes.
  */
-const TOLD_BYTES = 2 * FRAME_PAYLOAD_BYTES;
+const TOLD_BYTES = 2 << 20;
+const FIRST_TOLD_BYTES = 1 << 19;
 
 export class Exchange {
   readonly #id: string;
@@ -31,12 +31,11 @@ export class Exchange {
   readonly #left: SharedGradients[] = [];
   #version = -1;
   readonly #encoder = new VersionEncoder();
-  /** The present version as frames: with the floats, encoded when the first worker needs them; and for those who share. */
+  /** The present version as frames with the floats, encoded when the first worker needs them. */
   #encoded: EncodedVersion | undefined;
-  #announcements: Buffer[] = [];
-  /** How many of them have been sent to those who are told. */
-  #sent = 0;
-  /** Who shares, and is told of each part of the present version as it comes. */
+  /** Floats of the present version of which those have heard who are told. */
+  #toldFloats = 0;
+  /** Who shares, and is told of the parts of the present version as they come. */
   #told: readonly ConnectedWorker[] = [];
   /** The averages of the present version, while they are evaluated. */
   #averages: EncodedVersion | undefined;
@@ -74,8 +73,7 @@ export class Exchange {
   begin(version: number, workers: readonly ConnectedWorker[]): void {
     this.#version = version;
     this.#forgetLeft();
-    this.#announcements = [];
-    this.#sent = 0;
+    this.#toldFloats = 0;
     this.#encoded?.release();
     this.#encoded = undefined;
     this.#averages?.release();
@@ -84,23 +82,31 @@ export class Exchange {
     this.#share((memory) => memory.begin(version));
   }
 
-  /** The floats [start, end) of the version that was begun are there: a frame's, from the first to the last. */
+  /** The floats [start, end) of the version that was begun are there. Parts come from the first to the last. */
   part(start: number, end: number): void {
     const bytes = bytesOf(this.#parameters.parameters.subarray(start, end));
     if (!this.#share((memory) => memory.write(this.#version, 4 * start, bytes))) return;
-    const header = { ...this.#header(start), floats: end - start };
-    this.#announcements.push(encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0)));
-    if (end === header.total || (4 * end) % TOLD_BYTES === 0) this.#tell();
+    const news = 4 * (end - this.#toldFloats);
+    const enough = this.#toldFloats === 0 ? FIRST_TOLD_BYTES : TOLD_BYTES;
+    if (this.#told.length > 0 && (news >= enough || end === this.#parameters.parameters.length))
+      this.#tell(end);
   }
 
-  /** Sends what has been announced since the last time. */
-  #tell(): void {
-    const news = encodedOnce(this.#announcements.slice(this.#sent));
+  /** Those who are told hear of all floats up to `end`. */
+  #tell(end: number): void {
+    const start = this.#toldFloats;
+    const news = this.#announcement(start, end);
     for (const worker of this.#told) {
-      if (this.#sent === 0) worker.publish(this.#id, news);
+      if (start === 0) worker.publish(this.#id, news);
       else worker.publishMore(this.#id, news);
     }
-    this.#sent = this.#announcements.length;
+    this.#toldFloats = end;
+  }
+
+  /** Says that floats [start, end) of the present version lie in shared memory. */
+  #announcement(start: number, end: number): EncodedVersion {
+    const header = { ...this.#header(start), floats: end - start };
+    return encodedOnce([encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0))]);
   }
 
   /** Sends the parameter server's present version to those of these workers who have not been told of its parts. */
@@ -108,14 +114,12 @@ export class Exchange {
     const { version, parameters } = this.#parameters;
     if (this.#version !== version) {
       this.begin(version, []);
-      const most = FRAME_PAYLOAD_BYTES / 4;
-      for (let start = 0; start < parameters.length; start += most)
-        this.part(start, Math.min(start + most, parameters.length));
+      this.part(0, parameters.length);
     }
     for (const worker of workers) {
       const shares = this.#shares(worker.id);
       if (shares && !this.#told.includes(worker)) {
-        worker.publish(this.#id, encodedOnce(this.#announcements));
+        worker.publish(this.#id, this.#announcement(0, parameters.length));
       } else if (!shares) {
         this.#encoded ??= this.#encode('parameters');
         worker.publish(this.#id, this.#encoded);

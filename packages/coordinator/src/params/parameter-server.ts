@@ -7,7 +7,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
-import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import { ARRIVING_BYTES } from '@kasane/protocol/limits';
 import type { GradientPlace } from '@kasane/protocol/shared-memory';
 import { noSquares, type Squares } from '@kasane/tensor/backends/wasm/squares';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
@@ -18,7 +18,7 @@ import { histogramOf } from './histograms.ts';
 /** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
 const SPARE_BUFFERS = 2;
 /** Floats that are added, updated and published at a time. */
-const PART = FRAME_PAYLOAD_BYTES / 4;
+const PART = ARRIVING_BYTES / 4;
 
 /** Where part of a gradient is: in the bytes that came, or in a place that is read when it is added. */
 export type GradientSource = Uint8Array | Pick<GradientPlace, 'read'>;

@@ -1,6 +1,6 @@
 /** Compiles a graph into one WebAssembly module over a given memory: every kernel a function, every stage an export. */
 import type { Node } from '../../graph.ts';
-import { layOut, writesOf } from '../../plan/arena.ts';
+import { layOut, readsOf, writesOf } from '../../plan/arena.ts';
 import { type BlockedStep, blockSteps } from '../../plan/blocks.ts';
 import { mergeSteps } from '../../plan/merge.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
@@ -24,12 +24,16 @@ export interface CompileRequest {
   readonly kernel: KernelName;
   /** Makes every step a stage, so that each can be timed. Default false. */
   readonly stepwise?: boolean;
+  /** Leaves that may come while it runs, from the first to the last: when. A stage ends where the next step waits for more. */
+  readonly arrivals?: ReadonlyMap<Node, number>;
 }
 
 export interface CompiledStage {
   readonly steps: readonly BlockedStep[];
   /** Indices of the groups that are final after this stage. */
   readonly ready: readonly number[];
+  /** The latest arrival that it reads; 0 where it reads none. */
+  readonly needs: number;
 }
 
 export interface Compiled {
@@ -72,7 +76,7 @@ export function compileGraph(request: CompileRequest): Compiled {
   const groupEnds = request.groups.map((group) =>
     Math.max(-1, ...group.map((index) => computedAt.get(makers[index]!) ?? -1)),
   );
-  const stages = cutStages(steps, groupEnds, request.stepwise);
+  const stages = cutStages(steps, groupEnds, request);
   return {
     stages,
     offsets: plan.outputs.map((base, index) => offsets[index] ?? places.get(base)!),
@@ -120,17 +124,31 @@ function copyOf(base: Node, output: Node, target: number, placed: Map<Node, numb
   };
 }
 
-/** Cuts the steps where groups become final; what is final from the beginning is ready after the first stage. */
+/**
+ * Cuts the steps where groups become final, and before those that read what arrives later than all that was read so far. What is
+ * final from the beginning is ready after the first stage.
+ */
 function cutStages(
   steps: readonly BlockedStep[],
   groupEnds: readonly number[],
-  stepwise = false,
+  { stepwise = false, arrivals = new Map() }: Pick<CompileRequest, 'stepwise' | 'arrivals'>,
 ): CompiledStage[] {
+  const needs = steps.map((step) => Math.max(0, ...readsOf(step).map((node) => arrivals.get(node) ?? 0)));
+  let read = needs[0] ?? 0;
+  const waits: number[] = [];
+  for (const [index, need] of needs.entries()) {
+    if (need > read) waits.push(index - 1);
+    read = Math.max(read, need);
+  }
   const ends = groupEnds.map((end) => Math.max(0, end));
-  const asked = stepwise ? steps.map((_, index) => index) : ends;
+  const asked = stepwise ? steps.map((_, index) => index) : [...ends, ...waits];
   const cuts = [...new Set([...asked, Math.max(0, steps.length - 1)])].sort((a, b) => a - b);
-  return cuts.map((end, index) => ({
-    steps: steps.slice(index === 0 ? 0 : cuts[index - 1]! + 1, end + 1),
-    ready: ends.flatMap((at, group) => (at === end ? [group] : [])),
-  }));
+  return cuts.map((end, index) => {
+    const start = index === 0 ? 0 : cuts[index - 1]! + 1;
+    return {
+      steps: steps.slice(start, end + 1),
+      ready: ends.flatMap((at, group) => (at === end ? [group] : [])),
+      needs: Math.max(0, ...needs.slice(start, end + 1)),
+    };
+  });
 }

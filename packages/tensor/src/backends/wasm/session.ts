@@ -22,6 +22,11 @@ export interface WasmSessionOptions {
   readonly kernel?: KernelName;
   /** Every kernel is a stage of its own, so that each can be timed: for profiles. Default false. */
   readonly stepwise?: boolean;
+  /**
+   * Parameters may come while a program runs, in their order and so many floats at a time: stages end where the next one needs more.
+   * Default: all are there before.
+   */
+  readonly arriving?: number;
 }
 
 /** Where a tensor lies: byte offset and length in elements of four bytes. */
@@ -62,6 +67,8 @@ export interface WasmStage {
   run(): void;
   /** Indices of the parameters whose gradients are final afterwards. */
   readonly ready: readonly number[];
+  /** How many floats of the parameters must be there before, of those that `arriving` speaks of. */
+  readonly needs: number;
   /** What it computes: operations, those that are fused by the name of the last, and where they come from. */
   readonly kernels: readonly Pick<Node, 'op' | 'origin'>[];
 }
@@ -122,7 +129,7 @@ export async function openWasmSession(
   const scratch = alignUp(gradients.offset + 4 * floats + 64);
   const start = alignUp(scratch + scratchBytes(kernel));
   const programs = requests.map((request) =>
-    layOutProgram(model, request, parameters, gradients, scratch, start, kernel, options.stepwise),
+    layOutProgram(model, request, parameters, gradients, scratch, start, kernel, options),
   );
   const pages = Math.ceil(Math.max(start, ...programs.map(({ compiled }) => compiled.end)) / PAGE);
   if (pages > 65536) {
@@ -162,7 +169,7 @@ function layOutProgram(
   scratch: number,
   start: number,
   kernel: KernelName,
-  stepwise = false,
+  { stepwise = false, arriving }: Pick<WasmSessionOptions, 'stepwise' | 'arriving'>,
 ): { compiled: Compiled; layout: ProgramLayout } {
   const program = traceProgram(model, request);
   let next = start;
@@ -177,6 +184,7 @@ function layOutProgram(
     next = alignUp(next + 4 * length + 64);
     return { offset, length };
   };
+  const arrivals = arriving ? arrivalsOf(program.parameters, model, arriving) : new Map<Node, number>();
   const { inputs, outputs } = program;
   const [x, labels, sampleIds, key] = [inputs.x, inputs.labels, inputs.sampleIds, inputs.key].map(place) as [
     Place,
@@ -204,6 +212,7 @@ function layOutProgram(
     scratch,
     kernel,
     stepwise,
+    arrivals,
   });
   const placeOf = (index: number, length: number): Place =>
     index < asked.length ? { offset: compiled.offsets[index]!, length } : { offset: next, length: 0 };
@@ -229,6 +238,16 @@ function layOutProgram(
   };
 }
 
+/** How many floats have come when a parameter has, where they come `floats` at a time. */
+function arrivalsOf(nodes: readonly Node[], { parameters, parameterCount }: Model, floats: number) {
+  return new Map(
+    nodes.map((node, index) => {
+      const { offset, size } = parameters[index]!;
+      return [node, Math.min(parameterCount, Math.ceil((offset + size) / floats) * floats)] as const;
+    }),
+  );
+}
+
 /** Indices of parameters, by layer. */
 function layerGroups(model: Model): number[][] {
   const groups = new Map<string, number[]>();
@@ -250,6 +269,7 @@ function openProgram(
     return {
       run,
       ready,
+      needs: compiled[index]!.needs,
       kernels: compiled[index]!.steps.map(({ output: { op, origin } }) => ({ op, origin })),
     };
   });
