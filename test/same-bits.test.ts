@@ -121,6 +121,37 @@ describe('same bits', () => {
     expect(together.digest).toBe(alone.digest);
   });
 
+  it('of a network whose versions arrive in many parts, computed with the first of them or all, and beside a worker that stops', async () => {
+    const wide = {
+      ...job,
+      model: {
+        input: [28, 28],
+        classes: 10,
+        layers: [
+          { type: 'flatten' },
+          ...[512, 512, 512].flatMap((units) => [{ type: 'dense', units }, { type: 'relu' }]),
+          { type: 'dense', units: 10 },
+        ],
+      },
+      training: { epochs: 2, batch: 100, shards: 4, seed: SEED },
+    };
+    await employ(1, 2);
+    const whole = await cluster.run(wide);
+    expect(whole.error).toBe('');
+    await dismiss();
+    workers = await Promise.all([true, false].map((sharedMemory) => cluster.worker(1, { sharedMemory })));
+    let stopped = false;
+    const parts = await cluster.run(wide, (step) => {
+      if (stopped || step < 10) return;
+      stopped = true;
+      // What it holds is handed out a second time before it is given up; what it then still computes is of a version that is past.
+      workers[0]!.kill('SIGSTOP');
+      setTimeout(() => workers[0]!.kill('SIGCONT'), 2000);
+    });
+    expect(stopped).toBe(true);
+    expect(parts.digest).toBe(whole.digest);
+  });
+
   it('when a worker is killed and another joins late', async () => {
     await employ(2, 1);
     let killedAt = -1;

@@ -232,8 +232,7 @@ export class JobSession {
     // A version that is past is nobody's any more.
     if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
     const store = task.kind === 'train' ? this.#parameters : this.#evaluated;
-    // Where versions arrive in the slot, it begins with the first part and waits for the others where it needs them.
-    const early = task.kind === 'train' && this.#arriveInSlot;
+    const early = this.#beginsEarly(task);
     const due = early ? store.begun(task.step) : store.wait(task.step);
     const isThere = () => (early ? store.newest.version : store.version) === task.step;
     const leave = await this.#prefetch.enter(task.step, due);
@@ -338,7 +337,7 @@ export class JobSession {
         isLast ? onReady : () => {},
         {
           use: parts.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
-          arrival: task.kind === 'train' && this.#arriveInSlot ? this.#parameters.newest : undefined,
+          arrival: this.#beginsEarly(task) ? this.#parameters.newest : undefined,
         },
       );
       for (const name of ['lossSum', 'metricSum', 'counted', 'computeMs'] as const)
@@ -370,6 +369,11 @@ export class JobSession {
     if (!trace) return spanned();
     const { step, shard, attempt } = id;
     return trace.part(name, kind, { step, shard, attempt }, spanned);
+  }
+
+  /** Whether a task begins with the first part of its version, and waits for the others where it needs them. */
+  #beginsEarly({ kind }: TaskData): boolean {
+    return kind === 'train' && this.#arriveInSlot;
   }
 
   /** Whether versions arrive where they are computed with. */

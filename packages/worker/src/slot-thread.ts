@@ -146,7 +146,10 @@ function stagesOf(model: Model, stages: readonly Pick<WasmStage, 'run' | 'ready'
   });
 }
 
-/** Sleeps until so many floats of the parameters are there. Returns the milliseconds it slept; undefined where nobody needs the run any more. */
+/**
+ * Sleeps until so many floats of the parameters are there.
+ * @returns the milliseconds it slept; undefined where nobody needs the run any more
+ */
 function arrival(floats: number): number | undefined {
   const began = performance.now();
   for (;;) {

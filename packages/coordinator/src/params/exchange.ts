@@ -69,7 +69,10 @@ export class Exchange {
     this.#gradients.delete(worker);
   }
 
-  /** Begins a version, when the gradients of the one before have been added, whose parts follow, each by `part` and as soon as it is there; those of these workers who share hear of it. */
+  /**
+   * Begins a version, when the gradients of the one before have been added. Its parts follow, each by `part` and as soon as it is
+   * there; those of these workers who share hear of them.
+   */
   begin(version: number, workers: readonly ConnectedWorker[]): void {
     this.#version = version;
     this.#forgetLeft();

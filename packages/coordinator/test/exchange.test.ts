@@ -1,0 +1,54 @@
+/** Gradients that lie in the shared memory of workers, which may go before they are added. */
+import { Exchange } from '@kasane/coordinator/params/exchange';
+import { ParameterServer } from '@kasane/coordinator/params/parameter-server';
+import { bytesOf } from '@kasane/protocol/frame';
+import { checkJob } from '@kasane/protocol/job';
+import { SharedGradients } from '@kasane/protocol/shared-memory';
+import { describe, expect, it } from 'vitest';
+
+const job = checkJob({
+  name: 'test',
+  model: { input: [4], classes: 3, layers: [{ type: 'dense', units: 3 }] },
+  data: { path: 'anywhere' },
+  training: { epochs: 1, batch: 2, shards: 2, optimizer: { type: 'sgd' }, learningRate: 0.5 },
+});
+const floats = job.model.parameterCount;
+const gradientOf = (shard: number) =>
+  Float32Array.from({ length: floats }, (_, i) => (shard + 1) * (i - 7.5));
+const header = (shard: number) => ({ job: 'j', step: 0, shard, attempt: 0, partition: 0, offset: 0 });
+
+async function open() {
+  const server = await ParameterServer.open(job, { total: 10, shardsOf: () => 2 });
+  return { server, exchange: new Exchange('j', job, server) };
+}
+
+describe.runIf(process.platform === 'linux')('Exchange', () => {
+  it('adds the gradient of a worker that has left since', async () => {
+    const { server, exchange } = await open();
+    const { gradientsMemory } = exchange.offer('gone');
+    const memory = SharedGradients.open(gradientsMemory!, floats);
+    exchange.opened('gone');
+    memory.places[1]!.write(0, gradientOf(0));
+    exchange.receive('gone', { kind: 'sharedGradient', ...header(0), floats, place: 1 }, new Uint8Array(0));
+    expect(server.complete('gone', 0, 0)).toBe(true);
+    memory.close();
+    exchange.leave('gone');
+    exchange.receive('other', { kind: 'gradient', ...header(1) }, bytesOf(gradientOf(1)));
+    expect(server.complete('other', 1, 0)).toBe(true);
+    expect(server.reduce(2, 2)).toEqual([]);
+    server.commit();
+    // Minus half of (1 + 2) / 2 of what the first gradient has.
+    expect([...server.parameters]).toEqual([...gradientOf(0)].map((value) => -0.75 * value));
+    exchange.close();
+  });
+
+  it('refuses a gradient in memory that was not opened, or in a place that is not there', async () => {
+    const { exchange } = await open();
+    const shared = { kind: 'sharedGradient', ...header(0), floats, place: 2 } as const;
+    exchange.offer('a');
+    expect(() => exchange.receive('a', shared, new Uint8Array(0))).toThrow(/not opened/);
+    exchange.opened('a');
+    expect(() => exchange.receive('a', shared, new Uint8Array(0))).toThrow(/place 2, which there is not/);
+    exchange.close();
+  });
+});
