@@ -1,9 +1,15 @@
 /** Logs on standard error: for people, or an object a line for programs. */
+import { Writable } from 'node:stream';
 import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogFormat, LogLevel } from './options.ts';
 
-export function makeLog(level: LogLevel, format: LogFormat = 'text'): Logger {
+/** @param write takes the lines for people, where something else is drawn on standard error */
+export function makeLog(
+  level: LogLevel,
+  format: LogFormat = 'text',
+  write?: (lines: string) => void,
+): Logger {
   if (format === 'json') {
     // What Loki, Elasticsearch and their like read without being told: a word for the level, a date.
     const formatters = { level: (label: string) => ({ level: label }) };
@@ -13,7 +19,7 @@ export function makeLog(level: LogLevel, format: LogFormat = 'text'): Logger {
     );
   }
   const stream = pretty({
-    destination: 2,
+    destination: write ? writableTo(write) : 2,
     sync: true,
     colorize: process.stderr.isTTY === true && !process.env.NO_COLOR,
     ignore: 'pid,hostname',
@@ -22,3 +28,12 @@ export function makeLog(level: LogLevel, format: LogFormat = 'text'): Logger {
   });
   return pino({ level }, stream);
 }
+
+const writableTo = (write: (text: string) => void) =>
+  new Writable({
+    decodeStrings: false,
+    write(text: string, _, done) {
+      write(text);
+      done();
+    },
+  });

@@ -2,6 +2,7 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import xterm from '@xterm/headless';
 import { expect, test } from 'vitest';
+import { makeLog } from '../src/log.ts';
 import { epochLine, jobRecord, jobTable } from '../src/render/job.ts';
 import { progressView } from '../src/render/progress.ts';
 
@@ -122,6 +123,25 @@ test.each([120, 80])(
     ]);
   },
 );
+
+test('on a terminal lines of a log stand above the bars, and where they are when there are none', async () => {
+  const { stream, lines } = terminal(80);
+  const view = progressView(stream);
+  const log = makeLog('info', 'text', (text) => view.write(text));
+  log.info('it begins');
+  view.update(job({ step: 5, trainLoss: 0.5 }));
+  log.warn(`a worker is gone, ${'and more '.repeat(10)}than a line holds`);
+  view.stop();
+  log.info('it has ended');
+  const [first, second, ...bars] = await lines();
+  expect(first).toMatch(/it begins$/);
+  expect(second).toMatch(/a worker is gone, (and more ){10}than a line holds$/);
+  expect(bars).toEqual([
+    expect.stringMatching(/^epochs/),
+    expect.stringMatching(/^steps/),
+    expect.stringMatching(/it has ended$/),
+  ]);
+});
 
 test('on a terminal a job that never started leaves nothing', async () => {
   const { stream, lines } = terminal(80);

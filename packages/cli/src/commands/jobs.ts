@@ -67,12 +67,10 @@ function outcome(ended: Job): string {
 
 /** Follows a job until it ends. Whoever stops looking stops nothing else, and is told so. */
 const watchUntilEnd = (client: CoordinatorClient, id: string, tensorboard?: string): Promise<Job> =>
-  follow(
-    client,
-    id,
+  follow(client, id, {
     tensorboard,
-    `${id} goes on: \`kasane watch ${id}\` follows it, \`kasane cancel ${id}\` ends it`,
-  );
+    left: `${id} goes on: \`kasane watch ${id}\` follows it, \`kasane cancel ${id}\` ends it`,
+  });
 
 /** Of a command whose result has been printed: the outcome goes where progress goes. */
 async function watchBeside(client: CoordinatorClient, id: string): Promise<void> {

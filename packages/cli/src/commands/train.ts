@@ -21,7 +21,7 @@ import { type LogLevel, trainingOverrides } from '../options.ts';
 import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
-import { progressView } from '../render/progress.ts';
+import { type ProgressView, progressView } from '../render/progress.ts';
 import { recordJob } from '../tensorboard/record.ts';
 import type { ForkedWorker } from '../worker-processes.ts';
 
@@ -50,7 +50,8 @@ export async function train(
   const spec = withOverrides(await readJob(jobOrPreset), options);
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
   if (spec.data.path !== undefined) await loadData(checkJob(spec));
-  const say = (line: string) => process.stderr.write(`${line}\n`);
+  const view = progressView();
+  const say = (line: string) => view.write(`${line}\n`);
   const start = spec.init === undefined ? undefined : startingWeights(checkJob(spec)).what;
   if (start) say(`Start: ${start}`);
   const cluster = new EmbeddedCluster({
@@ -61,7 +62,7 @@ export async function train(
     profile: options.profile !== undefined,
     redisUrl: options.redis ?? process.env.REDIS_URL,
     forked,
-    log: makeLog(options.logLevel),
+    log: makeLog(options.logLevel, 'text', (lines) => view.write(lines)),
     say,
   });
   const out = resolve(options.out ?? join('.kasane', `${spec.name}.safetensors`));
@@ -73,7 +74,10 @@ export async function train(
       const page = options.open ? await openDashboard(address, say) : undefined;
       try {
         const id = await client.submit(JSON.stringify(spec));
-        const ended = await Promise.race([follow(client, id, options.tensorboard), cluster.failed]);
+        const ended = await Promise.race([
+          follow(client, id, { tensorboard: options.tensorboard, view }),
+          cluster.failed,
+        ]);
         requireSuccess(ended);
         copyFileSync(ended.model, out);
         if (options.profile !== undefined) {
@@ -157,18 +161,22 @@ export function fromHere(spec: JobSpec): JobSpec {
   return { ...spec, data, ...(init !== undefined && { init: resolve(init) }) };
 }
 
-/**
- * Shows a job's progress until it ends, and writes it down for TensorBoard in a folder of that, if there is one.
- * @param left said when Ctrl-C ends this process while it looks; without it that is left to the caller
- */
+export interface FollowOptions {
+  /** Folder in which progress is written down for TensorBoard. */
+  readonly tensorboard?: string | undefined;
+  /** Said when Ctrl-C ends this process while it looks; without it that is left to the caller. */
+  readonly left?: string;
+  /** Default: one of its own. */
+  readonly view?: ProgressView;
+}
+
+/** Shows a job's progress until it ends. */
 export async function follow(
   client: CoordinatorClient,
   id: string,
-  tensorboard?: string,
-  left?: string,
+  { tensorboard, left, view = progressView() }: FollowOptions = {},
 ): Promise<JobMessage> {
   const recording = tensorboard === undefined ? undefined : recordJob(client, id, tensorboard);
-  const view = progressView();
   let last: JobMessage | undefined;
   const leave = () => {
     view.stop();

@@ -6,6 +6,8 @@ import { epochLine, formatMetric, heldUpBy, metricName } from './job.ts';
 
 export interface ProgressView {
   update(job: Job): void;
+  /** Writes lines of others, as a log: above the bars while there are any. */
+  write(lines: string): void;
   stop(): void;
 }
 
@@ -26,6 +28,7 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
       if (held && held !== waiting) stream.write(`waiting: ${held}\n`);
       waiting = held;
     },
+    write: (lines) => stream.write(lines),
     stop() {},
   };
 }
@@ -51,12 +54,13 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
   let epochs: cliProgress.SingleBar | undefined;
   let steps: cliProgress.SingleBar | undefined;
   let printed = 0;
+  let stopped = false;
+  const above = (lines: string) => multi.log(`${CLEAR_BELOW}${WRAP}${lines}${NO_WRAP}`);
   return {
     update(job) {
       if (job.steps === 0) return;
       const perEpoch = job.steps / job.epochs;
-      for (; printed < job.history.length; printed++)
-        multi.log(`${CLEAR_BELOW}${WRAP}${epochLine(job, printed)}${NO_WRAP}\n`);
+      for (; printed < job.history.length; printed++) above(`${epochLine(job, printed)}\n`);
       const rate = job.samplesPerSecond;
       const held = isPaused(job) || heldUpBy(job) !== '';
       const payload = {
@@ -73,8 +77,13 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       epochs.update(job.epoch, payload);
       steps.update(job.step === job.steps ? perEpoch : done, payload);
     },
+    write(lines) {
+      if (epochs && !stopped) above(lines);
+      else stream.write(lines);
+    },
     stop() {
-      if (!epochs) return;
+      if (!epochs || stopped) return;
+      stopped = true;
       // Lines wait for the next time that the bars are drawn, and stopping draws the bars alone.
       multi.update();
       multi.stop();
