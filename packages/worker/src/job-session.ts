@@ -2,12 +2,7 @@
 import type { Access } from '@kasane/data/access';
 import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import {
-  type AveragesHeader,
-  bytesOf,
-  type ParametersHeader,
-  type SharedParametersHeader,
-} from '@kasane/protocol/frame';
+import type { AveragesHeader, ParametersHeader, SharedParametersHeader } from '@kasane/protocol/frame';
 import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
@@ -27,10 +22,10 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from './compute-slots.ts';
+import { GradientSender } from './gradient-sender.ts';
 import { OwnData } from './own-data.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
-import { type Range, rangesOf } from './ranges.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
@@ -296,34 +291,11 @@ export class JobSession {
     const { opened, stream } = this.#options;
     const { x, target, ids, digest } = samples;
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
-    const gradients = slot.gradients(session);
-    const sent: Promise<void>[] = [];
-    const send = ({ start, end }: Range, ...after: Parameters<typeof stream.send>[0][]) => {
-      const { job, step, shard, attempt } = id;
-      // Nobody takes it any more, and where it would go a later gradient may lie.
-      if (step < this.#parameters.newest.version) return;
-      const header = { job, step, shard, attempt, partition: 0, offset: start };
-      const floats = gradients.subarray(start, end);
-      const place = this.#memory?.gradients.put(step, shard, start, floats);
-      sent.push(
-        place === undefined
-          ? stream.sendFrame({ kind: 'gradient', ...header }, bytesOf(floats), ...after)
-          : stream.sendFrame(
-              { kind: 'sharedGradient', ...header, floats: floats.length, place },
-              new Uint8Array(0),
-              ...after,
-            ),
-      );
-    };
-    let finished = 0;
-    // The last of them go together with the result.
-    let last: Range[] = [];
-    const onReady = (ready: readonly number[]) => {
-      finished += ready.length;
-      const ranges = rangesOf(this.#model, ready);
-      if (finished === this.#model.parameters.length) last = ranges;
-      else for (const range of ranges) send(range);
-    };
+    const sender = new GradientSender({
+      ...{ stream, model: this.#model, task: id, gradient: slot.gradients(session) },
+      memory: this.#memory?.gradients,
+      isPast: () => task.step < this.#parameters.newest.version,
+    });
     const parts = cut({ start: 0, end: task.samples }, task.kind === 'train' ? opened.accumulate : 1);
     const sums = { lossSum: 0, metricSum: 0, counted: 0, computeMs: 0 };
     for (const [index, { start, end }] of parts.entries()) {
@@ -334,7 +306,7 @@ export class JobSession {
         session,
         { mode: task.kind, samples: end - start },
         { x: of(x), target: of(target), ids: of(ids), key },
-        isLast ? onReady : () => {},
+        isLast ? (ready) => sender.ready(ready) : () => {},
         {
           use: parts.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
           arrival: this.#beginsEarly(task) ? this.#parameters.newest : undefined,
@@ -355,11 +327,7 @@ export class JobSession {
       ...waits,
       sentAt: performance.timeOrigin + performance.now(),
     };
-    const end = last.pop();
-    for (const range of last) send(range);
-    if (end) send(end, { $case: 'result', value });
-    else stream.send({ $case: 'result', value });
-    await this.#timed('gradients', 'network', id, () => Promise.all(sent));
+    await this.#timed('gradients', 'network', id, () => sender.end(value));
   }
 
   /** Has the trace and the spans, where there are any, say how long a part of a task took. */

@@ -1,5 +1,4 @@
-/** Which parts of a gradient are sent. */
-import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+/** Which parts of a gradient are sent together. */
 import type { Model } from '@kasane/tensor/nn/model';
 
 /** Floats [start, end) of the flat layout. */
@@ -8,7 +7,7 @@ export interface Range {
   readonly end: number;
 }
 
-/** Ranges of the flat layout that parameters cover: neighbours joined, then cut to what a frame holds. */
+/** Ranges of the flat layout that parameters cover: neighbours joined. */
 export function rangesOf(model: Model, parameters: readonly number[]): Range[] {
   const joined: { start: number; end: number }[] = [];
   for (const index of [...parameters].sort((a, b) => a - b)) {
@@ -17,11 +16,5 @@ export function rangesOf(model: Model, parameters: readonly number[]): Range[] {
     if (last?.end === offset) last.end = offset + size;
     else joined.push({ start: offset, end: offset + size });
   }
-  const most = FRAME_PAYLOAD_BYTES / 4;
-  return joined.flatMap(({ start, end }) =>
-    Array.from({ length: Math.ceil((end - start) / most) }, (_, cut) => ({
-      start: start + cut * most,
-      end: Math.min(end, start + (cut + 1) * most),
-    })),
-  );
+  return joined;
 }

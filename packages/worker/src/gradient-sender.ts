@@ -1,0 +1,73 @@
+/** Sends a task's gradient while the rest of it is still computed: into shared memory where there is room, else over the link. */
+import { bytesOf } from '@kasane/protocol/frame';
+import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import type { Model } from '@kasane/tensor/nn/model';
+import { type Range, rangesOf } from './ranges.ts';
+import type { OwnGradients } from './shared-tensors.ts';
+import type { CoordinatorStream } from './stream.ts';
+
+export interface GradientSenderOptions {
+  readonly stream: Pick<CoordinatorStream, 'send' | 'sendFrame'>;
+  readonly model: Model;
+  readonly task: TaskId;
+  /** Flat layout; what is final in it is sent. */
+  readonly gradient: Float32Array;
+  readonly memory: OwnGradients | undefined;
+  /** Whether the task's step is over: nobody takes anything of it any more, and where it would go a later gradient may lie. */
+  readonly isPast: () => boolean;
+}
+
+type Message = Parameters<CoordinatorStream['send']>[0];
+
+export class GradientSender {
+  readonly #options: GradientSenderOptions;
+  readonly #sent: Promise<void>[] = [];
+  #final = 0;
+  /** The last of them go together with the result. */
+  #last: readonly Range[] = [];
+
+  constructor(options: GradientSenderOptions) {
+    this.#options = options;
+  }
+
+  /** The gradients of these parameters, by index, are final. Call for each parameter once. */
+  ready(parameters: readonly number[]): void {
+    const { model } = this.#options;
+    this.#final += parameters.length;
+    const ranges = rangesOf(model, parameters);
+    if (this.#final === model.parameters.length) this.#last = ranges;
+    else for (const range of ranges) this.#send(range);
+  }
+
+  /** Sends what is left, and the result. Resolves when there is room for more. */
+  async end(value: TaskResult): Promise<void> {
+    const result = { $case: 'result', value } as const;
+    const end = this.#last.at(-1);
+    for (const range of this.#last.slice(0, -1)) this.#send(range);
+    if (end) this.#send(end, result);
+    else this.#options.stream.send(result);
+    await Promise.all(this.#sent);
+  }
+
+  #send({ start, end }: Range, ...after: Message[]): void {
+    const { stream, task, gradient, memory, isPast } = this.#options;
+    if (isPast()) return;
+    const { job, step, shard, attempt } = task;
+    const header = { job, step, shard, attempt, partition: 0, offset: start };
+    const place = memory?.put(step, shard, start, gradient.subarray(start, end));
+    if (place !== undefined) {
+      const shared = { kind: 'sharedGradient', ...header, floats: end - start, place } as const;
+      this.#sent.push(stream.sendFrame(shared, new Uint8Array(0), ...after));
+      return;
+    }
+    const most = FRAME_PAYLOAD_BYTES / 4;
+    for (let offset = start; offset < end; offset += most) {
+      const part = bytesOf(gradient.subarray(offset, Math.min(end, offset + most)));
+      const isLast = offset + most >= end;
+      this.#sent.push(
+        stream.sendFrame({ kind: 'gradient', ...header, offset }, part, ...(isLast ? after : [])),
+      );
+    }
+  }
+}
