@@ -14,11 +14,12 @@ import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-vers
 import type { ParameterServer } from './parameter-server.ts';
 
 /**
- * Bytes of a version after which workers that share are told of them: each time wakes a thread of each of them, which would soon cost as
- * much as it gains. The first time is earlier, since until then nobody computes.
+ * Bytes of a version after which workers that share are told of them: each time wakes a thread of each of them, which takes a core from
+ * those that compute. Soon for the first time, since until then nobody computes, then after three times as much as is there already:
+ * a network's first layers have few parameters and much to compute.
  */
-const TOLD_BYTES = 2 << 20;
 const FIRST_TOLD_BYTES = 1 << 19;
+const MOST_TOLD_BYTES = 16 << 20;
 
 export class Exchange {
   readonly #id: string;
@@ -90,7 +91,7 @@ export class Exchange {
     const bytes = bytesOf(this.#parameters.parameters.subarray(start, end));
     if (!this.#share((memory) => memory.write(this.#version, 4 * start, bytes))) return;
     const news = 4 * (end - this.#toldFloats);
-    const enough = this.#toldFloats === 0 ? FIRST_TOLD_BYTES : TOLD_BYTES;
+    const enough = Math.min(MOST_TOLD_BYTES, Math.max(FIRST_TOLD_BYTES, 3 * 4 * this.#toldFloats));
     if (this.#told.length > 0 && (news >= enough || end === this.#parameters.parameters.length))
       this.#tell(end);
   }
