@@ -1,6 +1,8 @@
 /**
  * What a second worker is worth: the same job and the same global batch in two shards, on one worker with one slot and on two; and what a
- * second process is worth to PyTorch, under DistributedDataParallel over gloo, each with one thread. All four take turns.
+ * second process is worth to PyTorch, under DistributedDataParallel over gloo, each with one thread. And what two workers could be
+ * worth at most, with machines of their own and the coordinator elsewhere: one worker with one of the two shards, while the
+ * other core does the rest. All five take turns.
  *
  *     pnpm bench scaling [--row resnet18 --row cnn] [--rounds 3] [--cpu] [--python /usr/bin/python3] [--no-peer]
  *
@@ -63,13 +65,13 @@ interface Ours extends Side {
 }
 
 function ourSide(
-  workers: number,
+  { workers, shards }: (typeof sides)[number],
   times: readonly StepTimes[],
   costs: readonly Readonly<Record<CpuRole, number>>[],
 ): Ours {
   const stepMs = median(times.map((time) => time.stepMs));
-  // One worker computes the two shards one after the other.
-  const computeMs = (2 / workers) * median(times.map((time) => time.computeMs));
+  // One worker computes two shards one after the other.
+  const computeMs = (shards / workers) * median(times.map((time) => time.computeMs));
   const cpuByRole = Object.fromEntries(
     cpuRoles.map((role) => [role, median(costs.map((cost) => cost[role]))]),
   );
@@ -88,7 +90,11 @@ const theirSide = (answers: readonly PeerSteps[]): Side | undefined =>
 /** Three of them, or as many as stand before the point. */
 const digits = (ms: number) => ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0);
 
-const counts = [1, 2] as const;
+const sides = [
+  { workers: 1, shards: 2 },
+  { workers: 2, shards: 2 },
+  { workers: 1, shards: 1 },
+] as const;
 const peers = await openPeers(values['no-peer'] ? {} : ddpScripts, values.python);
 const [peer] = peers;
 const on = `${machine()}, ${cpus().length} cores`;
@@ -96,7 +102,7 @@ console.log(on);
 const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
 const results = [];
 const line = openTable([
-  ...['model', 'batch', 'kasane 1, ms', 'idle', 'kasane 2, ms', 'idle', 'worth'],
+  ...['model', 'batch', 'kasane 1, ms', 'idle', 'kasane 2, ms', 'idle', 'worth', 'half, ms', 'at most'],
   ...(peer ? ['PyTorch 1, ms', 'PyTorch 2, ms', 'worth', 'kasane / PyTorch, 2'] : []),
 ]);
 try {
@@ -105,29 +111,30 @@ try {
     const [warmUp, count] = steps[name] ?? [];
     if (!row || !warmUp || !count)
       throw new Error(`--row: '${name}'; there are ${Object.keys(steps).join(', ')}`);
-    const job = jobOf(row, join(directory, name), warmUp + count);
-    const times = counts.map((): StepTimes[] => []);
-    const costs = counts.map((): Readonly<Record<CpuRole, number>>[] => []);
-    const answers = counts.map((): PeerSteps[] => []);
+    const times = sides.map((): StepTimes[] => []);
+    const costs = sides.map((): Readonly<Record<CpuRole, number>>[] => []);
+    const answers = sides.slice(0, 2).map((): PeerSteps[] => []);
     for (let round = 0; round < Number(values.rounds); round++) {
-      for (const [index, workers] of counts.entries()) {
+      for (const [index, { workers, shards }] of sides.entries()) {
+        const job = jobOf(row, join(directory, name), warmUp + count, shards);
         const measured = await measureSteps({ job, steps: count, warmUp, workers: singleSlots(workers) });
         times[index]!.push(...measured.times);
         costs[index]!.push(measured.cpu);
-        const answer = peer && (await peerSteps(peer, name, workers, count));
+        const answer = peer && shards === 2 && (await peerSteps(peer, name, workers, count));
         if (answer) answers[index]!.push(answer);
       }
     }
     rmSync(join(directory, name), { recursive: true });
-    const ours = counts.map((workers, index) => ourSide(workers, times[index]!, costs[index]!));
+    const ours = sides.map((side, index) => ourSide(side, times[index]!, costs[index]!));
     const theirs = answers.map(theirSide);
-    const [one, two] = ours as [Ours, Ours];
+    const [one, two, half] = ours as [Ours, Ours, Ours];
     const [theirOne, theirTwo] = theirs;
     const worth = (alone: Side, together: Side) => (alone.stepMs / together.stepMs).toFixed(2);
     const percent = (part: number) => `${(100 * part).toFixed(1)} %`;
     const ms = ({ stepMs }: Side) => digits(stepMs);
     line([
       ...[name, row.batch, ms(one), percent(one.idle), ms(two), percent(two.idle), worth(one, two)],
+      ...[ms(half), worth(one, half)],
       ...(theirOne && theirTwo
         ? [ms(theirOne), ms(theirTwo), worth(theirOne, theirTwo), (two.stepMs / theirTwo.stepMs).toFixed(2)]
         : []),
@@ -141,11 +148,12 @@ try {
 if (values.cpu) {
   console.log('\nCPU time of a step, ms');
   const cell = (cost: number | undefined) => (cost === undefined ? '' : digits(cost));
-  const cpuLine = openTable(['model', 'workers', ...cpuRoles, 'all', 'PyTorch, all']);
-  for (const { row, ours, peers: sides } of results) {
+  const cpuLine = openTable(['model', 'workers, of shards', ...cpuRoles, 'all', 'PyTorch, all']);
+  for (const { row, ours, peers } of results) {
     for (const [index, { cpuByRole, cpuMs }] of ours.entries()) {
       const byRole = cpuRoles.map((role) => cell(cpuByRole[role]));
-      cpuLine([row, counts[index]!, ...byRole, cell(cpuMs), cell(sides.PyTorch[index]?.cpuMs)]);
+      const { workers, shards } = sides[index]!;
+      cpuLine([row, `${workers}, of ${shards}`, ...byRole, cell(cpuMs), cell(peers.PyTorch[index]?.cpuMs)]);
     }
   }
 }

@@ -10,11 +10,18 @@ const SPECIAL_TOKENS = 3;
 const AHEAD = 64;
 
 /**
- * A job that trains a row with Adam, each batch in two shards. Its one epoch is longer than `steps`: it ends with tests and a checkpoint,
+ * A job that trains a row with Adam, each batch in two shards by default. Its one epoch is longer than `steps`: it ends with tests and a checkpoint,
  * which a benchmark of steps should never come to.
  * @param directory where its data is written
+ * @param shards of a step, each of half the row's batch
  */
-export function jobOf({ name, batch, description, tokens }: Row, directory: string, steps: number) {
+export function jobOf(
+  { name, batch: whole, description, tokens }: Row,
+  directory: string,
+  steps: number,
+  shards = 2,
+) {
+  const batch = (whole * shards) / 2;
   const samples = batch * (steps + AHEAD);
   const { input, classes } = description;
   if (!Array.isArray(input)) throw new Error(`row '${name}' has several inputs`);
@@ -27,7 +34,7 @@ export function jobOf({ name, batch, description, tokens }: Row, directory: stri
       ? { format: 'text', path: writeText(directory, tokens, samples * input[0]!), context: input[0]! }
       : { format: 'idx', path: writeNoise(directory, input, classes!, samples) },
     training: {
-      ...{ epochs: 1, batch, shards: 2, seed: 1 },
+      ...{ epochs: 1, batch, shards, seed: 1 },
       ...{ optimizer: { type: 'adam' }, learningRate: 1e-4 },
     },
   };
