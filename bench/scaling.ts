@@ -111,13 +111,17 @@ try {
     const [warmUp, count] = steps[name] ?? [];
     if (!row || !warmUp || !count)
       throw new Error(`--row: '${name}'; there are ${Object.keys(steps).join(', ')}`);
+    const jobs = sides.map(({ shards }) =>
+      jobOf(row, join(directory, name, String(shards)), warmUp + count, shards),
+    );
     const times = sides.map((): StepTimes[] => []);
     const costs = sides.map((): Readonly<Record<CpuRole, number>>[] => []);
     const answers = sides.slice(0, 2).map((): PeerSteps[] => []);
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const [index, { workers, shards }] of sides.entries()) {
-        const job = jobOf(row, join(directory, name), warmUp + count, shards);
-        const measured = await measureSteps({ job, steps: count, warmUp, workers: singleSlots(workers) });
+        const measured = await measureSteps({
+          ...{ job: jobs[index]!, steps: count, warmUp, workers: singleSlots(workers) },
+        });
         times[index]!.push(...measured.times);
         costs[index]!.push(measured.cpu);
         const answer = peer && shards === 2 && (await peerSteps(peer, name, workers, count));
@@ -149,11 +153,11 @@ if (values.cpu) {
   console.log('\nCPU time of a step, ms');
   const cell = (cost: number | undefined) => (cost === undefined ? '' : digits(cost));
   const cpuLine = openTable(['model', 'workers, of shards', ...cpuRoles, 'all', 'PyTorch, all']);
-  for (const { row, ours, peers } of results) {
+  for (const { row, ours, peers: theirs } of results) {
     for (const [index, { cpuByRole, cpuMs }] of ours.entries()) {
       const byRole = cpuRoles.map((role) => cell(cpuByRole[role]));
       const { workers, shards } = sides[index]!;
-      cpuLine([row, `${workers}, of ${shards}`, ...byRole, cell(cpuMs), cell(peers.PyTorch[index]?.cpuMs)]);
+      cpuLine([row, `${workers}, of ${shards}`, ...byRole, cell(cpuMs), cell(theirs.PyTorch[index]?.cpuMs)]);
     }
   }
 }

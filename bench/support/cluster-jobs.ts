@@ -10,8 +10,8 @@ const SPECIAL_TOKENS = 3;
 const AHEAD = 64;
 
 /**
- * A job that trains a row with Adam, each batch in two shards by default. Its one epoch is longer than `steps`: it ends with tests and a checkpoint,
- * which a benchmark of steps should never come to.
+ * A job that trains a row with Adam, each batch in two shards by default. Its one epoch is longer than `steps`: it ends with tests and
+ * a checkpoint, which a benchmark of steps should never come to.
  * @param directory where its data is written
  * @param shards of a step, each of half the row's batch
  */

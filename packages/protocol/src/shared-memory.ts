@@ -49,7 +49,8 @@ class SharedMemory implements SharedMemoryAddress {
   /**
    * Undefined where there is none: no Linux, no room, or more than the limit.
    * @param pieceBytes it consists of pieces
-   * @param most of which it has as many as there is room for
+   * @param most of which it has as many as there is room for, up to this number
+   * @param least and no fewer than this
    */
   static create(pieceBytes: number, most: number, least = most): SharedMemory | undefined {
     let file: number | undefined;

@@ -33,7 +33,7 @@ export function openShared(opened: JobOpened, log: Logger): SharedTensors | unde
   }
 }
 
-/** Finds places for this worker's gradients: of each step the first shard takes the first place, so that no more is ever written to. */
+/** Finds places for this worker's gradients: the first shard of each step takes the first place, so that those beyond are seldom written to. */
 export class OwnGradients {
   readonly #memory: SharedGradients;
   readonly #log: Logger;

@@ -200,16 +200,19 @@ export class Slot implements ComputeSlot {
     this.#running = { session, version: arrival?.version };
     Atomics.store(words, RUNNING, 1);
     this.#wake();
-    for (let done = 0; done < program.stageReady.length; ) {
-      const stage = Atomics.load(words, STAGE);
-      if (stage === FAILED) throw this.#whyFailed();
-      if (stage > done) onReady(program.stageReady.slice(done, stage).flat());
-      done = stage;
-      if (done === program.stageReady.length) break;
-      const waiting = Atomics.waitAsync(words, STAGE, stage);
-      if (waiting.async) await waiting.value;
+    try {
+      for (let done = 0; done < program.stageReady.length; ) {
+        const stage = Atomics.load(words, STAGE);
+        if (stage === FAILED) throw this.#whyFailed();
+        if (stage > done) onReady(program.stageReady.slice(done, stage).flat());
+        done = stage;
+        if (done === program.stageReady.length) break;
+        const waiting = Atomics.waitAsync(words, STAGE, stage);
+        if (waiting.async) await waiting.value;
+      }
+    } finally {
+      this.#running = undefined;
     }
-    this.#running = undefined;
     return {
       lossSum: this.#view(session, program.lossSum)[0]!,
       metricSum: this.#view(session, program.metricSum)[0]!,
@@ -264,7 +267,6 @@ export class Slot implements ComputeSlot {
   }
 
   #whyFailed(): Error {
-    this.#running = undefined;
     if (this.#dead) return this.#dead;
     if (Atomics.load(this.#words, ARRIVED) === ABANDONED) return new Abandoned();
     return new Error(this.#threw || 'the computation failed');
