@@ -7,7 +7,9 @@
  * the last value, and the mean of the window. regression of a table: the mean of the training part. classification: the most
  * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one).
  */
+
 import { readFileSync } from 'node:fs';
+import { anywhere } from '@kasane/data/access';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { parseJobFile } from '@kasane/protocol/job-file';
@@ -33,7 +35,7 @@ async function read(data: Dataset): Promise<Part> {
 
 for (const path of process.argv.slice(2)) {
   const { spec, objective } = parseJobFile(readFileSync(path, 'utf8'), path);
-  const { train, test, preparation } = await openData(spec.data);
+  const { train, test, preparation } = await openData(spec.data, anywhere);
   const parts = [await read(train), await read(test)] as const;
   const results: Record<string, string> = {};
   if (objective.type === 'next-token') {

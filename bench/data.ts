@@ -12,11 +12,13 @@
  * of sharp's speed and took 1.03 of its CPU time. cnn-224: 29.5 samples/s for the gradients alone, as a job 5.8 from packed samples and 6.6
  * from JPEGs (its 51 million weights travel at every step of 8 samples); resnet-50: 2.5, 2.6 and 2.8. Decoding costs a job nothing.
  */
+
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { anywhere } from '@kasane/data/access';
 import type { Dataset } from '@kasane/data/dataset';
 import { openImageFolder } from '@kasane/data/image-folder';
 import { packData } from '@kasane/data/pack';
@@ -68,7 +70,7 @@ try {
     keep: false,
   });
   await packData(decoded, join(folder, 'packed'));
-  const packed = await openPacked(join(folder, 'packed'));
+  const packed = await openPacked(join(folder, 'packed'), undefined, anywhere);
   const rates = new Map<string, number[]>();
   const costs = new Map<string, number[]>();
   const note = (table: Map<string, number[]>, name: string, value: number) =>

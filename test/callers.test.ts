@@ -147,6 +147,7 @@ async function logged(body: () => Promise<unknown>): Promise<string[]> {
 }
 
 const refused = { code: status.UNAUTHENTICATED, error: 'NOT_ALLOWED' };
+const forbidden = { code: status.PERMISSION_DENIED, error: 'SCOPE' };
 const methods = [...methodScopes];
 const closed = methods.filter((entry): entry is [string, Scope] => entry[1] !== undefined);
 
@@ -185,9 +186,11 @@ describe.each(closed)('%s', (path, wanted) => {
 
   it.skipIf(wrong.length === 0)(`refuses ${wrong.join(', ')}, which is not ${wanted}`, async () => {
     for (const scope of wrong) {
-      const said = await logged(async () => expect(await call(plain, path, tokens[scope])).toEqual(refused));
+      const said = await logged(async () =>
+        expect(await call(plain, path, tokens[scope])).toEqual(forbidden),
+      );
       expect(said).toEqual([
-        expect.stringContaining(`the token may ${scope}; this needs one with the scope '${wanted}'`),
+        expect.stringContaining(`the token has the scope ${scope}; this call needs one with '${wanted}'`),
       ]);
     }
   });

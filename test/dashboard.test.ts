@@ -1,6 +1,7 @@
 /** The dashboard's server over a real cluster: what it serves, and what others are kept from. test/dashboard-page.test.ts has the page. */
 import { request } from 'node:http';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
+import { startMetricsServer } from '@kasane/protocol/metrics-server';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, TestCluster } from './support/cluster.ts';
 
@@ -15,10 +16,24 @@ beforeAll(async () => {
 });
 afterAll(() => cleanUp.run());
 
+/** Names that others have point here (DNS rebinding), and what is no name. */
+const strangers = [
+  'evil.example',
+  'localhost.evil.example',
+  '127.0.0.1.nip.io',
+  'evil@127.0.0.1',
+  '10.0.0.5:80',
+];
+
 /** Status of a request as another program would make it. */
-function ask(path: string, options: { method?: string; headers?: Record<string, string> }): Promise<number> {
+function ask(
+  path: string,
+  options: { method?: string; headers?: Record<string, string> },
+  base = dashboard.url,
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    const call = request(`${dashboard.url}${path}`, options, (response) => {
+    const { hostname, port } = new URL(base);
+    const call = request({ hostname, port, path, ...options }, (response) => {
       response.resume();
       resolve(response.statusCode ?? 0);
     });
@@ -41,7 +56,20 @@ it('serves only its own files, to those who ask for it by a loopback name', asyn
     '/page/',
   ];
   for (const path of others) expect(await ask(path, {}), path).toBe(404);
-  expect(await ask('/', { headers: { host: 'evil.example' } })).toBe(421);
+  for (const host of strangers) expect(await ask('/', { headers: { host } }), host).toBe(421);
+  expect(await ask('//', {})).toBe(400);
+});
+
+it('serves metrics on loopback only to those who ask by a loopback name', async () => {
+  const told = { metrics: async () => 'kasane_steps_total 1\n', health: () => undefined };
+  const metrics = await startMetricsServer({ port: 0 }, told);
+  cleanUp.add(() => metrics.close());
+  const { port } = new URL(metrics.url);
+  for (const path of ['/metrics', '/health']) {
+    for (const host of strangers) expect(await ask(path, { headers: { host } }, metrics.url), host).toBe(421);
+    for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, '[::1]', 'LOCALHOST'])
+      expect(await ask(path, { headers: { host } }, metrics.url), host).toBe(200);
+  }
 });
 
 it("takes no orders from another site's page", async () => {

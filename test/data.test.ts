@@ -1,10 +1,12 @@
 /** Data of every kind through a whole cluster: the same weights by every route, and memory that does not grow with the data. */
+
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { anywhere } from '@kasane/data/access';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { collectGarbage } from '@kasane/protocol/garbage';
@@ -95,7 +97,7 @@ describe('routes', () => {
       }
     }
     plain = { format: 'imagefolder', path: images, size: 12, augment };
-    await packData(await openData(checkData(plain)), join(folder, 'packed'));
+    await packData(await openData(checkData(plain), anywhere), join(folder, 'packed'));
   });
 
   it('an image folder trains, and augmentation does not depend on who computes', async () => {

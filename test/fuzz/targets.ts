@@ -1,10 +1,12 @@
 /** What is fuzzed: readers of bytes that come from files or from the network, with inputs that they take and errors that are theirs. */
+
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { anywhere } from '@kasane/data/access';
 import { openCsv } from '@kasane/data/csv';
 import { DataError, readSamples } from '@kasane/data/dataset';
 import { openIdx, readIdx } from '@kasane/data/idx';
@@ -252,7 +254,10 @@ export async function targets(): Promise<readonly Target[]> {
       most: 4 * MB,
       run: async (bytes) => {
         writeFileSync(chunkFile, bytes);
-        await readSamples((await openPacked(file('packed'))).train, Uint32Array.of(0, 19));
+        await readSamples(
+          (await openPacked(file('packed'), undefined, anywhere)).train,
+          Uint32Array.of(0, 19),
+        );
       },
     },
   ];

@@ -55,20 +55,18 @@ export function smallMnist(directory: string, train: number, test: number, [firs
   return directory;
 }
 
+type ClusterOptions = Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds' | 'access'>;
+
 export class TestCluster {
   readonly state: string;
   readonly #cleanUp: CleanUp;
-  readonly #options: Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds'>;
+  readonly #options: ClusterOptions;
   #address = '';
   #close: () => Promise<void> = async () => {};
   #redis = '';
 
   /** @param state directory of the coordinator; without it, a new one */
-  constructor(
-    cleanUp: CleanUp,
-    options: Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds'> = {},
-    state = temporaryDirectory(cleanUp),
-  ) {
+  constructor(cleanUp: CleanUp, options: ClusterOptions = {}, state = temporaryDirectory(cleanUp)) {
     this.#cleanUp = cleanUp;
     this.#options = options;
     this.state = state;
@@ -96,13 +94,17 @@ export class TestCluster {
   }
 
   /** Starts the coordinator, again on the same port and state directory after `stopCoordinator`. */
-  async startCoordinator(port = Number(this.#address.split(':')[1] ?? 0)): Promise<void> {
+  async startCoordinator(
+    port = Number(this.#address.split(':')[1] ?? 0),
+    differs: ClusterOptions = {},
+  ): Promise<void> {
     const { address, close } = await startCoordinator({
       host: '127.0.0.1',
       port,
       redisUrl: this.#redis,
       stateDirectory: this.state,
       ...this.#options,
+      ...differs,
       log: pino({ level: process.env.KASANE_TEST_LOG ?? 'silent' }),
     });
     this.#address = address;

@@ -1,7 +1,9 @@
 /** `kasane eval` on a table whose answers are known, with a model whose weights are written by hand. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { anywhere } from '@kasane/data/access';
 import { openData } from '@kasane/data/open';
 import { checkJob } from '@kasane/protocol/job';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
@@ -28,7 +30,7 @@ beforeAll(async () => {
   const { path: _, ...data } = job.spec.data as { path: string };
   // As trained with the end of the file kept back, and with all of it.
   for (const [name, test] of [['line'], ['whole', at('above.csv')]] as const) {
-    const { preparation } = await openData({ ...job.spec.data, test } as typeof job.spec.data);
+    const { preparation } = await openData({ ...job.spec.data, test } as typeof job.spec.data, anywhere);
     const about = { job: name, objective: job.objective, preparation, data };
     const parameters = Float32Array.of(2, 0.25);
     writeFileSync(at(`${name}.safetensors`), encodeModelFile({ model: job.model, parameters, about }));

@@ -1,8 +1,10 @@
 /** `kasane init` looks at data and writes a job file that runs: what it wrote is checked with the data, as before a training. */
+
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { anywhere } from '@kasane/data/access';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -35,7 +37,7 @@ async function written(name: string, options: InitOptions) {
     out.mockRestore();
   }
   const job = parseJobFile(readFileSync(at(name), 'utf8'), name);
-  await loadData(job);
+  await loadData(job, anywhere);
   return job;
 }
 

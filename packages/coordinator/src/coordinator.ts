@@ -1,7 +1,7 @@
 /** Puts a coordinator together: store, Redis, jobs, gRPC. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Access } from '@kasane/data/access';
+import { type Access, accessBeyond } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
@@ -38,7 +38,7 @@ export interface CoordinatorOptions {
   /** When tasks are handed out again; the defaults suit most clusters. */
   readonly decide?: Partial<DecideOptions>;
   /** What jobs may name: folders and hosts. Default: on loopback anything, elsewhere no folder. */
-  readonly access?: Access | undefined;
+  readonly access?: Partial<Access> | undefined;
   /** What differs from `defaultLimits`. */
   readonly limits?: Partial<Limits>;
   /** Answer gRPC's health and reflection services, for programs that are not ours. Default true. */
@@ -92,7 +92,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     decide: { ...defaultDecideOptions, ...options.decide },
     log,
     limits,
-    access: { ...(isLoopback(options.host) ? {} : { roots: [] }), ...options.access },
+    access: accessBeyond(options.access ?? {}, isLoopback(options.host)),
     batchExpirySeconds: options.batchExpirySeconds ?? 3600,
     onStep: (times) => {
       options.onStep?.(times);

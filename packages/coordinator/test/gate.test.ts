@@ -66,7 +66,7 @@ describe('Gate', () => {
   it('lets everybody in on loopback, where nobody has asked for tokens, but only into what it knows', () => {
     const open = gate({ open: true });
     expect(open.judge(SUBMIT, '')).toBeUndefined();
-    expect(open.judge('/kasane.v1.Jobs/Later', '')).toMatchObject({ code: 'NOT_ALLOWED' });
+    expect(open.judge('/kasane.v1.Jobs/Later', '')).toMatchObject({ code: 'SCOPE' });
   });
 
   it('takes the shared token for everything, and this process’ own for what the page does', () => {
@@ -76,7 +76,7 @@ describe('Gate', () => {
     ] as const;
     const closed = gate({ known });
     expect(closed.judge('/kasane.v1.Training/Connect', 'Bearer everybody')).toBeUndefined();
-    expect(closed.judge('/kasane.v1.Training/Connect', 'Bearer page')).toMatchObject({ code: 'NOT_ALLOWED' });
+    expect(closed.judge('/kasane.v1.Training/Connect', 'Bearer page')).toMatchObject({ code: 'SCOPE' });
     expect(closed.judge(SUBMIT, 'Bearer page')).toBeUndefined();
     expect(closed.judge(SUBMIT, 'everybody')).toMatchObject({ code: 'NOT_ALLOWED' });
     expect(closed.still(SUBMIT, 'Bearer nobody')).toMatchObject({ code: 'NOT_ALLOWED' });

@@ -1,7 +1,9 @@
 /** Whether a table's columns stand where a model with several inputs looks for them, before anything is trained. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { anywhere } from '@kasane/data/access';
 import { checkJob } from '@kasane/protocol/job';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadData } from '../src/jobs/load-data.ts';
@@ -28,7 +30,7 @@ const two = {
 const load = (model: object, inputs?: object) => {
   const columns = { kind: 'index' };
   const data = { format: 'csv', path: join(folder, 'table.csv'), target: 'class', columns, inputs };
-  return loadData(checkJob({ name: 'a', model, data }));
+  return loadData(checkJob({ name: 'a', model, data }), anywhere);
 };
 
 describe('a model with input layers', () => {

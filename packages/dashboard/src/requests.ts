@@ -83,6 +83,7 @@ export async function answer(
 
 const statuses: Partial<Record<ErrorCode, number>> = {
   NOT_ALLOWED: 403,
+  SCOPE: 403,
   JOB_NOT_FOUND: 404,
   UNREACHABLE: 502,
 };

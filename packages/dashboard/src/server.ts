@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
-import { isLoopback } from '@kasane/protocol/token';
+import { asksLoopback, isLoopback } from '@kasane/protocol/token';
 import { serveFile } from './files.ts';
 import { answer } from './requests.ts';
 import { PARTS, VIEWERS, Viewers } from './viewers.ts';
@@ -80,12 +80,11 @@ async function handle(
   viewers: Viewers,
   secure: boolean,
 ): Promise<void> {
-  // A page of another site can have its name point here (DNS rebinding): the name that was asked for tells. With TLS the
-  // certificate does.
-  const { hostname } = new URL(`http://${request.headers.host ?? ''}`);
-  if (!secure && !isLoopback(hostname))
+  // With TLS the certificate tells.
+  if (!secure && !asksLoopback(request.headers.host))
     return refuse(response, 421, 'ask for this page by its loopback address');
-  const url = new URL(request.url ?? '/', 'http://dashboard');
+  const url = URL.parse(request.url ?? '/', 'http://dashboard');
+  if (!url) return refuse(response, 400, 'the address that was asked for is none');
   response.setHeader('x-content-type-options', 'nosniff');
   response.setHeader('cache-control', 'no-cache');
   const { method } = request;

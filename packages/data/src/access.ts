@@ -7,15 +7,24 @@ import { BlockList, isIP } from 'node:net';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { DataError } from './dataset.ts';
 
+/** Both are always said: what is left out by mistake must not compile, rather than allow everything. */
 export interface Access {
-  /** Folders that paths must lie in, symbolic links followed. Absent: any path may be read. */
-  readonly roots?: readonly string[] | undefined;
-  /** Hosts of URLs: names, addresses, or *.name for all below one. Absent: any, but for private addresses. */
-  readonly hosts?: readonly string[] | undefined;
+  /** Folders that paths must lie in, symbolic links followed; 'any' path. */
+  readonly roots: readonly string[] | 'any';
+  /** Hosts of URLs: names, addresses, or *.name for all below one; 'public': any, but for private addresses. */
+  readonly hosts: readonly string[] | 'public';
 }
 
 /** No bounds but those of `isPrivate`: for what a user opens by hand. */
-export const anywhere: Access = {};
+export const anywhere: Access = { roots: 'any', hosts: 'public' };
+
+/**
+ * What a server lets jobs name, where whoever runs it has not said all of it.
+ * @param local whether only this machine reaches it: otherwise no path is read that was not allowed
+ */
+export function accessBeyond({ roots, hosts }: Partial<Access>, local: boolean): Access {
+  return { roots: roots ?? (local ? 'any' : []), hosts: hosts ?? 'public' };
+}
 
 /**
  * Checks that a path may be read, and says nothing of what lies outside.
@@ -23,7 +32,7 @@ export const anywhere: Access = {};
  * @throws DataError
  */
 export function checkPath(path: string, { roots }: Access, what: string): void {
-  if (!roots) return;
+  if (roots === 'any') return;
   const real = realPath(resolve(path));
   const inside = roots.some((root) => {
     const folder = realPath(resolve(root));
@@ -58,7 +67,7 @@ export function checkUrl(url: URL, access: Access): void {
   }
   const { hosts } = access;
   const host = hostOf(url);
-  if (hosts && !hosts.some((allowed) => fits(host, allowed))) {
+  if (hosts !== 'public' && !hosts.some((allowed) => fits(host, allowed))) {
     const right =
       hosts.length > 0
         ? `only ${hosts.join(', ')} may be asked here (--url-host)`
@@ -73,7 +82,7 @@ export function mayConnect(address: string, url: URL, { hosts }: Access): boolea
   if (!isPrivate(address) || process.env.KASANE_ALLOW_LOCAL_URLS === '1') return true;
   const host = hostOf(url);
   // Not by a pattern: whoever has a name below it could have that name point anywhere.
-  return hosts?.some((allowed) => allowed.toLowerCase() === host) ?? false;
+  return hosts !== 'public' && hosts.some((allowed) => allowed.toLowerCase() === host);
 }
 
 /** Why an address was not connected to. */

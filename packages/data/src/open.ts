@@ -1,5 +1,5 @@
 /** Opens the data that a job names: the one place that knows every format. */
-import { type Access, anywhere, checkPath } from './access.ts';
+import { type Access, checkPath } from './access.ts';
 import { type CsvOptions, openCsv } from './csv.ts';
 import type { DataParts } from './dataset.ts';
 import { openIdx } from './idx.ts';
@@ -37,7 +37,7 @@ export type DataOptions =
  * @param access what may be read
  * @throws DataError naming what is wrong with the data, and where
  */
-export async function openData(options: DataOptions, access: Access = anywhere): Promise<DataParts> {
+export async function openData(options: DataOptions, access: Access): Promise<DataParts> {
   for (const name of ['path', 'test'] as const) {
     const place =
       name in options ? (options as { readonly path?: string; readonly test?: string })[name] : undefined;

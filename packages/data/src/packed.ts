@@ -2,7 +2,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/field';
-import { type Access, anywhere, checkPath } from './access.ts';
+import { type Access, checkPath } from './access.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import { cacheSettings, DiskCache } from './disk-cache.ts';
 import {
@@ -31,14 +31,14 @@ export interface OpenedPack extends DataParts {
 
 /**
  * @param place folder, or http(s) URL of one
- * @param expected digest that the index must have
+ * @param expected digest that the index must have; undefined: nobody knows
  * @param access what may be read
  * @throws DataError
  */
 export async function openPacked(
   place: string,
-  expected?: string,
-  access: Access = anywhere,
+  expected: string | undefined,
+  access: Access,
 ): Promise<OpenedPack> {
   const remote = isUrl(place);
   if (!remote) checkPath(place, access, 'data.path');

@@ -5,7 +5,7 @@
 import { lookup as resolve } from 'node:dns';
 import type { IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
-import { type Access, anywhere, checkUrl, mayConnect, privateMessage } from './access.ts';
+import { type Access, checkUrl, mayConnect, privateMessage } from './access.ts';
 import { DataError } from './dataset.ts';
 
 /** Milliseconds without a byte after which a request is given up, and how often it is tried. */
@@ -20,7 +20,7 @@ export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place);
  * @param access what may be asked for
  * @throws DataError naming the URL
  */
-export async function fetchFile(url: string, most: number, access: Access = anywhere): Promise<Buffer> {
+export async function fetchFile(url: string, most: number, access: Access): Promise<Buffer> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await fetchOnce(new URL(url), most, access);

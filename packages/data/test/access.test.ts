@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { checkPath, checkUrl, isPrivate, mayConnect } from '../src/access.ts';
+import { accessBeyond, anywhere, checkPath, checkUrl, isPrivate, mayConnect } from '../src/access.ts';
 import { DataError } from '../src/dataset.ts';
 import { openData } from '../src/open.ts';
 import { fetchFile } from '../src/remote.ts';
@@ -27,7 +27,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 afterEach(() => vi.unstubAllEnvs());
 
 describe('paths', () => {
-  const check = (path: string, roots = [allowed]) => checkPath(path, { roots }, 'data.path');
+  const check = (path: string, roots = [allowed]) => checkPath(path, { ...anywhere, roots }, 'data.path');
 
   it('are taken below a root, whatever the root is called', () => {
     for (const path of ['table.csv', 'inner', 'not-there-yet/x', '.', 'inner/../table.csv'])
@@ -35,7 +35,7 @@ describe('paths', () => {
     expect(() => check(join(folder, 'other-name', 'table.csv'))).not.toThrow();
     expect(() => check(join(allowed, 'table.csv'), [join(folder, 'other-name')])).not.toThrow();
     expect(() => check('/anything', ['/'])).not.toThrow();
-    expect(() => checkPath('/etc/passwd', {}, 'data.path')).not.toThrow();
+    expect(() => checkPath('/etc/passwd', anywhere, 'data.path')).not.toThrow();
   });
 
   it('are refused beside a root, by dots, by links, and by a name that begins like it', () => {
@@ -75,9 +75,16 @@ describe('paths', () => {
   ] as const)('are judged in every format: $format', async (data) => {
     const at = (path: string) => join(folder, path);
     const places = { path: at(data.path), ...('test' in data && { test: at(data.test) }) };
-    const opened = openData({ ...data, ...places } as never, { roots: [allowed] });
+    const opened = openData({ ...data, ...places } as never, { ...anywhere, roots: [allowed] });
     await expect(opened).rejects.toThrow(/^data\.(path|test): .*--data-root/);
   });
+});
+
+it('what nobody has said is closed beyond loopback, also where it was said to be undefined', () => {
+  expect(accessBeyond({}, true)).toEqual(anywhere);
+  expect(accessBeyond({}, false)).toEqual({ roots: [], hosts: 'public' });
+  expect(accessBeyond({ roots: undefined, hosts: undefined } as never, false).roots).toEqual([]);
+  expect(accessBeyond({ roots: ['/data'], hosts: [] }, false)).toEqual({ roots: ['/data'], hosts: [] });
 });
 
 describe('hosts', () => {
@@ -86,7 +93,7 @@ describe('hosts', () => {
   it('are taken by name, by address, and below a name', () => {
     const hosts = ['data.example.org', '*.example.com', '10.0.0.5'];
     for (const host of ['data.example.org', 'DATA.example.org:8080', 'a.b.example.com', '10.0.0.5'])
-      expect(() => checkUrl(url(host), { hosts })).not.toThrow();
+      expect(() => checkUrl(url(host), { ...anywhere, hosts })).not.toThrow();
     for (const host of [
       'example.org',
       'example.com',
@@ -94,22 +101,24 @@ describe('hosts', () => {
       'data.example.org.evil.net',
       '10.0.0.6',
     ])
-      expect(() => checkUrl(url(host), { hosts }), host).toThrow(/only data\.example\.org.*--url-host/);
-    expect(() => checkUrl(url('anything.example.net'), {})).not.toThrow();
-    expect(() => checkUrl(url('anything.example.net'), { hosts: [] })).toThrow(/no host/);
+      expect(() => checkUrl(url(host), { ...anywhere, hosts }), host).toThrow(
+        /only data\.example\.org.*--url-host/,
+      );
+    expect(() => checkUrl(url('anything.example.net'), anywhere)).not.toThrow();
+    expect(() => checkUrl(url('anything.example.net'), { ...anywhere, hosts: [] })).toThrow(/no host/);
   });
 
   it('come without a user and a password, which are not repeated', () => {
-    expect(() => checkUrl(url('me:hunter2@example.org'), {})).toThrow(/no user or password/);
-    expect(() => checkUrl(url('me:hunter2@example.org'), {})).not.toThrow(/hunter2/);
+    expect(() => checkUrl(url('me:hunter2@example.org'), anywhere)).toThrow(/no user or password/);
+    expect(() => checkUrl(url('me:hunter2@example.org'), anywhere)).not.toThrow(/hunter2/);
   });
 
   it('of private addresses are asked only where they are named themselves', () => {
     const rebound = url('data.example.org');
-    expect(mayConnect('93.184.216.34', rebound, {})).toBe(true);
-    expect(mayConnect('127.0.0.1', rebound, {})).toBe(false);
-    expect(mayConnect('127.0.0.1', rebound, { hosts: ['*.example.org'] })).toBe(false);
-    expect(mayConnect('10.0.0.5', rebound, { hosts: ['data.example.org'] })).toBe(true);
+    expect(mayConnect('93.184.216.34', rebound, anywhere)).toBe(true);
+    expect(mayConnect('127.0.0.1', rebound, anywhere)).toBe(false);
+    expect(mayConnect('127.0.0.1', rebound, { ...anywhere, hosts: ['*.example.org'] })).toBe(false);
+    expect(mayConnect('10.0.0.5', rebound, { ...anywhere, hosts: ['data.example.org'] })).toBe(true);
   });
 
   it('are private by every range that is', () => {
@@ -147,7 +156,9 @@ describe('hosts', () => {
     }).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as AddressInfo;
-    await expect(fetchFile(`http://127.0.0.1:${port}/index.json`, 1e6)).rejects.toThrow(/status 302/);
+    await expect(fetchFile(`http://127.0.0.1:${port}/index.json`, 1e6, anywhere)).rejects.toThrow(
+      /status 302/,
+    );
     expect(asked).toEqual(['/index.json']);
     server.close();
   });

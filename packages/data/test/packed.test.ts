@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { anywhere } from '../src/access.ts';
 import { datasetOfArrays } from '../src/arrays.ts';
 import type { DataParts, Dataset } from '../src/dataset.ts';
 import { DiskCache } from '../src/disk-cache.ts';
@@ -60,7 +61,7 @@ const expectSame = async (opened: DataParts) => {
 describe('packed data', () => {
   it('gives back what went in, in any order, with names and counts', async () => {
     const digest = await pack(folder);
-    const opened = await openPacked(folder, digest);
+    const opened = await openPacked(folder, digest, anywhere);
     expect(opened.preparation).toEqual(parts.preparation);
     expect(opened.train).toMatchObject({
       samples: 25,
@@ -89,7 +90,7 @@ describe('packed data', () => {
       if (++chunks === 2) throw new Error('cut short');
     });
     await expect(cut).rejects.toThrow('cut short');
-    await expect(openPacked(folder)).rejects.toThrow(
+    await expect(openPacked(folder, undefined, anywhere)).rejects.toThrow(
       /index\.json: it can not be read.*packed data is expected/,
     );
     const before = statSync(join(folder, 'chunks', readdirSync(join(folder, 'chunks'))[0]!)).mtimeMs;
@@ -98,15 +99,15 @@ describe('packed data', () => {
     expect(
       Math.min(...names.map((name) => statSync(join(folder, 'chunks', name)).mtimeMs)),
     ).toBeLessThanOrEqual(before);
-    await expectSame(await openPacked(folder));
+    await expectSame(await openPacked(folder, undefined, anywhere));
   });
 
   it('names a chunk that is damaged, cut short or gone', async () => {
     await pack(folder);
-    const { index } = await openPacked(folder);
+    const { index } = await openPacked(folder, undefined, anywhere);
     const path = join(folder, 'chunks', index.train.chunks[1]!);
     const good = readFileSync(path);
-    const last = async () => gather((await openPacked(folder)).train, 12);
+    const last = async () => gather((await openPacked(folder, undefined, anywhere)).train, 12);
     good[5]! ^= 1;
     writeFileSync(path, good);
     await expect(last()).rejects.toThrow(new RegExp(`${index.train.chunks[1]}: it is damaged`));
@@ -141,12 +142,12 @@ describe('packed data', () => {
     const path = join(folder, 'index.json');
     const index = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
     writeFileSync(path, JSON.stringify(change(index)));
-    await expect(openPacked(folder)).rejects.toThrow(message);
+    await expect(openPacked(folder, undefined, anywhere)).rejects.toThrow(message);
   });
 
   it('refuses an index other than the one that is expected', async () => {
     await pack(folder);
-    await expect(openPacked(folder, 'f'.repeat(64))).rejects.toThrow(/another index/);
+    await expect(openPacked(folder, 'f'.repeat(64), anywhere)).rejects.toThrow(/another index/);
   });
 });
 
@@ -176,33 +177,33 @@ describe('over http', () => {
   afterEach(() => server.close());
 
   it('fetches each chunk once, and keeps it on disk', async () => {
-    await expectSame(await openPacked(root));
+    await expectSame(await openPacked(root, undefined, anywhere));
     const fetched = asked.filter((path) => path.startsWith('/chunks/'));
     expect(fetched).toHaveLength(new Set(fetched).size);
     asked = [];
-    await expectSame(await openPacked(`${root}/`));
+    await expectSame(await openPacked(`${root}/`, undefined, anywhere));
     expect(asked).toEqual(['/index.json']);
   });
 
   it('fetches again what is damaged on disk', async () => {
-    const opened = await openPacked(root);
+    const opened = await openPacked(root, undefined, anywhere);
     await gather(opened.train, 0);
     const [name] = opened.index.train.chunks;
     writeFileSync(join(folder, 'cache', name!), 'damaged');
-    await expectSame(await openPacked(root));
+    await expectSame(await openPacked(root, undefined, anywhere));
   });
 
   it('tries again after a broken connection and a busy server, and says what does not pass', async () => {
     let times = 0;
     broken = (path) =>
       path.startsWith('/chunks/') && ++times <= 2 ? (times === 1 ? 503 : 'hang up') : undefined;
-    await expectSame(await openPacked(root));
+    await expectSame(await openPacked(root, undefined, anywhere));
     expect(times).toBeGreaterThan(2);
     broken = () => 404;
-    await expect(openPacked(root)).rejects.toThrow(/index\.json: status 404/);
-    await expect(fetchFile(`${root}/index.json`, 10)).rejects.toThrow(/status 404/);
+    await expect(openPacked(root, undefined, anywhere)).rejects.toThrow(/index\.json: status 404/);
+    await expect(fetchFile(`${root}/index.json`, 10, anywhere)).rejects.toThrow(/status 404/);
     broken = undefined;
-    await expect(fetchFile(`${root}/index.json`, 10)).rejects.toThrow(/more than 10 bytes/);
+    await expect(fetchFile(`${root}/index.json`, 10, anywhere)).rejects.toThrow(/more than 10 bytes/);
   });
 
   it('asks no address of this machine unless that is allowed, by number or by name', async () => {
@@ -221,7 +222,7 @@ describe('over http', () => {
       '[fd00::1]',
       '[64:ff9b::7f00:1]',
     ])
-      await expect(fetchFile(`http://${host}:${port}/index.json`, 1e6)).rejects.toThrow(
+      await expect(fetchFile(`http://${host}:${port}/index.json`, 1e6, anywhere)).rejects.toThrow(
         /address of this machine or its network.*--url-host/,
       );
     expect(asked).toEqual([]);

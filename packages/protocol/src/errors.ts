@@ -26,8 +26,10 @@ export const errorCodes = {
   UNREACHABLE: { exit: 69, grpc: status.UNAVAILABLE },
   /** The address to listen on is taken or not allowed. */
   CANNOT_LISTEN: { exit: 69, grpc: status.UNAVAILABLE },
-  /** The token is missing or wrong. */
+  /** The token is missing or wrong: nobody knows who calls. */
   NOT_ALLOWED: { exit: 77, grpc: status.UNAUTHENTICATED },
+  /** The token is valid, and does not allow this call. */
+  SCOPE: { exit: 77, grpc: status.PERMISSION_DENIED },
   /** A limit of the protocol package's table is exceeded. */
   LIMIT: { exit: 65, grpc: status.RESOURCE_EXHAUSTED },
   /** What was asked to compute on is not there. */

@@ -12,6 +12,7 @@ import { KasaneError, messageOf } from './errors.ts';
 import { dataSchema, plainly } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
+import { checkShape } from './job-shape.ts';
 
 const fraction = z.number().min(0).max(1);
 /** Of a decaying average: 1 would never forget. */
@@ -245,6 +246,9 @@ export interface Job {
   readonly objective: Objective;
 }
 
+/** Faults of a job file that are told at once: a line each, and each takes a while to explain. */
+const TOLD_ISSUES = 10;
+
 /** The JSON Schema of a job file (draft 2020-12), for editors. */
 export function jobJsonSchema(): object {
   return { title: 'Kasane job file', ...z.toJSONSchema(jobSchema, { io: 'input' }) };
@@ -255,9 +259,12 @@ export function checkJob(
   value: unknown,
   locate: (path: readonly PropertyKey[]) => string = () => 'job',
 ): Job {
+  checkShape(value, locate);
   const result = jobSchema.safeParse(value);
   if (!result.success) {
-    const messages = result.error.issues.map((issue) => describeIssue(issue, locate, value));
+    const { issues } = result.error;
+    const messages = issues.slice(0, TOLD_ISSUES).map((issue) => describeIssue(issue, locate, value));
+    if (issues.length > TOLD_ISSUES) messages.push(`and ${issues.length - TOLD_ISSUES} more`);
     throw new KasaneError('JOB_INVALID', messages.join('\n'));
   }
   const spec = result.data;

@@ -19,8 +19,11 @@ export const SHARED_MEMORY_BYTES = 4 * 2 ** 30;
 export const BATCH_BYTES = 256 << 20;
 /** Bytes of one staged value in Redis; larger batches are cut. */
 export const STAGED_VALUE_BYTES = 1 << 20;
-/** Bytes of a job file. */
+/** Bytes of a job file; its keys, values and marks; levels of nesting; aliases, each of which may stand for many values. */
 export const JOB_FILE_BYTES = 1 << 20;
+export const JOB_FILE_TOKENS = 50_000;
+export const JOB_FILE_DEPTH = 32;
+export const JOB_FILE_ALIASES = 100;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */
 export const RUNNING_JOBS = 4;
 /** Priorities go from minus this to this. */

@@ -1,13 +1,14 @@
 /**
  * A port of its own for those who look after a process: /metrics as Prometheus reads them, /health for whoever starts it again.
- * Beyond loopback it wants a secret, which is not the cluster's: what scrapes need not be let in.
+ * Beyond loopback it wants a secret, which is not the cluster's: what scrapes need not be let in. On loopback it is asked by a loopback
+ * name: pages of other sites are not answered.
  */
 import { timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { KasaneError, messageOf } from './errors.ts';
-import { digestOfToken, isLoopback } from './token.ts';
+import { asksLoopback, digestOfToken, isLoopback } from './token.ts';
 
 /** Buckets of a time, in seconds: a step of the smallest network takes 2 ms, a shard of it one, a step of ResNet-152 a minute. */
 export const secondsBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];
@@ -46,6 +47,8 @@ export async function startMetricsServer(options: MetricsOptions, told: Told): P
     const say = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
       response.writeHead(status, { 'content-type': type }).end(body);
     const { url, headers } = request;
+    if (isLoopback(host) && !asksLoopback(headers.host))
+      return say(421, 'ask for this page by its loopback address\n');
     if (request.method !== 'GET') return say(405, 'only GET\n');
     if (url === '/health') {
       const wrong = told.health();

@@ -1,7 +1,7 @@
 /** A worker: one stream to the coordinator, one connection to Redis, some slots, and a session for each open job. */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
-import type { Access } from '@kasane/data/access';
+import { type Access, accessBeyond } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
@@ -48,7 +48,7 @@ export interface WorkerOptions {
   /** What the coordinator's port expects. Default: plain text. */
   readonly tls?: ClientTls | undefined;
   /** What this worker reads by itself. Default: of a coordinator on loopback anything, of another no folder. */
-  readonly access?: Access | undefined;
+  readonly access?: Partial<Access> | undefined;
   /** Exchange tensors with a coordinator on this machine through shared memory. Default true. */
   readonly sharedMemory?: boolean;
   /** Default: host name, process id and a random suffix. */
@@ -293,10 +293,7 @@ class KasaneWorker implements RunningWorker {
       stream,
       trace: this.#trace,
       sharedMemory: this.#options.sharedMemory ?? true,
-      access: {
-        ...(isLoopback(this.#coordinator.replace(/:\d+$/, '')) ? {} : { roots: [] }),
-        ...this.#options.access,
-      },
+      access: accessBeyond(this.#options.access ?? {}, isLoopback(this.#coordinator.replace(/:\d+$/, ''))),
       log: this.#log.child({ job: opened.job }),
     });
     this.#jobs.set(opened.job, session);

@@ -74,9 +74,9 @@ it('compares a folder with what the coordinator found in its own', async () => {
   expect(await open(own)).toMatchObject({ able: true });
   expect((await open(own, [27, 28])).why).toMatch(/its samples are not those of the job/);
 
-  const elsewhere = await open(own, [28, 28], { roots: [join(place, 'inner')] });
+  const elsewhere = await open(own, [28, 28], { ...anywhere, roots: [join(place, 'inner')] });
   expect(elsewhere).toMatchObject({ able: false, why: expect.stringContaining('--data-root') });
-  expect(await open(own, [28, 28], { roots: [place] })).toMatchObject({ able: true });
+  expect(await open(own, [28, 28], { ...anywhere, roots: [place] })).toMatchObject({ able: true });
 
   writeFileSync(join(place, 't10k-labels-idx1-ubyte'), 'x');
   expect((await open(own)).why).toMatch(/t10k-labels-idx1-ubyte/);

@@ -1,6 +1,8 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
+
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
+import { anywhere } from '@kasane/data/access';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
@@ -147,7 +149,7 @@ export const asData = async <T>(body: () => Promise<T>): Promise<T> => {
     throw cause instanceof KasaneError ? cause : new KasaneError('DATA_INVALID', messageOf(cause), { cause });
   }
 };
-const openPlace = (spec: DataSpec): Promise<DataParts> => asData(() => openData(spec));
+const openPlace = (spec: DataSpec): Promise<DataParts> => asData(() => openData(spec, anywhere));
 
 /** Opens data that no job speaks of yet; where a part of it is damaged, without that, as its notes then say. */
 export async function openSound<Data extends object>(data: Data): Promise<{ data: Data; parts: DataParts }> {

@@ -1,7 +1,9 @@
 /** `kasane eval`: loss and metric of a trained model on the part of its data that is for testing. */
+
 import { resolve } from 'node:path';
 import { describeSamples } from '@kasane/coordinator/jobs/describe-job';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { anywhere } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -29,7 +31,7 @@ const BATCH = 100;
 export async function evaluate(source: string, options: EvalOptions): Promise<void> {
   const trained = await loadTrained(source, options);
   const job = jobOf(source, trained, options);
-  const data = await loadData(job).catch((error: unknown) => {
+  const data = await loadData(job, anywhere).catch((error: unknown) => {
     if (!trained.data || options.data !== undefined) throw error;
     const right = 'that is where the coordinator has it; say with --data where it is on this machine';
     throw new KasaneError('DATA_INVALID', `${messageOf(error)} (${right})`, { cause: error });

@@ -1,9 +1,11 @@
 /** `kasane init`: a job file for data that is there, by looking at it and asking what can not be seen. */
+
 import { existsSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parse, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { anywhere } from '@kasane/data/access';
 import { openCsvFile } from '@kasane/data/csv-file';
 import type { DataParts } from '@kasane/data/dataset';
 import { parseNumber } from '@kasane/data/table';
@@ -56,7 +58,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
       .concat(yaml(job))
       .join('\n');
     // Said before anything is written: a file that does not run would be no help.
-    await loadData(parseJobFile(text, file));
+    await loadData(parseJobFile(text, file), anywhere);
     write(file, `${text}\n`);
     const lines = [
       `Wrote ${file}: ${why}`,

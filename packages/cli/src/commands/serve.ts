@@ -38,7 +38,7 @@ export interface Places {
 }
 
 /** Undefined where nothing was said: the defaults know whether this is loopback. */
-function accessOf({ dataRoot, urlHost }: Places): Access {
+function accessOf({ dataRoot, urlHost }: Places): Partial<Access> {
   return {
     ...(dataRoot && { roots: dataRoot.map((root) => resolve(root)) }),
     ...(urlHost && { hosts: urlHost }),

@@ -1,4 +1,5 @@
 /** `kasane train`: a job on a cluster of this machine, from start to weights. */
+
 import { createHash } from 'node:crypto';
 import { accessSync, copyFileSync, constants as fs, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -6,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { ranked } from '@kasane/coordinator/jobs/best-epoch';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
+import { anywhere } from '@kasane/data/access';
 import { isUrl } from '@kasane/data/remote';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -49,10 +51,10 @@ export async function train(
 ): Promise<void> {
   const spec = withOverrides(await readJob(jobOrPreset), options);
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
-  if (spec.data.path !== undefined) await loadData(checkJob(spec));
+  if (spec.data.path !== undefined) await loadData(checkJob(spec), anywhere);
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
-  const start = spec.init === undefined ? undefined : startingWeights(checkJob(spec)).what;
+  const start = spec.init === undefined ? undefined : startingWeights(checkJob(spec), '', anywhere).what;
   if (start) say(`Start: ${start}`);
   const cluster = new EmbeddedCluster({
     workers: options.workers,

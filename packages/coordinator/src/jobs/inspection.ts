@@ -1,5 +1,6 @@
 /** What can be seen of a job beside its figures: its checkpoints, the weights in them, and the test samples. */
 import { readFile, stat } from 'node:fs/promises';
+import type { Access } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
 import { inputReader, readTargets } from '@kasane/data/normalize';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -16,13 +17,18 @@ import type { JobRecord, JobStore } from './store.ts';
 
 export class Inspection {
   readonly #store: JobStore;
+  readonly #access: Access;
   readonly #dataOfRun: (id: string) => DataParts | undefined;
   /** Of the job that was asked for last and does not run. */
   #opened: { readonly id: string; readonly data: Promise<DataParts> } | undefined;
 
-  /** @param dataOfRun the data of a job that runs */
-  constructor(store: JobStore, dataOfRun: (id: string) => DataParts | undefined) {
+  /**
+   * @param access what may be read now: an older job may name what was allowed only then
+   * @param dataOfRun the data of a job that runs
+   */
+  constructor(store: JobStore, access: Access, dataOfRun: (id: string) => DataParts | undefined) {
     this.#store = store;
+    this.#access = access;
     this.#dataOfRun = dataOfRun;
   }
 
@@ -84,7 +90,7 @@ export class Inspection {
     const running = this.#dataOfRun(id);
     if (running) return running;
     if (this.#opened?.id !== id) {
-      const data = loadData(job);
+      const data = loadData(job, this.#access);
       data.catch(() => {
         // Mended data can be asked for again.
         if (this.#opened?.data === data) this.#opened = undefined;

@@ -1,5 +1,5 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
-import { type Access, anywhere } from '@kasane/data/access';
+import type { Access } from '@kasane/data/access';
 import type { DataParts } from '@kasane/data/dataset';
 import { openData, placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -10,7 +10,7 @@ import { type Objective, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 
 /** @param access what may be read. @throws KasaneError DATA_INVALID */
-export async function loadData(job: Job, access: Access = anywhere): Promise<DataParts> {
+export async function loadData(job: Job, access: Access): Promise<DataParts> {
   const place = placeOf(job.spec.data);
   let data: DataParts;
   try {

@@ -55,7 +55,7 @@ export class JobManager {
       },
       askerOf: (id) => this.#askers.get(id),
     });
-    this.#inspection = new Inspection(options.store, (id) => this.runs.get(id)?.data);
+    this.#inspection = new Inspection(options.store, options.access, (id) => this.runs.get(id)?.data);
   }
 
   /** Takes up the jobs that an earlier coordinator left. */

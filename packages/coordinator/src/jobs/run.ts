@@ -268,7 +268,7 @@ export class Run {
       this.#position = position;
       return;
     }
-    const start = startingWeights(job, store.get(this.id)?.init, access);
+    const start = startingWeights(job, store.get(this.id)?.init ?? '', access);
     if (start.what) log.info(`starting from ${start.what}`);
     parameters.reset(start.parameters);
   }

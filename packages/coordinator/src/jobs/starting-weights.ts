@@ -1,6 +1,6 @@
 /** The weights that a job begins with: fresh ones, or what fits of a file that it names. */
 import { readFileSync } from 'node:fs';
-import { type Access, anywhere, checkPath } from '@kasane/data/access';
+import { type Access, checkPath } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import { adoptWeights, describeAdopted } from '@kasane/tensor/io/adopt';
@@ -21,11 +21,7 @@ export interface StartingWeights {
  * @param access what may be read
  * @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits
  */
-export function startingWeights(
-  { spec, model }: Job,
-  expected = '',
-  access: Access = anywhere,
-): StartingWeights {
+export function startingWeights({ spec, model }: Job, expected: string, access: Access): StartingWeights {
   const parameters = initializeParameters(model, spec.training.seed);
   const { init } = spec;
   if (init === undefined) return { parameters, digest: '' };

@@ -58,7 +58,7 @@ export class Gate {
    * @returns why the call is refused; undefined when it may go on
    */
   judge(path: string, authorization: string, now = performance.now()): Refusal | undefined {
-    if (!methodScopes.has(path)) return { code: 'NOT_ALLOWED', why: `nobody may call ${path}` };
+    if (!methodScopes.has(path)) return { code: 'SCOPE', why: `nobody may call ${path}` };
     const wanted = methodScopes.get(path);
     if (wanted === undefined) return undefined;
     const held = this.#options.open ? { key: 'loopback' } : this.#holder(authorization, wanted);
@@ -89,7 +89,8 @@ export class Gate {
     const found = shared ?? this.#options.tokens.find(token);
     if ('refused' in found) return refuse(`${found.refused}: ${HOW}`);
     if (!allows(found.scopes, wanted)) {
-      return refuse(`the token may ${found.scopes.join(', ')}; this needs one with the scope '${wanted}'`);
+      const has = `the token has the scope ${found.scopes.join(', ')}`;
+      return { code: 'SCOPE', why: `${has}; this call needs one with '${wanted}'` };
     }
     return { key: found.id };
   }

@@ -1,0 +1,97 @@
+/** Job files that are small and ask for much, or say things twice: each is refused with its line, in bounded time. */
+import { describe, expect, it } from 'vitest';
+import { KasaneError } from '../src/errors.ts';
+import { checkJob } from '../src/job.ts';
+import { parseJobFile } from '../src/job-file.ts';
+
+const head = 'name: a\nmodel: { preset: mnist-mlp }\n';
+const list = (count: number, line: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => line(index)).join('\n');
+const laughs = `a: &a [x, x, x, x, x, x, x, x, x, x]\n${list(6, (i) => {
+  const [name, before] = [String.fromCharCode(98 + i), String.fromCharCode(97 + i)];
+  return `${name}: &${name} [${`*${before}, `.repeat(10)}]`;
+})}\n`;
+
+const refused: Record<string, { readonly file: string; readonly says: RegExp }> = {
+  'flow lists in each other': { file: `${head}x: ${'['.repeat(5000)}`, says: /^f:3: nested more than 32/ },
+  'flow lists over several lines': { file: `${head}x: ${'[\n'.repeat(5000)}`, says: /^f:3\d: nested more/ },
+  'maps in each other': { file: list(1000, (i) => `${' '.repeat(i)}a:`), says: /^f:33: nested more than 32/ },
+  'lists on one line': { file: `${'- '.repeat(20_000)}a`, says: /^f:1: nested more than 32/ },
+  'keys of keys': { file: `${'? '.repeat(20_000)}a`, says: /^f:1: nested more than 32/ },
+  'aliases that grow': { file: laughs, says: /^f:2: its aliases stand for too many values/ },
+  'an alias of itself': { file: `${head}x: &x [*x]\n`, says: /^f:3: nested more than 32/ },
+  'many aliases': {
+    file: `${head}x: &x 1\n${list(200, (i) => `k${i}: *x`)}`,
+    says: /^f:104: more than 100 al/,
+  },
+  'an unknown alias': {
+    file: `${head}init: *x\n`,
+    says: /^f:3: no value before this line has the anchor '&x'/,
+  },
+  'many keys': { file: head + list(100_000, (i) => `k${i}: 1`), says: /^f:\d+: more than 50000 keys/ },
+  'many values': { file: `${head}x: [${'1,'.repeat(400_000)}]`, says: /^f:3: more than 50000 keys/ },
+  'a key twice': { file: `${head}name: b\n`, says: /^f:3: the key 'name' is there twice/ },
+  'a key twice, of JSON': {
+    file: '{"name": "a",\n"name": "b"}',
+    says: /^f:2: the key 'name' is there twice/,
+  },
+  'a key twice, quoted': { file: `${head}"name": b\n`, says: /^f:3: the key 'name' is there twice/ },
+  'a prototype': { file: `${head}__proto__: { init: x }\n`, says: /^f:3: __proto__: there is no such key/ },
+  'a prototype inside': {
+    file: 'name: a\nmodel:\n  preset: gpt\n  __proto__: { heads: 2 }\n',
+    says: /^f:4: model\.__proto__: there is no such key/,
+  },
+  'a constructor': { file: `${head}constructor: 1\n`, says: /^f:3: constructor: there is no such key/ },
+  'a list as a key': { file: `${head}? [a, b]\n: 1\n`, says: /^f:3: a key is a list/ },
+  'two documents': { file: `${head}---\nname: b\n`, says: /^f:3: another document begins here/ },
+  'a tag of others': { file: 'name: !!js/function "x"\n', says: /^f:1: Unresolved tag/ },
+};
+
+describe('a job file with', () => {
+  it.each(Object.entries(refused))('%s is refused with its line', (_, { file, says }) => {
+    let refusal: unknown;
+    const before = process.cpuUsage();
+    try {
+      parseJobFile(file, 'f');
+    } catch (error) {
+      refusal = error;
+    }
+    const { user, system } = process.cpuUsage(before);
+    expect(refusal).toBeInstanceOf(KasaneError);
+    expect((refusal as KasaneError).message).toMatch(says);
+    expect(['JOB_INVALID', 'LIMIT']).toContain((refusal as KasaneError).code);
+    // One of these took 165 s. This is work, not time that others take.
+    expect((user + system) / 1e6, 'seconds of CPU').toBeLessThan(5);
+  });
+
+  it('anchors and aliases is read', () => {
+    const file = 'name: a\nmodel: { preset: mnist-mlp }\ntraining: { batch: &b 64, shards: *b }\n';
+    expect(parseJobFile(file, 'f').spec.training.shards).toBe(64);
+  });
+});
+
+it('a job that is no text is held to the same', () => {
+  let deep: unknown = 1;
+  for (let level = 0; level < 10_000; level++) deep = [deep];
+  expect(() => checkJob({ name: 'a', model: deep })).toThrow(/nested more than 32/);
+  expect(() => checkJob(JSON.parse('{"name": "a", "model": {"__proto__": {}}}'))).toThrow(/model\.__proto__/);
+});
+
+it('says the first faults of many, and how many there are', () => {
+  const keys = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`k${i}`, 1]));
+  const many = {
+    name: 'a',
+    model: { preset: 'gpt' },
+    data: { format: 'csv', path: 'x', target: 'y', columns: keys },
+  };
+  const messages = (() => {
+    try {
+      checkJob(many);
+    } catch (error) {
+      return (error as Error).message.split('\n');
+    }
+    return [];
+  })();
+  expect(messages).toHaveLength(11);
+  expect(messages[10]).toBe('and 490 more');
+});
