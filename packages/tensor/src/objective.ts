@@ -11,7 +11,7 @@ import { argmaxEquals } from './ops/labels.ts';
 import { constant, input } from './ops/leaf.ts';
 import { reshape } from './ops/movement.ts';
 import { concat, sliceAxis } from './ops/parts.ts';
-import { add, eq, gt, mul, ne, sub } from './ops/pointwise.ts';
+import { add, gt, le, mul, ne, select, sub } from './ops/pointwise.ts';
 import { mean, sum } from './ops/reduce.ts';
 import { formatShape, type Shape } from './shape.ts';
 
@@ -172,7 +172,8 @@ export function scoresOf(objective: Objective, logits: Node, target: Node, train
       };
     }
     case 'binary': {
-      const right = eq(gt(logits, constant(0)), gt(target, constant(0.5)));
+      // Each answer by a comparison that a score which is no number fails.
+      const right = select(gt(target, constant(0.5)), gt(logits, constant(0)), le(logits, constant(0)));
       const axes = right.shape.slice(1).map((_, axis) => axis + 1);
       return { lossSum: sum(binaryCrossEntropy(logits, target)), metricSum: sum(mean(right, axes)) };
     }
@@ -189,10 +190,11 @@ export function scoresOf(objective: Objective, logits: Node, target: Node, train
     case 'next-token':
     case 'masked-token': {
       const counts = ne(target, constant(-1));
-      const tokens = toIndex(target);
+      // Those that do not count are taken to be token 0; anything else that is no token is refused.
+      const tokens = toIndex(select(counts, target, constant(0)));
       const labelSmoothing = training ? (objective.labelSmoothing ?? 0) : 0;
       return {
-        lossSum: sum(mul(counts, crossEntropy(logits, tokens, { labelSmoothing }))),
+        lossSum: sum(select(counts, crossEntropy(logits, tokens, { labelSmoothing }), constant(0))),
         metricSum: sum(mul(counts, argmaxEquals(logits, tokens))),
         counted: sum(counts),
       };

@@ -97,7 +97,7 @@ describe('rows have the same bits whatever the number of rows', () => {
     g: Float32Array.from(uniforms(rows * COLUMNS, 2), (u) => 2 * u - 1),
     scale: Float32Array.from(uniforms(COLUMNS, 3)),
     shift: Float32Array.from(uniforms(COLUMNS, 4)),
-    labels: Int32Array.from(uniforms(rows, 5), (u) => Math.floor(u * (COLUMNS + 2)) - 1),
+    labels: Int32Array.from(uniforms(rows, 5), (u) => Math.floor(u * COLUMNS)),
   });
   /** Rows [start, start + rows) by themselves. */
   async function results(work: (typeof works)[string], all: ReturnType<typeof values>, rows: number) {

@@ -5,7 +5,7 @@
 import { expect, it } from 'vitest';
 import { describePreset, type PresetName, presetNames } from '../src/models/presets.ts';
 import { buildModel } from '../src/nn/model.ts';
-import { disagreement, runOnnx } from './support/onnx.ts';
+import { disagreement, exported, runOnnx } from './support/onnx.ts';
 
 const small = { image: 32, width: 8, classes: 10 };
 /** Options, and for tokens the size of the vocabulary. */
@@ -38,6 +38,14 @@ it.each(presetNames)(
   async (name) => {
     const { options, tokens } = configurations[name];
     const model = buildModel(describePreset(name, options));
+    const { nodes, initializers } = await exported(model);
+    const read = new Set(nodes.flatMap(({ inputs }) => inputs));
+    expect(initializers.filter((tensor) => !read.has(tensor))).toEqual([]);
+    // Of a node with several outputs one is enough.
+    const idle = nodes.filter(
+      ({ outputs }) => !outputs.some((value) => read.has(value) || value === 'output'),
+    );
+    expect(idle).toEqual([]);
     for (const run of await runOnnx(model, [1, 7], tokens)) {
       expect(disagreement(run)).toBeLessThan(1e-4);
       expect(run.shape.slice(1)).toEqual([...model.outputShape]);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { cosineOfPi, exponentialOf, logarithmOf, powerOf } from '../src/optim/exact.ts';
 import { type OptimizerOptions, optimizerFor } from '../src/optim/optimizers.ts';
@@ -137,13 +138,26 @@ describe('learningRate', () => {
   });
 
   it('one-cycle starts low, peaks once where it says, and ends at its end', () => {
-    const all = rates({ type: 'one-cycle', learningRate: peak }, 101);
+    const all = rates({ type: 'one-cycle', learningRate: peak }, 110);
     expect(all[0]).toBeCloseTo(0.04 * peak, 15);
-    expect(all.indexOf(Math.max(...all))).toBe(30);
-    expect(all[30]).toBe(peak);
-    expect(all[15]).toBeCloseTo((peak * 1.04) / 2, 12);
-    expect(all[100]).toBeCloseTo(0.0001 * peak, 15);
+    expect(all.indexOf(Math.max(...all))).toBe(32);
+    expect(all[32]).toBe(peak);
+    expect(all[16]).toBeCloseTo((peak * 1.04) / 2, 12);
+    expect(all[109]).toBeCloseTo(0.0001 * peak, 15);
   });
+
+  const fixtures = JSON.parse(
+    readFileSync(new URL('pytorch/schedules.json', import.meta.url), 'utf8'),
+  ) as readonly { readonly schedule: Schedule; readonly steps: number; readonly rates: readonly number[] }[];
+
+  it.each(fixtures.map((each) => [JSON.stringify(each.schedule), each.steps, each] as const))(
+    'PyTorch has the same rates for %s of %d steps',
+    (_, steps, { schedule, rates: wanted }) => {
+      rates(schedule, steps).forEach((rate, i) => {
+        expect(Math.abs(rate - wanted[i]!), `step ${i}`).toBeLessThan(1e-12);
+      });
+    },
+  );
 
   it.each([1, 2, 3])('any schedule gives a sane rate in a run of %d steps', (total) => {
     const schedules: Schedule[] = [

@@ -6,17 +6,14 @@ import { constant, iota } from '../ops/leaf.ts';
 import { matmul } from '../ops/matmul.ts';
 import { reshape, transpose } from '../ops/movement.ts';
 import { concat, sliceAxis } from '../ops/parts.ts';
-import { add, ge, gelu, mul, ne, select } from '../ops/pointwise.ts';
+import { add, ge, gelu, mul, ne } from '../ops/pointwise.ts';
 import { formatShape, type Shape } from '../shape.ts';
 import { onnxActivation } from './activation.ts';
 import { dropped } from './dropout.ts';
 import { xavierUniform } from './initializers.ts';
 import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
-import { softmax } from './losses.ts';
+import { maskedSoftmax, softmax } from './losses.ts';
 import { layerNormalization, onnxLayerNormalization, scaleAndShift } from './norm.ts';
-
-/** Stands for minus infinity in scores: exp of it is 0, and a row of nothing else still has a softmax. */
-const MASKED = -1e9;
 
 const heads = {
   kind: 'integer',
@@ -40,7 +37,7 @@ const dropout = {
 export interface AttentionOptions {
   readonly heads: number;
   readonly causal?: boolean;
-  /** [samples, time]: 0 where a step is padding, which nobody then attends to. */
+  /** [samples, time]: 0 where a step is padding, which nobody then attends to. A step that sees nothing has weights of 0. */
   readonly mask?: Node;
   /** Applied to the weights of attention, of which block `block`, from 0, has some rows. */
   readonly drop?: (weights: Node, block: number) => Node;
@@ -80,16 +77,13 @@ function attend(query: Node, key: Node, value: Node, options: Omit<AttentionOpti
     const start = block * rows;
     const end = Math.min(time, start + rows);
     const product = matmul(steps(query, 2, start, end), steps(key, 2, 0, end), false, true);
-    let scores = mul(product, constant(1 / Math.sqrt(size)));
-    if (causal) {
-      const seen = ge(add(iota([end - start, 1], 0), constant(start)), iota([1, end], 1));
-      scores = select(seen, scores, constant(MASKED));
-    }
-    if (mask) {
-      const present = steps(reshape(mask, [samples, 1, 1, time]), 3, 0, end);
-      scores = select(ne(present, constant(0)), scores, constant(MASKED));
-    }
-    return matmul(drop(softmax(scores), block), steps(value, 2, 0, end));
+    const scores = mul(product, constant(1 / Math.sqrt(size)));
+    const conditions = [
+      causal && ge(add(iota([end - start, 1], 0), constant(start)), iota([1, end], 1)),
+      mask && ne(steps(reshape(mask, [samples, 1, 1, time]), 3, 0, end), constant(0)),
+    ].filter((condition) => condition instanceof Object);
+    const weights = conditions.length > 0 ? maskedSoftmax(scores, conditions) : softmax(scores);
+    return matmul(drop(weights, block), steps(value, 2, 0, end));
   });
   return blocks.length === 1 ? blocks[0]! : concat(blocks, 2);
 }
@@ -97,6 +91,16 @@ function attend(query: Node, key: Node, value: Node, options: Omit<AttentionOpti
 /** x W + b */
 const onnxProjection = (graph: OnnxGraph, x: string, [weight, bias]: readonly NamedTensor[]): string =>
   graph.node('Add', [graph.node('MatMul', [x, graph.parameter(weight!)]), graph.parameter(bias!)]);
+
+/** Softmax of the scores for which every condition holds. @param bare whether there may be steps that see nothing */
+function onnxWeights(graph: OnnxGraph, scores: string, conditions: readonly string[], bare: boolean): string {
+  if (conditions.length === 0) return graph.node('Softmax', [scores], { axis: -1 });
+  const seen = conditions.reduce((all, condition) => graph.node('And', [all, condition]));
+  const hidden = graph.constant([], [Number.NEGATIVE_INFINITY], 'attention hidden');
+  const weights = graph.node('Softmax', [graph.node('Where', [seen, scores, hidden])], { axis: -1 });
+  // Of a step that sees nothing the softmax is no number.
+  return bare ? graph.node('Where', [seen, weights, graph.constant([], [0], 'attention nothing')]) : weights;
+}
 
 interface OnnxAttention {
   readonly heads: number;
@@ -122,18 +126,14 @@ function onnxAttention(
   };
   const [query, key, value] = [split(0, [0, 2, 1, 3]), split(2, [0, 2, 3, 1]), split(4, [0, 2, 1, 3])];
   const scale = graph.constant([], [1 / Math.sqrt(size)], `attention scale ${size}`);
-  const masked = graph.constant([], [MASKED], 'attention masked');
-  let scores = graph.node('Mul', [graph.node('MatMul', [query, key]), scale]);
+  const scores = graph.node('Mul', [graph.node('MatMul', [query, key]), scale]);
+  const conditions: string[] = [];
   if (causal) {
     const pairs = Array.from({ length: time * time }, (_, i) => Math.floor(i / time) >= i % time);
-    const seen = graph.booleans([time, time], pairs, `attention causal ${time}`);
-    scores = graph.node('Where', [seen, scores, masked]);
+    conditions.push(graph.booleans([time, time], pairs, `attention causal ${time}`));
   }
-  if (mask !== undefined) {
-    const present = graph.cast(graph.reshape(mask, [1, 1, time]), 'bool');
-    scores = graph.node('Where', [present, scores, masked]);
-  }
-  const weights = graph.node('Softmax', [scores], { axis: -1 });
+  if (mask !== undefined) conditions.push(graph.cast(graph.reshape(mask, [1, 1, time]), 'bool'));
+  const weights = onnxWeights(graph, scores, conditions, mask !== undefined);
   const mixed = graph.node('Transpose', [graph.node('MatMul', [weights, value])], { perm: [0, 2, 1, 3] });
   return onnxProjection(graph, graph.reshape(mixed, [time, features]), projections.slice(6, 8));
 }

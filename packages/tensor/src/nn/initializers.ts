@@ -5,7 +5,7 @@
 import { cosineOfPi } from '../optim/exact.ts';
 import { INITIALIZER_STREAM, type Key, philox4x32Into, unitInterval } from '../random.ts';
 import { type Shape, sizeOf } from '../shape.ts';
-import type { Initializer } from './layer.ts';
+import type { Following, Initializer } from './layer.ts';
 
 /** Uniform in [-bound, bound) has variance bound^2 / 3. */
 const uniformOfVariance = (variance: number): Initializer => ({
@@ -13,8 +13,8 @@ const uniformOfVariance = (variance: number): Initializer => ({
   bound: Math.sqrt(3 * variance),
 });
 
-/** Variance 2 / fanIn, for weights in front of relu (He et al. 2015, equation 10). */
-export const heUniform = (fanIn: number) => uniformOfVariance(2 / fanIn);
+/** Variance 2 / ((1 + slope^2) fanIn), for weights in front of relu (slope 0) or leakyRelu (He et al. 2015, equations 10 and 15). */
+export const heUniform = (fanIn: number, slope = 0) => uniformOfVariance(2 / ((1 + slope * slope) * fanIn));
 /** Variance 2 / (fanIn + fanOut) (Glorot and Bengio 2010, equation 16). */
 export const xavierUniform = (fanIn: number, fanOut: number) => uniformOfVariance(2 / (fanIn + fanOut));
 /** Variance 1 / fanIn (LeCun et al. 1998, section 4.6). */
@@ -24,10 +24,16 @@ export const lecunUniform = (fanIn: number) => uniformOfVariance(1 / fanIn);
 export function weightInitializer(
   fanIn: number,
   fanOut: number,
-  followedBy: string | undefined,
+  followedBy: Following | undefined,
 ): Initializer {
-  const rectified = followedBy === 'relu' || followedBy === 'leakyRelu';
-  return rectified ? heUniform(fanIn) : xavierUniform(fanIn, fanOut);
+  switch (followedBy?.type) {
+    case 'relu':
+      return heUniform(fanIn);
+    case 'leakyRelu':
+      return heUniform(fanIn, followedBy.options.slope as number);
+    default:
+      return xavierUniform(fanIn, fanOut);
+  }
 }
 
 /**

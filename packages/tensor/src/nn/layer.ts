@@ -95,9 +95,15 @@ export interface LayerPlan {
   readonly parameters: readonly ParameterPlan[];
 }
 
+/** A layer by its type and options. */
+export interface Following {
+  readonly type: string;
+  readonly options: Readonly<Record<string, OptionValue>>;
+}
+
 export interface PlanContext {
-  /** Type of the next layer that is not `transparent`: initialisers depend on the activation that follows. */
-  readonly followedBy: string | undefined;
+  /** The next layer that is not `transparent`, its options checked: initialisers depend on the activation that follows. */
+  readonly followedBy: Following | undefined;
   /** Shapes of all that comes in; the first is `input`. */
   readonly inputs: readonly Shape[];
 }

@@ -1,10 +1,10 @@
 /** Losses and softmax, as compositions of operations. Each loss gives one number a sample: [samples, ...] to [samples]. */
 import type { Node } from '../graph.ts';
 import { gather } from '../ops/gather.ts';
-import { oneHot } from '../ops/labels.ts';
+import { checkLabels, oneHot } from '../ops/labels.ts';
 import { constant } from '../ops/leaf.ts';
 import { detach } from '../ops/movement.ts';
-import { abs, add, div, exp, le, log, mul, select, softplus, sub } from '../ops/pointwise.ts';
+import { abs, add, div, exp, le, log, max, mul, neg, select, softplus, sub } from '../ops/pointwise.ts';
 import { maxReduce, mean, sum } from '../ops/reduce.ts';
 
 /** Scores less their row's maximum: exp of it cannot overflow. The maximum cancels out of every gradient. */
@@ -12,10 +12,31 @@ function shifted(logits: Node): Node {
   return sub(logits, detach(maxReduce(logits, [-1], true)));
 }
 
+/** The lowest finite float32. */
+const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
+
 /** exp(x) / sum exp(x) over the last axis. */
 export function softmax(logits: Node): Node {
   const powers = exp(shifted(logits));
   return div(powers, sum(powers, [-1], true));
+}
+
+/** The smallest sum of a softmax that sees something is 1: this is lost in it, and divides where nothing is seen. */
+const NOTHING = 2 ** -60;
+
+/**
+ * Softmax over the last axis of the scores for which every condition is not 0. The others have weight and gradient exactly 0, whatever
+ * their scores, and so has a row in which there is nothing else.
+ */
+export function maskedSoftmax(logits: Node, conditions: readonly Node[]): Node {
+  const seen = conditions.reduce(
+    (scores, condition) => select(condition, scores, constant(Number.NEGATIVE_INFINITY)),
+    logits,
+  );
+  // Of a row that sees nothing the maximum is -infinity, which less itself is no number.
+  const largest = max(detach(maxReduce(seen, [-1], true)), constant(LOWEST));
+  const powers = exp(sub(seen, largest));
+  return div(powers, add(sum(powers, [-1], true), constant(NOTHING)));
 }
 
 /** log(softmax(x)) over the last axis. */
@@ -34,19 +55,24 @@ export interface CrossEntropyOptions {
   readonly classWeights?: Node;
 }
 
-/** Cross-entropy of each sample: log(sum exp(logits)) - logits[label]. logits [..., classes], labels i32 [...] -> [...]. */
+/**
+ * Cross-entropy of each sample: log(sum exp(logits)) - logits[label]. logits [..., classes], labels i32 [...] -> [...]. Running it throws
+ * LabelError for a label that is no class.
+ */
 export function crossEntropy(logits: Node, labels: Node, options: CrossEntropyOptions = {}): Node {
   const { labelSmoothing = 0, classWeights } = options;
   const scores = shifted(logits);
   const normalizer = log(sum(exp(scores), [-1]));
-  const chosen = sum(mul(scores, oneHot(labels, logits.shape.at(-1)!)), [-1]);
+  // Not a product: a score of -infinity elsewhere would make it no number.
+  const classes = checkLabels(labels, logits.shape.at(-1)!);
+  const chosen = sum(select(oneHot(classes, logits.shape.at(-1)!), scores, constant(0)), [-1]);
   const hard = sub(normalizer, chosen);
   const smooth = () => sub(normalizer, mean(scores, [-1]));
   const loss =
     labelSmoothing === 0
       ? hard
       : add(mul(constant(1 - labelSmoothing), hard), mul(constant(labelSmoothing), smooth()));
-  return classWeights ? mul(loss, gather(classWeights, labels)) : loss;
+  return classWeights ? mul(loss, gather(classWeights, classes)) : loss;
 }
 
 /** Mean over everything but the samples. */
@@ -58,9 +84,11 @@ const perSample = (losses: Node): Node =>
       )
     : losses;
 
-/** Binary cross-entropy from scores: softplus(x) - x t, which does not overflow. Targets in [0, 1]. */
-export const binaryCrossEntropy = (logits: Node, targets: Node): Node =>
-  perSample(sub(softplus(logits), mul(logits, targets)));
+/** Binary cross-entropy from scores: t softplus(-x) + (1 - t) softplus(x), exact also where x is large. Targets in [0, 1]. */
+export function binaryCrossEntropy(logits: Node, targets: Node): Node {
+  const [yes, no] = [softplus(neg(logits)), softplus(logits)];
+  return perSample(add(mul(targets, yes), mul(sub(constant(1), targets), no)));
+}
 
 /** Mean of (y - t)^2. */
 export function meanSquaredError(predictions: Node, targets: Node): Node {

@@ -10,7 +10,10 @@ function checkRows(scores: ArrayLike<number>, labels: ArrayLike<number>): number
   return classes;
 }
 
-/** Part of the samples whose label is among the k largest scores. Of equal scores the earlier class counts as larger. */
+/**
+ * Part of the samples whose label is among the k largest scores. Of equal scores the earlier class counts as larger; a sample with a
+ * score that is no number is wrong.
+ */
 export function topKAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number>, k: number): number {
   const classes = checkRows(scores, labels);
   let hits = 0;
@@ -21,8 +24,9 @@ export function topKAccuracy(scores: ArrayLike<number>, labels: ArrayLike<number
     for (let c = 0; c < classes; c++) {
       const other = scores[sample * classes + c]!;
       if (other > own || (other === own && c < label)) ahead++;
+      if (Number.isNaN(other)) ahead = classes;
     }
-    if (ahead < k) hits++;
+    if (ahead < k && ahead < classes) hits++;
   }
   return hits / labels.length;
 }

@@ -92,6 +92,8 @@ export class ModelError extends Error {
  */
 export const MAX_PARAMETERS = Math.floor(2 ** 30 / 7);
 const MAX_LAYERS = 1000;
+const placeOf = ({ type }: LayerType, index: number): string => `layers[${index}] (${type})`;
+
 /** What every layer may say besides its own options. */
 const common: readonly string[] = ['type', 'name', 'from'];
 const LAYER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
@@ -114,12 +116,16 @@ export function buildModel(description: ModelDescription): Model {
   const shapeOf = (at: number): Shape => (at < 0 ? [...input!] : built[at]!.outputShape);
   /** In floats: what input layers have taken of the sample. */
   let taken = 0;
+  const checked = types.map((type, index) =>
+    within(placeOf(type, index), () => checkOptions(type.options, { ...layers[index]! }, common)),
+  );
   for (const [index, type] of types.entries()) {
-    const where = `layers[${index}] (${type.type})`;
+    const where = placeOf(type, index);
     const given = layers[index]!;
-    const options = within(where, () => checkOptions(type.options, { ...given }, common));
+    const options = checked[index]!;
     const from = sourcesOf(where, type, given, index, input ? ['input', ...names] : names);
-    const followedBy = types.slice(index + 1).find((next) => !next.transparent)?.type;
+    const next = types.findIndex(({ transparent }, at) => at > index && !transparent);
+    const followedBy = next < 0 ? undefined : { type: types[next]!.type, options: checked[next]! };
     const inputs = from.map(shapeOf);
     const plan = within(where, () => type.plan(inputs[0] ?? [], options as never, { followedBy, inputs }));
     const layer = names[index]!;

@@ -6,7 +6,7 @@
 import { conv2dInputGradientOp, conv2dOp, conv2dWeightGradientOp } from './conv2d.ts';
 import { dropoutMaskOp } from './dropout-mask.ts';
 import { gatherOp, scatterAddOp, toIndexOp } from './gather.ts';
-import { argmaxEqualsOp, argmaxOp, oneHotOp } from './labels.ts';
+import { argmaxEqualsOp, argmaxOp, checkLabelsOp, oneHotOp } from './labels.ts';
 import { constantOp, inputOp, iotaOp, parameterOp } from './leaf.ts';
 import { matmulOp } from './matmul.ts';
 import { broadcastOp, detachOp, flipOp, reshapeOp, transposeOp } from './movement.ts';
@@ -47,6 +47,7 @@ export const kernelOps = {
   gather: gatherOp,
   scatterAdd: scatterAddOp,
   toIndex: toIndexOp,
+  checkLabels: checkLabelsOp,
   argmax: argmaxOp,
   oneHot: oneHotOp,
   argmaxEquals: argmaxEqualsOp,

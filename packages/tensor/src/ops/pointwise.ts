@@ -124,8 +124,8 @@ export const pointwiseOps = {
   log: pointwise('log', s.log(x), (n, g) => [div(g, only(n))], positive),
   tanh: pointwise('tanh', s.tanh(x), (n, g) => [mul(g, sub(one(), mul(n, n)))], [-3, 3]),
   floor: pointwise('floor', s.floor(x), flat, any),
-  /** From the output, so that the input need not be kept for the backward pass. */
-  relu: pointwise('relu', s.max(x, s.constant(0)), (n, g) => [select(gt(n, zero()), g, zero())], any),
+  /** From the output, so that the input need not be kept for the backward pass. Where that is NaN the gradient goes through. */
+  relu: pointwise('relu', s.max(x, s.constant(0)), (n, g) => [select(le(n, zero()), zero(), g)], any),
   sigmoid: pointwise(
     'sigmoid',
     s.div(s.constant(1), s.add(s.constant(1), s.exp(s.neg(x)))),

@@ -19,7 +19,8 @@ export type Schedule =
   | ({ readonly type: 'cosine'; readonly finalFraction?: number } & WarmUp)
   /**
    * Rises along half a cosine over `riseFraction` (default 0.3) of the run from `initialFraction` (default 0.04) of the
-   * peak, then falls the same way to `finalFraction` (default 0.0001) of it.
+   * peak, then falls the same way to `finalFraction` (default 0.0001) of it. The peak is at step riseFraction * steps - 1, from 0, which may
+   * lie between two steps: the rates of PyTorch's OneCycleLR.
    */
   | ({
       readonly type: 'one-cycle';
@@ -51,7 +52,7 @@ function fractionOfPeak(schedule: Schedule, step: number, totalSteps: number): n
   if (schedule.type === 'one-cycle') {
     const { riseFraction = 0.3, initialFraction = 0.04, finalFraction = 0.0001 } = schedule;
     const last = totalSteps - 1;
-    const top = Math.floor(riseFraction * last);
+    const top = riseFraction * totalSteps - 1;
     if (step < top) return ease(initialFraction, 1, step / top);
     return step === top ? 1 : ease(1, finalFraction, (step - top) / (last - top));
   }

@@ -102,3 +102,45 @@ export function disagreement({ ours, theirs }: OnnxRun): number {
   const scale = ours.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
   return ours.reduce((most, value, i) => Math.max(most, Math.abs(value - theirs[i]!) / scale), 0);
 }
+
+/** The fields of a protobuf message, in order: contents as bytes, whatever else as nothing. */
+function* fieldsOf(message: Uint8Array): Generator<readonly [field: number, content: Uint8Array]> {
+  let at = 0;
+  const varint = () => {
+    let [value, scale] = [0, 1];
+    for (;;) {
+      const byte = message[at++]!;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+  };
+  while (at < message.length) {
+    const tag = varint();
+    const wire = tag % 8;
+    const length = wire === 2 ? varint() : wire === 5 ? 4 : wire === 1 ? 8 : 0;
+    if (wire === 0) varint();
+    yield [Math.floor(tag / 8), message.subarray(at, at + length)];
+    at += length;
+  }
+}
+
+const contents = (message: Uint8Array, field: number): Uint8Array[] =>
+  [...fieldsOf(message)].flatMap(([number, content]) => (number === field ? [content] : []));
+
+export interface ExportedGraph {
+  readonly nodes: readonly { readonly inputs: readonly string[]; readonly outputs: readonly string[] }[];
+  /** Their names. */
+  readonly initializers: readonly string[];
+}
+
+/** What is in the file of a model; the numbers are those of onnx.proto. */
+export async function exported(model: Model): Promise<ExportedGraph> {
+  const texts = (message: Uint8Array, field: number) =>
+    contents(message, field).map((bytes) => new TextDecoder().decode(bytes));
+  const [graph] = contents(await exportOnnx(model, workedParameters(model)), 7);
+  return {
+    nodes: contents(graph!, 1).map((node) => ({ inputs: texts(node, 1), outputs: texts(node, 2) })),
+    initializers: contents(graph!, 5).map((tensor) => texts(tensor, 8)[0]!),
+  };
+}

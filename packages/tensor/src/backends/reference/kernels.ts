@@ -6,6 +6,7 @@ import type { Node } from '../../graph.ts';
 import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import { IndexError, rowsOf } from '../../ops/gather.ts';
 import type { KernelOpName } from '../../ops/index.ts';
+import { checkLabelsOp, LabelError, labelsPerSample } from '../../ops/labels.ts';
 import { iotaOp } from '../../ops/leaf.ts';
 import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
 import { flipOp, transposeOp } from '../../ops/movement.ts';
@@ -82,10 +83,13 @@ function reduced(
   return result;
 }
 
-/** The class with the highest score of a row, the first of equals. */
+/** The class with the highest score of a row, the first of equals; NaN is higher than all. */
 function highest(scores: Values, row: number, classes: number): number {
   let best = 0;
-  for (let c = 1; c < classes; c++) if (scores[row * classes + c]! > scores[row * classes + best]!) best = c;
+  for (let c = 1; c < classes; c++) {
+    const [score, most] = [scores[row * classes + c]!, scores[row * classes + best]!];
+    if (score > most || (Number.isNaN(score) && !Number.isNaN(most))) best = c;
+  }
   return best;
 }
 
@@ -252,6 +256,13 @@ export const referenceKernels: Readonly<Record<KernelOpName, ReferenceKernel>> =
 
   toIndex: (_, [x]) => x!.map((value) => (Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? value : -1)),
 
+  checkLabels: (node, [labels]) => {
+    const { classes } = attributesOf(checkLabelsOp, node);
+    const place = labels!.findIndex((label) => !(label >= 0 && label < classes));
+    if (place >= 0) throw new LabelError(labels![place]!, classes, place, labelsPerSample(node));
+    return labels!;
+  },
+
   argmax: (node, [scores]) => {
     const classes = node.inputs[0]!.shape.at(-1)!;
     return Float64Array.from({ length: sizeOf(node.shape) }, (_, i) => highest(scores!, i, classes));
@@ -269,7 +280,10 @@ export const referenceKernels: Readonly<Record<KernelOpName, ReferenceKernel>> =
   argmaxEquals: (node, inputs) => {
     const [scores, labels] = inputs as readonly [Values, Values];
     const classes = node.inputs[0]!.shape.at(-1)!;
-    return labels.map((label, i) => (highest(scores, i, classes) === label ? 1 : 0));
+    return labels.map((label, i) => {
+      const best = highest(scores, i, classes);
+      return best === label && !Number.isNaN(scores[i * classes + best]) ? 1 : 0;
+    });
   },
 
   dropoutMask: (node, inputs) => {

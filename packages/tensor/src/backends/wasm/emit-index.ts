@@ -1,6 +1,8 @@
 /** Kernels on integers: rows by number, classes, largest places. */
 import type { Node } from '../../graph.ts';
 import { rowsOf } from '../../ops/gather.ts';
+import { checkLabelsOp, labelsPerSample } from '../../ops/labels.ts';
+import { attributesOf } from '../../ops/op.ts';
 import { sizeOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
@@ -51,7 +53,8 @@ function eachIndex(
     f.get(from).memory('i32Load').tee(index).i32(limit).op('i32GeU');
     f.when(() => {
       f.i32(FAULT_ADDRESS).get(index).memory('i32Store');
-      f.i32(FAULT_ADDRESS).i32(limit).memory('i32Store', 4).op('unreachable');
+      f.i32(FAULT_ADDRESS).i32(limit).memory('i32Store', 4);
+      f.i32(FAULT_ADDRESS).i32(0).memory('i32Store', 12).op('unreachable');
     });
     f.get(index)
       .i32(4 * row)
@@ -98,14 +101,35 @@ export function toIndexKernel(node: Node, x: number, y: number): FunctionBuilder
   return f;
 }
 
-/** Leaves the place of the largest of `count` elements in `best`; `from` moves behind them. */
-function findLargest(f: FunctionBuilder, from: Local, count: number, best: Local): void {
-  const [place, largest] = [f.local('i32'), f.local('f32')];
+/** Copies labels; traps at the first that is no class. */
+export function checkLabelsKernel(node: Node, labels: number, y: number): FunctionBuilder {
+  const f = new FunctionBuilder();
+  const { classes } = attributesOf(checkLabelsOp, node);
+  const [from, to, label] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  f.i32(labels).set(from).i32(y).set(to);
+  f.repeat(sizeOf(node.shape), () => {
+    f.get(from).memory('i32Load').tee(label).i32(classes).op('i32GeU');
+    f.when(() => {
+      f.i32(FAULT_ADDRESS).get(label).memory('i32Store');
+      f.i32(FAULT_ADDRESS).i32(classes).memory('i32Store', 4);
+      f.i32(FAULT_ADDRESS).get(from).i32(labels).op('i32Sub').i32(2).op('i32ShrU').memory('i32Store', 8);
+      f.i32(FAULT_ADDRESS).i32(labelsPerSample(node)).memory('i32Store', 12).op('unreachable');
+    });
+    f.get(to).get(label).memory('i32Store').advance(from, 4).advance(to, 4);
+  });
+  return f;
+}
+
+/** Leaves the place of the largest of `count` elements in `best`, and it in `largest`; `from` moves behind them. */
+function findLargest(f: FunctionBuilder, from: Local, count: number, best: Local, largest: Local): void {
+  const [place, larger] = [f.local('i32'), f.local('i32')];
   f.i32(0).tee(place).set(best).get(from).memory('f32Load').set(largest);
   f.repeat(count, () => {
-    f.get(place).get(best).get(from).memory('f32Load').get(largest).op('f32Gt', 'select').set(best);
-    f.get(from).memory('f32Load').get(largest);
-    f.get(from).memory('f32Load').get(largest).op('f32Gt', 'select').set(largest);
+    // Not "greater": NaN is larger than all numbers, and nothing than NaN.
+    f.get(from).memory('f32Load').get(largest).op('f32Le', 'i32Eqz');
+    f.get(largest).get(largest).op('f32Eq', 'i32And').set(larger);
+    f.get(place).get(best).get(larger).op('select').set(best);
+    f.get(from).memory('f32Load').get(largest).get(larger).op('select').set(largest);
     f.advance(from, 4).advance(place, 1);
   });
 }
@@ -113,9 +137,10 @@ function findLargest(f: FunctionBuilder, from: Local, count: number, best: Local
 export function argmax(node: Node, scores: number, y: number): FunctionBuilder {
   const f = new FunctionBuilder();
   const [from, to, best] = [f.local('i32'), f.local('i32'), f.local('i32')];
+  const largest = f.local('f32');
   f.i32(scores).set(from).i32(y).set(to);
   f.repeat(sizeOf(node.shape), () => {
-    findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best);
+    findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best, largest);
     f.get(to).get(best).memory('i32Store').advance(to, 4);
   });
   return f;
@@ -124,10 +149,12 @@ export function argmax(node: Node, scores: number, y: number): FunctionBuilder {
 export function argmaxEquals(node: Node, scores: number, labels: number, y: number): FunctionBuilder {
   const f = new FunctionBuilder();
   const [from, label, to, best] = [f.local('i32'), f.local('i32'), f.local('i32'), f.local('i32')];
+  const largest = f.local('f32');
   f.i32(scores).set(from).i32(labels).set(label).i32(y).set(to);
   f.repeat(sizeOf(node.shape), () => {
-    findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best);
-    f.get(to).f32(1).f32(0).get(best).get(label).memory('i32Load').op('i32Eq', 'select').memory('f32Store');
+    findLargest(f, from, node.inputs[0]!.shape.at(-1)!, best, largest);
+    f.get(to).f32(1).f32(0).get(best).get(label).memory('i32Load').op('i32Eq');
+    f.get(largest).get(largest).op('f32Eq', 'i32And', 'select').memory('f32Store');
     f.advance(label, 4).advance(to, 4);
   });
   return f;

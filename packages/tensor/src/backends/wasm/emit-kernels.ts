@@ -11,7 +11,15 @@ import { convolutionKernel, convolutionScratchBytes } from './convolution.ts';
 import { concatKernel, foldKernel, iotaKernel, padKernel } from './emit-assemble.ts';
 import { buildBlock } from './emit-blocks.ts';
 import { dropoutMask } from './emit-dropout.ts';
-import { argmax, argmaxEquals, gatherKernel, oneHot, scatterAddKernel, toIndexKernel } from './emit-index.ts';
+import {
+  argmax,
+  argmaxEquals,
+  checkLabelsKernel,
+  gatherKernel,
+  oneHot,
+  scatterAddKernel,
+  toIndexKernel,
+} from './emit-index.ts';
 import { emitPointwise } from './emit-loops.ts';
 import { reduction } from './emit-reduce.ts';
 import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
@@ -88,6 +96,7 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   gather: (node, [table, indices], y) => gatherKernel(node, table!, indices!, y),
   scatterAdd: (node, [values, indices], y) => scatterAddKernel(node, values!, indices!, y),
   toIndex: (node, [x], y) => toIndexKernel(node, x!, y),
+  checkLabels: (node, [labels], y) => checkLabelsKernel(node, labels!, y),
   argmax: (node, [scores], y) => argmax(node, scores!, y),
   oneHot: (node, [labels], y) => oneHot(node, labels!, y),
   argmaxEquals: (node, [scores, labels], y) => argmaxEquals(node, scores!, labels!, y),

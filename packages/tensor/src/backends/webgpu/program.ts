@@ -1,6 +1,6 @@
 /** Graphs on WebGPU: one buffer holds every tensor, a run is one submission, and only what is asked for is read back. */
 import type { DType, Node, Origin } from '../../graph.ts';
-import { IndexError } from '../../ops/gather.ts';
+import { FAULT_BYTES, faultOf } from '../../ops/fault.ts';
 import { placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
 import { makePlan } from '../../plan/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
@@ -17,6 +17,7 @@ export interface GpuProgram {
   write(name: string, values: TypedValues): void;
   /**
    * Computes the outputs and reads them back.
+   * @throws LabelError when a label is no class
    * @throws IndexError when an input names a row that a table does not have
    * @throws DeviceLostError when the device goes away: open another, and the program anew
    */
@@ -181,7 +182,7 @@ async function openOnDevice(
   });
   // The fault's words come first, then every result.
   const starts: number[] = [];
-  let total = 8;
+  let total = FAULT_BYTES;
   for (const result of results) {
     starts.push(total);
     total += result.bytes;
@@ -193,7 +194,7 @@ async function openOnDevice(
   const compute = async (times?: PassTimer): Promise<TypedValues[]> => {
     if (lost) throw lost;
     const encoder = device.createCommandEncoder();
-    encoder.clearBuffer(memory, 4 * FAULT_WORD, 8);
+    encoder.clearBuffer(memory, 4 * FAULT_WORD, FAULT_BYTES);
     const pass = times ? undefined : encoder.beginComputePass();
     for (const [index, { workgroups }] of dispatches.entries()) {
       const own = pass ?? encoder.beginComputePass(times!.around(index));
@@ -204,7 +205,7 @@ async function openOnDevice(
     }
     pass?.end();
     times?.resolve(encoder);
-    encoder.copyBufferToBuffer(memory, 4 * FAULT_WORD, readback, 0, 8);
+    encoder.copyBufferToBuffer(memory, 4 * FAULT_WORD, readback, 0, FAULT_BYTES);
     for (const [index, result] of results.entries()) {
       if (result.bytes > 0)
         encoder.copyBufferToBuffer(memory, result.offset, readback, starts[index]!, result.bytes);
@@ -219,8 +220,8 @@ async function openOnDevice(
     }
     const copy = readback.getMappedRange().slice(0);
     readback.unmap();
-    const [index, rows] = new Int32Array(copy, 0, 2);
-    if (rows! > 0) throw new IndexError(index!, rows!);
+    const fault = faultOf(new Int32Array(copy, 0, FAULT_BYTES / 4));
+    if (fault) throw fault;
     return results.map(({ node }, i) => viewOf(node, copy, starts[i]!));
   };
   return {

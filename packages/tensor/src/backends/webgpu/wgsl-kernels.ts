@@ -3,6 +3,7 @@ import type { Node } from '../../graph.ts';
 import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import { rowsOf } from '../../ops/gather.ts';
 import type { KernelOpName, ViewOpName } from '../../ops/index.ts';
+import { checkLabelsOp, labelsPerSample } from '../../ops/labels.ts';
 import { iotaOp } from '../../ops/leaf.ts';
 import { matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
@@ -167,6 +168,17 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
     return kernel.each(sizeOf(node.shape), body);
   },
 
+  checkLabels: (node, kernel) => {
+    const { classes } = attributesOf(checkLabelsOp, node);
+    const body = `let label = ${kernel.read(0, 'e')};
+  if (bitcast<u32>(label) >= ${classes}u) {
+    m[${FAULT_WORD}] = label; m[${FAULT_WORD + 1}] = bitcast<f32>(${classes}u);
+    m[${FAULT_WORD + 2}] = bitcast<f32>(e); m[${FAULT_WORD + 3}] = bitcast<f32>(${labelsPerSample(node)}u); return;
+  }
+  ${kernel.write(1, 'e', 'label')}`;
+    return kernel.each(sizeOf(node.shape), body);
+  },
+
   argmax: (node, kernel) =>
     kernel.each(
       sizeOf(node.shape),
@@ -175,7 +187,7 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
 
   argmaxEquals: (node, kernel) => {
     const equal = `bitcast<i32>(best) == bitcast<i32>(${kernel.read(1, 'e')})`;
-    const result = kernel.write(2, 'e', `select(0.0f, 1.0f, ${equal})`);
+    const result = kernel.write(2, 'e', `select(0.0f, 1.0f, ${equal} && !is_nan(most))`);
     return kernel.each(sizeOf(node.shape), `${findLargest(node, kernel)}\n  ${result}`);
   },
 
@@ -190,15 +202,17 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
 
 const checkIndex = (rows: number) =>
   `if (index >= ${rows}u) {
-    m[${FAULT_WORD}] = bitcast<f32>(index); m[${FAULT_WORD + 1}] = bitcast<f32>(${rows}u); return;
+    m[${FAULT_WORD}] = bitcast<f32>(index); m[${FAULT_WORD + 1}] = bitcast<f32>(${rows}u); m[${FAULT_WORD + 3}] = 0.0; return;
   }`;
 
 function findLargest(node: Node, kernel: Kernel): string {
   const classes = node.inputs[0]!.shape.at(-1)!;
   return `let row = e * ${classes}u;
   var best = 0u;
+  var most = ${kernel.read(0, 'row')};
   for (var c = 1u; c < ${classes}u; c++) {
-    if (${kernel.read(0, 'row + c')} > ${kernel.read(0, 'row + best')}) { best = c; }
+    let score = ${kernel.read(0, 'row + c')};
+    if (!is_nan(most) && (is_nan(score) || score > most)) { best = c; most = score; }
   }`;
 }
 

@@ -30,7 +30,7 @@ export interface Dispatch {
 /** Word of `at` that is 0: only the device knows that it is (`at[3].w` in what `wgsl-scalar.ts` makes). */
 const ZERO = 15;
 
-/** Word of `m` where a kernel leaves an index that is out of range, plus 1, and the number of rows. */
+/** Word of `m` where a kernel leaves the words of a fault; see `faultOf`. */
 export const FAULT_WORD = 0;
 /** Invocations of a workgroup, where a kernel has no reason for another number. */
 export const THREADS = 64;
