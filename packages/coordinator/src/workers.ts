@@ -1,7 +1,7 @@
 /** The workers connected now, as the rest of the coordinator sees them; the connections behind them are in `serve/`. */
 import type { DepartedWorker } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
-import { BAD_FRAMES, DEPARTED_WORKERS, REMEMBERED_WORKERS } from '@kasane/protocol/limits';
+import { BAD_FRAMES, DEPARTED_WORKERS, KEPT_NAME_MS, REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 import { keepNewest } from './newest.ts';
 import type { EncodedVersion } from './params/encoded-version.ts';
 
@@ -16,8 +16,17 @@ export interface Seen {
   readonly bytesSent: number;
 }
 
+/** Who is behind a worker's name: by which token it was let in, and which process it is. */
+export interface Owner {
+  /** Of the gate. */
+  readonly caller: string;
+  /** What the process drew when it started, as hex; empty: it says none. */
+  readonly session: string;
+}
+
 export interface ConnectedWorker {
   readonly id: string;
+  readonly owner: Owner;
   readonly host: string;
   readonly slots: number;
   readonly backend: string;
@@ -27,6 +36,8 @@ export interface ConnectedWorker {
   tasksDone: number;
   tasksFailed: number;
   seen(): Seen;
+  /** Ends its connection. */
+  close(why: string): void;
   /** Sends a control message. */
   send(message: NonNullable<ConnectResponse['message']>): void;
   /**
@@ -50,9 +61,11 @@ export interface Quarantined {
 export class WorkerRegistry {
   readonly #workers = new Map<string, ConnectedWorker>();
   #departed: readonly DepartedWorker[] = [];
-  /** Bad frames of each worker, connected or not. */
+  /** Bad frames of each owner, connected or not: a name is chosen by whoever says it. */
   readonly #strikes = new Map<string, number>();
   readonly #quarantined = new Map<string, Quarantined>();
+  /** Who had a name last, and when that one broke off. */
+  readonly #kept = new Map<string, Owner & { readonly leftAt: number }>();
   /** When each worker was last heard from: asked with every answer, so no map of all of them is made. */
   readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
 
@@ -73,6 +86,11 @@ export class WorkerRegistry {
   /** Removes exactly this connection; a newer one of the same worker stays. */
   remove(worker: ConnectedWorker, why: string): boolean {
     if (this.#workers.get(worker.id) !== worker || !this.#workers.delete(worker.id)) return false;
+    const { owner } = worker;
+    const mayComeBack = owner.session !== '' && !worker.draining && !this.quarantineOf(worker.id, owner);
+    if (mayComeBack)
+      keepNewest(this.#kept, worker.id, { ...owner, leftAt: performance.now() }, REMEMBERED_WORKERS);
+    else this.#kept.delete(worker.id);
     const { id, host, connectedAt, tasksDone, draining: drained } = worker;
     const gone = { id, host, connectedAt, tasksDone, drained, leftAt: Date.now(), why };
     this.#departed = [gone, ...this.#departed].slice(0, DEPARTED_WORKERS);
@@ -97,19 +115,29 @@ export class WorkerRegistry {
     return this.#workers.size;
   }
 
+  /** Whether a name is another's: of a worker that is connected, or that broke off a moment ago and may come back. */
+  isTaken(id: string, owner: Owner, now = performance.now()): boolean {
+    const connected = this.#workers.get(id)?.owner;
+    if (connected) return !isSame(connected, owner);
+    const kept = this.#kept.get(id);
+    return kept !== undefined && now - kept.leftAt < KEPT_NAME_MS && !isSame(kept, owner);
+  }
+
   /** A frame of a worker was damaged or did not fit. The third sends it away: returns why, then. */
-  strike(id: string, host: string, why: string): Quarantined | undefined {
-    const count = (this.#strikes.get(id) ?? 0) + 1;
-    keepNewest(this.#strikes, id, count, REMEMBERED_WORKERS);
+  strike(worker: string, owner: Owner, host: string, why: string): Quarantined | undefined {
+    const key = keyOf(worker, owner);
+    const count = (this.#strikes.get(key) ?? 0) + 1;
+    keepNewest(this.#strikes, key, count, REMEMBERED_WORKERS);
     if (count < BAD_FRAMES) return undefined;
-    const quarantined = { id, host, why: `${count} bad frames, the last: ${why}`, since: Date.now() };
-    keepNewest(this.#quarantined, id, quarantined, REMEMBERED_WORKERS);
+    const what = `${count} bad frames, the last: ${why}`;
+    const quarantined = { id: worker, host, why: what, since: Date.now() };
+    keepNewest(this.#quarantined, key, quarantined, REMEMBERED_WORKERS);
     return quarantined;
   }
 
-  /** Why a worker is not let in. */
-  quarantineOf(id: string): Quarantined | undefined {
-    return this.#quarantined.get(id);
+  /** Why a worker is not let in. Others of its name are not concerned. */
+  quarantineOf(worker: string, owner: Owner): Quarantined | undefined {
+    return this.#quarantined.get(keyOf(worker, owner));
   }
 
   /** Those that were sent away, in that order. */
@@ -117,3 +145,9 @@ export class WorkerRegistry {
     return [...this.#quarantined.values()];
   }
 }
+
+const isSame = (a: Owner, b: Owner) => a.session !== '' && a.session === b.session && a.caller === b.caller;
+
+/** What is held against a worker is held against its process; against its name only where it does not say which process it is. */
+const keyOf = (worker: string, { caller, session }: Owner) =>
+  `${caller}\n${session === '' ? `name ${worker}` : session}`;

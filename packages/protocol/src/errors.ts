@@ -16,6 +16,8 @@ export const errorCodes = {
   JOB_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
   /** No worker of this id is connected. */
   WORKER_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
+  /** Another worker that is connected has this name: it is free once that one has left. */
+  WORKER_NAME: { exit: 69, grpc: status.ALREADY_EXISTS },
   /** The job has ended, or has no weights yet: what was asked needs another state. */
   JOB_STATE: { exit: 65, grpc: status.FAILED_PRECONDITION },
   /** The job ran and failed. */

@@ -36,8 +36,13 @@ export const LISTED_JOBS = 1000;
 export const LOOK_AHEAD_STEPS = 16;
 /** Frames of one worker that may be damaged or not fit before it is sent away for good. */
 export const BAD_FRAMES = 3;
-/** Workers whose bad frames are remembered; the first are forgotten. */
+/** Workers whose bad frames, and whose names, are remembered; the first are forgotten. */
 export const REMEMBERED_WORKERS = 1024;
+/** A worker that broke off has its name kept for so long, in milliseconds. */
+export const KEPT_NAME_MS = 15_000;
+/** Characters of a worker's host and backend, and of an error or a reason, that are kept; what is longer is cut, and says so. */
+export const WORKER_TEXT = 256;
+export const ERROR_TEXT = 4000;
 /** A worker or coordinator that is silent for this long is taken for gone, in milliseconds. */
 export const HEARTBEAT_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_INTERVAL_MS = 1_000;

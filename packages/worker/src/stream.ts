@@ -2,6 +2,7 @@
  * The worker's end of the training stream and of its data link: connects, keeps them alive, connects again. Knows nothing of
  * tasks.
  */
+import { randomBytes } from 'node:crypto';
 import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import { whyInsecure } from '@kasane/protocol/client';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
@@ -45,6 +46,8 @@ const LAST_RETRY_MS = 1_500;
 
 export class CoordinatorStream {
   readonly #options: StreamOptions;
+  /** That it is this worker that comes back, and no other of its name. */
+  readonly #session = randomBytes(32);
   readonly #client: Client;
   #stream: ClientDuplexStream<ConnectRequest, ConnectResponse> | undefined;
   #link: Link | undefined;
@@ -151,7 +154,8 @@ export class CoordinatorStream {
     );
     this.#stream = stream;
     this.#takeHeld(); // said of a stream that is no more
-    stream.write({ messages: [{ message: { $case: 'hello', value: this.#options.hello } }] });
+    const hello: Hello = { ...this.#options.hello, session: this.#session };
+    stream.write({ messages: [{ message: { $case: 'hello', value: hello } }] });
     stream.on('data', ({ message }: ConnectResponse) => {
       if (!message) return;
       this.#options.onMessage(message);
@@ -202,8 +206,8 @@ export class CoordinatorStream {
       this.#retryMs = FIRST_RETRY_MS;
     this.#welcomedAt = undefined;
     const code = String(error?.metadata?.get('kasane-error')[0] ?? '');
-    // Too many calls, or workers: that passes, who this worker is does not.
-    const refused = Object.hasOwn(errorCodes, code) && code !== 'LIMIT';
+    // Too many calls, or workers, or one of this name that has just left: that passes, who this worker is does not.
+    const refused = Object.hasOwn(errorCodes, code) && code !== 'LIMIT' && code !== 'WORKER_NAME';
     if (error && (error.code === status.UNAUTHENTICATED || refused)) {
       this.#options.onRefused(new KasaneError(refused ? (code as ErrorCode) : 'NOT_ALLOWED', error.details));
       return;

@@ -13,7 +13,8 @@ import type {
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
-import { JOB_FILE_BYTES, LISTED_JOBS, PRIORITY } from '@kasane/protocol/limits';
+import { ERROR_TEXT, JOB_FILE_BYTES, LISTED_JOBS, PRIORITY } from '@kasane/protocol/limits';
+import { printable, shortened } from '@kasane/protocol/plain-text';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
@@ -260,7 +261,12 @@ export class JobManager {
 
   #end(id: string, state: JobState, error: string, step: number | undefined): void {
     const { store, limits, log } = this.#options;
-    const end = { state, error, endedAt: Date.now(), step: step ?? store.get(id)?.step ?? 0 };
+    const end = {
+      state,
+      error: shortened(printable(error), ERROR_TEXT),
+      endedAt: Date.now(),
+      step: step ?? store.get(id)?.step ?? 0,
+    };
     store.end(id, end);
     this.#askers.delete(id);
     log.info({ job: id }, `job ${id} ${stateNames[state]}`);

@@ -17,6 +17,9 @@ import type { RefusalLog } from './refusals.ts';
 /** How soon a stream ends whose token is revoked, in milliseconds. */
 const WATCH_MS = 1000;
 
+/** Metadata that the gate sets, of streams: who calls. What a client says by that name is replaced. */
+export const CALLER = 'kasane-caller';
+
 interface Going {
   readonly path: string;
   readonly authorization: string;
@@ -88,8 +91,9 @@ export class Admission {
           going = { path, authorization, call: watched, end: refuse };
           this.#streams.add(going);
         }
-        // It has served: nothing behind the gate has use for it.
+        // It has served: what is behind the gate hears who calls, and not by which secret.
         metadata.remove('authorization');
+        metadata.set(CALLER, requestStream ? gate.callerOf(authorization) : '');
         next(metadata);
       })
       .withOnReceiveMessage((message: unknown, next) => {

@@ -30,6 +30,7 @@ export interface Refusal {
   readonly why: string;
 }
 
+const tokenIn = (authorization: string) => /^Bearer (.+)$/.exec(authorization)?.[1];
 const HOW = 'give one that is valid with --token (or KASANE_TOKEN)';
 
 export class Gate {
@@ -71,6 +72,15 @@ export class Gate {
     };
   }
 
+  /** Who calls, for what must not be mixed up between tokens: a token's id, or what stands for those who need none. */
+  callerOf(authorization: string): string {
+    if (this.#options.open) return 'loopback';
+    const token = tokenIn(authorization) ?? '';
+    const found = this.#known.find(({ digest }) => timingSafeEqual(digest, digestOfToken(token)));
+    const stored = found ?? this.#options.tokens.find(token);
+    return 'refused' in stored ? '' : stored.id;
+  }
+
   /** Whether a call that goes on would still be let in: tokens are revoked, and expire. */
   still(path: string, authorization: string): Refusal | undefined {
     const wanted = methodScopes.get(path);
@@ -80,7 +90,7 @@ export class Gate {
   }
 
   #holder(authorization: string, wanted: Scope): { readonly key: string } | Refusal {
-    const token = /^Bearer (.+)$/.exec(authorization)?.[1];
+    const token = tokenIn(authorization);
     const refuse = (why: string): Refusal => ({ code: 'NOT_ALLOWED', why });
     if (token === undefined) return refuse(`a token is missing: ${HOW}`);
     const digest = digestOfToken(token);

@@ -12,12 +12,21 @@ import {
   TaskFailure_Reason,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { HEARTBEAT_TIMEOUT_MS, type Limits, PROTOCOL_VERSION, WORKERS } from '@kasane/protocol/limits';
+import {
+  ERROR_TEXT,
+  HEARTBEAT_TIMEOUT_MS,
+  type Limits,
+  PROTOCOL_VERSION,
+  WORKER_TEXT,
+  WORKERS,
+} from '@kasane/protocol/limits';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
+import { printableLine, shortened } from '@kasane/protocol/plain-text';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
 import type { EncodedVersion } from '../params/encoded-version.ts';
-import type { ConnectedWorker, Quarantined, WorkerRegistry } from '../workers.ts';
+import type { ConnectedWorker, Owner, Quarantined, WorkerRegistry } from '../workers.ts';
+import { CALLER } from './admission.ts';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
@@ -111,18 +120,26 @@ class Session {
       frameBytes: limits.messageBytes,
     });
     this.#link = link;
+    const owner = this.#owner(hello);
+    // Another of this name may have opened its link meanwhile.
+    if (workers.isTaken(hello.worker, owner)) {
+      this.#refuse(nameTaken(hello.worker));
+      return;
+    }
     // The worker is back before its old stream was seen to break: what it held there is lost.
-    if (workers.get(hello.worker)) runs.workerLeft(hello.worker);
+    workers.get(hello.worker)?.close('it is back on another connection');
     const worker: ConnectedWorker = {
       id: hello.worker,
-      host: hello.host,
+      owner,
+      host: said(hello.host, WORKER_TEXT),
       slots: hello.slots,
-      backend: hello.backend,
+      backend: said(hello.backend, WORKER_TEXT),
       connectedAt: Date.now(),
       draining: false,
       tasksDone: 0,
       tasksFailed: 0,
       seen: () => ({ ...this.#heartbeat, ...link.bytes, heardAt: this.#heardAt }),
+      close: (why) => this.close(why),
       send: (message) => {
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));
         // Versions wait for room; messages do not, so their number is what a worker that does not read lets grow.
@@ -160,7 +177,7 @@ class Session {
     if (this.#closed || !worker) return;
     const { workers, log } = this.#options;
     const why = messageOf(error);
-    const quarantined = workers.strike(worker.id, worker.host, why);
+    const quarantined = workers.strike(worker.id, worker.owner, worker.host, why);
     if (quarantined) {
       log.error({ worker: worker.id }, `worker ${worker.id} is quarantined: ${quarantined.why}`);
       this.#refuse(quarantineError(quarantined));
@@ -200,7 +217,8 @@ class Session {
         case 'failure': {
           const { task } = message.value;
           if (message.value.reason === TaskFailure_Reason.REASON_COMPUTE) worker.tasksFailed++;
-          if (task) runs.get(task.job)?.board.failed(worker.id, task, message.value);
+          const failure = { ...message.value, message: said(message.value.message, ERROR_TEXT) };
+          if (task) runs.get(task.job)?.board.failed(worker.id, task, failure);
           break;
         }
         case 'memoryOpened':
@@ -208,7 +226,7 @@ class Session {
           break;
         case 'dataReach': {
           const { job, able, why } = message.value;
-          runs.get(job)?.dataReach(worker.id, able, why.slice(0, 1000));
+          runs.get(job)?.dataReach(worker.id, able, said(why, ERROR_TEXT));
           break;
         }
         case 'drain':
@@ -247,14 +265,23 @@ class Session {
     }
     if (!/^[\w.:-]{1,128}$/.test(hello.worker))
       throw new KasaneError('PROTOCOL', 'worker ids are 1 to 128 letters, digits and .:_-');
-    const quarantined = workers.quarantineOf(hello.worker);
+    const owner = this.#owner(hello);
+    const quarantined = workers.quarantineOf(hello.worker, owner);
     if (quarantined) throw quarantineError(quarantined);
+    if (workers.isTaken(hello.worker, owner)) throw nameTaken(hello.worker);
     if (workers.size + this.#waiting.size >= WORKERS)
       throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
     this.#said = hello;
     this.#waiting.set(mapKey(this.#linkKey), this);
     const value = { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS, linkKey: this.#linkKey };
     this.#stream.write({ message: { $case: 'welcome', value } });
+  }
+
+  #owner({ session = Buffer.alloc(0) }: Hello): Owner {
+    if (session.length > 0 && (session.length < 16 || session.length > 64))
+      throw new KasaneError('PROTOCOL', `a session of ${session.length} bytes; 16 to 64 are expected`);
+    const caller = String(this.#stream.metadata?.get(CALLER)[0] ?? '');
+    return { caller, session: Buffer.from(session).toString('hex') };
   }
 
   /** Lets `more` wait behind `kept` for the link; what else waits of this job is left out. */
@@ -290,7 +317,7 @@ class Session {
     );
     const metadata = new Metadata();
     metadata.set('kasane-error', code);
-    const details = messageOf(error);
+    const details = said(messageOf(error), ERROR_TEXT);
     this.#stream.emit(
       'error',
       Object.assign(new Error(details), { code: errorCodes[code].grpc, details, metadata }),
@@ -298,6 +325,15 @@ class Session {
     this.close(details);
   }
 }
+
+/** What a worker says, for people. */
+const said = (text: string, most: number) => printableLine(shortened(text, most));
+
+const nameTaken = (id: string) =>
+  new KasaneError(
+    'WORKER_NAME',
+    `another worker is called ${id}, or was until a moment ago; wait until it has left, or give this one another name`,
+  );
 
 const quarantineError = ({ id, why }: Quarantined) =>
   new KasaneError(
