@@ -16,8 +16,6 @@ export const errorCodes = {
   JOB_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
   /** No worker of this id is connected. */
   WORKER_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
-  /** Another worker that is connected has this name: it is free once that one has left. */
-  WORKER_NAME: { exit: 69, grpc: status.ALREADY_EXISTS },
   /** The job has ended, or has no weights yet: what was asked needs another state. */
   JOB_STATE: { exit: 65, grpc: status.FAILED_PRECONDITION },
   /** The job ran and failed. */
@@ -38,6 +36,8 @@ export const errorCodes = {
   BACKEND: { exit: 69, grpc: status.UNAVAILABLE },
   /** A frame or message from the network does not decode. */
   PROTOCOL: { exit: 70, grpc: status.INVALID_ARGUMENT },
+  /** Another worker that is connected has this name: it is free once that one has left. */
+  WORKER_NAME: { exit: 69, grpc: status.ALREADY_EXISTS },
   /** What this worker sent was damaged or did not fit, again and again: the coordinator has sent it away. */
   QUARANTINED: { exit: 70, grpc: status.PERMISSION_DENIED },
   /** A checkpoint or model file is damaged. */
