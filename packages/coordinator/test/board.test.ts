@@ -4,8 +4,16 @@ import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { TaskBoard } from '../src/jobs/board.ts';
+import { Refusals } from '../src/jobs/refusals.ts';
 import { defaultDecideOptions } from '../src/steps/decide.ts';
 import { type ConnectedWorker, WorkerRegistry } from '../src/workers.ts';
+
+function boardOver(workers: WorkerRegistry, plan: object, refusals = new Refusals(workers)): TaskBoard {
+  return new TaskBoard({
+    ...{ onWhy: () => {}, plan, queue: { add: async () => {} }, workers, refusals, direct: () => false },
+    ...{ decide: defaultDecideOptions, log: pino({ level: 'silent' }), gradientComplete: () => true },
+  } as unknown as ConstructorParameters<typeof TaskBoard>[0]);
+}
 
 /** A board of steps with one shard, and how often its task was handed out. */
 function boardOf(names: readonly string[]) {
@@ -26,6 +34,7 @@ function boardOf(names: readonly string[]) {
     decide: defaultDecideOptions,
     log: pino({ level: 'silent' }),
     gradientComplete: () => true,
+    refusals: new Refusals(workers),
   } as unknown as ConstructorParameters<typeof TaskBoard>[0]);
   board.handOut('ahead', 'train', [{ step: 0, shards: 1 }]);
   board.begin(0);
@@ -67,4 +76,45 @@ it('one that is damaged once is staged anew, and nothing else', async () => {
   board.failed('a', task, { task, reason: TaskFailure_Reason.REASON_BATCH_DAMAGED, message: 'damaged' });
   await new Promise((resolve) => setImmediate(resolve));
   expect([handedOut(), ended]).toEqual([2, false]);
+});
+
+it('a test that fails on every worker ends the job, though training has fewer shards', async () => {
+  const workers = new WorkerRegistry();
+  for (const id of ['a', 'b', 'c'])
+    workers.add({ id, slots: 1, draining: false, seen: () => ({ heardAt: 0 }) } as ConnectedWorker);
+  const board = boardOver(workers, {
+    epochOf: () => 0,
+    // As the plan has it: a shard that training does not have is an error.
+    range: ({ kind, shard }: { kind: string; shard: number }) => {
+      if (kind === 'train' && shard > 0) throw new Error(`no ${kind} shard ${shard}`);
+      return { start: 0, end: 4 };
+    },
+  });
+  board.handOut('now', 'evaluate', [{ step: 0, shards: 3 }]);
+  const outcome = board.settled('evaluate', 0).catch((error: Error) => error.message);
+  for (const [index, worker] of ['a', 'b', 'c'].entries()) {
+    const task = { job: 'j', kind: TaskKind.TASK_KIND_EVALUATE, step: 0, shard: 2, attempt: index + 1 };
+    board.claimed(worker, task);
+    board.failed(worker, task, { task, reason: TaskFailure_Reason.REASON_COMPUTE, message: 'it threw' });
+  }
+  expect(await outcome).toContain('shard 2 failed 3 times, on 3 workers: it threw (a)');
+});
+
+it('a job that no worker can compute fails with their words, and goes on while one can', async () => {
+  const workers = new WorkerRegistry();
+  for (const id of ['a', 'b'])
+    workers.add({ id, slots: 1, draining: false, seen: () => ({ heardAt: 0 }) } as ConnectedWorker);
+  const refusals = new Refusals(workers);
+  const board = boardOver(workers, { epochOf: () => 0, range: () => ({ start: 0, end: 4 }) }, refusals);
+  board.handOut('now', 'train', [{ step: 0, shards: 1 }]);
+  board.begin(0);
+  const outcome = board.settled('train', 0).catch((error: Error) => error.message);
+  refusals.add('a', 'too large for 4 GiB');
+  board.check();
+  expect(board.why).toContain('waits for a worker');
+  refusals.add('b', 'no such layer here');
+  board.check();
+  expect(await outcome).toBe(
+    'step 1: no worker can compute the job: too large for 4 GiB (a); no such layer here (b)',
+  );
 });

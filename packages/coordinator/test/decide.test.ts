@@ -21,6 +21,7 @@ const step = (shards: ShardState[], rest: Partial<StepState> = {}): StepState =>
     ['a', 0],
     ['b', 0],
   ]),
+  refusals: [],
   typicalMs: 0,
   ...rest,
 });
@@ -118,7 +119,7 @@ describe('decide', () => {
   it('fails when the computation throws on three workers, with the three reasons', () => {
     expect(failing(failure('a'), failure('b')).action).toBe('reissue');
     const decision = failing(failure('a'), failure('b'), failure('c'));
-    expect(decision).toMatchObject({ action: 'fail', shard: 0, notFinite: false });
+    expect(decision).toMatchObject({ action: 'fail', notFinite: false });
     for (const worker of 'abc') expect(decision.why).toContain(`out of memory on ${worker}`);
   });
 

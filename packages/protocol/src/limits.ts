@@ -1,7 +1,7 @@
 /** Every bound of the system in one place, with its unit. What exceeds one is refused with LIMIT, never truncated. */
 
 /** Version of the training stream and its data link; a worker with another one is refused. */
-export const PROTOCOL_VERSION = 9;
+export const PROTOCOL_VERSION = 10;
 
 /** Bytes of tensor data in one frame of a data link. */
 export const FRAME_PAYLOAD_BYTES = 1 << 20;
@@ -30,6 +30,10 @@ export const RUNNING_JOBS = 4;
 export const PRIORITY = 1000;
 /** Worker streams at once. */
 export const WORKERS = 1024;
+/** Compute threads of one worker. */
+export const SLOTS = 1024;
+/** The longest time that a worker can have measured, in milliseconds: 31 days. */
+export const WORKER_TIME_MS = 31 * 24 * 3_600_000;
 /** Jobs that `List` returns. */
 export const LISTED_JOBS = 1000;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */

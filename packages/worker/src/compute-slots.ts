@@ -18,7 +18,7 @@ export interface ComputeSlot {
   readonly ready: Promise<void>;
   /** What computes, for people. Known once `ready`. */
   readonly kernel: string;
-  /** Prepares a job's programs. Rejects when they do not fit. */
+  /** Prepares a job's programs. Rejects with `Unable` (slot.ts) when they do not fit. */
   open(model: ModelDescription, requests: readonly ProgramRequest[], math: MathMode): Promise<ComputeSession>;
   close(session: ComputeSession): void;
   /**

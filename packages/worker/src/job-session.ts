@@ -12,6 +12,8 @@ import {
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseObjective } from '@kasane/protocol/job-objective';
+import { ERROR_TEXT } from '@kasane/protocol/limits';
+import { shortened } from '@kasane/protocol/plain-text';
 import type { TaskData } from '@kasane/protocol/queue';
 import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
@@ -29,7 +31,7 @@ import { Prefetch } from './prefetch.ts';
 import { type SampleReader, sampleReader } from './sample-reader.ts';
 import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
-import { Abandoned } from './slot.ts';
+import { Abandoned, Unable } from './slot.ts';
 import type { CoordinatorStream } from './stream.ts';
 import { TaskSpans } from './task-spans.ts';
 import { TaskConsumer } from './tasks.ts';
@@ -44,6 +46,8 @@ export interface JobSessionOptions {
   readonly redis: Redis;
   readonly slots: ComputeSlots;
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
+  /** Called when it turns out that the job cannot be computed here, with the reason. */
+  readonly onUnable: (why: string) => void;
   /** Use the memory that the coordinator offers, where it can be opened. */
   readonly sharedMemory: boolean;
   /** Hears what tasks wait for. */
@@ -72,7 +76,7 @@ export class JobSession {
   #held = 0;
   #idle: () => void = () => {};
 
-  /** @throws KasaneError PROTOCOL when the coordinator's model is not ours */
+  /** @throws Error when the job cannot be computed here: its model, samples or objective are not known here, or do not fit */
   constructor(options: JobSessionOptions) {
     const { opened, redis, slots, log } = options;
     this.#options = options;
@@ -108,7 +112,10 @@ export class JobSession {
     const report = (able: boolean, why: string) => {
       if (!able)
         log.info(`job ${opened.job}: its data is out of reach here, samples come through Redis: ${why}`);
-      options.stream.send({ $case: 'dataReach', value: { job: opened.job, able, why } });
+      options.stream.send({
+        $case: 'dataReach',
+        value: { job: opened.job, able, why: shortened(why, ERROR_TEXT) },
+      });
     };
     this.#own = new OwnData(format, opened.seed, report, options.access);
     this.#memory = options.sharedMemory ? openShared(opened, log) : undefined;
@@ -212,7 +219,10 @@ export class JobSession {
       const threw = reason === TaskFailure_Reason.REASON_COMPUTE;
       const { step, shard } = task;
       this.#options.log[threw ? 'error' : 'debug']({ step, shard }, `task failed: ${messageOf(error)}`);
-      this.#options.stream.send({ $case: 'failure', value: { task: id, reason, message: messageOf(error) } });
+      this.#options.stream.send({
+        $case: 'failure',
+        value: { task: id, reason, message: shortened(messageOf(error), ERROR_TEXT) },
+      });
     } finally {
       this.#spans?.end(id);
       this.#held--;
@@ -319,8 +329,9 @@ export class JobSession {
     const value = {
       task: id,
       samples: task.samples,
-      lossSum,
-      metricSum,
+      // The sum of several parts may be more than a float holds: it is infinite then, as within one.
+      lossSum: Math.fround(lossSum),
+      metricSum: Math.fround(metricSum),
       counted,
       samplesDigest: digest,
       computeMs,
@@ -361,6 +372,9 @@ export class JobSession {
         return session;
       });
     this.#sessions.set(slot, opening);
+    opening.catch((error: unknown) => {
+      if (error instanceof Unable && !this.#closed) this.#options.onUnable(messageOf(error));
+    });
     return opening;
   }
 }

@@ -72,6 +72,9 @@ export interface Arrival {
   readonly floats: number;
 }
 
+/** The thread cannot prepare a job's programs: trying again would not help. */
+export class Unable extends Error {}
+
 /** A run that nobody needs any more ended early. */
 export class Abandoned extends Error {
   constructor() {
@@ -158,7 +161,7 @@ export class Slot implements ComputeSlot {
     return this.#kernel;
   }
 
-  /** Compiles a job's programs in the thread. Rejects when they do not fit. */
+  /** Compiles a job's programs in the thread. @throws Unable when they do not fit */
   open(model: ModelDescription, requests: readonly ProgramRequest[], math: MathMode): Promise<SlotSession> {
     if (this.#dead) return Promise.reject(this.#dead);
     const session = this.#nextSession++;
@@ -292,7 +295,7 @@ export class Slot implements ComputeSlot {
   #answer(message: Extract<SlotResponse, { session: number }>): void {
     const opening = this.#opening.get(message.session);
     this.#opening.delete(message.session);
-    if (message.kind === 'refused') opening?.reject(new Error(message.message));
+    if (message.kind === 'refused') opening?.reject(new Unable(message.message));
     else
       opening?.resolve({
         id: message.session,

@@ -4,9 +4,10 @@ import { availableParallelism, hostname } from 'node:os';
 import { type Access, accessBeyond } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
-import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
-import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
+import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
+import { shortened } from '@kasane/protocol/plain-text';
 import type { ClientTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import { Redis } from 'ioredis';
@@ -162,13 +163,6 @@ class KasaneWorker implements RunningWorker {
       backend: this.#pool.all[0]?.kernel ?? 'wasm',
       protocol: PROTOCOL_VERSION,
     };
-    const guard = (receive: () => void) => {
-      try {
-        receive();
-      } catch (error) {
-        log.error(`a message of the coordinator was dropped: ${messageOf(error)}`);
-      }
-    };
     this.#stream = new CoordinatorStream({
       coordinator,
       token,
@@ -176,7 +170,16 @@ class KasaneWorker implements RunningWorker {
       hello,
       heartbeat: () => ({ busy: this.#pool.busy, waiting: Math.max(0, this.#held - this.#pool.busy) }),
       onSaid: metrics && ((message) => metrics.said(message)),
-      onMessage: (message) => guard(() => this.#receive(message)),
+      onMessage: (message) => {
+        try {
+          this.#receive(message);
+        } catch (error) {
+          // Somebody waits for what the message asks for: a worker that cannot do it says so and ends.
+          this.#fail(
+            new KasaneError('PROTOCOL', `the coordinator's '${message.$case}' message: ${messageOf(error)}`),
+          );
+        }
+      },
       onFrame: ({ header, payload }) => {
         if (header.kind !== 'parameters' && header.kind !== 'averages' && header.kind !== 'sharedParameters')
           return;
@@ -280,24 +283,37 @@ class KasaneWorker implements RunningWorker {
     }
   }
 
-  #openJob(opened: Extract<ConnectResponse['message'], { $case: 'jobOpened' }>['value']): void {
+  #openJob(opened: JobOpened): void {
     const redis = this.#redis;
     if (this.#state === 'draining' || !redis) return;
     this.#closeJob(opened.job);
     const stream = this.#stream!;
-    const session = new JobSession({
+    const unable = (why: string) => {
+      this.#log.error({ job: opened.job }, `job ${opened.job} cannot be computed here: ${why}`);
+      stream.send({ $case: 'jobRefused', value: { job: opened.job, why: shortened(why, ERROR_TEXT) } });
+      this.#closeJob(opened.job);
+    };
+    try {
+      this.#jobs.set(opened.job, this.#sessionOf(opened, stream, redis, unable));
+      this.#log.debug(`job ${opened.job} opened`);
+    } catch (error) {
+      unable(messageOf(error));
+    }
+  }
+
+  #sessionOf(opened: JobOpened, stream: CoordinatorStream, redis: Redis, onUnable: (why: string) => void) {
+    return new JobSession({
       opened,
       worker: this.id,
       redis,
       slots: this.#pool,
       stream,
+      onUnable,
       trace: this.#trace,
       sharedMemory: this.#options.sharedMemory ?? true,
       access: accessBeyond(this.#options.access ?? {}, isLoopback(this.#coordinator.replace(/:\d+$/, ''))),
       log: this.#log.child({ job: opened.job }),
     });
-    this.#jobs.set(opened.job, session);
-    this.#log.debug(`job ${opened.job} opened`);
   }
 
   #openRedis(url: string): void {

@@ -21,6 +21,7 @@ import type { Tracker } from '../steps/tracker.ts';
 import type { WorkerRegistry } from '../workers.ts';
 import type { Answer } from './answers.ts';
 import type { RunPlan } from './plan.ts';
+import type { Refusals } from './refusals.ts';
 import { trackerOf } from './traced-tracker.ts';
 
 type Kind = TaskData['kind'];
@@ -35,6 +36,8 @@ export interface BoardOptions {
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
   readonly workers: Pick<WorkerRegistry, 'all' | 'heardAt'>;
+  /** Workers that cannot compute the job. */
+  readonly refusals: Pick<Refusals, 'has' | 'list'>;
   /** Whether workers read the samples themselves now: nothing is staged. */
   readonly direct: () => boolean;
   readonly decide: DecideOptions;
@@ -164,8 +167,8 @@ export class TaskBoard {
   }
 
   /** Whether a worker holds a task of training: what it sends of others is not looked at. */
-  holds(worker: string, { step, shard }: { readonly step: number; readonly shard: number }): boolean {
-    return this.#trackers.train.holds(step, shard, worker);
+  holds(worker: string, { step, shard, attempt }: Pick<TaskId, 'step' | 'shard' | 'attempt'>): boolean {
+    return this.#trackers.train.holds(step, shard, worker, attempt);
   }
 
   /** Returns whether this was the first answer. */
@@ -175,17 +178,20 @@ export class TaskBoard {
     const tracker = this.#trackers[kind];
     if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
     const { plan, log } = this.#options;
-    if (!tracker.holds(step, shard, worker)) {
+    if (!tracker.holds(step, shard, worker, attempt)) {
       log.warn({ worker, kind, step, shard, attempt }, 'answer refused: the worker does not hold this task');
       return false;
     }
     const expected = { kind, step, shard, epoch: plan.epochOf(step) } as const;
     const fits =
       result.samples === samplesOf(plan, expected) && result.samplesDigest === plan.digest(expected);
-    if (!fits || (kind === 'train' && !this.#options.gradientComplete(worker, shard, attempt))) {
-      const why = fits
-        ? 'parts of its gradient are missing'
-        : 'it was computed from other samples than asked for';
+    const why = fits
+      ? (plan.whyImpossible(kind, result) ??
+        (kind === 'train' && !this.#options.gradientComplete(worker, shard, attempt)
+          ? 'parts of its gradient are missing'
+          : undefined))
+      : 'it was computed from other samples than asked for';
+    if (why !== undefined) {
       log.warn({ worker, kind, step, shard, attempt }, `answer refused: ${why}`);
       tracker.release(step, shard, worker, why);
       this.check();
@@ -242,8 +248,8 @@ export class TaskBoard {
     const threw =
       failure.reason === TaskFailure_Reason.REASON_COMPUTE ||
       failure.reason === TaskFailure_Reason.REASON_BATCH_DAMAGED;
-    const { step, shard } = task;
-    if (!this.#trackers[kindOf(task)].holds(step, shard, worker)) return;
+    const { step, shard, attempt } = task;
+    if (!this.#trackers[kindOf(task)].holds(step, shard, worker, attempt)) return;
     this.#options.log[threw ? 'warn' : 'debug'](
       { worker, step, shard },
       `task came back: ${failure.message}`,
@@ -293,6 +299,7 @@ export class TaskBoard {
       leftAt: this.#leftAt,
       shards: this.#trackers[kind].shards(step),
       heardAt: this.#options.workers.heardAt,
+      refusals: this.#options.refusals.list(),
       typicalMs: this.#typical[kind].value,
     };
     const decision = decide(performance.now(), state, this.#options.decide);
@@ -320,12 +327,18 @@ export class TaskBoard {
     this.#options.onWhy();
   }
 
-  #fail(step: number, { shard, notFinite, why }: Extract<Decision, { action: 'fail' }>): void {
+  #fail(step: number, decision: Extract<Decision, { action: 'fail' }>): void {
     const { plan, mayLeaveOut } = this.#options;
+    const { why } = decision;
+    if (!decision.notFinite) {
+      this.#waiting?.reject(new KasaneError('JOB_FAILED', `step ${step + 1}: ${why}`));
+      return;
+    }
+    const { shard } = decision;
     const { start, end } = plan.range({ kind: 'train', step, shard });
     const where = `step ${step + 1}, shard ${shard}, samples ${start} to ${end - 1} of epoch ${plan.epochOf(step) + 1}`;
     const refused = this.#refused.get(shard);
-    if (notFinite && refused && mayLeaveOut(`${where}: ${why}`)) {
+    if (refused && mayLeaveOut(`${where}: ${why}`)) {
       this.#trackers.train.finish(step, shard);
       const nothing = { lossSum: 0, metricSum: 0, counted: 0, leftOut: true };
       this.#answers.train.set(shard, { ...refused, ...nothing });
@@ -333,8 +346,7 @@ export class TaskBoard {
       return;
     }
     const right = 'a smaller training.learningRate, or training.clipNorm, keeps numbers finite';
-    const sentence = notFinite ? `${where}: ${why}; ${right}` : `step ${step + 1}: ${why}`;
-    this.#waiting?.reject(new KasaneError('JOB_FAILED', sentence));
+    this.#waiting?.reject(new KasaneError('JOB_FAILED', `${where}: ${why}; ${right}`));
   }
 
   #reissue(kind: Kind, step: number, shards: readonly number[]): void {
@@ -361,7 +373,10 @@ export class TaskBoard {
   /** Workers that leave a shard to others, if there are others. */
   #avoid(kind: Kind, step: number, shard: number): string[] {
     const avoid = this.#trackers[kind].avoid(step, shard);
-    const others = this.#options.workers.all().filter(({ id, draining }) => !draining && !avoid.has(id));
+    const { workers, refusals } = this.#options;
+    const others = workers
+      .all()
+      .filter(({ id, draining }) => !draining && !avoid.has(id) && !refusals.has(id));
     return others.length > 0 ? [...avoid].slice(0, MOST_AVOIDED) : [];
   }
 

@@ -8,7 +8,10 @@ import { openFrame } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
 import { type Limits, LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/field';
+import { metricOf } from '@kasane/tensor/objective';
+import { sizeOf } from '@kasane/tensor/shape';
 import type { NewTask } from '../queue/task-queue.ts';
+import type { Answer } from './answers.ts';
 
 /** Whatever goes wrong in reading is the data's fault. */
 function refuse(error: unknown): never {
@@ -122,6 +125,23 @@ export class RunPlan {
       payload.subarray(targetsAt, inputsAt),
     );
     return gathered ? gathered.then(seal, refuse) : seal();
+  }
+
+  /** Why no honest worker can have computed these figures from so many samples; undefined: one can. */
+  whyImpossible(
+    kind: NewTask['kind'],
+    { samples, counted, lossSum, metricSum }: Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'>,
+  ): string | undefined {
+    const { objective } = this.#job;
+    const tokens = objective.type === 'next-token' || objective.type === 'masked-token';
+    const most = tokens ? samples * sizeOf(this.#data.train.target.shape) : samples;
+    if (counted > most || (!tokens && counted !== samples))
+      return `it counts ${counted} losses of ${samples} samples; at most ${most} are possible`;
+    // A test may overflow; in training that is for the loss to tell, which is refused with its step and layer.
+    if (!Number.isFinite(metricSum) && (kind === 'evaluate' || !Number.isFinite(lossSum))) return undefined;
+    const highest = metricOf[objective.type] === 'accuracy' ? counted * 1.001 : Number.MAX_VALUE;
+    if (metricSum >= 0 && metricSum <= highest) return undefined;
+    return `its ${metricOf[objective.type]} adds up to ${metricSum} over ${counted} losses`;
   }
 
   /** CRC-32 of the indices that an honest worker has used. */

@@ -26,6 +26,7 @@ import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
 import { Progress } from './progress.ts';
 import { Reach } from './reach.ts';
+import { Refusals } from './refusals.ts';
 import type { RunOptions } from './run-options.ts';
 import { Shares } from './shares.ts';
 import { startingWeights } from './starting-weights.ts';
@@ -56,6 +57,7 @@ export class Run {
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
   readonly #reach: Reach;
+  readonly #refusals: Refusals;
   readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
   #exchange: Exchange | undefined;
@@ -84,7 +86,8 @@ export class Run {
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.course(id), limits.metricPoints);
-    this.#shares = new Shares(id, job.spec.training.shards, workers);
+    this.#refusals = new Refusals(workers);
+    this.#shares = new Shares(id, job.spec.training.shards, this.#refusals);
     this.#disk = new PatientDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
@@ -95,6 +98,7 @@ export class Run {
       direct: () => this.#reach.direct,
       queue: this.#queue,
       workers,
+      refusals: this.#refusals,
       decide,
       log,
       gradientComplete: (worker, shard, attempt) =>
@@ -169,6 +173,7 @@ export class Run {
 
   workerJoined(worker: ConnectedWorker): void {
     if (!this.#exchange) return;
+    this.#refusals.forget(worker.id);
     this.#tell(worker, this.#exchange);
     this.#shares.tell();
     this.board.check();
@@ -186,6 +191,15 @@ export class Run {
     this.#exchange?.opened(worker);
   }
 
+  /** A worker cannot compute the job: what it holds goes to others. */
+  jobRefused(worker: string, why: string): void {
+    this.#options.log.warn({ worker }, `worker ${worker} cannot compute the job: ${why}`);
+    this.#letGo(worker);
+    this.#refusals.add(worker, why);
+    this.#shares.tell();
+    this.board.check();
+  }
+
   /** A worker takes no more tasks: the others take its part. */
   workerDrains(): void {
     this.#shares.tell();
@@ -197,11 +211,17 @@ export class Run {
   }
 
   workerLeft(worker: string): void {
+    this.#letGo(worker);
+    this.#refusals.forget(worker);
+    this.#shares.tell();
+  }
+
+  /** Nothing more comes from a worker. */
+  #letGo(worker: string): void {
     this.#reach.left(worker);
     this.#parameters?.drop(worker);
     this.#exchange?.leave(worker);
     this.board.workerLeft(worker);
-    this.#shares.tell();
   }
 
   /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
@@ -243,7 +263,7 @@ export class Run {
   /** Sends the present parameters out: workers compute with them from now on. */
   #publish(): void {
     this.#published = true;
-    this.#exchange!.publish(this.#options.workers.all());
+    this.#exchange!.publish(this.#refusals.able());
     this.board.begin(this.#position.step);
     this.#publishedAt = performance.now();
   }
@@ -352,7 +372,7 @@ export class Run {
   /** Updates the parameters. @param publish sends out each part of the new version as it comes */
   #commit(version: number, publish: boolean): Update {
     const exchange = this.#exchange!;
-    if (publish) exchange.begin(version, this.#options.workers.all());
+    if (publish) exchange.begin(version, this.#refusals.able());
     const onPart = publish ? exchange.part.bind(exchange) : undefined;
     return this.#parameters!.commit(onPart, this.metrics.isDue);
   }
@@ -360,7 +380,7 @@ export class Run {
   async #endEpoch(): Promise<void> {
     const { step } = this.#position;
     const { limits } = this.#options;
-    this.#exchange!.publishAverages(this.#options.workers.all());
+    this.#exchange!.publishAverages(this.#refusals.able());
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     const answers: Answer[] = [];
     const rounds = this.#plan.evaluationRounds(limits.stagedBytes, limits.queuedTasks);

@@ -66,7 +66,7 @@ class TracedTracker extends Tracker {
   override claim(step: number, shard: number, holder: Holder): void {
     super.claim(step, shard, holder);
     const { worker, attempt } = holder;
-    if (!this.holds(step, shard, worker)) return;
+    if (!this.holders(step, shard).some((holder) => holder.worker === worker)) return;
     const claimed = this.#attempts(step, shard)[attempt - 1];
     if (!claimed) return;
     claimed.worker = worker;

@@ -17,6 +17,8 @@ import { histogramOf } from './histograms.ts';
 
 /** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
 const SPARE_BUFFERS = 2;
+/** How often an attempt may send its whole gradient. */
+const MOST_SENT = 2;
 /** Floats that are added, updated and published at a time. */
 const PART = ARRIVING_BYTES / 4;
 
@@ -29,6 +31,8 @@ interface Assembly {
   readonly attempt: number;
   /** A buffer of ours, or the place where the worker has put it. */
   gradient: Float32Array | Pick<GradientPlace, 'read'>;
+  /** Floats received, those that came twice included. */
+  floats: number;
   /** Ranges of floats received, as [offset, end). */
   readonly ranges: [number, number][];
   /** How many of them lie in each part. */
@@ -151,6 +155,7 @@ export class ParameterServer implements Weights {
     const end = header.offset + floats;
     if (
       !Number.isInteger(floats) ||
+      floats < 1 ||
       end > this.parameters.length ||
       header.shard >= this.#job.spec.training.shards
     ) {
@@ -162,6 +167,12 @@ export class ParameterServer implements Weights {
     const { shard, attempt, offset } = header;
     const assembly = this.#assembly(worker, shard, attempt, source);
     if (!assembly || !this.#take(assembly, offset, end, source)) return;
+    assembly.floats += floats;
+    if (assembly.floats > MOST_SENT * this.parameters.length)
+      throw new KasaneError(
+        'PROTOCOL',
+        `gradient of shard ${shard}: attempt ${attempt} sends its parts again and again`,
+      );
     assembly.ranges.push([offset, end]);
     for (let part = Math.floor(offset / PART); part * PART < end; part++) {
       assembly.received[part]! += Math.min(end, (part + 1) * PART) - Math.max(offset, part * PART);
@@ -366,7 +377,7 @@ export class ParameterServer implements Weights {
     const gradient = source instanceof Uint8Array ? this.#takeBuffer() : source;
     if (!gradient) return undefined;
     const received = new Int32Array(this.#sums.length);
-    const assembly: Assembly = { worker, attempt, gradient, ranges: [], received };
+    const assembly: Assembly = { worker, attempt, gradient, floats: 0, ranges: [], received };
     this.#assemblies.set(shard, [...(this.#assemblies.get(shard) ?? []), assembly]);
     return assembly;
   }

@@ -22,6 +22,7 @@ import {
 } from '@kasane/protocol/limits';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import { printableLine, shortened } from '@kasane/protocol/plain-text';
+import { checkWorkerMessage } from '@kasane/protocol/worker-messages';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
 import type { EncodedVersion } from '../params/encoded-version.ts';
@@ -110,6 +111,14 @@ class Session {
 
   /** The worker's data link is there: from now on it takes part. */
   link(socket: Socket): void {
+    try {
+      this.#join(socket);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #join(socket: Socket): void {
     const hello = this.#said!;
     const { workers, log, runs, limits } = this.#options;
     this.#waiting.delete(mapKey(this.#linkKey));
@@ -191,6 +200,9 @@ class Session {
     if (this.#closed) return;
     try {
       if (!message) throw new KasaneError('PROTOCOL', 'an empty message, or one of a later protocol');
+      // A worker of another version may say other things: that comes first.
+      if (message.$case === 'hello') checkVersion(message.value);
+      checkWorkerMessage(message);
       if (message.$case === 'hello') {
         this.#hello(message.value);
         return;
@@ -229,6 +241,9 @@ class Session {
           runs.get(job)?.dataReach(worker.id, able, said(why, ERROR_TEXT));
           break;
         }
+        case 'jobRefused':
+          runs.get(message.value.job)?.jobRefused(worker.id, said(message.value.why, ERROR_TEXT));
+          break;
         case 'drain':
           worker.draining = true;
           runs.workerDrains();
@@ -259,12 +274,6 @@ class Session {
   #hello(hello: Hello): void {
     const { workers, redisUrl } = this.#options;
     if (this.#said) throw new KasaneError('PROTOCOL', "a second 'hello' on one stream");
-    if (hello.protocol !== PROTOCOL_VERSION) {
-      const what = `worker speaks protocol ${hello.protocol}, the coordinator ${PROTOCOL_VERSION}`;
-      throw new KasaneError('PROTOCOL', `${what}: install the same version of Kasane on both`);
-    }
-    if (!/^[\w.:-]{1,128}$/.test(hello.worker))
-      throw new KasaneError('PROTOCOL', 'worker ids are 1 to 128 letters, digits and .:_-');
     const owner = this.#owner(hello);
     const quarantined = workers.quarantineOf(hello.worker, owner);
     if (quarantined) throw quarantineError(quarantined);
@@ -278,8 +287,6 @@ class Session {
   }
 
   #owner({ session = Buffer.alloc(0) }: Hello): Owner {
-    if (session.length > 0 && (session.length < 16 || session.length > 64))
-      throw new KasaneError('PROTOCOL', `a session of ${session.length} bytes; 16 to 64 are expected`);
     const caller = String(this.#stream.metadata?.get(CALLER)[0] ?? '');
     return { caller, session: Buffer.from(session).toString('hex') };
   }
@@ -334,6 +341,13 @@ const nameTaken = (id: string) =>
     'WORKER_NAME',
     `another worker is called ${id}, or was until a moment ago; wait until it has left, or give this one another name`,
   );
+
+/** @throws KasaneError PROTOCOL */
+function checkVersion({ protocol }: Hello): void {
+  if (protocol === PROTOCOL_VERSION) return;
+  const what = `worker speaks protocol ${protocol}, the coordinator ${PROTOCOL_VERSION}`;
+  throw new KasaneError('PROTOCOL', `${what}: install the same version of Kasane on both`);
+}
 
 const quarantineError = ({ id, why }: Quarantined) =>
   new KasaneError(

@@ -39,6 +39,8 @@ export interface StepState {
   readonly shards: readonly ShardState[];
   /** Workers that are connected, and when each was last heard from. */
   readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
+  /** Of those, who cannot compute this job at all, and why. */
+  readonly refusals: readonly { readonly worker: string; readonly why: string }[];
   /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
   readonly typicalMs: number;
 }
@@ -87,8 +89,9 @@ export type Decision =
     }
   /** Nothing to do before `until` unless something happens. */
   | { readonly action: 'wait'; readonly until: number; readonly why: string }
-  /** `notFinite`: numbers are to blame, not workers. */
-  | { readonly action: 'fail'; readonly shard: number; readonly notFinite: boolean; readonly why: string };
+  /** Numbers are to blame, not workers. */
+  | { readonly action: 'fail'; readonly notFinite: true; readonly shard: number; readonly why: string }
+  | { readonly action: 'fail'; readonly notFinite: false; readonly why: string };
 
 /** Each further attempt waits twice as long, at most 32 times: a slow cluster is not flooded with copies. */
 const patience = (ms: number, attempts: number) => ms * 2 ** Math.min(Math.max(attempts - 1, 0), 5);
@@ -100,6 +103,12 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   for (const shard of open) {
     const failed = failureOf(shard, options);
     if (failed) return failed;
+  }
+
+  const able = state.heardAt.size - state.refusals.length;
+  if (able === 0 && state.refusals.length > 0) {
+    const reasons = state.refusals.map(({ worker, why }) => `${why} (${worker})`).join('; ');
+    return { action: 'fail', notFinite: false, why: `no worker can compute the job: ${reasons}` };
   }
 
   // The first few times at once; what comes back again and again is handed out ever more slowly.
@@ -133,7 +142,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       state.typicalMs === 0
         ? options.lateFactor * options.lateMs
         : Math.max(options.lateMs, options.lateFactor * state.typicalMs);
-    const isAlone = state.heardAt.size <= new Set(shard.holders.map(({ worker }) => worker)).size;
+    const isAlone = able <= new Set(shard.holders.map(({ worker }) => worker)).size;
     if (isAlone) return from + patience(Math.max(options.aloneMs, late), shard.attempts);
     const heard = shard.holders.map(({ worker }) => state.heardAt.get(worker) ?? state.startedAt);
     // An attempt that was handed out after the silence began is somebody else's chance: it gets its time.
@@ -168,7 +177,7 @@ function failureOf({ shard, failures }: ShardState, options: DecideOptions): Dec
   const workers = new Set(failures.map(({ worker }) => worker)).size;
   if (workers < options.failedWorkers && failures.length < options.failedAttempts) return undefined;
   const times = `failed ${failures.length} times, on ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
-  return { action: 'fail', shard, notFinite: false, why: `shard ${shard} ${times}: ${reasons}` };
+  return { action: 'fail', notFinite: false, why: `shard ${shard} ${times}: ${reasons}` };
 }
 
 const name = (shards: readonly ShardState[]) =>

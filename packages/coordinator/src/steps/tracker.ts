@@ -90,9 +90,14 @@ export class Tracker {
     state.holders = [...state.holders.filter((h) => h.worker !== holder.worker), holder];
   }
 
-  /** Whether this worker holds an attempt at the shard: only then it is listened to. */
-  holds(step: number, shard: number, worker: string): boolean {
-    return this.holders(step, shard).some((holder) => holder.worker === worker);
+  /**
+   * Whether this worker holds an attempt at the shard: only then it is listened to.
+   * @param attempt which it speaks of: one that was never handed out is nobody's
+   */
+  holds(step: number, shard: number, worker: string, attempt: number): boolean {
+    const state = this.#shard(step, shard);
+    if (!state || attempt < 1 || attempt > state.attempts) return false;
+    return state.holders.some((holder) => holder.worker === worker);
   }
 
   /** The first answer wins. Returns whether this one did. @param _attempt whose answer it is, if it is one */
