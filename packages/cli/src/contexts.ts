@@ -1,7 +1,8 @@
 /** The configuration file: coordinators by name, so that their address and token need not be given each time. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
 
 export interface Context {
   /** host:port */
@@ -23,15 +24,12 @@ export interface Config {
 export const configFile = (env: NodeJS.ProcessEnv = process.env): string =>
   env.KASANE_CONFIG ?? join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'kasane/config.json');
 
-/** @throws Error when it is there and damaged */
+const CONFIG_BYTES = 1 << 20;
+
+/** @throws Error when it is there and can not be read, or is damaged */
 export function readConfig(path = configFile()): Config {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { contexts: {} };
-    throw new Error(`${path}: it can not be read`, { cause: error });
-  }
+  if (kindOfPath(path) === 'nothing') return { contexts: {} };
+  const text = readRegularSync(path, CONFIG_BYTES).toString();
   try {
     const { current, contexts } = JSON.parse(text) as Partial<Config>;
     for (const [name, context] of Object.entries(contexts ?? {})) {

@@ -1,12 +1,13 @@
 /** Where trained models come from: a file, or a coordinator by the job's id. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
 import type { Preparation } from '@kasane/data/dataset';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { JobSpec } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
+import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
+import { FileError, kindOfPath, readRegular } from '@kasane/tensor/node/regular-file';
 
 export interface Trained {
   readonly model: Model;
@@ -34,16 +35,22 @@ export async function loadTrained(source: string, options: ClientOptions): Promi
   }
 }
 
+async function readFileOf(path: string): Promise<Uint8Array> {
+  try {
+    return await readRegular(path, WEIGHTS_BYTES);
+  } catch (cause) {
+    if (!(cause instanceof FileError)) throw cause;
+    throw new KasaneError('FILE_DAMAGED', `${cause.message} (a .safetensors file or a job is expected)`, {
+      cause,
+    });
+  }
+}
+
 async function fetchTrained(
   source: string,
   options: ClientOptions,
 ): Promise<Pick<Trained, 'bytes' | 'data'>> {
-  if (existsSync(source)) {
-    if (statSync(source).isDirectory()) {
-      throw new KasaneError('FILE_DAMAGED', `${source}: a folder; a .safetensors file or a job is expected`);
-    }
-    return { bytes: readFileSync(source) };
-  }
+  if (kindOfPath(source) !== 'nothing') return { bytes: await readFileOf(source) };
   if (/[/\\]|\.safetensors$/.test(source)) {
     throw new KasaneError('FILE_DAMAGED', `${source}: there is no such file`);
   }

@@ -56,7 +56,7 @@ test.each([
     errorCodes.USAGE.exit,
     /folder\.onnx: it can not .*folder\.onnx'\n/,
   ],
-  [['.'], errorCodes.FILE_DAMAGED.exit, /a folder; a \.safetensors file or a job is expected/],
+  [['.'], errorCodes.FILE_DAMAGED.exit, /it is a folder; .*a \.safetensors file or a job is expected/],
 ])('kasane export %s', { timeout: 60_000 }, async (args, exit, says) => {
   const ended = await kasane(['export', ...args], { cwd: folder });
   expect(ended.stderr).toMatch(says);

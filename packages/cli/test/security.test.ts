@@ -100,7 +100,7 @@ describe('certificates', () => {
     expect(() => readServerTls({ tlsCert: tlsKey, tlsKey })).toThrow(/holds no certificate/);
     expect(() => readServerTls({ tlsCert, tlsKey: tlsCert })).toThrow(/no private key/);
     expect(() => readClientTls({ tlsCa: join(folder, 'nowhere.pem') })).toThrow(
-      /nowhere\.pem: it can not be read/,
+      /nowhere\.pem: there is no such file/,
     );
     expect(() => readClientTls({ tlsCert, tlsKey })).toThrow(/without --tls-ca/);
     expect(readClientTls({ tlsCa: 'system' })!.ca.toString()).toContain('BEGIN CERTIFICATE');

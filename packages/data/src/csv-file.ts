@@ -1,7 +1,8 @@
 /** Rows of a CSV file (RFC 4180), read as a stream: all of csv-parse. */
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { pipeline } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { DataError } from './dataset.ts';
+import { openRegular } from './regular-file.ts';
 
 export interface CsvForm {
   /** Default ','. */
@@ -33,9 +34,6 @@ export interface CsvReader {
 
 /** @throws DataError when there is no such file, or it has no header */
 export async function openCsvFile(path: string, form: CsvForm): Promise<CsvReader> {
-  if (!existsSync(path)) throw new DataError(`${path}: there is no such file; a CSV file is expected`);
-  const { size } = statSync(path);
-  if (size > FILE_BYTES) throw new DataError(`${path}: ${size} bytes; at most ${FILE_BYTES} are read`);
   const records = read(path, form.delimiter);
   const first = await records.next();
   await records.return?.(undefined);
@@ -74,18 +72,21 @@ async function* read(
   path: string,
   delimiter: string,
 ): AsyncGenerator<{ record: string[]; info: { lines: number } }> {
-  const parser = createReadStream(path).pipe(
-    parse({
-      delimiter,
-      bom: true,
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: true,
-      max_record_size: ROW_CHARACTERS,
-    }),
-  );
+  const file = await openRegular(path);
+  const parser = parse({
+    delimiter,
+    bom: true,
+    info: true,
+    relax_column_count: true,
+    skip_empty_lines: true,
+    trim: true,
+    max_record_size: ROW_CHARACTERS,
+  });
   try {
+    if (file.size > FILE_BYTES)
+      throw new DataError(`${path}: ${file.size} bytes; at most ${FILE_BYTES} are read`);
+    // What goes wrong reaches the loop below through the parser.
+    pipeline(file.pieces(), parser, () => {});
     for await (const row of parser) yield row as { record: string[]; info: { lines: number } };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
@@ -93,5 +94,6 @@ async function* read(
     throw new DataError(`${path}${line}: ${error.message}`, { cause: error });
   } finally {
     parser.destroy();
+    await file.close();
   }
 }

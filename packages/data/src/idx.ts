@@ -3,11 +3,12 @@
  * number of dimensions, each dimension as a big-endian uint32, then the elements. Only unsigned bytes are read here.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { sameField } from '@kasane/tensor/field';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { countsOf, DataError, type Dataset } from './dataset.ts';
+import { readRegularSync, statRegular } from './regular-file.ts';
 
 /** Bytes of one file, unpacked. */
 const LARGEST_FILE = 2 ** 31;
@@ -30,7 +31,10 @@ export function openIdx(directory: string): { train: Dataset; test: Dataset } {
     locate(directory, images),
     locate(directory, labels),
   ]);
-  const key = paths.map((path) => `${path}:${statSync(path).mtimeMs}:${statSync(path).size}`).join('\n');
+  const key = paths
+    .map((path) => ({ path, found: statRegular(path) }))
+    .map(({ path, found }) => `${path}:${found.mtimeMs}:${found.size}`)
+    .join('\n');
   if (cache?.key === key) return cache.value;
   const [trainImages, trainLabels, testImages, testLabels] = paths as [string, string, string, string];
   const value = { train: openPair(trainImages, trainLabels), test: openPair(testImages, testLabels) };
@@ -47,7 +51,9 @@ export function openIdx(directory: string): { train: Dataset; test: Dataset } {
 /** The file as it is there: MNIST copies write a dot or a dash before "idx". */
 function locate(directory: string, name: string): string {
   const names = [name, name.replace('-idx', '.idx')].flatMap((plain) => [plain, `${plain}.gz`]);
-  const found = names.map((candidate) => join(directory, candidate)).find(existsSync);
+  const found = names
+    .map((candidate) => join(directory, candidate))
+    .find((path) => kindOfPath(path) !== 'nothing');
   if (found) return found;
   throw new DataError(
     `${directory}: there is no ${names.join(', ')}; a folder with the four IDX files of MNIST is expected`,
@@ -96,7 +102,7 @@ function openPair(imagesPath: string, labelsPath: string): Dataset {
 
 /** Reads one IDX file of unsigned bytes, plain or .gz. @throws DataError */
 export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
-  let bytes: Uint8Array = readFileSync(path);
+  let bytes: Uint8Array = readRegularSync(path, LARGEST_FILE);
   if (path.endsWith('.gz')) {
     try {
       bytes = gunzipSync(bytes, { maxOutputLength: LARGEST_FILE });

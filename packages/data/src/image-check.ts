@@ -2,7 +2,7 @@
  * Tells from an image file's structure, without decoding it, whether it is whole and of the plain kind: 8 bits, grey or
  * RGB, one picture. What only decoding shows (damage between header and end) is left to `image-decode.ts`.
  */
-import { open } from 'node:fs/promises';
+import { openRegular } from './regular-file.ts';
 
 /** Bytes in which a header must be found: EXIF and colour profiles stand before a JPEG's. */
 const HEAD_BYTES = 1 << 18;
@@ -10,16 +10,16 @@ const TAIL_BYTES = 64;
 
 /** What is wrong with a file; undefined when nothing is. */
 export async function checkImage(path: string): Promise<string | undefined> {
-  const file = await open(path);
+  const file = await openRegular(path);
   try {
-    const { size } = await file.stat();
+    const { size } = file;
     if (size === 0) return 'it is empty';
-    const first = await read(file, 0, Math.min(size, 4096));
-    const tail = await read(file, Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
+    const first = await file.read(0, Math.min(size, 4096));
+    const tail = await file.read(Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
     if (first.length >= 2 && first.readUInt16BE(0) === 0xffd8) {
-      const ends = tail.includes(JPEG_END) || hasJpegEnd(await read(file, 0, size));
+      const ends = tail.includes(JPEG_END) || hasJpegEnd(await file.read(0, size));
       if (!ends) return 'it is truncated: a JPEG ends with FF D9';
-      return checkJpegFrame(await read(file, 0, Math.min(size, HEAD_BYTES)));
+      return checkJpegFrame(await file.read(0, Math.min(size, HEAD_BYTES)));
     }
     if (first.subarray(0, 8).equals(PNG)) return checkPng(first, tail);
     if (first.toString('latin1', 0, 4) === 'RIFF' && first.toString('latin1', 8, 12) === 'WEBP') {
@@ -32,11 +32,6 @@ export async function checkImage(path: string): Promise<string | undefined> {
 }
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
-
-async function read(file: Awaited<ReturnType<typeof open>>, at: number, length: number): Promise<Buffer> {
-  const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, at);
-  return buffer.subarray(0, bytesRead);
-}
 
 /** ITU T.81: the last marker. */
 const JPEG_END = Buffer.from([0xff, 0xd9]);

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type sharp from 'sharp';
 import { DataError } from './dataset.ts';
+import { readRegular } from './regular-file.ts';
 
 export interface ImageForm {
   readonly height: number;
@@ -27,6 +28,9 @@ function loadSharp(): Promise<typeof sharp> {
   return loading;
 }
 
+/** Of one file, before it is decoded. */
+const FILE_BYTES = 1 << 28;
+
 const BLACK = { r: 0, g: 0, b: 0 };
 
 /**
@@ -35,9 +39,11 @@ const BLACK = { r: 0, g: 0, b: 0 };
  */
 export async function decodeImage(path: string, form: ImageForm): Promise<Uint8Array> {
   const { height, width, channels, fit } = form;
+  // Read here: whatever else lies at the path, such as a pipe, would keep a thread of the library for ever.
+  const bytes = await readRegular(path, FILE_BYTES);
   try {
     const decode = await loadSharp();
-    const pixels = await decode(path, { failOn: 'warning' })
+    const pixels = await decode(bytes, { failOn: 'warning' })
       .autoOrient()
       .flatten({ background: BLACK })
       .resize(width, height, { fit, background: BLACK })

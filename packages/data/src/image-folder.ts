@@ -3,11 +3,12 @@
  * test, val or validation), a test folder elsewhere, or a part of each class kept for testing by chance.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, relative } from 'node:path';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
 import { checkImage } from './image-check.ts';
 import { decodeImage, decoding, type ImageForm, imageBytes, Pool } from './image-decode.ts';
+import { listFolder, statRegular } from './regular-file.ts';
 import { splitAtRandom } from './shuffle.ts';
 
 export interface ImageFolderOptions {
@@ -84,27 +85,27 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
 }
 
 function locate(path: string, test: string | undefined): { train: string; test?: string } {
-  if (!existsSync(path) || !statSync(path).isDirectory()) {
+  if (kindOfPath(path) !== 'folder') {
     throw new DataError(
       `${path}: there is no such folder; one with a folder of images for each class is expected`,
     );
   }
   if (test !== undefined) {
-    if (existsSync(test)) return { train: path, test };
+    if (kindOfPath(test) === 'folder') return { train: path, test };
     throw new DataError(`${test}: there is no such folder; the test images are expected in it`);
   }
   const train = join(path, 'train');
-  const beside = testNames.map((name) => join(path, name)).find((folder) => existsSync(folder));
-  if (!existsSync(train)) return { train: path };
+  const beside = testNames.map((name) => join(path, name)).find((folder) => kindOfPath(folder) === 'folder');
+  if (kindOfPath(train) !== 'folder') return { train: path };
   if (beside) return { train, test: beside };
   // Alone it is no class either.
   return { train: foldersIn(path).length === 1 ? train : path };
 }
 
 const foldersIn = (folder: string): string[] =>
-  sorted(readdirSync(folder).filter((name) => !name.startsWith('.'))).filter((name) =>
-    statSync(join(folder, name)).isDirectory(),
-  );
+  listFolder(folder)
+    .map(({ name }) => name)
+    .filter((name) => !name.startsWith('.') && kindOfPath(join(folder, name)) === 'folder');
 
 interface Found {
   readonly classes: readonly string[];
@@ -155,8 +156,13 @@ async function problemOf(
   { onDamaged }: ImageFolderOptions,
   form: ImageForm,
 ): Promise<string | undefined> {
-  const why = await checkImage(path);
-  if (why !== undefined) return `${path}: ${why}`;
+  try {
+    const why = await checkImage(path);
+    if (why !== undefined) return `${path}: ${why}`;
+  } catch (error) {
+    if (error instanceof DataError) return error.message;
+    throw error;
+  }
   if (onDamaged === 'fail') return undefined;
   return decodeImage(path, form).then(
     () => undefined,
@@ -177,16 +183,13 @@ function otherKinds(files: readonly string[]): string {
 }
 
 function filesBelow(folder: string): string[] {
-  return sorted(readdirSync(folder)).flatMap((name) => {
+  return listFolder(folder).flatMap(({ name }) => {
     if (name.startsWith('.')) return [];
     const path = join(folder, name);
     if (extensions.has(extensionOf(name))) return [path];
-    return statSync(path).isDirectory() ? filesBelow(path) : [path];
+    return kindOfPath(path) === 'folder' ? filesBelow(path) : [path];
   });
 }
-
-/** By code units: the same on every machine, unlike localeCompare. */
-const sorted = (names: string[]) => names.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 
 /** The same part of every class. */
 function splitByClass(images: readonly Image[], fraction: number, seed: number) {
@@ -211,7 +214,7 @@ function dataset(
     keep && images.length * size <= KEPT_BYTES ? [] : undefined;
   const hash = createHash('sha256').update(JSON.stringify([name, form]));
   for (const { path, label } of images) {
-    const { size: bytes, mtimeMs } = statSync(path);
+    const { size: bytes, mtimeMs } = statRegular(path);
     hash.update(JSON.stringify([relative(root, path), label, bytes, mtimeMs]));
   }
   return {

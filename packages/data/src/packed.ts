@@ -1,7 +1,7 @@
 /** Reads packed data, from a folder or over http. Memory is bounded whatever the size: small sets are kept, others read by sample. */
-import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/field';
+import { kindOfPath, type RegularFile } from '@kasane/tensor/node/regular-file';
 import { type Access, checkPath } from './access.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import { cacheSettings, DiskCache } from './disk-cache.ts';
@@ -16,6 +16,7 @@ import {
   recordBytes,
   samplesOf,
 } from './packed-index.ts';
+import { openRegular, readRegular } from './regular-file.ts';
 import { fetchFile, isUrl } from './remote.ts';
 
 /** A part whose chunks take no more bytes than this together is kept in memory, as it is read. */
@@ -44,7 +45,9 @@ export async function openPacked(
   if (!remote) checkPath(place, access, 'data.path');
   const root = place.replace(/\/+$/, '');
   const indexPlace = remote ? `${root}/${INDEX_FILE}` : join(place, INDEX_FILE);
-  const bytes = remote ? await fetchFile(indexPlace, INDEX_BYTES, access) : await readLocal(indexPlace);
+  const bytes = remote
+    ? await fetchFile(indexPlace, INDEX_BYTES, access)
+    : await readIndex(place, indexPlace);
   const digest = digestOf(bytes);
   if (expected !== undefined && digest !== expected) {
     throw new DataError(`${indexPlace}: it is another index than the coordinator's, or damaged`);
@@ -71,17 +74,12 @@ interface ChunkFiles {
   forget(chunk: string): Promise<void>;
 }
 
-async function readLocal(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
+async function readIndex(folder: string, path: string): Promise<Buffer> {
+  if (kindOfPath(path) === 'nothing')
     throw new DataError(
-      `${path}: it can not be read (${(cause as Error).message}); packed data is expected there`,
-      {
-        cause,
-      },
+      `${folder}: there is no packed data, a folder with an ${INDEX_FILE}. \`kasane data pack\` writes one`,
     );
-  }
+  return readRegular(path, INDEX_BYTES);
 }
 
 function checked<T extends Uint8Array>(bytes: T, chunk: string, size: number, place: string): T {
@@ -126,7 +124,7 @@ class Records {
   readonly #chunks = new Map<number, Buffer>();
   readonly #seen = new Set<number>();
   /** Least recently used first. */
-  readonly #open = new Map<number, FileHandle>();
+  readonly #open = new Map<number, RegularFile>();
 
   constructor(part: PackedPart, chunkSamples: number, size: number, files: ChunkFiles) {
     this.#part = part;
@@ -151,9 +149,7 @@ class Records {
       return this.#slice(bytes, sample)!;
     }
     const file = await this.#file(chunk);
-    const { bytesRead } = await file.read(into, 0, this.#size, (sample % this.#chunkSamples) * this.#size);
-    if (bytesRead !== this.#size)
-      throw new DataError(`chunk ${this.#part.chunks[chunk]}: it was cut short meanwhile`);
+    await file.readInto(into, (sample % this.#chunkSamples) * this.#size);
     return into;
   }
 
@@ -168,7 +164,7 @@ class Records {
     for (let attempt = 1; ; attempt++) {
       const path = await this.#files.path(name, size);
       try {
-        return checked(await readLocal(path), name, size, path);
+        return checked(await readRegular(path, size), name, size, path);
       } catch (error) {
         // What lies in a cache may have been damaged there: once more from its source.
         await this.#files.forget(name);
@@ -177,7 +173,7 @@ class Records {
     }
   }
 
-  async #file(chunk: number): Promise<FileHandle> {
+  async #file(chunk: number): Promise<RegularFile> {
     const known = this.#open.get(chunk);
     if (known) {
       this.#open.delete(chunk);
@@ -185,7 +181,7 @@ class Records {
       return known;
     }
     const size = samplesOf(this.#part, chunk, this.#chunkSamples) * this.#size;
-    const file = await open(await this.#files.path(this.#part.chunks[chunk]!, size));
+    const file = await openRegular(await this.#files.path(this.#part.chunks[chunk]!, size));
     this.#open.set(chunk, file);
     if (this.#open.size > OPEN_FILES) {
       const [oldest, handle] = this.#open.entries().next().value!;

@@ -3,11 +3,13 @@
  * learning a tokenizer from a long text and encoding it take minutes.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { extname, join } from 'node:path';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { bytesOf } from './arrays.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError } from './dataset.ts';
+import { decodeText } from './decode-text.ts';
+import { listFolder, readRegularSync, statRegular } from './regular-file.ts';
 import { splitAtRandom } from './shuffle.ts';
 import type { TextOptions } from './text.ts';
 import { PAD, type TokenizerSpec, trainTokenizer } from './tokenizer.ts';
@@ -114,19 +116,15 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
 }
 
 async function readLabelled(path: string, options: TextOptions): Promise<Labelled[]> {
-  if (!existsSync(path)) throw new DataError(`${path}: there is no such file or folder`);
-  if (!statSync(path).isDirectory()) return readLabelledCsv(path, options);
-  const groups = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  if (kindOfPath(path) !== 'folder') return readLabelledCsv(path, options);
+  const groups = listFolder(path).filter((entry) => entry.isDirectory());
   if (groups.length === 0)
     throw new DataError(`${path}: it has no folders; one for each class, with its texts, is expected`);
-  return groups
-    .map(({ name }) => name)
-    .sort((a, b) => (a < b ? -1 : 1))
-    .flatMap((label) => {
-      const files = textFiles(join(path, label));
-      if (files.length === 0) throw new DataError(`${join(path, label)}: the class has no .txt or .md files`);
-      return files.map((file) => ({ label, text: readText(file) }));
-    });
+  return groups.flatMap(({ name: label }) => {
+    const files = textFiles(join(path, label));
+    if (files.length === 0) throw new DataError(`${join(path, label)}: the class has no .txt or .md files`);
+    return files.map((file) => ({ label, text: readText(file) }));
+  });
 }
 
 async function readLabelledCsv(path: string, options: TextOptions): Promise<Labelled[]> {
@@ -147,10 +145,11 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Labe
 }
 
 function readAll(path: string): string {
-  if (!existsSync(path)) throw new DataError(`${path}: there is no such file or folder; text is expected`);
-  const files = statSync(path).isDirectory() ? textFiles(path) : [path];
+  const kind = kindOfPath(path);
+  if (kind === 'nothing') throw new DataError(`${path}: there is no such file or folder; text is expected`);
+  const files = kind === 'folder' ? textFiles(path) : [path];
   if (files.length === 0) throw new DataError(`${path}: no .txt or .md files in it`);
-  const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
+  const bytes = files.reduce((sum, file) => sum + statRegular(file).size, 0);
   if (bytes > TEXT_BYTES)
     throw new DataError(`${path}: ${bytes} bytes of text; at most ${TEXT_BYTES} are read`);
   const text = files.map(readText).join('\n');
@@ -160,19 +159,13 @@ function readAll(path: string): string {
 
 /** By code units: the same on every machine. */
 function textFiles(folder: string): string[] {
-  return readdirSync(folder)
-    .sort((a, b) => (a < b ? -1 : 1))
-    .flatMap((name) => {
-      const path = join(folder, name);
-      if (statSync(path).isDirectory()) return textFiles(path);
-      return ['.txt', '.md'].includes(extname(name).toLowerCase()) ? [path] : [];
-    });
+  return listFolder(folder).flatMap(({ name }) => {
+    const path = join(folder, name);
+    if (kindOfPath(path) === 'folder') return textFiles(path);
+    return ['.txt', '.md'].includes(extname(name).toLowerCase()) ? [path] : [];
+  });
 }
 
 function readText(path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (cause) {
-    throw new DataError(`${path}: it is not UTF-8`, { cause });
-  }
+  return decodeText(readRegularSync(path, TEXT_BYTES), path);
 }

@@ -177,7 +177,7 @@ describe('text', { timeout: 60_000 }, () => {
     await expect(open(write('empty.txt', ''))).rejects.toThrow(/it is empty/);
     await expect(open(write('short.txt', 'abcdef'))).rejects.toThrow(/less context, or more text/);
     await expect(open(write('latin.txt', Buffer.from([0x61, 0xe9, 0x62])))).rejects.toThrow(
-      /latin\.txt: it is not UTF-8/,
+      /latin\.txt:1: it is not UTF-8/,
     );
     mkdirSync(join(folder, 'd/x'), { recursive: true });
     await expect(open(join(folder, 'd'))).rejects.toThrow(/no \.txt or \.md files/);

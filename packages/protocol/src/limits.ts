@@ -71,6 +71,8 @@ export const READ_SAMPLES_BYTES = 1 << 20;
 export const DEPARTED_WORKERS = 32;
 /** Bytes of a client's key, certificate or authority file. */
 export const PEM_BYTES = 1 << 20;
+/** Bytes of a file of weights that a user names. */
+export const WEIGHTS_BYTES = 16 * 2 ** 30;
 
 /** The limits that whoever starts a coordinator may set. */
 export interface Limits {

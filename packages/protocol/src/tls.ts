@@ -1,6 +1,5 @@
 /** TLS: files of certificates and keys become what servers and clients need. What is wrong with one is said before anything listens. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
   type ConnectionOptions,
@@ -11,7 +10,8 @@ import {
   type TlsOptions,
 } from 'node:tls';
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
-import { KasaneError, messageOf } from './errors.ts';
+import { FileError, readRegularSync } from '@kasane/tensor/node/regular-file';
+import { KasaneError } from './errors.ts';
 import { PEM_BYTES } from './limits.ts';
 import { tracedCalls } from './traced-calls.ts';
 
@@ -199,9 +199,9 @@ function certificateOf(bytes: Buffer, path: string): X509Certificate {
 
 function read(path: string): Buffer {
   try {
-    if (statSync(path).size > PEM_BYTES) throw new Error(`more than ${PEM_BYTES} bytes`);
-    return readFileSync(path);
+    return readRegularSync(path, PEM_BYTES);
   } catch (cause) {
-    throw new KasaneError('USAGE', `${path}: it can not be read (${messageOf(cause)})`, { cause });
+    if (!(cause instanceof FileError)) throw cause;
+    throw new KasaneError('USAGE', cause.message, { cause });
   }
 }

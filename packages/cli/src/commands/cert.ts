@@ -1,8 +1,10 @@
 /** `kasane cert dev`: an authority and certificates for trying TLS out. Real clusters have theirs from whoever runs the network. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
+import { PEM_BYTES } from '@kasane/protocol/limits';
+import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { type Issued, issue, issueAuthority } from '../certificates/issue.ts';
 
 export interface CertOptions {
@@ -52,7 +54,7 @@ export async function dev(folder: string, options: CertOptions): Promise<void> {
 
 /** The folder's authority signs further certificates, so that those who trust it need nothing new. */
 function readAuthority(folder: string): Issued {
-  const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+  const read = (name: string) => readRegularSync(join(folder, name), PEM_BYTES).toString();
   try {
     return { cert: read('ca.pem'), key: read('ca-key.pem') };
   } catch (cause) {

@@ -1,17 +1,17 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
-
-import { existsSync, readdirSync, statSync } from 'node:fs';
 import { extname, join, resolve } from 'node:path';
 import { anywhere } from '@kasane/data/access';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { INDEX_FILE } from '@kasane/data/packed-index';
+import { listFolder } from '@kasane/data/regular-file';
 import { isUrl } from '@kasane/data/remote';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { jobPresets } from '@kasane/protocol/presets';
 import { formatField } from '@kasane/tensor/field';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import sharp from 'sharp';
 import { count } from '../render/count.ts';
 import { describeSample } from '../render/sample.ts';
@@ -130,10 +130,11 @@ function parseSetting(text: string): [string, unknown] {
 /** The format of what is at a path, by what it looks like. @throws KasaneError DATA_INVALID */
 export function guessFormat(path: string): string {
   if (isUrl(path)) return 'packed';
-  if (!existsSync(path)) throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
-  if (!statSync(path).isDirectory()) return extname(path).toLowerCase() === '.csv' ? 'csv' : 'text';
-  if (existsSync(join(path, INDEX_FILE))) return 'packed';
-  const entries = readdirSync(path, { withFileTypes: true });
+  const kind = kindOfPath(path);
+  if (kind === 'nothing') throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
+  if (kind !== 'folder') return extname(path).toLowerCase() === '.csv' ? 'csv' : 'text';
+  if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return 'packed';
+  const entries = listFolder(path);
   if (entries.some(({ name }) => /idx\d-ubyte/.test(name))) return 'idx';
   const texts = entries.filter(({ name }) => ['.txt', '.md'].includes(extname(name)));
   // Notes lie beside folders of images, too.

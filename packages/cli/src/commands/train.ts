@@ -8,13 +8,16 @@ import { ranked } from '@kasane/coordinator/jobs/best-epoch';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
 import { anywhere } from '@kasane/data/access';
+import { decodeText } from '@kasane/data/decode-text';
 import { isUrl } from '@kasane/data/remote';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
+import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
 import { jobPresets } from '@kasane/protocol/presets';
 import { suggest } from '@kasane/tensor/nn/nearest';
+import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
@@ -128,21 +131,21 @@ export async function readJob(jobOrPreset: string): Promise<JobSpec> {
 
 /** @param path `-` for standard input. @throws KasaneError JOB_INVALID when the file cannot be read */
 export function readJobText(path: string): string {
+  const refuse = (why: string, cause?: unknown) => new KasaneError('JOB_INVALID', why, { cause });
+  if (path === '-') return readFileSync(0, 'utf8');
+  const kind = kindOfPath(path);
+  if (kind === 'folder')
+    throw refuse(
+      `${path}: a folder, not a job file; \`kasane init job.yaml --data ${path}\` writes one that trains on it`,
+    );
+  if (kind === 'nothing')
+    throw refuse(
+      `${path}: there is no such file, and no such preset${suggest(path, Object.keys(jobPresets))}`,
+    );
   try {
-    return readFileSync(path === '-' ? 0 : path, 'utf8');
+    return decodeText(readRegularSync(path, JOB_FILE_BYTES), path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const presets = Object.keys(jobPresets);
-    if (code === 'EISDIR')
-      throw new KasaneError(
-        'JOB_INVALID',
-        `${path}: a folder, not a job file; \`kasane init job.yaml --data ${path}\` writes one that trains on it`,
-      );
-    const why =
-      code === 'ENOENT'
-        ? `there is no such file, and no such preset${suggest(path, presets)}`
-        : `${messageOf(error)}; a job file or a preset (${presets.join(', ')}) is expected`;
-    throw new KasaneError('JOB_INVALID', `${path}: ${why}`);
+    throw refuse(messageOf(error), error);
   }
 }
 

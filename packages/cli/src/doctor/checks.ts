@@ -1,12 +1,14 @@
 /** What `kasane doctor` looks at, each thing for itself: what was found, and what to do where it is wrong. */
 import { X509Certificate } from 'node:crypto';
-import { readFileSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
+import { PEM_BYTES } from '@kasane/protocol/limits';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { openGpu } from '@kasane/worker/gpu';
 import { stateFolder } from '../options.ts';
@@ -129,9 +131,9 @@ export async function checkCoordinator(options: ClientOptions): Promise<Finding>
 /** Whether a file of certificates can be read, and how long they are valid. @param now milliseconds since 1970 */
 export function checkCertificates(flag: string, path: string, now = Date.now()): Finding {
   try {
-    const pems = readFileSync(path, 'utf8').match(
-      /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g,
-    );
+    const pems = readRegularSync(path, PEM_BYTES)
+      .toString()
+      .match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
     if (!pems)
       return wrong(flag, `${path} has no certificate in PEM`, '`kasane cert dev` makes some for development');
     const certificates = pems.map((pem) => new X509Certificate(pem));

@@ -1,9 +1,9 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
-import { existsSync } from 'node:fs';
 import { DataError, type Preparation } from '@kasane/data/dataset';
 import { decodeImage, type ImageForm } from '@kasane/data/image-decode';
 import { inputReader } from '@kasane/data/normalize';
 import { KasaneError } from '@kasane/protocol/errors';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Trained } from '../trained.ts';
 import { readSeries, readTable } from './rows.ts';
@@ -61,7 +61,6 @@ async function readImage(
   { mean = 0, std = 1, image }: Preparation,
   invert: boolean | undefined,
 ): Promise<ReadInput> {
-  if (!existsSync(path)) throw new DataError(`${path}: there is no such file; an image is expected`);
   const pixels = await decodeImage(path, form);
   const { height, width, channels } = form;
   // Digits as IDX files have them are bright on dark; a folder of images says for itself what it is like.
@@ -87,7 +86,8 @@ function readNumbers(given: string, shape: readonly number[]): ReadInput {
   const example = Array.from({ length: Math.min(count, 4) }, (_, i) => i).join(',');
   const wanted = `${count} number${count === 1 ? '' : 's'} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
   if (bad !== undefined) {
-    const hint = existsSync(given) ? 'a file, but the model takes numbers' : `'${bad}' is no number`;
+    const hint =
+      kindOfPath(given) !== 'nothing' ? 'a file, but the model takes numbers' : `'${bad}' is no number`;
     throw new DataError(`${given}: ${hint}; expected ${wanted}`);
   }
   if (values.length !== count) throw new DataError(`${given}: ${values.length} numbers; expected ${wanted}`);

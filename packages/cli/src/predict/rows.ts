@@ -1,8 +1,8 @@
 /** Rows of tables as samples: given on the command line, or in a CSV file. */
-import { existsSync } from 'node:fs';
 import { openCsvFile } from '@kasane/data/csv-file';
 import { DataError, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
 import { encodeRow, featuresOf, parseNumber } from '@kasane/data/table';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import type { ReadInput } from './inputs.ts';
 
 const FORM = { delimiter: ',', onDamaged: 'fail' } as const;
@@ -16,7 +16,7 @@ export async function readTable(given: string, table: TablePreparation): Promise
     if (why !== undefined) throw new DataError(`${name}: ${why}`);
     return { name, x };
   };
-  if (!existsSync(given)) {
+  if (kindOfPath(given) === 'nothing') {
     const fields = fieldsOf(given, names);
     return [encode(given, (column) => fields.get(column)!)];
   }

@@ -1,8 +1,13 @@
 /** Text as samples, and what language models make of it: texts that go on, and words that were masked. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
+import { decodeText } from '@kasane/data/decode-text';
+import { readRegularSync } from '@kasane/data/regular-file';
 import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/tokenizer';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { type SamplingOptions, sampleToken } from '@kasane/tensor/sampling';
+
+/** Of a file whose content is the text. */
+const FILE_BYTES = 1 << 26;
 
 /** Stands for a masked token in what people write. */
 const MASK_WORD = '[MASK]';
@@ -17,8 +22,10 @@ export type Scores = (tokens: Float32Array) => Float32Array;
 
 /** The argument, or the content of the file that it names. */
 function contentOf(given: string): string {
-  const text = existsSync(given) && statSync(given).isFile() ? readFileSync(given, 'utf8') : given;
-  if (text === '') throw new DataError('the text is empty; expected some, or a file with some');
+  const isText = kindOfPath(given) === 'nothing';
+  const text = isText ? given : decodeText(readRegularSync(given, FILE_BYTES), given);
+  if (text === '')
+    throw new DataError(`${isText ? 'the text' : given} is empty; expected some text, or a file with some`);
   return text;
 }
 

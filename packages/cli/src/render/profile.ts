@@ -1,5 +1,6 @@
 /** The traces of a cluster's workers as one file, and what is worth knowing of it at a glance. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
+import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { table } from './table.ts';
 
 interface Event {
@@ -21,13 +22,17 @@ export interface LayerCost {
 }
 
 const LINES = 5;
+/** Of one worker's trace. */
+const TRACE_BYTES = 2 ** 29;
 
 /**
  * Joins the parts, traces that may still be written to, into `out`, and sums up what each layer cost.
  * @returns the most expensive layer first
  */
 export function joinTraces(parts: readonly string[], out: string): LayerCost[] {
-  const lines = parts.flatMap((path) => readFileSync(path, 'utf8').split('\n').flatMap(eventOf));
+  const lines = parts.flatMap((path) =>
+    readRegularSync(path, TRACE_BYTES).toString().split('\n').flatMap(eventOf),
+  );
   writeFileSync(out, `{"traceEvents":[\n${lines.map(({ text }) => text).join(',\n')}\n]}\n`);
   const costs = new Map<string, { forward: number; backward: number }>();
   for (const { event } of lines) {

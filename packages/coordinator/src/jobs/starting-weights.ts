@@ -1,11 +1,12 @@
 /** The weights that a job begins with: fresh ones, or what fits of a file that it names. */
-import { readFileSync } from 'node:fs';
 import { type Access, checkPath } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
+import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
 import { adoptWeights, describeAdopted } from '@kasane/tensor/io/adopt';
 import { readWeights } from '@kasane/tensor/io/torchvision';
 import { initializeParameters } from '@kasane/tensor/nn/model';
+import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { sha256 } from '../params/files.ts';
 
 export interface StartingWeights {
@@ -31,7 +32,7 @@ export function startingWeights({ spec, model }: Job, expected: string, access: 
   let digest: string;
   try {
     checkPath(init, access, 'init');
-    const bytes = readFileSync(init);
+    const bytes = readRegularSync(init, WEIGHTS_BYTES);
     digest = sha256(bytes);
     tensors = readWeights(model, bytes);
   } catch (error) {

@@ -1,4 +1,4 @@
-/** The one file of this package that is for Node only: asks V8 to pair 128-bit SIMD operations into 256-bit ones. */
+/** For Node only: asks V8 to pair 128-bit SIMD operations into 256-bit ones. */
 import { setFlagsFromString } from 'node:v8';
 import { expectRevectorization } from '../backends/wasm/kernels.ts';
 
