@@ -9,9 +9,7 @@ import { expect, it } from 'vitest';
 import { opCases } from '../packages/tensor/test/support/cases.ts';
 import type { Report } from './browser/conformance.ts';
 import { browserFlags, browserPath } from './support/browser.ts';
-
-const required = process.env.KASANE_REQUIRE_WEBGPU === '1';
-if (!browserPath && !required) console.warn('Chromium is not there: the browser is not tested');
+import { needing } from './support/needs.ts';
 
 /** The suite as one script. */
 async function bundle(): Promise<string> {
@@ -30,36 +28,35 @@ async function bundle(): Promise<string> {
   return chunk!.code;
 }
 
-it.skipIf(!browserPath && !required)(
-  'every operation and layer computes in Chromium what it computes elsewhere',
-  async () => {
-    const script = await bundle();
-    const fixtures = readFileSync(new URL('../packages/tensor/test/pytorch/fixtures.json', import.meta.url));
-    const files: Record<string, [type: string, body: string | Buffer]> = {
-      '/': ['text/html', '<!doctype html><script type="module" src="/conformance.js"></script>'],
-      '/conformance.js': ['text/javascript', script],
-      '/fixtures.json': ['application/json', fixtures],
-    };
-    const server = createServer((request, response) => {
-      const file = files[request.url ?? ''];
-      response.writeHead(file ? 200 : 404, { 'content-type': file?.[0] ?? 'text/plain' }).end(file?.[1]);
-    }).listen(0, '127.0.0.1');
-    const browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
-    try {
-      const page = await browser.newPage();
-      const errors: string[] = [];
-      page.on('pageerror', (error) => errors.push(error.message));
-      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-      await page.waitForFunction(() => 'report' in window);
-      const report = (await page.evaluate(() => (window as { report?: unknown }).report)) as Report;
-      expect(errors).toEqual([]);
-      expect(report.problems).toEqual([]);
-      expect(report.wasm).toBeGreaterThan(opCases().length);
-      expect(report.webgpu).toBe(report.wasm);
-    } finally {
-      await browser.close();
-      server.close();
-    }
-  },
-  600_000,
-);
+it('every operation and layer computes in Chromium what it computes elsewhere', {
+  ...needing(['chromium']),
+  timeout: 600_000,
+}, async () => {
+  const script = await bundle();
+  const fixtures = readFileSync(new URL('../packages/tensor/test/pytorch/fixtures.json', import.meta.url));
+  const files: Record<string, [type: string, body: string | Buffer]> = {
+    '/': ['text/html', '<!doctype html><script type="module" src="/conformance.js"></script>'],
+    '/conformance.js': ['text/javascript', script],
+    '/fixtures.json': ['application/json', fixtures],
+  };
+  const server = createServer((request, response) => {
+    const file = files[request.url ?? ''];
+    response.writeHead(file ? 200 : 404, { 'content-type': file?.[0] ?? 'text/plain' }).end(file?.[1]);
+  }).listen(0, '127.0.0.1');
+  const browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
+  try {
+    const page = await browser.newPage();
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page.waitForFunction(() => 'report' in window);
+    const report = (await page.evaluate(() => (window as { report?: unknown }).report)) as Report;
+    expect(errors).toEqual([]);
+    expect(report.problems).toEqual([]);
+    expect(report.wasm).toBeGreaterThan(opCases().length);
+    expect(report.webgpu).toBe(report.wasm);
+  } finally {
+    await browser.close();
+    server.close();
+  }
+});

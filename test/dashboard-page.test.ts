@@ -9,6 +9,7 @@ import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { longCourse } from './support/course.ts';
 import { drawThree } from './support/draw.ts';
+import { needing } from './support/needs.ts';
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
@@ -47,7 +48,7 @@ const attending = {
   layers: [{ type: 'selfAttention', heads: 2 }, { type: 'flatten' }, { type: 'dense', units: 10 }],
 };
 
-describe.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('the page', () => {
+describe('the page', needing(['chromium']), () => {
   let browser: Browser;
   let page: Page;
   let trained: string;

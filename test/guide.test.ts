@@ -12,6 +12,7 @@ import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { needing } from './support/needs.ts';
 
 const tensor = fileURLToPath(new URL('../packages/tensor', import.meta.url));
 const readme = readFileSync(join(tensor, 'README.md'), 'utf8');
@@ -70,7 +71,7 @@ describe("the guide's examples", () => {
     },
   );
 
-  it.skipIf(!browserPath && !process.env.KASANE_REQUIRE_WEBGPU)('show the same in a browser', async () => {
+  it('show the same in a browser', needing(['chromium']), async () => {
     const types: Record<string, string> = { '.js': 'text/javascript', '.html': 'text/html' };
     for (const [index, { language, code }] of examples.entries())
       writeFileSync(join(folder, `${index}.html`), language === 'html' ? code : pageOf(code));

@@ -1,5 +1,5 @@
-/** Another language: examples/client.py, with Debian's grpcio and the reflection service. KASANE_REQUIRE_PYTHON=1 forbids to leave it out. */
-import { execFile, spawnSync } from 'node:child_process';
+/** Another language: examples/client.py, with Debian's grpcio and the reflection service. */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,27 +7,23 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { needing, PYTHON } from './support/needs.ts';
 
-const PYTHON = '/usr/bin/python3';
 const script = fileURLToPath(new URL('../examples/client.py', import.meta.url));
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 
-const there = spawnSync(PYTHON, ['-c', 'import grpc, google.protobuf']).status === 0;
-if (!there && process.env.KASANE_REQUIRE_PYTHON === '1')
-  throw new Error(`${PYTHON} has no grpc: apt-get install python3-grpcio python3-protobuf`);
-if (!there) process.stderr.write(`left out: ${PYTHON} has no grpc\n`);
-
+const needed = needing(['grpc', 'protobuf']);
 let folder = '';
 beforeAll(async () => {
-  if (!there) return;
+  if (needed.skip) return;
   await cluster.start();
   await cluster.worker();
   folder = temporaryDirectory(cleanUp);
 });
 afterAll(() => cleanUp.run());
 
-it.runIf(there)('submits a job, watches it and reads its result', async () => {
+it('submits a job, watches it and reads its result', needed, async () => {
   const job = join(folder, 'job.yaml');
   const weights = join(folder, 'weights.safetensors');
   writeFileSync(
@@ -59,7 +55,7 @@ it.runIf(there)('submits a job, watches it and reads its result', async () => {
   expect(seen.digest).toBe(digest);
 });
 
-it.runIf(there)('hears what is wrong with a job file', async () => {
+it('hears what is wrong with a job file', needed, async () => {
   const job = join(folder, 'wrong.yaml');
   writeFileSync(job, 'name: x\nmodel: { preset: mnist-mpl }\n');
   const ended = promisify(execFile)(PYTHON, [script, cluster.address, job, join(folder, 'none')]);

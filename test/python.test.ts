@@ -1,5 +1,5 @@
-/** Files of ours as Python's programs read them. Left out where Debian's Python has no onnx; KASANE_REQUIRE_PYTHON=1 forbids that. */
-import { execFileSync, spawnSync } from 'node:child_process';
+/** Files of ours as Python's programs read them. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,15 +8,10 @@ import { exportOnnx } from '@kasane/tensor/io/onnx/export';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { needing, PYTHON } from './support/needs.ts';
 
-const PYTHON = '/usr/bin/python3';
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
-
-const there = spawnSync(PYTHON, ['-c', 'import onnx']).status === 0;
-if (!there && process.env.KASANE_REQUIRE_PYTHON === '1')
-  throw new Error(`${PYTHON} has no onnx: apt-get install python3-onnx`);
-if (!there) process.stderr.write(`left out: ${PYTHON} has no onnx\n`);
 
 const models: Readonly<Record<string, ModelDescription>> = {
   image: {
@@ -62,7 +57,7 @@ for path in sys.argv[1:]:
     print(model.producer_name, model.opset_import[0].version, batch, len(model.graph.node) > 0)
 `;
 
-it.runIf(there)("ONNX's own checker takes our files, shapes and types included", async () => {
+it("ONNX's own checker takes our files, shapes and types included", needing(['onnx']), async () => {
   const folder = temporaryDirectory(cleanUp);
   const paths: string[] = [];
   for (const [name, description] of Object.entries(models)) {
@@ -97,7 +92,7 @@ assert at == len(body)
 print(metadata['format'], json.loads(metadata['kasane.model'])['input'])
 `;
 
-it.runIf(there)("Python reads our weights by the format's specification, bit for bit", () => {
+it("Python reads our weights by the format's specification, bit for bit", needing(['python']), () => {
   const model = buildModel(models.image!);
   const parameters = initializeParameters(model, 1);
   const path = join(temporaryDirectory(cleanUp), 'model.safetensors');

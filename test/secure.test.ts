@@ -9,10 +9,11 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort, onPath } from '@kasane/cli/redis/start';
+import { environmentOf, findRedis, freePort } from '@kasane/cli/redis/start';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';
+import { commandLines } from './support/processes.ts';
 
 const cleanUp = new CleanUp();
 const folder = temporaryDirectory(cleanUp);
@@ -85,8 +86,11 @@ async function secureRedis(): Promise<string> {
   ];
   const file = join(folder, 'redis.conf');
   writeFileSync(file, `${config.join('\n')}\n`, { mode: 0o600 });
-  const { path } = await onPath();
-  const child = spawn(path, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const binary = await findRedis();
+  const child = spawn(binary.path, [file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...environmentOf(binary) },
+  });
   cleanUp.add(() => child.kill('SIGKILL'));
   for await (const said of child.stdout) if (/Ready to accept connections/.test(String(said))) break;
   child.stdout.resume();
@@ -208,11 +212,10 @@ it('serves the page to those who show a certificate', async () => {
 });
 
 it('keeps secrets to itself: no log, no list of processes, no stored job has them', async () => {
-  const { stdout: processes } = await promisify(execFile)('ps', ['-ww', '-eo', 'pid,args']);
-  const shown = processes.split('\n').filter((line) => line.includes(String(coordinator.pid)));
-  expect(shown.join('\n')).toContain('kasane coordinator');
+  const processes = commandLines();
+  expect(processes.get(coordinator.pid!)).toContain('kasane coordinator');
   for (const secret of secrets()) {
-    expect(processes).not.toContain(secret);
+    expect([...processes.values()].join('\n')).not.toContain(secret);
     expect(output).not.toContain(secret);
     for (const path of readdirSync(state, { recursive: true, withFileTypes: true })) {
       if (path.isFile())

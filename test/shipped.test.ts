@@ -5,9 +5,10 @@
  */
 import { execFile } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { cacheDirectory } from '@kasane/cli/redis/apt';
 import { freePort } from '@kasane/cli/redis/start';
 import { jobPresets } from '@kasane/protocol/presets';
 import { publint } from 'publint';
@@ -15,7 +16,8 @@ import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';
-import { checkout, composeCommand, makeBaseImage, whyNoContainers } from './support/image.ts';
+import { checkout, makeBaseImage } from './support/image.ts';
+import { composeCommand, needing } from './support/needs.ts';
 import { packAll } from './support/pack.ts';
 import { startRegistry } from './support/registry.ts';
 
@@ -77,12 +79,14 @@ describe.each(packages)('@kasane/%s', (name) => {
   });
 });
 
-describe('all of them in an empty folder', () => {
+describe('all of them in an empty folder', needing(['tar']), () => {
   const kasane = join(stranger, 'node_modules/.bin/kasane');
   /** Nothing of this checkout, and of what is set for it. */
   const env = () => ({
     PATH: [join(process.execPath, '..'), process.env.PATH].join(':'),
     HOME: join(folder, 'home'),
+    // Where Redis is, if Kasane has fetched it.
+    XDG_CACHE_HOME: dirname(dirname(cacheDirectory())),
     ...(process.env.REDIS_URL && { REDIS_URL: process.env.REDIS_URL }),
   });
 
@@ -136,20 +140,13 @@ describe('all of them in an empty folder', () => {
   });
 });
 
-const noContainers =
-  (await whyNoContainers()) ??
-  ((await composeCommand()) ? undefined : 'neither docker compose nor docker-compose is there');
-const required = process.env.KASANE_REQUIRE_DOCKER === '1';
-if (noContainers && !required) console.warn(`the image is not tested: ${noContainers}`);
-
-describe.skipIf(noContainers && !required)('the image', () => {
+describe('the image', needing(['docker', 'compose', 'tar', 'ldd']), () => {
   const image = 'kasane-test:shipped';
   const base = 'kasane-test:base';
   const inspect = async (what: string, format: string) =>
     (await run('docker', ['inspect', '--format', format, what])).stdout.trim();
 
   beforeAll(async () => {
-    if (noContainers) throw new Error(noContainers);
     await makeBaseImage(base, temporaryDirectory(cleanUp));
     const context = temporaryDirectory(cleanUp);
     for (const path of tarballs.values()) cpSync(path, join(context, basename(path)));
@@ -175,7 +172,7 @@ describe.skipIf(noContainers && !required)('the image', () => {
   it(
     'serves a cluster with Compose: page, coordinator and two workers that train',
     async () => {
-      const [command, ...args] = (await composeCommand())!;
+      const [command, ...args] = composeCommand()!;
       const [port, pagePort] = [await freePort(), await freePort()];
       const project = `kasane-test-${process.pid}`;
       const data = temporaryDirectory(cleanUp);

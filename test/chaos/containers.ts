@@ -6,7 +6,8 @@ import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '@kasane/cli/redis/start';
-import { checkout, makeImage, whyNoContainers } from '../support/image.ts';
+import { checkout, makeImage } from '../support/image.ts';
+import { has, needs } from '../support/needs.ts';
 import { Child } from './child.ts';
 import type { FaultName } from './faults.ts';
 import type { Hosts, Start, WorkerNetwork } from './hosts.ts';
@@ -47,8 +48,8 @@ export class Containers implements Hosts {
 
   /** @throws Error where there is no Docker engine */
   static async open(options: ContainerOptions): Promise<Containers> {
-    const missing = await whyNoContainers();
-    if (missing) throw new Error(missing);
+    const { what, get } = needs.docker;
+    if (!has('docker')) throw new Error(`there is no ${what.replace(/^a /, '')}: ${get}`);
     await makeImage(IMAGE);
     const network = `kasane-chaos-${process.pid}-${await freePort()}`;
     await docker('network', 'create', network);

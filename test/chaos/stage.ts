@@ -3,23 +3,22 @@
  * container of its own. Each worker reaches the others by a network of its own, which can be cut.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { onPath } from '@kasane/cli/redis/start';
+import { environmentOf, findRedis } from '@kasane/cli/redis/start';
 import type { LedgerRow } from '@kasane/coordinator/jobs/store';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { Redis } from 'ioredis';
 import { main } from '../support/commands.ts';
 import { ledgerOf } from '../support/ledger.ts';
+import { FAKETIME, has } from '../support/needs.ts';
 import type { Child, Line } from './child.ts';
 import { Containers } from './containers.ts';
 import type { FaultName } from './faults.ts';
 import { type Hosts, Processes, type Role, type WorkerNetwork } from './hosts.ts';
 import { type Random, randomOf } from './random.ts';
 
-/** The library that gives processes another clock (Debian: faketime). */
-const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
 const START_MS = 180_000;
 /** MiB of the file system under the state directory, where one can be mounted. */
 const DISK_MIB = 48;
@@ -96,7 +95,7 @@ export class Stage {
   }
 
   get hasClock(): boolean {
-    return (this.#options.clock ?? true) && existsSync(FAKETIME);
+    return (this.#options.clock ?? true) && has('faketime');
   }
 
   /** Of the coordinator, for clients. */
@@ -136,14 +135,14 @@ export class Stage {
   }
 
   async startRedis(): Promise<void> {
-    const { path } = await onPath();
+    const binary = await findRedis();
     const options = [
       ...[...this.#hosts.redisOptions, '--dir', this.#redisDirectory],
       ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'everysec'],
     ];
     const since = performance.now();
     // Its allocator and libfaketime do not get on: it keeps the machine's clock.
-    this.redisChild = await this.#launch('redis', 'redis', [path, ...options], {});
+    this.redisChild = await this.#launch('redis', 'redis', [binary.path, ...options], environmentOf(binary));
     await this.redisChild.line(/Ready to accept/, START_MS, since);
   }
 
@@ -223,7 +222,12 @@ export class Stage {
     return this.#launch(role, name, [process.execPath, main, ...options], this.hasClock ? clock : {});
   }
 
-  #launch(role: Role, name: string, command: string[], env: Record<string, string>): Promise<Child> {
+  #launch(
+    role: Role,
+    name: string,
+    command: string[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<Child> {
     return this.#hosts.start({ role, name, command, env, onLine: this.#options.onLine });
   }
 }

@@ -4,40 +4,42 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { environmentOf, findRedis } from '@kasane/cli/redis/start';
+import { programPath } from './needs.ts';
 
 const run = promisify(execFile);
 
 /** Root of this checkout; mounted at the same path in the containers. */
 export const checkout = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Why containers can not be used on this machine; undefined where they can. */
-export async function whyNoContainers(): Promise<string | undefined> {
-  if (process.platform !== 'linux') return 'images are made from Linux binaries';
-  if (!redisServer()) return 'redis-server is not on the PATH';
-  try {
-    await run('docker', ['info', '--format', '{{.ServerVersion}}']);
-    return undefined;
-  } catch (error) {
-    return `no Docker engine answers: ${(error as Error).message.split('\n')[0]}`;
-  }
+interface RedisOfImage {
+  /** How the server, or its client, is started in the image: what is here lies there at the same place. */
+  command(program: 'server' | 'cli'): string[];
+  /** Everything that takes. */
+  readonly files: readonly string[];
 }
 
-/** Path of redis-server on this machine, and in the image. */
-export function redisServer(): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return folders.map((folder) => join(folder, 'redis-server')).find((path) => existsSync(path));
+/** The Redis of this machine: the one on its PATH, or the one that Kasane fetches. */
+export async function redisOfImage(): Promise<RedisOfImage> {
+  const binary = await findRedis();
+  const settings = Object.entries(environmentOf(binary)).map(([name, value]) => `${name}=${value}`);
+  const pathOf = (program: string) =>
+    join(dirname(binary.path), basename(binary.path).replace('server', program));
+  const programs = [pathOf('server'), pathOf('cli'), '/usr/bin/env'];
+  const needed = await Promise.all(programs.map((path) => libraries(path, environmentOf(binary))));
+  return {
+    command: (program) => ['/usr/bin/env', ...settings, pathOf(program)],
+    files: [...programs, ...needed.flat()],
+  };
 }
 
 /** Makes the image and returns its name; the same name again replaces it. */
 export async function makeImage(name: string): Promise<string> {
-  const redis = redisServer();
-  if (!redis) throw new Error('redis-server is not on the PATH');
-  const files = new Set([redis]);
-  for (const binary of [redis, process.execPath])
-    for (const library of await libraries(binary)) files.add(library);
+  const redis = await redisOfImage();
+  const files = new Set([...redis.files, ...(await libraries(process.execPath))]);
   // -h: the files that links lead to, under the names by which the loader asks for them.
   const tar = spawn('tar', ['-C', '/', '-ch', ...[...files].map((path) => path.slice(1))], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -56,9 +58,10 @@ export async function makeImage(name: string): Promise<string> {
  * that it serves as Redis' image too.
  */
 export async function makeBaseImage(name: string, folder: string): Promise<string> {
-  const programs = ['sh', 'mkdir', 'chown', 'rm', 'env', 'redis-server', 'redis-cli'].map(onPath);
+  const programs = ['sh', 'mkdir', 'chown', 'rm', 'env'].map(onPath);
+  const redis = await redisOfImage();
   const npm = dirname(dirname(realpathSync(onPath('npm'))));
-  const files = new Set([...programs, process.execPath, npm]);
+  const files = new Set([...programs, ...redis.files, process.execPath, npm]);
   for (const binary of [...programs, process.execPath])
     for (const library of await libraries(binary)) files.add(library);
   const root = join(folder, 'root');
@@ -70,6 +73,8 @@ export async function makeBaseImage(name: string, folder: string): Promise<strin
   };
   place(process.execPath, 'node');
   place(`${process.execPath} ${npm}/bin/npm-cli.js`, 'npm');
+  for (const program of ['server', 'cli'] as const)
+    place(redis.command(program).join(' '), `redis-${program}`);
   if (!existsSync(join(root, 'bin/sh'))) symlinkSync(onPath('sh'), join(root, 'bin/sh'));
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0::/:/bin/sh\nnode:x:1000:1000::/state:/bin/sh\n');
   const path = `ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
@@ -79,28 +84,13 @@ export async function makeBaseImage(name: string, folder: string): Promise<strin
 
 /** @throws Error when there is no such program */
 function onPath(name: string): string {
-  const folders = (process.env.PATH ?? '')
-    .split(delimiter)
-    .filter((folder) => !folder.includes('node_modules'));
-  const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+  const found = programPath(name);
   if (!found) throw new Error(`${name} is not on the PATH`);
   return found;
 }
 
-/** How Compose is called here: a plugin of docker, or a program of its own; undefined where there is neither. */
-export async function composeCommand(): Promise<[string, ...string[]] | undefined> {
-  for (const [command, ...args] of [['docker', 'compose'], ['docker-compose']] as const) {
-    const answers = await run(command, [...args, 'version']).then(
-      () => true,
-      () => false,
-    );
-    if (answers) return [command, ...args];
-  }
-  return undefined;
-}
-
 /** Paths of the shared libraries of a binary, as its loader asks for them. */
-async function libraries(binary: string): Promise<string[]> {
-  const { stdout } = await run('ldd', [binary]);
+async function libraries(binary: string, env: NodeJS.ProcessEnv = {}): Promise<string[]> {
+  const { stdout } = await run(onPath('ldd'), [binary], { env: { ...process.env, ...env } });
   return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(([, path]) => path!);
 }

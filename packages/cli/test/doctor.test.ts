@@ -18,14 +18,14 @@ import {
   writtenFolders,
 } from '../src/doctor/checks.ts';
 import { clockAhead, clockTrouble } from '../src/doctor/clock.ts';
-import { onPath, type StartedRedis, startBinary } from '../src/redis/start.ts';
+import { type StartedRedis, startRedis } from '../src/redis/start.ts';
 import { kasane } from './support/kasane.ts';
 
 let folder: string;
 let redis: StartedRedis;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
-  redis = await startBinary(await onPath());
+  redis = await startRedis();
 });
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });

@@ -13,7 +13,7 @@ import { concat, pad } from '../src/ops/parts.ts';
 import { add, exp, gelu, log, max, mul, sigmoid, sqrt, tanh } from '../src/ops/pointwise.ts';
 import { maxReduce, mean, minReduce, sum } from '../src/ops/reduce.ts';
 import { window } from '../src/ops/window.ts';
-import { openDevice } from './support/gpu.ts';
+import { onDevice, openDevice } from './support/gpu.ts';
 import { runWasm } from './support/run-wasm.ts';
 
 const device = await openDevice();
@@ -61,7 +61,7 @@ describe('shapes and axes are checked when the graph is made, before any backend
   });
 });
 
-describe.skipIf(!device).each(names)('on %s', (backend) => {
+const testsOn = (backend: (typeof names)[number]) => {
   const run = backends[backend]!;
 
   it.each([7, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('an embedding has no row %d', async (token) => {
@@ -111,4 +111,6 @@ describe.skipIf(!device).each(names)('on %s', (backend) => {
     expect(Array.from(logarithms!)).toEqual([Infinity, Number.NaN, -Infinity, Number.NaN]);
     expect(Array.from(bounded!).slice(0, 3)).toEqual([1, -1, 0]);
   });
-});
+};
+for (const backend of names)
+  describe(`on ${backend}`, backend === 'webgpu' ? onDevice(device) : {}, () => testsOn(backend));

@@ -13,7 +13,7 @@ import { relu } from '../src/ops/pointwise.ts';
 import { sum } from '../src/ops/reduce.ts';
 import { traceProgram } from '../src/training.ts';
 import { directions, opCases } from './support/cases.ts';
-import { openDevice } from './support/gpu.ts';
+import { onDevice, openDevice } from './support/gpu.ts';
 import { checkOperation } from './support/gpu-conformance.ts';
 import { heapInUse, LEAK } from './support/heap.ts';
 import { feedsOf, models, request } from './support/models.ts';
@@ -80,7 +80,7 @@ async function open(description: ModelDescription, storage: Storage = 'f32') {
   };
 }
 
-describe.skipIf(!device)('a model of every kind on WebGPU', { timeout: 300_000 }, () => {
+describe('a model of every kind on WebGPU', { ...onDevice(device), timeout: 300_000 }, () => {
   // Half precision keeps 11 bits: each stored number is off by at most 1 in 2048, and a gradient is made of many.
   const bounds = { f32: 1e-4, 'f16-rounded': 5e-3 } as const;
   for (const [name, description] of Object.entries(models)) {
@@ -148,7 +148,7 @@ describe.skipIf(!device)('a model of every kind on WebGPU', { timeout: 300_000 }
   });
 });
 
-describe.skipIf(!device)('a device without subgroups', { timeout: 60_000 }, () => {
+describe('a device without subgroups', { ...onDevice(device), timeout: 60_000 }, () => {
   it('reduces by trees what others exchange', async () => {
     const plain = (await openDevice([]))!;
     expect([device!.features.has('subgroups'), plain.features.has('subgroups')]).toEqual([true, false]);
@@ -163,7 +163,7 @@ describe.skipIf(!device)('a device without subgroups', { timeout: 60_000 }, () =
   });
 });
 
-describe.skipIf(!device)('a profile', { timeout: 60_000 }, () => {
+describe('a profile', { ...onDevice(device), timeout: 60_000 }, () => {
   it('computes what a run does, and has every kernel with its layer and its time', async () => {
     const model = buildModel(models.convolution!);
     const traced = traceProgram(model, request);
@@ -195,8 +195,9 @@ describe.skipIf(!device)('a profile', { timeout: 60_000 }, () => {
   });
 });
 
-it.skipIf(!device)(
+it(
   'f16 in memory gives what rounding to it gives; a device without shader-f16 is told so',
+  onDevice(device),
   async () => {
     const opening = open(models.convolution!, 'f16');
     if (!device!.features.has('shader-f16')) {
@@ -210,7 +211,7 @@ it.skipIf(!device)(
   },
 );
 
-describe.skipIf(!device)('products whose sums are cut in parts', { timeout: 60_000 }, () => {
+describe('products whose sums are cut in parts', { ...onDevice(device), timeout: 60_000 }, () => {
   it('of a convolution over many places are those of the reference', async () => {
     const [x, weight] = [input('a', [2, 40, 30, 2]), input('b', [3, 2, 2, 3])];
     const output = conv2d(x, weight, { padding: [1, 1], stride: [1, 1] });

@@ -8,7 +8,7 @@ import { matmul } from '../src/ops/matmul.ts';
 import { add, exp, relu } from '../src/ops/pointwise.ts';
 import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { directions, opCases } from './support/cases.ts';
-import { openDevice } from './support/gpu.ts';
+import { onDevice, openDevice } from './support/gpu.ts';
 import { checkOperation, checkPytorch } from './support/gpu-conformance.ts';
 import { type Fixtures, pytorchCases } from './support/pytorch.ts';
 
@@ -18,19 +18,19 @@ const fixtures = JSON.parse(
   readFileSync(new URL('pytorch/fixtures.json', import.meta.url), 'utf8'),
 ) as Fixtures;
 
-describe.skipIf(!device)('WebGPU agrees with the reference', { timeout: 60_000 }, () => {
+describe('WebGPU agrees with the reference', { ...onDevice(device), timeout: 60_000 }, () => {
   it.each(opCases().map((each) => [each.label, each] as const))('on %s', async (_, each) => {
     expect(await checkOperation(device!, each)).toBeUndefined();
   });
 });
 
-describe.skipIf(!device)('WebGPU agrees with PyTorch', { timeout: 60_000 }, () => {
+describe('WebGPU agrees with PyTorch', { ...onDevice(device), timeout: 60_000 }, () => {
   it.each(pytorchCases(fixtures).map((each) => [each.label, each] as const))('on %s', async (_, each) => {
     expect(await checkPytorch(device!, each)).toBeUndefined();
   });
 });
 
-describe.skipIf(!device)('a product of any shape on WebGPU', { timeout: 60_000 }, () => {
+describe('a product of any shape on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
   it('has a tile that fits it', async () => {
     const compile = vi.spyOn(device!, 'createShaderModule');
     const sizes = [
@@ -57,7 +57,7 @@ describe.skipIf(!device)('a product of any shape on WebGPU', { timeout: 60_000 }
   });
 });
 
-describe.skipIf(!device)('a program on WebGPU', { timeout: 60_000 }, () => {
+describe('a program on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
   it('refuses an index that is out of range, and computes the next batch', async () => {
     const program = await compileGpuProgram(device!, [
       gather(input('table', [3, 2]), input('index', [2], 'i32')),

@@ -7,7 +7,7 @@ import { buildModel, initializeParameters, type ModelDescription } from '@kasane
 import { traceProgram } from '@kasane/tensor/training';
 import { Slot } from '@kasane/worker/slot';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openDevice } from '../../tensor/test/support/gpu.ts';
+import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
 
 const device = await openDevice();
 const hasHalves = device?.features.has('shader-f16');
@@ -35,7 +35,7 @@ const inputs = {
   key: Uint32Array.of(1, 0, 2, 0),
 };
 
-describe.skipIf(!device)('a slot on WebGPU', { timeout: 60_000 }, () => {
+describe('a slot on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
   const warnings: string[] = [];
   const slot = device
     ? new Slot(

@@ -8,7 +8,7 @@ import type { Compute } from '@kasane/worker/gpu';
 import { Slot } from '@kasane/worker/slot';
 import { type KernelSpan, Trace, traceClock } from '@kasane/worker/trace';
 import { afterAll, describe, expect, it } from 'vitest';
-import { openDevice } from '../../tensor/test/support/gpu.ts';
+import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
 
 const device = await openDevice();
 device?.destroy();
@@ -47,9 +47,9 @@ async function compute(how: Compute, onComputed?: (kernels: readonly KernelSpan[
 }
 
 describe('a profile', { timeout: 60_000 }, () => {
-  it.skipIf(!device).each(['wasm', 'webgpu'] as const)(
-    'computes the same on %s, kernel by kernel',
-    async (backend) => {
+  for (const backend of ['wasm', 'webgpu'] as const) {
+    const needed = backend === 'webgpu' ? onDevice(device) : {};
+    it(`computes the same on ${backend}, kernel by kernel`, needed, async () => {
       const began = traceClock();
       const { promise: spans, resolve } = Promise.withResolvers<readonly KernelSpan[]>();
       const profiled = await compute({ backend, profile: true }, resolve);
@@ -67,8 +67,8 @@ describe('a profile', { timeout: 60_000 }, () => {
         expect(start).toBeGreaterThanOrEqual(kernels[index - 1]?.start ?? began);
         expect(start).toBeLessThan(traceClock());
       }
-    },
-  );
+    });
+  }
 
   it('is a file in the Chrome trace format: layers around their kernels, tasks beside them', async () => {
     const path = join(folder, 'trace.json');

@@ -12,6 +12,7 @@ import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { openGpu } from '@kasane/worker/gpu';
 import { stateFolder } from '../options.ts';
+import { fetchedWithApt } from '../redis/apt.ts';
 import { inspectRedis } from '../redis/inspect.ts';
 import { onPath } from '../redis/start.ts';
 import { count } from '../render/count.ts';
@@ -62,14 +63,12 @@ export function checkKernels(): Finding {
 /** @param url of the Redis to use; without it, whether one can be started here */
 export async function checkRedis(url: string | undefined): Promise<Finding> {
   if (url === undefined) {
-    return onPath().then(
-      ({ path }) => ok('Redis', `${path}, started when it is needed`),
-      () =>
-        note(
-          'Redis',
-          'none on the PATH',
-          'on Debian and Ubuntu one is fetched when needed; elsewhere install redis or valkey, or give --redis',
-        ),
+    const found = await onPath().catch(() => fetchedWithApt());
+    if (found) return ok('Redis', `${found.path}, started when it is needed`);
+    return note(
+      'Redis',
+      'none on the PATH',
+      'on Debian and Ubuntu one is fetched when needed; elsewhere install redis or valkey, or give --redis',
     );
   }
   try {

@@ -10,7 +10,13 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { RedisBinary } from './start.ts';
 
-const run = promisify(execFile);
+const APT_GET = '/usr/bin/apt-get';
+
+/** Runs one of Debian's own programs, with the PATH on which they look for one another, whatever ours is. */
+function run(name: string, args: readonly string[], options: { cwd?: string; timeout?: number } = {}) {
+  const env = { ...process.env, LC_ALL: 'C', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+  return promisify(execFile)(`/usr/bin/${name}`, args, { ...options, env });
+}
 
 /** Where fetched servers are kept. */
 export function cacheDirectory(): string {
@@ -23,17 +29,24 @@ const described = (folder: string, libraryPath: string): RedisBinary => ({
   description: 'redis-server fetched with apt',
 });
 
-/** @throws Error saying why it cannot be had this way */
+/** Where what apt fetched is unpacked. */
+const folderOf = (cache: string) => join(cache, `apt-${process.arch}`);
+
+/** What was fetched before; undefined when nothing was. */
+export async function fetchedWithApt(): Promise<RedisBinary | undefined> {
+  const folder = folderOf(cacheDirectory());
+  if (!existsSync(join(folder, 'usr/bin/redis-server'))) return undefined;
+  const lib = join(folder, 'usr/lib');
+  const triplets = (await readdir(lib)).filter((name) => name.includes('-linux-'));
+  return described(folder, triplets.map((name) => join(lib, name)).join(':'));
+}
+
+/** @throws Error saying why it is not available this way */
 export async function fetchWithApt(log: (line: string) => void): Promise<RedisBinary> {
+  const fetched = await fetchedWithApt();
+  if (fetched) return fetched;
+  if (!existsSync(APT_GET)) throw new Error('apt-get is not here');
   const cache = cacheDirectory();
-  const folder = join(cache, `apt-${process.arch}`);
-  const libraries = async () => {
-    const lib = join(folder, 'usr/lib');
-    const triplets = (await readdir(lib)).filter((name) => name.includes('-linux-'));
-    return triplets.map((name) => join(lib, name)).join(':');
-  };
-  if (existsSync(join(folder, 'usr/bin/redis-server'))) return described(folder, await libraries());
-  if (!existsSync('/usr/bin/apt-get')) throw new Error('apt-get is not here');
   log('Fetching redis-server with apt (once, about 3 MB) ...');
   await mkdir(cache, { recursive: true });
   const work = await mkdtemp(join(cache, 'fetch-'));
@@ -59,7 +72,7 @@ export async function fetchWithApt(log: (line: string) => void): Promise<RedisBi
       await run('dpkg-deb', ['-x', join(work, file), root]);
     }
     // Of several processes that fetch at once, one wins.
-    await rename(root, folder).catch((error: NodeJS.ErrnoException) => {
+    await rename(root, folderOf(cache)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
   } catch (error) {
@@ -68,7 +81,7 @@ export async function fetchWithApt(log: (line: string) => void): Promise<RedisBi
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-  return described(folder, await libraries());
+  return (await fetchedWithApt())!;
 }
 
 /** redis-server, redis-tools (which has the program), and those of their libraries that are not installed. */

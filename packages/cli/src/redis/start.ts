@@ -39,23 +39,32 @@ export interface RedisBinary {
 const OLDEST = [6, 2] as const;
 const START_TIMEOUT_MS = 10_000;
 
-/** @throws KasaneError UNREACHABLE when there is none to be had, with the command that installs one */
+/** What the environment of this server needs. */
+export const environmentOf = ({ libraryPath }: RedisBinary): Record<string, string> =>
+  libraryPath === undefined ? {} : { LD_LIBRARY_PATH: libraryPath };
+
+/** @throws KasaneError UNREACHABLE when none is available, with the command that installs one */
 export async function startRedis(options: StartRedisOptions = {}): Promise<StartedRedis> {
   const { url, log = () => {} } = options;
   if (url) {
     await checkRedis(url);
     return { url, description: `Redis at ${new URL(url).host}`, close: async () => {} };
   }
+  return startBinary(await findRedis(log));
+}
+
+/** A Redis server for this machine, fetched if need be. @throws KasaneError UNREACHABLE when none is available */
+export async function findRedis(log: (line: string) => void = () => {}): Promise<RedisBinary> {
   const reasons: string[] = [];
   for (const find of [onPath, () => fetchWithApt(log), fromMemoryServer]) {
     const found = await find().catch((error: unknown) => messageOf(error));
     if (typeof found === 'string') reasons.push(found);
-    else return startBinary(found);
+    else return found;
   }
   const commands = 'apt-get install redis-server, dnf install valkey or brew install redis';
   throw new KasaneError(
     'UNREACHABLE',
-    `no Redis to be had: ${reasons.join('; ')}. Install one (${commands}), or name one with --redis redis://HOST:PORT`,
+    `no Redis is available: ${reasons.join('; ')}. Install one (${commands}), or name one with --redis redis://HOST:PORT`,
   );
 }
 
@@ -110,12 +119,11 @@ export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
     `logfile ${directory}/log`,
   ];
   writeFileSync(join(directory, 'redis.conf'), `${config.join('\n')}\n`, { mode: 0o600 });
-  const { libraryPath } = binary;
   const child = spawn('/bin/sh', ['-c', SUPERVISOR, 'kasane-redis', binary.path, directory], {
     // Ctrl-C in a terminal is for this process, which then closes Redis when it is done with it.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
-    env: { ...process.env, ...(libraryPath && { LD_LIBRARY_PATH: libraryPath }) },
+    env: { ...process.env, ...environmentOf(binary) },
   });
   child.unref();
   child.stdin.on('error', () => {}); // it is closed already
