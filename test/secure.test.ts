@@ -158,8 +158,8 @@ it('says what is wrong to those who come in another way', { timeout: 600_000 }, 
   const to = ['jobs', '--coordinator', address];
   await kasane(['token', 'revoke', 'gone', '--state', state]);
   await Promise.all([
-    expect(ask(tokens.read!, 'submit', 'mnist-mlp')).rejects.toThrow(/may read; .*'submit'/),
-    expect(ask(tokens.work!, 'jobs')).rejects.toThrow(/may work; .*'read'/),
+    expect(ask(tokens.read!, 'submit', 'mnist-mlp')).rejects.toThrow(/has the scope read; .*'submit'/),
+    expect(ask(tokens.work!, 'jobs')).rejects.toThrow(/has the scope work; .*'read'/),
     expect(ask(tokens.gone!, 'jobs')).rejects.toThrow(/is revoked/),
     expect(kasane([...to, ...tls])).rejects.toThrow(/a token is missing/),
     expect(kasane(to, tokens.read)).rejects.toThrow(/expects TLS, give --tls-ca/),
