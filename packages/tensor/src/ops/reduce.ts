@@ -1,4 +1,4 @@
-/** Reductions over axes. Elements are taken in row-major order of the input, so that the bits of a sum are defined. */
+/** Reductions over axes. `summation.ts` defines in which order a sum is taken. */
 import type { Node } from '../graph.ts';
 import type { Shape } from '../shape.ts';
 import { constant } from './leaf.ts';
@@ -95,5 +95,6 @@ export const minReduce = (x: Node, axes?: readonly number[], keepDims = false): 
 /** Arithmetic mean over axes (default: all; negative ones count from the end). */
 export function mean(x: Node, axes?: readonly number[], keepDims = false): Node {
   const count = normalise(x, axes).reduce((product, axis) => product * x.shape[axis]!, 1);
-  return mul(sum(x, axes, keepDims), constant(1 / count));
+  // Divided, and not multiplied by what 1 / count is rounded to: so the mean of numbers that are all the same is that number.
+  return div(sum(x, axes, keepDims), constant(count));
 }

@@ -258,6 +258,16 @@ export class FunctionBuilder {
     return this;
   }
 
+  /** Runs `body` as long as `condition` leaves a number on the stack that is not 0. */
+  whilst(condition: () => void, body: () => void): this {
+    this.#code.push(0x02, 0x40, 0x03, 0x40);
+    condition();
+    this.#code.push(0x45, 0x0d, 1);
+    body();
+    this.#code.push(0x0c, 0, 0x0b, 0x0b);
+    return this;
+  }
+
   /** Runs `body` until `pointer` reaches `end`; the body moves the pointer. */
   until(pointer: Local, end: Local, body: () => void): this {
     this.#code.push(0x02, 0x40, 0x03, 0x40);

@@ -6,8 +6,7 @@ import { mergeSteps } from '../../plan/merge.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
 import { stridesOf } from '../../shape.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
-import { convolutionWorkspaceBytes } from './convolution.ts';
-import { buildStep } from './emit-kernels.ts';
+import { buildStep, workspaceBytes } from './emit-kernels.ts';
 import type { KernelName } from './gemm.ts';
 
 export interface CompileRequest {
@@ -69,8 +68,7 @@ export function compileGraph(request: CompileRequest): Compiled {
   }
   const kept = new Set(plan.outputs);
   const steps = blockSteps(mergeSteps(planned, kept), kept);
-  const workspaceOf = ({ kind, output }: BlockedStep) =>
-    kind === 'kernel' ? convolutionWorkspaceBytes(output, request.kernel) : 0;
+  const workspaceOf = (step: BlockedStep) => workspaceBytes(step, request.kernel);
   const { offsets: places, workspaces, end } = layOut(steps, request.arenaStart, placed, kept, workspaceOf);
   const computedAt = new Map(steps.flatMap((step, index) => writesOf(step).map((node) => [node, index])));
   const groupEnds = request.groups.map((group) =>

@@ -11,7 +11,8 @@ import { FunctionBuilder } from './assembler.ts';
 import { oneHot } from './emit-index.ts';
 import type { KernelContext } from './emit-kernels.ts';
 import { emitPointwise } from './emit-loops.ts';
-import { reduction } from './emit-reduce.ts';
+import { maxReduction } from './emit-reduce.ts';
+import { sumReduction } from './emit-sum.ts';
 
 export function buildBlock(block: BlockStep, context: KernelContext): FunctionBuilder {
   const { rows, together } = block;
@@ -35,12 +36,14 @@ class Rows {
   readonly #block: BlockStep;
   readonly #count: number;
   readonly #place: KernelContext['place'];
+  readonly #scratch: number;
   readonly #f = new FunctionBuilder(['i32']);
 
-  constructor(block: BlockStep, count: number, { place }: KernelContext) {
+  constructor(block: BlockStep, count: number, { place, scratch }: KernelContext) {
     this.#block = block;
     this.#count = count;
     this.#place = place;
+    this.#scratch = scratch;
   }
 
   build(step: LoopStep | KernelStep): FunctionBuilder {
@@ -77,19 +80,11 @@ class Rows {
       inputs: [{ ...read, shape: this.#cut(read.shape) }],
     };
     const shift = leadingAxes(read.shape, this.#block.rows)! - 1;
-    const reduce = (axes: readonly number[], combine: 'Add' | 'Max', start: number) =>
-      reduction(
-        cut,
-        axes.map((axis) => axis - shift),
-        combine,
-        start,
-        x,
-        y,
-        this.#f,
-      );
+    const own = (axis: number) => axis - shift;
     if (output.op === 'oneHot') oneHot(cut, x, y, this.#f);
-    else if (output.op === 'sum') reduce(attributesOf(sumOp, output).axes, 'Add', 0);
-    else reduce(attributesOf(maxReduceOp, output).axes, 'Max', -Infinity);
+    else if (output.op === 'sum')
+      sumReduction(cut, attributesOf(sumOp, output).axes.map(own), [x, y], this.#scratch, this.#f);
+    else maxReduction(cut, attributesOf(maxReduceOp, output).axes.map(own), [x, y], this.#f);
   }
 
   #cut(shape: Shape): Shape {

@@ -7,7 +7,7 @@ import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import type { BlockedStep } from '../../plan/blocks.ts';
 import type { Operand } from '../../plan/plan.ts';
 import { FunctionBuilder } from './assembler.ts';
-import { convolutionKernel, convolutionScratchBytes } from './convolution.ts';
+import { convolutionKernel, convolutionScratchBytes, convolutionWorkspaceBytes } from './convolution.ts';
 import { concatKernel, foldKernel, iotaKernel, padKernel } from './emit-assemble.ts';
 import { buildBlock } from './emit-blocks.ts';
 import { dropoutMask } from './emit-dropout.ts';
@@ -21,9 +21,10 @@ import {
   toIndexKernel,
 } from './emit-index.ts';
 import { emitPointwise } from './emit-loops.ts';
-import { reduction } from './emit-reduce.ts';
+import { maxReduction } from './emit-reduce.ts';
+import { sumReduction, sumScratchBytes } from './emit-sum.ts';
 import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
-import { emitProducts } from './products.ts';
+import { emitProducts, productsWorkspaceBytes } from './products.ts';
 
 export interface KernelContext {
   /** Byte offset of a tensor. */
@@ -38,9 +39,20 @@ export interface KernelContext {
   readonly shared: (key: string, build: () => FunctionBuilder) => number;
 }
 
+/** Axes over which a sum may be taken that are no neighbours of one another. */
+const MOST_AXES = 16;
+
 /** Bytes of scratch memory that any step may need. */
 export const scratchBytes = (kernel: KernelName): number =>
-  Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel));
+  Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel), sumScratchBytes(MOST_AXES));
+
+/** Bytes that a step needs for itself while it runs. */
+export function workspaceBytes({ kind, output }: BlockedStep, kernel: KernelName): number {
+  if (kind !== 'kernel') return 0;
+  if (output.op === 'matmul')
+    return productsWorkspaceBytes({ ...matmulSizes(output), ...attributesOf(matmulOp, output) });
+  return convolutionWorkspaceBytes(output, kernel);
+}
 
 /** A function without parameters that runs one step of a plan. */
 export function buildStep(step: BlockedStep, context: KernelContext): FunctionBuilder {
@@ -77,9 +89,9 @@ const convolution: Emit = (node, inputs, output, { gemm, scratch, workspace, sha
 
 /** Views are pointwise steps with other strides. */
 const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
-  matmul: (node, [a, b], c, { scratch, gemm, shared }) => {
+  matmul: (node, [a, b], c, { scratch, gemm, shared, workspace }) => {
     const products = { ...matmulSizes(node), ...attributesOf(matmulOp, node) };
-    const places = { a: a!, b: b!, c, scratch };
+    const places = { a: a!, b: b!, c, scratch, workspace: workspace(node) };
     return emitProducts(new FunctionBuilder(), products, places, (product) =>
       shared(`matmul ${JSON.stringify(product)}`, () => buildGemm(product, gemm)),
     );
@@ -87,8 +99,8 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   conv2d: convolution,
   conv2dInputGradient: convolution,
   conv2dWeightGradient: convolution,
-  sum: (node, [x], y) => reduction(node, attributesOf(sumOp, node).axes, 'Add', 0, x!, y),
-  maxReduce: (node, [x], y) => reduction(node, attributesOf(maxReduceOp, node).axes, 'Max', -Infinity, x!, y),
+  sum: (node, [x], y, { scratch }) => sumReduction(node, attributesOf(sumOp, node).axes, [x!, y], scratch),
+  maxReduce: (node, [x], y) => maxReduction(node, attributesOf(maxReduceOp, node).axes, [x!, y]),
   pad: (node, [x], y) => padKernel(node, x!, y),
   concat: concatKernel,
   fold: (node, [x], y) => foldKernel(node, x!, y),

@@ -1,7 +1,4 @@
-/**
- * Reductions, as code for one static shape each. The order in which a sum adds is part of its definition: elements that meet in
- * one output are taken in row-major order of the input, one after another. So speed comes from outputs side by side.
- */
+/** Maxima over axes, as code for one static shape each; sums are in `emit-sum.ts`. Speed comes from outputs side by side. */
 import type { Node } from '../../graph.ts';
 import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
@@ -12,13 +9,10 @@ import { nest } from './emit-loops.ts';
 /** Vectors of outputs that a reduction holds in registers. */
 const WIDEST = 8;
 
-export function reduction(
+export function maxReduction(
   node: Node,
   axes: readonly number[],
-  combine: 'Add' | 'Max',
-  start: number,
-  x: Address,
-  y: Address,
+  [x, y]: readonly [Address, Address],
   f = new FunctionBuilder(),
 ): FunctionBuilder {
   const { shape } = node.inputs[0]!;
@@ -34,11 +28,11 @@ export function reduction(
   const [from, to] = [f.local('i32'), f.local('i32')];
   setAddress(f, from, x);
   setAddress(f, to, y);
-  const vectors = Array.from({ length: WIDEST }, () => accumulator(f, combine, start));
+  const vectors = Array.from({ length: WIDEST }, () => accumulator(f));
   const single = f.local('f32');
   const oneOutput = () => {
-    f.f32(start).set(single);
-    nest(f, reduced, [from], () => f.get(single).get(from).memory('f32Load').op(`f32${combine}`).set(single));
+    f.f32(-Infinity).set(single);
+    nest(f, reduced, [from], () => f.get(single).get(from).memory('f32Load').op('f32Max').set(single));
     f.get(to).get(single).memory('f32Store');
   };
   /** So many vectors of neighbouring outputs, whose inputs are neighbours too. */
@@ -76,7 +70,7 @@ export function reduction(
 
 /** Four elements that grow with each that they take. */
 interface Accumulator {
-  begin(): void;
+  begin(): unknown;
   /** @param element pushes what is taken */
   take(element: () => void): void;
   /** Leaves what has come out on the stack. */
@@ -87,30 +81,18 @@ interface Accumulator {
  * A maximum is kept by a comparison, and NaNs apart: the instruction that heeds both takes eight of the CPU's where these are three. Of
  * zeros of both signs it has the first.
  */
-function accumulator(f: FunctionBuilder, combine: 'Add' | 'Max', start: number): Accumulator {
-  const sum = f.local('v128');
-  const begin = () => f.f32x4(start).set(sum);
-  if (combine === 'Add') {
-    const take = (element: () => void) => {
-      f.get(sum);
-      element();
-      f.op('f32x4Add').set(sum);
-    };
-    return { begin, take, push: () => f.get(sum) };
-  }
+function accumulator(f: FunctionBuilder): Accumulator {
+  const largest = f.local('v128');
   const [nans, taken] = [f.local('v128'), f.local('v128')];
   return {
-    begin: () => {
-      begin();
-      f.f32x4(0).set(nans);
-    },
+    begin: () => f.f32x4(-Infinity).set(largest).f32x4(0).set(nans),
     take: (element) => {
-      f.get(sum);
+      f.get(largest);
       element();
-      f.tee(taken).op('f32x4Pmax').set(sum);
+      f.tee(taken).op('f32x4Pmax').set(largest);
       f.get(taken).get(taken).op('f32x4Ne').get(nans).op('v128Or').set(nans);
     },
-    push: () => f.get(sum).get(nans).op('v128Or'),
+    push: () => f.get(largest).get(nans).op('v128Or'),
   };
 }
 

@@ -12,7 +12,7 @@ export interface TileShape {
   readonly fused: boolean;
 }
 
-/** Length of a block of k: a panel of 16 columns takes 16 KiB of the first-level cache. */
+/** Length of a block of k, which is a run of the sum (`ops/summation.ts`): a panel of 16 columns takes 16 KiB of the first-level cache. */
 export const K_BLOCK = 256;
 /** Steps of k that are written out one after another. */
 const UNROLL = 4;
@@ -248,7 +248,7 @@ export class BlockEmitter {
     if (rest > 0) oneTile(rest);
   }
 
-  /** The kernel proper: `rows` by NR elements of C in registers, `depth` steps of k. */
+  /** The kernel proper: `rows` by NR elements of C in registers, `depth` steps of k from 0, which C then is or has added to it. */
   #emitTile(
     rows: number,
     a: RowsOfA,
@@ -264,11 +264,7 @@ export class BlockEmitter {
     const at = (i: number, j: number) => this.#accumulators[i * vectors + j]!;
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < vectors; j++) {
-        if (fresh) f.f32x4(0).set(at(i, j));
-        else
-          f.get(c)
-            .memory('v128Load', i * cRow + 16 * j)
-            .set(at(i, j));
+        f.f32x4(0).set(at(i, j));
       }
     }
     f.get(this.#aTile).set(this.#pa).get(b).set(this.#pb);
@@ -295,10 +291,14 @@ export class BlockEmitter {
     });
     for (let u = 0; u < depth - unrolled * UNROLL; u++) step(u);
     for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < vectors; j++)
-        f.get(c)
-          .get(at(i, j))
-          .memory('v128Store', i * cRow + 16 * j);
+      for (let j = 0; j < vectors; j++) {
+        const offset = i * cRow + 16 * j;
+        f.get(c);
+        if (!fresh) f.get(c).memory('v128Load', offset);
+        f.get(at(i, j));
+        if (!fresh) f.op('f32x4Add');
+        f.memory('v128Store', offset);
+      }
     }
   }
 }

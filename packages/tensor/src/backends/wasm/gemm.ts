@@ -1,9 +1,9 @@
 /**
  * Matrix product. Code is made for each product of a plan, with all sizes and strides constant.
  *
- * Every exact kernel computes c = fround(c + fround(a * b)) over ascending k for each element of C, starting from 0:
- * blocking splits m and n only, and the partial sum is carried in C from one block of k to the next. So all of them, and the
- * plain scalar loop, give the same bits. A fused kernel lets the CPU leave out the inner rounding: faster, slightly more
+ * Every exact kernel computes a block of k as sum = fround(sum + fround(a * b)) over ascending k for each element of C, starting
+ * from 0, and adds it to C; `ops/summation.ts` has the order in which blocks are added. Tiles split m and n only. So all of them,
+ * and the plain scalar loop, give the same bits. A fused kernel lets the CPU leave out the inner rounding: faster, slightly more
  * accurate, and the same bits only among CPUs that do it alike.
  *
  * C is made in tiles of MR rows by NR columns, held in registers. B is read in panels of NR columns; a panel is first

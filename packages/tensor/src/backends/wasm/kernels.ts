@@ -2,9 +2,11 @@
  * Chooses the matrix kernel at start-up, behind a self-test: wide kernels rely on an experimental feature of the engine,
  * so they are compared with scalar arithmetic before they are used.
  */
+import { partOf } from '../../ops/summation.ts';
 import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { buildGemm, type Gemm, gemmScratchBytes, type KernelName, kernelShapes } from './gemm.ts';
-import { emitProducts } from './products.ts';
+import { K_BLOCK } from './gemm-block.ts';
+import { emitProducts, productsWorkspaceBytes } from './products.ts';
 
 /** exact: the same bits on every machine. fast: products may be fused, bits differ between makes of CPU. */
 export type MathMode = 'exact' | 'fast';
@@ -137,15 +139,25 @@ export function scalarGemm(gemm: Gemm, a: Float32Array, b: Float32Array): Float3
   const c = new Float32Array(m * n);
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
-      let sum = 0;
-      for (let p = 0; p < k; p++) {
-        const product = a[transposeA ? p * m + i : i * k + p]! * b[transposeB ? j * k + p : p * n + j]!;
-        sum = Math.fround(sum + Math.fround(product));
-      }
-      c[i * n + j] = sum;
+      c[i * n + j] = sumOfRuns(0, k, (p) =>
+        Math.fround(a[transposeA ? p * m + i : i * k + p]! * b[transposeB ? j * k + p : p * n + j]!),
+      );
     }
   }
   return c;
+}
+
+/** The sum of the terms [start, end), in runs and in levels of runs. */
+function sumOfRuns(start: number, end: number, term: (index: number) => number): number {
+  let sum = 0;
+  if (end - start <= K_BLOCK) {
+    for (let index = start; index < end; index++) sum = Math.fround(sum + term(index));
+    return sum;
+  }
+  const part = partOf(end - start, K_BLOCK);
+  for (let at = start; at < end; at += part)
+    sum = Math.fround(sum + sumOfRuns(at, Math.min(end, at + part), term));
+  return sum;
 }
 
 /** A product in a memory of its own: fill a and b, run, read c. */
@@ -163,9 +175,10 @@ export function openGemm(gemm: Gemm, kernel: KernelName): OpenedGemm {
   const a = align(gemmScratchBytes(kernel));
   const b = a + align(4 * m * k);
   const c = b + align(4 * k * n);
-  const pages = Math.ceil((c + align(4 * m * n) + 64) / 65536);
+  const workspace = c + align(4 * m * n + 64);
+  const pages = Math.ceil((workspace + productsWorkspaceBytes(gemm) + 64) / 65536);
   const module = new ModuleBuilder({ pages, shared: false });
-  const places = { a, b, c, scratch: 0 };
+  const places = { a, b, c, scratch: 0, workspace };
   const run = emitProducts(new FunctionBuilder(), { ...gemm, batch: 1 }, places, (part) =>
     module.add(buildGemm(part, kernel)),
   );
