@@ -3,8 +3,8 @@ import type { Node } from '../graph.ts';
 import { channelsFirst, type OnnxGraph } from '../io/onnx/graph.ts';
 import type { NamedTensor } from '../io/safetensors.ts';
 import { constant } from '../ops/leaf.ts';
-import { reshape } from '../ops/movement.ts';
-import { add, div, mul, sqrt, sub } from '../ops/pointwise.ts';
+import { detach, reshape } from '../ops/movement.ts';
+import { add, div, mul, relu, sqrt, sub } from '../ops/pointwise.ts';
 import { mean } from '../ops/reduce.ts';
 import { sizeOf } from '../shape.ts';
 import { defineLayer, type ParameterPlan } from './layer.ts';
@@ -23,28 +23,58 @@ export const scaleAndShift = (features: number, prefix = ''): ParameterPlan[] =>
   { name: `${prefix}shift`, shape: [features], initializer: { kind: 'zeros' } },
 ];
 
-/** Mean and (biased) variance over axes, which stay with size 1. */
-export function moments(x: Node, axes: readonly number[]): { mean: Node; variance: Node } {
-  const center = mean(x, axes, true);
-  const away = sub(x, center);
-  return { mean: center, variance: mean(mul(away, away), axes, true) };
+/** What a tensor is normalised by, along axes that stay with size 1. */
+interface Moments {
+  /** The mean. */
+  readonly mean: Node;
+  /** The (biased) variance. */
+  readonly variance: Node;
 }
 
-/** (x - mean) / sqrt(variance + epsilon) * scale + shift */
-export function normalize(
-  x: Node,
-  { mean, variance }: { readonly mean: Node; readonly variance: Node },
-  scale: Node,
-  shift: Node,
-  epsilon: number,
-): Node {
-  const away = sub(x, mean);
+/** Moments, and how far each number is from the mean. */
+interface FoundMoments extends Moments {
+  readonly away: Node;
+}
+
+/**
+ * Mean and variance over axes, about a mean that is known but for its last digits: what is left of the numbers then is small, and so
+ * is what rounding takes from it, however large the mean. Where all numbers are the same the distances and the variance are exactly 0.
+ * The gradients are those of the plain formulas, in which the first mean cancels out.
+ */
+export function moments(x: Node, axes: readonly number[]): FoundMoments {
+  const near = detach(mean(x, axes, true));
+  const from = sub(x, near);
+  const correction = mean(from, axes, true);
+  // The correction is some last digits of the mean. Below 0, by rounding, is only what is 0.
+  const variance = relu(sub(mean(mul(from, from), axes, true), mul(correction, correction)));
+  return { mean: add(near, correction), away: sub(from, correction), variance };
+}
+
+/** (x - mean) / sqrt(variance + epsilon) * scale + shift, of a distance from the mean. */
+function scaled(away: Node, variance: Node, scale: Node, shift: Node, epsilon: number): Node {
   return add(mul(div(away, sqrt(add(variance, constant(epsilon)))), scale), shift);
 }
 
+/** The same by moments that are given. */
+export const normalize = (
+  x: Node,
+  { mean, variance }: Moments,
+  scale: Node,
+  shift: Node,
+  epsilon: number,
+): Node => scaled(sub(x, mean), variance, scale, shift, epsilon);
+
+/** The same by moments that were found of the tensor itself. */
+export const normalizeFound = (
+  { away, variance }: FoundMoments,
+  scale: Node,
+  shift: Node,
+  epsilon: number,
+): Node => scaled(away, variance, scale, shift, epsilon);
+
 /** Over the last axis (Ba et al. 2016). */
 export const layerNormalization = (x: Node, scale: Node, shift: Node, epsilon: number): Node =>
-  normalize(x, moments(x, [-1]), scale, shift, epsilon);
+  normalizeFound(moments(x, [-1]), scale, shift, epsilon);
 
 /** The same as an ONNX node. */
 export const onnxLayerNormalization = (
@@ -116,7 +146,7 @@ export const batchNorm = defineLayer({
     const unbiased = constant(count > 1 ? count / (count - 1) : 1);
     report(2, reshape(found.mean, [channels]));
     report(3, mul(reshape(found.variance, [channels]), unbiased));
-    return normalize(x, found, scale, shift, options.epsilon);
+    return normalizeFound(found, scale, shift, options.epsilon);
   },
   onnx: (graph, [x], { options, parameters }) => {
     const order = channelsFirst(x!.rank);
