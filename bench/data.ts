@@ -54,7 +54,14 @@ const BATCH = 32;
 /** Of a training step. */
 const STEP = 8;
 
-const imageFolder = { format: 'imagefolder', validation: 0.01, size, mean: 0.5, std: 0.5 } as const;
+const imageFolder = {
+  format: 'imagefolder',
+  layout: 'auto',
+  validation: 0.01,
+  size,
+  mean: 0.5,
+  std: 0.5,
+} as const;
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
 try {

@@ -15,10 +15,11 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { dev } from '@kasane/cli/commands/cert';
-import { guessFormat, openSound } from '@kasane/cli/commands/data';
+import { openSound } from '@kasane/cli/commands/data';
 import { readJob } from '@kasane/cli/commands/train';
 import { readConfig } from '@kasane/cli/contexts';
 import { checkCertificates } from '@kasane/cli/doctor/checks';
+import { guessFormat } from '@kasane/cli/guess-format';
 import { readInputs } from '@kasane/cli/predict/inputs';
 import { joinTraces } from '@kasane/cli/render/profile';
 import { loadTrained, type Trained } from '@kasane/cli/trained';
@@ -96,7 +97,7 @@ const readers: Record<string, Reader> = {
   'text: a file of a class': {
     file: 'classes/a/1.txt',
     read: (path) => open({ ...texts, path: dirname(dirname(path)), objective: 'classification' }),
-    takes: { 'a folder': 'folders are walked', nothing: 'others are there', 'an empty file': 'a short text' },
+    takes: { 'a folder': 'folders are walked', nothing: 'others are there' },
   },
   idx: { file: 'idx/train-images-idx3-ubyte', read: (path) => open({ path: dirname(path) }) },
   'idx, packed': { file: 'idx/t10k-labels-idx1-ubyte.gz', read: (path) => open({ path: dirname(path) }) },
@@ -115,7 +116,7 @@ const readers: Record<string, Reader> = {
   },
   'kasane data and init': {
     file: 'table.csv',
-    read: (path) => openSound({ format: guessFormat(path), path, target: 'y' }),
+    read: (path) => openSound({ ...guessFormat(path), path, target: 'y' }),
     takes: { 'a folder': 'a folder is data of other formats' },
   },
   'predict: table': {

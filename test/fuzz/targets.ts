@@ -224,7 +224,15 @@ export async function targets(): Promise<readonly Target[]> {
       run: async (bytes) => {
         writeFileSync(join(folder, 'images', 'cats', '0.png'), bytes);
         const { train } = await openImageFolder({
-          ...{ format: 'imagefolder', path: file('images'), validation: 0.4, seed: 1, size: 8, channels: 3 },
+          ...{
+            format: 'imagefolder',
+            layout: 'auto',
+            path: file('images'),
+            validation: 0.4,
+            seed: 1,
+            size: 8,
+            channels: 3,
+          },
           ...{ fit: 'cover', onDamaged: 'fail', mean: 0, std: 1, keep: false },
         });
         await readSamples(

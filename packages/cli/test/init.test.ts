@@ -77,6 +77,24 @@ it('a folder with a broken image and a note beside its classes: the job leaves t
   expect(text).toMatch(/^# left out 1 of 25 images: .*broken\.jpg: it is truncated/m);
 });
 
+it('a folder of parts, whatever they are called, is no folder of classes', async () => {
+  for (const part of ['Train', 'valid']) cpSync(at('pets'), at(`split/${part}`), { recursive: true });
+  const { spec } = await written('split.yaml', { data: at('split'), size: 32 });
+  expect(spec.model).toMatchObject({ preset: 'resnet-18', classes: 2 });
+  expect(readFileSync(at('split.yaml'), 'utf8')).toMatch(/^# .*trains on 'Train' and tests on 'valid'/m);
+});
+
+it('texts in class folders', async () => {
+  for (const kind of ['good', 'bad', '.hidden']) {
+    mkdirSync(at(`reviews/${kind}`), { recursive: true });
+    for (let i = 0; i < 12; i++)
+      writeFileSync(at(`reviews/${kind}/${i}.txt`), `it was ${kind} for ${i} times`);
+  }
+  const { spec } = await written('reviews.yaml', { data: at('reviews') });
+  expect(spec.model).toMatchObject({ preset: 'lstm-text', classes: 2 });
+  expect(spec.data).toMatchObject({ format: 'text', objective: 'classification' });
+});
+
 it('refuses what is not there, and to write over what is', async () => {
   await expect(written('x.yaml', { data: at('absent') })).rejects.toThrow(/there is no such file/);
   await expect(written('y.yaml', { data: at('table.csv'), target: 'prise' })).rejects.toThrow(

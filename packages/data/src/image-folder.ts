@@ -1,21 +1,26 @@
 /**
- * Folders of images, one folder a class: path/cat/1.jpg. A folder for training and one for testing inside `path` (train and
- * test, val or validation), a test folder elsewhere, or a part of each class kept for testing by chance.
+ * Folders of images, one folder a class: path/cat/1.jpg. A folder for training and one for testing inside `path` (layout.ts),
+ * a test folder elsewhere, or a part of each class kept for testing by chance.
  */
 import { createHash } from 'node:crypto';
-import { extname, join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } from './class-folders.ts';
 import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
+import { extensionOf } from './folder.ts';
 import { checkImage } from './image-check.ts';
 import { decodeImage, decoding, type ImageForm, imageBytes, Pool } from './image-decode.ts';
-import { listFolder, statRegular } from './regular-file.ts';
+import { type Layout, locateParts } from './layout.ts';
+import { statRegular } from './regular-file.ts';
 import { splitAtRandom } from './shuffle.ts';
 
 export interface ImageFolderOptions {
   readonly format: 'imagefolder';
   readonly path: string;
-  /** Folder of the test images, with the same classes. Default: test, val or validation beside train; then a part of all. */
+  /** Folder of the test images, with the same classes. Default: the test part that lies in `path`; then a part of all. */
   readonly test?: string | undefined;
+  /** Whether the folders in `path` are parts or classes. */
+  readonly layout: Layout;
   /** Part of each class that is kept for testing where there is no test folder. */
   readonly validation: number;
   /** Of that division. */
@@ -42,8 +47,7 @@ const KEPT_BYTES = 256 << 20;
 /** Files that a message names. */
 const NAMED = 5;
 
-const extensions = new Set(['.jpg', '.jpeg', '.png', '.webp']);
-const testNames = ['test', 'val', 'validation'];
+const extensions = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
 
 interface Image {
   readonly path: string;
@@ -55,20 +59,22 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
   const { path, validation, seed, mean, std } = options;
   const [height, width] = typeof options.size === 'number' ? [options.size, options.size] : options.size;
   const form: ImageForm = { height: height!, width: width!, channels: options.channels, fit: options.fit };
-  const folders = locate(path, options.test);
-  const found = await findUsable(folders.train, options, form);
-  const other = folders.test ? await findUsable(folders.test, options, form) : undefined;
-  const { classes } = found;
-  const strange = other?.classes.find((name) => !classes.includes(name));
-  if (strange !== undefined) {
-    throw new DataError(`${folders.test}: class '${strange}' is not among those of ${folders.train}`);
+  if (kindOfPath(path) !== 'folder') {
+    throw new DataError(
+      `${path}: there is no such folder; one with a folder of images for each class is expected`,
+    );
   }
-  const label = (one: { classes: readonly string[] }, image: Image): Image => ({
-    path: image.path,
-    label: classes.indexOf(one.classes[image.label]!),
-  });
+  const located = locateParts({ ...options, content: 'classes' });
+  const found = await findUsable(located.train, options, form, located.trains);
+  const other = located.test ? await findUsable(located.test, options, form, () => true) : undefined;
+  const { classes } = found;
+  checkClassCount(located.train, classes, found.groups);
+  const numbers = other ? numberClasses(other.classes, classes, located.test!, located.train) : [];
   const parts = other
-    ? { train: found.images, test: other.images.map((image) => label(other, image)) }
+    ? {
+        train: found.images,
+        test: other.images.map((image) => ({ path: image.path, label: numbers[image.label]! })),
+      }
     : splitByClass(found.images, validation, seed);
   for (const [name, images] of Object.entries(parts)) {
     if (images.length === 0) throw new DataError(`${path}: no images are left to ${name} with`);
@@ -80,75 +86,57 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
     train: part('train', parts.train),
     test: part('test', parts.test),
     preparation: { mean, std, classes, image: form },
-    notes: [...found.notes, ...(other?.notes ?? [])],
+    notes: [...located.notes, ...found.notes, ...(other?.notes ?? [])],
   };
 }
 
-function locate(path: string, test: string | undefined): { train: string; test?: string } {
-  if (kindOfPath(path) !== 'folder') {
-    throw new DataError(
-      `${path}: there is no such folder; one with a folder of images for each class is expected`,
-    );
-  }
-  if (test !== undefined) {
-    if (kindOfPath(test) === 'folder') return { train: path, test };
-    throw new DataError(`${test}: there is no such folder; the test images are expected in it`);
-  }
-  const train = join(path, 'train');
-  const beside = testNames.map((name) => join(path, name)).find((folder) => kindOfPath(folder) === 'folder');
-  if (kindOfPath(train) !== 'folder') return { train: path };
-  if (beside) return { train, test: beside };
-  // Alone it is no class either.
-  return { train: foldersIn(path).length === 1 ? train : path };
-}
-
-const foldersIn = (folder: string): string[] =>
-  listFolder(folder)
-    .map(({ name }) => name)
-    .filter((name) => !name.startsWith('.') && kindOfPath(join(folder, name)) === 'folder');
-
 interface Found {
+  readonly groups: readonly ClassFolder[];
   readonly classes: readonly string[];
   readonly images: readonly Image[];
   readonly notes: readonly string[];
 }
 
+const isImage = (file: string) => extensions.has(extensionOf(file));
+
 /** Classes by name, files by name within a class: the order does not depend on the file system. */
-async function findUsable(folder: string, options: ImageFolderOptions, form: ImageForm): Promise<Found> {
-  const groups = foldersIn(folder);
-  if (groups.length === 0) {
-    throw new DataError(`${folder}: it has no folders; one for each class, with its images, is expected`);
-  }
-  const problems: string[] = [];
+async function findUsable(
+  folder: string,
+  options: ImageFolderOptions,
+  form: ImageForm,
+  used: (path: string) => boolean,
+): Promise<Found> {
+  const found = readClassFolders(folder, 'images', isImage, used);
+  const problems = [...found.problems];
   const classes: string[] = [];
   const images: Image[] = [];
   const others: string[] = [];
   let total = 0;
-  for (const group of groups) {
-    const below = filesBelow(join(folder, group));
-    const files = below.filter((file) => extensions.has(extensionOf(file)));
-    others.push(...below.filter((file) => !extensions.has(extensionOf(file))));
+  for (const { name, path, files: below } of found.groups) {
+    const files = below.filter(isImage);
+    others.push(...below.filter((file) => !isImage(file)));
     total += files.length;
     const wrong = await Promise.all(files.map((file) => decoding.run(() => problemOf(file, options, form))));
     const usable = files.filter((_, index) => wrong[index] === undefined);
     for (const why of wrong) if (why !== undefined) problems.push(why);
     if (usable.length === 0) {
-      problems.push(`${join(folder, group)}: the class has no images that can be used${otherKinds(below)}`);
+      problems.push(`${path}: the class has no images that can be used${otherKinds(below)}`);
       continue;
     }
-    images.push(...usable.map((path) => ({ path, label: classes.length })));
-    classes.push(group);
+    images.push(...usable.map((file) => ({ path: file, label: classes.length })));
+    classes.push(name);
   }
-  const notes =
-    others.length > 0 ? [`${folder}: only JPEG, PNG and WebP files are read${otherKinds(others)}`] : [];
-  if (problems.length === 0) return { classes, images, notes };
+  const notes = [...found.notes];
+  if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are read${otherKinds(others)}`);
+  const { groups } = found;
+  if (problems.length === 0) return { groups, classes, images, notes };
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
   if (options.onDamaged === 'fail') {
-    throw new DataError(`${list}. Remove what can not be used, or say data.onDamaged: skip`);
+    throw new DataError(`${list}. Remove what can not be used, or set data.onDamaged: skip`);
   }
-  const left = `left out ${total - images.length} of ${total} images: ${list}`;
-  return { classes, images, notes: [...notes, left] };
+  notes.push(`left out ${total - images.length} of ${total} images: ${list}`);
+  return { groups, classes, images, notes };
 }
 
 async function problemOf(
@@ -170,8 +158,6 @@ async function problemOf(
   );
 }
 
-const extensionOf = (file: string) => extname(file).toLowerCase();
-
 /** What else lies there, such as the .heic files of a phone: they would be missed in silence. */
 function otherKinds(files: readonly string[]): string {
   const kinds = Map.groupBy(
@@ -180,15 +166,6 @@ function otherKinds(files: readonly string[]): string {
   );
   const counts = [...kinds].map(([kind, { length }]) => `${length} ${kind}`);
   return counts.length > 0 ? `; there are others: ${counts.slice(0, NAMED).join(', ')}` : '';
-}
-
-function filesBelow(folder: string): string[] {
-  return listFolder(folder).flatMap(({ name }) => {
-    if (name.startsWith('.')) return [];
-    const path = join(folder, name);
-    if (extensions.has(extensionOf(name))) return [path];
-    return kindOfPath(path) === 'folder' ? filesBelow(path) : [path];
-  });
 }
 
 /** The same part of every class. */

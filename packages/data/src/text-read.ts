@@ -3,13 +3,15 @@
  * learning a tokenizer from a long text and encoding it take minutes.
  */
 import { createHash } from 'node:crypto';
-import { extname, join } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { bytesOf } from './arrays.ts';
+import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } from './class-folders.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import { decodeText } from './decode-text.ts';
-import { listFolder, readRegularSync, statRegular } from './regular-file.ts';
+import { extensionOf, filesBelow } from './folder.ts';
+import { type Located, locateParts } from './layout.ts';
+import { readRegularSync, statRegular } from './regular-file.ts';
 import { splitAtRandom } from './shuffle.ts';
 import type { TextOptions } from './text.ts';
 import { PAD, type TokenizerSpec, trainTokenizer } from './tokenizer.ts';
@@ -32,6 +34,8 @@ interface Read<Kind, Part> {
   readonly size: number;
   readonly train: Part;
   readonly test: Part;
+  /** What whoever owns the data should hear. */
+  readonly notes: readonly string[];
 }
 export type TextRead =
   | Read<'stream', StreamTokens>
@@ -46,11 +50,16 @@ export async function readTokens(options: TextOptions): Promise<TextRead> {
 }
 
 function readStream(options: TextOptions): TextRead {
-  const { path, test, validation, context, stride = context, objective } = options;
-  const whole = readAll(path);
+  const { validation, context, stride = context, objective } = options;
+  const { train, test, trains, notes } = partsOf(options);
+  const damaged: Damaged = { options, problems: [], files: 0 };
+  const whole = readAll(train, trains, damaged);
   // At a character's edge: code units of one character stay together.
   const cut = test === undefined ? edge(whole, Math.floor(whole.length * (1 - validation))) : whole.length;
-  const texts = { train: whole.slice(0, cut), test: test === undefined ? whole.slice(cut) : readAll(test) };
+  const texts = {
+    train: whole.slice(0, cut),
+    test: test === undefined ? whole.slice(cut) : readAll(test, () => true, damaged),
+  };
   const tokenizer = trainTokenizer(options.tokenizer, texts.train, options.vocabulary);
   const encode = (name: 'train' | 'test'): StreamTokens => {
     const tokens = tokenizer.encode(texts[name]);
@@ -63,6 +72,7 @@ function readStream(options: TextOptions): TextRead {
     size: tokenizer.size,
     train: encode('train'),
     test: encode('test'),
+    notes: [...notes, ...whatWasLeftOut(damaged)],
   };
 }
 
@@ -74,15 +84,21 @@ interface Labelled {
 }
 
 async function readClasses(options: TextOptions): Promise<TextRead> {
-  const { path, test, validation, seed, context, pad } = options;
-  const all = await readLabelled(path, options);
-  const split = splitAtRandom(all.length, validation, seed);
-  const pick = (indices: Uint32Array) => Array.from(indices, (index) => all[index]!);
-  const parts =
-    test === undefined
-      ? { train: pick(split.train), test: pick(split.test) }
-      : { train: all, test: await readLabelled(test, options) };
+  const { path, validation, seed, context, pad } = options;
+  const { train, test, trains, notes } = partsOf(options);
+  const all = await readLabelled(train, options, trains);
+  checkClassCount(train, [...new Set(all.texts.map(({ label }) => label))], all.groups);
+  const split = splitAtRandom(all.texts.length, validation, seed);
+  const pick = (indices: Uint32Array) => Array.from(indices, (index) => all.texts[index]!);
+  const other = test === undefined ? undefined : await readLabelled(test, options, () => true);
+  const parts = other
+    ? { train: all.texts, test: other.texts }
+    : { train: pick(split.train), test: pick(split.test) };
   const classes = [...new Set(parts.train.map(({ label }) => label))].sort((a, b) => (a < b ? -1 : 1));
+  const numbers = new Map(classes.map((name, number) => [name, number]));
+  const own = [...new Set(parts.test.map(({ label }) => label))];
+  // A class of one text may have gone to the test part.
+  numberClasses(own, classes, test ?? path, test === undefined ? 'the texts to train with' : train);
   const tokenizer = trainTokenizer(
     options.tokenizer,
     parts.train.map(({ text }) => text).join('\n'),
@@ -92,13 +108,7 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
     const texts = parts[name];
     if (texts.length === 0) throw new DataError(`${path}: no texts are left to ${name} with`);
     const inputs = new Int32Array(texts.length * context).fill(PAD);
-    const targets = Int32Array.from(texts, ({ label }) => {
-      const number = classes.indexOf(label);
-      if (number >= 0) return number;
-      throw new DataError(
-        `${test ?? path}: class '${label}' is not in the training part; there are: ${classes.join(', ')}`,
-      );
-    });
+    const targets = Int32Array.from(texts, ({ label }) => numbers.get(label)!);
     for (const [i, { text }] of texts.entries()) {
       const tokens = tokenizer.encode(text).subarray(0, context);
       inputs.set(tokens, i * context + (pad === 'front' ? context - tokens.length : 0));
@@ -112,19 +122,45 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
     classes,
     train: encode('train'),
     test: encode('test'),
+    notes: [...notes, ...all.notes, ...(other?.notes ?? [])],
   };
 }
 
-async function readLabelled(path: string, options: TextOptions): Promise<Labelled[]> {
-  if (kindOfPath(path) !== 'folder') return readLabelledCsv(path, options);
-  const groups = listFolder(path).filter((entry) => entry.isDirectory());
-  if (groups.length === 0)
-    throw new DataError(`${path}: it has no folders; one for each class, with its texts, is expected`);
-  return groups.flatMap(({ name: label }) => {
-    const files = textFiles(join(path, label));
-    if (files.length === 0) throw new DataError(`${join(path, label)}: the class has no .txt or .md files`);
-    return files.map((file) => ({ label, text: readText(file) }));
-  });
+/** Where the parts are, of a folder; a file is a whole. */
+function partsOf(options: TextOptions): Located {
+  const { path, test } = options;
+  if (kindOfPath(path) === 'folder') {
+    return locateParts({ ...options, content: options.objective === 'classification' ? 'classes' : 'text' });
+  }
+  return { train: path, ...(test !== undefined && { test }), trains: () => true, notes: [] };
+}
+
+interface LabelledTexts {
+  readonly texts: readonly Labelled[];
+  /** Of class folders. */
+  readonly groups: readonly ClassFolder[];
+  readonly notes: readonly string[];
+}
+
+async function readLabelled(
+  path: string,
+  options: TextOptions,
+  used: (path: string) => boolean,
+): Promise<LabelledTexts> {
+  if (kindOfPath(path) !== 'folder') {
+    return { texts: await readLabelledCsv(path, options), groups: [], notes: [] };
+  }
+  const { groups, problems, notes } = readClassFolders(path, 'texts', isText, used);
+  const damaged: Damaged = { options, problems: [...problems], files: 0 };
+  const texts: Labelled[] = [];
+  for (const { name, path: folder, files } of groups) {
+    const read = readTexts(files.filter(isText), damaged, true);
+    if (read.length === 0) {
+      damaged.problems.push(`${folder}: the class has no .txt or .md files that can be used`);
+    }
+    for (const text of read) texts.push({ label: name, text });
+  }
+  return { texts, groups, notes: [...notes, ...whatWasLeftOut(damaged)] };
 }
 
 async function readLabelledCsv(path: string, options: TextOptions): Promise<Labelled[]> {
@@ -144,28 +180,70 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Labe
   return found;
 }
 
-function readAll(path: string): string {
+function readAll(path: string, used: (path: string) => boolean, damaged: Damaged): string {
   const kind = kindOfPath(path);
   if (kind === 'nothing') throw new DataError(`${path}: there is no such file or folder; text is expected`);
-  const files = kind === 'folder' ? textFiles(path) : [path];
+  let files = [path];
+  if (kind === 'folder') {
+    const below = filesBelow(path);
+    files = below.files.filter((file) => isText(file) && used(file));
+    damaged.problems.push(...below.problems);
+  }
   if (files.length === 0) throw new DataError(`${path}: no .txt or .md files in it`);
-  const bytes = files.reduce((sum, file) => sum + statRegular(file).size, 0);
-  if (bytes > TEXT_BYTES)
-    throw new DataError(`${path}: ${bytes} bytes of text; at most ${TEXT_BYTES} are read`);
-  const text = files.map(readText).join('\n');
-  if (text.length === 0) throw new DataError(`${path}: it is empty`);
+  const text = readTexts(files, damaged, false).join('\n');
+  if (text.length === 0 && damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
   return text;
 }
 
-/** By code units: the same on every machine. */
-function textFiles(folder: string): string[] {
-  return listFolder(folder).flatMap(({ name }) => {
-    const path = join(folder, name);
-    if (kindOfPath(path) === 'folder') return textFiles(path);
-    return ['.txt', '.md'].includes(extname(name).toLowerCase()) ? [path] : [];
+const isText = (file: string) => ['.txt', '.md'].includes(extensionOf(file));
+
+/** Files that can not be used, gathered over a data set. */
+interface Damaged {
+  readonly options: TextOptions;
+  readonly problems: string[];
+  /** Read so far, these included. */
+  files: number;
+}
+/** Files that a message names. */
+const NAMED = 5;
+
+/** The texts of files that can be used. @param filled whether an empty one can not */
+function readTexts(files: readonly string[], damaged: Damaged, filled: boolean): string[] {
+  const sizeOf = (file: string) => (kindOfPath(file) === 'file' ? statRegular(file).size : 0);
+  const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
+  if (bytes > TEXT_BYTES) {
+    throw new DataError(`${damaged.options.path}: ${bytes} bytes of text; at most ${TEXT_BYTES} are read`);
+  }
+  damaged.files += files.length;
+  return files.flatMap((file) => {
+    try {
+      const text = readText(file);
+      if (text !== '' || !filled) return [text];
+      damaged.problems.push(`${file}: it is empty`);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      damaged.problems.push(error.message);
+    }
+    return [];
   });
 }
 
-function readText(path: string): string {
-  return decodeText(readRegularSync(path, TEXT_BYTES), path);
+/** A note of what can not be used. @throws DataError where it must be */
+function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): string[] {
+  if (problems.length === 0) return [];
+  const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
+  const list = problems.slice(0, NAMED).join('; ') + more;
+  if (onDamaged === 'skip') return [`left out some of ${files} texts: ${list}`];
+  throw new DataError(`${list}. Remove what can not be used, or set data.onDamaged: skip`);
+}
+
+/** @throws DataError when it is not text */
+export function readText(path: string): string {
+  const bytes = readRegularSync(path, TEXT_BYTES);
+  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
+    throw new DataError(`${path}: it is not UTF-8 but UTF-16. Save the file as UTF-8`);
+  }
+  const text = decodeText(bytes, path);
+  if (!text.includes('\0')) return text;
+  throw new DataError(`${path}: it has NUL characters: it is UTF-16, or not a text. Save it as UTF-8 text`);
 }

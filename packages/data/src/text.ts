@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { bytesOf, datasetOfArrays } from './arrays.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import type { Layout } from './layout.ts';
 import type { LabelledTokens, StreamTokens, TextRead } from './text-read.ts';
 import type { TextAnswer } from './text-thread.ts';
 import type { TokenizerKind } from './tokenizer.ts';
@@ -17,8 +18,10 @@ export interface TextOptions {
    * folders, or a CSV file.
    */
   readonly path: string;
-  /** The same for testing. Default: the last part of the text; a part of the labelled texts. */
+  /** The same for testing. Default: the test part that lies in `path`; then the last part of the text; a part of the labelled texts. */
   readonly test?: string | undefined;
+  /** Whether what lies in the folder `path` are parts, such as train and test. */
+  readonly layout: Layout;
   readonly validation: number;
   readonly seed: number;
   readonly objective: 'next-token' | 'masked-token' | 'classification';
@@ -49,6 +52,7 @@ export async function openText(options: TextOptions): Promise<DataParts> {
       train: part('train'),
       test: part('test'),
       preparation: { text: { tokenizer, context, objective } },
+      notes: read.notes,
     };
   }
   const { classes } = read;
@@ -57,6 +61,7 @@ export async function openText(options: TextOptions): Promise<DataParts> {
     train: part(read.train),
     test: part(read.test),
     preparation: { classes, text: { tokenizer, context, objective: 'classification', pad } },
+    notes: read.notes,
   };
 }
 

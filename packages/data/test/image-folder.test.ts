@@ -22,6 +22,7 @@ const write = (name: string, bytes: Uint8Array) => {
 const open = (options: Partial<ImageFolderOptions> = {}) =>
   openImageFolder({
     format: 'imagefolder',
+    layout: 'auto',
     path: folder,
     validation: 0.25,
     seed: 1,
@@ -64,16 +65,14 @@ describe('an image folder', () => {
   it('turns as EXIF says, puts what is transparent on black, makes grey, and keeps the shape asked for', async () => {
     const halves = Buffer.from([255, 255, 255, 255, 0, 0, 0, 0]);
     const left = sharp(halves, { raw: { width: 2, height: 4, channels: 1 } });
-    write('a/1.png', await left.withMetadata({ orientation: 3 }).png().toBuffer());
+    write('train/a/1.png', await left.withMetadata({ orientation: 3 }).png().toBuffer());
     const clear = { r: 255, g: 255, b: 255, alpha: 0 };
-    write(
-      'a/2.png',
-      await sharp({ create: { width: 2, height: 4, channels: 4, background: clear } })
-        .png()
-        .toBuffer(),
-    );
-    const { train, test } = await open({ size: [4, 2], channels: 1, validation: 0.5, seed: 1 });
-    const shown = [await gather(train, 0), await gather(test, 0)].map(({ inputs }) => [...inputs].join());
+    const empty = await sharp({ create: { width: 2, height: 4, channels: 4, background: clear } })
+      .png()
+      .toBuffer();
+    for (const one of ['train/b/2.png', 'test/b/2.png']) write(one, empty);
+    const { train } = await open({ size: [4, 2], channels: 1 });
+    const shown = [await gather(train, 0), await gather(train, 1)].map(({ inputs }) => [...inputs].join());
     expect(shown.sort()).toEqual(['0,0,0,0,0,0,0,0', '0,0,0,0,255,255,255,255']);
   });
 
@@ -147,35 +146,35 @@ describe('damaged and odd files', () => {
   ];
 
   it.each(odd)('%s is named, or skipped with a count', async (_, name, make, message) => {
-    for (const one of ['1.jpg', '2.jpg']) write(`a/${one}`, await good());
+    for (const one of ['a/1.jpg', 'b/1.jpg', 'b/2.jpg']) write(one, await good());
     write(`a/${name}`, await make());
     await expect(open()).rejects.toThrow(message);
     await expect(open()).rejects.toThrow(new RegExp(`^${folder}/a/${name}: [^\\n]+onDamaged: skip$`));
     const { train, test, notes } = await open({ onDamaged: 'skip' });
-    expect(train.samples + test.samples).toBe(2);
-    expect(notes).toEqual([expect.stringMatching(/^left out 1 of 3 images: /)]);
+    expect(train.samples + test.samples).toBe(3);
+    expect(notes).toEqual([expect.stringMatching(/^left out 1 of 4 images: /)]);
     expect(notes![0]).toMatch(message);
   });
 
   it('damage that only decoding shows is named when the sample is read, or skipped before', async () => {
     const bytes = await noise(64).png({ compressionLevel: 0 }).toBuffer();
     bytes.fill(0xaa, bytes.length >> 1, (bytes.length >> 1) + 40);
-    for (const one of ['1.jpg', '2.jpg', '3.jpg']) write(`a/${one}`, await good());
+    for (const one of ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg']) write(one, await good());
     write('a/x.png', bytes);
     const { train, test } = await open();
     const all = [...Array(train.samples).keys()];
-    const both = Promise.all([gather(train, ...all), gather(test, 0)]);
+    const both = Promise.all([gather(train, ...all), gather(test, ...[...Array(test.samples).keys()])]);
     await expect(both).rejects.toThrow(/a\/x\.png: it does not decode: /);
     const skipping = await open({ onDamaged: 'skip' });
-    expect(skipping.train.samples + skipping.test.samples).toBe(3);
-    expect(skipping.notes![0]).toMatch(/left out 1 of 4 images: .*does not decode/);
+    expect(skipping.train.samples + skipping.test.samples).toBe(4);
+    expect(skipping.notes![0]).toMatch(/left out 1 of 5 images: .*does not decode/);
   });
 
   it('a JPEG with a film behind its end is whole, one whose thumbnail alone has an end is not', async () => {
     const thumbnail = Buffer.from([0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9]);
     const whole = Buffer.from(await good());
     const phone = Buffer.concat([whole.subarray(0, 2), thumbnail, whole.subarray(2), Buffer.alloc(4000)]);
-    for (const one of ['1.jpg', '2.jpg']) write(`a/${one}`, phone);
+    for (const one of ['a/1.jpg', 'b/1.jpg', 'b/2.jpg']) write(one, phone);
     const { train } = await open();
     expect((await gather(train, 0)).inputs).toHaveLength(48);
     write(
@@ -185,15 +184,15 @@ describe('damaged and odd files', () => {
     await expect(open()).rejects.toThrow(/3\.jpg: it is truncated/);
   });
 
-  it('files of other kinds are counted, and a folder train that stands alone is no class', async () => {
-    for (const one of ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg']) write(`train/${one}`, await good());
-    for (const one of ['1.HEIC', '2.heic', 'Makefile']) write(`train/a/${one}`, Buffer.from('x'));
+  it('files of other kinds are counted', async () => {
+    for (const one of ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg']) write(one, await good());
+    for (const one of ['1.HEIC', '2.heic', 'Makefile']) write(`a/${one}`, Buffer.from('x'));
     const { preparation, notes } = await open();
     expect(preparation.classes).toEqual(['a', 'b']);
     expect(notes).toEqual([
-      `${folder}/train: only JPEG, PNG and WebP files are read; there are others: 2 .heic, 1 no ending`,
+      `${folder}: only JPEG, PNG and WebP files are read; there are others: 2 .heic, 1 no ending`,
     ]);
-    write('train/c/1.heic', Buffer.from('x'));
+    write('c/1.heic', Buffer.from('x'));
     await expect(open()).rejects.toThrow(
       /c: the class has no images that can be used; there are others: 1 \.heic/,
     );
@@ -201,20 +200,22 @@ describe('damaged and odd files', () => {
 
   it('an empty class is named, or left out', async () => {
     write('a/1.jpg', await good());
-    write('a/2.jpg', await good());
+    write('c/2.jpg', await good());
     mkdirSync(join(folder, 'b'));
     await expect(open()).rejects.toThrow(/\/b: the class has no images/);
-    expect((await open({ onDamaged: 'skip' })).preparation.classes).toEqual(['a']);
+    const skipping = open({ onDamaged: 'skip', test: folder });
+    expect((await skipping).preparation.classes).toEqual(['a', 'c']);
   });
 
   it('says what kind of folder is expected', async () => {
     await expect(open({ path: join(folder, 'nowhere') })).rejects.toThrow(/there is no such folder/);
-    await expect(open()).rejects.toThrow(/it has no folders; one for each class/);
+    await expect(open()).rejects.toThrow(/it has no folders; one folder for each class/);
     write('a/1.jpg', await good());
-    await expect(open({ test: join(folder, 'other') })).rejects.toThrow(/other: there is no such folder/);
-    write('test/z/1.jpg', readFileSync(join(folder, 'a/1.jpg')));
-    await expect(open({ path: join(folder), test: join(folder, 'test') })).rejects.toThrow(
-      /the class has no images|class 'z'/,
+    await expect(open({ test: join(folder, 'other') })).rejects.toThrow(
+      /other: there is no such file or folder/,
     );
+    write('test/z/1.jpg', readFileSync(join(folder, 'a/1.jpg')));
+    write('b/1.jpg', await good());
+    await expect(open({ test: join(folder, 'test') })).rejects.toThrow(/class 'z' is not among those of/);
   });
 });

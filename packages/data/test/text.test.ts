@@ -23,6 +23,7 @@ const write = (name: string, text: string | Uint8Array) => {
 const open = (path: string, options: Partial<TextOptions> = {}) =>
   openText({
     format: 'text',
+    layout: 'auto',
     path,
     validation: 0.25,
     seed: 1,

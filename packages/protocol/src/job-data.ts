@@ -18,6 +18,12 @@ const onDamaged = z
   .enum(['fail', 'skip'])
   .default('fail')
   .describe('What can not be used is named, or left out and counted.');
+const layout = z
+  .enum(['auto', 'parts', 'whole'])
+  .default('auto')
+  .describe(
+    "parts: folders such as 'train' and 'test' in the path are parts of the data set, others are not used. whole: the path is one whole, whatever its folders are called. auto: parts if every folder is called like one, whole if none is, otherwise an error.",
+  );
 const delimiter = z.string().length(1).default(',').describe('Between the fields of a row.');
 const extent = z.int().positive().max(16_384);
 
@@ -53,8 +59,11 @@ const idxSchema = z.strictObject({
 
 const imageFolderSchema = z.strictObject({
   format: z.literal('imagefolder').describe('imagefolder: folders of JPEG, PNG or WebP images, one a class.'),
-  path: path('Folder of class folders, or with such folders called train and test (or val, validation).'),
+  path: path(
+    "Folder of class folders, or of such folders called 'train' and 'test' (or valid, val, dev, eval and the like, in any case).",
+  ),
   test: path('Folder of the test images, where it is another one.').optional(),
+  layout,
   validation: validation(0.1, 'Part of each class that is kept for testing where there is no test folder.'),
   seed,
   size: z
@@ -119,6 +128,7 @@ const textSchema = z.strictObject({
     'File, or folder of .txt and .md files; for classification a folder of class folders, or a CSV file.',
   ),
   test: path('The same, to test with.').optional(),
+  layout,
   validation: validation(
     0.1,
     'Part that is kept for testing: the end of the text, or labelled texts by chance.',

@@ -1,18 +1,16 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
-import { extname, join, resolve } from 'node:path';
+import { extname, resolve } from 'node:path';
 import { anywhere } from '@kasane/data/access';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
-import { INDEX_FILE } from '@kasane/data/packed-index';
-import { listFolder } from '@kasane/data/regular-file';
 import { isUrl } from '@kasane/data/remote';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { jobPresets } from '@kasane/protocol/presets';
 import { formatField } from '@kasane/tensor/field';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import sharp from 'sharp';
+import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
 import { describeSample } from '../render/sample.ts';
 import { readJob } from './train.ts';
@@ -110,7 +108,7 @@ async function specOf(place: string, set: readonly string[]): Promise<DataSpec> 
   const given = Object.fromEntries(set.map(parseSetting));
   if (isJob(place)) return checkData({ ...(await readJob(place)).data, ...given });
   const path = isUrl(place) ? place : resolve(place);
-  const data = { format: guessFormat(path), path, ...given };
+  const data: Record<string, unknown> = { ...guessFormat(path), path, ...given };
   if (data.format === 'csv' && !('target' in data))
     throw new KasaneError('USAGE', `${place}: which column is to be told? --set target=COLUMN says it`);
   return checkData(data);
@@ -125,21 +123,6 @@ function parseSetting(text: string): [string, unknown] {
   } catch {
     return [key, value];
   }
-}
-
-/** The format of what is at a path, by what it looks like. @throws KasaneError DATA_INVALID */
-export function guessFormat(path: string): string {
-  if (isUrl(path)) return 'packed';
-  const kind = kindOfPath(path);
-  if (kind === 'nothing') throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
-  if (kind !== 'folder') return extname(path).toLowerCase() === '.csv' ? 'csv' : 'text';
-  if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return 'packed';
-  const entries = listFolder(path);
-  if (entries.some(({ name }) => /idx\d-ubyte/.test(name))) return 'idx';
-  const texts = entries.filter(({ name }) => ['.txt', '.md'].includes(extname(name)));
-  // Notes lie beside folders of images, too.
-  const folders = entries.some((entry) => entry.isDirectory() && !entry.name.startsWith('.'));
-  return texts.length > 0 && !folders ? 'text' : 'imagefolder';
 }
 
 /** What goes wrong with data is the data's fault. */

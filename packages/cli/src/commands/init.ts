@@ -9,10 +9,12 @@ import { anywhere } from '@kasane/data/access';
 import { openCsvFile } from '@kasane/data/csv-file';
 import type { DataParts } from '@kasane/data/dataset';
 import { parseNumber } from '@kasane/data/table';
+import { openTokenizer } from '@kasane/data/tokenizer';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
+import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
-import { asData, guessFormat, openSound } from './data.ts';
+import { asData, openSound } from './data.ts';
 
 export interface InitOptions {
   readonly data?: string;
@@ -107,10 +109,11 @@ async function dataSection(
 ): Promise<{ format: string } & Record<string, unknown>> {
   if (place === '') return { format: 'idx' };
   const path = resolve(place);
-  const format = guessFormat(path);
+  const guessed = guessFormat(path);
+  const { format } = guessed;
   if (format === 'imagefolder')
     return { format, path, size: size ?? (await askNumber(ask, 'Side of images in pixels', '64')) };
-  if (format !== 'csv') return { format, path };
+  if (format !== 'csv') return { ...guessed, path };
   const { columns, rows } = await openCsv(path);
   const chosen = target ?? (await ask(`Column to predict, of ${columns.join(', ')}`, columns.at(-1)!));
   const at = columns.indexOf(chosen);
@@ -143,6 +146,16 @@ function presetFor({ train, preparation }: DataParts, data: { readonly format: s
   if (text && text.objective === 'next-token') {
     const why = `${samples} of ${text.context} tokens, ${classes} different ones: a small GPT`;
     return { preset: { preset: 'gpt', tokens: classes, context: text.context }, why };
+  }
+  if (text?.objective === 'classification') {
+    const kinds = preparation.classes!.length;
+    const why = `${count(train.samples, 'text')} in ${kinds} class folders: an LSTM that classifies them (set data.objective: next-token for a model that writes text)`;
+    const sizes = {
+      classes: preparation.classes!.length,
+      tokens: openTokenizer(text.tokenizer).size,
+      context: text.context,
+    };
+    return { preset: { preset: 'lstm-text', ...sizes }, why };
   }
   if (table) {
     const task = table.classes ? 'classification' : 'regression';

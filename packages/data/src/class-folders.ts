@@ -1,0 +1,103 @@
+/** Class folders: one folder a class, path/cat/1.jpg. Images and texts are sorted into them in the same way. */
+import { basename } from 'node:path';
+import { DataError } from './dataset.ts';
+import { filesBelow, listData, shownName } from './folder.ts';
+
+export interface ClassFolder {
+  readonly name: string;
+  readonly path: string;
+  /** All that is in it and below, in order of their names. */
+  readonly files: readonly string[];
+}
+
+export interface ClassFolders {
+  /** In order of their names: its place is a class's number. */
+  readonly groups: readonly ClassFolder[];
+  /** What can not be read: `path: why`. */
+  readonly problems: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * @param what is expected in them, such as 'images'
+ * @param isOne whether a file is one of those
+ * @param used false of what is left out, such as a test folder inside
+ * @throws DataError when there are no class folders, or names that nobody can tell apart
+ */
+export function readClassFolders(
+  folder: string,
+  what: string,
+  isOne: (file: string) => boolean,
+  used: (path: string) => boolean,
+): ClassFolders {
+  const { folders, files, problems } = listData(folder);
+  const loose = files.filter(isOne).length;
+  const groups = folders.filter(used).map((path) => {
+    const below = filesBelow(path);
+    return {
+      name: shownName(basename(path)),
+      path,
+      files: below.files.filter(used),
+      problems: below.problems.filter((problem) => used(problem.slice(0, problem.indexOf(': ')))),
+    };
+  });
+  if (groups.length === 0) {
+    const instead = loose > 0 ? `it has ${loose} ${what} and no folders` : 'it has no folders';
+    throw new DataError(`${folder}: ${instead}; one folder for each class, with its ${what}, is expected`);
+  }
+  const twice = groups.find(({ name }, index) => groups[index - 1]?.name === name);
+  if (twice) {
+    throw new DataError(
+      `${folder}: two folders are called '${twice.name}', with accents encoded in two ways (NFC and NFD). Merge them, or rename one`,
+    );
+  }
+  const notes = [...alike(folder, groups)];
+  if (loose > 0) {
+    notes.push(`${folder}: ${loose} ${what} beside the class folders are not used; move them into a class`);
+  }
+  return { groups, problems: [...problems, ...groups.flatMap((group) => group.problems)], notes };
+}
+
+function alike(folder: string, groups: readonly ClassFolder[]): string[] {
+  return [...Map.groupBy(groups, ({ name }) => name.toLowerCase()).values()]
+    .filter(({ length }) => length > 1)
+    .map((same) => {
+      const names = same.map(({ name }) => `'${name}'`).join(' and ');
+      return `${folder}: the names of the classes ${names} differ only in case; merge the folders if they are one class`;
+    });
+}
+
+/** @throws DataError when there is only one class: nothing can be learnt from it */
+export function checkClassCount(
+  folder: string,
+  classes: readonly string[],
+  groups: readonly ClassFolder[],
+): void {
+  if (classes.length !== 1) return;
+  const [only] = groups;
+  const inner = only && groups.length === 1 ? listData(only.path).folders : [];
+  const hint =
+    inner.length > 1
+      ? `It holds ${inner.length} folders: if those are the classes, set data.path: ${only!.path}`
+      : `Add samples of another class${groups.length > 0 ? ', in a folder beside it' : ''}`;
+  throw new DataError(`${folder}: '${classes[0]}' is the only class; at least two are expected. ${hint}`);
+}
+
+/**
+ * Numbers of a test part's classes among those of the training part.
+ * @throws DataError naming one that is not there
+ */
+export function numberClasses(
+  own: readonly string[],
+  classes: readonly string[],
+  folder: string,
+  trained: string,
+): number[] {
+  return own.map((name) => {
+    const number = classes.indexOf(name);
+    if (number >= 0) return number;
+    const like = classes.find((other) => other.toLowerCase() === name.toLowerCase());
+    const hint = like === undefined ? '' : `. '${like}' is: rename one of them`;
+    throw new DataError(`${folder}: class '${name}' is not among those of ${trained}${hint}`);
+  });
+}

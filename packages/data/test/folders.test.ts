@@ -1,0 +1,409 @@
+/**
+ * How folders are laid out, whatever lies in them: parts of a data set, classes, hidden files, links. Images and texts share the rules, so
+ * each case is tried with both.
+ */
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import fc from 'fast-check';
+import sharp from 'sharp';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { DataError, type DataParts } from '../src/dataset.ts';
+import { filesBelow, isHidden } from '../src/folder.ts';
+import { openImageFolder } from '../src/image-folder.ts';
+import { type Layout, locateParts } from '../src/layout.ts';
+import { openText } from '../src/text.ts';
+
+let folder: string;
+let picture: Buffer;
+beforeAll(async () => {
+  picture = await sharp({ create: { width: 4, height: 4, channels: 3, background: '#345678' } })
+    .png()
+    .toBuffer();
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-folders-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const put = (name: string, bytes: Uint8Array | string = 'x') => {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, bytes);
+  return path;
+};
+
+interface Options {
+  readonly test?: string;
+  readonly layout?: Layout;
+  readonly onDamaged?: 'fail' | 'skip';
+}
+interface Kind {
+  readonly kind: string;
+  /** Puts a sample that can be used. */
+  readonly sample: (name: string) => void;
+  readonly open: (options?: Options) => Promise<DataParts>;
+}
+const kinds: readonly Kind[] = [
+  {
+    kind: 'images',
+    sample: (name) => put(`${name}.png`, picture),
+    open: ({ layout = 'auto', onDamaged = 'fail', test } = {}) =>
+      openImageFolder({
+        ...{ format: 'imagefolder', path: folder, layout, onDamaged, validation: 0.5, seed: 1, size: 4 },
+        ...{ channels: 3, fit: 'cover', mean: 0, std: 1 },
+        ...(test !== undefined && { test: join(folder, test) }),
+      }),
+  },
+  {
+    kind: 'texts',
+    sample: (name) => put(`${name}.txt`, `a text about ${name}`),
+    open: ({ layout = 'auto', onDamaged = 'fail', test } = {}) =>
+      openText({
+        ...{ format: 'text', path: folder, layout, onDamaged, validation: 0.5, seed: 1, context: 8 },
+        ...{ objective: 'classification', tokenizer: 'byte', vocabulary: 300, text: 'text', label: 'label' },
+        ...{ delimiter: ',', pad: 'front' },
+        ...(test !== undefined && { test: join(folder, test) }),
+      }),
+  },
+];
+const outcome = async (opening: Promise<DataParts>) => {
+  try {
+    const { train, test, preparation, notes = [] } = await opening;
+    return {
+      train: train.samples,
+      test: test.samples,
+      classes: preparation.classes,
+      notes: notes.join('\n'),
+    };
+  } catch (error) {
+    expect(error).toBeInstanceOf(DataError);
+    expect((error as Error).message).not.toMatch(/\n|\b(?:ENOENT|ELOOP|EISDIR|EACCES|ENOTDIR)\b/);
+    return { refused: (error as Error).message.replaceAll(folder, '') };
+  }
+};
+
+describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open }) => {
+  const classes = (...parts: string[]) => {
+    for (const part of parts)
+      for (const kind of ['cat', 'dog']) for (const i of [1, 2]) sample(`${part}/${kind}/${i}`);
+  };
+
+  it.each([
+    ['train', 'valid'],
+    ['Train', 'Test'],
+    ['TRAINING', 'validation'],
+    ['tr', 'te'],
+    ['train', 'dev'],
+    ['training_set', 'test_set'],
+    ['train2017', 'val2017'],
+    ['train_images', 'eval'],
+    ['trainset', 'testset'],
+  ])('%s and %s are parts, and it is said', async (train, test) => {
+    classes(train, test);
+    const { notes, ...found } = await outcome(open());
+    expect(found).toEqual({ train: 4, test: 4, classes: ['cat', 'dog'] });
+    expect(notes).toContain(
+      `trains on '${train}' and tests on '${test}'; set data.layout: whole if they are classes`,
+    );
+  });
+
+  it('of three parts the test part tests, and the third is named', async () => {
+    classes('train', 'valid', 'test');
+    const found = await outcome(open());
+    expect(found).toMatchObject({ train: 4, test: 4 });
+    expect(found.notes).toMatch(/trains on 'train' and tests on 'test'; does not use 'valid'/);
+  });
+
+  it('what is doubtful is refused with what settles it', async () => {
+    classes('train');
+    sample('cat/1');
+    sample('cat/2');
+    const doubtful = await outcome(open());
+    expect(doubtful.refused).toMatch(
+      /^: 'train' looks like a part of a data set, 'cat' does not\. Set data\.layout: parts .* or whole/,
+    );
+    expect(await outcome(open({ layout: 'whole' }))).toMatchObject({ classes: ['cat', 'train'] });
+    const parts = await outcome(open({ layout: 'parts' }));
+    expect(parts).toMatchObject({ classes: ['cat', 'dog'], train: 2, test: 2 });
+    expect(parts.notes).toMatch(/tests on a part of it; does not use 'cat'/);
+  });
+
+  it.each([
+    [['train'], /'train' is all it holds\. Set data\.path: \/train if/],
+    [['valid', 'test'], /'test', 'valid' look like parts of a data set, but there is no 'train'/],
+    [['train', 'Train', 'test'], /both 'Train', 'train' may be its train part/],
+    [['train', 'test', 'testing'], /both 'test', 'testing' may be its test part\. Set data\.test/],
+    [['seg_train', 'seg_test'], /'seg_test', 'seg_train' look like parts.*Set data\.path and data\.test/],
+    [['cat', 'dog', 'test'], /'test' looks like a part of a data set, 'cat', 'dog' do not/],
+  ])('%j are refused', async (parts, message) => {
+    classes(...parts);
+    expect((await outcome(open())).refused).toMatch(message);
+  });
+
+  it.each([
+    ['en', 'de', 'tr'],
+    ['valid', 'invalid'],
+    ['tr', 'te'],
+    ['sales', 'dev', 'support'],
+    ['constructor', '__proto__', 'toString'],
+    ['trained', 'untrained'],
+    ['latest', 'contest'],
+  ])('%s, %s ... are classes', async (...names) => {
+    for (const name of names) for (const i of [1, 2, 3, 4]) sample(`${name}/${i}`);
+    expect((await outcome(open())).classes).toEqual([...names].sort());
+  });
+
+  it('data.test may lie in data.path, which then trains on the rest', async () => {
+    classes('.', 'test');
+    expect(await outcome(open({ test: 'test' }))).toMatchObject({
+      train: 4,
+      test: 4,
+      classes: ['cat', 'dog'],
+    });
+    classes('train', 'valid');
+    rmSync(join(folder, 'cat'), { recursive: true });
+    rmSync(join(folder, 'dog'), { recursive: true });
+    const chosen = await outcome(open({ test: 'valid' }));
+    expect(chosen).toMatchObject({ train: 4, test: 4 });
+    expect(chosen.notes).toMatch(/tests on 'valid'; does not use 'test'/);
+  });
+
+  it('what is hidden or left behind is ignored everywhere', async () => {
+    classes('train', 'test');
+    const whole = await outcome(open());
+    const left = ['.hg', '.ipynb_checkpoints', '__MACOSX', '@eaDir', '.git', '$RECYCLE.BIN', 'Lost+Found'];
+    for (const name of left) for (const at of ['', 'train', 'train/cat', 'test']) sample(`${at}/${name}/x`);
+    for (const name of [
+      'Thumbs.db',
+      'desktop.ini',
+      '._1.png',
+      '._1.txt',
+      '1.txt~',
+      '.DS_Store',
+      '#1.txt#',
+      '~$1.txt',
+    ])
+      for (const at of ['', 'train', 'train/dog', 'test/cat'])
+        put(`${at}/${name}`, Buffer.from([0, 5, 22, 7, 255]));
+    expect(await outcome(open())).toEqual(whole);
+  });
+
+  it('broken links, loops and what is no file are named, or left out', async () => {
+    classes('.');
+    symlinkSync(join(folder, 'nowhere.png'), join(folder, 'cat/broken.png'));
+    symlinkSync(join(folder, 'cat'), join(folder, 'cat/again'));
+    symlinkSync('self.txt', join(folder, 'dog/self.txt'));
+    symlinkSync('/dev/zero', join(folder, 'dog/endless.png'));
+    const { refused } = await outcome(open());
+    expect(refused).toMatch(/\/cat\/broken\.png: it is a symbolic link to something that does not exist/);
+    expect(refused).toMatch(/\/cat\/again: a link that leads back to \/cat\. Remove it/);
+    expect(refused).toMatch(/\/dog\/self\.txt: its symbolic links lead back to themselves/);
+    expect(refused).toMatch(/\/dog\/endless\.png: it is a device; only regular files are read/);
+    const skipped = await outcome(open({ onDamaged: 'skip' }));
+    expect(skipped).toMatchObject({ train: 2, test: 2 });
+    expect(skipped.notes).toMatch(/broken\.png: it is a symbolic link/);
+  });
+
+  it('links to files and folders elsewhere are followed', async () => {
+    classes('real');
+    mkdirSync(join(folder, 'linked'));
+    for (const kind of ['cat', 'dog']) symlinkSync(join(folder, 'real', kind), join(folder, 'linked', kind));
+    for (const kind of ['real', 'linked']) symlinkSync(join(folder, kind), join(folder, `all-${kind}`));
+    const { train, test, classes: found } = await outcome(open());
+    expect([train! + test!, found]).toEqual([16, ['all-linked', 'all-real', 'linked', 'real']]);
+  });
+
+  it('a folder that is called like a file is a folder', async () => {
+    for (const kind of ['a.jpg', 'b.txt']) for (const i of [1, 2, 3, 4]) sample(`${kind}/deep.png/${i}`);
+    expect((await outcome(open())).classes).toEqual(['a.jpg', 'b.txt']);
+  });
+
+  it('accents count the same however they are encoded', async () => {
+    for (const i of [1, 2]) {
+      for (const kind of ['cafe\u0301', 'the']) sample(`train/${kind}/${i}`);
+      for (const kind of ['caf\u00e9', 'the']) sample(`test/${kind}/${i}`);
+    }
+    expect(await outcome(open())).toMatchObject({ train: 4, test: 4, classes: ['caf\u00e9', 'the'] });
+    sample('train/caf\u00e9/3');
+    expect((await outcome(open())).refused).toMatch(/two folders are called 'caf\u00e9'.*NFC and NFD/);
+  });
+
+  it('classes that differ only in case are said, and none is guessed from another', async () => {
+    for (const kind of ['a', 'A']) for (const i of [1, 2]) sample(`train/${kind}/${i}`);
+    sample('test/a/1');
+    expect((await outcome(open())).notes).toMatch(/classes 'A' and 'a' differ only in case/);
+    sample('test/B/1');
+    sample('train/b/1');
+    expect((await outcome(open())).refused).toMatch(
+      /class 'B' is not among those of \/train\. 'b' is: rename/,
+    );
+  });
+
+  it('one class alone is refused, with what is likely wrong', async () => {
+    classes('photos');
+    expect((await outcome(open())).refused).toMatch(
+      /'photos' is the only class; at least two are expected\. It holds 2 folders: .*data\.path: \/photos/,
+    );
+    rmSync(join(folder, 'photos'), { recursive: true });
+    sample('cat/1');
+    expect((await outcome(open())).refused).toMatch(/'cat' is the only class/);
+    mkdirSync(join(folder, 'dog'));
+    expect((await outcome(open())).refused).toMatch(/\/dog: the class has no .* that can be used/);
+    expect((await outcome(open({ onDamaged: 'skip' }))).refused).toMatch(/'cat' is the only class/);
+  });
+
+  it('files beside the class folders are told, a flat folder is refused', async () => {
+    classes('.');
+    sample('loose');
+    expect((await outcome(open())).notes).toMatch(/1 (?:images|texts) beside the class folders are not used/);
+    for (const kind of ['cat', 'dog']) rmSync(join(folder, kind), { recursive: true });
+    expect((await outcome(open())).refused).toMatch(
+      /it has 1 (?:images|texts) and no folders; one folder for each/,
+    );
+  });
+});
+
+describe('texts to write on', { timeout: 60_000 }, () => {
+  const open = (options: Options = {}) =>
+    outcome(
+      openText({
+        ...{
+          format: 'text',
+          path: folder,
+          layout: 'auto',
+          onDamaged: 'fail',
+          validation: 0.5,
+          seed: 1,
+          context: 4,
+        },
+        ...{ objective: 'next-token', tokenizer: 'byte', vocabulary: 300, text: 'text', label: 'label' },
+        ...{ delimiter: ',', pad: 'front', ...options },
+      }),
+    );
+
+  it.each([
+    ['train.txt', 'valid.txt'],
+    ['Train/a.txt', 'TEST/b.md'],
+  ])('%s and %s are parts', async (train, test) => {
+    put(train, 'a'.repeat(41));
+    put(test, 'b'.repeat(21));
+    const found = await open();
+    expect(found).toMatchObject({ train: 10, test: 5 });
+    expect(found.notes).toMatch(
+      /trains on '.*' and tests on '.*'; set data\.layout: whole if they are one text/,
+    );
+    expect(await open({ layout: 'whole' })).toMatchObject({ notes: '' });
+    put('chapter.md', 'c'.repeat(20));
+    expect((await open()).refused).toMatch(/look like parts of a data set, 'chapter.md' does not/);
+  });
+
+  it('a chapter that happens to be called so is a chapter', async () => {
+    put('intro.md', 'a'.repeat(40));
+    put('training.md', 'b'.repeat(41));
+    expect(await open()).toMatchObject({ train: 10, notes: '' });
+  });
+
+  it('files that are no UTF-8 text are named, or left out', async () => {
+    put('a.txt', '\ufefffirst '.repeat(10));
+    put('latin.txt', Buffer.from('caf\xe9', 'latin1'));
+    put('wide.txt', Buffer.from('\ufeffwide', 'utf16le'));
+    put('bare-wide.txt', Buffer.from('wide', 'utf16le'));
+    put('empty.txt', '');
+    const { refused } = await open();
+    expect(refused).toMatch(/latin\.txt:1: it is not UTF-8\. Save the file as UTF-8/);
+    expect(refused).toMatch(/\/wide\.txt: it is not UTF-8 but UTF-16/);
+    expect(refused).toMatch(/bare-wide\.txt: it has NUL characters/);
+    const { notes } = await open({ onDamaged: 'skip' });
+    expect(notes).toMatch(/^left out some of 5 texts: /);
+  });
+});
+
+describe('by property', () => {
+  const segment = fc
+    .oneof(
+      fc.constantFrom(
+        'train',
+        'Test',
+        'valid',
+        'cat',
+        'x.jpg',
+        '__proto__',
+        'constructor',
+        '.git',
+        'Thumbs.db',
+        '@eaDir',
+        'a~',
+      ),
+      fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }),
+    )
+    .filter((name) => !/[/\0]/.test(name) && name !== '.' && name !== '..');
+  /** Paths of up to three segments, each a file, a link to another of them, or to nothing. */
+  const tree = fc.array(
+    fc.record({
+      path: fc.array(segment, { minLength: 1, maxLength: 3 }),
+      kind: fc.constantFrom('file', 'file', 'file', 'loop', 'broken'),
+    }),
+    { maxLength: 12 },
+  );
+  const build = (entries: { path: string[]; kind: string }[]) => {
+    rmSync(folder, { recursive: true });
+    mkdirSync(folder);
+    for (const { path, kind } of entries) {
+      const at = join(folder, ...path);
+      try {
+        mkdirSync(dirname(at), { recursive: true });
+        if (kind === 'file') writeFileSync(at, 'text');
+        else symlinkSync(kind === 'loop' ? folder : join(folder, 'no such thing'), at);
+      } catch {
+        // A file stands where a folder would be.
+      }
+    }
+  };
+
+  it('walking ends, finds nothing hidden, and keeps one order', () => {
+    fc.assert(
+      fc.property(tree, (entries) => {
+        build(entries);
+        const { files, problems } = filesBelow(folder);
+        for (const file of files) {
+          expect(
+            file
+              .slice(folder.length + 1)
+              .split('/')
+              .some(isHidden),
+          ).toBe(false);
+        }
+        expect(new Set(files).size).toBe(files.length);
+        for (const problem of problems) expect(problem).toMatch(/: (?:a link|it|its) /);
+        build([...entries].reverse());
+        expect(new Set(filesBelow(folder).files.map((file) => dirname(file)))).toBeInstanceOf(Set);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('a layout is found or refused in one line, the same each time', () => {
+    fc.assert(
+      fc.property(
+        tree,
+        fc.constantFrom('classes', 'text'),
+        fc.constantFrom('auto', 'parts', 'whole'),
+        (entries, content, layout) => {
+          build(entries);
+          const found = () => {
+            try {
+              const { train, test, notes } = locateParts({ path: folder, layout, content });
+              return { train, test, notes };
+            } catch (error) {
+              expect(error).toBeInstanceOf(DataError);
+              return (error as Error).message;
+            }
+          };
+          expect(found()).toEqual(found());
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
