@@ -104,7 +104,7 @@ const readers: Record<string, Reader> = {
   imagefolder: {
     file: 'images/a/1.png',
     read: (path) => open({ format: 'imagefolder', path: dirname(dirname(path)), size: 4, validation: 0.5 }),
-    takes: { nothing: 'others are there' },
+    takes: { 'a folder': 'folders are walked', nothing: 'others are there' },
   },
   'packed: index': {
     file: 'packed/index.json',

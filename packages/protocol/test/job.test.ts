@@ -90,7 +90,7 @@ describe('job files', () => {
       augment: [{ type: 'crop', padding: 4 }],
     });
     expect(refused(data('  format: text\n  path: x\n  windw: 9\n'))).toMatch(
-      /^my\.yaml:6: data\.windw: there is no such key; there are: format, path, test, validation, seed, objective, [^;]*pad/,
+      /^my\.yaml:6: data\.windw: there is no such key; there are: format, path, test, layout, validation, seed, objective, [^;]*pad/,
     );
     expect(refused(data('  format: cvs\n  path: x\n'))).toMatch(/^my\.yaml:4: data\.format: .*csv/);
     expect(refused(data('  format: csv\n  path: x\n'))).toMatch(/^my\.yaml:\d: data\.target: /);
