@@ -1,6 +1,7 @@
 /** Puts a coordinator together: store, Redis, jobs, gRPC. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Access, accessBeyond } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
@@ -11,6 +12,9 @@ import { isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import type { RunOptions } from './jobs/run-options.ts';
+import { checkState } from './jobs/state-check.ts';
+import { makeStateDirectory } from './jobs/state-database.ts';
+import { claimState } from './jobs/state-lock.ts';
 import { JobStore } from './jobs/store.ts';
 import { TokenStore } from './jobs/tokens.ts';
 import { connectRedis } from './queue/task-queue.ts';
@@ -66,22 +70,47 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
   version: string;
 };
 
-/** Starts a coordinator. @throws KasaneError UNREACHABLE (Redis) or CANNOT_LISTEN */
+/**
+ * Starts a coordinator. What it had opened is closed again when it cannot start.
+ * @throws KasaneError UNREACHABLE (Redis), CANNOT_LISTEN, STATE_IN_USE, STATE_UNUSABLE, or FILE_DAMAGED (the state directory)
+ */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const opened: (() => void)[] = [];
+  try {
+    return await start(options, opened);
+  } catch (error) {
+    for (const close of opened.reverse()) close();
+    throw error;
+  }
+}
+
+/** Opens a state directory that nobody else uses, and that is whole. @param opened gets what closes it again */
+function openState(directory: string, opened: (() => void)[]): { store: JobStore; tokens: TokenStore } {
+  checkState(directory);
+  makeStateDirectory(directory);
+  opened.push(claimState(directory));
+  const store = new JobStore(directory);
+  opened.push(() => store.close());
+  const tokens = new TokenStore(directory);
+  opened.push(() => tokens.close());
+  return { store, tokens };
+}
+
+/** @param opened gets what closes again what was opened, last things last */
+async function start(options: CoordinatorOptions, opened: (() => void)[]): Promise<Coordinator> {
   const { log, redisUrl } = options;
   expectPassingBuffers();
+  const { store, tokens } = openState(resolve(options.stateDirectory), opened);
   const redis = connectRedis(redisUrl, log, () => manager.runs.requeue());
+  opened.push(() => redis.disconnect());
   try {
     await redis.connect();
   } catch (error) {
-    redis.disconnect();
     const where = new URL(redisUrl).host;
     throw new KasaneError('UNREACHABLE', `no Redis answers at ${where}: ${messageOf(error)}`, {
       cause: error,
     });
   }
-  const store = new JobStore(options.stateDirectory);
-  const tokens = new TokenStore(options.stateDirectory);
   const limits = { ...defaultLimits, ...options.limits };
   const workers = new WorkerRegistry();
   const manager = new JobManager({
@@ -115,9 +144,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     log,
   });
   const release = () => {
-    store.close();
-    tokens.close();
-    redis.disconnect();
+    for (const close of opened.splice(0).reverse()) close();
   };
   const services = {
     jobs: { ...jobsService(manager, log) },
@@ -137,7 +164,6 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
     return listen(services, { ...options, tokens, ownToken, limits });
   })().catch(async (error: unknown) => {
     await told?.close();
-    release();
     throw error;
   });
   manager.start();

@@ -4,7 +4,7 @@
  */
 import { status } from '@grpc/grpc-js';
 
-/** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 69 unavailable, 70 software, 77 permission. */
+/** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 69 unavailable, 70 software, 73 cannot create, 77 permission. */
 export const errorCodes = {
   /** A flag or argument of the command line is wrong. */
   USAGE: { exit: 2, grpc: status.INVALID_ARGUMENT },
@@ -40,7 +40,11 @@ export const errorCodes = {
   WORKER_NAME: { exit: 69, grpc: status.ALREADY_EXISTS },
   /** What this worker sent was damaged or did not fit, again and again: the coordinator has sent it away. */
   QUARANTINED: { exit: 70, grpc: status.PERMISSION_DENIED },
-  /** A checkpoint or model file is damaged. */
+  /** Another coordinator, or another program, has the state directory in use. */
+  STATE_IN_USE: { exit: 69, grpc: status.UNAVAILABLE },
+  /** The state directory cannot be read or written, or a later version of Kasane has written it. */
+  STATE_UNUSABLE: { exit: 73, grpc: status.FAILED_PRECONDITION },
+  /** A checkpoint, a model file or the coordinator's database is damaged. */
   FILE_DAMAGED: { exit: 65, grpc: status.DATA_LOSS },
 } as const;
 

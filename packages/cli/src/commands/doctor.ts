@@ -10,10 +10,11 @@ import {
   checkNode,
   checkPort,
   checkRedis,
+  checkStateDirectory,
   type Finding,
   writtenFolders,
 } from '../doctor/checks.ts';
-import { DASHBOARD_PORT, DEFAULT_PORT } from '../options.ts';
+import { DASHBOARD_PORT, DEFAULT_PORT, stateFolder } from '../options.ts';
 
 export interface DoctorOptions extends TlsFiles {
   readonly redis?: string;
@@ -53,6 +54,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
     add(await checkPort('Dashboard port', DASHBOARD_PORT, '--dashboard-port'));
   }
   add(checkMemory());
+  add(checkStateDirectory(stateFolder(state)));
   for (const folder of writtenFolders(state)) add(checkDisk(folder));
   add(await checkGpu());
   const code = findings.some((finding) => finding.state === 'wrong') ? WRONG : 0;

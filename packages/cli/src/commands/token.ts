@@ -1,4 +1,5 @@
 /** `kasane token`: who may do what at a coordinator, kept in its state directory. A coordinator that runs there knows at once. */
+import { checkState } from '@kasane/coordinator/jobs/state-check';
 import { type TokenRecord, TokenStore } from '@kasane/coordinator/jobs/tokens';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Scope } from '@kasane/protocol/scopes';
@@ -58,16 +59,8 @@ const print = (line: string) => {
 
 function withStore(options: StateOptions, body: (store: TokenStore) => void): void {
   const directory = stateFolder(options.state);
-  let store: TokenStore;
-  try {
-    store = new TokenStore(directory);
-  } catch (cause) {
-    throw new KasaneError(
-      'USAGE',
-      `${directory}: the tokens there can not be opened (${(cause as Error).message}); name a coordinator's state with --state`,
-      { cause },
-    );
-  }
+  checkState(directory);
+  const store = new TokenStore(directory);
   try {
     body(store);
   } finally {

@@ -4,6 +4,8 @@ import { statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
 import { dirname } from 'node:path';
+import { checkState } from '@kasane/coordinator/jobs/state-check';
+import { ownerOf } from '@kasane/coordinator/jobs/state-lock';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { PEM_BYTES } from '@kasane/protocol/limits';
@@ -166,6 +168,21 @@ export function checkMemory(free = freemem(), total = totalmem()): Finding {
   return free < GIB
     ? note('Memory', found, 'large models need more: stop other programs')
     : ok('Memory', found);
+}
+
+/** Whether a coordinator could go on with what is in its state directory. */
+export function checkStateDirectory(folder: string): Finding {
+  try {
+    checkState(folder);
+    const owner = ownerOf(folder);
+    if (owner === undefined) return ok('State', folder);
+    const who =
+      owner === 'unknown' ? 'a coordinator' : `the coordinator of process ${owner.pid} on ${owner.host}`;
+    return ok('State', `${folder}, in use by ${who}`);
+  } catch (error) {
+    const [found, todo = 'name another directory with --state'] = messageOf(error).split('; ');
+    return wrong('State', found!, todo);
+  }
 }
 
 /** Space where checkpoints, caches and the temporary files go. */

@@ -7,7 +7,9 @@ import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
+import { checkState, JOBS } from './state-check.ts';
 import { DATABASE } from './state-database.ts';
+import { stateError } from './state-errors.ts';
 import { JobStore } from './store.ts';
 
 export interface BackedUp {
@@ -22,12 +24,10 @@ export interface BackedUp {
 
 /** A checkpoint may be removed for newer ones before it is held: then the database of a later moment does. */
 const ATTEMPTS = 5;
-/** Where files of jobs are, in a state directory. */
-const JOBS = 'jobs';
 
 /**
  * Copies the state directory of a coordinator, which may be running, to `target`, a folder that is not there yet.
- * @throws KasaneError USAGE when there is no state, or something is in the place of the target
+ * @throws KasaneError USAGE when there is no state, or something is in the place of the target; FILE_DAMAGED, STATE_UNUSABLE
  */
 export async function backUp(stateDirectory: string, target: string): Promise<BackedUp> {
   const from = resolve(stateDirectory);
@@ -38,6 +38,7 @@ export async function backUp(stateDirectory: string, target: string): Promise<Ba
     );
   if (existsSync(target) && (await readdir(target).catch(() => ['a file'])).length > 0)
     throw new KasaneError('USAGE', `${target} is there already; name a folder that is not`);
+  checkState(from);
   const partial = `${resolve(target)}.partial-${process.pid}`;
   await mkdir(dirname(partial), { recursive: true });
   await mkdir(partial, { mode: 0o700 });
@@ -104,10 +105,11 @@ function holdFiles(from: string): string | undefined {
 
 /** The database as of now, whoever writes to it; a file of its own, without a log beside it. */
 function snapshot(from: string, to: string): void {
-  const source = new DatabaseSync(from);
+  const source = new DatabaseSync(from, { timeout: 5000 });
   try {
-    source.exec('PRAGMA busy_timeout = 5000;');
     source.prepare('VACUUM INTO ?').run(to);
+  } catch (error) {
+    throw stateError(error, from);
   } finally {
     source.close();
   }

@@ -2,18 +2,67 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { damaged, stateError, unusable, whyOf } from './state-errors.ts';
 
 /** Its name in a state directory. */
 export const DATABASE = 'kasane.sqlite';
+/** Of the tables. To be raised when an earlier Kasane would read them wrongly. */
+export const SCHEMA_VERSION = 1;
 
 /**
  * @param directory of a coordinator's state; made when missing
  * @param schema tables that are made where they are missing
+ * @throws KasaneError STATE_UNUSABLE, STATE_IN_USE or FILE_DAMAGED
  */
 export function openStateDatabase(directory: string, schema: string): DatabaseSync {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const database = new DatabaseSync(join(directory, DATABASE));
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;');
-  database.exec(schema);
-  return database;
+  makeStateDirectory(directory);
+  const path = join(directory, DATABASE);
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path);
+    database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    database.exec(schema);
+    const version = Number(database.prepare('PRAGMA user_version').get()!.user_version);
+    if (version < SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+    // SQLite opens a file that it may not write to all the same: better heard now.
+    database.exec('BEGIN IMMEDIATE; ROLLBACK');
+    return database;
+  } catch (error) {
+    database?.close();
+    throw stateError(error, path);
+  }
+}
+
+/**
+ * Whether every table of a schema is there with all its columns.
+ * @throws KasaneError FILE_DAMAGED
+ */
+export function requireTables(database: DatabaseSync, schema: string, directory: string): void {
+  const right = new DatabaseSync(':memory:');
+  try {
+    right.exec(schema);
+    const columnsOf = (of: DatabaseSync, table: string) =>
+      of
+        .prepare('SELECT name FROM pragma_table_info(?)')
+        .all(table)
+        .map(({ name }) => String(name));
+    for (const { name } of right.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all()) {
+      const has = new Set(columnsOf(database, String(name)));
+      const lacking = columnsOf(right, String(name)).find((column) => !has.has(column));
+      if (lacking !== undefined)
+        throw damaged(join(directory, DATABASE), `its table ${name} has no column ${lacking}`);
+    }
+  } finally {
+    right.close();
+  }
+}
+
+/** @throws KasaneError STATE_UNUSABLE */
+export function makeStateDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const isFile = (error as NodeJS.ErrnoException).code === 'EEXIST';
+    throw unusable(directory, isFile ? 'it is a file, not a folder' : whyOf(error));
+  }
 }

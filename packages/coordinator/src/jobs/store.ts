@@ -3,12 +3,13 @@
  * of the state directory. A checkpoint's row and the ledger rows of the steps that it covers are one transaction, so
  * after a crash the ledger says exactly what the checkpoint contains.
  */
-import { relative, resolve, sep } from 'node:path';
+import { join, relative, resolve, sep } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { type Course, NOTHING_YET } from './metrics.ts';
-import { openStateDatabase } from './state-database.ts';
+import { DATABASE, openStateDatabase, requireTables } from './state-database.ts';
+import { stateError } from './state-errors.ts';
 
 export interface JobRecord {
   readonly id: string;
@@ -99,19 +100,34 @@ export class JobStore {
   /**
    * @param directory of a coordinator's state
    * @param origin of what is a copy: where paths began that an earlier version wrote whole
+   * @throws KasaneError STATE_UNUSABLE, STATE_IN_USE or FILE_DAMAGED
    */
   constructor(directory: string, origin = directory) {
     this.#directory = resolve(directory);
     this.#db = openStateDatabase(directory, SCHEMA);
+    try {
+      this.#migrate(origin);
+    } catch (error) {
+      this.#db.close();
+      throw stateError(error, join(directory, DATABASE));
+    }
+  }
+
+  /** What earlier versions wrote otherwise. */
+  #migrate(origin: string): void {
     const columns = this.#db.prepare('PRAGMA table_info(jobs)').all();
     for (const [column, type] of Object.entries(LATER_COLUMNS)) {
       if (!columns.some(({ name }) => name === column))
         this.#db.exec(`ALTER TABLE jobs ADD COLUMN ${column} ${type}`);
     }
+    requireTables(this.#db, SCHEMA, this.#directory);
     const prefix = `${resolve(origin)}${sep}`;
     for (const [table, column] of PATHS) {
+      const isWhole = `substr(${column}, 1, ?) = ?`;
+      const whole = this.#db.prepare(`SELECT 1 FROM ${table} WHERE ${isWhole} LIMIT 1`);
+      if (!whole.get(prefix.length, prefix)) continue;
       this.#db
-        .prepare(`UPDATE ${table} SET ${column} = substr(${column}, ?) WHERE substr(${column}, 1, ?) = ?`)
+        .prepare(`UPDATE ${table} SET ${column} = substr(${column}, ?) WHERE ${isWhole}`)
         .run(prefix.length + 1, prefix.length, prefix);
     }
   }

@@ -7,7 +7,7 @@ import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
 import { type Scope, scopes } from '@kasane/protocol/scopes';
 import { digestOfToken } from '@kasane/protocol/token';
-import { openStateDatabase } from './state-database.ts';
+import { openStateDatabase, requireTables } from './state-database.ts';
 
 export interface TokenRecord {
   /** In the token itself, and in logs. */
@@ -41,6 +41,7 @@ export class TokenStore {
   /** @param directory of a coordinator's state; made when missing */
   constructor(directory: string) {
     this.#db = openStateDatabase(directory, SCHEMA);
+    requireTables(this.#db, SCHEMA, directory);
   }
 
   close(): void {
