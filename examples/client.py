@@ -106,9 +106,12 @@ def main(address, job_file, weights_file):
         job = jobs.Submit(job_file=file.read()).job
     seen = 0
     for change in jobs.Watch(job=job):
-        for epoch in change.job.history[seen:]:
-            print(json.dumps({"epoch": epoch.epoch, "loss": epoch.train_loss, "test": epoch.test_metric}), flush=True)
-        seen = len(change.job.history)
+        # The newest epochs, and a selection of older ones: jobs.ListEpochs has all, page by page.
+        for epoch in change.job.history:
+            if epoch.epoch > seen:
+                line = {"epoch": epoch.epoch, "loss": epoch.train_loss, "test": epoch.test_metric}
+                print(json.dumps(line), flush=True)
+                seen = epoch.epoch
     ended = jobs.Get(job=job).job
     states = pool.FindEnumTypeByName("kasane.v1.JobState").values_by_number
     weights = b""

@@ -110,7 +110,8 @@ export function methods(file: string, { running, trained, other }: Jobs): Method
     ...methodsOf(JobsService, {
       submit: [{ jobFile: file, priority: 3 }],
       get: either,
-      list: [{}],
+      list: [{ pageSize: 3, pageToken: '' }],
+      listEpochs: either.map(({ job }) => ({ job, pageSize: 1, pageToken: '1' })),
       watch: either,
       watchMetrics: either,
       cancel: [{ job: other }],

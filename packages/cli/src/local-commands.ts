@@ -13,6 +13,7 @@ import {
   tensorboard,
   token,
 } from './program.ts';
+import { out } from './say.ts';
 import { version } from './version.ts';
 
 export function addLocalCommands(): void {
@@ -104,7 +105,7 @@ export function addLocalCommands(): void {
         processors: availableParallelism(),
       };
       const line = `kasane ${version}, Node ${record.node}, ${record.platform}, ${record.processors} processors`;
-      process.stdout.write(`${json ? JSON.stringify(record) : line}\n`);
+      out.write(`${json ? JSON.stringify(record) : line}\n`);
     });
 
   command('schema', 'print the JSON Schema of job files')
@@ -114,6 +115,6 @@ export function addLocalCommands(): void {
     )
     .action(async () => {
       const { jobJsonSchema } = await import('@kasane/protocol/job');
-      process.stdout.write(`${JSON.stringify(jobJsonSchema(), null, 2)}\n`);
+      out.write(`${JSON.stringify(jobJsonSchema(), null, 2)}\n`);
     });
 }

@@ -1,5 +1,6 @@
 /** Logs on standard error: for people, or an object a line for programs. */
 import { Writable } from 'node:stream';
+import { printable } from '@kasane/protocol/plain-text';
 import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogFormat, LogLevel } from './options.ts';
@@ -13,10 +14,9 @@ export function makeLog(
   if (format === 'json') {
     // What Loki, Elasticsearch and their like read without being told: a word for the level, a date.
     const formatters = { level: (label: string) => ({ level: label }) };
-    return pino(
-      { level, formatters, timestamp: stdTimeFunctions.isoTime },
-      destination({ fd: 2, sync: true }),
-    );
+    const stream = destination({ fd: 2, sync: true });
+    const cleaned = { write: (line: string) => stream.write(printable(line)) };
+    return pino({ level, formatters, timestamp: stdTimeFunctions.isoTime }, cleaned);
   }
   const stream = pretty({
     destination: write ? writableTo(write) : 2,
@@ -26,7 +26,13 @@ export function makeLog(
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
   });
-  return pino({ level }, stream);
+  return pino({ level }, { write: (line: string) => stream.write(cleaned(line)) });
+}
+
+/** A line of JSON whose texts are shown as they are: without what terminals take for orders, which JSON may have escaped. */
+function cleaned(line: string): string {
+  if (!/\\[ubfr]/.test(line)) return printable(line);
+  return `${JSON.stringify(JSON.parse(line), (_, value: unknown) => (typeof value === 'string' ? printable(value) : value))}\n`;
 }
 
 const writableTo = (write: (text: string) => void) =>

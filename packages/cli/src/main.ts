@@ -4,6 +4,7 @@ import { type Command, CommanderError } from 'commander';
 import { endWithReader } from './closed-pipe.ts';
 import { everyCommand } from './every-command.ts';
 import { hideSecrets } from './hide-secrets.ts';
+import { err } from './say.ts';
 import { spansAsked } from './tracing/asked.ts';
 
 hideSecrets();
@@ -29,9 +30,7 @@ try {
     // Help and version have printed themselves.
     if (error.exitCode !== 0) {
       const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-      process.stderr.write(
-        error.code === 'commander.help' ? '' : `kasane: ${message}; \`${meant} --help\` shows how\n`,
-      );
+      err.write(error.code === 'commander.help' ? '' : `kasane: ${message}; \`${meant} --help\` shows how\n`);
     }
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {

@@ -42,9 +42,9 @@ export class KasaneClient {
     return new JobHandle(id, this.#calls);
   }
 
-  /** Newest first. */
+  /** Newest first; all of them, page by page. */
   list(): Promise<Job[]> {
-    return this.#calls.list();
+    return this.#calls.list(Number.POSITIVE_INFINITY);
   }
 
   close(): void {
@@ -73,7 +73,7 @@ export class JobHandle {
 
   /** One entry a finished epoch, oldest first. */
   async history(): Promise<readonly EpochResult[]> {
-    return (await this.get()).history;
+    return this.#calls.epochs(this.id);
   }
 
   /** The job now and after each change, until it ends. */

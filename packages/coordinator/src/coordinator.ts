@@ -131,7 +131,8 @@ async function start(options: CoordinatorOptions, opened: (() => void)[]): Promi
   const metrics = options.metrics
     ? new (await import('./serve/prometheus.ts')).CoordinatorMetrics({
         version,
-        jobs: () => manager.list(),
+        running: () => manager.running(),
+        states: () => manager.states(),
         workers: () => workers.all(),
         redisReady: () => redis.status === 'ready',
       })

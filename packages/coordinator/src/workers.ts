@@ -140,9 +140,9 @@ export class WorkerRegistry {
     return this.#quarantined.get(keyOf(worker, owner));
   }
 
-  /** Those that were sent away, in that order. */
+  /** Those that were sent away last, in that order; few. */
   quarantined(): Quarantined[] {
-    return [...this.#quarantined.values()];
+    return [...this.#quarantined.values()].slice(-DEPARTED_WORKERS);
   }
 }
 

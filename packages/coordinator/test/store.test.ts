@@ -45,7 +45,7 @@ describe('JobStore', () => {
     store.close();
     store = new JobStore(directory);
     expect(store.open().map((job) => job.id)).toEqual(['b', 'c']);
-    expect(store.list(2).map((job) => job.id)).toEqual(['c', 'b']);
+    expect(store.list(2).jobs.map((job) => job.id)).toEqual(['c', 'b']);
     expect(store.get('a')).toMatchObject({ error: 'no', endedAt: 9, step: 4 });
   });
 
@@ -68,7 +68,7 @@ describe('JobStore', () => {
     const other = store.get('other');
     for (const [name, change] of Object.entries(changes)) {
       const before = store.get('j');
-      expect(store.list(1)[0], name).toBe(other);
+      expect(store.list(1).jobs[0], name).toBe(other);
       change();
       expect(store.get('j'), name).not.toBe(before);
       const fresh = new JobStore(directory);

@@ -3,12 +3,14 @@ import type { ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Job, StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
-import { SHARD_POINTS } from '@kasane/protocol/limits';
+import { JOBS_PAGE, SHARD_POINTS, SHOWN_JOBS } from '@kasane/protocol/limits';
 
 /** How often the coordinator is asked while somebody looks. */
 const POLL_MS = 500;
+/** Of so many times once for all jobs that are shown; otherwise for the newest. */
+const POLLS_OF_ALL = 10;
 /** Bytes that a page may be behind before it is cut off; it comes back by itself. */
 const BEHIND_BYTES = 16 << 20;
 /** Pages at once. */
@@ -22,9 +24,10 @@ export type Part = (typeof PARTS)[number];
 export class Viewers {
   readonly #client: CoordinatorClient;
   readonly #coordinator: string;
-  readonly #viewers = new Map<ServerResponse, { stop: () => void }>();
+  readonly #viewers = new Map<ServerResponse, { stop: () => void; readonly job: string }>();
   #timer: NodeJS.Timeout | undefined;
   #polling = false;
+  #polls = 0;
   #closed = false;
   /** Of each job and of the cluster, what was sent last, as JSON. */
   #jobs = new Map<string, string>();
@@ -45,9 +48,9 @@ export class Viewers {
   /** @param job whose course is sent too; empty for none */
   add(response: ServerResponse, job: string, part: Part): void {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    const viewer = { stop: () => {} };
+    const viewer = { stop: () => {}, job: /^[\w.-]+$/.test(job) ? job : '' };
     this.#viewers.set(response, viewer);
-    if (/^[\w.-]+$/.test(job)) this.#follow(response, job, part, viewer);
+    if (viewer.job) this.#follow(response, job, part, viewer);
     response.on('close', () => {
       viewer.stop();
       this.#viewers.delete(response);
@@ -73,6 +76,7 @@ export class Viewers {
   /** Asks now: somebody has changed something. */
   hurry(): void {
     if (!this.#timer) return;
+    this.#polls = 0;
     clearTimeout(this.#timer);
     void this.#poll();
   }
@@ -113,14 +117,17 @@ export class Viewers {
     this.#polling = true;
     this.#timer = undefined;
     try {
-      const [jobs, cluster] = await Promise.all([this.#client.list(), this.#client.status()]);
-      this.#states = new Map(jobs.map((job) => [job.id, job.state]));
+      const [{ jobs, all }, cluster] = await Promise.all([this.#list(), this.#client.status()]);
+      // What is not listed any more is forgotten: jobs come for months.
+      if (all) this.#states.clear();
+      const before = this.#jobs;
+      if (all) this.#jobs = new Map();
       const changed: string[] = [];
       for (const job of jobs) {
         const json = JSON.stringify(job);
-        if (this.#jobs.get(job.id) === json) continue;
+        if (before.get(job.id) !== json) changed.push(json);
         this.#jobs.set(job.id, json);
-        changed.push(json);
+        this.#states.set(job.id, job.state);
       }
       const first = this.#cluster === '';
       this.#cluster = JSON.stringify(cluster);
@@ -134,7 +141,30 @@ export class Viewers {
       this.#problem = problem;
     }
     this.#polling = this.#viewers.size > 0 && !this.#closed;
+    if (!this.#polling) this.#forget();
     if (this.#polling) this.#timer = setTimeout(() => void this.#poll(), POLL_MS);
+  }
+
+  /** The newest jobs, now and then more of them; those that are followed with more of their history. */
+  async #list(): Promise<{ readonly jobs: readonly Job[]; readonly all: boolean }> {
+    const all = this.#polls++ % POLLS_OF_ALL === 0;
+    const followed = new Set([...this.#viewers.values()].flatMap(({ job }) => job || []));
+    const [jobs, whole] = await Promise.all([
+      this.#client.list(all ? SHOWN_JOBS : JOBS_PAGE),
+      // One that there is not, or is no more, is left out.
+      Promise.all([...followed].map((id) => this.#client.get(id).catch(() => undefined))),
+    ]);
+    const known = new Map(whole.flatMap((job) => (job ? [[job.id, job] as const] : [])));
+    const rest = jobs.filter(({ id }) => !known.has(id));
+    return { jobs: [...known.values(), ...rest].sort((a, b) => b.submittedAt - a.submittedAt), all };
+  }
+
+  /** Nobody looks any more. */
+  #forget(): void {
+    this.#jobs = new Map();
+    this.#states = new Map();
+    this.#cluster = '';
+    this.#polls = 0;
   }
 
   #broadcast(event: string, json: string): void {

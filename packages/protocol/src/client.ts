@@ -5,12 +5,15 @@ import { ClusterClient, type StatusResponse, type WorkerStatus } from './gen/kas
 import { JobState } from './gen/kasane/v1/common.ts';
 import {
   type Checkpoint,
+  type EpochResult,
   type Job,
   JobsClient,
+  type ListEpochsResponse,
+  type ListResponse,
   type ReadSamplesResponse,
   type WatchMetricsResponse,
 } from './gen/kasane/v1/jobs.ts';
-import { MESSAGE_BYTES } from './limits.ts';
+import { MESSAGE_BYTES, MOST_JOBS_PAGE, SHOWN_JOBS } from './limits.ts';
 import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from './tls.ts';
 import { tokenMetadata } from './token.ts';
 
@@ -79,8 +82,31 @@ export class CoordinatorClient {
       .job!;
   }
 
-  async list(): Promise<Job[]> {
-    return (await this.#call<{ jobs: Job[] }>((m, o, done) => this.#client.list({}, m, o, done))).jobs;
+  /** Newest first, page by page. @param most how many at most */
+  async list(most = SHOWN_JOBS): Promise<Job[]> {
+    const jobs: Job[] = [];
+    for (let pageToken = ''; ; ) {
+      const pageSize = Math.min(MOST_JOBS_PAGE, most - jobs.length);
+      const page = await this.#call<ListResponse>((m, o, done) =>
+        this.#client.list({ pageSize, pageToken }, m, o, done),
+      );
+      jobs.push(...page.jobs);
+      pageToken = page.nextPageToken;
+      if (pageToken === '' || jobs.length >= most) return jobs;
+    }
+  }
+
+  /** Every finished epoch, oldest first. */
+  async epochs(job: string): Promise<EpochResult[]> {
+    const epochs: EpochResult[] = [];
+    for (let pageToken = ''; ; ) {
+      const page = await this.#call<ListEpochsResponse>((m, o, done) =>
+        this.#client.listEpochs({ job, pageSize: 0, pageToken }, m, o, done),
+      );
+      for (const epoch of page.epochs) epochs.push(epoch);
+      pageToken = page.nextPageToken;
+      if (pageToken === '') return epochs;
+    }
   }
 
   async cancel(job: string): Promise<Job> {

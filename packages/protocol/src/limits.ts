@@ -24,6 +24,8 @@ export const JOB_FILE_BYTES = 1 << 20;
 export const JOB_FILE_TOKENS = 50_000;
 export const JOB_FILE_DEPTH = 32;
 export const JOB_FILE_ALIASES = 100;
+/** Characters of one text in a job file: a path, a name, a key. */
+export const JOB_STRING = 4096;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */
 export const RUNNING_JOBS = 4;
 /** Priorities go from minus this to this. */
@@ -34,8 +36,17 @@ export const WORKERS = 1024;
 export const SLOTS = 1024;
 /** The longest time that a worker can have measured, in milliseconds: 31 days. */
 export const WORKER_TIME_MS = 31 * 24 * 3_600_000;
-/** Jobs that `List` returns. */
-export const LISTED_JOBS = 1000;
+/** Jobs on one page of `List`: unless asked otherwise, and at most. */
+export const JOBS_PAGE = 100;
+export const MOST_JOBS_PAGE = 200;
+/** The newest jobs, which are looked at again and again by who shows a cluster. */
+export const SHOWN_JOBS = 1000;
+/** Epochs on one page of `ListEpochs`, in the history of a job, and in that of each of a list of jobs. */
+export const EPOCHS_PAGE = 1000;
+export const JOB_HISTORY = 512;
+export const LISTED_HISTORY = 32;
+/** Bytes of a job as it was checked, JSON: it must fit into a message. */
+export const SPEC_BYTES = 2 << 20;
 /** Steps whose tasks and batches are in Redis ahead of the current one. */
 export const LOOK_AHEAD_STEPS = 16;
 /** Frames of one worker that may be damaged or not fit before it is sent away for good. */
@@ -67,7 +78,7 @@ export const HISTOGRAM_SAMPLES = 1 << 14;
 /** Test samples that one call of `ReadSamples` returns, and bytes of them. */
 export const READ_SAMPLES = 256;
 export const READ_SAMPLES_BYTES = 1 << 20;
-/** Workers that left of which `Status` tells. */
+/** Workers that left, and that were sent away, of which `Status` tells. */
 export const DEPARTED_WORKERS = 32;
 /** Bytes of a client's key, certificate or authority file. */
 export const PEM_BYTES = 1 << 20;

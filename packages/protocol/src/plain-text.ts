@@ -4,24 +4,26 @@
  */
 
 /**
- * What changes how the text around it is shown: control characters, which begin a terminal's escape sequences (C0 but for tab and
- * newline, DEL, C1); marks that turn the direction of writing (Unicode TR9, "Trojan Source", CVE-2021-42574); invisible ones, separators of
- * lines, and tags.
+ * What changes how the text around it is shown: control characters, which begin a terminal's escape sequences (ESC, but C1 as well); format
+ * characters, which turn the direction of writing (Unicode TR9; "Trojan Source", CVE-2021-42574) or are not seen; other ends of lines;
+ * halves of pairs. Not the joiners that scripts and emoji need.
  */
-const ORDERS =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|[\ud800-\udfff]/gu;
+const ORDERS = /(?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** The text with such characters written out, as `\x1b` or `\u202e`. Tabs and newlines stay. */
+/**
+ * The text with such characters written out, such as `\u001b`; tabs and ends of lines stay. That is how JSON escapes them, too: text that
+ * is JSON still stands for the same value.
+ */
 export function printable(text: string): string {
-  return text.replace(ORDERS, (character) => {
-    const code = character.codePointAt(0)!;
-    if (code < 0x100) return `\\x${code.toString(16).padStart(2, '0')}`;
-    return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, '0')}`;
-  });
+  return text.replaceAll('\r\n', '\n').replace(ORDERS, (character) =>
+    Array.from({ length: character.length }, (_, at) => {
+      const code = character.charCodeAt(at);
+      return `\\u${code.toString(16).padStart(4, '0')}`;
+    }).join(''),
+  );
 }
 
-/** The same on one line: for a cell of a table, or a line of a log. */
+/** Printable text on one line: for a cell of a table, or a line of a log. */
 export const printableLine = (text: string): string => printable(text).replace(/\s*[\n\t]\s*/g, ' ');
 
 /** At most so many characters of a text, and how many there were. */

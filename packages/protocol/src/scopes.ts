@@ -31,6 +31,7 @@ const jobs: ScopesOf<typeof JobsService> = {
   submit: 'submit',
   get: 'read',
   list: 'read',
+  listEpochs: 'read',
   watch: 'read',
   watchMetrics: 'read',
   cancel: 'submit',

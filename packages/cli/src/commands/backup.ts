@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { backUp } from '@kasane/coordinator/jobs/backup';
 import { stateFolder } from '../options.ts';
 import { count } from '../render/count.ts';
+import { err, out } from '../say.ts';
 
 export interface BackupOptions {
   readonly state?: string;
@@ -13,12 +14,12 @@ export async function backup(target: string, options: BackupOptions): Promise<vo
   const folder = resolve(target);
   const { jobs, files, bytes, missing } = await backUp(stateFolder(options.state), folder);
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ folder, jobs, files, bytes, missing })}\n`);
+    out.write(`${JSON.stringify({ folder, jobs, files, bytes, missing })}\n`);
     return;
   }
   for (const file of missing)
-    process.stderr.write(`kasane: ${file} is not there; its job goes on from the checkpoint before\n`);
-  process.stdout.write(
+    err.write(`kasane: ${file} is not there; its job goes on from the checkpoint before\n`);
+  out.write(
     `${count(jobs, 'job')}, ${files} checkpoints and weights, ${(bytes / 2 ** 20).toFixed(1)} MiB; go on from it with\n` +
       `  kasane coordinator --state ${folder}\n`,
   );

@@ -6,6 +6,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { PEM_BYTES } from '@kasane/protocol/limits';
 import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { type Issued, issue, issueAuthority } from '../certificates/issue.ts';
+import { out } from '../say.ts';
 
 export interface CertOptions {
   /** Names and addresses besides this machine's own. */
@@ -37,10 +38,10 @@ export async function dev(folder: string, options: CertOptions): Promise<void> {
   }
   const [ca, server, client] = ['ca', 'server', 'client'].map((name) => file(`${name}.pem`));
   if (json) {
-    process.stdout.write(`${JSON.stringify({ folder, ca, server, client, hosts, days })}\n`);
+    out.write(`${JSON.stringify({ folder, ca, server, client, hosts, days })}\n`);
     return;
   }
-  process.stdout.write(
+  out.write(
     [
       `For ${hosts.join(', ')}, for ${days} days. ca-key.pem signs others: keep it where nobody else reads it.`,
       `Coordinator:  --tls-cert ${server} --tls-key ${file('server-key.pem')}`,

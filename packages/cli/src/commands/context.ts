@@ -4,6 +4,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { suggest } from '@kasane/tensor/nn/nearest';
 import { type Config, type Context, configFile, readConfig, writeConfig } from '../contexts.ts';
 import { table } from '../render/table.ts';
+import { out } from '../say.ts';
 
 const NAME = /^[A-Za-z0-9][\w.-]{0,63}$/;
 
@@ -30,7 +31,7 @@ const shown = (name: string, { coordinator, token }: Context, current: string | 
 });
 
 const print = (record: object, line: string, { json }: Options) => {
-  process.stdout.write(`${json ? JSON.stringify(record) : line}\n`);
+  out.write(`${json ? JSON.stringify(record) : line}\n`);
 };
 
 export function list(options: Options): void {

@@ -4,6 +4,7 @@ import { type Dashboard, type DashboardOptions, startDashboard } from '@kasane/d
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { readServerTls } from '@kasane/protocol/tls';
+import { out } from '../say.ts';
 import { stopAsked } from '../stop.ts';
 
 export interface DashboardCommand extends ClientOptions {
@@ -19,11 +20,11 @@ export interface DashboardCommand extends ClientOptions {
 export async function dashboard(options: DashboardCommand): Promise<void> {
   // Whoever is wrong about the coordinator or its token hears it here, not on an empty page.
   const client = new CoordinatorClient(options);
-  await client.list().finally(() => client.close());
+  await client.list(1).finally(() => client.close());
   const { pageTlsCert: tlsCert, pageTlsKey: tlsKey, pageTlsCa: tlsCa } = options;
   const running = await startDashboard({ ...options, tls: readServerTls({ tlsCert, tlsKey, tlsCa }) });
   const { url } = running;
-  process.stdout.write(`${options.json ? JSON.stringify({ url }) : `Dashboard at ${url}`}\n`);
+  out.write(`${options.json ? JSON.stringify({ url }) : `Dashboard at ${url}`}\n`);
   await stopAsked();
   await running.close();
 }

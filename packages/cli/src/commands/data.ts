@@ -13,6 +13,7 @@ import sharp from 'sharp';
 import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
 import { describeSample } from '../render/sample.ts';
+import { err, out } from '../say.ts';
 import { readJob } from './train.ts';
 
 export interface DataCommand {
@@ -59,7 +60,7 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
       notes,
       samples,
     };
-    process.stdout.write(`${JSON.stringify(record)}\n`);
+    out.write(`${JSON.stringify(record)}\n`);
     return;
   }
   const lines = [
@@ -76,13 +77,13 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
     ...samples.map((sample, index) => `Sample ${index} ${sample}`),
     ...notes.map((note) => `Note     ${note}`),
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  out.write(`${lines.join('\n')}\n`);
 }
 
 export async function pack(place: string, folder: string, options: PackCommand): Promise<void> {
   const parts = await openPlace(await specOf(place, options.set));
   const { train, test, notes = [] } = parts;
-  for (const note of notes) process.stderr.write(`${note}\n`);
+  for (const note of notes) err.write(`${note}\n`);
   let said = 0;
   try {
     const digest = await packData(parts, folder, (done, all) => {
@@ -94,7 +95,7 @@ export async function pack(place: string, folder: string, options: PackCommand):
     });
     const record = { folder, train: train.samples, test: test.samples, digest, notes };
     const line = `${folder}: ${count(record.train, 'sample')} to train, ${record.test.toLocaleString('en')} to test, SHA-256 of its index ${digest}`;
-    process.stdout.write(`${options.json ? JSON.stringify(record) : line}\n`);
+    out.write(`${options.json ? JSON.stringify(record) : line}\n`);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }

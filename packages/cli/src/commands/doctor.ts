@@ -15,6 +15,7 @@ import {
   writtenFolders,
 } from '../doctor/checks.ts';
 import { DASHBOARD_PORT, DEFAULT_PORT, stateFolder } from '../options.ts';
+import { out } from '../say.ts';
 
 export interface DoctorOptions extends TlsFiles {
   readonly redis?: string;
@@ -36,8 +37,8 @@ export async function doctor(options: DoctorOptions): Promise<void> {
     findings.push(finding);
     if (json) return;
     const { name, state, found, todo } = finding;
-    process.stdout.write(`${marks[state]}  ${name.padEnd(15)} ${found}\n`);
-    if (todo !== undefined) process.stdout.write(`${' '.repeat(23)}-> ${todo}\n`);
+    out.write(`${marks[state]}  ${name.padEnd(15)} ${found}\n`);
+    if (todo !== undefined) out.write(`${' '.repeat(23)}-> ${todo}\n`);
   };
   add(checkNode());
   add(checkKernels());
@@ -59,7 +60,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   add(await checkGpu());
   const code = findings.some((finding) => finding.state === 'wrong') ? WRONG : 0;
   // Drivers of GPUs keep threads of their own that may not end by themselves.
-  process.stdout.write(
+  out.write(
     json
       ? `${JSON.stringify(findings.map((finding) => ({ ...finding, todo: finding.todo ?? null })))}\n`
       : '',

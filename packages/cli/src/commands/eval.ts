@@ -15,6 +15,7 @@ import { keyOfSeed } from '@kasane/tensor/random';
 import { sampleReader } from '@kasane/worker/sample-reader';
 import { count } from '../render/count.ts';
 import { formatMetric } from '../render/job.ts';
+import { out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
 export interface EvalOptions extends ClientOptions {
@@ -51,7 +52,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   const line =
     `Test ${metric} ${formatMetric({ metric }, value)}, loss ${loss.toFixed(4)} ` +
     `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
-  process.stdout.write(`${options.json ? JSON.stringify(record) : line}\n`);
+  out.write(`${options.json ? JSON.stringify(record) : line}\n`);
 }
 
 /** The job that trained the model, as far as evaluation goes: its data is where the options say, or where the job has it. */

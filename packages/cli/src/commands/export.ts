@@ -9,6 +9,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
 import type { ExportFormat } from '../options.ts';
+import { out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
 export interface ExportOptions extends ClientOptions {
@@ -35,7 +36,7 @@ export async function exportModel(source: string, options: ExportOptions): Promi
     input: model.sampleShape,
     output: model.outputShape,
   };
-  process.stdout.write(
+  out.write(
     options.json
       ? `${JSON.stringify(record)}\n`
       : `Wrote    ${file} (${bytes.length.toLocaleString('en')} bytes)\nSHA-256  ${digest}\n`,

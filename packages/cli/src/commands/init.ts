@@ -14,6 +14,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
+import { err, out } from '../say.ts';
 import { asData, openSound } from './data.ts';
 
 export interface InitOptions {
@@ -67,11 +68,11 @@ export async function init(file: string, options: InitOptions): Promise<void> {
       ...notes.map((note) => `Note: ${note}`),
       `Train it with: kasane train ${file}`,
     ];
-    process.stdout.write(`${options.json ? JSON.stringify({ file, why, notes, job }) : lines.join('\n')}\n`);
+    out.write(`${options.json ? JSON.stringify({ file, why, notes, job }) : lines.join('\n')}\n`);
   } catch (error) {
     // Ctrl-C, or Ctrl-D, at a question.
     if ((error as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw error;
-    process.stderr.write('\nnothing is written\n');
+    err.write('\nnothing is written\n');
     process.exitCode = 128 + constants.signals.SIGINT;
   } finally {
     terminal?.close();
@@ -91,7 +92,7 @@ async function askNumber(ask: Ask, question: string, suggestion: string): Promis
   for (;;) {
     const answer = await ask(question, suggestion);
     if (/^[1-9]\d{0,8}$/.test(answer)) return Number(answer);
-    process.stderr.write(`'${answer}': a whole number above 0 is expected\n`);
+    err.write(`'${answer}': a whole number above 0 is expected\n`);
   }
 }
 

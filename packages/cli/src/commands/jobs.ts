@@ -7,6 +7,7 @@ import { count } from '../render/count.ts';
 import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
 import { moment, table } from '../render/table.ts';
 import { workerCells, workerHead } from '../render/worker.ts';
+import { err, out } from '../say.ts';
 import { follow, fromHere, readJob, readJobText } from './train.ts';
 
 async function withClient<T>(
@@ -21,7 +22,7 @@ async function withClient<T>(
   }
 }
 
-const print = (line: string) => process.stdout.write(`${line}\n`);
+const print = (line: string) => out.write(`${line}\n`);
 
 /** What all of these take. */
 interface Options extends ClientOptions {
@@ -50,10 +51,10 @@ export async function submit(
 
 export async function jobs(options: Options): Promise<void> {
   await withClient(options, async (client) => {
-    const list = await client.list();
+    const list = await client.list(Number.POSITIVE_INFINITY);
     if (options.json) print(JSON.stringify(list.map(jobRecord)));
     else if (list.length > 0) print(jobTable(list));
-    else process.stderr.write('no jobs yet: kasane submit mnist-mlp\n');
+    else err.write('no jobs yet: kasane submit mnist-mlp\n');
   });
 }
 
@@ -76,7 +77,7 @@ const watchUntilEnd = (client: CoordinatorClient, id: string, tensorboard?: stri
 async function watchBeside(client: CoordinatorClient, id: string): Promise<void> {
   const ended = await watchUntilEnd(client, id);
   requireSuccess(ended);
-  process.stderr.write(`${outcome(ended)}\n`);
+  err.write(`${outcome(ended)}\n`);
 }
 
 /** Follows a job until it ends; with `json`, one object a change on standard output. */
@@ -146,12 +147,11 @@ export async function drain(worker: string, options: Options): Promise<void> {
 /** Who computes. */
 export async function workers(options: Options): Promise<void> {
   const { workers: list, quarantined } = await withClient(options, (client) => client.status());
-  for (const { id, host, why } of quarantined)
-    process.stderr.write(`quarantined: ${id} on ${host}, ${why}\n`);
+  for (const { id, host, why } of quarantined) err.write(`quarantined: ${id} on ${host}, ${why}\n`);
   if (options.json) {
     print(JSON.stringify(list));
   } else if (list.length === 0) {
-    process.stderr.write(`no workers are connected: kasane worker --coordinator ${options.coordinator}\n`);
+    err.write(`no workers are connected: kasane worker --coordinator ${options.coordinator}\n`);
   } else {
     const rows = list.map((worker) => [
       ...workerCells(worker),

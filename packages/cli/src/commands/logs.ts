@@ -6,6 +6,7 @@ import { hasEnded } from '@kasane/protocol/job-state';
 import { count } from '../render/count.ts';
 import { epochLine, heldUpBy, jobRecord } from '../render/job.ts';
 import { moment } from '../render/table.ts';
+import { out } from '../say.ts';
 
 export interface JobEvent {
   /** ISO 8601. Of an epoch before this program watched: the start and the seconds of all epochs so far. */
@@ -47,10 +48,10 @@ export function eventsBetween(before: Job | undefined, job: Job, now?: number): 
   if (!before) add('submitted', job.submittedAt, job.name);
   if (!before?.startedAt && job.startedAt > 0) add('started', job.startedAt, count(job.epochs, 'epoch'));
   let seconds = 0;
-  for (const [index, epoch] of job.history.entries()) {
+  const known = before?.history.at(-1)?.epoch ?? 0;
+  for (const epoch of job.history) {
     seconds += epoch.seconds;
-    if (index < (before?.history.length ?? 0)) continue;
-    add('epoch', now ?? job.startedAt + 1000 * seconds, epochLine(job, index));
+    if (epoch.epoch > known) add('epoch', now ?? job.startedAt + 1000 * seconds, epochLine(job, epoch));
   }
   const waits = heldUpBy(job);
   const waited = before ? heldUpBy(before) : '';
@@ -78,12 +79,13 @@ export interface LogsOptions extends ClientOptions {
 export async function logs(id: string, options: LogsOptions): Promise<void> {
   const say = (events: readonly JobEvent[]) => {
     for (const event of events) {
-      process.stdout.write(`${options.json ? JSON.stringify(event) : eventLine(event)}\n`);
+      out.write(`${options.json ? JSON.stringify(event) : eventLine(event)}\n`);
     }
   };
   const client = new CoordinatorClient(options);
   try {
-    let seen = await client.get(id);
+    // All epochs, not only those that a job shows of many.
+    let seen = { ...(await client.get(id)), history: await client.epochs(id) };
     say(eventsBetween(undefined, seen));
     if (!options.follow) return;
     if (!hasEnded(seen.state)) {

@@ -7,6 +7,7 @@ import { suggest } from '@kasane/tensor/nn/nearest';
 import { wanted } from '@kasane/tensor/nn/options';
 import { summarizeLayers, summary } from '@kasane/tensor/nn/summary';
 import { table } from '../render/table.ts';
+import { out } from '../say.ts';
 import { readJob } from './train.ts';
 
 export interface ModelsOptions {
@@ -16,8 +17,7 @@ export interface ModelsOptions {
 }
 
 export async function models(name: string | undefined, { json, set = [] }: ModelsOptions): Promise<void> {
-  const print = (text: string, data: unknown) =>
-    process.stdout.write(`${json ? JSON.stringify(data) : text}\n`);
+  const print = (text: string, data: unknown) => out.write(`${json ? JSON.stringify(data) : text}\n`);
   if (name === undefined) {
     const list = presetNames.map((name) => ({ name, ...presetRecord(presets[name]) }));
     const rows = list.map(({ name, summary }) => [name, summary]);

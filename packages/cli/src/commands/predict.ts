@@ -7,6 +7,7 @@ import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { answerOf } from '../predict/answers.ts';
 import { type ReadOptions, readInputs } from '../predict/inputs.ts';
 import { fillMasks, type GenerateOptions, generate } from '../predict/text.ts';
+import { out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
 export interface PredictOptions extends ClientOptions, ReadOptions, GenerateOptions {
@@ -20,7 +21,7 @@ export async function predict(
 ): Promise<void> {
   const trained = await loadTrained(source, options);
   const scoresOf = await scorer(trained);
-  const print = (line: string) => process.stdout.write(`${line}\n`);
+  const print = (line: string) => out.write(`${line}\n`);
   for (const given of inputs) {
     if (trained.preparation.text && trained.preparation.text.objective !== 'classification') {
       write(trained, given, options, scoresOf);
@@ -56,15 +57,15 @@ function write(
 ): void {
   const text = preparation.text!;
   const say = (piece: string) => {
-    if (!options.json) process.stdout.write(piece);
+    if (!options.json) out.write(piece);
   };
   try {
     const written =
       text.objective === 'next-token'
         ? generate(given, text, options, scoresOf, say)
         : fillMasks(given, text, scoresOf);
-    if (options.json) process.stdout.write(`${JSON.stringify({ input: given, ...written })}\n`);
-    else process.stdout.write(text.objective === 'next-token' ? '\n' : `${written.text}\n`);
+    if (options.json) out.write(`${JSON.stringify({ input: given, ...written })}\n`);
+    else out.write(text.objective === 'next-token' ? '\n' : `${written.text}\n`);
   } catch (cause) {
     if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
     throw cause;

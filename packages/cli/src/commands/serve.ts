@@ -12,6 +12,7 @@ import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';
 import { type LogFormat, type LogLevel, stateFolder } from '../options.ts';
 import { startRedis } from '../redis/start.ts';
+import { out } from '../say.ts';
 import { onStop, stopAsked } from '../stop.ts';
 import { dashboardBeside } from './dashboard.ts';
 
@@ -64,7 +65,7 @@ export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token, json } = options;
   const say = (line: string) => {
-    if (!json) process.stdout.write(`${line}\n`);
+    if (!json) out.write(`${line}\n`);
   };
   const log = makeLog(options.logLevel, options.logFormat);
   const tls = readServerTls(options);
@@ -119,7 +120,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
         redis: redis.description,
         dashboard: page?.url ?? null,
       };
-      process.stdout.write(`${JSON.stringify(record)}\n`);
+      out.write(`${JSON.stringify(record)}\n`);
     }
     await stopped;
     await page?.close();

@@ -2,6 +2,7 @@
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { count } from '../render/count.ts';
 import { jobRecord, jobTable } from '../render/job.ts';
+import { out } from '../say.ts';
 
 /** Ended jobs that are shown. */
 const RECENT = 5;
@@ -25,7 +26,7 @@ export async function status(options: ClientOptions & { readonly json?: boolean 
       jobs: open.map(jobRecord),
       ended: jobs.length - open.length,
     };
-    process.stdout.write(`${JSON.stringify(record)}\n`);
+    out.write(`${JSON.stringify(record)}\n`);
     return;
   }
   const shown = [...open, ...jobs.filter((job) => !open.includes(job)).slice(0, RECENT)];
@@ -39,7 +40,7 @@ export async function status(options: ClientOptions & { readonly json?: boolean 
     ...waits,
     ...(shown.length > 0 ? ['', jobTable(shown)] : []),
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  out.write(`${lines.join('\n')}\n`);
 }
 
 /** 3 d 4 h, 2 h 5 min, 7 min, 12 s. */

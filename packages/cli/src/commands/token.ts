@@ -5,6 +5,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import type { Scope } from '@kasane/protocol/scopes';
 import { stateFolder } from '../options.ts';
 import { moment, table } from '../render/table.ts';
+import { err, out } from '../say.ts';
 
 export interface StateOptions {
   readonly state?: string;
@@ -27,7 +28,7 @@ export function create(name: string, options: CreateOptions): void {
     const { token, ...record } = store.create({ name, scopes: scope, expiresAt });
     if (json) return print(JSON.stringify({ ...shown(record), token }));
     // The token alone on standard output, so that it can be caught.
-    process.stderr.write(`Token ${record.id} may ${record.scopes.join(', ')}. It is shown this once:\n`);
+    err.write(`Token ${record.id} may ${record.scopes.join(', ')}. It is shown this once:\n`);
     print(token);
   });
 }
@@ -54,7 +55,7 @@ export function revoke(which: string, options: StateOptions): void {
 }
 
 const print = (line: string) => {
-  process.stdout.write(`${line}\n`);
+  out.write(`${line}\n`);
 };
 
 function withStore(options: StateOptions, body: (store: TokenStore) => void): void {

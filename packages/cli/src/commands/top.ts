@@ -3,6 +3,7 @@ import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { count } from '../render/count.ts';
+import { err, out } from '../say.ts';
 import { stopAsked } from '../stop.ts';
 import { Feed, type Snapshot } from '../top/feed.ts';
 import { eventLine, eventsBetween } from './logs.ts';
@@ -38,7 +39,7 @@ export async function top(options: ClientOptions & { readonly json?: boolean }):
   const client = new CoordinatorClient(options);
   try {
     // Whoever is wrong about the coordinator or its token hears it here.
-    await client.list();
+    await client.list(1);
     if (process.stdout.isTTY && process.stdin.isTTY && !options.json) {
       const { showTop } = await import('../top/app.ts');
       const { coordinator } = options;
@@ -53,10 +54,10 @@ export async function top(options: ClientOptions & { readonly json?: boolean }):
 async function printEvents(client: CoordinatorClient, json: boolean): Promise<void> {
   let before: Snapshot | undefined;
   const feed = new Feed(client, (now) => {
-    if (now.problem && now.problem !== before?.problem) process.stderr.write(`kasane: ${now.problem}\n`);
+    if (now.problem && now.problem !== before?.problem) err.write(`kasane: ${now.problem}\n`);
     if (!now.problem) {
       for (const event of clusterEvents(before, now, Date.now())) {
-        process.stdout.write(`${json ? JSON.stringify(event) : eventLine(event, event.subject)}\n`);
+        out.write(`${json ? JSON.stringify(event) : eventLine(event, event.subject)}\n`);
       }
     }
     before = now;

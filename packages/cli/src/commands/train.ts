@@ -27,6 +27,7 @@ import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
 import { type ProgressView, progressView } from '../render/progress.ts';
+import { err, out } from '../say.ts';
 import { recordJob } from '../tensorboard/record.ts';
 import type { ForkedWorker } from '../worker-processes.ts';
 
@@ -89,7 +90,8 @@ export async function train(
           const costs = joinTraces(cluster.traces, options.profile);
           say(`\n${expensiveLayers(costs)}\nProfile  ${resolve(options.profile)}`);
         }
-        return ended;
+        // A job shows a selection of many epochs; the report is of all.
+        return { ...ended, history: await client.epochs(ended.id) };
       } finally {
         client.close();
         await page?.close();
@@ -185,7 +187,7 @@ export async function follow(
   let last: JobMessage | undefined;
   const leave = () => {
     view.stop();
-    process.stderr.write(`${left}\n`);
+    err.write(`${left}\n`);
     process.exit(128 + constants.signals.SIGINT);
   };
   if (left !== undefined) process.once('SIGINT', leave);
@@ -237,11 +239,11 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
       digest,
       model,
     };
-    process.stdout.write(`${JSON.stringify(record)}\n`);
+    out.write(`${JSON.stringify(record)}\n`);
     return;
   }
-  process.stdout.write(
+  out.write(
     `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}\n`,
   );
-  process.stdout.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
+  out.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
 }

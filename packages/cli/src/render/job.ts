@@ -1,7 +1,7 @@
 /** A job as people and programs see it: one function shapes the record, table and JSON follow it. */
 
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { stateNames } from '@kasane/protocol/job-state';
 import { moment, table } from './table.ts';
 
@@ -81,8 +81,7 @@ export function jobTable(jobs: readonly Job[]): string {
 }
 
 /** One line about a finished epoch. */
-export function epochLine(job: Job, index: number): string {
-  const epoch = job.history[index]!;
+export function epochLine(job: Pick<Job, 'epochs' | 'metric'>, epoch: EpochResult): string {
   return (
     `epoch ${String(epoch.epoch).padStart(String(job.epochs).length)}/${job.epochs}  loss ${epoch.trainLoss.toFixed(4)}  ` +
     `${metricName(job)} ${formatMetric(job, epoch.trainMetric)}  test loss ${epoch.testLoss.toFixed(4)}  ` +

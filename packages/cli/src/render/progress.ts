@@ -1,6 +1,7 @@
 /** Progress of a job on standard error: bars on a terminal, plain lines elsewhere. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { printableLine } from '@kasane/protocol/plain-text';
 import cliProgress from 'cli-progress';
 import { epochLine, formatMetric, heldUpBy, metricName } from './job.ts';
 
@@ -18,14 +19,24 @@ export function progressView(stream: NodeJS.WriteStream = process.stderr): Progr
   return stream.isTTY ? bars(stream) : lines(stream);
 }
 
+/** Epochs that were not there the last time. */
+function newEpochs(): (job: Job) => readonly EpochResult[] {
+  let last = 0;
+  return ({ history }) => {
+    const more = history.filter(({ epoch }) => epoch > last);
+    last = more.at(-1)?.epoch ?? last;
+    return more;
+  };
+}
+
 function lines(stream: NodeJS.WriteStream): ProgressView {
-  let printed = 0;
+  const unprinted = newEpochs();
   let waiting = '';
   return {
     update(job) {
-      for (; printed < job.history.length; printed++) stream.write(`${epochLine(job, printed)}\n`);
+      for (const epoch of unprinted(job)) stream.write(`${epochLine(job, epoch)}\n`);
       const held = isPaused(job) ? job.waitingFor : heldUpBy(job);
-      if (held && held !== waiting) stream.write(`waiting: ${held}\n`);
+      if (held && held !== waiting) stream.write(`waiting: ${printableLine(held)}\n`);
       waiting = held;
     },
     write: (lines) => stream.write(lines),
@@ -53,20 +64,23 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
   );
   let epochs: cliProgress.SingleBar | undefined;
   let steps: cliProgress.SingleBar | undefined;
-  let printed = 0;
+  const unprinted = newEpochs();
   let stopped = false;
   const above = (lines: string) => multi.log(`${CLEAR_BELOW}${WRAP}${lines}${NO_WRAP}`);
   return {
     update(job) {
       if (job.steps === 0) return;
       const perEpoch = job.steps / job.epochs;
-      for (; printed < job.history.length; printed++) above(`${epochLine(job, printed)}\n`);
+      for (const epoch of unprinted(job)) above(`${epochLine(job, epoch)}\n`);
       const rate = job.samplesPerSecond;
       const held = isPaused(job) || heldUpBy(job) !== '';
       const payload = {
         loss: job.step > 0 ? job.trainLoss.toFixed(4) : '-',
         metric: job.step > 0 ? `${metricName(job)} ${formatMetric(job, job.trainMetric)}` : '',
-        rate: rate > 0 && !held ? `${Math.round(rate).toLocaleString('en')} samples/s` : job.waitingFor,
+        rate:
+          rate > 0 && !held
+            ? `${Math.round(rate).toLocaleString('en')} samples/s`
+            : printableLine(job.waitingFor),
         left: timeLeft(job),
       };
       const done = job.step - job.epoch * perEpoch;

@@ -1,6 +1,8 @@
+import { printableLine } from '@kasane/protocol/plain-text';
+
 /** Rows of cells under a head, in columns as wide as their widest cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
+  const all = [head, ...rows].map((row) => row.map(printableLine));
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ');
   return all.map((row) => line(row).trimEnd()).join('\n');

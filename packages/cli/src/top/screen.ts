@@ -1,7 +1,9 @@
 /** What `kasane top` shows, as lines: a pure function of what is known, what is chosen, and the terminal's size. */
+
 import { diagnose, type Trouble } from '@kasane/dashboard/page/diagnose';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
+import { printableLine } from '@kasane/protocol/plain-text';
 import { count } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { table } from '../render/table.ts';
@@ -73,7 +75,7 @@ export function screen(
   const body = choice.help ? helpLines() : bodyLines(snapshot, choice, columns, height);
   const filled = Array.from({ length: height }, (_, row): Line => body[row] ?? { text: '' });
   return [...head, ...list, tabs, ...filled, foot].map(({ text, ...style }) => ({
-    text: text.slice(0, columns),
+    text: printableLine(text).slice(0, columns),
     ...style,
   }));
 }

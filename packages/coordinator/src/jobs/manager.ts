@@ -8,12 +8,24 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type {
   Checkpoint,
   Job as JobMessage,
+  ListEpochsResponse,
+  ListResponse,
   ReadSamplesResponse,
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
-import { ERROR_TEXT, JOB_FILE_BYTES, LISTED_JOBS, PRIORITY } from '@kasane/protocol/limits';
+import {
+  EPOCHS_PAGE,
+  ERROR_TEXT,
+  JOB_FILE_BYTES,
+  JOB_HISTORY,
+  JOBS_PAGE,
+  LISTED_HISTORY,
+  MOST_JOBS_PAGE,
+  PRIORITY,
+  SPEC_BYTES,
+} from '@kasane/protocol/limits';
 import { printable, shortened } from '@kasane/protocol/plain-text';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
@@ -21,6 +33,7 @@ import { viewJob, viewRun } from '../serve/view.ts';
 import { Inspection } from './inspection.ts';
 import { loadData } from './load-data.ts';
 import { inMessages } from './metrics.ts';
+import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './pages.ts';
 import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { JobRecord } from './store.ts';
@@ -78,7 +91,13 @@ export class JobManager {
     const data = await loadData(job, access);
     const init = job.spec.init === undefined ? '' : startingWeights(job, '', access).digest;
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    store.add(id, job.spec.name, JSON.stringify(job.spec), Date.now(), priority, init);
+    const spec = JSON.stringify(job.spec);
+    if (Buffer.byteLength(spec) > SPEC_BYTES)
+      throw new KasaneError(
+        'LIMIT',
+        `the job as it was checked is larger than ${SPEC_BYTES} bytes, the limit`,
+      );
+    store.add(id, job.spec.name, spec, Date.now(), priority, init);
     this.#opened = { id, data };
     this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
@@ -88,7 +107,7 @@ export class JobManager {
 
   /** @throws KasaneError JOB_NOT_FOUND */
   get(id: string): JobMessage {
-    return this.#view(this.#record(id));
+    return this.#view(this.#record(id), JOB_HISTORY);
   }
 
   /**
@@ -127,8 +146,34 @@ export class JobManager {
     return this.#inspection.samples(this.#record(id), first, count);
   }
 
-  list(): JobMessage[] {
-    return this.#options.store.list(LISTED_JOBS).map((record) => this.#view(record));
+  /** A page of all jobs, newest first. @throws KasaneError USAGE */
+  list(size: number, token: string): ListResponse {
+    const page = this.#options.store.list(pageSize(size, JOBS_PAGE, MOST_JOBS_PAGE), placeOfToken(token));
+    return {
+      jobs: page.jobs.map((record) => this.#view(record, LISTED_HISTORY)),
+      nextPageToken: page.last ? placeToken(page.last) : '',
+    };
+  }
+
+  /** A page of the epochs that a job has done, oldest first. @throws KasaneError JOB_NOT_FOUND, USAGE */
+  epochs(id: string, size: number, token: string): ListEpochsResponse {
+    this.#record(id);
+    const [most, after] = [pageSize(size, EPOCHS_PAGE, EPOCHS_PAGE), epochOfToken(token)];
+    // A run knows those as well that its next checkpoint keeps.
+    const running = this.runs.get(id)?.progress.history;
+    const epochs = running ? running.slice(after, after + most) : this.#options.store.epochs(id, after, most);
+    const last = epochs.at(-1)?.epoch;
+    return { epochs, nextPageToken: epochs.length === most ? String(last) : '' };
+  }
+
+  /** Jobs that run now. */
+  running(): JobMessage[] {
+    return this.runs.all().map(({ id }) => this.#view(this.#record(id), LISTED_HISTORY));
+  }
+
+  /** How many jobs there are in each state. */
+  states(): ReadonlyMap<JobState, number> {
+    return this.#options.store.states();
   }
 
   /** @throws KasaneError JOB_NOT_FOUND, or JOB_STATE when the job has ended */
@@ -182,7 +227,7 @@ export class JobManager {
       );
     }
     const { stopEarly, ...training } = spec.training;
-    const had = succeeded ? store.epochs(id).length : training.epochs;
+    const had = succeeded ? store.lastEpoch(id) : training.epochs;
     // What ended because more did not help, and is to go on all the same, is not stopped for that again.
     const goesOn = { ...training, epochs: had + epochs, ...(!succeeded && stopEarly && { stopEarly }) };
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
@@ -240,11 +285,22 @@ export class JobManager {
     throw new KasaneError('JOB_STATE', `job ${id} has ended already (${stateNames[state]})`);
   }
 
-  #view(record: JobRecord): JobMessage {
+  /** @param most epochs that are shown */
+  #view(record: JobRecord, most: number): JobMessage {
+    const { store } = this.#options;
     const run = this.runs.get(record.id);
-    const kept = this.#kept.get(record) ?? viewJob(record, this.#options.store.epochs(record.id));
-    this.#kept.set(record, kept);
-    return { ...(run ? viewRun(kept, run) : kept), waitingFor: this.runs.waitingFor(record) };
+    let kept = this.#kept.get(record);
+    if (!kept) {
+      const epochs = store.lastEpoch(record.id);
+      const shown = selection(epochs, LISTED_HISTORY).map((index) => index + 1);
+      kept = viewJob(record, epochs, store.epochsAt(record.id, shown));
+      this.#kept.set(record, kept);
+    }
+    const waitingFor = this.runs.waitingFor(record);
+    if (run) return { ...viewRun(kept, run, most), waitingFor };
+    if (most <= LISTED_HISTORY || kept.epoch <= LISTED_HISTORY) return { ...kept, waitingFor };
+    const shown = selection(kept.epoch, most).map((index) => index + 1);
+    return { ...kept, history: store.epochsAt(record.id, shown), waitingFor };
   }
 
   #record(id: string): JobRecord {

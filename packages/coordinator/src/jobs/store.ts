@@ -32,6 +32,18 @@ export interface JobRecord {
   readonly init: string;
 }
 
+/** Where a job stands in the list of all. */
+export interface JobPlace {
+  readonly submittedAt: number;
+  readonly row: number;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[];
+  /** Of the last of these; undefined: no others follow. */
+  readonly last: JobPlace | undefined;
+}
+
 export interface CheckpointRecord {
   readonly step: number;
   readonly path: string;
@@ -208,12 +220,27 @@ export class JobStore {
     this.#read.delete(id);
   }
 
-  /** Newest first. */
-  list(limit: number): JobRecord[] {
-    return this.#db
-      .prepare('SELECT id FROM jobs ORDER BY submittedAt DESC, rowid DESC LIMIT ?')
-      .all(limit)
-      .map(({ id }) => this.get(text(id))!);
+  /** Newest first. @param after the job before the first of these; undefined: they are the newest */
+  list(limit: number, after?: JobPlace): JobPage {
+    const from = after ? 'WHERE (submittedAt, rowid) < (?, ?)' : '';
+    const rows = this.#db
+      .prepare(
+        `SELECT id, submittedAt, rowid FROM jobs ${from} ORDER BY submittedAt DESC, rowid DESC LIMIT ?`,
+      )
+      .all(...(after ? [after.submittedAt, after.row] : []), limit + 1);
+    const jobs = rows.slice(0, limit).map(({ id }) => this.get(text(id))!);
+    const last = rows[limit - 1];
+    const more = rows.length > limit && last !== undefined;
+    return {
+      jobs,
+      last: more ? { submittedAt: number(last.submittedAt), row: number(last.rowid) } : undefined,
+    };
+  }
+
+  /** How many jobs there are in each state. */
+  states(): ReadonlyMap<JobState, number> {
+    const rows = this.#db.prepare('SELECT state, count(*) AS count FROM jobs GROUP BY state').all();
+    return new Map(rows.map(({ state, count }) => [number(state) as JobState, number(count)]));
   }
 
   /** Jobs that wait or run, in the order in which they come: by priority, then oldest first. */
@@ -331,18 +358,28 @@ export class JobStore {
     return files.map(({ path }) => this.#toPath(path));
   }
 
-  epochs(job: string): EpochResult[] {
+  /** @param after epochs up to this one are left out @param most how many at most */
+  epochs(job: string, after = 0, most = -1): EpochResult[] {
     return this.#db
-      .prepare('SELECT * FROM epochs WHERE job = ? ORDER BY epoch')
-      .all(job)
-      .map((row) => ({
-        epoch: number(row.epoch),
-        trainLoss: number(row.trainLoss),
-        trainMetric: number(row.trainAccuracy),
-        testLoss: number(row.testLoss),
-        testMetric: number(row.testAccuracy),
-        seconds: number(row.seconds),
-      }));
+      .prepare('SELECT * FROM epochs WHERE job = ? AND epoch > ? ORDER BY epoch LIMIT ?')
+      .all(job, after, most)
+      .map(toEpoch);
+  }
+
+  /** Number of the last epoch. */
+  lastEpoch(job: string): number {
+    return number(
+      this.#db.prepare('SELECT max(epoch) AS last FROM epochs WHERE job = ?').get(job)?.last ?? 0,
+    );
+  }
+
+  /** These epochs alone: reading all of a long job takes a while. */
+  epochsAt(job: string, numbers: readonly number[]): EpochResult[] {
+    const one = this.#db.prepare('SELECT * FROM epochs WHERE job = ? AND epoch = ?');
+    return numbers.flatMap((epoch) => {
+      const row = one.get(job, epoch);
+      return row ? [toEpoch(row)] : [];
+    });
   }
 
   /** The ledger of a job, by step and shard. */
@@ -382,3 +419,12 @@ export class JobStore {
     };
   }
 }
+
+const toEpoch = (row: Record<string, SQLOutputValue>): EpochResult => ({
+  epoch: number(row.epoch),
+  trainLoss: number(row.trainLoss),
+  trainMetric: number(row.trainAccuracy),
+  testLoss: number(row.testLoss),
+  testMetric: number(row.testAccuracy),
+  seconds: number(row.seconds),
+});

@@ -32,7 +32,8 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
   return {
     submit: unary(async ({ jobFile, priority }) => ({ job: await manager.submit(jobFile, priority) })),
     get: unary(({ job }) => ({ job: manager.get(job) })),
-    list: unary(() => ({ jobs: manager.list() })),
+    list: unary(({ pageSize, pageToken }) => manager.list(pageSize, pageToken)),
+    listEpochs: unary(({ job, pageSize, pageToken }) => manager.epochs(job, pageSize, pageToken)),
     resume: unary(async ({ job, epochs }) => ({ job: await manager.resume(job, epochs) })),
     listCheckpoints: unary(async ({ job }) => ({ checkpoints: await manager.checkpoints(job) })),
     readSamples: unary(({ job, first, count }) => manager.samples(job, first, count)),

@@ -1,5 +1,5 @@
 /** What Prometheus is told of a coordinator. Names and labels are listed in docs/monitoring.md. */
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { stateNames } from '@kasane/protocol/job-state';
 import { secondsBuckets } from '@kasane/protocol/metrics-server';
@@ -10,7 +10,8 @@ import type { ConnectedWorker } from '../workers.ts';
 /** Looked at when somebody asks, not before. */
 export interface Watched {
   readonly version: string;
-  jobs(): readonly Job[];
+  running(): readonly Job[];
+  states(): ReadonlyMap<JobState, number>;
   workers(): readonly ConnectedWorker[];
   redisReady(): boolean;
 }
@@ -56,13 +57,12 @@ export class CoordinatorMetrics {
     });
     gauge('jobs', 'Jobs by state.', ['state'], (it) => {
       for (const state of Object.values(stateNames)) if (state !== 'unknown') it.set({ state }, 0);
-      for (const { state } of watched.jobs()) it.inc({ state: stateNames[state] });
+      for (const [state, jobs] of watched.states()) it.set({ state: stateNames[state] }, jobs);
     });
     // Of running jobs only: those that have ended would stay for ever.
     const ofJob = (name: string, help: string, value: (job: Job) => number) =>
       gauge(`job_${name}`, help, ['job'], (it) => {
-        for (const job of watched.jobs())
-          if (job.state === JobState.JOB_STATE_RUNNING) it.set({ job: job.id }, value(job));
+        for (const job of watched.running()) it.set({ job: job.id }, value(job));
       });
     ofJob('step', 'Steps that a running job has done.', ({ step }) => step);
     ofJob('steps', 'Steps that a running job is to do.', ({ steps }) => steps);

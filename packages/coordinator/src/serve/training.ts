@@ -185,7 +185,7 @@ class Session {
     const worker = this.#worker;
     if (this.#closed || !worker) return;
     const { workers, log } = this.#options;
-    const why = messageOf(error);
+    const why = said(messageOf(error), WORKER_TEXT);
     const quarantined = workers.strike(worker.id, worker.owner, worker.host, why);
     if (quarantined) {
       log.error({ worker: worker.id }, `worker ${worker.id} is quarantined: ${quarantined.why}`);

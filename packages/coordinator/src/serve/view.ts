@@ -1,24 +1,28 @@
 /** Jobs as the protocol shows them: what the store knows, and for a running one what the run knows. */
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobSpec } from '@kasane/protocol/job';
+import { ERROR_TEXT } from '@kasane/protocol/limits';
+import { printable, shortened } from '@kasane/protocol/plain-text';
 import { metricOf } from '@kasane/tensor/objective';
+import { selection } from '../jobs/pages.ts';
 import type { Run } from '../jobs/run.ts';
 import type { JobRecord } from '../jobs/store.ts';
 
-/** What the store knows of a job. */
-export function viewJob(record: JobRecord, history: readonly EpochResult[]): JobMessage {
+/** What the store knows of a job. @param epochs that it has done @param history those of them that are shown */
+export function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
   const { training, objective } = JSON.parse(record.spec) as Pick<JobSpec, 'training' | 'objective'>;
   const last = history.at(-1);
   return {
     id: record.id,
     name: record.name,
     state: record.state,
-    error: record.error,
+    // Earlier versions kept it as long as it came.
+    error: shortened(printable(record.error.slice(0, 2 * ERROR_TEXT)), ERROR_TEXT),
     waitingFor: '',
     submittedAt: record.submittedAt,
     startedAt: record.startedAt,
     endedAt: record.endedAt,
-    epoch: history.length,
+    epoch: epochs,
     epochs: training.epochs,
     step: record.step,
     steps: record.steps,
@@ -34,8 +38,8 @@ export function viewJob(record: JobRecord, history: readonly EpochResult[]): Job
   };
 }
 
-/** A job that runs: the run knows more than was kept. */
-export function viewRun(kept: JobMessage, { progress }: Run): JobMessage {
+/** A job that runs: the run knows more than was kept. @param most epochs that are shown */
+export function viewRun(kept: JobMessage, { progress }: Run, most: number): JobMessage {
   const { loss, metric } = progress.running;
   return {
     ...kept,
@@ -45,7 +49,7 @@ export function viewRun(kept: JobMessage, { progress }: Run): JobMessage {
     trainLoss: loss,
     trainMetric: metric,
     samplesPerSecond: progress.samplesPerSecond,
-    history: [...progress.history],
+    history: selection(progress.history.length, most).map((index) => progress.history[index]!),
     workers: progress.workers.length,
   };
 }
