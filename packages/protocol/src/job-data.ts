@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { KasaneError } from './errors.ts';
 import { augmentSchema } from './job-augment.ts';
+import { fitChannels } from './job-channels.ts';
 
 const path = (what: string) => z.string().min(1).describe(what);
 const perChannel = (value: z.ZodType<number>) => z.union([value, z.array(value).min(1)]);
@@ -206,7 +207,7 @@ export type DataSpec = z.infer<typeof dataSchema>;
  */
 export function checkData(value: unknown): DataSpec {
   const result = dataSchema.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success) return fitChannels(result.data, value, () => 'data section');
   const [issue] = result.error.issues;
   throw new KasaneError(
     'JOB_INVALID',

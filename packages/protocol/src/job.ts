@@ -9,6 +9,7 @@ import { suggest } from '@kasane/tensor/nn/nearest';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
+import { fitChannels } from './job-channels.ts';
 import { dataSchema, plainly } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
@@ -293,9 +294,11 @@ export function checkJob(
     const model = buildModel(describeModel(spec));
     const objective = objectiveOf(spec, model);
     checkObjective(model, objective);
-    const data = alignData(spec.data, objective, (value as { data?: unknown }).data);
+    const given = (value as { data?: unknown }).data;
+    const data = fitChannels(alignData(spec.data, objective, given), given, locate);
     return { spec: { ...spec, data, objective: objective as JobSpec['objective'] }, model, objective };
   } catch (cause) {
+    if (cause instanceof KasaneError) throw cause;
     throw new KasaneError('JOB_INVALID', `${locate(placeOf(cause))}: ${messageOf(cause)}`, { cause });
   }
 }

@@ -2,6 +2,7 @@
 import type { Access } from '@kasane/data/access';
 import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { whyUnfit } from '@kasane/protocol/fit';
 import type { AveragesHeader, ParametersHeader, SharedParametersHeader } from '@kasane/protocol/frame';
 import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
@@ -106,9 +107,11 @@ export class JobSession {
       ),
       ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples, objective }) as const),
     ];
+    const why = whyUnfit({ model: this.#model, objective, format, trainSamples: opened.trainSamples });
+    if (why !== undefined) throw new KasaneError('DATA_INVALID', why);
     this.#parameters = new ParameterStore(opened.parameterCount);
     this.#evaluated = opened.averaged ? new ParameterStore(opened.parameterCount) : this.#parameters;
-    this.#reader = sampleReader(format, this.#model.sampleShape, opened.seed);
+    this.#reader = sampleReader(format, opened.seed);
     const report = (able: boolean, why: string) => {
       if (!able)
         log.info(`job ${opened.job}: its data is out of reach here, samples come through Redis: ${why}`);

@@ -3,12 +3,10 @@ import { type Augmenter, augmenter } from '@kasane/data/augment';
 import { maskTokens } from '@kasane/data/masking';
 import { mixUp } from '@kasane/data/mixup';
 import { inputReader, readTargets } from '@kasane/data/normalize';
-import { KasaneError } from '@kasane/protocol/errors';
 import type { TaskData } from '@kasane/protocol/queue';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
-import { type Field, fieldBytes, formatField } from '@kasane/tensor/field';
+import { type Field, fieldBytes } from '@kasane/tensor/field';
 import { keyOfSeed } from '@kasane/tensor/random';
-import { type Shape, sizeOf } from '@kasane/tensor/shape';
 
 /** Evaluations draw the same in every epoch, so that their figures compare. */
 const EVALUATION_EPOCH = 0xffff_ffff;
@@ -34,18 +32,10 @@ export interface SampleReader {
 }
 
 /**
- * @param takes shape of the model's input
  * @param seed of the training
- * @throws KasaneError PROTOCOL when samples of this format are not what the model takes
  */
-export function sampleReader(format: SampleFormat, takes: Shape, seed: number): SampleReader {
+export function sampleReader(format: SampleFormat, seed: number): SampleReader {
   const { input, target, mean, std, augment, masking, mixup } = format;
-  if (sizeOf(input.shape) !== sizeOf(takes)) {
-    throw new KasaneError(
-      'PROTOCOL',
-      `samples of ${formatField(input)} for a model that takes ${sizeOf(takes)} numbers`,
-    );
-  }
   const normalize = inputReader(input, mean, std);
   const key = keyOfSeed(seed);
   const change =

@@ -104,7 +104,7 @@ async function scores({ model, parameters }: Trained, job: Job, data: DataParts)
   const requests = sizes.map((samples) => ({ mode: 'evaluate', samples, objective }) as const);
   const session = await openWasmSession(model, requests);
   session.parameters.set(parameters);
-  const reader = sampleReader(describeSamples(job, data), model.sampleShape, seed);
+  const reader = sampleReader(describeSamples(job, data), seed);
   const sums = { lossSum: 0, metricSum: 0, counted: 0 };
   for (let at = 0; at < test.samples; at += BATCH) {
     const ids = Uint32Array.from({ length: Math.min(BATCH, test.samples - at) }, (_, i) => at + i);

@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parse, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { checkSteps } from '@kasane/coordinator/jobs/check-training';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { anywhere } from '@kasane/data/access';
 import { openCsvFile } from '@kasane/data/csv-file';
@@ -61,7 +62,8 @@ export async function init(file: string, options: InitOptions): Promise<void> {
       .concat(yaml(job))
       .join('\n');
     // Said before anything is written: a file that does not run would be no help.
-    await loadData(parseJobFile(text, file), anywhere);
+    const checked = parseJobFile(text, file);
+    checkSteps(checked, await loadData(checked, anywhere));
     write(file, `${text}\n`);
     const lines = [
       `Wrote ${file}: ${why}`,

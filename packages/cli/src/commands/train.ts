@@ -5,6 +5,7 @@ import { accessSync, copyFileSync, constants as fs, mkdirSync, readFileSync, sta
 import { constants } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { ranked } from '@kasane/coordinator/jobs/best-epoch';
+import { checkSteps } from '@kasane/coordinator/jobs/check-training';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
 import { anywhere } from '@kasane/data/access';
@@ -55,7 +56,10 @@ export async function train(
 ): Promise<void> {
   const spec = withOverrides(await readJob(jobOrPreset), options);
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
-  if (spec.data.path !== undefined) await loadData(checkJob(spec), anywhere);
+  if (spec.data.path !== undefined) {
+    const job = checkJob(spec);
+    checkSteps(job, await loadData(job, anywhere));
+  }
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
   const start = spec.init === undefined ? undefined : startingWeights(checkJob(spec), '', anywhere).what;

@@ -2,12 +2,15 @@
 import type { Access } from '@kasane/data/access';
 import type { DataParts } from '@kasane/data/dataset';
 import { openData, placeOf } from '@kasane/data/open';
+import { openTokenizer } from '@kasane/data/tokenizer';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { readers, whyUnfit } from '@kasane/protocol/fit';
 import type { Job } from '@kasane/protocol/job';
 import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
-import { type Field, fieldBytes, formatField } from '@kasane/tensor/field';
-import { type Objective, targetOf } from '@kasane/tensor/objective';
+import { fieldBytes } from '@kasane/tensor/field';
+import { targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
+import { describeSamples } from './describe-job.ts';
 
 /** @param access what may be read. @throws KasaneError DATA_INVALID */
 export async function loadData(job: Job, access: Access): Promise<DataParts> {
@@ -18,40 +21,73 @@ export async function loadData(job: Job, access: Access): Promise<DataParts> {
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }
-  const { classes } = job.model.description;
-  const input = job.model.sampleShape;
-  checkAugmentation(job, data);
   checkInputs(job, data);
+  const format = describeSamples(job, data);
+  // What is left out here is about training: `checkTraining` looks at it.
+  const why = whyUnfit({ model: job.model, objective: job.objective, format, trainSamples: [] });
+  if (why !== undefined) throw new KasaneError('DATA_INVALID', `${place}: ${why}`);
+  checkClasses(job, data);
+  checkTokens(job, data);
   checkSizes(job, data);
-  const wanted = targetOf(job.model, job.objective);
-  /** Classes, or tokens. */
-  const kinds = job.model.outputShape.at(-1)!;
-  for (const name of ['train', 'test'] as const) {
-    const part = data[name];
-    const refuse = (what: string) => new KasaneError('DATA_INVALID', `${place}: ${name} ${what}`);
-    if (sizeOf(part.input.shape) !== sizeOf(input)) {
-      const [given, takes] = [part.input.shape.join(' x '), input.join(' x ')];
-      throw refuse(`samples are ${given}, but the model takes ${takes}`);
-    }
-    if (!serves(part.target, wanted, job.objective)) {
-      throw refuse(
-        `targets are ${formatField(part.target)}, but the objective is ${job.objective.type}: ${formatField(wanted)} is expected`,
-      );
-    }
-    if (wanted.dtype === 'i32' && part.classes !== undefined && part.classes > kinds) {
-      const what = classes === undefined ? `knows ${kinds} tokens` : `tells ${kinds} classes apart`;
-      throw refuse(`labels reach ${part.classes - 1}, but the model ${what}`);
-    }
-  }
   return data;
 }
 
-/** Whether targets of a data set are what the objective takes. Yes and no may come as whole numbers. */
-function serves(given: Field, wanted: Field, { type }: Objective): boolean {
-  const whole = given.dtype !== 'f32';
-  if (wanted.dtype === 'f32' && type !== 'binary' && whole) return false;
-  if (wanted.dtype === 'i32' && !whole) return false;
-  return sizeOf(given.shape) === sizeOf(wanted.shape);
+/** Labels must be classes, or tokens, that the model knows; of yes and no there are two. */
+function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
+  const whole = targetOf(model, objective).dtype === 'i32';
+  const binary = objective.type === 'binary';
+  if (!whole && !binary) return;
+  const kinds = binary ? 2 : model.outputShape.at(-1)!;
+  for (const name of ['train', 'test'] as const) {
+    const { classes = 0, target } = data[name];
+    if (classes <= kinds || (binary && target.dtype === 'f32')) continue;
+    const tells =
+      model.description.classes === undefined ? `knows ${kinds} tokens` : `tells ${kinds} classes apart`;
+    const what = binary ? 'objective binary takes 0 and 1' : `model ${tells}`;
+    throw new KasaneError(
+      'DATA_INVALID',
+      `${placeOf(spec.data)}: ${name} labels reach ${classes - 1}, but the ${what}`,
+    );
+  }
+}
+
+/** A table of vectors must have a row for each number that comes to it. */
+function checkTokens({ spec, model }: Job, { preparation: { text, table } }: DataParts): void {
+  const embedding = readers(model).find(({ type }) => type === 'embedding');
+  if (!embedding) return;
+  const rows = embedding.options.tokens as number;
+  const refuse = (what: string, least: number) =>
+    new KasaneError(
+      'DATA_INVALID',
+      `${placeOf(spec.data)}: ${what}, but layer ${embedding.name} (embedding) has ${rows} rows: tokens of ${least} or more are expected`,
+    );
+  if (text) {
+    const { size } = openTokenizer(text.tokenizer);
+    if (size > rows) throw refuse(`texts have ${size} different tokens`, size);
+  }
+  const { offset, size } = partOf(model, embedding);
+  let at = 0;
+  for (const column of table?.columns ?? []) {
+    const from = at;
+    at += column.kind === 'category' ? column.categories.length : 1;
+    if (from < offset || from >= offset + size) continue;
+    if (column.kind !== 'index')
+      throw new KasaneError(
+        'DATA_INVALID',
+        `${placeOf(spec.data)}: column '${column.name}' goes into layer ${embedding.name} (embedding), which takes numbers of categories; write data.columns: { ${column.name}: index }`,
+      );
+    // 0 is a category that training has not seen.
+    const least = column.categories.length + 1;
+    if (least > rows)
+      throw refuse(`column '${column.name}' has ${column.categories.length} categories`, least);
+  }
+}
+
+/** Which features of a sample come to a layer. */
+function partOf(model: Job['model'], { from }: Job['model']['layers'][number]) {
+  const source = from.find((index) => index >= 0);
+  const part = source === undefined ? undefined : model.layers[source]!.part;
+  return part ?? { offset: 0, size: sizeOf(model.sampleShape) };
 }
 
 /** A table's columns must stand where the model's input layers look for them. */
@@ -82,16 +118,4 @@ function checkSizes({ spec }: Job, { train, test }: DataParts): void {
       `${option}: a task would take ${samples} samples of ${each} bytes; at most ${most} of this size fit`,
     );
   }
-}
-
-/** Steps of augmentation work on pictures. */
-function checkAugmentation({ spec }: Job, { train }: DataParts): void {
-  if (!('augment' in spec.data) || spec.data.augment.length === 0) return;
-  const { dtype, shape } = train.input;
-  const grey = shape.length === 2;
-  if (dtype === 'u8' && (grey || (shape.length === 3 && [1, 3].includes(shape[2]!)))) return;
-  throw new KasaneError(
-    'DATA_INVALID',
-    `data.augment: samples are ${formatField(train.input)}; it takes images, u8 [height, width] or [height, width, channels]`,
-  );
 }

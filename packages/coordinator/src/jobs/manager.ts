@@ -30,6 +30,7 @@ import { printable, shortened } from '@kasane/protocol/plain-text';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
+import { checkTraining } from './check-training.ts';
 import { Inspection } from './inspection.ts';
 import { loadData } from './load-data.ts';
 import { inMessages } from './metrics.ts';
@@ -87,8 +88,13 @@ export class JobManager {
     checkPriority(priority);
     this.#checkRoom();
     const job = writtenByProgram(file) ?? (await parseFile(file));
-    const { access } = this.#options;
+    const { access, workers } = this.#options;
     const data = await loadData(job, access);
+    await checkTraining(
+      job,
+      data,
+      workers.all().map(({ backend }) => backend),
+    );
     const init = job.spec.init === undefined ? '' : startingWeights(job, '', access).digest;
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     const spec = JSON.stringify(job.spec);

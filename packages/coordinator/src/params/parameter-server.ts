@@ -16,7 +16,7 @@ import type { Weights } from './checkpoint.ts';
 import { histogramOf } from './histograms.ts';
 
 /** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
-const SPARE_BUFFERS = 2;
+export const SPARE_BUFFERS = 2;
 /** How often an attempt may send its whole gradient. */
 const MOST_SENT = 2;
 /** Floats that are added, updated and published at a time. */

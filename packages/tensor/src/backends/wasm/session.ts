@@ -109,6 +109,8 @@ export interface WasmSession {
 }
 
 const PAGE = 65536;
+/** What one memory holds. */
+export const WASM_BYTES = 65536 * PAGE;
 /** Nothing is placed at address 0. */
 const START = 64;
 
@@ -121,18 +123,9 @@ export async function openWasmSession(
   requests: readonly ProgramRequest[],
   options: WasmSessionOptions = {},
 ): Promise<WasmSession> {
-  const kernel = options.kernel ?? selectKernel(options.math).name;
   const shared = options.memory === 'shared';
-  const floats = model.parameterCount;
-  const parameters = { offset: START, length: floats };
-  const gradients = { offset: alignUp(parameters.offset + 4 * floats + 64), length: floats };
-  const scratch = alignUp(gradients.offset + 4 * floats + 64);
-  const start = alignUp(scratch + scratchBytes(kernel));
-  const programs = requests.map((request) =>
-    layOutProgram(model, request, parameters, gradients, scratch, start, kernel, options),
-  );
-  const pages = Math.ceil(Math.max(start, ...programs.map(({ compiled }) => compiled.end)) / PAGE);
-  if (pages > 65536) {
+  const { kernel, parameters, gradients, programs, pages } = layOutSession(model, requests, options);
+  if (pages * PAGE > WASM_BYTES) {
     throw new RangeError(
       `the model needs ${((pages * PAGE) / 2 ** 30).toFixed(1)} GiB; a WebAssembly memory holds 4: take fewer samples at a time`,
     );
@@ -159,6 +152,27 @@ export async function openWasmSession(
       throw new RangeError(`no program to ${mode} ${samples} samples; the session was opened with: ${there}`);
     },
   };
+}
+
+/** Bytes of the memory that a session for these requests takes, without taking it; it may be more than there can be. */
+export const sessionBytes = (
+  model: Model,
+  requests: readonly ProgramRequest[],
+  options: WasmSessionOptions = {},
+): number => PAGE * layOutSession(model, requests, options).pages;
+
+function layOutSession(model: Model, requests: readonly ProgramRequest[], options: WasmSessionOptions) {
+  const kernel = options.kernel ?? selectKernel(options.math).name;
+  const floats = model.parameterCount;
+  const parameters = { offset: START, length: floats };
+  const gradients = { offset: alignUp(parameters.offset + 4 * floats + 64), length: floats };
+  const scratch = alignUp(gradients.offset + 4 * floats + 64);
+  const start = alignUp(scratch + scratchBytes(kernel));
+  const programs = requests.map((request) =>
+    layOutProgram(model, request, parameters, gradients, scratch, start, kernel, options),
+  );
+  const pages = Math.ceil(Math.max(start, ...programs.map(({ compiled }) => compiled.end)) / PAGE);
+  return { kernel, parameters, gradients, programs, pages };
 }
 
 function layOutProgram(

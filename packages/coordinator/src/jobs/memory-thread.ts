@@ -1,0 +1,21 @@
+/** The thread behind `memory.ts`: lays out the programs of jobs, which takes longer than a coordinator may stand still. */
+import { parentPort } from 'node:worker_threads';
+import { messageOf } from '@kasane/protocol/errors';
+import { sessionBytes } from '@kasane/tensor/backends/wasm/session';
+import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
+import type { ProgramRequest } from '@kasane/tensor/training';
+
+export interface MemoryRequest {
+  readonly model: ModelDescription;
+  readonly requests: readonly ProgramRequest[];
+}
+export type MemoryAnswer = { readonly bytes: number } | { readonly refused: string };
+
+parentPort!.on('message', ({ model, requests }: MemoryRequest) => {
+  const answer = (said: MemoryAnswer) => parentPort!.postMessage(said);
+  try {
+    answer({ bytes: sessionBytes(buildModel(model), requests) });
+  } catch (error) {
+    answer({ refused: messageOf(error) });
+  }
+});

@@ -1,0 +1,115 @@
+/** What a job takes of memory, on a worker and here, before anything of it is taken. */
+import { once } from 'node:events';
+import { totalmem } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { Job } from '@kasane/protocol/job';
+import { WASM_BYTES } from '@kasane/tensor/backends/wasm/session';
+import { summarizeLayers } from '@kasane/tensor/nn/summary';
+import { sizeOf } from '@kasane/tensor/shape';
+import type { ProgramRequest } from '@kasane/tensor/training';
+import { SPARE_BUFFERS } from '../params/parameter-server.ts';
+import type { MemoryAnswer, MemoryRequest } from './memory-thread.ts';
+
+/** Copies of the parameters in the parameter server: the parameters, their gradient, an optimizer's two states, averages. */
+const SERVER_COPIES = 5;
+
+/** Bytes that are kept for each operation, and more. */
+const KEPT_BYTES = 32;
+
+/** Sizes of what is computed at once. */
+export interface Samples {
+  readonly train: readonly number[];
+  readonly evaluate: readonly number[];
+}
+
+/**
+ * Refuses a job that no worker has the memory for, or this machine has not.
+ * @param mixed whether training samples are mixtures
+ * @param everywhere whether all workers compute in WebAssembly, so that its limit is theirs
+ * @throws KasaneError LIMIT with the bytes
+ */
+export async function checkMemory(
+  job: Job,
+  samples: Samples,
+  mixed: boolean,
+  everywhere: boolean,
+): Promise<void> {
+  checkServer(job);
+  if (!everywhere || isSmall(job, samples)) return;
+  const { memory } = job.spec.training;
+  const { objective } = job;
+  const requests = (of: Samples): ProgramRequest[] => [
+    ...of.train.map((count) => ({ mode: 'train', samples: count, objective, mixed, memory }) as const),
+    ...of.evaluate.map((count) => ({ mode: 'evaluate', samples: count, objective }) as const),
+  ];
+  const bytesOf = planner(job);
+  try {
+    const bytes = await bytesOf(requests(samples));
+    if (bytes <= WASM_BYTES) return;
+    const train = Math.max(...samples.train);
+    const trainBytes = await bytesOf(requests({ train: [train], evaluate: [] }));
+    const [size, option, mode] =
+      trainBytes > WASM_BYTES
+        ? [train, 'training.accumulate (more parts) or training.shards (more of them)', 'train']
+        : [Math.max(...samples.evaluate), 'evaluation.shardSamples', 'evaluate'];
+    let fits = size >> 1;
+    const ask = (count: number) =>
+      bytesOf(
+        requests({ train: mode === 'train' ? [count] : [], evaluate: mode === 'train' ? [] : [count] }),
+      );
+    while (fits > 0 && (await ask(fits)) > WASM_BYTES) fits >>= 1;
+    const right =
+      fits > 0
+        ? `${fits} ${fits === 1 ? 'sample fits' : 'samples fit'}: set ${option}`
+        : 'not even one sample fits: use a smaller model.input or smaller layers';
+    throw new KasaneError(
+      'LIMIT',
+      `model: ${size} ${size === 1 ? 'sample' : 'samples'} at once take ${bytes} bytes (${gib(bytes)}) on a worker, which has ${WASM_BYTES} (${gib(WASM_BYTES)}); ${right}`,
+    );
+  } finally {
+    bytesOf.close();
+  }
+}
+
+/**
+ * Whether it is plain that the job fits, without a plan: whatever is kept of a sample was computed, by an operation at least, so it is
+ * no more than a few times the operations of a forward pass and what the layers give.
+ */
+function isSmall({ model }: Job, { train, evaluate }: Samples): boolean {
+  const layers = summarizeLayers(model);
+  const most = layers.reduce(
+    (sum, { flops, outputShape }) => sum + flops + sizeOf(outputShape),
+    sizeOf(model.sampleShape),
+  );
+  const samples = Math.max(...train, ...evaluate);
+  return KEPT_BYTES * samples * most + 16 * model.parameterCount < WASM_BYTES / 2;
+}
+
+const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+
+/** The coordinator holds the parameters several times, and the gradient of each shard. */
+function checkServer({ model, spec }: Job): void {
+  const { shards } = spec.training;
+  const bytes = 4 * model.parameterCount * (SERVER_COPIES + shards + SPARE_BUFFERS);
+  const has = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem());
+  if (bytes <= has) return;
+  throw new KasaneError(
+    'LIMIT',
+    `training.shards: the gradients of ${shards} shards of ${model.parameterCount} parameters take ${bytes} bytes (${gib(bytes)}) on the coordinator, which has ${has} (${gib(has)}); use fewer shards`,
+  );
+}
+
+/** Plans in a thread of its own, one after the other. */
+function planner({ model }: Job) {
+  const file = import.meta.url.endsWith('.ts') ? './memory-thread.ts' : './memory-thread.js';
+  const thread = new Worker(new URL(file, import.meta.url));
+  const plan = async (requests: readonly ProgramRequest[]): Promise<number> => {
+    const request: MemoryRequest = { model: model.description, requests };
+    thread.postMessage(request);
+    const [answer] = (await once(thread, 'message')) as [MemoryAnswer];
+    if ('refused' in answer) throw new KasaneError('JOB_INVALID', `model: ${answer.refused}`);
+    return answer.bytes;
+  };
+  return Object.assign(plan, { close: () => void thread.terminate() });
+}
