@@ -4,7 +4,7 @@ import { gradients } from '../src/autodiff.ts';
 import { evaluateGraph } from '../src/backends/reference/run.ts';
 import type { Node } from '../src/graph.ts';
 import { multiHeadAttention, type Projections } from '../src/nn/attention.ts';
-import { crossEntropy, maskedSoftmax, softmax } from '../src/nn/losses.ts';
+import { binaryCrossEntropy, crossEntropy, maskedSoftmax, softmax } from '../src/nn/losses.ts';
 import { accuracy, topKAccuracy } from '../src/nn/metrics.ts';
 import { buildModel } from '../src/nn/model.ts';
 import { type Objective, scoresOf, targetLeaf } from '../src/objective.ts';
@@ -145,8 +145,22 @@ describe.each(Object.entries(backends))('%s', (_, run) => {
         await expect(running).rejects.toThrow(/^sample 1 of the batch, place 0: label -?\d+ is out of range/);
       }
     });
-  });
 
+    it('binary cross-entropy does not lose what is small', async () => {
+      const [x, t] = [input('x', [4]), input('t', [4])];
+      const loss = binaryCrossEntropy(x, t);
+      const slope = gradients(sum(loss), [x])[0]!;
+      const found = await numbers([loss, slope], { x: [20, -20, 0, 0], t: [1, 0, 1, 0.25] });
+      const tiny = Math.log1p(Math.exp(-20));
+      const wanted = [
+        [tiny, tiny, Math.LN2, Math.LN2],
+        [-tiny, tiny, -0.5, 0.25],
+      ];
+      wanted.flat().forEach((value, i) => {
+        expect(found.flat()[i]! / value).toBeCloseTo(1, 5);
+      });
+    });
+  });
   it('a score that is no number is never right', async () => {
     const [scores, labels] = [input('s', [4, 3]), input('l', [4], 'i32')];
     const right = argmaxEquals(scores, labels);

@@ -8,7 +8,7 @@ import { input } from '../src/ops/leaf.ts';
 import { matmul, matmulOp } from '../src/ops/matmul.ts';
 import { detach } from '../src/ops/movement.ts';
 import type { GradientRule } from '../src/ops/op.ts';
-import { add, exp, max, mul } from '../src/ops/pointwise.ts';
+import { add, exp, max, min, mul } from '../src/ops/pointwise.ts';
 import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { sizeOf } from '../src/shape.ts';
 import { directions, opCases } from './support/cases.ts';
@@ -83,11 +83,13 @@ describe('gradients', () => {
     expect(gradients(node, [scores])[0]!.op).toBe('constant');
   });
 
-  it('gives the whole gradient of a tie to the first', () => {
+  it('halves the gradient of a tie, as PyTorch does', () => {
     const y = input('y', [3]);
-    const [a, b] = evaluateGraph(gradients(max(x, y), [x, y]), { x: [1, 2, 3], y: [1, 3, 2] });
-    expect([...a!]).toEqual([1, 0, 1]);
-    expect([...b!]).toEqual([0, 1, 0]);
+    for (const op of [max, min]) {
+      const [a, b] = evaluateGraph(gradients(op(x, y), [x, y]), { x: [1, 2, Number.NaN], y: [1, 3, 2] });
+      expect([...a!]).toEqual([0.5, op === max ? 0 : 1, 1]);
+      expect([...b!]).toEqual([0.5, op === max ? 1 : 0, 1]);
+    }
   });
 
   it('shares the gradient of a reduction among equal maxima', () => {

@@ -72,7 +72,7 @@ const x = s.input(0);
 const y = s.input(1);
 
 describe('transcendentals in wasm', () => {
-  // The bounds stand in emit-scalar.ts.
+  // Of whole operations `accuracy.test.ts` tests the bounds; these are of their parts.
   it.each([
     ['exp', s.exp(x), 1.5, range(-104, 89)],
     ['log', s.log(x), 1.5, range(0.25, 4)],

@@ -3,7 +3,7 @@ import type { Node } from '../graph.ts';
 import { gather, toIndex } from '../ops/gather.ts';
 import { constant, iota } from '../ops/leaf.ts';
 import { reshape } from '../ops/movement.ts';
-import { add, cos, exp, floor, mul, select, sin, sub } from '../ops/pointwise.ts';
+import { add, sinusoid } from '../ops/pointwise.ts';
 import { formatShape } from '../shape.ts';
 import { defineLayer, LayerError } from './layer.ts';
 
@@ -37,12 +37,7 @@ export const embedding = defineLayer({
  * section 3.5).
  */
 export function sinusoids(time: number, features: number): Node {
-  const feature = iota([features], 0);
-  const half = floor(mul(feature, constant(0.5)));
-  const odd = sub(feature, mul(half, constant(2)));
-  const frequency = exp(mul(half, constant((-2 * Math.log(10_000)) / features)));
-  const angle = mul(reshape(iota([time], 0), [time, 1]), frequency);
-  return select(odd, cos(angle), sin(angle));
+  return sinusoid(reshape(iota([time], 0), [time, 1]), iota([features], 0), constant(features));
 }
 
 export const positionalEncoding = defineLayer({

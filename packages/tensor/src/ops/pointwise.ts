@@ -5,6 +5,7 @@
  */
 import type { Node } from '../graph.ts';
 import * as s from '../scalar/expression.ts';
+import { substitute } from '../scalar/substitute.ts';
 import { broadcastShapes, type Shape } from '../shape.ts';
 import { constant } from './leaf.ts';
 import {
@@ -103,7 +104,58 @@ const one = () => constant(1);
 const pair = (node: Node) => node.inputs as readonly [Node, Node];
 const only = (node: Node) => node.inputs[0]!;
 
-/** The table. Of a tie in max and min the first input gets the whole gradient. */
+/** exp(-|x|): what 1 / (1 + exp(-x)) is made of without overflow. */
+const decay = s.exp(s.neg(s.abs(x)));
+const plusDecay = s.add(s.constant(1), decay);
+const negative = s.lt(x, s.constant(0));
+/** Numerators of sigmoid(x) and sigmoid(-x). */
+const above = s.select(negative, decay, s.constant(1));
+const below = s.select(negative, s.constant(1), decay);
+
+/** x to the power of y in float64, as IEEE 754 says: of a negative x for whole y only. */
+const power = (() => {
+  const [zero, one, size] = [s.constant(0), s.constant(1), s.abs(x)];
+  const half = s.mul(y, s.constant(0.5));
+  const whole = s.eq(y, s.floor(y));
+  const odd = s.mul(whole, s.ne(half, s.floor(half)));
+  const value = s.select(s.eq(size, one), one, s.exp(s.mul(y, s.log(size))));
+  // 1 / x of zeros of both signs has their sign too.
+  const below = s.lt(s.select(s.eq(x, zero), s.div(one, x), x), zero);
+  const signed = s.select(s.mul(below, odd), s.neg(value), value);
+  const defined = s.select(s.lt(x, zero), s.select(s.eq(size, s.constant(Infinity)), one, whole), one);
+  return s.select(
+    s.eq(y, zero),
+    one,
+    s.select(s.eq(x, one), one, s.select(defined, signed, s.constant(NaN))),
+  );
+})();
+
+/** The slope of x^y by x, y x^(y - 1); 0 where y is 0, whatever x is. */
+const powerSlope = s.select(
+  s.eq(y, s.constant(0)),
+  s.constant(0),
+  s.mul(y, substitute(power, [x, s.sub(y, s.constant(1))])),
+);
+
+/** Approximation of gelu by tanh, 0.5 x (1 + tanh(u)), as x / (1 + exp(-2 u)), which loses no digits where that is small. */
+const geluByTanh = s.div(
+  x,
+  s.add(
+    s.constant(1),
+    s.exp(s.mul(s.constant(-2 * GELU_SCALE), s.add(x, s.mul(s.constant(GELU_CUBIC), s.mul(x, s.mul(x, x)))))),
+  ),
+);
+
+/**
+ * Of step x and feature y of z: sin(x / 10000^(2i / z)) at feature 2i, the cosine of the same at 2i + 1 (Vaswani et al. 2017, section 3.5).
+ */
+const sinusoidal = (() => {
+  const half = s.floor(s.mul(y, s.constant(0.5)));
+  const angle = s.mul(x, s.exp(s.div(s.mul(half, s.constant(-2 * Math.log(10_000))), z)));
+  return s.select(s.sub(y, s.mul(half, s.constant(2))), s.cos(angle), s.sin(angle));
+})();
+
+/** The table. Of a tie in max and min both inputs get half of the gradient, where one is NaN both get all of it, as in PyTorch. */
 export const pointwiseOps = {
   add: pointwise('add', s.add(x, y), (_, g) => [g, g], any, any),
   sub: pointwise('sub', s.sub(x, y), (_, g) => [g, neg(g)], any, any),
@@ -115,8 +167,8 @@ export const pointwiseOps = {
     any,
     positive,
   ),
-  max: pointwise('max', s.max(x, y), (n, g) => split(ge(...pair(n)), g), any, any),
-  min: pointwise('min', s.min(x, y), (n, g) => split(le(...pair(n)), g), any, any),
+  max: pointwise('max', s.max(x, y), (n, g) => shared(lt(...pair(n)), gt(...pair(n)), n, g), any, any),
+  min: pointwise('min', s.min(x, y), (n, g) => shared(gt(...pair(n)), lt(...pair(n)), n, g), any, any),
   neg: pointwise('neg', s.neg(x), (_, g) => [neg(g)], any),
   abs: pointwise('abs', s.abs(x), (n, g) => [mul(g, sub(gt(only(n), zero()), lt(only(n), zero())))], any),
   sqrt: pointwise('sqrt', s.sqrt(x), (n, g) => [div(mul(g, constant(0.5)), n)], positive),
@@ -126,19 +178,29 @@ export const pointwiseOps = {
   floor: pointwise('floor', s.floor(x), flat, any),
   /** From the output, so that the input need not be kept for the backward pass. Where that is NaN the gradient goes through. */
   relu: pointwise('relu', s.max(x, s.constant(0)), (n, g) => [select(le(n, zero()), zero(), g)], any),
-  sigmoid: pointwise(
-    'sigmoid',
-    s.div(s.constant(1), s.add(s.constant(1), s.exp(s.neg(x)))),
-    (n, g) => [mul(g, mul(n, sub(one(), n)))],
-    [-4, 4],
-  ),
-  /** Of x >= 0; NaN for others. */
+  sigmoid: pointwise('sigmoid', s.div(above, plusDecay), (n, g) => [mul(g, mul(n, sub(one(), n)))], [-4, 4]),
+  /** As IEEE 754 says: 1 for 1^y and x^0 whatever the other is; NaN for a negative base of a fraction. */
   pow: pointwise(
     'pow',
-    s.select(s.eq(y, s.constant(0)), s.constant(1), s.exp(s.mul(y, s.log(x)))),
+    s.wide(power, x, y),
     (n, g) => {
       const [base, exponent] = pair(n);
-      return [mul(g, mul(exponent, pow(base, sub(exponent, one())))), mul(g, mul(n, log(base)))];
+      // The logarithm of 0 is infinite, and has no part in 0^y.
+      const flat = mul(eq(base, zero()), ge(exponent, zero()));
+      return [mul(g, powSlope(base, exponent)), select(flat, zero(), mul(g, mul(n, log(base))))];
+    },
+    positive,
+    [-2, 3],
+  ),
+  /** y x^(y - 1) */
+  powSlope: pointwise(
+    'powSlope',
+    s.wide(powerSlope, x, y),
+    (n, g) => {
+      const [base, exponent] = pair(n);
+      const less = sub(exponent, one());
+      const rest = add(one(), mul(exponent, log(base)));
+      return [mul(g, mul(exponent, powSlope(base, less))), mul(g, mul(pow(base, less), rest))];
     },
     positive,
     [-2, 3],
@@ -146,59 +208,68 @@ export const pointwiseOps = {
   erf: pointwise(
     'erf',
     s.erf(x),
-    (n, g) => [mul(g, mul(constant(2 / Math.sqrt(Math.PI)), exp(neg(mul(only(n), only(n))))))],
+    (n, g) => [mul(g, mul(constant(2 / Math.sqrt(Math.PI)), gaussian(only(n))))],
+    any,
+  ),
+  /** exp(-x^2) */
+  gaussian: pointwise(
+    'gaussian',
+    s.wide(s.exp(s.neg(s.mul(x, x))), x),
+    (n, g) => [mul(g, mul(mul(constant(-2), n), only(n)))],
     any,
   ),
   sin: pointwise('sin', s.sin(x), (n, g) => [mul(g, cos(only(n)))], [-7, 7]),
   cos: pointwise('cos', s.cos(x), (n, g) => [neg(mul(g, sin(only(n))))], [-7, 7]),
-  /** log(1 + exp(x)), written so that exp does not overflow. */
-  softplus: pointwise(
-    'softplus',
-    s.add(s.max(x, s.constant(0)), s.log(s.add(s.constant(1), s.exp(s.neg(s.abs(x)))))),
-    (n, g) => [mul(g, sigmoid(only(n)))],
-    [-4, 4],
-  ),
+  /** log(1 + exp(x)) */
+  softplus: pointwise('softplus', s.softplus(x), (n, g) => [mul(g, sigmoid(only(n)))], [-4, 4]),
   /** x sigmoid(x), also called swish (Ramachandran et al. 2017). */
-  silu: pointwise(
-    'silu',
-    s.div(x, s.add(s.constant(1), s.exp(s.neg(x)))),
+  silu: pointwise('silu', s.silu(x), (n, g) => [mul(g, siluSlope(only(n)))], [-4, 4]),
+  /** The slope of silu: sigmoid(x) (1 + x sigmoid(-x)). */
+  siluSlope: pointwise(
+    'siluSlope',
+    s.div(s.mul(above, s.add(s.constant(1), s.div(s.mul(x, below), plusDecay))), plusDecay),
     (n, g) => {
-      const gate = sigmoid(only(n));
-      return [mul(g, add(gate, mul(n, sub(one(), gate))))];
+      const v = only(n);
+      const [gate, rest] = [sigmoid(v), sigmoid(neg(v))];
+      return [mul(g, mul(mul(gate, rest), add(constant(2), mul(v, sub(rest, gate)))))];
     },
     [-4, 4],
   ),
   /** x times the normal distribution function (Hendrycks and Gimpel 2016). */
-  gelu: pointwise(
-    'gelu',
-    s.mul(s.mul(s.constant(0.5), x), s.add(s.constant(1), s.erf(s.mul(x, s.constant(Math.SQRT1_2))))),
+  gelu: pointwise('gelu', s.gelu(x), (n, g) => [mul(g, geluSlope(only(n)))], [-4, 4]),
+  /** The slope of gelu: the normal distribution function plus x times its density. */
+  geluSlope: pointwise(
+    'geluSlope',
+    s.geluSlope(x),
     (n, g) => {
-      const v = only(n);
-      const distribution = mul(constant(0.5), add(one(), erf(mul(v, constant(Math.SQRT1_2)))));
+      const v = near(only(n));
       const density = mul(constant(1 / Math.sqrt(2 * Math.PI)), exp(mul(constant(-0.5), mul(v, v))));
-      return [mul(g, add(distribution, mul(v, density)))];
+      return [mul(g, mul(density, sub(constant(2), mul(v, v))))];
     },
     [-4, 4],
   ),
   /** Approximation of gelu by tanh (same paper, section 2). */
   geluTanh: pointwise(
     'geluTanh',
-    s.mul(
-      s.mul(s.constant(0.5), x),
-      s.add(
-        s.constant(1),
-        s.tanh(s.mul(s.constant(GELU_SCALE), s.add(x, s.mul(s.constant(GELU_CUBIC), s.mul(x, s.mul(x, x)))))),
-      ),
-    ),
+    s.wide(geluByTanh, x),
     (n, g) => {
-      const v = only(n);
-      const cube = mul(v, mul(v, v));
-      const t = tanh(mul(constant(GELU_SCALE), add(v, mul(constant(GELU_CUBIC), cube))));
-      const inner = mul(constant(GELU_SCALE), add(one(), mul(constant(3 * GELU_CUBIC), mul(v, v))));
-      const slope = mul(mul(constant(0.5), v), mul(sub(one(), mul(t, t)), inner));
-      return [mul(g, add(mul(constant(0.5), add(one(), t)), slope))];
+      const v = near(only(n));
+      const square = mul(v, v);
+      const u = mul(constant(2 * GELU_SCALE), add(v, mul(constant(GELU_CUBIC), mul(v, square))));
+      const inner = mul(constant(2 * GELU_SCALE), add(one(), mul(constant(3 * GELU_CUBIC), square)));
+      const gate = sigmoid(u);
+      return [mul(g, add(gate, mul(mul(v, inner), mul(gate, sigmoid(neg(u))))))];
     },
     [-4, 4],
+  ),
+  /** Of a step, a feature and their number: see `sinusoidal`. */
+  sinusoid: pointwise(
+    'sinusoid',
+    s.wide(sinusoidal, x, y, z),
+    { none: 'a position is no number that is trained' },
+    [0, 9],
+    [0, 9, 'whole'],
+    [9, 20, 'whole'],
   ),
   lt: pointwise('lt', s.lt(x, y), flat, meeting, meeting),
   le: pointwise('le', s.le(x, y), flat, meeting, meeting),
@@ -231,9 +302,22 @@ export const activations = [
 ] as const satisfies readonly PointwiseName[];
 export type ActivationName = (typeof activations)[number];
 
+/** Beyond this gelu is straight, and powers of x may overflow. */
+const near = (v: Node): Node => max(min(v, constant(100)), constant(-100));
+
 /** The gradient goes to the first where the condition holds, to the second elsewhere. */
 function split(condition: Node, g: Node): [Node, Node] {
   return [select(condition, g, zero()), select(condition, zero(), g)];
+}
+
+/**
+ * The gradients of two inputs of which one came out.
+ * @param second where that was not the first
+ * @param first where it was not the second
+ */
+function shared(second: Node, first: Node, node: Node, g: Node): [Node, Node] {
+  const own = select(eq(...pair(node)), mul(constant(0.5), g), g);
+  return [select(second, zero(), own), select(first, zero(), own)];
 }
 
 /** True for the name of a pointwise operation. */
@@ -257,11 +341,17 @@ export const floor = unary(pointwiseOps.floor);
 export const relu = unary(pointwiseOps.relu);
 export const sigmoid = unary(pointwiseOps.sigmoid);
 export const pow = binary(pointwiseOps.pow);
+export const powSlope = binary(pointwiseOps.powSlope);
 export const erf = unary(pointwiseOps.erf);
+export const gaussian = unary(pointwiseOps.gaussian);
+export const geluSlope = unary(pointwiseOps.geluSlope);
+export const sinusoid = (step: Node, feature: Node, features: Node): Node =>
+  apply(pointwiseOps.sinusoid, [step, feature, features], {});
 export const sin = unary(pointwiseOps.sin);
 export const cos = unary(pointwiseOps.cos);
 export const softplus = unary(pointwiseOps.softplus);
 export const silu = unary(pointwiseOps.silu);
+export const siluSlope = unary(pointwiseOps.siluSlope);
 export const gelu = unary(pointwiseOps.gelu);
 export const geluTanh = unary(pointwiseOps.geluTanh);
 export const lt = binary(pointwiseOps.lt);

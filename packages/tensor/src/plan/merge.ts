@@ -248,6 +248,10 @@ class Loop {
         return this.#once(expression);
       case 'unary':
         return this.#once({ ...expression, a: this.#rebuilt(expression.a, inputs) });
+      // A body is the operation's own, always the same object.
+      case 'wide':
+        if (!this.#numbers.has(expression.body)) this.#numbers.set(expression.body, this.#numbers.size);
+        return this.#once({ ...expression, args: expression.args.map((arg) => this.#rebuilt(arg, inputs)) });
       case 'select':
         return this.#once({
           ...expression,
@@ -268,7 +272,10 @@ class Loop {
   #once(expression: Expression): Expression {
     const key = Object.values(expression)
       .map((value) => {
-        if (typeof value === 'object') return `#${this.#numbers.get(value as Expression)}`;
+        if (typeof value === 'object')
+          return [value as Expression | readonly Expression[]]
+            .flat()
+            .map((part) => `#${this.#numbers.get(part)}`);
         return Object.is(value, -0) ? '-0' : String(value);
       })
       .join(' ');

@@ -15,7 +15,27 @@ const unary: Readonly<Record<UnaryOp, (a: number) => number>> = {
   erf,
   sin: Math.sin,
   cos: Math.cos,
+  softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
+  // Far below 0 both are 0, also at -infinity.
+  silu: (x) => (x < -800 ? -0 : x * (x < 0 ? Math.exp(x) / (1 + Math.exp(x)) : 1 / (1 + Math.exp(-x)))),
+  gelu: (x) => (x < -40 ? -0 : x * normal(x)),
+  geluSlope: (x) =>
+    Math.abs(x) > 40 ? Number(x > 0) : normal(x) + (x * Math.exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI),
 };
+
+/** The normal distribution function. */
+function normal(x: number): number {
+  const tail = complement(Math.abs(x) * Math.SQRT1_2) / 2;
+  return x < 0 ? tail : 1 - tail;
+}
+
+/** 1 - erf(x) of x >= 0; where the difference would lose digits, by a continued fraction (Abramowitz and Stegun 7.1.14). */
+function complement(x: number): number {
+  if (!(x > 2)) return 1 - erf(x);
+  let fraction = x;
+  for (let n = 100; n >= 1; n--) fraction = x + n / 2 / fraction;
+  return Math.exp(-x * x) / Math.sqrt(Math.PI) / fraction;
+}
 
 /** erf(x) = 2 / sqrt(pi) exp(-x^2) sum of 2^n x^(2n+1) / (1 * 3 * ... * (2n+1)) (Abramowitz and Stegun 7.1.6). */
 function erf(x: number): number {
@@ -83,6 +103,10 @@ export function compileScalar(
     case 'compare': {
       const [f, a, b] = [compare[expression.op], compiled(expression.a), compiled(expression.b)];
       return (inputs) => (f(a(inputs), b(inputs)) ? 1 : 0);
+    }
+    case 'wide': {
+      const [body, args] = [compiled(expression.body), expression.args.map(compiled)];
+      return (inputs) => body(args.map((arg) => arg(inputs)));
     }
     case 'select': {
       const [condition, a, b] = [

@@ -2,7 +2,23 @@
  * The scalar expression language: what a pointwise operation does to one element. One expression serves every backend:
  * `evaluate.ts` runs it in float64, `backends/wasm/emit-scalar.ts` makes SIMD of it.
  */
-export type UnaryOp = 'neg' | 'abs' | 'sqrt' | 'floor' | 'exp' | 'log' | 'tanh' | 'erf' | 'sin' | 'cos';
+export type UnaryOp =
+  | 'neg'
+  | 'abs'
+  | 'sqrt'
+  | 'floor'
+  | 'exp'
+  | 'log'
+  | 'tanh'
+  | 'erf'
+  | 'sin'
+  | 'cos'
+  /** log(1 + exp(x)), x / (1 + exp(-x)), x times the normal distribution function: composed of others they would lose digits. */
+  | 'softplus'
+  | 'silu'
+  | 'gelu'
+  /** The slope of gelu. */
+  | 'geluSlope';
 export type BinaryOp = 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min';
 /** Comparisons give 1 or 0. */
 export type CompareOp = 'lt' | 'le' | 'gt' | 'ge' | 'eq' | 'ne';
@@ -22,7 +38,12 @@ export type Expression =
       readonly condition: Expression;
       readonly a: Expression;
       readonly b: Expression;
-    };
+    }
+  /**
+   * A body whose inputs are `args`, with its arithmetic in float64, rounded to float32 once. For what would lose digits otherwise and is not
+   * run often: exp, log, sin and cos (of up to 2^25), abs, neg, floor, binary operations, comparisons and select.
+   */
+  | { readonly kind: 'wide'; readonly body: Expression; readonly args: readonly Expression[] };
 
 const unary =
   (op: UnaryOp) =>
@@ -47,6 +68,10 @@ export const tanh = unary('tanh');
 export const erf = unary('erf');
 export const sin = unary('sin');
 export const cos = unary('cos');
+export const softplus = unary('softplus');
+export const silu = unary('silu');
+export const gelu = unary('gelu');
+export const geluSlope = unary('geluSlope');
 export const add = binary('add');
 export const sub = binary('sub');
 export const mul = binary('mul');
@@ -59,6 +84,11 @@ export const gt = compare('gt');
 export const ge = compare('ge');
 export const eq = compare('eq');
 export const ne = compare('ne');
+export const wide = (body: Expression, ...args: readonly Expression[]): Expression => ({
+  kind: 'wide',
+  body,
+  args,
+});
 export const select = (condition: Expression, a: Expression, b: Expression): Expression => ({
   kind: 'select',
   condition,

@@ -19,6 +19,7 @@ export function simplify(expression: Expression): Expression {
       const a = simplify(expression.a);
       if (EXACT.has(expression.op) && a.kind === 'constant') return fold({ ...expression, a });
       if (expression.op === 'neg' && a.kind === 'unary' && a.op === 'neg') return a.a;
+      if (expression.op === 'abs' && a.kind === 'unary' && a.op === 'neg') return { ...expression, a: a.a };
       return { ...expression, a };
     }
     case 'binary': {
@@ -36,6 +37,9 @@ export function simplify(expression: Expression): Expression {
         ? fold({ ...expression, a, b })
         : { ...expression, a, b };
     }
+    // The constants of a body are float64.
+    case 'wide':
+      return { ...expression, args: expression.args.map(simplify) };
     case 'select': {
       const [a, b] = [simplify(expression.a), simplify(expression.b)];
       const condition = simplify(expression.condition);

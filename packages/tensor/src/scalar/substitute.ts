@@ -10,6 +10,8 @@ export function substitute(expression: Expression, inputs: readonly Expression[]
       return expression;
     case 'unary':
       return { ...expression, a: substitute(expression.a, inputs) };
+    case 'wide':
+      return { ...expression, args: expression.args.map((arg) => substitute(arg, inputs)) };
     case 'select':
       return {
         ...expression,

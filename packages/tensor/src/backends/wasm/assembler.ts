@@ -27,6 +27,20 @@ const plain = {
   f32Add: [0x92],
   f32Mul: [0x94],
   f32Max: [0x97],
+  f64x2Eq: [0xfd, 0x47],
+  f64x2Ne: [0xfd, 0x48],
+  f64x2Lt: [0xfd, 0x49],
+  f64x2Gt: [0xfd, 0x4a],
+  f64x2Le: [0xfd, 0x4b],
+  f64x2Ge: [0xfd, 0x4c],
+  f32x4DemoteZero: [0xfd, 0x5e],
+  f64x2Floor: [0xfd, 0x75],
+  i64x2Shl: [0xfd, 0xcb],
+  i64x2ShrS: [0xfd, 0xcc],
+  i64x2ShrU: [0xfd, 0xcd],
+  i64x2Add: [0xfd, 0xce],
+  i64x2Sub: [0xfd, 0xd1],
+  i64x2Eq: [0xfd, 0xd6],
   i32x4Splat: [0xfd, 0x11],
   f32x4Splat: [0xfd, 0x13],
   f32x4Eq: [0xfd, 0x41],
@@ -67,6 +81,14 @@ const plain = {
   f64x2PromoteLow: [0xfd, 0x5f],
   f64x2Add: [0xfd, 0xf0],
   f64x2Mul: [0xfd, 0xf2],
+  f64x2Abs: [0xfd, 0xec],
+  f64x2Neg: [0xfd, 0xed],
+  f64x2Sub: [0xfd, 0xf1],
+  f64x2Div: [0xfd, 0xf3],
+  f64x2Min: [0xfd, 0xf4],
+  f64x2Max: [0xfd, 0xf5],
+  f64x2Pmin: [0xfd, 0xf6],
+  f64x2Pmax: [0xfd, 0xf7],
   i32x4TruncSatS: [0xfd, 0xf8],
   f32x4ConvertS: [0xfd, 0xfa],
 } as const;
@@ -189,6 +211,18 @@ export class FunctionBuilder {
   f32x4(value: number): this {
     const lane = float32(value);
     return this.#vector([...lane, ...lane, ...lane, ...lane]);
+  }
+
+  /** The same float64 in both lanes. */
+  f64x2(value: number): this {
+    const lane = [...new Uint8Array(Float64Array.of(value).buffer)];
+    return this.#vector([...lane, ...lane]);
+  }
+
+  /** The same 64-bit integer in both lanes. */
+  i64x2(value: number | bigint): this {
+    const lane = [...new Uint8Array(BigInt64Array.of(BigInt(value)).buffer)];
+    return this.#vector([...lane, ...lane]);
   }
 
   i32x4(...lanes: readonly [number, number, number, number] | readonly [number]): this {

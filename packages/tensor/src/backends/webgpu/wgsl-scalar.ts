@@ -2,7 +2,9 @@
  * Scalar expressions as WGSL. The language leaves NaN, infinity and the ends of some functions to the implementation, so
  * those that it does not define are written out here.
  */
+
 import type { BinaryOp, CompareOp, Expression, UnaryOp } from '../../scalar/expression.ts';
+import { substitute } from '../../scalar/substitute.ts';
 
 /** How tensors of halves are held: as f16, or as f32 rounded to what f16 can hold, for devices without shader-f16. */
 export type Halves = 'f16' | 'rounded';
@@ -18,6 +20,10 @@ const unary: Readonly<Record<UnaryOp, (a: string) => string>> = {
   erf: (a) => `error_function(${a})`,
   sin: (a) => `sine(${a}, 0i)`,
   cos: (a) => `sine(${a}, 1i)`,
+  softplus: (a) => `soft_plus(${a})`,
+  silu: (a) => `(max(${a}, -1e30f) * logistic(${a}))`,
+  gelu: (a) => `(max(${a}, -1e30f) * normal_distribution(${a}))`,
+  geluSlope: (a) => `gelu_slope(${a})`,
 };
 
 const binary: Readonly<Record<BinaryOp, (a: string, b: string) => string>> = {
@@ -71,15 +77,42 @@ const library: readonly string[] = [
   }
   return sign(x) * (1.0 - 2.0 / (exp(2.0 * min(a, 20.0)) + 1.0));
 }`,
-  /* wgsl */ `fn error_function(v: f32) -> f32 {
-  if (is_nan(v)) { return v; }
-  let x = clamp(v, -4.0, 4.0);
+  /* wgsl */ `fn logistic(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let e = exponential(-abs(x));
+  return select(1.0, e, x < 0.0) / (1.0 + e);
+}`,
+  /* wgsl */ `fn soft_plus(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let e = exponential(-abs(x));
+  let s = e / (2.0 + e);
+  let z = s * s;
+  let series = (((0.2428955888 * z + 0.2143074046) * z + 0.2861659678) * z + 0.3999888835) * z + 0.666666755;
+  return max(x, 0.0) + (2.0 * s + s * z * series);
+}`,
+  /* wgsl */ `fn normal_distribution(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let t = min(abs(x), 14.4);
+  let high = bitcast<f32>(bitcast<u32>(t) & 0xfffff000u);
+  let rest = (t - high) * (t + high) * 0.5;
+  let p = (((4.123818826e-3 * t + 4.068371115e-2) * t + 0.1833847265) * t + 0.4384965971) * t + 0.500000003;
+  let q = ((((1.033676281e-2 * t + 0.1019853193) * t + 0.4698655828) * t + 1.203124051) * t + 1.674878181) * t + 1.0;
+  let tail = p / q * exponential(-0.5 * high * high) * exponential(-rest);
+  return select(1.0 - tail, tail, x < 0.0);
+}`,
+  /* wgsl */ `fn gelu_slope(x: f32) -> f32 {
+  let v = clamp(x, -15.0, 15.0);
+  return normal_distribution(x) + v * 0.3989422804014327 * exponential(-0.5 * v * v);
+}`,
+  /* wgsl */ `fn error_function(x: f32) -> f32 {
+  if (is_nan(x)) { return x; }
+  let a = abs(x);
   let z = x * x;
-  let p = (((((-2.72614225801306e-10 * z + 2.77068142495902e-8) * z - 2.10102402082508e-6) * z - 5.69250639462346e-5) * z
-    - 7.34990630326855e-4) * z - 2.95459980854025e-3) * z - 1.60960333262415e-2;
-  let q = (((-1.45660718464996e-5 * z - 2.13374055278905e-4) * z - 1.68282697438203e-3) * z - 7.37332916720468e-3) * z
-    - 1.42647390514189e-2;
-  return p / q * x;
+  if (a < 0.9) {
+    return x + x * (((((-6.090356036e-4 * z + 5.011961958e-3) * z - 2.677890824e-2) * z + 0.1128214079) * z - 0.3761252327) * z
+      + 0.1283791538);
+  }
+  return sign(x) * (1.0 - 2.0 * normal_distribution(-1.4142135623730951 * a));
 }`,
   /* wgsl */ `fn sine(x: f32, quarters: i32) -> f32 {
   if (is_nan(x) || is_infinite(x)) { return nothing(at[3].w); }
@@ -161,6 +194,9 @@ export function scalarCode(
         return inputs[node.index]!;
       case 'scalar':
         throw new Error(`scalar '${node.name}' has no place in a graph`);
+      // There is no float64 on a device.
+      case 'wide':
+        return visit(substitute(node.body, node.args));
       case 'unary':
         return unary[node.op](visit(node.a));
       case 'binary':

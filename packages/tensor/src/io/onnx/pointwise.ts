@@ -1,8 +1,30 @@
 /** Scalar expressions as ONNX nodes: a pointwise operation for which the standard has no operator of its own. */
 import type { BinaryOp, CompareOp, Expression, UnaryOp } from '../../scalar/expression.ts';
+import * as s from '../../scalar/expression.ts';
+import { substitute } from '../../scalar/substitute.ts';
 import type { OnnxGraph } from './graph.ts';
 
-const unary: Readonly<Record<UnaryOp, string>> = {
+type Composed = 'softplus' | 'silu' | 'gelu' | 'geluSlope';
+
+/** The normal distribution function. */
+const distribution = (x: Expression): Expression =>
+  s.mul(s.constant(0.5), s.add(s.constant(1), s.erf(s.mul(x, s.constant(Math.SQRT1_2)))));
+
+/** Those that the standard has no operator for, by their plain formulas: what they lose is the other program's to lose. */
+const composed: Readonly<Record<Composed, (x: Expression) => Expression>> = {
+  softplus: (x) => s.add(s.max(x, s.constant(0)), s.log(s.add(s.constant(1), s.exp(s.neg(s.abs(x)))))),
+  silu: (x) => s.div(x, s.add(s.constant(1), s.exp(s.neg(x)))),
+  gelu: (x) => s.mul(x, distribution(x)),
+  geluSlope: (x) => {
+    const density = s.mul(
+      s.constant(1 / Math.sqrt(2 * Math.PI)),
+      s.exp(s.mul(s.constant(-0.5), s.mul(x, x))),
+    );
+    return s.add(distribution(x), s.mul(x, density));
+  },
+};
+
+const unary: Readonly<Record<Exclude<UnaryOp, Composed>, string>> = {
   neg: 'Neg',
   abs: 'Abs',
   sqrt: 'Sqrt',
@@ -32,6 +54,8 @@ const compare: Readonly<Record<CompareOp, string>> = {
   eq: 'Equal',
   ne: 'Equal',
 };
+
+const isComposed = (op: UnaryOp): op is Composed => Object.hasOwn(composed, op);
 
 /** Adds the nodes that compute an expression of tensors. @returns the name of the result */
 export function composePointwise(
@@ -67,8 +91,12 @@ export function composePointwise(
         return inputs[part.index]!;
       case 'scalar':
         throw new Error(`scalar '${part.name}' is known only while a kernel runs; ONNX has no word for it`);
+      case 'wide':
+        return compute(substitute(part.body, part.args));
       case 'unary':
-        return graph.node(unary[part.op], [compute(part.a)]);
+        return isComposed(part.op)
+          ? compute(composed[part.op](part.a))
+          : graph.node(unary[part.op], [compute(part.a)]);
       case 'binary':
         return graph.node(binary[part.op], [compute(part.a), compute(part.b)]);
       case 'compare':
