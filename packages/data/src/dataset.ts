@@ -19,6 +19,11 @@ export interface Dataset {
   /** Decides the samples: equal digests, equal samples. SHA-256, lower-case hex. */
   readonly digest: string;
   /**
+   * Tells whether these are the samples of another time, where `digest` may differ though they are: of files that were copied, say.
+   * Default: `digest`.
+   */
+  readonly identity?: () => Promise<string>;
+  /**
    * Fills in the samples at `indices`, in that order, one after the other without gaps, as bytes of the two fields.
    * @throws RangeError when an index is out of range
    * @throws DataError when what is stored turns out to be damaged

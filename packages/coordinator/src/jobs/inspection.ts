@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type { Access } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
 import { inputReader, readTargets } from '@kasane/data/normalize';
+import { placeOf } from '@kasane/data/open';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type Job } from '@kasane/protocol/job';
@@ -11,6 +12,7 @@ import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import { fieldBytes } from '@kasane/tensor/field';
 import { sizeOf } from '@kasane/tensor/shape';
 import { encodeModel, readCheckpoint, valuesOf } from '../params/checkpoint.ts';
+import { checkIdentity } from './data-identity.ts';
 import { describeSamples } from './describe-job.ts';
 import { loadData } from './load-data.ts';
 import type { JobRecord, JobStore } from './store.ts';
@@ -59,8 +61,10 @@ export class Inspection {
     const weights = { parameters: floats(), state };
     const read = await readCheckpoint(found.path, found.digest, job, weights);
     if ('why' in read) throw new KasaneError('FILE_DAMAGED', read.why);
-    const { preparation } = await this.#data(record, job);
-    return encodeModel(job, preparation, valuesOf(weights), checkpoint);
+    const data = await this.#data(record, job);
+    // How inputs are prepared, and what classes are called, is read from the data.
+    await checkIdentity(id, placeOf(job.spec.data), checkpoint, read.data, data);
+    return encodeModel(job, data.preparation, valuesOf(weights), checkpoint);
   }
 
   /** @throws KasaneError DATA_INVALID, LIMIT */

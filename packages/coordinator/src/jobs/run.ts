@@ -4,6 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { placeOf } from '@kasane/data/open';
 import { messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -18,6 +19,7 @@ import { type Answer, epochResult, ledgerRows, stepPoint, sum } from './answers.
 import { judgeOf, whyStop } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { checkIdentity, identityOf } from './data-identity.ts';
 import { describeJob } from './describe-job.ts';
 import { PatientDisk } from './disk.ts';
 import { finiteAnswers, leftOut, mayLeaveOut } from './finite.ts';
@@ -231,6 +233,8 @@ export class Run {
 
   async #open(): Promise<void> {
     const { job, directory, workers, store } = this.#options;
+    // Before anything is trained: what is there now is what it is trained on.
+    await identityOf(this.data);
     await this.#disk.written('a folder', () => mkdir(directory, { recursive: true, mode: 0o700 }));
     await this.#queue.obliterate().catch(() => {});
     const parameters = await ParameterServer.open(job, {
@@ -281,11 +285,13 @@ export class Run {
 
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
-    const { job, log, store, access } = this.#options;
+    const { job, data, log, store, access } = this.#options;
     const position = await this.#disk.written('the place', () => this.#checkpoints.restore(parameters));
     this.metrics.rewind(position?.step ?? 0);
     if (position) {
-      this.#position = position;
+      const { step, data: then, ...rest } = position;
+      await checkIdentity(this.id, placeOf(job.spec.data), step, then, data);
+      this.#position = { step, ...rest };
       return;
     }
     const start = startingWeights(job, store.get(this.id)?.init ?? '', access);
@@ -407,11 +413,12 @@ export class Run {
     await this.#checkpoint(result);
   }
 
-  #checkpoint(epoch?: EpochResult): Promise<void> {
+  async #checkpoint(epoch?: EpochResult): Promise<void> {
+    const data = await identityOf(this.data);
     const ledger = this.#ledger;
     this.#ledger = [];
     const passed = { ledger, course: this.metrics.course, epoch };
-    return this.#checkpoints.write(this.#parameters!, this.#position, passed);
+    await this.#checkpoints.write(this.#parameters!, { ...this.#position, data }, passed);
   }
 
   async #writeModel(): Promise<void> {

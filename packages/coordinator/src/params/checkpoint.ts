@@ -8,6 +8,7 @@ import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetensors';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
+import type { DataIdentity } from '../jobs/data-identity.ts';
 import { readWhole, writeWhole } from './files.ts';
 
 /** Where a run stands between two steps. Sums are over what counted of the epoch that is under way. */
@@ -18,6 +19,8 @@ export interface Position {
   readonly counted: number;
   /** Steps so far whose numbers were not finite and that were left out; absent: none. */
   readonly leftOut?: number;
+  /** What it was trained on; absent in checkpoints of earlier versions. */
+  readonly data?: DataIdentity;
 }
 
 /** What the parameter server holds: flat layouts, one float32 each parameter. */
