@@ -64,6 +64,19 @@ export const HEARTBEAT_INTERVAL_MS = 1_000;
 /** Connections to the coordinator's port at once, and how long one may take to say what it is. */
 export const CONNECTIONS = 4096;
 export const GREETING_MS = 5_000;
+/**
+ * Connections that have not made a call with a token yet: of all, of one address, and how long one may do nothing, in milliseconds. Where
+ * there are more the oldest is closed: who has a token shows it at once.
+ */
+export const UNKNOWN_CONNECTIONS = 1024;
+export const UNKNOWN_PER_CLIENT = 256;
+export const UNKNOWN_MS = 30_000;
+/** Streams of one connection at once. */
+export const STREAMS_PER_CONNECTION = 256;
+/** Calls of health and reflection that go on, which others than Kasane's programs make: of one address, of all, and how long, in milliseconds. */
+export const STANDARD_STREAMS_PER_CLIENT = 32;
+export const STANDARD_STREAMS = 256;
+export const STANDARD_STREAM_MS = 300_000;
 /** Points that one message of `WatchMetrics` has, and layers and shards in them together: it must stay below MESSAGE_BYTES. */
 export const METRICS_MESSAGE_POINTS = 100;
 export const METRICS_MESSAGE_PARTS = 10_000;

@@ -5,7 +5,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { KasaneError, messageOf } from './errors.ts';
-import { CONNECTIONS, defaultLimits, GREETING_MS } from './limits.ts';
+import { addressOf, Guests } from './guests.ts';
+import { CONNECTIONS, GREETING_MS } from './limits.ts';
 import { LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
 import { isOwn, type ServerTls, serverOptions } from './tls.ts';
 
@@ -19,8 +20,8 @@ export interface Routes {
 export interface ListenOnOptions {
   /** Everything is inside TLS. Default: nothing is. */
   readonly tls?: ServerTls | undefined;
-  /** Connections of one address at once. Default: that of the limits. */
-  readonly connectionsPerClient?: number;
+  /** Counts the connections. Default: by the limits. */
+  readonly guests?: Guests;
   /** Hears of connections that came to nothing: from where, and why. */
   readonly onRefused?: (peer: string, why: string) => void;
 }
@@ -35,18 +36,17 @@ export async function listenOn(
   routes: Routes,
   options: ListenOnOptions = {},
 ): Promise<Server> {
-  const { tls, onRefused = () => {}, connectionsPerClient = defaultLimits.connectionsPerClient } = options;
-  const clients = new Clients(connectionsPerClient, onRefused);
+  const { tls, onRefused = () => {}, guests = new Guests({ onRefused }) } = options;
   const server = createServer({ noDelay: true }, (socket) => {
     // Until somebody takes it over; its end is all that an error would say.
     socket.on('error', () => socket.destroy());
-    if (!clients.add(socket)) return;
+    if (!guests.add(socket)) return;
     if (secure) secure.emit('connection', socket);
     else route(socket, routes, onRefused);
   });
   const secure = tls && createTlsServer({ ...serverOptions(tls), handshakeTimeout: GREETING_MS });
   secure?.on('secureConnection', (socket: TLSSocket) => {
-    const peer = peerOf(socket);
+    const peer = addressOf(socket);
     socket.on('error', () => socket.destroy());
     if (tls?.ca && !socket.authorized && !isOwn(socket, tls)) {
       onRefused(peer, whyNot(socket));
@@ -57,10 +57,14 @@ export async function listenOn(
   });
   secure?.on('tlsClientError', (error: Error & { code?: string }, socket: TLSSocket) => {
     // Whoever leaves in the middle of a handshake, such as a port scanner, did not come for us.
-    if (error.code !== 'ECONNRESET') onRefused(peerOf(socket), describe(error));
+    if (error.code !== 'ECONNRESET') onRefused(addressOf(socket), describe(error));
     socket.destroy();
   });
   server.maxConnections = CONNECTIONS;
+  server.on('drop', (dropped) =>
+    onRefused(dropped?.remoteAddress ?? 'unknown', `${CONNECTIONS} connections are open, the limit`),
+  );
+  server.once('close', () => guests.close());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const right = 'choose another with --port, or stop what listens there';
@@ -72,37 +76,6 @@ export async function listenOn(
   });
   return server;
 }
-
-/** Counts connections by address. */
-class Clients {
-  readonly #most: number;
-  readonly #onRefused: (peer: string, why: string) => void;
-  readonly #open = new Map<string, number>();
-
-  constructor(most: number, onRefused: (peer: string, why: string) => void) {
-    this.#most = most;
-    this.#onRefused = onRefused;
-  }
-
-  add(socket: Socket): boolean {
-    const peer = peerOf(socket);
-    const open = this.#open.get(peer) ?? 0;
-    if (open >= this.#most) {
-      this.#onRefused(peer, `${open} connections of this address are open, the limit`);
-      socket.destroy();
-      return false;
-    }
-    this.#open.set(peer, open + 1);
-    socket.once('close', () => {
-      const left = (this.#open.get(peer) ?? 1) - 1;
-      if (left > 0) this.#open.set(peer, left);
-      else this.#open.delete(peer);
-    });
-    return true;
-  }
-}
-
-const peerOf = (socket: Socket) => socket.remoteAddress ?? 'unknown';
 
 /** Why a client that should have shown a certificate is not let in. */
 function whyNot(socket: TLSSocket): string {
@@ -130,7 +103,7 @@ function route(socket: Socket, { grpc, link }: Routes, onRefused: (peer: string,
       const first = socket.read(LINK_GREETING.length) as Buffer | null;
       if (!first) return;
       if (first[0] === HANDSHAKE) {
-        onRefused(peerOf(socket), 'it speaks TLS to a port without');
+        onRefused(addressOf(socket), 'it speaks TLS to a port without');
         drop();
         return;
       }

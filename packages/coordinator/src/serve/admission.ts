@@ -11,6 +11,9 @@ import {
   ServerListenerBuilder,
 } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
+import type { Guests } from '@kasane/protocol/guests';
+import { STANDARD_STREAM_MS, STANDARD_STREAMS, STANDARD_STREAMS_PER_CLIENT } from '@kasane/protocol/limits';
+import { methodScopes } from '@kasane/protocol/scopes';
 import type { Gate, Refusal } from './gate.ts';
 import type { RefusalLog } from './refusals.ts';
 
@@ -25,6 +28,8 @@ interface Going {
   readonly authorization: string;
   readonly call: WatchedCall;
   readonly end: (refusal: Refusal) => void;
+  /** Of a stream of a standard service: when it ends, and whose it is. */
+  readonly standard?: { readonly until: number; readonly address: string } | undefined;
 }
 
 /** A call that knows since when its reader has taken nothing. */
@@ -43,6 +48,7 @@ class WatchedCall extends ServerInterceptingCall {
 export interface AdmissionOptions {
   readonly gate: Gate;
   readonly refusals: RefusalLog;
+  readonly guests: Guests;
   /** A reader that takes nothing for so long is dropped. */
   readonly slowReaderSeconds: number;
   /** Breaks a connection: nothing else ends a stream that nobody reads. @param peer its address and port */
@@ -61,6 +67,8 @@ export class Malformed {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #streams = new Set<Going>();
+  /** Calls of standard services that go on, by address. */
+  readonly #standard = new Map<string, number>();
   readonly #watch: NodeJS.Timeout;
 
   constructor(options: AdmissionOptions) {
@@ -73,13 +81,22 @@ export class Admission {
   }
 
   readonly interceptor: ServerInterceptor = ({ path, requestStream, responseStream }, call) => {
-    const { gate, refusals } = this.#options;
+    const { gate, refusals, guests } = this.#options;
+    const peer = call.getPeer();
     let going: Going | undefined;
+    let isOver = false;
     const over = () => {
-      if (going) this.#streams.delete(going);
+      if (isOver) return;
+      isOver = true;
+      guests.call(peer, -1);
+      if (!going) return;
+      this.#streams.delete(going);
+      if (going.standard) this.#countStandard(going.standard.address, -1);
     };
+    guests.call(peer, 1);
     const refuse = (refusal: Refusal) => {
       refusals.refused(addressOf(call), path, refusal.why);
+      over();
       end(call, refusal.code, refusal.why);
     };
     const listener = new ServerListenerBuilder()
@@ -87,8 +104,14 @@ export class Admission {
         const authorization = String(metadata.get('authorization')[0] ?? '');
         const refusal = gate.judge(path, authorization);
         if (refusal) return refuse(refusal);
-        if (requestStream || responseStream) {
-          going = { path, authorization, call: watched, end: refuse };
+        // Health is told to anybody.
+        if (methodScopes.get(path) !== undefined) guests.known(peer);
+        // Of others' services every call: one whose message never comes is a stream, too.
+        const isStandard = !path.startsWith('/kasane.');
+        if (requestStream || responseStream || isStandard) {
+          const standard = isStandard ? this.#takeStandard(addressOf(call)) : undefined;
+          if (standard && 'why' in standard) return refuse(standard);
+          going = { path, authorization, call: watched, end: refuse, standard };
           this.#streams.add(going);
         }
         // It has served: what is behind the gate hears who calls, and not by which secret.
@@ -113,16 +136,43 @@ export class Admission {
     return watched;
   };
 
+  /** A call of health or reflection, of which strangers could begin any number. */
+  #takeStandard(address: string): NonNullable<Going['standard']> | Refusal {
+    const all = [...this.#standard.values()].reduce((sum, count) => sum + count, 0);
+    const mine = this.#standard.get(address) ?? 0;
+    const [full, whose] =
+      mine >= STANDARD_STREAMS_PER_CLIENT
+        ? [STANDARD_STREAMS_PER_CLIENT, ' of one address']
+        : all >= STANDARD_STREAMS
+          ? [STANDARD_STREAMS, '']
+          : [0, ''];
+    if (full > 0)
+      return { code: 'LIMIT', why: `${full} calls of health and reflection${whose} go on, the limit` };
+    this.#countStandard(address, 1);
+    return { until: performance.now() + STANDARD_STREAM_MS, address };
+  }
+
+  #countStandard(address: string, change: number): void {
+    const now = (this.#standard.get(address) ?? 0) + change;
+    if (now > 0) this.#standard.set(address, now);
+    else this.#standard.delete(address);
+  }
+
   #look(): void {
     const { gate, refusals, slowReaderSeconds, drop } = this.#options;
     const late = performance.now() - 1000 * slowReaderSeconds;
+    const now = performance.now();
     for (const stream of this.#streams) {
-      const { path, authorization, call, end } = stream;
-      const refusal = gate.still(path, authorization);
+      const { path, authorization, call, end, standard } = stream;
+      const over: Refusal | undefined =
+        standard && now > standard.until
+          ? { code: 'LIMIT', why: `a call of ${path} ends after ${STANDARD_STREAM_MS / 1000} s: ask again` }
+          : undefined;
+      const refusal = gate.still(path, authorization) ?? over;
       const slow = call.waitingSince < late;
       if (!refusal && !slow) continue;
-      this.#streams.delete(stream);
       if (refusal) end(refusal);
+      this.#streams.delete(stream);
       if (!slow) continue;
       refusals.refused(addressOf(call), path, `nothing of it was read for ${slowReaderSeconds} s: dropped`);
       drop(call.getPeer());

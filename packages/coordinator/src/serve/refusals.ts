@@ -8,10 +8,15 @@ import { keepNewest } from '../newest.ts';
 /** The same refusal is written again after so long, with how often it happened meanwhile; and so many are told apart. */
 const QUIET_MS = 60_000;
 const KINDS = 1000;
+/** Lines in that time, whatever was refused to whom: addresses are many. */
+const LINES = 100;
 
 export class RefusalLog {
   readonly #log: Pick<Logger, 'warn'>;
   readonly #seen = new Map<string, { at: number; more: number }>();
+  #since = Number.NEGATIVE_INFINITY;
+  #lines = 0;
+  #unwritten = 0;
 
   constructor(log: Pick<Logger, 'warn'>) {
     this.#log = log;
@@ -26,6 +31,18 @@ export class RefusalLog {
     const seen = this.#seen.get(kind);
     if (seen && now - seen.at < QUIET_MS) {
       seen.more++;
+      return;
+    }
+    if (now - this.#since >= QUIET_MS) {
+      if (this.#unwritten > 0) this.#log.warn(`${this.#unwritten} other refusals were not written down`);
+      this.#since = now;
+      this.#lines = 0;
+      this.#unwritten = 0;
+    }
+    if (++this.#lines > LINES) {
+      if (this.#lines === LINES + 1)
+        this.#log.warn(`more than ${LINES} refusals a minute: others are counted only`);
+      this.#unwritten++;
       return;
     }
     keepNewest(this.#seen, kind, { at: now, more: 0 }, KINDS);

@@ -5,7 +5,8 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
-import { type Limits, MESSAGE_BYTES } from '@kasane/protocol/limits';
+import { Guests, peerOf } from '@kasane/protocol/guests';
+import { type Limits, MESSAGE_BYTES, STREAMS_PER_CONNECTION } from '@kasane/protocol/limits';
 import { listenOn } from '@kasane/protocol/listen';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
@@ -73,15 +74,19 @@ export async function listen(services: Services, options: ListenOptions): Promis
   const refusals = new RefusalLog(log);
   /** Connections that speak gRPC, by address and port. */
   const connections = new Map<string, Socket>();
+  const onRefused = (peer: string, why: string) => refusals.refused(peer, 'a connection', why);
+  const guests = new Guests({ perClient: limits.connectionsPerClient, onRefused });
   const admission = new Admission({
     gate,
     refusals,
+    guests,
     slowReaderSeconds: limits.slowReaderSeconds,
     drop: (peer) => connections.get(peer)?.destroy(),
   });
   const server = new Server({
     'grpc.max_receive_message_length': limits.messageBytes,
     'grpc.max_send_message_length': MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION,
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     interceptors: [admission.interceptor, ...tracedCalls()],
@@ -95,18 +100,21 @@ export async function listen(services: Services, options: ListenOptions): Promis
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const routes = {
     grpc: (socket: Socket) => {
-      const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+      const peer = peerOf(socket);
       connections.set(peer, socket);
       socket.once('close', () => connections.delete(peer));
       injector.injectConnection(socket);
     },
-    link: (socket: Socket, key: Buffer) => services.training.link(socket, key),
+    link: (socket: Socket, key: Buffer) => {
+      if (services.training.link(socket, key)) guests.known(peerOf(socket));
+    },
   };
   const listener = await listenOn(host, port, routes, {
     tls,
-    connectionsPerClient: limits.connectionsPerClient,
-    onRefused: (peer, why) => refusals.refused(peer, 'a connection', why),
+    guests,
+    onRefused,
   }).catch((error: unknown) => {
+    guests.close();
     admission.close();
     injector.destroy();
     throw error;

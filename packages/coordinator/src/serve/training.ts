@@ -43,8 +43,8 @@ export interface TrainingOptions {
 export interface TrainingHandlers {
   /** Handles `Training.Connect`. A message that does not fit ends that worker's stream and nothing else. */
   readonly connect: handleBidiStreamingCall<ConnectRequest, ConnectResponse>;
-  /** Takes a worker's data link. */
-  readonly link: (socket: Socket, key: Buffer) => void;
+  /** Takes a worker's data link; says whether there is a worker that was given this key. */
+  readonly link: (socket: Socket, key: Buffer) => boolean;
 }
 
 export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
@@ -63,6 +63,7 @@ export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
       const session = waiting.get(mapKey(key));
       if (session) session.link(socket);
       else socket.destroy();
+      return session !== undefined;
     },
   };
 }
