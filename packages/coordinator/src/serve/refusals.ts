@@ -9,7 +9,7 @@ import { keepNewest } from '../newest.ts';
 const QUIET_MS = 60_000;
 const KINDS = 1000;
 /** Lines in that time, whatever was refused to whom: addresses are many. */
-const LINES = 100;
+const LINES = 300;
 
 export class RefusalLog {
   readonly #log: Pick<Logger, 'warn'>;
