@@ -72,6 +72,7 @@ try {
     seed: 1,
     channels: 3,
     fit: 'cover',
+    background: 'auto',
     onDamaged: 'fail',
     threads,
     keep: false,

@@ -194,11 +194,10 @@ it('text and tables train, distributed, and damaged images end a job with their 
     mkdirSync(join(folder, 'broken', label), { recursive: true });
     for (let i = 0; i < 4; i++) writeFileSync(join(folder, 'broken', label, `${i}.jpg`), half);
   }
-  // Whole by its structure: what is in between shows when it is decoded.
-  writeFileSync(
-    join(folder, 'broken/a/x.jpg'),
-    Buffer.concat([half.subarray(0, half.length - 40), half.subarray(-2)]),
-  );
+  // Whole by its ends: what is in between shows when it is decoded.
+  const pixels = { create: { width: 64, height: 64, channels: 3, background: '#408020' } } as const;
+  const damaged = await sharp(pixels).png({ compressionLevel: 0 }).toBuffer();
+  writeFileSync(join(folder, 'broken/a/x.png'), damaged.fill(0xaa, 6000, 6040));
   const broken = await cluster.run({
     name: 'broken',
     model: { input: [12, 12, 3], classes: 2, layers: [{ type: 'flatten' }, { type: 'dense', units: 2 }] },
@@ -206,7 +205,9 @@ it('text and tables train, distributed, and damaged images end a job with their 
     training: { epochs: 2, batch: 4 },
   });
   expect(broken.state).toBe(JobState.JOB_STATE_FAILED);
-  expect(broken.error).toMatch(/broken\/a\/x\.jpg: it does not decode/);
+  expect(broken.error).toMatch(
+    /broken\/a\/x\.png: it is damaged.*Fix or remove it, or set data\.onDamaged: skip/,
+  );
 });
 
 it('memory stays flat over data ten times larger than the staging window', async () => {

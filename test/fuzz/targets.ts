@@ -233,7 +233,7 @@ export async function targets(): Promise<readonly Target[]> {
             size: 8,
             channels: 3,
           },
-          ...{ fit: 'cover', onDamaged: 'fail', mean: 0, std: 1, keep: false },
+          ...{ fit: 'cover', background: 'auto', onDamaged: 'fail', mean: 0, std: 1, keep: false },
         });
         await readSamples(
           train,

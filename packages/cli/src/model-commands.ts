@@ -29,7 +29,7 @@ export function addModelCommands(): void {
           "kasane predict bert-1a2b3c4d 'Once upon a [MASK]'",
         ],
         [
-          'classes:  { input, class, label, probabilities, inverted }',
+          'classes:  { input, class, label, probabilities, inverted, background }',
           'numbers:  { input, output: [0.5], targets: ["price"] }',
           'text:     { input, text, tokens }',
         ],

@@ -9,7 +9,18 @@ import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } fr
 import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
 import { extensionOf } from './folder.ts';
 import { checkImage } from './image-check.ts';
-import { decodeImage, decoding, type ImageForm, imageBytes, Pool } from './image-decode.ts';
+import {
+  type Background,
+  decodeImage,
+  decoding,
+  FILE_BYTES,
+  type ImageForm,
+  type Ink,
+  imageBytes,
+  inkOf,
+  Pool,
+  showing,
+} from './image-decode.ts';
 import { type Layout, locateParts } from './layout.ts';
 import { readRegular, statRegular } from './regular-file.ts';
 import { splitAtRandom } from './shuffle.ts';
@@ -29,6 +40,8 @@ export interface ImageFolderOptions {
   readonly size: number | readonly number[];
   readonly channels: 1 | 3;
   readonly fit: 'cover' | 'contain' | 'fill';
+  /** On what transparent parts are put. auto: on the one that shows the pictures, decided once for all of them. */
+  readonly background: 'auto' | Background;
   /**
    * What becomes of files that can not be used. fail: they are named at once, as far as their structure shows it. skip: they are
    * left out and counted; every image is decoded once before training for it.
@@ -58,15 +71,15 @@ interface Image {
 export async function openImageFolder(options: ImageFolderOptions): Promise<DataParts> {
   const { path, validation, seed, mean, std } = options;
   const [height, width] = typeof options.size === 'number' ? [options.size, options.size] : options.size;
-  const form: ImageForm = { height: height!, width: width!, channels: options.channels, fit: options.fit };
+  const plain: ImageForm = { height: height!, width: width!, channels: options.channels, fit: options.fit };
   if (kindOfPath(path) !== 'folder') {
     throw new DataError(
       `${path}: there is no such folder; one with a folder of images for each class is expected`,
     );
   }
   const located = locateParts({ ...options, content: 'classes' });
-  const found = await findUsable(located.train, options, form, located.trains);
-  const other = located.test ? await findUsable(located.test, options, form, () => true) : undefined;
+  const found = await findUsable(located.train, options, plain, located.trains);
+  const other = located.test ? await findUsable(located.test, options, plain, () => true) : undefined;
   const { classes } = found;
   checkClassCount(located.train, classes, found.groups);
   const numbers = other ? numberClasses(other.classes, classes, located.test!, located.train) : [];
@@ -79,6 +92,8 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
   for (const [name, images] of Object.entries(parts)) {
     if (images.length === 0) throw new DataError(`${path}: no images are left to ${name} with`);
   }
+  const { background, notes } = await chooseBackground([...found.alpha, ...(other?.alpha ?? [])], options);
+  const form = background ? { ...plain, background } : plain;
   const pool = options.threads === undefined ? decoding : new Pool(options.threads);
   const how = { form, classes: classes.length, pool, keep: options.keep ?? true };
   const part = (name: string, images: readonly Image[]) => dataset(name, path, images, how);
@@ -86,7 +101,7 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
     train: part('train', parts.train),
     test: part('test', parts.test),
     preparation: { mean, std, classes, image: form },
-    notes: [...located.notes, ...found.notes, ...(other?.notes ?? [])],
+    notes: [...located.notes, ...found.notes, ...(other?.notes ?? []), ...notes],
   };
 }
 
@@ -94,6 +109,8 @@ interface Found {
   readonly groups: readonly ClassFolder[];
   readonly classes: readonly string[];
   readonly images: readonly Image[];
+  /** Paths of those with an alpha channel. */
+  readonly alpha: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -111,14 +128,19 @@ async function findUsable(
   const classes: string[] = [];
   const images: Image[] = [];
   const others: string[] = [];
-  let total = 0;
+  const alpha: string[] = [];
+  let [total, animated] = [0, 0];
   for (const { name, path, files: below } of found.groups) {
     const files = below.filter(isImage);
     others.push(...below.filter((file) => !isImage(file)));
     total += files.length;
-    const wrong = await Promise.all(files.map((file) => decoding.run(() => problemOf(file, options, form))));
-    const usable = files.filter((_, index) => wrong[index] === undefined);
-    for (const why of wrong) if (why !== undefined) problems.push(why);
+    const checked = await Promise.all(
+      files.map((file) => decoding.run(() => checkImage(file, form, options.onDamaged === 'skip'))),
+    );
+    const usable = files.filter((_, index) => checked[index]!.problem === undefined);
+    for (const { problem } of checked) if (problem !== undefined) problems.push(problem);
+    alpha.push(...files.filter((_, index) => checked[index]!.kind?.alpha));
+    animated += checked.filter(({ kind }) => kind?.animated).length;
     if (usable.length === 0) {
       problems.push(`${path}: the class has no images that can be used${otherKinds(below)}`);
       continue;
@@ -128,34 +150,43 @@ async function findUsable(
   }
   const notes = [...found.notes];
   if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are read${otherKinds(others)}`);
+  if (animated > 0) notes.push(`${folder}: of ${animated} animated images the first picture is used`);
   const { groups } = found;
-  if (problems.length === 0) return { groups, classes, images, notes };
+  if (problems.length === 0) return { groups, classes, images, alpha, notes };
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
   if (options.onDamaged === 'fail') {
     throw new DataError(`${list}. Remove what can not be used, or set data.onDamaged: skip`);
   }
   notes.push(`left out ${total - images.length} of ${total} images: ${list}`);
-  return { groups, classes, images, notes };
+  return { groups, classes, images, alpha, notes };
 }
 
-async function problemOf(
-  path: string,
-  { onDamaged }: ImageFolderOptions,
-  form: ImageForm,
-): Promise<string | undefined> {
-  try {
-    const why = await checkImage(path);
-    if (why !== undefined) return `${path}: ${why}`;
-  } catch (error) {
-    if (error instanceof DataError) return error.message;
-    throw error;
-  }
-  if (onDamaged === 'fail') return undefined;
-  return decodeImage(path, form).then(
-    () => undefined,
-    (error: Error) => error.message,
+/** Images with an alpha channel whose ink is weighed at most. */
+const WEIGHED = 256;
+
+/** On what transparent parts are put, decided once for all images of a data set. */
+async function chooseBackground(
+  paths: readonly string[],
+  { background, path }: ImageFolderOptions,
+): Promise<{ background?: Background; notes: string[] }> {
+  if (paths.length === 0) return { notes: [] };
+  if (background !== 'auto') return { background, notes: [] };
+  const every = Math.ceil(paths.length / WEIGHED);
+  const some = paths.filter((_, index) => index % every === 0);
+  const inks = await Promise.all(
+    some.map((file) =>
+      decoding.run(async () =>
+        inkOf(await readRegular(file, FILE_BYTES)).catch(() => ({ transparent: false, dark: 0, bright: 0 })),
+      ),
+    ),
   );
+  const through = inks.filter(({ transparent }) => transparent);
+  const sum = (of: (ink: Ink) => number) => through.reduce((all, ink) => all + of(ink), 0);
+  const chosen = showing({ dark: sum(({ dark }) => dark), bright: sum(({ bright }) => bright) });
+  if (through.length === 0) return { background: chosen, notes: [] };
+  const note = `${path}: transparent parts of images are put on ${chosen}, which shows them best. Set data.background: black or white to choose`;
+  return { background: chosen, notes: [note] };
 }
 
 /** What else lies there, such as the .heic files of a phone: they would be missed in silence. */
@@ -178,6 +209,16 @@ function splitByClass(images: readonly Image[], fraction: number, seed: number) 
     for (const index of split.test) test.push(own[index]!);
   }
   return { train, test };
+}
+
+/** @throws DataError with what to do: by now the training is under way */
+async function pixelsOf(path: string, form: ImageForm): Promise<Uint8Array> {
+  try {
+    return (await decodeImage(path, form)).pixels;
+  } catch (cause) {
+    if (!(cause instanceof DataError)) throw cause;
+    throw new DataError(`${cause.message}. Fix or remove it, or set data.onDamaged: skip`, { cause });
+  }
 }
 
 function dataset(
@@ -211,7 +252,7 @@ function dataset(
         const image = images[index];
         if (!image) throw new RangeError(`sample ${index} of ${images.length}`);
         labels[i] = image.label;
-        const pixels = kept?.[index] ?? (await pool.run(() => decodeImage(image.path, form)));
+        const pixels = kept?.[index] ?? (await pool.run(() => pixelsOf(image.path, form)));
         if (kept) kept[index] = pixels;
         inputs.set(pixels, i * size);
       });

@@ -51,7 +51,7 @@ const kinds: readonly Kind[] = [
     open: ({ layout = 'auto', onDamaged = 'fail', test } = {}) =>
       openImageFolder({
         ...{ format: 'imagefolder', path: folder, layout, onDamaged, validation: 0.5, seed: 1, size: 4 },
-        ...{ channels: 3, fit: 'cover', mean: 0, std: 1 },
+        ...{ channels: 3, fit: 'cover', background: 'auto', mean: 0, std: 1 },
         ...(test !== undefined && { test: join(folder, test) }),
       }),
   },

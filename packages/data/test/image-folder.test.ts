@@ -29,6 +29,7 @@ const open = (options: Partial<ImageFolderOptions> = {}) =>
     size: 4,
     channels: 3,
     fit: 'cover',
+    background: 'auto',
     onDamaged: 'fail',
     mean: 0.5,
     std: 0.5,
@@ -109,40 +110,22 @@ describe('damaged and odd files', () => {
       'a truncated JPEG',
       'x.jpg',
       async () => (await noise(32).jpeg().toBuffer()).subarray(0, -200),
-      /truncated: a JPEG ends/,
+      /it is truncated/,
     ],
     [
       'a truncated PNG',
       'x.png',
       async () => (await noise(32).png().toBuffer()).subarray(0, -20),
-      /truncated: a PNG ends/,
+      /damaged or truncated/,
     ],
     [
       'a truncated WebP',
       'x.webp',
       async () => (await noise(32).webp().toBuffer()).subarray(0, -20),
-      /truncated: \d+ bytes of/,
-    ],
-    ['a CMYK JPEG', 'x.jpg', () => picture(1, 2, 3).toColourspace('cmyk').jpeg().toBuffer(), /CMYK/],
-    [
-      'a 16-bit PNG',
-      'x.png',
-      () => picture(1, 2, 3).toColourspace('rgb16').png().toBuffer(),
-      /16 bits a channel/,
-    ],
-    [
-      'an animation',
-      'x.webp',
-      async () => {
-        const frames = [await picture(1, 2, 3).png().toBuffer(), await picture(200, 2, 3).png().toBuffer()];
-        return sharp(frames, { join: { animated: true } })
-          .webp()
-          .toBuffer();
-      },
-      /animated/,
+      /damaged or truncated/,
     ],
     ['an empty file', 'x.jpg', async () => new Uint8Array(0), /it is empty/],
-    ['something else', 'x.jpg', async () => Buffer.from('<html>not found</html>'), /no JPEG, PNG or WebP/],
+    ['something else', 'x.jpg', async () => Buffer.from('<html>not found</html>'), /not an image of a kind/],
   ];
 
   it.each(odd)('%s is named, or skipped with a count', async (_, name, make, message) => {
@@ -164,10 +147,12 @@ describe('damaged and odd files', () => {
     const { train, test } = await open();
     const all = [...Array(train.samples).keys()];
     const both = Promise.all([gather(train, ...all), gather(test, ...[...Array(test.samples).keys()])]);
-    await expect(both).rejects.toThrow(/a\/x\.png: it does not decode: /);
+    await expect(both).rejects.toThrow(
+      /a\/x\.png: it is damaged or truncated\. Fix or remove it, or set data\.onDamaged: skip/,
+    );
     const skipping = await open({ onDamaged: 'skip' });
     expect(skipping.train.samples + skipping.test.samples).toBe(4);
-    expect(skipping.notes![0]).toMatch(/left out 1 of 5 images: .*does not decode/);
+    expect(skipping.notes![0]).toMatch(/left out 1 of 5 images: .*it is damaged/);
   });
 
   it('a JPEG with a film behind its end is whole, one whose thumbnail alone has an end is not', async () => {

@@ -79,6 +79,12 @@ const imageFolderSchema = z.strictObject({
     .enum(['cover', 'contain', 'fill'])
     .default('cover')
     .describe('cover cuts what stands out, contain adds black edges, fill stretches.'),
+  background: z
+    .enum(['auto', 'black', 'white'])
+    .default('auto')
+    .describe(
+      'On what transparent parts of images are put. auto: on the one that shows the pictures best, the same for all of them.',
+    ),
   onDamaged,
   mean: mean([0.485, 0.456, 0.406]),
   std: std([0.229, 0.224, 0.225]),

@@ -11,7 +11,11 @@ export interface Answer {
 }
 
 /** The answer to one sample, in the units of the data that the model was trained on. */
-export function answerOf(trained: Trained, { name, inverted }: ReadInput, scores: Float32Array): Answer {
+export function answerOf(
+  trained: Trained,
+  { name, inverted, background }: ReadInput,
+  scores: Float32Array,
+): Answer {
   const { model, preparation, about } = trained;
   if (model.description.classes === undefined) {
     const targets = targetsOf(trained);
@@ -33,11 +37,15 @@ export function answerOf(trained: Trained, { name, inverted }: ReadInput, scores
   const nameOf = (index: number) => preparation.classes?.[index] ?? String(index);
   const label = preparation.classes?.[best.index] ?? null;
   const next = second ? `; next ${nameOf(second.index)} with ${percent(second.p)}` : '';
-  const note = inverted ? ', inverted first: its border is bright' : '';
+  const note = [
+    ...(background ? [`, its transparent parts put on ${background}`] : []),
+    ...(inverted ? [', inverted first: its border is bright'] : []),
+  ].join('');
   return {
     record: {
       ...{ input: name, class: best.index, label, probabilities },
       ...(inverted !== undefined && { inverted }),
+      ...(background && { background }),
     },
     line: `${name}: ${nameOf(best.index)} (${percent(best.p)}${next})${note}`,
   };

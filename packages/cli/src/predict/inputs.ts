@@ -1,6 +1,6 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 import { DataError, type Preparation } from '@kasane/data/dataset';
-import { decodeImage, type ImageForm } from '@kasane/data/image-decode';
+import { type Background, decodeImage, type ImageForm } from '@kasane/data/image-decode';
 import { inputReader } from '@kasane/data/normalize';
 import { KasaneError } from '@kasane/protocol/errors';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
@@ -21,6 +21,8 @@ export interface ReadInput {
   readonly x: Float32Array;
   /** Of an image: whether it was inverted first. */
   readonly inverted?: boolean;
+  /** Of an image with transparent parts: on what it was put. */
+  readonly background?: Background;
 }
 
 /**
@@ -61,14 +63,14 @@ async function readImage(
   { mean = 0, std = 1, image }: Preparation,
   invert: boolean | undefined,
 ): Promise<ReadInput> {
-  const pixels = await decodeImage(path, form);
+  const { pixels, background } = await decodeImage(path, form);
   const { height, width, channels } = form;
   // Digits as IDX files have them are bright on dark; a folder of images says for itself what it is like.
   const inverted = invert ?? (!image && channels === 1 && hasBrightBorder(pixels, width));
   const shown = inverted ? pixels.map((value) => 255 - value) : pixels;
   const x = new Float32Array(shown.length);
   inputReader({ dtype: 'u8', shape: [height, width, channels] }, [mean].flat(), [std].flat())(shown, x);
-  return { name: path, x, inverted };
+  return { name: path, x, inverted, ...(background && { background }) };
 }
 
 function hasBrightBorder(pixels: Uint8Array, side: number): boolean {
