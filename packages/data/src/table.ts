@@ -51,6 +51,8 @@ export class ColumnFit {
   readonly #declared: ColumnKind | undefined;
   readonly #categories = new Map<string, number>();
   #count = 0;
+  /** A power of two; mean and squares are of the numbers divided by it. */
+  #scale = 0;
   #mean = 0;
   #squares = 0;
   #missing = 0;
@@ -81,12 +83,24 @@ export class ColumnFit {
     this.add(value);
   }
 
-  /** Counts a number into mean and standard deviation, by Welford's method: one pass, and no large sums. */
+  /**
+   * Counts a number into mean and standard deviation, by Welford's method: one pass, no large sums, and exactly 0 for a column of one
+   * value. Numbers are taken as multiples of a power of two near the largest, so that no square is too large or too small.
+   */
   add(value: number): void {
+    const size = Math.abs(value);
+    if (size > 0 && size >= 2 * this.#scale) {
+      const scale = 2 ** Math.floor(Math.log2(size));
+      const ratio = this.#scale / scale;
+      this.#mean *= ratio;
+      this.#squares *= ratio * ratio;
+      this.#scale = scale;
+    }
     this.#count++;
-    const away = value - this.#mean;
+    const scaled = this.#scale > 0 ? value / this.#scale : 0;
+    const away = scaled - this.#mean;
     this.#mean += away / this.#count;
-    this.#squares += away * (value - this.#mean);
+    this.#squares += away * (scaled - this.#mean);
   }
 
   /** Missing values seen. */
@@ -100,8 +114,8 @@ export class ColumnFit {
     const { name } = this;
     const kind = this.#declared ?? (this.#strange === '' && this.#count > 0 ? 'number' : 'category');
     if (kind === 'number') {
-      const std = Math.sqrt(this.#squares / Math.max(1, this.#count));
-      const fill = this.#mean;
+      const std = Math.sqrt(this.#squares / Math.max(1, this.#count)) * this.#scale;
+      const fill = this.#mean * this.#scale;
       return standardize
         ? { name, kind, mean: fill, std: std > 0 ? std : 1, fill }
         : { name, kind, mean: 0, std: 1, fill };
