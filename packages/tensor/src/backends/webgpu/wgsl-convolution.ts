@@ -8,6 +8,7 @@ import { type ConvolutionSizes, convolutionSizes } from '../../ops/conv2d.ts';
 import { sizeOf } from '../../shape.ts';
 import { type ProductSizes, tiledProduct } from './wgsl-matmul.ts';
 import type { Dispatch, Kernel } from './wgsl-module.ts';
+import { longSum } from './wgsl-sums.ts';
 
 /** Channels and filters of a group below which most of a tile would be empty. */
 const NARROW = 4;
@@ -29,6 +30,13 @@ export function convolutionProduct(node: Node): ProductSizes | undefined {
     default:
       return { batch, m: taps * channels, n: filters, k: results };
   }
+}
+
+/** Products of each element's sum. */
+function termsOf(node: Node): number {
+  const { samples, places, window, channels, filters } = convolutionSizes(node);
+  if (node.op === 'conv2dWeightGradient') return samples * places[0] * places[1];
+  return window[0] * window[1] * (node.op === 'conv2d' ? channels : filters);
 }
 
 /** Sizes as WGSL constants; rows and columns are x and y. */
@@ -82,13 +90,16 @@ export function convolve(node: Node, kernel: Kernel): Dispatch[] {
       store: kernel.write(2, `(row * ${groups}u + b) * ${filters}u + column`, 'value'),
     });
   }
+  const { declare, carry, finish } = longSum('sum', termsOf(node));
   const body = `let f = i32(e) % filters; let group = (i32(e) / filters) % parts; let place = i32(e) / (parts * filters);
-  var sum = 0.0f;
+  ${declare}
   for (var tap = 0; tap < window.x * window.y; tap++) {
     for (var c = 0; c < channels; c++) {
       sum += under_window(group, place, tap, c) * ${kernel.read(1, `u32(${WEIGHT})`)};
+      ${carry('u32(tap * channels + c)')}
     }
   }
+  ${finish}
   ${kernel.write(2, 'e', 'sum')}`;
   return kernel.each(sizeOf(node.shape), body, helpers);
 }
@@ -107,13 +118,16 @@ export function convolutionInputGradient(node: Node, kernel: Kernel): Dispatch[]
       store: kernel.write(2, `(row * ${groups}u + b) * ${channels}u + column`, 'value'),
     });
   }
+  const { declare, carry, finish } = longSum('sum', termsOf(node));
   const body = `let c = i32(e) % channels; let group = (i32(e) / channels) % parts; let pixel = i32(e) / (channels * parts);
-  var sum = 0.0f;
+  ${declare}
   for (var tap = window.x * window.y - 1; tap >= 0; tap--) {
     for (var f = 0; f < filters; f++) {
       sum += over_pixel(group, pixel, tap, f) * ${kernel.read(1, `u32(${WEIGHT})`)};
+      ${carry('u32((window.x * window.y - 1 - tap) * filters + f)')}
     }
   }
+  ${finish}
   ${kernel.write(2, 'e', 'sum')}`;
   return kernel.each(sizeOf(node.shape), body, helpers);
 }
@@ -131,12 +145,15 @@ export function convolutionWeightGradient(node: Node, kernel: Kernel): Dispatch[
       store: kernel.write(2, `(row * ${groups}u + b) * ${filters}u + column`, 'value'),
     });
   }
+  const { declare, carry, finish } = longSum('sum', termsOf(node));
   const body = `let f = i32(e) % filters; let group = (i32(e) / filters) % parts;
   let c = (i32(e) / (parts * filters)) % channels; let tap = i32(e) / (parts * filters * channels);
-  var sum = 0.0f;
+  ${declare}
   for (var place = 0; place < samples * places.x * places.y; place++) {
     sum += under_window(group, place, tap, c) * ${kernel.read(1, 'u32((place * parts + group) * filters + f)')};
+    ${carry('u32(place)')}
   }
+  ${finish}
   ${kernel.write(2, 'e', 'sum')}`;
   return kernel.each(sizeOf(node.shape), body, helpers);
 }

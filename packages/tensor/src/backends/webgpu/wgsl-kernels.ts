@@ -22,6 +22,7 @@ import { matmul, productWorkspace } from './wgsl-matmul.ts';
 import { type Dispatch, FAULT_WORD, Kernel, placeOf, type Target, type TensorPlace } from './wgsl-module.ts';
 import { addition, maximum, reduction } from './wgsl-reduce.ts';
 import { literal, scalarCode } from './wgsl-scalar.ts';
+import { longSum } from './wgsl-sums.ts';
 
 /** Bytes that a step needs for itself while it runs. */
 export function workspaceOf({ kind, output }: PlanStep): number {
@@ -149,13 +150,16 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   scatterAdd: (node, kernel) => {
     const [rows, row] = [rowsOf(node), sizeOf(node.shape.slice(1))];
     const count = sizeOf(node.inputs[1]!.shape);
+    const { declare, carry, finish } = longSum('sum', count);
     const body = `let own = e / ${row}u; let column = e % ${row}u;
-  var sum = 0.0f;
+  var found = 0u;
+  ${declare}
   for (var i = 0u; i < ${count}u; i++) {
     let index = bitcast<u32>(${kernel.read(1, 'i')});
     ${checkIndex(rows)}
-    if (index == own) { sum += ${kernel.read(0, `i * ${row}u + column`)}; }
+    if (index == own) { sum += ${kernel.read(0, `i * ${row}u + column`)}; ${carry('found')} found++; }
   }
+  ${finish}
   ${kernel.write(2, 'e', 'sum')}`;
     return kernel.each(sizeOf(node.shape), body);
   },

@@ -6,6 +6,7 @@ import type { Node } from '../../graph.ts';
 import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { type Dispatch, type Kernel, MOST_GROUPS, THREADS } from './wgsl-module.ts';
+import { longSum } from './wgsl-sums.ts';
 
 /** Side of the part of a tile of the result that one invocation computes. */
 const PER_THREAD = 4;
@@ -103,6 +104,7 @@ export function tiledProduct(kernel: Kernel, product: TiledProduct): Dispatch[] 
   const across = Math.ceil(n / tile.columns);
   const count = across * Math.ceil(m / tile.rows);
   const rows = Array.from({ length: PER_THREAD }, (_, i) => i);
+  const sums = rows.map((i) => longSum(`sum${i}`, span, 'vec4<f32>', DEPTH));
   const code = kernel.module(`${helpers}
 var<workgroup> tile_a: array<f32, ${tile.rows * DEPTH}>;
 var<workgroup> tile_b: array<vec4<f32>, ${wide * DEPTH}>;
@@ -117,7 +119,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let split = group.z / ${batch}u;
   let end = min(${k}u, (split + 1u) * ${span}u);
   let lane = local.y * ${wide}u + local.x;
-  ${rows.map((i) => `var sum${i} = vec4<f32>();`).join(' ')}
+  ${sums.map(({ declare }) => declare).join(' ')}
   for (var block = split * ${span}u; block < end; block += ${DEPTH}u) {
     for (var i = lane; i < ${tile.rows * DEPTH}u; i += ${THREADS}u) {
       let row = top + i / ${DEPTH}u;
@@ -139,7 +141,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
       ${rows.map((i) => `sum${i} += tile_a[(local.y * ${PER_THREAD}u + ${i}u) * ${DEPTH}u + p] * right;`).join('\n      ')}
     }
     workgroupBarrier();
+    ${sums.map(({ carry }) => carry(`block - split * ${span}u`)).join('\n    ')}
   }
+  ${sums.map(({ finish }) => finish).join(' ')}
   for (var j = 0u; j < ${PER_THREAD}u; j++) {
     let column = left + local.x * ${PER_THREAD}u + j;
     if (column >= ${n}u) { return; }

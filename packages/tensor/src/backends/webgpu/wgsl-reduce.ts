@@ -3,6 +3,7 @@ import type { Node } from '../../graph.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
 import { type Dispatch, type Kernel, MOST_GROUPS, placeOf, THREADS } from './wgsl-module.ts';
 import { literal } from './wgsl-scalar.ts';
+import { longSum } from './wgsl-sums.ts';
 
 /** An associative operation on two f32, and what it starts from. */
 export interface Combination {
@@ -37,6 +38,10 @@ export function reduction(
     return kernel.each(outputs, body);
   }
   if (outputs === 0) return [];
+  const { declare, carry, finish } =
+    combination === addition
+      ? longSum('total', Math.ceil(length / THREADS))
+      : { declare: `var total = ${literal(start)};`, carry: () => '', finish: '' };
   const x = Math.min(outputs, MOST_GROUPS);
   const { declarations, statements } = kernel.target.subgroups
     ? bySubgroups(combination)
@@ -48,9 +53,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     @builtin(local_invocation_index) lane: u32${declarations}) {
   let e = group.y * groups.x + group.x;
   let source = ${from};
-  var total = ${literal(start)};
+  ${declare}
   if (e < ${outputs}u) {
-    for (var i = lane; i < ${length}u; i += ${THREADS}u) { total = ${combine('total', element)}; }
+    for (var i = lane; i < ${length}u; i += ${THREADS}u) { total = ${combine('total', element)}; ${carry(`i / ${THREADS}u`)} }
+    ${finish}
   }
   ${statements}
   if (lane == 0u && e < ${outputs}u) { ${kernel.write(1, 'e', 'total')} }
