@@ -20,6 +20,7 @@ import { alignUp } from '../src/plan/arena.ts';
 import { placeLeaves } from '../src/plan/leaves.ts';
 import { type Shape, sizeOf } from '../src/shape.ts';
 import { uniforms } from './support/cases.ts';
+import { runSum } from './support/summation.ts';
 
 const exactNames = kernelNames.filter((name) => !kernelShapes[name].fused);
 
@@ -109,6 +110,67 @@ describe('convolution', () => {
     }
     expect(bytes(found).equals(bytes(wanted))).toBe(true);
   });
+
+  it.each([
+    ['in levels of runs of 256 places', [3, 60, 52, 2], [2, 2, 2, 3], {}, 3],
+    ['in runs of a sample', [40, 9, 8, 5], [3, 2, 1, 5], { groups: 5, padding: [1, 0] }, 5],
+    ['in runs of a row', [34, 18, 17, 4], [3, 3, 1, 4], { groups: 4 }, 4],
+  ] as const)("sums a weight's gradient %s", (_, x, weight, options, filters) => {
+    const { nodes, feeds } = three(x, weight, options);
+    const sizes = convolutionSizes(nodes[2]!);
+    const { samples, image, places, window, groups, padding } = sizes;
+    const found = run(nodes[2]!, feeds, '5x16');
+    const channels = x[3];
+    const inGroup = channels / groups;
+    const wanted = Float32Array.from({ length: sizeOf(weight) }, (_, e) => {
+      const [f, c, tap] = [e % filters, Math.floor(e / filters) % inGroup, Math.floor(e / filters / inGroup)];
+      const channel = groups === 1 ? c : f;
+      const [i, j] = [Math.floor(tap / window[1]) - padding[0], (tap % window[1]) - padding[1]];
+      const isInside = (row: number, column: number) =>
+        row >= 0 && row < image[0] && column >= 0 && column < image[1];
+      const term = (sample: number, row: number, column: number) => {
+        const value = isInside(row + i, column + j)
+          ? feeds.x![((sample * image[0] + row + i) * image[1] + column + j) * channels + channel]!
+          : 0;
+        return Math.fround(
+          value * feeds.g![((sample * places[0] + row) * places[1] + column) * filters + f]!,
+        );
+      };
+      const [each, row] = [places[0] * places[1], places[1]];
+      if (groups === 1)
+        return runSum(samples * each, 256, (p) =>
+          term(Math.floor(p / each), Math.floor(p / row) % places[0], p % row),
+        );
+      // Rows and columns at which the window is within the image.
+      const along = (axis: 0 | 1, shift: number) =>
+        [...Array(places[axis]).keys()].filter((at) => at + shift >= 0 && at + shift < image[axis]);
+      const [rows, columns] = [along(0, i), along(1, j)];
+      const serial = (terms: readonly number[]) =>
+        terms.reduce((total, value) => Math.fround(total + value), 0);
+      return runSum(samples, 1, (sample) => {
+        const lines = rows.map((r) => columns.map((q) => term(sample, r, q)));
+        return rows.length * columns.length <= 256 ? serial(lines.flat()) : serial(lines.map(serial));
+      });
+    });
+    expect(bytes(found).equals(bytes(wanted))).toBe(true);
+  });
+
+  it.each([
+    ['in levels of runs', [9, 120, 104, 16], [3, 3, 16, 16], 2],
+    ['of many channels', [1, 9, 8, 272], [3, 3, 272, 16], 0],
+  ] as const)(
+    "has the same bits with Winograd's sums %s",
+    (_, x, weight, index) => {
+      const { nodes, feeds } = three(x, weight, { padding: [1, 1] });
+      const node = nodes[index]!;
+      const [exact] = evaluateGraph([node], feeds);
+      const [wanted, other] = (['4x8', '5x16'] as const).map((kernel) => run(node, feeds, kernel));
+      expect(bytes(wanted!).equals(bytes(other!))).toBe(true);
+      const distance = Math.hypot(...wanted!.map((value, e) => value - exact![e]!));
+      expect(distance / Math.hypot(...exact!)).toBeLessThan(2e-6);
+    },
+    60_000,
+  );
 
   it("is Winograd's only for windows of 3 x 3 at stride 1 with enough channels", () => {
     const uses = (x: Shape, weight: Shape, options: ConvolutionOptions) =>

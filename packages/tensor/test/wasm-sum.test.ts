@@ -1,10 +1,11 @@
 /** Sums have the bits that a plain loop gives in the order that `ops/summation.ts` defines. */
 import { describe, expect, it } from 'vitest';
+import { scatterAdd } from '../src/ops/gather.ts';
 import { input } from '../src/ops/leaf.ts';
 import { sum } from '../src/ops/reduce.ts';
 import { sizeOf } from '../src/shape.ts';
 import { runWasm } from './support/run-wasm.ts';
-import { sumOver, treeSum } from './support/summation.ts';
+import { blockSum, sumOver, treeSum } from './support/summation.ts';
 
 /** Numbers of all sizes and signs, so that any other order gives other bits. */
 function numbers(count: number, seed: number): Float32Array {
@@ -75,4 +76,27 @@ describe('sums over axes', () => {
     const program = await runWasm([sum(input('x', [x.length]))], { x });
     expect(program[0]![0]).toBe(2 ** 25);
   }, 60_000);
+});
+
+describe('rows summed by index', () => {
+  it.each([
+    [40, 3, 5],
+    [1000, 2, 37],
+    [3000, 7, 4],
+    [5, 9, 1],
+    [2, 3, 70],
+    [0, 3, 2],
+  ])('%d rows into %d of %d numbers', async (count, rows, row) => {
+    const x = numbers(count * row, count + row);
+    // The last row gets none.
+    const index = Int32Array.from({ length: count }, (_, i) => ((i * 7919) % 1009) % Math.max(1, rows - 1));
+    const node = scatterAdd(input('x', [count, row]), input('index', [count], 'i32'), rows);
+    const [found] = await runWasm([node], { x, index });
+    const wanted = Float32Array.from({ length: rows * row }, (_, e) => {
+      const own = [...index.keys()].filter((i) => index[i] === Math.floor(e / row));
+      const serial = own.map((i) => x[i * row + (e % row)]!);
+      return blockSum(serial, (block) => block.reduce((sum, value) => Math.fround(sum + value), 0));
+    });
+    expect(bytes(found!).equals(bytes(wanted))).toBe(true);
+  });
 });

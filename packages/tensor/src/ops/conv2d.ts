@@ -7,8 +7,11 @@
  * - conv2dInputGradient: rows of the window from the last, in each its columns from the last, in each the filters of the
  *   group: the gradient is read in the order in which it lies in memory. Only places that the stride reaches are summed.
  * - conv2dWeightGradient: samples, in each the rows and in each the columns of the gradient.
- * Where `usesWinograd` says so the sums are Winograd's instead: of mapped tiles of 4 x 4 or 2 x 2 results, over the channels, or in a
- * weight's gradient over samples, rows and columns of tiles; `backends/wasm/winograd.ts` has the maps.
+ * `summation.ts` says how such a sum is cut into runs. The first two: at most 288 products a run, whole rows of the window, pixels or
+ * parts of a pixel's channels (`patchBlocks` in `backends/wasm/patches.ts`), one run after the other. The third: 256 places a run, in
+ * levels. Depthwise: the first two have one run; in the third a sample is a run, or each of its rows if it has more than 256 places.
+ * Where `usesWinograd` says so the sums are Winograd's instead: of mapped tiles of 4 x 4 or 2 x 2 results, over the channels, 256 a run,
+ * or in a weight's gradient over samples, rows and columns of tiles, runs in levels; `backends/wasm/winograd.ts` has maps and lengths.
  * Padding counts as zeros. Products are rounded before they are added, unless the job asks for fast arithmetic.
  */
 import type { Node } from '../graph.ts';

@@ -48,7 +48,7 @@ export const gatherOp: Op<None> = {
   ],
 };
 
-/** f32 [..., ...row] and i32 [...] to f32 [rows, ...row]: adds each row where its index says, in ascending order. */
+/** f32 [..., ...row] and i32 [...] to f32 [rows, ...row]: adds each row where its index says; those of one index in their order, as `summation.ts` says. */
 export const scatterAddOp: Op<RowsAttribute> = {
   name: 'scatterAdd',
   signature: (inputs, { rows }) => {

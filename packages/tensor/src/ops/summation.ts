@@ -8,6 +8,7 @@
  *   2. Whenever the last two sums stand for as many blocks, they become one: a binary tree that grows from the left.
  *   3. What is left in the end is added from the right to the left.
  * Axes that are neighbours are one sum; of others the inner are summed first, and then their sums along the outer.
+ * Rows that go to one index (`scatterAdd`) are summed so too, a block one after the other, without lanes.
  *
  * A product of matrices, and whatever is computed as one (convolutions and their gradients): runs of at most a kernel's length of
  * products, each added up one product after the other from 0; then a level of up to RUNS runs, one after the other; then up

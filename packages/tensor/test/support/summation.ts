@@ -2,20 +2,24 @@
 
 const add = (a: number, b: number) => Math.fround(a + b);
 
-/** The float32 sum of numbers in blocks of 128, four lanes in each, and a binary tree over the blocks. */
-export function treeSum(values: ArrayLike<number>): number {
+/** The sum of numbers in blocks of 128, which are summed by themselves, and a binary tree over the blocks. */
+export function blockSum(values: readonly number[], ofBlock: (values: readonly number[]) => number): number {
   const waiting: number[] = [];
   for (let block = 0; 128 * block < values.length; block++) {
-    const lanes = [0, 0, 0, 0];
-    for (let i = 128 * block; i < Math.min(128 * (block + 1), values.length); i++) {
-      lanes[i % 4] = add(lanes[i % 4]!, values[i]!);
-    }
-    let sum = add(add(lanes[0]!, lanes[1]!), add(lanes[2]!, lanes[3]!));
+    let sum = ofBlock(values.slice(128 * block, 128 * (block + 1)));
     for (let count = block + 1; count % 2 === 0; count /= 2) sum = add(waiting.pop()!, sum);
     waiting.push(sum);
   }
   return waiting.reduceRight((right, left) => add(left, right), waiting.pop() ?? 0);
 }
+
+/** The same with four lanes in each block. */
+export const treeSum = (values: ArrayLike<number>): number =>
+  blockSum(Array.from(values), (block) => {
+    const lanes = [0, 0, 0, 0];
+    for (const [i, value] of block.entries()) lanes[i % 4] = add(lanes[i % 4]!, value);
+    return add(add(lanes[0]!, lanes[1]!), add(lanes[2]!, lanes[3]!));
+  });
 
 /** Sums over axes: neighbouring ones are one, of others the inner come first. */
 export function sumOver(

@@ -4,23 +4,23 @@
  * phases by the stride: places of one phase are reached by the same elements of the window, so that nothing is multiplied by
  * zeros between strides.
  *
- * Blocks split places and filters only, or go on with the sum that is in the result; so the sums are those that `ops/conv2d.ts`
- * defines, whatever the kernel.
+ * Blocks split places and filters, or are runs of the sums that `ops/conv2d.ts` defines, whatever the kernel.
  */
-
 import type { Node } from '../../graph.ts';
 import { type ConvolutionSizes, convolutionSizes, type Pair, usesWinograd } from '../../ops/conv2d.ts';
+import { levelsOf } from '../../ops/summation.ts';
 import { sizeOf } from '../../shape.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { blockCaller, type ConvolutionContext } from './convolution-block.ts';
 import { depthwiseKernel, isDepthwise } from './depthwise.ts';
 import { emitFill } from './emit-loops.ts';
+import { emitAddition, emitRuns } from './emit-runs.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
 import { BlockEmitter, blockScratchBytes, type TileShape } from './gemm-block.ts';
 import { type PatchShape, PatchWalker, patchBlocks } from './patches.ts';
 import { winogradKernel, winogradWorkspaceBytes } from './winograd.ts';
 
-/** Most elements of a patch that are multiplied at a time: three pixels by three of 32 channels. */
+/** Most elements of a patch that are multiplied at a time, which are a run of the sum: three pixels by three of 32 channels. */
 const DEPTH = 288;
 /** Most places that are multiplied at a time. */
 const PLACES = 240;
@@ -28,7 +28,7 @@ const PLACES = 240;
 const ROW_GAP = 16;
 /** Height of the tiles of a weight's gradient: four elements of a patch are copied at a time. */
 const COLUMN_TILE = 4;
-/** Places that are summed at a time in a weight's gradient. */
+/** Places of a run of the sum in a weight's gradient. */
 const SUMMED_PLACES = 256;
 
 /** Bytes of scratch memory that blocks of patches need. */
@@ -37,13 +37,19 @@ export const convolutionScratchBytes = (kernel: KernelName): number =>
 
 const panelsOf = (filters: number, kernel: KernelName) => Math.ceil(filters / kernelShapes[kernel].columns);
 
+const placesOf = ({ samples, places }: ConvolutionSizes) => samples * places[0] * places[1];
+
+/** Bytes of the sums over places that wait in a weight's gradient. */
+const waitingBytes = (sizes: ConvolutionSizes) =>
+  levelsOf(placesOf(sizes), SUMMED_PLACES) * 4 * PLACES * sizes.filters;
+
 /** Bytes of workspace of a step: the weight as panels, and a block of results that are then put in their places. */
 export function convolutionWorkspaceBytes(node: Node, kernel: KernelName): number {
   if (node.op !== 'conv2d' && node.op !== 'conv2dInputGradient' && node.op !== 'conv2dWeightGradient')
     return 0;
   if (isDepthwise(convolutionSizes(node))) return 0;
   if (usesWinograd(convolutionSizes(node))) return winogradWorkspaceBytes(node, kernel);
-  if (node.op === 'conv2dWeightGradient') return 0;
+  if (node.op === 'conv2dWeightGradient') return waitingBytes(convolutionSizes(node));
   const { window, channels, filters } = convolutionSizes(node);
   const [depth, width] = node.op === 'conv2d' ? [channels, filters] : [filters, channels];
   const columns = panelsOf(width, kernel) * kernelShapes[kernel].columns;
@@ -305,26 +311,30 @@ function weightGradient(
   groups: number,
   context: ConvolutionContext,
 ): void {
-  const { samples, places: extents, filters } = sizes;
+  const { filters } = sizes;
   const tile: TileShape = { ...kernelShapes[context.kernel], rows: COLUMN_TILE };
   const patch = windowPatch(sizes);
   const walker = new PatchWalker(f, patch);
-  const count = samples * extents[0] * extents[1];
   const row = 4 * groups * filters;
   const [image, a, b] = [f.local('i32'), f.local('i32'), f.local('i32')];
   f.i32(x)
     .set(image)
     .i32(context.scratch + blockScratchBytes(tile))
     .set(a);
-  const depth = Math.min(SUMMED_PLACES, count);
   const callBlock = blockCaller(f, context);
   for (const block of patchBlocks(patch, PLACES)) {
     walker.start(image);
     f.i32(g).set(b);
-    const part = (along: number, fresh: boolean) => {
+    /** Where a sum is: the result, or one that waits. */
+    const target = (level: number) =>
+      level === 0
+        ? { at: to + block.first * row, row: groups * filters }
+        : { at: context.workspace + (level - 1) * 4 * PLACES * filters, row: filters };
+    const run = (along: number, level: number, fresh: boolean) => {
       // Tiles of 4 KiB would all lie on the same lines of the cache.
       const apart = 4 * COLUMN_TILE * along + 64;
       walker.copyColumns(along, block, a, apart);
+      const c = target(level);
       callBlock(
         tile,
         {
@@ -333,20 +343,16 @@ function weightGradient(
           depth: along,
           a: { row: 4, column: 4 * COLUMN_TILE, tile: apart },
           b: { row, column: 4 },
-          cRow: row,
+          cRow: 4 * c.row,
           fresh,
         },
-        () =>
-          f
-            .get(a)
-            .get(b)
-            .i32(to + block.first * row),
+        () => f.get(a).get(b).i32(c.at),
       );
       f.advance(b, along * row);
     };
-    part(depth, true);
-    const rest = count - depth;
-    f.repeat(Math.floor(rest / depth), () => part(depth, false));
-    if (rest % depth > 0) part(rest % depth, false);
+    emitRuns(f, placesOf(sizes), SUMMED_PLACES, {
+      run,
+      join: (level) => emitAddition(f, [block.depth, filters], target(level), target(level - 1)),
+    });
   }
 }

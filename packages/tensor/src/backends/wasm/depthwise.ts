@@ -5,14 +5,18 @@
  */
 import type { Node } from '../../graph.ts';
 import { type ConvolutionSizes, convolutionSizes } from '../../ops/conv2d.ts';
-import { collapse } from '../../plan/access.ts';
+import { levelsOf } from '../../ops/summation.ts';
 import { add, input, mul } from '../../scalar/expression.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
-import { FunctionBuilder } from './assembler.ts';
+import { FunctionBuilder, type Local } from './assembler.ts';
 import { emitFill, emitPointwise, nest } from './emit-loops.ts';
+import { emitRuns } from './emit-runs.ts';
 
 /** Vectors of channels that are summed at a time in a weight's gradient. */
 const WIDEST = 8;
+
+/** Most places of a sample that are one run of the sum in a weight's gradient. */
+const LONGEST_RUN = 256;
 
 /** Whether a convolution is computed here. */
 export const isDepthwise = ({ groups, channels, filters }: ConvolutionSizes): boolean =>
@@ -88,7 +92,10 @@ export function depthwiseKernel(node: Node, [first, second]: readonly number[], 
   return f;
 }
 
-/** The sum over all places of one element of the window. */
+/**
+ * The sum over all places of one element of the window. A run is what lies in one sample where that is not long, and a row of it
+ * otherwise, whose sums are then added sample by sample.
+ */
 function weightGradient(
   f: FunctionBuilder,
   { shape, image, result }: Reach,
@@ -96,47 +103,72 @@ function weightGradient(
   g: number,
   to: number,
 ): void {
-  const channels = shape[3]!;
-  const places = collapse(shape.slice(0, 3), [image.strides.slice(0, 3), result.strides.slice(0, 3)]);
+  const [samples, rows, columns, channels] = shape as [number, number, number, number];
   const pointers = [f.local('i32'), f.local('i32')] as const;
   const [fromImage, fromResult] = pointers;
-  const single = f.local('f32');
-  const sums = Array.from({ length: WIDEST }, () => f.local('v128'));
-  for (let channel = 0; channel < channels; ) {
-    const vectors = Math.min(WIDEST, Math.floor((channels - channel) / 4));
+  const along = (axis: number, extent: number) => ({
+    extent,
+    strides: [image.strides[axis]!, result.strides[axis]!],
+  });
+  const inSample = [along(1, rows), along(2, columns)];
+  const whole = rows * columns <= LONGEST_RUN;
+  const sums = (count: number) => Array.from({ length: count }, () => f.local('v128'));
+  const clear = (of: readonly Local[]) => {
+    for (const sum of of) f.f32x4(0).set(sum);
+  };
+  const join = (from: readonly Local[], into: readonly Local[]) => {
+    for (const [i, sum] of into.entries()) f.get(sum).get(from[i]!).op('f32x4Add').set(sum);
+  };
+  const levels = levelsOf(samples, 1);
+  /** So many vectors of channels, or one channel in a vector. */
+  const part = (channel: number, vectors: number, isWhole: boolean) => {
+    const load = isWhole ? 'v128Load' : 'v128Load32Zero';
+    const [run, sample] = [sums(vectors), sums(vectors)];
+    const waiting = Array.from({ length: levels + 1 }, () => sums(vectors));
     f.i32(x + 4 * channel)
       .set(fromImage)
       .i32(g + 4 * channel)
       .set(fromResult);
-    if (vectors === 0) {
-      f.f32(0).set(single);
-      nest(f, places, pointers, () => {
-        f.get(single).get(fromImage).memory('f32Load').get(fromResult).memory('f32Load');
-        f.op('f32Mul', 'f32Add').set(single);
-      });
-      f.i32(to + 4 * channel)
-        .get(single)
-        .memory('f32Store');
-      channel++;
-      continue;
-    }
-    const own = sums.slice(0, vectors);
-    for (const sum of own) f.f32x4(0).set(sum);
-    nest(f, places, pointers, () => {
-      for (const [i, sum] of own.entries()) {
+    const add = () => {
+      for (const [i, sum] of run.entries()) {
         f.get(sum)
           .get(fromImage)
-          .memory('v128Load', 16 * i)
+          .memory(load, 16 * i)
           .get(fromResult)
-          .memory('v128Load', 16 * i)
+          .memory(load, 16 * i)
           .op('f32x4Mul', 'f32x4Add')
           .set(sum);
       }
+    };
+    emitRuns(f, samples, 1, {
+      run: (_, level, fresh) => {
+        if (fresh) clear(waiting[level]!);
+        if (whole) {
+          clear(run);
+          nest(f, inSample, pointers, add);
+          join(run, waiting[level]!);
+        } else {
+          clear(sample);
+          nest(f, inSample.slice(0, 1), pointers, () => {
+            clear(run);
+            nest(f, inSample.slice(1), pointers, add);
+            join(run, sample);
+          });
+          join(sample, waiting[level]!);
+        }
+        f.advance(fromImage, 4 * image.strides[0]!).advance(fromResult, 4 * result.strides[0]!);
+      },
+      join: (level) => join(waiting[level]!, waiting[level - 1]!),
     });
-    for (const [i, sum] of own.entries())
-      f.i32(to + 4 * channel)
-        .get(sum)
-        .memory('v128Store', 16 * i);
-    channel += 4 * vectors;
+    for (const [i, sum] of waiting[0]!.entries()) {
+      f.i32(to + 4 * channel).get(sum);
+      if (isWhole) f.memory('v128Store', 16 * i);
+      else f.store32Lane0();
+    }
+  };
+  for (let channel = 0; channel < channels; ) {
+    const vectors = Math.min(WIDEST, Math.floor((channels - channel) / 4));
+    part(channel, Math.max(1, vectors), vectors > 0);
+    channel += Math.max(1, 4 * vectors);
   }
 }

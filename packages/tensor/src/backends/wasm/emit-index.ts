@@ -6,7 +6,6 @@ import { attributesOf } from '../../ops/op.ts';
 import { sizeOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
-import { emitFill } from './emit-loops.ts';
 import { FAULT_ADDRESS } from './fault.ts';
 
 export function gatherKernel(node: Node, table: number, indices: number, y: number): FunctionBuilder {
@@ -22,23 +21,8 @@ export function gatherKernel(node: Node, table: number, indices: number, y: numb
   return f;
 }
 
-export function scatterAddKernel(node: Node, values: number, indices: number, y: number): FunctionBuilder {
-  const f = new FunctionBuilder();
-  const row = sizeOf(node.shape.slice(1));
-  emitFill(f, y, sizeOf(node.shape), 0);
-  const from = f.local('i32');
-  f.i32(values).set(from);
-  eachIndex(f, node, indices, row, y, (to) => {
-    eachVector(f, row, [from, to], (load, store) => {
-      f.get(to).get(to).memory(load).get(from).memory(load);
-      f.op(load === 'f32Load' ? 'f32Add' : 'f32x4Add').memory(store);
-    });
-  });
-  return f;
-}
-
-/** Runs the body with the address of the row that each index names; traps at the first that names none. */
-function eachIndex(
+/** Runs the body with the address of the row of so many elements that each index names, in a table at `rows`; traps at the first that names none. */
+export function eachIndex(
   f: FunctionBuilder,
   node: Node,
   indices: number,

@@ -17,12 +17,13 @@ import {
   checkLabelsKernel,
   gatherKernel,
   oneHot,
-  scatterAddKernel,
   toIndexKernel,
 } from './emit-index.ts';
 import { emitPointwise } from './emit-loops.ts';
 import { maxReduction } from './emit-reduce.ts';
-import { sumReduction, sumScratchBytes } from './emit-sum.ts';
+import { scatterAddKernel, scatterAddWorkspaceBytes } from './emit-scatter.ts';
+import { sumReduction } from './emit-sum.ts';
+import { waitingScratchBytes } from './emit-waiting.ts';
 import { buildGemm, gemmScratchBytes, type KernelName } from './gemm.ts';
 import { emitProducts, productsWorkspaceBytes } from './products.ts';
 
@@ -44,13 +45,14 @@ const MOST_AXES = 16;
 
 /** Bytes of scratch memory that any step may need. */
 export const scratchBytes = (kernel: KernelName): number =>
-  Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel), sumScratchBytes(MOST_AXES));
+  Math.max(gemmScratchBytes(kernel), convolutionScratchBytes(kernel), waitingScratchBytes(MOST_AXES));
 
 /** Bytes that a step needs for itself while it runs. */
 export function workspaceBytes({ kind, output }: BlockedStep, kernel: KernelName): number {
   if (kind !== 'kernel') return 0;
   if (output.op === 'matmul')
     return productsWorkspaceBytes({ ...matmulSizes(output), ...attributesOf(matmulOp, output) });
+  if (output.op === 'scatterAdd') return scatterAddWorkspaceBytes(output);
   return convolutionWorkspaceBytes(output, kernel);
 }
 
@@ -106,7 +108,8 @@ const kernels: Readonly<Record<Exclude<KernelOpName, ViewOpName>, Emit>> = {
   fold: (node, [x], y) => foldKernel(node, x!, y),
   iota: (node, _, y) => iotaKernel(node, y),
   gather: (node, [table, indices], y) => gatherKernel(node, table!, indices!, y),
-  scatterAdd: (node, [values, indices], y) => scatterAddKernel(node, values!, indices!, y),
+  scatterAdd: (node, [values, indices], y, { scratch, workspace }) =>
+    scatterAddKernel(node, [values!, indices!, y], scratch, workspace(node)),
   toIndex: (node, [x], y) => toIndexKernel(node, x!, y),
   checkLabels: (node, [labels], y) => checkLabelsKernel(node, labels!, y),
   argmax: (node, [scores], y) => argmax(node, scores!, y),

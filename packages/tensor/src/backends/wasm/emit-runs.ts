@@ -37,24 +37,24 @@ export function emitRuns(f: FunctionBuilder, length: number, most: number, { run
   sum(length, 0);
 }
 
-/** Adds matrices: each row of `into` has the row of `from` added, which lie without gaps. */
+/** A matrix in memory, and elements from one row to the next. */
+interface Rows {
+  readonly at: Address;
+  readonly row: number;
+}
+
+/** Adds a matrix to another. */
 export function emitAddition(
   f: FunctionBuilder,
   [rows, columns]: readonly [number, number],
-  from: Address,
-  into: Address,
-  intoRow = columns,
+  from: Rows,
+  into: Rows,
 ): void {
-  const strides = [intoRow, 1];
-  emitPointwise(
-    f,
-    [rows, columns],
-    [add(input(0), input(1))],
-    [into, from],
-    [strides, [columns, 1]],
-    [into],
-    {
-      strides: [strides],
-    },
-  );
+  const strides = [
+    [into.row, 1],
+    [from.row, 1],
+  ] as const;
+  emitPointwise(f, [rows, columns], [add(input(0), input(1))], [into.at, from.at], strides, [into.at], {
+    strides: [strides[0]],
+  });
 }

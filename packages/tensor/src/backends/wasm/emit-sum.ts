@@ -6,26 +6,20 @@ import { sizeOf, stridesOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { nest } from './emit-loops.ts';
+import { MOST_VECTORS, Waiting } from './emit-waiting.ts';
 
 /**
  * Vectors of outputs that are summed side by side where neighbouring outputs have neighbouring inputs: with the lanes of a block a vector
  * register each. A tensor that does not stay in the cache is better read by two lines of it at a time. Measured on Zen 4, GB/s with
  * 4 and with 8: 118 and 90 for 64 KiB, 25 and 50 for 16 MiB.
  */
-const WIDE = { cached: 4, beyond: 8 } as const;
+const WIDE = { cached: 4, beyond: MOST_VECTORS } as const;
 /** Bytes that stay in the second-level cache. */
 const CACHE = 2 ** 20;
 /** Rows that are summed side by side where the numbers of one output are neighbours. */
 const ROWS = 8;
 /** Vectors of a row that are added in one round of a loop. */
 const UNROLL = 4;
-/** Sums that may wait in a tree: of 2^32 numbers there are fewer blocks than 2^26. */
-const DEEPEST = 26;
-const SLOT = 16 * WIDE.beyond;
-
-/** Bytes of scratch memory for the sums that wait, of as many axes as a tensor may have. */
-export const sumScratchBytes = (axes: number): number => axes * DEEPEST * SLOT;
-
 /**
  * Code that sums the node's input over axes.
  * @param scratch address of room for the sums that wait
@@ -317,7 +311,7 @@ class SumEmitter {
     this.#blocks(extent - groups * 4 * SUM_BLOCK, waiting, (length) =>
       this.#blocksOfRows(length, 1, 0, [sum]),
     );
-    waiting.finish(Math.ceil(extent / SUM_BLOCK));
+    waiting.finish();
   }
 
   /** Leaves in `sums` those of so many numbers; `block` leaves those of the next of them there. */
@@ -328,7 +322,7 @@ class SumEmitter {
     }
     const waiting = this.#waiting(depth, sums);
     this.#blocks(extent, waiting, block);
-    waiting.finish(Math.ceil(extent / SUM_BLOCK));
+    waiting.finish();
   }
 
   #blocks(extent: number, waiting: Waiting, block: (length: number) => void): void {
@@ -341,67 +335,6 @@ class SumEmitter {
   }
 
   #waiting(depth: number, sums: readonly Local[]): Waiting {
-    return new Waiting(this.#f, this.#scratch + depth * DEEPEST * SLOT, sums);
-  }
-}
-
-/** The sums of a tree that wait for others of as many blocks, in memory, the one that came last on top. */
-class Waiting {
-  readonly #f: FunctionBuilder;
-  readonly #sums: readonly Local[];
-  /** Where the next is put, and how many blocks there have been. */
-  readonly #top: Local;
-  readonly #count: Local;
-  readonly #bits: Local;
-
-  constructor(f: FunctionBuilder, base: number, sums: readonly Local[]) {
-    this.#f = f;
-    this.#sums = sums;
-    [this.#top, this.#count, this.#bits] = [f.local('i32'), f.local('i32'), f.local('i32')];
-    f.i32(base).set(this.#top).i32(0).set(this.#count);
-  }
-
-  /** Puts down a sum of 1, 2 or 4 blocks, together with those before it that make as many. */
-  push(blocks: 1 | 2 | 4): void {
-    const f = this.#f;
-    const bits = this.#bits;
-    f.advance(this.#count, blocks);
-    f.get(this.#count).i32(Math.log2(blocks)).op('i32ShrU').set(bits);
-    f.whilst(
-      () => f.get(bits).i32(1).op('i32And').i32(0).op('i32Eq'),
-      () => {
-        this.#join();
-        f.get(bits).i32(1).op('i32ShrU').set(bits);
-      },
-    );
-    for (const [i, sum] of this.#sums.entries())
-      f.get(this.#top)
-        .get(sum)
-        .memory('v128Store', 16 * i);
-    f.advance(this.#top, SLOT);
-  }
-
-  /** Takes up all that waits after so many blocks, from the right to the left. */
-  finish(blocks: number): void {
-    const f = this.#f;
-    f.advance(this.#top, -SLOT);
-    for (const [i, sum] of this.#sums.entries())
-      f.get(this.#top)
-        .memory('v128Load', 16 * i)
-        .set(sum);
-    const waiting = blocks.toString(2).replaceAll('0', '').length;
-    f.repeat(waiting - 1, () => this.#join());
-  }
-
-  /** Adds the top one, which stands before what is at hand. */
-  #join(): void {
-    const f = this.#f;
-    f.advance(this.#top, -SLOT);
-    for (const [i, sum] of this.#sums.entries())
-      f.get(this.#top)
-        .memory('v128Load', 16 * i)
-        .get(sum)
-        .op('f32x4Add')
-        .set(sum);
+    return new Waiting(this.#f, this.#scratch, depth, sums);
   }
 }

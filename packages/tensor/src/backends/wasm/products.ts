@@ -71,7 +71,13 @@ export function emitProducts(
   const part = (count: number) => {
     emitRuns(f, k, K_BLOCK, {
       run: (depth, level, fresh) => block(count, depth, level, fresh),
-      join: (level) => emitAddition(f, [count, n], waiting(level), level === 1 ? result : waiting(level - 1)),
+      join: (level) =>
+        emitAddition(
+          f,
+          [count, n],
+          { at: waiting(level), row: n },
+          { at: level === 1 ? result : waiting(level - 1), row: n },
+        ),
     });
     // Back to the first step of k, and on to the next rows.
     f.advance(left!, 4 * (transposeA ? count - k * m : count * k - k)).advance(

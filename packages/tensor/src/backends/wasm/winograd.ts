@@ -7,9 +7,12 @@
  */
 import type { Node } from '../../graph.ts';
 import { type ConvolutionSizes, convolutionSizes, winogradTile } from '../../ops/conv2d.ts';
+import { levelsOf } from '../../ops/summation.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { type BlockCaller, blockCaller, type ConvolutionContext } from './convolution-block.ts';
+import { emitAddition, emitRuns } from './emit-runs.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
+import { K_BLOCK } from './gemm-block.ts';
 import {
   buildTile,
   eachVectors,
@@ -51,7 +54,7 @@ interface Workspace {
   readonly image: number;
   /** Of the result, [points, block, filters + GAP]. */
   readonly result: number;
-  /** The mapped window: panels of a matrix product, or in its gradient [points, channels, filters]. */
+  /** The mapped window: panels of a matrix product, or in its gradient [points, channels, filters], and behind it the sums that wait. */
   readonly window: number;
   /** Room for a tile of the image, and for one of the result, that reach beyond the edge. */
   readonly edge: number;
@@ -65,19 +68,25 @@ function bytesOfPoint({ channels, filters }: TiledShape, kernel: KernelName): nu
   return 4 * (channels * columns * Math.ceil(filters / columns) + GAP);
 }
 
-function workspaceOf(shape: TiledShape, kernel: KernelName, start: number): Workspace {
+/** @param waiting sums over tiles that wait in a window's gradient */
+function workspaceOf(shape: TiledShape, kernel: KernelName, start: number, waiting: number): Workspace {
   const { channels, filters, block, tile } = shape;
   const points = pointsOf(shape);
   const image = start;
   const result = image + 4 * points * block * (channels + GAP);
   const window = result + 4 * points * block * (filters + GAP);
-  const edge = window + points * bytesOfPoint(shape, kernel);
+  const edge = window + (1 + waiting) * points * bytesOfPoint(shape, kernel);
   const spare = edge + 4 * points * channels;
   return { image, result, window, edge, spare, end: spare + 4 * tile * tile * filters };
 }
 
+function waitingOf(node: Node): number {
+  const { tiles, block } = shapeOf(node);
+  return node.op === 'conv2dWeightGradient' ? levelsOf(tiles[2], block) : 0;
+}
+
 export const winogradWorkspaceBytes = (node: Node, kernel: KernelName): number =>
-  workspaceOf(shapeOf(node), kernel, 0).end;
+  workspaceOf(shapeOf(node), kernel, 0, waitingOf(node)).end;
 
 /** A function that computes a convolution node. */
 export function winogradKernel(
@@ -87,7 +96,7 @@ export function winogradKernel(
   context: ConvolutionContext,
 ): FunctionBuilder {
   const f = new FunctionBuilder();
-  const emitter = new WinogradEmitter(f, shapeOf(node), context);
+  const emitter = new WinogradEmitter(f, shapeOf(node), waitingOf(node), context);
   if (node.op === 'conv2dWeightGradient') emitter.windowGradient(first!, second!, to);
   else emitter.results(first!, second!, to, node.op === 'conv2dInputGradient');
   return f;
@@ -109,11 +118,11 @@ class WinogradEmitter {
   readonly #to: Local;
   readonly #lines: readonly Local[];
 
-  constructor(f: FunctionBuilder, shape: TiledShape, context: ConvolutionContext) {
+  constructor(f: FunctionBuilder, shape: TiledShape, waiting: number, context: ConvolutionContext) {
     this.#f = f;
     this.#shape = shape;
     this.#kernel = context.kernel;
-    this.#space = workspaceOf(shape, context.kernel, context.workspace);
+    this.#space = workspaceOf(shape, context.kernel, context.workspace, waiting);
     this.#mapper = new TileMapper(f);
     this.#callBlock = blockCaller(f, context);
     [this.#image, this.#result, this.#row, this.#column, this.#to] = Array.from({ length: 5 }, () =>
@@ -131,29 +140,34 @@ class WinogradEmitter {
     const tile = kernelShapes[this.#kernel];
     const ofPoint = bytesOfPoint(this.#shape, this.#kernel);
     this.#mapWindow(window, turned);
-    this.#eachBlock(image, to, (count, again) => {
+    const { tiles, block: together } = this.#shape;
+    const run = this.#openBlocks(image, to, (count, again) => {
       again('image', space.image, space.edge);
       const aRow = 4 * (channels + GAP);
       const cRow = 4 * (filters + GAP);
       for (let point = 0; point < pointsOf(this.#shape); point++) {
-        const block = {
-          m: count,
-          n: filters,
-          depth: channels,
-          a: { row: aRow, column: 4, tile: tile.rows * aRow },
-          b: { panel: 4 * tile.columns * channels },
-          cRow,
-          fresh: true,
-        };
-        this.#callBlock(tile, block, () =>
-          f
-            .i32(space.image + point * this.#shape.block * aRow)
-            .i32(space.window + point * ofPoint)
-            .i32(space.result + point * this.#shape.block * cRow),
-        );
+        for (let first = 0; first < channels; first += K_BLOCK) {
+          const block = {
+            m: count,
+            n: filters,
+            depth: Math.min(K_BLOCK, channels - first),
+            a: { row: aRow, column: 4, tile: tile.rows * aRow },
+            b: { panel: 4 * tile.columns * channels },
+            cRow,
+            fresh: first === 0,
+          };
+          this.#callBlock(tile, block, () =>
+            f
+              .i32(space.image + point * this.#shape.block * aRow + 4 * first)
+              .i32(space.window + point * ofPoint + 4 * tile.columns * first)
+              .i32(space.result + point * this.#shape.block * cRow),
+          );
+        }
       }
       again('result', space.result, space.spare);
     });
+    f.repeat(Math.floor(tiles[2] / together), () => run(together, 0, true));
+    if (tiles[2] % together > 0) run(tiles[2] % together, 0, true);
   }
 
   /** The window's gradient, from images and gradients of results. */
@@ -162,13 +176,18 @@ class WinogradEmitter {
     const { channels, filters } = this.#shape;
     const space = this.#space;
     const tile = kernelShapes[this.#kernel];
-    let fresh = true;
-    this.#eachBlock(image, gradient, (count, again) => {
+    const ofPoint = bytesOfPoint(this.#shape, this.#kernel);
+    const points = pointsOf(this.#shape);
+    const target = (level: number) => ({
+      at: space.window + level * points * ofPoint,
+      row: ofPoint / 4,
+    });
+    const run = this.#openBlocks(image, gradient, (count, again, level, fresh) => {
       again('image', space.image, space.edge);
       again('gradient', space.result, space.spare);
       const aRow = 4 * (channels + GAP);
       const bRow = 4 * (filters + GAP);
-      for (let point = 0; point < pointsOf(this.#shape); point++) {
+      for (let point = 0; point < points; point++) {
         const block = {
           m: channels,
           n: filters,
@@ -182,22 +201,30 @@ class WinogradEmitter {
           f
             .i32(space.image + point * this.#shape.block * aRow)
             .i32(space.result + point * this.#shape.block * bRow)
-            .i32(space.window + point * bytesOfPoint(this.#shape, this.#kernel)),
+            .i32(target(level).at + point * ofPoint),
         );
       }
-      fresh = false;
+    });
+    emitRuns(f, this.#shape.tiles[2], this.#shape.block, {
+      run,
+      join: (level) => emitAddition(f, [points, channels * filters], target(level), target(level - 1)),
     });
     this.#unmapWindow(to);
   }
 
-  /** Runs `body` for each block of tiles; in it `again` does something with each tile. */
-  #eachBlock(
+  /** Starts with the first tile. Returns what takes the next so many of them: runs `body`, in which `again` does something with each. */
+  #openBlocks(
     image: number,
     result: number,
-    body: (count: number, again: (action: TileAction, mapped: number, spare: number) => void) => void,
-  ): void {
+    body: (
+      count: number,
+      again: (action: TileAction, mapped: number, spare: number) => void,
+      level: number,
+      fresh: boolean,
+    ) => void,
+  ): (count: number, level: number, fresh: boolean) => void {
     const f = this.#f;
-    const { tiles, block, channels, filters } = this.#shape;
+    const { channels, filters } = this.#shape;
     const state = [this.#image, this.#result, this.#row, this.#column];
     const saved = state.map(() => f.local('i32'));
     f.i32(image)
@@ -208,9 +235,9 @@ class WinogradEmitter {
       .set(this.#row)
       .i32(0)
       .set(this.#column);
-    const one = (count: number) => {
+    return (count, level, fresh) => {
       for (const [i, local] of state.entries()) f.get(local).set(saved[i]!);
-      body(count, (action, mapped, spare) => {
+      const again = (action: TileAction, mapped: number, spare: number) => {
         const index = this.#shared(`winograd ${action} ${JSON.stringify(this.#shape)}`, () =>
           buildTile(action, this.#shape),
         );
@@ -227,13 +254,9 @@ class WinogradEmitter {
             .advance(this.#to, 4 * (depth + GAP));
           this.#nextTile();
         });
-      });
+      };
+      body(count, again, level, fresh);
     };
-    // The first by itself: a window's gradient starts there.
-    one(block);
-    const rest = tiles[2] - block;
-    f.repeat(Math.floor(rest / block), () => one(block));
-    if (rest % block > 0) one(rest % block);
   }
 
   #nextTile(): void {
