@@ -72,7 +72,13 @@ class SyntheticSlot implements ComputeSlot {
       }
       onReady(everything);
     }
-    return { lossSum: LOSS * samples, metricSum: 0, counted: samples, computeMs: this.#pauseMs };
+    return {
+      lossSum: LOSS * samples,
+      metricSum: 0,
+      counted: samples,
+      weight: samples,
+      computeMs: this.#pauseMs,
+    };
   }
 
   arrived(): void {}

@@ -20,8 +20,11 @@ export const objectiveSchema = z
           .array(z.number().min(0))
           .min(2)
           .max(1000)
+          .refine((weights) => weights.some((weight) => weight > 0), 'one of the weights must be above 0')
           .optional()
-          .describe("Factor of the loss of each class's samples, by class, while training."),
+          .describe(
+            "Factor of the loss of each class's samples, by class, while training. Losses are divided by the sum of the factors.",
+          ),
       })
       .describe('One class for each sample: softmax cross-entropy.'),
     z

@@ -50,6 +50,11 @@ const session: FieldRule = {
     value === undefined ||
     (value instanceof Uint8Array && (value.length === 0 || (value.length >= 16 && value.length <= 64))),
 };
+/** Whether it can be the weight of these samples is for the job's plan to say. */
+const weight: FieldRule = {
+  expected: 'none, or a number from 0',
+  allows: (value) => value === undefined || (typeof value === 'number' && value >= 0 && value < Infinity),
+};
 const milliseconds = number(0, WORKER_TIME_MS);
 
 const task: PartRules = {
@@ -84,6 +89,7 @@ export const workerMessages: { readonly [S in Said as S['$case']]: Rules<S['valu
     lossSum: sum,
     metricSum: sum,
     counted: count(0, UINT32),
+    weight,
     samplesDigest: count(0, UINT32),
     computeMs: milliseconds,
     samplesMs: milliseconds,

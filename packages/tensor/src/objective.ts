@@ -4,9 +4,16 @@
  */
 import type { Field } from './field.ts';
 import type { Node } from './graph.ts';
-import { binaryCrossEntropy, crossEntropy, huber, meanAbsoluteError, meanSquaredError } from './nn/losses.ts';
+import {
+  binaryCrossEntropy,
+  type CrossEntropyOptions,
+  crossEntropy,
+  huber,
+  meanAbsoluteError,
+  meanSquaredError,
+} from './nn/losses.ts';
 import type { ModelDescription } from './nn/model.ts';
-import { toIndex } from './ops/gather.ts';
+import { gather, toIndex } from './ops/gather.ts';
 import { argmaxEquals } from './ops/labels.ts';
 import { constant, input } from './ops/leaf.ts';
 import { reshape } from './ops/movement.ts';
@@ -21,7 +28,7 @@ export type Objective =
       readonly type: 'classification';
       /** See CrossEntropyOptions. In training only; the loss of an evaluation is the plain one. Default 0. */
       readonly labelSmoothing?: number;
-      /** Factor of the loss of each class's samples, in training only. Losses are still divided by the samples. */
+      /** Factor of the loss of each class's samples, in training only. Losses are divided by the sum of their weights. */
       readonly classWeights?: readonly number[];
     }
   /** Each output is a yes or no of its own: logistic cross-entropy. Target: numbers in [0, 1], in the output's shape. */
@@ -143,8 +150,10 @@ export function targetLeaf(
 export interface Scores {
   readonly lossSum: Node;
   readonly metricSum: Node;
-  /** How many losses lossSum has; undefined: one a sample. */
+  /** How many losses lossSum has; undefined: one a sample. The metric's sum is of as many. */
   readonly counted?: Node;
+  /** What lossSum is divided by in the end, where that is not how many losses it has. Then `counted` is there too. */
+  readonly weight?: Node;
 }
 
 /**
@@ -155,7 +164,7 @@ export function scoresOf(objective: Objective, logits: Node, target: Node, train
   switch (objective.type) {
     case 'classification': {
       const { labelSmoothing = 0, classWeights } = training ? objective : classification;
-      const options = {
+      const options: CrossEntropyOptions = {
         labelSmoothing,
         ...(classWeights && {
           classWeights: concat(
@@ -166,9 +175,14 @@ export function scoresOf(objective: Objective, logits: Node, target: Node, train
       };
       const score = (measure: (labels: Node) => Node) =>
         sum(target.dtype === 'i32' ? measure(target) : ofMixture(target, measure));
+      const { classWeights: weights } = options;
       return {
         lossSum: score((labels) => crossEntropy(logits, labels, options)),
         metricSum: score((labels) => argmaxEquals(logits, labels)),
+        ...(weights && {
+          counted: constant(logits.shape[0]!),
+          weight: score((labels) => gather(weights, labels)),
+        }),
       };
     }
     case 'binary': {

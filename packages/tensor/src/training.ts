@@ -55,11 +55,13 @@ export interface Program {
     readonly metricSum?: Node;
     /** f32 scalar: how many losses there were, where that is not one a sample. */
     readonly counted?: Node;
+    /** f32 scalar: what the sums are divided by in the end, where that is not how many losses there were. */
+    readonly weight?: Node;
     /** f32 [samples, ...output] */
     readonly logits: Node;
     /**
      * One for each of the model's parameters, in order: of lossSum by what is trained, zeros for what is frozen; of a statistic the batch's value times
-     * the number of losses, so that both are sums over losses.
+     * what the sums are divided by, so that all of them are.
      */
     readonly gradients?: readonly Node[];
   };
@@ -102,11 +104,12 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
 }
 
 /** What a shard's statistics are weighted with: all sums are divided by the same number in the end. */
-const weightOf = ({ counted }: Scores, samples: number): Node => counted ?? constant(samples);
+const weightOf = ({ counted, weight }: Scores, samples: number): Node =>
+  weight ?? counted ?? constant(samples);
 
 /** Every node that a backend must compute to run the program: the logits, the scores, then the gradients. */
 export function outputNodes(program: Program): Node[] {
-  const { lossSum, metricSum, counted, logits, gradients: perParameter = [] } = program.outputs;
-  const scores = [lossSum, metricSum, counted].filter((node) => node !== undefined);
+  const { lossSum, metricSum, counted, weight, logits, gradients: perParameter = [] } = program.outputs;
+  const scores = [lossSum, metricSum, counted, weight].filter((node) => node !== undefined);
   return [logits, ...scores, ...perParameter];
 }

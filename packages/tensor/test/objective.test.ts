@@ -90,6 +90,8 @@ describe.each(Object.entries(cases))('%s', (_, one) => {
       expect(program.lossSum[0]).toBeCloseTo(wanted.lossSum!, 3);
       expect(program.metricSum[0]).toBeCloseTo(wanted.metricSum!, 4);
       expect(program.counted[0]).toBe(wanted.counted);
+      if (wanted.weight === undefined) expect(program.weight).toHaveLength(0);
+      else expect(program.weight[0]).toBeCloseTo(wanted.weight, 5);
     }
   });
 });

@@ -310,7 +310,7 @@ export class JobSession {
       isPast: () => task.step < this.#parameters.newest.version,
     });
     const parts = cut({ start: 0, end: task.samples }, task.kind === 'train' ? opened.accumulate : 1);
-    const sums = { lossSum: 0, metricSum: 0, counted: 0, computeMs: 0 };
+    const sums = { lossSum: 0, metricSum: 0, counted: 0, weight: 0, computeMs: 0 };
     for (const [index, { start, end }] of parts.entries()) {
       const of = <T extends Samples['x' | 'target' | 'ids']>(all: T) =>
         all.subarray((start * all.length) / task.samples, (end * all.length) / task.samples) as T;
@@ -325,10 +325,10 @@ export class JobSession {
           arrival: this.#beginsEarly(task) ? this.#parameters.newest : undefined,
         },
       );
-      for (const name of ['lossSum', 'metricSum', 'counted', 'computeMs'] as const)
+      for (const name of ['lossSum', 'metricSum', 'counted', 'weight', 'computeMs'] as const)
         sums[name] += outcome[name];
     }
-    const { lossSum, metricSum, counted, computeMs } = sums;
+    const { lossSum, metricSum, counted, weight, computeMs } = sums;
     const value = {
       task: id,
       samples: task.samples,
@@ -336,6 +336,7 @@ export class JobSession {
       lossSum: Math.fround(lossSum),
       metricSum: Math.fround(metricSum),
       counted,
+      weight: Math.fround(weight),
       samplesDigest: digest,
       computeMs,
       ...waits,

@@ -87,6 +87,8 @@ export interface RunOutcome {
   readonly metricSum: number;
   /** How many losses `lossSum` has. */
   readonly counted: number;
+  /** What `lossSum` and the gradients are divided by in the end, of this part: the number of losses or the sum of their weights. */
+  readonly weight: number;
   readonly computeMs: number;
 }
 
@@ -220,6 +222,8 @@ export class Slot implements ComputeSlot {
       lossSum: this.#view(session, program.lossSum)[0]!,
       metricSum: this.#view(session, program.metricSum)[0]!,
       counted: this.#view(session, program.counted)[0] ?? program.samples,
+      weight:
+        this.#view(session, program.weight)[0] ?? this.#view(session, program.counted)[0] ?? program.samples,
       computeMs: this.#numbers[COMPUTE_MS]!,
     };
   }

@@ -14,6 +14,8 @@ export interface Answer {
   readonly metricSum: number;
   /** How many losses lossSum has. */
   readonly counted: number;
+  /** What lossSum and the gradient are of: as many, or the sum of the losses' weights. */
+  readonly weight: number;
   readonly samplesDigest: number;
   /** Milliseconds that the computation took, by the worker's clock. */
   readonly computeMs: number;
@@ -30,18 +32,22 @@ export interface Answer {
   readonly travelMs: number;
 }
 
-/** Adds up answers in shard order. `counted` is at least 1: it divides. */
+/** Adds up answers in shard order. `counted` is at least 1 and `weight` not 0: they divide. */
 export function sum(answers: readonly Answer[]) {
-  const total = { lossSum: 0, metricSum: 0, counted: 0, samples: 0, computeMs: 0 };
+  const total = { lossSum: 0, metricSum: 0, counted: 0, weight: 0, samples: 0, computeMs: 0 };
   for (const answer of answers) {
     total.lossSum += answer.lossSum;
     total.metricSum += answer.metricSum;
     total.counted += answer.counted;
+    total.weight += answer.weight;
     total.samples += answer.samples;
     total.computeMs += answer.computeMs;
   }
-  return { ...total, counted: Math.max(1, total.counted) };
+  return { ...total, counted: Math.max(1, total.counted), weight: divisor(total.weight) };
 }
+
+/** What sums of such a weight are divided by: where nothing counts there is nothing to divide. */
+export const divisor = (weight: number): number => (weight > 0 ? weight : 1);
 
 /** Which samples counted in a training step, and whose answers they were. */
 export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer[]): LedgerRow[] {
@@ -61,10 +67,10 @@ export function epochResult(
 ): EpochResult {
   return {
     epoch,
-    trainLoss: train.lossSum / train.counted,
+    trainLoss: train.lossSum / (train.weight ?? train.counted),
     trainMetric: train.metricSum / train.counted,
     // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
-    testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.counted,
+    testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.weight,
     testMetric: Number.isNaN(test.metricSum) ? Number.POSITIVE_INFINITY : test.metricSum / test.counted,
     seconds,
   };
@@ -79,11 +85,11 @@ export function stepPoint(
     'step' | 'learningRate' | 'samplesPerSecond' | 'stepMs' | 'reduceMs' | 'applyMs' | 'publishMs'
   >,
 ): StepMetrics {
-  const { lossSum, metricSum, counted } = sum(answers);
+  const { lossSum, metricSum, counted, weight } = sum(answers);
   return {
     ...of,
     time: Date.now(),
-    loss: lossSum / counted,
+    loss: lossSum / weight,
     metric: metricSum / counted,
     gradientNorm: Math.hypot(...changes.map(({ gradientNorm }) => gradientNorm)),
     computeMs: Math.max(...answers.map(({ computeMs }) => computeMs)),

@@ -200,7 +200,7 @@ export class TaskBoard {
     const claim = tracker.holders(step, shard).find((holder) => holder.worker === worker);
     const claimedAfterMs = (claim?.claimedAt ?? this.#startedAt) - this.#startedAt;
     tracker.finish(step, shard, attempt);
-    const { samples, lossSum, metricSum, counted, samplesDigest, computeMs } = result;
+    const { samples, lossSum, metricSum, counted, weight = counted, samplesDigest, computeMs } = result;
     this.#answers[kind].set(shard, {
       worker,
       attempt,
@@ -208,6 +208,7 @@ export class TaskBoard {
       lossSum,
       metricSum,
       counted,
+      weight,
       samplesDigest,
       computeMs,
       claimedAfterMs,
@@ -340,7 +341,7 @@ export class TaskBoard {
     const refused = this.#refused.get(shard);
     if (refused && mayLeaveOut(`${where}: ${why}`)) {
       this.#trackers.train.finish(step, shard);
-      const nothing = { lossSum: 0, metricSum: 0, counted: 0, leftOut: true };
+      const nothing = { lossSum: 0, metricSum: 0, counted: 0, weight: 0, leftOut: true };
       this.#answers.train.set(shard, { ...refused, ...nothing });
       this.check();
       return;

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Position } from '../params/checkpoint.ts';
 import type { ParameterServer } from '../params/parameter-server.ts';
-import type { Answer } from './answers.ts';
+import { type Answer, divisor } from './answers.ts';
 import type { TaskBoard } from './board.ts';
 
 /**
@@ -17,8 +17,8 @@ export async function finiteAnswers(
   for (;;) {
     const answers = await board.settled('train', step);
     if (answers.some(({ leftOut }) => leftOut)) return answers;
-    const counted = answers.reduce((total, answer) => total + answer.counted, 0);
-    const found = parameters.reduce(answers.length, Math.max(1, counted));
+    const weight = answers.reduce((total, answer) => total + answer.weight, 0);
+    const found = parameters.reduce(answers.length, divisor(weight));
     const bad = new Map(
       found.map(({ shard, layer }) => [shard, `its gradient of layer ${layer} is not finite`]),
     );

@@ -18,6 +18,11 @@ function refuse(error: unknown): never {
   throw error instanceof DataError ? error : new DataError(messageOf(error), { cause: error });
 }
 
+/** What an answer says that a job can tell impossible. */
+type Told = Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'> & {
+  readonly weight?: number | undefined;
+};
+
 export class RunPlan {
   readonly #id: string;
   readonly #job: Job;
@@ -130,13 +135,24 @@ export class RunPlan {
   /** Why no honest worker can have computed these figures from so many samples; undefined: one can. */
   whyImpossible(
     kind: NewTask['kind'],
-    { samples, counted, lossSum, metricSum }: Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'>,
+    { samples, counted, weight = counted, lossSum, metricSum }: Told,
   ): string | undefined {
     const { objective } = this.#job;
     const tokens = objective.type === 'next-token' || objective.type === 'masked-token';
     const most = tokens ? samples * sizeOf(this.#data.train.target.shape) : samples;
     if (counted > most || (!tokens && counted !== samples))
       return `it counts ${counted} losses of ${samples} samples; at most ${most} are possible`;
+    const weights =
+      kind === 'train' && objective.type === 'classification' ? objective.classWeights : undefined;
+    const [least, largest] = weights ? [Math.min(...weights), Math.max(...weights)] : [1, 1];
+    // Weights are added in float32.
+    if (
+      !(
+        weight >= counted * least * (weights ? 0.999 : 1) &&
+        weight <= counted * largest * (weights ? 1.001 : 1)
+      )
+    )
+      return `its ${counted} losses have the weight ${weight}; from ${counted * least} to ${counted * largest} is possible`;
     // A test may overflow; in training that is for the loss to tell, which is refused with its step and layer.
     if (!Number.isFinite(metricSum) && (kind === 'evaluate' || !Number.isFinite(lossSum))) return undefined;
     const highest = metricOf[objective.type] === 'accuracy' ? counted * 1.001 : Number.MAX_VALUE;

@@ -64,8 +64,8 @@ export class Progress {
 
   /** Mean training loss and metric of the epoch under way, or of the last one between two. */
   get running(): { loss: number; metric: number } {
-    const { lossSum, metricSum, counted } = this.#position;
-    if (counted > 0) return { loss: lossSum / counted, metric: metricSum / counted };
+    const { lossSum, metricSum, counted, weight = counted } = this.#position;
+    if (counted > 0) return { loss: lossSum / weight, metric: metricSum / counted };
     const last = this.#history.at(-1);
     return { loss: last?.trainLoss ?? 0, metric: last?.trainMetric ?? 0 };
   }

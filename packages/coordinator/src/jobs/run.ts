@@ -316,7 +316,7 @@ export class Run {
     const parameters = this.#parameters!;
     const { step } = this.#position;
     const answers = await finiteAnswers(this.board, parameters, step);
-    const { lossSum, metricSum, counted, samples, ...used } = sum(answers);
+    const { lossSum, metricSum, counted, weight, samples, ...used } = sum(answers);
     const isLeftOut = answers.some((answer) => answer.leftOut);
     const { learningRate } = parameters;
     // Another job's step begins while this one is counted.
@@ -331,6 +331,7 @@ export class Run {
       lossSum: before.lossSum + lossSum,
       metricSum: before.metricSum + metricSum,
       counted: before.counted + counted,
+      weight: (before.weight ?? before.counted) + weight,
       ...leftOut(before, isLeftOut),
     };
     const publishedBefore = this.#publishedAt;

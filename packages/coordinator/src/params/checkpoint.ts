@@ -17,6 +17,8 @@ export interface Position {
   readonly lossSum: number;
   readonly metricSum: number;
   readonly counted: number;
+  /** What lossSum is divided by; absent: counted. */
+  readonly weight?: number;
   /** Steps so far whose numbers were not finite and that were left out; absent: none. */
   readonly leftOut?: number;
   /** What it was trained on; absent in checkpoints of earlier versions. */

@@ -3,7 +3,7 @@ import type { Node } from '../graph.ts';
 import { gather } from '../ops/gather.ts';
 import { checkLabels, oneHot } from '../ops/labels.ts';
 import { constant } from '../ops/leaf.ts';
-import { detach } from '../ops/movement.ts';
+import { detach, reshape } from '../ops/movement.ts';
 import { abs, add, div, exp, le, log, max, mul, neg, select, softplus, sub } from '../ops/pointwise.ts';
 import { maxReduce, mean, sum } from '../ops/reduce.ts';
 
@@ -47,11 +47,11 @@ export function logSoftmax(logits: Node): Node {
 
 export interface CrossEntropyOptions {
   /**
-   * Part of the target that is spread evenly over all classes (Szegedy et al. 2016, section 7). Default 0. The mean over the
-   * classes stays unweighted when class weights are given too: give one of the two.
+   * Part of the target that is spread evenly over all classes (Szegedy et al. 2016, section 7), each of which then counts with its weight.
+   * Default 0.
    */
   readonly labelSmoothing?: number;
-  /** f32 [classes]: factor of the loss of each class's samples. Default 1. */
+  /** f32 [classes]: factor of each class's part of the loss. The mean divides by the weights of the labels, as in PyTorch. Default 1. */
   readonly classWeights?: Node;
 }
 
@@ -67,12 +67,13 @@ export function crossEntropy(logits: Node, labels: Node, options: CrossEntropyOp
   const classes = checkLabels(labels, logits.shape.at(-1)!);
   const chosen = sum(select(oneHot(classes, logits.shape.at(-1)!), scores, constant(0)), [-1]);
   const hard = sub(normalizer, chosen);
-  const smooth = () => sub(normalizer, mean(scores, [-1]));
-  const loss =
-    labelSmoothing === 0
-      ? hard
-      : add(mul(constant(1 - labelSmoothing), hard), mul(constant(labelSmoothing), smooth()));
-  return classWeights ? mul(loss, gather(classWeights, classes)) : loss;
+  const weighted = classWeights ? mul(hard, gather(classWeights, classes)) : hard;
+  if (labelSmoothing === 0) return weighted;
+  const each = classWeights
+    ? mul(sub(reshape(normalizer, [...labels.shape, 1]), scores), classWeights)
+    : undefined;
+  const smooth = each ? mean(each, [-1]) : sub(normalizer, mean(scores, [-1]));
+  return add(mul(constant(1 - labelSmoothing), weighted), mul(constant(labelSmoothing), smooth));
 }
 
 /** Mean over everything but the samples. */

@@ -56,6 +56,7 @@ export interface ReferenceResult {
   readonly lossSum?: number;
   readonly metricSum?: number;
   readonly counted?: number;
+  readonly weight?: number;
   readonly logits: Float64Array;
   /** One for each of the model's parameters, in order. */
   readonly gradients?: readonly Float64Array[];
@@ -78,11 +79,12 @@ export function runReference(program: Program, feeds: Feeds, parameters: ArrayLi
   const nodes = outputNodes(program);
   const values = evaluateGraph(nodes, { ...named, ...feeds });
   const resultOf = (node: Node) => values[nodes.indexOf(node)]!;
-  const { lossSum, metricSum, counted, logits, gradients } = program.outputs;
+  const { lossSum, metricSum, counted, weight, logits, gradients } = program.outputs;
   return {
     ...(lossSum ? { lossSum: resultOf(lossSum)[0]! } : {}),
     ...(metricSum ? { metricSum: resultOf(metricSum)[0]! } : {}),
     ...(counted ? { counted: resultOf(counted)[0]! } : {}),
+    ...(weight ? { weight: resultOf(weight)[0]! } : {}),
     logits: resultOf(logits),
     ...(gradients ? { gradients: gradients.map(resultOf) } : {}),
   };

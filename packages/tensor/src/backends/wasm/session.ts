@@ -48,6 +48,7 @@ export interface ProgramLayout {
   readonly lossSum: Place;
   readonly metricSum: Place;
   readonly counted: Place;
+  readonly weight: Place;
   readonly logits: Place;
   /** For each stage, the indices of the parameters whose gradients are final after it. */
   readonly stageReady: readonly (readonly number[])[];
@@ -89,6 +90,8 @@ export interface WasmProgram {
   readonly metricSum: Float32Array;
   /** Of length 0 where there is one loss a sample. */
   readonly counted: Float32Array;
+  /** What the sums are divided by in the end; of length 0 where that is how many losses there are. */
+  readonly weight: Float32Array;
   readonly logits: Float32Array;
   /** In order of execution. */
   readonly stages: readonly WasmStage[];
@@ -245,6 +248,7 @@ function layOutProgram(
       lossSum: placeOf(1, 1),
       metricSum: placeOf(2, 1),
       counted: placeOf(3, 1),
+      weight: placeOf(4, 1),
       stageReady: compiled.stages.map(({ ready }) =>
         request.mode === 'train' ? ready.flatMap((group) => groups[group]!) : [],
       ),
@@ -300,6 +304,7 @@ function openProgram(
     lossSum: f32(layout.lossSum),
     metricSum: f32(layout.metricSum),
     counted: f32(layout.counted),
+    weight: f32(layout.weight),
     logits: f32(layout.logits),
     stages,
     run: () => {

@@ -80,6 +80,7 @@ function layOutProgram(program: Program, place: (length: number) => Place): Prog
     lossSum: of(outputs.lossSum),
     metricSum: of(outputs.metricSum),
     counted: of(outputs.counted),
+    weight: of(outputs.weight),
     logits: of(outputs.logits),
     // Everything comes back at once.
     stageReady: [outputs.gradients ? model.parameters.map((_, index) => index) : []],
@@ -114,7 +115,7 @@ function readOutputs(
   results: readonly TypedValues[],
 ): void {
   let next = 0;
-  for (const part of ['logits', 'lossSum', 'metricSum', 'counted'] as const) {
+  for (const part of ['logits', 'lossSum', 'metricSum', 'counted', 'weight'] as const) {
     const { offset, length } = layout[part];
     if (length > 0) new Float32Array(memory, offset, length).set(results[next++]!);
   }
