@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { anywhere } from '@kasane/data/access';
-import { openCsv } from '@kasane/data/csv';
+import { readCsv } from '@kasane/data/csv';
 import { DataError, readSamples } from '@kasane/data/dataset';
 import { openIdx, readIdx } from '@kasane/data/idx';
 import { openImageFolder } from '@kasane/data/image-folder';
@@ -203,7 +203,7 @@ export async function targets(): Promise<readonly Target[]> {
       errors: [DataError],
       most: 16 * MB,
       run: (bytes) =>
-        openCsv({
+        readCsv({
           ...{
             format: 'csv',
             path: written('table.csv', bytes),

@@ -23,6 +23,7 @@ export function addLocalCommands(): void {
     .option('--size <n>', 'of images: side in pixels (default: asked for; 64)', integer(1, 16_384))
     .option('--epochs <n>', 'passes over the training set (default: asked for; 10)', integer(1, 100_000))
     .option('-y, --yes', 'ask nothing')
+    .option('--set <key=value...>', 'options of the data section, such as delimiter=";" or header=false')
     .option('--force', 'write over a file that is there')
     .option('--json', 'one object on standard output')
     .addHelpText(

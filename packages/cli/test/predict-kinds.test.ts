@@ -188,7 +188,7 @@ describe('kasane predict', () => {
     ['table.safetensors', 'colour=blue,length=8', /it lacks size; the model was trained on size, colour/],
     ['table.safetensors', 'levels.csv', /it lacks size, colour/],
     ['table.safetensors', 'big,blue', /size is 'big', which is no number/],
-    ['series.safetensors', 'rows.csv', /it lacks level/],
+    ['series.safetensors', 'rows.csv', /there is no column 'level'/],
     ['series.safetensors', 'absent.csv', /there is no such file/],
     ['gpt.safetensors', '', /the text is empty/],
     ['bert.safetensors', 'abc', /nothing is masked; write \[MASK\]/],

@@ -1,7 +1,7 @@
 /** A data set of samples that are in memory, encoded. */
 import { createHash } from 'node:crypto';
 import { type Field, fieldBytes } from '@kasane/tensor/field';
-import { countsOf, type Dataset } from './dataset.ts';
+import { countsOf, type Dataset, type Preparation } from './dataset.ts';
 
 type Elements = Float32Array | Int32Array;
 
@@ -10,16 +10,31 @@ export const bytesOf = (array: Elements): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 /** Samples one after the other in `inputs` and `targets`, whose types are those of the fields. */
-export function datasetOfArrays(options: {
+export interface Arrays {
   readonly samples: number;
   readonly input: Field;
   readonly target: Field;
   readonly inputs: Elements;
   readonly targets: Elements;
   readonly classes?: number | undefined;
-}): Dataset {
-  const { samples, input, target, classes } = options;
-  const [inputs, targets] = [bytesOf(options.inputs), bytesOf(options.targets)];
+  /** Of `digestOfArrays`. Default: it is made here, which takes a while. */
+  readonly digest?: string;
+}
+
+/** What a reader in a thread of its own brings of a table. */
+export interface ArraysRead {
+  readonly train: Arrays;
+  readonly test: Arrays;
+  readonly preparation: Preparation;
+  readonly notes: readonly string[];
+}
+
+export const digestOfArrays = ({ inputs, targets }: Arrays): string =>
+  createHash('sha256').update(bytesOf(inputs)).update(bytesOf(targets)).digest('hex');
+
+export function datasetOfArrays(arrays: Arrays): Dataset {
+  const { samples, input, target, classes } = arrays;
+  const [inputs, targets] = [bytesOf(arrays.inputs), bytesOf(arrays.targets)];
   const [inputBytes, targetBytes] = [fieldBytes(input), fieldBytes(target)];
   if (inputs.length !== samples * inputBytes || targets.length !== samples * targetBytes) {
     throw new RangeError(`${inputs.length} and ${targets.length} bytes for ${samples} samples`);
@@ -29,8 +44,8 @@ export function datasetOfArrays(options: {
     input,
     target,
     ...(classes !== undefined && { classes }),
-    ...(classes !== undefined && target.shape.length === 0 && { counts: countsOf(options.targets, classes) }),
-    digest: createHash('sha256').update(inputs).update(targets).digest('hex'),
+    ...(classes !== undefined && target.shape.length === 0 && { counts: countsOf(arrays.targets, classes) }),
+    digest: arrays.digest ?? digestOfArrays(arrays),
     gather: (indices, inputsOut, targetsOut) => {
       for (const [i, at] of indices.entries()) {
         if (at >= samples) throw new RangeError(`sample ${at} of ${samples}`);

@@ -1,12 +1,14 @@
-/** Rows of a CSV file (RFC 4180), read as a stream: all of csv-parse. */
+/** Rows of a CSV file (RFC 4180), read piece by piece: all of csv-parse. */
 import { pipeline } from 'node:stream';
+import type { RegularFile } from '@kasane/tensor/node/regular-file';
 import { CsvError, parse } from 'csv-parse';
+import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.ts';
 import { DataError } from './dataset.ts';
+import { notDecoded } from './decode-text.ts';
 import { openRegular } from './regular-file.ts';
+import { formOf, type TableForm } from './table-form.ts';
 
-export interface CsvForm {
-  /** Default ','. */
-  readonly delimiter: string;
+export interface CsvForm extends Partial<TableForm> {
   /** What is done about a row with too few or too many fields. */
   readonly onDamaged: 'fail' | 'skip';
 }
@@ -14,15 +16,13 @@ export interface CsvForm {
 /** Characters of one row: a quotation mark that is never closed would take in the rest of the file. */
 const ROW_CHARACTERS = 1 << 22;
 
-/** Of a whole file: its rows are in memory while it is opened. */
+/** Of a whole file, and of its fields: they are in memory while it is opened. */
 const FILE_BYTES = 1 << 30;
+const MOST_COLUMNS = 1 << 15;
+const MOST_FIELDS = 1 << 27;
 
-export interface CsvRow {
-  /** Where the row ends in the file, counted from 1. */
-  readonly line: number;
-  /** As many as there are columns, in their order. */
-  readonly fields: readonly string[];
-}
+/** As many fields as there are columns, in their order; `line` is where the row ends in the file, counted from 1. */
+export type CsvRow = FirstRow;
 
 export interface CsvReader {
   /** Names of the columns, from the first row. */
@@ -33,49 +33,64 @@ export interface CsvReader {
 }
 
 /** @throws DataError when there is no such file, or it has no header */
-export async function openCsvFile(path: string, form: CsvForm): Promise<CsvReader> {
-  const records = read(path, form.delimiter);
-  const first = await records.next();
-  await records.return?.(undefined);
-  if (first.done)
-    throw new DataError(`${path}: it is empty; a CSV file begins with the names of its columns`);
-  const columns = first.value.record;
-  const twice = columns.find((name, index) => columns.indexOf(name) < index);
-  if (twice !== undefined) throw new DataError(`${path}: two columns are called '${twice}'`);
+export async function openCsvFile(path: string, options: CsvForm): Promise<CsvReader> {
+  const form = formOf(options);
+  const first = await firstRows(path, form);
+  const [header] = first;
+  if (!header) throw new DataError(`${path}: it is empty; a CSV file begins with the names of its columns`);
+  const named = form.header !== false;
+  const columns = named ? header.fields : header.fields.map((_, index) => String(index + 1));
+  if (columns.length > MOST_COLUMNS)
+    throw new DataError(`${path}: ${columns.length} columns; at most ${MOST_COLUMNS} are read`);
+  checkHeader(path, { ...header, fields: columns }, named ? first.slice(1) : first, form);
   const skipped: string[] = [];
   return {
     columns,
     skipped,
     async *rows() {
-      let header = true;
+      let header = named;
+      let fields = 0;
       skipped.length = 0;
-      for await (const { record, info } of read(path, form.delimiter)) {
+      for await (const row of read(path, form)) {
         if (header) {
           header = false;
           continue;
         }
-        if (record.length === columns.length) {
-          yield { line: info.lines, fields: record };
+        fields += row.fields.length;
+        if (fields > MOST_FIELDS)
+          throw new DataError(`${path}:${row.line}: more than ${MOST_FIELDS} fields, the most that are read`);
+        if (row.fields.length === columns.length) {
+          yield row;
           continue;
         }
-        const why = `${path}:${info.lines}: ${record.length} fields; the header has ${columns.length}`;
-        if (form.onDamaged === 'fail') {
-          throw new DataError(`${why}. Mend the row, or say data.onDamaged: skip`);
-        }
+        const why = rowProblem(path, columns, row, form);
+        if (options.onDamaged === 'fail')
+          throw new DataError(`${why}. Fix the row, or set data.onDamaged: skip`);
         skipped.push(why);
       }
     },
   };
 }
 
-async function* read(
-  path: string,
-  delimiter: string,
-): AsyncGenerator<{ record: string[]; info: { lines: number } }> {
+async function firstRows(path: string, form: TableForm): Promise<CsvRow[]> {
+  const rows: CsvRow[] = [];
+  for await (const row of read(path, form)) {
+    rows.push(row);
+    if (rows.length > FIRST_ROWS) break;
+  }
+  return rows;
+}
+
+async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
   const file = await openRegular(path);
   const parser = parse({
-    delimiter,
-    bom: true,
+    delimiter: form.delimiter,
+    quote: form.quote === '' ? false : form.quote,
+    comment: form.comment === '' ? null : form.comment,
+    comment_no_infix: true,
+    from_line: form.skipLines + 1,
+    // All of them in one file, as editors of several systems leave them.
+    record_delimiter: ['\r\n', '\n', '\r'],
     info: true,
     relax_column_count: true,
     skip_empty_lines: true,
@@ -86,14 +101,70 @@ async function* read(
     if (file.size > FILE_BYTES)
       throw new DataError(`${path}: ${file.size} bytes; at most ${FILE_BYTES} are read`);
     // What goes wrong reaches the loop below through the parser.
-    pipeline(file.pieces(), parser, () => {});
-    for await (const row of parser) yield row as { record: string[]; info: { lines: number } };
+    pipeline(decoded(file, form.encoding), parser, () => {});
+    for await (const row of parser) {
+      const { record, info } = row as { record: string[]; info: { lines: number } };
+      yield { line: info.lines, fields: record };
+    }
   } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    const line = typeof error.lines === 'number' ? `:${error.lines}` : '';
-    throw new DataError(`${path}${line}: ${error.message}`, { cause: error });
+    throw error instanceof CsvError
+      ? new DataError(parseProblem(path, error, form), { cause: error })
+      : error;
   } finally {
     parser.destroy();
     await file.close();
+  }
+}
+
+/** The characters of a file. Decoders do not say where they fail, so a piece that does is tried line by line. */
+async function* decoded(file: RegularFile, encoding: string): AsyncGenerator<string> {
+  const decoder = () => new TextDecoder(encoding, { fatal: true });
+  let whole = decoder();
+  let line = 1;
+  let last: Uint8Array = new Uint8Array(0);
+  const decode = (piece: Buffer, stream: boolean) => {
+    try {
+      return whole.decode(piece, { stream });
+    } catch (cause) {
+      // From the last line that was begun: a character may lie across the edge of the pieces.
+      whole = decoder();
+      const rest = Buffer.concat([last, piece]);
+      for (let from = 0; from < rest.length; line++) {
+        const end = rest.indexOf(0x0a, from);
+        const to = end < 0 ? rest.length : end + 1;
+        try {
+          decoder().decode(rest.subarray(from, to));
+        } catch {
+          break;
+        }
+        from = to;
+      }
+      throw new DataError(notDecoded(file.path, line, encoding, rest), { cause });
+    }
+  };
+  for await (const piece of file.pieces()) {
+    yield decode(piece, true);
+    for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, at + 1)) line++;
+    const end = piece.lastIndexOf(0x0a);
+    last = end < 0 ? Buffer.concat([last, piece]) : piece.subarray(end + 1);
+  }
+  yield decode(Buffer.alloc(0), false);
+}
+
+function parseProblem(path: string, error: CsvError, { quote }: TableForm): string {
+  const { code, lines } = error as CsvError & { readonly lines?: unknown };
+  const place = typeof lines === 'number' ? `${path}:${lines}` : path;
+  const cure = `Fix it, or set data.quote: "" if ${quote} is an ordinary character here`;
+  switch (code) {
+    case 'CSV_QUOTE_NOT_CLOSED':
+      return `${place}: a quotation mark is never closed. ${cure}`;
+    case 'INVALID_OPENING_QUOTE':
+      return `${place}: a quotation mark stands within a field. ${cure}`;
+    case 'CSV_INVALID_CLOSING_QUOTE':
+      return `${place}: something follows a closing quotation mark. ${cure}`;
+    case 'CSV_MAX_RECORD_SIZE':
+      return `${place}: a row has more than ${ROW_CHARACTERS} characters. A quotation mark may not be closed. ${cure}`;
+    default:
+      return `${place}: ${error.message}`;
   }
 }

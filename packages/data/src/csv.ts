@@ -1,7 +1,8 @@
 /** Tables for classification and regression: each row a sample, one column (or several) what is to be told from the others. */
-import { datasetOfArrays } from './arrays.ts';
+import type { Arrays, ArraysRead } from './arrays.ts';
+import { digestOfArrays } from './arrays.ts';
 import { openCsvFile } from './csv-file.ts';
-import { DataError, type DataParts, type Dataset, type TablePreparation } from './dataset.ts';
+import { DataError, type TablePreparation } from './dataset.ts';
 import { splitAtRandom } from './shuffle.ts';
 import {
   type ColumnEncoding,
@@ -9,24 +10,26 @@ import {
   type ColumnKind,
   encodeRow,
   featuresOf,
-  isMissing,
   type NumberEncoding,
-  parseNumber,
+  noNumber,
 } from './table.ts';
+import { formOf, isMissing, isMissingLabel, readNumber, saidOf, type TableForm } from './table-form.ts';
 
-export interface CsvOptions {
+export interface CsvOptions extends Partial<TableForm> {
   readonly format: 'csv';
   readonly path: string;
   /** Another file, with the same columns, to test with. Default: a part of the rows. */
   readonly test?: string | undefined;
   readonly validation: number;
   readonly seed: number;
-  readonly delimiter: string;
   /** What is to be predicted. */
   readonly target: string | readonly string[];
   /** classification: the target's values are classes. regression: they are numbers. */
   readonly task: 'classification' | 'regression';
-  /** Kinds of columns; those not named are numbers when every value is one, otherwise categories. */
+  /**
+   * Kinds of columns. Those not named are numbers when every value is one, categories when less than half of them look like numbers; what
+   * lies between is refused.
+   */
   readonly columns: Readonly<Record<string, ColumnKind>>;
   /** Of a model with input layers: the columns of each, in order. Columns that none names are left out. */
   readonly inputs?: Readonly<Record<string, readonly string[]>> | undefined;
@@ -41,6 +44,8 @@ export interface CsvOptions {
 /** Encoded values, in floats, of one part. */
 const MOST_FLOATS = 2 ** 29;
 const NAMED = 5;
+/** Columns or classes that a message lists. */
+const LISTED = 50;
 
 /** A row that was read, before it is encoded. */
 interface Row {
@@ -48,53 +53,98 @@ interface Row {
   readonly fields: readonly string[];
 }
 
+type Parts<T> = { readonly train: T; readonly test: T };
+type Name = keyof Parts<unknown>;
+
 /** @throws DataError naming file, line and column */
-export async function openCsv(options: CsvOptions): Promise<DataParts> {
-  const { path, test, validation, seed } = options;
+export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
+  const { path, test } = options;
   const main = await readRows(path, options);
   const targets = typeof options.target === 'string' ? [options.target] : [...options.target];
-  if (options.task === 'classification' && targets.length > 1)
-    throw new DataError(`${path}: ${targets.length} targets; a classification has one`);
-  const chosen = Object.values(options.inputs ?? {}).flat();
-  for (const name of [...targets, ...Object.keys(options.columns), ...chosen]) {
-    if (main.columns.includes(name)) continue;
-    throw new DataError(`${path}: there is no column '${name}'; there are: ${main.columns.join(', ')}`);
-  }
-  checkInputs(options, targets);
-  const notes = [...main.notes];
-  let parts: { train: readonly Row[]; test: readonly Row[] };
-  if (test === undefined) {
-    const split = splitAtRandom(main.rows.length, validation, seed);
-    const pick = (indices: Uint32Array) => Array.from(indices, (index) => main.rows[index]!);
-    parts = { train: pick(split.train), test: pick(split.test) };
-  } else {
-    const other = await readRows(test, options);
-    if (other.columns.join('\n') !== main.columns.join('\n'))
-      throw new DataError(
-        `${test}: its columns are ${other.columns.join(', ')}; those of ${path} are ${main.columns.join(', ')}`,
-      );
-    notes.push(...other.notes);
-    parts = { train: main.rows, test: other.rows };
-  }
+  checkColumns(options, main.columns, targets);
+  const other = test === undefined ? undefined : await readRows(test, options);
+  if (other && other.columns.join('\n') !== main.columns.join('\n'))
+    throw new DataError(
+      `${test}: its columns are ${listed(other.columns)}; those of ${path} are ${listed(main.columns)}`,
+    );
+  const notes = [...main.notes, ...(other?.notes ?? [])];
   const problems: string[] = [];
   const place = { train: path, test: test ?? path };
+  const usable = (rows: readonly Row[], name: Name) =>
+    withTargets(rows, place[name], main.columns, targets, options, problems);
+  const parts = other
+    ? { train: usable(main.rows, 'train'), test: usable(other.rows, 'test') }
+    : divide(main.rows, usable, main.columns.indexOf(targets[0]!), options, notes);
   for (const name of ['train', 'test'] as const) {
-    parts[name] = withTargets(parts[name], place[name], main.columns, targets, options, problems);
-    if (parts[name].length === 0) throw new DataError(`${place[name]}: no rows are left to ${name} with`);
+    if (parts[name].length > 0) continue;
+    const why = problems.length > 0 ? ` (${problems[0]})` : '';
+    throw new DataError(`${place[name]}: no rows are left to ${name} with${why}`);
   }
-  const preparation = fit(parts.train, path, main.columns, targets, options);
-  const encode = (name: 'train' | 'test') =>
+  const preparation = fit(parts.train, main.rows, path, main.columns, targets, options, notes);
+  const encode = (name: Name) =>
     encodePart(parts[name], place[name], main.columns, preparation, options, problems);
   const [train, tested] = [encode('train'), encode('test')];
   if (problems.length > 0) {
     const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
     const list = problems.slice(0, NAMED).join('; ') + more;
     if (options.onDamaged === 'fail')
-      throw new DataError(`${list}. Mend the file, or say data.onDamaged: skip`);
+      throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
     notes.push(`left out ${problems.length} rows: ${list}`);
   }
   const { classes } = preparation;
   return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
+}
+
+/** Names of columns for a message. */
+const listed = (names: readonly string[]) =>
+  names.length > LISTED
+    ? `${names.slice(0, LISTED).join(', ')} and ${names.length - LISTED} more`
+    : names.join(', ');
+
+/** What is named must be there. */
+function checkColumns(options: CsvOptions, columns: readonly string[], targets: readonly string[]): void {
+  const { path, task, inputs } = options;
+  if (task === 'classification' && targets.length > 1)
+    throw new DataError(`${path}: ${targets.length} targets; a classification has one`);
+  const known = new Set(columns);
+  const chosen = Object.values(inputs ?? {}).flat();
+  for (const name of [...targets, ...Object.keys(options.columns), ...chosen]) {
+    if (known.has(name)) continue;
+    const hint = options.header === undefined && columns.every((column) => /\d/.test(column));
+    const cure = hint ? '. If its first row is no header, set data.header: false' : '';
+    throw new DataError(`${path}: there is no column '${name}'; there are: ${listed(columns)}${cure}`);
+  }
+  checkInputs(options, targets);
+}
+
+/** Both parts by chance. Rows of a class of which chance left none for training go there: without, it could not be told at all. */
+function divide(
+  rows: readonly Row[],
+  usable: (rows: readonly Row[], name: Name) => Row[],
+  target: number,
+  { validation, seed, task }: CsvOptions,
+  notes: string[],
+): Parts<readonly Row[]> {
+  const split = splitAtRandom(rows.length, validation, seed);
+  const pick = (indices: Uint32Array) => Array.from(indices, (index) => rows[index]!);
+  const train = usable(pick(split.train), 'train');
+  const test = usable(pick(split.test), 'test');
+  if (task === 'regression') return { train, test };
+  const trained = new Set(train.map(({ fields }) => fields[target]!));
+  const [rare, others] = [
+    test.filter((row) => !trained.has(row.fields[target]!)),
+    test.filter((row) => trained.has(row.fields[target]!)),
+  ];
+  const tested = new Set(others.map(({ fields }) => fields[target]!));
+  const all = [...train, ...rare];
+  const untested = [...new Set(all.map(({ fields }) => fields[target]!))]
+    .filter((name) => !tested.has(name))
+    .sort();
+  if (untested.length > 0) {
+    const names = `${untested.length === 1 ? 'class' : 'classes'} ${listed(untested)}`;
+    notes.push(`${names}: so few rows that all are in the training part; the test says nothing of them`);
+  }
+  return { train: all, test: others };
 }
 
 /** A column goes in once, and what is to be told does not go in. */
@@ -104,7 +154,7 @@ function checkInputs({ path, inputs = {}, columns }: CsvOptions, targets: readon
     for (const name of names) {
       let why = seen.has(name) ? 'is named before' : undefined;
       if (targets.includes(name)) why = 'is the target';
-      if (columns[name] === 'ignore') why = 'is to be ignored';
+      if (Object.hasOwn(columns, name) && columns[name] === 'ignore') why = 'is to be ignored';
       if (why) throw new DataError(`${path}: data.inputs.${input}: column '${name}' ${why}`);
       seen.add(name);
     }
@@ -115,60 +165,99 @@ async function readRows(path: string, options: CsvOptions) {
   const file = await openCsvFile(path, options);
   const rows: Row[] = [];
   for await (const row of file.rows()) rows.push(row);
-  const { skipped, columns } = file;
+  const { skipped } = file;
   const notes =
     skipped.length > 0 ? [`left out ${skipped.length} rows: ${skipped.slice(0, NAMED).join('; ')}`] : [];
-  return { columns, rows, notes };
+  const last = file.columns.length - 1;
+  if (last < 1 || file.columns[last] !== '' || rows.some(({ fields }) => fields[last] !== ''))
+    return { columns: file.columns, rows, notes };
+  notes.push(
+    `${path}: each line ends with '${formOf(options).delimiter}': the empty column after it is left out`,
+  );
+  return { columns: file.columns.slice(0, -1), rows, notes };
 }
 
-/** The rows whose targets are there, and numbers where they must be. */
+/** The rows whose targets are there, with numbers where somebody said that there are. */
 function withTargets(
   rows: readonly Row[],
   path: string,
   columns: readonly string[],
   targets: readonly string[],
-  { task }: CsvOptions,
+  options: CsvOptions,
   problems: string[],
 ): Row[] {
   const at = targets.map((name) => columns.indexOf(name));
+  const form = formOf(options);
+  const numbers = options.task === 'regression';
+  const declared = Object.entries(options.columns)
+    .filter(([name, kind]) => kind === 'number' && !targets.includes(name))
+    .map(([name]) => columns.indexOf(name));
   return rows.filter(({ line, fields }) => {
+    const strange = declared.find(
+      (index) => !isMissing(fields[index]!, form) && readNumber(fields[index]!, form) === undefined,
+    );
+    if (strange !== undefined) {
+      problems.push(`${path}:${line}: ${noNumber(columns[strange]!, fields[strange]!, form)}`);
+      return false;
+    }
     const bad = at.find((index) => {
       const text = fields[index]!;
-      return isMissing(text) || (task === 'regression' && parseNumber(text) === undefined);
+      return numbers ? readNumber(text, form) === undefined : isMissingLabel(text, form);
     });
     if (bad === undefined) return true;
-    const what = isMissing(fields[bad]!) ? 'is missing' : `is '${fields[bad]}', which is no number`;
-    problems.push(`${path}:${line}: the target ${columns[bad]} ${what}`);
+    const text = fields[bad]!;
+    const what = numbers ? noNumber(columns[bad]!, text, form) : `${columns[bad]} is missing`;
+    problems.push(`${path}:${line}: the target ${what}`);
     return false;
   });
 }
 
+/** @param all also those for testing: a doubtful column is told with them */
 function fit(
   rows: readonly Row[],
+  all: readonly Row[],
   path: string,
   columns: readonly string[],
   targets: readonly string[],
   options: CsvOptions,
+  notes: string[],
 ): TablePreparation {
   const classification = options.task === 'classification';
-  const kindOf = (name: string): ColumnKind | undefined =>
-    targets.includes(name) ? (classification ? 'category' : 'number') : options.columns[name];
-  const fits = columns.map((name) => new ColumnFit(name, kindOf(name)));
-  for (const { line, fields } of rows) {
-    for (const [index, column] of fits.entries()) column.see(fields[index]!, `${path}:${line}`);
-  }
-  const of = (name: string) => fits[columns.indexOf(name)]!;
+  const goals = new Set(targets);
+  const chosen = options.inputs && new Set(Object.values(options.inputs).flat());
+  const kindOf = (name: string): ColumnKind | undefined => {
+    if (goals.has(name)) return classification ? 'category' : 'number';
+    if (chosen && !chosen.has(name)) return 'ignore';
+    return Object.hasOwn(options.columns, name) ? options.columns[name] : undefined;
+  };
+  const form = formOf(options);
+  const seen = (of: readonly Row[]): ColumnFit[] => {
+    const fits = columns.map((name) => new ColumnFit(name, kindOf(name), form));
+    for (const { line, fields } of of) {
+      const place = () => `${path}:${line}`;
+      for (let index = 0; index < fits.length; index++) fits[index]!.see(fields[index]!, place);
+    }
+    return fits;
+  };
+  const inOrder = seen(rows);
+  const doubtful = inOrder.findIndex((column) => column.isDoubtful);
+  if (doubtful >= 0) seen(all)[doubtful]!.encoding(false);
+  const fits = new Map(inOrder.map((column) => [column.name, column]));
+  const of = (name: string) => fits.get(name)!;
   const encode = (names: readonly string[]): ColumnEncoding[] =>
     names.flatMap((name) => of(name).encoding(options.standardize) ?? []);
   const { missing } = options;
   const groups = Object.entries(options.inputs ?? {}).map(([name, own]) => ({ name, columns: encode(own) }));
   const encodings = options.inputs
     ? groups.flatMap((group) => group.columns)
-    : encode(columns.filter((name) => !targets.includes(name)));
+    : encode(columns.filter((name) => !goals.has(name)));
   const inputs = groups.map((group) => ({ name: group.name, features: featuresOf(group.columns) }));
   if (encodings.length === 0)
     throw new DataError(`${path}: no columns are left to tell ${targets.join(', ')} from`);
-  const base = { columns: encodings, missing, ...(options.inputs && { inputs }) };
+  notes.push(...inOrder.flatMap((column) => column.note ?? []).slice(0, NAMED));
+  const said = saidOf(options);
+  const kept = Object.keys(said).length > 0 ? { form: said } : {};
+  const base = { columns: encodings, missing, ...(options.inputs && { inputs }), ...kept };
   if (classification) return { ...base, targets: [], classes: of(targets[0]!).categories() };
   const scaled = targets.map((name) => of(name).encoding(options.standardizeTarget) as NumberEncoding);
   return { ...base, targets: scaled };
@@ -178,10 +267,12 @@ function encodePart(
   rows: readonly Row[],
   path: string,
   names: readonly string[],
-  { columns, targets, classes, missing }: TablePreparation,
+  preparation: TablePreparation,
   options: CsvOptions,
   problems: string[],
-): Dataset {
+): Arrays {
+  const { columns, targets, missing } = preparation;
+  const form = formOf(options);
   const target = typeof options.target === 'string' ? options.target : options.target[0]!;
   const features = featuresOf(columns);
   if (rows.length * features > MOST_FLOATS)
@@ -189,31 +280,33 @@ function encodePart(
       `${path}: ${rows.length} rows of ${features} features; at most ${MOST_FLOATS} numbers fit`,
     );
   const index = new Map(names.map((name, at) => [name, at]));
+  const classes = preparation.classes && new Map(preparation.classes.map((name, at) => [name, at]));
   const outputs = classes ? 1 : targets.length;
   const x = new Float32Array(rows.length * features);
   const y = classes ? new Int32Array(rows.length) : new Float32Array(rows.length * outputs);
   let samples = 0;
   for (const { line, fields } of rows) {
     const fieldOf = (name: string) => fields[index.get(name)!]!;
-    const why = encodeRow(columns, fieldOf, missing, x, samples * features);
-    const label = classes ? classes.indexOf(fieldOf(target)) : 0;
-    if (why !== undefined || label < 0) {
+    const why = encodeRow(columns, fieldOf, { missing, form }, x, samples * features);
+    const label = classes ? classes.get(fieldOf(target)) : 0;
+    if (why !== undefined || label === undefined) {
       problems.push(`${path}:${line}: ${why ?? `class '${fieldOf(target)}' is not in the training part`}`);
       continue;
     }
     if (classes) y[samples] = label;
     else {
       for (const [i, { name, mean, std }] of targets.entries())
-        y[samples * outputs + i] = (parseNumber(fieldOf(name))! - mean) / std;
+        y[samples * outputs + i] = (readNumber(fieldOf(name), form)! - mean) / std;
     }
     samples++;
   }
-  return datasetOfArrays({
+  const arrays: Arrays = {
     samples,
     input: { dtype: 'f32', shape: [features] },
     target: classes ? { dtype: 'i32', shape: [] } : { dtype: 'f32', shape: [outputs] },
     inputs: x.subarray(0, samples * features),
     targets: y.subarray(0, samples * outputs),
-    classes: classes?.length,
-  });
+    classes: classes?.size,
+  };
+  return { ...arrays, digest: digestOfArrays(arrays) };
 }

@@ -2,6 +2,7 @@
 import { type Field, fieldBytes } from '@kasane/tensor/field';
 import type { ImageForm } from './image-decode.ts';
 import type { ColumnEncoding, NumberEncoding } from './table.ts';
+import type { TableForm } from './table-form.ts';
 import type { TokenizerSpec } from './tokenizer.ts';
 
 export type { Field, FieldType } from '@kasane/tensor/field';
@@ -82,6 +83,8 @@ export interface TablePreparation {
   readonly targets: readonly NumberEncoding[];
   /** Of a classification. */
   readonly classes?: readonly string[];
+  /** How the file was written, where it is not as in `plainForm`: predictions read theirs in the same way. */
+  readonly form?: Partial<TableForm>;
 }
 
 /** Windows of `window` rows of `columns`; what comes out are the `horizon` rows after it, of `targets`. */
@@ -91,6 +94,14 @@ export interface SeriesPreparation {
   readonly columns: readonly NumberEncoding[];
   /** Names among the columns. */
   readonly targets: readonly string[];
+  /** What a missing value counts as. Default fail. */
+  readonly missing?: 'fail' | 'previous';
+  /** What was said of time: see `SeriesOptions`. */
+  readonly time?: string;
+  readonly order?: 'check' | 'sort' | 'file';
+  readonly gaps?: 'fail' | 'accept';
+  /** As of a table. */
+  readonly form?: Partial<TableForm>;
 }
 
 export interface TextPreparation {

@@ -13,16 +13,17 @@ export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): st
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new DataError(notDecoded(path, lineOfFailure(bytes, encoding), encoding), { cause });
+    throw new DataError(notDecoded(path, lineOfFailure(bytes, encoding), encoding, bytes), { cause });
   }
 }
 
-/** Says that a line is in another encoding. */
-export function notDecoded(path: string, line: number, encoding: string): string {
+/** Says that a line is in another encoding. @param bytes the beginning of what did not fit */
+export function notDecoded(path: string, line: number, encoding: string, bytes: Uint8Array): string {
   const name = encoding.toUpperCase();
-  const cure =
-    encoding === UTF8 ? 'Save the file as UTF-8' : `Save the file as ${name}, or name another encoding`;
-  return `${path}:${line}: it is not ${name}. ${cure}`;
+  const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-16be';
+  const isWide = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+  const other = isWide ? wide : 'windows-1252 or what it is in';
+  return `${path}:${line}: it is not ${name}. Save the file as ${name}, or set data.encoding: ${other}`;
 }
 
 /** Counted from 1. Decoders do not say where they failed, so lines are tried one after the other. */

@@ -5,47 +5,98 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { sameField } from '@kasane/tensor/field';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { countsOf, DataError, type Dataset } from './dataset.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
 
 /** Bytes of one file, unpacked. */
-const LARGEST_FILE = 2 ** 31;
+const LARGEST_FILE = 2 ** 30;
+/** A packed file that unpacks to more than so many times its size, and to more than this, is no data but an attack. */
+const MOST_PACKED = 100;
+const UNPACKED_BYTES = 1 << 24;
 
 const parts = {
   train: { images: 'train-images-idx3-ubyte', labels: 'train-labels-idx1-ubyte' },
   test: { images: 't10k-images-idx3-ubyte', labels: 't10k-labels-idx1-ubyte' },
 } as const;
 
-/** Opened folders, so that one job after another on the same files does not read them again; the newest alone is kept. */
-let cache: { key: string; value: { train: Dataset; test: Dataset } } | undefined;
+/** What one part of a folder consists of. */
+interface IdxPart {
+  /** Of one sample. */
+  readonly shape: readonly number[];
+  readonly pixels: Uint8Array;
+  readonly labels: Uint8Array;
+  readonly classes: number;
+  readonly digest: string;
+}
+
+/** What a reader in a thread of its own brings of a folder. */
+export interface IdxFolder {
+  readonly train: IdxPart;
+  readonly test: IdxPart;
+}
+
+export interface IdxData {
+  readonly train: Dataset;
+  readonly test: Dataset;
+}
 
 /**
  * Reads the four files of a folder: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
  * t10k-labels-idx1-ubyte, each plain or with .gz.
  * @throws DataError naming the file and what is wrong with it
  */
-export function openIdx(directory: string): { train: Dataset; test: Dataset } {
-  const paths = Object.values(parts).flatMap(({ images, labels }) => [
-    locate(directory, images),
-    locate(directory, labels),
-  ]);
-  const key = paths
+export function readIdxFolder(directory: string): IdxFolder {
+  const [trainImages, trainLabels, testImages, testLabels] = pathsOf(directory);
+  const folder = { train: readPair(trainImages, trainLabels), test: readPair(testImages, testLabels) };
+  const [a, b] = [folder.train.shape, folder.test.shape];
+  if (a.join() === b.join()) return folder;
+  throw new DataError(
+    `${testImages}: images of ${b.join(' x ')}, but those of ${trainImages} are ${a.join(' x ')}`,
+  );
+}
+
+/** As `openIdxApart` of read-apart.ts, on this thread: for tests and tools. @throws DataError */
+export function openIdx(directory: string): IdxData {
+  const key = stampOf(directory);
+  if (cache?.key === key) return cache.value;
+  return keep(key, readIdxFolder(directory));
+}
+
+/** Opened folders, so that one job after another on the same files does not read them again; the newest alone is kept. */
+let cache: { key: string; value: IdxData } | undefined;
+
+/** @param read reads a folder that is not the one that was opened last, or has changed since */
+export async function openIdxOnce(
+  directory: string,
+  read: (directory: string) => Promise<IdxFolder>,
+): Promise<IdxData> {
+  const key = stampOf(directory);
+  if (cache?.key === key) return cache.value;
+  return keep(key, await read(directory));
+}
+
+function keep(key: string, folder: IdxFolder): IdxData {
+  const value = { train: datasetOf(folder.train), test: datasetOf(folder.test) };
+  cache = { key, value };
+  return value;
+}
+
+/** Changes when a file does. */
+const stampOf = (directory: string): string =>
+  pathsOf(directory)
     .map((path) => ({ path, found: statRegular(path) }))
     .map(({ path, found }) => `${path}:${found.mtimeMs}:${found.size}`)
     .join('\n');
-  if (cache?.key === key) return cache.value;
-  const [trainImages, trainLabels, testImages, testLabels] = paths as [string, string, string, string];
-  const value = { train: openPair(trainImages, trainLabels), test: openPair(testImages, testLabels) };
-  const [a, b] = [value.train.input, value.test.input];
-  if (!sameField(a, b)) {
-    throw new DataError(
-      `${testImages}: images of ${b.shape.join(' x ')}, but those of ${trainImages} are ${a.shape.join(' x ')}`,
-    );
-  }
-  cache = { key, value };
-  return value;
+
+function pathsOf(directory: string): [string, string, string, string] {
+  const { train, test } = parts;
+  return [train.images, train.labels, test.images, test.labels].map((name) => locate(directory, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
 }
 
 /** The file as it is there: MNIST copies write a dot or a dash before "idx". */
@@ -60,7 +111,7 @@ function locate(directory: string, name: string): string {
   );
 }
 
-function openPair(imagesPath: string, labelsPath: string): Dataset {
+function readPair(imagesPath: string, labelsPath: string): IdxPart {
   const images = readIdx(imagesPath);
   const labels = readIdx(labelsPath);
   if (images.shape.length < 2) {
@@ -78,23 +129,28 @@ function openPair(imagesPath: string, labelsPath: string): Dataset {
     );
   }
   if (samples === 0) throw new DataError(`${imagesPath}: no images`);
-  const size = sampleShape.reduce((product, extent) => product * extent, 1);
   let largest = 0;
   for (const label of labels.data) largest = Math.max(largest, label);
   const digest = createHash('sha256').update(images.data).update(labels.data).digest('hex');
+  return { shape: sampleShape, pixels: images.data, labels: labels.data, classes: largest + 1, digest };
+}
+
+function datasetOf({ shape, pixels, labels, classes, digest }: IdxPart): Dataset {
+  const samples = labels.length;
+  const size = shape.reduce((product, extent) => product * extent, 1);
   return {
     samples,
-    input: { dtype: 'u8', shape: sampleShape },
+    input: { dtype: 'u8', shape },
     target: { dtype: 'u8', shape: [] },
-    classes: largest + 1,
-    counts: countsOf(labels.data, largest + 1),
+    classes,
+    counts: countsOf(labels, classes),
     digest,
     gather: (indices, pixelsOut, labelsOut) => {
       for (let i = 0; i < indices.length; i++) {
         const index = indices[i]!;
         if (index >= samples) throw new RangeError(`sample ${index} of ${samples}`);
-        pixelsOut.set(images.data.subarray(index * size, (index + 1) * size), i * size);
-        labelsOut[i] = labels.data[index]!;
+        pixelsOut.set(pixels.subarray(index * size, (index + 1) * size), i * size);
+        labelsOut[i] = labels[index]!;
       }
     },
   };
@@ -104,9 +160,15 @@ function openPair(imagesPath: string, labelsPath: string): Dataset {
 export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
   let bytes: Uint8Array = readRegularSync(path, LARGEST_FILE);
   if (path.endsWith('.gz')) {
+    const most = Math.min(LARGEST_FILE, Math.max(UNPACKED_BYTES, MOST_PACKED * bytes.length));
     try {
-      bytes = gunzipSync(bytes, { maxOutputLength: LARGEST_FILE });
+      bytes = gunzipSync(bytes, { maxOutputLength: most });
     } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+        throw new DataError(
+          `${path}: it unpacks to more than ${most} bytes, over ${MOST_PACKED} times its size. Unpack it first if that is right`,
+          { cause },
+        );
       throw new DataError(`${path}: not a whole gzip file (${(cause as Error).message})`, { cause });
     }
   }

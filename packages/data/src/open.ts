@@ -1,13 +1,13 @@
 /** Opens the data that a job names: the one place that knows every format. */
 import { type Access, checkPath } from './access.ts';
-import { type CsvOptions, openCsv } from './csv.ts';
+import type { CsvOptions } from './csv.ts';
 import type { DataParts } from './dataset.ts';
-import { openIdx } from './idx.ts';
 import { type ImageFolderOptions, openImageFolder } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
 import { openPacked } from './packed.ts';
+import { openCsv, openIdxApart, openSeries } from './read-apart.ts';
 import { isUrl } from './remote.ts';
-import { openSeries, type SeriesOptions } from './series.ts';
+import type { SeriesOptions } from './series.ts';
 import { openText, type TextOptions } from './text.ts';
 
 export interface IdxOptions {
@@ -46,7 +46,7 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
   switch (options.format) {
     case 'idx': {
       const { path = mnistDirectory(), mean, std } = options;
-      return { ...openIdx(path), preparation: { mean, std } };
+      return { ...(await openIdxApart(path)), preparation: { mean, std } };
     }
     case 'imagefolder':
       return openImageFolder(options);

@@ -2,14 +2,15 @@
 
 import { createHash } from 'node:crypto';
 import { bytesOf } from './arrays.ts';
-import { openCsvFile } from './csv-file.ts';
+import { type CsvRow, openCsvFile } from './csv-file.ts';
 import { DataError, type DataParts, type Dataset, type SeriesPreparation } from './dataset.ts';
-import { ColumnFit, isMissing, type NumberEncoding, parseNumber } from './table.ts';
+import { inOrderOfTime, type TimeOptions } from './series-time.ts';
+import { ColumnFit, type NumberEncoding, noNumber } from './table.ts';
+import { formOf, isMissing, readNumber, saidOf, type TableForm } from './table-form.ts';
 
-export interface SeriesOptions {
+export interface SeriesOptions extends Partial<TableForm>, TimeOptions {
   readonly format: 'series';
   readonly path: string;
-  readonly delimiter: string;
   /** Columns that go in. Default: all that consist of numbers. */
   readonly columns?: readonly string[] | undefined;
   /** Columns that come out, among those that go in. Default: all of them. */
@@ -29,29 +30,38 @@ export interface SeriesOptions {
   readonly onDamaged: 'fail' | 'skip';
 }
 
+/** What a reader in a thread of its own brings of a series. */
+export interface SeriesRead {
+  /** Scaled, row after row. */
+  readonly values: Float32Array;
+  readonly shape: Shape;
+  readonly train: Windows;
+  readonly test: Windows;
+  readonly preparation: SeriesPreparation;
+  readonly notes: readonly string[];
+}
+
+/** Windows of a part: the row at which the first begins. */
+interface Windows {
+  readonly from: number;
+  readonly samples: number;
+  readonly digest: string;
+}
+
+interface Shape {
+  readonly window: number;
+  readonly horizon: number;
+  readonly stride: number;
+  readonly columns: number;
+  readonly targets: readonly number[];
+}
+
 /** @throws DataError naming file, line and column */
-export async function openSeries(options: SeriesOptions): Promise<DataParts> {
+export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const { path, window, horizon, validation, stride } = options;
-  const file = await openCsvFile(path, options);
-  const names = await chooseColumns(options);
+  const notes: string[] = [];
+  const { names, rows, values } = await readSeriesRows(path, options, notes);
   const targets = chooseTargets(options, names);
-  const values: number[] = [];
-  const places = names.map((name) => file.columns.indexOf(name));
-  const first: number[] = [];
-  for await (const { line, fields } of file.rows()) {
-    for (const [i, at] of places.entries()) {
-      const text = fields[at]!;
-      const before = values.length >= names.length ? values[values.length - names.length] : undefined;
-      const value = isMissing(text) && options.missing === 'previous' ? before : parseNumber(text);
-      if (value === undefined) {
-        const what = isMissing(text) ? 'is missing' : `is '${text.slice(0, 40)}', which is no number`;
-        throw new DataError(`${path}:${line}: ${names[i]} ${what}`);
-      }
-      values.push(value);
-    }
-    first.push(line);
-  }
-  const rows = first.length;
   const trainRows = rows - Math.round(rows * validation);
   const encodings = fit(values, names, trainRows, options.standardize);
   const scaled = new Float32Array(values.length);
@@ -59,6 +69,10 @@ export async function openSeries(options: SeriesOptions): Promise<DataParts> {
     const { mean, std } = encodings[i % names.length]!;
     scaled[i] = (values[i]! - mean) / std;
   }
+  if (!scaled.every(Number.isFinite))
+    throw new DataError(
+      `${path}: a value is too large to be trained on. Set data.standardize: true, or fix it`,
+    );
   const windows = (from: number, to: number) =>
     Math.max(0, Math.floor((to - from - window - horizon) / stride) + 1);
   // A test window may look back into the training part; what it is to tell may not.
@@ -69,43 +83,119 @@ export async function openSeries(options: SeriesOptions): Promise<DataParts> {
       `${path}: ${rows} rows, ${trainRows} of them to train with; windows of ${window} and ${horizon} after them do not fit in both parts`,
     );
   }
-  const shape = {
-    window,
-    horizon,
-    stride,
-    columns: names.length,
-    targets: targets.map((name) => names.indexOf(name)),
-  };
-  const preparation: SeriesPreparation = { window, horizon, columns: encodings, targets };
-  const { skipped } = file;
+  const places = targets.map((name) => names.indexOf(name));
+  const shape = { window, horizon, stride, columns: names.length, targets: places };
+  const part = (from: number, samples: number): Windows => ({
+    from,
+    samples,
+    digest: createHash('sha256')
+      .update(JSON.stringify([from, samples, shape]))
+      .update(bytesOf(scaled))
+      .digest('hex'),
+  });
+  const preparation = { window, horizon, columns: encodings, targets, ...saidOfSeries(options) };
   return {
-    train: slide(scaled, 0, counts.train, shape),
-    test: slide(scaled, testFrom, counts.test, shape),
-    preparation: { series: preparation },
-    notes: skipped.length > 0 ? [`left out ${skipped.length} rows: ${skipped.slice(0, 5).join('; ')}`] : [],
+    ...{ values: scaled, shape, preparation, notes },
+    ...{ train: part(0, counts.train), test: part(testFrom, counts.test) },
   };
 }
 
-async function chooseColumns(options: SeriesOptions): Promise<readonly string[]> {
-  const { path, columns } = options;
+/** What predictions need to read their files as this one, where it is not the default. */
+function saidOfSeries(options: SeriesOptions): Partial<SeriesPreparation> {
+  const { missing, time, order = 'check', gaps = 'fail' } = options;
+  const form = saidOf(options);
+  return {
+    ...(missing !== 'fail' && { missing }),
+    ...(time !== undefined && { time }),
+    ...(order !== 'check' && { order }),
+    ...(gaps !== 'fail' && { gaps }),
+    ...(Object.keys(form).length > 0 && { form }),
+  };
+}
+
+export function seriesOfRead({ values, shape, preparation, notes, ...parts }: SeriesRead): DataParts {
+  return {
+    train: slide(values, parts.train, shape),
+    test: slide(values, parts.test, shape),
+    preparation: { series: preparation },
+    notes,
+  };
+}
+
+export interface RowOptions extends Partial<TableForm>, TimeOptions {
+  readonly columns?: readonly string[] | undefined;
+  readonly missing: 'fail' | 'previous';
+  readonly onDamaged: 'fail' | 'skip';
+}
+
+/**
+ * The values of a series' columns, row after row in order of time: for training and for predictions alike.
+ * @param notes takes what was guessed and left out, a sentence each
+ * @throws DataError naming file, line and column
+ */
+export async function readSeriesRows(
+  path: string,
+  options: RowOptions,
+  notes: string[],
+): Promise<{ readonly names: readonly string[]; readonly rows: number; readonly values: readonly number[] }> {
+  const form = formOf(options);
   const file = await openCsvFile(path, options);
-  if (columns) {
-    const strange = columns.find((name) => !file.columns.includes(name));
-    if (strange === undefined) return columns;
-    throw new DataError(`${path}: there is no column '${strange}'; there are: ${file.columns.join(', ')}`);
-  }
-  const numeric = file.columns.map(() => false);
-  const strange = file.columns.map(() => false);
-  for await (const { fields } of file.rows()) {
-    for (const [i, text] of fields.entries()) {
-      if (isMissing(text)) continue;
-      if (parseNumber(text) === undefined) strange[i] = true;
-      else numeric[i] = true;
+  const all: CsvRow[] = [];
+  for await (const row of file.rows()) all.push(row);
+  const { columns, skipped } = file;
+  if (skipped.length > 0) notes.push(`left out ${skipped.length} rows: ${skipped.slice(0, 5).join('; ')}`);
+  const names = options.columns ?? numericColumns(path, columns, all, form, notes);
+  const places = new Map(columns.map((name, at) => [name, at]));
+  const strange = names.find((name) => !places.has(name));
+  if (strange !== undefined)
+    throw new DataError(
+      `${path}: there is no column '${strange}'; there are: ${columns.slice(0, 50).join(', ')}`,
+    );
+  const rows = inOrderOfTime(path, columns, all, options, form, notes);
+  const values: number[] = [];
+  for (const { line, fields } of rows) {
+    for (const name of names) {
+      const text = fields[places.get(name)!]!;
+      const fill =
+        options.missing === 'previous' && isMissing(text, form) ? values.at(-names.length) : undefined;
+      const value = fill ?? readNumber(text, form);
+      if (value === undefined)
+        throw new DataError(`${path}:${line}: ${noNumber(name, text, form)}${cure(text, form)}`);
+      values.push(value);
     }
   }
-  const chosen = file.columns.filter((_, i) => numeric[i] && !strange[i]);
-  if (chosen.length > 0) return chosen;
-  throw new DataError(`${path}: no column consists of numbers; there are: ${file.columns.join(', ')}`);
+  return { names, rows: rows.length, values };
+}
+
+const cure = (text: string, form: TableForm) =>
+  isMissing(text, form)
+    ? '. Fill it in, or set data.missing: previous'
+    : `. Fix it, or set data.missingValues: [${JSON.stringify(text.slice(0, 40))}] if it stands for no value`;
+
+function numericColumns(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  form: TableForm,
+  notes: string[],
+): readonly string[] {
+  const otherwise = 'name the columns that go in with data.columns';
+  const fits = columns.map((name) => new ColumnFit(name, undefined, form, otherwise));
+  for (const { line, fields } of rows) {
+    const place = () => `${path}:${line}`;
+    for (const [i, text] of fields.entries()) fits[i]!.see(text, place);
+  }
+  const chosen = fits.filter(({ kind }) => kind === 'number').map(({ name }) => name);
+  const left = columns.filter((name) => !chosen.includes(name));
+  if (chosen.length === 0)
+    throw new DataError(
+      `${path}: no column consists of numbers; there are: ${columns.slice(0, 50).join(', ')}`,
+    );
+  if (left.length > 0)
+    notes.push(
+      `${path}: ${left.slice(0, 50).join(', ')} ${left.length === 1 ? 'is' : 'are'} no numbers and left out (data.columns decides)`,
+    );
+  return chosen;
 }
 
 function chooseTargets({ path, target }: SeriesOptions, names: readonly string[]): readonly string[] {
@@ -127,22 +217,14 @@ function fit(
 }
 
 /** Samples are windows of one array: nothing is stored twice. */
-function slide(
-  values: Float32Array,
-  from: number,
-  samples: number,
-  shape: { window: number; horizon: number; stride: number; columns: number; targets: readonly number[] },
-): Dataset {
+function slide(values: Float32Array, { from, samples, digest }: Windows, shape: Shape): Dataset {
   const { window, horizon, stride, columns, targets } = shape;
   const goals = horizon * targets.length;
   return {
     samples,
     input: { dtype: 'f32', shape: [window, columns] },
     target: { dtype: 'f32', shape: [goals] },
-    digest: createHash('sha256')
-      .update(JSON.stringify([from, samples, shape]))
-      .update(bytesOf(values))
-      .digest('hex'),
+    digest,
     gather: (indices, inputs, out) => {
       const target = new Float32Array(goals);
       for (const [i, at] of indices.entries()) {

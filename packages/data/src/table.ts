@@ -3,6 +3,15 @@
  * Everything is fitted on training rows only.
  */
 import { DataError } from './dataset.ts';
+import {
+  isMissing,
+  looksLikeNumber,
+  notationsOf,
+  plainForm,
+  readNumber,
+  saidOf,
+  type TableForm,
+} from './table-form.ts';
 
 /** One feature: (v - mean) / std. A missing value counts as `fill`, the mean of training. */
 export interface NumberEncoding {
@@ -34,53 +43,52 @@ export type ColumnKind = 'number' | 'category' | 'index' | 'ignore';
 /** Categories of one column. */
 const MOST_CATEGORIES = 1000;
 
-/** Values that say that there is none, besides the empty one; letters of either case. */
-const missingWords = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '?']);
-export const isMissing = (text: string): boolean => missingWords.has(text.toLowerCase());
-
-/** A number as CSV files write it; undefined when it is none. */
-export function parseNumber(text: string): number | undefined {
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return undefined;
-  const value = Number(text);
-  return Number.isFinite(value) ? value : undefined;
-}
-
 /** Sees the training values of one column, one after the other, and then says how to encode it. */
 export class ColumnFit {
   readonly name: string;
   readonly #declared: ColumnKind | undefined;
-  readonly #categories = new Map<string, number>();
+  readonly #form: TableForm;
+  readonly #categories = new Set<string>();
   #count = 0;
   /** A power of two; mean and squares are of the numbers divided by it. */
   #scale = 0;
   #mean = 0;
   #squares = 0;
-  #missing = 0;
-  /** The first value that is no number, and its place. */
-  #strange = '';
+  /** Values that are no number in this notation: all, those that look like one, and the first with its place. */
+  #strange = 0;
+  #alike = 0;
+  #first: { readonly text: string; readonly place: string } | undefined;
 
-  constructor(name: string, declared: ColumnKind | undefined) {
+  readonly #otherwise: string;
+
+  /** @param otherwise what else can be done about a column that is doubtful */
+  constructor(
+    name: string,
+    declared: ColumnKind | undefined,
+    form: TableForm = plainForm,
+    otherwise = `set data.columns: { ${quoted(name)}: category }, or ignore`,
+  ) {
     this.name = name;
     this.#declared = declared;
+    this.#form = form;
+    this.#otherwise = `Fix the file, or ${otherwise}`;
   }
 
-  /** @throws DataError when a column that was said to be numeric is not */
-  see(text: string, place: string): void {
-    if (this.#declared === 'ignore') return;
-    if (isMissing(text)) {
-      this.#missing++;
-      if (this.#declared !== 'number') this.#addCategory(text);
+  /** @param place says where the row is, once something is wrong. @throws DataError when a column that was said to be numeric is not */
+  see(text: string, place: () => string): void {
+    const declared = this.#declared;
+    if (declared === 'ignore') return;
+    if (declared !== 'number' && this.#categories.size <= MOST_CATEGORIES) this.#categories.add(text);
+    if (declared === 'category' || declared === 'index' || isMissing(text, this.#form)) return;
+    const value = readNumber(text, this.#form);
+    if (value !== undefined) {
+      this.add(value);
       return;
     }
-    const value = parseNumber(text);
-    if (this.#declared !== 'number') this.#addCategory(text);
-    if (value === undefined) {
-      if (this.#declared === 'number')
-        throw new DataError(`${place}: ${this.name} is '${text.slice(0, 40)}', which is no number`);
-      this.#strange ||= `${place}: '${text.slice(0, 40)}'`;
-      return;
-    }
-    this.add(value);
+    if (declared === 'number') throw new DataError(`${place()}: ${noNumber(this.name, text, this.#form)}`);
+    this.#strange++;
+    if (looksLikeNumber(text)) this.#alike++;
+    this.#first ??= { text, place: place() };
   }
 
   /**
@@ -103,16 +111,13 @@ export class ColumnFit {
     this.#squares += away * (scaled - this.#mean);
   }
 
-  /** Missing values seen. */
-  get missing(): number {
-    return this.#missing;
-  }
-
-  /** @param standardize false: numbers stay as they are */
+  /**
+   * @param standardize false: numbers stay as they are
+   * @throws DataError when nobody said what a column is and its values do not tell
+   */
   encoding(standardize: boolean): ColumnEncoding | undefined {
-    if (this.#declared === 'ignore') return undefined;
-    const { name } = this;
-    const kind = this.#declared ?? (this.#strange === '' && this.#count > 0 ? 'number' : 'category');
+    const { name, kind } = this;
+    if (kind === 'ignore') return undefined;
     if (kind === 'number') {
       const std = Math.sqrt(this.#squares / Math.max(1, this.#count)) * this.#scale;
       const fill = this.#mean * this.#scale;
@@ -121,22 +126,71 @@ export class ColumnFit {
         : { name, kind, mean: 0, std: 1, fill };
     }
     if (this.#categories.size > MOST_CATEGORIES) {
-      const why = this.#strange ? ` (${this.#strange} is no number)` : '';
+      const why = this.#first ? ` (${this.#first.place}: '${cut(this.#first.text)}' is no number)` : '';
       throw new DataError(
-        `column '${name}' has more than ${MOST_CATEGORIES} categories${why}; say data.columns: { ${name}: number } or ignore`,
+        `column '${name}' has more than ${MOST_CATEGORIES} categories${why}. Set data.columns: { ${quoted(name)}: number } or ignore`,
       );
     }
     return { name, kind, categories: this.categories() };
   }
 
-  /** In ascending order: it does not depend on the order of the rows. */
-  categories(): string[] {
-    return [...this.#categories.keys()].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  /** What was said, or what the values look like. @throws DataError when they do not tell */
+  get kind(): ColumnKind {
+    return this.#declared ?? this.#guess();
   }
 
-  #addCategory(text: string): void {
-    if (this.#categories.size <= MOST_CATEGORIES) this.#categories.set(text, 1);
+  get isDoubtful(): boolean {
+    if (this.#declared !== undefined || this.#strange === 0) return false;
+    return 2 * (this.#count + this.#alike) >= this.#count + this.#strange;
   }
+
+  /** What whoever owns the data should hear of the guess; undefined when there is nothing. */
+  get note(): string | undefined {
+    if (this.#declared !== undefined || this.#count === 0 || this.#strange === 0) return undefined;
+    return `column '${this.name}': ${this.#count} of ${this.#count + this.#strange} values are numbers, the others are not: each value is a category (data.columns decides)`;
+  }
+
+  /** In ascending order: it does not depend on the order of the rows. */
+  categories(): string[] {
+    return [...this.#categories].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  }
+
+  /** A column of which at least half looks like numbers is no set of categories, unless somebody says so. */
+  #guess(): 'number' | 'category' {
+    const [numbers, strange] = [this.#count, this.#strange];
+    if (strange === 0) return numbers > 0 ? 'number' : 'category';
+    if (!this.isDoubtful) return 'category';
+    const { text, place } = this.#first!;
+    const found = `column '${this.name}': ${numbers} of ${numbers + strange} values are numbers; ${place}: '${cut(text)}' is not`;
+    throw new DataError(`${found}. ${this.#cure(text)}${this.#otherwise}`);
+  }
+
+  #cure(text: string): string {
+    if (!looksLikeNumber(text))
+      return `Set data.missingValues: [${quoted(text)}] if it stands for no value. `;
+    const values = [...this.#categories].filter((value) => !isMissing(value, this.#form));
+    const said = optionsOf(values.filter(looksLikeNumber));
+    return said === '' ? '' : `Set ${said} if that is how its numbers are written. `;
+  }
+}
+
+const cut = (text: string) => text.slice(0, 40);
+/** As a key or value in YAML. */
+const quoted = (name: string) => (/^[a-z_][\w-]*$/i.test(name) ? name : JSON.stringify(name));
+
+/** Options by which these are numbers. */
+const optionsOf = (values: readonly string[]): string =>
+  notationsOf(values)
+    .map((notation) => Object.entries(saidOf(notation)).map(([key, value]) => `data.${key}: "${value}"`))
+    .map((said) => said.join(' and '))
+    .join(', or ');
+
+/** Says what a value of a column of numbers is instead. */
+export function noNumber(name: string, text: string, form: TableForm): string {
+  if (isMissing(text, form)) return `${name} is missing`;
+  const said = looksLikeNumber(text) ? optionsOf([text]) : '';
+  const hint = said === '' ? '' : ` (set ${said} if that is how numbers are written)`;
+  return `${name} is '${cut(text)}', which is no number${hint}`;
 }
 
 export const featuresOf = (columns: readonly ColumnEncoding[]): number =>
@@ -150,7 +204,7 @@ export const featuresOf = (columns: readonly ColumnEncoding[]): number =>
 export function encodeRow(
   columns: readonly ColumnEncoding[],
   fieldOf: (name: string) => string,
-  missing: 'fail' | 'mean',
+  { missing, form }: { readonly missing: 'fail' | 'mean'; readonly form: TableForm },
   out: Float32Array,
   at: number,
 ): string | undefined {
@@ -165,14 +219,11 @@ export function encodeRow(
       out[place++] = column.categories.indexOf(text) + 1;
       continue;
     }
-    if (isMissing(text)) {
-      if (missing === 'fail') return `${column.name} is missing`;
-      out[place++] = (column.fill - column.mean) / column.std;
-      continue;
-    }
-    const value = parseNumber(text);
-    if (value === undefined) return `${column.name} is '${text.slice(0, 40)}', which is no number`;
-    out[place++] = (value - column.mean) / column.std;
+    const value = isMissing(text, form) && missing === 'mean' ? column.fill : readNumber(text, form);
+    if (value === undefined) return noNumber(column.name, text, form);
+    const scaled = Math.fround((value - column.mean) / column.std);
+    if (!Number.isFinite(scaled)) return `${column.name} is ${text}, which is too large`;
+    out[place++] = scaled;
   }
   return undefined;
 }

@@ -8,7 +8,7 @@ import { bytesOf } from './arrays.ts';
 import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } from './class-folders.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError } from './dataset.ts';
-import { decodeText } from './decode-text.ts';
+import { decodeText, UTF8 } from './decode-text.ts';
 import { extensionOf, filesBelow } from './folder.ts';
 import { type Located, locateParts } from './layout.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
@@ -217,7 +217,7 @@ function readTexts(files: readonly string[], damaged: Damaged, filled: boolean):
   damaged.files += files.length;
   return files.flatMap((file) => {
     try {
-      const text = readText(file);
+      const text = readText(file, damaged.options.encoding);
       if (text !== '' || !filled) return [text];
       damaged.problems.push(`${file}: it is empty`);
     } catch (error) {
@@ -238,12 +238,17 @@ function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): s
 }
 
 /** @throws DataError when it is not text */
-export function readText(path: string): string {
+export function readText(path: string, encoding = UTF8): string {
   const bytes = readRegularSync(path, TEXT_BYTES);
-  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) {
-    throw new DataError(`${path}: it is not UTF-8 but UTF-16. Save the file as UTF-8`);
+  if (
+    encoding === UTF8 &&
+    ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff))
+  ) {
+    throw new DataError(
+      `${path}: it is not UTF-8 but UTF-16. Save the file as UTF-8, or set data.encoding: utf-16le`,
+    );
   }
-  const text = decodeText(bytes, path);
+  const text = decodeText(bytes, path, encoding);
   if (!text.includes('\0')) return text;
   throw new DataError(`${path}: it has NUL characters: it is UTF-16, or not a text. Save it as UTF-8 text`);
 }

@@ -7,11 +7,12 @@ import { Worker } from 'node:worker_threads';
 import { bytesOf, datasetOfArrays } from './arrays.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import type { Layout } from './layout.ts';
+import type { TableForm } from './table-form.ts';
 import type { LabelledTokens, StreamTokens, TextRead } from './text-read.ts';
 import type { TextAnswer } from './text-thread.ts';
 import type { TokenizerKind } from './tokenizer.ts';
 
-export interface TextOptions {
+export interface TextOptions extends Partial<TableForm> {
   readonly format: 'text';
   /**
    * next-token, masked-token: a file, or a folder whose .txt and .md files are read in order. classification: a folder of class
@@ -35,7 +36,6 @@ export interface TextOptions {
   /** Columns of a CSV file. */
   readonly text: string;
   readonly label: string;
-  readonly delimiter: string;
   /** Classification: where short texts are filled up. Long ones are cut at the end. */
   readonly pad: 'front' | 'end';
   readonly onDamaged: 'fail' | 'skip';

@@ -1,12 +1,14 @@
 /** Columns that say nothing, and columns of large numbers, as a network sees them. */
 import { expect, it } from 'vitest';
 import { ColumnFit, encodeRow } from '../src/table.ts';
+import { plainForm } from '../src/table-form.ts';
 
 function encoded(texts: readonly string[]): number[] {
   const fit = new ColumnFit('x', 'number');
-  for (const [row, text] of texts.entries()) fit.see(text, `row ${row}`);
+  for (const [row, text] of texts.entries()) fit.see(text, () => `row ${row}`);
   const out = new Float32Array(texts.length);
-  for (const [row, text] of texts.entries()) encodeRow([fit.encoding(true)!], () => text, 'fail', out, row);
+  for (const [row, text] of texts.entries())
+    encodeRow([fit.encoding(true)!], () => text, { missing: 'fail', form: plainForm }, out, row);
   return [...out];
 }
 

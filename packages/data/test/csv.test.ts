@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CsvOptions, openCsv } from '../src/csv.ts';
+import { datasetOfArrays } from '../src/arrays.ts';
+import { type CsvOptions, readCsv } from '../src/csv.ts';
 import type { Dataset } from '../src/dataset.ts';
-import { openSeries, type SeriesOptions } from '../src/series.ts';
+import { readSeries, type SeriesOptions, seriesOfRead } from '../src/series.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -17,6 +18,12 @@ const file = (name: string, text: string) => {
   writeFileSync(path, text);
   return path;
 };
+/** As openCsv does, without its thread. */
+const openCsv = async (options: CsvOptions) => {
+  const { train, test, ...rest } = await readCsv(options);
+  return { train: datasetOfArrays(train), test: datasetOfArrays(test), ...rest };
+};
+const openSeries = async (options: SeriesOptions) => seriesOfRead(await readSeries(options));
 const table = (path: string, options: Partial<CsvOptions> = {}) =>
   openCsv({
     format: 'csv',
@@ -145,10 +152,10 @@ describe('csv', () => {
   });
 
   it('says what is wrong with the file or the options', async () => {
-    const path = file('a.csv', 'a,y\n1,p\n2,q\n');
+    const path = file('a.csv', 'a,y\n1,p\n2,q\n3,p\n4,q\n5,p\n6,q\n7,p\n8,q\n');
     await expect(table(join(folder, 'none.csv'))).rejects.toThrow(/no such file/);
     await expect(table(file('b.csv', ''))).rejects.toThrow(/it is empty/);
-    await expect(table(file('c.csv', 'a,a\n1,2\n'))).rejects.toThrow(/two columns are called 'a'/);
+    await expect(table(file('c.csv', 'a,a\n1,2\n'))).rejects.toThrow(/columns 1 and 2 are both called 'a'/);
     await expect(table(path, { target: 'z' })).rejects.toThrow(/no column 'z'; there are: a, y/);
     await expect(table(path, { columns: { b: 'number' } })).rejects.toThrow(/no column 'b'/);
     await expect(table(path, { columns: { a: 'ignore' } })).rejects.toThrow(/no columns are left/);

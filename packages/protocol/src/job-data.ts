@@ -25,8 +25,50 @@ const layout = z
   .describe(
     "parts: folders such as 'train' and 'test' in the path are parts of the data set, others are not used. whole: the path is one whole, whatever its folders are called. auto: parts if every folder is called like one, whole if none is, otherwise an error.",
   );
-const delimiter = z.string().length(1).default(',').describe('Between the fields of a row.');
+const encodingSchema = z
+  .string()
+  .max(40)
+  .refine(isEncoding, 'it is no encoding that is known; utf-8, windows-1252, shift_jis and utf-16le are some')
+  .default('utf-8')
+  .describe('Encoding of the file, by a name of the WHATWG encoding standard. What does not fit is refused.');
+/** How a CSV file is written. */
+const csvForm = {
+  delimiter: z.string().length(1).default(',').describe('Between the fields of a row.'),
+  quote: z
+    .string()
+    .max(1)
+    .default('"')
+    .describe('Around fields that hold a delimiter; "" if quotation marks are ordinary characters.'),
+  encoding: encodingSchema,
+  comment: z.string().max(8).default('').describe('Lines that begin with this are left out; "": none.'),
+  skipLines: z.int().min(0).max(10_000).default(0).describe('Lines before the one that names the columns.'),
+  header: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether the first row names the columns; without, they are called 1, 2, and so on. Default: it does, and a row of numbers is refused.',
+    ),
+};
+/** What its values look like. */
+const notation = {
+  decimal: z.enum(['.', ',']).default('.').describe('Decimal sign of numbers.'),
+  thousands: z
+    .enum(['', ',', '.', ' ', "'", '_'])
+    .default('')
+    .describe('Between groups of digits, as in 1,000,000; "": nothing. A space is any kind of space.'),
+  missingValues: z
+    .array(z.string())
+    .max(100)
+    .optional()
+    .describe(
+      'Values that stand for none, as they are written. Default: of numbers NA, N/A, NaN, null, none and ? in any case; of labels none. The empty field always does.',
+    ),
+};
 const extent = z.int().positive().max(16_384);
+
+const areDifferent = ({ decimal, thousands }: { readonly decimal: string; readonly thousands: string }) =>
+  decimal !== thousands;
+const sameSign = 'decimal and thousands are the same sign; set data.decimal to the other one';
 
 const maskRate = z
   .number()
@@ -91,43 +133,46 @@ const imageFolderSchema = z.strictObject({
   augment: augmentSchema,
 });
 
-const csvSchema = z.strictObject({
-  format: z.literal('csv').describe('csv: a table, each row a sample; the first row names the columns.'),
-  path: path('The CSV file.'),
-  test: path('A file of the same columns to test with.').optional(),
-  validation: validation(0.2, 'Part of the rows that is kept for testing where there is no test file.'),
-  seed,
-  delimiter,
-  target: z
-    .union([z.string(), z.array(z.string()).min(1)])
-    .describe('Column that is to be predicted; of a regression there may be several.'),
-  task: z
-    .enum(['classification', 'regression'])
-    .default('classification')
-    .describe('Whether the target is a class or a number.'),
-  columns: z
-    .record(z.string(), z.enum(['number', 'category', 'index', 'ignore']))
-    .default({})
-    .describe(
-      "Kinds of columns; the others are numbers if every value is one, otherwise categories. index: a category's number, from 1 on, for an embedding.",
-    ),
-  inputs: z
-    .record(z.string(), z.array(z.string()).min(1))
-    .optional()
-    .describe(
-      "Of a model with input layers: each one's name and the columns that it takes, in the order of the layers. Columns that none names are left out.",
-    ),
-  standardize: z
-    .boolean()
-    .default(true)
-    .describe('Numbers to mean 0 and standard deviation 1, by the training part.'),
-  standardizeTarget: z.boolean().default(false).describe('Of a regression: the same for its targets.'),
-  missing: z
-    .enum(['fail', 'mean'])
-    .default('fail')
-    .describe('A missing number is an error, or counts as the mean. A missing category is a category.'),
-  onDamaged,
-});
+const csvSchema = z
+  .strictObject({
+    format: z.literal('csv').describe('csv: a table, each row a sample; the first row names the columns.'),
+    path: path('The CSV file.'),
+    test: path('A file of the same columns to test with.').optional(),
+    validation: validation(0.2, 'Part of the rows that is kept for testing where there is no test file.'),
+    seed,
+    ...csvForm,
+    ...notation,
+    target: z
+      .union([z.string(), z.array(z.string()).min(1)])
+      .describe('Column that is to be predicted; of a regression there may be several.'),
+    task: z
+      .enum(['classification', 'regression'])
+      .default('classification')
+      .describe('Whether the target is a class or a number.'),
+    columns: z
+      .record(z.string(), z.enum(['number', 'category', 'index', 'ignore']))
+      .default({})
+      .describe(
+        "Kinds of columns; the others are numbers if every value is one, otherwise categories. index: a category's number, from 1 on, for an embedding.",
+      ),
+    inputs: z
+      .record(z.string(), z.array(z.string()).min(1))
+      .optional()
+      .describe(
+        "Of a model with input layers: each one's name and the columns that it takes, in the order of the layers. Columns that none names are left out.",
+      ),
+    standardize: z
+      .boolean()
+      .default(true)
+      .describe('Numbers to mean 0 and standard deviation 1, by the training part.'),
+    standardizeTarget: z.boolean().default(false).describe('Of a regression: the same for its targets.'),
+    missing: z
+      .enum(['fail', 'mean'])
+      .default('fail')
+      .describe('A missing number is an error, or counts as the mean. A missing category is a category.'),
+    onDamaged,
+  })
+  .refine(areDifferent, sameSign);
 
 const textSchema = z.strictObject({
   format: z.literal('text').describe('text: files for language models, or labelled texts.'),
@@ -157,37 +202,56 @@ const textSchema = z.strictObject({
   maskRate,
   text: z.string().default('text').describe('Column of the text in a CSV file.'),
   label: z.string().default('label').describe('Column of the class in a CSV file.'),
-  delimiter,
+  ...csvForm,
   pad: z.enum(['front', 'end']).default('front').describe('Where short labelled texts are filled up.'),
   onDamaged,
 });
 
 const columnNames = z.array(z.string()).min(1);
-const seriesSchema = z.strictObject({
-  format: z
-    .literal('series')
-    .describe('series: windows over the rows of a CSV file, which are in order of time.'),
-  path: path('The CSV file.'),
-  delimiter,
-  columns: columnNames.optional().describe('Columns that go in; default all that consist of numbers.'),
-  target: z
-    .union([z.string(), columnNames])
-    .optional()
-    .describe('Columns that are to be told, among those that go in; default all of them.'),
-  window: z.int().positive().max(65_536).describe('Rows that go in.'),
-  horizon: z.int().positive().max(65_536).default(1).describe('Rows after them that are to be told.'),
-  stride: z.int().positive().default(1).describe('Rows from one sample to the next.'),
-  validation: validation(0.2, 'Part of the rows, at the end, whose values are told in tests.'),
-  standardize: z
-    .boolean()
-    .default(true)
-    .describe('To mean 0 and standard deviation 1, by the training part.'),
-  missing: z
-    .enum(['fail', 'previous'])
-    .default('fail')
-    .describe('A missing value is an error, or the one before it.'),
-  onDamaged,
-});
+const seriesSchema = z
+  .strictObject({
+    format: z
+      .literal('series')
+      .describe('series: windows over the rows of a CSV file, which are in order of time.'),
+    path: path('The CSV file.'),
+    ...csvForm,
+    ...notation,
+    time: z
+      .string()
+      .optional()
+      .describe(
+        'Column of the time of each row: numbers, or dates such as 2026-01-31 12:00. Default: one called time, date, timestamp, ds or t, or one of such dates.',
+      ),
+    order: z
+      .enum(['check', 'sort', 'file'])
+      .default('check')
+      .describe(
+        'Rows that are not in order of time are refused, or sorted; file: rows are taken as they stand.',
+      ),
+    gaps: z
+      .enum(['fail', 'accept'])
+      .default('fail')
+      .describe('What becomes of rows whose times are further apart than the others.'),
+    columns: columnNames.optional().describe('Columns that go in; default all that consist of numbers.'),
+    target: z
+      .union([z.string(), columnNames])
+      .optional()
+      .describe('Columns that are to be told, among those that go in; default all of them.'),
+    window: z.int().positive().max(65_536).describe('Rows that go in.'),
+    horizon: z.int().positive().max(65_536).default(1).describe('Rows after them that are to be told.'),
+    stride: z.int().positive().default(1).describe('Rows from one sample to the next.'),
+    validation: validation(0.2, 'Part of the rows, at the end, whose values are told in tests.'),
+    standardize: z
+      .boolean()
+      .default(true)
+      .describe('To mean 0 and standard deviation 1, by the training part.'),
+    missing: z
+      .enum(['fail', 'previous'])
+      .default('fail')
+      .describe('A missing value is an error, or the one before it.'),
+    onDamaged,
+  })
+  .refine(areDifferent, sameSign);
 
 const packedSchema = z.strictObject({
   format: z.literal('packed').describe('packed: what `kasane data pack` has written.'),
@@ -219,6 +283,15 @@ export function checkData(value: unknown): DataSpec {
     'JOB_INVALID',
     `data${issue!.path.map((key) => `.${String(key)}`).join('')}: ${plainly(issue!.message)}`,
   );
+}
+
+function isEncoding(label: string): boolean {
+  try {
+    new TextDecoder(label);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** What zod says of a value, for people who know no zod. */

@@ -4,9 +4,9 @@
  */
 import { type Access, checkPath } from '@kasane/data/access';
 import { DataError, type Dataset, readSamples } from '@kasane/data/dataset';
-import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { openPacked } from '@kasane/data/packed';
+import { openIdxApart } from '@kasane/data/read-apart';
 import { SampleOrder } from '@kasane/data/shuffle';
 import { messageOf } from '@kasane/protocol/errors';
 import type { TaskData } from '@kasane/protocol/queue';
@@ -100,7 +100,7 @@ async function openOwn(own: Own, access: Access): Promise<Parts> {
   if (own.format === 'packed') return openPacked(own.place, own.digest, access);
   if (own.place !== undefined) checkPath(own.place, access, 'data.path');
   const { place = mnistDirectory() } = own;
-  const parts = openIdx(place);
+  const parts = await openIdxApart(place);
   for (const name of ['train', 'test'] as const) {
     if (parts[name].digest !== own[name])
       throw new DataError(`${place}: its ${name} samples are not the coordinator's`);

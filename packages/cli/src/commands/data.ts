@@ -106,7 +106,7 @@ const isJob = (place: string): boolean =>
 
 /** The data section of a job file or preset, or one made for a path by what is there. */
 async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
-  const given = Object.fromEntries(set.map(parseSetting));
+  const given = settingsOf(set);
   if (isJob(place)) return checkData({ ...(await readJob(place)).data, ...given });
   const path = isUrl(place) ? place : resolve(place);
   const data: Record<string, unknown> = { ...guessFormat(path), path, ...given };
@@ -114,6 +114,10 @@ async function specOf(place: string, set: readonly string[]): Promise<DataSpec> 
     throw new KasaneError('USAGE', `${place}: which column is to be told? --set target=COLUMN says it`);
   return checkData(data);
 }
+
+/** The options of a data section that --set gives. */
+export const settingsOf = (set: readonly string[]): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(set.map(parseSetting));
 
 function parseSetting(text: string): [string, unknown] {
   const [, key, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];

@@ -7,30 +7,31 @@ import { createInterface } from 'node:readline/promises';
 import { checkSteps } from '@kasane/coordinator/jobs/check-training';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { anywhere } from '@kasane/data/access';
-import { openCsvFile } from '@kasane/data/csv-file';
 import type { DataParts } from '@kasane/data/dataset';
-import { parseNumber } from '@kasane/data/table';
 import { openTokenizer } from '@kasane/data/tokenizer';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';
-import { asData, openSound } from './data.ts';
+import { openSound, settingsOf } from './data.ts';
+import { guessTable } from './init-table.ts';
 
 export interface InitOptions {
   readonly data?: string;
   readonly target?: string;
   readonly size?: number;
   readonly epochs?: number;
+  /** key=value of the data section. */
+  readonly set?: readonly string[];
   /** Nothing is asked. */
   readonly yes?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
 }
 
-/** A column with more different values than this, all numbers, is a quantity. */
-const MOST_CLASSES = 20;
+/** Columns that a line lists. */
+const NAMED = 20;
 
 /** A question with its default; without a terminal, or with --yes, the default is the answer. */
 type Ask = (question: string, suggestion: string) => Promise<string>;
@@ -50,13 +51,14 @@ export async function init(file: string, options: InitOptions): Promise<void> {
   try {
     const place =
       options.data ?? (await ask('Data: a folder of images, a CSV file, text; nothing for MNIST', ''));
-    const { data, parts } = await openSound(await dataSection(place, options, ask));
+    const { data: section, guesses } = await dataSection(place, options, ask);
+    const { data, parts } = await openSound(section);
     const { preset, why } = presetFor(parts, data);
     const epochs = options.epochs ?? (await askNumber(ask, 'Epochs', '10'));
     const name = nameOf(file) || preset.preset;
     const training = { epochs, batch: 64, shards: 4, learningRate: 0.001 };
     const job = { name, model: preset, data, training };
-    const { notes = [] } = parts;
+    const notes = [...guesses, ...kindsOf(parts), ...(parts.notes ?? [])];
     const text = [why, ...notes]
       .map((line) => `# ${line}`)
       .concat(yaml(job))
@@ -107,33 +109,37 @@ function nameOf(file: string): string {
 
 async function dataSection(
   place: string,
-  { target, size }: InitOptions,
+  { target, size, set = [] }: InitOptions,
   ask: Ask,
-): Promise<{ format: string } & Record<string, unknown>> {
-  if (place === '') return { format: 'idx' };
+): Promise<{
+  readonly data: { format: string } & Record<string, unknown>;
+  readonly guesses: readonly string[];
+}> {
+  if (place === '') return { data: { format: 'idx' }, guesses: [] };
   const path = resolve(place);
-  const guessed = guessFormat(path);
+  const given = settingsOf(set);
+  const guessed = { ...guessFormat(path), ...given } as { format: string };
   const { format } = guessed;
-  if (format === 'imagefolder')
-    return { format, path, size: size ?? (await askNumber(ask, 'Side of images in pixels', '64')) };
-  if (format !== 'csv') return { ...guessed, path };
-  const { columns, rows } = await openCsv(path);
-  const chosen = target ?? (await ask(`Column to predict, of ${columns.join(', ')}`, columns.at(-1)!));
-  const at = columns.indexOf(chosen);
-  const values = new Set<string>();
-  for await (const { fields } of rows()) {
-    if (at >= 0) values.add(fields[at]!);
-    if (values.size > 10_000) break;
+  if (format === 'imagefolder') {
+    const side = size ?? (await askNumber(ask, 'Side of images in pixels', '64'));
+    return { data: { path, size: side, ...guessed }, guesses: [] };
   }
-  const quantity =
-    values.size > MOST_CLASSES && [...values].every((value) => parseNumber(value) !== undefined);
-  return {
-    ...{ format, path, target: chosen, task: quantity ? 'regression' : 'classification' },
-    ...(quantity && { standardizeTarget: true }),
-  };
+  if (format !== 'csv') return { data: { ...guessed, path }, guesses: [] };
+  return guessTable(path, given, target, (columns) =>
+    ask(`Column to predict, of ${columns.join(', ')}`, columns.findLast((name) => name !== '') ?? ''),
+  );
 }
 
-const openCsv = (path: string) => asData(() => openCsvFile(path, { delimiter: ',', onDamaged: 'fail' }));
+/** Which columns of a table were taken for what. */
+function kindsOf({ preparation: { table } }: DataParts): string[] {
+  const kinds = Map.groupBy(table?.columns ?? [], ({ kind }) => kind);
+  const named = [...kinds].map(([kind, columns]) => {
+    const names = columns.map(({ name }) => (name === '' ? "''" : name));
+    const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+    return `${kind}: ${names.slice(0, NAMED).join(', ')}${more}`;
+  });
+  return named.length > 0 ? [`columns by ${named.join('; ')} (data.columns)`] : [];
+}
 
 interface Chosen {
   readonly preset: { readonly preset: string } & Readonly<Record<string, unknown>>;

@@ -1,18 +1,19 @@
 /** Rows of tables as samples: given on the command line, or in a CSV file. */
 import { openCsvFile } from '@kasane/data/csv-file';
 import { DataError, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
-import { encodeRow, featuresOf, parseNumber } from '@kasane/data/table';
+import { readSeriesRows } from '@kasane/data/series';
+import { encodeRow, featuresOf } from '@kasane/data/table';
+import { formOf } from '@kasane/data/table-form';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import type { ReadInput } from './inputs.ts';
-
-const FORM = { delimiter: ',', onDamaged: 'fail' } as const;
 
 /** A CSV file, each row of it a sample; or one row: values in the order of the columns, or NAME=VALUE pairs. */
 export async function readTable(given: string, table: TablePreparation): Promise<readonly ReadInput[]> {
   const names = table.columns.map(({ name }) => name);
+  const form = formOf(table.form ?? {});
   const encode = (name: string, fieldOf: (column: string) => string): ReadInput => {
     const x = new Float32Array(featuresOf(table.columns));
-    const why = encodeRow(table.columns, fieldOf, table.missing, x, 0);
+    const why = encodeRow(table.columns, fieldOf, { missing: table.missing, form }, x, 0);
     if (why !== undefined) throw new DataError(`${name}: ${why}`);
     return { name, x };
   };
@@ -20,11 +21,12 @@ export async function readTable(given: string, table: TablePreparation): Promise
     const fields = fieldsOf(given, names);
     return [encode(given, (column) => fields.get(column)!)];
   }
-  const file = await openCsvFile(given, FORM);
+  const file = await openCsvFile(given, { ...form, onDamaged: 'fail' });
   checkColumns(given, file.columns, names);
+  const places = new Map(file.columns.map((name, at) => [name, at]));
   const samples: ReadInput[] = [];
   for await (const { fields, line } of file.rows()) {
-    samples.push(encode(`${given}:${line}`, (column) => fields[file.columns.indexOf(column)]!));
+    samples.push(encode(`${given}:${line}`, (column) => fields[places.get(column)!]!));
   }
   if (samples.length === 0) throw new DataError(`${given}: it has no rows`);
   return samples;
@@ -57,23 +59,17 @@ function checkColumns(given: string, there: readonly string[], wanted: readonly 
 
 /** A CSV file: its last rows are the window that is told on from. */
 export async function readSeries(given: string, series: SeriesPreparation): Promise<readonly ReadInput[]> {
-  const { window, columns } = series;
+  const { window, columns, missing = 'fail', form = {} } = series;
   const names = columns.map(({ name }) => name);
-  const file = await openCsvFile(given, FORM);
-  checkColumns(given, file.columns, names);
-  const places = names.map((name) => file.columns.indexOf(name));
-  const rows: number[][] = [];
-  for await (const { fields, line } of file.rows()) {
-    rows.push(
-      columns.map(({ name, mean, std }, i) => {
-        const value = parseNumber(fields[places[i]!]!);
-        if (value === undefined) throw new DataError(`${given}:${line}: ${name} is no number`);
-        return (value - mean) / std;
-      }),
-    );
-    if (rows.length > window) rows.shift();
-  }
-  if (rows.length < window)
-    throw new DataError(`${given}: ${rows.length} rows; the model looks at ${window}`);
-  return [{ name: given, x: Float32Array.from(rows.flat()) }];
+  const options = { ...series, ...form, columns: names, missing, onDamaged: 'fail' } as const;
+  const { rows, values } = await readSeriesRows(given, options, []);
+  if (rows < window) throw new DataError(`${given}: ${rows} rows; the model looks at ${window}`);
+  const last = values.slice(-window * columns.length);
+  const x = Float32Array.from(last, (value, i) => {
+    const { mean, std } = columns[i % columns.length]!;
+    return (value - mean) / std;
+  });
+  const bad = x.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new DataError(`${given}: ${names[bad % names.length]} has a value that is too large`);
+  return [{ name: given, x }];
 }

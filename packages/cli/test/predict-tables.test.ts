@@ -1,0 +1,214 @@
+/** Training and predictions read tables and series alike, however they are written: tables by chance, from names to ends of lines. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type CsvOptions, readCsv } from '@kasane/data/csv';
+import type { Preparation } from '@kasane/data/dataset';
+import { readSeries, type SeriesOptions } from '@kasane/data/series';
+import type { TableForm } from '@kasane/data/table-form';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { readInputs } from '../src/predict/inputs.ts';
+import type { Trained } from '../src/trained.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-tables-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const RUNS = 150;
+const path = (name: string) => join(folder, name);
+
+/** What a file of Latin-1 can hold too; spaces around are trimmed, and stay out of the way. */
+const text = (characters: string) =>
+  fc
+    .array(fc.constantFrom(...characters), { maxLength: 8 })
+    .map((found) => found.join('').trim())
+    .filter((found) => !/^["#]/.test(found));
+const oddNames = [
+  'constructor',
+  '__proto__',
+  'toString',
+  'a b',
+  'é',
+  '',
+  '1',
+  'x,y',
+  'x;y',
+  'two\nlines',
+  'say "so"',
+];
+const names = fc.uniqueArray(fc.oneof(fc.constantFrom(...oddNames), text('abcé,;"\'|\t ')), {
+  minLength: 2,
+  maxLength: 5,
+});
+
+interface Written {
+  readonly form: Partial<TableForm>;
+  readonly newline: string;
+  readonly mark: string;
+}
+const written: fc.Arbitrary<Written> = fc
+  .record({
+    delimiter: fc.constantFrom(',', ';', '\t', '|'),
+    decimal: fc.constantFrom('.' as const, ',' as const),
+    thousands: fc.constantFrom('', ',', '.', ' ', "'"),
+    encoding: fc.constantFrom('utf-8', 'latin1', 'utf-16le'),
+    newline: fc.constantFrom('\n', '\r\n', '\r'),
+    mark: fc.boolean(),
+  })
+  .filter(({ decimal, thousands }) => decimal !== thousands)
+  .map(({ newline, mark, ...form }) => ({
+    form: { ...form, header: true },
+    newline,
+    mark: mark && form.encoding !== 'latin1' ? '\ufeff' : '',
+  }));
+
+const number = fc.oneof(
+  fc.integer({ min: -9_999_999, max: 9_999_999 }),
+  fc.integer({ min: -99_999, max: 99_999 }).map((value) => value / 100),
+);
+
+function notated(value: number, { decimal = '.', thousands = '' }: Partial<TableForm>): string {
+  const [whole, rest] = String(Math.abs(value)).split('.') as [string, string?];
+  const grouped = thousands === '' ? whole : whole.replace(/\B(?=(\d{3})+$)/g, thousands);
+  return `${value < 0 ? '-' : ''}${grouped}${rest === undefined ? '' : decimal + rest}`;
+}
+
+function write(name: string, rows: readonly (readonly string[])[], { form, newline, mark }: Written): string {
+  const field = (value: string) =>
+    /[,;|\t"\n\r]/.test(value) || value === '' ? `"${value.replaceAll('"', '""')}"` : value;
+  const all = mark + rows.map((row) => row.map(field).join(form.delimiter) + newline).join('');
+  const encodings = { 'utf-8': 'utf8', latin1: 'latin1', 'utf-16le': 'utf16le' } as const;
+  writeFileSync(path(name), Buffer.from(all, encodings[form.encoding as keyof typeof encodings]));
+  return path(name);
+}
+
+const trained = (preparation: Preparation) =>
+  ({
+    model: { sampleShape: [1] },
+    preparation: JSON.parse(JSON.stringify(preparation)),
+  }) as unknown as Trained;
+
+const tables = fc.record({ names, written, seed: fc.nat() }).chain(({ names: columns, written: how }) =>
+  fc.record({
+    columns: fc.constant(columns),
+    how: fc.constant(how),
+    rows: fc.array(
+      fc.tuple(
+        fc.array(fc.option(number, { freq: 8 }), { minLength: columns.length, maxLength: columns.length }),
+        fc.constantFrom('red', 'blue', 'é', 'NA', 'x,y;z'),
+        fc.constantFrom('yes', 'no', 'NA', 'constructor'),
+      ),
+      { minLength: 3, maxLength: 12 },
+    ),
+  }),
+);
+
+it('a table reads as it was written, and in predictions as in training', async () => {
+  await fc.assert(
+    fc.asyncProperty(tables, async ({ columns, how, rows }) => {
+      const [category, target] = ['the category', 'the target'];
+      const lines = rows.map(([values, kind, label]) => [
+        ...values.map((value) => (value === null ? '' : notated(value, how.form))),
+        kind,
+        label,
+      ]);
+      const file = write('table.csv', [[...columns, category, target], ...lines], how);
+      const kinds = Object.fromEntries(
+        columns.filter((name) => name !== '__proto__').map((name) => [name, 'number']),
+      );
+      const options: CsvOptions = {
+        ...{
+          format: 'csv',
+          path: file,
+          test: file,
+          validation: 0.5,
+          seed: 1,
+          target,
+          task: 'classification',
+        },
+        ...{ columns: kinds as CsvOptions['columns'], standardize: false, standardizeTarget: false },
+        ...{ missing: 'mean', onDamaged: 'fail' },
+        ...how.form,
+      };
+      const { train, preparation } = await readCsv(options);
+      const table = preparation.table!;
+      expect(table.columns.map(({ name }) => name)).toEqual([...columns, category]);
+      expect(train.samples).toBe(rows.length);
+      const width = train.inputs.length / rows.length;
+      const samples = await readInputs(trained(preparation), file, {});
+      for (const [i, [values]] of rows.entries()) {
+        const x = [...train.inputs.subarray(i * width, (i + 1) * width)];
+        expect([...samples[i]!.x]).toEqual(x);
+        for (const [at, value] of values.entries()) {
+          const column = table.columns[at]!;
+          if (column.kind === 'number') expect(x[at]).toBe(Math.fround(value ?? column.fill));
+        }
+      }
+      expect(Array.from(train.targets, (label) => preparation.classes![label])).toEqual(
+        rows.map(([, , label]) => label),
+      );
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+it('a series reads as it was written, in any order, and in predictions as in training', async () => {
+  const cases = fc.record({
+    how: written,
+    rows: fc.array(fc.tuple(number, fc.option(number, { freq: 5 })), { minLength: 8, maxLength: 20 }),
+    order: fc.constantFrom('check' as const, 'sort' as const),
+  });
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ how, rows, order }) => {
+      const first = rows.map(([a, b], i) => [
+        String(i),
+        notated(a, how.form),
+        b === null && i > 0 ? 'NA' : notated(b ?? 0, how.form),
+      ]);
+      const lines = order === 'sort' ? first.toReversed() : first;
+      const file = write('series.csv', [['t', 'a', 'b'], ...lines], how);
+      const options: SeriesOptions = {
+        ...{ format: 'series', path: file, columns: ['a', 'b'], window: 3, horizon: 1, stride: 1 },
+        ...{ validation: 0.3, standardize: false, missing: 'previous', onDamaged: 'fail', order },
+        ...how.form,
+      };
+      const { values, preparation } = await readSeries(options);
+      expect(values.filter((_, i) => i % 2 === 0)).toEqual(Float32Array.from(rows, ([a]) => a));
+      const [window] = await readInputs(trained({ series: preparation }), file, {});
+      expect([...window!.x]).toEqual([...values.slice(-6)]);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+it('a file with rows too short or too long is refused or skipped, by training and predictions', async () => {
+  const cases = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 6, maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(cases, async (lengths) => {
+      const lines = [...lengths, 3, 3].map((length) => ['1', 'yes', '2', '3', '4'].slice(0, length));
+      const how = { form: {}, newline: '\n', mark: '' };
+      const file = write('ragged.csv', [['x', 'y', 'z'], ...lines], how);
+      const options: CsvOptions = {
+        ...{ format: 'csv', path: file, test: file, validation: 0.5, seed: 1, target: 'y', columns: {} },
+        ...{ task: 'classification', standardize: false, standardizeTarget: false, missing: 'fail' },
+        onDamaged: 'fail',
+      };
+      const good = lines.filter(({ length }) => length === 3).length;
+      const read = await readCsv(options).catch((error: Error) => error);
+      if (good === lines.length) return;
+      expect(String(read)).toMatch(/DataError: .*ragged\.csv:\d+: [^\n]*fields/);
+      const skipped = await readCsv({ ...options, onDamaged: 'skip' }).catch((error: Error) => error);
+      // Where not even the first rows fit, the header is what is wrong.
+      if (!(skipped instanceof Error)) expect(skipped.train.samples).toBe(good);
+      const column = { name: 'x', kind: 'number', mean: 0, std: 1, fill: 0 } as const;
+      const table = { columns: [column], missing: 'fail', targets: [] } as const;
+      await expect(readInputs(trained({ table }), file, {})).rejects.toThrow(/fields/);
+    }),
+    { numRuns: RUNS },
+  );
+});

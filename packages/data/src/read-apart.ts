@@ -1,0 +1,50 @@
+/** Reads data in a thread of its own: whoever opens data has heartbeats to send, and other jobs. */
+import { Worker } from 'node:worker_threads';
+import { type ArraysRead, datasetOfArrays } from './arrays.ts';
+import type { CsvOptions } from './csv.ts';
+import { DataError, type DataParts } from './dataset.ts';
+import { type IdxData, type IdxFolder, openIdxOnce } from './idx.ts';
+import { type SeriesOptions, type SeriesRead, seriesOfRead } from './series.ts';
+
+export type ToRead = CsvOptions | SeriesOptions | { readonly format: 'idx'; readonly path: string };
+
+export type ReadAnswer =
+  | { readonly read: object }
+  /** What is wrong with the data, as a sentence. */
+  | { readonly refused: string };
+
+/** @throws DataError naming file, line and column */
+export async function openCsv(options: CsvOptions): Promise<DataParts> {
+  const { train, test, preparation, notes } = await apart<ArraysRead>(options);
+  return { train: datasetOfArrays(train), test: datasetOfArrays(test), preparation, notes };
+}
+
+/** @throws DataError naming file, line and column */
+export async function openSeries(options: SeriesOptions): Promise<DataParts> {
+  return seriesOfRead(await apart<SeriesRead>(options));
+}
+
+/** The four files of a folder: see `readIdxFolder`. @throws DataError naming the file */
+export const openIdxApart = (directory: string): Promise<IdxData> =>
+  openIdxOnce(directory, (path) => apart<IdxFolder>({ format: 'idx', path }));
+
+async function apart<T extends object>(what: ToRead): Promise<T> {
+  const file = import.meta.url.endsWith('.ts') ? './read-thread.ts' : './read-thread.js';
+  const thread = new Worker(new URL(file, import.meta.url), { workerData: what });
+  const answer = await new Promise<ReadAnswer>((done, reject) => {
+    thread.once('message', done);
+    thread.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+          ? new DataError(
+              `${what.path}: reading it takes more memory than there is. Split it, or pack it elsewhere`,
+            )
+          : error,
+      ),
+    );
+    thread.once('exit', () => reject(new DataError(`${what.path}: its reader was ended`)));
+  });
+  if ('refused' in answer) throw new DataError(answer.refused);
+  // What it says is the reader's own type: see read-thread.ts.
+  return answer.read as T;
+}

@@ -1,0 +1,34 @@
+/** The thread that reads one data set: takes what to read as its data, and posts what came of it, once. */
+import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_threads';
+import { readCsv } from './csv.ts';
+import { DataError } from './dataset.ts';
+import { readIdxFolder } from './idx.ts';
+import type { ReadAnswer, ToRead } from './read-apart.ts';
+import { readSeries } from './series.ts';
+
+async function read(what: ToRead): Promise<object> {
+  switch (what.format) {
+    case 'csv':
+      return readCsv(what);
+    case 'series':
+      return readSeries(what);
+    case 'idx':
+      return readIdxFolder(what.path);
+  }
+}
+
+/** Memory of the arrays in a value: handed over, not copied, but for what Node keeps small buffers in. */
+function buffersIn(value: unknown): ArrayBuffer[] {
+  if (ArrayBuffer.isView(value))
+    return isMarkedAsUntransferable(value.buffer) ? [] : [value.buffer as ArrayBuffer];
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  return Object.values(value).flatMap(buffersIn);
+}
+
+try {
+  const found = await read(workerData as ToRead);
+  parentPort!.postMessage({ read: found } satisfies ReadAnswer, [...new Set(buffersIn(found))]);
+} catch (error) {
+  if (!(error instanceof DataError)) throw error;
+  parentPort!.postMessage({ refused: error.message } satisfies ReadAnswer);
+}
