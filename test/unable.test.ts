@@ -1,5 +1,6 @@
 /** A worker that cannot take a job says so: the job goes to others, or fails with its words. Nobody waits for ever. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { checkJob } from '@kasane/protocol/job';
 import { Unable } from '@kasane/worker/slot';
 import { startWorker } from '@kasane/worker/worker';
 import { pino } from 'pino';
@@ -8,26 +9,35 @@ import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
+/** Of slots that compute nothing. */
+let memory: Float32Array;
 let job: object;
 
 beforeAll(async () => {
   await cluster.start();
   const path = smallMnist(temporaryDirectory(cleanUp), 320, 50);
+  const { model } = checkJob({ name: 'm', model: { preset: 'mnist-mlp' } });
+  memory = new Float32Array(model.parameterCount);
   job = { name: 'job', model: { preset: 'mnist-mlp' }, data: { path }, training: { epochs: 1, batch: 64 } };
 });
 afterAll(() => cleanUp.run());
 
 /** A worker whose compute thread takes no job, with this reason. */
-async function unableWorker(id: string, why: string) {
+const unableWorker = (id: string, why: string) =>
+  workerOf(id, { open: () => Promise.reject(new Unable(why)) });
+
+/** A worker that computes by this slot. */
+async function workerOf(id: string, more: object, coordinator = cluster.address) {
   const slot = {
     ...{ ready: Promise.resolve(), kernel: 'none', holds: undefined },
-    open: () => Promise.reject(new Unable(why)),
+    open: async () => ({ holds: undefined }),
     ...{ close: () => {}, run: () => Promise.reject(new Error('it never runs')), arrived: () => {} },
-    ...{ abandon: () => {}, parameters: () => new Float32Array(0), gradients: () => new Float32Array(0) },
+    ...more,
+    ...{ abandon: () => {}, parameters: () => memory, gradients: () => memory },
   };
   const compute = { size: 1, busy: 0, all: [slot], acquire: async () => slot, release: () => {} };
   const worker = await startWorker({
-    ...{ coordinator: cluster.address, id, log: pino({ level: 'silent' }) },
+    ...{ coordinator, id, log: pino({ level: 'silent' }) },
     compute: { ...compute, close: async () => {} },
   });
   await worker.connected;
@@ -48,4 +58,16 @@ it('beside one that can, the job goes on without it', async () => {
   expect(await cluster.run(job)).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, error: '' });
   expect(small.state).toBe('connected');
   await small.close();
+});
+
+it('one that takes a job and never answers: the job fails in the end, with what was waited for', async () => {
+  const patient = new TestCluster(cleanUp, { limits: { standstillSeconds: 2 } });
+  await patient.start();
+  const stuck = await workerOf('stuck', { run: () => new Promise(() => {}) }, patient.address);
+  const { state, error } = await patient.run(job);
+  expect(state).toBe(JobState.JOB_STATE_FAILED);
+  expect(error).toMatch(
+    /^no answer for 2 s, though 1 worker is connected that can compute it: step 1: shards? .+; look at the workers' logs; --standstill-seconds/,
+  );
+  await stuck.close();
 });

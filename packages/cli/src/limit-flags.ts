@@ -44,6 +44,11 @@ export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
   },
   requestsPerSecond: { flag: '--max-requests <n>', what: 'calls a second with one token', least: 1 },
   metricPoints: { flag: '--max-metric-points <n>', what: "points kept of a job's metrics", least: 10 },
+  standstillSeconds: {
+    flag: '--standstill-seconds <n>',
+    what: 'seconds after which a job fails whose workers answer nothing',
+    least: 1,
+  },
   keptJobs: {
     flag: '--keep-jobs <n>',
     what: 'jobs that have ended whose metrics, ledger and checkpoints are kept; weights stay',

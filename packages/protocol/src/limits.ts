@@ -118,6 +118,8 @@ export interface Limits {
   readonly requestsPerSecond: number;
   /** Points of a job's metrics that are kept and sent; when there are more, every second one goes. */
   readonly metricPoints: number;
+  /** A job fails whose workers, though they are connected, answer nothing for so long, in seconds. After 30 its turn goes to other jobs. */
+  readonly standstillSeconds: number;
   /** Jobs that have ended whose metrics, ledger and checkpoints are kept; of older ones only the record and the weights stay. */
   readonly keptJobs: number;
 }
@@ -132,5 +134,6 @@ export const defaultLimits: Limits = {
   connectionsPerClient: 1024,
   requestsPerSecond: 500,
   metricPoints: 1000,
+  standstillSeconds: 1800,
   keptJobs: 200,
 };

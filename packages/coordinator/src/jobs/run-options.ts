@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly traceparent?: string | undefined;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
+  /** Called when nothing has come of a step for long, and when something has again. */
+  readonly onStill: (still: boolean) => void;
   /** Called after each step, with where its time went; for benchmarks. */
   readonly onStep?: (times: StepTimes) => void;
 }

@@ -5,7 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { placeOf } from '@kasane/data/open';
-import { messageOf } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { metricOf } from '@kasane/tensor/objective';
@@ -31,6 +31,7 @@ import { Reach } from './reach.ts';
 import { Refusals } from './refusals.ts';
 import type { RunOptions } from './run-options.ts';
 import { Shares } from './shares.ts';
+import { Standstill } from './standstill.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { LedgerRow } from './store.ts';
 
@@ -60,6 +61,7 @@ export class Run {
   readonly #queue: TaskQueue;
   readonly #reach: Reach;
   readonly #refusals: Refusals;
+  readonly #standstill: Standstill;
   readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
   #exchange: Exchange | undefined;
@@ -89,6 +91,7 @@ export class Run {
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.course(id), limits.metricPoints);
     this.#refusals = new Refusals(workers);
+    this.#standstill = new Standstill(performance.now(), limits.standstillSeconds);
     this.#shares = new Shares(id, job.spec.training.shards, this.#refusals);
     this.#disk = new PatientDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
@@ -112,7 +115,7 @@ export class Run {
 
   /** Runs to the end and says how it ended; rejects when the job fails. */
   async execute(): Promise<'done' | 'cancelled' | 'suspended'> {
-    const ticks = setInterval(() => this.board.check(), TICK_MS);
+    const ticks = setInterval(() => this.#tick(), TICK_MS);
     try {
       await this.#open();
       // It was suspended while the epoch's test went on.
@@ -136,6 +139,36 @@ export class Run {
       await this.#queue.obliterate().catch(() => {});
       await this.#queue.close();
     }
+  }
+
+  /** An error here is the job's: nobody else hears of it. */
+  #tick(): void {
+    try {
+      this.board.check();
+      this.#watch();
+    } catch (error) {
+      this.board.stop(error as Error);
+    }
+  }
+
+  /** A job that stands still leaves its turn to others, and fails in the end. */
+  #watch(): void {
+    const { turn, redis, log, onStill } = this.#options;
+    const { watched, changed } = this.#standstill.look(performance.now(), {
+      answeredAt: this.board.answeredAt,
+      able: this.#published && this.board.isWaiting && !this.#disk.why && redis.status === 'ready',
+      workers: this.#refusals.able().filter(({ draining }) => !draining).length,
+      waitingFor: this.board.why,
+    });
+    if (watched.action === 'fail') {
+      const right = "look at the workers' logs; --standstill-seconds allows more";
+      this.board.stop(new KasaneError('JOB_FAILED', `${watched.why}; ${right}`));
+    }
+    if (!changed) return;
+    const still = watched.action === 'yield';
+    if (still) log.warn(`its turn goes to others: ${watched.why}`);
+    turn.stand(still);
+    onStill(still);
   }
 
   /** All steps are done, or the test set says that more do not help. */

@@ -51,6 +51,8 @@ export class Runs {
   readonly #turns: Turns;
   readonly #places = new Map<string, Place>();
   readonly #disk: PatientDisk;
+  /** Jobs of which nothing comes. */
+  readonly #still = new Set<string>();
   #closing = false;
 
   constructor(options: RunsOptions) {
@@ -82,7 +84,12 @@ export class Runs {
   /** Opens the jobs whose turn it is, and closes those that others go before. Call when jobs have come, gone or changed. */
   consider(): void {
     if (this.#closing) return;
-    const open = this.#options.store.open();
+    const all = this.#options.store.open();
+    // Those that stand still keep their places while nobody else wants them.
+    const open = [
+      ...all.filter(({ id }) => !this.#still.has(id)),
+      ...all.filter(({ id }) => this.#still.has(id)),
+    ];
     const first = open.slice(0, RUNNING_JOBS);
     for (const { id } of open.slice(RUNNING_JOBS)) void this.stop(id, 'suspended');
     for (const { id, spec, priority } of first) {
@@ -143,6 +150,7 @@ export class Runs {
   }
 
   #start(id: string, spec: string, priority: number): void {
+    this.#still.delete(id);
     const place = { run: undefined, stop: undefined } as Omit<Place, 'over'>;
     const span = tracing()?.begin('job', {
       parent: this.#options.askerOf(id),
@@ -180,8 +188,10 @@ export class Runs {
     span: Span | undefined,
   ): Promise<void> {
     const { store, stateDirectory, log, onChange, onEnd, dataOf, askerOf, ...shared } = this.#options;
-    const ended = (state: JobState, error: string, step: number | undefined) =>
-      this.#disk.written(`the end of job ${id}`, () => onEnd(id, state, error, step));
+    const ended = (state: JobState, error: string, step: number | undefined) => {
+      this.#still.delete(id);
+      return this.#disk.written(`the end of job ${id}`, () => onEnd(id, state, error, step));
+    };
     try {
       const job = checkJob(JSON.parse(spec));
       await this.#disk.written(`the state of job ${id}`, () => store.start(id, Date.now()));
@@ -202,6 +212,11 @@ export class Runs {
         log: log.child({ job: id }),
         traceparent: span?.traceparent,
         onChange: () => onChange(id),
+        onStill: (still) => {
+          if (still) this.#still.add(id);
+          else this.#still.delete(id);
+          this.consider();
+        },
       });
       place.run = run;
       await this.#disk.written(`the state of job ${id}`, () => store.setSteps(id, run.progress.steps));

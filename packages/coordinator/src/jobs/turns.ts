@@ -118,6 +118,14 @@ export class Turn implements Sharer {
     this.#wake = undefined;
   }
 
+  /** Nothing comes of the step under way, or something does again: meanwhile others share the slots without it. */
+  stand(still: boolean): void {
+    const [from, to] = still ? (['computing', 'still'] as const) : (['still', 'computing'] as const);
+    if (this.#state !== from) return;
+    this.#state = to;
+    this.#ties.changed();
+  }
+
   /** Ends a wait, and those to come, with an error. */
   stop(reason: Error): void {
     this.#stopped = reason;

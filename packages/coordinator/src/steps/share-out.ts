@@ -11,8 +11,11 @@ export interface Sharer {
   readonly shards: number;
   /** Milliseconds of a slot that its steps have taken, from the level at which it came in. */
   readonly usedMs: number;
-  /** `computing`: a step of it is out. `waiting`: its last one is done, and it wants the next. `away`: neither. */
-  readonly state: 'computing' | 'waiting' | 'away';
+  /**
+   * `computing`: a step of it is out. `still`: the same, but nothing has come of it for long. `waiting`: its last one is done, and it wants
+   * the next. `away`: none of these.
+   */
+  readonly state: 'computing' | 'still' | 'waiting' | 'away';
 }
 
 export interface Shares {
