@@ -4,15 +4,17 @@
  */
 import { join } from 'node:path';
 import type { DataParts } from '@kasane/data/dataset';
+import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { checkJob } from '@kasane/protocol/job';
+import { checkJob, type Job } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import { type Span, tracing } from '@kasane/protocol/tracing';
 import type { ConnectedWorker } from '../workers.ts';
 import { isDiskError, PatientDisk } from './disk.ts';
 import { loadData } from './load-data.ts';
+import { ReadingMarks } from './reading-marks.ts';
 import { Run } from './run.ts';
 import type { RunOptions } from './run-options.ts';
 import type { JobRecord } from './store.ts';
@@ -51,6 +53,9 @@ export class Runs {
   readonly #turns: Turns;
   readonly #places = new Map<string, Place>();
   readonly #disk: PatientDisk;
+  readonly #marks: ReadingMarks;
+  /** Jobs whose data is read, and was when an earlier coordinator ended. */
+  readonly #suspects = new Set<string>();
   /** Jobs of which nothing comes. */
   readonly #still = new Set<string>();
   #closing = false;
@@ -58,6 +63,7 @@ export class Runs {
   constructor(options: RunsOptions) {
     this.#options = options;
     this.#disk = new PatientDisk(options.log);
+    this.#marks = new ReadingMarks(options.stateDirectory);
     const { workers } = options;
     this.#turns = new Turns(() =>
       workers.all().reduce((sum, { slots, draining }) => sum + (draining ? 0 : slots), 0),
@@ -94,7 +100,7 @@ export class Runs {
     for (const { id } of open.slice(RUNNING_JOBS)) void this.stop(id, 'suspended');
     for (const { id, spec, priority } of first) {
       if (this.#places.size >= RUNNING_JOBS) break;
-      if (!this.#places.has(id)) this.#start(id, spec, priority);
+      if (!this.#places.has(id) && this.#mayRead(id)) this.#start(id, spec, priority);
     }
     // Those that wait in line may wait for others now.
     for (const { id } of open) if (!this.#places.has(id)) this.#options.onChange(id);
@@ -147,6 +153,7 @@ export class Runs {
     this.#closing = true;
     this.#disk.stop(new Closing());
     await Promise.all([...this.#places.keys()].map((id) => this.stop(id, 'suspended')));
+    this.#marks.clear();
   }
 
   #start(id: string, spec: string, priority: number): void {
@@ -168,6 +175,29 @@ export class Runs {
     });
     this.#places.set(id, Object.assign(place, { over }));
     this.#options.onChange(id);
+  }
+
+  /** Data over which a coordinator may have ended is read by itself, so that it is known whose it was. */
+  #mayRead(id: string): boolean {
+    const reading = [...this.#places].flatMap(([other, { run }]) => (run ? [] : [other]));
+    const suspect = this.#marks.isSuspect(id);
+    return reading.every((other) => !suspect && !this.#suspects.has(other));
+  }
+
+  async #read(id: string, job: Job): Promise<DataParts> {
+    if (this.#marks.isSuspect(id)) this.#suspects.add(id);
+    const ends = this.#marks.begin(id);
+    if (ends !== undefined)
+      throw new KasaneError(
+        'JOB_FAILED',
+        `${placeOf(job.spec.data)}: the coordinator ended ${ends} times while it read the data of this job; look at its log and at the data, then \`kasane resume ${id}\``,
+      );
+    try {
+      return await loadData(job, this.#options.access);
+    } finally {
+      this.#marks.end(id);
+      if (this.#suspects.delete(id)) setImmediate(() => this.consider());
+    }
   }
 
   /** A job that has not ended waits in line again. */
@@ -195,7 +225,7 @@ export class Runs {
     try {
       const job = checkJob(JSON.parse(spec));
       await this.#disk.written(`the state of job ${id}`, () => store.start(id, Date.now()));
-      const data = dataOf(id) ?? (await loadData(job, this.#options.access));
+      const data = dataOf(id) ?? (await this.#read(id, job));
       // Reading may have taken a while.
       if (place.stop) return;
       for (const note of data.notes ?? []) log.warn({ job: id }, note);
