@@ -28,6 +28,7 @@ const sentences: readonly (readonly [RegExp, string])[] = [
   [/^closed its stream$/, '接続を閉じました'],
   [/^its connection broke$/, '接続が切れました'],
   [/^the data link broke$/, 'データの接続が切れました'],
+  [/^it is back on another connection$/, '別の接続で戻りました'],
   [/^silent for ([\d.]+) s$/, '$1 秒間応答がありません'],
   [/^opened no data link$/, 'データの接続を開きませんでした'],
   [/^it leaves (\d+) bytes unread$/, '$1 バイトを読まないままです'],
