@@ -290,15 +290,20 @@ export class BlockEmitter {
       f.advance(this.#pa, UNROLL * a.column).advance(this.#pb, UNROLL * bRow);
     });
     for (let u = 0; u < depth - unrolled * UNROLL; u++) step(u);
+    // All is read before anything is written: the engine pairs neighbouring operations only where no others come between.
+    for (let i = 0; i < rows && !fresh; i++) {
+      for (let j = 0; j < vectors; j++)
+        f.get(c)
+          .memory('v128Load', i * cRow + 16 * j)
+          .get(at(i, j))
+          .op('f32x4Add')
+          .set(at(i, j));
+    }
     for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < vectors; j++) {
-        const offset = i * cRow + 16 * j;
-        f.get(c);
-        if (!fresh) f.get(c).memory('v128Load', offset);
-        f.get(at(i, j));
-        if (!fresh) f.op('f32x4Add');
-        f.memory('v128Store', offset);
-      }
+      for (let j = 0; j < vectors; j++)
+        f.get(c)
+          .get(at(i, j))
+          .memory('v128Store', i * cRow + 16 * j);
     }
   }
 }
