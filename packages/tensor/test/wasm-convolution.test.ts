@@ -210,4 +210,49 @@ describe('convolution', () => {
       }
     },
   );
+
+  describe.each([
+    ['4 x 4', [1, 12, 9, 16]],
+    ['2 x 2', [2, 5, 6, 16]],
+  ] as const)("with Winograd's products of tiles of %s", (_, x) => {
+    it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e6, -1e20, 3e38, 1e-30])(
+      '%d in a pixel reaches what sees it, and nothing else',
+      (odd) => {
+        const { nodes, feeds } = three(x, [3, 3, 16, 24], { padding: [1, 1] });
+        const [rows, columns] = [x[1], x[2]];
+        for (const [node, from] of [
+          [nodes[0]!, 'x'],
+          [nodes[1]!, 'g'],
+        ] as const) {
+          for (const [row, column] of [
+            [0, 0],
+            [4, 3],
+            [rows - 1, columns - 1],
+          ] as const) {
+            const depth = from === 'x' ? 16 : 24;
+            const values = feeds[from]!.slice();
+            values[(row * columns + column) * depth + 3] = odd;
+            const changed = { ...feeds, [from]: values };
+            const [wanted, other] = (['4x8', '5x16'] as const).map((kernel) => run(node, changed, kernel));
+            expect(bytes(wanted!).equals(bytes(other!)), 'the same with every kernel').toBe(true);
+            const [exact] = evaluateGraph([node], changed);
+            const filters = node.shape[3]!;
+            wanted!.forEach((value, e) => {
+              const place = Math.floor(e / filters);
+              const [sample, r, q] = [
+                Math.floor(place / rows / columns),
+                Math.floor(place / columns) % rows,
+                place % columns,
+              ];
+              const sees = sample === 0 && Math.abs(r - row) <= 1 && Math.abs(q - column) <= 1;
+              const size = sees && Number.isFinite(odd) ? Math.max(1, Math.abs(odd)) : 1;
+              if (sees && !Number.isFinite(exact![e]!)) expect(Number.isFinite(value)).toBe(false);
+              else if (Math.abs(exact![e]!) < 3e38)
+                expect(Math.abs(value - exact![e]!) / size, `element ${e} of ${node.op}`).toBeLessThan(2e-5);
+            });
+          }
+        }
+      },
+    );
+  });
 });

@@ -2,8 +2,11 @@
  * One tile of Winograd's convolution: from the image, or from gradients of results, to the numbers that are multiplied, and from
  * those to results. Each is a function that all tiles of all convolutions of one shape share.
  */
+import type { Node } from '../../graph.ts';
+import { type ConvolutionSizes, convolutionSizes, winogradTile } from '../../ops/conv2d.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { type Lanes, type Matrix, maps, TileMapper, transposed } from './winograd-transforms.ts';
+import { TileWatch } from './winograd-watch.ts';
 
 /** Side of a tile of the image, and numbers of a mapped tile, by the side of the result's. */
 export const sideOf = ({ tile }: Pick<TiledShape, 'tile'>): number => tile + 2;
@@ -26,17 +29,44 @@ export interface TiledShape {
   readonly block: number;
 }
 
+/** Bytes that a block of mapped tiles may take of the second-level cache. */
+const CACHE = 768 * 1024;
+/** Fewest and most tiles of a block. */
+const LEAST = 60;
+const MOST = 240;
+/** Tiles of a block in the gradient of a window that is larger than the cache. */
+const BY_WINDOW = 256;
+
+/** The shape of a node of any of the three operations, as its kernel sees it. */
+export function shapeOf(node: Node): TiledShape {
+  const sizes: ConvolutionSizes = convolutionSizes(node);
+  const tile = winogradTile(sizes)!;
+  const turned = node.op === 'conv2dInputGradient';
+  const [image, places] = turned ? [sizes.places, sizes.image] : [sizes.image, sizes.places];
+  const [channels, filters] = turned ? [sizes.filters, sizes.channels] : [sizes.channels, sizes.filters];
+  const padding = sizes.padding.map((own) => (turned ? 2 - own : own)) as [number, number];
+  const [rows, columns] = places.map((extent) => Math.ceil(extent / tile)) as [number, number];
+  const tiles = [rows, columns, sizes.samples * rows * columns] as const;
+  const fitting = Math.floor(CACHE / (4 * pointsOf({ tile }) * (channels + filters)));
+  const cached = Math.max(LEAST, Math.min(MOST, 20 * Math.floor(fitting / 20)));
+  // The mapped window's gradient is read and written for every block.
+  const long = node.op === 'conv2dWeightGradient' && channels * filters > 128 * 128;
+  const block = Math.min(tiles[2], long ? BY_WINDOW : cached);
+  return { samples: sizes.samples, image, places, padding, channels, filters, tile, tiles, block };
+}
+
 /** What can be done with a tile. */
-export type TileAction = 'image' | 'result' | 'gradient';
+export type TileAction = 'image' | 'watched' | 'result' | 'gradient';
 
 /**
- * A function (base, row, column, mapped, spare) of addresses and the tile's first row and column in the result.
+ * A function (base, row, column, mapped, spare, flag) of addresses and the tile's first row and column in the result.
  *   image: maps the image of the sample at `base` to `mapped`; spare: room for a tile
+ *   watched: the same, and writes to `flag` whether the tile needs plain sums (`winograd-direct.ts`)
  *   result: maps `mapped` to the results of the sample at `base`; spare: room for a tile of them
  *   gradient: maps gradients of the sample's results at `base` to `mapped`; spare: room for a tile of them
  */
 export function buildTile(action: TileAction, shape: TiledShape): FunctionBuilder {
-  const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32', 'i32']);
+  const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32', 'i32', 'i32']);
   new TileEmitter(f, shape)[action]();
   return f;
 }
@@ -64,8 +94,15 @@ class TileEmitter {
     [this.#from, this.#fromRow] = [f.local('i32'), f.local('i32')];
   }
 
+  /** Maps the image under the tile to the numbers at #to, and decides how the tile is computed. */
+  watched(): void {
+    const watch = new TileWatch(this.#f, sideOf(this.#shape));
+    this.image(watch);
+    watch.decide(this.#f.parameter(5));
+  }
+
   /** Maps the image under the tile to the numbers at #to. */
-  image(): void {
+  image(watch?: TileWatch): void {
     const f = this.#f;
     const { image, padding, channels, tile } = this.#shape;
     const [top, left] = [f.local('i32'), f.local('i32')];
@@ -74,7 +111,7 @@ class TileEmitter {
     this.#find(top, left, image, channels);
     const side = sideOf(this.#shape);
     this.#whenBeyond(top, left, image, side, () => this.#copyEdge(top, left, image, side, channels));
-    this.#mapPixels(maps[tile].image, side, channels);
+    this.#mapPixels(maps[tile].image, side, channels, watch);
   }
 
   /** Maps gradients of the tile's results to the numbers at #to. */
@@ -239,7 +276,7 @@ class TileEmitter {
   }
 
   /** Maps a square of pixels at #from to the numbers at #to. */
-  #mapPixels(matrix: Matrix, side: number, channels: number): void {
+  #mapPixels(matrix: Matrix, side: number, channels: number, watch?: TileWatch): void {
     const f = this.#f;
     const rows = this.#rowPointers(side);
     const to = f.local('i32');
@@ -249,7 +286,10 @@ class TileEmitter {
       this.#mapper.map(
         matrix,
         lanes,
-        (i, j, lane) => f.get(rows[i]!).memory('v128Load', 4 * channels * j + 16 * lane),
+        (i, j, lane) => {
+          f.get(rows[i]!).memory('v128Load', 4 * channels * j + 16 * lane);
+          watch?.see(i, j);
+        },
         (i, j, lane, push) => {
           f.get(to);
           push();

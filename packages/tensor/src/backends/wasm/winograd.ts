@@ -6,48 +6,24 @@
  * gradients over the tiles, which the transposed map takes to the window.
  */
 import type { Node } from '../../graph.ts';
-import { type ConvolutionSizes, convolutionSizes, winogradTile } from '../../ops/conv2d.ts';
 import { levelsOf } from '../../ops/summation.ts';
 import { FunctionBuilder, type Local } from './assembler.ts';
 import { type BlockCaller, blockCaller, type ConvolutionContext } from './convolution-block.ts';
 import { emitAddition, emitRuns } from './emit-runs.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';
 import { K_BLOCK } from './gemm-block.ts';
+import { buildDirectTile } from './winograd-direct.ts';
 import {
   buildTile,
   eachVectors,
   GAP,
   pointsOf,
+  shapeOf,
   sideOf,
   type TileAction,
   type TiledShape,
 } from './winograd-tiles.ts';
 import { maps, TileMapper, transposed } from './winograd-transforms.ts';
-
-/** Bytes that a block of mapped tiles may take of the second-level cache. */
-const CACHE = 768 * 1024;
-/** Fewest and most tiles of a block. */
-const LEAST = 60;
-const MOST = 240;
-/** Tiles of a block in the gradient of a window that is larger than the cache. */
-const BY_WINDOW = 256;
-
-function shapeOf(node: Node): TiledShape {
-  const sizes: ConvolutionSizes = convolutionSizes(node);
-  const tile = winogradTile(sizes)!;
-  const turned = node.op === 'conv2dInputGradient';
-  const [image, places] = turned ? [sizes.places, sizes.image] : [sizes.image, sizes.places];
-  const [channels, filters] = turned ? [sizes.filters, sizes.channels] : [sizes.channels, sizes.filters];
-  const padding = sizes.padding.map((own) => (turned ? 2 - own : own)) as [number, number];
-  const [rows, columns] = places.map((extent) => Math.ceil(extent / tile)) as [number, number];
-  const tiles = [rows, columns, sizes.samples * rows * columns] as const;
-  const fitting = Math.floor(CACHE / (4 * pointsOf({ tile }) * (channels + filters)));
-  const cached = Math.max(LEAST, Math.min(MOST, 20 * Math.floor(fitting / 20)));
-  // The mapped window's gradient is read and written for every block.
-  const long = node.op === 'conv2dWeightGradient' && channels * filters > 128 * 128;
-  const block = Math.min(tiles[2], long ? BY_WINDOW : cached);
-  return { samples: sizes.samples, image, places, padding, channels, filters, tile, tiles, block };
-}
 
 interface Workspace {
   /** Mapped tiles of the image, [points, block, channels + GAP]. */
@@ -59,6 +35,8 @@ interface Workspace {
   /** Room for a tile of the image, and for one of the result, that reach beyond the edge. */
   readonly edge: number;
   readonly spare: number;
+  /** Whether each tile of a block is computed as a plain sum. */
+  readonly flags: number;
   readonly end: number;
 }
 
@@ -77,7 +55,8 @@ function workspaceOf(shape: TiledShape, kernel: KernelName, start: number, waiti
   const window = result + 4 * points * block * (filters + GAP);
   const edge = window + (1 + waiting) * points * bytesOfPoint(shape, kernel);
   const spare = edge + 4 * points * channels;
-  return { image, result, window, edge, spare, end: spare + 4 * tile * tile * filters };
+  const flags = spare + 4 * tile * tile * filters;
+  return { image, result, window, edge, spare, flags, end: flags + 4 * block };
 }
 
 function waitingOf(node: Node): number {
@@ -102,6 +81,15 @@ export function winogradKernel(
   return f;
 }
 
+/** Where the window is, and whether it is turned round. */
+interface Direct {
+  readonly window: number;
+  readonly turned: boolean;
+}
+
+/** Does something with each tile of a block; with `direct`, as a plain sum where the tile's image asks for it. */
+type Again = (action: TileAction, mapped: number, spare: number, direct?: Direct) => void;
+
 class WinogradEmitter {
   readonly #f: FunctionBuilder;
   readonly #shape: TiledShape;
@@ -116,6 +104,7 @@ class WinogradEmitter {
   readonly #row: Local;
   readonly #column: Local;
   readonly #to: Local;
+  readonly #flag: Local;
   readonly #lines: readonly Local[];
 
   constructor(f: FunctionBuilder, shape: TiledShape, waiting: number, context: ConvolutionContext) {
@@ -128,6 +117,7 @@ class WinogradEmitter {
     [this.#image, this.#result, this.#row, this.#column, this.#to] = Array.from({ length: 5 }, () =>
       f.local('i32'),
     ) as [Local, Local, Local, Local, Local];
+    this.#flag = f.local('i32');
     this.#shared = context.shared;
     this.#lines = Array.from({ length: 4 }, () => f.local('v128'));
   }
@@ -142,7 +132,7 @@ class WinogradEmitter {
     this.#mapWindow(window, turned);
     const { tiles, block: together } = this.#shape;
     const run = this.#openBlocks(image, to, (count, again) => {
-      again('image', space.image, space.edge);
+      again('watched', space.image, space.edge);
       const aRow = 4 * (channels + GAP);
       const cRow = 4 * (filters + GAP);
       for (let point = 0; point < pointsOf(this.#shape); point++) {
@@ -164,7 +154,7 @@ class WinogradEmitter {
           );
         }
       }
-      again('result', space.result, space.spare);
+      again('result', space.result, space.spare, { window, turned });
     });
     f.repeat(Math.floor(tiles[2] / together), () => run(together, 0, true));
     if (tiles[2] % together > 0) run(tiles[2] % together, 0, true);
@@ -216,12 +206,7 @@ class WinogradEmitter {
   #openBlocks(
     image: number,
     result: number,
-    body: (
-      count: number,
-      again: (action: TileAction, mapped: number, spare: number) => void,
-      level: number,
-      fresh: boolean,
-    ) => void,
+    body: (count: number, again: Again, level: number, fresh: boolean) => void,
   ): (count: number, level: number, fresh: boolean) => void {
     const f = this.#f;
     const { channels, filters } = this.#shape;
@@ -237,26 +222,37 @@ class WinogradEmitter {
       .set(this.#column);
     return (count, level, fresh) => {
       for (const [i, local] of state.entries()) f.get(local).set(saved[i]!);
-      const again = (action: TileAction, mapped: number, spare: number) => {
+      const again: Again = (action, mapped, spare, direct) => {
         const index = this.#shared(`winograd ${action} ${JSON.stringify(this.#shape)}`, () =>
           buildTile(action, this.#shape),
         );
-        const depth = action === 'image' ? channels : filters;
+        const isImage = action === 'image' || action === 'watched';
+        const base = isImage ? this.#image : this.#result;
         for (const [i, local] of saved.entries()) f.get(local).set(state[i]!);
-        f.i32(mapped).set(this.#to);
+        f.i32(mapped).set(this.#to).i32(this.#space.flags).set(this.#flag);
         f.repeat(count, () => {
-          f.get(action === 'image' ? this.#image : this.#result)
-            .get(this.#row)
-            .get(this.#column);
-          f.get(this.#to)
-            .i32(spare)
-            .call(index)
-            .advance(this.#to, 4 * (depth + GAP));
+          const mapTile = () =>
+            f.get(base).get(this.#row).get(this.#column).get(this.#to).i32(spare).get(this.#flag).call(index);
+          if (!direct) mapTile();
+          else
+            f.get(this.#flag)
+              .memory('i32Load')
+              .either(() => this.#direct(direct), mapTile);
+          f.advance(this.#to, 4 * ((isImage ? channels : filters) + GAP)).advance(this.#flag, 4);
           this.#nextTile();
         });
       };
       body(count, again, level, fresh);
     };
+  }
+
+  /** Computes the tile at hand as a plain sum. */
+  #direct({ window, turned }: Direct): void {
+    const index = this.#shared(`winograd direct ${turned} ${JSON.stringify(this.#shape)}`, () =>
+      buildDirectTile(this.#shape, turned),
+    );
+    const f = this.#f;
+    f.get(this.#image).get(this.#result).get(this.#row).get(this.#column).i32(window).call(index);
   }
 
   #nextTile(): void {
