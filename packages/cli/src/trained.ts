@@ -5,6 +5,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { JobSpec } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
+import { notFinite } from '@kasane/tensor/io/adopt';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
 import { FileError, kindOfPath, readRegular } from '@kasane/tensor/node/regular-file';
@@ -28,6 +29,9 @@ export async function loadTrained(source: string, options: ClientOptions): Promi
   const { bytes, data } = await fetchTrained(source, options);
   try {
     const file = decodeModelFile(bytes);
+    const broken = notFinite(file.model, file.parameters);
+    if (broken !== undefined)
+      throw new Error(`${broken}: its training has diverged. Use an earlier checkpoint`);
     const preparation = (file.about.preparation ?? {}) as Preparation;
     return { ...file, preparation, bytes, ...(data && { data }) };
   } catch (cause) {

@@ -231,6 +231,12 @@ export const jobSchema = z
       .describe(
         "Safetensors file on the coordinator's machine to start from: what matches by name and shape is taken over, the rest is fresh.",
       ),
+    initLayout: z
+      .enum(['kasane', 'torch'])
+      .optional()
+      .describe(
+        "How matrices lie in the file of init: kasane [in, out], torch [out, in]. Needed only where a file without Kasane's metadata fits both ways.",
+      ),
     training: trainingSchema.prefault({}),
     evaluation: evaluationSchema.prefault({}),
     checkpoint: checkpointSchema.prefault({}),

@@ -3,7 +3,7 @@ import { type Access, checkPath } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
-import { adoptWeights, describeAdopted } from '@kasane/tensor/io/adopt';
+import { adoptWeights, describeAdopted, notFinite } from '@kasane/tensor/io/adopt';
 import { readWeights } from '@kasane/tensor/io/torchvision';
 import { initializeParameters } from '@kasane/tensor/nn/model';
 import { readRegularSync } from '@kasane/tensor/node/regular-file';
@@ -17,6 +17,10 @@ export interface StartingWeights {
   readonly digest: string;
 }
 
+/** A file for the model: its numbers as doubles, four times over, and a header. */
+const mostBytes = ({ parameterCount }: Job['model']): number =>
+  Math.min(WEIGHTS_BYTES, 2 ** 28 + 32 * parameterCount);
+
 /**
  * @param expected SHA-256 that the file had when the job was submitted; empty: nobody knows
  * @param access what may be read
@@ -24,7 +28,7 @@ export interface StartingWeights {
  */
 export function startingWeights({ spec, model }: Job, expected: string, access: Access): StartingWeights {
   const parameters = initializeParameters(model, spec.training.seed);
-  const { init } = spec;
+  const { init, initLayout } = spec;
   if (init === undefined) return { parameters, digest: '' };
   const refuse = (why: string, cause?: unknown) =>
     new KasaneError('JOB_INVALID', `init: ${init}: ${why}`, { cause });
@@ -32,9 +36,9 @@ export function startingWeights({ spec, model }: Job, expected: string, access: 
   let digest: string;
   try {
     checkPath(init, access, 'init');
-    const bytes = readRegularSync(init, WEIGHTS_BYTES);
+    const bytes = readRegularSync(init, mostBytes(model));
     digest = sha256(bytes);
-    tensors = readWeights(model, bytes);
+    tensors = readWeights(model, bytes, initLayout);
   } catch (error) {
     throw refuse(messageOf(error), error);
   }
@@ -46,5 +50,9 @@ export function startingWeights({ spec, model }: Job, expected: string, access: 
   const adopted = adoptWeights(model, parameters, tensors);
   const what = describeAdopted(adopted);
   if (adopted.taken.length === 0) throw refuse(`nothing in it fits the model by name and shape (${what})`);
+  const broken = notFinite(model, parameters);
+  if (broken !== undefined) {
+    throw refuse(`${broken}: the training that wrote it has diverged. Start from an earlier checkpoint`);
+  }
   return { parameters, what: `${init}: ${what}`, digest };
 }

@@ -35,6 +35,15 @@ export function adoptWeights(
   return { taken, fresh, unused: tensors.map(({ name }) => name).filter((name) => !own.has(name)) };
 }
 
+/** The first parameter that holds a number that is none, as a clause; undefined where all are finite. */
+export function notFinite(model: Model, parameters: Float32Array): string | undefined {
+  for (const { name, offset, size } of model.parameters) {
+    const bad = parameters.subarray(offset, offset + size).filter((value) => !Number.isFinite(value)).length;
+    if (bad > 0) return `'${name}' has ${bad} of ${size} numbers that are NaN or infinite`;
+  }
+  return undefined;
+}
+
 /** What was adopted, in one line. */
 export function describeAdopted({ taken, fresh, unused }: Adopted): string {
   const some = (names: readonly string[]) =>

@@ -58,25 +58,25 @@ export function encodeSafetensors(
   return file;
 }
 
-/** Bytes of a number of each type that becomes float32 without loss. */
-const READ_TYPES = { F32: 4, F16: 2, BF16: 2 } as const;
+/** Bytes of a number of each type that becomes float32: F64 is rounded, the others lose nothing. */
+const READ_TYPES = { F32: 4, F16: 2, BF16: 2, F64: 8 } as const;
 type ReadType = keyof typeof READ_TYPES;
 /** And of those that the format knows besides, as far as a number of theirs fills whole bytes. */
 const OTHER_TYPES = {
   ...{ BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, I16: 2, U16: 2, I32: 4, U32: 4 },
-  ...{ F64: 8, I64: 8, U64: 8 },
+  ...{ I64: 8, U64: 8 },
 } as const;
 
 const isKeyOf = <T extends object>(table: T, key: unknown): key is keyof T =>
   typeof key === 'string' && Object.hasOwn(table, key);
 
 export interface DecodeOptions {
-  /** What happens to tensors of types that are no float32, F16 or BF16. Default: refuse. */
+  /** What happens to tensors of other types than these. Default: refuse. */
   readonly others?: 'refuse' | 'skip';
 }
 
 /**
- * Reads a safetensors file of float32 tensors, or of half-precision ones, which become float32. The numbers are copied.
+ * Reads a safetensors file of floating-point tensors, which become float32. The numbers are copied.
  * @throws SafetensorsError naming the tensor and what is wrong with it
  */
 export function decodeSafetensors(
@@ -85,11 +85,14 @@ export function decodeSafetensors(
 ): {
   tensors: NamedTensor[];
   metadata: Record<string, string>;
+  /** Types of the tensors that were skipped, by name. */
+  skipped: ReadonlyMap<string, string>;
 } {
   const header = readHeader(bytes);
   const body = bytes.subarray(PREFIX_BYTES + header.length);
   let metadata: Record<string, string> = {};
   const entries: ({ name: string } & Entry)[] = [];
+  const skipped = new Map<string, string>();
   for (const [name, value] of Object.entries(header.content)) {
     if (name === METADATA) metadata = checkMetadata(value);
     else entries.push({ name, ...checkEntry(name, value, others) });
@@ -108,17 +111,21 @@ export function decodeSafetensors(
   if (at !== body.length) {
     throw new SafetensorsError(`the tensors end at byte ${at}, but ${body.length} bytes follow the header`);
   }
-  const tensors = entries.flatMap(({ name, type, shape, start, end }) => {
-    if (!type) return [];
+  const tensors = entries.flatMap(({ name, type, dtype, shape, start, end }) => {
+    if (!type) {
+      skipped.set(name, dtype);
+      return [];
+    }
     // A copy: the bytes may begin anywhere.
     const { buffer } = new Uint8Array(body.subarray(start, end));
     return [{ name, shape, data: toFloat32(type, buffer) }];
   });
-  return { tensors, metadata };
+  return { tensors, metadata, skipped };
 }
 
 function toFloat32(type: ReadType, buffer: ArrayBufferLike): Float32Array {
   if (type === 'F32') return new Float32Array(buffer);
+  if (type === 'F64') return Float32Array.from(new Float64Array(buffer));
   const halves = new Uint16Array(buffer);
   // A bfloat16 is the upper half of a float32.
   if (type === 'BF16') return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
@@ -142,7 +149,8 @@ function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; leng
   const most = Math.min(MAX_HEADER_BYTES, bytes.length - PREFIX_BYTES);
   if (length > BigInt(most)) {
     throw new SafetensorsError(
-      `the header claims ${length} bytes, at most ${most} are possible: not safetensors, or cut short`,
+      otherKind(bytes) ??
+        `the header claims ${length} bytes, at most ${most} are possible: not safetensors, or cut short`,
     );
   }
   const raw = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + Number(length));
@@ -158,6 +166,20 @@ function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; leng
   return { content, length: Number(length) };
 }
 
+/** What is often taken for a file of weights, by its first bytes, and what to do. */
+function otherKind(bytes: Uint8Array): string | undefined {
+  const start = String.fromCharCode(...bytes.subarray(0, 24));
+  if (start.startsWith('PK\x03\x04') || start.startsWith('\x80\x02')) {
+    return 'it is a file of PyTorch (pickle), which may run code when it is read. Save its tensors with safetensors.torch.save_file';
+  }
+  if (start.startsWith('\x89HDF')) return 'it is HDF5, as Keras writes it. Save its tensors with safetensors';
+  if (start.startsWith('version https://git-lfs')) {
+    return 'it is a Git LFS pointer, not the file itself. Fetch it with: git lfs pull';
+  }
+  if (/^\s*<(?:!doctype|html)/i.test(start)) return 'it is a web page. Download the file itself';
+  return undefined;
+}
+
 function checkMetadata(value: unknown): Record<string, string> {
   if (!isRecord(value) || !Object.values(value).every((text) => typeof text === 'string')) {
     throw new SafetensorsError(`${METADATA} must map names to strings`);
@@ -168,6 +190,7 @@ function checkMetadata(value: unknown): Record<string, string> {
 interface Entry {
   /** Undefined: not one that we read. */
   readonly type: ReadType | undefined;
+  readonly dtype: string;
   readonly shape: number[];
   readonly start: number;
   readonly end: number;
@@ -180,7 +203,7 @@ function checkEntry(name: string, value: unknown, others: 'refuse' | 'skip'): En
   const bytes = type ? READ_TYPES[type] : isKeyOf(OTHER_TYPES, dtype) ? OTHER_TYPES[dtype] : undefined;
   if (bytes === undefined || (!type && others === 'refuse')) {
     throw new SafetensorsError(
-      `tensor '${name}': type ${JSON.stringify(dtype)}; only F32, F16 and BF16 are read`,
+      `tensor '${name}': type ${JSON.stringify(dtype)}; only F32, F16, BF16 and F64 are read`,
     );
   }
   if (!isCounts(shape))
@@ -195,7 +218,7 @@ function checkEntry(name: string, value: unknown, others: 'refuse' | 'skip'): En
       `tensor '${name}': bytes ${start} to ${end} hold ${end - start} bytes, shape [${shape.join(', ')}] needs ${wanted}`,
     );
   }
-  return { type, shape, start, end };
+  return { type, dtype: String(dtype), shape, start, end };
 }
 
 function elements(name: string, shape: Shape): number {

@@ -4,9 +4,9 @@
  * layout of the numbers, and that torch flattens images channels first.
  */
 import type { Model, ModelLayer } from '../nn/model.ts';
-import { type Shape, sizeOf } from '../shape.ts';
+import { type Shape, sameShape, sizeOf } from '../shape.ts';
 import { transposed } from './onnx/graph.ts';
-import { decodeSafetensors, type NamedTensor } from './safetensors.ts';
+import { decodeSafetensors, type NamedTensor, SafetensorsError } from './safetensors.ts';
 
 /** Of each layer type, torch's name of each parameter and the order of its axes here. */
 const layouts: Readonly<
@@ -22,15 +22,67 @@ const layouts: Readonly<
   },
 };
 
+/** How the numbers of a matrix lie. kasane: [in, out]; torch: [out, in], and torchvision's names. */
+export type WeightLayout = 'kasane' | 'torch';
+
 /**
- * The tensors of a safetensors file as a model's own, by its names: of a file that Kasane wrote as they are, of others as
- * `fromTorchvision` gives them. Not all need be there, and sizes may differ: what fits is for the caller to say.
- * @throws SafetensorsError
+ * The tensors of a safetensors file as a model's own, by its names: of a file that Kasane wrote as they are. A file without Kasane's
+ * metadata is read in the layout in which names and shapes fit. Not all need be there, and sizes may differ: what fits is for the
+ * caller to say.
+ * @param layout as whoever has the file says
+ * @throws SafetensorsError, also when both layouts fit
  */
-export function readWeights(model: Model, bytes: Uint8Array): NamedTensor[] {
-  const { tensors, metadata } = decodeSafetensors(bytes, { others: 'skip' });
-  return metadata['kasane.model'] === undefined ? fromTorchvision(model, tensors) : tensors;
+export function readWeights(model: Model, bytes: Uint8Array, layout?: WeightLayout): NamedTensor[] {
+  const { tensors, metadata, skipped } = decodeSafetensors(bytes, { others: 'skip' });
+  for (const names of namesOf(model)) {
+    const name = names.find((each) => skipped.has(each));
+    if (name === undefined) continue;
+    throw new SafetensorsError(
+      `tensor '${name}' is ${skipped.get(name)}; only F32, F16, BF16 and F64 are read. Save it as F32`,
+    );
+  }
+  const ours = metadata['kasane.model'] !== undefined ? 'kasane' : undefined;
+  const chosen = layout ?? ours ?? layoutOf(model, tensors);
+  return chosen === 'kasane' ? tensors : fromTorchvision(model, tensors);
 }
+
+/** What each parameter may be called in a file. */
+const namesOf = (model: Model): string[][] =>
+  model.layers.flatMap((layer) =>
+    layer.parameters.map(({ name }) => {
+      const torch = layouts[layer.type]?.[name.slice(layer.name.length + 1)];
+      return torch ? [name, `${layer.name.replaceAll('-', '.')}.${torch.name}`] : [name];
+    }),
+  );
+
+/** In which layout the tensors fit the model. One that fits in one alone tells for all. */
+function layoutOf(model: Model, tensors: readonly NamedTensor[]): WeightLayout {
+  const own = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const torch = new Map(fromTorchvision(model, tensors).map((tensor) => [tensor.name, tensor]));
+  const seen = { kasane: '', torch: '', both: '' };
+  for (const layer of model.layers) {
+    // Of layers that torch has in the same layout, nothing can be told.
+    if (!layouts[layer.type]) continue;
+    for (const { name, shape } of layer.parameters) {
+      const [as, turned] = [own.get(name), torch.get(name)];
+      const fits = as !== undefined && sameShape(as.shape, shape);
+      const fitsTurned = turned !== undefined && sameShape(turned.shape, shape);
+      if (fits && fitsTurned) {
+        if (!sameNumbers(as.data, turned.data)) seen.both ||= name;
+      } else if (fits) seen.kasane ||= name;
+      else if (fitsTurned) seen.torch ||= name;
+    }
+  }
+  if (seen.kasane !== '' && seen.torch === '') return 'kasane';
+  if (seen.both === '' || (seen.torch !== '' && seen.kasane === '')) return 'torch';
+  const { shape } = own.get(seen.both)!;
+  throw new SafetensorsError(
+    `tensor '${seen.both}' [${shape.join(', ')}] fits as [in, out], as Kasane writes it, and as [out, in], as PyTorch does. Set initLayout: kasane or torch`,
+  );
+}
+
+const sameNumbers = (a: Float32Array, b: Float32Array) =>
+  a.every((value, index) => Object.is(value, b[index]));
 
 /**
  * Those tensors that belong to layers of the model, under its names and in its layouts. A tensor of another size than the
@@ -42,6 +94,9 @@ export function fromTorchvision(model: Model, tensors: readonly NamedTensor[]): 
     layer.parameters.flatMap((parameter): NamedTensor[] => {
       const own = parameter.name.slice(layer.name.length + 1);
       const layout = layouts[layer.type]?.[own];
+      // An embedding is the same in both.
+      const same = layouts[layer.type] ? undefined : byName.get(parameter.name);
+      if (same) return [same];
       const tensor = layout && byName.get(`${layer.name.replaceAll('-', '.')}.${layout.name}`);
       if (!tensor) return [];
       const { name } = parameter;

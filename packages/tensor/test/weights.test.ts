@@ -1,0 +1,151 @@
+/** Files of weights as Python leaves them: without metadata, in other types, in torch's layout, or no such files at all. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { notFinite } from '../src/io/adopt.ts';
+import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../src/io/safetensors.ts';
+import { readWeights } from '../src/io/torchvision.ts';
+import { buildModel, initializeParameters, type Model } from '../src/nn/model.ts';
+
+const denseModel = (...units: number[]) =>
+  buildModel({
+    input: [units[0]!],
+    classes: units.at(-1)!,
+    layers: units.slice(1).map((count, index) => ({ type: 'dense', units: count, name: `fc${index}` })),
+  });
+const tensorsOf = (model: Model): NamedTensor[] => {
+  const parameters = initializeParameters(model, 3);
+  return model.parameters.map(({ name, shape, offset, size }) => ({
+    name,
+    shape,
+    data: parameters.subarray(offset, offset + size),
+  }));
+};
+/** As torch has them: matrices turned, the same names. */
+const turned = (tensors: readonly NamedTensor[]): NamedTensor[] =>
+  tensors.map((tensor) => {
+    const [rows, columns] = tensor.shape;
+    if (columns === undefined) return tensor;
+    const data = tensor.data.map((_, at) => tensor.data[(at % rows!) * columns + Math.floor(at / rows!)]!);
+    return { ...tensor, shape: [columns, rows!], data };
+  });
+const numbers = (tensors: readonly NamedTensor[]) =>
+  Object.fromEntries(tensors.map(({ name, data }) => [name, [...data]]));
+
+describe('files without metadata', () => {
+  const mixed = denseModel(4, 4, 3);
+  const square = denseModel(4, 4, 4);
+
+  it('own weights are taken as they are, squares among them', () => {
+    const own = tensorsOf(mixed);
+    for (const metadata of [{}, { format: 'pt' }]) {
+      expect(numbers(readWeights(mixed, encodeSafetensors(own, metadata)))).toEqual(numbers(own));
+    }
+  });
+
+  it('those of torch are turned, squares among them', () => {
+    const own = tensorsOf(mixed);
+    expect(numbers(readWeights(mixed, encodeSafetensors(turned(own))))).toEqual(numbers(own));
+  });
+
+  it('what fits both ways is refused, until somebody says which', () => {
+    const own = tensorsOf(square);
+    const file = encodeSafetensors(own);
+    expect(() => readWeights(square, file)).toThrow(
+      /tensor 'fc0\.weight' \[4, 4\] fits as \[in, out\].* and as \[out, in\].*Set initLayout: kasane or torch/,
+    );
+    expect(numbers(readWeights(square, file, 'kasane'))).toEqual(numbers(own));
+    expect(numbers(readWeights(square, encodeSafetensors(turned(own)), 'torch'))).toEqual(numbers(own));
+    const ours = encodeSafetensors(own, { 'kasane.model': '{}' });
+    expect(numbers(readWeights(square, ours))).toEqual(numbers(own));
+  });
+
+  it('a square that is the same both ways is no question', () => {
+    const own = tensorsOf(square).map((tensor) => ({ ...tensor, data: tensor.data.map(() => 0.5) }));
+    expect(numbers(readWeights(square, encodeSafetensors(own)))).toEqual(numbers(own));
+  });
+
+  it('layers of all kinds come back from a file whose metadata are lost', () => {
+    const model = buildModel({
+      input: [8, 8, 1],
+      classes: 3,
+      layers: [
+        { type: 'conv2d', filters: 4, size: 3, name: 'conv' },
+        { type: 'batchNorm', name: 'bn' },
+        { type: 'flatten' },
+        { type: 'dense', units: 5, name: 'fc' },
+        { type: 'dense', units: 3, name: 'head' },
+      ],
+    });
+    const own = tensorsOf(model);
+    expect(numbers(readWeights(model, encodeSafetensors(own)))).toEqual(numbers(own));
+  });
+
+  it('by property: any sizes, either layout, are read right or refused', () => {
+    const sizes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 3, maxLength: 5 });
+    fc.assert(
+      fc.property(sizes, fc.boolean(), (units, torch) => {
+        const model = denseModel(...units, 2);
+        const own = tensorsOf(model);
+        const file = encodeSafetensors(torch ? turned(own) : own);
+        try {
+          expect(numbers(readWeights(model, file))).toEqual(numbers(own));
+        } catch (error) {
+          expect((error as Error).message).toMatch(/Set initLayout/);
+        }
+      }),
+    );
+  });
+});
+
+describe('types', () => {
+  const model = denseModel(2, 3);
+  const file = (dtype: string, bytes: Uint8Array) => {
+    const header = { 'fc0.weight': { dtype, shape: [2, 3], data_offsets: [0, bytes.length] } };
+    const json = new TextEncoder().encode(JSON.stringify(header));
+    const all = new Uint8Array(8 + json.length + bytes.length);
+    new DataView(all.buffer).setBigUint64(0, BigInt(json.length), true);
+    all.set(json, 8);
+    all.set(bytes, 8 + json.length);
+    return all;
+  };
+
+  it('doubles are rounded to floats', () => {
+    const values = Float64Array.of(0.1, -1e-300, 3, 1e300, 2, 1);
+    const { tensors } = decodeSafetensors(file('F64', new Uint8Array(values.buffer)));
+    expect([...tensors[0]!.data]).toEqual([Math.fround(0.1), -0, 3, Infinity, 2, 1]);
+  });
+
+  it.each(['I8', 'F8_E4M3', 'BOOL'])('a weight of type %s is refused by its name', (dtype) => {
+    expect(() => readWeights(model, file(dtype, new Uint8Array(6)))).toThrow(
+      new RegExp(`'fc0\\.weight' is ${dtype}; only F32, F16, BF16 and F64 are read`),
+    );
+  });
+
+  it('numbers that are none are named', () => {
+    const parameters = initializeParameters(model, 1);
+    expect(notFinite(model, parameters)).toBeUndefined();
+    parameters[1] = Number.NaN;
+    parameters[2] = Infinity;
+    expect(notFinite(model, parameters)).toBe("'fc0.weight' has 2 of 6 numbers that are NaN or infinite");
+  });
+});
+
+describe('what is no safetensors file', () => {
+  const text = (value: string) => Buffer.from(value.padEnd(64), 'latin1');
+  const bigEndian = () => {
+    const bytes = Buffer.from(encodeSafetensors(tensorsOf(denseModel(2, 3))));
+    bytes.subarray(0, 8).reverse();
+    return bytes;
+  };
+  it.each<[string, Buffer, RegExp]>([
+    ['a .pt file', text('PK\x03\x04archive/data.pkl'), /a file of PyTorch \(pickle\).*save_file/],
+    ['an old .pt file', text('\x80\x02\x8a\nl\xfc\x9cF'), /a file of PyTorch \(pickle\)/],
+    ['a file of Keras', text('\x89HDF\r\n\x1a\n'), /it is HDF5/],
+    ['a pointer of Git LFS', text('version https://git-lfs.github.com/spec/v1\n'), /git lfs pull/],
+    ['a web page', text('<!DOCTYPE html><html>'), /a web page/],
+    ['a length in the other order', bigEndian(), /the header claims \d+ bytes, at most \d+ are possible/],
+    ['a header of petabytes', Buffer.concat([Buffer.alloc(7, 0xff), Buffer.alloc(60)]), /the header claims/],
+  ])('%s', (_, bytes, message) => {
+    expect(() => decodeSafetensors(bytes)).toThrow(message);
+  });
+});
