@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { JobStore } from '@kasane/coordinator/jobs/store';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { LoadChild } from './load/child.ts';
 import { browserFlags, browserPath } from './support/browser.ts';
@@ -198,6 +199,36 @@ describe('the page', needing(['chromium']), () => {
     const bytes = [...scripts.values()].reduce((sum, size) => sum + size, 0);
     expect([...scripts.keys()].some((url) => url.includes('/tensor/'))).toBe(true);
     expect(bytes).toBeLessThan(SCRIPT_BYTES);
+  });
+
+  it('reads a digit on a transparent ground as it reads one on paper, and says so', async () => {
+    const digit = async (ground: number, opacity: number) => {
+      const pixels = Buffer.alloc(28 * 28 * 4);
+      for (let i = 0; i < 784; i++) {
+        const drawn = i % 28 > 12 && i % 28 < 16 && i > 28 * 4 && i < 28 * 24;
+        pixels.fill(drawn ? 0 : ground, 4 * i, 4 * i + 3);
+        pixels[4 * i + 3] = drawn ? 255 : opacity;
+      }
+      const raw = { width: 28, height: 28, channels: 4 } as const;
+      return {
+        name: 'one.png',
+        mimeType: 'image/png',
+        buffer: await sharp(pixels, { raw }).png().toBuffer(),
+      };
+    };
+    await go(`/job/${trained}/try`);
+    await page.locator('canvas.pad').waitFor();
+    const answer = async (file: Awaited<ReturnType<typeof digit>>) => {
+      await page.locator('input[type=file]').setInputFiles(file);
+      await page.locator('.prediction .guess').waitFor();
+      return page.locator('.prediction .bars').textContent();
+    };
+    const paper = await answer(await digit(255, 255));
+    expect(await page.getByText('Transparent parts of the image').count()).toBe(0);
+    await page.getByRole('button', { name: 'Clear' }).click();
+    const clear = await answer(await digit(0, 0));
+    await page.getByText('Transparent parts of the image are put on white.').waitFor();
+    expect(clear).toBe(paper);
   });
 
   it('pauses a job, lets it go on, and cancels it after asking', async () => {

@@ -11,6 +11,17 @@ export interface ImageForm {
   readonly std: readonly number[];
   /** Drawn white on black and centred by weight, as MNIST and its kin are. */
   readonly digits: boolean;
+  readonly fit: 'cover' | 'contain' | 'fill';
+  /** On what training put transparent parts; absent where it met none. */
+  readonly background?: Background | undefined;
+}
+
+export type Background = 'black' | 'white';
+
+export interface ImageSample {
+  readonly x: Float32Array;
+  /** On what it was put, where parts of it are transparent. */
+  readonly background?: Background | undefined;
 }
 
 /** MNIST's digits fill 20 of 28 pixels. */
@@ -39,22 +50,54 @@ export function imageFormOf({ shape, preparation }: Samples): ImageForm | undefi
     mean: each(mean, 0),
     std: each(std, 1),
     digits: !image && channels === 1,
+    fit: image?.fit ?? 'contain',
+    background: image?.background,
   };
 }
 
 export function sampleOfDrawing(canvas: HTMLCanvasElement, form: ImageForm): Float32Array | undefined {
-  if (!form.digits) return normalized(drawn(canvas, canvas, form), form);
+  if (!form.digits) {
+    const pixels = drawn(canvas, form, 'black');
+    // The pad is drawn on in white: on a white ground the network has seen dark ink.
+    if (form.background === 'white') invert(pixels);
+    return normalized(pixels, form);
+  }
   const box = inkBox(canvas);
   return box && normalized(centred(canvas, box, form), form);
 }
 
-/** The middle of the picture, as large as it gets. */
-export function sampleOfImage(image: ImageBitmap, form: ImageForm): Float32Array {
-  const pixels = drawn(image, image, form);
-  if (form.digits && isLight(pixels)) {
-    for (let i = 0; i < pixels.length; i++) if (i % 4 < 3) pixels[i] = 255 - pixels[i]!;
+/** As `kasane predict` reads it: brought to size as in training, transparent parts put on the ground that training had, or that shows them. */
+export function sampleOfImage(image: ImageBitmap, form: ImageForm): ImageSample {
+  const ink = inkOf(image);
+  const background = ink.transparent
+    ? (form.background ?? (ink.dark > ink.bright ? 'white' : 'black'))
+    : undefined;
+  const pixels = drawn(image, form, background ?? 'black');
+  if (form.digits && hasBrightBorder(pixels, form)) invert(pixels);
+  return { x: normalized(pixels, form), background };
+}
+
+/** Side to which a picture is brought to weigh its ink. */
+const INK_SIDE = 64;
+
+/** How much of it is dark, how much is bright, weighted by how opaque it is. */
+function inkOf(image: ImageBitmap): { transparent: boolean; dark: number; bright: number } {
+  const scale = Math.min(1, INK_SIDE / Math.max(image.width, image.height));
+  const [width, height] = [image.width, image.height].map((extent) =>
+    Math.max(1, Math.round(extent * scale)),
+  );
+  const to = new OffscreenCanvas(width!, height!).getContext('2d', { willReadFrequently: true })!;
+  to.drawImage(image, 0, 0, width!, height!);
+  const { data } = to.getImageData(0, 0, width!, height!);
+  let [transparent, dark, bright] = [false, 0, 0];
+  for (let at = 0; at < data.length; at += 4) {
+    const opacity = data[at + 3]!;
+    const light = (data[at]! + data[at + 1]! + data[at + 2]!) / 3;
+    if (opacity < 255) transparent = true;
+    dark += opacity * (255 - light);
+    bright += opacity * light;
   }
-  return normalized(pixels, form);
+  return { transparent, dark, bright };
 }
 
 type Pixels = Uint8ClampedArray;
@@ -65,18 +108,23 @@ interface Box {
   readonly height: number;
 }
 
-function context({ width, height }: Pick<ImageForm, 'width' | 'height'>): OffscreenCanvasRenderingContext2D {
+function context(
+  { width, height }: Pick<ImageForm, 'width' | 'height'>,
+  ground: Background = 'black',
+): OffscreenCanvasRenderingContext2D {
   const made = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
-  made.fillStyle = '#000';
+  made.fillStyle = ground;
   made.fillRect(0, 0, width, height);
   made.imageSmoothingQuality = 'high';
   return made;
 }
 
-function drawn(source: CanvasImageSource, size: { width: number; height: number }, form: ImageForm): Pixels {
-  const to = context(form);
-  const scale = Math.max(form.width / size.width, form.height / size.height);
-  const [width, height] = [size.width * scale, size.height * scale];
+function drawn(source: ImageBitmap | HTMLCanvasElement, form: ImageForm, ground: Background): Pixels {
+  const to = context(form, ground);
+  const [across, down] = [form.width / source.width, form.height / source.height];
+  const scale = form.fit === 'cover' ? Math.max(across, down) : Math.min(across, down);
+  const [width, height] =
+    form.fit === 'fill' ? [form.width, form.height] : [source.width * scale, source.height * scale];
   to.drawImage(source, (form.width - width) / 2, (form.height - height) / 2, width, height);
   return to.getImageData(0, 0, form.width, form.height).data;
 }
@@ -124,16 +172,37 @@ function centred(canvas: HTMLCanvasElement, box: Box, form: ImageForm): Pixels {
 }
 
 /** Whether the edge is light: dark ink on paper. */
-function isLight(pixels: Pixels): boolean {
-  const corners = [0, pixels.length - 4];
-  return corners.every((corner) => pixels[corner]! > 127);
+function hasBrightBorder(pixels: Pixels, { width, height }: ImageForm): boolean {
+  let [sum, count] = [0, 0];
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (x > 0 && y > 0 && x < width - 1 && y < height - 1) continue;
+      sum += grey(pixels, 4 * (y * width + x));
+      count++;
+    }
+  }
+  return sum / count > 127;
+}
+
+function invert(pixels: Pixels): void {
+  for (let i = 0; i < pixels.length; i++) if (i % 4 < 3) pixels[i] = 255 - pixels[i]!;
+}
+
+/** Luminance of sRGB (IEC 61966-2-1), as the images of a training are made grey. */
+function grey(pixels: Pixels, at: number): number {
+  const [r, g, b] = [pixels[at]!, pixels[at + 1]!, pixels[at + 2]!];
+  if (r === g && g === b) return r;
+  const linear = (value: number) =>
+    value <= 10.314_75 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+  const light = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  return Math.round(255 * (light <= 0.003_130_8 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055));
 }
 
 function normalized(pixels: Pixels, { width, height, channels, mean, std }: ImageForm): Float32Array {
   const x = new Float32Array(width * height * channels);
   for (let pixel = 0; pixel < width * height; pixel++) {
     const [r, g, b] = pixels.subarray(4 * pixel, 4 * pixel + 3) as unknown as [number, number, number];
-    const values = channels === 3 ? [r, g, b] : [0.299 * r + 0.587 * g + 0.114 * b];
+    const values = channels === 3 ? [r, g, b] : [grey(pixels, 4 * pixel)];
     for (let c = 0; c < channels; c++) x[pixel * channels + c] = (values[c]! / 255 - mean[c]!) / std[c]!;
   }
   return x;

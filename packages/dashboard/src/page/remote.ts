@@ -7,7 +7,11 @@ export interface Preparation {
   readonly mean?: number | readonly number[];
   readonly std?: number | readonly number[];
   readonly classes?: readonly string[];
-  readonly image?: { readonly channels?: number };
+  readonly image?: {
+    readonly channels?: number;
+    readonly fit?: 'cover' | 'contain' | 'fill';
+    readonly background?: 'black' | 'white';
+  };
   readonly text?: object;
 }
 

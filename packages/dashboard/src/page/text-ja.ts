@@ -110,6 +110,10 @@ export const japanese: Words = {
   prediction: '予測',
   truth: '正解',
   asSeen: 'ネットワークに見えているもの',
+  putOn: {
+    black: '画像の透明な部分は黒で塗りつぶしています。',
+    white: '画像の透明な部分は白で塗りつぶしています。',
+  },
   nothingDrawn: '描くか、画像を選ぶか、テストサンプルを使ってください。',
   onlyImages: '描けるのは画像だけです。このジョブではテストサンプルを試せます。',
   values: '値',

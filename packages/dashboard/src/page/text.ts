@@ -122,6 +122,10 @@ export const english = {
   prediction: 'Prediction',
   truth: 'in truth',
   asSeen: 'What the network sees',
+  putOn: {
+    black: 'Transparent parts of the image are put on black.',
+    white: 'Transparent parts of the image are put on white.',
+  },
   nothingDrawn: 'Draw something, choose an image, or take a test sample.',
   onlyImages: 'Images only can be drawn; of this job the test samples can be tried.',
   values: 'Values',

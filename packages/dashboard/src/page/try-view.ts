@@ -3,7 +3,13 @@ import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { fill, h } from './dom.ts';
 import { DrawingPad } from './drawing-pad.ts';
 import { grouped, percent, small } from './format.ts';
-import { type ImageForm, imageFormOf, sampleOfDrawing, sampleOfImage } from './image-input.ts';
+import {
+  type Background,
+  type ImageForm,
+  imageFormOf,
+  sampleOfDrawing,
+  sampleOfImage,
+} from './image-input.ts';
 import { softmax } from './network-math.ts';
 import { Newest } from './newest.ts';
 import { type Picture, pictureGrid } from './pictures.ts';
@@ -24,6 +30,8 @@ export class TryView implements View {
   #pad: DrawingPad | undefined;
   #form: ImageForm | undefined;
   #x: Float32Array | undefined;
+  /** Of an image with transparent parts: on what it was put. */
+  #background: Background | undefined;
   /** What it is in truth, where that is known. */
   #truth: number | undefined;
   #binary = false;
@@ -108,7 +116,8 @@ export class TryView implements View {
     attempt(this.#page, async () => {
       const image = await createImageBitmap(file);
       this.#pad?.clear();
-      this.#take(sampleOfImage(image, form), undefined);
+      const { x, background } = sampleOfImage(image, form);
+      this.#take(x, undefined, background);
       image.close();
     });
   }
@@ -118,8 +127,9 @@ export class TryView implements View {
     this.#take(undefined, undefined);
   }
 
-  #take(x: Float32Array | undefined, truth: number | undefined): void {
+  #take(x: Float32Array | undefined, truth: number | undefined, background?: Background): void {
     this.#x = x;
+    this.#background = background;
     this.#truth = truth;
     this.#predict();
   }
@@ -146,6 +156,7 @@ export class TryView implements View {
       ...result,
       seen ? h('h3', {}, t.asSeen) : undefined,
       seen,
+      this.#background && h('p', { class: 'faint' }, t.putOn[this.#background]),
       from,
     );
   }
