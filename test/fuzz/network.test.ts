@@ -7,7 +7,6 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { startRedis } from '@kasane/cli/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
-import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
 import { encodeFrame, type FrameHeader } from '@kasane/protocol/frame';
 import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
 import { hasEnded } from '@kasane/protocol/job-state';
@@ -18,7 +17,7 @@ import { corpus, inputs, remember } from './inputs.ts';
 import { type Jobs, methods, sayings } from './requests.ts';
 import { sealed, unsealed } from './sealed.ts';
 import { Victim } from './victim-process.ts';
-import { type Answer, Caller, framed, overLink, overSocket } from './wire.ts';
+import { Caller, framed, overLink, overSocket, untyped } from './wire.ts';
 
 const runs = Number(process.env.KASANE_FUZZ_RUNS ?? 2000);
 const seed = Number(process.env.KASANE_FUZZ_SEED ?? 20_261_125);
@@ -76,15 +75,6 @@ async function prepare(): Promise<Jobs> {
   return { trained, running: await client.submit(jobFile), other: await client.submit(jobFile) };
 }
 const jobs = await prepare();
-
-/** What is wrong with how a call ended; empty when nothing is. */
-function untyped({ status, error, message }: Answer, foreign: boolean): string {
-  if (status === 0 || (foreign && status > 0)) return '';
-  if (status < 0) return `no status: ${message}`;
-  if (!Object.hasOwn(errorCodes, error)) return `status ${status} without a code of ours: ${message}`;
-  if (errorCodes[error as ErrorCode].grpc !== status) return `${error} with status ${status}`;
-  return message.length > 10 ? '' : `no message but '${message}'`;
-}
 
 const calls = methods(jobFile, jobs);
 const called = calls.map(

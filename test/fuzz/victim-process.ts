@@ -56,17 +56,27 @@ export class Victim {
     return `${held} bytes more are held than before`;
   }
 
+  /** The same at this moment, and the most milliseconds of CPU time of one turn since it was last asked. */
+  async used(): Promise<{ readonly complaint: string; readonly longestTurnMs: number }> {
+    if (!this.alive)
+      return { complaint: `it died (${this.#child.signalCode ?? this.#child.exitCode})`, longestTurnMs: 0 };
+    const { longestTurnUs, peakBytes } = await ask(this.#child, 'turns');
+    const peak = peakBytes - this.#before.peakBytes;
+    const complaint = peak > MOST_PEAK ? `${peak} bytes more were needed than before` : '';
+    return { complaint, longestTurnMs: longestTurnUs / 1000 };
+  }
+
   kill(): void {
     this.#child.kill('SIGKILL');
   }
 }
 
-async function ask(child: ChildProcess): Promise<VictimUsage> {
+async function ask(child: ChildProcess, what: 'usage' | 'turns' = 'usage'): Promise<VictimUsage> {
   const over = new AbortController();
   const ended = once(child, 'exit', { signal: over.signal }).then(() => {
     throw new Error('it died while it was asked what it has used');
   });
-  child.send('usage');
+  child.send(what);
   try {
     const [usage] = (await Promise.race([once(child, 'message', { signal: over.signal }), ended])) as [
       VictimUsage,

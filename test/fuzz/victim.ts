@@ -20,11 +20,11 @@ export interface VictimStarted {
   readonly page: string;
 }
 
-/** Answer to any message. */
+/** Answer to 'usage', after a garbage collection, and to 'turns'. */
 export interface VictimUsage {
   /** Most CPU time of the main thread between two turns of its event loop, in microseconds, since the last answer. */
   readonly longestTurnUs: number;
-  /** Bytes that are held, after a garbage collection. */
+  /** Bytes that are held. */
   readonly heldBytes: number;
   /** Most bytes of memory that the process has ever had. */
   readonly peakBytes: number;
@@ -51,8 +51,8 @@ setInterval(() => {
 }, 5);
 
 process.on('disconnect', () => process.exit(0));
-process.on('message', () => {
-  globalThis.gc?.();
+process.on('message', (what) => {
+  if (what === 'usage') globalThis.gc?.();
   const { heapUsed, external, arrayBuffers } = process.memoryUsage();
   const usage: VictimUsage = {
     longestTurnUs,

@@ -7,6 +7,7 @@ import {
   constants,
 } from 'node:http2';
 import { connect } from 'node:net';
+import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
 import { ConnectResponse, TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
 import { LINK_GREETING } from '@kasane/protocol/link';
 import { hello } from './requests.ts';
@@ -19,6 +20,15 @@ export interface Answer {
   readonly error: string;
   /** grpc-message, decoded. */
   readonly message: string;
+}
+
+/** What is wrong with how a call ended; empty when nothing is. */
+export function untyped({ status, error, message }: Answer, foreign: boolean): string {
+  if (status === 0 || (foreign && status > 0)) return '';
+  if (status < 0) return `no status: ${message}`;
+  if (!Object.hasOwn(errorCodes, error)) return `status ${status} without a code of ours: ${message}`;
+  if (errorCodes[error as ErrorCode].grpc !== status) return `${error} with status ${status}`;
+  return message.length > 10 ? '' : `no message but '${message}'`;
 }
 
 /** Calls over one session: HTTP/2 servers break one that cancels a thousand streams in short time (CVE-2023-44487). */

@@ -31,3 +31,11 @@ export function shortened(text: string, most: number): string {
   if (text.length <= most) return text;
   return `${text.slice(0, most).replace(/[\ud800-\udbff]$/, '')}... (${text.length} characters)`;
 }
+
+/** Both: printable, and short, whatever somebody has sent; no more of it is looked at. */
+export function brief(text: string, most: number): string {
+  const start = printable(text.slice(0, most));
+  return text.length <= most && start.length <= most
+    ? start
+    : `${start.slice(0, most).replace(/[\ud800-\udbff]$/, '')}... (${text.length} characters)`;
+}

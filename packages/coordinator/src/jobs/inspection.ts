@@ -5,6 +5,7 @@ import { type DataParts, readSamples } from '@kasane/data/dataset';
 import { inputReader, readTargets } from '@kasane/data/normalize';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError } from '@kasane/protocol/errors';
+import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { READ_SAMPLES, READ_SAMPLES_BYTES } from '@kasane/protocol/limits';
@@ -17,12 +18,16 @@ import { describeSamples } from './describe-job.ts';
 import { loadData } from './load-data.ts';
 import type { JobRecord, JobStore } from './store.ts';
 
+/** Data that was read for somebody is kept for so long, in milliseconds. */
+const KEPT_MS = 30_000;
+
 export class Inspection {
   readonly #store: JobStore;
   readonly #access: Access;
   readonly #dataOfRun: (id: string) => DataParts | undefined;
   /** Of the job that was asked for last and does not run. */
   #opened: { readonly id: string; readonly data: Promise<DataParts> } | undefined;
+  #forget: NodeJS.Timeout | undefined;
 
   /**
    * @param access what may be read now: an older job may name what was allowed only then
@@ -101,6 +106,12 @@ export class Inspection {
       });
       this.#opened = { id, data };
     }
+    // Data may be large, and nobody says that they have seen enough.
+    clearTimeout(this.#forget);
+    this.#forget = setTimeout(() => {
+      this.#opened = undefined;
+      collectGarbageSoon();
+    }, KEPT_MS).unref();
     return this.#opened.data;
   }
 }

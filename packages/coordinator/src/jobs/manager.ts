@@ -19,6 +19,8 @@ import {
   EPOCHS_PAGE,
   ERROR_TEXT,
   JOB_FILE_BYTES,
+  JOB_FILE_DEPTH,
+  JOB_FILE_TOKENS,
   JOB_HISTORY,
   JOBS_PAGE,
   LISTED_HISTORY,
@@ -26,7 +28,7 @@ import {
   PRIORITY,
   SPEC_BYTES,
 } from '@kasane/protocol/limits';
-import { printable, shortened } from '@kasane/protocol/plain-text';
+import { brief } from '@kasane/protocol/plain-text';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
@@ -325,7 +327,7 @@ export class JobManager {
     const { store, limits, log } = this.#options;
     const end = {
       state,
-      error: shortened(printable(error), ERROR_TEXT),
+      error: brief(error, ERROR_TEXT),
       endedAt: Date.now(),
       step: step ?? store.get(id)?.step ?? 0,
     };
@@ -347,7 +349,7 @@ function checkPriority(priority: number): void {
 
 /** A job file as programs write it, which needs no YAML. Undefined: it is another, or something is wrong with it. */
 function writtenByProgram(file: string): Job | undefined {
-  if (file.length > JOB_FILE_BYTES) return undefined;
+  if (file.length > JOB_FILE_BYTES || !isModest(file)) return undefined;
   try {
     const value = JSON.parse(file);
     // So no key is there twice.
@@ -355,6 +357,20 @@ function writtenByProgram(file: string): Job | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whether it is nested, and has values, as a job may be: what is not takes `JSON.parse` a while, and is told by its line. */
+function isModest(json: string): boolean {
+  let [depth, marks] = [0, 0];
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    // Those in texts are counted with them: they make it slower to read, not wrong.
+    if (code === 0x5b || code === 0x7b) depth++;
+    else if (code === 0x5d || code === 0x7d) depth--;
+    else if (code !== 0x2c) continue;
+    if (++marks > JOB_FILE_TOKENS || depth > JOB_FILE_DEPTH) return false;
+  }
+  return true;
 }
 
 /** Any other; says on which line something is wrong. @throws KasaneError JOB_INVALID, LIMIT */

@@ -55,12 +55,14 @@ export interface AdmissionOptions {
   readonly drop: (peer: string) => void;
 }
 
-/** What a message becomes that does not decode. */
+/** What a message becomes that is too large, or does not decode. */
 export class Malformed {
   readonly why: string;
+  readonly code: ErrorCode;
 
-  constructor(why: string) {
+  constructor(why: string, code: ErrorCode = 'PROTOCOL') {
     this.why = why;
+    this.code = code;
   }
 }
 
@@ -120,7 +122,7 @@ export class Admission {
         next(metadata);
       })
       .withOnReceiveMessage((message: unknown, next) => {
-        if (message instanceof Malformed) refuse({ code: 'PROTOCOL', why: message.why });
+        if (message instanceof Malformed) refuse(message);
         else next(message);
       })
       .withOnCancel(over)

@@ -5,7 +5,7 @@ import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
-import { printable, shortened } from '@kasane/protocol/plain-text';
+import { brief } from '@kasane/protocol/plain-text';
 import type { Logger } from 'pino';
 import { type JobManager, noMetrics } from '../jobs/manager.ts';
 import type { Metrics } from '../jobs/metrics.ts';
@@ -193,7 +193,7 @@ export function toServiceError(error: unknown, log: Logger): ServiceError {
   if (error instanceof KasaneError) {
     metadata.set('kasane-error', error.code);
     // It travels in a header, which HTTP/2 bounds, and may name what somebody has sent.
-    const details = shortened(printable(error.message), ERROR_TEXT);
+    const details = brief(error.message, ERROR_TEXT);
     return Object.assign(new Error(details), { code: errorCodes[error.code].grpc, details, metadata });
   }
   log.error({ error }, `a call failed: ${messageOf(error)}`);

@@ -6,7 +6,14 @@ import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
 import { Guests, peerOf } from '@kasane/protocol/guests';
-import { type Limits, MESSAGE_BYTES, STREAMS_PER_CONNECTION } from '@kasane/protocol/limits';
+import {
+  JOB_FILE_BYTES,
+  type Limits,
+  MESSAGE_BYTES,
+  REQUEST_BYTES,
+  STREAM_MESSAGE_BYTES,
+  STREAMS_PER_CONNECTION,
+} from '@kasane/protocol/limits';
 import { listenOn } from '@kasane/protocol/listen';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
@@ -91,9 +98,12 @@ export async function listen(services: Services, options: ListenOptions): Promis
     'grpc.keepalive_timeout_ms': 5_000,
     interceptors: [admission.interceptor, ...tracedCalls()],
   });
-  server.addService(checked(JobsService), services.jobs);
-  server.addService(checked(ClusterService), services.cluster);
-  server.addService(checked(TrainingService), { connect: services.training.connect });
+  server.addService(checked(JobsService, requestBytes), services.jobs);
+  server.addService(checked(ClusterService, requestBytes), services.cluster);
+  server.addService(
+    checked(TrainingService, () => STREAM_MESSAGE_BYTES),
+    { connect: services.training.connect },
+  );
   if (options.standardServices !== false)
     (await import('./standard-services.ts')).addStandardServices(server);
 
@@ -132,10 +142,21 @@ export async function listen(services: Services, options: ListenOptions): Promis
   };
 }
 
-/** A service whose requests that do not decode become `Malformed`, so that their callers hear a typed error. */
-function checked<Service extends ServiceDefinition>(service: Service): Service {
+/** A job file has a limit of its own, which its message states. */
+const requestBytes = (method: string) =>
+  method === 'submit' ? JOB_FILE_BYTES + REQUEST_BYTES : REQUEST_BYTES;
+
+/** A service whose requests that are too large or do not decode become `Malformed`, so that their callers hear a typed error. */
+function checked<Service extends ServiceDefinition>(
+  service: Service,
+  most: (method: string) => number,
+): Service {
   const methods = Object.entries(service).map(([name, method]) => {
+    const limit = most(name);
     const requestDeserialize = (bytes: Buffer): unknown => {
+      // Before it is decoded: megabytes of text take a while.
+      if (bytes.length > limit)
+        return new Malformed(`a request of ${bytes.length} bytes; ${limit} is the limit here`, 'LIMIT');
       try {
         return method.requestDeserialize(bytes);
       } catch (error) {

@@ -17,11 +17,12 @@ import {
   HEARTBEAT_TIMEOUT_MS,
   type Limits,
   PROTOCOL_VERSION,
+  STREAM_MESSAGE_BYTES,
   WORKER_TEXT,
   WORKERS,
 } from '@kasane/protocol/limits';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
-import { printableLine, shortened } from '@kasane/protocol/plain-text';
+import { brief } from '@kasane/protocol/plain-text';
 import { checkWorkerMessage } from '@kasane/protocol/worker-messages';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
@@ -172,6 +173,11 @@ class Session {
     if (this.#closed) return;
     this.#heardAt = performance.now();
     try {
+      if (header.kind === 'messages' && payload.length > STREAM_MESSAGE_BYTES)
+        throw new KasaneError(
+          'PROTOCOL',
+          `messages of ${payload.length} bytes; at most ${STREAM_MESSAGE_BYTES} fit`,
+        );
       if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
       else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient')
         throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
@@ -335,7 +341,7 @@ class Session {
 }
 
 /** What a worker says, for people. */
-const said = (text: string, most: number) => printableLine(shortened(text, most));
+const said = (text: string, most: number) => brief(text, most).replaceAll(/\s+/g, ' ');
 
 const nameTaken = (id: string) =>
   new KasaneError(

@@ -2,7 +2,7 @@
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobSpec } from '@kasane/protocol/job';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
-import { printable, shortened } from '@kasane/protocol/plain-text';
+import { brief } from '@kasane/protocol/plain-text';
 import { metricOf } from '@kasane/tensor/objective';
 import { selection } from '../jobs/pages.ts';
 import type { Run } from '../jobs/run.ts';
@@ -17,7 +17,7 @@ export function viewJob(record: JobRecord, epochs: number, history: readonly Epo
     name: record.name,
     state: record.state,
     // Earlier versions kept it as long as it came.
-    error: shortened(printable(record.error.slice(0, 2 * ERROR_TEXT)), ERROR_TEXT),
+    error: brief(record.error, ERROR_TEXT),
     waitingFor: '',
     submittedAt: record.submittedAt,
     startedAt: record.startedAt,
