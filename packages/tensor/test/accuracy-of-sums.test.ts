@@ -247,3 +247,35 @@ describe('normalisation', { timeout: 60_000 }, () => {
     for (const [i, value] of found!.entries()) expect(value).toBeCloseTo(wanted![i]!, 5);
   });
 });
+
+describe('sums and norms of which other projects were told', { timeout: 60_000 }, () => {
+  it.each([
+    ['tensorflow/tensorflow#6039', 250 * 250, 1.23456],
+    ['pytorch/pytorch#19164', 5 * 68 * 64 * 64, 0.1],
+    ['tensorflow/tensorflow#3775', 4500 * 4500, -1],
+  ])('%s: %d times %d', async (_, count, value) => {
+    const x = new Float32Array(count).fill(value);
+    const leaf = input('x', [count]);
+    const [total, average] = await runWasm([sum(leaf), mean(leaf)], { x });
+    const exact = count * Math.fround(value);
+    expect(Math.abs(total![0]! / exact - 1)).toBeLessThan(5e-7);
+    expect(Math.abs(average![0]! / Math.fround(value) - 1)).toBeLessThan(5e-7);
+  });
+
+  const layerNorm = async (x: Float32Array) => {
+    const leaves = [input('scale', [1]), input('shift', [1])] as const;
+    const output = layerNormalization(input('x', [1, x.length]), ...leaves, 1e-5);
+    const [found] = await runWasm([output], { x, scale: Float32Array.of(1), shift: Float32Array.of(0) });
+    return found!;
+  };
+
+  it.each([40_000, 80_000, 8_000_000])('microsoft/onnxruntime#28463: four steps from %d on', async (from) => {
+    const found = await layerNorm(Float32Array.of(from, from + 1, from + 2, from + 3));
+    for (const [i, value] of found.entries())
+      expect(value).toBeCloseTo((i - 1.5) / Math.sqrt(1.25 + 1e-5), 5);
+  });
+
+  it('microsoft/onnxruntime#21935: 256 times 1234 is 0', async () => {
+    expect([...new Set(await layerNorm(new Float32Array(256).fill(1234)))]).toEqual([0]);
+  });
+});
