@@ -123,6 +123,13 @@ describe('numbers', () => {
     },
   );
 
+  it('1.300 is 1.3: a point is no thousands separator unless that is said', async () => {
+    const content = `x,kind\n${rows(12, () => '1.300')}`;
+    expect((await table(content)).train.inputs[0]).toBe(Math.fround(1.3));
+    const { train } = await table(content, { decimal: ',', thousands: '.' });
+    expect(train.inputs[0]).toBe(1300);
+  });
+
   it('1.2.3 and S, M, 42 are categories', async () => {
     const sizes = ['S', 'M', 'L', '42'];
     const { preparation, notes } = await table(
@@ -176,6 +183,12 @@ describe('files', () => {
     const wide = Buffer.from(`\ufeff${city}`, 'utf16le');
     await expect(table(wide)).rejects.toThrow(/csv:1: it is not UTF-8.*set data.encoding: utf-16le/);
     expect((await table(wide, { encoding: 'utf-16le' })).train.digest).toBe(digest);
+    // Without a mark it decodes as UTF-8, to a NUL behind each letter.
+    const bare = wide.subarray(2);
+    await expect(table(Buffer.from('x,kind\n1,a\n', 'utf16le'))).rejects.toThrow(
+      /NUL characters.*data.encoding: utf-16le/,
+    );
+    expect((await table(bare, { encoding: 'utf-16le' })).train.digest).toBe(digest);
     // Far behind the first piece, and cut within a character at the end.
     const long = Buffer.from(`x,kind\n${rows(30_000, String)}é,lo\n`, 'latin1');
     await expect(table(long)).rejects.toThrow(/csv:30002: it is not UTF-8/);
@@ -242,6 +255,12 @@ describe('series', () => {
     expect((await series(days(gap), { gaps: 'accept' })).values.length).toBe(19);
     const months = Array.from({ length: 12 }, (_, i) => `2026-${String(i + 1).padStart(2, '0')}-01,${i}\n`);
     expect((await series(`month,v\n${months.join('')}`)).values.length).toBe(12);
+  });
+
+  it('working days have gaps at weekends, which a job accepts or not', async () => {
+    const working = Array.from({ length: 28 }, (_, i) => i + 1).filter((day) => ![3, 4].includes(day % 7));
+    await expect(series(days(working))).rejects.toThrow(/2026-01-02 to 2026-01-05, 3 times the usual step/);
+    expect((await series(days(working), { gaps: 'accept' })).values.length).toBe(20);
   });
 
   it('times are found by name or as dates, said, and may be named', async () => {

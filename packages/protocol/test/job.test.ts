@@ -148,3 +148,20 @@ describe('job files', () => {
     expect(JSON.stringify(jobJsonSchema())).toContain('learningRate');
   });
 });
+
+describe('the form of a table', () => {
+  const data = (options: object) => () =>
+    checkJob({
+      name: 'x',
+      model: { input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] },
+      data: { format: 'csv', path: 't.csv', target: 'y', ...options },
+    });
+
+  it('takes what files are written in, and refuses what can not be', () => {
+    expect(
+      data({ decimal: ',', thousands: '.', encoding: 'latin1', quote: '', header: false }),
+    ).not.toThrow();
+    expect(data({ thousands: '.' })).toThrow(/decimal and thousands are the same sign/);
+    expect(data({ encoding: 'ebcdic' })).toThrow(/data\.encoding: it is no encoding that is known/);
+  });
+});
