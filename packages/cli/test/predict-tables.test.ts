@@ -186,6 +186,18 @@ it('a series reads as it was written, in any order, and in predictions as in tra
   );
 });
 
+it('a row on the command line is written as the file was', async () => {
+  const number = { kind: 'number', mean: 0, std: 1, fill: 0 } as const;
+  const columns = ['a', 'b'].map((name) => ({ name, ...number }));
+  const form = { delimiter: ';', decimal: ',', missingValues: ['-'] } as const;
+  const preparation = { table: { columns, missing: 'mean', targets: [], form } } as const;
+  const read = async (given: string) => [...(await readInputs(trained(preparation), given, {}))[0]!.x];
+  expect(await read('1,5;2')).toEqual([1.5, 2]);
+  expect(await read('b=1,5;a=-')).toEqual([0, 1.5]);
+  await expect(read('1.5;2')).rejects.toThrow(/a is '1.5', which is no number/);
+  await expect(read('1,5')).rejects.toThrow(/as a row it has 1 values; expected 2: a;b/);
+});
+
 it('a file with rows too short or too long is refused or skipped, by training and predictions', async () => {
   const cases = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 6, maxLength: 12 });
   await fc.assert(

@@ -148,7 +148,7 @@ async function readLabelled(
   used: (path: string) => boolean,
 ): Promise<LabelledTexts> {
   if (kindOfPath(path) !== 'folder') {
-    return { texts: await readLabelledCsv(path, options), groups: [], notes: [] };
+    return { ...(await readLabelledCsv(path, options)), groups: [] };
   }
   const { groups, problems, notes } = readClassFolders(path, 'texts', isText, used);
   const damaged: Damaged = { options, problems: [...problems], files: 0 };
@@ -163,7 +163,7 @@ async function readLabelled(
   return { texts, groups, notes: [...notes, ...whatWasLeftOut(damaged)] };
 }
 
-async function readLabelledCsv(path: string, options: TextOptions): Promise<Labelled[]> {
+async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit<LabelledTexts, 'groups'>> {
   const file = await openCsvFile(path, options);
   const [text, label] = [options.text, options.label].map((name) => {
     const at = file.columns.indexOf(name);
@@ -172,12 +172,18 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Labe
       `${path}: there is no column '${name}'; there are: ${file.columns.join(', ')} (data.text and data.label name them)`,
     );
   }) as [number, number];
-  const found: Labelled[] = [];
+  const texts: Labelled[] = [];
+  const problems: string[] = [];
   for await (const { fields, line } of file.rows()) {
-    if (fields[label] === '') throw new DataError(`${path}:${line}: the label is missing`);
-    found.push({ text: fields[text]!, label: fields[label]! });
+    if (fields[label] !== '') texts.push({ text: fields[text]!, label: fields[label]! });
+    else problems.push(`${path}:${line}: the label is missing`);
   }
-  return found;
+  const left = [...file.skipped, ...problems];
+  const list =
+    left.slice(0, NAMED).join('; ') + (left.length > NAMED ? `; and ${left.length - NAMED} more` : '');
+  if (problems.length > 0 && options.onDamaged === 'fail')
+    throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
+  return { texts, notes: left.length > 0 ? [`left out ${left.length} rows: ${list}`] : [] };
 }
 
 function readAll(path: string, used: (path: string) => boolean, damaged: Damaged): string {

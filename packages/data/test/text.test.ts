@@ -189,5 +189,19 @@ describe('text', { timeout: 60_000 }, () => {
     await expect(open(path, { objective: 'classification' })).rejects.toThrow(
       /l\.csv:2: the label is missing/,
     );
+    const some = write('s.csv', `text,label\n${'so,a\nla,b\n'.repeat(9)}ti,\nx,y,z\n`);
+    const { notes } = await openText({
+      ...{
+        format: 'text',
+        path: some,
+        validation: 0.4,
+        seed: 1,
+        objective: 'classification',
+        layout: 'auto',
+      },
+      ...{ tokenizer: 'byte', vocabulary: 300, context: 4, text: 'text', label: 'label', pad: 'end' },
+      onDamaged: 'skip',
+    });
+    expect(notes!.join()).toMatch(/left out 2 rows: .*s\.csv:21: 3 fields.*s\.csv:20: the label is missing/);
   });
 });

@@ -18,7 +18,7 @@ export async function readTable(given: string, table: TablePreparation): Promise
     return { name, x };
   };
   if (kindOfPath(given) === 'nothing') {
-    const fields = fieldsOf(given, names);
+    const fields = fieldsOf(given, names, form.delimiter);
     return [encode(given, (column) => fields.get(column)!)];
   }
   const file = await openCsvFile(given, { ...form, onDamaged: 'fail' });
@@ -33,11 +33,11 @@ export async function readTable(given: string, table: TablePreparation): Promise
 }
 
 /** One row's values by column. */
-function fieldsOf(given: string, names: readonly string[]): Map<string, string> {
-  const parts = given.split(',').map((part) => part.trim());
+function fieldsOf(given: string, names: readonly string[], delimiter: string): Map<string, string> {
+  const parts = given.split(delimiter).map((part) => part.trim());
   if (parts.length !== names.length) {
     throw new DataError(
-      `${given}: no such file, and as a row it has ${parts.length} values; expected ${names.length}: ${names.join(',')}`,
+      `${given}: no such file, and as a row it has ${parts.length} values; expected ${names.length}: ${names.join(delimiter)}`,
     );
   }
   const named = parts.every((part) => part.includes('='));
