@@ -97,7 +97,8 @@ class Service:
 def main(address, job_file, weights_file):
     token = os.environ.get("KASANE_TOKEN")
     metadata = [("authorization", f"Bearer {token}")] if token else []
-    channel = grpc.insecure_channel(address)
+    # A proxy of the web (http_proxy) does not lead to a coordinator.
+    channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
     add_reflection()
     learn(channel, "kasane.v1.Jobs", metadata)
     jobs = Service(channel, "kasane.v1.Jobs", metadata)

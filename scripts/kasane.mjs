@@ -10,8 +10,10 @@ const kasane = join(root, 'packages/cli/src/bin.js');
 const byNpm = ['start', 'kasane'].includes(process.env.npm_lifecycle_event);
 // Arguments may hold secrets, which other users of the machine see.
 process.title = 'kasane';
-const child = spawn(nodeBinary, [kasane, ...process.argv.slice(2)], {
+const { args, env } = withoutTokens(process.argv.slice(2));
+const child = spawn(nodeBinary, [kasane, ...args], {
   stdio: 'inherit',
+  env,
   cwd: (byNpm && process.env.INIT_CWD) || process.cwd(),
 });
 
@@ -38,3 +40,17 @@ child.on('exit', (code, signal) => {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 });
+
+/** The arguments without tokens, and an environment that has them: only this user can read that. */
+function withoutTokens(given) {
+  const env = Object.assign({}, process.env);
+  const args = [];
+  for (let i = 0; i < given.length; i++) {
+    const [, name, value] = /^--(token|metrics-token)(?:=(.*))?$/s.exec(given[i]) || [];
+    if (name === undefined || (value === undefined && i + 1 === given.length)) args.push(given[i]);
+    else
+      env[name === 'token' ? 'KASANE_TOKEN' : 'KASANE_METRICS_TOKEN'] =
+        value === undefined ? given[++i] : value;
+  }
+  return { args, env };
+}

@@ -86,7 +86,7 @@ describe('all of them in an empty folder', needing(['tar']), () => {
     PATH: [join(process.execPath, '..'), process.env.PATH].join(':'),
     HOME: join(folder, 'home'),
     // Where Redis is, if Kasane has fetched it.
-    XDG_CACHE_HOME: dirname(dirname(cacheDirectory())),
+    XDG_CACHE_HOME: dirname(dirname(cacheDirectory() ?? '/nowhere/kasane/redis')),
     ...(process.env.REDIS_URL && { REDIS_URL: process.env.REDIS_URL }),
   });
 

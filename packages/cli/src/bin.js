@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import module from 'node:module';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 /** @param {string} version */
@@ -29,8 +29,22 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
  */
 function keepCompiledCode() {
   // In the user's own folder: what lies there is run, and Node's default, below /tmp, could be anybody's.
-  const own = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'kasane', 'compiled');
-  const { directory } = module.enableCompileCache(process.env.NODE_COMPILE_CACHE ?? own);
+  const folder = process.env.NODE_COMPILE_CACHE || ownFolder();
+  if (folder === undefined) return;
+  const { directory } = module.enableCompileCache(folder);
   // Where workers and threads look for it.
-  if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= directory;
+  if (directory !== undefined) process.env.NODE_COMPILE_CACHE ||= directory;
+}
+
+/** As `userFolder` of the data package says, which is not loaded yet: values that are no absolute paths count as none. */
+function ownFolder() {
+  const said = process.env.XDG_CACHE_HOME ?? '';
+  if (isAbsolute(said)) return join(said, 'kasane', 'compiled');
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? join(home, '.cache', 'kasane', 'compiled') : undefined;
+  } catch {
+    // A user whom the machine does not know.
+    return undefined;
+  }
 }

@@ -1,13 +1,13 @@
 /** A whole cluster on this machine for the time of one command: Redis, coordinator, workers. Nothing of it stays behind. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import type { Logger } from 'pino';
-import { type StartedRedis, startRedis } from './redis/start.ts';
+import { endOrphan, type StartedRedis, startRedis } from './redis/start.ts';
+import { disownFolder, makeTemporaryFolder, sweepTemporaryFolders } from './temporary-folder.ts';
 import { spansAsked } from './tracing/asked.ts';
 import { type ForkedWorker, forkWorker, tellCoordinator } from './worker-processes.ts';
 
@@ -53,8 +53,9 @@ export class EmbeddedCluster {
   });
   readonly #lastWord = () => {
     for (const { child } of this.#workers) child.kill('SIGKILL');
-    if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
+    if (this.#directory && !this.#kept) rmSync(this.#directory, { recursive: true, force: true });
   };
+  #kept = false;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -73,7 +74,8 @@ export class EmbeddedCluster {
   async #start(): Promise<{ address: string }> {
     const { redisUrl, log, say, workers, slots, forked = [] } = this.#options;
     for (const worker of forked) this.#adopt(worker);
-    this.#directory = mkdtempSync(join(tmpdir(), 'kasane-'));
+    await sweepTemporaryFolders(endOrphan);
+    this.#directory = makeTemporaryFolder();
     while (this.#workers.size < workers) this.#startWorker();
     this.#redis = await startRedis({ url: redisUrl, log: say });
     this.#checkWanted();
@@ -101,6 +103,12 @@ export class EmbeddedCluster {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  /** Leaves the files of jobs where they are when it is closed: somebody still has to fetch them. */
+  keepFiles(): void {
+    this.#kept = true;
+    if (this.#directory) disownFolder(this.#directory);
   }
 
   /** A cluster that was closed while it started goes no further. */

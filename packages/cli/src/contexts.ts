@@ -1,7 +1,7 @@
 /** The configuration file: coordinators by name, so that their address and token need not be given each time. */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { userFolder } from '@kasane/data/user-folders';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
 
 export interface Context {
@@ -21,8 +21,12 @@ export interface Config {
 }
 
 /** KASANE_CONFIG, or kasane/config.json in the user's folder for such files. */
-export const configFile = (env: NodeJS.ProcessEnv = process.env): string =>
-  env.KASANE_CONFIG ?? join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'kasane/config.json');
+export function configFile(env: NodeJS.ProcessEnv = process.env): string {
+  if (env.KASANE_CONFIG) return env.KASANE_CONFIG;
+  const folder = userFolder('config', env);
+  if (folder === undefined) throw new Error('there is no home folder: set HOME, or KASANE_CONFIG');
+  return join(folder, 'config.json');
+}
 
 const CONFIG_BYTES = 1 << 20;
 
@@ -37,7 +41,7 @@ export function readConfig(path = configFile()): Config {
     }
     return { contexts: contexts ?? {}, ...(current !== undefined && { current }) };
   } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}; mend it, or remove it`, { cause: error });
+    throw new Error(`${path}: ${(error as Error).message}; fix it, or remove it`, { cause: error });
   }
 }
 
@@ -54,8 +58,9 @@ export function writeConfig(config: Config, path = configFile()): void {
  * @throws Error when there is none of that name
  */
 export function contextInUse(env: NodeJS.ProcessEnv = process.env): Context | undefined {
+  if (!env.KASANE_CONFIG && userFolder('config', env) === undefined) return undefined;
   const { current, contexts } = readConfig(configFile(env));
-  const name = env.KASANE_CONTEXT ?? current;
+  const name = env.KASANE_CONTEXT || current;
   if (name === undefined) return undefined;
   if (Object.hasOwn(contexts, name)) return contexts[name];
   const known = Object.keys(contexts).join(', ') || 'none';

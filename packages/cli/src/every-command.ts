@@ -5,7 +5,7 @@ import { addContextCommands } from './context-commands.ts';
 import { addDataCommands } from './data-commands.ts';
 import { addLocalCommands } from './local-commands.ts';
 import { addModelCommands } from './model-commands.ts';
-import { addAll, clientTls, command, help, program } from './program.ts';
+import { addAll, clientTls, command, help, program, tokenFile } from './program.ts';
 import { addSecurityCommands } from './security-commands.ts';
 import { addServingCommands } from './serving-commands.ts';
 
@@ -23,6 +23,10 @@ export async function everyCommand(called?: string): Promise<Command> {
   program.commandsGroup('Access:');
   const contexts = addContextCommands();
   addSecurityCommands();
+  // A secret in a file is in no list of processes.
+  for (const showing of [...program.commands, ...contexts.commands]) {
+    if (showing.options.some((option) => option.attributeName() === 'token')) showing.addOption(tokenFile());
+  }
   // Whoever asks a coordinator may have to do so through TLS.
   for (const asking of [...program.commands, ...contexts.commands]) {
     if (asking.options.some((option) => option.attributeName() === 'coordinator'))

@@ -1,15 +1,75 @@
 /** How the command line fails: one clear line and an exit code of the protocol package's table. */
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import { err } from './say.ts';
+import { systemFailure } from './system-errors.ts';
+
+/**
+ * Errors that say what is wrong with what a user gave, by their names: those of other packages, which know no codes. What is in neither
+ * list is a bug until somebody decides; a test walks the classes.
+ */
+export const userErrors: readonly string[] = [
+  'DataError',
+  'FileError',
+  'LabelError',
+  'LayerError',
+  'ModelError',
+  'ObjectiveError',
+  'OptionError',
+  'PresetError',
+  'SafetensorsError',
+];
+/** These are ours to mend. */
+export const ownErrors: readonly string[] = [
+  'BatchError',
+  'DeviceLostError',
+  'GradientError',
+  'IndexError',
+  'KasaneError',
+  'OpError',
+];
+
+/** What an error comes to. */
+export interface Failure {
+  readonly message: string;
+  readonly exit: number;
+}
+
+const UNFIT = errorCodes.DATA_INVALID.exit;
+
+/** Whether it was caused by a file that does not exist. */
+function isMissing(error: unknown): boolean {
+  let at = error;
+  for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
+    if ((at as { code?: unknown }).code === 'ENOENT') return true;
+    at = at.cause;
+  }
+  return false;
+}
+
+export function failureOf(error: unknown): Failure {
+  const known =
+    error instanceof KasaneError
+      ? errorCodes[error.code].exit
+      : error instanceof Error && userErrors.includes(error.name)
+        ? UNFIT
+        : undefined;
+  if (known !== undefined) {
+    // What is unfit because it does not exist has a code of its own, whoever found that out.
+    const exit = known === UNFIT && isMissing(error) ? errorCodes.NO_INPUT.exit : known;
+    return { message: messageOf(error), exit };
+  }
+  const system = systemFailure(error);
+  if (system) return system;
+  return { message: `${messageOf(error)} (a bug: KASANE_DEBUG=1 shows where)`, exit: 70 };
+}
 
 /** Prints what went wrong and returns the exit code. Stack traces only with KASANE_DEBUG=1. */
 export function reportFailure(error: unknown): number {
-  const known = error instanceof KasaneError;
   if (process.env.KASANE_DEBUG === '1' && error instanceof Error) err.write(`${error.stack}\n`);
-  const hint = known ? '' : ' (a bug: KASANE_DEBUG=1 shows where)';
+  const { message, exit } = failureOf(error);
   // A job file with several faults has a line for each; the first is mended first.
-  const [first, ...others] = messageOf(error).split('\n');
+  const [first, ...others] = message.split('\n');
   const more = others.length > 0 ? ` (and ${others.length} more)` : '';
-  err.write(`kasane: ${first}${more}${hint}\n`);
-  return known ? errorCodes[error.code].exit : 70;
+  err.write(`kasane: ${first}${more}\n`);
+  return exit;
 }

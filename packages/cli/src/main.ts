@@ -7,6 +7,9 @@ import { hideSecrets } from './hide-secrets.ts';
 import { err } from './say.ts';
 import { spansAsked } from './tracing/asked.ts';
 
+// What nobody caught ends the command as what was caught does: one line, and an exit code.
+for (const event of ['uncaughtException', 'unhandledRejection'] as const)
+  process.on(event, async (error) => process.exit((await import('./failure.ts')).reportFailure(error)));
 hideSecrets();
 endWithReader(process.argv[2]);
 

@@ -1,13 +1,18 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
-import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { homeFolder } from '@kasane/data/user-folders';
 import type { TrainingSpec } from '@kasane/protocol/job';
 import type { Scope } from '@kasane/protocol/scopes';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { InvalidArgumentError } from 'commander';
 
 /** Folder of a coordinator's state: what --state says, or the default. */
-export const stateFolder = (given?: string): string => given ?? join(homedir(), '.local/state/kasane');
+export function stateFolder(given?: string): string {
+  const home = homeFolder();
+  if (given !== undefined) return given;
+  if (home === undefined) throw usage('There is no home folder: set HOME, or name a folder with --state');
+  return join(home, '.local/state/kasane');
+}
 
 interface Flag {
   readonly flag: string;

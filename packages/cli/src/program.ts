@@ -1,4 +1,5 @@
 /** The parts that commands are made of: the program, options that several have, and how help looks. Loads nothing heavy. */
+import { readFileSync, statSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { contextInUse } from './contexts.ts';
 import {
@@ -30,6 +31,9 @@ const context = (() => {
   }
 })();
 program.hook('preAction', (_, action) => {
+  const file = action.getOptionValue('tokenFile') as string | undefined;
+  if (file !== undefined && action.getOptionValueSource('token') !== 'cli')
+    action.setOptionValue('token', tokenIn(file));
   if (action.getOptionValueSource('coordinator') !== 'default') return;
   if (context.problem !== undefined) throw new CommanderError(2, 'kasane.context', context.problem);
   // A token is for its own coordinator only, and so are certificates.
@@ -84,6 +88,26 @@ export const tensorboard = () =>
   );
 export const token = (what = 'token to show the coordinator (kasane token create)') =>
   new Option('--token <token>', what).env('KASANE_TOKEN');
+export const tokenFile = () =>
+  new Option('--token-file <file>', 'file with the token: unlike --token no other user sees it')
+    .env('KASANE_TOKEN_FILE')
+    .conflicts('token');
+
+/** @throws CommanderError naming the file and what is wrong with it */
+function tokenIn(path: string): string {
+  const refuse = (why: string) => new CommanderError(2, 'kasane.token', `--token-file: ${path}: ${why}`);
+  let text: string;
+  try {
+    if (!statSync(path).isFile()) throw refuse('it is not a regular file');
+    text = readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if (error instanceof CommanderError) throw error;
+    throw refuse('it cannot be read; check that it exists and its permissions');
+  }
+  if (text === '' || /\s/.test(text)) throw refuse('one token is expected, and nothing else');
+  return text;
+}
+
 export const coordinator = () =>
   new Option('--coordinator <host:port>', 'where the coordinator is')
     .env('KASANE_COORDINATOR')

@@ -56,7 +56,7 @@ async function fetchTrained(
 ): Promise<Pick<Trained, 'bytes' | 'data'>> {
   if (kindOfPath(source) !== 'nothing') return { bytes: await readFileOf(source) };
   if (/[/\\]|\.safetensors$/.test(source)) {
-    throw new KasaneError('FILE_DAMAGED', `${source}: there is no such file`);
+    throw new KasaneError('NO_INPUT', `${source}: there is no such file`);
   }
   const client = new CoordinatorClient(options);
   try {

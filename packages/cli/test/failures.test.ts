@@ -33,6 +33,7 @@ interface Case {
 
 const { exit: usage } = errorCodes.USAGE;
 const invalid = errorCodes.JOB_INVALID.exit;
+const { exit: missing } = errorCodes.NO_INPUT;
 const cases: readonly Case[] = [
   { args: ['train', '--workers', '0'], exit: usage, says: /--workers.*'0'.*whole number from 1 to 256/ },
   { args: ['train', '--workers', '1.5'], exit: usage, says: /--workers.*'1\.5'/ },
@@ -44,11 +45,12 @@ const cases: readonly Case[] = [
   { args: ['train', '--backend', 'quantum'], exit: usage, says: /wasm, webgpu, auto/ },
   { args: ['train', '--bogus'], exit: usage, says: /unknown option '--bogus'/ },
   { args: ['train', '--shards', '8', '--batch', '4'], exit: invalid, says: /8 shards of a batch of 4/ },
-  { args: ['train', 'nothing-here'], exit: invalid, says: /nothing-here.*mnist-mlp/ },
+  { args: ['train', 'nothing-here'], exit: missing, says: /nothing-here.*mnist-mlp/ },
   { args: ['train', 'misspelt.yaml'], exit: invalid, says: /misspelt\.yaml:6:.*dence.*dense/ },
   { args: ['train', 'broken.yaml'], exit: invalid, says: /broken\.yaml:\d+:/ },
   { args: ['train', 'twice.yaml'], exit: invalid, says: /twice\.yaml:1: name: .*\(and 1 more\)/ },
   { args: ['submit', 'misspelt.yaml'], exit: invalid, says: /misspelt\.yaml:6:/ },
+  { args: ['train', '--data', 'absent'], exit: missing, says: /absent/ },
   { args: ['trian'], exit: usage, says: /unknown command 'trian'.*train/ },
   { args: ['watch'], exit: usage, says: /missing required argument 'job'/ },
   { args: ['coordinator', '--port', '70000'], exit: usage, says: /--port.*65535/ },
@@ -61,7 +63,7 @@ const cases: readonly Case[] = [
   },
   {
     args: ['predict', 'absent.safetensors', 'x.png'],
-    exit: errorCodes.FILE_DAMAGED.exit,
+    exit: missing,
     says: /absent\.safetensors/,
   },
   { args: ['train', '--epoch', '3'], exit: usage, says: /unknown option '--epoch'.*--epochs/ },
@@ -81,19 +83,19 @@ const cases: readonly Case[] = [
   },
   { args: ['submit', '.'], exit: invalid, says: /\.: a folder.*kasane init job\.yaml --data \./ },
   { args: ['train', '--out', '.'], exit: usage, says: /a folder; give --out a file/ },
-  { args: ['train', '--out', 'key.yaml/x'], exit: usage, says: /can not be written.*--out/ },
+  { args: ['train', '--out', 'key.yaml/x'], exit: usage, says: /cannot be written.*--out/ },
   { args: ['predict', 'cut.safetensors'], exit: usage, says: /missing required argument 'inputs'/ },
   { args: ['predict', 'x', 'y', '--temperature', '-1'], exit: usage, says: /--temperature.*at least 0/ },
   { args: ['export'], exit: usage, says: /missing required argument 'model'/ },
   { args: ['export', 'cut.safetensors', '--format', 'keras'], exit: usage, says: /onnx, safetensors/ },
   {
     args: ['eval', 'folder/none'],
-    exit: errorCodes.FILE_DAMAGED.exit,
+    exit: missing,
     says: /folder\/none: there is no such file/,
   },
   { args: ['models', 'resnet-19'], exit: invalid, says: /resnet-19.*resnet-18/ },
-  { args: ['train', 'mnist-mpl'], exit: invalid, says: /mnist-mpl: .*did you mean 'mnist-mlp'/ },
-  { args: ['submit', 'mnist-cn'], exit: invalid, says: /mnist-cn: .*did you mean 'mnist-cnn'/ },
+  { args: ['train', 'mnist-mpl'], exit: missing, says: /mnist-mpl: .*did you mean 'mnist-mlp'/ },
+  { args: ['submit', 'mnist-cn'], exit: missing, says: /mnist-cn: .*did you mean 'mnist-cnn'/ },
   { args: ['submit', 'x', '--priority', 'high'], exit: usage, says: /--priority.*from -1000 to 1000/ },
   { args: ['priority', 'x', '2000'], exit: usage, says: /2000.*from -1000 to 1000/ },
   { args: ['priority', 'x'], exit: usage, says: /missing required argument 'n'/ },

@@ -1,14 +1,25 @@
 /** Chunks that were fetched, on disk by their digest: whole or absent, and no more bytes than allowed. */
 import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { DataError } from './dataset.ts';
+import { userFolder } from './user-folders.ts';
 import { writeWholeFile } from './whole-file.ts';
 
-/** Set by whoever runs the process: KASANE_CACHE (a folder) and KASANE_CACHE_GB. */
-export const cacheSettings = (): { folder: string; bytes: number } => ({
-  folder: process.env.KASANE_CACHE ?? join(homedir(), '.cache/kasane'),
-  bytes: 1e9 * Number(process.env.KASANE_CACHE_GB ?? 10),
-});
+/**
+ * Set by whoever runs the process: KASANE_CACHE (a folder) and KASANE_CACHE_GB.
+ * @throws DataError where there is no folder for it, or the number is none
+ */
+export function cacheSettings(env: NodeJS.ProcessEnv = process.env): { folder: string; bytes: number } {
+  const folder = env.KASANE_CACHE ? resolve(env.KASANE_CACHE) : userFolder('cache', env);
+  if (folder === undefined)
+    throw new DataError('there is no home folder to keep packed data in: set HOME, or KASANE_CACHE');
+  const gigabytes = Number(env.KASANE_CACHE_GB || 10);
+  if (!(gigabytes > 0))
+    throw new DataError(
+      `KASANE_CACHE_GB: '${env.KASANE_CACHE_GB}'; a number of gigabytes above 0 is expected`,
+    );
+  return { folder, bytes: 1e9 * gigabytes };
+}
 
 export class DiskCache {
   readonly #folder: string;

@@ -27,11 +27,17 @@ export async function fetchFile(url: string, most: number, access: Access): Prom
     } catch (error) {
       if (error instanceof DataError) throw error;
       if (attempt === TRIES) {
-        throw new DataError(`${url}: ${(error as Error).message} (tried ${TRIES} times)`, { cause: error });
+        throw new DataError(`${url}: ${why(error)} (tried ${TRIES} times)`, { cause: error });
       }
       await new Promise((done) => setTimeout(done, 100 * 4 ** attempt));
     }
   }
+}
+
+/** Never empty: a host with several addresses fails with an error that has none of its own words. */
+function why(error: unknown): string {
+  const { message, code, errors } = error as Error & { code?: string; errors?: readonly Error[] };
+  return message || errors?.map((one) => one.message).join('; ') || code || 'the connection failed';
 }
 
 async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer> {
@@ -49,7 +55,8 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
     });
   };
   return new Promise((done, reject) => {
-    const request = open(url, { lookup }, (response: IncomingMessage) => {
+    // An agent of its own: the common one may go through a proxy (NODE_USE_ENV_PROXY), whose addresses nobody could judge.
+    const request = open(url, { lookup, agent: false }, (response: IncomingMessage) => {
       const status = response.statusCode ?? 0;
       if (status !== 200) {
         response.resume();

@@ -1,6 +1,6 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { type ErrorCode, errorCodes, KasaneError } from './errors.ts';
+import { type ErrorCode, errorCodes, KasaneError, messageOf } from './errors.ts';
 import { ClusterClient, type StatusResponse, type WorkerStatus } from './gen/kasane/v1/cluster.ts';
 import { JobState } from './gen/kasane/v1/common.ts';
 import {
@@ -236,10 +236,10 @@ export class CoordinatorClient {
 
   #explain(error: ServiceError): KasaneError {
     const code = String(error.metadata?.get('kasane-error')[0] ?? '');
-    if (Object.hasOwn(errorCodes, code)) return new KasaneError(code as ErrorCode, error.details);
+    if (Object.hasOwn(errorCodes, code)) return new KasaneError(code as ErrorCode, reasonOf(error));
     const { coordinator } = this.#options;
     // It was there to take the call: the details of a call that found nobody do not name one.
-    if (error.code === status.DEADLINE_EXCEEDED && /remote_addr=/.test(error.details)) {
+    if (error.code === status.DEADLINE_EXCEEDED && /remote_addr=/.test(error.details ?? '')) {
       return new KasaneError(
         'UNREACHABLE',
         `the coordinator at ${coordinator} has not answered in time; it has too much to do, or stands still: try again`,
@@ -258,7 +258,7 @@ export class CoordinatorClient {
         cause: error,
       });
     }
-    return new KasaneError('UNREACHABLE', `the coordinator at ${coordinator} failed: ${error.details}`, {
+    return new KasaneError('UNREACHABLE', `the coordinator at ${coordinator} failed: ${reasonOf(error)}`, {
       cause: error,
     });
   }
@@ -273,7 +273,7 @@ export function requireSuccess(job: Job): void {
 }
 
 /** What is wrong between the two ends of TLS, where that is why nobody answers. */
-export function whyInsecure({ details }: ServiceError, tls: boolean): string | undefined {
+export function whyInsecure({ details = '' }: Partial<ServiceError>, tls: boolean): string | undefined {
   if (/certificate has expired/i.test(details)) return 'its certificate has expired';
   if (/self-signed|unable to (verify|get)|unknown ca/i.test(details))
     return 'its certificate is not signed by the authority of --tls-ca';
@@ -287,4 +287,13 @@ export function whyInsecure({ details }: ServiceError, tls: boolean): string | u
   return tls
     ? 'it closes the connection; if it speaks no TLS, leave --tls-ca out; if it asks clients for certificates, give --tls-cert and --tls-key'
     : 'it closes the connection; if it expects TLS, give --tls-ca';
+}
+
+/** Why a call failed, never empty: without gRPC's words around it, and without the moment, which differs each time. */
+export function reasonOf(error: Partial<ServiceError>): string {
+  const said = messageOf({ message: error.details, details: error.message, code: error.code })
+    .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)\.?|\s*Resolution note:\s*$/g, '')
+    .replace(/^No connection established\. Last error: (Error: )?(.*?)\.?$/, '$2')
+    .trim();
+  return /^(undefined|null)?$/.test(said) ? 'the connection was closed before the call began' : said;
 }

@@ -4,7 +4,7 @@
  */
 import { status } from '@grpc/grpc-js';
 
-/** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 69 unavailable, 70 software, 73 cannot create, 77 permission. */
+/** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 66 no input, 69 unavailable, 70 software, 73 cannot create, 77 permission. */
 export const errorCodes = {
   /** A flag or argument of the command line is wrong. */
   USAGE: { exit: 2, grpc: status.INVALID_ARGUMENT },
@@ -12,6 +12,10 @@ export const errorCodes = {
   JOB_INVALID: { exit: 65, grpc: status.INVALID_ARGUMENT },
   /** A data file is missing, damaged, or does not fit the model. */
   DATA_INVALID: { exit: 65, grpc: status.INVALID_ARGUMENT },
+  /** A file or folder that a command was given does not exist. */
+  NO_INPUT: { exit: 66, grpc: status.NOT_FOUND },
+  /** What a command makes cannot be written where it was told to. */
+  CANNOT_WRITE: { exit: 73, grpc: status.FAILED_PRECONDITION },
   /** No job has this id. */
   JOB_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
   /** No worker of this id is connected. */
@@ -61,7 +65,27 @@ export class KasaneError extends Error {
   }
 }
 
-/** Message of anything thrown. */
+/** Wrappers of others' libraries that say nothing by themselves: their cause does. */
+const wrappers = /^(fetch failed|terminated|internal error)$/i;
+
+/** What anything thrown says, for people: never empty, never 'undefined'. What it was caused by follows where it says nothing itself. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const said = [...new Set(wordsOf(error, 0))];
+  return said.length > 0 ? said.join(': ') : 'no reason was given';
+}
+
+/** Of an error, and of those below it as far as they are needed. */
+function wordsOf(error: unknown, depth: number): string[] {
+  if (depth > 4 || error === undefined || error === null) return [];
+  if (typeof error !== 'object') return String(error).trim() === '' ? [] : [String(error)];
+  const { message, details, code, cause, errors, name } = error as Readonly<Record<string, unknown>>;
+  const own = [message, details].find((text) => typeof text === 'string' && text.trim() !== '') as
+    | string
+    | undefined;
+  if (own !== undefined && !wrappers.test(own)) return [own];
+  const several = Array.isArray(errors) ? [errors.flatMap((one) => wordsOf(one, depth + 1)).join('; ')] : [];
+  const below = [...several, ...wordsOf(cause, depth + 1)].filter((text) => text !== '');
+  const named = typeof code === 'string' || typeof code === 'number' ? [`code ${code}`] : [];
+  const last = named.length > 0 ? named : typeof name === 'string' && name !== 'Error' ? [name] : [];
+  return [...(own === undefined ? [] : [own]), ...(below.length > 0 ? below : last)];
 }

@@ -49,7 +49,7 @@ export class Link {
       }
     });
     socket.on('drain', () => options.onRoom?.());
-    socket.on('error', (error) => this.#end(error.message));
+    socket.on('error', (error) => this.#end(messageOf(error)));
     socket.on('close', () => this.#end('the data link broke'));
   }
 

@@ -130,7 +130,12 @@ export interface Channel {
 
 /** How gRPC talks to a coordinator. @param address host:port */
 export function channelTo(address: string, tls: ClientTls | undefined): Channel {
-  const options = { ...tracedCalls(), 'grpc-node.flow_control_window': WINDOW_BYTES };
+  const options = {
+    ...tracedCalls(),
+    'grpc-node.flow_control_window': WINDOW_BYTES,
+    // Proxies are for the web. A cluster's machines reach one another without, and the data link beside gRPC knows no proxy.
+    'grpc.enable_http_proxy': 0,
+  };
   if (!tls) return { credentials: credentials.createInsecure(), options };
   const { host } = splitAddress(address);
   const { ca, key = null, cert = null, own } = tls;

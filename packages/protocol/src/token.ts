@@ -1,10 +1,16 @@
 /** How a token is presented, and where one is needed: to a coordinator that listens beyond loopback. */
 import { createHash } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
+import { KasaneError } from './errors.ts';
 
-/** Metadata that presents `token`; empty metadata without one. */
+/** Metadata that presents `token`; empty metadata without one. @throws KasaneError USAGE when no header can carry it */
 export function tokenMetadata(token: string | undefined): Metadata {
   const metadata = new Metadata();
+  if (token && !/^[\x21-\x7e]+$/.test(token))
+    throw new KasaneError(
+      'USAGE',
+      'the token has blanks or characters that no token has: copy it again, without what stands around it',
+    );
   if (token) metadata.set('authorization', `Bearer ${token}`);
   return metadata;
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
-import { whyInsecure } from '@kasane/protocol/client';
+import { reasonOf, whyInsecure } from '@kasane/protocol/client';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
 import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/frame';
 import {
@@ -209,20 +209,16 @@ export class CoordinatorStream {
     // Too many calls, or workers, or one of this name that has just left: that passes, who this worker is does not.
     const refused = Object.hasOwn(errorCodes, code) && code !== 'LIMIT' && code !== 'WORKER_NAME';
     if (error && (error.code === status.UNAUTHENTICATED || refused)) {
-      this.#options.onRefused(new KasaneError(refused ? (code as ErrorCode) : 'NOT_ALLOWED', error.details));
+      this.#options.onRefused(
+        new KasaneError(refused ? (code as ErrorCode) : 'NOT_ALLOWED', reasonOf(error)),
+      );
       return;
     }
     // Jitter spreads the return of many workers; no result depends on it.
     const wait = this.#retryMs * (0.5 + Math.random());
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
     const insecure = error && whyInsecure(error, this.#options.tls !== undefined);
-    this.#options.onBroken(insecure ?? (error ? reasonOf(error.details) : why), wait);
+    this.#options.onBroken(insecure ?? (error ? reasonOf(error) : why), wait);
     this.#retry = setTimeout(() => this.#connect(), wait);
   }
 }
-
-/** Without gRPC's words around it, and without the moment, which differs each time: the same reason is told once. */
-const reasonOf = (details: string) =>
-  details
-    .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)\.?|\s*Resolution note:\s*$/g, '')
-    .replace(/^No connection established\. Last error: (Error: )?(.*?)\.?$/, '$2');

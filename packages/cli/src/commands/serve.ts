@@ -11,9 +11,10 @@ import { startWorker } from '@kasane/worker/worker';
 import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';
 import { type LogFormat, type LogLevel, stateFolder } from '../options.ts';
-import { startRedis } from '../redis/start.ts';
+import { endOrphan, startRedis } from '../redis/start.ts';
 import { out } from '../say.ts';
 import { onStop, stopAsked } from '../stop.ts';
+import { sweepTemporaryFolders } from '../temporary-folder.ts';
 import { dashboardBeside } from './dashboard.ts';
 
 /** Where a command that stays serves metrics, if anywhere. */
@@ -71,6 +72,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const tls = readServerTls(options);
   const access = accessOf(options);
   const stopped = stopAsked();
+  await sweepTemporaryFolders(endOrphan);
   const redis = await startRedis({
     url: options.redis ?? process.env.REDIS_URL,
     log: (line) => log.info(line),

@@ -1,9 +1,9 @@
 /** `kasane train`: a job on a cluster of this machine, from start to weights. */
 
 import { createHash } from 'node:crypto';
-import { accessSync, copyFileSync, constants as fs, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ranked } from '@kasane/coordinator/jobs/best-epoch';
 import { checkSteps } from '@kasane/coordinator/jobs/check-training';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
@@ -24,6 +24,7 @@ import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
+import { deliver, requireWritable } from '../output-file.ts';
 import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
@@ -89,7 +90,12 @@ export async function train(
           cluster.failed,
         ]);
         requireSuccess(ended);
-        copyFileSync(ended.model, out);
+        try {
+          deliver(ended.model, out);
+        } catch (error) {
+          cluster.keepFiles();
+          throw error;
+        }
         if (options.profile !== undefined) {
           const costs = joinTraces(cluster.traces, options.profile);
           say(`\n${expensiveLayers(costs)}\nProfile  ${resolve(options.profile)}`);
@@ -113,20 +119,6 @@ async function openDashboard(coordinator: string, say: (line: string) => void) {
   return page;
 }
 
-/** Said before an hour of training, not after it. @throws KasaneError USAGE */
-function requireWritable(out: string): void {
-  const refuse = (why: string) =>
-    new KasaneError('USAGE', `the weights can not be written to ${out}: ${why}`);
-  if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
-    throw refuse('it is a folder; give --out a file in it');
-  try {
-    mkdirSync(dirname(out), { recursive: true });
-    accessSync(dirname(out), fs.W_OK);
-  } catch (error) {
-    throw refuse(`${messageOf(error)}; --out names another file`);
-  }
-}
-
 /** A job file, or a preset by its name. */
 export async function readJob(jobOrPreset: string): Promise<JobSpec> {
   const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
@@ -135,7 +127,7 @@ export async function readJob(jobOrPreset: string): Promise<JobSpec> {
   return parseJobFile(readJobText(jobOrPreset), jobOrPreset).spec;
 }
 
-/** @param path `-` for standard input. @throws KasaneError JOB_INVALID when the file cannot be read */
+/** @param path `-` for standard input. @throws KasaneError NO_INPUT, or JOB_INVALID when the file cannot be read */
 export function readJobText(path: string): string {
   const refuse = (why: string, cause?: unknown) => new KasaneError('JOB_INVALID', why, { cause });
   if (path === '-') return readFileSync(0, 'utf8');
@@ -145,7 +137,8 @@ export function readJobText(path: string): string {
       `${path}: a folder, not a job file; \`kasane init job.yaml --data ${path}\` writes one that trains on it`,
     );
   if (kind === 'nothing')
-    throw refuse(
+    throw new KasaneError(
+      'NO_INPUT',
       `${path}: there is no such file, and no such preset${suggest(path, Object.keys(jobPresets))}`,
     );
   try {

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { availableParallelism, freemem, tmpdir, totalmem } from 'node:os';
+import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { checkState } from '@kasane/coordinator/jobs/state-check';
 import { ownerOf } from '@kasane/coordinator/jobs/state-lock';
@@ -18,6 +18,7 @@ import { fetchedWithApt } from '../redis/apt.ts';
 import { inspectRedis } from '../redis/inspect.ts';
 import { onPath } from '../redis/start.ts';
 import { count } from '../render/count.ts';
+import { temporaryPlace } from '../temporary-folder.ts';
 import { clockAhead, clockTrouble } from './clock.ts';
 
 export interface Finding {
@@ -206,4 +207,4 @@ function freeBytes(folder: string): number {
 }
 
 /** Folders that are written to: state, temporary files. */
-export const writtenFolders = (state?: string): readonly string[] => [stateFolder(state), tmpdir()];
+export const writtenFolders = (state?: string): readonly string[] => [stateFolder(state), temporaryPlace()];

@@ -5,9 +5,11 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { userFolder } from '@kasane/data/user-folders';
+import { messageOf } from '@kasane/protocol/errors';
+import { systemFailure } from '../system-errors.ts';
 import type { RedisBinary } from './start.ts';
 
 const APT_GET = '/usr/bin/apt-get';
@@ -18,9 +20,10 @@ function run(name: string, args: readonly string[], options: { cwd?: string; tim
   return promisify(execFile)(`/usr/bin/${name}`, args, { ...options, env });
 }
 
-/** Where fetched servers are kept. */
-export function cacheDirectory(): string {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'kasane', 'redis');
+/** Where fetched servers are kept; undefined for a user without a home. */
+export function cacheDirectory(): string | undefined {
+  const folder = userFolder('cache');
+  return folder && join(folder, 'redis');
 }
 
 const described = (folder: string, libraryPath: string): RedisBinary => ({
@@ -34,7 +37,9 @@ const folderOf = (cache: string) => join(cache, `apt-${process.arch}`);
 
 /** What was fetched before; undefined when nothing was. */
 export async function fetchedWithApt(): Promise<RedisBinary | undefined> {
-  const folder = folderOf(cacheDirectory());
+  const cache = cacheDirectory();
+  if (cache === undefined) return undefined;
+  const folder = folderOf(cache);
   if (!existsSync(join(folder, 'usr/bin/redis-server'))) return undefined;
   const lib = join(folder, 'usr/lib');
   const triplets = (await readdir(lib)).filter((name) => name.includes('-linux-'));
@@ -47,10 +52,12 @@ export async function fetchWithApt(log: (line: string) => void): Promise<RedisBi
   if (fetched) return fetched;
   if (!existsSync(APT_GET)) throw new Error('apt-get is not here');
   const cache = cacheDirectory();
+  if (cache === undefined) throw new Error('there is no home folder to keep one in (HOME)');
   log('Fetching redis-server with apt (once, about 3 MB) ...');
-  await mkdir(cache, { recursive: true });
-  const work = await mkdtemp(join(cache, 'fetch-'));
+  let work: string | undefined;
   try {
+    await mkdir(cache, { recursive: true });
+    work = await mkdtemp(join(cache, 'fetch-'));
     await mkdir(join(work, 'lists/partial'), { recursive: true });
     await mkdir(join(work, 'archives/partial'), { recursive: true });
     const apt = [
@@ -76,10 +83,10 @@ export async function fetchWithApt(log: (line: string) => void): Promise<RedisBi
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
   } catch (error) {
-    const text = (error as { stderr?: string }).stderr || (error as Error).message;
+    const text = (error as { stderr?: string }).stderr || (systemFailure(error)?.message ?? messageOf(error));
     throw new Error(`apt could not fetch redis-server (${text.trim().split('\n')[0]})`);
   } finally {
-    await rm(work, { recursive: true, force: true });
+    if (work !== undefined) await rm(work, { recursive: true, force: true });
   }
   return (await fetchedWithApt())!;
 }

@@ -2,6 +2,7 @@
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
 import { clockAhead } from '../doctor/clock.ts';
+import { redisAddress } from './address.ts';
 
 export interface RedisFacts {
   /** host:port */
@@ -15,10 +16,7 @@ export interface RedisFacts {
 
 /** @throws KasaneError USAGE when the address is none, UNREACHABLE when nobody answers there, NOT_ALLOWED without its password */
 export async function inspectRedis(url: string): Promise<RedisFacts> {
-  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
-    throw new KasaneError('USAGE', `'${url}' is not the address of a Redis: redis://HOST:PORT is expected`);
-  }
-  const { host } = new URL(url);
+  const { host } = redisAddress(url);
   const redis = new Redis(url, {
     lazyConnect: true,
     maxRetriesPerRequest: 0,
@@ -27,7 +25,7 @@ export async function inspectRedis(url: string): Promise<RedisFacts> {
   });
   let why = '';
   redis.on('error', (error) => {
-    why = error.message;
+    why = messageOf(error);
   });
   try {
     await redis.connect();

@@ -6,11 +6,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { Redis } from 'ioredis';
+import { makeTemporaryFolder } from '../temporary-folder.ts';
 import { fetchWithApt } from './apt.ts';
 import { inspectRedis, type RedisFacts } from './inspect.ts';
 
@@ -100,23 +101,26 @@ async function fromMemoryServer(): Promise<RedisBinary> {
 const SUPERVISOR =
   '"$1" "$2/redis.conf" & server=$!; read -r _; kill "$server" 2>/dev/null; wait "$server"; rm -rf "$2"';
 
+/** A value of Redis' configuration, whatever characters it has. */
+const quoted = (text: string) => `"${text.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n')}"`;
+
 /** Starts a server of this program on a free loopback port. */
 export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
-  const directory = mkdtempSync(join(tmpdir(), 'kasane-redis-'));
+  const directory = makeTemporaryFolder('redis-');
   const port = await freePort();
   const password = randomBytes(24).toString('hex');
   const config = [
     'bind 127.0.0.1',
     `port ${port}`,
     `requirepass ${password}`,
-    `dir ${directory}`,
+    `dir ${quoted(directory)}`,
     'save ""',
     'appendonly no',
     'maxmemory 1gb',
     'maxmemory-policy noeviction',
     'daemonize no',
     'loglevel warning',
-    `logfile ${directory}/log`,
+    `logfile ${quoted(join(directory, 'log'))}`,
   ];
   writeFileSync(join(directory, 'redis.conf'), `${config.join('\n')}\n`, { mode: 0o600 });
   const child = spawn('/bin/sh', ['-c', SUPERVISOR, 'kasane-redis', binary.path, directory], {
@@ -145,6 +149,32 @@ export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
     );
   }
   return { url, description: binary.description, close };
+}
+
+/** Ends the Redis of a folder whose owner is gone, and whose supervisor was killed too: only it knows the password in there. */
+export async function endOrphan(folder: string): Promise<void> {
+  let config: string;
+  try {
+    config = readFileSync(join(folder, 'redis.conf'), 'utf8');
+  } catch {
+    return; // not a folder of Redis
+  }
+  const value = (name: string) => new RegExp(`^${name} (\\S+)$`, 'm').exec(config)?.[1];
+  const redis = new Redis({
+    port: Number(value('port')),
+    host: '127.0.0.1',
+    password: value('requirepass') ?? '',
+    lazyConnect: true,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    connectTimeout: 2_000,
+  });
+  redis.on('error', () => {}); // it is gone, or its port is another's now
+  await redis
+    .connect()
+    .then(() => redis.shutdown('NOSAVE'))
+    .catch(() => {});
+  redis.disconnect();
 }
 
 async function stop(child: ChildProcess, directory: string): Promise<void> {

@@ -1,0 +1,80 @@
+/** The file that `kasane train` ends with: asked for before the training, and written at its end without losing what was trained. */
+import {
+  accessSync,
+  closeSync,
+  copyFileSync,
+  constants as fs,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { systemFailure } from './system-errors.ts';
+
+/** In words, without the path, which stands before it. */
+function why(error: unknown): string {
+  const said = systemFailure(error)?.message ?? messageOf(error);
+  return said.replace(/^\/.*?: /, '').replace(/; .*$/, '');
+}
+
+/** Said before an hour of training, not after it. @throws KasaneError USAGE */
+export function requireWritable(out: string): void {
+  const refuse = (what: string) =>
+    new KasaneError('USAGE', `the weights cannot be written to ${out}: ${what}`);
+  const there = statSync(out, { throwIfNoEntry: false });
+  if (there?.isDirectory()) throw refuse('it is a folder; give --out a file in it');
+  if (there && !there.isFile()) throw refuse('it is not a regular file; give --out another name');
+  try {
+    mkdirSync(dirname(out), { recursive: true });
+    accessSync(dirname(out), fs.W_OK);
+    if (there) accessSync(out, fs.W_OK);
+  } catch (error) {
+    throw refuse(`${why(error)}; give --out another file`);
+  }
+}
+
+/**
+ * Copies trained weights to where they were asked for: whole or not at all.
+ * @throws KasaneError CANNOT_WRITE, which says where they are instead, and how to get them from there
+ */
+export function deliver(weights: string, out: string): void {
+  const target = targetOf(out);
+  const partial = `${target}.${process.pid}.part`;
+  try {
+    copyFileSync(weights, partial, fs.COPYFILE_EXCL);
+    // Weights may be readable by their owner only; the copy is the user's, synced before it takes the name.
+    const file = openSync(partial, 'r+');
+    fsyncSync(file);
+    closeSync(file);
+    renameSync(partial, target);
+  } catch (cause) {
+    removeQuietly(partial);
+    throw new KasaneError(
+      'CANNOT_WRITE',
+      `the weights cannot be written to ${out}: ${why(cause)}; they are in ${weights}: copy that file, or run \`kasane export ${weights} -o FILE\``,
+      { cause },
+    );
+  }
+}
+
+/** A link stays one: what it leads to is replaced. */
+function targetOf(out: string): string {
+  try {
+    return realpathSync(out);
+  } catch {
+    return out;
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Its folder is gone, or its disk is read-only now.
+  }
+}

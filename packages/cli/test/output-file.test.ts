@@ -1,0 +1,88 @@
+/** Trained weights are never lost: what cannot be written where it was asked for stays where it is, and that is said. */
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KasaneError } from '@kasane/protocol/errors';
+import { afterAll, expect, it } from 'vitest';
+import { needing } from '../../../test/support/needs.ts';
+import { deliver, requireWritable } from '../src/output-file.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+const mounted = join(folder, 'mounted');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const weights = join(folder, 'weights.safetensors');
+writeFileSync(weights, Buffer.alloc(1 << 20, 7));
+
+function refused(out: string): KasaneError {
+  try {
+    deliver(weights, out);
+  } catch (error) {
+    expect(error).toBeInstanceOf(KasaneError);
+    expect(error).toMatchObject({ code: 'CANNOT_WRITE' });
+    expect(readFileSync(weights)).toHaveLength(1 << 20);
+    expect((error as Error).message).not.toMatch(/\bE[A-Z]{3,}\b|undefined/);
+    expect((error as Error).message).toContain(`they are in ${weights}`);
+    expect((error as Error).message).toContain(`kasane export ${weights} -o FILE`);
+    return error as KasaneError;
+  }
+  throw new Error('it was written');
+}
+
+it('weights go where they are asked for, through a link too', () => {
+  const out = join(folder, 'out.safetensors');
+  deliver(weights, out);
+  deliver(weights, out);
+  expect(readFileSync(out)).toEqual(readFileSync(weights));
+  const link = join(folder, 'link.safetensors');
+  symlinkSync(out, link);
+  writeFileSync(out, 'old');
+  deliver(weights, link);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(readFileSync(out)).toEqual(readFileSync(weights));
+  expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+});
+
+it('a folder that has vanished, or became a file', () => {
+  mkdirSync(join(folder, 'gone'));
+  requireWritable(join(folder, 'gone/x.safetensors'));
+  rmSync(join(folder, 'gone'), { recursive: true });
+  expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(/x\.safetensors: it does not exist/);
+  writeFileSync(join(folder, 'gone'), '');
+  expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(/a part of the path is a file/);
+});
+
+it('a disk that is full, or read-only', needing(['mount']), () => {
+  mkdirSync(mounted);
+  const mount = (options: string) =>
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'kasane-test', mounted]);
+  mount('size=64k');
+  try {
+    const out = join(mounted, 'x.safetensors');
+    writeFileSync(out, 'the one before');
+    requireWritable(out);
+    expect(refused(out).message).toMatch(/no space is left on the disk/);
+    expect(readFileSync(out, 'utf8')).toBe('the one before');
+    expect(readdirSync(mounted)).toEqual(['x.safetensors']);
+    execFileSync('mount', ['-o', 'remount,ro', mounted]);
+    expect(refused(out).message).toMatch(/the file system is read-only/);
+    expect(() => requireWritable(out)).toThrow(/the file system is read-only; give --out another file/);
+  } finally {
+    execFileSync('umount', ['-l', mounted]);
+  }
+});
+
+it("a device is nobody's weights", () => {
+  expect(() => requireWritable('/dev/null')).toThrow(/not a regular file/);
+  expect(existsSync('/dev/null')).toBe(true);
+});
