@@ -6,7 +6,7 @@ const secret = /^--(\w+-)?token$/;
 export function withoutSecrets(args: readonly string[]): string[] {
   return args.map((arg, index) => {
     if (secret.test(args[index - 1] ?? '')) return '***';
-    return arg.replace(/^(--(?:\w+-)?token=).*/s, '$1***').replace(/(:\/\/[^/@\s:]*:)\S*@/g, '$1***@');
+    return arg.replace(/^(--(?:\w+-)?token=).*/s, '$1***').replace(/(:\/\/[^/@\s:]*:).*@/gs, '$1***@');
   });
 }
 

@@ -5,7 +5,6 @@ import {
   copyFileSync,
   constants as fs,
   fsyncSync,
-  mkdirSync,
   openSync,
   realpathSync,
   renameSync,
@@ -14,6 +13,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { makeFolders } from './make-folders.ts';
 import { systemFailure } from './system-errors.ts';
 
 /** In words, without the path, which stands before it. */
@@ -30,7 +30,7 @@ export function requireWritable(out: string): void {
   if (there?.isDirectory()) throw refuse('it is a folder; give --out a file in it');
   if (there && !there.isFile()) throw refuse('it is not a regular file; give --out another name');
   try {
-    mkdirSync(dirname(out), { recursive: true });
+    makeFolders(dirname(out));
     accessSync(dirname(out), fs.W_OK);
     if (there) accessSync(out, fs.W_OK);
   } catch (error) {

@@ -60,7 +60,7 @@ it('says what is wrong', () => {
   expect(() => remove('lbb')).toThrow(/no context 'lbb'/);
   expect(() => contextInUse({ KASANE_CONFIG: file, KASANE_CONTEXT: 'x' })).toThrow(/there are: lab/);
   writeFileSync(file, '{');
-  expect(() => list({})).toThrow(/config\.json: .*; mend it, or remove it/);
+  expect(() => list({})).toThrow(/config\.json: .*; fix it, or remove it/);
   writeFileSync(file, '{"contexts":{"x":{}}}');
   expect(() => contextInUse()).toThrow(/context 'x' has no coordinator/);
 });

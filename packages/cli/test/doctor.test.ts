@@ -1,5 +1,5 @@
 /** What `kasane doctor` makes of machines as they may be. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ import {
   checkNode,
   checkPort,
   checkRedis,
+  checkWritable,
   writtenFolders,
 } from '../src/doctor/checks.ts';
 import { clockAhead, clockTrouble } from '../src/doctor/clock.ts';
@@ -107,7 +108,20 @@ it('measures room, in folders that are not there yet too', () => {
   expect(checkDisk('/x', 1e9).state).toBe('note');
   expect(checkDisk('/x', 9e9).state).toBe('ok');
   expect(checkMemory(1e8, 1e10)).toMatchObject({ state: 'note', found: '0.1 GiB of 9.3 GiB free' });
-  expect(writtenFolders('/state')).toEqual(['/state', tmpdir()]);
+  expect(writtenFolders('/state').map((one) => one.folder)).toEqual(['/state', tmpdir()]);
+});
+
+it('finds folders in which nothing can be made, and leaves nothing in the others', () => {
+  expect(checkWritable('/dev/null/state', 'x')).toMatchObject({
+    state: 'wrong',
+    found: /a part of the path is a file$/,
+  });
+  expect(checkWritable('/proc/state', 'x')).toMatchObject({
+    state: 'wrong',
+    found: /^\/proc\/state cannot be written to: /,
+  });
+  expect(checkWritable(join(folder, 'not/there/yet'), 'x')).toBeUndefined();
+  expect(existsSync(join(folder, 'not'))).toBe(false);
 });
 
 it('as a command: a line each, or JSON, and an exit code', { timeout: 60_000 }, async () => {

@@ -7,6 +7,7 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { bareHost, cannotListen, hostPort } from '@kasane/protocol/listening';
 import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
 import { asksLoopback, isLoopback } from '@kasane/protocol/token';
 import { serveFile } from './files.ts';
@@ -20,6 +21,8 @@ export interface DashboardOptions extends ClientOptions {
   readonly tls?: ServerTls | undefined;
   /** 0 for a free one. */
   readonly port: number;
+  /** By which flags another address is chosen, for messages. Default --host and --port. */
+  readonly flags?: { readonly host: string; readonly port: string };
 }
 
 export interface Dashboard {
@@ -30,7 +33,7 @@ export interface Dashboard {
 
 /** @throws KasaneError CANNOT_LISTEN when the address is taken, or is not loopback and asks for no certificates */
 export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
-  const { host = '127.0.0.1', port, tls } = options;
+  const { host = '127.0.0.1', port, tls, flags = { host: '--host', port: '--port' } } = options;
   if (!isLoopback(host) && !tls?.ca) {
     throw new KasaneError(
       'CANNOT_LISTEN',
@@ -55,15 +58,12 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       client.close();
-      const right = 'choose another with --port, or stop what listens there';
-      reject(
-        new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`),
-      );
+      reject(cannotListen(host, port, error, flags));
     });
-    server.listen(port, host, resolve);
+    server.listen(port, bareHost(host), resolve);
   });
   return {
-    url: `${tls ? 'https' : 'http'}://${host}:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https' : 'http'}://${hostPort(host, (server.address() as AddressInfo).port)}`,
     async close() {
       viewers.close();
       server.closeAllConnections();

@@ -4,10 +4,10 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { KasaneError, messageOf } from './errors.ts';
 import { addressOf, Guests } from './guests.ts';
 import { CONNECTIONS, GREETING_MS } from './limits.ts';
 import { LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
+import { bareHost, cannotListen } from './listening.ts';
 import { isOwn, type ServerTls, serverOptions } from './tls.ts';
 
 export interface Routes {
@@ -66,13 +66,10 @@ export async function listenOn(
   );
   server.once('close', () => guests.close());
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      const right = 'choose another with --port, or stop what listens there';
-      reject(
-        new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`),
-      );
-    });
-    server.listen(port, host.replace(/^\[(.*)\]$/, '$1'), resolve);
+    server.once('error', (error) =>
+      reject(cannotListen(host, port, error, { host: '--host', port: '--port' })),
+    );
+    server.listen(port, bareHost(host), resolve);
   });
   return server;
 }

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { KasaneError, messageOf } from './errors.ts';
+import { bareHost, cannotListen, hostPort } from './listening.ts';
 import { asksLoopback, digestOfToken, isLoopback } from './token.ts';
 
 /** Buckets of a time, in seconds: a step of the smallest network takes 2 ms, a shard of it one, a step of ResNet-152 a minute. */
@@ -62,13 +63,12 @@ export async function startMetricsServer(options: MetricsOptions, told: Told): P
       (error: unknown) => say(500, `${messageOf(error)}\n`),
     );
   });
-  server.listen(port, host);
+  server.listen(port, bareHost(host));
   await once(server, 'listening').catch((error: unknown) => {
-    const right = 'choose another with --metrics-port, or stop what listens there';
-    throw new KasaneError('CANNOT_LISTEN', `cannot listen on ${host}:${port}: ${messageOf(error)}; ${right}`);
+    throw cannotListen(host, port, error, { host: '--metrics-host', port: '--metrics-port' });
   });
   return {
-    url: `http://${host}:${(server.address() as AddressInfo).port}`,
+    url: `http://${hostPort(host, (server.address() as AddressInfo).port)}`,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

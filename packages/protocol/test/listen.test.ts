@@ -1,9 +1,11 @@
 /** One port for two protocols, and what neither of them is. */
 import { once } from 'node:events';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LINK_GREETING, LINK_KEY_BYTES } from '../src/link.ts';
 import { listenOn } from '../src/listen.ts';
+import { hostPort } from '../src/listening.ts';
+import { startMetricsServer } from '../src/metrics-server.ts';
 import { until } from './support/until.ts';
 
 const closing: (() => void)[] = [];
@@ -77,4 +79,33 @@ describe('listenOn', () => {
       message: expect.stringMatching(new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}.*--port`)),
     });
   });
+});
+
+it('addresses that cannot be listened on are explained, with the flag of the one who asks', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => taken.once('listening', resolve));
+  const { port } = taken.address() as AddressInfo;
+  const routes = { grpc: () => {}, link: () => {} };
+  await expect(listenOn('127.0.0.1', port, routes)).rejects.toMatchObject({
+    code: 'CANNOT_LISTEN',
+    message: `cannot listen on 127.0.0.1:${port}: the port is in use; choose another with --port, or stop what listens there`,
+  });
+  const metrics = { metrics: async () => '', health: () => undefined };
+  await expect(startMetricsServer({ port }, metrics)).rejects.toThrow(
+    /in use; choose another with --metrics-port/,
+  );
+  taken.close();
+  await expect(listenOn('203.0.113.7', 0, routes)).rejects.toThrow(
+    /does not have that address; choose another with --host/,
+  );
+});
+
+it.each([
+  ['::1', '[::1]:7'],
+  ['[::1]', '[::1]:7'],
+  ['::', '[::]:7'],
+  ['127.0.0.1', '127.0.0.1:7'],
+  ['name', 'name:7'],
+])('%s is written as %s', (host, expected) => {
+  expect(hostPort(host, 7)).toBe(expected);
 });

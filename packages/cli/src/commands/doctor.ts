@@ -11,6 +11,7 @@ import {
   checkPort,
   checkRedis,
   checkStateDirectory,
+  checkWritable,
   type Finding,
   writtenFolders,
 } from '../doctor/checks.ts';
@@ -56,7 +57,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   }
   add(checkMemory());
   add(checkStateDirectory(stateFolder(state)));
-  for (const folder of writtenFolders(state)) add(checkDisk(folder));
+  for (const { folder, todo } of writtenFolders(state)) add(checkWritable(folder, todo) ?? checkDisk(folder));
   add(await checkGpu());
   const code = findings.some((finding) => finding.state === 'wrong') ? WRONG : 0;
   // Drivers of GPUs keep threads of their own that may not end by themselves.

@@ -3,6 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { Access } from '@kasane/data/access';
+import { hostPort } from '@kasane/protocol/listening';
 import type { MetricsOptions } from '@kasane/protocol/metrics-server';
 import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
@@ -107,6 +108,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
           {
             host: options.dashboardHost,
             port: options.dashboardPort,
+            flags: { host: '--dashboard-host', port: '--dashboard-port' },
             coordinator: running.address,
             token: running.ownToken,
             own: tls,
@@ -132,14 +134,24 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
   }
 }
 
-/** host:port as others may reach it: each of this machine's IPv4 addresses when it listens on all of them. */
+/** host:port as others may reach it: each of this machine's addresses when it listens on all of them; IPv6 where it has no other. */
 export function reachable(address: string, interfaces = networkInterfaces()): string[] {
   const colon = address.lastIndexOf(':');
   const host = address.slice(0, colon);
   if (host !== '0.0.0.0' && host !== '::' && host !== '[::]') return [address];
   const own = Object.values(interfaces).flatMap((list) => list ?? []);
-  const others = own.filter(({ family, internal }) => family === 'IPv4' && !internal);
-  return others.length > 0 ? others.map((one) => one.address + address.slice(colon)) : [address];
+  const others = own.filter(({ internal }) => !internal);
+  const byIPv4 = others.filter(({ family }) => family === 'IPv4');
+  // Addresses of a link only are of no use without its name, which is another on each machine.
+  const byIPv6 =
+    host === '0.0.0.0'
+      ? []
+      : others.filter((one) => one.family === 'IPv6' && !/^fe[89ab]/i.test(one.address));
+  const found = (byIPv4.length > 0 ? byIPv4 : byIPv6).map((one) => one.address);
+  const loopback = host === '0.0.0.0' || own.some(({ family }) => family === 'IPv4') ? '127.0.0.1' : '::1';
+  return (found.length > 0 ? found : [loopback]).map((one) =>
+    hostPort(one, Number(address.slice(colon + 1))),
+  );
 }
 
 export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {

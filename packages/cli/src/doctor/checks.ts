@@ -1,9 +1,10 @@
 /** What `kasane doctor` looks at, each thing for itself: what was found, and what to do where it is wrong. */
+import { fork } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { statfsSync } from 'node:fs';
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, freemem, totalmem } from 'node:os';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { checkState } from '@kasane/coordinator/jobs/state-check';
 import { ownerOf } from '@kasane/coordinator/jobs/state-lock';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
@@ -12,7 +13,8 @@ import { PEM_BYTES } from '@kasane/protocol/limits';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
-import { openGpu } from '@kasane/worker/gpu';
+import { failureOf } from '../failure.ts';
+import { makeFolders } from '../make-folders.ts';
 import { stateFolder } from '../options.ts';
 import { fetchedWithApt } from '../redis/apt.ts';
 import { inspectRedis } from '../redis/inspect.ts';
@@ -20,6 +22,7 @@ import { onPath } from '../redis/start.ts';
 import { count } from '../render/count.ts';
 import { temporaryPlace } from '../temporary-folder.ts';
 import { clockAhead, clockTrouble } from './clock.ts';
+import type { GpuAnswer } from './gpu-process.ts';
 
 export interface Finding {
   readonly name: string;
@@ -101,7 +104,7 @@ export async function checkPort(name: string, port: number, flag: string): Promi
     return ok(name, `${port} is free`);
   } catch (error) {
     const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    const found = taken ? `${port} is taken` : `${port}: ${messageOf(error)}`;
+    const found = taken ? `${port} is taken` : `${port}: ${failureOf(error).message}`;
     return note(name, found, `if that is no Kasane, choose another with ${flag}`);
   } finally {
     server.close();
@@ -154,14 +157,20 @@ export function checkCertificates(flag: string, path: string, now = Date.now()):
   }
 }
 
+/** Asks in a process of its own: drivers and Dawn write about themselves to standard error, and may end the process. */
 export async function checkGpu(): Promise<Finding> {
-  try {
-    const gpu = await openGpu({ backend: 'webgpu' });
-    gpu!.device.destroy();
-    return ok('WebGPU', `${gpu!.name}, for jobs of math: fast`);
-  } catch (error) {
-    return note('WebGPU', messageOf(error), 'not needed: processors compute every job');
-  }
+  const child = fork(new URL(import.meta.resolve('@kasane/cli/doctor/gpu-process')), {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  const answer = await new Promise<GpuAnswer>((resolve) => {
+    child.once('message', (message) => resolve(message as GpuAnswer));
+    child.once('error', (error) => resolve({ why: failureOf(error).message }));
+    child.once('exit', () => resolve({ why: 'its driver ended the process that asked' }));
+  });
+  child.kill('SIGKILL');
+  return 'name' in answer
+    ? ok('WebGPU', `${answer.name}, for jobs of math: fast`)
+    : note('WebGPU', answer.why, 'not needed: processors compute every job');
 }
 
 export function checkMemory(free = freemem(), total = totalmem()): Finding {
@@ -186,6 +195,24 @@ export function checkStateDirectory(folder: string): Finding {
   }
 }
 
+/** Whether files can be made in a folder, or the folder itself. Nothing stays. */
+export function checkWritable(folder: string, todo: string): Finding | undefined {
+  try {
+    const made = makeFolders(folder);
+    try {
+      rmSync(mkdtempSync(join(folder, '.kasane-doctor-')), { recursive: true });
+    } finally {
+      if (made !== undefined) rmSync(made, { recursive: true });
+    }
+    return undefined;
+  } catch (error) {
+    const [why] = failureOf(error)
+      .message.replace(/^\/.*?: /, '')
+      .split('; ');
+    return wrong('Folder', `${folder} cannot be written to: ${why}`, todo);
+  }
+}
+
 /** Space where checkpoints, caches and the temporary files go. */
 export function checkDisk(folder: string, free = freeBytes(folder)): Finding {
   const found = `${gib(free)} free in ${folder}`;
@@ -206,5 +233,10 @@ function freeBytes(folder: string): number {
   }
 }
 
-/** Folders that are written to: state, temporary files. */
-export const writtenFolders = (state?: string): readonly string[] => [stateFolder(state), temporaryPlace()];
+/** Folders that are written to: state, temporary files; and what to do where one cannot be. */
+export const writtenFolders = (
+  state?: string,
+): readonly { readonly folder: string; readonly todo: string }[] => [
+  { folder: stateFolder(state), todo: 'give a coordinator another with --state' },
+  { folder: temporaryPlace(), todo: 'set TMPDIR to one that can be written to' },
+];

@@ -124,6 +124,3 @@ export const variables: Readonly<Record<string, Variable>> = {
   NO_PROXY: { who: 'clients of HTTP', odd: ['*', 'nonsense,,'] },
   no_grpc_proxy: { who: 'gRPC', odd: ['*'] },
 };
-
-/** What each variable is tried with. */
-export const everyValue = ['', ' ', '0', 'x'];

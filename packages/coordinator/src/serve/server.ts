@@ -15,6 +15,7 @@ import {
   STREAMS_PER_CONNECTION,
 } from '@kasane/protocol/limits';
 import { listenOn } from '@kasane/protocol/listen';
+import { hostPort } from '@kasane/protocol/listening';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
@@ -131,7 +132,7 @@ export async function listen(services: Services, options: ListenOptions): Promis
   });
   const { port: bound } = listener.address() as AddressInfo;
   return {
-    address: `${host}:${bound}`,
+    address: hostPort(host, bound),
     asksToken: asked,
     async close() {
       listener.close();
