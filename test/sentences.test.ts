@@ -1,7 +1,7 @@
 /** Every sentence that the coordinator has for why a job waits is known to the page in Japanese. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PatientDisk } from '@kasane/coordinator/jobs/disk';
+import { PatientDisk, whyNotWritten } from '@kasane/coordinator/jobs/disk';
 import {
   decide,
   defaultDecideOptions,
@@ -57,6 +57,8 @@ it('of a turn, and of a full disk', async () => {
     const { why } = shareOut([sharer('id-a', priority, 'computing'), sharer('id-b', 0, 'waiting')], 2);
     expectJapanese([...why.values()]);
   }
+  const locked = Object.assign(new Error('database is locked'), { errcode: 5 });
+  expectJapanese([whyNotWritten('the model', locked, '12:03:05'), 'Redis does not answer since 12:03:05']);
   const disk: PatientDisk = new PatientDisk({ warn: () => {} }, () => disk.stop(new Error('over')));
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   await expect(disk.written('the model', () => Promise.reject(full))).rejects.toThrow('over');

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, accessBeyond } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
@@ -10,6 +11,7 @@ import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-ser
 import type { ServerTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
+import { isLock } from './jobs/disk.ts';
 import { JobManager } from './jobs/manager.ts';
 import type { RunOptions } from './jobs/run-options.ts';
 import { checkState } from './jobs/state-check.ts';
@@ -75,32 +77,55 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
  * @throws KasaneError UNREACHABLE (Redis), CANNOT_LISTEN, STATE_IN_USE, STATE_UNUSABLE, or FILE_DAMAGED (the state directory)
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const opened: (() => void)[] = [];
+  const opened: Closers = [];
   try {
     return await start(options, opened);
   } catch (error) {
-    for (const close of opened.reverse()) close();
+    await closeAll(opened);
     throw error;
   }
 }
 
+/** What closes again what was opened, last things last. */
+type Closers = (() => unknown)[];
+
+async function closeAll(opened: Closers): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close();
+}
+
+/** How long a start waits for another program that has the database locked, in milliseconds. */
+const LOCKED_MS = 30_000;
+
 /** Opens a state directory that nobody else uses, and that is whole. @param opened gets what closes it again */
-function openState(directory: string, opened: (() => void)[]): { store: JobStore; tokens: TokenStore } {
-  checkState(directory);
-  makeStateDirectory(directory);
-  opened.push(claimState(directory));
-  const store = new JobStore(directory);
-  opened.push(() => store.close());
-  const tokens = new TokenStore(directory);
-  opened.push(() => tokens.close());
-  return { store, tokens };
+async function openState(
+  directory: string,
+  log: Logger,
+  opened: Closers,
+): Promise<{ store: JobStore; tokens: TokenStore }> {
+  for (const began = performance.now(); ; ) {
+    try {
+      checkState(directory);
+      makeStateDirectory(directory);
+      opened.push(claimState(directory));
+      const store = new JobStore(directory, { inThread: true });
+      opened.push(() => store.close());
+      const tokens = new TokenStore(directory);
+      opened.push(() => tokens.close());
+      return { store, tokens };
+    } catch (error) {
+      await closeAll(opened);
+      if (!isLock((error as Error).cause) || performance.now() - began > LOCKED_MS) throw error;
+      log.warn(`${messageOf(error)}; it is tried for ${LOCKED_MS / 1000} s`);
+    }
+    await sleep(1000);
+  }
 }
 
 /** @param opened gets what closes again what was opened, last things last */
-async function start(options: CoordinatorOptions, opened: (() => void)[]): Promise<Coordinator> {
+async function start(options: CoordinatorOptions, opened: Closers): Promise<Coordinator> {
   const { log, redisUrl } = options;
   expectPassingBuffers();
-  const { store, tokens } = openState(resolve(options.stateDirectory), opened);
+  const { store, tokens } = await openState(resolve(options.stateDirectory), log, opened);
   const redis = connectRedis(redisUrl, log, () => manager.runs.requeue());
   opened.push(() => redis.disconnect());
   try {
@@ -144,9 +169,6 @@ async function start(options: CoordinatorOptions, opened: (() => void)[]): Promi
     limits,
     log,
   });
-  const release = () => {
-    for (const close of opened.splice(0).reverse()) close();
-  };
   const services = {
     jobs: { ...jobsService(manager, log) },
     cluster: { ...clusterService(manager, workers, version, log) },
@@ -173,7 +195,7 @@ async function start(options: CoordinatorOptions, opened: (() => void)[]): Promi
     await manager.runs.close();
     await server.close();
     await told?.close();
-    release();
+    await closeAll(opened);
   };
   return {
     address: server.address,

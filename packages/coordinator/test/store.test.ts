@@ -81,12 +81,12 @@ describe('JobStore', () => {
     expect(store.get('j')!.state).toBe(JobState.JOB_STATE_FAILED);
   });
 
-  it('counts a shard once: a second row for it undoes the whole checkpoint', () => {
+  it('counts a shard once: a second row for it undoes the whole checkpoint', async () => {
     store.add('j', 'job', '{}', 1);
     store.addCheckpoint('j', { step: 1, path: '/p1', digest: 'd' }, [row(0, 0), row(0, 1)]);
     const again = () =>
       store.addCheckpoint('j', { step: 2, path: '/p2', digest: 'd' }, [row(1, 0), row(0, 1)], [epoch(1)]);
-    expect(again).toThrow(/UNIQUE/);
+    await expect(again()).rejects.toThrow(/UNIQUE/);
     expect(store.ledger('j')).toEqual([row(0, 0), row(0, 1)]);
     expect(store.checkpoints('j')).toEqual([{ step: 1, path: '/p1', digest: 'd' }]);
     expect(store.epochs('j')).toEqual([]);
@@ -102,19 +102,19 @@ describe('JobStore', () => {
     expect(store.checkpoints('j').map((c) => c.step)).toEqual([1]);
   });
 
-  it('forgets in the order in which jobs ended, though the clock was set back', () => {
+  it('forgets in the order in which jobs ended, though the clock was set back', async () => {
     for (const [index, id] of ['first', 'second', 'back'].entries()) {
       store.add(id, 'job', '{}', index + 1);
       store.addCheckpoint(id, { step: 3, path: `/${id}`, digest: 'd' }, [row(0, 0)], []);
       const endedAt = id === 'back' ? 5 : 10 + index;
       store.end(id, { state: JobState.JOB_STATE_SUCCEEDED, error: '', endedAt, step: 4 });
     }
-    expect(store.forget(2)).toEqual(['/first']);
-    expect(store.forget(1)).toEqual(['/second']);
+    expect(await store.forget(2)).toEqual(['/first']);
+    expect(await store.forget(1)).toEqual(['/second']);
     expect(store.ledger('back')).toHaveLength(1);
   });
 
-  it('forgets what old jobs leave behind, but for their record, epochs and weights', () => {
+  it('forgets what old jobs leave behind, but for their record, epochs and weights', async () => {
     for (const [index, id] of ['oldest', 'older', 'newest', 'open'].entries()) {
       store.add(id, 'job', '{}', index);
       store.addCheckpoint(id, { step: 2, path: `/${id}`, digest: 'd' }, [row(0, 0), row(0, 1)], [epoch(1)]);
@@ -123,15 +123,15 @@ describe('JobStore', () => {
       if (id !== 'open')
         store.end(id, { state: JobState.JOB_STATE_SUCCEEDED, error: '', endedAt: 10 + index, step: 2 });
     }
-    expect(store.forget(1).toSorted()).toEqual(['/older', '/oldest']);
-    expect(store.forget(1)).toEqual([]);
+    expect((await store.forget(1)).toSorted()).toEqual(['/older', '/oldest']);
+    expect(await store.forget(1)).toEqual([]);
     for (const id of ['oldest', 'older']) {
       expect([store.ledger(id), store.checkpoints(id), store.course(id).points]).toEqual([[], [], []]);
       expect(store.get(id)).toMatchObject({ model: `/${id}/model` });
       expect(store.epochs(id)).toHaveLength(1);
     }
     for (const id of ['newest', 'open']) expect(store.ledger(id)).toHaveLength(2);
-    expect(store.forget(0)).toEqual(['/newest']);
+    expect(await store.forget(0)).toEqual(['/newest']);
   });
 
   it('finds its files where the folder is now, also those that an earlier version named whole', () => {
@@ -146,7 +146,7 @@ describe('JobStore', () => {
     const moved = join(directory, 'moved');
     mkdirSync(moved);
     renameSync(file, join(moved, 'kasane.sqlite'));
-    store = new JobStore(moved, directory);
+    store = new JobStore(moved, { origin: directory });
     expect(store.checkpoints('a').map(({ path }) => path)).toEqual([join(moved, 'jobs/a/checkpoint-5')]);
     expect(store.get('a')?.model).toBe(join(moved, 'jobs/a/model'));
     expect(store.files()).toEqual(['jobs/a/checkpoint-5', 'jobs/a/model']);

@@ -59,7 +59,7 @@ async function copy(from: string, to: string): Promise<BackedUp> {
     const held = holdFiles(from);
     try {
       snapshot(join(from, DATABASE), database);
-      const { jobs, files } = contents(from, to);
+      const { jobs, files } = await contents(from, to);
       const missing: string[] = [];
       let bytes = (await stat(database)).size;
       for (const file of files) {
@@ -116,12 +116,12 @@ function snapshot(from: string, to: string): void {
 }
 
 /** What a copied database speaks of: files by their paths within a state directory. */
-function contents(from: string, to: string): { jobs: number; files: string[] } {
-  const store = new JobStore(to, from);
+async function contents(from: string, to: string): Promise<{ jobs: number; files: string[] }> {
+  const store = new JobStore(to, { origin: from });
   try {
     return { jobs: store.count, files: store.files() };
   } finally {
-    store.close();
+    await store.close();
   }
 }
 

@@ -1,13 +1,12 @@
 /** The checkpoints of one run: written beside the steps, the newest and the best kept, read again when it goes on. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '@kasane/protocol/errors';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import type { Logger } from 'pino';
 import { type Position, readCheckpoint, type Weights, writeCheckpoint } from '../params/checkpoint.ts';
 import { type Judge, judgeOf, ranked } from './best-epoch.ts';
-import { isDiskError, type PatientDisk } from './disk.ts';
+import { clockTime, isDiskError, type PatientDisk, whyNotWritten } from './disk.ts';
 import type { Course } from './metrics.ts';
 import type { JobStore, LedgerRow } from './store.ts';
 
@@ -58,11 +57,11 @@ export class Checkpoints {
         log.warn(`the checkpoint of step ${step} is not used, the one before it is: ${read.why}`);
         continue;
       }
-      store.rewind(id, step, Math.floor(step / stepsPerEpoch));
+      await store.rewind(id, step, Math.floor(step / stepsPerEpoch));
       log.info(`resuming from the checkpoint of step ${step}`);
       return read;
     }
-    store.rewind(id, 0, 0);
+    await store.rewind(id, 0, 0);
     return undefined;
   }
 
@@ -90,24 +89,28 @@ export class Checkpoints {
     this.#writtenAt = performance.now();
     const keep = async () => {
       const digest = await writeCheckpoint(path, job, weights, position);
-      store.addCheckpoint(id, { step: position.step, path, digest }, this.#owed.ledger, this.#owed.epochs);
+      await store.addCheckpoint(
+        id,
+        { step: position.step, path, digest },
+        this.#owed.ledger,
+        this.#owed.epochs,
+      );
       this.#owed = { ledger: [], epochs: [] };
       if (this.#refusal) log.info(`the checkpoint of step ${position.step} is on disk again`);
       this.#refusal = undefined;
-      store.setCourse(id, course);
+      await store.setCourse(id, course);
       const best = new Set(this.#bestSteps());
       for (const old of store.checkpoints(id).slice(job.spec.checkpoint.keep)) {
         if (best.has(old.step)) continue;
-        store.removeCheckpoint(id, old.step);
+        await store.removeCheckpoint(id, old.step);
         await rm(old.path, { force: true });
       }
     };
     this.#writing = keep().catch((error: unknown) => {
       if (!isDiskError(error)) throw error;
+      const what = `the checkpoint of step ${position.step}`;
       if (!this.#refusal)
-        log.warn(
-          `the checkpoint of step ${position.step} could not be written: ${messageOf(error)}; training goes on, the next is tried soon`,
-        );
+        log.warn(`${whyNotWritten(what, error, clockTime())}; training goes on, the next is tried soon`);
       this.#refusal = error as Error;
     });
     // Heard where it is awaited, before the next checkpoint or the end.

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
@@ -33,13 +34,19 @@ import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
 import { checkTraining } from './check-training.ts';
+import { clockTime, isDiskError, isLock, whyNotWritten } from './disk.ts';
 import { Inspection } from './inspection.ts';
+
 import { loadData } from './load-data.ts';
 import { inMessages } from './metrics.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './pages.ts';
 import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { JobRecord } from './store.ts';
+
+/** A caller is told after so long, in milliseconds, that the disk refuses. */
+const PATIENCE_MS = 4_000;
+const RETRY_MS = 200;
 
 export type ManagerOptions = Omit<RunsOptions, 'onChange' | 'onEnd' | 'dataOf' | 'askerOf'>;
 
@@ -105,7 +112,7 @@ export class JobManager {
         'LIMIT',
         `the job as it was checked is larger than ${SPEC_BYTES} bytes, the limit`,
       );
-    store.add(id, job.spec.name, spec, Date.now(), priority, init);
+    await this.#written(`job ${id}`, () => store.add(id, job.spec.name, spec, Date.now(), priority, init));
     this.#opened = { id, data };
     this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
@@ -188,7 +195,8 @@ export class JobManager {
   async cancel(id: string): Promise<JobMessage> {
     this.#requireOpen(this.#record(id));
     await this.runs.stop(id, 'cancelled');
-    if (!hasEnded(this.#record(id).state)) this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined);
+    if (!hasEnded(this.#record(id).state))
+      await this.#written('the end', () => this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined));
     return this.get(id);
   }
 
@@ -205,7 +213,7 @@ export class JobManager {
         'JOB_STATE',
         `job ${id} is paused already; \`kasane resume ${id}\` lets it go on`,
       );
-    store.pause(id);
+    await this.#written('the pause', () => store.pause(id));
     log.info({ job: id }, `job ${id} paused`);
     await this.runs.stop(id, 'suspended');
     this.#changes.emit(id);
@@ -240,7 +248,8 @@ export class JobManager {
     const goesOn = { ...training, epochs: had + epochs, ...(!succeeded && stopEarly && { stopEarly }) };
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
     this.#askedFor(id);
-    store.reopen(id, JSON.stringify(checked), paused ? record.submittedAt : Date.now());
+    const place = paused ? record.submittedAt : Date.now();
+    await this.#written('that it goes on', () => store.reopen(id, JSON.stringify(checked), place));
     this.#options.log.info({ job: id }, `job ${id} goes on, to ${checked.training.epochs} epochs`);
     this.#changes.emit(id);
     this.runs.consider();
@@ -264,10 +273,10 @@ export class JobManager {
    * Sets whose steps go first: the highest's.
    * @throws KasaneError JOB_NOT_FOUND, USAGE, or JOB_STATE when the job has ended
    */
-  setPriority(id: string, priority: number): JobMessage {
+  async setPriority(id: string, priority: number): Promise<JobMessage> {
     checkPriority(priority);
     this.#requireOpen(this.#record(id));
-    this.#options.store.setPriority(id, priority);
+    await this.#written('the priority', () => this.#options.store.setPriority(id, priority));
     this.runs.setPriority(id, priority);
     this.#changes.emit(id);
     return this.get(id);
@@ -323,7 +332,26 @@ export class JobManager {
     return () => this.#changes.off(id, listener);
   }
 
-  #end(id: string, state: JobState, error: string, step: number | undefined): void {
+  /** For whoever waits for an answer: a disk that refuses is not waited for longer than callers do. @throws KasaneError STATE_IN_USE, STATE_UNUSABLE */
+  async #written<T>(what: string, write: () => Promise<T>): Promise<T> {
+    const [since, began] = [clockTime(), performance.now()];
+    for (;;) {
+      try {
+        return await write();
+      } catch (error) {
+        if (!isDiskError(error)) throw error;
+        if (performance.now() - began > PATIENCE_MS)
+          throw new KasaneError(
+            isLock(error) ? 'STATE_IN_USE' : 'STATE_UNUSABLE',
+            whyNotWritten(what, error, since),
+            { cause: error },
+          );
+      }
+      await sleep(RETRY_MS);
+    }
+  }
+
+  async #end(id: string, state: JobState, error: string, step: number | undefined): Promise<void> {
     const { store, limits, log } = this.#options;
     const end = {
       state,
@@ -331,10 +359,12 @@ export class JobManager {
       endedAt: Date.now(),
       step: step ?? store.get(id)?.step ?? 0,
     };
-    store.end(id, end);
+    await store.end(id, end);
     this.#askers.delete(id);
     log.info({ job: id }, `job ${id} ${stateNames[state]}`);
-    for (const path of store.forget(limits.keptJobs)) rm(path, { force: true }).catch(() => {}); // found by nobody
+    // What a disk refuses to forget now is forgotten when the next job ends.
+    const forgotten = await store.forget(limits.keptJobs).catch((): string[] => []);
+    for (const path of forgotten) rm(path, { force: true }).catch(() => {}); // found by nobody
     this.#changes.emit(id);
   }
 }

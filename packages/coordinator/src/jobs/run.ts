@@ -463,6 +463,6 @@ export class Run {
     const values = valuesOf(best?.weights ?? this.#parameters!);
     const digest = await writeWhole(path, encodeModel(job, data.preparation, values, best?.step ?? step));
     const workers = new Set(store.ledger(this.id).map((row) => row.worker));
-    store.setModel(this.id, path, digest, workers.size);
+    await store.setModel(this.id, path, digest, workers.size);
   }
 }

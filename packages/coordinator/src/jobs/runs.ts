@@ -28,8 +28,8 @@ export interface RunsOptions
   readonly stateDirectory: string;
   /** Called after anything that is shown of a job has changed. */
   readonly onChange: (id: string) => void;
-  /** Called when a job has ended; it throws while the disk refuses to keep that, and is called again. */
-  readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => void;
+  /** Called when a job has ended; it rejects while the disk refuses to keep that, and is called again. */
+  readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => Promise<void>;
   /** Data of a job that has been read already, once. */
   readonly dataOf: (id: string) => DataParts | undefined;
   /** The span of the call that asked for a job, if there is one: the job's is a part of it. */
@@ -169,7 +169,7 @@ export class Runs {
       span?.end();
       this.#places.delete(id);
       collectGarbageSoon();
-      if (!this.#closing) this.#requeue(id);
+      if (!this.#closing) void this.#requeue(id);
       this.#options.onChange(id);
       this.consider();
     });
@@ -201,13 +201,12 @@ export class Runs {
   }
 
   /** A job that has not ended waits in line again. */
-  #requeue(id: string): void {
-    try {
-      this.#options.store.requeue(id);
-    } catch (error) {
+  async #requeue(id: string): Promise<void> {
+    await this.#options.store.requeue(id).catch((error: unknown) => {
       // It is taken for running, then, and goes on as if it were.
       if (!isDiskError(error)) throw error;
-    }
+    });
+    this.#options.onChange(id);
   }
 
   async #execute(

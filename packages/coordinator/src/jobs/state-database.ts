@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { damaged, stateError, unusable, whyOf } from './state-errors.ts';
+import type { Statement } from './state-writer.ts';
 
 /** Its name in a state directory. */
 export const DATABASE = 'kasane.sqlite';
@@ -20,7 +21,7 @@ export function openStateDatabase(directory: string, schema: string): DatabaseSy
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path);
-    database.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+    database.exec('PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     database.exec(schema);
     const version = Number(database.prepare('PRAGMA user_version').get()!.user_version);
     if (version < SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
@@ -30,6 +31,19 @@ export function openStateDatabase(directory: string, schema: string): DatabaseSy
   } catch (error) {
     database?.close();
     throw stateError(error, path);
+  }
+}
+
+/** Executes statements, all or nothing. */
+export function writeAll(database: DatabaseSync, statements: readonly Statement[]): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    for (const { sql, values } of statements) database.prepare(sql).run(...values);
+    database.exec('COMMIT');
+  } catch (error) {
+    // A full disk has rolled it back already.
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
   }
 }
 

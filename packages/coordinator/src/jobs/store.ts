@@ -10,6 +10,8 @@ import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jo
 import { type Course, NOTHING_YET } from './metrics.ts';
 import { DATABASE, openStateDatabase, requireTables } from './state-database.ts';
 import { stateError } from './state-errors.ts';
+import { type Statement, type StateWriter, ThreadWriter, writesAtOnce } from './state-writer.ts';
+import { LATER_COLUMNS, SCHEMA } from './store-schema.ts';
 
 export interface JobRecord {
   readonly id: string;
@@ -63,36 +65,21 @@ export interface LedgerRow {
   readonly samplesDigest: number;
 }
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS jobs (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, spec TEXT NOT NULL, state INTEGER NOT NULL, error TEXT NOT NULL DEFAULT '',
-    submittedAt REAL NOT NULL, startedAt REAL NOT NULL DEFAULT 0, endedAt REAL NOT NULL DEFAULT 0,
-    digest TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', workers INTEGER NOT NULL DEFAULT 0,
-    step INTEGER NOT NULL DEFAULT 0, priority INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL DEFAULT 0,
-    init TEXT NOT NULL DEFAULT '', ended INTEGER NOT NULL DEFAULT 0) STRICT;
-  CREATE TABLE IF NOT EXISTS epochs (
-    job TEXT NOT NULL, epoch INTEGER NOT NULL, trainLoss REAL NOT NULL, trainAccuracy REAL NOT NULL,
-    testLoss REAL NOT NULL, testAccuracy REAL NOT NULL, seconds REAL NOT NULL, PRIMARY KEY (job, epoch)) STRICT;
-  CREATE TABLE IF NOT EXISTS checkpoints (
-    job TEXT NOT NULL, step INTEGER NOT NULL, path TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (job, step)) STRICT;
-  CREATE TABLE IF NOT EXISTS ledger (
-    job TEXT NOT NULL, step INTEGER NOT NULL, shard INTEGER NOT NULL, epoch INTEGER NOT NULL, first INTEGER NOT NULL,
-    count INTEGER NOT NULL, worker TEXT NOT NULL, attempt INTEGER NOT NULL, samplesDigest INTEGER NOT NULL,
-    PRIMARY KEY (job, step, shard)) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS metrics (job TEXT PRIMARY KEY, points TEXT NOT NULL) STRICT;
-`;
-
-/** Columns that state directories of earlier versions do not have. */
-const LATER_COLUMNS = {
-  priority: 'INTEGER NOT NULL DEFAULT 0',
-  steps: 'INTEGER NOT NULL DEFAULT 0',
-  init: "TEXT NOT NULL DEFAULT ''",
-  /** How many had ended when it did, and this one: a clock may be set back. */
-  ended: 'INTEGER NOT NULL DEFAULT 0',
-};
+export interface JobStoreOptions {
+  /** Of what is a copy: where paths began that an earlier version wrote whole. Default: where it is. */
+  readonly origin?: string;
+  /** Write in a thread: whoever answers others meanwhile must not stand on a disk. Default false: at once. */
+  readonly inThread?: boolean;
+}
 
 const text = (value: SQLOutputValue | undefined) => String(value);
 const number = (value: SQLOutputValue | undefined) => Number(value);
+
+/** Changes a job. */
+const setting = (id: string, set: string, ...values: readonly SQLInputValue[]): Statement => ({
+  sql: `UPDATE jobs SET ${set} WHERE id = ?`,
+  values: [...values, id],
+});
 
 /** Records that are kept as they were read: more than one list of jobs has. */
 const MOST_READ = 2_000;
@@ -109,16 +96,18 @@ export class JobStore {
   /** Jobs as they were read: most of hundreds stay as they are while they are listed again and again. */
   readonly #read = new Map<string, JobRecord>();
 
+  readonly #writer: StateWriter;
+
   /**
    * @param directory of a coordinator's state
-   * @param origin of what is a copy: where paths began that an earlier version wrote whole
    * @throws KasaneError STATE_UNUSABLE, STATE_IN_USE or FILE_DAMAGED
    */
-  constructor(directory: string, origin = directory) {
+  constructor(directory: string, { origin = directory, inThread = false }: JobStoreOptions = {}) {
     this.#directory = resolve(directory);
     this.#db = openStateDatabase(directory, SCHEMA);
     try {
       this.#migrate(origin);
+      this.#writer = inThread ? new ThreadWriter(join(directory, DATABASE)) : writesAtOnce(this.#db);
     } catch (error) {
       this.#db.close();
       throw stateError(error, join(directory, DATABASE));
@@ -168,20 +157,29 @@ export class JobStore {
     return stored === '' ? '' : resolve(this.#directory, text(stored));
   }
 
-  close(): void {
+  /** What was to be written before is written. */
+  async close(): Promise<void> {
+    const written = this.#writer.close();
     this.#db.close();
+    await written;
+  }
+
+  /** Writes all or nothing. */
+  #write(...statements: readonly Statement[]): Promise<void> {
+    return this.#writer.write(statements);
   }
 
   /** @param init SHA-256 of the weights that it begins with, if it names a file of them */
-  add(id: string, name: string, spec: string, submittedAt: number, priority = 0, init = ''): void {
+  add(id: string, name: string, spec: string, submittedAt: number, priority = 0, init = ''): Promise<void> {
     const columns = 'id, name, spec, state, submittedAt, priority, init';
-    this.#db
-      .prepare(`INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`)
-      .run(id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority, init);
+    return this.#write({
+      sql: `INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      values: [id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority, init],
+    });
   }
 
-  setSteps(id: string, steps: number): void {
-    this.#change(id, 'steps = ?', steps);
+  setSteps(id: string, steps: number): Promise<void> {
+    return this.#change(id, 'steps = ?', steps);
   }
 
   /** How the job went. */
@@ -195,10 +193,11 @@ export class JobStore {
     return { ...NOTHING_YET, points: kept.map((point) => ({ ...absent, ...point })) };
   }
 
-  setCourse(id: string, course: Course): void {
-    this.#db
-      .prepare('INSERT OR REPLACE INTO metrics (job, points) VALUES (?, ?)')
-      .run(id, JSON.stringify(course));
+  setCourse(id: string, course: Course): Promise<void> {
+    return this.#write({
+      sql: 'INSERT OR REPLACE INTO metrics (job, points) VALUES (?, ?)',
+      values: [id, JSON.stringify(course)],
+    });
   }
 
   /** The same object as before while nothing of the job, nor of its epochs, has changed. */
@@ -215,9 +214,10 @@ export class JobStore {
   }
 
   /** Changes a job; what was read of it is read anew. */
-  #change(id: string, set: string, ...values: readonly SQLInputValue[]): void {
-    this.#db.prepare(`UPDATE jobs SET ${set} WHERE id = ?`).run(...values, id);
+  async #change(id: string, set: string, ...values: readonly SQLInputValue[]): Promise<void> {
+    const written = this.#write(setting(id, set, ...values));
     this.#read.delete(id);
+    await written.finally(() => this.#read.delete(id));
   }
 
   /** Newest first. @param after the job before the first of these; undefined: they are the newest */
@@ -252,72 +252,72 @@ export class JobStore {
       .map(({ id }) => this.get(text(id))!);
   }
 
-  start(id: string, now: number): void {
-    const set = 'state = ?, startedAt = CASE startedAt WHEN 0 THEN ? ELSE startedAt END';
-    this.#change(id, set, JobState.JOB_STATE_RUNNING, now);
+  /** A job that was paused meanwhile stays that. */
+  start(id: string, now: number): Promise<void> {
+    const { JOB_STATE_QUEUED, JOB_STATE_RUNNING } = JobState;
+    const set = `state = CASE state WHEN ? THEN ? ELSE state END, startedAt = CASE startedAt WHEN 0 THEN ? ELSE startedAt END`;
+    return this.#change(id, set, JOB_STATE_QUEUED, JOB_STATE_RUNNING, now);
   }
 
   /** Queues a job that is paused or has ended once more, in the place of one that was submitted at that time. */
-  reopen(id: string, spec: string, submittedAt: number): void {
+  reopen(id: string, spec: string, submittedAt: number): Promise<void> {
     const set = "state = ?, spec = ?, submittedAt = ?, error = '', endedAt = 0";
-    this.#change(id, set, JobState.JOB_STATE_QUEUED, spec, submittedAt);
+    return this.#change(id, set, JobState.JOB_STATE_QUEUED, spec, submittedAt);
   }
 
-  pause(id: string): void {
-    this.#change(id, 'state = ?', JobState.JOB_STATE_PAUSED);
+  pause(id: string): Promise<void> {
+    return this.#change(id, 'state = ?', JobState.JOB_STATE_PAUSED);
   }
 
   /** Its run made room for another: it waits again, if it has not been paused meanwhile. */
-  requeue(id: string): void {
+  requeue(id: string): Promise<void> {
     const { JOB_STATE_QUEUED, JOB_STATE_RUNNING } = JobState;
-    if (this.get(id)?.state === JOB_STATE_RUNNING) this.#change(id, 'state = ?', JOB_STATE_QUEUED);
+    return this.#change(
+      id,
+      'state = CASE state WHEN ? THEN ? ELSE state END',
+      JOB_STATE_RUNNING,
+      JOB_STATE_QUEUED,
+    );
   }
 
-  setPriority(id: string, priority: number): void {
-    this.#change(id, 'priority = ?', priority);
+  setPriority(id: string, priority: number): Promise<void> {
+    return this.#change(id, 'priority = ?', priority);
   }
 
-  end(id: string, end: { state: JobState; error: string; endedAt: number; step: number }): void {
+  end(id: string, end: { state: JobState; error: string; endedAt: number; step: number }): Promise<void> {
     const { state, error, endedAt, step } = end;
     const set = 'state = ?, error = ?, endedAt = ?, step = ?, ended = (SELECT MAX(ended) + 1 FROM jobs)';
-    this.#change(id, set, state, error, endedAt, step);
+    return this.#change(id, set, state, error, endedAt, step);
   }
 
-  setModel(id: string, path: string, digest: string, workers: number): void {
-    this.#change(id, 'model = ?, digest = ?, workers = ?', this.#toStore(path), digest, workers);
+  setModel(id: string, path: string, digest: string, workers: number): Promise<void> {
+    return this.#change(id, 'model = ?, digest = ?, workers = ?', this.#toStore(path), digest, workers);
   }
 
   /** Records a checkpoint, the ledger of the steps since the one before, and the epochs that ended since, all or nothing. */
-  addCheckpoint(
+  async addCheckpoint(
     job: string,
     checkpoint: CheckpointRecord,
     ledger: readonly LedgerRow[],
     epochs: readonly EpochResult[] = [],
-  ): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      this.#db
-        .prepare('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)')
-        .run(job, checkpoint.step, this.#toStore(checkpoint.path), checkpoint.digest);
-      const insert = this.#db.prepare('INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
-      for (const row of ledger) {
-        const { step, shard, epoch, first, count, worker, attempt, samplesDigest } = row;
-        insert.run(job, step, shard, epoch, first, count, worker, attempt, samplesDigest);
-      }
-      for (const epoch of epochs) {
-        const { trainLoss, trainMetric, testLoss, testMetric, seconds } = epoch;
-        this.#db
-          .prepare('INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)')
-          .run(job, epoch.epoch, trainLoss, trainMetric, testLoss, testMetric, seconds);
-      }
-      this.#change(job, 'step = ?', checkpoint.step);
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      // A full disk has rolled it back already.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      this.#read.delete(job);
-      throw error;
-    }
+  ): Promise<void> {
+    const written = this.#write(
+      {
+        sql: 'INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)',
+        values: [job, checkpoint.step, this.#toStore(checkpoint.path), checkpoint.digest],
+      },
+      ...ledger.map(({ step, shard, epoch, first, count, worker, attempt, samplesDigest }) => ({
+        sql: 'INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        values: [job, step, shard, epoch, first, count, worker, attempt, samplesDigest],
+      })),
+      ...epochs.map(({ epoch, trainLoss, trainMetric, testLoss, testMetric, seconds }) => ({
+        sql: 'INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)',
+        values: [job, epoch, trainLoss, trainMetric, testLoss, testMetric, seconds],
+      })),
+      setting(job, 'step = ?', checkpoint.step),
+    );
+    this.#read.delete(job);
+    await written.finally(() => this.#read.delete(job));
   }
 
   /** Newest first. */
@@ -332,29 +332,33 @@ export class JobStore {
     }));
   }
 
-  removeCheckpoint(job: string, step: number): void {
-    this.#db.prepare('DELETE FROM checkpoints WHERE job = ? AND step = ?').run(job, step);
+  removeCheckpoint(job: string, step: number): Promise<void> {
+    return this.#write({ sql: 'DELETE FROM checkpoints WHERE job = ? AND step = ?', values: [job, step] });
   }
 
   /** Takes back everything that happened after `step`: the run goes on from a checkpoint there. */
-  rewind(job: string, step: number, epochsDone: number): void {
+  async rewind(job: string, step: number, epochsDone: number): Promise<void> {
     this.#read.delete(job);
-    this.#db.prepare('DELETE FROM ledger WHERE job = ? AND step >= ?').run(job, step);
-    this.#db.prepare('DELETE FROM epochs WHERE job = ? AND epoch > ?').run(job, epochsDone);
-    this.#db.prepare('DELETE FROM checkpoints WHERE job = ? AND step > ?').run(job, step);
+    await this.#write(
+      { sql: 'DELETE FROM ledger WHERE job = ? AND step >= ?', values: [job, step] },
+      { sql: 'DELETE FROM epochs WHERE job = ? AND epoch > ?', values: [job, epochsDone] },
+      { sql: 'DELETE FROM checkpoints WHERE job = ? AND step > ?', values: [job, step] },
+    ).finally(() => this.#read.delete(job));
   }
 
   /**
    * Of jobs that have ended, other than the `keep` that did last, forgets metrics, ledger and checkpoints: record, epochs and weights stay.
    * @returns the checkpoints' files, which are to be removed
    */
-  forget(keep: number): string[] {
+  async forget(keep: number): Promise<string[]> {
     const { JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED } = JobState;
     const old = `SELECT id FROM jobs WHERE state IN (${JOB_STATE_SUCCEEDED}, ${JOB_STATE_FAILED}, ${JOB_STATE_CANCELLED})
       ORDER BY ended DESC, endedAt DESC, rowid DESC LIMIT -1 OFFSET ?`;
     const files = this.#db.prepare(`SELECT path FROM checkpoints WHERE job IN (${old})`).all(keep);
-    for (const table of ['metrics', 'ledger', 'checkpoints'])
-      this.#db.prepare(`DELETE FROM ${table} WHERE job IN (${old})`).run(keep);
+    const tables = ['metrics', 'ledger', 'checkpoints'];
+    await this.#write(
+      ...tables.map((table) => ({ sql: `DELETE FROM ${table} WHERE job IN (${old})`, values: [keep] })),
+    );
     return files.map(({ path }) => this.#toPath(path));
   }
 

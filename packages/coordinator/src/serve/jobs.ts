@@ -40,7 +40,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
     pause: unary(async ({ job }) => ({ job: await manager.pause(job) })),
     retry: unary(async ({ job }) => ({ job: await manager.retry(job) })),
-    setPriority: unary(({ job, priority }) => ({ job: manager.setPriority(job, priority) })),
+    setPriority: unary(async ({ job, priority }) => ({ job: await manager.setPriority(job, priority) })),
 
     watch(call) {
       const id = call.request.job;

@@ -25,6 +25,11 @@ const sentences: readonly (readonly [RegExp, string])[] = [
     /^(?:.+) could not be written: (.+); make room on the coordinator's disk$/,
     '書き込めません（$1）。コーディネーターのディスクを空けてください',
   ],
+  [
+    /^(?:.+) could not be written: another program has had the database locked since ([\d:]+); end it, or wait until it is done$/,
+    '書き込めません。$1 から別のプログラムがデータベースをロックしています。そのプログラムを終了するか、終わるまでお待ちください',
+  ],
+  [/^Redis does not answer since ([\d:]+)$/, '$1 から Redis が応答していません'],
   [/^closed its stream$/, '接続を閉じました'],
   [/^its connection broke$/, '接続が切れました'],
   [/^the data link broke$/, 'データの接続が切れました'],
