@@ -44,7 +44,7 @@ export interface Fault {
 }
 
 const gone = /worker \S+ is gone|handing out again/;
-const again = /handing out again|Redis is (not reachable|back)/;
+const again = /handing out again|Redis (does not answer|is back)/;
 
 export const faults = {
   kill: {

@@ -1,7 +1,8 @@
 /** Logs on standard error: for people, or an object a line for programs. */
+import { writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { printable } from '@kasane/protocol/plain-text';
-import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogFormat, LogLevel } from './options.ts';
 
@@ -14,12 +15,11 @@ export function makeLog(
   if (format === 'json') {
     // What Loki, Elasticsearch and their like read without being told: a word for the level, a date.
     const formatters = { level: (label: string) => ({ level: label }) };
-    const stream = destination({ fd: 2, sync: true });
-    const cleaned = { write: (line: string) => stream.write(printable(line)) };
+    const cleaned = { write: (line: string) => writeQuietly(printable(line)) };
     return pino({ level, formatters, timestamp: stdTimeFunctions.isoTime }, cleaned);
   }
   const stream = pretty({
-    destination: write ? writableTo(write) : 2,
+    destination: writableTo(write ?? writeQuietly),
     sync: true,
     colorize: process.stderr.isTTY === true && !process.env.NO_COLOR,
     ignore: 'pid,hostname',
@@ -33,6 +33,25 @@ export function makeLog(
 function cleaned(line: string): string {
   if (!/\\[ubfr]/.test(line)) return printable(line);
   return `${JSON.stringify(JSON.parse(line), (_, value: unknown) => (typeof value === 'string' ? printable(value) : value))}\n`;
+}
+
+/** So often a reader that is slow is given time, */
+const TRIES = 100;
+/** of so many milliseconds. */
+const TRY_MS = 10;
+const clock = new Int32Array(new SharedArrayBuffer(4));
+
+/** Writes to standard error; where nobody can read that any more, the lines are lost, and nothing else is. */
+function writeQuietly(lines: string): void {
+  let left = Buffer.from(lines);
+  for (let tries = 0; left.length > 0 && tries < TRIES; tries++) {
+    try {
+      left = left.subarray(writeSync(2, left));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      Atomics.wait(clock, 0, 0, TRY_MS);
+    }
+  }
 }
 
 const writableTo = (write: (text: string) => void) =>

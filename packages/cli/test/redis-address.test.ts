@@ -1,8 +1,9 @@
 /** A password in the address of a Redis is never shown, however it is written. */
+
+import { redisAddress } from '@kasane/coordinator/queue/redis-address';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { withoutSecrets } from '../src/hide-secrets.ts';
-import { redisAddress } from '../src/redis/address.ts';
 
 it.each([
   ['redis://127.0.0.1:6379', '127.0.0.1:6379'],

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, accessBeyond } from '@kasane/data/access';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
@@ -19,7 +19,8 @@ import { makeStateDirectory } from './jobs/state-database.ts';
 import { claimState } from './jobs/state-lock.ts';
 import { JobStore } from './jobs/store.ts';
 import { TokenStore } from './jobs/tokens.ts';
-import { connectRedis } from './queue/task-queue.ts';
+import { inspectRedis } from './queue/inspect-redis.ts';
+import { RedisLink } from './queue/redis-link.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
 import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
@@ -126,21 +127,23 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   const { log, redisUrl } = options;
   expectPassingBuffers();
   const { store, tokens } = await openState(resolve(options.stateDirectory), log, opened);
-  const redis = connectRedis(redisUrl, log, () => manager.runs.requeue());
-  opened.push(() => redis.disconnect());
-  try {
-    await redis.connect();
-  } catch (error) {
-    const where = new URL(redisUrl).host;
-    throw new KasaneError('UNREACHABLE', `no Redis answers at ${where}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  const { trouble } = await inspectRedis(redisUrl);
+  if (trouble) log.warn(`${trouble.found}; ${trouble.todo}`);
+  const link = new RedisLink({
+    url: redisUrl,
+    log,
+    onBack: () => manager.runs.requeue(),
+    onWhy: () => manager.runs.redisChanged(),
+  });
+  opened.push(() => link.close());
+  const { redis } = link;
+  await redis.connect();
   const limits = { ...defaultLimits, ...options.limits };
   const workers = new WorkerRegistry();
   const manager = new JobManager({
     store,
     redis,
+    redisWhy: () => link.why,
     workers,
     stateDirectory: options.stateDirectory,
     decide: { ...defaultDecideOptions, ...options.decide },

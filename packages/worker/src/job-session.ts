@@ -76,6 +76,11 @@ export class JobSession {
   #draining = false;
   #held = 0;
   #idle: () => void = () => {};
+  #drains: () => void = () => {};
+  /** Resolves when it begins to drain. */
+  readonly #drained = new Promise<undefined>((resolve) => {
+    this.#drains = () => resolve(undefined);
+  });
 
   /** @throws Error when the job cannot be computed here: its model, samples or objective are not known here, or do not fit */
   constructor(options: JobSessionOptions) {
@@ -177,6 +182,7 @@ export class JobSession {
   /** Takes no more tasks, hands back those that wait, and resolves when those that compute are done. */
   async drain(): Promise<void> {
     this.#draining = true;
+    this.#drains();
     await this.#consumer.pause();
     this.#parameters.close();
     this.#evaluated.close();
@@ -247,9 +253,12 @@ export class JobSession {
     const x = this.#buffers.take(task.samples * size);
     try {
       const began = performance.now();
-      const samples = await this.#timed('samples', 'queue', id, () =>
-        fetchSamples(redis, opened.job, task, this.#reader, x, this.#own),
-      );
+      const samples = await this.#timed('samples', 'queue', id, () => {
+        const fetching = fetchSamples(redis, opened.job, task, this.#reader, x, this.#own);
+        // Redis may be away: a worker that drains does not wait for it.
+        return Promise.race([fetching, this.#drained]);
+      });
+      if (!samples) return this.#handBack(id);
       const fetched = performance.now();
       const arrived = await this.#timed('parameters', 'network', id, () => due);
       if (!arrived) return this.#handBack(id);

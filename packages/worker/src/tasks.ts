@@ -2,12 +2,15 @@
  * All of BullMQ on the worker's side: consumers for tasks handed out ahead of their step, and one more for tasks that
  * can run now, so that waiting for parameters never keeps the latter.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
 import { tracing } from '@kasane/protocol/tracing';
 import { DelayedError, type Job as QueueEntry, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
+/** So long, in milliseconds, the queue is asked for no more tasks. */
+const PAUSE_MS = 1_000;
 /** A task that is meant for others goes back into the queue for so long, in milliseconds, */
 const LEAVE_MS = 20;
 /** and so often: then the others are gone, and whoever takes it computes it. */
@@ -61,7 +64,9 @@ export class TaskConsumer {
 
   /** Takes no more tasks; those held go on. */
   async pause(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.pause(true).catch(() => {})));
+    const paused = this.#workers.map((worker) => worker.pause(true).catch(() => {}));
+    // Redis may be away.
+    await Promise.race([Promise.all(paused), sleep(PAUSE_MS, undefined, { ref: false })]);
   }
 
   async close(): Promise<void> {
@@ -100,6 +105,8 @@ export class TaskConsumer {
         maxStalledCount: 1_000,
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
+        // The coordinator has looked.
+        skipVersionCheck: true,
         ...telemetry(),
       },
     );

@@ -8,6 +8,7 @@ import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/
 import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
 import { shortened } from '@kasane/protocol/plain-text';
+import { heard } from '@kasane/protocol/redis-errors';
 import type { ClientTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import { Redis } from 'ioredis';
@@ -101,6 +102,7 @@ class KasaneWorker implements RunningWorker {
   #metrics: MetricsServer | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
   #resolveDone!: () => void;
   #rejectDone!: (error: Error) => void;
   #resolveConnected!: () => void;
@@ -195,6 +197,8 @@ class KasaneWorker implements RunningWorker {
           log.warn(`no stream to ${coordinator}: ${why}; trying again`);
         else log.debug(`next attempt in ${retryMs.toFixed(0)} ms`);
         this.#why = why;
+        // Nobody is left to send to.
+        if (this.#state === 'draining') void this.#stop();
         if (this.#state === 'connected') this.#state = 'connecting';
         this.#closeJobs();
       },
@@ -249,9 +253,8 @@ class KasaneWorker implements RunningWorker {
   }
 
   async close(): Promise<void> {
-    if (this.#state === 'draining') this.#closeJobs();
-    this.#stopping ??= this.#stop();
-    await this.#stopping;
+    this.#closeJobs();
+    await this.#stop();
   }
 
   #receive(message: NonNullable<ConnectResponse['message']>): void {
@@ -320,10 +323,12 @@ class KasaneWorker implements RunningWorker {
     if (this.#redis && url === this.#redisUrl) return;
     this.#redis?.disconnect();
     this.#redisUrl = url;
-    const redis = new Redis(url, {
-      maxRetriesPerRequest: null,
-      retryStrategy: (tries) => Math.min(100 * 2 ** Math.min(tries, 5), 2_000),
-    });
+    const redis = heard(
+      new Redis(url, {
+        maxRetriesPerRequest: null,
+        retryStrategy: (tries) => Math.min(100 * 2 ** Math.min(tries, 5), 2_000),
+      }),
+    );
     let down = false;
     redis.on('error', (error: Error) => {
       if (!down) this.#log.warn(`Redis is not reachable at ${new URL(url).host}: ${messageOf(error)}`);
@@ -356,7 +361,12 @@ class KasaneWorker implements RunningWorker {
     void this.close();
   }
 
-  async #stop(): Promise<void> {
+  #stop(): Promise<void> {
+    this.#stopped ??= this.#end();
+    return this.#stopped;
+  }
+
+  async #end(): Promise<void> {
     this.#state = 'stopped';
     clearTimeout(this.#connectTimer);
     const sessions = [...this.#jobs.values()];

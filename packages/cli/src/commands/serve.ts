@@ -1,5 +1,5 @@
 /** The commands that stay: coordinator and worker. */
-import { networkInterfaces } from 'node:os';
+import { constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { Access } from '@kasane/data/access';
@@ -17,6 +17,9 @@ import { out } from '../say.ts';
 import { onStop, stopAsked } from '../stop.ts';
 import { sweepTemporaryFolders } from '../temporary-folder.ts';
 import { dashboardBeside } from './dashboard.ts';
+
+/** A worker that has stopped, or is told so again, may take so long to end, in milliseconds. */
+const ENDING_MS = 1_000;
 
 /** Where a command that stays serves metrics, if anywhere. */
 interface MetricsFlags {
@@ -154,6 +157,11 @@ export function reachable(address: string, interfaces = networkInterfaces()): st
   );
 }
 
+/** Ends this process in a moment, whatever still keeps it. */
+function endsAnyway(code: number): void {
+  setTimeout(() => process.exit(code), ENDING_MS).unref();
+}
+
 export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
   readonly coordinator: string;
   readonly slots?: number;
@@ -189,8 +197,12 @@ export async function worker(options: WorkerCommand): Promise<void> {
   // The first signal drains, a later one stops at once.
   onStop(
     () => void running.drain(),
-    () => void running.close(),
+    (signal) => {
+      void running.close();
+      endsAnyway(128 + constants.signals[signal]);
+    },
     ['SIGINT', 'SIGTERM'],
   );
   await running.done;
+  endsAnyway(0);
 }

@@ -7,6 +7,7 @@ import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { checkState } from '@kasane/coordinator/jobs/state-check';
 import { ownerOf } from '@kasane/coordinator/jobs/state-lock';
+import { inspectRedis } from '@kasane/coordinator/queue/inspect-redis';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { PEM_BYTES } from '@kasane/protocol/limits';
@@ -17,7 +18,6 @@ import { failureOf } from '../failure.ts';
 import { makeFolders } from '../make-folders.ts';
 import { stateFolder } from '../options.ts';
 import { fetchedWithApt } from '../redis/apt.ts';
-import { inspectRedis } from '../redis/inspect.ts';
 import { onPath } from '../redis/start.ts';
 import { count } from '../render/count.ts';
 import { temporaryPlace } from '../temporary-folder.ts';
@@ -78,18 +78,14 @@ export async function checkRedis(url: string | undefined): Promise<Finding> {
     );
   }
   try {
-    const { host, version, policy, aheadMs } = await inspectRedis(url);
+    const { host, version, policy, clock, trouble } = await inspectRedis(url);
     const found = `${version} at ${host}, maxmemory-policy ${policy}`;
-    if (policy !== 'noeviction')
-      return wrong(
-        'Redis',
-        found,
-        'it may drop tasks when it is full: CONFIG SET maxmemory-policy noeviction',
-      );
-    const clock = clockTrouble(aheadMs);
-    return clock ? note('Redis', `${found}; ${clock.found}`, clock.todo) : ok('Redis', found);
+    if (trouble) return wrong('Redis', `${found}: ${trouble.found}`, trouble.todo);
+    const apart = clockTrouble(clockAhead(clock.theirs, clock.asked, clock.answered));
+    return apart ? note('Redis', `${found}; ${apart.found}`, apart.todo) : ok('Redis', found);
   } catch (error) {
-    return wrong('Redis', messageOf(error), 'start it, or give its address with --redis');
+    const [found, ...todo] = messageOf(error).split('; ');
+    return wrong('Redis', found!, todo.join('; ') || 'start it, or give its address with --redis');
   }
 }
 

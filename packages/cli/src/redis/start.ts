@@ -9,11 +9,11 @@ import { once } from 'node:events';
 import { accessSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
+import { inspectRedis, RedisLoading } from '@kasane/coordinator/queue/inspect-redis';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
 import { makeTemporaryFolder } from '../temporary-folder.ts';
 import { fetchWithApt } from './apt.ts';
-import { inspectRedis, type RedisFacts } from './inspect.ts';
 
 export interface StartRedisOptions {
   /** Use this one. */
@@ -37,8 +37,9 @@ export interface RedisBinary {
   readonly libraryPath?: string;
 }
 
-const OLDEST = [6, 2] as const;
 const START_TIMEOUT_MS = 10_000;
+/** How long a Redis may read its data, in milliseconds. */
+const LOADING_MS = 30_000;
 
 /** What the environment of this server needs. */
 export const environmentOf = ({ libraryPath }: RedisBinary): Record<string, string> =>
@@ -48,7 +49,7 @@ export const environmentOf = ({ libraryPath }: RedisBinary): Record<string, stri
 export async function startRedis(options: StartRedisOptions = {}): Promise<StartedRedis> {
   const { url, log = () => {} } = options;
   if (url) {
-    await checkRedis(url);
+    await checkRedis(url, log);
     return { url, description: `Redis at ${new URL(url).host}`, close: async () => {} };
   }
   return startBinary(await findRedis(log));
@@ -95,11 +96,23 @@ async function fromMemoryServer(): Promise<RedisBinary> {
 }
 
 /**
- * The shell that starts the server also ends it: it waits for its standard input, which this process holds, to close.
- * That happens however this process dies.
+ * The shell that starts the server, and starts it again when it dies, also ends it: it waits for its standard input, which this process
+ * holds, to close. That happens however this process dies. Nothing that the server holds is needed then.
  */
-const SUPERVISOR =
-  '"$1" "$2/redis.conf" & server=$!; read -r _; kill "$server" 2>/dev/null; wait "$server"; rm -rf "$2"';
+const SUPERVISOR = `
+  serve() {
+    trap 'kill -9 "$server" 2>/dev/null; exit' TERM
+    while kill -0 $$ 2>/dev/null; do
+      "$1" "$2/redis.conf" & server=$!
+      wait "$server"
+      sleep 1
+    done
+  }
+  serve "$1" "$2" & serving=$!
+  read -r _
+  kill "$serving" 2>/dev/null
+  wait "$serving"
+  rm -rf "$2"`;
 
 /** A value of Redis' configuration, whatever characters it has. */
 const quoted = (text: string) => `"${text.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n')}"`;
@@ -139,7 +152,7 @@ export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
     return closed;
   };
   try {
-    await checkRedis(url, START_TIMEOUT_MS);
+    await checkRedis(url, () => {}, START_TIMEOUT_MS);
   } catch (error) {
     await close();
     throw new KasaneError(
@@ -195,26 +208,19 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Waits until a Redis answers, and checks that it is one that BullMQ can use. @throws KasaneError USAGE, UNREACHABLE */
-async function checkRedis(url: string, timeoutMs = 0): Promise<void> {
-  const { host, version } = await answering(url, performance.now() + timeoutMs);
-  const [major, minor] = version.split('.').map(Number) as [number, number];
-  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-    throw new KasaneError(
-      'UNREACHABLE',
-      `Redis at ${host} is ${major}.${minor}; ${OLDEST.join('.')} or later is needed`,
-    );
-  }
-}
-
-/** What a Redis says once it answers. */
-async function answering(url: string, deadline: number): Promise<RedisFacts> {
-  for (;;) {
+/** Waits until a Redis that starts answers, and one that reads its data has. @throws KasaneError as `inspectRedis` */
+async function checkRedis(url: string, log: (line: string) => void, timeoutMs = 0): Promise<void> {
+  const began = performance.now();
+  for (let isTold = false; ; ) {
     try {
-      return await inspectRedis(url);
+      await inspectRedis(url);
+      return;
     } catch (error) {
-      const starting = error instanceof KasaneError && error.code === 'UNREACHABLE';
-      if (!starting || performance.now() >= deadline) throw error;
+      const patience = error instanceof RedisLoading ? LOADING_MS : timeoutMs;
+      const unreachable = error instanceof KasaneError && error.code === 'UNREACHABLE';
+      if (!unreachable || performance.now() - began >= patience) throw error;
+      if (error instanceof RedisLoading && !isTold) log(`${messageOf(error)} ...`);
+      isTold = true;
     }
     await new Promise((resolve) => setTimeout(resolve, 25));
   }

@@ -36,7 +36,6 @@ import { viewJob, viewRun } from '../serve/view.ts';
 import { checkTraining } from './check-training.ts';
 import { clockTime, isDiskError, isLock, whyNotWritten } from './disk.ts';
 import { Inspection } from './inspection.ts';
-
 import { loadData } from './load-data.ts';
 import { inMessages } from './metrics.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './pages.ts';

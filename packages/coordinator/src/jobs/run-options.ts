@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly data: DataParts;
   readonly store: JobStore;
   readonly redis: Redis;
+  /** What is wrong with Redis, as a sentence; empty when nothing is. */
+  readonly redisWhy: () => string;
   readonly workers: WorkerRegistry;
   /** Its part in sharing the workers with other jobs. */
   readonly turn: Turn;

@@ -190,7 +190,8 @@ export class Run {
 
   /** What it waits for, as a sentence. */
   get waitingFor(): string {
-    return this.#disk.why || this.#options.turn.why || this.board.why;
+    const { turn, redisWhy } = this.#options;
+    return this.#disk.why || turn.why || (this.board.why && (redisWhy() || this.board.why));
   }
 
   /** Sets whose steps go first. */

@@ -23,7 +23,16 @@ import { Turns } from './turns.ts';
 export interface RunsOptions
   extends Pick<
     RunOptions,
-    'store' | 'redis' | 'workers' | 'decide' | 'log' | 'limits' | 'access' | 'batchExpirySeconds' | 'onStep'
+    | 'store'
+    | 'redis'
+    | 'redisWhy'
+    | 'workers'
+    | 'decide'
+    | 'log'
+    | 'limits'
+    | 'access'
+    | 'batchExpirySeconds'
+    | 'onStep'
   > {
   readonly stateDirectory: string;
   /** Called after anything that is shown of a job has changed. */
@@ -126,6 +135,11 @@ export class Runs {
   /** Redis is back: what it held may be lost. */
   requeue(): void {
     for (const run of this.all()) run.board.requeue();
+  }
+
+  /** Redis stopped answering, or is back. */
+  redisChanged(): void {
+    for (const { id } of this.all()) this.#options.onChange(id);
   }
 
   workerJoined(worker: ConnectedWorker): void {

@@ -14,8 +14,7 @@ import {
 } from '@kasane/protocol/queue';
 import { tracing } from '@kasane/protocol/tracing';
 import { Queue, type QueueOptions } from 'bullmq';
-import { Redis } from 'ioredis';
-import type { Logger } from 'pino';
+import type { Redis } from 'ioredis';
 
 interface Staging {
   readonly task: NewTask;
@@ -30,37 +29,16 @@ interface Staged {
   readonly batch: Buffer | undefined;
 }
 
-/** One connection to Redis for a coordinator: it fails fast, and says once when Redis goes and when it is back. */
-export function connectRedis(url: string, log: Logger, onBack: () => void): Redis {
-  const redis = new Redis(url, {
-    maxRetriesPerRequest: 1,
-    enableOfflineQueue: false,
-    lazyConnect: true,
-    retryStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000),
+/** Redis may be away when a job ends: so long, in milliseconds, it is waited for. */
+const ENDING_MS = 2_000;
+
+const within = async (ms: number, work: Promise<unknown>): Promise<void> => {
+  let late: NodeJS.Timeout | undefined;
+  const end = new Promise((resolve) => {
+    late = setTimeout(resolve, ms);
   });
-  let down = false;
-  let before = false;
-  redis.on('error', (error: Error) => {
-    if (!down)
-      log.warn(
-        { error: error.message },
-        'Redis is not reachable; steps that are in flight go on, no task is handed out',
-      );
-    down = true;
-  });
-  redis.on('ready', () => {
-    if (before) {
-      log.info('Redis is back; tasks are put into the queue again');
-      onBack();
-    }
-    before = true;
-    down = false;
-  });
-  redis.on('close', () => {
-    down = true;
-  });
-  return redis;
-}
+  await Promise.race([work, end]).finally(() => clearTimeout(late));
+};
 
 /** Spans of what is done with a queue, where spans are asked for. */
 function telemetry(): Pick<QueueOptions, 'telemetry'> {
@@ -87,6 +65,8 @@ export class TaskQueue {
         connection: redis,
         prefix: queuePrefix(job),
         skipWaitingForReady: true,
+        // `inspectRedis` has looked.
+        skipVersionCheck: true,
         streams: { events: { maxLen: 16 } },
         ...telemetry(),
         defaultJobOptions: { removeOnComplete: true, removeOnFail: true, attempts: 1 },
@@ -176,8 +156,12 @@ export class TaskQueue {
     if (keys.length > 0) await this.#redis.unlink(...keys);
   }
 
-  /** Removes everything of the job from Redis. */
-  async obliterate(): Promise<void> {
+  /** Removes everything of the job from Redis, if it answers. */
+  obliterate(): Promise<void> {
+    return within(ENDING_MS, this.#obliterate());
+  }
+
+  async #obliterate(): Promise<void> {
     let cursor = '0';
     do {
       const pattern = `${queuePrefix(this.#job)}:*`;
@@ -188,7 +172,7 @@ export class TaskQueue {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#ahead, this.#now].map((queue) => queue.close()));
+    await within(ENDING_MS, Promise.allSettled([...this.#ahead, this.#now].map((queue) => queue.close())));
   }
 }
 

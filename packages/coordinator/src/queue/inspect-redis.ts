@@ -1,0 +1,242 @@
+/**
+ * What a Redis says of itself, and whether Kasane can use it. Whoever is about to use one asks here first, and `kasane doctor` asks the
+ * same: a Redis that cannot do is named in one line, with what to do.
+ */
+import { randomBytes } from 'node:crypto';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { heard } from '@kasane/protocol/redis-errors';
+import { Redis } from 'ioredis';
+import { redisAddress } from './redis-address.ts';
+
+export interface RedisFacts {
+  /** host:port */
+  readonly host: string;
+  readonly version: string;
+  /** What it does when it is full. */
+  readonly policy: string;
+  /** Its clock when it was asked, and this machine's before and after, in milliseconds since 1970. */
+  readonly clock: { readonly theirs: number; readonly asked: number; readonly answered: number };
+  /** What will go wrong sooner or later, and what to do; absent when nothing will. */
+  readonly trouble?: { readonly found: string; readonly todo: string };
+}
+
+/** It has to read its data from disk first: it can be used soon. */
+export class RedisLoading extends KasaneError {}
+
+const OLDEST = [6, 2] as const;
+const TIMEOUT_MS = 5_000;
+
+/** A Redis in an address, taken apart. */
+interface Place {
+  /** host:port */
+  readonly host: string;
+  readonly database: number;
+  readonly username: string;
+  readonly password: string;
+  /** Without the rest. */
+  readonly server: string;
+}
+
+/** @throws KasaneError USAGE */
+function placeOf(url: string): Place {
+  const parts = redisAddress(url);
+  const database = parts.pathname.replace(/^\//, '') || '0';
+  if (!/^\d{1,5}$/.test(database))
+    throw new KasaneError(
+      'USAGE',
+      `'${database}' is not the number of a database of Redis; redis://HOST:PORT/NUMBER is expected`,
+    );
+  const { protocol, hostname, port = '' } = parts;
+  const host = `${hostname}:${port || 6379}`;
+  const [username, password] = [parts.username, parts.password].map(decodeURIComponent) as [string, string];
+  return { host, database: Number(database), username, password, server: `${protocol}//${host}` };
+}
+
+/**
+ * @throws KasaneError USAGE when the address is none, NOT_ALLOWED without its password, UNREACHABLE when nobody answers there or what
+ * answers cannot be used
+ */
+export async function inspectRedis(url: string): Promise<RedisFacts> {
+  const place = placeOf(url);
+  const redis = heard(
+    new Redis(place.server, {
+      lazyConnect: true,
+      enableReadyCheck: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+      connectTimeout: TIMEOUT_MS,
+      commandTimeout: TIMEOUT_MS,
+      disableClientInfo: true,
+      protocol: 2,
+    }),
+  );
+  let why: Error | undefined;
+  redis.on('error', (error) => {
+    why = error;
+  });
+  try {
+    await redis.connect();
+    return await look(redis, place);
+  } catch (error) {
+    if (error instanceof KasaneError) throw error;
+    throw refusal(place, why ?? (error as Error));
+  } finally {
+    redis.disconnect();
+  }
+}
+
+async function look(redis: Redis, place: Place): Promise<RedisFacts> {
+  const { host, database, username, password } = place;
+  const cannot = (what: string, todo: string) =>
+    new KasaneError('UNREACHABLE', `the Redis at ${host} ${what}; ${todo}`);
+  if (password !== '') await signIn(redis, username, password);
+  const info = await redis.info();
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
+  if (field('loading') === '1') {
+    const done = field('loading_loaded_perc').replace(/\..*/, '');
+    throw new RedisLoading(
+      'UNREACHABLE',
+      `the Redis at ${host} is still loading its data (${done} %); wait until it has`,
+    );
+  }
+  if (field('redis_mode') === 'sentinel')
+    throw cannot(
+      'is a sentinel',
+      'name the Redis that it watches (`redis-cli -p PORT sentinel masters` says where it is)',
+    );
+  if (field('redis_mode') === 'cluster')
+    throw cannot('runs in cluster mode', 'use one that does not (cluster-enabled no)');
+  const version = field('redis_version');
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
+    throw cannot(`is version ${version || 'unknown'}`, `install ${OLDEST.join('.')} or later`);
+  if (database > 0)
+    await redis.select(database).catch((error: unknown) => {
+      if (!/out of range|invalid DB/i.test(messageOf(error))) throw error;
+      throw cannot(
+        `has no database ${database}`,
+        'name a smaller number in redis://HOST:PORT/NUMBER (16 databases, from 0, are usual)',
+      );
+    });
+  const asked = Date.now();
+  const [seconds, microseconds] = (await redis.time()).map(Number) as [number, number];
+  const clock = { theirs: 1000 * seconds + microseconds / 1000, asked, answered: Date.now() };
+  await tryOut(redis, `${field('master_host')}:${field('master_port')}`, cannot);
+  const policy = field('maxmemory_policy') || 'unknown';
+  const evicts = policy !== 'noeviction' && policy !== 'unknown';
+  const trouble = evicts && {
+    trouble: {
+      found: `the Redis at ${host} may drop tasks when it is full (maxmemory-policy ${policy})`,
+      todo: 'CONFIG SET maxmemory-policy noeviction',
+    },
+  };
+  return { host, version, policy, clock, ...trouble };
+}
+
+async function signIn(redis: Redis, username: string, password: string): Promise<void> {
+  await redis.call('AUTH', ...(username ? [username] : []), password).catch((error: unknown) => {
+    // It asks for none: nothing is wrong with that.
+    if (!/no password is set|without any password configured/.test(messageOf(error))) throw error;
+  });
+}
+
+/** Does what the queue does: writes, and runs a script. */
+async function tryOut(
+  redis: Redis,
+  primary: string,
+  cannot: (what: string, todo: string) => KasaneError,
+): Promise<void> {
+  const key = `kasane:probe:${randomBytes(8).toString('hex')}`;
+  try {
+    await redis.set(key, '1', 'EX', 10);
+    await redis.eval('return redis.call("DEL", KEYS[1])', 1, key);
+  } catch (error) {
+    const said = messageOf(error);
+    if (said.startsWith('READONLY')) throw cannot('is a read-only replica', `name its primary (${primary})`);
+    if (said.startsWith('OOM'))
+      throw cannot('is full', 'raise its maxmemory, or remove what others keep there');
+    if (said.startsWith('MISCONF'))
+      throw cannot(
+        'refuses writes since it could not save its data',
+        'make room on its disk (its log says more)',
+      );
+    if (said.startsWith('NOREPLICAS'))
+      throw cannot('refuses writes while replicas are missing', 'start them');
+    if (/unknown command/i.test(said))
+      throw cannot(
+        `lacks a command (${said.replace(/^ERR /, '').split(',')[0]})`,
+        'do not rename commands there',
+      );
+    throw error;
+  }
+}
+
+const connecting: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nobody listens there',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'the name of the host cannot be looked up now',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+  ETIMEDOUT: 'the host does not answer',
+  ECONNRESET: 'the connection was closed',
+  EPIPE: 'the connection was closed',
+  EACCES: 'permission denied',
+};
+
+/** What Redis or the network said, in a line with what to do. */
+function refusal({ host, server }: Place, error: Error): KasaneError {
+  const said = error.message;
+  const code = (error as NodeJS.ErrnoException).code ?? '';
+  const failure = (errorCode: 'UNREACHABLE' | 'NOT_ALLOWED', text: string) =>
+    new KasaneError(errorCode, text, { cause: error });
+  if (/^NOAUTH|^WRONGPASS|invalid password/.test(said)) {
+    const what = said.startsWith('NOAUTH') ? 'asks for a password' : 'refuses this password';
+    return failure('NOT_ALLOWED', `the Redis at ${host} ${what}; redis://:PASSWORD@${host} is expected`);
+  }
+  if (said.startsWith('NOPERM')) {
+    const what = said.replace(/^NOPERM /, '');
+    return failure(
+      'NOT_ALLOWED',
+      `the Redis at ${host} does not let this user work: ${what}; allow it with ACL SETUSER`,
+    );
+  }
+  if (said.startsWith('DENIED'))
+    return failure(
+      'UNREACHABLE',
+      `the Redis at ${host} is in protected mode, and answers on its own machine only; give it a password (requirepass), and name it in redis://:PASSWORD@${host}`,
+    );
+  if (/Unknown RESP type|Protocol error, got|ParserError/.test(`${error.name} ${said}`))
+    return failure(
+      'UNREACHABLE',
+      `what answers at ${host} is not a Redis, or speaks TLS; check the port, or use rediss://`,
+    );
+  const isSilent = /timed out|ETIMEDOUT|Connection is closed|ECONNRESET/i.test(`${said} ${code}`);
+  if (
+    (server.startsWith('rediss:') && isSilent) ||
+    /wrong version number|SSL routines|packet length too long|before secure TLS connection/i.test(said)
+  )
+    return failure(
+      'UNREACHABLE',
+      `what answers at ${host} does not speak TLS; use redis:// instead of rediss://`,
+    );
+  if (/certificate/i.test(said))
+    return failure(
+      'UNREACHABLE',
+      `the certificate of the Redis at ${host} is not trusted: ${said}; NODE_EXTRA_CA_CERTS names more authorities`,
+    );
+  if (/timed out/i.test(said))
+    return failure(
+      'UNREACHABLE',
+      `what listens at ${host} does not answer as a Redis; check the port, and whether it is stopped`,
+    );
+  if (/Connection is closed|^ERR_|ECONNRESET/.test(said) || code === 'ECONNRESET')
+    return failure(
+      'UNREACHABLE',
+      `what listens at ${host} closes the connection; check the port, or use rediss:// where it speaks TLS`,
+    );
+  const why = connecting[code] ?? said.replace(/^ERR /, '');
+  return failure(
+    'UNREACHABLE',
+    `no Redis answers at ${host}: ${why}; start it, or give its address with --redis`,
+  );
+}

@@ -1,0 +1,96 @@
+/** A coordinator's connection to Redis: it fails fast, and says since when Redis does not answer, and when it is back. */
+import { messageOf } from '@kasane/protocol/errors';
+import { heard } from '@kasane/protocol/redis-errors';
+import { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { clockTime } from '../jobs/disk.ts';
+
+/** A Redis that is stopped keeps its connections: it is asked so often, in milliseconds, */
+const ASK_MS = 2_000;
+/** and has so long to answer. */
+const ANSWER_MS = 3_000;
+/** No command is waited for longer. */
+const COMMAND_MS = 10_000;
+
+export interface RedisLinkOptions {
+  readonly url: string;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** Redis is back: what it held may be lost. */
+  readonly onBack: () => void;
+  /** Called when `why` has changed. */
+  readonly onWhy: () => void;
+}
+
+export class RedisLink {
+  readonly redis: Redis;
+  readonly #options: RedisLinkOptions;
+  readonly #asking: NodeJS.Timeout;
+  /** Since when it does not answer; empty while it does. */
+  #since = '';
+  #wasReady = false;
+
+  constructor(options: RedisLinkOptions) {
+    this.#options = options;
+    this.redis = heard(
+      new Redis(options.url, {
+        maxRetriesPerRequest: 1,
+        enableOfflineQueue: false,
+        lazyConnect: true,
+        commandTimeout: COMMAND_MS,
+        retryStrategy: (tries) => Math.min(50 * 2 ** Math.min(tries, 6), 2_000),
+      }),
+    );
+    this.redis.on('error', (error: Error) => this.#silent(messageOf(error)));
+    this.redis.on('close', () => this.#silent('it closed the connection'));
+    this.redis.on('ready', () => {
+      if (this.#wasReady) this.#back();
+      this.#wasReady = true;
+    });
+    this.#asking = setInterval(() => void this.#ask(), ASK_MS);
+    this.#asking.unref();
+  }
+
+  /** What is wrong with Redis, as a sentence; empty when nothing is. */
+  get why(): string {
+    return this.#since && `Redis does not answer since ${this.#since}`;
+  }
+
+  close(): void {
+    clearInterval(this.#asking);
+    this.#wasReady = false;
+    this.redis.disconnect();
+  }
+
+  async #ask(): Promise<void> {
+    if (this.redis.status !== 'ready') return;
+    const asked = new Date();
+    let late: NodeJS.Timeout | undefined;
+    const answered = await Promise.race([
+      this.redis.ping().then(
+        () => true,
+        () => this.redis.status !== 'ready',
+      ),
+      new Promise<boolean>((resolve) => {
+        late = setTimeout(resolve, ANSWER_MS, false);
+      }),
+    ]);
+    clearTimeout(late);
+    if (!answered) this.#silent(`no answer for ${ANSWER_MS / 1000} s`, asked);
+    else if (this.#since && this.redis.status === 'ready') this.#back();
+  }
+
+  #silent(reason: string, since = new Date()): void {
+    if (this.#since || !this.#wasReady) return;
+    this.#since = clockTime(since);
+    this.#options.log.warn(`${this.why} (${reason}); what is being computed goes on, the rest waits for it`);
+    this.#options.onWhy();
+  }
+
+  #back(): void {
+    const { log, onBack, onWhy } = this.#options;
+    this.#since = '';
+    log.info('Redis is back; tasks are put into the queue again');
+    onBack();
+    onWhy();
+  }
+}
