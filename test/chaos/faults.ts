@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Follower } from './follow.ts';
 import type { Stage, StagedWorker } from './stage.ts';
@@ -207,6 +208,23 @@ export const faults = {
         if (!follower.over) fired();
       } finally {
         rmSync(ballast, { force: true });
+      }
+    },
+  },
+  databaseLocked: {
+    title: 'state database locked by another program',
+    befalls: 'everyone',
+    noticed: /could not be written/,
+    async fire({ stage, follower, fired }) {
+      const since = performance.now();
+      const database = new DatabaseSync(join(stage.state, 'kasane.sqlite'), { timeout: 10_000 });
+      try {
+        database.exec('BEGIN IMMEDIATE');
+        const noticed = stage.coordinatorChild.line(/could not be written/, PATIENCE_MS, since);
+        await Promise.race([noticed, follower.ended]);
+        if (!follower.over) fired();
+      } finally {
+        database.close();
       }
     },
   },
