@@ -40,6 +40,8 @@ export const taskDataSchema = z.object({
   samples: z.int().positive(),
   /** Number of Redis values that the batch frame is cut into; 0 where the worker reads the samples itself. */
   parts: z.int().nonnegative(),
+  /** SHA-256 of the batch frame; absent where the worker reads the samples itself. */
+  digest: z.string().max(64).optional(),
   /** Workers that leave it to others: they hold another attempt of it, or failed at it. */
   avoid: z.array(z.string().max(128)).max(MOST_AVOIDED).optional(),
   /** The span that those of its worker are parts of. */
@@ -53,6 +55,8 @@ export type TaskData = z.infer<typeof taskDataSchema>;
  */
 export const queueEntrySchema = z.object({
   tasks: z.array(taskDataSchema).min(1).max(LOOK_AHEAD_STEPS),
+  /** Of the tasks, by `signTasks`. */
+  signature: z.string().max(64),
 });
 export type QueueEntryData = z.infer<typeof queueEntrySchema>;
 

@@ -139,6 +139,8 @@ export class JobSession {
       worker: options.worker,
       queues: opened.queues,
       reissueQueue: opened.reissueQueue,
+      // A copy: the message lies in a buffer that is used again.
+      key: Uint8Array.from(opened.taskKey),
       slots: slots.size,
       redis,
       handle: (task) => this.#handle(task),

@@ -5,6 +5,7 @@ import { decodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { BATCH_BYTES } from '@kasane/protocol/limits';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
+import { digestOfBatch } from '@kasane/protocol/task-signature';
 import { fieldBytes, formatField, sameField } from '@kasane/tensor/field';
 import type { OwnData, OwnSamples } from './own-data.ts';
 import type { SampleReader } from './sample-reader.ts';
@@ -80,7 +81,13 @@ export async function fetchSamples(
       `the batch of step ${task.step} shard ${task.shard} is not in Redis`,
     );
   }
-  return decodeSamples(parts.length === 1 ? parts[0]! : Buffer.concat(parts), job, task, reader, x);
+  const frame = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  if (digestOfBatch(frame) !== task.digest)
+    throw new BatchError(
+      TaskFailure_Reason.REASON_BATCH_DAMAGED,
+      `the batch of step ${task.step} shard ${task.shard} in Redis is not the one that was staged: somebody has replaced it`,
+    );
+  return decodeSamples(frame, job, task, reader, x);
 }
 
 /** @throws BatchError */

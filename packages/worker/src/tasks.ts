@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
+import { areTasksSigned } from '@kasane/protocol/task-signature';
 import { tracing } from '@kasane/protocol/tracing';
 import { DelayedError, type Job as QueueEntry, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -11,6 +12,8 @@ import type { Logger } from 'pino';
 
 /** So long, in milliseconds, the queue is asked for no more tasks. */
 const PAUSE_MS = 1_000;
+/** Of many entries without a signature, one is told of in this time, in milliseconds. */
+const TOLD_MS = 10_000;
 /** A task that is meant for others goes back into the queue for so long, in milliseconds, */
 const LEAVE_MS = 20;
 /** and so often: then the others are gone, and whoever takes it computes it. */
@@ -25,6 +28,8 @@ export interface ConsumerOptions {
   readonly reissueQueue: string;
   readonly slots: number;
   readonly redis: Redis;
+  /** What the coordinator signs tasks with. */
+  readonly key: Uint8Array;
   /** Resolves when a task is over in whatever way. Called for all tasks of an entry at once; then the entry is removed. */
   readonly handle: (task: TaskData) => Promise<void>;
   readonly log: Logger;
@@ -40,6 +45,8 @@ export class TaskConsumer {
   readonly #options: ConsumerOptions;
   #share: number;
   #workers: Worker[];
+  /** When an entry without a signature was told of last. */
+  #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -81,11 +88,25 @@ export class TaskConsumer {
     ];
   }
 
+  /** It is removed; the coordinator hands out again what nobody has fetched. */
+  #unsigned(id: string | undefined): void {
+    const now = performance.now();
+    if (now - this.#toldAt < TOLD_MS) return;
+    this.#toldAt = now;
+    this.#options.log.warn(
+      `queue entry ${id} is not signed by the coordinator, and is not computed: somebody else writes to this Redis, or it is left of an earlier run`,
+    );
+  }
+
   #consume(name: string, concurrency: number): Worker {
     const { job, redis, handle, log } = this.#options;
     const worker = new Worker(
       name,
       async (entry: QueueEntry<unknown>, token?: string) => {
+        if (!areTasksSigned(this.#options.key, job, entry.data)) {
+          this.#unsigned(entry.id);
+          return;
+        }
         const parsed = queueEntrySchema.safeParse(entry.data);
         const isForOthers = parsed.data?.tasks.some(({ avoid }) => avoid?.includes(this.#options.worker));
         if (isForOthers && entry.attemptsStarted <= LEAVE_TIMES) {

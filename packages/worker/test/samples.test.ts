@@ -3,6 +3,7 @@ import { normalizationTable } from '@kasane/data/normalize';
 import { encodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
 import { batchKey, type TaskData } from '@kasane/protocol/queue';
+import { digestOfBatch } from '@kasane/protocol/task-signature';
 import type { Field } from '@kasane/tensor/field';
 import { sampleReader } from '@kasane/worker/sample-reader';
 import { fetchSamples, SampleBuffers } from '@kasane/worker/samples';
@@ -54,11 +55,25 @@ function staged(frame: Uint8Array = encodeFrame(header, payload)) {
     [batchKey('j', 'train', 5, 1, 0), Buffer.from(frame.subarray(0, half))],
     [batchKey('j', 'train', 5, 1, 1), Buffer.from(frame.subarray(half))],
   ]);
-  return { values, mgetBuffer: async (...keys: string[]) => keys.map((key) => values.get(key) ?? null) };
+  return {
+    frame,
+    values,
+    mgetBuffer: async (...keys: string[]) => keys.map((key) => values.get(key) ?? null),
+  };
 }
 
+/** The task, as the coordinator queues it. */
+const signed = (frame: Uint8Array): TaskData => ({ ...task, digest: digestOfBatch(frame) });
+
 const fetch = (source: ReturnType<typeof staged>, reader = readerOf()) =>
-  fetchSamples(source, 'j', task, reader, new Float32Array(4), nothing);
+  fetchSamples(
+    source,
+    'j',
+    { ...task, digest: digestOfBatch(source.frame) },
+    reader,
+    new Float32Array(4),
+    nothing,
+  );
 
 describe('fetchSamples', () => {
   it('puts the parts together and normalises', async () => {
@@ -67,6 +82,14 @@ describe('fetchSamples', () => {
     expect(target).toEqual(Int32Array.of(9, 4));
     expect([...found]).toEqual([...ids]);
     expect(digest).toBe(crc32(new Uint8Array(ids.buffer)));
+  });
+
+  it('refuses a batch that somebody has replaced, though it is a whole one', async () => {
+    const other = staged(encodeFrame(header, Uint8Array.of(...payload.subarray(0, -1), 7)));
+    await expect(fetch({ ...other, frame: staged().frame })).rejects.toMatchObject({
+      reason: TaskFailure_Reason.REASON_BATCH_DAMAGED,
+      message: expect.stringContaining('somebody has replaced it'),
+    });
   });
 
   it('says when a part is missing, and when Redis is', async () => {
@@ -131,7 +154,14 @@ describe('fetchSamples', () => {
       const frame = encodeFrame({ ...header, input, target }, body);
       const format = { input: plain(input), target: plain(target), mean: [0], std: [1], augment: [] };
       const x = new Float32Array(inputs.length);
-      const samples = await fetchSamples(staged(frame), 'j', task, sampleReader(format, 1), x, nothing);
+      const samples = await fetchSamples(
+        staged(frame),
+        'j',
+        signed(frame),
+        sampleReader(format, 1),
+        x,
+        nothing,
+      );
       return [[...x], samples.target];
     };
     const plain = ({ dtype, shape }: Field) => ({ dtype, shape: [...shape] });

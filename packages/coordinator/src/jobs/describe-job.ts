@@ -14,7 +14,7 @@ import type { RunOptions } from './run-options.ts';
 export function describeJob(
   { id, job, data, traceparent = '' }: Pick<RunOptions, 'id' | 'job' | 'data' | 'traceparent'>,
   plan: RunPlan,
-): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory'> {
+): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory' | 'taskKey'> {
   const { seed, math, memory, accumulate, ema } = job.spec.training;
   return {
     job: id,

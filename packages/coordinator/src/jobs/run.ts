@@ -8,6 +8,7 @@ import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { newTaskKey } from '@kasane/protocol/task-signature';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
@@ -59,6 +60,8 @@ export class Run {
   readonly #options: RunOptions;
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
+  /** Its tasks are signed with it. */
+  readonly #taskKey = newTaskKey();
   readonly #reach: Reach;
   readonly #refusals: Refusals;
   readonly #standstill: Standstill;
@@ -84,7 +87,7 @@ export class Run {
     this.data = data;
     this.#options = options;
     this.#plan = new RunPlan(id, job, data);
-    this.#queue = new TaskQueue(id, redis, options.batchExpirySeconds);
+    this.#queue = new TaskQueue(id, redis, options.batchExpirySeconds, this.#taskKey);
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
     const { store, limits } = options;
     // What is shown until the checkpoint has been read.
@@ -217,7 +220,11 @@ export class Run {
 
   /** Tells a worker of the job. */
   #tell(worker: ConnectedWorker, exchange: Exchange): void {
-    const value = { ...describeJob(this.#options, this.#plan), ...exchange.offer(worker.id) };
+    const value = {
+      ...describeJob(this.#options, this.#plan),
+      taskKey: this.#taskKey,
+      ...exchange.offer(worker.id),
+    };
     worker.send({ $case: 'jobOpened', value });
     if (this.#published) exchange.publish([worker]);
   }

@@ -12,6 +12,7 @@ import {
   type TaskData,
   taskJobId,
 } from '@kasane/protocol/queue';
+import { digestOfBatch, signTasks } from '@kasane/protocol/task-signature';
 import { tracing } from '@kasane/protocol/tracing';
 import { Queue, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -22,7 +23,7 @@ interface Staging {
   readonly batch: Buffer | Promise<Buffer> | undefined;
 }
 
-export type NewTask = Omit<TaskData, 'parts'>;
+export type NewTask = Omit<TaskData, 'parts' | 'digest'>;
 
 interface Staged {
   readonly task: NewTask;
@@ -50,13 +51,18 @@ export class TaskQueue {
   readonly #job: string;
   readonly #redis: Redis;
   readonly #expirySeconds: number;
+  readonly #key: Uint8Array;
   readonly #ahead: readonly Queue[];
   readonly #now: Queue;
   /** Resolves when what was last handed out ahead is staged. */
   #lastAhead: Promise<void> = Promise.resolve();
 
-  /** @param expirySeconds after which a staged batch that nobody removed goes by itself */
-  constructor(job: string, redis: Redis, expirySeconds: number) {
+  /**
+   * @param expirySeconds after which a staged batch that nobody removed goes by itself
+   * @param key that tasks are signed with
+   */
+  constructor(job: string, redis: Redis, expirySeconds: number, key: Uint8Array) {
+    this.#key = key;
     this.#job = job;
     this.#expirySeconds = expirySeconds;
     this.#redis = redis;
@@ -119,9 +125,9 @@ export class TaskQueue {
           const key = batchKey(this.#job, task.kind, task.step, task.shard, part);
           staging.set(key, value, 'EX', this.#expirySeconds);
         }
-        return { ...task, parts };
+        return { ...task, parts, ...(batch && { digest: digestOfBatch(batch) }) };
       });
-      const data: QueueEntryData = { tasks };
+      const data: QueueEntryData = { tasks, signature: signTasks(this.#key, this.#job, tasks) };
       const { kind, traceparent } = tasks[0]!;
       // The span of the first of its tasks is that of an entry.
       const traced = traceparent !== undefined && {
