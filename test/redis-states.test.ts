@@ -277,6 +277,12 @@ it('that still reads its data is waited for', async () => {
   expect(said).toEqual([expect.stringMatching(/still loading/)]);
 });
 
+it('lets a user in who has the keys, channels and commands that the documentation names', async () => {
+  const { url } = await serve(['user kasane on >secret ~{kasane:* &* +@all']);
+  const { trouble } = await inspectRedis(url.replace('//', '//kasane:secret@'));
+  expect(trouble).toBeUndefined();
+});
+
 it('is one of several databases, one that evicts, one with a password in signs', async () => {
   const { url } = await serve(['requirepass a/b@c', 'maxmemory 100mb', 'maxmemory-policy allkeys-lru']);
   const named = `${url.replace('//', `//:${encodeURIComponent('a/b@c')}@`)}/3`;

@@ -146,7 +146,8 @@ async function tryOut(
   primary: string,
   cannot: (what: string, todo: string) => KasaneError,
 ): Promise<void> {
-  const key = `kasane:probe:${randomBytes(8).toString('hex')}`;
+  // Among the keys that docs/security.md lets its user have.
+  const key = `{kasane:probe}:${randomBytes(8).toString('hex')}`;
   try {
     await redis.set(key, '1', 'EX', 10);
     await redis.eval('return redis.call("DEL", KEYS[1])', 1, key);
