@@ -192,7 +192,10 @@ it('has a doctor who looks at Redis, coordinator and certificates through TLS', 
   expect(right.Coordinator).toMatchObject({ state: 'ok', found: expect.stringContaining(address) });
   for (const flag of ['--tls-ca', '--tls-cert'])
     expect(right[flag]).toMatchObject({ state: 'ok', found: expect.stringMatching(/until 20\d\d-/) });
-  expect(wrongPassword.Redis).toMatchObject({ state: 'wrong', found: expect.stringContaining('WRONGPASS') });
+  expect(wrongPassword.Redis).toMatchObject({
+    state: 'wrong',
+    found: expect.stringContaining('refuses this password'),
+  });
   expect(plain.Redis).toMatchObject({ state: 'wrong' });
 });
 
