@@ -126,7 +126,7 @@ it('refuses a page that is none', async () => {
   const { credentials, status } = await import('@grpc/grpc-js');
   const raw = new JobsClient(cluster.address, credentials.createInsecure());
   cleanUp.add(() => raw.close());
-  for (const pageToken of ['x', '-1_2', '1_2_3', '9'.repeat(500_000), '\u0000']) {
+  for (const pageToken of ['x', '-1_2', '1_2_3', '9'.repeat(50_000), '\u0000']) {
     const listed = new Promise((_, reject) => raw.list({ pageSize: 0, pageToken }, reject));
     await expect(listed).rejects.toMatchObject({ code: status.INVALID_ARGUMENT, details: /next_page_token/ });
     const epochs = new Promise((_, reject) =>

@@ -1,5 +1,5 @@
 /** The parts that commands are made of: the program, options that several have, and how help looks. Loads nothing heavy. */
-import { readFileSync, statSync } from 'node:fs';
+import { FileError, readRegularSync } from '@kasane/tensor/node/regular-file';
 import { Command, CommanderError, Option } from 'commander';
 import { contextInUse } from './contexts.ts';
 import {
@@ -93,16 +93,18 @@ export const tokenFile = () =>
     .env('KASANE_TOKEN_FILE')
     .conflicts('token');
 
+/** A token has 64 characters; a file this large is not one. */
+const MOST_TOKEN_BYTES = 4096;
+
 /** @throws CommanderError naming the file and what is wrong with it */
 function tokenIn(path: string): string {
   const refuse = (why: string) => new CommanderError(2, 'kasane.token', `--token-file: ${path}: ${why}`);
   let text: string;
   try {
-    if (!statSync(path).isFile()) throw refuse('it is not a regular file');
-    text = readFileSync(path, 'utf8').trim();
+    text = readRegularSync(path, MOST_TOKEN_BYTES).toString('utf8').trim();
   } catch (error) {
-    if (error instanceof CommanderError) throw error;
-    throw refuse('it cannot be read; check that it exists and its permissions');
+    if (!(error instanceof FileError)) throw error;
+    throw new CommanderError(2, 'kasane.token', `--token-file: ${error.message}`);
   }
   if (text === '' || /\s/.test(text)) throw refuse('one token is expected, and nothing else');
   return text;

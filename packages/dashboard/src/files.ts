@@ -67,8 +67,7 @@ function load(file: URL): Served {
   const ending = file.pathname.split('.').at(-1)!;
   const text = readFileSync(file, 'utf8');
   const script = ending === 'ts' ? withoutTypes(text) : text.replace('<!-- modules -->', () => preloads());
-  const own = !file.href.startsWith(folders.uplot!.href) && (ending === 'ts' || ending === 'js');
-  const plain = Buffer.from(own ? withoutComments(browserImports(script)) : script);
+  const plain = Buffer.from(ending === 'ts' || ending === 'js' ? smaller(script, file) : script);
   const fresh = { changedAt, type: types[ending]!, plain, compressed: gzipSync(plain) };
   served.set(file.href, fresh);
   return fresh;
@@ -91,9 +90,12 @@ function preloads(): string {
   return [...found].map((path) => `<link rel="modulepreload" href="${path}">`).join('\n    ');
 }
 
-/** What comments and stripped types have left: a third of what would be sent. */
-const withoutComments = (script: string): string =>
-  script.replaceAll(/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*\n/gm, '').replaceAll(/[ \t]+$/gm, '');
+/** Without comments and what stripped types have left: a third of what would be sent. uPlot keeps the block with its licence. */
+function smaller(script: string, file: URL): string {
+  const own = !file.href.startsWith(folders.uplot!.href);
+  const code = own ? browserImports(script).replaceAll(/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*\n/gm, '') : script;
+  return code.replaceAll(/^[ \t]*\/\/.*\n/gm, '').replaceAll(/[ \t]+$/gm, '');
+}
 
 /** Browsers know no packages: imports by name become paths of this server. */
 const browserImports = (script: string): string =>

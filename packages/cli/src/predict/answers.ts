@@ -44,8 +44,7 @@ export function answerOf(
   return {
     record: {
       ...{ input: name, class: best.index, label, probabilities },
-      ...(inverted !== undefined && { inverted }),
-      ...(background && { background }),
+      ...(inverted !== undefined && { inverted, background: background ?? null }),
     },
     line: `${name}: ${nameOf(best.index)} (${percent(best.p)}${next})${note}`,
   };
