@@ -8,6 +8,8 @@ import { spansAsked } from './tracing/asked.ts';
 
 /** What a process loads at its start lives on: with V8's default of 1 MiB for young objects it is copied again and again. */
 const YOUNG = '--min-semi-space-size=16';
+/** glibc keeps what is freed, for each of eight arenas a core: after jobs of many kinds that is more than all that is in use. */
+const ARENAS = '2';
 
 export interface ForkedWorker {
   readonly child: ChildProcess;
@@ -19,7 +21,7 @@ export interface ForkedWorker {
 export function forkWorker(options: WorkerProcessOptions): ForkedWorker {
   const spans = spansAsked() ? ['--import', import.meta.resolve('@kasane/cli/tracing/worker-preload')] : [];
   const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
-    env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
+    env: { MALLOC_ARENA_MAX: ARENAS, ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     execArgv: [YOUNG, ...process.execArgv, ...spans],
   });

@@ -59,12 +59,28 @@ export function readIdxFolder(directory: string): IdxFolder {
 /** As `openIdxApart` of read-apart.ts, on this thread: for tests and tools. @throws DataError */
 export function openIdx(directory: string): IdxData {
   const key = stampOf(directory);
-  if (cache?.key === key) return cache.value;
-  return keep(key, readIdxFolder(directory));
+  return kept(key) ?? keep(key, dataOf(readIdxFolder(directory)));
 }
 
-/** Opened folders, so that one job after another on the same files does not read them again; the newest alone is kept. */
-let cache: { key: string; value: IdxData } | undefined;
+/** What was opened last is kept for so long, in milliseconds, so that the next job on the same files does not read them again. */
+const KEPT_MS = 30_000;
+let newest: { readonly key: string; readonly value: IdxData } | undefined;
+let forget: NodeJS.Timeout | undefined;
+
+/** The folder that was opened last, while it is kept. */
+function kept(key: string): IdxData | undefined {
+  return newest?.key === key ? keep(key, newest.value) : undefined;
+}
+
+/** Not for good: MNIST takes as much memory as all else in the process. */
+function keep(key: string, value: IdxData): IdxData {
+  newest = { key, value };
+  clearTimeout(forget);
+  forget = setTimeout(() => {
+    newest = undefined;
+  }, KEPT_MS).unref();
+  return value;
+}
 
 /** @param read reads a folder that is not the one that was opened last, or has changed since */
 export async function openIdxOnce(
@@ -72,15 +88,10 @@ export async function openIdxOnce(
   read: (directory: string) => Promise<IdxFolder>,
 ): Promise<IdxData> {
   const key = stampOf(directory);
-  if (cache?.key === key) return cache.value;
-  return keep(key, await read(directory));
+  return kept(key) ?? keep(key, dataOf(await read(directory)));
 }
 
-function keep(key: string, folder: IdxFolder): IdxData {
-  const value = { train: datasetOf(folder.train), test: datasetOf(folder.test) };
-  cache = { key, value };
-  return value;
-}
+const dataOf = ({ train, test }: IdxFolder): IdxData => ({ train: datasetOf(train), test: datasetOf(test) });
 
 /** Changes when a file does. */
 const stampOf = (directory: string): string =>

@@ -3,11 +3,22 @@
  * through the HTTP/2 stack; V8's default starts a full collection for every 64 MB of them, which took more time than the step itself
  * (docs/decisions/003-garbage-collection.md).
  */
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Call first thing in a process that carries parameters or gradients. Does nothing before Node 24, which lacks the flag. */
+/** So often, in milliseconds, the main thread looks how much has gathered since its last collection. */
+const LOOK_MS = 20_000;
+/** It collects where it holds so many times what that collection left, */
+const GATHERED = 1.25;
+/** and so many looks after the last end: what is kept for half a minute, for whoever comes next, is let go by then. */
+const SETTLED = 3;
+
+/**
+ * Call first thing in a process that carries parameters or gradients. Before Node 24, which lacks the first flag, V8 keeps its defaults.
+ * What V8 then lets gather is collected here when little happens: a process that others only look at would grow to ten times its size.
+ */
 export function expectPassingBuffers(): void {
+  lookNowAndThen();
   if (Number(process.versions.node.split('.')[0]) < 24) return;
   // Buffers outside the heap count together with the heap, not against a small limit of their own;
   setFlagsFromString('--external-memory-accounted-in-global-limit');
@@ -19,20 +30,41 @@ export function expectPassingBuffers(): void {
 
 /** A burst of ends is followed by one collection, this many milliseconds after the first. */
 const SOON_MS = 500;
-let collect: (() => void) | undefined;
+let collect: ((options: object) => void) | undefined;
 let soon: NodeJS.Timeout | undefined;
+let looking = false;
+/** Looks since the last end. */
+let looks = 0;
+/** Bytes that the last collection left. */
+let left = 0;
+
+function lookNowAndThen(): void {
+  if (looking) return;
+  looking = true;
+  setInterval(() => {
+    if (++looks === SETTLED || held() > GATHERED * left) collectGarbage();
+  }, LOOK_MS).unref();
+}
+
+/** Bytes of this thread's objects, and of buffers that they own. */
+function held(): number {
+  const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics();
+  return objects + buffers;
+}
 
 /**
- * Collects this thread's garbage, all of it: call where a model's memory was let go. WebAssembly memories and shared memory are outside
- * what V8 weighs when it decides whether to collect, and a thread that computes makes no other garbage: each job would leave
- * its tensors behind, for hours.
+ * Collects this thread's garbage, all of it, and gives its pages back: call where a model's memory was let go. WebAssembly memories and
+ * shared memory are outside what V8 weighs when it decides whether to collect, and a thread that computes makes no other garbage: each
+ * job would leave its tensors behind, for hours.
  */
 export function collectGarbage(): void {
   if (!collect) {
     setFlagsFromString('--expose-gc');
-    collect = runInNewContext('gc') as () => void;
+    collect = runInNewContext('gc') as (options: object) => void;
   }
-  collect();
+  // The last resort also shrinks the heap. A thread that sleeps between jobs never gets to it otherwise.
+  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  left = held();
 }
 
 /** The same a little later, for a thread that has others to answer. */
@@ -40,6 +72,7 @@ export function collectGarbageSoon(): void {
   if (soon) return;
   soon = setTimeout(() => {
     soon = undefined;
+    looks = 0;
     collectGarbage();
   }, SOON_MS).unref();
 }
