@@ -24,6 +24,14 @@ const refused: Record<string, { readonly file: string; readonly says: RegExp }> 
     file: `${head}x: &x 1\n${list(200, (i) => `k${i}: *x`)}`,
     says: /^f:104: more than 100 al/,
   },
+  'maps that each merge the one before': {
+    file: `${head}m0: &m0 { k: 0 }\n${list(1_000, (i) => `m${i + 1}: &m${i + 1} { <<: *m${i}, k${i}: 1 }`)}`,
+    says: /^f:104: more than 100 al/,
+  },
+  'aliases of aliases, each on its line': {
+    file: `${head}k0: &a0 1\n${list(3_000, (i) => `k${i + 1}: &a${i + 1} *a${i}`)}`,
+    says: /^f:4: /,
+  },
   'an unknown alias': {
     file: `${head}init: *x\n`,
     says: /^f:3: no value before this line has the anchor '&x'/,
