@@ -36,17 +36,22 @@ export interface Failure {
 
 const UNFIT = errorCodes.DATA_INVALID.exit;
 
-/** Whether it was caused by a file that does not exist. */
-function isMissing(error: unknown): boolean {
+/** The error and what caused it. */
+function* causes(error: unknown): Generator<Error & { code?: unknown; syscall?: unknown }> {
   let at = error;
   for (let depth = 0; depth < 5 && at instanceof Error; depth++) {
-    if ((at as { code?: unknown }).code === 'ENOENT') return true;
+    yield at;
     at = at.cause;
   }
-  return false;
 }
 
+/** Whether it was caused by a file that does not exist. */
+const isMissing = (error: unknown) => [...causes(error)].some(({ code }) => code === 'ENOENT');
+
 export function failureOf(error: unknown): Failure {
+  // Whoever asked for a path that depends on it, and says so as its own error.
+  const withoutFolder = [...causes(error)].find(({ syscall }) => syscall === 'uv_cwd');
+  if (withoutFolder) return systemFailure(withoutFolder)!;
   const known =
     error instanceof KasaneError
       ? errorCodes[error.code].exit

@@ -7,6 +7,12 @@ export function makeFolders(path: string): string | undefined {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return undefined;
   const parent = dirname(path);
   const first = parent === path ? undefined : makeFolders(parent);
-  mkdirSync(path);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process was faster.
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+    return first;
+  }
   return first ?? path;
 }

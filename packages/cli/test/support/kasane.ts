@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeArguments?: readonly string[];
   readonly cwd?: string;
+  /** After so many milliseconds it is killed, and its code is null. */
+  readonly limitMs?: number;
 }
 
 /** `kasane ...args`, with nothing of the tester's own settings. */
@@ -23,6 +25,7 @@ export function kasane(args: readonly string[], options: RunOptions = {}): Promi
     env: { ...env, NO_COLOR: '1', KASANE_CONFIG: '/nowhere/config.json', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(options.cwd !== undefined && { cwd: options.cwd }),
+    ...(options.limitMs !== undefined && { timeout: options.limitMs, killSignal: 'SIGKILL' as const }),
   });
   let stdout = '';
   let stderr = '';

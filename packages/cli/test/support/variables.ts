@@ -87,7 +87,8 @@ export const variables: Readonly<Record<string, Variable>> = {
   FORCE_COLOR: { who: 'logs', odd: ['0', '3', 'x'] },
   LD_LIBRARY_PATH: { who: 'the loader', odd: ['/nowhere'] },
   // of Node
-  NODE_COMPILE_CACHE: folder('Node'),
+  // Below /proc Node itself never starts (its recursive mkdir does not return), whatever it is to run.
+  NODE_COMPILE_CACHE: { who: 'Node', odd: folder('').odd!.filter((value) => !value.startsWith('/proc')) },
   NODE_DISABLE_COMPILE_CACHE: flag('Node'),
   NODE_ENV: { who: 'libraries', odd: ['production', 'development', 'test'] },
   NODE_OPTIONS: {

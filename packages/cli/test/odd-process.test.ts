@@ -1,0 +1,77 @@
+/** The real command in a process that something was taken from: its folder, its streams, files it may open, rights on what it makes. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+const main = fileURLToPath(new URL('../src/bin.js', import.meta.url));
+const LIMIT_MS = 120_000;
+const UNREACHABLE = 69;
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-odd-'));
+  writeFileSync(join(folder, 'xor.csv'), `a,b,y\n${'0,0,no\n0,1,yes\n1,0,yes\n1,1,no\n'.repeat(8)}`);
+  writeFileSync(
+    join(folder, 'tiny.json'),
+    JSON.stringify({
+      name: 'tiny',
+      model: { input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] },
+      data: { format: 'csv', path: join(folder, 'xor.csv'), target: 'y' },
+      training: { epochs: 1, batch: 8 },
+    }),
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** `kasane ...args` by a shell that does something first. */
+function within(shell: string, args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn('sh', ['-c', shell, 'sh', process.execPath, main, ...args], {
+    cwd: folder,
+    env: { ...process.env, NO_COLOR: '1', KASANE_CONFIG: '/nowhere/config.json' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, stderr }));
+  });
+}
+
+it('a working directory that was deleted', { timeout: 2 * LIMIT_MS }, async () => {
+  const shell = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"';
+  const help = await within(shell, ['--help']);
+  expect(help.code, help.stderr).toBe(0);
+  const trained = await within(shell, ['train', join(folder, 'tiny.json'), '--workers', '1']);
+  expect(trained).toEqual({
+    code: 66,
+    stderr: 'kasane: the working directory is gone; cd to one that exists\n',
+  });
+});
+
+it.each([
+  ['64 open files', 'ulimit -n 64 && exec "$@"'],
+  ['no standard input', 'exec "$@" <&-'],
+  ['no standard output', 'exec "$@" >&-'],
+  ['neither', 'exec "$@" <&- >&-'],
+  ['files that only their owner may use', 'umask 077 && exec "$@"'],
+])('%s', { timeout: 3 * LIMIT_MS }, async (_, shell) => {
+  const help = await within(shell, ['--help']);
+  expect(help.code, help.stderr).toBe(0);
+  const jobs = await within(shell, ['jobs', '--coordinator', '127.0.0.1:9']);
+  expect(jobs.code, jobs.stderr).toBe(UNREACHABLE);
+  expect(jobs.stderr.trimEnd().split('\n')).toHaveLength(1);
+  const out = join(folder, 'weights.safetensors');
+  const trained = await within(shell, [
+    ...['train', join(folder, 'tiny.json'), '--workers', '1', '--slots', '1', '--out', out],
+  ]);
+  expect(trained.stderr).not.toMatch(/a bug|^\s+at /m);
+  expect(trained.code, trained.stderr).toBe(0);
+});
