@@ -117,9 +117,15 @@ function locate(directory: string, name: string): string {
     .map((candidate) => join(directory, candidate))
     .find((path) => kindOfPath(path) !== 'nothing');
   if (found) return found;
-  throw new DataError(
-    `${directory}: there is no ${names.join(', ')}; a folder with the four IDX files of MNIST is expected`,
-  );
+  try {
+    statRegular(join(directory, name));
+  } catch (cause) {
+    throw new DataError(
+      `${directory}: there is no ${names.join(', ')}; a folder with the four IDX files of MNIST is expected`,
+      { cause },
+    );
+  }
+  return join(directory, name);
 }
 
 function readPair(imagesPath: string, labelsPath: string): IdxPart {

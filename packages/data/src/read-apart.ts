@@ -5,30 +5,36 @@ import type { CsvOptions } from './csv.ts';
 import { DataError, type DataParts } from './dataset.ts';
 import { type IdxData, type IdxFolder, openIdxOnce } from './idx.ts';
 import { type SeriesOptions, type SeriesRead, seriesOfRead } from './series.ts';
+import type { TextOptions } from './text.ts';
 
-export type ToRead = CsvOptions | SeriesOptions | { readonly format: 'idx'; readonly path: string };
+export type ToRead =
+  | CsvOptions
+  | SeriesOptions
+  | TextOptions
+  | { readonly format: 'idx'; readonly path: string };
 
 export type ReadAnswer =
   | { readonly read: object }
-  /** What is wrong with the data, as a sentence. */
-  | { readonly refused: string };
+  /** What is wrong with the data, as a sentence; and the code of the system's error behind it, such as ENOENT. */
+  | { readonly refused: string; readonly code: string | undefined };
 
 /** @throws DataError naming file, line and column */
 export async function openCsv(options: CsvOptions): Promise<DataParts> {
-  const { train, test, preparation, notes } = await apart<ArraysRead>(options);
+  const { train, test, preparation, notes } = await readApart<ArraysRead>(options);
   return { train: datasetOfArrays(train), test: datasetOfArrays(test), preparation, notes };
 }
 
 /** @throws DataError naming file, line and column */
 export async function openSeries(options: SeriesOptions): Promise<DataParts> {
-  return seriesOfRead(await apart<SeriesRead>(options));
+  return seriesOfRead(await readApart<SeriesRead>(options));
 }
 
 /** The four files of a folder: see `readIdxFolder`. @throws DataError naming the file */
 export const openIdxApart = (directory: string): Promise<IdxData> =>
-  openIdxOnce(directory, (path) => apart<IdxFolder>({ format: 'idx', path }));
+  openIdxOnce(directory, (path) => readApart<IdxFolder>({ format: 'idx', path }));
 
-async function apart<T extends object>(what: ToRead): Promise<T> {
+/** @throws DataError, with the system's error as its cause where one is behind it */
+export async function readApart<T extends object>(what: ToRead): Promise<T> {
   const file = import.meta.url.endsWith('.ts') ? './read-thread.ts' : './read-thread.js';
   const thread = new Worker(new URL(file, import.meta.url), { workerData: what });
   const answer = await new Promise<ReadAnswer>((done, reject) => {
@@ -44,7 +50,10 @@ async function apart<T extends object>(what: ToRead): Promise<T> {
     );
     thread.once('exit', () => reject(new DataError(`${what.path}: its reader was ended`)));
   });
-  if ('refused' in answer) throw new DataError(answer.refused);
+  if ('refused' in answer) {
+    const { refused, code } = answer;
+    throw new DataError(refused, { cause: code && Object.assign(new Error(refused), { code }) });
+  }
   // What it says is the reader's own type: see read-thread.ts.
   return answer.read as T;
 }

@@ -5,6 +5,7 @@ import { DataError } from './dataset.ts';
 import { readIdxFolder } from './idx.ts';
 import type { ReadAnswer, ToRead } from './read-apart.ts';
 import { readSeries } from './series.ts';
+import { readTokens } from './text-read.ts';
 
 async function read(what: ToRead): Promise<object> {
   switch (what.format) {
@@ -12,6 +13,8 @@ async function read(what: ToRead): Promise<object> {
       return readCsv(what);
     case 'series':
       return readSeries(what);
+    case 'text':
+      return readTokens(what);
     case 'idx':
       return readIdxFolder(what.path);
   }
@@ -25,10 +28,16 @@ function buffersIn(value: unknown): ArrayBuffer[] {
   return Object.values(value).flatMap(buffersIn);
 }
 
+/** Errors do not keep their codes from thread to thread. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  return 'code' in error && typeof error.code === 'string' ? error.code : codeOf(error.cause);
+}
+
 try {
   const found = await read(workerData as ToRead);
   parentPort!.postMessage({ read: found } satisfies ReadAnswer, [...new Set(buffersIn(found))]);
 } catch (error) {
   if (!(error instanceof DataError)) throw error;
-  parentPort!.postMessage({ refused: error.message } satisfies ReadAnswer);
+  parentPort!.postMessage({ refused: error.message, code: codeOf(error) } satisfies ReadAnswer);
 }

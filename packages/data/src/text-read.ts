@@ -1,5 +1,5 @@
 /**
- * Text files to tokens: everything of a text data set that takes long. It runs in a thread of its own (text-thread.ts), for
+ * Text files to tokens: everything of a text data set that takes long. It runs in a thread of its own (read-thread.ts), for
  * learning a tokenizer from a long text and encoding it take minutes.
  */
 import { createHash } from 'node:crypto';

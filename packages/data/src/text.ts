@@ -2,14 +2,12 @@
  * Text: a file or a folder of files for language models, labelled text (class folders, or a CSV file) for classification.
  * Tokens are numbered by a tokenizer that is learnt from the training part.
  */
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { bytesOf, datasetOfArrays } from './arrays.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import type { Layout } from './layout.ts';
+import { readApart } from './read-apart.ts';
 import type { TableForm } from './table-form.ts';
 import type { LabelledTokens, StreamTokens, TextRead } from './text-read.ts';
-import type { TextAnswer } from './text-thread.ts';
 import type { TokenizerKind } from './tokenizer.ts';
 
 export interface TextOptions extends Partial<TableForm> {
@@ -43,7 +41,7 @@ export interface TextOptions extends Partial<TableForm> {
 
 /** @throws DataError */
 export async function openText(options: TextOptions): Promise<DataParts> {
-  const read = await readInThread(options);
+  const read = await readApart<TextRead>(options);
   const { context, objective, pad } = options;
   const { tokenizer } = read;
   if (read.kind === 'stream') {
@@ -63,15 +61,6 @@ export async function openText(options: TextOptions): Promise<DataParts> {
     preparation: { classes, text: { tokenizer, context, objective: 'classification', pad } },
     notes: read.notes,
   };
-}
-
-/** Reads without keeping this thread: whoever opens data has heartbeats to send. */
-async function readInThread(options: TextOptions): Promise<TextRead> {
-  const file = import.meta.url.endsWith('.ts') ? './text-thread.ts' : './text-thread.js';
-  const thread = new Worker(new URL(file, import.meta.url), { workerData: options });
-  const [answer] = (await once(thread, 'message')) as [TextAnswer];
-  if ('refused' in answer) throw new DataError(answer.refused);
-  return answer.read;
 }
 
 /** Samples are windows of one array. Targets: the next token of each, or the token itself (what is masked, the worker draws). */
