@@ -16,6 +16,7 @@ export const SQLITE = {
 
 /** SQLite's primary result code; undefined for an error that is not its. */
 export function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
   const { errcode } = error as { errcode?: unknown };
   return typeof errcode === 'number' ? errcode & 0xff : undefined;
 }
