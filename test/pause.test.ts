@@ -103,7 +103,8 @@ describe('a paused job', () => {
     for await (const now of client.watch(next)) if (hasEnded(now.state)) break;
     const ended = await client.get(next);
     expect([ended.digest, ended.priority]).toEqual([quiet.digest, 7]);
-    await expect(client.resume(id, 0)).resolves.toMatchObject({ state: JobState.JOB_STATE_RUNNING });
+    expect(hasEnded((await client.resume(id, 0)).state)).toBe(false);
+    await until(id, ({ state }) => state === JobState.JOB_STATE_RUNNING);
     await client.cancel(id);
     client.close();
   });

@@ -8,8 +8,8 @@ import { runInNewContext } from 'node:vm';
 
 /** So often, in milliseconds, the main thread looks how much has gathered since its last collection. */
 const LOOK_MS = 20_000;
-/** It collects where it holds so many times what that collection left, */
-const GATHERED = 1.25;
+/** It collects where it holds this many bytes more than that collection left: an idle process gathers less between two looks, */
+const GATHERED_BYTES = 2 ** 25;
 /** and so many looks after the last end: what is kept for half a minute, for whoever comes next, is let go by then. */
 const SETTLED = 3;
 
@@ -42,7 +42,9 @@ function lookNowAndThen(): void {
   if (looking) return;
   looking = true;
   setInterval(() => {
-    if (++looks === SETTLED || held() > GATHERED * left) collectGarbage();
+    if (++looks === SETTLED || (left > 0 && held() > left + GATHERED_BYTES)) collectGarbage();
+    // What a process holds once it has started is what it needs.
+    if (left === 0) left = held();
   }, LOOK_MS).unref();
 }
 
