@@ -111,6 +111,8 @@ export interface TextPreparation {
   readonly objective: 'next-token' | 'masked-token' | 'classification';
   /** Classification: which end of a short text is filled with padding. */
   readonly pad?: 'front' | 'end';
+  /** Of the files, where it is not utf-8: predictions read theirs in the same way. */
+  readonly encoding?: string;
 }
 
 /** How often each number below `classes` occurs. */

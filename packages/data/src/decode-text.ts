@@ -11,9 +11,25 @@ export const UTF8 = 'utf-8';
  */
 export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): string {
   try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+    return decoderOf(encoding, path).decode(bytes);
   } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw new DataError(notDecoded(path, lineOfFailure(bytes, encoding), encoding, bytes), { cause });
+  }
+}
+
+/**
+ * A decoder that refuses what does not fit.
+ * @param path whose text is wanted
+ * @throws DataError when the encoding is unknown: a job's is checked on submit, but not one that a weights file or an index names
+ */
+export function decoderOf(encoding: string, path: string): TextDecoder {
+  try {
+    return new TextDecoder(encoding, { fatal: true });
+  } catch (cause) {
+    const right =
+      'use a name of the WHATWG Encoding Standard, such as utf-8, windows-1252, shift_jis or utf-16le';
+    throw new DataError(`${path}: '${encoding}' is not a known encoding; ${right}`, { cause });
   }
 }
 

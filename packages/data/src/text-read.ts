@@ -243,9 +243,13 @@ function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): s
   throw new DataError(`${list}. Remove what can not be used, or set data.onDamaged: skip`);
 }
 
-/** @throws DataError when it is not text */
-export function readText(path: string, encoding = UTF8): string {
-  const bytes = readRegularSync(path, TEXT_BYTES);
+/**
+ * The text of a file, for training and for predictions.
+ * @param most bytes that are read
+ * @throws DataError when it is not text
+ */
+export function readText(path: string, encoding = UTF8, most = TEXT_BYTES): string {
+  const bytes = readRegularSync(path, most);
   if (
     encoding === UTF8 &&
     ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff))

@@ -6,7 +6,7 @@ import { bytesOf, datasetOfArrays } from './arrays.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import type { Layout } from './layout.ts';
 import { readApart } from './read-apart.ts';
-import type { TableForm } from './table-form.ts';
+import { saidOf, type TableForm } from './table-form.ts';
 import type { LabelledTokens, StreamTokens, TextRead } from './text-read.ts';
 import type { TokenizerKind } from './tokenizer.ts';
 
@@ -44,12 +44,13 @@ export async function openText(options: TextOptions): Promise<DataParts> {
   const read = await readApart<TextRead>(options);
   const { context, objective, pad } = options;
   const { tokenizer } = read;
+  const kept = encodingOf(options);
   if (read.kind === 'stream') {
     const part = (name: 'train' | 'test') => slide(name, read[name], read.size, options);
     return {
       train: part('train'),
       test: part('test'),
-      preparation: { text: { tokenizer, context, objective } },
+      preparation: { text: { tokenizer, context, objective, ...kept } },
       notes: read.notes,
     };
   }
@@ -58,9 +59,15 @@ export async function openText(options: TextOptions): Promise<DataParts> {
   return {
     train: part(read.train),
     test: part(read.test),
-    preparation: { classes, text: { tokenizer, context, objective: 'classification', pad } },
+    preparation: { classes, text: { tokenizer, context, objective: 'classification', pad, ...kept } },
     notes: read.notes,
   };
+}
+
+/** What is kept of how files are written: of that only the encoding is about texts that stand alone. */
+function encodingOf(options: TextOptions): { readonly encoding?: string } {
+  const { encoding } = saidOf(options);
+  return encoding === undefined ? {} : { encoding };
 }
 
 /** Samples are windows of one array. Targets: the next token of each, or the token itself (what is masked, the worker draws). */

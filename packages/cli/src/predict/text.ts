@@ -1,7 +1,6 @@
 /** Text as samples, and what language models make of it: texts that go on, and words that were masked. */
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
-import { decodeText } from '@kasane/data/decode-text';
-import { readRegularSync } from '@kasane/data/regular-file';
+import { readText as readFile } from '@kasane/data/text-read';
 import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/tokenizer';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { type SamplingOptions, sampleToken } from '@kasane/tensor/sampling';
@@ -20,21 +19,19 @@ export interface GenerateOptions extends SamplingOptions {
 /** Scores of all places, [context, tokens], for tokens [context]. */
 export type Scores = (tokens: Float32Array) => Float32Array;
 
-/** The argument, or the content of the file that it names. */
-function contentOf(given: string): string {
+/** The argument, or the content of the file that it names, read as training read its own. */
+function contentOf(given: string, { encoding }: TextPreparation): string {
   const isText = kindOfPath(given) === 'nothing';
-  const text = isText ? given : decodeText(readRegularSync(given, FILE_BYTES), given);
+  const text = isText ? given : readFile(given, encoding, FILE_BYTES);
   if (text === '')
     throw new DataError(`${isText ? 'the text' : given} is empty; expected some text, or a file with some`);
   return text;
 }
 
 /** A text that is to be classified: its first tokens, filled up where training did. */
-export function readText(
-  given: string,
-  { tokenizer, context, pad = 'front' }: TextPreparation,
-): Float32Array {
-  const tokens = openTokenizer(tokenizer).encode(contentOf(given)).subarray(0, context);
+export function readText(given: string, preparation: TextPreparation): Float32Array {
+  const { tokenizer, context, pad = 'front' } = preparation;
+  const tokens = openTokenizer(tokenizer).encode(contentOf(given, preparation)).subarray(0, context);
   const x = new Float32Array(context).fill(PAD);
   x.set(tokens, pad === 'front' ? context - tokens.length : 0);
   return x;
@@ -47,13 +44,14 @@ export function readText(
  */
 export function generate(
   given: string,
-  { tokenizer: spec, context }: TextPreparation,
+  preparation: TextPreparation,
   { maxTokens, ...sampling }: GenerateOptions,
   scoresOf: Scores,
   said: (piece: string) => void,
 ): { readonly text: string; readonly tokens: number } {
+  const { tokenizer: spec, context } = preparation;
   const tokenizer = openTokenizer(spec);
-  const content = contentOf(given);
+  const content = contentOf(given, preparation);
   said(content);
   const tokens = [...tokenizer.encode(content)];
   const prompt = tokens.length;
@@ -79,11 +77,12 @@ export function generate(
 /** Replaces each [MASK] by the token that fits best. */
 export function fillMasks(
   given: string,
-  { tokenizer: spec, context }: TextPreparation,
+  preparation: TextPreparation,
   scoresOf: Scores,
 ): { readonly text: string; readonly tokens: number } {
+  const { tokenizer: spec, context } = preparation;
   const tokenizer = openTokenizer(spec);
-  const parts = contentOf(given).split(MASK_WORD);
+  const parts = contentOf(given, preparation).split(MASK_WORD);
   if (parts.length === 1)
     throw new DataError(`${given}: nothing is masked; write ${MASK_WORD} where a token is to be told`);
   const tokens = parts.flatMap((part, index) => [...(index > 0 ? [MASK] : []), ...tokenizer.encode(part)]);
