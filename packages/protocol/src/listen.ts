@@ -2,7 +2,7 @@
  * One port for gRPC and for the workers' data links: the first bytes of a connection tell which it is. With TLS both are inside it:
  * it ends here, once, in front of both.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { addressOf, Guests } from './guests.ts';
 import { CONNECTIONS, GREETING_MS } from './limits.ts';
@@ -26,6 +26,13 @@ export interface ListenOnOptions {
   readonly onRefused?: (peer: string, why: string) => void;
 }
 
+export interface Listener {
+  /** What was asked for, or what the system gave for 0. */
+  readonly port: number;
+  /** Takes no more connections, and drops those whose first bytes are still to come: nobody would serve them. */
+  close(): void;
+}
+
 /** A TLS record that opens a handshake: ContentType 22, then the version (RFC 8446, 5.1). */
 const HANDSHAKE = 22;
 
@@ -35,14 +42,26 @@ export async function listenOn(
   port: number,
   routes: Routes,
   options: ListenOnOptions = {},
-): Promise<Server> {
+): Promise<Listener> {
   const { tls, onRefused = () => {}, guests = new Guests({ onRefused }) } = options;
+  /** Connections that no route has taken over yet; undefined once this is closed. */
+  let greeting: Set<Socket> | undefined = new Set();
+  const greet = (socket: Socket) => {
+    if (!greeting) {
+      socket.destroy();
+      return;
+    }
+    greeting.add(socket);
+    const taken = () => void greeting?.delete(socket);
+    socket.once('close', taken);
+    route(socket, routes, taken, onRefused);
+  };
   const server = createServer({ noDelay: true }, (socket) => {
     // Until somebody takes it over; its end is all that an error would say.
     socket.on('error', () => socket.destroy());
     if (!guests.add(socket)) return;
     if (secure) secure.emit('connection', socket);
-    else route(socket, routes, onRefused);
+    else greet(socket);
   });
   const secure = tls && createTlsServer({ ...serverOptions(tls), handshakeTimeout: GREETING_MS });
   secure?.on('secureConnection', (socket: TLSSocket) => {
@@ -53,7 +72,7 @@ export async function listenOn(
       socket.destroy();
       return;
     }
-    route(socket, routes, onRefused);
+    greet(socket);
   });
   secure?.on('tlsClientError', (error: Error & { code?: string }, socket: TLSSocket) => {
     // Whoever leaves in the middle of a handshake, such as a port scanner, did not come for us.
@@ -71,7 +90,14 @@ export async function listenOn(
     );
     server.listen(port, bareHost(host), resolve);
   });
-  return server;
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      server.close();
+      for (const socket of greeting ?? []) socket.destroy();
+      greeting = undefined;
+    },
+  };
 }
 
 /** Why a client that should have shown a certificate is not let in. */
@@ -90,7 +116,13 @@ function describe({ code = '', message }: Error & { code?: string }): string {
   return `no TLS came about (${reason.trim() || code})`;
 }
 
-function route(socket: Socket, { grpc, link }: Routes, onRefused: (peer: string, why: string) => void): void {
+/** @param onTaken is called before a route gets the socket */
+function route(
+  socket: Socket,
+  { grpc, link }: Routes,
+  onTaken: () => void,
+  onRefused: (peer: string, why: string) => void,
+): void {
   const drop = () => socket.destroy();
   const late = setTimeout(drop, GREETING_MS);
   socket.once('close', () => clearTimeout(late));
@@ -118,6 +150,7 @@ function route(socket: Socket, { grpc, link }: Routes, onRefused: (peer: string,
     link(socket, key);
   };
   const pass = () => {
+    onTaken();
     clearTimeout(late);
     socket.off('readable', look);
   };

@@ -24,13 +24,13 @@ async function listen() {
     },
   });
   closing.push(() => server.close());
-  const { port } = server.address() as AddressInfo;
+  const { port } = server;
   const open = () => {
     const socket = connect(port, '127.0.0.1').setNoDelay(true);
     closing.push(() => socket.destroy());
     return socket;
   };
-  return { links, grpc, open, port };
+  return { links, grpc, open, port, close: () => server.close() };
 }
 
 describe('listenOn', () => {
@@ -69,6 +69,22 @@ describe('listenOn', () => {
     socket.resetAndDestroy();
     open().write(`${LINK_GREETING}${'z'.repeat(LINK_KEY_BYTES)}`);
     await until(() => links.length === 1);
+  });
+
+  it('drops, when it closes, whoever it has accepted and not heard of yet', async () => {
+    const { grpc, open, close } = await listen();
+    const [silent, half] = [open(), open()];
+    half.write(LINK_GREETING.slice(0, 2));
+    await Promise.all([once(silent, 'connect'), once(half, 'connect')]);
+    // Accepted on the other side as well, once a later one is served.
+    open().write('PRI * HTTP/2.0');
+    await until(() => grpc.length === 1);
+    const dropped = Promise.all([once(silent, 'close'), once(half, 'close')]);
+    for (const socket of [silent, half]) socket.on('error', () => {}).resume();
+    close();
+    await dropped;
+    expect(grpc[0]!.destroyed).toBe(false);
+    grpc[0]!.destroy();
   });
 
   it('says which port is taken and what to do', async () => {

@@ -34,6 +34,8 @@ export interface StreamOptions {
   readonly onBroken: (why: string, retryMs: number) => void;
   /** The coordinator will not have this worker: no attempt follows. */
   readonly onRefused: (error: KasaneError) => void;
+  /** A coordinator that has not answered so long after it was called is not there, whatever accepted the connection. Default: 20,000. */
+  readonly welcomeMs?: number;
 }
 
 type Message = NonNullable<WorkerMessage['message']>;
@@ -53,6 +55,7 @@ export class CoordinatorStream {
   #link: Link | undefined;
   #forRoom: (() => void)[] = [];
   #retry: NodeJS.Timeout | undefined;
+  #welcomeLate: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   /** When the coordinator welcomed this worker; undefined: the stream that is there has not seen that. */
   #welcomedAt: number | undefined;
@@ -153,6 +156,9 @@ export class CoordinatorStream {
       { waitForReady: false } as object,
     );
     this.#stream = stream;
+    const { welcomeMs = 4 * HEARTBEAT_TIMEOUT_MS } = this.#options;
+    const late = `the coordinator did not answer within ${welcomeMs / 1000} s`;
+    this.#welcomeLate = setTimeout(() => this.#broke(stream, undefined, late), welcomeMs);
     this.#takeHeld(); // said of a stream that is no more
     const hello: Hello = { ...this.#options.hello, session: this.#session };
     stream.write({ messages: [{ message: { $case: 'hello', value: hello } }] });
@@ -160,6 +166,7 @@ export class CoordinatorStream {
       if (!message) return;
       this.#options.onMessage(message);
       if (message.$case !== 'welcome' || this.#stream !== stream) return;
+      clearTimeout(this.#welcomeLate);
       this.#welcomedAt = performance.now();
       this.#openLink(stream, message.value.linkKey);
     });
@@ -191,6 +198,7 @@ export class CoordinatorStream {
 
   /** Ends stream and link. */
   #cut(): void {
+    clearTimeout(this.#welcomeLate);
     this.#stream?.cancel();
     this.#stream = undefined;
     this.#link?.close();

@@ -1,5 +1,4 @@
 /** The worker's end of stream and data link against a real server that breaks them. */
-import type { AddressInfo } from 'node:net';
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { encodeFrame, type Frame } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
@@ -44,7 +43,7 @@ async function serve(
     server.forceShutdown();
   };
   closing.push(close);
-  return { close, links, port: (listener.address() as AddressInfo).port };
+  return { close, links, port: listener.port };
 }
 
 /** Answers a Hello as a coordinator does. */
@@ -53,7 +52,7 @@ function welcome(stream: Stream): void {
   stream.write({ message: { $case: 'welcome', value } });
 }
 
-function connect(port: number) {
+function connect(port: number, more: { readonly welcomeMs?: number } = {}) {
   const seen = {
     broken: [] as string[],
     waits: [] as number[],
@@ -71,6 +70,7 @@ function connect(port: number) {
       seen.waits.push(retryMs);
     },
     onRefused: (error) => seen.refused.push(error),
+    ...more,
   });
   closing.push(() => stream.close());
   return { stream, seen };
@@ -99,6 +99,20 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     await serve(listen, undefined, port);
     await until(() => hellos.length === 2);
     expect(seen.refused).toEqual([]);
+  });
+
+  it('calls again where a connection is accepted and nobody answers', async () => {
+    const hellos: string[] = [];
+    const { port } = await serve((stream) => {
+      stream.on('data', () => {
+        hellos.push('hello');
+        if (hellos.length === 2) welcome(stream);
+      });
+    });
+    const { seen } = connect(port, { welcomeMs: 300 });
+    await until(() => seen.messages.includes('welcome'));
+    expect(hellos).toHaveLength(2);
+    expect(seen.broken).toEqual(['the coordinator did not answer within 0.3 s']);
   });
 
   it('does not come back where it is refused', async () => {

@@ -1,5 +1,5 @@
 /** The gRPC server: services, health, reflection, behind the gate. Closed by default: beyond loopback tokens are required. */
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
@@ -130,9 +130,8 @@ export async function listen(services: Services, options: ListenOptions): Promis
     injector.destroy();
     throw error;
   });
-  const { port: bound } = listener.address() as AddressInfo;
   return {
-    address: hostPort(host, bound),
+    address: hostPort(host, listener.port),
     asksToken: asked,
     async close() {
       listener.close();
