@@ -28,6 +28,7 @@ if (major < oldestMajor || (major === oldestMajor && minor < oldestMinor)) {
  * names another folder, NODE_DISABLE_COMPILE_CACHE=1 wants none. A folder that can not be written means no cache, and nothing else.
  */
 function keepCompiledCode() {
+  if (process.env.NODE_DISABLE_COMPILE_CACHE) return;
   // In the user's own folder: what lies there is run, and Node's default, below /tmp, could be anybody's.
   const folder = process.env.NODE_COMPILE_CACHE || ownFolder();
   if (folder === undefined || !takesFolders(folder)) return;

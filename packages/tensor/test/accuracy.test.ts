@@ -110,7 +110,8 @@ describe.each(Object.values(pointwiseOps).map((op) => [op.name as PointwiseName,
 
     it('keeps its bound', () => compare([output], [value]));
 
-    it.skipIf('none' in op.gradient || typeof bounds === 'string')('has gradients that keep theirs', () => {
+    if ('none' in op.gradient || typeof bounds === 'string') return;
+    it('has gradients that keep theirs', () => {
       expect(bounds).toHaveLength(op.arity);
       return compare(gradients(sum(output), leaves), bounds as readonly (Bound | null)[]);
     });
