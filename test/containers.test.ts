@@ -15,7 +15,7 @@ import { checkout, makeImage, redisOfImage } from './support/image.ts';
 import { needing } from './support/needs.ts';
 
 const run = promisify(execFile);
-const token = 'a token of the test';
+const token = 'a-token-of-the-test';
 /** What a container may write to; not /tmp, where the checkout may be. */
 const scratch = '/scratch';
 const cleanUp = new CleanUp();

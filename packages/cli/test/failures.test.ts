@@ -56,6 +56,13 @@ const cases: readonly Case[] = [
   { args: ['coordinator', '--port', '70000'], exit: usage, says: /--port.*65535/ },
   { args: ['jobs', '--coordinator', 'somewhere'], exit: usage, says: /HOST:PORT/ },
   { args: ['jobs'], env: { KASANE_COORDINATOR: 'nowhere' }, exit: usage, says: /KASANE_COORDINATOR/ },
+  // A token that nobody could show is refused wherever one is given.
+  ...['coordinator', 'worker', 'jobs'].map((command) => ({
+    args: [command],
+    env: { KASANE_TOKEN: 'two words' },
+    exit: usage,
+    says: /^kasane: the token has blanks/,
+  })),
   {
     args: ['predict', 'cut.safetensors', 'x.png'],
     exit: errorCodes.FILE_DAMAGED.exit,

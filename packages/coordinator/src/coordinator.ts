@@ -9,7 +9,7 @@ import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
 import type { ServerTls } from '@kasane/protocol/tls';
-import { isLoopback } from '@kasane/protocol/token';
+import { checkToken, isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
 import { isLock } from './jobs/disk.ts';
 import { JobManager } from './jobs/manager.ts';
@@ -75,9 +75,10 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 
 /**
  * Starts a coordinator. What it had opened is closed again when it cannot start.
- * @throws KasaneError UNREACHABLE (Redis), CANNOT_LISTEN, STATE_IN_USE, STATE_UNUSABLE, or FILE_DAMAGED (the state directory)
+ * @throws KasaneError USAGE (a token that nobody could show), UNREACHABLE (Redis), CANNOT_LISTEN, STATE_IN_USE, STATE_UNUSABLE, or FILE_DAMAGED (the state directory)
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  if (options.token !== undefined) checkToken(options.token);
   const opened: Closers = [];
   try {
     return await start(options, opened);

@@ -3,14 +3,23 @@ import { createHash } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
 import { KasaneError } from './errors.ts';
 
-/** Metadata that presents `token`; empty metadata without one. @throws KasaneError USAGE when no header can carry it */
-export function tokenMetadata(token: string | undefined): Metadata {
-  const metadata = new Metadata();
-  if (token && !/^[\x21-\x7e]+$/.test(token))
+/**
+ * Checks that a header can carry a token; no token ('') is one that can.
+ * @throws KasaneError USAGE
+ */
+export function checkToken(token: string): void {
+  if (!/^[\x21-\x7e]*$/.test(token))
     throw new KasaneError(
       'USAGE',
       'the token has blanks or characters that no token has: copy it again, without what stands around it',
     );
+}
+
+/** Metadata that presents `token`; empty metadata without one. @throws KasaneError USAGE when no header can carry it */
+export function tokenMetadata(token: string | undefined): Metadata {
+  const metadata = new Metadata();
+  if (token === undefined) return metadata;
+  checkToken(token);
   if (token) metadata.set('authorization', `Bearer ${token}`);
   return metadata;
 }

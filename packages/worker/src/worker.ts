@@ -10,7 +10,7 @@ import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-ser
 import { shortened } from '@kasane/protocol/plain-text';
 import { heard } from '@kasane/protocol/redis-errors';
 import type { ClientTls } from '@kasane/protocol/tls';
-import { isLoopback } from '@kasane/protocol/token';
+import { checkToken, isLoopback } from '@kasane/protocol/token';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { ComputeSlots } from './compute-slots.ts';
@@ -135,13 +135,23 @@ class KasaneWorker implements RunningWorker {
     return this.#state;
   }
 
+  /** @throws KasaneError why it cannot start; nothing of it runs on then */
   async start(): Promise<void> {
+    try {
+      await this.#begin();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async #begin(): Promise<void> {
     const { token, tls, connectTimeoutMs } = this.#options;
     const log = this.#log;
+    if (token !== undefined) checkToken(token);
     try {
       await Promise.all(this.#pool.all.map((slot) => slot.ready));
     } catch (error) {
-      await this.#pool.close();
       throw new KasaneError('BACKEND', messageOf(error), { cause: error });
     }
     const metrics = await this.#tell();
@@ -226,16 +236,11 @@ class KasaneWorker implements RunningWorker {
       held: this.#held,
       jobs: this.#jobs.size,
     }));
-    try {
-      this.#metrics = await startMetricsServer(options, {
-        metrics: () => metrics.page(),
-        // One that waits for its coordinator does what it should: starting it again would not help.
-        health: () => (this.#state === 'stopped' ? 'stopped' : undefined),
-      });
-    } catch (error) {
-      await this.#pool.close();
-      throw error;
-    }
+    this.#metrics = await startMetricsServer(options, {
+      metrics: () => metrics.page(),
+      // One that waits for its coordinator does what it should: starting it again would not help.
+      health: () => (this.#state === 'stopped' ? 'stopped' : undefined),
+    });
     this.#log.info(`metrics at ${this.#metrics.url}/metrics`);
     return metrics;
   }
