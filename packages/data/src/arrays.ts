@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Field, fieldBytes } from '@kasane/tensor/field';
 import { countsOf, type Dataset, type Preparation } from './dataset.ts';
+import type { TargetRange } from './target-range.ts';
 
 type Elements = Float32Array | Int32Array;
 
@@ -17,6 +18,7 @@ export interface Arrays {
   readonly inputs: Elements;
   readonly targets: Elements;
   readonly classes?: number | undefined;
+  readonly ranges?: readonly TargetRange[] | undefined;
   /** Of `digestOfArrays`. Default: it is made here, which takes a while. */
   readonly digest?: string;
 }
@@ -45,6 +47,7 @@ export function datasetOfArrays(arrays: Arrays): Dataset {
     target,
     ...(classes !== undefined && { classes }),
     ...(classes !== undefined && target.shape.length === 0 && { counts: countsOf(arrays.targets, classes) }),
+    ...(arrays.ranges && { ranges: arrays.ranges }),
     digest: arrays.digest ?? digestOfArrays(arrays),
     gather: (indices, inputsOut, targetsOut) => {
       for (const [i, at] of indices.entries()) {

@@ -14,6 +14,7 @@ import {
   noNumber,
 } from './table.ts';
 import { formOf, isMissing, isMissingLabel, readNumber, saidOf, type TableForm } from './table-form.ts';
+import { RangeFinder } from './target-range.ts';
 
 export interface CsvOptions extends Partial<TableForm> {
   readonly format: 'csv';
@@ -284,19 +285,28 @@ function encodePart(
   const outputs = classes ? 1 : targets.length;
   const x = new Float32Array(rows.length * features);
   const y = classes ? new Int32Array(rows.length) : new Float32Array(rows.length * outputs);
+  const finder = new RangeFinder(targets.map(({ name }) => name));
   let samples = 0;
   for (const { line, fields } of rows) {
     const fieldOf = (name: string) => fields[index.get(name)!]!;
     const why = encodeRow(columns, fieldOf, { missing, form }, x, samples * features);
     const label = classes ? classes.get(fieldOf(target)) : 0;
-    if (why !== undefined || label === undefined) {
-      problems.push(`${path}:${line}: ${why ?? `class '${fieldOf(target)}' is not in the training part`}`);
+    const goals = targets.map(({ name, mean, std }) => (readNumber(fieldOf(name), form)! - mean) / std);
+    const large = goals.findIndex((value) => !Number.isFinite(Math.fround(value)));
+    if (why !== undefined || label === undefined || large >= 0) {
+      const name = targets[large]?.name;
+      const tooLarge = name && `the target ${name} is ${fieldOf(name)}, which is too large`;
+      problems.push(
+        `${path}:${line}: ${why ?? tooLarge ?? `class '${fieldOf(target)}' is not in the training part`}`,
+      );
       continue;
     }
     if (classes) y[samples] = label;
     else {
-      for (const [i, { name, mean, std }] of targets.entries())
-        y[samples * outputs + i] = (readNumber(fieldOf(name), form)! - mean) / std;
+      for (const [i, value] of goals.entries()) {
+        y[samples * outputs + i] = value;
+        finder.see(i, value, line);
+      }
     }
     samples++;
   }
@@ -307,6 +317,7 @@ function encodePart(
     inputs: x.subarray(0, samples * features),
     targets: y.subarray(0, samples * outputs),
     classes: classes?.size,
+    ranges: classes ? undefined : finder.ranges(path),
   };
   return { ...arrays, digest: digestOfArrays(arrays) };
 }

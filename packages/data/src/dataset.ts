@@ -3,6 +3,7 @@ import { type Field, fieldBytes } from '@kasane/tensor/field';
 import type { ImageForm } from './image-decode.ts';
 import type { ColumnEncoding, NumberEncoding } from './table.ts';
 import type { TableForm } from './table-form.ts';
+import type { TargetRange } from './target-range.ts';
 import type { TokenizerSpec } from './tokenizer.ts';
 
 export type { Field, FieldType } from '@kasane/tensor/field';
@@ -17,6 +18,8 @@ export interface Dataset {
   readonly classes?: number;
   /** Samples of each class, where a sample has one and counting them takes no reading. */
   readonly counts?: readonly number[];
+  /** Of numbers that are to be told: what the objective may not take is named. */
+  readonly ranges?: readonly TargetRange[];
   /** Decides the samples: equal digests, equal samples. SHA-256, lower-case hex. */
   readonly digest: string;
   /**

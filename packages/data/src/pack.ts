@@ -1,7 +1,7 @@
 /** Writes packed data from whatever can be opened. */
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/field';
 import { DataError, type DataParts, type Dataset, readSamples } from './dataset.ts';
 import {
@@ -13,6 +13,7 @@ import {
   type PackedPart,
   recordBytes,
 } from './packed-index.ts';
+import type { TargetRange } from './target-range.ts';
 import { writeWholeFile } from './whole-file.ts';
 
 /**
@@ -54,6 +55,13 @@ export async function packData(
   return digestOf(index);
 }
 
+/** The same data gives the same index, wherever it was packed. */
+const withoutFolders = ({ name, least, most }: TargetRange): TargetRange => ({
+  name,
+  least: { ...least, at: basename(least.at) },
+  most: { ...most, at: basename(most.at) },
+});
+
 async function packPart(
   part: Dataset,
   chunkSamples: number,
@@ -81,6 +89,12 @@ async function packPart(
     chunks.push(digest);
     onChunk(count);
   }
-  const { samples, classes, counts } = part;
-  return { samples, ...(classes !== undefined && { classes }), ...(counts && { counts }), chunks };
+  const { samples, classes, counts, ranges } = part;
+  return {
+    samples,
+    ...(classes !== undefined && { classes }),
+    ...(counts && { counts }),
+    ...(ranges && { ranges: ranges.map(withoutFolders) }),
+    chunks,
+  };
 }

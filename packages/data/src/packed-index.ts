@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type Field, fieldBytes, fieldTypes } from '@kasane/tensor/field';
 import { DataError, type Preparation } from './dataset.ts';
+import type { TargetRange } from './target-range.ts';
 
 export const INDEX_FILE = 'index.json';
 export const CHUNKS_FOLDER = 'chunks';
@@ -21,6 +22,8 @@ export interface PackedPart {
   readonly classes?: number;
   /** Samples of each class, where the target is a class number. */
   readonly counts?: readonly number[];
+  /** Of numbers that are to be told. Data that was packed before 0.2 has none. */
+  readonly ranges?: readonly TargetRange[];
   /** SHA-256 of each chunk, in the order of the samples. */
   readonly chunks: readonly string[];
 }
@@ -86,11 +89,16 @@ export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {
       Array.isArray(part.chunks) &&
       part.chunks.length === Math.ceil(part.samples / chunkSamples) &&
       part.chunks.every((digest) => /^[0-9a-f]{64}$/.test(String(digest))) &&
-      (part.classes === undefined || isCount(part.classes)) &&
-      (part.counts === undefined || (Array.isArray(part.counts) && part.counts.every(isCount)));
-    if (!good) throw refuse(`${name}: its samples, chunks or classes do not fit together`);
+      (part.classes === undefined ? value.target!.dtype === 'f32' : isCount(part.classes)) &&
+      (part.counts === undefined || (Array.isArray(part.counts) && part.counts.every(isCount))) &&
+      (part.ranges === undefined || (Array.isArray(part.ranges) && part.ranges.every(isRange)));
+    if (!good) throw refuse(`${name}: its samples, chunks, classes or ranges do not fit together`);
   }
   return value as PackedIndex;
 }
+
+const isRange = (range: Partial<TargetRange> | null): boolean =>
+  typeof range?.name === 'string' &&
+  [range.least, range.most].every((found) => Number.isFinite(found?.value) && typeof found?.at === 'string');
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -99,6 +99,7 @@ function packedDataset(part: PackedPart, index: PackedIndex, digest: string, fil
     target,
     ...(part.classes !== undefined && { classes: part.classes }),
     ...(part.counts && { counts: part.counts }),
+    ...(part.ranges && { ranges: part.ranges }),
     digest: digestOf(Buffer.from(JSON.stringify([digest, part.chunks]))),
     gather: async (indices, inputs, targets) => {
       // In the order in which they lie in the files.

@@ -7,6 +7,7 @@ import { DataError, type DataParts, type Dataset, type SeriesPreparation } from 
 import { inOrderOfTime, type TimeOptions } from './series-time.ts';
 import { ColumnFit, type NumberEncoding, noNumber } from './table.ts';
 import { formOf, isMissing, readNumber, saidOf, type TableForm } from './table-form.ts';
+import { RangeFinder, type TargetRange } from './target-range.ts';
 
 export interface SeriesOptions extends Partial<TableForm>, TimeOptions {
   readonly format: 'series';
@@ -45,6 +46,7 @@ export interface SeriesRead {
 interface Windows {
   readonly from: number;
   readonly samples: number;
+  readonly ranges: readonly TargetRange[];
   readonly digest: string;
 }
 
@@ -60,7 +62,7 @@ interface Shape {
 export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const { path, window, horizon, validation, stride } = options;
   const notes: string[] = [];
-  const { names, rows, values } = await readSeriesRows(path, options, notes);
+  const { names, rows, values, lines } = await readSeriesRows(path, options, notes);
   const targets = chooseTargets(options, names);
   const trainRows = rows - Math.round(rows * validation);
   const encodings = fit(values, names, trainRows, options.standardize);
@@ -85,9 +87,21 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   }
   const places = targets.map((name) => names.indexOf(name));
   const shape = { window, horizon, stride, columns: names.length, targets: places };
+  /** Of the rows that are told: of what is only looked at nothing is asked. */
+  const rangesOf = (from: number, to: number) => {
+    const finder = new RangeFinder(targets);
+    for (let row = from; row < to; row++) {
+      for (const [i, column] of places.entries()) {
+        const { mean, std } = encodings[column]!;
+        finder.see(i, (values[row * names.length + column]! - mean) / std, lines[row]!);
+      }
+    }
+    return finder.ranges(path);
+  };
   const part = (from: number, samples: number): Windows => ({
     from,
     samples,
+    ranges: rangesOf(from + window, from + window + horizon + (samples - 1) * stride),
     digest: createHash('sha256')
       .update(JSON.stringify([from, samples, shape]))
       .update(bytesOf(scaled))
@@ -128,6 +142,14 @@ export interface RowOptions extends Partial<TableForm>, TimeOptions {
   readonly onDamaged: 'fail' | 'skip';
 }
 
+interface SeriesRows {
+  readonly names: readonly string[];
+  readonly rows: number;
+  readonly values: readonly number[];
+  /** Of each row, in the file. */
+  readonly lines: readonly number[];
+}
+
 /**
  * The values of a series' columns, row after row in order of time: for training and for predictions alike.
  * @param notes takes what was guessed and left out, a sentence each
@@ -137,7 +159,7 @@ export async function readSeriesRows(
   path: string,
   options: RowOptions,
   notes: string[],
-): Promise<{ readonly names: readonly string[]; readonly rows: number; readonly values: readonly number[] }> {
+): Promise<SeriesRows> {
   const form = formOf(options);
   const file = await openCsvFile(path, options);
   const all: CsvRow[] = [];
@@ -164,7 +186,7 @@ export async function readSeriesRows(
       values.push(value);
     }
   }
-  return { names, rows: rows.length, values };
+  return { names, rows: rows.length, values, lines: rows.map(({ line }) => line) };
 }
 
 const cure = (text: string, form: TableForm) =>
@@ -217,13 +239,14 @@ function fit(
 }
 
 /** Samples are windows of one array: nothing is stored twice. */
-function slide(values: Float32Array, { from, samples, digest }: Windows, shape: Shape): Dataset {
+function slide(values: Float32Array, { from, samples, ranges, digest }: Windows, shape: Shape): Dataset {
   const { window, horizon, stride, columns, targets } = shape;
   const goals = horizon * targets.length;
   return {
     samples,
     input: { dtype: 'f32', shape: [window, columns] },
     target: { dtype: 'f32', shape: [goals] },
+    ranges,
     digest,
     gather: (indices, inputs, out) => {
       const target = new Float32Array(goals);

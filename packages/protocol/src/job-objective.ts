@@ -1,5 +1,5 @@
 /** The `objective` section of a job file: what the model is trained for. */
-import { type Objective, ObjectiveError } from '@kasane/tensor/objective';
+import { domainOf, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { z } from 'zod';
 import type { DataSpec } from './job-data.ts';
 
@@ -55,6 +55,7 @@ export const objectiveSchema = z
  * @throws ObjectiveError
  */
 export function alignData(data: DataSpec, { type }: Objective, given: unknown): DataSpec {
+  checkScale(data, type);
   if (data.format !== 'text' && data.format !== 'csv') return data;
   const key = data.format === 'text' ? 'objective' : 'task';
   const kinds: Partial<Record<Objective['type'], string>> =
@@ -69,6 +70,17 @@ export function alignData(data: DataSpec, { type }: Objective, given: unknown): 
     throw new ObjectiveError(`objective ${type} wants data.${key} to be ${wanted}; it is ${String(said)}`);
   }
   return { ...data, [key]: wanted } as DataSpec;
+}
+
+/** Numbers of a domain leave it when they are standardised. */
+function checkScale(data: DataSpec, type: Objective['type']): void {
+  const domain = domainOf[type];
+  if (!domain) return;
+  const takes = `objective ${type} takes targets from ${domain.join(' to ')}`;
+  if (data.format === 'csv' && data.standardizeTarget)
+    throw new ObjectiveError(`${takes}, and data.standardizeTarget changes them. Leave it out`);
+  if (data.format === 'series' && data.standardize)
+    throw new ObjectiveError(`${takes}, and data.standardize changes them. Set data.standardize: false`);
 }
 
 /** What workers are told, as JSON. @throws ZodError */

@@ -59,6 +59,15 @@ export const metricOf: Readonly<Record<ObjectiveName, MetricName>> = {
   'masked-token': 'accuracy',
 };
 
+/** Between which numbers targets lie, where not any number will do. Classes and tokens are checked against what the model knows. */
+export const domainOf: Readonly<Record<ObjectiveName, readonly [least: number, most: number] | undefined>> = {
+  classification: undefined,
+  binary: [0, 1],
+  regression: undefined,
+  'next-token': undefined,
+  'masked-token': undefined,
+};
+
 /** An objective that the model or its options do not allow. */
 export class ObjectiveError extends Error {
   override readonly name = 'ObjectiveError';

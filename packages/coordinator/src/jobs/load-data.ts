@@ -8,7 +8,7 @@ import { readers, whyUnfit } from '@kasane/protocol/fit';
 import type { Job } from '@kasane/protocol/job';
 import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/field';
-import { targetOf } from '@kasane/tensor/objective';
+import { domainOf, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 import { describeSamples } from './describe-job.ts';
 
@@ -27,6 +27,7 @@ export async function loadData(job: Job, access: Access): Promise<DataParts> {
   const why = whyUnfit({ model: job.model, objective: job.objective, format, trainSamples: [] });
   if (why !== undefined) throw new KasaneError('DATA_INVALID', `${place}: ${why}`);
   checkClasses(job, data);
+  checkDomain(job, data);
   checkTokens(job, data);
   checkSizes(job, data);
   return data;
@@ -48,6 +49,35 @@ function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
       'DATA_INVALID',
       `${placeOf(spec.data)}: ${name} labels reach ${classes - 1}, but the ${what}`,
     );
+  }
+}
+
+/** Numbers that are to be told must be such as the objective's loss is made for. */
+function checkDomain({ spec, objective: { type } }: Job, { preparation, ...parts }: DataParts): void {
+  const domain = domainOf[type];
+  const [least, most] = domain ?? [];
+  if (least === undefined || most === undefined || parts.train.target.dtype !== 'f32') return;
+  const takes = `objective ${type} takes numbers from ${least} to ${most}`;
+  const place = placeOf(spec.data);
+  if (preparation.table?.targets.some(({ mean, std }) => mean !== 0 || std !== 1))
+    throw new KasaneError(
+      'DATA_INVALID',
+      `${place}: its targets are standardised, but ${takes}. Pack it again without data.standardizeTarget`,
+    );
+  for (const { ranges } of [parts.train, parts.test]) {
+    if (!ranges)
+      throw new KasaneError(
+        'DATA_INVALID',
+        `${place}: it does not say what its targets are, and ${takes}. Pack it again with this version`,
+      );
+    for (const range of ranges) {
+      const found = [range.least, range.most].find(({ value }) => value < least || value > most);
+      if (!found) continue;
+      throw new KasaneError(
+        'DATA_INVALID',
+        `${spec.data.format === 'packed' ? `${place}: ` : ''}${found.at}: target '${range.name}' is ${found.value}, but ${takes}. Write 0 for no and 1 for yes, or set objective: { type: regression }`,
+      );
+    }
   }
 }
 
