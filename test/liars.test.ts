@@ -4,9 +4,10 @@ import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { type FieldRule, type PartRules, workerMessages } from '@kasane/protocol/worker-messages';
 import { CoordinatorStream } from '@kasane/worker/stream';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { sayings } from './fuzz/requests.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { RedisWriter } from './support/redis-proof.ts';
 
 type Said = NonNullable<WorkerMessage['message']>;
 type Rules = Readonly<Record<string, FieldRule | PartRules>>;
@@ -14,9 +15,16 @@ type Rules = Readonly<Record<string, FieldRule | PartRules>>;
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 let job: object;
+let writer: RedisWriter;
+let isThere: (worker: string) => Promise<boolean>;
 
 beforeAll(async () => {
   await cluster.start();
+  writer = new RedisWriter(cluster.redisUrl);
+  const { client } = cluster;
+  cleanUp.add(() => client.close());
+  cleanUp.add(() => writer.close());
+  isThere = async (worker) => (await client.status()).workers.some(({ id }) => id === worker);
   const path = smallMnist(temporaryDirectory(cleanUp), 640, 100);
   const training = { epochs: 8, batch: 64, shards: 2 };
   job = { name: 'honest', model: { preset: 'mnist-mlp' }, data: { path }, training };
@@ -36,11 +44,11 @@ function lie(said: Said, first: Said[] = []): Promise<string | undefined> {
     coordinator: cluster.address,
     hello: said.$case === 'hello' ? said.value : hello(name),
     heartbeat: () => ({ busy: 0, waiting: 0 }),
-    onMessage: ({ $case }) => {
-      if ($case !== 'welcome') return;
-      // The link is opened after this call.
-      setImmediate(() => {
-        if (said.$case !== 'hello') for (const message of [...first, said]) stream.send(message);
+    onMessage: (message) => {
+      void writer.answer(message, async (answer) => {
+        stream.send(answer);
+        await vi.waitFor(async () => expect(await isThere(name)).toBe(true), { interval: 2 }).catch(() => {});
+        if (said.$case !== 'hello') for (const one of [...first, said]) stream.send(one);
         setTimeout(() => resolve(undefined), 30);
       });
     },

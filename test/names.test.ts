@@ -10,16 +10,20 @@ import { CoordinatorStream } from '@kasane/worker/stream';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { RedisWriter } from './support/redis-proof.ts';
 
 const cleanUp = new CleanUp();
 const tokens = {} as Record<'one' | 'other' | 'reader', string>;
 let coordinator: Coordinator;
 let client: CoordinatorClient;
+let writer: RedisWriter;
 const open: CoordinatorStream[] = [];
 
 beforeAll(async () => {
   const redis = await startRedis({ url: process.env.REDIS_URL });
   cleanUp.add(() => redis.close());
+  writer = new RedisWriter(redis.url);
+  cleanUp.add(() => writer.close());
   const stateDirectory = temporaryDirectory(cleanUp);
   const store = new TokenStore(stateDirectory);
   for (const name of ['one', 'other'] as const) tokens[name] = store.create({ name, scopes: ['work'] }).token;
@@ -53,8 +57,9 @@ function worker(name: string, token: string, onWelcome = (_: CoordinatorStream) 
     token,
     hello: { worker: name, host, slots: 1, backend: 'none', protocol: PROTOCOL_VERSION },
     heartbeat: () => ({ busy: 0, waiting: 0 }),
-    onMessage: ({ $case }) => {
-      if ($case !== 'welcome') return;
+    onMessage: (message) => {
+      void writer.answer(message, (answer) => stream.send(answer));
+      if (message.$case !== 'welcome') return;
       seen.welcomes++;
       setImmediate(() => onWelcome(stream));
     },

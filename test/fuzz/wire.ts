@@ -7,9 +7,12 @@ import {
   constants,
 } from 'node:http2';
 import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
-import { ConnectResponse, TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
+import { encodeFrame } from '@kasane/protocol/frame';
+import { ConnectRequest, ConnectResponse, TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
 import { LINK_GREETING } from '@kasane/protocol/link';
+import { RedisWriter } from '../support/redis-proof.ts';
 import { hello } from './requests.ts';
 
 /** How a call ended. */
@@ -141,6 +144,25 @@ export class Caller {
 }
 
 let workers = 0;
+let writer: RedisWriter | undefined;
+
+/** The first two messages of the coordinator: the welcome, and what it asks for. */
+function firstTwo(stream: ClientHttp2Stream): Promise<ConnectResponse['message'][]> {
+  const found: ConnectResponse['message'][] = [];
+  let bytes = Buffer.alloc(0);
+  return new Promise((resolve) => {
+    stream.on('end', () => resolve(found));
+    stream.on('data', (more: Buffer) => {
+      bytes = Buffer.concat([bytes, more]);
+      while (found.length < 2 && bytes.length >= 5 && bytes.length >= 5 + bytes.readUInt32BE(1)) {
+        const end = 5 + bytes.readUInt32BE(1);
+        found.push(ConnectResponse.decode(bytes.subarray(5, end)).message);
+        bytes = bytes.subarray(end);
+      }
+      if (found.length === 2) resolve(found);
+    });
+  });
+}
 
 /**
  * A worker that says hello, opens its data link, sends these bytes over it and leaves. Resolves once the coordinator has ended
@@ -153,16 +175,23 @@ export async function overLink(address: string, bytes: Buffer): Promise<void> {
     const stream = session.request(path);
     stream.on('error', () => {});
     stream.write(framed(requestSerialize(hello(`fuzz-${workers++}`))));
-    const [first] = (await soon('a welcome', once(stream, 'data'))) as [Buffer];
-    const { message } = ConnectResponse.decode(first.subarray(5));
-    if (message?.$case !== 'welcome') throw new Error('no welcome came');
-    stream.resume();
+    const [welcome, asked] = await soon('a welcome', firstTwo(stream));
+    if (welcome?.$case !== 'welcome' || !asked) throw new Error('no welcome came');
     const [host, port] = address.split(':');
     const socket = connect(Number(port), host);
     socket.on('error', () => {});
-    socket.resume();
+    const opened = once(socket, 'data');
     const ended = new Promise((resolve) => stream.on('end', resolve).on('close', resolve));
-    socket.end(Buffer.concat([Buffer.from(LINK_GREETING), message.value.linkKey, bytes]));
+    socket.write(Buffer.concat([Buffer.from(LINK_GREETING), welcome.value.linkKey]));
+    writer ??= new RedisWriter(welcome.value.redisUrl);
+    await writer.answer(asked, (message) => {
+      const said = ConnectRequest.encode({ messages: [{ message }] }).finish();
+      socket.write(encodeFrame({ kind: 'messages' }, said));
+    });
+    // It takes part once it hears of a job that runs; where none does, a moment later.
+    await Promise.race([opened, sleep(200)]);
+    socket.resume();
+    socket.end(bytes);
     await soon('the end of a stream whose link has ended', ended);
   } finally {
     session.http2.destroy();

@@ -169,6 +169,8 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   const training = trainingHandlers({
     workers,
     redisUrl: options.announceRedisUrl ?? redisUrl,
+    redis,
+    ownRedisUrl: redisUrl,
     runs: manager.runs,
     limits,
     log,

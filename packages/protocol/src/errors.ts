@@ -28,6 +28,8 @@ export const errorCodes = {
   JOB_CANCELLED: { exit: 1, grpc: status.CANCELLED },
   /** The coordinator or Redis cannot be reached. */
   UNREACHABLE: { exit: 69, grpc: status.UNAVAILABLE },
+  /** This worker's Redis is not the coordinator's: tasks that the one hands out never reach the other. */
+  OTHER_REDIS: { exit: 69, grpc: status.FAILED_PRECONDITION },
   /** The address to listen on is taken or not allowed. */
   CANNOT_LISTEN: { exit: 69, grpc: status.UNAVAILABLE },
   /** The token is missing or wrong: nobody knows who calls. */

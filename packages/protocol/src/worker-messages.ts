@@ -6,6 +6,7 @@ import { KasaneError } from './errors.ts';
 import { TaskKind } from './gen/kasane/v1/common.ts';
 import { TaskFailure_Reason, type TaskId, type WorkerMessage } from './gen/kasane/v1/training.ts';
 import { BATCH_BYTES, SLOTS, WORKER_TIME_MS } from './limits.ts';
+import { NONCE_BYTES } from './redis-proof.ts';
 
 /** The values that a field may have. */
 export interface FieldRule {
@@ -54,6 +55,10 @@ const session: FieldRule = {
 const weight: FieldRule = {
   expected: 'none, or a number from 0',
   allows: (value) => value === undefined || (typeof value === 'number' && value >= 0 && value < Infinity),
+};
+const nonce: FieldRule = {
+  expected: `${NONCE_BYTES} bytes`,
+  allows: (value) => value instanceof Uint8Array && value.length === NONCE_BYTES,
 };
 const milliseconds = number(0, WORKER_TIME_MS);
 
@@ -105,6 +110,7 @@ export const workerMessages: { readonly [S in Said as S['$case']]: Rules<S['valu
   memoryOpened: { job },
   dataReach: { job, able: flag, why: text },
   jobRefused: { job, why: text },
+  redisWritten: { nonce, redis: text },
 };
 
 /**

@@ -29,6 +29,7 @@ const honest: { readonly [S in Said as S['$case']]: S['value'] } = {
   memoryOpened: { job: 'mnist-1' },
   dataReach: { job: 'mnist-1', able: true, why: '' },
   jobRefused: { job: 'mnist-1', why: 'too large' },
+  redisWritten: { nonce: new Uint8Array(16), redis: 'localhost:6379' },
 };
 
 const extremes = [

@@ -8,15 +8,15 @@ import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/
 import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
 import { shortened } from '@kasane/protocol/plain-text';
-import { heard } from '@kasane/protocol/redis-errors';
 import type { ClientTls } from '@kasane/protocol/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/token';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { ComputeSlots } from './compute-slots.ts';
 import type { Backend, GpuStorage } from './gpu.ts';
 import { JobSession } from './job-session.ts';
 import type { WorkerMetrics } from './prometheus.ts';
+import { RedisLink } from './redis-link.ts';
 import { SlotPool } from './slot-pool.ts';
 import { CoordinatorStream } from './stream.ts';
 import { Trace } from './trace.ts';
@@ -96,8 +96,7 @@ class KasaneWorker implements RunningWorker {
   #coordinator = '';
   #state: WorkerState = 'connecting';
   #stream: CoordinatorStream | undefined;
-  #redis: Redis | undefined;
-  #redisUrl = '';
+  readonly #redis: RedisLink;
   #why = '';
   #metrics: MetricsServer | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
@@ -115,6 +114,13 @@ class KasaneWorker implements RunningWorker {
         .replace(/[^\w.-]/g, '-')
         .slice(0, 64)}-${process.pid}-${randomBytes(2).toString('hex')}`;
     this.#log = options.log.child({ worker: this.id });
+    this.#redis = new RedisLink({
+      log: this.#log,
+      onBack: () => {
+        for (const job of this.#jobs.values()) job.restart();
+      },
+      onWritten: (nonce, redis) => this.#stream?.send({ $case: 'redisWritten', value: { nonce, redis } }),
+    });
     const { backend = 'wasm', gpuStorage = 'f32', profile } = options;
     // One thread keeps a GPU busy.
     const slots = options.slots ?? (backend === 'webgpu' ? 1 : availableParallelism());
@@ -266,13 +272,16 @@ class KasaneWorker implements RunningWorker {
     switch (message.$case) {
       case 'welcome': {
         clearTimeout(this.#connectTimer);
-        this.#openRedis(this.#options.redisUrl ?? message.value.redisUrl);
+        this.#redis.open(this.#options.redisUrl ?? message.value.redisUrl);
         if (this.#state === 'connecting') this.#state = 'connected';
         this.#why = '';
         this.#log.info(`connected to ${this.#coordinator} as ${this.id}`);
         this.#resolveConnected();
         break;
       }
+      case 'proveRedis':
+        this.#redis.prove(message.value.nonce);
+        break;
       case 'jobOpened':
         this.#openJob(message.value);
         break;
@@ -292,7 +301,7 @@ class KasaneWorker implements RunningWorker {
   }
 
   #openJob(opened: JobOpened): void {
-    const redis = this.#redis;
+    const { redis } = this.#redis;
     if (this.#state === 'draining' || !redis) return;
     this.#closeJob(opened.job);
     const stream = this.#stream!;
@@ -322,33 +331,6 @@ class KasaneWorker implements RunningWorker {
       access: accessBeyond(this.#options.access ?? {}, isLoopback(this.#coordinator.replace(/:\d+$/, ''))),
       log: this.#log.child({ job: opened.job }),
     });
-  }
-
-  #openRedis(url: string): void {
-    if (this.#redis && url === this.#redisUrl) return;
-    this.#redis?.disconnect();
-    this.#redisUrl = url;
-    const redis = heard(
-      new Redis(url, {
-        maxRetriesPerRequest: null,
-        retryStrategy: (tries) => Math.min(100 * 2 ** Math.min(tries, 5), 2_000),
-      }),
-    );
-    let down = false;
-    redis.on('error', (error: Error) => {
-      if (!down) this.#log.warn(`Redis is not reachable at ${new URL(url).host}: ${messageOf(error)}`);
-      down = true;
-    });
-    let before = false;
-    redis.on('ready', () => {
-      if (before) {
-        this.#log.info('Redis is back');
-        for (const job of this.#jobs.values()) job.restart();
-      }
-      before = true;
-      down = false;
-    });
-    this.#redis = redis;
   }
 
   #closeJob(id: string): void {
@@ -382,7 +364,7 @@ class KasaneWorker implements RunningWorker {
       // Redis may be away: closing a consumer politely is not worth a hanging process.
       new Promise((resolve) => setTimeout(resolve, 1_000)),
     ]);
-    this.#redis?.disconnect();
+    this.#redis.close();
     await this.#metrics?.close();
     await this.#pool.close();
     this.#trace?.close();

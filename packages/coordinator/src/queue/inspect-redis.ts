@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { heard } from '@kasane/protocol/redis-errors';
+import { NONCE_BYTES, proofKey } from '@kasane/protocol/redis-proof';
 import { Redis } from 'ioredis';
 import { redisAddress } from './redis-address.ts';
 
@@ -146,8 +147,7 @@ async function tryOut(
   primary: string,
   cannot: (what: string, todo: string) => KasaneError,
 ): Promise<void> {
-  // Among the keys that docs/security.md lets its user have.
-  const key = `{kasane:probe}:${randomBytes(8).toString('hex')}`;
+  const key = proofKey(randomBytes(NONCE_BYTES));
   try {
     await redis.set(key, '1', 'EX', 10);
     await redis.eval('return redis.call("DEL", KEYS[1])', 1, key);

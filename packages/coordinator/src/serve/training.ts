@@ -24,11 +24,13 @@ import {
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import { brief } from '@kasane/protocol/plain-text';
 import { checkWorkerMessage } from '@kasane/protocol/worker-messages';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
 import type { EncodedVersion } from '../params/encoded-version.ts';
 import type { ConnectedWorker, Owner, Quarantined, WorkerRegistry } from '../workers.ts';
 import { CALLER } from './admission.ts';
+import { otherRedis, RedisCheck } from './redis-check.ts';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
@@ -36,6 +38,9 @@ export interface TrainingOptions {
   readonly workers: WorkerRegistry;
   /** Where workers find Redis. */
   readonly redisUrl: string;
+  /** The coordinator's, and its address: workers take part once they have shown that it is theirs. */
+  readonly redis: Pick<Redis, 'unlink'>;
+  readonly ownRedisUrl: string;
   readonly runs: Runs;
   readonly limits: Pick<Limits, 'messageBytes' | 'streamBytes'>;
   readonly log: Logger;
@@ -49,7 +54,7 @@ export interface TrainingHandlers {
 }
 
 export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
-  /** Sessions whose workers have not opened their links, by key. */
+  /** Sessions whose workers do not take part yet, by the keys of their links. */
   const waiting = new Map<string, Session>();
   return {
     connect: (stream) => {
@@ -61,10 +66,9 @@ export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
       stream.on('close', () => session.close('its connection broke'));
     },
     link: (socket, key) => {
-      const session = waiting.get(mapKey(key));
-      if (session) session.link(socket);
-      else socket.destroy();
-      return session !== undefined;
+      const isTaken = waiting.get(mapKey(key))?.link(socket) ?? false;
+      if (!isTaken) socket.destroy();
+      return isTaken;
     },
   };
 }
@@ -77,6 +81,9 @@ class Session {
   readonly #waiting: Map<string, Session>;
   readonly #silence: NodeJS.Timeout;
   readonly #linkKey = randomBytes(LINK_KEY_BYTES);
+  readonly #redisCheck: RedisCheck;
+  /** The worker's Redis, as it names it. */
+  #place = '';
   #said: Hello | undefined;
   #link: Link | undefined;
   #worker: ConnectedWorker | undefined;
@@ -92,8 +99,17 @@ class Session {
     this.#stream = stream;
     this.#options = options;
     this.#waiting = waiting;
+    this.#redisCheck = new RedisCheck({
+      redis: options.redis,
+      ask: (nonce) => this.#stream.write({ message: { $case: 'proveRedis', value: { nonce } } }),
+      onSame: () => this.#join(),
+      onOther: () => {
+        const { worker, host } = this.#said!;
+        throw otherRedis(worker, said(host, WORKER_TEXT), this.#place, options.ownRedisUrl);
+      },
+    });
     const began = this.#heardAt;
-    let judgedAt = began;
+    let [judgedAt, isTold] = [began, false];
     this.#silence = setInterval(() => {
       const now = performance.now();
       const late = now - judgedAt > HEARTBEAT_TIMEOUT_MS / 2;
@@ -102,7 +118,14 @@ class Session {
       if (late) return;
       const silent = now - this.#heardAt;
       if (silent > HEARTBEAT_TIMEOUT_MS) this.close(`silent for ${(silent / 1000).toFixed(1)} s`);
-      else if (!this.#link && now - began > HEARTBEAT_TIMEOUT_MS) this.close('opened no data link');
+      else if (this.#worker || now - began <= HEARTBEAT_TIMEOUT_MS) return;
+      else if (!this.#link) this.close('opened no data link');
+      else if (!isTold) {
+        isTold = true;
+        options.log.warn(
+          `worker ${this.#said!.worker} has not written to Redis yet, and takes part in no job until then; its log says why`,
+        );
+      }
     }, HEARTBEAT_TIMEOUT_MS / 4);
   }
 
@@ -111,26 +134,24 @@ class Session {
     for (const message of messages) this.#one(message);
   }
 
-  /** The worker's data link is there: from now on it takes part. */
-  link(socket: Socket): void {
-    try {
-      this.#join(socket);
-    } catch (error) {
-      this.#refuse(error);
-    }
-  }
-
-  #join(socket: Socket): void {
-    const hello = this.#said!;
-    const { workers, log, runs, limits } = this.#options;
-    this.#waiting.delete(mapKey(this.#linkKey));
-    const link = new Link(socket, {
+  /** The worker's data link. Says whether it is the first. */
+  link(socket: Socket): boolean {
+    if (this.#link) return false;
+    this.#link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
       onRoom: () => this.#flush(),
       onClose: (why, error) => (error ? this.#badFrame(error) : this.close(why)),
-      frameBytes: limits.messageBytes,
+      frameBytes: this.#options.limits.messageBytes,
     });
-    this.#link = link;
+    return true;
+  }
+
+  /** The worker's link is there, and it is on our Redis: from now on it takes part. */
+  #join(): void {
+    const hello = this.#said!;
+    const link = this.#link!;
+    const { workers, log, runs, limits } = this.#options;
+    this.#waiting.delete(mapKey(this.#linkKey));
     const owner = this.#owner(hello);
     // Another of this name may have opened its link meanwhile.
     if (workers.isTaken(hello.worker, owner)) {
@@ -181,7 +202,8 @@ class Session {
       if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
       else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient')
         throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
-      else this.#options.runs.get(header.job)?.gradient(this.#worker!.id, header, payload);
+      else if (!this.#worker) throw new KasaneError('PROTOCOL', `a '${header.kind}' frame ${TOO_EARLY}`);
+      else this.#options.runs.get(header.job)?.gradient(this.#worker.id, header, payload);
     } catch (error) {
       this.#badFrame(error);
     }
@@ -189,16 +211,17 @@ class Session {
 
   /** A frame was damaged, or did not fit. A link may be at fault: the worker may come back, but not for ever. */
   #badFrame(error: unknown): void {
-    const worker = this.#worker;
-    if (this.#closed || !worker) return;
+    const hello = this.#said;
+    if (this.#closed || !hello) return;
     const { workers, log } = this.#options;
+    const { worker } = hello;
     const why = said(messageOf(error), WORKER_TEXT);
-    const quarantined = workers.strike(worker.id, worker.owner, worker.host, why);
+    const quarantined = workers.strike(worker, this.#owner(hello), said(hello.host, WORKER_TEXT), why);
     if (quarantined) {
-      log.error({ worker: worker.id }, `worker ${worker.id} is quarantined: ${quarantined.why}`);
+      log.error({ worker }, `worker ${worker} is quarantined: ${quarantined.why}`);
       this.#refuse(quarantineError(quarantined));
     } else {
-      log.warn({ worker: worker.id }, `a bad frame of worker ${worker.id}: ${why}`);
+      log.warn({ worker }, `a bad frame of worker ${worker}: ${why}`);
       this.close(`a bad frame: ${why}`);
     }
   }
@@ -219,8 +242,17 @@ class Session {
         this.#heartbeat = message.value;
         return;
       }
+      if (message.$case === 'redisWritten' && this.#link) {
+        this.#place = said(message.value.redis, WORKER_TEXT);
+        this.#redisCheck.written(message.value.nonce).catch((error: unknown) => this.#refuse(error));
+        return;
+      }
       const worker = this.#worker;
-      if (!worker) throw new KasaneError('PROTOCOL', `'${message.$case}' before the data link is open`);
+      if (!worker) {
+        if (message.$case !== 'drain') throw new KasaneError('PROTOCOL', `'${message.$case}' ${TOO_EARLY}`);
+        this.close('it leaves');
+        return;
+      }
       const { runs } = this.#options;
       switch (message.$case) {
         case 'claim': {
@@ -266,6 +298,7 @@ class Session {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#silence);
+    this.#redisCheck.close();
     this.#waiting.delete(mapKey(this.#linkKey));
     this.#link?.close();
     for (const version of this.#takePending()) version.release();
@@ -291,6 +324,7 @@ class Session {
     this.#waiting.set(mapKey(this.#linkKey), this);
     const value = { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS, linkKey: this.#linkKey };
     this.#stream.write({ message: { $case: 'welcome', value } });
+    this.#redisCheck.ask();
   }
 
   #owner({ session = Buffer.alloc(0) }: Hello): Owner {
@@ -326,8 +360,8 @@ class Session {
   #refuse(error: unknown): void {
     const code = error instanceof KasaneError ? error.code : 'PROTOCOL';
     this.#options.log.warn(
-      { worker: this.#worker?.id },
-      `worker ${this.#worker?.id ?? '(unnamed)'} is cut off: ${messageOf(error)}`,
+      { worker: this.#said?.worker },
+      `worker ${this.#said?.worker ?? '(unnamed)'} is cut off: ${messageOf(error)}`,
     );
     const metadata = new Metadata();
     metadata.set('kasane-error', code);
@@ -339,6 +373,9 @@ class Session {
     this.close(details);
   }
 }
+
+/** What a worker may not do yet. */
+const TOO_EARLY = "before the data link is open and the worker is on the coordinator's Redis";
 
 /** What a worker says, for people. */
 const said = (text: string, most: number) => brief(text, most).replaceAll(/\s+/g, ' ');

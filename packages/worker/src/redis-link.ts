@@ -1,0 +1,101 @@
+/** A worker's connection to Redis: it waits for as long as Redis is away, and shows the coordinator that both are on the same one. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '@kasane/protocol/errors';
+import { heard } from '@kasane/protocol/redis-errors';
+import { PROOF_SECONDS, proofKey, redisPlace } from '@kasane/protocol/redis-proof';
+import { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+
+/** A Redis that refuses what is written is asked again after so long, in milliseconds. */
+const AGAIN_MS = 1_000;
+
+export interface RedisLinkOptions {
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** Redis is back: what waited for it may wait for ever. */
+  readonly onBack: () => void;
+  /** The key that this nonce names is written. */
+  readonly onWritten: (nonce: Uint8Array, place: string) => void;
+}
+
+export class RedisLink {
+  readonly #options: RedisLinkOptions;
+  #redis: Redis | undefined;
+  #url = '';
+  /** What the coordinator asked for last. */
+  #nonce: Uint8Array = new Uint8Array();
+  #writing = false;
+  #closed = false;
+
+  constructor(options: RedisLinkOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined before `open`. */
+  get redis(): Redis | undefined {
+    return this.#redis;
+  }
+
+  /** Connects, unless it is to the same address as before. */
+  open(url: string): void {
+    if (this.#closed || (this.#redis && url === this.#url)) return;
+    this.#redis?.disconnect();
+    this.#url = url;
+    const { log, onBack } = this.#options;
+    const redis = heard(
+      new Redis(url, {
+        maxRetriesPerRequest: null,
+        retryStrategy: (tries) => Math.min(100 * 2 ** Math.min(tries, 5), 2_000),
+      }),
+    );
+    let down = false;
+    redis.on('error', (error: Error) => {
+      if (!down) log.warn(`Redis is not reachable at ${redisPlace(url)}: ${messageOf(error)}`);
+      down = true;
+    });
+    let before = false;
+    redis.on('ready', () => {
+      if (before) {
+        log.info('Redis is back');
+        onBack();
+      }
+      before = true;
+      down = false;
+    });
+    this.#redis = redis;
+  }
+
+  /** Writes the key that this nonce names, as soon as Redis takes it. A later nonce takes the place of one that still waits. */
+  prove(nonce: Uint8Array): void {
+    this.#nonce = nonce;
+    if (!this.#writing) void this.#write();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#redis?.disconnect();
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true;
+    let told = false;
+    let written: Uint8Array | undefined;
+    while (!this.#closed && written !== this.#nonce) {
+      const [redis, nonce] = [this.#redis, this.#nonce];
+      try {
+        await redis?.set(proofKey(nonce), '1', 'EX', PROOF_SECONDS);
+        written = nonce;
+      } catch (error) {
+        // Another connection has taken its place.
+        if (this.#closed || redis !== this.#redis) continue;
+        if (!told)
+          this.#options.log.warn(
+            `Redis at ${redisPlace(this.#url)} refuses what this worker writes, which takes part in no job until it does not: ${messageOf(error)}`,
+          );
+        told = true;
+        await sleep(AGAIN_MS, undefined, { ref: false });
+      }
+    }
+    this.#writing = false;
+    if (!this.#closed && written) this.#options.onWritten(written, redisPlace(this.#url));
+  }
+}
