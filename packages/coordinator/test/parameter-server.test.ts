@@ -28,7 +28,7 @@ const jobOf = (training: object) =>
 async function opened(training: object = {}, shards = 3) {
   const job = jobOf(training);
   const server = await ParameterServer.open(job, { total: 100, shardsOf: () => shards });
-  server.reset(noise(job.model.parameterCount, 1));
+  await server.reset(noise(job.model.parameterCount, 1));
   server.begin(0);
   return { job, server };
 }

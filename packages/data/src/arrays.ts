@@ -31,7 +31,7 @@ export interface ArraysRead {
   readonly notes: readonly string[];
 }
 
-export const digestOfArrays = ({ inputs, targets }: Arrays): string =>
+export const digestOfArrays = ({ inputs, targets }: Pick<Arrays, 'inputs' | 'targets'>): string =>
   createHash('sha256').update(bytesOf(inputs)).update(bytesOf(targets)).digest('hex');
 
 export function datasetOfArrays(arrays: Arrays): Dataset {

@@ -1,9 +1,13 @@
 /** Permutations as functions of a seed: the order of an epoch's samples, and which samples are kept for testing. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { keyOfSeed, philox4x32, type Words } from '@kasane/tensor/random';
 
 /** Word 3 of the Philox counter; `tensor/random.ts` says who uses which. */
 const SHUFFLE_STREAM = 0x8000_0002;
 const SPLIT_STREAM = 0x8000_0003;
+
+/** Samples of an order that are placed in one turn of an event loop. */
+const PIECE = 1 << 15;
 
 /** The order of samples 0..samples-1 in an epoch counted from 0. */
 export const epochPermutation = (samples: number, seed: number, epoch: number): Uint32Array =>
@@ -14,6 +18,7 @@ export class SampleOrder {
   readonly #samples: number;
   readonly #seed: number;
   readonly #epochs = new Map<number, Uint32Array>();
+  #preparing: { readonly epoch: number; readonly done: Promise<void> } | undefined;
 
   /** @param samples number of training samples */
   constructor(samples: number, seed: number) {
@@ -30,10 +35,26 @@ export class SampleOrder {
   #epoch(epoch: number): Uint32Array {
     const known = this.#epochs.get(epoch);
     if (known) return known;
-    const made = epochPermutation(this.#samples, this.#seed, epoch);
+    return this.#keep(epoch, epochPermutation(this.#samples, this.#seed, epoch));
+  }
+
+  #keep(epoch: number, made: Uint32Array): Uint32Array {
     this.#epochs.set(epoch, made);
     for (const old of [...this.#epochs.keys()]) if (old < epoch - 1) this.#epochs.delete(old);
     return made;
+  }
+
+  /** Makes the order of a training epoch beforehand, in pieces between which others have their turn. Undefined: it is there, or soon made. */
+  prepare(epoch: number): Promise<void> | undefined {
+    if (this.#epochs.has(epoch) || this.#samples <= PIECE) return undefined;
+    if (this.#preparing?.epoch !== epoch) this.#preparing = { epoch, done: this.#inPieces(epoch) };
+    return this.#preparing.done;
+  }
+
+  async #inPieces(epoch: number): Promise<void> {
+    const shuffling = new Shuffling(this.#samples, this.#seed, epoch, SHUFFLE_STREAM);
+    while (!shuffling.advance(PIECE)) await nextTurn();
+    this.#keep(epoch, shuffling.order);
   }
 }
 
@@ -52,34 +73,62 @@ export function splitAtRandom(
   return { test: order.slice(0, kept).sort(), train: order.slice(kept).sort() };
 }
 
+function permutation(samples: number, seed: number, group: number, stream: number): Uint32Array {
+  const shuffling = new Shuffling(samples, seed, group, stream);
+  shuffling.advance(samples);
+  return shuffling.order;
+}
+
 /**
- * A permutation of 0..samples-1: Fisher-Yates with unbiased draws (D. Lemire, "Fast random integer generation in an interval",
+ * Makes a permutation of 0..samples-1: Fisher-Yates with unbiased draws (D. Lemire, "Fast random integer generation in an interval",
  * 2019).
  */
-function permutation(samples: number, seed: number, group: number, stream: number): Uint32Array {
-  const key = keyOfSeed(seed);
-  let words: Words = [0, 0, 0, 0];
-  let drawn = 0;
-  const word = () => {
-    if (drawn % 4 === 0) words = philox4x32([Math.floor(drawn / 4), 0, group, stream], key);
-    return words[drawn++ % 4]!;
-  };
-  const below = (bound: number): number => {
+class Shuffling {
+  readonly order: Uint32Array;
+  readonly #key: ReturnType<typeof keyOfSeed>;
+  readonly #group: number;
+  readonly #stream: number;
+  #words: Words = [0, 0, 0, 0];
+  #drawn = 0;
+  /** The place that is filled next, from the last to the second. */
+  #last: number;
+
+  constructor(samples: number, seed: number, group: number, stream: number) {
+    this.order = new Uint32Array(samples);
+    for (let index = 0; index < samples; index++) this.order[index] = index;
+    this.#key = keyOfSeed(seed);
+    this.#group = group;
+    this.#stream = stream;
+    this.#last = samples - 1;
+  }
+
+  /** Fills so many places; true when all are. */
+  advance(places: number): boolean {
+    const { order } = this;
+    const end = Math.max(0, this.#last - places);
+    for (; this.#last > end; this.#last--) {
+      const other = this.#below(this.#last + 1);
+      const kept = order[this.#last]!;
+      order[this.#last] = order[other]!;
+      order[other] = kept;
+    }
+    return end === 0;
+  }
+
+  #word(): number {
+    if (this.#drawn % 4 === 0)
+      this.#words = philox4x32([Math.floor(this.#drawn / 4), 0, this.#group, this.#stream], this.#key);
+    return this.#words[this.#drawn++ % 4]!;
+  }
+
+  #below(bound: number): number {
     // The upper 32 bits of word * bound, by halves; lower bits below the threshold would favour some results.
     const threshold = (2 ** 32 - bound) % bound;
     for (;;) {
-      const product = multiply(word(), bound);
+      const product = multiply(this.#word(), bound);
       if (product.low >= threshold) return product.high;
     }
-  };
-  const order = Uint32Array.from({ length: samples }, (_, index) => index);
-  for (let last = samples - 1; last > 0; last--) {
-    const other = below(last + 1);
-    const kept = order[last]!;
-    order[last] = order[other]!;
-    order[other] = kept;
   }
-  return order;
 }
 
 /** Both halves of the 64-bit product of two uint32. */

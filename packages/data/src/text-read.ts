@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
-import { bytesOf } from './arrays.ts';
+import { bytesOf, digestOfArrays } from './arrays.ts';
 import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } from './class-folders.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError } from './dataset.ts';
@@ -26,6 +26,7 @@ export interface StreamTokens {
 export interface LabelledTokens {
   readonly inputs: Int32Array;
   readonly targets: Int32Array;
+  readonly digest: string;
 }
 interface Read<Kind, Part> {
   readonly kind: Kind;
@@ -113,7 +114,7 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
       const tokens = tokenizer.encode(text).subarray(0, context);
       inputs.set(tokens, i * context + (pad === 'front' ? context - tokens.length : 0));
     }
-    return { inputs, targets };
+    return { inputs, targets, digest: digestOfArrays({ inputs, targets }) };
   };
   return {
     kind: 'labelled',

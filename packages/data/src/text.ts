@@ -102,7 +102,7 @@ function slide(
   };
 }
 
-const labelled = ({ inputs, targets }: LabelledTokens, classes: number, context: number): Dataset =>
+const labelled = ({ inputs, targets, digest }: LabelledTokens, classes: number, context: number): Dataset =>
   datasetOfArrays({
     samples: targets.length,
     input: { dtype: 'i32', shape: [context] },
@@ -110,4 +110,5 @@ const labelled = ({ inputs, targets }: LabelledTokens, classes: number, context:
     inputs,
     targets,
     classes,
+    digest,
   });

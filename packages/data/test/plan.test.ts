@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inputReader, normalizationTable, normalizeInto } from '../src/normalize.ts';
 import { planEpoch, planEvaluation, type Range } from '../src/plan.ts';
-import { epochPermutation } from '../src/shuffle.ts';
+import { epochPermutation, SampleOrder } from '../src/shuffle.ts';
 
 const tile = (ranges: readonly Range[], samples: number) => {
   let reached = 0;
@@ -87,4 +87,16 @@ it('normalises each channel by its own mean, or all by one, and refuses another 
   inputReader(field, [0.5], [0.5])(Uint8Array.of(255, 255, 255, 0, 0, 0), out);
   expect([...out]).toEqual([1, 1, 1, -1, -1, -1]);
   expect(() => inputReader(field, [0, 0], [1, 1])).toThrow(/2 means .* 1 x 2 x 3/);
+});
+
+it('makes a large order in pieces, the same as at once', async () => {
+  const samples = 100_000;
+  const order = new SampleOrder(samples, 3);
+  let turns = 0;
+  const counting = setInterval(() => turns++);
+  await Promise.all([order.prepare(1), order.prepare(1)]);
+  clearInterval(counting);
+  expect(order.prepare(1)).toBeUndefined();
+  expect(order.indices('train', 1, 0, samples)).toEqual(epochPermutation(samples, 3, 1));
+  expect(turns).toBeGreaterThan(0);
 });

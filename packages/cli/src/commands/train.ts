@@ -63,7 +63,8 @@ export async function train(
   }
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
-  const start = spec.init === undefined ? undefined : startingWeights(checkJob(spec), '', anywhere).what;
+  const start =
+    spec.init === undefined ? undefined : (await startingWeights(checkJob(spec), '', anywhere)).what;
   if (start) say(`Start: ${start}`);
   const cluster = new EmbeddedCluster({
     workers: options.workers,

@@ -103,7 +103,7 @@ export class JobManager {
       data,
       workers.all().map(({ backend }) => backend),
     );
-    const init = job.spec.init === undefined ? '' : startingWeights(job, '', access).digest;
+    const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access)).digest;
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     const spec = JSON.stringify(job.spec);
     if (Buffer.byteLength(spec) > SPEC_BYTES)

@@ -113,6 +113,11 @@ export class RunPlan {
 
   /** The samples of a task as a frame; a promise where reading them takes time. */
   batch(task: NewTask): Buffer | Promise<Buffer> {
+    const ordering = task.kind === 'train' ? this.#order.prepare(task.epoch) : undefined;
+    return ordering ? ordering.then(() => this.#gather(task)) : this.#gather(task);
+  }
+
+  #gather(task: NewTask): Buffer | Promise<Buffer> {
     const dataset = task.kind === 'train' ? this.#data.train : this.#data.test;
     const { input, target } = dataset;
     const { step, shard, epoch } = task;

@@ -335,9 +335,9 @@ export class Run {
       this.#position = { step, ...rest };
       return;
     }
-    const start = startingWeights(job, store.get(this.id)?.init ?? '', access);
+    const start = await startingWeights(job, store.get(this.id)?.init ?? '', access);
     if (start.what) log.info(`starting from ${start.what}`);
-    parameters.reset(start.parameters);
+    await parameters.reset(start.parameters);
   }
 
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. @param most steps */

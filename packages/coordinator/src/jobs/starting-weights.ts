@@ -1,58 +1,45 @@
-/** The weights that a job begins with: fresh ones, or what fits of a file that it names. */
+/** The weights that a job begins with: fresh ones, or what fits of a file that it names. Large ones are made in a thread of their own. */
+import { Worker } from 'node:worker_threads';
 import { type Access, checkPath } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
-import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
-import { adoptWeights, describeAdopted, notFinite } from '@kasane/tensor/io/adopt';
-import { readWeights } from '@kasane/tensor/io/torchvision';
-import { initializeParameters } from '@kasane/tensor/nn/model';
-import { readRegularSync } from '@kasane/tensor/node/regular-file';
-import { sha256 } from '../params/files.ts';
+import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
+import type { WeightsAnswer } from './weights-thread.ts';
 
-export interface StartingWeights {
-  readonly parameters: Float32Array;
-  /** Of a file: what was taken over, as a sentence. */
-  readonly what?: string;
-  /** Of a file: its SHA-256. Empty: there is none. */
-  readonly digest: string;
-}
-
-/** A file for the model: its numbers as doubles, four times over, and a header. */
-const mostBytes = ({ parameterCount }: Job['model']): number =>
-  Math.min(WEIGHTS_BYTES, 2 ** 28 + 32 * parameterCount);
+/** Drawing so many parameters takes less of the event loop than a thread does of the machine. */
+const FEW_PARAMETERS = 1 << 16;
 
 /**
  * @param expected SHA-256 that the file had when the job was submitted; empty: nobody knows
  * @param access what may be read
  * @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits
  */
-export function startingWeights({ spec, model }: Job, expected: string, access: Access): StartingWeights {
-  const parameters = initializeParameters(model, spec.training.seed);
+export async function startingWeights(
+  { spec, model }: Job,
+  expected: string,
+  access: Access,
+): Promise<StartingWeights> {
   const { init, initLayout } = spec;
-  if (init === undefined) return { parameters, digest: '' };
-  const refuse = (why: string, cause?: unknown) =>
-    new KasaneError('JOB_INVALID', `init: ${init}: ${why}`, { cause });
-  let tensors: ReturnType<typeof readWeights>;
-  let digest: string;
-  try {
-    checkPath(init, access, 'init');
-    const bytes = readRegularSync(init, mostBytes(model));
-    digest = sha256(bytes);
-    tensors = readWeights(model, bytes, initLayout);
-  } catch (error) {
-    throw refuse(messageOf(error), error);
+  if (init !== undefined) {
+    try {
+      checkPath(init, access, 'init');
+    } catch (cause) {
+      throw new KasaneError('JOB_INVALID', `init: ${init}: ${messageOf(cause)}`, { cause });
+    }
   }
-  if (expected !== '' && digest !== expected) {
-    throw refuse(
-      `its SHA-256 is ${digest}, it was ${expected} when the job was submitted; put that file back, or submit the job anew`,
-    );
-  }
-  const adopted = adoptWeights(model, parameters, tensors);
-  const what = describeAdopted(adopted);
-  if (adopted.taken.length === 0) throw refuse(`nothing in it fits the model by name and shape (${what})`);
-  const broken = notFinite(model, parameters);
-  if (broken !== undefined) {
-    throw refuse(`${broken}: the training that wrote it has diverged. Start from an earlier checkpoint`);
-  }
-  return { parameters, what: `${init}: ${what}`, digest };
+  const request = { model: model.description, seed: spec.training.seed, init, initLayout, expected };
+  if (init === undefined && model.parameterCount <= FEW_PARAMETERS) return makeWeights(request);
+  return inThread(request);
+}
+
+async function inThread(request: WeightsRequest): Promise<StartingWeights> {
+  const file = import.meta.url.endsWith('.ts') ? './weights-thread.ts' : './weights-thread.js';
+  const thread = new Worker(new URL(file, import.meta.url), { workerData: request });
+  const answer = await new Promise<WeightsAnswer>((done, reject) => {
+    thread.once('message', done);
+    thread.once('error', reject);
+    thread.once('exit', () => reject(new Error('the thread that makes the weights was ended')));
+  });
+  if ('refused' in answer) throw new KasaneError('JOB_INVALID', answer.refused);
+  return answer;
 }

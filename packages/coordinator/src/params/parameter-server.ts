@@ -3,6 +3,7 @@
  * the next version ready to publish. Arrival order decides nothing: an attempt fills a buffer of its own, and only
  * complete ones are added, by shard.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -121,13 +122,17 @@ export class ParameterServer implements Weights {
     return this.#updater.state;
   }
 
-  /** Begins anew, from these parameters. */
-  reset(parameters: Float32Array): void {
-    for (const [name, values] of this.state) {
-      if (name === AVERAGE) values.set(parameters);
-      else values.fill(0);
+  /** Begins anew, from these parameters. Part by part: filling memory for the first time takes the system longest. */
+  async reset(parameters: Float32Array): Promise<void> {
+    for (let at = 0; at < parameters.length; at += PART) {
+      const part = parameters.subarray(at, at + PART);
+      for (const [name, values] of this.state) {
+        if (name === AVERAGE) values.set(part, at);
+        else values.fill(0, at, at + part.length);
+      }
+      this.parameters.set(part, at);
+      await nextTurn();
     }
-    this.parameters.set(parameters);
   }
 
   /** Number of updates in the parameters. */

@@ -329,7 +329,7 @@ export function forward(
 }
 
 /** The parameters that a run with this seed starts from, in the flat layout; every engine gives the same bits. */
-export function initializeParameters(model: Model, seed: number): Float32Array {
+export function initializeParameters(model: Model, seed: number): Float32Array<ArrayBuffer> {
   const key = keyOfSeed(seed);
   const values = new Float32Array(model.parameterCount);
   for (const [index, { initializer, shape, offset }] of model.parameters.entries()) {

@@ -1,0 +1,61 @@
+/** Makes the weights that a job begins with, at once: `starting-weights.ts` says on which thread. */
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
+import { adoptWeights, describeAdopted, notFinite } from '@kasane/tensor/io/adopt';
+import { readWeights, type WeightLayout } from '@kasane/tensor/io/torchvision';
+import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
+import { readRegularSync } from '@kasane/tensor/node/regular-file';
+import { sha256 } from '../params/files.ts';
+
+export interface StartingWeights {
+  readonly parameters: Float32Array<ArrayBuffer>;
+  /** Of a file: what was taken over, as a sentence. */
+  readonly what?: string;
+  /** Of a file: its SHA-256. Empty: there is none. */
+  readonly digest: string;
+}
+
+export interface WeightsRequest {
+  readonly model: ModelDescription;
+  readonly seed: number;
+  /** A file that may be read. */
+  readonly init: string | undefined;
+  readonly initLayout: WeightLayout | undefined;
+  /** SHA-256 that the file had; empty: nobody knows. */
+  readonly expected: string;
+}
+
+/** A file for the model: its numbers as doubles, four times over, and a header. */
+const mostBytes = (parameters: number): number => Math.min(WEIGHTS_BYTES, 2 ** 28 + 32 * parameters);
+
+/** @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits */
+export function makeWeights(request: WeightsRequest): StartingWeights {
+  const { seed, init, initLayout, expected } = request;
+  const model = buildModel(request.model);
+  const parameters = initializeParameters(model, seed);
+  if (init === undefined) return { parameters, digest: '' };
+  const refuse = (why: string, cause?: unknown) =>
+    new KasaneError('JOB_INVALID', `init: ${init}: ${why}`, { cause });
+  let tensors: ReturnType<typeof readWeights>;
+  let digest: string;
+  try {
+    const bytes = readRegularSync(init, mostBytes(model.parameterCount));
+    digest = sha256(bytes);
+    tensors = readWeights(model, bytes, initLayout);
+  } catch (error) {
+    throw refuse(messageOf(error), error);
+  }
+  if (expected !== '' && digest !== expected) {
+    throw refuse(
+      `its SHA-256 is ${digest}, it was ${expected} when the job was submitted; put that file back, or submit the job anew`,
+    );
+  }
+  const adopted = adoptWeights(model, parameters, tensors);
+  const what = describeAdopted(adopted);
+  if (adopted.taken.length === 0) throw refuse(`nothing in it fits the model by name and shape (${what})`);
+  const broken = notFinite(model, parameters);
+  if (broken !== undefined) {
+    throw refuse(`${broken}: the training that wrote it has diverged. Start from an earlier checkpoint`);
+  }
+  return { parameters, what: `${init}: ${what}`, digest };
+}
