@@ -1,10 +1,19 @@
 // `npm test`: sets the checkout up if need be, then runs every check and every test, says which part failed, and lists what was left out
 // because this machine lacks something. Arguments after `--` go to Vitest, and then nothing else runs. In CI (CI=true or KASANE_CI=1) the
 // last line is 'N passed, N failed': each check counts as one, each test as one. With KASANE_CI=1 a skipped test counts as failed.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { nodeBinary, root, setUp } from './setup.mjs';
 
 const strict = process.env.KASANE_CI === '1';
@@ -30,7 +39,8 @@ const only = process.argv.slice(2);
 const parts = [];
 if (only.length === 0) for (const check of checks) parts.push(runCheck(check));
 // Some tests need none; whoever asks for a few gets them.
-if (redisIsThere() || only.length > 0) parts.push(runTests(only));
+if (only.length > 0) parts.push(await runTests('tests (vitest)', only));
+else if (redisIsThere()) parts.push(...(await runAllTests()));
 else parts.push({ name: 'Redis for the tests', passed: 0, failed: 1 });
 
 listLeftOut();
@@ -69,23 +79,50 @@ function listLeftOut() {
     process.stdout.write(`  ${why} (${tests} ${tests === 1 ? 'test' : 'tests'})\n`);
 }
 
-function runTests(extra) {
+/**
+ * Tests of the system wait more than they compute, and must come one file at a time; those of units compute, and come beside them on
+ * the other cores. What those print follows when both have ended.
+ */
+async function runAllTests() {
+  const directory = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  const log = join(directory, 'unit.log');
+  const unitLog = openSync(log, 'w');
+  const workers = Math.max(1, availableParallelism() - 1);
+  try {
+    const parts = await Promise.all([
+      runTests('tests of the system (vitest)', ['--project', 'system']),
+      runTests('tests of units (vitest)', ['--project', 'unit', `--maxWorkers=${workers}`], unitLog),
+    ]);
+    await pipeline(createReadStream(log), process.stdout, { end: false });
+    return parts;
+  } finally {
+    closeSync(unitLog);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** @param output what stands in the name of this process's outputs: a file descriptor, or 'inherit' */
+async function runTests(name, extra, output = 'inherit') {
   const directory = mkdtempSync(join(tmpdir(), 'kasane-test-'));
   const report = join(directory, 'report.json');
   const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   try {
-    const { status } = spawnSync(nodeBinary, [vitest, 'run', ...reporters, ...extra], {
+    const child = spawn(nodeBinary, [vitest, 'run', ...reporters, ...extra], {
       cwd: root,
       env,
-      stdio: 'inherit',
+      stdio: ['inherit', output, output],
+    });
+    const status = await new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', resolve);
     });
     const counts = existsSync(report)
       ? countTests(JSON.parse(readFileSync(report, 'utf8')))
       : { passed: 0, failed: 0 };
     // A run can fail with every test passed: an unhandled rejection, or no test found.
     if (status !== 0 && counts.failed === 0) counts.failed = 1;
-    return Object.assign({ name: 'tests (vitest)' }, counts);
+    return { name, ...counts };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
