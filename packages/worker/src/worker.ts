@@ -112,7 +112,7 @@ class KasaneWorker implements RunningWorker {
       options.id ??
       `${hostname()
         .replace(/[^\w.-]/g, '-')
-        .slice(0, 64)}-${process.pid}-${randomBytes(2).toString('hex')}`;
+        .slice(0, 64)}-${process.pid}-${randomBytes(4).toString('hex')}`;
     this.#log = options.log.child({ worker: this.id });
     this.#redis = new RedisLink({
       log: this.#log,
