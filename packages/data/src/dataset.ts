@@ -64,6 +64,8 @@ export interface Preparation {
   /** u8 input: (v / 255 - mean) / std; one number, or one a channel. */
   readonly mean?: number | readonly number[];
   readonly std?: number | readonly number[];
+  /** Of u8 samples that are not images of a known size: their shape, where it is no square of one channel. A model may take them flat. */
+  readonly shape?: readonly number[];
   /** Names of the classes, by number. */
   readonly classes?: readonly string[];
   /** Images: what they are brought to. */

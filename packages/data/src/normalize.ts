@@ -13,6 +13,29 @@ export function normalizeInto(pixels: Uint8Array, table: Float32Array, out: Floa
   for (let i = 0; i < length; i++) out[i] = table[pixels[i]!]!;
 }
 
+const inOrder = (shape: readonly number[]) => shape.filter((extent) => extent !== 1);
+
+/** Whether samples are as high as wide, of one channel: what is taken for granted where nothing is said. */
+export function isSquare(shape: readonly number[]): boolean {
+  const [height, width, ...rest] = inOrder(shape);
+  return height !== undefined && height === width && rest.length === 0;
+}
+
+/**
+ * The shape that bytes had in training.
+ * @param input what the model takes: it may be flat
+ * @param shape what the weights say
+ */
+export function shapeOfBytes(
+  input: readonly number[],
+  shape: readonly number[] | undefined,
+): readonly number[] {
+  if (shape) return shape;
+  const axes = inOrder(input);
+  const side = Math.sqrt(axes.reduce((product, extent) => product * extent, 1));
+  return axes.length < 2 && Number.isInteger(side) ? [side, side] : axes;
+}
+
 /** Turns the bytes of one or more samples' inputs into `out`, whose length is theirs in elements. */
 export type InputReader = (bytes: Uint8Array, out: Float32Array) => void;
 

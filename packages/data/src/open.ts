@@ -4,6 +4,7 @@ import type { CsvOptions } from './csv.ts';
 import type { DataParts } from './dataset.ts';
 import { type ImageFolderOptions, openImageFolder } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
+import { isSquare } from './normalize.ts';
 import { openPacked } from './packed.ts';
 import { openCsv, openIdxApart, openSeries } from './read-apart.ts';
 import { isUrl } from './remote.ts';
@@ -46,7 +47,9 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
   switch (options.format) {
     case 'idx': {
       const { path = mnistDirectory(), mean, std } = options;
-      return { ...(await openIdxApart(path)), preparation: { mean, std } };
+      const parts = await openIdxApart(path);
+      const { shape } = parts.train.input;
+      return { ...parts, preparation: { mean, std, ...(!isSquare(shape) && { shape }) } };
     }
     case 'imagefolder':
       return openImageFolder(options);

@@ -5,6 +5,7 @@ import { describeSamples } from '@kasane/coordinator/jobs/describe-job';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { anywhere } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
+import { shapeOfBytes } from '@kasane/data/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
@@ -79,11 +80,21 @@ function jobOf(source: string, { model, about, data: known }: Trained, { data, t
 }
 
 /** Data that is prepared in another way is other data: figures on it would mean nothing. */
-function checkPreparation(source: string, { about }: Trained, { preparation }: DataParts): void {
+function checkPreparation(source: string, { about, model }: Trained, { preparation, test }: DataParts): void {
   if (about.preparation === undefined) return;
   const trained = about.preparation as Readonly<Record<string, unknown>>;
   const found = JSON.parse(JSON.stringify(preparation)) as Readonly<Record<string, unknown>>;
-  const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])];
+  // Bytes of another layout are other samples, though a flat model takes them as well.
+  const { shape } = test.input;
+  const was = shapeOfBytes(model.sampleShape, trained.shape as readonly number[] | undefined);
+  if (trained.mean !== undefined && !trained.image && plain(was) !== plain(shape))
+    throw new KasaneError(
+      'DATA_INVALID',
+      `samples of the data are ${shape.join(' x ')}, but those that ${source} was trained with ${was.join(' x ')}; give --data as the job had data.path`,
+    );
+  const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])].filter(
+    (name) => name !== 'shape',
+  );
   const differs = names.find((name) => JSON.stringify(trained[name]) !== JSON.stringify(found[name]));
   if (differs === undefined) return;
   throw new KasaneError(
@@ -91,6 +102,9 @@ function checkPreparation(source: string, { about }: Trained, { preparation }: D
     `the data's ${differs} are not those that ${source} was trained with; give --data and --test as the job had data.path and data.test`,
   );
 }
+
+/** For comparisons: axes of extent 1 say nothing. */
+const plain = (shape: readonly number[]): string => shape.filter((extent) => extent !== 1).join();
 
 /** Sums over the samples, in their order. */
 async function scores({ model, parameters }: Trained, job: Job, data: DataParts) {

@@ -1,7 +1,7 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 import { DataError, type Preparation } from '@kasane/data/dataset';
 import { type Background, decodeImage, type ImageForm } from '@kasane/data/image-decode';
-import { inputReader } from '@kasane/data/normalize';
+import { inputReader, shapeOfBytes } from '@kasane/data/normalize';
 import { KasaneError } from '@kasane/protocol/errors';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -41,7 +41,9 @@ export async function readInputs(
     if (table) return await readTable(given, table);
     if (series) return await readSeries(given, series);
     const form = imageForm(input, preparation);
-    return [form ? await readImage(given, form, preparation, invert) : readNumbers(given, input)];
+    return [
+      form ? await readImage(given, form, preparation, invert) : readNumbers(given, input, preparation),
+    ];
   } catch (cause) {
     if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
     throw cause;
@@ -49,12 +51,11 @@ export async function readInputs(
 }
 
 /** The images that a model takes; undefined when it takes none. Bytes that were normalised were pixels. */
-function imageForm(input: readonly number[], { mean, image }: Preparation): ImageForm | undefined {
+function imageForm(input: readonly number[], { mean, image, shape }: Preparation): ImageForm | undefined {
   if (image || mean === undefined) return image;
-  const side = Math.sqrt(input[0]!);
-  const [height, width, channels = 1] = input.length === 1 ? [side, side] : input;
-  if (input.length > 3 || !Number.isInteger(height) || (channels !== 1 && channels !== 3)) return undefined;
-  return { height: height!, width: width!, channels, fit: 'contain' };
+  const [height, width, channels = 1, ...rest] = shapeOfBytes(input, shape);
+  if (height === undefined || width === undefined || rest.length > 0) return undefined;
+  return channels === 1 || channels === 3 ? { height, width, channels, fit: 'contain' } : undefined;
 }
 
 async function readImage(
@@ -80,18 +81,27 @@ function hasBrightBorder(pixels: Uint8Array, side: number): boolean {
   return border.reduce((sum, value) => sum + value, 0) / border.length > 127;
 }
 
-function readNumbers(given: string, shape: readonly number[]): ReadInput {
+/** Numbers as the model takes them; where training had bytes, bytes. */
+function readNumbers(given: string, shape: readonly number[], { mean, std = 1 }: Preparation): ReadInput {
   const count = sizeOf(shape);
+  const bytes = mean !== undefined;
   const parts = given.split(/[\s,;]+/).filter((part) => part !== '');
   const values = parts.map(Number);
   const bad = parts.find((_, i) => !Number.isFinite(values[i]));
   const example = Array.from({ length: Math.min(count, 4) }, (_, i) => i).join(',');
-  const wanted = `${count} number${count === 1 ? '' : 's'} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
+  const what = bytes ? 'whole number' : 'number';
+  const range = bytes ? ' from 0 to 255' : '';
+  const wanted = `${count} ${what}${count === 1 ? '' : 's'}${range} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
   if (bad !== undefined) {
     const hint =
       kindOfPath(given) !== 'nothing' ? 'a file, but the model takes numbers' : `'${bad}' is no number`;
     throw new DataError(`${given}: ${hint}; expected ${wanted}`);
   }
   if (values.length !== count) throw new DataError(`${given}: ${values.length} numbers; expected ${wanted}`);
-  return { name: given, x: Float32Array.from(values) };
+  if (!bytes) return { name: given, x: Float32Array.from(values) };
+  const strange = values.find((value) => !Number.isInteger(value) || value < 0 || value > 255);
+  if (strange !== undefined) throw new DataError(`${given}: ${strange} is no byte; expected ${wanted}`);
+  const x = new Float32Array(count);
+  inputReader({ dtype: 'u8', shape }, [mean].flat(), [std].flat())(Uint8Array.from(values), x);
+  return { name: given, x };
 }
