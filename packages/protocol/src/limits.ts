@@ -124,7 +124,7 @@ export interface Limits {
   readonly requestsPerSecond: number;
   /** Points of a job's metrics that are kept and sent; when there are more, every second one goes. */
   readonly metricPoints: number;
-  /** A job fails whose workers, though they are connected, answer nothing for so long, in seconds. After 30 its turn goes to other jobs. */
+  /** A job fails whose workers, though they are connected, answer nothing for so long, in seconds. After 30 its turn goes to other jobs; only time in which it can run counts. */
   readonly standstillSeconds: number;
   /** Jobs that have ended whose metrics, ledger and checkpoints are kept; of older ones only the record and the weights stay. */
   readonly keptJobs: number;

@@ -75,7 +75,7 @@ export class TaskBoard {
   #step = 0;
   #startedAt = 0;
   #progressAt = 0;
-  #answeredAt = 0;
+  #answered = 0;
   #leftAt = Number.NEGATIVE_INFINITY;
   /** Of the computation alone, by the workers' clocks. */
   #computeMs = 0;
@@ -99,9 +99,9 @@ export class TaskBoard {
     return this.#why;
   }
 
-  /** When the last answer came that counted, or the parameters went out. */
-  get answeredAt(): number {
-    return this.#answeredAt;
+  /** The step under way, and how many answers have counted since it began. */
+  get reached(): { readonly step: number; readonly answers: number } {
+    return { step: this.#step, answers: this.#answered };
   }
 
   /** Whether somebody waits for answers. */
@@ -113,7 +113,7 @@ export class TaskBoard {
   begin(step: number): void {
     this.#step = step;
     this.#startedAt = performance.now();
-    this.#answeredAt = this.#startedAt;
+    this.#answered = 0;
     this.#answers.train.clear();
     this.#refused.clear();
   }
@@ -230,7 +230,7 @@ export class TaskBoard {
       travelMs: this.#travel(worker, result.sentAt),
     });
     this.#progressAt = performance.now();
-    this.#answeredAt = this.#progressAt;
+    this.#answered++;
     this.#typical[kind].add(this.#progressAt - Math.max(claim?.claimedAt ?? 0, this.#startedAt));
     this.#computeMs = this.#computeMs === 0 ? computeMs : 0.9 * this.#computeMs + 0.1 * computeMs;
     // Of hundreds of answers only the last one decides anything at once: what else there is to judge has time.

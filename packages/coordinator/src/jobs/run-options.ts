@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import type { UpdateTimes } from '../params/parameter-server.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { WorkerRegistry } from '../workers.ts';
+import type { Standstill } from './standstill.ts';
 import type { JobStore } from './store.ts';
 import type { Turn } from './turns.ts';
 
@@ -25,6 +26,8 @@ export interface RunOptions {
   /** Folder of this job's checkpoints and model. */
   readonly directory: string;
   readonly decide: DecideOptions;
+  /** Watches the job's progress, over all its runs. */
+  readonly standstill: Standstill;
   readonly log: Logger;
   readonly limits: Limits;
   /** What the job may name. */

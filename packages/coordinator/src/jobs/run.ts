@@ -32,7 +32,6 @@ import { Reach } from './reach.ts';
 import { Refusals } from './refusals.ts';
 import type { RunOptions } from './run-options.ts';
 import { Shares } from './shares.ts';
-import { Standstill } from './standstill.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { LedgerRow } from './store.ts';
 
@@ -64,7 +63,6 @@ export class Run {
   readonly #taskKey = newTaskKey();
   readonly #reach: Reach;
   readonly #refusals: Refusals;
-  readonly #standstill: Standstill;
   readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
   #exchange: Exchange | undefined;
@@ -94,7 +92,6 @@ export class Run {
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.course(id), limits.metricPoints);
     this.#refusals = new Refusals(workers);
-    this.#standstill = new Standstill(performance.now(), limits.standstillSeconds);
     this.#shares = new Shares(id, job.spec.training.shards, this.#refusals);
     this.#disk = new PatientDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
@@ -156,9 +153,9 @@ export class Run {
 
   /** A job that stands still leaves its turn to others, and fails in the end. */
   #watch(): void {
-    const { turn, redis, log, onStill } = this.#options;
-    const { watched, changed } = this.#standstill.look(performance.now(), {
-      answeredAt: this.board.answeredAt,
+    const { turn, redis, log, standstill, onStill } = this.#options;
+    const { watched, changed } = standstill.look(performance.now(), {
+      reached: this.board.reached,
       able: this.#published && this.board.isWaiting && !this.#disk.why && redis.status === 'ready',
       workers: this.#refusals.able().filter(({ draining }) => !draining).length,
       waitingFor: this.board.why,

@@ -17,6 +17,7 @@ import { loadData } from './load-data.ts';
 import { ReadingMarks } from './reading-marks.ts';
 import { Run } from './run.ts';
 import type { RunOptions } from './run-options.ts';
+import { Standstill } from './standstill.ts';
 import type { JobRecord } from './store.ts';
 import { Turns } from './turns.ts';
 
@@ -65,6 +66,8 @@ export class Runs {
   readonly #marks: ReadingMarks;
   /** Jobs whose data is read, and was when an earlier coordinator ended. */
   readonly #suspects = new Set<string>();
+  /** Of each open job that has run. */
+  readonly #standstills = new Map<string, Standstill>();
   /** Jobs of which nothing comes. */
   readonly #still = new Set<string>();
   #closing = false;
@@ -100,6 +103,9 @@ export class Runs {
   consider(): void {
     if (this.#closing) return;
     const all = this.#options.store.open();
+    const known = new Set(all.map(({ id }) => id));
+    // One that is paused by its owner is watched anew when it goes on.
+    for (const id of this.#standstills.keys()) if (!known.has(id)) this.#standstills.delete(id);
     // Those that stand still keep their places while nobody else wants them.
     const open = [
       ...all.filter(({ id }) => !this.#still.has(id)),
@@ -191,6 +197,14 @@ export class Runs {
     this.#options.onChange(id);
   }
 
+  /** The watch on a job that begins to run, for the first time or again. */
+  #watched(id: string): Standstill {
+    const standstill = this.#standstills.get(id) ?? new Standstill(this.#options.limits.standstillSeconds);
+    this.#standstills.set(id, standstill);
+    standstill.begin();
+    return standstill;
+  }
+
   /** Data over which a coordinator may have ended is read by itself, so that it is known whose it was. */
   #mayRead(id: string): boolean {
     const reading = [...this.#places].flatMap(([other, { run }]) => (run ? [] : [other]));
@@ -252,6 +266,7 @@ export class Runs {
           onChange(id),
         ),
         directory: join(stateDirectory, 'jobs', id),
+        standstill: this.#watched(id),
         log: log.child({ job: id }),
         traceparent: span?.traceparent,
         onChange: () => onChange(id),
