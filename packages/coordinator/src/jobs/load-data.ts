@@ -68,7 +68,7 @@ function checkDomain({ spec, objective: { type } }: Job, { preparation, ...parts
     if (!ranges)
       throw new KasaneError(
         'DATA_INVALID',
-        `${place}: it does not say what its targets are, and ${takes}. Pack it again with this version`,
+        `${place}: its index does not record the range of its targets, and ${takes}. Pack it again with \`kasane data pack\``,
       );
     for (const range of ranges) {
       const found = [range.least, range.most].find(({ value }) => value < least || value > most);
