@@ -25,7 +25,7 @@ const WHITE = { r: 255, g: 255, b: 255 };
 let loading: Promise<typeof sharp> | undefined;
 
 /** Loaded with the first image: what decodes none starts sooner, also where sharp's library can not be loaded. */
-function loadSharp(): Promise<typeof sharp> {
+export function loadSharp(): Promise<typeof sharp> {
   loading ??= import('sharp').then(({ default: loaded }) => {
     // One thread an image and several images at once beat many threads for one image.
     loaded.concurrency(1);

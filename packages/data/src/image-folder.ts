@@ -62,14 +62,37 @@ const NAMED = 5;
 
 const extensions = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
 
+/** Images of a part, packed: a million paths as strings would take long to hand from thread to thread, and much memory. */
+export interface ImagesPart {
+  /** Paths in UTF-8, one after the other. */
+  readonly paths: Uint8Array;
+  /** Where each ends. */
+  readonly ends: Uint32Array;
+  readonly labels: Int32Array;
+  readonly digest: string;
+}
+
+/** What a reader in a thread of its own brings of a folder. */
+export interface ImagesRead {
+  readonly form: ImageForm;
+  readonly classes: readonly string[];
+  readonly train: ImagesPart;
+  readonly test: ImagesPart;
+  readonly notes: readonly string[];
+}
+
 interface Image {
   readonly path: string;
   readonly label: number;
 }
 
+/** As `openImages` of read-apart.ts, on this thread: for tests and tools. @throws DataError naming the files that can not be used */
+export const openImageFolder = async (options: ImageFolderOptions): Promise<DataParts> =>
+  imagesOfRead(await readImageFolder(options), options, (part) => identityOfImages(options.path, part));
+
 /** @throws DataError naming the files that can not be used */
-export async function openImageFolder(options: ImageFolderOptions): Promise<DataParts> {
-  const { path, validation, seed, mean, std } = options;
+export async function readImageFolder(options: ImageFolderOptions): Promise<ImagesRead> {
+  const { path, validation, seed } = options;
   const [height, width] = typeof options.size === 'number' ? [options.size, options.size] : options.size;
   const plain: ImageForm = { height: height!, width: width!, channels: options.channels, fit: options.fit };
   if (kindOfPath(path) !== 'folder') {
@@ -94,14 +117,56 @@ export async function openImageFolder(options: ImageFolderOptions): Promise<Data
   }
   const { background, notes } = await chooseBackground([...found.alpha, ...(other?.alpha ?? [])], options);
   const form = background ? { ...plain, background } : plain;
-  const pool = options.threads === undefined ? decoding : new Pool(options.threads);
-  const how = { form, classes: classes.length, pool, keep: options.keep ?? true };
-  const part = (name: string, images: readonly Image[]) => dataset(name, path, images, how);
   return {
-    train: part('train', parts.train),
-    test: part('test', parts.test),
-    preparation: { mean, std, classes, image: form },
+    ...{ form, classes },
+    train: packed(path, parts.train, ['train', form]),
+    test: packed(path, parts.test, ['test', form]),
     notes: [...located.notes, ...found.notes, ...(other?.notes ?? []), ...notes],
+  };
+}
+
+/** @param what the digest covers besides the files */
+function packed(root: string, images: readonly Image[], what: unknown): ImagesPart {
+  const hash = createHash('sha256').update(JSON.stringify(what));
+  const paths = images.map(({ path }) => Buffer.from(path));
+  const ends = new Uint32Array(images.length);
+  let end = 0;
+  for (const [index, { path, label }] of images.entries()) {
+    const { size, mtimeMs } = statRegular(path);
+    hash.update(JSON.stringify([relative(root, path), label, size, mtimeMs]));
+    end += paths[index]!.length;
+    ends[index] = end;
+  }
+  return {
+    paths: new Uint8Array(Buffer.concat(paths)),
+    ends,
+    labels: Int32Array.from(images, ({ label }) => label),
+    digest: hash.digest('hex'),
+  };
+}
+
+const imageAt = ({ paths, ends, labels }: ImagesPart, index: number): Image => {
+  const start = index === 0 ? 0 : ends[index - 1]!;
+  const bytes = Buffer.from(paths.buffer, paths.byteOffset + start, ends[index]! - start);
+  return { path: bytes.toString(), label: labels[index]! };
+};
+
+/** @param identify tells a part from others by its files: see `Dataset.identity` */
+export function imagesOfRead(
+  { form, classes, notes, ...parts }: ImagesRead,
+  { mean, std, threads, keep = true }: ImageFolderOptions,
+  identify: (part: ImagesPart) => Promise<string>,
+): DataParts {
+  const pool = threads === undefined ? decoding : new Pool(threads);
+  const part = (images: ImagesPart): Dataset => ({
+    ...dataset(images, { form, classes: classes.length, pool, keep }),
+    identity: () => identify(images),
+  });
+  return {
+    train: part(parts.train),
+    test: part(parts.test),
+    preparation: { mean, std, classes, image: form },
+    notes,
   };
 }
 
@@ -222,37 +287,25 @@ async function pixelsOf(path: string, form: ImageForm): Promise<Uint8Array> {
 }
 
 function dataset(
-  name: string,
-  root: string,
-  images: readonly Image[],
+  images: ImagesPart,
   { form, classes, pool, keep }: { form: ImageForm; classes: number; pool: Pool; keep: boolean },
 ): Dataset {
   const size = imageBytes(form);
-  const kept: (Uint8Array | undefined)[] | undefined =
-    keep && images.length * size <= KEPT_BYTES ? [] : undefined;
-  const hash = createHash('sha256').update(JSON.stringify([name, form]));
-  for (const { path, label } of images) {
-    const { size: bytes, mtimeMs } = statRegular(path);
-    hash.update(JSON.stringify([relative(root, path), label, bytes, mtimeMs]));
-  }
+  const samples = images.labels.length;
+  const kept: (Uint8Array | undefined)[] | undefined = keep && samples * size <= KEPT_BYTES ? [] : undefined;
   return {
-    samples: images.length,
+    samples,
     input: { dtype: 'u8', shape: [form.height, form.width, form.channels] },
     target: { dtype: 'i32', shape: [] },
     classes,
-    counts: countsOf(
-      images.map(({ label }) => label),
-      classes,
-    ),
-    digest: hash.digest('hex'),
-    identity: () => identityOf(root, images),
+    counts: countsOf(images.labels, classes),
+    digest: images.digest,
     gather: async (indices, inputs, targets) => {
       const labels = new Int32Array(indices.length);
       const decoded = Array.from(indices, async (index, i) => {
-        const image = images[index];
-        if (!image) throw new RangeError(`sample ${index} of ${images.length}`);
-        labels[i] = image.label;
-        const pixels = kept?.[index] ?? (await pool.run(() => pixelsOf(image.path, form)));
+        if (index >= samples) throw new RangeError(`sample ${index} of ${samples}`);
+        labels[i] = images.labels[index]!;
+        const pixels = kept?.[index] ?? (await pool.run(() => pixelsOf(imageAt(images, index).path, form)));
         if (kept) kept[index] = pixels;
         inputs.set(pixels, i * size);
       });
@@ -267,7 +320,8 @@ function dataset(
 const IDENTITY_BYTES = 64 << 20;
 
 /** Names, classes and sizes of all files, and the content of as many, evenly spread, as are read in a moment. */
-async function identityOf(root: string, images: readonly Image[]): Promise<string> {
+export async function identityOfImages(root: string, part: ImagesPart): Promise<string> {
+  const images = Array.from(part.ends, (_, index) => imageAt(part, index));
   const hash = createHash('sha256');
   let total = 0;
   for (const { path, label } of images) {

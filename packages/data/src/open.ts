@@ -2,11 +2,11 @@
 import { type Access, checkPath } from './access.ts';
 import type { CsvOptions } from './csv.ts';
 import type { DataParts } from './dataset.ts';
-import { type ImageFolderOptions, openImageFolder } from './image-folder.ts';
+import type { ImageFolderOptions } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
 import { isSquare } from './normalize.ts';
 import { openPacked } from './packed.ts';
-import { openCsv, openIdxApart, openSeries } from './read-apart.ts';
+import { openCsv, openIdxApart, openImages, openSeries } from './read-apart.ts';
 import { isUrl } from './remote.ts';
 import type { SeriesOptions } from './series.ts';
 import { openText, type TextOptions } from './text.ts';
@@ -52,7 +52,7 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
       return { ...parts, preparation: { mean, std, ...(!isSquare(shape) && { shape }) } };
     }
     case 'imagefolder':
-      return openImageFolder(options);
+      return openImages(options);
     case 'csv':
       return openCsv(options);
     case 'text':

@@ -43,7 +43,7 @@ export const recordBytes = ({ input, target }: Pick<PackedIndex, 'input' | 'targ
   fieldBytes(target) + fieldBytes(input);
 
 /** Samples of a part's chunk. */
-export const samplesOf = (part: PackedPart, chunk: number, chunkSamples: number): number =>
+export const samplesOf = (part: Pick<PackedPart, 'samples'>, chunk: number, chunkSamples: number): number =>
   Math.min(chunkSamples, part.samples - chunk * chunkSamples);
 
 export function encodeIndex(index: Omit<PackedIndex, 'format'>): Buffer {
@@ -51,6 +51,52 @@ export function encodeIndex(index: Omit<PackedIndex, 'format'>): Buffer {
 }
 
 export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** A part, with its chunks' names as they are looked up: a million strings would take long to hand from thread to thread. */
+export interface PartRead extends Omit<PackedPart, 'chunks'> {
+  /** SHA-256 of each chunk, 32 bytes each. */
+  readonly names: Uint8Array;
+  /** Decides the samples. */
+  readonly digest: string;
+}
+
+/** What a reader in a thread of its own brings of an index. */
+export interface IndexRead extends Omit<PackedIndex, 'format' | 'train' | 'test'> {
+  /** SHA-256 of the file: decides everything in it. */
+  readonly digest: string;
+  readonly train: PartRead;
+  readonly test: PartRead;
+}
+
+/**
+ * @param expected digest that it must have; undefined: nobody knows
+ * @throws DataError naming `place` and what is wrong
+ */
+export function readIndex(bytes: Uint8Array, place: string, expected: string | undefined): IndexRead {
+  const digest = digestOf(bytes);
+  if (expected !== undefined && digest !== expected) {
+    throw new DataError(`${place}: it is another index than the coordinator's, or damaged`);
+  }
+  const { input, target, chunkSamples, preparation, ...parts } = parseIndex(bytes, place);
+  const part = ({ chunks, ...rest }: PackedPart): PartRead => ({
+    ...rest,
+    names: new Uint8Array(Buffer.from(chunks.join(''), 'hex')),
+    digest: digestOf(Buffer.from(JSON.stringify([digest, chunks]))),
+  });
+  return {
+    input,
+    target,
+    chunkSamples,
+    preparation,
+    digest,
+    train: part(parts.train),
+    test: part(parts.test),
+  };
+}
+
+/** The name of a part's chunk. */
+export const nameOf = ({ names }: PartRead, chunk: number): string =>
+  Buffer.from(names.buffer, names.byteOffset + 32 * chunk, 32).toString('hex');
 
 /** @throws DataError naming `place` and the field that is wrong */
 export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {

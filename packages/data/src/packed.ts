@@ -10,22 +10,25 @@ import {
   digestOf,
   INDEX_BYTES,
   INDEX_FILE,
-  type PackedIndex,
-  type PackedPart,
-  parseIndex,
+  type IndexRead,
+  nameOf,
+  type PartRead,
+  readIndex,
   recordBytes,
   samplesOf,
 } from './packed-index.ts';
+import { readIndexApart } from './read-apart.ts';
 import { openRegular, readRegular } from './regular-file.ts';
 import { fetchFile, isUrl } from './remote.ts';
 
 /** A part whose chunks take no more bytes than this together is kept in memory, as it is read. */
 const KEPT_BYTES = 256 << 20;
+/** An index of so many bytes is read in a moment, without a thread for it. */
+const SMALL_INDEX = 1 << 18;
 /** Files of a larger part that are open at once. */
 const OPEN_FILES = 64;
 
 export interface OpenedPack extends DataParts {
-  readonly index: PackedIndex;
   /** SHA-256 of index.json: decides everything in it. */
   readonly digest: string;
 }
@@ -47,12 +50,11 @@ export async function openPacked(
   const indexPlace = remote ? `${root}/${INDEX_FILE}` : join(place, INDEX_FILE);
   const bytes = remote
     ? await fetchFile(indexPlace, INDEX_BYTES, access)
-    : await readIndex(place, indexPlace);
-  const digest = digestOf(bytes);
-  if (expected !== undefined && digest !== expected) {
-    throw new DataError(`${indexPlace}: it is another index than the coordinator's, or damaged`);
-  }
-  const index = parseIndex(bytes, indexPlace);
+    : await bytesOfIndex(place, indexPlace);
+  const index =
+    bytes.length <= SMALL_INDEX
+      ? readIndex(bytes, indexPlace, expected)
+      : await readIndexApart(bytes, indexPlace, expected);
   const cache = remote ? new DiskCache(cacheSettings()) : undefined;
   const files: ChunkFiles = {
     path: async (chunk, size) => {
@@ -64,8 +66,9 @@ export async function openPacked(
     },
     forget: async (chunk) => cache?.forget(chunk),
   };
-  const part = (name: 'train' | 'test') => packedDataset(index[name], index, digest, files);
-  return { train: part('train'), test: part('test'), preparation: index.preparation, index, digest };
+  const part = (name: 'train' | 'test') => packedDataset(index[name], index, files);
+  const { preparation, digest } = index;
+  return { train: part('train'), test: part('test'), preparation, digest };
 }
 
 interface ChunkFiles {
@@ -74,7 +77,7 @@ interface ChunkFiles {
   forget(chunk: string): Promise<void>;
 }
 
-async function readIndex(folder: string, path: string): Promise<Buffer> {
+async function bytesOfIndex(folder: string, path: string): Promise<Buffer> {
   if (kindOfPath(path) === 'nothing')
     throw new DataError(
       `${folder}: there is no packed data, a folder with an ${INDEX_FILE}. \`kasane data pack\` writes one`,
@@ -89,7 +92,7 @@ function checked<T extends Uint8Array>(bytes: T, chunk: string, size: number, pl
   );
 }
 
-function packedDataset(part: PackedPart, index: PackedIndex, digest: string, files: ChunkFiles): Dataset {
+function packedDataset(part: PartRead, index: IndexRead, files: ChunkFiles): Dataset {
   const { input, target, chunkSamples } = index;
   const [targetBytes, inputBytes, size] = [fieldBytes(target), fieldBytes(input), recordBytes(index)];
   const records = new Records(part, chunkSamples, size, files);
@@ -100,7 +103,7 @@ function packedDataset(part: PackedPart, index: PackedIndex, digest: string, fil
     ...(part.classes !== undefined && { classes: part.classes }),
     ...(part.counts && { counts: part.counts }),
     ...(part.ranges && { ranges: part.ranges }),
-    digest: digestOf(Buffer.from(JSON.stringify([digest, part.chunks]))),
+    digest: part.digest,
     gather: async (indices, inputs, targets) => {
       // In the order in which they lie in the files.
       const order = Array.from(indices, (at, i) => ({ at, i })).sort((a, b) => a.at - b.at);
@@ -117,7 +120,7 @@ function packedDataset(part: PackedPart, index: PackedIndex, digest: string, fil
 
 /** The records of a part. A chunk is checked against its name when it is first used. */
 class Records {
-  readonly #part: PackedPart;
+  readonly #part: PartRead;
   readonly #chunkSamples: number;
   readonly #size: number;
   readonly #files: ChunkFiles;
@@ -127,7 +130,7 @@ class Records {
   /** Least recently used first. */
   readonly #open = new Map<number, RegularFile>();
 
-  constructor(part: PackedPart, chunkSamples: number, size: number, files: ChunkFiles) {
+  constructor(part: PartRead, chunkSamples: number, size: number, files: ChunkFiles) {
     this.#part = part;
     this.#chunkSamples = chunkSamples;
     this.#size = size;
@@ -160,7 +163,7 @@ class Records {
   }
 
   async #whole(chunk: number): Promise<Buffer> {
-    const name = this.#part.chunks[chunk]!;
+    const name = nameOf(this.#part, chunk);
     const size = samplesOf(this.#part, chunk, this.#chunkSamples) * this.#size;
     for (let attempt = 1; ; attempt++) {
       const path = await this.#files.path(name, size);
@@ -182,7 +185,7 @@ class Records {
       return known;
     }
     const size = samplesOf(this.#part, chunk, this.#chunkSamples) * this.#size;
-    const file = await openRegular(await this.#files.path(this.#part.chunks[chunk]!, size));
+    const file = await openRegular(await this.#files.path(nameOf(this.#part, chunk), size));
     this.#open.set(chunk, file);
     if (this.#open.size > OPEN_FILES) {
       const [oldest, handle] = this.#open.entries().next().value!;

@@ -4,6 +4,9 @@ import { type ArraysRead, datasetOfArrays } from './arrays.ts';
 import type { CsvOptions } from './csv.ts';
 import { DataError, type DataParts } from './dataset.ts';
 import { type IdxData, type IdxFolder, openIdxOnce } from './idx.ts';
+import { loadSharp } from './image-decode.ts';
+import { type ImageFolderOptions, type ImagesPart, type ImagesRead, imagesOfRead } from './image-folder.ts';
+import type { IndexRead } from './packed-index.ts';
 import { type SeriesOptions, type SeriesRead, seriesOfRead } from './series.ts';
 import type { TextOptions } from './text.ts';
 
@@ -11,7 +14,15 @@ export type ToRead =
   | CsvOptions
   | SeriesOptions
   | TextOptions
-  | { readonly format: 'idx'; readonly path: string };
+  | ImageFolderOptions
+  | { readonly format: 'idx'; readonly path: string }
+  | { readonly format: 'identity of images'; readonly path: string; readonly part: ImagesPart }
+  | {
+      readonly format: 'index of packed data';
+      readonly path: string;
+      readonly bytes: Uint8Array;
+      readonly expected: string | undefined;
+    };
 
 export type ReadAnswer =
   | { readonly read: object }
@@ -33,10 +44,34 @@ export async function openSeries(options: SeriesOptions): Promise<DataParts> {
 export const openIdxApart = (directory: string): Promise<IdxData> =>
   openIdxOnce(directory, (path) => readApart<IdxFolder>({ format: 'idx', path }));
 
-/** @throws DataError, with the system's error as its cause where one is behind it */
-export async function readApart<T extends object>(what: ToRead): Promise<T> {
+/** @throws DataError naming the files that can not be used */
+export async function openImages(options: ImageFolderOptions): Promise<DataParts> {
+  // Its library must be there before a thread uses it, and stay. Where it can not be loaded, each image says so.
+  await loadSharp().catch(() => undefined);
+  const { path } = options;
+  const identify = async (part: ImagesPart) =>
+    (await readApart<{ identity: string }>({ format: 'identity of images', path, part })).identity;
+  return imagesOfRead(await readApart<ImagesRead>(options), options, identify);
+}
+
+/** Of a large index, whose memory is handed over: see `readIndex`. @throws DataError */
+export const readIndexApart = (
+  bytes: Buffer,
+  path: string,
+  expected: string | undefined,
+): Promise<IndexRead> =>
+  readApart({ format: 'index of packed data', path, bytes, expected }, [bytes.buffer as ArrayBuffer]);
+
+/** @param handedOver memory in `what` that is not copied. @throws DataError, with the system's error as its cause where one is behind it */
+export async function readApart<T extends object>(
+  what: ToRead,
+  handedOver: readonly ArrayBuffer[] = [],
+): Promise<T> {
   const file = import.meta.url.endsWith('.ts') ? './read-thread.ts' : './read-thread.js';
-  const thread = new Worker(new URL(file, import.meta.url), { workerData: what });
+  const thread = new Worker(new URL(file, import.meta.url), {
+    workerData: what,
+    transferList: [...handedOver],
+  });
   const answer = await new Promise<ReadAnswer>((done, reject) => {
     thread.once('message', done);
     thread.once('error', (error: NodeJS.ErrnoException) =>

@@ -3,6 +3,8 @@ import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_th
 import { readCsv } from './csv.ts';
 import { DataError } from './dataset.ts';
 import { readIdxFolder } from './idx.ts';
+import { identityOfImages, readImageFolder } from './image-folder.ts';
+import { readIndex } from './packed-index.ts';
 import type { ReadAnswer, ToRead } from './read-apart.ts';
 import { readSeries } from './series.ts';
 import { readTokens } from './text-read.ts';
@@ -17,6 +19,12 @@ async function read(what: ToRead): Promise<object> {
       return readTokens(what);
     case 'idx':
       return readIdxFolder(what.path);
+    case 'imagefolder':
+      return readImageFolder(what);
+    case 'identity of images':
+      return { identity: await identityOfImages(what.path, what.part) };
+    case 'index of packed data':
+      return readIndex(what.bytes, what.path, what.expected);
   }
 }
 
