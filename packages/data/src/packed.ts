@@ -4,10 +4,10 @@ import { fieldBytes } from '@kasane/tensor/field';
 import { kindOfPath, type RegularFile } from '@kasane/tensor/node/regular-file';
 import { type Access, checkPath } from './access.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import { sha256InTurns } from './digest.ts';
 import { cacheSettings, DiskCache } from './disk-cache.ts';
 import {
   CHUNKS_FOLDER,
-  digestOf,
   INDEX_BYTES,
   INDEX_FILE,
   type IndexRead,
@@ -85,8 +85,13 @@ async function bytesOfIndex(folder: string, path: string): Promise<Buffer> {
   return readRegular(path, INDEX_BYTES);
 }
 
-function checked<T extends Uint8Array>(bytes: T, chunk: string, size: number, place: string): T {
-  if (bytes.length === size && digestOf(bytes) === chunk) return bytes;
+async function checked<T extends Uint8Array>(
+  bytes: T,
+  chunk: string,
+  size: number,
+  place: string,
+): Promise<T> {
+  if (bytes.length === size && (await sha256InTurns(bytes)) === chunk) return bytes;
   throw new DataError(
     `${place}: it is damaged: ${bytes.length} bytes of ${size}, or not those that its name says`,
   );
@@ -168,7 +173,7 @@ class Records {
     for (let attempt = 1; ; attempt++) {
       const path = await this.#files.path(name, size);
       try {
-        return checked(await readRegular(path, size), name, size, path);
+        return await checked(await readRegular(path, size), name, size, path);
       } catch (error) {
         // What lies in a cache may have been damaged there: once more from its source.
         await this.#files.forget(name);

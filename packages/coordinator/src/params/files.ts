@@ -1,6 +1,7 @@
 /** Files of the state directory: whole or absent, and known by their digest. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { sha256InTurns } from '@kasane/data/digest';
 import { writeWholeFile } from '@kasane/data/whole-file';
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -8,7 +9,7 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 /** Writes `bytes` to `path`, for the owner's eyes only, and returns their SHA-256 (lower-case hex). */
 export async function writeWhole(path: string, bytes: Uint8Array): Promise<string> {
   await writeWholeFile(path, bytes, 0o600);
-  return sha256(bytes);
+  return sha256InTurns(bytes);
 }
 
 /** Reads a file whose digest is known; undefined with a reason when it is missing or damaged. */
@@ -22,7 +23,7 @@ export async function readWhole(
   } catch (error) {
     return { why: `${path} cannot be read: ${(error as Error).message}` };
   }
-  const found = sha256(bytes);
+  const found = await sha256InTurns(bytes);
   return found === digest
     ? { bytes }
     : { why: `${path} is damaged: its SHA-256 is ${found}, it was written as ${digest}` };
