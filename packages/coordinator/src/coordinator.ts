@@ -1,9 +1,10 @@
 /** Puts a coordinator together: store, Redis, jobs, gRPC. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, accessBeyond } from '@kasane/data/access';
+import { sweepTemporaryFiles } from '@kasane/data/whole-file';
 import { messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
@@ -14,7 +15,7 @@ import type { Logger } from 'pino';
 import { isLock } from './jobs/disk.ts';
 import { JobManager } from './jobs/manager.ts';
 import type { RunOptions } from './jobs/run-options.ts';
-import { checkState } from './jobs/state-check.ts';
+import { checkState, JOBS } from './jobs/state-check.ts';
 import { makeStateDirectory } from './jobs/state-database.ts';
 import { claimState } from './jobs/state-lock.ts';
 import { JobStore } from './jobs/store.ts';
@@ -127,7 +128,11 @@ async function openState(
 async function start(options: CoordinatorOptions, opened: Closers): Promise<Coordinator> {
   const { log, redisUrl } = options;
   expectPassingBuffers();
-  const { store, tokens } = await openState(resolve(options.stateDirectory), log, opened);
+  const stateDirectory = resolve(options.stateDirectory);
+  const { store, tokens } = await openState(stateDirectory, log, opened);
+  // Nobody else has the state directory, and no job of this process writes there yet.
+  const left = await sweepTemporaryFiles(join(stateDirectory, JOBS)).catch(() => 0); // it may not be there yet
+  if (left > 0) log.info(`removed ${left} unfinished files of a coordinator that was killed`);
   const { trouble } = await inspectRedis(redisUrl);
   if (trouble) log.warn(`${trouble.found}; ${trouble.todo}`);
   const link = new RedisLink({

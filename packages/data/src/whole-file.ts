@@ -1,14 +1,17 @@
 /** Files that are whole or absent: written under a temporary name, synced, renamed, the folder synced. */
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+const temporaryOf = (path: string) => `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+const TEMPORARY = /\.\d+-[\da-f]{8}\.tmp$/;
 
 /**
  * Writes `bytes` to `path`, whose folder is there; a file of that name stays as it was until all is written.
  * @param mode permissions of the file, less the umask. Default 0o666.
  */
 export async function writeWholeFile(path: string, bytes: Uint8Array, mode = 0o666): Promise<void> {
-  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = temporaryOf(path);
   try {
     const file = await open(temporary, 'wx', mode);
     try {
@@ -30,4 +33,14 @@ export async function writeWholeFile(path: string, bytes: Uint8Array, mode = 0o6
   } finally {
     await folder.close();
   }
+}
+
+/**
+ * Removes what killed processes left of files that they were writing, in a folder and those in it. Call it only where nobody writes.
+ * @returns how many there were
+ */
+export async function sweepTemporaryFiles(folder: string): Promise<number> {
+  const left = (await readdir(folder, { recursive: true })).filter((name) => TEMPORARY.test(name));
+  for (const name of left) await rm(join(folder, name), { force: true });
+  return left.length;
 }
