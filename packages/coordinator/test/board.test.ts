@@ -1,6 +1,6 @@
 /** The board with a queue that only counts: what workers say of tasks is said by hand. */
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
-import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
+import { TaskFailure_Reason, type TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { TaskBoard } from '../src/jobs/board.ts';
@@ -16,7 +16,7 @@ function boardOver(workers: WorkerRegistry, plan: object, refusals = new Refusal
 }
 
 /** A board of steps with one shard, and how often its task was handed out. */
-function boardOf(names: readonly string[]) {
+function boardOf(names: readonly string[], log = pino({ level: 'silent' })) {
   const workers = new WorkerRegistry();
   for (const id of names)
     workers.add({ id, slots: 1, draining: false, seen: () => ({ heardAt: 0 }) } as ConnectedWorker);
@@ -32,7 +32,7 @@ function boardOf(names: readonly string[]) {
     workers,
     direct: () => false,
     decide: defaultDecideOptions,
-    log: pino({ level: 'silent' }),
+    log,
     gradientComplete: () => true,
     refusals: new Refusals(workers),
   } as unknown as ConstructorParameters<typeof TaskBoard>[0]);
@@ -65,6 +65,18 @@ it.each([[['a']], [['a', 'b', 'c', 'd']]])(
     expect(handedOut()).toBeLessThan(10);
   },
 );
+
+it('says nothing of answers that come after it was stopped', () => {
+  const said: string[] = [];
+  const { board } = boardOf(['a'], pino({ level: 'info' }, { write: (line) => said.push(line) }));
+  const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step: 0, shard: 0, attempt: 1 };
+  const result = { samples: 4 } as TaskResult;
+  expect(board.answered('a', task, result)).toBe(false);
+  expect(said).toHaveLength(1);
+  board.stop(new Error('suspended'));
+  expect(board.answered('a', task, result)).toBe(false);
+  expect(said).toHaveLength(1);
+});
 
 it('one that is damaged once is staged anew, and nothing else', async () => {
   const { board, handedOut } = boardOf(['a', 'b']);

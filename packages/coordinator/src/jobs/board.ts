@@ -185,6 +185,8 @@ export class TaskBoard {
 
   /** Returns whether this was the first answer. */
   answered(worker: string, task: TaskId, result: TaskResult): boolean {
+    // Workers go on until they hear of it; their answers are for nobody.
+    if (this.#stopped) return false;
     const kind = kindOf(task);
     const { step, shard, attempt } = task;
     const tracker = this.#trackers[kind];
