@@ -1,7 +1,8 @@
 /** The configuration file: coordinators by name, so that their address and token need not be given each time. */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { userFolder } from '@kasane/data/user-folders';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
 
 export interface Context {
@@ -47,7 +48,7 @@ export function readConfig(path = configFile()): Config {
 
 /** Whole or not at all; nobody else may read it, since tokens are in it. */
 export function writeConfig(config: Config, path = configFile()): void {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolders(dirname(path));
   const partial = `${path}.${process.pid}.part`;
   writeFileSync(partial, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   renameSync(partial, path);

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { makeFolders } from './make-folders.ts';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { systemFailure } from './system-errors.ts';
 
 /** In words, without the path, which stands before it. */

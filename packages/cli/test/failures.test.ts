@@ -56,6 +56,27 @@ const cases: readonly Case[] = [
   { args: ['coordinator', '--port', '70000'], exit: usage, says: /--port.*65535/ },
   { args: ['jobs', '--coordinator', 'somewhere'], exit: usage, says: /HOST:PORT/ },
   { args: ['jobs'], env: { KASANE_COORDINATOR: 'nowhere' }, exit: usage, says: /KASANE_COORDINATOR/ },
+  // Node's recursive mkdir never returns there.
+  ...(process.platform === 'linux'
+    ? [
+        {
+          args: ['coordinator', '--state', '/proc/kasane/state'],
+          exit: 73,
+          says: /state directory.*\/proc\/kasane/,
+        },
+        {
+          args: ['cert', 'dev', '/proc/kasane/tls'],
+          exit: missing,
+          says: /\/proc\/kasane.*check the path/,
+        },
+        {
+          args: ['context', 'add', 'lab', '--coordinator', '127.0.0.1:9'],
+          env: { KASANE_CONFIG: '/proc/kasane/config.json' },
+          exit: missing,
+          says: /\/proc\/kasane.*check the path/,
+        },
+      ]
+    : []),
   // A token that nobody could show is refused wherever one is given.
   ...['coordinator', 'worker', 'jobs'].map((command) => ({
     args: [command],

@@ -1,6 +1,7 @@
 /** Chunks that were fetched, on disk by their digest: whole or absent, and no more bytes than allowed. */
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { DataError } from './dataset.ts';
 import { userFolder } from './user-folders.ts';
 import { writeWholeFile } from './whole-file.ts';
@@ -62,7 +63,7 @@ export class DiskCache {
     const bytes = await fetch();
     this.#used ??= this.#files().then((files) => files.reduce((sum, { size }) => sum + size, 0));
     if ((await this.#used) + bytes.length > this.#bytes) await this.#makeRoom(bytes.length);
-    await mkdir(this.#folder, { recursive: true });
+    makeFolders(this.#folder);
     await writeWholeFile(path, bytes);
     this.#used = this.#used.then((used) => used + bytes.length);
     return path;

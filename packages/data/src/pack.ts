@@ -1,8 +1,8 @@
 /** Writes packed data from whatever can be opened. */
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/field';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { DataError, type DataParts, type Dataset, readSamples } from './dataset.ts';
 import {
   CHUNK_BYTES,
@@ -50,7 +50,7 @@ export async function packData(
     train: await pack(train),
     test: await pack(test),
   });
-  await mkdir(folder, { recursive: true });
+  makeFolders(folder);
   await writeWholeFile(indexPath, index);
   return digestOf(index);
 }
@@ -83,7 +83,7 @@ async function packPart(
     const digest = digestOf(bytes);
     const path = join(folder, CHUNKS_FOLDER, digest);
     if (!existsSync(path)) {
-      await mkdir(join(folder, CHUNKS_FOLDER), { recursive: true });
+      makeFolders(join(folder, CHUNKS_FOLDER));
       await writeWholeFile(path, bytes);
     }
     chunks.push(digest);

@@ -1,9 +1,10 @@
 /** `kasane cert dev`: an authority and certificates for trying TLS out. Real clusters have theirs from whoever runs the network. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
 import { PEM_BYTES } from '@kasane/protocol/limits';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { type Issued, issue, issueAuthority } from '../certificates/issue.ts';
 import { out } from '../say.ts';
@@ -23,7 +24,7 @@ export async function dev(folder: string, options: CertOptions): Promise<void> {
     if (!/^[\w.:*-]{1,253}$/.test(name))
       throw new KasaneError('USAGE', `--host: '${name}' is no name and no address`);
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolders(folder, 0o700);
   const authority =
     existsSync(file('ca-key.pem')) && !force ? readAuthority(folder) : await issueAuthority(days);
   const hosts = [...new Set([...own(), ...host])];

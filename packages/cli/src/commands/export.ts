@@ -1,6 +1,5 @@
 /** `kasane export`: a trained model as a file for other programs. */
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { Preparation } from '@kasane/data/dataset';
 import { writeWholeFile } from '@kasane/data/whole-file';
@@ -8,6 +7,7 @@ import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import type { ExportFormat } from '../options.ts';
 import { out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
@@ -70,7 +70,7 @@ function describe({ mean, std }: Preparation): string | undefined {
 
 async function write(path: string, bytes: Uint8Array): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     await writeWholeFile(path, bytes);
   } catch (cause) {
     throw new KasaneError('USAGE', `--output ${path}: it can not be written: ${messageOf(cause)}`, { cause });

@@ -4,11 +4,12 @@
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { userFolder } from '@kasane/data/user-folders';
 import { messageOf } from '@kasane/protocol/errors';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { systemFailure } from '../system-errors.ts';
 import type { RedisBinary } from './start.ts';
 
@@ -56,10 +57,10 @@ export async function fetchWithApt(log: (line: string) => void): Promise<RedisBi
   log('Fetching redis-server with apt (once, about 3 MB) ...');
   let work: string | undefined;
   try {
-    await mkdir(cache, { recursive: true });
+    makeFolders(cache);
     work = await mkdtemp(join(cache, 'fetch-'));
-    await mkdir(join(work, 'lists/partial'), { recursive: true });
-    await mkdir(join(work, 'archives/partial'), { recursive: true });
+    makeFolders(join(work, 'lists/partial'));
+    makeFolders(join(work, 'archives/partial'));
     const apt = [
       '-qq',
       '-o',

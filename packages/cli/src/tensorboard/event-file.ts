@@ -7,9 +7,10 @@
  * Only what is needed of the messages is written, by hand: Event { double wall_time = 1; int64 step = 2; string file_version = 3;
  * Summary summary = 5 }, Summary { repeated Value value = 1 }, Value { string tag = 1; float simple_value = 2 }.
  */
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 
 /** CRC-32C (Castagnoli), a byte at a time: event files are small. */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -41,7 +42,7 @@ export class EventFile {
    * @param now milliseconds since 1970
    */
   constructor(folder: string, now: number) {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     const seconds = String(Math.floor(now / 1000)).padStart(10, '0');
     this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.kasane`);
     this.#file = openSync(this.path, 'a');

@@ -2,11 +2,12 @@
  * A copy of a state directory that is in use. The copy is a state directory itself, as a coordinator that was killed leaves one: the
  * database as of one moment, and the files that it speaks of.
  */
-import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { checkState, JOBS } from './state-check.ts';
 import { DATABASE } from './state-database.ts';
 import { stateError } from './state-errors.ts';
@@ -40,7 +41,7 @@ export async function backUp(stateDirectory: string, target: string): Promise<Ba
     throw new KasaneError('USAGE', `${target} is there already; name a folder that is not`);
   checkState(from);
   const partial = `${resolve(target)}.partial-${process.pid}`;
-  await mkdir(dirname(partial), { recursive: true });
+  makeFolders(dirname(partial));
   await mkdir(partial, { mode: 0o700 });
   try {
     const done = await copy(from, partial);
@@ -85,7 +86,7 @@ function holdFiles(from: string): string | undefined {
   try {
     held = mkdtempSync(join(from, '.backup-'));
     for (const job of readdirSync(join(from, JOBS))) {
-      mkdirSync(join(held, JOBS, job), { recursive: true });
+      makeFolders(join(held, JOBS, job));
       for (const file of readdirSync(join(from, JOBS, job))) {
         try {
           linkSync(join(from, JOBS, job, file), join(held, JOBS, job, file));
@@ -127,7 +128,7 @@ async function contents(from: string, to: string): Promise<{ jobs: number; files
 
 /** Copies a file to stay. Returns its size; undefined when it is not there. */
 async function copyWhole(from: string, to: string): Promise<number | undefined> {
-  await mkdir(dirname(to), { recursive: true, mode: 0o700 });
+  makeFolders(dirname(to), 0o700);
   try {
     await copyFile(from, to);
   } catch (error) {

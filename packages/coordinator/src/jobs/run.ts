@@ -2,13 +2,13 @@
  * One execution of a job: commits step after step, evaluates at the end of each epoch, writes checkpoints, and resumes
  * from them. Who computes what is the board's business, arithmetic the parameter server's.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { newTaskKey } from '@kasane/protocol/task-signature';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
@@ -273,7 +273,7 @@ export class Run {
     const { job, directory, workers, store } = this.#options;
     // Before anything is trained: what is there now is what it is trained on.
     await identityOf(this.data);
-    await this.#disk.written('a folder', () => mkdir(directory, { recursive: true, mode: 0o700 }));
+    await this.#disk.written('a folder', async () => void makeFolders(directory, 0o700));
     await this.#queue.obliterate().catch(() => {});
     const parameters = await ParameterServer.open(job, {
       total: this.#plan.totalSteps,

@@ -1,7 +1,7 @@
 /** The SQLite file of a state directory: jobs and tokens have their tables in it, each a connection of its own. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { damaged, stateError, unusable, whyOf } from './state-errors.ts';
 import type { Statement } from './state-writer.ts';
 
@@ -74,7 +74,7 @@ export function requireTables(database: DatabaseSync, schema: string, directory:
 /** @throws KasaneError STATE_UNUSABLE */
 export function makeStateDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeFolders(directory, 0o700);
   } catch (error) {
     const isFile = (error as NodeJS.ErrnoException).code === 'EEXIST';
     throw unusable(directory, isFile ? 'it is a file, not a folder' : whyOf(error));
