@@ -175,7 +175,8 @@ export function whyNot(cause: unknown): string {
   const [first = ''] = (cause as Error).message.split('\n');
   if (/unsupported image format/.test(first)) return 'it is not an image of a kind that is read';
   if (/^premature end$|premature end of JPEG/i.test(first)) return 'it is truncated';
-  if (/libpng read error|unable to parse image|corrupt header/i.test(first))
+  // libvips may lose what its decoder warned of: that it did is what is left.
+  if (/libpng read error|unable to parse image|corrupt header|^Warning treated as error/i.test(first))
     return 'it is damaged or truncated';
   return `it does not decode: ${first}`;
 }
