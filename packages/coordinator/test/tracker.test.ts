@@ -4,6 +4,23 @@ import { Tracker } from '../src/steps/tracker.ts';
 const holder = (worker: string, attempt = 1) => ({ worker, attempt, claimedAt: 0 });
 
 describe('Tracker', () => {
+  it('takes a claim once: repeated, or of what was never handed out, it is no news', () => {
+    const tracker = new Tracker();
+    tracker.open(0, 1, 0);
+    const claim = (attempt: number, claimedAt: number) =>
+      tracker.claim(0, 0, { worker: 'a', attempt, claimedAt });
+    expect(claim(1, 5)).toBe(false);
+    tracker.issue(0, 0, 0);
+    expect(claim(1, 10)).toBe(true);
+    expect(claim(1, 20)).toBe(false);
+    expect(tracker.claim(7, 0, { worker: 'a', attempt: 1, claimedAt: 20 })).toBe(false);
+    expect(tracker.holders(0, 0)).toEqual([{ worker: 'a', attempt: 1, claimedAt: 10 }]);
+    tracker.issue(0, 0, 30);
+    expect(claim(2, 40)).toBe(true);
+    expect(claim(1, 50)).toBe(false);
+    expect(tracker.holders(0, 0)).toEqual([{ worker: 'a', attempt: 2, claimedAt: 40 }]);
+  });
+
   it('lets the first answer win', () => {
     const tracker = new Tracker();
     tracker.open(3, 2, 0);

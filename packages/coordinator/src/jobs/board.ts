@@ -173,9 +173,9 @@ export class TaskBoard {
   // What workers say.
 
   claimed(worker: string, task: TaskId): void {
-    this.#progressAt = performance.now();
-    const holder = { worker, attempt: task.attempt, claimedAt: this.#progressAt };
-    this.#trackers[kindOf(task)].claim(task.step, task.shard, holder);
+    const holder = { worker, attempt: task.attempt, claimedAt: performance.now() };
+    if (this.#trackers[kindOf(task)].claim(task.step, task.shard, holder))
+      this.#progressAt = holder.claimedAt;
   }
 
   /** Whether a worker holds a task of training: what it sends of others is not looked at. */

@@ -63,15 +63,15 @@ class TracedTracker extends Tracker {
     return attempt;
   }
 
-  override claim(step: number, shard: number, holder: Holder): void {
-    super.claim(step, shard, holder);
+  override claim(step: number, shard: number, holder: Holder): boolean {
+    if (!super.claim(step, shard, holder)) return false;
     const { worker, attempt } = holder;
-    if (!this.holders(step, shard).some((holder) => holder.worker === worker)) return;
     const claimed = this.#attempts(step, shard)[attempt - 1];
-    if (!claimed) return;
+    if (!claimed) return true;
     claimed.worker = worker;
     claimed.span.set({ 'kasane.worker': worker });
     claimed.queued.end();
+    return true;
   }
 
   override finish(step: number, shard: number, attempt?: number): boolean {

@@ -83,11 +83,15 @@ export class Tracker {
     return state.attempts;
   }
 
-  claim(step: number, shard: number, holder: Holder): void {
+  /** @returns whether that is news: an attempt that was handed out, and that this worker has not claimed before */
+  claim(step: number, shard: number, holder: Holder): boolean {
     const state = this.#shard(step, shard);
     // Nobody holds what was never handed out.
-    if (!state || state.done || holder.attempt < 1 || holder.attempt > state.attempts) return;
+    if (!state || state.done || holder.attempt < 1 || holder.attempt > state.attempts) return false;
+    // A claim that is repeated does not begin anew: it would never be late.
+    if (state.holders.some((h) => h.worker === holder.worker && h.attempt >= holder.attempt)) return false;
     state.holders = [...state.holders.filter((h) => h.worker !== holder.worker), holder];
+    return true;
   }
 
   /**
