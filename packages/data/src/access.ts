@@ -118,6 +118,9 @@ for (const [network, bits] of [
 }
 for (const [network, bits] of [
   ['::', 96],
+  // IPv4 as SIIT translates it (RFC 2765), and the translators' local prefix (RFC 8215).
+  ['::ffff:0:0:0', 96],
+  ['64:ff9b:1::', 48],
   ['fc00::', 7],
   ['fe80::', 10],
   ['fec0::', 10],

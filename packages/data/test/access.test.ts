@@ -141,7 +141,15 @@ describe('hosts', () => {
       'fd12::1',
       'ff02::1',
     );
-    local.push('::ffff:10.0.0.1', '::ffff:a9fe:a9fe', '64:ff9b::7f00:1', '::7f00:1', '2002:7f00:1::');
+    local.push(
+      '::ffff:10.0.0.1',
+      '::ffff:a9fe:a9fe',
+      '64:ff9b::7f00:1',
+      '::7f00:1',
+      '2002:7f00:1::',
+      '::ffff:0:7f00:1',
+      '64:ff9b:1::7f00:1',
+    );
     for (const address of local) expect(isPrivate(address), address).toBe(true);
     for (const address of ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1', '::ffff:8.8.8.8'])
       expect(isPrivate(address), address).toBe(false);
