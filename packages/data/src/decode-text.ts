@@ -10,6 +10,10 @@ export const UTF8 = 'utf-8';
  * @throws DataError with the line of the first byte that does not fit
  */
 export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): string {
+  const marked = markedEncoding(bytes);
+  // The other byte order decodes without an error, to characters that nobody wrote.
+  if (marked !== undefined && /^utf-16/i.test(encoding) && otherOrder(encoding, marked))
+    throw new DataError(`${path}: its byte order mark says ${marked}. Set data.encoding: ${marked}`);
   try {
     return decoderOf(encoding, path).decode(bytes);
   } catch (cause) {
@@ -17,6 +21,17 @@ export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): st
     throw new DataError(notDecoded(path, lineOfFailure(bytes, encoding), encoding, bytes), { cause });
   }
 }
+
+/** The encoding that a file's byte order mark names; undefined without one, and for UTF-8. */
+export function markedEncoding(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  return first === 0xfe && second === 0xff ? 'utf-16be' : undefined;
+}
+
+/** 'utf-16' alone is the little end's, as in browsers. */
+const otherOrder = (encoding: string, marked: string) =>
+  new TextDecoder(encoding).encoding.toLowerCase() !== marked;
 
 /**
  * A decoder that refuses what does not fit.
@@ -36,9 +51,7 @@ export function decoderOf(encoding: string, path: string): TextDecoder {
 /** Says that a line is in another encoding. @param bytes the beginning of what did not fit */
 export function notDecoded(path: string, line: number, encoding: string, bytes: Uint8Array): string {
   const name = encoding.toUpperCase();
-  const wide = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf-16le' : 'utf-16be';
-  const isWide = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-  const other = isWide ? wide : 'windows-1252 or what it is in';
+  const other = markedEncoding(bytes) ?? 'windows-1252 or what it is in';
   return `${path}:${line}: it is not ${name}. Save the file as ${name}, or set data.encoding: ${other}`;
 }
 

@@ -8,7 +8,7 @@ import { bytesOf, digestOfArrays } from './arrays.ts';
 import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } from './class-folders.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError } from './dataset.ts';
-import { decodeText, UTF8 } from './decode-text.ts';
+import { decodeText, markedEncoding, UTF8 } from './decode-text.ts';
 import { extensionOf, filesBelow } from './folder.ts';
 import { type Located, locateParts } from './layout.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
@@ -251,14 +251,11 @@ function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): s
  */
 export function readText(path: string, encoding = UTF8, most = TEXT_BYTES): string {
   const bytes = readRegularSync(path, most);
-  if (
-    encoding === UTF8 &&
-    ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff))
-  ) {
+  const marked = markedEncoding(bytes);
+  if (encoding === UTF8 && marked !== undefined)
     throw new DataError(
-      `${path}: it is not UTF-8 but UTF-16. Save the file as UTF-8, or set data.encoding: utf-16le`,
+      `${path}: it is not UTF-8 but UTF-16. Save the file as UTF-8, or set data.encoding: ${marked}`,
     );
-  }
   const text = decodeText(bytes, path, encoding);
   if (!text.includes('\0')) return text;
   throw new DataError(`${path}: it has NUL characters: it is UTF-16, or not a text. Save it as UTF-8 text`);

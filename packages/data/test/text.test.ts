@@ -46,6 +46,22 @@ const sample = (part: Dataset, index: number) => {
   return { x: [...new Int32Array(inputs.buffer)], y: [...new Int32Array(targets.buffer)] };
 };
 
+describe('a byte order mark', () => {
+  const little = Buffer.from(`\ufeff${'the quick brown fox '.repeat(20)}`, 'utf16le');
+  const big = Buffer.from(little).swap16();
+  it.each([
+    ['utf-16le', little, 'utf-16be'],
+    ['utf-16be', big, 'utf-16le'],
+  ] as const)('of %s names it, and no other order is taken', async (right, bytes, wrong) => {
+    const path = write('a.txt', bytes);
+    await expect(open(path)).rejects.toThrow(`set data.encoding: ${right}`);
+    await expect(open(path, { encoding: wrong })).rejects.toThrow(
+      `its byte order mark says ${right}. Set data.encoding: ${right}`,
+    );
+    expect((await open(path, { encoding: right })).train.samples).toBeGreaterThan(0);
+  });
+});
+
 describe('tokenizers', () => {
   const text = 'the cat sat on the mat. The cat, the hat; cats and hats — 東京 and 京都!\n\n  the end';
 
