@@ -88,10 +88,10 @@ export function filesBelow(folder: string): Omit<Listing, 'folders'> {
       problems.push(error.message);
       return;
     }
-    // A link may lead to a folder that holds it.
+    // A link may lead to a folder that holds it: one that is walked, or one around all of them, where other classes are.
     const real = realpathSync(at);
-    if (above.includes(real)) {
-      problems.push(`${at}: a link that leads back to ${real}. Remove it`);
+    if (above.some((folder) => folder === real || folder.startsWith(join(real, '/')))) {
+      problems.push(`${at}: a link that leads back to ${real}. Remove the link`);
       return;
     }
     problems.push(...listing.problems);

@@ -193,11 +193,15 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     classes('.');
     symlinkSync(join(folder, 'nowhere.png'), join(folder, 'cat/broken.png'));
     symlinkSync(join(folder, 'cat'), join(folder, 'cat/again'));
+    symlinkSync('..', join(folder, 'dog/up'));
     symlinkSync('self.txt', join(folder, 'dog/self.txt'));
     symlinkSync('/dev/zero', join(folder, 'dog/endless.png'));
     const { refused } = await outcome(open());
     expect(refused).toMatch(/\/cat\/broken\.png: it is a symbolic link to something that does not exist/);
-    expect(refused).toMatch(/\/cat\/again: a link that leads back to \/cat\. Remove it/);
+    expect(refused).toMatch(/\/cat\/again: a link that leads back to \/cat\. Remove the link/);
+    // Named itself, and not the real folders that are seen through it.
+    expect(refused).toMatch(/\/dog\/up: a link that leads back to /);
+    expect(refused).not.toContain('/dog/up/');
     expect(refused).toMatch(/\/dog\/self\.txt: its symbolic links lead back to themselves/);
     expect(refused).toMatch(/\/dog\/endless\.png: it is a device; only regular files are read/);
     const skipped = await outcome(open({ onDamaged: 'skip' }));
