@@ -16,9 +16,10 @@ import { Caller, framed, overLink, untyped } from './wire.ts';
 
 /**
  * CPU time of the coordinator's main thread from one turn of its event loop to the next, in milliseconds: not the time that others take. It
- * is below 50 on a machine to itself; where others share its caches and its cores' threads the same work takes up to twice as long.
+ * is below 50 on a machine to itself, but for a megabyte of escape characters (60) and now and then a collection of garbage. Where others
+ * share its caches and its cores' threads the same work takes up to three times as long; what should not be there took a second and more.
  */
-const MOST_TURN_MS = 150;
+const MOST_TURN_MS = 300;
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 const redis = await startRedis({ url: process.env.REDIS_URL });
