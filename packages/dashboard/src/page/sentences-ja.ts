@@ -31,6 +31,7 @@ const sentences: readonly (readonly [RegExp, string])[] = [
   ],
   [/^Redis does not answer since ([\d:]+)$/, '$1 から Redis が応答していません'],
   [/^closed its stream$/, '接続を閉じました'],
+  [/^it leaves$/, '終了します'],
   [/^its connection broke$/, '接続が切れました'],
   [/^the data link broke$/, 'データの接続が切れました'],
   [/^it is back on another connection$/, '別の接続で戻りました'],
