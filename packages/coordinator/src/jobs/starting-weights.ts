@@ -6,8 +6,8 @@ import type { Job } from '@kasane/protocol/job';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
 import type { WeightsAnswer } from './weights-thread.ts';
 
-/** Drawing so many parameters takes less of the event loop than a thread does of the machine. */
-const FEW_PARAMETERS = 1 << 16;
+/** Drawing so many parameters takes 15 to 50 ms; a thread takes some hundred of the machine, and of the start of a small job. */
+const FEW_PARAMETERS = 1 << 19;
 
 /**
  * @param expected SHA-256 that the file had when the job was submitted; empty: nobody knows
