@@ -10,14 +10,14 @@ export const UTF8 = 'utf-8';
  * @throws DataError with the line of the first byte that does not fit
  */
 export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): string {
+  const decoder = decoderOf(encoding, path);
   const marked = markedEncoding(bytes);
   // The other byte order decodes without an error, to characters that nobody wrote.
-  if (marked !== undefined && /^utf-16/i.test(encoding) && otherOrder(encoding, marked))
+  if (marked !== undefined && decoder.encoding.startsWith('utf-16') && decoder.encoding !== marked)
     throw new DataError(`${path}: its byte order mark says ${marked}. Set data.encoding: ${marked}`);
   try {
-    return decoderOf(encoding, path).decode(bytes);
+    return decoder.decode(bytes);
   } catch (cause) {
-    if (cause instanceof DataError) throw cause;
     throw new DataError(notDecoded(path, lineOfFailure(bytes, encoding), encoding, bytes), { cause });
   }
 }
@@ -28,10 +28,6 @@ export function markedEncoding(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | und
   if (first === 0xff && second === 0xfe) return 'utf-16le';
   return first === 0xfe && second === 0xff ? 'utf-16be' : undefined;
 }
-
-/** 'utf-16' alone is the little end's, as in browsers. */
-const otherOrder = (encoding: string, marked: string) =>
-  new TextDecoder(encoding).encoding.toLowerCase() !== marked;
 
 /**
  * A decoder that refuses what does not fit.
