@@ -4,8 +4,9 @@
  */
 import { realpathSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
-import { basename, dirname, join, resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { DataError } from './dataset.ts';
+import { isWithin } from './folder.ts';
 
 /** Both are always said: what is left out by mistake must not compile, rather than allow everything. */
 export interface Access {
@@ -34,11 +35,7 @@ export function accessBeyond({ roots, hosts }: Partial<Access>, local: boolean):
 export function checkPath(path: string, { roots }: Access, what: string): void {
   if (roots === 'any') return;
   const real = realPath(resolve(path));
-  const inside = roots.some((root) => {
-    const folder = realPath(resolve(root));
-    return real === folder || real.startsWith(folder.endsWith(sep) ? folder : folder + sep);
-  });
-  if (inside) return;
+  if (roots.some((root) => isWithin(real, realPath(resolve(root))))) return;
   const right =
     roots.length > 0
       ? `only what lies in ${roots.join(', ')} may be read here (--data-root)`

@@ -3,7 +3,7 @@
  * things come. Every format that reads folders walks them with this.
  */
 import { realpathSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { basename, extname, join, sep } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { DataError } from './dataset.ts';
 import { listFolder, statRegular } from './regular-file.ts';
@@ -75,6 +75,10 @@ function whyNoFile(path: string): string {
   }
 }
 
+/** Whether an absolute path is `folder` or lies in it. */
+export const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+
 /** All files in a folder and below, in order of their names, and what can not be read there. */
 export function filesBelow(folder: string): Omit<Listing, 'folders'> {
   const files: string[] = [];
@@ -90,7 +94,7 @@ export function filesBelow(folder: string): Omit<Listing, 'folders'> {
     }
     // A link may lead to a folder that holds it: one that is walked, or one around all of them, where other classes are.
     const real = realpathSync(at);
-    if (above.some((folder) => folder === real || folder.startsWith(join(real, '/')))) {
+    if (above.some((folder) => isWithin(folder, real))) {
       problems.push(`${at}: a link that leads back to ${real}. Remove the link`);
       return;
     }

@@ -2,10 +2,10 @@
  * The parts of a data set in a folder: train beside test, by their usual names. Folders of images and of texts are laid out in the
  * same ways, so both ask here. What is not plain is refused, with the option that settles it.
  */
-import { basename, resolve, sep } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { DataError } from './dataset.ts';
-import { extensionOf, listData, shownName } from './folder.ts';
+import { extensionOf, isWithin, listData, shownName } from './folder.ts';
 
 /** What the folders in a data set's folder are. */
 export type Layout =
@@ -81,7 +81,8 @@ export function locateParts(options: LayoutOptions): Located {
   if (test !== undefined && kindOfPath(test) === 'nothing') {
     throw new DataError(`${test}: there is no such file or folder; data.test names what to test on`);
   }
-  const inTest = test !== undefined && resolve(test) !== resolve(path) ? isWithin(test) : () => false;
+  const apart = test !== undefined && resolve(test) !== resolve(path) ? resolve(test) : undefined;
+  const inTest = (at: string) => apart !== undefined && isWithin(resolve(at), apart);
   const trains = (at: string) => !inTest(at);
   const whole: Located = { train: path, ...(test !== undefined && { test }), trains, notes: [] };
   if (layout === 'whole') return whole;
@@ -110,12 +111,6 @@ export function locateParts(options: LayoutOptions): Located {
   }
   return { ...choose(options, known, others, parts), trains };
 }
-
-/** Whether a path is `folder` or lies in it. */
-const isWithin = (folder: string) => {
-  const root = resolve(folder);
-  return (path: string) => resolve(path) === root || resolve(path).startsWith(root + sep);
-};
 
 const isText = (file: string) => ['.txt', '.md'].includes(extensionOf(file));
 const quoted = (paths: readonly string[]): string => {
