@@ -13,11 +13,12 @@ export function normalizeInto(pixels: Uint8Array, table: Float32Array, out: Floa
   for (let i = 0; i < length; i++) out[i] = table[pixels[i]!]!;
 }
 
-const inOrder = (shape: readonly number[]) => shape.filter((extent) => extent !== 1);
+/** A shape without the axes that say nothing. */
+export const longAxes = (shape: readonly number[]): number[] => shape.filter((extent) => extent !== 1);
 
 /** Whether samples are as high as wide, of one channel: what is taken for granted where nothing is said. */
 export function isSquare(shape: readonly number[]): boolean {
-  const [height, width, ...rest] = inOrder(shape);
+  const [height, width, ...rest] = longAxes(shape);
   return height !== undefined && height === width && rest.length === 0;
 }
 
@@ -31,7 +32,7 @@ export function shapeOfBytes(
   shape: readonly number[] | undefined,
 ): readonly number[] {
   if (shape) return shape;
-  const axes = inOrder(input);
+  const axes = longAxes(input);
   const side = Math.sqrt(axes.reduce((product, extent) => product * extent, 1));
   return axes.length < 2 && Number.isInteger(side) ? [side, side] : axes;
 }

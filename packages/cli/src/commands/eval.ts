@@ -5,7 +5,7 @@ import { describeSamples } from '@kasane/coordinator/jobs/describe-job';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { anywhere } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
-import { shapeOfBytes } from '@kasane/data/normalize';
+import { longAxes, shapeOfBytes } from '@kasane/data/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
@@ -87,7 +87,7 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   // Bytes of another layout are other samples, though a flat model takes them as well.
   const { shape } = test.input;
   const was = shapeOfBytes(model.sampleShape, trained.shape as readonly number[] | undefined);
-  if (trained.mean !== undefined && !trained.image && plain(was) !== plain(shape))
+  if (trained.mean !== undefined && !trained.image && longAxes(was).join() !== longAxes(shape).join())
     throw new KasaneError(
       'DATA_INVALID',
       `samples of the data are ${shape.join(' x ')}, but those that ${source} was trained with ${was.join(' x ')}; give --data as the job had data.path`,
@@ -102,9 +102,6 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
     `the data's ${differs} are not those that ${source} was trained with; give --data and --test as the job had data.path and data.test`,
   );
 }
-
-/** For comparisons: axes of extent 1 say nothing. */
-const plain = (shape: readonly number[]): string => shape.filter((extent) => extent !== 1).join();
 
 /** Sums over the samples, in their order. */
 async function scores({ model, parameters }: Trained, job: Job, data: DataParts) {
