@@ -77,6 +77,8 @@ export interface RunningWorker {
 
 /** Starts a worker. It keeps running, and reconnecting, until it is drained or closed. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  // Before any thread is started.
+  if (options.token !== undefined) checkToken(options.token);
   expectPassingBuffers();
   const worker = new KasaneWorker(options);
   await worker.start();
@@ -154,7 +156,6 @@ class KasaneWorker implements RunningWorker {
   async #begin(): Promise<void> {
     const { token, tls, connectTimeoutMs } = this.#options;
     const log = this.#log;
-    if (token !== undefined) checkToken(token);
     try {
       await Promise.all(this.#pool.all.map((slot) => slot.ready));
     } catch (error) {
