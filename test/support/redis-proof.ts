@@ -1,5 +1,6 @@
 /** For workers that are none of ours: shows the coordinator that they are on its Redis, as it asks of each. */
 import type { ConnectResponse, WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
+import { heard } from '@kasane/protocol/redis-errors';
 import { proofKey } from '@kasane/protocol/redis-proof';
 import { Redis } from 'ioredis';
 
@@ -10,7 +11,7 @@ export class RedisWriter {
   readonly #redis: Redis;
 
   constructor(url: string) {
-    this.#redis = new Redis(url);
+    this.#redis = heard(new Redis(url));
   }
 
   /** Answers the coordinator's question; does nothing about other messages. */
