@@ -12,14 +12,17 @@ import {
   rmSync,
 } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { nodeBinary, root, setUp } from './setup.mjs';
 
 const strict = process.env.KASANE_CI === '1';
 const inCi = strict || process.env.CI === 'true';
 /** Tests by what they lack, as test/support/needs.ts says it. */
 const leftOut = new Map();
+/** Tests that failed, with the first line of why: what stands above them can be thousands of lines away, or cut off. */
+const broken = [];
 const bin = join(root, 'node_modules/.bin');
 const env = Object.assign({}, process.env, { PATH: `${bin}${delimiter}${process.env.PATH}` });
 
@@ -45,7 +48,8 @@ else parts.push({ name: 'Redis for the tests', passed: 0, failed: 1 });
 
 listLeftOut();
 const failed = parts.filter((part) => part.failed > 0);
-if (failed.length > 0) process.stderr.write(`\nFailed: ${failed.map((part) => part.name).join(', ')}\n`);
+if (failed.length > 0) process.stdout.write(`\nFailed: ${failed.map((part) => part.name).join(', ')}\n`);
+for (const { test, why } of broken) process.stdout.write(`  ${test}\n    ${why}\n`);
 if (inCi) {
   const sum = (key) => parts.reduce((total, part) => total + part[key], 0);
   process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
@@ -121,7 +125,13 @@ async function runTests(name, extra, output = 'inherit') {
       ? countTests(JSON.parse(readFileSync(report, 'utf8')))
       : { passed: 0, failed: 0 };
     // A run can fail with every test passed: an unhandled rejection, or no test found.
-    if (status !== 0 && counts.failed === 0) counts.failed = 1;
+    if (status !== 0 && counts.failed === 0) {
+      counts.failed = 1;
+      broken.push({
+        test: name,
+        why: `Vitest ended with ${status}, and no test of it failed. Its words are above.`,
+      });
+    }
     return { name, ...counts };
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -133,19 +143,23 @@ function countTests(report) {
   let passed = 0;
   let failed = 0;
   for (const file of report.testResults) {
-    for (const { status, meta } of file.assertionResults) {
+    const path = relative(root, file.name);
+    const fails = (test, why) => {
+      failed++;
+      broken.push({ test: `${path}: ${test}`, why: stripVTControlCharacters(why ?? '').split('\n', 1)[0] });
+    };
+    for (const { status, meta, fullName, failureMessages } of file.assertionResults) {
       const ran = status === 'passed' || status === 'failed';
       const why = meta?.leftOut ?? (ran ? [] : ['another system']);
       for (const need of why) leftOut.set(need, (leftOut.get(need) || 0) + 1);
+      if (status === 'passed') passed++;
+      else if (status === 'failed') fails(fullName, failureMessages[0]);
+      else if (strict) fails(fullName, `It was skipped: ${why.join(', ')}.`);
     }
-    const bad = file.assertionResults.filter((test) => test.status !== 'passed');
-    passed += file.assertionResults.length - bad.length;
-    const broken = bad.filter((test) => test.status === 'failed');
-    failed += strict ? bad.length : broken.length;
-    for (const test of strict ? bad : [])
-      if (test.status !== 'failed') process.stderr.write(`skipped: ${test.fullName}\n`);
     // A file that could not be loaded has no tests to count.
-    if (file.status === 'failed' && broken.length === 0) failed++;
+    const loaded =
+      file.status !== 'failed' || file.assertionResults.some(({ status }) => status === 'failed');
+    if (!loaded) fails('could not be loaded', file.message);
   }
   return { passed, failed };
 }
