@@ -1,7 +1,8 @@
 /** Class folders: one folder a class, path/cat/1.jpg. Images and texts are sorted into them in the same way. */
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { DataError } from './dataset.ts';
 import { filesBelow, listData, shownName } from './folder.ts';
+import { type FilesOf, leaveOutShared, leaveOutTested, testsOnTraining } from './shared-files.ts';
 
 export interface ClassFolder {
   readonly name: string;
@@ -11,10 +12,13 @@ export interface ClassFolder {
 }
 
 export interface ClassFolders {
+  readonly folder: string;
   /** In order of their names: its place is a class's number. */
   readonly groups: readonly ClassFolder[];
   /** What can not be read: `path: why`. */
   readonly problems: readonly string[];
+  /** Files that problems are about and that are in no group any more. */
+  readonly leftOut: number;
   readonly notes: readonly string[];
 }
 
@@ -51,11 +55,50 @@ export function readClassFolders(
       `${folder}: two folders are called '${twice.name}', with accents encoded in two ways (NFC and NFD). Merge them, or rename one`,
     );
   }
-  const notes = [...alike(folder, groups)];
+  const shared = leaveOutShared({ folder, files: labelled(groups, isOne) }, what);
+  const notes = [...alike(folder, groups), ...shared.notes];
   if (loose > 0) {
     notes.push(`${folder}: ${loose} ${what} beside the class folders are not used; move them into a class`);
   }
-  return { groups, problems: [...problems, ...groups.flatMap((group) => group.problems)], notes };
+  const all = [...problems, ...groups.flatMap((group) => group.problems), ...shared.problems];
+  return without(shared.paths, { folder, groups, problems: all, leftOut: -shared.repeated, notes });
+}
+
+/**
+ * Two parts of a data set, without the files that are in both: what is trained on says nothing in a test.
+ * @param isOne as of `readClassFolders`
+ */
+export function keepApart(
+  train: ClassFolders,
+  test: ClassFolders,
+  what: string,
+  isOne: (file: string) => boolean,
+): { readonly train: ClassFolders; readonly test: ClassFolders } {
+  if (resolve(train.folder) === resolve(test.folder)) {
+    const notes = [...train.notes, testsOnTraining(train.folder)];
+    return { train: { ...train, notes }, test };
+  }
+  const filesOf = ({ folder, groups }: ClassFolders): FilesOf => ({ folder, files: labelled(groups, isOne) });
+  const { paths, problems } = leaveOutTested(filesOf(train), filesOf(test), what);
+  return {
+    train: without(paths, { ...train, problems: [...train.problems, ...problems] }),
+    test: without(paths, test),
+  };
+}
+
+const labelled = (groups: readonly ClassFolder[], isOne: (file: string) => boolean) =>
+  groups.flatMap(({ name, files }) => files.filter(isOne).map((path) => ({ path, label: name })));
+
+/** A class of which nothing is left is none: why, the problems say. */
+function without(paths: ReadonlySet<string>, found: ClassFolders): ClassFolders {
+  if (paths.size === 0) return found;
+  let { leftOut } = found;
+  const groups = found.groups.flatMap((group) => {
+    const files = group.files.filter((file) => !paths.has(file));
+    leftOut += group.files.length - files.length;
+    return files.length > 0 || group.files.length === 0 ? [{ ...group, files }] : [];
+  });
+  return { ...found, groups, leftOut };
 }
 
 function alike(folder: string, groups: readonly ClassFolder[]): string[] {

@@ -5,7 +5,14 @@
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
-import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } from './class-folders.ts';
+import {
+  type ClassFolder,
+  type ClassFolders,
+  checkClassCount,
+  keepApart,
+  numberClasses,
+  readClassFolders,
+} from './class-folders.ts';
 import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
 import { extensionOf } from './folder.ts';
 import { checkImage } from './image-check.ts';
@@ -21,7 +28,7 @@ import {
   Pool,
   showing,
 } from './image-decode.ts';
-import { type Layout, locateParts } from './layout.ts';
+import { type Layout, type Located, locateParts } from './layout.ts';
 import { readRegular, statRegular } from './regular-file.ts';
 import { splitAtRandom } from './shuffle.ts';
 
@@ -101,9 +108,11 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
     );
   }
   const located = locateParts({ ...options, content: 'classes' });
-  const found = await findUsable(located.train, options, plain, located.trains);
-  const other = located.test ? await findUsable(located.test, options, plain, () => true) : undefined;
+  const folders = readParts(located);
+  const found = await findUsable(folders.train, options, plain);
+  const other = folders.test && (await findUsable(folders.test, options, plain));
   const { classes } = found;
+  requireSome(path, { train: found.images });
   checkClassCount(located.train, classes, found.groups);
   const numbers = other ? numberClasses(other.classes, classes, located.test!, located.train) : [];
   const parts = other
@@ -112,9 +121,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
         test: other.images.map((image) => ({ path: image.path, label: numbers[image.label]! })),
       }
     : splitByClass(found.images, validation, seed);
-  for (const [name, images] of Object.entries(parts)) {
-    if (images.length === 0) throw new DataError(`${path}: no images are left to ${name} with`);
-  }
+  requireSome(path, parts);
   const { background, notes } = await chooseBackground([...found.alpha, ...(other?.alpha ?? [])], options);
   const form = background ? { ...plain, background } : plain;
   return {
@@ -123,6 +130,11 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
     test: packed(path, parts.test, ['test', form]),
     notes: [...located.notes, ...found.notes, ...(other?.notes ?? []), ...notes],
   };
+}
+
+function requireSome(path: string, parts: Readonly<Record<string, readonly Image[]>>): void {
+  for (const [name, images] of Object.entries(parts))
+    if (images.length === 0) throw new DataError(`${path}: no images are left to ${name} with`);
 }
 
 /** @param what the digest covers besides the files */
@@ -181,20 +193,26 @@ interface Found {
 
 const isImage = (file: string) => extensions.has(extensionOf(file));
 
+function readParts(located: Located): { readonly train: ClassFolders; readonly test?: ClassFolders } {
+  const train = readClassFolders(located.train, 'images', isImage, located.trains);
+  if (located.test === undefined) return { train };
+  return keepApart(
+    train,
+    readClassFolders(located.test, 'images', isImage, () => true),
+    'images',
+    isImage,
+  );
+}
+
 /** Classes by name, files by name within a class: the order does not depend on the file system. */
-async function findUsable(
-  folder: string,
-  options: ImageFolderOptions,
-  form: ImageForm,
-  used: (path: string) => boolean,
-): Promise<Found> {
-  const found = readClassFolders(folder, 'images', isImage, used);
+async function findUsable(found: ClassFolders, options: ImageFolderOptions, form: ImageForm): Promise<Found> {
+  const { folder } = found;
   const problems = [...found.problems];
   const classes: string[] = [];
   const images: Image[] = [];
   const others: string[] = [];
   const alpha: string[] = [];
-  let [total, animated] = [0, 0];
+  let [total, animated] = [found.leftOut, 0];
   for (const { name, path, files: below } of found.groups) {
     const files = below.filter(isImage);
     others.push(...below.filter((file) => !isImage(file)));
@@ -221,7 +239,7 @@ async function findUsable(
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
   if (options.onDamaged === 'fail') {
-    throw new DataError(`${list}. Remove what can not be used, or set data.onDamaged: skip`);
+    throw new DataError(`${list}. Fix what is named, or set data.onDamaged: skip`);
   }
   notes.push(`left out ${total - images.length} of ${total} images: ${list}`);
   return { groups, classes, images, alpha, notes };

@@ -3,15 +3,24 @@
  * learning a tokenizer from a long text and encoding it take minutes.
  */
 import { createHash } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { bytesOf, digestOfArrays } from './arrays.ts';
-import { type ClassFolder, checkClassCount, numberClasses, readClassFolders } from './class-folders.ts';
+import {
+  type ClassFolder,
+  type ClassFolders,
+  checkClassCount,
+  keepApart,
+  numberClasses,
+  readClassFolders,
+} from './class-folders.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import { decodeText, markedEncoding, UTF8 } from './decode-text.ts';
 import { extensionOf, filesBelow } from './folder.ts';
 import { type Located, locateParts } from './layout.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
+import { type FilesOf, leaveOutShared, leaveOutTested, testsOnTraining } from './shared-files.ts';
 import { splitAtRandom } from './shuffle.ts';
 import type { TextOptions } from './text.ts';
 import { PAD, type TokenizerSpec, trainTokenizer } from './tokenizer.ts';
@@ -52,14 +61,15 @@ export async function readTokens(options: TextOptions): Promise<TextRead> {
 
 function readStream(options: TextOptions): TextRead {
   const { validation, context, stride = context, objective } = options;
-  const { train, test, trains, notes } = partsOf(options);
+  const located = partsOf(options);
   const damaged: Damaged = { options, problems: [], files: 0 };
-  const whole = readAll(train, trains, damaged);
+  const { train, test, notes } = filesOfParts(located, damaged);
+  const whole = readAll(train, damaged);
   // At a character's edge: code units of one character stay together.
   const cut = test === undefined ? edge(whole, Math.floor(whole.length * (1 - validation))) : whole.length;
   const texts = {
     train: whole.slice(0, cut),
-    test: test === undefined ? whole.slice(cut) : readAll(test, () => true, damaged),
+    test: test === undefined ? whole.slice(cut) : readAll(test, damaged),
   };
   const tokenizer = trainTokenizer(options.tokenizer, texts.train, options.vocabulary);
   const encode = (name: 'train' | 'test'): StreamTokens => {
@@ -73,8 +83,46 @@ function readStream(options: TextOptions): TextRead {
     size: tokenizer.size,
     train: encode('train'),
     test: encode('test'),
-    notes: [...notes, ...whatWasLeftOut(damaged)],
+    notes: [...located.notes, ...notes, ...whatWasLeftOut(damaged)],
   };
+}
+
+interface PartFiles {
+  /** A file, or the folder that all of them are in. */
+  readonly path: string;
+  readonly files: readonly string[];
+}
+
+/** The files of each part, each of them once. */
+function filesOfParts(
+  { train, test, trains }: Located,
+  damaged: Damaged,
+): { readonly train: PartFiles; readonly test?: PartFiles; readonly notes: readonly string[] } {
+  const notes: string[] = [];
+  const unlabelled = ({ path, files }: PartFiles): FilesOf => ({
+    folder: files[0] === path ? dirname(path) : path,
+    files: files.map((file) => ({ path: file, label: '' })),
+  });
+  const without = (part: PartFiles, left: ReadonlySet<string>) => ({
+    ...part,
+    files: part.files.filter((file) => !left.has(file)),
+  });
+  const once = (path: string, used: (path: string) => boolean): PartFiles => {
+    const part = { path, files: filesOf(path, used, damaged) };
+    const shared = leaveOutShared(unlabelled(part), 'texts');
+    notes.push(...shared.notes);
+    return without(part, shared.paths);
+  };
+  const some = once(train, trains);
+  if (test === undefined) return { train: some, notes };
+  const others = once(test, () => true);
+  if (resolve(train) === resolve(test)) {
+    return { train: some, test: others, notes: [...notes, testsOnTraining(train)] };
+  }
+  const { paths, problems } = leaveOutTested(unlabelled(some), unlabelled(others), 'texts');
+  damaged.problems.push(...problems);
+  damaged.files += paths.size;
+  return { train: without(some, paths), test: others, notes };
 }
 
 const edge = (text: string, at: number) => (/[\uDC00-\uDFFF]/.test(text[at] ?? '') ? at + 1 : at);
@@ -86,15 +134,19 @@ interface Labelled {
 
 async function readClasses(options: TextOptions): Promise<TextRead> {
   const { path, validation, seed, context, pad } = options;
-  const { train, test, trains, notes } = partsOf(options);
-  const all = await readLabelled(train, options, trains);
+  const located = partsOf(options);
+  const { train, test, notes } = located;
+  const folders = readFolders(located);
+  const all = await readLabelled(train, options, folders.train);
   checkClassCount(train, [...new Set(all.texts.map(({ label }) => label))], all.groups);
   const split = splitAtRandom(all.texts.length, validation, seed);
   const pick = (indices: Uint32Array) => Array.from(indices, (index) => all.texts[index]!);
-  const other = test === undefined ? undefined : await readLabelled(test, options, () => true);
+  const other = test === undefined ? undefined : await readLabelled(test, options, folders.test);
   const parts = other
     ? { train: all.texts, test: other.texts }
     : { train: pick(split.train), test: pick(split.test) };
+  for (const [name, texts] of Object.entries(parts))
+    if (texts.length === 0) throw new DataError(`${path}: no texts are left to ${name} with`);
   const classes = [...new Set(parts.train.map(({ label }) => label))].sort((a, b) => (a < b ? -1 : 1));
   const numbers = new Map(classes.map((name, number) => [name, number]));
   const own = [...new Set(parts.test.map(({ label }) => label))];
@@ -107,7 +159,6 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
   );
   const encode = (name: 'train' | 'test'): LabelledTokens => {
     const texts = parts[name];
-    if (texts.length === 0) throw new DataError(`${path}: no texts are left to ${name} with`);
     const inputs = new Int32Array(texts.length * context).fill(PAD);
     const targets = Int32Array.from(texts, ({ label }) => numbers.get(label)!);
     for (const [i, { text }] of texts.entries()) {
@@ -143,16 +194,28 @@ interface LabelledTexts {
   readonly notes: readonly string[];
 }
 
+/** The class folders of the parts that are folders. */
+function readFolders({ train, test, trains }: Located): {
+  readonly train?: ClassFolders | undefined;
+  readonly test?: ClassFolders | undefined;
+} {
+  const read = (path: string | undefined, used: (path: string) => boolean) =>
+    path !== undefined && kindOfPath(path) === 'folder'
+      ? readClassFolders(path, 'texts', isText, used)
+      : undefined;
+  const [some, others] = [read(train, trains), read(test, () => true)];
+  return some && others ? keepApart(some, others, 'texts', isText) : { train: some, test: others };
+}
+
+/** @param folders of its classes; without, it is a table with a column of labels */
 async function readLabelled(
   path: string,
   options: TextOptions,
-  used: (path: string) => boolean,
+  folders: ClassFolders | undefined,
 ): Promise<LabelledTexts> {
-  if (kindOfPath(path) !== 'folder') {
-    return { ...(await readLabelledCsv(path, options)), groups: [] };
-  }
-  const { groups, problems, notes } = readClassFolders(path, 'texts', isText, used);
-  const damaged: Damaged = { options, problems: [...problems], files: 0 };
+  if (!folders) return { ...(await readLabelledCsv(path, options)), groups: [] };
+  const { groups, problems, leftOut, notes } = folders;
+  const damaged: Damaged = { options, problems: [...problems], files: leftOut };
   const texts: Labelled[] = [];
   for (const { name, path: folder, files } of groups) {
     const read = readTexts(files.filter(isText), damaged, true);
@@ -187,16 +250,18 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
   return { texts, notes: left.length > 0 ? [`left out ${left.length} rows: ${list}`] : [] };
 }
 
-function readAll(path: string, used: (path: string) => boolean, damaged: Damaged): string {
+function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged): readonly string[] {
   const kind = kindOfPath(path);
   if (kind === 'nothing') throw new DataError(`${path}: there is no such file or folder; text is expected`);
-  let files = [path];
-  if (kind === 'folder') {
-    const below = filesBelow(path);
-    files = below.files.filter((file) => isText(file) && used(file));
-    damaged.problems.push(...below.problems);
-  }
-  if (files.length === 0) throw new DataError(`${path}: no .txt or .md files in it`);
+  if (kind !== 'folder') return [path];
+  const below = filesBelow(path);
+  damaged.problems.push(...below.problems);
+  return below.files.filter((file) => isText(file) && used(file));
+}
+
+function readAll({ path, files }: PartFiles, damaged: Damaged): string {
+  if (files.length === 0 && damaged.problems.length === 0)
+    throw new DataError(`${path}: no .txt or .md files in it`);
   const text = readTexts(files, damaged, false).join('\n');
   if (text.length === 0 && damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
   return text;
@@ -241,7 +306,7 @@ function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): s
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
   if (onDamaged === 'skip') return [`left out some of ${files} texts: ${list}`];
-  throw new DataError(`${list}. Remove what can not be used, or set data.onDamaged: skip`);
+  throw new DataError(`${list}. Fix what is named, or set data.onDamaged: skip`);
 }
 
 /**

@@ -1,87 +1,12 @@
-/**
- * How folders are laid out, whatever lies in them: parts of a data set, classes, hidden files, links. Images and texts share the rules, so
- * each case is tried with both.
- */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** How folders are laid out, whatever lies in them: parts of a data set, classes, hidden files. Of links: links.test.ts. */
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
-import sharp from 'sharp';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { DataError, type DataParts } from '../src/dataset.ts';
+import { describe, expect, it } from 'vitest';
+import { DataError } from '../src/dataset.ts';
 import { filesBelow, isHidden } from '../src/folder.ts';
-import { openImageFolder } from '../src/image-folder.ts';
-import { type Layout, locateParts } from '../src/layout.ts';
-import { openText } from '../src/text.ts';
-
-let folder: string;
-let picture: Buffer;
-beforeAll(async () => {
-  picture = await sharp({ create: { width: 4, height: 4, channels: 3, background: '#345678' } })
-    .png()
-    .toBuffer();
-});
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'kasane-folders-'));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
-
-const put = (name: string, bytes: Uint8Array | string = 'x') => {
-  const path = join(folder, name);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, bytes);
-  return path;
-};
-
-interface Options {
-  readonly test?: string;
-  readonly layout?: Layout;
-  readonly onDamaged?: 'fail' | 'skip';
-}
-interface Kind {
-  readonly kind: string;
-  /** Puts a sample that can be used. */
-  readonly sample: (name: string) => void;
-  readonly open: (options?: Options) => Promise<DataParts>;
-}
-const kinds: readonly Kind[] = [
-  {
-    kind: 'images',
-    sample: (name) => put(`${name}.png`, picture),
-    open: ({ layout = 'auto', onDamaged = 'fail', test } = {}) =>
-      openImageFolder({
-        ...{ format: 'imagefolder', path: folder, layout, onDamaged, validation: 0.5, seed: 1, size: 4 },
-        ...{ channels: 3, fit: 'cover', background: 'auto', mean: 0, std: 1 },
-        ...(test !== undefined && { test: join(folder, test) }),
-      }),
-  },
-  {
-    kind: 'texts',
-    sample: (name) => put(`${name}.txt`, `a text about ${name}`),
-    open: ({ layout = 'auto', onDamaged = 'fail', test } = {}) =>
-      openText({
-        ...{ format: 'text', path: folder, layout, onDamaged, validation: 0.5, seed: 1, context: 8 },
-        ...{ objective: 'classification', tokenizer: 'byte', vocabulary: 300, text: 'text', label: 'label' },
-        ...{ delimiter: ',', pad: 'front' },
-        ...(test !== undefined && { test: join(folder, test) }),
-      }),
-  },
-];
-const outcome = async (opening: Promise<DataParts>) => {
-  try {
-    const { train, test, preparation, notes = [] } = await opening;
-    return {
-      train: train.samples,
-      test: test.samples,
-      classes: preparation.classes,
-      notes: notes.join('\n'),
-    };
-  } catch (error) {
-    expect(error).toBeInstanceOf(DataError);
-    expect((error as Error).message).not.toMatch(/\n|\b(?:ENOENT|ELOOP|EISDIR|EACCES|ENOTDIR)\b/);
-    return { refused: (error as Error).message.replaceAll(folder, '') };
-  }
-};
+import { locateParts } from '../src/layout.ts';
+import { folder, kinds, type Options, openStream, outcome, put } from './support/folder-kinds.ts';
 
 describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open }) => {
   const classes = (...parts: string[]) => {
@@ -189,35 +114,6 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     expect(await outcome(open())).toEqual(whole);
   });
 
-  it('broken links, loops and what is no file are named, or left out', async () => {
-    classes('.');
-    symlinkSync(join(folder, 'nowhere.png'), join(folder, 'cat/broken.png'));
-    symlinkSync(join(folder, 'cat'), join(folder, 'cat/again'));
-    symlinkSync('..', join(folder, 'dog/up'));
-    symlinkSync('self.txt', join(folder, 'dog/self.txt'));
-    symlinkSync('/dev/zero', join(folder, 'dog/endless.png'));
-    const { refused } = await outcome(open());
-    expect(refused).toMatch(/\/cat\/broken\.png: it is a symbolic link to something that does not exist/);
-    expect(refused).toMatch(/\/cat\/again: a link that leads back to \/cat\. Remove the link/);
-    // Named itself, and not the real folders that are seen through it.
-    expect(refused).toMatch(/\/dog\/up: a link that leads back to /);
-    expect(refused).not.toContain('/dog/up/');
-    expect(refused).toMatch(/\/dog\/self\.txt: its symbolic links lead back to themselves/);
-    expect(refused).toMatch(/\/dog\/endless\.png: it is a device; only regular files are read/);
-    const skipped = await outcome(open({ onDamaged: 'skip' }));
-    expect(skipped).toMatchObject({ train: 2, test: 2 });
-    expect(skipped.notes).toMatch(/broken\.png: it is a symbolic link/);
-  });
-
-  it('links to files and folders elsewhere are followed', async () => {
-    classes('real');
-    mkdirSync(join(folder, 'linked'));
-    for (const kind of ['cat', 'dog']) symlinkSync(join(folder, 'real', kind), join(folder, 'linked', kind));
-    for (const kind of ['real', 'linked']) symlinkSync(join(folder, kind), join(folder, `all-${kind}`));
-    const { train, test, classes: found } = await outcome(open());
-    expect([train! + test!, found]).toEqual([16, ['all-linked', 'all-real', 'linked', 'real']]);
-  });
-
   it('a folder that is called like a file is a folder', async () => {
     for (const kind of ['a.jpg', 'b.txt']) for (const i of [1, 2, 3, 4]) sample(`${kind}/deep.png/${i}`);
     expect((await outcome(open())).classes).toEqual(['a.jpg', 'b.txt']);
@@ -269,22 +165,7 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
 });
 
 describe('texts to write on', { timeout: 60_000 }, () => {
-  const open = (options: Options = {}) =>
-    outcome(
-      openText({
-        ...{
-          format: 'text',
-          path: folder,
-          layout: 'auto',
-          onDamaged: 'fail',
-          validation: 0.5,
-          seed: 1,
-          context: 4,
-        },
-        ...{ objective: 'next-token', tokenizer: 'byte', vocabulary: 300, text: 'text', label: 'label' },
-        ...{ delimiter: ',', pad: 'front', ...options },
-      }),
-    );
+  const open = (options: Options = {}) => outcome(openStream(options));
 
   it.each([
     ['train.txt', 'valid.txt'],
