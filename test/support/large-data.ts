@@ -181,7 +181,7 @@ export const largeData: Record<DataOptions['format'], Readonly<Record<string, La
         const record = new Uint8Array(12);
         const digest = createHash('sha256').update(record).digest('hex');
         const part = (samples: number) => ({
-          ...{ samples, classes: 3, counts: [samples, 0, 0] },
+          ...{ samples, classes: 3 },
           chunks: new Array<string>(samples).fill(digest),
         });
         const index = encodeIndex({

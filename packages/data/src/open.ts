@@ -5,6 +5,7 @@ import type { DataParts } from './dataset.ts';
 import type { ImageFolderOptions } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
 import { isSquare } from './normalize.ts';
+import { checkTargets, constantTargets } from './one-target.ts';
 import { openPacked } from './packed.ts';
 import { openCsv, openIdxApart, openImages, openSeries } from './read-apart.ts';
 import { isUrl } from './remote.ts';
@@ -44,6 +45,13 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
       name in options ? (options as { readonly path?: string; readonly test?: string })[name] : undefined;
     if (place !== undefined && !isUrl(place)) checkPath(place, access, `data.${name}`);
   }
+  const parts = await openFormat(options, access);
+  checkTargets(parts, placeOf(options));
+  const notes = [...(parts.notes ?? []), ...constantTargets(parts)];
+  return { ...parts, ...(notes.length > 0 && { notes }) };
+}
+
+async function openFormat(options: DataOptions, access: Access): Promise<DataParts> {
   switch (options.format) {
     case 'idx': {
       const { path = mnistDirectory(), mean, std } = options;

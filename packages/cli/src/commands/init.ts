@@ -180,16 +180,9 @@ function presetFor({ train, preparation }: DataParts, data: { readonly format: s
   }
   const [height = 0, width = 0, channels = 1] = input.shape;
   if (input.dtype === 'u8' && classes !== undefined && width > 0) {
-    if (classes < 2) {
-      const [only] = preparation.classes ?? [];
-      throw new KasaneError(
-        'DATA_INVALID',
-        `'${only}' is the only class: two folders of images at least are expected`,
-      );
-    }
     if (data.format === 'idx' && height === 28 && width === 28) {
       return {
-        preset: { preset: 'mnist-cnn', classes: Math.max(2, classes) },
+        preset: { preset: 'mnist-cnn', classes },
         why: `${samples} of 28 x 28 pixels: two convolutions`,
       };
     }

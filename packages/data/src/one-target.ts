@@ -1,0 +1,32 @@
+/** Refuses data whose training samples all have the same target: a model that ignores its input would be perfect. */
+import { DataError, type DataParts } from './dataset.ts';
+
+/**
+ * @param place names the data in messages
+ * @throws DataError when there is one class, or when every number that is to be predicted is constant
+ */
+export function checkTargets({ train, preparation }: DataParts, place: string): void {
+  const { counts, ranges } = train;
+  const used = (counts ?? []).flatMap((count, label) => (count > 0 ? [label] : []));
+  if (counts && used.length === 1) {
+    const name = preparation.classes?.[used[0]!] ?? used[0];
+    throw new DataError(
+      `${place}: '${name}' is the only class in the training part; at least two are expected. Add samples of another class, or check which labels are read`,
+    );
+  }
+  if (!ranges || ranges.length === 0 || ranges.some(({ least, most }) => least.value !== most.value)) return;
+  const names = ranges.map(({ name }) => `'${name}'`).join(', ');
+  const [have, are] = ranges.length === 1 ? ['has', 'target'] : ['have', 'targets'];
+  throw new DataError(
+    `${place}: the ${are} ${names} ${have} the same value in every training sample, so there is nothing to learn. Check which column is read, or add samples with other values`,
+  );
+}
+
+/** A note on each number that is to be predicted, and is constant while others are not. */
+export function constantTargets({ train: { ranges = [] } }: DataParts): string[] {
+  const constant = ranges.filter(({ least, most }) => least.value === most.value);
+  return constant.map(
+    ({ name }) =>
+      `target '${name}' has the same value in every training sample: the model will only learn that value`,
+  );
+}
