@@ -26,6 +26,10 @@ const noise = (channels: 1 | 2 | 3 | 4) =>
     raw: { width: 20, height: 14, channels },
   });
 
+const frames = sharp(Buffer.from(Array.from({ length: 20 * 14 * 3 }, (_, i) => (i * 7919) % 251)), {
+  raw: { width: 20, height: 14, channels: 3, pageHeight: 7 },
+});
+
 it.each(['cover', 'contain', 'fill'] as const)(
   'training and predict see the same pixels: fit %s',
   async (fit) => {
@@ -36,6 +40,9 @@ it.each(['cover', 'contain', 'fill'] as const)(
       'b/4.jpg': await noise(3).toColourspace('cmyk').jpeg().toBuffer(),
       'b/5.webp': await noise(4).webp().toBuffer(),
       'b/6.png': await noise(3).toColourspace('rgb16').png().toBuffer(),
+      'b/7.png': await noise(3).withMetadata({ orientation: 8 }).png().toBuffer(),
+      'b/8.webp': await noise(3).withMetadata({ orientation: 5 }).webp().toBuffer(),
+      'b/9.webp': await frames.webp({ lossless: true }).toBuffer(),
     };
     for (const [name, bytes] of Object.entries(files)) put(`${fit}/${name}`, bytes);
     const path = join(folder, fit);

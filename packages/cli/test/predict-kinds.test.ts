@@ -153,7 +153,7 @@ describe('kasane predict', () => {
     const output = [expect.closeTo(1 / (1 + Math.exp(-2)), 6), 0.5];
     expect(await records('yes.safetensors', ['2,0'])).toEqual([{ input: '2,0', output }]);
     await expect(printed('yes.safetensors', ['2'])).rejects.toThrow(
-      /1 numbers; expected 2 numbers with commas/,
+      /1 number; expected 2 numbers with commas/,
     );
   });
 

@@ -4,7 +4,7 @@ import type { RegularFile } from '@kasane/tensor/node/regular-file';
 import { CsvError, parse } from 'csv-parse';
 import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.ts';
 import { DataError } from './dataset.ts';
-import { decoderOf, notDecoded } from './decode-text.ts';
+import { decoderOf, KIND_BYTES, notDecoded, requireText } from './decode-text.ts';
 import { openRegular } from './regular-file.ts';
 import { formOf, type TableForm } from './table-form.ts';
 
@@ -118,6 +118,7 @@ async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
 
 /** The characters of a file. Decoders do not say where they fail, so a piece that does is tried line by line. */
 async function* decoded(file: RegularFile, encoding: string): AsyncGenerator<string> {
+  requireText(file.path, await file.read(0, KIND_BYTES));
   const decoder = () => decoderOf(encoding, file.path);
   let whole = decoder();
   let line = 1;

@@ -10,6 +10,7 @@ export const UTF8 = 'utf-8';
  * @throws DataError with the line of the first byte that does not fit
  */
 export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): string {
+  requireText(path, bytes);
   const decoder = decoderOf(encoding, path);
   const marked = markedEncoding(bytes);
   // The other byte order decodes without an error, to characters that nobody wrote.
@@ -20,6 +21,38 @@ export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): st
   } catch (cause) {
     throw new DataError(notDecoded(path, lineOfFailure(bytes, encoding), encoding, bytes), { cause });
   }
+}
+
+/** How files begin that are no text, as Latin-1. */
+const beginnings: readonly (readonly [start: string, what: string])[] = [
+  ['\x89PNG\r\n\x1a\n', 'a PNG image'],
+  ['\xff\xd8\xff', 'a JPEG image'],
+  ['GIF87a', 'a GIF image'],
+  ['GIF89a', 'a GIF image'],
+  ['II*\0', 'a TIFF image'],
+  ['MM\0*', 'a TIFF image'],
+  ['%PDF-', 'a PDF file'],
+  ['PK\x03\x04', 'a ZIP file, as .zip, .xlsx and .docx are'],
+  ['\x1f\x8b', 'a gzip file'],
+  ['\x28\xb5\x2f\xfd', 'a Zstandard file'],
+  ['\xd0\xcf\x11\xe0', 'an old Office file, as .xls and .doc are'],
+  ['PAR1', 'a Parquet file'],
+  ['SQLite format 3\0', 'an SQLite database'],
+];
+/** Bytes of a beginning that `binaryKind` looks at. */
+export const KIND_BYTES = 16;
+
+/** What a file is that is certainly no text, by its first bytes, such as 'a PNG image'. */
+export function binaryKind(bytes: Uint8Array): string | undefined {
+  const start = Buffer.from(bytes.subarray(0, KIND_BYTES)).toString('latin1');
+  if (/^RIFF.{4}WEBP/s.test(start)) return 'a WebP image';
+  return beginnings.find(([beginning]) => start.startsWith(beginning))?.[1];
+}
+
+/** @param bytes how the file begins. @throws DataError when it is certainly no text: an encoding would not help */
+export function requireText(path: string, bytes: Uint8Array): void {
+  const kind = binaryKind(bytes);
+  if (kind !== undefined) throw new DataError(`${path}: it is ${kind}, not text`);
 }
 
 /** The encoding that a file's byte order mark names; undefined without one, and for UTF-8. */

@@ -2,12 +2,14 @@
 import { DataError } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
+import { printableLine } from '@kasane/protocol/plain-text';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { answerOf } from '../predict/answers.ts';
 import { type ReadOptions, readInputs } from '../predict/inputs.ts';
 import { fillMasks, type GenerateOptions, generate } from '../predict/text.ts';
-import { out } from '../say.ts';
+import { err, out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
 export interface PredictOptions extends ClientOptions, ReadOptions, GenerateOptions {
@@ -23,16 +25,21 @@ export async function predict(
   const scoresOf = await scorer(trained);
   const print = (line: string) => out.write(`${line}\n`);
   for (const given of inputs) {
+    if (trained.preparation.text && isLikePath(given) && kindOfPath(given) === 'nothing')
+      err.write(`${given}: there is no such file, so this is read as the text itself\n`);
     if (trained.preparation.text && trained.preparation.text.objective !== 'classification') {
       write(trained, given, options, scoresOf);
       continue;
     }
     for (const sample of await readInputs(trained, given, options)) {
       const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
-      print(options.json ? JSON.stringify(record) : line);
+      print(options.json ? JSON.stringify(record) : printableLine(line));
     }
   }
 }
+
+/** Whether a text is rather a path that was mistyped. */
+const isLikePath = (text: string): boolean => /^(?:[./~]\S*|\S+\.[A-Za-z]\w{0,4})$/.test(text);
 
 /** Computes a model's output for one sample: a view that the next call overwrites. */
 async function scorer({ model, parameters }: Trained): Promise<(x: Float32Array) => Float32Array> {

@@ -1,7 +1,9 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 import { DataError, type Preparation } from '@kasane/data/dataset';
+import { binaryKind, KIND_BYTES } from '@kasane/data/decode-text';
 import { type Background, decodeImage, type ImageForm } from '@kasane/data/image-decode';
 import { inputReader, shapeOfBytes } from '@kasane/data/normalize';
+import { openRegular } from '@kasane/data/regular-file';
 import { KasaneError } from '@kasane/protocol/errors';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -37,16 +39,66 @@ export async function readInputs(
   const input = model.sampleShape;
   const { table, series, text } = preparation;
   try {
+    const form = imageForm(input, preparation);
+    await checkKind(given, takes(preparation, form, input));
     if (text) return [{ name: given, x: readText(given, text) }];
     if (table) return await readTable(given, table);
     if (series) return await readSeries(given, series);
-    const form = imageForm(input, preparation);
     return [
       form ? await readImage(given, form, preparation, invert) : readNumbers(given, input, preparation),
     ];
   } catch (cause) {
     if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
     throw cause;
+  }
+}
+
+/** What a model takes. */
+interface Takes {
+  /** As the end of a sentence. */
+  readonly what: string;
+  readonly file: 'only' | 'or value' | 'never';
+  readonly binary: boolean;
+}
+
+function takes(
+  { table, series, text }: Preparation,
+  form: ImageForm | undefined,
+  input: readonly number[],
+): Takes {
+  if (text) return { what: 'a text, or a text file', file: 'or value', binary: false };
+  if (table) {
+    const names = table.columns.map(({ name }) => name);
+    const row = names.length > ROW ? [...names.slice(0, ROW), '...'] : names;
+    return { what: `a CSV file, or a row: ${row.join(',')}`, file: 'or value', binary: false };
+  }
+  if (series) return { what: 'a CSV file', file: 'only', binary: false };
+  if (form) return { what: 'image files, such as PNG or JPEG', file: 'only', binary: true };
+  const count = sizeOf(input);
+  return {
+    what: `${count} ${count === 1 ? 'number' : 'numbers with commas between'}`,
+    file: 'never',
+    binary: false,
+  };
+}
+/** Columns that are named of a row. */
+const ROW = 5;
+
+/** @throws DataError when an argument is plainly not what the model takes: what reads it would speak of something else */
+async function checkKind(given: string, { what, file, binary }: Takes): Promise<void> {
+  if (given.trim() === '') throw new DataError(`an argument is empty; the model takes ${what}`);
+  const refuse = (why: string) => new DataError(`${given}: ${why}; the model takes ${what}`);
+  const kind = kindOfPath(given);
+  if (kind === 'folder') throw refuse('it is a folder');
+  if (kind === 'nothing' && file === 'only') throw refuse('there is no such file');
+  if (kind === 'nothing' || file === 'never') return;
+  const opened = await openRegular(given);
+  try {
+    if (opened.size === 0) throw refuse('it is empty');
+    const is = binaryKind(await opened.read(0, KIND_BYTES));
+    if (is !== undefined && !binary) throw refuse(`it is ${is}`);
+  } finally {
+    await opened.close();
   }
 }
 
@@ -94,10 +146,15 @@ function readNumbers(given: string, shape: readonly number[], { mean, std = 1 }:
   const wanted = `${count} ${what}${count === 1 ? '' : 's'}${range} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
   if (bad !== undefined) {
     const hint =
-      kindOfPath(given) !== 'nothing' ? 'a file, but the model takes numbers' : `'${bad}' is no number`;
+      kindOfPath(given) !== 'nothing'
+        ? 'it is a file, but the model takes numbers'
+        : `'${bad}' is not a number`;
     throw new DataError(`${given}: ${hint}; expected ${wanted}`);
   }
-  if (values.length !== count) throw new DataError(`${given}: ${values.length} numbers; expected ${wanted}`);
+  if (values.length !== count)
+    throw new DataError(
+      `${given}: ${values.length === 1 ? '1 number' : `${values.length} numbers`}; expected ${wanted}`,
+    );
   if (!bytes) return { name: given, x: Float32Array.from(values) };
   const strange = values.find((value) => !Number.isInteger(value) || value < 0 || value > 255);
   if (strange !== undefined) throw new DataError(`${given}: ${strange} is no byte; expected ${wanted}`);

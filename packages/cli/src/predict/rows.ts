@@ -11,15 +11,16 @@ import type { ReadInput } from './inputs.ts';
 export async function readTable(given: string, table: TablePreparation): Promise<readonly ReadInput[]> {
   const names = table.columns.map(({ name }) => name);
   const form = formOf(table.form ?? {});
-  const encode = (name: string, fieldOf: (column: string) => string): ReadInput => {
+  /** @param place names the row in messages */
+  const encode = (name: string, fieldOf: (column: string) => string, place = name): ReadInput => {
     const x = new Float32Array(featuresOf(table.columns));
     const why = encodeRow(table.columns, fieldOf, { missing: table.missing, form }, x, 0);
-    if (why !== undefined) throw new DataError(`${name}: ${why}`);
+    if (why !== undefined) throw new DataError(`${place}: ${why}`);
     return { name, x };
   };
   if (kindOfPath(given) === 'nothing') {
     const fields = fieldsOf(given, names, form.delimiter);
-    return [encode(given, (column) => fields.get(column)!)];
+    return [encode(given, (column) => fields.get(column)!, `${given}: no such file, and as a row`)];
   }
   const file = await openCsvFile(given, { ...form, onDamaged: 'fail' });
   checkColumns(given, file.columns, names);
