@@ -16,7 +16,7 @@ export function addDataCommands(): void {
     .command('inspect <data>')
     .description('counts, classes, shapes and samples of a job file, a preset, or a path')
     .addOption(set())
-    .option('--sheet <file>', 'images: a PNG file with some of them')
+    .option('--sheet <file>', 'images: a PNG file with some of them, whose labels are printed')
     .option('--json', 'one object on standard output')
     .addHelpText(
       'after',
@@ -28,7 +28,7 @@ export function addDataCommands(): void {
         ],
         [
           '{ input: { shape, dtype }, target: { shape, dtype }, train: { samples, classes, counts, digest },',
-          '  test: as train, preparation, notes: [], samples: [] }',
+          '  test: as train, preparation, notes: [], samples: [], sheet: { file, labels: [[]] } }',
         ],
       ),
     )

@@ -73,8 +73,10 @@ export function reportFailure(error: unknown): number {
   if (process.env.KASANE_DEBUG === '1' && error instanceof Error) err.write(`${error.stack}\n`);
   const { message, exit } = failureOf(error);
   // A job file with several faults has a line for each; the first is mended first.
-  const [first, ...others] = message.split('\n');
+  const lines =
+    error instanceof KasaneError && error.code === 'JOB_INVALID' ? message.split('\n') : [message];
+  const [first = '', ...others] = lines;
   const more = others.length > 0 ? ` (and ${others.length} more)` : '';
-  err.write(`kasane: ${first}${more}\n`);
+  err.lines(`kasane: ${first}${more}`);
   return exit;
 }

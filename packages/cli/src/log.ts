@@ -1,7 +1,7 @@
 /** Logs on standard error: for people, or an object a line for programs. */
 import { writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
-import { printable } from '@kasane/protocol/plain-text';
+import { printable, printableLine } from '@kasane/protocol/plain-text';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogFormat, LogLevel } from './options.ts';
@@ -29,10 +29,13 @@ export function makeLog(
   return pino({ level }, { write: (line: string) => stream.write(cleaned(line)) });
 }
 
-/** A line of JSON whose texts are shown as they are: without what terminals take for orders, which JSON may have escaped. */
+/** A line of JSON whose texts are shown as they are: without what terminals take for orders, which JSON may have
+ * escaped, and a message on one line. */
 function cleaned(line: string): string {
-  if (!/\\[ubfr]/.test(line)) return printable(line);
-  return `${JSON.stringify(JSON.parse(line), (_, value: unknown) => (typeof value === 'string' ? printable(value) : value))}\n`;
+  if (!/\\[ubfnrt]/.test(line)) return printable(line);
+  const shown = (key: string, value: unknown) =>
+    typeof value !== 'string' ? value : key === 'msg' ? printableLine(value) : printable(value);
+  return `${JSON.stringify(JSON.parse(line), shown)}\n`;
 }
 
 /** So often a reader that is slow is given time, */

@@ -12,7 +12,8 @@ import { formatField } from '@kasane/tensor/field';
 import sharp from 'sharp';
 import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
-import { describeSample } from '../render/sample.ts';
+import { describeSample, labelOf } from '../render/sample.ts';
+import { table } from '../render/table.ts';
 import { err, out } from '../say.ts';
 import { readJob } from './train.ts';
 
@@ -33,6 +34,8 @@ const SHOWN = 3;
 const LISTED = 20;
 /** Images in a row of a contact sheet, and rows. */
 const SHEET_SIDE = 8;
+/** Characters of a label beside a contact sheet. */
+const LABEL = 12;
 
 export async function inspect(place: string, options: InspectCommand): Promise<void> {
   const spec = await specOf(place, options.set);
@@ -42,7 +45,7 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
   const samples = [];
   for (let i = 0; i < Math.min(SHOWN, train.samples); i++)
     samples.push(describeSample(preparation, train, await readSamples(train, Uint32Array.of(i))));
-  if (options.sheet !== undefined) await writeSheet(parts.train, options.sheet);
+  const sheet = options.sheet === undefined ? undefined : await writeSheet(parts, options.sheet);
   if (options.json) {
     const describe = ({ samples: count, classes, counts, digest }: Dataset) => ({
       samples: count,
@@ -59,8 +62,9 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
       preparation,
       notes,
       samples,
+      sheet: sheet ?? null,
     };
-    out.write(`${JSON.stringify(record)}\n`);
+    out.lines(JSON.stringify(record));
     return;
   }
   const lines = [
@@ -75,15 +79,16 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
         : `Column   ${column.name}: ${column.categories.length} categories${column.kind === 'index' ? ', by number from 1' : ''}: ${column.categories.slice(0, LISTED).join(', ')}`,
     ),
     ...samples.map((sample, index) => `Sample ${index} ${sample}`),
+    ...(sheet ? sheetLines(sheet) : []),
     ...notes.map((note) => `Note     ${note}`),
   ];
-  out.write(`${lines.join('\n')}\n`);
+  out.lines(...lines);
 }
 
 export async function pack(place: string, folder: string, options: PackCommand): Promise<void> {
   const parts = await openPlace(await specOf(place, options.set));
   const { train, test, notes = [] } = parts;
-  for (const note of notes) err.write(`${note}\n`);
+  if (notes.length > 0) err.lines(...notes);
   let said = 0;
   try {
     const digest = await packData(parts, folder, (done, all) => {
@@ -95,7 +100,7 @@ export async function pack(place: string, folder: string, options: PackCommand):
     });
     const record = { folder, train: train.samples, test: test.samples, digest, notes };
     const line = `${folder}: ${count(record.train, 'sample')} to train, ${record.test.toLocaleString('en')} to test, SHA-256 of its index ${digest}`;
-    out.write(`${options.json ? JSON.stringify(record) : line}\n`);
+    out.lines(options.json ? JSON.stringify(record) : line);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }
@@ -175,15 +180,31 @@ function classLines({ train, test, preparation }: DataParts): string[] {
   return [`Classes  ${counts.length}`, ...listed, ...(more > 0 ? [`         and ${more} more`] : [])];
 }
 
-/** Images from all over the part, in a square. */
-async function writeSheet(part: Dataset, file: string): Promise<void> {
+interface Sheet {
+  readonly file: string;
+  /** Of each picture, row by row: pictures of letters would need a font, which not every machine has. */
+  readonly labels: readonly (readonly string[])[];
+}
+
+/** The labels as the pictures lie, so that a person sees whether they are right. */
+function sheetLines({ file, labels }: Sheet): string[] {
+  const cut = (label: string) => (label.length > LABEL ? `${label.slice(0, LABEL - 1)}\u2026` : label);
+  const [, ...rows] = table(
+    labels[0]?.map(() => '') ?? [],
+    labels.map((row) => Array.from({ length: SHEET_SIDE }, (_, at) => cut(row[at] ?? ''))),
+  ).split('\n');
+  return [`Sheet    ${file}; its labels, row by row:`, ...rows.map((row) => `         ${row}`)];
+}
+
+/** Images from all over the training part, in a square. */
+async function writeSheet({ train: part, preparation }: DataParts, file: string): Promise<Sheet> {
   const [height = 0, width = 0, channels = 1, ...more] = part.input.shape;
   if (part.input.dtype !== 'u8' || width === 0 || more.length > 0 || ![1, 3].includes(channels)) {
     throw new KasaneError('USAGE', `--sheet is for images; the samples are ${formatField(part.input)}`);
   }
   const count = Math.min(SHEET_SIDE ** 2, part.samples);
   const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * part.samples) / count));
-  const { inputs } = await readSamples(part, indices);
+  const { inputs, targets } = await readSamples(part, indices);
   const [row, rows] = [SHEET_SIDE * width * channels, Math.ceil(count / SHEET_SIDE)];
   const sheet = new Uint8Array(rows * height * row);
   for (let i = 0; i < count; i++) {
@@ -195,4 +216,10 @@ async function writeSheet(part: Dataset, file: string): Promise<void> {
   }
   const raw = { width: SHEET_SIDE * width, height: rows * height, channels: channels as 1 | 3 };
   await sharp(sheet, { raw }).png().toFile(file);
+  const bytes = targets.length / count;
+  const labels = Array.from(indices, (_, i) =>
+    labelOf(preparation, part, targets.subarray(i * bytes, (i + 1) * bytes)),
+  );
+  const starts = Array.from({ length: rows }, (_, i) => i * SHEET_SIDE);
+  return { file, labels: starts.map((start) => labels.slice(start, start + SHEET_SIDE)) };
 }

@@ -53,7 +53,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   const line =
     `Test ${metric} ${formatMetric({ metric }, value)}, loss ${loss.toFixed(4)} ` +
     `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
-  out.write(`${options.json ? JSON.stringify(record) : line}\n`);
+  out.lines(options.json ? JSON.stringify(record) : line);
 }
 
 /** The job that trained the model, as far as evaluation goes: its data is where the options say, or where the job has it. */

@@ -11,6 +11,7 @@ import type { DataParts } from '@kasane/data/dataset';
 import { openTokenizer } from '@kasane/data/tokenizer';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
+import { printableLine } from '@kasane/protocol/plain-text';
 import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';
@@ -60,7 +61,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     const job = { name, model: preset, data, training };
     const notes = [...guesses, ...kindsOf(parts), ...(parts.notes ?? [])];
     const text = [why, ...notes]
-      .map((line) => `# ${line}`)
+      .map((line) => `# ${printableLine(line)}`)
       .concat(yaml(job))
       .join('\n');
     // Said before anything is written: a file that does not run would be no help.
@@ -72,7 +73,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
       ...notes.map((note) => `Note: ${note}`),
       `Train it with: kasane train ${file}`,
     ];
-    out.write(`${options.json ? JSON.stringify({ file, why, notes, job }) : lines.join('\n')}\n`);
+    out.lines(...(options.json ? [JSON.stringify({ file, why, notes, job })] : lines));
   } catch (error) {
     // Ctrl-C, or Ctrl-D, at a question.
     if ((error as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw error;

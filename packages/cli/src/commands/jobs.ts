@@ -22,7 +22,7 @@ async function withClient<T>(
   }
 }
 
-const print = (line: string) => out.write(`${line}\n`);
+const print = (...lines: readonly string[]) => out.lines(...lines);
 
 /** What all of these take. */
 interface Options extends ClientOptions {
@@ -53,17 +53,17 @@ export async function jobs(options: Options): Promise<void> {
   await withClient(options, async (client) => {
     const list = await client.list(Number.POSITIVE_INFINITY);
     if (options.json) print(JSON.stringify(list.map(jobRecord)));
-    else if (list.length > 0) print(jobTable(list));
+    else if (list.length > 0) print(...jobTable(list).split('\n'));
     else err.write('no jobs yet: kasane submit mnist-mlp\n');
   });
 }
 
 /** What became of a job that has ended: its state, and of weights the digest, to be compared with that of another training. */
-function outcome(ended: Job): string {
+function outcome(ended: Job): readonly string[] {
   const { job, state, error, testMetric, digest } = jobRecord(ended);
   const reached = testMetric === null ? '' : `, test ${metricName(ended)} ${formatMetric(ended, testMetric)}`;
   const first = `${job} ${state}${reached}${error ? `: ${error}` : ''}`;
-  return digest ? `${first}\nSHA-256  ${digest}` : first;
+  return digest ? [first, `SHA-256  ${digest}`] : [first];
 }
 
 /** Follows a job until it ends. Whoever stops looking stops nothing else, and is told so. */
@@ -77,7 +77,7 @@ const watchUntilEnd = (client: CoordinatorClient, id: string, tensorboard?: stri
 async function watchBeside(client: CoordinatorClient, id: string): Promise<void> {
   const ended = await watchUntilEnd(client, id);
   requireSuccess(ended);
-  err.write(`${outcome(ended)}\n`);
+  err.lines(...outcome(ended));
 }
 
 /** Follows a job until it ends; with `json`, one object a change on standard output. */
@@ -86,7 +86,7 @@ export async function watch(job: string, options: Options & { tensorboard?: stri
     if (options.json) {
       for await (const now of client.watch(job)) print(JSON.stringify(jobRecord(now)));
     } else {
-      print(outcome(await watchUntilEnd(client, job, options.tensorboard)));
+      print(...outcome(await watchUntilEnd(client, job, options.tensorboard)));
     }
     requireSuccess(await client.get(job));
   });
@@ -147,7 +147,7 @@ export async function drain(worker: string, options: Options): Promise<void> {
 /** Who computes. */
 export async function workers(options: Options): Promise<void> {
   const { workers: list, quarantined } = await withClient(options, (client) => client.status());
-  for (const { id, host, why } of quarantined) err.write(`quarantined: ${id} on ${host}, ${why}\n`);
+  for (const { id, host, why } of quarantined) err.lines(`quarantined: ${id} on ${host}, ${why}`);
   if (options.json) {
     print(JSON.stringify(list));
   } else if (list.length === 0) {
@@ -157,6 +157,6 @@ export async function workers(options: Options): Promise<void> {
       ...workerCells(worker),
       moment(new Date(worker.connectedAt).toISOString()),
     ]);
-    print(table([...workerHead, 'SINCE'], rows));
+    print(...table([...workerHead, 'SINCE'], rows).split('\n'));
   }
 }

@@ -79,7 +79,7 @@ export interface LogsOptions extends ClientOptions {
 export async function logs(id: string, options: LogsOptions): Promise<void> {
   const say = (events: readonly JobEvent[]) => {
     for (const event of events) {
-      out.write(`${options.json ? JSON.stringify(event) : eventLine(event)}\n`);
+      out.lines(options.json ? JSON.stringify(event) : eventLine(event));
     }
   };
   const client = new CoordinatorClient(options);

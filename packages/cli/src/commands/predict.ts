@@ -2,7 +2,6 @@
 import { DataError } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
-import { printableLine } from '@kasane/protocol/plain-text';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
@@ -23,17 +22,17 @@ export async function predict(
 ): Promise<void> {
   const trained = await loadTrained(source, options);
   const scoresOf = await scorer(trained);
-  const print = (line: string) => out.write(`${line}\n`);
+  const print = (line: string) => out.lines(line);
   for (const given of inputs) {
     if (trained.preparation.text && isLikePath(given) && kindOfPath(given) === 'nothing')
-      err.write(`${given}: there is no such file, so this is read as the text itself\n`);
+      err.lines(`${given}: there is no such file, so this is read as the text itself`);
     if (trained.preparation.text && trained.preparation.text.objective !== 'classification') {
       write(trained, given, options, scoresOf);
       continue;
     }
     for (const sample of await readInputs(trained, given, options)) {
       const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
-      print(options.json ? JSON.stringify(record) : printableLine(line));
+      print(options.json ? JSON.stringify(record) : line);
     }
   }
 }
@@ -71,7 +70,7 @@ function write(
       text.objective === 'next-token'
         ? generate(given, text, options, scoresOf, say)
         : fillMasks(given, text, scoresOf);
-    if (options.json) out.write(`${JSON.stringify({ input: given, ...written })}\n`);
+    if (options.json) out.lines(JSON.stringify({ input: given, ...written }));
     else out.write(text.objective === 'next-token' ? '\n' : `${written.text}\n`);
   } catch (cause) {
     if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });

@@ -26,7 +26,7 @@ export async function status(options: ClientOptions & { readonly json?: boolean 
       jobs: open.map(jobRecord),
       ended: jobs.length - open.length,
     };
-    out.write(`${JSON.stringify(record)}\n`);
+    out.lines(JSON.stringify(record));
     return;
   }
   const shown = [...open, ...jobs.filter((job) => !open.includes(job)).slice(0, RECENT)];
@@ -38,9 +38,9 @@ export async function status(options: ClientOptions & { readonly json?: boolean 
     `Workers      ${workers.length} with ${count(slots, 'slot')}, ${count(busy, 'task')} held`,
     `Jobs         ${open.length} open, ${jobs.length - open.length} ended`,
     ...waits,
-    ...(shown.length > 0 ? ['', jobTable(shown)] : []),
+    ...(shown.length > 0 ? ['', ...jobTable(shown).split('\n')] : []),
   ];
-  out.write(`${lines.join('\n')}\n`);
+  out.lines(...lines);
 }
 
 /** 3 d 4 h, 2 h 5 min, 7 min, 12 s. */

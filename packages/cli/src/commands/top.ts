@@ -54,10 +54,10 @@ export async function top(options: ClientOptions & { readonly json?: boolean }):
 async function printEvents(client: CoordinatorClient, json: boolean): Promise<void> {
   let before: Snapshot | undefined;
   const feed = new Feed(client, (now) => {
-    if (now.problem && now.problem !== before?.problem) err.write(`kasane: ${now.problem}\n`);
+    if (now.problem && now.problem !== before?.problem) err.lines(`kasane: ${now.problem}`);
     if (!now.problem) {
       for (const event of clusterEvents(before, now, Date.now())) {
-        out.write(`${json ? JSON.stringify(event) : eventLine(event, event.subject)}\n`);
+        out.lines(json ? JSON.stringify(event) : eventLine(event, event.subject));
       }
     }
     before = now;

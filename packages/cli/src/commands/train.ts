@@ -185,7 +185,7 @@ export async function follow(
   let last: JobMessage | undefined;
   const leave = () => {
     view.stop();
-    err.write(`${left}\n`);
+    err.lines(left ?? '');
     process.exit(128 + constants.signals.SIGINT);
   };
   if (left !== undefined) process.once('SIGINT', leave);
@@ -237,11 +237,13 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
       digest,
       model,
     };
-    out.write(`${JSON.stringify(record)}\n`);
+    out.lines(JSON.stringify(record));
     return;
   }
-  out.write(
-    `\nTest ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}\n`,
+  out.lines(
+    '',
+    `Test ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
+    `Weights  ${model}`,
+    `SHA-256  ${digest}`,
   );
-  out.write(`Weights  ${model}\nSHA-256  ${digest}\n`);
 }

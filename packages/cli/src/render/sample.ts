@@ -8,16 +8,22 @@ import { sizeOf } from '@kasane/tensor/shape';
 const NUMBERS = 8;
 const CHARACTERS = 60;
 
+/** What is to be told of one sample, such as its class. */
+export function labelOf({ classes }: Preparation, { target }: Dataset, targets: Uint8Array): string {
+  const goals = readTargets(target, targets);
+  if (target.shape.length > 0 || target.dtype === 'f32') return numbers(goals);
+  return classes?.[goals[0]!] ?? String(goals[0]);
+}
+
 export function describeSample(
-  { classes, text }: Preparation,
-  { input, target }: Dataset,
+  preparation: Preparation,
+  part: Dataset,
   { inputs, targets }: { readonly inputs: Uint8Array; readonly targets: Uint8Array },
 ): string {
-  const goals = readTargets(target, targets);
-  const goal =
-    target.shape.length === 0 && target.dtype !== 'f32'
-      ? `class ${classes?.[goals[0]!] ?? goals[0]}`
-      : numbers(goals);
+  const { text } = preparation;
+  const { input, target } = part;
+  const label = labelOf(preparation, part, targets);
+  const goal = target.shape.length === 0 && target.dtype !== 'f32' ? `class ${label}` : label;
   if (text) {
     const tokenizer = openTokenizer(text.tokenizer);
     const tokens = new Int32Array(new Uint8Array(inputs).buffer);
