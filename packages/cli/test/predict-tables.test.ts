@@ -224,3 +224,75 @@ it('a file with rows too short or too long is refused or skipped, by training an
     { numRuns: RUNS },
   );
 });
+
+it('a category that training never saw is said, of one row and of many', async () => {
+  const table = {
+    missing: 'fail',
+    targets: [],
+    columns: [{ name: 'colour', kind: 'category', categories: ['red', 'blue'] }],
+  } as const;
+  const file = path('colours.csv');
+  writeFileSync(file, 'colour\nred\ngreen\n');
+  const [one] = await readInputs(trained({ table }), 'green', {});
+  expect(one!.notes).toEqual([
+    "green: colour is 'green', a category that the training data did not have; it counts as none of them",
+  ]);
+  expect((await readInputs(trained({ table }), 'red', {}))[0]!.notes ?? []).toEqual([]);
+  const [first, second] = await readInputs(trained({ table }), file, {});
+  expect([first!.notes, second!.notes?.[0]]).toEqual([
+    [],
+    expect.stringContaining(`${file}:3: colour is 'green'`),
+  ]);
+});
+
+it('a series is predicted from rows in the order of time that training had', async () => {
+  const days = Array.from(
+    { length: 20 },
+    (_, i) => `2026-01-${String(i + 1).padStart(2, '0')},${(i * 7) % 5}`,
+  );
+  const file = path('days.csv');
+  const write = (header: string, lines: readonly string[]) => {
+    writeFileSync(file, `${header}\n${lines.join('\n')}\n`);
+    return file;
+  };
+  const options = {
+    ...({ format: 'series', missing: 'fail', onDamaged: 'fail' } as const),
+    ...{ path: write('when,v', days), window: 3, horizon: 1, stride: 1, validation: 0.3, standardize: false },
+  };
+  const { preparation } = await readSeries(options);
+  const predicted = () => readInputs(trained({ series: preparation }), file, {});
+  expect((await predicted())[0]!.x.length).toBe(3);
+  write('when,v', days.toReversed());
+  await expect(predicted()).rejects.toThrow(
+    /:3: when 2026-01-19 comes after 2026-01-20 on line 2\. Write it as/,
+  );
+  write(
+    'v',
+    days.map((line) => line.split(',')[1]!),
+  );
+  await expect(predicted()).rejects.toThrow(
+    /there is no column 'when', by which rows are ordered; there are: v/,
+  );
+});
+
+it('messages name no options of a job: whoever predicts has none', async () => {
+  const number = { name: 'x', kind: 'number', mean: 0, std: 1, fill: 0 } as const;
+  const table = { columns: [number, { ...number, name: 'y' }], missing: 'fail', targets: [] } as const;
+  const png = Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]);
+  for (const [content, message] of [
+    ['x;y\n1;2\n', /:1: 'x;y' has no ',', but ';'\. Write it as the file that the model was trained with/],
+    ['x,y\n1,2\n1,"2\n', /a quotation mark is never closed\. /],
+    ['x,y\n1,2\n1,2,3\n', /:3: 3 fields; the header has 2\. /],
+    ['x,y\n1,2\n1,\n', /:3: y is missing/],
+    ['x,y\n1,2\n1,"2,5"\n', /:3: y is '2,5', which is no number/],
+    ['sep=;\nx;y\n1;2\n', /tells Excel/],
+    [Buffer.from('x,y\n\xe91,2\n', 'latin1'), /it is not UTF-8\. Save the file as UTF-8/],
+    [png, /it is a PNG image; the model takes a CSV file/],
+  ] as const) {
+    const file = path('odd.data.csv');
+    writeFileSync(file, content);
+    const error = await readInputs(trained({ table }), file, {}).catch((thrown: Error) => thrown);
+    expect(error).toMatchObject({ message: expect.stringMatching(message) });
+    expect((error as Error).message.replaceAll(file, '')).not.toMatch(/data\.\w|\s[,;.]|[,;]$/);
+  }
+});

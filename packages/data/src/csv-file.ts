@@ -4,7 +4,7 @@ import type { RegularFile } from '@kasane/tensor/node/regular-file';
 import { CsvError, parse } from 'csv-parse';
 import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.ts';
 import { DataError } from './dataset.ts';
-import { decoderOf, KIND_BYTES, notDecoded, requireText } from './decode-text.ts';
+import { checkMark, decoderOf, KIND_BYTES, notDecoded, requireText } from './decode-text.ts';
 import { openRegular } from './regular-file.ts';
 import { formOf, type TableForm } from './table-form.ts';
 
@@ -29,6 +29,8 @@ export interface CsvReader {
   readonly columns: readonly string[];
   /** Rows left out so far, by `onDamaged: skip`. */
   readonly skipped: readonly string[];
+  /** What whoever owns the file should hear once all rows are read, a sentence each. */
+  notes(): string[];
   rows(): AsyncIterable<CsvRow>;
 }
 
@@ -44,17 +46,30 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
     throw new DataError(`${path}: ${columns.length} columns; at most ${MOST_COLUMNS} are read`);
   checkHeader(path, { ...header, fields: columns }, named ? first.slice(1) : first, form);
   const skipped: string[] = [];
+  const blank: number[] = [];
   return {
     columns,
     skipped,
+    notes: () => (blank.length > 0 ? [blankLines(path, blank)] : []),
     async *rows() {
       let header = named;
       let fields = 0;
       skipped.length = 0;
+      blank.length = 0;
+      // At the end of a file blank lines mean nothing; of a single column, one before a row is a missing value.
+      const waiting: CsvRow[] = [];
       for await (const row of read(path, form)) {
+        if (row.fields.length === 0) {
+          if (!header) waiting.push(row);
+          continue;
+        }
         if (header) {
           header = false;
           continue;
+        }
+        for (const { line } of waiting.splice(0)) {
+          if (columns.length === 1) yield { line, fields: [''] };
+          else blank.push(line);
         }
         fields += row.fields.length;
         if (fields > MOST_FIELDS)
@@ -68,43 +83,52 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
           throw new DataError(`${why}. Fix the row, or set data.onDamaged: skip`);
         skipped.push(why);
       }
+      if (columns.length === 1) blank.push(...waiting.map(({ line }) => line));
     },
   };
 }
 
+const blankLines = (path: string, lines: readonly number[]) =>
+  `${path}: ${lines.length === 1 ? 'a blank line is' : `${lines.length} blank lines are`} left out, ${lines.length === 1 ? '' : 'the first of them '}line ${lines[0]}`;
+
 async function firstRows(path: string, form: TableForm): Promise<CsvRow[]> {
   const rows: CsvRow[] = [];
   for await (const row of read(path, form)) {
+    if (row.fields.length === 0) continue;
     rows.push(row);
     if (rows.length > FIRST_ROWS) break;
   }
   return rows;
 }
 
+/** All rows; those of blank lines have no fields. */
 async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
+  const spaces = form.delimiter === ' ';
   const file = await openRegular(path);
   const parser = parse({
     delimiter: form.delimiter,
     quote: form.quote === '' ? false : form.quote,
     comment: form.comment === '' ? null : form.comment,
     comment_no_infix: true,
-    from_line: form.skipLines + 1,
     // All of them in one file, as editors of several systems leave them.
     record_delimiter: ['\r\n', '\n', '\r'],
     info: true,
     relax_column_count: true,
-    skip_empty_lines: true,
-    trim: true,
+    // A delimiter is nothing to trim.
+    trim: !spaces,
     max_record_size: ROW_CHARACTERS,
   });
   try {
     if (file.size > FILE_BYTES)
       throw new DataError(`${path}: ${file.size} bytes; at most ${FILE_BYTES} are read`);
     // What goes wrong reaches the loop below through the parser.
-    pipeline(decoded(file, form.encoding), parser, () => {});
+    pipeline(withoutLines(decoded(file, form.encoding), form.skipLines), parser, () => {});
     for await (const row of parser) {
       const { record, info } = row as { record: string[]; info: { lines: number } };
-      yield { line: info.lines, fields: record };
+      const line = info.lines + form.skipLines;
+      // Columns that are lined up have several spaces between them, and before the first.
+      const fields = spaces ? record.filter((field) => field !== '') : record;
+      yield { line, fields: fields.length === 1 && fields[0] === '' ? [] : fields };
     }
   } catch (error) {
     throw error instanceof CsvError
@@ -113,6 +137,24 @@ async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
   } finally {
     parser.destroy();
     await file.close();
+  }
+}
+
+/** The text after its first lines, whatever is in them: quotation marks of a title mean nothing. */
+async function* withoutLines(pieces: AsyncIterable<string>, count: number): AsyncGenerator<string> {
+  let left = count;
+  let held = '';
+  for await (const piece of pieces) {
+    let text = held + piece;
+    held = '';
+    while (left > 0 && text !== '') {
+      const end = /\r\n?|\n/.exec(text);
+      // The other half of \r\n may be in the next piece.
+      if (end?.[0] === '\r' && end.index === text.length - 1) held = text.slice(-1);
+      text = end && held === '' ? text.slice(end.index + end[0].length) : '';
+      if (end && held === '') left--;
+    }
+    yield text;
   }
 }
 
@@ -144,6 +186,7 @@ async function* decoded(file: RegularFile, encoding: string): AsyncGenerator<str
     }
   };
   for await (const piece of file.pieces()) {
+    if (line === 1 && last.length === 0) checkMark(piece, file.path, whole);
     yield decode(piece, true);
     for (let at = piece.indexOf(0x0a); at >= 0; at = piece.indexOf(0x0a, at + 1)) line++;
     const end = piece.lastIndexOf(0x0a);
@@ -152,9 +195,9 @@ async function* decoded(file: RegularFile, encoding: string): AsyncGenerator<str
   yield decode(Buffer.alloc(0), false);
 }
 
-function parseProblem(path: string, error: CsvError, { quote }: TableForm): string {
+function parseProblem(path: string, error: CsvError, { quote, skipLines }: TableForm): string {
   const { code, lines } = error as CsvError & { readonly lines?: unknown };
-  const place = typeof lines === 'number' ? `${path}:${lines}` : path;
+  const place = typeof lines === 'number' ? `${path}:${lines + skipLines}` : path;
   const cure = `Fix it, or set data.quote: "" if ${quote} is an ordinary character here`;
   switch (code) {
     case 'CSV_QUOTE_NOT_CLOSED':

@@ -26,6 +26,11 @@ export function checkHeader(
 ): void {
   const { fields, line } = header;
   const [first] = rows;
+  const [, sep] = /^sep=(.?)$/i.exec(fields.join(form.delimiter)) ?? [];
+  if (sep !== undefined)
+    throw new DataError(
+      `${path}:${line}: '${cut(fields.join(form.delimiter))}' tells Excel which sign separates fields. Set data.skipLines: ${line} and data.delimiter: ${shown(sep || '\t')}`,
+    );
   if (fields.some((name) => name.includes('\0')))
     throw new DataError(
       `${path}:${line}: it holds NUL characters: it is no text, or UTF-16. Set data.encoding: utf-16le if it is that`,
@@ -40,7 +45,7 @@ export function checkHeader(
   }
   if (first && wrong && rows.length > 0 && fields.length < first.fields.length)
     throw new DataError(titleMessage(path, header, first));
-  checkNames(path, header, form);
+  checkNames(path, header, rows, form);
 }
 
 function titleMessage(path: string, { fields, line }: FirstRow, first: FirstRow): string {
@@ -62,29 +67,48 @@ function delimiterOf(
   if (header.length > 1) return undefined;
   const [a, b] = [header, row].map((fields) => fields.join(delimiter)) as [string, string];
   const count = (text: string, sign: string) => text.split(sign).length - 1;
-  return [';', '\t', '|', ',']
+  return [';', '\t', '|', ',', ' ']
     .filter((sign) => sign !== delimiter)
     .find((sign) => count(a, sign) > 0 && count(a, sign) === count(b, sign));
 }
 
-function checkNames(path: string, { fields, line }: FirstRow, form: TableForm): void {
+function checkNames(path: string, header: FirstRow, rows: readonly FirstRow[], form: TableForm): void {
+  const { fields, line } = header;
   const places = new Map<string, number>();
   for (const [index, name] of fields.entries()) {
     const before = places.get(name);
     places.set(name, index);
-    if (before === undefined) continue;
+    if (before === undefined || isRow(header, rows, form)) continue;
     const what = name === '' ? 'have no name' : `are both called '${cut(name)}'`;
     throw new DataError(
       `${path}:${line}: columns ${before + 1} and ${index + 1} ${what}. Give each column a name of its own`,
     );
   }
-  if (form.header !== undefined) return;
-  const values = fields.map((name) => readNumber(name, form));
-  const counted = values.every((value, index) => value === index + (values[0] ?? 0)) && values.length > 1;
-  if (values.some((value) => value === undefined) || counted) return;
+  if (form.header !== undefined || !isRow(header, rows, form)) return;
+  const what = fields.every((name) => readNumber(name, form) !== undefined)
+    ? 'consists of numbers'
+    : 'looks like the rows after it';
   throw new DataError(
-    `${path}:${line}: the first row, '${cut(fields.join(', '))}', consists of numbers. Set data.header: false if it is a row like the others, true if these are the names of the columns`,
+    `${path}:${line}: the first row, '${cut(fields.join(', '))}', ${what}. Set data.header: false if it is a row like the others, true if these are the names of the columns`,
   );
+}
+
+/** Whether the first row is no header by the look of it: values where names would be. */
+function isRow({ fields }: FirstRow, rows: readonly FirstRow[], form: TableForm): boolean {
+  if (form.header !== undefined) return false;
+  const values = fields.flatMap((name) => readNumber(name, form) ?? []);
+  const step = values[1]! - values[0]!;
+  // Pixels by number, years: names as good as any.
+  const counted =
+    values.length > 1 &&
+    values.every((value, i) => Number.isInteger(value) && value >= 0 && value === values[0]! + i * step) &&
+    step > 0;
+  if (values.length === fields.length) return !(counted && step === 1);
+  const recurs = fields.map((name, at) => name !== '' && rows.some((row) => row.fields[at] === name));
+  if (values.length === 0) return fields.length > 1 && recurs.every(Boolean);
+  if (counted) return false;
+  if (values.some((value) => !Number.isInteger(value) || value < 0)) return true;
+  return 2 * values.length >= fields.length && values.length > 1 ? true : recurs.some(Boolean);
 }
 
 /** Why a row does not fit. */

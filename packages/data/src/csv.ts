@@ -90,11 +90,15 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
     const list = problems.slice(0, NAMED).join('; ') + more;
     if (options.onDamaged === 'fail')
       throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
-    notes.push(`left out ${problems.length} rows: ${list}`);
+    notes.push(
+      `left out ${count(problems.length, 'row')} of ${main.rows.length + (other?.rows.length ?? 0)}: ${list}`,
+    );
   }
   const { classes } = preparation;
   return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
 }
+
+const count = (many: number, what: string) => `${many} ${what}${many === 1 ? '' : 's'}`;
 
 /** Names of columns for a message. */
 const listed = (names: readonly string[]) =>
@@ -167,8 +171,9 @@ async function readRows(path: string, options: CsvOptions) {
   const rows: Row[] = [];
   for await (const row of file.rows()) rows.push(row);
   const { skipped } = file;
-  const notes =
-    skipped.length > 0 ? [`left out ${skipped.length} rows: ${skipped.slice(0, NAMED).join('; ')}`] : [];
+  const notes = file.notes();
+  if (skipped.length > 0)
+    notes.push(`left out ${count(skipped.length, 'row')}: ${skipped.slice(0, NAMED).join('; ')}`);
   const last = file.columns.length - 1;
   if (last < 1 || file.columns[last] !== '' || rows.some(({ fields }) => fields[last] !== ''))
     return { columns: file.columns, rows, notes };

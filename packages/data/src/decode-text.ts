@@ -12,10 +12,7 @@ export const UTF8 = 'utf-8';
 export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): string {
   requireText(path, bytes);
   const decoder = decoderOf(encoding, path);
-  const marked = markedEncoding(bytes);
-  // The other byte order decodes without an error, to characters that nobody wrote.
-  if (marked !== undefined && decoder.encoding.startsWith('utf-16') && decoder.encoding !== marked)
-    throw new DataError(`${path}: its byte order mark says ${marked}. Set data.encoding: ${marked}`);
+  checkMark(bytes, path, decoder);
   try {
     return decoder.decode(bytes);
   } catch (cause) {
@@ -24,7 +21,7 @@ export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): st
 }
 
 /** How files begin that are no text, as Latin-1. */
-const beginnings: readonly (readonly [start: string, what: string])[] = [
+const beginnings: readonly (readonly [start: string, what: string, cure?: string])[] = [
   ['\x89PNG\r\n\x1a\n', 'a PNG image'],
   ['\xff\xd8\xff', 'a JPEG image'],
   ['GIF87a', 'a GIF image'],
@@ -32,12 +29,14 @@ const beginnings: readonly (readonly [start: string, what: string])[] = [
   ['II*\0', 'a TIFF image'],
   ['MM\0*', 'a TIFF image'],
   ['%PDF-', 'a PDF file'],
-  ['PK\x03\x04', 'a ZIP file, as .zip, .xlsx and .docx are'],
-  ['\x1f\x8b', 'a gzip file'],
-  ['\x28\xb5\x2f\xfd', 'a Zstandard file'],
-  ['\xd0\xcf\x11\xe0', 'an old Office file, as .xls and .doc are'],
-  ['PAR1', 'a Parquet file'],
-  ['SQLite format 3\0', 'an SQLite database'],
+  ['PK\x03\x04', 'a ZIP file, as .zip, .xlsx and .docx are', 'Unpack it, or export it as CSV or text'],
+  ['\x1f\x8b', 'a gzip file', 'Unpack it first (gunzip)'],
+  ['BZh', 'a bzip2 file', 'Unpack it first (bunzip2)'],
+  ['\xfd7zXZ\0', 'an xz file', 'Unpack it first (xz -d)'],
+  ['\x28\xb5\x2f\xfd', 'a Zstandard file', 'Unpack it first (zstd -d)'],
+  ['\xd0\xcf\x11\xe0', 'an old Office file, as .xls and .doc are', 'Export it as CSV or text'],
+  ['PAR1', 'a Parquet file', 'Export it as CSV'],
+  ['SQLite format 3\0', 'an SQLite database', 'Export the table as CSV'],
 ];
 /** Bytes of a beginning that `binaryKind` looks at. */
 export const KIND_BYTES = 16;
@@ -51,8 +50,24 @@ export function binaryKind(bytes: Uint8Array): string | undefined {
 
 /** @param bytes how the file begins. @throws DataError when it is certainly no text: an encoding would not help */
 export function requireText(path: string, bytes: Uint8Array): void {
+  if (/^(\xff\xfe\0\0|\0\0\xfe\xff)/.test(Buffer.from(bytes.subarray(0, 4)).toString('latin1')))
+    throw new DataError(`${path}: it is in UTF-32. Save it as UTF-8`);
   const kind = binaryKind(bytes);
-  if (kind !== undefined) throw new DataError(`${path}: it is ${kind}, not text`);
+  if (kind === undefined) return;
+  const cure = beginnings.find(([, what]) => what === kind)?.[2];
+  throw new DataError(`${path}: it is ${kind}, not text${cure ? `. ${cure}` : ''}`);
+}
+
+/**
+ * Refuses a byte order mark of another encoding. What is not UTF-8 is refused with its line; other decoders make characters that
+ * nobody wrote of any bytes.
+ * @param head the beginning of a file
+ * @throws DataError naming `path`
+ */
+export function checkMark(head: Uint8Array, path: string, { encoding }: TextDecoder): void {
+  const marked = head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf ? UTF8 : markedEncoding(head);
+  if (marked !== undefined && encoding !== UTF8 && encoding !== marked)
+    throw new DataError(`${path}: its byte order mark says ${marked}. Set data.encoding: ${marked}`);
 }
 
 /** The encoding that a file's byte order mark names; undefined without one, and for UTF-8. */

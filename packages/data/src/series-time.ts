@@ -1,7 +1,15 @@
 /** The times of a series' rows: which column has them, and whether they ascend without gaps. */
 import type { CsvRow } from './csv-file.ts';
 import { DataError } from './dataset.ts';
-import { readNumber, type TableForm } from './table-form.ts';
+import {
+  areCompactDates,
+  isIsoDate,
+  isOtherDate,
+  readCompact,
+  type TimeReader,
+  timeReader,
+} from './read-time.ts';
+import { isMissing, type TableForm } from './table-form.ts';
 
 export interface TimeOptions {
   /** Column of the time of each row: numbers, or dates as ISO 8601 writes them. Default: one that is called so, or has such dates. */
@@ -10,61 +18,98 @@ export interface TimeOptions {
   readonly order?: 'check' | 'sort' | 'file' | undefined;
   /** Times further apart than the others. Default fail. */
   readonly gaps?: 'fail' | 'accept' | undefined;
+  /** Of rows without a time that can be read, as of rows with too few or too many fields. */
+  readonly onDamaged: 'fail' | 'skip';
+}
+
+/** What rows are ordered by. */
+export interface TimeColumn {
+  readonly name: string;
+  readonly at: number;
+  readonly read: TimeReader;
+  /** Whether they are dates, which are no quantities. */
+  readonly isDate: boolean;
 }
 
 const NAMES = /^(time|date|datetime|timestamp|ts|ds|t)$/i;
-const ISO = /^\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)?)?)?$/i;
 /** A row so many usual steps after the one before it has something missing before it: months differ in length, and clocks drift. */
 const GAP = 1.5;
-
-/** A time as a number; undefined when it is none. */
-export function readTime(text: string, form: TableForm): number | undefined {
-  const value = readNumber(text, form);
-  if (value !== undefined || !ISO.test(text)) return value;
-  const plain = text.replace(/\s/, 'T').replace(/\s/, '').replace(',', '.');
-  // Of no zone: that of no place, where each day has 24 hours.
-  const zoned = plain.length <= 10 || /(Z|[+-]\d\d(:?\d\d)?)$/i.test(plain.slice(10)) ? plain : `${plain}Z`;
-  const parsed = Date.parse(
-    zoned
-      .replace(/([+-]\d\d)(\d\d)$/, '$1:$2')
-      .replace(/([+-]\d\d)$/, (zone, _, at) => (at > 10 ? `${zone}:00` : zone)),
-  );
-  return Number.isNaN(parsed) ? undefined : parsed;
-}
+const WAY_OUT = 'or set data.order: file to take the rows as they stand';
 
 /**
- * The rows in order of time.
+ * The column of times, the named one or one that looks like it; undefined when there is none, or none is asked for.
  * @param notes takes what was guessed, a sentence each
- * @throws DataError naming the line that is out of order, or after a gap
+ * @throws DataError naming a column that seems to have the times, but in a form that is not read
  */
-export function inOrderOfTime(
+export function timeColumn(
   path: string,
   columns: readonly string[],
   rows: readonly CsvRow[],
-  options: TimeOptions,
+  { time, order }: TimeOptions,
   form: TableForm,
   notes: string[],
-): readonly CsvRow[] {
-  const { time, order = 'check', gaps = 'fail' } = options;
-  if (order === 'file') return rows;
+): TimeColumn | undefined {
+  if (order === 'file') return undefined;
   if (time !== undefined && !columns.includes(time))
     throw new DataError(
-      `${path}: there is no column '${time}' (data.time); there are: ${columns.slice(0, 50).join(', ')}`,
+      `${path}: there is no column '${time}' (data.time), by which rows are ordered; there are: ${columns.slice(0, 50).join(', ')}`,
     );
-  const at = time === undefined ? findTime(columns, rows, form) : columns.indexOf(time);
+  const at = time === undefined ? findTime(path, columns, rows, form) : columns.indexOf(time);
   if (at === undefined) {
     notes.push(
       `${path}: no column of times was found; rows are taken in the order of the file (data.time names the column)`,
     );
-    return rows;
+    return undefined;
   }
   const name = columns[at]!;
-  const timed = rows.map((row) => ({ row, time: timeOf(path, name, row, row.fields[at]!, form) }));
-  if (order === 'sort') timed.sort((a, b) => a.time - b.time);
-  else checkOrder(path, name, timed, at);
-  if (gaps === 'fail') checkGaps(path, name, timed, at);
+  const texts = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
+  const compact = areCompactDates(texts);
   if (time === undefined)
     notes.push(`${path}: column '${name}' is taken for the time of the rows (data.time decides)`);
+  if (compact) notes.push(`${path}: column '${name}' is read as dates: ${example(texts)}`);
+  return {
+    name,
+    at,
+    read: compact ? readCompact : timeReader(form),
+    isDate: compact || texts.some(isIsoDate),
+  };
+}
+
+function example(texts: readonly string[]): string {
+  const first = texts.find((text) => readCompact(text) !== undefined)!;
+  return `${first} is ${new Date(readCompact(first)!).toISOString().replace('T00:00:00.000Z', '').replace('.000Z', '')}`;
+}
+
+/**
+ * The rows in order of time.
+ * @param notes takes what was left out
+ * @throws DataError naming the line that has no time, is out of order, or after a gap
+ */
+export function inOrderOfTime(
+  path: string,
+  { name, at, read }: TimeColumn,
+  rows: readonly CsvRow[],
+  { order = 'check', gaps = 'fail', onDamaged }: TimeOptions,
+  form: TableForm,
+  notes: string[],
+): readonly CsvRow[] {
+  const damaged: string[] = [];
+  const timed = rows.flatMap((row) => {
+    const time = read(row.fields[at]!);
+    if (time === undefined) damaged.push(noTime(path, name, row, row.fields[at]!, form));
+    return time === undefined ? [] : [{ row, time }];
+  });
+  if (damaged.length > 0 && onDamaged === 'fail') {
+    const more = damaged.length > 1 ? ` (and ${damaged.length - 1} more)` : '';
+    throw new DataError(
+      `${damaged[0]}${more}. Write numbers, or dates such as 2026-01-31 12:00; set data.onDamaged: skip to leave out such rows, ${WAY_OUT}`,
+    );
+  }
+  if (damaged.length > 0)
+    notes.push(`left out ${damaged.length} of ${rows.length} rows: ${damaged.slice(0, 5).join('; ')}`);
+  if (order === 'sort') timed.sort((a, b) => a.time - b.time);
+  checkOrder(path, name, timed, at);
+  if (gaps === 'fail') checkGaps(path, name, timed, at);
   return timed.map(({ row }) => row);
 }
 
@@ -73,25 +118,49 @@ interface Timed {
   readonly time: number;
 }
 
-function timeOf(path: string, name: string, { line }: CsvRow, text: string, form: TableForm): number {
-  const value = readTime(text, form);
-  if (value !== undefined) return value;
-  throw new DataError(
-    `${path}:${line}: ${name} is '${text.slice(0, 40)}', which is no time. A number or a date such as 2026-01-31 12:00 is expected, or set data.order: file`,
-  );
+function noTime(path: string, name: string, { line }: CsvRow, text: string, form: TableForm): string {
+  const what = isMissing(text, form) ? 'is missing' : `is '${text.slice(0, 40)}'`;
+  const why = isIsoDate(text)
+    ? ', but there is no such time'
+    : isMissing(text, form)
+      ? ''
+      : ', which is no time';
+  return `${path}:${line}: ${name} ${what}${why}`;
 }
 
-/** A column of dates, or one of times by its name. */
-function findTime(columns: readonly string[], rows: readonly CsvRow[], form: TableForm): number | undefined {
-  const all = (at: number, is: (text: string) => boolean) =>
-    rows.length > 0 && rows.every(({ fields }) => is(fields[at]!));
+/**
+ * A column of dates, or one of times by its name. One bad value does not hide it: most are enough.
+ * @throws DataError when what seems to be it is written in another way
+ */
+function findTime(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  form: TableForm,
+): number | undefined {
+  const read = timeReader(form);
+  /** Whether at least half of the values are such, and one at least. */
+  const most = (at: number, is: (text: string) => boolean) => {
+    const texts = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
+    const count = texts.filter(is).length;
+    return count > 0 && 2 * count >= texts.length;
+  };
   const places = columns.map((_, at) => at);
-  return (
-    places.find((at) => NAMES.test(columns[at]!) && all(at, (text) => readTime(text, form) !== undefined)) ??
-    places.find((at) => all(at, (text) => ISO.test(text) && readTime(text, form) !== undefined))
+  const named = places.filter((at) => NAMES.test(columns[at]!));
+  const found =
+    named.find((at) => most(at, (text) => read(text) !== undefined)) ??
+    places.find((at) => most(at, isIsoDate)) ??
+    places.find(
+      (at) => most(at, (text) => text.length >= 8) && areCompactDates(rows.map(({ fields }) => fields[at]!)),
+    );
+  if (found !== undefined) return found;
+  const other = places.find((at) => most(at, isOtherDate)) ?? named.find((at) => most(at, () => true));
+  if (other === undefined) return undefined;
+  const row = rows.find(({ fields }) => !isMissing(fields[other]!, form))!;
+  throw new DataError(
+    `${path}:${row.line}: column '${columns[other]}' seems to hold the times of the rows, but '${row.fields[other]!.slice(0, 40)}' can not be read as one. Write dates as 2026-01-31, name another column with data.time, ${WAY_OUT}`,
   );
 }
-
 function checkOrder(path: string, name: string, rows: readonly Timed[], at: number): void {
   for (const [i, { row, time }] of rows.entries()) {
     const before = rows[i - 1];
@@ -99,7 +168,7 @@ function checkOrder(path: string, name: string, rows: readonly Timed[], at: numb
     const [here, there] = [row, before.row].map(({ fields }) => fields[at]!);
     if (time === before.time)
       throw new DataError(
-        `${path}:${row.line}: ${name} ${here} is there twice, on line ${before.row.line} too. Keep one row of each time, or set data.order: file to take the rows as they stand`,
+        `${path}:${row.line}: ${name} ${here} is there twice, on line ${before.row.line} too. Keep one row of each time, ${WAY_OUT}`,
       );
     throw new DataError(
       `${path}:${row.line}: ${name} ${here} comes after ${there} on line ${before.row.line}. Set data.order: sort to sort the rows by time, or file to take them as they stand`,

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { bytesOf } from './arrays.ts';
 import { type CsvRow, openCsvFile } from './csv-file.ts';
 import { DataError, type DataParts, type Dataset, type SeriesPreparation } from './dataset.ts';
-import { inOrderOfTime, type TimeOptions } from './series-time.ts';
+import { inOrderOfTime, type TimeColumn, type TimeOptions, timeColumn } from './series-time.ts';
 import { ColumnFit, type NumberEncoding, noNumber } from './table.ts';
 import { formOf, isMissing, readNumber, saidOf, type TableForm } from './table-form.ts';
 import { RangeFinder, type TargetRange } from './target-range.ts';
@@ -27,7 +27,7 @@ export interface SeriesOptions extends Partial<TableForm>, TimeOptions {
   readonly standardize: boolean;
   /** previous: a missing value is the one before it. */
   readonly missing: 'fail' | 'previous';
-  /** Of rows with too few or too many fields. */
+  /** Of rows with too few or too many fields, and without a time. */
   readonly onDamaged: 'fail' | 'skip';
 }
 
@@ -62,7 +62,7 @@ interface Shape {
 export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const { path, window, horizon, validation, stride } = options;
   const notes: string[] = [];
-  const { names, rows, values, lines } = await readSeriesRows(path, options, notes);
+  const { names, rows, values, lines, time } = await readSeriesRows(path, options, notes);
   const targets = chooseTargets(options, names);
   const trainRows = rows - Math.round(rows * validation);
   const encodings = fit(values, names, trainRows, options.standardize);
@@ -107,16 +107,19 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
       .update(bytesOf(scaled))
       .digest('hex'),
   });
-  const preparation = { window, horizon, columns: encodings, targets, ...saidOfSeries(options) };
+  const preparation = { window, horizon, columns: encodings, targets, ...saidOfSeries(options, time) };
   return {
     ...{ values: scaled, shape, preparation, notes },
     ...{ train: part(0, counts.train), test: part(testFrom, counts.test) },
   };
 }
 
-/** What predictions need to read their files as this one, where it is not the default. */
-function saidOfSeries(options: SeriesOptions): Partial<SeriesPreparation> {
-  const { missing, time, order = 'check', gaps = 'fail' } = options;
+/**
+ * What predictions need to read their files as this one, where it is not the default.
+ * @param time the column by which rows were ordered, also where it was guessed: predictions need the same
+ */
+function saidOfSeries(options: SeriesOptions, time: string | undefined): Partial<SeriesPreparation> {
+  const { missing, order = 'check', gaps = 'fail' } = options;
   const form = saidOf(options);
   return {
     ...(missing !== 'fail' && { missing }),
@@ -139,7 +142,6 @@ export function seriesOfRead({ values, shape, preparation, notes, ...parts }: Se
 export interface RowOptions extends Partial<TableForm>, TimeOptions {
   readonly columns?: readonly string[] | undefined;
   readonly missing: 'fail' | 'previous';
-  readonly onDamaged: 'fail' | 'skip';
 }
 
 interface SeriesRows {
@@ -148,6 +150,8 @@ interface SeriesRows {
   readonly values: readonly number[];
   /** Of each row, in the file. */
   readonly lines: readonly number[];
+  /** The column by which they are ordered. */
+  readonly time: string | undefined;
 }
 
 /**
@@ -165,15 +169,17 @@ export async function readSeriesRows(
   const all: CsvRow[] = [];
   for await (const row of file.rows()) all.push(row);
   const { columns, skipped } = file;
+  notes.push(...file.notes());
   if (skipped.length > 0) notes.push(`left out ${skipped.length} rows: ${skipped.slice(0, 5).join('; ')}`);
-  const names = options.columns ?? numericColumns(path, columns, all, form, notes);
+  const time = timeColumn(path, columns, all, options, form, notes);
+  const names = options.columns ?? numericColumns(path, columns, all, form, time, notes);
   const places = new Map(columns.map((name, at) => [name, at]));
   const strange = names.find((name) => !places.has(name));
   if (strange !== undefined)
     throw new DataError(
       `${path}: there is no column '${strange}'; there are: ${columns.slice(0, 50).join(', ')}`,
     );
-  const rows = inOrderOfTime(path, columns, all, options, form, notes);
+  const rows = time ? inOrderOfTime(path, time, all, options, form, notes) : all;
   const values: number[] = [];
   for (const { line, fields } of rows) {
     for (const name of names) {
@@ -186,7 +192,7 @@ export async function readSeriesRows(
       values.push(value);
     }
   }
-  return { names, rows: rows.length, values, lines: rows.map(({ line }) => line) };
+  return { names, rows: rows.length, values, lines: rows.map(({ line }) => line), time: time?.name };
 }
 
 const cure = (text: string, form: TableForm) =>
@@ -199,10 +205,15 @@ function numericColumns(
   columns: readonly string[],
   rows: readonly CsvRow[],
   form: TableForm,
+  time: TimeColumn | undefined,
   notes: string[],
 ): readonly string[] {
   const otherwise = 'name the columns that go in with data.columns';
-  const fits = columns.map((name) => new ColumnFit(name, undefined, form, otherwise));
+  // Times that are no quantities are not doubtful: they are no features.
+  const quantity = (name: string) => name !== time?.name || !time.isDate;
+  const fits = columns.map(
+    (name) => new ColumnFit(name, quantity(name) ? undefined : 'ignore', form, otherwise),
+  );
   for (const { line, fields } of rows) {
     const place = () => `${path}:${line}`;
     for (const [i, text] of fields.entries()) fits[i]!.see(text, place);
@@ -215,7 +226,7 @@ function numericColumns(
     );
   if (left.length > 0)
     notes.push(
-      `${path}: ${left.slice(0, 50).join(', ')} ${left.length === 1 ? 'is' : 'are'} no numbers and left out (data.columns decides)`,
+      `${path}: columns left out because they are not numbers: ${left.slice(0, 50).join(', ')} (data.columns decides)`,
     );
   return chosen;
 }

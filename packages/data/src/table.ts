@@ -196,6 +196,15 @@ export function noNumber(name: string, text: string, form: TableForm): string {
 export const featuresOf = (columns: readonly ColumnEncoding[]): number =>
   columns.reduce((sum, column) => sum + (column.kind === 'category' ? column.categories.length : 1), 0);
 
+/** Names of the columns in which a row has a category that training has not seen. */
+export const unseenCategories = (
+  columns: readonly ColumnEncoding[],
+  fieldOf: (name: string) => string,
+): string[] =>
+  columns.flatMap((column) =>
+    column.kind === 'number' || column.categories.includes(fieldOf(column.name)) ? [] : [column.name],
+  );
+
 /**
  * Encodes a row's values, by the columns' names, into `out` from `at` on.
  * @param missing fail: a missing number is an error. mean: it counts as the mean of training.

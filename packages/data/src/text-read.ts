@@ -239,15 +239,18 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
   const texts: Labelled[] = [];
   const problems: string[] = [];
   for await (const { fields, line } of file.rows()) {
-    if (fields[label] !== '') texts.push({ text: fields[text]!, label: fields[label]! });
-    else problems.push(`${path}:${line}: the label is missing`);
+    const lacking = fields[label] === '' ? 'label' : fields[text] === '' ? 'text' : undefined;
+    if (lacking) problems.push(`${path}:${line}: the ${lacking} is missing`);
+    else texts.push({ text: fields[text]!, label: fields[label]! });
   }
   const left = [...file.skipped, ...problems];
   const list =
     left.slice(0, NAMED).join('; ') + (left.length > NAMED ? `; and ${left.length - NAMED} more` : '');
   if (problems.length > 0 && options.onDamaged === 'fail')
     throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
-  return { texts, notes: left.length > 0 ? [`left out ${left.length} rows: ${list}`] : [] };
+  const notes = file.notes();
+  if (left.length > 0) notes.push(`left out ${left.length} rows: ${list}`);
+  return { texts, notes };
 }
 
 function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged): readonly string[] {

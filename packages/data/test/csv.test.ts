@@ -148,7 +148,7 @@ describe('csv', () => {
     await expect(table(path, options)).rejects.toThrow(/^[^\n]+$/);
     const { train, test, notes } = await table(path, { ...options, onDamaged: 'skip' });
     expect(train.samples + test.samples).toBe(3);
-    expect(notes!.join()).toMatch(/left out 1 rows/);
+    expect(notes!.join()).toMatch(/left out 1 row/);
   });
 
   it('says what is wrong with the file or the options', async () => {

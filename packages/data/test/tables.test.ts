@@ -220,6 +220,100 @@ describe('files', () => {
     expect((await table(content, options)).preparation.classes).toEqual(['hi', 'lo']);
   });
 
+  it.each([
+    [
+      '5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,versicolor\n',
+      /the first row, .* looks like the rows after it/,
+    ],
+    ['7,setosa\n4,setosa\n6,versicolor\n', /looks like the rows after it/],
+    ['17,yes,blue\n18,no,blue\n', /looks like the rows after it/],
+    ['-1,a\n2,b\n3,a\n', /looks like the rows after it/],
+    ['red,a\nblue,b\nred,a\n', /looks like the rows after it/],
+    ['1,1,a\n2,3,b\n2,4,a\n', /looks like the rows after it/],
+  ])('%j has no header: its first row is not lost in silence', async (content, message) => {
+    const target = String(content.split('\n')[0]!.split(',').length);
+    await expect(table(content, { target })).rejects.toThrow(message);
+    const many = content.repeat(4);
+    const { train, test } = await table(many, { target, header: false });
+    expect(train.samples + test.samples).toBe(many.split('\n').length - 1);
+  });
+
+  it.each(['a,2019,2020,2021,kind', 'a,2010,2015,2020,kind', 'a,b,c,1,kind', '0,1,2,3,kind'])(
+    'years and numbers are names: %s',
+    async (header) => {
+      const { preparation } = await table(`${header}\n${rows(12, (i) => `${i},${i + 1},${i + 2},${i + 3}`)}`);
+      expect(preparation.table!.columns.map(({ name }) => name)).toEqual(header.split(',').slice(0, -1));
+    },
+  );
+
+  it('blank lines are counted; of a single column they are missing values', async () => {
+    const { train } = await table(good);
+    const blank = await table(good.replace('\n3,', '\n\n   \n3,'));
+    expect(blank.train.digest).toBe(train.digest);
+    expect(blank.notes.join()).toMatch(/2 blank lines are left out, the first of them line 5/);
+    expect((await table(`\n${good}\n\n`)).notes).toEqual([]);
+    await expect(series('v\n1\n2\n\n4\n5\n6\n7\n8\n')).rejects.toThrow(/:4: v is missing/);
+    const filled = await series('v\n1\n2\n\n4\n5\n6\n7\n8\n\n', { missing: 'previous' });
+    expect([...filled.values]).toEqual([1, 2, 2, 4, 5, 6, 7, 8]);
+    expect(filled.notes.join()).toMatch(/a blank line is left out, line 10/);
+  });
+
+  it.each(['\n', '\r\n', '\r'])('a title with quotation marks is skipped as a line, ends %j', async (end) => {
+    const { train } = await table(good);
+    for (const title of ['The "best" table', 'A 5" disk', '"never closed', '', 'x'.repeat(300_000)]) {
+      const titled = `${title}\n\n${good}`.replaceAll('\n', end);
+      expect((await table(titled, { skipLines: 2 })).train.digest).toBe(train.digest);
+      await expect(table(`${titled}1,2,3${end}`, { skipLines: 2 })).rejects.toThrow(/:16: 3 fields/);
+    }
+  });
+
+  it("Excel's first line says which sign separates, and how to set it", async () => {
+    for (const sign of [';', ',', '|']) {
+      const content = `sep=${sign}\r\n${good.replaceAll(',', sign)}`;
+      await expect(table(content)).rejects.toThrow(`Set data.skipLines: 1 and data.delimiter: '${sign}'`);
+      expect((await table(content, { skipLines: 1, delimiter: sign })).preparation.classes).toEqual([
+        'hi',
+        'lo',
+      ]);
+    }
+  });
+
+  it('columns that are lined up with spaces', async () => {
+    const { train } = await table(good);
+    const lined = good.replaceAll(',', '   ').replaceAll(/^(\d+)/gm, (_, value) => ` ${value}`);
+    for (const content of [good.replaceAll(',', ' '), lined, lined.replaceAll('\n', '  \n')])
+      expect((await table(content, { delimiter: ' ' })).train.digest).toBe(train.digest);
+    await expect(table(good.replaceAll(',', ' '))).rejects.toThrow(
+      /has no ',', but ' '. Set data.delimiter: ' '/,
+    );
+  });
+
+  it.each([
+    [gzipSync(good), /it is a gzip file, not text. Unpack it first/],
+    [Buffer.from([0xff, 0xfe, 0, 0, 0x78, 0, 0, 0]), /it is in UTF-32. Save it as UTF-8/],
+    [Buffer.from('PK\u0003\u0004 sheet'), /a ZIP file, as .*xlsx.* export it as CSV/],
+    [Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]), /it is a PNG image, not text/],
+    [Buffer.from('%PDF-1.7'), /it is a PDF file/],
+  ])('what is no text is called what it is (%#)', async (content, message) => {
+    for (const encoding of ['utf-8', 'windows-1252', 'utf-16le'])
+      await expect(table(content, { encoding })).rejects.toThrow(message);
+  });
+
+  it('a byte order mark that contradicts data.encoding is refused', async () => {
+    const wide = Buffer.from(`\ufeff${good}`, 'utf16le');
+    const swapped = Buffer.from(wide).swap16();
+    for (const [content, encoding, mark] of [
+      [wide, 'utf-16be', 'utf-16le'],
+      [swapped, 'utf-16le', 'utf-16be'],
+      [wide, 'latin1', 'utf-16le'],
+      [Buffer.from(`\ufeff${good}`), 'latin1', 'utf-8'],
+      [Buffer.from(`\ufeff${good}`), 'shift_jis', 'utf-8'],
+    ] as const)
+      await expect(table(content, { encoding })).rejects.toThrow(
+        `its byte order mark says ${mark}. Set data.encoding: ${mark}`,
+      );
+  });
+
   it('too many columns are refused before they cost anything', async () => {
     const names = Array.from({ length: 100_000 }, (_, i) => `c${i}`).join(',');
     await expect(table(`${names}\n`)).rejects.toThrow(/100000 columns; at most 32768 are read/);
@@ -273,6 +367,77 @@ describe('series', () => {
       /:2: at is 'soon', which is no time/,
     );
   });
+
+  it('one time that can not be read is named; it switches no check off', async () => {
+    const lines = days(all).split('\n');
+    const bad = (text: string) => lines.with(9, `${text},9`).join('\n');
+    for (const [text, why] of [
+      ['', 'date is missing'],
+      ['soon', "date is 'soon', which is no time"],
+      ['2026-01-32', "date is '2026-01-32', but there is no such time"],
+      ['2024-02-30', "date is '2024-02-30', but there is no such time"],
+      ['31/01/2026', "date is '31/01/2026', which is no time"],
+    ] as const) {
+      await expect(series(bad(text))).rejects.toThrow(
+        new RegExp(`csv:10: ${why}\\. .*data.onDamaged: skip .*data.order: file`),
+      );
+      const left = await series(bad(text), { onDamaged: 'skip', gaps: 'accept' });
+      expect(left.values.length).toBe(19);
+      expect(left.notes.join()).toMatch(/left out 1 of 20 rows: .*csv:10: date/);
+      await expect(series(bad(text), { onDamaged: 'skip' })).rejects.toThrow(/2 times the usual step/);
+    }
+    const renamed = bad('').replace('date,', 'when,');
+    await expect(series(renamed)).rejects.toThrow(/csv:10: when is missing/);
+  });
+
+  it('sorted rows may not have one time twice either', async () => {
+    await expect(series(days([3, 1, 2, 1, 4]), { order: 'sort' })).rejects.toThrow(
+      /:5: date 2026-01-01 is there twice, on line 3 too/,
+    );
+  });
+
+  it.each(['01/31/2026', '31.01.2026', '2026/01/31', '31 Jan 2026', 'Jan 31, 2026', '1/31/26 10:00'])(
+    'dates as %s, whose order would be a guess, are refused',
+    async (text) => {
+      for (const name of ['date', 'when']) {
+        const content = `${name},v\n${all.map((i) => `"${text}",${i}\n`).join('')}`;
+        await expect(series(content)).rejects.toThrow(
+          new RegExp(`csv:2: column '${name}' seems to hold the times .* Write dates as 2026-01-31`),
+        );
+        expect((await series(content, { order: 'file' })).values.length).toBe(20);
+      }
+    },
+  );
+
+  it('a column called time whose values are no times is refused', async () => {
+    await expect(series(`time,v\n${all.map((i) => `morning,${i}\n`).join('')}`)).rejects.toThrow(
+      /column 'time' seems to hold the times of the rows, but 'morning' can not be read/,
+    );
+  });
+
+  it.each([
+    ['days', (i: number) => (i < 11 ? 20240121 + i : 20240190 + i), 'is 2024-01-21'],
+    ['months', (i: number) => (i < 12 ? 202401 + i : 202489 + i), 'is 2024-01-01'],
+    [
+      'minutes',
+      (i: number) => (i < 10 ? 2024_0131_2350 + i : 2024_0201_0000 + i - 10),
+      'is 2024-01-31T23:50:00',
+    ],
+  ] as const)(
+    'dates without separators: %s are in order, without gaps, and no feature',
+    async (_, at, shown) => {
+      for (const name of ['date', 'when']) {
+        if (name === 'when' && String(at(0)).length === 6) continue;
+        const content = `${name},v\n${all.map((_, i) => `${at(i)},${i}\n`).join('')}`;
+        const { preparation, notes } = await series(content);
+        expect(preparation.columns.map((column) => column.name)).toEqual(['v']);
+        expect(preparation.time).toBe(name);
+        expect(notes.join()).toContain(`column '${name}' is read as dates: ${at(0)} ${shown}`);
+      }
+      const bad = `date,v\n20240130,1\n20240131,2\n20240132,3\n20240201,4\n`;
+      await expect(series(bad)).rejects.toThrow(/csv:4: date is '20240132', which is no time/);
+    },
+  );
 
   it('a text among numbers is named', async () => {
     const content = `v\n${all.map((i) => (i === 5 ? 'ERR' : i)).join('\n')}`;

@@ -205,6 +205,9 @@ describe('text', { timeout: 60_000 }, () => {
     await expect(open(path, { objective: 'classification' })).rejects.toThrow(
       /l\.csv:2: the label is missing/,
     );
+    await expect(
+      open(write('m.csv', 'text,label\nabc,a\n"",b\n'), { objective: 'classification' }),
+    ).rejects.toThrow(/m\.csv:3: the text is missing/);
     const some = write('s.csv', `text,label\n${'so,a\nla,b\n'.repeat(9)}ti,\nx,y,z\n`);
     const { notes } = await openText({
       ...{

@@ -37,7 +37,11 @@ const encodingSchema = z
   .describe('Encoding of the file, by a name of the WHATWG encoding standard. What does not fit is refused.');
 /** How a CSV file is written. */
 const csvForm = {
-  delimiter: z.string().length(1).default(',').describe('Between the fields of a row.'),
+  delimiter: z
+    .string()
+    .length(1)
+    .default(',')
+    .describe('Between the fields of a row. A space stands for any number of spaces.'),
   quote: z
     .string()
     .max(1)
@@ -224,7 +228,7 @@ const seriesSchema = z
       .string()
       .optional()
       .describe(
-        'Column of the time of each row: numbers, or dates such as 2026-01-31 12:00. Default: one called time, date, timestamp, ds or t, or one of such dates.',
+        'Column of the time of each row: numbers, or dates such as 2026-01-31 12:00 or 20260131. Default: one called time, date, timestamp, ds or t, or one of such dates.',
       ),
     order: z
       .enum(['check', 'sort', 'file'])

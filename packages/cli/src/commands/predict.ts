@@ -31,6 +31,7 @@ export async function predict(
       continue;
     }
     for (const sample of await readInputs(trained, given, options)) {
+      for (const note of sample.notes ?? []) err.write(`note: ${note}\n`);
       const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
       print(options.json ? JSON.stringify(record) : line);
     }

@@ -8,6 +8,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Trained } from '../trained.ts';
+import { withoutJob } from './plain-cure.ts';
 import { readSeries, readTable } from './rows.ts';
 import { readText } from './text.ts';
 
@@ -21,6 +22,8 @@ export interface ReadInput {
   /** What it is called in answers: the argument, with the line of a file that has several. */
   readonly name: string;
   readonly x: Float32Array;
+  /** What was doubtful about it, a sentence each. */
+  readonly notes?: readonly string[];
   /** Of an image: whether it was inverted first. */
   readonly inverted?: boolean;
   /** Of an image with transparent parts: on what it was put. */
@@ -48,7 +51,8 @@ export async function readInputs(
       form ? await readImage(given, form, preparation, invert) : readNumbers(given, input, preparation),
     ];
   } catch (cause) {
-    if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
+    if (cause instanceof DataError)
+      throw new KasaneError('DATA_INVALID', withoutJob(cause.message), { cause });
     throw cause;
   }
 }

@@ -2,10 +2,11 @@
 import { openCsvFile } from '@kasane/data/csv-file';
 import { DataError, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
 import { readSeriesRows } from '@kasane/data/series';
-import { encodeRow, featuresOf } from '@kasane/data/table';
+import { encodeRow, featuresOf, unseenCategories } from '@kasane/data/table';
 import { formOf } from '@kasane/data/table-form';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import type { ReadInput } from './inputs.ts';
+import { withoutOptions } from './plain-cure.ts';
 
 /** A CSV file, each row of it a sample; or one row: values in the order of the columns, or NAME=VALUE pairs. */
 export async function readTable(given: string, table: TablePreparation): Promise<readonly ReadInput[]> {
@@ -16,7 +17,11 @@ export async function readTable(given: string, table: TablePreparation): Promise
     const x = new Float32Array(featuresOf(table.columns));
     const why = encodeRow(table.columns, fieldOf, { missing: table.missing, form }, x, 0);
     if (why !== undefined) throw new DataError(`${place}: ${why}`);
-    return { name, x };
+    const notes = unseenCategories(table.columns, fieldOf).map(
+      (column) =>
+        `${name}: ${column} is '${fieldOf(column)}', a category that the training data did not have; it counts as none of them`,
+    );
+    return { name, x, ...(notes.length > 0 && { notes }) };
   };
   if (kindOfPath(given) === 'nothing') {
     const fields = fieldsOf(given, names, form.delimiter);
@@ -29,8 +34,9 @@ export async function readTable(given: string, table: TablePreparation): Promise
   for await (const { fields, line } of file.rows()) {
     samples.push(encode(`${given}:${line}`, (column) => fields[places.get(column)!]!));
   }
-  if (samples.length === 0) throw new DataError(`${given}: it has no rows`);
-  return samples;
+  const [first, ...others] = samples;
+  if (!first) throw new DataError(`${given}: it has no rows`);
+  return [{ ...first, notes: [...file.notes(), ...(first.notes ?? [])] }, ...others];
 }
 
 /** One row's values by column. */
@@ -63,7 +69,8 @@ export async function readSeries(given: string, series: SeriesPreparation): Prom
   const { window, columns, missing = 'fail', form = {} } = series;
   const names = columns.map(({ name }) => name);
   const options = { ...series, ...form, columns: names, missing, onDamaged: 'fail' } as const;
-  const { rows, values } = await readSeriesRows(given, options, []);
+  const notes: string[] = [];
+  const { rows, values } = await readSeriesRows(given, options, notes);
   if (rows < window) throw new DataError(`${given}: ${rows} rows; the model looks at ${window}`);
   const last = values.slice(-window * columns.length);
   const x = Float32Array.from(last, (value, i) => {
@@ -72,5 +79,5 @@ export async function readSeries(given: string, series: SeriesPreparation): Prom
   });
   const bad = x.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) throw new DataError(`${given}: ${names[bad % names.length]} has a value that is too large`);
-  return [{ name: given, x }];
+  return [{ name: given, x, ...(notes.length > 0 && { notes: notes.map(withoutOptions) }) }];
 }
