@@ -1,4 +1,5 @@
 /** The parts that commands are made of: the program, options that several have, and how help looks. Loads nothing heavy. */
+import { whyNoToken } from '@kasane/protocol/token-text';
 import { FileError, readRegularSync } from '@kasane/tensor/node/regular-file';
 import { Command, CommanderError, Option } from 'commander';
 import { contextInUse } from './contexts.ts';
@@ -106,7 +107,8 @@ function tokenIn(path: string): string {
     if (!(error instanceof FileError)) throw error;
     throw new CommanderError(2, 'kasane.token', `--token-file: ${error.message}`);
   }
-  if (text === '' || /\s/.test(text)) throw refuse('one token is expected, and nothing else');
+  const why = text === '' ? 'it is empty; a token is expected, and nothing else' : whyNoToken(text);
+  if (why !== undefined) throw refuse(why);
   return text;
 }
 

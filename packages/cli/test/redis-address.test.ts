@@ -1,7 +1,10 @@
 /** A password in the address of a Redis is never shown, however it is written. */
 
-import { redisAddress } from '@kasane/coordinator/queue/redis-address';
+import { startCoordinator } from '@kasane/coordinator/coordinator';
+import { redisAddress } from '@kasane/protocol/redis-address';
+import { startWorker } from '@kasane/worker/worker';
 import fc from 'fast-check';
+import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { withoutSecrets } from '../src/hide-secrets.ts';
 
@@ -44,4 +47,25 @@ it('whatever a password is, no message has it, nor any part of four characters',
       }
     }),
   );
+});
+
+it('one that is none is refused at start, wherever it is given', async () => {
+  const log = pino({ level: 'silent' });
+  const wrong = 'localhost:6379';
+  const coordinator = {
+    host: '127.0.0.1',
+    port: 0,
+    redisUrl: 'redis://127.0.0.1:1',
+    stateDirectory: '/nowhere',
+    log,
+  };
+  const says = /^the address of Redis: redis:\/\/HOST:PORT or rediss/;
+  await expect(startCoordinator({ ...coordinator, announceRedisUrl: wrong })).rejects.toThrow(says);
+  await expect(startWorker({ coordinator: '127.0.0.1:1', redisUrl: wrong, log })).rejects.toThrow(says);
+});
+
+it('has a number for a database, or none', () => {
+  expect(redisAddress('redis://h/00')).toMatchObject({ database: 0, place: 'h:6379' });
+  expect(redisAddress('redis://h:1/3')).toMatchObject({ database: 3, place: 'h:1/3', server: 'redis://h:1' });
+  expect(() => redisAddress('redis://h/abc')).toThrow(/'abc' is not the number of a database/);
 });

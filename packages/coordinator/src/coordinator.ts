@@ -9,6 +9,7 @@ import { messageOf } from '@kasane/protocol/errors';
 import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
+import { redisAddress } from '@kasane/protocol/redis-address';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
@@ -21,7 +22,7 @@ import { claimState } from './jobs/state-lock.ts';
 import { JobStore } from './jobs/store.ts';
 import { TokenStore } from './jobs/tokens.ts';
 import { inspectRedis } from './queue/inspect-redis.ts';
-import { RedisLink } from './queue/redis-link.ts';
+import { WatchedRedis } from './queue/watched-redis.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
 import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
@@ -80,6 +81,7 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
  */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   if (options.token !== undefined) checkToken(options.token);
+  if (options.announceRedisUrl !== undefined) redisAddress(options.announceRedisUrl);
   const opened: Closers = [];
   try {
     return await start(options, opened);
@@ -135,7 +137,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   if (left > 0) log.info(`removed ${left} unfinished files of a coordinator that was killed`);
   const { trouble } = await inspectRedis(redisUrl);
   if (trouble) log.warn(`${trouble.found}; ${trouble.todo}`);
-  const link = new RedisLink({
+  const link = new WatchedRedis({
     url: redisUrl,
     log,
     onBack: () => manager.runs.requeue(),

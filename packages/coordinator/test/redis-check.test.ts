@@ -1,5 +1,6 @@
 /** When a worker is taken to be on the coordinator's Redis, and when on another. */
-import { proofKey, redisPlace } from '@kasane/protocol/redis-proof';
+import { redisAddress } from '@kasane/protocol/redis-address';
+import { proofKey } from '@kasane/protocol/redis-proof';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { otherRedis, RedisCheck } from '../src/serve/redis-check.ts';
 
@@ -103,7 +104,7 @@ describe('the place of a Redis', () => {
     ['redis://:secret@10.0.0.1:6380', '10.0.0.1:6380'],
     ['rediss://user:se%40cret@redis.example:6390/0', 'redis.example:6390'],
     ['redis://user:secret@[::1]:6379/3', '[::1]:6379/3'],
-  ])('%s', (url, place) => expect(redisPlace(url)).toBe(place));
+  ])('%s', (url, place) => expect(redisAddress(url).place).toBe(place));
 
   it('names both and the cure in one line, without passwords', () => {
     const { code, message } = otherRedis('w', 'box', 'localhost:6379', 'redis://:secret@localhost:6379');

@@ -1,5 +1,6 @@
 /** Reads data in a thread of its own: whoever opens data has heartbeats to send, and other jobs. */
 import { Worker } from 'node:worker_threads';
+import { answerOf } from '@kasane/tensor/node/thread-answer';
 import { type ArraysRead, datasetOfArrays } from './arrays.ts';
 import type { CsvOptions } from './csv.ts';
 import { DataError, type DataParts } from './dataset.ts';
@@ -72,19 +73,15 @@ export async function readApart<T extends object>(
     workerData: what,
     transferList: [...handedOver],
   });
-  const answer = await new Promise<ReadAnswer>((done, reject) => {
-    thread.once('message', done);
-    thread.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'ERR_WORKER_OUT_OF_MEMORY'
-          ? new DataError(
-              `${what.path}: reading it takes more memory than there is. Split it, or pack it elsewhere`,
-            )
-          : error,
+  const answer = await answerOf<ReadAnswer>(
+    thread,
+    (why) =>
+      new DataError(
+        why === 'memory'
+          ? `${what.path}: reading it takes more memory than there is. Split it, or pack it elsewhere`
+          : `${what.path}: its reader was ended`,
       ),
-    );
-    thread.once('exit', () => reject(new DataError(`${what.path}: its reader was ended`)));
-  });
+  );
   if ('refused' in answer) {
     const { refused, code } = answer;
     throw new DataError(refused, { cause: code && Object.assign(new Error(refused), { code }) });

@@ -9,10 +9,3 @@ export const PROOF_SECONDS = 60;
 
 /** Among the keys that docs/security.md lets a user of Redis have. */
 export const proofKey = (nonce: Uint8Array): string => `{kasane:probe}:${Buffer.from(nonce).toString('hex')}`;
-
-/** The Redis in an address, for people: HOST:PORT, with /DATABASE where it is not the first one; never a user or password. */
-export function redisPlace(url: string): string {
-  const { hostname, port, pathname } = new URL(url);
-  const database = pathname.replace(/^\/0*/, '');
-  return `${hostname}:${port || 6379}${database && `/${database}`}`;
-}

@@ -2,17 +2,12 @@
 import { createHash } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
 import { KasaneError } from './errors.ts';
+import { whyNoToken } from './token-text.ts';
 
-/**
- * Checks that a header can carry a token; no token ('') is one that can.
- * @throws KasaneError USAGE
- */
+/** @throws KasaneError USAGE unless a header can carry the token; no token ('') is one that can */
 export function checkToken(token: string): void {
-  if (!/^[\x21-\x7e]*$/.test(token))
-    throw new KasaneError(
-      'USAGE',
-      'the token has blanks or characters that no token has: copy it again, without what stands around it',
-    );
+  const why = whyNoToken(token);
+  if (why !== undefined) throw new KasaneError('USAGE', why);
 }
 
 /** Metadata that presents `token`; empty metadata without one. @throws KasaneError USAGE when no header can carry it */

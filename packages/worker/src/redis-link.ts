@@ -1,8 +1,9 @@
 /** A worker's connection to Redis: it waits for as long as Redis is away, and shows the coordinator that both are on the same one. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@kasane/protocol/errors';
+import { redisAddress } from '@kasane/protocol/redis-address';
 import { heard } from '@kasane/protocol/redis-errors';
-import { PROOF_SECONDS, proofKey, redisPlace } from '@kasane/protocol/redis-proof';
+import { PROOF_SECONDS, proofKey } from '@kasane/protocol/redis-proof';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -21,6 +22,8 @@ export class RedisLink {
   readonly #options: RedisLinkOptions;
   #redis: Redis | undefined;
   #url = '';
+  /** The address for people. */
+  #place = '';
   /** What the coordinator asked for last. */
   #nonce: Uint8Array = new Uint8Array();
   #writing = false;
@@ -35,11 +38,13 @@ export class RedisLink {
     return this.#redis;
   }
 
-  /** Connects, unless it is to the same address as before. */
+  /** Connects, unless it is to the same address as before. @throws KasaneError USAGE when it is none */
   open(url: string): void {
     if (this.#closed || (this.#redis && url === this.#url)) return;
+    const { place } = redisAddress(url);
     this.#redis?.disconnect();
     this.#url = url;
+    this.#place = place;
     const { log, onBack } = this.#options;
     const redis = heard(
       new Redis(url, {
@@ -49,7 +54,7 @@ export class RedisLink {
     );
     let down = false;
     redis.on('error', (error: Error) => {
-      if (!down) log.warn(`Redis is not reachable at ${redisPlace(url)}: ${messageOf(error)}`);
+      if (!down) log.warn(`Redis is not reachable at ${place}: ${messageOf(error)}`);
       down = true;
     });
     let before = false;
@@ -89,13 +94,13 @@ export class RedisLink {
         if (this.#closed || redis !== this.#redis) continue;
         if (!told)
           this.#options.log.warn(
-            `Redis at ${redisPlace(this.#url)} refuses what this worker writes, which takes part in no job until it does not: ${messageOf(error)}`,
+            `Redis at ${this.#place} refuses what this worker writes, which takes part in no job until it does not: ${messageOf(error)}`,
           );
         told = true;
         await sleep(AGAIN_MS, undefined, { ref: false });
       }
     }
     this.#writing = false;
-    if (!this.#closed && written) this.#options.onWritten(written, redisPlace(this.#url));
+    if (!this.#closed && written) this.#options.onWritten(written, this.#place);
   }
 }

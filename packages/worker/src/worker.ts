@@ -8,6 +8,7 @@ import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/
 import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
 import { shortened } from '@kasane/protocol/plain-text';
+import { redisAddress } from '@kasane/protocol/redis-address';
 import type { ClientTls } from '@kasane/protocol/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/token';
 import type { Redis } from 'ioredis';
@@ -20,6 +21,7 @@ import { RedisLink } from './redis-link.ts';
 import { SlotPool } from './slot-pool.ts';
 import { CoordinatorStream } from './stream.ts';
 import { Trace } from './trace.ts';
+import { withLimit } from './with-limit.ts';
 
 export type WorkerState =
   /** No stream to the coordinator; it is tried again and again. */
@@ -75,10 +77,14 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
+/** Jobs have so long to close when the worker does, in milliseconds. */
+const CLOSE_MS = 1_000;
+
 /** Starts a worker. It keeps running, and reconnecting, until it is drained or closed. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   // Before any thread is started.
   if (options.token !== undefined) checkToken(options.token);
+  if (options.redisUrl !== undefined) redisAddress(options.redisUrl);
   expectPassingBuffers();
   const worker = new KasaneWorker(options);
   await worker.start();
@@ -94,6 +100,8 @@ class KasaneWorker implements RunningWorker {
   readonly #pool: ComputeSlots;
   readonly #trace: Trace | undefined;
   readonly #jobs = new Map<string, JobSession>();
+  /** What still closes of jobs that are left. */
+  readonly #closing = new Set<Promise<void>>();
   /** host:port; empty until it is known. */
   #coordinator = '';
   #state: WorkerState = 'connecting';
@@ -265,7 +273,6 @@ class KasaneWorker implements RunningWorker {
   }
 
   async close(): Promise<void> {
-    this.#closeJobs();
     await this.#stop();
   }
 
@@ -273,7 +280,13 @@ class KasaneWorker implements RunningWorker {
     switch (message.$case) {
       case 'welcome': {
         clearTimeout(this.#connectTimer);
-        this.#redis.open(this.#options.redisUrl ?? message.value.redisUrl);
+        try {
+          this.#redis.open(this.#options.redisUrl ?? message.value.redisUrl);
+        } catch (error) {
+          // An address that the coordinator announces, and that is none.
+          this.#fail(error as Error);
+          return;
+        }
         if (this.#state === 'connecting') this.#state = 'connected';
         this.#why = '';
         this.#log.info(`connected to ${this.#coordinator} as ${this.id}`);
@@ -336,8 +349,13 @@ class KasaneWorker implements RunningWorker {
 
   #closeJob(id: string): void {
     const session = this.#jobs.get(id);
+    if (!session) return;
     this.#jobs.delete(id);
-    session?.close().catch(() => {});
+    const closed = session
+      .close()
+      .catch(() => {})
+      .finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
   }
 
   #closeJobs(): void {
@@ -357,14 +375,10 @@ class KasaneWorker implements RunningWorker {
   async #end(): Promise<void> {
     this.#state = 'stopped';
     clearTimeout(this.#connectTimer);
-    const sessions = [...this.#jobs.values()];
-    this.#jobs.clear();
+    this.#closeJobs();
     this.#stream?.close();
-    await Promise.race([
-      Promise.all(sessions.map((session) => session.close())),
-      // Redis may be away: closing a consumer politely is not worth a hanging process.
-      new Promise((resolve) => setTimeout(resolve, 1_000)),
-    ]);
+    // Redis may be away: closing a consumer politely is not worth a hanging process.
+    await withLimit(Promise.all(this.#closing), CLOSE_MS);
     this.#redis.close();
     await this.#metrics?.close();
     await this.#pool.close();

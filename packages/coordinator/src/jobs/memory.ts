@@ -1,11 +1,11 @@
 /** What a job takes of memory, on a worker and here, before anything of it is taken. */
-import { once } from 'node:events';
 import { totalmem } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import { WASM_BYTES } from '@kasane/tensor/backends/wasm/session';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
+import { answerOf } from '@kasane/tensor/node/thread-answer';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import { SPARE_BUFFERS } from '../params/parameter-server.ts';
@@ -107,7 +107,14 @@ function planner({ model }: Job) {
   const plan = async (requests: readonly ProgramRequest[]): Promise<number> => {
     const request: MemoryRequest = { model: model.description, requests };
     thread.postMessage(request);
-    const [answer] = (await once(thread, 'message')) as [MemoryAnswer];
+    const answer = await answerOf<MemoryAnswer>(thread, (why) =>
+      why === 'memory'
+        ? new KasaneError(
+            'LIMIT',
+            'model: laying it out takes more memory than there is. Use fewer layers, or more memory',
+          )
+        : new Error('the thread that lays out the model was ended'),
+    );
     if ('refused' in answer) throw new KasaneError('JOB_INVALID', `model: ${answer.refused}`);
     return answer.bytes;
   };

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { type Access, checkPath } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
+import { answerOf } from '@kasane/tensor/node/thread-answer';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
 import type { WeightsAnswer } from './weights-thread.ts';
 
@@ -35,11 +36,14 @@ export async function startingWeights(
 async function inThread(request: WeightsRequest): Promise<StartingWeights> {
   const file = import.meta.url.endsWith('.ts') ? './weights-thread.ts' : './weights-thread.js';
   const thread = new Worker(new URL(file, import.meta.url), { workerData: request });
-  const answer = await new Promise<WeightsAnswer>((done, reject) => {
-    thread.once('message', done);
-    thread.once('error', reject);
-    thread.once('exit', () => reject(new Error('the thread that makes the weights was ended')));
-  });
+  const answer = await answerOf<WeightsAnswer>(thread, (why) =>
+    why === 'memory'
+      ? new KasaneError(
+          'LIMIT',
+          'model: making its weights takes more memory than there is. Use a smaller model, or more memory',
+        )
+      : new Error('the thread that makes the weights was ended'),
+  );
   if ('refused' in answer) throw new KasaneError('JOB_INVALID', answer.refused);
   return answer;
 }

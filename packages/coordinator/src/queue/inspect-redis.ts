@@ -4,10 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { type RedisAddress, redisAddress } from '@kasane/protocol/redis-address';
 import { heard } from '@kasane/protocol/redis-errors';
 import { NONCE_BYTES, proofKey } from '@kasane/protocol/redis-proof';
 import { Redis } from 'ioredis';
-import { redisAddress } from './redis-address.ts';
 
 export interface RedisFacts {
   /** host:port */
@@ -27,38 +27,12 @@ export class RedisLoading extends KasaneError {}
 const OLDEST = [6, 2] as const;
 const TIMEOUT_MS = 5_000;
 
-/** A Redis in an address, taken apart. */
-interface Place {
-  /** host:port */
-  readonly host: string;
-  readonly database: number;
-  readonly username: string;
-  readonly password: string;
-  /** Without the rest. */
-  readonly server: string;
-}
-
-/** @throws KasaneError USAGE */
-function placeOf(url: string): Place {
-  const parts = redisAddress(url);
-  const database = parts.pathname.replace(/^\//, '') || '0';
-  if (!/^\d{1,5}$/.test(database))
-    throw new KasaneError(
-      'USAGE',
-      `'${database}' is not the number of a database of Redis; redis://HOST:PORT/NUMBER is expected`,
-    );
-  const { protocol, hostname, port = '' } = parts;
-  const host = `${hostname}:${port || 6379}`;
-  const [username, password] = [parts.username, parts.password].map(decodeURIComponent) as [string, string];
-  return { host, database: Number(database), username, password, server: `${protocol}//${host}` };
-}
-
 /**
  * @throws KasaneError USAGE when the address is none, NOT_ALLOWED without its password, UNREACHABLE when nobody answers there or what
  * answers cannot be used
  */
 export async function inspectRedis(url: string): Promise<RedisFacts> {
-  const place = placeOf(url);
+  const place = redisAddress(url);
   const redis = heard(
     new Redis(place.server, {
       lazyConnect: true,
@@ -86,7 +60,7 @@ export async function inspectRedis(url: string): Promise<RedisFacts> {
   }
 }
 
-async function look(redis: Redis, place: Place): Promise<RedisFacts> {
+async function look(redis: Redis, place: RedisAddress): Promise<RedisFacts> {
   const { host, database, username, password } = place;
   const cannot = (what: string, todo: string) =>
     new KasaneError('UNREACHABLE', `the Redis at ${host} ${what}; ${todo}`);
@@ -185,7 +159,7 @@ const connecting: Readonly<Record<string, string>> = {
 };
 
 /** What Redis or the network said, in a line with what to do. */
-function refusal({ host, server }: Place, error: Error): KasaneError {
+function refusal({ host, server }: RedisAddress, error: Error): KasaneError {
   const said = error.message;
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const failure = (errorCode: 'UNREACHABLE' | 'NOT_ALLOWED', text: string) =>

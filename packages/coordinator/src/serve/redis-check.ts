@@ -1,7 +1,8 @@
 /** Whether a worker is on the coordinator's Redis (protocol/redis-proof.ts): asks it, looks for what it wrote, asks again. */
 import { randomBytes } from 'node:crypto';
 import { KasaneError } from '@kasane/protocol/errors';
-import { NONCE_BYTES, proofKey, redisPlace } from '@kasane/protocol/redis-proof';
+import { redisAddress } from '@kasane/protocol/redis-address';
+import { NONCE_BYTES, proofKey } from '@kasane/protocol/redis-proof';
 import type { Redis } from 'ioredis';
 
 /** Redis may have been emptied between writing and looking: so often it is looked, */
@@ -65,5 +66,5 @@ export class RedisCheck {
 export const otherRedis = (worker: string, host: string, theirs: string, ownUrl: string): KasaneError =>
   new KasaneError(
     'OTHER_REDIS',
-    `worker ${worker} on ${host} uses another Redis, ${theirs}, than the coordinator, ${redisPlace(ownUrl)}; start the worker with --redis, or the coordinator with --announce-redis, and the address at which ${host} reaches the coordinator's Redis`,
+    `worker ${worker} on ${host} uses another Redis, ${theirs}, than the coordinator, ${redisAddress(ownUrl).place}; start the worker with --redis, or the coordinator with --announce-redis, and the address at which ${host} reaches the coordinator's Redis`,
   );

@@ -12,7 +12,7 @@ const ANSWER_MS = 3_000;
 /** No command is waited for longer. */
 const COMMAND_MS = 10_000;
 
-export interface RedisLinkOptions {
+export interface WatchedRedisOptions {
   readonly url: string;
   readonly log: Pick<Logger, 'info' | 'warn'>;
   /** Redis is back: what it held may be lost. */
@@ -21,15 +21,15 @@ export interface RedisLinkOptions {
   readonly onWhy: () => void;
 }
 
-export class RedisLink {
+export class WatchedRedis {
   readonly redis: Redis;
-  readonly #options: RedisLinkOptions;
+  readonly #options: WatchedRedisOptions;
   readonly #asking: NodeJS.Timeout;
   /** Since when it does not answer; empty while it does. */
   #since = '';
   #wasReady = false;
 
-  constructor(options: RedisLinkOptions) {
+  constructor(options: WatchedRedisOptions) {
     this.#options = options;
     this.redis = heard(
       new Redis(options.url, {

@@ -1,0 +1,37 @@
+/** Asking a thread: what it answers, or why it never will. */
+import type { Worker } from 'node:worker_threads';
+
+/** Why no answer comes. memory: it ran out of it. ended: it has ended without one. */
+export type NoAnswer = 'memory' | 'ended';
+
+/**
+ * The next message of a thread, which is asked one thing at a time.
+ * @param refuse the error for whoever waits. What else the thread throws is its own
+ */
+export function answerOf<Answer>(thread: Worker, refuse: (why: NoAnswer) => Error): Promise<Answer> {
+  return new Promise((done, reject) => {
+    const settled = () => {
+      thread.off('message', onMessage).off('error', onError).off('exit', onExit);
+    };
+    const onMessage = (answer: Answer) => {
+      settled();
+      done(answer);
+    };
+    const onError = (error: unknown) => {
+      settled();
+      reject(isOutOfMemory(error) ? refuse('memory') : error);
+    };
+    const onExit = () => {
+      settled();
+      reject(refuse('ended'));
+    };
+    thread.on('message', onMessage).on('error', onError).on('exit', onExit);
+  });
+}
+
+/** The heap of a thread has a limit of its own; large arrays lie outside of it, and are refused one by one. */
+function isOutOfMemory(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY') return true;
+  return error instanceof RangeError && /allocation failed|Invalid typed array length/i.test(error.message);
+}
