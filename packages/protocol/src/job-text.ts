@@ -4,7 +4,13 @@
  */
 import { type Document, isAlias, isMap, isScalar, Lexer, LineCounter, parseDocument, visit } from 'yaml';
 import { KasaneError, messageOf } from './errors.ts';
-import { JOB_FILE_ALIASES, JOB_FILE_BYTES, JOB_FILE_DEPTH, JOB_FILE_TOKENS } from './limits.ts';
+import {
+  JOB_FILE_ALIASES,
+  JOB_FILE_BYTES,
+  JOB_FILE_DEPTH,
+  JOB_FILE_LINES,
+  JOB_FILE_TOKENS,
+} from './limits.ts';
 
 export interface JobText {
   /** Of the file, as plain objects, arrays, strings and numbers. */
@@ -19,9 +25,9 @@ export interface JobText {
  * @throws KasaneError JOB_INVALID with file and line, LIMIT
  */
 export function readJobText(text: string, where: string): JobText {
-  if (Buffer.byteLength(text) > JOB_FILE_BYTES) {
-    throw new KasaneError('LIMIT', `${where}: larger than ${JOB_FILE_BYTES} bytes, the limit of a job file`);
-  }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > JOB_FILE_BYTES)
+    throw new KasaneError('LIMIT', `${where}: ${bytes} bytes; a job file may have ${JOB_FILE_BYTES}`);
   checkSize(text, where);
   const lines = new LineCounter();
   const refuse = (offset: number, what: string) =>
@@ -45,6 +51,8 @@ function checkSize(text: string, where: string): void {
   const refuse = (what: string) => new KasaneError('JOB_INVALID', `${where}:${line}: ${what}`);
   for (const token of new Lexer().lex(text)) {
     const first = token[0];
+    if (line > JOB_FILE_LINES)
+      throw new KasaneError('LIMIT', `${where}: more than ${JOB_FILE_LINES} lines, the limit of a job file`);
     if (first === '\n' || first === '\r') {
       [line, column, dashes] = [line + 1, 0, 0];
       continue;

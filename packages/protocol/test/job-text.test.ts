@@ -15,7 +15,7 @@ const laughs = `a: &a [x, x, x, x, x, x, x, x, x, x]\n${list(6, (i) => {
 const refused: Record<string, { readonly file: string; readonly says: RegExp }> = {
   'flow lists in each other': { file: `${head}x: ${'['.repeat(5000)}`, says: /^f:3: nested more than 32/ },
   'flow lists over several lines': { file: `${head}x: ${'[\n'.repeat(5000)}`, says: /^f:3\d: nested more/ },
-  'maps in each other': { file: list(1000, (i) => `${' '.repeat(i)}a:`), says: /^f:33: nested more than 32/ },
+  'maps in each other': { file: list(600, (i) => `${' '.repeat(i)}a:`), says: /^f:33: nested more than 32/ },
   'lists on one line': { file: `${'- '.repeat(20_000)}a`, says: /^f:1: nested more than 32/ },
   'keys of keys': { file: `${'? '.repeat(20_000)}a`, says: /^f:1: nested more than 32/ },
   'aliases that grow': { file: laughs, says: /^f:2: its aliases stand for too many values/ },
@@ -36,8 +36,14 @@ const refused: Record<string, { readonly file: string; readonly says: RegExp }> 
     file: `${head}init: *x\n`,
     says: /^f:3: no value before this line has the anchor '&x'/,
   },
-  'many keys': { file: head + list(100_000, (i) => `k${i}: 1`), says: /^f:\d+: more than 20000 keys/ },
-  'many values': { file: `${head}x: [${'1,'.repeat(400_000)}]`, says: /^f:3: more than 20000 keys/ },
+  'empty lines': { file: '\n'.repeat(200_000), says: /^f: more than 20000 lines/ },
+  'lines of comments': { file: `${head}${'# a\n'.repeat(60_000)}`, says: /^f: more than 20000 lines/ },
+  'more bytes than a job has': {
+    file: `${head}#${'é'.repeat(200_000)}`,
+    says: /^f: 400038 bytes; a job file may have 262144/,
+  },
+  'many keys': { file: head + list(15_000, (i) => `k${i}: 1`), says: /^f:\d+: more than 20000 keys/ },
+  'many values': { file: `${head}x: [${'1,'.repeat(100_000)}]`, says: /^f:3: more than 20000 keys/ },
   'a key twice': { file: `${head}name: b\n`, says: /^f:3: the key 'name' is there twice/ },
   'a key twice, of JSON': {
     file: '{"name": "a",\n"name": "b"}',

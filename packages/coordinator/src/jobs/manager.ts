@@ -14,14 +14,11 @@ import type {
   ReadSamplesResponse,
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { checkJob, type Job } from '@kasane/protocol/job';
+import { checkJob } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import {
   EPOCHS_PAGE,
   ERROR_TEXT,
-  JOB_FILE_BYTES,
-  JOB_FILE_DEPTH,
-  JOB_FILE_TOKENS,
   JOB_HISTORY,
   JOBS_PAGE,
   LISTED_HISTORY,
@@ -42,6 +39,7 @@ import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './p
 import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { JobRecord } from './store.ts';
+import { submittedJob } from './submitted-job.ts';
 
 /** A caller is told after so long, in milliseconds, that the disk refuses. */
 const PATIENCE_MS = 4_000;
@@ -95,7 +93,7 @@ export class JobManager {
     const { store, log } = this.#options;
     checkPriority(priority);
     this.#checkRoom();
-    const job = writtenByProgram(file) ?? (await parseFile(file));
+    const job = await submittedJob(file);
     const { access, workers } = this.#options;
     const data = await loadData(job, access);
     await checkTraining(
@@ -109,7 +107,7 @@ export class JobManager {
     if (Buffer.byteLength(spec) > SPEC_BYTES)
       throw new KasaneError(
         'LIMIT',
-        `the job as it was checked is larger than ${SPEC_BYTES} bytes, the limit`,
+        `the job has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; ${SPEC_BYTES} is the limit`,
       );
     await this.#written(`job ${id}`, () => store.add(id, job.spec.name, spec, Date.now(), priority, init));
     this.#opened = { id, data };
@@ -374,38 +372,6 @@ function checkPriority(priority: number): void {
     'USAGE',
     `priority ${priority}: a number from -${PRIORITY} to ${PRIORITY} is expected`,
   );
-}
-
-/** A job file as programs write it, which needs no YAML. Undefined: it is another, or something is wrong with it. */
-function writtenByProgram(file: string): Job | undefined {
-  if (file.length > JOB_FILE_BYTES || !isModest(file)) return undefined;
-  try {
-    const value = JSON.parse(file);
-    // So no key is there twice.
-    return JSON.stringify(value) === file ? checkJob(value) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether it is nested, and has values, as a job may be: what is not takes `JSON.parse` a while, and is told by its line. */
-function isModest(json: string): boolean {
-  let [depth, marks] = [0, 0];
-  for (let at = 0; at < json.length; at++) {
-    const code = json.charCodeAt(at);
-    // Those in texts are counted with them: they make it slower to read, not wrong.
-    if (code === 0x5b || code === 0x7b) depth++;
-    else if (code === 0x5d || code === 0x7d) depth--;
-    else if (code !== 0x2c) continue;
-    if (++marks > JOB_FILE_TOKENS || depth > JOB_FILE_DEPTH) return false;
-  }
-  return true;
-}
-
-/** Any other; says on which line something is wrong. @throws KasaneError JOB_INVALID, LIMIT */
-async function parseFile(file: string): Promise<Job> {
-  const { parseJobFile } = await import('@kasane/protocol/job-file');
-  return parseJobFile(file, 'job file');
 }
 
 /** A message with nothing in it, to be filled. */

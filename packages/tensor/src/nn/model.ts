@@ -114,8 +114,10 @@ export function buildModel(description: ModelDescription): Model {
   const built: Omit<ModelLayer, 'parameters'>[] = [];
   const planned: { layer: string; plan: ParameterPlan }[] = [];
   const shapeOf = (at: number): Shape => (at < 0 ? [...input!] : built[at]!.outputShape);
+  const sources = input ? ['input', ...names] : names;
   /** In floats: what input layers have taken of the sample. */
   let taken = 0;
+  let floats = 0;
   const checked = types.map((type, index) =>
     within(placeOf(type, index), () => checkOptions(type.options, { ...layers[index]! }, common)),
   );
@@ -123,14 +125,16 @@ export function buildModel(description: ModelDescription): Model {
     const where = placeOf(type, index);
     const given = layers[index]!;
     const options = checked[index]!;
-    const from = sourcesOf(where, type, given, index, input ? ['input', ...names] : names);
-    const next = types.findIndex(({ transparent }, at) => at > index && !transparent);
-    const followedBy = next < 0 ? undefined : { type: types[next]!.type, options: checked[next]! };
+    const from = sourcesOf(where, type, given, index, sources);
+    let next = index + 1;
+    while (types[next]?.transparent) next++;
+    const follower = types[next];
+    const followedBy = follower && { type: follower.type, options: checked[next]! };
     const inputs = from.map(shapeOf);
     const plan = within(where, () => type.plan(inputs[0] ?? [], options as never, { followedBy, inputs }));
     const layer = names[index]!;
     planned.push(...plan.parameters.map((parameter) => ({ layer, plan: parameter })));
-    const floats = planned.reduce((sum, parameter) => sum + sizeOf(parameter.plan.shape), 0);
+    for (const { shape } of plan.parameters) floats += sizeOf(shape);
     if (floats > MAX_PARAMETERS) {
       throw new ModelError(
         `${where}: the model has ${floats} parameters up to here; at most ${MAX_PARAMETERS} fit`,
@@ -155,13 +159,14 @@ export function buildModel(description: ModelDescription): Model {
     planned,
     frozenLayers(description, names, planned),
   );
+  const byLayer = Map.groupBy(parameters, (parameter) => parameter.layer);
   return {
     description,
     sampleShape: input ? [...input] : [taken],
     outputShape: shape,
     layers: built.map((layer) => ({
       ...layer,
-      parameters: parameters.filter((parameter) => parameter.layer === layer.name),
+      parameters: byLayer.get(layer.name) ?? [],
     })),
     parameters,
     parameterCount,
@@ -260,10 +265,10 @@ function sourcesOf(
 ): number[] {
   const given: readonly unknown[] = from === undefined ? [] : Array.isArray(from) ? from : [from];
   const whole = names[0] === 'input' ? 1 : 0;
-  const before = names.slice(0, index + whole);
   const sources = given.map((name) => {
-    const found = typeof name === 'string' ? before.indexOf(name) : -1;
-    if (found >= 0) return found - whole;
+    const found = typeof name === 'string' ? names.indexOf(name) : -1;
+    if (found >= 0 && found < index + whole) return found - whole;
+    const before = names.slice(0, index + whole);
     throw new ModelError(
       `${where}: from: no layer ${JSON.stringify(name)} before this one${suggest(String(name), before)}`,
     );

@@ -1,0 +1,77 @@
+/**
+ * Makes a job of the file that somebody submits. Size comes first: what is too large is refused before any of it is parsed. YAML of more
+ * than a few kilobytes is parsed in a thread, because others wait for the event loop.
+ */
+import { Worker } from 'node:worker_threads';
+import { KasaneError } from '@kasane/protocol/errors';
+import { checkJob, type Job } from '@kasane/protocol/job';
+import { JOB_FILE_BYTES, JOB_FILE_DEPTH, JOB_FILE_TOKENS } from '@kasane/protocol/limits';
+import type { JobFileAnswer } from './job-file-thread.ts';
+
+/** Parsing so many characters takes up to 20 ms; starting a thread takes a few, and some of another core. */
+const FEW_CHARACTERS = 8 << 10;
+
+/** Files are parsed one after the other: any number may be submitted at once. */
+let last: Promise<unknown> = Promise.resolve();
+
+/** @throws KasaneError JOB_INVALID, LIMIT */
+export async function submittedJob(file: string): Promise<Job> {
+  checkJobFileSize(file);
+  const job = writtenByProgram(file);
+  if (job) return job;
+  if (file.length > FEW_CHARACTERS) return parseApart(file);
+  const { parseJobFile } = await import('@kasane/protocol/job-file');
+  return parseJobFile(file, 'job file');
+}
+
+/** @throws KasaneError LIMIT */
+function checkJobFileSize(file: string): void {
+  const bytes = Buffer.byteLength(file);
+  if (bytes > JOB_FILE_BYTES)
+    throw new KasaneError('LIMIT', `job file: ${bytes} bytes; a job file may have ${JOB_FILE_BYTES}`);
+}
+
+/** A job file as programs write it, which needs no YAML. Undefined: it is another, or something is wrong with it. */
+function writtenByProgram(file: string): Job | undefined {
+  if (!isModest(file)) return undefined;
+  try {
+    const value = JSON.parse(file);
+    // So no key is there twice.
+    return JSON.stringify(value) === file ? checkJob(value) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it is nested, and has values, as a job may be: what is not takes `JSON.parse` a while, and is told by its line. */
+function isModest(json: string): boolean {
+  let [depth, marks] = [0, 0];
+  for (let at = 0; at < json.length; at++) {
+    const code = json.charCodeAt(at);
+    // Those in texts are counted with them: they make it slower to read, not wrong.
+    if (code === 0x5b || code === 0x7b) depth++;
+    else if (code === 0x5d || code === 0x7d) depth--;
+    else if (code !== 0x2c) continue;
+    if (++marks > JOB_FILE_TOKENS || depth > JOB_FILE_DEPTH) return false;
+  }
+  return true;
+}
+
+function parseApart(file: string): Promise<Job> {
+  const parsed = last.then(() => parseInThread(file));
+  last = parsed.catch(() => undefined);
+  return parsed;
+}
+
+async function parseInThread(text: string): Promise<Job> {
+  const file = import.meta.url.endsWith('.ts') ? './job-file-thread.ts' : './job-file-thread.js';
+  const thread = new Worker(new URL(file, import.meta.url), { workerData: text });
+  const answer = await new Promise<JobFileAnswer>((done, reject) => {
+    thread.once('message', done);
+    thread.once('error', reject);
+    thread.once('exit', () => reject(new Error('the thread that parses a job file was ended')));
+  });
+  if ('refused' in answer) throw new KasaneError(answer.code, answer.refused);
+  // It has been checked; models cannot be handed over, and are built again.
+  return checkJob(JSON.parse(answer.spec));
+}

@@ -1,0 +1,29 @@
+/** Files of jobs as they are submitted: those of any size that a job may have give the same job, others are refused before they are parsed. */
+import { parseJobFile } from '@kasane/protocol/job-file';
+import { describePreset } from '@kasane/tensor/models/presets';
+import { expect, it } from 'vitest';
+import { submittedJob } from '../src/jobs/submitted-job.ts';
+
+const large = { name: 'large', model: describePreset('resnet-152', {}), data: { path: 'data' } };
+
+it.each([
+  ['as programs write it', JSON.stringify(large)],
+  ['indented', JSON.stringify(large, null, 2)],
+  ['small', 'name: a\nmodel: { preset: mnist-mlp }\n'],
+])('gives the job of a file: %s', async (_, file) => {
+  expect((await submittedJob(file)).spec).toEqual(parseJobFile(file, 'job file').spec);
+});
+
+it('says on which line of a large file something is wrong', async () => {
+  const file = JSON.stringify(large, null, 2).replace('"large"', '"not a name"');
+  await expect(submittedJob(file)).rejects.toThrow(/^job file:2: name: letters, digits/);
+});
+
+it.each([
+  ['three megabytes', '{"a":['.repeat(1 << 19)],
+  ['a megabyte of escape characters', '\u001b'.repeat(1 << 20)],
+  ['a megabyte of line ends', '\n'.repeat(1 << 20)],
+])('refuses %s with the size and the limit', async (_, file) => {
+  const says = `job file: ${file.length} bytes; a job file may have 262144`;
+  await expect(submittedJob(file)).rejects.toMatchObject({ code: 'LIMIT', message: says });
+});
