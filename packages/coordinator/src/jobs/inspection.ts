@@ -15,8 +15,9 @@ import { sizeOf } from '@kasane/tensor/shape';
 import { encodeModel, readCheckpoint, valuesOf } from '../params/checkpoint.ts';
 import { checkIdentity } from './data-identity.ts';
 import { describeSamples } from './describe-job.ts';
+import type { JobRecord } from './job-record.ts';
 import { loadData } from './load-data.ts';
-import type { JobRecord, JobStore } from './store.ts';
+import type { JobStore } from './store.ts';
 
 /** Data that was read for somebody is kept for so long, in milliseconds. */
 const KEPT_MS = 30_000;

@@ -33,12 +33,13 @@ import { viewJob, viewRun } from '../serve/view.ts';
 import { checkTraining } from './check-training.ts';
 import { clockTime, isDiskError, isLock, whyNotWritten } from './disk.ts';
 import { Inspection } from './inspection.ts';
+import type { JobRecord } from './job-record.ts';
 import { loadData } from './load-data.ts';
 import { inMessages } from './metrics.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './pages.ts';
 import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
-import type { JobRecord } from './store.ts';
+
 import { submittedJob } from './submitted-job.ts';
 
 /** A caller is told after so long, in milliseconds, that the disk refuses. */

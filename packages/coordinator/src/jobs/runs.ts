@@ -13,12 +13,12 @@ import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import { type Span, tracing } from '@kasane/protocol/tracing';
 import type { ConnectedWorker } from '../workers.ts';
 import { isDiskError, PatientDisk } from './disk.ts';
+import type { JobRecord } from './job-record.ts';
 import { loadData } from './load-data.ts';
 import { ReadingMarks } from './reading-marks.ts';
 import { Run } from './run.ts';
 import type { RunOptions } from './run-options.ts';
 import { Standstill } from './standstill.ts';
-import type { JobRecord } from './store.ts';
 import { Turns } from './turns.ts';
 
 export interface RunsOptions

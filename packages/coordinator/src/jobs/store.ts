@@ -7,32 +7,12 @@ import { join, relative, resolve, sep } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record.ts';
 import { type Course, NOTHING_YET } from './metrics.ts';
 import { DATABASE, openStateDatabase, requireTables } from './state-database.ts';
 import { stateError } from './state-errors.ts';
 import { type Statement, type StateWriter, ThreadWriter, writesAtOnce } from './state-writer.ts';
 import { LATER_COLUMNS, SCHEMA } from './store-schema.ts';
-
-export interface JobRecord {
-  readonly id: string;
-  readonly name: string;
-  /** The checked job file as JSON, defaults filled in. */
-  readonly spec: string;
-  readonly state: JobState;
-  readonly error: string;
-  readonly submittedAt: number;
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly digest: string;
-  readonly model: string;
-  readonly workers: number;
-  readonly step: number;
-  /** Of the whole run; 0 until it is opened for the first time. */
-  readonly steps: number;
-  readonly priority: number;
-  /** SHA-256 of the file of weights that it begins with; empty where it names none. */
-  readonly init: string;
-}
 
 /** Where a job stands in the list of all. */
 export interface JobPlace {
@@ -71,9 +51,6 @@ export interface JobStoreOptions {
   /** Write in a thread: whoever answers others meanwhile must not stand on a disk. Default false: at once. */
   readonly inThread?: boolean;
 }
-
-const text = (value: SQLOutputValue | undefined) => String(value);
-const number = (value: SQLOutputValue | undefined) => Number(value);
 
 /** Changes a job. */
 const setting = (id: string, set: string, ...values: readonly SQLInputValue[]): Statement => ({
@@ -208,7 +185,7 @@ export class JobStore {
     if (!row) return undefined;
     const [oldest] = this.#read.keys();
     if (this.#read.size >= MOST_READ) this.#read.delete(oldest!);
-    const record = this.#toJob(row);
+    const record = jobOfRow(row, this.#toPath(row.model));
     this.#read.set(id, record);
     return record;
   }
@@ -367,7 +344,7 @@ export class JobStore {
     return this.#db
       .prepare('SELECT * FROM epochs WHERE job = ? AND epoch > ? ORDER BY epoch LIMIT ?')
       .all(job, after, most)
-      .map(toEpoch);
+      .map(epochOfRow);
   }
 
   /** Number of the last epoch. */
@@ -382,7 +359,7 @@ export class JobStore {
     const one = this.#db.prepare('SELECT * FROM epochs WHERE job = ? AND epoch = ?');
     return numbers.flatMap((epoch) => {
       const row = one.get(job, epoch);
-      return row ? [toEpoch(row)] : [];
+      return row ? [epochOfRow(row)] : [];
     });
   }
 
@@ -402,33 +379,4 @@ export class JobStore {
         samplesDigest: number(row.samplesDigest),
       }));
   }
-
-  #toJob(row: Record<string, SQLOutputValue>): JobRecord {
-    return {
-      id: text(row.id),
-      name: text(row.name),
-      spec: text(row.spec),
-      state: number(row.state) as JobState,
-      error: text(row.error),
-      submittedAt: number(row.submittedAt),
-      startedAt: number(row.startedAt),
-      endedAt: number(row.endedAt),
-      digest: text(row.digest),
-      model: this.#toPath(row.model),
-      workers: number(row.workers),
-      step: number(row.step),
-      steps: number(row.steps),
-      init: text(row.init),
-      priority: number(row.priority),
-    };
-  }
 }
-
-const toEpoch = (row: Record<string, SQLOutputValue>): EpochResult => ({
-  epoch: number(row.epoch),
-  trainLoss: number(row.trainLoss),
-  trainMetric: number(row.trainAccuracy),
-  testLoss: number(row.testLoss),
-  testMetric: number(row.testAccuracy),
-  seconds: number(row.seconds),
-});

@@ -1,0 +1,63 @@
+/** What is known of a job for good, and how the rows of the database become it. */
+import type { SQLOutputValue } from 'node:sqlite';
+import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+
+export interface JobRecord {
+  readonly id: string;
+  readonly name: string;
+  /** The checked job file as JSON, defaults filled in. */
+  readonly spec: string;
+  readonly state: JobState;
+  readonly error: string;
+  readonly submittedAt: number;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly digest: string;
+  readonly model: string;
+  readonly workers: number;
+  readonly step: number;
+  /** Of the whole run; 0 until it is opened for the first time. */
+  readonly steps: number;
+  readonly priority: number;
+  /** SHA-256 of the file of weights that it begins with; empty where it names none. */
+  readonly init: string;
+}
+
+type Row = Readonly<Record<string, SQLOutputValue>>;
+
+/** Of a column that is text. */
+export const text = (value: SQLOutputValue | undefined) => String(value);
+/** Of a column that is a number. */
+export const number = (value: SQLOutputValue | undefined) => Number(value);
+
+/** @param model where its file of weights is; empty without one */
+export function jobOfRow(row: Row, model: string): JobRecord {
+  return {
+    id: text(row.id),
+    name: text(row.name),
+    spec: text(row.spec),
+    state: number(row.state) as JobState,
+    error: text(row.error),
+    submittedAt: number(row.submittedAt),
+    startedAt: number(row.startedAt),
+    endedAt: number(row.endedAt),
+    digest: text(row.digest),
+    model,
+    workers: number(row.workers),
+    step: number(row.step),
+    steps: number(row.steps),
+    init: text(row.init),
+    priority: number(row.priority),
+  };
+}
+
+/** A row of the table of epochs. */
+export const epochOfRow = (row: Row): EpochResult => ({
+  epoch: number(row.epoch),
+  trainLoss: number(row.trainLoss),
+  trainMetric: number(row.trainAccuracy),
+  testLoss: number(row.testLoss),
+  testMetric: number(row.testAccuracy),
+  seconds: number(row.seconds),
+});
