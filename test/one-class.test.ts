@@ -2,11 +2,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { anywhere } from '@kasane/data/access';
 import { datasetOfArrays } from '@kasane/data/arrays';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
+import { parseJobFile } from '@kasane/protocol/job-file';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { writeIdx } from './support/idx.ts';
@@ -120,5 +122,36 @@ it('one constant target among others is said', async () => {
   const data = checkData({ format: 'csv', path, target: ['y', 'z'], task: 'regression' });
   expect((await openData(data, anywhere)).notes).toEqual([
     expect.stringContaining("target 'z' has the same value in every training sample"),
+  ]);
+});
+
+it('labels that are one number written in two ways are refused, those that differ in case are said', async () => {
+  const two = csv('x,y', (i) => `${i},${['0', '1', '0.0'][i % 3]}`);
+  await expect(openData(checkData({ format: 'csv', path: two, target: 'y' }), anywhere)).rejects.toThrow(
+    /the classes '0' and '0\.0' are the same number/,
+  );
+  const texts = csv('text,label', (i) => `text ${i},${['1', '1.0', '2'][i % 3]}`);
+  const data = { format: 'text', path: texts, objective: 'classification', context: 8 };
+  await expect(openData(checkData(data), anywhere)).rejects.toThrow(
+    /the classes '1' and '1\.0' are the same/,
+  );
+  const cased = csv('x,y', (i) => `${i},${['Yes', 'no', 'yes'][i % 3]}`);
+  expect((await openData(checkData({ format: 'csv', path: cased, target: 'y' }), anywhere)).notes).toEqual([
+    expect.stringContaining("the classes 'Yes' and 'yes' differ only in case"),
+  ]);
+});
+
+it('a model of more classes than there are is said', async () => {
+  const path = csv('x,y', (i) => `${i},${i % 2 ? 'a' : 'b'}`);
+  const job = parseJobFile(
+    JSON.stringify({
+      name: 'spare',
+      model: { preset: 'tabular', features: 1, task: 'classification', outputs: 3 },
+      data: { format: 'csv', path, target: 'y' },
+    }),
+    'job.yaml',
+  );
+  expect((await loadData(job, anywhere)).notes).toEqual([
+    expect.stringMatching(/the model tells 3 classes apart, but the data has 2: .* to 2/),
   ]);
 });

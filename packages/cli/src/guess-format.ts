@@ -15,6 +15,7 @@ export interface GuessedFormat {
 }
 
 const images = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
+const tables = new Set(['.csv', '.tsv', '.tab', '.psv']);
 const texts = new Set(['.txt', '.md']);
 
 /** @throws KasaneError DATA_INVALID */
@@ -22,7 +23,7 @@ export function guessFormat(path: string): GuessedFormat {
   if (isUrl(path)) return { format: 'packed' };
   const kind = kindOfPath(path);
   if (kind === 'nothing') throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
-  if (kind !== 'folder') return { format: extensionOf(path) === '.csv' ? 'csv' : 'text' };
+  if (kind !== 'folder') return { format: tables.has(extensionOf(path)) ? 'csv' : 'text' };
   if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return { format: 'packed' };
   try {
     return guessFolder(path);

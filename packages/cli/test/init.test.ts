@@ -102,3 +102,52 @@ it('refuses what is not there, and to write over what is', async () => {
   );
   await expect(written('table.csv', { data: at('story.txt') })).rejects.toThrow(/is there already.*--force/);
 });
+
+/** What init prints of a table, and the data section it wrote. */
+async function ofTable(name: string, content: string, options: InitOptions = {}) {
+  writeFileSync(at(name), content);
+  const printed: string[] = [];
+  const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
+  try {
+    await init(at(`${name}.yaml`), { yes: true, data: at(name), force: true, ...options });
+  } finally {
+    out.mockRestore();
+  }
+  const job = parseJobFile(readFileSync(at(`${name}.yaml`), 'utf8'), name);
+  const { train, test } = await loadData(job, anywhere);
+  return { data: job.spec.data, printed: printed.join(''), samples: train.samples + test.samples };
+}
+const lines = (row: (i: number) => string) => Array.from({ length: 40 }, (_, i) => `${row(i)}\n`).join('');
+
+it('tables of tabs, of bars, of spaces and with the first line of Excel', async () => {
+  const content = `x,kind\n${lines((i) => `${i},${i % 2 ? 'a' : 'b'}`)}`;
+  for (const [name, text, data] of [
+    ['t.tsv', content.replaceAll(',', '\t'), { delimiter: '\t' }],
+    ['t.TAB', content.replaceAll(',', '\t'), { delimiter: '\t' }],
+    ['s.csv', content.replaceAll(',', '  '), { delimiter: ' ' }],
+    ['e.csv', `sep=;\r\n${content.replaceAll(',', ';')}`, { delimiter: ';', skipLines: 1 }],
+  ] as const) {
+    const made = await ofTable(name, text);
+    expect(made.data).toMatchObject({ format: 'csv', target: 'kind', ...data });
+    expect(made.samples).toBe(40);
+  }
+});
+
+it('rows are not lost to empty columns, and names of rows are no categories', async () => {
+  const content = `id no: 1,cabin,age,size,kind\n${lines((i) => `p-${i},${i % 9 ? '' : i},${i % 5 ? i : ''},${i},${i % 2 ? 'a' : 'b'}`)}`;
+  const { data, printed, samples } = await ofTable('gaps.csv', content);
+  expect(data).toMatchObject({ columns: { 'id no: 1': 'ignore', cabin: 'ignore' }, missing: 'mean' });
+  expect(samples).toBe(40);
+  expect(printed).toMatch(/column 'cabin' has a value in only 5 of 40 rows: it is left out \(data.columns\)/);
+  expect(printed).toMatch(/column 'id no: 1' has a value of its own in nearly every row: it is left out/);
+  expect(printed).toMatch(/8 of 40 rows lack a number, which counts as the mean/);
+  const kept = await ofTable('kept.csv', content, { set: ['missing=fail'] });
+  expect(kept.samples).toBe(32);
+  expect(kept.printed).toMatch(/left out 8 rows of 40/);
+});
+
+it('the command that it prints works in a shell', async () => {
+  const content = `x,kind\n${lines((i) => `${i},${i % 2 ? 'a' : 'b'}`)}`;
+  const { printed } = await ofTable("my data's.csv", content);
+  expect(printed).toContain(`kasane train '${at("my data'\\''s.csv.yaml")}'`);
+});

@@ -81,7 +81,9 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
     const why = problems.length > 0 ? ` (${problems[0]})` : '';
     throw new DataError(`${place[name]}: no rows are left to ${name} with${why}`);
   }
-  const preparation = fit(parts.train, main.rows, path, main.columns, targets, options, notes);
+  const inFile = (rows: readonly Row[]) => [...rows].sort((a, b) => a.line - b.line);
+  const all = other ? [inFile(parts.train), inFile(parts.test)] : [inFile([...parts.train, ...parts.test])];
+  const preparation = fit(parts.train, all, [path, place.test], main.columns, targets, options, notes);
   const encode = (name: Name) =>
     encodePart(parts[name], place[name], main.columns, preparation, options, problems);
   const [train, tested] = [encode('train'), encode('test')];
@@ -218,11 +220,11 @@ function withTargets(
   });
 }
 
-/** @param all also those for testing: a doubtful column is told with them */
+/** @param all also those for testing: of which kind a column is must not depend on which rows chance took */
 function fit(
   rows: readonly Row[],
-  all: readonly Row[],
-  path: string,
+  all: readonly (readonly Row[])[],
+  [path, test]: readonly [path: string, test: string],
   columns: readonly string[],
   targets: readonly string[],
   options: CsvOptions,
@@ -237,17 +239,24 @@ function fit(
     return Object.hasOwn(options.columns, name) ? options.columns[name] : undefined;
   };
   const form = formOf(options);
-  const seen = (of: readonly Row[]): ColumnFit[] => {
-    const fits = columns.map((name) => new ColumnFit(name, kindOf(name), form));
+  const see = (fits: readonly ColumnFit[], file: string, of: readonly Row[]) => {
     for (const { line, fields } of of) {
-      const place = () => `${path}:${line}`;
+      const place = () => `${file}:${line}`;
       for (let index = 0; index < fits.length; index++) fits[index]!.see(fields[index]!, place);
     }
     return fits;
   };
-  const inOrder = seen(rows);
-  const doubtful = inOrder.findIndex((column) => column.isDoubtful);
-  if (doubtful >= 0) seen(all)[doubtful]!.encoding(false);
+  // Of what is declared, rows that do not fit have been left out where they are wanted.
+  const whole = columns.map((name) => new ColumnFit(name, kindOf(name) && 'ignore', form));
+  for (const [file, own] of all.entries()) see(whole, file === 0 ? path : test, own);
+  const kinds = whole.map((column) => kindOf(column.name) ?? column.kind);
+  const identifier = whole.find((column) => column.isIdentifier);
+  if (identifier) throw new DataError(`${path}: ${identifier.whyIdentifier}`);
+  const inOrder = see(
+    columns.map((name, index) => new ColumnFit(name, kinds[index], form)),
+    path,
+    rows,
+  );
   const fits = new Map(inOrder.map((column) => [column.name, column]));
   const of = (name: string) => fits.get(name)!;
   const encode = (names: readonly string[]): ColumnEncoding[] =>
@@ -260,7 +269,7 @@ function fit(
   const inputs = groups.map((group) => ({ name: group.name, features: featuresOf(group.columns) }));
   if (encodings.length === 0)
     throw new DataError(`${path}: no columns are left to tell ${targets.join(', ')} from`);
-  notes.push(...inOrder.flatMap((column) => column.note ?? []).slice(0, NAMED));
+  notes.push(...whole.flatMap((column) => column.note ?? []).slice(0, NAMED));
   const said = saidOf(options);
   const kept = Object.keys(said).length > 0 ? { form: said } : {};
   const base = { columns: encodings, missing, ...(options.inputs && { inputs }), ...kept };

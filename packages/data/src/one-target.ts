@@ -1,5 +1,6 @@
 /** Refuses data whose training samples all have the same target: a model that ignores its input would be perfect. */
 import { DataError, type DataParts } from './dataset.ts';
+import { plainForm, readNumber } from './table-form.ts';
 
 /**
  * @param place names the data in messages
@@ -14,6 +15,7 @@ export function checkTargets({ train, preparation }: DataParts, place: string): 
       `${place}: '${name}' is the only class in the training part; at least two are expected. Add samples of another class, or check which labels are read`,
     );
   }
+  checkLabels(preparation.classes ?? [], place);
   if (!ranges || ranges.length === 0 || ranges.some(({ least, most }) => least.value !== most.value)) return;
   const names = ranges.map(({ name }) => `'${name}'`).join(', ');
   const [have, are] = ranges.length === 1 ? ['has', 'target'] : ['have', 'targets'];
@@ -29,4 +31,30 @@ export function constantTargets({ train: { ranges = [] } }: DataParts): string[]
     ({ name }) =>
       `target '${name}' has the same value in every training sample: the model will only learn that value`,
   );
+}
+
+/** @throws DataError when two classes are one number: 1 and 1.0 of tools that write them differently */
+function checkLabels(classes: readonly string[], place: string): void {
+  const seen = new Map<number, string>();
+  for (const name of classes) {
+    const value = readNumber(name, plainForm);
+    if (value === undefined) continue;
+    const other = seen.get(value);
+    if (other !== undefined)
+      throw new DataError(
+        `${place}: the classes '${other}' and '${name}' are the same number, and would be told apart. Write the number in one way, or name the classes differently`,
+      );
+    seen.set(value, name);
+  }
+}
+
+/** A note on classes whose names differ only in case. Folders have said it already. */
+export function alikeLabels({ preparation: { classes = [] }, notes = [] }: DataParts): string[] {
+  if (notes.some((note) => note.includes('differ only in case'))) return [];
+  return [...Map.groupBy(classes, (name) => name.toLowerCase()).values()]
+    .filter(({ length }) => length > 1)
+    .map(
+      (same) =>
+        `the classes ${same.map((name) => `'${name}'`).join(' and ')} differ only in case: write them alike if they are one class`,
+    );
 }

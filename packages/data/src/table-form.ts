@@ -139,6 +139,9 @@ export function notationsOf(values: readonly string[]): readonly Notation[] {
 
 /** A number that people would read as one: in some notation, with a unit of money, a per cent sign, another minus, in brackets. */
 export function looksLikeNumber(text: string): boolean {
+  // Full-width digits, as East Asian keyboards write them.
+  const narrow = text.normalize('NFKC');
+  if (narrow !== text && readNumber(narrow, plainForm) !== undefined) return true;
   if (!/\d/.test(text)) return /^[+-]?inf(inity)?$/i.test(text);
   if (/^[(+\-\u2212]?\s?\p{Sc}?\s?[\d.,'\u2019 \u00a0\u2009\u202f_]*\d[.,]?\s?[%\p{Sc}]?\)?$/u.test(text)) {
     // 1.2.3 and 192.168.0.1 are no numbers in any notation.

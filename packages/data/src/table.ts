@@ -1,6 +1,6 @@
 /**
  * Columns of a table to numbers: which are numbers and which categories, what they are scaled by, and how a row is encoded.
- * Everything is fitted on training rows only.
+ * Of which kind a column is, is decided on all rows; everything else is fitted on training rows only.
  */
 import { DataError } from './dataset.ts';
 import {
@@ -43,7 +43,11 @@ export type ColumnKind = 'number' | 'category' | 'index' | 'ignore';
 /** Categories of one column. */
 const MOST_CATEGORIES = 1000;
 
-/** Sees the training values of one column, one after the other, and then says how to encode it. */
+/** A column of so many rows at least, of which so many are different, names its rows. */
+const IDENTIFIER_ROWS = 20;
+const IDENTIFIER_PART = 0.8;
+
+/** Sees the values of one column, one after the other, and then says what they are and how to encode them. */
 export class ColumnFit {
   readonly name: string;
   readonly #declared: ColumnKind | undefined;
@@ -139,6 +143,20 @@ export class ColumnFit {
     return this.#declared ?? this.#guess();
   }
 
+  /** Whether nearly every row has a text of its own: as categories they would say nothing of other rows. */
+  get isIdentifier(): boolean {
+    if (this.#declared !== undefined || this.kind !== 'category') return false;
+    const values = this.#count + this.#strange;
+    const different = [...this.#categories].filter((text) => !isMissing(text, this.#form)).length;
+    return values >= IDENTIFIER_ROWS && different <= MOST_CATEGORIES && different >= IDENTIFIER_PART * values;
+  }
+
+  get whyIdentifier(): string {
+    const values = this.#count + this.#strange;
+    const first = this.#first?.text ?? [...this.#categories][0]!;
+    return `column '${this.name}' has ${this.#categories.size} different values in ${values} rows, such as '${cut(first)}': as categories they tell nothing about other rows. Set data.columns: { ${quoted(this.name)}: ignore }, or category to use them all the same`;
+  }
+
   get isDoubtful(): boolean {
     if (this.#declared !== undefined || this.#strange === 0) return false;
     return 2 * (this.#count + this.#alike) >= this.#count + this.#strange;
@@ -146,7 +164,11 @@ export class ColumnFit {
 
   /** What whoever owns the data should hear of the guess; undefined when there is nothing. */
   get note(): string | undefined {
-    if (this.#declared !== undefined || this.#count === 0 || this.#strange === 0) return undefined;
+    if (this.#declared !== undefined || this.#strange === 0) return undefined;
+    const quantity = [...this.#categories].find(isQuantity);
+    if (this.#count === 0 && quantity !== undefined)
+      return `column '${this.name}': values such as '${cut(quantity)}' are taken for categories, each on its own; write numbers without units if they are quantities (data.columns decides)`;
+    if (this.#count === 0) return undefined;
     return `column '${this.name}': ${this.#count} of ${this.#count + this.#strange} values are numbers, the others are not: each value is a category (data.columns decides)`;
   }
 
@@ -175,6 +197,9 @@ export class ColumnFit {
 }
 
 const cut = (text: string) => text.slice(0, 40);
+/** A number with a unit, or a time of day. */
+const isQuantity = (text: string) =>
+  /^[+-]?\d+([.,]\d+)?\s+\p{L}{1,4}$/u.test(text) || /^\d{1,2}:\d\d(:\d\d)?$/.test(text);
 /** As a key or value in YAML. */
 const quoted = (name: string) => (/^[a-z_][\w-]*$/i.test(name) ? name : JSON.stringify(name));
 

@@ -130,13 +130,45 @@ describe('numbers', () => {
     expect(train.inputs[0]).toBe(1300);
   });
 
+  it('of which kind a column is does not depend on which rows are for testing', async () => {
+    for (const stray of [3, 17, 39]) {
+      const content = `x,kind\n${rows(40, (i) => (i === stray ? 'ERR' : `${i}`))}`;
+      for (const seed of [1, 2, 3, 4])
+        for (const onDamaged of ['fail', 'skip'] as const)
+          await expect(table(content, { seed, onDamaged })).rejects.toThrow(
+            /'x': 39 of 40 values are numbers/,
+          );
+      const footer = `${content.replace('ERR', '7')}Total,\n`;
+      expect((await table(footer, { onDamaged: 'skip' })).preparation.table!.columns[0]!.kind).toBe('number');
+    }
+  });
+
+  it('a column with a text of its own in each row is no set of categories, unless that is said', async () => {
+    const content = `x,id,kind\n${rows(40, (i) => `${i},user-${i}`)}`;
+    await expect(table(content)).rejects.toThrow(
+      /column 'id' has 40 different values in 40 rows, such as 'user-0'.*data.columns: \{ id: ignore \}/,
+    );
+    expect((await table(content, { columns: { id: 'ignore' } })).preparation.table!.columns.length).toBe(1);
+    expect((await table(content, { columns: { id: 'category' } })).preparation.table!.columns.length).toBe(2);
+  });
+
+  it('full-width digits are doubtful; quantities with units and times of day are said', async () => {
+    await expect(table(`x,kind\n${rows(12, () => '１２')}`)).rejects.toThrow(/0 of 12 values are numbers/);
+    for (const text of ['8 kg', '10:30', '3,5 cm']) {
+      const { notes } = await table(`x,kind\n${rows(12, () => `"${text}"`)}`);
+      expect(notes).toEqual([
+        expect.stringContaining(`column 'x': values such as '${text}' are taken for categories`),
+      ]);
+    }
+  });
+
   it('1.2.3 and S, M, 42 are categories', async () => {
     const sizes = ['S', 'M', 'L', '42'];
     const { preparation, notes } = await table(
       `v,s,kind\n${rows(12, (i) => `1.2.${i % 3},${sizes[i % 4]}`)}`,
     );
     expect(preparation.table!.columns.map(({ kind }) => kind)).toEqual(['category', 'category']);
-    expect(notes.join()).toMatch(/column 's': \d of \d values are numbers, .* \(data.columns decides\)/);
+    expect(notes.join()).toMatch(/column 's': 3 of 12 values are numbers, .* \(data.columns decides\)/);
   });
 
   it('too large for what trains are refused', async () => {

@@ -1,5 +1,6 @@
 /** What `kasane init` makes of a CSV file: how it is written, what is predicted, and of which kind that is. Every guess is told. */
 import { openCsvFile } from '@kasane/data/csv-file';
+import { openRegular } from '@kasane/data/regular-file';
 import { ColumnFit } from '@kasane/data/table';
 import {
   formOf,
@@ -16,7 +17,7 @@ import { asData } from './data.ts';
 const MOST_CLASSES = 20;
 /** Rows that a guess is made from. */
 const ROWS = 10_000;
-const DELIMITERS = [',', ';', '\t', '|'];
+const DELIMITERS = [',', ';', '\t', '|', ' '];
 
 export interface TableGuess {
   readonly data: { readonly format: 'csv' } & Readonly<Record<string, unknown>>;
@@ -35,9 +36,14 @@ export async function guessTable(
   ask: (columns: readonly string[]) => Promise<string>,
 ): Promise<TableGuess> {
   const guesses: string[] = [];
-  const said = given as Partial<TableForm>;
+  const excel = 'skipLines' in given || 'delimiter' in given ? undefined : await excelSign(path);
+  if (excel !== undefined) guesses.push("its first line is Excel's and is left out (data.skipLines)");
+  const said: Partial<TableForm> = {
+    ...given,
+    ...(excel !== undefined && { skipLines: 1, delimiter: excel }),
+  };
   const delimiter = said.delimiter ?? (await guessDelimiter(path, said));
-  if (delimiter !== ',' && said.delimiter === undefined)
+  if (delimiter !== ',' && !('delimiter' in given))
     guesses.push(
       `fields are separated by ${delimiter === '\t' ? 'tabs' : `'${delimiter}'`} (data.delimiter)`,
     );
@@ -51,12 +57,68 @@ export async function guessTable(
   const form = formOf({ ...said, delimiter, ...notation });
   const chosen = target ?? (await ask(columns));
   if (target === undefined) guesses.push(`column '${chosen}' is predicted (data.target)`);
-  const base = { format: 'csv', path, ...saidOf({ delimiter, ...notation }), target: chosen } as const;
+  const left = 'columns' in given ? {} : leftOut(columns, rows, chosen, form, guesses);
+  const gaps =
+    'missing' in given ? {} : missingNumbers(columns, rows, [chosen, ...Object.keys(left)], form, guesses);
+  const base = {
+    ...({ format: 'csv', path, ...saidOf({ ...said, delimiter, ...notation }), target: chosen } as const),
+    ...(Object.keys(left).length > 0 && { columns: left }),
+    ...gaps,
+  };
   if ('task' in given) return { data: { ...base, ...given }, guesses };
   const quantity = await isQuantity(path, chosen, columns.indexOf(chosen), rows, form);
   const task = quantity ? 'regression' : 'classification';
   guesses.push(`${quantity ? 'its values are numbers' : 'its values are classes'}: a ${task} (data.task)`);
   return { data: { ...base, task, ...(quantity && { standardizeTarget: true }), ...given }, guesses };
+}
+
+/** How a column's values look, all of them. */
+function fitOf(name: string, at: number, rows: Table['rows'], form: TableForm): ColumnFit {
+  const fit = new ColumnFit(name, undefined, form);
+  for (const fields of rows) fit.see(fields[at]!, () => name);
+  return fit;
+}
+
+/** Columns that would only harm: a text of its own in each row, or hardly a value. */
+function leftOut(
+  columns: readonly string[],
+  rows: Table['rows'],
+  target: string,
+  form: TableForm,
+  guesses: string[],
+): Record<string, 'ignore'> {
+  const found = columns.flatMap((name, at) => {
+    if (name === target) return [];
+    const values = rows.filter((fields) => !isMissing(fields[at]!, form)).length;
+    const fit = fitOf(name, at, rows, form);
+    let why: string | undefined;
+    if (2 * values < rows.length) why = `has a value in only ${values} of ${rows.length} rows`;
+    else if (!fit.isDoubtful && fit.isIdentifier) why = 'has a value of its own in nearly every row';
+    if (why) guesses.push(`column '${name}' ${why}: it is left out (data.columns)`);
+    return why ? [[name, 'ignore'] as const] : [];
+  });
+  return Object.fromEntries(found);
+}
+
+/** What becomes of rows that lack a number. */
+function missingNumbers(
+  columns: readonly string[],
+  rows: Table['rows'],
+  others: readonly string[],
+  form: TableForm,
+  guesses: string[],
+): { readonly missing?: 'mean' } {
+  const numbers = columns.flatMap((name, at) => {
+    if (others.includes(name)) return [];
+    const fit = fitOf(name, at, rows, form);
+    return !fit.isDoubtful && fit.kind === 'number' ? [at] : [];
+  });
+  const lacking = rows.filter((fields) => numbers.some((at) => isMissing(fields[at]!, form))).length;
+  if (lacking === 0) return {};
+  guesses.push(
+    `${lacking} of ${rows.length} rows lack a number, which counts as the mean of its column (data.missing: fail with data.onDamaged: skip leaves such rows out)`,
+  );
+  return { missing: 'mean' };
 }
 
 /** The sign by which the file falls into most columns, as many in each of its first rows. */
@@ -74,6 +136,17 @@ async function guessDelimiter(path: string, said: Partial<TableForm>): Promise<s
 interface Table {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly string[])[];
+}
+
+/** The sign that a first line `sep=;` names for Excel. */
+async function excelSign(path: string): Promise<string | undefined> {
+  const file = await asData(() => openRegular(path));
+  try {
+    const [, sign] = /^(?:\ufeff)?sep=(.)\r?\n/i.exec((await file.read(0, 16)).toString()) ?? [];
+    return sign;
+  } finally {
+    await file.close();
+  }
 }
 
 const readRows = (path: string, form: Partial<TableForm>, most = ROWS): Promise<Table> =>

@@ -71,7 +71,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     const lines = [
       `Wrote ${file}: ${why}`,
       ...notes.map((note) => `Note: ${note}`),
-      `Train it with: kasane train ${file}`,
+      `Train it with: kasane train ${shellWord(file)}`,
     ];
     out.lines(...(options.json ? [JSON.stringify({ file, why, notes, job })] : lines));
   } catch (error) {
@@ -83,6 +83,10 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     terminal?.close();
   }
 }
+
+/** As a shell takes it for one word. */
+const shellWord = (text: string) =>
+  /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
 function write(file: string, text: string): void {
   try {
@@ -205,9 +209,10 @@ const plain = (value: unknown): value is string =>
 
 /** Lines of YAML for nested objects whose leaves are JSON, or plain text. */
 function yaml(value: Readonly<Record<string, unknown>>, indent = ''): string[] {
-  return Object.entries(value).flatMap(([key, content]) =>
-    typeof content === 'object' && content !== null && !Array.isArray(content)
+  return Object.entries(value).flatMap(([name, content]) => {
+    const key = plain(name) ? name : JSON.stringify(name);
+    return typeof content === 'object' && content !== null && !Array.isArray(content)
       ? [`${indent}${key}:`, ...yaml(content as Readonly<Record<string, unknown>>, `${indent}  `)]
-      : [`${indent}${key}: ${plain(content) ? content : JSON.stringify(content)}`],
-  );
+      : [`${indent}${key}: ${plain(content) ? content : JSON.stringify(content)}`];
+  });
 }

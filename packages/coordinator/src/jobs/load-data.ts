@@ -30,7 +30,17 @@ export async function loadData(job: Job, access: Access): Promise<DataParts> {
   checkDomain(job, data);
   checkTokens(job, data);
   checkSizes(job, data);
-  return data;
+  const notes = [...(data.notes ?? []), ...spareClasses(job, data)];
+  return { ...data, ...(notes.length > 0 && { notes }) };
+}
+
+/** A model may know more classes than there are, but seldom on purpose. */
+function spareClasses({ model }: Job, { preparation: { classes } }: DataParts): string[] {
+  const known = model.description.classes;
+  if (known === undefined || classes === undefined || known <= classes.length) return [];
+  return [
+    `the model tells ${known} classes apart, but the data has ${classes.length}: set model.classes (of the preset tabular: model.outputs) to ${classes.length} unless others are to come`,
+  ];
 }
 
 /** Labels must be classes, or tokens, that the model knows; of yes and no there are two. */
