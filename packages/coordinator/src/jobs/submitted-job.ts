@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { JOB_FILE_BYTES, JOB_FILE_DEPTH, JOB_FILE_TOKENS } from '@kasane/protocol/limits';
+import { answerOf } from '@kasane/tensor/node/thread-answer';
 import type { JobFileAnswer } from './job-file-thread.ts';
 
 /** Parsing so many characters takes up to 20 ms; starting a thread takes a few, and some of another core. */
@@ -66,11 +67,11 @@ function parseApart(file: string): Promise<Job> {
 async function parseInThread(text: string): Promise<Job> {
   const file = import.meta.url.endsWith('.ts') ? './job-file-thread.ts' : './job-file-thread.js';
   const thread = new Worker(new URL(file, import.meta.url), { workerData: text });
-  const answer = await new Promise<JobFileAnswer>((done, reject) => {
-    thread.once('message', done);
-    thread.once('error', reject);
-    thread.once('exit', () => reject(new Error('the thread that parses a job file was ended')));
-  });
+  const answer = await answerOf<JobFileAnswer>(thread, (why) =>
+    why === 'memory'
+      ? new KasaneError('LIMIT', 'job file: parsing it takes more memory than there is. Use a smaller file')
+      : new Error('the thread that parses a job file was ended'),
+  );
   if ('refused' in answer) throw new KasaneError(answer.code, answer.refused);
   // It has been checked; models cannot be handed over, and are built again.
   return checkJob(JSON.parse(answer.spec));
