@@ -143,9 +143,12 @@ export function readJobText(path: string): string {
       `${path}: there is no such file, and no such preset${suggest(path, Object.keys(jobPresets))}`,
     );
   try {
-    return decodeText(readRegularSync(path, JOB_FILE_BYTES), path);
+    const text = decodeText(readRegularSync(path, JOB_FILE_BYTES), path);
+    if (!text.includes('\0')) return text;
+    throw new Error(`${path}: it has NUL characters: it is UTF-16, or no text. Save the file as UTF-8`);
   } catch (error) {
-    throw refuse(messageOf(error), error);
+    // An option of a job can not say how the job itself is written.
+    throw refuse(messageOf(error).replace(/, or set data\.encoding: .*$/, ''), error);
   }
 }
 

@@ -1,4 +1,8 @@
 /** Numbers that are not finite never reach the weights: the shard is asked of another worker, or its step is left out. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { KasaneError } from '@kasane/protocol/errors';
+import { notFinite } from '@kasane/tensor/io/adopt';
+import type { Model } from '@kasane/tensor/nn/model';
 import type { Logger } from 'pino';
 import type { Position } from '../params/checkpoint.ts';
 import type { ParameterServer } from '../params/parameter-server.ts';
@@ -47,4 +51,23 @@ export function mayLeaveOut(before: Position, most: number, why: string, log: Pi
 export function leftOut(before: Position, oneMore: boolean): Pick<Position, 'leftOut'> {
   const count = (before.leftOut ?? 0) + (oneMore ? 1 : 0);
   return count > 0 ? { leftOut: count } : {};
+}
+
+/** Floats that are looked at in one turn of the event loop. */
+const AT_ONCE = 1 << 22;
+
+/** Rejects with JOB_FAILED when an update made weights overflow: gradients and losses before it were finite all the same. */
+export async function requireFinite(model: Model, parameters: Float32Array, step: number): Promise<void> {
+  for (let from = 0; from < parameters.length; from += AT_ONCE) {
+    const end = Math.min(parameters.length, from + AT_ONCE);
+    // What is not finite minus itself is NaN, and stays it.
+    let zero = 0;
+    for (let i = from; i < end; i++) zero += parameters[i]! - parameters[i]!;
+    if (zero !== 0)
+      throw new KasaneError(
+        'JOB_FAILED',
+        `after step ${step}: ${notFinite(model, parameters)}: training has diverged; a smaller training.learningRate, or training.clipNorm, keeps numbers finite`,
+      );
+    if (end < parameters.length) await nextTurn();
+  }
 }

@@ -23,7 +23,7 @@ import { Checkpoints } from './checkpoints.ts';
 import { checkIdentity, identityOf } from './data-identity.ts';
 import { describeJob } from './describe-job.ts';
 import { PatientDisk } from './disk.ts';
-import { finiteAnswers, leftOut, mayLeaveOut } from './finite.ts';
+import { finiteAnswers, leftOut, mayLeaveOut, requireFinite } from './finite.ts';
 import { Metrics } from './metrics.ts';
 import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
@@ -424,9 +424,10 @@ export class Run {
 
   async #endEpoch(): Promise<void> {
     const { step } = this.#position;
-    const { limits } = this.#options;
+    const { limits, job } = this.#options;
     this.#exchange!.publishAverages(this.#refusals.able());
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
+    await requireFinite(job.model, this.#parameters!.parameters, step);
     const answers: Answer[] = [];
     const rounds = this.#plan.evaluationRounds(limits.stagedBytes, limits.queuedTasks);
     for (const { start: first, end } of rounds) {
@@ -444,7 +445,7 @@ export class Run {
     this.#position = { step, lossSum: 0, metricSum: 0, counted: 0, ...leftOut(this.#position, false) };
     this.progress.epochEnded(result);
     const { trainLoss, trainMetric, testLoss, testMetric } = result;
-    const metric = metricOf[this.#options.job.objective.type];
+    const metric = metricOf[job.objective.type];
     this.#options.log.info(
       `epoch ${result.epoch}: loss ${trainLoss.toFixed(4)}, ${metric} ${trainMetric.toFixed(4)}; test loss ${testLoss.toFixed(4)}, ${metric} ${testMetric.toFixed(4)}`,
     );

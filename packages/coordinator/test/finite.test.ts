@@ -1,0 +1,15 @@
+/** Weights that an update made overflow end a job: its losses and gradients were finite all the same. */
+import { buildModel } from '@kasane/tensor/nn/model';
+import { expect, it } from 'vitest';
+import { requireFinite } from '../src/jobs/finite.ts';
+
+it('weights that are not finite are named with their step and what helps', async () => {
+  const model = buildModel({ input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] });
+  const parameters = new Float32Array(model.parameterCount);
+  await requireFinite(model, parameters, 7);
+  for (const value of [Infinity, -Infinity, NaN])
+    for (const at of [0, parameters.length - 1])
+      await expect(requireFinite(model, parameters.with(at, value), 7)).rejects.toThrow(
+        /^after step 7: .*: training has diverged; a smaller training\.learningRate/,
+      );
+});
