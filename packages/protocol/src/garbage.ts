@@ -42,7 +42,7 @@ function lookNowAndThen(): void {
   if (looking) return;
   looking = true;
   setInterval(() => {
-    if (++looks === SETTLED || (left > 0 && held() > left + GATHERED_BYTES)) collectGarbage();
+    if (++looks === SETTLED || (left > 0 && held() > left + GATHERED_BYTES)) collectOnce();
     // What a process holds once it has started is what it needs.
     if (left === 0) left = held();
   }, LOOK_MS).unref();
@@ -60,12 +60,19 @@ function held(): number {
  * job would leave its tensors behind, for hours.
  */
 export function collectGarbage(): void {
+  // The last resort also shrinks the heap. A thread that sleeps between jobs never gets to it otherwise.
+  collectAs('last-resort');
+}
+
+/** One collection, a quarter of what the last resort takes: this thread answers others. */
+const collectOnce = () => collectAs('regular');
+
+function collectAs(flavor: 'regular' | 'last-resort'): void {
   if (!collect) {
     setFlagsFromString('--expose-gc');
     collect = runInNewContext('gc') as (options: object) => void;
   }
-  // The last resort also shrinks the heap. A thread that sleeps between jobs never gets to it otherwise.
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  collect({ type: 'major', execution: 'sync', flavor });
   left = held();
 }
 
@@ -75,6 +82,6 @@ export function collectGarbageSoon(): void {
   soon = setTimeout(() => {
     soon = undefined;
     looks = 0;
-    collectGarbage();
+    collectOnce();
   }, SOON_MS).unref();
 }

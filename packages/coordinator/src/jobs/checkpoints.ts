@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import type { Logger } from 'pino';
-import { type Position, readCheckpoint, type Weights, writeCheckpoint } from '../params/checkpoint.ts';
+import { encodeCheckpoint, type Position, readCheckpoint, type Weights } from '../params/checkpoint.ts';
+import { writeWhole } from '../params/files.ts';
 import { type Judge, judgeOf, ranked } from './best-epoch.ts';
 import { clockTime, isDiskError, type PatientDisk, whyNotWritten } from './disk.ts';
 import type { Course } from './metrics.ts';
@@ -87,8 +88,10 @@ export class Checkpoints {
     this.#owed.ledger.push(...ledger);
     if (epoch) this.#owed.epochs.push(epoch);
     this.#writtenAt = performance.now();
+    // Steps that follow change the weights: all of them are in it before.
+    const bytes = await encodeCheckpoint(job, weights, position);
     const keep = async () => {
-      const digest = await writeCheckpoint(path, job, weights, position);
+      const digest = await writeWhole(path, bytes);
       await store.addCheckpoint(
         id,
         { step: position.step, path, digest },

@@ -292,6 +292,7 @@ export class Run {
     const border = this.#border();
     this.#options.onChange();
     await border;
+    await this.#exchange.stage();
     this.#publish();
   }
 
@@ -407,6 +408,7 @@ export class Run {
     this.#options.onChange();
     if (border) {
       await border;
+      await this.#exchange!.stage();
       this.#publish();
     }
 
@@ -467,7 +469,8 @@ export class Run {
     const { step } = this.#position;
     const best = job.spec.training.stopEarly && (await this.#checkpoints.best(this.#parameters!, step));
     const values = valuesOf(best?.weights ?? this.#parameters!);
-    const digest = await writeWhole(path, encodeModel(job, data.preparation, values, best?.step ?? step));
+    const bytes = await encodeModel(job, data.preparation, values, best?.step ?? step);
+    const digest = await writeWhole(path, bytes);
     const workers = new Set(store.ledger(this.id).map((row) => row.worker));
     await store.setModel(this.id, path, digest, workers.size);
   }

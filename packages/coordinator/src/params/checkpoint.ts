@@ -1,15 +1,18 @@
-/** Checkpoints and model files: safetensors, with what resuming needs in the metadata. */
-
+/**
+ * Checkpoints and model files: safetensors, with what resuming needs in the metadata. Numbers are copied a few megabytes a turn of the
+ * event loop, which others wait for.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Preparation } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
 import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
-import { encodeModelFile } from '@kasane/tensor/io/model-file';
-import { decodeSafetensors, encodeSafetensors } from '@kasane/tensor/io/safetensors';
+import { beginModelFile } from '@kasane/tensor/io/model-file';
+import { beginSafetensors, decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { DataIdentity } from '../jobs/data-identity.ts';
-import { readWhole, writeWhole } from './files.ts';
+import { readWhole } from './files.ts';
 
 /** Where a run stands between two steps. Sums are over what counted of the epoch that is under way. */
 export interface Position {
@@ -35,6 +38,8 @@ export interface Weights {
 export const valuesOf = ({ parameters, state }: Weights): Float32Array => state.get(AVERAGE) ?? parameters;
 
 const STATE_PREFIX = 'optimizer.';
+/** Floats that are copied in one turn. */
+const PIECE = 1 << 20;
 
 /**
  * The weights alone, as a file that any safetensors reader loads. Its bytes depend on the job and the weights only, so
@@ -45,33 +50,35 @@ export function encodeModel(
   preparation: Preparation,
   parameters: Float32Array,
   step: number,
-): Uint8Array {
-  return encodeModelFile({
-    model,
-    parameters,
-    about: {
-      ...{ job: spec.name, step, seed: spec.training.seed },
-      ...{ objective, preparation, data: withoutPlaces(spec.data) },
-    },
-  });
+): Promise<Uint8Array> {
+  return inTurns(
+    beginModelFile({
+      model,
+      parameters,
+      about: {
+        ...{ job: spec.name, step, seed: spec.training.seed },
+        ...{ objective, preparation, data: withoutPlaces(spec.data) },
+      },
+    }),
+  );
+}
+
+async function inTurns({ file, pieces }: ReturnType<typeof beginSafetensors>): Promise<Uint8Array> {
+  for (const _ of pieces) await nextTurn();
+  return file;
 }
 
 /** A data section without what is true of one machine only: equal training elsewhere gives the same bytes. */
 const withoutPlaces = (data: DataSpec): object =>
   Object.fromEntries(Object.entries(data).filter(([name]) => !['path', 'test', 'route'].includes(name)));
 
-/** Writes a checkpoint and returns its SHA-256. */
-export function writeCheckpoint(
-  path: string,
-  job: Job,
-  weights: Weights,
-  position: Position,
-): Promise<string> {
+/** A checkpoint as its file has it. The weights must stand still until it is there. */
+export function encodeCheckpoint(job: Job, weights: Weights, position: Position): Promise<Uint8Array> {
   const list = tensors(job.model.parameters, weights.parameters, '');
   for (const [name, values] of weights.state) {
     list.push(...tensors(job.model.parameters, values, `${STATE_PREFIX}${name}/`));
   }
-  return writeWhole(path, encodeSafetensors(list, { 'kasane.position': JSON.stringify(position) }));
+  return inTurns(beginSafetensors(list, { 'kasane.position': JSON.stringify(position) }));
 }
 
 /** Reads a checkpoint into `weights`. Returns its position, or why it cannot be used. */
@@ -83,9 +90,10 @@ export async function readCheckpoint(
 ): Promise<Position | { why: string }> {
   const file = await readWhole(path, digest);
   if (!file.bytes) return file;
-  const { tensors: list, metadata } = decodeSafetensors(file.bytes);
+  const { tensors: list, metadata } = decodeSafetensors(file.bytes, { inPlace: true });
   const byName = new Map(list.map((tensor) => [tensor.name, tensor]));
-  const fill = (into: Float32Array, prefix: string) => {
+  let copied = 0;
+  const fill = async (into: Float32Array, prefix: string) => {
     for (const { name, offset, size } of job.model.parameters) {
       const tensor = byName.get(prefix + name);
       if (tensor?.data.length !== size) {
@@ -94,11 +102,18 @@ export async function readCheckpoint(
           `${path}: tensor '${prefix}${name}' of ${size} numbers is missing`,
         );
       }
-      into.set(tensor.data, offset);
+      for (let at = 0; at < size; at += PIECE) {
+        const piece = tensor.data.subarray(at, at + PIECE);
+        into.set(piece, offset + at);
+        copied += piece.length;
+        if (copied < PIECE) continue;
+        await nextTurn();
+        copied = 0;
+      }
     }
   };
-  fill(weights.parameters, '');
-  for (const [name, values] of weights.state) fill(values, `${STATE_PREFIX}${name}/`);
+  await fill(weights.parameters, '');
+  for (const [name, values] of weights.state) await fill(values, `${STATE_PREFIX}${name}/`);
   return JSON.parse(metadata['kasane.position'] ?? '') as Position;
 }
 

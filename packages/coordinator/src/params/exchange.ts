@@ -2,6 +2,7 @@
  * How parameters get to workers and gradients from them: through shared memory where both can open it, else as frames on the
  * data link. One for each run.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
 import { bytesOf, encodeFrame, type GradientHeader, type SharedGradientHeader } from '@kasane/protocol/frame';
@@ -20,6 +21,8 @@ import type { ParameterServer } from './parameter-server.ts';
  */
 const FIRST_TOLD_BYTES = 1 << 19;
 const MOST_TOLD_BYTES = 16 << 20;
+/** Floats that are put into shared memory in one turn of the event loop. */
+const STAGED_FLOATS = 1 << 20;
 
 export class Exchange {
   readonly #id: string;
@@ -111,6 +114,17 @@ export class Exchange {
   #announcement(start: number, end: number): EncodedVersion {
     const header = { ...this.#header(start), floats: end - start };
     return encodedOnce([encodeFrame({ kind: 'sharedParameters', ...header }, new Uint8Array(0))]);
+  }
+
+  /** Puts the present version into shared memory, a part each turn of the event loop, for `publish` to tell of. Nobody may be told before. */
+  async stage(): Promise<void> {
+    const { version, parameters } = this.#parameters;
+    if (this.#version === version) return;
+    this.begin(version, []);
+    for (let start = 0; start < parameters.length && !this.#closed; start += STAGED_FLOATS) {
+      this.part(start, Math.min(start + STAGED_FLOATS, parameters.length));
+      await nextTurn();
+    }
   }
 
   /** Sends the parameter server's present version to those of these workers who have not been told of its parts. */

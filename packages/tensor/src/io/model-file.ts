@@ -3,7 +3,7 @@
  * trained for, and how raw input became samples. Readers in other languages see named tensors.
  */
 import { buildModel, type Model, type ModelDescription } from '../nn/model.ts';
-import { decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.ts';
+import { beginSafetensors, decodeSafetensors, encodeSafetensors, SafetensorsError } from './safetensors.ts';
 
 /** What a file says besides the model. All of it is JSON; who wrote it knows the types. */
 export interface AboutModel {
@@ -40,14 +40,22 @@ export interface ModelFile {
 }
 
 /** The same bytes for the same model, numbers and words. */
-export function encodeModelFile({ model, parameters, about }: ModelFile): Uint8Array<ArrayBuffer> {
-  const tensors = model.parameters.map(({ name, shape, offset, size }) => ({
+export function encodeModelFile(file: ModelFile): Uint8Array<ArrayBuffer> {
+  return encodeSafetensors(...partsOf(file));
+}
+
+/** The same file, whose numbers are put in piece by piece: see `beginSafetensors`. */
+export const beginModelFile = (file: ModelFile): ReturnType<typeof beginSafetensors> =>
+  beginSafetensors(...partsOf(file));
+
+const partsOf = ({ model, parameters, about }: ModelFile): Parameters<typeof beginSafetensors> => [
+  model.parameters.map(({ name, shape, offset, size }) => ({
     name,
     shape,
     data: parameters.subarray(offset, offset + size),
-  }));
-  return encodeSafetensors(tensors, modelMetadata(model, about));
-}
+  })),
+  modelMetadata(model, about),
+];
 
 /** What a file of the model says of it, whatever the file's format. */
 export function modelMetadata(model: Model, about: AboutModel): Record<string, string> {

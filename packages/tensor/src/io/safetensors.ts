@@ -21,11 +21,27 @@ const ALIGNMENT = 8;
 /** As in the format's reference implementation. */
 const MAX_HEADER_BYTES = 100_000_000;
 
+/** Bytes that are copied at a time: about a millisecond. */
+const PIECE_BYTES = 4 << 20;
+
 /** A safetensors file of float32 tensors in the order given; 8-byte aligned, header padded with spaces. */
 export function encodeSafetensors(
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
+  const { file, pieces } = beginSafetensors(tensors, metadata);
+  for (const _ of pieces);
+  return file;
+}
+
+/**
+ * The same file, without its numbers yet: each of the pieces puts some of them in when it is asked for, so that a thread that others wait
+ * for can turn to them in between. Nobody may change the tensors meanwhile.
+ */
+export function beginSafetensors(
+  tensors: readonly NamedTensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): { readonly file: Uint8Array<ArrayBuffer>; readonly pieces: Iterable<void> } {
   const entries: string[] = [];
   if (Object.keys(metadata).length > 0) entries.push(`"${METADATA}":${JSON.stringify(metadata)}`);
   const names = new Set<string>([METADATA]);
@@ -50,12 +66,25 @@ export function encodeSafetensors(
   new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
   file.fill(0x20, PREFIX_BYTES, PREFIX_BYTES + headerBytes);
   file.set(json, PREFIX_BYTES);
-  let at = PREFIX_BYTES + headerBytes;
+  return { file, pieces: putTensors(file, PREFIX_BYTES + headerBytes, tensors) };
+}
+
+/** @param start byte of the first number */
+function* putTensors(file: Uint8Array, start: number, tensors: readonly NamedTensor[]): Generator<void> {
+  let at = start;
+  let full = PIECE_BYTES;
   for (const { data } of tensors) {
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
+    for (let from = 0; from < data.byteLength; ) {
+      const bytes = Math.min(data.byteLength - from, full);
+      file.set(new Uint8Array(data.buffer, data.byteOffset + from, bytes), at);
+      at += bytes;
+      from += bytes;
+      full -= bytes;
+      if (full > 0) continue;
+      yield;
+      full = PIECE_BYTES;
+    }
   }
-  return file;
 }
 
 /** Bytes of a number of each type that becomes float32: F64 is rounded, the others lose nothing. */
@@ -73,15 +102,17 @@ const isKeyOf = <T extends object>(table: T, key: unknown): key is keyof T =>
 export interface DecodeOptions {
   /** What happens to tensors of other types than these. Default: refuse. */
   readonly others?: 'refuse' | 'skip';
+  /** Whether numbers that lie in `bytes` as they are wanted stay there, not to be changed. Default: they are copied, which takes a while. */
+  readonly inPlace?: boolean;
 }
 
 /**
- * Reads a safetensors file of floating-point tensors, which become float32. The numbers are copied.
+ * Reads a safetensors file of floating-point tensors, which become float32.
  * @throws SafetensorsError naming the tensor and what is wrong with it
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
-  { others = 'refuse' }: DecodeOptions = {},
+  { others = 'refuse', inPlace = false }: DecodeOptions = {},
 ): {
   tensors: NamedTensor[];
   metadata: Record<string, string>;
@@ -116,6 +147,9 @@ export function decodeSafetensors(
       skipped.set(name, dtype);
       return [];
     }
+    const place = body.byteOffset + start;
+    if (inPlace && type === 'F32' && place % 4 === 0)
+      return [{ name, shape, data: new Float32Array(body.buffer, place, (end - start) / 4) }];
     // A copy: the bytes may begin anywhere.
     const { buffer } = new Uint8Array(body.subarray(start, end));
     return [{ name, shape, data: toFloat32(type, buffer) }];
