@@ -61,6 +61,8 @@ export class Run {
   readonly #queue: TaskQueue;
   /** Its tasks are signed with it. */
   readonly #taskKey = newTaskKey();
+  /** What every worker is told of it: written out once, since a model may have a thousand layers, and there may be hundreds of workers. */
+  #described: ReturnType<typeof describeJob> | undefined;
   readonly #reach: Reach;
   readonly #refusals: Refusals;
   readonly #probe: Probe;
@@ -217,8 +219,9 @@ export class Run {
 
   /** Tells a worker of the job. */
   #tell(worker: ConnectedWorker, exchange: Exchange): void {
+    this.#described ??= describeJob(this.#options, this.#plan);
     const value = {
-      ...describeJob(this.#options, this.#plan),
+      ...this.#described,
       taskKey: this.#taskKey,
       ...exchange.offer(worker.id),
     };
