@@ -34,7 +34,16 @@ const heard = (...workers: string[]) => new Map(workers.map((id) => [id, 0]));
 
 it('of a step', () => {
   const state = (shards: ShardState[], heardAt = heard('id-a', 'id-b')): StepState => ({
-    ...{ startedAt: 0, progressAt: 0, leftAt: 0, refusals: [], typicalMs: 5, shards, heardAt },
+    ...{
+      startedAt: 0,
+      progressAt: 0,
+      leftAt: 0,
+      able: ['id-a', 'id-b'],
+      refusals: [],
+      typicalMs: 5,
+      shards,
+      heardAt,
+    },
   });
   const cases: [number, StepState][] = [
     [1, state([shard()], heard())],

@@ -21,6 +21,7 @@ const step = (shards: ShardState[], rest: Partial<StepState> = {}): StepState =>
     ['a', 0],
     ['b', 0],
   ]),
+  able: ['a', 'b'],
   refusals: [],
   typicalMs: 0,
   ...rest,
@@ -103,34 +104,47 @@ describe('decide', () => {
   });
 
   it('does not ask a worker twice that is the only one', () => {
-    const only = { typicalMs: 100, heardAt: new Map([['a', 0]]) };
+    const only = { typicalMs: 100, able: ['a'], heardAt: new Map([['a', 0]]) };
     expect(at(29_999, step([shard(0, held('a'))], only)).action).toBe('wait');
     expect(at(30_000, step([shard(0, held('a'))], only)).action).toBe('reissue');
   });
 
   const failure = (worker: string, notFinite = false) => ({
     worker,
+    attempt: 1,
     why: `out of memory on ${worker}`,
     notFinite,
   });
-  const failing = (...failures: ReturnType<typeof failure>[]) =>
-    at(0, step([shard(0, { lost: true, failures })]));
+  const failing = (able: string, ...failures: ReturnType<typeof failure>[]) =>
+    at(0, step([shard(0, { lost: true, failures })], { able: [...able] }));
 
   it('fails when the computation throws on three workers, with the three reasons', () => {
-    expect(failing(failure('a'), failure('b')).action).toBe('reissue');
-    const decision = failing(failure('a'), failure('b'), failure('c'));
+    expect(failing('abc', failure('a'), failure('b')).action).toBe('reissue');
+    const decision = failing('abc', failure('a'), failure('b'), failure('c'));
     expect(decision).toMatchObject({ action: 'fail', notFinite: false });
     for (const worker of 'abc') expect(decision.why).toContain(`out of memory on ${worker}`);
   });
 
   it('fails when it throws again and again on fewer', () => {
-    expect(failing(...new Array(5).fill(failure('a'))).action).toBe('reissue');
-    expect(failing(...new Array(6).fill(failure('a'))).action).toBe('fail');
+    expect(failing('a', ...new Array(5).fill(failure('a'))).action).toBe('reissue');
+    expect(failing('a', ...new Array(6).fill(failure('a'))).action).toBe('fail');
+  });
+
+  it('asks who has not tried, whatever one worker says and however often, but not everybody', () => {
+    expect(failing('ab', ...new Array(60).fill(failure('a'))).action).toBe('reissue');
+    expect(failing('ab', ...new Array(60).fill(failure('a', true))).action).toBe('reissue');
+    const many = 'abcdefghijklmnopqrstuvwxyz';
+    const saying = (count: number, notFinite = false) =>
+      [...many].slice(0, count).map((worker) => failure(worker, notFinite));
+    expect(failing(many, ...saying(7)).action).toBe('reissue');
+    expect(failing(many, ...saying(8)).action).toBe('fail');
+    expect(failing(many, ...saying(2, true)).action).toBe('reissue');
+    expect(failing(many, ...saying(3, true))).toMatchObject({ action: 'fail', notFinite: true });
   });
 
   it('fails when numbers are not finite twice', () => {
-    expect(failing(failure('a', true)).action).toBe('reissue');
-    expect(failing(failure('a', true), failure('b', true))).toMatchObject({
+    expect(failing('ab', failure('a', true)).action).toBe('reissue');
+    expect(failing('ab', failure('a', true), failure('b', true))).toMatchObject({
       action: 'fail',
       notFinite: true,
     });

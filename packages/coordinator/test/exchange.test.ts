@@ -30,11 +30,11 @@ describe.runIf(process.platform === 'linux')('Exchange', () => {
     exchange.opened('gone');
     memory.places[1]!.write(0, gradientOf(0));
     exchange.receive('gone', { kind: 'sharedGradient', ...header(0), floats, place: 1 }, new Uint8Array(0));
-    expect(server.complete('gone', 0, 0)).toBe(true);
+    expect(server.complete('gone', 0, 0)).toBe('whole');
     memory.close();
     exchange.leave('gone');
     exchange.receive('other', { kind: 'gradient', ...header(1) }, bytesOf(gradientOf(1)));
-    expect(server.complete('other', 1, 0)).toBe(true);
+    expect(server.complete('other', 1, 0)).toBe('whole');
     expect(server.reduce(2, 2)).toEqual([]);
     server.commit();
     // Minus half of (1 + 2) / 2 of what the first gradient has.

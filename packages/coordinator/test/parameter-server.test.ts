@@ -1,5 +1,6 @@
 /** The parameter server by itself: parts that arrive in any order, twice, or of attempts that come to nothing. */
-import { type GradientSource, ParameterServer } from '@kasane/coordinator/params/parameter-server';
+import type { GradientSource } from '@kasane/coordinator/params/attempts';
+import { ParameterServer } from '@kasane/coordinator/params/parameter-server';
 import { bytesOf } from '@kasane/protocol/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
@@ -105,7 +106,7 @@ describe('ParameterServer', () => {
         if (step === 0) pieces.reverse();
         if (step === 2) pieces.sort((a, b) => a.range[0] - b.range[0] || b.shard - a.shard);
         for (const { shard, range } of pieces) send(server, gradients[shard]!, shard, range);
-        for (const shard of [2, 0, 1]) expect(server.complete(`worker-${shard}`, shard, 0)).toBe(true);
+        for (const shard of [2, 0, 1]) expect(server.complete(`worker-${shard}`, shard, 0)).toBe('whole');
         expect(server.reduce(3, 30)).toEqual([]);
         const parts: number[] = [];
         server.commit((start, end) => parts.push(start, end));
@@ -127,9 +128,9 @@ describe('ParameterServer', () => {
     send(server, noise(floats, 99), 2, [0, 300_000], 'lost');
     server.drop('lost');
     send(server, noise(floats, 98), 2, [0, 300_000], 'short');
-    expect(server.complete('short', 2, 0)).toBe(false);
+    expect(server.complete('short', 2, 0)).toBe('missing');
     send(server, gradients[2]!, 2);
-    for (const shard of [0, 1, 2]) expect(server.complete(`worker-${shard}`, shard, 0)).toBe(true);
+    for (const shard of [0, 1, 2]) expect(server.complete(`worker-${shard}`, shard, 0)).toBe('whole');
     expect(server.reduce(3, 30)).toEqual([]);
     server.commit();
     expect(server.parameters).toEqual(await plain(job, 1, 30));
@@ -143,7 +144,7 @@ describe('ParameterServer', () => {
     send(server, noise(floats, 99), 2, [0, 262_144]);
     const bad = gradients[0]!.slice();
     bad[floats - 1] = Number.NaN;
-    expect(server.complete('worker-0', 0, 0)).toBe(true);
+    expect(server.complete('worker-0', 0, 0)).toBe('whole');
     server.withdraw(0);
     send(server, bad, 0, undefined, 'bad');
     for (const range of [
@@ -151,16 +152,16 @@ describe('ParameterServer', () => {
       [262_144, floats],
     ] as const)
       send(server, gradients[2]!, 2, range);
-    expect(server.complete('bad', 0, 0)).toBe(true);
-    expect(server.complete('worker-1', 1, 0)).toBe(true);
+    expect(server.complete('bad', 0, 0)).toBe('whole');
+    expect(server.complete('worker-1', 1, 0)).toBe('whole');
     // It has more floats than there are: what was sent twice is no gradient.
-    expect(server.complete('worker-2', 2, 0)).toBe(false);
+    expect(server.complete('worker-2', 2, 0)).toBe('missing');
     send(server, gradients[2]!, 2);
-    expect(server.complete('worker-2', 2, 0)).toBe(true);
+    expect(server.complete('worker-2', 2, 0)).toBe('whole');
     expect(server.reduce(3, 30)).toEqual([{ shard: 0, layer: 'dense2' }]);
     server.withdraw(0);
     send(server, gradients[0]!, 0, undefined, 'good');
-    expect(server.complete('good', 0, 0)).toBe(true);
+    expect(server.complete('good', 0, 0)).toBe('whole');
     expect(server.reduce(3, 30)).toEqual([]);
     server.commit();
     expect(server.parameters).toEqual(await plain(job, 1, 30));
@@ -177,7 +178,7 @@ describe('ParameterServer', () => {
     send(server, gradients[1]!, 1, [300_000, floats - 5]);
     // There was room again.
     announce(server, places[1]!, 1, [floats - 5, floats]);
-    for (const shard of [0, 1, 2]) expect(server.complete(`worker-${shard}`, shard, 0)).toBe(true);
+    for (const shard of [0, 1, 2]) expect(server.complete(`worker-${shard}`, shard, 0)).toBe('whole');
     expect(server.reduce(3, 30)).toEqual([]);
     server.commit();
     expect(server.parameters).toEqual(await plain(job, 1, 30));
@@ -190,7 +191,7 @@ describe('ParameterServer', () => {
     second![3] = Number.POSITIVE_INFINITY;
     for (const [shard, gradient] of [first!, second!, third!].entries()) {
       announce(server, placeOf(gradient), shard, [0, floats]);
-      expect(server.complete(`worker-${shard}`, shard, 0)).toBe(true);
+      expect(server.complete(`worker-${shard}`, shard, 0)).toBe('whole');
     }
     expect(server.reduce(3, 30)).toEqual([{ shard: 1, layer: 'dense1' }]);
     server.withdraw(1);
@@ -217,8 +218,48 @@ describe('ParameterServer', () => {
     const floats = job.model.parameterCount;
     for (const worker of ['a', 'b', 'c', 'd', 'e', 'f'])
       send(server, noise(floats, 5), 0, [0, floats], worker);
-    expect(server.complete('f', 0, 0)).toBe(false);
-    expect(server.complete('e', 0, 0)).toBe(true);
+    expect(server.complete('f', 0, 0)).toBe('no room');
+    expect(server.complete('e', 0, 0)).toBe('whole');
+  });
+
+  it('takes a buffer from who has most of them, and lays its loss to nobody', async () => {
+    const { job, server } = await opened();
+    const floats = job.model.parameterCount;
+    const gradients = gradientsOf(floats, 0);
+    // Four bytes of everything: all five buffers.
+    for (const [shard, worker] of [
+      [0, 'x'],
+      [1, 'x'],
+      [2, 'x'],
+      [0, 'y'],
+      [1, 'y'],
+    ] as const)
+      send(server, gradients[shard]!, shard, [0, 1], worker);
+    for (const shard of [0, 1, 2]) {
+      send(server, gradients[shard]!, shard);
+      expect(server.complete(`worker-${shard}`, shard, 0)).toBe('whole');
+    }
+    expect(server.complete('x', 0, 0)).not.toBe('whole');
+    expect(server.reduce(3, 30)).toEqual([]);
+    server.commit();
+    expect(server.parameters).toEqual(await plain(job, 1, 30));
+  });
+
+  it('an attempt that lost its buffer has no room, until the next step', async () => {
+    const { job, server } = await opened({}, 1);
+    const all = noise(job.model.parameterCount, 5);
+    // Two shards of another step size: one worker with five attempts under way.
+    for (const attempt of [0, 1, 2, 3, 4]) {
+      const header = { job: 'j', step: 0, shard: 0, attempt, partition: 0, offset: 0 };
+      server.receive('x', header, 1, bytesOf(all.subarray(0, 1)));
+    }
+    send(server, all, 0, [0, all.length], 'honest');
+    const ended = [0, 1, 2, 3, 4].map((attempt) => server.complete('x', 0, attempt));
+    expect(ended.filter((how) => how === 'no room')).toHaveLength(1);
+    expect(server.complete('honest', 0, 0)).toBe('whole');
+    server.skip();
+    send(server, all, 0, [0, all.length], 'x');
+    expect(server.complete('x', 0, 0)).toBe('whole');
   });
 
   it('tells what happened to each layer when it is asked', async () => {

@@ -20,6 +20,19 @@ describe('Tracker', () => {
     expect(tracker.holders(0, 0)).toEqual([{ worker: 'a', attempt: 2, claimedAt: 40 }]);
   });
 
+  it('takes no claim of an attempt that failed at the same worker: it cannot fail twice', () => {
+    const tracker = new Tracker();
+    tracker.open(0, 1, 0);
+    tracker.claim(0, 0, holder('a'));
+    tracker.release(0, 0, 'a', 'it threw');
+    expect(tracker.claim(0, 0, holder('a'))).toBe(false);
+    expect(tracker.holds(0, 0, 'a', 1)).toBe(false);
+    expect(tracker.claim(0, 0, holder('b'))).toBe(true);
+    tracker.issue(0, 0, 1);
+    expect(tracker.claim(0, 0, holder('a', 2))).toBe(true);
+    expect(tracker.shards(0)[0]?.failures).toHaveLength(1);
+  });
+
   it('lets the first answer win', () => {
     const tracker = new Tracker();
     tracker.open(3, 2, 0);

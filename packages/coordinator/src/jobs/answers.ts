@@ -1,5 +1,6 @@
 /** What the answers to a step or a test come to: their sum, their rows in the ledger, the result of an epoch. */
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/parameter-server.ts';
 import type { RunPlan } from './plan.ts';
@@ -30,6 +31,19 @@ export interface Answer {
   readonly slotMs: number;
   /** How much longer the answer travelled than the fastest one of its worker. */
   readonly travelMs: number;
+}
+
+/** A worker's answer to an attempt, with what the coordinator's clock says of it. */
+export function answerOf(
+  worker: string,
+  attempt: number,
+  result: Omit<TaskResult, 'task'>,
+  times: Pick<Answer, 'claimedAfterMs' | 'answeredAfterMs' | 'travelMs'>,
+): Answer {
+  const { samples, lossSum, metricSum, counted, weight = counted, samplesDigest } = result;
+  const { computeMs, samplesMs, slotMs } = result;
+  const told = { samples, lossSum, metricSum, counted, weight, samplesDigest, computeMs, samplesMs, slotMs };
+  return { worker, attempt, ...told, ...times };
 }
 
 /** Adds up answers in shard order. `counted` is at least 1 and `weight` not 0: they divide. */

@@ -3,8 +3,7 @@
  * says about the step that is waited for.
  */
 
-import { DataError } from '@kasane/data/dataset';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   type TaskFailure,
@@ -14,12 +13,16 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/queue';
 import type { Logger } from 'pino';
-import { batchParts, type NewTask, type TaskQueue } from '../queue/task-queue.ts';
+import type { Arrived } from '../params/attempts.ts';
+import type { TaskQueue } from '../queue/task-queue.ts';
 import { type DecideOptions, type Decision, decide } from '../steps/decide.ts';
+import { Disproofs } from '../steps/disproofs.ts';
 import { RecentMedian } from '../steps/median.ts';
 import type { Tracker } from '../steps/tracker.ts';
+import { Travel } from '../steps/travel.ts';
 import type { WorkerRegistry } from '../workers.ts';
-import type { Answer } from './answers.ts';
+import { type Answer, answerOf } from './answers.ts';
+import { type Attempted, HandOut } from './hand-out.ts';
 import type { RunPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
 import { trackerOf } from './traced-tracker.ts';
@@ -37,13 +40,18 @@ export interface BoardOptions {
   readonly queue: TaskQueue;
   readonly workers: Pick<WorkerRegistry, 'all' | 'heardAt'>;
   /** Workers that cannot compute the job. */
-  readonly refusals: Pick<Refusals, 'has' | 'list'>;
+  readonly refusals: Pick<Refusals, 'able' | 'has' | 'list'>;
   /** Whether workers read the samples themselves now: nothing is staged. */
   readonly direct: () => boolean;
   readonly decide: DecideOptions;
   readonly log: Logger;
-  /** Whether the gradient of an attempt has arrived whole. */
-  readonly gradientComplete: (worker: string, shard: number, attempt: number) => boolean;
+  /** Whether the gradient of an attempt has arrived whole, and if not, whose fault that is. */
+  readonly gradientArrived: (worker: string, shard: number, attempt: number) => Arrived;
+  /** Called with workers that were waited for in vain, and with one of whom an answer counts. */
+  readonly onIdle: (workers: readonly string[]) => void;
+  readonly onAnswer: (worker: string) => void;
+  /** Called when others can compute what a worker cannot, again and again. */
+  readonly onUnfit: (worker: string, why: string) => void;
   /** Whether the run may go on without a step whose numbers are not finite, for this reason. */
   readonly mayLeaveOut: (why: string) => boolean;
   /** Called when `why` has changed. */
@@ -70,7 +78,6 @@ export class TaskBoard {
   };
   /** Answers whose numbers were not finite, by shard of the step under way. */
   readonly #refused = new Map<number, Answer>();
-  #counted: { kind: Kind; step: number; shard: number }[] = [];
   /** The step under way: training answers count for it alone. */
   #step = 0;
   #startedAt = 0;
@@ -79,17 +86,17 @@ export class TaskBoard {
   #leftAt = Number.NEGATIVE_INFINITY;
   /** Of the computation alone, by the workers' clocks. */
   #computeMs = 0;
-  /** Calls of the queue under way: batches are read, and staged. */
-  #adding = 0;
   #why = '';
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
-  /** Of each worker, milliseconds: the least between sending and arrival, which is mostly how its clock differs from ours. */
-  readonly #fastest = new Map<string, number>();
+  readonly #travel = new Travel();
+  readonly #out: HandOut;
+  readonly #disproofs = new Disproofs();
 
   constructor(options: BoardOptions) {
     this.#options = options;
-    const { job, traceparent } = options;
+    const { job, traceparent, plan, queue, direct, log } = options;
+    this.#out = new HandOut({ plan, queue, direct, onFailed: (error) => this.stop(error), log });
     const of = (kind: Kind) => trackerOf(job, kind, traceparent);
     this.#trackers = { train: of('train'), evaluate: of('evaluate') };
   }
@@ -121,13 +128,13 @@ export class TaskBoard {
   /** Hands out the first attempts of whole steps: `ahead` of their parameters, or to run `now`. */
   handOut(route: 'ahead' | 'now', kind: Kind, steps: readonly HandedOut[]): void {
     const now = performance.now();
-    const tasks: NewTask[] = [];
+    const tasks: Attempted[] = [];
     for (const { step, shards, first = 0 } of steps) {
       this.#trackers[kind].open(step, shards, now, first);
       for (let shard = first; shard < first + shards; shard++) tasks.push(this.#task(kind, step, shard, 1));
     }
     const short = route === 'ahead' && this.#computeMs > 0 && this.#computeMs < SHORT_MS;
-    this.#add(route, short ? byShard(tasks) : tasks.map((task) => [task]));
+    this.#out.add(route, short ? byShard(tasks) : tasks.map((task) => [task]));
   }
 
   /** Resolves with the answers, by shard, when every shard of the step has one. Rejects when the job cannot go on. */
@@ -140,24 +147,23 @@ export class TaskBoard {
       this.#waiting = undefined;
     });
     const answers = this.#answers[kind];
-    const found = this.#trackers[kind].shards(step).map(({ shard }) => answers.get(shard)!);
-    if (kind === 'evaluate') answers.clear();
-    return found;
+    return this.#trackers[kind].shards(step).map(({ shard }) => answers.get(shard)!);
   }
 
   /** Forgets a step that has been counted. Its batches are taken out of Redis with the next `unstage`. */
-  close(kind: Kind, step: number): void {
-    for (const { shard } of this.#trackers[kind].shards(step)) this.#counted.push({ kind, step, shard });
+  close(kind: Kind, step: number, answers: readonly Answer[]): void {
+    const shards = this.#trackers[kind].shards(step);
+    const byOf = new Map(shards.map(({ shard }, at) => [shard, answers[at]]));
+    for (const { shard } of shards) this.#out.counted({ kind, step, shard });
     this.#trackers[kind].close(step);
+    if (kind === 'evaluate') this.#answers.evaluate.clear();
+    const by = (shard: number) => (byOf.get(shard)?.leftOut ? undefined : byOf.get(shard)?.worker);
+    for (const { worker, why } of this.#disproofs.counted(shards, by)) this.#options.onUnfit(worker, why);
   }
 
   /** Takes the batches of closed steps out of Redis. */
   unstage(): void {
-    const { plan, queue } = this.#options;
-    const tasks = this.#counted;
-    this.#counted = [];
-    const parts = Math.max(...tasks.map((task) => batchParts(samplesOf(plan, task), plan.sampleBytes)));
-    queue.unstage(tasks, parts).catch(() => {}); // they expire by themselves
+    this.#out.unstage();
   }
 
   /** Forgets all steps: nobody waits for them any more. */
@@ -173,6 +179,7 @@ export class TaskBoard {
   // What workers say.
 
   claimed(worker: string, task: TaskId): void {
+    if (this.#options.refusals.has(worker)) return;
     const holder = { worker, attempt: task.attempt, claimedAt: performance.now() };
     if (this.#trackers[kindOf(task)].claim(task.step, task.shard, holder))
       this.#progressAt = holder.claimedAt;
@@ -198,53 +205,39 @@ export class TaskBoard {
     }
     const expected = { kind, step, shard, epoch: plan.epochOf(step) } as const;
     const fits =
-      result.samples === samplesOf(plan, expected) && result.samplesDigest === plan.digest(expected);
-    const why = fits
-      ? (plan.whyImpossible(kind, result) ??
-        (kind === 'train' && !this.#options.gradientComplete(worker, shard, attempt)
-          ? 'parts of its gradient are missing'
-          : undefined))
+      result.samples === plan.samplesOf(expected) && result.samplesDigest === plan.digest(expected);
+    const impossible = fits
+      ? plan.whyImpossible(kind, result)
       : 'it was computed from other samples than asked for';
+    const arrived =
+      impossible === undefined && kind === 'train'
+        ? this.#options.gradientArrived(worker, shard, attempt)
+        : 'whole';
+    const why = impossible ?? whyNot[arrived];
     if (why !== undefined) {
       log.warn({ worker, kind, step, shard, attempt }, `answer refused: ${why}`);
-      tracker.release(step, shard, worker, why);
+      tracker.release(step, shard, worker, arrived === 'no room' ? undefined : why);
       this.check();
       return false;
     }
     const claim = tracker.holders(step, shard).find((holder) => holder.worker === worker);
     const claimedAfterMs = (claim?.claimedAt ?? this.#startedAt) - this.#startedAt;
     tracker.finish(step, shard, attempt);
-    const { samples, lossSum, metricSum, counted, weight = counted, samplesDigest, computeMs } = result;
-    this.#answers[kind].set(shard, {
-      worker,
-      attempt,
-      samples,
-      lossSum,
-      metricSum,
-      counted,
-      weight,
-      samplesDigest,
-      computeMs,
+    const times = {
       claimedAfterMs,
       answeredAfterMs: performance.now() - this.#startedAt,
-      samplesMs: result.samplesMs,
-      slotMs: result.slotMs,
-      travelMs: this.#travel(worker, result.sentAt),
-    });
+      travelMs: this.#travel.extraMs(worker, result.sentAt),
+    };
+    this.#answers[kind].set(shard, answerOf(worker, attempt, result, times));
     this.#progressAt = performance.now();
     this.#answered++;
+    this.#options.onAnswer(worker);
     this.#typical[kind].add(this.#progressAt - Math.max(claim?.claimedAt ?? 0, this.#startedAt));
+    const { computeMs } = result;
     this.#computeMs = this.#computeMs === 0 ? computeMs : 0.9 * this.#computeMs + 0.1 * computeMs;
     // Of hundreds of answers only the last one decides anything at once: what else there is to judge has time.
     if (tracker.isWhole(step)) this.check();
     return true;
-  }
-
-  #travel(worker: string, sentAt: number): number {
-    const took = performance.timeOrigin + performance.now() - sentAt;
-    const fastest = Math.min(took, this.#fastest.get(worker) ?? Number.POSITIVE_INFINITY);
-    this.#fastest.set(worker, fastest);
-    return took - fastest;
   }
 
   /** The answer to a training shard has numbers that are not finite: another worker is asked. */
@@ -256,7 +249,7 @@ export class TaskBoard {
     this.#refused.set(shard, answer);
     const { worker, attempt } = answer;
     this.#options.log.warn({ worker, step, shard, attempt }, `answer refused: ${why}`);
-    this.#trackers.train.refuse(step, shard, { worker, why, notFinite: true });
+    this.#trackers.train.refuse(step, shard, { worker, attempt, why, notFinite: true });
   }
 
   failed(worker: string, task: TaskId, failure: TaskFailure): void {
@@ -275,7 +268,8 @@ export class TaskBoard {
   }
 
   workerLeft(worker: string): void {
-    this.#fastest.delete(worker);
+    this.#travel.forget(worker);
+    this.#disproofs.forget(worker);
     this.#leftAt = performance.now();
     for (const tracker of Object.values(this.#trackers)) tracker.releaseAll(worker);
     this.check();
@@ -311,10 +305,11 @@ export class TaskBoard {
     const state = {
       startedAt: this.#startedAt,
       // Nobody can fetch what is still being read.
-      progressAt: this.#adding > 0 ? performance.now() : this.#progressAt,
+      progressAt: this.#out.isBusy ? performance.now() : this.#progressAt,
       leftAt: this.#leftAt,
       shards: this.#trackers[kind].shards(step),
       heardAt: this.#options.workers.heardAt,
+      able: this.#options.refusals.able().map(({ id }) => id),
       refusals: this.#options.refusals.list(),
       typicalMs: this.#typical[kind].value,
     };
@@ -326,6 +321,7 @@ export class TaskBoard {
         break;
       case 'reissue':
         this.#options.log.info({ kind, step, shards: decision.shards }, `handing out again: ${decision.why}`);
+        this.#options.onIdle(decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)));
         if (decision.unclaimed) this.requeue();
         else this.#reissue(kind, step, decision.shards);
         break;
@@ -365,56 +361,44 @@ export class TaskBoard {
     this.#waiting?.reject(new KasaneError('JOB_FAILED', `${where}: ${why}; ${right}`));
   }
 
+  #hasAnswered(kind: Kind, worker: string): boolean {
+    return [...this.#answers[kind].values()].some((answer) => answer.worker === worker);
+  }
+
   #reissue(kind: Kind, step: number, shards: readonly number[]): void {
     const now = performance.now();
-    const tasks = shards.map((shard) =>
-      this.#task(kind, step, shard, this.#trackers[kind].issue(step, shard, now)),
-    );
-    this.#add(
+    const tracker = this.#trackers[kind];
+    const tasks = shards.map((shard) => this.#task(kind, step, shard, tracker.issue(step, shard, now)));
+    this.#out.add(
       'now',
       tasks.map((task) => [task]),
     );
   }
 
-  #task(kind: Kind, step: number, shard: number, attempt: number): NewTask {
-    const { plan } = this.#options;
-    const { start, end } = plan.range({ kind, step, shard });
-    const avoid = attempt > 1 && { avoid: this.#avoid(kind, step, shard) };
-    const epoch = plan.epochOf(step);
+  #task(kind: Kind, step: number, shard: number, attempt: number): Attempted {
+    const avoid = attempt > 1 ? this.#avoid(kind, step, shard) : [];
     const traceparent = this.#trackers[kind].traceparent(step, shard, attempt);
-    const traced = traceparent !== undefined && { traceparent };
-    return { kind, step, shard, attempt, epoch, first: start, samples: end - start, ...avoid, ...traced };
+    return { kind, step, shard, attempt, avoid, traceparent };
   }
 
   /** Workers that leave a shard to others, if there are others. */
   #avoid(kind: Kind, step: number, shard: number): string[] {
     const avoid = this.#trackers[kind].avoid(step, shard);
-    const { workers, refusals } = this.#options;
-    const others = workers
-      .all()
-      .filter(({ id, draining }) => !draining && !avoid.has(id) && !refusals.has(id));
-    return others.length > 0 ? [...avoid].slice(0, MOST_AVOIDED) : [];
-  }
-
-  #add(route: 'ahead' | 'now', groups: readonly (readonly NewTask[])[]): void {
-    if (groups.length === 0) return;
-    const { queue, plan, direct, log } = this.#options;
-    this.#adding++;
-    queue
-      .add(route, groups, direct() ? undefined : (task) => plan.batch(task))
-      .catch((error: unknown) => {
-        if (error instanceof DataError)
-          return this.stop(new KasaneError('DATA_INVALID', error.message, { cause: error }));
-        // `decide` hands them out again once they have not been fetched for a while.
-        if (!this.#stopped) log.debug(`tasks could not be queued: ${messageOf(error)}`);
-      })
-      .finally(() => this.#adding--);
+    const others = this.#options.refusals.able().some(({ id, draining }) => !draining && !avoid.has(id));
+    return others ? [...avoid].slice(0, MOST_AVOIDED) : [];
   }
 }
 
+/** Why an answer does not count whose gradient is not whole. */
+const whyNot: Readonly<Record<Arrived, string | undefined>> = {
+  whole: undefined,
+  missing: 'parts of its gradient are missing',
+  'no room': 'there was no room for its gradient: several attempts at the same shards were under way',
+};
+
 /** The tasks of each shard, in order of their steps. */
-function byShard(tasks: readonly NewTask[]): NewTask[][] {
-  const groups: NewTask[][] = [];
+function byShard(tasks: readonly Attempted[]): Attempted[][] {
+  const groups: Attempted[][] = [];
   for (const task of tasks) {
     const group = groups[task.shard];
     if (group) group.push(task);
@@ -424,8 +408,3 @@ function byShard(tasks: readonly NewTask[]): NewTask[][] {
 }
 
 const kindOf = (task: TaskId): Kind => (task.kind === TaskKind.TASK_KIND_EVALUATE ? 'evaluate' : 'train');
-
-function samplesOf(plan: RunPlan, task: { kind: Kind; step: number; shard: number }): number {
-  const { start, end } = plan.range(task);
-  return end - start;
-}

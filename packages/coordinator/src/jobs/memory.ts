@@ -8,7 +8,7 @@ import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { answerOf } from '@kasane/tensor/node/thread-answer';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import { SPARE_BUFFERS } from '../params/parameter-server.ts';
+import { SPARE_BUFFERS } from '../params/attempts.ts';
 import type { MemoryAnswer, MemoryRequest } from './memory-thread.ts';
 
 /** Copies of the parameters in the parameter server: the parameters, their gradient, an optimizer's two states, averages. */

@@ -105,10 +105,14 @@ export class RunPlan {
     return range;
   }
 
+  samplesOf(task: Pick<NewTask, 'kind' | 'step' | 'shard'>): number {
+    const { start, end } = this.range(task);
+    return end - start;
+  }
+
   /** Indices of a task's samples in their data set. */
   indices(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): Uint32Array {
-    const { start, end } = this.range(task);
-    return this.#order.indices(task.kind, task.epoch, start, end - start);
+    return this.#order.indices(task.kind, task.epoch, this.range(task).start, this.samplesOf(task));
   }
 
   /** The samples of a task as a frame; a promise where reading them takes time. */

@@ -108,8 +108,11 @@ export class Run {
       refusals: this.#refusals,
       decide,
       log,
-      gradientComplete: (worker, shard, attempt) =>
-        this.#parameters?.complete(worker, shard, attempt) ?? false,
+      gradientArrived: (worker, shard, attempt) =>
+        this.#parameters?.complete(worker, shard, attempt) ?? 'missing',
+      onIdle: (idle) => this.#shares.idle(idle),
+      onAnswer: (worker) => this.#shares.answered(worker),
+      onUnfit: (worker, why) => this.#exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
       onWhy: options.onChange,
     });
@@ -243,6 +246,12 @@ export class Run {
     this.board.check();
   }
 
+  /** A worker says that it cannot compute what others can. */
+  #exclude(worker: string, why: string): void {
+    this.#options.workers.get(worker)?.send({ $case: 'jobClosed', value: { job: this.id } });
+    this.jobRefused(worker, why);
+  }
+
   /** A worker takes no more tasks: the others take its part. */
   workerDrains(): void {
     this.#shares.tell();
@@ -256,6 +265,7 @@ export class Run {
   workerLeft(worker: string): void {
     this.#letGo(worker);
     this.#refusals.forget(worker);
+    this.#shares.forget(worker);
     this.#shares.tell();
   }
 
@@ -383,7 +393,7 @@ export class Run {
 
     // From here on workers are busy with the next step, of this job or another.
     this.#ledger.push(...ledgerRows(this.#plan, step, answers));
-    this.board.close('train', step);
+    this.board.close('train', step, answers);
     this.#handOut();
     this.progress.stepped(
       this.#position,
@@ -441,7 +451,7 @@ export class Run {
       const round = await this.board.settled('evaluate', step);
       answers.push(...round);
       this.#usedMs += sum(round).computeMs;
-      this.board.close('evaluate', step);
+      this.board.close('evaluate', step, round);
       this.board.unstage();
     }
     const test = sum(answers);

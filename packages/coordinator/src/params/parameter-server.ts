@@ -5,45 +5,24 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
-import { bytesOf, type GradientHeader } from '@kasane/protocol/frame';
+import type { GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
-import type { GradientPlace } from '@kasane/protocol/shared-memory';
 import { noSquares, type Squares } from '@kasane/tensor/backends/wasm/squares';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
+import { type Arrived, type Attempt, Attempts, type GradientSource, SPARE_BUFFERS } from './attempts.ts';
 import type { Weights } from './checkpoint.ts';
 import { histogramOf } from './histograms.ts';
 
-/** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
-export const SPARE_BUFFERS = 2;
-/** How often an attempt may send its whole gradient. */
-const MOST_SENT = 2;
 /** Floats that are added, updated and published at a time. */
 const PART = ARRIVING_BYTES / 4;
-
-/** Where part of a gradient is: in the bytes that came, or in a place that is read when it is added. */
-export type GradientSource = Uint8Array | Pick<GradientPlace, 'read'>;
-
-/** What one attempt at a shard has sent. */
-interface Assembly {
-  readonly worker: string;
-  readonly attempt: number;
-  /** A buffer of ours, or the place where the worker has put it. */
-  gradient: Float32Array | Pick<GradientPlace, 'read'>;
-  /** Floats received, those that came twice included. */
-  floats: number;
-  /** Ranges of floats received, as [offset, end). */
-  readonly ranges: [number, number][];
-  /** How many of them lie in each part. */
-  readonly received: Int32Array;
-}
 
 /** The sum of one part over all shards. */
 interface PartSum {
   /** Of which attempts, by shard. */
-  readonly of: readonly Assembly[];
+  readonly of: readonly Attempt[];
   readonly finite: boolean;
 }
 
@@ -84,13 +63,9 @@ export class ParameterServer implements Weights {
   readonly #job: Job;
   readonly #updater: Updater;
   readonly #steps: StepSizes;
-  /** Made when first needed: a shard that is computed once takes one. */
-  readonly #free: Float32Array[] = [];
-  #buffers = 0;
-  /** Attempts under way, by shard. */
-  readonly #assemblies = new Map<number, Assembly[]>();
+  readonly #attempts: Attempts;
   /** The complete gradient of each shard that has answered. */
-  readonly #complete = new Map<number, Assembly>();
+  readonly #complete = new Map<number, Attempt>();
   /** Of each part, once all shards have sent it: added while the rest is still computed. */
   readonly #sums: (PartSum | undefined)[];
   /** What the sum is to be multiplied with. */
@@ -111,7 +86,10 @@ export class ParameterServer implements Weights {
     this.#steps = steps;
     this.#updater = updater;
     this.begin(0);
-    this.#sums = new Array(Math.ceil(updater.parameters.length / PART)).fill(undefined);
+    const floats = updater.parameters.length;
+    this.#sums = new Array(Math.ceil(floats / PART)).fill(undefined);
+    const buffers = job.spec.training.shards + SPARE_BUFFERS;
+    this.#attempts = new Attempts({ floats, partFloats: PART, buffers });
   }
 
   get parameters(): Float32Array {
@@ -169,53 +147,27 @@ export class ParameterServer implements Weights {
         `gradient of shard ${header.shard}, floats ${header.offset} to ${end}: the model has ${this.parameters.length} floats and ${this.#job.spec.training.shards} shards`,
       );
     }
-    const { shard, attempt, offset } = header;
-    const assembly = this.#assembly(worker, shard, attempt, source);
-    if (!assembly || !this.#take(assembly, offset, end, source)) return;
-    assembly.floats += floats;
-    if (assembly.floats > MOST_SENT * this.parameters.length)
-      throw new KasaneError(
-        'PROTOCOL',
-        `gradient of shard ${shard}: attempt ${attempt} sends its parts again and again`,
-      );
-    assembly.ranges.push([offset, end]);
-    for (let part = Math.floor(offset / PART); part * PART < end; part++) {
-      assembly.received[part]! += Math.min(end, (part + 1) * PART) - Math.max(offset, part * PART);
+    const attempt = this.#attempts.take(worker, header, end, source);
+    if (!attempt) return;
+    for (let part = Math.floor(header.offset / PART); part * PART < end; part++) {
       // It was sent twice.
-      if (this.#sums[part]?.of[shard] === assembly) this.#sums[part] = undefined;
+      if (this.#sums[part]?.of[header.shard] === attempt) this.#sums[part] = undefined;
       this.#sumEarly(part);
     }
   }
 
-  /** The attempt says that its gradient is complete. False when parts of it are missing: the attempt came to nothing. */
-  complete(worker: string, shard: number, attempt: number): boolean {
-    const assembly = this.#find(worker, shard, attempt);
-    if (!assembly || this.#complete.has(shard)) return false;
-    let reached = 0;
-    for (const [start, end] of assembly.ranges.sort((a, b) => a[0] - b[0])) {
-      if (start !== reached) break;
-      reached = end;
-    }
-    if (reached !== this.parameters.length) {
-      this.#release(shard, [assembly]);
-      return false;
-    }
-    this.#complete.set(shard, assembly);
-    this.#release(
-      shard,
-      this.#assemblies.get(shard)!.filter((other) => other !== assembly),
-    );
-    this.#assemblies.delete(shard);
-    return true;
+  /** The attempt says that its gradient is complete. When it is not, the attempt came to nothing. */
+  complete(worker: string, shard: number, attempt: number): Arrived {
+    if (this.#complete.has(shard)) return 'missing';
+    const ended = this.#attempts.end(worker, shard, attempt);
+    if (typeof ended === 'string') return ended;
+    this.#complete.set(shard, ended);
+    return 'whole';
   }
 
   /** A worker is gone: gives back the buffers of its unfinished attempts. */
   drop(worker: string): void {
-    for (const [shard, list] of [...this.#assemblies])
-      this.#release(
-        shard,
-        list.filter((assembly) => assembly.worker === worker),
-      );
+    this.#attempts.drop(worker);
   }
 
   /**
@@ -227,9 +179,9 @@ export class ParameterServer implements Weights {
   reduce(shards: number, samples: number): NotFinite[] {
     const started = performance.now();
     const order = Array.from({ length: shards }, (_, shard) => {
-      const assembly = this.#complete.get(shard);
-      if (!assembly) throw new Error(`step ${this.#version}: shard ${shard} is not complete`);
-      return assembly;
+      const attempt = this.#complete.get(shard);
+      if (!attempt) throw new Error(`step ${this.#version}: shard ${shard} is not complete`);
+      return attempt;
     });
     for (const [part, known] of this.#sums.entries()) {
       const isOfThese = known?.of.length === shards && order.every((one, shard) => one === known.of[shard]);
@@ -238,8 +190,8 @@ export class ParameterServer implements Weights {
     this.#factor = Math.fround(1 / samples);
     this.#reduceMs = performance.now() - started;
     if (this.#sums.every((sum) => sum!.finite)) return [];
-    const found = order.flatMap((assembly, shard) => {
-      const layer = this.#layerNotFinite(this.#gradientOf(assembly));
+    const found = order.flatMap((attempt, shard) => {
+      const layer = this.#layerNotFinite(this.#gradientOf(attempt));
       return layer === undefined ? [] : [{ shard, layer }];
     });
     const layer = this.#layerNotFinite(this.#updater.gradient) ?? '';
@@ -248,10 +200,10 @@ export class ParameterServer implements Weights {
 
   /** Forgets the complete gradient of a shard: another attempt is to be made. */
   withdraw(shard: number): void {
-    const assembly = this.#complete.get(shard);
-    if (!assembly) return;
+    const attempt = this.#complete.get(shard);
+    if (!attempt) return;
     this.#complete.delete(shard);
-    this.#give(assembly);
+    this.#attempts.give(attempt);
   }
 
   /**
@@ -285,8 +237,8 @@ export class ParameterServer implements Weights {
   /** Goes on to the next version without an update. */
   skip(): Update {
     this.begin(this.#version + 1);
-    for (const [shard, list] of [...this.#assemblies]) this.#release(shard, list);
-    for (const assembly of this.#complete.values()) this.#give(assembly);
+    this.#attempts.clear();
+    for (const attempt of this.#complete.values()) this.#attempts.give(attempt);
     this.#complete.clear();
     this.#sums.fill(undefined);
     return { reduceMs: this.#reduceMs, applyMs: 0 };
@@ -296,18 +248,16 @@ export class ParameterServer implements Weights {
   #sumEarly(part: number): void {
     if (this.#sums[part]) return;
     const size = Math.min(PART, this.parameters.length - part * PART);
-    const order: Assembly[] = [];
+    const order: Attempt[] = [];
     for (let shard = 0; shard < this.#shards; shard++) {
-      const attempt =
-        this.#complete.get(shard) ??
-        this.#assemblies.get(shard)?.find(({ received }) => received[part] === size);
+      const attempt = this.#complete.get(shard) ?? this.#attempts.withPart(shard, part, size);
       if (!attempt) return;
       order.push(attempt);
     }
     this.#sum(part, order);
   }
 
-  #sum(part: number, of: readonly Assembly[]): void {
+  #sum(part: number, of: readonly Attempt[]): void {
     const start = part * PART;
     const length = Math.min(PART, this.parameters.length - start);
     const parts = of.map(({ gradient }) =>
@@ -319,7 +269,7 @@ export class ParameterServer implements Weights {
   }
 
   /** All of a gradient that is complete. */
-  #gradientOf({ gradient }: Assembly): Float32Array {
+  #gradientOf({ gradient }: Attempt): Float32Array {
     if (gradient instanceof Float32Array) return gradient;
     const floats = new Float32Array(this.parameters.length);
     gradient.read(0, floats);
@@ -368,61 +318,5 @@ export class ParameterServer implements Weights {
       weightNorm: Math.sqrt(weight),
       updateRatio: weight > 0 ? Math.sqrt(change / weight) : 0,
     }));
-  }
-
-  #find(worker: string, shard: number, attempt: number): Assembly | undefined {
-    return this.#assemblies
-      .get(shard)
-      ?.find((assembly) => assembly.worker === worker && assembly.attempt === attempt);
-  }
-
-  #assembly(worker: string, shard: number, attempt: number, source: GradientSource): Assembly | undefined {
-    const known = this.#find(worker, shard, attempt);
-    if (known) return known;
-    const gradient = source instanceof Uint8Array ? this.#takeBuffer() : source;
-    if (!gradient) return undefined;
-    const received = new Int32Array(this.#sums.length);
-    const assembly: Assembly = { worker, attempt, gradient, floats: 0, ranges: [], received };
-    this.#assemblies.set(shard, [...(this.#assemblies.get(shard) ?? []), assembly]);
-    return assembly;
-  }
-
-  /** Sees to it that floats [offset, end) are where the attempt's gradient is. False when there is no buffer for them. */
-  #take(assembly: Assembly, offset: number, end: number, source: GradientSource): boolean {
-    const { gradient } = assembly;
-    if (gradient === source) return true;
-    if (gradient instanceof Float32Array) {
-      const into = gradient.subarray(offset, end);
-      if (source instanceof Uint8Array) bytesOf(into).set(source);
-      else source.read(offset, into);
-      return true;
-    }
-    if (!(source instanceof Uint8Array))
-      throw new KasaneError('PROTOCOL', `attempt ${assembly.attempt} has put its gradient in two places`);
-    // The worker's memory is full: what it put there before comes to what it sends now.
-    const buffer = this.#takeBuffer();
-    if (!buffer) return false;
-    for (const [start, stop] of assembly.ranges) gradient.read(start, buffer.subarray(start, stop));
-    assembly.gradient = buffer;
-    return this.#take(assembly, offset, end, source);
-  }
-
-  #takeBuffer(): Float32Array | undefined {
-    const spare = this.#free.pop();
-    if (spare || this.#buffers === this.#job.spec.training.shards + SPARE_BUFFERS) return spare;
-    this.#buffers++;
-    return new Float32Array(this.parameters.length);
-  }
-
-  #give({ gradient }: Assembly): void {
-    if (gradient instanceof Float32Array) this.#free.push(gradient);
-  }
-
-  /** Gives up attempts at a shard. */
-  #release(shard: number, attempts: readonly Assembly[]): void {
-    const rest = this.#assemblies.get(shard)!.filter((assembly) => !attempts.includes(assembly));
-    if (rest.length > 0) this.#assemblies.set(shard, rest);
-    else this.#assemblies.delete(shard);
-    for (const assembly of attempts) this.#give(assembly);
   }
 }

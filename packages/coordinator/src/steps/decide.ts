@@ -13,6 +13,7 @@ export interface Holder {
 /** An attempt whose computation threw, or whose loss or gradient was no finite number. */
 export interface Failure {
   readonly worker: string;
+  readonly attempt: number;
   readonly why: string;
   readonly notFinite: boolean;
 }
@@ -39,7 +40,9 @@ export interface StepState {
   readonly shards: readonly ShardState[];
   /** Workers that are connected, and when each was last heard from. */
   readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
-  /** Of those, who cannot compute this job at all, and why. */
+  /** Of those, who can compute this job, as far as is known, */
+  readonly able: readonly string[];
+  /** and who cannot at all, and why. */
   readonly refusals: readonly { readonly worker: string; readonly why: string }[];
   /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
   readonly typicalMs: number;
@@ -63,6 +66,10 @@ export interface DecideOptions {
   readonly failedAttempts: number;
   /** Times that a loss or gradient must not be finite before the job fails, or the step is left out. */
   readonly notFiniteAttempts: number;
+  /** While a worker that can compute the job has not tried, so many must throw, whatever the two above say, */
+  readonly askedWorkers: number;
+  /** and on so many numbers must not be finite. */
+  readonly askedNotFinite: number;
 }
 
 export const defaultDecideOptions: DecideOptions = {
@@ -75,6 +82,8 @@ export const defaultDecideOptions: DecideOptions = {
   failedWorkers: 3,
   failedAttempts: 6,
   notFiniteAttempts: 2,
+  askedWorkers: 8,
+  askedNotFinite: 3,
 };
 
 export type Decision =
@@ -85,6 +94,8 @@ export type Decision =
       readonly action: 'reissue';
       readonly shards: readonly number[];
       readonly unclaimed: boolean;
+      /** Workers that were waited for in vain: they hold these shards and do not answer, or fetch nothing. */
+      readonly idle: readonly string[];
       readonly why: string;
     }
   /** Nothing to do before `until` unless something happens. */
@@ -101,11 +112,11 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   if (open.length === 0) return { action: 'commit', why: `all ${state.shards.length} shards have answered` };
 
   for (const shard of open) {
-    const failed = failureOf(shard, options);
+    const failed = failureOf(shard, state.able, options);
     if (failed) return failed;
   }
 
-  const able = state.heardAt.size - state.refusals.length;
+  const able = state.able.length;
   if (able === 0 && state.refusals.length > 0) {
     const reasons = state.refusals.map(({ worker, why }) => `${why} (${worker})`).join('; ');
     return { action: 'fail', notFinite: false, why: `no worker can compute the job: ${reasons}` };
@@ -120,7 +131,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   );
   if (lost.length > 0) {
     const why = `${name(lost)} came back without an answer`;
-    return { action: 'reissue', shards: lost.map((shard) => shard.shard), unclaimed: false, why };
+    return { action: 'reissue', shards: lost.map((shard) => shard.shard), unclaimed: false, idle: [], why };
   }
 
   if (state.heardAt.size === 0)
@@ -153,11 +164,14 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   const unclaimed = due.filter((shard) => shard.holders.length === 0);
   if (unclaimed.length > 0) {
     const why = `nobody fetched ${name(unclaimed)}: the queue may have lost it`;
-    return { action: 'reissue', shards: unclaimed.map((shard) => shard.shard), unclaimed: true, why };
+    const busy = new Set(open.flatMap((shard) => shard.holders.map(({ worker }) => worker)));
+    const idle = state.able.filter((worker) => !busy.has(worker));
+    return { action: 'reissue', shards: unclaimed.map((shard) => shard.shard), unclaimed: true, idle, why };
   }
   if (due.length > 0) {
     const why = `${name(due)} is late at ${due.map((shard) => shard.holders.map((h) => h.worker).join(' and ')).join(', ')}`;
-    return { action: 'reissue', shards: due.map((shard) => shard.shard), unclaimed: false, why };
+    const idle = [...new Set(due.flatMap((shard) => shard.holders.map(({ worker }) => worker)))];
+    return { action: 'reissue', shards: due.map((shard) => shard.shard), unclaimed: false, idle, why };
   }
 
   const unheld = open.filter((shard) => shard.holders.length === 0);
@@ -168,15 +182,26 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   return { action: 'wait', until: Math.min(...open.map(deadlineOf)), why };
 }
 
-/** Whether a shard has failed so often that no further worker is tried. */
-function failureOf({ shard, failures }: ShardState, options: DecideOptions): Decision | undefined {
+/**
+ * Whether a shard has failed so often that no further worker is tried. A worker's word for it is not enough, however often it says so,
+ * while there is another to ask: its memory may be bad, or its intentions.
+ */
+function failureOf(
+  { shard, failures }: ShardState,
+  able: readonly string[],
+  options: DecideOptions,
+): Decision | undefined {
+  if (failures.length === 0) return undefined;
+  const workers = new Set(failures.map(({ worker }) => worker));
+  const isAnyUntried = able.some((worker) => !workers.has(worker));
   const reasons = failures.map(({ worker, why }) => `${why} (${worker})`).join('; ');
   const notFinite = failures.filter((failure) => failure.notFinite);
-  if (notFinite.length >= options.notFiniteAttempts)
+  const saidSo = new Set(notFinite.map(({ worker }) => worker)).size;
+  if (notFinite.length >= options.notFiniteAttempts && (!isAnyUntried || saidSo >= options.askedNotFinite))
     return { action: 'fail', shard, notFinite: true, why: reasons };
-  const workers = new Set(failures.map(({ worker }) => worker)).size;
-  if (workers < options.failedWorkers && failures.length < options.failedAttempts) return undefined;
-  const times = `failed ${failures.length} times, on ${workers} ${workers === 1 ? 'worker' : 'workers'}`;
+  if (isAnyUntried && workers.size < options.askedWorkers) return undefined;
+  if (workers.size < options.failedWorkers && failures.length < options.failedAttempts) return undefined;
+  const times = `failed ${failures.length} times, on ${workers.size} ${workers.size === 1 ? 'worker' : 'workers'}`;
   return { action: 'fail', notFinite: false, why: `shard ${shard} ${times}: ${reasons}` };
 }
 

@@ -88,8 +88,10 @@ export class Tracker {
     const state = this.#shard(step, shard);
     // Nobody holds what was never handed out.
     if (!state || state.done || holder.attempt < 1 || holder.attempt > state.attempts) return false;
-    // A claim that is repeated does not begin anew: it would never be late.
-    if (state.holders.some((h) => h.worker === holder.worker && h.attempt >= holder.attempt)) return false;
+    // A claim that is repeated does not begin anew: it would never be late. What failed is not tried by the same worker again.
+    const isOld = (one: { worker: string; attempt: number }) =>
+      one.worker === holder.worker && one.attempt >= holder.attempt;
+    if (state.holders.some(isOld) || state.failures.some(isOld)) return false;
     state.holders = [...state.holders.filter((h) => h.worker !== holder.worker), holder];
     return true;
   }
@@ -126,9 +128,10 @@ export class Tracker {
   release(step: number, shard: number, worker: string, failure?: string): void {
     const state = this.#shard(step, shard);
     if (!state || state.done) return;
+    const attempt = state.holders.find((holder) => holder.worker === worker)?.attempt ?? state.attempts;
     state.holders = state.holders.filter((holder) => holder.worker !== worker);
     state.lost = true;
-    if (failure !== undefined) state.failures.push({ worker, why: failure, notFinite: false });
+    if (failure !== undefined) state.failures.push({ worker, attempt, why: failure, notFinite: false });
   }
 
   /** An attempt that nobody claimed is not in the queue any more, as far as is known. */

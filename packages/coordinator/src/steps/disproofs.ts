@@ -1,0 +1,57 @@
+/** Who failed where others did not: a shard that one worker could not compute, and another could. */
+import type { Failure, ShardState } from './decide.ts';
+
+/** So many more failures that were disproved than answers that counted, and a worker takes no further part in a job. */
+const MOST = 3;
+
+export interface Unfit {
+  readonly worker: string;
+  readonly why: string;
+}
+
+export class Disproofs {
+  /** Of each worker: failures that others disproved, less answers of its own that counted. */
+  readonly #against = new Map<string, number>();
+
+  /**
+   * A step has been counted.
+   * @param byOf whose answer to a shard it was; undefined: nobody's
+   * @returns the workers that are not asked any more, and why
+   */
+  counted(shards: readonly ShardState[], byOf: (shard: number) => string | undefined): Unfit[] {
+    const unfit: Unfit[] = [];
+    for (const { shard, failures } of shards) {
+      const by = byOf(shard);
+      if (by === undefined) continue;
+      this.#makeUp(by);
+      for (const failure of disproved(failures, by)) {
+        const count = (this.#against.get(failure.worker) ?? 0) + 1;
+        this.#against.set(failure.worker, count);
+        if (count < MOST) continue;
+        this.#against.delete(failure.worker);
+        const why = `${count} of its tasks failed that other workers could compute, the last: ${failure.why}`;
+        unfit.push({ worker: failure.worker, why });
+      }
+    }
+    return unfit;
+  }
+
+  /** It is gone: who comes by its name is another one. */
+  forget(worker: string): void {
+    this.#against.delete(worker);
+  }
+
+  #makeUp(worker: string): void {
+    const count = this.#against.get(worker);
+    if (count === undefined) return;
+    if (count > 1) this.#against.set(worker, count - 1);
+    else this.#against.delete(worker);
+  }
+}
+
+/** The last failure of each worker but the one that answered. */
+function disproved(failures: readonly Failure[], by: string): Failure[] {
+  const last = new Map(failures.map((failure) => [failure.worker, failure]));
+  last.delete(by);
+  return [...last.values()];
+}

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import type { ShardState } from '../src/steps/decide.ts';
+import { Disproofs } from '../src/steps/disproofs.ts';
+
+const shard = (index: number, ...failed: string[]): ShardState => ({
+  ...{ shard: index, done: true, attempts: 1, issuedAt: 0, holders: [], lost: false },
+  failures: failed.map((worker) => ({ worker, attempt: 1, why: `${worker} threw`, notFinite: false })),
+});
+
+it('a worker whose failures others disprove three times is not asked any more', () => {
+  const disproofs = new Disproofs();
+  const step = () => disproofs.counted([shard(0, 'bad', 'bad')], () => 'good');
+  expect([step(), step()]).toEqual([[], []]);
+  const why = '3 of its tasks failed that other workers could compute, the last: bad threw';
+  expect(step()).toEqual([{ worker: 'bad', why }]);
+  // Should it come again, it begins anew.
+  expect(step()).toEqual([]);
+});
+
+it('nothing is held against who answers in the end, where nobody answers, or for what has been made up for', () => {
+  const disproofs = new Disproofs();
+  for (let turn = 0; turn < 9; turn++) {
+    expect(disproofs.counted([shard(0, 'a')], () => 'a')).toEqual([]);
+    expect(disproofs.counted([shard(0, 'a', 'b')], () => undefined)).toEqual([]);
+    const by = (index: number) => (index === 0 ? 'b' : 'a');
+    expect(disproofs.counted([shard(0, 'a'), shard(1)], by)).toEqual([]);
+  }
+  disproofs.counted([shard(0, 'a'), shard(1, 'a')], () => 'b');
+  disproofs.forget('a');
+  expect(disproofs.counted([shard(0, 'a')], () => 'b')).toEqual([]);
+});
