@@ -45,6 +45,7 @@ export class TaskConsumer {
   readonly #options: ConsumerOptions;
   #share: number;
   #workers: Worker[];
+  #paused = false;
   /** When an entry without a signature was told of last. */
   #toldAt = Number.NEGATIVE_INFINITY;
 
@@ -65,12 +66,25 @@ export class TaskConsumer {
    * steps: those held would wait for those that are not.
    */
   share(tasks: number): void {
+    const before = this.#share;
     this.#share = Math.max(1, tasks);
-    for (const worker of this.#workers.slice(0, -1)) worker.concurrency = this.#share;
+    for (const worker of this.#workers.slice(0, -1)) {
+      worker.concurrency = this.#share;
+      if (this.#share > before && !this.#paused) this.#wake(worker);
+    }
+  }
+
+  /** A consumer looks for how much it may hold when something that it holds ends, which may wait for what it does not hold yet. */
+  #wake(worker: Worker): void {
+    worker.pause(true).then(
+      () => (this.#paused ? undefined : worker.resume()),
+      () => {}, // Redis is away: it begins anew
+    );
   }
 
   /** Takes no more tasks; those held go on. */
   async pause(): Promise<void> {
+    this.#paused = true;
     const paused = this.#workers.map((worker) => worker.pause(true).catch(() => {}));
     // Redis may be away.
     await Promise.race([Promise.all(paused), sleep(PAUSE_MS, undefined, { ref: false })]);
