@@ -4,27 +4,48 @@ import { defineConfig } from 'vitest/config';
 // Many tests start processes of ours: compiled once, and stripped of types, they start in half the time.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('./node_modules/.cache/compiled', import.meta.url));
 
+/** Of the tests of the system those that measure nothing, start few processes of ours, and so come beside others. */
+const unhurried = [
+  'backup',
+  'containers',
+  'docs',
+  'embedded-redis',
+  'guide',
+  'needs',
+  'node-versions',
+  'practice',
+  'python',
+  'python-client',
+  'shipped',
+  'tensorboard',
+].map((name) => `test/${name}.test.ts`);
+
+// What hangs is found, and what is slow on a busy machine is not called wrong.
+const patience = { expect: { poll: { timeout: 30_000 } }, testTimeout: 600_000, hookTimeout: 600_000 };
+
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
+          ...patience,
           name: 'unit',
           include: ['packages/*/test/**/*.test.ts'],
-          // They run beside the system's: what hangs is found, and what is slow is not called wrong.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
         },
       },
       {
         test: {
+          ...patience,
           name: 'system',
           include: ['test/**/*.test.ts'],
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          exclude: unhurried,
           // Each of these starts a cluster of processes: one file at a time, or they starve one another.
           fileParallelism: false,
         },
+      },
+      {
+        test: { ...patience, name: 'unhurried', include: unhurried, fileParallelism: false },
       },
     ],
   },

@@ -85,22 +85,26 @@ function listLeftOut() {
 
 /**
  * Tests of the system wait more than they compute, and must come one file at a time; those of units compute, and come beside them on
- * the other cores. What those print follows when both have ended.
+ * the other cores, as do those of the system that are in no hurry. What these print follows when both have ended.
  */
 async function runAllTests() {
   const directory = mkdtempSync(join(tmpdir(), 'kasane-test-'));
-  const log = join(directory, 'unit.log');
-  const unitLog = openSync(log, 'w');
+  const log = join(directory, 'beside.log');
+  const besideLog = openSync(log, 'w');
   const workers = Math.max(1, availableParallelism() - 1);
   try {
     const parts = await Promise.all([
       runTests('tests of the system (vitest)', ['--project', 'system']),
-      runTests('tests of units (vitest)', ['--project', 'unit', `--maxWorkers=${workers}`], unitLog),
+      runTests(
+        'tests of units, and others beside the system (vitest)',
+        ['--project', 'unit', '--project', 'unhurried', `--maxWorkers=${workers}`],
+        besideLog,
+      ),
     ]);
     await pipeline(createReadStream(log), process.stdout, { end: false });
     return parts;
   } finally {
-    closeSync(unitLog);
+    closeSync(besideLog);
     rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -7,7 +7,7 @@ import { CleanUp, temporaryDirectory } from './support/cluster.ts';
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
-it('30 workers, 10 watchers and 30 jobs: nothing refused, and the bits that one worker gives', async () => {
+it('20 workers, 10 watchers and 15 jobs: nothing refused, and the bits that one worker gives', async () => {
   const job = loadJob(temporaryDirectory(cleanUp), 30, 1);
   const load = { job, processes: 1, sharedMemory: false, say: () => {} };
   const alone = await holdLoad({ ...load, workers: 1, watchers: 0, jobs: 1 });
@@ -15,12 +15,12 @@ it('30 workers, 10 watchers and 30 jobs: nothing refused, and the bits that one 
   expect(digest).toMatch(/^[0-9a-f]{64}$/);
   const { digests, ended, seen, complaints, earlier } = await holdLoad({
     ...load,
-    workers: 30,
+    workers: 20,
     watchers: 10,
-    jobs: 30,
+    jobs: 15,
   });
-  expect([...digests]).toEqual([[digest, 30]]);
-  expect(ended).toBe(30);
+  expect([...digests]).toEqual([[digest, 15]]);
+  expect(ended).toBe(15);
   expect(seen.states).toBeGreaterThan(10);
   const refused = Object.keys({ ...earlier, ...complaints }).filter(
     (sentence) => !sentence.startsWith('handing out again'),

@@ -195,7 +195,7 @@ describe('Guests', () => {
     const there = Array.from({ length: 3 }, () =>
       connect((server.address() as AddressInfo).port, '127.0.0.1'),
     );
-    await vi.waitFor(() => expect(came).toHaveLength(3));
+    await vi.waitFor(() => expect(came).toHaveLength(3), { timeout: 30_000 });
     const [idle, calling, known] = came as [Socket, Socket, Socket];
     if (!idle.closed) await once(idle, 'close');
     expect(said).toEqual(['it has shown no token and done nothing for 0.2 s']);
