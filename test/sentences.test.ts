@@ -1,7 +1,19 @@
 /** Every sentence that the coordinator has for why a job waits is known to the page in Japanese. */
-import { readFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PatientDisk, whyNotWritten } from '@kasane/coordinator/jobs/disk';
+import { isDiskError, PatientDisk, whyNotWritten } from '@kasane/coordinator/jobs/disk';
+import { StatePlace } from '@kasane/coordinator/jobs/state-place';
 import {
   decide,
   defaultDecideOptions,
@@ -10,12 +22,12 @@ import {
 } from '@kasane/coordinator/steps/decide';
 import { type Sharer, shareOut } from '@kasane/coordinator/steps/share-out';
 import { saidInJapanese } from '@kasane/dashboard/page/sentences-ja';
+import { systemCodes } from '@kasane/tensor/node/system-errors';
 import { expect, it } from 'vitest';
 import { checkout } from './support/image.ts';
 
 /** Names and numbers stay, and so does what is typed. */
-const words = (text: string) =>
-  text.replace(/`[^`]*`|\bid-\w+\b|ENOSPC[^）]*|\bRedis\b/g, '').match(/[a-z]{2,}/gi) ?? [];
+const words = (text: string) => text.replace(/`[^`]*`|\bid-\w+\b|\bRedis\b/g, '').match(/[a-z]{2,}/gi) ?? [];
 
 function expectJapanese(sentences: readonly string[]): void {
   for (const sentence of sentences) {
@@ -72,6 +84,56 @@ it('of a turn, and of a full disk', async () => {
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   await expect(disk.written('the model', () => Promise.reject(full))).rejects.toThrow('over');
   expectJapanese([disk.why]);
+});
+
+it('of whatever else a disk may say', () => {
+  const said = systemCodes
+    .map((code) => Object.assign(new Error(`${code}: words of the system, write`), { code }))
+    .filter(isDiskError)
+    .map((error) => whyNotWritten('the model', error, '12:03:05'));
+  expect(said.length).toBeGreaterThan(12);
+  for (const one of said) expect(one).not.toMatch(/\bE[A-Z]{3,}\b|words of the system/);
+  const sqlite = [3, 8, 10, 13, 14].map((errcode) => Object.assign(new Error('of SQLite'), { errcode }));
+  for (const error of sqlite) expect(isDiskError(error)).toBe(true);
+  expectJapanese([...said, ...sqlite.map((error) => whyNotWritten('the model', error, '12:03:05'))]);
+});
+
+it('of a state directory that is away', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  try {
+    const [state, database] = [join(folder, 'state'), join(folder, 'state', 'kasane.sqlite')];
+    mkdirSync(state);
+    writeFileSync(database, '');
+    const place = StatePlace.of(database);
+    const why = async () => {
+      const error = await place.require().catch((thrown: unknown) => thrown);
+      expect(() => place.requireSync()).toThrow((error as Error).message);
+      expect(isDiskError(error)).toBe(true);
+      return whyNotWritten('the model', error, '12:03:05');
+    };
+    const said: string[] = [];
+    renameSync(database, `${database}.away`);
+    said.push(await why());
+    writeFileSync(database, '');
+    said.push(await why());
+    renameSync(state, `${state}.away`);
+    said.push(await why());
+    mkdirSync(state);
+    said.push(await why());
+    rmdirSync(state);
+    // A loop of links cannot be looked into, as a folder without permission cannot, whoever runs this.
+    symlinkSync('state', state);
+    said.push(await why());
+    unlinkSync(state);
+    renameSync(`${state}.away`, state);
+    renameSync(`${database}.away`, database);
+    await place.require();
+    place.requireSync();
+    expect(new Set(said).size).toBe(5);
+    expectJapanese(said.map((one) => one.replaceAll(folder, '')));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 it('of the line', () =>

@@ -53,7 +53,12 @@ export class Checkpoints {
   async restore(weights: Weights): Promise<Position | undefined> {
     const { id, job, store, stepsPerEpoch, log } = this.#options;
     for (const { step, path, digest } of store.checkpoints(id)) {
-      const read = await readCheckpoint(path, digest, job, weights);
+      let read = await readCheckpoint(path, digest, job, weights);
+      if ('why' in read) {
+        // Where the whole state directory is away, no checkpoint is lost.
+        await store.place.require();
+        read = await readCheckpoint(path, digest, job, weights);
+      }
       if ('why' in read) {
         log.warn(`the checkpoint of step ${step} is not used, the one before it is: ${read.why}`);
         continue;
@@ -91,6 +96,7 @@ export class Checkpoints {
     // Steps that follow change the weights: all of them are in it before.
     const bytes = await encodeCheckpoint(job, weights, position);
     const keep = async () => {
+      await store.place.folder(directory);
       const digest = await writeWhole(path, bytes);
       await store.addCheckpoint(
         id,

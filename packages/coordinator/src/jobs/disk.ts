@@ -1,27 +1,49 @@
 /**
- * A disk that is full, or fails for a while, is waited for, and so is a database that another program holds locked: what a training has
- * reached is not given up over it.
+ * A disk that is full, fails or is away for a while is waited for, and so is a database that another program holds locked: what a training
+ * has reached is not given up over it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@kasane/protocol/errors';
+import { meaningOf, type SystemCode, systemCodeOf } from '@kasane/tensor/node/system-errors';
 import type { Logger } from 'pino';
-import { SQLITE, sqliteCode } from './state-errors.ts';
+import { SQLITE, sqliteCode, systemCodeOfSqlite } from './state-errors.ts';
+import { StateAway } from './state-place.ts';
 
 /** Milliseconds between two tries. */
 const RETRY_MS = 1_000;
 
-const systemCodes = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE']);
-const { BUSY, LOCKED, IOERR, FULL, CANTOPEN, READONLY } = SQLITE;
-const lockedCodes = new Set<number>([BUSY, LOCKED]);
-const sqliteCodes = new Set<number>([...lockedCodes, IOERR, FULL, CANTOPEN, READONLY]);
+/** What the system says of a disk that may come back, and what an operator can do about it there. */
+const todos: Partial<Record<SystemCode, string>> = {
+  ENOSPC: "make room on the coordinator's disk",
+  EDQUOT: "make room on the coordinator's disk",
+  EIO: "check the coordinator's disk",
+  EROFS: "mount the coordinator's disk writable",
+  ESTALE: "mount the coordinator's disk again",
+  ENODEV: "mount the coordinator's disk again",
+  ENXIO: "mount the coordinator's disk again",
+  ETIMEDOUT: "check the coordinator's disk",
+  EBUSY: "check the coordinator's disk",
+  ENOENT: 'put back what was removed from the state directory',
+  ENOTDIR: 'put back what was removed from the state directory',
+  EACCES: 'let the user that runs the coordinator write there',
+  EPERM: 'let the user that runs the coordinator write there',
+  EMFILE: 'raise the limit (ulimit -n)',
+  ENFILE: 'close some programs',
+};
+const lockedCodes = new Set<number>([SQLITE.BUSY, SQLITE.LOCKED]);
 
 /** Whether an error is the disk's: it may go away by itself, or with an operator's help. */
 export function isDiskError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const { code } = error as { code?: unknown };
+  if (error instanceof StateAway || isLock(error)) return true;
+  const code = codeOf(error);
+  return code !== undefined && todos[code] !== undefined;
+}
+
+/** SQLite's errors are the system's, in its own words. */
+function codeOf(error: Error): SystemCode | undefined {
   const sqlite = sqliteCode(error);
-  if (sqlite !== undefined) return sqliteCodes.has(sqlite);
-  return typeof code === 'string' && systemCodes.has(code);
+  return sqlite === undefined ? systemCodeOf(error) : systemCodeOfSqlite(sqlite);
 }
 
 /** Whether it is another program that has the database locked. */
@@ -34,9 +56,11 @@ export const clockTime = (at = new Date()): string =>
 /** Why something could not be written, and what helps. @param since when it was tried first */
 export function whyNotWritten(what: string, error: unknown, since: string): string {
   const not = `${what} could not be written`;
-  return isLock(error)
-    ? `${not}: another program has had the database locked since ${since}; end it, or wait until it is done`
-    : `${not}: ${messageOf(error)}; make room on the coordinator's disk`;
+  if (isLock(error))
+    return `${not}: another program has had the database locked since ${since}; end it, or wait until it is done`;
+  const code = error instanceof Error ? codeOf(error) : undefined;
+  const todo = code && todos[code];
+  return `${not}: ${todo ? `${meaningOf(code).words}; ${todo}` : messageOf(error)}`;
 }
 
 /** What is written by one who may be told to stop. */

@@ -4,7 +4,7 @@ import type { Access } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
 import { inputReader, readTargets } from '@kasane/data/normalize';
 import { placeOf } from '@kasane/data/open';
-import { KasaneError } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type Job } from '@kasane/protocol/job';
@@ -17,6 +17,7 @@ import { checkIdentity } from './data-identity.ts';
 import { describeSamples } from './describe-job.ts';
 import type { JobRecord } from './job-record.ts';
 import { loadData } from './load-data.ts';
+import { stateError } from './state-errors.ts';
 import type { JobStore } from './store.ts';
 
 /** Data that was read for somebody is kept for so long, in milliseconds. */
@@ -56,7 +57,7 @@ export class Inspection {
   async model(record: JobRecord, checkpoint: number | undefined): Promise<Uint8Array> {
     const { id } = record;
     if (checkpoint === undefined) {
-      if (record.model) return readFile(record.model);
+      if (record.model) return this.#finalWeights(record.model);
       throw new KasaneError('JOB_STATE', `job ${id} has no weights: it has not succeeded (yet)`);
     }
     const found = this.#store.checkpoints(id).find(({ step }) => step === checkpoint);
@@ -66,11 +67,30 @@ export class Inspection {
     const state = new Map(job.spec.training.ema ? [[AVERAGE, floats()]] : []);
     const weights = { parameters: floats(), state };
     const read = await readCheckpoint(found.path, found.digest, job, weights);
-    if ('why' in read) throw new KasaneError('FILE_DAMAGED', read.why);
+    if ('why' in read) {
+      await this.#require();
+      throw new KasaneError('FILE_DAMAGED', read.why);
+    }
     const data = await this.#data(record, job);
     // How inputs are prepared, and what classes are called, is read from the data.
     await checkIdentity(id, placeOf(job.spec.data), checkpoint, read.data, data);
     return encodeModel(job, data.preparation, valuesOf(weights), checkpoint);
+  }
+
+  async #finalWeights(path: string): Promise<Uint8Array> {
+    try {
+      return await readFile(path);
+    } catch (error) {
+      await this.#require();
+      throw stateError(error, path);
+    }
+  }
+
+  /** Files that cannot be read are not lost where the whole state directory is away. @throws KasaneError STATE_UNUSABLE */
+  async #require(): Promise<void> {
+    await this.#store.place.require().catch((cause: unknown) => {
+      throw new KasaneError('STATE_UNUSABLE', messageOf(cause), { cause });
+    });
   }
 
   /** @throws KasaneError DATA_INVALID, LIMIT */

@@ -8,7 +8,6 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { newTaskKey } from '@kasane/protocol/task-signature';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
@@ -283,10 +282,9 @@ export class Run {
   }
 
   async #open(): Promise<void> {
-    const { job, directory, workers, store } = this.#options;
+    const { job, workers, store } = this.#options;
     // Before anything is trained: what is there now is what it is trained on.
     await identityOf(this.data);
-    await this.#disk.written('a folder', async () => void makeFolders(directory, 0o700));
     await this.#queue.obliterate().catch(() => {});
     const parameters = await ParameterServer.open(job, {
       total: this.#plan.totalSteps,
@@ -478,6 +476,7 @@ export class Run {
 
   async #writeModel(): Promise<void> {
     const { store, job, data, directory } = this.#options;
+    await store.place.folder(directory);
     const path = join(directory, 'model.safetensors');
     const { step } = this.#position;
     const best = job.spec.training.stopEarly && (await this.#checkpoints.best(this.#parameters!, step));

@@ -1,5 +1,6 @@
 /** What SQLite and the file system say of a state directory, in sentences that tell what to do. */
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { meaningOf, type SystemCode, systemWords } from '@kasane/tensor/node/system-errors';
 
 /** Primary result codes (https://sqlite.org/rescode.html); extended codes have them in their low byte. */
 export const SQLITE = {
@@ -25,22 +26,20 @@ export function sqliteCode(error: unknown): number | undefined {
 export const RESTORE =
   'restore the state directory from a backup (`kasane backup` makes them), or move it away to start afresh';
 
-const system: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOTDIR: 'a part of its path is a file',
-  ENOENT: 'a part of its path does not exist',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  ELOOP: 'its path is a loop of links',
-  ENAMETOOLONG: 'its path is too long',
-  EIO: 'the disk does not read or write',
+const systemCodes: Readonly<Record<number, SystemCode>> = {
+  [SQLITE.PERM]: 'EACCES',
+  [SQLITE.READONLY]: 'EROFS',
+  [SQLITE.IOERR]: 'EIO',
+  [SQLITE.FULL]: 'ENOSPC',
+  // A file that is there and cannot be opened; SQLite does not say why.
+  [SQLITE.CANTOPEN]: 'EACCES',
 };
 
+/** What the system would say, where SQLite's refusal is the disk's. @param code a primary result code */
+export const systemCodeOfSqlite = (code: number): SystemCode | undefined => systemCodes[code];
+
 /** Why the file system refused something, without its error number. */
-export const whyOf = (error: unknown): string =>
-  system[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error);
+export const whyOf = (error: unknown): string => systemWords(error) ?? messageOf(error);
 
 /** @param path that could not be used */
 export function unusable(path: string, why: string): KasaneError {
@@ -64,9 +63,9 @@ export function stateError(error: unknown, path: string): Error {
     case SQLITE.CANTOPEN:
       return unusable(path, 'it cannot be opened');
     case SQLITE.FULL:
-      return unusable(path, 'the disk is full');
+      return unusable(path, meaningOf('ENOSPC').words);
     case SQLITE.IOERR:
-      return unusable(path, 'the disk does not read or write');
+      return unusable(path, meaningOf('EIO').words);
     case SQLITE.BUSY:
     case SQLITE.LOCKED:
       return new KasaneError(

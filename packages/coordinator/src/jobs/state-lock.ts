@@ -88,7 +88,8 @@ export function claimState(directory: string): () => void {
   return () => {
     if (!isHeld) return;
     isHeld = false;
-    rmSync(join(directory, OWNER), { force: true });
+    // Where the directory has been replaced, another coordinator may own what is there now.
+    if (lastOwner(directory)?.since === owner.since) rmSync(join(directory, OWNER), { force: true });
     held.close();
   };
 }

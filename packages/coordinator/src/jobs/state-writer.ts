@@ -5,6 +5,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import { writeAll } from './state-database.ts';
+import { StateAway, type StatePlace } from './state-place.ts';
 
 export interface Statement {
   readonly sql: string;
@@ -25,7 +26,7 @@ export interface WriteRequest {
 /** Without an error it is written. */
 export interface WriteResponse {
   readonly id: number;
-  readonly error?: { readonly message: string; readonly errcode: number | undefined };
+  readonly error?: { readonly message: string; readonly errcode: number | undefined; readonly away: boolean };
 }
 
 /** Writes before it returns. */
@@ -34,7 +35,7 @@ export const writesAtOnce = (database: DatabaseSync): StateWriter => ({
   close: async () => {},
 });
 
-/** Writes in a thread, one request after the other. @param path of a database that is there */
+/** Writes in a thread, one request after the other, and only while the database is where it was. */
 export class ThreadWriter implements StateWriter {
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
@@ -42,13 +43,16 @@ export class ThreadWriter implements StateWriter {
   #last = 0;
   #failure: Error | undefined;
 
-  constructor(path: string) {
+  constructor({ opened }: StatePlace) {
     const file = import.meta.url.endsWith('.ts') ? './state-writer-thread.ts' : './state-writer-thread.js';
-    this.#thread = new Worker(new URL(file, import.meta.url), { workerData: path });
+    this.#thread = new Worker(new URL(file, import.meta.url), {
+      workerData: opened,
+    });
     this.#thread.on('message', ({ id, error }: WriteResponse) => {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
-      if (error) waiting?.reject(Object.assign(new Error(error.message), { errcode: error.errcode }));
+      if (error?.away) waiting?.reject(new StateAway(error.message));
+      else if (error) waiting?.reject(Object.assign(new Error(error.message), { errcode: error.errcode }));
       else waiting?.resolve();
     });
     this.#thread.on('error', (error) => this.#fail(error as Error));

@@ -11,6 +11,7 @@ import { epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record
 import { type Course, NOTHING_YET } from './metrics.ts';
 import { DATABASE, openStateDatabase, requireTables } from './state-database.ts';
 import { stateError } from './state-errors.ts';
+import { StatePlace } from './state-place.ts';
 import { type Statement, type StateWriter, ThreadWriter, writesAtOnce } from './state-writer.ts';
 import { LATER_COLUMNS, SCHEMA } from './store-schema.ts';
 
@@ -74,6 +75,8 @@ export class JobStore {
   readonly #read = new Map<string, JobRecord>();
 
   readonly #writer: StateWriter;
+  /** Where it is, as long as it is there. */
+  readonly place: StatePlace;
 
   /**
    * @param directory of a coordinator's state
@@ -84,7 +87,8 @@ export class JobStore {
     this.#db = openStateDatabase(directory, SCHEMA);
     try {
       this.#migrate(origin);
-      this.#writer = inThread ? new ThreadWriter(join(directory, DATABASE)) : writesAtOnce(this.#db);
+      this.place = StatePlace.of(join(this.#directory, DATABASE));
+      this.#writer = inThread ? new ThreadWriter(this.place) : writesAtOnce(this.#db);
     } catch (error) {
       this.#db.close();
       throw stateError(error, join(directory, DATABASE));

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { sha256InTurns } from '@kasane/data/digest';
 import { writeWholeFile } from '@kasane/data/whole-file';
+import { messageOf } from '@kasane/protocol/errors';
+import { systemWords } from '@kasane/tensor/node/system-errors';
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -21,7 +23,7 @@ export async function readWhole(
   try {
     bytes = await readFile(path);
   } catch (error) {
-    return { why: `${path} cannot be read: ${(error as Error).message}` };
+    return { why: `${path} cannot be read: ${systemWords(error) ?? messageOf(error)}` };
   }
   const found = await sha256InTurns(bytes);
   return found === digest

@@ -6,6 +6,67 @@
 const shards = String.raw`shards? ([\d, ]+)`;
 const step = (said: string) => new RegExp(String.raw`^step (\d+): ${said}$`);
 
+/** Why a disk refuses, and what the operator of the coordinator does about it. */
+const disks: readonly (readonly [string, string])[] = [
+  [
+    "no space is left on the disk; make room on the coordinator's disk",
+    'コーディネーターのディスクに空きがありません。空き容量を増やしてください',
+  ],
+  [
+    "the disk quota is used up; make room on the coordinator's disk",
+    'ディスクの割り当てを使い切りました。コーディネーターのディスクに空きを作ってください',
+  ],
+  [
+    "the disk or network share reported an error; check the coordinator's disk",
+    'ディスクまたはネットワーク共有がエラーを返しました。コーディネーターのディスクを確認してください',
+  ],
+  [
+    "the file system is read-only; mount the coordinator's disk writable",
+    'ファイルシステムが読み取り専用です。コーディネーターのディスクを書き込み可能でマウントしてください',
+  ],
+  [
+    "the network share has replaced it; mount the coordinator's disk again",
+    'ネットワーク共有のファイルが置き換わりました。コーディネーターのディスクを再マウントしてください',
+  ],
+  [
+    "(?:its device is not there|it is a socket, or a device that is not there); mount the coordinator's disk again",
+    'ディスクが見つかりません。コーディネーターのディスクを再マウントしてください',
+  ],
+  [
+    "no answer came in time; check the coordinator's disk",
+    'ディスクが時間内に応答しませんでした。コーディネーターのディスクを確認してください',
+  ],
+  ["it is in use; check the coordinator's disk", '使用中です。コーディネーターのディスクを確認してください'],
+  [
+    '(?:there is no such file or folder|a part of the path is a file, not a folder); put back what was removed from the state directory',
+    '状態ディレクトリーから失われたファイルがあります。元に戻してください',
+  ],
+  [
+    'permission denied; let the user that runs the coordinator write there',
+    '権限がありません。コーディネーターを実行しているユーザーに書き込みを許可してください',
+  ],
+  [
+    'too many files are open; raise the limit .ulimit -n.',
+    '開いているファイルが多すぎます。上限（`ulimit -n`）を上げてください',
+  ],
+  [
+    'too many files are open on this machine; close some programs',
+    'このマシンで開いているファイルが多すぎます。ほかのプログラムを終了してください',
+  ],
+  [
+    'the (?:state directory|database) (.+) has been moved or removed; move it back, or restart the coordinator with another --state',
+    '`$1` が移動または削除されました。元の場所に戻すか、別の `--state` でコーディネーターを再起動してください',
+  ],
+  [
+    'the (?:state directory|database) (.+) has been replaced by another; move it back, or restart the coordinator with another --state',
+    '`$1` が別のものに置き換えられました。元に戻すか、別の `--state` でコーディネーターを再起動してください',
+  ],
+  [
+    'the state directory (.+): .+; let the user that runs the coordinator use it',
+    '状態ディレクトリー `$1` を使用できません。コーディネーターを実行しているユーザーに許可してください',
+  ],
+];
+
 const sentences: readonly (readonly [RegExp, string])[] = [
   [step(`${shards} (?:is|are) being computed`), 'ステップ $1：シャード $2 を計算中'],
   [step(`${shards} waits? for a worker`), 'ステップ $1：シャード $2 がワーカーを待っています'],
@@ -21,10 +82,9 @@ const sentences: readonly (readonly [RegExp, string])[] = [
   [/^(\d+) jobs that come first: (.+)$/, '先に来る $1 件のジョブ：$2'],
   [/^job (\S+), of priority (-?\d+), goes first$/, '優先度 $2 のジョブ $1 が先です'],
   [/^its turn: job (.+) computes a step$/, '順番：ジョブ $1 がステップを計算中'],
-  [
-    /^(?:.+) could not be written: (.+); make room on the coordinator's disk$/,
-    '書き込めません（$1）。コーディネーターのディスクを空けてください',
-  ],
+  ...disks.map(
+    ([why, said]) => [new RegExp(`^.+ could not be written: ${why}$`), `書き込めません。${said}`] as const,
+  ),
   [
     /^(?:.+) could not be written: another program has had the database locked since ([\d:]+); end it, or wait until it is done$/,
     '書き込めません。$1 から別のプログラムがデータベースをロックしています。そのプログラムを終了するか、終わるまでお待ちください',

@@ -1,0 +1,97 @@
+/**
+ * Whether a state directory is still where it was opened. SQLite goes on with a database that was moved or removed as if nothing had
+ * happened, and nobody finds again what it writes there: so whoever writes asks first.
+ */
+import { statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { systemWords } from '@kasane/tensor/node/system-errors';
+
+const MOVE_BACK = 'move it back, or restart the coordinator with another --state';
+const RESTORE_ACCESS = 'let the user that runs the coordinator use it';
+
+/** The state directory is not where it was, for now. */
+export class StateAway extends Error {
+  override readonly name = 'StateAway';
+}
+
+/** Device and number: what stays when a file is renamed, and differs where another takes its name. */
+type Identity = string;
+interface Found {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+const identityOf = ({ dev, ino }: Found): Identity => `${dev}:${ino}`;
+const look = (path: string) => identityOf(statSync(path, { bigint: true }));
+
+/** Of a database that was opened, and of its folder. */
+export interface Opened {
+  readonly path: string;
+  readonly database: Identity;
+  readonly folder: Identity;
+}
+
+export class StatePlace {
+  /** For another thread. */
+  readonly opened: Opened;
+
+  constructor(opened: Opened) {
+    this.opened = opened;
+  }
+
+  /** @param path of a database that is open and in its place */
+  static of(path: string): StatePlace {
+    return new StatePlace({ path, database: look(path), folder: look(dirname(path)) });
+  }
+
+  /** @throws StateAway */
+  async require(): Promise<void> {
+    const identity = (path: string) =>
+      stat(path, { bigint: true }).then(identityOf, (error: unknown) => error as Error);
+    const { path } = this.opened;
+    const database = await identity(path);
+    if (database === this.opened.database) return;
+    throw this.#away(database, await identity(dirname(path)));
+  }
+
+  /** As `require`, for threads that serve nobody. @throws StateAway */
+  requireSync(): void {
+    const identity = (path: string) => {
+      try {
+        return look(path);
+      } catch (error) {
+        return error as Error;
+      }
+    };
+    const { path } = this.opened;
+    const database = identity(path);
+    if (database === this.opened.database) return;
+    throw this.#away(database, identity(dirname(path)));
+  }
+
+  /** Makes a folder in the state directory, and never the state directory anew. @throws StateAway, and the system's error */
+  async folder(path: string): Promise<void> {
+    await this.require();
+    makeFolders(path, 0o700);
+  }
+
+  /** @param database what is in the place of the database now. @param folder and in that of its folder */
+  #away(database: Identity | Error, folder: Identity | Error): StateAway {
+    const { path } = this.opened;
+    const what = `the state directory ${dirname(path)}`;
+    if (typeof folder === 'string' && folder !== this.opened.folder)
+      return new StateAway(`${what} has been replaced by another; ${MOVE_BACK}`);
+    if (typeof database === 'string')
+      return new StateAway(`the database ${path} has been replaced by another; ${MOVE_BACK}`);
+    if (!isMissing(database))
+      return new StateAway(
+        `${what}: ${systemWords(database) ?? 'it cannot be looked at'}; ${RESTORE_ACCESS}`,
+      );
+    return new StateAway(
+      `${typeof folder === 'string' ? `the database ${path}` : what} has been moved or removed; ${MOVE_BACK}`,
+    );
+  }
+}
+
+const isMissing = ({ code }: NodeJS.ErrnoException): boolean => code === 'ENOENT' || code === 'ENOTDIR';
