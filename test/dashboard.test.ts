@@ -93,3 +93,52 @@ it('does not listen where others reach it', async () => {
     /SSH tunnel/,
   );
 });
+
+/** Numbers and names as nobody should send them. */
+const odd = [
+  ...['-1', '1.5', 'x', '', ' ', 'NaN', 'Infinity', '1e99', '0x10', '4294967296', '9'.repeat(400)],
+  ...['null', '[1]', '%00', '%0a', '..', '.', '<b>', '%F0%9F%98%80', "1';--", '%'],
+];
+
+it('answers odd parameters of every route with what is wrong, and a HEAD as a GET', async () => {
+  const headers = { 'x-kasane': 'dashboard' };
+  const job = 'no-such-job';
+  const refused = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${dashboard.url}${path}`, init);
+    const body = await response.text();
+    expect(response.status, `${path}: ${body}`).toBe(400);
+    expect(body).not.toMatch(/INTERNAL|serializ|undefined|\n./);
+    return body;
+  };
+  const wrong = odd.filter((value) => !['%', ' ', ''].includes(value));
+  for (const value of wrong) {
+    expect(await refused(`/jobs/${job}/samples?first=${value}`)).toMatch(/^first: a whole number from 0 to/);
+    expect(await refused(`/jobs/${job}/samples?count=${value}`)).toMatch(/^count: a whole number from 1 to/);
+    expect(await refused(`/jobs/${job}/model?checkpoint=${value}`)).toMatch(/^checkpoint: a whole number/);
+    expect(await refused(`/events?part=${value}`)).toMatch(/^part: one of curves/);
+    const body = decodeURIComponent(value);
+    const posted = { method: 'POST', headers, body };
+    expect(await refused(`/jobs/${job}/resume`, posted)).toMatch(/^epochs: a whole number/);
+    if (body !== '-1') expect(await refused(`/jobs/${job}/priority`, posted)).toMatch(/^priority: a whole/);
+  }
+  // Whatever is asked for: an answer, and never that the server failed.
+  const routes = ['checkpoints', 'spec', 'course', 'samples', 'model', 'cancel', 'pause', 'retry', 'nothing'];
+  for (const value of odd)
+    for (const route of routes)
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']) {
+        const path = `/jobs/${value.replaceAll(' ', '%20')}/${route}?first=${value.replaceAll(' ', '+')}`;
+        const status = await ask(path, { method, headers });
+        expect(status >= 400 && status < 500, `${method} ${path}: ${status}`).toBe(true);
+      }
+  for (const path of ['/', '/page/app.ts', '/events', '/nothing', `/jobs/${job}/checkpoints`]) {
+    const head = await fetch(`${dashboard.url}${path}`, { method: 'HEAD' });
+    expect(await head.text()).toBe('');
+    const stop = new AbortController();
+    const get = await fetch(`${dashboard.url}${path}`, { signal: stop.signal });
+    expect([head.status, head.headers.get('content-type')], path).toEqual([
+      get.status,
+      get.headers.get('content-type'),
+    ]);
+    stop.abort();
+  }
+});

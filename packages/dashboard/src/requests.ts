@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
+import { JOB_FILE_BYTES, PRIORITY } from '@kasane/protocol/limits';
+import { brief } from '@kasane/protocol/plain-text';
 
 interface Asked {
   readonly client: CoordinatorClient;
@@ -20,12 +21,16 @@ type Route = (asked: Asked) => Promise<unknown>;
 const views: Readonly<Record<string, Route>> = {
   checkpoints: ({ client, job }) => client.checkpoints(job),
   spec: async ({ client, job }) => JSON.parse(await client.spec(job)) as unknown,
-  course: ({ client, job }) => courseOf(client, job),
+  async course({ client, job }) {
+    // The stream below ends for a job that is unknown as for any other.
+    await client.get(job);
+    return courseOf(client, job);
+  },
   async samples({ client, job, query }) {
     const { inputs, targets, preparation, ...rest } = await client.samples(
       job,
-      Number(query.get('first') ?? 0),
-      Number(query.get('count') ?? 1),
+      wholeNumber('first', query.get('first'), { least: 0, most: MOST_UINT32, default: 0 }),
+      wholeNumber('count', query.get('count'), { least: 1, most: MOST_UINT32, default: 1 }),
     );
     const packed = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
     return {
@@ -36,9 +41,11 @@ const views: Readonly<Record<string, Route>> = {
     };
   },
   async model({ client, job, query, response }) {
-    const checkpoint = query.get('checkpoint');
-    const bytes = await client.model(job, checkpoint === null ? undefined : Number(checkpoint));
-    const name = checkpoint === null ? job : `${job}-${checkpoint}`;
+    const checkpoint = wholeNumber('checkpoint', query.get('checkpoint'), {
+      ...{ least: 0, most: MOST_UINT32, default: undefined },
+    });
+    const bytes = await client.model(job, checkpoint);
+    const name = checkpoint === undefined ? job : `${job}-${checkpoint}`;
     response.writeHead(200, {
       'content-type': 'application/octet-stream',
       'content-length': bytes.length,
@@ -53,10 +60,38 @@ const actions: Readonly<Record<string, Route>> = {
   cancel: ({ client, job }) => client.cancel(job),
   pause: ({ client, job }) => client.pause(job),
   // Of one that has ended `body` says how many epochs more.
-  resume: ({ client, job, body }) => client.resume(job, Number(body) || 0),
+  resume: ({ client, job, body }) =>
+    client.resume(job, wholeNumber('epochs', body || null, { least: 0, most: MOST_UINT32, default: 0 })),
   retry: ({ client, job }) => client.retry(job),
-  priority: ({ client, job, body }) => client.setPriority(job, Number(body) || 0),
+  priority: ({ client, job, body }) =>
+    client.setPriority(job, wholeNumber('priority', body, { least: -PRIORITY, most: PRIORITY })),
 };
+
+/** The largest number that the coordinator's messages hold. */
+const MOST_UINT32 = 0xffff_ffff;
+
+interface Range<Missing> {
+  readonly least: number;
+  readonly most: number;
+  /** What holds where none is given. */
+  readonly default?: Missing;
+}
+
+/** A number as it came. @throws KasaneError USAGE */
+function wholeNumber<Missing = never>(
+  name: string,
+  given: string | null,
+  range: Range<Missing>,
+): number | Missing {
+  if (given === null && 'default' in range) return range.default as Missing;
+  const number = given !== null && /^-?\d{1,10}$/.test(given) ? Number(given) : Number.NaN;
+  if (number >= range.least && number <= range.most) return number;
+  const got = given === null ? 'nothing' : `'${brief(given.replace(/\s/g, ' '), 40)}'`;
+  throw new KasaneError(
+    'USAGE',
+    `${name}: a whole number from ${range.least} to ${range.most} is expected, not ${got}`,
+  );
+}
 
 /** Answers a request to `/jobs...`. False: there is nothing of that name. */
 export async function answer(

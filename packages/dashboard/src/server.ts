@@ -12,7 +12,7 @@ import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
 import { asksLoopback, isLoopback } from '@kasane/protocol/token';
 import { serveFile } from './files.ts';
 import { answer } from './requests.ts';
-import { PARTS, VIEWERS, Viewers } from './viewers.ts';
+import { EVENTS, PARTS, VIEWERS, Viewers } from './viewers.ts';
 
 export interface DashboardOptions extends ClientOptions {
   /** Whoever reaches the page may do what the token may: beyond loopback `tls` asks for certificates. Default 127.0.0.1. */
@@ -92,10 +92,14 @@ async function handle(
     // Forms of other sites cannot set it.
     if (request.headers['x-kasane'] !== 'dashboard') return refuse(response, 403, 'not from this page');
     if (await answer(client, url, request, response)) return viewers.hurry();
-  } else if (method === 'GET') {
+  } else if (method === 'GET' || method === 'HEAD') {
+    // Node leaves the body out of an answer to HEAD.
     if (url.pathname === '/events') {
       if (viewers.full) return refuse(response, 503, `${VIEWERS} pages look already, the limit`);
-      const part = PARTS.find((known) => known === url.searchParams.get('part')) ?? 'curves';
+      const asked = url.searchParams.get('part') ?? 'curves';
+      const part = PARTS.find((known) => known === asked);
+      if (!part) return refuse(response, 400, `part: one of ${PARTS.join(', ')} is expected`);
+      if (method === 'HEAD') return void response.writeHead(200, EVENTS).end();
       return viewers.add(response, url.searchParams.get('job') ?? '', part);
     }
     if (await answer(client, url, request, response)) return;

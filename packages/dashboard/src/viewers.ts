@@ -18,6 +18,9 @@ export const VIEWERS = 64;
 
 /** What a page shows of a course: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
  * hundreds of shards the latter two are heavy, and no view wants all. */
+/** Headers of a stream of events. */
+export const EVENTS = { 'content-type': 'text/event-stream' };
+
 export const PARTS = ['curves', 'layers', 'steps'] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -47,7 +50,7 @@ export class Viewers {
 
   /** @param job whose course is sent too; empty for none */
   add(response: ServerResponse, job: string, part: Part): void {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.writeHead(200, EVENTS);
     const viewer = { stop: () => {}, job: /^[\w.-]+$/.test(job) ? job : '' };
     this.#viewers.set(response, viewer);
     if (viewer.job) this.#follow(response, job, part, viewer);
