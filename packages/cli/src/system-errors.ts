@@ -1,82 +1,61 @@
 /** What the operating system refuses, in words, and with which exit code a command ends over it (sysexits.h). */
-
-interface Meaning {
-  readonly words: string;
-  readonly exit: number;
-  /** What to do. */
-  readonly todo: string;
-}
+import {
+  meaningOf,
+  type SystemCode,
+  type SystemMeaning,
+  systemCodeOf,
+} from '@kasane/tensor/node/system-errors';
 
 const CANNOT_CREATE = 73;
 const IO = 74;
 const OS = 71;
 const UNAVAILABLE = 69;
 const NO_PERMISSION = 77;
+const NO_INPUT = 66;
 
-const network = (words: string): Meaning => ({
-  words,
-  exit: UNAVAILABLE,
-  todo: 'check the address and the network',
-});
+/** By the code of the system; a code that is forgotten here does not compile. */
+const exits: Readonly<Record<SystemCode, number>> = {
+  ...{
+    ENOSPC: IO,
+    EDQUOT: IO,
+    EIO: IO,
+    ESTALE: IO,
+    EFBIG: IO,
+    EBUSY: IO,
+    EPIPE: IO,
+    EBADF: IO,
+    ENODEV: IO,
+    ENXIO: IO,
+  },
+  ...{ EROFS: CANNOT_CREATE, ENOTDIR: CANNOT_CREATE, EISDIR: CANNOT_CREATE, EEXIST: CANNOT_CREATE },
+  ...{ ENOTEMPTY: CANNOT_CREATE, ELOOP: CANNOT_CREATE, ENAMETOOLONG: CANNOT_CREATE, EXDEV: CANNOT_CREATE },
+  ...{ ETXTBSY: CANNOT_CREATE, EACCES: NO_PERMISSION, EPERM: NO_PERMISSION, ENOENT: NO_INPUT },
+  ...{
+    ESRCH: OS,
+    EINVAL: OS,
+    ERR_INVALID_ARG_VALUE: NO_INPUT,
+    EMFILE: OS,
+    ENFILE: OS,
+    ENOMEM: OS,
+    EAGAIN: OS,
+  },
+  ...{ EADDRINUSE: UNAVAILABLE, EADDRNOTAVAIL: UNAVAILABLE, EAFNOSUPPORT: UNAVAILABLE },
+  ...{
+    ECONNREFUSED: UNAVAILABLE,
+    ECONNRESET: UNAVAILABLE,
+    ECONNABORTED: UNAVAILABLE,
+    ETIMEDOUT: UNAVAILABLE,
+  },
+  ...{ EHOSTUNREACH: UNAVAILABLE, EHOSTDOWN: UNAVAILABLE, ENETUNREACH: UNAVAILABLE, ENETDOWN: UNAVAILABLE },
+  ...{ ENOTFOUND: UNAVAILABLE, EAI_AGAIN: UNAVAILABLE },
+};
 
-/** By the code of Node's error. */
-const meanings: Readonly<Record<string, Meaning>> = {
-  ENOSPC: { words: 'no space is left on the disk', exit: IO, todo: 'make room, or name another folder' },
-  EDQUOT: { words: 'the disk quota is used up', exit: IO, todo: 'make room, or name another folder' },
-  EROFS: { words: 'the file system is read-only', exit: CANNOT_CREATE, todo: 'name another folder' },
-  EACCES: {
-    words: 'permission denied',
-    exit: NO_PERMISSION,
-    todo: 'name another place, or have its owner allow it',
-  },
-  EPERM: {
-    words: 'permission denied',
-    exit: NO_PERMISSION,
-    todo: 'name another place, or have its owner allow it',
-  },
-  ENOENT: { words: 'it does not exist', exit: 66, todo: 'check the path' },
-  ENOTDIR: { words: 'a part of the path is a file', exit: CANNOT_CREATE, todo: 'check the path' },
-  EISDIR: { words: 'it is a folder', exit: CANNOT_CREATE, todo: 'name a file' },
-  EEXIST: { words: 'it exists already', exit: CANNOT_CREATE, todo: 'name another' },
-  ELOOP: { words: 'its symbolic links lead back to themselves', exit: CANNOT_CREATE, todo: 'fix the link' },
-  ENAMETOOLONG: { words: 'the path is too long', exit: CANNOT_CREATE, todo: 'use a shorter one' },
-  EXDEV: { words: 'it is on another file system', exit: CANNOT_CREATE, todo: 'name another place' },
-  EBUSY: { words: 'it is in use', exit: IO, todo: 'try again later' },
-  EIO: { words: 'the disk reported an error', exit: IO, todo: 'check the disk' },
-  ESTALE: { words: 'the network share has gone', exit: IO, todo: 'mount it again' },
-  EFBIG: {
-    words: 'the file would become larger than is allowed',
-    exit: IO,
-    todo: 'raise the limit (ulimit -f)',
-  },
-  EPIPE: { words: 'whoever read the output has left', exit: IO, todo: 'try again' },
-  EBADF: {
-    words: 'a file or stream was closed from outside',
-    exit: IO,
-    todo: 'check how the command is started',
-  },
-  EMFILE: { words: 'too many files are open', exit: OS, todo: 'raise the limit (ulimit -n)' },
-  ENFILE: { words: 'too many files are open on this machine', exit: OS, todo: 'close some programs' },
-  ENOMEM: {
-    words: 'the system has no memory left',
-    exit: OS,
-    todo: 'stop other programs, or raise the limit',
-  },
-  EAGAIN: { words: 'the system has nothing left to give', exit: OS, todo: 'raise the limit (ulimit -u)' },
-  EADDRINUSE: { words: 'the address is in use', exit: UNAVAILABLE, todo: 'use another port' },
-  EADDRNOTAVAIL: {
-    words: 'this machine does not have the address',
-    exit: UNAVAILABLE,
-    todo: 'use another address',
-  },
-  EAFNOSUPPORT: { words: 'this machine has no IPv6', exit: UNAVAILABLE, todo: 'use an IPv4 address' },
-  ECONNREFUSED: network('nobody listens there'),
-  ECONNRESET: network('the other end broke the connection'),
-  ETIMEDOUT: network('no answer came in time'),
-  EHOSTUNREACH: network('the host cannot be reached'),
-  ENETUNREACH: network('the network cannot be reached'),
-  ENOTFOUND: network('no host has this name'),
-  EAI_AGAIN: network('the name cannot be resolved now'),
+interface Meaning extends SystemMeaning {
+  readonly exit: number;
+}
+
+/** Codes of Node's own, which no operating system has. */
+const ofNode: Readonly<Record<string, Meaning>> = {
   ERR_DLOPEN_FAILED: {
     words: 'a native module does not load on this machine',
     exit: UNAVAILABLE,
@@ -89,6 +68,12 @@ const meanings: Readonly<Record<string, Meaning>> = {
     todo: 'see docs/troubleshooting.md',
   },
 };
+
+function knownOf(error: SystemError): Meaning | undefined {
+  const code = systemCodeOf(error);
+  if (code !== undefined) return { ...meaningOf(code), exit: exits[code] };
+  return Object.hasOwn(ofNode, error.code) ? ofNode[error.code] : undefined;
+}
 
 /** Shape of an error of Node's system calls. */
 interface SystemError {
@@ -113,7 +98,7 @@ export function systemFailure(
   const { code, syscall, path, message } = error;
   if (syscall === 'uv_cwd')
     return { message: 'the working directory is gone; cd to one that exists', exit: 66 };
-  const known = Object.hasOwn(meanings, code) ? meanings[code] : undefined;
+  const known = knownOf(error);
   if (!known)
     return typeof syscall === 'string' ? { message: `the system refuses: ${message}`, exit: OS } : undefined;
   const what = subject(syscall, path);

@@ -1,6 +1,8 @@
 /** What is the user's fault, or the machine's, is never called a bug. */
 import { mkdir, open, readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { KasaneError } from '@kasane/protocol/errors';
+import { systemCodes } from '@kasane/tensor/node/system-errors';
 import { describe, expect, it } from 'vitest';
 import { sources } from '../../../test/support/sources.ts';
 import { failureOf, ownErrors, userErrors } from '../src/failure.ts';
@@ -20,7 +22,7 @@ describe('the system refuses', () => {
     ['EROFS', 73, /read-only/],
     ['EACCES', 77, /^\/x: permission denied/],
     ['EPERM', 77, /permission denied/],
-    ['ENOENT', 66, /^\/x: it does not exist/],
+    ['ENOENT', 66, /^\/x: there is no such file or folder/],
     ['ENOTDIR', 73, /a part of the path is a file/],
     ['EISDIR', 73, /it is a folder/],
     ['EMFILE', 71, /ulimit -n/],
@@ -29,7 +31,7 @@ describe('the system refuses', () => {
     ['ENAMETOOLONG', 73, /too long/],
     ['EADDRINUSE', 69, /in use/],
     ['EAFNOSUPPORT', 69, /IPv6/],
-    ['ENOTFOUND', 69, /no host has this name/],
+    ['ENOTFOUND', 69, /no host has that name/],
     ['EUNHEARDOF', 71, /the system refuses/],
   ])('%s', (code, exit, says) => {
     const failure = failureOf(thrown(code));
@@ -40,7 +42,9 @@ describe('the system refuses', () => {
 
   it('to start a program', () => {
     const error = thrown('ENOENT', { syscall: 'spawn /bin/sh', path: '/bin/sh' });
-    expect(failureOf(error).message).toMatch(/^\/bin\/sh could not be started: it does not exist/);
+    expect(failureOf(error).message).toMatch(
+      /^\/bin\/sh could not be started: there is no such file or folder/,
+    );
   });
 
   it('a working directory that is gone', () => {
@@ -90,4 +94,21 @@ it("each class of errors is somebody's", () => {
 it.each(userErrors)('%s has this name, by which it is known', (name) => {
   const named = new RegExp(`override readonly name(: string)? = '${name}'`);
   expect([...sources().values()].some((text) => named.test(text))).toBe(true);
+});
+
+it('every code that sources mention has words, in one table, and none of them is shown', () => {
+  const listed = new Set<string>(systemCodes);
+  const mentioned = new Map<string, string>();
+  for (const [path, text] of sources()) {
+    if (path.endsWith('tensor/src/node/system-errors.ts')) continue;
+    for (const [, code] of text.matchAll(/['"](E(?:IO|[A-Z]{4,}|AI_AGAIN))['"]/g)) mentioned.set(code!, path);
+  }
+  expect(mentioned.size).toBeGreaterThan(8);
+  const known = new Set(Object.keys(constants.errno));
+  expect([...mentioned].filter(([code]) => known.has(code) && !listed.has(code))).toEqual([]);
+  for (const code of systemCodes) {
+    const { message } = failureOf(thrown(code));
+    expect(message).not.toMatch(/\bE[A-Z]{3,}\b|words of the system|a bug/);
+    expect(message).toMatch(/^\/x: [^;]+; .+/);
+  }
 });

@@ -57,7 +57,9 @@ it('a folder that has vanished, or became a file', () => {
   mkdirSync(join(folder, 'gone'));
   requireWritable(join(folder, 'gone/x.safetensors'));
   rmSync(join(folder, 'gone'), { recursive: true });
-  expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(/x\.safetensors: it does not exist/);
+  expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(
+    /x\.safetensors: there is no such file or folder/,
+  );
   writeFileSync(join(folder, 'gone'), '');
   expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(/a part of the path is a file/);
 });

@@ -24,7 +24,8 @@ export async function writeWholeFile(path: string, bytes: Uint8Array, mode = 0o6
   } catch (error) {
     await rm(temporary, { force: true });
     // Whoever reads it knows the file by this name only.
-    if (error instanceof Error) error.message = error.message.replaceAll(temporary, path);
+    if (error instanceof Error)
+      Object.assign(error, { message: error.message.replaceAll(temporary, path), path });
     throw error;
   }
   const folder = await open(dirname(path), 'r');

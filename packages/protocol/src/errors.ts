@@ -3,6 +3,7 @@
  * decides the exit code of the command line.
  */
 import { status } from '@grpc/grpc-js';
+import { systemWords } from '@kasane/tensor/node/system-errors';
 
 /** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 66 no input, 69 unavailable, 70 software, 73 cannot create, 77 permission. */
 export const errorCodes = {
@@ -80,7 +81,10 @@ export function messageOf(error: unknown): string {
 function wordsOf(error: unknown, depth: number): string[] {
   if (depth > 4 || error === undefined || error === null) return [];
   if (typeof error !== 'object') return String(error).trim() === '' ? [] : [String(error)];
-  const { message, details, code, cause, errors, name } = error as Readonly<Record<string, unknown>>;
+  const { message, details, code, cause, errors, name, path } = error as Readonly<Record<string, unknown>>;
+  // A file that the system refuses, without its error number.
+  const refused = typeof path === 'string' ? systemWords(error) : undefined;
+  if (refused !== undefined) return [`${path}: ${refused}`];
   const own = [message, details].find((text) => typeof text === 'string' && text.trim() !== '') as
     | string
     | undefined;

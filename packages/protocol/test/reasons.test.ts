@@ -18,6 +18,10 @@ it.each([
   [new AggregateError([new Error('a'), new Error('b')]), 'a; b'],
   [Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }), 'code ECONNREFUSED'],
   [new Error('', { cause: new Error('below') }), 'below'],
+  [
+    Object.assign(new Error("ENOENT: no such file or directory, open '/x'"), { code: 'ENOENT', path: '/x' }),
+    '/x: there is no such file or folder',
+  ],
   [undefined, 'no reason was given'],
   [null, 'no reason was given'],
   ['', 'no reason was given'],

@@ -7,6 +7,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { type RedisAddress, redisAddress } from '@kasane/protocol/redis-address';
 import { heard } from '@kasane/protocol/redis-errors';
 import { NONCE_BYTES, proofKey } from '@kasane/protocol/redis-proof';
+import { systemWords } from '@kasane/tensor/node/system-errors';
 import { Redis } from 'ioredis';
 
 export interface RedisFacts {
@@ -146,18 +147,6 @@ async function tryOut(
   }
 }
 
-const connecting: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'nobody listens there',
-  ENOTFOUND: 'there is no such host',
-  EAI_AGAIN: 'the name of the host cannot be looked up now',
-  EHOSTUNREACH: 'there is no way to that host',
-  ENETUNREACH: 'there is no way to that network',
-  ETIMEDOUT: 'the host does not answer',
-  ECONNRESET: 'the connection was closed',
-  EPIPE: 'the connection was closed',
-  EACCES: 'permission denied',
-};
-
 /** What Redis or the network said, in a line with what to do. */
 function refusal({ host, server }: RedisAddress, error: Error): KasaneError {
   const said = error.message;
@@ -209,7 +198,7 @@ function refusal({ host, server }: RedisAddress, error: Error): KasaneError {
       'UNREACHABLE',
       `what listens at ${host} closes the connection; check the port, or use rediss:// where it speaks TLS`,
     );
-  const why = connecting[code] ?? said.replace(/^ERR /, '');
+  const why = systemWords(error) ?? said.replace(/^ERR /, '');
   return failure(
     'UNREACHABLE',
     `no Redis answers at ${host}: ${why}; start it, or give its address with --redis`,

@@ -15,6 +15,7 @@ import {
   statSync,
 } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
+import { meaningOf, type SystemCode, systemCodeOf } from './system-errors.ts';
 
 /** Why a file or folder cannot be read, as a sentence that begins with its path. */
 export class FileError extends Error {
@@ -174,32 +175,28 @@ const shorter = (path: string, found: number, size: number) =>
     `${path}: it ended after ${found} of ${size} bytes while it was being read. Wait until it is written, then try again`,
   );
 
-/** What a failed call says, for people who know no error numbers. */
-const sentences: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied. Let the user that runs this read it, and open the folders above it',
-  EPERM: 'permission denied. Let the user that runs this read it, and open the folders above it',
-  ELOOP: 'its symbolic links lead back to themselves. Fix the link, or name the file itself',
-  ENAMETOOLONG: 'the path is too long for a file. Check the path',
-  ENOTDIR: 'a part of the path is a file, not a folder. Check the path',
-  EMFILE: 'too many files are open. Raise the limit (ulimit -n)',
-  ENFILE: 'too many files are open on this machine. Close some',
-  ENXIO: 'it is a socket or a device; only regular files are read. Name a file instead',
-  EIO: 'the disk or network share reported an error while it was being read. Check the disk, or copy the file elsewhere',
-  ESTALE: 'the network share has replaced it. Mount the share again',
-  ERR_INVALID_ARG_VALUE: 'a path holds no NUL character. Check the path',
+/** What to do about a file that is read, where the table of codes does not know of files. */
+const todos: Partial<Record<SystemCode, string>> = {
+  EACCES: 'let the user that runs this read it, and open the folders above it',
+  EPERM: 'let the user that runs this read it, and open the folders above it',
+  ELOOP: 'fix the link, or name the file itself',
+  ENAMETOOLONG: 'check the path',
+  EIO: 'check the disk, or copy the file elsewhere',
 };
 
 /** One line for whatever opening or reading threw. */
 function failure(path: string, error: unknown): FileError {
   if (error instanceof FileError) return error;
-  const { code = '' } = error as NodeJS.ErrnoException;
-  const known = Object.hasOwn(sentences, code) ? sentences[code] : undefined;
-  if (known !== undefined) return new FileError(`${path}: ${known}`, { cause: error });
-  if (code === 'ENOENT') {
-    const why = isLink(path)
-      ? 'it is a symbolic link to something that does not exist. Fix the link, or name the file itself'
-      : 'there is no such file. Check the path';
+  const code = systemCodeOf(error);
+  if (code === 'ENOENT' && isLink(path)) {
+    const why =
+      'it is a symbolic link to something that does not exist. Fix the link, or name the file itself';
     return new FileError(`${path}: ${why}`, { cause: error });
+  }
+  if (code !== undefined) {
+    const { words, todo } = meaningOf(code);
+    const cure = todos[code] ?? todo;
+    return new FileError(`${path}: ${words}. ${cure[0]!.toUpperCase()}${cure.slice(1)}`, { cause: error });
   }
   return new FileError(
     `${path}: the system refused to read it. Check that it is an ordinary file on a disk that works`,

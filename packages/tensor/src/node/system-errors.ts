@@ -41,6 +41,7 @@ const meanings = {
   // Streams.
   EPIPE: { words: 'whoever read the output has left', todo: 'try again' },
   EBADF: { words: 'a file or stream was closed from outside', todo: 'check how the command is started' },
+  ESRCH: { words: 'there is no such process', todo: 'check whether it still runs' },
   // Limits.
   EMFILE: { words: 'too many files are open', todo: 'raise the limit (ulimit -n)' },
   ENFILE: { words: 'too many files are open on this machine', todo: 'close some programs' },
