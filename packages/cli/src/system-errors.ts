@@ -95,14 +95,15 @@ export function systemFailure(
     };
   }
   if (!isSystemError(error)) return undefined;
-  const { code, syscall, path, message } = error;
+  const { syscall, path, message } = error;
   if (syscall === 'uv_cwd')
     return { message: 'the working directory is gone; cd to one that exists', exit: 66 };
   const known = knownOf(error);
   if (!known)
     return typeof syscall === 'string' ? { message: `the system refuses: ${message}`, exit: OS } : undefined;
   const what = subject(syscall, path);
-  const said = code.startsWith('ERR_') ? ` (${message.split('\n')[0]})` : '';
+  // What Node's own codes are about stands in their messages alone.
+  const said = systemCodeOf(error) === undefined ? ` (${message.split('\n')[0]})` : '';
   return { message: `${what}${known.words}${said}; ${known.todo}`, exit: known.exit };
 }
 
