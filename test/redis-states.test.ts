@@ -223,7 +223,7 @@ const states: Readonly<Record<string, State>> = {
   },
   'at a host that is not there': {
     code: 'UNREACHABLE',
-    says: /^no Redis answers at nowhere\.invalid:6379: (there is no such host|the name of the host cannot)/,
+    says: /^no Redis answers at nowhere\.invalid:6379: (no host has that name|the name of the host cannot)/,
     make: async () => 'redis://nowhere.invalid',
   },
   'no address': {
