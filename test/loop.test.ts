@@ -15,9 +15,11 @@ import { type Large, largeData, largeModels } from './support/large-data.ts';
 
 /**
  * CPU time of the coordinator's main thread from one turn of its event loop to the next, in milliseconds. The aim is 50; the same work
- * takes up to twice as long where others share the caches, and what this was written for took 260 to 2,300 with larger inputs.
+ * takes up to twice as long where others share the caches. What a turn of the work itself takes, it takes each time; a collection of
+ * garbage falls into one now and then: so the least of some goes counts.
  */
-const MOST_TURN_MS = 150;
+const MOST_TURN_MS = 100;
+const GOES = 4;
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 const redis = await startRedis({ url: process.env.REDIS_URL });
@@ -53,14 +55,18 @@ await goThrough({
 });
 
 describe.each([...Object.entries(largeData), ['model', largeModels] as const])('%s', (format, all) => {
-  it.each(Object.entries<Large>(all))('%s', { timeout: 120_000 }, async (what, large) => {
+  it.each(Object.entries<Large>(all))('%s', { timeout: 300_000 }, async (what, large) => {
     const folder = join(dataRoot, `${format} ${what}`.replaceAll(/\W+/g, '-'));
     mkdirSync(folder);
     await large.write(folder);
-    await victim.used();
-    await goThrough(large.job(folder));
-    const { complaint, longestTurnMs } = await victim.used();
-    expect(complaint).toBe('');
-    expect(longestTurnMs, 'milliseconds of CPU time in one turn').toBeLessThan(MOST_TURN_MS);
+    let least = Number.POSITIVE_INFINITY;
+    for (let go = 0; go < GOES && least >= MOST_TURN_MS; go++) {
+      await victim.used();
+      await goThrough(large.job(folder));
+      const { complaint, longestTurnMs } = await victim.used();
+      expect(complaint).toBe('');
+      least = Math.min(least, longestTurnMs);
+    }
+    expect(least, 'milliseconds of CPU time in one turn').toBeLessThan(MOST_TURN_MS);
   });
 });

@@ -15,11 +15,12 @@ import { Victim } from './victim-process.ts';
 import { Caller, framed, overLink, untyped } from './wire.ts';
 
 /**
- * CPU time of the coordinator's main thread from one turn of its event loop to the next, in milliseconds: not the time that others take. It
- * is below 50 on a machine to itself, but for a megabyte of escape characters (60) and now and then a collection of garbage. Where others
- * share its caches and its cores' threads the same work takes up to three times as long; what should not be there took a second and more.
+ * CPU time of the coordinator's main thread from one turn of its event loop to the next, in milliseconds: not the time that others take. The
+ * aim is 50; where others share its caches and its cores' threads the same work takes up to twice as long. What an extreme itself takes, it
+ * takes each time; a collection of garbage, or a step of the jobs beside it, falls into one now and then: so the least of some goes counts.
  */
-const MOST_TURN_MS = 300;
+const MOST_TURN_MS = 100;
+const GOES = 5;
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 const redis = await startRedis({ url: process.env.REDIS_URL });
@@ -74,22 +75,28 @@ it('has every method of ours', () => {
   );
 });
 
-/** What took the main thread long, since it was last asked. */
-async function expectQuick(what: string): Promise<void> {
-  const { complaint, longestTurnMs } = await victim.used();
-  expect(complaint, what).toBe('');
-  expect(longestTurnMs, `${what}: milliseconds of CPU time in one turn`).toBeLessThan(MOST_TURN_MS);
+/** Asks for something until no turn of the main thread is long meanwhile, a few times at most. */
+async function expectQuick(what: string, ask: () => Promise<void>): Promise<void> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let go = 0; go < GOES && least >= MOST_TURN_MS; go++) {
+    await victim.used();
+    await ask();
+    const { complaint, longestTurnMs } = await victim.used();
+    expect(complaint, what).toBe('');
+    least = Math.min(least, longestTurnMs);
+  }
+  expect(least, `${what}: milliseconds of CPU time in one turn`).toBeLessThan(MOST_TURN_MS);
 }
 
 describe.each(all)('$path', ({ path, valid, streams }) => {
   it('answers each extreme of each field', { timeout: 600_000 }, async () => {
-    await victim.used();
     for (const { name, bytes } of extremesOf(requestOf.get(path)!)) {
       // Of the training stream a hello comes first; what follows it is an extreme.
       const request = Buffer.concat([valid[0] ?? Buffer.alloc(0), bytes]);
-      const wrong = untyped(await caller.call(path, framed(request), streams), false);
-      expect(wrong, name).toBe('');
-      await expectQuick(`${path} ${name}`);
+      await expectQuick(`${path} ${name}`, async () => {
+        const wrong = untyped(await caller.call(path, framed(request), streams), false);
+        expect(wrong, name).toBe('');
+      });
     }
   });
 });
@@ -97,8 +104,9 @@ describe.each(all)('$path', ({ path, valid, streams }) => {
 it('takes each extreme over a data link', { timeout: 600_000 }, async () => {
   for (const { name, bytes } of extremesOf('kasane.v1.ConnectRequest')) {
     if (bytes.length > 1 << 20) continue;
-    await overLink(address, encodeFrame({ kind: 'messages' }, bytes));
-    await expectQuick(`data link: ${name}`);
+    await expectQuick(`data link: ${name}`, async () => {
+      await overLink(address, encodeFrame({ kind: 'messages' }, bytes));
+    });
   }
 });
 

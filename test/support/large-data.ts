@@ -1,6 +1,6 @@
 /** Large data of every format, as jobs name it: what takes long to read, and must not keep a coordinator's event loop busy. */
 import { createHash } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { DataOptions } from '@kasane/data/open';
@@ -77,13 +77,11 @@ const idxJob = (path: string) => ({
   training,
 });
 
-/** Files of one content in class folders a and b, by links: writing them all would take longest. */
+/** Files of one content in class folders a and b. */
 const classFolders = (folder: string, name: string, content: Uint8Array, count: number) => {
-  const first = join(folder, '..', `first-${name}`);
-  writeFileSync(first, content);
   for (const own of ['a', 'b']) {
     mkdirSync(join(folder, own));
-    for (let i = 0; i < count / 2; i++) linkSync(first, join(folder, own, `${i}-${name}`));
+    for (let i = 0; i < count / 2; i++) writeFileSync(join(folder, own, `${i}-${name}`), content);
   }
 };
 
