@@ -65,13 +65,27 @@ const notation = {
     .default('')
     .describe('Between groups of digits, as in 1,000,000; "": nothing. A space is any kind of space.'),
   missingValues: z
-    .array(z.string())
+    .array(
+      z.string({
+        error: ({ input }) =>
+          typeof input === 'number' ? 'expected a text in quotes, as the file writes it' : undefined,
+      }),
+    )
     .max(100)
     .optional()
     .describe(
       'Values that stand for none, as they are written. Default: of numbers NA, N/A, NaN, null, none and ? in any case; of labels none. The empty field always does.',
     ),
 };
+const nameOfColumn: z.core.$ZodErrorMap = ({ input }) =>
+  `${input === undefined ? 'it is missing; ' : ''}expected the name of a column`;
+/** A number is the name of a column as well: without a header they are called 1, 2, and so on. */
+const columnName = z.union([z.string(), z.int()], { error: nameOfColumn }).transform(String);
+const columnNames = z.array(columnName).min(1);
+/** One column, or several. */
+const columnOrColumns = z
+  .union([z.string(), z.int(), columnNames], { error: nameOfColumn })
+  .transform((given) => (typeof given === 'number' ? String(given) : given));
 const extent = z.int().positive().max(16_384);
 
 const areDifferent = ({ decimal, thousands }: { readonly decimal: string; readonly thousands: string }) =>
@@ -150,9 +164,7 @@ const csvSchema = z
     seed,
     ...csvForm,
     ...notation,
-    target: z
-      .union([z.string(), z.array(z.string()).min(1)])
-      .describe('Column that is to be predicted; of a regression there may be several.'),
+    target: columnOrColumns.describe('Column that is to be predicted; of a regression there may be several.'),
     task: z
       .enum(['classification', 'regression'])
       .default('classification')
@@ -164,7 +176,7 @@ const csvSchema = z
         "Kinds of columns; the others are numbers if every value is one, otherwise categories. index: a category's number, from 1 on, for an embedding.",
       ),
     inputs: z
-      .record(z.string(), z.array(z.string()).min(1))
+      .record(z.string(), columnNames)
       .optional()
       .describe(
         "Of a model with input layers: each one's name and the columns that it takes, in the order of the layers. Columns that none names are left out.",
@@ -208,14 +220,13 @@ const textSchema = z.strictObject({
   context: z.int().positive().max(65_536).default(128).describe('Tokens of a sample.'),
   stride: z.int().positive().optional().describe('Tokens from one sample to the next; default context.'),
   maskRate,
-  text: z.string().default('text').describe('Column of the text in a CSV file.'),
-  label: z.string().default('label').describe('Column of the class in a CSV file.'),
+  text: columnName.default('text').describe('Column of the text in a CSV file.'),
+  label: columnName.default('label').describe('Column of the class in a CSV file.'),
   ...csvForm,
   pad: z.enum(['front', 'end']).default('front').describe('Where short labelled texts are filled up.'),
   onDamaged,
 });
 
-const columnNames = z.array(z.string()).min(1);
 const seriesSchema = z
   .strictObject({
     format: z
@@ -224,11 +235,10 @@ const seriesSchema = z
     path: path('The CSV file.'),
     ...csvForm,
     ...notation,
-    time: z
-      .string()
+    time: columnName
       .optional()
       .describe(
-        'Column of the time of each row: numbers, or dates such as 2026-01-31 12:00 or 20260131. Default: one called time, date, timestamp, ds or t, or one of such dates.',
+        'Column of the time of each row: numbers, or dates such as 2026-01-31 12:00, 2026/01/31 or 20260131. Default: one called time, date, timestamp, ds or t, or one of such dates.',
       ),
     order: z
       .enum(['check', 'sort', 'file'])
@@ -241,8 +251,7 @@ const seriesSchema = z
       .default('fail')
       .describe('What becomes of rows whose times are further apart than the others.'),
     columns: columnNames.optional().describe('Columns that go in; default all that consist of numbers.'),
-    target: z
-      .union([z.string(), columnNames])
+    target: columnOrColumns
       .optional()
       .describe('Columns that are to be told, among those that go in; default all of them.'),
     window: z.int().positive().max(65_536).describe('Rows that go in.'),
