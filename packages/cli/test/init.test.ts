@@ -146,6 +146,16 @@ it('rows are not lost to empty columns, and names of rows are no categories', as
   expect(kept.printed).toMatch(/left out 8 rows of 40/);
 });
 
+it('row numbers, dates and what a delimiter at the end leaves are left out', async () => {
+  const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + (i >> 1))).toISOString().slice(0, 10);
+  const content = `Id,on,x,kind,\n${lines((i) => `${i + 1},${day(i)},.${(7 * i) % 11},${i % 2 ? 'a' : 'b'},`)}`;
+  const { data, printed, samples } = await ofTable('columns.csv', content);
+  expect(data).toMatchObject({ target: 'kind', columns: { Id: 'ignore', on: 'ignore', '': 'ignore' } });
+  expect(samples).toBe(40);
+  expect(printed).toMatch(/column 'Id' seems to number the rows: it is left out \(data.columns\)/);
+  expect(printed).toMatch(/column 'on' holds dates, which are no categories: it is left out/);
+});
+
 it('the command that it prints works in a shell', async () => {
   const content = `x,kind\n${lines((i) => `${i},${i % 2 ? 'a' : 'b'}`)}`;
   const { printed } = await ofTable("my data's.csv", content);

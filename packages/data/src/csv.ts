@@ -12,6 +12,7 @@ import {
   featuresOf,
   type NumberEncoding,
   noNumber,
+  quoted,
 } from './table.ts';
 import { formOf, isMissing, isMissingLabel, readNumber, saidOf, type TableForm } from './table-form.ts';
 import { RangeFinder } from './target-range.ts';
@@ -103,10 +104,11 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
 const count = (many: number, what: string) => `${many} ${what}${many === 1 ? '' : 's'}`;
 
 /** Names of columns for a message. */
-const listed = (names: readonly string[]) =>
-  names.length > LISTED
-    ? `${names.slice(0, LISTED).join(', ')} and ${names.length - LISTED} more`
+const listed = (names: readonly string[], most = LISTED) =>
+  names.length > most
+    ? `${names.slice(0, most).join(', ')} and ${names.length - most} more`
     : names.join(', ');
+const few = (names: readonly string[]) => listed(names, NAMED);
 
 /** What is named must be there. */
 function checkColumns(options: CsvOptions, columns: readonly string[], targets: readonly string[]): void {
@@ -177,7 +179,12 @@ async function readRows(path: string, options: CsvOptions) {
   if (skipped.length > 0)
     notes.push(`left out ${count(skipped.length, 'row')}: ${skipped.slice(0, NAMED).join('; ')}`);
   const last = file.columns.length - 1;
-  if (last < 1 || file.columns[last] !== '' || rows.some(({ fields }) => fields[last] !== ''))
+  const name = file.columns[last]!;
+  const { target, columns: kinds, inputs = {} } = options;
+  // Whoever names it has it: `kasane init` names each column that it leaves out.
+  const named = [target, ...Object.keys(kinds), ...Object.values(inputs)].flat().includes(name);
+  const unnamed = name === '' || options.header === false;
+  if (last < 1 || !unnamed || named || rows.some(({ fields }) => fields[last] !== ''))
     return { columns: file.columns, rows, notes };
   notes.push(
     `${path}: each line ends with '${formOf(options).delimiter}': the empty column after it is left out`,
@@ -248,9 +255,14 @@ function fit(
   };
   // Of what is declared, rows that do not fit have been left out where they are wanted.
   const whole = columns.map((name) => new ColumnFit(name, kindOf(name) && 'ignore', form));
-  for (const [file, own] of all.entries()) see(whole, file === 0 ? path : test, own);
+  see(whole, path, all[0]!);
+  // A file to test with begins to count anew, or where it likes.
+  const numbering = whole.filter((column) => column.isRowNumber);
+  if (all[1]) see(whole, test, all[1]);
   const kinds = whole.map((column) => kindOf(column.name) ?? column.kind);
   const identifier = whole.find((column) => column.isIdentifier);
+  const dates = whole.find((column) => column.isDates);
+  if (dates) throw new DataError(`${path}: ${dates.whyDates}`);
   if (identifier) throw new DataError(`${path}: ${identifier.whyIdentifier}`);
   const inOrder = see(
     columns.map((name, index) => new ColumnFit(name, kinds[index], form)),
@@ -270,12 +282,36 @@ function fit(
   if (encodings.length === 0)
     throw new DataError(`${path}: no columns are left to tell ${targets.join(', ')} from`);
   notes.push(...whole.flatMap((column) => column.note ?? []).slice(0, NAMED));
+  const constant = inOrder.filter(({ name, isConstant }) => !goals.has(name) && isConstant);
+  notes.push(...sayNumbering(numbering, chosen), ...sayConstant(constant));
   const said = saidOf(options);
   const kept = Object.keys(said).length > 0 ? { form: said } : {};
   const base = { columns: encodings, missing, ...(options.inputs && { inputs }), ...kept };
   if (classification) return { ...base, targets: [], classes: of(targets[0]!).categories() };
   const scaled = targets.map((name) => of(name).encoding(options.standardizeTarget) as NumberEncoding);
   return { ...base, targets: scaled };
+}
+
+const ignoring = (names: readonly string[]) =>
+  `data.columns: { ${names.map((name) => `${quoted(name)}: ignore`).join(', ')} }`;
+
+/** @param chosen those that were named as inputs: whoever did that knows them */
+const sayNumbering = (columns: readonly ColumnFit[], chosen: ReadonlySet<string> | undefined): string[] =>
+  columns
+    .filter(({ name }) => !chosen?.has(name))
+    .map(
+      ({ name }) =>
+        `column '${name}' seems to number the rows, and is learnt from like any other; ${ignoring([name])} leaves it out`,
+    );
+
+/** One sentence for all: of pixels there may be many. */
+function sayConstant(columns: readonly ColumnFit[]): string[] {
+  if (columns.length === 0) return [];
+  const names = columns.map(({ name }) => name);
+  const what = names.length === 1 ? `column '${names[0]}' has` : `columns ${few(names)} have`;
+  return [
+    `${what} one value in all rows to train with, from which nothing can be learnt; ${ignoring(names.slice(0, NAMED))} leaves ${names.length === 1 ? 'it' : 'them'} out`,
+  ];
 }
 
 function encodePart(

@@ -1,10 +1,18 @@
 /** Times as files write them: numbers, ISO 8601, and dates without separators. Dates whose day and month could be swapped are none. */
 import { readNumber, type TableForm } from './table-form.ts';
 
-const ISO = /^(\d{4})-(\d\d)(?:-(\d\d)([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)?)?)?$/i;
+/** 2026-01-31, 2026/1/31, 2026.01.31, 2026-01, 2026/01: the year is first, so the month is second. */
+const DATE = /^(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|[-/](\d\d))/;
+/** 2026年1月31日. */
+const EAST_ASIAN_DATE = /^(\d{4})年(\d{1,2})月(?:(\d{1,2})日)?/;
+/** 2026-Q1, 2026Q1. */
+const QUARTER = /^(\d{4})[- ]?Q([1-4])$/i;
+/** T12:00, 9:30:15.5, with a zone or without. */
+const TIME_OF_DAY =
+  /^(?:T| {1,2})(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:\s?(?:Z|UTC|GMT|([+-])(\d\d):?(\d\d)?(?: UTC| GMT)?))?$/i;
 /** 20260131, 202601, 202601311200, 20260131T120000. */
 const COMPACT = /^((?:19|20)\d\d)(\d\d)(?:(\d\d)(?:T?([01]\d|2[0-3])([0-5]\d)([0-5]\d)?)?)?$/;
-/** 31/01/2026, 1.31.26, 2026/1/31, 31 Jan 2026, Jan 31, 2026: with or without a time of day. */
+/** 31/01/2026, 1.31.26, 2026/1/31 noon, 31 Jan 2026, Jan 31, 2026: with or without a time of day. */
 const OTHER_DATE =
   /^(\d{4}([./-])\d{1,2}\2\d{1,2}|\d{1,2}([./-])\d{1,2}\3(\d{4}|\d\d)|\d{1,2}[ -][a-z]{3,9}[ -]\d{2,4}|[a-z]{3,9} \d{1,2},? \d{4})([T ,].*)?$/i;
 
@@ -12,10 +20,10 @@ const OTHER_DATE =
 export type TimeReader = (text: string) => number | undefined;
 
 /** Whether it is written as a date, though not in a way that is read. */
-export const isOtherDate = (text: string): boolean => OTHER_DATE.test(text);
+export const isOtherDate = (text: string): boolean => !isDate(text) && OTHER_DATE.test(text);
 
-/** Whether ISO 8601 writes a date so, though there may be no such day. */
-export const isIsoDate = (text: string): boolean => ISO.test(text);
+/** Whether it is a date as they are read, though there may be no such day. */
+export const isDate = (text: string): boolean => partsOf(text) !== undefined;
 
 /** Whether numbers are dates without separators. Months alone, as 202601, are few digits for a chance: then every value must be one. */
 export function areCompactDates(values: readonly string[]): boolean {
@@ -25,11 +33,11 @@ export function areCompactDates(values: readonly string[]): boolean {
   return length > 6 ? 2 * dates.length >= values.length : dates.length === values.length;
 }
 
-/** Numbers, and dates as ISO 8601 writes them. */
+/** Numbers, and dates that begin with the year. */
 export const timeReader =
   (form: TableForm): TimeReader =>
   (text) =>
-    readNumber(text, form) ?? readIso(text);
+    readNumber(text, form) ?? readDate(text);
 
 export function readCompact(text: string): number | undefined {
   const [, year, month, day = '01', hour = '00', minute = '00', second = '00'] = COMPACT.exec(text) ?? [];
@@ -37,19 +45,43 @@ export function readCompact(text: string): number | undefined {
   return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
 }
 
-function readIso(text: string): number | undefined {
-  const [, year, month, day = '01'] = ISO.exec(text) ?? [];
-  // Date.parse takes 30 February for a day in March.
-  if (year === undefined || !isDay(year, month!, day)) return undefined;
-  const plain = text.replace(/\s/, 'T').replace(/\s/, '').replace(',', '.');
-  // Of no zone: that of no place, where each day has 24 hours.
-  const zoned = plain.length <= 10 || /(Z|[+-]\d\d(:?\d\d)?)$/i.test(plain.slice(10)) ? plain : `${plain}Z`;
-  const parsed = Date.parse(
-    zoned
-      .replace(/([+-]\d\d)(\d\d)$/, '$1:$2')
-      .replace(/([+-]\d\d)$/, (zone, _, at) => (at > 10 ? `${zone}:00` : zone)),
-  );
-  return Number.isNaN(parsed) ? undefined : parsed;
+interface DateParts {
+  readonly year: string;
+  readonly month: string;
+  readonly day: string;
+  readonly time: RegExpExecArray | undefined;
+}
+
+function partsOf(text: string): DateParts | undefined {
+  const [, quartered, quarter] = QUARTER.exec(text) ?? [];
+  if (quartered !== undefined)
+    return { year: quartered, month: String(3 * Number(quarter) - 2), day: '1', time: undefined };
+  const east = EAST_ASIAN_DATE.exec(text);
+  const found = DATE.exec(text) ?? east;
+  if (!found) return undefined;
+  const [whole, year] = found;
+  const [month, day] = east ? [east[2], east[3]] : [found[3] ?? found[5], found[4]];
+  const rest = text.slice(whole.length);
+  const time = day === undefined ? null : TIME_OF_DAY.exec(rest);
+  if (rest !== '' && !time) return undefined;
+  return { year: year!, month: month!, day: day ?? '1', time: time ?? undefined };
+}
+
+/** Milliseconds since 1970. Of no zone: that of no place, where each day has 24 hours. */
+export function readDate(text: string): number | undefined {
+  const { year, month, day, time } = partsOf(text) ?? {};
+  if (year === undefined || !isDay(year, month!, day!)) return undefined;
+  const date = new Date(0);
+  date.setUTCFullYear(Number(year), Number(month) - 1, Number(day));
+  if (!time) return date.getTime();
+  const [, hour, minute, second = '0', fraction = '0', sign, zoneHour = '0', zoneMinute = '0'] = time;
+  const [h, m, s] = [Number(hour), Number(minute), Number(`${second}.${fraction}`)];
+  // 24:00 is the end of the day.
+  if (h > 24 || m > 59 || s >= 60 || (h === 24 && m + s > 0)) return undefined;
+  const [zh, zm] = [Number(zoneHour), Number(zoneMinute)];
+  if (zh > 23 || zm > 59) return undefined;
+  const ahead = (sign === '-' ? -1 : 1) * (60 * zh + zm);
+  return date.getTime() + 60_000 * (60 * h + m - ahead) + 1000 * s;
 }
 
 function isDay(year: string, month: string, day: string): boolean {

@@ -3,7 +3,7 @@ import type { CsvRow } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import {
   areCompactDates,
-  isIsoDate,
+  isDate,
   isOtherDate,
   readCompact,
   type TimeReader,
@@ -12,7 +12,7 @@ import {
 import { isMissing, type TableForm } from './table-form.ts';
 
 export interface TimeOptions {
-  /** Column of the time of each row: numbers, or dates as ISO 8601 writes them. Default: one that is called so, or has such dates. */
+  /** Column of the time of each row: numbers, or dates that begin with the year. Default: one that is called so, or has such dates. */
   readonly time?: string | undefined;
   /** check: rows that are not in order of time are refused. sort: they are sorted. file: they are taken as they stand. Default check. */
   readonly order?: 'check' | 'sort' | 'file' | undefined;
@@ -34,6 +34,8 @@ export interface TimeColumn {
 const NAMES = /^(time|date|datetime|timestamp|ts|ds|t)$/i;
 /** A row so many usual steps after the one before it has something missing before it: months differ in length, and clocks drift. */
 const GAP = 1.5;
+/** The forms that are read, as a message lists them. */
+const DATES = 'dates such as 2026-01-31, 2026/01/31 12:00, 20260131, 2026-01 or 2026-Q1';
 const WAY_OUT = 'or set data.order: file to take the rows as they stand';
 
 /**
@@ -71,7 +73,7 @@ export function timeColumn(
     name,
     at,
     read: compact ? readCompact : timeReader(form),
-    isDate: compact || texts.some(isIsoDate),
+    isDate: compact || texts.some(isDate),
   };
 }
 
@@ -102,7 +104,7 @@ export function inOrderOfTime(
   if (damaged.length > 0 && onDamaged === 'fail') {
     const more = damaged.length > 1 ? ` (and ${damaged.length - 1} more)` : '';
     throw new DataError(
-      `${damaged[0]}${more}. Write numbers, or dates such as 2026-01-31 12:00; set data.onDamaged: skip to leave out such rows, ${WAY_OUT}`,
+      `${damaged[0]}${more}. Write numbers, or ${DATES}; set data.onDamaged: skip to leave out such rows, ${WAY_OUT}`,
     );
   }
   if (damaged.length > 0)
@@ -120,7 +122,7 @@ interface Timed {
 
 function noTime(path: string, name: string, { line }: CsvRow, text: string, form: TableForm): string {
   const what = isMissing(text, form) ? 'is missing' : `is '${text.slice(0, 40)}'`;
-  const why = isIsoDate(text)
+  const why = isDate(text)
     ? ', but there is no such time'
     : isMissing(text, form)
       ? ''
@@ -149,7 +151,7 @@ function findTime(
   const named = places.filter((at) => NAMES.test(columns[at]!));
   const found =
     named.find((at) => most(at, (text) => read(text) !== undefined)) ??
-    places.find((at) => most(at, isIsoDate)) ??
+    places.find((at) => most(at, isDate)) ??
     places.find(
       (at) => most(at, (text) => text.length >= 8) && areCompactDates(rows.map(({ fields }) => fields[at]!)),
     );
@@ -158,7 +160,7 @@ function findTime(
   if (other === undefined) return undefined;
   const row = rows.find(({ fields }) => !isMissing(fields[other]!, form))!;
   throw new DataError(
-    `${path}:${row.line}: column '${columns[other]}' seems to hold the times of the rows, but '${row.fields[other]!.slice(0, 40)}' can not be read as one. Write dates as 2026-01-31, name another column with data.time, ${WAY_OUT}`,
+    `${path}:${row.line}: column '${columns[other]}' seems to hold the times of the rows, but '${row.fields[other]!.slice(0, 40)}' can not be read as one. Write ${DATES}, name another column with data.time, ${WAY_OUT}`,
   );
 }
 function checkOrder(path: string, name: string, rows: readonly Timed[], at: number): void {

@@ -3,6 +3,7 @@
  * Of which kind a column is, is decided on all rows; everything else is fitted on training rows only.
  */
 import { DataError } from './dataset.ts';
+import { isDate, isOtherDate } from './read-time.ts';
 import {
   isMissing,
   looksLikeNumber,
@@ -47,6 +48,11 @@ const MOST_CATEGORIES = 1000;
 const IDENTIFIER_ROWS = 20;
 const IDENTIFIER_PART = 0.8;
 
+/** Of a row number's steps, so many are 1: rows may have been taken out. */
+const COUNTING_PART = 0.9;
+/** As pandas calls the row numbers that it writes: they may be in any order. */
+const INDEX_NAME = /^(Unnamed: 0(\.\d+)?)?$/;
+
 /** Sees the values of one column, one after the other, and then says what they are and how to encode them. */
 export class ColumnFit {
   readonly name: string;
@@ -62,6 +68,12 @@ export class ColumnFit {
   #strange = 0;
   #alike = 0;
   #first: { readonly text: string; readonly place: string } | undefined;
+  #dates = 0;
+  /** Of numbers: the last one, whether all are whole and each is more than the one before, and steps of 1. */
+  #last: number | undefined;
+  #whole = true;
+  #rising = true;
+  #ones = 0;
 
   readonly #otherwise: string;
 
@@ -87,12 +99,22 @@ export class ColumnFit {
     const value = readNumber(text, this.#form);
     if (value !== undefined) {
       this.add(value);
+      this.#step(value);
       return;
     }
     if (declared === 'number') throw new DataError(`${place()}: ${noNumber(this.name, text, this.#form)}`);
     this.#strange++;
     if (looksLikeNumber(text)) this.#alike++;
+    else if (isDate(text) || isOtherDate(text)) this.#dates++;
     this.#first ??= { text, place: place() };
+  }
+
+  #step(value: number): void {
+    const step = this.#last === undefined ? 1 : value - this.#last;
+    this.#whole &&= Number.isSafeInteger(value);
+    this.#rising &&= step > 0;
+    if (step === 1) this.#ones++;
+    this.#last = value;
   }
 
   /**
@@ -157,6 +179,29 @@ export class ColumnFit {
     return `column '${this.name}' has ${this.#categories.size} different values in ${values} rows, such as '${cut(first)}': as categories they tell nothing about other rows. Set data.columns: { ${quoted(this.name)}: ignore }, or category to use them all the same`;
   }
 
+  /** Whether it numbers the rows seen so far, as a guess: nobody said what it is. */
+  get isRowNumber(): boolean {
+    if (this.#declared !== undefined || this.#strange > 0 || !this.#whole) return false;
+    if (this.#count < IDENTIFIER_ROWS) return false;
+    return INDEX_NAME.test(this.name) || (this.#rising && this.#ones >= COUNTING_PART * this.#count);
+  }
+
+  /** Whether its values are dates, too many for categories. */
+  get isDates(): boolean {
+    if (this.#declared !== undefined || this.#dates === 0 || this.isDoubtful) return false;
+    return 2 * this.#dates > this.#count + this.#strange && this.#categories.size >= IDENTIFIER_ROWS;
+  }
+
+  get whyDates(): string {
+    return `column '${this.name}' holds dates, such as '${cut(this.#first!.text)}': as categories they tell nothing about rows of other dates. Write what matters of them, such as the month, as a column of its own and set data.columns: { ${quoted(this.name)}: ignore }; or category to use them all the same`;
+  }
+
+  /** Whether it was the same in all rows seen. */
+  get isConstant(): boolean {
+    if (this.kind === 'number') return this.#count > 0 && this.#squares === 0;
+    return this.kind !== 'ignore' && this.#categories.size === 1;
+  }
+
   get isDoubtful(): boolean {
     if (this.#declared !== undefined || this.#strange === 0) return false;
     return 2 * (this.#count + this.#alike) >= this.#count + this.#strange;
@@ -201,7 +246,7 @@ const cut = (text: string) => text.slice(0, 40);
 const isQuantity = (text: string) =>
   /^[+-]?\d+([.,]\d+)?\s+\p{L}{1,4}$/u.test(text) || /^\d{1,2}:\d\d(:\d\d)?$/.test(text);
 /** As a key or value in YAML. */
-const quoted = (name: string) => (/^[a-z_][\w-]*$/i.test(name) ? name : JSON.stringify(name));
+export const quoted = (name: string) => (/^[a-z_][\w-]*$/i.test(name) ? name : JSON.stringify(name));
 
 /** Options by which these are numbers. */
 const optionsOf = (values: readonly string[]): string =>

@@ -79,7 +79,9 @@ function fitOf(name: string, at: number, rows: Table['rows'], form: TableForm): 
   return fit;
 }
 
-/** Columns that would only harm: a text of its own in each row, or hardly a value. */
+const NUMBERING = 'seems to number the rows';
+
+/** Columns that would only harm: row numbers, dates, a text of its own in each row, or hardly a value. */
 function leftOut(
   columns: readonly string[],
   rows: Table['rows'],
@@ -91,13 +93,18 @@ function leftOut(
     if (name === target) return [];
     const values = rows.filter((fields) => !isMissing(fields[at]!, form)).length;
     const fit = fitOf(name, at, rows, form);
-    let why: string | undefined;
-    if (2 * values < rows.length) why = `has a value in only ${values} of ${rows.length} rows`;
-    else if (!fit.isDoubtful && fit.isIdentifier) why = 'has a value of its own in nearly every row';
-    if (why) guesses.push(`column '${name}' ${why}: it is left out (data.columns)`);
-    return why ? [[name, 'ignore'] as const] : [];
+    if (2 * values < rows.length)
+      return { name, why: `has a value in only ${values} of ${rows.length} rows` };
+    if (fit.isRowNumber) return { name, why: NUMBERING };
+    if (fit.isDates) return { name, why: 'holds dates, which are no categories' };
+    return !fit.isDoubtful && fit.isIdentifier
+      ? { name, why: 'has a value of its own in nearly every row' }
+      : [];
   });
-  return Object.fromEntries(found);
+  // What only seems to number the rows may be all that there is to learn from.
+  const some = found.length < columns.length - 1 ? found : found.filter(({ why }) => why !== NUMBERING);
+  for (const { name, why } of some) guesses.push(`column '${name}' ${why}: it is left out (data.columns)`);
+  return Object.fromEntries(some.map(({ name }) => [name, 'ignore']));
 }
 
 /** What becomes of rows that lack a number. */
