@@ -9,6 +9,7 @@ import {
   type TimeReader,
   timeReader,
 } from './read-time.ts';
+import { repeated, severalSeries, type Timed } from './several-series.ts';
 import { isMissing, type TableForm } from './table-form.ts';
 
 export interface TimeOptions {
@@ -51,7 +52,10 @@ export function timeColumn(
   form: TableForm,
   notes: string[],
 ): TimeColumn | undefined {
-  if (order === 'file') return undefined;
+  if (order === 'file') {
+    notes.push(...mixed(path, columns, rows, time, form));
+    return undefined;
+  }
   if (time !== undefined && !columns.includes(time))
     throw new DataError(
       `${path}: there is no column '${time}' (data.time), by which rows are ordered; there are: ${columns.slice(0, 50).join(', ')}`,
@@ -90,6 +94,7 @@ function example(texts: readonly string[]): string {
 export function inOrderOfTime(
   path: string,
   { name, at, read }: TimeColumn,
+  columns: readonly string[],
   rows: readonly CsvRow[],
   { order = 'check', gaps = 'fail', onDamaged }: TimeOptions,
   form: TableForm,
@@ -110,14 +115,39 @@ export function inOrderOfTime(
   if (damaged.length > 0)
     notes.push(`left out ${damaged.length} of ${rows.length} rows: ${damaged.slice(0, 5).join('; ')}`);
   if (order === 'sort') timed.sort((a, b) => a.time - b.time);
-  checkOrder(path, name, timed, at);
+  checkOrder(path, name, columns, timed, at);
   if (gaps === 'fail') checkGaps(path, name, timed, at);
   return timed.map(({ row }) => row);
 }
 
-interface Timed {
-  readonly row: CsvRow;
-  readonly time: number;
+/** What whoever wants the rows as they stand should hear of times that are there twice. */
+function mixed(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  time: string | undefined,
+  form: TableForm,
+): string[] {
+  const at = time === undefined ? readableTime(columns, rows, form) : columns.indexOf(time);
+  if (at === undefined || at < 0) return [];
+  const compact = areCompactDates(
+    rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form)),
+  );
+  const read = compact ? readCompact : timeReader(form);
+  const timed = rows.flatMap((row) => {
+    const value = read(row.fields[at]!);
+    return value === undefined ? [] : [{ row, time: value }];
+  });
+  const twice = repeated(timed);
+  if (!twice) return [];
+  const { row, first } = twice;
+  const several = severalSeries(twice, columns, timed, at);
+  const what = `${path}: ${columns[at]} ${row.fields[at]} is there twice, on lines ${first.line} and ${row.line}`;
+  return [
+    several
+      ? `${what}. ${several}, and windows mix them: write a file for each series`
+      : `${what}; windows take both rows, as they stand (data.order: file)`,
+  ];
 }
 
 function noTime(path: string, name: string, { line }: CsvRow, text: string, form: TableForm): string {
@@ -130,48 +160,76 @@ function noTime(path: string, name: string, { line }: CsvRow, text: string, form
   return `${path}:${line}: ${name} ${what}${why}`;
 }
 
-/**
- * A column of dates, or one of times by its name. One bad value does not hide it: most are enough.
- * @throws DataError when what seems to be it is written in another way
- */
+/** Whether at least half of a column's values are such, and one at least. */
+function most(rows: readonly CsvRow[], at: number, form: TableForm, is: (text: string) => boolean): boolean {
+  const texts = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
+  const count = texts.filter(is).length;
+  return count > 0 && 2 * count >= texts.length;
+}
+
+/** A column of dates, or one of times by its name. One bad value does not hide it: most are enough. */
+function readableTime(
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  form: TableForm,
+): number | undefined {
+  const read = timeReader(form);
+  const places = columns.map((_, at) => at);
+  const named = places.filter((at) => NAMES.test(columns[at]!));
+  return (
+    named.find((at) => most(rows, at, form, (text) => read(text) !== undefined)) ??
+    places.find((at) => most(rows, at, form, isDate)) ??
+    places.find(
+      (at) =>
+        most(rows, at, form, (text) => text.length >= 8) &&
+        areCompactDates(rows.map(({ fields }) => fields[at]!)),
+    )
+  );
+}
+
+/** @throws DataError when what seems to be the column of times is written in another way */
 function findTime(
   path: string,
   columns: readonly string[],
   rows: readonly CsvRow[],
   form: TableForm,
 ): number | undefined {
-  const read = timeReader(form);
-  /** Whether at least half of the values are such, and one at least. */
-  const most = (at: number, is: (text: string) => boolean) => {
-    const texts = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
-    const count = texts.filter(is).length;
-    return count > 0 && 2 * count >= texts.length;
-  };
-  const places = columns.map((_, at) => at);
-  const named = places.filter((at) => NAMES.test(columns[at]!));
-  const found =
-    named.find((at) => most(at, (text) => read(text) !== undefined)) ??
-    places.find((at) => most(at, isDate)) ??
-    places.find(
-      (at) => most(at, (text) => text.length >= 8) && areCompactDates(rows.map(({ fields }) => fields[at]!)),
-    );
+  const found = readableTime(columns, rows, form);
   if (found !== undefined) return found;
-  const other = places.find((at) => most(at, isOtherDate)) ?? named.find((at) => most(at, () => true));
+  const places = columns.map((_, at) => at);
+  const other =
+    places.find((at) => most(rows, at, form, isOtherDate)) ??
+    places.find((at) => NAMES.test(columns[at]!) && most(rows, at, form, () => true));
   if (other === undefined) return undefined;
   const row = rows.find(({ fields }) => !isMissing(fields[other]!, form))!;
   throw new DataError(
     `${path}:${row.line}: column '${columns[other]}' seems to hold the times of the rows, but '${row.fields[other]!.slice(0, 40)}' can not be read as one. Write ${DATES}, name another column with data.time, ${WAY_OUT}`,
   );
 }
-function checkOrder(path: string, name: string, rows: readonly Timed[], at: number): void {
+
+/** @throws DataError naming the first time that is there twice, or else the first that is out of order: sorting helps only there */
+function checkOrder(
+  path: string,
+  name: string,
+  columns: readonly string[],
+  rows: readonly Timed[],
+  at: number,
+): void {
+  const twice = repeated(rows);
+  if (twice) {
+    const { row, first } = twice;
+    const what = `${path}:${row.line}: ${name} ${row.fields[at]} is there twice, on line ${first.line} too`;
+    const several = severalSeries(twice, columns, rows, at);
+    throw new DataError(
+      several
+        ? `${what}. ${several}. Write a file for each series, and train on one`
+        : `${what}. Keep one row of each time, ${WAY_OUT}`,
+    );
+  }
   for (const [i, { row, time }] of rows.entries()) {
     const before = rows[i - 1];
     if (!before || time > before.time) continue;
     const [here, there] = [row, before.row].map(({ fields }) => fields[at]!);
-    if (time === before.time)
-      throw new DataError(
-        `${path}:${row.line}: ${name} ${here} is there twice, on line ${before.row.line} too. Keep one row of each time, ${WAY_OUT}`,
-      );
     throw new DataError(
       `${path}:${row.line}: ${name} ${here} comes after ${there} on line ${before.row.line}. Set data.order: sort to sort the rows by time, or file to take them as they stand`,
     );

@@ -65,7 +65,7 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const { names, rows, values, lines, time } = await readSeriesRows(path, options, notes);
   const targets = chooseTargets(options, names);
   const trainRows = rows - Math.round(rows * validation);
-  const encodings = fit(values, names, trainRows, options.standardize);
+  const encodings = fit(path, values, names, trainRows, options.standardize, notes);
   const scaled = new Float32Array(values.length);
   for (let i = 0; i < values.length; i++) {
     const { mean, std } = encodings[i % names.length]!;
@@ -179,7 +179,7 @@ export async function readSeriesRows(
     throw new DataError(
       `${path}: there is no column '${strange}'; there are: ${columns.slice(0, 50).join(', ')}`,
     );
-  const rows = time ? inOrderOfTime(path, time, all, options, form, notes) : all;
+  const rows = time ? inOrderOfTime(path, time, columns, all, options, form, notes) : all;
   const values: number[] = [];
   for (const { line, fields } of rows) {
     for (const name of names) {
@@ -239,13 +239,20 @@ function chooseTargets({ path, target }: SeriesOptions, names: readonly string[]
 }
 
 function fit(
+  path: string,
   values: readonly number[],
   names: readonly string[],
   rows: number,
   standardize: boolean,
+  notes: string[],
 ): NumberEncoding[] {
   const fits = names.map((name) => new ColumnFit(name, 'number'));
   for (let i = 0; i < rows * names.length; i++) fits[i % names.length]!.add(values[i]!);
+  const constant = fits.filter((column) => column.isConstant).map(({ name }) => name);
+  if (constant.length > 0)
+    notes.push(
+      `${path}: one value in all rows to train with, from which nothing can be learnt: ${constant.slice(0, 50).join(', ')} (data.columns decides what goes in)`,
+    );
   return fits.map((column) => column.encoding(standardize) as NumberEncoding);
 }
 

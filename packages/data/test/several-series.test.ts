@@ -1,0 +1,73 @@
+/** Series whose times are there more than once: one row too many, or several series in one file. */
+import { expect, it } from 'vitest';
+import { lines, tableFiles } from './support/table-files.ts';
+
+const { series } = tableFiles();
+const day = (i: number) => `2026-01-${String(i + 1).padStart(2, '0')}`;
+const shops = ['Kobe', 'Osaka', 'Kyoto', 'Nara'];
+/** Of each day a row of each shop; or of each shop, all days. */
+const byDay = `date,shop,sales\n${lines(80, (i) => `${day(i >> 2)},${shops[i % 4]},${(37 * i) % 101}`)}`;
+const byShop = `date,shop,sales\n${lines(80, (i) => `${day(i % 20)},${shops[Math.floor(i / 20)]},${(37 * i) % 101}`)}`;
+
+it.each([
+  ['a day after the other', byDay, /:3: date 2026-01-01 is there twice, on line 2 too/],
+  ['a shop after the other', byShop, /:22: date 2026-01-01 is there twice, on line 2 too/],
+])('several series are named with the column that tells them apart: %s', async (_, content, place) => {
+  for (const order of ['check', 'sort'] as const) {
+    const why = await series(content, { order }).catch((error: Error) => error.message);
+    expect(why).toMatch(place);
+    expect(why).toMatch(
+      /several series, which column 'shop' tells apart: Kobe, Osaka, Kyoto, ... \(4 in all\)\. Write a file for each series, and train on one$/,
+    );
+    expect(why).not.toMatch(/order/);
+  }
+});
+
+it('numbers may tell them apart, and what differs by chance does not', async () => {
+  const content = `date,sales,shop\n${lines(40, (i) => `${day(i >> 1)},${i},${i % 2}`)}`;
+  await expect(series(content)).rejects.toThrow(/which column 'shop' tells apart: 0, 1\. Write a file/);
+});
+
+it('without such a column it is said as well', async () => {
+  const content = `date,sales\n${lines(40, (i) => `${day(i >> 1)},${i}`)}`;
+  await expect(series(content)).rejects.toThrow(
+    /the file seems to hold several series\. Write a file for each/,
+  );
+});
+
+it('one time too many is no second series', async () => {
+  const content = `date,kind,v\n${lines(20, (i) => `${day(i === 7 ? 6 : i)},${i % 2},${i}`)}`;
+  await expect(series(content)).rejects.toThrow(
+    /:9: date 2026-01-07 is there twice, on line 8 too\. Keep one row of each time, or set data.order: file/,
+  );
+});
+
+it('sorting is recommended only where it helps', async () => {
+  const turned = `date,v\n${lines(20, (i) => `${day(19 - i)},${i}`)}`;
+  await expect(series(turned)).rejects.toThrow(/comes after .* Set data.order: sort/);
+  await expect(series(`${turned}${day(3)},9\n`)).rejects.toThrow(
+    /:22: date 2026-01-04 is there twice, on line 18/,
+  );
+});
+
+it('data.order: file takes such rows with a note', async () => {
+  const { notes } = await series(byDay, { order: 'file' });
+  expect(notes).toContainEqual(
+    expect.stringMatching(
+      /date 2026-01-01 is there twice, on lines 2 and 3\. .* column 'shop' tells apart: .*, and windows mix them: write a file/,
+    ),
+  );
+  const once = await series(`date,v\n${lines(20, (i) => `${day(i)},${i}`)}`, { order: 'file' });
+  expect(once.notes.join()).not.toMatch(/twice/);
+  const named = `day of,v\n${lines(20, (i) => `${i === 7 ? 6 : i},${i}`)}`;
+  expect((await series(named, { order: 'file', time: 'day of' })).notes).toContainEqual(
+    expect.stringContaining('day of 6 is there twice, on lines 8 and 9; windows take both rows'),
+  );
+});
+
+it('a column of one value is said', async () => {
+  const { notes } = await series(`date,v,unit\n${lines(20, (i) => `${day(i)},${i},5`)}`);
+  expect(notes).toContainEqual(
+    expect.stringMatching(/one value in all rows to train with.*: unit \(data.columns/),
+  );
+});
