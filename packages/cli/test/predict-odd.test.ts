@@ -116,7 +116,7 @@ const takes = {
   numbers: 'the model takes 3 numbers with commas between',
   images: 'the model takes image files, such as PNG or JPEG',
   idx: 'the model takes image files, such as PNG or JPEG',
-  texts: 'the model takes a text, or a text file',
+  texts: 'the model takes a text, a text file, or a CSV file of texts',
 } as const;
 const models = Object.keys(takes) as (keyof typeof takes)[];
 const ofText = ['table', 'series', 'texts'] as const;

@@ -11,6 +11,7 @@ import type { Trained } from '../trained.ts';
 import { withoutJob } from './plain-cure.ts';
 import { readSeries, readTable } from './rows.ts';
 import { readText } from './text.ts';
+import { isRowsOfTexts, readTextRows } from './text-rows.ts';
 
 export interface ReadOptions {
   /** Bright on dark is expected, as in MNIST; undefined: grey images with a bright border are inverted. */
@@ -35,15 +36,17 @@ export interface ReadInput {
  * @throws KasaneError DATA_INVALID naming it, and what is expected
  */
 export async function readInputs(
-  { model, preparation }: Trained,
+  trained: Trained,
   given: string,
   { invert }: ReadOptions,
 ): Promise<readonly ReadInput[]> {
+  const { model, preparation } = trained;
   const input = model.sampleShape;
   const { table, series, text } = preparation;
   try {
     const form = imageForm(input, preparation);
     await checkKind(given, takes(preparation, form, input));
+    if (text && isRowsOfTexts(given)) return await readTextRows(given, text, trained);
     if (text) return [{ name: given, x: readText(given, text) }];
     if (table) return await readTable(given, table);
     if (series) return await readSeries(given, series);
@@ -70,7 +73,7 @@ function takes(
   form: ImageForm | undefined,
   input: readonly number[],
 ): Takes {
-  if (text) return { what: 'a text, or a text file', file: 'or value', binary: false };
+  if (text) return { what: 'a text, a text file, or a CSV file of texts', file: 'or value', binary: false };
   if (table) {
     const names = table.columns.map(({ name }) => name);
     const row = names.length > ROW ? [...names.slice(0, ROW), '...'] : names;

@@ -28,13 +28,23 @@ function contentOf(given: string, { encoding }: TextPreparation): string {
   return text;
 }
 
-/** A text that is to be classified: its first tokens, filled up where training did. */
-export function readText(given: string, preparation: TextPreparation): Float32Array {
-  const { tokenizer, context, pad = 'front' } = preparation;
-  const tokens = openTokenizer(tokenizer).encode(contentOf(given, preparation)).subarray(0, context);
-  const x = new Float32Array(context).fill(PAD);
-  x.set(tokens, pad === 'front' ? context - tokens.length : 0);
-  return x;
+/** The argument as a text that is to be classified, or the file that it names. */
+export const readText = (given: string, preparation: TextPreparation): Float32Array =>
+  textEncoder(preparation)(contentOf(given, preparation));
+
+/** Of a text that is to be classified its first tokens, filled up where training did. */
+export function textEncoder({
+  tokenizer: spec,
+  context,
+  pad = 'front',
+}: TextPreparation): (text: string) => Float32Array {
+  const tokenizer = openTokenizer(spec);
+  return (text) => {
+    const tokens = tokenizer.encode(text).subarray(0, context);
+    const x = new Float32Array(context).fill(PAD);
+    x.set(tokens, pad === 'front' ? context - tokens.length : 0);
+    return x;
+  };
 }
 
 /**
