@@ -2,9 +2,11 @@
  * Workers that take part in a job and lie all the time, or do nothing: the job of the honest one beside them ends with the weights of a
  * quiet run. They claim what they have not fetched, which any worker with a token can.
  */
+import { RunPlan } from '@kasane/coordinator/jobs/plan';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { TaskFailure_Reason, type TaskId, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
-import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
+import { checkJob } from '@kasane/protocol/job';
+import { ARRIVING_BYTES, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { CoordinatorStream } from '@kasane/worker/stream';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
@@ -15,11 +17,20 @@ type Said = NonNullable<WorkerMessage['message']>;
 const SHARDS = 4;
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
-let job: object;
+/** Floats of the honest job's model. */
+let parameters = 0;
+/** Of the job that runs: which samples its tasks take, as any worker knows that has fetched one. */
+let plan: RunPlan | undefined;
+let job: { readonly training: object };
 let quiet: string;
 let writer: RedisWriter;
 
 beforeAll(async () => {
+  const { stepsAhead } = RunPlan.prototype;
+  vi.spyOn(RunPlan.prototype, 'stepsAhead').mockImplementation(function (this: RunPlan, ...of) {
+    plan = this;
+    return stepsAhead.apply(this, of);
+  });
   await cluster.start();
   writer = new RedisWriter(cluster.redisUrl);
   cleanUp.add(() => writer.close());
@@ -30,6 +41,7 @@ beforeAll(async () => {
   };
   // What it sends takes buffers of the coordinator's.
   await cluster.worker(1, { sharedMemory: false });
+  parameters = checkJob(job).model.parameterCount;
   const { error, digest } = await cluster.run(job);
   expect(error).toBe('');
   quiet = digest;
@@ -52,6 +64,21 @@ const answering =
     const numbers = { samples: 8, lossSum: 18, metricSum: 1, counted: 8, samplesDigest: 7 };
     stream.send({ $case: 'result', value: { task, ...numbers, ...times, ...wrong } });
   };
+
+/** Answers in everything as an honest worker's, with all of a gradient, but that its loss is no number. */
+const nan: Lie = (stream, task) => {
+  const { step, shard } = task;
+  const of = { kind: 'train', step, shard, epoch: plan!.epochOf(step) } as const;
+  const samples = plan!.samplesOf(of);
+  const header = { kind: 'gradient', job: task.job, step, shard, attempt: task.attempt } as const;
+  const bytes = 4 * parameters;
+  for (let at = 0; at < bytes; at += ARRIVING_BYTES) {
+    const part = new Uint8Array(Math.min(ARRIVING_BYTES, bytes - at));
+    void stream.sendFrame({ ...header, partition: 0, offset: at / 4 }, part);
+  }
+  const samplesDigest = plan!.digest(of);
+  answering({ samples, counted: samples, lossSum: Number.NaN, samplesDigest })(stream, task);
+};
 
 /** Its first four bytes, and never the rest. */
 const beginning: Lie = (stream, { job, step, shard, attempt }) => {
@@ -105,6 +132,29 @@ it.each(Object.keys(lies))('two workers that %s', async (what) => {
   const liars = await Promise.all([1, 2].map((which) => liar(`${name}-${which}`, lies[what])));
   try {
     expect(await cluster.run(job)).toMatchObject({ error: '', digest: quiet });
+  } finally {
+    for (const one of liars) one.close();
+  }
+});
+
+/** Under many names, one after the other or all at once. */
+it.each([
+  ['fail', 10, failing(TaskFailure_Reason.REASON_COMPUTE), 0],
+  ['answer that nothing is a number', 4, nan, 0],
+  ['answer that nothing is a number, where steps may be left out', 4, nan, 100],
+  ['begin to send gradients', 7, beginning, 0],
+] as const)('many names that %s', async (what, names, lie, skipNotFinite) => {
+  const name = what.replaceAll(/\W+/g, '-');
+  const liars = await Promise.all(
+    Array.from({ length: names }, (_, which) => liar(`many-${name}-${which}`, lie)),
+  );
+  try {
+    // Two steps: what drips in holds a buffer for two seconds each time.
+    const training = { ...job.training, epochs: 1, batch: 160, skipNotFinite };
+    const { error, digest } = await cluster.run({ ...job, training });
+    expect(error).toBe('');
+    for (const one of liars) one.close();
+    expect((await cluster.run({ ...job, training })).digest).toBe(digest);
   } finally {
     for (const one of liars) one.close();
   }

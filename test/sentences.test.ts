@@ -51,6 +51,9 @@ it('of a step', () => {
       progressAt: 0,
       leftAt: 0,
       able: ['id-a', 'id-b'],
+      proven: new Set(),
+      idle: new Set(),
+      wasComputed: true,
       refusals: [],
       typicalMs: 5,
       shards,
@@ -59,6 +62,7 @@ it('of a step', () => {
   });
   const cases: [number, StepState][] = [
     [1, state([shard()], heard())],
+    [1, { ...state([shard()]), able: [], refusals: [{ worker: 'id-a', why: 'id-b' }] }],
     [1, state([shard(), shard({ shard: 4 })])],
     [1, state([shard(held)])],
     [1, state([shard({ lost: true })])],

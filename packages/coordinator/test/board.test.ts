@@ -9,7 +9,7 @@ import { Refusals } from '../src/jobs/refusals.ts';
 import { defaultDecideOptions } from '../src/steps/decide.ts';
 import { type ConnectedWorker, WorkerRegistry } from '../src/workers.ts';
 
-const heard = { onIdle: () => {}, onAnswer: () => {}, onUnfit: () => {} };
+const heard = { idle: new Set<string>(), onIdle: () => {}, onAnswer: () => {}, onUnfit: () => {} };
 
 function boardOver(workers: WorkerRegistry, plan: object, refusals = new Refusals(workers)): TaskBoard {
   return new TaskBoard({

@@ -22,6 +22,9 @@ const step = (shards: ShardState[], rest: Partial<StepState> = {}): StepState =>
     ['b', 0],
   ]),
   able: ['a', 'b'],
+  proven: new Set(),
+  idle: new Set(),
+  wasComputed: false,
   refusals: [],
   typicalMs: 0,
   ...rest,
@@ -109,44 +112,29 @@ describe('decide', () => {
     expect(at(30_000, step([shard(0, held('a'))], only)).action).toBe('reissue');
   });
 
-  const failure = (worker: string, notFinite = false) => ({
-    worker,
-    attempt: 1,
-    why: `out of memory on ${worker}`,
-    notFinite,
-  });
-  const failing = (able: string, ...failures: ReturnType<typeof failure>[]) =>
-    at(0, step([shard(0, { lost: true, failures })], { able: [...able] }));
-
-  it('fails when the computation throws on three workers, with the three reasons', () => {
-    expect(failing('abc', failure('a'), failure('b')).action).toBe('reissue');
-    const decision = failing('abc', failure('a'), failure('b'), failure('c'));
-    expect(decision).toMatchObject({ action: 'fail', notFinite: false });
-    for (const worker of 'abc') expect(decision.why).toContain(`out of memory on ${worker}`);
+  const failure = { worker: 'a', attempt: 1, kind: 'threw', why: 'out of memory' } as const;
+  it('fails when a shard has failed too often, with where and why', () => {
+    const failing = (times: number) =>
+      at(0, step([shard(0, { lost: true, failures: new Array(times).fill(failure) })], { able: ['a'] }));
+    expect(failing(5).action).toBe('reissue');
+    expect(failing(6)).toEqual({
+      ...{ action: 'fail', notFinite: false },
+      why: 'shard 0 failed 6 times, on 1 worker: out of memory (a)',
+    });
+    const failures = [1, 2].map(() => ({ ...failure, kind: 'not finite' }) as const);
+    const state = step([shard(3, { lost: true, failures })], { able: ['a'] });
+    expect(at(0, state)).toMatchObject({ action: 'fail', notFinite: true, shard: 3 });
   });
 
-  it('fails when it throws again and again on fewer', () => {
-    expect(failing('a', ...new Array(5).fill(failure('a'))).action).toBe('reissue');
-    expect(failing('a', ...new Array(6).fill(failure('a'))).action).toBe('fail');
-  });
-
-  it('asks who has not tried, whatever one worker says and however often, but not everybody', () => {
-    expect(failing('ab', ...new Array(60).fill(failure('a'))).action).toBe('reissue');
-    expect(failing('ab', ...new Array(60).fill(failure('a', true))).action).toBe('reissue');
-    const many = 'abcdefghijklmnopqrstuvwxyz';
-    const saying = (count: number, notFinite = false) =>
-      [...many].slice(0, count).map((worker) => failure(worker, notFinite));
-    expect(failing(many, ...saying(7)).action).toBe('reissue');
-    expect(failing(many, ...saying(8)).action).toBe('fail');
-    expect(failing(many, ...saying(2, true)).action).toBe('reissue');
-    expect(failing(many, ...saying(3, true))).toMatchObject({ action: 'fail', notFinite: true });
-  });
-
-  it('fails when numbers are not finite twice', () => {
-    expect(failing('ab', failure('a', true)).action).toBe('reissue');
-    expect(failing('ab', failure('a', true), failure('b', true))).toMatchObject({
+  it('fails where nobody can compute the job, and waits where somebody could', () => {
+    const none = { able: [], refusals: [{ worker: 'a', why: 'too large' }] };
+    expect(at(0, step([shard(0)], none))).toMatchObject({
       action: 'fail',
-      notFinite: true,
+      why: 'no worker can compute the job: too large (a)',
+    });
+    expect(at(0, step([shard(0)], { ...none, wasComputed: true }))).toMatchObject({
+      action: 'wait',
+      why: 'no worker is connected that can compute the job: too large (a)',
     });
   });
 });

@@ -4,7 +4,7 @@ import { Disproofs } from '../src/steps/disproofs.ts';
 
 const shard = (index: number, ...failed: string[]): ShardState => ({
   ...{ shard: index, done: true, attempts: 1, issuedAt: 0, holders: [], lost: false },
-  failures: failed.map((worker) => ({ worker, attempt: 1, why: `${worker} threw`, notFinite: false })),
+  failures: failed.map((worker) => ({ worker, attempt: 1, why: `${worker} threw`, kind: 'threw' as const })),
 });
 
 it('a worker whose failures others disprove three times is not asked any more', () => {
@@ -15,6 +15,13 @@ it('a worker whose failures others disprove three times is not asked any more', 
   expect(step()).toEqual([{ worker: 'bad', why }]);
   // Should it come again, it begins anew.
   expect(step()).toEqual([]);
+});
+
+it('a batch that was damaged is held against nobody', () => {
+  const disproofs = new Disproofs();
+  const damaged = { worker: 'honest', attempt: 1, kind: 'damaged', why: 'somebody has replaced it' } as const;
+  for (let turn = 0; turn < 9; turn++)
+    expect(disproofs.counted([{ ...shard(0), failures: [damaged] }], () => 'other')).toEqual([]);
 });
 
 it('nothing is held against who answers in the end, where nobody answers, or for what has been made up for', () => {

@@ -23,7 +23,7 @@ function sharing(slots: Readonly<Record<string, number>>, shards = 8) {
 it('each has its part by its slots; one that was waited for in vain has a single task until it answers', () => {
   const { shares, told } = sharing({ a: 1, b: 1, idle: 6 });
   expect(told).toEqual({ a: 1, b: 1, idle: 6 });
-  shares.idle(['idle']);
+  shares.waitedFor(['idle']);
   expect(told).toEqual({ a: 4, b: 4, idle: 1 });
   shares.answered('a');
   expect(told).toEqual({ a: 4, b: 4, idle: 1 });
@@ -33,6 +33,6 @@ it('each has its part by its slots; one that was waited for in vain has a single
 
 it('where all were waited for in vain, each has its part', () => {
   const { shares, told } = sharing({ a: 1, b: 3 });
-  shares.idle(['a', 'b']);
+  shares.waitedFor(['a', 'b']);
   expect(told).toEqual({ a: 2, b: 6 });
 });

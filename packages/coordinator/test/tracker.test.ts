@@ -24,7 +24,7 @@ describe('Tracker', () => {
     const tracker = new Tracker();
     tracker.open(0, 1, 0);
     tracker.claim(0, 0, holder('a'));
-    tracker.release(0, 0, 'a', 'it threw');
+    tracker.release(0, 0, 'a', { kind: 'threw', why: 'it threw' });
     expect(tracker.claim(0, 0, holder('a'))).toBe(false);
     expect(tracker.holds(0, 0, 'a', 1)).toBe(false);
     expect(tracker.claim(0, 0, holder('b'))).toBe(true);
@@ -84,12 +84,12 @@ describe('Tracker', () => {
     const tracker = new Tracker();
     tracker.open(0, 1, 0);
     tracker.claim(0, 0, holder('a'));
-    tracker.release(0, 0, 'a', 'it threw');
+    tracker.release(0, 0, 'a', { kind: 'threw', why: 'it threw' });
     expect(tracker.issue(0, 0, 5)).toBe(2);
     expect(tracker.shards(0)[0]).toMatchObject({
       lost: false,
       issuedAt: 5,
-      failures: [{ worker: 'a', why: 'it threw', notFinite: false }],
+      failures: [{ worker: 'a', why: 'it threw', kind: 'threw' }],
     });
   });
 

@@ -58,7 +58,7 @@ export class TaskConsumer {
   /** Consumers that were blocked while Redis went away may sleep for ever (taskforcesh/bullmq#2964): begin anew. */
   restart(): void {
     for (const worker of this.#workers) worker.close(true).catch(() => {});
-    this.#workers = this.#start();
+    this.#workers = this.#paused ? [] : this.#start();
   }
 
   /**

@@ -11,12 +11,15 @@ import {
   type TaskId,
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
+import { REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/queue';
 import type { Logger } from 'pino';
+import { keepNewest } from '../newest.ts';
 import type { Arrived } from '../params/attempts.ts';
 import type { TaskQueue } from '../queue/task-queue.ts';
 import { type DecideOptions, type Decision, decide } from '../steps/decide.ts';
 import { Disproofs } from '../steps/disproofs.ts';
+import type { Failure } from '../steps/failures.ts';
 import { RecentMedian } from '../steps/median.ts';
 import type { Tracker } from '../steps/tracker.ts';
 import { Travel } from '../steps/travel.ts';
@@ -47,6 +50,8 @@ export interface BoardOptions {
   readonly log: Logger;
   /** Whether the gradient of an attempt has arrived whole, and if not, whose fault that is. */
   readonly gradientArrived: (worker: string, shard: number, attempt: number) => Arrived;
+  /** Workers that were waited for in vain, and have not answered since. */
+  readonly idle: ReadonlySet<string>;
   /** Called with workers that were waited for in vain, and with one of whom an answer counts. */
   readonly onIdle: (workers: readonly string[]) => void;
   readonly onAnswer: (worker: string) => void;
@@ -92,6 +97,8 @@ export class TaskBoard {
   readonly #travel = new Travel();
   readonly #out: HandOut;
   readonly #disproofs = new Disproofs();
+  /** Workers of whom answers have counted, the newest last. */
+  readonly #proven = new Map<string, true>();
 
   constructor(options: BoardOptions) {
     this.#options = options;
@@ -158,6 +165,8 @@ export class TaskBoard {
     this.#trackers[kind].close(step);
     if (kind === 'evaluate') this.#answers.evaluate.clear();
     const by = (shard: number) => (byOf.get(shard)?.leftOut ? undefined : byOf.get(shard)?.worker);
+    for (const { worker, leftOut } of answers)
+      if (!leftOut) keepNewest(this.#proven, worker, true, REMEMBERED_WORKERS);
     for (const { worker, why } of this.#disproofs.counted(shards, by)) this.#options.onUnfit(worker, why);
   }
 
@@ -216,7 +225,7 @@ export class TaskBoard {
     const why = impossible ?? whyNot[arrived];
     if (why !== undefined) {
       log.warn({ worker, kind, step, shard, attempt }, `answer refused: ${why}`);
-      tracker.release(step, shard, worker, arrived === 'no room' ? undefined : why);
+      tracker.release(step, shard, worker, arrived === 'no room' ? undefined : { kind: 'threw', why });
       this.check();
       return false;
     }
@@ -247,23 +256,19 @@ export class TaskBoard {
     if (!answer) return;
     answers.delete(shard);
     this.#refused.set(shard, answer);
+    // What is no good is no progress.
+    this.#answered--;
     const { worker, attempt } = answer;
     this.#options.log.warn({ worker, step, shard, attempt }, `answer refused: ${why}`);
-    this.#trackers.train.refuse(step, shard, { worker, attempt, why, notFinite: true });
+    this.#trackers.train.refuse(step, shard, { worker, attempt, kind: 'not finite', why });
   }
 
   failed(worker: string, task: TaskId, failure: TaskFailure): void {
-    // A batch that is damaged again and again, though it is staged anew each time, is as good as a computation that throws.
-    const threw =
-      failure.reason === TaskFailure_Reason.REASON_COMPUTE ||
-      failure.reason === TaskFailure_Reason.REASON_BATCH_DAMAGED;
+    const kind = kindOfFailure[failure.reason];
     const { step, shard, attempt } = task;
     if (!this.#trackers[kindOf(task)].holds(step, shard, worker, attempt)) return;
-    this.#options.log[threw ? 'warn' : 'debug'](
-      { worker, step, shard },
-      `task came back: ${failure.message}`,
-    );
-    this.#trackers[kindOf(task)].release(step, shard, worker, threw ? failure.message : undefined);
+    this.#options.log[kind ? 'warn' : 'debug']({ worker, step, shard }, `task came back: ${failure.message}`);
+    this.#trackers[kindOf(task)].release(step, shard, worker, kind && { kind, why: failure.message });
     this.check();
   }
 
@@ -309,7 +314,10 @@ export class TaskBoard {
       leftAt: this.#leftAt,
       shards: this.#trackers[kind].shards(step),
       heardAt: this.#options.workers.heardAt,
-      able: this.#options.refusals.able().map(({ id }) => id),
+      able: this.#options.refusals.able().flatMap(({ id, draining }) => (draining ? [] : [id])),
+      proven: this.#proven,
+      idle: this.#options.idle,
+      wasComputed: step > 0 || this.#proven.size > 0,
       refusals: this.#options.refusals.list(),
       typicalMs: this.#typical[kind].value,
     };
@@ -368,7 +376,11 @@ export class TaskBoard {
   #reissue(kind: Kind, step: number, shards: readonly number[]): void {
     const now = performance.now();
     const tracker = this.#trackers[kind];
-    const tasks = shards.map((shard) => this.#task(kind, step, shard, tracker.issue(step, shard, now)));
+    const tasks = shards.flatMap((shard) =>
+      Array.from({ length: copiesOf(tracker.avoid(step, shard).size) }, () =>
+        this.#task(kind, step, shard, tracker.issue(step, shard, now)),
+      ),
+    );
     this.#out.add(
       'now',
       tasks.map((task) => [task]),
@@ -389,12 +401,21 @@ export class TaskBoard {
   }
 }
 
+/** What else comes back was given back. */
+const kindOfFailure: Partial<Record<TaskFailure_Reason, Failure['kind']>> = {
+  [TaskFailure_Reason.REASON_COMPUTE]: 'threw',
+  [TaskFailure_Reason.REASON_BATCH_DAMAGED]: 'damaged',
+};
+
 /** Why an answer does not count whose gradient is not whole. */
 const whyNot: Readonly<Record<Arrived, string | undefined>> = {
   whole: undefined,
   missing: 'parts of its gradient are missing',
   'no room': 'there was no room for its gradient: several attempts at the same shards were under way',
 };
+
+/** What has failed at several workers is asked of as many others at once: there may be hundreds. */
+const copiesOf = (failed: number): number => (failed < 3 ? 1 : Math.min(failed, 32));
 
 /** The tasks of each shard, in order of their steps. */
 function byShard(tasks: readonly Attempted[]): Attempted[][] {

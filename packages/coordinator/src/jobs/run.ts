@@ -109,7 +109,8 @@ export class Run {
       log,
       gradientArrived: (worker, shard, attempt) =>
         this.#parameters?.complete(worker, shard, attempt) ?? 'missing',
-      onIdle: (idle) => this.#shares.idle(idle),
+      idle: this.#shares.idle,
+      onIdle: (idle) => this.#shares.waitedFor(idle),
       onAnswer: (worker) => this.#shares.answered(worker),
       onUnfit: (worker, why) => this.#exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
@@ -247,6 +248,7 @@ export class Run {
 
   /** A worker says that it cannot compute what others can. */
   #exclude(worker: string, why: string): void {
+    if (this.#refusals.has(worker)) return;
     this.#options.workers.get(worker)?.send({ $case: 'jobClosed', value: { job: this.id } });
     this.jobRefused(worker, why);
   }

@@ -21,8 +21,12 @@ export class Shares {
     this.#workers = workers;
   }
 
+  get idle(): ReadonlySet<string> {
+    return this.#idle;
+  }
+
   /** These were waited for in vain. */
-  idle(workers: readonly string[]): void {
+  waitedFor(workers: readonly string[]): void {
     if (workers.length === 0) return;
     for (const worker of workers) this.#idle.add(worker);
     this.tell();

@@ -4,7 +4,8 @@
  */
 import type { TaskData } from '@kasane/protocol/queue';
 import { type Span, type Tracing, tracing } from '@kasane/protocol/tracing';
-import type { Failure, Holder } from '../steps/decide.ts';
+import type { Holder } from '../steps/decide.ts';
+import type { Failure } from '../steps/failures.ts';
 import { Tracker } from '../steps/tracker.ts';
 
 interface Attempt {
@@ -85,10 +86,15 @@ class TracedTracker extends Tracker {
     return isFirst;
   }
 
-  override release(step: number, shard: number, worker: string, failure?: string): void {
+  override release(
+    step: number,
+    shard: number,
+    worker: string,
+    failure?: Pick<Failure, 'kind' | 'why'>,
+  ): void {
     super.release(step, shard, worker, failure);
     for (const attempt of this.#attempts(step, shard))
-      if (attempt.worker === worker) attempt.span.end(failure ?? 'the worker gave it back, or left');
+      if (attempt.worker === worker) attempt.span.end(failure?.why ?? 'the worker gave it back, or left');
   }
 
   override refuse(step: number, shard: number, failure: Failure): void {

@@ -10,8 +10,8 @@ import type { GradientPlace } from '@kasane/protocol/shared-memory';
 export const SPARE_BUFFERS = 2;
 /** How often an attempt may send its whole gradient. */
 const MOST_SENT = 2;
-/** A buffer into which nothing came for so long, in milliseconds, goes to whoever needs one. */
-const STALLED_MS = 5_000;
+/** For so long, in milliseconds, an attempt keeps its buffer, however slowly its gradient comes. */
+const SETTLED_MS = 2_000;
 
 /** Where part of a gradient is: in the bytes that came, or in a place that is read when it is added. */
 export type GradientSource = Uint8Array | Pick<GradientPlace, 'read'>;
@@ -32,8 +32,8 @@ export interface Attempt {
   readonly ranges: [number, number][];
   /** How many of them lie in each part. */
   readonly received: Int32Array;
-  /** When something came last, by performance.now(). */
-  receivedAt: number;
+  /** When it began, by performance.now(). */
+  readonly beganAt: number;
 }
 
 export interface AttemptSizes {
@@ -81,7 +81,6 @@ export class Attempts {
       if (one) this.release(shard, [one]);
       return undefined;
     }
-    one.receivedAt = performance.now();
     one.floats += end - offset;
     if (one.floats > MOST_SENT * this.#sizes.floats)
       throw new KasaneError(
@@ -155,7 +154,8 @@ export class Attempts {
     const gradient = source instanceof Uint8Array ? this.#buffer(worker) : source;
     if (!gradient) return undefined;
     const received = new Int32Array(Math.ceil(this.#sizes.floats / this.#sizes.partFloats));
-    const one: Attempt = { worker, shard, attempt, gradient, floats: 0, ranges: [], received, receivedAt: 0 };
+    const beganAt = performance.now();
+    const one: Attempt = { worker, shard, attempt, gradient, floats: 0, ranges: [], received, beganAt };
     this.#underWay.set(shard, [...(this.#underWay.get(shard) ?? []), one]);
     return one;
   }
@@ -196,20 +196,23 @@ export class Attempts {
   }
 
   /**
-   * Whose buffer goes to an attempt of `worker`: of those that wait longest for their next part, one of the worker that has most, and
-   * more than `worker` would have then; else one into which nothing has come for long. Arrival decides here, but only about who computes.
+   * Whose buffer goes to an attempt of `worker`: the slowest of the worker that has most, and more than `worker` would have then; else the
+   * slowest of all others that had time to begin. Speed decides here, but only about who computes.
    */
   #loser(worker: string): Attempt | undefined {
+    const now = performance.now();
     const held = [...this.#underWay.values()]
       .flat()
       .filter(({ gradient }) => gradient instanceof Float32Array)
-      .sort((a, b) => a.receivedAt - b.receivedAt);
+      .map((one) => ({ one, ageMs: now - one.beganAt, speed: one.floats / Math.max(1, now - one.beganAt) }))
+      .sort((a, b) => a.speed - b.speed);
     const counts = new Map<string, number>();
-    for (const one of held) counts.set(one.worker, (counts.get(one.worker) ?? 0) + 1);
+    for (const { one } of held) counts.set(one.worker, (counts.get(one.worker) ?? 0) + 1);
     const most = Math.max(0, ...counts.values());
-    if (most > (counts.get(worker) ?? 0) + 1) return held.find((one) => counts.get(one.worker) === most);
-    const stalled = held.find((one) => one.worker !== worker);
-    return stalled && performance.now() - stalled.receivedAt > STALLED_MS ? stalled : undefined;
+    const isGreedy = most > (counts.get(worker) ?? 0) + 1;
+    return held.find(({ one, ageMs }) =>
+      isGreedy ? counts.get(one.worker) === most : one.worker !== worker && ageMs > SETTLED_MS,
+    )?.one;
   }
 }
 

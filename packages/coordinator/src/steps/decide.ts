@@ -2,20 +2,13 @@
  * What to do about the current step: a pure function of (now, state, options) that returns an action and a sentence
  * why. It knows nothing of Redis or gRPC; the sentence is what logs and the dashboard show.
  */
+import { type Failure, type FailureOptions, failureOf, type Judges } from './failures.ts';
 
 /** One attempt at a task that a connected worker holds. Times are milliseconds of a monotonic clock. */
 export interface Holder {
   readonly worker: string;
   readonly attempt: number;
   readonly claimedAt: number;
-}
-
-/** An attempt whose computation threw, or whose loss or gradient was no finite number. */
-export interface Failure {
-  readonly worker: string;
-  readonly attempt: number;
-  readonly why: string;
-  readonly notFinite: boolean;
 }
 
 export interface ShardState {
@@ -30,7 +23,7 @@ export interface ShardState {
   readonly failures: readonly Failure[];
 }
 
-export interface StepState {
+export interface StepState extends Judges {
   /** When the parameters of this step were published. */
   readonly startedAt: number;
   /** When a task of the job was last claimed, or a result last arrived. */
@@ -40,15 +33,15 @@ export interface StepState {
   readonly shards: readonly ShardState[];
   /** Workers that are connected, and when each was last heard from. */
   readonly heardAt: Pick<ReadonlyMap<string, number>, 'get' | 'size'>;
-  /** Of those, who can compute this job, as far as is known, */
-  readonly able: readonly string[];
-  /** and who cannot at all, and why. */
+  /** Of those, who cannot compute this job at all, and why. */
   readonly refusals: readonly { readonly worker: string; readonly why: string }[];
+  /** Workers have computed steps of the job: some can. */
+  readonly wasComputed: boolean;
   /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
   readonly typicalMs: number;
 }
 
-export interface DecideOptions {
+export interface DecideOptions extends FailureOptions {
   /** A task that nobody fetches for this long is put into the queue again: Redis may have lost it. */
   readonly unclaimedMs: number;
   /** The same for a task that was there when a worker left: it may have been fetched by that one, which had not said so yet. */
@@ -60,16 +53,6 @@ export interface DecideOptions {
   readonly aloneMs: number;
   /** What is held by a worker that was not heard from for this long is handed out again, however long it takes. */
   readonly silentMs: number;
-  /** Workers on which a computation must throw before the job fails, */
-  readonly failedWorkers: number;
-  /** or times that it must throw anywhere. */
-  readonly failedAttempts: number;
-  /** Times that a loss or gradient must not be finite before the job fails, or the step is left out. */
-  readonly notFiniteAttempts: number;
-  /** While a worker that can compute the job has not tried, so many must throw, whatever the two above say, */
-  readonly askedWorkers: number;
-  /** and on so many numbers must not be finite. */
-  readonly askedNotFinite: number;
 }
 
 export const defaultDecideOptions: DecideOptions = {
@@ -112,14 +95,23 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   if (open.length === 0) return { action: 'commit', why: `all ${state.shards.length} shards have answered` };
 
   for (const shard of open) {
-    const failed = failureOf(shard, state.able, options);
-    if (failed) return failed;
+    const holding = new Set(shard.holders.map(({ worker }) => worker));
+    const failed = failureOf(shard.failures, holding, state, options);
+    if (failed?.notFinite) return { action: 'fail', notFinite: true, shard: shard.shard, why: failed.why };
+    if (failed) {
+      const on = `on ${failed.workers} ${failed.workers === 1 ? 'worker' : 'workers'}`;
+      const why = `shard ${shard.shard} failed ${shard.failures.length} times, ${on}: ${failed.why}`;
+      return { action: 'fail', notFinite: false, why };
+    }
   }
 
   const able = state.able.length;
   if (able === 0 && state.refusals.length > 0) {
     const reasons = state.refusals.map(({ worker, why }) => `${why} (${worker})`).join('; ');
-    return { action: 'fail', notFinite: false, why: `no worker can compute the job: ${reasons}` };
+    if (!state.wasComputed)
+      return { action: 'fail', notFinite: false, why: `no worker can compute the job: ${reasons}` };
+    const why = `no worker is connected that can compute the job: ${reasons}`;
+    return { action: 'wait', until: Number.POSITIVE_INFINITY, why };
   }
 
   // The first few times at once; what comes back again and again is handed out ever more slowly.
@@ -180,29 +172,6 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       ? `${name(open)} ${open.length === 1 ? 'is' : 'are'} being computed`
       : `${name(unheld)} ${unheld.length === 1 ? 'waits' : 'wait'} for a worker`;
   return { action: 'wait', until: Math.min(...open.map(deadlineOf)), why };
-}
-
-/**
- * Whether a shard has failed so often that no further worker is tried. A worker's word for it is not enough, however often it says so,
- * while there is another to ask: its memory may be bad, or its intentions.
- */
-function failureOf(
-  { shard, failures }: ShardState,
-  able: readonly string[],
-  options: DecideOptions,
-): Decision | undefined {
-  if (failures.length === 0) return undefined;
-  const workers = new Set(failures.map(({ worker }) => worker));
-  const isAnyUntried = able.some((worker) => !workers.has(worker));
-  const reasons = failures.map(({ worker, why }) => `${why} (${worker})`).join('; ');
-  const notFinite = failures.filter((failure) => failure.notFinite);
-  const saidSo = new Set(notFinite.map(({ worker }) => worker)).size;
-  if (notFinite.length >= options.notFiniteAttempts && (!isAnyUntried || saidSo >= options.askedNotFinite))
-    return { action: 'fail', shard, notFinite: true, why: reasons };
-  if (isAnyUntried && workers.size < options.askedWorkers) return undefined;
-  if (workers.size < options.failedWorkers && failures.length < options.failedAttempts) return undefined;
-  const times = `failed ${failures.length} times, on ${workers.size} ${workers.size === 1 ? 'worker' : 'workers'}`;
-  return { action: 'fail', notFinite: false, why: `shard ${shard} ${times}: ${reasons}` };
 }
 
 const name = (shards: readonly ShardState[]) =>

@@ -1,5 +1,6 @@
 /** Who failed where others did not: a shard that one worker could not compute, and another could. */
-import type { Failure, ShardState } from './decide.ts';
+import type { ShardState } from './decide.ts';
+import type { Failure } from './failures.ts';
 
 /** So many more failures that were disproved than answers that counted, and a worker takes no further part in a job. */
 const MOST = 3;
@@ -49,9 +50,10 @@ export class Disproofs {
   }
 }
 
-/** The last failure of each worker but the one that answered. */
+/** The last failure of each worker but the one that answered. A batch that was damaged is held against nobody. */
 function disproved(failures: readonly Failure[], by: string): Failure[] {
-  const last = new Map(failures.map((failure) => [failure.worker, failure]));
+  const own = failures.filter(({ kind }) => kind !== 'damaged');
+  const last = new Map(own.map((failure) => [failure.worker, failure]));
   last.delete(by);
   return [...last.values()];
 }

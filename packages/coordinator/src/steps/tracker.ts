@@ -1,5 +1,6 @@
 /** The mutable record of a window of steps that `decide` judges: who was handed what, who holds it, what has answered. */
-import type { Failure, Holder, ShardState } from './decide.ts';
+import type { Holder, ShardState } from './decide.ts';
+import type { Failure } from './failures.ts';
 
 interface MutableShard extends ShardState {
   done: boolean;
@@ -61,7 +62,8 @@ export class Tracker {
   /** Who should not be given a shard again while others can take it: who holds it, or failed at it. */
   avoid(step: number, shard: number): ReadonlySet<string> {
     const state = this.#shard(step, shard);
-    return new Set([...(state?.holders ?? []), ...(state?.failures ?? [])].map(({ worker }) => worker));
+    const failed = state?.failures.filter(({ kind }) => kind !== 'damaged') ?? [];
+    return new Set([...(state?.holders ?? []), ...failed].map(({ worker }) => worker));
   }
 
   isDone(step: number, shard: number): boolean {
@@ -124,14 +126,14 @@ export class Tracker {
     state.failures.push(failure);
   }
 
-  /** An attempt came to nothing; `failure` says why when its computation threw. */
-  release(step: number, shard: number, worker: string, failure?: string): void {
+  /** An attempt came to nothing; `failure` says why, where it was not given back. */
+  release(step: number, shard: number, worker: string, failure?: Pick<Failure, 'kind' | 'why'>): void {
     const state = this.#shard(step, shard);
     if (!state || state.done) return;
     const attempt = state.holders.find((holder) => holder.worker === worker)?.attempt ?? state.attempts;
     state.holders = state.holders.filter((holder) => holder.worker !== worker);
     state.lost = true;
-    if (failure !== undefined) state.failures.push({ worker, attempt, why: failure, notFinite: false });
+    if (failure) state.failures.push({ worker, attempt, ...failure });
   }
 
   /** An attempt that nobody claimed is not in the queue any more, as far as is known. */

@@ -71,6 +71,10 @@ const sentences: readonly (readonly [RegExp, string])[] = [
   [step(`${shards} (?:is|are) being computed`), 'ステップ $1：シャード $2 を計算中'],
   [step(`${shards} waits? for a worker`), 'ステップ $1：シャード $2 がワーカーを待っています'],
   [step('no worker is connected'), 'ステップ $1：接続中のワーカーがありません'],
+  [
+    step('no worker is connected that can compute the job: (.+)'),
+    'ステップ $1：このジョブを計算できるワーカーが接続していません（$2）',
+  ],
   [step(`${shards} came back without an answer`), 'ステップ $1：シャード $2 が答えのないまま戻りました'],
   [
     step(`nobody fetched ${shards}: the queue may have lost it`),
