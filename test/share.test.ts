@@ -1,7 +1,8 @@
 /** A worker whose share grows while it holds tasks takes more at once: what it holds may wait for what it does not hold yet. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startRedis } from '@kasane/cli/redis/start';
 import { TaskQueue } from '@kasane/coordinator/queue/task-queue';
-import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
+import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import { heard } from '@kasane/protocol/redis-errors';
 import { newTaskKey } from '@kasane/protocol/task-signature';
 import { TaskConsumer } from '@kasane/worker/tasks';
@@ -13,23 +14,20 @@ import { CleanUp } from './support/cluster.ts';
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
-it('takes more while what it holds does not end, and nothing more once it drains', async () => {
+const task = { kind: 'train', step: 0, shard: 0, attempt: 1, epoch: 0, first: 0, samples: 4 } as const;
+
+/** A consumer with one slot, which holds what it fetches for ever. */
+async function consuming(job: string) {
   const server = await startRedis({ url: process.env.REDIS_URL });
   cleanUp.add(() => server.close());
   const redis = heard(new Redis(server.url, { maxRetriesPerRequest: null }));
   cleanUp.add(() => redis.disconnect());
   const key = newTaskKey();
-  const queue = new TaskQueue('shared', redis, 60, key);
+  const queue = new TaskQueue(job, redis, 60, key);
   cleanUp.add(() => queue.close());
-  const task = { kind: 'train', step: 0, attempt: 1, epoch: 0, first: 0, samples: 4 } as const;
-  await queue.add(
-    'ahead',
-    [0, 1, 2, 3].map((shard) => [{ ...task, shard }]),
-  );
-
   const held: number[] = [];
   const consumer = new TaskConsumer({
-    ...{ job: 'shared', worker: 'w', slots: 1, redis, key, log: pino({ level: 'silent' }) },
+    ...{ job, worker: 'w', slots: 1, redis, key, log: pino({ level: 'silent' }) },
     ...{ queues: TASK_QUEUES, reissueQueue: REISSUE_QUEUE },
     handle: ({ shard }) => {
       held.push(shard);
@@ -37,11 +35,36 @@ it('takes more while what it holds does not end, and nothing more once it drains
     },
   });
   cleanUp.add(() => consumer.close());
+  return { redis, queue, consumer, held };
+}
+
+it.each([0, 1, 5, 50])(
+  'takes its share where that grows %i ms after it began, and nothing is held',
+  async (ms) => {
+    const { consumer, held, queue } = await consuming(`early-${ms}`);
+    await sleep(ms);
+    consumer.share(2);
+    await queue.add('ahead', [[task]]);
+    await vi.waitFor(() => expect(held).toEqual([0]), { timeout: 30_000 });
+    consumer.share(3);
+    await queue.add('ahead', [[{ ...task, shard: 1 }]]);
+    await vi.waitFor(() => expect(held).toEqual([0, 1]), { timeout: 30_000 });
+  },
+);
+
+it('takes more while what it holds does not end, and nothing more once it drains', async () => {
+  const { redis, queue, consumer, held } = await consuming('shared');
+  await queue.add(
+    'ahead',
+    [0, 1, 2, 3].map((shard) => [{ ...task, shard }]),
+  );
   await vi.waitFor(() => expect(held).toEqual([0]), { timeout: 30_000 });
   consumer.share(3);
   await vi.waitFor(() => expect(held).toEqual([0, 1, 2]), { timeout: 30_000 });
   await consumer.pause();
   consumer.share(4);
-  expect(await redis.llen('kasane:shared:tasks-even:wait')).toBeLessThan(2);
+  consumer.restart();
+  await sleep(300);
   expect(held).toHaveLength(3);
+  expect(await redis.llen(`${queuePrefix('shared')}:tasks-even:wait`)).toBe(1);
 });

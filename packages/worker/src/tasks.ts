@@ -2,7 +2,7 @@
  * All of BullMQ on the worker's side: consumers for tasks handed out ahead of their step, and one more for tasks that
  * can run now, so that waiting for parameters never keeps the latter.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
 import { areTasksSigned } from '@kasane/protocol/task-signature';
 import { tracing } from '@kasane/protocol/tracing';
@@ -70,16 +70,18 @@ export class TaskConsumer {
     this.#share = Math.max(1, tasks);
     for (const worker of this.#workers.slice(0, -1)) {
       worker.concurrency = this.#share;
-      if (this.#share > before && !this.#paused) this.#wake(worker);
+      // Where Redis is away it begins anew.
+      if (this.#share > before && !this.#paused) this.#wake(worker).catch(() => {});
     }
   }
 
   /** A consumer looks for how much it may hold when something that it holds ends, which may wait for what it does not hold yet. */
-  #wake(worker: Worker): void {
-    worker.pause(true).then(
-      () => (this.#paused ? undefined : worker.resume()),
-      () => {}, // Redis is away: it begins anew
-    );
+  async #wake(worker: Worker): Promise<void> {
+    await worker.pause(true);
+    if (!this.#paused) await worker.resume();
+    await nextTurn();
+    // What it held may have ended while it was paused, and its loop with that: nothing would begin it again.
+    if (!this.#paused && this.#workers.includes(worker) && !worker.isRunning()) await worker.run();
   }
 
   /** Takes no more tasks; those held go on. */
