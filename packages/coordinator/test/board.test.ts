@@ -69,10 +69,10 @@ it.each([[['a']], [['a', 'b', 'c', 'd']]])(
       await sleep(10);
       board.check();
     }
-    expect(await outcome).toMatch(/shard 0 failed \d times.*the batch of step 0 shard 0: frame is damaged/);
+    expect(await outcome).toMatch(/shard 0 failed \d+ times.*the batch of step 0 shard 0: frame is damaged/);
     // It was staged anew before.
     expect(handedOut()).toBeGreaterThan(1);
-    expect(handedOut()).toBeLessThan(10);
+    expect(handedOut()).toBeLessThan(20);
   },
 );
 
