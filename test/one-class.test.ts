@@ -118,7 +118,7 @@ it.each(cases)('%s: %s is refused in a sentence that names the data', async (for
 });
 
 it('one constant target among others is said', async () => {
-  const path = csv('x,y,z', (i) => `${i},${i},8`);
+  const path = csv('x,y,z', (i) => `${2 * i},${i},8`);
   const data = checkData({ format: 'csv', path, target: ['y', 'z'], task: 'regression' });
   expect((await openData(data, anywhere)).notes).toEqual([
     expect.stringContaining("target 'z' has the same value in every training sample"),
@@ -135,22 +135,19 @@ it('labels that are one number written in two ways are refused, those that diffe
   await expect(openData(checkData(data), anywhere)).rejects.toThrow(
     /the classes '1' and '1\.0' are the same/,
   );
-  const cased = csv('x,y', (i) => `${i},${['Yes', 'no', 'yes'][i % 3]}`);
+  const cased = csv('x,y', (i) => `${i % 7},${['Yes', 'no', 'yes'][i % 3]}`);
   expect((await openData(checkData({ format: 'csv', path: cased, target: 'y' }), anywhere)).notes).toEqual([
     expect.stringContaining("the classes 'Yes' and 'yes' differ only in case"),
   ]);
 });
 
-it('a model of more classes than there are is said', async () => {
-  const path = csv('x,y', (i) => `${i},${i % 2 ? 'a' : 'b'}`);
-  const job = parseJobFile(
-    JSON.stringify({
-      name: 'spare',
-      model: { preset: 'tabular', features: 1, task: 'classification', outputs: 3 },
-      data: { format: 'csv', path, target: 'y' },
-    }),
-    'job.yaml',
-  );
+it.each([
+  ['of a preset', { preset: 'tabular', features: 1, task: 'classification', outputs: 3 }],
+  ['of layers', { input: [1], classes: 3, layers: [{ type: 'dense', units: 3 }] }],
+])('more outputs %s than there are classes are said', async (_, model) => {
+  const path = csv('x,y', (i) => `${i % 7},${i % 2 ? 'a' : 'b'}`);
+  const data = { format: 'csv', path, target: 'y' };
+  const job = parseJobFile(JSON.stringify({ name: 'spare', model, data }), 'job.yaml');
   expect((await loadData(job, anywhere)).notes).toEqual([
     expect.stringMatching(/the model tells 3 classes apart, but the data has 2: .* to 2/),
   ]);

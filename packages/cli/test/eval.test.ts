@@ -74,7 +74,7 @@ it('computes batches the last of which is short, on test data that stands apart'
 it.each([
   [{}, 'USAGE', /was trained on csv data: say with --data where it is/],
   [{ data: 'absent.csv' }, 'DATA_INVALID', /absent\.csv/],
-  [{ data: 'above.csv' }, 'DATA_INVALID', /the data's table are not those that .* was trained with/],
+  [{ data: 'above.csv' }, 'DATA_INVALID', /the data differs from what .* was trained with \(table\)/],
   [{ data: 'line.csv', test: 'above.csv' }, 'DATA_INVALID', /give --data and --test as the job had/],
   [{ data: 'words.csv' }, 'DATA_INVALID', /no column 'y'/],
 ])('refuses %j', async (options: { data?: string; test?: string }, code, message) => {

@@ -164,7 +164,7 @@ describe.each(Object.entries(formats))('%s', (format, write) => {
         const from = { ...idxOf(writeIdx('other-means', [2, 8], false)), mean: 0.3 };
         const other = join(folder, 'other-means-packed');
         await packData(await loadData(jobOf(from, [16]), anywhere), other);
-        await expect(on(other)).rejects.toThrow("the data's mean are not those that");
+        await expect(on(other)).rejects.toThrow('the data differs from what');
       }
     } finally {
       out.mockRestore();

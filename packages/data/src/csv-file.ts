@@ -105,6 +105,8 @@ async function firstRows(path: string, form: TableForm): Promise<CsvRow[]> {
 async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
   const spaces = form.delimiter === ' ';
   const file = await openRegular(path);
+  /** Where the last whole row ends: an error in the one after it is met much later, where a quotation mark is not closed. */
+  let last = 0;
   const parser = parse({
     delimiter: form.delimiter,
     quote: form.quote === '' ? false : form.quote,
@@ -117,6 +119,10 @@ async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
     // A delimiter is nothing to trim.
     trim: !spaces,
     max_record_size: ROW_CHARACTERS,
+    on_record: (record: string[], { lines }) => {
+      last = lines;
+      return record;
+    },
   });
   try {
     if (file.size > FILE_BYTES)
@@ -132,7 +138,7 @@ async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
     }
   } catch (error) {
     throw error instanceof CsvError
-      ? new DataError(parseProblem(path, error, form), { cause: error })
+      ? new DataError(parseProblem(path, error, last + 1, form), { cause: error })
       : error;
   } finally {
     parser.destroy();
@@ -195,19 +201,26 @@ async function* decoded(file: RegularFile, encoding: string): AsyncGenerator<str
   yield decode(Buffer.alloc(0), false);
 }
 
-function parseProblem(path: string, error: CsvError, { quote, skipLines }: TableForm): string {
+/** @param begins line at which the row begins, of those that are not skipped */
+function parseProblem(
+  path: string,
+  error: CsvError,
+  begins: number,
+  { quote, skipLines }: TableForm,
+): string {
   const { code, lines } = error as CsvError & { readonly lines?: unknown };
   const place = typeof lines === 'number' ? `${path}:${lines + skipLines}` : path;
+  const row = `${path}:${begins + skipLines}`;
   const cure = `Fix it, or set data.quote: "" if ${quote} is an ordinary character here`;
   switch (code) {
     case 'CSV_QUOTE_NOT_CLOSED':
-      return `${place}: a quotation mark is never closed. ${cure}`;
+      return `${row}: the row that begins here has a quotation mark that is never closed. ${cure}`;
     case 'INVALID_OPENING_QUOTE':
       return `${place}: a quotation mark stands within a field. ${cure}`;
     case 'CSV_INVALID_CLOSING_QUOTE':
       return `${place}: something follows a closing quotation mark. ${cure}`;
     case 'CSV_MAX_RECORD_SIZE':
-      return `${place}: a row has more than ${ROW_CHARACTERS} characters. A quotation mark may not be closed. ${cure}`;
+      return `${row}: the row that begins here has more than ${ROW_CHARACTERS} characters. A quotation mark may not be closed. ${cure}`;
     default:
       return `${place}: ${error.message}`;
   }

@@ -1,4 +1,5 @@
 /** What is likely wrong with a CSV file whose rows do not fit its header, and which option says otherwise. */
+import { counted } from '@kasane/tensor/counted';
 import { DataError } from './dataset.ts';
 import { readNumber, type TableForm } from './table-form.ts';
 
@@ -50,7 +51,7 @@ export function checkHeader(
 
 function titleMessage(path: string, { fields, line }: FirstRow, first: FirstRow): string {
   const [text = ''] = fields;
-  const what = `${path}:${line}: '${cut(fields.join(', '))}' names ${fields.length} columns, but line ${first.line} has ${first.fields.length} fields`;
+  const what = `${path}:${line}: '${cut(fields.join(', '))}' names ${counted(fields.length, 'column')}, but line ${first.line} has ${counted(first.fields.length, 'field')}`;
   const [, mark] = /^(#|%|\/\/|;)/.exec(text) ?? [];
   if (mark) return `${what}. If it is a comment, set data.comment: "${mark}"`;
   if (first.fields.length === fields.length + 1 && first.fields.at(-1) === '')
@@ -114,7 +115,7 @@ function isRow({ fields }: FirstRow, rows: readonly FirstRow[], form: TableForm)
 /** Why a row does not fit. */
 export function rowProblem(path: string, columns: readonly string[], row: FirstRow, form: TableForm): string {
   const { fields, line } = row;
-  const what = `${path}:${line}: ${fields.length} fields; the header has ${columns.length}`;
+  const what = `${path}:${line}: ${counted(fields.length, 'field')}; the header has ${columns.length}`;
   if (fields.length === columns.length + 1 && fields.at(-1) === '')
     return `${what}. The line ends with ${shown(form.delimiter)}`;
   if (fields.length === columns.length - 1 && columns.at(-1) === '')

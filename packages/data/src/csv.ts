@@ -1,4 +1,5 @@
 /** Tables for classification and regression: each row a sample, one column (or several) what is to be told from the others. */
+import { counted } from '@kasane/tensor/counted';
 import type { Arrays, ArraysRead } from './arrays.ts';
 import { digestOfArrays } from './arrays.ts';
 import { openCsvFile } from './csv-file.ts';
@@ -94,14 +95,12 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
     if (options.onDamaged === 'fail')
       throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
     notes.push(
-      `left out ${count(problems.length, 'row')} of ${main.rows.length + (other?.rows.length ?? 0)}: ${list}`,
+      `left out ${counted(problems.length, 'row')} of ${main.rows.length + (other?.rows.length ?? 0)}: ${list}`,
     );
   }
   const { classes } = preparation;
   return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
 }
-
-const count = (many: number, what: string) => `${many} ${what}${many === 1 ? '' : 's'}`;
 
 /** Names of columns for a message. */
 const listed = (names: readonly string[], most = LISTED) =>
@@ -177,7 +176,7 @@ async function readRows(path: string, options: CsvOptions) {
   const { skipped } = file;
   const notes = file.notes();
   if (skipped.length > 0)
-    notes.push(`left out ${count(skipped.length, 'row')}: ${skipped.slice(0, NAMED).join('; ')}`);
+    notes.push(`left out ${counted(skipped.length, 'row')}: ${skipped.slice(0, NAMED).join('; ')}`);
   const last = file.columns.length - 1;
   const name = file.columns[last]!;
   const { target, columns: kinds, inputs = {} } = options;
@@ -328,7 +327,7 @@ function encodePart(
   const features = featuresOf(columns);
   if (rows.length * features > MOST_FLOATS)
     throw new DataError(
-      `${path}: ${rows.length} rows of ${features} features; at most ${MOST_FLOATS} numbers fit`,
+      `${path}: ${counted(rows.length, 'row')} of ${counted(features, 'feature')}; at most ${MOST_FLOATS} numbers fit`,
     );
   const index = new Map(names.map((name, at) => [name, at]));
   const classes = preparation.classes && new Map(preparation.classes.map((name, at) => [name, at]));

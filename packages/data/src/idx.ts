@@ -2,9 +2,11 @@
  * The IDX format of the MNIST family (Y. LeCun, http://yann.lecun.com/exdb/mnist): two zero bytes, a type code, the
  * number of dimensions, each dimension as a big-endian uint32, then the elements. Only unsigned bytes are read here.
  */
+
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { countsOf, DataError, type Dataset } from './dataset.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
@@ -142,7 +144,7 @@ function readPair(imagesPath: string, labelsPath: string): IdxPart {
   const [samples, ...sampleShape] = images.shape as [number, ...number[]];
   if (samples !== labels.shape[0]) {
     throw new DataError(
-      `${labelsPath}: ${labels.shape[0]} labels for the ${samples} images of ${imagesPath}`,
+      `${labelsPath}: ${counted(labels.shape[0]!, 'label')} for the ${counted(samples, 'image')} of ${imagesPath}`,
     );
   }
   if (samples === 0) throw new DataError(`${imagesPath}: no images`);
@@ -189,7 +191,8 @@ export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
       throw new DataError(`${path}: not a whole gzip file (${(cause as Error).message})`, { cause });
     }
   }
-  if (bytes.length < 4) throw new DataError(`${path}: ${bytes.length} bytes; an IDX file begins with four`);
+  if (bytes.length < 4)
+    throw new DataError(`${path}: ${counted(bytes.length, 'byte')}; an IDX file begins with four`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint16(0) !== 0) {
     throw new DataError(
@@ -206,7 +209,7 @@ export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
   const header = 4 + 4 * rank;
   if (rank === 0 || bytes.length < header) {
     throw new DataError(
-      `${path}: ${bytes.length} bytes with a header of ${rank} dimensions; the header is cut short`,
+      `${path}: ${counted(bytes.length, 'byte')} with a header of ${counted(rank, 'dimension')}; the header is cut short`,
     );
   }
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));

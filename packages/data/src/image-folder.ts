@@ -2,8 +2,10 @@
  * Folders of images, one folder a class: path/cat/1.jpg. A folder for training and one for testing inside `path` (layout.ts),
  * a test folder elsewhere, or a part of each class kept for testing by chance.
  */
+
 import { createHash } from 'node:crypto';
 import { relative } from 'node:path';
+import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import {
   type ClassFolder,
@@ -233,7 +235,8 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   }
   const notes = [...found.notes];
   if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are read${otherKinds(others)}`);
-  if (animated > 0) notes.push(`${folder}: of ${animated} animated images the first picture is used`);
+  if (animated > 0)
+    notes.push(`${folder}: of ${counted(animated, 'animated image')} the first picture is used`);
   const { groups } = found;
   if (problems.length === 0) return { groups, classes, images, alpha, notes };
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
@@ -241,7 +244,9 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   if (options.onDamaged === 'fail') {
     throw new DataError(`${list}. Fix what is named, or set data.onDamaged: skip`);
   }
-  notes.push(`left out ${total - images.length} of ${total} images: ${list}`);
+  const left = total - images.length;
+  // What is named may be links or folders that never were images of a class.
+  notes.push(left > 0 ? `left out ${left} of ${counted(total, 'image')}: ${list}` : `left out ${list}`);
   return { groups, classes, images, alpha, notes };
 }
 

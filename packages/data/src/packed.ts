@@ -1,5 +1,7 @@
 /** Reads packed data, from a folder or over http. Memory is bounded whatever the size: small sets are kept, others read by sample. */
+
 import { join } from 'node:path';
+import { counted } from '@kasane/tensor/counted';
 import { fieldBytes } from '@kasane/tensor/field';
 import { kindOfPath, type RegularFile } from '@kasane/tensor/node/regular-file';
 import { type Access, checkPath } from './access.ts';
@@ -93,7 +95,7 @@ async function checked<T extends Uint8Array>(
 ): Promise<T> {
   if (bytes.length === size && (await sha256InTurns(bytes)) === chunk) return bytes;
   throw new DataError(
-    `${place}: it is damaged: ${bytes.length} bytes of ${size}, or not those that its name says`,
+    `${place}: it is damaged: ${counted(bytes.length, 'byte')} of ${size}, or not those that its name says`,
   );
 }
 

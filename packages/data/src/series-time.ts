@@ -1,4 +1,5 @@
 /** The times of a series' rows: which column has them, and whether they ascend without gaps. */
+import { counted } from '@kasane/tensor/counted';
 import type { CsvRow } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import {
@@ -113,7 +114,9 @@ export function inOrderOfTime(
     );
   }
   if (damaged.length > 0)
-    notes.push(`left out ${damaged.length} of ${rows.length} rows: ${damaged.slice(0, 5).join('; ')}`);
+    notes.push(
+      `left out ${damaged.length} of ${counted(rows.length, 'row')}: ${damaged.slice(0, 5).join('; ')}`,
+    );
   if (order === 'sort') timed.sort((a, b) => a.time - b.time);
   checkOrder(path, name, columns, timed, at);
   if (gaps === 'fail') checkGaps(path, name, timed, at);
@@ -244,7 +247,7 @@ function checkGaps(path: string, name: string, rows: readonly Timed[], at: numbe
   const [first] = wide;
   if (first === undefined) return;
   const [before, after] = [rows[first - 1]!.row, rows[first]!.row];
-  const more = wide.length > 1 ? ` (and ${wide.length - 1} more gaps)` : '';
+  const more = wide.length > 1 ? ` (and ${counted(wide.length - 1, 'more gap')})` : '';
   throw new DataError(
     `${path}:${after.line}: ${name} goes from ${before.fields[at]} to ${after.fields[at]}, ${Number((steps[first - 1]! / usual).toPrecision(3))} times the usual step${more}. Fill in the rows between, or set data.gaps: accept`,
   );

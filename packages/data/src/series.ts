@@ -1,6 +1,7 @@
 /** Forecasting: windows over the rows of a CSV file, which are in the order of time. The last part of the file is for testing. */
 
 import { createHash } from 'node:crypto';
+import { counted } from '@kasane/tensor/counted';
 import { bytesOf } from './arrays.ts';
 import { type CsvRow, openCsvFile } from './csv-file.ts';
 import { DataError, type DataParts, type Dataset, type SeriesPreparation } from './dataset.ts';
@@ -82,7 +83,7 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const counts = { train: windows(0, trainRows), test: windows(testFrom, rows) };
   if (counts.train === 0 || counts.test === 0) {
     throw new DataError(
-      `${path}: ${rows} rows, ${trainRows} of them to train with; windows of ${window} and ${horizon} after them do not fit in both parts`,
+      `${path}: ${counted(rows, 'row')}, ${trainRows} of them to train with; windows of ${window} and ${horizon} after them do not fit in both parts`,
     );
   }
   const places = targets.map((name) => names.indexOf(name));
@@ -170,7 +171,8 @@ export async function readSeriesRows(
   for await (const row of file.rows()) all.push(row);
   const { columns, skipped } = file;
   notes.push(...file.notes());
-  if (skipped.length > 0) notes.push(`left out ${skipped.length} rows: ${skipped.slice(0, 5).join('; ')}`);
+  if (skipped.length > 0)
+    notes.push(`left out ${counted(skipped.length, 'row')}: ${skipped.slice(0, 5).join('; ')}`);
   const time = timeColumn(path, columns, all, options, form, notes);
   const names = options.columns ?? numericColumns(path, columns, all, form, time, notes);
   const places = new Map(columns.map((name, at) => [name, at]));

@@ -2,8 +2,10 @@
  * Text files to tokens: everything of a text data set that takes long. It runs in a thread of its own (read-thread.ts), for
  * learning a tokenizer from a long text and encoding it take minutes.
  */
+
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
+import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { bytesOf, digestOfArrays } from './arrays.ts';
 import {
@@ -249,7 +251,7 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
   if (problems.length > 0 && options.onDamaged === 'fail')
     throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
   const notes = file.notes();
-  if (left.length > 0) notes.push(`left out ${left.length} rows: ${list}`);
+  if (left.length > 0) notes.push(`left out ${counted(left.length, 'row')}: ${list}`);
   return { texts, notes };
 }
 
@@ -308,7 +310,7 @@ function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): s
   if (problems.length === 0) return [];
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
-  if (onDamaged === 'skip') return [`left out some of ${files} texts: ${list}`];
+  if (onDamaged === 'skip') return [`left out some of ${counted(files, 'text')}: ${list}`];
   throw new DataError(`${list}. Fix what is named, or set data.onDamaged: skip`);
 }
 

@@ -2,6 +2,7 @@
  * Text: a file or a folder of files for language models, labelled text (class folders, or a CSV file) for classification.
  * Tokens are numbered by a tokenizer that is learnt from the training part.
  */
+import { counted } from '@kasane/tensor/counted';
 import { bytesOf, datasetOfArrays } from './arrays.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import type { Layout } from './layout.ts';
@@ -81,7 +82,7 @@ function slide(
   const samples = Math.max(0, Math.floor((tokens.length - ahead - context) / stride) + 1);
   if (samples === 0) {
     throw new DataError(
-      `${path}: ${tokens.length} tokens to ${name} with; one sample takes ${context + 1}: less context, or more text`,
+      `${path}: ${counted(tokens.length, 'token')} to ${name} with; one sample takes ${context + 1}: less context, or more text`,
     );
   }
   const field = { dtype: 'i32', shape: [context] } as const;

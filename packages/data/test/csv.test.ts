@@ -133,7 +133,7 @@ describe('csv', () => {
   });
 
   it.each<[string, string, Partial<CsvOptions>, RegExp]>([
-    ['a short row', 'a,y\n1,p\n2\n3,q\n4,q\n', {}, /a\.csv:3: 1 fields; the header has 2/],
+    ['a short row', 'a,y\n1,p\n2\n3,q\n4,q\n', {}, /a\.csv:3: 1 field; the header has 2/],
     ['a long row', 'a,y\n1,p\n2,q,9\n3,q\n4,q\n', {}, /a\.csv:3: 3 fields; the header has 2/],
     ['a missing target', 'a,y\n1,p\n2,\n3,q\n4,q\n', {}, /a\.csv:3: the target y is missing/],
     [

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -137,6 +137,13 @@ describe('damaged and odd files', () => {
     expect(train.samples + test.samples).toBe(3);
     expect(notes).toEqual([expect.stringMatching(/^left out 1 of 4 images: /)]);
     expect(notes![0]).toMatch(message);
+  });
+
+  it('what was no image is not counted as one', async () => {
+    for (const one of ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg']) write(one, await good());
+    symlinkSync(join(folder, 'nowhere'), join(folder, 'a', 'more'));
+    const { notes } = await open({ onDamaged: 'skip' });
+    expect(notes).toEqual([expect.stringMatching(/^left out \S+\/a\/more: /)]);
   });
 
   it('damage that only decoding shows is named when the sample is read, or skipped before', async () => {

@@ -99,7 +99,7 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   if (differs === undefined) return;
   throw new KasaneError(
     'DATA_INVALID',
-    `the data's ${differs} are not those that ${source} was trained with; give --data and --test as the job had data.path and data.test`,
+    `the data differs from what ${source} was trained with (${differs}); give --data and --test as the job had data.path and data.test`,
   );
 }
 

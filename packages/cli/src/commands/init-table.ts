@@ -1,4 +1,5 @@
 /** What `kasane init` makes of a CSV file: how it is written, what is predicted, and of which kind that is. Every guess is told. */
+
 import { openCsvFile } from '@kasane/data/csv-file';
 import { openRegular } from '@kasane/data/regular-file';
 import { ColumnFit } from '@kasane/data/table';
@@ -11,6 +12,7 @@ import {
   saidOf,
   type TableForm,
 } from '@kasane/data/table-form';
+import { counted } from '@kasane/tensor/counted';
 import { asData } from './data.ts';
 
 /** A column with more different values than this, all numbers, is a quantity. */
@@ -94,7 +96,7 @@ function leftOut(
     const values = rows.filter((fields) => !isMissing(fields[at]!, form)).length;
     const fit = fitOf(name, at, rows, form);
     if (2 * values < rows.length)
-      return { name, why: `has a value in only ${values} of ${rows.length} rows` };
+      return { name, why: `has a value in only ${values} of ${counted(rows.length, 'row')}` };
     if (fit.isRowNumber) return { name, why: NUMBERING };
     if (fit.isDates) return { name, why: 'holds dates, which are no categories' };
     return !fit.isDoubtful && fit.isIdentifier
@@ -123,7 +125,7 @@ function missingNumbers(
   const lacking = rows.filter((fields) => numbers.some((at) => isMissing(fields[at]!, form))).length;
   if (lacking === 0) return {};
   guesses.push(
-    `${lacking} of ${rows.length} rows lack a number, which counts as the mean of its column (data.missing: fail with data.onDamaged: skip leaves such rows out)`,
+    `${lacking} of ${counted(rows.length, 'row')} ${lacking === 1 ? 'lacks' : 'lack'} a number, which counts as the mean of its column (data.missing: fail with data.onDamaged: skip leaves such rows out)`,
   );
   return { missing: 'mean' };
 }

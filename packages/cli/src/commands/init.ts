@@ -158,7 +158,7 @@ function presetFor({ train, preparation }: DataParts, data: { readonly format: s
   const { table, series, text } = preparation;
   const samples = count(train.samples, 'sample');
   if (text && text.objective === 'next-token') {
-    const why = `${samples} of ${text.context} tokens, ${classes} different ones: a small GPT`;
+    const why = `${samples} of ${count(text.context, 'token')}, ${classes} different ones: a small GPT`;
     return { preset: { preset: 'gpt', tokens: classes, context: text.context }, why };
   }
   if (text?.objective === 'classification') {
@@ -175,12 +175,12 @@ function presetFor({ train, preparation }: DataParts, data: { readonly format: s
     const task = table.classes ? 'classification' : 'regression';
     const outputs = table.classes?.length ?? target.shape[0]!;
     const features = input.shape[0]!;
-    const why = `${samples} of ${features} features, ${table.classes ? `${outputs} classes` : 'numbers to predict'}`;
+    const why = `${samples} of ${count(features, 'feature')}, ${table.classes ? `${outputs} classes` : 'numbers to predict'}`;
     return { preset: { preset: 'tabular', features, task, outputs }, why };
   }
   if (series) {
     const [window, features] = input.shape;
-    const why = `${samples} of ${window} steps: an LSTM that tells the next`;
+    const why = `${samples} of ${count(window!, 'step')}: an LSTM that tells the next`;
     return { preset: { preset: 'lstm-forecast', window, features, horizon: target.shape[0] }, why };
   }
   const [height = 0, width = 0, channels = 1] = input.shape;

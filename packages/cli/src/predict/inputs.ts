@@ -1,10 +1,12 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
+
 import { DataError, type Preparation } from '@kasane/data/dataset';
 import { binaryKind, KIND_BYTES } from '@kasane/data/decode-text';
 import { type Background, decodeImage, type ImageForm } from '@kasane/data/image-decode';
 import { inputReader, shapeOfBytes } from '@kasane/data/normalize';
 import { openRegular } from '@kasane/data/regular-file';
 import { KasaneError } from '@kasane/protocol/errors';
+import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Trained } from '../trained.ts';
@@ -150,7 +152,7 @@ function readNumbers(given: string, shape: readonly number[], { mean, std = 1 }:
   const example = Array.from({ length: Math.min(count, 4) }, (_, i) => i).join(',');
   const what = bytes ? 'whole number' : 'number';
   const range = bytes ? ' from 0 to 255' : '';
-  const wanted = `${count} ${what}${count === 1 ? '' : 's'}${range} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
+  const wanted = `${counted(count, what)}${range} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
   if (bad !== undefined) {
     const hint =
       kindOfPath(given) !== 'nothing'
@@ -159,9 +161,7 @@ function readNumbers(given: string, shape: readonly number[], { mean, std = 1 }:
     throw new DataError(`${given}: ${hint}; expected ${wanted}`);
   }
   if (values.length !== count)
-    throw new DataError(
-      `${given}: ${values.length === 1 ? '1 number' : `${values.length} numbers`}; expected ${wanted}`,
-    );
+    throw new DataError(`${given}: ${counted(values.length, 'number')}; expected ${wanted}`);
   if (!bytes) return { name: given, x: Float32Array.from(values) };
   const strange = values.find((value) => !Number.isInteger(value) || value < 0 || value > 255);
   if (strange !== undefined) throw new DataError(`${given}: ${strange} is no byte; expected ${wanted}`);

@@ -1,9 +1,11 @@
 /** Rows of tables as samples: given on the command line, or in a CSV file. */
+
 import { openCsvFile } from '@kasane/data/csv-file';
 import { DataError, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
 import { readSeriesRows } from '@kasane/data/series';
 import { encodeRow, featuresOf, unseenCategories } from '@kasane/data/table';
 import { formOf } from '@kasane/data/table-form';
+import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import type { ReadInput } from './inputs.ts';
 import { withoutOptions } from './plain-cure.ts';
@@ -44,7 +46,7 @@ function fieldsOf(given: string, names: readonly string[], delimiter: string): M
   const parts = given.split(delimiter).map((part) => part.trim());
   if (parts.length !== names.length) {
     throw new DataError(
-      `${given}: no such file, and as a row it has ${parts.length} values; expected ${names.length}: ${names.join(delimiter)}`,
+      `${given}: no such file, and as a row it has ${counted(parts.length, 'value')}; expected ${names.length}: ${names.join(delimiter)}`,
     );
   }
   const named = parts.every((part) => part.includes('='));
@@ -71,7 +73,7 @@ export async function readSeries(given: string, series: SeriesPreparation): Prom
   const options = { ...series, ...form, columns: names, missing, onDamaged: 'fail' } as const;
   const notes: string[] = [];
   const { rows, values } = await readSeriesRows(given, options, notes);
-  if (rows < window) throw new DataError(`${given}: ${rows} rows; the model looks at ${window}`);
+  if (rows < window) throw new DataError(`${given}: ${counted(rows, 'row')}; the model looks at ${window}`);
   const last = values.slice(-window * columns.length);
   const x = Float32Array.from(last, (value, i) => {
     const { mean, std } = columns[i % columns.length]!;

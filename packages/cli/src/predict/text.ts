@@ -1,7 +1,9 @@
 /** Text as samples, and what language models make of it: texts that go on, and words that were masked. */
+
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
 import { readText as readFile } from '@kasane/data/text-read';
 import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/tokenizer';
+import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { type SamplingOptions, sampleToken } from '@kasane/tensor/sampling';
 
@@ -97,7 +99,9 @@ export function fillMasks(
     throw new DataError(`${given}: nothing is masked; write ${MASK_WORD} where a token is to be told`);
   const tokens = parts.flatMap((part, index) => [...(index > 0 ? [MASK] : []), ...tokenizer.encode(part)]);
   if (tokens.length > context) {
-    throw new DataError(`${tokens.length} tokens; the model looks at ${context}: give it less text`);
+    throw new DataError(
+      `${counted(tokens.length, 'token')}; the model looks at ${context}: give it less text`,
+    );
   }
   const x = new Float32Array(context).fill(PAD);
   x.set(tokens);

@@ -1,6 +1,8 @@
 /** Which epochs were best, and whether it is time to stop: pure functions of a job's history. */
+
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job, TrainingSpec } from '@kasane/protocol/job';
+import { counted } from '@kasane/tensor/counted';
 import { type MetricName, metricOf } from '@kasane/tensor/objective';
 
 export interface Judge {
@@ -38,5 +40,5 @@ export function whyStop(history: readonly EpochResult[], judge: Judge): string |
     }
   }
   if (since < patience) return undefined;
-  return `the test ${on === 'loss' ? 'loss' : judge.metric} has not improved for ${since} epochs`;
+  return `the test ${on === 'loss' ? 'loss' : judge.metric} has not improved for ${counted(since, 'epoch')}`;
 }

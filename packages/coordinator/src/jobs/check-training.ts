@@ -1,9 +1,11 @@
 /** Whether a job can be trained as it says: what is looked at before it is queued, besides its data. */
+
 import type { DataParts } from '@kasane/data/dataset';
 import { cut, planEpoch } from '@kasane/data/plan';
 import { KasaneError } from '@kasane/protocol/errors';
 import { whyUnfit } from '@kasane/protocol/fit';
 import type { Job } from '@kasane/protocol/job';
+import { counted } from '@kasane/tensor/counted';
 import { describeSamples } from './describe-job.ts';
 import { checkMemory } from './memory.ts';
 import { RunPlan } from './plan.ts';
@@ -22,7 +24,7 @@ export function checkSteps(job: Job, data: DataParts): void {
   if (plan.totalSteps > MOST_STEPS)
     throw new KasaneError(
       'LIMIT',
-      `training.epochs: ${epochs} epochs of ${plan.stepsPerEpoch} steps are ${plan.totalSteps}; at most ${MOST_STEPS} can be counted`,
+      `training.epochs: ${counted(epochs, 'epoch')} of ${counted(plan.stepsPerEpoch, 'step')} are ${plan.totalSteps}; at most ${MOST_STEPS} can be counted`,
     );
   checkParts(job, data, plan.trainSamples);
 }

@@ -7,6 +7,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { readers, whyUnfit } from '@kasane/protocol/fit';
 import type { Job } from '@kasane/protocol/job';
 import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
+import { counted } from '@kasane/tensor/counted';
 import { fieldBytes } from '@kasane/tensor/field';
 import { domainOf, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -53,7 +54,9 @@ function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
     const { classes = 0, target } = data[name];
     if (classes <= kinds || (binary && target.dtype === 'f32')) continue;
     const tells =
-      model.description.classes === undefined ? `knows ${kinds} tokens` : `tells ${kinds} classes apart`;
+      model.description.classes === undefined
+        ? `knows ${counted(kinds, 'token')}`
+        : `tells ${counted(kinds, 'class', 'classes')} apart`;
     const what = binary ? 'objective binary takes 0 and 1' : `model ${tells}`;
     throw new KasaneError(
       'DATA_INVALID',
@@ -99,7 +102,7 @@ function checkTokens({ spec, model }: Job, { preparation: { text, table } }: Dat
   const refuse = (what: string, least: number) =>
     new KasaneError(
       'DATA_INVALID',
-      `${placeOf(spec.data)}: ${what}, but layer ${embedding.name} (embedding) has ${rows} rows: tokens of ${least} or more are expected`,
+      `${placeOf(spec.data)}: ${what}, but layer ${embedding.name} (embedding) has ${counted(rows, 'row')}: tokens of ${least} or more are expected`,
     );
   if (text) {
     const { size } = openTokenizer(text.tokenizer);
@@ -155,7 +158,7 @@ function checkSizes({ spec }: Job, { train, test }: DataParts): void {
     const most = Math.floor((BATCH_BYTES - FRAME_HEADER_BYTES) / each);
     throw new KasaneError(
       'LIMIT',
-      `${option}: a task would take ${samples} samples of ${each} bytes; at most ${most} of this size fit`,
+      `${option}: a task would take ${counted(samples, 'sample')} of ${counted(each, 'byte')}; at most ${most} of this size fit`,
     );
   }
 }
