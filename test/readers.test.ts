@@ -116,7 +116,7 @@ const readers: Record<string, Reader> = {
   },
   'kasane data and init': {
     file: 'table.csv',
-    read: (path) => openSound({ ...guessFormat(path), path, target: 'y' }),
+    read: async (path) => openSound({ ...(await guessFormat(path)).section, path, target: 'y' }),
     takes: { 'a folder': 'a folder is data of other formats' },
   },
   'predict: table': {

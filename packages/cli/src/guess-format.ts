@@ -1,11 +1,12 @@
 /** The format of data at a path, by what it looks like: for commands that are given a path and no job. */
 import { join } from 'node:path';
 import { DataError } from '@kasane/data/dataset';
-import { extensionOf, filesBelow, listData } from '@kasane/data/folder';
+import { extensionOf, filesBelow, hasNoEnding, listData } from '@kasane/data/folder';
 import { INDEX_FILE } from '@kasane/data/packed-index';
 import { isUrl } from '@kasane/data/remote';
 import { KasaneError } from '@kasane/protocol/errors';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { sniff } from './sniff.ts';
 
 /** As much of a data section as can be seen. */
 export interface GuessedFormat {
@@ -14,35 +15,70 @@ export interface GuessedFormat {
   readonly objective?: 'classification';
 }
 
+export interface Guess {
+  readonly section: GuessedFormat;
+  /** What was guessed by the content, as a sentence with what decides otherwise. */
+  readonly note?: string;
+  /** Why the guess is not to be followed unless somebody says so. */
+  readonly doubt?: string;
+}
+
+/** Files of a class that are looked at. */
+const SNIFFED = 5;
+
 const images = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
 const tables = new Set(['.csv', '.tsv', '.tab', '.psv']);
 const texts = new Set(['.txt', '.md']);
 
 /** @throws KasaneError DATA_INVALID */
-export function guessFormat(path: string): GuessedFormat {
-  if (isUrl(path)) return { format: 'packed' };
+export async function guessFormat(path: string): Promise<Guess> {
+  if (isUrl(path)) return { section: { format: 'packed' } };
   const kind = kindOfPath(path);
   if (kind === 'nothing') throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
-  if (kind !== 'folder') return { format: tables.has(extensionOf(path)) ? 'csv' : 'text' };
-  if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return { format: 'packed' };
+  if (kind !== 'folder') return guessFile(path);
+  if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return { section: { format: 'packed' } };
   try {
-    return guessFolder(path);
+    return { section: await guessFolder(path) };
   } catch (cause) {
     if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
     throw cause;
   }
 }
 
-function guessFolder(path: string): GuessedFormat {
+async function guessFile(path: string): Promise<Guess> {
+  if (tables.has(extensionOf(path))) return { section: { format: 'csv' } };
+  const content = await sniff(path);
+  if (content === 'table') {
+    const note =
+      'its lines have the same number of fields each: it is read as a table (--set format=text reads it as a text)';
+    return { section: { format: 'csv' }, note };
+  }
+  const section = { format: 'text' } as const;
+  const note =
+    'it is taken for a text, from which a model learns to write on (--set format=csv reads it as a table)';
+  if (content !== 'json') return { section, note };
+  const doubt = `${path}: it holds JSON, and tables are read as CSV. Convert it to CSV, or take it for a text with --set format=text`;
+  return { section, note, doubt };
+}
+
+async function guessFolder(path: string): Promise<GuessedFormat> {
   const { folders, files } = listData(path);
   if (files.some((file) => /idx\d-ubyte/.test(file))) return { format: 'idx' };
   const text = files.some((file) => texts.has(extensionOf(file)));
-  if (folders.length === 0) return { format: text ? 'text' : 'imagefolder' };
-  const below = folders.flatMap((folder) => filesBelow(folder).files).map(extensionOf);
+  if (folders.length === 0) return { format: text || (await areTexts(files)) ? 'text' : 'imagefolder' };
+  const below = folders.flatMap((folder) => filesBelow(folder).files);
+  const kinds = below.map(extensionOf);
   // Notes lie beside images, too.
-  if (below.some((kind) => images.has(kind)) || !below.some((kind) => texts.has(kind))) {
-    return { format: 'imagefolder' };
-  }
+  if (kinds.some((kind) => images.has(kind))) return { format: 'imagefolder' };
+  if (!kinds.some((kind) => texts.has(kind)) && !(await areTexts(below))) return { format: 'imagefolder' };
   // One long text lies in files; what is sorted into folders is sorted by something.
   return text ? { format: 'text' } : { format: 'text', objective: 'classification' };
+}
+
+/** Whether there are files without an ending, and what is in the first of them is text. */
+async function areTexts(files: readonly string[]): Promise<boolean> {
+  if (files.some((file) => images.has(extensionOf(file)))) return false;
+  const some = files.filter(hasNoEnding).slice(0, SNIFFED);
+  const found = await Promise.all(some.map(sniff));
+  return some.length > 0 && found.every((content) => content !== 'binary');
 }

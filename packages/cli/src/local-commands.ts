@@ -18,18 +18,25 @@ import { version } from './version.ts';
 
 export function addLocalCommands(): void {
   command('init [file]', 'write a job file for data that is there')
-    .option('--data <path>', 'folder of images, CSV file or text (default: asked for; MNIST)')
-    .option('--target <column>', 'of a CSV file: what to predict (default: asked for; the last)')
+    .option('--data <path>', 'folder of images, table or text (default: asked for; MNIST)')
+    .option('--target <column>', 'of a table or series: what to predict (default: asked for; the last)')
     .option('--size <n>', 'of images: side in pixels (default: asked for; 64)', integer(1, 16_384))
     .option('--epochs <n>', 'passes over the training set (default: asked for; 10)', integer(1, 100_000))
     .option('-y, --yes', 'ask nothing')
-    .option('--set <key=value...>', 'options of the data section, such as delimiter=";" or header=false')
+    .option(
+      '--set <key=value...>',
+      'options of the data section, such as delimiter=";" or columns.Ticket=ignore',
+    )
     .option('--force', 'write over a file that is there')
     .option('--json', 'one object on standard output')
     .addHelpText(
       'after',
       help(
-        ['kasane init', 'kasane init flowers.yaml --data flowers.csv --target kind --yes'],
+        [
+          'kasane init',
+          'kasane init flowers.yaml --data flowers.csv --target kind --yes',
+          'kasane init titanic.yaml --data titanic.csv --target Survived --set columns.Fare=ignore --yes',
+        ],
         ['{ file, why, notes: [], job: { name, model, data, training } }'],
       ),
     )

@@ -95,7 +95,7 @@ function checkNames(path: string, header: FirstRow, rows: readonly FirstRow[], f
 }
 
 /** Whether the first row is no header by the look of it: values where names would be. */
-function isRow({ fields }: FirstRow, rows: readonly FirstRow[], form: TableForm): boolean {
+export function isRow({ fields }: FirstRow, rows: readonly FirstRow[], form: TableForm): boolean {
   if (form.header !== undefined) return false;
   const values = fields.flatMap((name) => readNumber(name, form) ?? []);
   const step = values[1]! - values[0]!;

@@ -43,6 +43,9 @@ export const byName = (a: string, b: string): number => {
 
 export const extensionOf = (file: string): string => extname(file).toLowerCase();
 
+/** Whether a name says nothing of what is in the file: it has no ending, or only a number or a digest, as mail has. */
+export const hasNoEnding = (file: string): boolean => /^$|^\.\d+$|^\.[\da-f]{16,}$/.test(extensionOf(file));
+
 /** What is in a folder, without what is hidden; paths in order of their names. */
 export interface Listing {
   readonly folders: readonly string[];

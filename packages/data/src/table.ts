@@ -44,6 +44,9 @@ export type ColumnKind = 'number' | 'category' | 'index' | 'ignore';
 /** Categories of one column. */
 const MOST_CATEGORIES = 1000;
 
+/** Different texts among numbers that may all stand for no value. */
+const MOST_MARKERS = 2;
+
 /** A column of so many rows at least, of which so many are different, names its rows. */
 const IDENTIFIER_ROWS = 20;
 const IDENTIFIER_PART = 0.8;
@@ -68,6 +71,8 @@ export class ColumnFit {
   #strange = 0;
   #alike = 0;
   #first: { readonly text: string; readonly place: string } | undefined;
+  /** Different ones among them, one more than may be markers at most. */
+  readonly #markers = new Set<string>();
   #dates = 0;
   /** Of numbers: the last one, whether all are whole and each is more than the one before, and steps of 1. */
   #last: number | undefined;
@@ -75,19 +80,19 @@ export class ColumnFit {
   #rising = true;
   #ones = 0;
 
-  readonly #otherwise: string;
+  readonly #otherwise: string | undefined;
 
   /** @param otherwise what else can be done about a column that is doubtful */
   constructor(
     name: string,
     declared: ColumnKind | undefined,
     form: TableForm = plainForm,
-    otherwise = `set data.columns: { ${quoted(name)}: category }, or ignore`,
+    otherwise?: string,
   ) {
     this.name = name;
     this.#declared = declared;
     this.#form = form;
-    this.#otherwise = `Fix the file, or ${otherwise}`;
+    this.#otherwise = otherwise;
   }
 
   /** @param place says where the row is, once something is wrong. @throws DataError when a column that was said to be numeric is not */
@@ -104,6 +109,7 @@ export class ColumnFit {
     }
     if (declared === 'number') throw new DataError(`${place()}: ${noNumber(this.name, text, this.#form)}`);
     this.#strange++;
+    if (this.#markers.size <= MOST_MARKERS) this.#markers.add(text);
     if (looksLikeNumber(text)) this.#alike++;
     else if (isDate(text) || isOtherDate(text)) this.#dates++;
     this.#first ??= { text, place: place() };
@@ -229,13 +235,23 @@ export class ColumnFit {
     if (!this.isDoubtful) return 'category';
     const { text, place } = this.#first!;
     const found = `column '${this.name}': ${numbers} of ${numbers + strange} values are numbers; ${place}: '${cut(text)}' is not`;
-    throw new DataError(`${found}. ${this.#cure(text)}${this.#otherwise}`);
+    const column = quoted(this.name);
+    const values = [...this.#categories].filter((value) => !isMissing(value, this.#form));
+    const most = 2 * values.length > numbers + strange || values.length > MOST_CATEGORIES;
+    const kinds = most ? `{ ${column}: ignore }, or category` : `{ ${column}: category }, or ignore`;
+    const otherwise = this.#otherwise ?? `set data.columns: ${kinds}`;
+    throw new DataError(`${found}. ${this.#cure(text, values)}Fix the file, or ${otherwise}`);
   }
 
-  #cure(text: string): string {
-    if (!looksLikeNumber(text))
-      return `Set data.missingValues: [${quoted(text)}] if it stands for no value. `;
-    const values = [...this.#categories].filter((value) => !isMissing(value, this.#form));
+  /** @param values different ones that are not missing */
+  #cure(text: string, values: readonly string[]): string {
+    if (!looksLikeNumber(text)) {
+      const strange = [...this.#markers];
+      // More of them are no markers, but values.
+      if (strange.length > MOST_MARKERS) return '';
+      const stand = strange.length === 1 ? 'it stands' : 'they stand';
+      return `Set data.missingValues: [${strange.map(quoted).join(', ')}] if ${stand} for no value. `;
+    }
     const said = optionsOf(values.filter(looksLikeNumber));
     return said === '' ? '' : `Set ${said} if that is how its numbers are written. `;
   }

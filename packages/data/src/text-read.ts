@@ -19,7 +19,7 @@ import {
 import { openCsvFile } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import { decodeText, markedEncoding, UTF8 } from './decode-text.ts';
-import { extensionOf, filesBelow } from './folder.ts';
+import { extensionOf, filesBelow, hasNoEnding } from './folder.ts';
 import { type Located, locateParts } from './layout.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
 import { type FilesOf, leaveOutShared, leaveOutTested, testsOnTraining } from './shared-files.ts';
@@ -203,10 +203,10 @@ function readFolders({ train, test, trains }: Located): {
 } {
   const read = (path: string | undefined, used: (path: string) => boolean) =>
     path !== undefined && kindOfPath(path) === 'folder'
-      ? readClassFolders(path, 'texts', isText, used)
+      ? readClassFolders(path, 'texts', textsIn(path), used)
       : undefined;
   const [some, others] = [read(train, trains), read(test, () => true)];
-  return some && others ? keepApart(some, others, 'texts', isText) : { train: some, test: others };
+  return some && others ? keepApart(some, others, 'texts', textsIn(train)) : { train: some, test: others };
 }
 
 /** @param folders of its classes; without, it is a table with a column of labels */
@@ -219,8 +219,9 @@ async function readLabelled(
   const { groups, problems, leftOut, notes } = folders;
   const damaged: Damaged = { options, problems: [...problems], files: leftOut };
   const texts: Labelled[] = [];
+  const isOne = textsIn(folders.folder);
   for (const { name, path: folder, files } of groups) {
-    const read = readTexts(files.filter(isText), damaged, true);
+    const read = readTexts(files.filter(isOne), damaged, true);
     if (read.length === 0) {
       damaged.problems.push(`${folder}: the class has no .txt or .md files that can be used`);
     }
@@ -261,7 +262,8 @@ function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged
   if (kind !== 'folder') return [path];
   const below = filesBelow(path);
   damaged.problems.push(...below.problems);
-  return below.files.filter((file) => isText(file) && used(file));
+  const isOne = textsAmong(below.files);
+  return below.files.filter((file) => isOne(file) && used(file));
 }
 
 function readAll({ path, files }: PartFiles, damaged: Damaged): string {
@@ -273,6 +275,10 @@ function readAll({ path, files }: PartFiles, damaged: Damaged): string {
 }
 
 const isText = (file: string) => ['.txt', '.md'].includes(extensionOf(file));
+
+/** Which of these files are texts: those that are called so; where none is, those whose names say nothing. */
+const textsAmong = (files: readonly string[]) => (files.some(isText) ? isText : hasNoEnding);
+const textsIn = (folder: string) => textsAmong(filesBelow(folder).files);
 
 /** Files that can not be used, gathered over a data set. */
 interface Damaged {

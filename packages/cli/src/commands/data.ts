@@ -15,6 +15,7 @@ import { count } from '../render/count.ts';
 import { describeSample, labelOf } from '../render/sample.ts';
 import { table } from '../render/table.ts';
 import { err, out } from '../say.ts';
+import { settingsOf, withSettings } from './settings.ts';
 import { readJob } from './train.ts';
 
 export interface DataCommand {
@@ -111,28 +112,15 @@ const isJob = (place: string): boolean =>
 
 /** The data section of a job file or preset, or one made for a path by what is there. */
 async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
-  const given = settingsOf(set);
-  if (isJob(place)) return checkData({ ...(await readJob(place)).data, ...given });
+  if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).data }, set));
   const path = isUrl(place) ? place : resolve(place);
-  const data: Record<string, unknown> = { ...guessFormat(path), path, ...given };
+  const given = settingsOf(set);
+  const { section, doubt } = await guessFormat(path);
+  if (doubt !== undefined && !('format' in given)) throw new KasaneError('DATA_INVALID', doubt);
+  const data: Record<string, unknown> = { ...section, path, ...given };
   if (data.format === 'csv' && !('target' in data))
     throw new KasaneError('USAGE', `${place}: which column is to be told? --set target=COLUMN says it`);
   return checkData(data);
-}
-
-/** The options of a data section that --set gives. */
-export const settingsOf = (set: readonly string[]): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(set.map(parseSetting));
-
-function parseSetting(text: string): [string, unknown] {
-  const [, key, value] = /^(\w+)=(.*)$/s.exec(text) ?? [];
-  if (key === undefined || value === undefined)
-    throw new KasaneError('USAGE', `--set ${text}: key=value is expected, such as size=32`);
-  try {
-    return [key, JSON.parse(value)];
-  } catch {
-    return [key, value];
-  }
 }
 
 /** What goes wrong with data is the data's fault. */

@@ -1,127 +1,124 @@
 /** What `kasane init` makes of a CSV file: how it is written, what is predicted, and of which kind that is. Every guess is told. */
-
-import { openCsvFile } from '@kasane/data/csv-file';
-import { openRegular } from '@kasane/data/regular-file';
 import { ColumnFit } from '@kasane/data/table';
-import {
-  formOf,
-  isMissing,
-  looksLikeNumber,
-  notationsOf,
-  readNumber,
-  saidOf,
-  type TableForm,
-} from '@kasane/data/table-form';
+import { isMissing } from '@kasane/data/table-form';
+import { KasaneError } from '@kasane/protocol/errors';
 import { counted } from '@kasane/tensor/counted';
 import { asData } from './data.ts';
-
-/** A column with more different values than this, all numbers, is a quantity. */
-const MOST_CLASSES = 20;
-/** Rows that a guess is made from. */
-const ROWS = 10_000;
-const DELIMITERS = [',', ';', '\t', '|', ' '];
+import { type Column, columnsOf, decide, MOST_CLASSES } from './init-columns.ts';
+import { type Look, lookAt } from './init-rows.ts';
+import { seriesOf, seriesSection } from './init-series.ts';
+import { isOfTexts, labelOf, sayTexts, textSection } from './init-texts.ts';
 
 export interface TableGuess {
-  readonly data: { readonly format: 'csv' } & Readonly<Record<string, unknown>>;
+  readonly data: { readonly format: 'csv' | 'text' | 'series' } & Readonly<Record<string, unknown>>;
   /** A sentence each, with what decides otherwise. */
   readonly guesses: readonly string[];
 }
 
+type Given = Readonly<Record<string, unknown>>;
+
 /**
  * @param given what was said of the data
- * @param ask which of the columns is predicted; the answer when nobody says it is the last
+ * @param target what was said to be predicted
+ * @param ask which of the columns is predicted; the suggestion when nobody says it
  */
 export async function guessTable(
   path: string,
-  given: Readonly<Record<string, unknown>>,
+  given: Given,
   target: string | undefined,
-  ask: (columns: readonly string[]) => Promise<string>,
+  ask: (columns: readonly string[], suggestion: string) => Promise<string>,
 ): Promise<TableGuess> {
   const guesses: string[] = [];
-  const excel = 'skipLines' in given || 'delimiter' in given ? undefined : await excelSign(path);
-  if (excel !== undefined) guesses.push("its first line is Excel's and is left out (data.skipLines)");
-  const said: Partial<TableForm> = {
-    ...given,
-    ...(excel !== undefined && { skipLines: 1, delimiter: excel }),
-  };
-  const delimiter = said.delimiter ?? (await guessDelimiter(path, said));
-  if (delimiter !== ',' && !('delimiter' in given))
-    guesses.push(
-      `fields are separated by ${delimiter === '\t' ? 'tabs' : `'${delimiter}'`} (data.delimiter)`,
-    );
-  const { columns, rows } = await readRows(path, { ...said, delimiter });
-  const notation =
-    said.decimal === undefined && said.thousands === undefined ? guessNotation(rows, formOf(said)) : {};
-  for (const [key, value] of Object.entries(notation))
-    guesses.push(
-      `numbers are read with '${value}' as their ${key === 'decimal' ? 'decimal sign' : 'thousands separator'} (data.${key})`,
-    );
-  const form = formOf({ ...said, delimiter, ...notation });
-  const chosen = target ?? (await ask(columns));
-  if (target === undefined) guesses.push(`column '${chosen}' is predicted (data.target)`);
-  const left = 'columns' in given ? {} : leftOut(columns, rows, chosen, form, guesses);
-  const gaps =
-    'missing' in given ? {} : missingNumbers(columns, rows, [chosen, ...Object.keys(left)], form, guesses);
-  const base = {
-    ...({ format: 'csv', path, ...saidOf({ ...said, delimiter, ...notation }), target: chosen } as const),
-    ...(Object.keys(left).length > 0 && { columns: left }),
-    ...gaps,
-  };
-  if ('task' in given) return { data: { ...base, ...given }, guesses };
-  const quantity = await isQuantity(path, chosen, columns.indexOf(chosen), rows, form);
-  const task = quantity ? 'regression' : 'classification';
-  guesses.push(`${quantity ? 'its values are numbers' : 'its values are classes'}: a ${task} (data.task)`);
-  return { data: { ...base, task, ...(quantity && { standardizeTarget: true }), ...given }, guesses };
+  const look = await lookAt(path, given, guesses);
+  const all = columnsOf(look);
+  const wanted = target ?? given.target;
+  if (given.format === 'text') {
+    const label = target ?? (typeof given.label === 'string' ? given.label : labelOf(all)?.name);
+    return { data: textSection(look, all, label, given, guesses), guesses };
+  }
+  // Who speaks of a table's own options means a table.
+  const free = !['format', 'task', 'columns', 'missing', 'inputs'].some((key) => key in given);
+  const series = free || given.format === 'series' ? seriesOf(all) : undefined;
+  if (given.format === 'series' || (series && wanted !== series.time.name))
+    return { data: seriesSection(look, series, wanted, given, guesses), guesses };
+  const prose = all.filter((column) => column.isProse);
+  const suggestion = (prose.length > 0 && labelOf(all)?.name) || look.columns.findLast((name) => name !== '');
+  if (free && wanted === undefined && prose.length > 0 && labelOf(all) === undefined)
+    return { data: textSection(look, all, undefined, given, guesses), guesses };
+  const chosen = wanted ?? (await ask(look.columns, suggestion ?? ''));
+  if (free && typeof chosen === 'string' && look.columns.includes(chosen) && isOfTexts(all, chosen))
+    return { data: textSection(look, all, chosen, given, guesses), guesses };
+  if (wanted === undefined) guesses.push(`column '${chosen}' is predicted (data.target)`);
+  return { data: await tableSection(look, all, chosen, given, guesses), guesses };
 }
 
-/** How a column's values look, all of them. */
-function fitOf(name: string, at: number, rows: Table['rows'], form: TableForm): ColumnFit {
-  const fit = new ColumnFit(name, undefined, form);
-  for (const fields of rows) fit.see(fields[at]!, () => name);
-  return fit;
-}
-
-const NUMBERING = 'seems to number the rows';
-
-/** Columns that would only harm: row numbers, dates, a text of its own in each row, or hardly a value. */
-function leftOut(
-  columns: readonly string[],
-  rows: Table['rows'],
-  target: string,
-  form: TableForm,
+async function tableSection(
+  look: Look,
+  all: readonly Column[],
+  target: unknown,
+  given: Given,
   guesses: string[],
-): Record<string, 'ignore'> {
-  const found = columns.flatMap((name, at) => {
-    if (name === target) return [];
-    const values = rows.filter((fields) => !isMissing(fields[at]!, form)).length;
-    const fit = fitOf(name, at, rows, form);
-    if (2 * values < rows.length)
-      return { name, why: `has a value in only ${values} of ${counted(rows.length, 'row')}` };
-    if (fit.isRowNumber) return { name, why: NUMBERING };
-    if (fit.isDates) return { name, why: 'holds dates, which are no categories' };
-    return !fit.isDoubtful && fit.isIdentifier
-      ? { name, why: 'has a value of its own in nearly every row' }
-      : [];
-  });
-  // What only seems to number the rows may be all that there is to learn from.
-  const some = found.length < columns.length - 1 ? found : found.filter(({ why }) => why !== NUMBERING);
-  for (const { name, why } of some) guesses.push(`column '${name}' ${why}: it is left out (data.columns)`);
-  return Object.fromEntries(some.map(({ name }) => [name, 'ignore']));
+): Promise<TableGuess['data']> {
+  const { path, said } = look;
+  const targets = [target].flat() as unknown[];
+  const others = all.filter(({ name }) => !targets.includes(name));
+  const declared = (given.columns ?? {}) as Readonly<Record<string, unknown>>;
+  const columns = {
+    ...decideAll(path, others, declared, targets, 'inputs' in given, guesses),
+    ...declared,
+  };
+  if (targets.length === 1) guesses.push(...sayTexts(others, String(target)));
+  const gaps = 'missing' in given ? {} : missingNumbers(look, others, columns, guesses);
+  const base = { ...({ format: 'csv', path } as const), ...said, ...given, target };
+  const data = { ...base, ...(Object.keys(columns).length > 0 && { columns }), ...gaps };
+  if ('task' in given) return data;
+  const quantity = targets.length > 1 || (await isQuantity(look, all, target, guesses));
+  return {
+    ...data,
+    task: quantity ? 'regression' : 'classification',
+    ...(quantity && { standardizeTarget: true, ...pick(given, 'standardizeTarget') }),
+  };
+}
+
+const pick = (given: Given, key: string): Given => (key in given ? { [key]: given[key] } : {});
+
+/** Kinds of columns beside those that were declared. @throws KasaneError DATA_INVALID when nothing is left */
+function decideAll(
+  path: string,
+  others: readonly Column[],
+  declared: Given,
+  targets: readonly unknown[],
+  hasInputs: boolean,
+  guesses: string[],
+): Given {
+  // Columns that are inputs by name are wanted.
+  if (hasInputs) return {};
+  const found = decide(others.filter(({ name }) => !(name in declared)));
+  const kinds = Object.fromEntries(found.map(({ name, kind }) => [name, kind]));
+  const kept = others.filter(({ name }) => (declared[name] ?? kinds[name]) !== 'ignore');
+  const [first] = found;
+  if (kept.length === 0 && first)
+    throw new KasaneError(
+      'DATA_INVALID',
+      `${path}: no columns are left to tell ${targets.join(', ')} from: ${found.map(({ name, why }) => `'${name}' ${why}`).join('; ')}. Keep one with --set columns.${first.name}=category, or name another --target`,
+    );
+  for (const { name, kind, why } of found) {
+    const what = kind === 'ignore' ? 'it is left out' : 'each value is a category';
+    guesses.push(`column '${name}' ${why}: ${what} (data.columns)`);
+  }
+  return kinds;
 }
 
 /** What becomes of rows that lack a number. */
 function missingNumbers(
-  columns: readonly string[],
-  rows: Table['rows'],
-  others: readonly string[],
-  form: TableForm,
+  { columns, rows, form }: Look,
+  others: readonly Column[],
+  kinds: Given,
   guesses: string[],
 ): { readonly missing?: 'mean' } {
-  const numbers = columns.flatMap((name, at) => {
-    if (others.includes(name)) return [];
-    const fit = fitOf(name, at, rows, form);
-    return !fit.isDoubtful && fit.kind === 'number' ? [at] : [];
-  });
+  const numbers = others
+    .filter((column) => (column.name in kinds ? kinds[column.name] === 'number' : column.isNumber))
+    .map(({ name }) => columns.indexOf(name));
   const lacking = rows.filter((fields) => numbers.some((at) => isMissing(fields[at]!, form))).length;
   if (lacking === 0) return {};
   guesses.push(
@@ -130,68 +127,34 @@ function missingNumbers(
   return { missing: 'mean' };
 }
 
-/** The sign by which the file falls into most columns, as many in each of its first rows. */
-async function guessDelimiter(path: string, said: Partial<TableForm>): Promise<string> {
-  const counts = await Promise.all(
-    DELIMITERS.map(async (delimiter) => {
-      const found = await readRows(path, { ...said, delimiter }, 20).catch(() => undefined);
-      return { delimiter, columns: found?.columns.length ?? 0 };
-    }),
-  );
-  const [best] = counts.sort((a, b) => b.columns - a.columns);
-  return best!.columns > 1 ? best!.delimiter : ',';
-}
-
-interface Table {
-  readonly columns: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
-
-/** The sign that a first line `sep=;` names for Excel. */
-async function excelSign(path: string): Promise<string | undefined> {
-  const file = await asData(() => openRegular(path));
-  try {
-    const [, sign] = /^(?:\ufeff)?sep=(.)\r?\n/i.exec((await file.read(0, 16)).toString()) ?? [];
-    return sign;
-  } finally {
-    await file.close();
-  }
-}
-
-const readRows = (path: string, form: Partial<TableForm>, most = ROWS): Promise<Table> =>
-  asData(async () => {
-    const file = await openCsvFile(path, { ...form, onDamaged: most === ROWS ? 'skip' : 'fail' });
-    const rows: (readonly string[])[] = [];
-    for await (const { fields } of file.rows()) {
-      rows.push(fields);
-      if (rows.length === most) break;
-    }
-    return { columns: file.columns, rows };
-  });
-
-/** How numbers are written, where the values leave no doubt; nothing where they do, and the reader then says so. */
-function guessNotation(rows: Table['rows'], form: TableForm): Partial<TableForm> {
-  const odd = new Set<string>();
-  for (const fields of rows) {
-    for (const text of fields) {
-      if (odd.size < 1000 && readNumber(text, form) === undefined && looksLikeNumber(text)) odd.add(text);
-    }
-  }
-  const found = notationsOf([...odd]);
-  return found.length === 1 ? saidOf(found[0]!) : {};
-}
-
-/** @throws KasaneError DATA_INVALID when the values do not tell */
+/**
+ * Whether the target is a number to predict: whole numbers may be classes, if there are few, with several rows each.
+ * @throws KasaneError DATA_INVALID when the values do not tell
+ */
 async function isQuantity(
-  path: string,
-  name: string,
-  at: number,
-  rows: Table['rows'],
-  form: TableForm,
+  { path, columns, rows, form }: Look,
+  all: readonly Column[],
+  target: unknown,
+  guesses: string[],
 ): Promise<boolean> {
-  if (at < 0) return false;
-  const fit = new ColumnFit(name, undefined, form, 'set data.task with --set task=classification');
+  const column = all.find(({ name }) => name === target);
+  // The reader names the columns that there are.
+  if (!column) return false;
+  const fit = new ColumnFit(column.name, undefined, form, 'set data.task with --set task=classification');
+  const at = columns.indexOf(column.name);
   for (const fields of rows) fit.see(fields[at]!, () => path);
-  const values = new Set(rows.map((fields) => fields[at]!).filter((text) => !isMissing(text, form)));
-  return asData(async () => fit.kind === 'number' && values.size > MOST_CLASSES);
+  const kind = await asData(async () => fit.kind);
+  const { different, values } = column;
+  const say = (why: string, otherwise: string) =>
+    guesses.push(
+      `${why} (data.task${kind === 'number' ? `; --set task=${otherwise} decides otherwise` : ''})`,
+    );
+  const many = different.size > MOST_CLASSES || (different.size > 2 && 2 * different.size > values.length);
+  const whole = values.every((text) => /^[+-]?\d+(\.0*)?$/.test(text));
+  if (kind !== 'number' || (whole && !many)) {
+    say('its values are classes: a classification', 'regression');
+    return false;
+  }
+  say('its values are numbers: a regression', 'classification');
+  return true;
 }

@@ -12,11 +12,14 @@ import { openTokenizer } from '@kasane/data/tokenizer';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { printableLine } from '@kasane/protocol/plain-text';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { guessFormat } from '../guess-format.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';
-import { openSound, settingsOf } from './data.ts';
+import { openSound } from './data.ts';
 import { guessTable } from './init-table.ts';
+import { shellWord } from './init-texts.ts';
+import { settingsOf } from './settings.ts';
 
 export interface InitOptions {
   readonly data?: string;
@@ -84,10 +87,6 @@ export async function init(file: string, options: InitOptions): Promise<void> {
   }
 }
 
-/** As a shell takes it for one word. */
-const shellWord = (text: string) =>
-  /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-
 function write(file: string, text: string): void {
   try {
     writeFileSync(file, text);
@@ -120,19 +119,47 @@ async function dataSection(
   readonly data: { format: string } & Record<string, unknown>;
   readonly guesses: readonly string[];
 }> {
-  if (place === '') return { data: { format: 'idx' }, guesses: [] };
+  if (place === '') {
+    refuseFlags('MNIST', { target, size });
+    return { data: { format: 'idx' }, guesses: [] };
+  }
   const path = resolve(place);
   const given = settingsOf(set);
-  const guessed = { ...guessFormat(path), ...given } as { format: string };
-  const { format } = guessed;
-  if (format === 'imagefolder') {
-    const side = size ?? (await askNumber(ask, 'Side of images in pixels', '64'));
-    return { data: { path, size: side, ...guessed }, guesses: [] };
+  const { section, note, doubt } = await guessFormat(path);
+  if (doubt !== undefined && !('format' in given)) throw new KasaneError('DATA_INVALID', doubt);
+  const format = String(given.format ?? section.format);
+  const seen = format === section.format ? section : { format };
+  const guesses = note === undefined || 'format' in given ? [] : [note];
+  // A text of which columns are named is a table.
+  const texts = 'text' in given || 'label' in given || given.objective === 'classification';
+  if (
+    format === 'csv' ||
+    format === 'series' ||
+    (format === 'text' && texts && kindOfPath(path) === 'file')
+  ) {
+    refuseFlags(`${place}, which is a table,`, { size });
+    if (target !== undefined && 'target' in given && given.target !== target)
+      throw new KasaneError('USAGE', `--target ${target} and --set target say two things: leave one out`);
+    const found = await guessTable(path, given, target, (columns, suggestion) =>
+      ask(`Column to predict, of ${columns.join(', ')}`, suggestion),
+    );
+    return { data: found.data, guesses: [...guesses, ...found.guesses] };
   }
-  if (format !== 'csv') return { data: { ...guessed, path }, guesses: [] };
-  return guessTable(path, given, target, (columns) =>
-    ask(`Column to predict, of ${columns.join(', ')}`, columns.findLast((name) => name !== '') ?? ''),
-  );
+  if (format === 'imagefolder') {
+    refuseFlags(`${place}, a folder of images,`, { target });
+    const side = size ?? given.size ?? (await askNumber(ask, 'Side of images in pixels', '64'));
+    return { data: { path, ...seen, ...given, size: side }, guesses };
+  }
+  refuseFlags(`${place}, which is read as ${format},`, { target, size });
+  return { data: { ...seen, ...given, path }, guesses };
+}
+
+/** @throws KasaneError USAGE when something was said that data of this kind does not have: it would be ignored */
+function refuseFlags(place: string, flags: Readonly<Record<string, unknown>>): void {
+  const [flag] = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (flag === undefined) return;
+  const meant = flag === 'target' ? 'names a column of a table or a series' : 'is the side of images';
+  throw new KasaneError('USAGE', `--${flag} ${meant}, and ${place} has none: leave it out`);
 }
 
 /** Which columns of a table were taken for what. */
@@ -153,7 +180,10 @@ interface Chosen {
 }
 
 /** A preset that fits the data. */
-function presetFor({ train, preparation }: DataParts, data: { readonly format: string }): Chosen {
+function presetFor(
+  { train, preparation }: DataParts,
+  data: { readonly format: string; readonly label?: unknown },
+): Chosen {
   const { input, target, classes } = train;
   const { table, series, text } = preparation;
   const samples = count(train.samples, 'sample');
@@ -163,7 +193,11 @@ function presetFor({ train, preparation }: DataParts, data: { readonly format: s
   }
   if (text?.objective === 'classification') {
     const kinds = preparation.classes!.length;
-    const why = `${count(train.samples, 'text')} in ${kinds} class folders: an LSTM that classifies them (set data.objective: next-token for a model that writes text)`;
+    const where =
+      data.label === undefined
+        ? `${kinds} class folders: an LSTM that classifies them (set data.objective: next-token for a model that writes text)`
+        : `${kinds} classes: an LSTM that classifies them`;
+    const why = `${count(train.samples, 'text')} in ${where}`;
     const sizes = {
       classes: preparation.classes!.length,
       tokens: openTokenizer(text.tokenizer).size,

@@ -1,0 +1,118 @@
+/** Tables whose rows are measurements in order of time, as `kasane init` finds them. */
+import { areCompactDates, isDate, isOtherDate, readCompact, readDate } from '@kasane/data/read-time';
+import { counted } from '@kasane/tensor/counted';
+import type { Column } from './init-columns.ts';
+import type { Look } from './init-rows.ts';
+import type { TableGuess } from './init-table.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** Rows that go in where the steps say no better: an hour's is a day, a month's a year. */
+const WINDOW = 30;
+/** As the reader has it: a step so many times the usual one is a gap. */
+const GAP = 1.5;
+
+/** A table as a series. */
+export interface Series {
+  readonly time: Column;
+  readonly numbers: readonly Column[];
+  /** Of each row; undefined where the dates are written in a way that is not read. */
+  readonly times: readonly number[] | undefined;
+}
+
+/** The table as a series, if it has a column of dates and nothing but numbers beside it. */
+export function seriesOf(columns: readonly Column[]): Series | undefined {
+  const time = columns.find((column) => isTime(column));
+  if (!time) return undefined;
+  const filled = columns.filter((column) => column !== time && column.values.length > 0);
+  const counted = filled.filter((column) => !column.fit.isRowNumber);
+  const others = counted.length > 0 ? counted : filled;
+  const numbers = others.filter((column) => column.isNumber);
+  if (numbers.length === 0 || numbers.length < others.length) return undefined;
+  const read = areCompactDates(time.values) ? readCompact : readDate;
+  const times = time.values.flatMap((text) => read(text) ?? []);
+  if (times.length < time.values.length) {
+    // What is not read can not be checked: only where there is nothing else to do with it.
+    return numbers.length === 1 ? { time, numbers, times: undefined } : undefined;
+  }
+  const once = new Set(times).size === times.length;
+  return once || numbers.length === 1 ? { time, numbers, times } : undefined;
+}
+
+function isTime({ name, values, isNumber }: Column): boolean {
+  if (values.length < 2) return false;
+  if (isNumber) return /^(date|datetime|timestamp|ds)$/i.test(name) && areCompactDates(values);
+  return 2 * values.filter((text) => isDate(text) || isOtherDate(text)).length > values.length;
+}
+
+/**
+ * A job's section for a series.
+ * @param series undefined where the format was given, and is not to be seen
+ * @param given what was said of the data
+ * @param guesses takes a sentence each
+ */
+export function seriesSection(
+  { path, said, rows }: Look,
+  series: Series | undefined,
+  target: unknown,
+  given: Readonly<Record<string, unknown>>,
+  guesses: string[],
+): TableGuess['data'] {
+  if (series && given.format !== 'series')
+    guesses.push(
+      `column '${series.time.name}' has the times of the rows, and the others are numbers: a series (--set format=csv reads a table whose rows stand alone)`,
+    );
+  const times = series?.times?.toSorted((a, b) => a - b);
+  const steps = times?.slice(1).map((time, i) => time - times[i]!) ?? [];
+  const usual = steps.toSorted((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
+  const window = windowFor(rows.length, usual);
+  if (!('window' in given))
+    guesses.push(
+      `${counted(window, 'row')} ${window === 1 ? 'goes' : 'go'} in, and the next one is told (--set window=N, --set horizon=N)`,
+    );
+  if (target === undefined && series && series.numbers.length > 1)
+    guesses.push(`all ${series.numbers.length} columns of numbers are told (--target COLUMN for one)`);
+  const form = { ...said, ...(series && orderOf(series, guesses, steps, usual)) };
+  return {
+    ...{ format: 'series', path, ...form, window },
+    ...given,
+    ...(target !== undefined && { target }),
+  };
+}
+
+function windowFor(rows: number, step: number): number {
+  const natural = step === HOUR ? 24 : step > 27 * DAY && step < 32 * DAY ? 12 : WINDOW;
+  return Math.max(1, Math.min(natural, Math.floor(rows / 5)));
+}
+
+/** What is said of times and values that are not as the reader wants them. */
+function orderOf(
+  { time, numbers, times }: Series,
+  guesses: string[],
+  steps: readonly number[],
+  usual: number,
+): Readonly<Record<string, unknown>> {
+  const said: Record<string, unknown> = {};
+  if (times === undefined) {
+    said.order = 'file';
+    guesses.push(
+      `dates such as '${time.values[0]!.slice(0, 40)}' are not read: rows are taken in the order of the file (data.order)`,
+    );
+  } else if (times.some((at, i) => at < (times[i - 1] ?? at))) {
+    said.order = 'sort';
+    guesses.push('rows are not in order of time, and are sorted (data.order)');
+  }
+  const gaps = usual > 0 ? steps.filter((step) => step > GAP * usual).length : 0;
+  if (gaps > 0) {
+    said.gaps = 'accept';
+    guesses.push(
+      `${counted(gaps, 'step')} of time ${gaps === 1 ? 'is longer than the others, and counts' : 'are longer than the others, and each counts'} as one step (data.gaps)`,
+    );
+  }
+  const lacking = Math.max(...numbers.map(({ rows, values }) => rows - values.length));
+  if (lacking > 0) {
+    said.missing = 'previous';
+    guesses.push(`missing values (of a column ${lacking} at most) count as the one before (data.missing)`);
+  }
+  return said;
+}

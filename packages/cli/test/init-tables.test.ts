@@ -1,0 +1,210 @@
+/** `kasane init` on tables as people download them: mixed columns, texts with a class, series, small files, files of any name. */
+
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { anywhere } from '@kasane/data/access';
+import { parseJobFile } from '@kasane/protocol/job-file';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { type InitOptions, init } from '../src/commands/init.ts';
+import { withSettings } from '../src/commands/settings.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const lines = (row: (i: number) => string, count = 40) =>
+  Array.from({ length: count }, (_, i) => `${row(i)}\n`).join('');
+
+/** What init prints of a file or folder, and the job it wrote, which loads. */
+async function made(name: string, content: string | undefined, options: InitOptions = {}) {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  if (content !== undefined) writeFileSync(path, content);
+  const printed: string[] = [];
+  const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => printed.push(String(text)) > 0);
+  try {
+    await init(`${path}.yaml`, { yes: true, data: path, force: true, ...options });
+  } finally {
+    out.mockRestore();
+  }
+  const { spec } = parseJobFile(readFileSync(`${path}.yaml`, 'utf8'), name);
+  const { train, test } = await loadData(parseJobFile(readFileSync(`${path}.yaml`, 'utf8'), name), anywhere);
+  return {
+    data: spec.data,
+    model: spec.model,
+    printed: printed.join(''),
+    samples: train.samples + test.samples,
+  };
+}
+
+const families = ['Braund', 'Cumings', 'Heikkinen', 'Futrelle', 'Allen', 'Moran', 'McCarthy'];
+const titanic = `PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Ticket,Fare,Cabin,Embarked\n${lines(
+  (i) =>
+    `${i + 1},${i % 3 ? 0 : 1},${1 + (i % 3)},"${families[i % 7]}, Mr. Owen the ${i}th",${i % 2 ? 'male' : 'female'},${i % 5 ? 20 + (i % 30) : ''},${i % 2},0,${i % 3 ? 1000 + i : `A/5 ${i}`},${7 + i / 4},${i % 6 ? '' : `C${i}`},${'SCQ'[i % 3]}`,
+  120,
+)}`;
+
+it('a column of numbers and texts, nearly all different, is left out of a table', async () => {
+  const { data, printed } = await made('titanic.csv', titanic, { target: 'Survived' });
+  expect(data).toMatchObject({
+    format: 'csv',
+    task: 'classification',
+    columns: { Name: 'ignore', Ticket: 'ignore', Cabin: 'ignore' },
+  });
+  expect(printed).toMatch(/column 'Ticket' holds numbers and texts, such as 'A\/5 0', .*: it is left out/);
+});
+
+it('a column of numbers and a few texts is a category; one or two texts may be markers, and the reader asks', async () => {
+  const dependents = `n,x,kind\n${lines((i) => `${['0', '1', '2', '3+'][i % 4]},${(i * 7) % 11}.5,${i % 3 ? 'a' : 'b'}`)}`;
+  expect((await made('loan.csv', dependents)).data).toMatchObject({ columns: { n: 'category' } });
+  const stray = `x,kind\n${lines((i) => `${i === 9 ? 'ERR' : i / 8},${i % 2 ? 'a' : 'b'}`)}`;
+  await expect(made('stray.csv', stray)).rejects.toThrow(/Set data\.missingValues: \[ERR\]/);
+});
+
+it('columns that --set names join those that init decides on', async () => {
+  for (const set of ['columns={"Sex":"ignore"}', 'columns.Sex=ignore']) {
+    const { data } = await made('merged.csv', titanic, {
+      target: 'Survived',
+      set: [set, 'columns.Cabin=category'],
+    });
+    expect(data).toMatchObject({
+      columns: { Name: 'ignore', Ticket: 'ignore', Sex: 'ignore', Cabin: 'category' },
+    });
+  }
+  expect(withSettings({ columns: { a: 'index' } }, ['columns.b c=ignore', 'size=3'])).toEqual({
+    columns: { a: 'index', 'b c': 'ignore' },
+    size: 3,
+  });
+  expect(() => withSettings({ size: 3 }, ['size.x=1'])).toThrow(/size is no object/);
+  expect(() => withSettings({}, ['columns.x'])).toThrow(/columns\.NAME=ignore/);
+});
+
+const review = (i: number) =>
+  `the film number ${i} was ${i % 2 ? 'good, and I liked it' : 'bad "beyond" words'}`;
+const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+
+it('texts with a class each, in a table', async () => {
+  const [review1, plain] = [(i: number) => quoted(review(i)), (i: number) => review(i).replaceAll(',', '')];
+  const bare = { format: 'text', objective: 'classification' };
+  for (const [name, content, columns] of [
+    [
+      'imdb.csv',
+      `review,sentiment\n${lines((i) => `${review1(i)},${i % 2 ? 'pos' : 'neg'}`)}`,
+      ['review', 'sentiment'],
+    ],
+    ['named.csv', `text,label\n${lines((i) => `${review1(i)},${i % 2}`)}`, ['text', 'label']],
+    [
+      'id.tsv',
+      `id\tsentiment\treview\n${lines((i) => `${7 * i}_x\t${i % 2}\t${review1(i)}`)}`,
+      ['review', 'sentiment'],
+    ],
+    ['SMSSpamCollection', lines((i) => `${i % 2 ? 'ham' : 'spam'}\t${plain(i)}`), ['2', '1']],
+    [
+      'news.csv',
+      `Class Index,Title,Description\n${lines((i) => `${1 + (i % 4)},a title of ${i},${review1(i)}`)}`,
+      ['Description', 'Class Index'],
+    ],
+  ] as const) {
+    const { data, model, printed, samples } = await made(name, content);
+    expect(data, name).toMatchObject({ ...bare, text: columns[0], label: columns[1] });
+    expect(model).toMatchObject({ preset: 'lstm-text' });
+    expect(samples).toBe(40);
+    expect(printed).toMatch(/--set text=COLUMN/);
+  }
+});
+
+it('more texts than can be missed by their number, and a file with none but texts', async () => {
+  const many = `review,sentiment\n${lines((i) => `${quoted(review(i))},${i % 2 ? 'pos' : 'neg'}`, 1500)}`;
+  expect((await made('many.csv', many)).data).toMatchObject({ format: 'text', text: 'review' });
+  const pairs = `en,fr\n${lines((i) => `the word number ${i} here,le mot de ${i} ici`)}`;
+  await expect(made('pairs.csv', pairs)).rejects.toThrow(/--set format=text text=COLUMN label=COLUMN/);
+  const chosen = await made(
+    'pairs.csv',
+    pairs.replace(/ici\n/g, (_, at: number) => (at % 2 ? 'a\n' : 'b\n')),
+    {
+      set: ['format=text'],
+    },
+  );
+  expect(chosen.model).toMatchObject({ preset: 'gpt' });
+});
+
+it('whole numbers of a small table, and decimals, are quantities; few with many rows each are classes', async () => {
+  const task = async (row: (i: number) => string, count: number) => {
+    const { data, printed } = await made('small.csv', `x,y\n${lines(row, count)}`);
+    expect(printed).toMatch(/--set task=/);
+    return (data as { readonly task?: string }).task;
+  };
+  expect(await task((i) => `${i},${2 * i + 1}`, 10)).toBe('regression');
+  expect(await task((i) => `${i},${2 * i + 1}`, 20)).toBe('regression');
+  expect(await task((i) => `${i},${3.25 + (i % 4)}`, 40)).toBe('regression');
+  expect(await task((i) => `${i},${i % 3}`, 40)).toBe('classification');
+});
+
+it('a time and a number: a series', async () => {
+  const month = (i: number) => `${1949 + Math.floor(i / 12)}-${String(1 + (i % 12)).padStart(2, '0')}`;
+  const passengers = await made(
+    'air.csv',
+    `Month,Passengers\n${lines((i) => `${month(i)},${112 + i}`, 144)}`,
+  );
+  expect(passengers.data).toMatchObject({ format: 'series', window: 12 });
+  expect(passengers.printed).toMatch(/12 rows go in.*--set window=N/);
+  const hour = (i: number) => new Date(Date.UTC(2004, 0, 1, i)).toISOString().slice(0, 19).replace('T', ' ');
+  const load = await made('pjm.csv', `Datetime,MW\n${lines((i) => `${hour(i ^ 1)},${i % 24}`, 200)}`);
+  expect(load.data).toMatchObject({ format: 'series', window: 24, order: 'sort' });
+  const other = await made('us.csv', `Date,Temp\n${lines((i) => `1/${1 + (i % 28)}/1981,${i / 4}`, 28)}`);
+  expect(other.data).toMatchObject({ format: 'series', order: 'file' });
+});
+
+it('--target of a series is honoured, and refused where there is none', async () => {
+  const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + i + (i >> 3))).toISOString().slice(0, 10);
+  const stock = `Date,Open,Close\n${lines((i) => `${day(i)},${i / 2},${i / 3}`, 60)}`;
+  const { data, printed } = await made('stock.csv', stock, { target: 'Close' });
+  expect(data).toMatchObject({ format: 'series', target: 'Close', gaps: 'accept' });
+  expect(printed).toMatch(/\(data\.gaps\)/);
+  await expect(made('stock.csv', stock, { target: 'Nonsense' })).rejects.toThrow(/'Nonsense'/);
+  await expect(made('stock.csv', stock, { set: ['format=series'], target: 'Nonsense' })).rejects.toThrow(
+    /'Nonsense'/,
+  );
+  const table = await made('stock.csv', stock, { target: 'Close', set: ['format=csv'] });
+  expect(table.data).toMatchObject({ format: 'csv', target: 'Close', columns: { Date: 'ignore' } });
+  const story = 'Once upon a time there was a gradient. '.repeat(60);
+  await expect(made('story.txt', story, { target: 'x' })).rejects.toThrow(/--target names a column/);
+  await expect(made('stock.csv', stock, { size: 3 })).rejects.toThrow(/--size is the side of images/);
+  mkdirSync(join(folder, 'pets/cat'), { recursive: true });
+  await expect(made('pets', undefined, { target: 'x' })).rejects.toThrow(/folder of images/);
+});
+
+it('tables whatever their file is called; other files are said to be texts', async () => {
+  const iris = lines((i) => `5.${i % 9},3.${i % 4},1.4,0.${i % 5},Iris-${i % 2 ? 'setosa' : 'virginica'}`);
+  expect((await made('iris.data', iris)).data).toMatchObject({ format: 'csv', header: false, target: '5' });
+  const power = `Date;Time;Power;Voltage\n${lines((i) => `${1 + (i % 28)}/12/2006;17:${10 + (i % 50)}:00;${i / 8};23${i % 10}.5`)}`;
+  const { data, printed } = await made('power.txt', power);
+  expect(data).toMatchObject({ format: 'csv', delimiter: ';', target: 'Voltage' });
+  expect(printed).toMatch(/read as a table \(--set format=text/);
+  const lined = lines((i) => ` 0.0${i}  ${i}.5   ${(3 * i) % 7}.25`);
+  expect((await made('housing.data', lined)).data).toMatchObject({ format: 'csv', delimiter: ' ' });
+  const records = lines((i) => JSON.stringify({ x: i, y: 2 * i }));
+  await expect(made('records.jsonl', records)).rejects.toThrow(/holds JSON.*--set format=text/);
+  const story = await made(
+    'story',
+    'Once upon a time, there was a gradient.\nIt went down, and down.\n'.repeat(40),
+  );
+  expect(story.data).toMatchObject({ format: 'text' });
+  expect(story.printed).toMatch(/taken for a text.*--set format=csv/);
+});
+
+it('class folders of texts whose names have no ending', async () => {
+  for (const kind of ['sci.space', 'alt.atheism']) {
+    mkdirSync(join(folder, 'news', kind), { recursive: true });
+    for (let i = 0; i < 12; i++)
+      writeFileSync(join(folder, 'news', kind, String(53068 + i)), `From: ${kind}\nthe ${i}th letter`);
+  }
+  const { data, model, samples } = await made('news', undefined);
+  expect(data).toMatchObject({ format: 'text', objective: 'classification' });
+  expect(model).toMatchObject({ preset: 'lstm-text', classes: 2 });
+  expect(samples).toBe(24);
+});
