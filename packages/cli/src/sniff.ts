@@ -53,7 +53,9 @@ function isDelimited(lines: readonly string[]): boolean {
     // Indented lines are no table.
     if (bare.every((line) => line.startsWith(sign))) return false;
     const prose = bare.filter((line) => line.includes(`${sign} `)).length;
-    return sign === '\t' || count >= LISTED || 2 * prose < bare.length;
+    const fields = bare.flatMap((line) => line.split(sign));
+    const numbers = fields.filter((text) => readNumber(text.trim(), plainForm) !== undefined).length;
+    return sign === '\t' || count >= LISTED || 2 * prose < bare.length || 4 * numbers >= fields.length;
   });
 }
 

@@ -65,6 +65,16 @@ it('a column of numbers and a few texts is a category; one or two texts may be m
   await expect(made('stray.csv', stray)).rejects.toThrow(/Set data\.missingValues: \[ERR\]/);
 });
 
+it('what names or fills each row is not predicted', async () => {
+  const pixels = `emotion,pixels\n${lines((i) => `${i % 3},${i} ${i * 7} 3 4`)}`;
+  await expect(made('pixels.csv', pixels)).rejects.toThrow(
+    /tell emotion from: 'pixels' has .*--set columns\.pixels=/,
+  );
+  await expect(made('titanic.csv', titanic, { target: 'Name' })).rejects.toThrow(
+    /which are no classes.*--target/,
+  );
+});
+
 it('columns that --set names join those that init decides on', async () => {
   for (const set of ['columns={"Sex":"ignore"}', 'columns.Sex=ignore']) {
     const { data } = await made('merged.csv', titanic, {
@@ -155,6 +165,11 @@ it('a time and a number: a series', async () => {
   const hour = (i: number) => new Date(Date.UTC(2004, 0, 1, i)).toISOString().slice(0, 19).replace('T', ' ');
   const load = await made('pjm.csv', `Datetime,MW\n${lines((i) => `${hour(i ^ 1)},${i % 24}`, 200)}`);
   expect(load.data).toMatchObject({ format: 'series', window: 24, order: 'sort' });
+  const named = await made(
+    'sales.csv',
+    `Month,Sales\n${lines((i) => `${(1 + i / 12) | 0}-M${i % 12},${i / 4}`, 36)}`,
+  );
+  expect(named.data).toMatchObject({ format: 'series', order: 'file' });
   const other = await made('us.csv', `Date,Temp\n${lines((i) => `1/${1 + (i % 28)}/1981,${i / 4}`, 28)}`);
   expect(other.data).toMatchObject({ format: 'series', order: 'file' });
 });
@@ -181,6 +196,10 @@ it('--target of a series is honoured, and refused where there is none', async ()
 it('tables whatever their file is called; other files are said to be texts', async () => {
   const iris = lines((i) => `5.${i % 9},3.${i % 4},1.4,0.${i % 5},Iris-${i % 2 ? 'setosa' : 'virginica'}`);
   expect((await made('iris.data', iris)).data).toMatchObject({ format: 'csv', header: false, target: '5' });
+  const adult = lines(
+    (i) => `${17 + i}, ${i % 3 ? 'Private' : '?'}, ${77516 + 31 * i}, ${i % 2 ? '<=50K' : '>50K'}`,
+  );
+  expect((await made('adult.data', adult)).data).toMatchObject({ format: 'csv', header: false, target: '4' });
   const power = `Date;Time;Power;Voltage\n${lines((i) => `${1 + (i % 28)}/12/2006;17:${10 + (i % 50)}:00;${i / 8};23${i % 10}.5`)}`;
   const { data, printed } = await made('power.txt', power);
   expect(data).toMatchObject({ format: 'csv', delimiter: ';', target: 'Voltage' });

@@ -76,6 +76,12 @@ export interface Decision {
 
 const NUMBERING = 'seems to number the rows';
 
+/** Whether it may be what is predicted: not what only names or numbers rows. */
+export function isLikelyTarget(column: Column): boolean {
+  const decision = decisionOf(column);
+  return column.name !== '' && (decision?.kind !== 'ignore' || decision.why === NUMBERING);
+}
+
 /** Columns that would only harm: row numbers, dates, a text of its own in each row, or hardly a value. @param all but the target */
 export function decide(all: readonly Column[]): readonly Decision[] {
   const found = all.flatMap((column) => decisionOf(column) ?? []);

@@ -17,6 +17,8 @@ import { wordsOf } from './init-columns.ts';
 const ROWS = 10_000;
 const FIRST = 20;
 const DELIMITERS = [',', ';', '\t', '|'];
+/** Rows in which values of the first one may come again. */
+const AGAIN = 200;
 /** Words of a name at most: what has more in each row, the first one too, is a text. */
 const NAME_WORDS = 5;
 
@@ -111,7 +113,7 @@ const isRead = (path: string, form: Partial<TableForm>): Promise<boolean> =>
 
 /** Whether the first row is one like the others, by what stands in it. */
 async function guessHeader(path: string, said: Partial<TableForm>): Promise<{ readonly header?: false }> {
-  const { rows } = await readRows(path, { ...said, header: false }, FIRST);
+  const { rows } = await readRows(path, { ...said, header: false }, AGAIN);
   const [first, ...others] = rows.map((fields, at) => ({ line: at + 1, fields }));
   if (!first || others.length === 0) return {};
   const isText = (text: string) => wordsOf(text) > NAME_WORDS;
@@ -119,7 +121,14 @@ async function guessHeader(path: string, said: Partial<TableForm>): Promise<{ re
     (name, at) =>
       isText(name) && 2 * others.filter(({ fields }) => isText(fields[at]!)).length > others.length,
   );
-  return texts || isRow(first, others, formOf(said)) ? { header: false } : {};
+  // Names do not come again as values, other than where files were put together with their headers.
+  const values = others.filter(({ fields }) => fields.join('\n') !== first.fields.join('\n'));
+  const words = first.fields.flatMap((name, at) =>
+    name === '' || readNumber(name, formOf(said)) !== undefined ? [] : [{ name, at }],
+  );
+  const again = words.filter(({ name, at }) => values.some(({ fields }) => fields[at] === name)).length;
+  const recurs = again > 0 && 2 * again >= words.length;
+  return texts || recurs || isRow(first, others.slice(0, FIRST), formOf(said)) ? { header: false } : {};
 }
 
 /** The sign that a first line `sep=;` names for Excel. */
@@ -135,7 +144,7 @@ async function excelSign(path: string): Promise<string | undefined> {
 
 const readRows = (path: string, form: Partial<TableForm>, most = ROWS): Promise<Table> =>
   asData(async () => {
-    const file = await openCsvFile(path, { ...form, onDamaged: most === ROWS ? 'skip' : 'fail' });
+    const file = await openCsvFile(path, { ...form, onDamaged: most === FIRST ? 'fail' : 'skip' });
     const rows: (readonly string[])[] = [];
     for await (const { fields } of file.rows()) {
       rows.push(fields);

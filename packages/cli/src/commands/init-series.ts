@@ -12,6 +12,8 @@ const WINDOW = 30;
 /** As the reader has it: a step so many times the usual one is a gap. */
 const GAP = 1.5;
 
+const NAMES = /^(date|time|datetime|timestamp|ds|day|week|month|quarter|period)$/i;
+
 /** A table as a series. */
 export interface Series {
   readonly time: Column;
@@ -39,9 +41,11 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   return once || numbers.length === 1 ? { time, numbers, times } : undefined;
 }
 
-function isTime({ name, values, isNumber }: Column): boolean {
+function isTime({ name, values, different, isNumber }: Column): boolean {
   if (values.length < 2) return false;
   if (isNumber) return /^(date|datetime|timestamp|ds)$/i.test(name) && areCompactDates(values);
+  // Months as 1-Jan, weeks: no dates that are read, but a name says what they are.
+  if (NAMES.test(name) && different.size === values.length) return true;
   return 2 * values.filter((text) => isDate(text) || isOtherDate(text)).length > values.length;
 }
 
@@ -96,7 +100,7 @@ function orderOf(
   if (times === undefined) {
     said.order = 'file';
     guesses.push(
-      `dates such as '${time.values[0]!.slice(0, 40)}' are not read: rows are taken in the order of the file (data.order)`,
+      `times such as '${time.values[0]!.slice(0, 40)}' are not read: rows are taken in the order of the file (data.order)`,
     );
   } else if (times.some((at, i) => at < (times[i - 1] ?? at))) {
     said.order = 'sort';

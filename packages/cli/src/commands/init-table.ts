@@ -4,7 +4,7 @@ import { isMissing } from '@kasane/data/table-form';
 import { KasaneError } from '@kasane/protocol/errors';
 import { counted } from '@kasane/tensor/counted';
 import { asData } from './data.ts';
-import { type Column, columnsOf, decide, MOST_CLASSES } from './init-columns.ts';
+import { type Column, columnsOf, decide, isLikelyTarget, MOST_CLASSES } from './init-columns.ts';
 import { type Look, lookAt } from './init-rows.ts';
 import { seriesOf, seriesSection } from './init-series.ts';
 import { isOfTexts, labelOf, sayTexts, textSection } from './init-texts.ts';
@@ -42,7 +42,7 @@ export async function guessTable(
   if (given.format === 'series' || (series && wanted !== series.time.name))
     return { data: seriesSection(look, series, wanted, given, guesses), guesses };
   const prose = all.filter((column) => column.isProse);
-  const suggestion = (prose.length > 0 && labelOf(all)?.name) || look.columns.findLast((name) => name !== '');
+  const suggestion = (prose.length > 0 && labelOf(all)?.name) || lastOf(all);
   if (free && wanted === undefined && prose.length > 0 && labelOf(all) === undefined)
     return { data: textSection(look, all, undefined, given, guesses), guesses };
   const chosen = wanted ?? (await ask(look.columns, suggestion ?? ''));
@@ -51,6 +51,10 @@ export async function guessTable(
   if (wanted === undefined) guesses.push(`column '${chosen}' is predicted (data.target)`);
   return { data: await tableSection(look, all, chosen, given, guesses), guesses };
 }
+
+/** The column that is likely predicted: the last that may be. */
+const lastOf = (all: readonly Column[]): string | undefined =>
+  (all.findLast(isLikelyTarget) ?? all.findLast(({ name }) => name !== ''))?.name;
 
 async function tableSection(
   look: Look,
@@ -151,6 +155,11 @@ async function isQuantity(
     );
   const many = different.size > MOST_CLASSES || (different.size > 2 && 2 * different.size > values.length);
   const whole = values.every((text) => /^[+-]?\d+(\.0*)?$/.test(text));
+  if (kind !== 'number' && different.size > 2 && 2 * different.size > values.length)
+    throw new KasaneError(
+      'DATA_INVALID',
+      `${path}: column '${column.name}' has ${counted(different.size, 'different value')} in ${counted(values.length, 'row')}, which are no classes. Name the column to predict with --target COLUMN`,
+    );
   if (kind !== 'number' || (whole && !many)) {
     say('its values are classes: a classification', 'regression');
     return false;
