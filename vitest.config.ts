@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 // Many tests start processes of ours: compiled once, and stripped of types, they start in half the time.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('./node_modules/.cache/compiled', import.meta.url));
@@ -39,7 +39,7 @@ export default defineConfig({
           ...patience,
           name: 'system',
           include: ['test/**/*.test.ts'],
-          exclude: unhurried,
+          exclude: [...configDefaults.exclude, ...unhurried],
           // Each of these starts a cluster of processes: one file at a time, or they starve one another.
           fileParallelism: false,
         },
