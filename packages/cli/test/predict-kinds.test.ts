@@ -184,7 +184,7 @@ describe('kasane predict', () => {
   });
 
   it.each([
-    ['table.safetensors', 'blue', /as a row it has 1 values; expected 2: size,colour/],
+    ['table.safetensors', 'blue', /as a row it has 1 value; expected 2: size,colour/],
     ['table.safetensors', 'colour=blue,length=8', /it lacks size; the model was trained on size, colour/],
     ['table.safetensors', 'levels.csv', /it lacks size, colour/],
     ['table.safetensors', 'big,blue', /size is 'big', which is no number/],

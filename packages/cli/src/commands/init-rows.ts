@@ -36,12 +36,14 @@ type Table = Pick<Look, 'columns' | 'rows'>;
 
 /**
  * @param given what was said of the data
+ * @param target that was named, if one was
  * @param guesses takes a sentence each, with what decides otherwise
  * @throws KasaneError DATA_INVALID
  */
 export async function lookAt(
   path: string,
   given: Readonly<Record<string, unknown>>,
+  target: unknown,
   guesses: string[],
 ): Promise<Look> {
   const excel = 'skipLines' in given || 'delimiter' in given ? undefined : await excelSign(path);
@@ -57,7 +59,7 @@ export async function lookAt(
     );
   if (signs.quote === '' && !('quote' in given))
     guesses.push('quotation marks are ordinary characters (data.quote)');
-  const header = 'header' in given ? {} : await guessHeader(path, { ...before, ...signs });
+  const header = 'header' in given ? {} : await guessHeader(path, { ...before, ...signs }, target);
   if (header.header === false)
     guesses.push(
       'the first row looks like the rows after it, so columns are called 1, 2 and so on (--set header=true if it has their names)',
@@ -112,10 +114,16 @@ const isRead = (path: string, form: Partial<TableForm>): Promise<boolean> =>
   );
 
 /** Whether the first row is one like the others, by what stands in it. */
-async function guessHeader(path: string, said: Partial<TableForm>): Promise<{ readonly header?: false }> {
+async function guessHeader(
+  path: string,
+  said: Partial<TableForm>,
+  target: unknown,
+): Promise<{ readonly header?: false }> {
   const { rows } = await readRows(path, { ...said, header: false }, AGAIN);
   const [first, ...others] = rows.map((fields, at) => ({ line: at + 1, fields }));
   if (!first || others.length === 0) return {};
+  // Whoever names a column has seen its name.
+  if (first.fields.some((name) => name === target)) return {};
   const isText = (text: string) => wordsOf(text) > NAME_WORDS;
   const texts = first.fields.some(
     (name, at) =>

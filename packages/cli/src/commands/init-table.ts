@@ -29,9 +29,9 @@ export async function guessTable(
   ask: (columns: readonly string[], suggestion: string) => Promise<string>,
 ): Promise<TableGuess> {
   const guesses: string[] = [];
-  const look = await lookAt(path, given, guesses);
-  const all = columnsOf(look);
   const wanted = target ?? given.target;
+  const look = await lookAt(path, given, wanted, guesses);
+  const all = columnsOf(look);
   if (given.format === 'text') {
     const label = target ?? (typeof given.label === 'string' ? given.label : labelOf(all)?.name);
     return { data: textSection(look, all, label, given, guesses), guesses };
