@@ -54,7 +54,7 @@ test.each([
   [
     ['tiny.safetensors', '-o', 'folder.onnx'],
     errorCodes.USAGE.exit,
-    /folder\.onnx: it can not .*folder\.onnx'\n/,
+    /folder\.onnx: it can not be written: .*folder\.onnx: it is a folder\n/,
   ],
   [['.'], errorCodes.FILE_DAMAGED.exit, /it is a folder; .*a \.safetensors file or a job is expected/],
 ])('kasane export %s', { timeout: 60_000 }, async (args, exit, says) => {
