@@ -4,6 +4,7 @@
  */
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { counted } from '@kasane/tensor/counted';
 
 /** A file of a data set. */
 export interface Labelled {
@@ -95,7 +96,7 @@ class Causes {
 }
 type Say = (files: number, labels: string) => string;
 
-const many = (files: number, what: string) => `${files} ${files === 1 ? what.slice(0, -1) : what}`;
+const many = (files: number, what: string) => counted(files, what.slice(0, -1), what);
 /** Two places that are one file: by name, or many of them by what leads to them. */
 const both = (one: Place, other: Place, files: number): string =>
   [one, other].map(({ link, path }) => link ?? (files === 1 ? path : dirname(path))).join(' and ');

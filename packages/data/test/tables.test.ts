@@ -1,41 +1,13 @@
 /** Tables and series as people have them: odd names, notations, encodings, ends of lines, titles, order. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { ArraysRead } from '../src/arrays.ts';
-import { type CsvOptions, readCsv } from '../src/csv.ts';
+import { describe, expect, it, vi } from 'vitest';
 import { readIdx } from '../src/idx.ts';
-import { readSeries, type SeriesOptions } from '../src/series.ts';
+import { tableFiles } from './support/table-files.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-let folder: string;
-let made = 0;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'kasane-tables-'));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
-
-const write = (content: string | Uint8Array) => {
-  const path = join(folder, `t${made++}.csv`);
-  writeFileSync(path, content);
-  return path;
-};
-const table = (content: string | Uint8Array, options: Partial<CsvOptions> = {}): Promise<ArraysRead> =>
-  readCsv({
-    ...{ format: 'csv', path: write(content), validation: 0.25, seed: 1, target: 'kind', columns: {} },
-    ...{ task: 'classification', standardize: false, standardizeTarget: false },
-    ...{ missing: 'fail', onDamaged: 'fail' },
-    ...options,
-  });
-const series = (content: string, options: Partial<SeriesOptions> = {}) =>
-  readSeries({
-    ...{ format: 'series', path: write(content), window: 2, horizon: 1, stride: 1, validation: 0.25 },
-    ...{ standardize: false, missing: 'fail', onDamaged: 'fail' },
-    ...options,
-  });
+const { write, table, series } = tableFiles();
 /** A table of numbers with a class in the last column. */
 const rows = (count: number, row: (i: number) => string) =>
   Array.from({ length: count }, (_, i) => `${row(i)},${i % 2 ? 'hi' : 'lo'}\n`).join('');

@@ -34,7 +34,7 @@ export interface Answer {
 }
 
 /** A worker's answer to an attempt, with what the coordinator's clock says of it. */
-export function answerOf(
+export function toAnswer(
   worker: string,
   attempt: number,
   result: Omit<TaskResult, 'task'>,

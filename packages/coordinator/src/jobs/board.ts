@@ -24,7 +24,7 @@ import { RecentMedian } from '../steps/median.ts';
 import type { Tracker } from '../steps/tracker.ts';
 import { Travel } from '../steps/travel.ts';
 import type { WorkerRegistry } from '../workers.ts';
-import { type Answer, answerOf } from './answers.ts';
+import { type Answer, toAnswer } from './answers.ts';
 import { type Attempted, HandOut } from './hand-out.ts';
 import type { RunPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
@@ -157,16 +157,18 @@ export class TaskBoard {
     return this.#trackers[kind].shards(step).map(({ shard }) => answers.get(shard)!);
   }
 
-  /** Forgets a step that has been counted. Its batches are taken out of Redis with the next `unstage`. */
+  /**
+   * Forgets a step that has been counted. Its batches are taken out of Redis with the next `unstage`.
+   * @param answers those that `settled` gave
+   */
   close(kind: Kind, step: number, answers: readonly Answer[]): void {
     const shards = this.#trackers[kind].shards(step);
-    const byOf = new Map(shards.map(({ shard }, at) => [shard, answers[at]]));
     for (const { shard } of shards) this.#out.counted({ kind, step, shard });
     this.#trackers[kind].close(step);
     if (kind === 'evaluate') this.#answers.evaluate.clear();
-    const by = (shard: number) => (byOf.get(shard)?.leftOut ? undefined : byOf.get(shard)?.worker);
-    for (const { worker, leftOut } of answers)
-      if (!leftOut) keepNewest(this.#proven, worker, true, REMEMBERED_WORKERS);
+    const by = answers.map(({ worker, leftOut }) => (leftOut ? undefined : worker));
+    for (const worker of by)
+      if (worker !== undefined) keepNewest(this.#proven, worker, true, REMEMBERED_WORKERS);
     for (const { worker, why } of this.#disproofs.counted(shards, by)) this.#options.onUnfit(worker, why);
   }
 
@@ -237,7 +239,7 @@ export class TaskBoard {
       answeredAfterMs: performance.now() - this.#startedAt,
       travelMs: this.#travel.extraMs(worker, result.sentAt),
     };
-    this.#answers[kind].set(shard, answerOf(worker, attempt, result, times));
+    this.#answers[kind].set(shard, toAnswer(worker, attempt, result, times));
     this.#progressAt = performance.now();
     this.#answered++;
     this.#options.onAnswer(worker);
@@ -307,6 +309,7 @@ export class TaskBoard {
     const waiting = this.#waiting;
     if (!waiting) return;
     const { kind, step } = waiting;
+    const { refusals } = this.#options;
     const state = {
       startedAt: this.#startedAt,
       // Nobody can fetch what is still being read.
@@ -314,11 +317,14 @@ export class TaskBoard {
       leftAt: this.#leftAt,
       shards: this.#trackers[kind].shards(step),
       heardAt: this.#options.workers.heardAt,
-      able: this.#options.refusals.able().flatMap(({ id, draining }) => (draining ? [] : [id])),
+      // Where every shard has its answer, which is asked most, nobody looks at it.
+      get able() {
+        return refusals.able().flatMap(({ id, draining }) => (draining ? [] : [id]));
+      },
       proven: this.#proven,
       idle: this.#options.idle,
       wasComputed: step > 0 || this.#proven.size > 0,
-      refusals: this.#options.refusals.list(),
+      refusals: refusals.list(),
       typicalMs: this.#typical[kind].value,
     };
     const decision = decide(performance.now(), state, this.#options.decide);

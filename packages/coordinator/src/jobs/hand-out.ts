@@ -14,9 +14,9 @@ export interface Attempted {
   readonly step: number;
   readonly shard: number;
   readonly attempt: number;
-  /** Workers that leave it to others. Default none. */
-  readonly avoid?: readonly string[];
-  readonly traceparent?: string | undefined;
+  /** Workers that leave it to others. */
+  readonly avoid: readonly string[];
+  readonly traceparent: string | undefined;
 }
 
 export interface HandOutOptions {
@@ -76,11 +76,11 @@ export class HandOut {
 
   #task({ avoid, traceparent, ...task }: Attempted): NewTask {
     const { plan } = this.#options;
-    const { start } = plan.range(task);
+    const { start, end } = plan.range(task);
     const rest = {
-      ...(avoid && avoid.length > 0 && { avoid: [...avoid] }),
+      ...(avoid.length > 0 && { avoid: [...avoid] }),
       ...(traceparent !== undefined && { traceparent }),
     };
-    return { ...task, epoch: plan.epochOf(task.step), first: start, samples: plan.samplesOf(task), ...rest };
+    return { ...task, epoch: plan.epochOf(task.step), first: start, samples: end - start, ...rest };
   }
 }

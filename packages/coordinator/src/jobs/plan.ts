@@ -112,7 +112,8 @@ export class RunPlan {
 
   /** Indices of a task's samples in their data set. */
   indices(task: Pick<NewTask, 'kind' | 'step' | 'shard' | 'epoch'>): Uint32Array {
-    return this.#order.indices(task.kind, task.epoch, this.range(task).start, this.samplesOf(task));
+    const { start, end } = this.range(task);
+    return this.#order.indices(task.kind, task.epoch, start, end - start);
   }
 
   /** The samples of a task as a frame; a promise where reading them takes time. */

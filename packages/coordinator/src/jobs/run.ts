@@ -246,7 +246,7 @@ export class Run {
     this.board.check();
   }
 
-  /** A worker says that it cannot compute what others can. */
+  /** A worker fails where others do not: it is told that the job is over, and gets no more of it. */
   #exclude(worker: string, why: string): void {
     if (this.#refusals.has(worker)) return;
     this.#options.workers.get(worker)?.send({ $case: 'jobClosed', value: { job: this.id } });

@@ -2,6 +2,7 @@
  * What to do about the current step: a pure function of (now, state, options) that returns an action and a sentence
  * why. It knows nothing of Redis or gRPC; the sentence is what logs and the dashboard show.
  */
+import { counted } from '@kasane/tensor/counted';
 import { type Failure, type FailureOptions, failureOf, type Judges } from './failures.ts';
 
 /** One attempt at a task that a connected worker holds. Times are milliseconds of a monotonic clock. */
@@ -99,8 +100,8 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     const failed = failureOf(shard.failures, holding, state, options);
     if (failed?.notFinite) return { action: 'fail', notFinite: true, shard: shard.shard, why: failed.why };
     if (failed) {
-      const on = `on ${failed.workers} ${failed.workers === 1 ? 'worker' : 'workers'}`;
-      const why = `shard ${shard.shard} failed ${shard.failures.length} times, ${on}: ${failed.why}`;
+      const times = `${counted(shard.failures.length, 'time')}, on ${counted(failed.workers, 'worker')}`;
+      const why = `shard ${shard.shard} failed ${times}: ${failed.why}`;
       return { action: 'fail', notFinite: false, why };
     }
   }

@@ -16,16 +16,16 @@ export class Disproofs {
 
   /**
    * A step has been counted.
-   * @param byOf whose answer to a shard it was; undefined: nobody's
+   * @param by whose answer to each of the shards it was; undefined: nobody's
    * @returns the workers that are not asked any more, and why
    */
-  counted(shards: readonly ShardState[], byOf: (shard: number) => string | undefined): Unfit[] {
+  counted(shards: readonly ShardState[], by: readonly (string | undefined)[]): Unfit[] {
     const unfit: Unfit[] = [];
-    for (const { shard, failures } of shards) {
-      const by = byOf(shard);
-      if (by === undefined) continue;
-      this.#makeUp(by);
-      for (const failure of disproved(failures, by)) {
+    for (const [at, { failures }] of shards.entries()) {
+      const who = by[at];
+      if (who === undefined) continue;
+      this.#makeUp(who);
+      for (const failure of disproved(failures, who)) {
         const count = (this.#against.get(failure.worker) ?? 0) + 1;
         this.#against.set(failure.worker, count);
         if (count < MOST) continue;

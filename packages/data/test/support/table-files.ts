@@ -11,19 +11,19 @@ export function tableFiles() {
   const folder = mkdtempSync(join(tmpdir(), 'kasane-table-files-'));
   afterAll(() => rmSync(folder, { recursive: true }));
   let made = 0;
-  const write = (content: string, name = `t${made++}.csv`) => {
+  const write = (content: string | Uint8Array, name = `t${made++}.csv`) => {
     const path = join(folder, name);
     writeFileSync(path, content);
     return path;
   };
-  const table = (content: string, options: Partial<CsvOptions> = {}) =>
+  const table = (content: string | Uint8Array, options: Partial<CsvOptions> = {}) =>
     readCsv({
       ...{ format: 'csv', path: write(content), validation: 0.25, seed: 1, target: 'kind', columns: {} },
       ...{ task: 'classification', standardize: false, standardizeTarget: false },
       ...{ missing: 'fail', onDamaged: 'fail' },
       ...options,
     });
-  const series = (content: string, options: Partial<SeriesOptions> = {}) =>
+  const series = (content: string | Uint8Array, options: Partial<SeriesOptions> = {}) =>
     readSeries({
       ...{ format: 'series', path: write(content), window: 2, horizon: 1, stride: 1, validation: 0.25 },
       ...{ standardize: false, missing: 'fail', onDamaged: 'fail' },
