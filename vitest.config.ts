@@ -4,13 +4,14 @@ import { configDefaults, defineConfig } from 'vitest/config';
 // Many tests start processes of ours: compiled once, and stripped of types, they start in half the time.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('./node_modules/.cache/compiled', import.meta.url));
 
-/** Of the tests of the system those that measure nothing, start few processes of ours, and so come beside others. */
+/** Of the tests of the system those that measure no time, start few processes of ours, and so come beside others. */
 const unhurried = [
   'backup',
   'containers',
   'docs',
   'embedded-redis',
   'guide',
+  'memory',
   'needs',
   'node-versions',
   'practice',

@@ -1,4 +1,4 @@
-/** Who has nothing to do uses next to nothing: CPU time of real processes, which does not depend on who else is busy here. */
+/** Who has nothing to do uses next to nothing: CPU time of real processes. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CoordinatorClient } from '@kasane/protocol/client';
@@ -10,15 +10,22 @@ import { main } from './support/commands.ts';
 const SECONDS = 10;
 /** Part of one core. */
 const IDLE = 0.01;
+/** What is busy here takes caches and half a core from others, who need more CPU time for the same: the least of so many looks counts. */
+const LOOKS = 3;
 const START_MS = 60_000;
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
-/** Of each process, the part of a core that it uses while nothing happens. */
-async function use(children: readonly Child[]): Promise<number[]> {
-  const before = children.map(({ cpuSeconds }) => cpuSeconds);
-  await sleep(1000 * SECONDS);
-  return children.map(({ cpuSeconds }, index) => (cpuSeconds - before[index]!) / SECONDS);
+/** That each of these processes uses less than `IDLE` of a core while nothing happens. */
+async function expectIdle(children: readonly Child[]): Promise<void> {
+  const least = children.map(() => Number.POSITIVE_INFINITY);
+  for (let look = 0; look < LOOKS && Math.max(...least) >= IDLE; look++) {
+    const before = children.map(({ cpuSeconds }) => cpuSeconds);
+    await sleep(1000 * SECONDS);
+    for (const [index, { cpuSeconds }] of children.entries())
+      least[index] = Math.min(least[index]!, (cpuSeconds - before[index]!) / SECONDS);
+  }
+  for (const used of least) expect(used).toBeLessThan(IDLE);
 }
 
 it.skipIf(process.platform !== 'linux')(
@@ -38,7 +45,7 @@ it.skipIf(process.platform !== 'linux')(
     const worker = start('worker', ['worker', '--coordinator', match[1]!, '--slots', '2']);
     await worker.line(/connected to/, START_MS);
     await sleep(2_000);
-    for (const used of await use([coordinator, worker])) expect(used).toBeLessThan(IDLE);
+    await expectIdle([coordinator, worker]);
 
     // A job that waits for a worker is nothing to do, either.
     worker.signal('SIGTERM');
@@ -48,8 +55,7 @@ it.skipIf(process.platform !== 'linux')(
     const data = { path: smallMnist(temporaryDirectory(cleanUp), 500, 100) };
     await client.submit(JSON.stringify({ name: 'waits', model: { preset: 'mnist-mlp' }, data }));
     await sleep(3_000);
-    const [used] = await use([coordinator]);
-    expect(used).toBeLessThan(IDLE);
+    await expectIdle([coordinator]);
   },
   180_000,
 );

@@ -5,7 +5,7 @@ import { input } from '../src/ops/leaf.ts';
 import { sum } from '../src/ops/reduce.ts';
 import { sizeOf } from '../src/shape.ts';
 import { runWasm } from './support/run-wasm.ts';
-import { blockSum, sumOver, treeSum } from './support/summation.ts';
+import { blockSum, sumOver } from './support/summation.ts';
 
 /** Numbers of all sizes and signs, so that any other order gives other bits. */
 function numbers(count: number, seed: number): Float32Array {
@@ -72,7 +72,6 @@ describe('sums over axes', () => {
 
   it('lose nothing of 2^25 ones', async () => {
     const x = new Float32Array(2 ** 25).fill(1);
-    expect(treeSum(x)).toBe(2 ** 25);
     const program = await runWasm([sum(input('x', [x.length]))], { x });
     expect(program[0]![0]).toBe(2 ** 25);
   }, 60_000);

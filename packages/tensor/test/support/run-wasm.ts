@@ -11,7 +11,7 @@ export async function runWasm(
   const program = await compileProgram(outputs, { math });
   // What a kernel does not write must not pass for zeros.
   new Float32Array(program.outputs[0]!.buffer).fill(Number.NaN);
-  for (const [name, values] of Object.entries(program.inputs)) values.set(Array.from(feeds[name]!));
+  for (const [name, values] of Object.entries(program.inputs)) values.set(feeds[name]!);
   program.run();
   return program.outputs.map((values) => Float32Array.from(values));
 }
