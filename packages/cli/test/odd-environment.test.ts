@@ -58,6 +58,17 @@ function expectPlain({ stderr }: Ended, why: string): void {
 // PATH is where Redis is looked for; without one there is nothing to train with.
 const harmless = all.filter(({ name, exits }) => exits.length === 0 && name !== 'PATH');
 const ending = all.filter(({ exits }) => exits.length > 0);
+/** What `jobs` has no use for. */
+const others = [
+  'KASANE_ALLOW_LOCAL_URLS',
+  'KASANE_CACHE',
+  'KASANE_CACHE_GB',
+  'KASANE_METRICS_PORT',
+  'KASANE_METRICS_TOKEN',
+  'REDIS_URL',
+];
+const read = ending.filter(({ name }) => !others.includes(name));
+const unread = ending.filter(({ name }) => others.includes(name));
 
 it.each(together(all))('help, whatever the variables say (%#)', { timeout: LIMIT_MS }, async (env) => {
   const ended = await start(['--help'], env);
@@ -83,7 +94,7 @@ it.each(together(harmless))(
   },
 );
 
-it.each(ending)(
+it.each(read)(
   '$name: each odd value ends a command in one line, or is of no account',
   {
     timeout: 10 * LIMIT_MS,
@@ -98,3 +109,16 @@ it.each(ending)(
     }
   },
 );
+
+it.each(together(unread))('jobs, with odd values of what it does not read (%#)', async (env) => {
+  const ended = await start(['jobs'], { KASANE_COORDINATOR: '127.0.0.1:9', ...env });
+  expectPlain(ended, 'jobs');
+  expect(ended.code, ended.stderr).toBe(UNREACHABLE);
+  expect(ended.stderr.trimEnd().split('\n')).toHaveLength(1);
+});
+
+it.each(together(unread))('doctor, with odd values that end a command (%#)', async (env) => {
+  const ended = await start(['doctor'], env);
+  expectPlain(ended, 'doctor');
+  expect([0, ...unread.flatMap(({ exits }) => exits)], ended.stdout + ended.stderr).toContain(ended.code);
+});
