@@ -16,11 +16,11 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { dev } from '@kasane/cli/commands/cert';
 import { openSound } from '@kasane/cli/commands/data';
-import { readJob } from '@kasane/cli/commands/train';
 import { readConfig } from '@kasane/cli/contexts';
 import { checkCertificates } from '@kasane/cli/doctor/checks';
 import { guessFormat } from '@kasane/cli/guess-format';
 import { readInputs } from '@kasane/cli/predict/inputs';
+import { readJob } from '@kasane/cli/read-job';
 import { joinTraces } from '@kasane/cli/render/profile';
 import { loadTrained, type Trained } from '@kasane/cli/trained';
 import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
@@ -292,7 +292,8 @@ const others: Record<string, string> = {
   'tensor/src/node/regular-file.ts': 'the door itself',
   'cli/src/version.ts': 'comes with the package',
   'cli/src/bin.js': 'comes with the package',
-  'cli/src/commands/train.ts': 'standard input; weights that this run has written',
+  'cli/src/commands/train.ts': 'weights that this run has written',
+  'cli/src/read-job.ts': 'standard input',
   'coordinator/src/coordinator.ts': 'comes with the package',
   'coordinator/src/serve/standard-services.ts': 'comes with the package',
   'coordinator/src/jobs/inspection.ts': 'of the state directory',

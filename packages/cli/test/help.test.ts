@@ -34,6 +34,17 @@ test.each([['--help'], ['--version'], ['train', '--help'], ['train', '--workers'
   },
 );
 
+test.each(['jobs', 'workers', 'status'])(
+  'kasane %s loads nothing of what coordinators and workers need',
+  { timeout: 60_000 },
+  async (name) => {
+    const { stderr } = await kasane([name, '--coordinator', '127.0.0.1:9'], watched);
+    expect(stderr).toMatch(/packages\/protocol\/src\/client\.ts/);
+    const more = /bullmq|ioredis|sharp|\/zod|\/yaml\/|cli-progress|pino|packages\/(coordinator|worker)\//;
+    expect(stderr.split('\n').filter((line) => line.startsWith('file:') && more.test(line))).toEqual([]);
+  },
+);
+
 test('every command has help, on standard output', { timeout: 120_000 }, async () => {
   const { stdout, code } = await kasane(['--help']);
   expect(code).toBe(0);

@@ -11,12 +11,12 @@ import { jobPresets } from '@kasane/protocol/presets';
 import { formatField } from '@kasane/tensor/field';
 import sharp from 'sharp';
 import { guessFormat } from '../guess-format.ts';
+import { readJob } from '../read-job.ts';
 import { count } from '../render/count.ts';
 import { describeSample, labelOf } from '../render/sample.ts';
 import { table } from '../render/table.ts';
 import { err, out } from '../say.ts';
 import { settingsOf, withSettings } from './settings.ts';
-import { readJob } from './train.ts';
 
 export interface DataCommand {
   readonly set: readonly string[];

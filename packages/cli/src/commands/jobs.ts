@@ -1,14 +1,11 @@
 /** The commands that ask a running coordinator about its jobs and workers. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { parseJobFile } from '@kasane/protocol/job-file';
-import { jobPresets } from '@kasane/protocol/presets';
 import { count } from '../render/count.ts';
 import { formatMetric, jobRecord, jobTable, metricName } from '../render/job.ts';
 import { moment, table } from '../render/table.ts';
 import { workerCells, workerHead } from '../render/worker.ts';
 import { err, out } from '../say.ts';
-import { follow, fromHere, readJob, readJobText } from './train.ts';
 
 async function withClient<T>(
   options: ClientOptions,
@@ -39,9 +36,8 @@ export async function submit(
   file: string,
   options: Options & { watch?: boolean; priority: number },
 ): Promise<void> {
-  const preset = Object.hasOwn(jobPresets, file);
-  const text = preset ? JSON.stringify(await readJob(file)) : readJobText(file);
-  const spec = fromHere(parseJobFile(text, file === '-' ? 'standard input' : file).spec);
+  const { fromHere, readJob } = await import('../read-job.ts');
+  const spec = fromHere(await readJob(file));
   await withClient(options, async (client) => {
     const job = await client.submit(JSON.stringify(spec), options.priority);
     printId(job, options);
@@ -67,11 +63,13 @@ function outcome(ended: Job): readonly string[] {
 }
 
 /** Follows a job until it ends. Whoever stops looking stops nothing else, and is told so. */
-const watchUntilEnd = (client: CoordinatorClient, id: string, tensorboard?: string): Promise<Job> =>
-  follow(client, id, {
+async function watchUntilEnd(client: CoordinatorClient, id: string, tensorboard?: string): Promise<Job> {
+  const { follow } = await import('../follow.ts');
+  return await follow(client, id, {
     tensorboard,
     left: `${id} goes on: \`kasane watch ${id}\` follows it, \`kasane cancel ${id}\` ends it`,
   });
+}
 
 /** Of a command whose result has been printed: the outcome goes where progress goes. */
 async function watchBeside(client: CoordinatorClient, id: string): Promise<void> {

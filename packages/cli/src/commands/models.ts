@@ -6,9 +6,9 @@ import { type Preset, presetNamed, presetNames, presets } from '@kasane/tensor/m
 import { suggest } from '@kasane/tensor/nn/nearest';
 import { wanted } from '@kasane/tensor/nn/options';
 import { summarizeLayers, summary } from '@kasane/tensor/nn/summary';
+import { readJob } from '../read-job.ts';
 import { table } from '../render/table.ts';
 import { out } from '../say.ts';
-import { readJob } from './train.ts';
 
 export interface ModelsOptions {
   readonly json?: boolean;

@@ -1,36 +1,29 @@
 /** `kasane train`: a job on a cluster of this machine, from start to weights. */
-
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ranked } from '@kasane/coordinator/jobs/best-epoch';
 import { checkSteps } from '@kasane/coordinator/jobs/check-training';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
 import { anywhere } from '@kasane/data/access';
-import { decodeText } from '@kasane/data/decode-text';
-import { isUrl } from '@kasane/data/remote';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
-import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
-import { jobPresets } from '@kasane/protocol/presets';
-import { suggest } from '@kasane/tensor/nn/nearest';
-import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
+import { follow } from '../follow.ts';
 import { makeLog } from '../log.ts';
 import { type LogLevel, trainingOverrides } from '../options.ts';
 import { deliver, requireWritable } from '../output-file.ts';
+import { fromHere, readJob } from '../read-job.ts';
 import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
-import { type ProgressView, progressView } from '../render/progress.ts';
-import { err, out } from '../say.ts';
-import { recordJob } from '../tensorboard/record.ts';
+import { progressView } from '../render/progress.ts';
+import { out } from '../say.ts';
 import type { ForkedWorker } from '../worker-processes.ts';
 
 export interface TrainOptions {
@@ -120,92 +113,10 @@ async function openDashboard(coordinator: string, say: (line: string) => void) {
   return page;
 }
 
-/** A job file, or a preset by its name. */
-export async function readJob(jobOrPreset: string): Promise<JobSpec> {
-  const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
-  if (preset) return checkJob(preset).spec;
-  const { parseJobFile } = await import('@kasane/protocol/job-file');
-  return parseJobFile(readJobText(jobOrPreset), jobOrPreset).spec;
-}
-
-/** @param path `-` for standard input. @throws KasaneError NO_INPUT, or JOB_INVALID when the file cannot be read */
-export function readJobText(path: string): string {
-  const refuse = (why: string, cause?: unknown) => new KasaneError('JOB_INVALID', why, { cause });
-  if (path === '-') return readFileSync(0, 'utf8');
-  const kind = kindOfPath(path);
-  if (kind === 'folder')
-    throw refuse(
-      `${path}: a folder, not a job file; \`kasane init job.yaml --data ${path}\` writes one that trains on it`,
-    );
-  if (kind === 'nothing')
-    throw new KasaneError(
-      'NO_INPUT',
-      `${path}: there is no such file, and no such preset${suggest(path, Object.keys(jobPresets))}`,
-    );
-  try {
-    const text = decodeText(readRegularSync(path, JOB_FILE_BYTES), path);
-    if (!text.includes('\0')) return text;
-    throw new Error(`${path}: it has NUL characters: it is UTF-16, or no text. Save the file as UTF-8`);
-  } catch (error) {
-    // An option of a job can not say how the job itself is written.
-    throw refuse(messageOf(error).replace(/, or set data\.encoding: .*$/, ''), error);
-  }
-}
-
 function withOverrides(spec: JobSpec, options: TrainOptions): JobSpec {
   const training = { ...spec.training, ...trainingOverrides(options) };
   const data = options.data === undefined ? spec.data : { ...spec.data, path: options.data };
   return checkJob(fromHere({ ...spec, training, data } as JobSpec), () => 'command line').spec;
-}
-
-/** Places in a job file are meant from here; the coordinator may have another working directory. URLs stay. */
-export function fromHere(spec: JobSpec): JobSpec {
-  const { init } = spec;
-  const places = ['path', 'test'].flatMap((name) => {
-    const place = (spec.data as Readonly<Record<string, unknown>>)[name];
-    return typeof place === 'string' && !isUrl(place) ? [[name, resolve(place)]] : [];
-  });
-  const data = { ...spec.data, ...Object.fromEntries(places) } as JobSpec['data'];
-  return { ...spec, data, ...(init !== undefined && { init: resolve(init) }) };
-}
-
-export interface FollowOptions {
-  /** Folder in which progress is written down for TensorBoard. */
-  readonly tensorboard?: string | undefined;
-  /** Said when Ctrl-C ends this process while it looks; without it that is left to the caller. */
-  readonly left?: string;
-  /** Default: one of its own. */
-  readonly view?: ProgressView;
-}
-
-/** Shows a job's progress until it ends. */
-export async function follow(
-  client: CoordinatorClient,
-  id: string,
-  { tensorboard, left, view = progressView() }: FollowOptions = {},
-): Promise<JobMessage> {
-  const recording = tensorboard === undefined ? undefined : recordJob(client, id, tensorboard);
-  let last: JobMessage | undefined;
-  const leave = () => {
-    view.stop();
-    err.lines(left ?? '');
-    process.exit(128 + constants.signals.SIGINT);
-  };
-  if (left !== undefined) process.once('SIGINT', leave);
-  try {
-    for await (const job of client.watch(id)) {
-      last = job;
-      // Of a cluster that this process has just started that is no news.
-      const starting = left === undefined && job.step === 0 && job.workers === 0;
-      view.update(starting ? { ...job, waitingFor: '' } : job);
-      recording?.update(job);
-    }
-  } finally {
-    process.off('SIGINT', leave);
-    view.stop();
-    await recording?.close();
-  }
-  return last ?? client.get(id);
 }
 
 function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): void {

@@ -1,0 +1,53 @@
+/** Jobs as they are named on the command line: a file, a preset, or standard input. */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { decodeText } from '@kasane/data/decode-text';
+import { isUrl } from '@kasane/data/remote';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { checkJob, type JobSpec } from '@kasane/protocol/job';
+import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
+import { jobPresets } from '@kasane/protocol/presets';
+import { suggest } from '@kasane/tensor/nn/nearest';
+import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
+
+/** A job file, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
+export async function readJob(jobOrPreset: string): Promise<JobSpec> {
+  const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
+  if (preset) return checkJob(preset).spec;
+  const { parseJobFile } = await import('@kasane/protocol/job-file');
+  return parseJobFile(readJobText(jobOrPreset), jobOrPreset === '-' ? 'standard input' : jobOrPreset).spec;
+}
+
+function readJobText(path: string): string {
+  const refuse = (why: string, cause?: unknown) => new KasaneError('JOB_INVALID', why, { cause });
+  if (path === '-') return readFileSync(0, 'utf8');
+  const kind = kindOfPath(path);
+  if (kind === 'folder')
+    throw refuse(
+      `${path}: a folder, not a job file; \`kasane init job.yaml --data ${path}\` writes one that trains on it`,
+    );
+  if (kind === 'nothing')
+    throw new KasaneError(
+      'NO_INPUT',
+      `${path}: there is no such file, and no such preset${suggest(path, Object.keys(jobPresets))}`,
+    );
+  try {
+    const text = decodeText(readRegularSync(path, JOB_FILE_BYTES), path);
+    if (!text.includes('\0')) return text;
+    throw new Error(`${path}: it has NUL characters: it is UTF-16, or no text. Save the file as UTF-8`);
+  } catch (error) {
+    // An option of a job can not say how the job itself is written.
+    throw refuse(messageOf(error).replace(/, or set data\.encoding: .*$/, ''), error);
+  }
+}
+
+/** Places in a job file are meant from here; the coordinator may have another working directory. URLs stay. */
+export function fromHere(spec: JobSpec): JobSpec {
+  const { init } = spec;
+  const places = ['path', 'test'].flatMap((name) => {
+    const place = (spec.data as Readonly<Record<string, unknown>>)[name];
+    return typeof place === 'string' && !isUrl(place) ? [[name, resolve(place)]] : [];
+  });
+  const data = { ...spec.data, ...Object.fromEntries(places) } as JobSpec['data'];
+  return { ...spec, data, ...(init !== undefined && { init: resolve(init) }) };
+}
