@@ -10,6 +10,7 @@ const unhurried = [
   'containers',
   'docs',
   'embedded-redis',
+  'fuzz/fuzz',
   'guide',
   'memory',
   'needs',
@@ -17,6 +18,7 @@ const unhurried = [
   'practice',
   'python',
   'python-client',
+  'readers',
   'shipped',
   'tensorboard',
 ].map((name) => `test/${name}.test.ts`);
