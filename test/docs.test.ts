@@ -41,15 +41,14 @@ it('the site builds, with the reference', { timeout: 600_000 }, async () => {
 /** The sections of the README, and what they are called in Japanese. */
 const sections: readonly (readonly [string, string])[] = [
   ['# Kasane', '# Kasane（重ね）'],
-  ['Try it', '使ってみる'],
-  ['The picture', 'しくみ'],
-  ['On several machines', '何台ものマシンで'],
-  ['Watching', '見る'],
-  ['Models', 'モデル'],
-  ['Data', 'データ'],
-  ['What it promises', '約束'],
-  ['What is not there yet', 'まだないもの'],
-  ['More', 'さらに'],
+  ['Get started', 'はじめに'],
+  ['What you get', '特徴'],
+  ['Train on your own data', '自分のデータで学習させる'],
+  ['Use several machines', '複数のマシンで使う'],
+  ['How it works', '仕組み'],
+  ['Guarantees', '保証'],
+  ['Limitations', '制限事項'],
+  ['Learn more', '詳しい情報'],
 ];
 
 /** What a text has in common with its translation, by section: all but words, and the order of things within a sentence. */
