@@ -205,7 +205,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   manager.start();
   let closed: Promise<void> | undefined;
   const close = async () => {
-    await manager.runs.close();
+    await manager.close();
     await server.close();
     await told?.close();
     await closeAll(opened);

@@ -1,8 +1,13 @@
 /** Files of jobs as they are submitted: those of any size that a job may have give the same job, others are refused before they are parsed. */
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { describePreset } from '@kasane/tensor/models/presets';
-import { expect, it } from 'vitest';
-import { submittedJob } from '../src/jobs/submitted-job.ts';
+import { afterAll, expect, it } from 'vitest';
+import { SubmittedFiles } from '../src/jobs/submitted-job.ts';
+
+const files = new SubmittedFiles();
+afterAll(() => files.close());
+const asker = { caller: 'a', signal: new AbortController().signal };
+const submittedJob = (file: string) => files.job(file, asker);
 
 const large = { name: 'large', model: describePreset('resnet-152', {}), data: { path: 'data' } };
 
@@ -26,4 +31,24 @@ it.each([
 ])('refuses %s with the size and the limit', async (_, file) => {
   const says = `job file: ${file.length} bytes; a job file may have 262144`;
   await expect(submittedJob(file)).rejects.toMatchObject({ code: 'LIMIT', message: says });
+});
+
+it('parses file after file in one thread, also after one that was refused', async () => {
+  let threads = 0;
+  const started = () => threads++;
+  process.on('worker', started);
+  const fresh = new SubmittedFiles();
+  const file = JSON.stringify(large, null, 2);
+  try {
+    await expect(fresh.job(file.replace('"large"', '"not a name"'), asker)).rejects.toThrow(/name/);
+    for (let i = 0; i < 3; i++) await fresh.job(file, asker);
+    expect(threads).toBe(1);
+    // It may have been idle for long, and comes again.
+    fresh.close();
+    await fresh.job(file, asker);
+    expect(threads).toBe(2);
+  } finally {
+    process.off('worker', started);
+    fresh.close();
+  }
 });

@@ -34,6 +34,9 @@ export const JOB_FILE_LINES = 20_000;
 export const JOB_FILE_TOKENS = 20_000;
 export const JOB_FILE_DEPTH = 32;
 export const JOB_FILE_ALIASES = 100;
+/** Job files that wait to be parsed: of one caller, and of all. */
+export const PARSING_PER_CALLER = 128;
+export const PARSING = 512;
 /** Characters of one text in a job file: a path, a name, a key. */
 export const JOB_STRING = 4096;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */

@@ -1,5 +1,5 @@
-/** The thread behind `submitted-job.ts`: takes the text of a job file as its data, and posts what came of it, once. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The thread behind `submitted-job.ts`: gets the texts of job files, and posts what came of each, in order. */
+import { parentPort } from 'node:worker_threads';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
 
@@ -7,10 +7,13 @@ export type JobFileAnswer =
   | { readonly spec: string }
   | { readonly refused: string; readonly code: ErrorCode };
 
-try {
-  const { spec } = parseJobFile(workerData as string, 'job file');
-  parentPort!.postMessage({ spec: JSON.stringify(spec) } satisfies JobFileAnswer);
-} catch (error) {
-  if (!(error instanceof KasaneError)) throw error;
-  parentPort!.postMessage({ refused: error.message, code: error.code } satisfies JobFileAnswer);
+function answerTo(text: string): JobFileAnswer {
+  try {
+    return { spec: JSON.stringify(parseJobFile(text, 'job file').spec) };
+  } catch (error) {
+    if (!(error instanceof KasaneError)) throw error;
+    return { refused: error.message, code: error.code };
+  }
 }
+
+parentPort!.on('message', (text: string) => parentPort!.postMessage(answerTo(text)));

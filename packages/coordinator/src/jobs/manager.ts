@@ -30,6 +30,7 @@ import { brief } from '@kasane/protocol/plain-text';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
+import type { Asker } from './caller-turns.ts';
 import { checkTraining } from './check-training.ts';
 import { clockTime, isDiskError, isLock, whyNotWritten } from './disk.ts';
 import { Inspection } from './inspection.ts';
@@ -39,8 +40,7 @@ import { inMessages } from './metrics.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './pages.ts';
 import { Runs, type RunsOptions } from './runs.ts';
 import { startingWeights } from './starting-weights.ts';
-
-import { submittedJob } from './submitted-job.ts';
+import { SubmittedFiles } from './submitted-job.ts';
 
 /** A caller is told after so long, in milliseconds, that the disk refuses. */
 const PATIENCE_MS = 4_000;
@@ -54,6 +54,7 @@ export class JobManager {
   /** Emits a job's id when that job has changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
   readonly #inspection: Inspection;
+  readonly #files = new SubmittedFiles();
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
 
@@ -85,16 +86,23 @@ export class JobManager {
     this.runs.consider();
   }
 
+  /** Ends the runs, which the next coordinator takes up. */
+  async close(): Promise<void> {
+    this.#files.close();
+    await this.runs.close();
+  }
+
   /**
    * Checks a job file and its data and queues it. Returns the job's id.
    * @param priority whose steps go first: the highest's
-   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT
+   * @param asker whose turn it takes where files wait to be parsed
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before it is parsed
    */
-  async submit(file: string, priority = 0): Promise<string> {
+  async submit(file: string, priority: number, asker: Asker): Promise<string> {
     const { store, log } = this.#options;
     checkPriority(priority);
     this.#checkRoom();
-    const job = await submittedJob(file);
+    const job = await this.#files.job(file, asker);
     const { access, workers } = this.#options;
     const data = await loadData(job, access);
     await checkTraining(
@@ -258,13 +266,13 @@ export class JobManager {
    * Queues the file of a job that has ended as a new job. Returns the new one's id.
    * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has not ended, and as `submit`
    */
-  async retry(id: string): Promise<string> {
+  async retry(id: string, asker: Asker): Promise<string> {
     const record = this.#record(id);
     if (!hasEnded(record.state)) {
       const right = `\`kasane cancel ${id}\` ends it`;
       throw new KasaneError('JOB_STATE', `job ${id} has not ended; ${right}`);
     }
-    return this.submit(record.spec, record.priority);
+    return this.submit(record.spec, record.priority, asker);
   }
 
   /**

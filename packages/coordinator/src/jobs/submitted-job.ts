@@ -1,28 +1,92 @@
 /**
  * Makes a job of the file that somebody submits. Size comes first: what is too large is refused before any of it is parsed. YAML of more
- * than a few kilobytes is parsed in a thread, because others wait for the event loop.
+ * than a few kilobytes is parsed in a thread, because others wait for the event loop; callers take turns there.
  */
 import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
-import { JOB_FILE_BYTES, JOB_FILE_DEPTH, JOB_FILE_TOKENS } from '@kasane/protocol/limits';
+import {
+  JOB_FILE_BYTES,
+  JOB_FILE_DEPTH,
+  JOB_FILE_TOKENS,
+  PARSING,
+  PARSING_PER_CALLER,
+} from '@kasane/protocol/limits';
 import { answerOf } from '@kasane/tensor/node/thread-answer';
+import { type Asker, CallerTurns } from './caller-turns.ts';
 import type { JobFileAnswer } from './job-file-thread.ts';
 
 /** Parsing so many characters takes up to 20 ms; starting a thread takes a few, and some of another core. */
 const FEW_CHARACTERS = 8 << 10;
 
-/** Files are parsed one after the other: any number may be submitted at once. */
-let last: Promise<unknown> = Promise.resolve();
+/** The thread ends when no file has come for so long, in milliseconds: it takes memory. */
+const WARM_MS = 30_000;
 
-/** @throws KasaneError JOB_INVALID, LIMIT */
-export async function submittedJob(file: string): Promise<Job> {
-  checkJobFileSize(file);
-  const job = writtenByProgram(file);
-  if (job) return job;
-  if (file.length > FEW_CHARACTERS) return parseApart(file);
-  const { parseJobFile } = await import('@kasane/protocol/job-file');
-  return parseJobFile(file, 'job file');
+/** The files that are submitted to one coordinator. */
+export class SubmittedFiles {
+  readonly #turns = new CallerTurns({
+    what: 'job files',
+    perCaller: PARSING_PER_CALLER,
+    all: PARSING,
+  });
+  #thread: Worker | undefined;
+  #cooling: NodeJS.Timeout | undefined;
+
+  /**
+   * The job of a file. It waits its turn behind the files of others where it needs long to parse.
+   * @throws KasaneError JOB_INVALID, LIMIT, and UNREACHABLE when the client is gone before it is parsed
+   */
+  async job(file: string, asker: Asker): Promise<Job> {
+    checkJobFileSize(file);
+    const job = writtenByProgram(file);
+    if (job) return job;
+    if (file.length > FEW_CHARACTERS) return this.#turns.run(asker, () => this.#parseApart(file));
+    const { parseJobFile } = await import('@kasane/protocol/job-file');
+    return parseJobFile(file, 'job file');
+  }
+
+  async #parseApart(text: string): Promise<Job> {
+    clearTimeout(this.#cooling);
+    const thread = this.#started();
+    const answered = answerOf<JobFileAnswer>(thread, (why) =>
+      why === 'memory'
+        ? new KasaneError('LIMIT', 'job file: parsing it takes more memory than there is. Use a smaller file')
+        : new Error('the thread that parses a job file was ended'),
+    );
+    thread.ref();
+    thread.postMessage(text);
+    const answer = await answered.finally(() => this.#rest(thread));
+    if ('refused' in answer) throw new KasaneError(answer.code, answer.refused);
+    // It has been checked; models cannot be handed over, and are built again.
+    return checkJob(JSON.parse(answer.spec));
+  }
+
+  #started(): Worker {
+    if (this.#thread) return this.#thread;
+    const file = import.meta.url.endsWith('.ts') ? './job-file-thread.ts' : './job-file-thread.js';
+    const thread = new Worker(new URL(file, import.meta.url));
+    const over = () => {
+      if (this.#thread === thread) this.#thread = undefined;
+    };
+    // Whoever waits for it hears why.
+    thread.on('error', over).on('exit', over);
+    this.#thread = thread;
+    return thread;
+  }
+
+  /** It waits for the next file, and keeps nothing running meanwhile. */
+  #rest(thread: Worker): void {
+    thread.unref();
+    clearTimeout(this.#cooling);
+    this.#cooling = setTimeout(() => this.close(), WARM_MS).unref();
+  }
+
+  /** Ends the thread; with the next file another one starts. */
+  close(): void {
+    clearTimeout(this.#cooling);
+    void this.#thread?.terminate();
+    this.#thread = undefined;
+  }
 }
 
 /** @throws KasaneError LIMIT */
@@ -56,23 +120,4 @@ function isModest(json: string): boolean {
     if (++marks > JOB_FILE_TOKENS || depth > JOB_FILE_DEPTH) return false;
   }
   return true;
-}
-
-function parseApart(file: string): Promise<Job> {
-  const parsed = last.then(() => parseInThread(file));
-  last = parsed.catch(() => undefined);
-  return parsed;
-}
-
-async function parseInThread(text: string): Promise<Job> {
-  const file = import.meta.url.endsWith('.ts') ? './job-file-thread.ts' : './job-file-thread.js';
-  const thread = new Worker(new URL(file, import.meta.url), { workerData: text });
-  const answer = await answerOf<JobFileAnswer>(thread, (why) =>
-    why === 'memory'
-      ? new KasaneError('LIMIT', 'job file: parsing it takes more memory than there is. Use a smaller file')
-      : new Error('the thread that parses a job file was ended'),
-  );
-  if ('refused' in answer) throw new KasaneError(answer.code, answer.refused);
-  // It has been checked; models cannot be handed over, and are built again.
-  return checkJob(JSON.parse(answer.spec));
 }

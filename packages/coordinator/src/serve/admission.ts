@@ -20,7 +20,7 @@ import type { RefusalLog } from './refusals.ts';
 /** How soon a stream ends whose token is revoked, in milliseconds. */
 const WATCH_MS = 1000;
 
-/** Metadata that the gate sets, of streams: who calls. What a client says by that name is replaced. */
+/** Metadata that the gate sets, of calls of Kasane's services: who calls. What a client says by that name is replaced. */
 export const CALLER = 'kasane-caller';
 
 interface Going {
@@ -118,7 +118,7 @@ export class Admission {
         }
         // It has served: what is behind the gate hears who calls, and not by which secret.
         metadata.remove('authorization');
-        metadata.set(CALLER, requestStream ? gate.callerOf(authorization) : '');
+        metadata.set(CALLER, isStandard ? '' : gate.callerOf(authorization));
         next(metadata);
       })
       .withOnReceiveMessage((message: unknown, next) => {

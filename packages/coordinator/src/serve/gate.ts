@@ -9,6 +9,9 @@ import { digestOfToken } from '@kasane/protocol/token';
 import type { TokenStore } from '../jobs/tokens.ts';
 import { RateLimit } from './rate-limit.ts';
 
+/** Who calls where nobody needs a token. */
+export const OPEN_CALLER = 'loopback';
+
 export interface GateOptions {
   /** Tokens with scopes. */
   readonly tokens: Pick<TokenStore, 'find' | 'any'>;
@@ -62,7 +65,7 @@ export class Gate {
     if (!methodScopes.has(path)) return { code: 'SCOPE', why: `nobody may call ${path}` };
     const wanted = methodScopes.get(path);
     if (wanted === undefined) return undefined;
-    const held = this.#options.open ? { key: 'loopback' } : this.#holder(authorization, wanted);
+    const held = this.#options.open ? { key: OPEN_CALLER } : this.#holder(authorization, wanted);
     if ('why' in held) return held;
     if (this.#rate.take(held.key, now)) return undefined;
     const { requestsPerSecond } = this.#options;
@@ -74,7 +77,7 @@ export class Gate {
 
   /** Who calls, for what must not be mixed up between tokens: a token's id, or what stands for those who need none. */
   callerOf(authorization: string): string {
-    if (this.#options.open) return 'loopback';
+    if (this.#options.open) return OPEN_CALLER;
     const token = tokenIn(authorization) ?? '';
     const found = this.#known.find(({ digest }) => timingSafeEqual(digest, digestOfToken(token)));
     const stored = found ?? this.#options.tokens.find(token);

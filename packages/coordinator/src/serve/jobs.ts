@@ -1,5 +1,11 @@
 /** The services that users call: jobs and cluster. Errors go out with the code of the protocol package's table. */
-import { type handleUnaryCall, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type handleUnaryCall,
+  Metadata,
+  type ServerUnaryCall,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -7,9 +13,12 @@ import { hasEnded } from '@kasane/protocol/job-state';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { brief } from '@kasane/protocol/plain-text';
 import type { Logger } from 'pino';
+import type { Asker } from '../jobs/caller-turns.ts';
 import { type JobManager, noMetrics } from '../jobs/manager.ts';
 import type { Metrics } from '../jobs/metrics.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
+import { CALLER } from './admission.ts';
+import { OPEN_CALLER } from './gate.ts';
 
 /** Least time between two messages of `Watch`, in milliseconds. */
 const WATCH_INTERVAL_MS = 100;
@@ -20,17 +29,19 @@ const PIECE_BYTES = 256 << 10;
 
 export function jobsService(manager: JobManager, log: Logger): JobsServer {
   const unary = <Request, Response>(
-    handle: (request: Request) => Response | Promise<Response>,
+    handle: (request: Request, call: ServerUnaryCall<Request, Response>) => Response | Promise<Response>,
   ): handleUnaryCall<Request, Response> => {
     return (call, callback) => {
-      new Promise<Response>((resolve) => resolve(handle(call.request))).then(
+      new Promise<Response>((resolve) => resolve(handle(call.request, call))).then(
         (response) => callback(null, response),
         (error: unknown) => callback(toServiceError(error, log)),
       );
     };
   };
   return {
-    submit: unary(async ({ jobFile, priority }) => ({ job: await manager.submit(jobFile, priority) })),
+    submit: unary(async ({ jobFile, priority }, call) => ({
+      job: await manager.submit(jobFile, priority, askerOf(call)),
+    })),
     get: unary(({ job }) => ({ job: manager.get(job) })),
     list: unary(({ pageSize, pageToken }) => manager.list(pageSize, pageToken)),
     listEpochs: unary(({ job, pageSize, pageToken }) => manager.epochs(job, pageSize, pageToken)),
@@ -39,7 +50,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     readSamples: unary(({ job, first, count }) => manager.samples(job, first, count)),
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
     pause: unary(async ({ job }) => ({ job: await manager.pause(job) })),
-    retry: unary(async ({ job }) => ({ job: await manager.retry(job) })),
+    retry: unary(async ({ job }, call) => ({ job: await manager.retry(job, askerOf(call)) })),
     setPriority: unary(async ({ job, priority }) => ({ job: await manager.setPriority(job, priority) })),
 
     watch(call) {
@@ -142,6 +153,17 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
       }
     },
   };
+}
+
+/** Who makes a call: a token at an address. Where nobody needs a token connections are told apart, since all are of one address. */
+function askerOf(call: ServerUnaryCall<unknown, unknown>): Asker {
+  const caller = String(call.metadata.get(CALLER)[0] ?? '');
+  const peer = call.getPeer();
+  const gone = new AbortController();
+  if (call.cancelled) gone.abort();
+  call.once('cancelled', () => gone.abort());
+  const place = caller === OPEN_CALLER ? peer : peer.replace(/:\d+$/, '');
+  return { caller: `${caller} ${place}`, signal: gone.signal };
 }
 
 export function clusterService(

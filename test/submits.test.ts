@@ -1,0 +1,85 @@
+/** Many large job files of one caller: others have their turns, what is too much is refused, and nothing is parsed for nobody. */
+import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
+import { startRedis } from '@kasane/cli/redis/start';
+import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
+import { TokenStore } from '@kasane/coordinator/jobs/tokens';
+import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { PARSING_PER_CALLER } from '@kasane/protocol/limits';
+import { tokenMetadata } from '@kasane/protocol/token';
+import { describePreset } from '@kasane/tensor/models/presets';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+/** It takes long to parse, and its model and data are never made: a key is wrong. */
+const large = JSON.stringify({ model: describePreset('resnet-18', {}), wrong: 1 }, null, 2);
+let coordinator: Coordinator;
+let store: TokenStore;
+
+beforeAll(async () => {
+  const redis = await startRedis({ url: process.env.REDIS_URL });
+  cleanUp.add(() => redis.close());
+  const stateDirectory = temporaryDirectory(cleanUp);
+  store = new TokenStore(stateDirectory);
+  cleanUp.add(() => store.close());
+  // With one, others are asked for theirs.
+  store.create({ name: 'any', scopes: ['read'] });
+  const options = { host: '127.0.0.1', port: 0, redisUrl: redis.url, stateDirectory };
+  coordinator = await startCoordinator({ ...options, log: pino({ level: 'silent' }) });
+  cleanUp.add(() => coordinator.close());
+});
+
+/** Somebody with a token of their own. */
+function caller(name: string) {
+  const { token } = store.create({ name, scopes: ['submit'] });
+  const client = new Client(coordinator.address, credentials.createInsecure());
+  cleanUp.add(() => client.close());
+  const { path, requestSerialize, responseDeserialize } = JobsService.submit;
+  return (jobFile: string, answered: (error: ServiceError) => void) =>
+    client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      { jobFile, priority: 0 },
+      tokenMetadata(token),
+      {},
+      (error) => answered(error!),
+    );
+}
+
+it('another caller is answered before the hundredth file of the first, whose too many are refused', async () => {
+  const [first, second] = [caller('many'), caller('one')];
+  const answers: string[] = [];
+  const parsed = /wrong/;
+  for (let i = 0; i < 200; i++)
+    first(large, ({ details }) => answers.push(parsed.test(details) ? 'first' : details));
+  second(large, ({ details }) => answers.push(parsed.test(details) ? 'second' : details));
+  await vi.waitFor(() => expect(answers).toHaveLength(201), { timeout: 120_000, interval: 100 });
+  const read = answers.filter((answer) => answer === 'first' || answer === 'second');
+  expect(read.length).toBeGreaterThan(PARSING_PER_CALLER);
+  expect(read.indexOf('second')).toBeGreaterThanOrEqual(0);
+  expect(read.indexOf('second')).toBeLessThan(99);
+  const others = answers.filter((answer) => answer !== 'first' && answer !== 'second');
+  expect([...new Set(others)]).toEqual([
+    `${PARSING_PER_CALLER} job files of this caller wait to be read, the limit: try again later`,
+  ]);
+});
+
+it('files of a client that is gone leave their places at once', async () => {
+  const ask = caller('gone');
+  const calls = Array.from({ length: PARSING_PER_CALLER }, () => ask(large, () => {}));
+  const answers: string[] = [];
+  const probe = () =>
+    new Promise<void>((resolve) =>
+      ask(large, ({ details }) => {
+        answers.push(details);
+        resolve();
+      }),
+    );
+  for (const call of calls) call.cancel();
+  for (let i = 0; i < 3; i++) await probe();
+  expect(answers.filter((details) => /try again/.test(details))).toEqual([]);
+});
