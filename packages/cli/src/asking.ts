@@ -2,13 +2,13 @@
 import { integer } from './options.ts';
 import { asks, command, coordinator, help, tensorboard, token } from './program.ts';
 
-const PRIORITY_HELP = 'from -1000 to 1000: jobs of higher priority go first, equal ones take turns';
+const PRIORITY_HELP = 'from -1000 to 1000; the highest goes first, equal ones take turns';
 
 /** Adds them to the program. */
 export function addAskingCommands(): void {
   asks(
-    command('submit <job>', 'queue a job file or a preset; prints the id')
-      .option('--watch', 'follow it until it ends')
+    command('submit <job>', "submit a job file or preset and print the job's ID")
+      .option('--watch', 'follow the job until it ends')
       .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0),
   )
     .addHelpText(
@@ -39,7 +39,7 @@ export function addAskingCommands(): void {
     )
     .action(async (options) => (await import('./commands/jobs.ts')).jobs(options));
 
-  asks(command('workers', 'list the workers that are connected'), 'an array of objects on standard output')
+  asks(command('workers', 'list the connected workers'), 'an array of objects on standard output')
     .addHelpText(
       'after',
       help(
@@ -52,7 +52,7 @@ export function addAskingCommands(): void {
     )
     .action(async (options) => (await import('./commands/jobs.ts')).workers(options));
 
-  asks(command('drain <worker>', 'have a worker finish what it computes, take nothing more, and stop'))
+  asks(command('drain <worker>', 'stop a worker after its current tasks'))
     .addHelpText('after', help(['kasane drain rack-3-4711-9f3c'], ['the worker, as in kasane workers']))
     .action(async (worker, options) => (await import('./commands/jobs.ts')).drain(worker, options));
 
@@ -71,7 +71,7 @@ export function addAskingCommands(): void {
     .addHelpText('after', help(['kasane cancel mnist-mlp-1a2b3c4d'], ['the job, as in kasane jobs']))
     .action(async (job, options) => (await import('./commands/jobs.ts')).cancel(job, options));
 
-  asks(command('pause <job>', 'hold a job back; it keeps its place and what it has done'))
+  asks(command('pause <job>', 'pause a job, keeping its progress'))
     .addHelpText(
       'after',
       help(
@@ -82,9 +82,9 @@ export function addAskingCommands(): void {
     .action(async (job, options) => (await import('./commands/jobs.ts')).pause(job, options));
 
   asks(
-    command('retry <job>', 'queue a job that has ended once more, from the start; prints the new id').option(
+    command('retry <job>', 'run a finished job again from the start and print the new ID').option(
       '--watch',
-      'follow it until it ends',
+      'follow the job until it ends',
     ),
   )
     .addHelpText(
@@ -99,13 +99,7 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).retry(job, options));
 
-  asks(
-    command('priority <job>', 'set whose steps go first').argument(
-      '<n>',
-      PRIORITY_HELP,
-      integer(-1000, 1000),
-    ),
-  )
+  asks(command('priority <job>', "set a job's priority").argument('<n>', PRIORITY_HELP, integer(-1000, 1000)))
     .addHelpText(
       'after',
       help(
@@ -116,9 +110,9 @@ export function addAskingCommands(): void {
     .action(async (job, n, options) => (await import('./commands/jobs.ts')).priority(job, n, options));
 
   asks(
-    command('resume <job>', 'let a paused job go on where it was, and an ended one from its last checkpoint')
-      .option('--epochs <n>', 'so many epochs more', integer(1))
-      .option('--watch', 'follow it until it ends'),
+    command('resume <job>', 'continue a paused job, or a finished one from its last checkpoint')
+      .option('--epochs <n>', 'number of additional epochs', integer(1))
+      .option('--watch', 'follow the job until it ends'),
   )
     .addHelpText(
       'after',
@@ -130,7 +124,7 @@ export function addAskingCommands(): void {
     .action(async (job, options) => (await import('./commands/jobs.ts')).resume(job, options));
 
   asks(
-    command('top', 'jobs, curves, layers and workers, live; without a terminal a line an event'),
+    command('top', 'show jobs, charts, layers and workers live'),
     'an object for each event on standard output',
   )
     .addHelpText(
@@ -146,9 +140,9 @@ export function addAskingCommands(): void {
     .action(async (options) => (await import('./commands/top.ts')).top(options));
 
   asks(
-    command('logs <job>', 'what happened to a job, a line an event').option(
+    command('logs <job>', "print a job's events").option(
       '-f, --follow',
-      'go on with what happens, until it ends',
+      'keep printing new events until the job ends',
     ),
     'an object a line on standard output',
   )
@@ -164,7 +158,7 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/logs.ts')).logs(job, options));
 
-  asks(command('status', 'a cluster at one glance: coordinator, workers, jobs'))
+  asks(command('status', 'summarize the coordinator, its workers and jobs'))
     .addHelpText(
       'after',
       help(

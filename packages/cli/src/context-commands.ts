@@ -4,10 +4,7 @@ import { address } from './options.ts';
 import { command, help } from './program.ts';
 
 export function addContextCommands(): Command {
-  const contexts = command(
-    'context',
-    'coordinators by name, so that their address need not be given each time',
-  ).addHelpText(
+  const contexts = command('context', 'save coordinator addresses under a name').addHelpText(
     'after',
     help([
       'kasane context add lab --coordinator 10.0.0.1:7420 --token $KASANE_TOKEN',
@@ -16,15 +13,15 @@ export function addContextCommands(): Command {
   );
   const contextCommand = (text: string, summary: string, json = 'one object on standard output') =>
     contexts.command(text).description(summary).option('--json', json);
-  contextCommand('list', 'those that there are', 'an array of objects on standard output')
+  contextCommand('list', 'list saved contexts', 'an array of objects on standard output')
     .addHelpText(
       'after',
       help(['kasane context list'], ['[{ name, coordinator, token: true, current: true }]']),
     )
     .action(async (options) => (await import('./commands/context.ts')).list(options));
-  contextCommand('add <name>', 'keep the address of a coordinator, and its token')
-    .requiredOption('--coordinator <host:port>', 'where it is', address())
-    .option('--token <token>', 'the token to show it')
+  contextCommand('add <name>', "save a coordinator's address and token")
+    .requiredOption('--coordinator <host:port>', "coordinator's address", address())
+    .option('--token <token>', 'access token')
     .addHelpText(
       'after',
       help(
@@ -33,7 +30,7 @@ export function addContextCommands(): Command {
       ),
     )
     .action(async (name, options) => (await import('./commands/context.ts')).add(name, options));
-  contextCommand('use <name>', 'ask this one from now on (KASANE_CONTEXT does it once)')
+  contextCommand('use <name>', 'make this the current context (KASANE_CONTEXT overrides it)')
     .addHelpText(
       'after',
       help(
@@ -42,7 +39,7 @@ export function addContextCommands(): Command {
       ),
     )
     .action(async (name, options) => (await import('./commands/context.ts')).use(name, options));
-  contextCommand('remove <name>', 'forget one')
+  contextCommand('remove <name>', 'delete a context')
     .addHelpText(
       'after',
       help(['kasane context remove lab'], ['{ name, coordinator, token: true, current: false }, as it was']),

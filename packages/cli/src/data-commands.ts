@@ -6,17 +6,17 @@ export function addDataCommands(): void {
   const set = () =>
     new Option(
       '--set <key=value...>',
-      'of the data section, such as size=32, or target=species for a CSV file',
+      'keys of the data section, such as size=32, or target=species for a CSV file',
     ).default([]);
-  const data = command('data', 'look at data, and pack it').addHelpText(
+  const data = command('data', 'inspect and pack data').addHelpText(
     'after',
     help(['kasane data inspect photos --sheet sheet.png', 'kasane data pack photos packed --set size=64']),
   );
   data
     .command('inspect <data>')
-    .description('counts, classes, shapes and samples of a job file, a preset, or a path')
+    .description('show counts, classes, shapes and samples of a job file, preset or path')
     .addOption(set())
-    .option('--sheet <file>', 'images: a PNG file with some of them, whose labels are printed')
+    .option('--sheet <file>', 'images: write samples to a PNG file and print their labels')
     .option('--json', 'one object on standard output')
     .addHelpText(
       'after',
@@ -35,7 +35,7 @@ export function addDataCommands(): void {
     .action(async (place, options) => (await import('./commands/data.ts')).inspect(place, options));
   data
     .command('pack <data> <folder>')
-    .description('read it once, and write it as chunks that jobs name with `format: packed`')
+    .description('decode data once and write it as chunks for `format: packed`')
     .addOption(set())
     .option('--json', 'one object on standard output')
     .addHelpText(

@@ -41,14 +41,14 @@ export async function everyCommand(called?: string): Promise<Command> {
   }
   const completion = program.commands.find((one) => one.name() === 'completion');
   completion?.addHelpText('after', help(['source <(kasane completion bash)    # in ~/.bashrc for good']));
-  program.helpCommand('help [command]', 'what a command is for');
+  program.helpCommand('help [command]', 'display help for a command');
   program.addHelpText(
     'after',
     help([
-      'kasane train                               # a network on MNIST, on this machine',
-      'kasane init job.yaml --data photos         # a job file for pictures, one folder a class',
+      'kasane train                               # trains on MNIST on this machine',
+      'kasane init job.yaml --data photos         # a job file for images, one subfolder per class',
       'kasane train job.yaml',
-      'kasane coordinator                         # for jobs and workers, here or elsewhere',
+      'kasane coordinator                         # serves jobs and workers',
       'kasane worker --coordinator 10.0.0.1:7420',
       'kasane submit job.yaml --watch',
     ]),

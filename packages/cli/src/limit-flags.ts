@@ -11,47 +11,47 @@ interface LimitFlag {
 }
 
 export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
-  jobs: { flag: '--max-jobs <n>', what: 'jobs that may wait or run', least: 1 },
+  jobs: { flag: '--max-jobs <n>', what: 'queued and running jobs', least: 1 },
   queuedTasks: {
     flag: '--max-queued-tasks <n>',
-    what: 'tasks in the queue ahead of the current step, but a whole step at least',
+    what: 'queued tasks ahead of the current step (at least one step)',
     least: 1,
   },
   stagedBytes: {
     flag: '--max-staged-bytes <n>',
-    what: 'bytes of samples in Redis ahead of the current step, but a whole step at least',
+    what: 'bytes of samples in Redis ahead of the current step (at least one step)',
     least: 1,
   },
   messageBytes: {
     flag: '--max-message-bytes <n>',
-    what: 'bytes of a message or frame that is taken',
+    what: 'bytes per message or frame',
     least: (1 << 20) + (64 << 10),
   },
   streamBytes: {
     flag: '--max-unread-bytes <n>',
-    what: 'bytes that a worker may leave unread, besides one version of the parameters',
+    what: 'unread bytes per worker, in addition to one version of the parameters',
     least: 1 << 16,
   },
   slowReaderSeconds: {
     flag: '--slow-reader-seconds <n>',
-    what: 'seconds after which a reader of a stream is dropped that takes nothing',
+    what: 'seconds before a stream reader that reads nothing is disconnected',
     least: 1,
   },
   connectionsPerClient: {
     flag: '--max-connections <n>',
-    what: 'connections of one address; a worker has two',
+    what: 'connections per address; a worker opens two',
     least: 1,
   },
-  requestsPerSecond: { flag: '--max-requests <n>', what: 'calls a second with one token', least: 1 },
-  metricPoints: { flag: '--max-metric-points <n>', what: "points kept of a job's metrics", least: 10 },
+  requestsPerSecond: { flag: '--max-requests <n>', what: 'calls per second and token', least: 1 },
+  metricPoints: { flag: '--max-metric-points <n>', what: "points in a job's metrics history", least: 10 },
   standstillSeconds: {
     flag: '--standstill-seconds <n>',
-    what: 'seconds after which a job fails whose workers answer nothing',
+    what: 'seconds before a job without answers from its workers fails',
     least: 1,
   },
   keptJobs: {
     flag: '--keep-jobs <n>',
-    what: 'jobs that have ended whose metrics, ledger and checkpoints are kept; weights stay',
+    what: 'finished jobs whose metrics, ledger and checkpoints are kept; weights are always kept',
     least: 0,
   },
 };

@@ -17,17 +17,17 @@ import { out } from './say.ts';
 import { version } from './version.ts';
 
 export function addLocalCommands(): void {
-  command('init [file]', 'write a job file for data that is there')
-    .option('--data <path>', 'folder of images, table or text (default: asked for; MNIST)')
-    .option('--target <column>', 'of a table or series: what to predict (default: asked for; the last)')
-    .option('--size <n>', 'of images: side in pixels (default: asked for; 64)', integer(1, 16_384))
-    .option('--epochs <n>', 'passes over the training set (default: asked for; 10)', integer(1, 100_000))
-    .option('-y, --yes', 'ask nothing')
+  command('init [file]', 'create a job file for your data')
+    .option('--data <path>', 'folder of images, table or text (default: prompt; MNIST)')
+    .option('--target <column>', 'table or series: column to predict (default: prompt; the last)')
+    .option('--size <n>', 'images: side length in pixels (default: prompt; 64)', integer(1, 16_384))
+    .option('--epochs <n>', 'passes over the training set (default: prompt; 10)', integer(1, 100_000))
+    .option('-y, --yes', 'accept all defaults without prompting')
     .option(
       '--set <key=value...>',
-      'options of the data section, such as delimiter=";" or columns.Ticket=ignore',
+      'keys of the data section, such as delimiter=";" or columns.Ticket=ignore',
     )
-    .option('--force', 'write over a file that is there')
+    .option('--force', 'overwrite an existing file')
     .option('--json', 'one object on standard output')
     .addHelpText(
       'after',
@@ -42,19 +42,19 @@ export function addLocalCommands(): void {
     )
     .action(async (file, options) => (await import('./commands/init.ts')).init(file ?? 'job.yaml', options));
 
-  const train = command('train', 'train a job file or a preset on a cluster of this machine')
+  const train = command('train', 'train a job file or preset on a local cluster')
     .argument('[job]', 'job file, or preset', 'mnist-mlp')
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
-    .option('--slots <n>', 'compute threads of each worker', integer(1, 256), 1)
+    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(profile())
-    .option('--data <dir>', 'folder with the data, instead of the one in the job')
+    .option('--data <dir>', 'path of the data, overriding the job file')
     .addOption(redis())
-    .option('--out <file>', 'where the weights go (default: .kasane/NAME.safetensors)')
+    .option('--out <file>', 'output file for the weights (default: .kasane/NAME.safetensors)')
     .addOption(tensorboard())
-    .option('--open', 'serve the dashboard, and open it in a browser')
-    .option('--json', 'one JSON object on standard output at the end')
+    .option('--open', 'open the dashboard in a browser')
+    .option('--json', 'print one JSON object at the end')
     .addOption(logLevel('warn'))
     .addHelpText(
       'after',
@@ -79,15 +79,15 @@ export function addLocalCommands(): void {
     if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
   }
 
-  command('doctor', 'whether this machine has what is needed, and what to do if not')
+  command('doctor', 'check this machine and say how to fix what is missing')
     .addOption(redis())
     .addOption(
-      new Option('--coordinator <host:port>', 'ask this coordinator, too')
+      new Option('--coordinator <host:port>', 'also check this coordinator')
         .env('KASANE_COORDINATOR')
         .argParser(address()),
     )
     .addOption(token())
-    .option('--state <dir>', 'folder of a coordinator (default: ~/.local/state/kasane)')
+    .option('--state <dir>', "a coordinator's state directory (default: ~/.local/state/kasane)")
     .option('--json', 'an array of objects on standard output')
     .addHelpText(
       'after',
@@ -101,7 +101,7 @@ export function addLocalCommands(): void {
     )
     .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));
 
-  command('version', 'versions of Kasane and of what it runs on')
+  command('version', 'print the versions of Kasane and its runtime')
     .option('--json', 'one object on standard output')
     .addHelpText('after', help(['kasane version'], ['{ kasane, node, platform, processors }']))
     .action(({ json }) => {
@@ -119,7 +119,7 @@ export function addLocalCommands(): void {
   command('schema', 'print the JSON Schema of job files')
     .addHelpText(
       'after',
-      help(['kasane schema > job.schema.json    # editors check and complete job files with it']),
+      help(['kasane schema > job.schema.json    # for validation and completion in editors']),
     )
     .action(async () => {
       const { jobJsonSchema } = await import('@kasane/protocol/job');

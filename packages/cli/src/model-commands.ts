@@ -5,16 +5,18 @@ import { asks, command, help } from './program.ts';
 
 export function addModelCommands(): void {
   asks(
-    command(
-      'predict <model> <inputs...>',
-      'what a trained model makes of inputs; a job id or a .safetensors file',
-    )
-      .option('--invert', 'images: black on white, invert first (default: grey ones with a bright border)')
+    command('predict <model> <inputs...>', 'run a trained model (job ID or .safetensors file) on inputs')
+      .option('--invert', 'images: invert (default: grayscale images with a bright border)')
       .option('--no-invert', 'images: never invert')
-      .option('--max-tokens <n>', 'language models: tokens to write', integer(1, 1_000_000), 200)
-      .option('--temperature <x>', 'above 1 is bolder, 0 always takes the best token', atLeast(0), 1)
-      .option('--top-k <n>', 'draw from the best n tokens only, 0 from all', integer(0), 0)
-      .option('--seed <n>', 'what is drawn; the same seed writes the same text', integer(0), 0),
+      .option('--max-tokens <n>', 'language models: number of tokens to generate', integer(1, 1_000_000), 200)
+      .option(
+        '--temperature <x>',
+        'sampling temperature; 0 always takes the most likely token',
+        atLeast(0),
+        1,
+      )
+      .option('--top-k <n>', 'sample from the n most likely tokens, 0 for all', integer(0), 0)
+      .option('--seed <n>', 'random seed for sampling', integer(0), 0),
     'one object for each input on standard output',
   )
     .addHelpText(
@@ -22,9 +24,9 @@ export function addModelCommands(): void {
       help(
         [
           'kasane predict mnist-mlp-1a2b3c4d digit.png other.jpg',
-          'kasane predict .kasane/xor.safetensors 0,1 1,1    # as many numbers as the model takes; -- before negative ones',
+          'kasane predict .kasane/xor.safetensors 0,1 1,1    # one number per input; use -- before negative numbers',
           'kasane predict flowers-1a2b3c4d new.csv 5.1,3.5,1.4 petal=1.4,sepal=5.1,leaf=2    # rows of a table',
-          'kasane predict river-1a2b3c4d levels.csv              # what comes after its last rows',
+          'kasane predict river-1a2b3c4d levels.csv              # forecasts what follows the last rows',
           "kasane predict gpt-1a2b3c4d 'Once upon' --temperature 0.8 --max-tokens 400",
           "kasane predict bert-1a2b3c4d 'Once upon a [MASK]'",
         ],
@@ -40,15 +42,9 @@ export function addModelCommands(): void {
     );
 
   asks(
-    command(
-      'eval <model>',
-      'loss and metric of a trained model on test data; a job id or a .safetensors file',
-    )
-      .option(
-        '--data <path>',
-        'where the data that it was trained on is (default: where the job has it; of a file, MNIST)',
-      )
-      .option('--test <path>', 'where the test data is, if the job named it apart'),
+    command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
+      .option('--data <path>', 'path of the training data (default: as in the job; for a file, MNIST)')
+      .option('--test <path>', 'path of the test data, if the job has it separately'),
   )
     .addHelpText(
       'after',
@@ -64,14 +60,13 @@ export function addModelCommands(): void {
     .action(async (model, options) => (await import('./commands/eval.ts')).evaluate(model, options));
 
   asks(
-    command('export <model>', 'write a trained model as a file for other programs')
+    command('export <model>', 'convert a trained model to ONNX or safetensors')
       .addOption(
-        new Option(
-          '--format <format>',
-          'onnx or safetensors (default: as --output ends, else onnx)',
-        ).argParser(oneOf(exportFormats)),
+        new Option('--format <format>', 'onnx or safetensors (default: from --output, else onnx)').argParser(
+          oneOf(exportFormats),
+        ),
       )
-      .option('-o, --output <file>', 'where it goes (default: MODEL.onnx or MODEL.safetensors, here)'),
+      .option('-o, --output <file>', 'output file (default: MODEL.onnx or MODEL.safetensors)'),
   )
     .addHelpText(
       'after',
@@ -82,11 +77,8 @@ export function addModelCommands(): void {
     )
     .action(async (model, options) => (await import('./commands/export.ts')).exportModel(model, options));
 
-  command(
-    'models [job]',
-    'list presets, or show the options and layers of a preset, or the layers of a job file',
-  )
-    .option('--set <name=value...>', 'options of the preset, such as classes=10 stem=cifar')
+  command('models [job]', 'list presets, or show the layers of a preset or job file')
+    .option('--set <name=value...>', 'preset options, such as classes=10 stem=cifar')
     .option('--json', 'an array of objects on standard output')
     .addHelpText(
       'after',

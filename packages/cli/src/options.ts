@@ -82,28 +82,28 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
   },
   batch: {
     flag: '--batch <n>',
-    description: 'samples of a step, over all workers',
+    description: 'global batch size',
     parse: integer(1),
   },
   shards: {
     flag: '--shards <n>',
-    description: 'parts of a batch that are computed separately',
+    description: 'shards per batch, computed in parallel',
     parse: integer(1),
   },
   accumulate: {
     flag: '--accumulate <n>',
-    description: 'parts of a shard that are computed one after the other',
+    description: 'micro-batches per shard, computed in sequence',
     parse: integer(1),
   },
-  seed: { flag: '--seed <n>', description: 'what all randomness comes from', parse: integer(0) },
+  seed: { flag: '--seed <n>', description: 'random seed', parse: integer(0) },
   learningRate: {
     flag: '--learning-rate <x>',
-    description: 'peak of the schedule',
+    description: 'peak learning rate',
     parse: positive(),
   },
   clipNorm: {
     flag: '--clip-norm <x>',
-    description: 'largest norm of the gradient',
+    description: 'maximum gradient norm',
     parse: positive(),
   },
   math: {
@@ -113,7 +113,7 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
   },
   memory: {
     flag: '--memory <use>',
-    description: 'normal, or low: less memory on workers, slower',
+    description: 'normal, or low for less memory at lower speed',
     parse: oneOf(['normal', 'low']),
   },
   ema: { refused: 'its options belong together: write them in a job file' },

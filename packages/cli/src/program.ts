@@ -47,50 +47,48 @@ program.hook('preAction', (_, action) => {
 export const logLevel = (level: LogLevel) =>
   new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf(logLevels));
 export const logFormat = () =>
-  new Option('--log-format <format>', 'text, or json: an object a line, with job, step, shard and worker')
+  new Option('--log-format <format>', 'text, or json for one object per line')
     .env('KASANE_LOG_FORMAT')
     .default('text')
     .argParser(oneOf(logFormats));
 /** Of the commands that stay. */
 export const metrics = [
   () =>
-    new Option('--metrics-port <n>', 'serve /metrics for Prometheus, and /health, there; 0 for a free port')
+    new Option('--metrics-port <n>', 'port for /metrics (Prometheus) and /health, 0 for any free port')
       .env('KASANE_METRICS_PORT')
       .argParser(integer(0, 65535)),
   () =>
-    new Option('--metrics-host <host>', 'address for them; beyond loopback --metrics-token is required')
+    new Option(
+      '--metrics-host <host>',
+      'address for --metrics-port; requires --metrics-token beyond loopback',
+    )
       .env('KASANE_METRICS_HOST')
       .default('127.0.0.1'),
-  () => new Option('--metrics-token <token>', 'what /metrics asks for').env('KASANE_METRICS_TOKEN'),
+  () =>
+    new Option('--metrics-token <token>', 'bearer token that /metrics requires').env('KASANE_METRICS_TOKEN'),
 ];
 export const backend = () =>
   new Option(
     '--backend <backend>',
-    'what computes jobs of `math: fast`: wasm, webgpu, or auto for a GPU if there is one',
+    'backend for jobs with `math: fast`: wasm, webgpu, or auto for a GPU if available',
   )
     .default('wasm')
     .argParser(oneOf(backends));
 export const gpuStorage = () =>
-  new Option(
-    '--gpu-storage <storage>',
-    'how a GPU holds what lies between layers: f32, or f16 for half the memory and less precision',
-  )
+  new Option('--gpu-storage <storage>', 'precision of activations on a GPU: f32, or f16 for half the memory')
     .default('f32')
     .argParser(oneOf(gpuStorages));
 export const profile = () =>
   new Option(
     '--profile <file>',
-    'write kernels, layers, queue and network in the Chrome trace format (ui.perfetto.dev opens it); steps get slower',
+    'record a profile in the Chrome trace format, for ui.perfetto.dev; slows down steps',
   );
 export const tensorboard = () =>
-  new Option(
-    '--tensorboard <dir>',
-    'write curves and layers for TensorBoard into a folder of the job below this',
-  );
-export const token = (what = 'token to show the coordinator (kasane token create)') =>
+  new Option('--tensorboard <dir>', 'write TensorBoard logs to a subfolder named after the job');
+export const token = (what = 'access token (see kasane token create)') =>
   new Option('--token <token>', what).env('KASANE_TOKEN');
 export const tokenFile = () =>
-  new Option('--token-file <file>', 'file with the token: unlike --token no other user sees it')
+  new Option('--token-file <file>', 'file with the access token; other users cannot see it, unlike --token')
     .env('KASANE_TOKEN_FILE')
     .conflicts('token');
 
@@ -113,36 +111,35 @@ function tokenIn(path: string): string {
 }
 
 export const coordinator = () =>
-  new Option('--coordinator <host:port>', 'where the coordinator is')
+  new Option('--coordinator <host:port>', "coordinator's address")
     .env('KASANE_COORDINATOR')
     .default(context.value?.coordinator ?? `127.0.0.1:${DEFAULT_PORT}`)
     .argParser(address());
 /** For whoever listens. */
 export const serverTls = (prefix = '', of = '') => [
-  new Option(`--${prefix}tls-cert <file>`, `PEM: speak TLS${of}, with this certificate`),
+  new Option(`--${prefix}tls-cert <file>`, `PEM: use TLS${of} with this certificate`),
   new Option(`--${prefix}tls-key <file>`, 'PEM: its private key'),
-  new Option(`--${prefix}tls-ca <file>`, 'PEM: clients must show a certificate of this authority'),
+  new Option(`--${prefix}tls-ca <file>`, 'PEM: require client certificates signed by this CA'),
 ];
 /** For whoever asks. */
 export const clientTls = () => [
-  new Option(
-    '--tls-ca <file>',
-    "PEM: speak TLS, and believe this authority; 'system' for the usual ones",
-  ).env('KASANE_TLS_CA'),
-  new Option('--tls-cert <file>', 'PEM: certificate to show').env('KASANE_TLS_CERT'),
+  new Option('--tls-ca <file>', "PEM: use TLS and trust this CA; 'system' for the system's CAs").env(
+    'KASANE_TLS_CA',
+  ),
+  new Option('--tls-cert <file>', 'PEM: client certificate').env('KASANE_TLS_CERT'),
   new Option('--tls-key <file>', 'PEM: its private key').env('KASANE_TLS_KEY'),
 ];
-/** Parses an option that may be given again for more. */
+/** Parses an option that may be repeated. */
 export const each = (value: string, before: readonly string[] = []) => [...before, value];
 /** What jobs may name. */
 export const places = (who: string) => [
   new Option(
     '--data-root <folder>',
-    `folder that ${who} read data from, again for more (default: any on loopback, else none)`,
+    `folder that ${who} read data from; repeatable (default: any on loopback, else none)`,
   ).argParser(each),
   new Option(
     '--url-host <host>',
-    'host that data may come from, or *.NAME, again for more (default: any with a public address)',
+    'host data may be downloaded from, or *.NAME; repeatable (default: any with a public address)',
   ).argParser(each),
 ];
 export const addAll = (to: Command, options: readonly Option[]) => {
@@ -150,7 +147,7 @@ export const addAll = (to: Command, options: readonly Option[]) => {
   return to;
 };
 export const redis = () =>
-  new Option('--redis <url>', 'Redis to use, instead of REDIS_URL or one of its own');
+  new Option('--redis <url>', 'Redis URL (default: REDIS_URL, or an embedded Redis)');
 export const command = (text: string, summary: string) => program.command(text).description(summary);
 /** The options, after its own, of a command that asks a coordinator and prints the answer. */
 export const asks = (asking: Command, json = 'one object on standard output') =>

@@ -5,22 +5,22 @@ import { integer, oneOf, tokenScopes } from './options.ts';
 import { command, each, help } from './program.ts';
 
 export function addSecurityCommands(): void {
-  const tokens = command(
-    'token',
-    'who may do what at a coordinator: tokens in its state directory',
-  ).addHelpText('after', help(['kasane token create gpu-room --scope work', 'kasane token revoke gpu-room']));
+  const tokens = command('token', 'manage access tokens of a coordinator').addHelpText(
+    'after',
+    help(['kasane token create gpu-room --scope work', 'kasane token revoke gpu-room']),
+  );
   const tokenCommand = (text: string, summary: string) =>
     tokens
       .command(text)
       .description(summary)
-      .option('--state <dir>', 'folder of the coordinator (default: ~/.local/state/kasane)');
-  tokenCommand('create <name>', 'make a token, and print it: this once')
+      .option('--state <dir>', "the coordinator's state directory (default: ~/.local/state/kasane)");
+  tokenCommand('create <name>', 'create a token and print it once')
     .addOption(
-      new Option('--scope <scope>', `${tokenScopes.join(', ')}; again for more`)
+      new Option('--scope <scope>', `${tokenScopes.join(', ')}; repeatable`)
         .argParser((text: string, before?: readonly string[]) => each(oneOf(tokenScopes)(text), before))
         .makeOptionMandatory(),
     )
-    .option('--expires <span>', 'refused after so long, such as 30m, 12h or 90d (default: never)', span)
+    .option('--expires <span>', 'lifetime, such as 30m, 12h or 90d (default: unlimited)', span)
     .option('--json', 'one object on standard output')
     .addHelpText(
       'after',
@@ -55,20 +55,20 @@ export function addSecurityCommands(): void {
     )
     .action(async (which, options) => (await import('./commands/token.ts')).revoke(which, options));
 
-  command('cert', 'certificates for TLS')
+  command('cert', 'create TLS certificates')
     .addHelpText('after', help(['kasane cert dev certificates --host train.example.org']))
     .command('dev [folder]')
-    .description('make an authority, and certificates for a coordinator and a client, for development')
+    .description('create a CA and certificates of a coordinator and a client, for development')
     .addOption(
       new Option(
         '--host <host>',
-        "name or address that the coordinator is reached under, again for more (besides this machine's)",
+        "host name or address of the coordinator; repeatable (default: this machine's)",
       )
         .argParser(each)
         .default([], 'none'),
     )
-    .option('--days <n>', 'days until they end', integer(1, 3650), 365)
-    .option('--force', 'make another authority, too')
+    .option('--days <n>', 'days of validity', integer(1, 3650), 365)
+    .option('--force', 'replace the CA as well')
     .option('--json', 'one object on standard output')
     .addHelpText(
       'after',

@@ -19,21 +19,24 @@ import {
 } from './program.ts';
 
 export function addServingCommands(): void {
-  const coordinatorCommand = command('coordinator', 'serve jobs: hand out work, update parameters')
-    .option('--host <host>', 'address to listen on; beyond loopback tokens are required', '127.0.0.1')
-    .option('--port <n>', 'port to listen on, 0 for a free one', integer(0, 65535), DEFAULT_PORT)
+  const coordinatorCommand = command('coordinator', 'run a coordinator')
+    .option('--host <host>', 'address to listen on; tokens are required beyond loopback', '127.0.0.1')
+    .option('--port <n>', 'port to listen on, 0 for any free port', integer(0, 65535), DEFAULT_PORT)
     .addOption(redis())
-    .option('--announce-redis <url>', 'Redis as workers reach it, when that differs')
-    .option('--dashboard-port <n>', 'port of the page, 0 for a free one', integer(0, 65535), DASHBOARD_PORT)
+    .option('--announce-redis <url>', 'Redis URL for workers, if it differs')
+    .option('--dashboard-port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
     .option(
       '--dashboard-host <host>',
-      'address of the page; beyond loopback it asks for certificates (--tls-ca)',
+      'dashboard address; requires client certificates beyond loopback (--tls-ca)',
       '127.0.0.1',
     )
-    .option('--no-dashboard', 'serve no page')
-    .option('--state <dir>', 'folder for jobs, checkpoints and weights (default: ~/.local/state/kasane)')
-    .addOption(token('a token that may do everything, besides those of `kasane token`'))
-    .option('--json', 'one object on standard output when it serves')
+    .option('--no-dashboard', 'do not serve the dashboard')
+    .option(
+      '--state <dir>',
+      'state directory for jobs, checkpoints and weights (default: ~/.local/state/kasane)',
+    )
+    .addOption(token('admin token, in addition to those of `kasane token`'))
+    .option('--json', 'print one object once it is listening')
     .addOption(logLevel('info'))
     .addOption(logFormat())
     .addHelpText(
@@ -50,47 +53,39 @@ export function addServingCommands(): void {
     .action(async (options) => (await import('./commands/serve.ts')).coordinator(options));
   addAll(coordinatorCommand, [...serverTls(), ...places('jobs may'), ...limitOptions()]);
 
-  command(
-    'backup <folder>',
-    "copy a coordinator's state, also while it runs, to a folder that is not there yet",
-  )
-    .option('--state <dir>', 'folder of the coordinator (default: ~/.local/state/kasane)')
+  command('backup <folder>', "copy a coordinator's state to a new folder, even while it runs")
+    .option('--state <dir>', "the coordinator's state directory (default: ~/.local/state/kasane)")
     .option('--json', 'one object on standard output')
     .addHelpText(
       'after',
       help(
         [
           'kasane backup /backups/kasane-$(date +%F)',
-          'kasane coordinator --state /backups/kasane-2026-11-01   # goes on from it',
+          'kasane coordinator --state /backups/kasane-2026-11-01   # continues from the backup',
         ],
         ['{ folder, jobs, files, bytes, missing: [] }'],
       ),
     )
     .action(async (folder, options) => (await import('./commands/backup.ts')).backup(folder, options));
 
-  const workerCommand = command('worker', 'compute for a coordinator until stopped')
+  const workerCommand = command('worker', 'run a worker for a coordinator')
     .addOption(coordinator())
-    .option('--slots <n>', 'compute threads (default: one a core, one for webgpu)', integer(1, 256))
+    .option('--slots <n>', 'compute threads (default: one per core, one for webgpu)', integer(1, 256))
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(profile())
-    .option('--redis <url>', 'Redis as this machine reaches it (default: what the coordinator says)')
-    .option('--no-shared-memory', 'send tensors over the network even to a coordinator on this machine')
+    .option('--redis <url>', 'Redis URL (default: as announced by the coordinator)')
+    .option('--no-shared-memory', 'use the network even with a coordinator on this machine')
     .addOption(token())
-    .option(
-      '--connect-timeout <s>',
-      'give up when no coordinator answers for so many seconds',
-      integer(1),
-      60,
-    )
+    .option('--connect-timeout <s>', 'seconds to wait for a coordinator before giving up', integer(1), 60)
     .addOption(logLevel('info'))
     .addOption(logFormat())
     .addHelpText(
       'after',
       help([
-        'kasane worker                                       # for the coordinator of this machine',
+        'kasane worker                                       # for a coordinator on this machine',
         'KASANE_TOKEN=... kasane worker --coordinator 10.0.0.1:7420 --data-root /srv/data',
-        'kasane worker --log-format json                     # it prints its log and nothing else',
+        'kasane worker --log-format json                     # prints log entries only',
       ]),
     )
     .action(async (options) => (await import('./commands/serve.ts')).worker(options));
@@ -100,10 +95,10 @@ export function addServingCommands(): void {
   }
   addAll(workerCommand, places('this worker may'));
 
-  const page = command('dashboard', 'serve a page that shows jobs, layers and workers')
-    .option('--host <host>', 'address of the page; beyond loopback --page-tls-ca is required', '127.0.0.1')
-    .option('--port <n>', 'port of the page, 0 for a free one', integer(0, 65535), DASHBOARD_PORT)
-    .option('--json', 'one object on standard output when it serves')
+  const page = command('dashboard', 'serve the dashboard')
+    .option('--host <host>', 'address to listen on; requires --page-tls-ca beyond loopback', '127.0.0.1')
+    .option('--port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
+    .option('--json', 'print one object once it is listening')
     .addOption(coordinator())
     .addOption(token())
     .addHelpText(
