@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defaultDecideOptions } from '../src/steps/decide.ts';
-import { type Failure, failureOf } from '../src/steps/failures.ts';
+import { type Failure, failureOf, saidBy } from '../src/steps/failures.ts';
 
 const many = [...'abcdefghijklmnopqrst'];
 const failed = (kind: Failure['kind'], ...workers: string[]): Failure[] =>
@@ -68,4 +68,13 @@ it("a batch that is damaged is nobody's failure, until it is at each of them aga
   expect(judged(failed('damaged', ...often('a', 6)), 'a')).toBe('fails');
   expect(judged(failed('damaged', ...often('a', 60)), 'ab')).toBe('asks others');
   expect(judged(failed('damaged', 'a', 'b', 'a', 'b', 'a', 'b'), 'ab')).toBe('fails');
+});
+
+it('a reason that several workers give is said once', () => {
+  const said = [
+    ['a', 'its loss is NaN'],
+    ['b', 'its loss is Infinity'],
+    ['c', 'its loss is NaN'],
+  ] as const;
+  expect(saidBy(said)).toBe('its loss is NaN (a, c); its loss is Infinity (b)');
 });

@@ -3,10 +3,10 @@
  * can run now, so that waiting for parameters never keeps the latter.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
+import { MOST_AVOIDED, queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
 import { areTasksSigned } from '@kasane/protocol/task-signature';
 import { tracing } from '@kasane/protocol/tracing';
-import { DelayedError, type Job as QueueEntry, Worker, type WorkerOptions } from 'bullmq';
+import { DelayedError, type Job as QueueEntry, WaitingError, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -14,7 +14,14 @@ import type { Logger } from 'pino';
 const PAUSE_MS = 1_000;
 /** Of many entries without a signature, one is told of in this time, in milliseconds. */
 const TOLD_MS = 10_000;
-/** A task that is meant for others goes back into the queue for so long, in milliseconds, */
+/**
+ * A task that is meant for others is passed on: who waits longest gets it, so it comes to each of those that are free. Whoever passes it on
+ * asks for nothing else for so long, in milliseconds: it would get it back.
+ */
+const PASS_MS = 10;
+/** As often as there may be workers who leave it to others, and once more; from then on only those are free, */
+const PASS_TIMES = MOST_AVOIDED + 1;
+/** and it goes back into the queue for so long, in milliseconds, */
 const LEAVE_MS = 20;
 /** and so often: then the others are gone, and whoever takes it computes it. */
 const LEAVE_TIMES = 50;
@@ -39,6 +46,19 @@ export interface ConsumerOptions {
 function telemetry(): Pick<WorkerOptions, 'telemetry'> {
   const traces = tracing();
   return traces ? { telemetry: traces.queues as NonNullable<WorkerOptions['telemetry']> } : {};
+}
+
+/** Leaves an entry to others. @throws what tells BullMQ so */
+async function leave(entry: QueueEntry<unknown>, token?: string): Promise<never> {
+  if (entry.attemptsStarted > PASS_TIMES) {
+    await entry.moveToDelayed(Date.now() + LEAVE_MS, token);
+    throw new DelayedError();
+  }
+  // By then this consumer's other places wait for entries behind all others.
+  await sleep(PASS_MS);
+  await entry.moveToWait(token);
+  await sleep(PASS_MS);
+  throw new WaitingError();
 }
 
 export class TaskConsumer {
@@ -125,10 +145,7 @@ export class TaskConsumer {
         }
         const parsed = queueEntrySchema.safeParse(entry.data);
         const isForOthers = parsed.data?.tasks.some(({ avoid }) => avoid?.includes(this.#options.worker));
-        if (isForOthers && entry.attemptsStarted <= LEAVE_TIMES) {
-          await entry.moveToDelayed(Date.now() + LEAVE_MS, token);
-          throw new DelayedError();
-        }
+        if (isForOthers && entry.attemptsStarted <= LEAVE_TIMES) await leave(entry, token);
         // Not ours to understand: it is removed, and the coordinator hands out what it still needs.
         if (parsed.success) await Promise.all(parsed.data.tasks.map((task) => handle(task)));
         else log.warn(`queue entry ${entry.id} carries no tasks: ${parsed.error.message}`);

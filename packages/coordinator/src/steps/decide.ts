@@ -3,7 +3,7 @@
  * why. It knows nothing of Redis or gRPC; the sentence is what logs and the dashboard show.
  */
 import { counted } from '@kasane/tensor/counted';
-import { type Failure, type FailureOptions, failureOf, type Judges } from './failures.ts';
+import { type Failure, type FailureOptions, failureOf, type Judges, saidBy } from './failures.ts';
 
 /** One attempt at a task that a connected worker holds. Times are milliseconds of a monotonic clock. */
 export interface Holder {
@@ -108,7 +108,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
 
   const able = state.able.length;
   if (able === 0 && state.refusals.length > 0) {
-    const reasons = state.refusals.map(({ worker, why }) => `${why} (${worker})`).join('; ');
+    const reasons = saidBy(state.refusals.map(({ worker, why }) => [worker, why] as const));
     if (!state.wasComputed)
       return { action: 'fail', notFinite: false, why: `no worker can compute the job: ${reasons}` };
     const why = `no worker is connected that can compute the job: ${reasons}`;

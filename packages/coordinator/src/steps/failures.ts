@@ -64,7 +64,7 @@ export function failureOf(
   };
 
   const whys = new Map(failures.map(({ worker, why }) => [worker, why]));
-  const why = [...whys].map(([worker, said]) => `${said} (${worker})`).join('; ');
+  const why = saidBy(whys);
   const workers = whys.size;
   const notFinite = failures.filter(({ kind }) => kind === 'not finite');
   if (notFinite.length >= options.notFiniteAttempts && agree(notFinite, 1, options.askedNotFinite))
@@ -77,4 +77,15 @@ export function failureOf(
   if (failures.length >= options.failedAttempts && agree(failures, 2))
     return { notFinite: false, why, workers };
   return undefined;
+}
+
+/** Reasons that workers gave, each once, with who said so. @param said worker, and what it said */
+export function saidBy(said: Iterable<readonly [worker: string, why: string]>): string {
+  const workers = new Map<string, string[]>();
+  for (const [worker, why] of said) {
+    const same = workers.get(why);
+    if (same) same.push(worker);
+    else workers.set(why, [worker]);
+  }
+  return [...workers].map(([why, by]) => `${why} (${by.join(', ')})`).join('; ');
 }
