@@ -1,6 +1,8 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
+
 import { join } from 'node:path';
 import { homeFolder } from '@kasane/data/user-folders';
+import { whyNoAddress } from '@kasane/protocol/address';
 import type { TrainingSpec } from '@kasane/protocol/job';
 import type { Scope } from '@kasane/protocol/scopes';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
@@ -68,9 +70,9 @@ export function oneOf<const T extends string>(words: readonly T[]): (text: strin
 /** Checks host:port. @throws InvalidArgumentError */
 export function address(): (text: string) => string {
   return (text) => {
-    const port = Number(/^.+:(\d+)$/.exec(text)?.[1]);
-    if (port >= 1 && port <= 65535) return text;
-    throw usage('HOST:PORT is expected, such as 127.0.0.1:7420');
+    const why = whyNoAddress(text);
+    if (why === undefined) return text;
+    throw usage(why[0]!.toUpperCase() + why.slice(1));
   };
 }
 

@@ -1,4 +1,5 @@
 /** What the operating system refuses, in words, and with which exit code a command ends over it (sysexits.h). */
+import { hostPort } from '@kasane/protocol/address';
 import {
   meaningOf,
   type SystemCode,
@@ -80,6 +81,9 @@ interface SystemError {
   readonly code: string;
   readonly syscall?: unknown;
   readonly path?: unknown;
+  readonly address?: unknown;
+  readonly hostname?: unknown;
+  readonly port?: unknown;
   readonly message: string;
 }
 
@@ -95,23 +99,26 @@ export function systemFailure(
     };
   }
   if (!isSystemError(error)) return undefined;
-  const { syscall, path, message } = error;
+  const { syscall, message } = error;
   if (syscall === 'uv_cwd')
     return { message: 'the working directory is gone; cd to one that exists', exit: 66 };
   const known = knownOf(error);
   if (!known)
     return typeof syscall === 'string' ? { message: `the system refuses: ${message}`, exit: OS } : undefined;
-  const what = subject(syscall, path);
+  const what = subject(error);
   // What Node's own codes are about stands in their messages alone.
   const said = systemCodeOf(error) === undefined ? ` (${message.split('\n')[0]})` : '';
   return { message: `${what}${known.words}${said}; ${known.todo}`, exit: known.exit };
 }
 
 /** What it was done with, as the beginning of a sentence. */
-function subject(syscall: unknown, path: unknown): string {
+function subject({ syscall, path, address, hostname, port }: SystemError): string {
   const program = typeof syscall === 'string' ? /^spawn (.+)$/.exec(syscall)?.[1] : undefined;
   if (program !== undefined) return `${program} could not be started: `;
-  return typeof path === 'string' ? `${path}: ` : '';
+  if (typeof path === 'string') return `${path}: `;
+  const host = address ?? hostname;
+  if (typeof host !== 'string') return '';
+  return typeof port === 'number' ? `${hostPort(host, port)}: ` : `${host}: `;
 }
 
 const isSystemError = (error: unknown): error is SystemError =>

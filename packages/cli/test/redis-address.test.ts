@@ -16,6 +16,16 @@ it.each([
   expect(redisAddress(url).host).toBe(host);
 });
 
+it.each(['redis://::1:6379', 'redis://:pw@::1:6379', 'redis://fe80::1', 'rediss://u:pw@2001:db8::7:6379/1'])(
+  '%s, without brackets',
+  (url) => {
+    expect(() => redisAddress(url)).toThrow(
+      /write an IPv6 address in brackets, as in redis:\/\/\[::1\]:6379/,
+    );
+    expect(() => redisAddress(url)).not.toThrow(/pw/);
+  },
+);
+
 it.each(['p@ss', 'p/ss', 'p:ss', 'p#ss', 'p?ss', 'p%ss', 'p ss', 'p\\\\ss', 'p@s/s:w%d'])(
   'password %s',
   (password) => {

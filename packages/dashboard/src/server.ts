@@ -5,9 +5,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { bareHost, hostPort } from '@kasane/protocol/address';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { bareHost, cannotListen, hostPort } from '@kasane/protocol/listening';
+import { cannotListen } from '@kasane/protocol/listening';
 import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
 import { asksLoopback, isLoopback } from '@kasane/protocol/token';
 import { serveFile } from './files.ts';

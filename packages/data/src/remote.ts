@@ -5,6 +5,7 @@
 import { lookup as resolve } from 'node:dns';
 import type { IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
+import { connectionWords, inWords } from '@kasane/tensor/node/system-errors';
 import { type Access, checkUrl, mayConnect, privateMessage } from './access.ts';
 import { DataError } from './dataset.ts';
 
@@ -34,10 +35,12 @@ export async function fetchFile(url: string, most: number, access: Access): Prom
   }
 }
 
-/** Never empty: a host with several addresses fails with an error that has none of its own words. */
+/** Never empty, and without the system's codes. */
 function why(error: unknown): string {
-  const { message, code, errors } = error as Error & { code?: string; errors?: readonly Error[] };
-  return message || errors?.map((one) => one.message).join('; ') || code || 'the connection failed';
+  const { message, code } = error as Error & { code?: string };
+  const words = connectionWords(error);
+  if (words !== undefined) return `${words}; check the address and the server`;
+  return inWords(message) || code || 'the connection failed';
 }
 
 async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer> {

@@ -3,7 +3,7 @@
  * decides the exit code of the command line.
  */
 import { status } from '@grpc/grpc-js';
-import { systemWords } from '@kasane/tensor/node/system-errors';
+import { connectionWords, inWords, systemWords } from '@kasane/tensor/node/system-errors';
 
 /** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 66 no input, 69 unavailable, 70 software, 73 cannot create, 77 permission. */
 export const errorCodes = {
@@ -88,9 +88,11 @@ function wordsOf(error: unknown, depth: number): string[] {
   const own = [message, details].find((text) => typeof text === 'string' && text.trim() !== '') as
     | string
     | undefined;
-  if (own !== undefined && !wrappers.test(own)) return [own];
+  if (own !== undefined && !wrappers.test(own)) return [inWords(own)];
   const several = Array.isArray(errors) ? [errors.flatMap((one) => wordsOf(one, depth + 1)).join('; ')] : [];
   const below = [...several, ...wordsOf(cause, depth + 1)].filter((text) => text !== '');
+  const meant = below.length === 0 ? connectionWords(error) : undefined;
+  if (meant !== undefined) return [...(own === undefined ? [] : [own]), meant];
   const named = typeof code === 'string' || typeof code === 'number' ? [`code ${code}`] : [];
   const last = named.length > 0 ? named : typeof name === 'string' && name !== 'Error' ? [name] : [];
   return [...(own === undefined ? [] : [own]), ...(below.length > 0 ? below : last)];

@@ -4,10 +4,11 @@
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { bareHost } from './address.ts';
 import { addressOf, Guests } from './guests.ts';
 import { CONNECTIONS, GREETING_MS } from './limits.ts';
 import { LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
-import { bareHost, cannotListen } from './listening.ts';
+import { cannotListen } from './listening.ts';
 import { isOwn, type ServerTls, serverOptions } from './tls.ts';
 
 export interface Routes {

@@ -1,16 +1,7 @@
-/** Addresses that servers listen on: how they are written, and why one cannot be had. */
-import { isIPv6 } from 'node:net';
+/** Why an address to listen on cannot be had. */
 import { systemWords } from '@kasane/tensor/node/system-errors';
+import { hostPort } from './address.ts';
 import { KasaneError, messageOf } from './errors.ts';
-
-/** host:port as clients and URLs take it: an IPv6 address in brackets. */
-export function hostPort(host: string, port: number): string {
-  const bare = bareHost(host);
-  return `${isIPv6(bare) ? `[${bare}]` : bare}:${port}`;
-}
-
-/** As Node's servers take it: an IPv6 address without brackets. */
-export const bareHost = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
 
 /** What is true of listening only. */
 const reasons: Readonly<Record<string, string>> = {

@@ -7,8 +7,9 @@ import { timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { bareHost, hostPort } from './address.ts';
 import { KasaneError, messageOf } from './errors.ts';
-import { bareHost, cannotListen, hostPort } from './listening.ts';
+import { cannotListen } from './listening.ts';
 import { asksLoopback, digestOfToken, isLoopback } from './token.ts';
 
 /** Buckets of a time, in seconds: a step of the smallest network takes 2 ms, a shard of it one, a step of ResNet-152 a minute. */

@@ -24,6 +24,9 @@ export function redisAddress(url: string): RedisAddress {
   const [, user] = /^\w+:\/\/(.*)@/s.exec(url) ?? [];
   // What ends the part with the host for one reader, and not for another: some of a password would pass for a host.
   if (user !== undefined && (/[/?#@\\\s]/.test(user) || user.split(':').length > 2)) throw unescaped;
+  // The host alone, which no part of a password can be any more.
+  if (/^\w+:\/\/(?:[^@]*@)?[^[/?#@]*:[^[/?#@]*:/.test(url))
+    throw refuse('write an IPv6 address in brackets, as in redis://[::1]:6379');
   if (!URL.canParse(url)) throw refuse('redis://HOST:PORT is expected, with a port from 1 to 65535');
   const parsed = new URL(url);
   if (parsed.hostname === '') throw refuse('it has no host; redis://HOST:PORT is expected');

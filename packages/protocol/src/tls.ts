@@ -11,6 +11,7 @@ import {
 } from 'node:tls';
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
 import { FileError, readRegularSync } from '@kasane/tensor/node/regular-file';
+import { whyNoAddress } from './address.ts';
 import { KasaneError } from './errors.ts';
 import { PEM_BYTES } from './limits.ts';
 import { tracedCalls } from './traced-calls.ts';
@@ -128,8 +129,10 @@ export interface Channel {
   readonly options: ClientOptions;
 }
 
-/** How gRPC talks to a coordinator. @param address host:port */
+/** How gRPC talks to a coordinator. @param address host:port @throws KasaneError USAGE when it is none */
 export function channelTo(address: string, tls: ClientTls | undefined): Channel {
+  const wrong = whyNoAddress(address);
+  if (wrong !== undefined) throw new KasaneError('USAGE', `${address} as a coordinator's address: ${wrong}`);
   const options = {
     ...tracedCalls(),
     'grpc-node.flow_control_window': WINDOW_BYTES,

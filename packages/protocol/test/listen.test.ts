@@ -2,9 +2,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { hostPort, whyNoAddress } from '../src/address.ts';
 import { LINK_GREETING, LINK_KEY_BYTES } from '../src/link.ts';
 import { listenOn } from '../src/listen.ts';
-import { hostPort } from '../src/listening.ts';
 import { startMetricsServer } from '../src/metrics-server.ts';
 import { until } from './support/until.ts';
 
@@ -124,4 +124,39 @@ it.each([
   ['name', 'name:7'],
 ])('%s is written as %s', (host, expected) => {
   expect(hostPort(host, 7)).toBe(expected);
+});
+
+it.each([
+  '127.0.0.1:1',
+  'host:65535',
+  'my-host.example.org:7420',
+  '[::1]:7420',
+  '[fe80::1%eth0]:7',
+  'host_with:1',
+])('%s is an address', (text) => {
+  expect(whyNoAddress(text)).toBeUndefined();
+});
+
+it.each([
+  ...['::1:7420', '::1', '[::1]', 'fe80::1:7420', '2001:db8::7:65000', '1:2:3:4:5:6:7:8:7420'].map((text) => [
+    text,
+    /^write an IPv6 address in brackets, with the port behind them, such as \[::1\]:7420$/,
+  ]),
+  ...['http://127.0.0.1:7420', 'https://[::1]:7420'].map((text) => [text, /without https?:\/\/$/]),
+  ...['[host]:7', '[127.0.0.1]:7', '[]:7'].map((text) => [text, /brackets are for IPv6/]),
+  ...[
+    '',
+    'host',
+    ':7420',
+    'host:',
+    'host:0',
+    'host:65536',
+    'host:1e3',
+    'a:b:7',
+    'a b:7',
+    'a/b:7',
+    '[::1]:',
+  ].map((text) => [text, /^HOST:PORT is expected, such as 127\.0\.0\.1:7420 or \[::1\]:7420$/]),
+] as [string, RegExp][])('%s is no address', (text, why) => {
+  expect(whyNoAddress(text)).toMatch(why);
 });

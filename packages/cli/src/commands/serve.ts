@@ -3,7 +3,7 @@ import { constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { Access } from '@kasane/data/access';
-import { hostPort } from '@kasane/protocol/listening';
+import { hostPort } from '@kasane/protocol/address';
 import type { MetricsOptions } from '@kasane/protocol/metrics-server';
 import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { messageOf } from '@kasane/protocol/errors';
 import type { Span, SpanOptions, Tracing } from '@kasane/protocol/tracing';
 import {
   type Context,
@@ -114,7 +115,10 @@ class Batches extends BatchSpanProcessor {
     exporter.export = (spans, done) =>
       send(spans, (result: ExportResult) => {
         const fails = result.code !== ExportResultCode.SUCCESS;
-        if (fails && !failed) warn(`spans do not arrive: ${result.error?.message ?? 'no reason is given'}`);
+        if (fails && !failed)
+          warn(
+            `spans do not arrive: ${messageOf(result.error)}; check OTEL_EXPORTER_OTLP_ENDPOINT, or leave it out`,
+          );
         failed = fails;
         done(result);
       });

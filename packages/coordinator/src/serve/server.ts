@@ -1,6 +1,7 @@
 /** The gRPC server: services, health, reflection, behind the gate. Closed by default: beyond loopback tokens are required. */
 import type { Socket } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
+import { hostPort } from '@kasane/protocol/address';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -15,7 +16,6 @@ import {
   STREAMS_PER_CONNECTION,
 } from '@kasane/protocol/limits';
 import { listenOn } from '@kasane/protocol/listen';
-import { hostPort } from '@kasane/protocol/listening';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';

@@ -81,3 +81,47 @@ export function systemWords(error: unknown): string | undefined {
   const code = systemCodeOf(error);
   return code && meanings[code].words;
 }
+
+const NO_TLS = 'it does not speak TLS';
+
+/** What two ends of TLS find wrong, by the codes of Node and OpenSSL; of the rest the words say enough. */
+const insecure: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet; check the clocks',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed, and this machine does not trust it',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is of an authority that this machine does not trust',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is of an authority that this machine does not trust',
+  UNABLE_TO_GET_ISSUER_CERT: 'its certificate is of an authority that this machine does not trust',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is of an authority that this machine does not trust',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for other names than this address',
+  ERR_SSL_WRONG_VERSION_NUMBER: NO_TLS,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: NO_TLS,
+  EPROTO: 'the two ends do not agree on TLS',
+};
+
+/** What went wrong with a connection, as a clause; undefined where it is neither the system nor TLS that says so. */
+export function connectionWords(error: unknown): string | undefined {
+  const { code, errors, message } = (error ?? {}) as Partial<Record<'code' | 'errors' | 'message', unknown>>;
+  // A host with several addresses fails with one error for each; they mostly say the same.
+  const each = Array.isArray(errors) ? new Set(errors.map(connectionWords)) : new Set<undefined>();
+  each.delete(undefined);
+  if (each.size > 0) return [...each].join('; ');
+  // OpenSSL's own code is in the text alone where a call failed over it.
+  if (code === 'EPROTO' && /wrong version number|packet length too long/i.test(String(message)))
+    return NO_TLS;
+  const said = typeof code === 'string' && Object.hasOwn(insecure, code) ? insecure[code] : undefined;
+  return said ?? systemWords(error);
+}
+
+/** Node's text of a failed call on the network, wherever it stands: call, code, address, and where it was called from. */
+const CALL =
+  /\b(?:connect|getaddrinfo|bind|listen|read|write|send|recv|shutdown) (E[A-Z_]{2,})\b(?: ([\w.:%[\]-]*[\w\]]))?(?: - Local \([^)]*\))?/g;
+
+/** A text of Node's, or of a library that passes it on, with what the system says in words. */
+export function inWords(text: string): string {
+  return text.replace(CALL, (whole, code: string, at: string | undefined) => {
+    if (!Object.hasOwn(meanings, code)) return whole;
+    const { words } = meanings[code as SystemCode];
+    return at === undefined ? words : `${at}: ${words}`;
+  });
+}
