@@ -189,7 +189,8 @@ it('text and tables train, distributed, and damaged images end a job with their 
   const half = readFileSync(join(folder, 'images/red/0.jpg'));
   for (const label of ['a', 'b']) {
     mkdirSync(join(folder, 'broken', label), { recursive: true });
-    for (let i = 0; i < 4; i++) writeFileSync(join(folder, 'broken', label, `${i}.jpg`), half);
+    const own = Buffer.concat([half, Buffer.from(label)]);
+    for (let i = 0; i < 4; i++) writeFileSync(join(folder, 'broken', label, `${i}.jpg`), own);
   }
   // Whole by its ends: what is in between shows when it is decoded.
   const pixels = { create: { width: 64, height: 64, channels: 3, background: '#408020' } } as const;

@@ -211,9 +211,11 @@ beforeAll(async () => {
   const labels = join(good, 'idx/t10k-labels-idx1-ubyte');
   write('idx/t10k-labels-idx1-ubyte.gz', gzipSync(readFileSync(labels)));
   rmSync(labels);
-  const picture = sharp({ create: { width: 4, height: 4, channels: 3, background: '#fff' } });
-  for (const name of ['a/1', 'a/2', 'b/1', 'b/2'])
-    write(`images/${name}.png`, await picture.clone().png().toBuffer());
+  for (const name of ['a/1', 'a/2', 'b/1', 'b/2']) {
+    const background = name.startsWith('a') ? '#fff' : '#000';
+    const picture = sharp({ create: { width: 4, height: 4, channels: 3, background } });
+    write(`images/${name}.png`, await picture.png().toBuffer());
+  }
   const table = await openData(
     checkData({ format: 'csv', path: join(good, 'table.csv'), target: 'y' }),
     anywhere,

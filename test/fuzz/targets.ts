@@ -140,7 +140,8 @@ export async function targets(): Promise<readonly Target[]> {
   ]);
   for (const kind of ['cats', 'dogs']) {
     mkdirSync(join(folder, 'images', kind), { recursive: true });
-    for (const index of [0, 1, 2]) writeFileSync(join(folder, 'images', kind, `${index}.png`), pictures[0]!);
+    const own = Buffer.concat([pictures[0]!, Buffer.from(kind)]);
+    for (const index of [0, 1, 2]) writeFileSync(join(folder, 'images', kind, `${index}.png`), own);
   }
   mkdirSync(file('mnist'));
   const mnist = openIdx(smallMnist(file('mnist'), 20, 10));

@@ -81,7 +81,8 @@ const idxJob = (path: string) => ({
 const classFolders = (folder: string, name: string, content: Uint8Array, count: number) => {
   for (const own of ['a', 'b']) {
     mkdirSync(join(folder, own));
-    for (let i = 0; i < count / 2; i++) writeFileSync(join(folder, own, `${i}-${name}`), content);
+    const labelled = Buffer.concat([content, Buffer.from(own)]);
+    for (let i = 0; i < count / 2; i++) writeFileSync(join(folder, own, `${i}-${name}`), labelled);
   }
 };
 

@@ -20,7 +20,12 @@ beforeAll(async () => {
   for (const kind of ['cat', 'dog']) {
     mkdirSync(at(`pets/${kind}`), { recursive: true });
     for (let i = 0; i < 12; i++) {
-      const create = { width: 20, height: 16, channels: 3, background: { r: 9 * i, g: 90, b: 90 } } as const;
+      const create = {
+        width: 20,
+        height: 16,
+        channels: 3,
+        background: { r: 9 * i, g: 90, b: kind === 'cat' ? 90 : 99 },
+      } as const;
       await sharp({ create })
         .png()
         .toFile(at(`pets/${kind}/${i}.png`));

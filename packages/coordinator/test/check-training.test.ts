@@ -19,7 +19,7 @@ beforeAll(async () => {
         width: 20,
         height: 20,
         channels: 3 as const,
-        background: { r: 40 * index, g: 9, b: 99 },
+        background: { r: 40 * index, g: 9, b: name === 'cat' ? 99 : 9 },
       };
       await sharp({ create })
         .jpeg()

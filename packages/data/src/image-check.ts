@@ -2,6 +2,7 @@
  * Looks at an image file before training: whether it can be used, and what it is like. Wherever that is not plain from its beginning and
  * its end, the decoder is asked, so that nothing is refused here that would be read later.
  */
+import { createHash } from 'node:crypto';
 import { DataError } from './dataset.ts';
 import {
   decodeImage,
@@ -17,10 +18,20 @@ import { openRegular, readRegular } from './regular-file.ts';
 const HEAD_BYTES = 1 << 16;
 const TAIL_BYTES = 64;
 
+/** What tells a file from others as far as it was read. */
+export interface Print {
+  readonly size: number;
+  /** Of its size, its beginning and its end. */
+  readonly digest: string;
+  /** Whether that is all of it. */
+  readonly isWhole: boolean;
+}
+
 export interface CheckedImage {
   /** Why it can not be used: `path: why`. */
   readonly problem?: string;
   readonly kind?: ImageKind;
+  readonly print?: Print;
 }
 
 /** @param decodes whether it is decoded in any case: damage between its beginning and its end shows in no other way */
@@ -30,11 +41,16 @@ export async function checkImage(path: string, form: ImageForm, decodes: boolean
     if (size === 0) return { problem: `${path}: it is empty` };
     const kind = await describe(path, size, head);
     if (decodes || !looksWhole(kind.format, size, head, tail)) await decodeImage(path, form);
-    return { kind };
+    return { kind, print: printOf(size, head, tail) };
   } catch (error) {
     if (error instanceof DataError) return { problem: error.message };
     return { problem: `${path}: ${whyNot(error)}` };
   }
+}
+
+function printOf(size: number, head: Buffer, tail: Buffer): Print {
+  const hash = createHash('sha256').update(`${size}:`).update(head).update(tail);
+  return { size, digest: hash.digest('base64'), isWhole: size <= head.length };
 }
 
 async function ends(path: string): Promise<{ size: number; head: Buffer; tail: Buffer }> {

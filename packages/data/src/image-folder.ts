@@ -4,9 +4,10 @@
  */
 
 import { createHash } from 'node:crypto';
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { type CheckedClass, checkClasses } from './checked-classes.ts';
 import {
   type ClassFolder,
   type ClassFolders,
@@ -17,7 +18,7 @@ import {
 } from './class-folders.ts';
 import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
 import { extensionOf } from './folder.ts';
-import { checkImage } from './image-check.ts';
+import type { Print } from './image-check.ts';
 import {
   type Background,
   decodeImage,
@@ -32,6 +33,7 @@ import {
 } from './image-decode.ts';
 import { type Layout, type Located, locateParts } from './layout.ts';
 import { readRegular, statRegular } from './regular-file.ts';
+import { contradicting, type Printed, testedCopies } from './same-pictures.ts';
 import { splitAtRandom } from './shuffle.ts';
 
 export interface ImageFolderOptions {
@@ -95,6 +97,11 @@ interface Image {
   readonly label: number;
 }
 
+/** One that was looked at. */
+interface CheckedOne extends Image {
+  readonly print: Print;
+}
+
 /** As `openImages` of read-apart.ts, on this thread: for tests and tools. @throws DataError naming the files that can not be used */
 export const openImageFolder = async (options: ImageFolderOptions): Promise<DataParts> =>
   imagesOfRead(await readImageFolder(options), options, (part) => identityOfImages(options.path, part));
@@ -120,17 +127,24 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   const parts = other
     ? {
         train: found.images,
-        test: other.images.map((image) => ({ path: image.path, label: numbers[image.label]! })),
+        test: other.images.map((image) => ({ ...image, label: numbers[image.label]! })),
       }
     : splitByClass(found.images, validation, seed);
   requireSome(path, parts);
+  const named = (images: readonly CheckedOne[]): Printed[] =>
+    images.map((image) => ({ ...image, label: classes[image.label]! }));
+  // A job that names one folder for both parts was told so.
+  const copies =
+    located.test !== undefined && resolve(located.test) === resolve(located.train)
+      ? []
+      : await testedCopies(named(parts.train), named(parts.test));
   const { background, notes } = await chooseBackground([...found.alpha, ...(other?.alpha ?? [])], options);
   const form = background ? { ...plain, background } : plain;
   return {
     ...{ form, classes },
     train: packed(path, parts.train, ['train', form]),
     test: packed(path, parts.test, ['test', form]),
-    notes: [...located.notes, ...found.notes, ...(other?.notes ?? []), ...notes],
+    notes: [...located.notes, ...found.notes, ...(other?.notes ?? []), ...copies, ...notes],
   };
 }
 
@@ -187,7 +201,7 @@ export function imagesOfRead(
 interface Found {
   readonly groups: readonly ClassFolder[];
   readonly classes: readonly string[];
-  readonly images: readonly Image[];
+  readonly images: readonly CheckedOne[];
   /** Paths of those with an alpha channel. */
   readonly alpha: readonly string[];
   readonly notes: readonly string[];
@@ -209,30 +223,30 @@ function readParts(located: Located): { readonly train: ClassFolders; readonly t
 /** Classes by name, files by name within a class: the order does not depend on the file system. */
 async function findUsable(found: ClassFolders, options: ImageFolderOptions, form: ImageForm): Promise<Found> {
   const { folder } = found;
-  const problems = [...found.problems];
   const classes: string[] = [];
-  const images: Image[] = [];
-  const others: string[] = [];
-  const alpha: string[] = [];
-  let [total, animated] = [found.leftOut, 0];
-  for (const { name, path, files: below } of found.groups) {
-    const files = below.filter(isImage);
-    others.push(...below.filter((file) => !isImage(file)));
-    total += files.length;
-    const checked = await Promise.all(
-      files.map((file) => decoding.run(() => checkImage(file, form, options.onDamaged === 'skip'))),
-    );
-    const usable = files.filter((_, index) => checked[index]!.problem === undefined);
-    for (const { problem } of checked) if (problem !== undefined) problems.push(problem);
-    alpha.push(...files.filter((_, index) => checked[index]!.kind?.alpha));
-    animated += checked.filter(({ kind }) => kind?.animated).length;
-    if (usable.length === 0) {
-      problems.push(`${path}: the class has no images that can be used${otherKinds(below)}`);
-      continue;
-    }
-    images.push(...usable.map((file) => ({ path: file, label: classes.length })));
+  const images: CheckedOne[] = [];
+  const checked = await checkClasses(found.groups, isImage, form, options.onDamaged === 'skip');
+  const twice = await contradicting(
+    checked.flatMap(({ name, usable }) => usable.map(({ path, print }) => ({ path, print, label: name }))),
+  );
+  const problems = [...found.problems];
+  for (const { group, usable, damaged, name } of checked) {
+    problems.push(...damaged);
+    const left = usable.filter(({ path }) => !twice.paths.has(path));
+    if (left.length === 0 && usable.length === 0)
+      problems.push(`${group.path}: the class has no images that can be used${otherKinds(group.files)}`);
+    if (left.length === 0) continue;
+    images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));
     classes.push(name);
   }
+  problems.push(...twice.problems);
+  const sum = (of: (one: CheckedClass) => number) => checked.reduce((all, one) => all + of(one), 0);
+  const total = found.leftOut + sum(({ usable, damaged }) => usable.length + damaged.length);
+  const animated = sum(({ usable }) => usable.filter(({ kind }) => kind?.animated).length);
+  const alpha = checked.flatMap(({ usable }) =>
+    usable.filter(({ kind }) => kind?.alpha).map(({ path }) => path),
+  );
+  const others = found.groups.flatMap(({ files }) => files.filter((file) => !isImage(file)));
   const notes = [...found.notes];
   if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are read${otherKinds(others)}`);
   if (animated > 0)
@@ -288,9 +302,9 @@ function otherKinds(files: readonly string[]): string {
 }
 
 /** The same part of every class. */
-function splitByClass(images: readonly Image[], fraction: number, seed: number) {
-  const train: Image[] = [];
-  const test: Image[] = [];
+function splitByClass<I extends Image>(images: readonly I[], fraction: number, seed: number) {
+  const train: I[] = [];
+  const test: I[] = [];
   for (const [label, own] of Map.groupBy(images, (image) => image.label)) {
     const split = splitAtRandom(own.length, fraction, seed, label);
     for (const index of split.train) train.push(own[index]!);

@@ -100,7 +100,12 @@ describe('an image folder', () => {
 });
 
 describe('damaged and odd files', () => {
-  const good = () => picture(10, 20, 30).jpeg().toBuffer();
+  let made = 0;
+  /** Each its own: the same image in two classes is refused. */
+  const good = () =>
+    picture((10 * ++made) % 256, 20, 30)
+      .jpeg()
+      .toBuffer();
   const noise = (side: number) =>
     sharp(Buffer.from(Array.from({ length: side * side * 3 }, (_, i) => (i * 7919) % 251)), {
       raw: { width: side, height: side, channels: 3 },
@@ -166,7 +171,8 @@ describe('damaged and odd files', () => {
     const thumbnail = Buffer.from([0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9]);
     const whole = Buffer.from(await good());
     const phone = Buffer.concat([whole.subarray(0, 2), thumbnail, whole.subarray(2), Buffer.alloc(4000)]);
-    for (const one of ['a/1.jpg', 'b/1.jpg', 'b/2.jpg']) write(one, phone);
+    for (const [i, one] of ['a/1.jpg', 'b/1.jpg', 'b/2.jpg'].entries())
+      write(one, phone.fill(i, phone.length - 9));
     const { train } = await open();
     expect((await gather(train, 0)).inputs).toHaveLength(48);
     write(

@@ -252,7 +252,11 @@ describe('transparency', () => {
   it('a data set has one ground, which is said and kept for predictions', async () => {
     for (const kind of ['a', 'b']) {
       mkdirSync(join(folder, 'ink', kind), { recursive: true });
-      for (const i of [1, 2]) writeFileSync(join(folder, 'ink', kind, `${i}.png`), await drawing(20));
+      for (const i of [1, 2])
+        writeFileSync(
+          join(folder, 'ink', kind, `${i}.png`),
+          Buffer.concat([await drawing(20), Buffer.from(kind + i)]),
+        );
     }
     const parts = await open('ink');
     expect(await first(parts)).toEqual([255, 20]);
@@ -270,7 +274,8 @@ describe('transparency', () => {
   it('a data set without any says nothing of it', async () => {
     for (const kind of ['a', 'b']) {
       mkdirSync(join(folder, 'opaque', kind), { recursive: true });
-      for (const i of [1, 2]) writeFileSync(join(folder, 'opaque', kind, `${i}.jpg`), jpeg);
+      for (const i of [1, 2])
+        writeFileSync(join(folder, 'opaque', kind, `${i}.jpg`), Buffer.concat([jpeg, Buffer.from(kind + i)]));
     }
     const { preparation, notes } = await open('opaque');
     expect(preparation.image).toEqual({ height: 16, width: 16, channels: 1, fit: 'fill' });
