@@ -220,7 +220,11 @@ export const jobSchema = z
       .string()
       .min(1)
       .max(64)
-      .regex(/^[\w.-]+$/, 'letters, digits, dot, dash and underscore only'),
+      // It begins the job's id, which commands take as an argument and folders as a name.
+      .regex(
+        /^\w[\w.-]*$/,
+        'letters, digits, dot, dash and underscore only, and neither a dot nor a dash first',
+      ),
     model: modelSchema,
     data: dataSchema.prefault({}),
     objective: objectiveSchema.optional(),

@@ -165,3 +165,21 @@ describe('the form of a table', () => {
     expect(data({ encoding: 'ebcdic' })).toThrow(/data\.encoding: it is no encoding that is known/);
   });
 });
+
+it.each([
+  '',
+  '.',
+  '..',
+  '-x',
+  '--help',
+  '.hidden',
+  'a/b',
+  '\u{1f600}',
+  'é',
+  'e\u0301',
+  'a\n',
+  'a\u001b[2J',
+  'x'.repeat(200),
+])('no job is named %j: its name begins ids, folders and arguments', (name) => {
+  expect(() => parseJobFile(JSON.stringify({ name, model: { preset: 'mnist-mlp' } }), 'job')).toThrow(/name/);
+});
