@@ -1,8 +1,22 @@
-/** Times as files write them: numbers, ISO 8601, and dates without separators. Dates whose day and month could be swapped are none. */
+/**
+ * Times as files write them: numbers, ISO 8601, dates with an English month, and dates without separators. Dates whose day, month and year
+ * could be swapped are none.
+ */
 import { readNumber, type TableForm } from './table-form.ts';
 
 /** 2026-01-31, 2026/1/31, 2026.01.31, 2026-01, 2026/01: the year is first, so the month is second. */
 const DATE = /^(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|[-/](\d\d))/;
+/** 31 Jan 2026, 31-January-2026, Jan 31, 2026, 2026-Jan-31, Jan 2026: in 31-Jan-26 either number could be the year. */
+const NAMED_MONTHS = [
+  /^(?<day>\d{1,2})(?<sign>[ -])(?<month>[a-z]{3,9})\.?\k<sign>(?<year>\d{4})(?!\d)/i,
+  /^(?<month>[a-z]{3,9})\.? (?<day>\d{1,2}),? (?<year>\d{4})(?!\d)/i,
+  /^(?<year>\d{4})(?<sign>[ -])(?<month>[a-z]{3,9})\.?\k<sign>(?<day>\d{1,2})(?!\d)/i,
+  /^(?<month>[a-z]{3,9})\.?[ -](?<year>\d{4})$/i,
+];
+const MONTHS = [
+  ...['january', 'february', 'march', 'april', 'may', 'june'],
+  ...['july', 'august', 'september', 'october', 'november', 'december'],
+];
 /** 2026年1月31日. */
 const EAST_ASIAN_DATE = /^(\d{4})年(\d{1,2})月(?:(\d{1,2})日)?/;
 /** 2026-Q1, 2026Q1. */
@@ -12,7 +26,7 @@ const TIME_OF_DAY =
   /^(?:T| {1,2})(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:\s?(?:Z|UTC|GMT|([+-])(\d\d):?(\d\d)?(?: UTC| GMT)?))?$/i;
 /** 20260131, 202601, 202601311200, 20260131T120000. */
 const COMPACT = /^((?:19|20)\d\d)(\d\d)(?:(\d\d)(?:T?([01]\d|2[0-3])([0-5]\d)([0-5]\d)?)?)?$/;
-/** 31/01/2026, 1.31.26, 2026/1/31 noon, 31 Jan 2026, Jan 31, 2026: with or without a time of day. */
+/** 31/01/2026, 1.31.26, 2026/1/31 noon, 31-Jan-26, 31 Mai 2026: with or without a time of day. */
 const OTHER_DATE =
   /^(\d{4}([./-])\d{1,2}\2\d{1,2}|\d{1,2}([./-])\d{1,2}\3(\d{4}|\d\d)|\d{1,2}[ -][a-z]{3,9}[ -]\d{2,4}|[a-z]{3,9} \d{1,2},? \d{4})([T ,].*)?$/i;
 
@@ -52,13 +66,39 @@ interface DateParts {
   readonly time: RegExpExecArray | undefined;
 }
 
+/** The number of a month by its English name, or its first letters. */
+function monthOf(name: string): string | undefined {
+  const word = name.toLowerCase();
+  const at = MONTHS.findIndex((month) => word === month || word === month.slice(0, 3));
+  return word === 'sept' ? '9' : at < 0 ? undefined : String(at + 1);
+}
+
+function partsWithName(text: string): DateParts | undefined {
+  for (const form of NAMED_MONTHS) {
+    const found = form.exec(text);
+    const { year, month: name, day } = found?.groups ?? {};
+    const month = name === undefined ? undefined : monthOf(name);
+    if (!found || month === undefined) continue;
+    const rest = text.slice(found[0].length);
+    const time = TIME_OF_DAY.exec(rest) ?? undefined;
+    if (rest === '' || time) return { year: year!, month, day: day ?? '1', time };
+  }
+  return undefined;
+}
+
+/** The hour of a date that has one, and names no zone. */
+export function localHour(text: string): number | undefined {
+  const { time } = partsOf(text) ?? {};
+  return !time || /(?:Z|UTC|GMT|[+-]\d\d:?(?:\d\d)?)$/i.test(time[0]) ? undefined : Number(time[1]);
+}
+
 function partsOf(text: string): DateParts | undefined {
   const [, quartered, quarter] = QUARTER.exec(text) ?? [];
   if (quartered !== undefined)
     return { year: quartered, month: String(3 * Number(quarter) - 2), day: '1', time: undefined };
   const east = EAST_ASIAN_DATE.exec(text);
   const found = DATE.exec(text) ?? east;
-  if (!found) return undefined;
+  if (!found) return partsWithName(text);
   const [whole, year] = found;
   const [month, day] = east ? [east[2], east[3]] : [found[3] ?? found[5], found[4]];
   const rest = text.slice(whole.length);

@@ -6,6 +6,7 @@ import {
   areCompactDates,
   isDate,
   isOtherDate,
+  localHour,
   readCompact,
   type TimeReader,
   timeReader,
@@ -37,7 +38,7 @@ const NAMES = /^(time|date|datetime|timestamp|ts|ds|t)$/i;
 /** A row so many usual steps after the one before it has something missing before it: months differ in length, and clocks drift. */
 const GAP = 1.5;
 /** The forms that are read, as a message lists them. */
-const DATES = 'dates such as 2026-01-31, 2026/01/31 12:00, 20260131, 2026-01 or 2026-Q1';
+const DATES = 'dates such as 2026-01-31, 2026/01/31 12:00, 31 Jan 2026, 20260131, 2026-01 or 2026-Q1';
 const WAY_OUT = 'or set data.order: file to take the rows as they stand';
 
 /**
@@ -210,6 +211,17 @@ function findTime(
   );
 }
 
+const CLOCKS =
+  'It looks like the hour that comes twice when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00+01:00, keep one row of each time';
+
+/** Whether a local time may come twice because clocks are put back: in the night to a Sunday, in spring or autumn. */
+function clocksWentBack(text: string, time: number): boolean {
+  const [hour, day] = [localHour(text), new Date(time)];
+  return (
+    hour !== undefined && hour <= 3 && day.getUTCDay() === 0 && [2, 3, 8, 9, 10].includes(day.getUTCMonth())
+  );
+}
+
 /** @throws DataError naming the first time that is there twice, or else the first that is out of order: sorting helps only there */
 function checkOrder(
   path: string,
@@ -220,13 +232,13 @@ function checkOrder(
 ): void {
   const twice = repeated(rows);
   if (twice) {
-    const { row, first } = twice;
+    const { row, first, time } = twice;
     const what = `${path}:${row.line}: ${name} ${row.fields[at]} is there twice, on line ${first.line} too`;
     const several = severalSeries(twice, columns, rows, at);
     throw new DataError(
       several
         ? `${what}. ${several}. Write a file for each series, and train on one`
-        : `${what}. Keep one row of each time, ${WAY_OUT}`,
+        : `${what}. ${clocksWentBack(row.fields[at]!, time) ? CLOCKS : 'Keep one row of each time'}, ${WAY_OUT}`,
     );
   }
   for (const [i, { row, time }] of rows.entries()) {

@@ -10,6 +10,7 @@ export interface Repeated {
   /** The first row whose time an earlier one has, and that one. */
   readonly row: CsvRow;
   readonly first: CsvRow;
+  readonly time: number;
   /** Rows whose time an earlier one has. */
   readonly rows: number;
 }
@@ -22,11 +23,11 @@ const NAMED = 3;
 /** In the order of the rows; undefined when each has a time of its own. */
 export function repeated(rows: readonly Timed[]): Repeated | undefined {
   const seen = new Map<number, CsvRow>();
-  let found: Pick<Repeated, 'row' | 'first'> | undefined;
+  let found: Omit<Repeated, 'rows'> | undefined;
   for (const { row, time } of rows) {
     const first = seen.get(time);
     if (!first) seen.set(time, row);
-    else found ??= { row, first };
+    else found ??= { row, first, time };
   }
   return found && { ...found, rows: rows.length - seen.size };
 }

@@ -55,6 +55,9 @@ const IDENTIFIER_PART = 0.8;
 const COUNTING_PART = 0.9;
 /** As pandas calls the row numbers that it writes: they may be in any order. */
 const INDEX_NAME = /^(Unnamed: 0(\.\d+)?)?$/;
+/** id, ID, user_id, orderId: whole numbers under such a name that only rise number the rows, whatever their steps. */
+const ID_NAME = /^(?:.*[_ .-])?id$/i;
+const CAMEL_ID_NAME = /[a-z](?:Id|ID)$/;
 
 /** Sees the values of one column, one after the other, and then says what they are and how to encode them. */
 export class ColumnFit {
@@ -190,6 +193,13 @@ export class ColumnFit {
     if (this.#declared !== undefined || this.#strange > 0 || !this.#whole) return false;
     if (this.#count < IDENTIFIER_ROWS) return false;
     return INDEX_NAME.test(this.name) || (this.#rising && this.#ones >= COUNTING_PART * this.#count);
+  }
+
+  /** Whether its whole numbers only rise, by any steps, under a name of ids: `kasane init` leaves it out. */
+  get isRisingId(): boolean {
+    if (this.#declared !== undefined || this.#strange > 0 || !this.#whole || !this.#rising) return false;
+    if (this.#count < IDENTIFIER_ROWS) return false;
+    return ID_NAME.test(this.name) || CAMEL_ID_NAME.test(this.name);
   }
 
   /** Whether its values are dates, too many for categories. */

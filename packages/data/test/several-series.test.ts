@@ -71,3 +71,19 @@ it('a column of one value is said', async () => {
     expect.stringMatching(/one value in all rows to train with.*: unit \(data.columns/),
   );
 });
+
+it('a local hour that comes twice as clocks are put back is told as that, with the cure', async () => {
+  const at = (i: number, hour: number) =>
+    `2026-10-${24 + Math.floor(i / 24)} ${String(hour).padStart(2, '0')}:00`;
+  const hours = Array.from({ length: 72 }, (_, i) => at(i, i % 24));
+  hours.splice(hours.indexOf('2026-10-25 02:00'), 0, '2026-10-25 02:00');
+  const text = (times: readonly string[]) => `time,v\n${times.map((time, i) => `${time},${i}`).join('\n')}`;
+  await expect(series(text(hours))).rejects.toThrow(
+    /:29: time 2026-10-25 02:00 is there twice, on line 28 too\. It looks like the hour that comes twice when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00\+01:00, keep one row/,
+  );
+  const others = hours.map((time) => time.replace('2026-10-25 02', '2026-10-25 13'));
+  await expect(series(text(others), { order: 'sort' })).rejects.toThrow(/too\. Keep one row of each time/);
+  // With offsets, the two hours are two.
+  const zoned = hours.map((time, i) => `${time.replace(' ', 'T')}:00+0${i < 27 ? 2 : 1}:00`);
+  expect((await series(text(zoned))).train.samples).toBeGreaterThan(0);
+});

@@ -1,5 +1,6 @@
 /** Columns that are no features: what a delimiter at the end leaves, row numbers, and what never changes. */
 import { expect, it } from 'vitest';
+import { ColumnFit } from '../src/table.ts';
 import { lines, tableFiles } from './support/table-files.ts';
 
 const { table, write } = tableFiles();
@@ -73,3 +74,18 @@ it('columns of one value are said, in one sentence', async () => {
     expect.stringMatching(/^column 'unit' has one value .* leaves it out$/),
   ]);
 });
+
+it.each([
+  ['id', true],
+  ['user_id', true],
+  ['orderId', true],
+  ['paid', false],
+  ['height', false],
+])(
+  'whole numbers that only rise, by any step, are row numbers under a name of ids alone: %s',
+  (name, expected) => {
+    const fit = new ColumnFit(name, undefined);
+    for (let i = 0; i < 40; i++) fit.see(String(1 + 3 * i + (i > 20 ? 5 : 0)), () => 'row');
+    expect(fit.isRisingId).toBe(expected);
+  },
+);

@@ -77,7 +77,7 @@ describe('series', () => {
 
   it('the message about others lists the forms that are read', async () => {
     await expect(series(`date,v\n${lines(20, (i) => `week ${i},${i}`)}`)).rejects.toThrow(
-      'Write dates such as 2026-01-31, 2026/01/31 12:00, 20260131, 2026-01 or 2026-Q1',
+      'Write dates such as 2026-01-31, 2026/01/31 12:00, 31 Jan 2026, 20260131, 2026-01 or 2026-Q1',
     );
   });
 });

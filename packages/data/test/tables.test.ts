@@ -401,7 +401,7 @@ describe('series', () => {
     );
   });
 
-  it.each(['01/31/2026', '31.01.2026', '31 Jan 2026', 'Jan 31, 2026', '1/31/26 10:00'])(
+  it.each(['01/31/2026', '31.01.2026', '31-Jan-26', '31 Mai 2026', '1/31/26 10:00'])(
     'dates as %s, whose order would be a guess, are refused',
     async (text) => {
       for (const name of ['date', 'when']) {

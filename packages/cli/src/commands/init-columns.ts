@@ -74,7 +74,7 @@ export interface Decision {
   readonly why: string;
 }
 
-const NUMBERING = 'seems to number the rows';
+export const NUMBERING = 'seems to number the rows';
 
 /** Whether it may be what is predicted: not what only names or numbers rows. */
 export function isLikelyTarget(column: Column): boolean {
@@ -96,7 +96,7 @@ export function decisionOf(column: Column): Decision | undefined {
   const ignore = (why: string): Decision => ({ name, kind: 'ignore', why });
   if (2 * values.length < rows)
     return ignore(`has a value in only ${values.length} of ${counted(rows, 'row')}`);
-  if (fit.isRowNumber) return ignore(NUMBERING);
+  if (fit.isRowNumber || fit.isRisingId) return ignore(NUMBERING);
   if (fit.isDates) return ignore('holds dates, which are no categories');
   if (strangers) {
     const what = `holds numbers and texts, such as '${[...strangers][0]!.slice(0, 40)}'`;

@@ -4,10 +4,10 @@ import { isMissing } from '@kasane/data/table-form';
 import { KasaneError } from '@kasane/protocol/errors';
 import { counted } from '@kasane/tensor/counted';
 import { asData } from './data.ts';
-import { type Column, columnsOf, decide, isLikelyTarget, MOST_CLASSES } from './init-columns.ts';
+import { type Column, columnsOf, decide, isLikelyTarget, MOST_CLASSES, NUMBERING } from './init-columns.ts';
 import { type Look, lookAt } from './init-rows.ts';
 import { seriesOf, seriesSection } from './init-series.ts';
-import { isOfTexts, labelOf, sayTexts, textSection } from './init-texts.ts';
+import { isOfTexts, labelOf, sayTexts, shellWord, textSection } from './init-texts.ts';
 
 export interface TableGuess {
   readonly data: { readonly format: 'csv' | 'text' | 'series' } & Readonly<Record<string, unknown>>;
@@ -108,7 +108,8 @@ function decideAll(
     );
   for (const { name, kind, why } of found) {
     const what = kind === 'ignore' ? 'it is left out' : 'each value is a category';
-    guesses.push(`column '${name}' ${why}: ${what} (data.columns)`);
+    const kept = why === NUMBERING ? `: --set ${shellWord(`columns.${name}=number`)} keeps it` : '';
+    guesses.push(`column '${name}' ${why}: ${what} (data.columns)${kept}`);
   }
   return kinds;
 }
