@@ -1,4 +1,5 @@
 /** Gradients that lie in the shared memory of workers, which may go before they are added. */
+import { readdirSync } from 'node:fs';
 import { Exchange } from '@kasane/coordinator/params/exchange';
 import { ParameterServer } from '@kasane/coordinator/params/parameter-server';
 import { bytesOf } from '@kasane/protocol/frame';
@@ -39,6 +40,31 @@ describe.runIf(process.platform === 'linux')('Exchange', () => {
     server.commit();
     // Minus half of (1 + 2) / 2 of what the first gradient has.
     expect([...server.parameters]).toEqual([...gradientOf(0)].map((value) => -0.75 * value));
+    exchange.close();
+  });
+
+  it('keeps nothing of workers that come and go while a step stands still', async () => {
+    const { server, exchange } = await open();
+    exchange.offer('there');
+    const before = readdirSync('/proc/self/fd').length;
+    for (let round = 0; round < 100; round++) {
+      const name = `passing-${round}`;
+      const { gradientsMemory } = exchange.offer(name);
+      const memory = SharedGradients.open(gradientsMemory!, floats);
+      exchange.opened(name);
+      // Some have sent a part, which they do not complete; one a whole, which is refused afterwards.
+      const shared = { kind: 'sharedGradient', ...header(0), attempt: round, floats, place: 0 } as const;
+      if (round % 2 === 0) exchange.receive(name, shared, new Uint8Array(0));
+      if (round === 50) expect(server.complete(name, 0, round)).toBe('whole');
+      memory.close();
+      server.drop(name);
+      exchange.leave(name);
+      if (round === 50) {
+        expect(readdirSync('/proc/self/fd')).toHaveLength(before + 1);
+        server.withdraw(0);
+      }
+    }
+    expect(readdirSync('/proc/self/fd')).toHaveLength(before);
     exchange.close();
   });
 

@@ -114,6 +114,11 @@ export class Attempts {
     return one;
   }
 
+  /** Whether an attempt under way has put its gradient there. */
+  reads(place: GradientPlace): boolean {
+    return [...this.#underWay.values()].flat().some(({ gradient }) => gradient === place);
+  }
+
   /** A worker is gone: gives back the buffers of its attempts. */
   drop(worker: string): void {
     for (const [shard, list] of [...this.#underWay])

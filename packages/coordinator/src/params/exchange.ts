@@ -31,7 +31,7 @@ export class Exchange {
   #shared: SharedParameters | undefined;
   /** Of each worker that was offered some; `opened` once it has said that it uses it. */
   readonly #gradients = new Map<string, { memory: SharedGradients; opened: boolean }>();
-  /** Of workers that have left in this step: gradients of theirs that are complete are still to be added. */
+  /** Of workers that have left in this step, with gradients that are complete and still to be added. */
   readonly #left: SharedGradients[] = [];
   #version = -1;
   readonly #encoder = new VersionEncoder();
@@ -66,11 +66,15 @@ export class Exchange {
     if (offered) offered.opened = true;
   }
 
+  /** Memory of a worker that leaves is given back, but for what holds gradients of this step: steps may stand still for days. */
   leave(worker: string): void {
     const offered = this.#gradients.get(worker);
     if (!offered) return;
-    this.#left.push(offered.memory);
     this.#gradients.delete(worker);
+    for (const memory of [...this.#left.splice(0), offered.memory]) {
+      if (memory.places.some((place) => this.#parameters.reads(place))) this.#left.push(memory);
+      else memory.close();
+    }
   }
 
   /**

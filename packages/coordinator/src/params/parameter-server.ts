@@ -9,6 +9,7 @@ import type { GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
+import type { GradientPlace } from '@kasane/protocol/shared-memory';
 import { noSquares, type Squares } from '@kasane/tensor/backends/wasm/squares';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
@@ -163,6 +164,12 @@ export class ParameterServer implements Weights {
     if (typeof ended === 'string') return ended;
     this.#complete.set(shard, ended);
     return 'whole';
+  }
+
+  /** Whether a gradient of this step that is still to be added lies in that place. */
+  reads(place: GradientPlace): boolean {
+    const complete = [...this.#complete.values()];
+    return complete.some(({ gradient }) => gradient === place) || this.#attempts.reads(place);
   }
 
   /** A worker is gone: gives back the buffers of its unfinished attempts. */
