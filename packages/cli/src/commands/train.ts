@@ -59,6 +59,8 @@ export async function train(
   const start =
     spec.init === undefined ? undefined : (await startingWeights(checkJob(spec), '', anywhere)).what;
   if (start) say(`Start: ${start}`);
+  const idle = idleSlots(options, spec.training.shards);
+  if (idle) say(idle);
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
@@ -104,6 +106,17 @@ export async function train(
     () => cluster.close(),
   );
   report(job, spec, out, options.json === true);
+}
+
+/** Each slot computes a shard at a time: more slots than shards are of no use. Empty when none is. */
+export function idleSlots(
+  { workers, slots }: Pick<TrainOptions, 'workers' | 'slots'>,
+  shards: number,
+): string {
+  const idle = workers * slots - shards;
+  if (idle <= 0) return '';
+  const all = count(workers * slots, 'slot');
+  return `Note: ${idle} of ${all} will be idle, since a step of this job has ${count(shards, 'shard')}; use fewer, or raise training.shards (which changes the weights)`;
 }
 
 async function openDashboard(coordinator: string, say: (line: string) => void) {
