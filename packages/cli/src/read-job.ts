@@ -1,6 +1,7 @@
 /** Jobs as they are named on the command line: a file, a preset, or standard input. */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { decodeText } from '@kasane/data/decode-text';
 import { isUrl } from '@kasane/data/remote';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -41,13 +42,17 @@ function readJobText(path: string): string {
   }
 }
 
+/** A path as a shell would take it: from the working directory, or below the user's home when it begins with `~/`. */
+export const placeFromHere = (path: string): string =>
+  resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
+
 /** Places in a job file are meant from here; the coordinator may have another working directory. URLs stay. */
 export function fromHere(spec: JobSpec): JobSpec {
   const { init } = spec;
   const places = ['path', 'test'].flatMap((name) => {
     const place = (spec.data as Readonly<Record<string, unknown>>)[name];
-    return typeof place === 'string' && !isUrl(place) ? [[name, resolve(place)]] : [];
+    return typeof place === 'string' && !isUrl(place) ? [[name, placeFromHere(place)]] : [];
   });
   const data = { ...spec.data, ...Object.fromEntries(places) } as JobSpec['data'];
-  return { ...spec, data, ...(init !== undefined && { init: resolve(init) }) };
+  return { ...spec, data, ...(init !== undefined && { init: placeFromHere(init) }) };
 }

@@ -47,7 +47,13 @@ export function readClassFolders(
   });
   if (groups.length === 0) {
     const instead = loose > 0 ? `it has ${loose} ${what} and no folders` : 'it has no folders';
-    throw new DataError(`${folder}: ${instead}; one folder for each class, with its ${what}, is expected`);
+    const cure =
+      loose > 0
+        ? `Move them into folders named after their classes; of a test set without labels, set data.path to the folder of the training set alone`
+        : 'Make a folder for each class';
+    throw new DataError(
+      `${folder}: ${instead}; one folder for each class, with its ${what}, is expected. ${cure}`,
+    );
   }
   const twice = groups.find(({ name }, index) => groups[index - 1]?.name === name);
   if (twice) {

@@ -59,6 +59,22 @@ function titleMessage(path: string, { fields, line }: FirstRow, first: FirstRow)
   return `${what}. If it is a title, set data.skipLines: ${line}; otherwise fix the header`;
 }
 
+/**
+ * Whether rows that commas cut are rather cut by semicolons: each has as many, with a number like 2,5 between them. Spreadsheets write so
+ * wherever the comma is the decimal sign.
+ */
+export function isBySemicolons(rows: readonly (readonly string[])[]): boolean {
+  const cut = rows.map((fields) => fields.join(',').split(';'));
+  const [first] = cut;
+  return (
+    first !== undefined &&
+    first.length > 1 &&
+    cut.every(
+      (parts) => parts.length === first.length && parts.some((part) => /^\s*[+-]?\d+,\d+\s*$/.test(part)),
+    )
+  );
+}
+
 /** Another delimiter, of which header and row have as many. */
 function delimiterOf(
   header: readonly string[],
@@ -86,6 +102,10 @@ function checkNames(path: string, header: FirstRow, rows: readonly FirstRow[], f
     );
   }
   if (form.header !== undefined || !isRow(header, rows, form)) return;
+  if (form.delimiter === ',' && isBySemicolons([header, ...rows].map((row) => row.fields)))
+    throw new DataError(
+      `${path}:${line}: the first row, '${cut(fields.join(','))}', and those after it have numbers with ',' between ';'. Set data.delimiter: ';', data.decimal: ',' and data.header: false. If ',' separates fields, set data.header`,
+    );
   const what = fields.every((name) => readNumber(name, form) !== undefined)
     ? 'consists of numbers'
     : 'looks like the rows after it';

@@ -95,7 +95,9 @@ export function decoderOf(encoding: string, path: string): TextDecoder {
 /** Says that a line is in another encoding. @param bytes the beginning of what did not fit */
 export function notDecoded(path: string, line: number, encoding: string, bytes: Uint8Array): string {
   const name = encoding.toUpperCase();
-  const other = markedEncoding(bytes) ?? 'windows-1252 or what it is in';
+  // Latin letters in UTF-16 have a NUL beside them.
+  const wide = bytes.includes(0) ? `utf-16${bytes[0] === 0 ? 'be' : 'le'}` : 'windows-1252 or what it is in';
+  const other = markedEncoding(bytes) ?? wide;
   return `${path}:${line}: it is not ${name}. Save the file as ${name}, or set data.encoding: ${other}`;
 }
 

@@ -2,7 +2,17 @@
  * Reads the YAML of a job file into plain values, within limits: files come from others, and a small one can ask for a large amount
  * of work (nesting, aliases, keys that are compared with each other). Everything that is refused names its line.
  */
-import { type Document, isAlias, isMap, isScalar, Lexer, LineCounter, parseDocument, visit } from 'yaml';
+import {
+  type Document,
+  type ErrorCode,
+  isAlias,
+  isMap,
+  isScalar,
+  Lexer,
+  LineCounter,
+  parseDocument,
+  visit,
+} from 'yaml';
 import { KasaneError, messageOf } from './errors.ts';
 import {
   JOB_FILE_ALIASES,
@@ -20,6 +30,16 @@ export interface JobText {
   readonly lines: LineCounter;
 }
 
+/** What the parser means, where its own words are about YAML's grammar. */
+const words: Partial<Record<ErrorCode, string>> = {
+  MULTIPLE_DOCS: 'another document begins here; a job file has one',
+  BLOCK_AS_IMPLICIT_KEY:
+    "a second ': ' stands on this line. Put the value in quotes, or begin a new, indented line after the first key",
+  TAB_AS_INDENT: 'this line is indented with a tab. Use spaces',
+  BAD_INDENT: 'the indentation fits no section above. Begin the keys of one section in the same column',
+  MULTILINE_IMPLICIT_KEY: "a key goes over several lines. End it with ':' on the line where it begins",
+};
+
 /**
  * @param where what to call the file in messages
  * @throws KasaneError JOB_INVALID with file and line, LIMIT
@@ -35,10 +55,7 @@ export function readJobText(text: string, where: string): JobText {
   // Duplicates are looked for below: the parser compares each key with each other one.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const [fault] = [...document.errors, ...document.warnings];
-  if (fault) {
-    const several = fault.code === 'MULTIPLE_DOCS';
-    throw refuse(fault.pos[0], several ? 'another document begins here; a job file has one' : fault.message);
-  }
+  if (fault) throw refuse(fault.pos[0], words[fault.code] ?? fault.message);
   checkKeys(document, refuse);
   return { value: expand(document, refuse), document, lines };
 }

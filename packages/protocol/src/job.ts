@@ -349,8 +349,8 @@ function describeIssue(
   value: unknown,
 ): string {
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // The branch that failed deepest is the one the writer meant.
-    const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a));
+    // The branch that failed deepest is the one the writer meant; of several, that which has all of its keys.
+    const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a) || lacking(a) - lacking(b));
     const [inner] = branches[0] ?? [];
     if (inner) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, locate, value);
   }
@@ -367,3 +367,5 @@ function describeIssue(
 
 const depth = (issues: readonly z.core.$ZodIssue[]) =>
   Math.max(0, ...issues.map((issue) => issue.path.length));
+const lacking = (issues: readonly z.core.$ZodIssue[]) =>
+  issues.filter(({ message }) => message.endsWith('received undefined')).length;

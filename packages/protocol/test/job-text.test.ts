@@ -13,6 +13,15 @@ const laughs = `a: &a [x, x, x, x, x, x, x, x, x, x]\n${list(6, (i) => {
 })}\n`;
 
 const refused: Record<string, { readonly file: string; readonly says: RegExp }> = {
+  'two keys on a line': {
+    file: `${head}data:\n  format: csv: x\n`,
+    says: /^f:4: a second ': ' stands on this/,
+  },
+  'a tab before a key': { file: `${head}\ttraining: 3\n`, says: /^f:3: this line is indented with a tab/ },
+  'a list where layers belong': {
+    file: 'name: a\nmodel: { input: [4], classes: 3, layers: dense }\n',
+    says: /^f:2: model\.layers: expected array, not string/,
+  },
   'flow lists in each other': { file: `${head}x: ${'['.repeat(5000)}`, says: /^f:3: nested more than 32/ },
   'flow lists over several lines': { file: `${head}x: ${'[\n'.repeat(5000)}`, says: /^f:3\d: nested more/ },
   'maps in each other': { file: list(600, (i) => `${' '.repeat(i)}a:`), says: /^f:33: nested more than 32/ },

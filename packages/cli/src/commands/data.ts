@@ -1,5 +1,5 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
-import { extname, resolve } from 'node:path';
+import { extname } from 'node:path';
 import { anywhere } from '@kasane/data/access';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
@@ -11,7 +11,7 @@ import { jobPresets } from '@kasane/protocol/presets';
 import { formatField } from '@kasane/tensor/field';
 import sharp from 'sharp';
 import { guessFormat } from '../guess-format.ts';
-import { readJob } from '../read-job.ts';
+import { placeFromHere, readJob } from '../read-job.ts';
 import { count } from '../render/count.ts';
 import { describeSample, labelOf } from '../render/sample.ts';
 import { table } from '../render/table.ts';
@@ -113,7 +113,7 @@ const isJob = (place: string): boolean =>
 /** The data section of a job file or preset, or one made for a path by what is there. */
 async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
   if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).data }, set));
-  const path = isUrl(place) ? place : resolve(place);
+  const path = isUrl(place) ? place : placeFromHere(place);
   const given = settingsOf(set);
   const { section, doubt } = await guessFormat(path);
   if (doubt !== undefined && !('format' in given)) throw new KasaneError('DATA_INVALID', doubt);

@@ -1,6 +1,6 @@
 /** How a table is written, as `kasane init` guesses it by its first rows. Every guess is told. */
 import { openCsvFile } from '@kasane/data/csv-file';
-import { isRow } from '@kasane/data/csv-hints';
+import { isBySemicolons, isRow } from '@kasane/data/csv-hints';
 import { openRegular } from '@kasane/data/regular-file';
 import {
   formOf,
@@ -78,18 +78,23 @@ export async function lookAt(
 
 type Signs = Pick<TableForm, 'delimiter'> & Partial<Pick<TableForm, 'quote'>>;
 
-/** The sign by which the file falls into most columns, as many in each of its first rows; spaces only where no other does. */
+/**
+ * The sign by which the file falls into most columns, as many in each of its first rows; spaces only where no other does, and no commas within
+ * numbers.
+ */
 async function guessSigns(path: string, said: Partial<TableForm>): Promise<Signs> {
   const columnsBy = async (signs: Signs) => {
     // Names are looked at later.
     const found = await readRows(path, { header: false, ...said, ...signs }, FIRST).catch(() => undefined);
-    return { signs, columns: found?.columns.length ?? 0 };
+    return { signs, columns: found?.columns.length ?? 0, rows: found?.rows ?? [] };
   };
   const one = said.delimiter;
   const counts = await Promise.all(
     (one === undefined ? DELIMITERS : [one]).map((delimiter) => columnsBy({ delimiter })),
   );
   const [best] = counts.sort((a, b) => b.columns - a.columns);
+  if (best!.signs.delimiter === ',' && one === undefined && isBySemicolons(best!.rows))
+    return { delimiter: ';' };
   const isTabs = best!.columns <= 1 || best!.signs.delimiter === '\t';
   if (said.quote === undefined && isTabs && (one ?? '\t') === '\t') {
     // What is written with tabs is often written without quotation marks, and texts hold some: seen only in all of them.

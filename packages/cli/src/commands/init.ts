@@ -2,21 +2,24 @@
 
 import { existsSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { parse, resolve } from 'node:path';
+import { parse } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { checkSteps } from '@kasane/coordinator/jobs/check-training';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { anywhere } from '@kasane/data/access';
 import type { DataParts } from '@kasane/data/dataset';
+import { markedEncoding } from '@kasane/data/decode-text';
+import { openRegular } from '@kasane/data/regular-file';
 import { openTokenizer } from '@kasane/data/tokenizer';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { printableLine } from '@kasane/protocol/plain-text';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { guessFormat } from '../guess-format.ts';
+import { placeFromHere } from '../read-job.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';
-import { openSound } from './data.ts';
+import { asData, openSound } from './data.ts';
 import { guessTable } from './init-table.ts';
 import { shellWord } from './init-texts.ts';
 import { settingsOf } from './settings.ts';
@@ -78,6 +81,8 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     ];
     out.lines(...(options.json ? [JSON.stringify({ file, why, notes, job })] : lines));
   } catch (error) {
+    if (error instanceof KasaneError && error.code === 'DATA_INVALID')
+      throw new KasaneError(error.code, asFlags(error.message), { cause: error });
     // Ctrl-C, or Ctrl-D, at a question.
     if ((error as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw error;
     err.write('\nnothing is written\n');
@@ -123,13 +128,17 @@ async function dataSection(
     refuseFlags('MNIST', { target, size });
     return { data: { format: 'idx' }, guesses: [] };
   }
-  const path = resolve(place);
-  const given = settingsOf(set);
+  const path = placeFromHere(place);
+  const said = settingsOf(set);
+  const marked = 'encoding' in said ? undefined : await encodingOf(path);
+  const given: Readonly<Record<string, unknown>> =
+    marked === undefined ? said : { ...said, encoding: marked };
   const { section, note, doubt } = await guessFormat(path);
   if (doubt !== undefined && !('format' in given)) throw new KasaneError('DATA_INVALID', doubt);
   const format = String(given.format ?? section.format);
   const seen = format === section.format ? section : { format };
   const guesses = note === undefined || 'format' in given ? [] : [note];
+  if (marked !== undefined) guesses.push(`its byte order mark says ${marked} (data.encoding)`);
   // A text of which columns are named is a table.
   const texts = 'text' in given || 'label' in given || given.objective === 'classification';
   if (
@@ -153,6 +162,23 @@ async function dataSection(
   refuseFlags(`${place}, which is read as ${format},`, { target, size });
   return { data: { ...seen, ...given, path }, guesses };
 }
+
+/** The encoding of a file that begins with the mark of one. */
+async function encodingOf(path: string): Promise<string | undefined> {
+  if (kindOfPath(path) !== 'file') return undefined;
+  const file = await asData(() => openRegular(path));
+  try {
+    return markedEncoding(await file.read(0, 2));
+  } finally {
+    await file.close();
+  }
+}
+
+/** What the readers advise, as an option of this command. */
+const asFlags = (text: string): string =>
+  text
+    .replace(/\bdata\.(\w+(?:\.\w+)?): ('[^']*'|"[^"]*"|[\w-]+)/g, '--set $1=$2')
+    .replace(/\b([Ss])et --set/g, (_, first) => `${first === 'S' ? 'P' : 'p'}ass --set`);
 
 /** @throws KasaneError USAGE when something was said that data of this kind does not have: it would be ignored */
 function refuseFlags(place: string, flags: Readonly<Record<string, unknown>>): void {
