@@ -1,10 +1,10 @@
-import type { ShardMetrics, Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { defaultLimits, SHARD_POINTS, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
+import type { LayerMetrics, ShardMetrics, Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { defaultLimits, POINT_LAYERS, SHARD_POINTS, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
 import { describe, expect, it } from 'vitest';
 import { inMessages, Metrics, NOTHING_YET, thinned } from '../src/jobs/metrics.ts';
 import { histogramOf } from '../src/params/histograms.ts';
 
-const point = (step: number) => ({ step, workers: [], shards: [] }) as unknown as StepMetrics;
+const point = (step: number) => ({ step, workers: [], shards: [], layers: [] }) as unknown as StepMetrics;
 const steps = (points: readonly StepMetrics[]) => points.map(({ step }) => step);
 
 describe('metrics of a run', () => {
@@ -28,6 +28,26 @@ describe('metrics of a run', () => {
     expect(steps(telling)).toEqual(Array.from({ length: SHARD_POINTS }, (_, i) => 301 - SHARD_POINTS + i));
     expect(metrics.course.points).toHaveLength(300);
   });
+
+  it.each([
+    [5, 1000],
+    [311, 52],
+    [POINT_LAYERS, 2],
+  ])(
+    'tell of %i layers in %i points at most, the newest among them, and of the loss in all',
+    (count, most) => {
+      const layers = Array.from({ length: count }, (_, i) => ({ layer: `l${i}` }) as LayerMetrics);
+      const metrics = new Metrics();
+      for (let step = 1; step <= 1000; step++) metrics.add({ ...point(step), layers });
+      const { points } = metrics.course;
+      expect(points).toHaveLength(1000);
+      const telling = steps(points.filter((one) => one.layers.length > 0));
+      expect(telling.length).toBeLessThanOrEqual(most);
+      expect(telling.length).toBeGreaterThan(most / 2);
+      expect(telling[0]).toBe(1);
+      expect(telling.at(-1)).toBe(1000);
+    },
+  );
 
   it('come in messages of a moderate size, however many shards there are', () => {
     const points = Array.from({ length: 250 }, (_, i) => ({

@@ -95,6 +95,8 @@ export const METRICS_MESSAGE_POINTS = 100;
 export const METRICS_MESSAGE_PARTS = 10_000;
 /** Points that tell who computed which shard, and how long it took: the newest. */
 export const SHARD_POINTS = 120;
+/** Layers in all points of a job together: of deep networks fewer points tell of them. All are written as one text. */
+export const POINT_LAYERS = 1 << 14;
 /** Snapshots of layers that are kept of a job, of each kind, and layers in all of them together. */
 export const SNAPSHOTS = 48;
 export const SNAPSHOT_LAYERS = 2400;

@@ -7,6 +7,7 @@ import {
   defaultLimits,
   METRICS_MESSAGE_PARTS,
   METRICS_MESSAGE_POINTS,
+  POINT_LAYERS,
   SHARD_POINTS,
   SNAPSHOT_LAYERS,
   SNAPSHOTS,
@@ -85,6 +86,7 @@ export class Metrics {
     const { points, gradients, activations } = this.#course;
     const all = [...points, ...more.points];
     forgetShards(all);
+    forgetLayers(all);
     this.#course = {
       points: all.length > this.#most ? thinned(all) : all,
       gradients: few([...gradients, ...more.gradients]),
@@ -100,6 +102,17 @@ function forgetShards(points: StepMetrics[]): void {
     const point = points[index]!;
     if (point.shards.length === 0) return;
     points[index] = { ...point, shards: [], workers: [] };
+  }
+}
+
+/** Of hundreds of layers fewer points tell: every second one of the older half does not, until what is left is no more than may be kept. */
+function forgetLayers(points: StepMetrics[]): void {
+  const telling = points.flatMap(({ layers }, index) => (layers.length > 0 ? [index] : []));
+  const most = Math.max(2, Math.floor(POINT_LAYERS / Math.max(1, points.at(-1)?.layers.length ?? 0)));
+  while (telling.length > most) {
+    const kept = new Set(thinned(telling));
+    for (const index of telling) if (!kept.has(index)) points[index] = { ...points[index]!, layers: [] };
+    telling.splice(0, telling.length, ...kept);
   }
 }
 

@@ -34,7 +34,8 @@ export function diagnose(points: readonly StepMetrics[], activations?: Snapshot)
   const largest = Math.max(...last.layers.map(({ gradientNorm }) => gradientNorm));
   const usual = points.slice(WARM_UP, -1).slice(-REMEMBERED);
   for (const [index, now] of last.layers.entries()) {
-    const norms = usual.map(({ layers }) => layers[index]?.gradientNorm ?? 0);
+    // Of deep networks not every point tells of the layers.
+    const norms = usual.flatMap(({ layers }) => layers[index]?.gradientNorm ?? []);
     const trouble = troubleOf(now, largest, median(norms));
     if (trouble) troubles.set(now.layer, trouble);
   }
