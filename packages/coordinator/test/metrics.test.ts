@@ -32,7 +32,7 @@ describe('metrics of a run', () => {
   it.each([
     [5, 1000],
     [311, 52],
-    [POINT_LAYERS, 2],
+    [POINT_LAYERS, 3],
   ])(
     'tell of %i layers in %i points at most, the newest among them, and of the loss in all',
     (count, most) => {

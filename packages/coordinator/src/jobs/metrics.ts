@@ -108,7 +108,8 @@ function forgetShards(points: StepMetrics[]): void {
 /** Of hundreds of layers fewer points tell: every second one of the older half does not, until what is left is no more than may be kept. */
 function forgetLayers(points: StepMetrics[]): void {
   const telling = points.flatMap(({ layers }, index) => (layers.length > 0 ? [index] : []));
-  const most = Math.max(2, Math.floor(POINT_LAYERS / Math.max(1, points.at(-1)?.layers.length ?? 0)));
+  // Of three, thinning leaves three.
+  const most = Math.max(3, Math.floor(POINT_LAYERS / Math.max(1, points.at(-1)?.layers.length ?? 0)));
   while (telling.length > most) {
     const kept = new Set(thinned(telling));
     for (const index of telling) if (!kept.has(index)) points[index] = { ...points[index]!, layers: [] };
