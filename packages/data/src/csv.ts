@@ -282,7 +282,10 @@ function fit(
     throw new DataError(`${path}: no columns are left to tell ${targets.join(', ')} from`);
   notes.push(...whole.flatMap((column) => column.note ?? []).slice(0, NAMED));
   const constant = inOrder.filter(({ name, isConstant }) => !goals.has(name) && isConstant);
-  notes.push(...sayNumbering(numbering, chosen), ...sayConstant(constant));
+  const grouped = inOrder.flatMap(({ name, groupsNote }) =>
+    Object.hasOwn(options.columns, name) ? [] : (groupsNote ?? []),
+  );
+  notes.push(...grouped.slice(0, NAMED), ...sayNumbering(numbering, chosen), ...sayConstant(constant));
   const said = saidOf(options);
   const kept = Object.keys(said).length > 0 ? { form: said } : {};
   const base = { columns: encodings, missing, ...(options.inputs && { inputs }), ...kept };

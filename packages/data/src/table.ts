@@ -83,6 +83,13 @@ export class ColumnFit {
   #rising = true;
   #ones = 0;
 
+  /** Of numbers: those like 1.307, the first of them, whole ones of one to three digits, and whether there are any others. */
+  #groups = 0;
+  #grouped: string | undefined;
+  #small = 0;
+  #hundreds = 0;
+  #decimals = false;
+
   readonly #otherwise: string | undefined;
 
   /** @param otherwise what else can be done about a column that is doubtful */
@@ -108,6 +115,7 @@ export class ColumnFit {
     if (value !== undefined) {
       this.add(value);
       this.#step(value);
+      this.#lookForGroups(text);
       return;
     }
     if (declared === 'number') throw new DataError(`${place()}: ${noNumber(this.name, text, this.#form)}`);
@@ -221,6 +229,27 @@ export class ColumnFit {
   get isDoubtful(): boolean {
     if (this.#declared !== undefined || this.#strange === 0) return false;
     return 2 * (this.#count + this.#alike) >= this.#count + this.#strange;
+  }
+
+  #lookForGroups(text: string): void {
+    if (/^[+-]?[1-9]\d{0,2}\.\d{3}$/.test(text)) {
+      this.#grouped ??= text;
+      this.#groups++;
+    } else if (/^[+-]?[1-9]\d{0,2}$/.test(text)) {
+      if (text.length >= 3) this.#hundreds++;
+      else this.#small++;
+    } else this.#decimals = true;
+  }
+
+  /**
+   * Where dots may group thousands: 685 beside 1.307, and nothing like 1.5 or 1307. Decimals of three places look so only where their last
+   * digits are never 0, and whole numbers among them are mostly small.
+   */
+  get groupsNote(): string | undefined {
+    const { decimal, thousands } = this.#form;
+    if (decimal !== '.' || thousands !== '' || this.#decimals || this.#groups < 2) return undefined;
+    if (this.#hundreds === 0 || this.#hundreds < this.#small) return undefined;
+    return `column '${this.name}': '${this.#grouped}' is read as ${Number(this.#grouped)}; if its dot groups thousands, set data.thousands: "." and data.decimal: ","`;
   }
 
   /** What whoever owns the data should hear of the guess; undefined when there is nothing. */

@@ -17,6 +17,10 @@ export interface TableGuess {
 
 type Given = Readonly<Record<string, unknown>>;
 
+/** Columns that have a sentence each, and those that one sentence names. */
+const NAMED = 20;
+const FEW = 5;
+
 /**
  * @param given what was said of the data
  * @param target what was said to be predicted
@@ -101,16 +105,23 @@ function decideAll(
   const kinds = Object.fromEntries(found.map(({ name, kind }) => [name, kind]));
   const kept = others.filter(({ name }) => (declared[name] ?? kinds[name]) !== 'ignore');
   const [first] = found;
-  if (kept.length === 0 && first)
+  if (kept.length === 0 && first) {
+    const named = found.slice(0, FEW).map(({ name, why }) => `'${name}' ${why}`);
+    const more = found.length > FEW ? `${found.length - FEW} more` : undefined;
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: no columns are left to tell ${targets.join(', ')} from: ${found.map(({ name, why }) => `'${name}' ${why}`).join('; ')}. Keep one with --set columns.${first.name}=category, or name another --target`,
+      `${path}: no columns are left to tell ${targets.join(', ')} from: ${[...named, ...(more ? [more] : [])].join('; ')}. Keep one with --set columns.${first.name}=category, or name another --target`,
     );
-  for (const { name, kind, why } of found) {
+  }
+  for (const { name, kind, why } of found.slice(0, NAMED)) {
     const what = kind === 'ignore' ? 'it is left out' : 'each value is a category';
     const kept = why === NUMBERING ? `: --set ${shellWord(`columns.${name}=number`)} keeps it` : '';
     guesses.push(`column '${name}' ${why}: ${what} (data.columns)${kept}`);
   }
+  if (found.length > NAMED)
+    guesses.push(
+      `${found.length - NAMED} more columns are treated in the same way (data.columns in the job file lists all)`,
+    );
   return kinds;
 }
 
