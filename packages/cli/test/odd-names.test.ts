@@ -21,12 +21,15 @@ const orders = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'kasane-names-'));
-  const picture = await sharp({ create: { width: 4, height: 4, channels: 3, background: '#345678' } })
-    .png()
-    .toBuffer();
-  for (const name of ['cat', 'dog']) {
+  const pictureOf = (green: number) =>
+    sharp({ create: { width: 8, height: 8, channels: 3, background: { r: 9, g: green, b: 99 } } })
+      .png()
+      .toBuffer();
+  // One for each class: the same in two would contradict itself.
+  const pictures = { cat: await pictureOf(9), dog: await pictureOf(200) };
+  for (const name of ['cat', 'dog'] as const) {
     for (const [kind, ending, bytes] of [
-      ['images', 'png', picture],
+      ['images', 'png', pictures[name]],
       ['texts', 'txt', `about ${name}`],
     ] as const) {
       const at = join(folder, kind, odd(name));

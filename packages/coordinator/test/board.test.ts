@@ -120,7 +120,7 @@ it('a test that fails on every worker ends the job, though training has fewer sh
     board.claimed(worker, task);
     board.failed(worker, task, { task, reason: TaskFailure_Reason.REASON_COMPUTE, message: 'it threw' });
   }
-  expect(await outcome).toContain('shard 2 failed 3 times, on 3 workers: it threw (a)');
+  expect(await outcome).toContain('shard 2 failed 3 times, on 3 workers: it threw (a, b, c)');
 });
 
 it('a job that no worker can compute fails with their words, and goes on while one can', async () => {
