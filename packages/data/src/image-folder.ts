@@ -233,7 +233,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   for (const { group, usable, damaged, name } of checked) {
     problems.push(...damaged);
     const left = usable.filter(({ path }) => !twice.paths.has(path));
-    if (left.length === 0 && usable.length === 0)
+    if (usable.length === 0)
       problems.push(`${group.path}: the class has no images that can be used${otherKinds(group.files)}`);
     if (left.length === 0) continue;
     images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));

@@ -8,11 +8,10 @@ import { counted } from '@kasane/tensor/counted';
 import type { Print } from './image-check.ts';
 import { FILE_BYTES } from './image-decode.ts';
 import { readRegular } from './regular-file.ts';
+import { Causes, type Labelled, twoOf } from './shared-files.ts';
 
 /** A picture whose beginning was looked at. */
-export interface Printed {
-  readonly path: string;
-  readonly label: string;
+export interface Printed extends Labelled {
   readonly print: Print;
 }
 
@@ -57,18 +56,17 @@ export async function contradicting(
   pictures: readonly Printed[],
 ): Promise<{ readonly paths: ReadonlySet<string>; readonly problems: readonly string[] }> {
   const same = await sameOnes(pictures, ({ label }) => label);
-  const pairs = same.map((some) => [some[0]!, some.find(({ label }) => label !== some[0]!.label)!] as const);
-  const causes = Map.groupBy(pairs, (pair) =>
-    JSON.stringify(pair.map(({ path, label }) => [dirname(path), label])),
-  );
-  const problems = [...causes.values()].map((some) => {
-    const [[one, other]] = some as [readonly [Printed, Printed]];
-    const labels = `'${one.label}' and '${other.label}'`;
-    return some.length === 1
-      ? `${one.path} and ${other.path}: the same image, with the labels ${labels}. Keep it in the right class only`
-      : `${one.path} and ${other.path}, and ${counted(some.length - 1, 'more pair')} in these folders: the same image each, with the labels ${labels}. Keep each in the right class only`;
-  });
-  return { paths: new Set(same.flat().map(({ path }) => path)), problems };
+  const causes = new Causes();
+  for (const some of same) {
+    const [one, other] = twoOf(some);
+    const key = [dirname(one.path), one.label, dirname(other.path), other.label];
+    causes.add(key, [one.label, other.label], (pairs, labels) =>
+      pairs === 1
+        ? `${one.path} and ${other.path}: the same image, with the labels ${labels}. Keep it in the right class only`
+        : `${one.path} and ${other.path}, and ${counted(pairs - 1, 'more pair')} in these folders: the same image each, with the labels ${labels}. Keep each in the right class only`,
+    );
+  }
+  return { paths: new Set(same.flat().map(({ path }) => path)), problems: causes.sentences() };
 }
 
 /** A note of pictures that are both trained and tested on; none where no picture is. */

@@ -77,7 +77,7 @@ function placesOf({ folder, files }: FilesOf): Place[] {
 }
 
 /** Sentences about places that have the same cause, with the number of files. */
-class Causes {
+export class Causes {
   readonly #causes = new Map<string, { files: number; labels: Set<string>; say: Say }>();
 
   add(key: readonly (string | undefined)[], labels: readonly string[], say: Say): void {
@@ -145,7 +145,7 @@ export function leaveOutShared(part: FilesOf, what: string): LeftOut {
 }
 
 /** The first, and the first with another label. */
-function twoOf(places: readonly Place[]): [Place, Place] {
+export function twoOf<P extends Labelled>(places: readonly P[]): [P, P] {
   const [one] = places;
   return [one!, places.find(({ label }) => label !== one!.label)!];
 }

@@ -232,6 +232,8 @@ export class ColumnFit {
   }
 
   #lookForGroups(text: string): void {
+    // Of most columns the first few values tell: large tables have millions.
+    if (this.#decimals) return;
     if (/^[+-]?[1-9]\d{0,2}\.\d{3}$/.test(text)) {
       this.#grouped ??= text;
       this.#groups++;

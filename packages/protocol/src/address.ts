@@ -14,7 +14,8 @@ const EXPECTED = 'HOST:PORT is expected, such as 127.0.0.1:7420 or [::1]:7420';
 
 /** What is wrong with an address that somebody has written as host:port; undefined where nothing is. */
 export function whyNoAddress(text: string): string | undefined {
-  if (/^\w+:\/\//.test(text)) return `${EXPECTED}, without ${/^\w+:\/\//.exec(text)![0]}`;
+  const [scheme] = /^\w+:\/\//.exec(text) ?? [];
+  if (scheme !== undefined) return `${EXPECTED}, without ${scheme}`;
   const [, bracketed, plain, digits] = /^(?:\[(.*)\]|([^[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   if (isIP(bareHost(text)) === 6 || isIPv6(plain ?? ''))
     return 'write an IPv6 address in brackets, with the port behind them, such as [::1]:7420';

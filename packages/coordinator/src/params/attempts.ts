@@ -114,9 +114,9 @@ export class Attempts {
     return one;
   }
 
-  /** Whether an attempt under way has put its gradient there. */
-  reads(place: GradientPlace): boolean {
-    return [...this.#underWay.values()].flat().some(({ gradient }) => gradient === place);
+  /** Those under way. */
+  get all(): Attempt[] {
+    return [...this.#underWay.values()].flat();
   }
 
   /** A worker is gone: gives back the buffers of its attempts. */

@@ -71,8 +71,9 @@ export class Exchange {
     const offered = this.#gradients.get(worker);
     if (!offered) return;
     this.#gradients.delete(worker);
+    const { sources } = this.#parameters;
     for (const memory of [...this.#left.splice(0), offered.memory]) {
-      if (memory.places.some((place) => this.#parameters.reads(place))) this.#left.push(memory);
+      if (memory.places.some((place) => sources.has(place))) this.#left.push(memory);
       else memory.close();
     }
   }

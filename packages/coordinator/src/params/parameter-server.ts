@@ -9,7 +9,6 @@ import type { GradientHeader } from '@kasane/protocol/frame';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
-import type { GradientPlace } from '@kasane/protocol/shared-memory';
 import { noSquares, type Squares } from '@kasane/tensor/backends/wasm/squares';
 import { AVERAGE, openUpdater, type Updater } from '@kasane/tensor/backends/wasm/updater';
 import { learningRate } from '@kasane/tensor/optim/schedules';
@@ -166,10 +165,9 @@ export class ParameterServer implements Weights {
     return 'whole';
   }
 
-  /** Whether a gradient of this step that is still to be added lies in that place. */
-  reads(place: GradientPlace): boolean {
-    const complete = [...this.#complete.values()];
-    return complete.some(({ gradient }) => gradient === place) || this.#attempts.reads(place);
+  /** Where gradients of this step lie that are still to be added. */
+  get sources(): ReadonlySet<Attempt['gradient']> {
+    return new Set([...this.#complete.values(), ...this.#attempts.all].map(({ gradient }) => gradient));
   }
 
   /** A worker is gone: gives back the buffers of its unfinished attempts. */
