@@ -1,30 +1,18 @@
 /** A worker whose share grows while it holds tasks takes more at once: what it holds may wait for what it does not hold yet. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startRedis } from '@kasane/cli/redis/start';
-import { TaskQueue } from '@kasane/coordinator/queue/task-queue';
 import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
-import { heard } from '@kasane/protocol/redis-errors';
-import { newTaskKey } from '@kasane/protocol/task-signature';
 import { TaskConsumer } from '@kasane/worker/tasks';
-import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, expect, it, vi } from 'vitest';
 import { CleanUp } from './support/cluster.ts';
+import { startTaskQueue, task } from './support/task-queue.ts';
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
-const task = { kind: 'train', step: 0, shard: 0, attempt: 1, epoch: 0, first: 0, samples: 4 } as const;
-
 /** A consumer with one slot, which holds what it fetches for ever. */
 async function consuming(job: string) {
-  const server = await startRedis({ url: process.env.REDIS_URL });
-  cleanUp.add(() => server.close());
-  const redis = heard(new Redis(server.url, { maxRetriesPerRequest: null }));
-  cleanUp.add(() => redis.disconnect());
-  const key = newTaskKey();
-  const queue = new TaskQueue(job, redis, 60, key);
-  cleanUp.add(() => queue.close());
+  const { redis, key, queue } = await startTaskQueue(cleanUp, job);
   const held: number[] = [];
   const consumer = new TaskConsumer({
     ...{ job, worker: 'w', slots: 1, redis, key, log: pino({ level: 'silent' }) },

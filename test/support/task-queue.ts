@@ -1,0 +1,21 @@
+/** A queue of tasks with the Redis behind it, without coordinator and workers. */
+import { startRedis } from '@kasane/cli/redis/start';
+import { TaskQueue } from '@kasane/coordinator/queue/task-queue';
+import { heard } from '@kasane/protocol/redis-errors';
+import { newTaskKey } from '@kasane/protocol/task-signature';
+import { Redis } from 'ioredis';
+import type { CleanUp } from './cluster.ts';
+
+/** What a task may carry. */
+export const task = { kind: 'train', step: 0, shard: 0, attempt: 1, epoch: 0, first: 0, samples: 4 } as const;
+
+export async function startTaskQueue(cleanUp: CleanUp, job: string) {
+  const server = await startRedis({ url: process.env.REDIS_URL });
+  cleanUp.add(() => server.close());
+  const redis = heard(new Redis(server.url, { maxRetriesPerRequest: null }));
+  cleanUp.add(() => redis.disconnect());
+  const key = newTaskKey();
+  const queue = new TaskQueue(job, redis, 60, key);
+  cleanUp.add(() => queue.close());
+  return { redis, key, queue };
+}
