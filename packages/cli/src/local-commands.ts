@@ -66,7 +66,8 @@ export function addLocalCommands(): void {
         ],
       ),
     )
-    .action(async (job, options) => {
+    .action(async (jobOrPreset, options) => {
+      const job = await (await import('./job-to-train.ts')).jobToTrain(jobOrPreset, options);
       const { withWorkers } = await import('./worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       // A profile is written to a file of the cluster, which forks its workers itself, then.

@@ -45,6 +45,12 @@ test.each(['jobs', 'workers', 'status'])(
   },
 );
 
+test('kasane train starts nothing for a job that is not one', { timeout: 60_000 }, async () => {
+  const { stderr } = await kasane(['train', 'mnist-mpl'], watched);
+  expect(stderr).toContain("did you mean 'mnist-mlp'");
+  expect(stderr).not.toMatch(/cli\/src\/(worker-processes|cluster)\.ts|packages\/(coordinator|worker)\//);
+});
+
 test('every command has help, on standard output', { timeout: 120_000 }, async () => {
   const { stdout, code } = await kasane(['--help']);
   expect(code).toBe(0);

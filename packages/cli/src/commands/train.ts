@@ -1,7 +1,7 @@
 /** `kasane train`: a job on a cluster of this machine, from start to weights. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { ranked } from '@kasane/coordinator/jobs/best-epoch';
 import { checkSteps } from '@kasane/coordinator/jobs/check-training';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
@@ -15,10 +15,10 @@ import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { follow } from '../follow.ts';
+import type { JobToTrain } from '../job-to-train.ts';
 import { makeLog } from '../log.ts';
-import { type LogLevel, trainingOverrides } from '../options.ts';
-import { deliver, requireWritable } from '../output-file.ts';
-import { fromHere, readJob } from '../read-job.ts';
+import type { LogLevel } from '../options.ts';
+import { deliver } from '../output-file.ts';
 import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
@@ -32,23 +32,19 @@ export interface TrainOptions {
   readonly backend: Backend;
   readonly gpuStorage: GpuStorage;
   readonly profile?: string;
-  readonly data?: string;
   readonly redis?: string;
-  readonly out?: string;
   readonly tensorboard?: string;
   readonly open?: boolean;
   readonly json?: boolean;
   readonly logLevel: LogLevel;
-  readonly [override: string]: unknown;
 }
 
 /** @param forked workers with these options that wait for a coordinator */
 export async function train(
-  jobOrPreset: string,
+  { spec, out }: JobToTrain,
   options: TrainOptions,
   forked: readonly ForkedWorker[],
 ): Promise<void> {
-  const spec = withOverrides(await readJob(jobOrPreset), options);
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
   if (spec.data.path !== undefined) {
     const job = checkJob(spec);
@@ -72,8 +68,6 @@ export async function train(
     log: makeLog(options.logLevel, 'text', (lines) => view.write(lines)),
     say,
   });
-  const out = resolve(options.out ?? join('.kasane', `${spec.name}.safetensors`));
-  requireWritable(out);
   const job = await guarded(
     async () => {
       const { address } = await cluster.start();
@@ -124,12 +118,6 @@ async function openDashboard(coordinator: string, say: (line: string) => void) {
   const page = await dashboardBeside({ port: 0, coordinator }, say);
   if (page) openBrowser(page.url);
   return page;
-}
-
-function withOverrides(spec: JobSpec, options: TrainOptions): JobSpec {
-  const training = { ...spec.training, ...trainingOverrides(options) };
-  const data = options.data === undefined ? spec.data : { ...spec.data, path: options.data };
-  return checkJob(fromHere({ ...spec, training, data } as JobSpec), () => 'command line').spec;
 }
 
 function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): void {
