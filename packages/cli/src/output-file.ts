@@ -16,8 +16,8 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { systemFailure } from './system-errors.ts';
 
-/** In words, without the path, which stands before it. */
-function why(error: unknown): string {
+/** Why a file cannot be written, in words, without its path. */
+export function whyUnwritable(error: unknown): string {
   const said = systemFailure(error)?.message ?? messageOf(error);
   return said.replace(/^\/.*?: /, '').replace(/; .*$/, '');
 }
@@ -34,7 +34,7 @@ export function requireWritable(out: string): void {
     accessSync(dirname(out), fs.W_OK);
     if (there) accessSync(out, fs.W_OK);
   } catch (error) {
-    throw refuse(`${why(error)}; give --out another file`);
+    throw refuse(`${whyUnwritable(error)}; give --out another file`);
   }
 }
 
@@ -56,7 +56,7 @@ export function deliver(weights: string, out: string): void {
     removeQuietly(partial);
     throw new KasaneError(
       'CANNOT_WRITE',
-      `the weights cannot be written to ${out}: ${why(cause)}; they are in ${weights}: copy that file, or run \`kasane export ${weights} -o FILE\``,
+      `the weights cannot be written to ${out}: ${whyUnwritable(cause)}; they are in ${weights}: copy that file, or run \`kasane export ${weights} -o FILE\``,
       { cause },
     );
   }

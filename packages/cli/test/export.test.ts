@@ -49,12 +49,12 @@ test('the weights themselves, to a file whose name says the format', { timeout: 
 test.each([
   [['tiny.safetensors', '-o', 'tiny.pb'], errorCodes.USAGE.exit, /tiny\.pb: the name says no format/],
   [['tiny.safetensors', '--format', 'keras'], errorCodes.USAGE.exit, /onnx, safetensors/],
-  [['tiny.safetensors', '-o', 'tiny.safetensors/x.onnx'], errorCodes.USAGE.exit, /can not be written/],
+  [['tiny.safetensors', '-o', 'tiny.safetensors/x.onnx'], errorCodes.USAGE.exit, /cannot be written/],
   // The name of the temporary file is nobody's business.
   [
     ['tiny.safetensors', '-o', 'folder.onnx'],
     errorCodes.USAGE.exit,
-    /folder\.onnx: it can not be written: .*folder\.onnx: it is a folder\n/,
+    /folder\.onnx cannot be written: it is a folder\n/,
   ],
   [['.'], errorCodes.FILE_DAMAGED.exit, /it is a folder; .*a \.safetensors file or a job is expected/],
 ])('kasane export %s', { timeout: 60_000 }, async (args, exit, says) => {

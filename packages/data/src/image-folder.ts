@@ -121,7 +121,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   const found = await findUsable(folders.train, options, plain);
   const other = folders.test && (await findUsable(folders.test, options, plain));
   const { classes } = found;
-  requireSome(path, { train: found.images });
+  if (found.images.length === 0) throw new DataError(`${path}: no image can be used`);
   checkClassCount(located.train, classes, found.groups);
   const numbers = other ? numberClasses(other.classes, classes, located.test!, located.train) : [];
   const parts = other
@@ -130,7 +130,13 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
         test: other.images.map((image) => ({ ...image, label: numbers[image.label]! })),
       }
     : splitByClass(found.images, validation, seed);
-  requireSome(path, parts);
+  if (parts.test.length === 0) {
+    throw new DataError(
+      other
+        ? `${located.test}: no image of the test part can be used`
+        : `${path}: each class has a single image, so none is left to test with. Add images, or set data.test to a folder of test images`,
+    );
+  }
   const named = (images: readonly CheckedOne[]): Printed[] =>
     images.map((image) => ({ ...image, label: classes[image.label]! }));
   // A job that names one folder for both parts was told so.
@@ -146,11 +152,6 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
     test: packed(path, parts.test, ['test', form]),
     notes: [...located.notes, ...found.notes, ...(other?.notes ?? []), ...copies, ...notes],
   };
-}
-
-function requireSome(path: string, parts: Readonly<Record<string, readonly Image[]>>): void {
-  for (const [name, images] of Object.entries(parts))
-    if (images.length === 0) throw new DataError(`${path}: no images are left to ${name} with`);
 }
 
 /** @param what the digest covers besides the files */
@@ -234,7 +235,9 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
     problems.push(...damaged);
     const left = usable.filter(({ path }) => !twice.paths.has(path));
     if (usable.length === 0)
-      problems.push(`${group.path}: the class has no images that can be used${otherKinds(group.files)}`);
+      problems.push(
+        `${group.path}: no JPEG, PNG or WebP image of this class can be used${otherKinds(group.files)}`,
+      );
     if (left.length === 0) continue;
     images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));
     classes.push(name);
@@ -248,7 +251,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   );
   const others = found.groups.flatMap(({ files }) => files.filter((file) => !isImage(file)));
   const notes = [...found.notes];
-  if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are read${otherKinds(others)}`);
+  if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are used${otherKinds(others)}`);
   if (animated > 0)
     notes.push(`${folder}: of ${counted(animated, 'animated image')} the first picture is used`);
   const { groups } = found;
@@ -256,7 +259,9 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
   if (options.onDamaged === 'fail') {
-    throw new DataError(`${list}. Fix what is named, or set data.onDamaged: skip`);
+    // Where nothing would be left, to skip is no way out.
+    const skip = images.length > 0 ? ', or set data.onDamaged: skip' : '';
+    throw new DataError(`${list}. Fix what is named${skip}`);
   }
   const left = total - images.length;
   // What is named may be links or folders that never were images of a class.
@@ -295,10 +300,10 @@ async function chooseBackground(
 function otherKinds(files: readonly string[]): string {
   const kinds = Map.groupBy(
     files.map(extensionOf).filter((kind) => !extensions.has(kind)),
-    (kind) => kind || 'no ending',
+    (kind) => kind || 'without an extension',
   );
   const counts = [...kinds].map(([kind, { length }]) => `${length} ${kind}`);
-  return counts.length > 0 ? `; there are others: ${counts.slice(0, NAMED).join(', ')}` : '';
+  return counts.length > 0 ? `; ignored: ${counts.slice(0, NAMED).join(', ')}` : '';
 }
 
 /** The same part of every class. */

@@ -188,19 +188,29 @@ describe('damaged and odd files', () => {
     const { preparation, notes } = await open();
     expect(preparation.classes).toEqual(['a', 'b']);
     expect(notes).toEqual([
-      `${folder}: only JPEG, PNG and WebP files are read; there are others: 2 .heic, 1 no ending`,
+      `${folder}: only JPEG, PNG and WebP files are used; ignored: 2 .heic, 1 without an extension`,
     ]);
     write('c/1.heic', Buffer.from('x'));
     await expect(open()).rejects.toThrow(
-      /c: the class has no images that can be used; there are others: 1 \.heic/,
+      /c: no JPEG, PNG or WebP image of this class can be used; ignored: 1 \.heic\. Fix what is named, or set data.onDamaged: skip$/,
     );
+  });
+
+  it('offers to skip only where something is left', async () => {
+    for (const one of ['a/1.heic', 'b/1.heic']) write(one, Buffer.from('x'));
+    await expect(open()).rejects.toThrow(/ignored: 1 \.heic\. Fix what is named$/);
+  });
+
+  it('says what is missing where each class has one image', async () => {
+    for (const one of ['a/1.jpg', 'b/1.jpg']) write(one, await good());
+    await expect(open()).rejects.toThrow(/each class has a single image.*or set data\.test/);
   });
 
   it('an empty class is named, or left out', async () => {
     write('a/1.jpg', await good());
     write('c/2.jpg', await good());
     mkdirSync(join(folder, 'b'));
-    await expect(open()).rejects.toThrow(/\/b: the class has no images/);
+    await expect(open()).rejects.toThrow(/\/b: no JPEG, PNG or WebP image of this class can be used/);
     const skipping = open({ onDamaged: 'skip', test: folder });
     expect((await skipping).preparation.classes).toEqual(['a', 'c']);
   });

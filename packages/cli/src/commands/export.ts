@@ -4,11 +4,12 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import type { Preparation } from '@kasane/data/dataset';
 import { writeWholeFile } from '@kasane/data/whole-file';
 import type { ClientOptions } from '@kasane/protocol/client';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
 import { makeFolders } from '@kasane/tensor/node/make-folders';
 import type { ExportFormat } from '../options.ts';
+import { whyUnwritable } from '../output-file.ts';
 import { out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
@@ -73,6 +74,6 @@ async function write(path: string, bytes: Uint8Array): Promise<void> {
     makeFolders(dirname(path));
     await writeWholeFile(path, bytes);
   } catch (cause) {
-    throw new KasaneError('USAGE', `--output ${path}: it can not be written: ${messageOf(cause)}`, { cause });
+    throw new KasaneError('USAGE', `--output ${path} cannot be written: ${whyUnwritable(cause)}`, { cause });
   }
 }

@@ -11,11 +11,12 @@ import type { DataParts } from '@kasane/data/dataset';
 import { markedEncoding } from '@kasane/data/decode-text';
 import { openRegular } from '@kasane/data/regular-file';
 import { openTokenizer } from '@kasane/data/tokenizer';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { KasaneError } from '@kasane/protocol/errors';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { printableLine } from '@kasane/protocol/plain-text';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { guessFormat } from '../guess-format.ts';
+import { whyUnwritable } from '../output-file.ts';
 import { placeFromHere } from '../read-job.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';
@@ -96,7 +97,7 @@ function write(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (cause) {
-    throw new KasaneError('USAGE', `${file} can not be written: ${messageOf(cause)}`, { cause });
+    throw new KasaneError('USAGE', `${file} cannot be written: ${whyUnwritable(cause)}`, { cause });
   }
 }
 
