@@ -187,7 +187,7 @@ describe('kasane predict', () => {
     ['table.safetensors', 'blue', /as a row it has 1 value; expected 2: size,colour/],
     ['table.safetensors', 'colour=blue,length=8', /it lacks size; the model was trained on size, colour/],
     ['table.safetensors', 'levels.csv', /it lacks size, colour/],
-    ['table.safetensors', 'big,blue', /size is 'big', which is no number/],
+    ['table.safetensors', 'big,blue', /size is 'big', which is not a number/],
     ['series.safetensors', 'rows.csv', /there is no column 'level'/],
     ['series.safetensors', 'absent.csv', /there is no such file/],
     ['gpt.safetensors', '', /the text is empty/],

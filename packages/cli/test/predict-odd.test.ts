@@ -179,7 +179,7 @@ it.each(['images', 'idx'])('a model of kind %s names what is no image, or only h
 
 it('a row that is none says that there is no such file', async () => {
   expect((await said('table', join(folder, 'nowhere.csv'))).refused).toBe(
-    "/nowhere.csv: no such file, and as a row: size is '/nowhere.csv', which is no number",
+    "/nowhere.csv: no such file, and as a row: size is '/nowhere.csv', which is not a number",
   );
   expect((await said('series', '1,2')).refused).toBe(`1,2: there is no such file; ${takes.series}`);
 });

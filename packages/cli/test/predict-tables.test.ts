@@ -194,7 +194,7 @@ it('a row on the command line is written as the file was', async () => {
   const read = async (given: string) => [...(await readInputs(trained(preparation), given, {}))[0]!.x];
   expect(await read('1,5;2')).toEqual([1.5, 2]);
   expect(await read('b=1,5;a=-')).toEqual([0, 1.5]);
-  await expect(read('1.5;2')).rejects.toThrow(/a is '1.5', which is no number/);
+  await expect(read('1.5;2')).rejects.toThrow(/a is '1.5', which is not a number/);
   await expect(read('1,5')).rejects.toThrow(/as a row it has 1 value; expected 2: a;b/);
 });
 
@@ -284,7 +284,7 @@ it('messages name no options of a job: whoever predicts has none', async () => {
     ['x,y\n1,2\n1,"2\n', /a quotation mark that is never closed\. /],
     ['x,y\n1,2\n1,2,3\n', /:3: 3 fields; the header has 2\. /],
     ['x,y\n1,2\n1,\n', /:3: y is missing/],
-    ['x,y\n1,2\n1,"2,5"\n', /:3: y is '2,5', which is no number/],
+    ['x,y\n1,2\n1,"2,5"\n', /:3: y is '2,5', which is not a number/],
     ['sep=;\nx;y\n1;2\n', /tells Excel/],
     [Buffer.from('x,y\n\xe91,2\n', 'latin1'), /it is not UTF-8\. Save the file as UTF-8/],
     [png, /it is a PNG image; the model takes a CSV file/],

@@ -4,6 +4,7 @@ import type { Arrays, ArraysRead } from './arrays.ts';
 import { digestOfArrays } from './arrays.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';
+import { quoted } from './quoted.ts';
 import { splitAtRandom } from './shuffle.ts';
 import {
   type ColumnEncoding,
@@ -13,7 +14,6 @@ import {
   featuresOf,
   type NumberEncoding,
   noNumber,
-  quoted,
 } from './table.ts';
 import { formOf, isMissing, isMissingLabel, readNumber, saidOf, type TableForm } from './table-form.ts';
 import { RangeFinder } from './target-range.ts';
@@ -282,10 +282,12 @@ function fit(
     throw new DataError(`${path}: no columns are left to tell ${targets.join(', ')} from`);
   notes.push(...whole.flatMap((column) => column.note ?? []).slice(0, NAMED));
   const constant = inOrder.filter(({ name, isConstant }) => !goals.has(name) && isConstant);
-  const grouped = inOrder.flatMap(({ name, groupsNote }) =>
-    Object.hasOwn(options.columns, name) ? [] : (groupsNote ?? []),
-  );
-  notes.push(...grouped.slice(0, NAMED), ...sayNumbering(numbering, chosen), ...sayConstant(constant));
+  const doubtful = inOrder.flatMap(({ name, looks }) => {
+    if (Object.hasOwn(options.columns, name)) return [];
+    const otherwise = goals.has(name) || chosen?.has(name) ? [] : looks.otherwise();
+    return [...looks.grouped(form), ...otherwise];
+  });
+  notes.push(...doubtful.slice(0, NAMED), ...sayNumbering(numbering, chosen), ...sayConstant(constant));
   const said = saidOf(options);
   const kept = Object.keys(said).length > 0 ? { form: said } : {};
   const base = { columns: encodings, missing, ...(options.inputs && { inputs }), ...kept };

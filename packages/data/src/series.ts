@@ -220,7 +220,7 @@ function numericColumns(
     const place = () => `${path}:${line}`;
     for (const [i, text] of fields.entries()) fits[i]!.see(text, place);
   }
-  notes.push(...fits.flatMap(({ groupsNote }) => groupsNote ?? []));
+  notes.push(...fits.flatMap(({ looks }) => looks.grouped(form)));
   const chosen = fits.filter(({ kind }) => kind === 'number').map(({ name }) => name);
   const left = columns.filter((name) => !chosen.includes(name));
   if (chosen.length === 0)

@@ -3,6 +3,8 @@
  * Of which kind a column is, is decided on all rows; everything else is fitted on training rows only.
  */
 import { DataError } from './dataset.ts';
+import { NumberLooks } from './number-looks.ts';
+import { quoted } from './quoted.ts';
 import { isDate, isOtherDate } from './read-time.ts';
 import {
   isMissing,
@@ -82,13 +84,8 @@ export class ColumnFit {
   #whole = true;
   #rising = true;
   #ones = 0;
-
-  /** Of numbers: those like 1.307, the first of them, whole ones of one to three digits, and whether there are any others. */
-  #groups = 0;
-  #grouped: string | undefined;
-  #small = 0;
-  #hundreds = 0;
-  #decimals = false;
+  /** Of numbers. */
+  readonly looks: NumberLooks;
 
   readonly #otherwise: string | undefined;
 
@@ -103,6 +100,7 @@ export class ColumnFit {
     this.#declared = declared;
     this.#form = form;
     this.#otherwise = otherwise;
+    this.looks = new NumberLooks(name);
   }
 
   /** @param place says where the row is, once something is wrong. @throws DataError when a column that was said to be numeric is not */
@@ -115,7 +113,7 @@ export class ColumnFit {
     if (value !== undefined) {
       this.add(value);
       this.#step(value);
-      this.#lookForGroups(text);
+      this.looks.see(text, value);
       return;
     }
     if (declared === 'number') throw new DataError(`${place()}: ${noNumber(this.name, text, this.#form)}`);
@@ -231,29 +229,6 @@ export class ColumnFit {
     return 2 * (this.#count + this.#alike) >= this.#count + this.#strange;
   }
 
-  #lookForGroups(text: string): void {
-    // Of most columns the first few values tell: large tables have millions.
-    if (this.#decimals) return;
-    if (/^[+-]?[1-9]\d{0,2}\.\d{3}$/.test(text)) {
-      this.#grouped ??= text;
-      this.#groups++;
-    } else if (/^[+-]?[1-9]\d{0,2}$/.test(text)) {
-      if (text.length >= 3) this.#hundreds++;
-      else this.#small++;
-    } else this.#decimals = true;
-  }
-
-  /**
-   * Where dots may group thousands: 685 beside 1.307, and nothing like 1.5 or 1307. Decimals of three places look so only where their last
-   * digits are never 0, and whole numbers among them are mostly small.
-   */
-  get groupsNote(): string | undefined {
-    const { decimal, thousands } = this.#form;
-    if (decimal !== '.' || thousands !== '' || this.#decimals || this.#groups < 2) return undefined;
-    if (this.#hundreds === 0 || this.#hundreds < this.#small) return undefined;
-    return `column '${this.name}': '${this.#grouped}' is read as ${Number(this.#grouped)}; if its dot groups thousands, set data.thousands: "." and data.decimal: ","`;
-  }
-
   /** What whoever owns the data should hear of the guess; undefined when there is nothing. */
   get note(): string | undefined {
     if (this.#declared !== undefined || this.#strange === 0) return undefined;
@@ -293,8 +268,9 @@ export class ColumnFit {
       const stand = strange.length === 1 ? 'it stands' : 'they stand';
       return `Set data.missingValues: [${strange.map(quoted).join(', ')}] if ${stand} for no value. `;
     }
-    const said = optionsOf(values.filter(looksLikeNumber));
-    return said === '' ? '' : `Set ${said} if that is how its numbers are written. `;
+    const alike = values.filter(looksLikeNumber);
+    const said = optionsOf(alike);
+    return said === '' ? signsCure(alike) : `Set ${said} if that is how its numbers are written. `;
   }
 }
 
@@ -302,8 +278,16 @@ const cut = (text: string) => text.slice(0, 40);
 /** A number with a unit, or a time of day. */
 const isQuantity = (text: string) =>
   /^[+-]?\d+([.,]\d+)?\s+\p{L}{1,4}$/u.test(text) || /^\d{1,2}:\d\d(:\d\d)?$/.test(text);
-/** As a key or value in YAML. */
-export const quoted = (name: string) => (/^[a-z_][\w-]*$/i.test(name) ? name : JSON.stringify(name));
+
+/** What to take out of numbers that no option reads; empty where it is nothing that many files have. */
+function signsCure(values: readonly string[]): string {
+  const money = values.map((value) => /\p{Sc}/u.exec(value)?.[0]).find((sign) => sign !== undefined);
+  if (money) return `Remove the currency sign '${money}' from its numbers. `;
+  if (values.some((value) => value.includes('%'))) return 'Remove the percent sign from its numbers. ';
+  const bracketed = values.find((value) => /^\(.*\)$/.test(value));
+  if (bracketed) return `If '${cut(bracketed)}' is negative, write '-${cut(bracketed.slice(1, -1))}'. `;
+  return values.some((value) => value.includes('\u2212')) ? "Write negative numbers with '-'. " : '';
+}
 
 /** Options by which these are numbers. */
 const optionsOf = (values: readonly string[]): string =>
@@ -315,9 +299,10 @@ const optionsOf = (values: readonly string[]): string =>
 /** Says what a value of a column of numbers is instead. */
 export function noNumber(name: string, text: string, form: TableForm): string {
   if (isMissing(text, form)) return `${name} is missing`;
-  const said = looksLikeNumber(text) ? optionsOf([text]) : '';
-  const hint = said === '' ? '' : ` (set ${said} if that is how numbers are written)`;
-  return `${name} is '${cut(text)}', which is no number${hint}`;
+  if (!looksLikeNumber(text)) return `${name} is '${cut(text)}', which is not a number`;
+  const said = optionsOf([text]);
+  const hint = said === '' ? signsCure([text]).trim() : `Set ${said} if that is how numbers are written.`;
+  return `${name} is '${cut(text)}', which is not a number${hint === '' ? '' : ` (${hint.replace(/\.$/, '')})`}`;
 }
 
 export const featuresOf = (columns: readonly ColumnEncoding[]): number =>

@@ -160,7 +160,7 @@ describe('csv', () => {
     await expect(table(path, { columns: { b: 'number' } })).rejects.toThrow(/no column 'b'/);
     await expect(table(path, { columns: { a: 'ignore' } })).rejects.toThrow(/no columns are left/);
     await expect(table(file('d.csv', 'a,y\n1,p\nx,q\n2,q\n'), { columns: { a: 'number' } })).rejects.toThrow(
-      /d\.csv:3: a is 'x', which is no number|a is 'x'/,
+      /d\.csv:3: a is 'x', which is not a number|a is 'x'/,
     );
     await expect(table(file('e.csv', 'a,y\n"1,p\n2,q\n'))).rejects.toThrow(/e\.csv(:\d+)?: .*[Qq]uot/);
     await expect(table(path, { test: file('f.csv', 'a,b\n1,p\n') })).rejects.toThrow(/its columns are a, b/);

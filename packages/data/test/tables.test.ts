@@ -447,7 +447,9 @@ describe('series', () => {
   it('a text among numbers is named', async () => {
     const content = `v\n${all.map((i) => (i === 5 ? 'ERR' : i)).join('\n')}`;
     await expect(series(content)).rejects.toThrow(/'v': 19 of 20 values are numbers; .*:6: 'ERR' is not/);
-    await expect(series(content, { columns: ['v'] })).rejects.toThrow(/:6: v is 'ERR', which is no number/);
+    await expect(series(content, { columns: ['v'] })).rejects.toThrow(
+      /:6: v is 'ERR', which is not a number/,
+    );
     const { values } = await series(content, { missingValues: ['ERR'], missing: 'previous' });
     expect(values[4]).toBe(4);
   });

@@ -1,0 +1,87 @@
+/** What numbers of a column may be instead of quantities: they are read as they stand, and whoever owns the data is told. */
+import { quoted } from './quoted.ts';
+import type { Notation } from './table-form.ts';
+
+/** Milliseconds since 1970 from 2000 to 2100, as JavaScript and most databases write times. */
+const TIMES_FROM = Date.UTC(2000, 0);
+const TIMES_TO = Date.UTC(2100, 0);
+/** So many rows at least before whole numbers of that size are called times. */
+const TIMES_ROWS = 20;
+
+export class NumberLooks {
+  readonly #name: string;
+  #count = 0;
+  /** Texts like 01003, the first of them; and whether all are digits alone. */
+  #code: string | undefined;
+  #digits = true;
+  /** The first whole number that is rounded, since it has more digits than a number keeps. */
+  #rounded: string | undefined;
+  /** Whether all may be times, and the first. */
+  #times = true;
+  #first = '';
+  /** Those like 1.307, the first of them, whole ones of one to three digits, and whether there are any others. */
+  #groups = 0;
+  #grouped: string | undefined;
+  #small = 0;
+  #hundreds = 0;
+  #decimals = false;
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** @param text a number. @param value the same */
+  see(text: string, value: number): void {
+    if (this.#count++ === 0) this.#first = text;
+    // Of most columns the first few values tell: large tables have millions.
+    if (this.#digits) {
+      this.#digits = /^\d+$/.test(text);
+      if (this.#digits && text.length > 1 && text[0] === '0') this.#code ??= text;
+    }
+    this.#times &&= value >= TIMES_FROM && value < TIMES_TO && Number.isInteger(value);
+    if (this.#rounded === undefined && Math.abs(value) > Number.MAX_SAFE_INTEGER && /^[+-]?\d+$/.test(text))
+      this.#rounded = text;
+    this.#lookForGroups(text);
+  }
+
+  #lookForGroups(text: string): void {
+    if (this.#decimals) return;
+    if (/^[+-]?[1-9]\d{0,2}\.\d{3}$/.test(text)) {
+      this.#grouped ??= text;
+      this.#groups++;
+    } else if (/^[+-]?[1-9]\d{0,2}$/.test(text)) {
+      if (text.length >= 3) this.#hundreds++;
+      else this.#small++;
+    } else this.#decimals = true;
+  }
+
+  /**
+   * Where dots may group thousands: 685 beside 1.307, and nothing like 1.5 or 1307. Decimals of three places look so only where their last
+   * digits are never 0, and whole numbers among them are mostly small.
+   */
+  grouped({ decimal, thousands }: Notation): string[] {
+    if (decimal !== '.' || thousands !== '' || this.#decimals || this.#groups < 2) return [];
+    if (this.#hundreds === 0 || this.#hundreds < this.#small) return [];
+    return [
+      `column '${this.#name}': '${this.#grouped}' is read as ${Number(this.#grouped)}; if its dot groups thousands, set data.thousands: "." and data.decimal: ","`,
+    ];
+  }
+
+  /** Codes, IDs and times that are read as quantities: one note at most. */
+  otherwise(): string[] {
+    const set = (kinds: string) => `set data.columns: { ${quoted(this.#name)}: ${kinds}`;
+    if (this.#code !== undefined && this.#digits)
+      return [
+        `column '${this.#name}': values such as '${this.#code}' start with 0 and are read as numbers; if they are codes, ${set('category }, or ignore')}`,
+      ];
+    if (this.#rounded !== undefined)
+      return [
+        `column '${this.#name}': '${this.#rounded.slice(0, 40)}' has more digits than a number keeps; if it is an ID, ${set('ignore }, or category')}`,
+      ];
+    if (this.#times && this.#count >= TIMES_ROWS)
+      return [
+        `column '${this.#name}': values such as '${this.#first}' seem to be times in milliseconds since 1970, which tell little about later rows; to leave them out, ${set('ignore }')}`,
+      ];
+    return [];
+  }
+}

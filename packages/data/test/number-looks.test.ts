@@ -1,0 +1,51 @@
+/** Numbers that may be codes, IDs or times, and numbers with signs that no option reads. */
+import { expect, it } from 'vitest';
+import { lines, tableFiles } from './support/table-files.ts';
+
+const { table } = tableFiles();
+const kind = (i: number) => (i % 2 ? 'hi' : 'lo');
+const read = (value: (i: number) => string, options: Parameters<typeof table>[1] = {}) =>
+  table(`size,kind\n${lines(40, (i) => `${value(i)},${kind(i)}`)}`, options);
+
+it.each([
+  [
+    'codes',
+    (i: number) => String(1003 + 997 * (i % 23)).padStart(5, '0'),
+    /'01003' start with 0.*size: category }, or ignore/,
+  ],
+  [
+    'IDs',
+    (i: number) => `90071992547410${10 + ((i * 7) % 80)}`,
+    /has more digits than a number keeps.*size: ignore }/,
+  ],
+  [
+    'times',
+    (i: number) => String(1_700_000_000_000 + 86_400_000 * ((i * 7) % 40)),
+    /milliseconds since 1970.*size: ignore }/,
+  ],
+])('%s are told, once each column, unless somebody says that they are numbers', async (_, value, said) => {
+  expect((await read(value)).notes).toEqual([expect.stringMatching(said)]);
+  expect((await read(value, { columns: { size: 'number' } })).notes).toEqual([]);
+});
+
+it.each([
+  ['decimals below 1', (i: number) => `0.${10 + i}`],
+  ['0 and 1', (i: number) => String(i % 2)],
+  ['large quantities', (i: number) => String(1_700_000_000_000 + 0.5 + i * i)],
+  ['quantities of any size', (i: number) => String(10 ** (i % 14))],
+])('%s are plain', async (_, value) => {
+  expect((await read(value)).notes).toEqual([]);
+});
+
+it.each([
+  ['$', (i: number) => `$${100 + i}`, "Remove the currency sign '$' from its numbers. "],
+  ['€', (i: number) => `${100 + i} €`, "Remove the currency sign '€' from its numbers. "],
+  ['%', (i: number) => `${i}%`, 'Remove the percent sign from its numbers. '],
+  ['brackets', (i: number) => (i % 3 ? `(${i})` : String(i)), "If '(1)' is negative, write '-1'. "],
+  ['another minus', (i: number) => `\u2212${i + 1}`, "Write negative numbers with '-'. "],
+])('numbers with %s are refused with what to do', async (_, value, cure) => {
+  await expect(read(value)).rejects.toThrow(`is not. ${cure}Fix the file, or set data.columns`);
+  await expect(read(value, { columns: { size: 'number' } })).rejects.toThrow(
+    `which is not a number (${cure.slice(0, -2)})`,
+  );
+});
