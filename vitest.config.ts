@@ -4,14 +4,18 @@ import { configDefaults, defineConfig } from 'vitest/config';
 // Many tests start processes of ours: compiled once, and stripped of types, they start in half the time.
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('./node_modules/.cache/compiled', import.meta.url));
 
-/** Of the tests of the system those that measure no time, start few processes of ours, and so come beside others. */
+/** Of the tests of the system those that measure no time and lose no process: they come beside the others. */
 const unhurried = [
+  'averages',
   'backup',
   'containers',
   'docs',
   'embedded-redis',
+  'examples',
   'fuzz/fuzz',
   'guide',
+  'job-values',
+  'json',
   'memory',
   'needs',
   'node-versions',
