@@ -35,6 +35,8 @@ export interface Failure {
 }
 
 const UNFIT = errorCodes.DATA_INVALID.exit;
+/** Exit code of what is ours to mend. */
+export const BUG = 70;
 
 /** The error and what caused it. */
 function* causes(error: unknown): Generator<Error & { code?: unknown; syscall?: unknown }> {
@@ -65,7 +67,7 @@ export function failureOf(error: unknown): Failure {
   }
   const system = systemFailure(error);
   if (system) return system;
-  return { message: `${messageOf(error)} (a bug: KASANE_DEBUG=1 shows where)`, exit: 70 };
+  return { message: `${messageOf(error)} (a bug: KASANE_DEBUG=1 shows where)`, exit: BUG };
 }
 
 /** Prints what went wrong and returns the exit code. Stack traces only with KASANE_DEBUG=1. */

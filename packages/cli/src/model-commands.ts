@@ -34,6 +34,7 @@ export function addModelCommands(): void {
           'classes:  { input, class, label, probabilities, inverted, background }',
           'numbers:  { input, output: [0.5], targets: ["price"] }',
           'text:     { input, text, tokens }',
+          'An input that cannot be used is reported on standard error, and the others are still answered.',
         ],
       ),
     )

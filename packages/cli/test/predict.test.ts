@@ -60,3 +60,23 @@ test('what is no picture is named', { timeout: 60_000 }, async () => {
   expect(ended.stderr).toMatch(/^kasane: text\.png: [^\n]+\n$/);
   expect(ended.code).toBe(65);
 });
+
+test('one that can not be read does not keep the others from their answers', {
+  timeout: 60_000,
+}, async () => {
+  writeFileSync(join(folder, 'text.png'), 'not a picture');
+  const ended = await kasane(
+    ['predict', 'middle.safetensors', 'ink.png', 'text.png', 'none.png', 'chalk.png'],
+    {
+      cwd: folder,
+    },
+  );
+  expect(
+    ended.stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/[ :]/)[0]),
+  ).toEqual(['ink.png', 'chalk.png']);
+  expect(ended.stderr).toMatch(/^kasane: text\.png: [^\n]+\nkasane: none\.png: [^\n]+\n$/);
+  expect(ended.code).toBe(65);
+});

@@ -5,6 +5,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { BUG, failureOf, reportFailure } from '../failure.ts';
 import { answerOf } from '../predict/answers.ts';
 import { type ReadOptions, readInputs } from '../predict/inputs.ts';
 import { fillMasks, type GenerateOptions, generate } from '../predict/text.ts';
@@ -22,19 +23,35 @@ export async function predict(
 ): Promise<void> {
   const trained = await loadTrained(source, options);
   const scoresOf = await scorer(trained);
-  const print = (line: string) => out.lines(line);
   for (const given of inputs) {
-    if (trained.preparation.text && isLikePath(given) && kindOfPath(given) === 'nothing')
-      err.lines(`${given}: there is no such file, so this is read as the text itself`);
-    if (trained.preparation.text && trained.preparation.text.objective !== 'classification') {
-      write(trained, given, options, scoresOf);
-      continue;
+    try {
+      await answer(trained, given, options, scoresOf);
+    } catch (error) {
+      // The others are answered all the same, as `cat` prints the files that it can read.
+      if (inputs.length === 1 || failureOf(error).exit === BUG) throw error;
+      process.exitCode = reportFailure(error);
     }
-    for (const sample of await readInputs(trained, given, options)) {
-      for (const note of sample.notes ?? []) err.write(`note: ${note}\n`);
-      const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
-      print(options.json ? JSON.stringify(record) : line);
-    }
+  }
+}
+
+/** Prints what the model makes of one argument. */
+async function answer(
+  trained: Trained,
+  given: string,
+  options: PredictOptions,
+  scoresOf: (x: Float32Array) => Float32Array,
+): Promise<void> {
+  const { text } = trained.preparation;
+  if (text && isLikePath(given) && kindOfPath(given) === 'nothing')
+    err.lines(`${given}: there is no such file, so this is read as the text itself`);
+  if (text && text.objective !== 'classification') {
+    write(trained, given, options, scoresOf);
+    return;
+  }
+  for (const sample of await readInputs(trained, given, options)) {
+    for (const note of sample.notes ?? []) err.write(`note: ${note}\n`);
+    const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
+    out.lines(options.json ? JSON.stringify(record) : line);
   }
 }
 
