@@ -154,7 +154,7 @@ describe('the page', needing(['chromium']), () => {
     await page.getByRole('link', { name: 'Final weights' }).waitFor();
     expect(await page.locator('.events li').count()).toBeGreaterThanOrEqual(6 + 3);
     await page.getByLabel('Smoothing').fill('0.6');
-    await page.getByLabel('Axis').selectOption('epoch');
+    await page.getByLabel('X axis').selectOption('epoch');
     await page.getByRole('button', { name: 'Zoom in' }).click();
     await expectAccessible('curves');
   });
@@ -197,7 +197,7 @@ describe('the page', needing(['chromium']), () => {
     await expectAccessible('try');
     await page.getByRole('button', { name: 'Test sample 0' }).click();
     // The first of MNIST's test images.
-    await page.locator('.guess', { hasText: 'in truth 7' }).waitFor();
+    await page.locator('.guess', { hasText: 'actual 7' }).waitFor();
     const bytes = [...scripts.values()].reduce((sum, size) => sum + size, 0);
     expect([...scripts.keys()].some((url) => url.includes('/tensor/'))).toBe(true);
     expect(bytes).toBeLessThan(SCRIPT_BYTES);
@@ -226,10 +226,10 @@ describe('the page', needing(['chromium']), () => {
       return page.locator('.prediction .bars').textContent();
     };
     const paper = await answer(await digit(255, 255));
-    expect(await page.getByText('Transparent parts of the image').count()).toBe(0);
+    expect(await page.getByText('Transparent areas of the image').count()).toBe(0);
     await page.getByRole('button', { name: 'Clear' }).click();
     const clear = await answer(await digit(0, 0));
-    await page.getByText('Transparent parts of the image are put on white.').waitFor();
+    await page.getByText('Transparent areas of the image are filled with white.').waitFor();
     expect(clear).toBe(paper);
   });
 
@@ -328,7 +328,7 @@ describe('the page', needing(['chromium']), () => {
     // A card out of sight is not laid out, and has no text until it is.
     await eventually(() => text('article.worker')).toContain(last);
     await page.getByLabel('Filter by name').fill('nobody');
-    await page.getByText('No worker matches.').waitFor();
+    await page.getByText('No matching workers.').waitFor();
     await page.getByLabel('Filter by name').fill('');
     await eventually(() => cards.count()).toBe(202);
     await expectReachable('cluster');

@@ -112,14 +112,21 @@ it('answers odd parameters of every route with what is wrong, and a HEAD as a GE
   };
   const wrong = odd.filter((value) => !['%', ' ', ''].includes(value));
   for (const value of wrong) {
-    expect(await refused(`/jobs/${job}/samples?first=${value}`)).toMatch(/^first: a whole number from 0 to/);
-    expect(await refused(`/jobs/${job}/samples?count=${value}`)).toMatch(/^count: a whole number from 1 to/);
-    expect(await refused(`/jobs/${job}/model?checkpoint=${value}`)).toMatch(/^checkpoint: a whole number/);
-    expect(await refused(`/events?part=${value}`)).toMatch(/^part: one of curves/);
+    expect(await refused(`/jobs/${job}/samples?first=${value}`)).toMatch(
+      /^first: expected a whole number from 0 to/,
+    );
+    expect(await refused(`/jobs/${job}/samples?count=${value}`)).toMatch(
+      /^count: expected a whole number from 1 to/,
+    );
+    expect(await refused(`/jobs/${job}/model?checkpoint=${value}`)).toMatch(
+      /^checkpoint: expected a whole number/,
+    );
+    expect(await refused(`/events?part=${value}`)).toMatch(/^part: expected one of curves/);
     const body = decodeURIComponent(value);
     const posted = { method: 'POST', headers, body };
-    expect(await refused(`/jobs/${job}/resume`, posted)).toMatch(/^epochs: a whole number/);
-    if (body !== '-1') expect(await refused(`/jobs/${job}/priority`, posted)).toMatch(/^priority: a whole/);
+    expect(await refused(`/jobs/${job}/resume`, posted)).toMatch(/^epochs: expected a whole number/);
+    if (body !== '-1')
+      expect(await refused(`/jobs/${job}/priority`, posted)).toMatch(/^priority: expected a whole/);
   }
   // Whatever is asked for: an answer, and never that the server failed.
   const routes = ['checkpoints', 'spec', 'course', 'samples', 'model', 'cancel', 'pause', 'retry', 'nothing'];

@@ -89,7 +89,7 @@ function wholeNumber<Missing = never>(
   const got = given === null ? 'nothing' : `'${brief(given.replace(/\s/g, ' '), 40)}'`;
   throw new KasaneError(
     'USAGE',
-    `${name}: a whole number from ${range.least} to ${range.most} is expected, not ${got}`,
+    `${name}: expected a whole number from ${range.least} to ${range.most}, not ${got}`,
   );
 }
 
@@ -142,7 +142,10 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   for await (const piece of request as AsyncIterable<Buffer>) {
     bytes += piece.length;
     if (bytes > JOB_FILE_BYTES)
-      throw new KasaneError('LIMIT', `a job file has at most ${JOB_FILE_BYTES} bytes`);
+      throw new KasaneError(
+        'LIMIT',
+        `the job file is too large: at most ${JOB_FILE_BYTES} bytes are allowed`,
+      );
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString('utf8');

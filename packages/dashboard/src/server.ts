@@ -38,7 +38,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
   if (!isLoopback(host) && !tls?.ca) {
     throw new KasaneError(
       'CANNOT_LISTEN',
-      `the dashboard on ${host} would let in anyone who reaches it: have it ask for certificates (TLS with an authority), or listen on 127.0.0.1 and use an SSH tunnel from elsewhere`,
+      `a dashboard on ${host} would be open to anyone who can reach it: require client certificates (TLS with a CA), or listen on 127.0.0.1 and use an SSH tunnel`,
     );
   }
   const client = new CoordinatorClient(options);
@@ -83,30 +83,31 @@ async function handle(
 ): Promise<void> {
   // With TLS the certificate tells.
   if (!secure && !asksLoopback(request.headers.host))
-    return refuse(response, 421, 'ask for this page by its loopback address');
+    return refuse(response, 421, 'open this page at its loopback address');
   const url = URL.parse(request.url ?? '/', 'http://dashboard');
-  if (!url) return refuse(response, 400, 'the address that was asked for is none');
+  if (!url) return refuse(response, 400, 'the requested address is invalid');
   response.setHeader('x-content-type-options', 'nosniff');
   response.setHeader('cache-control', 'no-cache');
   const { method } = request;
   if (method === 'POST') {
     // Forms of other sites cannot set it.
-    if (request.headers['x-kasane'] !== 'dashboard') return refuse(response, 403, 'not from this page');
+    if (request.headers['x-kasane'] !== 'dashboard')
+      return refuse(response, 403, 'the request does not come from this page');
     if (await answer(client, url, request, response)) return viewers.hurry();
   } else if (method === 'GET' || method === 'HEAD') {
     // Node leaves the body out of an answer to HEAD.
     if (url.pathname === '/events') {
-      if (viewers.full) return refuse(response, 503, `${VIEWERS} pages look already, the limit`);
+      if (viewers.full) return refuse(response, 503, `${VIEWERS} pages are already open, which is the limit`);
       const asked = url.searchParams.get('part') ?? 'curves';
       const part = PARTS.find((known) => known === asked);
-      if (!part) return refuse(response, 400, `part: one of ${PARTS.join(', ')} is expected`);
+      if (!part) return refuse(response, 400, `part: expected one of ${PARTS.join(', ')}`);
       if (method === 'HEAD') return void response.writeHead(200, EVENTS).end();
       return viewers.add(response, url.searchParams.get('job') ?? '', part);
     }
     if (await answer(client, url, request, response)) return;
     if (serveFile(url.pathname, request, response)) return;
   }
-  refuse(response, 404, 'there is nothing here');
+  refuse(response, 404, 'not found');
 }
 
 function refuse(response: ServerResponse, status: number, why: string): void {

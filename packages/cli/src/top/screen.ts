@@ -162,7 +162,7 @@ const troubleNames: Readonly<Record<Trouble, string>> = {
   diverged: 'diverged',
   vanishing: 'vanishing gradient',
   exploding: 'exploding gradient',
-  large: 'large steps',
+  large: 'large updates',
   dead: 'dead units',
 };
 
