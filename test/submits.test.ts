@@ -1,15 +1,16 @@
-/** Many large job files of one caller: others have their turns, what is too much is refused, and nothing is parsed for nobody. */
+/** Many jobs of one caller: others have their turns, what is too much is refused, and nothing is parsed for nobody. */
+import type { Worker } from 'node:worker_threads';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { startRedis } from '@kasane/cli/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { TokenStore } from '@kasane/coordinator/jobs/tokens';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { PARSING_PER_CALLER } from '@kasane/protocol/limits';
+import { CHECKING_PER_CALLER, PARSING_PER_CALLER } from '@kasane/protocol/limits';
 import { tokenMetadata } from '@kasane/protocol/token';
 import { describePreset } from '@kasane/tensor/models/presets';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { CleanUp, temporaryDirectory } from './support/cluster.ts';
+import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
@@ -38,7 +39,7 @@ function caller(name: string) {
   const client = new Client(coordinator.address, credentials.createInsecure());
   cleanUp.add(() => client.close());
   const { path, requestSerialize, responseDeserialize } = JobsService.submit;
-  return (jobFile: string, answered: (error: ServiceError) => void) =>
+  return (jobFile: string, answered: (error: ServiceError | null) => void) =>
     client.makeUnaryRequest(
       path,
       requestSerialize,
@@ -46,7 +47,7 @@ function caller(name: string) {
       { jobFile, priority: 0 },
       tokenMetadata(token),
       {},
-      (error) => answered(error!),
+      (error) => answered(error),
     );
 }
 
@@ -55,8 +56,8 @@ it('another caller is answered before the hundredth file of the first, whose too
   const answers: string[] = [];
   const parsed = /wrong/;
   for (let i = 0; i < 200; i++)
-    first(large, ({ details }) => answers.push(parsed.test(details) ? 'first' : details));
-  second(large, ({ details }) => answers.push(parsed.test(details) ? 'second' : details));
+    first(large, (error) => answers.push(parsed.test(error!.details) ? 'first' : error!.details));
+  second(large, (error) => answers.push(parsed.test(error!.details) ? 'second' : error!.details));
   await vi.waitFor(() => expect(answers).toHaveLength(201), { timeout: 120_000, interval: 100 });
   const read = answers.filter((answer) => answer === 'first' || answer === 'second');
   expect(read.length).toBeGreaterThan(PARSING_PER_CALLER);
@@ -74,12 +75,41 @@ it('files of a client that is gone leave their places at once', async () => {
   const answers: string[] = [];
   const probe = () =>
     new Promise<void>((resolve) =>
-      ask(large, ({ details }) => {
-        answers.push(details);
+      ask(large, (error) => {
+        answers.push(error!.details);
         resolve();
       }),
     );
   for (const call of calls) call.cancel();
   for (let i = 0; i < 3; i++) await probe();
   expect(answers.filter((details) => /try again/.test(details))).toEqual([]);
+});
+
+it('the data of hundreds of jobs is read a few at a time, and what is too much is refused', async () => {
+  const path = smallMnist(temporaryDirectory(cleanUp), 64, 32);
+  const file = JSON.stringify({
+    name: 'many',
+    model: { preset: 'mnist-mlp' },
+    data: { path },
+    training: { epochs: 1, batch: 32 },
+  });
+  let [threads, most] = [0, 0];
+  const count = (thread: Worker) => {
+    most = Math.max(most, ++threads);
+    thread.once('exit', () => threads--);
+  };
+  process.on('worker', count);
+  cleanUp.add(() => void process.off('worker', count));
+  const ask = caller('data');
+  const answers: string[] = [];
+  const sent = CHECKING_PER_CALLER + 20;
+  for (let i = 0; i < sent; i++) ask(file, (error) => answers.push(error?.details ?? 'queued'));
+  await vi.waitFor(() => expect(answers).toHaveLength(sent), { timeout: 120_000, interval: 100 });
+  // Each may take one for its data, and another for its memory.
+  expect(most).toBeLessThan(8);
+  const refused = answers.filter((answer) => answer !== 'queued');
+  expect([...new Set(refused)]).toEqual([
+    `${CHECKING_PER_CALLER} jobs of this caller wait to be read, the limit: try again later`,
+  ]);
+  expect(refused.length).toBeLessThanOrEqual(20);
 });

@@ -4,7 +4,7 @@ import { CallerTurns } from '../src/jobs/caller-turns.ts';
 
 /** Work that ends when it is told to, and what has begun and been answered of it, in order. */
 class Desk {
-  readonly turns = new CallerTurns({ what: 'job files', perCaller: 100, all: 150 });
+  readonly turns = new CallerTurns({ what: 'job files', atOnce: 1, perCaller: 100, all: 150 });
   readonly begun: string[] = [];
   readonly answered: string[] = [];
   #finish: (() => void) | undefined;
@@ -79,10 +79,33 @@ it('never begins what nobody waits for any more, and gives its place to others',
 });
 
 it('goes on after a piece that fails', async () => {
-  const turns = new CallerTurns({ what: 'job files', perCaller: 2, all: 2 });
+  const turns = new CallerTurns({ what: 'job files', atOnce: 1, perCaller: 2, all: 2 });
   const asker = { caller: 'a', signal: new AbortController().signal };
   const failed = turns.run(asker, () => Promise.reject(new Error('no')));
   const done = turns.run(asker, async () => 'done');
   await expect(failed).rejects.toThrow('no');
   expect(await done).toBe('done');
+});
+
+it('does a few pieces at once, each for another caller', async () => {
+  const turns = new CallerTurns({ what: 'jobs', atOnce: 2, perCaller: 10, all: 20 });
+  const finish = new Map<string, () => void>();
+  const begun: string[] = [];
+  const ask = (caller: string, name: string) =>
+    turns.run({ caller, signal: new AbortController().signal }, () => {
+      begun.push(name);
+      return new Promise<void>((resolve) => void finish.set(name, resolve));
+    });
+  const all = [ask('a', 'a1'), ask('a', 'a2'), ask('b', 'b1'), ask('c', 'c1')];
+  expect(begun).toEqual(['a1', 'b1']);
+  for (const [name, next] of [
+    ['b1', ['a1', 'b1', 'c1']],
+    ['a1', ['a1', 'b1', 'c1', 'a2']],
+  ] as const) {
+    finish.get(name)!();
+    await new Promise(setImmediate);
+    expect(begun).toEqual(next);
+  }
+  for (const end of finish.values()) end();
+  await Promise.all(all);
 });

@@ -37,6 +37,10 @@ export const JOB_FILE_ALIASES = 100;
 /** Job files that wait to be parsed: of one caller, and of all. */
 export const PARSING_PER_CALLER = 128;
 export const PARSING = 512;
+/** Submitted jobs whose data is read and checked at once, each of another caller; and that wait for it, of one caller and of all. */
+export const CHECKED_AT_ONCE = 4;
+export const CHECKING_PER_CALLER = 128;
+export const CHECKING = 512;
 /** Characters of one text in a job file: a path, a name, a key. */
 export const JOB_STRING = 4096;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */

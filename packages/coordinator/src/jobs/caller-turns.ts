@@ -1,6 +1,6 @@
 /**
- * Work that is done one piece at a time for many callers: they take turns, so that whoever asks for little does not wait for whoever asks
- * for much. What may wait is bounded, of each caller and of all.
+ * Work that is done one piece at a time for each of many callers, and a few at a time for all: they take turns, so that whoever asks for
+ * little does not wait for whoever asks for much. What may wait is bounded, of each caller and of all.
  */
 import { KasaneError } from '@kasane/protocol/errors';
 
@@ -15,6 +15,8 @@ export interface Asker {
 export interface CallerTurnsOptions {
   /** What waits, for the refusal: "job files". */
   readonly what: string;
+  /** Pieces under way at once, each for another caller. */
+  readonly atOnce: number;
   /** Pieces of one caller, the one under way included, */
   readonly perCaller: number;
   /** and of all together. */
@@ -30,7 +32,8 @@ export class CallerTurns {
   /** Pieces that wait, of each caller: the callers in the order of their turns. */
   readonly #waiting = new Map<string, Set<Piece>>();
   #count = 0;
-  #underWay: string | undefined;
+  /** Callers of whom a piece is under way. */
+  readonly #underWay = new Set<string>();
 
   constructor(options: CallerTurnsOptions) {
     this.#options = options;
@@ -65,27 +68,31 @@ export class CallerTurns {
   /** @throws KasaneError LIMIT */
   #requireRoom(caller: string): void {
     const { what, perCaller, all } = this.#options;
-    const underWay = this.#underWay === undefined ? 0 : 1;
-    const own = (this.#waiting.get(caller)?.size ?? 0) + (this.#underWay === caller ? 1 : 0);
+    const own = (this.#waiting.get(caller)?.size ?? 0) + (this.#underWay.has(caller) ? 1 : 0);
     if (own >= perCaller)
       throw new KasaneError(
         'LIMIT',
         `${own} ${what} of this caller wait to be read, the limit: try again later`,
       );
-    if (this.#count + underWay >= all)
+    if (this.#count + this.#underWay.size >= all)
       throw new KasaneError('LIMIT', `${all} ${what} wait to be read, the limit: try again later`);
   }
 
   #next(): void {
-    if (this.#underWay !== undefined) return;
-    const [first] = this.#waiting;
-    if (!first) return;
-    const [caller, own] = first;
-    const [piece] = own;
-    this.#take(caller, piece!);
-    this.#underWay = caller;
-    void piece!.begin().finally(() => {
-      this.#underWay = undefined;
+    if (this.#underWay.size >= this.#options.atOnce) return;
+    for (const [caller, own] of this.#waiting) {
+      if (this.#underWay.has(caller)) continue;
+      const [piece] = own;
+      this.#begin(caller, piece!);
+      if (this.#underWay.size >= this.#options.atOnce) return;
+    }
+  }
+
+  #begin(caller: string, piece: Piece): void {
+    this.#take(caller, piece);
+    this.#underWay.add(caller);
+    void piece.begin().finally(() => {
+      this.#underWay.delete(caller);
       const rest = this.#waiting.get(caller);
       // Behind the others, those who came meanwhile included.
       if (rest) {

@@ -8,17 +8,21 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type Job } from '@kasane/protocol/job';
-import { READ_SAMPLES, READ_SAMPLES_BYTES } from '@kasane/protocol/limits';
+import { CHECKING_PER_CALLER, READ_SAMPLES, READ_SAMPLES_BYTES } from '@kasane/protocol/limits';
 import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import { fieldBytes } from '@kasane/tensor/field';
 import { sizeOf } from '@kasane/tensor/shape';
 import { encodeModel, readCheckpoint, valuesOf } from '../params/checkpoint.ts';
+import { type Asker, CallerTurns } from './caller-turns.ts';
 import { checkIdentity } from './data-identity.ts';
 import { describeSamples } from './describe-job.ts';
 import type { JobRecord } from './job-record.ts';
 import { loadData } from './load-data.ts';
 import { stateError } from './state-errors.ts';
 import type { JobStore } from './store.ts';
+
+/** Everybody who looks: they share the data that was read last. */
+const VIEWER: Asker = { caller: '', signal: new AbortController().signal };
 
 /** Data that was read for somebody is kept for so long, in milliseconds. */
 const KEPT_MS = 30_000;
@@ -30,6 +34,13 @@ export class Inspection {
   /** Of the job that was asked for last and does not run. */
   #opened: { readonly id: string; readonly data: Promise<DataParts> } | undefined;
   #forget: NodeJS.Timeout | undefined;
+  /** One job's data at a time: whoever asks for many jobs at once would have all of it in memory. */
+  readonly #turns = new CallerTurns({
+    what: 'requests for data',
+    atOnce: 1,
+    perCaller: CHECKING_PER_CALLER,
+    all: CHECKING_PER_CALLER,
+  });
 
   /**
    * @param access what may be read now: an older job may name what was allowed only then
@@ -120,7 +131,7 @@ export class Inspection {
     const running = this.#dataOfRun(id);
     if (running) return running;
     if (this.#opened?.id !== id) {
-      const data = loadData(job, this.#access);
+      const data = this.#turns.run(VIEWER, () => loadData(job, this.#access));
       data.catch(() => {
         // Mended data can be asked for again.
         if (this.#opened?.data === data) this.#opened = undefined;

@@ -31,15 +31,13 @@ import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
 import type { Asker } from './caller-turns.ts';
-import { checkTraining } from './check-training.ts';
 import { clockTime, isDiskError, isLock, whyNotWritten } from './disk.ts';
 import { Inspection } from './inspection.ts';
+import { JobChecks } from './job-checks.ts';
 import type { JobRecord } from './job-record.ts';
-import { loadData } from './load-data.ts';
 import { inMessages } from './metrics.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './pages.ts';
 import { Runs, type RunsOptions } from './runs.ts';
-import { startingWeights } from './starting-weights.ts';
 import { SubmittedFiles } from './submitted-job.ts';
 
 /** A caller is told after so long, in milliseconds, that the disk refuses. */
@@ -55,6 +53,7 @@ export class JobManager {
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
   readonly #inspection: Inspection;
   readonly #files = new SubmittedFiles();
+  readonly #checks: JobChecks;
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
 
@@ -66,6 +65,7 @@ export class JobManager {
 
   constructor(options: ManagerOptions) {
     this.#options = options;
+    this.#checks = new JobChecks(options.access, options.workers);
     this.runs = new Runs({
       ...options,
       onChange: (id) => this.#changes.emit(id),
@@ -95,22 +95,15 @@ export class JobManager {
   /**
    * Checks a job file and its data and queues it. Returns the job's id.
    * @param priority whose steps go first: the highest's
-   * @param asker whose turn it takes where files wait to be parsed
-   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before it is parsed
+   * @param asker whose turn it takes where files wait to be parsed, or data to be read
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
   async submit(file: string, priority: number, asker: Asker): Promise<string> {
     const { store, log } = this.#options;
     checkPriority(priority);
     this.#checkRoom();
     const job = await this.#files.job(file, asker);
-    const { access, workers } = this.#options;
-    const data = await loadData(job, access);
-    await checkTraining(
-      job,
-      data,
-      workers.all().map(({ backend }) => backend),
-    );
-    const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access)).digest;
+    const { data, init } = await this.#checks.check(job, asker);
     const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
     const spec = JSON.stringify(job.spec);
     if (Buffer.byteLength(spec) > SPEC_BYTES)

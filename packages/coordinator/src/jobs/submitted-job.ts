@@ -26,6 +26,7 @@ const WARM_MS = 30_000;
 export class SubmittedFiles {
   readonly #turns = new CallerTurns({
     what: 'job files',
+    atOnce: 1,
     perCaller: PARSING_PER_CALLER,
     all: PARSING,
   });

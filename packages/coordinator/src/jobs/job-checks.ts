@@ -1,0 +1,53 @@
+/**
+ * What is looked at of a submitted job before it is queued: its data, and whether it can be trained. Data is read in threads, each with
+ * memory and open files of its own: of hundreds at once none would be left for jobs that run. So callers take turns.
+ */
+import type { Access } from '@kasane/data/access';
+import type { DataParts } from '@kasane/data/dataset';
+import type { Job } from '@kasane/protocol/job';
+import { CHECKED_AT_ONCE, CHECKING, CHECKING_PER_CALLER } from '@kasane/protocol/limits';
+import type { WorkerRegistry } from '../workers.ts';
+import { type Asker, CallerTurns } from './caller-turns.ts';
+import { checkTraining } from './check-training.ts';
+import { loadData } from './load-data.ts';
+import { startingWeights } from './starting-weights.ts';
+
+export interface CheckedJob {
+  readonly data: DataParts;
+  /** Digest of the weights that it starts from; empty without. */
+  readonly init: string;
+}
+
+export class JobChecks {
+  readonly #access: Access;
+  readonly #workers: Pick<WorkerRegistry, 'all'>;
+  readonly #turns = new CallerTurns({
+    what: 'jobs',
+    atOnce: CHECKED_AT_ONCE,
+    perCaller: CHECKING_PER_CALLER,
+    all: CHECKING,
+  });
+
+  /** @param access what jobs may read */
+  constructor(access: Access, workers: Pick<WorkerRegistry, 'all'>) {
+    this.#access = access;
+    this.#workers = workers;
+  }
+
+  /**
+   * Checks a job when its caller's turn has come.
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT; UNREACHABLE when the client is gone by then
+   */
+  check(job: Job, asker: Asker): Promise<CheckedJob> {
+    return this.#turns.run(asker, async () => {
+      const data = await loadData(job, this.#access);
+      await checkTraining(
+        job,
+        data,
+        this.#workers.all().map(({ backend }) => backend),
+      );
+      const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', this.#access)).digest;
+      return { data, init };
+    });
+  }
+}
