@@ -1,8 +1,11 @@
 /** The dashboard's server over a real cluster: what it serves, and what others are kept from. test/dashboard-page.test.ts has the page. */
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
+import { PAGE_CONNECTIONS } from '@kasane/protocol/limits';
 import { startMetricsServer } from '@kasane/protocol/metrics-server';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp, TestCluster } from './support/cluster.ts';
 
 const cleanUp = new CleanUp();
@@ -69,6 +72,36 @@ it('serves metrics on loopback only to those who ask by a loopback name', async 
     for (const host of strangers) expect(await ask(path, { headers: { host } }, metrics.url), host).toBe(421);
     for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, '[::1]', 'LOCALHOST'])
       expect(await ask(path, { headers: { host } }, metrics.url), host).toBe(200);
+  }
+});
+
+it('closes the oldest idle connections beyond a limit, and answers whoever asks', async () => {
+  const metrics = await startMetricsServer(
+    { port: 0 },
+    { metrics: async () => 'up 1\n', health: () => undefined },
+  );
+  cleanUp.add(() => metrics.close());
+  for (const [base, path] of [
+    [dashboard.url, '/events'],
+    [metrics.url, '/metrics'],
+  ] as const) {
+    const port = Number(new URL(base).port);
+    const stream = new AbortController();
+    const watched = await fetch(`${base}${path}`, { signal: stream.signal });
+    const open = new Set<Socket>();
+    for (let i = 0; i < 3 * PAGE_CONNECTIONS; i++) {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => {}).on('close', () => open.delete(socket));
+      await once(socket, 'connect');
+      open.add(socket);
+    }
+    await vi.waitFor(() => expect(open.size).toBeLessThanOrEqual(PAGE_CONNECTIONS));
+    expect(await ask(path === '/events' ? '/' : path, {}, base)).toBe(200);
+    // A stream of events is no idle connection.
+    const reader = watched.body!.getReader();
+    expect((await reader.read()).done).toBe(false);
+    stream.abort();
+    for (const socket of open) socket.destroy();
   }
 });
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { JOB_FILE_BYTES, PRIORITY } from '@kasane/protocol/limits';
+import { defaultLimits, JOB_FILE_BYTES, PRIORITY } from '@kasane/protocol/limits';
 import { brief } from '@kasane/protocol/plain-text';
 
 interface Asked {
@@ -51,6 +51,8 @@ const views: Readonly<Record<string, Route>> = {
       'content-length': bytes.length,
       'content-disposition': `attachment; filename="${name}.safetensors"`,
     });
+    // Its bytes are in memory until they have been read.
+    response.setTimeout(1000 * defaultLimits.slowReaderSeconds, () => void response.destroy());
     response.end(bytes);
   },
 };

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { bareHost, hostPort } from '@kasane/protocol/address';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { boundConnections } from '@kasane/protocol/http-connections';
 import { cannotListen } from '@kasane/protocol/listening';
 import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
 import { asksLoopback, isLoopback } from '@kasane/protocol/token';
@@ -56,6 +57,7 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
         respond,
       )
     : createServer(respond);
+  boundConnections(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       client.close();

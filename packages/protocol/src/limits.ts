@@ -81,6 +81,8 @@ export const HEARTBEAT_INTERVAL_MS = 1_000;
 /** Connections to the coordinator's port at once, and how long one may take to say what it is. */
 export const CONNECTIONS = 4096;
 export const GREETING_MS = 5_000;
+/** Connections at once to the dashboard, and to the port of metrics. */
+export const PAGE_CONNECTIONS = 128;
 /**
  * Connections that have not made a call with a token yet: of all, of one address, and how long one may do nothing, in milliseconds. Where
  * there are more the oldest is closed: who has a token shows it at once.

@@ -9,6 +9,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { bareHost, hostPort } from './address.ts';
 import { KasaneError, messageOf } from './errors.ts';
+import { boundConnections } from './http-connections.ts';
 import { cannotListen } from './listening.ts';
 import { asksLoopback, digestOfToken, isLoopback } from './token.ts';
 
@@ -64,6 +65,7 @@ export async function startMetricsServer(options: MetricsOptions, told: Told): P
       (error: unknown) => say(500, `${messageOf(error)}\n`),
     );
   });
+  boundConnections(server);
   server.listen(port, bareHost(host));
   await once(server, 'listening').catch((error: unknown) => {
     throw cannotListen(host, port, error, { host: '--metrics-host', port: '--metrics-port' });
