@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { expect, it } from 'vitest';
 import { TaskBoard } from '../src/jobs/board.ts';
 import { Refusals } from '../src/jobs/refusals.ts';
+import { WorkerLines } from '../src/jobs/worker-lines.ts';
 import { defaultDecideOptions } from '../src/steps/decide.ts';
 import { type ConnectedWorker, WorkerRegistry } from '../src/workers.ts';
 
@@ -18,6 +19,7 @@ function boardOver(workers: WorkerRegistry, plan: object, refusals = new Refusal
       ...heard,
       decide: defaultDecideOptions,
       log: pino({ level: 'silent' }),
+      lines: new WorkerLines(pino({ level: 'silent' })),
       gradientArrived: () => 'whole',
     },
   } as unknown as ConstructorParameters<typeof TaskBoard>[0]);
@@ -41,6 +43,7 @@ function boardOf(names: readonly string[], log = pino({ level: 'silent' })) {
     direct: () => false,
     decide: defaultDecideOptions,
     log,
+    lines: new WorkerLines(log),
     ...heard,
     gradientArrived: () => 'whole',
     refusals: new Refusals(workers),

@@ -4,6 +4,7 @@ import { checkJob } from '@kasane/protocol/job';
 import { describe, expect, it } from 'vitest';
 import { RunPlan } from '../src/jobs/plan.ts';
 import { Reach, type Route } from '../src/jobs/reach.ts';
+import { WorkerLines } from '../src/jobs/worker-lines.ts';
 
 const job = checkJob({
   name: 'a',
@@ -62,9 +63,9 @@ describe('a plan', () => {
 
 describe('who reads the data itself', () => {
   const said: string[] = [];
-  const log = { info: () => {}, warn: (line: string) => said.push(line) } as never;
+  const log = { info: () => {}, warn: (_about: object, line: string) => said.push(line) } as never;
   const reachOf = (route: Route, ids: string[]) =>
-    new Reach(route, { all: () => ids.map((id) => ({ id })) as never }, log);
+    new Reach(route, { all: () => ids.map((id) => ({ id })) as never }, log, new WorkerLines(log));
 
   it('counts only when every worker does', () => {
     const ids = ['a', 'b'];

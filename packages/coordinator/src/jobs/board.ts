@@ -29,6 +29,7 @@ import { type Attempted, HandOut } from './hand-out.ts';
 import type { RunPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
 import { trackerOf } from './traced-tracker.ts';
+import type { WorkerLines } from './worker-lines.ts';
 
 type Kind = TaskData['kind'];
 
@@ -48,6 +49,8 @@ export interface BoardOptions {
   readonly direct: () => boolean;
   readonly decide: DecideOptions;
   readonly log: Logger;
+  /** The log of what workers say. */
+  readonly lines: WorkerLines;
   /** Whether the gradient of an attempt has arrived whole, and if not, whose fault that is. */
   readonly gradientArrived: (worker: string, shard: number, attempt: number) => Arrived;
   /** Workers that were waited for in vain, and have not answered since. */
@@ -209,9 +212,13 @@ export class TaskBoard {
     const { step, shard, attempt } = task;
     const tracker = this.#trackers[kind];
     if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
-    const { plan, log } = this.#options;
+    const { plan, lines } = this.#options;
     if (!tracker.holds(step, shard, worker, attempt)) {
-      log.warn({ worker, kind, step, shard, attempt }, 'answer refused: the worker does not hold this task');
+      lines.write(
+        'warn',
+        { worker, kind, step, shard, attempt },
+        'answer refused: the worker does not hold this task',
+      );
       return false;
     }
     const expected = { kind, step, shard, epoch: plan.epochOf(step) } as const;
@@ -226,7 +233,7 @@ export class TaskBoard {
         : 'whole';
     const why = impossible ?? whyNot[arrived];
     if (why !== undefined) {
-      log.warn({ worker, kind, step, shard, attempt }, `answer refused: ${why}`);
+      lines.write('warn', { worker, kind, step, shard, attempt }, `answer refused: ${why}`);
       tracker.release(step, shard, worker, arrived === 'no room' ? undefined : { kind: 'threw', why });
       this.check();
       return false;
@@ -261,7 +268,7 @@ export class TaskBoard {
     // What is no good is no progress.
     this.#answered--;
     const { worker, attempt } = answer;
-    this.#options.log.warn({ worker, step, shard, attempt }, `answer refused: ${why}`);
+    this.#options.lines.write('warn', { worker, step, shard, attempt }, `answer refused: ${why}`);
     this.#trackers.train.refuse(step, shard, { worker, attempt, kind: 'not finite', why });
   }
 
@@ -269,7 +276,10 @@ export class TaskBoard {
     const kind = kindOfFailure[failure.reason];
     const { step, shard, attempt } = task;
     if (!this.#trackers[kindOf(task)].holds(step, shard, worker, attempt)) return;
-    this.#options.log[kind ? 'warn' : 'debug']({ worker, step, shard }, `task came back: ${failure.message}`);
+    const { lines, log } = this.#options;
+    const [about, line] = [{ worker, step, shard }, `task came back: ${failure.message}`];
+    if (kind) lines.write('warn', about, line);
+    else log.debug(about, line);
     this.#trackers[kindOf(task)].release(step, shard, worker, kind && { kind, why: failure.message });
     this.check();
   }

@@ -1,20 +1,28 @@
 /** Which workers read a job's data themselves: while all do, no samples travel. */
 import type { Logger } from 'pino';
 import type { WorkerRegistry } from '../workers.ts';
+import type { WorkerLines } from './worker-lines.ts';
 
 export type Route = 'auto' | 'direct' | 'staged';
 
 export class Reach {
   readonly #route: Route;
   readonly #workers: Pick<WorkerRegistry, 'all'>;
-  readonly #log: Pick<Logger, 'info' | 'warn'>;
+  readonly #log: Pick<Logger, 'info'>;
+  readonly #lines: WorkerLines;
   readonly #able = new Set<string>();
   #last = false;
 
-  constructor(route: Route, workers: Pick<WorkerRegistry, 'all'>, log: Pick<Logger, 'info' | 'warn'>) {
+  constructor(
+    route: Route,
+    workers: Pick<WorkerRegistry, 'all'>,
+    log: Pick<Logger, 'info'>,
+    lines: WorkerLines,
+  ) {
     this.#route = route;
     this.#workers = workers;
     this.#log = log;
+    this.#lines = lines;
   }
 
   /** Whether every worker that is connected has said that it reads the data. */
@@ -38,7 +46,8 @@ export class Reach {
     }
     this.#able.delete(worker);
     const level = this.#route === 'direct' ? 'warn' : 'info';
-    this.#log[level](`worker ${worker} does not reach the data, its samples are staged: ${why}`);
+    const line = `worker ${worker} does not reach the data, its samples are staged: ${why}`;
+    this.#lines.write(level, { worker }, line);
   }
 
   left(worker: string): void {

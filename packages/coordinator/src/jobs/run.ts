@@ -33,6 +33,7 @@ import type { RunOptions } from './run-options.ts';
 import { Shares } from './shares.ts';
 import { startingWeights } from './starting-weights.ts';
 import type { LedgerRow } from './store.ts';
+import { WorkerLines } from './worker-lines.ts';
 
 /** How often a step that waits is judged again, in milliseconds. */
 const TICK_MS = 200;
@@ -63,6 +64,7 @@ export class Run {
   /** What every worker is told of it: written out once, since a model may have a thousand layers, and there may be hundreds of workers. */
   #described: ReturnType<typeof describeJob> | undefined;
   readonly #reach: Reach;
+  readonly #lines: WorkerLines;
   readonly #refusals: Refusals;
   readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
@@ -97,7 +99,9 @@ export class Run {
     this.#disk = new PatientDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
-    this.#reach = new Reach('route' in job.spec.data ? job.spec.data.route : 'staged', workers, log);
+    this.#lines = new WorkerLines(log);
+    const route = 'route' in job.spec.data ? job.spec.data.route : 'staged';
+    this.#reach = new Reach(route, workers, log, this.#lines);
     this.board = new TaskBoard({
       ...{ job: id, traceparent: options.traceparent },
       plan: this.#plan,
@@ -107,6 +111,7 @@ export class Run {
       refusals: this.#refusals,
       decide,
       log,
+      lines: this.#lines,
       gradientArrived: (worker, shard, attempt) =>
         this.#parameters?.complete(worker, shard, attempt) ?? 'missing',
       idle: this.#shares.idle,
@@ -239,7 +244,7 @@ export class Run {
 
   /** A worker cannot compute the job: what it holds goes to others. */
   jobRefused(worker: string, why: string): void {
-    this.#options.log.warn({ worker }, `worker ${worker} cannot compute the job: ${why}`);
+    this.#lines.write('warn', { worker }, `worker ${worker} cannot compute the job: ${why}`);
     this.#letGo(worker);
     this.#refusals.add(worker, why);
     this.#shares.tell();

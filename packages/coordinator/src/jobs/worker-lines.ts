@@ -1,0 +1,54 @@
+/**
+ * Lines of the log about what workers say in a job. A worker can say thousands of things a second that are refused: beyond some lines a
+ * minute, of one worker and of all, they are counted only. The log is no place to fill a disk from outside.
+ */
+import { REMEMBERED_WORKERS } from '@kasane/protocol/limits';
+import type { Logger } from 'pino';
+import { keepNewest } from '../newest.ts';
+
+const MINUTE_MS = 60_000;
+const LINES_OF_ONE = 30;
+const LINES = 300;
+
+/** What a line is about: the worker, and which task. */
+export interface About {
+  readonly worker: string;
+  readonly [more: string]: unknown;
+}
+
+export class WorkerLines {
+  readonly #log: Pick<Logger, 'info' | 'warn'>;
+  readonly #written = new Map<string, number>();
+  #since = Number.NEGATIVE_INFINITY;
+  #lines = 0;
+  #unwritten = 0;
+
+  constructor(log: Pick<Logger, 'info' | 'warn'>) {
+    this.#log = log;
+  }
+
+  write(level: 'info' | 'warn', about: About, line: string, now = performance.now()): void {
+    if (now - this.#since >= MINUTE_MS) {
+      if (this.#unwritten > 0)
+        this.#log.warn(`${this.#unwritten} other lines about workers were not written down`);
+      this.#since = now;
+      this.#lines = 0;
+      this.#unwritten = 0;
+      this.#written.clear();
+    }
+    const { worker } = about;
+    const own = this.#written.get(worker) ?? 0;
+    if (own >= LINES_OF_ONE || this.#lines >= LINES) {
+      this.#unwritten++;
+      return;
+    }
+    this.#lines++;
+    keepNewest(this.#written, worker, own + 1, REMEMBERED_WORKERS);
+    this.#log[level](about, line);
+    if (own + 1 === LINES_OF_ONE)
+      this.#log.warn(
+        { worker },
+        `more than ${LINES_OF_ONE} lines a minute about worker ${worker}: others are counted only`,
+      );
+  }
+}
