@@ -41,6 +41,10 @@ export const PARSING = 512;
 export const CHECKED_AT_ONCE = 4;
 export const CHECKING_PER_CALLER = 128;
 export const CHECKING = 512;
+/** Downloads of weights at once, each of another caller; and that wait for it, of one caller and of all. */
+export const DOWNLOADS_AT_ONCE = 8;
+export const DOWNLOADS_PER_CALLER = 128;
+export const DOWNLOADS = 512;
 /** Characters of one text in a job file: a path, a name, a key. */
 export const JOB_STRING = 4096;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */

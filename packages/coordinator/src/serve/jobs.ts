@@ -10,10 +10,10 @@ import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
-import { ERROR_TEXT } from '@kasane/protocol/limits';
+import { DOWNLOADS, DOWNLOADS_AT_ONCE, DOWNLOADS_PER_CALLER, ERROR_TEXT } from '@kasane/protocol/limits';
 import { brief } from '@kasane/protocol/plain-text';
 import type { Logger } from 'pino';
-import type { Asker } from '../jobs/caller-turns.ts';
+import { type Asker, CallerTurns } from '../jobs/caller-turns.ts';
 import { type JobManager, noMetrics } from '../jobs/manager.ts';
 import type { Metrics } from '../jobs/metrics.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
@@ -38,6 +38,13 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
       );
     };
   };
+  /** The bytes of each are in memory until its reader has them. */
+  const downloads = new CallerTurns({
+    what: 'downloads',
+    atOnce: DOWNLOADS_AT_ONCE,
+    perCaller: DOWNLOADS_PER_CALLER,
+    all: DOWNLOADS,
+  });
   return {
     submit: unary(async ({ jobFile, priority }, call) => ({
       job: await manager.submit(jobFile, priority, askerOf(call)),
@@ -141,22 +148,26 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
 
     async downloadModel(call) {
       try {
-        const bytes = await manager.model(call.request.job, call.request.checkpoint);
-        for (let start = 0; start < bytes.length; start += PIECE_BYTES) {
-          const more = call.write({ data: bytes.subarray(start, start + PIECE_BYTES) });
-          if (!more) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve));
-          if (call.cancelled) return;
-        }
+        await downloads.run(askerOf(call), async () => {
+          const bytes = await manager.model(call.request.job, call.request.checkpoint);
+          for (let start = 0; start < bytes.length && !call.cancelled; start += PIECE_BYTES) {
+            const more = call.write({ data: bytes.subarray(start, start + PIECE_BYTES) });
+            if (!more) await new Promise((resolve) => call.once('drain', resolve).once('close', resolve));
+          }
+        });
         call.end();
       } catch (error) {
-        call.emit('error', toServiceError(error, log));
+        // Nobody hears it where the client has gone.
+        if (!call.cancelled) call.emit('error', toServiceError(error, log));
       }
     },
   };
 }
 
 /** Who makes a call: a token at an address. Where nobody needs a token connections are told apart, since all are of one address. */
-function askerOf(call: ServerUnaryCall<unknown, unknown>): Asker {
+function askerOf(
+  call: Pick<ServerUnaryCall<unknown, unknown>, 'metadata' | 'getPeer' | 'cancelled' | 'once'>,
+): Asker {
   const caller = String(call.metadata.get(CALLER)[0] ?? '');
   const peer = call.getPeer();
   const gone = new AbortController();
