@@ -138,7 +138,7 @@ it('trains over TLS, gradients too', { timeout: 600_000 }, async () => {
 it('takes no job that names what is not its own to name', async () => {
   const model = 'name: greedy\nmodel: { preset: mnist-mlp }\n';
   const jobs: readonly [string, RegExp][] = [
-    ['data: { path: /etc }', /only what lies in .*--data-root/],
+    ['data: { path: /etc }', /only files in .*--data-root/],
     [`data: { path: ${data} }\ninit: /etc/passwd`, /init: .*--data-root/],
     [
       "data: { format: packed, path: 'http://169.254.169.254/x' }",

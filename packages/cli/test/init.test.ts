@@ -79,7 +79,7 @@ it('a folder with a broken image and a note beside its classes: the job leaves t
   expect(spec.data).toMatchObject({ format: 'imagefolder', onDamaged: 'skip' });
   const text = readFileSync(at('messy.yaml'), 'utf8');
   expect(text).toMatch(/^# .*only JPEG, PNG and WebP files are used; ignored: 1 \.txt$/m);
-  expect(text).toMatch(/^# left out 1 of 25 images: .*broken\.jpg: it is damaged or truncated/m);
+  expect(text).toMatch(/^# skipped 1 of 25 images: .*broken\.jpg: it is damaged or truncated/m);
 });
 
 it('a folder of parts, whatever they are called, is no folder of classes', async () => {
@@ -148,7 +148,7 @@ it('rows are not lost to empty columns, and names of rows are no categories', as
   expect(printed).toMatch(/8 of 40 rows lack a number, which counts as the mean/);
   const kept = await ofTable('kept.csv', content, { set: ['missing=fail'] });
   expect(kept.samples).toBe(32);
-  expect(kept.printed).toMatch(/left out 8 rows of 40/);
+  expect(kept.printed).toMatch(/skipped 8 of 40 rows/);
 });
 
 it('row numbers, dates and what a delimiter at the end leaves are left out', async () => {

@@ -147,7 +147,7 @@ it.each(
     [kind, 'picture.png', 'a PNG image'] as const,
     [kind, 'half.jpg', 'a JPEG image'] as const,
     [kind, 'picture.webp', 'a WebP image'] as const,
-    [kind, 'rows.xlsx', 'a ZIP file, as .zip, .xlsx and .docx are'] as const,
+    [kind, 'rows.xlsx', 'a ZIP file, like .zip, .xlsx and .docx'] as const,
     [kind, 'rows.csv.gz', 'a gzip file'] as const,
   ]),
 )('a model of kind %s says that %s is %s', async (kind, name, what) => {
@@ -167,7 +167,7 @@ it('a language model says so too, as training does', async () => {
 it.each(['images', 'idx'])('a model of kind %s names what is no image, or only half of one', async (kind) => {
   for (const name of ['rows.csv', 'letters.txt', 'rows.xlsx'])
     expect((await said(kind, join(folder, name))).refused).toBe(
-      `/${name}: it is not an image of a kind that is read`,
+      `/${name}: it is not an image in a supported format`,
     );
   for (const name of ['half.png', 'half.jpg'])
     expect((await said(kind, join(folder, name))).refused).toMatch(/: it is (?:damaged or )?truncated$/);

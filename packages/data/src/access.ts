@@ -38,8 +38,8 @@ export function checkPath(path: string, { roots }: Access, what: string): void {
   if (roots.some((root) => isWithin(real, realPath(resolve(root))))) return;
   const right =
     roots.length > 0
-      ? `only what lies in ${roots.join(', ')} may be read here (--data-root)`
-      : 'no folder may be read here: whoever runs this allows some with --data-root FOLDER';
+      ? `only files in ${roots.join(', ')} may be read (--data-root)`
+      : 'no folder may be read here; its operator can allow one with --data-root FOLDER';
   throw new DataError(`${what}: ${path}: ${right}`);
 }
 
@@ -60,15 +60,17 @@ function realPath(path: string): string {
 export function checkUrl(url: URL, access: Access): void {
   const shown = `${url.origin}${url.pathname}`;
   if (url.username !== '' || url.password !== '') {
-    throw new DataError(`${shown}: a URL in a job carries no user or password: others read it`);
+    throw new DataError(
+      `${shown}: a URL in a job must not contain a user or password, because others can read it`,
+    );
   }
   const { hosts } = access;
   const host = hostOf(url);
   if (hosts !== 'public' && !hosts.some((allowed) => fits(host, allowed))) {
     const right =
       hosts.length > 0
-        ? `only ${hosts.join(', ')} may be asked here (--url-host)`
-        : 'no host may be asked here';
+        ? `data may only be downloaded from ${hosts.join(', ')} (--url-host)`
+        : 'data may not be downloaded here';
     throw new DataError(`${shown}: ${right}`);
   }
   if (isIP(host) !== 0 && !mayConnect(host, url, access)) throw new DataError(privateMessage(url, host));
@@ -84,7 +86,7 @@ export function mayConnect(address: string, url: URL, { hosts }: Access): boolea
 
 /** Why an address was not connected to. */
 export function privateMessage(url: URL, address: string): string {
-  return `${url.origin}${url.pathname}: ${address} is an address of this machine or its network; whoever runs this allows the host with --url-host ${hostOf(url)}`;
+  return `${url.origin}${url.pathname}: ${address} is an address of this machine or its network; its operator can allow the host with --url-host ${hostOf(url)}`;
 }
 
 const hostOf = (url: URL) => url.hostname.replace(/^\[|\]$/g, '').toLowerCase();

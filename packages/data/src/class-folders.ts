@@ -49,22 +49,22 @@ export function readClassFolders(
     const instead = loose > 0 ? `it has ${loose} ${what} and no folders` : 'it has no folders';
     const cure =
       loose > 0
-        ? `Move them into folders named after their classes; of a test set without labels, set data.path to the folder of the training set alone`
-        : 'Make a folder for each class';
-    throw new DataError(
-      `${folder}: ${instead}; one folder for each class, with its ${what}, is expected. ${cure}`,
-    );
+        ? `Move them into folders named after their classes; if this includes a test set without labels, set data.path to the folder of the training set`
+        : 'Create one folder per class';
+    throw new DataError(`${folder}: ${instead}; expected one folder per class, with its ${what}. ${cure}`);
   }
   const twice = groups.find(({ name }, index) => groups[index - 1]?.name === name);
   if (twice) {
     throw new DataError(
-      `${folder}: two folders are called '${twice.name}', with accents encoded in two ways (NFC and NFD). Merge them, or rename one`,
+      `${folder}: two folders are named '${twice.name}', with accents encoded differently (NFC and NFD). Merge them, or rename one`,
     );
   }
   const shared = leaveOutShared({ folder, files: labelled(groups, isOne) }, what);
   const notes = [...alike(folder, groups), ...shared.notes];
   if (loose > 0) {
-    notes.push(`${folder}: ${loose} ${what} beside the class folders are not used; move them into a class`);
+    notes.push(
+      `${folder}: ${loose} ${what} next to the class folders are ignored; move them into a class folder`,
+    );
   }
   const all = [...problems, ...groups.flatMap((group) => group.problems), ...shared.problems];
   return without(shared.paths, { folder, groups, problems: all, leftOut: -shared.repeated, notes });
@@ -112,7 +112,7 @@ function alike(folder: string, groups: readonly ClassFolder[]): string[] {
     .filter(({ length }) => length > 1)
     .map((same) => {
       const names = same.map(({ name }) => `'${name}'`).join(' and ');
-      return `${folder}: the names of the classes ${names} differ only in case; merge the folders if they are one class`;
+      return `${folder}: the class names ${names} differ only in case; merge the folders if they are one class`;
     });
 }
 
@@ -127,9 +127,9 @@ export function checkClassCount(
   const inner = only && groups.length === 1 ? listData(only.path).folders : [];
   const hint =
     inner.length > 1
-      ? `It holds ${inner.length} folders: if those are the classes, set data.path: ${only!.path}`
-      : `Add samples of another class${groups.length > 0 ? ', in a folder beside it' : ''}`;
-  throw new DataError(`${folder}: '${classes[0]}' is the only class; at least two are expected. ${hint}`);
+      ? `It contains ${inner.length} folders: if those are the classes, set data.path: ${only!.path}`
+      : `Add samples of another class${groups.length > 0 ? ', in a folder next to it' : ''}`;
+  throw new DataError(`${folder}: '${classes[0]}' is the only class; expected at least two. ${hint}`);
 }
 
 /**
@@ -146,7 +146,7 @@ export function numberClasses(
     const number = classes.indexOf(name);
     if (number >= 0) return number;
     const like = classes.find((other) => other.toLowerCase() === name.toLowerCase());
-    const hint = like === undefined ? '' : `. '${like}' is: rename one of them`;
-    throw new DataError(`${folder}: class '${name}' is not among those of ${trained}${hint}`);
+    const hint = like === undefined ? '' : `, but '${like}' is: rename one of them`;
+    throw new DataError(`${folder}: class '${name}' is not among the classes of ${trained}${hint}`);
   });
 }

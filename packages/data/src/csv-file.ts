@@ -39,11 +39,11 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
   const form = formOf(options);
   const first = await firstRows(path, form);
   const [header] = first;
-  if (!header) throw new DataError(`${path}: it is empty; a CSV file begins with the names of its columns`);
+  if (!header) throw new DataError(`${path}: it is empty; a CSV file starts with the names of its columns`);
   const named = form.header !== false;
   const columns = named ? header.fields : header.fields.map((_, index) => String(index + 1));
   if (columns.length > MOST_COLUMNS)
-    throw new DataError(`${path}: ${columns.length} columns; at most ${MOST_COLUMNS} are read`);
+    throw new DataError(`${path}: ${columns.length} columns; at most ${MOST_COLUMNS} are supported`);
   checkHeader(path, { ...header, fields: columns }, named ? first.slice(1) : first, form);
   const skipped: string[] = [];
   const blank: number[] = [];
@@ -73,7 +73,7 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
         }
         fields += row.fields.length;
         if (fields > MOST_FIELDS)
-          throw new DataError(`${path}:${row.line}: more than ${MOST_FIELDS} fields, the most that are read`);
+          throw new DataError(`${path}:${row.line}: more than ${MOST_FIELDS} fields, which is the maximum`);
         if (row.fields.length === columns.length) {
           yield row;
           continue;
@@ -89,7 +89,7 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
 }
 
 const blankLines = (path: string, lines: readonly number[]) =>
-  `${path}: ${lines.length === 1 ? 'a blank line is' : `${lines.length} blank lines are`} left out, ${lines.length === 1 ? '' : 'the first of them '}line ${lines[0]}`;
+  `${path}: skipped ${lines.length === 1 ? 'a blank line' : `${lines.length} blank lines, the first`} on line ${lines[0]}`;
 
 async function firstRows(path: string, form: TableForm): Promise<CsvRow[]> {
   const rows: CsvRow[] = [];
@@ -126,7 +126,7 @@ async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
   });
   try {
     if (file.size > FILE_BYTES)
-      throw new DataError(`${path}: ${file.size} bytes; at most ${FILE_BYTES} are read`);
+      throw new DataError(`${path}: ${file.size} bytes; at most ${FILE_BYTES} are supported`);
     // What goes wrong reaches the loop below through the parser.
     pipeline(withoutLines(decoded(file, form.encoding), form.skipLines), parser, () => {});
     for await (const row of parser) {
@@ -211,16 +211,16 @@ function parseProblem(
   const { code, lines } = error as CsvError & { readonly lines?: unknown };
   const place = typeof lines === 'number' ? `${path}:${lines + skipLines}` : path;
   const row = `${path}:${begins + skipLines}`;
-  const cure = `Fix it, or set data.quote: "" if ${quote} is an ordinary character here`;
+  const cure = `Fix it, or set data.quote: "" if ${quote} is an ordinary character in this file`;
   switch (code) {
     case 'CSV_QUOTE_NOT_CLOSED':
-      return `${row}: the row that begins here has a quotation mark that is never closed. ${cure}`;
+      return `${row}: the row that starts here has a quotation mark that is never closed. ${cure}`;
     case 'INVALID_OPENING_QUOTE':
-      return `${place}: a quotation mark stands within a field. ${cure}`;
+      return `${place}: there is a quotation mark inside a field. ${cure}`;
     case 'CSV_INVALID_CLOSING_QUOTE':
-      return `${place}: something follows a closing quotation mark. ${cure}`;
+      return `${place}: there is text after a closing quotation mark. ${cure}`;
     case 'CSV_MAX_RECORD_SIZE':
-      return `${row}: the row that begins here has more than ${ROW_CHARACTERS} characters. A quotation mark may not be closed. ${cure}`;
+      return `${row}: the row that starts here has more than ${ROW_CHARACTERS} characters. A quotation mark may be missing. ${cure}`;
     default:
       return `${place}: ${error.message}`;
   }

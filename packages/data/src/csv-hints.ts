@@ -30,11 +30,11 @@ export function checkHeader(
   const [, sep] = /^sep=(.?)$/i.exec(fields.join(form.delimiter)) ?? [];
   if (sep !== undefined)
     throw new DataError(
-      `${path}:${line}: '${cut(fields.join(form.delimiter))}' tells Excel which sign separates fields. Set data.skipLines: ${line} and data.delimiter: ${shown(sep || '\t')}`,
+      `${path}:${line}: '${cut(fields.join(form.delimiter))}' tells Excel which delimiter to use. Set data.skipLines: ${line} and data.delimiter: ${shown(sep || '\t')}`,
     );
   if (fields.some((name) => name.includes('\0')))
     throw new DataError(
-      `${path}:${line}: it holds NUL characters: it is no text, or UTF-16. Set data.encoding: utf-16le if it is that`,
+      `${path}:${line}: it contains NUL characters: it is either not text or UTF-16. If it is UTF-16, set data.encoding: utf-16le`,
     );
   const wrong = rows.every((row) => row.fields.length !== fields.length);
   if (first && (wrong || fields.length === 1)) {
@@ -55,7 +55,7 @@ function titleMessage(path: string, { fields, line }: FirstRow, first: FirstRow)
   const [, mark] = /^(#|%|\/\/|;)/.exec(text) ?? [];
   if (mark) return `${what}. If it is a comment, set data.comment: "${mark}"`;
   if (first.fields.length === fields.length + 1 && first.fields.at(-1) === '')
-    return `${what}, the last one empty. Remove what separates fields from the ends of the lines`;
+    return `${what}, the last one empty. Remove the delimiter from the ends of the lines`;
   return `${what}. If it is a title, set data.skipLines: ${line}; otherwise fix the header`;
 }
 
@@ -96,21 +96,21 @@ function checkNames(path: string, header: FirstRow, rows: readonly FirstRow[], f
     const before = places.get(name);
     places.set(name, index);
     if (before === undefined || isRow(header, rows, form)) continue;
-    const what = name === '' ? 'have no name' : `are both called '${cut(name)}'`;
+    const what = name === '' ? 'have no names' : `are both named '${cut(name)}'`;
     throw new DataError(
-      `${path}:${line}: columns ${before + 1} and ${index + 1} ${what}. Give each column a name of its own`,
+      `${path}:${line}: columns ${before + 1} and ${index + 1} ${what}. Give each column a unique name`,
     );
   }
   if (form.header !== undefined || !isRow(header, rows, form)) return;
   if (form.delimiter === ',' && isBySemicolons([header, ...rows].map((row) => row.fields)))
     throw new DataError(
-      `${path}:${line}: the first row, '${cut(fields.join(','))}', and those after it have numbers with ',' between ';'. Set data.delimiter: ';', data.decimal: ',' and data.header: false. If ',' separates fields, set data.header`,
+      `${path}:${line}: the first row, '${cut(fields.join(','))}', and those after it contain numbers with ',' between ';'. Set data.delimiter: ';', data.decimal: ',' and data.header: false. If ',' separates fields, set data.header`,
     );
   const what = fields.every((name) => readNumber(name, form) !== undefined)
     ? 'consists of numbers'
-    : 'looks like the rows after it';
+    : 'looks like the rows below it';
   throw new DataError(
-    `${path}:${line}: the first row, '${cut(fields.join(', '))}', ${what}. Set data.header: false if it is a row like the others, true if these are the names of the columns`,
+    `${path}:${line}: the first row, '${cut(fields.join(', '))}', ${what}. Set data.header: false if it is a row of data, or true if it contains the column names`,
   );
 }
 

@@ -81,7 +81,7 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
   for (const name of ['train', 'test'] as const) {
     if (parts[name].length > 0) continue;
     const why = problems.length > 0 ? ` (${problems[0]})` : '';
-    throw new DataError(`${place[name]}: no rows are left to ${name} with${why}`);
+    throw new DataError(`${place[name]}: no rows are left to ${name} on${why}`);
   }
   const inFile = (rows: readonly Row[]) => [...rows].sort((a, b) => a.line - b.line);
   const all = other ? [inFile(parts.train), inFile(parts.test)] : [inFile([...parts.train, ...parts.test])];
@@ -95,7 +95,7 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
     if (options.onDamaged === 'fail')
       throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
     notes.push(
-      `left out ${counted(problems.length, 'row')} of ${main.rows.length + (other?.rows.length ?? 0)}: ${list}`,
+      `skipped ${problems.length} of ${counted(main.rows.length + (other?.rows.length ?? 0), 'row')}: ${list}`,
     );
   }
   const { classes } = preparation;
@@ -113,14 +113,14 @@ const few = (names: readonly string[]) => listed(names, NAMED);
 function checkColumns(options: CsvOptions, columns: readonly string[], targets: readonly string[]): void {
   const { path, task, inputs } = options;
   if (task === 'classification' && targets.length > 1)
-    throw new DataError(`${path}: ${targets.length} targets; a classification has one`);
+    throw new DataError(`${path}: ${targets.length} targets; classification takes one`);
   const known = new Set(columns);
   const chosen = Object.values(inputs ?? {}).flat();
   for (const name of [...targets, ...Object.keys(options.columns), ...chosen]) {
     if (known.has(name)) continue;
     const hint = options.header === undefined && columns.every((column) => /\d/.test(column));
-    const cure = hint ? '. If its first row is no header, set data.header: false' : '';
-    throw new DataError(`${path}: there is no column '${name}'; there are: ${listed(columns)}${cure}`);
+    const cure = hint ? '. If its first row is not a header, set data.header: false' : '';
+    throw new DataError(`${path}: there is no column '${name}'; its columns are: ${listed(columns)}${cure}`);
   }
   checkInputs(options, targets);
 }
@@ -150,7 +150,7 @@ function divide(
     .sort();
   if (untested.length > 0) {
     const names = `${untested.length === 1 ? 'class' : 'classes'} ${listed(untested)}`;
-    notes.push(`${names}: so few rows that all are in the training part; the test says nothing of them`);
+    notes.push(`${names}: too few rows to split, so all are used for training and none for testing`);
   }
   return { train: all, test: others };
 }
@@ -160,9 +160,9 @@ function checkInputs({ path, inputs = {}, columns }: CsvOptions, targets: readon
   const seen = new Set<string>();
   for (const [input, names] of Object.entries(inputs)) {
     for (const name of names) {
-      let why = seen.has(name) ? 'is named before' : undefined;
+      let why = seen.has(name) ? 'is listed twice' : undefined;
       if (targets.includes(name)) why = 'is the target';
-      if (Object.hasOwn(columns, name) && columns[name] === 'ignore') why = 'is to be ignored';
+      if (Object.hasOwn(columns, name) && columns[name] === 'ignore') why = 'is ignored (data.columns)';
       if (why) throw new DataError(`${path}: data.inputs.${input}: column '${name}' ${why}`);
       seen.add(name);
     }
@@ -176,7 +176,7 @@ async function readRows(path: string, options: CsvOptions) {
   const { skipped } = file;
   const notes = file.notes();
   if (skipped.length > 0)
-    notes.push(`left out ${counted(skipped.length, 'row')}: ${skipped.slice(0, NAMED).join('; ')}`);
+    notes.push(`skipped ${counted(skipped.length, 'row')}: ${skipped.slice(0, NAMED).join('; ')}`);
   const last = file.columns.length - 1;
   const name = file.columns[last]!;
   const { target, columns: kinds, inputs = {} } = options;
@@ -186,7 +186,7 @@ async function readRows(path: string, options: CsvOptions) {
   if (last < 1 || !unnamed || named || rows.some(({ fields }) => fields[last] !== ''))
     return { columns: file.columns, rows, notes };
   notes.push(
-    `${path}: each line ends with '${formOf(options).delimiter}': the empty column after it is left out`,
+    `${path}: each line ends with '${formOf(options).delimiter}': the empty column after it is ignored`,
   );
   return { columns: file.columns.slice(0, -1), rows, notes };
 }
@@ -279,7 +279,7 @@ function fit(
     : encode(columns.filter((name) => !goals.has(name)));
   const inputs = groups.map((group) => ({ name: group.name, features: featuresOf(group.columns) }));
   if (encodings.length === 0)
-    throw new DataError(`${path}: no columns are left to tell ${targets.join(', ')} from`);
+    throw new DataError(`${path}: no columns are left to predict ${targets.join(', ')} from`);
   notes.push(...whole.flatMap((column) => column.note ?? []).slice(0, NAMED));
   const constant = inOrder.filter(({ name, isConstant }) => !goals.has(name) && isConstant);
   const doubtful = inOrder.flatMap(({ name, looks }) => {
@@ -305,7 +305,7 @@ const sayNumbering = (columns: readonly ColumnFit[], chosen: ReadonlySet<string>
     .filter(({ name }) => !chosen?.has(name))
     .map(
       ({ name }) =>
-        `column '${name}' seems to number the rows, and is learnt from like any other; ${ignoring([name])} leaves it out`,
+        `column '${name}' seems to number the rows, but is used like any other; to ignore it, set ${ignoring([name])}`,
     );
 
 /** One sentence for all: of pixels there may be many. */
@@ -314,7 +314,7 @@ function sayConstant(columns: readonly ColumnFit[]): string[] {
   const names = columns.map(({ name }) => name);
   const what = names.length === 1 ? `column '${names[0]}' has` : `columns ${few(names)} have`;
   return [
-    `${what} one value in all rows to train with, from which nothing can be learnt; ${ignoring(names.slice(0, NAMED))} leaves ${names.length === 1 ? 'it' : 'them'} out`,
+    `${what} the same value in all training rows, so nothing can be learned from ${names.length === 1 ? 'it' : 'them'}; to ignore ${names.length === 1 ? 'it' : 'them'}, set ${ignoring(names.slice(0, NAMED))}`,
   ];
 }
 
@@ -332,7 +332,7 @@ function encodePart(
   const features = featuresOf(columns);
   if (rows.length * features > MOST_FLOATS)
     throw new DataError(
-      `${path}: ${counted(rows.length, 'row')} of ${counted(features, 'feature')}; at most ${MOST_FLOATS} numbers fit`,
+      `${path}: ${counted(rows.length, 'row')} of ${counted(features, 'feature')}; at most ${MOST_FLOATS} numbers in total are supported`,
     );
   const index = new Map(names.map((name, at) => [name, at]));
   const classes = preparation.classes && new Map(preparation.classes.map((name, at) => [name, at]));

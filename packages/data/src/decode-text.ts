@@ -29,12 +29,12 @@ const beginnings: readonly (readonly [start: string, what: string, cure?: string
   ['II*\0', 'a TIFF image'],
   ['MM\0*', 'a TIFF image'],
   ['%PDF-', 'a PDF file'],
-  ['PK\x03\x04', 'a ZIP file, as .zip, .xlsx and .docx are', 'Unpack it, or export it as CSV or text'],
+  ['PK\x03\x04', 'a ZIP file, like .zip, .xlsx and .docx', 'Unpack it, or export it as CSV or text'],
   ['\x1f\x8b', 'a gzip file', 'Unpack it first (gunzip)'],
   ['BZh', 'a bzip2 file', 'Unpack it first (bunzip2)'],
   ['\xfd7zXZ\0', 'an xz file', 'Unpack it first (xz -d)'],
   ['\x28\xb5\x2f\xfd', 'a Zstandard file', 'Unpack it first (zstd -d)'],
-  ['\xd0\xcf\x11\xe0', 'an old Office file, as .xls and .doc are', 'Export it as CSV or text'],
+  ['\xd0\xcf\x11\xe0', 'an old Office file, like .xls and .doc', 'Export it as CSV or text'],
   ['PAR1', 'a Parquet file', 'Export it as CSV'],
   ['SQLite format 3\0', 'an SQLite database', 'Export the table as CSV'],
 ];
@@ -96,7 +96,7 @@ export function decoderOf(encoding: string, path: string): TextDecoder {
 export function notDecoded(path: string, line: number, encoding: string, bytes: Uint8Array): string {
   const name = encoding.toUpperCase();
   // Latin letters in UTF-16 have a NUL beside them.
-  const wide = bytes.includes(0) ? `utf-16${bytes[0] === 0 ? 'be' : 'le'}` : 'windows-1252 or what it is in';
+  const wide = bytes.includes(0) ? `utf-16${bytes[0] === 0 ? 'be' : 'le'}` : 'windows-1252 or its encoding';
   const other = markedEncoding(bytes) ?? wide;
   return `${path}:${line}: it is not ${name}. Save the file as ${name}, or set data.encoding: ${other}`;
 }

@@ -13,12 +13,10 @@ import { writeWholeFile } from './whole-file.ts';
 export function cacheSettings(env: NodeJS.ProcessEnv = process.env): { folder: string; bytes: number } {
   const folder = env.KASANE_CACHE ? resolve(env.KASANE_CACHE) : userFolder('cache', env);
   if (folder === undefined)
-    throw new DataError('there is no home folder to keep packed data in: set HOME, or KASANE_CACHE');
+    throw new DataError('there is no home folder to cache packed data in; set HOME or KASANE_CACHE');
   const gigabytes = Number(env.KASANE_CACHE_GB || 10);
   if (!(gigabytes > 0))
-    throw new DataError(
-      `KASANE_CACHE_GB: '${env.KASANE_CACHE_GB}'; a number of gigabytes above 0 is expected`,
-    );
+    throw new DataError(`KASANE_CACHE_GB: '${env.KASANE_CACHE_GB}'; expected a number of gigabytes above 0`);
   return { folder, bytes: 1e9 * gigabytes };
 }
 

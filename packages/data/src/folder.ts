@@ -71,7 +71,7 @@ export function listData(folder: string): Listing {
 function whyNoFile(path: string): string {
   try {
     statRegular(path);
-    return `${path}: it changed while it was looked at. Try again`;
+    return `${path}: it changed while it was being read. Try again`;
   } catch (error) {
     if (error instanceof DataError) return error.message;
     throw error;
@@ -98,7 +98,7 @@ export function filesBelow(folder: string): Omit<Listing, 'folders'> {
     // A link may lead to a folder that holds it: one that is walked, or one around all of them, where other classes are.
     const real = realpathSync(at);
     if (above.some((folder) => isWithin(folder, real))) {
-      problems.push(`${at}: a link that leads back to ${real}. Remove the link`);
+      problems.push(`${at}: it is a link that leads back to ${real}. Remove the link`);
       return;
     }
     problems.push(...listing.problems);

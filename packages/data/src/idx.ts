@@ -123,7 +123,7 @@ function locate(directory: string, name: string): string {
     statRegular(join(directory, name));
   } catch (cause) {
     throw new DataError(
-      `${directory}: there is no ${names.join(', ')}; a folder with the four IDX files of MNIST is expected`,
+      `${directory}: ${names.join(', ')} not found; expected a folder with the four IDX files of MNIST`,
       { cause },
     );
   }
@@ -135,11 +135,11 @@ function readPair(imagesPath: string, labelsPath: string): IdxPart {
   const labels = readIdx(labelsPath);
   if (images.shape.length < 2) {
     throw new DataError(
-      `${imagesPath}: ${images.shape.length} dimension; images have at least two (count and pixels)`,
+      `${imagesPath}: ${images.shape.length} dimension; expected at least two for images (count and pixels)`,
     );
   }
   if (labels.shape.length !== 1) {
-    throw new DataError(`${labelsPath}: ${labels.shape.length} dimensions; labels have one`);
+    throw new DataError(`${labelsPath}: ${labels.shape.length} dimensions; expected one for labels`);
   }
   const [samples, ...sampleShape] = images.shape as [number, ...number[]];
   if (samples !== labels.shape[0]) {
@@ -147,7 +147,7 @@ function readPair(imagesPath: string, labelsPath: string): IdxPart {
       `${labelsPath}: ${counted(labels.shape[0]!, 'label')} for the ${counted(samples, 'image')} of ${imagesPath}`,
     );
   }
-  if (samples === 0) throw new DataError(`${imagesPath}: no images`);
+  if (samples === 0) throw new DataError(`${imagesPath}: it contains no images`);
   let largest = 0;
   for (const label of labels.data) largest = Math.max(largest, label);
   const digest = createHash('sha256').update(images.data).update(labels.data).digest('hex');
@@ -185,31 +185,33 @@ export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
         throw new DataError(
-          `${path}: it unpacks to more than ${most} bytes, over ${MOST_PACKED} times its size. Unpack it first if that is right`,
+          `${path}: it unpacks to more than ${most} bytes, over ${MOST_PACKED} times its size. If that is correct, unpack it first`,
           { cause },
         );
-      throw new DataError(`${path}: not a whole gzip file (${(cause as Error).message})`, { cause });
+      throw new DataError(`${path}: it is damaged or not a gzip file (${(cause as Error).message})`, {
+        cause,
+      });
     }
   }
   if (bytes.length < 4)
-    throw new DataError(`${path}: ${counted(bytes.length, 'byte')}; an IDX file begins with four`);
+    throw new DataError(`${path}: ${counted(bytes.length, 'byte')}; an IDX file starts with four`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint16(0) !== 0) {
     throw new DataError(
-      `${path}: begins with 0x${view.getUint32(0).toString(16).padStart(8, '0')}; an IDX file begins with two zero bytes`,
+      `${path}: it starts with 0x${view.getUint32(0).toString(16).padStart(8, '0')}; an IDX file starts with two zero bytes`,
     );
   }
   const type = bytes[2]!;
   if (type !== 0x08) {
     throw new DataError(
-      `${path}: element type 0x${type.toString(16).padStart(2, '0')}; only unsigned bytes (0x08) are read`,
+      `${path}: element type 0x${type.toString(16).padStart(2, '0')}; only unsigned bytes (0x08) are supported`,
     );
   }
   const rank = bytes[3]!;
   const header = 4 + 4 * rank;
   if (rank === 0 || bytes.length < header) {
     throw new DataError(
-      `${path}: ${counted(bytes.length, 'byte')} with a header of ${counted(rank, 'dimension')}; the header is cut short`,
+      `${path}: ${counted(bytes.length, 'byte')} with a header of ${counted(rank, 'dimension')}; the header is truncated`,
     );
   }
   const shape = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis));

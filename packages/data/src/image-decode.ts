@@ -111,7 +111,7 @@ async function decodeStrictly(
     .toBuffer();
   const expected = height * width * channels;
   if (pixels.length !== expected) {
-    throw new Error(`${pixels.length} bytes of pixels came; ${expected} were asked for`);
+    throw new Error(`${pixels.length} bytes of pixels; expected ${expected}`);
   }
   return background ? { pixels, background } : { pixels };
 }
@@ -173,12 +173,12 @@ export const showing = ({ dark, bright }: Pick<Ink, 'dark' | 'bright'>): Backgro
 /** Why an image is not decoded, as a clause. */
 export function whyNot(cause: unknown): string {
   const [first = ''] = (cause as Error).message.split('\n');
-  if (/unsupported image format/.test(first)) return 'it is not an image of a kind that is read';
+  if (/unsupported image format/.test(first)) return 'it is not an image in a supported format';
   if (/^premature end$|premature end of JPEG/i.test(first)) return 'it is truncated';
   // libvips may lose what its decoder warned of: that it did is what is left.
   if (/libpng read error|unable to parse image|corrupt header|^Warning treated as error/i.test(first))
     return 'it is damaged or truncated';
-  return `it does not decode: ${first}`;
+  return `it cannot be decoded: ${first}`;
 }
 
 /** Runs tasks in the order in which they came, at most `limit` at once. */

@@ -113,7 +113,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   const plain: ImageForm = { height: height!, width: width!, channels: options.channels, fit: options.fit };
   if (kindOfPath(path) !== 'folder') {
     throw new DataError(
-      `${path}: there is no such folder; one with a folder of images for each class is expected`,
+      `${path}: folder not found; expected a folder with one subfolder of images per class`,
     );
   }
   const located = locateParts({ ...options, content: 'classes' });
@@ -121,7 +121,7 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   const found = await findUsable(folders.train, options, plain);
   const other = folders.test && (await findUsable(folders.test, options, plain));
   const { classes } = found;
-  if (found.images.length === 0) throw new DataError(`${path}: no image can be used`);
+  if (found.images.length === 0) throw new DataError(`${path}: it contains no usable images`);
   checkClassCount(located.train, classes, found.groups);
   const numbers = other ? numberClasses(other.classes, classes, located.test!, located.train) : [];
   const parts = other
@@ -133,8 +133,8 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   if (parts.test.length === 0) {
     throw new DataError(
       other
-        ? `${located.test}: no image of the test part can be used`
-        : `${path}: each class has a single image, so none is left to test with. Add images, or set data.test to a folder of test images`,
+        ? `${located.test}: it contains no usable test images`
+        : `${path}: each class has only one image, so none is left to test on. Add images, or set data.test to a folder of test images`,
     );
   }
   const named = (images: readonly CheckedOne[]): Printed[] =>
@@ -236,7 +236,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
     const left = usable.filter(({ path }) => !twice.paths.has(path));
     if (usable.length === 0)
       problems.push(
-        `${group.path}: no JPEG, PNG or WebP image of this class can be used${otherKinds(group.files)}`,
+        `${group.path}: this class has no usable JPEG, PNG or WebP images${otherKinds(group.files)}`,
       );
     if (left.length === 0) continue;
     images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));
@@ -253,7 +253,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   const notes = [...found.notes];
   if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are used${otherKinds(others)}`);
   if (animated > 0)
-    notes.push(`${folder}: of ${counted(animated, 'animated image')} the first picture is used`);
+    notes.push(`${folder}: only the first frame of ${counted(animated, 'animated image')} is used`);
   const { groups } = found;
   if (problems.length === 0) return { groups, classes, images, alpha, notes };
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
@@ -261,11 +261,11 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   if (options.onDamaged === 'fail') {
     // Where nothing would be left, to skip is no way out.
     const skip = images.length > 0 ? ', or set data.onDamaged: skip' : '';
-    throw new DataError(`${list}. Fix what is named${skip}`);
+    throw new DataError(`${list}. Fix this${skip}`);
   }
   const left = total - images.length;
   // What is named may be links or folders that never were images of a class.
-  notes.push(left > 0 ? `left out ${left} of ${counted(total, 'image')}: ${list}` : `left out ${list}`);
+  notes.push(left > 0 ? `skipped ${left} of ${counted(total, 'image')}: ${list}` : `skipped ${list}`);
   return { groups, classes, images, alpha, notes };
 }
 
@@ -292,7 +292,7 @@ async function chooseBackground(
   const sum = (of: (ink: Ink) => number) => through.reduce((all, ink) => all + of(ink), 0);
   const chosen = showing({ dark: sum(({ dark }) => dark), bright: sum(({ bright }) => bright) });
   if (through.length === 0) return { background: chosen, notes: [] };
-  const note = `${path}: transparent parts of images are put on ${chosen}, which shows them best. Set data.background: black or white to choose`;
+  const note = `${path}: the background of transparent images is ${chosen}, which gives the best contrast. To choose, set data.background: black or white`;
   return { background: chosen, notes: [note] };
 }
 

@@ -79,7 +79,7 @@ export interface LayoutOptions {
 export function locateParts(options: LayoutOptions): Located {
   const { path, test, layout, content } = options;
   if (test !== undefined && kindOfPath(test) === 'nothing') {
-    throw new DataError(`${test}: there is no such file or folder; data.test names what to test on`);
+    throw new DataError(`${test}: file or folder not found; set data.test to the data to test on`);
   }
   const apart = test !== undefined && resolve(test) !== resolve(path) ? resolve(test) : undefined;
   const inTest = (at: string) => apart !== undefined && isWithin(resolve(at), apart);
@@ -173,7 +173,7 @@ function choose(
     if (!first || !second) return first;
     const keys = part === 'train' ? 'data.path to the one to train on' : 'data.test to the one to test on';
     if (part !== 'train' && test !== undefined) return undefined;
-    throw new DataError(`${path}: both ${quoted([first, second])} may be its ${part} part. Set ${keys}`);
+    throw new DataError(`${path}: both ${quoted([first, second])} may be the ${part} part. Set ${keys}`);
   };
   const train = of('train');
   const found = { test: of('test'), validation: of('validation') };
@@ -185,13 +185,13 @@ function choose(
   const tested = test ?? found.test ?? found.validation;
   if (tested === undefined && layout === 'auto') {
     throw new DataError(
-      `${path}: '${basename(train)}' is all it holds. Set data.path: ${train} if that is the data, or data.layout: whole if it is a class`,
+      `${path}: '${basename(train)}' is all it contains. Set data.path: ${train} if that is the data, or data.layout: whole if it is a class`,
     );
   }
   const unused = [...known.filter((entry) => entry !== train && entry !== tested), ...others];
   const note = [
     `${path}: trains on '${basename(train)}' and tests on ${tested === undefined ? 'a part of it' : `'${basename(tested)}'`}`,
-    ...(unused.length > 0 ? [`does not use ${quoted(unused)}`] : []),
+    ...(unused.length > 0 ? [`ignores ${quoted(unused)}`] : []),
     ...(layout === 'auto'
       ? [`set data.layout: whole if they are ${content === 'text' ? 'one text' : 'classes'}`]
       : []),

@@ -51,7 +51,7 @@ export function inputReader(field: Field, mean: readonly number[], std: readonly
   const channels = mean.length;
   if (channels !== std.length || (channels !== 1 && channels !== field.shape.at(-1))) {
     throw new RangeError(
-      `${mean.length} means and ${std.length} standard deviations for samples of ${field.shape.join(' x ')}: one of each is expected, or one a channel`,
+      `${mean.length} means and ${std.length} standard deviations for samples of ${field.shape.join(' x ')}: expected one of each, or one per channel`,
     );
   }
   const tables = mean.map((value, channel) => normalizationTable(value, std[channel]!));

@@ -63,7 +63,7 @@ export class NumberLooks {
     if (decimal !== '.' || thousands !== '' || this.#decimals || this.#groups < 2) return [];
     if (this.#hundreds === 0 || this.#hundreds < this.#small) return [];
     return [
-      `column '${this.#name}': '${this.#grouped}' is read as ${Number(this.#grouped)}; if its dot groups thousands, set data.thousands: "." and data.decimal: ","`,
+      `column '${this.#name}': '${this.#grouped}' is read as ${Number(this.#grouped)}; if the dot separates thousands, set data.thousands: "." and data.decimal: ","`,
     ];
   }
 
@@ -76,11 +76,11 @@ export class NumberLooks {
       ];
     if (this.#rounded !== undefined)
       return [
-        `column '${this.#name}': '${this.#rounded.slice(0, 40)}' has more digits than a number keeps; if it is an ID, ${set('ignore }, or category')}`,
+        `column '${this.#name}': '${this.#rounded.slice(0, 40)}' has more digits than a number can store; if it is an ID, ${set('ignore }, or category')}`,
       ];
     if (this.#times && this.#count >= TIMES_ROWS)
       return [
-        `column '${this.#name}': values such as '${this.#first}' seem to be times in milliseconds since 1970, which tell little about later rows; to leave them out, ${set('ignore }')}`,
+        `column '${this.#name}': values such as '${this.#first}' seem to be times in milliseconds since 1970, which say little about later rows; to ignore them, ${set('ignore }')}`,
       ];
     return [];
   }

@@ -12,7 +12,7 @@ export function checkTargets({ train, preparation }: DataParts, place: string): 
   if (counts && used.length === 1) {
     const name = preparation.classes?.[used[0]!] ?? used[0];
     throw new DataError(
-      `${place}: '${name}' is the only class in the training part; at least two are expected. Add samples of another class, or check which labels are read`,
+      `${place}: '${name}' is the only class in the training data; expected at least two. Add samples of another class, or check which labels are read`,
     );
   }
   checkLabels(preparation.classes ?? [], place);
@@ -42,7 +42,7 @@ function checkLabels(classes: readonly string[], place: string): void {
     const other = seen.get(value);
     if (other !== undefined)
       throw new DataError(
-        `${place}: the classes '${other}' and '${name}' are the same number, and would be told apart. Write the number in one way, or name the classes differently`,
+        `${place}: the classes '${other}' and '${name}' are the same number, but would be different classes. Write the number the same way everywhere, or rename the classes`,
       );
     seen.set(value, name);
   }
@@ -55,6 +55,6 @@ export function alikeLabels({ preparation: { classes = [] }, notes = [] }: DataP
     .filter(({ length }) => length > 1)
     .map(
       (same) =>
-        `the classes ${same.map((name) => `'${name}'`).join(' and ')} differ only in case: write them alike if they are one class`,
+        `the classes ${same.map((name) => `'${name}'`).join(' and ')} differ only in case; if they are one class, write them the same way`,
     );
 }

@@ -31,7 +31,7 @@ export async function packData(
 ): Promise<string> {
   const indexPath = join(folder, INDEX_FILE);
   if (existsSync(indexPath))
-    throw new DataError(`${folder}: there is packed data already; give another folder`);
+    throw new DataError(`${folder}: it already contains packed data; choose another folder`);
   const { train, test, preparation } = data;
   const { input, target } = train;
   const chunkSamples = Math.max(1, Math.floor(chunkBytes / recordBytes(train)));

@@ -75,7 +75,7 @@ export interface IndexRead extends Omit<PackedIndex, 'format' | 'train' | 'test'
 export function readIndex(bytes: Uint8Array, place: string, expected: string | undefined): IndexRead {
   const digest = digestOf(bytes);
   if (expected !== undefined && digest !== expected) {
-    throw new DataError(`${place}: it is another index than the coordinator's, or damaged`);
+    throw new DataError(`${place}: it is damaged, or not the index that the coordinator uses`);
   }
   const { input, target, chunkSamples, preparation, ...parts } = parseIndex(bytes, place);
   const part = ({ chunks, ...rest }: PackedPart): PartRead => ({
@@ -105,10 +105,10 @@ export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {
   try {
     value = JSON.parse(Buffer.from(bytes).toString()) as Partial<PackedIndex>;
   } catch {
-    throw refuse('it is no JSON; the index of packed data is expected (kasane data pack)');
+    throw refuse('it is not JSON; expected the index of packed data (kasane data pack)');
   }
   if (value?.format !== FORMAT)
-    throw refuse(`its format is ${JSON.stringify(value?.format)}; '${FORMAT}' is expected`);
+    throw refuse(`its format is ${JSON.stringify(value?.format)}; expected '${FORMAT}'`);
   for (const name of ['input', 'target'] as const) {
     const field = value[name] as Field | undefined;
     const good =
@@ -117,7 +117,7 @@ export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {
       Array.isArray(field.shape) &&
       field.shape.length <= 8 &&
       field.shape.every((extent) => isCount(extent) && extent > 0 && extent < 2 ** 31);
-    if (!good) throw refuse(`${name} is ${JSON.stringify(field)}; a dtype and a shape are expected`);
+    if (!good) throw refuse(`${name} is ${JSON.stringify(field)}; expected a dtype and a shape`);
   }
   const size = recordBytes(value as PackedIndex);
   const { chunkSamples } = value;
@@ -138,7 +138,7 @@ export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {
       (part.classes === undefined ? value.target!.dtype === 'f32' : isCount(part.classes)) &&
       (part.counts === undefined || (Array.isArray(part.counts) && part.counts.every(isCount))) &&
       (part.ranges === undefined || (Array.isArray(part.ranges) && part.ranges.every(isRange)));
-    if (!good) throw refuse(`${name}: its samples, chunks, classes or ranges do not fit together`);
+    if (!good) throw refuse(`${name}: its samples, chunks, classes or ranges are inconsistent`);
   }
   return value as PackedIndex;
 }

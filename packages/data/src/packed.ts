@@ -82,7 +82,7 @@ interface ChunkFiles {
 async function bytesOfIndex(folder: string, path: string): Promise<Buffer> {
   if (kindOfPath(path) === 'nothing')
     throw new DataError(
-      `${folder}: there is no packed data, a folder with an ${INDEX_FILE}. \`kasane data pack\` writes one`,
+      `${folder}: it contains no packed data (no ${INDEX_FILE}). Create it with \`kasane data pack\``,
     );
   return readRegular(path, INDEX_BYTES);
 }
@@ -95,7 +95,7 @@ async function checked<T extends Uint8Array>(
 ): Promise<T> {
   if (bytes.length === size && (await sha256InTurns(bytes)) === chunk) return bytes;
   throw new DataError(
-    `${place}: it is damaged: ${counted(bytes.length, 'byte')} of ${size}, or not those that its name says`,
+    `${place}: it is damaged: ${counted(bytes.length, 'byte')} of ${size}, or its content does not match its name`,
   );
 }
 

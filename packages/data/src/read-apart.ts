@@ -78,8 +78,8 @@ export async function readApart<T extends object>(
     (why) =>
       new DataError(
         why === 'memory'
-          ? `${what.path}: reading it takes more memory than there is. Split it, or pack it elsewhere`
-          : `${what.path}: its reader was ended`,
+          ? `${what.path}: there is not enough memory to read it. Split it, or pack it on another machine`
+          : `${what.path}: the process that read it was ended`,
       ),
   );
   if ('refused' in answer) {

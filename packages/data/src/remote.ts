@@ -66,9 +66,7 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
         // 5xx and 429 pass; what is not there does not come.
         const passing = status >= 500 || status === 429;
         reject(
-          passing
-            ? new Error(`status ${status}`)
-            : new DataError(`${url}: status ${status}; 200 is expected`),
+          passing ? new Error(`status ${status}`) : new DataError(`${url}: status ${status}; expected 200`),
         );
         return;
       }
@@ -78,13 +76,13 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
         bytes += piece.length;
         pieces.push(piece);
         if (bytes <= most) return;
-        reject(new DataError(`${url}: more than ${most} bytes, the most that is expected`));
+        reject(new DataError(`${url}: more than ${most} bytes, which is the maximum`));
         request.destroy();
       });
       response.on('end', () => done(Buffer.concat(pieces)));
       response.on('error', reject);
     });
-    request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`silent for ${SILENCE_MS / 1000} s`)));
+    request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`no data for ${SILENCE_MS / 1000} s`)));
     request.on('error', reject);
     request.end();
   });

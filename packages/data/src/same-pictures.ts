@@ -62,8 +62,8 @@ export async function contradicting(
     const key = [dirname(one.path), one.label, dirname(other.path), other.label];
     causes.add(key, [one.label, other.label], (pairs, labels) =>
       pairs === 1
-        ? `${one.path} and ${other.path}: the same image, with the labels ${labels}. Keep it in the right class only`
-        : `${one.path} and ${other.path}, and ${counted(pairs - 1, 'more pair')} in these folders: the same image each, with the labels ${labels}. Keep each in the right class only`,
+        ? `${one.path} and ${other.path}: the same image with the labels ${labels}. Keep it only in the right class`
+        : `${one.path} and ${other.path}, and ${counted(pairs - 1, 'more pair')} in these folders: each pair is the same image with the labels ${labels}. Keep each only in the right class`,
     );
   }
   return { paths: new Set(same.flat().map(({ path }) => path)), problems: causes.sentences() };
@@ -84,6 +84,6 @@ export async function testedCopies(train: readonly Printed[], test: readonly Pri
   const others = same.length === 1 ? '' : `, and ${counted(same.length - 1, 'more image')} like it`;
   const labels = twin.label === one.label ? '' : ` with the labels '${one.label}' and '${twin.label}'`;
   return [
-    `${one.path} and ${twin.path}: the same image${others}, both trained and tested on${labels}, so tests look better than they are. Keep one of the two`,
+    `${one.path} and ${twin.path}: the same image${others}, in both the training and the test set${labels}, so test results look better than they are. Keep one of the two`,
   ];
 }

@@ -39,7 +39,7 @@ const NAMES = /^(time|date|datetime|timestamp|ts|ds|t)$/i;
 const GAP = 1.5;
 /** The forms that are read, as a message lists them. */
 const DATES = 'dates such as 2026-01-31, 2026/01/31 12:00, 31 Jan 2026, 20260131, 2026-01 or 2026-Q1';
-const WAY_OUT = 'or set data.order: file to take the rows as they stand';
+const WAY_OUT = 'or set data.order: file to keep the order of the file';
 
 /**
  * The column of times, the named one or one that looks like it; undefined when there is none, or none is asked for.
@@ -60,12 +60,12 @@ export function timeColumn(
   }
   if (time !== undefined && !columns.includes(time))
     throw new DataError(
-      `${path}: there is no column '${time}' (data.time), by which rows are ordered; there are: ${columns.slice(0, 50).join(', ')}`,
+      `${path}: there is no column '${time}' (data.time) to order the rows by; its columns are: ${columns.slice(0, 50).join(', ')}`,
     );
   const at = time === undefined ? findTime(path, columns, rows, form) : columns.indexOf(time);
   if (at === undefined) {
     notes.push(
-      `${path}: no column of times was found; rows are taken in the order of the file (data.time names the column)`,
+      `${path}: no time column was found, so rows keep the order of the file; to choose a column, set data.time`,
     );
     return undefined;
   }
@@ -73,7 +73,7 @@ export function timeColumn(
   const texts = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
   const compact = areCompactDates(texts);
   if (time === undefined)
-    notes.push(`${path}: column '${name}' is taken for the time of the rows (data.time decides)`);
+    notes.push(`${path}: column '${name}' is used as the time of the rows; to change this, set data.time`);
   if (compact) notes.push(`${path}: column '${name}' is read as dates: ${example(texts)}`);
   return {
     name,
@@ -111,12 +111,12 @@ export function inOrderOfTime(
   if (damaged.length > 0 && onDamaged === 'fail') {
     const more = damaged.length > 1 ? ` (and ${damaged.length - 1} more)` : '';
     throw new DataError(
-      `${damaged[0]}${more}. Write numbers, or ${DATES}; set data.onDamaged: skip to leave out such rows, ${WAY_OUT}`,
+      `${damaged[0]}${more}. Write numbers, or ${DATES}; set data.onDamaged: skip to skip such rows, ${WAY_OUT}`,
     );
   }
   if (damaged.length > 0)
     notes.push(
-      `left out ${damaged.length} of ${counted(rows.length, 'row')}: ${damaged.slice(0, 5).join('; ')}`,
+      `skipped ${damaged.length} of ${counted(rows.length, 'row')}: ${damaged.slice(0, 5).join('; ')}`,
     );
   if (order === 'sort') timed.sort((a, b) => a.time - b.time);
   checkOrder(path, name, columns, timed, at);
@@ -146,21 +146,21 @@ function mixed(
   if (!twice) return [];
   const { row, first } = twice;
   const several = severalSeries(twice, columns, timed, at);
-  const what = `${path}: ${columns[at]} ${row.fields[at]} is there twice, on lines ${first.line} and ${row.line}`;
+  const what = `${path}: ${columns[at]} ${row.fields[at]} is repeated on lines ${first.line} and ${row.line}`;
   return [
     several
-      ? `${what}. ${several}, and windows mix them: write a file for each series`
-      : `${what}; windows take both rows, as they stand (data.order: file)`,
+      ? `${what}. ${several}, and windows mix them: write one file per series`
+      : `${what}; windows use both rows, in the order of the file (data.order: file)`,
   ];
 }
 
 function noTime(path: string, name: string, { line }: CsvRow, text: string, form: TableForm): string {
   const what = isMissing(text, form) ? 'is missing' : `is '${text.slice(0, 40)}'`;
   const why = isDate(text)
-    ? ', but there is no such time'
+    ? ', but that time does not exist'
     : isMissing(text, form)
       ? ''
-      : ', which is no time';
+      : ', which is not a time';
   return `${path}:${line}: ${name} ${what}${why}`;
 }
 
@@ -207,12 +207,12 @@ function findTime(
   if (other === undefined) return undefined;
   const row = rows.find(({ fields }) => !isMissing(fields[other]!, form))!;
   throw new DataError(
-    `${path}:${row.line}: column '${columns[other]}' seems to hold the times of the rows, but '${row.fields[other]!.slice(0, 40)}' can not be read as one. Write ${DATES}, name another column with data.time, ${WAY_OUT}`,
+    `${path}:${row.line}: column '${columns[other]}' seems to contain the times of the rows, but '${row.fields[other]!.slice(0, 40)}' cannot be read as a time. Write ${DATES}, name another column with data.time, ${WAY_OUT}`,
   );
 }
 
 const CLOCKS =
-  'It looks like the hour that comes twice when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00+01:00, keep one row of each time';
+  'It may be the hour that is repeated when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00+01:00, keep one row per time';
 
 /** Whether a local time may come twice because clocks are put back: in the night to a Sunday, in spring or autumn. */
 function clocksWentBack(text: string, time: number): boolean {
@@ -233,12 +233,12 @@ function checkOrder(
   const twice = repeated(rows);
   if (twice) {
     const { row, first, time } = twice;
-    const what = `${path}:${row.line}: ${name} ${row.fields[at]} is there twice, on line ${first.line} too`;
+    const what = `${path}:${row.line}: ${name} ${row.fields[at]} is repeated; it is already on line ${first.line}`;
     const several = severalSeries(twice, columns, rows, at);
     throw new DataError(
       several
-        ? `${what}. ${several}. Write a file for each series, and train on one`
-        : `${what}. ${clocksWentBack(row.fields[at]!, time) ? CLOCKS : 'Keep one row of each time'}, ${WAY_OUT}`,
+        ? `${what}. ${several}. Write one file per series, and train on one of them`
+        : `${what}. ${clocksWentBack(row.fields[at]!, time) ? CLOCKS : 'Keep one row per time'}, ${WAY_OUT}`,
     );
   }
   for (const [i, { row, time }] of rows.entries()) {
@@ -246,7 +246,7 @@ function checkOrder(
     if (!before || time > before.time) continue;
     const [here, there] = [row, before.row].map(({ fields }) => fields[at]!);
     throw new DataError(
-      `${path}:${row.line}: ${name} ${here} comes after ${there} on line ${before.row.line}. Set data.order: sort to sort the rows by time, or file to take them as they stand`,
+      `${path}:${row.line}: ${name} ${here} comes after ${there} on line ${before.row.line}. Set data.order: sort to sort the rows by time, or file to keep the order of the file`,
     );
   }
 }

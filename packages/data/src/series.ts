@@ -73,9 +73,7 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
     scaled[i] = (values[i]! - mean) / std;
   }
   if (!scaled.every(Number.isFinite))
-    throw new DataError(
-      `${path}: a value is too large to be trained on. Set data.standardize: true, or fix it`,
-    );
+    throw new DataError(`${path}: a value is too large for training. Set data.standardize: true, or fix it`);
   const windows = (from: number, to: number) =>
     Math.max(0, Math.floor((to - from - window - horizon) / stride) + 1);
   // A test window may look back into the training part; what it is to tell may not.
@@ -83,7 +81,7 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const counts = { train: windows(0, trainRows), test: windows(testFrom, rows) };
   if (counts.train === 0 || counts.test === 0) {
     throw new DataError(
-      `${path}: ${counted(rows, 'row')}, ${trainRows} of them to train with; windows of ${window} and ${horizon} after them do not fit in both parts`,
+      `${path}: ${counted(rows, 'row')}, ${trainRows} of them for training; windows of ${window} plus ${horizon} ahead do not fit in both the training and the test part`,
     );
   }
   const places = targets.map((name) => names.indexOf(name));
@@ -172,14 +170,14 @@ export async function readSeriesRows(
   const { columns, skipped } = file;
   notes.push(...file.notes());
   if (skipped.length > 0)
-    notes.push(`left out ${counted(skipped.length, 'row')}: ${skipped.slice(0, 5).join('; ')}`);
+    notes.push(`skipped ${counted(skipped.length, 'row')}: ${skipped.slice(0, 5).join('; ')}`);
   const time = timeColumn(path, columns, all, options, form, notes);
   const names = options.columns ?? numericColumns(path, columns, all, form, time, notes);
   const places = new Map(columns.map((name, at) => [name, at]));
   const strange = names.find((name) => !places.has(name));
   if (strange !== undefined)
     throw new DataError(
-      `${path}: there is no column '${strange}'; there are: ${columns.slice(0, 50).join(', ')}`,
+      `${path}: there is no column '${strange}'; its columns are: ${columns.slice(0, 50).join(', ')}`,
     );
   const rows = time ? inOrderOfTime(path, time, columns, all, options, form, notes) : all;
   const values: number[] = [];
@@ -200,7 +198,7 @@ export async function readSeriesRows(
 const cure = (text: string, form: TableForm) =>
   isMissing(text, form)
     ? '. Fill it in, or set data.missing: previous'
-    : `. Fix it, or set data.missingValues: [${JSON.stringify(text.slice(0, 40))}] if it stands for no value`;
+    : `. Fix it, or set data.missingValues: [${JSON.stringify(text.slice(0, 40))}] if it means a missing value`;
 
 function numericColumns(
   path: string,
@@ -210,7 +208,7 @@ function numericColumns(
   time: TimeColumn | undefined,
   notes: string[],
 ): readonly string[] {
-  const otherwise = 'name the columns that go in with data.columns';
+  const otherwise = 'list the input columns in data.columns';
   // Times that are no quantities are not doubtful: they are no features.
   const quantity = (name: string) => name !== time?.name || !time.isDate;
   const fits = columns.map(
@@ -225,11 +223,11 @@ function numericColumns(
   const left = columns.filter((name) => !chosen.includes(name));
   if (chosen.length === 0)
     throw new DataError(
-      `${path}: no column consists of numbers; there are: ${columns.slice(0, 50).join(', ')}`,
+      `${path}: no column consists of numbers; its columns are: ${columns.slice(0, 50).join(', ')}`,
     );
   if (left.length > 0)
     notes.push(
-      `${path}: columns left out because they are not numbers: ${left.slice(0, 50).join(', ')} (data.columns decides)`,
+      `${path}: ignored columns that are not numbers: ${left.slice(0, 50).join(', ')}; to choose columns, set data.columns`,
     );
   return chosen;
 }
@@ -254,7 +252,7 @@ function fit(
   const constant = fits.filter((column) => column.isConstant).map(({ name }) => name);
   if (constant.length > 0)
     notes.push(
-      `${path}: one value in all rows to train with, from which nothing can be learnt: ${constant.slice(0, 50).join(', ')} (data.columns decides what goes in)`,
+      `${path}: columns with the same value in all training rows, from which nothing can be learned: ${constant.slice(0, 50).join(', ')}; to choose columns, set data.columns`,
     );
   return fits.map((column) => column.encoding(standardize) as NumberEncoding);
 }

@@ -53,9 +53,9 @@ export function severalSeries(
     const { name, values } = best;
     const more = values.length > NAMED ? `, ... (${values.length} in all)` : '';
     const list = values.slice(0, NAMED).map((text) => text.slice(0, 40));
-    return `The file seems to hold several series, which column '${name}' tells apart: ${list.join(', ')}${more}`;
+    return `The file seems to contain several series, one per value of column '${name}': ${list.join(', ')}${more}`;
   }
-  return 'Many times are there more than once: the file seems to hold several series';
+  return 'Many times are repeated: the file seems to contain several series';
 }
 
 /** The values of a column if no two rows of one have the same time, and each has several rows. */

@@ -122,8 +122,8 @@ export function leaveOutShared(part: FilesOf, what: string): LeftOut {
       if (place.label === own.label) repeated++;
       else
         causes.add([place.link, place.label], [own.label], (files, labels) => {
-          const get = `which would get the label '${place.label}' too`;
-          return `${place.link}: a link to ${many(files, what)} of ${labels}, ${get}. Remove the link`;
+          const get = `which would also get the label '${place.label}'`;
+          return `${place.link}: it is a link to ${many(files, what)} of ${labels}, ${get}. Remove the link`;
         });
     }
     if (sure) continue;
@@ -138,8 +138,8 @@ export function leaveOutShared(part: FilesOf, what: string): LeftOut {
   }
   const are =
     repeated === 1
-      ? 'is not used, as it is a link to another that is'
-      : 'are not used, as they are links to others that are';
+      ? 'is ignored, because it is a link to another one in use'
+      : 'are ignored, because they are links to others in use';
   const notes = repeated === 0 ? [] : [`${part.folder}: ${many(repeated, what)} ${are}`];
   return { paths, problems: causes.sentences(), repeated, notes };
 }
@@ -171,13 +171,13 @@ export function leaveOutTested(
     const labels = twin.label === place.label ? [] : [place.label, twin.label];
     const key = link === undefined ? [dirname(place.path), dirname(twin.path)] : [link];
     causes.add(key, labels, (files, named) => {
-      const wrong = `both trained and tested on${named === '' ? '' : `, with the labels ${named}`}`;
+      const wrong = `in both the training and the test set${named === '' ? '' : `, with the labels ${named}`}`;
       if (link !== undefined)
-        return `${link}: a link through which ${many(files, what)} would be ${wrong}. Remove the link`;
+        return `${link}: because of this link, ${many(files, what)} would be ${wrong}. Remove the link`;
       const kind = place.hard ? 'hard links' : 'paths';
       const remove = place.hard
         ? `Remove the ${files === 1 ? 'link' : 'links'} in one of them`
-        : 'Set data.test to others';
+        : 'Set data.test to other files';
       return `${both(place, twin, files)}: ${kind} to the same ${many(files, what)}, which would be ${wrong}. ${remove}`;
     });
   }
@@ -186,7 +186,7 @@ export function leaveOutTested(
 
 /** The note where a job names the same data for both parts: it may mean it. */
 export const testsOnTraining = (path: string): string =>
-  `${path}: data.test is what the job trains on, so a test says nothing about other data`;
+  `${path}: data.test is the training data, so test results say nothing about new data`;
 
 /** A folder as `join` writes it in the paths of what it holds. */
 const joined = (folder: string): string => dirname(join(folder, 'file'));

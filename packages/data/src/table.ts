@@ -167,7 +167,7 @@ export class ColumnFit {
         : { name, kind, mean: 0, std: 1, fill };
     }
     if (this.#categories.size > MOST_CATEGORIES) {
-      const why = this.#first ? ` (${this.#first.place}: '${cut(this.#first.text)}' is no number)` : '';
+      const why = this.#first ? ` (${this.#first.place}: '${cut(this.#first.text)}' is not a number)` : '';
       throw new DataError(
         `column '${name}' has more than ${MOST_CATEGORIES} categories${why}. Set data.columns: { ${quoted(name)}: number } or ignore`,
       );
@@ -191,7 +191,7 @@ export class ColumnFit {
   get whyIdentifier(): string {
     const values = this.#count + this.#strange;
     const first = this.#first?.text ?? [...this.#categories][0]!;
-    return `column '${this.name}' has ${this.#categories.size} different values in ${values} rows, such as '${cut(first)}': as categories they tell nothing about other rows. Set data.columns: { ${quoted(this.name)}: ignore }, or category to use them all the same`;
+    return `column '${this.name}' has ${this.#categories.size} different values in ${values} rows, such as '${cut(first)}': as categories they say nothing about other rows. Set data.columns: { ${quoted(this.name)}: ignore }, or category to use them anyway`;
   }
 
   /** Whether it numbers the rows seen so far, as a guess: nobody said what it is. */
@@ -215,7 +215,7 @@ export class ColumnFit {
   }
 
   get whyDates(): string {
-    return `column '${this.name}' holds dates, such as '${cut(this.#first!.text)}': as categories they tell nothing about rows of other dates. Write what matters of them, such as the month, as a column of its own and set data.columns: { ${quoted(this.name)}: ignore }; or category to use them all the same`;
+    return `column '${this.name}' contains dates, such as '${cut(this.#first!.text)}': as categories they say nothing about rows with other dates. Put what matters, such as the month, in a separate column and set data.columns: { ${quoted(this.name)}: ignore }; or category to use them anyway`;
   }
 
   /** Whether it was the same in all rows seen. */
@@ -234,9 +234,9 @@ export class ColumnFit {
     if (this.#declared !== undefined || this.#strange === 0) return undefined;
     const quantity = [...this.#categories].find(isQuantity);
     if (this.#count === 0 && quantity !== undefined)
-      return `column '${this.name}': values such as '${cut(quantity)}' are taken for categories, each on its own; write numbers without units if they are quantities (data.columns decides)`;
+      return `column '${this.name}': values such as '${cut(quantity)}' are used as categories; if they are quantities, write them as numbers without units; to change the kind, set data.columns`;
     if (this.#count === 0) return undefined;
-    return `column '${this.name}': ${this.#count} of ${this.#count + this.#strange} values are numbers, the others are not: each value is a category (data.columns decides)`;
+    return `column '${this.name}': ${this.#count} of ${this.#count + this.#strange} values are numbers, the others are not, so each value is a category; to change this, set data.columns`;
   }
 
   /** In ascending order: it does not depend on the order of the rows. */
@@ -265,8 +265,8 @@ export class ColumnFit {
       const strange = [...this.#markers];
       // More of them are no markers, but values.
       if (strange.length > MOST_MARKERS) return '';
-      const stand = strange.length === 1 ? 'it stands' : 'they stand';
-      return `Set data.missingValues: [${strange.map(quoted).join(', ')}] if ${stand} for no value. `;
+      const stand = strange.length === 1 ? 'it means' : 'they mean';
+      return `Set data.missingValues: [${strange.map(quoted).join(', ')}] if ${stand} a missing value. `;
     }
     const alike = values.filter(looksLikeNumber);
     const said = optionsOf(alike);

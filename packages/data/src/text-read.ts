@@ -148,12 +148,12 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
     ? { train: all.texts, test: other.texts }
     : { train: pick(split.train), test: pick(split.test) };
   for (const [name, texts] of Object.entries(parts))
-    if (texts.length === 0) throw new DataError(`${path}: no texts are left to ${name} with`);
+    if (texts.length === 0) throw new DataError(`${path}: no texts are left to ${name} on`);
   const classes = [...new Set(parts.train.map(({ label }) => label))].sort((a, b) => (a < b ? -1 : 1));
   const numbers = new Map(classes.map((name, number) => [name, number]));
   const own = [...new Set(parts.test.map(({ label }) => label))];
   // A class of one text may have gone to the test part.
-  numberClasses(own, classes, test ?? path, test === undefined ? 'the texts to train with' : train);
+  numberClasses(own, classes, test ?? path, test === undefined ? 'the training texts' : train);
   const tokenizer = trainTokenizer(
     options.tokenizer,
     parts.train.map(({ text }) => text).join('\n'),
@@ -223,7 +223,7 @@ async function readLabelled(
   for (const { name, path: folder, files } of groups) {
     const read = readTexts(files.filter(isOne), damaged, true);
     if (read.length === 0) {
-      damaged.problems.push(`${folder}: the class has no .txt or .md files that can be used`);
+      damaged.problems.push(`${folder}: this class has no usable .txt or .md files`);
     }
     for (const text of read) texts.push({ label: name, text });
   }
@@ -236,7 +236,7 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
     const at = file.columns.indexOf(name);
     if (at >= 0) return at;
     throw new DataError(
-      `${path}: there is no column '${name}'; there are: ${file.columns.join(', ')} (data.text and data.label name them)`,
+      `${path}: there is no column '${name}'; its columns are: ${file.columns.join(', ')}. Set data.text and data.label to columns of the file`,
     );
   }) as [number, number];
   const texts: Labelled[] = [];
@@ -252,13 +252,13 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
   if (problems.length > 0 && options.onDamaged === 'fail')
     throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
   const notes = file.notes();
-  if (left.length > 0) notes.push(`left out ${counted(left.length, 'row')}: ${list}`);
+  if (left.length > 0) notes.push(`skipped ${counted(left.length, 'row')}: ${list}`);
   return { texts, notes };
 }
 
 function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged): readonly string[] {
   const kind = kindOfPath(path);
-  if (kind === 'nothing') throw new DataError(`${path}: there is no such file or folder; text is expected`);
+  if (kind === 'nothing') throw new DataError(`${path}: file or folder not found; expected text`);
   if (kind !== 'folder') return [path];
   const below = filesBelow(path);
   damaged.problems.push(...below.problems);
@@ -268,7 +268,7 @@ function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged
 
 function readAll({ path, files }: PartFiles, damaged: Damaged): string {
   if (files.length === 0 && damaged.problems.length === 0)
-    throw new DataError(`${path}: no .txt or .md files in it`);
+    throw new DataError(`${path}: it contains no .txt or .md files`);
   const text = readTexts(files, damaged, false).join('\n');
   if (text.length === 0 && damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
   return text;
@@ -295,7 +295,9 @@ function readTexts(files: readonly string[], damaged: Damaged, filled: boolean):
   const sizeOf = (file: string) => (kindOfPath(file) === 'file' ? statRegular(file).size : 0);
   const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
   if (bytes > TEXT_BYTES) {
-    throw new DataError(`${damaged.options.path}: ${bytes} bytes of text; at most ${TEXT_BYTES} are read`);
+    throw new DataError(
+      `${damaged.options.path}: ${bytes} bytes of text; at most ${TEXT_BYTES} are supported`,
+    );
   }
   damaged.files += files.length;
   return files.flatMap((file) => {
@@ -316,8 +318,8 @@ function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): s
   if (problems.length === 0) return [];
   const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
   const list = problems.slice(0, NAMED).join('; ') + more;
-  if (onDamaged === 'skip') return [`left out some of ${counted(files, 'text')}: ${list}`];
-  throw new DataError(`${list}. Fix what is named, or set data.onDamaged: skip`);
+  if (onDamaged === 'skip') return [`skipped some of ${counted(files, 'text')}: ${list}`];
+  throw new DataError(`${list}. Fix this, or set data.onDamaged: skip`);
 }
 
 /**
@@ -334,5 +336,7 @@ export function readText(path: string, encoding = UTF8, most = TEXT_BYTES): stri
     );
   const text = decodeText(bytes, path, encoding);
   if (!text.includes('\0')) return text;
-  throw new DataError(`${path}: it has NUL characters: it is UTF-16, or not a text. Save it as UTF-8 text`);
+  throw new DataError(
+    `${path}: it contains NUL characters: it is either UTF-16 or not text. Save it as UTF-8`,
+  );
 }

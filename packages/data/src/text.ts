@@ -82,7 +82,7 @@ function slide(
   const samples = Math.max(0, Math.floor((tokens.length - ahead - context) / stride) + 1);
   if (samples === 0) {
     throw new DataError(
-      `${path}: ${counted(tokens.length, 'token')} to ${name} with; one sample takes ${context + 1}: less context, or more text`,
+      `${path}: ${counted(tokens.length, 'token')} to ${name} on, but one sample takes ${context + 1}. Reduce the context, or add text`,
     );
   }
   const field = { dtype: 'i32', shape: [context] } as const;

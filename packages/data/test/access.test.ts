@@ -48,7 +48,7 @@ describe('paths', () => {
       '../..',
     ];
     for (const path of beside) expect(() => check(`${allowed}/${path}`), path).toThrow(DataError);
-    expect(() => check(join(folder, 'secret.csv'))).toThrow(/only what lies in .*allowed.*--data-root/);
+    expect(() => check(join(folder, 'secret.csv'))).toThrow(/only files in .*allowed.*--data-root/);
     expect(() => check('/etc/passwd', [])).toThrow(/no folder may be read here.*--data-root/);
   });
 
@@ -102,14 +102,18 @@ describe('hosts', () => {
       '10.0.0.6',
     ])
       expect(() => checkUrl(url(host), { ...anywhere, hosts }), host).toThrow(
-        /only data\.example\.org.*--url-host/,
+        /only be downloaded from data\.example\.org.*--url-host/,
       );
     expect(() => checkUrl(url('anything.example.net'), anywhere)).not.toThrow();
-    expect(() => checkUrl(url('anything.example.net'), { ...anywhere, hosts: [] })).toThrow(/no host/);
+    expect(() => checkUrl(url('anything.example.net'), { ...anywhere, hosts: [] })).toThrow(
+      /data may not be downloaded here/,
+    );
   });
 
   it('come without a user and a password, which are not repeated', () => {
-    expect(() => checkUrl(url('me:hunter2@example.org'), anywhere)).toThrow(/no user or password/);
+    expect(() => checkUrl(url('me:hunter2@example.org'), anywhere)).toThrow(
+      /must not contain a user or password/,
+    );
     expect(() => checkUrl(url('me:hunter2@example.org'), anywhere)).not.toThrow(/hunter2/);
   });
 

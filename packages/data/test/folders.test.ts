@@ -37,7 +37,7 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     classes('train', 'valid', 'test');
     const found = await outcome(open());
     expect(found).toMatchObject({ train: 4, test: 4 });
-    expect(found.notes).toMatch(/trains on 'train' and tests on 'test'; does not use 'valid'/);
+    expect(found.notes).toMatch(/trains on 'train' and tests on 'test'; ignores 'valid'/);
   });
 
   it('what is doubtful is refused with what settles it', async () => {
@@ -51,14 +51,14 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     expect(await outcome(open({ layout: 'whole' }))).toMatchObject({ classes: ['cat', 'train'] });
     const parts = await outcome(open({ layout: 'parts' }));
     expect(parts).toMatchObject({ classes: ['cat', 'dog'], train: 2, test: 2 });
-    expect(parts.notes).toMatch(/tests on a part of it; does not use 'cat'/);
+    expect(parts.notes).toMatch(/tests on a part of it; ignores 'cat'/);
   });
 
   it.each([
-    [['train'], /'train' is all it holds\. Set data\.path: \/train if/],
+    [['train'], /'train' is all it contains\. Set data\.path: \/train if/],
     [['valid', 'test'], /'test', 'valid' look like parts of a data set, but there is no 'train'/],
-    [['train', 'Train', 'test'], /both 'Train', 'train' may be its train part/],
-    [['train', 'test', 'testing'], /both 'test', 'testing' may be its test part\. Set data\.test/],
+    [['train', 'Train', 'test'], /both 'Train', 'train' may be the train part/],
+    [['train', 'test', 'testing'], /both 'test', 'testing' may be the test part\. Set data\.test/],
     [['seg_train', 'seg_test'], /'seg_test', 'seg_train' look like parts.*Set data\.path and data\.test/],
     [['cat', 'dog', 'test'], /'test' looks like a part of a data set, 'cat', 'dog' do not/],
   ])('%j are refused', async (parts, message) => {
@@ -91,7 +91,7 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     rmSync(join(folder, 'dog'), { recursive: true });
     const chosen = await outcome(open({ test: 'valid' }));
     expect(chosen).toMatchObject({ train: 4, test: 4 });
-    expect(chosen.notes).toMatch(/tests on 'valid'; does not use 'test'/);
+    expect(chosen.notes).toMatch(/tests on 'valid'; ignores 'test'/);
   });
 
   it('what is hidden or left behind is ignored everywhere', async () => {
@@ -126,40 +126,40 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     }
     expect(await outcome(open())).toMatchObject({ train: 4, test: 4, classes: ['caf\u00e9', 'the'] });
     sample('train/caf\u00e9/3');
-    expect((await outcome(open())).refused).toMatch(/two folders are called 'caf\u00e9'.*NFC and NFD/);
+    expect((await outcome(open())).refused).toMatch(/two folders are named 'caf\u00e9'.*NFC and NFD/);
   });
 
   it('classes that differ only in case are said, and none is guessed from another', async () => {
     for (const kind of ['a', 'A']) for (const i of [1, 2]) sample(`train/${kind}/${i}`);
     sample('test/a/1');
-    expect((await outcome(open())).notes).toMatch(/classes 'A' and 'a' differ only in case/);
+    expect((await outcome(open())).notes).toMatch(/class names 'A' and 'a' differ only in case/);
     sample('test/B/1');
     sample('train/b/1');
     expect((await outcome(open())).refused).toMatch(
-      /class 'B' is not among those of \/train\. 'b' is: rename/,
+      /class 'B' is not among the classes of \/train, but 'b' is: rename/,
     );
   });
 
   it('one class alone is refused, with what is likely wrong', async () => {
     classes('photos');
     expect((await outcome(open())).refused).toMatch(
-      /'photos' is the only class; at least two are expected\. It holds 2 folders: .*data\.path: \/photos/,
+      /'photos' is the only class; expected at least two\. It contains 2 folders: .*data\.path: \/photos/,
     );
     rmSync(join(folder, 'photos'), { recursive: true });
     sample('cat/1');
     expect((await outcome(open())).refused).toMatch(/'cat' is the only class/);
     mkdirSync(join(folder, 'dog'));
-    expect((await outcome(open())).refused).toMatch(/\/dog: the class has no .* that can be used/);
+    expect((await outcome(open())).refused).toMatch(/\/dog: this class has no usable/);
     expect((await outcome(open({ onDamaged: 'skip' }))).refused).toMatch(/'cat' is the only class/);
   });
 
   it('files beside the class folders are told, a flat folder is refused', async () => {
     classes('.');
     sample('loose');
-    expect((await outcome(open())).notes).toMatch(/1 (?:images|texts) beside the class folders are not used/);
+    expect((await outcome(open())).notes).toMatch(/1 (?:images|texts) next to the class folders are ignored/);
     for (const kind of ['cat', 'dog']) rmSync(join(folder, kind), { recursive: true });
     expect((await outcome(open())).refused).toMatch(
-      /it has 1 (?:images|texts) and no folders; one folder for each/,
+      /it has 1 (?:images|texts) and no folders; expected one folder per class/,
     );
   });
 });
@@ -198,9 +198,9 @@ describe('texts to write on', { timeout: 60_000 }, () => {
     const { refused } = await open();
     expect(refused).toMatch(/latin\.txt:1: it is not UTF-8\. Save the file as UTF-8/);
     expect(refused).toMatch(/\/wide\.txt: it is not UTF-8 but UTF-16/);
-    expect(refused).toMatch(/bare-wide\.txt: it has NUL characters/);
+    expect(refused).toMatch(/bare-wide\.txt: it contains NUL characters/);
     const { notes } = await open({ onDamaged: 'skip' });
-    expect(notes).toMatch(/^left out some of 5 texts: /);
+    expect(notes).toMatch(/^skipped some of 5 texts: /);
   });
 });
 

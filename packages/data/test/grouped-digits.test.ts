@@ -18,7 +18,7 @@ const grouped = (i: number) => {
 
 it('685 beside 1.307 is told, with what reads them as thousands', async () => {
   expect(await notesOf(grouped)).toEqual([
-    'column \'price\': \'1.004\' is read as 1.004; if its dot groups thousands, set data.thousands: "." and data.decimal: ","',
+    'column \'price\': \'1.004\' is read as 1.004; if the dot separates thousands, set data.thousands: "." and data.decimal: ","',
   ]);
   expect(await notesOf(grouped, { thousands: '.', decimal: ',' })).toEqual([]);
   expect(await notesOf(grouped, { columns: { price: 'number' } })).toEqual([]);

@@ -64,14 +64,14 @@ describe('IDX', () => {
       /too long/,
     ],
     ['empty', (file) => truncateSync(file, 0), /0 bytes/],
-    ['cut in its header', (file) => truncateSync(file, 9), /header is cut short/],
+    ['cut in its header', (file) => truncateSync(file, 9), /header is truncated/],
     ['something else', (file) => writeFileSync(file, 'hello world'), /two zero bytes/],
     [
       'of floats',
       (file) => writeFileSync(file, Buffer.from([0, 0, 0x0d, 1, 0, 0, 0, 0])),
       /element type 0x0d/,
     ],
-    ['gone', (file) => rmSync(file), /there is no train-images-idx3-ubyte/],
+    ['gone', (file) => rmSync(file), /train-images-idx3-ubyte.* not found/],
     [
       'one image short',
       (file) => writeFileSync(file, idx([2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8])),
@@ -90,7 +90,7 @@ describe('IDX', () => {
 
   it('refuses a damaged .gz', () => {
     writeFileSync(path('x.gz'), gzipSync(files[images]).subarray(0, 30));
-    expect(() => readIdx(path('x.gz'))).toThrow(/not a whole gzip file/);
+    expect(() => readIdx(path('x.gz'))).toThrow(/damaged or not a gzip file/);
   });
 
   it('reads a folder again after its files have changed', () => {

@@ -130,7 +130,12 @@ describe('damaged and odd files', () => {
       /damaged or truncated/,
     ],
     ['an empty file', 'x.jpg', async () => new Uint8Array(0), /it is empty/],
-    ['something else', 'x.jpg', async () => Buffer.from('<html>not found</html>'), /not an image of a kind/],
+    [
+      'something else',
+      'x.jpg',
+      async () => Buffer.from('<html>not found</html>'),
+      /not an image in a supported format/,
+    ],
   ];
 
   it.each(odd)('%s is named, or skipped with a count', async (_, name, make, message) => {
@@ -140,7 +145,7 @@ describe('damaged and odd files', () => {
     await expect(open()).rejects.toThrow(new RegExp(`^${folder}/a/${name}: [^\\n]+onDamaged: skip$`));
     const { train, test, notes } = await open({ onDamaged: 'skip' });
     expect(train.samples + test.samples).toBe(3);
-    expect(notes).toEqual([expect.stringMatching(/^left out 1 of 4 images: /)]);
+    expect(notes).toEqual([expect.stringMatching(/^skipped 1 of 4 images: /)]);
     expect(notes![0]).toMatch(message);
   });
 
@@ -148,7 +153,7 @@ describe('damaged and odd files', () => {
     for (const one of ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg']) write(one, await good());
     symlinkSync(join(folder, 'nowhere'), join(folder, 'a', 'more'));
     const { notes } = await open({ onDamaged: 'skip' });
-    expect(notes).toEqual([expect.stringMatching(/^left out \S+\/a\/more: /)]);
+    expect(notes).toEqual([expect.stringMatching(/^skipped \S+\/a\/more: /)]);
   });
 
   it('damage that only decoding shows is named when the sample is read, or skipped before', async () => {
@@ -164,7 +169,7 @@ describe('damaged and odd files', () => {
     );
     const skipping = await open({ onDamaged: 'skip' });
     expect(skipping.train.samples + skipping.test.samples).toBe(4);
-    expect(skipping.notes![0]).toMatch(/left out 1 of 5 images: .*it is damaged/);
+    expect(skipping.notes![0]).toMatch(/skipped 1 of 5 images: .*it is damaged/);
   });
 
   it('a JPEG with a film behind its end is whole, one whose thumbnail alone has an end is not', async () => {
@@ -192,38 +197,38 @@ describe('damaged and odd files', () => {
     ]);
     write('c/1.heic', Buffer.from('x'));
     await expect(open()).rejects.toThrow(
-      /c: no JPEG, PNG or WebP image of this class can be used; ignored: 1 \.heic\. Fix what is named, or set data.onDamaged: skip$/,
+      /c: this class has no usable JPEG, PNG or WebP images; ignored: 1 \.heic\. Fix this, or set data.onDamaged: skip$/,
     );
   });
 
   it('offers to skip only where something is left', async () => {
     for (const one of ['a/1.heic', 'b/1.heic']) write(one, Buffer.from('x'));
-    await expect(open()).rejects.toThrow(/ignored: 1 \.heic\. Fix what is named$/);
+    await expect(open()).rejects.toThrow(/ignored: 1 \.heic\. Fix this$/);
   });
 
   it('says what is missing where each class has one image', async () => {
     for (const one of ['a/1.jpg', 'b/1.jpg']) write(one, await good());
-    await expect(open()).rejects.toThrow(/each class has a single image.*or set data\.test/);
+    await expect(open()).rejects.toThrow(/each class has only one image.*or set data\.test/);
   });
 
   it('an empty class is named, or left out', async () => {
     write('a/1.jpg', await good());
     write('c/2.jpg', await good());
     mkdirSync(join(folder, 'b'));
-    await expect(open()).rejects.toThrow(/\/b: no JPEG, PNG or WebP image of this class can be used/);
+    await expect(open()).rejects.toThrow(/\/b: this class has no usable JPEG, PNG or WebP images/);
     const skipping = open({ onDamaged: 'skip', test: folder });
     expect((await skipping).preparation.classes).toEqual(['a', 'c']);
   });
 
   it('says what kind of folder is expected', async () => {
-    await expect(open({ path: join(folder, 'nowhere') })).rejects.toThrow(/there is no such folder/);
-    await expect(open()).rejects.toThrow(/it has no folders; one folder for each class/);
+    await expect(open({ path: join(folder, 'nowhere') })).rejects.toThrow(/folder not found/);
+    await expect(open()).rejects.toThrow(/it has no folders; expected one folder per class/);
     write('a/1.jpg', await good());
-    await expect(open({ test: join(folder, 'other') })).rejects.toThrow(
-      /other: there is no such file or folder/,
-    );
+    await expect(open({ test: join(folder, 'other') })).rejects.toThrow(/other: file or folder not found/);
     write('test/z/1.jpg', readFileSync(join(folder, 'a/1.jpg')));
     write('b/1.jpg', await good());
-    await expect(open({ test: join(folder, 'test') })).rejects.toThrow(/class 'z' is not among those of/);
+    await expect(open({ test: join(folder, 'test') })).rejects.toThrow(
+      /class 'z' is not among the classes of/,
+    );
   });
 });

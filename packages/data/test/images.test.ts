@@ -143,7 +143,7 @@ describe('what no viewer shows whole is refused, by both', () => {
     [
       'a page that says not found',
       () => Buffer.from('<html>not found</html>'),
-      /not an image of a kind that is read/,
+      /not an image in a supported format/,
     ],
     [
       'a drawing of lines',
@@ -262,7 +262,7 @@ describe('transparency', () => {
     expect(await first(parts)).toEqual([255, 20]);
     expect(parts.preparation.image).toMatchObject({ background: 'white' });
     expect(parts.notes).toEqual([
-      expect.stringMatching(/put on white, which shows them best\. Set data\.background/),
+      expect.stringMatching(/background of transparent images is white, .* set data\.background/),
     ]);
     const black = await open('ink', 'black');
     expect(await first(black)).toEqual([0, 20]);

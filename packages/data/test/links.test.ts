@@ -29,9 +29,9 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     symlinkSync('/dev/zero', join(folder, 'dog/endless.png'));
     const { refused } = await outcome(open());
     expect(refused).toMatch(/\/cat\/broken\.png: it is a symbolic link to something that does not exist/);
-    expect(refused).toMatch(/\/cat\/again: a link that leads back to \/cat\. Remove the link/);
+    expect(refused).toMatch(/\/cat\/again: it is a link that leads back to \/cat\. Remove the link/);
     // Named itself, and not the real folders that are seen through it.
-    expect(refused).toMatch(/\/dog\/up: a link that leads back to /);
+    expect(refused).toMatch(/\/dog\/up: it is a link that leads back to /);
     expect(refused).not.toContain('/dog/up/');
     expect(refused).toMatch(/\/dog\/self\.txt: its symbolic links lead back to themselves/);
     expect(refused).toMatch(/\/dog\/endless\.png: it is a device; only regular files are read/);
@@ -56,10 +56,10 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     symlink('../cat', 'dog/more');
     const folders = await both();
     expect(folders.refused).toMatch(
-      `/dog/more: a link to 4 ${kind} of 'cat', which would get the label 'dog' too. Remove the link. Fix what is named, or set data.onDamaged: skip`,
+      `/dog/more: it is a link to 4 ${kind} of 'cat', which would also get the label 'dog'. Remove the link. Fix this, or set data.onDamaged: skip`,
     );
     expect(folders).toMatchObject({ train: 4, test: 4, classes: ['cat', 'dog'] });
-    expect(folders.notes).toContain(`/dog/more: a link to 4 ${kind} of 'cat'`);
+    expect(folders.notes).toContain(`/dog/more: it is a link to 4 ${kind} of 'cat'`);
   });
 
   it('so has a single linked file, and a class that is a link itself', async () => {
@@ -68,18 +68,20 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     symlink('cat', 'owl');
     const { refused, notes, ...found } = await both();
     expect(refused).toMatch(
-      `/dog/5.${ending}: a link to 1 ${kind.slice(0, -1)} of 'cat', which would get the label 'dog' too. Remove the link`,
+      `/dog/5.${ending}: it is a link to 1 ${kind.slice(0, -1)} of 'cat', which would also get the label 'dog'. Remove the link`,
     );
-    expect(refused).toMatch(`/owl: a link to 4 ${kind} of 'cat', which would get the label 'owl' too`);
+    expect(refused).toMatch(`/owl: it is a link to 4 ${kind} of 'cat', which would also get the label 'owl'`);
     expect(found).toMatchObject({ train: 4, test: 4, classes: ['cat', 'dog'] });
-    expect(notes).toMatch(/left out (?:5|some) of 13 /);
+    expect(notes).toMatch(/skipped (?:5|some) of 13 /);
   });
 
   it('a class that is a link to all others is named once', async () => {
     classes('.');
     symlink('.', 'all');
     const { refused, ...found } = await both();
-    expect(refused).toMatch(`/all: a link to 8 ${kind} of 'cat' and 'dog', which would get the label 'all'`);
+    expect(refused).toMatch(
+      `/all: it is a link to 8 ${kind} of 'cat' and 'dog', which would also get the label 'all'`,
+    );
     expect(found).toMatchObject({ train: 4, test: 4, classes: ['cat', 'dog'] });
   });
 
@@ -114,7 +116,7 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     for (const i of [1, 2]) symlink(`../${i}.${ending}`, `dog/all/${i}.${ending}`);
     const { notes, ...found } = await outcome(open());
     expect(found).toMatchObject({ train: 4, test: 4 });
-    expect(notes).toMatch(`4 ${kind} are not used, as they are links to others that are`);
+    expect(notes).toMatch(`4 ${kind} are ignored, because they are links to others in use`);
   });
 
   it.each([
@@ -131,10 +133,10 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     link('train');
     const { refused } = await outcome(open());
     expect(refused).toMatch(
-      /\/val(?:\/cat)?: a link through which [48] (?:images|texts) would be both trained and tested on\. Remove the link/,
+      /\/val(?:\/cat)?: because of this link, [48] (?:images|texts) would be in both the training and the test set\. Remove the link/,
     );
     expect((await outcome(open({ onDamaged: 'skip' }))).refused).toMatch(
-      /no (?:images|texts) are left to train with/,
+      /it contains no usable images|no texts are left to train on/,
     );
   });
 
@@ -144,10 +146,10 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     hardlink(`train/dog/1.${ending}`, `val/dog/6.${ending}`);
     const { refused, ...found } = await both();
     expect(refused).toMatch(
-      `/val/cat/5.${ending}: a link through which 1 ${kind.slice(0, -1)} would be both`,
+      `/val/cat/5.${ending}: because of this link, 1 ${kind.slice(0, -1)} would be in both`,
     );
     expect(refused).toMatch(
-      `/train/dog/1.${ending} and /val/dog/6.${ending}: hard links to the same 1 ${kind.slice(0, -1)}, which would be both trained and tested on. Remove the link in one of them`,
+      `/train/dog/1.${ending} and /val/dog/6.${ending}: hard links to the same 1 ${kind.slice(0, -1)}, which would be in both the training and the test set. Remove the link in one of them`,
     );
     expect(found).toMatchObject({ train: 6, test: 10 });
   });
@@ -156,7 +158,9 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     classes('train', 'val');
     symlink(`../../train/cat/1.${ending}`, `val/dog/5.${ending}`);
     const { refused, ...found } = await both();
-    expect(refused).toMatch(/both trained and tested on, with the labels 'cat' and 'dog'\. Remove the link/);
+    expect(refused).toMatch(
+      /in both the training and the test set, with the labels 'cat' and 'dog'\. Remove the link/,
+    );
     expect(found).toMatchObject({ train: 7, test: 8 });
   });
 
@@ -164,7 +168,7 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     classes('.');
     const { notes, ...found } = await outcome(open({ test: '.', layout: 'whole' }));
     expect(found).toMatchObject({ train: 8, test: 8 });
-    expect(notes).toMatch(/data\.test is what the job trains on/);
+    expect(notes).toMatch(/data\.test is the training data/);
   });
 });
 
@@ -176,21 +180,21 @@ describe('links in a text to write on', { timeout: 60_000 }, () => {
     symlinkSync('a.txt', join(folder, 'train/again.txt'));
     const twice = await outcome(openStream());
     expect(twice).toMatchObject({ train: 20, test: 5 });
-    expect(twice.notes).toMatch(/1 text is not used, as it is a link to another that is/);
+    expect(twice.notes).toMatch(/1 text is ignored, because it is a link to another one in use/);
     symlinkSync('../train/b.txt', join(folder, 'valid/d.txt'));
     expect((await outcome(openStream())).refused).toMatch(
-      '/valid/d.txt: a link through which 1 text would be both trained and tested on. Remove the link',
+      '/valid/d.txt: because of this link, 1 text would be in both the training and the test set. Remove the link',
     );
     const skipped = await outcome(openStream({ onDamaged: 'skip' }));
     expect(skipped).toMatchObject({ train: 10 });
-    expect(skipped.notes).toMatch(/left out some of 4 texts/);
+    expect(skipped.notes).toMatch(/skipped some of 4 texts/);
   });
 
   it('a test file that is a link to the training file is refused', async () => {
     put('train.txt', 'a'.repeat(41));
     symlinkSync('train.txt', join(folder, 'valid.txt'));
     expect((await outcome(openStream())).refused).toMatch(
-      /\/valid\.txt: a link through which 1 text would be both/,
+      /\/valid\.txt: because of this link, 1 text would be in both/,
     );
   });
 });

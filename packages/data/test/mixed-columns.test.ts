@@ -10,9 +10,11 @@ const adviceOn = (values: readonly string[]) => {
 const numbers = Array.from({ length: 1200 }, (_, i) => String(i));
 
 it('one or two texts may stand for no value', () => {
-  expect(adviceOn([...numbers, 'ERR'])).toThrow(/Set data\.missingValues: \[ERR\] if it stands for no value/);
+  expect(adviceOn([...numbers, 'ERR'])).toThrow(
+    /Set data\.missingValues: \[ERR\] if it means a missing value/,
+  );
   const two = [...numbers, 'ERR', 'off', 'ERR'];
-  expect(adviceOn(two)).toThrow(/missingValues: \[ERR, off\] if they stand for no value/);
+  expect(adviceOn(two)).toThrow(/missingValues: \[ERR, off\] if they mean a missing value/);
 });
 
 it('more are values: the column is left out, or a category', () => {

@@ -16,7 +16,7 @@ it.each([
   [
     'IDs',
     (i: number) => `90071992547410${10 + ((i * 7) % 80)}`,
-    /has more digits than a number keeps.*size: ignore }/,
+    /has more digits than a number can store.*size: ignore }/,
   ],
   [
     'times',

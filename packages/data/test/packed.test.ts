@@ -83,7 +83,7 @@ describe('packed data', () => {
     expect(await pack(folder)).toBe(await pack(other));
     expect(readdirSync(join(folder, 'chunks')).sort()).toEqual(readdirSync(join(other, 'chunks')).sort());
     rmSync(other, { recursive: true });
-    await expect(pack(folder)).rejects.toThrow(/there is packed data already/);
+    await expect(pack(folder)).rejects.toThrow(/it already contains packed data/);
   });
 
   it('without its index there is none: packing that was cut short is taken up again', async () => {
@@ -93,7 +93,7 @@ describe('packed data', () => {
     });
     await expect(cut).rejects.toThrow('cut short');
     await expect(openPacked(folder, undefined, anywhere)).rejects.toThrow(
-      /there is no packed data, a folder with an index\.json/,
+      /it contains no packed data \(no index\.json/,
     );
     const before = statSync(join(folder, 'chunks', readdirSync(join(folder, 'chunks'))[0]!)).mtimeMs;
     await pack(folder);
@@ -131,7 +131,7 @@ describe('packed data', () => {
     [
       'chunks that do not fit the samples',
       (index) => ({ ...index, train: { ...(index.train as object), samples: 99 } }),
-      /train: .*fit/,
+      /train: .*inconsistent/,
     ],
     [
       'a chunk that is a path',
@@ -149,7 +149,9 @@ describe('packed data', () => {
 
   it('refuses an index other than the one that is expected', async () => {
     await pack(folder);
-    await expect(openPacked(folder, 'f'.repeat(64), anywhere)).rejects.toThrow(/another index/);
+    await expect(openPacked(folder, 'f'.repeat(64), anywhere)).rejects.toThrow(
+      /not the index that the coordinator uses/,
+    );
   });
 });
 

@@ -30,11 +30,11 @@ describe('the same picture in two files', () => {
     put('dog/other name.png', picture);
     expect(await open()).toEqual({
       refused:
-        "/cat/copy.png and /dog/other name.png: the same image, with the labels 'cat' and 'dog'. Keep it in the right class only. Fix what is named, or set data.onDamaged: skip",
+        "/cat/copy.png and /dog/other name.png: the same image with the labels 'cat' and 'dog'. Keep it only in the right class. Fix this, or set data.onDamaged: skip",
     });
     const { notes, ...found } = await notesOf({ onDamaged: 'skip' });
     expect(found).toMatchObject({ train: 4, test: 4, classes: ['cat', 'dog'] });
-    expect(notes).toMatch(/left out 2 of 10 images: \/cat\/copy\.png and \/dog\/other name\.png: the same/);
+    expect(notes).toMatch(/skipped 2 of 10 images: \/cat\/copy\.png and \/dog\/other name\.png: the same/);
   });
 
   it('is one sentence for each two folders, and of large files the whole is compared', async () => {
@@ -45,7 +45,7 @@ describe('the same picture in two files', () => {
       put(`owl/${i}.png`, own);
     }
     expect((await open()).refused).toBe(
-      "/cat/copy 1.png and /owl/1.png, and 2 more pairs in these folders: the same image each, with the labels 'cat' and 'owl'. Keep each in the right class only. Fix what is named, or set data.onDamaged: skip",
+      "/cat/copy 1.png and /owl/1.png, and 2 more pairs in these folders: each pair is the same image with the labels 'cat' and 'owl'. Keep each only in the right class. Fix this, or set data.onDamaged: skip",
     );
     const bent = Buffer.from(noise);
     bent[90_000]! ^= 1;
@@ -60,12 +60,12 @@ describe('the same picture in two files', () => {
     const told = await notesOf();
     expect(told).toMatchObject({ train: 9, test: 9 });
     expect(told.notes).toMatch(
-      '/train/cat/a.png and /val/cat/b.png: the same image, both trained and tested on, so tests look better than they are. Keep one of the two',
+      '/train/cat/a.png and /val/cat/b.png: the same image, in both the training and the test set, so test results look better than they are. Keep one of the two',
     );
     put('val/dog/b.png', picture);
     put('val/cat/b.png', 'x');
     expect((await notesOf({ onDamaged: 'skip' })).notes).toMatch(
-      "/train/cat/a.png and /val/dog/b.png: the same image, both trained and tested on with the labels 'cat' and 'dog'",
+      "/train/cat/a.png and /val/dog/b.png: the same image, in both the training and the test set with the labels 'cat' and 'dog'",
     );
   });
 
@@ -73,7 +73,7 @@ describe('the same picture in two files', () => {
     for (const i of [1, 2, 3, 4, 5, 6]) put(`cat/${i}.png`, picture);
     for (const i of [1, 2, 3, 4]) sample(`dog/${i}`);
     expect((await notesOf()).notes).toMatch(
-      /^\/cat\/\d\.png and \/cat\/\d\.png: the same image, both trained/,
+      /^\/cat\/\d\.png and \/cat\/\d\.png: the same image, in both the training/,
     );
     expect((await notesOf({ test: '.' })).notes).not.toMatch('the same image');
     classes('other');

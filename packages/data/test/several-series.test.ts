@@ -10,14 +10,14 @@ const byDay = `date,shop,sales\n${lines(80, (i) => `${day(i >> 2)},${shops[i % 4
 const byShop = `date,shop,sales\n${lines(80, (i) => `${day(i % 20)},${shops[Math.floor(i / 20)]},${(37 * i) % 101}`)}`;
 
 it.each([
-  ['a day after the other', byDay, /:3: date 2026-01-01 is there twice, on line 2 too/],
-  ['a shop after the other', byShop, /:22: date 2026-01-01 is there twice, on line 2 too/],
+  ['a day after the other', byDay, /:3: date 2026-01-01 is repeated; it is already on line 2\. /],
+  ['a shop after the other', byShop, /:22: date 2026-01-01 is repeated; it is already on line 2\. /],
 ])('several series are named with the column that tells them apart: %s', async (_, content, place) => {
   for (const order of ['check', 'sort'] as const) {
     const why = await series(content, { order }).catch((error: Error) => error.message);
     expect(why).toMatch(place);
     expect(why).toMatch(
-      /several series, which column 'shop' tells apart: Kobe, Osaka, Kyoto, ... \(4 in all\)\. Write a file for each series, and train on one$/,
+      /several series, one per value of column 'shop': Kobe, Osaka, Kyoto, ... \(4 in all\)\. Write one file per series, and train on one of them$/,
     );
     expect(why).not.toMatch(/order/);
   }
@@ -25,20 +25,20 @@ it.each([
 
 it('numbers may tell them apart, and what differs by chance does not', async () => {
   const content = `date,sales,shop\n${lines(40, (i) => `${day(i >> 1)},${i},${i % 2}`)}`;
-  await expect(series(content)).rejects.toThrow(/which column 'shop' tells apart: 0, 1\. Write a file/);
+  await expect(series(content)).rejects.toThrow(/one per value of column 'shop': 0, 1\. Write one file/);
 });
 
 it('without such a column it is said as well', async () => {
   const content = `date,sales\n${lines(40, (i) => `${day(i >> 1)},${i}`)}`;
   await expect(series(content)).rejects.toThrow(
-    /the file seems to hold several series\. Write a file for each/,
+    /the file seems to contain several series\. Write one file per series/,
   );
 });
 
 it('one time too many is no second series', async () => {
   const content = `date,kind,v\n${lines(20, (i) => `${day(i === 7 ? 6 : i)},${i % 2},${i}`)}`;
   await expect(series(content)).rejects.toThrow(
-    /:9: date 2026-01-07 is there twice, on line 8 too\. Keep one row of each time, or set data.order: file/,
+    /:9: date 2026-01-07 is repeated; it is already on line 8\. Keep one row per time, or set data.order: file/,
   );
 });
 
@@ -46,7 +46,7 @@ it('sorting is recommended only where it helps', async () => {
   const turned = `date,v\n${lines(20, (i) => `${day(19 - i)},${i}`)}`;
   await expect(series(turned)).rejects.toThrow(/comes after .* Set data.order: sort/);
   await expect(series(`${turned}${day(3)},9\n`)).rejects.toThrow(
-    /:22: date 2026-01-04 is there twice, on line 18/,
+    /:22: date 2026-01-04 is repeated; it is already on line 18/,
   );
 });
 
@@ -54,21 +54,21 @@ it('data.order: file takes such rows with a note', async () => {
   const { notes } = await series(byDay, { order: 'file' });
   expect(notes).toContainEqual(
     expect.stringMatching(
-      /date 2026-01-01 is there twice, on lines 2 and 3\. .* column 'shop' tells apart: .*, and windows mix them: write a file/,
+      /date 2026-01-01 is repeated on lines 2 and 3\. .* value of column 'shop': .*, and windows mix them: write one file/,
     ),
   );
   const once = await series(`date,v\n${lines(20, (i) => `${day(i)},${i}`)}`, { order: 'file' });
   expect(once.notes.join()).not.toMatch(/twice/);
   const named = `day of,v\n${lines(20, (i) => `${i === 7 ? 6 : i},${i}`)}`;
   expect((await series(named, { order: 'file', time: 'day of' })).notes).toContainEqual(
-    expect.stringContaining('day of 6 is there twice, on lines 8 and 9; windows take both rows'),
+    expect.stringContaining('day of 6 is repeated on lines 8 and 9; windows use both rows'),
   );
 });
 
 it('a column of one value is said', async () => {
   const { notes } = await series(`date,v,unit\n${lines(20, (i) => `${day(i)},${i},5`)}`);
   expect(notes).toContainEqual(
-    expect.stringMatching(/one value in all rows to train with.*: unit \(data.columns/),
+    expect.stringMatching(/the same value in all training rows.*: unit; to choose columns, set data.columns/),
   );
 });
 
@@ -79,10 +79,10 @@ it('a local hour that comes twice as clocks are put back is told as that, with t
   hours.splice(hours.indexOf('2026-10-25 02:00'), 0, '2026-10-25 02:00');
   const text = (times: readonly string[]) => `time,v\n${times.map((time, i) => `${time},${i}`).join('\n')}`;
   await expect(series(text(hours))).rejects.toThrow(
-    /:29: time 2026-10-25 02:00 is there twice, on line 28 too\. It looks like the hour that comes twice when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00\+01:00, keep one row/,
+    /:29: time 2026-10-25 02:00 is repeated; it is already on line 28\. It may be the hour that is repeated when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00\+01:00, keep one row/,
   );
   const others = hours.map((time) => time.replace('2026-10-25 02', '2026-10-25 13'));
-  await expect(series(text(others), { order: 'sort' })).rejects.toThrow(/too\. Keep one row of each time/);
+  await expect(series(text(others), { order: 'sort' })).rejects.toThrow(/line \d+\. Keep one row per time/);
   // With offsets, the two hours are two.
   const zoned = hours.map((time, i) => `${time.replace(' ', 'T')}:00+0${i < 27 ? 2 : 1}:00`);
   expect((await series(text(zoned))).train.samples).toBeGreaterThan(0);

@@ -31,7 +31,7 @@ it.each(['PassengerId', 'Id', 'instant', '', 'Unnamed: 0'])(
     const { notes } = await table(content);
     expect(notes).toEqual([
       expect.stringMatching(
-        `^column '${name}' seems to number the rows, .* data.columns: { .*: ignore } leaves it out$`,
+        `^column '${name}' seems to number the rows, .* to ignore it, set data.columns: { .*: ignore }$`,
       ),
     ]);
     const columns = { [name]: 'ignore' } as const;
@@ -67,11 +67,13 @@ it("pandas' index is one in any order", async () => {
 it('columns of one value are said, in one sentence', async () => {
   const content = `x,site,unit,kind\n${lines(40, (i) => `${(7 * i) % 11},Kobe,5,${kind(i)}`)}`;
   expect((await table(content)).notes).toEqual([
-    'columns site, unit have one value in all rows to train with, from which nothing can be learnt; data.columns: { site: ignore, unit: ignore } leaves them out',
+    'columns site, unit have the same value in all training rows, so nothing can be learned from them; to ignore them, set data.columns: { site: ignore, unit: ignore }',
   ]);
   const columns = { site: 'ignore' } as const;
   expect((await table(content, { columns })).notes).toEqual([
-    expect.stringMatching(/^column 'unit' has one value .* leaves it out$/),
+    expect.stringMatching(
+      /^column 'unit' has the same value .* to ignore it, set data.columns: { unit: ignore }$/,
+    ),
   ]);
 });
 

@@ -65,7 +65,7 @@ describe('series', () => {
   ])('are in order of such dates', async (date) => {
     const day = (i: number) => date(String(i + 1).padStart(2, '0'));
     const { notes, preparation } = await series(`when,v\n${lines(20, (i) => `${day(i)},${i}`)}`);
-    expect(notes[0]).toMatch(/column 'when' is taken for the time/);
+    expect(notes[0]).toMatch(/column 'when' is used as the time/);
     expect(preparation.columns.map(({ name }) => name)).toEqual(['v']);
     await expect(series(`when,v\n${lines(20, (i) => `${day(19 - i)},${i}`)}`)).rejects.toThrow(/comes after/);
   });
@@ -91,7 +91,7 @@ describe('tables', () => {
   ])('dates that occur twice are no categories: %s', async (_, date) => {
     const content = `d,x,kind\n${lines(80, (i) => `${date(i >> 1)},${(7 * i) % 11},${i % 3 ? 'a' : 'b'}`)}`;
     await expect(table(content)).rejects.toThrow(
-      /column 'd' holds dates, such as '.*': .* set data.columns: { d: ignore }; or category to use them all/,
+      /column 'd' contains dates, such as '.*': .* set data.columns: { d: ignore }; or category to use them anyway/,
     );
     const columns = { d: 'category' } as const;
     expect((await table(content, { columns })).preparation.table!.columns.length).toBe(2);

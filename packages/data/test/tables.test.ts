@@ -35,7 +35,7 @@ describe('names', () => {
   });
 
   it('a name that is there twice is refused', async () => {
-    await expect(table('x,x,kind\n1,2,a\n')).rejects.toThrow(/columns 1 and 2 are both called 'x'/);
+    await expect(table('x,x,kind\n1,2,a\n')).rejects.toThrow(/columns 1 and 2 are both named 'x'/);
     await expect(table(',x,\n1,2,a\n')).rejects.toThrow(/columns 1 and 3 have no name/);
   });
 
@@ -129,8 +129,8 @@ describe('numbers', () => {
     for (const text of ['8 kg', '10:30', '3,5 cm']) {
       const { notes } = await table(`x,kind\n${rows(12, () => `"${text}"`)}`);
       expect(notes).toEqual([
-        expect.stringContaining(`column 'x': values such as '${text}' are taken for categories`),
-        expect.stringContaining('one value in all rows'),
+        expect.stringContaining(`column 'x': values such as '${text}' are used as categories`),
+        expect.stringContaining('the same value in all training rows'),
       ]);
     }
   });
@@ -141,7 +141,9 @@ describe('numbers', () => {
       `v,s,kind\n${rows(12, (i) => `1.2.${i % 3},${sizes[i % 4]}`)}`,
     );
     expect(preparation.table!.columns.map(({ kind }) => kind)).toEqual(['category', 'category']);
-    expect(notes.join()).toMatch(/column 's': 3 of 12 values are numbers, .* \(data.columns decides\)/);
+    expect(notes.join()).toMatch(
+      /column 's': 3 of 12 values are numbers, .*; to change this, set data\.columns/,
+    );
   });
 
   it('too large for what trains are refused', async () => {
@@ -162,7 +164,7 @@ describe('labels', () => {
     for (const seed of [1, 2, 3, 4, 5, 6]) {
       const { preparation, notes } = await table(`x,kind\n${rows(80, (i) => `${2 * i}`)}99,rare\n`, { seed });
       expect(preparation.classes).toEqual(['hi', 'lo', 'rare']);
-      expect(notes).toEqual([expect.stringContaining('class rare: so few rows')]);
+      expect(notes).toEqual([expect.stringContaining('class rare: too few rows')]);
     }
   });
 });
@@ -203,7 +205,7 @@ describe('files', () => {
   it('a comma at the end of each line makes no feature', async () => {
     const { preparation, notes } = await table(good.replaceAll('\n', ',\n'));
     expect(preparation.table!.columns.map(({ name }) => name)).toEqual(['x']);
-    expect(notes.join()).toMatch(/each line ends with ',': the empty column after it is left out/);
+    expect(notes.join()).toMatch(/each line ends with ',': the empty column after it is ignored/);
     await expect(table(good.replace('\n1,', '\n1,,'))).rejects.toThrow(/:3: 3 fields; the header has 2/);
     await expect(table(good.replace(/hi\n/, 'hi,\n'))).rejects.toThrow(/:3: .*The line ends with ','/);
   });
@@ -228,13 +230,13 @@ describe('files', () => {
   it.each([
     [
       '5.1,3.5,setosa\n4.9,3.0,setosa\n7.0,3.2,versicolor\n',
-      /the first row, .* looks like the rows after it/,
+      /the first row, .* looks like the rows below it/,
     ],
-    ['7,setosa\n4,setosa\n6,versicolor\n', /looks like the rows after it/],
-    ['17,yes,blue\n18,no,blue\n', /looks like the rows after it/],
-    ['-1,a\n2,b\n3,a\n', /looks like the rows after it/],
-    ['red,a\nblue,b\nred,a\n', /looks like the rows after it/],
-    ['1,1,a\n2,3,b\n2,4,a\n', /looks like the rows after it/],
+    ['7,setosa\n4,setosa\n6,versicolor\n', /looks like the rows below it/],
+    ['17,yes,blue\n18,no,blue\n', /looks like the rows below it/],
+    ['-1,a\n2,b\n3,a\n', /looks like the rows below it/],
+    ['red,a\nblue,b\nred,a\n', /looks like the rows below it/],
+    ['1,1,a\n2,3,b\n2,4,a\n', /looks like the rows below it/],
   ])('%j has no header: its first row is not lost in silence', async (content, message) => {
     const target = String(content.split('\n')[0]!.split(',').length);
     await expect(table(content, { target })).rejects.toThrow(message);
@@ -255,12 +257,12 @@ describe('files', () => {
     const { train } = await table(good);
     const blank = await table(good.replace('\n3,', '\n\n   \n3,'));
     expect(blank.train.digest).toBe(train.digest);
-    expect(blank.notes.join()).toMatch(/2 blank lines are left out, the first of them line 5/);
+    expect(blank.notes.join()).toMatch(/skipped 2 blank lines, the first on line 5/);
     expect((await table(`\n${good}\n\n`)).notes).toEqual([]);
     await expect(series('v\n1\n2\n\n4\n5\n6\n7\n8\n')).rejects.toThrow(/:4: v is missing/);
     const filled = await series('v\n1\n2\n\n4\n5\n6\n7\n8\n\n', { missing: 'previous' });
     expect([...filled.values]).toEqual([1, 2, 2, 4, 5, 6, 7, 8]);
-    expect(filled.notes.join()).toMatch(/a blank line is left out, line 10/);
+    expect(filled.notes.join()).toMatch(/skipped a blank line on line 10/);
   });
 
   it.each(['\n', '\r\n', '\r'])('a title with quotation marks is skipped as a line, ends %j', async (end) => {
@@ -296,7 +298,7 @@ describe('files', () => {
   it.each([
     [gzipSync(good), /it is a gzip file, not text. Unpack it first/],
     [Buffer.from([0xff, 0xfe, 0, 0, 0x78, 0, 0, 0]), /it is in UTF-32. Save it as UTF-8/],
-    [Buffer.from('PK\u0003\u0004 sheet'), /a ZIP file, as .*xlsx.* export it as CSV/],
+    [Buffer.from('PK\u0003\u0004 sheet'), /a ZIP file, like .*xlsx.* export it as CSV/],
     [Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]), /it is a PNG image, not text/],
     [Buffer.from('%PDF-1.7'), /it is a PDF file/],
   ])('what is no text is called what it is (%#)', async (content, message) => {
@@ -321,7 +323,7 @@ describe('files', () => {
 
   it('too many columns are refused before they cost anything', async () => {
     const names = Array.from({ length: 100_000 }, (_, i) => `c${i}`).join(',');
-    await expect(table(`${names}\n`)).rejects.toThrow(/100000 columns; at most 32768 are read/);
+    await expect(table(`${names}\n`)).rejects.toThrow(/100000 columns; at most 32768 are supported/);
   });
 
   it('a packed file that unpacks to far more than its size is refused', () => {
@@ -345,7 +347,7 @@ describe('series', () => {
     const { values } = await series(days(all));
     expect([...(await series(days(mixed), { order: 'sort' })).values]).toEqual([...values]);
     expect([...(await series(days(mixed), { order: 'file' })).values]).toEqual(mixed);
-    await expect(series(days([1, 2, 2, 3]))).rejects.toThrow(/:4: date 2026-01-02 is there twice/);
+    await expect(series(days([1, 2, 2, 3]))).rejects.toThrow(/:4: date 2026-01-02 is repeated/);
   });
 
   it('gaps are refused, or accepted; months differ in length', async () => {
@@ -363,13 +365,13 @@ describe('series', () => {
   });
 
   it('times are found by name or as dates, said, and may be named', async () => {
-    expect((await series(days(all))).notes.join()).toMatch(/column 'date' is taken for the time/);
-    expect((await series(`v\n${all.join('\n')}`)).notes.join()).toMatch(/no column of times was found/);
+    expect((await series(days(all))).notes.join()).toMatch(/column 'date' is used as the time/);
+    expect((await series(`v\n${all.join('\n')}`)).notes.join()).toMatch(/no time column was found/);
     const stamps = `when,v\n${all.map((i) => `2026-01-01 ${String(i).padStart(2, '0')}:00:00+01:00,${i}`).join('\n')}`;
     expect((await series(stamps, { time: 'when' })).values.length).toBe(20);
     await expect(series(stamps, { time: 'then' })).rejects.toThrow(/no column 'then' \(data.time\)/);
     await expect(series(`at,v\n${all.map((i) => `soon,${i}`).join('\n')}`, { time: 'at' })).rejects.toThrow(
-      /:2: at is 'soon', which is no time/,
+      /:2: at is 'soon', which is not a time/,
     );
   });
 
@@ -378,17 +380,17 @@ describe('series', () => {
     const bad = (text: string) => lines.with(9, `${text},9`).join('\n');
     for (const [text, why] of [
       ['', 'date is missing'],
-      ['soon', "date is 'soon', which is no time"],
-      ['2026-01-32', "date is '2026-01-32', but there is no such time"],
-      ['2024-02-30', "date is '2024-02-30', but there is no such time"],
-      ['31/01/2026', "date is '31/01/2026', which is no time"],
+      ['soon', "date is 'soon', which is not a time"],
+      ['2026-01-32', "date is '2026-01-32', but that time does not exist"],
+      ['2024-02-30', "date is '2024-02-30', but that time does not exist"],
+      ['31/01/2026', "date is '31/01/2026', which is not a time"],
     ] as const) {
       await expect(series(bad(text))).rejects.toThrow(
         new RegExp(`csv:10: ${why}\\. .*data.onDamaged: skip .*data.order: file`),
       );
       const left = await series(bad(text), { onDamaged: 'skip', gaps: 'accept' });
       expect(left.values.length).toBe(19);
-      expect(left.notes.join()).toMatch(/left out 1 of 20 rows: .*csv:10: date/);
+      expect(left.notes.join()).toMatch(/skipped 1 of 20 rows: .*csv:10: date/);
       await expect(series(bad(text), { onDamaged: 'skip' })).rejects.toThrow(/2 times the usual step/);
     }
     const renamed = bad('').replace('date,', 'when,');
@@ -397,7 +399,7 @@ describe('series', () => {
 
   it('sorted rows may not have one time twice either', async () => {
     await expect(series(days([3, 1, 2, 1, 4]), { order: 'sort' })).rejects.toThrow(
-      /:5: date 2026-01-01 is there twice, on line 3 too/,
+      /:5: date 2026-01-01 is repeated; it is already on line 3\. /,
     );
   });
 
@@ -407,7 +409,7 @@ describe('series', () => {
       for (const name of ['date', 'when']) {
         const content = `${name},v\n${all.map((i) => `"${text}",${i}\n`).join('')}`;
         await expect(series(content)).rejects.toThrow(
-          new RegExp(`csv:2: column '${name}' seems to hold the times .* Write dates such as 2026-01-31`),
+          new RegExp(`csv:2: column '${name}' seems to contain the times .* Write dates such as 2026-01-31`),
         );
         expect((await series(content, { order: 'file' })).values.length).toBe(20);
       }
@@ -416,7 +418,7 @@ describe('series', () => {
 
   it('a column called time whose values are no times is refused', async () => {
     await expect(series(`time,v\n${all.map((i) => `morning,${i}\n`).join('')}`)).rejects.toThrow(
-      /column 'time' seems to hold the times of the rows, but 'morning' can not be read/,
+      /column 'time' seems to contain the times of the rows, but 'morning' cannot be read as a time/,
     );
   });
 
@@ -440,7 +442,7 @@ describe('series', () => {
         expect(notes.join()).toContain(`column '${name}' is read as dates: ${at(0)} ${shown}`);
       }
       const bad = `date,v\n20240130,1\n20240131,2\n20240132,3\n20240201,4\n`;
-      await expect(series(bad)).rejects.toThrow(/csv:4: date is '20240132', which is no time/);
+      await expect(series(bad)).rejects.toThrow(/csv:4: date is '20240132', which is not a time/);
     },
   );
 

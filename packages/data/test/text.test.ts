@@ -185,21 +185,21 @@ describe('text', { timeout: 60_000 }, () => {
     expect(rows.preparation.classes).toEqual(['1', '5']);
     expect(sample(rows.train, 1)).toMatchObject({ x: [expect.any(Number), PAD, PAD, PAD], y: [0] });
     await expect(open(path, { objective: 'classification' })).rejects.toThrow(
-      /no column 'text'; there are: review, stars/,
+      /no column 'text'; its columns are: review, stars/,
     );
   });
 
   it('says what is wrong', async () => {
-    await expect(open(join(folder, 'none'))).rejects.toThrow(/no such file or folder/);
+    await expect(open(join(folder, 'none'))).rejects.toThrow(/file or folder not found/);
     await expect(open(write('empty.txt', ''))).rejects.toThrow(/it is empty/);
-    await expect(open(write('short.txt', 'abcdef'))).rejects.toThrow(/less context, or more text/);
+    await expect(open(write('short.txt', 'abcdef'))).rejects.toThrow(/Reduce the context, or add text/);
     await expect(open(write('latin.txt', Buffer.from([0x61, 0xe9, 0x62])))).rejects.toThrow(
       /latin\.txt:1: it is not UTF-8/,
     );
     mkdirSync(join(folder, 'd/x'), { recursive: true });
     await expect(open(join(folder, 'd'))).rejects.toThrow(/no \.txt or \.md files/);
     await expect(open(join(folder, 'd'), { objective: 'classification' })).rejects.toThrow(
-      /x: the class has no/,
+      /x: this class has no/,
     );
     const path = write('l.csv', 'text,label\nabc,\n');
     await expect(open(path, { objective: 'classification' })).rejects.toThrow(
@@ -221,6 +221,6 @@ describe('text', { timeout: 60_000 }, () => {
       ...{ tokenizer: 'byte', vocabulary: 300, context: 4, text: 'text', label: 'label', pad: 'end' },
       onDamaged: 'skip',
     });
-    expect(notes!.join()).toMatch(/left out 2 rows: .*s\.csv:21: 3 fields.*s\.csv:20: the label is missing/);
+    expect(notes!.join()).toMatch(/skipped 2 rows: .*s\.csv:21: 3 fields.*s\.csv:20: the label is missing/);
   });
 });

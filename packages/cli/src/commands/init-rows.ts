@@ -62,7 +62,7 @@ export async function lookAt(
   const header = 'header' in given ? {} : await guessHeader(path, { ...before, ...signs }, target);
   if (header.header === false)
     guesses.push(
-      'the first row looks like the rows after it, so columns are called 1, 2 and so on (--set header=true if it has their names)',
+      'the first row looks like the rows below it, so columns are called 1, 2 and so on (--set header=true if it has their names)',
     );
   const written = { ...before, ...signs, ...header };
   const { columns, rows } = await readRows(path, written);
