@@ -34,12 +34,12 @@ beforeAll(async () => {
 
 it('by a server that is away, breaks off, speaks no TLS, or is not trusted, and by a name of nobody', async () => {
   const asked: [string, string][] = [
-    [`http://127.0.0.1:${ports.silent}/`, 'nobody listens there'],
-    [`http://127.0.0.1:${ports.resetting}/`, 'the other end broke the connection'],
+    [`http://127.0.0.1:${ports.silent}/`, 'connection refused'],
+    [`http://127.0.0.1:${ports.resetting}/`, 'the other end closed the connection'],
     [`https://127.0.0.1:${ports.plain}/`, 'it does not speak TLS'],
     [
       `https://127.0.0.1:${ports.signed}/`,
-      'its certificate is of an authority that this machine does not trust',
+      'its certificate is from an authority that this machine does not trust',
     ],
     ['http://no.such.invalid/', '(?:no host has that name|the name cannot be resolved now)'],
   ];

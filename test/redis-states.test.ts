@@ -218,7 +218,7 @@ const states: Readonly<Record<string, State>> = {
   },
   'not there': {
     code: 'UNREACHABLE',
-    says: /^no Redis answers at 127\.0\.0\.1:\d+: nobody listens there; start it/,
+    says: /^no Redis answers at 127\.0\.0\.1:\d+: connection refused; start it/,
     make: async () => `redis://127.0.0.1:${await freePort()}`,
   },
   'at a host that is not there': {

@@ -17,12 +17,12 @@ const thrown = (code: string, more: object = {}) =>
 
 describe('the system refuses', () => {
   it.each([
-    ['ENOSPC', 74, /^\/x: no space is left on the disk; make room/],
+    ['ENOSPC', 74, /^\/x: no space is left on the disk; free up space/],
     ['EDQUOT', 74, /quota/],
     ['EROFS', 73, /read-only/],
     ['EACCES', 77, /^\/x: permission denied/],
     ['EPERM', 77, /permission denied/],
-    ['ENOENT', 66, /^\/x: there is no such file or folder/],
+    ['ENOENT', 66, /^\/x: file or folder not found/],
     ['ENOTDIR', 73, /a part of the path is a file/],
     ['EISDIR', 73, /it is a folder/],
     ['EMFILE', 71, /ulimit -n/],
@@ -42,9 +42,7 @@ describe('the system refuses', () => {
 
   it('to start a program', () => {
     const error = thrown('ENOENT', { syscall: 'spawn /bin/sh', path: '/bin/sh' });
-    expect(failureOf(error).message).toMatch(
-      /^\/bin\/sh could not be started: there is no such file or folder/,
-    );
+    expect(failureOf(error).message).toMatch(/^\/bin\/sh could not be started: file or folder not found/);
   });
 
   it('a working directory that is gone', () => {

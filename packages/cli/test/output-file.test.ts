@@ -58,7 +58,7 @@ it('a folder that has vanished, or became a file', () => {
   requireWritable(join(folder, 'gone/x.safetensors'));
   rmSync(join(folder, 'gone'), { recursive: true });
   expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(
-    /x\.safetensors: there is no such file or folder/,
+    /x\.safetensors: file or folder not found/,
   );
   writeFileSync(join(folder, 'gone'), '');
   expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(/a part of the path is a file/);

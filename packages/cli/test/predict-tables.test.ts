@@ -271,7 +271,7 @@ it('a series is predicted from rows in the order of time that training had', asy
     days.map((line) => line.split(',')[1]!),
   );
   await expect(predicted()).rejects.toThrow(
-    /there is no column 'when', by which rows are ordered; there are: v/,
+    /there is no column 'when' to order the rows by; its columns are: v/,
   );
 });
 

@@ -109,7 +109,7 @@ describe('a file that training refuses', () => {
   const text: TextPreparation = { tokenizer, context: 4, objective: 'classification' };
   it.each([
     ['UTF-16 with a mark', Buffer.from('\ufeffab', 'utf16le'), text, /it is not UTF-8 but UTF-16/],
-    ['UTF-16 without a mark', Buffer.from('ab', 'utf16le'), text, /it has NUL characters/],
+    ['UTF-16 without a mark', Buffer.from('ab', 'utf16le'), text, /it contains NUL characters/],
     ['Latin-1', Buffer.from([0x61, 0xe9]), text, /:1: it is not UTF-8/],
     [
       'an unknown encoding in the weights',

@@ -155,7 +155,7 @@ describe('csv', () => {
 
   it('says what is wrong with the file or the options', async () => {
     const path = file('a.csv', 'a,y\n1,p\n2,q\n3,p\n4,q\n5,p\n6,q\n7,p\n8,q\n');
-    await expect(table(join(folder, 'none.csv'))).rejects.toThrow(/no such file/);
+    await expect(table(join(folder, 'none.csv'))).rejects.toThrow(/file or folder not found/);
     await expect(table(file('b.csv', ''))).rejects.toThrow(/it is empty/);
     await expect(table(file('c.csv', 'a,a\n1,2\n'))).rejects.toThrow(/columns 1 and 2 are both named 'a'/);
     await expect(table(path, { target: 'z' })).rejects.toThrow(/no column 'z'; its columns are: a, y/);

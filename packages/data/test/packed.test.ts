@@ -116,7 +116,7 @@ describe('packed data', () => {
     writeFileSync(path, good.subarray(9));
     await expect(last()).rejects.toThrow(/it is damaged: \d+ bytes of \d+/);
     rmSync(path);
-    await expect(last()).rejects.toThrow(/there is no such file/);
+    await expect(last()).rejects.toThrow(/file or folder not found/);
   });
 
   it.each<[string, (index: Record<string, unknown>) => unknown, RegExp]>([

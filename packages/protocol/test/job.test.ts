@@ -128,7 +128,7 @@ describe('job files', () => {
     expect(of(`${table}\nobjective: { type: binary }`).spec.data).toMatchObject({ task: 'regression' });
     expect(refused(`name: a\n${table}\n`)).toMatch(/^my\.yaml: objective is missing; expected what a model/);
     expect(refused(`name: a\n${table}\nobjective: { type: classification }\n`)).toMatch(
-      /^my\.yaml:4: objective classification wants a model that says how many classes.*output is \[1\]/,
+      /^my\.yaml:4: objective classification requires a model with classes.*output is \[1\]/,
     );
     expect(
       refused('name: a\nmodel: { preset: gpt }\ndata: { format: text, path: x, objective: masked-token }\n'),

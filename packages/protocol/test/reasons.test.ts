@@ -13,21 +13,21 @@ it.each([
   [new Error(''), 'no reason was given'],
   [
     new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED ::1:1') }),
-    'fetch failed: ::1:1: nobody listens there',
+    'fetch failed: ::1:1: connection refused',
   ],
   [new AggregateError([new Error('a'), new Error('b')]), 'a; b'],
-  [Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }), 'nobody listens there'],
+  [Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' }), 'connection refused'],
   [
     new Error('connect ENETUNREACH 127.0.0.1:7420 - Local (0.0.0.0:0)'),
     '127.0.0.1:7420: the network cannot be reached',
   ],
   [new Error('getaddrinfo ENOTFOUND no.such.host'), 'no.such.host: no host has that name'],
-  [new Error('read ECONNRESET'), 'the other end broke the connection'],
+  [new Error('read ECONNRESET'), 'the other end closed the connection'],
   [new Error('connect EUNHEARDOF ::1:1'), 'connect EUNHEARDOF ::1:1'],
   [new Error('', { cause: new Error('below') }), 'below'],
   [
     Object.assign(new Error("ENOENT: no such file or directory, open '/x'"), { code: 'ENOENT', path: '/x' }),
-    '/x: there is no such file or folder',
+    '/x: file or folder not found',
   ],
   [undefined, 'no reason was given'],
   [null, 'no reason was given'],
@@ -72,7 +72,7 @@ it('what gRPC says of a connection that it never had', () => {
       details:
         'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1 (2026-11-28T00:00:00.000Z). Resolution note: ',
     }),
-  ).toBe('127.0.0.1:1: nobody listens there');
+  ).toBe('127.0.0.1:1: connection refused');
 });
 
 it('no module prints the details of a gRPC error as they are', () => {

@@ -94,23 +94,23 @@ export function checkObjective(
   const refuse = (wanted: string) => {
     const what = description.classes === undefined ? 'output is' : 'classes is';
     throw new ObjectiveError(
-      `objective ${type} wants a model ${wanted}; its ${what} ${description.classes ?? formatShape(outputShape)}`,
+      `objective ${type} requires a model ${wanted}; its ${what} ${description.classes ?? formatShape(outputShape)}`,
     );
   };
   switch (type) {
     case 'classification': {
-      if (description.classes === undefined) refuse('that says how many classes there are');
+      if (description.classes === undefined) refuse('with classes');
       const { classWeights } = objective;
       if (classWeights && classWeights.length !== description.classes) {
         throw new ObjectiveError(
-          `${classWeights.length} classWeights for ${description.classes} classes: one for each is expected`,
+          `${classWeights.length} classWeights for ${description.classes} classes: expected one for each`,
         );
       }
       break;
     }
     case 'binary':
     case 'regression':
-      if (description.classes !== undefined) refuse('with an output, not one that tells classes apart');
+      if (description.classes !== undefined) refuse('with an output, not a classifier');
       break;
     case 'next-token':
     case 'masked-token': {
@@ -118,7 +118,7 @@ export function checkObjective(
       if (outputShape.length !== 2) refuse('with output [time, tokens]');
       if (sampleShape.length !== 1 || sampleShape[0] !== time) {
         throw new ObjectiveError(
-          `objective ${type} wants as many places as tokens come in; input is ${formatShape(sampleShape)}, output ${formatShape(outputShape)}`,
+          `objective ${type} requires as many output positions as input tokens; input is ${formatShape(sampleShape)}, output ${formatShape(outputShape)}`,
         );
       }
     }

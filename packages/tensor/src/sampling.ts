@@ -23,7 +23,7 @@ export function sampleToken(scores: ArrayLike<number>, place: number, options: S
     .sort((a, b) => scores[b]! - scores[a]! || a - b);
   const best = ranked[0];
   if (best === undefined)
-    throw new RangeError('no score is a number: the weights are damaged, or training diverged');
+    throw new RangeError('all scores are NaN: the weights are damaged, or training has diverged');
   if (temperature === 0) return best;
   const candidates = topK > 0 ? ranked.slice(0, topK) : ranked;
   const weights = candidates.map((token) => Math.exp((scores[token]! - scores[best]!) / temperature));

@@ -65,7 +65,7 @@ it('is checked by the compiler, and by the builder where it is not asked', () =>
 });
 
 it.each([
-  [() => sequential([4]).layer('conv2d', { filters: 2, size: 3 }).build(2), /takes images .*got \[4\]/],
+  [() => sequential([4]).layer('conv2d', { filters: 2, size: 3 }).build(2), /expected images .*got \[4\]/],
   [
     () => sequential([4, 4, 3]).layer('conv2d', { filters: 2, size: 5 }).build(2),
     /5 x 5 does not fit an image of 4 x 4/,
@@ -81,7 +81,7 @@ it.each([
   ],
   [
     () => sequential([6]).layer('lstm', { units: 2 }).build(2),
-    /takes sequences \[time, features\], got \[6\]/,
+    /expected sequences \[time, features\], got \[6\]/,
   ],
   [
     () =>
@@ -108,7 +108,7 @@ it.each([
   ],
   [
     () => sequential([6]).layer('relu').layer('relu', { from: 'input' }).build(6),
-    /layers\[0\] \(relu\): nothing takes its output/,
+    /layers\[0\] \(relu\): its output is not used/,
   ],
   [
     () =>
@@ -128,7 +128,7 @@ it.each([
         .layer('relu')
         .layer('input', { shape: [2] })
         .build(2),
-    /layers\[1\] \(input\): the model has an input of shape \[6\] as a whole already/,
+    /layers\[1\] \(input\): the model already has an input of shape \[6\]; use either that or input layers/,
   ],
   [
     () =>
@@ -136,7 +136,7 @@ it.each([
         .layer('dense', { units: 2 })
         .layer('input', { shape: [2] })
         .build(2),
-    /layers\[0\] \(dense\): there is no layer before it to read; expected one of type input first/,
+    /layers\[0\] \(dense\): it has no layer before it; expected a layer of type input first/,
   ],
   [
     () =>
@@ -160,7 +160,7 @@ it.each([
         .layer('input', { shape: [2] })
         .layer('input', { shape: [2] })
         .build(2),
-    /layers\[0\] \(input\): nothing takes its output/,
+    /layers\[0\] \(input\): its output is not used/,
   ],
   [
     () =>
@@ -171,7 +171,7 @@ it.each([
   ],
   [
     () => sequential([6]).layer('relu', { name: 'input' }).build(6),
-    /name 'input' is that of the model's input/,
+    /name 'input' is reserved for the input of the model/,
   ],
   [
     () =>

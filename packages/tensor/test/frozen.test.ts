@@ -95,8 +95,8 @@ describe('adoptWeights', () => {
     expect(parameters.subarray(0, head.offset)).toEqual(values.subarray(0, head.offset));
     expect(parameters.subarray(head.offset)).toEqual(fresh.subarray(head.offset));
     expect(describeAdopted(adopted)).toBe(
-      '4 of 6 parameters taken over; fresh: dense3.weight [64, 4] (the file has [64, 10]), ' +
-        'dense3.bias [4] (not in the file); not used of the file: extra.weight',
+      '4 of 6 parameters loaded; initialized: dense3.weight [64, 4] (the file has [64, 10]), ' +
+        'dense3.bias [4] (not in the file); not used from the file: extra.weight',
     );
   });
 });

@@ -42,7 +42,7 @@ describe('a model file', () => {
   });
 
   it.each([
-    ['a file of others', encodeSafetensors([]), /no kasane\.model: Kasane did not write it/],
+    ['a file of others', encodeSafetensors([]), /no kasane\.model: it was not written by Kasane/],
     [
       'a missing tensor',
       encodeSafetensors([], { 'kasane.model': JSON.stringify(model.description) }),

@@ -89,7 +89,7 @@ describe('buildModel', () => {
     [bad([last, { type: 'relu', rate: 1 }]), /layers\[1\] \(relu\): no option 'rate'/],
     [
       bad([last], { input: [28, 28, 1] }),
-      /layers\[0\] \(dense\): takes samples of shape \[features\] or \[time, features\], got \[28, 28, 1\]: put a flatten/,
+      /layers\[0\] \(dense\): expected samples of shape \[features\] or \[time, features\], got \[28, 28, 1\]: add a flatten/,
     ],
     [
       bad([last, { type: 'relu' }], { classes: 10 }),
@@ -100,9 +100,9 @@ describe('buildModel', () => {
         { ...last, name: 'a' },
         { ...last, name: 'a' },
       ]),
-      /layers\[1\] \(dense\): name 'a' is that of layers\[0\] already/,
+      /layers\[1\] \(dense\): name 'a' is already used by layers\[0\]/,
     ],
-    [bad([{ ...last, name: 'dense2' }, last]), /name 'dense2' is that of layers\[0\]/],
+    [bad([{ ...last, name: 'dense2' }, last]), /name 'dense2' is already used by layers\[0\]/],
     [bad([{ ...last, name: '../x' }]), /name "..\/x"; expected a letter/],
     [
       bad([

@@ -173,10 +173,10 @@ describe('losses and metrics, by hand', () => {
 
 describe('checkObjective', () => {
   it.each<[Model, Objective, RegExp]>([
-    [numbers, { type: 'classification' }, /wants a model that says how many classes.*output is \[2\]/],
-    [classes, { type: 'regression' }, /wants a model with an output.*classes is 3/],
+    [numbers, { type: 'classification' }, /requires a model with classes.*output is \[2\]/],
+    [classes, { type: 'regression' }, /requires a model with an output.*classes is 3/],
     [classes, { type: 'classification', classWeights: [1, 2] }, /2 classWeights for 3 classes/],
-    [numbers, { type: 'next-token' }, /wants a model with output \[time, tokens\]; its output is \[2\]/],
+    [numbers, { type: 'next-token' }, /requires a model with output \[time, tokens\]; its output is \[2\]/],
   ])('refuses what does not fit: %#', (model, objective, message) => {
     expect(() => checkObjective(model, objective)).toThrow(ObjectiveError);
     expect(() => checkObjective(model, objective)).toThrow(message);

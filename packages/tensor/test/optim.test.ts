@@ -77,7 +77,7 @@ describe('optimizers', () => {
 
   it.each([
     [{ type: 'sgd', momentum: 1 }, /sgd: momentum is 1; expected 0 <= momentum < 1/],
-    [{ type: 'sgd', nesterov: true }, /nesterov is true but momentum is 0/],
+    [{ type: 'sgd', nesterov: true }, /nesterov requires a momentum above 0/],
     [{ type: 'sgd', weightDecay: -1 }, /weightDecay is -1; expected a finite number/],
     [{ type: 'adam', beta2: 1 }, /adam: beta2 is 1/],
     [{ type: 'adamw', epsilon: 0 }, /adamw: epsilon is 0; expected a positive number/],

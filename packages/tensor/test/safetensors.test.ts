@@ -101,23 +101,23 @@ describe('safetensors', () => {
   it('refuses to write what does not fit', () => {
     const data = Float32Array.of(1);
     expect(() => encodeSafetensors([{ name: 'a', shape: [2], data }])).toThrow(
-      /'a': shape \[2\] does not hold 1/,
+      /'a': shape \[2\] does not fit 1/,
     );
     const twice = { name: 'a', shape: [1], data };
-    expect(() => encodeSafetensors([twice, twice])).toThrow(/'a' is taken/);
-    expect(() => encodeSafetensors([{ ...twice, name: '__metadata__' }])).toThrow(/taken/);
+    expect(() => encodeSafetensors([twice, twice])).toThrow(/'a' is already in use/);
+    expect(() => encodeSafetensors([{ ...twice, name: '__metadata__' }])).toThrow(/already in use/);
   });
 
   const whole = encodeSafetensors(tensors.slice(0, 1));
   it.each([
     ['nothing', new Uint8Array(), /0 bytes are too few/],
-    ['no header', whole.slice(0, 20), /the header claims .* or cut short/],
+    ['no header', whole.slice(0, 20), /the header claims .* or truncated/],
     ['half the numbers', whole.slice(0, -4), /tensors end at byte 24, but 20 bytes follow/],
     ['bytes behind', Uint8Array.from([...whole, 0]), /but 25 bytes follow/],
     ['a huge header', new Uint8Array(16).fill(255), /the header claims 18446744073709551615 bytes/],
-    ['another file', new TextEncoder().encode('PK\x03\x04 this is a zip file'), /a file of PyTorch/],
+    ['another file', new TextEncoder().encode('PK\x03\x04 this is a zip file'), /a PyTorch \(pickle\) file/],
     ['no JSON', fileOf('{"a":', 0), /not JSON/],
-    ['a list', fileOf('[]', 0), /does not begin with '\{'/],
+    ['a list', fileOf('[]', 0), /does not start with '\{'/],
     ['no UTF-8', fileOf('{"\xff"', 0).map((byte, i) => (i === 10 ? 255 : byte)), /not JSON in UTF-8/],
     [
       'metadata that is no text',
@@ -134,7 +134,11 @@ describe('safetensors', () => {
     ['a negative extent', fileOf({ a: entry([-1], [0, 4]) }, 4), /'a': shape is not a list/],
     ['a shape of text', fileOf({ a: entry('2', [0, 8]) }, 8), /'a': shape is not a list/],
     ['one offset', fileOf({ a: entry([1], [0]) }, 4), /data_offsets must be two/],
-    ['backward offsets', fileOf({ a: entry([1], [4, 0]) }, 4), /hold -4 bytes, shape \[1\] needs 4/],
+    [
+      'backward offsets',
+      fileOf({ a: entry([1], [4, 0]) }, 4),
+      /4 to 0 are -4 bytes, but shape \[1\] needs 4/,
+    ],
     ['an endless shape', fileOf({ a: entry([2 ** 40, 2 ** 40], [0, 4]) }, 4), /is too large/],
     ['offsets outside', fileOf({ a: entry([2], [0, 8]) }, 4), /end at byte 8, but 4 bytes follow/],
     ['a gap', fileOf({ a: entry([1], [4, 8]) }, 8), /'a' starts at byte 4, expected 0/],

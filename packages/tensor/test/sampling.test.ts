@@ -39,6 +39,6 @@ describe('sampleToken', () => {
 
   it('never takes what is no number or excluded', () => {
     expect(sampleToken([Number.NaN, -5, Number.NEGATIVE_INFINITY], 0)).toBe(1);
-    expect(() => sampleToken([Number.NaN], 0)).toThrow('no score is a number');
+    expect(() => sampleToken([Number.NaN], 0)).toThrow('all scores are NaN');
   });
 });

@@ -51,7 +51,7 @@ describe('files without metadata', () => {
     const own = tensorsOf(square);
     const file = encodeSafetensors(own);
     expect(() => readWeights(square, file)).toThrow(
-      /tensor 'fc0\.weight' \[4, 4\] fits as \[in, out\].* and as \[out, in\].*Set initLayout: kasane or torch/,
+      /tensor 'fc0\.weight' \[4, 4\] fits both as \[in, out\].* and as \[out, in\].*Set initLayout: kasane or torch/,
     );
     expect(numbers(readWeights(square, file, 'kasane'))).toEqual(numbers(own));
     expect(numbers(readWeights(square, encodeSafetensors(turned(own)), 'torch'))).toEqual(numbers(own));
@@ -117,7 +117,7 @@ describe('types', () => {
 
   it.each(['I8', 'F8_E4M3', 'BOOL'])('a weight of type %s is refused by its name', (dtype) => {
     expect(() => readWeights(model, file(dtype, new Uint8Array(6)))).toThrow(
-      new RegExp(`'fc0\\.weight' is ${dtype}; only F32, F16, BF16 and F64 are read`),
+      new RegExp(`'fc0\\.weight' is ${dtype}; only F32, F16, BF16 and F64 are supported`),
     );
   });
 
@@ -138,8 +138,8 @@ describe('what is no safetensors file', () => {
     return bytes;
   };
   it.each<[string, Buffer, RegExp]>([
-    ['a .pt file', text('PK\x03\x04archive/data.pkl'), /a file of PyTorch \(pickle\).*save_file/],
-    ['an old .pt file', text('\x80\x02\x8a\nl\xfc\x9cF'), /a file of PyTorch \(pickle\)/],
+    ['a .pt file', text('PK\x03\x04archive/data.pkl'), /a PyTorch \(pickle\) file.*save_file/],
+    ['an old .pt file', text('\x80\x02\x8a\nl\xfc\x9cF'), /a PyTorch \(pickle\) file/],
     ['a file of Keras', text('\x89HDF\r\n\x1a\n'), /it is HDF5/],
     ['a pointer of Git LFS', text('version https://git-lfs.github.com/spec/v1\n'), /git lfs pull/],
     ['a web page', text('<!DOCTYPE html><html>'), /a web page/],

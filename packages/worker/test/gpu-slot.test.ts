@@ -94,9 +94,9 @@ describe('a slot on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
       support('run-lost-device.ts'),
     ]);
     const seen = JSON.parse(stdout) as Record<string, unknown>;
-    expect(seen.failure).toMatch(/the WebGPU device is gone/);
+    expect(seen.failure).toMatch(/the WebGPU device was lost/);
     expect(seen.errors).toEqual([
-      expect.stringMatching(/a compute thread died and is replaced: the WebGPU device is gone/),
+      expect.stringMatching(/a compute thread died and is replaced: the WebGPU device was lost/),
     ]);
     expect(seen.other).toBe(true);
     expect(seen.after).toEqual(seen.before);

@@ -29,16 +29,16 @@ const disks: readonly (readonly [string, string])[] = [
     'ネットワーク共有のファイルが置き換わりました。コーディネーターのディスクを再マウントしてください',
   ],
   [
-    "(?:its device is not there|it is a socket, or a device that is not there); mount the coordinator's disk again",
+    "(?:its device is missing|it is a socket, or its device is missing); mount the coordinator's disk again",
     'ディスクが見つかりません。コーディネーターのディスクを再マウントしてください',
   ],
   [
-    "no answer came in time; check the coordinator's disk",
+    "timed out; check the coordinator's disk",
     'ディスクが時間内に応答しませんでした。コーディネーターのディスクを確認してください',
   ],
   ["it is in use; check the coordinator's disk", '使用中です。コーディネーターのディスクを確認してください'],
   [
-    '(?:there is no such file or folder|a part of the path is a file, not a folder); put back what was removed from the state directory',
+    '(?:file or folder not found|a part of the path is a file, not a folder); put back what was removed from the state directory',
     '状態ディレクトリーから失われたファイルがあります。元に戻してください',
   ],
   [

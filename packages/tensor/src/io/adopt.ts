@@ -49,8 +49,8 @@ export function describeAdopted({ taken, fresh, unused }: Adopted): string {
   const some = (names: readonly string[]) =>
     names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ');
   return [
-    `${taken.length} of ${taken.length + fresh.length} parameters taken over`,
-    ...(fresh.length > 0 ? [`fresh: ${some(fresh)}`] : []),
-    ...(unused.length > 0 ? [`not used of the file: ${some(unused)}`] : []),
+    `${taken.length} of ${taken.length + fresh.length} parameters loaded`,
+    ...(fresh.length > 0 ? [`initialized: ${some(fresh)}`] : []),
+    ...(unused.length > 0 ? [`not used from the file: ${some(unused)}`] : []),
   ].join('; ');
 }

@@ -76,7 +76,7 @@ export function decodeModelFile(bytes: Uint8Array): ModelFile {
   const { tensors, metadata } = decodeSafetensors(bytes);
   const description = metadata[MODEL];
   if (description === undefined) {
-    throw new SafetensorsError(`its metadata has no ${MODEL}: Kasane did not write it`);
+    throw new SafetensorsError(`its metadata has no ${MODEL}: it was not written by Kasane`);
   }
   const model = buildModel(parsed(MODEL, description) as ModelDescription);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));

@@ -47,11 +47,11 @@ export function beginSafetensors(
   const names = new Set<string>([METADATA]);
   let end = 0;
   for (const { name, shape, data } of tensors) {
-    if (names.has(name)) throw new SafetensorsError(`tensor name '${name}' is taken`);
+    if (names.has(name)) throw new SafetensorsError(`tensor name '${name}' is already in use`);
     names.add(name);
     if (elements(name, shape) !== data.length) {
       throw new SafetensorsError(
-        `tensor '${name}': shape [${shape.join(', ')}] does not hold ${data.length} numbers`,
+        `tensor '${name}': shape [${shape.join(', ')}] does not fit ${data.length} numbers`,
       );
     }
     const start = end;
@@ -184,11 +184,11 @@ function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; leng
   if (length > BigInt(most)) {
     throw new SafetensorsError(
       otherKind(bytes) ??
-        `the header claims ${length} bytes, at most ${most} are possible: not safetensors, or cut short`,
+        `the header claims ${length} bytes, at most ${most} are possible: it is not safetensors, or truncated`,
     );
   }
   const raw = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + Number(length));
-  if (raw[0] !== 0x7b) throw new SafetensorsError("the header does not begin with '{'");
+  if (raw[0] !== 0x7b) throw new SafetensorsError("the header does not start with '{'");
   let content: unknown;
   try {
     // A copy: TextDecoder takes no views of shared memory.
@@ -204,9 +204,9 @@ function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; leng
 function otherKind(bytes: Uint8Array): string | undefined {
   const start = String.fromCharCode(...bytes.subarray(0, 24));
   if (start.startsWith('PK\x03\x04') || start.startsWith('\x80\x02')) {
-    return 'it is a file of PyTorch (pickle), which may run code when it is read. Save its tensors with safetensors.torch.save_file';
+    return 'it is a PyTorch (pickle) file, which may run code when it is loaded. Save its tensors with safetensors.torch.save_file';
   }
-  if (start.startsWith('\x89HDF')) return 'it is HDF5, as Keras writes it. Save its tensors with safetensors';
+  if (start.startsWith('\x89HDF')) return 'it is HDF5, as saved by Keras. Save its tensors with safetensors';
   if (start.startsWith('version https://git-lfs')) {
     return 'it is a Git LFS pointer, not the file itself. Fetch it with: git lfs pull';
   }
@@ -237,7 +237,7 @@ function checkEntry(name: string, value: unknown, others: 'refuse' | 'skip'): En
   const bytes = type ? READ_TYPES[type] : isKeyOf(OTHER_TYPES, dtype) ? OTHER_TYPES[dtype] : undefined;
   if (bytes === undefined || (!type && others === 'refuse')) {
     throw new SafetensorsError(
-      `tensor '${name}': type ${JSON.stringify(dtype)}; only F32, F16, BF16 and F64 are read`,
+      `tensor '${name}': type ${JSON.stringify(dtype)}; only F32, F16, BF16 and F64 are supported`,
     );
   }
   if (!isCounts(shape))
@@ -249,7 +249,7 @@ function checkEntry(name: string, value: unknown, others: 'refuse' | 'skip'): En
   const wanted = bytes * elements(name, shape);
   if (end - start !== wanted) {
     throw new SafetensorsError(
-      `tensor '${name}': bytes ${start} to ${end} hold ${end - start} bytes, shape [${shape.join(', ')}] needs ${wanted}`,
+      `tensor '${name}': bytes ${start} to ${end} are ${end - start} bytes, but shape [${shape.join(', ')}] needs ${wanted}`,
     );
   }
   return { type, dtype: String(dtype), shape, start, end };

@@ -38,7 +38,7 @@ export function readWeights(model: Model, bytes: Uint8Array, layout?: WeightLayo
     const name = names.find((each) => skipped.has(each));
     if (name === undefined) continue;
     throw new SafetensorsError(
-      `tensor '${name}' is ${skipped.get(name)}; only F32, F16, BF16 and F64 are read. Save it as F32`,
+      `tensor '${name}' is ${skipped.get(name)}; only F32, F16, BF16 and F64 are supported. Save it as F32`,
     );
   }
   const ours = metadata['kasane.model'] !== undefined ? 'kasane' : undefined;
@@ -77,7 +77,7 @@ function layoutOf(model: Model, tensors: readonly NamedTensor[]): WeightLayout {
   if (seen.both === '' || (seen.torch !== '' && seen.kasane === '')) return 'torch';
   const { shape } = own.get(seen.both)!;
   throw new SafetensorsError(
-    `tensor '${seen.both}' [${shape.join(', ')}] fits as [in, out], as Kasane writes it, and as [out, in], as PyTorch does. Set initLayout: kasane or torch`,
+    `tensor '${seen.both}' [${shape.join(', ')}] fits both as [in, out], the layout of Kasane, and as [out, in], the layout of PyTorch. Set initLayout: kasane or torch`,
   );
 }
 

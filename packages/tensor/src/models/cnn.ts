@@ -65,13 +65,13 @@ export function featuresAndClassifier(
 
 export const alexnet = definePreset({
   summary:
-    "AlexNet (Krizhevsky 2014, 'One weird trick', as torchvision has it): 61,100,840 parameters at 224x224.",
+    "AlexNet (Krizhevsky 2014, 'One weird trick', as in torchvision): 61,100,840 parameters at 224x224.",
   options: {
     classes: classes(1000),
     // The adaptive pooling of the original is the identity at 224 x 224; at other sizes it is left out.
     image: image(224, 63),
     channels: channels(3),
-    hidden: size(4096, 'Width of the two dense layers before the last.'),
+    hidden: size(4096, 'Width of the two dense layers before the last one.'),
     dropout: dropoutRate(0.5),
   },
   describe: ({ classes, image, channels, hidden, dropout }) => ({

@@ -2,7 +2,7 @@
 import { classes, definePreset } from './preset.ts';
 
 export const mnistMlp = definePreset({
-  summary: 'Three dense layers for 28x28 grey images: 109,386 parameters.',
+  summary: 'Three dense layers for 28x28 grayscale images: 109,386 parameters.',
   options: { classes: classes(10) },
   describe: ({ classes }) => ({
     input: [784],
@@ -20,7 +20,7 @@ export const mnistMlp = definePreset({
 
 export const mnistCnn = definePreset({
   summary:
-    'Two convolutions with batch norm and pooling, two dense layers, for 28x28 grey images: 421,738 parameters.',
+    'Two convolutions with batch norm and pooling, two dense layers, for 28x28 grayscale images: 421,738 parameters.',
   options: { classes: classes(10) },
   describe: ({ classes }) => ({
     input: [28, 28, 1],

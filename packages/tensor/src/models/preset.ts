@@ -31,7 +31,7 @@ export const channels = (count: number) =>
     minimum: 1,
     maximum: 4096,
     default: count,
-    describe: 'Channels of an image: 1 for grey, 3 for colour.',
+    describe: 'Channels of an image: 1 for grayscale, 3 for color.',
   }) as const;
 
 /** @param minimum side of the smallest image that the layers can take */
@@ -41,7 +41,7 @@ export const image = (side: number, minimum: number) =>
     minimum,
     maximum: 4096,
     default: side,
-    describe: 'Rows and columns of an image.',
+    describe: 'Height and width of an image.',
   }) as const;
 
 export const dropoutRate = (rate: number) =>
@@ -50,7 +50,7 @@ export const dropoutRate = (rate: number) =>
     minimum: 0,
     below: 1,
     default: rate,
-    describe: 'Part that dropout takes while training.',
+    describe: 'Dropout rate during training.',
   }) as const;
 
 /** A size with its default. */

@@ -1,7 +1,7 @@
 /** Recurrent networks: classes of texts, forecasts of series. */
 import { definePreset, dropoutLayers, dropoutRate, size } from './preset.ts';
 
-const layersOption = size(1, 'Recurrent layers on top of one another.', 16);
+const layersOption = size(1, 'Number of stacked recurrent layers.', 16);
 
 const textClassifier = (cell: 'lstm' | 'gru', title: string) =>
   definePreset({
@@ -9,14 +9,14 @@ const textClassifier = (cell: 'lstm' | 'gru', title: string) =>
     options: {
       classes: size(2, 'Number of classes.', 2 ** 24),
       tokens: size(10_000, 'Size of the vocabulary.', 2 ** 24),
-      context: size(100, 'Tokens of a text; shorter ones are padded.'),
-      embed: size(64, "Length of a token's vector."),
+      context: size(100, 'Tokens per text; shorter texts are padded.'),
+      embed: size(64, "Length of a token's embedding."),
       units: size(64, 'Length of the hidden state.'),
       layers: layersOption,
       bidirectional: {
         kind: 'boolean',
         default: false,
-        describe: 'Whether a second one reads the text backwards.',
+        describe: 'Whether a second layer reads the text backwards.',
       },
       dropout: dropoutRate(0),
     },
@@ -36,11 +36,11 @@ export const lstmText = textClassifier('lstm', 'LSTM');
 export const gruText = textClassifier('gru', 'GRU');
 
 export const lstmForecast = definePreset({
-  summary: 'Forecasts a series from a window of it: LSTM, dense.',
+  summary: 'Forecasts a series from a window: LSTM, dense.',
   options: {
-    window: size(24, 'Steps that it sees.'),
-    features: size(1, 'Numbers of each step.'),
-    horizon: size(1, 'Numbers that it forecasts: steps ahead, times columns.'),
+    window: size(24, 'Steps of the window.'),
+    features: size(1, 'Numbers per step.'),
+    horizon: size(1, 'Numbers to forecast: steps ahead times columns.'),
     units: size(32, 'Length of the hidden state.'),
     layers: layersOption,
     dropout: dropoutRate(0),

@@ -3,8 +3,8 @@ import type { LayerDescription } from '../nn/model.ts';
 import { classes, definePreset, dropoutLayers, dropoutRate, size } from './preset.ts';
 
 export const perceptron = definePreset({
-  summary: 'One dense layer: what a line can tell apart (Rosenblatt 1958).',
-  options: { features: size(2, 'Numbers of a sample.', 2 ** 24), classes: classes(2) },
+  summary: 'One dense layer, for linearly separable classes (Rosenblatt 1958).',
+  options: { features: size(2, 'Numbers per sample.', 2 ** 24), classes: classes(2) },
   describe: ({ features, classes }) => ({
     input: [features],
     classes,
@@ -13,7 +13,7 @@ export const perceptron = definePreset({
 });
 
 export const xor = definePreset({
-  summary: 'A small hidden layer: the least that learns the exclusive or, which no line can tell apart.',
+  summary: 'One small hidden layer: the smallest network that learns XOR, which is not linearly separable.',
   options: { hidden: size(8, 'Width of the hidden layer.') },
   describe: ({ hidden }) => ({
     input: [2],
@@ -23,17 +23,21 @@ export const xor = definePreset({
 });
 
 export const tabular = definePreset({
-  summary: 'Dense layers over the columns of a table; classes, or numbers (regression).',
+  summary: 'Dense layers over the columns of a table, for classification or regression.',
   options: {
-    features: { kind: 'integer', minimum: 1, maximum: 2 ** 24, describe: 'Numbers of a row, once encoded.' },
+    features: { kind: 'integer', minimum: 1, maximum: 2 ** 24, describe: 'Numbers per row after encoding.' },
     task: {
       kind: 'choice',
       choices: ['classification', 'regression'],
       default: 'classification',
-      describe: 'Whether a class or numbers are wanted of each row.',
+      describe: 'Whether to predict a class or numbers for each row.',
     },
     outputs: size(2, 'Number of classes, or of numbers to predict.', 2 ** 24),
-    hidden: { kind: 'shape', default: [64, 32], describe: 'Widths of the hidden layers, input side first.' },
+    hidden: {
+      kind: 'shape',
+      default: [64, 32],
+      describe: 'Widths of the hidden layers, starting at the input.',
+    },
     dropout: dropoutRate(0),
   },
   describe: ({ features, task, outputs, hidden, dropout }) => ({

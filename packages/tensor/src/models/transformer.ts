@@ -3,11 +3,11 @@ import type { LayerDescription } from '../nn/model.ts';
 import { definePreset, dropoutLayers, dropoutRate, size } from './preset.ts';
 
 const shared = {
-  tokens: size(259, 'Size of the vocabulary; 259 are all bytes and three special tokens.', 2 ** 24),
-  context: size(128, 'Tokens of a sample.'),
-  width: size(128, 'Length of the vectors between the layers; heads divides it.'),
-  depth: size(4, 'Transformer blocks.', 200),
-  heads: size(4, 'Heads of attention of each block.', 1024),
+  tokens: size(259, 'Size of the vocabulary; 259 covers all bytes and three special tokens.', 2 ** 24),
+  context: size(128, 'Tokens per sample.'),
+  width: size(128, 'Length of the vectors between the layers; must be divisible by heads.'),
+  depth: size(4, 'Number of transformer blocks.', 200),
+  heads: size(4, 'Attention heads per block.', 1024),
   dropout: dropoutRate(0.1),
 } as const;
 
@@ -38,7 +38,7 @@ const blocks = ({ depth, heads, dropout }: Sizes, kind: { causal: boolean; normF
 
 export const gpt = definePreset({
   summary:
-    'Decoder like GPT-2 (Radford et al. 2019): predicts each next token; embedding and head are apart.',
+    'Decoder like GPT-2 (Radford et al. 2019): predicts each next token; embedding and head are not tied.',
   options: shared,
   describe: ({ context, ...sizes }) => ({
     input: [context],

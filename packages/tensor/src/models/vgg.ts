@@ -25,9 +25,10 @@ const vgg = (depth: number, configuration: keyof typeof blocks, parameters: stri
       norm: {
         kind: 'boolean',
         default: false,
-        describe: 'Whether batch norm follows each convolution, which trains from scratch far more easily.',
+        describe:
+          'Whether batch norm follows each convolution, which makes training from scratch much easier.',
       },
-      hidden: size(4096, 'Width of the two dense layers before the last.'),
+      hidden: size(4096, 'Width of the two dense layers before the last one.'),
       dropout: dropoutRate(0.5),
     },
     describe: ({ classes, image, channels, norm, hidden, dropout }) => ({

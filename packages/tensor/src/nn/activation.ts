@@ -41,7 +41,7 @@ export const leakyRelu = defineLayer({
   type: 'leakyRelu',
   summary: 'x where it is positive, slope times x elsewhere (Maas et al. 2013).',
   options: {
-    slope: { kind: 'number', minimum: 0, below: 1, default: 0.01, describe: 'Slope of the negative side.' },
+    slope: { kind: 'number', minimum: 0, below: 1, default: 0.01, describe: 'Slope for negative numbers.' },
   },
   plan: (input) => ({ outputShape: input, parameters: [] }),
   forward: (x, { options }) => select(gt(x, constant(0)), x, mul(x, constant(options.slope))),
@@ -54,7 +54,7 @@ export const leakyRelu = defineLayer({
 export const softmax = defineLayer({
   type: 'softmax',
   summary:
-    'exp(x) / sum exp(x) over the last axis. Not in front of a cross-entropy loss, which takes the scores themselves.',
+    'exp(x) / sum exp(x) over the last axis. Do not use it before a cross-entropy loss, which takes the scores themselves.',
   options: {},
   plan: (input) => ({ outputShape: input, parameters: [] }),
   forward: (x) => softmaxOf(x),

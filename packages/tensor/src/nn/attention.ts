@@ -19,19 +19,19 @@ const heads = {
   kind: 'integer',
   minimum: 1,
   maximum: 1024,
-  describe: 'Number of heads; divides the features.',
+  describe: 'Number of heads; must divide the number of features.',
 } as const;
 const causal = {
   kind: 'boolean',
   default: false,
-  describe: 'Whether a step sees only itself and those before it.',
+  describe: 'Whether a step attends only to itself and earlier steps.',
 } as const;
 const dropout = {
   kind: 'number',
   minimum: 0,
   below: 1,
   default: 0,
-  describe: 'Part that dropout takes while training.',
+  describe: 'Dropout rate during training.',
 } as const;
 
 export interface AttentionOptions {
@@ -139,7 +139,8 @@ function onnxAttention(
 }
 
 function checkSequence(input: Shape, heads: number): number {
-  if (input.length !== 2) throw new LayerError(`takes sequences [time, features], got ${formatShape(input)}`);
+  if (input.length !== 2)
+    throw new LayerError(`expected sequences [time, features], got ${formatShape(input)}`);
   const features = input[1]!;
   if (features % heads > 0)
     throw new LayerError(`heads is ${heads}; expected a divisor of ${features} features`);
@@ -155,14 +156,14 @@ const projectionPlans = (features: number): ParameterPlan[] =>
 export const selfAttention = defineLayer({
   type: 'selfAttention',
   summary:
-    'Each step of a sequence [time, features] mixes in others. A second input [time] says which are not padding (1).',
+    'Self-attention over a sequence [time, features]. A second input [time] marks the steps that are not padding (1).',
   options: { heads, causal, dropout },
   inputs: { least: 1, most: 2 },
   plan: (input, { heads }, { inputs }) => {
     const features = checkSequence(input, heads);
     const mask = inputs[1];
     if (mask && (mask.length !== 1 || mask[0] !== input[0])) {
-      throw new LayerError(`the mask is ${formatShape(mask)}; expected [${input[0]}], one number a step`);
+      throw new LayerError(`the mask is ${formatShape(mask)}; expected [${input[0]}], one number per step`);
     }
     return { outputShape: input, parameters: projectionPlans(features) };
   },
@@ -187,7 +188,7 @@ export const selfAttention = defineLayer({
 
 export const transformerBlock = defineLayer({
   type: 'transformerBlock',
-  summary: 'Self-attention and a two-layer network, each with layer norm and a residual path.',
+  summary: 'Self-attention and a two-layer network, each with layer norm and a residual connection.',
   options: {
     heads,
     causal,
@@ -202,8 +203,7 @@ export const transformerBlock = defineLayer({
     normFirst: {
       kind: 'boolean',
       default: true,
-      describe:
-        'Layer norm in front of each part (as GPT-2 has it), or behind its residual sum (as BERT has it).',
+      describe: 'Layer norm before each part (as in GPT-2), or after its residual sum (as in BERT).',
     },
   },
   plan: (input, { heads, hidden }) => {

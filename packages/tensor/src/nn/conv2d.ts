@@ -12,31 +12,39 @@ export const conv2d = defineLayer({
   type: 'conv2d',
   summary: 'Convolution over images [rows, columns, channels].',
   options: {
-    filters: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Channels that come out.' },
-    size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Rows and columns of the window.' },
-    stride: { kind: 'pair', minimum: 1, maximum: MOST, default: 1, describe: 'From one window to the next.' },
+    filters: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Number of output channels.' },
+    size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },
+    stride: {
+      kind: 'pair',
+      minimum: 1,
+      maximum: MOST,
+      default: 1,
+      describe: 'Distance from one window to the next.',
+    },
     padding: {
       kind: 'pair',
       minimum: 0,
       maximum: MOST,
       default: 0,
-      describe: 'Zeros above and below, left and right. Half the size keeps the image as large as it was.',
+      describe:
+        'Rows of zeros above and below, columns left and right. Half the window size keeps the image size.',
     },
     dilation: {
       kind: 'pair',
       minimum: 1,
       maximum: MOST,
       default: 1,
-      describe: 'From one element of a window to the next.',
+      describe: 'Distance from one element of a window to the next.',
     },
     groups: {
       kind: 'integer',
       minimum: 1,
       maximum: 65536,
       default: 1,
-      describe: 'Parts of the channels that are convolved separately; as many as channels: depthwise.',
+      describe:
+        'Groups of channels that are convolved separately; one per channel is a depthwise convolution.',
     },
-    bias: { kind: 'boolean', default: true, describe: 'Whether b is there and trained.' },
+    bias: { kind: 'boolean', default: true, describe: 'Whether to add a trained bias.' },
   },
   plan: (input, options, { followedBy }) => {
     const { filters, groups, bias } = options;

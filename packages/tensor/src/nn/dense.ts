@@ -13,14 +13,14 @@ export const dense = defineLayer({
       kind: 'integer',
       minimum: 1,
       maximum: 1_000_000,
-      describe: 'Numbers that come out, for each sample.',
+      describe: 'Number of outputs.',
     },
-    bias: { kind: 'boolean', default: true, describe: 'Whether b is there and trained.' },
+    bias: { kind: 'boolean', default: true, describe: 'Whether to add a trained bias.' },
   },
   plan: (input, { units, bias }, { followedBy }) => {
     if (input.length !== 1 && input.length !== 2) {
       throw new LayerError(
-        `takes samples of shape [features] or [time, features], got ${formatShape(input)}: put a flatten layer before it`,
+        `expected samples of shape [features] or [time, features], got ${formatShape(input)}: add a flatten layer before it`,
       );
     }
     const fanIn = input.at(-1)!;

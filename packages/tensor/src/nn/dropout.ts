@@ -22,10 +22,10 @@ export function dropped(
 export const dropout = defineLayer({
   type: 'dropout',
   summary:
-    'While training, sets a random part of the numbers to 0 and multiplies the others by 1 / (1 - rate).',
+    'During training, sets a random part of the numbers to 0 and multiplies the others by 1 / (1 - rate).',
   transparent: true,
   options: {
-    rate: { kind: 'number', minimum: 0, below: 1, describe: 'Part of the numbers that is dropped.' },
+    rate: { kind: 'number', minimum: 0, below: 1, describe: 'Fraction of the numbers to drop.' },
   },
   plan: (input) => ({ outputShape: input, parameters: [] }),
   forward: (x, context) => dropped(x, context.options.rate, context),

@@ -12,13 +12,13 @@ export const embedding = defineLayer({
   summary: 'A trained vector for each token; samples are token numbers [time].',
   options: {
     tokens: { kind: 'integer', minimum: 1, maximum: 2 ** 24, describe: 'Size of the vocabulary.' },
-    units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of a vector.' },
+    units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of the vectors.' },
     std: {
       kind: 'number',
       minimum: 0,
       below: 100,
       default: 0.02,
-      describe: 'Standard deviation of the normal distribution that the vectors start from.',
+      describe: 'Standard deviation of the normal distribution that initializes the vectors.',
     },
   },
   plan: (input, { tokens, units, std }) => ({
@@ -42,7 +42,7 @@ export function sinusoids(time: number, features: number): Node {
 
 export const positionalEncoding = defineLayer({
   type: 'positionalEncoding',
-  summary: 'Adds to each step of a sequence [time, features] where it stands.',
+  summary: 'Adds its position to each step of a sequence [time, features].',
   options: {
     kind: {
       kind: 'choice',
@@ -53,7 +53,7 @@ export const positionalEncoding = defineLayer({
   },
   plan: (input, { kind }) => {
     if (input.length !== 2)
-      throw new LayerError(`takes sequences [time, features], got ${formatShape(input)}`);
+      throw new LayerError(`expected sequences [time, features], got ${formatShape(input)}`);
     const learned = { name: 'weight', shape: input, initializer: { kind: 'normal', std: 0.02 } } as const;
     return { outputShape: input, parameters: kind === 'learned' ? [learned] : [] };
   },

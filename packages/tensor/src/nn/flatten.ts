@@ -5,7 +5,7 @@ import { defineLayer } from './layer.ts';
 
 export const flatten = defineLayer({
   type: 'flatten',
-  summary: 'Puts the numbers of a sample in one row.',
+  summary: 'Flattens a sample to one dimension.',
   transparent: true,
   options: {},
   plan: (input) => ({ outputShape: [sizeOf(input)], parameters: [] }),

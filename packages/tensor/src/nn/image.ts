@@ -6,7 +6,7 @@ import { LayerError } from './layer.ts';
 export function imageOf(input: Shape): readonly [number, number, number] {
   if (input.length !== 3) {
     throw new LayerError(
-      `takes images [rows, columns, channels], got ${formatShape(input)}: give the model's input so, or put a reshape layer before it`,
+      `expected images [rows, columns, channels], got ${formatShape(input)}: change the input of the model, or add a reshape layer before it`,
     );
   }
   return input as unknown as readonly [number, number, number];

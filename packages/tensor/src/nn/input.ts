@@ -4,7 +4,7 @@ import { defineLayer } from './layer.ts';
 
 export const input = defineLayer({
   type: 'input',
-  summary: 'One of several inputs: the part of a sample that follows those of the input layers before it.',
+  summary: 'One of several inputs: the part of a sample after those of the previous input layers.',
   options: { shape: { kind: 'shape', describe: 'Shape of the part.' } },
   inputs: { least: 0, most: 0 },
   partOfSample: true,

@@ -8,7 +8,7 @@ const several = { least: 2, most: 64 };
 
 export const add = defineLayer({
   type: 'add',
-  summary: 'Sum of several inputs of the same shape, as at the end of a residual path.',
+  summary: 'Sum of several inputs of the same shape, as at the end of a residual block.',
   options: {},
   inputs: several,
   plan: (input, _, { inputs }) => {
@@ -28,7 +28,7 @@ export const add = defineLayer({
 
 export const concat = defineLayer({
   type: 'concat',
-  summary: 'Several inputs side by side, along the last axis.',
+  summary: 'Concatenates several inputs along the last axis.',
   options: {},
   inputs: several,
   plan: (input, _, { inputs }) => {
@@ -36,7 +36,7 @@ export const concat = defineLayer({
     const other = inputs.find((shape) => !sameShape(shape.slice(0, -1), ahead));
     if (other) {
       throw new LayerError(
-        `inputs are ${formatShape(input)} and ${formatShape(other)}: expected shapes that are equal but for the last axis`,
+        `inputs are ${formatShape(input)} and ${formatShape(other)}: expected shapes that are equal except for the last axis`,
       );
     }
     return { outputShape: [...ahead, inputs.reduce((sum, shape) => sum + shape.at(-1)!, 0)], parameters: [] };

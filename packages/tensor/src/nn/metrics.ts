@@ -41,7 +41,7 @@ export const accuracy = (scores: ArrayLike<number>, labels: ArrayLike<number>): 
 export function f1(predicted: ArrayLike<number>, labels: ArrayLike<number>): number {
   if (predicted.length !== labels.length || labels.length === 0) {
     throw new RangeError(
-      `${predicted.length} predictions and ${labels.length} labels; expected as many, at least one`,
+      `${predicted.length} predictions and ${labels.length} labels; expected equal numbers, at least one`,
     );
   }
   const classes = [...new Set([...Array.from(predicted), ...Array.from(labels)])].sort((a, b) => a - b);
@@ -60,7 +60,7 @@ export function f1(predicted: ArrayLike<number>, labels: ArrayLike<number>): num
 export function rSquared(predicted: ArrayLike<number>, targets: ArrayLike<number>): number {
   if (predicted.length !== targets.length || targets.length === 0) {
     throw new RangeError(
-      `${predicted.length} predictions and ${targets.length} targets; expected as many, at least one`,
+      `${predicted.length} predictions and ${targets.length} targets; expected equal numbers, at least one`,
     );
   }
   const list = Array.from(targets);

@@ -137,7 +137,7 @@ export function buildModel(description: ModelDescription): Model {
     for (const { shape } of plan.parameters) floats += sizeOf(shape);
     if (floats > MAX_PARAMETERS) {
       throw new ModelError(
-        `${where}: the model has ${floats} parameters up to here; at most ${MAX_PARAMETERS} fit`,
+        `${where}: the model has ${floats} parameters up to here; at most ${MAX_PARAMETERS} are supported`,
       );
     }
     const { outputShape } = plan;
@@ -183,7 +183,7 @@ function checkInput(input: readonly number[] | undefined, types: readonly LayerT
   }
   if (named >= 0) {
     throw new ModelError(
-      `layers[${named}] (${types[named]!.type}): the model has an input of shape ${formatShape(input)} as a whole already; expected that, or input layers`,
+      `layers[${named}] (${types[named]!.type}): the model already has an input of shape ${formatShape(input)}; use either that or input layers`,
     );
   }
 }
@@ -193,7 +193,7 @@ function statedOutput({ classes, output }: ModelDescription): { shape: Shape; by
   if ((classes === undefined) === (output === undefined)) {
     const came = classes === undefined ? 'neither' : 'both';
     throw new ModelError(
-      `${came} of classes and output are given; expected classes for a classifier, output (a shape) for other models`,
+      `${came} of classes and output are set; expected classes for a classifier, output (a shape) for other models`,
     );
   }
   if (output === undefined) {
@@ -228,7 +228,7 @@ function frozenLayers(
     return own;
   });
   if (able.size > 0 && new Set(found).size === able.size) {
-    throw new ModelError('frozen: every layer is, so there is nothing to train');
+    throw new ModelError('frozen: every layer is frozen, so there is nothing to train');
   }
   return new Set(found);
 }
@@ -276,11 +276,11 @@ function sourcesOf(
   const { least, most } = type.inputs ?? { least: 1, most: 1 };
   const all = from === undefined && most > 0 ? [index - 1] : sources;
   if (whole === 0 && all.includes(-1)) {
-    throw new ModelError(`${where}: there is no layer before it to read; expected one of type input first`);
+    throw new ModelError(`${where}: it has no layer before it; expected a layer of type input first`);
   }
   if (all.length < least || all.length > most) {
     const wanted = least === most ? `${least}` : `${least} to ${most}`;
-    throw new ModelError(`${where}: has ${all.length} inputs; expected ${wanted}: name them with from`);
+    throw new ModelError(`${where}: has ${all.length} inputs; expected ${wanted}: list them in from`);
   }
   return all;
 }
@@ -291,7 +291,7 @@ function checkUse(built: readonly Omit<ModelLayer, 'parameters'>[]): void {
   const idle = built.slice(0, -1).find(({ index }) => !used.has(index));
   if (idle) {
     throw new ModelError(
-      `layers[${idle.index}] (${idle.type}): nothing takes its output: name '${idle.name}' in a later layer's from`,
+      `layers[${idle.index}] (${idle.type}): its output is not used: add '${idle.name}' to the from of a later layer`,
     );
   }
 }
@@ -371,9 +371,10 @@ function nameLayers(layers: readonly LayerDescription[], types: readonly LayerTy
         `${where}: name ${JSON.stringify(name)}; expected a letter, then at most 63 letters, digits, '-' or '_'`,
       );
     }
-    if (name === 'input') throw new ModelError(`${where}: name 'input' is that of the model's input`);
+    if (name === 'input')
+      throw new ModelError(`${where}: name 'input' is reserved for the input of the model`);
     if (taken.has(name))
-      throw new ModelError(`${where}: name '${name}' is that of layers[${taken.get(name)}] already`);
+      throw new ModelError(`${where}: name '${name}' is already used by layers[${taken.get(name)}]`);
     taken.set(name, index);
     return name;
   });

@@ -14,7 +14,7 @@ const epsilon = {
   minimum: 1e-12,
   below: 1,
   default: 1e-5,
-  describe: 'Added to the variance, so that nothing is divided by zero.',
+  describe: 'Added to the variance, to avoid division by zero.',
 } as const;
 
 /** What a norm learns; `prefix` is in front of the names. */
@@ -90,7 +90,7 @@ export const onnxLayerNormalization = (
 
 export const layerNorm = defineLayer({
   type: 'layerNorm',
-  summary: 'Brings the numbers of the last axis to mean 0 and variance 1, then scales and shifts them.',
+  summary: 'Normalizes the last axis to mean 0 and variance 1, then scales and shifts it.',
   options: { epsilon },
   plan: (input) => ({ outputShape: input, parameters: scaleAndShift(input.at(-1)!) }),
   forward: (x, { options, parameters }) =>
@@ -108,7 +108,7 @@ export const layerNorm = defineLayer({
  */
 export const batchNorm = defineLayer({
   type: 'batchNorm',
-  summary: 'Brings each channel to mean 0 and variance 1 over the batch, then scales and shifts it.',
+  summary: 'Normalizes each channel to mean 0 and variance 1 over the batch, then scales and shifts it.',
   transparent: true,
   options: {
     epsilon,
@@ -117,7 +117,7 @@ export const batchNorm = defineLayer({
       minimum: 0,
       below: 1,
       default: 0.1,
-      describe: "Part of the way that the running mean and variance go to each batch's.",
+      describe: 'Weight of each batch in the running mean and variance.',
     },
   },
   plan: (input, { momentum }) => {

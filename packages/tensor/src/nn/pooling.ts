@@ -25,13 +25,14 @@ const poolLayer = <const T extends string>(
     type,
     summary,
     options: {
-      size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Rows and columns of the window.' },
+      size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },
       stride: {
         kind: 'pair',
         minimum: 0,
         maximum: MOST,
         default: 0,
-        describe: 'From one window to the next; 0 means the size, so that windows do not overlap.',
+        describe:
+          'Distance from one window to the next; 0 means the size of the window, so that windows do not overlap.',
       },
       padding: {
         kind: 'pair',
@@ -80,15 +81,13 @@ function windowOptions({ size, stride, padding }: Record<'size' | 'stride' | 'pa
   return { stride: [step[0] || own[0], step[1] || own[1]], padding: pairOf(padding) };
 }
 
-export const maxPool = poolLayer('maxPool', 'Largest number of each window, channel by channel.', maxPool2d, {
+export const maxPool = poolLayer('maxPool', 'Maximum of each window, per channel.', maxPool2d, {
   op: 'MaxPool',
 });
-export const averagePool = poolLayer(
-  'averagePool',
-  'Mean of each window, channel by channel.',
-  averagePool2d,
-  { op: 'AveragePool', attributes: { count_include_pad: 1 } },
-);
+export const averagePool = poolLayer('averagePool', 'Mean of each window, per channel.', averagePool2d, {
+  op: 'AveragePool',
+  attributes: { count_include_pad: 1 },
+});
 
 export const globalAveragePool = defineLayer({
   type: 'globalAveragePool',

@@ -168,23 +168,23 @@ const recurrentLayer = <const T extends keyof typeof cells>(type: T, summary: st
         minimum: 1,
         maximum: 16,
         default: 1,
-        describe: 'Layers on top of one another.',
+        describe: 'Number of stacked layers.',
       },
       bidirectional: {
         kind: 'boolean',
         default: false,
-        describe: 'Whether a second one reads the sequence backwards; the outputs stand side by side.',
+        describe: 'Whether a second layer reads the sequence backwards; the outputs are concatenated.',
       },
       returns: {
         kind: 'choice',
         choices: ['last', 'sequence'],
         default: 'last',
-        describe: 'The state after the last step, or those of all steps.',
+        describe: 'Return the state after the last step, or the states of all steps.',
       },
     },
     plan: (input, { units, layers, bidirectional, returns }) => {
       if (input.length !== 2)
-        throw new LayerError(`takes sequences [time, features], got ${formatShape(input)}`);
+        throw new LayerError(`expected sequences [time, features], got ${formatShape(input)}`);
       const [time, features] = input as readonly [number, number];
       const directions = bidirectional ? ['', '.reverse'] : [''];
       const width = cell.gates * units;

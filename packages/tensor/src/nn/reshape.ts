@@ -5,9 +5,9 @@ import { defineLayer, LayerError } from './layer.ts';
 
 export const reshape = defineLayer({
   type: 'reshape',
-  summary: 'Gives the numbers of a sample another shape.',
+  summary: 'Changes the shape of a sample.',
   transparent: true,
-  options: { shape: { kind: 'shape', describe: 'Shape of a sample afterwards.' } },
+  options: { shape: { kind: 'shape', describe: 'New shape of a sample.' } },
   plan: (input, { shape }) => {
     if (sizeOf(input) !== sizeOf(shape)) {
       throw new LayerError(

@@ -84,7 +84,7 @@ export function summary(model: Model): string {
       .join('  ')
       .trimEnd();
   return [
-    `input ${model.sampleShape.join(' x ')}; FLOPs of one sample forwards`,
+    `input ${model.sampleShape.join(' x ')}; FLOPs of one sample, forward pass`,
     '',
     ...table.map(line),
   ].join('\n');

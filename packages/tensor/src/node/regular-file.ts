@@ -156,7 +156,9 @@ export function statRegular(path: string): Stats {
 
 function requireRegular(path: string, found: Stats): void {
   if (found.isFile()) return;
-  throw new FileError(`${path}: it is ${kindOf(found)}; only regular files are read. Name a file instead`);
+  throw new FileError(
+    `${path}: it is ${kindOf(found)}; only regular files are supported. Give a file instead`,
+  );
 }
 
 function kindOf(found: Stats): string {
@@ -167,19 +169,19 @@ function kindOf(found: Stats): string {
 }
 
 function requireSize(path: string, size: number, most: number): void {
-  if (size > most) throw new FileError(`${path}: ${size} bytes; at most ${most} are read`);
+  if (size > most) throw new FileError(`${path}: ${size} bytes; at most ${most} are supported`);
 }
 
 const shorter = (path: string, found: number, size: number) =>
   new FileError(
-    `${path}: it ended after ${found} of ${size} bytes while it was being read. Wait until it is written, then try again`,
+    `${path}: it ended after ${found} of ${size} bytes while it was being read. Wait until it has been written, then try again`,
   );
 
 /** What to do about a file that is read, where the table of codes does not know of files. */
 const todos: Partial<Record<SystemCode, string>> = {
-  EACCES: 'let the user that runs this read it, and open the folders above it',
-  EPERM: 'let the user that runs this read it, and open the folders above it',
-  ELOOP: 'fix the link, or name the file itself',
+  EACCES: 'give the current user permission to read it and to open the folders above it',
+  EPERM: 'give the current user permission to read it and to open the folders above it',
+  ELOOP: 'fix the link, or give the file itself',
   ENAMETOOLONG: 'check the path',
   EIO: 'check the disk, or copy the file elsewhere',
 };
@@ -190,7 +192,7 @@ function failure(path: string, error: unknown): FileError {
   const code = systemCodeOf(error);
   if (code === 'ENOENT' && isLink(path)) {
     const why =
-      'it is a symbolic link to something that does not exist. Fix the link, or name the file itself';
+      'it is a symbolic link to something that does not exist. Fix the link, or give the file itself';
     return new FileError(`${path}: ${why}`, { cause: error });
   }
   if (code !== undefined) {
@@ -199,7 +201,7 @@ function failure(path: string, error: unknown): FileError {
     return new FileError(`${path}: ${words}. ${cure[0]!.toUpperCase()}${cure.slice(1)}`, { cause: error });
   }
   return new FileError(
-    `${path}: the system refused to read it. Check that it is an ordinary file on a disk that works`,
+    `${path}: the system refused to read it. Check that it is a regular file on a working disk`,
     { cause: error },
   );
 }

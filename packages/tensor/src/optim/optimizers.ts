@@ -61,8 +61,7 @@ function sgd(options: OptimizerOptions & { type: 'sgd' }): Optimizer {
   const { momentum = 0, nesterov = false, weightDecay = 0 } = options;
   check('sgd', 'momentum', momentum, 0, 1);
   check('sgd', 'weightDecay', weightDecay, 0, Infinity);
-  if (nesterov && momentum === 0)
-    throw new RangeError('sgd: nesterov is true but momentum is 0: it needs momentum');
+  if (nesterov && momentum === 0) throw new RangeError('sgd: nesterov requires a momentum above 0');
   const slope = decayed(weightDecay);
   // v' = momentum v + g;  p' = p - rate v', or with Nesterov p - rate (g + momentum v')
   const velocity = add(mul(constant(momentum), input(2)), slope);

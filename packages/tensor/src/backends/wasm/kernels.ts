@@ -49,7 +49,7 @@ function choose(math: MathMode): KernelChoice {
   if (revectorize && !objection) return { name: wide[math], revectorized: true };
   const fault = selfTest(narrow[math]);
   if (fault && math === 'fast') {
-    return { ...choose('exact'), warning: `fast arithmetic is not to be had here: ${fault}` };
+    return { ...choose('exact'), warning: `fast arithmetic is not available: ${fault}` };
   }
   if (fault) throw new Error(`this engine's WebAssembly SIMD does not compute correctly: ${fault}`);
   const warning = objection && { warning: `${objection}; the ${narrow[math]} kernel is used instead` };

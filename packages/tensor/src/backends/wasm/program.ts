@@ -43,7 +43,8 @@ export async function compileProgram(
     kernel,
   });
   const pages = Math.ceil((compiled.end + 64) / PAGE);
-  if (pages > 65536) throw new RangeError(`the program needs ${pages} pages of 64 KiB; a memory holds 65536`);
+  if (pages > 65536)
+    throw new RangeError(`the program needs ${pages} pages of 64 KiB; a memory has at most 65536`);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const { instance } = await WebAssembly.instantiate(compiled.encode({ pages, shared: false }), {
     env: { memory },

@@ -130,7 +130,7 @@ export async function openWasmSession(
   const { kernel, parameters, gradients, programs, pages } = layOutSession(model, requests, options);
   if (pages * PAGE > WASM_BYTES) {
     throw new RangeError(
-      `the model needs ${((pages * PAGE) / 2 ** 30).toFixed(1)} GiB; a WebAssembly memory holds 4: take fewer samples at a time`,
+      `the model needs ${((pages * PAGE) / 2 ** 30).toFixed(1)} GiB; a WebAssembly memory has at most 4: use fewer samples at a time`,
     );
   }
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });

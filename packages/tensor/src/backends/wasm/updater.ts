@@ -93,7 +93,7 @@ export async function openUpdater(
   const pages = Math.ceil((atChunks.at(-1)! + 4 * CHUNK) / PAGE);
   if (pages > 65536)
     throw new RangeError(
-      `${floats} parameters and ${stateNames.length} numbers of state for each do not fit the 4 GiB of a WebAssembly memory`,
+      `${floats} parameters and ${stateNames.length} numbers of state for each do not fit in the 4 GiB of a WebAssembly memory`,
     );
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 
@@ -224,7 +224,7 @@ export async function openUpdater(
       const length = parts[0]?.length ?? 0;
       if (length === 0 || parts.some((part) => part.length !== length) || start + length > floats)
         throw new RangeError(
-          `sum: parts of [${parts.map((part) => part.length).join()}] floats at ${start}; expected the same number each, within ${floats}`,
+          `sum: parts of [${parts.map((part) => part.length).join()}] floats at ${start}; expected equal lengths, within ${floats}`,
         );
       if (parts.length === 1) {
         copy(parts[0]!, 0, gradient.subarray(start, start + length));

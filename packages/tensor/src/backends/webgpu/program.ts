@@ -107,7 +107,7 @@ export async function compileGpuProgram(
   { storage = 'f32' }: GpuOptions = {},
 ): Promise<GpuProgram> {
   if (storage === 'f16' && !device.features.has('shader-f16')) {
-    throw new RangeError('storage f16 needs a device with shader-f16, which this one does not have');
+    throw new RangeError('storage f16 requires a device with shader-f16, which this one does not support');
   }
   const { byName, places: leaves, end: next } = placeLeaves(outputs, START);
   const plan = makePlan(outputs);
@@ -116,7 +116,7 @@ export async function compileGpuProgram(
   if (Math.max(words, halves) > most) {
     const mebibytes = (n: number) => (n / 2 ** 20).toFixed(0);
     throw new RangeError(
-      `the program needs ${mebibytes(Math.max(words, halves))} MiB; this device binds at most ${mebibytes(most)}: take fewer samples at a time`,
+      `the program needs ${mebibytes(Math.max(words, halves))} MiB; this device binds at most ${mebibytes(most)}: use fewer samples at a time`,
     );
   }
   const target = {
@@ -153,7 +153,7 @@ async function openOnDevice(
 ): Promise<GpuProgram> {
   let lost: DeviceLostError | undefined;
   void device.lost.then(({ message }) => {
-    lost = new DeviceLostError(`the WebGPU device is gone${message ? `: ${message}` : ''}`);
+    lost = new DeviceLostError(`the WebGPU device was lost${message ? `: ${message}` : ''}`);
   });
   const bindings = device.createBindGroupLayout({
     entries: [

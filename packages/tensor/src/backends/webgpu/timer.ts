@@ -21,7 +21,7 @@ export class PassTimer {
   constructor(device: GPUDevice, passes: number) {
     if (!device.features.has('timestamp-query')) {
       throw new RangeError(
-        'a profile needs a device with timestamp-query, which this one was opened without',
+        'profiling requires a device with timestamp-query, which was not requested for this one',
       );
     }
     this.#passes = passes;

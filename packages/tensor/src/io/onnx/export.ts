@@ -91,7 +91,7 @@ export async function exportOnnx(
         name: output,
         type: 'float',
         shape: ['batch', ...model.layers.at(-1)!.outputShape],
-        description: 'What the last layer gives for each sample.',
+        description: 'Output of the last layer for each sample.',
       },
     ],
     metadata: { ...metadata, 'kasane.input': axes },

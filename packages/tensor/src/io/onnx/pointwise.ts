@@ -90,7 +90,9 @@ export function composePointwise(
       case 'input':
         return inputs[part.index]!;
       case 'scalar':
-        throw new Error(`scalar '${part.name}' is known only while a kernel runs; ONNX has no word for it`);
+        throw new Error(
+          `scalar '${part.name}' is only known while a kernel runs and cannot be expressed in ONNX`,
+        );
       case 'wide':
         return compute(substitute(part.body, part.args));
       case 'unary':

@@ -56,7 +56,7 @@ export class Message {
   finish(): Uint8Array<ArrayBuffer> {
     if (this.#bytes > MAX_MESSAGE_BYTES) {
       throw new RangeError(
-        `the file would have ${this.#bytes} bytes; Protocol Buffers end at ${MAX_MESSAGE_BYTES}`,
+        `the file would have ${this.#bytes} bytes; Protocol Buffers allow at most ${MAX_MESSAGE_BYTES}`,
       );
     }
     const whole = new Uint8Array(this.#bytes);
