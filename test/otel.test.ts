@@ -176,14 +176,14 @@ describe('whoever collects spans', () => {
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
     });
     expect(stdout).toMatch(/^kasane \d/);
-    expect(stderr.match(/spans do not arrive: .*connection refused; check OTEL_/g)?.length).toBe(1);
+    expect(stderr.match(/spans cannot be exported: .*connection refused; check OTEL_/g)?.length).toBe(1);
   });
 
   it.each([
     [{ OTEL_TRACES_SAMPLER: 'always_off' }, ''],
     [{ OTEL_SDK_DISABLED: 'true' }, ''],
     [{ OTEL_TRACES_EXPORTER: 'none' }, ''],
-    [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, 'no spans are sent: OTEL_EXPORTER_OTLP_PROTOCOL=grpc'],
+    [{ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }, 'no spans are exported: OTEL_EXPORTER_OTLP_PROTOCOL=grpc'],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector' }, 'collector is no URL'],
   ])('hears nothing with %j', async (more, said) => {
     const before = receiver.spans.length;

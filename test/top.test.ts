@@ -79,7 +79,7 @@ it(
     expect(await client.get(id)).toMatchObject({ state: JobState.JOB_STATE_PAUSED, priority: 1 });
     await plain.says(new RegExp(`${id} {2}paused`));
     await screen.press('p', /is paused already/);
-    await screen.press('r', new RegExp(`${id} goes on`));
+    await screen.press('r', new RegExp(`${id} continues`));
     await plain.says(new RegExp(`${id} {2}resumed`));
     await screen.press('c', new RegExp(`cancel ${id}\\?`));
     await screen.press('n', /[^?]/);

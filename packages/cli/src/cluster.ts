@@ -148,17 +148,17 @@ export class EmbeddedCluster {
       this.#workers.delete(worker);
       if (this.#closed) return;
       if (!ready && lastWords) {
-        this.#fail(new KasaneError('BACKEND', `a worker cannot start: ${lastWords}`));
+        this.#fail(new KasaneError('BACKEND', `a worker could not start: ${lastWords}`));
         return;
       }
       if (++this.#restarts > RESTARTS) {
         const how = signal ?? `code ${code}`;
-        this.#fail(
-          new KasaneError('UNREACHABLE', `a worker ended (${how}), and so did ${RESTARTS} before it`),
-        );
+        this.#fail(new KasaneError('UNREACHABLE', `a worker exited (${how}) after ${RESTARTS} restarts`));
         return;
       }
-      say(`a worker ended (${signal ?? `code ${code}`}); its work goes to others, and it is started again`);
+      say(
+        `a worker exited (${signal ?? `code ${code}`}); its tasks are handed to others, and it is restarted`,
+      );
       this.#startWorker();
     });
   }

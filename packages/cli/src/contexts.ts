@@ -25,7 +25,7 @@ export interface Config {
 export function configFile(env: NodeJS.ProcessEnv = process.env): string {
   if (env.KASANE_CONFIG) return env.KASANE_CONFIG;
   const folder = userFolder('config', env);
-  if (folder === undefined) throw new Error('there is no home folder: set HOME, or KASANE_CONFIG');
+  if (folder === undefined) throw new Error('there is no home folder; set HOME or KASANE_CONFIG');
   return join(folder, 'config.json');
 }
 

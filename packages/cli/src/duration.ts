@@ -8,5 +8,5 @@ export function span(text: string): number {
   const [, count, unit] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
   const ms = Number(count) * (units[unit ?? ''] ?? Number.NaN);
   if (ms > 0) return ms;
-  throw new InvalidArgumentError('A span such as 30m, 12h or 90d is expected');
+  throw new InvalidArgumentError('Expected a duration such as 30m, 12h or 90d');
 }

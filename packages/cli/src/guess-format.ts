@@ -34,7 +34,7 @@ const texts = new Set(['.txt', '.md']);
 export async function guessFormat(path: string): Promise<Guess> {
   if (isUrl(path)) return { section: { format: 'packed' } };
   const kind = kindOfPath(path);
-  if (kind === 'nothing') throw new KasaneError('DATA_INVALID', `${path}: there is no such file or folder`);
+  if (kind === 'nothing') throw new KasaneError('DATA_INVALID', `${path}: file or folder not found`);
   if (kind !== 'folder') return guessFile(path);
   if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return { section: { format: 'packed' } };
   try {
@@ -50,14 +50,13 @@ async function guessFile(path: string): Promise<Guess> {
   const content = await sniff(path);
   if (content === 'table') {
     const note =
-      'its lines have the same number of fields each: it is read as a table (--set format=text reads it as a text)';
+      'its lines all have the same number of fields, so it is read as a table (--set format=text to read it as text)';
     return { section: { format: 'csv' }, note };
   }
   const section = { format: 'text' } as const;
-  const note =
-    'it is taken for a text, from which a model learns to write on (--set format=csv reads it as a table)';
+  const note = 'it is read as text for a model that generates text (--set format=csv to read it as a table)';
   if (content !== 'json') return { section, note };
-  const doubt = `${path}: it holds JSON, and tables are read as CSV. Convert it to CSV, or take it for a text with --set format=text`;
+  const doubt = `${path}: it contains JSON, which is not supported for tables. Convert it to CSV, or read it as text with --set format=text`;
   return { section, note, doubt };
 }
 

@@ -12,7 +12,7 @@ import { InvalidArgumentError } from 'commander';
 export function stateFolder(given?: string): string {
   const home = homeFolder();
   if (given !== undefined) return given;
-  if (home === undefined) throw usage('There is no home folder: set HOME, or name a folder with --state');
+  if (home === undefined) throw usage('There is no home folder: set HOME, or choose a folder with --state');
   return join(home, '.local/state/kasane');
 }
 
@@ -37,7 +37,7 @@ export function integer(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (te
       return value;
     const range =
       maximum === Number.MAX_SAFE_INTEGER ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
-    throw usage(`A whole number ${range} is expected`);
+    throw usage(`Expected a whole number ${range}`);
   };
 }
 
@@ -45,7 +45,7 @@ function positive(): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
-    throw usage('A number above 0 is expected');
+    throw usage('Expected a number above 0');
   };
 }
 
@@ -54,7 +54,7 @@ export function atLeast(minimum: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isFinite(value) && value >= minimum) return value;
-    throw usage(`A number of at least ${minimum} is expected`);
+    throw usage(`Expected a number of at least ${minimum}`);
   };
 }
 
@@ -63,7 +63,7 @@ export function oneOf<const T extends string>(words: readonly T[]): (text: strin
   return (text) => {
     const found = words.find((word) => word === text);
     if (found) return found;
-    throw usage(`One of ${words.join(', ')} is expected`);
+    throw usage(`Expected one of ${words.join(', ')}`);
   };
 }
 

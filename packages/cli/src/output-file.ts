@@ -27,14 +27,14 @@ export function requireWritable(out: string): void {
   const refuse = (what: string) =>
     new KasaneError('USAGE', `the weights cannot be written to ${out}: ${what}`);
   const there = statSync(out, { throwIfNoEntry: false });
-  if (there?.isDirectory()) throw refuse('it is a folder; give --out a file in it');
-  if (there && !there.isFile()) throw refuse('it is not a regular file; give --out another name');
+  if (there?.isDirectory()) throw refuse('it is a folder; set --out to a file in it');
+  if (there && !there.isFile()) throw refuse('it is not a regular file; set --out to another name');
   try {
     makeFolders(dirname(out));
     accessSync(dirname(out), fs.W_OK);
     if (there) accessSync(out, fs.W_OK);
   } catch (error) {
-    throw refuse(`${whyUnwritable(error)}; give --out another file`);
+    throw refuse(`${whyUnwritable(error)}; set --out to another file`);
   }
 }
 

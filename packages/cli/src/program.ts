@@ -105,7 +105,7 @@ function tokenIn(path: string): string {
     if (!(error instanceof FileError)) throw error;
     throw new CommanderError(2, 'kasane.token', `--token-file: ${error.message}`);
   }
-  const why = text === '' ? 'it is empty; a token is expected, and nothing else' : whyNoToken(text);
+  const why = text === '' ? 'it is empty; expected only a token' : whyNoToken(text);
   if (why !== undefined) throw refuse(why);
   return text;
 }

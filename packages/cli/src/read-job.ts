@@ -25,17 +25,19 @@ function readJobText(path: string): string {
   const kind = kindOfPath(path);
   if (kind === 'folder')
     throw refuse(
-      `${path}: a folder, not a job file; \`kasane init job.yaml --data ${path}\` writes one that trains on it`,
+      `${path}: a folder, not a job file; create one for this data with \`kasane init job.yaml --data ${path}\``,
     );
   if (kind === 'nothing')
     throw new KasaneError(
       'NO_INPUT',
-      `${path}: there is no such file, and no such preset${suggest(path, Object.keys(jobPresets))}`,
+      `${path}: there is no such file or preset${suggest(path, Object.keys(jobPresets))}`,
     );
   try {
     const text = decodeText(readRegularSync(path, JOB_FILE_BYTES), path);
     if (!text.includes('\0')) return text;
-    throw new Error(`${path}: it has NUL characters: it is UTF-16, or no text. Save the file as UTF-8`);
+    throw new Error(
+      `${path}: it contains NUL characters: it is either UTF-16 or not text. Save the file as UTF-8`,
+    );
   } catch (error) {
     // An option of a job can not say how the job itself is written.
     throw refuse(messageOf(error).replace(/, or set data\.encoding: .*$/, ''), error);

@@ -58,13 +58,13 @@ interface Meaning extends SystemMeaning {
 /** Codes of Node's own, which no operating system has. */
 const ofNode: Readonly<Record<string, Meaning>> = {
   ERR_DLOPEN_FAILED: {
-    words: 'a native module does not load on this machine',
+    words: 'a native module cannot be loaded on this machine',
     exit: UNAVAILABLE,
-    todo: 'install again on this machine (npm install)',
+    todo: 'reinstall on this machine (npm install)',
   },
-  ERR_WORKER_OUT_OF_MEMORY: { words: 'a thread has no memory left', exit: OS, todo: 'use fewer slots' },
+  ERR_WORKER_OUT_OF_MEMORY: { words: 'a thread ran out of memory', exit: OS, todo: 'use fewer slots' },
   ERR_SQLITE_ERROR: {
-    words: 'the database of the state folder refuses',
+    words: 'the database in the state folder reported an error',
     exit: IO,
     todo: 'see docs/troubleshooting.md',
   },
@@ -101,7 +101,7 @@ export function systemFailure(
   if (!isSystemError(error)) return undefined;
   const { syscall, message } = error;
   if (syscall === 'uv_cwd')
-    return { message: 'the working directory is gone; cd to one that exists', exit: 66 };
+    return { message: 'the working directory no longer exists; cd to another one', exit: 66 };
   const known = knownOf(error);
   if (!known)
     return typeof syscall === 'string' ? { message: `the system refuses: ${message}`, exit: OS } : undefined;

@@ -34,7 +34,7 @@ export function makeTemporaryFolder(kind = ''): string {
     const why = systemFailure(cause)?.message.replace(/^.*?: |; .*$/g, '') ?? 'it cannot be written to';
     throw new KasaneError(
       'CANNOT_WRITE',
-      `no temporary folder can be made in ${place}: ${why}; set TMPDIR to a folder that can be written to`,
+      `no temporary folder can be created in ${place}: ${why}; set TMPDIR to a writable folder`,
       { cause },
     );
   }

@@ -30,8 +30,7 @@ export async function loadTrained(source: string, options: ClientOptions): Promi
   try {
     const file = decodeModelFile(bytes);
     const broken = notFinite(file.model, file.parameters);
-    if (broken !== undefined)
-      throw new Error(`${broken}: its training has diverged. Use an earlier checkpoint`);
+    if (broken !== undefined) throw new Error(`${broken}: training has diverged. Use an earlier checkpoint`);
     const preparation = (file.about.preparation ?? {}) as Preparation;
     return { ...file, preparation, bytes, ...(data && { data }) };
   } catch (cause) {
@@ -44,7 +43,7 @@ async function readFileOf(path: string): Promise<Uint8Array> {
     return await readRegular(path, WEIGHTS_BYTES);
   } catch (cause) {
     if (!(cause instanceof FileError)) throw cause;
-    throw new KasaneError('FILE_DAMAGED', `${cause.message} (a .safetensors file or a job is expected)`, {
+    throw new KasaneError('FILE_DAMAGED', `${cause.message} (expected a .safetensors file or a job)`, {
       cause,
     });
   }
@@ -56,7 +55,7 @@ async function fetchTrained(
 ): Promise<Pick<Trained, 'bytes' | 'data'>> {
   if (kindOfPath(source) !== 'nothing') return { bytes: await readFileOf(source) };
   if (/[/\\]|\.safetensors$/.test(source)) {
-    throw new KasaneError('NO_INPUT', `${source}: there is no such file`);
+    throw new KasaneError('NO_INPUT', `${source}: file not found`);
   }
   const client = new CoordinatorClient(options);
   try {
@@ -65,7 +64,7 @@ async function fetchTrained(
   } catch (error) {
     if (!(error instanceof KasaneError) || !['JOB_NOT_FOUND', 'UNREACHABLE'].includes(error.code))
       throw error;
-    throw new KasaneError(error.code, `${source}: there is no such file, and ${error.message}`, {
+    throw new KasaneError(error.code, `${source}: file not found, and ${error.message}`, {
       cause: error,
     });
   } finally {

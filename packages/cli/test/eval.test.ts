@@ -72,10 +72,10 @@ it('computes batches the last of which is short, on test data that stands apart'
 });
 
 it.each([
-  [{}, 'USAGE', /was trained on csv data: say with --data where it is/],
+  [{}, 'USAGE', /was trained on csv data; give its path with --data/],
   [{ data: 'absent.csv' }, 'DATA_INVALID', /absent\.csv/],
   [{ data: 'above.csv' }, 'DATA_INVALID', /the data differs from what .* was trained with \(table\)/],
-  [{ data: 'line.csv', test: 'above.csv' }, 'DATA_INVALID', /give --data and --test as the job had/],
+  [{ data: 'line.csv', test: 'above.csv' }, 'DATA_INVALID', /set --data and --test to the/],
   [{ data: 'words.csv' }, 'DATA_INVALID', /no column 'y'/],
 ])('refuses %j', async (options: { data?: string; test?: string }, code, message) => {
   const given = Object.fromEntries(Object.entries(options).map(([name, file]) => [name, at(file)]));

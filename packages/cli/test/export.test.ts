@@ -47,7 +47,7 @@ test('the weights themselves, to a file whose name says the format', { timeout: 
 });
 
 test.each([
-  [['tiny.safetensors', '-o', 'tiny.pb'], errorCodes.USAGE.exit, /tiny\.pb: the name says no format/],
+  [['tiny.safetensors', '-o', 'tiny.pb'], errorCodes.USAGE.exit, /tiny\.pb: the format is unknown/],
   [['tiny.safetensors', '--format', 'keras'], errorCodes.USAGE.exit, /onnx, safetensors/],
   [['tiny.safetensors', '-o', 'tiny.safetensors/x.onnx'], errorCodes.USAGE.exit, /cannot be written/],
   // The name of the temporary file is nobody's business.
@@ -56,7 +56,7 @@ test.each([
     errorCodes.USAGE.exit,
     /folder\.onnx cannot be written: it is a folder\n/,
   ],
-  [['.'], errorCodes.FILE_DAMAGED.exit, /it is a folder; .*a \.safetensors file or a job is expected/],
+  [['.'], errorCodes.FILE_DAMAGED.exit, /it is a folder; .*expected a \.safetensors file or a job/],
 ])('kasane export %s', { timeout: 60_000 }, async (args, exit, says) => {
   const ended = await kasane(['export', ...args], { cwd: folder });
   expect(ended.stderr).toMatch(says);

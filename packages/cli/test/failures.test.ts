@@ -110,7 +110,7 @@ const cases: readonly Case[] = [
     says: /section\.yaml:3: traning:.*did you mean 'training'/,
   },
   { args: ['submit', '.'], exit: invalid, says: /\.: a folder.*kasane init job\.yaml --data \./ },
-  { args: ['train', '--out', '.'], exit: usage, says: /a folder; give --out a file/ },
+  { args: ['train', '--out', '.'], exit: usage, says: /a folder; set --out to a file/ },
   { args: ['train', '--out', 'key.yaml/x'], exit: usage, says: /cannot be written.*--out/ },
   { args: ['predict', 'cut.safetensors'], exit: usage, says: /missing required argument 'inputs'/ },
   { args: ['predict', 'x', 'y', '--temperature', '-1'], exit: usage, says: /--temperature.*at least 0/ },
@@ -119,7 +119,7 @@ const cases: readonly Case[] = [
   {
     args: ['eval', 'folder/none'],
     exit: missing,
-    says: /folder\/none: there is no such file/,
+    says: /folder\/none: file not found/,
   },
   { args: ['models', 'resnet-19'], exit: invalid, says: /resnet-19.*resnet-18/ },
   { args: ['train', 'mnist-mpl'], exit: missing, says: /mnist-mpl: .*did you mean 'mnist-mlp'/ },

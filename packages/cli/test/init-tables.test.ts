@@ -55,7 +55,7 @@ it('a column of numbers and texts, nearly all different, is left out of a table'
     task: 'classification',
     columns: { Name: 'ignore', Ticket: 'ignore', Cabin: 'ignore' },
   });
-  expect(printed).toMatch(/column 'Ticket' holds numbers and texts, such as 'A\/5 0', .*: it is left out/);
+  expect(printed).toMatch(/column 'Ticket' contains numbers and texts, such as 'A\/5 0', .*: it is ignored/);
 });
 
 it('a column of numbers and a few texts is a category; one or two texts may be markers, and the reader asks', async () => {
@@ -68,10 +68,10 @@ it('a column of numbers and a few texts is a category; one or two texts may be m
 it('what names or fills each row is not predicted', async () => {
   const pixels = `emotion,pixels\n${lines((i) => `${i % 3},${i} ${i * 7} 3 4`)}`;
   await expect(made('pixels.csv', pixels)).rejects.toThrow(
-    /tell emotion from: 'pixels' has .*--set columns\.pixels=/,
+    /predict emotion from: 'pixels' has .*--set columns\.pixels=/,
   );
   await expect(made('titanic.csv', titanic, { target: 'Name' })).rejects.toThrow(
-    /which are no classes.*--target/,
+    /so they are not classes.*--target/,
   );
 });
 
@@ -89,7 +89,7 @@ it('columns that --set names join those that init decides on', async () => {
     columns: { a: 'index', 'b c': 'ignore' },
     size: 3,
   });
-  expect(() => withSettings({ size: 3 }, ['size.x=1'])).toThrow(/size is no object/);
+  expect(() => withSettings({ size: 3 }, ['size.x=1'])).toThrow(/size is not an object/);
   expect(() => withSettings({}, ['columns.x'])).toThrow(/columns\.NAME=ignore/);
 });
 
@@ -161,7 +161,7 @@ it('a time and a number: a series', async () => {
     `Month,Passengers\n${lines((i) => `${month(i)},${112 + i}`, 144)}`,
   );
   expect(passengers.data).toMatchObject({ format: 'series', window: 12 });
-  expect(passengers.printed).toMatch(/12 rows go in.*--set window=N/);
+  expect(passengers.printed).toMatch(/predicted from the previous 12 .*--set window=N/);
   const hour = (i: number) => new Date(Date.UTC(2004, 0, 1, i)).toISOString().slice(0, 19).replace('T', ' ');
   const load = await made('pjm.csv', `Datetime,MW\n${lines((i) => `${hour(i ^ 1)},${i % 24}`, 200)}`);
   expect(load.data).toMatchObject({ format: 'series', window: 24, order: 'sort' });
@@ -188,7 +188,9 @@ it('--target of a series is honoured, and refused where there is none', async ()
   expect(table.data).toMatchObject({ format: 'csv', target: 'Close', columns: { Date: 'ignore' } });
   const story = 'Once upon a time there was a gradient. '.repeat(60);
   await expect(made('story.txt', story, { target: 'x' })).rejects.toThrow(/--target names a column/);
-  await expect(made('stock.csv', stock, { size: 3 })).rejects.toThrow(/--size is the side of images/);
+  await expect(made('stock.csv', stock, { size: 3 })).rejects.toThrow(
+    /--size sets the side length of images/,
+  );
   mkdirSync(join(folder, 'pets/cat'), { recursive: true });
   await expect(made('pets', undefined, { target: 'x' })).rejects.toThrow(/folder of images/);
 });
@@ -207,13 +209,13 @@ it('tables whatever their file is called; other files are said to be texts', asy
   const lined = lines((i) => ` 0.0${i}  ${i}.5   ${(3 * i) % 7}.25`);
   expect((await made('housing.data', lined)).data).toMatchObject({ format: 'csv', delimiter: ' ' });
   const records = lines((i) => JSON.stringify({ x: i, y: 2 * i }));
-  await expect(made('records.jsonl', records)).rejects.toThrow(/holds JSON.*--set format=text/);
+  await expect(made('records.jsonl', records)).rejects.toThrow(/contains JSON.*--set format=text/);
   const story = await made(
     'story',
     'Once upon a time, there was a gradient.\nIt went down, and down.\n'.repeat(40),
   );
   expect(story.data).toMatchObject({ format: 'text' });
-  expect(story.printed).toMatch(/taken for a text.*--set format=csv/);
+  expect(story.printed).toMatch(/read as text for a model that generates text.*--set format=csv/);
 });
 
 it('class folders of texts whose names have no ending', async () => {

@@ -101,11 +101,11 @@ it('texts in class folders', async () => {
 });
 
 it('refuses what is not there, and to write over what is', async () => {
-  await expect(written('x.yaml', { data: at('absent') })).rejects.toThrow(/there is no such file/);
+  await expect(written('x.yaml', { data: at('absent') })).rejects.toThrow(/file or folder not found/);
   await expect(written('y.yaml', { data: at('table.csv'), target: 'prise' })).rejects.toThrow(
     /no column 'prise'/,
   );
-  await expect(written('table.csv', { data: at('story.txt') })).rejects.toThrow(/is there already.*--force/);
+  await expect(written('table.csv', { data: at('story.txt') })).rejects.toThrow(/already exists.*--force/);
 });
 
 /** What init prints of a table, and the data section it wrote. */
@@ -143,9 +143,9 @@ it('rows are not lost to empty columns, and names of rows are no categories', as
   const { data, printed, samples } = await ofTable('gaps.csv', content);
   expect(data).toMatchObject({ columns: { 'id no: 1': 'ignore', cabin: 'ignore' }, missing: 'mean' });
   expect(samples).toBe(40);
-  expect(printed).toMatch(/column 'cabin' has a value in only 5 of 40 rows: it is left out \(data.columns\)/);
-  expect(printed).toMatch(/column 'id no: 1' has a value of its own in nearly every row: it is left out/);
-  expect(printed).toMatch(/8 of 40 rows lack a number, which counts as the mean/);
+  expect(printed).toMatch(/column 'cabin' has a value in only 5 of 40 rows: it is ignored \(data.columns\)/);
+  expect(printed).toMatch(/column 'id no: 1' has a different value in nearly every row: it is ignored/);
+  expect(printed).toMatch(/8 of 40 rows lack a number, which is filled with the mean/);
   const kept = await ofTable('kept.csv', content, { set: ['missing=fail'] });
   expect(kept.samples).toBe(32);
   expect(kept.printed).toMatch(/skipped 8 of 40 rows/);
@@ -157,8 +157,8 @@ it('row numbers, dates and what a delimiter at the end leaves are left out', asy
   const { data, printed, samples } = await ofTable('columns.csv', content);
   expect(data).toMatchObject({ target: 'kind', columns: { Id: 'ignore', on: 'ignore', '': 'ignore' } });
   expect(samples).toBe(40);
-  expect(printed).toMatch(/column 'Id' seems to number the rows: it is left out \(data.columns\)/);
-  expect(printed).toMatch(/column 'on' holds dates, which are no categories: it is left out/);
+  expect(printed).toMatch(/column 'Id' seems to number the rows: it is ignored \(data.columns\)/);
+  expect(printed).toMatch(/column 'on' contains dates, which are not categories: it is ignored/);
 });
 
 it('the command that it prints works in a shell', async () => {

@@ -52,7 +52,7 @@ it('a working directory that was deleted', { timeout: 2 * LIMIT_MS }, async () =
   const trained = await within(shell, ['train', join(folder, 'tiny.json'), '--workers', '1']);
   expect(trained).toEqual({
     code: 66,
-    stderr: 'kasane: the working directory is gone; cd to one that exists\n',
+    stderr: 'kasane: the working directory no longer exists; cd to another one\n',
   });
 });
 

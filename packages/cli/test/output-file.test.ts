@@ -78,7 +78,7 @@ it('a disk that is full, or read-only', needing(['mount']), () => {
     expect(readdirSync(mounted)).toEqual(['x.safetensors']);
     execFileSync('mount', ['-o', 'remount,ro', mounted]);
     expect(refused(out).message).toMatch(/the file system is read-only/);
-    expect(() => requireWritable(out)).toThrow(/the file system is read-only; give --out another file/);
+    expect(() => requireWritable(out)).toThrow(/the file system is read-only; set --out to another file/);
   } finally {
     execFileSync('umount', ['-l', mounted]);
   }

@@ -100,6 +100,6 @@ it('a digit is the same in black on white, in black on nothing and in white on n
     x: paper.x,
   });
   const { line, record } = answerOf(digits, dark, Float32Array.of(1, 0));
-  expect(line).toMatch(/, its transparent parts put on white, inverted first: its border is bright$/);
+  expect(line).toMatch(/, on a white background, inverted because its border is bright$/);
   expect(record).toMatchObject({ background: 'white' });
 });

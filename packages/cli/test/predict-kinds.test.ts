@@ -153,7 +153,7 @@ describe('kasane predict', () => {
     const output = [expect.closeTo(1 / (1 + Math.exp(-2)), 6), 0.5];
     expect(await records('yes.safetensors', ['2,0'])).toEqual([{ input: '2,0', output }]);
     await expect(printed('yes.safetensors', ['2'])).rejects.toThrow(
-      /1 number; expected 2 numbers with commas/,
+      /1 number; expected 2 numbers separated by commas/,
     );
   });
 
@@ -185,14 +185,14 @@ describe('kasane predict', () => {
 
   it.each([
     ['table.safetensors', 'blue', /as a row it has 1 value; expected 2: size,colour/],
-    ['table.safetensors', 'colour=blue,length=8', /it lacks size; the model was trained on size, colour/],
-    ['table.safetensors', 'levels.csv', /it lacks size, colour/],
+    ['table.safetensors', 'colour=blue,length=8', /it has no size; the model was trained on size, colour/],
+    ['table.safetensors', 'levels.csv', /it has no size, colour/],
     ['table.safetensors', 'big,blue', /size is 'big', which is not a number/],
     ['series.safetensors', 'rows.csv', /there is no column 'level'/],
-    ['series.safetensors', 'absent.csv', /there is no such file/],
+    ['series.safetensors', 'absent.csv', /file not found/],
     ['gpt.safetensors', '', /the text is empty/],
     ['bert.safetensors', 'abc', /nothing is masked; write \[MASK\]/],
-    ['bert.safetensors', 'abc[MASK]abc', /7 tokens; the model looks at 4/],
+    ['bert.safetensors', 'abc[MASK]abc', /7 tokens; the model takes at most 4: shorten/],
   ])('%s refuses %j', async (model, input, message) => {
     const given = input.endsWith('.csv') ? at(input) : input;
     await expect(printed(model, [given])).rejects.toThrow(message);

@@ -113,7 +113,7 @@ async function said(name: string, given: string): Promise<Said> {
 const takes = {
   table: 'the model takes a CSV file, or a row: size',
   series: 'the model takes a CSV file',
-  numbers: 'the model takes 3 numbers with commas between',
+  numbers: 'the model takes 3 comma-separated numbers',
   images: 'the model takes image files, such as PNG or JPEG',
   idx: 'the model takes image files, such as PNG or JPEG',
   texts: 'the model takes a text, a text file, or a CSV file of texts',
@@ -172,22 +172,22 @@ it.each(['images', 'idx'])('a model of kind %s names what is no image, or only h
   for (const name of ['half.png', 'half.jpg'])
     expect((await said(kind, join(folder, name))).refused).toMatch(/: it is (?:damaged or )?truncated$/);
   for (const row of ['1,2', 'https://example.com/a.png', join(folder, 'nowhere.png')])
-    expect((await said(kind, row)).refused).toMatch(`: there is no such file; ${takes.images}`);
+    expect((await said(kind, row)).refused).toMatch(`: file not found; ${takes.images}`);
   for (const name of ['picture.png', 'photo.jpg', 'picture.webp', 'animated.gif'])
     expect((await said(kind, join(folder, name))).out).toMatch(new RegExp(`^/${name}: .* \\(50\\.00 %;`));
 });
 
-it('a row that is none says that there is no such file', async () => {
+it('a row that is none says that file not found', async () => {
   expect((await said('table', join(folder, 'nowhere.csv'))).refused).toBe(
-    "/nowhere.csv: no such file, and as a row: size is '/nowhere.csv', which is not a number",
+    "/nowhere.csv: file not found, and as a row: size is '/nowhere.csv', which is not a number",
   );
-  expect((await said('series', '1,2')).refused).toBe(`1,2: there is no such file; ${takes.series}`);
+  expect((await said('series', '1,2')).refused).toBe(`1,2: file not found; ${takes.series}`);
 });
 
 it('a text that looks like a path is read as a text, and that is said', async () => {
   const { out, err } = await said('texts', join(folder, 'nowhere.txt'));
   expect(out).toMatch(/^\/nowhere\.txt: no /);
-  expect(err).toBe('/nowhere.txt: there is no such file, so this is read as the text itself\n');
+  expect(err).toBe('/nowhere.txt: file not found, so this is read as text\n');
   for (const text of ['abc', 'a b. c', 'It ends.']) expect((await said('texts', text)).err).toBe('');
 });
 

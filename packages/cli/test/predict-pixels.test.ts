@@ -156,7 +156,7 @@ describe.each(Object.entries(formats))('%s', (format, write) => {
       for (const shape of [[8, 2], [4, 4], [16]]) {
         const other = (await write(`${format}-eval-${shape.join('x')}`, shape)) as { path: string };
         await expect(on(other.path)).rejects.toThrow(
-          `samples of the data are ${shape.join(' x ')}, but those that ${file} was trained with 2 x 8`,
+          `samples of the data are ${shape.join(' x ')}, but ${file} was trained with 2 x 8`,
         );
       }
       // IDX files say nothing of it: there the weights' own means hold.

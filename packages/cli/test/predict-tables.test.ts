@@ -235,7 +235,7 @@ it('a category that training never saw is said, of one row and of many', async (
   writeFileSync(file, 'colour\nred\ngreen\n');
   const [one] = await readInputs(trained({ table }), 'green', {});
   expect(one!.notes).toEqual([
-    "green: colour is 'green', a category that the training data did not have; it counts as none of them",
+    "green: colour is 'green', a category that is not in the training data; it counts as none of the known ones",
   ]);
   expect((await readInputs(trained({ table }), 'red', {}))[0]!.notes ?? []).toEqual([]);
   const [first, second] = await readInputs(trained({ table }), file, {});
@@ -264,7 +264,7 @@ it('a series is predicted from rows in the order of time that training had', asy
   expect((await predicted())[0]!.x.length).toBe(3);
   write('when,v', days.toReversed());
   await expect(predicted()).rejects.toThrow(
-    /:3: when 2026-01-19 comes after 2026-01-20 on line 2\. Write it as/,
+    /:3: when 2026-01-19 comes after 2026-01-20 on line 2\. Use the format/,
   );
   write(
     'v',
@@ -280,7 +280,10 @@ it('messages name no options of a job: whoever predicts has none', async () => {
   const table = { columns: [number, { ...number, name: 'y' }], missing: 'fail', targets: [] } as const;
   const png = Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]);
   for (const [content, message] of [
-    ['x;y\n1;2\n', /:1: 'x;y' has no ',', but ';'\. Write it as the file that the model was trained with/],
+    [
+      'x;y\n1;2\n',
+      /:1: 'x;y' has no ',', but ';'\. Use the format of the file that the model was trained with/,
+    ],
     ['x,y\n1,2\n1,"2\n', /a quotation mark that is never closed\. /],
     ['x,y\n1,2\n1,2,3\n', /:3: 3 fields; the header has 2\. /],
     ['x,y\n1,2\n1,\n', /:3: y is missing/],

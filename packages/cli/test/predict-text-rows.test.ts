@@ -39,14 +39,14 @@ it.each([
   [
     'no.csv',
     'label,review\n1,abcd\n',
-    /no\.csv: there is no column 'text', .*; there are: label, review\. Rename/,
+    /no\.csv: there is no column 'text', .*; its columns are: label, review\. Rename/,
   ],
   ['empty.csv', 'text,label\n,1\n', /empty\.csv:2: the text is missing/],
-  ['none.csv', 'text,label\n', /none\.csv: it has no rows/],
+  ['none.csv', 'text,label\n', /none\.csv: it contains no rows/],
   [
     'x.jsonl',
     '{"text": "abcd"}\n',
-    /x\.jsonl: JSON lines are not read. Give a CSV file with a column 'text'/,
+    /x\.jsonl: JSON lines are not supported. Use a CSV file with a column 'text'/,
   ],
 ])('%s is refused', async (name, content, why) => {
   await expect(readInputs(trained({ text: 'text' }), write(name, content), {})).rejects.toThrow(why);

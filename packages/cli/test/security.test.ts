@@ -35,7 +35,7 @@ describe('kasane token', () => {
       state,
     ]);
     expect(created.stdout).toMatch(/^ksn_[0-9a-f]{12}_[\w-]{43}\n$/);
-    expect(created.stderr).toMatch(/may work\. It is shown this once/);
+    expect(created.stderr).toMatch(/with scope work, shown only once/);
     const [record] = JSON.parse((await kasane(['token', 'list', '--json', '--state', state])).stdout) as [
       { id: string },
     ];
@@ -100,7 +100,7 @@ describe('certificates', () => {
     expect(() => readServerTls({ tlsCert: tlsKey, tlsKey })).toThrow(/holds no certificate/);
     expect(() => readServerTls({ tlsCert, tlsKey: tlsCert })).toThrow(/no private key/);
     expect(() => readClientTls({ tlsCa: join(folder, 'nowhere.pem') })).toThrow(
-      /nowhere\.pem: there is no such file/,
+      /nowhere\.pem: file or folder not found/,
     );
     expect(() => readClientTls({ tlsCert, tlsKey })).toThrow(/without --tls-ca/);
     expect(readClientTls({ tlsCa: 'system' })!.ca.toString()).toContain('BEGIN CERTIFICATE');

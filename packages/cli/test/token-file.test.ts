@@ -9,7 +9,7 @@ const folder = mkdtempSync(join(tmpdir(), 'kasane-token-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 it.each([
-  ['empty', ' \n', 'it is empty; a token is expected, and nothing else'],
+  ['empty', ' \n', 'it is empty; expected only a token'],
   ['two', 'abc def', 'the token has blanks or characters that no token has: copy it again'],
   ['letters', 't\u00f6ken', 'the token has blanks or characters that no token has: copy it again'],
   ['control', 'abc\u0007', 'the token has blanks or characters that no token has: copy it again'],

@@ -18,9 +18,9 @@ export async function backup(target: string, options: BackupOptions): Promise<vo
     return;
   }
   for (const file of missing)
-    err.write(`kasane: ${file} is not there; its job goes on from the checkpoint before\n`);
+    err.write(`kasane: ${file} is missing; its job continues from the previous checkpoint\n`);
   out.write(
-    `${count(jobs, 'job')}, ${files} checkpoints and weights, ${(bytes / 2 ** 20).toFixed(1)} MiB; go on from it with\n` +
+    `${count(jobs, 'job')}, ${files} checkpoints and weights, ${(bytes / 2 ** 20).toFixed(1)} MiB; continue from it with\n` +
       `  kasane coordinator --state ${folder}\n`,
   );
 }

@@ -22,7 +22,7 @@ export async function dev(folder: string, options: CertOptions): Promise<void> {
   const file = (name: string) => join(folder, name);
   for (const name of host) {
     if (!/^[\w.:*-]{1,253}$/.test(name))
-      throw new KasaneError('USAGE', `--host: '${name}' is no name and no address`);
+      throw new KasaneError('USAGE', `--host: '${name}' is not a host name or address`);
   }
   makeFolders(folder, 0o700);
   const authority =
@@ -44,11 +44,11 @@ export async function dev(folder: string, options: CertOptions): Promise<void> {
   }
   out.write(
     [
-      `For ${hosts.join(', ')}, for ${days} days. ca-key.pem signs others: keep it where nobody else reads it.`,
+      `For ${hosts.join(', ')}, for ${days} days. ca-key.pem can sign other certificates: keep it secret.`,
       `Coordinator:  --tls-cert ${server} --tls-key ${file('server-key.pem')}`,
-      `              --tls-ca ${ca}    # clients must then show certificates, too`,
+      `              --tls-ca ${ca}    # requires client certificates`,
       `Others:       --tls-ca ${ca}`,
-      `              --tls-cert ${client} --tls-key ${file('client-key.pem')}    # where they must`,
+      `              --tls-cert ${client} --tls-key ${file('client-key.pem')}    # if required`,
       '',
     ].join('\n'),
   );
@@ -62,7 +62,7 @@ function readAuthority(folder: string): Issued {
   } catch (cause) {
     throw new KasaneError(
       'USAGE',
-      `${folder}: its authority can not be read (${(cause as Error).message}); --force makes another`,
+      `${folder}: its CA cannot be read (${(cause as Error).message}); use --force to create another`,
       { cause },
     );
   }

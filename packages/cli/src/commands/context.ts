@@ -52,7 +52,7 @@ export function add(name: string, options: Context & Options): void {
   if (!NAME.test(name)) {
     throw new KasaneError(
       'USAGE',
-      `context '${name}': a letter or digit, then letters, digits, '.', '-' or '_' are expected`,
+      `context '${name}': expected a letter or digit, then letters, digits, '.', '-' or '_'`,
     );
   }
   const { contexts, current = name } = config();
@@ -94,6 +94,6 @@ function requireContext(name: string, contexts: Config['contexts']): Context {
   const hint =
     names.length > 0
       ? suggest(name, names)
-      : `; \`kasane context add ${name} --coordinator HOST:PORT\` makes it`;
+      : `; create it with \`kasane context add ${name} --coordinator HOST:PORT\``;
   throw new KasaneError('USAGE', `there is no context '${name}'${hint}`);
 }

@@ -39,7 +39,7 @@ export async function dashboardBeside(
     say(`Dashboard at ${running.url}`);
     return running;
   } catch (error) {
-    say(`no dashboard: ${messageOf(error)}`);
+    say(`the dashboard did not start: ${messageOf(error)}`);
     return undefined;
   }
 }

@@ -119,7 +119,10 @@ async function specOf(place: string, set: readonly string[]): Promise<DataSpec> 
   if (doubt !== undefined && !('format' in given)) throw new KasaneError('DATA_INVALID', doubt);
   const data: Record<string, unknown> = { ...section, path, ...given };
   if (data.format === 'csv' && !('target' in data))
-    throw new KasaneError('USAGE', `${place}: which column is to be told? --set target=COLUMN says it`);
+    throw new KasaneError(
+      'USAGE',
+      `${place}: which column should the model predict? Set it with --set target=COLUMN`,
+    );
   return checkData(data);
 }
 
@@ -188,7 +191,7 @@ function sheetLines({ file, labels }: Sheet): string[] {
 async function writeSheet({ train: part, preparation }: DataParts, file: string): Promise<Sheet> {
   const [height = 0, width = 0, channels = 1, ...more] = part.input.shape;
   if (part.input.dtype !== 'u8' || width === 0 || more.length > 0 || ![1, 3].includes(channels)) {
-    throw new KasaneError('USAGE', `--sheet is for images; the samples are ${formatField(part.input)}`);
+    throw new KasaneError('USAGE', `--sheet requires images, but the samples are ${formatField(part.input)}`);
   }
   const count = Math.min(SHEET_SIDE ** 2, part.samples);
   const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor((i * part.samples) / count));

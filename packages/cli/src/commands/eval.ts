@@ -35,7 +35,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   const job = jobOf(source, trained, options);
   const data = await loadData(job, anywhere).catch((error: unknown) => {
     if (!trained.data || options.data !== undefined) throw error;
-    const right = 'that is where the coordinator has it; say with --data where it is on this machine';
+    const right = 'this is the path on the coordinator; give the path on this machine with --data';
     throw new KasaneError('DATA_INVALID', `${messageOf(error)} (${right})`, { cause: error });
   });
   checkPreparation(source, trained, data);
@@ -62,7 +62,7 @@ function jobOf(source: string, { model, about, data: known }: Trained, { data, t
   if (!known && data === undefined && section.format !== undefined && section.format !== 'idx') {
     throw new KasaneError(
       'USAGE',
-      `${source} was trained on ${String(section.format)} data: say with --data where it is`,
+      `${source} was trained on ${String(section.format)} data; give its path with --data`,
     );
   }
   const spec = {
@@ -90,7 +90,7 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   if (trained.mean !== undefined && !trained.image && longAxes(was).join() !== longAxes(shape).join())
     throw new KasaneError(
       'DATA_INVALID',
-      `samples of the data are ${shape.join(' x ')}, but those that ${source} was trained with ${was.join(' x ')}; give --data as the job had data.path`,
+      `samples of the data are ${shape.join(' x ')}, but ${source} was trained with ${was.join(' x ')}; set --data to the data.path of the job`,
     );
   const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])].filter(
     (name) => name !== 'shape',
@@ -99,7 +99,7 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   if (differs === undefined) return;
   throw new KasaneError(
     'DATA_INVALID',
-    `the data differs from what ${source} was trained with (${differs}); give --data and --test as the job had data.path and data.test`,
+    `the data differs from what ${source} was trained with (${differs}); set --data and --test to the data.path and data.test of the job`,
   );
 }
 

@@ -49,7 +49,7 @@ function formatOf(output: string | undefined): ExportFormat {
   if (extension === '.onnx' || extension === '.safetensors') return extension.slice(1) as ExportFormat;
   throw new KasaneError(
     'USAGE',
-    `--output ${output}: the name says no format; end it in .onnx or .safetensors, or give --format`,
+    `--output ${output}: the format is unknown; use the extension .onnx or .safetensors, or set --format`,
   );
 }
 

@@ -97,9 +97,9 @@ export function decisionOf(column: Column): Decision | undefined {
   if (2 * values.length < rows)
     return ignore(`has a value in only ${values.length} of ${counted(rows, 'row')}`);
   if (fit.isRowNumber || fit.isRisingId) return ignore(NUMBERING);
-  if (fit.isDates) return ignore('holds dates, which are no categories');
+  if (fit.isDates) return ignore('contains dates, which are not categories');
   if (strangers) {
-    const what = `holds numbers and texts, such as '${[...strangers][0]!.slice(0, 40)}'`;
+    const what = `contains numbers and texts, such as '${[...strangers][0]!.slice(0, 40)}'`;
     if (different.size <= MOST_CLASSES && ROWS_EACH * different.size <= values.length)
       return { name, kind: 'category', why: what };
     // One or two may be markers of missing values: the reader asks.
@@ -108,8 +108,8 @@ export function decisionOf(column: Column): Decision | undefined {
       : undefined;
   }
   if (fit.isDoubtful || column.isNumber) return undefined;
-  if (fit.isIdentifier) return ignore('has a value of its own in nearly every row');
-  if (column.isProse) return ignore('has a text of its own in most rows');
+  if (fit.isIdentifier) return ignore('has a different value in nearly every row');
+  if (column.isProse) return ignore('has a different text in most rows');
   return different.size > MOST_CATEGORIES
     ? ignore(`has ${counted(different.size, 'different value')}`)
     : undefined;

@@ -47,7 +47,7 @@ export async function lookAt(
   guesses: string[],
 ): Promise<Look> {
   const excel = 'skipLines' in given || 'delimiter' in given ? undefined : await excelSign(path);
-  if (excel !== undefined) guesses.push("its first line is Excel's and is left out (data.skipLines)");
+  if (excel !== undefined) guesses.push('its first line is for Excel and is skipped (data.skipLines)');
   const before: Partial<TableForm> = {
     ...given,
     ...(excel !== undefined && { skipLines: 1, delimiter: excel }),
@@ -58,11 +58,11 @@ export async function lookAt(
       `fields are separated by ${signs.delimiter === '\t' ? 'tabs' : `'${signs.delimiter}'`} (data.delimiter)`,
     );
   if (signs.quote === '' && !('quote' in given))
-    guesses.push('quotation marks are ordinary characters (data.quote)');
+    guesses.push('quotation marks are read as ordinary characters (data.quote)');
   const header = 'header' in given ? {} : await guessHeader(path, { ...before, ...signs }, target);
   if (header.header === false)
     guesses.push(
-      'the first row looks like the rows below it, so columns are called 1, 2 and so on (--set header=true if it has their names)',
+      'the first row looks like the rows below it, so columns are named 1, 2 and so on (--set header=true if it contains their names)',
     );
   const written = { ...before, ...signs, ...header };
   const { columns, rows } = await readRows(path, written);

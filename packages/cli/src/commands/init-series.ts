@@ -64,7 +64,7 @@ export function seriesSection(
 ): TableGuess['data'] {
   if (series && given.format !== 'series')
     guesses.push(
-      `column '${series.time.name}' has the times of the rows, and the others are numbers: a series (--set format=csv reads a table whose rows stand alone)`,
+      `column '${series.time.name}' contains the times of the rows, and the others are numbers: a series (use --set format=csv for a table of independent rows)`,
     );
   const times = series?.times?.toSorted((a, b) => a - b);
   const steps = times?.slice(1).map((time, i) => time - times[i]!) ?? [];
@@ -72,10 +72,10 @@ export function seriesSection(
   const window = windowFor(rows.length, usual);
   if (!('window' in given))
     guesses.push(
-      `${counted(window, 'row')} ${window === 1 ? 'goes' : 'go'} in, and the next one is told (--set window=N, --set horizon=N)`,
+      `the next row is predicted from the previous ${window === 1 ? 'one' : window} (--set window=N, --set horizon=N)`,
     );
   if (target === undefined && series && series.numbers.length > 1)
-    guesses.push(`all ${series.numbers.length} columns of numbers are told (--target COLUMN for one)`);
+    guesses.push(`all ${series.numbers.length} numeric columns are predicted (--target COLUMN for one)`);
   const form = { ...said, ...(series && orderOf(series, guesses, steps, usual)) };
   return {
     ...{ format: 'series', path, ...form, window },
@@ -100,11 +100,11 @@ function orderOf(
   if (times === undefined) {
     said.order = 'file';
     guesses.push(
-      `times such as '${time.values[0]!.slice(0, 40)}' are not read: rows are taken in the order of the file (data.order)`,
+      `times such as '${time.values[0]!.slice(0, 40)}' cannot be read, so rows keep the order of the file (data.order)`,
     );
   } else if (times.some((at, i) => at < (times[i - 1] ?? at))) {
     said.order = 'sort';
-    guesses.push('rows are not in order of time, and are sorted (data.order)');
+    guesses.push('rows are not in order of time and are sorted (data.order)');
   }
   const gaps = usual > 0 ? steps.filter((step) => step > GAP * usual).length : 0;
   if (gaps > 0) {
@@ -116,7 +116,9 @@ function orderOf(
   const lacking = Math.max(...numbers.map(({ rows, values }) => rows - values.length));
   if (lacking > 0) {
     said.missing = 'previous';
-    guesses.push(`missing values (of a column ${lacking} at most) count as the one before (data.missing)`);
+    guesses.push(
+      `missing values (at most ${lacking} per column) are filled with the previous value (data.missing)`,
+    );
   }
   return said;
 }

@@ -110,17 +110,17 @@ function decideAll(
     const more = found.length > FEW ? `${found.length - FEW} more` : undefined;
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: no columns are left to tell ${targets.join(', ')} from: ${[...named, ...(more ? [more] : [])].join('; ')}. Keep one with --set columns.${first.name}=category, or name another --target`,
+      `${path}: no columns are left to predict ${targets.join(', ')} from: ${[...named, ...(more ? [more] : [])].join('; ')}. Keep one with --set columns.${first.name}=category, or name another --target`,
     );
   }
   for (const { name, kind, why } of found.slice(0, NAMED)) {
-    const what = kind === 'ignore' ? 'it is left out' : 'each value is a category';
-    const kept = why === NUMBERING ? `: --set ${shellWord(`columns.${name}=number`)} keeps it` : '';
+    const what = kind === 'ignore' ? 'it is ignored' : 'each value is a category';
+    const kept = why === NUMBERING ? `; to keep it, use --set ${shellWord(`columns.${name}=number`)}` : '';
     guesses.push(`column '${name}' ${why}: ${what} (data.columns)${kept}`);
   }
   if (found.length > NAMED)
     guesses.push(
-      `${found.length - NAMED} more columns are treated in the same way (data.columns in the job file lists all)`,
+      `${found.length - NAMED} more columns are treated the same way (see data.columns in the job file)`,
     );
   return kinds;
 }
@@ -138,7 +138,7 @@ function missingNumbers(
   const lacking = rows.filter((fields) => numbers.some((at) => isMissing(fields[at]!, form))).length;
   if (lacking === 0) return {};
   guesses.push(
-    `${lacking} of ${counted(rows.length, 'row')} ${lacking === 1 ? 'lacks' : 'lack'} a number, which counts as the mean of its column (data.missing: fail with data.onDamaged: skip leaves such rows out)`,
+    `${lacking} of ${counted(rows.length, 'row')} ${lacking === 1 ? 'lacks' : 'lack'} a number, which is filled with the mean of its column (to skip such rows, set data.missing: fail and data.onDamaged: skip)`,
   );
   return { missing: 'mean' };
 }
@@ -163,19 +163,19 @@ async function isQuantity(
   const { different, values } = column;
   const say = (why: string, otherwise: string) =>
     guesses.push(
-      `${why} (data.task${kind === 'number' ? `; --set task=${otherwise} decides otherwise` : ''})`,
+      `${why} (data.task${kind === 'number' ? `; to change it, use --set task=${otherwise}` : ''})`,
     );
   const many = different.size > MOST_CLASSES || (different.size > 2 && 2 * different.size > values.length);
   const whole = values.every((text) => /^[+-]?\d+(\.0*)?$/.test(text));
   if (kind !== 'number' && different.size > 2 && 2 * different.size > values.length)
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: column '${column.name}' has ${counted(different.size, 'different value')} in ${counted(values.length, 'row')}, which are no classes. Name the column to predict with --target COLUMN`,
+      `${path}: column '${column.name}' has ${counted(different.size, 'different value')} in ${counted(values.length, 'row')}, so they are not classes. Set the column to predict with --target COLUMN`,
     );
   if (kind !== 'number' || (whole && !many)) {
-    say('its values are classes: a classification', 'regression');
+    say('its values are classes: classification', 'regression');
     return false;
   }
-  say('its values are numbers: a regression', 'classification');
+  say('its values are numbers: regression', 'classification');
   return true;
 }

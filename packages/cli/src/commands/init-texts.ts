@@ -53,27 +53,27 @@ export function textSection(
     const names = columns.map(({ name }) => `'${name}'`).join(', ');
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: it is not plain which of the columns ${names} are texts and classes. Name them with --set format=text text=COLUMN label=COLUMN, or take the file for one long text with --set format=text`,
+      `${path}: it is unclear which of the columns ${names} contain the texts and the classes. Set them with --set format=text text=COLUMN label=COLUMN, or read the file as one long text with --set format=text`,
     );
   }
   const labels = columns.find(({ name }) => name === label);
   if (labels && !hasClasses(labels))
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: column '${label}' has ${counted(labels.different.size, 'different value')} in ${counted(labels.values.length, 'row')}, which are no classes of texts. Name the column of the classes with --target COLUMN`,
+      `${path}: column '${label}' has ${counted(labels.different.size, 'different value')} in ${counted(labels.values.length, 'row')}, so they are not classes of texts. Set the column of the classes with --target COLUMN`,
     );
   guesses.push(
-    `the texts of column '${chosen.name}' are classified by column '${label}' (--set text=COLUMN and --target COLUMN choose others, --set format=csv reads a table)`,
+    `the texts of column '${chosen.name}' are classified by column '${label}' (to change this, use --set text=COLUMN and --target COLUMN, or --set format=csv for a table)`,
   );
   const left = columns
     .filter(({ name }) => name !== chosen.name && name !== label)
     .map(({ name }) => `'${name}'`);
   if (left.length > 0)
-    guesses.push(`not used: ${left.length === 1 ? 'column' : 'columns'} ${left.join(', ')}`);
+    guesses.push(`ignored: ${left.length === 1 ? 'column' : 'columns'} ${left.join(', ')}`);
   const long = chosen.values.filter((text) => text.length > CONTEXT).length;
   if (long > 0 && !('context' in given) && !('tokenizer' in given))
     guesses.push(
-      `${long} of ${counted(chosen.values.length, 'text')} ${long === 1 ? 'is' : 'are'} longer than ${CONTEXT} characters, and cut there (--set context=N reads more of them)`,
+      `${long} of ${counted(chosen.values.length, 'text')} ${long === 1 ? 'is' : 'are'} longer than ${CONTEXT} characters and ${long === 1 ? 'is' : 'are'} truncated (--set context=N to keep more)`,
     );
   const form = Object.fromEntries(KEPT.flatMap((key) => (said[key] === undefined ? [] : [[key, said[key]]])));
   const named = { text: chosen.name, label };
@@ -85,7 +85,7 @@ export function sayTexts(columns: readonly Column[], target: string): string[] {
   const long = columns.filter((column) => column.name !== target && column.isProse && column.words >= LONG);
   return long.map(
     ({ name }) =>
-      `column '${name}' holds texts: --set format=text text=${shellWord(name)} label=${shellWord(target)} classifies them instead`,
+      `column '${name}' contains texts; to classify them instead, use --set format=text text=${shellWord(name)} label=${shellWord(target)}`,
   );
 }
 

@@ -46,10 +46,7 @@ type Ask = (question: string, suggestion: string) => Promise<string>;
 
 export async function init(file: string, options: InitOptions): Promise<void> {
   if (existsSync(file) && !options.force) {
-    throw new KasaneError(
-      'USAGE',
-      `${file} is there already: give another name, or --force to write over it`,
-    );
+    throw new KasaneError('USAGE', `${file} already exists: give another name, or --force to overwrite it`);
   }
   const terminal =
     !options.yes && process.stdin.isTTY ? createInterface(process.stdin, process.stderr) : undefined;
@@ -58,7 +55,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     suggestion;
   try {
     const place =
-      options.data ?? (await ask('Data: a folder of images, a CSV file, text; nothing for MNIST', ''));
+      options.data ?? (await ask('Data: a folder of images, a CSV file or text (empty for MNIST)', ''));
     const { data: section, guesses } = await dataSection(place, options, ask);
     const { data, parts } = await openSound(section);
     const { preset, why } = presetFor(parts, data);
@@ -86,7 +83,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
       throw new KasaneError(error.code, asFlags(error.message), { cause: error });
     // Ctrl-C, or Ctrl-D, at a question.
     if ((error as NodeJS.ErrnoException).code !== 'ABORT_ERR') throw error;
-    err.write('\nnothing is written\n');
+    err.write('\nnothing was written\n');
     process.exitCode = 128 + constants.signals.SIGINT;
   } finally {
     terminal?.close();
@@ -106,7 +103,7 @@ async function askNumber(ask: Ask, question: string, suggestion: string): Promis
   for (;;) {
     const answer = await ask(question, suggestion);
     if (/^[1-9]\d{0,8}$/.test(answer)) return Number(answer);
-    err.write(`'${answer}': a whole number above 0 is expected\n`);
+    err.write(`'${answer}': expected a whole number above 0\n`);
   }
 }
 
@@ -149,15 +146,18 @@ async function dataSection(
   ) {
     refuseFlags(`${place}, which is a table,`, { size });
     if (target !== undefined && 'target' in given && given.target !== target)
-      throw new KasaneError('USAGE', `--target ${target} and --set target say two things: leave one out`);
+      throw new KasaneError(
+        'USAGE',
+        `--target ${target} and --set target contradict each other: remove one of them`,
+      );
     const found = await guessTable(path, given, target, (columns, suggestion) =>
-      ask(`Column to predict, of ${columns.join(', ')}`, suggestion),
+      ask(`Column to predict (${columns.join(', ')})`, suggestion),
     );
     return { data: found.data, guesses: [...guesses, ...found.guesses] };
   }
   if (format === 'imagefolder') {
     refuseFlags(`${place}, a folder of images,`, { target });
-    const side = size ?? given.size ?? (await askNumber(ask, 'Side of images in pixels', '64'));
+    const side = size ?? given.size ?? (await askNumber(ask, 'Side length of images in pixels', '64'));
     return { data: { path, ...seen, ...given, size: side }, guesses };
   }
   refuseFlags(`${place}, which is read as ${format},`, { target, size });
@@ -185,8 +185,9 @@ const asFlags = (text: string): string =>
 function refuseFlags(place: string, flags: Readonly<Record<string, unknown>>): void {
   const [flag] = Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [name]));
   if (flag === undefined) return;
-  const meant = flag === 'target' ? 'names a column of a table or a series' : 'is the side of images';
-  throw new KasaneError('USAGE', `--${flag} ${meant}, and ${place} has none: leave it out`);
+  const meant =
+    flag === 'target' ? 'names a column of a table or a series' : 'sets the side length of images';
+  throw new KasaneError('USAGE', `--${flag} ${meant}, but ${place} has none: remove it`);
 }
 
 /** Which columns of a table were taken for what. */
@@ -222,7 +223,7 @@ function presetFor(
     const kinds = preparation.classes!.length;
     const where =
       data.label === undefined
-        ? `${kinds} class folders: an LSTM that classifies them (set data.objective: next-token for a model that writes text)`
+        ? `${kinds} class folders: an LSTM that classifies them (set data.objective: next-token for a model that generates text)`
         : `${kinds} classes: an LSTM that classifies them`;
     const why = `${count(train.samples, 'text')} in ${where}`;
     const sizes = {
@@ -241,7 +242,7 @@ function presetFor(
   }
   if (series) {
     const [window, features] = input.shape;
-    const why = `${samples} of ${count(window!, 'step')}: an LSTM that tells the next`;
+    const why = `${samples} of ${count(window!, 'step')}: an LSTM that predicts the next`;
     return { preset: { preset: 'lstm-forecast', window, features, horizon: target.shape[0] }, why };
   }
   const [height = 0, width = 0, channels = 1] = input.shape;
@@ -258,7 +259,7 @@ function presetFor(
   }
   throw new KasaneError(
     'DATA_INVALID',
-    `no preset fits ${data.format} data of this kind by itself: kasane models lists them; write the job file by hand`,
+    `no preset fits ${data.format} data of this kind; see kasane models, and write the job file by hand`,
   );
 }
 

@@ -67,7 +67,7 @@ async function watchUntilEnd(client: CoordinatorClient, id: string, tensorboard?
   const { follow } = await import('../follow.ts');
   return await follow(client, id, {
     tensorboard,
-    left: `${id} goes on: \`kasane watch ${id}\` follows it, \`kasane cancel ${id}\` ends it`,
+    left: `${id} continues: follow it with \`kasane watch ${id}\`, or end it with \`kasane cancel ${id}\``,
   });
 }
 
@@ -112,7 +112,7 @@ export async function resume(
 ): Promise<void> {
   await withClient(options, async (client) => {
     const job = await client.resume(id, options.epochs ?? 0);
-    printJob(job, `${id} goes on after epoch ${job.epoch} of ${job.epochs}`, options);
+    printJob(job, `${id} continues after epoch ${job.epoch} of ${job.epochs}`, options);
     if (options.watch) await watchBeside(client, id);
   });
 }
@@ -137,7 +137,7 @@ export async function priority(id: string, value: number, options: Options): Pro
 export async function drain(worker: string, options: Options): Promise<void> {
   await withClient(options, async (client) => {
     const draining = await client.drain(worker);
-    const line = `${worker} finishes ${count(draining.tasksHeld, 'task')} that it holds, and stops`;
+    const line = `${worker} finishes its ${count(draining.tasksHeld, 'task')} and stops`;
     print(options.json ? JSON.stringify(draining) : line);
   });
 }

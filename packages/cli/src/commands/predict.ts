@@ -43,7 +43,7 @@ async function answer(
 ): Promise<void> {
   const { text } = trained.preparation;
   if (text && isLikePath(given) && kindOfPath(given) === 'nothing')
-    err.lines(`${given}: there is no such file, so this is read as the text itself`);
+    err.lines(`${given}: file not found, so this is read as text`);
   if (text && text.objective !== 'classification') {
     write(trained, given, options, scoresOf);
     return;

@@ -103,7 +103,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
     for (const line of join) say(`To join:  ${line}`);
     if (!isLoopback(host) && !options.redis && !process.env.REDIS_URL) {
       log.warn(
-        'this Redis answers on this machine only: for workers on others give one that they reach with --redis',
+        'this Redis is only reachable on this machine: for workers on other machines, set --redis to one that they can reach',
       );
     }
     const page = options.dashboard

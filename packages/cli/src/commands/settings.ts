@@ -14,7 +14,7 @@ export function withSettings(section: Section, set: readonly string[]): Section 
     if (key === undefined || value === undefined)
       throw new KasaneError(
         'USAGE',
-        `--set ${text}: key=value is expected, such as size=32 or columns.NAME=ignore`,
+        `--set ${text}: expected key=value, such as size=32 or columns.NAME=ignore`,
       );
     if (entry === undefined) result[key] = readValue(value);
     else result[key] = { ...entriesOf(result[key] ?? {}, text, key), [entry]: readValue(value) };
@@ -26,7 +26,7 @@ function entriesOf(value: unknown, text: string, key: string): object {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   throw new KasaneError(
     'USAGE',
-    `--set ${text}: ${key} is no object; set it as a whole with --set ${key}=...`,
+    `--set ${text}: ${key} is not an object; set it as a whole with --set ${key}=...`,
   );
 }
 

@@ -20,7 +20,7 @@ export interface CreateOptions extends StateOptions {
 
 export function create(name: string, options: CreateOptions): void {
   if (!/^[\w.@ -]{1,64}$/.test(name)) {
-    throw new KasaneError('USAGE', `token '${name}': a name of 1 to 64 letters, digits and .@_- is expected`);
+    throw new KasaneError('USAGE', `token '${name}': expected a name of 1 to 64 letters, digits and .@_-`);
   }
   const { scope, expires, json } = options;
   withStore(options, (store) => {
@@ -28,7 +28,7 @@ export function create(name: string, options: CreateOptions): void {
     const { token, ...record } = store.create({ name, scopes: scope, expiresAt });
     if (json) return print(JSON.stringify({ ...shown(record), token }));
     // The token alone on standard output, so that it can be caught.
-    err.write(`Token ${record.id} may ${record.scopes.join(', ')}. It is shown this once:\n`);
+    err.write(`Token ${record.id} with scope ${record.scopes.join(', ')}, shown only once:\n`);
     print(token);
   });
 }
@@ -50,7 +50,7 @@ export function revoke(which: string, options: StateOptions): void {
   withStore(options, (store) => {
     const record = store.revoke(which);
     const { id, name } = record;
-    print(options.json ? JSON.stringify(shown(record)) : `token ${id} (${name}) is revoked`);
+    print(options.json ? JSON.stringify(shown(record)) : `token ${id} (${name}) has been revoked`);
   });
 }
 

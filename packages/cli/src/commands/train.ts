@@ -110,7 +110,7 @@ export function idleSlots(
   const idle = workers * slots - shards;
   if (idle <= 0) return '';
   const all = count(workers * slots, 'slot');
-  return `Note: ${idle} of ${all} will be idle, since a step of this job has ${count(shards, 'shard')}; use fewer, or raise training.shards (which changes the weights)`;
+  return `Note: ${idle} of ${all} will be idle, since a step of this job has ${count(shards, 'shard')}; use fewer, or increase training.shards (which changes the weights)`;
 }
 
 async function openDashboard(coordinator: string, say: (line: string) => void) {
@@ -130,10 +130,7 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
   const samplesPerSecond = Number(((job.step * spec.training.batch) / training).toPrecision(4));
   const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
   if (digest !== job.digest)
-    throw new KasaneError(
-      'FILE_DAMAGED',
-      `${model}: its SHA-256 is not that of the weights that were trained`,
-    );
+    throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 does not match that of the trained weights`);
   if (json) {
     const { id, step: steps, workers } = job;
     const { epoch: epochs, testLoss, testMetric } = last;

@@ -59,7 +59,7 @@ export function checkKernels(): Finding {
   try {
     enableRevectorization();
     const { name, warning } = selectKernel('exact');
-    if (warning) return note('Arithmetic', `${name} kernel: ${warning}`, 'results are right, only slower');
+    if (warning) return note('Arithmetic', `${name} kernel: ${warning}`, 'results are correct, only slower');
     return ok('Arithmetic', `${name} kernel, self-test passed`);
   } catch (error) {
     return wrong('Arithmetic', messageOf(error), 'use another version of Node, or another machine');
@@ -70,11 +70,11 @@ export function checkKernels(): Finding {
 export async function checkRedis(url: string | undefined): Promise<Finding> {
   if (url === undefined) {
     const found = await onPath().catch(() => fetchedWithApt());
-    if (found) return ok('Redis', `${found.path}, started when it is needed`);
+    if (found) return ok('Redis', `${found.path}, started when needed`);
     return note(
       'Redis',
       'none on the PATH',
-      'on Debian and Ubuntu one is fetched when needed; elsewhere install redis or valkey, or give --redis',
+      'on Debian and Ubuntu it is downloaded when needed; elsewhere install redis or valkey, or set --redis',
     );
   }
   try {
@@ -85,7 +85,7 @@ export async function checkRedis(url: string | undefined): Promise<Finding> {
     return apart ? note('Redis', `${found}; ${apart.found}`, apart.todo) : ok('Redis', found);
   } catch (error) {
     const [found, ...todo] = messageOf(error).split('; ');
-    return wrong('Redis', found!, todo.join('; ') || 'start it, or give its address with --redis');
+    return wrong('Redis', found!, todo.join('; ') || 'start it, or set its address with --redis');
   }
 }
 
@@ -100,8 +100,8 @@ export async function checkPort(name: string, port: number, flag: string): Promi
     return ok(name, `${port} is free`);
   } catch (error) {
     const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    const found = taken ? `${port} is taken` : `${port}: ${failureOf(error).message}`;
-    return note(name, found, `if that is no Kasane, choose another with ${flag}`);
+    const found = taken ? `${port} is in use` : `${port}: ${failureOf(error).message}`;
+    return note(name, found, `if it is not Kasane that uses it, choose another with ${flag}`);
   } finally {
     server.close();
   }
@@ -120,7 +120,7 @@ export async function checkCoordinator(options: ClientOptions): Promise<Finding>
     const found = `${version} at ${address}, ${count(workers.length, 'worker')} with ${count(slots, 'slot')}`;
     if (clock) return note('Coordinator', `${found}; ${clock.found}`, clock.todo);
     if (workers.length > 0) return ok('Coordinator', found);
-    return note('Coordinator', found, `nobody computes: kasane worker --coordinator ${address}`);
+    return note('Coordinator', found, `start a worker: kasane worker --coordinator ${address}`);
   } catch (error) {
     const [found, todo = 'check its address and the token'] = messageOf(error).split('; ');
     return wrong('Coordinator', found!, todo);
@@ -136,20 +136,24 @@ export function checkCertificates(flag: string, path: string, now = Date.now()):
       .toString()
       .match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
     if (!pems)
-      return wrong(flag, `${path} has no certificate in PEM`, '`kasane cert dev` makes some for development');
+      return wrong(
+        flag,
+        `${path} has no certificate in PEM`,
+        'create one for development with `kasane cert dev`',
+      );
     const certificates = pems.map((pem) => new X509Certificate(pem));
     const [first] = certificates.sort((a, b) => Number(a.validToDate) - Number(b.validToDate));
     const { subject, validToDate } = first!;
     const name = subject.replaceAll('\n', ', ');
     const days = (Number(validToDate) - now) / DAY_MS;
     const until = validToDate.toISOString().slice(0, 10);
-    if (days < 0) return wrong(flag, `${name} in ${path} ended on ${until}`, 'have another one issued');
+    if (days < 0) return wrong(flag, `${name} in ${path} expired on ${until}`, 'renew it');
     if (certificates.some((one) => Number(one.validFromDate) > now))
       return wrong(flag, `${path}: one is not valid yet`, "set this machine's clock, or wait");
     const found = `${name} in ${path}, until ${until}`;
-    return days < SOON_DAYS ? note(flag, found, 'have another one issued before that day') : ok(flag, found);
+    return days < SOON_DAYS ? note(flag, found, 'renew it before that day') : ok(flag, found);
   } catch (error) {
-    return wrong(flag, `${path}: ${messageOf(error)}`, 'a file in PEM is expected');
+    return wrong(flag, `${path}: ${messageOf(error)}`, 'expected a PEM file');
   }
 }
 
@@ -161,18 +165,18 @@ export async function checkGpu(): Promise<Finding> {
   const answer = await new Promise<GpuAnswer>((resolve) => {
     child.once('message', (message) => resolve(message as GpuAnswer));
     child.once('error', (error) => resolve({ why: failureOf(error).message }));
-    child.once('exit', () => resolve({ why: 'its driver ended the process that asked' }));
+    child.once('exit', () => resolve({ why: 'its driver crashed the test process' }));
   });
   child.kill('SIGKILL');
   return 'name' in answer
     ? ok('WebGPU', `${answer.name}, for jobs of math: fast`)
-    : note('WebGPU', answer.why, 'not needed: processors compute every job');
+    : note('WebGPU', answer.why, 'not required: every job can run on the CPU');
 }
 
 export function checkMemory(free = freemem(), total = totalmem()): Finding {
   const found = `${gib(free)} of ${gib(total)} free`;
   return free < GIB
-    ? note('Memory', found, 'large models need more: stop other programs')
+    ? note('Memory', found, 'large models need more; stop other programs')
     : ok('Memory', found);
 }
 
@@ -186,7 +190,7 @@ export function checkStateDirectory(folder: string): Finding {
       owner === 'unknown' ? 'a coordinator' : `the coordinator of process ${owner.pid} on ${owner.host}`;
     return ok('State', `${folder}, in use by ${who}`);
   } catch (error) {
-    const [found, todo = 'name another directory with --state'] = messageOf(error).split('; ');
+    const [found, todo = 'choose another directory with --state'] = messageOf(error).split('; ');
     return wrong('State', found!, todo);
   }
 }
@@ -212,9 +216,9 @@ export function checkWritable(folder: string, todo: string): Finding | undefined
 /** Space where checkpoints, caches and the temporary files go. */
 export function checkDisk(folder: string, free = freeBytes(folder)): Finding {
   const found = `${gib(free)} free in ${folder}`;
-  if (free < GIB / 10) return wrong('Disk', found, 'make room: checkpoints and weights need it');
+  if (free < GIB / 10) return wrong('Disk', found, 'free up space for checkpoints and weights');
   return free < 2 * GIB
-    ? note('Disk', found, 'large models keep checkpoints of several GiB')
+    ? note('Disk', found, 'checkpoints of large models take several GiB')
     : ok('Disk', found);
 }
 
@@ -233,6 +237,6 @@ function freeBytes(folder: string): number {
 export const writtenFolders = (
   state?: string,
 ): readonly { readonly folder: string; readonly todo: string }[] => [
-  { folder: stateFolder(state), todo: 'give a coordinator another with --state' },
-  { folder: temporaryPlace(), todo: 'set TMPDIR to one that can be written to' },
+  { folder: stateFolder(state), todo: 'choose another for the coordinator with --state' },
+  { folder: temporaryPlace(), todo: 'set TMPDIR to a writable folder' },
 ];

@@ -21,6 +21,6 @@ export function clockTrouble(aheadMs: number): { found: string; todo: string } |
   const seconds = `${Math.round(Math.abs(aheadMs) / 1000)} s`;
   return {
     found: `its clock is ${seconds} ${aheadMs > 0 ? 'ahead of' : 'behind'} this machine's`,
-    todo: 'tokens and certificates end by the clock: let both machines follow one time server',
+    todo: 'tokens and certificates expire by the clock: synchronize both machines with a time server',
   };
 }

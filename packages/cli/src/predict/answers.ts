@@ -38,8 +38,8 @@ export function answerOf(
   const label = preparation.classes?.[best.index] ?? null;
   const next = second ? `; next ${nameOf(second.index)} with ${percent(second.p)}` : '';
   const note = [
-    ...(background ? [`, its transparent parts put on ${background}`] : []),
-    ...(inverted ? [', inverted first: its border is bright'] : []),
+    ...(background ? [`, on a ${background} background`] : []),
+    ...(inverted ? [', inverted because its border is bright'] : []),
   ].join('');
   return {
     record: {

@@ -85,7 +85,7 @@ function takes(
   if (form) return { what: 'image files, such as PNG or JPEG', file: 'only', binary: true };
   const count = sizeOf(input);
   return {
-    what: `${count} ${count === 1 ? 'number' : 'numbers with commas between'}`,
+    what: `${count} ${count === 1 ? 'number' : 'comma-separated numbers'}`,
     file: 'never',
     binary: false,
   };
@@ -99,7 +99,7 @@ async function checkKind(given: string, { what, file, binary }: Takes): Promise<
   const refuse = (why: string) => new DataError(`${given}: ${why}; the model takes ${what}`);
   const kind = kindOfPath(given);
   if (kind === 'folder') throw refuse('it is a folder');
-  if (kind === 'nothing' && file === 'only') throw refuse('there is no such file');
+  if (kind === 'nothing' && file === 'only') throw refuse('file not found');
   if (kind === 'nothing' || file === 'never') return;
   const opened = await openRegular(given);
   try {
@@ -152,7 +152,7 @@ function readNumbers(given: string, shape: readonly number[], { mean, std = 1 }:
   const example = Array.from({ length: Math.min(count, 4) }, (_, i) => i).join(',');
   const what = bytes ? 'whole number' : 'number';
   const range = bytes ? ' from 0 to 255' : '';
-  const wanted = `${counted(count, what)}${range} with commas between, such as ${example}${count > 4 ? ',...' : ''}`;
+  const wanted = `${counted(count, what)}${range} separated by commas, such as ${example}${count > 4 ? ',...' : ''}`;
   if (bad !== undefined) {
     const hint =
       kindOfPath(given) !== 'nothing'
@@ -164,7 +164,7 @@ function readNumbers(given: string, shape: readonly number[], { mean, std = 1 }:
     throw new DataError(`${given}: ${counted(values.length, 'number')}; expected ${wanted}`);
   if (!bytes) return { name: given, x: Float32Array.from(values) };
   const strange = values.find((value) => !Number.isInteger(value) || value < 0 || value > 255);
-  if (strange !== undefined) throw new DataError(`${given}: ${strange} is no byte; expected ${wanted}`);
+  if (strange !== undefined) throw new DataError(`${given}: ${strange} is not a byte; expected ${wanted}`);
   const x = new Float32Array(count);
   inputReader({ dtype: 'u8', shape }, [mean].flat(), [std].flat())(Uint8Array.from(values), x);
   return { name: given, x };

@@ -4,7 +4,7 @@
 const KEY =
   /(?<![\w./-])data\.(delimiter|quote|encoding|comment|skipLines|header|decimal|thousands|missingValues|missing|onDamaged|order|gaps|time|columns|inputs|target|standardize|path|test)\b/;
 
-const INSTEAD = 'Write it as the file that the model was trained with is written';
+const INSTEAD = 'Use the format of the file that the model was trained with';
 
 /** The message with what can be done by whoever has no job. */
 export const withoutJob = (message: string): string =>

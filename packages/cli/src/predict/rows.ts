@@ -21,13 +21,13 @@ export async function readTable(given: string, table: TablePreparation): Promise
     if (why !== undefined) throw new DataError(`${place}: ${why}`);
     const notes = unseenCategories(table.columns, fieldOf).map(
       (column) =>
-        `${name}: ${column} is '${fieldOf(column)}', a category that the training data did not have; it counts as none of them`,
+        `${name}: ${column} is '${fieldOf(column)}', a category that is not in the training data; it counts as none of the known ones`,
     );
     return { name, x, ...(notes.length > 0 && { notes }) };
   };
   if (kindOfPath(given) === 'nothing') {
     const fields = fieldsOf(given, names, form.delimiter);
-    return [encode(given, (column) => fields.get(column)!, `${given}: no such file, and as a row`)];
+    return [encode(given, (column) => fields.get(column)!, `${given}: file not found, and as a row`)];
   }
   const file = await openCsvFile(given, { ...form, onDamaged: 'fail' });
   checkColumns(given, file.columns, names);
@@ -37,7 +37,7 @@ export async function readTable(given: string, table: TablePreparation): Promise
     samples.push(encode(`${given}:${line}`, (column) => fields[places.get(column)!]!));
   }
   const [first, ...others] = samples;
-  if (!first) throw new DataError(`${given}: it has no rows`);
+  if (!first) throw new DataError(`${given}: it contains no rows`);
   return [{ ...first, notes: [...file.notes(), ...(first.notes ?? [])] }, ...others];
 }
 
@@ -46,7 +46,7 @@ function fieldsOf(given: string, names: readonly string[], delimiter: string): M
   const parts = given.split(delimiter).map((part) => part.trim());
   if (parts.length !== names.length) {
     throw new DataError(
-      `${given}: no such file, and as a row it has ${counted(parts.length, 'value')}; expected ${names.length}: ${names.join(delimiter)}`,
+      `${given}: file not found, and as a row it has ${counted(parts.length, 'value')}; expected ${names.length}: ${names.join(delimiter)}`,
     );
   }
   const named = parts.every((part) => part.includes('='));
@@ -62,7 +62,7 @@ function checkColumns(given: string, there: readonly string[], wanted: readonly 
   const lacking = wanted.filter((name) => !there.includes(name));
   if (lacking.length === 0) return;
   throw new DataError(
-    `${given}: it lacks ${lacking.join(', ')}; the model was trained on ${wanted.join(', ')}`,
+    `${given}: it has no ${lacking.join(', ')}; the model was trained on ${wanted.join(', ')}`,
   );
 }
 
@@ -73,7 +73,7 @@ export async function readSeries(given: string, series: SeriesPreparation): Prom
   const options = { ...series, ...form, columns: names, missing, onDamaged: 'fail' } as const;
   const notes: string[] = [];
   const { rows, values } = await readSeriesRows(given, options, notes);
-  if (rows < window) throw new DataError(`${given}: ${counted(rows, 'row')}; the model looks at ${window}`);
+  if (rows < window) throw new DataError(`${given}: ${counted(rows, 'row')}; the model needs ${window}`);
   const last = values.slice(-window * columns.length);
   const x = Float32Array.from(last, (value, i) => {
     const { mean, std } = columns[i % columns.length]!;

@@ -31,13 +31,13 @@ export async function readTextRows(
   const column = said.text ?? 'text';
   if (JSON_LINES.has(extensionOf(given)))
     throw new DataError(
-      `${given}: JSON lines are not read. Give a CSV file with a column '${column}', a row for each text, or a text file`,
+      `${given}: JSON lines are not supported. Use a CSV file with a column '${column}' and one row per text, or a text file`,
     );
   const file = await openCsvFile(given, { ...formOf(form), onDamaged: 'fail' });
   const at = file.columns.indexOf(column);
   if (at < 0)
     throw new DataError(
-      `${given}: there is no column '${column}', where the model expects the texts; there are: ${file.columns.slice(0, 50).join(', ')}. Rename the column, or save a single text as a .txt file`,
+      `${given}: there is no column '${column}', in which the model expects the texts; its columns are: ${file.columns.slice(0, 50).join(', ')}. Rename the column, or save a single text as a .txt file`,
     );
   const encode = textEncoder(text);
   const samples: ReadInput[] = [];
@@ -47,7 +47,7 @@ export async function readTextRows(
     samples.push({ name, x: encode(fields[at]!) });
   }
   const [first, ...others] = samples;
-  if (!first) throw new DataError(`${given}: it has no rows`);
+  if (!first) throw new DataError(`${given}: it contains no rows`);
   const notes = file.notes();
   return [{ ...first, ...(notes.length > 0 && { notes }) }, ...others];
 }

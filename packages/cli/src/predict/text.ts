@@ -26,7 +26,7 @@ function contentOf(given: string, { encoding }: TextPreparation): string {
   const isText = kindOfPath(given) === 'nothing';
   const text = isText ? given : readFile(given, encoding, FILE_BYTES);
   if (text === '')
-    throw new DataError(`${isText ? 'the text' : given} is empty; expected some text, or a file with some`);
+    throw new DataError(`${isText ? 'the text' : given} is empty; expected text or a text file`);
   return text;
 }
 
@@ -96,11 +96,11 @@ export function fillMasks(
   const tokenizer = openTokenizer(spec);
   const parts = contentOf(given, preparation).split(MASK_WORD);
   if (parts.length === 1)
-    throw new DataError(`${given}: nothing is masked; write ${MASK_WORD} where a token is to be told`);
+    throw new DataError(`${given}: nothing is masked; write ${MASK_WORD} in place of the token to predict`);
   const tokens = parts.flatMap((part, index) => [...(index > 0 ? [MASK] : []), ...tokenizer.encode(part)]);
   if (tokens.length > context) {
     throw new DataError(
-      `${counted(tokens.length, 'token')}; the model looks at ${context}: give it less text`,
+      `${counted(tokens.length, 'token')}; the model takes at most ${context}: shorten the text`,
     );
   }
   const x = new Float32Array(context).fill(PAD);

@@ -30,7 +30,7 @@ export function cacheDirectory(): string | undefined {
 const described = (folder: string, libraryPath: string): RedisBinary => ({
   path: join(folder, 'usr/bin/redis-server'),
   libraryPath,
-  description: 'redis-server fetched with apt',
+  description: 'redis-server downloaded with apt',
 });
 
 /** Where what apt fetched is unpacked. */
@@ -51,10 +51,10 @@ export async function fetchedWithApt(): Promise<RedisBinary | undefined> {
 export async function fetchWithApt(log: (line: string) => void): Promise<RedisBinary> {
   const fetched = await fetchedWithApt();
   if (fetched) return fetched;
-  if (!existsSync(APT_GET)) throw new Error('apt-get is not here');
+  if (!existsSync(APT_GET)) throw new Error('apt-get is not installed');
   const cache = cacheDirectory();
-  if (cache === undefined) throw new Error('there is no home folder to keep one in (HOME)');
-  log('Fetching redis-server with apt (once, about 3 MB) ...');
+  if (cache === undefined) throw new Error('there is no home folder to download Redis to (HOME)');
+  log('Downloading redis-server with apt (once, about 3 MB) ...');
   let work: string | undefined;
   try {
     makeFolders(cache);
@@ -85,7 +85,7 @@ export async function fetchWithApt(log: (line: string) => void): Promise<RedisBi
     });
   } catch (error) {
     const text = (error as { stderr?: string }).stderr || (systemFailure(error)?.message ?? messageOf(error));
-    throw new Error(`apt could not fetch redis-server (${text.trim().split('\n')[0]})`);
+    throw new Error(`apt could not download redis-server (${text.trim().split('\n')[0]})`);
   } finally {
     if (work !== undefined) await rm(work, { recursive: true, force: true });
   }

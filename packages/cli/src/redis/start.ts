@@ -66,7 +66,7 @@ export async function findRedis(log: (line: string) => void = () => {}): Promise
   const commands = 'apt-get install redis-server, dnf install valkey or brew install redis';
   throw new KasaneError(
     'UNREACHABLE',
-    `no Redis is available: ${reasons.join('; ')}. Install one (${commands}), or name one with --redis redis://HOST:PORT`,
+    `no Redis is available: ${reasons.join('; ')}. Install it (${commands}), or set --redis redis://HOST:PORT`,
   );
 }
 
@@ -90,7 +90,7 @@ async function fromMemoryServer(): Promise<RedisBinary> {
     throw new Error('redis-memory-server is not installed');
   });
   const path = await downloader.default.default.getPath({}).catch((error: unknown) => {
-    throw new Error(`redis-memory-server could not get one (${messageOf(error).split('\n')[0]})`);
+    throw new Error(`redis-memory-server could not provide one (${messageOf(error).split('\n')[0]})`);
   });
   return { path, description: 'redis-memory-server' };
 }

@@ -70,7 +70,7 @@ function Top({ client, coordinator }: TopOptions): ReactElement {
     else if (input === 'h' || input === '?') change({ help: !choice.help });
     else if (!job) return;
     else if (input === 'p') act(`${job.id} paused`, client.pause(job.id));
-    else if (input === 'r') act(`${job.id} goes on`, client.resume(job.id, 0));
+    else if (input === 'r') act(`${job.id} continues`, client.resume(job.id, 0));
     else if (input === 'c') change({ confirm: job.id });
     else if (input === '+' || input === '-') {
       const priority = job.priority + (input === '+' ? 1 : -1);

@@ -32,14 +32,14 @@ export interface Line {
 
 /** Keys and what they do; the screen's last line and its help are made of it. */
 export const keys = [
-  ['up, down', 'choose a job', ''],
+  ['up, down', 'select a job', ''],
   ['tab, 1 2 3', 'curves, layers, workers', 'view'],
   ['p', 'pause the job', 'pause'],
   ['r', 'resume it', 'resume'],
   ['c', 'cancel it; y confirms', 'cancel'],
   ['+ -', 'raise or lower its priority', ''],
-  ['h, ?', 'this list', 'help'],
-  ['q', 'leave; jobs go on', 'quit'],
+  ['h, ?', 'show this help', 'help'],
+  ['q', 'quit; jobs continue', 'quit'],
 ] as const;
 
 /** The job that is looked at. */

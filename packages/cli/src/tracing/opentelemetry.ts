@@ -117,7 +117,7 @@ class Batches extends BatchSpanProcessor {
         const fails = result.code !== ExportResultCode.SUCCESS;
         if (fails && !failed)
           warn(
-            `spans do not arrive: ${messageOf(result.error)}; check OTEL_EXPORTER_OTLP_ENDPOINT, or leave it out`,
+            `spans cannot be exported: ${messageOf(result.error)}; check or unset OTEL_EXPORTER_OTLP_ENDPOINT`,
           );
         failed = fails;
         done(result);
@@ -149,7 +149,7 @@ function samplerOf(name: string | undefined, warn: (text: string) => void): Samp
   const all = known.parentbased_always_on!;
   if (!name) return all;
   if (!Object.hasOwn(known, name))
-    warn(`OTEL_TRACES_SAMPLER=${name}: ${Object.keys(known).join(', ')} are known; every trace is sent`);
+    warn(`OTEL_TRACES_SAMPLER=${name}: ${Object.keys(known).join(', ')} are supported; every trace is sent`);
   return known[name] ?? all;
 }
 

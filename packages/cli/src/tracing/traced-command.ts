@@ -19,7 +19,7 @@ export function traceCommand(command: Command): (exitCode: number) => Promise<vo
   const warn = (text: string) => makeLog('warn', logFormat).warn(text);
   const wrong = whatIsWrong(process.env);
   if (wrong) {
-    warn(`no spans are sent: ${wrong}`);
+    warn(`no spans are exported: ${wrong}`);
     return async () => {};
   }
   const traces = startTracing(SERVES.includes(name) ? `kasane-${name}` : 'kasane-cli', warn);
@@ -43,9 +43,9 @@ export function traceCommand(command: Command): (exitCode: number) => Promise<vo
 function whatIsWrong(env: NodeJS.ProcessEnv): string | undefined {
   const protocol = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || env.OTEL_EXPORTER_OTLP_PROTOCOL;
   if (protocol === 'grpc')
-    return 'OTEL_EXPORTER_OTLP_PROTOCOL=grpc, but they travel over HTTP: leave it out, and name the port for that, mostly 4318';
+    return 'OTEL_EXPORTER_OTLP_PROTOCOL=grpc, but spans are exported over HTTP: unset it, and use the HTTP port, usually 4318';
   for (const name of ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'])
     if (env[name] && !URL.canParse(env[name]))
-      return `${name}=${env[name]} is no URL; http://127.0.0.1:4318 would be one`;
+      return `${name}=${env[name]} is not a URL; expected one such as http://127.0.0.1:4318`;
   return undefined;
 }
