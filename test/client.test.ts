@@ -54,7 +54,7 @@ it('the README names what there is', () => {
   const job = client.job('x');
   for (const [, name] of text
     .split('A job has')[1]!
-    .split('. What')[0]!
+    .split('. ')[0]!
     .matchAll(/`(\w+)`/g))
     expect(job[name as keyof typeof job], name).toBeTypeOf('function');
 });

@@ -44,16 +44,18 @@ function readJobText(path: string): string {
   }
 }
 
-/** A path as a shell would take it: from the working directory, or below the user's home when it begins with `~/`. */
-export const placeFromHere = (path: string): string =>
-  resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
+/** A path as a shell would take it: from the working directory, or below the user's home when it begins with `~/`. URLs stay. */
+export function placeFromHere(place: string): string {
+  if (isUrl(place)) return place;
+  return resolve(place === '~' || place.startsWith('~/') ? join(homedir(), place.slice(1)) : place);
+}
 
-/** Places in a job file are meant from here; the coordinator may have another working directory. URLs stay. */
+/** Places in a job file are meant from here; the coordinator may have another working directory. */
 export function fromHere(spec: JobSpec): JobSpec {
   const { init } = spec;
   const places = ['path', 'test'].flatMap((name) => {
     const place = (spec.data as Readonly<Record<string, unknown>>)[name];
-    return typeof place === 'string' && !isUrl(place) ? [[name, placeFromHere(place)]] : [];
+    return typeof place === 'string' ? [[name, placeFromHere(place)]] : [];
   });
   const data = { ...spec.data, ...Object.fromEntries(places) } as JobSpec['data'];
   return { ...spec, data, ...(init !== undefined && { init: placeFromHere(init) }) };

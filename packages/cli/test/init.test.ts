@@ -1,10 +1,15 @@
 /** `kasane init` looks at data and writes a job file that runs: what it wrote is checked with the data, as before a training. */
 
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadData } from '@kasane/coordinator/jobs/load-data';
 import { anywhere } from '@kasane/data/access';
+import { openData } from '@kasane/data/open';
+import { packData } from '@kasane/data/pack';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -98,6 +103,29 @@ it('texts in class folders', async () => {
   const { spec } = await written('reviews.yaml', { data: at('reviews') });
   expect(spec.model).toMatchObject({ preset: 'lstm-text', classes: 2 });
   expect(spec.data).toMatchObject({ format: 'text', objective: 'classification' });
+});
+
+it('packed data, by its path or its URL', async () => {
+  const { spec } = await written('pets.yaml', { data: at('pets'), size: 20 });
+  await packData(await openData(spec.data, anywhere), at('packed'));
+  expect((await written('local.yaml', { data: at('packed') })).spec.data).toMatchObject({
+    path: at('packed'),
+  });
+  const server = createServer((request, response) => {
+    response.end(readFileSync(join(at('packed'), request.url!)));
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  vi.stubEnv('KASANE_ALLOW_LOCAL_URLS', '1');
+  vi.stubEnv('KASANE_CACHE', at('cache'));
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { spec: far } = await written('far.yaml', { data: url });
+    expect(far.data).toMatchObject({ format: 'packed', path: url });
+    expect(far.model).toMatchObject({ preset: 'resnet-18', classes: 2 });
+  } finally {
+    vi.unstubAllEnvs();
+    server.close();
+  }
 });
 
 it('refuses what is not there, and to write over what is', async () => {

@@ -5,7 +5,7 @@
 import { lookup as resolve } from 'node:dns';
 import type { IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
-import { connectionWords, inWords } from '@kasane/tensor/node/system-errors';
+import { connectionWords, inWords, isInsecure } from '@kasane/tensor/node/system-errors';
 import { type Access, checkUrl, mayConnect, privateMessage } from './access.ts';
 import { DataError } from './dataset.ts';
 
@@ -27,6 +27,7 @@ export async function fetchFile(url: string, most: number, access: Access): Prom
       return await fetchOnce(new URL(url), most, access);
     } catch (error) {
       if (error instanceof DataError) throw error;
+      if (isInsecure(error)) throw new DataError(`${url}: ${why(error)}`, { cause: error });
       if (attempt === TRIES) {
         throw new DataError(`${url}: ${why(error)} (tried ${TRIES} times)`, { cause: error });
       }

@@ -4,7 +4,6 @@ import { anywhere } from '@kasane/data/access';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
-import { isUrl } from '@kasane/data/remote';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { jobPresets } from '@kasane/protocol/presets';
@@ -113,7 +112,7 @@ const isJob = (place: string): boolean =>
 /** The data section of a job file or preset, or one made for a path by what is there. */
 async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
   if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).data }, set));
-  const path = isUrl(place) ? place : placeFromHere(place);
+  const path = placeFromHere(place);
   const given = settingsOf(set);
   const { section, doubt } = await guessFormat(path);
   if (doubt !== undefined && !('format' in given)) throw new KasaneError('DATA_INVALID', doubt);

@@ -102,6 +102,12 @@ const insecure: Readonly<Record<string, string>> = {
   EPROTO: 'the two ends have no common TLS version or cipher',
 };
 
+/** Whether an end of TLS does not accept the other: to try again is of no use. */
+export function isInsecure(error: unknown): boolean {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return typeof code === 'string' && Object.hasOwn(insecure, code);
+}
+
 /** What went wrong with a connection, as a clause; undefined where it is neither the system nor TLS that says so. */
 export function connectionWords(error: unknown): string | undefined {
   const { code, errors, message } = (error ?? {}) as Partial<Record<'code' | 'errors' | 'message', unknown>>;
@@ -112,7 +118,7 @@ export function connectionWords(error: unknown): string | undefined {
   // OpenSSL's own code is in the text alone where a call failed over it.
   if (code === 'EPROTO' && /wrong version number|packet length too long/i.test(String(message)))
     return NO_TLS;
-  const said = typeof code === 'string' && Object.hasOwn(insecure, code) ? insecure[code] : undefined;
+  const said = isInsecure(error) ? insecure[code as string] : undefined;
   return said ?? systemWords(error);
 }
 
