@@ -5,12 +5,15 @@ import { CsvError, parse } from 'csv-parse';
 import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.ts';
 import { DataError } from './dataset.ts';
 import { checkMark, decoderOf, KIND_BYTES, notDecoded, requireText } from './decode-text.ts';
+import { shownName } from './folder.ts';
 import { openRegular } from './regular-file.ts';
 import { formOf, type TableForm } from './table-form.ts';
 
 export interface CsvForm extends Partial<TableForm> {
   /** What is done about a row with too few or too many fields. */
   readonly onDamaged: 'fail' | 'skip';
+  /** Column whose values stay as they are written. Those of others, and all names, are brought to NFC: what looks the same is the same. */
+  readonly asWritten?: string;
 }
 
 /** Characters of one row: a quotation mark that is never closed would take in the rest of the file. */
@@ -41,12 +44,17 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
   const [header] = first;
   if (!header) throw new DataError(`${path}: it is empty; a CSV file starts with the names of its columns`);
   const named = form.header !== false;
-  const columns = named ? header.fields : header.fields.map((_, index) => String(index + 1));
+  const columns = named ? header.fields.map(shownName) : header.fields.map((_, index) => String(index + 1));
   if (columns.length > MOST_COLUMNS)
     throw new DataError(`${path}: ${columns.length} columns; at most ${MOST_COLUMNS} are supported`);
   checkHeader(path, { ...header, fields: columns }, named ? first.slice(1) : first, form);
   const skipped: string[] = [];
   const blank: number[] = [];
+  const asWritten = options.asWritten === undefined ? -1 : columns.indexOf(options.asWritten);
+  const inOneForm = ({ line, fields, hasMarks }: WrittenRow): CsvRow => ({
+    line,
+    fields: hasMarks ? fields.map((field, at) => (at === asWritten ? field : shownName(field))) : fields,
+  });
   return {
     columns,
     skipped,
@@ -57,7 +65,7 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
       skipped.length = 0;
       blank.length = 0;
       // At the end of a file blank lines mean nothing; of a single column, one before a row is a missing value.
-      const waiting: CsvRow[] = [];
+      const waiting: WrittenRow[] = [];
       for await (const row of read(path, form)) {
         if (row.fields.length === 0) {
           if (!header) waiting.push(row);
@@ -75,7 +83,7 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
         if (fields > MOST_FIELDS)
           throw new DataError(`${path}:${row.line}: more than ${MOST_FIELDS} fields, which is the maximum`);
         if (row.fields.length === columns.length) {
-          yield row;
+          yield inOneForm(row);
           continue;
         }
         const why = rowProblem(path, columns, row, form);
@@ -91,6 +99,15 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
 const blankLines = (path: string, lines: readonly number[]) =>
   `${path}: skipped ${lines.length === 1 ? 'a blank line' : `${lines.length} blank lines, the first`} on line ${lines[0]}`;
 
+/** A row before its fields are brought to one form. */
+interface WrittenRow extends CsvRow {
+  /** Whether the file has shown a character by then that may be written in two ways. */
+  readonly hasMarks: boolean;
+}
+
+/** The first of what the NFC of a text may change, and all after it. */
+const MARKS = /[\u0300-\uffff]/;
+
 async function firstRows(path: string, form: TableForm): Promise<CsvRow[]> {
   const rows: CsvRow[] = [];
   for await (const row of read(path, form)) {
@@ -102,11 +119,18 @@ async function firstRows(path: string, form: TableForm): Promise<CsvRow[]> {
 }
 
 /** All rows; those of blank lines have no fields. */
-async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
+async function* read(path: string, form: TableForm): AsyncGenerator<WrittenRow> {
   const spaces = form.delimiter === ' ';
   const file = await openRegular(path);
   /** Where the last whole row ends: an error in the one after it is met much later, where a quotation mark is not closed. */
   let last = 0;
+  let hasMarks = false;
+  async function* watched(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+    for await (const piece of pieces) {
+      hasMarks ||= MARKS.test(piece);
+      yield piece;
+    }
+  }
   const parser = parse({
     delimiter: form.delimiter,
     quote: form.quote === '' ? false : form.quote,
@@ -128,13 +152,13 @@ async function* read(path: string, form: TableForm): AsyncGenerator<CsvRow> {
     if (file.size > FILE_BYTES)
       throw new DataError(`${path}: ${file.size} bytes; at most ${FILE_BYTES} are supported`);
     // What goes wrong reaches the loop below through the parser.
-    pipeline(withoutLines(decoded(file, form.encoding), form.skipLines), parser, () => {});
+    pipeline(watched(withoutLines(decoded(file, form.encoding), form.skipLines)), parser, () => {});
     for await (const row of parser) {
       const { record, info } = row as { record: string[]; info: { lines: number } };
       const line = info.lines + form.skipLines;
       // Columns that are lined up have several spaces between them, and before the first.
       const fields = spaces ? record.filter((field) => field !== '') : record;
-      yield { line, fields: fields.length === 1 && fields[0] === '' ? [] : fields };
+      yield { line, fields: fields.length === 1 && fields[0] === '' ? [] : fields, hasMarks };
     }
   } catch (error) {
     throw error instanceof CsvError

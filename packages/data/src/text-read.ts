@@ -231,7 +231,7 @@ async function readLabelled(
 }
 
 async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit<LabelledTexts, 'groups'>> {
-  const file = await openCsvFile(path, options);
+  const file = await openCsvFile(path, { ...options, asWritten: options.text });
   const [text, label] = [options.text, options.label].map((name) => {
     const at = file.columns.indexOf(name);
     if (at >= 0) return at;

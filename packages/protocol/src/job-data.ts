@@ -80,12 +80,14 @@ const notation = {
 const nameOfColumn: z.core.$ZodErrorMap = ({ input }) =>
   `${input === undefined ? 'it is missing; ' : ''}expected the name of a column`;
 /** A number is the name of a column as well: without a header they are called 1, 2, and so on. */
-const columnName = z.union([z.string(), z.int()], { error: nameOfColumn }).transform(String);
+/** Systems write the same accents as one character or as two, and readers of tables bring them to one. */
+const inOneForm = (name: string | number) => String(name).normalize('NFC');
+const columnName = z.union([z.string(), z.int()], { error: nameOfColumn }).transform(inOneForm);
 const columnNames = z.array(columnName).min(1);
 /** One column, or several. */
 const columnOrColumns = z
   .union([z.string(), z.int(), columnNames], { error: nameOfColumn })
-  .transform((given) => (typeof given === 'number' ? String(given) : given));
+  .transform((given) => (Array.isArray(given) ? given : inOneForm(given)));
 const extent = z.int().positive().max(16_384);
 
 const areDifferent = ({ decimal, thousands }: { readonly decimal: string; readonly thousands: string }) =>
@@ -170,7 +172,7 @@ const csvSchema = z
       .default('classification')
       .describe('Whether the target is a class or a number.'),
     columns: z
-      .record(z.string(), z.enum(['number', 'category', 'index', 'ignore']))
+      .record(z.string().normalize('NFC'), z.enum(['number', 'category', 'index', 'ignore']))
       .default({})
       .describe(
         "Kinds of columns; the others are numbers if every value is one, otherwise categories. index: a category's number, from 1 on, for an embedding.",

@@ -150,7 +150,7 @@ async function dataSection(
         'USAGE',
         `--target ${target} and --set target contradict each other: remove one of them`,
       );
-    const found = await guessTable(path, given, target, (columns, suggestion) =>
+    const found = await guessTable(path, given, target?.normalize('NFC'), (columns, suggestion) =>
       ask(`Column to predict (${columns.join(', ')})`, suggestion),
     );
     return { data: found.data, guesses: [...guesses, ...found.guesses] };

@@ -17,7 +17,11 @@ export function withSettings(section: Section, set: readonly string[]): Section 
         `--set ${text}: expected key=value, such as size=32 or columns.NAME=ignore`,
       );
     if (entry === undefined) result[key] = readValue(value);
-    else result[key] = { ...entriesOf(result[key] ?? {}, text, key), [entry]: readValue(value) };
+    else
+      result[key] = {
+        ...entriesOf(result[key] ?? {}, text, key),
+        [entry.normalize('NFC')]: readValue(value),
+      };
   }
   return result;
 }

@@ -43,7 +43,10 @@ export async function readTable(given: string, table: TablePreparation): Promise
 
 /** One row's values by column. */
 function fieldsOf(given: string, names: readonly string[], delimiter: string): Map<string, string> {
-  const parts = given.split(delimiter).map((part) => part.trim());
+  const parts = given
+    .normalize('NFC')
+    .split(delimiter)
+    .map((part) => part.trim());
   if (parts.length !== names.length) {
     throw new DataError(
       `${given}: file not found, and as a row it has ${counted(parts.length, 'value')}; expected ${names.length}: ${names.join(delimiter)}`,

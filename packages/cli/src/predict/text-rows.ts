@@ -33,7 +33,7 @@ export async function readTextRows(
     throw new DataError(
       `${given}: JSON lines are not supported. Use a CSV file with a column '${column}' and one row per text, or a text file`,
     );
-  const file = await openCsvFile(given, { ...formOf(form), onDamaged: 'fail' });
+  const file = await openCsvFile(given, { ...formOf(form), onDamaged: 'fail', asWritten: column });
   const at = file.columns.indexOf(column);
   if (at < 0)
     throw new DataError(
