@@ -4,6 +4,7 @@ import type { Arrays, ArraysRead } from './arrays.ts';
 import { digestOfArrays } from './arrays.ts';
 import { openCsvFile } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';
+import { checkLabelKind } from './label-kind.ts';
 import { quoted } from './quoted.ts';
 import { splitAtRandom } from './shuffle.ts';
 import {
@@ -65,6 +66,15 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
   const main = await readRows(path, options);
   const targets = typeof options.target === 'string' ? [options.target] : [...options.target];
   checkColumns(options, main.columns, targets);
+  const [target] = targets as [string];
+  if (options.task === 'classification' && !Object.hasOwn(options.columns, target)) {
+    const at = main.columns.indexOf(target);
+    const form = formOf(options);
+    const labels = main.rows.flatMap(({ fields }) =>
+      isMissingLabel(fields[at]!, form) ? [] : [fields[at]!],
+    );
+    checkLabelKind(path, target, labels, form);
+  }
   const other = test === undefined ? undefined : await readRows(test, options);
   if (other && other.columns.join('\n') !== main.columns.join('\n'))
     throw new DataError(
@@ -77,11 +87,12 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
     withTargets(rows, place[name], main.columns, targets, options, problems);
   const parts = other
     ? { train: usable(main.rows, 'train'), test: usable(other.rows, 'test') }
-    : divide(main.rows, usable, main.columns.indexOf(targets[0]!), options, notes);
+    : divide(main.rows, usable, main.columns.indexOf(target), options, notes);
   for (const name of ['train', 'test'] as const) {
     if (parts[name].length > 0) continue;
     const why = problems.length > 0 ? ` (${problems[0]})` : '';
-    throw new DataError(`${place[name]}: no rows are left to ${name} on${why}`);
+    const cure = other || why !== '' ? 'Add rows' : 'Add rows, or set data.test to a file of test rows';
+    throw new DataError(`${place[name]}: no rows are left to ${name} on${why}. ${cure}`);
   }
   const inFile = (rows: readonly Row[]) => [...rows].sort((a, b) => a.line - b.line);
   const all = other ? [inFile(parts.train), inFile(parts.test)] : [inFile([...parts.train, ...parts.test])];
