@@ -174,6 +174,14 @@ it('a time and a number: a series', async () => {
   expect(other.data).toMatchObject({ format: 'series', order: 'file' });
 });
 
+it.each([
+  ['newest first', (i: number) => `${28 - (i % 28)}.01.2026`],
+  ['in no order', (i: number) => `1/${1 + ((5 * i) % 28)}/2026`],
+])('a series whose dates can not be read and do not rise is refused: %s', async (_, date) => {
+  const table = made('other.csv', `Date,Temp\n${lines((i) => `${date(i)},${i / 4}`, 28)}`);
+  await expect(table).rejects.toThrow(/cannot be read as a time\. Write .*--set order=file/);
+});
+
 it('--target of a series is honoured, and refused where there is none', async () => {
   const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + i + (i >> 3))).toISOString().slice(0, 10);
   const stock = `Date,Open,Close\n${lines((i) => `${day(i)},${i / 2},${i / 3}`, 60)}`;
