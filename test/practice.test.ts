@@ -141,7 +141,7 @@ it('starts from the weights of another model, with a new head and a frozen body'
     /init: .*weights\.safetensors: its SHA-256 is .* it was .* when the job was submitted/,
   );
   const missing = cluster.run({ ...next, init: '/nowhere.safetensors' });
-  await expect(missing).rejects.toThrow(/init: \/nowhere\.safetensors: .*no such file/);
+  await expect(missing).rejects.toThrow(/init: \/nowhere\.safetensors: .*not found/);
   expect(existsSync(source.model)).toBe(true);
 });
 

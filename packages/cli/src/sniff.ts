@@ -33,10 +33,10 @@ export async function sniff(path: string): Promise<Content> {
 
 function contentOf(head: Buffer, whole: boolean): Content {
   if (binaryKind(head) !== undefined) return 'binary';
-  if (markedEncoding(head) !== undefined) return 'text';
-  if (head.includes(0)) return 'binary';
+  const marked = markedEncoding(head);
+  if (marked === undefined && head.includes(0)) return 'binary';
   // What is looked for is ASCII, in any encoding without NUL.
-  const text = head.toString('latin1');
+  const text = marked === undefined ? head.toString('latin1') : new TextDecoder(marked).decode(head);
   if (/^(\xef\xbb\xbf)?\s*(\{\s*"|\[\s*[[{])/.test(text)) return 'json';
   const lines = text.split(/\r\n?|\n/);
   if (!whole) lines.pop();

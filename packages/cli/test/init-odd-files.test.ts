@@ -32,11 +32,16 @@ it('cuts numbers with decimal commas at semicolons, without a row of names', asy
   expect(data).toHaveProperty('columns', {});
 });
 
-it('takes the encoding that a byte order mark names, and says so', async () => {
-  const bytes = Buffer.concat([Buffer.of(0xff, 0xfe), Buffer.from(withNames, 'utf16le')]);
-  const { code, stdout, stderr, data } = await initOf('wide.csv', bytes);
+it.each([
+  ['wide.csv', ';'],
+  // As spreadsheets save "Unicode text".
+  ['wide.txt', '\t'],
+])('takes the encoding that a byte order mark names, and says so: %s', async (name, delimiter) => {
+  const text = withNames.replaceAll(';', delimiter);
+  const bytes = Buffer.concat([Buffer.of(0xff, 0xfe), Buffer.from(text, 'utf16le')]);
+  const { code, stdout, stderr, data } = await initOf(name, bytes);
   expect(code, stderr).toBe(0);
-  expect(data).toMatchObject({ encoding: 'utf-16le', delimiter: ';', decimal: ',', target: 'klasse' });
+  expect(data).toMatchObject({ encoding: 'utf-16le', delimiter, decimal: ',', target: 'klasse' });
   expect(stdout).toMatch(/byte order mark says utf-16le/);
 });
 

@@ -294,7 +294,7 @@ describe('the wire format', () => {
   it('ends at what readers take', () => {
     const half = new Uint8Array(2 ** 30);
     const message = new Message().content(1, half).content(1, half);
-    expect(() => message.finish()).toThrow('Protocol Buffers end at 2147483647');
+    expect(() => message.finish()).toThrow('Protocol Buffers allow at most 2147483647');
   });
 });
 

@@ -162,7 +162,7 @@ describe('a device without subgroups', { ...onDevice(device), timeout: 60_000 },
       }
     }
     const program = await compileGpuProgram(plain, [relu(input('x', [3]))]);
-    await expect(program.profile()).rejects.toThrow(/needs a device with timestamp-query/);
+    await expect(program.profile()).rejects.toThrow(/requires a device with timestamp-query/);
     plain.destroy();
   });
 });
@@ -205,7 +205,7 @@ it(
   async () => {
     const opening = open(models.convolution!, 'f16');
     if (!device!.features.has('shader-f16')) {
-      await expect(opening).rejects.toThrow(/storage f16 needs a device with shader-f16/);
+      await expect(opening).rejects.toThrow(/storage f16 requires a device with shader-f16/);
       return;
     }
     const [halves, rounded] = [await opening, await open(models.convolution!, 'f16-rounded')];
