@@ -352,6 +352,21 @@ describe('the page', needing(['chromium']), () => {
     await eventually(() => cards.count()).toBe(2);
   });
 
+  it('shows layers, or that there are none yet, to those who have them read aloud', async () => {
+    // What the page is told of the job does not arrive.
+    await go('/jobs');
+    await page.route('**/events*', () => {});
+    await go(`/job/${trained}/layers`);
+    await page.getByText('Layers appear once the job has started').waitFor();
+    await expectAccessible('no layers');
+    expect(await page.getByRole('listbox', { name: 'Layers' }).count()).toBe(0);
+    await page.unroute('**/events*');
+    await go('/jobs');
+    await go(`/job/${trained}/layers`);
+    await page.getByRole('listbox', { name: 'Layers' }).waitFor();
+    await expectAccessible('layers');
+  });
+
   it('fits a narrow window, in the dark, and speaks Japanese when asked', async () => {
     await page.setViewportSize({ width: 360, height: 800 });
     await page.emulateMedia({ colorScheme: 'dark' });

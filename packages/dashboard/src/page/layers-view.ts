@@ -18,7 +18,7 @@ const FAINTEST = 1e-6;
 export class LayersView implements View {
   readonly element: HTMLElement;
   readonly #page: Page;
-  readonly #stack = h('div', { class: 'stack', role: 'listbox' });
+  readonly #stack = h('div', { class: 'stack' });
   readonly #warnings = h('div', { role: 'status' });
   readonly #detail: LayerDetail;
   /** Name of the chosen layer. */
@@ -29,7 +29,6 @@ export class LayersView implements View {
   constructor(page: Page, job: string) {
     this.#page = page;
     this.#detail = new LayerDetail(page, job);
-    this.#stack.setAttribute('aria-label', page.t.layers);
     this.#stack.addEventListener('keydown', (event) => this.#key(event));
     const columns = h('div', { class: 'layers' }, this.#stack, this.#detail.element);
     this.element = h('div', { class: 'stacked' }, this.#warnings, columns);
@@ -56,6 +55,9 @@ export class LayersView implements View {
       fill(this.#stack, h('p', { class: 'faint' }, t.noLayers));
       return;
     }
+    // Without options it is no listbox, to whoever has it read aloud.
+    this.#stack.setAttribute('role', 'listbox');
+    this.#stack.setAttribute('aria-label', t.layers);
     // What has weights is of the most interest.
     this.#chosen ||= (course.layers.find(({ parameters }) => parameters > 0) ?? course.layers[0])!.name;
     const troubles = diagnose(course.points, course.activations.at(-1));
