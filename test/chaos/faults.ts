@@ -47,6 +47,16 @@ export interface Fault {
 const gone = /worker \S+ is gone|handing out again/;
 const again = /handing out again|Redis (does not answer|is back)/;
 
+/** Does what lasts until somebody feels it: a worker that is connecting again, because the coordinator was away, comes into it. */
+async function lasting(seconds: number, begin: () => Promise<boolean>, fired: () => void): Promise<void> {
+  const end = performance.now() + 1000 * seconds;
+  while (!(await begin()) && performance.now() < end) await sleep(50);
+  const left = end - performance.now();
+  if (left <= 0) return;
+  fired();
+  await sleep(left);
+}
+
 export const faults = {
   kill: {
     title: 'worker killed (SIGKILL)',
@@ -125,8 +135,7 @@ export const faults = {
     noticed: gone,
     async fire({ worker, seconds, fired }) {
       try {
-        if (await worker.network.cut()) fired();
-        await sleep(1000 * seconds);
+        await lasting(seconds, () => worker.network.cut(), fired);
       } finally {
         await worker.network.heal();
       }
@@ -137,8 +146,7 @@ export const faults = {
     befalls: 'worker',
     noticed: /handing out again/,
     async fire({ worker, seconds, fired }) {
-      if (await worker.network.weather(40, 0.02)) fired();
-      await sleep(1000 * seconds);
+      await lasting(seconds, () => worker.network.weather(40, 0.02), fired);
       await worker.network.heal();
     },
   },

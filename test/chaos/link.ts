@@ -53,9 +53,9 @@ export class Link {
     return this.#isCut;
   }
 
-  /** Connections that have both their ends. */
+  /** Connections, and those that wait because the link is cut. */
   get connections(): number {
-    return this.#pipes.size / 2;
+    return this.#pipes.size / 2 + this.#held.length;
   }
 
   cut(): void {
