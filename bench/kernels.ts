@@ -4,7 +4,7 @@
  *     pnpm bench kernels [--row resnet18] [--top 25]
  */
 import { parseArgs } from 'node:util';
-import { FunctionBuilder, ModuleBuilder } from '@kasane/tensor/backends/wasm/assembler';
+import { FunctionBuilder, ModuleBuilder } from '@kasane/tensor/assembler';
 import { buildStep, scratchBytes, workspaceBytes } from '@kasane/tensor/backends/wasm/emit-kernels';
 import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';

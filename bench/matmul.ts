@@ -32,8 +32,9 @@
  * TensorFlow.js has 25, and 1.6 as soon as a side is transposed or there is a batch.
  */
 import { parseArgs } from 'node:util';
+import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { Gemm } from '@kasane/tensor/backends/wasm/gemm';
-import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { input } from '@kasane/tensor/ops/leaf';

@@ -43,7 +43,7 @@ async function open(row: Row, memory: MemoryUse) {
   fillBatch(row, x, description.classes === undefined ? targets : labels);
   program.run();
   return {
-    megabytes: (session.memory.buffer.byteLength - 8 * model.parameterCount) / 2 ** 20,
+    megabytes: (session.memory.byteLength - 8 * model.parameterCount) / 2 ** 20,
     times: [] as number[],
     program,
     session,

@@ -13,7 +13,8 @@
  * Prints a Markdown table, and writes everything to bench/results/models.json.
  */
 import { parseArgs } from 'node:util';
-import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import type { MathMode } from '@kasane/tensor/backends/backend';
+import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
 import { initializeParameters } from '@kasane/tensor/nn/model';

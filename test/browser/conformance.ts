@@ -4,9 +4,10 @@
  */
 import { gradients } from '@kasane/tensor/autodiff';
 import { evaluateGraph } from '@kasane/tensor/backends/reference/run';
+import { webgpu } from '@kasane/tensor/backends/webgpu/backend';
 import { deviceDescriptor } from '@kasane/tensor/backends/webgpu/program';
 import { opCases } from '../../packages/tensor/test/support/cases.ts';
-import { checkOperation, checkPytorch } from '../../packages/tensor/test/support/gpu-conformance.ts';
+import { checkOperation, checkPytorch } from '../../packages/tensor/test/support/conformance.ts';
 import { disagreement, type Fixtures, pytorchCases } from '../../packages/tensor/test/support/pytorch.ts';
 import { runWasm } from '../../packages/tensor/test/support/run-wasm.ts';
 
@@ -55,13 +56,14 @@ async function runAll(): Promise<Report> {
     return report;
   }
   const device = await adapter.requestDevice(deviceDescriptor(adapter));
+  const backend = webgpu(device);
   const check = async (label: string, problem: Promise<string | undefined>) => {
     const found = await problem.catch((error: Error) => error.message);
     if (found) problems.push(`WebGPU, ${label}: ${found}`);
     report.webgpu++;
   };
-  for (const each of operations) await check(each.label, checkOperation(device, each));
-  for (const each of layers) await check(each.label, checkPytorch(device, each));
+  for (const each of operations) await check(each.label, checkOperation(backend, each));
+  for (const each of layers) await check(each.label, checkPytorch(backend, each));
   device.destroy();
   return report;
 }

@@ -2,10 +2,10 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../src/io/onnx/export.ts';
-import { channelsFirst, transposed } from '../src/io/onnx/graph.ts';
-import { Message } from '../src/io/onnx/protobuf.ts';
 import { layerTypeNames } from '../src/nn/index.ts';
 import { buildModel, initializeParameters, type LayerDescription } from '../src/nn/model.ts';
+import { channelsFirst, transposed } from '../src/onnx/graph.ts';
+import { Message } from '../src/onnx/protobuf.ts';
 import { sizeOf } from '../src/shape.ts';
 import { disagreement, runOnnx } from './support/onnx.ts';
 

@@ -36,7 +36,7 @@ async function trained(
       Buffer.from(floats.slice().buffer).toString('base64'),
     ),
     /** Bytes of all that is neither parameters nor gradients. */
-    arena: session.memory.buffer.byteLength - 8 * model.parameterCount,
+    arena: session.memory.byteLength - 8 * model.parameterCount,
     kernels: program.stages.flatMap(({ kernels }) => kernels.map(({ op }) => ({ op }))),
   };
 }

@@ -1,11 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  type NamedTensor,
-  SafetensorsError,
-} from '../src/io/safetensors.ts';
+import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '../src/io/safetensors.ts';
+import type { NamedTensor } from '../src/named-tensor.ts';
 
 const tensors: NamedTensor[] = [
   { name: 'dense1.weight', shape: [2, 3], data: Float32Array.of(1, -0, 1e-40, Infinity, 3.5, -7) },

@@ -5,11 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
-import { transposed } from '../src/io/onnx/graph.ts';
-import { encodeSafetensors, type NamedTensor } from '../src/io/safetensors.ts';
+import { encodeSafetensors } from '../src/io/safetensors.ts';
 import { fromTorchvision, readWeights } from '../src/io/torchvision.ts';
 import { describePreset } from '../src/models/presets.ts';
+import type { NamedTensor } from '../src/named-tensor.ts';
 import { buildModel, initializeParameters, type Model } from '../src/nn/model.ts';
+import { transposed } from '../src/onnx/graph.ts';
 import { sizeOf } from '../src/shape.ts';
 
 interface Fixture {

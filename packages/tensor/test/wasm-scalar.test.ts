@@ -1,6 +1,6 @@
 /** Scalar expressions as SIMD: error bounds over the whole range of float32, special values, and equal bits in tails. */
 import { describe, expect, it } from 'vitest';
-import { FunctionBuilder, ModuleBuilder } from '../src/backends/wasm/assembler.ts';
+import { FunctionBuilder, ModuleBuilder } from '../src/assembler.ts';
 import { emitPointwise } from '../src/backends/wasm/emit-loops.ts';
 import { evaluateScalar } from '../src/scalar/evaluate.ts';
 import * as s from '../src/scalar/expression.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { noSquares } from '../src/backends/wasm/squares.ts';
-import { AVERAGE, openUpdater } from '../src/backends/wasm/updater.ts';
+import { openUpdater } from '../src/backends/wasm/updater.ts';
 import { buildModel } from '../src/nn/model.ts';
 import { type OptimizerOptions, optimizerFor } from '../src/optim/optimizers.ts';
+import { AVERAGE, noSquares } from '../src/optim/updater.ts';
 import { compileScalar } from '../src/scalar/evaluate.ts';
 import { uniforms } from './support/cases.ts';
 

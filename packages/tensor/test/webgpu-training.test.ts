@@ -3,8 +3,8 @@ import { afterAll, describe, expect, it, vi } from 'vitest';
 import { gradients } from '../src/autodiff.ts';
 import { runReference } from '../src/backends/reference/run.ts';
 import { openUpdater } from '../src/backends/wasm/updater.ts';
+import { webgpu } from '../src/backends/webgpu/backend.ts';
 import { compileGpuProgram } from '../src/backends/webgpu/program.ts';
-import { openGpuSession } from '../src/backends/webgpu/session.ts';
 import type { Storage } from '../src/backends/webgpu/storage.ts';
 import { buildModel, initializeParameters, type ModelDescription } from '../src/nn/model.ts';
 import { conv2d } from '../src/ops/conv2d.ts';
@@ -13,8 +13,8 @@ import { relu } from '../src/ops/pointwise.ts';
 import { sum } from '../src/ops/reduce.ts';
 import { traceProgram } from '../src/training.ts';
 import { directions, opCases } from './support/cases.ts';
+import { checkOperation } from './support/conformance.ts';
 import { onDevice, openDevice } from './support/gpu.ts';
-import { checkOperation } from './support/gpu-conformance.ts';
 import { heapInUse, LEAK } from './support/heap.ts';
 import { feedsOf, models, request } from './support/models.ts';
 
@@ -61,7 +61,7 @@ afterAll(() => device?.destroy());
 
 async function open(description: ModelDescription, storage: Storage = 'f32') {
   const model = buildModel(description);
-  const session = await openGpuSession(device!, model, [request], { storage });
+  const session = await webgpu(device!, { storage }).open(model, [request]);
   const feeds = feedsOf(description);
   const { layout, memory } = session;
   const program = layout.programs[0]!;
@@ -93,7 +93,7 @@ describe('a model of every kind on WebGPU', { ...onDevice(device), timeout: 300_
       async (storage, bound) => {
         const opened = await open(description, storage as Storage);
         const submit = vi.spyOn(device!.queue, 'submit');
-        await opened.session.run(0);
+        await opened.session.stages[0]![0]!.run();
         expect(submit).toHaveBeenCalledTimes(1);
         submit.mockRestore();
         const { model, feeds, parameters, gradients: found, session } = opened;
@@ -123,7 +123,7 @@ describe('a model of every kind on WebGPU', { ...onDevice(device), timeout: 300_
     const updater = await openUpdater(model.parameters, { type: 'adam' });
     updater.parameters.set(parameters);
     const step = async (index: number) => {
-      await session.run(0);
+      await session.stages[0]![0]!.run();
       updater.sum([found], 0);
       updater.scale(1 / request.samples);
       updater.apply(index, 0.003);
@@ -158,7 +158,7 @@ describe('a device without subgroups', { ...onDevice(device), timeout: 60_000 },
     expect([device!.features.has('subgroups'), plain.features.has('subgroups')]).toEqual([true, false]);
     for (const op of ['sum', 'maxReduce']) {
       for (const each of opCases().filter((one) => one.op === op)) {
-        expect(await checkOperation(plain, each), each.label).toBeUndefined();
+        expect(await checkOperation(webgpu(plain), each), each.label).toBeUndefined();
       }
     }
     const program = await compileGpuProgram(plain, [relu(input('x', [3]))]);
@@ -209,8 +209,8 @@ it(
       return;
     }
     const [halves, rounded] = [await opening, await open(models.convolution!, 'f16-rounded')];
-    await halves.session.run(0);
-    await rounded.session.run(0);
+    await halves.session.stages[0]![0]!.run();
+    await rounded.session.stages[0]![0]!.run();
     expect(halves.gradients).toEqual(rounded.gradients);
   },
 );
@@ -221,7 +221,7 @@ describe('products whose sums are cut in parts', { ...onDevice(device), timeout:
     const output = conv2d(x, weight, { padding: [1, 1], stride: [1, 1] });
     const feeds = { a: Float32Array.from(directions(4800, 1)), b: Float32Array.from(directions(36, 2)) };
     const each = { op: 'conv2d', label: 'long', inputs: [x, weight], output, feeds, differentiable: true };
-    expect(await checkOperation(device!, each)).toBeUndefined();
+    expect(await checkOperation(webgpu(device!), each)).toBeUndefined();
     const program = await compileGpuProgram(device!, gradients(sum(output), [weight]));
     for (const [name, values] of Object.entries(feeds))
       if (program.inputs.has(name)) program.write(name, values);

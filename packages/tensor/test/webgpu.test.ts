@@ -1,15 +1,17 @@
 /** The WebGPU backend in Node: every case of every operation with its gradients, and every layer against PyTorch. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import { compileGpuProgram, DeviceLostError } from '../src/backends/webgpu/program.ts';
+import { DeviceLostError } from '../src/backends/backend.ts';
+import { webgpu } from '../src/backends/webgpu/backend.ts';
+import { compileGpuProgram } from '../src/backends/webgpu/program.ts';
 import { gather } from '../src/ops/gather.ts';
 import { input } from '../src/ops/leaf.ts';
 import { matmul } from '../src/ops/matmul.ts';
 import { add, exp, relu } from '../src/ops/pointwise.ts';
 import { maxReduce, sum } from '../src/ops/reduce.ts';
 import { directions, opCases } from './support/cases.ts';
+import { checkOperation, checkPytorch } from './support/conformance.ts';
 import { onDevice, openDevice } from './support/gpu.ts';
-import { checkOperation, checkPytorch } from './support/gpu-conformance.ts';
 import { type Fixtures, pytorchCases } from './support/pytorch.ts';
 
 const device = await openDevice();
@@ -20,13 +22,13 @@ const fixtures = JSON.parse(
 
 describe('WebGPU agrees with the reference', { ...onDevice(device), timeout: 60_000 }, () => {
   it.each(opCases().map((each) => [each.label, each] as const))('on %s', async (_, each) => {
-    expect(await checkOperation(device!, each)).toBeUndefined();
+    expect(await checkOperation(webgpu(device!), each)).toBeUndefined();
   });
 });
 
 describe('WebGPU agrees with PyTorch', { ...onDevice(device), timeout: 60_000 }, () => {
   it.each(pytorchCases(fixtures).map((each) => [each.label, each] as const))('on %s', async (_, each) => {
-    expect(await checkPytorch(device!, each)).toBeUndefined();
+    expect(await checkPytorch(webgpu(device!), each)).toBeUndefined();
   });
 });
 
@@ -49,7 +51,10 @@ describe('a product of any shape on WebGPU', { ...onDevice(device), timeout: 60_
         b: Float32Array.from(directions(3 * n, 2)),
       };
       const each = { op: 'matmul', label: `${m} x ${n}`, inputs: [a, b], feeds, differentiable: false };
-      expect(await checkOperation(device!, { ...each, output: matmul(a, b) }), each.label).toBeUndefined();
+      expect(
+        await checkOperation(webgpu(device!), { ...each, output: matmul(a, b) }),
+        each.label,
+      ).toBeUndefined();
     }
     const used = compile.mock.calls.map(([{ code }]) => /@workgroup_size\((.*)\)/.exec(code)![1]);
     compile.mockRestore();

@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { notFinite } from '../src/io/adopt.ts';
-import { decodeSafetensors, encodeSafetensors, type NamedTensor } from '../src/io/safetensors.ts';
+import { decodeSafetensors, encodeSafetensors } from '../src/io/safetensors.ts';
 import { readWeights } from '../src/io/torchvision.ts';
+import type { NamedTensor } from '../src/named-tensor.ts';
 import { buildModel, initializeParameters, type Model } from '../src/nn/model.ts';
 
 const denseModel = (...units: number[]) =>

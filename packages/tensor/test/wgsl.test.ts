@@ -6,8 +6,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { create } from 'webgpu';
+import { webgpu } from '../src/backends/webgpu/backend.ts';
 import { deviceDescriptor } from '../src/backends/webgpu/program.ts';
-import { openGpuSession } from '../src/backends/webgpu/session.ts';
 import { dispatchesOf, workspaceOf } from '../src/backends/webgpu/wgsl-kernels.ts';
 import type { Halves } from '../src/backends/webgpu/wgsl-scalar.ts';
 import { buildModel } from '../src/nn/model.ts';
@@ -72,7 +72,7 @@ describe('on a device with shader-f16', { timeout: 60_000 }, () => {
     'every kernel, its pipeline and its bindings are taken: %s',
     async (_, model) => {
       device.pushErrorScope('validation');
-      const session = await openGpuSession(device, buildModel(model), [request], { storage: 'f16' });
+      const session = await webgpu(device, { storage: 'f16' }).open(buildModel(model), [request]);
       session.destroy();
       expect(await device.popErrorScope()).toBeNull();
     },

@@ -2,7 +2,7 @@
  * What a worker needs of those that compute for it. They are threads, or GPU queues (slot.ts, lent by slot-pool.ts); whoever tests
  * everything but the computation gives a worker some that only answer.
  */
-import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
+import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Arrival, RunOptions, RunOutcome, SlotInputs } from './slot.ts';

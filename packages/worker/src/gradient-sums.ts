@@ -1,5 +1,5 @@
 /** The gradients of a task that is computed in parts, one after the other: what the parts so far add up to. */
-import type { SessionLayout } from '@kasane/tensor/backends/wasm/session';
+import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { Model } from '@kasane/tensor/nn/model';
 
 export class GradientSums {

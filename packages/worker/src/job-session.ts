@@ -17,7 +17,7 @@ import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { shortened } from '@kasane/protocol/plain-text';
 import type { TaskData } from '@kasane/protocol/queue';
 import { parseSampleFormat } from '@kasane/protocol/sample-format';
-import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
+import type { MathMode } from '@kasane/tensor/backends/backend';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sizeOf } from '@kasane/tensor/shape';

@@ -1,6 +1,6 @@
 /** What a slot's two sides share: places in the control memory, and the messages. */
-import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
-import type { SessionLayout } from '@kasane/tensor/backends/wasm/session';
+import type { MathMode } from '@kasane/tensor/backends/backend';
+import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { KernelSpan } from './trace.ts';

@@ -5,14 +5,17 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { collectGarbage } from '@kasane/protocol/garbage';
 import { ARRIVING_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
-import { type MathMode, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
-import { openWasmSession, type WasmStage } from '@kasane/tensor/backends/wasm/session';
-import { DeviceLostError } from '@kasane/tensor/backends/webgpu/program';
-import { openGpuSession } from '@kasane/tensor/backends/webgpu/session';
+import {
+  type Stage as BackendStage,
+  DeviceLostError,
+  type Eventually,
+  type KernelTime,
+  type MathMode,
+} from '@kasane/tensor/backends/backend';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import { type Compute, type Gpu, openGpu } from './gpu.ts';
+import { openBackends } from './backends.ts';
+import type { Compute } from './gpu.ts';
 import { GradientSums } from './gradient-sums.ts';
 import {
   ABANDONED,
@@ -35,16 +38,10 @@ import { type KernelSpan, traceClock } from './trace.ts';
 
 const port = parentPort!;
 const { control, compute } = workerData as { control: SharedArrayBuffer; compute: Compute };
-const { gpuStorage = 'f32', profile = false } = compute;
+const { profile = false } = compute;
 const words = new Int32Array(control);
 const numbers = new Float64Array(control);
-interface Stage {
-  /** A GPU's is asynchronous. */
-  run(): void | Promise<void>;
-  /** Indices of the parameters whose gradients are final afterwards. */
-  readonly ready: readonly number[];
-  /** Floats of the parameters that must have arrived. */
-  readonly needs: number;
+interface Stage extends Pick<BackendStage, 'run' | 'ready' | 'needs'> {
   /** Whether the main thread is woken after it. */
   readonly wakes: boolean;
 }
@@ -58,14 +55,12 @@ interface Opened {
 }
 const sessions = new Map<number, Opened>();
 
-enableRevectorization();
-const { name, revectorized, warning } = selectKernel();
 const say = (message: SlotResponse) => port.postMessage(message);
-const gpu: Gpu | undefined = await openGpu(compute);
+const backends = await openBackends(compute);
 say({
   kind: 'ready',
-  kernel: gpu?.name ?? `wasm ${name}${revectorized ? ' revectorized' : ''}`,
-  ...(warning && { warning }),
+  kernel: backends.kernel,
+  ...(backends.warning && { warning: backends.warning }),
 });
 
 async function open(
@@ -76,47 +71,20 @@ async function open(
 ): Promise<void> {
   try {
     const model = buildModel(description);
-    if (gpu && math === 'fast') {
-      const opened = await openGpuSession(gpu.device, model, requests, { storage: gpuStorage });
-      const spans: KernelSpan[] = [];
-      const timed = async (index: number) => {
-        const began = traceClock();
-        for (const { op, origin, start, duration } of await opened.profile(index)) {
-          spans.push({ op, ...origin, start: began + start / 1e6, duration: duration / 1e6 });
-        }
-      };
-      const run = profile ? timed : (index: number) => opened.run(index);
-      const ready = model.parameters.map((_, index) => index);
-      const needs = model.parameterCount;
-      const programs = requests.map((_, index) => [{ run: () => run(index), ready, needs, wakes: true }]);
-      const sums = new GradientSums(model, opened.memory, opened.layout);
-      sessions.set(session, { sums, programs, spans, close: () => opened.destroy() });
-      say({ kind: 'opened', session, memory: opened.memory, layout: opened.layout });
-      return;
-    }
-    const arriving = ARRIVING_BYTES / 4;
-    const opened = await openWasmSession(model, requests, {
-      ...{ memory: 'shared', math, stepwise: profile, arriving },
+    const { backend, warning } = backends.choose(math);
+    const opened = await backend.open(model, requests, {
+      ...{ memory: 'shared', math, profile, arriving: ARRIVING_BYTES / 4 },
     });
     const spans: KernelSpan[] = [];
-    const programs = requests.map((request) => {
-      const stages = opened.program(request).stages.map((stage) => ({
-        ready: stage.ready,
-        needs: stage.needs,
-        run: profile ? timedRun(stage, spans) : stage.run,
-      }));
-      return stagesOf(model, stages);
-    });
-    const sums = new GradientSums(model, opened.memory.buffer, opened.layout);
-    sessions.set(session, { sums, programs, spans, close: () => {} });
-    const slow = gpu
-      ? 'a job asks for exact arithmetic, which no GPU promises: it is computed on the CPU'
-      : undefined;
-    const warning = slow ?? selectKernel(math).warning;
+    const programs = opened.stages.map((stages) =>
+      stagesOf(model, profile ? stages.map((stage) => timed(stage, spans)) : stages),
+    );
+    const sums = new GradientSums(model, opened.memory, opened.layout);
+    sessions.set(session, { sums, programs, spans, close: () => opened.destroy() });
     say({
       kind: 'opened',
       session,
-      memory: opened.memory.buffer as ArrayBufferLike as SharedArrayBuffer,
+      memory: opened.memory as SharedArrayBuffer,
       layout: opened.layout,
       ...(warning && { warning }),
     });
@@ -125,24 +93,31 @@ async function open(
   }
 }
 
-/** A run that says when it was. With `stepwise` a stage has one kernel, or none where everything is given. */
-function timedRun({ run, kernels }: WasmStage, spans: KernelSpan[]): () => void {
-  return () => {
-    const start = traceClock();
-    run();
-    const duration = traceClock() - start;
-    for (const { op, origin } of kernels) spans.push({ op, ...origin, start, duration });
+/** A stage that says when its kernels were computed, as far as its backend does. */
+function timed(stage: BackendStage, spans: KernelSpan[]): BackendStage {
+  const run = (): Eventually<void> => {
+    if (!stage.profile) return stage.run();
+    const began = traceClock();
+    const note = (kernels: readonly KernelTime[]) => {
+      for (const { op, origin, start, duration } of kernels) {
+        spans.push({ op, ...origin, start: began + start / 1e6, duration: duration / 1e6 });
+      }
+    };
+    const computed = stage.profile();
+    return computed instanceof Promise ? computed.then(note) : note(computed);
   };
+  return { ...stage, run };
 }
 
 /** The main thread is woken when there is enough to send: for a small model a wake-up costs a tenth of the computation. */
-function stagesOf(model: Model, stages: readonly Pick<WasmStage, 'run' | 'ready' | 'needs'>[]): Stage[] {
+function stagesOf(model: Model, stages: readonly BackendStage[]): Stage[] {
   let bytes = 0;
   return stages.map((stage, index) => {
     for (const parameter of stage.ready) bytes += 4 * model.parameters[parameter]!.size;
     const wakes = bytes >= GRADIENT_BYTES || index === stages.length - 1;
     if (wakes) bytes = 0;
-    return { ...stage, wakes };
+    const { run, ready, needs } = stage;
+    return { run, ready, needs, wakes };
   });
 }
 
@@ -204,7 +179,7 @@ for (;;) {
       closed = true;
     } else {
       // A thread that ends with a device open may hang in Dawn.
-      gpu?.device.destroy();
+      backends.close();
       process.exit(0);
     }
   }

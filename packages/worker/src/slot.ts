@@ -5,8 +5,8 @@
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { MathMode } from '@kasane/tensor/backends/wasm/kernels';
-import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/wasm/session';
+import type { MathMode } from '@kasane/tensor/backends/backend';
+import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/layout';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { ComputeSession, ComputeSlot } from './compute-slots.ts';

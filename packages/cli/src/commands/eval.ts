@@ -9,11 +9,10 @@ import { longAxes, shapeOfBytes } from '@kasane/data/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
-import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sampleReader } from '@kasane/worker/sample-reader';
+import { openSession } from '../backend.ts';
 import { count } from '../render/count.ts';
 import { formatMetric } from '../render/job.ts';
 import { out } from '../say.ts';
@@ -108,12 +107,11 @@ async function scores({ model, parameters }: Trained, job: Job, data: DataParts)
   const { test } = data;
   const { seed } = job.spec.training;
   const { objective } = job;
-  enableRevectorization();
   const sizes = [...new Set([Math.min(BATCH, test.samples), test.samples % BATCH])].filter(
     (size) => size > 0,
   );
   const requests = sizes.map((samples) => ({ mode: 'evaluate', samples, objective }) as const);
-  const session = await openWasmSession(model, requests);
+  const session = await openSession(model, requests);
   session.parameters.set(parameters);
   const reader = sampleReader(describeSamples(job, data), seed);
   const sums = { lossSum: 0, metricSum: 0, counted: 0 };

@@ -2,9 +2,8 @@
 import { DataError } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
-import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { openSession } from '../backend.ts';
 import { BUG, failureOf, reportFailure } from '../failure.ts';
 import { answerOf } from '../predict/answers.ts';
 import { type ReadOptions, readInputs } from '../predict/inputs.ts';
@@ -60,9 +59,8 @@ const isLikePath = (text: string): boolean => /^(?:[./~]\S*|\S+\.[A-Za-z]\w{0,4}
 
 /** Computes a model's output for one sample: a view that the next call overwrites. */
 async function scorer({ model, parameters }: Trained): Promise<(x: Float32Array) => Float32Array> {
-  enableRevectorization();
   const request = { mode: 'predict', samples: 1 } as const;
-  const session = await openWasmSession(model, [request]);
+  const session = await openSession(model, [request]);
   session.parameters.set(parameters);
   const program = session.program(request);
   return (x) => {

@@ -11,10 +11,9 @@ import { inspectRedis } from '@kasane/coordinator/queue/inspect-redis';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { PEM_BYTES } from '@kasane/protocol/limits';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { readRegularSync } from '@kasane/tensor/node/regular-file';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { kernelHere } from '../backend.ts';
 import { failureOf } from '../failure.ts';
 import { stateFolder } from '../options.ts';
 import { fetchedWithApt } from '../redis/apt.ts';
@@ -57,8 +56,7 @@ export function checkNode(version = process.versions.node): Finding {
 /** Runs the self-test of the kernels that would compute here. */
 export function checkKernels(): Finding {
   try {
-    enableRevectorization();
-    const { name, warning } = selectKernel('exact');
+    const { name, warning } = kernelHere();
     if (warning) return note('Arithmetic', `${name} kernel: ${warning}`, 'results are correct, only slower');
     return ok('Arithmetic', `${name} kernel, self-test passed`);
   } catch (error) {

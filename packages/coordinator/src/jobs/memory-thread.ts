@@ -1,9 +1,9 @@
 /** The thread behind `memory.ts`: lays out the programs of jobs, which takes longer than a coordinator may stand still. */
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '@kasane/protocol/errors';
-import { sessionBytes } from '@kasane/tensor/backends/wasm/session';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import { sessionBytes } from '../backend.ts';
 
 export interface MemoryRequest {
   readonly model: ModelDescription;

@@ -3,11 +3,11 @@ import { totalmem } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
-import { WASM_BYTES } from '@kasane/tensor/backends/wasm/session';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { answerOf } from '@kasane/tensor/node/thread-answer';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import { WASM_BYTES } from '../backend.ts';
 import { SPARE_BUFFERS } from '../params/attempts.ts';
 import type { MemoryAnswer, MemoryRequest } from './memory-thread.ts';
 

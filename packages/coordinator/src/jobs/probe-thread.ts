@@ -2,9 +2,9 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { LayerSnapshot, Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { buildModel, forward, type ModelDescription } from '@kasane/tensor/nn/model';
 import { input, parameter } from '@kasane/tensor/ops/leaf';
+import { compileProgram } from '../backend.ts';
 import { histogramOf } from '../params/histograms.ts';
 
 export interface ProbeData {

@@ -7,10 +7,10 @@ import type { Preparation } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
-import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
 import { beginModelFile } from '@kasane/tensor/io/model-file';
 import { beginSafetensors, decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
+import { AVERAGE } from '@kasane/tensor/optim/updater';
 import type { DataIdentity } from '../jobs/data-identity.ts';
 import { readWhole } from './files.ts';
 

@@ -9,7 +9,7 @@ import { bytesOf, encodeFrame, type GradientHeader, type SharedGradientHeader } 
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Job } from '@kasane/protocol/job';
 import { SharedGradients, SharedParameters } from '@kasane/protocol/shared-memory';
-import { AVERAGE } from '@kasane/tensor/backends/wasm/updater';
+import { AVERAGE } from '@kasane/tensor/optim/updater';
 import type { ConnectedWorker } from '../workers.ts';
 import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-version.ts';
 import type { ParameterServer } from './parameter-server.ts';

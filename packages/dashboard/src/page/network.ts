@@ -2,7 +2,7 @@
  * A trained network in the page: computed by @kasane/tensor on WebAssembly, from a model file of the coordinator. This module and
  * what it imports are loaded when the first network is looked into, not before.
  */
-import { compileProgram, type GraphProgram } from '@kasane/tensor/backends/wasm/program';
+import { compileProgram, type WasmGraph } from '@kasane/tensor/backends/wasm/program';
 import { type Node, topologicalOrder } from '@kasane/tensor/graph';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import { forward, type Model } from '@kasane/tensor/nn/model';
@@ -31,7 +31,7 @@ export class Network {
   readonly model: Model;
   readonly about: AboutModel;
   readonly parameters: Float32Array;
-  readonly #program: GraphProgram;
+  readonly #program: WasmGraph;
   readonly #attending: readonly Attending[];
 
   /** @throws SafetensorsError or ModelError when the file is damaged */
@@ -51,7 +51,7 @@ export class Network {
     model: Model,
     about: AboutModel,
     parameters: Float32Array,
-    program: GraphProgram,
+    program: WasmGraph,
     attending: readonly Attending[],
   ) {
     this.model = model;

@@ -1,7 +1,8 @@
 /** Starting from another model's weights: what fits is taken over, and it is said what does not. */
+
+import type { NamedTensor } from '../named-tensor.ts';
 import type { Model } from '../nn/model.ts';
 import { formatShape, sameShape } from '../shape.ts';
-import type { NamedTensor } from './safetensors.ts';
 
 export interface Adopted {
   /** Names of the parameters that were taken over. */

@@ -2,13 +2,8 @@
  * Safetensors: eight bytes with the header's length, a JSON header, the numbers. Encoding is deterministic: equal tensors give
  * equal bytes. Decoding trusts nothing: files come from disks and from other people.
  */
+import type { NamedTensor } from '../named-tensor.ts';
 import type { Shape } from '../shape.ts';
-
-export interface NamedTensor {
-  readonly name: string;
-  readonly shape: Shape;
-  readonly data: Float32Array;
-}
 
 /** Bytes that are no safetensors file, or one with types we do not read. */
 export class SafetensorsError extends Error {

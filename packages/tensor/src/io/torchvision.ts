@@ -3,10 +3,12 @@
  * name: ours have a dash where torchvision has a dot, so that `layer1-0-conv1` is its `layer1.0.conv1`. What differs is the
  * layout of the numbers, and that torch flattens images channels first.
  */
+
+import type { NamedTensor } from '../named-tensor.ts';
 import type { Model, ModelLayer } from '../nn/model.ts';
+import { transposed } from '../onnx/graph.ts';
 import { type Shape, sameShape, sizeOf } from '../shape.ts';
-import { transposed } from './onnx/graph.ts';
-import { decodeSafetensors, type NamedTensor, SafetensorsError } from './safetensors.ts';
+import { decodeSafetensors, SafetensorsError } from './safetensors.ts';
 
 /** Of each layer type, torch's name of each parameter and the order of its axes here. */
 const layouts: Readonly<

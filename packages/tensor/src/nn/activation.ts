@@ -1,6 +1,6 @@
 /** Activations as layers: every name in the pointwise table's list of activations is a layer type, and those with options. */
-import type { OnnxGraph } from '../io/onnx/graph.ts';
-import { composePointwise } from '../io/onnx/pointwise.ts';
+import type { OnnxGraph } from '../onnx/graph.ts';
+import { composePointwise } from '../onnx/pointwise.ts';
 import { constant } from '../ops/leaf.ts';
 import { apply } from '../ops/op.ts';
 import { type ActivationName, activations, gt, mul, pointwiseOps, select } from '../ops/pointwise.ts';

@@ -1,7 +1,7 @@
 /** Multi-head self-attention (Vaswani et al. 2017) and the transformer block made of it. */
 import type { Node } from '../graph.ts';
-import type { OnnxGraph } from '../io/onnx/graph.ts';
-import type { NamedTensor } from '../io/safetensors.ts';
+import type { NamedTensor } from '../named-tensor.ts';
+import type { OnnxGraph } from '../onnx/graph.ts';
 import { constant, iota } from '../ops/leaf.ts';
 import { matmul } from '../ops/matmul.ts';
 import { reshape, transpose } from '../ops/movement.ts';

@@ -1,5 +1,5 @@
 /** Convolution layer: y = x * W + b, W stored as [height, width, channels / groups, filters]. */
-import { channelsFirst } from '../io/onnx/graph.ts';
+import { channelsFirst } from '../onnx/graph.ts';
 import { add } from '../ops/pointwise.ts';
 import { convolve, windowedExtents } from './convolution.ts';
 import { imageOf } from './image.ts';

@@ -1,7 +1,7 @@
 /** What a layer is: the options a job file may give, the parameters it has, and its forward pass as ordinary operations. */
 import type { Node } from '../graph.ts';
-import type { OnnxGraph, OnnxValue } from '../io/onnx/graph.ts';
-import type { NamedTensor } from '../io/safetensors.ts';
+import type { NamedTensor } from '../named-tensor.ts';
+import type { OnnxGraph, OnnxValue } from '../onnx/graph.ts';
 import type { Shape } from '../shape.ts';
 
 /** An option of a layer in a job file, as data: checks, types and the job schema all come from it. */

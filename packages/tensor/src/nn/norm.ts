@@ -1,7 +1,7 @@
 /** Layer normalisation and batch normalisation. */
 import type { Node } from '../graph.ts';
-import { channelsFirst, type OnnxGraph } from '../io/onnx/graph.ts';
-import type { NamedTensor } from '../io/safetensors.ts';
+import type { NamedTensor } from '../named-tensor.ts';
+import { channelsFirst, type OnnxGraph } from '../onnx/graph.ts';
 import { constant } from '../ops/leaf.ts';
 import { detach, reshape } from '../ops/movement.ts';
 import { add, div, mul, relu, sqrt, sub } from '../ops/pointwise.ts';

@@ -1,7 +1,7 @@
 /** Pooling layers: the largest or the mean of windows over images. */
 import type { Node } from '../graph.ts';
-import { channelsFirst } from '../io/onnx/graph.ts';
-import type { Attribute } from '../io/onnx/messages.ts';
+import { channelsFirst } from '../onnx/graph.ts';
+import type { Attribute } from '../onnx/messages.ts';
 import type { Pair } from '../ops/conv2d.ts';
 import {
   averagePool2d,

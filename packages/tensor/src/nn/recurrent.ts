@@ -4,9 +4,9 @@
  * all steps are multiplied at once; the graph is unrolled over time.
  */
 import type { Node } from '../graph.ts';
-import type { OnnxGraph, OnnxValue } from '../io/onnx/graph.ts';
-import type { Attribute } from '../io/onnx/messages.ts';
-import type { NamedTensor } from '../io/safetensors.ts';
+import type { NamedTensor } from '../named-tensor.ts';
+import type { OnnxGraph, OnnxValue } from '../onnx/graph.ts';
+import type { Attribute } from '../onnx/messages.ts';
 import { constant } from '../ops/leaf.ts';
 import { matmul } from '../ops/matmul.ts';
 import { flip, reshape } from '../ops/movement.ts';

@@ -31,6 +31,23 @@ export function placeLeaves(outputs: readonly Node[], start: number): Leaves {
   return { byName, places, end };
 }
 
+/**
+ * The leaf that is given these values.
+ * @throws RangeError when there is none of that name, or it takes another number of them, or another type
+ */
+export function leafFor(leaves: ReadonlyMap<string, Node>, name: string, values: TypedValues): Node {
+  const node = leaves.get(name);
+  if (!node) throw new RangeError(`no input '${name}'; there are: ${[...leaves.keys()].join(', ')}`);
+  if (values.length !== sizeOf(node.shape)) {
+    throw new RangeError(`input '${name}': ${values.length} numbers; expected ${sizeOf(node.shape)}`);
+  }
+  const dtype = values instanceof Int32Array ? 'i32' : 'f32';
+  if (dtype !== node.dtype) throw new RangeError(`input '${name}': ${dtype} numbers; expected ${node.dtype}`);
+  return node;
+}
+
 /** The elements of a node in memory. */
-export const viewOf = (node: Node, memory: ArrayBuffer, offset: number): TypedValues =>
-  new (node.dtype === 'i32' ? Int32Array : Float32Array)(memory, offset, sizeOf(node.shape));
+export const viewOf = (node: Node, memory: ArrayBufferLike, offset: number): TypedValues =>
+  node.dtype === 'i32'
+    ? new Int32Array(memory, offset, sizeOf(node.shape))
+    : new Float32Array(memory, offset, sizeOf(node.shape));

@@ -1,4 +1,4 @@
-import type { MathMode } from '../../src/backends/wasm/kernels.ts';
+import type { MathMode } from '../../src/backends/backend.ts';
 import { compileProgram } from '../../src/backends/wasm/program.ts';
 import type { Node } from '../../src/graph.ts';
 

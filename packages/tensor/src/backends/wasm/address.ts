@@ -1,5 +1,5 @@
 /** Where a tensor begins: known when the code is made, or only when it runs. */
-import type { FunctionBuilder, Local } from './assembler.ts';
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 
 /** An address that is so many bytes behind what `push` leaves on the stack. Those with the same name in `by` move together. */
 export interface MovingAddress {

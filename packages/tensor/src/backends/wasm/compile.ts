@@ -1,11 +1,12 @@
 /** Compiles a graph into one WebAssembly module over a given memory: every kernel a function, every stage an export. */
+
+import { FunctionBuilder, ModuleBuilder } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { layOut, readsOf, writesOf } from '../../plan/arena.ts';
 import { type BlockedStep, blockSteps } from '../../plan/blocks.ts';
 import { mergeSteps } from '../../plan/merge.ts';
 import { makePlan, type PlanStep } from '../../plan/plan.ts';
 import { stridesOf } from '../../shape.ts';
-import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { buildStep, workspaceBytes } from './emit-kernels.ts';
 import type { KernelName } from './gemm.ts';
 

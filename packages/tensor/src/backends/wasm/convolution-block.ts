@@ -1,5 +1,5 @@
 /** What the kernels of convolutions share: the functions that compute blocks of matrix products. */
-import { FunctionBuilder, type Local } from './assembler.ts';
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { KernelName } from './gemm.ts';
 import { type Block, BlockEmitter, type TileShape } from './gemm-block.ts';
 

@@ -6,11 +6,12 @@
  *
  * Blocks split places and filters, or are runs of the sums that `ops/conv2d.ts` defines, whatever the kernel.
  */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { type ConvolutionSizes, convolutionSizes, type Pair, usesWinograd } from '../../ops/conv2d.ts';
 import { levelsOf } from '../../ops/summation.ts';
 import { sizeOf } from '../../shape.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { blockCaller, type ConvolutionContext } from './convolution-block.ts';
 import { depthwiseKernel, isDepthwise } from './depthwise.ts';
 import { emitFill } from './emit-loops.ts';

@@ -3,12 +3,13 @@
  * elements of the window are gone through one after the other, each a product of whole tensors: neighbouring channels lie in
  * one vector. Places where the window reaches beyond the image are left out.
  */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { type ConvolutionSizes, convolutionSizes } from '../../ops/conv2d.ts';
 import { levelsOf } from '../../ops/summation.ts';
 import { add, input, mul } from '../../scalar/expression.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { emitFill, emitPointwise, nest } from './emit-loops.ts';
 import { emitRuns } from './emit-runs.ts';
 

@@ -1,4 +1,6 @@
 /** Kernels that put tensors together: padding, concatenation, the sum of windows, and counting. */
+
+import { FunctionBuilder } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { iotaOp } from '../../ops/leaf.ts';
 import { attributesOf } from '../../ops/op.ts';
@@ -6,7 +8,6 @@ import { concatOp, padOp } from '../../ops/parts.ts';
 import { foldOp } from '../../ops/window.ts';
 import { add, input } from '../../scalar/expression.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
-import { FunctionBuilder } from './assembler.ts';
 import { emitCopy, emitFill, emitPointwise } from './emit-loops.ts';
 
 export function padKernel(node: Node, x: number, y: number): FunctionBuilder {

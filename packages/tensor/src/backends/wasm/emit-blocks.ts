@@ -1,4 +1,6 @@
 /** Steps that go row by row, some rows at a time: each a function of the first row, and a loop that calls them in turns. */
+
+import { FunctionBuilder } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
@@ -7,7 +9,6 @@ import type { KernelStep, LoopStep } from '../../plan/merge.ts';
 import type { Operand } from '../../plan/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
 import type { Address } from './address.ts';
-import { FunctionBuilder } from './assembler.ts';
 import { oneHot } from './emit-index.ts';
 import type { KernelContext } from './emit-kernels.ts';
 import { emitPointwise } from './emit-loops.ts';

@@ -1,9 +1,10 @@
 /** The dropout mask: Philox in SIMD. */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { sizeOf } from '../../shape.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
 const WEYL = [0x9e3779b9, 0xbb67ae85] as const;

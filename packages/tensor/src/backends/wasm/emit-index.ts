@@ -1,11 +1,12 @@
 /** Kernels on integers: rows by number, classes, largest places. */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { rowsOf } from '../../ops/gather.ts';
 import { checkLabelsOp, labelsPerSample } from '../../ops/labels.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { sizeOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { FAULT_ADDRESS } from './fault.ts';
 
 export function gatherKernel(node: Node, table: number, indices: number, y: number): FunctionBuilder {

@@ -1,4 +1,6 @@
 /** The steps of a plan as code: a table over the operations, whose kernels are in the files beside this one. */
+
+import { FunctionBuilder } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import type { KernelOpName, ViewOpName } from '../../ops/index.ts';
 import { matmulOp, matmulSizes } from '../../ops/matmul.ts';
@@ -6,7 +8,6 @@ import { attributesOf } from '../../ops/op.ts';
 import { maxReduceOp, sumOp } from '../../ops/reduce.ts';
 import type { BlockedStep } from '../../plan/blocks.ts';
 import type { Operand } from '../../plan/plan.ts';
-import { FunctionBuilder } from './assembler.ts';
 import { convolutionKernel, convolutionScratchBytes, convolutionWorkspaceBytes } from './convolution.ts';
 import { concatKernel, foldKernel, iotaKernel, padKernel } from './emit-assemble.ts';
 import { buildBlock } from './emit-blocks.ts';

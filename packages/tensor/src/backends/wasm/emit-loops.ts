@@ -1,9 +1,10 @@
 /** Loops over shapes and strides: pointwise kernels and copies, as code for one static shape each. */
+
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { type Expression, input } from '../../scalar/expression.ts';
 import { type Shape, stridesOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
-import type { FunctionBuilder, Local } from './assembler.ts';
 import { ScalarEmitter } from './emit-scalar.ts';
 
 /** Elements of an inner loop from which two vectors are computed side by side; below, the code is not worth its size. */

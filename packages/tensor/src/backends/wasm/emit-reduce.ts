@@ -1,9 +1,10 @@
 /** Maxima over axes, as code for one static shape each; sums are in `emit-sum.ts`. Speed comes from outputs side by side. */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { nest } from './emit-loops.ts';
 
 /** Vectors of outputs that a reduction holds in registers. */

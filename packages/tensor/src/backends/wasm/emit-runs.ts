@@ -1,8 +1,9 @@
 /** Long sums of products as runs and levels of runs, in the order that `ops/summation.ts` defines. */
+
+import type { FunctionBuilder } from '../../assembler.ts';
 import { partOf, RUNS } from '../../ops/summation.ts';
 import { add, input } from '../../scalar/expression.ts';
 import type { Address } from './address.ts';
-import type { FunctionBuilder } from './assembler.ts';
 import { emitPointwise } from './emit-loops.ts';
 
 /** What takes a sum: 0 is the result, 1 and more are sums that wait. */

@@ -1,6 +1,7 @@
 /** Scalar expressions as SIMD code, four elements at a time. */
+
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 import type { Expression, UnaryOp } from '../../scalar/expression.ts';
-import type { FunctionBuilder, Local } from './assembler.ts';
 import {
   emitErf,
   emitExp,

@@ -2,11 +2,12 @@
  * The sum of rows into those that their indices name. Rows with the same index are found first, by counting, so that the sum of each
  * has the shape that `ops/summation.ts` defines, however often an index occurs; and each row of the result is written once.
  */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { rowsOf } from '../../ops/gather.ts';
 import { SUM_BLOCK } from '../../ops/summation.ts';
 import { sizeOf } from '../../shape.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { eachIndex } from './emit-index.ts';
 import { emitFill } from './emit-loops.ts';
 import { MOST_VECTORS, Waiting } from './emit-waiting.ts';

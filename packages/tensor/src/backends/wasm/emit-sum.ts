@@ -1,10 +1,11 @@
 /** Sums over axes in the order that `ops/summation.ts` defines, as code for one static shape each. */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { SUM_BLOCK, SUM_LANES } from '../../ops/summation.ts';
 import { collapse, type LoopAxis } from '../../plan/access.ts';
 import { sizeOf, stridesOf } from '../../shape.ts';
 import { type Address, setAddress } from './address.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { nest } from './emit-loops.ts';
 import { MOST_VECTORS, Waiting } from './emit-waiting.ts';
 

@@ -1,5 +1,5 @@
 /** The binary tree of a sum (`ops/summation.ts`), while it is computed. */
-import type { FunctionBuilder, Local } from './assembler.ts';
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 
 /** Vectors that are summed side by side. */
 export const MOST_VECTORS = 8;

@@ -3,7 +3,7 @@
  * tile of C is held in registers; a panel of B, as wide as a tile, is read by all tiles of its columns. What is one block, and
  * what was copied where before, `gemm.ts` and `convolution.ts` decide.
  */
-import type { FunctionBuilder, Local } from './assembler.ts';
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 
 /** Tile of C in registers: rows by columns; fused lets the CPU leave out the rounding between product and sum. */
 export interface TileShape {

@@ -11,7 +11,7 @@
  * read where it lies, unless it is large and B has many panels: then a block of it is copied, tile by tile, to a buffer
  * that stays in the second-level cache.
  */
-import { FunctionBuilder, type Local } from './assembler.ts';
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import { BlockEmitter, blockScratchBytes, K_BLOCK, type RowsOfA } from './gemm-block.ts';
 
 /** Tile of C in registers: rows by columns. 16 columns need an engine that pairs 128-bit operations into 256-bit ones. */

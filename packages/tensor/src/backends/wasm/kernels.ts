@@ -2,14 +2,13 @@
  * Chooses the matrix kernel at start-up, behind a self-test: wide kernels rely on an experimental feature of the engine,
  * so they are compared with scalar arithmetic before they are used.
  */
+
+import { FunctionBuilder, ModuleBuilder } from '../../assembler.ts';
 import { partOf } from '../../ops/summation.ts';
-import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
+import type { MathMode } from '../backend.ts';
 import { buildGemm, type Gemm, gemmScratchBytes, type KernelName, kernelShapes } from './gemm.ts';
 import { K_BLOCK } from './gemm-block.ts';
 import { emitProducts, productsWorkspaceBytes } from './products.ts';
-
-/** exact: the same bits on every machine. fast: products may be fused, bits differ between makes of CPU. */
-export type MathMode = 'exact' | 'fast';
 
 export interface KernelChoice {
   readonly name: KernelName;

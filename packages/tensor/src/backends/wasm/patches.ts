@@ -3,8 +3,9 @@
  * times as large as the image as a window has elements, is nowhere in memory. A patch is the elements under the window at one
  * place; padding gives zeros.
  */
+
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 import type { Pair } from '../../ops/conv2d.ts';
-import type { FunctionBuilder, Local } from './assembler.ts';
 
 /** Which elements a patch consists of, and where patches are taken. Distances are in elements. */
 export interface PatchShape {

@@ -1,6 +1,7 @@
 /** Matrix products as calls of functions that `gemm.ts` makes: of many matrices one after another, of tall ones a few rows at a time. */
+
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 import { levelsOf } from '../../ops/summation.ts';
-import type { FunctionBuilder, Local } from './assembler.ts';
 import { emitAddition, emitRuns } from './emit-runs.ts';
 import type { Gemm, GemmBlock } from './gemm.ts';
 import { K_BLOCK } from './gemm-block.ts';

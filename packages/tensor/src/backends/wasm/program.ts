@@ -1,13 +1,14 @@
 /** Any graph as a program: what the library's users run when they build graphs of their own. */
 import type { Node } from '../../graph.ts';
 import { alignUp } from '../../plan/arena.ts';
-import { placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
+import { leafFor, placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
+import type { GraphProgram, MathMode } from '../backend.ts';
 import { compileGraph } from './compile.ts';
 import { scratchBytes } from './emit-kernels.ts';
 import { runGuarded } from './fault.ts';
-import { type MathMode, selectKernel } from './kernels.ts';
+import { selectKernel } from './kernels.ts';
 
-export interface GraphProgram {
+export interface WasmGraph extends GraphProgram {
   /** Inputs and parameters by name: views into the program's memory, to be filled before a run. They start as zeros. */
   readonly inputs: Readonly<Record<string, TypedValues>>;
   /** One view for each output, valid until the next run. */
@@ -16,7 +17,7 @@ export interface GraphProgram {
    * Computes the outputs. Allocates nothing.
    * @throws IndexError when an input names a row that a table does not have
    */
-  run(): void;
+  run(): readonly TypedValues[];
 }
 
 const PAGE = 65536;
@@ -30,7 +31,7 @@ const START = 64;
 export async function compileProgram(
   outputs: readonly Node[],
   { math = 'exact' }: { readonly math?: MathMode } = {},
-): Promise<GraphProgram> {
+): Promise<WasmGraph> {
   const { name: kernel } = selectKernel(math);
   const { byName, places, end } = placeLeaves(outputs, alignUp(START + scratchBytes(kernel)));
   const compiled = compileGraph({
@@ -50,13 +51,22 @@ export async function compileProgram(
     env: { memory },
   });
   const stages = compiled.stages.map((_, index) => instance.exports[`stage${index}`] as () => void);
+  const inputs = Object.fromEntries(
+    [...byName].map(([name, node]) => [name, viewOf(node, memory.buffer, places.get(node)!)]),
+  );
+  const results = outputs.map((node, index) => viewOf(node, memory.buffer, compiled.offsets[index]!));
   return {
-    inputs: Object.fromEntries(
-      [...byName].map(([name, node]) => [name, viewOf(node, memory.buffer, places.get(node)!)]),
-    ),
-    outputs: outputs.map((node, index) => viewOf(node, memory.buffer, compiled.offsets[index]!)),
+    inputs,
+    outputs: results,
+    write: (name, values) => {
+      leafFor(byName, name, values);
+      inputs[name]!.set(values);
+    },
     run: () => {
       for (const stage of stages) runGuarded(stage, memory.buffer);
+      return results;
     },
+    // The memory goes when nobody knows it any more.
+    destroy: () => {},
   };
 }

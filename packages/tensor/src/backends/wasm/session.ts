@@ -2,111 +2,53 @@
  * The wasm backend as its users see it: one memory that holds a model's parameters and gradients and runs its programs.
  * Parameters and gradients have fixed places; the programs' inputs and activations overlay one another.
  */
-import type { DType, Node } from '../../graph.ts';
+import type { Node } from '../../graph.ts';
 import type { Model } from '../../nn/model.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { sizeOf } from '../../shape.ts';
 import { outputNodes, type ProgramMode, type ProgramRequest, traceProgram } from '../../training.ts';
+import type { KernelTime, Session, SessionOptions, Stage } from '../backend.ts';
+import { type Place, type ProgramLayout, type ProgramViews, viewsOf } from '../layout.ts';
 import { type Compiled, compileGraph } from './compile.ts';
 import { scratchBytes } from './emit-kernels.ts';
 import { runGuarded } from './fault.ts';
 import type { KernelName } from './gemm.ts';
-import { type MathMode, selectKernel } from './kernels.ts';
+import { selectKernel } from './kernels.ts';
 
-export interface WasmSessionOptions {
-  /** shared: other threads can read and write the memory. Default private. */
-  readonly memory?: 'shared' | 'private';
-  /** Default exact. */
-  readonly math?: MathMode;
+export interface WasmSessionOptions extends SessionOptions {
   /** Default: what `selectKernel` chooses for the arithmetic. */
   readonly kernel?: KernelName;
-  /** Every kernel is a stage of its own, so that each can be timed: for profiles. Default false. */
-  readonly stepwise?: boolean;
-  /**
-   * Parameters may come while a program runs, in their order and so many floats at a time: stages end where the next one needs more.
-   * Default: all are there before.
-   */
-  readonly arriving?: number;
 }
 
-/** Where a tensor lies: byte offset and length in elements of four bytes. */
-export interface Place {
-  readonly offset: number;
-  readonly length: number;
-}
-
-/** Places of one program, as plain data for other threads. What the program does not have is of length 0. */
-export interface ProgramLayout {
-  readonly mode: ProgramMode;
-  readonly samples: number;
-  readonly x: Place;
-  readonly labels: Place;
-  /** Of the labels: whole classes, or what else an objective has as its target. */
-  readonly target: DType;
-  readonly sampleIds: Place;
-  readonly key: Place;
-  readonly lossSum: Place;
-  readonly metricSum: Place;
-  readonly counted: Place;
-  readonly weight: Place;
-  readonly logits: Place;
-  /** For each stage, the indices of the parameters whose gradients are final after it. */
-  readonly stageReady: readonly (readonly number[])[];
-}
-
-export interface SessionLayout {
-  readonly parameters: Place;
-  readonly gradients: Place;
-  readonly programs: readonly ProgramLayout[];
-}
-
-export interface WasmStage {
+/** One that answers at once. */
+export interface WasmStage extends Stage {
   /**
    * Takes nothing, returns nothing, allocates nothing.
    * @throws IndexError when an input names a row that a table does not have
    */
   run(): void;
-  /** Indices of the parameters whose gradients are final afterwards. */
-  readonly ready: readonly number[];
-  /** How many floats of the parameters must be there before, of those that `arriving` speaks of. */
-  readonly needs: number;
   /** What it computes: operations, those that are fused by the name of the last, and where they come from. */
   readonly kernels: readonly Pick<Node, 'op' | 'origin'>[];
+  /** Kernels that are computed together have the time of all of them, unless the session was opened for a profile. */
+  profile(): readonly KernelTime[];
 }
 
-/** Views into the session's memory: write the inputs, run, read the outputs. */
-export interface WasmProgram {
+export interface WasmProgram extends ProgramViews {
   readonly mode: ProgramMode;
   readonly samples: number;
-  readonly x: Float32Array;
-  readonly labels: Int32Array;
-  /** The same place, for objectives whose targets are f32. */
-  readonly targets: Float32Array;
-  readonly sampleIds: Uint32Array;
-  /** Seed low, seed high, epoch, 0. */
-  readonly key: Uint32Array;
-  readonly lossSum: Float32Array;
-  /** Of the objective's metric: of a classifier, how many are right. */
-  readonly metricSum: Float32Array;
-  /** Of length 0 where there is one loss a sample. */
-  readonly counted: Float32Array;
-  /** What the sums are divided by in the end; of length 0 where that is how many losses there are. */
-  readonly weight: Float32Array;
-  readonly logits: Float32Array;
   /** In order of execution. */
   readonly stages: readonly WasmStage[];
   /** All stages. */
   run(): void;
 }
 
-export interface WasmSession {
-  readonly memory: WebAssembly.Memory;
+export interface WasmSession extends Session {
   /** Flat layout of the model. */
   readonly parameters: Float32Array;
   /** Flat layout of the model; sums over the samples of the last training program that ran. */
   readonly gradients: Float32Array;
   readonly kernel: KernelName;
-  readonly layout: SessionLayout;
+  readonly stages: readonly (readonly WasmStage[])[];
   /** @throws RangeError for a request that the session was not opened with. */
   program(request: ProgramRequest): WasmProgram;
 }
@@ -143,17 +85,20 @@ export async function openWasmSession(
     }),
   );
   return {
-    memory,
+    memory: memory.buffer,
     kernel,
     layout: { parameters, gradients, programs: programs.map(({ layout }) => layout) },
     parameters: new Float32Array(memory.buffer, parameters.offset, parameters.length),
     gradients: new Float32Array(memory.buffer, gradients.offset, gradients.length),
+    stages: opened.map(({ stages }) => stages),
     program: ({ mode, samples }) => {
       const found = opened.find((program) => program.mode === mode && program.samples === samples);
       if (found) return found;
       const there = opened.map((program) => `${program.mode} of ${program.samples}`).join(', ');
       throw new RangeError(`no program to ${mode} ${samples} samples; the session was opened with: ${there}`);
     },
+    // The memory goes when nobody knows it any more.
+    destroy: () => {},
   };
 }
 
@@ -186,7 +131,7 @@ function layOutProgram(
   scratch: number,
   start: number,
   kernel: KernelName,
-  { stepwise = false, arriving }: Pick<WasmSessionOptions, 'stepwise' | 'arriving'>,
+  { profile = false, arriving }: Pick<WasmSessionOptions, 'profile' | 'arriving'>,
 ): { compiled: Compiled; layout: ProgramLayout } {
   const program = traceProgram(model, request);
   let next = start;
@@ -228,7 +173,7 @@ function layOutProgram(
     arenaStart: next,
     scratch,
     kernel,
-    stepwise,
+    stepwise: profile,
     arrivals,
   });
   const placeOf = (index: number, length: number): Place =>
@@ -276,39 +221,32 @@ function layerGroups(model: Model): number[][] {
 }
 
 function openProgram(
-  buffer: ArrayBufferLike,
+  memory: ArrayBufferLike,
   layout: ProgramLayout,
   { stages: compiled }: Compiled,
   instance: WebAssembly.Instance,
 ): WasmProgram {
-  const stages = layout.stageReady.map((ready, index) => {
+  const stages = layout.stageReady.map((ready, index): WasmStage => {
     const stage = instance.exports[`stage${index}`] as () => void;
-    const run = () => runGuarded(stage, buffer);
-    return {
-      run,
-      ready,
-      needs: compiled[index]!.needs,
-      kernels: compiled[index]!.steps.map(({ output: { op, origin } }) => ({ op, origin })),
-    };
+    const { needs, steps } = compiled[index]!;
+    const run = () => runGuarded(stage, memory);
+    const kernels = steps.map(({ output: { op, origin } }) => ({ op, origin }));
+    return { ready, needs, kernels, run, profile: () => timed(run, kernels) };
   });
-  const f32 = ({ offset, length }: Place) => new Float32Array(buffer, offset, length);
-  const u32 = ({ offset, length }: Place) => new Uint32Array(buffer, offset, length);
   return {
     mode: layout.mode,
     samples: layout.samples,
-    x: f32(layout.x),
-    labels: new Int32Array(buffer, layout.labels.offset, layout.labels.length),
-    targets: f32(layout.labels),
-    sampleIds: u32(layout.sampleIds),
-    key: u32(layout.key),
-    lossSum: f32(layout.lossSum),
-    metricSum: f32(layout.metricSum),
-    counted: f32(layout.counted),
-    weight: f32(layout.weight),
-    logits: f32(layout.logits),
+    ...viewsOf(memory, layout),
     stages,
     run: () => {
       for (let index = 0; index < stages.length; index++) stages[index]!.run();
     },
   };
+}
+
+function timed(run: () => void, kernels: WasmStage['kernels']): readonly KernelTime[] {
+  const began = performance.now();
+  run();
+  const duration = 1e6 * (performance.now() - began);
+  return kernels.map((kernel) => ({ ...kernel, start: 0, duration }));
 }

@@ -1,21 +1,8 @@
 /** Sums of squares over an update, for people: how long gradient, parameters and change of each parameter are. Nothing here reaches weights. */
+
+import { FunctionBuilder } from '../../assembler.ts';
 import type { ParameterSpec } from '../../nn/model.ts';
-import { FunctionBuilder } from './assembler.ts';
-
-/** Sums of squares in float64, by parameter in list order; 0 of statistics. */
-export interface Squares {
-  readonly gradient: Float64Array;
-  /** Of the parameters after the update. */
-  readonly parameter: Float64Array;
-  /** Of what the update added to them. */
-  readonly change: Float64Array;
-}
-
-export const noSquares = (parameters: number): Squares => ({
-  gradient: new Float64Array(parameters),
-  parameter: new Float64Array(parameters),
-  change: new Float64Array(parameters),
-});
+import type { Squares } from '../../optim/updater.ts';
 
 /** Floats that a round of the kernel takes. */
 const ROUND = 4;

@@ -3,7 +3,7 @@
  * the same bits. Those that take no part in the time of a training are in `wide.ts`. What each keeps to is stated in `ops/accuracy.ts`
  * and tested over the whole range of float32.
  */
-import type { FunctionBuilder, Local } from './assembler.ts';
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 
 /** As many vectors. */
 const vectors = <T extends readonly string[]>(f: FunctionBuilder, ...names: T) =>

@@ -2,72 +2,24 @@
  * The parameter server's arithmetic: adds gradients in the order it is told, scales, and applies an optimizer, each in
  * one pass over a memory of its own.
  */
+
+import { FunctionBuilder, ModuleBuilder } from '../../assembler.ts';
 import type { ParameterSpec } from '../../nn/model.ts';
 import { type OptimizerOptions, optimizerFor } from '../../optim/optimizers.ts';
+import { AVERAGE, type Part, type Updater, type UpdaterOptions } from '../../optim/updater.ts';
 import { alignUp } from '../../plan/arena.ts';
 import { add, constant, type Expression, input, mul, scalar, sub } from '../../scalar/expression.ts';
 import { simplify } from '../../scalar/simplify.ts';
 import { substitute } from '../../scalar/substitute.ts';
 import type { Address } from './address.ts';
-import { FunctionBuilder, ModuleBuilder } from './assembler.ts';
 import { emitPointwise } from './emit-loops.ts';
-import { type Squares, squareSums } from './squares.ts';
-
-export interface Updater {
-  /** Flat layout. */
-  readonly parameters: Float32Array;
-  /** Flat layout; what `sum` and `scale` made. */
-  readonly gradient: Float32Array;
-  /** Flat layout, by name. */
-  readonly state: ReadonlyMap<string, Float32Array>;
-  /**
-   * gradient[start + i] = parts[0][i] + parts[1][i] + ..., added from left to right; the parts have the same length.
-   * Returns whether all of these are finite numbers.
-   */
-  sum(parts: readonly (Float32Array | Part)[], start: number): boolean;
-  /** Multiplies the gradient's floats [start, end), by default all of them, by a number. */
-  scale(factor: number, start?: number, end?: number): void;
-  /** L2 norm of the gradient, in float64 over ascending elements, parameter by parameter. Statistics do not count. */
-  norm(): number;
-  /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone. */
-  clip(maxNorm: number): void;
-  /**
-   * One update; `step` counts from 0. What is trained takes the optimizer's step, a statistic goes its part of the way, both by the
-   * gradient times a factor, which is what `gradient` holds afterwards.
-   */
-  apply(step: number, learningRate: number, options?: ApplyOptions): void;
-}
-
-/** Floats that lie elsewhere, and are copied when they are needed. */
-export interface Part {
-  readonly length: number;
-  /** Copies floats from `at` on. */
-  read(at: number, into: Float32Array): void;
-}
-
-export interface ApplyOptions {
-  /** Only the floats [start, end). Default: all. */
-  readonly start?: number;
-  readonly end?: number;
-  /** Default 1. */
-  readonly factor?: number;
-  /** What happened is added to it, at the cost of a copy of the parameters chunk by chunk. */
-  readonly squares?: Squares | undefined;
-}
+import { squareSums } from './squares.ts';
 
 const PAGE = 65536;
 /** Operands of one pass: further parts are added in further passes, which gives the same bits. */
 const PARTS_A_PASS = 8;
 /** Floats of each part that are copied into the memory and added at a time: together they stay in the second-level cache. */
 const CHUNK = 1 << 14;
-
-/** Name of the state that holds the averages of the parameters over the updates. */
-export const AVERAGE = 'average';
-
-export interface UpdaterOptions {
-  /** Decay of the averages of all parameters, statistics too; see `averageRate`. Default: none are kept. */
-  readonly average?: number | undefined;
-}
 
 /**
  * Opens an updater for a model's parameters, of which those that are trained stand first. Whoever keeps averages fills their state with

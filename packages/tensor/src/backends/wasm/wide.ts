@@ -2,8 +2,9 @@
  * Arithmetic in float64, two numbers at a time, for expressions whose float32 arithmetic would lose digits and which take no part in the
  * time of a training: each is rounded to float32 once. Series are Taylor's, long enough for 2^-44 of the result.
  */
+
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 import { type Expression, input, type UnaryOp } from '../../scalar/expression.ts';
-import type { FunctionBuilder, Local } from './assembler.ts';
 
 const binaryInstructions = {
   add: 'f64x2Add',

@@ -2,7 +2,7 @@
  * A tile of a convolution as a plain sum, where Winograd's products would lose it: they mix all pixels of a tile, so that a number that is
  * not finite, or much larger than its neighbours, would reach results that do not see it.
  */
-import { FunctionBuilder, type Local } from './assembler.ts';
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { TiledShape } from './winograd-tiles.ts';
 
 /** Vectors of results that are summed side by side. */

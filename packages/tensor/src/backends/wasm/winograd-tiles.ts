@@ -2,9 +2,10 @@
  * One tile of Winograd's convolution: from the image, or from gradients of results, to the numbers that are multiplied, and from
  * those to results. Each is a function that all tiles of all convolutions of one shape share.
  */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { type ConvolutionSizes, convolutionSizes, winogradTile } from '../../ops/conv2d.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { type Lanes, type Matrix, maps, TileMapper, transposed } from './winograd-transforms.ts';
 import { TileWatch } from './winograd-watch.ts';
 

@@ -4,7 +4,7 @@
  * tile of the result. Each map is a small matrix that is applied along the columns and then along the rows, here to vectors
  * of channels, term by term from left to right.
  */
-import type { FunctionBuilder, Local } from './assembler.ts';
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 
 /** One line a result: factors of the values that it is the sum of, in order. Zeros are left out. */
 export type Matrix = readonly (readonly number[])[];

@@ -1,5 +1,5 @@
 /** Finds the tiles whose results Winograd's products would lose. */
-import type { FunctionBuilder, Local } from './assembler.ts';
+import type { FunctionBuilder, Local } from '../../assembler.ts';
 
 /** Results are computed directly where the largest number of a tile is more than two to this power times the least that one sees. */
 const RANGE = 10;

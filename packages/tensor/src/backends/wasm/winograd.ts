@@ -5,9 +5,10 @@
  * the image is the same with the window turned round; that of the window sums products of mapped images and mapped
  * gradients over the tiles, which the transposed map takes to the window.
  */
+
+import { FunctionBuilder, type Local } from '../../assembler.ts';
 import type { Node } from '../../graph.ts';
 import { levelsOf } from '../../ops/summation.ts';
-import { FunctionBuilder, type Local } from './assembler.ts';
 import { type BlockCaller, blockCaller, type ConvolutionContext } from './convolution-block.ts';
 import { emitAddition, emitRuns } from './emit-runs.ts';
 import { type KernelName, kernelShapes } from './gemm.ts';

@@ -1,59 +1,30 @@
 /** Graphs on WebGPU: one buffer holds every tensor, a run is one submission, and only what is asked for is read back. */
-import type { DType, Node, Origin } from '../../graph.ts';
+import type { DType, Node } from '../../graph.ts';
 import { FAULT_BYTES, faultOf } from '../../ops/fault.ts';
-import { placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
+import { leafFor, placeLeaves, type TypedValues, viewOf } from '../../plan/leaves.ts';
 import { makePlan } from '../../plan/plan.ts';
 import { type Shape, sizeOf } from '../../shape.ts';
+import { DeviceLostError, type GraphProgram, type Profile } from '../backend.ts';
 import { placeOnDevice, type Storage } from './storage.ts';
 import { PassTimer } from './timer.ts';
 import { dispatchesOf } from './wgsl-kernels.ts';
 import { type Dispatch, FAULT_WORD, THREADS } from './wgsl-module.ts';
 
-/** A graph on a device. */
-export interface GpuProgram {
+/** A graph on a device, where its memory stays; an output is a copy. */
+export interface GpuProgram extends GraphProgram {
   /** Inputs and parameters by name. */
   readonly inputs: ReadonlyMap<string, { readonly shape: Shape; readonly dtype: DType }>;
-  /** Puts values into an input or parameter, where they stay until they are replaced. */
-  write(name: string, values: TypedValues): void;
-  /**
-   * Computes the outputs and reads them back.
-   * @throws LabelError when a label is no class
-   * @throws IndexError when an input names a row that a table does not have
-   * @throws DeviceLostError when the device goes away: open another, and the program anew
-   */
   run(): Promise<TypedValues[]>;
   /**
    * Does what `run` does, each kernel in a pass of its own, and says how long each took.
    * @throws RangeError when the device was opened without timestamp-query, besides what `run` throws
    */
   profile(): Promise<Profile>;
-  /** Gives the program's memory back; the device stays. */
-  destroy(): void;
 }
 
 export interface GpuOptions {
   /** Default f32. @see Storage */
   readonly storage?: Storage;
-}
-
-export interface Profile {
-  readonly outputs: TypedValues[];
-  /** In order of execution. */
-  readonly kernels: readonly KernelTime[];
-}
-
-/** One kernel of a run. Times count from the first kernel's beginning, in nanoseconds. */
-export interface KernelTime {
-  /** Name of the operation; of fused ones that of the last. */
-  readonly op: string;
-  readonly origin: Origin;
-  readonly start: number;
-  readonly duration: number;
-}
-
-/** The device is gone: its driver was reset, or it was taken away. */
-export class DeviceLostError extends Error {
-  override readonly name = 'DeviceLostError';
 }
 
 const START = 64;
@@ -227,11 +198,7 @@ async function openOnDevice(
   return {
     inputs: named,
     write: (name, values) => {
-      const node = named.get(name);
-      if (!node) throw new RangeError(`no input '${name}'; there are: ${[...named.keys()].join(', ')}`);
-      if (values.length !== sizeOf(node.shape)) {
-        throw new RangeError(`input '${name}': ${values.length} numbers; expected ${sizeOf(node.shape)}`);
-      }
+      const node = leafFor(named, name, values);
       device.queue.writeBuffer(memory, places.get(node)!, values as Float32Array<ArrayBuffer>);
     },
     run: () => compute(),

@@ -1,12 +1,12 @@
 /** A trained model as an ONNX file: the inference graph, whose number of samples each run chooses. */
 import { compileProgram } from '../../backends/wasm/program.ts';
 import type { Node } from '../../graph.ts';
+import type { NamedTensor } from '../../named-tensor.ts';
 import { layerNamed } from '../../nn/index.ts';
 import type { Model, ModelLayer } from '../../nn/model.ts';
+import { indicesOf, OnnxGraph, type OnnxValue } from '../../onnx/graph.ts';
+import { elementTypes, encodeOnnx, type OnnxNode } from '../../onnx/messages.ts';
 import type { Shape } from '../../shape.ts';
-import type { NamedTensor } from '../safetensors.ts';
-import { indicesOf, OnnxGraph, type OnnxValue } from './graph.ts';
-import { elementTypes, encodeOnnx, type OnnxNode } from './messages.ts';
 
 /** The first with LayerNormalization. */
 const OPSET = 17;

@@ -2,9 +2,9 @@
  * An ONNX graph while layers add their nodes to it. ONNX wants images channels first, we have them channels last: a value
  * knows the order its axes are in, and is transposed only where a node needs another one.
  */
-import type { Node } from '../../graph.ts';
-import { type Shape, sizeOf } from '../../shape.ts';
-import type { NamedTensor } from '../safetensors.ts';
+import type { Node } from '../graph.ts';
+import type { NamedTensor } from '../named-tensor.ts';
+import { type Shape, sizeOf } from '../shape.ts';
 import {
   type Attribute,
   type ElementType,

@@ -1,7 +1,7 @@
 /** Scalar expressions as ONNX nodes: a pointwise operation for which the standard has no operator of its own. */
-import type { BinaryOp, CompareOp, Expression, UnaryOp } from '../../scalar/expression.ts';
-import * as s from '../../scalar/expression.ts';
-import { substitute } from '../../scalar/substitute.ts';
+import type { BinaryOp, CompareOp, Expression, UnaryOp } from '../scalar/expression.ts';
+import * as s from '../scalar/expression.ts';
+import { substitute } from '../scalar/substitute.ts';
 import type { OnnxGraph } from './graph.ts';
 
 type Composed = 'softplus' | 'silu' | 'gelu' | 'geluSlope';

@@ -2,7 +2,7 @@
  * The messages of an ONNX file, with their field numbers from onnx/onnx.proto (IR version 8). Says how a model is written,
  * not what is in it.
  */
-import type { Shape } from '../../shape.ts';
+import type { Shape } from '../shape.ts';
 import { Message } from './protobuf.ts';
 
 /** TensorProto.DataType */

@@ -1,0 +1,8 @@
+/** A tensor outside of any graph: what weight files hold, and layers export. */
+import type { Shape } from './shape.ts';
+
+export interface NamedTensor {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly data: Float32Array;
+}

@@ -1,0 +1,44 @@
+/** Where a worker's backends are chosen: wasm, which is always there and exact, and the one of a GPU for those jobs that it may compute. */
+import type { Backend, MathMode } from '@kasane/tensor/backends/backend';
+import { wasm } from '@kasane/tensor/backends/wasm/backend';
+import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+import { webgpu } from '@kasane/tensor/backends/webgpu/backend';
+import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { type Compute, openGpu } from './gpu.ts';
+
+export interface Backends {
+  /** What computes here, as people see it: 'wasm 5x16 revectorized', 'webgpu nvidia hopper'. */
+  readonly kernel: string;
+  /** Why it is slower than it could be. */
+  readonly warning?: string;
+  /** The backend for jobs of this arithmetic. */
+  choose(math: MathMode): BackendChoice;
+  /** Gives the device back. */
+  close(): void;
+}
+
+export interface BackendChoice {
+  readonly backend: Backend;
+  /** Why the job is computed slower than it could be. */
+  readonly warning?: string;
+}
+
+/** @throws Error where the GPU that was asked for is not there */
+export async function openBackends(compute: Compute): Promise<Backends> {
+  enableRevectorization();
+  const { name, revectorized, warning } = selectKernel();
+  const gpu = await openGpu(compute);
+  const onGpu = gpu && webgpu(gpu.device, { storage: compute.gpuStorage ?? 'f32' });
+  return {
+    kernel: gpu?.name ?? `wasm ${name}${revectorized ? ' revectorized' : ''}`,
+    ...(warning && { warning }),
+    choose: (math) => {
+      if (onGpu && (math === 'fast' || onGpu.exact)) return { backend: onGpu };
+      const slow = onGpu
+        ? 'a job asks for exact arithmetic, which no GPU promises: it is computed on the CPU'
+        : selectKernel(math).warning;
+      return { backend: wasm, ...(slow && { warning: slow }) };
+    },
+    close: () => gpu?.device.destroy(),
+  };
+}
