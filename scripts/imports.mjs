@@ -1,5 +1,5 @@
-// Checks who imports whom in packages/: directions between packages, libraries that have one importer, no cycles, and
-// nothing but itself in tensor. (dependency-cruiser can not read TypeScript 7 projects yet.)
+// Checks who imports whom in packages/: directions between packages and between rooms of tensor, libraries that have one importer,
+// no cycles, and nothing but itself in tensor. (dependency-cruiser can not read TypeScript 7 projects yet.)
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -28,6 +28,34 @@ const keepers = {
   'prom-client': /^(coordinator\/src\/serve\/|worker\/src\/prometheus\.ts$)/,
   '@grpc/grpc-js': /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$)/,
 };
+
+/**
+ * Borders inside of packages and between rooms of tensor: files that match `from` import no file that matches `to`, but for `except`.
+ * Where one package chooses its backends is the only file of it that names one; all others go by `tensor/src/backends/backend.ts`.
+ */
+const borders = [
+  {
+    from: /^tensor\/src\/backends\/(?:wasm|webgpu|reference)\//,
+    to: /^tensor\/src\/backends\/(wasm|webgpu|reference)\//,
+    except: (importer, target) => importer.split('/')[3] === target.split('/')[3],
+    why: 'backends do not import each other: what they share is beside them, in tensor/src/backends/',
+  },
+  {
+    from: /^tensor\/src\/(?:nn|ops|optim|plan|scalar|onnx)\//,
+    to: /^tensor\/src\/(?:io|backends|node)\//,
+    why: 'models, operations and plans know no files and no backends',
+  },
+  {
+    from: /^(?!tensor\/)/,
+    to: /^tensor\/src\/backends\/[^/]+\//,
+    except: (importer) => choosers.test(importer),
+    why: "files of a backend are named only where a package chooses one; go by '@kasane/tensor/backends/backend'",
+  },
+];
+
+/** Where packages choose their backends; of worker, also where it opens the device that one computes on. */
+const choosers =
+  /^(?:coordinator\/src\/backend|worker\/src\/(?:backends|gpu)|cli\/src\/backend|dashboard\/src\/page\/network)\.ts$/;
 
 /** In tensor, which also runs in browsers: the files for Node alone. */
 const nodeOnly = /^tensor\/src\/node\//;
@@ -84,6 +112,10 @@ function check(file, importer, specifier, report) {
   if (other !== name && !ours) report(`'${specifier}' leaves the package: import it as @kasane/...`);
   if (other !== name && !allowed.includes(other)) {
     report(`${name} may import ${allowed.join(', ') || 'no other package'}, but not ${other}`);
+  }
+  for (const { from, to, except, why } of borders) {
+    if (from.test(importer) && to.test(target) && !except?.(importer, target))
+      report(`'${specifier}': ${why}`);
   }
   return target;
 }
