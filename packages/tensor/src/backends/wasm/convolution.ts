@@ -203,18 +203,19 @@ function phasesOf(sizes: ConvolutionSizes): { product: Product; offset: number }
 /** Patches of the image at `from` times the weight at `weight`, to `to`. */
 function product(
   f: FunctionBuilder,
-  { samples, patch, taps, width, weight: strides, target, resultRow }: Product,
+  shape: Product,
   from: number,
   weight: number,
   to: number,
   context: ConvolutionContext,
 ): void {
+  const { samples, patch, taps, width, target, resultRow } = shape;
   const tile = kernelShapes[context.kernel];
   const panelRow = 4 * tile.columns;
   const elements = taps[0].offsets.length * taps[1].offsets.length * patch.channels;
   const panels = context.workspace;
   const results = panels + panelRow * panelsOf(width, context.kernel) * elements;
-  packWeight(f, taps, patch.channels, width, strides, weight, panels, tile, context);
+  packWeight(f, shape, weight, panels, context);
 
   const count = samples * patch.places[0] * patch.places[1];
   const walker = new PatchWalker(f, patch);
@@ -267,15 +268,12 @@ function product(
 /** Copies the part of a weight that belongs to the taps to panels, in the order in which patches have them. */
 function packWeight(
   f: FunctionBuilder,
-  [rows, columns]: readonly [Taps, Taps],
-  depth: number,
-  width: number,
-  strides: Product['weight'],
+  { taps: [rows, columns], patch: { channels: depth }, width, weight: strides }: Product,
   weight: number,
   panels: number,
-  tile: TileShape,
-  { scratch }: ConvolutionContext,
+  { scratch, kernel }: ConvolutionContext,
 ): void {
+  const tile = kernelShapes[kernel];
   const [panel, alongRows, alongColumns, to, unused] = [0, 1, 2, 3, 4].map(() => f.local('i32')) as [
     Local,
     Local,
