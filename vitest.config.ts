@@ -31,6 +31,20 @@ const unhurried = [
   'tensorboard',
 ].map((name) => `test/${name}.test.ts`);
 
+/** Tests of units that change what a process has one of, measure its memory, or compute on a GPU: each file has a process of its own. */
+const alone = [
+  'cli/test/**/*',
+  'tensor/test/accuracy-of-sums',
+  'tensor/test/backends',
+  'tensor/test/opinfo',
+  'tensor/test/refusals',
+  'tensor/test/wasm-session',
+  'tensor/test/webgpu',
+  'tensor/test/webgpu-training',
+  'worker/test/gpu-slot',
+  'worker/test/profile',
+].map((name) => `packages/${name}.test.ts`);
+
 // What hangs is found, and what is slow on a busy machine is not called wrong.
 const patience = { expect: { poll: { timeout: 30_000 } }, testTimeout: 600_000, hookTimeout: 600_000 };
 
@@ -41,7 +55,18 @@ export default defineConfig({
         test: {
           ...patience,
           name: 'unit',
+          include: alone,
+          testTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          ...patience,
+          name: 'plain-unit',
           include: ['packages/*/test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...alone],
+          // With a process each these load the same modules a hundred times, which takes longer than most of the tests.
+          isolate: false,
           testTimeout: 180_000,
         },
       },

@@ -92,7 +92,7 @@ async function runAllTests() {
   const workers = Math.max(1, availableParallelism() - 1);
   const beside = [
     { name: 'tests of the system that are in no hurry (vitest)', args: ['--project', 'unhurried'] },
-    { name: 'tests of units (vitest)', args: ['--project', 'unit', `--maxWorkers=${workers}`] },
+    { name: 'tests of units (vitest)', args: ['--project', '*unit', `--maxWorkers=${workers}`] },
   ].map((lane, i) => {
     const log = join(directory, `beside-${i}.log`);
     return { ...lane, log, output: openSync(log, 'w') };

@@ -6,7 +6,17 @@ import { describe, expect, it } from 'vitest';
 import { DataError } from '../src/dataset.ts';
 import { filesBelow, isHidden } from '../src/folder.ts';
 import { locateParts } from '../src/layout.ts';
-import { folder, kinds, type Options, openStream, outcome, put } from './support/folder-kinds.ts';
+import {
+  folder,
+  folderOfEachTest,
+  kinds,
+  type Options,
+  openStream,
+  outcome,
+  put,
+} from './support/folder-kinds.ts';
+
+folderOfEachTest();
 
 describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open }) => {
   const classes = (...parts: string[]) => {

@@ -2,7 +2,9 @@
 import { linkSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { folder, kinds, openStream, outcome, put } from './support/folder-kinds.ts';
+import { folder, folderOfEachTest, kinds, openStream, outcome, put } from './support/folder-kinds.ts';
+
+folderOfEachTest();
 
 describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, sample, open }) => {
   const classes = (...parts: string[]) => {

@@ -2,7 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { folder, kinds, outcome, put } from './support/folder-kinds.ts';
+import { folder, folderOfEachTest, kinds, outcome, put } from './support/folder-kinds.ts';
+
+folderOfEachTest();
 
 const images = kinds.find(({ kind }) => kind === 'images')!;
 const { sample } = images;

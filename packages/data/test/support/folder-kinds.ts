@@ -12,15 +12,19 @@ import { openText } from '../../src/text.ts';
 /** The folder of the test that runs. */
 export let folder: string;
 let picture: Buffer;
-beforeAll(async () => {
-  picture = await sharp({ create: { width: 4, height: 4, channels: 3, background: '#345678' } })
-    .png()
-    .toBuffer();
-});
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'kasane-folders-'));
-});
-afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Gives each test of the file that calls this a folder of its own. */
+export function folderOfEachTest(): void {
+  beforeAll(async () => {
+    picture = await sharp({ create: { width: 4, height: 4, channels: 3, background: '#345678' } })
+      .png()
+      .toBuffer();
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kasane-folders-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+}
 
 /** Writes a file in it, and the folders on the way. */
 export const put = (name: string, bytes: Uint8Array | string = 'x') => {
