@@ -1,15 +1,43 @@
 // Builds the package in the working directory into dist/: JavaScript and declarations of its sources as they are now, and
-// nothing of what they were before.
+// nothing of what they were before. `build.mjs all` builds every package as one program, which takes a fifth of the time.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const tsc = join(dirname(fileURLToPath(import.meta.url)), '../node_modules/typescript/bin/tsc');
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Read at run time, beside the modules. */
 const data = 'gen/descriptors.binpb';
 
-rmSync('dist', { recursive: true, force: true });
-// One thread has half the work of several, each of which looks at the same types.
-execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--singleThreaded'], { stdio: 'inherit' });
-if (existsSync(join('src', data))) cpSync(join('src', data), join('dist', data));
+if (process.argv[2] === 'all') buildAll();
+else buildPackage(process.cwd());
+
+function buildPackage(folder) {
+  rmSync(join(folder, 'dist'), { recursive: true, force: true });
+  compile(folder);
+  copyData(folder);
+}
+
+function buildAll() {
+  const built = join(root, '.kasane/build');
+  rmSync(built, { recursive: true, force: true });
+  mkdirSync(built, { recursive: true });
+  compile(root);
+  for (const name of readdirSync(built)) {
+    const folder = join(root, 'packages', name);
+    rmSync(join(folder, 'dist'), { recursive: true, force: true });
+    renameSync(join(built, name, 'src'), join(folder, 'dist'));
+    copyData(folder);
+  }
+}
+
+function compile(folder) {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  // One thread has half the work of several, each of which looks at the same types.
+  const args = [tsc, '-p', join(folder, 'tsconfig.build.json'), '--singleThreaded'];
+  execFileSync(process.execPath, args, { stdio: 'inherit' });
+}
+
+function copyData(folder) {
+  if (existsSync(join(folder, 'src', data))) cpSync(join(folder, 'src', data), join(folder, 'dist', data));
+}

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { root, setUp } from './setup.mjs';
+import { nodeBinary, root, setUp } from './setup.mjs';
 
 setUp();
 
@@ -22,13 +22,17 @@ const run = (command, args) => {
   return status === 0;
 };
 try {
-  const pack = ['-r', '--filter', './packages/*', 'pack', '--pack-destination', context];
+  // Built as one program, and so not again by each package's prepack.
+  const options = ['--config.ignore-scripts=true', '--pack-destination', context];
+  const pack = ['-r', '--filter', './packages/*', 'pack', ...options];
   const given = process.argv.slice(2);
   const tag = given.some((argument) => /^(-t|--tag)\b/.test(argument)) ? [] : ['--tag', 'kasane'];
   process.stderr.write('Packing, then building the image (a minute or two) ...\n');
   cpSync(join(root, 'Dockerfile'), join(context, 'Dockerfile'));
   const built =
-    run('npx', ['-y', `pnpm@${config.pnpm}`, ...pack]) && run('docker', ['build', ...tag, ...given, context]);
+    run(nodeBinary, [join(root, 'scripts/build.mjs'), 'all']) &&
+    run('npx', ['-y', `pnpm@${config.pnpm}`, ...pack]) &&
+    run('docker', ['build', ...tag, ...given, context]);
   if (built) process.stderr.write(`Built ${tag[1] || 'it'}: docker run --rm ${tag[1] || 'IMAGE'} --help\n`);
   process.exitCode = built ? 0 : 1;
 } finally {

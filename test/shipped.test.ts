@@ -49,6 +49,9 @@ describe.each(packages)('@kasane/%s', (name) => {
     expect(pkg).toMatchObject({ license: 'MIT', type: 'module', publishConfig: { access: 'public' } });
     const { version } = manifestOf(join(checkout, 'package.json'));
     expect(pkg.version).toBe(version);
+    // All were built at once here; whoever publishes one alone builds it by this.
+    const { scripts } = manifestOf(join(checkout, 'packages', name, 'package.json'));
+    expect(scripts).toMatchObject({ prepack: 'node ../../scripts/build.mjs' });
   });
 
   it('has types for every module', async () => {

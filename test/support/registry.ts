@@ -81,7 +81,8 @@ function pack(response: ServerResponse, installed: Installed | undefined): void 
     `${basename(folder)}/node_modules`,
     ...FOREIGN.map((name) => `--exclude=${name}`),
   ];
-  const tar = spawn('tar', [...options, '-I', 'gzip -1', '-c', basename(folder)], {
+  // As it is: npm takes a tarball that is not compressed, too.
+  const tar = spawn('tar', [...options, '-c', basename(folder)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   response.writeHead(200);
