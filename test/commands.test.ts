@@ -1,16 +1,14 @@
 /** Several machines, as the README has them, each command a process of its own: coordinator, workers, submit, watch, predict. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { runCommand, startCommand } from './support/commands.ts';
-import { checkout } from './support/image.ts';
 
 const cleanUp = new CleanUp();
 const folder = temporaryDirectory(cleanUp);
@@ -109,25 +107,4 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   coordinator.kill('SIGINT');
   expect(await once(coordinator, 'exit')).toEqual([0, null]);
   await expect(kasane('jobs')).rejects.toThrow(/no coordinator answers/);
-});
-
-it('through npm: paths are meant from where it is typed, and what stops npm stops the command', async () => {
-  const npm = (...args: readonly string[]) =>
-    spawn('npm', ['run', '-s', '--prefix', checkout, 'kasane', '--', ...args], {
-      cwd: folder,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-  const made = npm('init', 'made.yaml', '--yes', '--epochs', '2');
-  expect(await once(made, 'exit')).toEqual([0, null]);
-  expect(readFileSync(join(folder, 'made.yaml'), 'utf8')).toContain('name: made\n');
-  const args = ['--port', '0', '--no-dashboard', '--state', join(folder, 'other')];
-  const serving = npm('coordinator', ...args);
-  const lines = createInterface({ input: serving.stdout! });
-  const [line] = (await once(lines, 'line')) as [string];
-  const there = /^Coordinator at (\S+),/.exec(line)![1]!;
-  const closed = once(lines, 'close');
-  serving.kill('SIGTERM');
-  // Its output ends with it, and not with npm.
-  await closed;
-  await expect(runCommand(['jobs', '--coordinator', there])).rejects.toThrow(/no coordinator answers/);
 });
