@@ -85,7 +85,7 @@ it('a job that goes on gives the bits of one that was never interrupted', async 
 
 it('a cancelled job that is resumed gives the bits of one that was never interrupted', async () => {
   // Many steps, so that the job still runs when the cancelling reaches it.
-  const long = job({ epochs: 100 }, { checkpoint: { everySteps: 4 } });
+  const long = job({ epochs: 40 }, { checkpoint: { everySteps: 4 } });
   const whole = await cluster.run(long);
   const { client } = cluster;
   const id = await client.submit(JSON.stringify(long));
