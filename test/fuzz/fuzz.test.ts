@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { corpus, inputs, remember } from './inputs.ts';
 import { cleanUp, type Target, targets } from './targets.ts';
 
-const runs = Number(process.env.KASANE_FUZZ_RUNS ?? 2000);
+const runs = Number(process.env.KASANE_FUZZ_RUNS ?? 500);
 const seed = Number(process.env.KASANE_FUZZ_SEED ?? 20_261_125);
 /** Microseconds of CPU time: another process that takes the processor away is no hang. */
 const MOST_CPU_US = 1_000_000;

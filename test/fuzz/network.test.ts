@@ -19,7 +19,7 @@ import { sealed, unsealed } from './sealed.ts';
 import { Victim } from './victim-process.ts';
 import { Caller, framed, overLink, overSocket, untyped } from './wire.ts';
 
-const runs = Number(process.env.KASANE_FUZZ_RUNS ?? 2000);
+const runs = Number(process.env.KASANE_FUZZ_RUNS ?? 500);
 const seed = Number(process.env.KASANE_FUZZ_SEED ?? 20_261_125);
 /** Inputs under way at once, and from one look at what the victim has used to the next. */
 const AT_ONCE = 32;
