@@ -46,7 +46,7 @@ it('goes on from a copy that was made while a job ran', async () => {
   }
   const { error, digest } = await whole;
   expect(error).toBe('');
-  await expect(backup(cluster.state, copies[0]!)).rejects.toThrow('is there already');
+  await expect(backup(cluster.state, copies[0]!)).rejects.toThrow('already exists');
   await cluster.stopCoordinator();
   expect(readdirSync(folder)).toEqual(copies.map((_, index) => `copy-${index}`).sort());
   // Nothing is held any longer.
@@ -72,7 +72,7 @@ it('goes on from a copy that was made while a job ran', async () => {
 it('says what is no state, and leaves nothing where that is so', async () => {
   const folder = temporaryDirectory(cleanUp);
   await expect(backup(folder, join(folder, 'copy'))).rejects.toThrow(
-    `${folder} is no state of a coordinator: it has no kasane.sqlite; name one with --state`,
+    `${folder} is not the state directory of a coordinator: it has no kasane.sqlite; set it with --state`,
   );
   expect(readdirSync(folder)).toEqual([]);
 });

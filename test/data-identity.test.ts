@@ -43,7 +43,7 @@ it('is refused with other data after a restart, and goes on when the earlier one
   const refused = await again.get(id);
   expect(refused.state).toBe(JobState.JOB_STATE_FAILED);
   expect(refused.error).toMatch(
-    /: the data are not those of the checkpoint of step \d+: 1000 training and 100 test samples, digest \w{8} then, 1000 .* now; put the earlier data back and `kasane resume identity-\w+`, or train anew on these with `kasane retry/,
+    /: the data are not those of the checkpoint of step \d+: 1000 training and 100 test samples, digest \w{8} then, 1000 .* now; restore the earlier data and run `kasane resume identity-\w+`, or train on the new data from the start with `kasane retry/,
   );
   // What classes are called, and how inputs are prepared, would be that of other data.
   const [checkpoint] = await again.checkpoints(id);

@@ -64,6 +64,6 @@ it('goes on to the same digest', async () => {
   process.kill(redis!, 'SIGKILL');
   expect(await closed).toBe(0);
   expect(JSON.parse(stdout).digest).toBe(quiet.digest);
-  expect(stderr).toMatch(/Redis does not answer since \d\d:\d\d:\d\d/);
+  expect(stderr).toMatch(/Redis has not answered since \d\d:\d\d:\d\d/);
   expect(stderr).not.toMatch(/\[ioredis\]|Unhandled/);
 });

@@ -115,7 +115,7 @@ it('seconds for which a reader of a stream takes nothing', async () => {
   stream.end(Buffer.concat([prefix, message]));
   await once(session, 'close');
   expect(said).toEqual([
-    expect.stringMatching(/^refused \/kasane\.v1\.Jobs\/Watch: nothing of it was read for 1 s/),
+    expect.stringMatching(/^refused \/kasane\.v1\.Jobs\/Watch: the client read nothing for 1 s/),
   ]);
   expect((await client.get(id)).id).toBe(id);
 });

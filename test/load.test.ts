@@ -23,7 +23,7 @@ it('20 workers, 10 watchers and 15 jobs: nothing refused, and the bits that one 
   expect(ended).toBe(15);
   expect(seen.states).toBeGreaterThan(10);
   const refused = Object.keys({ ...earlier, ...complaints }).filter(
-    (sentence) => !sentence.startsWith('handing out again'),
+    (sentence) => !sentence.startsWith('reissuing tasks'),
   );
   expect(refused).toEqual([]);
 });

@@ -16,7 +16,7 @@ const HELD_MS = 12_000;
 /** The loop stood for 5 to 10 s where it waited for SQLite itself. */
 const STANDS_MS = 3_000;
 
-const isLocked = /could not be written: another program has had the database locked since \d\d:\d\d:\d\d/;
+const isLocked = /could not be written: another program has kept the database locked since \d\d:\d\d:\d\d/;
 
 /** Holds the write lock on a database. @returns what lets it go */
 function holdLock(path: string): () => void {
@@ -68,7 +68,7 @@ it('waits for the lock, answers meanwhile, and goes on to the same bits', async 
       await client.list();
       await expect(client.submit(JSON.stringify(job))).rejects.toMatchObject({
         code: 'STATE_IN_USE',
-        message: expect.stringMatching(/locked since \d\d:\d\d:\d\d; end it, or wait/),
+        message: expect.stringMatching(/locked since \d\d:\d\d:\d\d; stop it, or wait/),
       });
       await sleep(HELD_MS - (performance.now() - began));
       // Its steps may go on for longer; in the end it waits.

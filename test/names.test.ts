@@ -87,7 +87,7 @@ it.each(['one', 'other'] as const)(
     await isThere(name);
     const { workers: before } = await client.status();
     const thief = worker(name, tokens[by]);
-    await vi.waitFor(() => expect(thief.broken.join()).toMatch(/another worker is called mine-/), {
+    await vi.waitFor(() => expect(thief.broken.join()).toMatch(/another worker named mine-/), {
       timeout: 20_000,
     });
     expect(thief.welcomes).toBe(0);

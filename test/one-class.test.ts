@@ -149,6 +149,6 @@ it.each([
   const data = { format: 'csv', path, target: 'y' };
   const job = parseJobFile(JSON.stringify({ name: 'spare', model, data }), 'job.yaml');
   expect((await loadData(job, anywhere)).notes).toEqual([
-    expect.stringMatching(/the model tells 3 classes apart, but the data has 2: .* to 2/),
+    expect.stringMatching(/the model has 3 classes, but the data has 2: .* to 2/),
   ]);
 });

@@ -75,7 +75,7 @@ it('a worker on another Redis ends with one line, takes part in nothing, and the
   const own = new URL(cluster.redisUrl).host;
   const lines = wrong.log().split('\n');
   const line = new RegExp(
-    `uses another Redis, ${other.place}, than the coordinator, ${own}; start the worker`,
+    `uses a different Redis \\(${other.place}\\) than the coordinator \\(${own}\\); start the worker`,
   );
   expect(lines.filter((text) => line.test(text))).toHaveLength(1);
   noSecrets(wrong.log());
@@ -89,7 +89,7 @@ it('a worker on another Redis ends with one line, takes part in nothing, and the
 it('another database of the same Redis is another Redis', async () => {
   const wrong = worker(`${cluster.redisUrl.replace(/\/\d*$/, '')}/5`);
   expect(await wrong.ended).not.toBe(0);
-  expect(wrong.log()).toMatch(/uses another Redis, \S+:\d+\/5, than the coordinator/);
+  expect(wrong.log()).toMatch(/uses a different Redis \(\S+:\d+\/5\) than the coordinator/);
 });
 
 it('the coordinator says so too', async () => {
@@ -105,7 +105,7 @@ it('the coordinator says so too', async () => {
   cleanUp.add(() => coordinator.close());
   const wrong = worker(undefined, coordinator.address);
   expect(await wrong.ended).not.toBe(0);
-  expect(said).toMatch(/worker \S+ is cut off: .*uses another Redis, .*--announce-redis/);
+  expect(said).toMatch(/disconnecting worker \S+: .*uses a different Redis .*--announce-redis/);
   noSecrets(said);
 });
 

@@ -47,10 +47,10 @@ describe('a paused job', () => {
     await until(id, ({ step }) => step >= 30);
     const paused = await client.pause(id);
     expect(paused.state).toBe(JobState.JOB_STATE_PAUSED);
-    expect(paused.waitingFor).toBe(`it is paused: \`kasane resume ${id}\``);
+    expect(paused.waitingFor).toBe(`paused; resume it with \`kasane resume ${id}\``);
     expect(paused.step).toBeGreaterThanOrEqual(30);
     expect(paused.step).toBeLessThan(quiet.step);
-    await expect(client.pause(id)).rejects.toThrow('is paused already');
+    await expect(client.pause(id)).rejects.toThrow('is already paused');
     client.close();
     await cluster.stopCoordinator();
     await cluster.startCoordinator();
@@ -92,12 +92,12 @@ describe('a paused job', () => {
     const { client } = cluster;
     const id = await client.submit(JSON.stringify(job), 7);
     await expect(client.retry(id)).rejects.toThrow(
-      `job ${id} has not ended; \`kasane cancel ${id}\` ends it`,
+      `job ${id} has not ended; wait for it, or cancel it with \`kasane cancel ${id}\``,
     );
     await client.pause(id);
     expect((await client.cancel(id)).state).toBe(JobState.JOB_STATE_CANCELLED);
-    await expect(client.pause(id)).rejects.toThrow('has ended already (cancelled)');
-    await expect(client.setPriority(id, 1)).rejects.toThrow('has ended already (cancelled)');
+    await expect(client.pause(id)).rejects.toThrow('has already ended (cancelled)');
+    await expect(client.setPriority(id, 1)).rejects.toThrow('has already ended (cancelled)');
     const next = await client.retry(id);
     expect(next).not.toBe(id);
     for await (const now of client.watch(next)) if (hasEnded(now.state)) break;
@@ -112,7 +112,7 @@ describe('a paused job', () => {
 
 it('a worker that is asked to drain stops, and its tasks go to others', async () => {
   const { client } = cluster;
-  await expect(client.drain('nobody')).rejects.toThrow("no worker 'nobody' here");
+  await expect(client.drain('nobody')).rejects.toThrow("no worker 'nobody' is connected");
   const id = await client.submit(JSON.stringify(job));
   await until(id, ({ step }) => step >= 10);
   const { workers } = await client.status();

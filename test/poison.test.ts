@@ -36,10 +36,10 @@ afterAll(() => cleanUp.run());
 it('a loss that is no number stops the job, naming step, shard, samples and layer', async () => {
   const { state, error } = await cluster.run(diverging(0));
   expect(state).toBe(JobState.JOB_STATE_FAILED);
-  expect(error).toMatch(/^step 2, shard \d, samples \d+ to \d+ of epoch 1: its loss is (NaN|Infinity)/);
+  expect(error).toMatch(/^step 2, shard \d, samples \d+ to \d+ of epoch 1: the loss is (NaN|Infinity)/);
   // Two workers say so, and it is said once.
   expect(error).toMatch(
-    /: its loss is [^(;:]+, its gradient of layer \S+ is not finite \(\S+, \S+\); a smaller training\.learningRate, [^;]+$/,
+    /: the loss is [^(;:]+, the gradient of layer \S+ is not finite \(\S+, \S+\); reduce training\.learningRate, [^;]+$/,
   );
 });
 
@@ -73,7 +73,7 @@ it('a worker whose frames do not fit is quarantined at the third, and nobody els
     cleanUp.add(() => stream.close());
   });
   expect(refused).toMatchObject({ code: 'QUARANTINED' });
-  expect(refused.message).toContain("3 bad frames, the last: a worker sends no 'parameters' frame");
+  expect(refused.message).toContain("3 bad frames; the last: a worker does not send 'parameters' frames");
   expect(welcomes).toBe(3);
   const { client } = cluster;
   const { workers, quarantined } = await client.status();

@@ -73,14 +73,14 @@ it('a job that goes on gives the bits of one that was never interrupted', async 
 
   const half = await cluster.run(job({ epochs: 2 }));
   expect(half.digest).not.toBe(whole.digest);
-  await expect(resume(half.id, 0)).rejects.toThrow(/has done all that it was to do; --epochs says/);
+  await expect(resume(half.id, 0)).rejects.toThrow(/has completed all its epochs; add more with --epochs/);
   expect(half.steps).toBe(half.step);
   const longer = await resume(half.id, 2);
   expect([longer.step, longer.steps]).toEqual([2 * half.step, 2 * half.steps]);
   expect(longer).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, epochs: 4, digest: whole.digest });
   expect(longer.history).toHaveLength(4);
 
-  await expect(resume('nobody', 1)).rejects.toThrow(/no job 'nobody'/);
+  await expect(resume('nobody', 1)).rejects.toThrow(/there is no job 'nobody'/);
 });
 
 it('a cancelled job that is resumed gives the bits of one that was never interrupted', async () => {

@@ -115,17 +115,17 @@ const states: Readonly<Record<string, State>> = {
   },
   'a sentinel': {
     code: 'UNREACHABLE',
-    says: /is a sentinel; name the Redis that it watches/,
+    says: /is a sentinel; use the Redis that it monitors/,
     make: async () => (await serve([], ['--sentinel'])).url,
   },
   'without the database that is named': {
     code: 'UNREACHABLE',
-    says: /has no database 99; name a smaller number/,
+    says: /has no database 99; use a smaller number/,
     make: async () => `${(await serve()).url}/99`,
   },
   'a read-only replica': {
     code: 'UNREACHABLE',
-    says: /is a read-only replica; name its primary \(127\.0\.0\.1:\d+\)/,
+    says: /is a read-only replica; use its primary \(127\.0\.0\.1:\d+\)/,
     make: async () => {
       const primary = await serve();
       return (await serve([`replicaof 127.0.0.1 ${primary.port}`])).url;
@@ -138,7 +138,7 @@ const states: Readonly<Record<string, State>> = {
   },
   'unable to save': {
     code: 'UNREACHABLE',
-    says: /could not save its data; make room on its disk/,
+    says: /could not save its data; free up space on its disk/,
     make: async () => {
       const data = mkdtempSync(join(temporaryDirectory(cleanUp), 'redis-'));
       const { url } = await serve(['save 1 1'], [], data);
@@ -154,17 +154,17 @@ const states: Readonly<Record<string, State>> = {
   },
   'with a password that is not given': {
     code: 'NOT_ALLOWED',
-    says: /asks for a password; redis:\/\/:PASSWORD@127/,
+    says: /requires a password; expected redis:\/\/:PASSWORD@127/,
     make: async () => (await serve(['requirepass secret'])).url,
   },
   'with another password': {
     code: 'NOT_ALLOWED',
-    says: /refuses this password; redis:\/\/:PASSWORD@127/,
+    says: /rejects this password; expected redis:\/\/:PASSWORD@127/,
     make: async () => (await serve(['requirepass secret'])).url.replace('//', '//:wrong@'),
   },
   'with a user who may do little': {
     code: 'NOT_ALLOWED',
-    says: /does not let this user work: .*; allow it with ACL SETUSER/,
+    says: /denies this user access: .*; grant it with ACL SETUSER/,
     make: async () => {
       const { url } = await serve(['user kasane on >secret ~* +@read +info +ping +time']);
       return url.replace('//', '//kasane:secret@');
@@ -185,7 +185,7 @@ const states: Readonly<Record<string, State>> = {
   },
   'in protected mode': {
     code: 'UNREACHABLE',
-    says: /is in protected mode, and answers on its own machine only; give it a password/,
+    says: /is in protected mode and only accepts connections from its own machine; set a password/,
     make: () =>
       listen((socket) => {
         socket.end('-DENIED Redis is running in protected mode because protected mode is enabled\r\n');
@@ -304,7 +304,7 @@ it('ends a command at once, with one line and no secret', async () => {
     );
     expect(failure).toMatchObject({ code: errorCodes.NOT_ALLOWED.exit });
     expect(failure.stderr.trim().split('\n')).toEqual([
-      expect.stringMatching(/^kasane: .*refuses this password/),
+      expect.stringMatching(/^kasane: .*rejects this password/),
     ]);
     expect(failure.stderr).not.toContain('pass-word');
   }

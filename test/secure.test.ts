@@ -194,7 +194,7 @@ it('has a doctor who looks at Redis, coordinator and certificates through TLS', 
     expect(right[flag]).toMatchObject({ state: 'ok', found: expect.stringMatching(/until 20\d\d-/) });
   expect(wrongPassword.Redis).toMatchObject({
     state: 'wrong',
-    found: expect.stringContaining('refuses this password'),
+    found: expect.stringContaining('rejects this password'),
   });
   expect(plain.Redis).toMatchObject({ state: 'wrong' });
 });

@@ -83,7 +83,7 @@ it('of a turn, and of a full disk', async () => {
     expectJapanese([...why.values()]);
   }
   const locked = Object.assign(new Error('database is locked'), { errcode: 5 });
-  expectJapanese([whyNotWritten('the model', locked, '12:03:05'), 'Redis does not answer since 12:03:05']);
+  expectJapanese([whyNotWritten('the model', locked, '12:03:05'), 'Redis has not answered since 12:03:05']);
   const disk: PatientDisk = new PatientDisk({ warn: () => {} }, () => disk.stop(new Error('over')));
   const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   await expect(disk.written('the model', () => Promise.reject(full))).rejects.toThrow('over');
@@ -142,9 +142,9 @@ it('of a state directory that is away', async () => {
 
 it('of the line', () =>
   expectJapanese([
-    'it is paused: `kasane resume id-a`',
-    'its data is being read',
-    '4 jobs that come first: id-a, id-b',
+    'paused; resume it with `kasane resume id-a`',
+    'reading its data',
+    '4 jobs are ahead of it: id-a, id-b',
   ]));
 
 it('and why a worker has gone, as the coordinator says it', () => {
@@ -153,5 +153,5 @@ it('and why a worker has gone, as the coordinator says it', () => {
     text!.replace(/\$\{.*?\}/g, '7'),
   );
   expect(said.length).toBeGreaterThan(4);
-  expectJapanese([...said, 'the data link broke']);
+  expectJapanese([...said, 'data link lost']);
 });

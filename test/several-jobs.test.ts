@@ -105,7 +105,7 @@ describe('several jobs', () => {
     await stop(worker);
     // One step may have been out when the other job came.
     expect(Math.max(...seen) - Math.min(...seen)).toBeLessThanOrEqual(1);
-    expect([...why]).toContain(`job ${high}, of priority 1, goes first`);
+    expect([...why]).toContain(`job ${high} has a higher priority (1)`);
     expect(first!.endedAt).toBeLessThan(second!.endedAt);
     expect([first!.digest, second!.digest]).toEqual([alone.get(1), alone.get(2)]);
   });
@@ -131,10 +131,10 @@ describe('several jobs', () => {
     const ids = await submit([1, 0, 1], [2, 0, 1], [3, 0, 1], [1, 0, 1]);
     const [urgent] = await submit([2, 3, 1]);
     const { client } = cluster;
-    for await (const now of client.watch(urgent!)) if (now.waitingFor.startsWith('its turn')) break;
+    for await (const now of client.watch(urgent!)) if (now.waitingFor.startsWith('jobs take turns')) break;
     const last = await client.get(ids[3]!);
     expect(last.state).toBe(JobState.JOB_STATE_QUEUED);
-    expect(last.waitingFor).toContain('4 jobs that come first: ');
+    expect(last.waitingFor).toContain('4 jobs are ahead of it: ');
     expect(last.waitingFor).toContain(urgent);
     client.close();
     const worker = await cluster.worker();

@@ -127,12 +127,12 @@ const states: Readonly<Record<string, State>> = {
   },
   'no database beside its log': {
     code: 'FILE_DAMAGED',
-    says: /is missing, but kasane\.sqlite-wal is there/,
+    says: /is missing, but kasane\.sqlite-wal exists/,
     make: (state) => rmSync(join(state, DATABASE)),
   },
   'a log of garbage': {
     code: 'FILE_DAMAGED',
-    says: /kasane\.sqlite-wal: it is not a write-ahead log/,
+    says: /kasane\.sqlite-wal: it is not an SQLite write-ahead log/,
     make: (state) => writeFileSync(join(state, `${DATABASE}-wal`), Buffer.alloc(5000, 0x41)),
   },
   'a log with a damaged header': {
@@ -155,12 +155,12 @@ const states: Readonly<Record<string, State>> = {
   },
   'a database of a later Kasane': {
     code: 'STATE_UNUSABLE',
-    says: /a later Kasane has written it \(version 99 of its tables, this one knows \d+\): install that Kasane/,
+    says: /it was written by a later version of Kasane \(schema version 99; this Kasane supports up to \d+\): install that version/,
     make: (state) => change(closed(state), 'PRAGMA user_version = 99'),
   },
   'a database of another program': {
     code: 'FILE_DAMAGED',
-    says: /it is a database of another program/,
+    says: /it is the database of another program/,
     make: (state) => {
       const path = closed(state);
       rmSync(path);

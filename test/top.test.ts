@@ -78,7 +78,7 @@ it(
     await screen.press('p', new RegExp(`${id} paused`));
     expect(await client.get(id)).toMatchObject({ state: JobState.JOB_STATE_PAUSED, priority: 1 });
     await plain.says(new RegExp(`${id} {2}paused`));
-    await screen.press('p', /is paused already/);
+    await screen.press('p', /is already paused/);
     await screen.press('r', new RegExp(`${id} continues`));
     await plain.says(new RegExp(`${id} {2}resumed`));
     await screen.press('c', new RegExp(`cancel ${id}\\?`));

@@ -75,7 +75,7 @@ it('data over which coordinators end again and again is left alone, and can be t
   );
   expect(job.state).toBe(JobState.JOB_STATE_FAILED);
   expect(job.error).toMatch(
-    /t\.csv: the coordinator ended 3 times while it read the data of this job; .*`kasane resume table-/,
+    /t\.csv: the coordinator exited 3 times while reading the data of this job; .*`kasane resume table-/,
   );
   const { client } = cluster;
   await client.resume(job.id, 0);

@@ -44,8 +44,8 @@ export interface Fault {
   readonly fire: (context: FaultContext) => Promise<void>;
 }
 
-const gone = /worker \S+ is gone|handing out again/;
-const again = /handing out again|Redis (does not answer|is back)/;
+const gone = /worker \S+ disconnected|reissuing tasks/;
+const again = /reissuing tasks|Redis (has not answered|is back)/;
 
 /** Does what lasts until somebody feels it: a worker that is connecting again, because the coordinator was away, comes into it. */
 async function lasting(seconds: number, begin: () => Promise<boolean>, fired: () => void): Promise<void> {
@@ -68,7 +68,7 @@ export const faults = {
       const { signal } = await worker.child.exited;
       if (signal === 'SIGKILL') fired();
       await stage.coordinatorChild
-        .line(new RegExp(`worker ${worker.id} is gone`), PATIENCE_MS, since)
+        .line(new RegExp(`worker ${worker.id} disconnected`), PATIENCE_MS, since)
         .catch(() => {
           // The coordinator may be away as well.
         });
@@ -93,7 +93,7 @@ export const faults = {
   slow: {
     title: 'worker ten times slower',
     befalls: 'worker',
-    noticed: /handing out again/,
+    noticed: /reissuing tasks/,
     async fire({ worker, seconds, fired }) {
       const end = performance.now() + 1000 * seconds;
       const [before, began] = [worker.child.cpuSeconds, performance.now()];
@@ -144,7 +144,7 @@ export const faults = {
   weather: {
     title: 'latency of 40 ms and 2 % loss on a link',
     befalls: 'worker',
-    noticed: /handing out again/,
+    noticed: /reissuing tasks/,
     async fire({ worker, seconds, fired }) {
       await lasting(seconds, () => worker.network.weather(40, 0.02), fired);
       await worker.network.heal();
@@ -188,7 +188,7 @@ export const faults = {
   redisFull: {
     title: 'Redis out of memory',
     befalls: 'everyone',
-    noticed: /handing out again|out of memory|OOM/i,
+    noticed: /reissuing tasks|out of memory|OOM/i,
     async fire({ stage, seconds, fired }) {
       await stage.redis(async (redis) => {
         await redis.config('SET', 'maxmemory', '1');
@@ -254,16 +254,16 @@ export const faults = {
       const log = stage.coordinatorChild;
       // Workers may be back before it has been read, a piece a turn.
       const read = await log.line(
-        /the checkpoint of step \d+ is not used|resuming from the checkpoint/,
+        /cannot use the checkpoint of step \d+|resuming from the checkpoint/,
         PATIENCE_MS,
       );
-      if (read.text.includes('is not used')) fired();
+      if (read.text.includes('cannot use the checkpoint')) fired();
     },
   },
   clock: {
     title: 'clock set back by an hour',
     befalls: 'everyone',
-    noticed: /handing out again/,
+    noticed: /reissuing tasks/,
     async fire({ stage, job, seconds, follower, fired }) {
       // The coordinator's metrics say what time it takes it for.
       let isBack = false;

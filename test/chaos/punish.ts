@@ -32,7 +32,7 @@ export interface Punished {
 
 /** Log lines of the coordinator that figures are made from, kept from each run. */
 const TELLING =
-  /is gone|joined|handing out again|resuming|is not used|could not be written|Redis is|no stream to/;
+  /disconnected|joined|reissuing tasks|resuming|cannot use the checkpoint|could not be written|Redis is|no stream to/;
 
 export class Punisher {
   #central: Promise<unknown> = Promise.resolve();

@@ -33,7 +33,7 @@ export function costTable(runs: readonly { readonly run: Punished; readonly quie
         repeated += Math.max(0, (window[place - 1]?.step ?? step) - step);
       cost.stepsRepeated += repeated;
       cost.handedOutAgain += run.lines
-        .filter(({ at, text }) => at >= blow.startedAt && at < end && text.includes('handing out again'))
+        .filter(({ at, text }) => at >= blow.startedAt && at < end && text.includes('reissuing tasks'))
         .reduce(
           (sum, { text }) => sum + (/"shards":\[([\d,]*)\]/.exec(text)?.[1]?.split(',').length ?? 1),
           0,

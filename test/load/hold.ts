@@ -83,7 +83,7 @@ async function hold(options: LoadOptions, cleanUp: CleanUp): Promise<LoadFigures
   };
   const heard = (line: string) => {
     const { level, msg } = JSON.parse(line) as { level: number; msg: string };
-    if (level > 30 || /handing out again|is gone/.test(msg)) complaints.add(msg);
+    if (level > 30 || /reissuing tasks|disconnected/.test(msg)) complaints.add(msg);
     if (!/^job \S+ (succeeded|failed|cancelled)$/.test(msg)) return;
     ended++;
     if (seconds !== undefined) submit().catch((error: Error) => complaints.add(error.message));

@@ -43,13 +43,18 @@ it('then only what is new: waits, that it goes on, epochs, the end', () => {
     { time: new Date(5000).toISOString(), event: 'waiting', message: 'no worker is connected' },
   ]);
   expect(eventsBetween(waiting, waiting, 6000)).toEqual([]);
-  const disk = look({ waitingFor: "a checkpoint could not be written: make room on the coordinator's disk" });
+  const disk = look({
+    waitingFor: "a checkpoint could not be written: free up space on the coordinator's disk",
+  });
   expect(eventsBetween(waiting, disk, 6500)).toMatchObject([{ event: 'waiting', message: /disk/ }]);
-  const shares = look({ waitingFor: 'its turn: job y-2 computes a step' });
+  const shares = look({ waitingFor: 'jobs take turns: a step of job y-2 is being computed' });
   expect(eventsBetween(look({}), shares, 6600)).toEqual([]);
-  const late = look({ waitingFor: 'step 11: nobody fetched shards 1, 2: the queue may have lost it' });
+  const late = look({ waitingFor: 'step 11: no worker fetched shards 1, 2: possibly lost by the queue' });
   expect(eventsBetween(look({}), late, 6700)).toEqual([]);
-  const paused = look({ state: JobState.JOB_STATE_PAUSED, waitingFor: 'it is paused: `kasane resume x-1`' });
+  const paused = look({
+    state: JobState.JOB_STATE_PAUSED,
+    waitingFor: 'paused; resume it with `kasane resume x-1`',
+  });
   expect(eventsBetween(waiting, paused, 6800)).toMatchObject([{ event: 'paused' }]);
   expect(eventsBetween(waiting, look({}), 7000)).toMatchObject([{ event: 'going on', message: 'step 10' }]);
   const two = look({ history: [epoch(1), epoch(2)] });

@@ -86,7 +86,7 @@ describe('startRedis', { timeout: 30_000 }, () => {
       await expect(startRedis({ url })).rejects.toMatchObject({
         code: 'NOT_ALLOWED',
         message: expect.stringMatching(
-          /^the Redis at 127\.0\.0\.1:\d+ (asks for a|refuses this) password; .*PASSWORD@/,
+          /^the Redis at 127\.0\.0\.1:\d+ (requires a|rejects this) password; .*PASSWORD@/,
         ),
       });
     await own.close();

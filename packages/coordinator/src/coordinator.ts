@@ -120,7 +120,7 @@ async function openState(
     } catch (error) {
       await closeAll(opened);
       if (!isLock((error as Error).cause) || performance.now() - began > LOCKED_MS) throw error;
-      log.warn(`${messageOf(error)}; it is tried for ${LOCKED_MS / 1000} s`);
+      log.warn(`${messageOf(error)}; retrying for ${LOCKED_MS / 1000} s`);
     }
     await sleep(1000);
   }
@@ -134,7 +134,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   const { store, tokens } = await openState(stateDirectory, log, opened);
   // Nobody else has the state directory, and no job of this process writes there yet.
   const left = await sweepTemporaryFiles(join(stateDirectory, JOBS)).catch(() => 0); // it may not be there yet
-  if (left > 0) log.info(`removed ${left} unfinished files of a coordinator that was killed`);
+  if (left > 0) log.info(`removed ${left} unfinished files left by a coordinator that was killed`);
   const { trouble } = await inspectRedis(redisUrl);
   if (trouble) log.warn(`${trouble.found}; ${trouble.todo}`);
   const link = new WatchedRedis({

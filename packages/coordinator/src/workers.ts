@@ -129,7 +129,7 @@ export class WorkerRegistry {
     const count = (this.#strikes.get(key) ?? 0) + 1;
     keepNewest(this.#strikes, key, count, REMEMBERED_WORKERS);
     if (count < BAD_FRAMES) return undefined;
-    const what = `${count} bad frames, the last: ${why}`;
+    const what = `${count} bad frames; the last: ${why}`;
     const quarantined = { id: worker, host, why: what, since: Date.now() };
     keepNewest(this.#quarantined, key, quarantined, REMEMBERED_WORKERS);
     return quarantined;

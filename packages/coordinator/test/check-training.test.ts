@@ -141,7 +141,7 @@ describe('shapes', () => {
     expect(await said({ model: model(5), data: data('index') })).toContain("column 'kind' has 5 categories");
     const numbers = { ...table({ inputs: { kinds: ['a'] } }) };
     expect(await said({ model: model(6), data: numbers })).toContain(
-      "column 'a' goes into layer embedding1 (embedding), which takes numbers of categories; write data.columns: { a: index }",
+      "column 'a' goes into layer embedding1 (embedding), which takes category indices; set data.columns: { a: index }",
     );
   });
 
@@ -214,7 +214,7 @@ describe('memory', { timeout: 120_000 }, () => {
     expect(await said(wide(2048))).toMatch(
       /^LIMIT: model: \d+ samples at once take \d+ bytes \(\d+\.\d GiB\) on a worker, which has 4294967296 \(4.0 GiB\); not even one sample fits/,
     );
-    expect(await said(wide(1024))).toMatch(/; 1 sample fits: set training.accumulate/);
+    expect(await said(wide(1024))).toMatch(/; 1 sample fits: increase training.accumulate/);
     expect(await said(wide(128))).toBe('');
   });
 

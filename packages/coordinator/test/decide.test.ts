@@ -90,7 +90,7 @@ describe('decide', () => {
     expect(at(999, late)).toMatchObject({ action: 'wait', until: 1000 });
     const decision = at(1000, late);
     expect(decision).toMatchObject({ action: 'reissue', shards: [0], unclaimed: false });
-    expect(decision.why).toContain('late at a');
+    expect(decision.why).toContain('overdue on a');
   });
 
   it('measures lateness by the median, and is patient while there is none', () => {

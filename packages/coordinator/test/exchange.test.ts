@@ -68,13 +68,15 @@ describe.runIf(process.platform === 'linux')('Exchange', () => {
     exchange.close();
   });
 
-  it('refuses a gradient in memory that was not opened, or in a place that is not there', async () => {
+  it('refuses a gradient in shared memory that was not opened, or in a place that is not there', async () => {
     const { exchange } = await open();
     const shared = { kind: 'sharedGradient', ...header(0), floats, place: 2 } as const;
     exchange.offer('a');
     expect(() => exchange.receive('a', shared, new Uint8Array(0))).toThrow(/not opened/);
     exchange.opened('a');
-    expect(() => exchange.receive('a', shared, new Uint8Array(0))).toThrow(/place 2, which there is not/);
+    expect(() => exchange.receive('a', shared, new Uint8Array(0))).toThrow(
+      /slot 2 of the shared memory, which does not exist/,
+    );
     exchange.close();
   });
 });

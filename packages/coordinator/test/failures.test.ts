@@ -72,9 +72,9 @@ it("a batch that is damaged is nobody's failure, until it is at each of them aga
 
 it('a reason that several workers give is said once', () => {
   const said = [
-    ['a', 'its loss is NaN'],
-    ['b', 'its loss is Infinity'],
-    ['c', 'its loss is NaN'],
+    ['a', 'the loss is NaN'],
+    ['b', 'the loss is Infinity'],
+    ['c', 'the loss is NaN'],
   ] as const;
-  expect(saidBy(said)).toBe('its loss is NaN (a, c); its loss is Infinity (b)');
+  expect(saidBy(said)).toBe('the loss is NaN (a, c); the loss is Infinity (b)');
 });

@@ -10,6 +10,6 @@ it('weights that are not finite are named with their step and what helps', async
   for (const value of [Infinity, -Infinity, NaN])
     for (const at of [0, parameters.length - 1])
       await expect(requireFinite(model, parameters.with(at, value), 7)).rejects.toThrow(
-        /^after step 7: .*: training has diverged; a smaller training\.learningRate/,
+        /^after step 7: .*: training has diverged; reduce training\.learningRate/,
       );
 });

@@ -43,7 +43,7 @@ describe('TokenStore', () => {
     expect(tokens.find(token, 100)).toEqual({ refused: `the token ${id} has expired` });
     const changed = token.slice(0, -1) + (token.endsWith('A') ? 'B' : 'A');
     for (const wrong of [changed, `${token}A`, token.slice(1), '', id, `ksn_${id}_`, "ksn_' OR 1=1 --"])
-      expect(tokens.find(wrong, 99)).toEqual({ refused: "the token is none of this coordinator's" });
+      expect(tokens.find(wrong, 99)).toEqual({ refused: 'the token is unknown to this coordinator' });
     expect(tokens.any).toBe(true);
     tokens.revoke('a');
     expect(tokens.any).toBe(false);

@@ -50,7 +50,7 @@ describe('a model with input layers', () => {
     [
       { input: [1], classes: 2, layers: [{ type: 'dense', units: 2 }] },
       { numbers: ['a'] },
-      /gives numbers 1 numbers; the model's layers have no input among them/,
+      /gives numbers 1 numbers; the model's layers include no input layer/,
     ],
   ])('refuses others: %#', async (model, inputs, message) => {
     await expect(load(model, inputs)).rejects.toThrow(message);

@@ -110,7 +110,7 @@ describe('the place of a Redis', () => {
     const { code, message } = otherRedis('w', 'box', 'localhost:6379', 'redis://:secret@localhost:6379');
     expect(code).toBe('OTHER_REDIS');
     expect(message).toMatch(
-      /^worker w on box uses another Redis, localhost:6379, than the coordinator, localhost:6379; /,
+      /^worker w on box uses a different Redis \(localhost:6379\) than the coordinator \(localhost:6379\); /,
     );
     expect(message).toMatch(/--redis.*--announce-redis/);
     expect(message).not.toMatch(/secret|\n/);

@@ -15,7 +15,7 @@ describe('shareOut', () => {
   it('lets the highest priority go first, and says so to the others', () => {
     const { granted, why } = shareOut([sharer('low'), sharer('high', { priority: 5, usedMs: 1e6 })], 4);
     expect(granted).toEqual(['high']);
-    expect(why.get('low')).toBe('job high, of priority 5, goes first');
+    expect(why.get('low')).toBe('job high has a higher priority (5)');
   });
 
   it('among equal ones prefers who has used least, then who came first', () => {
@@ -29,7 +29,7 @@ describe('shareOut', () => {
       4,
     );
     expect(granted).toEqual([]);
-    expect(why.get('high')).toBe('its turn: job low computes a step');
+    expect(why.get('high')).toBe('jobs take turns: a step of job low is being computed');
   });
 
   it('gives slots that are left over to the next', () => {
@@ -51,7 +51,7 @@ describe('Turns', () => {
     const b = turns.enter('b', 2, 0);
     expect(a.next(0)).toBeUndefined();
     const woken = b.next(0);
-    expect(b.why).toBe('its turn: job a computes a step');
+    expect(b.why).toBe('jobs take turns: a step of job a is being computed');
     const back = a.next(10);
     await woken;
     expect([b.why, b.state, a.state]).toEqual(['', 'computing', 'waiting']);

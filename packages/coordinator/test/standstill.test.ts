@@ -24,7 +24,7 @@ describe('watch', () => {
   it('says for how long, who could answer, and what is waited for', () => {
     expect(watch({ ...state, stillMs: 60_000, allMs: 60_000 }, options)).toEqual({
       action: 'fail',
-      why: 'no answer for 60 s, though 2 workers are connected that can compute it: step 3: shard 0 is being computed',
+      why: 'no answer for 60 s although 2 workers are connected that can compute it: step 3: shard 0 is being computed',
     });
   });
 
@@ -135,7 +135,7 @@ it('others compute while one stands still, and it takes part again when somethin
   ];
   expect(a.next(0)).toBeUndefined();
   const waiting = b.next(0);
-  expect(b.why).toContain('job a computes a step');
+  expect(b.why).toContain('a step of job a is being computed');
   a.stand(true);
   await waiting;
   // Its own answer has come: it is as it was.

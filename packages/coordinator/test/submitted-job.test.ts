@@ -29,7 +29,7 @@ it.each([
   ['a megabyte of escape characters', '\u001b'.repeat(1 << 20)],
   ['a megabyte of line ends', '\n'.repeat(1 << 20)],
 ])('refuses %s with the size and the limit', async (_, file) => {
-  const says = `job file: ${file.length} bytes; a job file may have 262144`;
+  const says = `job file: ${file.length} bytes; at most 262144 are allowed`;
   await expect(submittedJob(file)).rejects.toMatchObject({ code: 'LIMIT', message: says });
 });
 

@@ -13,10 +13,10 @@ it('writes some lines of a worker that says the same thousands of times, and tho
   for (let i = 0; i < 10_000; i++) of.write('warn', { worker: 'liar', i }, `refused ${i}`, 0);
   of.write('warn', { worker: 'honest' }, 'slow', 0);
   expect(written).toHaveLength(32);
-  expect(written[30]).toBe('more than 30 lines a minute about worker liar: others are counted only');
+  expect(written[30]).toBe('more than 30 lines per minute about worker liar: further ones are only counted');
   expect(written.at(-1)).toBe('slow');
   of.write('warn', { worker: 'liar' }, 'again', 60_000);
-  expect(written.slice(-2)).toEqual(['9970 other lines about workers were not written down', 'again']);
+  expect(written.slice(-2)).toEqual(['9970 other lines about workers were not logged', 'again']);
 });
 
 it('bounds the lines of many names together', () => {

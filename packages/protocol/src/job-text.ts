@@ -47,7 +47,7 @@ const words: Partial<Record<ErrorCode, string>> = {
 export function readJobText(text: string, where: string): JobText {
   const bytes = Buffer.byteLength(text);
   if (bytes > JOB_FILE_BYTES)
-    throw new KasaneError('LIMIT', `${where}: ${bytes} bytes; a job file may have ${JOB_FILE_BYTES}`);
+    throw new KasaneError('LIMIT', `${where}: ${bytes} bytes; at most ${JOB_FILE_BYTES} are allowed`);
   checkSize(text, where);
   const lines = new LineCounter();
   const refuse = (offset: number, what: string) =>

@@ -50,7 +50,7 @@ export class Link {
     });
     socket.on('drain', () => options.onRoom?.());
     socket.on('error', (error) => this.#end(messageOf(error)));
-    socket.on('close', () => this.#end('the data link broke'));
+    socket.on('close', () => this.#end('data link lost'));
   }
 
   /** True while what was sent waits for the network. */

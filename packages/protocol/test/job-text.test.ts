@@ -49,7 +49,7 @@ const refused: Record<string, { readonly file: string; readonly says: RegExp }> 
   'lines of comments': { file: `${head}${'# a\n'.repeat(60_000)}`, says: /^f: more than 20000 lines/ },
   'more bytes than a job has': {
     file: `${head}#${'é'.repeat(200_000)}`,
-    says: /^f: 400038 bytes; a job file may have 262144/,
+    says: /^f: 400038 bytes; at most 262144 are allowed/,
   },
   'many keys': { file: head + list(15_000, (i) => `k${i}: 1`), says: /^f:\d+: more than 20000 keys/ },
   'many values': { file: `${head}x: [${'1,'.repeat(100_000)}]`, says: /^f:3: more than 20000 keys/ },

@@ -65,7 +65,7 @@ describe('Link', () => {
     for (const [step, { payload }] of frames.entries()) expect(payload.every((v) => v === step)).toBe(true);
     other.close();
     await until(() => closed.length === 1);
-    expect(closed).toEqual(['the data link broke']);
+    expect(closed).toEqual(['data link lost']);
   });
 
   it('puts frames together from pieces cut anywhere', async () => {

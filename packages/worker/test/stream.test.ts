@@ -143,7 +143,7 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
   it('comes back where a limit was exceeded, which passes', async () => {
     const metadata = new Metadata();
     metadata.set('kasane-error', 'LIMIT');
-    const limit = { code: status.RESOURCE_EXHAUSTED, details: 'more than 3 calls a second', metadata };
+    const limit = { code: status.RESOURCE_EXHAUSTED, details: 'more than 3 calls per second', metadata };
     let calls = 0;
     const { port } = await serve((stream) => {
       if (calls++ < 2) stream.emit('error', limit);
@@ -209,7 +209,7 @@ describe('CoordinatorStream', { timeout: 30_000 }, () => {
     links[0]!.close();
     await until(() => links.length === 2);
     expect(hellos).toBe(2);
-    expect(seen.broken).toEqual(['the data link broke']);
+    expect(seen.broken).toEqual(['data link lost']);
     const frame = {
       kind: 'parameters',
       job: 'j',

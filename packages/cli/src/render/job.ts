@@ -53,7 +53,7 @@ export function formatMetric(job: Pick<Job, 'metric'>, value: number | null | un
 export const metricName = (job: Pick<Job, 'metric'>): string => (isAccuracy(job) ? 'accuracy' : 'error');
 
 /** What a job that goes on waits for in passing, many times a second: its shards, its turn, its data. */
-const PASSING = /^(step \d+: .*\bshards? |its turn|its data)/;
+const PASSING = /^(step \d+: .*\bshards? |jobs take turns|reading its data)/;
 
 /**
  * What keeps a job from going on until somebody does something about it: no worker, a full disk, jobs that go first. Empty where

@@ -35,10 +35,10 @@ export async function backUp(stateDirectory: string, target: string): Promise<Ba
   if (!existsSync(join(from, DATABASE)))
     throw new KasaneError(
       'USAGE',
-      `${from} is no state of a coordinator: it has no ${DATABASE}; name one with --state`,
+      `${from} is not the state directory of a coordinator: it has no ${DATABASE}; set it with --state`,
     );
   if (existsSync(target) && (await readdir(target).catch(() => ['a file'])).length > 0)
-    throw new KasaneError('USAGE', `${target} is there already; name a folder that is not`);
+    throw new KasaneError('USAGE', `${target} already exists; choose another folder`);
   checkState(from);
   const partial = `${resolve(target)}.partial-${process.pid}`;
   makeFolders(dirname(partial));

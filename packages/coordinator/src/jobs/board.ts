@@ -226,7 +226,7 @@ export class TaskBoard {
       result.samples === plan.samplesOf(expected) && result.samplesDigest === plan.digest(expected);
     const impossible = fits
       ? plan.whyImpossible(kind, result)
-      : 'it was computed from other samples than asked for';
+      : 'it was computed from different samples than requested';
     const arrived =
       impossible === undefined && kind === 'train'
         ? this.#options.gradientArrived(worker, shard, attempt)
@@ -277,9 +277,9 @@ export class TaskBoard {
     const { step, shard, attempt } = task;
     if (!this.#trackers[kindOf(task)].holds(step, shard, worker, attempt)) return;
     const { lines, log } = this.#options;
-    const [about, line] = [{ worker, step, shard }, `task came back: ${failure.message}`];
-    if (kind) lines.write('warn', about, line);
-    else log.debug(about, line);
+    const about = { worker, step, shard };
+    if (kind) lines.write('warn', about, `task failed: ${failure.message}`);
+    else log.debug(about, `task handed back: ${failure.message}`);
     this.#trackers[kindOf(task)].release(step, shard, worker, kind && { kind, why: failure.message });
     this.check();
   }
@@ -344,7 +344,7 @@ export class TaskBoard {
         waiting.resolve();
         break;
       case 'reissue':
-        this.#options.log.info({ kind, step, shards: decision.shards }, `handing out again: ${decision.why}`);
+        this.#options.log.info({ kind, step, shards: decision.shards }, `reissuing tasks: ${decision.why}`);
         this.#options.onIdle(decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)));
         if (decision.unclaimed) this.requeue();
         else this.#reissue(kind, step, decision.shards);
@@ -381,7 +381,7 @@ export class TaskBoard {
       this.check();
       return;
     }
-    const right = 'a smaller training.learningRate, or training.clipNorm, keeps numbers finite';
+    const right = 'reduce training.learningRate, or set training.clipNorm';
     this.#waiting?.reject(new KasaneError('JOB_FAILED', `${where}: ${why}; ${right}`));
   }
 
@@ -427,7 +427,7 @@ const kindOfFailure: Partial<Record<TaskFailure_Reason, Failure['kind']>> = {
 const whyNot: Readonly<Record<Arrived, string | undefined>> = {
   whole: undefined,
   missing: 'parts of its gradient are missing',
-  'no room': 'there was no room for its gradient: several attempts at the same shards were under way',
+  'no room': 'there was no memory for its gradient: several attempts at the same shards were in progress',
 };
 
 /** What has failed at several workers is asked of as many others at once: there may be hundreds. */

@@ -113,4 +113,4 @@ export class CallerTurns {
 }
 
 /** Nobody hears it. */
-const clientGone = () => new KasaneError('UNREACHABLE', 'the client has gone');
+const clientGone = () => new KasaneError('UNREACHABLE', 'the client disconnected');

@@ -60,7 +60,7 @@ export class Checkpoints {
         read = await readCheckpoint(path, digest, job, weights);
       }
       if ('why' in read) {
-        log.warn(`the checkpoint of step ${step} is not used, the one before it is: ${read.why}`);
+        log.warn(`cannot use the checkpoint of step ${step}, trying the previous one: ${read.why}`);
         continue;
       }
       await store.rewind(id, step, Math.floor(step / stepsPerEpoch));
@@ -105,7 +105,7 @@ export class Checkpoints {
         this.#owed.epochs,
       );
       this.#owed = { ledger: [], epochs: [] };
-      if (this.#refusal) log.info(`the checkpoint of step ${position.step} is on disk again`);
+      if (this.#refusal) log.info(`checkpoints can be written again: step ${position.step} is on disk`);
       this.#refusal = undefined;
       await store.setCourse(id, course);
       const best = new Set(this.#bestSteps());
@@ -119,7 +119,9 @@ export class Checkpoints {
       if (!isDiskError(error)) throw error;
       const what = `the checkpoint of step ${position.step}`;
       if (!this.#refusal)
-        log.warn(`${whyNotWritten(what, error, clockTime())}; training goes on, the next is tried soon`);
+        log.warn(
+          `${whyNotWritten(what, error, clockTime())}; training continues, and another checkpoint will be attempted soon`,
+        );
       this.#refusal = error as Error;
     });
     // Heard where it is awaited, before the next checkpoint or the end.
@@ -152,9 +154,9 @@ export class Checkpoints {
     const weights = { parameters: present.parameters.slice(), state };
     const read = found
       ? await readCheckpoint(found.path, found.digest, job, weights)
-      : { why: `the checkpoint of step ${best} is gone` };
+      : { why: `the checkpoint of step ${best} is missing` };
     if (!('why' in read)) return { weights, step: best };
-    log.warn(`the last weights are used instead of the best ones: ${read.why}`);
+    log.warn(`using the last weights instead of the best ones: ${read.why}`);
     return undefined;
   }
 

@@ -14,19 +14,19 @@ const RETRY_MS = 1_000;
 
 /** What the system says of a disk that may come back, and what an operator can do about it there. */
 const todos: Partial<Record<SystemCode, string>> = {
-  ENOSPC: "make room on the coordinator's disk",
-  EDQUOT: "make room on the coordinator's disk",
+  ENOSPC: "free up space on the coordinator's disk",
+  EDQUOT: "free up space on the coordinator's disk",
   EIO: "check the coordinator's disk",
-  EROFS: "mount the coordinator's disk writable",
-  ESTALE: "mount the coordinator's disk again",
-  ENODEV: "mount the coordinator's disk again",
-  ENXIO: "mount the coordinator's disk again",
+  EROFS: "remount the coordinator's disk as writable",
+  ESTALE: "remount the coordinator's disk",
+  ENODEV: "remount the coordinator's disk",
+  ENXIO: "remount the coordinator's disk",
   ETIMEDOUT: "check the coordinator's disk",
   EBUSY: "check the coordinator's disk",
-  ENOENT: 'put back what was removed from the state directory',
-  ENOTDIR: 'put back what was removed from the state directory',
-  EACCES: 'let the user that runs the coordinator write there',
-  EPERM: 'let the user that runs the coordinator write there',
+  ENOENT: 'restore what was removed from the state directory',
+  ENOTDIR: 'restore what was removed from the state directory',
+  EACCES: 'give the user that runs the coordinator write permission',
+  EPERM: 'give the user that runs the coordinator write permission',
   EMFILE: 'raise the limit (ulimit -n)',
   ENFILE: 'close some programs',
 };
@@ -57,7 +57,7 @@ export const clockTime = (at = new Date()): string =>
 export function whyNotWritten(what: string, error: unknown, since: string): string {
   const not = `${what} could not be written`;
   if (isLock(error))
-    return `${not}: another program has had the database locked since ${since}; end it, or wait until it is done`;
+    return `${not}: another program has kept the database locked since ${since}; stop it, or wait until it is done`;
   const code = error instanceof Error ? codeOf(error) : undefined;
   const todo = code && todos[code];
   return `${not}: ${todo ? `${meaningOf(code).words}; ${todo}` : messageOf(error)}`;
@@ -106,7 +106,7 @@ export class PatientDisk {
 
   #wait(why: string): void {
     if (why === this.#why) return;
-    if (why) this.#log.warn(`${why}; it is tried until it can be`);
+    if (why) this.#log.warn(`${why}; retrying until it succeeds`);
     this.#why = why;
     this.#onChange();
   }

@@ -24,12 +24,12 @@ export async function finiteAnswers(
     const weight = answers.reduce((total, answer) => total + answer.weight, 0);
     const found = parameters.reduce(answers.length, divisor(weight));
     const bad = new Map(
-      found.map(({ shard, layer }) => [shard, `its gradient of layer ${layer} is not finite`]),
+      found.map(({ shard, layer }) => [shard, `the gradient of layer ${layer} is not finite`]),
     );
     for (const [shard, { lossSum }] of answers.entries()) {
       if (Number.isFinite(lossSum)) continue;
       const gradient = bad.get(shard);
-      bad.set(shard, `its loss is ${lossSum}${gradient ? `, ${gradient}` : ''}`);
+      bad.set(shard, `the loss is ${lossSum}${gradient ? `, ${gradient}` : ''}`);
     }
     if (bad.size === 0) return answers;
     for (const [shard, why] of bad) {
@@ -43,7 +43,7 @@ export async function finiteAnswers(
 export function mayLeaveOut(before: Position, most: number, why: string, log: Pick<Logger, 'warn'>): boolean {
   const count = (before.leftOut ?? 0) + 1;
   if (count > most) return false;
-  log.warn(`the update of ${why} is left out, number ${count} of ${most} that may be`);
+  log.warn(`skipping the update of ${why} (skipped: ${count} of at most ${most})`);
   return true;
 }
 
@@ -66,7 +66,7 @@ export async function requireFinite(model: Model, parameters: Float32Array, step
     if (zero !== 0)
       throw new KasaneError(
         'JOB_FAILED',
-        `after step ${step}: ${notFinite(model, parameters)}: training has diverged; a smaller training.learningRate, or training.clipNorm, keeps numbers finite`,
+        `after step ${step}: ${notFinite(model, parameters)}: training has diverged; reduce training.learningRate, or set training.clipNorm`,
       );
     if (end < parameters.length) await nextTurn();
   }

@@ -69,7 +69,7 @@ export class Inspection {
     const { id } = record;
     if (checkpoint === undefined) {
       if (record.model) return this.#finalWeights(record.model);
-      throw new KasaneError('JOB_STATE', `job ${id} has no weights: it has not succeeded (yet)`);
+      throw new KasaneError('JOB_STATE', `job ${id} has no final weights: it has not succeeded`);
     }
     const found = this.#store.checkpoints(id).find(({ step }) => step === checkpoint);
     if (!found) throw new KasaneError('JOB_STATE', `job ${id} has no checkpoint of step ${checkpoint}`);
@@ -112,7 +112,8 @@ export class Inspection {
     const { input, mean, std } = describeSamples(job, data);
     const size = sizeOf(input.shape);
     const most = Math.max(1, Math.min(READ_SAMPLES, Math.floor(READ_SAMPLES_BYTES / (4 * size))));
-    if (count > most) throw new KasaneError('LIMIT', `${count} samples were asked for; at most ${most}`);
+    if (count > most)
+      throw new KasaneError('LIMIT', `${count} samples were requested; at most ${most} are allowed`);
     const length = Math.max(0, Math.min(count, test.samples - first));
     const indices = Uint32Array.from({ length }, (_, index) => first + index);
     const read = await readSamples(test, indices);

@@ -40,7 +40,7 @@ function spareClasses({ model }: Job, { preparation: { classes } }: DataParts): 
   const known = model.description.classes;
   if (known === undefined || classes === undefined || known <= classes.length) return [];
   return [
-    `the model tells ${known} classes apart, but the data has ${classes.length}: set model.classes (of the preset tabular: model.outputs) to ${classes.length} unless others are to come`,
+    `the model has ${known} classes, but the data has ${classes.length}: set model.classes (for the preset tabular: model.outputs) to ${classes.length} unless you will add more classes`,
   ];
 }
 
@@ -56,7 +56,7 @@ function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
     const tells =
       model.description.classes === undefined
         ? `knows ${counted(kinds, 'token')}`
-        : `tells ${counted(kinds, 'class', 'classes')} apart`;
+        : `has ${counted(kinds, 'class', 'classes')}`;
     const what = binary ? 'objective binary takes 0 and 1' : `model ${tells}`;
     throw new KasaneError(
       'DATA_INVALID',
@@ -117,7 +117,7 @@ function checkTokens({ spec, model }: Job, { preparation: { text, table } }: Dat
     if (column.kind !== 'index')
       throw new KasaneError(
         'DATA_INVALID',
-        `${placeOf(spec.data)}: column '${column.name}' goes into layer ${embedding.name} (embedding), which takes numbers of categories; write data.columns: { ${column.name}: index }`,
+        `${placeOf(spec.data)}: column '${column.name}' goes into layer ${embedding.name} (embedding), which takes category indices; set data.columns: { ${column.name}: index }`,
       );
     // 0 is a category that training has not seen.
     const least = column.categories.length + 1;
@@ -138,9 +138,8 @@ function checkInputs({ model, spec }: Job, { preparation: { table } }: DataParts
   const parts = model.layers.flatMap(({ name, part }) => (part ? [`${name} ${part.size}`] : []));
   const given = table?.inputs?.map(({ name, features }) => `${name} ${features}`);
   if (given ? given.join() === parts.join() : !table || parts.length < 2) return;
-  const has = given ? `gives ${given.join(', ')} numbers` : 'is missing; it says which columns go where';
-  const takes =
-    parts.length > 0 ? `input layers take ${parts.join(', ')}` : 'layers have no input among them';
+  const has = given ? `gives ${given.join(', ')} numbers` : 'is missing; it assigns columns to input layers';
+  const takes = parts.length > 0 ? `input layers take ${parts.join(', ')}` : 'layers include no input layer';
   throw new KasaneError('DATA_INVALID', `${placeOf(spec.data)}: data.inputs ${has}; the model's ${takes}`);
 }
 

@@ -47,15 +47,16 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
   }
   if (expected !== '' && digest !== expected) {
     throw refuse(
-      `its SHA-256 is ${digest}, it was ${expected} when the job was submitted; put that file back, or submit the job anew`,
+      `its SHA-256 is ${digest}, but was ${expected} when the job was submitted; restore that file, or submit the job again`,
     );
   }
   const adopted = adoptWeights(model, parameters, tensors);
   const what = describeAdopted(adopted);
-  if (adopted.taken.length === 0) throw refuse(`nothing in it fits the model by name and shape (${what})`);
+  if (adopted.taken.length === 0)
+    throw refuse(`none of its tensors match the model by name and shape (${what})`);
   const broken = notFinite(model, parameters);
   if (broken !== undefined) {
-    throw refuse(`${broken}: the training that wrote it has diverged. Start from an earlier checkpoint`);
+    throw refuse(`${broken}: the training run that wrote it diverged. Start from an earlier checkpoint`);
   }
   return { parameters, what: `${init}: ${what}`, digest };
 }

@@ -109,7 +109,7 @@ export class JobManager {
     if (Buffer.byteLength(spec) > SPEC_BYTES)
       throw new KasaneError(
         'LIMIT',
-        `the job has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; ${SPEC_BYTES} is the limit`,
+        `the job has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
       );
     await this.#written(`job ${id}`, () => store.add(id, job.spec.name, spec, Date.now(), priority, init));
     this.#opened = { id, data };
@@ -195,7 +195,9 @@ export class JobManager {
     this.#requireOpen(this.#record(id));
     await this.runs.stop(id, 'cancelled');
     if (!hasEnded(this.#record(id).state))
-      await this.#written('the end', () => this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined));
+      await this.#written('the end of the job', () =>
+        this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined),
+      );
     return this.get(id);
   }
 
@@ -210,7 +212,7 @@ export class JobManager {
     if (record.state === JobState.JOB_STATE_PAUSED)
       throw new KasaneError(
         'JOB_STATE',
-        `job ${id} is paused already; \`kasane resume ${id}\` lets it go on`,
+        `job ${id} is already paused; resume it with \`kasane resume ${id}\``,
       );
     await this.#written('the pause', () => store.pause(id));
     log.info({ job: id }, `job ${id} paused`);
@@ -228,18 +230,12 @@ export class JobManager {
     const record = this.#record(id);
     const paused = record.state === JobState.JOB_STATE_PAUSED;
     if (!paused && !hasEnded(record.state))
-      throw new KasaneError(
-        'JOB_STATE',
-        `job ${id} is neither paused nor has it ended: it goes on by itself`,
-      );
+      throw new KasaneError('JOB_STATE', `job ${id} is neither paused nor ended: there is nothing to resume`);
     this.#checkRoom();
     const { spec } = checkJob(JSON.parse(record.spec));
     const succeeded = record.state === JobState.JOB_STATE_SUCCEEDED;
     if (succeeded && epochs === 0) {
-      throw new KasaneError(
-        'JOB_STATE',
-        `job ${id} has done all that it was to do; --epochs says how many more`,
-      );
+      throw new KasaneError('JOB_STATE', `job ${id} has completed all its epochs; add more with --epochs`);
     }
     const { stopEarly, ...training } = spec.training;
     const had = succeeded ? store.lastEpoch(id) : training.epochs;
@@ -248,8 +244,8 @@ export class JobManager {
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
     this.#askedFor(id);
     const place = paused ? record.submittedAt : Date.now();
-    await this.#written('that it goes on', () => store.reopen(id, JSON.stringify(checked), place));
-    this.#options.log.info({ job: id }, `job ${id} goes on, to ${checked.training.epochs} epochs`);
+    await this.#written('the resumed job', () => store.reopen(id, JSON.stringify(checked), place));
+    this.#options.log.info({ job: id }, `job ${id} resumed, up to ${checked.training.epochs} epochs`);
     this.#changes.emit(id);
     this.runs.consider();
     return this.get(id);
@@ -262,7 +258,7 @@ export class JobManager {
   async retry(id: string, asker: Asker): Promise<string> {
     const record = this.#record(id);
     if (!hasEnded(record.state)) {
-      const right = `\`kasane cancel ${id}\` ends it`;
+      const right = `wait for it, or cancel it with \`kasane cancel ${id}\``;
       throw new KasaneError('JOB_STATE', `job ${id} has not ended; ${right}`);
     }
     return this.submit(record.spec, record.priority, asker);
@@ -286,7 +282,7 @@ export class JobManager {
     if (this.#options.store.open().length < this.#options.limits.jobs) return;
     throw new KasaneError(
       'LIMIT',
-      `${this.#options.limits.jobs} jobs wait or run, the limit: cancel one, or wait for one to end`,
+      `${this.#options.limits.jobs} jobs are waiting or running, which is the limit: cancel one, or wait for one to end`,
     );
   }
 
@@ -298,7 +294,7 @@ export class JobManager {
 
   #requireOpen({ id, state }: JobRecord): void {
     if (!hasEnded(state)) return;
-    throw new KasaneError('JOB_STATE', `job ${id} has ended already (${stateNames[state]})`);
+    throw new KasaneError('JOB_STATE', `job ${id} has already ended (${stateNames[state]})`);
   }
 
   /** @param most epochs that are shown */
@@ -321,7 +317,8 @@ export class JobManager {
 
   #record(id: string): JobRecord {
     const record = this.#options.store.get(id);
-    if (!record) throw new KasaneError('JOB_NOT_FOUND', `no job '${id}' here; \`kasane jobs\` lists them`);
+    if (!record)
+      throw new KasaneError('JOB_NOT_FOUND', `there is no job '${id}'; list the jobs with \`kasane jobs\``);
     return record;
   }
 
@@ -370,10 +367,7 @@ export class JobManager {
 
 function checkPriority(priority: number): void {
   if (Math.abs(priority) <= PRIORITY) return;
-  throw new KasaneError(
-    'USAGE',
-    `priority ${priority}: a number from -${PRIORITY} to ${PRIORITY} is expected`,
-  );
+  throw new KasaneError('USAGE', `priority ${priority}: expected a number from -${PRIORITY} to ${PRIORITY}`);
 }
 
 /** A message with nothing in it, to be filled. */

@@ -51,8 +51,8 @@ export async function checkMemory(
     const trainBytes = await bytesOf(requests({ train: [train], evaluate: [] }));
     const [size, option, mode] =
       trainBytes > WASM_BYTES
-        ? [train, 'training.accumulate (more parts) or training.shards (more of them)', 'train']
-        : [Math.max(...samples.evaluate), 'evaluation.shardSamples', 'evaluate'];
+        ? [train, 'increase training.accumulate or training.shards', 'train']
+        : [Math.max(...samples.evaluate), 'reduce evaluation.shardSamples', 'evaluate'];
     let fits = size >> 1;
     const ask = (count: number) =>
       bytesOf(
@@ -61,7 +61,7 @@ export async function checkMemory(
     while (fits > 0 && (await ask(fits)) > WASM_BYTES) fits >>= 1;
     const right =
       fits > 0
-        ? `${fits} ${fits === 1 ? 'sample fits' : 'samples fit'}: set ${option}`
+        ? `${fits} ${fits === 1 ? 'sample fits' : 'samples fit'}: ${option}`
         : 'not even one sample fits: use a smaller model.input or smaller layers';
     throw new KasaneError(
       'LIMIT',
@@ -111,9 +111,9 @@ function planner({ model }: Job) {
       why === 'memory'
         ? new KasaneError(
             'LIMIT',
-            'model: laying it out takes more memory than there is. Use fewer layers, or more memory',
+            'model: not enough memory to lay it out. Use fewer layers, or a machine with more memory',
           )
-        : new Error('the thread that lays out the model was ended'),
+        : new Error('the thread that lays out the model exited'),
     );
     if ('refused' in answer) throw new KasaneError('JOB_INVALID', `model: ${answer.refused}`);
     return answer.bytes;

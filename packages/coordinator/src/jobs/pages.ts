@@ -25,7 +25,7 @@ export function epochOfToken(token: string): number {
 }
 
 const badToken = () =>
-  new KasaneError('USAGE', 'page_token: it is none of ours; give the next_page_token of the page before');
+  new KasaneError('USAGE', 'page_token is invalid; use the next_page_token of the previous page');
 
 /** Which of `count` places in a row are shown, counted from 0: the newest half without a gap, of those before every so many. */
 export function selection(count: number, most: number): number[] {

@@ -89,7 +89,7 @@ export class Probe {
 
   /** Training goes on without it. */
   #giveUp(error: unknown): void {
-    this.#options.log.warn({ error }, 'activations are not looked at any more');
+    this.#options.log.warn({ error }, 'activations are no longer recorded');
     this.close();
   }
 }

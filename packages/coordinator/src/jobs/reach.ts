@@ -46,7 +46,7 @@ export class Reach {
     }
     this.#able.delete(worker);
     const level = this.#route === 'direct' ? 'warn' : 'info';
-    const line = `worker ${worker} does not reach the data, its samples are staged: ${why}`;
+    const line = `worker ${worker} cannot reach the data; its samples are staged: ${why}`;
     this.#lines.write(level, { worker }, line);
   }
 

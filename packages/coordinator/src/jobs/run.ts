@@ -171,12 +171,12 @@ export class Run {
       waitingFor: this.board.why,
     });
     if (watched.action === 'fail') {
-      const right = "look at the workers' logs; --standstill-seconds allows more";
+      const right = "check the workers' logs, or allow more time with --standstill-seconds";
       this.board.stop(new KasaneError('JOB_FAILED', `${watched.why}; ${right}`));
     }
     if (!changed) return;
     const still = watched.action === 'yield';
-    if (still) log.warn(`its turn goes to others: ${watched.why}`);
+    if (still) log.warn(`giving its turn to other jobs: ${watched.why}`);
     turn.stand(still);
     onStill(still);
   }
@@ -336,14 +336,16 @@ export class Run {
       await this.#checkpoint();
       await this.#checkpoints.settled();
     } catch (error) {
-      this.#options.log.warn(`it goes on from the checkpoint before: ${messageOf(error)}`);
+      this.#options.log.warn(`the run will resume from the previous checkpoint: ${messageOf(error)}`);
     }
   }
 
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
     const { job, data, log, store, access } = this.#options;
-    const position = await this.#disk.written('the place', () => this.#checkpoints.restore(parameters));
+    const position = await this.#disk.written('the position of the job', () =>
+      this.#checkpoints.restore(parameters),
+    );
     this.metrics.rewind(position?.step ?? 0);
     if (position) {
       const { step, data: then, ...rest } = position;

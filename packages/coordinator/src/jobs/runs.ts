@@ -93,10 +93,10 @@ export class Runs {
   /** What a job waits for, as a sentence; empty when it does not. */
   waitingFor({ id, state }: JobRecord): string {
     const place = this.#places.get(id);
-    if (state === JobState.JOB_STATE_PAUSED) return `it is paused: \`kasane resume ${id}\``;
-    if (place && !place.stop) return place.run ? place.run.waitingFor : 'its data is being read';
+    if (state === JobState.JOB_STATE_PAUSED) return `paused; resume it with \`kasane resume ${id}\``;
+    if (place && !place.stop) return place.run ? place.run.waitingFor : 'reading its data';
     if (state !== JobState.JOB_STATE_QUEUED && state !== JobState.JOB_STATE_RUNNING) return '';
-    return `${RUNNING_JOBS} jobs that come first: ${[...this.#places.keys()].join(', ')}`;
+    return `${RUNNING_JOBS} jobs are ahead of it: ${[...this.#places.keys()].join(', ')}`;
   }
 
   /** Opens the jobs whose turn it is, and closes those that others go before. Call when jobs have come, gone or changed. */
@@ -218,7 +218,7 @@ export class Runs {
     if (ends !== undefined)
       throw new KasaneError(
         'JOB_FAILED',
-        `${placeOf(job.spec.data)}: the coordinator ended ${ends} times while it read the data of this job; look at its log and at the data, then \`kasane resume ${id}\``,
+        `${placeOf(job.spec.data)}: the coordinator exited ${ends} times while reading the data of this job; check its log and the data, then run \`kasane resume ${id}\``,
       );
     try {
       return await loadData(job, this.#options.access);

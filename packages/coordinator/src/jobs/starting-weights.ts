@@ -40,9 +40,9 @@ async function inThread(request: WeightsRequest): Promise<StartingWeights> {
     why === 'memory'
       ? new KasaneError(
           'LIMIT',
-          'model: making its weights takes more memory than there is. Use a smaller model, or more memory',
+          'model: not enough memory to create its weights. Use a smaller model, or a machine with more memory',
         )
-      : new Error('the thread that makes the weights was ended'),
+      : new Error('the thread that creates the weights exited'),
   );
   if ('refused' in answer) throw new KasaneError('JOB_INVALID', answer.refused);
   return answer;

@@ -33,7 +33,7 @@ export function checkState(directory: string): void {
   if (database && !database.isFile()) throw unusable(path, 'it is not a file');
   if (!database || database.size === 0) {
     const what = database ? 'is empty' : 'is missing';
-    if (log && log.size > 0) throw lost(directory, what, `${DATABASE}-wal is there`);
+    if (log && log.size > 0) throw lost(directory, what, `${DATABASE}-wal exists`);
     const jobs = jobsWithFiles(directory);
     if (jobs.length > 0) throw lost(directory, what, `${JOBS}/ has files of ${jobsOf(jobs)}`);
     return;
@@ -102,11 +102,11 @@ function checkDatabase(directory: string, path: string): void {
     const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
     const names = new Set(tables.map(({ name }) => name));
     if (names.size > 0 && !names.has('jobs') && !names.has('tokens'))
-      throw damaged(path, 'it is a database of another program');
+      throw damaged(path, 'it is the database of another program');
     const version = Number(ask('user_version'));
     if (version > SCHEMA_VERSION) {
-      const which = `version ${version} of its tables, this one knows ${SCHEMA_VERSION}`;
-      throw unusable(path, `a later Kasane has written it (${which}): install that Kasane`);
+      const which = `schema version ${version}; this Kasane supports up to ${SCHEMA_VERSION}`;
+      throw unusable(path, `it was written by a later version of Kasane (${which}): install that version`);
     }
     const integrity = String(ask('quick_check(1)'));
     if (integrity !== 'ok') throw damaged(path, `it is damaged (${integrity.split('\n').at(-1)})`);

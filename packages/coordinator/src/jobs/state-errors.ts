@@ -24,7 +24,7 @@ export function sqliteCode(error: unknown): number | undefined {
 
 /** What to do about a damaged database. */
 export const RESTORE =
-  'restore the state directory from a backup (`kasane backup` makes them), or move it away to start afresh';
+  'restore the state directory from a backup (`kasane backup` makes them), or move it away to start fresh';
 
 const systemCodes: Readonly<Record<number, SystemCode>> = {
   [SQLITE.PERM]: 'EACCES',
@@ -45,7 +45,7 @@ export const whyOf = (error: unknown): string => systemWords(error) ?? messageOf
 export function unusable(path: string, why: string): KasaneError {
   return new KasaneError(
     'STATE_UNUSABLE',
-    `the state directory cannot be used: ${path}: ${why}; fix that, or name another directory with --state`,
+    `the state directory cannot be used: ${path}: ${why}; fix this, or choose another directory with --state`,
   );
 }
 
@@ -70,7 +70,7 @@ export function stateError(error: unknown, path: string): Error {
     case SQLITE.LOCKED:
       return new KasaneError(
         'STATE_IN_USE',
-        `${path} is locked by another process; end the program that has it open, and start again`,
+        `${path} is locked by another process; stop the program that has it open, and try again`,
         { cause: error },
       );
   }

@@ -72,10 +72,10 @@ export function claimState(directory: string): () => void {
     const owner = lastOwner(directory);
     const who = owner
       ? `process ${owner.pid} on ${owner.host}, since ${owner.since}`
-      : 'its process did not say which it is';
+      : 'its process is unknown';
     throw new KasaneError(
       'STATE_IN_USE',
-      `another coordinator uses the state directory ${directory} (${who}); stop that one, or name another directory with --state`,
+      `another coordinator uses the state directory ${directory} (${who}); stop it, or choose another directory with --state`,
     );
   }
   const owner: Owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() };

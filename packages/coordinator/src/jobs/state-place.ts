@@ -9,7 +9,7 @@ import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { systemWords } from '@kasane/tensor/node/system-errors';
 
 const MOVE_BACK = 'move it back, or restart the coordinator with another --state';
-const RESTORE_ACCESS = 'let the user that runs the coordinator use it';
+const RESTORE_ACCESS = 'give the user that runs the coordinator access to it';
 
 /** The state directory is not where it was, for now. */
 export class StateAway extends Error {
@@ -85,9 +85,7 @@ export class StatePlace {
     if (typeof database === 'string')
       return new StateAway(`the database ${path} has been replaced by another; ${MOVE_BACK}`);
     if (!isMissing(database))
-      return new StateAway(
-        `${what}: ${systemWords(database) ?? 'it cannot be looked at'}; ${RESTORE_ACCESS}`,
-      );
+      return new StateAway(`${what}: ${systemWords(database) ?? 'it cannot be accessed'}; ${RESTORE_ACCESS}`);
     return new StateAway(
       `${typeof folder === 'string' ? `the database ${path}` : what} has been moved or removed; ${MOVE_BACK}`,
     );

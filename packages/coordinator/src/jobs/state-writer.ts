@@ -58,7 +58,7 @@ export class ThreadWriter implements StateWriter {
     this.#thread.on('error', (error) => this.#fail(error as Error));
     this.#ended = new Promise((resolve) => {
       this.#thread.once('exit', () => {
-        this.#fail(new Error('the thread that writes the database has ended'));
+        this.#fail(new Error('the thread that writes the database has exited'));
         resolve();
       });
     });

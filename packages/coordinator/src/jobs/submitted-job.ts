@@ -51,8 +51,8 @@ export class SubmittedFiles {
     const thread = this.#started();
     const answered = answerOf<JobFileAnswer>(thread, (why) =>
       why === 'memory'
-        ? new KasaneError('LIMIT', 'job file: parsing it takes more memory than there is. Use a smaller file')
-        : new Error('the thread that parses a job file was ended'),
+        ? new KasaneError('LIMIT', 'job file: not enough memory to parse it. Use a smaller file')
+        : new Error('the thread that parses a job file exited'),
     );
     thread.ref();
     thread.postMessage(text);
@@ -94,7 +94,7 @@ export class SubmittedFiles {
 function checkJobFileSize(file: string): void {
   const bytes = Buffer.byteLength(file);
   if (bytes > JOB_FILE_BYTES)
-    throw new KasaneError('LIMIT', `job file: ${bytes} bytes; a job file may have ${JOB_FILE_BYTES}`);
+    throw new KasaneError('LIMIT', `job file: ${bytes} bytes; at most ${JOB_FILE_BYTES} are allowed`);
 }
 
 /** A job file as programs write it, which needs no YAML. Undefined: it is another, or something is wrong with it. */

@@ -87,7 +87,7 @@ export class TokenStore {
       const what = found.length === 0 ? 'no token' : `${found.length} tokens`;
       throw new KasaneError(
         'USAGE',
-        `${what} that can be revoked ${found.length > 1 ? 'have' : 'has'} the id or name '${which}'; \`kasane token list\` shows the ids`,
+        `${what} that can be revoked ${found.length > 1 ? 'have' : 'has'} the id or name '${which}'; list the ids with \`kasane token list\``,
       );
     }
     const [record] = found as [TokenRecord];
@@ -100,7 +100,7 @@ export class TokenStore {
     const id = FORM.exec(token)?.[1];
     const row = id && this.#db.prepare('SELECT * FROM tokens WHERE id = ?').get(id);
     if (!row || !timingSafeEqual(row.digest as Uint8Array, digestOfToken(token)))
-      return { refused: "the token is none of this coordinator's" };
+      return { refused: 'the token is unknown to this coordinator' };
     const record = toRecord(row);
     if (record.revokedAt > 0) return { refused: `the token ${id} is revoked` };
     return record.expiresAt > 0 && record.expiresAt <= now

@@ -94,7 +94,8 @@ class TracedTracker extends Tracker {
   ): void {
     super.release(step, shard, worker, failure);
     for (const attempt of this.#attempts(step, shard))
-      if (attempt.worker === worker) attempt.span.end(failure?.why ?? 'the worker gave it back, or left');
+      if (attempt.worker === worker)
+        attempt.span.end(failure?.why ?? 'the worker handed it back or disconnected');
   }
 
   override refuse(step: number, shard: number, failure: Failure): void {
@@ -120,7 +121,7 @@ class TracedTracker extends Tracker {
     super.clear();
     for (const { span, attempts } of this.#spans.values()) {
       this.#end(attempts);
-      span.end('the run ended before');
+      span.end('the run ended first');
     }
     this.#spans.clear();
   }

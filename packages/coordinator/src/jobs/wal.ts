@@ -17,7 +17,7 @@ export function faultOfLog(path: string): string | undefined {
   // Empty, or made and never written to.
   if (log.subarray(0, HEADER_BYTES).every((byte) => byte === 0)) return undefined;
   if (log.length < HEADER_BYTES || (log.readUInt32BE(0) & ~1) >>> 0 !== MAGIC)
-    return 'it is not a write-ahead log of SQLite';
+    return 'it is not an SQLite write-ahead log';
   const sums = new Checksum((log.readUInt32BE(0) & 1) === 1);
   sums.add(log.subarray(0, 24));
   if (!sums.equal(log, 24)) return 'its header is damaged';

@@ -29,8 +29,7 @@ export class WorkerLines {
 
   write(level: 'info' | 'warn', about: About, line: string, now = performance.now()): void {
     if (now - this.#since >= MINUTE_MS) {
-      if (this.#unwritten > 0)
-        this.#log.warn(`${this.#unwritten} other lines about workers were not written down`);
+      if (this.#unwritten > 0) this.#log.warn(`${this.#unwritten} other lines about workers were not logged`);
       this.#since = now;
       this.#lines = 0;
       this.#unwritten = 0;
@@ -48,7 +47,7 @@ export class WorkerLines {
     if (own + 1 === LINES_OF_ONE)
       this.#log.warn(
         { worker },
-        `more than ${LINES_OF_ONE} lines a minute about worker ${worker}: others are counted only`,
+        `more than ${LINES_OF_ONE} lines per minute about worker ${worker}: further ones are only counted`,
       );
   }
 }

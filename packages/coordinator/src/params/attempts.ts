@@ -85,7 +85,7 @@ export class Attempts {
     if (one.floats > MOST_SENT * this.#sizes.floats)
       throw new KasaneError(
         'PROTOCOL',
-        `gradient of shard ${shard}: attempt ${attempt} sends its parts again and again`,
+        `gradient of shard ${shard}: attempt ${attempt} keeps sending the same parts`,
       );
     one.ranges.push([offset, end]);
     const { partFloats } = this.#sizes;

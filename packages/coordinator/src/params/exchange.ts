@@ -170,9 +170,14 @@ export class Exchange {
       return;
     }
     const offered = this.#gradients.get(worker);
-    if (!offered?.opened) throw new KasaneError('PROTOCOL', 'a gradient in memory that was not opened');
+    if (!offered?.opened)
+      throw new KasaneError('PROTOCOL', 'a gradient in shared memory that was not opened');
     const place = offered.memory.places[header.place];
-    if (!place) throw new KasaneError('PROTOCOL', `a gradient in place ${header.place}, which there is not`);
+    if (!place)
+      throw new KasaneError(
+        'PROTOCOL',
+        `a gradient in slot ${header.place} of the shared memory, which does not exist`,
+      );
     this.#parameters.receive(worker, header, header.floats, place);
   }
 

@@ -72,13 +72,13 @@ async function look(redis: Redis, place: RedisAddress): Promise<RedisFacts> {
     const done = field('loading_loaded_perc').replace(/\..*/, '');
     throw new RedisLoading(
       'UNREACHABLE',
-      `the Redis at ${host} is still loading its data (${done} %); wait until it has`,
+      `the Redis at ${host} is still loading its data (${done} %); wait until it is done`,
     );
   }
   if (field('redis_mode') === 'sentinel')
     throw cannot(
       'is a sentinel',
-      'name the Redis that it watches (`redis-cli -p PORT sentinel masters` says where it is)',
+      'use the Redis that it monitors (`redis-cli -p PORT sentinel masters` shows its address)',
     );
   if (field('redis_mode') === 'cluster')
     throw cannot('runs in cluster mode', 'use one that does not (cluster-enabled no)');
@@ -91,7 +91,7 @@ async function look(redis: Redis, place: RedisAddress): Promise<RedisFacts> {
       if (!/out of range|invalid DB/i.test(messageOf(error))) throw error;
       throw cannot(
         `has no database ${database}`,
-        'name a smaller number in redis://HOST:PORT/NUMBER (16 databases, from 0, are usual)',
+        'use a smaller number in redis://HOST:PORT/NUMBER (usually 0 to 15)',
       );
     });
   const asked = Date.now();
@@ -128,20 +128,19 @@ async function tryOut(
     await redis.eval('return redis.call("DEL", KEYS[1])', 1, key);
   } catch (error) {
     const said = messageOf(error);
-    if (said.startsWith('READONLY')) throw cannot('is a read-only replica', `name its primary (${primary})`);
-    if (said.startsWith('OOM'))
-      throw cannot('is full', 'raise its maxmemory, or remove what others keep there');
+    if (said.startsWith('READONLY')) throw cannot('is a read-only replica', `use its primary (${primary})`);
+    if (said.startsWith('OOM')) throw cannot('is full', 'raise its maxmemory, or remove other data from it');
     if (said.startsWith('MISCONF'))
       throw cannot(
-        'refuses writes since it could not save its data',
-        'make room on its disk (its log says more)',
+        'refuses writes because it could not save its data',
+        'free up space on its disk (its log says more)',
       );
     if (said.startsWith('NOREPLICAS'))
-      throw cannot('refuses writes while replicas are missing', 'start them');
+      throw cannot('refuses writes because replicas are missing', 'start the replicas');
     if (/unknown command/i.test(said))
       throw cannot(
         `lacks a command (${said.replace(/^ERR /, '').split(',')[0]})`,
-        'do not rename commands there',
+        'do not rename or disable commands in its configuration',
       );
     throw error;
   }
@@ -154,25 +153,25 @@ function refusal({ host, server }: RedisAddress, error: Error): KasaneError {
   const failure = (errorCode: 'UNREACHABLE' | 'NOT_ALLOWED', text: string) =>
     new KasaneError(errorCode, text, { cause: error });
   if (/^NOAUTH|^WRONGPASS|invalid password/.test(said)) {
-    const what = said.startsWith('NOAUTH') ? 'asks for a password' : 'refuses this password';
-    return failure('NOT_ALLOWED', `the Redis at ${host} ${what}; redis://:PASSWORD@${host} is expected`);
+    const what = said.startsWith('NOAUTH') ? 'requires a password' : 'rejects this password';
+    return failure('NOT_ALLOWED', `the Redis at ${host} ${what}; expected redis://:PASSWORD@${host}`);
   }
   if (said.startsWith('NOPERM')) {
     const what = said.replace(/^NOPERM /, '');
     return failure(
       'NOT_ALLOWED',
-      `the Redis at ${host} does not let this user work: ${what}; allow it with ACL SETUSER`,
+      `the Redis at ${host} denies this user access: ${what}; grant it with ACL SETUSER`,
     );
   }
   if (said.startsWith('DENIED'))
     return failure(
       'UNREACHABLE',
-      `the Redis at ${host} is in protected mode, and answers on its own machine only; give it a password (requirepass), and name it in redis://:PASSWORD@${host}`,
+      `the Redis at ${host} is in protected mode and only accepts connections from its own machine; set a password (requirepass), and use redis://:PASSWORD@${host}`,
     );
   if (/Unknown RESP type|Protocol error, got|ParserError/.test(`${error.name} ${said}`))
     return failure(
       'UNREACHABLE',
-      `what answers at ${host} is not a Redis, or speaks TLS; check the port, or use rediss://`,
+      `the server at ${host} is not a Redis, or speaks TLS; check the port, or use rediss://`,
     );
   const isSilent = /timed out|ETIMEDOUT|Connection is closed|ECONNRESET/i.test(`${said} ${code}`);
   if (
@@ -181,26 +180,26 @@ function refusal({ host, server }: RedisAddress, error: Error): KasaneError {
   )
     return failure(
       'UNREACHABLE',
-      `what answers at ${host} does not speak TLS; use redis:// instead of rediss://`,
+      `the server at ${host} does not speak TLS; use redis:// instead of rediss://`,
     );
   if (/certificate/i.test(said))
     return failure(
       'UNREACHABLE',
-      `the certificate of the Redis at ${host} is not trusted: ${said}; NODE_EXTRA_CA_CERTS names more authorities`,
+      `the certificate of the Redis at ${host} is not trusted: ${said}; add its CA with NODE_EXTRA_CA_CERTS`,
     );
   if (/timed out/i.test(said))
     return failure(
       'UNREACHABLE',
-      `what listens at ${host} does not answer as a Redis; check the port, and whether it is stopped`,
+      `the server at ${host} does not answer as a Redis; check the port, and whether it is stopped`,
     );
   if (/Connection is closed|^ERR_|ECONNRESET/.test(said) || code === 'ECONNRESET')
     return failure(
       'UNREACHABLE',
-      `what listens at ${host} closes the connection; check the port, or use rediss:// where it speaks TLS`,
+      `the server at ${host} closes the connection; check the port, or use rediss:// if it speaks TLS`,
     );
   const why = systemWords(error) ?? said.replace(/^ERR /, '');
   return failure(
     'UNREACHABLE',
-    `no Redis answers at ${host}: ${why}; start it, or give its address with --redis`,
+    `no Redis answers at ${host}: ${why}; start it, or set its address with --redis`,
   );
 }

@@ -52,7 +52,7 @@ export class WatchedRedis {
 
   /** What is wrong with Redis, as a sentence; empty when nothing is. */
   get why(): string {
-    return this.#since && `Redis does not answer since ${this.#since}`;
+    return this.#since && `Redis has not answered since ${this.#since}`;
   }
 
   close(): void {
@@ -82,14 +82,14 @@ export class WatchedRedis {
   #silent(reason: string, since = new Date()): void {
     if (this.#since || !this.#wasReady) return;
     this.#since = clockTime(since);
-    this.#options.log.warn(`${this.why} (${reason}); what is being computed goes on, the rest waits for it`);
+    this.#options.log.warn(`${this.why} (${reason}); running computations continue, everything else waits`);
     this.#options.onWhy();
   }
 
   #back(): void {
     const { log, onBack, onWhy } = this.#options;
     this.#since = '';
-    log.info('Redis is back; tasks are put into the queue again');
+    log.info('Redis is back; queueing tasks again');
     onBack();
     onWhy();
   }

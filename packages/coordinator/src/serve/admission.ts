@@ -144,12 +144,15 @@ export class Admission {
     const mine = this.#standard.get(address) ?? 0;
     const [full, whose] =
       mine >= STANDARD_STREAMS_PER_CLIENT
-        ? [STANDARD_STREAMS_PER_CLIENT, ' of one address']
+        ? [STANDARD_STREAMS_PER_CLIENT, ' from one address']
         : all >= STANDARD_STREAMS
           ? [STANDARD_STREAMS, '']
           : [0, ''];
     if (full > 0)
-      return { code: 'LIMIT', why: `${full} calls of health and reflection${whose} go on, the limit` };
+      return {
+        code: 'LIMIT',
+        why: `${full} health and reflection calls${whose} are open, which is the limit`,
+      };
     this.#countStandard(address, 1);
     return { until: performance.now() + STANDARD_STREAM_MS, address };
   }
@@ -168,7 +171,7 @@ export class Admission {
       const { path, authorization, call, end, standard } = stream;
       const over: Refusal | undefined =
         standard && now > standard.until
-          ? { code: 'LIMIT', why: `a call of ${path} ends after ${STANDARD_STREAM_MS / 1000} s: ask again` }
+          ? { code: 'LIMIT', why: `a call to ${path} ends after ${STANDARD_STREAM_MS / 1000} s: call again` }
           : undefined;
       const refusal = gate.still(path, authorization) ?? over;
       const slow = call.waitingSince < late;
@@ -176,7 +179,11 @@ export class Admission {
       if (refusal) end(refusal);
       this.#streams.delete(stream);
       if (!slow) continue;
-      refusals.refused(addressOf(call), path, `nothing of it was read for ${slowReaderSeconds} s: dropped`);
+      refusals.refused(
+        addressOf(call),
+        path,
+        `the client read nothing for ${slowReaderSeconds} s: disconnected`,
+      );
       drop(call.getPeer());
     }
   }

@@ -34,7 +34,7 @@ export interface Refusal {
 }
 
 const tokenIn = (authorization: string) => /^Bearer (.+)$/.exec(authorization)?.[1];
-const HOW = 'give one that is valid with --token (or KASANE_TOKEN)';
+const HOW = 'pass a valid one with --token (or KASANE_TOKEN)';
 
 export class Gate {
   readonly #options: GateOptions;
@@ -62,7 +62,7 @@ export class Gate {
    * @returns why the call is refused; undefined when it may go on
    */
   judge(path: string, authorization: string, now = performance.now()): Refusal | undefined {
-    if (!methodScopes.has(path)) return { code: 'SCOPE', why: `nobody may call ${path}` };
+    if (!methodScopes.has(path)) return { code: 'SCOPE', why: `calls to ${path} are not allowed` };
     const wanted = methodScopes.get(path);
     if (wanted === undefined) return undefined;
     const held = this.#options.open ? { key: OPEN_CALLER } : this.#holder(authorization, wanted);
@@ -71,7 +71,7 @@ export class Gate {
     const { requestsPerSecond } = this.#options;
     return {
       code: 'LIMIT',
-      why: `more than ${requestsPerSecond} calls a second with one token, the limit: ask less often`,
+      why: `more than ${requestsPerSecond} calls per second with one token, which is the limit: call less often`,
     };
   }
 

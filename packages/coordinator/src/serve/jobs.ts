@@ -208,12 +208,15 @@ export function clusterService(
     drain({ request }, callback) {
       const worker = workers.get(request.worker);
       if (!worker) {
-        const right = '`kasane workers` lists those that are connected';
-        const why = new KasaneError('WORKER_NOT_FOUND', `no worker '${request.worker}' here; ${right}`);
+        const right = 'list the connected workers with `kasane workers`';
+        const why = new KasaneError(
+          'WORKER_NOT_FOUND',
+          `no worker '${request.worker}' is connected; ${right}`,
+        );
         callback(toServiceError(why, log));
         return;
       }
-      log.info(`worker ${worker.id} is asked to drain`);
+      log.info(`asked worker ${worker.id} to drain`);
       worker.send({ $case: 'drain', value: {} });
       callback(null, { worker: { ...view(worker, manager.runs.held()), draining: true } });
     },
@@ -230,6 +233,6 @@ export function toServiceError(error: unknown, log: Logger): ServiceError {
     return Object.assign(new Error(details), { code: errorCodes[error.code].grpc, details, metadata });
   }
   log.error({ error }, `a call failed: ${messageOf(error)}`);
-  const details = 'the coordinator failed to answer; its log says why';
+  const details = 'the coordinator failed to answer; see its log';
   return Object.assign(new Error(details), { code: status.INTERNAL, details, metadata });
 }

@@ -47,14 +47,19 @@ export class CoordinatorMetrics {
     gauge('info', 'Version of this coordinator.', ['version'], (it) =>
       it.set({ version: watched.version }, 1),
     );
-    gauge('redis_up', 'Whether Redis answers.', [], (it) => it.set(watched.redisReady() ? 1 : 0));
+    gauge('redis_up', 'Whether Redis is reachable.', [], (it) => it.set(watched.redisReady() ? 1 : 0));
     gauge('workers', 'Workers connected.', [], (it) => it.set(watched.workers().length));
-    gauge('slots', 'Compute threads of all workers.', [], (it) =>
+    gauge('slots', 'Compute slots of all workers.', [], (it) =>
       it.set(watched.workers().reduce((sum, { slots }) => sum + slots, 0)),
     );
-    gauge('worker_tasks_done', 'Tasks that count, of a worker since it connected.', ['worker'], (it) => {
-      for (const { id, tasksDone } of watched.workers()) it.set({ worker: id }, tasksDone);
-    });
+    gauge(
+      'worker_tasks_done',
+      'Tasks that a worker has completed since it connected, without discarded results.',
+      ['worker'],
+      (it) => {
+        for (const { id, tasksDone } of watched.workers()) it.set({ worker: id }, tasksDone);
+      },
+    );
     gauge('jobs', 'Jobs by state.', ['state'], (it) => {
       for (const state of Object.values(stateNames)) if (state !== 'unknown') it.set({ state }, 0);
       for (const [state, jobs] of watched.states()) it.set({ state: stateNames[state] }, jobs);
@@ -64,19 +69,21 @@ export class CoordinatorMetrics {
       gauge(`job_${name}`, help, ['job'], (it) => {
         for (const job of watched.running()) it.set({ job: job.id }, value(job));
       });
-    ofJob('step', 'Steps that a running job has done.', ({ step }) => step);
-    ofJob('steps', 'Steps that a running job is to do.', ({ steps }) => steps);
-    ofJob('epoch', 'Epochs that a running job has done.', ({ epoch }) => epoch);
-    ofJob('train_loss', 'Mean training loss of the epoch under way.', ({ trainLoss }) => trainLoss);
-    ofJob('train_metric', 'Mean training metric of the epoch under way.', ({ trainMetric }) => trainMetric);
+    ofJob('step', 'Completed steps of a running job.', ({ step }) => step);
+    ofJob('steps', 'Total steps of a running job.', ({ steps }) => steps);
+    ofJob('epoch', 'Completed epochs of a running job.', ({ epoch }) => epoch);
+    ofJob('train_loss', 'Mean training loss of the current epoch.', ({ trainLoss }) => trainLoss);
+    ofJob('train_metric', 'Mean training metric of the current epoch.', ({ trainMetric }) => trainMetric);
     ofJob('test_loss', 'Loss on the test set after the last epoch.', (job) => tested(job)?.testLoss ?? NaN);
     ofJob(
       'test_metric',
       'Metric on the test set after the last epoch.',
       (job) => tested(job)?.testMetric ?? NaN,
     );
-    ofJob('samples_per_second', 'Training samples a second.', ({ samplesPerSecond }) => samplesPerSecond);
-    ofJob('waiting', 'Whether a running job waits for something.', ({ waitingFor }) => (waitingFor ? 1 : 0));
+    ofJob('samples_per_second', 'Training samples per second.', ({ samplesPerSecond }) => samplesPerSecond);
+    ofJob('waiting', 'Whether a running job is waiting for something.', ({ waitingFor }) =>
+      waitingFor ? 1 : 0,
+    );
   }
 
   /** A step has been committed. */

@@ -66,5 +66,5 @@ export class RedisCheck {
 export const otherRedis = (worker: string, host: string, theirs: string, ownUrl: string): KasaneError =>
   new KasaneError(
     'OTHER_REDIS',
-    `worker ${worker} on ${host} uses another Redis, ${theirs}, than the coordinator, ${redisAddress(ownUrl).place}; start the worker with --redis, or the coordinator with --announce-redis, and the address at which ${host} reaches the coordinator's Redis`,
+    `worker ${worker} on ${host} uses a different Redis (${theirs}) than the coordinator (${redisAddress(ownUrl).place}); start the worker with --redis, or the coordinator with --announce-redis, and the address at which ${host} reaches the coordinator's Redis`,
   );

@@ -34,14 +34,14 @@ export class RefusalLog {
       return;
     }
     if (now - this.#since >= QUIET_MS) {
-      if (this.#unwritten > 0) this.#log.warn(`${this.#unwritten} other refusals were not written down`);
+      if (this.#unwritten > 0) this.#log.warn(`${this.#unwritten} other refusals were not logged`);
       this.#since = now;
       this.#lines = 0;
       this.#unwritten = 0;
     }
     if (++this.#lines > LINES) {
       if (this.#lines === LINES + 1)
-        this.#log.warn(`more than ${LINES} refusals a minute: others are counted only`);
+        this.#log.warn(`more than ${LINES} refusals per minute: further ones are only counted`);
       this.#unwritten++;
       return;
     }

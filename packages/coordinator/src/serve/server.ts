@@ -64,10 +64,10 @@ export async function listen(services: Services, options: ListenOptions): Promis
   const asked = token !== undefined || tokens.any;
   if (!isLoopback(host) && !asked) {
     const right =
-      'make tokens with `kasane token create`, or give one to all with --token (or KASANE_TOKEN); or listen on 127.0.0.1';
+      'create tokens with `kasane token create`, set a shared one with --token (or KASANE_TOKEN), or listen on 127.0.0.1';
     throw new KasaneError(
       'CANNOT_LISTEN',
-      `listening on ${host} would let anyone in who reaches it: ${right}`,
+      `listening on ${host} would let in anyone who can reach it: ${right}`,
     );
   }
   const gate = new Gate({
@@ -156,11 +156,11 @@ function checked<Service extends ServiceDefinition>(
     const requestDeserialize = (bytes: Buffer): unknown => {
       // Before it is decoded: megabytes of text take a while.
       if (bytes.length > limit)
-        return new Malformed(`a request of ${bytes.length} bytes; ${limit} is the limit here`, 'LIMIT');
+        return new Malformed(`a request of ${bytes.length} bytes; the limit is ${limit}`, 'LIMIT');
       try {
         return method.requestDeserialize(bytes);
       } catch (error) {
-        return new Malformed(`the request does not decode as the .proto file has it (${messageOf(error)})`);
+        return new Malformed(`the request does not match the .proto file (${messageOf(error)})`);
       }
     };
     return [name, { ...method, requestDeserialize }];

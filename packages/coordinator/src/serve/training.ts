@@ -60,10 +60,10 @@ export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
     connect: (stream) => {
       const session = new Session(stream, options, waiting);
       stream.on('data', (message: ConnectRequest) => session.receive(message));
-      stream.on('end', () => session.close('closed its stream'));
+      stream.on('end', () => session.close('stream closed'));
       stream.on('error', (error: Error) => session.close(error.message));
-      stream.on('cancelled', () => session.close('its connection broke'));
-      stream.on('close', () => session.close('its connection broke'));
+      stream.on('cancelled', () => session.close('connection lost'));
+      stream.on('close', () => session.close('connection lost'));
     },
     link: (socket, key) => {
       const isTaken = waiting.get(mapKey(key))?.link(socket) ?? false;
@@ -117,13 +117,13 @@ class Session {
       // This process itself was held up: what the worker said meanwhile is still to be read.
       if (late) return;
       const silent = now - this.#heardAt;
-      if (silent > HEARTBEAT_TIMEOUT_MS) this.close(`silent for ${(silent / 1000).toFixed(1)} s`);
+      if (silent > HEARTBEAT_TIMEOUT_MS) this.close(`no message for ${(silent / 1000).toFixed(1)} s`);
       else if (this.#worker || now - began <= HEARTBEAT_TIMEOUT_MS) return;
-      else if (!this.#link) this.close('opened no data link');
+      else if (!this.#link) this.close('did not open a data link');
       else if (!isTold) {
         isTold = true;
         options.log.warn(
-          `worker ${this.#said!.worker} has not written to Redis yet, and takes part in no job until then; its log says why`,
+          `worker ${this.#said!.worker} has not written to Redis yet and joins no job until it has; its log says why`,
         );
       }
     }, HEARTBEAT_TIMEOUT_MS / 4);
@@ -159,7 +159,7 @@ class Session {
       return;
     }
     // The worker is back before its old stream was seen to break: what it held there is lost.
-    workers.get(hello.worker)?.close('it is back on another connection');
+    workers.get(hello.worker)?.close('reconnected');
     const worker: ConnectedWorker = {
       id: hello.worker,
       owner,
@@ -176,7 +176,7 @@ class Session {
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));
         // Versions wait for room; messages do not, so their number is what a worker that does not read lets grow.
         if (link.unread > this.#versionBytes + limits.streamBytes)
-          this.close(`it leaves ${link.unread} bytes unread`);
+          this.close(`left ${link.unread} bytes unread`);
       },
       publish: (job, version) => this.#publish(job, [], version),
       publishMore: (job, more) => this.#publish(job, this.#pending.get(job) ?? [], more),
@@ -197,11 +197,11 @@ class Session {
       if (header.kind === 'messages' && payload.length > STREAM_MESSAGE_BYTES)
         throw new KasaneError(
           'PROTOCOL',
-          `messages of ${payload.length} bytes; at most ${STREAM_MESSAGE_BYTES} fit`,
+          `messages of ${payload.length} bytes; at most ${STREAM_MESSAGE_BYTES} are allowed`,
         );
       if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
       else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient')
-        throw new KasaneError('PROTOCOL', `a worker sends no '${header.kind}' frame`);
+        throw new KasaneError('PROTOCOL', `a worker does not send '${header.kind}' frames`);
       else if (!this.#worker) throw new KasaneError('PROTOCOL', `a '${header.kind}' frame ${TOO_EARLY}`);
       else this.#options.runs.get(header.job)?.gradient(this.#worker.id, header, payload);
     } catch (error) {
@@ -221,8 +221,8 @@ class Session {
       log.error({ worker }, `worker ${worker} is quarantined: ${quarantined.why}`);
       this.#refuse(quarantineError(quarantined));
     } else {
-      log.warn({ worker }, `a bad frame of worker ${worker}: ${why}`);
-      this.close(`a bad frame: ${why}`);
+      log.warn({ worker }, `bad frame from worker ${worker}: ${why}`);
+      this.close(`bad frame: ${why}`);
     }
   }
 
@@ -250,7 +250,7 @@ class Session {
       const worker = this.#worker;
       if (!worker) {
         if (message.$case !== 'drain') throw new KasaneError('PROTOCOL', `'${message.$case}' ${TOO_EARLY}`);
-        this.close('it leaves');
+        this.close('shut down');
         return;
       }
       const { runs } = this.#options;
@@ -304,7 +304,7 @@ class Session {
     for (const version of this.#takePending()) version.release();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker, why)) {
-      this.#options.log.info({ worker: worker.id }, `worker ${worker.id} is gone: ${why}`);
+      this.#options.log.info({ worker: worker.id }, `worker ${worker.id} disconnected: ${why}`);
       this.#options.runs.workerLeft(worker.id);
     }
     this.#stream.end();
@@ -319,7 +319,7 @@ class Session {
     if (quarantined) throw quarantineError(quarantined);
     if (workers.isTaken(hello.worker, owner)) throw nameTaken(hello.worker);
     if (workers.size + this.#waiting.size >= WORKERS)
-      throw new KasaneError('LIMIT', `${WORKERS} workers are connected, the limit`);
+      throw new KasaneError('LIMIT', `${WORKERS} workers are connected, which is the limit`);
     this.#said = hello;
     this.#waiting.set(mapKey(this.#linkKey), this);
     const value = { redisUrl, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS, linkKey: this.#linkKey };
@@ -361,7 +361,7 @@ class Session {
     const code = error instanceof KasaneError ? error.code : 'PROTOCOL';
     this.#options.log.warn(
       { worker: this.#said?.worker },
-      `worker ${this.#said?.worker ?? '(unnamed)'} is cut off: ${messageOf(error)}`,
+      `disconnecting worker ${this.#said?.worker ?? '(unnamed)'}: ${messageOf(error)}`,
     );
     const metadata = new Metadata();
     metadata.set('kasane-error', code);
@@ -383,7 +383,7 @@ const said = (text: string, most: number) => brief(text, most).replaceAll(/\s+/g
 const nameTaken = (id: string) =>
   new KasaneError(
     'WORKER_NAME',
-    `another worker is called ${id}, or was until a moment ago; wait until it has left, or give this one another name`,
+    `another worker named ${id} is connected, or was until a moment ago; wait until it is gone, or give this one another name`,
   );
 
 /** @throws KasaneError PROTOCOL */
@@ -396,5 +396,5 @@ function checkVersion({ protocol }: Hello): void {
 const quarantineError = ({ id, why }: Quarantined) =>
   new KasaneError(
     'QUARANTINED',
-    `worker ${id} is quarantined: ${why}; look at its memory, its network and its version, then start it anew`,
+    `worker ${id} is quarantined: ${why}; check its memory, its network and its version of Kasane, then restart it`,
   );

@@ -123,7 +123,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       (shard.attempts <= 3 || now >= shard.issuedAt + patience(100, shard.attempts - 3)),
   );
   if (lost.length > 0) {
-    const why = `${name(lost)} came back without an answer`;
+    const why = `${name(lost)} returned without a result`;
     return { action: 'reissue', shards: lost.map((shard) => shard.shard), unclaimed: false, idle: [], why };
   }
 
@@ -156,13 +156,13 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   const due = open.filter((shard) => deadlineOf(shard) <= now);
   const unclaimed = due.filter((shard) => shard.holders.length === 0);
   if (unclaimed.length > 0) {
-    const why = `nobody fetched ${name(unclaimed)}: the queue may have lost it`;
+    const why = `no worker fetched ${name(unclaimed)}: possibly lost by the queue`;
     const busy = new Set(open.flatMap((shard) => shard.holders.map(({ worker }) => worker)));
     const idle = state.able.filter((worker) => !busy.has(worker));
     return { action: 'reissue', shards: unclaimed.map((shard) => shard.shard), unclaimed: true, idle, why };
   }
   if (due.length > 0) {
-    const why = `${name(due)} is late at ${due.map((shard) => shard.holders.map((h) => h.worker).join(' and ')).join(', ')}`;
+    const why = `${name(due)} ${due.length === 1 ? 'is' : 'are'} overdue on ${due.map((shard) => shard.holders.map((h) => h.worker).join(' and ')).join(', ')}`;
     const idle = [...new Set(due.flatMap((shard) => shard.holders.map(({ worker }) => worker)))];
     return { action: 'reissue', shards: due.map((shard) => shard.shard), unclaimed: false, idle, why };
   }

@@ -30,7 +30,7 @@ export class Disproofs {
         this.#against.set(failure.worker, count);
         if (count < MOST) continue;
         this.#against.delete(failure.worker);
-        const why = `${count} of its tasks failed that other workers could compute, the last: ${failure.why}`;
+        const why = `${count} of its tasks failed but succeeded on other workers; the last: ${failure.why}`;
         unfit.push({ worker: failure.worker, why });
       }
     }

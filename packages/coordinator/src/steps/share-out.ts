@@ -49,6 +49,6 @@ export function shareOut(sharers: readonly Sharer[], slots: number): Shares {
 
 function sentence(sharer: Sharer, busy: readonly Sharer[]): string {
   const first = busy.reduce((highest, other) => (other.priority > highest.priority ? other : highest));
-  if (first.priority > sharer.priority) return `job ${first.id}, of priority ${first.priority}, goes first`;
-  return `its turn: job ${busy.map(({ id }) => id).join(', ')} computes a step`;
+  if (first.priority > sharer.priority) return `job ${first.id} has a higher priority (${first.priority})`;
+  return `jobs take turns: a step of job ${busy.map(({ id }) => id).join(', ')} is being computed`;
 }

@@ -30,7 +30,7 @@ export type Watched =
 export function watch({ stillMs, allMs, ...state }: WatchState, { yieldMs, failMs }: WatchOptions): Watched {
   if (stillMs < yieldMs && allMs < failMs) return { action: 'go on' };
   const workers = state.workers === 1 ? '1 worker is' : `${state.workers} workers are`;
-  const waiting = state.waitingFor || 'nothing is known of why';
-  const why = `no answer for ${(allMs / 1000).toFixed(0)} s, though ${workers} connected that can compute it: ${waiting}`;
+  const waiting = state.waitingFor || 'the reason is unknown';
+  const why = `no answer for ${(allMs / 1000).toFixed(0)} s although ${workers} connected that can compute it: ${waiting}`;
   return { action: allMs < failMs ? 'yield' : 'fail', why };
 }

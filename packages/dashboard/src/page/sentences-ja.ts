@@ -9,11 +9,11 @@ const step = (said: string) => new RegExp(String.raw`^step (\d+): ${said}$`);
 /** Why a disk refuses, and what the operator of the coordinator does about it. */
 const disks: readonly (readonly [string, string])[] = [
   [
-    "no space is left on the disk; make room on the coordinator's disk",
+    "no space is left on the disk; free up space on the coordinator's disk",
     'コーディネーターのディスクに空きがありません。空き容量を増やしてください',
   ],
   [
-    "the disk quota is used up; make room on the coordinator's disk",
+    "the disk quota is used up; free up space on the coordinator's disk",
     'ディスクの割り当てを使い切りました。コーディネーターのディスクに空きを作ってください',
   ],
   [
@@ -21,15 +21,15 @@ const disks: readonly (readonly [string, string])[] = [
     'ディスクまたはネットワーク共有がエラーを返しました。コーディネーターのディスクを確認してください',
   ],
   [
-    "the file system is read-only; mount the coordinator's disk writable",
-    'ファイルシステムが読み取り専用です。コーディネーターのディスクを書き込み可能でマウントしてください',
+    "the file system is read-only; remount the coordinator's disk as writable",
+    'ファイルシステムが読み取り専用です。コーディネーターのディスクを書き込み可能な状態で再マウントしてください',
   ],
   [
-    "the network share has replaced it; mount the coordinator's disk again",
+    "the network share has replaced it; remount the coordinator's disk",
     'ネットワーク共有のファイルが置き換わりました。コーディネーターのディスクを再マウントしてください',
   ],
   [
-    "(?:its device is missing|it is a socket, or its device is missing); mount the coordinator's disk again",
+    "(?:its device is missing|it is a socket, or its device is missing); remount the coordinator's disk",
     'ディスクが見つかりません。コーディネーターのディスクを再マウントしてください',
   ],
   [
@@ -38,12 +38,12 @@ const disks: readonly (readonly [string, string])[] = [
   ],
   ["it is in use; check the coordinator's disk", '使用中です。コーディネーターのディスクを確認してください'],
   [
-    '(?:file or folder not found|a part of the path is a file, not a folder); put back what was removed from the state directory',
+    '(?:file or folder not found|a part of the path is a file, not a folder); restore what was removed from the state directory',
     '状態ディレクトリーから失われたファイルがあります。元に戻してください',
   ],
   [
-    'permission denied; let the user that runs the coordinator write there',
-    '権限がありません。コーディネーターを実行しているユーザーに書き込みを許可してください',
+    'permission denied; give the user that runs the coordinator write permission',
+    '権限がありません。コーディネーターを実行しているユーザーに書き込み権限を与えてください',
   ],
   [
     'too many files are open; raise the limit .ulimit -n.',
@@ -62,8 +62,8 @@ const disks: readonly (readonly [string, string])[] = [
     '`$1` が別のものに置き換えられました。元に戻すか、別の `--state` でコーディネーターを再起動してください',
   ],
   [
-    'the state directory (.+): .+; let the user that runs the coordinator use it',
-    '状態ディレクトリー `$1` を使用できません。コーディネーターを実行しているユーザーに許可してください',
+    'the state directory (.+): .+; give the user that runs the coordinator access to it',
+    '状態ディレクトリー `$1` にアクセスできません。コーディネーターを実行しているユーザーにアクセス権を与えてください',
   ],
 ];
 
@@ -75,34 +75,37 @@ const sentences: readonly (readonly [RegExp, string])[] = [
     step('no worker is connected that can compute the job: (.+)'),
     'ステップ $1：このジョブを計算できるワーカーが接続していません（$2）',
   ],
-  [step(`${shards} came back without an answer`), 'ステップ $1：シャード $2 が答えのないまま戻りました'],
+  [step(`${shards} returned without a result`), 'ステップ $1：シャード $2 が結果のないまま戻りました'],
   [
-    step(`nobody fetched ${shards}: the queue may have lost it`),
-    'ステップ $1：シャード $2 を誰も取りません。キューから失われたかもしれません',
+    step(`no worker fetched ${shards}: possibly lost by the queue`),
+    'ステップ $1：シャード $2 をどのワーカーも取得していません。キューから失われた可能性があります',
   ],
-  [step(`${shards} (?:is|are) late at (.+)`), 'ステップ $1：シャード $2 が遅れています（$3）'],
-  [/^it is paused: (`.+`)$/, '一時停止中：$1 で再開します'],
-  [/^its data is being read$/, 'データを読み込み中'],
-  [/^(\d+) jobs that come first: (.+)$/, '先に来る $1 件のジョブ：$2'],
-  [/^job (\S+), of priority (-?\d+), goes first$/, '優先度 $2 のジョブ $1 が先です'],
-  [/^its turn: job (.+) computes a step$/, '順番：ジョブ $1 がステップを計算中'],
+  [step(`${shards} (?:is|are) overdue on (.+)`), 'ステップ $1：シャード $2 が遅れています（$3）'],
+  [/^paused; resume it with (`.+`)$/, '一時停止中です。$1 で再開できます'],
+  [/^reading its data$/, 'データを読み込み中'],
+  [/^(\d+) jobs are ahead of it: (.+)$/, '先に実行される $1 件のジョブを待っています：$2'],
+  [/^job (\S+) has a higher priority \((-?\d+)\)$/, 'ジョブ $1 のほうが優先されます（優先度 $2）'],
+  [
+    /^jobs take turns: a step of job (.+) is being computed$/,
+    '順番を待っています：ジョブ $1 がステップを計算中',
+  ],
   ...disks.map(
     ([why, said]) => [new RegExp(`^.+ could not be written: ${why}$`), `書き込めません。${said}`] as const,
   ),
   [
-    /^(?:.+) could not be written: another program has had the database locked since ([\d:]+); end it, or wait until it is done$/,
-    '書き込めません。$1 から別のプログラムがデータベースをロックしています。そのプログラムを終了するか、終わるまでお待ちください',
+    /^(?:.+) could not be written: another program has kept the database locked since ([\d:]+); stop it, or wait until it is done$/,
+    '書き込めません。$1 以降、別のプログラムがデータベースをロックしています。そのプログラムを終了するか、終わるまでお待ちください',
   ],
-  [/^Redis does not answer since ([\d:]+)$/, '$1 から Redis が応答していません'],
-  [/^closed its stream$/, '接続を閉じました'],
-  [/^it leaves$/, '終了します'],
-  [/^its connection broke$/, '接続が切れました'],
-  [/^the data link broke$/, 'データの接続が切れました'],
-  [/^it is back on another connection$/, '別の接続で戻りました'],
-  [/^silent for ([\d.]+) s$/, '$1 秒間応答がありません'],
-  [/^opened no data link$/, 'データの接続を開きませんでした'],
-  [/^it leaves (\d+) bytes unread$/, '$1 バイトを読まないままです'],
-  [/^a bad frame: (.+)$/, '不正なフレーム：$1'],
+  [/^Redis has not answered since ([\d:]+)$/, '$1 以降、Redis が応答していません'],
+  [/^stream closed$/, '接続を閉じました'],
+  [/^shut down$/, '終了しました'],
+  [/^connection lost$/, '接続が切れました'],
+  [/^data link lost$/, 'データリンクが切れました'],
+  [/^reconnected$/, '別の接続でつながり直しました'],
+  [/^no message for ([\d.]+) s$/, '$1 秒間メッセージがありませんでした'],
+  [/^did not open a data link$/, 'データリンクを開きませんでした'],
+  [/^left (\d+) bytes unread$/, '$1 バイトを受け取らないままでした'],
+  [/^bad frame: (.+)$/, '不正なフレーム：$1'],
 ];
 
 export function saidInJapanese(sentence: string): string {
