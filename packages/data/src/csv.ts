@@ -186,8 +186,10 @@ async function readRows(path: string, options: CsvOptions) {
   for await (const row of file.rows()) rows.push(row);
   const { skipped } = file;
   const notes = file.notes();
-  if (skipped.length > 0)
-    notes.push(`skipped ${counted(skipped.length, 'row')}: ${skipped.slice(0, NAMED).join('; ')}`);
+  if (skipped.length > 0) {
+    const all = counted(rows.length + skipped.length, 'row');
+    notes.push(`skipped ${skipped.length} of ${all}: ${skipped.slice(0, NAMED).join('; ')}`);
+  }
   const last = file.columns.length - 1;
   const name = file.columns[last]!;
   const { target, columns: kinds, inputs = {} } = options;

@@ -169,8 +169,10 @@ export async function readSeriesRows(
   for await (const row of file.rows()) all.push(row);
   const { columns, skipped } = file;
   notes.push(...file.notes());
-  if (skipped.length > 0)
-    notes.push(`skipped ${counted(skipped.length, 'row')}: ${skipped.slice(0, 5).join('; ')}`);
+  if (skipped.length > 0) {
+    const rows = counted(all.length + skipped.length, 'row');
+    notes.push(`skipped ${skipped.length} of ${rows}: ${skipped.slice(0, 5).join('; ')}`);
+  }
   const time = timeColumn(path, columns, all, options, form, notes);
   const names = options.columns ?? numericColumns(path, columns, all, form, time, notes);
   const places = new Map(columns.map((name, at) => [name, at]));

@@ -252,7 +252,8 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
   if (problems.length > 0 && options.onDamaged === 'fail')
     throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
   const notes = file.notes();
-  if (left.length > 0) notes.push(`skipped ${counted(left.length, 'row')}: ${list}`);
+  if (left.length > 0)
+    notes.push(`skipped ${left.length} of ${counted(left.length + texts.length, 'row')}: ${list}`);
   return { texts, notes };
 }
 

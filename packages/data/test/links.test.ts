@@ -122,23 +122,25 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
   });
 
   it.each([
-    ['the part', (to: string) => symlink(to, 'val')],
+    ['the part', '/val', 8, (to: string) => symlink(to, 'val')],
     [
       'a class of it',
+      '/val/cat',
+      4,
       (to: string) => {
         mkdirSync(join(folder, 'val'));
         for (const name of ['cat', 'dog']) symlink(`../${to}/${name}`, `val/${name}`);
       },
     ],
-  ])('a test on what is trained on is refused where %s is a link', async (_, link) => {
+  ])('a test on what is trained on is refused where %s is a link', async (_, where, count, link) => {
     classes('train');
     link('train');
     const { refused } = await outcome(open());
     expect(refused).toMatch(
-      /\/val(?:\/cat)?: because of this link, [48] (?:images|texts) would be in both the training and the test set\. Remove the link/,
+      `${where}: because of this link, ${count} ${kind} would be in both the training and the test set. Remove the link`,
     );
     expect((await outcome(open({ onDamaged: 'skip' }))).refused).toMatch(
-      /it contains no usable images|no texts are left to train on/,
+      kind === 'images' ? 'it contains no usable images' : 'no texts are left to train on',
     );
   });
 
