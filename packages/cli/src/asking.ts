@@ -2,7 +2,7 @@
 import { integer } from './options.ts';
 import { asks, command, coordinator, help, tensorboard, token } from './program.ts';
 
-const PRIORITY_HELP = 'from -1000 to 1000; the highest goes first, equal ones take turns';
+const PRIORITY_HELP = 'from -1000 to 1000; the highest runs first; equal ones take turns';
 
 /** Adds them to the program. */
 export function addAskingCommands(): void {
@@ -24,7 +24,7 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).submit(job, options));
 
-  asks(command('jobs', 'list jobs, newest first'), 'an array of objects on standard output')
+  asks(command('jobs', 'list jobs, newest first'), 'print a JSON array of objects')
     .addHelpText(
       'after',
       help(
@@ -39,7 +39,7 @@ export function addAskingCommands(): void {
     )
     .action(async (options) => (await import('./commands/jobs.ts')).jobs(options));
 
-  asks(command('workers', 'list the connected workers'), 'an array of objects on standard output')
+  asks(command('workers', 'list the connected workers'), 'print a JSON array of objects')
     .addHelpText(
       'after',
       help(
@@ -57,13 +57,13 @@ export function addAskingCommands(): void {
     .action(async (worker, options) => (await import('./commands/jobs.ts')).drain(worker, options));
 
   command('watch <job>', 'follow a job until it ends')
-    .option('--json', 'one object for each change on standard output')
+    .option('--json', 'print one JSON object per change')
     .addOption(tensorboard().conflicts('json'))
     .addOption(coordinator())
     .addOption(token())
     .addHelpText(
       'after',
-      help(['kasane watch mnist-mlp-1a2b3c4d'], ['for each change the job, as in kasane jobs']),
+      help(['kasane watch mnist-mlp-1a2b3c4d'], ['the job at each change, as in kasane jobs']),
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).watch(job, options));
 
@@ -92,9 +92,9 @@ export function addAskingCommands(): void {
       help(
         [
           'kasane retry mnist-mlp-1a2b3c4d --watch',
-          '`kasane resume` goes on from the last checkpoint instead.',
+          'To continue from the last checkpoint instead, use kasane resume.',
         ],
-        ['{ job: the new id }'],
+        ['{ job: the new ID }'],
       ),
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).retry(job, options));
@@ -123,10 +123,7 @@ export function addAskingCommands(): void {
     )
     .action(async (job, options) => (await import('./commands/jobs.ts')).resume(job, options));
 
-  asks(
-    command('top', 'show jobs, charts, layers and workers live'),
-    'an object for each event on standard output',
-  )
+  asks(command('top', 'show jobs, charts, layers and workers live'), 'print one JSON object per event')
     .addHelpText(
       'after',
       help(
@@ -144,7 +141,7 @@ export function addAskingCommands(): void {
       '-f, --follow',
       'keep printing new events until the job ends',
     ),
-    'an object a line on standard output',
+    'print one JSON object per line',
   )
     .addHelpText(
       'after',

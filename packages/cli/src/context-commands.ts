@@ -4,16 +4,16 @@ import { address } from './options.ts';
 import { command, help } from './program.ts';
 
 export function addContextCommands(): Command {
-  const contexts = command('context', 'save coordinator addresses under a name').addHelpText(
+  const contexts = command('context', 'save the addresses of coordinators under names').addHelpText(
     'after',
     help([
       'kasane context add lab --coordinator 10.0.0.1:7420 --token $KASANE_TOKEN',
       'kasane context use lab',
     ]),
   );
-  const contextCommand = (text: string, summary: string, json = 'one object on standard output') =>
+  const contextCommand = (text: string, summary: string, json = 'print one JSON object') =>
     contexts.command(text).description(summary).option('--json', json);
-  contextCommand('list', 'list saved contexts', 'an array of objects on standard output')
+  contextCommand('list', 'list saved contexts', 'print a JSON array of objects')
     .addHelpText(
       'after',
       help(['kasane context list'], ['[{ name, coordinator, token: true, current: true }]']),

@@ -17,7 +17,7 @@ export function addDataCommands(): void {
     .description('show counts, classes, shapes and samples of a job file, preset or path')
     .addOption(set())
     .option('--sheet <file>', 'images: write samples to a PNG file and print their labels')
-    .option('--json', 'one object on standard output')
+    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       help(
@@ -37,7 +37,7 @@ export function addDataCommands(): void {
     .command('pack <data> <folder>')
     .description('decode data once and write it as chunks for `format: packed`')
     .addOption(set())
-    .option('--json', 'one object on standard output')
+    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       help(

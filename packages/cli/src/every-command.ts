@@ -16,7 +16,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addDataCommands();
   program.commandsGroup('Serving:');
   addServingCommands();
-  program.commandsGroup('Asking a coordinator:');
+  program.commandsGroup('Managing jobs and workers:');
   addAskingCommands();
   program.commandsGroup('Models:');
   addModelCommands();
@@ -40,7 +40,10 @@ export async function everyCommand(called?: string): Promise<Command> {
     command('completion <shell>', 'print a completion script for zsh, bash, fish or powershell');
   }
   const completion = program.commands.find((one) => one.name() === 'completion');
-  completion?.addHelpText('after', help(['source <(kasane completion bash)    # in ~/.bashrc for good']));
+  completion?.addHelpText(
+    'after',
+    help(['source <(kasane completion bash)    # add to ~/.bashrc to keep it']),
+  );
   program.helpCommand('help [command]', 'display help for a command');
   program.addHelpText(
     'after',

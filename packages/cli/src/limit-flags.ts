@@ -34,7 +34,7 @@ export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
   },
   slowReaderSeconds: {
     flag: '--slow-reader-seconds <n>',
-    what: 'seconds before a stream reader that reads nothing is disconnected',
+    what: 'seconds before a client that stops reading its stream is disconnected',
     least: 1,
   },
   connectionsPerClient: {
@@ -42,11 +42,11 @@ export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
     what: 'connections per address; a worker opens two',
     least: 1,
   },
-  requestsPerSecond: { flag: '--max-requests <n>', what: 'calls per second and token', least: 1 },
+  requestsPerSecond: { flag: '--max-requests <n>', what: 'calls per second per token', least: 1 },
   metricPoints: { flag: '--max-metric-points <n>', what: "points in a job's metrics history", least: 10 },
   standstillSeconds: {
     flag: '--standstill-seconds <n>',
-    what: 'seconds before a job without answers from its workers fails',
+    what: 'seconds without results from its workers before a job fails',
     least: 1,
   },
   keptJobs: {

@@ -28,7 +28,7 @@ export function addLocalCommands(): void {
       'keys of the data section, such as delimiter=";" or columns.Ticket=ignore',
     )
     .option('--force', 'overwrite an existing file')
-    .option('--json', 'one object on standard output')
+    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       help(
@@ -80,7 +80,7 @@ export function addLocalCommands(): void {
     if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
   }
 
-  command('doctor', 'check this machine and say how to fix what is missing')
+  command('doctor', 'check this machine and suggest fixes')
     .addOption(redis())
     .addOption(
       new Option('--coordinator <host:port>', 'also check this coordinator')
@@ -89,21 +89,21 @@ export function addLocalCommands(): void {
     )
     .addOption(token())
     .option('--state <dir>', "a coordinator's state directory (default: ~/.local/state/kasane)")
-    .option('--json', 'an array of objects on standard output')
+    .option('--json', 'print a JSON array of objects')
     .addHelpText(
       'after',
       help(
         ['kasane doctor', 'kasane doctor --redis redis://:PASSWORD@10.0.0.1:6379'],
         [
           '[{ name, state: "ok" | "note" | "wrong", found, todo: what to do or null }]',
-          'Exits with 69 when something is wrong.',
+          'Exits with code 69 if something is wrong.',
         ],
       ),
     )
     .action(async (options) => (await import('./commands/doctor.ts')).doctor(options));
 
   command('version', 'print the versions of Kasane and its runtime')
-    .option('--json', 'one object on standard output')
+    .option('--json', 'print one JSON object')
     .addHelpText('after', help(['kasane version'], ['{ kasane, node, platform, processors }']))
     .action(({ json }) => {
       const { platform, arch, versions } = process;

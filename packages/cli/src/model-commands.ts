@@ -17,7 +17,7 @@ export function addModelCommands(): void {
       )
       .option('--top-k <n>', 'sample from the n most likely tokens, 0 for all', integer(0), 0)
       .option('--seed <n>', 'random seed for sampling', integer(0), 0),
-    'one object for each input on standard output',
+    'print one JSON object per input',
   )
     .addHelpText(
       'after',
@@ -26,7 +26,7 @@ export function addModelCommands(): void {
           'kasane predict mnist-mlp-1a2b3c4d digit.png other.jpg',
           'kasane predict .kasane/xor.safetensors 0,1 1,1    # one number per input; use -- before negative numbers',
           'kasane predict flowers-1a2b3c4d new.csv 5.1,3.5,1.4 petal=1.4,sepal=5.1,leaf=2    # rows of a table',
-          'kasane predict river-1a2b3c4d levels.csv              # forecasts what follows the last rows',
+          'kasane predict river-1a2b3c4d levels.csv              # forecasts the values after the last rows',
           "kasane predict gpt-1a2b3c4d 'Once upon' --temperature 0.8 --max-tokens 400",
           "kasane predict bert-1a2b3c4d 'Once upon a [MASK]'",
         ],
@@ -34,7 +34,7 @@ export function addModelCommands(): void {
           'classes:  { input, class, label, probabilities, inverted, background }',
           'numbers:  { input, output: [0.5], targets: ["price"] }',
           'text:     { input, text, tokens }',
-          'An input that cannot be used is reported on standard error, and the others are still answered.',
+          'Inputs that cannot be used are reported on standard error; the others are still answered.',
         ],
       ),
     )
@@ -45,7 +45,7 @@ export function addModelCommands(): void {
   asks(
     command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
       .option('--data <path>', 'path of the training data (default: as in the job; for a file, MNIST)')
-      .option('--test <path>', 'path of the test data, if the job has it separately'),
+      .option('--test <path>', 'path of the test data, if it is separate'),
   )
     .addHelpText(
       'after',
@@ -80,14 +80,14 @@ export function addModelCommands(): void {
 
   command('models [job]', 'list presets, or show the layers of a preset or job file')
     .option('--set <name=value...>', 'preset options, such as classes=10 stem=cifar')
-    .option('--json', 'an array of objects on standard output')
+    .option('--json', 'print a JSON array of objects')
     .addHelpText(
       'after',
       help(
         ['kasane models', 'kasane models resnet-18 --set classes=10 stem=cifar', 'kasane models job.yaml'],
         [
           'without a name:  [{ name, summary, options: [{ name, expects, default, describe }] }]',
-          'of a model:      [{ name, type, from, outputShape, parameters, flops }]',
+          'for a model:     [{ name, type, from, outputShape, parameters, flops }]',
         ],
       ),
     )

@@ -88,7 +88,10 @@ export const tensorboard = () =>
 export const token = (what = 'access token (see kasane token create)') =>
   new Option('--token <token>', what).env('KASANE_TOKEN');
 export const tokenFile = () =>
-  new Option('--token-file <file>', 'file with the access token; other users cannot see it, unlike --token')
+  new Option(
+    '--token-file <file>',
+    'file that contains the access token; unlike --token, other users cannot see it',
+  )
     .env('KASANE_TOKEN_FILE')
     .conflicts('token');
 
@@ -139,7 +142,7 @@ export const places = (who: string) => [
   ).argParser(each),
   new Option(
     '--url-host <host>',
-    'host data may be downloaded from, or *.NAME; repeatable (default: any with a public address)',
+    'host from which data may be downloaded, or *.NAME; repeatable (default: any with a public address)',
   ).argParser(each),
 ];
 export const addAll = (to: Command, options: readonly Option[]) => {
@@ -150,7 +153,7 @@ export const redis = () =>
   new Option('--redis <url>', 'Redis URL (default: REDIS_URL, or an embedded Redis)');
 export const command = (text: string, summary: string) => program.command(text).description(summary);
 /** The options, after its own, of a command that asks a coordinator and prints the answer. */
-export const asks = (asking: Command, json = 'one object on standard output') =>
+export const asks = (asking: Command, json = 'print one JSON object') =>
   asking.option('--json', json).addOption(coordinator()).addOption(token());
 
 /** Below a command's options: how it is used, and what --json prints. */

@@ -21,7 +21,7 @@ export function addSecurityCommands(): void {
         .makeOptionMandatory(),
     )
     .option('--expires <span>', 'lifetime, such as 30m, 12h or 90d (default: unlimited)', span)
-    .option('--json', 'one object on standard output')
+    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       help(
@@ -34,8 +34,8 @@ export function addSecurityCommands(): void {
       ),
     )
     .action(async (name, options) => (await import('./commands/token.ts')).create(name, options));
-  tokenCommand('list', 'tokens, without what is secret in them')
-    .option('--json', 'an array of objects on standard output')
+  tokenCommand('list', 'list tokens without their secrets')
+    .option('--json', 'print a JSON array of objects')
     .addHelpText(
       'after',
       help(
@@ -44,8 +44,8 @@ export function addSecurityCommands(): void {
       ),
     )
     .action(async (options) => (await import('./commands/token.ts')).list(options));
-  tokenCommand('revoke <token>', 'refuse a token from now on, by its id or name; its streams end')
-    .option('--json', 'one object on standard output')
+  tokenCommand('revoke <token>', 'revoke a token by its ID or name and end its streams')
+    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       help(
@@ -58,7 +58,7 @@ export function addSecurityCommands(): void {
   command('cert', 'create TLS certificates')
     .addHelpText('after', help(['kasane cert dev certificates --host train.example.org']))
     .command('dev [folder]')
-    .description('create a CA and certificates of a coordinator and a client, for development')
+    .description('create a CA and certificates for a coordinator and a client, for development')
     .addOption(
       new Option(
         '--host <host>',
@@ -69,7 +69,7 @@ export function addSecurityCommands(): void {
     )
     .option('--days <n>', 'days of validity', integer(1, 3650), 365)
     .option('--force', 'replace the CA as well')
-    .option('--json', 'one object on standard output')
+    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       help(

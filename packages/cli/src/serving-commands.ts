@@ -36,7 +36,7 @@ export function addServingCommands(): void {
       'state directory for jobs, checkpoints and weights (default: ~/.local/state/kasane)',
     )
     .addOption(token('admin token, in addition to those of `kasane token`'))
-    .option('--json', 'print one object once it is listening')
+    .option('--json', 'print one JSON object once it is listening')
     .addOption(logLevel('info'))
     .addOption(logFormat())
     .addHelpText(
@@ -55,7 +55,7 @@ export function addServingCommands(): void {
 
   command('backup <folder>', "copy a coordinator's state to a new folder, even while it runs")
     .option('--state <dir>', "the coordinator's state directory (default: ~/.local/state/kasane)")
-    .option('--json', 'one object on standard output')
+    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       help(
@@ -98,7 +98,7 @@ export function addServingCommands(): void {
   const page = command('dashboard', 'serve the dashboard')
     .option('--host <host>', 'address to listen on; requires --page-tls-ca beyond loopback', '127.0.0.1')
     .option('--port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
-    .option('--json', 'print one object once it is listening')
+    .option('--json', 'print one JSON object once it is listening')
     .addOption(coordinator())
     .addOption(token())
     .addHelpText(
