@@ -39,7 +39,7 @@ const disks: readonly (readonly [string, string])[] = [
   ["it is in use; check the coordinator's disk", '使用中です。コーディネーターのディスクを確認してください'],
   [
     '(?:file or folder not found|a part of the path is a file, not a folder); restore what was removed from the state directory',
-    '状態ディレクトリーから失われたファイルがあります。元に戻してください',
+    '状態ディレクトリから失われたファイルがあります。元に戻してください',
   ],
   [
     'permission denied; give the user that runs the coordinator write permission',
@@ -63,7 +63,7 @@ const disks: readonly (readonly [string, string])[] = [
   ],
   [
     'the state directory (.+): .+; give the user that runs the coordinator access to it',
-    '状態ディレクトリー `$1` にアクセスできません。コーディネーターを実行しているユーザーにアクセス権を与えてください',
+    '状態ディレクトリ `$1` にアクセスできません。コーディネーターを実行しているユーザーにアクセス権を与えてください',
   ],
 ];
 
