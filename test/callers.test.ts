@@ -228,9 +228,9 @@ it('has logged each kind of connection that came to nothing once, however often 
   expect(connections).toHaveLength(5);
   for (const why of [
     'its certificate has expired',
-    'it shows no certificate of its own',
-    'it speaks TLS to a port without',
-    'it speaks plain text to a port for TLS',
+    'it sent no client certificate',
+    'it uses TLS, but this port does not',
+    'it does not use TLS, but this port does',
     'its certificate is not accepted (UNABLE_TO_VERIFY_LEAF_SIGNATURE)',
   ])
     expect(connections).toContain(why);

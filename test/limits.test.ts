@@ -90,7 +90,9 @@ it('connections of one address', async () => {
   const refused = open();
   refused.on('error', () => {});
   await once(refused, 'close');
-  expect(said).toEqual([expect.stringContaining('3 connections of this address are open, the limit')]);
+  expect(said).toEqual([
+    expect.stringContaining('3 connections from this address are open, which is the limit'),
+  ]);
   kept[0]!.destroy();
   expect(await client.list()).toEqual([]);
 });

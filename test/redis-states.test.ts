@@ -233,7 +233,7 @@ const states: Readonly<Record<string, State>> = {
   },
   'a database that is no number': {
     code: 'USAGE',
-    says: /'abc' is not the number of a database/,
+    says: /'abc' is not a database number/,
     make: async () => 'redis://127.0.0.1/abc',
   },
 };

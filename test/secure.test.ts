@@ -162,9 +162,9 @@ it('says what is wrong to those who come in another way', { timeout: 600_000 }, 
     expect(ask(tokens.work!, 'jobs')).rejects.toThrow(/has the scope work; .*'read'/),
     expect(ask(tokens.gone!, 'jobs')).rejects.toThrow(/is revoked/),
     expect(kasane([...to, ...tls])).rejects.toThrow(/a token is missing/),
-    expect(kasane(to, tokens.read)).rejects.toThrow(/expects TLS, give --tls-ca/),
+    expect(kasane(to, tokens.read)).rejects.toThrow(/uses TLS, set --tls-ca/),
     expect(kasane([...to, '--tls-ca', pem('ca')], tokens.read)).rejects.toThrow(
-      /if it asks clients for certificates, give --tls-cert/,
+      /if it requires client certificates, set --tls-cert/,
     ),
   ]);
 });

@@ -164,7 +164,7 @@ describe.each([
 });
 
 it('has said so in a few lines', () => {
-  const said = lines.filter((line) => /has shown no token/.test(line));
+  const said = lines.filter((line) => /has sent no token/.test(line));
   expect(said.length).toBeGreaterThan(0);
   expect(lines.length).toBeLessThan(20);
 });
@@ -198,7 +198,7 @@ describe('Guests', () => {
     await vi.waitFor(() => expect(came).toHaveLength(3), { timeout: 30_000 });
     const [idle, calling, known] = came as [Socket, Socket, Socket];
     if (!idle.closed) await once(idle, 'close');
-    expect(said).toEqual(['it has shown no token and done nothing for 0.2 s']);
+    expect(said).toEqual(['it has sent no token and been idle for 0.2 s']);
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect([calling.destroyed, known.destroyed]).toEqual([false, false]);
     guests.call(peerOf(calling), -1);

@@ -65,7 +65,7 @@ it('another caller is answered before the hundredth file of the first, whose too
   expect(read.indexOf('second')).toBeLessThan(99);
   const others = answers.filter((answer) => answer !== 'first' && answer !== 'second');
   expect([...new Set(others)]).toEqual([
-    `${PARSING_PER_CALLER} job files of this caller wait for their turn, the limit: try again later`,
+    `${PARSING_PER_CALLER} job files of this caller are waiting, which is the limit: try again later`,
   ]);
 });
 
@@ -109,7 +109,7 @@ it('the data of hundreds of jobs is read a few at a time, and what is too much i
   expect(most).toBeLessThan(8);
   const refused = answers.filter((answer) => answer !== 'queued');
   expect([...new Set(refused)]).toEqual([
-    `${CHECKING_PER_CALLER} jobs of this caller wait for their turn, the limit: try again later`,
+    `${CHECKING_PER_CALLER} jobs of this caller are waiting, which is the limit: try again later`,
   ]);
   expect(refused.length).toBeLessThanOrEqual(20);
 });

@@ -82,7 +82,7 @@ const cases: readonly Case[] = [
     args: [command],
     env: { KASANE_TOKEN: 'two words' },
     exit: usage,
-    says: /^kasane: the token has blanks/,
+    says: /^kasane: the token contains spaces/,
   })),
   {
     args: ['predict', 'cut.safetensors', 'x.png'],

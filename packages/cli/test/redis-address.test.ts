@@ -77,5 +77,5 @@ it('one that is none is refused at start, wherever it is given', async () => {
 it('has a number for a database, or none', () => {
   expect(redisAddress('redis://h/00')).toMatchObject({ database: 0, place: 'h:6379' });
   expect(redisAddress('redis://h:1/3')).toMatchObject({ database: 3, place: 'h:1/3', server: 'redis://h:1' });
-  expect(() => redisAddress('redis://h/abc')).toThrow(/'abc' is not the number of a database/);
+  expect(() => redisAddress('redis://h/abc')).toThrow(/'abc' is not a database number/);
 });

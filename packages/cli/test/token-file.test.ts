@@ -10,9 +10,21 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 it.each([
   ['empty', ' \n', 'it is empty; expected only a token'],
-  ['two', 'abc def', 'the token has blanks or characters that no token has: copy it again'],
-  ['letters', 't\u00f6ken', 'the token has blanks or characters that no token has: copy it again'],
-  ['control', 'abc\u0007', 'the token has blanks or characters that no token has: copy it again'],
+  [
+    'two',
+    'abc def',
+    'the token contains spaces or other characters that tokens never contain: copy it again',
+  ],
+  [
+    'letters',
+    't\u00f6ken',
+    'the token contains spaces or other characters that tokens never contain: copy it again',
+  ],
+  [
+    'control',
+    'abc\u0007',
+    'the token contains spaces or other characters that tokens never contain: copy it again',
+  ],
 ])('%s', { timeout: 60_000 }, async (name, content, why) => {
   const path = join(folder, name);
   writeFileSync(path, content);

@@ -48,12 +48,12 @@ it('refuses what is too much of one caller, and of all, and takes it later', asy
   const all = names('a', 100).map((name) => desk.ask('a', name));
   await expect(desk.ask('a', 'more')).rejects.toMatchObject({
     code: 'LIMIT',
-    message: '100 job files of this caller wait for their turn, the limit: try again later',
+    message: '100 job files of this caller are waiting, which is the limit: try again later',
   });
   all.push(...names('b', 50).map((name) => desk.ask('b', name)));
   await expect(desk.ask('c', 'more')).rejects.toMatchObject({
     code: 'LIMIT',
-    message: '150 job files wait for their turn, the limit: try again later',
+    message: '150 job files are waiting, which is the limit: try again later',
   });
   await desk.clear();
   await Promise.all(all);

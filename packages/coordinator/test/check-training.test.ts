@@ -74,12 +74,12 @@ describe('channels', () => {
   it.each<[object, RegExp]>([
     [
       { mean: [1, 2] },
-      /^JOB_INVALID: job: data.mean: 2 numbers for images of 3 channels: one number, or 3 expected/,
+      /^JOB_INVALID: job: data.mean: 2 numbers for images of 3 channels: expected one number, or 3/,
     ],
     [{ std: [0.1, 0.2, 0.3, 0.4] }, /data.std: 4 numbers for images of 3 channels/],
     [
       { channels: 1, mean: [0.1, 0.2, 0.3] },
-      /data.mean: 3 numbers for images of 1 channel: one number expected/,
+      /data.mean: 3 numbers for images of 1 channel: expected one number/,
     ],
   ])('%j is refused', async (data, message) => {
     const channels = 'channels' in data ? 1 : 3;
@@ -93,13 +93,13 @@ describe('shapes', () => {
     [
       [3, 16, 16],
       pooled,
-      'samples are 16 x 16 x 3, but the model takes 3 x 16 x 16: as many numbers in another order',
+      'samples are 16 x 16 x 3, but the model takes 3 x 16 x 16: the same number of values in another order',
     ],
     [[16, 48], [{ type: 'flatten' }, dense], ''],
     [
       [16, 48],
       [{ type: 'layerNorm' }, ...flat],
-      'as many numbers in another order; write model.input: [16, 16, 3]',
+      'the same number of values in another order; set model.input: [16, 16, 3]',
     ],
     [[768], [dense], ''],
     [[3, 16, 16], flat, ''],

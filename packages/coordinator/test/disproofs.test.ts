@@ -19,7 +19,12 @@ it('a worker whose failures others disprove three times is not asked any more', 
 
 it('a batch that was damaged is held against nobody', () => {
   const disproofs = new Disproofs();
-  const damaged = { worker: 'honest', attempt: 1, kind: 'damaged', why: 'somebody has replaced it' } as const;
+  const damaged = {
+    worker: 'honest',
+    attempt: 1,
+    kind: 'damaged',
+    why: 'another program has replaced it',
+  } as const;
   for (let turn = 0; turn < 9; turn++)
     expect(disproofs.counted([{ ...shard(0), failures: [damaged] }], ['other'])).toEqual([]);
 });

@@ -49,7 +49,7 @@ it('holds the weights of one download per caller, and refuses what is too much',
   await settled();
   expect(read).toBe(2);
   expect(calls.at(-1)!.failure).toBe(
-    '128 downloads of this caller wait for their turn, the limit: try again later',
+    '128 downloads of this caller are waiting, which is the limit: try again later',
   );
   // It reads to its end; the next one begins. One whose client has gone is never read.
   calls[1]!.cancelled = true;

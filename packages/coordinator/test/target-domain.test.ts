@@ -101,7 +101,7 @@ describe('binary', () => {
   it('what is standardised is no number from 0 to 1 any more', async () => {
     const path = write('standard.csv', '1');
     expect(await said(table(path, { standardizeTarget: true }), binary)).toMatch(
-      /^JOB_INVALID: .*objective binary takes targets from 0 to 1, and data.standardizeTarget changes them. Leave it out/,
+      /^JOB_INVALID: .*objective binary takes targets from 0 to 1, and data.standardizeTarget changes them. Remove it/,
     );
     expect(await said(series(path, { standardize: true }), binary, 1, [2, 3])).toMatch(
       /^JOB_INVALID: .*and data.standardize changes them. Set data.standardize: false/,

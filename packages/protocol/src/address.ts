@@ -10,7 +10,7 @@ export function hostPort(host: string, port: number): string {
 /** As Node's servers take it: an IPv6 address without brackets. */
 export const bareHost = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
 
-const EXPECTED = 'HOST:PORT is expected, such as 127.0.0.1:7420 or [::1]:7420';
+const EXPECTED = 'expected HOST:PORT, such as 127.0.0.1:7420 or [::1]:7420';
 
 /** What is wrong with an address that somebody has written as host:port; undefined where nothing is. */
 export function whyNoAddress(text: string): string | undefined {
@@ -18,7 +18,7 @@ export function whyNoAddress(text: string): string | undefined {
   if (scheme !== undefined) return `${EXPECTED}, without ${scheme}`;
   const [, bracketed, plain, digits] = /^(?:\[(.*)\]|([^[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   if (isIP(bareHost(text)) === 6 || isIPv6(plain ?? ''))
-    return 'write an IPv6 address in brackets, with the port behind them, such as [::1]:7420';
+    return 'write an IPv6 address in brackets, followed by the port, such as [::1]:7420';
   const port = Number(digits);
   if (!(port >= 1 && port <= 65535)) return EXPECTED;
   if (bracketed !== undefined && !isIPv6(bracketed)) return `${EXPECTED}; brackets are for IPv6 addresses`;

@@ -182,7 +182,7 @@ export class CoordinatorClient {
     const stream = this.#client.watchMetrics({ job }, tokenMetadata(this.#options.token));
     try {
       for await (const message of stream) return (message as WatchMetricsResponse).spec;
-      throw new KasaneError('PROTOCOL', `the coordinator says nothing of job ${job}`);
+      throw new KasaneError('PROTOCOL', `the coordinator sent no data about job ${job}`);
     } catch (error) {
       throw error instanceof KasaneError ? error : this.#explain(error as ServiceError);
     } finally {
@@ -242,7 +242,7 @@ export class CoordinatorClient {
     if (error.code === status.DEADLINE_EXCEEDED && /remote_addr=/.test(error.details ?? '')) {
       return new KasaneError(
         'UNREACHABLE',
-        `the coordinator at ${coordinator} has not answered in time; it has too much to do, or stands still: try again`,
+        `the coordinator at ${coordinator} did not answer in time; it is overloaded or hangs: try again`,
         { cause: error },
       );
     }
@@ -253,7 +253,7 @@ export class CoordinatorClient {
           cause: error,
         });
       }
-      const right = 'start one with `kasane coordinator`, or give its address with --coordinator';
+      const right = 'start one with `kasane coordinator`, or set its address with --coordinator';
       return new KasaneError('UNREACHABLE', `no coordinator answers at ${coordinator}; ${right}`, {
         cause: error,
       });
@@ -276,17 +276,17 @@ export function requireSuccess(job: Job): void {
 export function whyInsecure({ details = '' }: Partial<ServiceError>, tls: boolean): string | undefined {
   if (/certificate has expired/i.test(details)) return 'its certificate has expired';
   if (/self-signed|unable to (verify|get)|unknown ca/i.test(details))
-    return 'its certificate is not signed by the authority of --tls-ca';
+    return 'its certificate is not signed by the authority in --tls-ca';
   if (/ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate/i.test(details))
-    return 'its certificate is for other names than this address';
+    return 'its certificate does not cover this address';
   if (/wrong version number|packet length too long/i.test(details))
-    return 'it speaks no TLS; leave --tls-ca out';
+    return 'it does not use TLS; omit --tls-ca';
   // A connection that was made, and that the other end closed at once: nothing more is known of why.
   if (!/Failed to connect \(|disconnected before secure TLS|Connection dropped|ECONNRESET/i.test(details))
     return undefined;
   return tls
-    ? 'it closes the connection; if it speaks no TLS, leave --tls-ca out; if it asks clients for certificates, give --tls-cert and --tls-key'
-    : 'it closes the connection; if it expects TLS, give --tls-ca';
+    ? 'it closes the connection; if it does not use TLS, omit --tls-ca; if it requires client certificates, set --tls-cert and --tls-key'
+    : 'it closes the connection; if it uses TLS, set --tls-ca';
 }
 
 /** Why a call failed, never empty: without gRPC's words around it, and without the moment, which differs each time. */

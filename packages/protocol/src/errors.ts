@@ -74,7 +74,7 @@ const wrappers = /^(fetch failed|terminated|internal error)$/i;
 /** What anything thrown says, for people: never empty, never 'undefined'. What it was caused by follows where it says nothing itself. */
 export function messageOf(error: unknown): string {
   const said = [...new Set(wordsOf(error, 0))];
-  return said.length > 0 ? said.join(': ') : 'no reason was given';
+  return said.length > 0 ? said.join(': ') : 'no reason given';
 }
 
 /** Of an error, and of those below it as far as they are needed. */

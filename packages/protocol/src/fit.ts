@@ -39,10 +39,10 @@ function inputs({ model, format: { input } }: Training): string | undefined {
   // Tokens have an order that a vector of features does not stand for.
   const fits = input.dtype === 'i32' ? sameShape(input.shape, takes) : sameOrder(input.shape, takes);
   if (!fits && !isFlattened(model))
-    return `${what}: as many numbers in another order; write model.input: ${formatShape(input.shape)}`;
+    return `${what}: the same number of values in another order; set model.input: ${formatShape(input.shape)}`;
   const table = readers(model).find(({ type }) => type === 'embedding');
   if (table && input.dtype === 'u8')
-    return `samples are ${formatField(input)}, but layer ${table.name} (embedding) takes numbers of tokens or categories`;
+    return `samples are ${formatField(input)}, but layer ${table.name} (embedding) takes token or category indices`;
   return undefined;
 }
 
@@ -57,7 +57,7 @@ const isFlattened = (model: Model): boolean => readers(model).every(({ type }) =
 function targets({ model, objective, format: { target } }: Training): string | undefined {
   const wanted = targetOf(model, objective);
   if (serves(target, wanted, objective)) return undefined;
-  return `targets are ${formatField(target)}, but the objective is ${objective.type}: ${formatField(wanted)} is expected`;
+  return `targets are ${formatField(target)}, but the objective is ${objective.type}: expected ${formatField(wanted)}`;
 }
 
 /** Whether targets of a data set are what the objective takes. Yes and no may come as whole numbers. */
@@ -76,12 +76,12 @@ function normalization({ format: { input, mean, std } }: Training): string | und
   const channels = channelsOf(input);
   for (const [name, { length }] of Object.entries({ mean, std })) {
     if (length === 1 || length === channels) continue;
-    const right = channels === 1 ? 'one number is expected' : `one number is expected, or ${channels}`;
+    const right = channels === 1 ? 'expected one number' : `expected one number, or ${channels}`;
     return `data.${name} has ${length} numbers for samples of ${input.shape.join(' x ')}, which have ${channels} ${channels === 1 ? 'channel' : 'channels'}: ${right}`;
   }
   return mean.length === std.length
     ? undefined
-    : `data.mean has ${mean.length} numbers and data.std ${std.length}: as many of each are expected`;
+    : `data.mean has ${mean.length} numbers and data.std ${std.length}: expected the same number of each`;
 }
 
 /** Steps of augmentation work on pictures, and leave something of them. */
@@ -93,9 +93,9 @@ function augmentation({ format: { input, augment } }: Training): string | undefi
   const side = Math.min(shape[0]!, shape[1]!);
   for (const step of augment) {
     if (step.type === 'crop' && step.padding >= side)
-      return `data.augment: crop with padding ${step.padding} may leave nothing of images of ${shape[0]} x ${shape[1]}; padding below ${side} is expected`;
+      return `data.augment: crop with padding ${step.padding} may leave nothing of images of ${shape[0]} x ${shape[1]}; expected a padding below ${side}`;
     if (step.type === 'cutout' && step.size >= 2 * side)
-      return `data.augment: cutout of size ${step.size} leaves nothing of images of ${shape[0]} x ${shape[1]}; a size below ${side} is expected`;
+      return `data.augment: cutout of size ${step.size} leaves nothing of images of ${shape[0]} x ${shape[1]}; expected a size below ${side}`;
   }
   return undefined;
 }
@@ -106,7 +106,7 @@ function statistics({ model, trainSamples }: Training): string | undefined {
   for (const { name, type, inputShape } of model.layers) {
     const channels = inputShape.at(-1)!;
     if (type === 'batchNorm' && (fewest * sizeOf(inputShape)) / channels < 2)
-      return `layer ${name} (batchNorm) takes mean and variance over a part of a batch, and there are parts of one sample; 2 are needed`;
+      return `layer ${name} (batchNorm) takes mean and variance over a part of a batch, but some parts have one sample; at least 2 are needed`;
     if (type === 'layerNorm' && channels === 1)
       return `layer ${name} (layerNorm) takes mean and variance over the last axis, which is of extent 1 here: every output would be the same`;
   }

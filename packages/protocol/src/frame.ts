@@ -211,7 +211,7 @@ export function decodeFrame(data: Uint8Array, most = MESSAGE_BYTES): Frame {
   if (size !== bytes.length) {
     throw new KasaneError(
       'PROTOCOL',
-      `frame lengths do not add up: ${size} bytes by its prefix, but ${bytes.length} came`,
+      `frame lengths do not add up: ${size} bytes by its prefix, but ${bytes.length} arrived`,
     );
   }
   const headLength = bytes.readUInt32LE(4);

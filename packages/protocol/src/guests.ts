@@ -57,7 +57,11 @@ export class Guests {
     const address = addressOf(socket);
     const { perClient, unknownPerClient, unknown } = this.#options;
     if ((this.#open.get(address) ?? 0) >= perClient) {
-      this.#refuse(socket, address, `${perClient} connections of this address are open, the limit`);
+      this.#refuse(
+        socket,
+        address,
+        `${perClient} connections from this address are open, which is the limit`,
+      );
       return false;
     }
     const peer = peerOf(socket);
@@ -68,9 +72,9 @@ export class Guests {
       count(this.#open, address, -1);
       this.known(peer);
     });
-    const newest = 'newer ones come, and it has shown no token; the limit is';
+    const newest = 'closed to make room for newer connections, since it has sent no token; the limit is';
     if (this.#unknownOf.get(address)! > unknownPerClient)
-      this.#closeOldest(`${newest} ${unknownPerClient} of one address`, address);
+      this.#closeOldest(`${newest} ${unknownPerClient} from one address`, address);
     else if (this.#unknown.size > unknown) this.#closeOldest(`${newest} ${unknown}`);
     return true;
   }
@@ -100,7 +104,7 @@ export class Guests {
     const late = performance.now() - unknownMs;
     for (const { socket, address, busyAt, calls } of [...this.#unknown.values()])
       if (calls <= 0 && busyAt < late)
-        this.#refuse(socket, address, `it has shown no token and done nothing for ${unknownMs / 1000} s`);
+        this.#refuse(socket, address, `it has sent no token and been idle for ${unknownMs / 1000} s`);
   }
 
   #closeOldest(why: string, address?: string): void {

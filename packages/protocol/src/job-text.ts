@@ -32,12 +32,12 @@ export interface JobText {
 
 /** What the parser means, where its own words are about YAML's grammar. */
 const words: Partial<Record<ErrorCode, string>> = {
-  MULTIPLE_DOCS: 'another document begins here; a job file has one',
+  MULTIPLE_DOCS: 'a second document begins here. A job file contains one; remove the others',
   BLOCK_AS_IMPLICIT_KEY:
     "a second ': ' stands on this line. Put the value in quotes, or begin a new, indented line after the first key",
   TAB_AS_INDENT: 'this line is indented with a tab. Use spaces',
-  BAD_INDENT: 'the indentation fits no section above. Begin the keys of one section in the same column',
-  MULTILINE_IMPLICIT_KEY: "a key goes over several lines. End it with ':' on the line where it begins",
+  BAD_INDENT: 'the indentation matches no section above. Align the keys of a section in the same column',
+  MULTILINE_IMPLICIT_KEY: "a key spans several lines. End it with ':' on the line where it begins",
 };
 
 /**
@@ -69,7 +69,10 @@ function checkSize(text: string, where: string): void {
   for (const token of new Lexer().lex(text)) {
     const first = token[0];
     if (line > JOB_FILE_LINES)
-      throw new KasaneError('LIMIT', `${where}: more than ${JOB_FILE_LINES} lines, the limit of a job file`);
+      throw new KasaneError(
+        'LIMIT',
+        `${where}: more than ${JOB_FILE_LINES} lines, which is the limit for a job file`,
+      );
     if (first === '\n' || first === '\r') {
       [line, column, dashes] = [line + 1, 0, 0];
       continue;
@@ -88,10 +91,10 @@ function checkSize(text: string, where: string): void {
     if (tokens > JOB_FILE_TOKENS)
       throw new KasaneError(
         'LIMIT',
-        `${where}:${line}: more than ${JOB_FILE_TOKENS} keys, values and marks, the limit of a job file`,
+        `${where}:${line}: more than ${JOB_FILE_TOKENS} keys, values and punctuation marks, which is the limit for a job file`,
       );
     if (flow + blocks.length + dashes > JOB_FILE_DEPTH)
-      throw refuse(`nested more than ${JOB_FILE_DEPTH} levels deep, the limit of a job file`);
+      throw refuse(`nested more than ${JOB_FILE_DEPTH} levels deep, which is the limit for a job file`);
     line += token.split('\n').length - 1;
   }
 }
@@ -102,14 +105,17 @@ function checkKeys(document: Document, refuse: Refuse): void {
   let aliases = 0;
   visit(document, (_, node) => {
     if (isAlias(node) && ++aliases > JOB_FILE_ALIASES)
-      throw refuse(node.range?.[0] ?? 0, `more than ${JOB_FILE_ALIASES} aliases, the limit of a job file`);
+      throw refuse(
+        node.range?.[0] ?? 0,
+        `more than ${JOB_FILE_ALIASES} aliases, which is the limit for a job file`,
+      );
     if (!isMap(node)) return;
     const seen = new Set<string>();
     for (const { key } of node.items) {
       const offset = (key as { range?: [number, number, number] } | null)?.range?.[0] ?? node.range?.[0] ?? 0;
-      if (!isScalar(key)) throw refuse(offset, 'a key is a list, a map or an alias; write it as plain text');
+      if (!isScalar(key)) throw refuse(offset, 'a key is a list, a map or an alias. Write it as plain text');
       const name = String(key.value);
-      if (seen.has(name)) throw refuse(offset, `the key '${name}' is there twice; remove one of them`);
+      if (seen.has(name)) throw refuse(offset, `the key '${name}' appears twice. Remove one of them`);
       seen.add(name);
     }
   });
@@ -133,7 +139,7 @@ function expand(document: Document, refuse: Refuse): unknown {
     throw refuse(
       offset,
       unknown === undefined
-        ? 'its aliases stand for too many values; write them out'
+        ? 'its aliases expand to too many values. Write the values out'
         : `no value before this line has the anchor '&${unknown}'`,
     );
   }

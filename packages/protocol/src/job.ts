@@ -26,23 +26,25 @@ const shapeSchema = z.array(z.int().positive()).min(1);
 const modelSchema = z.union([
   z
     .looseObject({
-      preset: z.string().describe(`A model that Kasane brings: ${presetNames.join(', ')}.`),
+      preset: z.string().describe(`A built-in model: ${presetNames.join(', ')}.`),
     })
     .describe('A preset with its options, such as { preset: resnet-18, classes: 10, stem: cifar }.'),
   z.strictObject({
     input: shapeSchema
       .optional()
-      .describe('Shape of one sample. Left out where layers of the type input name the parts of a sample.'),
-    classes: z.int().min(2).optional().describe('Of a classifier: how many classes it tells apart.'),
-    output: shapeSchema.optional().describe('Of other models, in place of classes: shape of the output.'),
-    layers: z.array(layerSchema).min(1).describe('The layers, input side first.'),
+      .describe(
+        'Shape of one sample. Omit it if the model has input layers, which describe the parts of a sample.',
+      ),
+    classes: z.int().min(2).optional().describe('For a classifier: the number of classes.'),
+    output: shapeSchema.optional().describe('For other models, instead of classes: the shape of the output.'),
+    layers: z.array(layerSchema).min(1).describe('The layers, from input to output.'),
   }),
 ]);
 
 const decayBiasAndNorm = z
   .boolean()
   .optional()
-  .describe('Whether weightDecay is meant for biases and norms too. Default true.');
+  .describe('Whether weightDecay also applies to biases and normalization layers. Default true.');
 
 const optimizerSchema = z.discriminatedUnion('type', [
   z.strictObject({
@@ -66,7 +68,7 @@ const warmupSteps = z
   .int()
   .min(0)
   .default(0)
-  .describe('Steps over which the rate first rises linearly from 0.');
+  .describe('Steps over which the learning rate first rises linearly from 0.');
 
 const scheduleSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('constant'), warmupSteps }),
@@ -74,20 +76,22 @@ const scheduleSchema = z.discriminatedUnion('type', [
     type: z.literal('step'),
     warmupSteps,
     every: z.int().positive().describe('Steps between two reductions.'),
-    factor: fraction.default(0.1).describe('What the rate is multiplied with each time.'),
+    factor: fraction.default(0.1).describe('Factor by which the learning rate is multiplied each time.'),
   }),
   z.strictObject({
     type: z.literal('cosine'),
     warmupSteps,
-    finalFraction: fraction.default(0).describe('Rate at the end as a fraction of learningRate.'),
+    finalFraction: fraction.default(0).describe('Final learning rate, as a fraction of learningRate.'),
   }),
   z.strictObject({
     type: z.literal('one-cycle'),
-    riseFraction: fraction.default(0.3).describe('Part of the run in which the rate rises (Smith 2018).'),
+    riseFraction: fraction
+      .default(0.3)
+      .describe('Fraction of the run during which the learning rate rises (Smith 2018).'),
     initialFraction: fraction
       .default(0.04)
-      .describe('Rate at the start as a fraction of learningRate, the peak.'),
-    finalFraction: fraction.default(0.0001).describe('Rate at the end as a fraction of learningRate.'),
+      .describe('Initial learning rate, as a fraction of learningRate, which is the peak.'),
+    finalFraction: fraction.default(0.0001).describe('Final learning rate, as a fraction of learningRate.'),
   }),
 ]);
 
@@ -98,14 +102,14 @@ const trainingSchema = z.strictObject({
     .positive()
     .max(1_000_000)
     .default(128)
-    .describe('Samples of a step, over all workers (global batch).'),
+    .describe('Samples per step, over all workers (global batch size).'),
   shards: z
     .int()
     .positive()
     .max(1024)
     .default(2)
     .describe(
-      'Parts of a batch that are computed separately. Part of the result to the bit; the number of workers is not.',
+      'Number of parts of a batch that are computed separately. It affects the bits of the result; the number of workers does not.',
     ),
   accumulate: z
     .int()
@@ -113,7 +117,7 @@ const trainingSchema = z.strictObject({
     .max(1024)
     .default(1)
     .describe(
-      'Parts of a shard that are computed one after the other, their gradients added up before they are sent: less memory on a worker. Part of the result to the bit.',
+      'Number of parts of a shard that are computed one after the other, adding up their gradients (gradient accumulation): workers need less memory. It affects the bits of the result.',
     ),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
   learningRate: z.number().positive().default(0.001),
@@ -129,7 +133,7 @@ const trainingSchema = z.strictObject({
     .number()
     .positive()
     .optional()
-    .describe('Largest global L2 norm of the gradient; unlimited without it.'),
+    .describe('Clips the global L2 norm of the gradient to this value. Default: no clipping.'),
   ema: z
     .strictObject({
       decay: z
@@ -137,33 +141,39 @@ const trainingSchema = z.strictObject({
         .gt(0)
         .lt(1)
         .default(0.999)
-        .describe(
-          'What an update leaves of the averages; less in the first updates, where little has been averaged.',
-        ),
+        .describe('Fraction of the averages that each update keeps; less during the first updates.'),
     })
     .optional()
     .describe(
-      'Averages of the weights over the updates (exponential moving average): they are what is tested and what comes out.',
+      'Exponential moving average of the weights over the updates. The averages are evaluated on the test set, and are the final weights.',
     ),
   freeze: z
     .array(z.string().min(1))
     .min(1)
     .optional()
     .describe(
-      'Layers that are not trained: names, or what names begin with up to a dash (layer1: all of that stage).',
+      'Layers not to train: names, or prefixes of names up to a dash (layer1: all layers of that stage).',
     ),
   stopEarly: z
     .strictObject({
       on: z
         .enum(['loss', 'metric'])
         .default('loss')
-        .describe('Of the test set: its loss, or its accuracy or error.'),
-      patience: z.int().positive().default(3).describe('Epochs without an improvement before it ends.'),
-      least: z.number().min(0).default(0).describe('An improvement is more than this.'),
+        .describe('What to watch on the test set: its loss, or its metric (accuracy or error).'),
+      patience: z
+        .int()
+        .positive()
+        .default(3)
+        .describe('Epochs without an improvement before training stops.'),
+      least: z
+        .number()
+        .min(0)
+        .default(0)
+        .describe('Smallest change that counts as an improvement; it must be larger than this.'),
     })
     .optional()
     .describe(
-      'Ends when the test set says that training does not help any more; the weights are those of the best epoch.',
+      'Stops training when the test result no longer improves; the final weights are those of the best epoch.',
     ),
   skipNotFinite: z
     .int()
@@ -171,46 +181,47 @@ const trainingSchema = z.strictObject({
     .max(1_000_000)
     .default(0)
     .describe(
-      'Steps whose update may be left out because a loss or gradient is no finite number on two workers; one more fails the job.',
+      'Number of steps whose update may be skipped because two workers agree that a loss or gradient is not finite; one more fails the job.',
     ),
   memory: z
     .enum(['normal', 'low'])
     .default('normal')
     .describe(
-      'low: workers keep less of the forward pass, and compute the rest twice. The same bits in less memory, more slowly.',
+      'low: workers keep less of the forward pass and recompute the rest (activation checkpointing). Same bits, less memory, slower.',
     ),
   math: z
     .enum(['exact', 'fast'])
     .default('exact')
     .describe(
-      'exact: the same bits on every machine. fast: fused multiply-add where the CPU has it; the same bits on like machines only.',
+      'exact: the same bits on every machine. fast: fused multiply-add if the CPU has it; the same bits only on machines of the same kind.',
     ),
 });
 
 const evaluationSchema = z.strictObject({
-  shardSamples: z
-    .int()
-    .positive()
-    .max(100_000)
-    .default(1000)
-    .describe('Test samples of one evaluation task.'),
+  shardSamples: z.int().positive().max(100_000).default(1000).describe('Test samples per evaluation task.'),
 });
 
 const checkpointSchema = z.strictObject({
-  everySteps: z.int().positive().optional().describe('Besides the checkpoint at the end of each epoch.'),
+  everySteps: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Writes a checkpoint every so many steps, in addition to the one at the end of each epoch.'),
   everySeconds: z
     .number()
     .positive()
     .optional()
-    .describe('Another whenever so much time has passed: no more than that is lost with the coordinator.'),
-  keep: z.int().positive().max(1000).default(2).describe('Checkpoints kept on disk: the newest.'),
+    .describe(
+      'Writes a checkpoint whenever this many seconds have passed: the most that is lost if the coordinator crashes.',
+    ),
+  keep: z.int().positive().max(1000).default(2).describe('Number of newest checkpoints to keep on disk.'),
   best: z
     .int()
     .min(0)
     .max(1000)
     .optional()
     .describe(
-      'And so many of the epochs with the least test loss (of stopEarly: by what it looks at). Default 0.',
+      'Number of best checkpoints to keep as well: those of the epochs with the lowest test loss (or the best value of what stopEarly watches). Default 0.',
     ),
 });
 
@@ -223,7 +234,7 @@ export const jobSchema = z
       // It begins the job's id, which commands take as an argument and folders as a name.
       .regex(
         /^\w[\w.-]*$/,
-        'letters, digits, dot, dash and underscore only, and neither a dot nor a dash first',
+        'expected only letters, digits, dots, dashes and underscores, without a dot or dash at the start',
       ),
     model: modelSchema,
     data: dataSchema.prefault({}),
@@ -233,13 +244,13 @@ export const jobSchema = z
       .min(1)
       .optional()
       .describe(
-        "Safetensors file on the coordinator's machine to start from: what matches by name and shape is taken over, the rest is fresh.",
+        "Safetensors file on the coordinator's machine to start from: tensors that match by name and shape are used, the rest are initialized.",
       ),
     initLayout: z
       .enum(['kasane', 'torch'])
       .optional()
       .describe(
-        "How matrices lie in the file of init: kasane [in, out], torch [out, in]. Needed only where a file without Kasane's metadata fits both ways.",
+        "Layout of the matrices in the init file: kasane is [in, out], torch is [out, in]. Needed only if a file without Kasane's metadata fits both ways.",
       ),
     training: trainingSchema.prefault({}),
     evaluation: evaluationSchema.prefault({}),
@@ -284,20 +295,20 @@ export function checkJob(
     const path = ['training', 'optimizer', 'nesterov'];
     throw new KasaneError(
       'JOB_INVALID',
-      `${locate(path)}: ${path.join('.')}: Nesterov's method needs momentum; give training.optimizer.momentum, such as 0.9`,
+      `${locate(path)}: ${path.join('.')}: Nesterov momentum needs a momentum; set training.optimizer.momentum, such as 0.9`,
     );
   }
   if (spec.training.shards > spec.training.batch) {
     throw new KasaneError(
       'JOB_INVALID',
-      `${locate(['training', 'shards'])}: training.shards: ${spec.training.shards} shards of a batch of ${spec.training.batch}: at most one a sample`,
+      `${locate(['training', 'shards'])}: training.shards: ${spec.training.shards} shards of a batch of ${spec.training.batch}; expected at most one per sample`,
     );
   }
   const { accumulate, shards, batch } = spec.training;
   if (accumulate > 1 && accumulate * shards > batch) {
     throw new KasaneError(
       'JOB_INVALID',
-      `${locate(['training', 'accumulate'])}: training.accumulate: ${accumulate} parts of each of ${shards} shards of a batch of ${batch}: at most one a sample`,
+      `${locate(['training', 'accumulate'])}: training.accumulate: ${accumulate} parts of each of ${shards} shards of a batch of ${batch}; expected at most one per sample`,
     );
   }
   try {
@@ -339,7 +350,7 @@ function objectiveOf({ objective, model }: JobSpec, { description }: Model): Obj
   }
   if (description.classes !== undefined) return classification;
   throw new ObjectiveError(
-    'objective is missing; expected what a model with this output is trained for, such as { type: regression }',
+    'objective is missing; a model with model.output needs one, such as { type: regression }',
   );
 }
 
@@ -358,10 +369,10 @@ function describeIssue(
     const key = issue.keys[0]!;
     const path = [...issue.path, key];
     const hint = suggest(key, keysAt(jobJsonSchema(), issue.path, value));
-    return `${locate(path)}: ${path.join('.')}: there is no such key${hint}`;
+    return `${locate(path)}: ${path.join('.')}: unknown key${hint}`;
   }
   if (issue.path.length === 0 && issue.code === 'invalid_type')
-    return `${locate(issue.path)}: the file: it is no job; its first lines are \`name:\` and \`model:\``;
+    return `${locate(issue.path)}: the file is not a job; it needs at least \`name:\` and \`model:\``;
   return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${plainly(issue.message)}`;
 }
 

@@ -82,7 +82,7 @@ export async function listenOn(
   });
   server.maxConnections = CONNECTIONS;
   server.on('drop', (dropped) =>
-    onRefused(dropped?.remoteAddress ?? 'unknown', `${CONNECTIONS} connections are open, the limit`),
+    onRefused(dropped?.remoteAddress ?? 'unknown', `${CONNECTIONS} connections are open, which is the limit`),
   );
   server.once('close', () => guests.close());
   await new Promise<void>((resolve, reject) => {
@@ -104,7 +104,7 @@ export async function listenOn(
 /** Why a client that should have shown a certificate is not let in. */
 function whyNot(socket: TLSSocket): string {
   const code = String(socket.authorizationError);
-  if (Object.keys(socket.getPeerCertificate()).length === 0) return 'it shows no certificate of its own';
+  if (Object.keys(socket.getPeerCertificate()).length === 0) return 'it sent no client certificate';
   if (code === 'CERT_HAS_EXPIRED') return 'its certificate has expired';
   return `its certificate is not accepted (${code})`;
 }
@@ -112,9 +112,9 @@ function whyNot(socket: TLSSocket): string {
 /** What OpenSSL says of a handshake that failed, for people. */
 function describe({ code = '', message }: Error & { code?: string }): string {
   const plain = code === 'ERR_SSL_HTTP_REQUEST' || code === 'ERR_SSL_WRONG_VERSION_NUMBER';
-  if (plain) return 'it speaks plain text to a port for TLS';
+  if (plain) return 'it does not use TLS, but this port does';
   const [, reason = message] = /:([a-z0-9 ]+):[^:]*$/i.exec(message) ?? [];
-  return `no TLS came about (${reason.trim() || code})`;
+  return `the TLS handshake failed (${reason.trim() || code})`;
 }
 
 /** @param onTaken is called before a route gets the socket */
@@ -133,7 +133,7 @@ function route(
       const first = socket.read(LINK_GREETING.length) as Buffer | null;
       if (!first) return;
       if (first[0] === HANDSHAKE) {
-        onRefused(addressOf(socket), 'it speaks TLS to a port without');
+        onRefused(addressOf(socket), 'it uses TLS, but this port does not');
         drop();
         return;
       }

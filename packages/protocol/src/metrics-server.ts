@@ -43,21 +43,24 @@ export interface MetricsServer {
 export async function startMetricsServer(options: MetricsOptions, told: Told): Promise<MetricsServer> {
   const { host = '127.0.0.1', port, token } = options;
   if (!isLoopback(host) && !token) {
-    const right = 'give --metrics-token (or KASANE_METRICS_TOKEN), or leave --metrics-host out';
-    throw new KasaneError('CANNOT_LISTEN', `metrics on ${host} would be anyone's who reaches it: ${right}`);
+    const right = 'set --metrics-token (or KASANE_METRICS_TOKEN), or omit --metrics-host';
+    throw new KasaneError(
+      'CANNOT_LISTEN',
+      `metrics on ${host} would be open to anyone who can reach it: ${right}`,
+    );
   }
   const server = createServer((request, response) => {
     const say = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
       response.writeHead(status, { 'content-type': type }).end(body);
     const { url, headers } = request;
     if (isLoopback(host) && !asksLoopback(headers.host))
-      return say(421, 'ask for this page by its loopback address\n');
+      return say(421, 'open this page at its loopback address\n');
     if (request.method !== 'GET') return say(405, 'only GET\n');
     if (url === '/health') {
       const wrong = told.health();
       return say(wrong === undefined ? 200 : 503, `${wrong ?? 'ok'}\n`);
     }
-    if (url !== '/metrics') return say(404, 'there are /metrics and /health\n');
+    if (url !== '/metrics') return say(404, 'not found; available: /metrics and /health\n');
     if (token && !equal(headers.authorization ?? '', `Bearer ${token}`))
       return say(401, 'the token is missing or wrong: send it as `Authorization: Bearer TOKEN`\n');
     return told.metrics().then(

@@ -19,7 +19,7 @@ export interface RedisAddress {
 /** @throws KasaneError USAGE, without what may be secret in it */
 export function redisAddress(url: string): RedisAddress {
   const refuse = (why: string) => new KasaneError('USAGE', `the address of Redis: ${why}`);
-  if (!/^rediss?:\/\//.test(url)) throw refuse('redis://HOST:PORT or rediss://HOST:PORT is expected');
+  if (!/^rediss?:\/\//.test(url)) throw refuse('expected redis://HOST:PORT or rediss://HOST:PORT');
   const unescaped = refuse(`in a user or password, write ${ESCAPES}`);
   const [, user] = /^\w+:\/\/(.*)@/s.exec(url) ?? [];
   // What ends the part with the host for one reader, and not for another: some of a password would pass for a host.
@@ -27,13 +27,13 @@ export function redisAddress(url: string): RedisAddress {
   // The host alone, which no part of a password can be any more.
   if (/^\w+:\/\/(?:[^@]*@)?[^[/?#@]*:[^[/?#@]*:/.test(url))
     throw refuse('write an IPv6 address in brackets, as in redis://[::1]:6379');
-  if (!URL.canParse(url)) throw refuse('redis://HOST:PORT is expected, with a port from 1 to 65535');
+  if (!URL.canParse(url)) throw refuse('expected redis://HOST:PORT, with a port from 1 to 65535');
   const parsed = new URL(url);
-  if (parsed.hostname === '') throw refuse('it has no host; redis://HOST:PORT is expected');
+  if (parsed.hostname === '') throw refuse('it has no host; expected redis://HOST:PORT');
   const { protocol, hostname, port, pathname } = parsed;
   const path = pathname.replace(/^\//, '') || '0';
   if (!/^\d{1,5}$/.test(path))
-    throw refuse(`'${path}' is not the number of a database; redis://HOST:PORT/NUMBER is expected`);
+    throw refuse(`'${path}' is not a database number; expected redis://HOST:PORT/NUMBER`);
   const [host, database] = [`${hostname}:${port || 6379}`, Number(path)];
   try {
     const [username, password] = [parsed.username, parsed.password].map(decodeURIComponent) as [

@@ -55,7 +55,7 @@ export function parseSampleFormat(text: string): SampleFormat {
   } catch (cause) {
     throw new KasaneError(
       'PROTOCOL',
-      'the coordinator describes its samples in a way that is not known here',
+      "the coordinator's sample format is unknown to this version; install the same version of Kasane on both",
       {
         cause,
       },

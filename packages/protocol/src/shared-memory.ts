@@ -75,14 +75,14 @@ class SharedMemory implements SharedMemoryAddress {
   /** @throws Error when it is not there, or is another one */
   static open({ path, key }: SharedMemoryAddress): SharedMemory {
     // Whatever a coordinator says, a worker opens nothing but the memory of a process.
-    if (!/^\/proc\/\d+\/fd\/\d+$/.test(path)) throw new Error(`'${path}' is no shared memory`);
+    if (!/^\/proc\/\d+\/fd\/\d+$/.test(path)) throw new Error(`'${path}' is not shared memory`);
     const file = openSync(path, 'r+');
     const found = Buffer.alloc(KEY_BYTES);
     if (readSync(file, found, 0, KEY_BYTES, 0) === KEY_BYTES && key.length === KEY_BYTES) {
       if (timingSafeEqual(found, key)) return new SharedMemory(file, path, key);
     }
     closeSync(file);
-    throw new Error(`${path} is another file: not the same machine, or container`);
+    throw new Error(`${path} is a different file: not on the same machine or in the same container`);
   }
 
   /** Bytes that it has for tensors. */
@@ -122,7 +122,7 @@ export class SharedParameters {
     this.#bytes = 4 * floats;
   }
 
-  /** Undefined where there is no shared memory. */
+  /** Undefined where there is not shared memory. */
   static create(floats: number): SharedParameters | undefined {
     const memory = SharedMemory.create(MARK_BYTES + 4 * floats, 2);
     return memory && new SharedParameters(memory, floats);
@@ -202,7 +202,7 @@ export class SharedGradients {
     this.places = Array.from({ length: count }, (_, place) => new GradientPlace(memory, 4 * floats * place));
   }
 
-  /** @param most places; there may be fewer. Undefined where there is no shared memory, or not enough for one. */
+  /** @param most places; there may be fewer. Undefined where there is not shared memory, or not enough for one. */
   static create(floats: number, most: number): SharedGradients | undefined {
     const memory = SharedMemory.create(4 * floats, most, 1);
     return memory && new SharedGradients(memory, floats);

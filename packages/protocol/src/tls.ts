@@ -59,7 +59,7 @@ export function readServerTls({ tlsCert, tlsKey, tlsCa }: TlsFiles): ServerTls |
   if (!pair) {
     throw new KasaneError(
       'USAGE',
-      '--tls-ca alone: a server needs --tls-cert and --tls-key; `kasane cert dev` makes some for development',
+      '--tls-ca alone: a server needs --tls-cert and --tls-key; `kasane cert dev` creates them for development',
     );
   }
   return { ...pair, ...(tlsCa !== undefined && { ca: readAuthorities(tlsCa) }) };
@@ -74,7 +74,7 @@ export function readClientTls({ tlsCert, tlsKey, tlsCa }: TlsFiles): ClientTls |
   if (tlsCa === undefined) {
     throw new KasaneError(
       'USAGE',
-      '--tls-cert without --tls-ca: name the authority that signed the coordinator\'s certificate, or "system"',
+      '--tls-cert without --tls-ca: set it to the authority that signed the coordinator\'s certificate, or "system"',
     );
   }
   const ca = tlsCa === 'system' ? Buffer.from(rootCertificates.join('\n')) : readAuthorities(tlsCa);
@@ -173,17 +173,16 @@ function readPair(certPath: string | undefined, keyPath: string | undefined) {
   } catch (cause) {
     throw new KasaneError(
       'USAGE',
-      `${keyPath}: it holds no private key without a passphrase; a PEM file is expected`,
+      `${keyPath}: it contains no private key without a passphrase; expected a PEM file`,
       { cause },
     );
   }
-  if (!fits)
-    throw new KasaneError('USAGE', `${keyPath}: it is the key of another certificate than ${certPath}`);
+  if (!fits) throw new KasaneError('USAGE', `${keyPath}: it does not belong to the certificate ${certPath}`);
   const ended = Date.parse(certificate.validTo);
   if (ended < Date.now()) {
     throw new KasaneError(
       'USAGE',
-      `${certPath}: it ended on ${new Date(ended).toISOString().slice(0, 10)}; get a new one, or make one with \`kasane cert dev\``,
+      `${certPath}: it expired on ${new Date(ended).toISOString().slice(0, 10)}; get a new one, or create one with \`kasane cert dev\``,
     );
   }
   return { cert, key };
@@ -192,7 +191,7 @@ function readPair(certPath: string | undefined, keyPath: string | undefined) {
 function readAuthorities(path: string): Buffer {
   const bytes = read(path);
   if (!certificateOf(bytes, path).ca) {
-    throw new KasaneError('USAGE', `${path}: it is no authority's certificate, which signs others`);
+    throw new KasaneError('USAGE', `${path}: it is not the certificate of an authority (CA)`);
   }
   return bytes;
 }
@@ -201,7 +200,7 @@ function certificateOf(bytes: Buffer, path: string): X509Certificate {
   try {
     return new X509Certificate(bytes);
   } catch (cause) {
-    throw new KasaneError('USAGE', `${path}: it holds no certificate; a PEM file is expected`, { cause });
+    throw new KasaneError('USAGE', `${path}: it contains no certificate; expected a PEM file`, { cause });
   }
 }
 

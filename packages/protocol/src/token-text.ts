@@ -4,4 +4,4 @@
 export const whyNoToken = (token: string): string | undefined =>
   /^[\x21-\x7e]*$/.test(token)
     ? undefined
-    : 'the token has blanks or characters that no token has: copy it again, without what stands around it';
+    : 'the token contains spaces or other characters that tokens never contain: copy it again, without the text around it';

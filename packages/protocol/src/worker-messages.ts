@@ -53,7 +53,7 @@ const session: FieldRule = {
 };
 /** Whether it can be the weight of these samples is for the job's plan to say. */
 const weight: FieldRule = {
-  expected: 'none, or a number from 0',
+  expected: 'none, or a number of at least 0',
   allows: (value) => value === undefined || (typeof value === 'number' && value >= 0 && value < Infinity),
 };
 const nonce: FieldRule = {

@@ -24,13 +24,13 @@ it.each([
 });
 
 it.each([
-  [{ ...csv, target: 1.5 }, 'data.target: expected the name of a column'],
-  [{ ...csv, target: [true] }, 'data.target: expected the name of a column'],
-  [csv, 'data.target: it is missing; expected the name of a column'],
-  [{ ...text, label: null }, 'data.label: expected the name of a column'],
+  [{ ...csv, target: 1.5 }, 'data.target: expected a column name'],
+  [{ ...csv, target: [true] }, 'data.target: expected a column name'],
+  [csv, 'data.target: it is missing; expected a column name'],
+  [{ ...text, label: null }, 'data.label: expected a column name'],
   [
     { ...csv, target: 'y', missingValues: [-999] },
-    'data.missingValues.0: expected a text in quotes, as the file writes it',
+    'data.missingValues.0: expected text in quotes, as it is written in the file',
   ],
 ])('%j is refused', (given, why) => {
   expect(() => checkData(given)).toThrow(why);

@@ -27,7 +27,7 @@ const refused: Record<string, { readonly file: string; readonly says: RegExp }> 
   'maps in each other': { file: list(600, (i) => `${' '.repeat(i)}a:`), says: /^f:33: nested more than 32/ },
   'lists on one line': { file: `${'- '.repeat(20_000)}a`, says: /^f:1: nested more than 32/ },
   'keys of keys': { file: `${'? '.repeat(20_000)}a`, says: /^f:1: nested more than 32/ },
-  'aliases that grow': { file: laughs, says: /^f:2: its aliases stand for too many values/ },
+  'aliases that grow': { file: laughs, says: /^f:2: its aliases expand to too many values/ },
   'an alias of itself': { file: `${head}x: &x [*x]\n`, says: /^f:3: nested more than 32/ },
   'many aliases': {
     file: `${head}x: &x 1\n${list(200, (i) => `k${i}: *x`)}`,
@@ -53,20 +53,20 @@ const refused: Record<string, { readonly file: string; readonly says: RegExp }> 
   },
   'many keys': { file: head + list(15_000, (i) => `k${i}: 1`), says: /^f:\d+: more than 20000 keys/ },
   'many values': { file: `${head}x: [${'1,'.repeat(100_000)}]`, says: /^f:3: more than 20000 keys/ },
-  'a key twice': { file: `${head}name: b\n`, says: /^f:3: the key 'name' is there twice/ },
+  'a key twice': { file: `${head}name: b\n`, says: /^f:3: the key 'name' appears twice/ },
   'a key twice, of JSON': {
     file: '{"name": "a",\n"name": "b"}',
-    says: /^f:2: the key 'name' is there twice/,
+    says: /^f:2: the key 'name' appears twice/,
   },
-  'a key twice, quoted': { file: `${head}"name": b\n`, says: /^f:3: the key 'name' is there twice/ },
-  'a prototype': { file: `${head}__proto__: { init: x }\n`, says: /^f:3: __proto__: there is no such key/ },
+  'a key twice, quoted': { file: `${head}"name": b\n`, says: /^f:3: the key 'name' appears twice/ },
+  'a prototype': { file: `${head}__proto__: { init: x }\n`, says: /^f:3: __proto__: unknown key/ },
   'a prototype inside': {
     file: 'name: a\nmodel:\n  preset: gpt\n  __proto__: { heads: 2 }\n',
-    says: /^f:4: model\.__proto__: there is no such key/,
+    says: /^f:4: model\.__proto__: unknown key/,
   },
-  'a constructor': { file: `${head}constructor: 1\n`, says: /^f:3: constructor: there is no such key/ },
+  'a constructor': { file: `${head}constructor: 1\n`, says: /^f:3: constructor: unknown key/ },
   'a list as a key': { file: `${head}? [a, b]\n: 1\n`, says: /^f:3: a key is a list/ },
-  'two documents': { file: `${head}---\nname: b\n`, says: /^f:3: another document begins here/ },
+  'two documents': { file: `${head}---\nname: b\n`, says: /^f:3: a second document begins here/ },
   'a tag of others': { file: 'name: !!js/function "x"\n', says: /^f:1: Unresolved tag/ },
 };
 

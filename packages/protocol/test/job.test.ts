@@ -53,7 +53,7 @@ describe('job files', () => {
       /^my\.yaml:2: layers\[3\] \(transformerBlock\): heads is 5; expected a divisor of 128/,
     );
     expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining: { batch: 2, shards: 3 }\n')).toContain(
-      'at most one a sample',
+      'at most one per sample',
     );
     const head = 'name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  optimizer:\n    type: sgd\n';
     expect(refused(`${head}    momentum: 1\n`)).toMatch(/^my\.yaml:6: training\.optimizer\.momentum: .*<1/);
@@ -90,7 +90,7 @@ describe('job files', () => {
       augment: [{ type: 'crop', padding: 4 }],
     });
     expect(refused(data('  format: text\n  path: x\n  windw: 9\n'))).toMatch(
-      /^my\.yaml:6: data\.windw: there is no such key; there are: format, path, test, layout, validation, seed, objective, [^;]*pad/,
+      /^my\.yaml:6: data\.windw: unknown key; there are: format, path, test, layout, validation, seed, objective, [^;]*pad/,
     );
     expect(refused(data('  format: cvs\n  path: x\n'))).toMatch(/^my\.yaml:4: data\.format: .*csv/);
     expect(refused(data('  format: csv\n  path: x\n'))).toMatch(/^my\.yaml:\d: data\.target: /);
@@ -108,10 +108,10 @@ describe('job files', () => {
       augment: [{ type: 'crop' }, { type: 'mixup', alpha: 0.2 }],
     });
     expect(refused(file('data:\n  augment: [{ type: mixup }, { type: crop }]\n'))).toMatch(
-      /^my\.yaml:4: data\.augment: mixup takes finished pictures: it comes once, and last/,
+      /^my\.yaml:4: data\.augment: mixup must be the last step, and appear only once/,
     );
     expect(refused(file('training:\n  batch: 8\n  accumulate: 5\n'))).toMatch(
-      /^my\.yaml:5: training\.accumulate: 5 parts of each of 2 shards of a batch of 8: at most one a sample/,
+      /^my\.yaml:5: training\.accumulate: 5 parts of each of 2 shards of a batch of 8: at most one per sample/,
     );
     expect(refused(file('training:\n  ema: { decay: 1 }\n'))).toMatch(/^my\.yaml:4: training\.ema\.decay: /);
   });
@@ -126,7 +126,7 @@ describe('job files', () => {
     });
     const table = `model: { input: [4], output: [1], ${layers} }\ndata: { format: csv, path: x, target: y }`;
     expect(of(`${table}\nobjective: { type: binary }`).spec.data).toMatchObject({ task: 'regression' });
-    expect(refused(`name: a\n${table}\n`)).toMatch(/^my\.yaml: objective is missing; expected what a model/);
+    expect(refused(`name: a\n${table}\n`)).toMatch(/^my\.yaml: objective is missing; a model with model/);
     expect(refused(`name: a\n${table}\nobjective: { type: classification }\n`)).toMatch(
       /^my\.yaml:4: objective classification requires a model with classes.*output is \[1\]/,
     );
@@ -134,7 +134,7 @@ describe('job files', () => {
       refused('name: a\nmodel: { preset: gpt }\ndata: { format: text, path: x, objective: masked-token }\n'),
     ).toMatch(/objective next-token wants data\.objective to be next-token; it is masked-token/);
     expect(refused('name: a\nmodel: { preset: gpt }\ndata: { format: csv, path: x, target: y }\n')).toMatch(
-      /objective next-token does not go with data of format csv/,
+      /objective next-token does not work with data of format csv/,
     );
   });
 
@@ -161,8 +161,8 @@ describe('the form of a table', () => {
     expect(
       data({ decimal: ',', thousands: '.', encoding: 'latin1', quote: '', header: false }),
     ).not.toThrow();
-    expect(data({ thousands: '.' })).toThrow(/decimal and thousands are the same sign/);
-    expect(data({ encoding: 'ebcdic' })).toThrow(/data\.encoding: it is no encoding that is known/);
+    expect(data({ thousands: '.' })).toThrow(/decimal and thousands are the same character/);
+    expect(data({ encoding: 'ebcdic' })).toThrow(/data\.encoding: unknown encoding/);
   });
 });
 

@@ -140,7 +140,7 @@ it.each([
 it.each([
   ...['::1:7420', '::1', '[::1]', 'fe80::1:7420', '2001:db8::7:65000', '1:2:3:4:5:6:7:8:7420'].map((text) => [
     text,
-    /^write an IPv6 address in brackets, with the port behind them, such as \[::1\]:7420$/,
+    /^write an IPv6 address in brackets, followed by the port, such as \[::1\]:7420$/,
   ]),
   ...['http://127.0.0.1:7420', 'https://[::1]:7420'].map((text) => [text, /without https?:\/\/$/]),
   ...['[host]:7', '[127.0.0.1]:7', '[]:7'].map((text) => [text, /brackets are for IPv6/]),
@@ -156,7 +156,7 @@ it.each([
     'a b:7',
     'a/b:7',
     '[::1]:',
-  ].map((text) => [text, /^HOST:PORT is expected, such as 127\.0\.0\.1:7420 or \[::1\]:7420$/]),
+  ].map((text) => [text, /^expected HOST:PORT, such as 127\.0\.0\.1:7420 or \[::1\]:7420$/]),
 ] as [string, RegExp][])('%s is no address', (text, why) => {
   expect(whyNoAddress(text)).toMatch(why);
 });

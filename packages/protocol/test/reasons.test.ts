@@ -10,7 +10,7 @@ import { messageOf } from '../src/errors.ts';
 
 it.each([
   [new Error('plain'), 'plain'],
-  [new Error(''), 'no reason was given'],
+  [new Error(''), 'no reason given'],
   [
     new TypeError('fetch failed', { cause: new Error('connect ECONNREFUSED ::1:1') }),
     'fetch failed: ::1:1: connection refused',
@@ -29,9 +29,9 @@ it.each([
     Object.assign(new Error("ENOENT: no such file or directory, open '/x'"), { code: 'ENOENT', path: '/x' }),
     '/x: file or folder not found',
   ],
-  [undefined, 'no reason was given'],
-  [null, 'no reason was given'],
-  ['', 'no reason was given'],
+  [undefined, 'no reason given'],
+  [null, 'no reason given'],
+  ['', 'no reason given'],
   ['words', 'words'],
   [{ details: 'of gRPC' }, 'of gRPC'],
   [7, '7'],

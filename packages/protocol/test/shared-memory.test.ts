@@ -69,7 +69,7 @@ describe.runIf(process.platform === 'linux')('SharedParameters', () => {
     );
     expect(() => SharedParameters.open({ path, key: key.subarray(1) }, floats)).toThrow(/another file/);
     for (const bad of ['/etc/passwd', '/proc/1/fd/../../../etc/passwd', '/proc/self/mem'])
-      expect(() => SharedParameters.open({ path: bad, key }, floats)).toThrow(/no shared memory/);
+      expect(() => SharedParameters.open({ path: bad, key }, floats)).toThrow(/not shared memory/);
     shared.close();
     const code = `
       const { SharedParameters } = await import(${JSON.stringify(source)});

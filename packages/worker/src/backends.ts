@@ -35,7 +35,7 @@ export async function openBackends(compute: Compute): Promise<Backends> {
     choose: (math) => {
       if (onGpu && (math === 'fast' || onGpu.exact)) return { backend: onGpu };
       const slow = onGpu
-        ? 'a job asks for exact arithmetic, which no GPU promises: it is computed on the CPU'
+        ? 'a job requires exact arithmetic, which GPUs do not guarantee; computing it on the CPU'
         : selectKernel(math).warning;
       return { backend: wasm, ...(slow && { warning: slow }) };
     },

@@ -119,7 +119,9 @@ export class JobSession {
     this.#reader = sampleReader(format, opened.seed);
     const report = (able: boolean, why: string) => {
       if (!able)
-        log.info(`job ${opened.job}: its data is out of reach here, samples come through Redis: ${why}`);
+        log.info(
+          `job ${opened.job}: this worker cannot reach the data; its samples come through Redis: ${why}`,
+        );
       options.stream.send({
         $case: 'dataReach',
         value: { job: opened.job, able, why: shortened(why, ERROR_TEXT) },

@@ -71,7 +71,7 @@ export class OwnData {
    */
   async read({ kind, epoch, first, samples }: TaskData): Promise<OwnSamples> {
     const opened = await this.open();
-    if (!opened) throw new Error('nothing is staged, and the data is out of reach here');
+    if (!opened) throw new Error('no samples are staged, and this worker cannot reach the data');
     const ids = opened.order.indices(kind, epoch, first, samples);
     try {
       return { ids, ...(await readSamples(kind === 'train' ? opened.train : opened.test, ids)) };

@@ -78,7 +78,7 @@ export class ParameterStore {
     }
     if (this.#lost === version) return;
     if (offset !== this.#received)
-      throw new KasaneError('PROTOCOL', `parameters from ${offset} where ${this.#received} come next`);
+      throw new KasaneError('PROTOCOL', `parameters start at ${offset}, but ${this.#received} was expected`);
     const part = bytesOf(this.values.subarray(offset, end));
     if (!fill(part)) {
       this.#lost = version;
@@ -87,7 +87,7 @@ export class ParameterStore {
     if ('digest' in header && this.#checksum.update(part).value !== header.digest)
       throw new KasaneError(
         'PROTOCOL',
-        `parameters of version ${version}: their digest is not the one they came with`,
+        `parameters of version ${version}: their digest does not match the one sent with them`,
       );
     this.#received = end;
     if (end === total) this.#version = version;

@@ -33,18 +33,18 @@ export class WorkerMetrics {
     collectDefaultMetrics({ register: this.#registry });
     this.#tasks = new Counter({
       name: 'kasane_worker_tasks_total',
-      help: 'Tasks that were answered, by outcome.',
+      help: 'Tasks that this worker has answered, by outcome.',
       labelNames: ['outcome'],
       registers,
     });
     this.#samples = new Counter({
       name: 'kasane_worker_samples_total',
-      help: 'Samples that were computed.',
+      help: 'Samples computed.',
       registers,
     });
     this.#seconds = new Histogram({
       name: 'kasane_worker_compute_seconds',
-      help: 'Time that a slot computed for a task.',
+      help: 'Time a slot spent computing a task.',
       buckets: secondsBuckets,
       registers,
     });
@@ -58,11 +58,13 @@ export class WorkerMetrics {
         },
       });
     };
-    gauge('connected', 'Whether there is a stream to the coordinator.', ({ connected }) => Number(connected));
+    gauge('connected', 'Whether the worker is connected to the coordinator.', ({ connected }) =>
+      Number(connected),
+    );
     gauge('slots', 'Compute threads.', ({ slots }) => slots);
-    gauge('slots_busy', 'Compute threads that compute now.', ({ busy }) => busy);
+    gauge('slots_busy', 'Slots that are computing.', ({ busy }) => busy);
     gauge('tasks_held', 'Tasks held, computing or waiting.', ({ held }) => held);
-    gauge('jobs', 'Jobs that are open here.', ({ jobs }) => jobs);
+    gauge('jobs', 'Jobs open on this worker.', ({ jobs }) => jobs);
   }
 
   /** The worker says this to the coordinator. */

@@ -94,7 +94,7 @@ export class RedisLink {
         if (this.#closed || redis !== this.#redis) continue;
         if (!told)
           this.#options.log.warn(
-            `Redis at ${this.#place} refuses what this worker writes, which takes part in no job until it does not: ${messageOf(error)}`,
+            `Redis at ${this.#place} refuses writes from this worker, which joins no job until they succeed: ${messageOf(error)}`,
           );
         told = true;
         await sleep(AGAIN_MS, undefined, { ref: false });

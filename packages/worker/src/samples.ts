@@ -85,7 +85,7 @@ export async function fetchSamples(
   if (digestOfBatch(frame) !== task.digest)
     throw new BatchError(
       TaskFailure_Reason.REASON_BATCH_DAMAGED,
-      `the batch of step ${task.step} shard ${task.shard} in Redis is not the one that was staged: somebody has replaced it`,
+      `the batch of step ${task.step} shard ${task.shard} in Redis is not the one that was staged: another program has replaced it`,
     );
   return decodeSamples(frame, job, task, reader, x);
 }
@@ -119,13 +119,13 @@ export function decodeSamples(
     count !== task.samples
   ) {
     throw damaged(
-      `it is ${count} samples of job ${header.job} step ${header.step} shard ${header.shard}, ${task.samples} were expected`,
+      `it is ${count} samples of job ${header.job} step ${header.step} shard ${header.shard}; expected ${task.samples}`,
     );
   }
   const { input, target } = reader;
   if (!sameField(header.input, input) || !sameField(header.target, target)) {
     throw damaged(
-      `it has ${formatField(header.input)} and ${formatField(header.target)}, the job ${formatField(input)} and ${formatField(target)}`,
+      `it has ${formatField(header.input)} and ${formatField(header.target)}; the job expects ${formatField(input)} and ${formatField(target)}`,
     );
   }
   const [targetBytes, inputBytes] = [count * fieldBytes(target), count * fieldBytes(input)];

@@ -64,7 +64,7 @@ export class OwnGradients {
       return place;
     } catch (error) {
       this.#full = true;
-      this.#log.warn(`gradients go over the link from now on: ${messageOf(error)}`);
+      this.#log.warn(`sending gradients over the data link from now on: ${messageOf(error)}`);
       return undefined;
     }
   }

@@ -57,7 +57,7 @@ export class SlotPool implements ComputeSlots {
     const slot: Slot = new Slot(
       (error) => {
         if (this.#closed) return;
-        this.#log.error(`a compute thread died and is replaced: ${messageOf(error)}`);
+        this.#log.error(`replacing a compute thread that died: ${messageOf(error)}`);
         this.#slots.delete(slot);
         const idle = this.#idle.indexOf(slot);
         if (idle >= 0) this.#idle.splice(idle, 1);

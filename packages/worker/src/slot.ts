@@ -194,7 +194,7 @@ export class Slot implements ComputeSlot {
       ({ mode, samples }) => mode === request.mode && samples === request.samples,
     );
     const program = session.layout.programs[index];
-    if (!program) throw new Error(`no program to ${request.mode} ${request.samples} samples`);
+    if (!program) throw new Error(`there is no program to ${request.mode} ${request.samples} samples`);
     this.#write(session, program, inputs);
     const words = this.#words;
     Atomics.store(words, STAGE, 0);
@@ -263,7 +263,7 @@ export class Slot implements ComputeSlot {
   }
 
   async #end(): Promise<void> {
-    this.#dead ??= new Error('the slot was closed');
+    this.#dead ??= new Error('the compute slot was closed');
     if (this.#backend !== undefined && this.#backend !== 'wasm') {
       // It has a device to give back first.
       const ended = once(this.#thread, 'exit');

@@ -130,7 +130,7 @@ export class TaskConsumer {
     if (now - this.#toldAt < TOLD_MS) return;
     this.#toldAt = now;
     this.#options.log.warn(
-      `queue entry ${id} is not signed by the coordinator, and is not computed: somebody else writes to this Redis, or it is left of an earlier run`,
+      `skipping queue entry ${id}, which the coordinator has not signed: another program writes to this Redis, or the entry is left over from an earlier run`,
     );
   }
 
@@ -148,7 +148,7 @@ export class TaskConsumer {
         if (isForOthers && entry.attemptsStarted <= LEAVE_TIMES) await leave(entry, token);
         // Not ours to understand: it is removed, and the coordinator hands out what it still needs.
         if (parsed.success) await Promise.all(parsed.data.tasks.map((task) => handle(task)));
-        else log.warn(`queue entry ${entry.id} carries no tasks: ${parsed.error.message}`);
+        else log.warn(`queue entry ${entry.id} is not a valid task list: ${parsed.error.message}`);
       },
       {
         connection: redis,

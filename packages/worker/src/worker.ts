@@ -219,7 +219,7 @@ class KasaneWorker implements RunningWorker {
       },
       onBroken: (why, retryMs) => {
         if (why !== this.#why || this.#state === 'connected')
-          log.warn(`no stream to ${coordinator}: ${why}; trying again`);
+          log.warn(`no stream to ${coordinator}: ${why}; retrying`);
         else log.debug(`next attempt in ${retryMs.toFixed(0)} ms`);
         this.#why = why;
         // Nobody is left to send to.
@@ -263,7 +263,7 @@ class KasaneWorker implements RunningWorker {
   drain(): Promise<void> {
     if (this.#state === 'connected' || this.#state === 'connecting') {
       this.#state = 'draining';
-      this.#log.info('draining: finishing what is computed, taking nothing more');
+      this.#log.info('draining: finishing the tasks in progress, taking no new ones');
       this.#stream?.send({ $case: 'drain', value: {} });
       this.#stopping = Promise.all([...this.#jobs.values()].map((job) => job.drain())).then(() =>
         this.#stop(),
@@ -320,7 +320,7 @@ class KasaneWorker implements RunningWorker {
     this.#closeJob(opened.job);
     const stream = this.#stream!;
     const unable = (why: string) => {
-      this.#log.error({ job: opened.job }, `job ${opened.job} cannot be computed here: ${why}`);
+      this.#log.error({ job: opened.job }, `job ${opened.job} cannot be computed on this worker: ${why}`);
       stream.send({ $case: 'jobRefused', value: { job: opened.job, why: shortened(why, ERROR_TEXT) } });
       this.#closeJob(opened.job);
     };

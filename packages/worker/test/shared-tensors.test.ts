@@ -30,7 +30,7 @@ describe.runIf(process.platform === 'linux')('OwnGradients', () => {
     const own = new OwnGradients(theirs, log);
     theirs.close();
     expect([own.put(3, 0, 0, floats), own.put(4, 0, 0, floats)]).toEqual([undefined, undefined]);
-    expect(warnings).toEqual([expect.stringMatching(/^gradients go over the link from now on: /)]);
+    expect(warnings).toEqual([expect.stringMatching(/^sending gradients over the data link from now on: /)]);
     memory.close();
   });
 });

@@ -72,10 +72,10 @@ export class CallerTurns {
     if (own >= perCaller)
       throw new KasaneError(
         'LIMIT',
-        `${own} ${what} of this caller wait for their turn, the limit: try again later`,
+        `${own} ${what} of this caller are waiting, which is the limit: try again later`,
       );
     if (this.#count + this.#underWay.size >= all)
-      throw new KasaneError('LIMIT', `${all} ${what} wait for their turn, the limit: try again later`);
+      throw new KasaneError('LIMIT', `${all} ${what} are waiting, which is the limit: try again later`);
   }
 
   #next(): void {
