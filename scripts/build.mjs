@@ -1,5 +1,5 @@
 // Builds the package in the working directory into dist/: JavaScript and declarations of its sources as they are now, and
-// nothing of what they were before. `build.mjs all` builds every package as one program, which takes a fifth of the time.
+// nothing of what they were before. `build.mjs all` builds every package as one program, which takes a third of the time.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
