@@ -69,7 +69,7 @@ it('one that is none is refused at start, wherever it is given', async () => {
     stateDirectory: '/nowhere',
     log,
   };
-  const says = /^the address of Redis: redis:\/\/HOST:PORT or rediss/;
+  const says = /^the address of Redis: expected redis:\/\/HOST:PORT or rediss/;
   await expect(startCoordinator({ ...coordinator, announceRedisUrl: wrong })).rejects.toThrow(says);
   await expect(startWorker({ coordinator: '127.0.0.1:1', redisUrl: wrong, log })).rejects.toThrow(says);
 });

@@ -111,7 +111,7 @@ describe('job files', () => {
       /^my\.yaml:4: data\.augment: mixup must be the last step, and appear only once/,
     );
     expect(refused(file('training:\n  batch: 8\n  accumulate: 5\n'))).toMatch(
-      /^my\.yaml:5: training\.accumulate: 5 parts of each of 2 shards of a batch of 8: at most one per sample/,
+      /^my\.yaml:5: training\.accumulate: 5 parts of each of 2 shards of a batch of 8; expected at most one per sample/,
     );
     expect(refused(file('training:\n  ema: { decay: 1 }\n'))).toMatch(/^my\.yaml:4: training\.ema\.decay: /);
   });
@@ -132,7 +132,7 @@ describe('job files', () => {
     );
     expect(
       refused('name: a\nmodel: { preset: gpt }\ndata: { format: text, path: x, objective: masked-token }\n'),
-    ).toMatch(/objective next-token wants data\.objective to be next-token; it is masked-token/);
+    ).toMatch(/objective next-token requires data\.objective: next-token, but it is masked-token/);
     expect(refused('name: a\nmodel: { preset: gpt }\ndata: { format: csv, path: x, target: y }\n')).toMatch(
       /objective next-token does not work with data of format csv/,
     );

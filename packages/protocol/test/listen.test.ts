@@ -104,7 +104,7 @@ it('addresses that cannot be listened on are explained, with the flag of the one
   const routes = { grpc: () => {}, link: () => {} };
   await expect(listenOn('127.0.0.1', port, routes)).rejects.toMatchObject({
     code: 'CANNOT_LISTEN',
-    message: `cannot listen on 127.0.0.1:${port}: the port is in use; choose another with --port, or stop what listens there`,
+    message: `cannot listen on 127.0.0.1:${port}: the port is in use; choose another with --port, or stop the program that uses it`,
   });
   const metrics = { metrics: async () => '', health: () => undefined };
   await expect(startMetricsServer({ port }, metrics)).rejects.toThrow(

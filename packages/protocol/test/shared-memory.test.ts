@@ -65,9 +65,9 @@ describe.runIf(process.platform === 'linux')('SharedParameters', () => {
     const shared = SharedParameters.create(floats)!;
     const { path, key } = shared.address;
     expect(() => SharedParameters.open({ path, key: key.map((byte) => byte ^ 1) }, floats)).toThrow(
-      /another file/,
+      /a different file/,
     );
-    expect(() => SharedParameters.open({ path, key: key.subarray(1) }, floats)).toThrow(/another file/);
+    expect(() => SharedParameters.open({ path, key: key.subarray(1) }, floats)).toThrow(/a different file/);
     for (const bad of ['/etc/passwd', '/proc/1/fd/../../../etc/passwd', '/proc/self/mem'])
       expect(() => SharedParameters.open({ path: bad, key }, floats)).toThrow(/not shared memory/);
     shared.close();
