@@ -1,6 +1,6 @@
 /**
- * Jobs from TypeScript: a handle for each, with what the command line can do to it. Thin over `CoordinatorClient` of the protocol
- * package, which has the calls; here are the job object with its types, and results as values.
+ * Submits and controls jobs from TypeScript: a handle for each job, with the operations of the command line. A thin layer over
+ * `CoordinatorClient` of the protocol package, which makes the calls; this adds the types of jobs, and results as values.
  */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
@@ -9,40 +9,40 @@ import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
 import type { JobFile } from './job-file.ts';
 
-/** What a job was trained to. */
+/** The trained model of a job. */
 export interface Result {
   readonly model: Model;
-  /** All of its parameters, in the model's flat layout. */
+  /** All parameters, in the model's flat layout. */
   readonly parameters: Float32Array;
   readonly about: AboutModel;
-  /** The safetensors file that they are from. */
+  /** The safetensors file that contains them. */
   readonly bytes: Uint8Array;
 }
 
 export class KasaneClient {
   readonly #calls: CoordinatorClient;
 
-  /** Connects with the first call. */
+  /** Connects on the first call. */
   constructor(options: ClientOptions) {
     this.#calls = new CoordinatorClient(options);
   }
 
   /**
-   * Queues a job. Paths in it are the coordinator's.
-   * @param job the same that a job file holds
-   * @param options.priority from -1000 to 1000, default 0: the highest goes first
+   * Queues a job. Its paths refer to the coordinator's machine.
+   * @param job the content of a job file
+   * @param options.priority from -1000 to 1000, default 0; the highest runs first
    * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT, UNREACHABLE, NOT_ALLOWED
    */
   async submit(job: JobFile, { priority = 0 }: { readonly priority?: number } = {}): Promise<JobHandle> {
     return this.job(await this.#calls.submit(JSON.stringify(job), priority));
   }
 
-  /** A job that is there, by its id. */
+  /** A handle for an existing job. */
   job(id: string): JobHandle {
     return new JobHandle(id, this.#calls);
   }
 
-  /** Newest first; all of them, page by page. */
+  /** Lists all jobs, newest first. */
   list(): Promise<Job[]> {
     return this.#calls.list(Number.POSITIVE_INFINITY);
   }
@@ -52,7 +52,7 @@ export class KasaneClient {
   }
 }
 
-/** One job at a coordinator. Each call throws KasaneError: JOB_NOT_FOUND, JOB_STATE, UNREACHABLE, NOT_ALLOWED. */
+/** A job of a coordinator. Each call throws KasaneError: JOB_NOT_FOUND, JOB_STATE, UNREACHABLE, NOT_ALLOWED. */
 export class JobHandle {
   readonly id: string;
   readonly #calls: CoordinatorClient;
@@ -62,7 +62,7 @@ export class JobHandle {
     this.#calls = calls;
   }
 
-  /** The job at this moment. */
+  /** The current state of the job. */
   get(): Promise<Job> {
     return this.#calls.get(this.id);
   }
@@ -71,7 +71,7 @@ export class JobHandle {
     return stateNames[(await this.get()).state];
   }
 
-  /** One entry a finished epoch, oldest first. */
+  /** One entry per finished epoch, oldest first. */
   async history(): Promise<readonly EpochResult[]> {
     return this.#calls.epochs(this.id);
   }
@@ -82,8 +82,8 @@ export class JobHandle {
   }
 
   /**
-   * Waits for the end and fetches the weights.
-   * @throws KasaneError JOB_FAILED or JOB_CANCELLED when it does not succeed
+   * Waits for the job to end and downloads the weights.
+   * @throws KasaneError JOB_FAILED or JOB_CANCELLED if it does not succeed
    */
   async result(): Promise<Result> {
     for await (const _ of this.watch());
@@ -96,7 +96,7 @@ export class JobHandle {
     return this.#calls.pause(this.id);
   }
 
-  /** Lets a paused job go on, and one that has ended from its last checkpoint; for `epochs` more, default 0. */
+  /** Resumes a paused job, or an ended one from its last checkpoint; `epochs` adds epochs, default 0. */
   resume(epochs = 0): Promise<Job> {
     return this.#calls.resume(this.id, epochs);
   }
@@ -105,7 +105,7 @@ export class JobHandle {
     return this.#calls.cancel(this.id);
   }
 
-  /** Queues its file once more as a new job. */
+  /** Queues the job file again as a new job. */
   async retry(): Promise<JobHandle> {
     return new JobHandle(await this.#calls.retry(this.id), this.#calls);
   }

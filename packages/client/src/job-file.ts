@@ -1,4 +1,4 @@
-/** A job as its file holds it, with types: what may be left out may be left out here. */
+/** The content of a job file, typed: optional keys may be omitted. */
 import type { jobSchema } from '@kasane/protocol/job';
 
 export type JobFile = (typeof jobSchema)['_zod']['input'];

@@ -153,7 +153,7 @@ const imageFolderSchema = z.strictObject({
   channels: z
     .union([z.literal(1), z.literal(3)])
     .default(3)
-    .describe('1: grey. 3: RGB.'),
+    .describe('1: grayscale. 3: RGB.'),
   fit: z
     .enum(['cover', 'contain', 'fill'])
     .default('cover')
