@@ -7,7 +7,7 @@ export function addDataCommands(): void {
     new Option(
       '--set <key=value...>',
       'keys of the data section, such as size=32, or target=species for a CSV file',
-    ).default([]);
+    ).default([], 'none');
   const data = command('data', 'inspect and pack data').addHelpText(
     'after',
     help(['kasane data inspect photos --sheet sheet.png', 'kasane data pack photos packed --set size=64']),

@@ -37,13 +37,12 @@ export async function everyCommand(called?: string): Promise<Command> {
     const { default: tab } = await import('@bomb.sh/tab/commander');
     tab(program, { completionCommandName: 'completion' });
   } else {
-    command('completion <shell>', 'print a completion script for zsh, bash, fish or powershell');
+    command('completion <shell>', '');
   }
-  const completion = program.commands.find((one) => one.name() === 'completion');
-  completion?.addHelpText(
-    'after',
-    help(['source <(kasane completion bash)    # add to ~/.bashrc to keep it']),
-  );
+  program.commands
+    .find((one) => one.name() === 'completion')
+    ?.description('print a completion script for zsh, bash, fish or powershell')
+    .addHelpText('after', help(['source <(kasane completion bash)    # add to ~/.bashrc to keep it']));
   program.helpCommand('help [command]', 'display help for a command');
   program.addHelpText(
     'after',

@@ -60,12 +60,9 @@ export function addSecurityCommands(): void {
     .command('dev [folder]')
     .description('create a CA and certificates for a coordinator and a client, for development')
     .addOption(
-      new Option(
-        '--host <host>',
-        "host name or address of the coordinator; repeatable (default: this machine's)",
-      )
+      new Option('--host <host>', 'host name or address of the coordinator; repeatable')
         .argParser(each)
-        .default([], 'none'),
+        .default([], "this machine's"),
     )
     .option('--days <n>', 'days of validity', integer(1, 3650), 365)
     .option('--force', 'replace the CA as well')

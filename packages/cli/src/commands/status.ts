@@ -32,7 +32,7 @@ export async function status(options: ClientOptions & { readonly json?: boolean 
   const shown = [...open, ...jobs.filter((job) => !open.includes(job)).slice(0, RECENT)];
   const waits = open
     .filter((job) => job.waitingFor !== '')
-    .map((job) => `${job.id} waits: ${job.waitingFor}`);
+    .map((job) => `${job.id} is waiting: ${job.waitingFor}`);
   const lines = [
     `Coordinator  ${version} at ${options.coordinator}, up ${duration(uptimeMs)}`,
     `Workers      ${workers.length} with ${count(slots, 'slot')}, ${count(busy, 'task')} held`,
