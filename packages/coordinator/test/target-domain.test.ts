@@ -108,7 +108,7 @@ describe('binary', () => {
     );
     const pack = await packed('standard', table(path, { task: 'regression', standardizeTarget: true }));
     expect(await said(pack, binary)).toMatch(
-      /^DATA_INVALID: .*standardised.*Pack it again without data.standardizeTarget/,
+      /^DATA_INVALID: .*standardized.*Pack it again without data.standardizeTarget/,
     );
   });
 

@@ -75,7 +75,7 @@ function checkDomain({ spec, objective: { type } }: Job, { preparation, ...parts
   if (preparation.table?.targets.some(({ mean, std }) => mean !== 0 || std !== 1))
     throw new KasaneError(
       'DATA_INVALID',
-      `${place}: its targets are standardised, but ${takes}. Pack it again without data.standardizeTarget`,
+      `${place}: its targets are standardized, but ${takes}. Pack it again without data.standardizeTarget`,
     );
   for (const { ranges } of [parts.train, parts.test]) {
     if (!ranges)
@@ -102,7 +102,7 @@ function checkTokens({ spec, model }: Job, { preparation: { text, table } }: Dat
   const refuse = (what: string, least: number) =>
     new KasaneError(
       'DATA_INVALID',
-      `${placeOf(spec.data)}: ${what}, but layer ${embedding.name} (embedding) has ${counted(rows, 'row')}: tokens of ${least} or more are expected`,
+      `${placeOf(spec.data)}: ${what}, but layer ${embedding.name} (embedding) has ${counted(rows, 'row')}; set its tokens to ${least} or more`,
     );
   if (text) {
     const { size } = openTokenizer(text.tokenizer);
