@@ -7,7 +7,7 @@ import type { Preparation } from '@kasane/data/dataset';
 import { readSeries, type SeriesOptions } from '@kasane/data/series';
 import type { TableForm } from '@kasane/data/table-form';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { describe, afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { readInputs } from '../src/predict/inputs.ts';
 import type { Trained } from '../src/trained.ts';
 
@@ -298,4 +298,39 @@ it('messages name no options of a job: whoever predicts has none', async () => {
     expect(error).toMatchObject({ message: expect.stringMatching(message) });
     expect((error as Error).message.replaceAll(file, '')).not.toMatch(/data\.\w|\s[,;.]|[,;]$/);
   }
+});
+
+describe('one row on the command line', () => {
+  const number = (name: string) => ({ name, kind: 'number', mean: 0, std: 1, fill: 0 }) as const;
+  const table = { columns: [number('c'), number('a')], missing: 'fail', targets: [] } as const;
+  const inputs = [
+    { name: 'first', features: 1 },
+    { name: 'second', features: 1 },
+  ];
+
+  it('is told with the order of its columns where it does not fit', async () => {
+    await expect(readInputs(trained({ table }), '1,red', {})).rejects.toThrow(
+      "1,red: file not found, and as a row of c,a: a is 'red', which is not a number",
+    );
+    await expect(readInputs(trained({ table }), 'a=red,c=1', {})).rejects.toThrow(
+      "a=red,c=1: file not found, and as a row: a is 'red', which is not a number",
+    );
+  });
+
+  it('says how it is read where the columns are in the order of the inputs, not of a file', async () => {
+    const several = trained({ table: { ...table, inputs } });
+    expect(await readInputs(several, '1,2', {})).toEqual([
+      {
+        name: '1,2',
+        x: Float32Array.of(1, 2),
+        notes: [
+          "1,2: read as c=1,a=2, in the order of the model's inputs; name the values for another order",
+        ],
+      },
+    ]);
+    expect(await readInputs(several, 'a=2,c=1', {})).toEqual([{ name: 'a=2,c=1', x: Float32Array.of(1, 2) }]);
+    expect(await readInputs(trained({ table }), '1,2', {})).toEqual([
+      { name: '1,2', x: Float32Array.of(1, 2) },
+    ]);
+  });
 });

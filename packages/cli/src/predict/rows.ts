@@ -26,8 +26,18 @@ export async function readTable(given: string, table: TablePreparation): Promise
     return { name, x, ...(notes.length > 0 && { notes }) };
   };
   if (kindOfPath(given) === 'nothing') {
-    const fields = fieldsOf(given, names, form.delimiter);
-    return [encode(given, (column) => fields.get(column)!, `${given}: file not found, and as a row`)];
+    const { fields, named } = fieldsOf(given, names, form.delimiter);
+    const order = named || names.length === 1 ? '' : ` of ${names.join(form.delimiter)}`;
+    const row = encode(
+      given,
+      (column) => fields.get(column)!,
+      `${given}: file not found, and as a row${order}`,
+    );
+    if (named || !table.inputs) return [row];
+    // Input layers take columns in an order of their own, which whoever has the file before them would not expect.
+    const read = names.map((column) => `${column}=${fields.get(column)}`).join(form.delimiter);
+    const note = `${given}: read as ${read}, in the order of the model's inputs; name the values for another order`;
+    return [{ ...row, notes: [note, ...(row.notes ?? [])] }];
   }
   const file = await openCsvFile(given, { ...form, onDamaged: 'fail' });
   checkColumns(given, file.columns, names);
@@ -41,8 +51,12 @@ export async function readTable(given: string, table: TablePreparation): Promise
   return [{ ...first, notes: [...file.notes(), ...(first.notes ?? [])] }, ...others];
 }
 
-/** One row's values by column. */
-function fieldsOf(given: string, names: readonly string[], delimiter: string): Map<string, string> {
+/** One row's values by column, and whether they were given by name. */
+function fieldsOf(
+  given: string,
+  names: readonly string[],
+  delimiter: string,
+): { readonly fields: ReadonlyMap<string, string>; readonly named: boolean } {
   const parts = given
     .normalize('NFC')
     .split(delimiter)
@@ -53,12 +67,12 @@ function fieldsOf(given: string, names: readonly string[], delimiter: string): M
     );
   }
   const named = parts.every((part) => part.includes('='));
-  if (!named) return new Map(names.map((name, index) => [name, parts[index]!]));
+  if (!named) return { fields: new Map(names.map((name, index) => [name, parts[index]!])), named };
   const pairs = new Map(
     parts.map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]),
   );
   checkColumns(given, [...pairs.keys()], names);
-  return pairs;
+  return { fields: pairs, named };
 }
 
 function checkColumns(given: string, there: readonly string[], wanted: readonly string[]): void {
