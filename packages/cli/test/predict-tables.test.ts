@@ -7,7 +7,7 @@ import type { Preparation } from '@kasane/data/dataset';
 import { readSeries, type SeriesOptions } from '@kasane/data/series';
 import type { TableForm } from '@kasane/data/table-form';
 import fc from 'fast-check';
-import { describe, afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readInputs } from '../src/predict/inputs.ts';
 import type { Trained } from '../src/trained.ts';
 
@@ -273,6 +273,41 @@ it('a series is predicted from rows in the order of time that training had', asy
   await expect(predicted()).rejects.toThrow(
     /there is no column 'when' to order the rows by; its columns are: v/,
   );
+  const weekly = ['2026-01-05', '2026-01-12', '2026-01-19', '2026-01-26'];
+  write(
+    'when,v',
+    weekly.map((day) => `${day},1`),
+  );
+  await expect(predicted()).rejects.toThrow(
+    "days.csv: the step of 'when' is 7 times that of the training data. Give rows with the step of the training data",
+  );
+  write(
+    'when,v',
+    [0, 1, 2, 3].map((hour) => `2026-01-05 0${hour}:00,1`),
+  );
+  await expect(predicted()).rejects.toThrow("the step of 'when' is 0.0417 times that of the training data");
+  // A month of 28 days beside those of 31 is the same step.
+  write('when,v', [
+    '2026-01,1',
+    '2026-02,2',
+    '2026-03,3',
+    '2026-04,4',
+    '2026-05,5',
+    '2026-06,6',
+    '2026-07,7',
+    '2026-08,8',
+  ]);
+  const months = (await readSeries({ ...options, validation: 0.5, window: 2 })).preparation;
+  write('when,v', ['2027-02,1', '2027-03,2']);
+  expect(await readInputs(trained({ series: months }), file, {})).toHaveLength(1);
+  // Without a usual step, whoever trained has accepted any.
+  write('when,v', days);
+  const { preparation: any } = await readSeries({ ...options, gaps: 'accept' });
+  write(
+    'when,v',
+    weekly.map((day) => `${day},1`),
+  );
+  expect(await readInputs(trained({ series: any }), file, {})).toHaveLength(1);
 });
 
 it('messages name no options of a job: whoever predicts has none', async () => {

@@ -105,6 +105,8 @@ export interface SeriesPreparation {
   readonly time?: string;
   readonly order?: 'check' | 'sort' | 'file';
   readonly gaps?: 'fail' | 'accept';
+  /** The usual one from a time to the next, unless gaps are accepted: milliseconds between dates. Predictions need about the same. */
+  readonly step?: number;
   /** As of a table. */
   readonly form?: Partial<TableForm>;
 }

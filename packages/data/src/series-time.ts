@@ -89,7 +89,7 @@ function example(texts: readonly string[]): string {
 }
 
 /**
- * The rows in order of time.
+ * The rows in order of time, and the usual step from one to the next, if there is one.
  * @param notes takes what was left out
  * @throws DataError naming the line that has no time, is out of order, or after a gap
  */
@@ -101,7 +101,7 @@ export function inOrderOfTime(
   { order = 'check', gaps = 'fail', onDamaged }: TimeOptions,
   form: TableForm,
   notes: string[],
-): readonly CsvRow[] {
+): { readonly rows: readonly CsvRow[]; readonly step: number | undefined } {
   const damaged: string[] = [];
   const timed = rows.flatMap((row) => {
     const time = read(row.fields[at]!);
@@ -120,8 +120,10 @@ export function inOrderOfTime(
     );
   if (order === 'sort') timed.sort((a, b) => a.time - b.time);
   checkOrder(path, name, columns, timed, at);
-  if (gaps === 'fail') checkGaps(path, name, timed, at);
-  return timed.map(({ row }) => row);
+  const steps = timed.slice(1).map(({ time }, i) => time - timed[i]!.time);
+  const step = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
+  if (gaps === 'fail' && step !== undefined) checkGaps(path, name, timed, at, steps, step);
+  return { rows: timed.map(({ row }) => row), step };
 }
 
 /** What whoever wants the rows as they stand should hear of times that are there twice. */
@@ -251,10 +253,15 @@ function checkOrder(
   }
 }
 
-function checkGaps(path: string, name: string, rows: readonly Timed[], at: number): void {
-  const steps = rows.slice(1).map(({ time }, i) => time - rows[i]!.time);
-  const usual = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
-  if (usual === undefined || usual <= 0) return;
+function checkGaps(
+  path: string,
+  name: string,
+  rows: readonly Timed[],
+  at: number,
+  steps: readonly number[],
+  usual: number,
+): void {
+  if (usual <= 0) return;
   const wide = steps.flatMap((step, i) => (step > GAP * usual ? [i + 1] : []));
   const [first] = wide;
   if (first === undefined) return;
@@ -262,5 +269,17 @@ function checkGaps(path: string, name: string, rows: readonly Timed[], at: numbe
   const more = wide.length > 1 ? ` (and ${counted(wide.length - 1, 'more gap')})` : '';
   throw new DataError(
     `${path}:${after.line}: ${name} goes from ${before.fields[at]} to ${after.fields[at]}, ${Number((steps[first - 1]! / usual).toPrecision(3))} times the usual step${more}. Fill in the rows between, or set data.gaps: accept`,
+  );
+}
+
+/**
+ * Refuses rows whose times follow each other as those of the training data did not: days and weeks are other series.
+ * @throws DataError naming `path`
+ */
+export function checkStep(path: string, name: string, step: number, trained: number): void {
+  const times = step / trained;
+  if (times <= GAP && times >= 1 / GAP) return;
+  throw new DataError(
+    `${path}: the step of '${name}' is ${Number(times.toPrecision(3))} times that of the training data. Give rows with the step of the training data`,
   );
 }

@@ -63,7 +63,7 @@ interface Shape {
 export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const { path, window, horizon, validation, stride } = options;
   const notes: string[] = [];
-  const { names, rows, values, lines, time } = await readSeriesRows(path, options, notes);
+  const { names, rows, values, lines, time, step } = await readSeriesRows(path, options, notes);
   const targets = chooseTargets(options, names);
   const trainRows = rows - Math.round(rows * validation);
   const encodings = fit(path, values, names, trainRows, options.standardize, notes);
@@ -106,7 +106,7 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
       .update(bytesOf(scaled))
       .digest('hex'),
   });
-  const preparation = { window, horizon, columns: encodings, targets, ...saidOfSeries(options, time) };
+  const preparation = { window, horizon, columns: encodings, targets, ...saidOfSeries(options, time, step) };
   return {
     ...{ values: scaled, shape, preparation, notes },
     ...{ train: part(0, counts.train), test: part(testFrom, counts.test) },
@@ -116,8 +116,13 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
 /**
  * What predictions need to read their files as this one, where it is not the default.
  * @param time the column by which rows were ordered, also where it was guessed: predictions need the same
+ * @param step the usual one of their times
  */
-function saidOfSeries(options: SeriesOptions, time: string | undefined): Partial<SeriesPreparation> {
+function saidOfSeries(
+  options: SeriesOptions,
+  time: string | undefined,
+  step: number | undefined,
+): Partial<SeriesPreparation> {
   const { missing, order = 'check', gaps = 'fail' } = options;
   const form = saidOf(options);
   return {
@@ -125,6 +130,7 @@ function saidOfSeries(options: SeriesOptions, time: string | undefined): Partial
     ...(time !== undefined && { time }),
     ...(order !== 'check' && { order }),
     ...(gaps !== 'fail' && { gaps }),
+    ...(gaps === 'fail' && step !== undefined && step > 0 && { step }),
     ...(Object.keys(form).length > 0 && { form }),
   };
 }
@@ -151,6 +157,8 @@ interface SeriesRows {
   readonly lines: readonly number[];
   /** The column by which they are ordered. */
   readonly time: string | undefined;
+  /** The usual one from a time to the next. */
+  readonly step: number | undefined;
 }
 
 /**
@@ -181,7 +189,9 @@ export async function readSeriesRows(
     throw new DataError(
       `${path}: there is no column '${strange}'; its columns are: ${columns.slice(0, 50).join(', ')}`,
     );
-  const rows = time ? inOrderOfTime(path, time, columns, all, options, form, notes) : all;
+  const { rows, step } = time
+    ? inOrderOfTime(path, time, columns, all, options, form, notes)
+    : { rows: all, step: undefined };
   const values: number[] = [];
   for (const { line, fields } of rows) {
     for (const name of names) {
@@ -194,7 +204,7 @@ export async function readSeriesRows(
       values.push(value);
     }
   }
-  return { names, rows: rows.length, values, lines: rows.map(({ line }) => line), time: time?.name };
+  return { names, rows: rows.length, values, lines: rows.map(({ line }) => line), time: time?.name, step };
 }
 
 const cure = (text: string, form: TableForm) =>

@@ -94,7 +94,10 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])].filter(
     (name) => name !== 'shape',
   );
-  const differs = names.find((name) => JSON.stringify(trained[name]) !== JSON.stringify(found[name]));
+  // Weights of earlier versions do not tell the step of a series.
+  const text = (value: unknown) =>
+    JSON.stringify(value, (key, inner: unknown) => (key === 'step' ? undefined : inner));
+  const differs = names.find((name) => text(trained[name]) !== text(found[name]));
   if (differs === undefined) return;
   throw new KasaneError(
     'DATA_INVALID',

@@ -3,6 +3,7 @@
 import { openCsvFile } from '@kasane/data/csv-file';
 import { DataError, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
 import { readSeriesRows } from '@kasane/data/series';
+import { checkStep } from '@kasane/data/series-time';
 import { encodeRow, featuresOf, unseenCategories } from '@kasane/data/table';
 import { formOf } from '@kasane/data/table-form';
 import { counted } from '@kasane/tensor/counted';
@@ -89,8 +90,10 @@ export async function readSeries(given: string, series: SeriesPreparation): Prom
   const names = columns.map(({ name }) => name);
   const options = { ...series, ...form, columns: names, missing, onDamaged: 'fail' } as const;
   const notes: string[] = [];
-  const { rows, values } = await readSeriesRows(given, options, notes);
+  const { rows, values, time, step } = await readSeriesRows(given, options, notes);
   if (rows < window) throw new DataError(`${given}: ${counted(rows, 'row')}; the model needs ${window}`);
+  if (series.step !== undefined && time !== undefined && step !== undefined)
+    checkStep(given, time, step, series.step);
   const last = values.slice(-window * columns.length);
   const x = Float32Array.from(last, (value, i) => {
     const { mean, std } = columns[i % columns.length]!;
