@@ -253,6 +253,12 @@ export class CoordinatorClient {
           cause: error,
         });
       }
+      const why = whyNobody(error);
+      if (why) {
+        return new KasaneError('UNREACHABLE', `no coordinator answers at ${coordinator}: ${why}`, {
+          cause: error,
+        });
+      }
       const right = 'start one with `kasane coordinator`, or set its address with --coordinator';
       return new KasaneError('UNREACHABLE', `no coordinator answers at ${coordinator}; ${right}`, {
         cause: error,
@@ -272,9 +278,20 @@ export function requireSuccess(job: Job): void {
     throw new KasaneError('JOB_CANCELLED', `job ${job.id} was cancelled`);
 }
 
+/** Why nobody answers, where it is the address and starting a coordinator would not help. */
+export function whyNobody({ details = '' }: Partial<ServiceError>): string | undefined {
+  const host = /Name resolution failed for target dns:(.*):\d+/.exec(details)?.[1];
+  if (host !== undefined) return `no host has the name '${host}'; check the address`;
+  if (/Last error: (Error: )?(Protocol error|Parse Error)/.test(details))
+    return 'what listens there is no coordinator; check the port (the dashboard has another one)';
+  return undefined;
+}
+
 /** What is wrong between the two ends of TLS, where that is why nobody answers. */
 export function whyInsecure({ details = '' }: Partial<ServiceError>, tls: boolean): string | undefined {
   if (/certificate has expired/i.test(details)) return 'its certificate has expired';
+  if (/certificate is not yet valid/i.test(details))
+    return "its certificate is not valid yet; check this machine's clock";
   if (/self-signed|unable to (verify|get)|unknown ca/i.test(details))
     return 'its certificate is not signed by the authority in --tls-ca';
   if (/ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate/i.test(details))

@@ -5,7 +5,7 @@ import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { sources } from '../../../test/support/sources.ts';
-import { reasonOf } from '../src/client.ts';
+import { reasonOf, whyInsecure, whyNobody } from '../src/client.ts';
 import { messageOf } from '../src/errors.ts';
 
 it.each([
@@ -73,6 +73,29 @@ it('what gRPC says of a connection that it never had', () => {
         'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1 (2026-11-28T00:00:00.000Z). Resolution note: ',
     }),
   ).toBe('127.0.0.1:1: connection refused');
+});
+
+it.each([
+  [
+    'Name resolution failed for target dns:nohost.invalid:7420',
+    "no host has the name 'nohost.invalid'; check the address",
+  ],
+  [
+    'No connection established. Last error: Protocol error (2026-11-29T00:00:00.000Z). Resolution note: ',
+    'what listens there is no coordinator; check the port (the dashboard has another one)',
+  ],
+  [
+    'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',
+    undefined,
+  ],
+])('why nobody answers: %s', (details, why) => {
+  expect(whyNobody({ details })).toBe(why);
+});
+
+it('a certificate of the future is told from one of another authority', () => {
+  const details =
+    'No connection established. Last error: Error: certificate is not yet valid. Resolution note: ';
+  expect(whyInsecure({ details }, true)).toBe("its certificate is not valid yet; check this machine's clock");
 });
 
 it('no module prints the details of a gRPC error as they are', () => {

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
-import { reasonOf, whyInsecure } from '@kasane/protocol/client';
+import { reasonOf, whyInsecure, whyNobody } from '@kasane/protocol/client';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
 import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/frame';
 import {
@@ -226,7 +226,8 @@ export class CoordinatorStream {
     const wait = this.#retryMs * (0.5 + Math.random());
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS);
     const insecure = error && whyInsecure(error, this.#options.tls !== undefined);
-    this.#options.onBroken(insecure ?? (error ? reasonOf(error) : why), wait);
+    const reason = error ? (whyNobody(error) ?? reasonOf(error)) : why;
+    this.#options.onBroken(insecure ?? reason, wait);
     this.#retry = setTimeout(() => this.#connect(), wait);
   }
 }
