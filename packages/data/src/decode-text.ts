@@ -96,9 +96,23 @@ export function decoderOf(encoding: string, path: string): TextDecoder {
 export function notDecoded(path: string, line: number, encoding: string, bytes: Uint8Array): string {
   const name = encoding.toUpperCase();
   // Latin letters in UTF-16 have a NUL beside them.
-  const wide = bytes.includes(0) ? `utf-16${bytes[0] === 0 ? 'be' : 'le'}` : 'windows-1252 or its encoding';
-  const other = markedEncoding(bytes) ?? wide;
+  const wide = bytes.includes(0) ? (`utf-16${bytes[0] === 0 ? 'be' : 'le'}` as const) : undefined;
+  const other = markedEncoding(bytes) ?? wide ?? japanese(bytes) ?? 'windows-1252 or its encoding';
   return `${path}:${line}: it is not ${name}. Save the file as ${name}, or set data.encoding: ${other}`;
+}
+
+/** The encoding in which bytes have kana: letters of other languages hardly ever look like those, but as windows-1252 they decode too. */
+function japanese(bytes: Uint8Array): 'shift_jis' | 'euc-jp' | undefined {
+  return (['shift_jis', 'euc-jp'] as const).find((encoding) => {
+    try {
+      // A piece of a file may end within a letter.
+      return /[\u3041-\u30fa]/.test(
+        new TextDecoder(encoding, { fatal: true }).decode(bytes, { stream: true }),
+      );
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** Counted from 1. Decoders do not say where they failed, so lines are tried one after the other. */

@@ -231,13 +231,17 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
     checked.flatMap(({ name, usable }) => usable.map(({ path, print }) => ({ path, print, label: name }))),
   );
   const problems = [...found.problems];
+  /** Classes that have nothing but files of other kinds. */
+  let lacking = 0;
   for (const { group, usable, damaged, name } of checked) {
     problems.push(...damaged);
     const left = usable.filter(({ path }) => !twice.paths.has(path));
-    if (usable.length === 0)
+    if (usable.length === 0) {
+      if (otherKinds(group.files) !== '') lacking++;
       problems.push(
         `${group.path}: this class has no usable JPEG, PNG or WebP images${otherKinds(group.files)}`,
       );
+    }
     if (left.length === 0) continue;
     images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));
     classes.push(name);
@@ -261,7 +265,10 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   if (options.onDamaged === 'fail') {
     // Where nothing would be left, to skip is no way out.
     const skip = images.length > 0 ? ', or set data.onDamaged: skip' : '';
-    throw new DataError(`${list}. Fix this${skip}`);
+    // One cure for classes of a whole data set in another format, which is what lacks most often.
+    const convert = lacking > 0 ? '. Save images as JPEG or PNG, with that extension' : '';
+    const fix = lacking === problems.length && skip === '' ? '' : `. Fix this${skip}`;
+    throw new DataError(`${list}${convert}${fix}`);
   }
   const left = total - images.length;
   // What is named may be links or folders that never were images of a class.

@@ -197,13 +197,15 @@ describe('damaged and odd files', () => {
     ]);
     write('c/1.heic', Buffer.from('x'));
     await expect(open()).rejects.toThrow(
-      /c: this class has no usable JPEG, PNG or WebP images; ignored: 1 \.heic\. Fix this, or set data.onDamaged: skip$/,
+      /c: this class has no usable JPEG, PNG or WebP images; ignored: 1 \.heic\. Save images as JPEG or PNG, with that extension\. Fix this, or set data.onDamaged: skip$/,
     );
   });
 
   it('offers to skip only where something is left', async () => {
     for (const one of ['a/1.heic', 'b/1.heic']) write(one, Buffer.from('x'));
-    await expect(open()).rejects.toThrow(/ignored: 1 \.heic\. Fix this$/);
+    await expect(open()).rejects.toThrow(
+      /ignored: 1 \.heic\. Save images as JPEG or PNG, with that extension$/,
+    );
   });
 
   it('says what is missing where each class has one image', async () => {

@@ -185,6 +185,18 @@ describe('files', () => {
     const city = `x,kind\n${rows(12, (i) => (i % 2 ? 'Orléans' : 'Zürich'))}`;
     const latin = Buffer.from(city, 'latin1');
     await expect(table(latin)).rejects.toThrow(/csv:2: it is not UTF-8.*set data.encoding: windows-1252/);
+    // あめ and はれ, as two encodings of Japan have them.
+    for (const [encoding, kana] of [
+      ['shift_jis', ['\x82\xa0\x82\xdf', '\x82\xcd\x82\xea']],
+      ['euc-jp', ['\xa4\xa2\xa4\xe1', '\xa4\xcf\xa4\xec']],
+    ] as const) {
+      const japanese = Buffer.from(`x,kind\n${rows(12, (i) => kana[i % 2]!)}`, 'latin1');
+      await expect(table(japanese)).rejects.toThrow(
+        new RegExp(`csv:2: it is not UTF-8.*set data.encoding: ${encoding}$`),
+      );
+      const letters = await table(`x,kind\n${rows(12, (i) => (i % 2 ? 'はれ' : 'あめ'))}`);
+      expect((await table(japanese, { encoding })).train.digest).toBe(letters.train.digest);
+    }
     const { digest } = (await table(city)).train;
     expect((await table(latin, { encoding: 'latin1' })).train.digest).toBe(digest);
     const wide = Buffer.from(`\ufeff${city}`, 'utf16le');
