@@ -138,7 +138,7 @@ it('starts from the weights of another model, with a new head and a frozen body'
   client.close();
   expect(refused.state).toBe(JobState.JOB_STATE_FAILED);
   expect(refused.error).toMatch(
-    /init: .*weights\.safetensors: its SHA-256 is .* it was .* when the job was submitted/,
+    /init: .*weights\.safetensors: its SHA-256 is .*, but was .* when the job was submitted/,
   );
   const missing = cluster.run({ ...next, init: '/nowhere.safetensors' });
   await expect(missing).rejects.toThrow(/init: \/nowhere\.safetensors: .*not found/);
