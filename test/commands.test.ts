@@ -100,7 +100,7 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   expect(await once(watching, 'exit')).toEqual([130, null]);
   expect(await kasane('jobs')).toMatch(new RegExp(`^${held} +running `, 'm'));
   await expect(kasane('predict', 'digit', image)).rejects.toThrow(
-    /digit: file not found, and no job 'digit'/,
+    /digit: file not found, and there is no job 'digit'/,
   );
   // A terminal and npm both pass Ctrl-C on: that is one request, and it is closed as it should be.
   coordinator.kill('SIGINT');
