@@ -6,13 +6,11 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('./node_modules/.cache/
 
 /** Of the tests of the system those that measure no time and lose no process: they come beside the others. */
 const unhurried = [
-  'averages',
   'backup',
   'bull-board',
   'containers',
   'docs',
   'embedded-redis',
-  'examples',
   'fuzz/extremes',
   'fuzz/fuzz',
   'fuzz/network',
@@ -22,12 +20,10 @@ const unhurried = [
   'memory',
   'needs',
   'node-versions',
-  'otel',
   'practice',
   'python',
   'python-client',
   'readers',
-  'shipped',
   'tensorboard',
 ].map((name) => `test/${name}.test.ts`);
 

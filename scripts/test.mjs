@@ -84,28 +84,27 @@ function listLeftOut() {
 }
 
 /**
- * Tests of the system wait more than they compute, and must come one file at a time. Beside them come, as one file at a time too, those of
- * the system that are in no hurry, and those of units on the other cores. What the two print follows when all have ended.
+ * Tests of the system wait more than they compute, and must come one file at a time; those of units compute, and come beside them on
+ * the other cores, as do those of the system that are in no hurry. What these print follows when both have ended.
  */
 async function runAllTests() {
   const directory = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+  const log = join(directory, 'beside.log');
+  const besideLog = openSync(log, 'w');
   const workers = Math.max(1, availableParallelism() - 1);
-  const beside = [
-    { name: 'tests of the system that are in no hurry (vitest)', args: ['--project', 'unhurried'] },
-    { name: 'tests of units (vitest)', args: ['--project', '*unit', `--maxWorkers=${workers}`] },
-  ].map((lane, i) => {
-    const log = join(directory, `beside-${i}.log`);
-    return { ...lane, log, output: openSync(log, 'w') };
-  });
   try {
     const parts = await Promise.all([
       runTests('tests of the system (vitest)', ['--project', 'system']),
-      ...beside.map(({ name, args, output }) => runTests(name, args, output)),
+      runTests(
+        'tests of units, and others beside the system (vitest)',
+        ['--project', '*unit', '--project', 'unhurried', `--maxWorkers=${workers}`],
+        besideLog,
+      ),
     ]);
-    for (const { log } of beside) await pipeline(createReadStream(log), process.stdout, { end: false });
+    await pipeline(createReadStream(log), process.stdout, { end: false });
     return parts;
   } finally {
-    for (const { output } of beside) closeSync(output);
+    closeSync(besideLog);
     rmSync(directory, { recursive: true, force: true });
   }
 }
