@@ -1,5 +1,6 @@
 /** Rows of a CSV file (RFC 4180), read piece by piece: all of csv-parse. */
 import { pipeline } from 'node:stream';
+import { counted } from '@kasane/tensor/counted';
 import type { RegularFile } from '@kasane/tensor/node/regular-file';
 import { CsvError, parse } from 'csv-parse';
 import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.ts';
@@ -36,6 +37,10 @@ export interface CsvReader {
   notes(): string[];
   rows(): AsyncIterable<CsvRow>;
 }
+
+/** Such as 'skipped 2 of 10 rows: ...', which names the first few. @param kept rows that were not skipped */
+export const skippedRows = (skipped: readonly string[], kept: number): string =>
+  `skipped ${skipped.length} of ${counted(skipped.length + kept, 'row')}: ${skipped.slice(0, 5).join('; ')}`;
 
 /** @throws DataError when there is no such file, or it has no header */
 export async function openCsvFile(path: string, options: CsvForm): Promise<CsvReader> {

@@ -2,7 +2,7 @@
 import { counted } from '@kasane/tensor/counted';
 import type { Arrays, ArraysRead } from './arrays.ts';
 import { digestOfArrays } from './arrays.ts';
-import { openCsvFile } from './csv-file.ts';
+import { openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';
 import { checkLabelKind } from './label-kind.ts';
 import { quoted } from './quoted.ts';
@@ -186,10 +186,7 @@ async function readRows(path: string, options: CsvOptions) {
   for await (const row of file.rows()) rows.push(row);
   const { skipped } = file;
   const notes = file.notes();
-  if (skipped.length > 0) {
-    const all = counted(rows.length + skipped.length, 'row');
-    notes.push(`skipped ${skipped.length} of ${all}: ${skipped.slice(0, NAMED).join('; ')}`);
-  }
+  if (skipped.length > 0) notes.push(skippedRows(skipped, rows.length));
   const last = file.columns.length - 1;
   const name = file.columns[last]!;
   const { target, columns: kinds, inputs = {} } = options;

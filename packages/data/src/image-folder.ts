@@ -237,10 +237,9 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
     problems.push(...damaged);
     const left = usable.filter(({ path }) => !twice.paths.has(path));
     if (usable.length === 0) {
-      if (otherKinds(group.files) !== '') lacking++;
-      problems.push(
-        `${group.path}: this class has no usable JPEG, PNG or WebP images${otherKinds(group.files)}`,
-      );
+      const others = otherKinds(group.files);
+      if (others !== '') lacking++;
+      problems.push(`${group.path}: this class has no usable JPEG, PNG or WebP images${others}`);
     }
     if (left.length === 0) continue;
     images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));

@@ -1,6 +1,6 @@
 /** The times of a series' rows: which column has them, and whether they ascend without gaps. */
 import { counted } from '@kasane/tensor/counted';
-import type { CsvRow } from './csv-file.ts';
+import { type CsvRow, skippedRows } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import {
   areCompactDates,
@@ -114,10 +114,7 @@ export function inOrderOfTime(
       `${damaged[0]}${more}. Write numbers, or ${DATES}; set data.onDamaged: skip to skip such rows, ${WAY_OUT}`,
     );
   }
-  if (damaged.length > 0)
-    notes.push(
-      `skipped ${damaged.length} of ${counted(rows.length, 'row')}: ${damaged.slice(0, 5).join('; ')}`,
-    );
+  if (damaged.length > 0) notes.push(skippedRows(damaged, timed.length));
   if (order === 'sort') timed.sort((a, b) => a.time - b.time);
   checkOrder(path, name, columns, timed, at);
   const steps = timed.slice(1).map(({ time }, i) => time - timed[i]!.time);

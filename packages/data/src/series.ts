@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { counted } from '@kasane/tensor/counted';
 import { bytesOf } from './arrays.ts';
-import { type CsvRow, openCsvFile } from './csv-file.ts';
+import { type CsvRow, openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type DataParts, type Dataset, type SeriesPreparation } from './dataset.ts';
 import { inOrderOfTime, type TimeColumn, type TimeOptions, timeColumn } from './series-time.ts';
 import { ColumnFit, type NumberEncoding, noNumber } from './table.ts';
@@ -177,10 +177,7 @@ export async function readSeriesRows(
   for await (const row of file.rows()) all.push(row);
   const { columns, skipped } = file;
   notes.push(...file.notes());
-  if (skipped.length > 0) {
-    const rows = counted(all.length + skipped.length, 'row');
-    notes.push(`skipped ${skipped.length} of ${rows}: ${skipped.slice(0, 5).join('; ')}`);
-  }
+  if (skipped.length > 0) notes.push(skippedRows(skipped, all.length));
   const time = timeColumn(path, columns, all, options, form, notes);
   const names = options.columns ?? numericColumns(path, columns, all, form, time, notes);
   const places = new Map(columns.map((name, at) => [name, at]));
