@@ -71,6 +71,41 @@ it('computes batches the last of which is short, on test data that stands apart'
   );
 });
 
+it('of a series, compares the step of its times where the weights tell it', async () => {
+  const day = (index: number, step: number) => new Date(step * index * 86_400_000).toISOString().slice(0, 10);
+  const values = Array.from({ length: 60 }, (_, index) => Math.sin(index));
+  const series = (step: number) =>
+    `time,y\n${values.map((value, index) => `${day(index, step)},${value}`).join('\n')}\n`;
+  writeFileSync(at('daily.csv'), series(1));
+  writeFileSync(at('weekly.csv'), series(7));
+  const job = checkJob({
+    name: 'series',
+    model: {
+      input: [4, 1],
+      output: [1, 1],
+      layers: [{ type: 'flatten' }, { type: 'dense', units: 1 }, { type: 'reshape', shape: [1, 1] }],
+    },
+    objective: { type: 'regression' },
+    data: { format: 'series', path: at('daily.csv'), window: 4, target: 'y' },
+  });
+  const { preparation } = await openData(job.spec.data, anywhere);
+  const { step, ...earlier } = preparation.series!;
+  expect(step).toBe(86_400_000);
+  const { path: _, ...data } = job.spec.data as { path: string };
+  const parameters = new Float32Array(job.model.parameterCount);
+  for (const [name, series] of [
+    ['now', { ...earlier, step }],
+    ['earlier', earlier],
+  ] as const) {
+    const about = { job: name, objective: job.objective, preparation: { ...preparation, series }, data };
+    writeFileSync(at(`${name}.safetensors`), encodeModelFile({ model: job.model, parameters, about }));
+  }
+  for (const model of ['now', 'earlier'])
+    expect(await printed({ model, data: at('daily.csv') })).toMatch(/^Test /);
+  await expect(printed({ model: 'now', data: at('weekly.csv') })).rejects.toThrow(/\(series\)/);
+  expect(await printed({ model: 'earlier', data: at('weekly.csv') })).toMatch(/^Test /);
+});
+
 it.each([
   [{}, 'USAGE', /was trained on csv data; give its path with --data/],
   [{ data: 'absent.csv' }, 'DATA_INVALID', /absent\.csv/],

@@ -94,15 +94,24 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])].filter(
     (name) => name !== 'shape',
   );
-  // Weights of earlier versions do not tell the step of a series.
-  const text = (value: unknown) =>
-    JSON.stringify(value, (key, inner: unknown) => (key === 'step' ? undefined : inner));
-  const differs = names.find((name) => text(trained[name]) !== text(found[name]));
+  const told = withoutUnknownStep(found, trained);
+  const differs = names.find((name) => JSON.stringify(trained[name]) !== JSON.stringify(told[name]));
   if (differs === undefined) return;
   throw new KasaneError(
     'DATA_INVALID',
     `the data differs from what ${source} was trained with (${differs}); set --data and --test to the data.path and data.test of the job`,
   );
+}
+
+/** Weights of earlier versions do not tell the step of a series: where they do not, that of the data is not compared. */
+function withoutUnknownStep(
+  found: Readonly<Record<string, unknown>>,
+  trained: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const isKnown = (trained.series as { readonly step?: number } | undefined)?.step !== undefined;
+  if (found.series === undefined || isKnown) return found;
+  const { step: _, ...series } = found.series as { readonly step?: number };
+  return { ...found, series };
 }
 
 /** Sums over the samples, in their order. */
