@@ -15,7 +15,7 @@ import { traceProgram } from '../src/training.ts';
 import { directions, opCases } from './support/cases.ts';
 import { checkOperation } from './support/conformance.ts';
 import { onDevice, openDevice } from './support/gpu.ts';
-import { heapInUse, LEAK } from './support/heap.ts';
+import { heldByStep, LEAK } from './support/heap.ts';
 import { feedsOf, models, request } from './support/models.ts';
 
 /** Steps after which memory is looked at for the first time, and in all: SwiftShader takes about 0.3 ms a kernel, whatever its size. */
@@ -140,9 +140,7 @@ describe('a model of every kind on WebGPU', { ...onDevice(device), timeout: 300_
         'createComputePipelineAsync',
       ] as const
     ).map((name) => vi.spyOn(device!, name));
-    const heap = heapInUse();
-    for (let index = WARM; index < STEPS; index++) await step(index);
-    expect((heapInUse() - heap) / (STEPS - WARM)).toBeLessThan(LEAK);
+    expect(await heldByStep(STEPS - WARM, (index) => step(WARM + index))).toBeLessThan(LEAK);
     for (const maker of makers) {
       expect(maker).not.toHaveBeenCalled();
       maker.mockRestore();
