@@ -4,11 +4,12 @@
  */
 
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { countsOf, DataError, type Dataset } from './dataset.ts';
+import { listData } from './folder.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
 
 /** Bytes of one file, unpacked. */
@@ -17,10 +18,12 @@ const LARGEST_FILE = 2 ** 30;
 const MOST_PACKED = 100;
 const UNPACKED_BYTES = 1 << 24;
 
-const parts = {
-  train: { images: 'train-images-idx3-ubyte', labels: 'train-labels-idx1-ubyte' },
-  test: { images: 't10k-images-idx3-ubyte', labels: 't10k-labels-idx1-ubyte' },
-} as const;
+const names = [
+  'train-images-idx3-ubyte',
+  'train-labels-idx1-ubyte',
+  't10k-images-idx3-ubyte',
+  't10k-labels-idx1-ubyte',
+] as const;
 
 /** What one part of a folder consists of. */
 interface IdxPart {
@@ -41,11 +44,12 @@ export interface IdxFolder {
 export interface IdxData {
   readonly train: Dataset;
   readonly test: Dataset;
+  readonly notes: readonly string[];
 }
 
 /**
  * Reads the four files of a folder: train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
- * t10k-labels-idx1-ubyte, each plain or with .gz.
+ * t10k-labels-idx1-ubyte, each plain or with .gz; or those of EMNIST, such as emnist-letters-test-labels-idx1-ubyte.gz.
  * @throws DataError naming the file and what is wrong with it
  */
 export function readIdxFolder(directory: string): IdxFolder {
@@ -61,7 +65,7 @@ export function readIdxFolder(directory: string): IdxFolder {
 /** As `openIdxApart` of read-apart.ts, on this thread: for tests and tools. @throws DataError */
 export function openIdx(directory: string): IdxData {
   const key = stampOf(directory);
-  return kept(key) ?? keep(key, dataOf(readIdxFolder(directory)));
+  return kept(key) ?? keep(key, dataOf(directory, readIdxFolder(directory)));
 }
 
 /** What was opened last is kept for so long, in milliseconds, so that the next job on the same files does not read them again. */
@@ -90,10 +94,19 @@ export async function openIdxOnce(
   read: (directory: string) => Promise<IdxFolder>,
 ): Promise<IdxData> {
   const key = stampOf(directory);
-  return kept(key) ?? keep(key, dataOf(await read(directory)));
+  return kept(key) ?? keep(key, dataOf(directory, await read(directory)));
 }
 
-const dataOf = ({ train, test }: IdxFolder): IdxData => ({ train: datasetOf(train), test: datasetOf(test) });
+const dataOf = (directory: string, { train, test }: IdxFolder): IdxData => ({
+  train: datasetOf(train),
+  test: datasetOf(test),
+  // G. Cohen et al., EMNIST: an extension of MNIST to handwritten letters (2017), keeps the columns of MATLAB.
+  notes: prefixOf(directory).startsWith('emnist')
+    ? [
+        `${directory}: EMNIST stores its images transposed (rows and columns swapped). Transpose the images that you give to predictions, too`,
+      ]
+    : [],
+});
 
 /** Changes when a file does. */
 const stampOf = (directory: string): string =>
@@ -103,31 +116,52 @@ const stampOf = (directory: string): string =>
     .join('\n');
 
 function pathsOf(directory: string): [string, string, string, string] {
-  const { train, test } = parts;
-  return [train.images, train.labels, test.images, test.labels].map((name) => locate(directory, name)) as [
-    string,
-    string,
-    string,
-    string,
-  ];
+  const before = prefixOf(directory);
+  return names.map((name) => locate(directory, name, before)) as [string, string, string, string];
 }
 
-/** The file as it is there: MNIST copies write a dot or a dash before "idx". */
-function locate(directory: string, name: string): string {
-  const names = [name, name.replace('-idx', '.idx')].flatMap((plain) => [plain, `${plain}.gz`]);
-  const found = names
+/** What stands before the names of the files, such as `emnist-letters-`. @throws DataError when it is not the same in all of them */
+function prefixOf(directory: string): string {
+  if (kindOfPath(directory) !== 'folder' || names.some((name) => found(directory, name) !== undefined))
+    return '';
+  const files = listData(directory).files.map((path) => basename(path));
+  const prefixes = [
+    ...new Set(
+      files.flatMap(
+        (file) => /^(.+[-_.])(?:train|t10k|test)-images[-.]idx3-ubyte(?:\.gz)?$/.exec(file)?.[1] ?? [],
+      ),
+    ),
+  ];
+  if (prefixes.length <= 1) return prefixes[0] ?? '';
+  throw new DataError(
+    `${directory}: it contains several datasets: ${prefixes.map((prefix) => prefix.slice(0, -1)).join(', ')}. Move the four files of the one to train on into a folder of their own`,
+  );
+}
+
+/** The names that a file may have: MNIST copies write a dot or a dash before "idx", and EMNIST calls the test part so. */
+const candidates = (name: string): string[] =>
+  [name, name.replace('t10k', 'test')]
+    .flatMap((one) => [one, one.replace('-idx', '.idx')])
+    .flatMap((one) => [one, `${one}.gz`]);
+
+const found = (directory: string, name: string): string | undefined =>
+  candidates(name)
     .map((candidate) => join(directory, candidate))
     .find((path) => kindOfPath(path) !== 'nothing');
-  if (found) return found;
+
+/** The file as it is there. */
+function locate(directory: string, name: string, prefix: string): string {
+  const path = found(directory, prefix + name);
+  if (path) return path;
   try {
-    statRegular(join(directory, name));
+    statRegular(join(directory, prefix + name));
   } catch (cause) {
     throw new DataError(
-      `${directory}: ${names.join(', ')} not found; expected a folder with the four IDX files of MNIST`,
+      `${directory}: ${prefix + name} not found, with or without .gz; expected a folder with the four IDX files of MNIST`,
       { cause },
     );
   }
-  return join(directory, name);
+  return join(directory, prefix + name);
 }
 
 function readPair(imagesPath: string, labelsPath: string): IdxPart {
@@ -188,9 +222,12 @@ export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
           `${path}: it unpacks to more than ${most} bytes, over ${MOST_PACKED} times its size. If that is correct, unpack it first`,
           { cause },
         );
-      throw new DataError(`${path}: it is damaged or not a gzip file (${(cause as Error).message})`, {
-        cause,
-      });
+      throw new DataError(
+        `${path}: it is damaged or not a gzip file (${(cause as Error).message}). Download or compress it again`,
+        {
+          cause,
+        },
+      );
     }
   }
   if (bytes.length < 4)
@@ -204,7 +241,7 @@ export function readIdx(path: string): { shape: number[]; data: Uint8Array } {
   const type = bytes[2]!;
   if (type !== 0x08) {
     throw new DataError(
-      `${path}: element type 0x${type.toString(16).padStart(2, '0')}; only unsigned bytes (0x08) are supported`,
+      `${path}: element type 0x${type.toString(16).padStart(2, '0')}; only unsigned bytes (0x08) are supported. Convert its values to bytes`,
     );
   }
   const rank = bytes[3]!;

@@ -58,3 +58,31 @@ export function alikeLabels({ preparation: { classes = [] }, notes = [] }: DataP
         `the classes ${same.map((name) => `'${name}'`).join(' and ')} differ only in case; if they are one class, write them the same way`,
     );
 }
+
+/** Classes that a note names. */
+const NAMED = 5;
+
+/** A note on classes without a sample to learn from: those that test samples have, and those between the others. */
+export function unseenClasses({ train, test, preparation: { classes: names } }: DataParts): string[] {
+  const { counts } = train;
+  if (!counts) return [];
+  const tested = test.counts ?? [];
+  const all = Array.from({ length: Math.max(counts.length, tested.length) }, (_, label) => label);
+  const unseen = all.filter((label) => !counts[label]);
+  const list = (labels: readonly number[]) => {
+    const shown = labels.slice(0, NAMED).map((label) => (names ? `'${names[label]}'` : label));
+    const more = labels.length - shown.length;
+    return `${labels.length === 1 ? 'class' : 'classes'} ${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  };
+  const [wrong, unused] = [unseen.filter((label) => tested[label]), unseen.filter((label) => !tested[label])];
+  return [
+    ...(wrong.length > 0
+      ? [`no training sample has ${list(wrong)}, but test samples do: the model cannot learn to predict them`]
+      : []),
+    ...(unused.length > 0
+      ? [
+          `no sample has ${list(unused)}, although labels reach ${all.length - 1}: the model will not predict them. If that is not intended, check the labels`,
+        ]
+      : []),
+  ];
+}

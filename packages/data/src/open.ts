@@ -5,7 +5,7 @@ import type { DataParts } from './dataset.ts';
 import type { ImageFolderOptions } from './image-folder.ts';
 import { mnistDirectory } from './mnist.ts';
 import { isSquare } from './normalize.ts';
-import { alikeLabels, checkTargets, constantTargets } from './one-target.ts';
+import { alikeLabels, checkTargets, constantTargets, unseenClasses } from './one-target.ts';
 import { openPacked } from './packed.ts';
 import { openCsv, openIdxApart, openImages, openSeries } from './read-apart.ts';
 import { isUrl } from './remote.ts';
@@ -47,7 +47,12 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
   }
   const parts = await openFormat(options, access);
   checkTargets(parts, placeOf(options));
-  const notes = [...(parts.notes ?? []), ...constantTargets(parts), ...alikeLabels(parts)];
+  const notes = [
+    ...(parts.notes ?? []),
+    ...constantTargets(parts),
+    ...alikeLabels(parts),
+    ...unseenClasses(parts),
+  ];
   return { ...parts, ...(notes.length > 0 && { notes }) };
 }
 

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { anywhere } from '../src/access.ts';
 import { openIdx, readIdx } from '../src/idx.ts';
 import { mnistDirectory } from '../src/mnist.ts';
+import { openData } from '../src/open.ts';
 
 const idx = (shape: number[], data: number[]) => {
   const header = Buffer.alloc(4 + 4 * shape.length);
@@ -91,6 +93,36 @@ describe('IDX', () => {
   it('refuses a damaged .gz', () => {
     writeFileSync(path('x.gz'), gzipSync(files[images]).subarray(0, 30));
     expect(() => readIdx(path('x.gz'))).toThrow(/damaged or not a gzip file/);
+  });
+
+  it("reads EMNIST's files, and says that its images are transposed", async () => {
+    for (const [name, bytes] of Object.entries(files)) {
+      rmSync(path(name));
+      writeFileSync(path(`emnist-letters-${name.replace('t10k', 'test')}.gz`), gzipSync(bytes));
+    }
+    const { train, test, notes } = await openData(
+      { format: 'idx', path: directory, mean: 0, std: 1 },
+      anywhere,
+    );
+    expect([train.samples, test.samples]).toEqual([3, 1]);
+    expect(notes?.join()).toMatch(/EMNIST stores its images transposed/);
+    rmSync(path('emnist-letters-test-labels-idx1-ubyte.gz'));
+    expect(() => openIdx(directory)).toThrow(/emnist-letters-t10k-labels-idx1-ubyte not found/);
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(path(`emnist-digits-${name}`), bytes);
+    expect(() => openIdx(directory)).toThrow(/several datasets: emnist-digits, emnist-letters. Move/);
+    // What has the plain names is taken for what it is.
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(path(name), bytes);
+    expect(openIdx(directory).notes).toEqual([]);
+  });
+
+  it('names classes without a training sample', async () => {
+    writeFileSync(path('train-labels-idx1-ubyte'), idx([3], [5, 0, 5]));
+    writeFileSync(path('t10k-labels-idx1-ubyte'), idx([1], [6]));
+    const { notes } = await openData({ format: 'idx', path: directory, mean: 0, std: 1 }, anywhere);
+    expect(notes).toEqual([
+      expect.stringMatching(/^no training sample has class 6, but test samples do/),
+      expect.stringMatching(/^no sample has classes 1, 2, 3, 4, although labels reach 6/),
+    ]);
   });
 
   it('reads a folder again after its files have changed', () => {
