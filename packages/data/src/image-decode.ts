@@ -71,6 +71,7 @@ const harmless =
 const isJpeg = (bytes: Buffer) => bytes.length > 2 && bytes.readUInt16BE(0) === 0xffd8;
 
 async function decodeTolerantly(bytes: Buffer, form: ImageForm): Promise<Decoded> {
+  refuseHeic(bytes);
   // The library makes up what is missing of a picture, if only something follows.
   if (isJpeg(bytes) && !hasJpegEnd(bytes)) throw new Error('premature end');
   try {
@@ -116,12 +117,19 @@ async function decodeStrictly(
   return background ? { pixels, background } : { pixels };
 }
 
+/** An image that is whole, but of a kind that is not read. The message is a clause. */
+class UnsupportedImage extends Error {
+  override readonly name = 'UnsupportedImage';
+}
+
 export interface ImageKind {
   readonly format: string;
   /** Whether it has an alpha channel. */
   readonly alpha: boolean;
   /** More than one picture; the first is used. */
   readonly animated: boolean;
+  /** More than 8 bits a channel; the upper 8 are used. */
+  readonly deep: boolean;
 }
 
 /**
@@ -130,9 +138,24 @@ export interface ImageKind {
  */
 export async function describeImage(bytes: Buffer): Promise<ImageKind> {
   const decode = await loadSharp();
-  const { format, hasAlpha, pages = 1 } = await decode(bytes, { failOn: 'none' }).metadata();
-  if (!formats.has(format)) throw new Error(`its content is ${format}; save it as PNG or JPEG`);
-  return { format, alpha: hasAlpha === true, animated: pages > 1 };
+  refuseHeic(bytes);
+  const { format, hasAlpha, depth, pages = 1 } = await decode(bytes, { failOn: 'none' }).metadata();
+  if (!formats.has(format)) throw new UnsupportedImage(`its content is ${format}; save it as PNG or JPEG`);
+  return {
+    format,
+    alpha: hasAlpha === true,
+    animated: pages > 1,
+    deep: depth !== undefined && depth !== 'uchar',
+  };
+}
+
+/**
+ * Photographs of phones, whatever they are called: the library reads AVIF of this container, but not what is compressed by HEVC.
+ * The brands are those of ISO/IEC 23008-12, annex B.
+ */
+function refuseHeic(bytes: Buffer): void {
+  if (/^ftyp(hei[cxms]|hev[cxms])$/.test(bytes.toString('latin1', 4, 12)))
+    throw new UnsupportedImage('it is a HEIC image, whatever its name says; save it as JPEG or PNG');
 }
 
 export interface Ink {
@@ -172,6 +195,7 @@ export const showing = ({ dark, bright }: Pick<Ink, 'dark' | 'bright'>): Backgro
 
 /** Why an image is not decoded, as a clause. */
 export function whyNot(cause: unknown): string {
+  if (cause instanceof UnsupportedImage) return cause.message;
   const [first = ''] = (cause as Error).message.split('\n');
   if (/unsupported image format/.test(first)) return 'it is not an image in a supported format';
   if (/^premature end$|premature end of JPEG/i.test(first)) return 'it is truncated';

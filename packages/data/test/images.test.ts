@@ -282,3 +282,39 @@ describe('transparency', () => {
     expect(notes).toEqual([]);
   });
 });
+
+describe('kinds of pictures', () => {
+  it.each(['heic', 'heix', 'hevc'])('a photograph of a phone under another name: %s', async (brand) => {
+    // ISO/IEC 14496-12, 4.3: a box of 24 bytes that names the brand.
+    const start = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from(`ftyp${brand}`), Buffer.alloc(12)]);
+    const { check, decoded } = await verdicts(Buffer.concat([start, Buffer.alloc(400)]));
+    expect(check.problem).toMatch(/it is a HEIC image, whatever its name says; save it as JPEG or PNG$/);
+    expect(decoded.why).toBe(check.problem);
+  });
+
+  it('16 bits a channel are told, since only the upper 8 are used', async () => {
+    const deep = mkdtempSync(join(folder, 'deep-'));
+    const values = (most: number) => Uint16Array.from({ length: 64 }, (_, i) => (i * most) / 63);
+    for (const [name, most] of [
+      ['full', 65_535],
+      ['scan', 4_095],
+    ] as const) {
+      mkdirSync(join(deep, name));
+      for (const i of [1, 2])
+        writeFileSync(
+          join(deep, name, `${i}.png`),
+          await sharp(values(most - i), { raw: { width: 8, height: 8, channels: 1 } })
+            .toColourspace('grey16')
+            .png()
+            .toBuffer(),
+        );
+    }
+    const { notes } = await openImageFolder({
+      ...{ format: 'imagefolder', path: deep, layout: 'auto', onDamaged: 'fail', validation: 0.5, seed: 1 },
+      ...{ size: 8, channels: 1, fit: 'fill', background: 'auto', mean: 0, std: 1 },
+    });
+    expect(notes?.join()).toMatch(
+      /4 images have more than 8 bits per channel, of which the upper 8 are used/,
+    );
+  });
+});
