@@ -5,6 +5,7 @@ import { digestOfArrays } from './arrays.ts';
 import { openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';
 import { checkLabelKind } from './label-kind.ts';
+import { listOf } from './problems.ts';
 import { quoted } from './quoted.ts';
 import { splitAtRandom } from './shuffle.ts';
 import {
@@ -101,8 +102,7 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
     encodePart(parts[name], place[name], main.columns, preparation, options, problems);
   const [train, tested] = [encode('train'), encode('test')];
   if (problems.length > 0) {
-    const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
-    const list = problems.slice(0, NAMED).join('; ') + more;
+    const list = listOf(problems);
     if (options.onDamaged === 'fail')
       throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
     notes.push(

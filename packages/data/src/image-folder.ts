@@ -32,6 +32,7 @@ import {
   showing,
 } from './image-decode.ts';
 import { type Layout, type Located, locateParts } from './layout.ts';
+import { listOf } from './problems.ts';
 import { readRegular, statRegular } from './regular-file.ts';
 import { contradicting, type Printed, testedCopies } from './same-pictures.ts';
 import { splitAtRandom } from './shuffle.ts';
@@ -68,7 +69,7 @@ export interface ImageFolderOptions {
 
 /** Decoded samples of a part are kept in memory when all of them take no more bytes than this. */
 const KEPT_BYTES = 256 << 20;
-/** Files that a message names. */
+/** Kinds of files that a message names. */
 const NAMED = 5;
 
 const extensions = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
@@ -249,6 +250,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   const sum = (of: (one: CheckedClass) => number) => checked.reduce((all, one) => all + of(one), 0);
   const total = found.leftOut + sum(({ usable, damaged }) => usable.length + damaged.length);
   const animated = sum(({ usable }) => usable.filter(({ kind }) => kind?.animated).length);
+  const deep = sum(({ usable }) => usable.filter(({ kind }) => kind?.deep).length);
   const alpha = checked.flatMap(({ usable }) =>
     usable.filter(({ kind }) => kind?.alpha).map(({ path }) => path),
   );
@@ -257,10 +259,13 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are used${otherKinds(others)}`);
   if (animated > 0)
     notes.push(`${folder}: only the first frame of ${counted(animated, 'animated image')} is used`);
+  if (deep > 0)
+    notes.push(
+      `${folder}: ${counted(deep, 'image')} ${deep === 1 ? 'has' : 'have'} more than 8 bits per channel, of which the upper 8 are used. If their values do not span the full range, as in 12-bit scans, rescale them first`,
+    );
   const { groups } = found;
   if (problems.length === 0) return { groups, classes, images, alpha, notes };
-  const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
-  const list = problems.slice(0, NAMED).join('; ') + more;
+  const list = listOf(problems);
   if (options.onDamaged === 'fail') {
     // Where nothing would be left, to skip is no way out.
     const skip = images.length > 0 ? ', or set data.onDamaged: skip' : '';
@@ -269,6 +274,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
     const fix = lacking === problems.length && skip === '' ? '' : `. Fix this${skip}`;
     throw new DataError(`${list}${convert}${fix}`);
   }
+  if (images.length === 0) throw new DataError(`${folder}: it contains no usable images: ${list}`);
   const left = total - images.length;
   // What is named may be links or folders that never were images of a class.
   notes.push(left > 0 ? `skipped ${left} of ${counted(total, 'image')}: ${list}` : `skipped ${list}`);

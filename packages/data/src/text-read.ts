@@ -16,11 +16,12 @@ import {
   numberClasses,
   readClassFolders,
 } from './class-folders.ts';
-import { openCsvFile } from './csv-file.ts';
+import { openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import { decodeText, markedEncoding, UTF8 } from './decode-text.ts';
 import { extensionOf, filesBelow, hasNoEnding } from './folder.ts';
 import { type Located, locateParts } from './layout.ts';
+import { listOf } from './problems.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';
 import { type FilesOf, leaveOutShared, leaveOutTested, testsOnTraining } from './shared-files.ts';
 import { splitAtRandom } from './shuffle.ts';
@@ -227,7 +228,10 @@ async function readLabelled(
     }
     for (const text of read) texts.push({ label: name, text });
   }
-  return { texts, groups, notes: [...notes, ...whatWasLeftOut(damaged)] };
+  const left = whatWasLeftOut(damaged);
+  if (texts.length === 0 && left.length > 0)
+    throw new DataError(`${path}: it contains no usable texts: ${listOf(damaged.problems)}`);
+  return { texts, groups, notes: [...notes, ...left] };
 }
 
 async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit<LabelledTexts, 'groups'>> {
@@ -247,13 +251,13 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
     else texts.push({ text: fields[text]!, label: fields[label]! });
   }
   const left = [...file.skipped, ...problems];
-  const list =
-    left.slice(0, NAMED).join('; ') + (left.length > NAMED ? `; and ${left.length - NAMED} more` : '');
+  const list = listOf(left);
   if (problems.length > 0 && options.onDamaged === 'fail')
     throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
+  if (texts.length === 0 && left.length > 0)
+    throw new DataError(`${path}: it contains no usable texts: ${list}`);
   const notes = file.notes();
-  if (left.length > 0)
-    notes.push(`skipped ${left.length} of ${counted(left.length + texts.length, 'row')}: ${list}`);
+  if (left.length > 0) notes.push(skippedRows(left, texts.length));
   return { texts, notes };
 }
 
@@ -271,7 +275,11 @@ function readAll({ path, files }: PartFiles, damaged: Damaged): string {
   if (files.length === 0 && damaged.problems.length === 0)
     throw new DataError(`${path}: it contains no .txt or .md files`);
   const text = readTexts(files, damaged, false).join('\n');
-  if (text.length === 0 && damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
+  if (text.length > 0) return text;
+  if (damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
+  // To skip them all is no way out.
+  if (damaged.options.onDamaged === 'skip')
+    throw new DataError(`${path}: it contains no usable text: ${listOf(damaged.problems)}`);
   return text;
 }
 
@@ -288,9 +296,6 @@ interface Damaged {
   /** Read so far, these included. */
   files: number;
 }
-/** Files that a message names. */
-const NAMED = 5;
-
 /** The texts of files that can be used. @param filled whether an empty one can not */
 function readTexts(files: readonly string[], damaged: Damaged, filled: boolean): string[] {
   const sizeOf = (file: string) => (kindOfPath(file) === 'file' ? statRegular(file).size : 0);
@@ -317,8 +322,7 @@ function readTexts(files: readonly string[], damaged: Damaged, filled: boolean):
 /** A note of what can not be used. @throws DataError where it must be */
 function whatWasLeftOut({ options: { onDamaged }, problems, files }: Damaged): string[] {
   if (problems.length === 0) return [];
-  const more = problems.length > NAMED ? `; and ${problems.length - NAMED} more` : '';
-  const list = problems.slice(0, NAMED).join('; ') + more;
+  const list = listOf(problems);
   if (onDamaged === 'skip') return [`skipped some of ${counted(files, 'text')}: ${list}`];
   throw new DataError(`${list}. Fix this, or set data.onDamaged: skip`);
 }

@@ -189,6 +189,18 @@ describe('text', { timeout: 60_000 }, () => {
     );
   });
 
+  it('names the cause where all that it would read is skipped', async () => {
+    const latin = write('latin.txt', Buffer.from('caf\xe9 au lait, and more of it', 'latin1'));
+    await expect(open(latin, { onDamaged: 'skip' })).rejects.toThrow(
+      /it contains no usable text: .*latin.txt:1: it is not UTF-8. .* data.encoding: windows-1252/,
+    );
+    write('classes/a/1.txt', Buffer.from('caf\xe9', 'latin1'));
+    write('classes/b/1.txt', '');
+    await expect(
+      open(join(folder, 'classes'), { onDamaged: 'skip', objective: 'classification' }),
+    ).rejects.toThrow(/it contains no usable texts: .*1.txt:1: it is not UTF-8/);
+  });
+
   it('says what is wrong', async () => {
     await expect(open(join(folder, 'none'))).rejects.toThrow(/file or folder not found/);
     await expect(open(write('empty.txt', ''))).rejects.toThrow(/it is empty/);
