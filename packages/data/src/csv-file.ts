@@ -7,6 +7,7 @@ import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.
 import { DataError } from './dataset.ts';
 import { checkMark, decoderOf, KIND_BYTES, notDecoded, requireText } from './decode-text.ts';
 import { shownName } from './folder.ts';
+import { listOf } from './problems.ts';
 import { openRegular } from './regular-file.ts';
 import { formOf, type TableForm } from './table-form.ts';
 
@@ -40,7 +41,7 @@ export interface CsvReader {
 
 /** Such as 'skipped 2 of 10 rows: ...', which names the first few. @param kept rows that were not skipped */
 export const skippedRows = (skipped: readonly string[], kept: number): string =>
-  `skipped ${skipped.length} of ${counted(skipped.length + kept, 'row')}: ${skipped.slice(0, 5).join('; ')}`;
+  `skipped ${skipped.length} of ${counted(skipped.length + kept, 'row')}: ${listOf(skipped)}`;
 
 /** @throws DataError when there is no such file, or it has no header */
 export async function openCsvFile(path: string, options: CsvForm): Promise<CsvReader> {
@@ -193,9 +194,24 @@ async function* withoutLines(pieces: AsyncIterable<string>, count: number): Asyn
   }
 }
 
+/** @param head how the file begins. @throws DataError when it is text, but certainly no table */
+function requireTable(path: string, head: Uint8Array): void {
+  const start = Buffer.from(head)
+    .toString('latin1')
+    .replace(/^\xef\xbb\xbf/, '');
+  if (/^\s*<(!doctype|html|\?xml)/i.test(start))
+    throw new DataError(
+      `${path}: it is a web page or XML, not a table. If a website sent it in place of the data, download the data again`,
+    );
+  if (/^\s*(\{\s*("|$)|\[\s*[[{])/.test(start))
+    throw new DataError(`${path}: it contains JSON, not a table. Convert it to CSV`);
+}
+
 /** The characters of a file. Decoders do not say where they fail, so a piece that does is tried line by line. */
 async function* decoded(file: RegularFile, encoding: string): AsyncGenerator<string> {
-  requireText(file.path, await file.read(0, KIND_BYTES));
+  const head = await file.read(0, KIND_BYTES);
+  requireText(file.path, head);
+  requireTable(file.path, head);
   const decoder = () => decoderOf(encoding, file.path);
   let whole = decoder();
   let line = 1;

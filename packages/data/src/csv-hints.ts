@@ -8,8 +8,9 @@ export interface FirstRow {
   readonly fields: readonly string[];
 }
 
-/** Rows after the header that are looked at. */
-export const FIRST_ROWS = 10;
+/** Rows after the header that are looked at, and those of them that must fit it. */
+export const FIRST_ROWS = 200;
+const FITTING_ROWS = 10;
 
 const shown = (delimiter: string) => (delimiter === '\t' ? '"\\t"' : `'${delimiter}'`);
 const cut = (text: string) => (text.length > 40 ? `${text.slice(0, 40)}...` : text);
@@ -27,6 +28,7 @@ export function checkHeader(
 ): void {
   const { fields, line } = header;
   const [first] = rows;
+  const next = rows.slice(0, FITTING_ROWS);
   const [, sep] = /^sep=(.?)$/i.exec(fields.join(form.delimiter)) ?? [];
   if (sep !== undefined)
     throw new DataError(
@@ -36,7 +38,7 @@ export function checkHeader(
     throw new DataError(
       `${path}:${line}: it contains NUL characters: it is either not text or UTF-16. If it is UTF-16, set data.encoding: utf-16le`,
     );
-  const wrong = rows.every((row) => row.fields.length !== fields.length);
+  const wrong = next.every((row) => row.fields.length !== fields.length);
   if (first && (wrong || fields.length === 1)) {
     const other = delimiterOf(fields, first.fields, form.delimiter);
     if (other)
@@ -114,8 +116,8 @@ function checkNames(path: string, header: FirstRow, rows: readonly FirstRow[], f
   );
 }
 
-/** Whether the first row is no header by the look of it: values where names would be. */
-export function isRow({ fields }: FirstRow, rows: readonly FirstRow[], form: TableForm): boolean {
+/** Whether the first row is no header by the look of it: values where names would be, or most words of it again below. */
+export function isRow({ fields }: FirstRow, below: readonly FirstRow[], form: TableForm): boolean {
   if (form.header !== undefined) return false;
   const values = fields.flatMap((name) => readNumber(name, form) ?? []);
   const step = values[1]! - values[0]!;
@@ -125,9 +127,14 @@ export function isRow({ fields }: FirstRow, rows: readonly FirstRow[], form: Tab
     values.every((value, i) => Number.isInteger(value) && value >= 0 && value === values[0]! + i * step) &&
     step > 0;
   if (values.length === fields.length) return !(counted && step === 1);
+  // Files that were put together bring their headers along, but hardly so soon.
+  const rows = below.filter((row, at) => at < FITTING_ROWS || row.fields.join('\n') !== fields.join('\n'));
   const recurs = fields.map((name, at) => name !== '' && rows.some((row) => row.fields[at] === name));
-  if (values.length === 0) return fields.length > 1 && recurs.every(Boolean);
-  if (counted) return false;
+  const words = fields.flatMap((name, at) =>
+    name === '' || readNumber(name, form) !== undefined ? [] : [at],
+  );
+  const again = words.filter((at) => recurs[at]).length;
+  if (values.length === 0 || counted) return fields.length > 1 && again > 0 && 2 * again >= words.length;
   if (values.some((value) => !Number.isInteger(value) || value < 0)) return true;
   return 2 * values.length >= fields.length && values.length > 1 ? true : recurs.some(Boolean);
 }

@@ -249,12 +249,22 @@ describe('files', () => {
     ['-1,a\n2,b\n3,a\n', /looks like the rows below it/],
     ['red,a\nblue,b\nred,a\n', /looks like the rows below it/],
     ['1,1,a\n2,3,b\n2,4,a\n', /looks like the rows below it/],
+    ['good,nine\nbad,ten\nodd,six\ngood,two\n', /looks like the rows below it/],
   ])('%j has no header: its first row is not lost in silence', async (content, message) => {
     const target = String(content.split('\n')[0]!.split(',').length);
     await expect(table(content, { target })).rejects.toThrow(message);
     const many = content.repeat(4);
     const { train, test } = await table(many, { target, header: false });
     expect(train.samples + test.samples).toBe(many.split('\n').length - 1);
+  });
+
+  it.each([
+    ['<!DOCTYPE html>\n<html><body>404</body></html>\n', /: it is a web page or XML, not a table/],
+    ['<?xml version="1.0"?>\n<rows/>\n', /it is a web page or XML/],
+    ['[{"a": 1, "kind": "x"},\n{"a": 2, "kind": "y"}]\n', /it contains JSON, not a table. Convert it to CSV/],
+    ['{\n  "a": 1\n}\n', /it contains JSON/],
+  ])('%j is no table', async (content, message) => {
+    await expect(table(content)).rejects.toThrow(message);
   });
 
   it.each(['a,2019,2020,2021,kind', 'a,2010,2015,2020,kind', 'a,b,c,1,kind', '0,1,2,3,kind'])(

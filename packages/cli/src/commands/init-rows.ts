@@ -1,6 +1,6 @@
 /** How a table is written, as `kasane init` guesses it by its first rows. Every guess is told. */
 import { openCsvFile } from '@kasane/data/csv-file';
-import { isBySemicolons, isRow } from '@kasane/data/csv-hints';
+import { FIRST_ROWS, isBySemicolons, isRow } from '@kasane/data/csv-hints';
 import { openRegular } from '@kasane/data/regular-file';
 import {
   formOf,
@@ -17,8 +17,6 @@ import { wordsOf } from './init-columns.ts';
 const ROWS = 10_000;
 const FIRST = 20;
 const DELIMITERS = [',', ';', '\t', '|'];
-/** Rows in which values of the first one may come again. */
-const AGAIN = 200;
 /** Words of a name at most: what has more in each row, the first one too, is a text. */
 const NAME_WORDS = 5;
 
@@ -124,7 +122,7 @@ async function guessHeader(
   said: Partial<TableForm>,
   target: unknown,
 ): Promise<{ readonly header?: false }> {
-  const { rows } = await readRows(path, { ...said, header: false }, AGAIN);
+  const { rows } = await readRows(path, { ...said, header: false }, 1 + FIRST_ROWS);
   const [first, ...others] = rows.map((fields, at) => ({ line: at + 1, fields }));
   if (!first || others.length === 0) return {};
   // Whoever names a column has seen its name.
@@ -134,14 +132,7 @@ async function guessHeader(
     (name, at) =>
       isText(name) && 2 * others.filter(({ fields }) => isText(fields[at]!)).length > others.length,
   );
-  // Names do not come again as values, other than where files were put together with their headers.
-  const values = others.filter(({ fields }) => fields.join('\n') !== first.fields.join('\n'));
-  const words = first.fields.flatMap((name, at) =>
-    name === '' || readNumber(name, formOf(said)) !== undefined ? [] : [{ name, at }],
-  );
-  const again = words.filter(({ name, at }) => values.some(({ fields }) => fields[at] === name)).length;
-  const recurs = again > 0 && 2 * again >= words.length;
-  return texts || recurs || isRow(first, others.slice(0, FIRST), formOf(said)) ? { header: false } : {};
+  return texts || isRow(first, others, formOf(said)) ? { header: false } : {};
 }
 
 /** The sign that a first line `sep=;` names for Excel. */
