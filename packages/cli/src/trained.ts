@@ -55,7 +55,10 @@ async function fetchTrained(
 ): Promise<Pick<Trained, 'bytes' | 'data'>> {
   if (kindOfPath(source) !== 'nothing') return { bytes: await readFileOf(source) };
   if (/[/\\]|\.safetensors$/.test(source)) {
-    throw new KasaneError('NO_INPUT', `${source}: file not found`);
+    throw new KasaneError(
+      'NO_INPUT',
+      `${source}: file not found. Name a .safetensors file that training wrote (--out), or a job (kasane jobs lists them)`,
+    );
   }
   const client = new CoordinatorClient(options);
   try {

@@ -95,7 +95,7 @@ async function checked<T extends Uint8Array>(
 ): Promise<T> {
   if (bytes.length === size && (await sha256InTurns(bytes)) === chunk) return bytes;
   throw new DataError(
-    `${place}: it is damaged: ${counted(bytes.length, 'byte')} of ${size}, or its content does not match its name`,
+    `${place}: it is damaged: ${counted(bytes.length, 'byte')} of ${size}, or its content does not match its name. Copy it again, or pack the data again with \`kasane data pack\``,
   );
 }
 

@@ -1,4 +1,5 @@
 /** The `data` section of a job file: one strict schema a format, told apart by `format`. */
+import { suggest } from '@kasane/tensor/nn/nearest';
 import { z } from 'zod';
 import { KasaneError } from './errors.ts';
 import { augmentSchema } from './job-augment.ts';
@@ -306,15 +307,24 @@ const packedSchema = z.strictObject({
   maskRate,
 });
 
-export const dataSchema = z.discriminatedUnion('format', [
-  idxSchema,
-  imageFolderSchema,
-  csvSchema,
-  textSchema,
-  seriesSchema,
-  packedSchema,
-]);
+const formats = [idxSchema, imageFolderSchema, csvSchema, textSchema, seriesSchema, packedSchema] as const;
+export const dataSchema = z.discriminatedUnion('format', formats);
 export type DataSpec = z.infer<typeof dataSchema>;
+
+/** Options of each format, by its name. */
+const optionsOf = new Map<string, readonly string[]>(
+  formats.map(({ shape }) => [formatOf(shape.format), Object.keys(shape)]),
+);
+
+/** What is wrong with a key that the format of a data section does not have, as a clause. */
+export function unknownOption(key: string, section: unknown): string {
+  const { format = 'idx' } = (section ?? {}) as { readonly format?: string };
+  const others = [...optionsOf].flatMap(([name, options]) => (options.includes(key) ? [name] : []));
+  const own = optionsOf.get(format) ?? [];
+  return others.length > 0
+    ? `it is an option of format ${others.join(', ')}, and the format is ${format}; there are: ${own.join(', ')}`
+    : `unknown key${suggest(key, own)}`;
+}
 
 /**
  * Checks a data section that stands alone.
@@ -324,10 +334,19 @@ export function checkData(value: unknown): DataSpec {
   const result = dataSchema.safeParse(value);
   if (result.success) return fitChannels(result.data, value, () => 'data section');
   const [issue] = result.error.issues;
+  if (issue!.code === 'unrecognized_keys') {
+    const [key] = issue!.keys as [string];
+    throw new KasaneError('JOB_INVALID', `data.${key}: ${unknownOption(key, value)}`);
+  }
   throw new KasaneError(
     'JOB_INVALID',
     `data${issue!.path.map((key) => `.${String(key)}`).join('')}: ${plainly(issue!.message)}`,
   );
+}
+
+function formatOf(field: (typeof formats)[number]['shape']['format']): string {
+  const [name] = (field instanceof z.ZodLiteral ? field : field.unwrap().unwrap()).values;
+  return name!;
 }
 
 function isEncoding(label: string): boolean {

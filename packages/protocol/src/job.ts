@@ -10,7 +10,7 @@ import { checkObjective, classification, type Objective, ObjectiveError } from '
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';
 import { fitChannels } from './job-channels.ts';
-import { dataSchema, plainly } from './job-data.ts';
+import { dataSchema, plainly, unknownOption } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
 import { checkShape } from './job-shape.ts';
@@ -368,6 +368,10 @@ function describeIssue(
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
     const path = [...issue.path, key];
+    if (issue.path.join() === 'data') {
+      const { data } = value as { readonly data: unknown };
+      return `${locate(path)}: ${path.join('.')}: ${unknownOption(key, data)}`;
+    }
     const hint = suggest(key, keysAt(jobJsonSchema(), issue.path, value));
     return `${locate(path)}: ${path.join('.')}: unknown key${hint}`;
   }

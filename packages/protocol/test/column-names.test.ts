@@ -32,6 +32,15 @@ it.each([
     { ...csv, target: 'y', missingValues: [-999] },
     'data.missingValues.0: expected text in quotes, as it is written in the file',
   ],
+  [
+    { path: 'x', columns: { a: 'number' } },
+    'data.columns: it is an option of format csv, series, and the format is idx; there are: format, path',
+  ],
+  [{ ...csv, target: 'y', targt: 'z' }, "data.targt: unknown key; did you mean 'target'"],
+  [
+    { ...text, missing: 'mean' },
+    'data.missing: it is an option of format csv, series, and the format is text',
+  ],
 ])('%j is refused', (given, why) => {
   expect(() => checkData(given)).toThrow(why);
 });

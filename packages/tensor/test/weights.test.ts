@@ -144,8 +144,12 @@ describe('what is no safetensors file', () => {
     ['a file of Keras', text('\x89HDF\r\n\x1a\n'), /it is HDF5/],
     ['a pointer of Git LFS', text('version https://git-lfs.github.com/spec/v1\n'), /git lfs pull/],
     ['a web page', text('<!DOCTYPE html><html>'), /a web page/],
-    ['a length in the other order', bigEndian(), /the header claims \d+ bytes, at most \d+ are possible/],
-    ['a header of petabytes', Buffer.concat([Buffer.alloc(7, 0xff), Buffer.alloc(60)]), /the header claims/],
+    ['a length in the other order', bigEndian(), /not the length of a header/],
+    [
+      'a header of petabytes',
+      Buffer.concat([Buffer.alloc(7, 0xff), Buffer.alloc(60)]),
+      /not the length of a header/,
+    ],
   ])('%s', (_, bytes, message) => {
     expect(() => decodeSafetensors(bytes)).toThrow(message);
   });

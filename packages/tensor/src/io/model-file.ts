@@ -76,7 +76,9 @@ export function decodeModelFile(bytes: Uint8Array): ModelFile {
   const { tensors, metadata } = decodeSafetensors(bytes);
   const description = metadata[MODEL];
   if (description === undefined) {
-    throw new SafetensorsError(`its metadata has no ${MODEL}: it was not written by Kasane`);
+    throw new SafetensorsError(
+      `its metadata has no ${MODEL}: it was not written by Kasane. To use weights of another program, train a job that has \`init: FILE\``,
+    );
   }
   const model = buildModel(parsed(MODEL, description) as ModelDescription);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));

@@ -179,7 +179,7 @@ function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; leng
   if (length > BigInt(most)) {
     throw new SafetensorsError(
       otherKind(bytes) ??
-        `the header claims ${length} bytes, at most ${most} are possible: it is not safetensors, or truncated`,
+        `its first eight bytes are not the length of a header: it is not a safetensors file, or truncated`,
     );
   }
   const raw = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + Number(length));
