@@ -237,3 +237,33 @@ it('class folders of texts whose names have no ending', async () => {
   expect(model).toMatchObject({ preset: 'lstm-text', classes: 2 });
   expect(samples).toBe(24);
 });
+
+const surnames = [
+  'Abe',
+  'Baker',
+  'Chen',
+  'Dubois',
+  'Eriksen',
+  'Fischer',
+  'Garcia',
+  'Haddad',
+  'Ito',
+  'Jansen',
+];
+
+it('short texts are named as what can be classified', async () => {
+  const names = lines((i) => `${surnames[i % 10]} ${'abcd'[Math.floor(i / 10)]},${i % 2 ? 'yes' : 'no'}`);
+  await expect(made('names.csv', `name,member\n${names}`, { target: 'member' })).rejects.toThrow(
+    /no columns are left.*Column 'name' contains texts; .* --set format=text text=name label=member. Keep one/,
+  );
+  const beside = lines(
+    (i) => `${surnames[i % 10]} ${'abcd'[Math.floor(i / 10)]},${i},${i % 2 ? 'yes' : 'no'}`,
+  );
+  const { printed } = await made('beside.csv', `name,age,member\n${beside}`, { target: 'member' });
+  expect(printed).toMatch(/column 'name' contains texts; to classify them instead, use --set format=text/);
+  // Codes are no texts.
+  const codes = lines((i) => `ID-${1000 + 7 * i}x,${i % 7},${i % 2 ? 'yes' : 'no'}`);
+  expect((await made('codes.csv', `id,age,member\n${codes}`, { target: 'member' })).printed).not.toMatch(
+    /contains texts/,
+  );
+});

@@ -88,6 +88,8 @@ async function tableSection(
   };
 }
 
+const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
 const pick = (given: Given, key: string): Given => (key in given ? { [key]: given[key] } : {});
 
 /** Kinds of columns beside those that were declared. @throws KasaneError DATA_INVALID when nothing is left */
@@ -108,9 +110,11 @@ function decideAll(
   if (kept.length === 0 && first) {
     const named = found.slice(0, FEW).map(({ name, why }) => `'${name}' ${why}`);
     const more = found.length > FEW ? `${found.length - FEW} more` : undefined;
+    const [texts] = sayTexts(others, String(targets[0]));
+    const cure = `Keep one with --set columns.${first.name}=category, or name another --target`;
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: no columns are left to predict ${targets.join(', ')} from: ${[...named, ...(more ? [more] : [])].join('; ')}. Keep one with --set columns.${first.name}=category, or name another --target`,
+      `${path}: no columns are left to predict ${targets.join(', ')} from: ${[...named, ...(more ? [more] : [])].join('; ')}. ${texts ? `${sentence(texts)}. ` : ''}${cure}`,
     );
   }
   for (const { name, kind, why } of found.slice(0, NAMED)) {

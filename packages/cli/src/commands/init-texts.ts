@@ -80,10 +80,19 @@ export function textSection(
   return { format: 'text', path, ...form, objective: 'classification', ...given, ...named };
 }
 
+/** Whether most rows have a word or a phrase of their own, such as a name: no code, of which only the digits differ. */
+function isShortText({ values, fit, isNumber, isProse }: Column): boolean {
+  if (isNumber || isProse || fit.isDoubtful || fit.isDates) return false;
+  const words = values.filter((text) => /^[^\d]*\p{L}[^\d]*$/u.test(text));
+  return 2 * new Set(words).size > values.length;
+}
+
 /** What can be done with texts that a table leaves out. */
 export function sayTexts(columns: readonly Column[], target: string): string[] {
-  const long = columns.filter((column) => column.name !== target && column.isProse && column.words >= LONG);
-  return long.map(
+  const texts = columns.filter(
+    (column) => column.name !== target && ((column.isProse && column.words >= LONG) || isShortText(column)),
+  );
+  return texts.map(
     ({ name }) =>
       `column '${name}' contains texts; to classify them instead, use --set format=text text=${shellWord(name)} label=${shellWord(target)}`,
   );
