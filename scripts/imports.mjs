@@ -22,7 +22,7 @@ const directions = {
 /** Libraries that only some files may import: their words stay in these adapters. */
 const keepers = {
   bullmq: /^(coordinator\/src\/queue\/|worker\/src\/tasks\.ts$)/,
-  'node:sqlite': /^coordinator\/src\/jobs\//,
+  'node:sqlite': /^coordinator\/src\/store\//,
   '@opentelemetry': /^cli\/src\/tracing\//,
   'bullmq-otel': /^cli\/src\/tracing\//,
   'prom-client': /^(coordinator\/src\/serve\/|worker\/src\/prometheus\.ts$)/,

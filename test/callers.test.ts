@@ -17,7 +17,7 @@ import {
 import { type Issued, issue, issueAuthority } from '@kasane/cli/certificates/issue';
 import { startRedis } from '@kasane/cli/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { TokenStore } from '@kasane/coordinator/jobs/tokens';
+import { TokenStore } from '@kasane/coordinator/store/tokens';
 import { allows, methodScopes, type Scope, scopes } from '@kasane/protocol/scopes';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,7 +1,7 @@
 /** A run goes on from a checkpoint with the data that it was trained on, and no other. */
 import { cpSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { identityOf } from '@kasane/coordinator/jobs/data-identity';
+import { identityOf } from '@kasane/coordinator/submit/data-identity';
 import { anywhere } from '@kasane/data/access';
 import { openData } from '@kasane/data/open';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';

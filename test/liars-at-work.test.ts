@@ -2,7 +2,7 @@
  * Workers that take part in a job and lie all the time, or do nothing: the job of the honest one beside them ends with the weights of a
  * quiet run. They claim what they have not fetched, which any worker with a token can.
  */
-import { RunPlan } from '@kasane/coordinator/jobs/plan';
+import { RunPlan } from '@kasane/coordinator/run/plan';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { TaskFailure_Reason, type TaskId, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
 import { checkJob } from '@kasane/protocol/job';

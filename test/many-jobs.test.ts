@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { JobStore } from '@kasane/coordinator/jobs/store';
+import { JobStore } from '@kasane/coordinator/store/store';
 import { startDashboard } from '@kasane/dashboard/server';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';

@@ -1,7 +1,7 @@
 /** A worker's name is its process's, by the token that let it in: others cannot take it, nor have it sent away for what they send. */
 import { startRedis } from '@kasane/cli/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { TokenStore } from '@kasane/coordinator/jobs/tokens';
+import { TokenStore } from '@kasane/coordinator/store/tokens';
 import { WorkerRegistry } from '@kasane/coordinator/workers';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { loadData } from '@kasane/coordinator/submit/load-data';
 import { anywhere } from '@kasane/data/access';
 import { datasetOfArrays } from '@kasane/data/arrays';
 import { openData } from '@kasane/data/open';

@@ -23,7 +23,7 @@ import { readInputs } from '@kasane/cli/predict/inputs';
 import { readJob } from '@kasane/cli/read-job';
 import { joinTraces } from '@kasane/cli/render/profile';
 import { loadTrained, type Trained } from '@kasane/cli/trained';
-import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
+import { startingWeights } from '@kasane/coordinator/submit/starting-weights';
 import { anywhere } from '@kasane/data/access';
 import { type Preparation, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
@@ -298,13 +298,13 @@ const others: Record<string, string> = {
   'cli/src/read-job.ts': 'standard input',
   'coordinator/src/coordinator.ts': 'comes with the package',
   'coordinator/src/serve/standard-services.ts': 'comes with the package',
-  'coordinator/src/jobs/inspection.ts': 'of the state directory',
+  'coordinator/src/submit/inspection.ts': 'of the state directory',
   'coordinator/src/params/files.ts': 'of the state directory',
-  'coordinator/src/jobs/backup.ts': 'of the state directory',
+  'coordinator/src/store/backup.ts': 'of the state directory',
   'coordinator/src/jobs/reading-marks.ts': 'of the state directory',
-  'coordinator/src/jobs/state-check.ts': 'of the state directory',
-  'coordinator/src/jobs/state-lock.ts': 'of the state directory',
-  'coordinator/src/jobs/wal.ts': 'of the state directory',
+  'coordinator/src/store/state-check.ts': 'of the state directory',
+  'coordinator/src/store/state-lock.ts': 'of the state directory',
+  'coordinator/src/store/wal.ts': 'of the state directory',
   'dashboard/src/files.ts': 'comes with the package',
   'data/src/whole-file.ts': 'writes',
   'protocol/src/shared-memory.ts': 'made by this program',

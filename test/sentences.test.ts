@@ -12,8 +12,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isDiskError, PatientDisk, whyNotWritten } from '@kasane/coordinator/jobs/disk';
-import { StatePlace } from '@kasane/coordinator/jobs/state-place';
 import {
   decide,
   defaultDecideOptions,
@@ -21,6 +19,8 @@ import {
   type StepState,
 } from '@kasane/coordinator/steps/decide';
 import { type Sharer, shareOut } from '@kasane/coordinator/steps/share-out';
+import { isDiskError, PatientDisk, whyNotWritten } from '@kasane/coordinator/store/disk';
+import { StatePlace } from '@kasane/coordinator/store/state-place';
 import { saidInJapanese } from '@kasane/dashboard/page/sentences-ja';
 import { systemCodes } from '@kasane/tensor/node/system-errors';
 import { expect, it } from 'vitest';

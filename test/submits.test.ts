@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
 import { startRedis } from '@kasane/cli/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { TokenStore } from '@kasane/coordinator/jobs/tokens';
+import { TokenStore } from '@kasane/coordinator/store/tokens';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { CHECKING_PER_CALLER, PARSING_PER_CALLER } from '@kasane/protocol/limits';
 import { tokenMetadata } from '@kasane/protocol/token';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import type { StepTimes } from '@kasane/coordinator/jobs/run-options';
+import type { StepTimes } from '@kasane/coordinator/run/run-options';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { pino } from 'pino';
 import { type CpuRole, cpuBetween, cpuRoles, readCpu } from './cpu.ts';

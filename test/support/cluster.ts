@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/redis/start';
 import { type CoordinatorOptions, startCoordinator } from '@kasane/coordinator/coordinator';
-import type { LedgerRow } from '@kasane/coordinator/jobs/store';
+import type { LedgerRow } from '@kasane/coordinator/store/store';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { CoordinatorClient } from '@kasane/protocol/client';

@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { loadData } from '@kasane/coordinator/submit/load-data';
 import { anywhere } from '@kasane/data/access';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';

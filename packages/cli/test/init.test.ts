@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { loadData } from '@kasane/coordinator/submit/load-data';
 import { anywhere } from '@kasane/data/access';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';

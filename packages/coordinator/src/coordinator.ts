@@ -13,20 +13,20 @@ import { redisAddress } from '@kasane/protocol/redis-address';
 import type { ServerTls } from '@kasane/protocol/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
-import { isLock } from './jobs/disk.ts';
 import { JobManager } from './jobs/manager.ts';
-import type { RunOptions } from './jobs/run-options.ts';
-import { checkState, JOBS } from './jobs/state-check.ts';
-import { makeStateDirectory } from './jobs/state-database.ts';
-import { claimState } from './jobs/state-lock.ts';
-import { JobStore } from './jobs/store.ts';
-import { TokenStore } from './jobs/tokens.ts';
 import { inspectRedis } from './queue/inspect-redis.ts';
 import { WatchedRedis } from './queue/watched-redis.ts';
+import type { RunOptions } from './run/run-options.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
 import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
+import { isLock } from './store/disk.ts';
+import { checkState, JOBS } from './store/state-check.ts';
+import { makeStateDirectory } from './store/state-database.ts';
+import { claimState } from './store/state-lock.ts';
+import { JobStore } from './store/store.ts';
+import { TokenStore } from './store/tokens.ts';
 import { WorkerRegistry } from './workers.ts';
 
 export interface CoordinatorOptions {

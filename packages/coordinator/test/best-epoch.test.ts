@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Judge, ranked, whyStop } from '../src/jobs/best-epoch.ts';
+import { type Judge, ranked, whyStop } from '../src/run/best-epoch.ts';
 
 const epochs = (losses: number[], metrics: number[] = losses) =>
   losses.map((testLoss, i) => ({

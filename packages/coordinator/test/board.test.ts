@@ -4,9 +4,9 @@ import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { TaskFailure_Reason, type TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { TaskBoard } from '../src/jobs/board.ts';
-import { Refusals } from '../src/jobs/refusals.ts';
-import { WorkerLines } from '../src/jobs/worker-lines.ts';
+import { TaskBoard } from '../src/run/board.ts';
+import { Refusals } from '../src/run/refusals.ts';
+import { WorkerLines } from '../src/run/worker-lines.ts';
 import { defaultDecideOptions } from '../src/steps/decide.ts';
 import { type ConnectedWorker, WorkerRegistry } from '../src/workers.ts';
 

@@ -1,6 +1,6 @@
 /** Callers whose work is done one piece at a time: turns, bounds, and clients that are gone. */
 import { expect, it } from 'vitest';
-import { CallerTurns } from '../src/jobs/caller-turns.ts';
+import { CallerTurns } from '../src/submit/caller-turns.ts';
 
 /** Work that ends when it is told to, and what has begun and been answered of it, in order. */
 class Desk {

@@ -6,8 +6,8 @@ import { anywhere } from '@kasane/data/access';
 import { checkJob } from '@kasane/protocol/job';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkTraining } from '../src/jobs/check-training.ts';
-import { loadData } from '../src/jobs/load-data.ts';
+import { checkTraining } from '../src/submit/check-training.ts';
+import { loadData } from '../src/submit/load-data.ts';
 
 let folder = '';
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 /** Weights that an update made overflow end a job: its losses and gradients were finite all the same. */
 import { buildModel } from '@kasane/tensor/nn/model';
 import { expect, it } from 'vitest';
-import { requireFinite } from '../src/jobs/finite.ts';
+import { requireFinite } from '../src/run/finite.ts';
 
 it('weights that are not finite are named with their step and what helps', async () => {
   const model = buildModel({ input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] });

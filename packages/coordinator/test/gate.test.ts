@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scopes } from '@kasane/protocol/scopes';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { TokenStore } from '../src/jobs/tokens.ts';
 import { Gate, type GateOptions } from '../src/serve/gate.ts';
 import { RateLimit } from '../src/serve/rate-limit.ts';
 import { RefusalLog } from '../src/serve/refusals.ts';
+import { TokenStore } from '../src/store/tokens.ts';
 
 const LIST = '/kasane.v1.Jobs/List';
 const SUBMIT = '/kasane.v1.Jobs/Submit';

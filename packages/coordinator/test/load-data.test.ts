@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { anywhere } from '@kasane/data/access';
 import { checkJob } from '@kasane/protocol/job';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadData } from '../src/jobs/load-data.ts';
+import { loadData } from '../src/submit/load-data.ts';
 
 let folder = '';
 beforeAll(() => {

@@ -1,8 +1,8 @@
 import type { LayerMetrics, ShardMetrics, Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { defaultLimits, POINT_LAYERS, SHARD_POINTS, SNAPSHOT_LAYERS } from '@kasane/protocol/limits';
 import { describe, expect, it } from 'vitest';
-import { inMessages, Metrics, NOTHING_YET, thinned } from '../src/jobs/metrics.ts';
 import { histogramOf } from '../src/params/histograms.ts';
+import { inMessages, Metrics, NOTHING_YET, thinned } from '../src/store/metrics.ts';
 
 const point = (step: number) => ({ step, workers: [], shards: [], layers: [] }) as unknown as StepMetrics;
 const steps = (points: readonly StepMetrics[]) => points.map(({ step }) => step);

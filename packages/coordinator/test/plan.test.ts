@@ -2,9 +2,9 @@ import type { Dataset } from '@kasane/data/dataset';
 import { decodeFrame } from '@kasane/protocol/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { describe, expect, it } from 'vitest';
-import { RunPlan } from '../src/jobs/plan.ts';
-import { Reach, type Route } from '../src/jobs/reach.ts';
-import { WorkerLines } from '../src/jobs/worker-lines.ts';
+import { RunPlan } from '../src/run/plan.ts';
+import { Reach, type Route } from '../src/run/reach.ts';
+import { WorkerLines } from '../src/run/worker-lines.ts';
 
 const job = checkJob({
   name: 'a',

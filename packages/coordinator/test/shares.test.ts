@@ -1,6 +1,6 @@
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { expect, it } from 'vitest';
-import { Shares } from '../src/jobs/shares.ts';
+import { Shares } from '../src/run/shares.ts';
 import type { ConnectedWorker } from '../src/workers.ts';
 
 /** Workers by slots, and what each was last told to hold. */

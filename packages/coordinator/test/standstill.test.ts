@@ -1,7 +1,7 @@
 /** A job that stands still: others go on, and it fails in the end. One that waits for somebody else does not stand still. */
 import { describe, expect, it } from 'vitest';
-import { type Seen, Standstill } from '../src/jobs/standstill.ts';
 import { Turns } from '../src/jobs/turns.ts';
+import { type Seen, Standstill } from '../src/run/standstill.ts';
 import { watch } from '../src/steps/watch.ts';
 
 const options = { yieldMs: 30_000, failMs: 60_000 };

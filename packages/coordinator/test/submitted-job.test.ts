@@ -2,7 +2,7 @@
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { describePreset } from '@kasane/tensor/models/presets';
 import { afterAll, expect, it } from 'vitest';
-import { SubmittedFiles } from '../src/jobs/submitted-job.ts';
+import { SubmittedFiles } from '../src/submit/submitted-job.ts';
 
 const files = new SubmittedFiles();
 afterAll(() => files.close());

@@ -9,7 +9,7 @@ import { checkJob } from '@kasane/protocol/job';
 import { checkData } from '@kasane/protocol/job-data';
 import { domainOf } from '@kasane/tensor/objective';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { loadData } from '../src/jobs/load-data.ts';
+import { loadData } from '../src/submit/load-data.ts';
 
 // Each reading starts a thread.
 vi.setConfig({ testTimeout: 60_000 });

@@ -1,6 +1,6 @@
 /** What workers say fills no log: bounded lines of one worker and of all. */
 import { expect, it } from 'vitest';
-import { WorkerLines } from '../src/jobs/worker-lines.ts';
+import { WorkerLines } from '../src/run/worker-lines.ts';
 
 function lines() {
   const written: string[] = [];

@@ -1,8 +1,8 @@
 /** `kasane eval`: loss and metric of a trained model on the part of its data that is for testing. */
 
 import { resolve } from 'node:path';
-import { describeSamples } from '@kasane/coordinator/jobs/describe-job';
-import { loadData } from '@kasane/coordinator/jobs/load-data';
+import { describeSamples } from '@kasane/coordinator/submit/describe-job';
+import { loadData } from '@kasane/coordinator/submit/load-data';
 import { anywhere } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
 import { longAxes, shapeOfBytes } from '@kasane/data/normalize';

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ranked } from '@kasane/coordinator/jobs/best-epoch';
-import { checkSteps } from '@kasane/coordinator/jobs/check-training';
-import { loadData } from '@kasane/coordinator/jobs/load-data';
-import { startingWeights } from '@kasane/coordinator/jobs/starting-weights';
+import { ranked } from '@kasane/coordinator/run/best-epoch';
+import { checkSteps } from '@kasane/coordinator/submit/check-training';
+import { loadData } from '@kasane/coordinator/submit/load-data';
+import { startingWeights } from '@kasane/coordinator/submit/starting-weights';
 import { anywhere } from '@kasane/data/access';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';

@@ -30,15 +30,15 @@ import { brief } from '@kasane/protocol/plain-text';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
-import type { Asker } from './caller-turns.ts';
-import { clockTime, isDiskError, isLock, whyNotWritten } from './disk.ts';
-import { Inspection } from './inspection.ts';
-import { JobChecks } from './job-checks.ts';
-import type { JobRecord } from './job-record.ts';
-import { inMessages } from './metrics.ts';
-import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from './pages.ts';
+import { clockTime, isDiskError, isLock, whyNotWritten } from '../store/disk.ts';
+import type { JobRecord } from '../store/job-record.ts';
+import { inMessages } from '../store/metrics.ts';
+import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from '../store/pages.ts';
+import type { Asker } from '../submit/caller-turns.ts';
+import { Inspection } from '../submit/inspection.ts';
+import { JobChecks } from '../submit/job-checks.ts';
+import { SubmittedFiles } from '../submit/submitted-job.ts';
 import { Runs, type RunsOptions } from './runs.ts';
-import { SubmittedFiles } from './submitted-job.ts';
 
 /** A caller is told after so long, in milliseconds, that the disk refuses. */
 const PATIENCE_MS = 4_000;

@@ -11,14 +11,14 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import { type Span, tracing } from '@kasane/protocol/tracing';
+import { Run } from '../run/run.ts';
+import type { RunOptions } from '../run/run-options.ts';
+import { Standstill } from '../run/standstill.ts';
+import { isDiskError, PatientDisk } from '../store/disk.ts';
+import type { JobRecord } from '../store/job-record.ts';
+import { loadData } from '../submit/load-data.ts';
 import type { ConnectedWorker } from '../workers.ts';
-import { isDiskError, PatientDisk } from './disk.ts';
-import type { JobRecord } from './job-record.ts';
-import { loadData } from './load-data.ts';
 import { ReadingMarks } from './reading-marks.ts';
-import { Run } from './run.ts';
-import type { RunOptions } from './run-options.ts';
-import { Standstill } from './standstill.ts';
 import { Turns } from './turns.ts';
 
 export interface RunsOptions

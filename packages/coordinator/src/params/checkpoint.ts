@@ -11,7 +11,7 @@ import { beginModelFile } from '@kasane/tensor/io/model-file';
 import { beginSafetensors, decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
-import type { DataIdentity } from '../jobs/data-identity.ts';
+import type { DataIdentity } from '../submit/data-identity.ts';
 import { readWhole } from './files.ts';
 
 /** Where a run stands between two steps. Sums are over what counted of the epoch that is under way. */

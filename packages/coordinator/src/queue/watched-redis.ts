@@ -3,7 +3,7 @@ import { messageOf } from '@kasane/protocol/errors';
 import { heard } from '@kasane/protocol/redis-errors';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { clockTime } from '../jobs/disk.ts';
+import { clockTime } from '../store/disk.ts';
 
 /** A Redis that is stopped keeps its connections: it is asked so often, in milliseconds, */
 const ASK_MS = 2_000;

@@ -6,7 +6,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { ErrorCode } from '@kasane/protocol/errors';
 import { allows, methodScopes, type Scope } from '@kasane/protocol/scopes';
 import { digestOfToken } from '@kasane/protocol/token';
-import type { TokenStore } from '../jobs/tokens.ts';
+import type { TokenStore } from '../store/tokens.ts';
 import { RateLimit } from './rate-limit.ts';
 
 /** Who calls where nobody needs a token. */

@@ -4,7 +4,7 @@ import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { stateNames } from '@kasane/protocol/job-state';
 import { secondsBuckets } from '@kasane/protocol/metrics-server';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { StepTimes } from '../jobs/run-options.ts';
+import type { StepTimes } from '../run/run-options.ts';
 import type { ConnectedWorker } from '../workers.ts';
 
 /** Looked at when somebody asks, not before. */

@@ -4,9 +4,9 @@ import type { JobSpec } from '@kasane/protocol/job';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { brief } from '@kasane/protocol/plain-text';
 import { metricOf } from '@kasane/tensor/objective';
-import type { JobRecord } from '../jobs/job-record.ts';
-import { selection } from '../jobs/pages.ts';
-import type { Run } from '../jobs/run.ts';
+import type { Run } from '../run/run.ts';
+import type { JobRecord } from '../store/job-record.ts';
+import { selection } from '../store/pages.ts';
 
 /** What the store knows of a job. @param epochs that it has done @param history those of them that are shown */
 export function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {

@@ -6,9 +6,9 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { whyUnfit } from '@kasane/protocol/fit';
 import type { Job } from '@kasane/protocol/job';
 import { counted } from '@kasane/tensor/counted';
+import { RunPlan } from '../run/plan.ts';
 import { describeSamples } from './describe-job.ts';
 import { checkMemory } from './memory.ts';
-import { RunPlan } from './plan.ts';
 
 /** Steps are numbered by 32 bits. */
 const MOST_STEPS = 2 ** 32 - 1;

@@ -6,10 +6,10 @@ import type { Job } from '@kasane/protocol/job';
 import type { Logger } from 'pino';
 import { encodeCheckpoint, type Position, readCheckpoint, type Weights } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
+import { clockTime, isDiskError, type PatientDisk, whyNotWritten } from '../store/disk.ts';
+import type { Course } from '../store/metrics.ts';
+import type { JobStore, LedgerRow } from '../store/store.ts';
 import { type Judge, judgeOf, ranked } from './best-epoch.ts';
-import { clockTime, isDiskError, type PatientDisk, whyNotWritten } from './disk.ts';
-import type { Course } from './metrics.ts';
-import type { JobStore, LedgerRow } from './store.ts';
 
 export interface CheckpointsOptions {
   readonly id: string;

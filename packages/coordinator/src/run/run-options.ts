@@ -5,12 +5,12 @@ import type { Job } from '@kasane/protocol/job';
 import type { Limits } from '@kasane/protocol/limits';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import type { Turn } from '../jobs/turns.ts';
 import type { UpdateTimes } from '../params/parameter-server.ts';
 import type { DecideOptions } from '../steps/decide.ts';
+import type { JobStore } from '../store/store.ts';
 import type { WorkerRegistry } from '../workers.ts';
 import type { Standstill } from './standstill.ts';
-import type { JobStore } from './store.ts';
-import type { Turn } from './turns.ts';
 
 export interface RunOptions {
   readonly id: string;

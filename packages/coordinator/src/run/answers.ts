@@ -3,8 +3,8 @@ import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jo
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/parameter-server.ts';
+import type { LedgerRow } from '../store/store.ts';
 import type { RunPlan } from './plan.ts';
-import type { LedgerRow } from './store.ts';
 
 /** The first answer to a task. */
 export interface Answer {

@@ -13,13 +13,13 @@ import { fieldBytes } from '@kasane/tensor/field';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
 import { sizeOf } from '@kasane/tensor/shape';
 import { encodeModel, readCheckpoint, valuesOf } from '../params/checkpoint.ts';
+import type { JobRecord } from '../store/job-record.ts';
+import { stateError } from '../store/state-errors.ts';
+import type { JobStore } from '../store/store.ts';
 import { type Asker, CallerTurns } from './caller-turns.ts';
 import { checkIdentity } from './data-identity.ts';
 import { describeSamples } from './describe-job.ts';
-import type { JobRecord } from './job-record.ts';
 import { loadData } from './load-data.ts';
-import { stateError } from './state-errors.ts';
-import type { JobStore } from './store.ts';
 
 /** Everybody who looks: they share the data that was read last. */
 const VIEWER: Asker = { caller: '', signal: new AbortController().signal };

@@ -10,7 +10,7 @@ import type { Job } from '@kasane/protocol/job';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Logger } from 'pino';
-import { describeSamples } from './describe-job.ts';
+import { describeSamples } from '../submit/describe-job.ts';
 import type { ProbeData, ProbeRequest, ProbeResponse } from './probe-thread.ts';
 
 /** A job that takes less, in milliseconds, is not looked at: the thread would cost more than it tells. */

@@ -7,8 +7,8 @@ import type { DataSpec } from '@kasane/protocol/job-data';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
 import type { SampleFormat } from '@kasane/protocol/sample-format';
 import type { Field } from '@kasane/tensor/field';
-import type { RunPlan } from './plan.ts';
-import type { RunOptions } from './run-options.ts';
+import type { RunPlan } from '../run/plan.ts';
+import type { RunOptions } from '../run/run-options.ts';
 
 /** The same for every worker; the memory that one is offered is not in it. */
 export function describeJob(
