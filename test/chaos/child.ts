@@ -1,7 +1,7 @@
 /** A process of the cluster that is punished: its output line by line, and its end. It dies with the process that started it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 const SETPRIV = '/usr/bin/setpriv';
@@ -123,6 +123,14 @@ export class Child {
   get cpuSeconds(): number {
     const fields = this.#stat();
     return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** How often its threads have begun to wait for something: so often they were woken, whatever else the machine does. */
+  get waits(): number {
+    return readdirSync(`/proc/${this.pid}/task`).reduce((sum, thread) => {
+      const status = readFileSync(`/proc/${this.pid}/task/${thread}/status`, 'utf8');
+      return sum + Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status)![1]);
+    }, 0);
   }
 
   /** R, S, T (stopped), Z, ... */

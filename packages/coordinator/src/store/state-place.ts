@@ -2,10 +2,9 @@
  * Whether a state directory is still where it was opened. SQLite goes on with a database that was moved or removed as if nothing had
  * happened, and nobody finds again what it writes there: so whoever writes asks first.
  */
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { dirname, join, relative, sep } from 'node:path';
 import { systemWords } from '@kasane/tensor/node/system-errors';
 
 const MOVE_BACK = 'move it back, or restart the coordinator with another --state';
@@ -73,7 +72,19 @@ export class StatePlace {
   /** Makes a folder in the state directory, and never the state directory anew. @throws StateAway, and the system's error */
   async folder(path: string): Promise<void> {
     await this.require();
-    makeFolders(path, 0o700);
+    const root = dirname(this.opened.path);
+    let at = root;
+    for (const part of relative(root, path).split(sep)) {
+      at = join(at, part);
+      try {
+        mkdirSync(at, { mode: 0o700 });
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+        // It went between the look and this.
+        this.requireSync();
+        throw error;
+      }
+    }
   }
 
   /** @param database what is in the place of the database now. @param folder and in that of its folder */
