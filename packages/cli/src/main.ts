@@ -18,6 +18,11 @@ process.env.GRPC_VERBOSITY ??= 'NONE';
 let endSpans: ((exitCode: number) => Promise<void>) | undefined;
 /** Command and subcommand that the line begins with. */
 let meant = 'kasane';
+/** A file may be called like an option. */
+const fileHint = ({ code, message }: CommanderError) => {
+  const [, given] = /'(-[^'-][^']*\.[^']+)'/.exec(message) ?? [];
+  return code === 'commander.unknownOption' && given ? ` (for a file of that name, use ./${given})` : '';
+};
 try {
   const program = await everyCommand(process.argv[2]);
   for (let at: Command | undefined = program, i = 2; at; i++) {
@@ -32,7 +37,7 @@ try {
   if (error instanceof CommanderError) {
     // Help and version have printed themselves.
     if (error.exitCode !== 0) {
-      const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+      const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ') + fileHint(error);
       err.write(error.code === 'commander.help' ? '' : `kasane: ${message}; \`${meant} --help\` shows how\n`);
     }
     process.exitCode = error.exitCode === 0 ? 0 : 2;

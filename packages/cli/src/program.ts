@@ -32,6 +32,7 @@ const context = (() => {
   }
 })();
 program.hook('preAction', (_, action) => {
+  refuseEmpty(action);
   const file = action.getOptionValue('tokenFile') as string | undefined;
   if (file !== undefined && action.getOptionValueSource('token') !== 'cli')
     action.setOptionValue('token', tokenIn(file));
@@ -43,6 +44,18 @@ program.hook('preAction', (_, action) => {
       action.setOptionValue(key, context.value[key]);
   }
 });
+
+/** An empty text is no path, name or address: a variable of a script that is not set would mean the working directory. @throws CommanderError */
+function refuseEmpty(action: Command): void {
+  const isEmpty = (value: unknown) => value === '' || (Array.isArray(value) && value.includes(''));
+  const argument = action.registeredArguments.find((_, at) => isEmpty(action.processedArgs[at]));
+  const option = action.options.find((one) => {
+    const key = one.attributeName();
+    return action.getOptionValueSource(key) === 'cli' && isEmpty(action.getOptionValue(key));
+  });
+  const what = argument ? `argument <${argument.name()}>` : option && `option '${option.flags}'`;
+  if (what !== undefined) throw new CommanderError(2, 'kasane.empty', `${what} is empty`);
+}
 
 export const logLevel = (level: LogLevel) =>
   new Option('--log-level <level>', logLevels.join(', ')).default(level).argParser(oneOf(logLevels));

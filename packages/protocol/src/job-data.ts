@@ -358,10 +358,24 @@ function isEncoding(label: string): boolean {
   }
 }
 
+/** What zod calls kinds of values, as people who write YAML do. */
+const kinds: Readonly<Record<string, string>> = {
+  array: 'a list, such as ["a", "b"]',
+  object: 'keys with values, such as { a: 1 }',
+  record: 'keys with values, such as { a: 1 }',
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+};
+
 /** What zod says of a value, for people who know no zod. */
 export function plainly(message: string): string {
   if (message === 'Invalid input') return 'it is missing, or has the wrong type';
   const [, wanted, came] = /^Invalid input: expected (\w+), received (\w+)$/.exec(message) ?? [];
   if (wanted === undefined) return message;
-  return came === 'undefined' ? `it is missing; expected ${wanted}` : `expected ${wanted}, not ${came}`;
+  const right = kinds[wanted] ?? wanted;
+  return came === 'undefined'
+    ? `it is missing; expected ${right}`
+    : `expected ${right}, not ${kinds[came!] ?? came}`;
 }

@@ -20,7 +20,7 @@ const refused: Record<string, { readonly file: string; readonly says: RegExp }> 
   'a tab before a key': { file: `${head}\ttraining: 3\n`, says: /^f:3: this line is indented with a tab/ },
   'a list where layers belong': {
     file: 'name: a\nmodel: { input: [4], classes: 3, layers: dense }\n',
-    says: /^f:2: model\.layers: expected array, not string/,
+    says: /^f:2: model\.layers: expected a list, such as .*, not text/,
   },
   'flow lists in each other': { file: `${head}x: ${'['.repeat(5000)}`, says: /^f:3: nested more than 32/ },
   'flow lists over several lines': { file: `${head}x: ${'[\n'.repeat(5000)}`, says: /^f:3\d: nested more/ },

@@ -1,13 +1,15 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
-import { extname } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { anywhere } from '@kasane/data/access';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
+import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/packed-index';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { jobPresets } from '@kasane/protocol/presets';
 import { formatField } from '@kasane/tensor/field';
+import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import sharp from 'sharp';
 import { guessFormat } from '../guess-format.ts';
 import { placeFromHere, readJob } from '../read-job.ts';
@@ -111,6 +113,11 @@ const isJob = (place: string): boolean =>
 
 /** The data section of a job file or preset, or one made for a path by what is there. */
 async function specOf(place: string, set: readonly string[]): Promise<DataSpec> {
+  if (basename(place) === INDEX_FILE && kindOfPath(join(dirname(place), CHUNKS_FOLDER)) === 'folder')
+    throw new KasaneError(
+      'USAGE',
+      `${place}: it is the index of packed data; name its folder, ${dirname(place)}`,
+    );
   if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).data }, set));
   const path = placeFromHere(place);
   const given = settingsOf(set);
