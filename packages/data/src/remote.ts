@@ -12,6 +12,12 @@ import { DataError } from './dataset.ts';
 /** Milliseconds without a byte after which a request is given up, and how often it is tried. */
 const SILENCE_MS = 20_000;
 const TRIES = 3;
+/** Bytes that come in so many milliseconds at least: whoever sends fewer keeps others from reading for hours. */
+const PACE_MS = 30_000;
+const PACE_BYTES = 1 << 19;
+/** From so many pieces on, each has so many bytes on average: pieces of one byte take the event loop for minutes. */
+const PIECES = 10_000;
+const PIECE_BYTES = 64;
 
 export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place);
 
@@ -71,20 +77,51 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
         );
         return;
       }
-      const pieces: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (piece: Buffer) => {
-        bytes += piece.length;
-        pieces.push(piece);
-        if (bytes <= most) return;
-        reject(new DataError(`${url}: more than ${most} bytes, which is the maximum`));
+      const refuse = (why: string) => {
+        reject(new DataError(`${url}: ${why}`));
         request.destroy();
+      };
+      let pieces = 0;
+      response.on('data', (piece: Buffer) => {
+        pieces++;
+        if (bytes + piece.length > most) return refuse(`more than ${most} bytes, which is the maximum`);
+        if (pieces > PIECES && bytes < PIECE_BYTES * pieces)
+          return refuse('the server sends it in pieces of a few bytes; use another server');
+        whole = withRoom(whole, bytes, bytes + piece.length, most);
+        whole.set(piece, bytes);
+        bytes += piece.length;
       });
-      response.on('end', () => done(Buffer.concat(pieces)));
+      response.on('end', () => done(whole.subarray(0, bytes)));
       response.on('error', reject);
     });
+    let whole = Buffer.alloc(0);
+    let bytes = 0;
+    let before = 0;
+    const pace = setInterval(() => {
+      if (bytes - before >= PACE_BYTES) {
+        before = bytes;
+        return;
+      }
+      const few = `${bytes - before} bytes in ${PACE_MS / 1000} s; expected at least ${PACE_BYTES}`;
+      reject(new DataError(`${url}: the server is too slow: ${few}`));
+      request.destroy();
+    }, PACE_MS).unref();
+    request.on('close', () => clearInterval(pace));
     request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`no data for ${SILENCE_MS / 1000} s`)));
     request.on('error', reject);
     request.end();
   });
+}
+
+/** The same memory, or larger one with its first `bytes`, where `wanted` bytes do not fit: what arrives in pieces is copied once or twice. */
+function withRoom(
+  whole: Buffer<ArrayBuffer>,
+  bytes: number,
+  wanted: number,
+  most: number,
+): Buffer<ArrayBuffer> {
+  if (wanted <= whole.length) return whole;
+  const larger = Buffer.allocUnsafe(Math.min(most, Math.max(wanted, 2 * whole.length, 1 << 16)));
+  whole.copy(larger, 0, 0, bytes);
+  return larger;
 }

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -208,6 +209,51 @@ describe('over http', () => {
     await expect(fetchFile(`${root}/index.json`, 10, anywhere)).rejects.toThrow(/status 404/);
     broken = undefined;
     await expect(fetchFile(`${root}/index.json`, 10, anywhere)).rejects.toThrow(/more than 10 bytes/);
+  });
+
+  it('refuses a file that comes in pieces of one byte, before they cost memory', async () => {
+    const crumbs = createTcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+        const some = Buffer.from('1\r\n{\r\n'.repeat(10_000));
+        const go = (): void => {
+          while (!socket.destroyed) if (!socket.write(some)) return void socket.once('drain', go);
+        };
+        go();
+      });
+    }).listen(0, '127.0.0.1');
+    try {
+      await once(crumbs, 'listening');
+      const url = `http://127.0.0.1:${(crumbs.address() as AddressInfo).port}/index.json`;
+      await expect(fetchFile(url, 1 << 26, anywhere)).rejects.toThrow(/in pieces of a few bytes/);
+    } finally {
+      crumbs.close();
+    }
+  });
+
+  it('gives up on a server that drips, and does not ask it again', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    let asks = 0;
+    const drip = createTcpServer((socket) => {
+      asks++;
+      socket.on('error', () => {});
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 60000000\r\n\r\n{');
+        vi.advanceTimersByTime(30_000);
+      });
+    }).listen(0, '127.0.0.1');
+    try {
+      await once(drip, 'listening');
+      const url = `http://127.0.0.1:${(drip.address() as AddressInfo).port}/index.json`;
+      await expect(fetchFile(url, 1 << 26, anywhere)).rejects.toThrow(
+        /the server is too slow: \d bytes? in 30 s; expected at least 524288/,
+      );
+      expect(asks).toBe(1);
+    } finally {
+      vi.useRealTimers();
+      drip.close();
+    }
   });
 
   it('asks no address of this machine unless that is allowed, by number or by name', async () => {
