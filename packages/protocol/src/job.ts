@@ -4,7 +4,7 @@
  */
 
 import { describePreset, objectiveOfPreset, PresetError, presetNames } from '@kasane/tensor/models/presets';
-import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
+import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
 import { suggest } from '@kasane/tensor/nn/nearest';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { z } from 'zod';
@@ -327,10 +327,9 @@ export function checkJob(
 /** Where in the job file the reason of a model's error is. */
 function placeOf(cause: unknown): readonly PropertyKey[] {
   if (cause instanceof ObjectiveError) return ['objective'];
-  if (messageOf(cause).startsWith('frozen:')) return ['training', 'freeze'];
   if (cause instanceof PresetError) return ['model', cause.option ?? 'preset'];
-  const layer = /layers?\[(\d+)\]/.exec(messageOf(cause));
-  return layer ? ['model', 'layers', Number(layer[1])] : ['model'];
+  if (!(cause instanceof ModelError)) return ['model'];
+  return cause.path[0] === 'frozen' ? ['training', 'freeze'] : ['model', ...cause.path];
 }
 
 /** The model of a job: its own layers or those of the preset that it names. */

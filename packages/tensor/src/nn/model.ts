@@ -84,6 +84,13 @@ export interface Model {
 /** A description that makes no model. Names the layer as `layers[2] (dense)`. */
 export class ModelError extends Error {
   override readonly name = 'ModelError';
+  /** What of the description is wrong, such as ['layers', 2]. */
+  readonly path: readonly (string | number)[];
+
+  constructor(path: ModelError['path'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.path = path;
+  }
 }
 
 /**
@@ -92,7 +99,13 @@ export class ModelError extends Error {
  */
 export const MAX_PARAMETERS = Math.floor(2 ** 30 / 7);
 const MAX_LAYERS = 1000;
-const placeOf = ({ type }: LayerType, index: number): string => `layers[${index}] (${type})`;
+/** An error of one layer. */
+const layerError = (
+  index: number,
+  { type }: Pick<LayerType, 'type'>,
+  what: string,
+  options?: ErrorOptions,
+): ModelError => new ModelError(['layers', index], `layers[${index}] (${type}): ${what}`, options);
 
 /** What every layer may say besides its own options. */
 const common: readonly string[] = ['type', 'name', 'from'];
@@ -106,7 +119,7 @@ export function buildModel(description: ModelDescription): Model {
   const { input, layers } = description;
   const stated = statedOutput(description);
   if (!Array.isArray(layers) || layers.length === 0 || layers.length > MAX_LAYERS) {
-    throw new ModelError(`layers: expected a list of 1 to ${MAX_LAYERS} layers`);
+    throw new ModelError(['layers'], `layers: expected a list of 1 to ${MAX_LAYERS} layers`);
   }
   const types = layers.map(findType);
   checkInput(input, types);
@@ -119,25 +132,28 @@ export function buildModel(description: ModelDescription): Model {
   let taken = 0;
   let floats = 0;
   const checked = types.map((type, index) =>
-    within(placeOf(type, index), () => checkOptions(type.options, { ...layers[index]! }, common)),
+    within(index, type, () => checkOptions(type.options, { ...layers[index]! }, common)),
   );
   for (const [index, type] of types.entries()) {
-    const where = placeOf(type, index);
     const given = layers[index]!;
     const options = checked[index]!;
-    const from = sourcesOf(where, type, given, index, sources);
+    const from = sourcesOf(type, given, index, sources);
     let next = index + 1;
     while (types[next]?.transparent) next++;
     const follower = types[next];
     const followedBy = follower && { type: follower.type, options: checked[next]! };
     const inputs = from.map(shapeOf);
-    const plan = within(where, () => type.plan(inputs[0] ?? [], options as never, { followedBy, inputs }));
+    const plan = within(index, type, () =>
+      type.plan(inputs[0] ?? [], options as never, { followedBy, inputs }),
+    );
     const layer = names[index]!;
     planned.push(...plan.parameters.map((parameter) => ({ layer, plan: parameter })));
     for (const { shape } of plan.parameters) floats += sizeOf(shape);
     if (floats > MAX_PARAMETERS) {
-      throw new ModelError(
-        `${where}: the model has ${floats} parameters up to here; at most ${MAX_PARAMETERS} are supported`,
+      throw layerError(
+        index,
+        type,
+        `the model has ${floats} parameters up to here; at most ${MAX_PARAMETERS} are supported`,
       );
     }
     const { outputShape } = plan;
@@ -150,8 +166,10 @@ export function buildModel(description: ModelDescription): Model {
   const shape = shapeOf(built.length - 1);
   if (!sameShape(shape, stated.shape)) {
     const last = layers.length - 1;
-    throw new ModelError(
-      `layers[${last}] (${types[last]!.type}): the last layer gives ${formatShape(shape)} for each sample, ` +
+    throw layerError(
+      last,
+      types[last]!,
+      `the last layer gives ${formatShape(shape)} for each sample, ` +
         `but ${stated.by}: expected ${formatShape(stated.shape)}`,
     );
   }
@@ -179,11 +197,16 @@ function checkInput(input: readonly number[] | undefined, types: readonly LayerT
   const named = types.findIndex(({ partOfSample }) => partOfSample);
   if (input === undefined && named >= 0) return;
   if (!Array.isArray(input) || input.length === 0 || !input.every((extent) => isCount(extent, MAX_EXTENT))) {
-    throw new ModelError(`input is ${JSON.stringify(input)}; expected the shape of a sample, such as [784]`);
+    throw new ModelError(
+      ['input'],
+      `input is ${JSON.stringify(input)}; expected the shape of a sample, such as [784]`,
+    );
   }
   if (named >= 0) {
-    throw new ModelError(
-      `layers[${named}] (${types[named]!.type}): the model already has an input of shape ${formatShape(input)}; use either that or input layers`,
+    throw layerError(
+      named,
+      types[named]!,
+      `the model already has an input of shape ${formatShape(input)}; use either that or input layers`,
     );
   }
 }
@@ -193,17 +216,19 @@ function statedOutput({ classes, output }: ModelDescription): { shape: Shape; by
   if ((classes === undefined) === (output === undefined)) {
     const came = classes === undefined ? 'neither' : 'both';
     throw new ModelError(
+      [],
       `${came} of classes and output are set; expected classes for a classifier, output (a shape) for other models`,
     );
   }
   if (output === undefined) {
     if (isCount(classes, MAX_EXTENT)) return { shape: [classes], by: `classes is ${classes}` };
-    throw new ModelError(`classes is ${classes}; expected a positive integer`);
+    throw new ModelError(['classes'], `classes is ${classes}; expected a positive integer`);
   }
   if (Array.isArray(output) && output.length > 0 && output.every((extent) => isCount(extent, MAX_EXTENT))) {
     return { shape: output, by: `output is ${formatShape(output)}` };
   }
   throw new ModelError(
+    ['output'],
     `output is ${JSON.stringify(output)}; expected the shape of a sample's output, such as [1]`,
   );
 }
@@ -219,6 +244,7 @@ function frozenLayers(
     const own = [...able].filter((name) => name === prefix || name.startsWith(`${prefix}-`));
     if (own.length === 0) {
       throw new ModelError(
+        ['frozen'],
         `frozen: no layer '${prefix}' with parameters${suggest(
           prefix,
           names.filter((name) => able.has(name)),
@@ -228,7 +254,7 @@ function frozenLayers(
     return own;
   });
   if (able.size > 0 && new Set(found).size === able.size) {
-    throw new ModelError('frozen: every layer is frozen, so there is nothing to train');
+    throw new ModelError(['frozen'], 'frozen: every layer is frozen, so there is nothing to train');
   }
   return new Set(found);
 }
@@ -257,7 +283,6 @@ function layOutParameters(
 
 /** Where a layer's inputs come from. @param names of all layers; before them 'input', where the model has one as a whole */
 function sourcesOf(
-  where: string,
   type: LayerType,
   { from }: LayerDescription,
   index: number,
@@ -269,18 +294,20 @@ function sourcesOf(
     const found = typeof name === 'string' ? names.indexOf(name) : -1;
     if (found >= 0 && found < index + whole) return found - whole;
     const before = names.slice(0, index + whole);
-    throw new ModelError(
-      `${where}: from: no layer ${JSON.stringify(name)} before this one${suggest(String(name), before)}`,
+    throw layerError(
+      index,
+      type,
+      `from: no layer ${JSON.stringify(name)} before this one${suggest(String(name), before)}`,
     );
   });
   const { least, most } = type.inputs ?? { least: 1, most: 1 };
   const all = from === undefined && most > 0 ? [index - 1] : sources;
   if (whole === 0 && all.includes(-1)) {
-    throw new ModelError(`${where}: it has no layer before it; expected a layer of type input first`);
+    throw layerError(index, type, 'it has no layer before it; expected a layer of type input first');
   }
   if (all.length < least || all.length > most) {
     const wanted = least === most ? `${least}` : `${least} to ${most}`;
-    throw new ModelError(`${where}: has ${all.length} inputs; expected ${wanted}: list them in from`);
+    throw layerError(index, type, `has ${all.length} inputs; expected ${wanted}: list them in from`);
   }
   return all;
 }
@@ -290,8 +317,10 @@ function checkUse(built: readonly Omit<ModelLayer, 'parameters'>[]): void {
   const used = new Set(built.flatMap(({ from }) => from));
   const idle = built.slice(0, -1).find(({ index }) => !used.has(index));
   if (idle) {
-    throw new ModelError(
-      `layers[${idle.index}] (${idle.type}): its output is not used: add '${idle.name}' to the from of a later layer`,
+    throw layerError(
+      idle.index,
+      idle,
+      `its output is not used: add '${idle.name}' to the from of a later layer`,
     );
   }
 }
@@ -346,11 +375,15 @@ export function initializeParameters(model: Model, seed: number): Float32Array<A
 function findType(layer: LayerDescription, index: number): LayerType {
   const given: unknown = (layer as { type?: unknown } | null)?.type;
   if (typeof given !== 'string') {
-    throw new ModelError(`layers[${index}]: expected a type; there are: ${layerTypeNames.join(', ')}`);
+    throw new ModelError(
+      ['layers', index],
+      `layers[${index}]: expected a type; there are: ${layerTypeNames.join(', ')}`,
+    );
   }
   const type = layerNamed(given);
   if (!type) {
     throw new ModelError(
+      ['layers', index],
       `layers[${index}]: no layer type '${given.slice(0, 64)}'${suggest(given, layerTypeNames)}`,
     );
   }
@@ -361,31 +394,32 @@ function nameLayers(layers: readonly LayerDescription[], types: readonly LayerTy
   const counts = new Map<string, number>();
   const taken = new Map<string, number>();
   return layers.map((layer, index) => {
-    const { type } = types[index]!;
+    const own = types[index]!;
+    const { type } = own;
     const ordinal = (counts.get(type) ?? 0) + 1;
     counts.set(type, ordinal);
     const name: unknown = layer.name ?? `${type}${ordinal}`;
-    const where = `layers[${index}] (${type})`;
     if (typeof name !== 'string' || !LAYER_NAME.test(name)) {
-      throw new ModelError(
-        `${where}: name ${JSON.stringify(name)}; expected a letter, then at most 63 letters, digits, '-' or '_'`,
+      throw layerError(
+        index,
+        own,
+        `name ${JSON.stringify(name)}; expected a letter, then at most 63 letters, digits, '-' or '_'`,
       );
     }
-    if (name === 'input')
-      throw new ModelError(`${where}: name 'input' is reserved for the input of the model`);
+    if (name === 'input') throw layerError(index, own, `name 'input' is reserved for the input of the model`);
     if (taken.has(name))
-      throw new ModelError(`${where}: name '${name}' is already used by layers[${taken.get(name)}]`);
+      throw layerError(index, own, `name '${name}' is already used by layers[${taken.get(name)}]`);
     taken.set(name, index);
     return name;
   });
 }
 
 /** Says of a layer's error which layer it is. */
-function within<T>(where: string, body: () => T): T {
+function within<T>(index: number, type: LayerType, body: () => T): T {
   try {
     return body();
   } catch (cause) {
-    if (cause instanceof LayerError) throw new ModelError(`${where}: ${cause.message}`, { cause });
+    if (cause instanceof LayerError) throw layerError(index, type, cause.message, { cause });
     throw cause;
   }
 }
