@@ -1,4 +1,4 @@
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import xterm from '@xterm/headless';
 import { expect, test } from 'vitest';
@@ -108,7 +108,12 @@ test.each([120, 80])(
   async (columns) => {
     const { stream, lines } = terminal(columns);
     const view = progressView(stream);
-    const running = { metric: 'accuracy', trainLoss: 0.5, trainMetric: 0.875, samplesPerSecond: 123_456 };
+    const running = {
+      metricKind: MetricKind.METRIC_KIND_FRACTION,
+      trainLoss: 0.5,
+      trainMetric: 0.875,
+      samplesPerSecond: 123_456,
+    };
     view.update(job({ ...running, step: 5 }));
     await expect.poll(lines).toContainEqual(expect.stringMatching(/^steps/));
     const epochs = [epoch(1), epoch(2)];

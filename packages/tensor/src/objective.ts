@@ -59,6 +59,14 @@ export const metricOf: Readonly<Record<ObjectiveName, MetricName>> = {
   'masked-token': 'accuracy',
 };
 
+/** A fraction of 1: the higher, the better. An error, in the unit of the target: the lower, the better. */
+export type MetricKind = 'fraction' | 'error';
+
+export const metricKindOf: Readonly<Record<MetricName, MetricKind>> = {
+  accuracy: 'fraction',
+  'mean absolute error': 'error',
+};
+
 /** Between which numbers targets lie, where not any number will do. Classes and tokens are checked against what the model knows. */
 export const domainOf: Readonly<Record<ObjectiveName, readonly [least: number, most: number] | undefined>> = {
   classification: undefined,

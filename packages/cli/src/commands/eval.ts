@@ -9,6 +9,7 @@ import { longAxes, shapeOfBytes } from '@kasane/data/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { checkJob, type Job } from '@kasane/protocol/job';
+import { metricKind } from '@kasane/protocol/metric-kind';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sampleReader } from '@kasane/worker/sample-reader';
@@ -50,7 +51,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   };
   const { samples, loss, metric, value, seconds } = record;
   const line =
-    `Test ${metric} ${formatMetric({ metric }, value)}, loss ${loss.toFixed(4)} ` +
+    `Test ${metric} ${formatMetric({ metricKind: metricKind(metric) }, value)}, loss ${loss.toFixed(4)} ` +
     `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
   out.lines(options.json ? JSON.stringify(record) : line);
 }

@@ -1,6 +1,6 @@
 /** A job as people and programs see it: one function shapes the record, table and JSON follow it. */
 
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { stateNames } from '@kasane/protocol/job-state';
 import { moment, table } from './table.ts';
@@ -41,16 +41,16 @@ export function jobRecord(job: Job) {
 export const percent = (fraction: number | null) =>
   fraction === null ? '-' : `${(100 * fraction).toFixed(2)} %`;
 
-const isAccuracy = ({ metric }: Pick<Job, 'metric'>) => metric !== 'mean absolute error';
+const isAccuracy = ({ metricKind }: Pick<Job, 'metricKind'>) => metricKind !== MetricKind.METRIC_KIND_ERROR;
 
 /** The metric of a job, for people: 98.23 %, or 0.1234 where it is an error. */
-export function formatMetric(job: Pick<Job, 'metric'>, value: number | null | undefined): string {
+export function formatMetric(job: Pick<Job, 'metricKind'>, value: number | null | undefined): string {
   if (value === null || value === undefined) return '-';
   return isAccuracy(job) ? percent(value) : value.toPrecision(4);
 }
 
 /** What it is called. */
-export const metricName = (job: Pick<Job, 'metric'>): string => (isAccuracy(job) ? 'accuracy' : 'error');
+export const metricName = (job: Pick<Job, 'metricKind'>): string => (isAccuracy(job) ? 'accuracy' : 'error');
 
 /** What a job that goes on waits for in passing, many times a second: its shards, its turn, its data. */
 const PASSING = /^(step \d+: .*\bshards? |jobs take turns|reading its data)/;
@@ -65,23 +65,24 @@ export const heldUpBy = ({ state, waitingFor }: Pick<Job, 'state' | 'waitingFor'
 /** Jobs as a table. */
 export function jobTable(jobs: readonly Job[]): string {
   const head = ['JOB', 'STATE', 'PRIORITY', 'EPOCH', 'LOSS', 'TEST', 'SUBMITTED', 'WAITS FOR'];
-  const rows = jobs
-    .map(jobRecord)
-    .map((job) => [
-      job.job,
-      job.state,
+  const rows = jobs.map((job) => {
+    const { state, testMetric, submittedAt, waitingFor } = jobRecord(job);
+    return [
+      job.id,
+      state,
       String(job.priority),
       `${job.epoch}/${job.epochs}`,
       job.trainLoss > 0 ? job.trainLoss.toFixed(4) : '-',
-      formatMetric(job, job.testMetric),
-      job.submittedAt ? moment(job.submittedAt) : '-',
-      job.waitingFor ?? '',
-    ]);
+      formatMetric(job, testMetric),
+      submittedAt ? moment(submittedAt) : '-',
+      waitingFor ?? '',
+    ];
+  });
   return table(head, rows);
 }
 
 /** One line about a finished epoch. */
-export function epochLine(job: Pick<Job, 'epochs' | 'metric'>, epoch: EpochResult): string {
+export function epochLine(job: Pick<Job, 'epochs' | 'metricKind'>, epoch: EpochResult): string {
   return (
     `epoch ${String(epoch.epoch).padStart(String(job.epochs).length)}/${job.epochs}  loss ${epoch.trainLoss.toFixed(4)}  ` +
     `${metricName(job)} ${formatMetric(job, epoch.trainMetric)}  test loss ${epoch.testLoss.toFixed(4)}  ` +

@@ -3,7 +3,7 @@
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job, TrainingSpec } from '@kasane/protocol/job';
 import { counted } from '@kasane/tensor/counted';
-import { type MetricName, metricOf } from '@kasane/tensor/objective';
+import { type MetricName, metricKindOf, metricOf } from '@kasane/tensor/objective';
 
 export interface Judge {
   readonly stopEarly?: TrainingSpec['stopEarly'];
@@ -19,7 +19,7 @@ export const judgeOf = ({ spec, objective }: Pick<Job, 'spec' | 'objective'>): J
 /** Lower is better. */
 const badness = ({ stopEarly, metric }: Judge, { testLoss, testMetric }: EpochResult): number => {
   if (stopEarly?.on !== 'metric') return testLoss;
-  return metric === 'accuracy' ? -testMetric : testMetric;
+  return metricKindOf[metric] === 'fraction' ? -testMetric : testMetric;
 };
 
 /** The epochs from the best on; of equal ones the earlier is better. */

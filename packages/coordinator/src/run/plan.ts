@@ -8,7 +8,7 @@ import { openFrame } from '@kasane/protocol/frame';
 import type { Job } from '@kasane/protocol/job';
 import { type Limits, LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/field';
-import { metricOf } from '@kasane/tensor/objective';
+import { metricKindOf, metricOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { NewTask } from '../queue/task-queue.ts';
 import type { Answer } from './answers.ts';
@@ -165,9 +165,10 @@ export class RunPlan {
       return `its ${counted} losses have the weight ${weight}; from ${counted * least} to ${counted * largest} is possible`;
     // A test may overflow; in training that is for the loss to tell, which is refused with its step and layer.
     if (!Number.isFinite(metricSum) && (kind === 'evaluate' || !Number.isFinite(lossSum))) return undefined;
-    const highest = metricOf[objective.type] === 'accuracy' ? counted * 1.001 : Number.MAX_VALUE;
+    const metric = metricOf[objective.type];
+    const highest = metricKindOf[metric] === 'fraction' ? counted * 1.001 : Number.MAX_VALUE;
     if (metricSum >= 0 && metricSum <= highest) return undefined;
-    return `its ${metricOf[objective.type]} adds up to ${metricSum} over ${counted} losses`;
+    return `its ${metric} adds up to ${metricSum} over ${counted} losses`;
   }
 
   /** CRC-32 of the indices that an honest worker has used. */

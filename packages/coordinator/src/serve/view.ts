@@ -2,6 +2,7 @@
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { JobSpec } from '@kasane/protocol/job';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
+import { metricKind } from '@kasane/protocol/metric-kind';
 import { brief } from '@kasane/protocol/plain-text';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Run } from '../run/run.ts';
@@ -12,6 +13,7 @@ import { selection } from '../store/pages.ts';
 export function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
   const { training, objective } = JSON.parse(record.spec) as Pick<JobSpec, 'training' | 'objective'>;
   const last = history.at(-1);
+  const metric = metricOf[objective?.type ?? 'classification'];
   return {
     id: record.id,
     name: record.name,
@@ -34,7 +36,8 @@ export function viewJob(record: JobRecord, epochs: number, history: readonly Epo
     digest: record.digest,
     model: record.model,
     priority: record.priority,
-    metric: metricOf[objective?.type ?? 'classification'],
+    metric,
+    metricKind: metricKind(metric),
   };
 }
 

@@ -7,6 +7,8 @@ export const SUCCEEDED = 3;
 export const FAILED = 4;
 export const PAUSED = 6;
 
+const METRIC_ERROR = 2;
+
 /** Nothing more will happen to it by itself. */
 export const hasEnded = (state: number): boolean => state >= SUCCEEDED && state < PAUSED;
 
@@ -15,9 +17,10 @@ export const stateClass = (state: number): string =>
   ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused'][state] ?? '';
 
 export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
-export const isError = ({ metric }: Pick<Job, 'metric'>): boolean => metric === 'mean absolute error';
+/** Whether a job's metric is an error, not a fraction of 1. */
+export const isError = ({ metricKind }: Pick<Job, 'metricKind'>): boolean => metricKind === METRIC_ERROR;
 /** The value of a job's metric. */
-export const metric = (job: Pick<Job, 'metric'>, value: number): string =>
+export const metric = (job: Pick<Job, 'metricKind'>, value: number): string =>
   isError(job) ? value.toPrecision(4) : percent(value);
 
 const groups = new Intl.NumberFormat('en');

@@ -1,7 +1,7 @@
 /** The list of jobs: what each is doing, and what can be done to it. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { figure, fill, h, spark } from './dom.ts';
-import { duration, grouped, metric, RUNNING, stateClass } from './format.ts';
+import { duration, grouped, isError, metric, RUNNING, stateClass } from './format.ts';
 import { jobActions } from './job-actions.ts';
 import { jobAddress } from './route.ts';
 import { SubmitDialog, TEMPLATE } from './submit.ts';
@@ -96,10 +96,7 @@ export class JobsView implements View {
         'dl',
         { class: 'figures tight' },
         figure(t.epoch, `${job.epoch} / ${job.epochs}`),
-        figure(
-          job.metric === 'accuracy' ? t.testAccuracy : t.testError,
-          last ? metric(job, last.testMetric) : '-',
-        ),
+        figure(isError(job) ? t.testError : t.testAccuracy, last ? metric(job, last.testMetric) : '-'),
         job.state === RUNNING && figure(t.speed, grouped(job.samplesPerSecond)),
         figure(t.took, elapsed ? duration(elapsed, t.units) : undefined),
         figure(
