@@ -1,10 +1,17 @@
-/** Writes docs/reference: the command line from commander's tables, job files from their JSON Schema, gRPC from proto/. */
+/** Writes docs/reference: the command line from commander's tables, reasons from theirs, job files from their JSON Schema, gRPC from proto/. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { everyCommand } from '../packages/cli/src/every-command.ts';
 import { helpOf, jsonShape, verbsOf } from '../packages/cli/src/help-text.ts';
 import { jobJsonSchema } from '../packages/protocol/src/job.ts';
+import {
+  type Form,
+  type Reason,
+  type ReasonCode,
+  reasons,
+  sentenceOf,
+} from '../packages/protocol/src/reasons.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = join(root, 'docs/reference');
@@ -16,6 +23,7 @@ mkdirSync(out, { recursive: true });
 const program = await everyCommand();
 write('cli', commandLine());
 write('json', json());
+write('reasons', reasonCodes());
 write('job-file', jobFile());
 write('grpc', grpc());
 
@@ -36,6 +44,27 @@ function json(): string[] {
     return shape.length > 0 ? [`## kasane ${name}`, '', '```text', ...shape, '```', ''] : [];
   });
   return ['# JSON', '', intro, '', ...sections];
+}
+
+/** Every reason, with its arguments and a sentence that shows where they stand. */
+function reasonCodes(): string[] {
+  const intro =
+    'Why a job waits, why a worker has disconnected, and why the coordinator does what it does: the codes in `--json`, in logs and in gRPC (`Reason`). Any of them may also have `step`, counted from 1, and `writing`: what could not be written. `passing` is what a job waits for all the time; `held-up` means that it does not continue by itself.';
+  const rows = Object.entries(reasons).map(([code, { kind, args }]) => {
+    const shown = example(args, code) as object;
+    const sentence = sentenceOf({ code: code as ReasonCode, args: shown } as Reason);
+    return `| \`${code}\` | ${kind} | ${Object.keys(args).join(', ')} | ${sentence} |`;
+  });
+  const head = ['| code | kind | arguments | sentence |', '| --- | --- | --- | --- |'];
+  return ['# Reasons', '', intro, '', ...head, ...rows];
+}
+
+function example(form: Form, name: string): unknown {
+  if (form === 'number') return 3;
+  if (form === 'text') return name.toUpperCase();
+  if (form instanceof Set) return [...form][0];
+  if (Array.isArray(form)) return [example(form[0], name)];
+  return Object.fromEntries(Object.entries(form).map(([key, each]) => [key, example(each, key)]));
 }
 
 interface Schema {

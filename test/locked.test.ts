@@ -58,7 +58,7 @@ it('waits for the lock, answers meanwhile, and goes on to the same bits', async 
   let ended: Job | undefined;
   for await (const now of client.watch(id)) {
     ended = now;
-    if (now.waitingFor) said.add(now.waitingFor);
+    if (now.waitingFor) said.add(now.waitingFor.text);
     if (now.step < 20 || release) continue;
     release = holdLock(join(cluster.state, DATABASE));
     longest = 0;

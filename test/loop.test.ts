@@ -38,7 +38,7 @@ async function goThrough(job: object): Promise<void> {
     expect(looks, 'looks at a job that does not begin').toBeLessThan(2_000);
     const { state, error, waitingFor } = await client.get(id);
     expect(error).toBe('');
-    if (state === JobState.JOB_STATE_RUNNING && waitingFor !== '') break;
+    if (state === JobState.JOB_STATE_RUNNING && waitingFor) break;
     await sleep(50);
   }
   // Samples are staged.

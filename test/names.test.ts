@@ -143,7 +143,7 @@ describe('WorkerRegistry', () => {
       expect(registry.isTaken('w', owner('t', 'bb'))).toBe(true);
       // Who does not say which process it is is never the same.
       expect(registry.isTaken('w', owner('t', ''))).toBe(true);
-      registry.remove(it, 'gone');
+      registry.remove(it, { code: 'connection-lost', args: {} });
       expect(registry.isTaken('w', owner('t'))).toBe(false);
       expect(registry.isTaken('w', owner('u'))).toBe(!draining);
       expect(registry.isTaken('w', owner('u'), performance.now() + KEPT_NAME_MS)).toBe(false);

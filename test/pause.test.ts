@@ -47,7 +47,11 @@ describe('a paused job', () => {
     await until(id, ({ step }) => step >= 30);
     const paused = await client.pause(id);
     expect(paused.state).toBe(JobState.JOB_STATE_PAUSED);
-    expect(paused.waitingFor).toBe(`paused; resume it with \`kasane resume ${id}\``);
+    expect(paused.waitingFor).toEqual({
+      code: 'paused',
+      args: JSON.stringify({ job: id }),
+      text: `paused; resume it with \`kasane resume ${id}\``,
+    });
     expect(paused.step).toBeGreaterThanOrEqual(30);
     expect(paused.step).toBeLessThan(quiet.step);
     await expect(client.pause(id)).rejects.toThrow('is already paused');

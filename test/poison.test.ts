@@ -78,7 +78,7 @@ it('a worker whose frames do not fit is quarantined at the third, and nobody els
   const { client } = cluster;
   const { workers, quarantined } = await client.status();
   client.close();
-  expect(quarantined).toMatchObject([{ id: 'liar', host: 'here' }]);
+  expect(quarantined).toMatchObject([{ id: 'liar', host: 'here', why: { code: 'bad-frames' } }]);
   expect(workers).toHaveLength(2);
 });
 
@@ -92,7 +92,10 @@ it('with no worker at all a job waits, and goes on', async () => {
   const { client } = lonely;
   const id = await client.submit(JSON.stringify(job));
   await new Promise((resolve) => setTimeout(resolve, 2_500));
-  expect(await client.get(id)).toMatchObject({ step: 0, waitingFor: 'step 1: no worker is connected' });
+  expect(await client.get(id)).toMatchObject({
+    step: 0,
+    waitingFor: { code: 'no-worker', args: '{"step":1}' },
+  });
   const worker = await lonely.worker(1);
   for await (const now of client.watch(id)) if (now.state > JobState.JOB_STATE_RUNNING) break;
   const ended = await client.get(id);

@@ -1,8 +1,7 @@
-/** Every sentence that the coordinator has for why a job waits is known to the page in Japanese. */
+/** Every reason of the coordinator has a sentence in English and one in Japanese, which say all that is known. */
 import {
   mkdirSync,
   mkdtempSync,
-  readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -12,97 +11,162 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  decide,
-  defaultDecideOptions,
-  type ShardState,
-  type StepState,
-} from '@kasane/coordinator/steps/decide';
-import { type Sharer, shareOut } from '@kasane/coordinator/steps/share-out';
-import { isDiskError, PatientDisk, whyNotWritten } from '@kasane/coordinator/store/disk';
+import { diskReason, isDiskError, PatientDisk } from '@kasane/coordinator/store/disk';
 import { StatePlace } from '@kasane/coordinator/store/state-place';
-import { saidInJapanese } from '@kasane/dashboard/page/sentences-ja';
+import { japaneseTexts, saidInJapanese } from '@kasane/dashboard/page/reasons-ja';
+import { Reason as ReasonMessage } from '@kasane/protocol/gen/kasane/v1/common';
+import {
+  at,
+  type Form,
+  isPassing,
+  knownReason,
+  messageOfReason,
+  type Reason,
+  type ReasonCode,
+  reasons,
+  sentenceOf,
+} from '@kasane/protocol/reasons';
 import { systemCodes } from '@kasane/tensor/node/system-errors';
-import { expect, it } from 'vitest';
-import { checkout } from './support/image.ts';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
 
-/** Names and numbers stay, and so does what is typed. */
-const words = (text: string) => text.replace(/`[^`]*`|\bid-\w+\b|\bRedis\b/g, '').match(/[a-z]{2,}/gi) ?? [];
+const codes = Object.keys(reasons) as ReasonCode[];
+/** Texts of an argument: names and numbers, which no sentence has of itself. */
+const text = fc.stringMatching(/^[0-9]{6,9}$/);
+const number = fc.integer({ min: 100_000, max: 999_999 });
 
-function expectJapanese(sentences: readonly string[]): void {
-  for (const sentence of sentences) {
-    const said = saidInJapanese(sentence);
-    expect(said, sentence).toMatch(/[ぁ-んァ-ン]/);
-    expect(words(said), said).toEqual([]);
-  }
+/** Anything that has the form. */
+function arbitraryOf(form: Form): fc.Arbitrary<unknown> {
+  if (form === 'number') return number;
+  if (form === 'text') return text;
+  if (form instanceof Set) return fc.constantFrom(...form);
+  if (Array.isArray(form)) return fc.array(arbitraryOf(form[0]), { minLength: 1, maxLength: 3 });
+  return fc.record(Object.fromEntries(Object.entries(form).map(([name, each]) => [name, arbitraryOf(each)])));
+}
+const argsOf = (code: ReasonCode) => arbitraryOf(reasons[code].args) as fc.Arbitrary<Record<string, unknown>>;
+const reasonOf = (code: ReasonCode, args: object) => ({ code, args }) as Reason;
+
+/** Numbers and texts anywhere in a value; names of a set have words of their own in each language. */
+function leaves(value: unknown, form: Form): string[] {
+  if (form === 'number' || form === 'text') return [String(value)];
+  if (form instanceof Set) return [];
+  if (Array.isArray(form)) return (value as unknown[]).flatMap((each) => leaves(each, form[0]));
+  return Object.entries(form).flatMap(([name, each]) =>
+    leaves((value as Record<string, unknown>)[name], each),
+  );
 }
 
-const shard = (rest: Partial<ShardState> = {}): ShardState => ({
-  ...{ shard: 3, done: false, attempts: 1, issuedAt: 0, holders: [], lost: false, failures: [] },
-  ...rest,
-});
-const held = { holders: [{ worker: 'id-a', attempt: 1, claimedAt: 0 }] };
-const heard = (...workers: string[]) => new Map(workers.map((id) => [id, 0]));
+/** Permission is denied by two codes of the system. */
+const meaning = (args: object) => JSON.stringify(args).replace('EPERM', 'EACCES');
 
-it('of a step', () => {
-  const state = (shards: ShardState[], heardAt = heard('id-a', 'id-b')): StepState => ({
-    ...{
-      startedAt: 0,
-      progressAt: 0,
-      leftAt: 0,
-      able: ['id-a', 'id-b'],
-      proven: new Set(),
-      idle: new Set(),
-      wasComputed: true,
-      refusals: [],
-      typicalMs: 5,
-      shards,
-      heardAt,
-    },
+/** Names and numbers stay, and so does what is typed. */
+const english = (said: string) => said.replace(/`[^`]*`|\bRedis\b/g, '').match(/[a-z]{2,}/gi) ?? [];
+
+describe.each(codes)('%s', (code) => {
+  it('says its arguments in both languages', () => {
+    fc.assert(
+      fc.property(argsOf(code), (args) => {
+        const reason = reasonOf(code, args);
+        const sentences = [sentenceOf(reason), sentenceOf(reason, japaneseTexts)];
+        for (const leaf of leaves(args, reasons[code].args))
+          for (const sentence of sentences) expect(sentence).toContain(leaf);
+        expect(sentences[1]).toMatch(/[ぁ-んァ-ン]/);
+        expect(english(sentences[1]!)).toEqual([]);
+      }),
+      { numRuns: 30 },
+    );
   });
-  const cases: [number, StepState][] = [
-    [1, state([shard()], heard())],
-    [1, { ...state([shard()]), able: [], refusals: [{ worker: 'id-a', why: 'id-b' }] }],
-    [1, state([shard(), shard({ shard: 4 })])],
-    [1, state([shard(held)])],
-    [1, state([shard({ lost: true })])],
-    [1e6, state([shard()])],
-    [1e6, state([shard(held)])],
-  ];
-  const sentences = cases.map(([now, at]) => `step 8: ${decide(now, at, defaultDecideOptions).why}`);
-  expect(new Set(sentences).size).toBe(cases.length);
-  expectJapanese(sentences);
+
+  it('says something else where an argument is another', () => {
+    fc.assert(
+      fc.property(argsOf(code), argsOf(code), (args, others) => {
+        fc.pre(meaning(args) !== meaning(others));
+        for (const texts of [undefined, japaneseTexts])
+          expect(sentenceOf(reasonOf(code, args), texts)).not.toBe(sentenceOf(reasonOf(code, others), texts));
+      }),
+      { numRuns: Object.keys(reasons[code].args).length > 0 ? 200 : 0 },
+    );
+  });
+
+  it('comes over a wire as it was, with its sentence', () => {
+    fc.assert(
+      fc.property(argsOf(code), (args) => {
+        const reason = at(reasonOf(code, args), { step: 7 });
+        const came = ReasonMessage.decode(ReasonMessage.encode(messageOfReason(reason)).finish());
+        expect(knownReason(came)).toEqual(reason);
+        expect(came.text).toBe(sentenceOf(reason));
+        expect(came.text).toMatch(/^step 7: ./);
+        expect(saidInJapanese(came)).toMatch(/^ステップ 7：./);
+      }),
+      { numRuns: 30 },
+    );
+  });
 });
 
-it('of a turn, and of a full disk', async () => {
-  const sharer = (id: string, priority: number, state: Sharer['state']): Sharer => ({
-    ...{ id, priority, state, shards: 4, usedMs: 0 },
-  });
-  for (const priority of [0, 5]) {
-    const { why } = shareOut([sharer('id-a', priority, 'computing'), sharer('id-b', 0, 'waiting')], 2);
-    expectJapanese([...why.values()]);
+it('what is written is named in both languages', () => {
+  const full: Reason = { code: 'disk', args: { cause: 'ENOSPC' } };
+  const writings = Object.keys(japaneseTexts.writings) as (keyof typeof japaneseTexts.writings)[];
+  const said = writings.map((writing) => at(full, { writing, of: 'mnist-1' }));
+  expect(new Set(said.map((reason) => sentenceOf(reason))).size).toBe(writings.length);
+  for (const reason of said) {
+    expect(sentenceOf(reason)).toMatch(/ could not be written: no space is left/);
+    expect(sentenceOf(reason, japaneseTexts)).toMatch(/を書き込めません。コーディネーターのディスクに空き/);
   }
-  const locked = Object.assign(new Error('database is locked'), { errcode: 5 });
-  expectJapanese([whyNotWritten('the model', locked, '12:03:05'), 'Redis has not answered since 12:03:05']);
-  const disk: PatientDisk = new PatientDisk({ warn: () => {} }, () => disk.stop(new Error('over')));
-  const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-  await expect(disk.written('the model', () => Promise.reject(full))).rejects.toThrow('over');
-  expectJapanese([disk.why]);
 });
 
-it('of whatever else a disk may say', () => {
-  const said = systemCodes
-    .map((code) => Object.assign(new Error(`${code}: words of the system, write`), { code }))
-    .filter(isDiskError)
-    .map((error) => whyNotWritten('the model', error, '12:03:05'));
-  expect(said.length).toBeGreaterThan(12);
-  for (const one of said) expect(one).not.toMatch(/\bE[A-Z]{3,}\b|words of the system/);
-  const sqlite = [3, 8, 10, 13, 14].map((errcode) => Object.assign(new Error('of SQLite'), { errcode }));
-  for (const error of sqlite) expect(isDiskError(error)).toBe(true);
-  expectJapanese([...said, ...sqlite.map((error) => whyNotWritten('the model', error, '12:03:05'))]);
+it.each<[string, ReasonMessage]>([
+  ['of a later version', { code: 'moon-full', args: '{"phase":4}', text: 'the moon is full' }],
+  ['with other arguments', { code: 'paused', args: '{"task":"x"}', text: 'the moon is full' }],
+  ['about something else', { code: 'no-worker', args: '{"writing":"poems"}', text: 'the moon is full' }],
+  ['without arguments', { code: 'disk', args: '', text: 'the moon is full' }],
+  ['with the name of what every object has', { code: 'toString', args: '{}', text: 'the moon is full' }],
+])('a reason %s is shown as the sentence that came', (_, said) => {
+  expect(saidInJapanese(said)).toBe('the moon is full');
+  expect(knownReason(said)).toBeUndefined();
 });
 
-it('of a state directory that is away', async () => {
+it('a job that waits in passing is told from one that is held up', () => {
+  const passing = codes.filter((code) => isPassing({ code }));
+  expect(passing.sort()).toEqual([
+    'reading-data',
+    'shards-computing',
+    'shards-overdue',
+    'shards-returned',
+    'shards-unfetched',
+    'shards-waiting',
+    'turns',
+  ]);
+  expect(isPassing({ code: 'of-later' })).toBe(false);
+});
+
+describe('a disk that refuses', () => {
+  const since = '12:03:05';
+
+  it('says what is written, and waits', async () => {
+    const locked = Object.assign(new Error('database is locked'), { errcode: 5 });
+    expect(diskReason(locked, since)).toEqual({ code: 'database-locked', args: { since } });
+    const disk: PatientDisk = new PatientDisk({ warn: () => {} }, () => disk.stop(new Error('over')));
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    await expect(disk.written({ writing: 'model' }, () => Promise.reject(full))).rejects.toThrow('over');
+    expect(disk.why).toEqual({ code: 'disk', args: { writing: 'model', cause: 'ENOSPC' } });
+    expect(sentenceOf(disk.why!)).toBe(
+      "the model could not be written: no space is left on the disk; free up space on the coordinator's disk",
+    );
+  });
+
+  it('in words, whatever the system or SQLite calls it', () => {
+    const found = systemCodes.flatMap(
+      (code) => diskReason(Object.assign(new Error(`${code}: words of the system`), { code }), since) ?? [],
+    );
+    expect(found.length).toBeGreaterThan(12);
+    for (const reason of found) expect(sentenceOf(reason)).not.toMatch(/\bE[A-Z]{3,}\b|words of the system/);
+    for (const errcode of [3, 8, 10, 13, 14])
+      expect(isDiskError(Object.assign(new Error('of SQLite'), { errcode }))).toBe(true);
+    expect(isDiskError(new Error('of somebody else'))).toBe(false);
+  });
+});
+
+it('a state directory that is away', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
   try {
     const [state, database] = [join(folder, 'state'), join(folder, 'state', 'kasane.sqlite')];
@@ -112,10 +176,11 @@ it('of a state directory that is away', async () => {
     const why = async () => {
       const error = await place.require().catch((thrown: unknown) => thrown);
       expect(() => place.requireSync()).toThrow((error as Error).message);
-      expect(isDiskError(error)).toBe(true);
-      return whyNotWritten('the model', error, '12:03:05');
+      const reason = diskReason(error, '12:03:05')!;
+      expect(sentenceOf(reason)).toBe((error as Error).message);
+      return reason;
     };
-    const said: string[] = [];
+    const said: Reason[] = [];
     renameSync(database, `${database}.away`);
     said.push(await why());
     writeFileSync(database, '');
@@ -133,25 +198,18 @@ it('of a state directory that is away', async () => {
     renameSync(`${database}.away`, database);
     await place.require();
     place.requireSync();
-    expect(new Set(said).size).toBe(5);
-    expectJapanese(said.map((one) => one.replaceAll(folder, '')));
+    const [inIt, it] = [
+      { part: 'database', path: database },
+      { part: 'directory', path: state },
+    ];
+    expect(said).toEqual([
+      { code: 'state-moved', args: inIt },
+      { code: 'state-replaced', args: inIt },
+      { code: 'state-moved', args: it },
+      { code: 'state-replaced', args: it },
+      { code: 'state-closed', args: { path: state, cause: 'ELOOP' } },
+    ]);
   } finally {
     rmSync(folder, { recursive: true });
   }
-});
-
-it('of the line', () =>
-  expectJapanese([
-    'paused; resume it with `kasane resume id-a`',
-    'reading its data',
-    '4 jobs are ahead of it: id-a, id-b',
-  ]));
-
-it('and why a worker has gone, as the coordinator says it', () => {
-  const source = readFileSync(join(checkout, 'packages/coordinator/src/serve/training.ts'), 'utf8');
-  const said = [...source.matchAll(/\.close\((['`])(.+?)\1\)/g)].map(([, , text]) =>
-    text!.replace(/\$\{.*?\}/g, '7'),
-  );
-  expect(said.length).toBeGreaterThan(4);
-  expectJapanese([...said, 'data link lost']);
 });

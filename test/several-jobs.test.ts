@@ -97,7 +97,7 @@ describe('several jobs', () => {
       const other = await client.get(low!);
       if ((await client.get(high!)).step > STEPS / 2) break;
       seen.push(other.step);
-      why.add(other.waitingFor);
+      if (other.waitingFor) why.add(other.waitingFor.text);
     }
     await client.setPriority(low!, 2);
     const [first, second] = await ended([low!, high!]);
@@ -131,11 +131,11 @@ describe('several jobs', () => {
     const ids = await submit([1, 0, 1], [2, 0, 1], [3, 0, 1], [1, 0, 1]);
     const [urgent] = await submit([2, 3, 1]);
     const { client } = cluster;
-    for await (const now of client.watch(urgent!)) if (now.waitingFor.startsWith('jobs take turns')) break;
+    for await (const now of client.watch(urgent!)) if (now.waitingFor?.code === 'turns') break;
     const last = await client.get(ids[3]!);
     expect(last.state).toBe(JobState.JOB_STATE_QUEUED);
-    expect(last.waitingFor).toContain('4 jobs are ahead of it: ');
-    expect(last.waitingFor).toContain(urgent);
+    expect(last.waitingFor?.text).toContain('4 jobs are ahead of it: ');
+    expect(last.waitingFor?.args).toContain(`"${urgent}"`);
     client.close();
     const worker = await cluster.worker();
     const jobs = await ended([...ids, urgent!]);

@@ -71,7 +71,7 @@ it.each(Object.keys(cases))('%s: said, and the job goes on to the same bits', as
   const said = new Set<string>();
   let outage: Promise<void> | undefined;
   for await (const now of client.watch(id)) {
-    if (now.waitingFor) said.add(now.waitingFor);
+    if (now.waitingFor) said.add(now.waitingFor.text);
     if (now.step < 20 || outage) continue;
     const back = away(state);
     outage = (async () => {

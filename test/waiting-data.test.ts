@@ -41,7 +41,7 @@ async function afterRestart(path: string, change: (id: string) => void): Promise
   await cluster.startCoordinator();
   const again = cluster.client;
   for await (const { state } of again.watch(id)) if (hasEnded(state)) break;
-  for await (const { waitingFor } of again.watch(other)) if (waitingFor.includes('no worker')) break;
+  for await (const { waitingFor } of again.watch(other)) if (waitingFor?.code === 'no-worker') break;
   const jobs: [Job, Job] = [await again.get(id), await again.get(other)];
   await again.cancel(other);
   again.close();
@@ -79,6 +79,6 @@ it('data over which coordinators end again and again is left alone, and can be t
   );
   const { client } = cluster;
   await client.resume(job.id, 0);
-  for await (const { waitingFor } of client.watch(job.id)) if (waitingFor.includes('no worker')) break;
+  for await (const { waitingFor } of client.watch(job.id)) if (waitingFor?.code === 'no-worker') break;
   client.close();
 });

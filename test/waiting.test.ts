@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { readArgs } from '@kasane/protocol/reasons';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';
@@ -10,7 +11,8 @@ const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 afterAll(() => cleanUp.run());
 
-const stepOf = ({ waitingFor }: Job) => /^step (\d+): no worker is connected$/.exec(waitingFor)?.[1];
+const stepOf = ({ waitingFor }: Job): unknown =>
+  waitingFor?.code === 'no-worker' ? readArgs(waitingFor.args).step : undefined;
 
 it('without a worker, with one, and without it again', async () => {
   await cluster.start();
@@ -44,14 +46,14 @@ it('without a worker, with one, and without it again', async () => {
       if (fits(value)) return value;
     }
   };
-  await until((job) => stepOf(job) === '1');
+  await until((job) => stepOf(job) === 1);
   await says(0, /waiting: step 1: no worker is connected\n/);
   await says(1, / {2}waiting +step 1: no worker is connected\n/);
   const worker = await cluster.worker();
   await until(({ step }) => step >= 5);
   worker.kill('SIGKILL');
   const last = await until((job) => stepOf(job) !== undefined);
-  expect(stepOf(last)).toBe(String(last.step + 1));
+  expect(stepOf(last)).toBe(last.step + 1);
   await says(0, /waiting: step 1: .*\n[\s\S]*waiting: step \d+: no worker is connected\n/);
   await says(1, / {2}going on +step \d+\n[\s\S]* {2}waiting +step \d+: no worker/);
   await client.cancel(id);

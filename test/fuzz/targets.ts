@@ -20,6 +20,7 @@ import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { Link } from '@kasane/protocol/link';
+import { sentenceOf } from '@kasane/protocol/reasons';
 import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';
 import sharp from 'sharp';
@@ -93,7 +94,7 @@ function feedLink(bytes: Buffer): void {
       if (header.kind === 'messages') ConnectRequest.decode(payload);
     },
     onClose: (why) => {
-      ended = why || 'without a word';
+      ended = sentenceOf(why) || 'without a word';
     },
   });
   const half = bytes.length >> 1;

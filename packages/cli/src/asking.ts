@@ -30,9 +30,9 @@ export function addAskingCommands(): void {
       help(
         ['kasane jobs', 'kasane jobs --json | jq ".[] | select(.state == \\"failed\\").job"'],
         [
-          '[{ job, name, state, error, waitingFor, epoch, epochs, priority, step, steps, trainLoss, metric, trainMetric,',
-          '   testLoss, testMetric, trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt,',
-          '   digest, model }]',
+          '[{ job, name, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps,',
+          '   trainLoss, metric, trainMetric, testLoss, testMetric, trainAccuracy, testAccuracy, samplesPerSecond, workers,',
+          '   submittedAt, startedAt, endedAt, digest, model }]',
           'state: queued, running, paused, succeeded, failed, cancelled',
         ],
       ),
@@ -129,7 +129,7 @@ export function addAskingCommands(): void {
       help(
         ['kasane top', 'kasane top --json | tee events.jsonl'],
         [
-          '{ time, subject: a job or a worker, event, message }',
+          '{ time, subject: a job or a worker, event, message, reason: { code, args } }',
           'event: joined, left, and those of kasane logs',
         ],
       ),
@@ -148,7 +148,7 @@ export function addAskingCommands(): void {
       help(
         ['kasane logs mnist-mlp-1a2b3c4d -f'],
         [
-          '{ time, event, message }',
+          '{ time, event, message, reason: { code, args } }',
           'event: submitted, started, waiting, going on, paused, resumed, epoch, succeeded, failed, cancelled',
         ],
       ),

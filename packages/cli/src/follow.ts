@@ -34,7 +34,7 @@ export async function follow(
       last = job;
       // Of a cluster that this process has just started that is no news.
       const starting = left === undefined && job.step === 0 && job.workers === 0;
-      view.update(starting ? { ...job, waitingFor: '' } : job);
+      view.update(starting ? { ...job, waitingFor: undefined } : job);
       recording?.update(job);
     }
   } finally {

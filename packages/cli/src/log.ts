@@ -22,7 +22,8 @@ export function makeLog(
     destination: writableTo(write ?? writeQuietly),
     sync: true,
     colorize: process.stderr.isTTY === true && !process.env.NO_COLOR,
-    ignore: 'pid,hostname',
+    // People read the sentence of a reason.
+    ignore: 'pid,hostname,code,args',
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
   });

@@ -1,6 +1,7 @@
 /** What `kasane logs` makes of looks at a job. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { messageOfReason, type Reason } from '@kasane/protocol/reasons';
 import { expect, it } from 'vitest';
 import { eventsBetween } from '../src/commands/logs.ts';
 
@@ -36,25 +37,34 @@ it('tells the past with its times', () => {
 });
 
 it('then only what is new: waits, that it goes on, epochs, the end', () => {
-  const waiting = look({ waitingFor: 'no worker is connected' });
-  const computing = look({ step: 11, waitingFor: 'step 11: shard 1 is being computed' });
+  const waits = (reason: Reason, rest: Partial<Job> = {}) =>
+    look({ ...rest, waitingFor: messageOfReason(reason) });
+  const waiting = waits({ code: 'no-worker', args: {} });
+  const computing = waits({ code: 'shards-computing', args: { step: 11, shards: [1] } }, { step: 11 });
   expect(eventsBetween(look({}), computing, 5000)).toEqual([]);
   expect(eventsBetween(look({}), waiting, 5000)).toEqual([
-    { time: new Date(5000).toISOString(), event: 'waiting', message: 'no worker is connected' },
+    {
+      ...{ time: new Date(5000).toISOString(), event: 'waiting', message: 'no worker is connected' },
+      reason: { code: 'no-worker', args: {} },
+    },
   ]);
   expect(eventsBetween(waiting, waiting, 6000)).toEqual([]);
-  const disk = look({
-    waitingFor: "a checkpoint could not be written: free up space on the coordinator's disk",
-  });
+  const disk = waits({ code: 'disk', args: { writing: 'last-checkpoint', cause: 'ENOSPC' } });
   expect(eventsBetween(waiting, disk, 6500)).toMatchObject([{ event: 'waiting', message: /disk/ }]);
-  const shares = look({ waitingFor: 'jobs take turns: a step of job y-2 is being computed' });
+  const shares = waits({ code: 'turns', args: { jobs: ['y-2'] } });
   expect(eventsBetween(look({}), shares, 6600)).toEqual([]);
-  const late = look({ waitingFor: 'step 11: no worker fetched shards 1, 2: possibly lost by the queue' });
+  const late = waits({ code: 'shards-unfetched', args: { step: 11, shards: [1, 2] } });
   expect(eventsBetween(look({}), late, 6700)).toEqual([]);
-  const paused = look({
-    state: JobState.JOB_STATE_PAUSED,
-    waitingFor: 'paused; resume it with `kasane resume x-1`',
-  });
+  // What a worker says may hold any word.
+  const said = [{ why: 'the shards are too large', workers: ['a'] }];
+  const none = waits({ code: 'no-able-worker', args: { step: 11, said } });
+  expect(eventsBetween(look({}), none, 6750)).toMatchObject([{ event: 'waiting' }]);
+  // A newer coordinator may have reasons that this program does not know: their sentences are shown.
+  const newer = look({ waitingFor: { code: 'of-later', args: '{}', text: 'the moon is full' } });
+  expect(eventsBetween(look({}), newer, 6770)).toMatchObject([
+    { event: 'waiting', message: 'the moon is full', reason: { code: 'of-later', args: {} } },
+  ]);
+  const paused = waits({ code: 'paused', args: { job: 'x-1' } }, { state: JobState.JOB_STATE_PAUSED });
   expect(eventsBetween(waiting, paused, 6800)).toMatchObject([{ event: 'paused' }]);
   expect(eventsBetween(waiting, look({}), 7000)).toMatchObject([{ event: 'going on', message: 'step 10' }]);
   const two = look({ history: [epoch(1), epoch(2)] });

@@ -54,7 +54,14 @@ it('a table, and every screen of top, have none of it', () => {
   ).split('\n');
   expect(lines).toHaveLength(3);
   for (const line of lines) expect(line).not.toMatch(orders);
-  const job = { id: all, name: all, error: all, waitingFor: all, metric: all, history: [] };
+  const job = {
+    id: all,
+    name: all,
+    error: all,
+    waitingFor: { code: all, args: '', text: all },
+    metric: all,
+    history: [],
+  };
   const numbers = {
     epoch: 1,
     epochs: 2,

@@ -38,7 +38,14 @@ const job = (fields: Partial<Job>): Job =>
 const snapshot: Snapshot = {
   version: '9.9.9',
   problem: '',
-  jobs: [job({}), job({ id: 'b-2', state: JobState.JOB_STATE_PAUSED, waitingFor: 'it is paused' })],
+  jobs: [
+    job({}),
+    job({
+      id: 'b-2',
+      state: JobState.JOB_STATE_PAUSED,
+      waitingFor: { code: 'paused', args: '{"job":"b-2"}', text: 'it is paused' },
+    }),
+  ],
   workers: [
     {
       ...{ id: 'w-1', host: 'h', slots: 4, connectedAt: 0, tasksDone: 7, tasksHeld: 2 },

@@ -2,6 +2,7 @@
 import type { DepartedWorker } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { BAD_FRAMES, DEPARTED_WORKERS, KEPT_NAME_MS, REMEMBERED_WORKERS } from '@kasane/protocol/limits';
+import { messageOfReason, type Reason } from '@kasane/protocol/reasons';
 import { keepNewest } from './newest.ts';
 import type { EncodedVersion } from './params/encoded-version.ts';
 
@@ -37,7 +38,7 @@ export interface ConnectedWorker {
   tasksFailed: number;
   seen(): Seen;
   /** Ends its connection. */
-  close(why: string): void;
+  close(why: Reason): void;
   /** Sends a control message. */
   send(message: NonNullable<ConnectResponse['message']>): void;
   /**
@@ -53,7 +54,7 @@ export interface ConnectedWorker {
 export interface Quarantined {
   readonly id: string;
   readonly host: string;
-  readonly why: string;
+  readonly why: Reason;
   /** Milliseconds since 1970. */
   readonly since: number;
 }
@@ -84,7 +85,7 @@ export class WorkerRegistry {
   }
 
   /** Removes exactly this connection; a newer one of the same worker stays. */
-  remove(worker: ConnectedWorker, why: string): boolean {
+  remove(worker: ConnectedWorker, why: Reason): boolean {
     if (this.#workers.get(worker.id) !== worker || !this.#workers.delete(worker.id)) return false;
     const { owner } = worker;
     const mayComeBack = owner.session !== '' && !worker.draining && !this.quarantineOf(worker.id, owner);
@@ -92,8 +93,8 @@ export class WorkerRegistry {
       keepNewest(this.#kept, worker.id, { ...owner, leftAt: performance.now() }, REMEMBERED_WORKERS);
     else this.#kept.delete(worker.id);
     const { id, host, connectedAt, tasksDone, draining: drained } = worker;
-    const gone = { id, host, connectedAt, tasksDone, drained, leftAt: Date.now(), why };
-    this.#departed = [gone, ...this.#departed].slice(0, DEPARTED_WORKERS);
+    const gone = { id, host, connectedAt, tasksDone, drained, leftAt: Date.now() };
+    this.#departed = [{ ...gone, why: messageOfReason(why) }, ...this.#departed].slice(0, DEPARTED_WORKERS);
     return true;
   }
 
@@ -129,8 +130,8 @@ export class WorkerRegistry {
     const count = (this.#strikes.get(key) ?? 0) + 1;
     keepNewest(this.#strikes, key, count, REMEMBERED_WORKERS);
     if (count < BAD_FRAMES) return undefined;
-    const what = `${count} bad frames; the last: ${why}`;
-    const quarantined = { id: worker, host, why: what, since: Date.now() };
+    const reason: Reason = { code: 'bad-frames', args: { count, last: why } };
+    const quarantined = { id: worker, host, why: reason, since: Date.now() };
     keepNewest(this.#quarantined, key, quarantined, REMEMBERED_WORKERS);
     return quarantined;
   }

@@ -141,7 +141,7 @@ it('a job that no worker can compute fails with their words, and goes on while o
   const outcome = board.settled('train', 0).catch((error: Error) => error.message);
   refusals.add('a', 'too large for 4 GiB');
   board.check();
-  expect(board.why).toContain('waits for a worker');
+  expect(board.why?.code).toBe('shards-waiting');
   refusals.add('b', 'no such layer here');
   board.check();
   expect(await outcome).toBe(

@@ -48,7 +48,7 @@ describe('decide', () => {
       step([shard(0, { done: true }), shard(1, { lost: true })], { heardAt: new Map() }),
     );
     expect(decision).toMatchObject({ action: 'reissue', shards: [1], unclaimed: false });
-    expect(decision.why).toContain('shard 1');
+    expect(decision.why).toEqual({ code: 'shards-returned', args: { shards: [1] } });
   });
 
   it('keeps waiting for a second holder of a shard whose first one left', () => {
@@ -59,7 +59,7 @@ describe('decide', () => {
     expect(at(1e9, step([shard(0)], { heardAt: new Map() }))).toEqual({
       action: 'wait',
       until: Number.POSITIVE_INFINITY,
-      why: 'no worker is connected',
+      why: { code: 'no-worker', args: {} },
     });
   });
 
@@ -90,7 +90,7 @@ describe('decide', () => {
     expect(at(999, late)).toMatchObject({ action: 'wait', until: 1000 });
     const decision = at(1000, late);
     expect(decision).toMatchObject({ action: 'reissue', shards: [0], unclaimed: false });
-    expect(decision.why).toContain('overdue on a');
+    expect(decision.why).toEqual({ code: 'shards-overdue', args: { shards: [0], workers: [['a']] } });
   });
 
   it('measures lateness by the median, and is patient while there is none', () => {
@@ -119,7 +119,10 @@ describe('decide', () => {
     expect(failing(5).action).toBe('reissue');
     expect(failing(6)).toEqual({
       ...{ action: 'fail', notFinite: false },
-      why: 'shard 0 failed 6 times, on 1 worker: out of memory (a)',
+      why: {
+        code: 'shard-failed',
+        args: { shard: 0, times: 6, workers: 1, said: [{ why: 'out of memory', workers: ['a'] }] },
+      },
     });
     const failures = [1, 2].map(() => ({ ...failure, kind: 'not finite' }) as const);
     const state = step([shard(3, { lost: true, failures })], { able: ['a'] });
@@ -127,14 +130,15 @@ describe('decide', () => {
   });
 
   it('fails where nobody can compute the job, and waits where somebody could', () => {
+    const args = { said: [{ why: 'too large', workers: ['a'] }] };
     const none = { able: [], refusals: [{ worker: 'a', why: 'too large' }] };
     expect(at(0, step([shard(0)], none))).toMatchObject({
       action: 'fail',
-      why: 'no worker can compute the job: too large (a)',
+      why: { code: 'no-worker-can', args },
     });
     expect(at(0, step([shard(0)], { ...none, wasComputed: true }))).toMatchObject({
       action: 'wait',
-      why: 'no worker is connected that can compute the job: too large (a)',
+      why: { code: 'no-able-worker', args },
     });
   });
 });

@@ -11,7 +11,7 @@ it('a worker whose failures others disprove three times is not asked any more', 
   const disproofs = new Disproofs();
   const step = () => disproofs.counted([shard(0, 'bad', 'bad')], ['good']);
   expect([step(), step()]).toEqual([[], []]);
-  const why = '3 of its tasks failed but succeeded on other workers; the last: bad threw';
+  const why = { code: 'disproved', args: { count: 3, last: 'bad threw' } };
   expect(step()).toEqual([{ worker: 'bad', why }]);
   // Should it come again, it begins anew.
   expect(step()).toEqual([]);

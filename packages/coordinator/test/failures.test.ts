@@ -76,5 +76,8 @@ it('a reason that several workers give is said once', () => {
     ['b', 'the loss is Infinity'],
     ['c', 'the loss is NaN'],
   ] as const;
-  expect(saidBy(said)).toBe('the loss is NaN (a, c); the loss is Infinity (b)');
+  expect(saidBy(said)).toEqual([
+    { why: 'the loss is NaN', workers: ['a', 'c'] },
+    { why: 'the loss is Infinity', workers: ['b'] },
+  ]);
 });

@@ -15,7 +15,7 @@ describe('shareOut', () => {
   it('lets the highest priority go first, and says so to the others', () => {
     const { granted, why } = shareOut([sharer('low'), sharer('high', { priority: 5, usedMs: 1e6 })], 4);
     expect(granted).toEqual(['high']);
-    expect(why.get('low')).toBe('job high has a higher priority (5)');
+    expect(why.get('low')).toEqual({ code: 'higher-priority', args: { job: 'high', priority: 5 } });
   });
 
   it('among equal ones prefers who has used least, then who came first', () => {
@@ -29,7 +29,7 @@ describe('shareOut', () => {
       4,
     );
     expect(granted).toEqual([]);
-    expect(why.get('high')).toBe('jobs take turns: a step of job low is being computed');
+    expect(why.get('high')).toEqual({ code: 'turns', args: { jobs: ['low'] } });
   });
 
   it('gives slots that are left over to the next', () => {
@@ -51,10 +51,10 @@ describe('Turns', () => {
     const b = turns.enter('b', 2, 0);
     expect(a.next(0)).toBeUndefined();
     const woken = b.next(0);
-    expect(b.why).toBe('jobs take turns: a step of job a is being computed');
+    expect(b.why).toEqual({ code: 'turns', args: { jobs: ['a'] } });
     const back = a.next(10);
     await woken;
-    expect([b.why, b.state, a.state]).toEqual(['', 'computing', 'waiting']);
+    expect([b.why, b.state, a.state]).toEqual([undefined, 'computing', 'waiting']);
     b.leave();
     await back;
   });

@@ -1,5 +1,5 @@
 /**
- * The page's files: its own modules, and those of @kasane/tensor and uPlot, which the browser loads as they are. TypeScript is
+ * The page's files: its own modules, and those of @kasane/tensor, @kasane/protocol and uPlot, which the browser loads as they are. TypeScript is
  * stripped of its types here; in the published packages the modules are JavaScript already. Compressed once for each change.
  */
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -24,6 +24,7 @@ const folders: Readonly<Record<string, URL>> = {
   page: new URL('./page/', import.meta.url),
   uplot: new URL('./', import.meta.resolve('uplot/dist/uPlot.esm.js')),
   tensor: new URL('../', import.meta.resolve('@kasane/tensor/nn/model')),
+  protocol: new URL('./', import.meta.resolve('@kasane/protocol/reasons')),
 };
 const ENDING = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
 
@@ -52,7 +53,7 @@ export function serveFile(path: string, request: IncomingMessage, response: Serv
 }
 
 function find(path: string): URL | undefined {
-  const found = /^\/(?:(page|uplot|tensor)\/)?((?:[\w-]+\/)*[\w.-]*)$/.exec(path);
+  const found = /^\/(?:(page|uplot|tensor|protocol)\/)?((?:[\w-]+\/)*[\w.-]*)$/.exec(path);
   if (!found || found[2]!.split('/').includes('..')) return undefined;
   const file = new URL(found[2] || 'index.html', folders[found[1] ?? '']);
   // In the published package the page's modules are JavaScript already.
@@ -101,8 +102,8 @@ function smaller(script: string, file: URL): string {
 const browserImports = (script: string): string =>
   script
     .replaceAll(
-      /(from|import\()\s*'@kasane\/tensor\/([\w/-]+)'/g,
-      (_, word, path) => `${word} '/tensor/${path}${ENDING}'`,
+      /(from|import\()\s*'@kasane\/(tensor|protocol)\/([\w/-]+)'/g,
+      (_, word, room, path) => `${word} '/${room}/${path}${ENDING}'`,
     )
     .replaceAll(/from 'uplot'/g, "from '/uplot/uPlot.esm.js'");
 

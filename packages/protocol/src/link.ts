@@ -10,6 +10,7 @@ import { connect as connectTls } from 'node:tls';
 import { messageOf } from './errors.ts';
 import { decodeFrame, FRAME_PREFIX_BYTES, type Frame, frameBytes } from './frame.ts';
 import { MESSAGE_BYTES } from './limits.ts';
+import type { Reason } from './reasons.ts';
 import { type ClientTls, clientOptions, splitAddress } from './tls.ts';
 
 export const LINK_GREETING = 'KSL1';
@@ -21,7 +22,7 @@ export interface LinkOptions {
   /** There is room again after `send` found none. */
   readonly onRoom?: () => void;
   /** Called once; with the error where a frame, or what was done with it, threw. */
-  readonly onClose: (why: string, error?: unknown) => void;
+  readonly onClose: (why: Reason<'link-lost' | 'link-failed'>, error?: unknown) => void;
   /** Bytes of one frame that is taken. Default MESSAGE_BYTES. */
   readonly frameBytes?: number;
 }
@@ -45,12 +46,12 @@ export class Link {
       try {
         this.#take(chunk);
       } catch (error) {
-        this.#end(messageOf(error), error);
+        this.#fail(error, error);
       }
     });
     socket.on('drain', () => options.onRoom?.());
-    socket.on('error', (error) => this.#end(messageOf(error)));
-    socket.on('close', () => this.#end('data link lost'));
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#end({ code: 'link-lost', args: {} }));
   }
 
   /** True while what was sent waits for the network. */
@@ -91,7 +92,12 @@ export class Link {
     this.#socket.destroy();
   }
 
-  #end(why: string, error?: unknown): void {
+  /** @param thrown where it was a frame, or what was done with it, that threw */
+  #fail(error: unknown, thrown?: unknown): void {
+    this.#end({ code: 'link-failed', args: { why: messageOf(error) } }, thrown);
+  }
+
+  #end(why: Reason<'link-lost' | 'link-failed'>, error?: unknown): void {
     if (this.#closed) return;
     this.close();
     this.#options.onClose(why, error);

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { encodeFrame, type Frame } from '../src/frame.ts';
 import { MESSAGE_BYTES } from '../src/limits.ts';
 import { LINK_GREETING, LINK_KEY_BYTES, Link, openLink } from '../src/link.ts';
+import { sentenceOf } from '../src/reasons.ts';
 import { until } from './support/until.ts';
 
 const closing: (() => void)[] = [];
@@ -39,7 +40,7 @@ function receive(socket: Socket) {
   });
   const link = new Link(socket, {
     onFrame: ({ header, payload }) => frames.push({ header, payload: Uint8Array.from(payload) }),
-    onClose: (reason) => ended(reason),
+    onClose: (reason) => ended(sentenceOf(reason)),
   });
   return { link, frames, why };
 }
@@ -49,7 +50,10 @@ describe('Link', () => {
     const { address, socket } = await listen();
     const sizes = [0, 1, 100, 70_000, 1 << 20, 3];
     const closed: string[] = [];
-    const link = openLink(address, key, { onFrame: () => {}, onClose: (why) => closed.push(why) });
+    const link = openLink(address, key, {
+      onFrame: () => {},
+      onClose: (why) => closed.push(sentenceOf(why)),
+    });
     closing.push(() => link.close());
     link.send(...sizes.map((size, step) => encodeFrame(header(step), new Uint8Array(size).fill(step))));
     const accepted = await socket;

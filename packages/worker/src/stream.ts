@@ -16,6 +16,7 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS, MESSAGE_BYTES } from '@kasane/protocol/limits';
 import { type Link, openLink } from '@kasane/protocol/link';
+import { sentenceOf } from '@kasane/protocol/reasons';
 import { type ClientTls, channelTo } from '@kasane/protocol/tls';
 import { tokenMetadata } from '@kasane/protocol/token';
 
@@ -189,7 +190,7 @@ export class CoordinatorStream {
         onRoom: () => this.#room(),
         onClose: (why) => {
           // When the stream breaks too, it knows why.
-          setImmediate(() => this.#broke(stream, undefined, why));
+          setImmediate(() => this.#broke(stream, undefined, sentenceOf(why)));
         },
       },
       tls,

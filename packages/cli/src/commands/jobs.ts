@@ -145,7 +145,7 @@ export async function drain(worker: string, options: Options): Promise<void> {
 /** Who computes. */
 export async function workers(options: Options): Promise<void> {
   const { workers: list, quarantined } = await withClient(options, (client) => client.status());
-  for (const { id, host, why } of quarantined) err.lines(`quarantined: ${id} on ${host}, ${why}`);
+  for (const { id, host, why } of quarantined) err.lines(`quarantined: ${id} on ${host}, ${why?.text}`);
   if (options.json) {
     print(JSON.stringify(list));
   } else if (list.length === 0) {

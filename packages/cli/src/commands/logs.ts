@@ -1,10 +1,10 @@
 /** `kasane logs`: what happened to a job, a line an event. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { JobState, type Reason } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { count } from '../render/count.ts';
-import { epochLine, heldUpBy, jobRecord } from '../render/job.ts';
+import { epochLine, heldUpBy, jobRecord, type ReasonRecord, reasonRecord } from '../render/job.ts';
 import { moment } from '../render/table.ts';
 import { out } from '../say.ts';
 
@@ -23,16 +23,18 @@ export interface JobEvent {
     | 'failed'
     | 'cancelled';
   readonly message: string;
+  /** Of a job that waits. */
+  readonly reason: ReasonRecord | null;
 }
 
-/** An event for people: when, what, and more of it; a message does not begin with the same word once more. */
-export const eventLine = (
+/** An event for people: when, what, and more of it; the line of an epoch does not begin with that word once more. */
+export function eventLine(
   { time, event, message }: { readonly time: string; readonly event: string; readonly message: string },
   subject?: string,
-): string =>
-  [moment(time), ...(subject ? [subject] : []), event.padEnd(9), message.replace(/^epoch +/, '')]
-    .join('  ')
-    .trimEnd();
+): string {
+  const more = event === 'epoch' ? message.slice(event.length).trimStart() : message;
+  return [moment(time), ...(subject ? [subject] : []), event.padEnd(9), more].join('  ').trimEnd();
+}
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
@@ -43,8 +45,8 @@ const iso = (ms: number) => new Date(ms).toISOString();
  */
 export function eventsBetween(before: Job | undefined, job: Job, now?: number): JobEvent[] {
   const events: JobEvent[] = [];
-  const add = (event: JobEvent['event'], ms: number, message: string) =>
-    events.push({ time: iso(ms), event, message });
+  const add = (event: JobEvent['event'], ms: number, message: string, reason?: Reason) =>
+    events.push({ time: iso(ms), event, message, reason: reasonRecord(reason) });
   if (!before) add('submitted', job.submittedAt, job.name);
   if (!before?.startedAt && job.startedAt > 0) add('started', job.startedAt, count(job.epochs, 'epoch'));
   let seconds = 0;
@@ -54,9 +56,9 @@ export function eventsBetween(before: Job | undefined, job: Job, now?: number): 
     if (epoch.epoch > known) add('epoch', now ?? job.startedAt + 1000 * seconds, epochLine(job, epoch));
   }
   const waits = heldUpBy(job);
-  const waited = before ? heldUpBy(before) : '';
-  if (now !== undefined && waits !== waited && !job.endedAt) {
-    if (waits) add('waiting', now, waits);
+  const waited = before && heldUpBy(before);
+  if (now !== undefined && waits?.text !== waited?.text && !job.endedAt) {
+    if (waits) add('waiting', now, waits.text, waits);
     else if (job.state !== JobState.JOB_STATE_PAUSED) add('going on', now, `step ${job.step}`);
   }
   if (now !== undefined && before && before.state !== job.state) {
@@ -90,7 +92,7 @@ export async function logs(id: string, options: LogsOptions): Promise<void> {
     if (!options.follow) return;
     if (!hasEnded(seen.state)) {
       // What it waits for now is no past.
-      seen = { ...seen, waitingFor: '' };
+      seen = { ...seen, waitingFor: undefined };
       for await (const job of client.watch(id)) {
         say(eventsBetween(seen, job, Date.now()));
         seen = job;

@@ -30,9 +30,9 @@ export async function status(options: ClientOptions & { readonly json?: boolean 
     return;
   }
   const shown = [...open, ...jobs.filter((job) => !open.includes(job)).slice(0, RECENT)];
-  const waits = open
-    .filter((job) => job.waitingFor !== '')
-    .map((job) => `${job.id} is waiting: ${job.waitingFor}`);
+  const waits = open.flatMap(({ id, waitingFor }) =>
+    waitingFor ? [`${id} is waiting: ${waitingFor.text}`] : [],
+  );
   const lines = [
     `Coordinator  ${version} at ${options.coordinator}, up ${duration(uptimeMs)}`,
     `Workers      ${workers.length} with ${count(slots, 'slot')}, ${count(busy, 'task')} held`,

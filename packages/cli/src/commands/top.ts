@@ -3,6 +3,7 @@ import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { count } from '../render/count.ts';
+import type { ReasonRecord } from '../render/job.ts';
 import { err, out } from '../say.ts';
 import { stopAsked } from '../stop.ts';
 import { Feed, type Snapshot } from '../top/feed.ts';
@@ -15,6 +16,8 @@ export interface TopEvent {
   readonly subject: string;
   readonly event: string;
   readonly message: string;
+  /** Of a job that waits. */
+  readonly reason: ReasonRecord | null;
 }
 
 /** What happened between two looks at a cluster; of jobs that had ended before the first look nothing. */
@@ -28,10 +31,11 @@ export function clusterEvents(before: Snapshot | undefined, after: Snapshot, now
   const time = new Date(now).toISOString();
   const here = new Set(after.workers.map(({ id }) => id));
   const were = new Set(before?.workers.map(({ id }) => id));
+  const add = (subject: string, event: string, message: string) =>
+    events.push({ time, subject, event, message, reason: null });
   for (const { id, slots, backend } of after.workers)
-    if (!were.has(id))
-      events.push({ time, subject: id, event: 'joined', message: `${count(slots, 'slot')}, ${backend}` });
-  for (const id of were) if (!here.has(id)) events.push({ time, subject: id, event: 'left', message: '' });
+    if (!were.has(id)) add(id, 'joined', `${count(slots, 'slot')}, ${backend}`);
+  for (const id of were) if (!here.has(id)) add(id, 'left', '');
   return events;
 }
 

@@ -1,8 +1,9 @@
 /** A job as people and programs see it: one function shapes the record, table and JSON follow it. */
 
-import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
+import { JobState, MetricKind, type Reason } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { stateNames } from '@kasane/protocol/job-state';
+import { isPassing, readArgs } from '@kasane/protocol/reasons';
 import { moment, table } from './table.ts';
 
 /** What `--json` prints of a job. Times are ISO 8601 or null. */
@@ -14,7 +15,8 @@ export function jobRecord(job: Job) {
     name: job.name,
     state: stateNames[job.state],
     error: job.error || null,
-    waitingFor: job.waitingFor || null,
+    waitingFor: job.waitingFor?.text || null,
+    waitingReason: reasonRecord(job.waitingFor),
     epoch: job.epoch,
     epochs: job.epochs,
     priority: job.priority,
@@ -38,6 +40,15 @@ export function jobRecord(job: Job) {
   };
 }
 
+/** What `--json` prints of a reason, beside its sentence. */
+export const reasonRecord = (reason: Reason | undefined): ReasonRecord | null =>
+  reason ? { code: reason.code, args: readArgs(reason.args) } : null;
+
+export interface ReasonRecord {
+  readonly code: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
 export const percent = (fraction: number | null) =>
   fraction === null ? '-' : `${(100 * fraction).toFixed(2)} %`;
 
@@ -52,15 +63,14 @@ export function formatMetric(job: Pick<Job, 'metricKind'>, value: number | null 
 /** What it is called. */
 export const metricName = (job: Pick<Job, 'metricKind'>): string => (isAccuracy(job) ? 'accuracy' : 'error');
 
-/** What a job that goes on waits for in passing, many times a second: its shards, its turn, its data. */
-const PASSING = /^(step \d+: .*\bshards? |jobs take turns|reading its data)/;
-
 /**
- * What keeps a job from going on until somebody does something about it: no worker, a full disk, jobs that go first. Empty where
- * it goes on, and where it is paused, which its state says.
+ * What keeps a job from going on until somebody does something about it: no worker, a full disk, jobs that go first. Undefined where it
+ * goes on, and where it is paused, which its state says.
  */
-export const heldUpBy = ({ state, waitingFor }: Pick<Job, 'state' | 'waitingFor'>): string =>
-  state === JobState.JOB_STATE_PAUSED || PASSING.test(waitingFor) ? '' : waitingFor;
+export function heldUpBy({ state, waitingFor }: Pick<Job, 'state' | 'waitingFor'>): Reason | undefined {
+  if (!waitingFor || state === JobState.JOB_STATE_PAUSED || isPassing(waitingFor)) return undefined;
+  return waitingFor;
+}
 
 /** Jobs as a table. */
 export function jobTable(jobs: readonly Job[]): string {

@@ -35,7 +35,7 @@ function lines(stream: NodeJS.WriteStream): ProgressView {
   return {
     update(job) {
       for (const epoch of unprinted(job)) stream.write(`${epochLine(job, epoch)}\n`);
-      const held = isPaused(job) ? job.waitingFor : heldUpBy(job);
+      const held = (isPaused(job) ? job.waitingFor : heldUpBy(job))?.text ?? '';
       if (held && held !== waiting) stream.write(`waiting: ${printableLine(held)}\n`);
       waiting = held;
     },
@@ -73,14 +73,14 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       const perEpoch = job.steps / job.epochs;
       for (const epoch of unprinted(job)) above(`${epochLine(job, epoch)}\n`);
       const rate = job.samplesPerSecond;
-      const held = isPaused(job) || heldUpBy(job) !== '';
+      const held = isPaused(job) || heldUpBy(job) !== undefined;
       const payload = {
         loss: job.step > 0 ? job.trainLoss.toFixed(4) : '-',
         metric: job.step > 0 ? `${metricName(job)} ${formatMetric(job, job.trainMetric)}` : '',
         rate:
           rate > 0 && !held
             ? `${Math.round(rate).toLocaleString('en')} samples/s`
-            : printableLine(job.waitingFor),
+            : printableLine(job.waitingFor?.text ?? ''),
         left: timeLeft(job),
       };
       const done = job.step - job.epoch * perEpoch;

@@ -104,7 +104,7 @@ function jobLines(snapshot: Snapshot, choice: Choice, most: number): Line[] {
     job.steps > 0 ? `${Math.floor((100 * job.step) / job.steps)} %` : '',
     job.step > 0 ? job.trainLoss.toFixed(4) : '-',
     formatMetric(job, job.history.at(-1)?.testMetric),
-    job.error || job.waitingFor,
+    job.error || (job.waitingFor?.text ?? ''),
   ]);
   const head = ['JOB', 'STATE', 'PRIORITY', 'EPOCH', 'DONE', 'LOSS', 'TEST', 'WAITS FOR'];
   const lines = table(head, rows).split('\n');

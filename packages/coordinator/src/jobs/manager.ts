@@ -27,10 +27,11 @@ import {
   SPEC_BYTES,
 } from '@kasane/protocol/limits';
 import { brief } from '@kasane/protocol/plain-text';
+import { at, messageOfReason, sentenceOf, type Written } from '@kasane/protocol/reasons';
 import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
-import { clockTime, isDiskError, isLock, whyNotWritten } from '../store/disk.ts';
+import { clockTime, diskReason, isLock } from '../store/disk.ts';
 import type { JobRecord } from '../store/job-record.ts';
 import { inMessages } from '../store/metrics.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from '../store/pages.ts';
@@ -111,7 +112,9 @@ export class JobManager {
         'LIMIT',
         `the job has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
       );
-    await this.#written(`job ${id}`, () => store.add(id, job.spec.name, spec, Date.now(), priority, init));
+    await this.#written({ writing: 'job', of: id }, () =>
+      store.add(id, job.spec.name, spec, Date.now(), priority, init),
+    );
     this.#opened = { id, data };
     this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
@@ -195,7 +198,7 @@ export class JobManager {
     this.#requireOpen(this.#record(id));
     await this.runs.stop(id, 'cancelled');
     if (!hasEnded(this.#record(id).state))
-      await this.#written('the end of the job', () =>
+      await this.#written({ writing: 'cancellation' }, () =>
         this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined),
       );
     return this.get(id);
@@ -214,7 +217,7 @@ export class JobManager {
         'JOB_STATE',
         `job ${id} is already paused; resume it with \`kasane resume ${id}\``,
       );
-    await this.#written('the pause', () => store.pause(id));
+    await this.#written({ writing: 'pause' }, () => store.pause(id));
     log.info({ job: id }, `job ${id} paused`);
     await this.runs.stop(id, 'suspended');
     this.#changes.emit(id);
@@ -244,7 +247,7 @@ export class JobManager {
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
     this.#askedFor(id);
     const place = paused ? record.submittedAt : Date.now();
-    await this.#written('the resumed job', () => store.reopen(id, JSON.stringify(checked), place));
+    await this.#written({ writing: 'resumption' }, () => store.reopen(id, JSON.stringify(checked), place));
     this.#options.log.info({ job: id }, `job ${id} resumed, up to ${checked.training.epochs} epochs`);
     this.#changes.emit(id);
     this.runs.consider();
@@ -271,7 +274,7 @@ export class JobManager {
   async setPriority(id: string, priority: number): Promise<JobMessage> {
     checkPriority(priority);
     this.#requireOpen(this.#record(id));
-    await this.#written('the priority', () => this.#options.store.setPriority(id, priority));
+    await this.#written({ writing: 'priority' }, () => this.#options.store.setPriority(id, priority));
     this.runs.setPriority(id, priority);
     this.#changes.emit(id);
     return this.get(id);
@@ -308,7 +311,8 @@ export class JobManager {
       kept = viewJob(record, epochs, store.epochsAt(record.id, shown));
       this.#kept.set(record, kept);
     }
-    const waitingFor = this.runs.waitingFor(record);
+    const why = this.runs.waitingFor(record);
+    const waitingFor = why && messageOfReason(why);
     if (run) return { ...viewRun(kept, run, most), waitingFor };
     if (most <= LISTED_HISTORY || kept.epoch <= LISTED_HISTORY) return { ...kept, waitingFor };
     const shown = selection(kept.epoch, most).map((index) => index + 1);
@@ -329,17 +333,18 @@ export class JobManager {
   }
 
   /** For whoever waits for an answer: a disk that refuses is not waited for longer than callers do. @throws KasaneError STATE_IN_USE, STATE_UNUSABLE */
-  async #written<T>(what: string, write: () => Promise<T>): Promise<T> {
+  async #written<T>(what: Written, write: () => Promise<T>): Promise<T> {
     const [since, began] = [clockTime(), performance.now()];
     for (;;) {
       try {
         return await write();
       } catch (error) {
-        if (!isDiskError(error)) throw error;
+        const why = diskReason(error, since);
+        if (!why) throw error;
         if (performance.now() - began > PATIENCE_MS)
           throw new KasaneError(
             isLock(error) ? 'STATE_IN_USE' : 'STATE_UNUSABLE',
-            whyNotWritten(what, error, since),
+            sentenceOf(at(why, what)),
             { cause: error },
           );
       }

@@ -10,6 +10,7 @@ import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
+import type { Reason } from '@kasane/protocol/reasons';
 import { type Span, tracing } from '@kasane/protocol/tracing';
 import { Run } from '../run/run.ts';
 import type { RunOptions } from '../run/run-options.ts';
@@ -90,13 +91,13 @@ export class Runs {
     return [...this.#places.values()].flatMap(({ run }) => run ?? []);
   }
 
-  /** What a job waits for, as a sentence; empty when it does not. */
-  waitingFor({ id, state }: JobRecord): string {
+  /** What a job waits for; undefined when it does not. */
+  waitingFor({ id, state }: JobRecord): Reason | undefined {
     const place = this.#places.get(id);
-    if (state === JobState.JOB_STATE_PAUSED) return `paused; resume it with \`kasane resume ${id}\``;
-    if (place && !place.stop) return place.run ? place.run.waitingFor : 'reading its data';
-    if (state !== JobState.JOB_STATE_QUEUED && state !== JobState.JOB_STATE_RUNNING) return '';
-    return `${RUNNING_JOBS} jobs are ahead of it: ${[...this.#places.keys()].join(', ')}`;
+    if (state === JobState.JOB_STATE_PAUSED) return { code: 'paused', args: { job: id } };
+    if (place && !place.stop) return place.run ? place.run.waitingFor : { code: 'reading-data', args: {} };
+    if (state !== JobState.JOB_STATE_QUEUED && state !== JobState.JOB_STATE_RUNNING) return undefined;
+    return { code: 'jobs-ahead', args: { count: RUNNING_JOBS, jobs: [...this.#places.keys()] } };
   }
 
   /** Opens the jobs whose turn it is, and closes those that others go before. Call when jobs have come, gone or changed. */
@@ -247,11 +248,11 @@ export class Runs {
     const { store, stateDirectory, log, onChange, onEnd, dataOf, askerOf, ...shared } = this.#options;
     const ended = (state: JobState, error: string, step: number | undefined) => {
       this.#still.delete(id);
-      return this.#disk.written(`the end of job ${id}`, () => onEnd(id, state, error, step));
+      return this.#disk.written({ writing: 'end', of: id }, () => onEnd(id, state, error, step));
     };
     try {
       const job = checkJob(JSON.parse(spec));
-      await this.#disk.written(`the state of job ${id}`, () => store.start(id, Date.now()));
+      await this.#disk.written({ writing: 'state', of: id }, () => store.start(id, Date.now()));
       const data = dataOf(id) ?? (await this.#read(id, job));
       // Reading may have taken a while.
       if (place.stop) return;
@@ -277,7 +278,7 @@ export class Runs {
         },
       });
       place.run = run;
-      await this.#disk.written(`the state of job ${id}`, () => store.setSteps(id, run.progress.steps));
+      await this.#disk.written({ writing: 'state', of: id }, () => store.setSteps(id, run.progress.steps));
       onChange(id);
       const outcome = await run.execute();
       const { step } = run.progress;

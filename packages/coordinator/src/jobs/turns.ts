@@ -1,4 +1,5 @@
 /** The turns of the jobs that share the workers. Who is next is said by `steps/share-out.ts`; here they wait and are woken. */
+import { isSameReason, type Reason } from '@kasane/protocol/reasons';
 import { type Sharer, shareOut } from '../steps/share-out.ts';
 
 export class Turns {
@@ -35,7 +36,7 @@ export class Turns {
   /** Gives turns to those that may have one. Call when workers have joined or left. */
   consider(): void {
     const { granted, why } = shareOut([...this.#turns], this.#slots());
-    for (const turn of this.#turns) turn.why = why.get(turn.id) ?? '';
+    for (const turn of this.#turns) turn.why = why.get(turn.id);
     for (const id of granted) for (const turn of this.#turns) if (turn.id === id) turn.grant();
   }
 }
@@ -55,7 +56,7 @@ export class Turn implements Sharer {
   readonly #ties: Ties;
   #priority = 0;
   #usedMs = 0;
-  #why = '';
+  #why: Reason | undefined;
   #state: Sharer['state'] = 'away';
   #wake: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
@@ -66,13 +67,13 @@ export class Turn implements Sharer {
     this.#ties = ties;
   }
 
-  /** Why it has none, as a sentence; empty while it has. */
-  get why(): string {
+  /** Why it has none; undefined while it has. */
+  get why(): Reason | undefined {
     return this.#why;
   }
 
-  set why(why: string) {
-    if (why === this.#why) return;
+  set why(why: Reason | undefined) {
+    if (isSameReason(why, this.#why)) return;
     this.#why = why;
     this.#ties.onWhy();
   }

@@ -1,5 +1,6 @@
 /** A coordinator's connection to Redis: it fails fast, and says since when Redis does not answer, and when it is back. */
 import { messageOf } from '@kasane/protocol/errors';
+import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { heard } from '@kasane/protocol/redis-errors';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -50,9 +51,9 @@ export class WatchedRedis {
     this.#asking.unref();
   }
 
-  /** What is wrong with Redis, as a sentence; empty when nothing is. */
-  get why(): string {
-    return this.#since && `Redis has not answered since ${this.#since}`;
+  /** What is wrong with Redis; undefined when nothing is. */
+  get why(): Reason<'redis-silent'> | undefined {
+    return this.#since ? { code: 'redis-silent', args: { since: this.#since } } : undefined;
   }
 
   close(): void {
@@ -82,7 +83,11 @@ export class WatchedRedis {
   #silent(reason: string, since = new Date()): void {
     if (this.#since || !this.#wasReady) return;
     this.#since = clockTime(since);
-    this.#options.log.warn(`${this.why} (${reason}); running computations continue, everything else waits`);
+    const why = this.why!;
+    this.#options.log.warn(
+      why,
+      `${sentenceOf(why)} (${reason}); running computations continue, everything else waits`,
+    );
     this.#options.onWhy();
   }
 

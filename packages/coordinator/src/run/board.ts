@@ -13,6 +13,7 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/queue';
+import { at, isSameReason, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import { keepNewest } from '../newest.ts';
 import type { Arrived } from '../params/attempts.ts';
@@ -59,7 +60,7 @@ export interface BoardOptions {
   readonly onIdle: (workers: readonly string[]) => void;
   readonly onAnswer: (worker: string) => void;
   /** Called when others can compute what a worker cannot, again and again. */
-  readonly onUnfit: (worker: string, why: string) => void;
+  readonly onUnfit: (worker: string, why: Reason) => void;
   /** Whether the run may go on without a step whose numbers are not finite, for this reason. */
   readonly mayLeaveOut: (why: string) => boolean;
   /** Called when `why` has changed. */
@@ -94,7 +95,7 @@ export class TaskBoard {
   #leftAt = Number.NEGATIVE_INFINITY;
   /** Of the computation alone, by the workers' clocks. */
   #computeMs = 0;
-  #why = '';
+  #why: Reason | undefined;
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
   readonly #travel = new Travel();
@@ -111,8 +112,8 @@ export class TaskBoard {
     this.#trackers = { train: of('train'), evaluate: of('evaluate') };
   }
 
-  /** What is waited for, as a sentence. */
-  get why(): string {
+  /** What is waited for; undefined when nothing is. */
+  get why(): Reason | undefined {
     return this.#why;
   }
 
@@ -338,13 +339,16 @@ export class TaskBoard {
       typicalMs: this.#typical[kind].value,
     };
     const decision = decide(performance.now(), state, this.#options.decide);
-    this.#wait(decision.action === 'commit' ? '' : `step ${step + 1}: ${decision.why}`);
+    this.#wait(decision.action === 'commit' ? undefined : at(decision.why, { step: step + 1 }));
     switch (decision.action) {
       case 'commit':
         waiting.resolve();
         break;
       case 'reissue':
-        this.#options.log.info({ kind, step, shards: decision.shards }, `reissuing tasks: ${decision.why}`);
+        this.#options.log.info(
+          { kind, step, shards: decision.shards, ...decision.why },
+          `reissuing tasks: ${sentenceOf(decision.why)}`,
+        );
         this.#options.onIdle(decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)));
         if (decision.unclaimed) this.requeue();
         else this.#reissue(kind, step, decision.shards);
@@ -357,15 +361,15 @@ export class TaskBoard {
     }
   }
 
-  #wait(why: string): void {
-    if (why === this.#why) return;
+  #wait(why: Reason | undefined): void {
+    if (isSameReason(why, this.#why)) return;
     this.#why = why;
     this.#options.onWhy();
   }
 
   #fail(step: number, decision: Extract<Decision, { action: 'fail' }>): void {
     const { plan, mayLeaveOut } = this.#options;
-    const { why } = decision;
+    const why = sentenceOf(decision.why);
     if (!decision.notFinite) {
       this.#waiting?.reject(new KasaneError('JOB_FAILED', `step ${step + 1}: ${why}`));
       return;

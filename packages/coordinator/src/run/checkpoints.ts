@@ -3,10 +3,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
+import { at, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import { encodeCheckpoint, type Position, readCheckpoint, type Weights } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
-import { clockTime, isDiskError, type PatientDisk, whyNotWritten } from '../store/disk.ts';
+import { clockTime, diskReason, type PatientDisk } from '../store/disk.ts';
 import type { Course } from '../store/metrics.ts';
 import type { JobStore, LedgerRow } from '../store/store.ts';
 import { type Judge, judgeOf, ranked } from './best-epoch.ts';
@@ -116,11 +117,13 @@ export class Checkpoints {
       }
     };
     this.#writing = keep().catch((error: unknown) => {
-      if (!isDiskError(error)) throw error;
-      const what = `the checkpoint of step ${position.step}`;
+      const disk = diskReason(error, clockTime());
+      if (!disk) throw error;
+      const why = at(disk, { writing: 'checkpoint', of: String(position.step) });
       if (!this.#refusal)
         log.warn(
-          `${whyNotWritten(what, error, clockTime())}; training continues, and another checkpoint will be attempted soon`,
+          why,
+          `${sentenceOf(why)}; training continues, and another checkpoint will be attempted soon`,
         );
       this.#refusal = error as Error;
     });
@@ -136,7 +139,7 @@ export class Checkpoints {
   /** Resolves when the newest is on disk; `again` writes it once more where the disk refused it. */
   async finish(disk: PatientDisk, again: () => Promise<void>): Promise<void> {
     await this.#writing;
-    await disk.written('the last checkpoint', async () => {
+    await disk.written({ writing: 'last-checkpoint' }, async () => {
       if (!this.#refusal) return;
       await again();
       await this.#writing;

@@ -1,4 +1,5 @@
 /** Which workers read a job's data themselves: while all do, no samples travel. */
+import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import type { WorkerRegistry } from '../workers.ts';
 import type { WorkerLines } from './worker-lines.ts';
@@ -31,8 +32,8 @@ export class Reach {
     const workers = this.#workers.all();
     const direct = workers.length > 0 && workers.every(({ id }) => this.#able.has(id));
     if (direct !== this.#last) {
-      const now = direct ? 'every worker reads the data itself' : 'not every worker reads the data itself';
-      this.#log.info(`${now}: ${direct ? 'no samples are staged' : 'samples are staged'}`);
+      const now: Reason = { code: direct ? 'data-direct' : 'data-staged', args: {} };
+      this.#log.info(now, sentenceOf(now));
       this.#last = direct;
     }
     return direct;
@@ -46,8 +47,8 @@ export class Reach {
     }
     this.#able.delete(worker);
     const level = this.#route === 'direct' ? 'warn' : 'info';
-    const line = `worker ${worker} cannot reach the data; its samples are staged: ${why}`;
-    this.#lines.write(level, { worker }, line);
+    const reason: Reason = { code: 'data-unreachable', args: { worker, why } };
+    this.#lines.write(level, { worker, ...reason }, sentenceOf(reason));
   }
 
   left(worker: string): void {

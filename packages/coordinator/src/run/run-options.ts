@@ -3,6 +3,7 @@ import type { Access } from '@kasane/data/access';
 import type { DataParts } from '@kasane/data/dataset';
 import type { Job } from '@kasane/protocol/job';
 import type { Limits } from '@kasane/protocol/limits';
+import type { Reason } from '@kasane/protocol/reasons';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Turn } from '../jobs/turns.ts';
@@ -19,7 +20,7 @@ export interface RunOptions {
   readonly store: JobStore;
   readonly redis: Redis;
   /** What is wrong with Redis, as a sentence; empty when nothing is. */
-  readonly redisWhy: () => string;
+  readonly redisWhy: () => Reason | undefined;
   readonly workers: WorkerRegistry;
   /** Its part in sharing the workers with other jobs. */
   readonly turn: Turn;

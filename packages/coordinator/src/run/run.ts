@@ -7,6 +7,7 @@ import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { newTaskKey } from '@kasane/protocol/task-signature';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
@@ -132,7 +133,7 @@ export class Run {
       if (this.#endsEpoch && this.#position.counted > 0) await this.#endEpoch();
       while (!this.#isOver()) await this.#step();
       await this.#checkpoints.finish(this.#disk, () => this.#checkpoint());
-      await this.#disk.written('the model', () => this.#writeModel());
+      await this.#disk.written({ writing: 'model' }, () => this.#writeModel());
       return 'done';
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
@@ -168,15 +169,15 @@ export class Run {
       reached: this.board.reached,
       able: this.#published && this.board.isWaiting && !this.#disk.why && redis.status === 'ready',
       workers: this.#refusals.able().filter(({ draining }) => !draining).length,
-      waitingFor: this.board.why,
     });
+    const waiting = this.board.why ? sentenceOf(this.board.why) : 'the reason is unknown';
     if (watched.action === 'fail') {
       const right = "check the workers' logs, or allow more time with --standstill-seconds";
-      this.board.stop(new KasaneError('JOB_FAILED', `${watched.why}; ${right}`));
+      this.board.stop(new KasaneError('JOB_FAILED', `${sentenceOf(watched.why)}: ${waiting}; ${right}`));
     }
     if (!changed) return;
     const still = watched.action === 'yield';
-    if (still) log.warn(`giving its turn to other jobs: ${watched.why}`);
+    if (still) log.warn(watched.why, `giving its turn to other jobs: ${sentenceOf(watched.why)}: ${waiting}`);
     turn.stand(still);
     onStill(still);
   }
@@ -198,10 +199,10 @@ export class Run {
     return step > 0 && step % this.#plan.stepsPerEpoch === 0;
   }
 
-  /** What it waits for, as a sentence. */
-  get waitingFor(): string {
+  /** What it waits for; undefined when it does not. */
+  get waitingFor(): Reason | undefined {
     const { turn, redisWhy } = this.#options;
-    return this.#disk.why || turn.why || (this.board.why && (redisWhy() || this.board.why));
+    return this.#disk.why ?? turn.why ?? (this.board.why && (redisWhy() ?? this.board.why));
   }
 
   /** Sets whose steps go first. */
@@ -242,9 +243,9 @@ export class Run {
     this.#exchange?.opened(worker);
   }
 
-  /** A worker cannot compute the job: what it holds goes to others. */
-  jobRefused(worker: string, why: string): void {
-    this.#lines.write('warn', { worker }, `worker ${worker} cannot compute the job: ${why}`);
+  /** A worker cannot compute the job: what it holds goes to others. @param reason where it is the coordinator that says so */
+  jobRefused(worker: string, why: string, reason?: Reason): void {
+    this.#lines.write('warn', { worker, ...reason }, `worker ${worker} cannot compute the job: ${why}`);
     this.#letGo(worker);
     this.#refusals.add(worker, why);
     this.#shares.tell();
@@ -252,10 +253,10 @@ export class Run {
   }
 
   /** A worker fails where others do not: it is told that the job is over, and gets no more of it. */
-  #exclude(worker: string, why: string): void {
+  #exclude(worker: string, why: Reason): void {
     if (this.#refusals.has(worker)) return;
     this.#options.workers.get(worker)?.send({ $case: 'jobClosed', value: { job: this.id } });
-    this.jobRefused(worker, why);
+    this.jobRefused(worker, sentenceOf(why), why);
   }
 
   /** A worker takes no more tasks: the others take its part. */
@@ -343,7 +344,7 @@ export class Run {
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
     const { job, data, log, store, access } = this.#options;
-    const position = await this.#disk.written('the position of the job', () =>
+    const position = await this.#disk.written({ writing: 'position' }, () =>
       this.#checkpoints.restore(parameters),
     );
     this.metrics.rewind(position?.step ?? 0);

@@ -15,7 +15,6 @@ export interface Seen {
   /** Whether its workers could answer now: it has its turn, and neither Redis nor a disk is waited for. */
   readonly able: boolean;
   readonly workers: number;
-  readonly waitingFor: string;
 }
 
 export interface Reached {
@@ -55,7 +54,7 @@ export class Standstill {
   }
 
   /** Judges what is seen now; `changed` tells whether it has begun or ceased to stand still. */
-  look(now: number, { reached, able, workers, waitingFor }: Seen): { watched: Watched; changed: boolean } {
+  look(now: number, { reached, able, workers }: Seen): { watched: Watched; changed: boolean } {
     const couldAnswer = able && workers > 0;
     if (couldAnswer && this.#ableAt !== undefined) this.#stillMs += Math.min(now - this.#ableAt, LOOK_MS);
     this.#ableAt = couldAnswer ? now : undefined;
@@ -70,7 +69,7 @@ export class Standstill {
     }
     const [stillMs, allMs] = [this.#stillMs, this.#earlierMs + this.#stillMs];
     const watched: Watched = couldAnswer
-      ? watch({ stillMs, allMs, workers, waitingFor }, this.#options)
+      ? watch({ stillMs, allMs, workers }, this.#options)
       : { action: 'go on' };
     const still = watched.action !== 'go on';
     const changed = still !== this.#still;

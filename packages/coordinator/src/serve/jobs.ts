@@ -12,6 +12,7 @@ import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { DOWNLOADS, DOWNLOADS_AT_ONCE, DOWNLOADS_PER_CALLER, ERROR_TEXT } from '@kasane/protocol/limits';
 import { brief } from '@kasane/protocol/plain-text';
+import { messageOfReason } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import { type JobManager, noMetrics } from '../jobs/manager.ts';
 import type { Metrics } from '../store/metrics.ts';
@@ -201,7 +202,7 @@ export function clusterService(
         uptimeMs: performance.now() - started,
         workers: workers.all().map((worker) => view(worker, held)),
         departed: [...workers.departed],
-        quarantined: workers.quarantined(),
+        quarantined: workers.quarantined().map((worker) => ({ ...worker, why: messageOfReason(worker.why) })),
         nowMs: Date.now(),
       });
     },

@@ -23,6 +23,7 @@ import {
 } from '@kasane/protocol/limits';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
 import { brief } from '@kasane/protocol/plain-text';
+import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { checkWorkerMessage } from '@kasane/protocol/worker-messages';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -60,10 +61,12 @@ export function trainingHandlers(options: TrainingOptions): TrainingHandlers {
     connect: (stream) => {
       const session = new Session(stream, options, waiting);
       stream.on('data', (message: ConnectRequest) => session.receive(message));
-      stream.on('end', () => session.close('stream closed'));
-      stream.on('error', (error: Error) => session.close(error.message));
-      stream.on('cancelled', () => session.close('connection lost'));
-      stream.on('close', () => session.close('connection lost'));
+      stream.on('end', () => session.close({ code: 'stream-closed', args: {} }));
+      stream.on('error', ({ message }: Error) =>
+        session.close({ code: 'stream-failed', args: { why: message } }),
+      );
+      stream.on('cancelled', () => session.close({ code: 'connection-lost', args: {} }));
+      stream.on('close', () => session.close({ code: 'connection-lost', args: {} }));
     },
     link: (socket, key) => {
       const isTaken = waiting.get(mapKey(key))?.link(socket) ?? false;
@@ -117,9 +120,10 @@ class Session {
       // This process itself was held up: what the worker said meanwhile is still to be read.
       if (late) return;
       const silent = now - this.#heardAt;
-      if (silent > HEARTBEAT_TIMEOUT_MS) this.close(`no message for ${(silent / 1000).toFixed(1)} s`);
+      if (silent > HEARTBEAT_TIMEOUT_MS)
+        this.close({ code: 'worker-silent', args: { seconds: Math.round(silent / 100) / 10 } });
       else if (this.#worker || now - began <= HEARTBEAT_TIMEOUT_MS) return;
-      else if (!this.#link) this.close('did not open a data link');
+      else if (!this.#link) this.close({ code: 'no-link', args: {} });
       else if (!isTold) {
         isTold = true;
         options.log.warn(
@@ -159,7 +163,7 @@ class Session {
       return;
     }
     // The worker is back before its old stream was seen to break: what it held there is lost.
-    workers.get(hello.worker)?.close('reconnected');
+    workers.get(hello.worker)?.close({ code: 'reconnected', args: {} });
     const worker: ConnectedWorker = {
       id: hello.worker,
       owner,
@@ -176,7 +180,7 @@ class Session {
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));
         // Versions wait for room; messages do not, so their number is what a worker that does not read lets grow.
         if (link.unread > this.#versionBytes + limits.streamBytes)
-          this.close(`left ${link.unread} bytes unread`);
+          this.close({ code: 'bytes-unread', args: { bytes: link.unread } });
       },
       publish: (job, version) => this.#publish(job, [], version),
       publishMore: (job, more) => this.#publish(job, this.#pending.get(job) ?? [], more),
@@ -218,11 +222,14 @@ class Session {
     const why = said(messageOf(error), WORKER_TEXT);
     const quarantined = workers.strike(worker, this.#owner(hello), said(hello.host, WORKER_TEXT), why);
     if (quarantined) {
-      log.error({ worker }, `worker ${worker} is quarantined: ${quarantined.why}`);
+      log.error(
+        { worker, ...quarantined.why },
+        `worker ${worker} is quarantined: ${sentenceOf(quarantined.why)}`,
+      );
       this.#refuse(quarantineError(quarantined));
     } else {
       log.warn({ worker }, `bad frame from worker ${worker}: ${why}`);
-      this.close(`bad frame: ${why}`);
+      this.close({ code: 'bad-frame', args: { why } });
     }
   }
 
@@ -250,7 +257,7 @@ class Session {
       const worker = this.#worker;
       if (!worker) {
         if (message.$case !== 'drain') throw new KasaneError('PROTOCOL', `'${message.$case}' ${TOO_EARLY}`);
-        this.close('shut down');
+        this.close({ code: 'shut-down', args: {} });
         return;
       }
       const { runs } = this.#options;
@@ -294,7 +301,7 @@ class Session {
   }
 
   /** Ends the session; whatever the worker held is handed out again. Safe to call more than once. */
-  close(why: string): void {
+  close(why: Reason): void {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#silence);
@@ -304,7 +311,10 @@ class Session {
     for (const version of this.#takePending()) version.release();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker, why)) {
-      this.#options.log.info({ worker: worker.id }, `worker ${worker.id} disconnected: ${why}`);
+      this.#options.log.info(
+        { worker: worker.id, ...why },
+        `worker ${worker.id} disconnected: ${sentenceOf(why)}`,
+      );
       this.#options.runs.workerLeft(worker.id);
     }
     this.#stream.end();
@@ -370,7 +380,7 @@ class Session {
       'error',
       Object.assign(new Error(details), { code: errorCodes[code].grpc, details, metadata }),
     );
-    this.close(details);
+    this.close({ code: 'refused', args: { why: details } });
   }
 }
 
@@ -396,5 +406,5 @@ function checkVersion({ protocol }: Hello): void {
 const quarantineError = ({ id, why }: Quarantined) =>
   new KasaneError(
     'QUARANTINED',
-    `worker ${id} is quarantined: ${why}; check its memory, its network and its version of Kasane, then restart it`,
+    `worker ${id} is quarantined: ${sentenceOf(why)}; check its memory, its network and its version of Kasane, then restart it`,
   );

@@ -20,7 +20,7 @@ export function viewJob(record: JobRecord, epochs: number, history: readonly Epo
     state: record.state,
     // Earlier versions kept it as long as it came.
     error: brief(record.error, ERROR_TEXT),
-    waitingFor: '',
+    waitingFor: undefined,
     submittedAt: record.submittedAt,
     startedAt: record.startedAt,
     endedAt: record.endedAt,

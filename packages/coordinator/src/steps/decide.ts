@@ -1,8 +1,8 @@
 /**
- * What to do about the current step: a pure function of (now, state, options) that returns an action and a sentence
- * why. It knows nothing of Redis or gRPC; the sentence is what logs and the dashboard show.
+ * What to do about the current step: a pure function of (now, state, options) that returns an action and the reason why. It knows
+ * nothing of Redis or gRPC; the reason is what logs and the dashboard show.
  */
-import { counted } from '@kasane/tensor/counted';
+import type { Reason } from '@kasane/protocol/reasons';
 import { type Failure, type FailureOptions, failureOf, type Judges, saidBy } from './failures.ts';
 
 /** One attempt at a task that a connected worker holds. Times are milliseconds of a monotonic clock. */
@@ -72,7 +72,7 @@ export const defaultDecideOptions: DecideOptions = {
 
 export type Decision =
   /** Every shard has an answer: reduce, update, publish. */
-  | { readonly action: 'commit'; readonly why: string }
+  | { readonly action: 'commit'; readonly why: Reason }
   /** Hand these shards out again; `unclaimed` says that the queue itself may have lost them. */
   | {
       readonly action: 'reissue';
@@ -80,39 +80,41 @@ export type Decision =
       readonly unclaimed: boolean;
       /** Workers that were waited for in vain: they hold these shards and do not answer, or fetch nothing. */
       readonly idle: readonly string[];
-      readonly why: string;
+      readonly why: Reason;
     }
   /** Nothing to do before `until` unless something happens. */
-  | { readonly action: 'wait'; readonly until: number; readonly why: string }
+  | { readonly action: 'wait'; readonly until: number; readonly why: Reason }
   /** Numbers are to blame, not workers. */
-  | { readonly action: 'fail'; readonly notFinite: true; readonly shard: number; readonly why: string }
-  | { readonly action: 'fail'; readonly notFinite: false; readonly why: string };
+  | { readonly action: 'fail'; readonly notFinite: true; readonly shard: number; readonly why: Reason }
+  | { readonly action: 'fail'; readonly notFinite: false; readonly why: Reason };
 
 /** Each further attempt waits twice as long, at most 32 times: a slow cluster is not flooded with copies. */
 const patience = (ms: number, attempts: number) => ms * 2 ** Math.min(Math.max(attempts - 1, 0), 5);
 
 export function decide(now: number, state: StepState, options: DecideOptions): Decision {
   const open = state.shards.filter((shard) => !shard.done);
-  if (open.length === 0) return { action: 'commit', why: `all ${state.shards.length} shards have answered` };
+  if (open.length === 0)
+    return { action: 'commit', why: { code: 'all-answered', args: { shards: state.shards.length } } };
 
   for (const shard of open) {
     const holding = new Set(shard.holders.map(({ worker }) => worker));
     const failed = failureOf(shard.failures, holding, state, options);
-    if (failed?.notFinite) return { action: 'fail', notFinite: true, shard: shard.shard, why: failed.why };
-    if (failed) {
-      const times = `${counted(shard.failures.length, 'time')}, on ${counted(failed.workers, 'worker')}`;
-      const why = `shard ${shard.shard} failed ${times}: ${failed.why}`;
-      return { action: 'fail', notFinite: false, why };
-    }
+    if (!failed) continue;
+    const { said, workers } = failed;
+    if (failed.notFinite)
+      return {
+        ...{ action: 'fail', notFinite: true, shard: shard.shard },
+        why: { code: 'not-finite', args: { said } },
+      };
+    const args = { shard: shard.shard, times: shard.failures.length, workers, said };
+    return { action: 'fail', notFinite: false, why: { code: 'shard-failed', args } };
   }
 
   const able = state.able.length;
   if (able === 0 && state.refusals.length > 0) {
-    const reasons = saidBy(state.refusals.map(({ worker, why }) => [worker, why] as const));
-    if (!state.wasComputed)
-      return { action: 'fail', notFinite: false, why: `no worker can compute the job: ${reasons}` };
-    const why = `no worker is connected that can compute the job: ${reasons}`;
-    return { action: 'wait', until: Number.POSITIVE_INFINITY, why };
+    const args = { said: saidBy(state.refusals.map(({ worker, why }) => [worker, why] as const)) };
+    if (!state.wasComputed) return { action: 'fail', notFinite: false, why: { code: 'no-worker-can', args } };
+    return { action: 'wait', until: Number.POSITIVE_INFINITY, why: { code: 'no-able-worker', args } };
   }
 
   // The first few times at once; what comes back again and again is handed out ever more slowly.
@@ -123,12 +125,12 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       (shard.attempts <= 3 || now >= shard.issuedAt + patience(100, shard.attempts - 3)),
   );
   if (lost.length > 0) {
-    const why = `${name(lost)} returned without a result`;
-    return { action: 'reissue', shards: lost.map((shard) => shard.shard), unclaimed: false, idle: [], why };
+    const why: Reason = { code: 'shards-returned', args: numbers(lost) };
+    return { action: 'reissue', ...numbers(lost), unclaimed: false, idle: [], why };
   }
 
   if (state.heardAt.size === 0)
-    return { action: 'wait', until: Number.POSITIVE_INFINITY, why: 'no worker is connected' };
+    return { action: 'wait', until: Number.POSITIVE_INFINITY, why: { code: 'no-worker', args: {} } };
 
   const deadlineOf = (shard: ShardState): number => {
     if (shard.holders.length === 0) {
@@ -156,24 +158,23 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   const due = open.filter((shard) => deadlineOf(shard) <= now);
   const unclaimed = due.filter((shard) => shard.holders.length === 0);
   if (unclaimed.length > 0) {
-    const why = `no worker fetched ${name(unclaimed)}: possibly lost by the queue`;
+    const why: Reason = { code: 'shards-unfetched', args: numbers(unclaimed) };
     const busy = new Set(open.flatMap((shard) => shard.holders.map(({ worker }) => worker)));
     const idle = state.able.filter((worker) => !busy.has(worker));
-    return { action: 'reissue', shards: unclaimed.map((shard) => shard.shard), unclaimed: true, idle, why };
+    return { action: 'reissue', ...numbers(unclaimed), unclaimed: true, idle, why };
   }
   if (due.length > 0) {
-    const why = `${name(due)} ${due.length === 1 ? 'is' : 'are'} overdue on ${due.map((shard) => shard.holders.map((h) => h.worker).join(' and ')).join(', ')}`;
-    const idle = [...new Set(due.flatMap((shard) => shard.holders.map(({ worker }) => worker)))];
-    return { action: 'reissue', shards: due.map((shard) => shard.shard), unclaimed: false, idle, why };
+    const workers = due.map((shard) => shard.holders.map(({ worker }) => worker));
+    const why: Reason = { code: 'shards-overdue', args: { ...numbers(due), workers } };
+    return { action: 'reissue', ...numbers(due), unclaimed: false, idle: [...new Set(workers.flat())], why };
   }
 
   const unheld = open.filter((shard) => shard.holders.length === 0);
-  const why =
+  const why: Reason =
     unheld.length === 0
-      ? `${name(open)} ${open.length === 1 ? 'is' : 'are'} being computed`
-      : `${name(unheld)} ${unheld.length === 1 ? 'waits' : 'wait'} for a worker`;
+      ? { code: 'shards-computing', args: numbers(open) }
+      : { code: 'shards-waiting', args: numbers(unheld) };
   return { action: 'wait', until: Math.min(...open.map(deadlineOf)), why };
 }
 
-const name = (shards: readonly ShardState[]) =>
-  `${shards.length === 1 ? 'shard' : 'shards'} ${shards.map((shard) => shard.shard).join(', ')}`;
+const numbers = (shards: readonly ShardState[]) => ({ shards: shards.map(({ shard }) => shard) });

@@ -1,4 +1,5 @@
 /** Who failed where others did not: a shard that one worker could not compute, and another could. */
+import type { Reason } from '@kasane/protocol/reasons';
 import type { ShardState } from './decide.ts';
 import type { Failure } from './failures.ts';
 
@@ -7,7 +8,7 @@ const MOST = 3;
 
 export interface Unfit {
   readonly worker: string;
-  readonly why: string;
+  readonly why: Reason;
 }
 
 export class Disproofs {
@@ -30,7 +31,7 @@ export class Disproofs {
         this.#against.set(failure.worker, count);
         if (count < MOST) continue;
         this.#against.delete(failure.worker);
-        const why = `${count} of its tasks failed but succeeded on other workers; the last: ${failure.why}`;
+        const why: Reason = { code: 'disproved', args: { count, last: failure.why } };
         unfit.push({ worker: failure.worker, why });
       }
     }

@@ -3,6 +3,7 @@
  * ask: its memory may be bad, or its intentions, and it may have come under many names. Where some workers' answers have counted in this
  * run, theirs is the word that counts.
  */
+import type { Said } from '@kasane/protocol/reasons';
 
 /**
  * Why an attempt came to nothing. `threw`: its computation did. `not finite`: its loss or gradient was no finite number. `damaged`: its
@@ -41,51 +42,51 @@ export interface FailureOptions {
 /**
  * Whether a shard has failed so often that no further worker is tried.
  * @param holding who computes it now
- * @returns why, and whether numbers are to blame; undefined: others are asked
+ * @returns what its workers say, and whether numbers are to blame; undefined: others are asked
  */
 export function failureOf(
   failures: readonly Failure[],
   holding: ReadonlySet<string>,
   { able, proven, idle }: Judges,
   options: FailureOptions,
-): { readonly notFinite: boolean; readonly why: string; readonly workers: number } | undefined {
+): { readonly notFinite: boolean; readonly said: Said; readonly workers: number } | undefined {
   if (failures.length === 0) return undefined;
   const tried = able.filter((worker) => proven.has(worker));
   const judges = tried.length > 0 ? tried : able;
   const isAsked = (worker: string) => holding.has(worker) || !idle.has(worker);
   /** Whether all who can be asked have failed in such ways, so often each; of many who are proven, `most` are enough. */
   const agree = (of: readonly Failure[], times = 1, most = Number.POSITIVE_INFINITY) => {
-    const said = (worker: string) => of.filter((failure) => failure.worker === worker).length >= times;
-    const agreeing = judges.filter(said).length;
+    const fails = (worker: string) => of.filter((failure) => failure.worker === worker).length >= times;
+    const agreeing = judges.filter(fails).length;
     if (agreeing === 0) return false;
     return (
-      (tried.length > 0 && agreeing >= most) || judges.every((worker) => said(worker) || !isAsked(worker))
+      (tried.length > 0 && agreeing >= most) || judges.every((worker) => fails(worker) || !isAsked(worker))
     );
   };
 
   const whys = new Map(failures.map(({ worker, why }) => [worker, why]));
-  const why = saidBy(whys);
+  const said = saidBy(whys);
   const workers = whys.size;
   const notFinite = failures.filter(({ kind }) => kind === 'not finite');
   if (notFinite.length >= options.notFiniteAttempts && agree(notFinite, 1, options.askedNotFinite))
-    return { notFinite: true, why, workers };
+    return { notFinite: true, said, workers };
   const computed = failures.filter(({ kind }) => kind !== 'damaged');
   const computedOn = new Set(computed.map(({ worker }) => worker)).size;
   const isOften = computedOn >= options.failedWorkers || computed.length >= options.failedAttempts;
-  if (isOften && agree(computed, 1, options.askedWorkers)) return { notFinite: false, why, workers };
+  if (isOften && agree(computed, 1, options.askedWorkers)) return { notFinite: false, said, workers };
   // A batch that is damaged again and again, though it is staged anew each time, is as good as a computation that throws.
   if (failures.length >= options.failedAttempts && agree(failures, 2))
-    return { notFinite: false, why, workers };
+    return { notFinite: false, said, workers };
   return undefined;
 }
 
-/** Reasons that workers gave, each once, with who said so. @param said worker, and what it said */
-export function saidBy(said: Iterable<readonly [worker: string, why: string]>): string {
+/** Reasons that workers gave, each once, with who said so. @param all worker, and what it says */
+export function saidBy(all: Iterable<readonly [worker: string, why: string]>): Said {
   const workers = new Map<string, string[]>();
-  for (const [worker, why] of said) {
+  for (const [worker, why] of all) {
     const same = workers.get(why);
     if (same) same.push(worker);
     else workers.set(why, [worker]);
   }
-  return [...workers].map(([why, by]) => `${why} (${by.join(', ')})`).join('; ');
+  return [...workers].map(([why, by]) => ({ why, workers: by }));
 }

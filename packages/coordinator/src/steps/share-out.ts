@@ -1,7 +1,8 @@
 /**
  * Whose next step is computed when several jobs share the workers: a pure function of (jobs, slots) that returns who may go on
- * and, for each of the others, a sentence why it waits. Times in it decide about turns only; no weight depends on them.
+ * and, for each of the others, the reason why it waits. Times in it decide about turns only; no weight depends on them.
  */
+import type { Reason } from '@kasane/protocol/reasons';
 
 /** A job that is open. */
 export interface Sharer {
@@ -22,7 +23,7 @@ export interface Shares {
   /** Jobs that may begin a step now, in this order. */
   readonly granted: readonly string[];
   /** Why the others that wait do. */
-  readonly why: ReadonlyMap<string, string>;
+  readonly why: ReadonlyMap<string, Reason>;
 }
 
 /**
@@ -34,7 +35,7 @@ export function shareOut(sharers: readonly Sharer[], slots: number): Shares {
   const computing = sharers.filter(({ state }) => state === 'computing');
   let free = Math.max(1, slots) - computing.reduce((sum, { shards }) => sum + shards, 0);
   const granted: Sharer[] = [];
-  const why = new Map<string, string>();
+  const why = new Map<string, Reason>();
   const waiting = sharers
     .filter(({ state }) => state === 'waiting')
     .sort((a, b) => b.priority - a.priority || a.usedMs - b.usedMs);
@@ -42,13 +43,14 @@ export function shareOut(sharers: readonly Sharer[], slots: number): Shares {
     if (free > 0) {
       granted.push(sharer);
       free -= sharer.shards;
-    } else why.set(sharer.id, sentence(sharer, [...computing, ...granted]));
+    } else why.set(sharer.id, whyBehind(sharer, [...computing, ...granted]));
   }
   return { granted: granted.map(({ id }) => id), why };
 }
 
-function sentence(sharer: Sharer, busy: readonly Sharer[]): string {
+function whyBehind(sharer: Sharer, busy: readonly Sharer[]): Reason {
   const first = busy.reduce((highest, other) => (other.priority > highest.priority ? other : highest));
-  if (first.priority > sharer.priority) return `job ${first.id} has a higher priority (${first.priority})`;
-  return `jobs take turns: a step of job ${busy.map(({ id }) => id).join(', ')} is being computed`;
+  if (first.priority > sharer.priority)
+    return { code: 'higher-priority', args: { job: first.id, priority: first.priority } };
+  return { code: 'turns', args: { jobs: busy.map(({ id }) => id) } };
 }

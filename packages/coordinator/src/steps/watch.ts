@@ -2,14 +2,13 @@
  * Whether a job that could go on stands still: a pure function of (state, options) that returns what to do, and why. A job that waits
  * for its turn, for workers, for Redis or for a disk does not stand still; one whose workers answer nothing does.
  */
+import type { Reason } from '@kasane/protocol/reasons';
 
 export interface WatchState {
   /** For how long workers that could answer have not, in this run of the job. */
   readonly stillMs: number;
   /** The same, with earlier runs that came no further. */
   readonly allMs: number;
-  /** What is waited for, as `decide` says. */
-  readonly waitingFor: string;
   /** Workers that are connected and can compute the job. */
   readonly workers: number;
 }
@@ -24,13 +23,12 @@ export interface WatchOptions {
 export type Watched =
   | { readonly action: 'go on' }
   /** Others compute as if it did not. */
-  | { readonly action: 'yield'; readonly why: string }
-  | { readonly action: 'fail'; readonly why: string };
+  | { readonly action: 'yield'; readonly why: Reason }
+  | { readonly action: 'fail'; readonly why: Reason };
 
-export function watch({ stillMs, allMs, ...state }: WatchState, { yieldMs, failMs }: WatchOptions): Watched {
+export function watch(state: WatchState, { yieldMs, failMs }: WatchOptions): Watched {
+  const { stillMs, allMs, workers } = state;
   if (stillMs < yieldMs && allMs < failMs) return { action: 'go on' };
-  const workers = state.workers === 1 ? '1 worker is' : `${state.workers} workers are`;
-  const waiting = state.waitingFor || 'the reason is unknown';
-  const why = `no answer for ${(allMs / 1000).toFixed(0)} s although ${workers} connected that can compute it: ${waiting}`;
+  const why: Reason = { code: 'standstill', args: { seconds: Math.round(allMs / 1000), workers } };
   return { action: allMs < failMs ? 'yield' : 'fail', why };
 }

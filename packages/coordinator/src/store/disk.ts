@@ -3,42 +3,42 @@
  * has reached is not given up over it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf } from '@kasane/protocol/errors';
-import { meaningOf, type SystemCode, systemCodeOf } from '@kasane/tensor/node/system-errors';
+import {
+  at,
+  type DiskCause,
+  diskCauses,
+  isSameReason,
+  type Reason,
+  sentenceOf,
+  type Written,
+} from '@kasane/protocol/reasons';
+import { type SystemCode, systemCodeOf } from '@kasane/tensor/node/system-errors';
 import type { Logger } from 'pino';
 import { SQLITE, sqliteCode, systemCodeOfSqlite } from './state-errors.ts';
-import { StateAway } from './state-place.ts';
+import { type AwayReason, StateAway } from './state-place.ts';
 
 /** Milliseconds between two tries. */
 const RETRY_MS = 1_000;
 
-/** What the system says of a disk that may come back, and what an operator can do about it there. */
-const todos: Partial<Record<SystemCode, string>> = {
-  ENOSPC: "free up space on the coordinator's disk",
-  EDQUOT: "free up space on the coordinator's disk",
-  EIO: "check the coordinator's disk",
-  EROFS: "remount the coordinator's disk as writable",
-  ESTALE: "remount the coordinator's disk",
-  ENODEV: "remount the coordinator's disk",
-  ENXIO: "remount the coordinator's disk",
-  ETIMEDOUT: "check the coordinator's disk",
-  EBUSY: "check the coordinator's disk",
-  ENOENT: 'restore what was removed from the state directory',
-  ENOTDIR: 'restore what was removed from the state directory',
-  EACCES: 'give the user that runs the coordinator write permission',
-  EPERM: 'give the user that runs the coordinator write permission',
-  EMFILE: 'raise the limit (ulimit -n)',
-  ENFILE: 'close some programs',
-};
 const lockedCodes = new Set<number>([SQLITE.BUSY, SQLITE.LOCKED]);
 
-/** Whether an error is the disk's: it may go away by itself, or with an operator's help. */
-export function isDiskError(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (error instanceof StateAway || isLock(error)) return true;
-  const code = codeOf(error);
-  return code !== undefined && todos[code] !== undefined;
+/** Why a disk refuses, where it may take it back by itself, or with an operator's help. */
+export type DiskReason = Reason<'disk' | 'database-locked'> | AwayReason;
+
+/** Why the disk refused; undefined for an error that is not the disk's. @param since when it was tried first */
+export function diskReason(error: unknown, since: string): DiskReason | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (error instanceof StateAway) return error.reason;
+  if (isLock(error)) return { code: 'database-locked', args: { since } };
+  const cause = codeOf(error);
+  return cause !== undefined && isDiskCause(cause) ? { code: 'disk', args: { cause } } : undefined;
 }
+
+/** Whether an error is the disk's. */
+export const isDiskError = (error: unknown): boolean => diskReason(error, '') !== undefined;
+
+const isDiskCause = (code: SystemCode): code is DiskCause =>
+  (diskCauses as ReadonlySet<SystemCode>).has(code);
 
 /** SQLite's errors are the system's, in its own words. */
 function codeOf(error: Error): SystemCode | undefined {
@@ -53,22 +53,12 @@ export const isLock = (error: unknown): boolean => lockedCodes.has(sqliteCode(er
 export const clockTime = (at = new Date()): string =>
   [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
 
-/** Why something could not be written, and what helps. @param since when it was tried first */
-export function whyNotWritten(what: string, error: unknown, since: string): string {
-  const not = `${what} could not be written`;
-  if (isLock(error))
-    return `${not}: another program has kept the database locked since ${since}; stop it, or wait until it is done`;
-  const code = error instanceof Error ? codeOf(error) : undefined;
-  const todo = code && todos[code];
-  return `${not}: ${todo ? `${meaningOf(code).words}; ${todo}` : messageOf(error)}`;
-}
-
 /** What is written by one who may be told to stop. */
 export class PatientDisk {
   readonly #log: Pick<Logger, 'warn'>;
   readonly #onChange: () => void;
   #stopped: Error | undefined;
-  #why = '';
+  #why: Reason | undefined;
 
   /** @param onChange called when `why` has changed */
   constructor(log: Pick<Logger, 'warn'>, onChange: () => void = () => {}) {
@@ -76,8 +66,8 @@ export class PatientDisk {
     this.#onChange = onChange;
   }
 
-  /** What is waited for, as a sentence; empty when nothing is. */
-  get why(): string {
+  /** What is waited for; undefined when nothing is. */
+  get why(): Reason | undefined {
     return this.#why;
   }
 
@@ -87,26 +77,27 @@ export class PatientDisk {
   }
 
   /** Writes, again and again while the disk refuses. Rejects with whatever else `write` does. */
-  async written<T>(what: string, write: () => T | Promise<T>): Promise<T> {
+  async written<T>(what: Written, write: () => T | Promise<T>): Promise<T> {
     let since = '';
     for (;;) {
       try {
         const written = await write();
-        this.#wait('');
+        this.#wait(undefined);
         return written;
       } catch (error) {
-        if (!isDiskError(error)) throw error;
         since ||= clockTime();
-        this.#wait(whyNotWritten(what, error, since));
+        const why = diskReason(error, since);
+        if (!why) throw error;
+        this.#wait(at(why, what));
       }
       if (!this.#stopped) await sleep(RETRY_MS);
       if (this.#stopped) throw this.#stopped;
     }
   }
 
-  #wait(why: string): void {
-    if (why === this.#why) return;
-    if (why) this.#log.warn(`${why}; retrying until it succeeds`);
+  #wait(why: Reason | undefined): void {
+    if (isSameReason(why, this.#why)) return;
+    if (why) this.#log.warn(why, `${sentenceOf(why)}; retrying until it succeeds`);
     this.#why = why;
     this.#onChange();
   }

@@ -5,14 +5,20 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
-import { systemWords } from '@kasane/tensor/node/system-errors';
+import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
+import { systemCodeOf } from '@kasane/tensor/node/system-errors';
 
-const MOVE_BACK = 'move it back, or restart the coordinator with another --state';
-const RESTORE_ACCESS = 'give the user that runs the coordinator access to it';
+export type AwayReason = Reason<'state-moved' | 'state-replaced' | 'state-closed'>;
 
 /** The state directory is not where it was, for now. */
 export class StateAway extends Error {
   override readonly name = 'StateAway';
+  readonly reason: AwayReason;
+
+  constructor(reason: AwayReason) {
+    super(sentenceOf(reason));
+    this.reason = reason;
+  }
 }
 
 /** Device and number: what stays when a file is renamed, and differs where another takes its name. */
@@ -90,16 +96,19 @@ export class StatePlace {
   /** @param database what is in the place of the database now. @param folder and in that of its folder */
   #away(database: Identity | Error, folder: Identity | Error): StateAway {
     const { path } = this.opened;
-    const what = `the state directory ${dirname(path)}`;
+    const args = {
+      database: { part: 'database', path },
+      directory: { part: 'directory', path: dirname(path) },
+    } as const;
     if (typeof folder === 'string' && folder !== this.opened.folder)
-      return new StateAway(`${what} has been replaced by another; ${MOVE_BACK}`);
-    if (typeof database === 'string')
-      return new StateAway(`the database ${path} has been replaced by another; ${MOVE_BACK}`);
-    if (!isMissing(database))
-      return new StateAway(`${what}: ${systemWords(database) ?? 'it cannot be accessed'}; ${RESTORE_ACCESS}`);
-    return new StateAway(
-      `${typeof folder === 'string' ? `the database ${path}` : what} has been moved or removed; ${MOVE_BACK}`,
-    );
+      return new StateAway({ code: 'state-replaced', args: args.directory });
+    if (typeof database === 'string') return new StateAway({ code: 'state-replaced', args: args.database });
+    if (!isMissing(database)) {
+      const cause = systemCodeOf(database) ?? 'unknown';
+      return new StateAway({ code: 'state-closed', args: { path: dirname(path), cause } });
+    }
+    const moved = typeof folder === 'string' ? args.database : args.directory;
+    return new StateAway({ code: 'state-moved', args: moved });
   }
 }
 

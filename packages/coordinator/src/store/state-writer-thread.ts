@@ -27,7 +27,10 @@ parentPort!.on('message', (request: WriteRequest | undefined) => {
     writeAll(database, statements);
   } catch (error) {
     const { message, errcode } = error as Error & { errcode?: number };
-    response = { id, error: { message, errcode, away: error instanceof StateAway } };
+    response = {
+      id,
+      error: { message, errcode, away: error instanceof StateAway ? error.reason : undefined },
+    };
   }
   parentPort!.postMessage(response);
 });

@@ -5,7 +5,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import { writeAll } from './state-database.ts';
-import { StateAway, type StatePlace } from './state-place.ts';
+import { type AwayReason, StateAway, type StatePlace } from './state-place.ts';
 
 export interface Statement {
   readonly sql: string;
@@ -26,7 +26,11 @@ export interface WriteRequest {
 /** Without an error it is written. */
 export interface WriteResponse {
   readonly id: number;
-  readonly error?: { readonly message: string; readonly errcode: number | undefined; readonly away: boolean };
+  readonly error?: {
+    readonly message: string;
+    readonly errcode: number | undefined;
+    readonly away: AwayReason | undefined;
+  };
 }
 
 /** Writes before it returns. */
@@ -51,7 +55,7 @@ export class ThreadWriter implements StateWriter {
     this.#thread.on('message', ({ id, error }: WriteResponse) => {
       const waiting = this.#waiting.get(id);
       this.#waiting.delete(id);
-      if (error?.away) waiting?.reject(new StateAway(error.message));
+      if (error?.away) waiting?.reject(new StateAway(error.away));
       else if (error) waiting?.reject(Object.assign(new Error(error.message), { errcode: error.errcode }));
       else waiting?.resolve();
     });

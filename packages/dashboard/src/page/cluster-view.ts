@@ -99,7 +99,7 @@ export class ClusterView implements View {
         { class: gone.drained ? '' : 'failed' },
         h('td', {}, new Date(gone.leftAt).toLocaleTimeString(language)),
         h('td', {}, gone.id),
-        h('td', {}, t.said(gone.why)),
+        h('td', {}, gone.why && t.said(gone.why)),
         h('td', { class: 'number' }, grouped(gone.tasksDone)),
       ),
     );

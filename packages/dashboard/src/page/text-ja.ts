@@ -1,5 +1,5 @@
 /** The page's words in Japanese. */
-import { saidInJapanese } from './sentences-ja.ts';
+import { saidInJapanese } from './reasons-ja.ts';
 import type { Words } from './text.ts';
 
 export const japanese: Words = {

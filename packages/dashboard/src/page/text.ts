@@ -1,4 +1,5 @@
 /** The page's words in English; text-ja.ts has the same in Japanese. */
+import type { Reason } from '@kasane/protocol/gen/kasane/v1/common';
 
 export const english = {
   slots: (n: number) => `${n} ${n === 1 ? 'slot' : 'slots'}`,
@@ -171,8 +172,8 @@ export const english = {
   newest: 'Newest',
   /** Hours, minutes, seconds. */
   units: ['h', 'min', 's'],
-  /** A sentence of the coordinator's, which speaks English. */
-  said: (sentence: string): string => sentence,
+  /** A reason of the coordinator's, which comes with its sentence in English. */
+  said: ({ text }: Reason): string => text,
 };
 
 export type Words = typeof english;

@@ -1,0 +1,234 @@
+/**
+ * Why something is as it is, as data: a reason is a code with arguments. Programs go by these; sentences are made where people read, the
+ * English ones here, the Japanese ones in the dashboard's reasons-ja.ts. One line here and one there is all that a new reason takes. The
+ * dashboard's page loads this file, too.
+ */
+import { counted } from '@kasane/tensor/counted';
+import { meaningOf, type SystemCode, systemCodes } from '@kasane/tensor/node/system-errors';
+import type { Reason as ReasonMessage } from './gen/kasane/v1/common.ts';
+
+/** What an argument is: a number, a text, one of some names, a list (`[form]`), or several of these by name. */
+export type Form =
+  | 'number'
+  | 'text'
+  | ReadonlySet<string>
+  | readonly [Form]
+  | { readonly [name: string]: Form };
+type ValueOf<F> = F extends 'number'
+  ? number
+  : F extends 'text'
+    ? string
+    : F extends ReadonlySet<infer Name>
+      ? Name
+      : F extends readonly [infer Each]
+        ? readonly ValueOf<Each>[]
+        : { readonly [Name in keyof F]: ValueOf<F[Name]> };
+
+/**
+ * `passing`: a job waits for this many times a second, and goes on by itself. `held-up`: it does not go on until somebody does something
+ * about it, or others make room. `event`: no job waits for it.
+ */
+export type ReasonKind = 'passing' | 'held-up' | 'event';
+
+const reasonOf =
+  (kind: ReasonKind) =>
+  <const Args extends { readonly [name: string]: Form }>(
+    args: Args,
+    english: (args: ValueOf<Args>) => string,
+  ) => ({ kind, args, english });
+const [passing, heldUp, event] = [reasonOf('passing'), reasonOf('held-up'), reasonOf('event')];
+
+const FREE = "free up space on the coordinator's disk";
+const CHECK = "check the coordinator's disk";
+const REMOUNT = "remount the coordinator's disk";
+const RESTORE = 'restore what was removed from the state directory';
+const PERMIT = 'give the user that runs the coordinator write permission';
+/** What the system says of a disk that may come back, and what an operator can do about it there. */
+const diskCures = {
+  ...{ ENOSPC: FREE, EDQUOT: FREE, EIO: CHECK, ETIMEDOUT: CHECK, EBUSY: CHECK },
+  ...{ EROFS: `${REMOUNT} as writable`, ESTALE: REMOUNT, ENODEV: REMOUNT, ENXIO: REMOUNT },
+  ...{ ENOENT: RESTORE, ENOTDIR: RESTORE, EACCES: PERMIT, EPERM: PERMIT },
+  ...{ EMFILE: 'raise the limit (ulimit -n)', ENFILE: 'close some programs' },
+} as const satisfies Partial<Record<SystemCode, string>>;
+export type DiskCause = keyof typeof diskCures;
+export const diskCauses: ReadonlySet<DiskCause> = new Set(Object.keys(diskCures) as DiskCause[]);
+
+const statePart = { directory: 'the state directory', database: 'the database' } as const;
+const part: ReadonlySet<keyof typeof statePart> = new Set(['directory', 'database']);
+const systemCause: ReadonlySet<SystemCode | 'unknown'> = new Set([...systemCodes, 'unknown']);
+const MOVE_BACK = 'move it back, or restart the coordinator with another --state';
+
+/** What workers say, each once, with those that say it. */
+const said = [{ why: 'text', workers: ['text'] }] as const;
+export type Said = ValueOf<typeof said>;
+const listed = (all: Said) => all.map(({ why, workers }) => `${why} (${workers.join(', ')})`).join('; ');
+
+const named = (shards: readonly number[]) =>
+  `${shards.length === 1 ? 'shard' : 'shards'} ${shards.join(', ')}`;
+const are = ({ length }: readonly number[]) => (length === 1 ? 'is' : 'are');
+
+/** Every reason: its kind, its arguments, and its sentence in English. */
+// biome-ignore format: a line each
+export const reasons = {
+  // What a step waits for, and what becomes of it.
+  'shards-computing': passing({ shards: ['number'] }, ({ shards }) => `${named(shards)} ${are(shards)} being computed`),
+  'shards-waiting': passing({ shards: ['number'] }, ({ shards }) => `${named(shards)} ${shards.length === 1 ? 'waits' : 'wait'} for a worker`),
+  'shards-returned': passing({ shards: ['number'] }, ({ shards }) => `${named(shards)} returned without a result`),
+  'shards-unfetched': passing({ shards: ['number'] }, ({ shards }) => `no worker fetched ${named(shards)}: possibly lost by the queue`),
+  'shards-overdue': passing({ shards: ['number'], workers: [['text']] }, ({ shards, workers }) => `${named(shards)} ${are(shards)} overdue on ${workers.map((each) => each.join(' and ')).join(', ')}`),
+  'no-worker': heldUp({}, () => 'no worker is connected'),
+  'no-able-worker': heldUp({ said }, ({ said }) => `no worker is connected that can compute the job: ${listed(said)}`),
+  'no-worker-can': event({ said }, ({ said }) => `no worker can compute the job: ${listed(said)}`),
+  'shard-failed': event({ shard: 'number', times: 'number', workers: 'number', said }, ({ shard, times, workers, said }) => `shard ${shard} failed ${counted(times, 'time')}, on ${counted(workers, 'worker')}: ${listed(said)}`),
+  'not-finite': event({ said }, ({ said }) => listed(said)),
+  'all-answered': event({ shards: 'number' }, ({ shards }) => `all ${shards} shards have answered`),
+  // What a job waits for.
+  'paused': heldUp({ job: 'text' }, ({ job }) => `paused; resume it with \`kasane resume ${job}\``),
+  'reading-data': passing({}, () => 'reading its data'),
+  'jobs-ahead': heldUp({ count: 'number', jobs: ['text'] }, ({ count, jobs }) => `${count} jobs are ahead of it: ${jobs.join(', ')}`),
+  'higher-priority': heldUp({ job: 'text', priority: 'number' }, ({ job, priority }) => `job ${job} has a higher priority (${priority})`),
+  'turns': passing({ jobs: ['text'] }, ({ jobs }) => `jobs take turns: a step of job ${jobs.join(', ')} is being computed`),
+  'redis-silent': heldUp({ since: 'text' }, ({ since }) => `Redis has not answered since ${since}`),
+  'standstill': event({ seconds: 'number', workers: 'number' }, ({ seconds, workers }) => `no answer for ${seconds} s although ${workers === 1 ? '1 worker is' : `${workers} workers are`} connected that can compute it`),
+  // The coordinator's disk.
+  'disk': heldUp({ cause: diskCauses }, ({ cause }) => `${meaningOf(cause).words}; ${diskCures[cause]}`),
+  'database-locked': heldUp({ since: 'text' }, ({ since }) => `another program has kept the database locked since ${since}; stop it, or wait until it is done`),
+  'state-moved': heldUp({ part, path: 'text' }, ({ part, path }) => `${statePart[part]} ${path} has been moved or removed; ${MOVE_BACK}`),
+  'state-replaced': heldUp({ part, path: 'text' }, ({ part, path }) => `${statePart[part]} ${path} has been replaced by another; ${MOVE_BACK}`),
+  'state-closed': heldUp({ path: 'text', cause: systemCause }, ({ path, cause }) => `the state directory ${path}: ${cause === 'unknown' ? 'it cannot be accessed' : meaningOf(cause).words}; give the user that runs the coordinator access to it`),
+  // Why a worker has gone, or takes no part in a job.
+  'stream-closed': event({}, () => 'stream closed'),
+  'stream-failed': event({ why: 'text' }, ({ why }) => why),
+  'connection-lost': event({}, () => 'connection lost'),
+  'link-lost': event({}, () => 'data link lost'),
+  'link-failed': event({ why: 'text' }, ({ why }) => why),
+  'no-link': event({}, () => 'did not open a data link'),
+  'worker-silent': event({ seconds: 'number' }, ({ seconds }) => `no message for ${seconds.toFixed(1)} s`),
+  'bytes-unread': event({ bytes: 'number' }, ({ bytes }) => `left ${bytes} bytes unread`),
+  'bad-frame': event({ why: 'text' }, ({ why }) => `bad frame: ${why}`),
+  'bad-frames': event({ count: 'number', last: 'text' }, ({ count, last }) => `${count} bad frames; the last: ${last}`),
+  'reconnected': event({}, () => 'reconnected'),
+  'refused': event({ why: 'text' }, ({ why }) => why),
+  'shut-down': event({}, () => 'shut down'),
+  'disproved': event({ count: 'number', last: 'text' }, ({ count, last }) => `${count} of its tasks failed but succeeded on other workers; the last: ${last}`),
+  // Which way samples take.
+  'data-direct': event({}, () => 'every worker reads the data itself: no samples are staged'),
+  'data-staged': event({}, () => 'not every worker reads the data itself: samples are staged'),
+  'data-unreachable': event({ worker: 'text', why: 'text' }, ({ worker, why }) => `worker ${worker} cannot reach the data; its samples are staged: ${why}`),
+};
+
+export type ReasonCode = keyof typeof reasons;
+export type ArgsOf<Code extends ReasonCode> = ValueOf<(typeof reasons)[Code]['args']>;
+
+/** What could not be written because of a reason; `of` is the job or step that it belongs to. */
+const writings = {
+  job: (id: string) => `job ${id}`,
+  model: () => 'the model',
+  position: () => 'the position of the job',
+  checkpoint: (step: string) => `the checkpoint of step ${step}`,
+  'last-checkpoint': () => 'the last checkpoint',
+  state: (job: string) => `the state of job ${job}`,
+  end: (job: string) => `the end of job ${job}`,
+  cancellation: () => 'the end of the job',
+  pause: () => 'the pause',
+  resumption: () => 'the resumed job',
+  priority: () => 'the priority',
+};
+type Writing = keyof typeof writings;
+/** `of` where the words take it. */
+export type Written = {
+  readonly [What in Writing]: { readonly writing: What } & (Parameters<(typeof writings)[What]> extends []
+    ? { readonly of?: never }
+    : { readonly of: string });
+}[Writing];
+
+/** What any reason may be about, besides its own arguments. */
+export interface About {
+  /** Counted from 1. */
+  readonly step?: number;
+  readonly writing?: Writing;
+  readonly of?: string;
+}
+
+export type Reason<Code extends ReasonCode = ReasonCode> = {
+  readonly [C in Code]: { readonly code: C; readonly args: ArgsOf<C> & About };
+}[Code];
+
+/** One text for each code, with its arguments; and for what the reason is about, the words that come before it. */
+export interface Texts {
+  readonly reasons: { readonly [Code in ReasonCode]: (args: ArgsOf<Code>) => string };
+  readonly step: (step: number) => string;
+  readonly writing: (what: string) => string;
+  readonly writings: { readonly [What in Writing]: (of: string) => string };
+}
+
+const english: Texts = {
+  reasons: Object.fromEntries(
+    Object.entries(reasons).map(([code, { english }]) => [code, english]),
+  ) as Texts['reasons'],
+  step: (step) => `step ${step}: `,
+  writing: (what) => `${what} could not be written: `,
+  writings,
+};
+
+/** The sentence of a reason in a language. Default: English. */
+export function sentenceOf({ code, args }: Reason, texts = english): string {
+  const { step, writing, of = '' } = args;
+  const at = step === undefined ? '' : texts.step(step);
+  const what = writing === undefined ? '' : texts.writing(texts.writings[writing](of));
+  return `${at}${what}${(texts.reasons[code] as (args: object) => string)(args)}`;
+}
+
+/** The reason with what it is about. */
+export const at = (reason: Reason, about: About): Reason =>
+  ({ code: reason.code, args: { ...about, ...reason.args } }) as Reason;
+
+/** Whether two reasons say the same; undefined: there is none. */
+export const isSameReason = (a: Reason | undefined, b: Reason | undefined): boolean =>
+  a === b || (a?.code === b?.code && JSON.stringify(a?.args) === JSON.stringify(b?.args));
+
+/** A reason as it travels. */
+export const messageOfReason = (reason: Reason): ReasonMessage => ({
+  code: reason.code,
+  args: JSON.stringify(reason.args),
+  text: sentenceOf(reason),
+});
+
+/** Arguments that came over a wire; none where they are no object. */
+export function readArgs(json: string): Readonly<Record<string, unknown>> {
+  try {
+    const args: unknown = JSON.parse(json);
+    if (typeof args === 'object' && args !== null) return args as Readonly<Record<string, unknown>>;
+  } catch {
+    // A coordinator of another version may write them in another way.
+  }
+  return {};
+}
+
+/** A reason that came over a wire; undefined for one that a coordinator of another version has, whose text explains it. */
+export function knownReason({ code, args: json }: Pick<ReasonMessage, 'code' | 'args'>): Reason | undefined {
+  if (!Object.hasOwn(reasons, code)) return undefined;
+  const args = readArgs(json);
+  const { step = 1, writing = 'model', of = '' } = args;
+  const about = { step, writing, of };
+  const fitting = fits(args, reasons[code as ReasonCode].args) && fits(about, aboutForm);
+  return fitting ? ({ code, args } as Reason) : undefined;
+}
+
+const aboutForm: Form = { step: 'number', writing: new Set(Object.keys(writings)), of: 'text' };
+
+function fits(value: unknown, form: Form): boolean {
+  if (form === 'number') return typeof value === 'number';
+  if (form === 'text') return typeof value === 'string';
+  if (isNames(form)) return typeof value === 'string' && form.has(value);
+  if (isList(form)) return Array.isArray(value) && value.every((each) => fits(each, form[0]));
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.entries(form).every(([name, each]) => fits((value as Record<string, unknown>)[name], each));
+}
+
+const isNames = (form: Form): form is ReadonlySet<string> => form instanceof Set;
+const isList = (form: Form): form is readonly [Form] => Array.isArray(form);
+
+/** Whether a job that waits for this goes on by itself at once. What is not known here is told: it may need somebody. */
+export const isPassing = ({ code }: Pick<ReasonMessage, 'code'>): boolean =>
+  Object.hasOwn(reasons, code) && reasons[code as ReasonCode].kind === 'passing';
