@@ -8,15 +8,17 @@ import { percent, RUNNING } from './format.ts';
 import { JobView } from './job-view.ts';
 import { JobsView } from './jobs-view.ts';
 import { parseRoute, type Route } from './route.ts';
-import { english, type Language } from './text.ts';
-import { japanese } from './text-ja.ts';
+import { english, type Language, type Words } from './text.ts';
 import type { Page, View } from './view.ts';
 
-const words = { en: english, ja: japanese };
+/** Loaded when somebody reads them. */
+const wordsOf = async (language: Language): Promise<Words> =>
+  language === 'ja' ? (await import('./text-ja.ts')).japanese : english;
 const themes = ['auto', 'light', 'dark'] as const;
 const stored = (key: string) => localStorage.getItem(`kasane-${key}`) ?? '';
 
 let language: Language = (stored('language') || navigator.language).startsWith('ja') ? 'ja' : 'en';
+let t = await wordsOf(language);
 let theme = themes.find((known) => known === stored('theme')) ?? 'auto';
 let jobs: Job[] | undefined;
 let cluster: StatusResponse | undefined;
@@ -28,7 +30,7 @@ let route: Route = parseRoute(location.hash);
 let view: View | undefined;
 
 const page = (): Page => ({
-  t: words[language],
+  t,
   language,
   fail: (error) => showProblem(error instanceof Error ? error.message : String(error)),
 });
@@ -92,7 +94,7 @@ function showProblem(text: string): void {
   fill(
     problem,
     h('span', {}, text),
-    h('button', { type: 'button', click: () => showProblem(''), 'aria-label': words[language].close }, '×'),
+    h('button', { type: 'button', click: () => showProblem(''), 'aria-label': t.close }, '×'),
   );
   problem.hidden = text === '';
 }
@@ -100,7 +102,6 @@ function showProblem(text: string): void {
 const frame = new Frame(() => {
   attend();
   view?.update({ jobs, cluster, course, followed });
-  const t = words[language];
   if (cluster) {
     const slots = cluster.workers.reduce((sum, worker) => sum + worker.slots, 0);
     byId('summary').textContent = t.workers(cluster.workers.length, slots);
@@ -127,7 +128,6 @@ function open(): void {
 }
 
 function dress(): void {
-  const t = words[language];
   document.documentElement.lang = language;
   document.documentElement.style.colorScheme = theme === 'auto' ? '' : theme;
   byId('language').textContent = t.language;
@@ -141,17 +141,21 @@ function dress(): void {
 }
 
 function drawNavigation(): void {
-  const t = words[language];
   const link = (name: 'jobs' | 'cluster', current: boolean) =>
     h('a', { href: `#/${name}`, 'data-key': name, 'aria-current': current && 'page' }, t[name]);
   fill(byId('navigation'), link('jobs', route.view !== 'cluster'), link('cluster', route.view === 'cluster'));
 }
 
-byId('language').addEventListener('click', () => {
-  language = language === 'en' ? 'ja' : 'en';
+async function speak(asked: Language): Promise<void> {
+  t = await wordsOf(asked);
+  language = asked;
   localStorage.setItem('kasane-language', language);
   dress();
   open();
+}
+
+byId('language').addEventListener('click', () => {
+  speak(language === 'en' ? 'ja' : 'en').catch(page().fail);
 });
 byId('theme').addEventListener('click', () => {
   theme = themes[(themes.indexOf(theme) + 1) % themes.length]!;
