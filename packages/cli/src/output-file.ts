@@ -17,10 +17,7 @@ import { makeFolders } from '@kasane/tensor/node/make-folders';
 import { systemFailure } from './system-errors.ts';
 
 /** Why a file cannot be written, in words, without its path. */
-export function whyUnwritable(error: unknown): string {
-  const said = systemFailure(error)?.message ?? messageOf(error);
-  return said.replace(/^\/.*?: /, '').replace(/; .*$/, '');
-}
+export const whyUnwritable = (error: unknown): string => systemFailure(error)?.words ?? messageOf(error);
 
 /** Said before an hour of training, not after it. @throws KasaneError USAGE */
 export function requireWritable(out: string): void {

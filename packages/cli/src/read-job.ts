@@ -39,8 +39,7 @@ function readJobText(path: string): string {
       `${path}: it contains NUL characters: it is either UTF-16 or not text. Save the file as UTF-8`,
     );
   } catch (error) {
-    // An option of a job can not say how the job itself is written.
-    throw refuse(messageOf(error).replace(/, or set data\.encoding: .*$/, ''), error);
+    throw refuse(messageOf(error), error);
   }
 }
 

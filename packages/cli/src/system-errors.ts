@@ -87,28 +87,36 @@ interface SystemError {
   readonly message: string;
 }
 
+interface SystemFailure {
+  readonly message: string;
+  /** The part of it that says what happened: neither with what, nor what to do. */
+  readonly words: string;
+  readonly exit: number;
+}
+
 /** One line and an exit code; undefined when the system has nothing to do with it. */
-export function systemFailure(
-  error: unknown,
-): { readonly message: string; readonly exit: number } | undefined {
+export function systemFailure(error: unknown): SystemFailure | undefined {
   if (isOutOfMemory(error)) {
-    return {
-      message:
-        'not enough memory; stop other programs, raise the limit (ulimit -v), or use a smaller batch or model',
-      exit: OS,
-    };
+    const words = 'not enough memory';
+    const todo = 'stop other programs, raise the limit (ulimit -v), or use a smaller batch or model';
+    return { message: `${words}; ${todo}`, words, exit: OS };
   }
   if (!isSystemError(error)) return undefined;
   const { syscall, message } = error;
-  if (syscall === 'uv_cwd')
-    return { message: 'the working directory no longer exists; cd to another one', exit: 66 };
+  if (syscall === 'uv_cwd') {
+    const words = 'the working directory no longer exists';
+    return { message: `${words}; cd to another one`, words, exit: 66 };
+  }
   const known = knownOf(error);
-  if (!known)
-    return typeof syscall === 'string' ? { message: `the system refuses: ${message}`, exit: OS } : undefined;
-  const what = subject(error);
+  if (!known) {
+    if (typeof syscall !== 'string') return undefined;
+    const words = `the system refuses: ${message}`;
+    return { message: words, words, exit: OS };
+  }
   // What Node's own codes are about stands in their messages alone.
   const said = systemCodeOf(error) === undefined ? ` (${message.split('\n')[0]})` : '';
-  return { message: `${what}${known.words}${said}; ${known.todo}`, exit: known.exit };
+  const words = `${known.words}${said}`;
+  return { message: `${subject(error)}${words}; ${known.todo}`, words, exit: known.exit };
 }
 
 /** What it was done with, as the beginning of a sentence. */

@@ -31,7 +31,7 @@ export function makeTemporaryFolder(kind = ''): string {
     writeFileSync(join(folder, OWNER), JSON.stringify(ownerOf(process.pid)));
     return folder;
   } catch (cause) {
-    const why = systemFailure(cause)?.message.replace(/^.*?: |; .*$/g, '') ?? 'it cannot be written to';
+    const why = systemFailure(cause)?.words ?? 'it cannot be written to';
     throw new KasaneError(
       'CANNOT_WRITE',
       `no temporary folder can be created in ${place}: ${why}; set TMPDIR to a writable folder`,

@@ -6,17 +6,18 @@ export const UTF8 = 'utf-8';
 /**
  * The text of a file.
  * @param path names it in messages
- * @param encoding a label of the WHATWG encoding standard, as TextDecoder knows them
+ * @param encoding a label of the WHATWG encoding standard, as TextDecoder knows them; undefined: UTF-8, and nobody can choose another
  * @throws DataError with the line of the first byte that does not fit
  */
-export function decodeText(bytes: Uint8Array, path: string, encoding = UTF8): string {
+export function decodeText(bytes: Uint8Array, path: string, encoding?: string): string {
   requireText(path, bytes);
-  const decoder = decoderOf(encoding, path);
+  const decoder = decoderOf(encoding ?? UTF8, path);
   checkMark(bytes, path, decoder);
   try {
     return decoder.decode(bytes);
   } catch (cause) {
-    throw new DataError(notDecoded(path, lineOfFailure(bytes, encoding), encoding, bytes), { cause });
+    const line = lineOfFailure(bytes, encoding ?? UTF8);
+    throw new DataError(notDecoded(path, line, encoding, bytes), { cause });
   }
 }
 
@@ -92,13 +93,20 @@ export function decoderOf(encoding: string, path: string): TextDecoder {
   }
 }
 
-/** Says that a line is in another encoding. @param bytes the beginning of what did not fit */
-export function notDecoded(path: string, line: number, encoding: string, bytes: Uint8Array): string {
-  const name = encoding.toUpperCase();
+/** Says that a line is in another encoding. @param encoding as in `decodeText` @param bytes the beginning of what did not fit */
+export function notDecoded(
+  path: string,
+  line: number,
+  encoding: string | undefined,
+  bytes: Uint8Array,
+): string {
+  const name = (encoding ?? UTF8).toUpperCase();
+  const what = `${path}:${line}: it is not ${name}. Save the file as ${name}`;
+  if (encoding === undefined) return what;
   // Latin letters in UTF-16 have a NUL beside them.
   const wide = bytes.includes(0) ? (`utf-16${bytes[0] === 0 ? 'be' : 'le'}` as const) : undefined;
   const other = markedEncoding(bytes) ?? wide ?? japanese(bytes) ?? 'windows-1252 or its encoding';
-  return `${path}:${line}: it is not ${name}. Save the file as ${name}, or set data.encoding: ${other}`;
+  return `${what}, or set data.encoding: ${other}`;
 }
 
 /** The encoding in which bytes have kana: letters of other languages hardly ever look like those, but as windows-1252 they decode too. */

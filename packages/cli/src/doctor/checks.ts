@@ -16,6 +16,7 @@ import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { kernelHere } from '../backend.ts';
 import { failureOf } from '../failure.ts';
 import { stateFolder } from '../options.ts';
+import { whyUnwritable } from '../output-file.ts';
 import { fetchedWithApt } from '../redis/apt.ts';
 import { onPath } from '../redis/start.ts';
 import { count } from '../render/count.ts';
@@ -204,10 +205,7 @@ export function checkWritable(folder: string, todo: string): Finding | undefined
     }
     return undefined;
   } catch (error) {
-    const [why] = failureOf(error)
-      .message.replace(/^\/.*?: /, '')
-      .split('; ');
-    return wrong('Folder', `${folder} cannot be written to: ${why}`, todo);
+    return wrong('Folder', `${folder} cannot be written to: ${whyUnwritable(error)}`, todo);
   }
 }
 
