@@ -134,6 +134,7 @@ it('a job that waits in passing is told from one that is held up', () => {
     'shards-returned',
     'shards-unfetched',
     'shards-waiting',
+    'stopping',
     'turns',
   ]);
   expect(isPassing({ code: 'of-later' })).toBe(false);

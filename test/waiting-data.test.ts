@@ -1,15 +1,23 @@
 /** Whatever became of the files of a job that waits: the coordinator starts, that job alone fails, the others go on. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { anywhere } from '@kasane/data/access';
+import { openData } from '@kasane/data/open';
+import { packData } from '@kasane/data/pack';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { checkData } from '@kasane/protocol/job-data';
 import { hasEnded } from '@kasane/protocol/job-state';
+import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
 const cleanUp = new CleanUp();
-const cluster = new TestCluster(cleanUp);
+const cluster = new TestCluster(cleanUp, { access: { roots: 'any', hosts: ['127.0.0.1'] } });
 let good: object;
 
 beforeAll(async () => {
@@ -81,4 +89,47 @@ it('data over which coordinators end again and again is left alone, and can be t
   await client.resume(job.id, 0);
   for await (const { waitingFor } of client.watch(job.id)) if (waitingFor?.code === 'no-worker') break;
   client.close();
+});
+
+it('jobs whose data never come can be cancelled, and so others run', async () => {
+  const [csvFile, packed] = ['t.csv', 'packed'].map((name) => join(temporaryDirectory(cleanUp), name));
+  writeFileSync(csvFile!, csv);
+  const { data } = table(csvFile!);
+  await packData(await openData(checkData(data), anywhere), packed!);
+  let isSilent = false;
+  let asked = 0;
+  const server = createServer((request, response) => {
+    asked++;
+    // It takes the question, and says nothing more.
+    if (!isSilent) response.end(readFileSync(join(packed!, request.url!)));
+  }).listen(0, '127.0.0.1');
+  cleanUp.add(() => server.closeAllConnections());
+  cleanUp.add(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const remote = { ...table(''), data: { format: 'packed', path: `http://127.0.0.1:${port}` } };
+  const { client } = cluster;
+  for (const { id, state } of await client.list()) if (!hasEnded(state)) await client.cancel(id);
+  const ids: string[] = [];
+  for (let i = 0; i < RUNNING_JOBS; i++) ids.push(await client.submit(JSON.stringify(remote)));
+  const other = await client.submit(JSON.stringify(good));
+  client.close();
+  await cluster.stopCoordinator();
+  isSilent = true;
+  const before = asked;
+  await cluster.startCoordinator();
+  const again = cluster.client;
+  for (const id of ids)
+    for await (const { waitingFor } of again.watch(id)) if (waitingFor?.code === 'reading-data') break;
+  expect((await again.get(other)).waitingFor?.code).toBe('jobs-ahead');
+  await expect.poll(() => asked).toBe(before + RUNNING_JOBS);
+  for (const id of ids) {
+    await again.cancel(id);
+    expect((await again.get(id)).state).toBe(JobState.JOB_STATE_CANCELLED);
+  }
+  for await (const { waitingFor } of again.watch(other)) if (waitingFor?.code === 'no-worker') break;
+  // None of them began again.
+  expect(asked).toBe(before + RUNNING_JOBS);
+  await again.cancel(other);
+  again.close();
 });

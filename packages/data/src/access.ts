@@ -14,6 +14,8 @@ export interface Access {
   readonly roots: readonly string[] | 'any';
   /** Hosts of URLs: names, addresses, or *.name for all below one; 'public': any, but for private addresses. */
   readonly hosts: readonly string[] | 'public';
+  /** Ends the opening of data, and what is being fetched for it. Default: nothing does. */
+  readonly signal?: AbortSignal;
 }
 
 /** No bounds but those of `isPrivate`: for what a user opens by hand. */

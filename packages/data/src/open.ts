@@ -57,21 +57,22 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
 }
 
 async function openFormat(options: DataOptions, access: Access): Promise<DataParts> {
+  const { signal } = access;
   switch (options.format) {
     case 'idx': {
       const { path = mnistDirectory(), mean, std } = options;
-      const parts = await openIdxApart(path);
+      const parts = await openIdxApart(path, signal);
       const { shape } = parts.train.input;
       return { ...parts, preparation: { mean, std, ...(!isSquare(shape) && { shape }) } };
     }
     case 'imagefolder':
-      return openImages(options);
+      return openImages(options, signal);
     case 'csv':
-      return openCsv(options);
+      return openCsv(options, signal);
     case 'text':
-      return openText(options);
+      return openText(options, signal);
     case 'series':
-      return openSeries(options);
+      return openSeries(options, signal);
     case 'packed':
       return openPacked(options.path, undefined, access);
   }

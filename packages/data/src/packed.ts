@@ -57,13 +57,15 @@ export async function openPacked(
     bytes.length <= SMALL_INDEX
       ? readIndex(bytes, indexPlace, expected)
       : await readIndexApart(bytes, indexPlace, expected);
+  // Chunks are fetched long after whoever opened it has gone.
+  const { signal: _, ...later } = access;
   const cache = remote ? new DiskCache(cacheSettings()) : undefined;
   const files: ChunkFiles = {
     path: async (chunk, size) => {
       if (!cache) return join(place, CHUNKS_FOLDER, chunk);
       return cache.path(chunk, async () => {
         const url = `${root}/${CHUNKS_FOLDER}/${chunk}`;
-        return checked(await fetchFile(url, size, access), chunk, size, url);
+        return checked(await fetchFile(url, size, later), chunk, size, url);
       });
     },
     forget: async (chunk) => cache?.forget(chunk),

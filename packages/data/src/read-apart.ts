@@ -31,28 +31,28 @@ export type ReadAnswer =
   | { readonly refused: string; readonly code: string | undefined };
 
 /** @throws DataError naming file, line and column */
-export async function openCsv(options: CsvOptions): Promise<DataParts> {
-  const { train, test, preparation, notes } = await readApart<ArraysRead>(options);
+export async function openCsv(options: CsvOptions, signal?: AbortSignal): Promise<DataParts> {
+  const { train, test, preparation, notes } = await readApart<ArraysRead>(options, [], signal);
   return { train: datasetOfArrays(train), test: datasetOfArrays(test), preparation, notes };
 }
 
 /** @throws DataError naming file, line and column */
-export async function openSeries(options: SeriesOptions): Promise<DataParts> {
-  return seriesOfRead(await readApart<SeriesRead>(options));
+export async function openSeries(options: SeriesOptions, signal?: AbortSignal): Promise<DataParts> {
+  return seriesOfRead(await readApart<SeriesRead>(options, [], signal));
 }
 
 /** The four files of a folder: see `readIdxFolder`. @throws DataError naming the file */
-export const openIdxApart = (directory: string): Promise<IdxData> =>
-  openIdxOnce(directory, (path) => readApart<IdxFolder>({ format: 'idx', path }));
+export const openIdxApart = (directory: string, signal?: AbortSignal): Promise<IdxData> =>
+  openIdxOnce(directory, (path) => readApart<IdxFolder>({ format: 'idx', path }, [], signal));
 
 /** @throws DataError naming the files that can not be used */
-export async function openImages(options: ImageFolderOptions): Promise<DataParts> {
+export async function openImages(options: ImageFolderOptions, signal?: AbortSignal): Promise<DataParts> {
   // Its library must be there before a thread uses it, and stay. Where it can not be loaded, each image says so.
   await loadSharp().catch(() => undefined);
   const { path } = options;
   const identify = async (part: ImagesPart) =>
     (await readApart<{ identity: string }>({ format: 'identity of images', path, part })).identity;
-  return imagesOfRead(await readApart<ImagesRead>(options), options, identify);
+  return imagesOfRead(await readApart<ImagesRead>(options, [], signal), options, identify);
 }
 
 /** Of a large index, whose memory is handed over: see `readIndex`. @throws DataError */
@@ -63,25 +63,33 @@ export const readIndexApart = (
 ): Promise<IndexRead> =>
   readApart({ format: 'index of packed data', path, bytes, expected }, [bytes.buffer as ArrayBuffer]);
 
-/** @param handedOver memory in `what` that is not copied. @throws DataError, with the system's error as its cause where one is behind it */
+/**
+ * @param handedOver memory in `what` that is not copied
+ * @param signal ends it
+ * @throws DataError, with the system's error as its cause where one is behind it
+ */
 export async function readApart<T extends object>(
   what: ToRead,
   handedOver: readonly ArrayBuffer[] = [],
+  signal?: AbortSignal,
 ): Promise<T> {
+  const stopped = () => new DataError(`${what.path}: reading was stopped`);
+  if (signal?.aborted) throw stopped();
   const file = import.meta.url.endsWith('.ts') ? './read-thread.ts' : './read-thread.js';
   const thread = new Worker(new URL(file, import.meta.url), {
     workerData: what,
     transferList: [...handedOver],
   });
-  const answer = await answerOf<ReadAnswer>(
-    thread,
-    (why) =>
-      new DataError(
-        why === 'memory'
-          ? `${what.path}: there is not enough memory to read it. Split it, or pack it on another machine`
-          : `${what.path}: the process that read it was ended`,
-      ),
-  );
+  const stop = () => void thread.terminate();
+  signal?.addEventListener('abort', stop, { once: true });
+  const answer = await answerOf<ReadAnswer>(thread, (why) => {
+    if (signal?.aborted) return stopped();
+    return new DataError(
+      why === 'memory'
+        ? `${what.path}: there is not enough memory to read it. Split it, or pack it on another machine`
+        : `${what.path}: the process that read it was ended`,
+    );
+  }).finally(() => signal?.removeEventListener('abort', stop));
   if ('refused' in answer) {
     const { refused, code } = answer;
     throw new DataError(refused, { cause: code && Object.assign(new Error(refused), { code }) });

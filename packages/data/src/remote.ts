@@ -32,6 +32,7 @@ export async function fetchFile(url: string, most: number, access: Access): Prom
     try {
       return await fetchOnce(new URL(url), most, access);
     } catch (error) {
+      if (access.signal?.aborted) throw new DataError(`${url}: reading was stopped`, { cause: error });
       if (error instanceof DataError) throw error;
       if (isInsecure(error)) throw new DataError(`${url}: ${why(error)}`, { cause: error });
       if (attempt === TRIES) {
@@ -66,34 +67,39 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
   };
   return new Promise((done, reject) => {
     // An agent of its own: the common one may go through a proxy (NODE_USE_ENV_PROXY), whose addresses nobody could judge.
-    const request = open(url, { lookup, agent: false }, (response: IncomingMessage) => {
-      const status = response.statusCode ?? 0;
-      if (status !== 200) {
-        response.resume();
-        // 5xx and 429 pass; what is not there does not come.
-        const passing = status >= 500 || status === 429;
-        reject(
-          passing ? new Error(`status ${status}`) : new DataError(`${url}: status ${status}; expected 200`),
-        );
-        return;
-      }
-      const refuse = (why: string) => {
-        reject(new DataError(`${url}: ${why}`));
-        request.destroy();
-      };
-      let pieces = 0;
-      response.on('data', (piece: Buffer) => {
-        pieces++;
-        if (bytes + piece.length > most) return refuse(`more than ${most} bytes, which is the maximum`);
-        if (pieces > PIECES && bytes < PIECE_BYTES * pieces)
-          return refuse('the server sends it in pieces of a few bytes; use another server');
-        whole = withRoom(whole, bytes, bytes + piece.length, most);
-        whole.set(piece, bytes);
-        bytes += piece.length;
-      });
-      response.on('end', () => done(whole.subarray(0, bytes)));
-      response.on('error', reject);
-    });
+    const { signal } = access;
+    const request = open(
+      url,
+      { lookup, agent: false, ...(signal && { signal }) },
+      (response: IncomingMessage) => {
+        const status = response.statusCode ?? 0;
+        if (status !== 200) {
+          response.resume();
+          // 5xx and 429 pass; what is not there does not come.
+          const passing = status >= 500 || status === 429;
+          reject(
+            passing ? new Error(`status ${status}`) : new DataError(`${url}: status ${status}; expected 200`),
+          );
+          return;
+        }
+        const refuse = (why: string) => {
+          reject(new DataError(`${url}: ${why}`));
+          request.destroy();
+        };
+        let pieces = 0;
+        response.on('data', (piece: Buffer) => {
+          pieces++;
+          if (bytes + piece.length > most) return refuse(`more than ${most} bytes, which is the maximum`);
+          if (pieces > PIECES && bytes < PIECE_BYTES * pieces)
+            return refuse('the server sends it in pieces of a few bytes; use another server');
+          whole = withRoom(whole, bytes, bytes + piece.length, most);
+          whole.set(piece, bytes);
+          bytes += piece.length;
+        });
+        response.on('end', () => done(whole.subarray(0, bytes)));
+        response.on('error', reject);
+      },
+    );
     let whole = Buffer.alloc(0);
     let bytes = 0;
     let before = 0;

@@ -41,8 +41,8 @@ export interface TextOptions extends Partial<TableForm> {
 }
 
 /** @throws DataError */
-export async function openText(options: TextOptions): Promise<DataParts> {
-  const read = await readApart<TextRead>(options);
+export async function openText(options: TextOptions, signal?: AbortSignal): Promise<DataParts> {
+  const read = await readApart<TextRead>(options, [], signal);
   const { context, objective, pad } = options;
   const { tokenizer } = read;
   const kept = encodingOf(options);

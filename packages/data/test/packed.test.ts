@@ -232,6 +232,27 @@ describe('over http', () => {
     }
   });
 
+  it('stops when it is told to, and not what was opened before', async () => {
+    const stop = new AbortController();
+    const opened = await openPacked(root, undefined, { ...anywhere, signal: stop.signal });
+    stop.abort();
+    await expectSame(opened);
+    await expect(openPacked(root, undefined, { ...anywhere, signal: stop.signal })).rejects.toThrow(
+      /index\.json: reading was stopped/,
+    );
+    const silent = createTcpServer(() => {}).listen(0, '127.0.0.1');
+    try {
+      await once(silent, 'listening');
+      const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      const later = new AbortController();
+      const opening = openPacked(url, undefined, { ...anywhere, signal: later.signal });
+      setTimeout(() => later.abort(), 50);
+      await expect(opening).rejects.toThrow(/reading was stopped/);
+    } finally {
+      silent.close();
+    }
+  });
+
   it('gives up on a server that drips, and does not ask it again', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     let asks = 0;

@@ -85,6 +85,7 @@ export const reasons = {
   // What a job waits for.
   'paused': heldUp({ job: 'text' }, ({ job }) => `paused; resume it with \`kasane resume ${job}\``),
   'reading-data': passing({}, () => 'reading its data'),
+  'stopping': passing({}, () => 'it is being stopped'),
   'jobs-ahead': heldUp({ count: 'number', jobs: ['text'] }, ({ count, jobs }) => `${count} jobs are ahead of it: ${jobs.join(', ')}`),
   'higher-priority': heldUp({ job: 'text', priority: 'number' }, ({ job, priority }) => `job ${job} has a higher priority (${priority})`),
   'turns': passing({ jobs: ['text'] }, ({ jobs }) => `jobs take turns: a step of job ${jobs.join(', ')} is being computed`),

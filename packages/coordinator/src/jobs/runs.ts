@@ -54,6 +54,8 @@ interface Place {
   run: Run | undefined;
   /** How it is to end before its time. */
   stop: 'cancelled' | 'suspended' | undefined;
+  /** Ends the reading of its data. */
+  readonly reading: AbortController;
 }
 
 /** The coordinator closes while it waits for its disk: the next one does what is left. */
@@ -95,7 +97,8 @@ export class Runs {
   waitingFor({ id, state }: JobRecord): Reason | undefined {
     const place = this.#places.get(id);
     if (state === JobState.JOB_STATE_PAUSED) return { code: 'paused', args: { job: id } };
-    if (place && !place.stop) return place.run ? place.run.waitingFor : { code: 'reading-data', args: {} };
+    if (place?.stop) return { code: 'stopping', args: {} };
+    if (place) return place.run ? place.run.waitingFor : { code: 'reading-data', args: {} };
     if (state !== JobState.JOB_STATE_QUEUED && state !== JobState.JOB_STATE_RUNNING) return undefined;
     return { code: 'jobs-ahead', args: { count: RUNNING_JOBS, jobs: [...this.#places.keys()] } };
   }
@@ -128,6 +131,7 @@ export class Runs {
     if (!place) return;
     if (!place.stop) {
       place.stop = outcome;
+      place.reading.abort();
       place.run?.stop(outcome);
     }
     await place.over;
@@ -179,7 +183,8 @@ export class Runs {
 
   #start(id: string, spec: string, priority: number): void {
     this.#still.delete(id);
-    const place = { run: undefined, stop: undefined } as Omit<Place, 'over'>;
+    const reading = new AbortController();
+    const place = { run: undefined, stop: undefined, reading } as Omit<Place, 'over'>;
     const span = tracing()?.begin('job', {
       parent: this.#options.askerOf(id),
       attributes: { 'kasane.job': id },
@@ -213,7 +218,7 @@ export class Runs {
     return reading.every((other) => !suspect && !this.#suspects.has(other));
   }
 
-  async #read(id: string, job: Job): Promise<DataParts> {
+  async #read(id: string, job: Job, { signal }: AbortController): Promise<DataParts> {
     if (this.#marks.isSuspect(id)) this.#suspects.add(id);
     const ends = this.#marks.begin(id);
     if (ends !== undefined)
@@ -222,7 +227,7 @@ export class Runs {
         `${placeOf(job.spec.data)}: the coordinator exited ${ends} times while reading the data of this job; check its log and the data, then run \`kasane resume ${id}\``,
       );
     try {
-      return await loadData(job, this.#options.access);
+      return await loadData(job, { ...this.#options.access, signal });
     } finally {
       this.#marks.end(id);
       if (this.#suspects.delete(id)) setImmediate(() => this.consider());
@@ -250,12 +255,16 @@ export class Runs {
       this.#still.delete(id);
       return this.#disk.written({ writing: 'end', of: id }, () => onEnd(id, state, error, step));
     };
+    // One that is cancelled while it is read must not be open any more when its place is free: it would begin again.
+    const stopped = async () => {
+      if (place.stop === 'cancelled') await ended(JobState.JOB_STATE_CANCELLED, '', undefined);
+    };
     try {
       const job = checkJob(JSON.parse(spec));
       await this.#disk.written({ writing: 'state', of: id }, () => store.start(id, Date.now()));
-      const data = dataOf(id) ?? (await this.#read(id, job));
+      const data = dataOf(id) ?? (await this.#read(id, job, place.reading));
       // Reading may have taken a while.
-      if (place.stop) return;
+      if (place.stop) return await stopped();
       for (const note of data.notes ?? []) log.warn({ job: id }, note);
       const run = new Run({
         ...shared,
@@ -287,6 +296,7 @@ export class Runs {
       else if (outcome === 'cancelled') await ended(JobState.JOB_STATE_CANCELLED, '', step);
     } catch (error) {
       if (error instanceof Closing) return;
+      if (place.stop && !place.run) return await stopped().catch(() => {});
       span?.end(messageOf(error));
       const bug = error instanceof KasaneError ? {} : { error };
       log.error({ job: id, ...bug }, `job failed: ${messageOf(error)}`);

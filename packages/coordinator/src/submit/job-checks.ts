@@ -40,7 +40,7 @@ export class JobChecks {
    */
   check(job: Job, asker: Asker): Promise<CheckedJob> {
     return this.#turns.run(asker, async () => {
-      const data = await loadData(job, this.#access);
+      const data = await loadData(job, { ...this.#access, signal: asker.signal });
       await checkTraining(
         job,
         data,

@@ -42,6 +42,7 @@ const reasons: Texts['reasons'] = {
   'all-answered': ({ shards }) => `${shards} 個のシャードすべての結果が届きました`,
   'paused': ({ job }) => `一時停止中です。\`kasane resume ${job}\` で再開できます`,
   'reading-data': () => 'データを読み込み中',
+  'stopping': () => '停止処理をしています',
   'jobs-ahead': ({ count, jobs }) => `先に実行される ${count} 件のジョブを待っています：${list(jobs)}`,
   'higher-priority': ({ job, priority }) => `ジョブ ${job} のほうが優先されます（優先度 ${priority}）`,
   'turns': ({ jobs }) => `順番を待っています：ジョブ ${list(jobs)} がステップを計算中`,
