@@ -56,3 +56,20 @@ it('takes more while what it holds does not end, and nothing more once it drains
   expect(held).toHaveLength(3);
   expect(await redis.llen(`${queuePrefix('shared')}:tasks-even:wait`)).toBe(1);
 });
+
+it('takes nothing while its share is 0, of either kind, and begins again with one', async () => {
+  const { queue, consumer, held } = await consuming('resting');
+  consumer.share(0);
+  await queue.add('ahead', [[task]]);
+  await queue.add('now', [[{ ...task, shard: 1 }]]);
+  await sleep(300);
+  // A consumer that is asking when it is told to stop gets what it asked for.
+  const before = held.length;
+  expect(before).toBeLessThanOrEqual(2);
+  await queue.add('ahead', [[{ ...task, shard: 2 }]]);
+  await queue.add('now', [[{ ...task, shard: 3 }]]);
+  await sleep(300);
+  expect(held).toHaveLength(before);
+  consumer.share(1);
+  await vi.waitFor(() => expect(held).toEqual(expect.arrayContaining([3])), { timeout: 30_000 });
+});

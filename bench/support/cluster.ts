@@ -17,7 +17,7 @@ export interface MeasureOptions {
   readonly steps: number;
   readonly warmUp: number;
   /** Starts the workers; returns what ends them. */
-  readonly workers: (coordinator: string) => Promise<() => unknown>;
+  readonly workers: (coordinator: string, redisUrl: string) => Promise<() => unknown>;
 }
 
 export interface MeasuredSteps {
@@ -61,7 +61,7 @@ export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptio
     port: 0,
     redisUrl: redis.url,
     stateDirectory: directory,
-    log: pino({ level: 'silent' }),
+    log: pino({ level: process.env.BL ?? 'silent' }),
     onStep: (step) => {
       times.push(step);
       if (times.length === warmUp) before = readCpu();
@@ -70,7 +70,7 @@ export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptio
       full();
     },
   });
-  const end = await workers(coordinator.address);
+  const end = await workers(coordinator.address, redis.url);
   const client = new CoordinatorClient({ coordinator: coordinator.address });
   const id = await client.submit(JSON.stringify(job));
   const failed = (async () => {

@@ -11,9 +11,13 @@ export interface Weather {
   readonly latencyMs: number;
   /** Part of the pieces that are lost at first: those behind wait for them, as TCP has it. */
   readonly loss: number;
+  /** Each direction carries no more. Default: no limit. */
+  readonly bytesPerSecond?: number;
 }
 
 const CALM: Weather = { latencyMs: 0, loss: 0 };
+/** What a slow link holds, in bytes: who sends more waits. */
+const HELD_BYTES = 1 << 16;
 
 export class Link {
   readonly #server: Server;
@@ -88,7 +92,8 @@ export class Link {
       [socket, upstream],
       [upstream, socket],
     ] as const) {
-      const pipe: Pipe = new Pipe(from, to, delay, () => this.#pipes.delete(pipe));
+      const rate = () => this.weather.bytesPerSecond ?? Number.POSITIVE_INFINITY;
+      const pipe: Pipe = new Pipe(from, to, { delay, rate }, () => this.#pipes.delete(pipe));
       this.#pipes.add(pipe);
     }
   }
@@ -98,17 +103,25 @@ export class Link {
 class Pipe {
   readonly #from: Socket;
   readonly #to: Socket;
-  readonly #delay: () => number;
+  readonly #path: { readonly delay: () => number; readonly rate: () => number };
   readonly #onEnd: () => void;
   /** What arrived and is not sent on yet; null: the end. */
   #queue: { readonly due: number; readonly data: Buffer | null }[] = [];
   #stopped = false;
   #timer: NodeJS.Timeout | undefined;
+  /** When the last piece has gone onto a link of a limited rate. */
+  #sentAt = 0;
+  #queued = 0;
 
-  constructor(from: Socket, to: Socket, delay: () => number, onEnd: () => void) {
+  constructor(
+    from: Socket,
+    to: Socket,
+    path: { readonly delay: () => number; readonly rate: () => number },
+    onEnd: () => void,
+  ) {
     this.#from = from;
     this.#to = to;
-    this.#delay = delay;
+    this.#path = path;
     this.#onEnd = onEnd;
     from.on('data', (data: Buffer) => this.#take(data));
     from.on('error', () => {});
@@ -138,8 +151,12 @@ class Pipe {
 
   #take(data: Buffer | null): void {
     const now = performance.now();
-    const due = Math.max(now + this.#delay(), this.#queue.at(-1)?.due ?? 0);
+    const bytes = data?.length ?? 0;
+    this.#sentAt = Math.max(now, this.#sentAt) + (1000 * bytes) / this.#path.rate();
+    const due = Math.max(this.#sentAt + this.#path.delay(), this.#queue.at(-1)?.due ?? 0);
     this.#queue.push({ due, data });
+    this.#queued += bytes;
+    if (this.#queued > HELD_BYTES && this.#path.rate() < Number.POSITIVE_INFINITY) this.#from.pause();
     if (!this.#stopped) this.#send();
   }
 
@@ -151,7 +168,10 @@ class Pipe {
         this.destroy();
         return;
       }
-      if (!this.#to.destroyed && !this.#to.write(data)) this.#from.pause();
+      this.#queued -= data.length;
+      const takes = this.#to.destroyed || this.#to.write(data);
+      if (!takes) this.#from.pause();
+      else if (this.#queued <= HELD_BYTES && !this.#stopped) this.#from.resume();
     }
     const [next] = this.#queue;
     if (next) this.#timer = setTimeout(() => this.#send(), Math.max(0, next.due - performance.now()));

@@ -46,7 +46,8 @@ export function addAskingCommands(): void {
         ['kasane workers'],
         [
           '[{ id, host, slots, connectedAt: ms since 1970, tasksDone, tasksHeld, backend, draining, busy, waiting, silentMs,',
-          '   bytesReceived, bytesSent, tasksFailed }]',
+          '   bytesReceived, bytesSent, tasksFailed, resting: [{ code, args, text }] }]',
+          'resting: why it currently gets no shards of a job',
         ],
       ),
     )

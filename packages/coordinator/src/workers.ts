@@ -36,6 +36,8 @@ export interface ConnectedWorker {
   draining: boolean;
   tasksDone: number;
   tasksFailed: number;
+  /** Why it gets no shards of a job for now, by the job's id. */
+  readonly resting: Map<string, Reason>;
   seen(): Seen;
   /** Ends its connection. */
   close(why: Reason): void;

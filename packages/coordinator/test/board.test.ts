@@ -10,7 +10,12 @@ import { WorkerLines } from '../src/run/worker-lines.ts';
 import { defaultDecideOptions } from '../src/steps/decide.ts';
 import { type ConnectedWorker, WorkerRegistry } from '../src/workers.ts';
 
-const heard = { idle: new Set<string>(), onIdle: () => {}, onAnswer: () => {}, onUnfit: () => {} };
+const heard = {
+  ...{ idle: new Set<string>(), suspects: new Set<string>(), isResting: () => false, isTrying: () => false },
+  onIdle: () => {},
+  onAnswer: () => {},
+  onUnfit: () => {},
+};
 
 function boardOver(workers: WorkerRegistry, plan: object, refusals = new Refusals(workers)): TaskBoard {
   return new TaskBoard({

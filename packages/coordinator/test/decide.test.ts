@@ -24,6 +24,8 @@ const step = (shards: ShardState[], rest: Partial<StepState> = {}): StepState =>
   able: ['a', 'b'],
   proven: new Set(),
   idle: new Set(),
+  suspects: new Set(),
+  isTrying: false,
   wasComputed: false,
   refusals: [],
   typicalMs: 0,

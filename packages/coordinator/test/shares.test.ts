@@ -1,12 +1,14 @@
 import type { ConnectResponse } from '@kasane/protocol/gen/kasane/v1/training';
 import { expect, it } from 'vitest';
+import type { Answer } from '../src/run/answers.ts';
 import { Shares } from '../src/run/shares.ts';
 import type { ConnectedWorker } from '../src/workers.ts';
 
-/** Workers by slots, and what each was last told to hold. */
+/** Workers by slots, what each was last told to hold, and what was said of rests. */
 function sharing(slots: Readonly<Record<string, number>>, shards = 8) {
   const told: Record<string, number> = {};
-  const workers = Object.entries(slots).map(
+  const said: string[] = [];
+  let workers = Object.entries(slots).map(
     ([id, slots]) =>
       ({
         ...{ id, slots, draining: false },
@@ -15,24 +17,93 @@ function sharing(slots: Readonly<Record<string, number>>, shards = 8) {
         },
       }) as ConnectedWorker,
   );
-  const shares = new Shares('j', shards, { able: () => workers });
+  const shares = new Shares({
+    ...{ job: 'j', shards, workers: { able: () => workers } },
+    onRest: ({ id }, why, ms) => said.push(`${id} rests ${ms}: ${why}`),
+    onWake: ({ id }) => said.push(`${id} wakes`),
+  });
   shares.tell();
-  return { shares, told };
+  const leave = (id: string) => {
+    workers = workers.filter((worker) => worker.id !== id);
+    shares.forget(id);
+    shares.tell();
+  };
+  return { shares, told, said, leave };
 }
 
-it('each has its part by its slots; one that was waited for in vain has a single task until it answers', () => {
-  const { shares, told } = sharing({ a: 1, b: 1, idle: 6 });
-  expect(told).toEqual({ a: 1, b: 1, idle: 6 });
-  shares.waitedFor(['idle']);
-  expect(told).toEqual({ a: 4, b: 4, idle: 1 });
-  shares.answered('a');
-  expect(told).toEqual({ a: 4, b: 4, idle: 1 });
-  shares.answered('idle');
-  expect(told).toEqual({ a: 1, b: 1, idle: 6 });
+/** So many steps in which each of these answered one shard after so long. */
+function step(shares: Shares, ms: Readonly<Record<string, number>>, now: number, times = 1): void {
+  const answers = Object.entries(ms).map(
+    ([worker, answeredAfterMs]) => ({ worker, answeredAfterMs, claimedAfterMs: -1 }) as Answer,
+  );
+  for (let i = 0; i < times; i++) shares.stepped(answers, now);
+}
+
+it('each has its part by its slots; one that was waited for in vain rests, then is tried with one shard', () => {
+  const { shares, told, said } = sharing({ a: 1, b: 1, c: 6 });
+  expect(told).toEqual({ a: 1, b: 1, c: 6 });
+  shares.waitedFor(['c'], 0);
+  expect(told).toEqual({ a: 4, b: 4, c: 0 });
+  expect([shares.isResting('c'), shares.isSuspect('c'), shares.isSuspect('a')]).toEqual([true, true, false]);
+  expect(shares.taking().map(({ id }) => id)).toEqual(['a', 'b']);
+  shares.tick(1_999);
+  expect(told.c).toBe(0);
+  shares.tick(2_000);
+  expect([told.c, shares.isResting('c')]).toEqual([1, false]);
+  step(shares, { a: 10, b: 10, c: 10 }, 2_100, 8);
+  expect(told.c).toBe(6);
+  expect(said).toEqual(['c rests 2000: late', 'c wakes']);
 });
 
-it('where all were waited for in vain, each has its part', () => {
-  const { shares, told } = sharing({ a: 1, b: 3 });
-  shares.waitedFor(['a', 'b']);
-  expect(told).toEqual({ a: 2, b: 6 });
+it('each rest is three times as long as the one before, at most a minute; a minute without one forgets one', () => {
+  const { shares, said, told } = sharing({ a: 1, b: 1 });
+  let now = 0;
+  for (let i = 0; i < 8; i++) {
+    shares.waitedFor(['b'], now);
+    now += 60_000;
+    shares.tick(now);
+  }
+  const rests = said
+    .filter((text) => text.includes('rests'))
+    .map((text) => Number(text.split(' ')[2]!.slice(0, -1)));
+  expect(rests).toEqual([2000, 6000, 18_000, 54_000, 60_000, 60_000, 60_000, 60_000]);
+  step(shares, { a: 10, b: 10 }, now, 8);
+  expect(told.b).toBe(4);
+  for (let i = 1; i <= 8; i++) shares.tick(now + i * 60_000);
+  expect(shares.isSuspect('b')).toBe(false);
+});
+
+it('one that takes longer for a shard than the others for all of them rests, also when it is tried', () => {
+  const { shares, told, said } = sharing({ a: 1, b: 1, c: 1, slow: 1 }, 4);
+  step(shares, { a: 7, b: 7, c: 7, slow: 70 }, 0, 8);
+  expect(said).toEqual([]);
+  step(shares, { a: 7, b: 7, c: 7, slow: 70 }, 1_000);
+  expect(said).toEqual(['slow rests 2000: slow']);
+  expect(told).toEqual({ a: 2, b: 1, c: 1, slow: 0 });
+  shares.tick(3_000);
+  step(shares, { a: 7, b: 7, c: 7, slow: 60 }, 3_010);
+  expect(said.at(-1)).toBe('slow rests 6000: slow');
+  shares.tick(9_010);
+  step(shares, { a: 7, b: 7, c: 7, slow: 8 }, 9_020, 8);
+  expect(told).toEqual({ a: 1, b: 1, c: 1, slow: 1 });
+});
+
+it('parts follow what workers have been delivering', () => {
+  const { shares, told } = sharing({ a: 1, b: 1 }, 6);
+  expect(told).toEqual({ a: 3, b: 3 });
+  step(shares, { a: 10, b: 20 }, 0, 8);
+  step(shares, { a: 10, b: 20 }, 1_000);
+  expect(told).toEqual({ a: 4, b: 2 });
+});
+
+it('never all rest: not those that were waited for together, nor those who are left', () => {
+  const { shares, told, said, leave } = sharing({ a: 1, b: 3 });
+  shares.waitedFor(['a', 'b'], 0);
+  expect([told, said]).toEqual([{ a: 2, b: 6 }, []]);
+  shares.answered('a');
+  shares.answered('b');
+  shares.waitedFor(['b'], 0);
+  expect(told).toEqual({ a: 8, b: 0 });
+  leave('a');
+  expect([told.b, said]).toEqual([8, ['b rests 2000: late', 'b wakes']]);
 });

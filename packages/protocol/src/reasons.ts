@@ -112,6 +112,8 @@ export const reasons = {
   'refused': event({ why: 'text' }, ({ why }) => why),
   'shut-down': event({}, () => 'shut down'),
   'disproved': event({ count: 'number', last: 'text' }, ({ count, last }) => `${count} of its tasks failed but succeeded on other workers; the last: ${last}`),
+  'resting-late': event({ job: 'text', seconds: 'number' }, ({ job, seconds }) => `gets no shards of job ${job} for ${seconds} s: it was waited for in vain`),
+  'resting-slow': event({ job: 'text', seconds: 'number' }, ({ job, seconds }) => `gets no shards of job ${job} for ${seconds} s: the others are faster without it`),
   // Which way samples take.
   'data-direct': event({}, () => 'every worker reads the data itself: no samples are staged'),
   'data-staged': event({}, () => 'not every worker reads the data itself: samples are staged'),

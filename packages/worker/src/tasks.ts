@@ -66,6 +66,8 @@ export class TaskConsumer {
   #share: number;
   #workers: Worker[];
   #paused = false;
+  /** It is given nothing for now. */
+  #resting = false;
   /** When an entry without a signature was told of last. */
   #toldAt = Number.NEGATIVE_INFINITY;
 
@@ -78,16 +80,27 @@ export class TaskConsumer {
   /** Consumers that were blocked while Redis went away may sleep for ever (taskforcesh/bullmq#2964): begin anew. */
   restart(): void {
     for (const worker of this.#workers) worker.close(true).catch(() => {});
-    this.#workers = this.#paused ? [] : this.#start();
+    this.#workers = this.#isStill ? [] : this.#start();
   }
 
   /**
-   * Sets how many tasks of one step are held at once, at most. Nothing less would do where an entry carries tasks of several
-   * steps: those held would wait for those that are not.
+   * Sets how many tasks of one step are held at once, at most; 0: none is taken for now. Nothing less would do where an entry carries
+   * tasks of several steps: those held would wait for those that are not.
    */
   share(tasks: number): void {
     const before = this.#share;
     this.#share = Math.max(1, tasks);
+    if (tasks === 0) {
+      this.#resting = true;
+      for (const worker of this.#workers) worker.pause(true).catch(() => {});
+      return;
+    }
+    if (this.#resting) {
+      this.#resting = false;
+      for (const worker of this.#workers.slice(0, -1)) worker.concurrency = this.#share;
+      for (const worker of this.#workers) this.#wake(worker).catch(() => {});
+      return;
+    }
     for (const worker of this.#workers.slice(0, -1)) {
       worker.concurrency = this.#share;
       // Where Redis is away it begins anew.
@@ -98,10 +111,14 @@ export class TaskConsumer {
   /** A consumer looks for how much it may hold when something that it holds ends, which may wait for what it does not hold yet. */
   async #wake(worker: Worker): Promise<void> {
     await worker.pause(true);
-    if (!this.#paused) await worker.resume();
+    if (!this.#isStill) await worker.resume();
     await nextTurn();
     // What it held may have ended while it was paused, and its loop with that: nothing would begin it again.
-    if (!this.#paused && this.#workers.includes(worker) && !worker.isRunning()) await worker.run();
+    if (!this.#isStill && this.#workers.includes(worker) && !worker.isRunning()) await worker.run();
+  }
+
+  get #isStill(): boolean {
+    return this.#paused || this.#resting;
   }
 
   /** Takes no more tasks; those held go on. */

@@ -10,5 +10,5 @@ export const workerCells = (worker: WorkerStatus): string[] => [
   worker.backend,
   String(worker.slots),
   String(worker.tasksDone),
-  worker.draining ? `${worker.tasksHeld}, draining` : String(worker.tasksHeld),
+  `${worker.tasksHeld}${worker.draining ? ', draining' : worker.resting.length > 0 ? ', resting' : ''}`,
 ];

@@ -56,6 +56,12 @@ export interface BoardOptions {
   readonly gradientArrived: (worker: string, shard: number, attempt: number) => Arrived;
   /** Workers that were waited for in vain, and have not answered since. */
   readonly idle: ReadonlySet<string>;
+  /** Workers that have made steps longer of late. */
+  readonly suspects: Pick<ReadonlySet<string>, 'has'>;
+  /** Whether one of them is being tried. */
+  readonly isTrying: () => boolean;
+  /** Whether a worker is given nothing for now. */
+  readonly isResting: (worker: string) => boolean;
   /** Called with workers that were waited for in vain, and with one of whom an answer counts. */
   readonly onIdle: (workers: readonly string[]) => void;
   readonly onAnswer: (worker: string) => void;
@@ -195,6 +201,11 @@ export class TaskBoard {
 
   claimed(worker: string, task: TaskId): void {
     if (this.#options.refusals.has(worker)) return;
+    if (this.#options.isResting(worker)) {
+      this.#trackers[kindOf(task)].disclaim(task.step, task.shard, task.attempt);
+      this.check();
+      return;
+    }
     const holder = { worker, attempt: task.attempt, claimedAt: performance.now() };
     if (this.#trackers[kindOf(task)].claim(task.step, task.shard, holder))
       this.#progressAt = holder.claimedAt;
@@ -213,6 +224,8 @@ export class TaskBoard {
     const { step, shard, attempt } = task;
     const tracker = this.#trackers[kind];
     if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
+    // What it held is others' now.
+    if (this.#options.isResting(worker)) return false;
     const { plan, lines } = this.#options;
     if (!tracker.holds(step, shard, worker, attempt)) {
       lines.write(
@@ -293,6 +306,14 @@ export class TaskBoard {
     this.check();
   }
 
+  /** A worker is given nothing for a while: what it holds is others'. */
+  rests(worker: string): void {
+    // What it has fetched, and not yet said so, is looked for soon.
+    this.#leftAt = performance.now();
+    for (const tracker of Object.values(this.#trackers)) tracker.releaseAll(worker);
+    this.check();
+  }
+
   /** Adds the attempts that each worker holds now. */
   countHeld(held: Map<string, number>): void {
     for (const tracker of Object.values(this.#trackers)) tracker.countHeld(held);
@@ -334,6 +355,8 @@ export class TaskBoard {
       },
       proven: this.#proven,
       idle: this.#options.idle,
+      suspects: this.#options.suspects,
+      isTrying: this.#options.isTrying(),
       wasComputed: step > 0 || this.#proven.size > 0,
       refusals: refusals.list(),
       typicalMs: this.#typical[kind].value,
@@ -345,7 +368,8 @@ export class TaskBoard {
         waiting.resolve();
         break;
       case 'reissue':
-        this.#options.log.info(
+        // What comes back has been told of with whoever gave it back.
+        this.#options.log[decision.idle.length > 0 || decision.unclaimed ? 'info' : 'debug'](
           { kind, step, shards: decision.shards, ...decision.why },
           `reissuing tasks: ${sentenceOf(decision.why)}`,
         );

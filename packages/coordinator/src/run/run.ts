@@ -33,7 +33,7 @@ import { Progress } from './progress.ts';
 import { Reach } from './reach.ts';
 import { Refusals } from './refusals.ts';
 import type { RunOptions } from './run-options.ts';
-import { Shares } from './shares.ts';
+import { Shares, type WhyResting } from './shares.ts';
 import { WorkerLines } from './worker-lines.ts';
 
 /** How often a step that waits is judged again, in milliseconds. */
@@ -96,7 +96,11 @@ export class Run {
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.course(id), limits.metricPoints);
     this.#refusals = new Refusals(workers);
-    this.#shares = new Shares(id, job.spec.training.shards, this.#refusals);
+    this.#shares = new Shares({
+      ...{ job: id, shards: job.spec.training.shards, workers: this.#refusals },
+      onRest: (worker, why, ms) => this.#rests(worker, why, ms),
+      onWake: (worker) => this.#wakes(worker),
+    });
     this.#disk = new PatientDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
@@ -109,14 +113,21 @@ export class Run {
       direct: () => this.#reach.direct,
       queue: this.#queue,
       workers,
-      refusals: this.#refusals,
+      refusals: {
+        able: () => this.#shares.taking(),
+        has: (worker) => this.#refusals.has(worker),
+        list: () => this.#refusals.list(),
+      },
       decide,
       log,
       lines: this.#lines,
       gradientArrived: (worker, shard, attempt) =>
         this.#parameters?.complete(worker, shard, attempt) ?? 'missing',
       idle: this.#shares.idle,
-      onIdle: (idle) => this.#shares.waitedFor(idle),
+      suspects: { has: (worker) => this.#shares.isSuspect(worker) },
+      isTrying: () => this.#shares.isTrying,
+      isResting: (worker) => this.#shares.isResting(worker),
+      onIdle: (idle) => this.#shares.waitedFor(idle, performance.now()),
       onAnswer: (worker) => this.#shares.answered(worker),
       onUnfit: (worker, why) => this.#exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
@@ -143,8 +154,10 @@ export class Run {
       clearInterval(ticks);
       this.#options.turn.leave();
       this.#probe.close();
-      for (const worker of this.#options.workers.all())
+      for (const worker of this.#options.workers.all()) {
+        worker.resting.delete(this.id);
         worker.send({ $case: 'jobClosed', value: { job: this.id } });
+      }
       this.#exchange?.close();
       await this.#checkpoints.settled().catch(() => {});
       await this.#queue.obliterate().catch(() => {});
@@ -155,6 +168,7 @@ export class Run {
   /** An error here is the job's: nobody else hears of it. */
   #tick(): void {
     try {
+      this.#shares.tick(performance.now());
       this.board.check();
       this.#watch();
     } catch (error) {
@@ -259,6 +273,21 @@ export class Run {
     this.jobRefused(worker, sentenceOf(why), why);
   }
 
+  /** A worker makes steps longer: what it holds goes to others, and it is sent nothing. */
+  #rests({ id, resting }: ConnectedWorker, why: WhyResting, ms: number): void {
+    const reason: Reason = { code: `resting-${why}`, args: { job: this.id, seconds: ms / 1000 } };
+    resting.set(this.id, reason);
+    this.#lines.write('info', { worker: id, ...reason }, `worker ${id} ${sentenceOf(reason)}`);
+    this.#parameters?.drop(id);
+    this.board.rests(id);
+  }
+
+  /** It is given a shard, to see how it does. */
+  #wakes(worker: ConnectedWorker): void {
+    worker.resting.delete(this.id);
+    if (this.#published) this.#exchange?.publish([worker]);
+  }
+
   /** A worker takes no more tasks: the others take its part. */
   workerDrains(): void {
     this.#shares.tell();
@@ -325,7 +354,7 @@ export class Run {
   /** Sends the present parameters out: workers compute with them from now on. */
   #publish(): void {
     this.#published = true;
-    this.#exchange!.publish(this.#refusals.able());
+    this.#exchange!.publish(this.#shares.taking());
     this.board.begin(this.#position.step);
     this.#publishedAt = performance.now();
   }
@@ -402,6 +431,7 @@ export class Run {
     // From here on workers are busy with the next step, of this job or another.
     this.#ledger.push(...ledgerRows(this.#plan, step, answers));
     this.board.close('train', step, answers);
+    this.#shares.stepped(answers, performance.now());
     this.#handOut();
     this.progress.stepped(
       this.#position,
@@ -440,7 +470,7 @@ export class Run {
   /** Updates the parameters. @param publish sends out each part of the new version as it comes */
   #commit(version: number, publish: boolean): Update {
     const exchange = this.#exchange!;
-    if (publish) exchange.begin(version, this.#refusals.able());
+    if (publish) exchange.begin(version, this.#shares.taking());
     const onPart = publish ? exchange.part.bind(exchange) : undefined;
     return this.#parameters!.commit(onPart, this.metrics.isDue);
   }
@@ -448,7 +478,7 @@ export class Run {
   async #endEpoch(): Promise<void> {
     const { step } = this.#position;
     const { limits, job } = this.#options;
-    this.#exchange!.publishAverages(this.#refusals.able());
+    this.#exchange!.publishAverages(this.#shares.taking());
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     await requireFinite(job.model, this.#parameters!.parameters, step);
     const answers: Answer[] = [];

@@ -1,34 +1,97 @@
 /**
- * How much of a step is each worker's part: by its slots, and told when it changes. One that was waited for in vain is given a single
- * task, whose answer shows that it computes, and nothing is kept for it beyond that.
+ * How much of a step is each worker's part: by what it has been delivering, and told when it changes. One that makes steps longer rests:
+ * it is given nothing, then a single shard for which nobody waits long, and rests longer where that comes late, too.
  */
+import { allot, isTooSlow } from '../steps/allot.ts';
+import { RecentMedian } from '../steps/median.ts';
 import type { ConnectedWorker } from '../workers.ts';
+import type { Answer } from './answers.ts';
 import type { Refusals } from './refusals.ts';
 
+/** The first rest, how many times as long the next one is, and the longest, in milliseconds. */
+const FIRST_REST_MS = 2_000;
+const REST_GROWTH = 3;
+const LONGEST_REST_MS = 60_000;
+/** Steps by which a worker is judged, and how often parts change at most, in milliseconds. */
+const JUDGED_STEPS = 8;
+const JUDGED_MS = 1_000;
+
+export type WhyResting = 'late' | 'slow';
+
+interface Record {
+  /** Of a shard, with one on each slot. */
+  ms: RecentMedian;
+  /** Steps since it began, or began anew. */
+  steps: number;
+  /** Rests of late: each makes the next one longer. One is forgotten after as long as the longest without another. */
+  rests: number;
+  changedAt: number;
+  /** taking: it has its part. resting: it has none. trying: it has one shard. */
+  state: 'taking' | 'resting' | 'trying';
+  why: WhyResting;
+}
+
+export interface SharesOptions {
+  readonly job: string;
+  /** Of a step. */
+  readonly shards: number;
+  readonly workers: Pick<Refusals, 'able'>;
+  /** A worker is given nothing from now on: what it holds is others'. */
+  readonly onRest: (worker: ConnectedWorker, why: WhyResting, ms: number) => void;
+  /** A worker that rested is given a shard. */
+  readonly onWake: (worker: ConnectedWorker) => void;
+}
+
 export class Shares {
-  readonly #job: string;
-  readonly #shards: number;
-  readonly #workers: Pick<Refusals, 'able'>;
+  readonly #options: SharesOptions;
+  readonly #records = new Map<string, Record>();
   /** How many tasks of a step each worker was told to hold. */
   readonly #told = new WeakMap<ConnectedWorker, number>();
   /** Ids of workers that were waited for in vain, and have not answered since. */
   readonly #idle = new Set<string>();
+  #judgedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param shards of a step */
-  constructor(job: string, shards: number, workers: Pick<Refusals, 'able'>) {
-    this.#job = job;
-    this.#shards = shards;
-    this.#workers = workers;
+  constructor(options: SharesOptions) {
+    this.#options = options;
   }
 
   get idle(): ReadonlySet<string> {
     return this.#idle;
   }
 
+  isResting(worker: string): boolean {
+    return this.#records.get(worker)?.state === 'resting';
+  }
+
+  /** Why a worker is given nothing; undefined: it is. */
+  whyResting(worker: string): WhyResting | undefined {
+    const record = this.#records.get(worker);
+    return record?.state === 'resting' ? record.why : undefined;
+  }
+
+  /** Whether a worker that rested is being tried. */
+  get isTrying(): boolean {
+    for (const { state } of this.#records.values()) if (state === 'trying') return true;
+    return false;
+  }
+
+  /** Whether it has rested of late: nobody waits long for it. */
+  isSuspect(worker: string): boolean {
+    return (this.#records.get(worker)?.rests ?? 0) > 0;
+  }
+
+  /** Those who compute the job now. */
+  taking(): ConnectedWorker[] {
+    return this.#options.workers.able().filter(({ id }) => !this.isResting(id));
+  }
+
   /** These were waited for in vain. */
-  waitedFor(workers: readonly string[]): void {
+  waitedFor(workers: readonly string[], now: number): void {
     if (workers.length === 0) return;
     for (const worker of workers) this.#idle.add(worker);
+    // Where all are idle, whoever wakes first is to find its whole part.
+    const others = this.#active().some(({ id }) => !this.#idle.has(id));
+    if (others) for (const worker of workers) this.#rest(worker, 'late', now);
     this.tell();
   }
 
@@ -37,23 +100,145 @@ export class Shares {
     if (this.#idle.size > 0 && this.#idle.delete(worker)) this.tell();
   }
 
+  /** A step has its answers. */
+  stepped(answers: readonly Answer[], now: number): void {
+    const active = new Map(this.#active().map((worker) => [worker.id, worker]));
+    let isProven = false;
+    for (const [id, own] of Map.groupBy(answers, ({ worker }) => worker)) {
+      const worker = active.get(id);
+      if (!worker) continue;
+      const record = this.#record(id, now);
+      const early = own.filter(({ claimedAfterMs }) => claimedAfterMs <= 0).length;
+      const took = own.map(
+        ({ answeredAfterMs, claimedAfterMs }) => answeredAfterMs - Math.max(0, claimedAfterMs),
+      );
+      record.ms.add(Math.max(...took) / Math.ceil(Math.max(1, early) / worker.slots));
+      record.steps++;
+      if (record.state !== 'trying' || record.steps < JUDGED_STEPS) continue;
+      record.state = 'taking';
+      record.changedAt = now;
+      isProven = true;
+    }
+    if (isProven) this.tell();
+    this.#judge(now);
+  }
+
+  /** Call now and then: ends rests. */
+  tick(now: number): void {
+    for (const worker of this.#options.workers.able()) {
+      const record = this.#records.get(worker.id);
+      if (!record) continue;
+      if (record.state === 'resting' && now >= record.changedAt + restMs(record.rests)) {
+        this.#wake(worker, record, now);
+      } else if (record.rests > 0 && record.state === 'taking' && now >= record.changedAt + LONGEST_REST_MS) {
+        record.rests--;
+        record.changedAt = now;
+      }
+    }
+  }
+
   forget(worker: string): void {
     this.#idle.delete(worker);
+    this.#records.delete(worker);
   }
 
   /** Call when a worker has joined, left, or takes no more tasks: the others take its part. */
   tell(): void {
-    const workers = this.#workers.able().filter(({ draining }) => !draining);
-    const isBusy = ({ id }: ConnectedWorker) => !this.#idle.has(id);
-    // Where all are idle, whoever wakes first is to find its whole part.
-    const counting = workers.some(isBusy) ? isBusy : () => true;
-    const slots = workers.filter(counting).reduce((total, worker) => total + worker.slots, 0);
-    for (const worker of workers) {
-      const tasks = counting(worker) ? Math.ceil((this.#shards * worker.slots) / slots) : 1;
+    const able = this.#options.workers.able().filter(({ draining }) => !draining);
+    this.#neverNobody(able);
+    const isBusy = ({ id }: ConnectedWorker) =>
+      !this.#idle.has(id) && this.#records.get(id)?.state !== 'trying';
+    const taking = able.filter(({ id }) => !this.isResting(id));
+    const counting = taking.some(isBusy) ? isBusy : () => true;
+    const parts = this.#parts(taking.filter(counting));
+    for (const worker of able) {
+      const tasks = this.isResting(worker.id) ? 0 : (parts.get(worker.id) ?? 1);
       // Each that joins or leaves may change all parts; of hundreds, few do.
       if (this.#told.get(worker) === tasks) continue;
       this.#told.set(worker, tasks);
-      worker.send({ $case: 'share', value: { job: this.#job, tasks } });
+      worker.send({ $case: 'share', value: { job: this.#options.job, tasks } });
     }
   }
+
+  /** Tasks of each of these: by pace where that is known of all, by slots until then. */
+  #parts(workers: readonly ConnectedWorker[]): Map<string, number> {
+    const { shards } = this.#options;
+    const slots = workers.reduce((total, worker) => total + worker.slots, 0);
+    const bySlots = workers.map((worker) => Math.ceil((shards * worker.slots) / slots));
+    const paces = workers.flatMap((worker) => this.#paceOf(worker) ?? []);
+    const counts = paces.length === workers.length ? allot(paces, shards) : bySlots;
+    // More than a worker's part by slots is for those who are faster; all together hold each shard.
+    return new Map(workers.map(({ id }, index) => [id, Math.max(1, counts[index]!)]));
+  }
+
+  #paceOf({ id, slots }: ConnectedWorker) {
+    const record = this.#records.get(id);
+    return record && record.steps >= JUDGED_STEPS ? { slots, ms: record.ms.value } : undefined;
+  }
+
+  /** Workers that are too slow to help rest; parts follow what is delivered. */
+  #judge(now: number): void {
+    const { shards } = this.#options;
+    const isTried = [...this.#records.values()].some(({ state, steps }) => state === 'trying' && steps > 0);
+    if (!isTried && now < this.#judgedAt + JUDGED_MS) return;
+    this.#judgedAt = now;
+    // The slowest first: without it the others may be as good as they can be.
+    const known = this.#active()
+      .flatMap((worker) => {
+        const record = this.#records.get(worker.id);
+        const enough = record && record.steps >= (record.state === 'trying' ? 1 : JUDGED_STEPS);
+        return enough ? [{ worker, slots: worker.slots, ms: record.ms.value }] : [];
+      })
+      .sort((a, b) => b.ms - a.ms);
+    for (let slowest = known.shift(); slowest && isTooSlow(slowest, known, shards); slowest = known.shift())
+      this.#rest(slowest.worker.id, 'slow', now);
+    this.tell();
+  }
+
+  #rest(id: string, why: WhyResting, now: number): void {
+    const worker = this.#active().find((one) => one.id === id);
+    if (!worker) return;
+    const record = this.#record(id, now);
+    record.state = 'resting';
+    record.why = why;
+    record.rests++;
+    record.changedAt = now;
+    this.#options.onRest(worker, why, restMs(record.rests));
+  }
+
+  #wake(worker: ConnectedWorker, record: Record, now: number): void {
+    record.state = 'trying';
+    record.changedAt = now;
+    record.ms = new RecentMedian();
+    record.steps = 0;
+    this.#idle.delete(worker.id);
+    this.#options.onWake(worker);
+    this.tell();
+  }
+
+  /** Where nobody else is left, those who rest compute. */
+  #neverNobody(able: readonly ConnectedWorker[]): void {
+    if (able.length === 0 || able.some(({ id }) => !this.isResting(id))) return;
+    for (const worker of able) {
+      const record = this.#records.get(worker.id)!;
+      record.state = 'taking';
+      this.#options.onWake(worker);
+    }
+  }
+
+  #active(): ConnectedWorker[] {
+    return this.taking().filter(({ draining }) => !draining);
+  }
+
+  #record(worker: string, now: number): Record {
+    const known = this.#records.get(worker);
+    if (known) return known;
+    const fresh: Record = {
+      ...{ ms: new RecentMedian(), steps: 0, rests: 0, changedAt: now, state: 'taking', why: 'late' },
+    };
+    this.#records.set(worker, fresh);
+    return fresh;
+  }
 }
+
+const restMs = (rests: number) => Math.min(LONGEST_REST_MS, FIRST_REST_MS * REST_GROWTH ** (rests - 1));

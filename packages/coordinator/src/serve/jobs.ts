@@ -192,6 +192,7 @@ export function clusterService(
       ...{ id, host, slots, connectedAt, tasksDone, tasksFailed, backend, draining },
       ...{ busy, waiting, bytesReceived, bytesSent, silentMs: performance.now() - heardAt },
       tasksHeld: held.get(id) ?? 0,
+      resting: [...worker.resting.values()].map(messageOfReason),
     };
   };
   return {

@@ -174,6 +174,7 @@ class Session {
       draining: false,
       tasksDone: 0,
       tasksFailed: 0,
+      resting: new Map(),
       seen: () => ({ ...this.#heartbeat, ...link.bytes, heardAt: this.#heardAt }),
       close: (why) => this.close(why),
       send: (message) => {

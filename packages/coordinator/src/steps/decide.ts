@@ -38,6 +38,10 @@ export interface StepState extends Judges {
   readonly refusals: readonly { readonly worker: string; readonly why: string }[];
   /** Workers have computed steps of the job: some can. */
   readonly wasComputed: boolean;
+  /** Workers that have made steps longer of late: nobody waits long for them. */
+  readonly suspects: Pick<ReadonlySet<string>, 'has'>;
+  /** One of those is being tried: it may have fetched a task, and be slow to say so. */
+  readonly isTrying: boolean;
   /** Milliseconds from when a shard can be computed to its answer, the median of late; 0 while unknown. */
   readonly typicalMs: number;
 }
@@ -50,6 +54,9 @@ export interface DecideOptions extends FailureOptions {
   /** A task whose holder is silent about it for this long, and for `lateFactor` times the median, is handed out again. */
   readonly lateMs: number;
   readonly lateFactor: number;
+  /** The same for a holder that has made steps longer of late. */
+  readonly suspectMs: number;
+  readonly suspectFactor: number;
   /** The same where every other worker holds it already: it can help only if the task was lost on the way. */
   readonly aloneMs: number;
   /** What is held by a worker that was not heard from for this long is handed out again, however long it takes. */
@@ -61,6 +68,8 @@ export const defaultDecideOptions: DecideOptions = {
   leftMs: 150,
   lateMs: 1_000,
   lateFactor: 5,
+  suspectMs: 100,
+  suspectFactor: 3,
   aloneMs: 30_000,
   silentMs: 3_000,
   failedWorkers: 3,
@@ -135,7 +144,7 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
   const deadlineOf = (shard: ShardState): number => {
     if (shard.holders.length === 0) {
       const wait =
-        shard.issuedAt <= state.leftAt
+        shard.issuedAt <= state.leftAt || state.isTrying
           ? Math.max(options.leftMs, state.typicalMs)
           : Math.max(options.unclaimedMs, 3 * state.typicalMs);
       const since = Math.max(shard.issuedAt, state.startedAt, state.progressAt, state.leftAt);
@@ -144,10 +153,12 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
     const claimed = Math.max(...shard.holders.map((holder) => holder.claimedAt));
     const from = Math.max(claimed, state.startedAt, shard.issuedAt);
     // The first computation compiles: before anything is known, it gets more time.
+    const isSuspect = shard.holders.every(({ worker }) => state.suspects.has(worker));
+    const [least, factor] = isSuspect
+      ? [options.suspectMs, options.suspectFactor]
+      : [options.lateMs, options.lateFactor];
     const late =
-      state.typicalMs === 0
-        ? options.lateFactor * options.lateMs
-        : Math.max(options.lateMs, options.lateFactor * state.typicalMs);
+      state.typicalMs === 0 ? options.lateFactor * options.lateMs : Math.max(least, factor * state.typicalMs);
     const isAlone = able <= new Set(shard.holders.map(({ worker }) => worker)).size;
     if (isAlone) return from + patience(Math.max(options.aloneMs, late), shard.attempts);
     const heard = shard.holders.map(({ worker }) => state.heardAt.get(worker) ?? state.startedAt);

@@ -142,6 +142,12 @@ export class Tracker {
     if (state && !state.done) state.lost = true;
   }
 
+  /** Whoever has just claimed this attempt does not compute it: if nobody else does, it is to be handed out again. */
+  disclaim(step: number, shard: number, attempt: number): void {
+    const state = this.#shard(step, shard);
+    if (state && state.attempts === attempt && state.holders.length === 0) this.lose(step, shard);
+  }
+
   /** A worker is gone: nothing that it held will be answered. */
   releaseAll(worker: string): void {
     for (const [step, shards] of this.#steps) {

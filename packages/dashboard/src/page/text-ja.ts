@@ -128,6 +128,7 @@ export const japanese: Words = {
   idle: '待機',
   draining: '終了処理中',
   silent: '無応答',
+  resting: '休止中',
   failedTasks: '失敗',
   since: '接続',
   received: '受信',

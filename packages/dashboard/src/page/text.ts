@@ -140,6 +140,7 @@ export const english = {
   idle: 'idle',
   draining: 'draining',
   silent: 'no heartbeat for',
+  resting: 'resting',
   failedTasks: 'failed',
   since: 'connected since',
   received: 'received',

@@ -65,6 +65,7 @@ class WorkerCard {
   readonly #tasks = new Text();
   readonly #failed = h('span', { class: 'failed' });
   readonly #traffic = new Text();
+  readonly #resting = h('div', { class: 'faint' });
   #busy = 0;
 
   constructor(
@@ -81,6 +82,7 @@ class WorkerCard {
       h('div', { class: 'slots', 'aria-hidden': 'true' }, ...this.#slots),
       h('div', { class: 'faint' }, `${host} · ${backend} · ${t.slots(slots)}`),
       h('div', {}, this.#tasks, this.#failed),
+      this.#resting,
       h('div', { class: 'faint' }, this.#traffic, ` · ${t.since} ${clock.format(connectedAt)}`),
     );
   }
@@ -92,9 +94,11 @@ class WorkerCard {
       ? ['failed', t.draining]
       : silent
         ? ['failed', `${t.silent} ${milliseconds(silentMs)}`]
-        : busy > 0
-          ? ['running', t.busy]
-          : ['queued', t.idle];
+        : worker.resting.length > 0
+          ? ['queued', t.resting]
+          : busy > 0
+            ? ['running', t.busy]
+            : ['queued', t.idle];
     say(this.#state, state);
     if (this.#state.className !== `state ${kind}`) this.#state.className = `state ${kind}`;
     if (busy !== this.#busy) {
@@ -103,6 +107,7 @@ class WorkerCard {
     }
     say(this.#tasks, `${grouped(tasksDone)} ${t.tasks}, ${tasksHeld} ${t.held}`);
     say(this.#failed, tasksFailed > 0 ? ` · ${tasksFailed} ${t.failedTasks}` : '');
+    say(this.#resting, worker.resting.map((reason) => t.said(reason)).join(' · '));
     say(this.#traffic, `↓ ${bytes(worker.bytesSent)}  ↑ ${bytes(worker.bytesReceived)}`);
   }
 }

@@ -1,0 +1,40 @@
+/** How many shards of a step each worker is best given: a pure function of what they have been delivering. */
+
+export interface Pace {
+  readonly slots: number;
+  /** Milliseconds from when a shard can be computed to its answer, with one on each slot. */
+  readonly ms: number;
+}
+
+/** When a worker with so many shards has answered them all, in milliseconds. */
+const endOf = ({ slots, ms }: Pace, shards: number) => Math.ceil(shards / slots) * ms;
+
+/** Shards of each worker, one after the other given to whoever would have answered first. Of equal ones the first. */
+export function allot(workers: readonly Pace[], shards: number): number[] {
+  const counts = workers.map(() => 0);
+  for (let shard = 0; shard < shards; shard++) {
+    let best = 0;
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const [index, worker] of workers.entries()) {
+      const end = endOf(worker, counts[index]! + 1);
+      if (end < soonest) [best, soonest] = [index, end];
+    }
+    counts[best]!++;
+  }
+  return counts;
+}
+
+/** How long a step takes that is allotted so, in milliseconds. */
+export function stepMs(workers: readonly Pace[], shards: number): number {
+  const counts = allot(workers, shards);
+  return Math.max(...workers.map((worker, index) => endOf(worker, counts[index]!)));
+}
+
+/** A step that takes so many times as long, and so many milliseconds more, is longer by more than chance. */
+const TOLERANCE = 1.1;
+const TOLERANCE_MS = 2;
+
+/** Whether one shard at this worker makes a step longer than the others would take for all of them. */
+export function isTooSlow(worker: Pace, others: readonly Pace[], shards: number): boolean {
+  return others.length > 0 && worker.ms > TOLERANCE * stepMs(others, shards) + TOLERANCE_MS;
+}

@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { allot, isTooSlow, stepMs } from '../src/steps/allot.ts';
+
+const of = (...ms: number[]) => ms.map((one) => ({ slots: 1, ms: one }));
+
+it.each([
+  [of(7, 7), 4, [2, 2]],
+  [of(7, 7, 7, 7), 4, [1, 1, 1, 1]],
+  [of(7, 70), 4, [4, 0]],
+  [of(10, 20), 6, [4, 2]],
+  [of(10, 10, 19), 4, [2, 1, 1]],
+  [
+    [
+      { slots: 4, ms: 10 },
+      { slots: 1, ms: 10 },
+    ],
+    5,
+    [4, 1],
+  ],
+])('%j share %i shards as %j', (workers, shards, counts) => {
+  expect(allot(workers, shards)).toEqual(counts);
+});
+
+it('gives out every shard, and no single move makes the step shorter', () => {
+  const pace = fc.record({ slots: fc.integer({ min: 1, max: 4 }), ms: fc.integer({ min: 1, max: 500 }) });
+  fc.assert(
+    fc.property(
+      fc.array(pace, { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 1, max: 24 }),
+      (workers, shards) => {
+        const counts = allot(workers, shards);
+        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(shards);
+        const end = (index: number, count: number) =>
+          Math.ceil(count / workers[index]!.slots) * workers[index]!.ms;
+        const whole = stepMs(workers, shards);
+        for (const [from, count] of counts.entries())
+          for (const to of counts.keys())
+            if (from !== to && count > 0 && end(from, count) === whole)
+              expect(end(to, counts[to]! + 1)).toBeGreaterThanOrEqual(whole);
+      },
+    ),
+  );
+});
+
+it('a worker is too slow that takes longer for one shard than the others for all of them', () => {
+  expect(isTooSlow(of(70)[0]!, of(7, 7, 7), 4)).toBe(true);
+  expect(isTooSlow(of(15)[0]!, of(7, 7, 7), 4)).toBe(false);
+  // More workers than shards are no reason, and neither is chance.
+  expect(isTooSlow(of(8)[0]!, of(7, 7, 7, 7), 4)).toBe(false);
+  expect(isTooSlow(of(1000)[0]!, [], 4)).toBe(false);
+});
