@@ -92,6 +92,12 @@ export function localHour(text: string): number | undefined {
   return !time || /(?:Z|UTC|GMT|[+-]\d\d:?(?:\d\d)?)$/i.test(time[0]) ? undefined : Number(time[1]);
 }
 
+/** Whether a date with a time of day names its zone; undefined for what has no time of day. */
+export function namesZone(text: string): boolean | undefined {
+  const { time } = partsOf(text) ?? {};
+  return time ? localHour(text) === undefined : undefined;
+}
+
 function partsOf(text: string): DateParts | undefined {
   const [, quartered, quarter] = QUARTER.exec(text) ?? [];
   if (quartered !== undefined)

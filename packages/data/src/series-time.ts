@@ -7,6 +7,7 @@ import {
   isDate,
   isOtherDate,
   localHour,
+  namesZone,
   readCompact,
   type TimeReader,
   timeReader,
@@ -115,12 +116,33 @@ export function inOrderOfTime(
     );
   }
   if (damaged.length > 0) notes.push(skippedRows(damaged, timed.length));
+  checkZones(path, name, timed, at);
   if (order === 'sort') timed.sort((a, b) => a.time - b.time);
   checkOrder(path, name, columns, timed, at);
   const steps = timed.slice(1).map(({ time }, i) => time - timed[i]!.time);
   const step = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
   if (gaps === 'fail' && step !== undefined) checkGaps(path, name, timed, at, steps, step);
   return { rows: timed.map(({ row }) => row), step };
+}
+
+/** @throws DataError when some times name their zone, or offset from UTC, and others do not: whoever wrote those meant another one */
+function checkZones(
+  path: string,
+  name: string,
+  timed: readonly { readonly row: CsvRow }[],
+  at: number,
+): void {
+  const first = new Map<boolean, CsvRow>();
+  for (const { row } of timed) {
+    const names = namesZone(row.fields[at]!);
+    if (names !== undefined && !first.has(names)) first.set(names, row);
+    if (first.size === 2) break;
+  }
+  const [zoned, local] = [first.get(true), first.get(false)];
+  if (!zoned || !local) return;
+  throw new DataError(
+    `${path}:${zoned.line}: ${name} '${zoned.fields[at]}' has an offset from UTC, but '${local.fields[at]}' on line ${local.line} has none. Write all times with an offset, or all without`,
+  );
 }
 
 /** What whoever wants the rows as they stand should hear of times that are there twice. */

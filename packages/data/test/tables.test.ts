@@ -275,6 +275,26 @@ describe('files', () => {
     },
   );
 
+  it.each(['Z', '+09:30', '-05:00', ' UTC'])(
+    'times of which only some name their zone are refused: %s',
+    async (zone) => {
+      const time = (i: number) => `2024-01-0${1 + Math.floor(i / 24)}T${String(i % 24).padStart(2, '0')}:00`;
+      const mixed = (has: (i: number) => boolean) =>
+        `time,v\n${Array.from({ length: 60 }, (_, i) => `${time(i)}${has(i) ? zone : ''},${i}\n`).join('')}`;
+      await expect(series(mixed((i) => i >= 30))).rejects.toThrow(
+        /:32: time '2024-01-02T06:00.*' has an offset from UTC, but '2024-01-01T00:00' on line 2 has none/,
+      );
+      await expect(
+        series(
+          mixed((i) => i % 2 === 0),
+          { order: 'sort' },
+        ),
+      ).rejects.toThrow(/has an offset from UTC/);
+      for (const all of [true, false])
+        expect((await series(mixed(() => all))).train.samples).toBeGreaterThan(0);
+    },
+  );
+
   it('blank lines are counted; of a single column they are missing values', async () => {
     const { train } = await table(good);
     const blank = await table(good.replace('\n3,', '\n\n   \n3,'));

@@ -40,13 +40,15 @@ export class JobChecks {
    */
   check(job: Job, asker: Asker): Promise<CheckedJob> {
     return this.#turns.run(asker, async () => {
-      const data = await loadData(job, { ...this.#access, signal: asker.signal });
+      // Whoever asked may go meanwhile.
+      const access = { ...this.#access, signal: asker.signal };
+      const data = await loadData(job, access);
       await checkTraining(
         job,
         data,
         this.#workers.all().map(({ backend }) => backend),
       );
-      const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', this.#access)).digest;
+      const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access)).digest;
       return { data, init };
     });
   }

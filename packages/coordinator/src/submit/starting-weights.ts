@@ -30,12 +30,15 @@ export async function startingWeights(
   }
   const request = { model: model.description, seed: spec.training.seed, init, initLayout, expected };
   if (init === undefined && model.parameterCount <= FEW_PARAMETERS) return makeWeights(request);
-  return inThread(request);
+  return inThread(request, access.signal);
 }
 
-async function inThread(request: WeightsRequest): Promise<StartingWeights> {
+async function inThread(request: WeightsRequest, signal: AbortSignal | undefined): Promise<StartingWeights> {
   const file = import.meta.url.endsWith('.ts') ? './weights-thread.ts' : './weights-thread.js';
   const thread = new Worker(new URL(file, import.meta.url), { workerData: request });
+  const stop = () => void thread.terminate();
+  if (signal?.aborted) stop();
+  signal?.addEventListener('abort', stop, { once: true });
   const answer = await answerOf<WeightsAnswer>(thread, (why) =>
     why === 'memory'
       ? new KasaneError(
@@ -43,7 +46,7 @@ async function inThread(request: WeightsRequest): Promise<StartingWeights> {
           'model: not enough memory to create its weights. Use a smaller model, or a machine with more memory',
         )
       : new Error('the thread that creates the weights exited'),
-  );
+  ).finally(() => signal?.removeEventListener('abort', stop));
   if ('refused' in answer) throw new KasaneError('JOB_INVALID', answer.refused);
   return answer;
 }
