@@ -72,7 +72,16 @@ it('a table, and every screen of top, have none of it', () => {
     trainLoss: 1,
     samplesPerSecond: 1,
   };
-  const worker = { id: all, host: all, backend: all, slots: 1, tasksDone: 1, tasksHeld: 0, draining: false };
+  const worker = {
+    id: all,
+    host: all,
+    backend: all,
+    slots: 1,
+    tasksDone: 1,
+    tasksHeld: 0,
+    draining: false,
+    resting: [],
+  };
   const point = { step: 1, loss: 1, metric: 1, learningRate: 1, gradientNorm: 1, layers: [] };
   const snapshot = {
     jobs: [{ ...job, ...numbers }],

@@ -128,7 +128,7 @@ export class Run {
       isTrying: () => this.#shares.isTrying,
       isResting: (worker) => this.#shares.isResting(worker),
       onIdle: (idle) => this.#shares.waitedFor(idle, performance.now()),
-      onAnswer: (worker) => this.#shares.answered(worker),
+      onAnswer: (worker) => this.#shares.answered(worker, performance.now()),
       onUnfit: (worker, why) => this.#exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
       onWhy: options.onChange,

@@ -23,6 +23,8 @@ interface Record {
   ms: RecentMedian;
   /** Steps since it began, or began anew. */
   steps: number;
+  /** It has answered in this run, or was waited for in vain once: what comes first takes longer, since it compiles. */
+  isKnown: boolean;
   /** Rests of late: each makes the next one longer. One is forgotten after as long as the longest without another. */
   rests: number;
   changedAt: number;
@@ -91,12 +93,18 @@ export class Shares {
     for (const worker of workers) this.#idle.add(worker);
     // Where all are idle, whoever wakes first is to find its whole part.
     const others = this.#active().some(({ id }) => !this.#idle.has(id));
-    if (others) for (const worker of workers) this.#rest(worker, 'late', now);
+    for (const worker of others ? workers : []) {
+      const record = this.#record(worker, now);
+      if (record.isKnown) this.#rest(worker, 'late', now);
+      // A single task shows when it computes.
+      else record.isKnown = true;
+    }
     this.tell();
   }
 
   /** An answer of a worker counts. */
-  answered(worker: string): void {
+  answered(worker: string, now: number): void {
+    this.#record(worker, now).isKnown = true;
     if (this.#idle.size > 0 && this.#idle.delete(worker)) this.tell();
   }
 
@@ -234,7 +242,8 @@ export class Shares {
     const known = this.#records.get(worker);
     if (known) return known;
     const fresh: Record = {
-      ...{ ms: new RecentMedian(), steps: 0, rests: 0, changedAt: now, state: 'taking', why: 'late' },
+      ...{ ms: new RecentMedian(), steps: 0, isKnown: false, rests: 0 },
+      ...{ changedAt: now, state: 'taking', why: 'late' },
     };
     this.#records.set(worker, fresh);
     return fresh;
