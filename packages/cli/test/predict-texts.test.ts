@@ -125,3 +125,36 @@ describe('a file that training refuses', () => {
     });
   });
 });
+
+describe('characters that training has not seen', () => {
+  const preparation: TextPreparation = {
+    ...{ tokenizer: { kind: 'character', characters: ['a', 'b'] }, context: 4, objective: 'classification' },
+  };
+  const notesOf = async (given: string) =>
+    (await readInputs({ ...trained({ text: preparation }), about: {} }, given, {})).flatMap(
+      ({ notes = [] }) => notes,
+    );
+
+  it('are named', async () => {
+    expect(await notesOf('abba')).toEqual([]);
+    expect(await notesOf('ab日')).toEqual([
+      "1 character did not occur in the training text and cannot be told apart: '日'",
+    ]);
+    const [note] = await notesOf('aABCDEFG');
+    expect(note).toMatch(/^7 characters did not occur .*: 'A', 'B', 'C', 'D', 'E' and 2 more$/);
+    const rows = write('rows.csv', Buffer.from('text\nab\naX\n'));
+    expect(await notesOf(rows)).toEqual([expect.stringMatching(/^1 character .*'X'$/)]);
+  });
+
+  it('alone are refused', async () => {
+    await expect(notesOf('日本語')).rejects.toThrow(
+      /none of the characters occur in the training text: '日', '本', '語'. The model cannot read it/,
+    );
+    const how = { maxTokens: 1, temperature: 0, topK: 0, seed: 0 };
+    const scores = () => new Float32Array(4 * 5);
+    expect(() => generate('XY', preparation, how, scores, () => {})).toThrow(/none of the characters/);
+    expect(generate('aX', preparation, how, scores, () => {}).notes).toEqual([
+      expect.stringContaining("'X'"),
+    ]);
+  });
+});

@@ -82,12 +82,13 @@ function write(
     if (!options.json) out.write(piece);
   };
   try {
-    const written =
+    const { notes, ...written } =
       text.objective === 'next-token'
         ? generate(given, text, options, scoresOf, say)
         : fillMasks(given, text, scoresOf);
     if (options.json) out.lines(JSON.stringify({ input: given, ...written }));
     else out.write(text.objective === 'next-token' ? '\n' : `${written.text}\n`);
+    for (const note of notes) err.write(`note: ${note}\n`);
   } catch (cause) {
     if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
     throw cause;

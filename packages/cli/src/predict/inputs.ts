@@ -49,7 +49,7 @@ export async function readInputs(
     const form = imageForm(input, preparation);
     await checkKind(given, takes(preparation, form, input));
     if (text && isRowsOfTexts(given)) return await readTextRows(given, text, trained);
-    if (text) return [{ name: given, x: readText(given, text) }];
+    if (text) return [{ name: given, ...readText(given, text) }];
     if (table) return await readTable(given, table);
     if (series) return await readSeries(given, series);
     return [

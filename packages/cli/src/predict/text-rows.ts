@@ -6,7 +6,7 @@ import { formOf, type TableForm } from '@kasane/data/table-form';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import type { Trained } from '../trained.ts';
 import type { ReadInput } from './inputs.ts';
-import { textEncoder } from './text.ts';
+import { textEncoder, unknownCharacters } from './text.ts';
 
 const TABLES = new Set(['.csv', '.tsv', '.tab', '.psv']);
 const JSON_LINES = new Set(['.jsonl', '.ndjson']);
@@ -41,13 +41,15 @@ export async function readTextRows(
     );
   const encode = textEncoder(text);
   const samples: ReadInput[] = [];
+  const texts: string[] = [];
   for await (const { fields, line } of file.rows()) {
     const name = `${given}:${line}`;
     if (fields[at] === '') throw new DataError(`${name}: the text is missing`);
+    texts.push(fields[at]!);
     samples.push({ name, x: encode(fields[at]!) });
   }
   const [first, ...others] = samples;
   if (!first) throw new DataError(`${given}: it contains no rows`);
-  const notes = file.notes();
+  const notes = [...file.notes(), ...unknownCharacters(texts, text)];
   return [{ ...first, ...(notes.length > 0 && { notes }) }, ...others];
 }

@@ -3,6 +3,7 @@
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
 import { readText as readFile } from '@kasane/data/text-read';
 import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/tokenizer';
+import { printableLine } from '@kasane/protocol/plain-text';
 import { counted } from '@kasane/tensor/counted';
 import { kindOfPath } from '@kasane/tensor/node/regular-file';
 import { type SamplingOptions, sampleToken } from '@kasane/tensor/sampling';
@@ -31,8 +32,37 @@ function contentOf(given: string, { encoding }: TextPreparation): string {
 }
 
 /** The argument as a text that is to be classified, or the file that it names. */
-export const readText = (given: string, preparation: TextPreparation): Float32Array =>
-  textEncoder(preparation)(contentOf(given, preparation));
+export function readText(
+  given: string,
+  preparation: TextPreparation,
+): { readonly x: Float32Array; readonly notes: readonly string[] } {
+  const content = contentOf(given, preparation);
+  return { x: textEncoder(preparation)(content), notes: unknownCharacters([content], preparation) };
+}
+
+/** Characters that a note names. */
+const NAMED = 5;
+
+/**
+ * A note on characters that training has not seen, which all look the same to the model.
+ * @throws DataError when there is no other
+ */
+export function unknownCharacters(texts: readonly string[], { tokenizer }: TextPreparation): string[] {
+  if (tokenizer.kind !== 'character') return [];
+  const known = new Set(tokenizer.characters);
+  const seen = new Set(texts.flatMap((text) => [...text]));
+  const unknown = [...seen].filter((character) => !known.has(character));
+  if (unknown.length === 0) return [];
+  const shown = unknown.slice(0, NAMED).map((character) => `'${printableLine(character)}'`);
+  const list = `${shown.join(', ')}${unknown.length > NAMED ? ` and ${unknown.length - NAMED} more` : ''}`;
+  if (unknown.length === seen.size)
+    throw new DataError(
+      `none of the characters occur in the training text: ${list}. The model cannot read it`,
+    );
+  return [
+    `${counted(unknown.length, 'character')} did not occur in the training text and cannot be told apart: ${list}`,
+  ];
+}
 
 /** Of a text that is to be classified its first tokens, filled up where training did. */
 export function textEncoder({
@@ -60,10 +90,11 @@ export function generate(
   { maxTokens, ...sampling }: GenerateOptions,
   scoresOf: Scores,
   said: (piece: string) => void,
-): { readonly text: string; readonly tokens: number } {
+): { readonly text: string; readonly tokens: number; readonly notes: readonly string[] } {
   const { tokenizer: spec, context } = preparation;
   const tokenizer = openTokenizer(spec);
   const content = contentOf(given, preparation);
+  const notes = unknownCharacters([content], preparation);
   said(content);
   const tokens = [...tokenizer.encode(content)];
   const prompt = tokens.length;
@@ -83,7 +114,7 @@ export function generate(
     said(text.slice(shown.length));
     shown = text;
   }
-  return { text: shown, tokens: tokens.length - prompt };
+  return { text: shown, tokens: tokens.length - prompt, notes };
 }
 
 /** Replaces each [MASK] by the token that fits best. */
@@ -91,13 +122,14 @@ export function fillMasks(
   given: string,
   preparation: TextPreparation,
   scoresOf: Scores,
-): { readonly text: string; readonly tokens: number } {
+): { readonly text: string; readonly tokens: number; readonly notes: readonly string[] } {
   const { tokenizer: spec, context } = preparation;
   const tokenizer = openTokenizer(spec);
   const parts = contentOf(given, preparation).split(MASK_WORD);
   if (parts.length === 1)
     throw new DataError(`${given}: nothing is masked; write ${MASK_WORD} in place of the token to predict`);
   const tokens = parts.flatMap((part, index) => [...(index > 0 ? [MASK] : []), ...tokenizer.encode(part)]);
+  const notes = unknownCharacters(parts, preparation);
   if (tokens.length > context) {
     throw new DataError(
       `${counted(tokens.length, 'token')}; the model takes at most ${context}: shorten the text`,
@@ -113,5 +145,5 @@ export function fillMasks(
     scores.fill(Number.NEGATIVE_INFINITY, 0, SPECIAL_TOKENS);
     return sampleToken(scores, 0, { temperature: 0 });
   });
-  return { text: tokenizer.decode(filled), tokens: parts.length - 1 };
+  return { text: tokenizer.decode(filled), tokens: parts.length - 1, notes };
 }
