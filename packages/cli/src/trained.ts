@@ -5,6 +5,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { JobSpec } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
+import { checkPreparation } from '@kasane/protocol/preparation';
 import { notFinite } from '@kasane/tensor/io/adopt';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
@@ -31,7 +32,7 @@ export async function loadTrained(source: string, options: ClientOptions): Promi
     const file = decodeModelFile(bytes);
     const broken = notFinite(file.model, file.parameters);
     if (broken !== undefined) throw new Error(`${broken}: training has diverged. Use an earlier checkpoint`);
-    const preparation = (file.about.preparation ?? {}) as Preparation;
+    const preparation = checkPreparation((file.about.preparation ?? {}) as Preparation);
     return { ...file, preparation, bytes, ...(data && { data }) };
   } catch (cause) {
     throw new KasaneError('FILE_DAMAGED', `${source}: ${messageOf(cause)}`, { cause });

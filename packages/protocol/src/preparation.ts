@@ -1,0 +1,125 @@
+/**
+ * How raw input became what a network was trained on, as a weights file says it (kasane.data): checked before anything goes by it, since
+ * files come from others, are edited by hand and written by other versions. The types are those of `Preparation` in @kasane/data/dataset.
+ */
+import { z } from 'zod';
+import { KasaneError } from './errors.ts';
+import { plainly } from './job-data.ts';
+
+const names = z.array(z.string());
+const finite = z.number();
+const deviation = z.number().positive();
+const perChannel = (value: z.ZodType<number>) => z.union([value, z.array(value).min(1)]);
+const size = z.int().positive();
+
+const number = z.looseObject({
+  name: z.string(),
+  kind: z.literal('number'),
+  mean: finite,
+  std: deviation,
+  fill: finite,
+});
+const category = z.looseObject({
+  name: z.string(),
+  kind: z.enum(['category', 'index']),
+  categories: names,
+});
+const column = z.discriminatedUnion('kind', [number, category]);
+
+const form = z
+  .looseObject({
+    delimiter: z.string(),
+    quote: z.string(),
+    encoding: z.string(),
+    comment: z.string(),
+    skipLines: z.int().min(0),
+    header: z.boolean(),
+    decimal: z.enum(['.', ',']),
+    thousands: z.string(),
+    missingValues: names,
+  })
+  .partial();
+
+const image = z.looseObject({
+  height: size,
+  width: size,
+  channels: z.union([z.literal(1), z.literal(3)]),
+  fit: z.enum(['cover', 'contain', 'fill']),
+  background: z.enum(['black', 'white']).optional(),
+});
+
+const table = z.looseObject({
+  columns: z.array(column).min(1),
+  inputs: z.array(z.looseObject({ name: z.string(), features: size })).optional(),
+  missing: z.enum(['fail', 'mean']),
+  targets: z.array(number),
+  classes: names.optional(),
+  form: form.optional(),
+});
+
+const series = z.looseObject({
+  window: size,
+  horizon: size,
+  columns: z.array(number).min(1),
+  targets: names,
+  missing: z.enum(['fail', 'previous']).optional(),
+  time: z.string().optional(),
+  order: z.enum(['check', 'sort', 'file']).optional(),
+  gaps: z.enum(['fail', 'accept']).optional(),
+  step: finite.optional(),
+  form: form.optional(),
+});
+
+/** The bytes, and pairs that join tokens which are there by then. */
+const merges = z
+  .array(z.tuple([z.int().min(0), z.int().min(0)]))
+  .refine(
+    (pairs) => pairs.every((pair, i) => pair.every((token) => token < 256 + i)),
+    'a pair names a later token',
+  );
+const tokenizer = z.discriminatedUnion('kind', [
+  z.looseObject({ kind: z.literal('character'), characters: names }),
+  z.looseObject({ kind: z.literal('byte') }),
+  z.looseObject({ kind: z.literal('bpe'), merges }),
+]);
+const text = z.looseObject({
+  tokenizer,
+  context: size,
+  objective: z.enum(['next-token', 'masked-token', 'classification']),
+  pad: z.enum(['front', 'end']).optional(),
+  encoding: z.string().optional(),
+});
+
+const preparation = z
+  .looseObject({
+    mean: perChannel(finite),
+    std: perChannel(deviation),
+    shape: z.array(size),
+    classes: names,
+    image,
+    table,
+    series,
+    text,
+  })
+  .partial()
+  .superRefine(({ mean, std, image: form }, { addIssue }) => {
+    const counts = [mean, std].map((value) => (Array.isArray(value) ? value.length : 1));
+    const channels = Math.max(...counts, form?.channels ?? 1);
+    for (const [index, count] of counts.entries()) {
+      if (count === 1 || count === channels) continue;
+      const path = [index === 0 ? 'mean' : 'std'];
+      addIssue({ code: 'custom', path, message: `${count} numbers for ${channels} channels` });
+    }
+  });
+
+/**
+ * @returns what was given
+ * @throws KasaneError FILE_DAMAGED naming the key that is wrong
+ */
+export function checkPreparation<Given>(given: Given): Given {
+  const { error } = preparation.safeParse(given);
+  const [issue] = error?.issues ?? [];
+  if (!issue) return given;
+  const key = ['kasane.data', ...issue.path.map(String)].join('.');
+  throw new KasaneError('FILE_DAMAGED', `its metadata is damaged: ${key}: ${plainly(issue.message)}`);
+}
