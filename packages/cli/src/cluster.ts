@@ -105,6 +105,11 @@ export class EmbeddedCluster {
     return this.#closed;
   }
 
+  /** Where it keeps its state. */
+  get directory(): string | undefined {
+    return this.#directory;
+  }
+
   /** Leaves the files of jobs where they are when it is closed: somebody still has to fetch them. */
   keepFiles(): void {
     this.#kept = true;
@@ -208,7 +213,13 @@ export class EmbeddedCluster {
 export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
   let interrupt: (signal: NodeJS.Signals) => void = () => {};
   const interrupted = new Promise<never>((_, reject) => {
-    interrupt = (signal) => reject(new KasaneError('JOB_CANCELLED', `stopped by ${signal}`));
+    interrupt = (signal) =>
+      reject(
+        new KasaneError(
+          'JOB_CANCELLED',
+          `stopped by ${signal}: nothing of this training is kept. A job that runs on \`kasane coordinator\` keeps its progress`,
+        ),
+      );
   });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.on(signal, interrupt);

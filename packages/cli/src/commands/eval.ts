@@ -16,6 +16,7 @@ import { sampleReader } from '@kasane/worker/sample-reader';
 import { openSession } from '../backend.ts';
 import { count } from '../render/count.ts';
 import { formatMetric } from '../render/job.ts';
+import { unitOf } from '../render/standardized.ts';
 import { out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
@@ -51,7 +52,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   };
   const { samples, loss, metric, value, seconds } = record;
   const line =
-    `Test ${metric} ${formatMetric({ metricKind: metricKind(metric) }, value)}, loss ${loss.toFixed(4)} ` +
+    `Test ${metric} ${formatMetric({ metricKind: metricKind(metric) }, value)}${unitOf(data.preparation, value)}, loss ${loss.toFixed(4)} ` +
     `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
   out.lines(options.json ? JSON.stringify(record) : line);
 }

@@ -7,10 +7,12 @@ import { checkSteps } from '@kasane/coordinator/submit/check-training';
 import { loadData } from '@kasane/coordinator/submit/load-data';
 import { startingWeights } from '@kasane/coordinator/submit/starting-weights';
 import { anywhere } from '@kasane/data/access';
+import type { Preparation } from '@kasane/data/dataset';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
+import { decodeModelFile } from '@kasane/tensor/io/model-file';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
@@ -22,7 +24,8 @@ import { deliver } from '../output-file.ts';
 import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
-import { progressView } from '../render/progress.ts';
+import { type ProgressView, progressView } from '../render/progress.ts';
+import { unitOf } from '../render/standardized.ts';
 import { out } from '../say.ts';
 import type { ForkedWorker } from '../worker-processes.ts';
 
@@ -76,7 +79,10 @@ export async function train(
       try {
         const id = await client.submit(JSON.stringify(spec));
         const ended = await Promise.race([
-          follow(client, id, { tensorboard: options.tensorboard, view }),
+          follow(client, id, {
+            tensorboard: options.tensorboard,
+            view: sayingWhere(view, () => cluster.directory),
+          }),
           cluster.failed,
         ]);
         requireSuccess(ended);
@@ -100,6 +106,22 @@ export async function train(
     () => cluster.close(),
   );
   report(job, spec, out, options.json === true);
+}
+
+/** The view, which says where there is no room when the coordinator waits for its disk: nobody here has chosen the place. */
+function sayingWhere(view: ProgressView, directory: () => string | undefined): ProgressView {
+  let isSaid = false;
+  return {
+    ...view,
+    update(job) {
+      view.update(job);
+      if (isSaid || job.waitingFor?.code !== 'disk') return;
+      isSaid = true;
+      view.write(
+        `The training keeps its state in ${directory()} until it ends: free up space there. To use another disk, set TMPDIR and start again\n`,
+      );
+    },
+  };
 }
 
 /** Each slot computes a shard at a time: more slots than shards are of no use. Empty when none is. */
@@ -128,7 +150,8 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
   const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const samplesPerSecond = Number(((job.step * spec.training.batch) / training).toPrecision(4));
-  const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
+  const weights = readFileSync(model);
+  const digest = createHash('sha256').update(weights).digest('hex');
   if (digest !== job.digest)
     throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 does not match that of the trained weights`);
   if (json) {
@@ -152,9 +175,11 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
     out.lines(JSON.stringify(record));
     return;
   }
+  const preparation = (decodeModelFile(weights).about.preparation ?? {}) as Preparation;
+  const unit = metric === 'accuracy' ? '' : unitOf(preparation, last.testMetric);
   out.lines(
     '',
-    `Test ${metricName(job)} ${formatMetric(job, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
+    `Test ${metricName(job)} ${formatMetric(job, last.testMetric)}${unit} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
     `Weights  ${model}`,
     `SHA-256  ${digest}`,
   );
