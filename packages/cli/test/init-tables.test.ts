@@ -267,3 +267,16 @@ it('short texts are named as what can be classified', async () => {
     /contains texts/,
   );
 });
+
+it.each([
+  ['time', 1],
+  ['timestamp', 1000],
+])('seconds and milliseconds since 1970 in %s are the times of a series', async (name, scale) => {
+  const rows = lines((i) => `${(1_609_459_200 + i * 86_400) * scale},${10 + (i % 7)}.5`, 60);
+  const { data, printed } = await made(`epoch-${name}.csv`, `${name},v\n${rows}`);
+  expect(data).toMatchObject({ format: 'series' });
+  expect(printed).toMatch(new RegExp(`column '${name}' contains the times of the rows`));
+  // Of another column nobody knows.
+  const other = lines((i) => `${1_609_459_200 + i * 86_400},${10 + (i % 7)}.5`, 60);
+  expect((await made('serial.csv', `serial,v\n${other}`)).data.format).toBe('csv');
+});

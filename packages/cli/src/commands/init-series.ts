@@ -14,6 +14,18 @@ const GAP = 1.5;
 
 const NAMES = /^(date|time|datetime|timestamp|ds|day|week|month|quarter|period)$/i;
 
+/** What the reader takes for the column of times by its name. */
+const TIME_NAMES = /^(time|date|timestamp|ds|t)$/i;
+/** Seconds and milliseconds since 1970, of times from 2000 to 2100. */
+const [EPOCH_FROM, EPOCH_TO] = [Date.UTC(2000, 0), Date.UTC(2100, 0)];
+
+/** Milliseconds since 1970, of a whole number that is as many, or as many seconds. */
+function readEpoch(text: string): number | undefined {
+  if (!/^\d{9,13}$/.test(text)) return undefined;
+  return [Number(text), 1000 * Number(text)].find((ms) => ms >= EPOCH_FROM && ms < EPOCH_TO);
+}
+const areEpochs = (values: readonly string[]) => values.every((text) => readEpoch(text) !== undefined);
+
 /** A table as a series. */
 export interface Series {
   readonly time: Column;
@@ -31,7 +43,7 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   const others = counted.length > 0 ? counted : filled;
   const numbers = others.filter((column) => column.isNumber);
   if (numbers.length === 0 || numbers.length < others.length) return undefined;
-  const read = areCompactDates(time.values) ? readCompact : readDate;
+  const read = areCompactDates(time.values) ? readCompact : areEpochs(time.values) ? readEpoch : readDate;
   const times = time.values.flatMap((text) => read(text) ?? []);
   if (times.length < time.values.length) {
     // What is not read can not be checked: only where there is nothing else to do with it.
@@ -43,7 +55,11 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
 
 function isTime({ name, values, different, isNumber }: Column): boolean {
   if (values.length < 2) return false;
-  if (isNumber) return /^(date|datetime|timestamp|ds)$/i.test(name) && areCompactDates(values);
+  if (isNumber)
+    return (
+      (/^(date|datetime|timestamp|ds)$/i.test(name) && areCompactDates(values)) ||
+      (TIME_NAMES.test(name) && different.size === values.length && areEpochs(values))
+    );
   // Months as 1-Jan, weeks: no dates that are read, but a name says what they are.
   if (NAMES.test(name) && different.size === values.length) return true;
   return 2 * values.filter((text) => isDate(text) || isOtherDate(text)).length > values.length;
@@ -119,7 +135,7 @@ function orderOf(
   if (times === undefined && mayRise(time.values)) {
     said.order = 'file';
     guesses.push(
-      `times such as '${time.values[0]!.slice(0, 40)}' cannot be read, so rows keep the order of the file (data.order)`,
+      `times such as '${time.values[0]!.slice(0, 40)}' cannot be read, so rows keep the order of the file, whose first row must be the oldest (data.order)`,
     );
   } else if (times?.some((at, i) => at < (times[i - 1] ?? at))) {
     said.order = 'sort';
