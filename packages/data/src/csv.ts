@@ -1,7 +1,8 @@
 /** Tables for classification and regression: each row a sample, one column (or several) what is to be told from the others. */
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
 import { counted } from '@kasane/tensor/counted';
-import type { Arrays, ArraysRead } from './arrays.ts';
-import { digestOfArrays } from './arrays.ts';
+import { type Arrays, type ArraysRead, bytesOf, digestOfArrays } from './arrays.ts';
 import { openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';
 import { checkLabelKind } from './label-kind.ts';
@@ -109,8 +110,35 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
       `skipped ${problems.length} of ${counted(main.rows.length + (other?.rows.length ?? 0), 'row')}: ${list}`,
     );
   }
+  // Who tests on what is trained on has said so.
+  if (!other || resolve(place.train) !== resolve(place.test))
+    notes.push(...repeatedRows(train, tested, place.test));
   const { classes } = preparation;
   return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
+}
+
+/** Of the test rows so many, from which on they say little about rows that training has not seen. */
+const REPEATED_PART = 0.2;
+/** Of fewer test rows nothing is said. */
+const REPEATED_ROWS = 20;
+
+/** A note on test rows that are training rows, too: with the same features, and the same target. */
+function repeatedRows(train: Arrays, test: Arrays, path: string): string[] {
+  if (test.samples < REPEATED_ROWS) return [];
+  const keysOf = ({ samples, inputs, targets }: Arrays) => {
+    const [width, depth] = [inputs.length / samples, targets.length / samples];
+    return Array.from({ length: samples }, (_, i) => {
+      const hash = createHash('md5').update(bytesOf(inputs.subarray(i * width, (i + 1) * width)));
+      return hash.update(bytesOf(targets.subarray(i * depth, (i + 1) * depth))).digest('base64');
+    });
+  };
+  const known = new Set(keysOf(train));
+  const repeated = keysOf(test).filter((key) => known.has(key)).length;
+  return repeated < REPEATED_PART * test.samples
+    ? []
+    : [
+        `${path}: ${repeated} of ${counted(test.samples, 'test row')} also occur in the training rows, with the same values: the test says little about new rows. Remove rows that occur twice`,
+      ];
 }
 
 /** Names of columns for a message. */

@@ -295,6 +295,16 @@ describe('files', () => {
     },
   );
 
+  it('test rows that are training rows, too, are told, unless the table is small', async () => {
+    const again = (count: number, different: number) =>
+      `a,kind\n${rows(count, (i) => String((i % different) / 3))}`;
+    expect((await table(again(200, 10))).notes.join()).toMatch(
+      /50 of 50 test rows also occur in the training rows, with the same values: the test says little/,
+    );
+    expect((await table(again(200, 200))).notes).toEqual([]);
+    expect((await table(again(40, 10))).notes).toEqual([]);
+  });
+
   it('blank lines are counted; of a single column they are missing values', async () => {
     const { train } = await table(good);
     const blank = await table(good.replace('\n3,', '\n\n   \n3,'));
