@@ -31,7 +31,7 @@ function boardOver(workers: WorkerRegistry, plan: object, refusals = new Refusal
 }
 
 /** A board of steps with one shard, and how often its task was handed out. */
-function boardOf(names: readonly string[], log = pino({ level: 'silent' })) {
+function boardOf(names: readonly string[], log = pino({ level: 'silent' }), more: object = {}) {
   const workers = new WorkerRegistry();
   for (const id of names)
     workers.add({ id, slots: 1, draining: false, seen: () => ({ heardAt: 0 }) } as ConnectedWorker);
@@ -52,6 +52,7 @@ function boardOf(names: readonly string[], log = pino({ level: 'silent' })) {
     ...heard,
     gradientArrived: () => 'whole',
     refusals: new Refusals(workers),
+    ...more,
   } as unknown as ConstructorParameters<typeof TaskBoard>[0]);
   board.handOut('ahead', 'train', [{ step: 0, shards: 1 }]);
   board.begin(0);
@@ -152,4 +153,29 @@ it('a job that no worker can compute fails with their words, and goes on while o
   expect(await outcome).toBe(
     'step 1: no worker can compute the job: too large for 4 GiB (a); no such layer here (b)',
   );
+});
+
+it('what a worker held that rests for being late is handed out once', async () => {
+  const resting = new Set<string>();
+  const { board, handedOut } = boardOf(['a', 'b'], undefined, {
+    decide: { ...defaultDecideOptions, lateMs: 5, lateFactor: 1 },
+    isResting: (worker: string) => resting.has(worker),
+    onIdle: (workers: readonly string[]) => {
+      for (const worker of workers) {
+        resting.add(worker);
+        board.rests(worker);
+      }
+    },
+  });
+  void board.settled('train', 0).catch(() => {});
+  const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step: 0, shard: 0, attempt: 1 };
+  board.claimed('a', task);
+  await sleep(20);
+  board.check();
+  board.check();
+  expect([[...resting], handedOut()]).toEqual([['a'], 2]);
+  // What it had fetched besides is not held by it.
+  board.claimed('a', { ...task, attempt: 2 });
+  expect(board.holds('a', { ...task, attempt: 2 })).toBe(false);
+  board.stop(new Error('over'));
 });

@@ -306,12 +306,11 @@ export class TaskBoard {
     this.check();
   }
 
-  /** A worker is given nothing for a while: what it holds is others'. */
+  /** A worker is given nothing for a while: what it holds is others'. To be followed by `check`. */
   rests(worker: string): void {
     // What it has fetched, and not yet said so, is looked for soon.
     this.#leftAt = performance.now();
     for (const tracker of Object.values(this.#trackers)) tracker.releaseAll(worker);
-    this.check();
   }
 
   /** Adds the attempts that each worker holds now. */
@@ -373,9 +372,11 @@ export class TaskBoard {
           { kind, step, shards: decision.shards, ...decision.why },
           `reissuing tasks: ${sentenceOf(decision.why)}`,
         );
+        // First, since workers may rest for it, and what they give up is not to be handed out twice.
         this.#options.onIdle(decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)));
         if (decision.unclaimed) this.requeue();
         else this.#reissue(kind, step, decision.shards);
+        if (decision.idle.length > 0) this.check();
         break;
       case 'fail':
         this.#fail(step, decision);

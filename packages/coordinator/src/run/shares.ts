@@ -30,7 +30,6 @@ interface Record {
   changedAt: number;
   /** taking: it has its part. resting: it has none. trying: it has one shard. */
   state: 'taking' | 'resting' | 'trying';
-  why: WhyResting;
 }
 
 export interface SharesOptions {
@@ -63,12 +62,6 @@ export class Shares {
 
   isResting(worker: string): boolean {
     return this.#records.get(worker)?.state === 'resting';
-  }
-
-  /** Why a worker is given nothing; undefined: it is. */
-  whyResting(worker: string): WhyResting | undefined {
-    const record = this.#records.get(worker);
-    return record?.state === 'resting' ? record.why : undefined;
   }
 
   /** Whether a worker that rested is being tried. */
@@ -208,7 +201,6 @@ export class Shares {
     if (!worker) return;
     const record = this.#record(id, now);
     record.state = 'resting';
-    record.why = why;
     record.rests++;
     record.changedAt = now;
     this.#options.onRest(worker, why, restMs(record.rests));
@@ -243,7 +235,7 @@ export class Shares {
     if (known) return known;
     const fresh: Record = {
       ...{ ms: new RecentMedian(), steps: 0, isKnown: false, rests: 0 },
-      ...{ changedAt: now, state: 'taking', why: 'late' },
+      ...{ changedAt: now, state: 'taking' },
     };
     this.#records.set(worker, fresh);
     return fresh;
