@@ -1,6 +1,6 @@
 /** Reads data in a thread of its own: whoever opens data has heartbeats to send, and other jobs. */
 import { Worker } from 'node:worker_threads';
-import { answerOf } from '@kasane/tensor/node/thread-answer';
+import { answerOf, type NoAnswer } from '@kasane/tensor/node/thread-answer';
 import { type ArraysRead, datasetOfArrays } from './arrays.ts';
 import type { CsvOptions } from './csv.ts';
 import { DataError, type DataParts } from './dataset.ts';
@@ -80,16 +80,15 @@ export async function readApart<T extends object>(
     workerData: what,
     transferList: [...handedOver],
   });
-  const stop = () => void thread.terminate();
-  signal?.addEventListener('abort', stop, { once: true });
-  const answer = await answerOf<ReadAnswer>(thread, (why) => {
+  const refuse = (why: NoAnswer) => {
     if (signal?.aborted) return stopped();
     return new DataError(
       why === 'memory'
         ? `${what.path}: there is not enough memory to read it. Split it, or pack it on another machine`
         : `${what.path}: the process that read it was ended`,
     );
-  }).finally(() => signal?.removeEventListener('abort', stop));
+  };
+  const answer = await answerOf<ReadAnswer>(thread, refuse, signal);
   if ('refused' in answer) {
     const { refused, code } = answer;
     throw new DataError(refused, { cause: code && Object.assign(new Error(refused), { code }) });

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { type Access, checkPath } from '@kasane/data/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
-import { answerOf } from '@kasane/tensor/node/thread-answer';
+import { answerOf, type NoAnswer } from '@kasane/tensor/node/thread-answer';
 import { makeWeights, type StartingWeights, type WeightsRequest } from './make-weights.ts';
 import type { WeightsAnswer } from './weights-thread.ts';
 
@@ -36,17 +36,14 @@ export async function startingWeights(
 async function inThread(request: WeightsRequest, signal: AbortSignal | undefined): Promise<StartingWeights> {
   const file = import.meta.url.endsWith('.ts') ? './weights-thread.ts' : './weights-thread.js';
   const thread = new Worker(new URL(file, import.meta.url), { workerData: request });
-  const stop = () => void thread.terminate();
-  if (signal?.aborted) stop();
-  signal?.addEventListener('abort', stop, { once: true });
-  const answer = await answerOf<WeightsAnswer>(thread, (why) =>
+  const refuse = (why: NoAnswer) =>
     why === 'memory'
       ? new KasaneError(
           'LIMIT',
           'model: not enough memory to create its weights. Use a smaller model, or a machine with more memory',
         )
-      : new Error('the thread that creates the weights exited'),
-  ).finally(() => signal?.removeEventListener('abort', stop));
+      : new Error('the thread that creates the weights exited');
+  const answer = await answerOf<WeightsAnswer>(thread, refuse, signal);
   if ('refused' in answer) throw new KasaneError('JOB_INVALID', answer.refused);
   return answer;
 }

@@ -8,9 +8,15 @@ export type NoAnswer = 'memory' | 'ended';
  * The next message of a thread, which is asked one thing at a time.
  * @param refuse the error for whoever waits. What else the thread throws is its own
  */
-export function answerOf<Answer>(thread: Worker, refuse: (why: NoAnswer) => Error): Promise<Answer> {
+export function answerOf<Answer>(
+  thread: Worker,
+  refuse: (why: NoAnswer) => Error,
+  signal?: AbortSignal,
+): Promise<Answer> {
   return new Promise((done, reject) => {
+    const stop = () => void thread.terminate();
     const settled = () => {
+      signal?.removeEventListener('abort', stop);
       thread.off('message', onMessage).off('error', onError).off('exit', onExit);
     };
     const onMessage = (answer: Answer) => {
@@ -26,6 +32,8 @@ export function answerOf<Answer>(thread: Worker, refuse: (why: NoAnswer) => Erro
       reject(refuse('ended'));
     };
     thread.on('message', onMessage).on('error', onError).on('exit', onExit);
+    if (signal?.aborted) stop();
+    else signal?.addEventListener('abort', stop, { once: true });
   });
 }
 
