@@ -1,10 +1,8 @@
 /** What numbers of a column may be instead of quantities: they are read as they stand, and whoever owns the data is told. */
 import { quoted } from './quoted.ts';
+import { isEpochMs } from './read-time.ts';
 import type { Notation } from './table-form.ts';
 
-/** Milliseconds since 1970 from 2000 to 2100, as JavaScript and most databases write times. */
-const TIMES_FROM = Date.UTC(2000, 0);
-const TIMES_TO = Date.UTC(2100, 0);
 /** So many rows at least before whole numbers of that size are called times. */
 const TIMES_ROWS = 20;
 
@@ -38,7 +36,7 @@ export class NumberLooks {
       this.#digits = /^\d+$/.test(text);
       if (this.#digits && text.length > 1 && text[0] === '0') this.#code ??= text;
     }
-    this.#times &&= value >= TIMES_FROM && value < TIMES_TO && Number.isInteger(value);
+    this.#times &&= isEpochMs(value);
     if (this.#rounded === undefined && Math.abs(value) > Number.MAX_SAFE_INTEGER && /^[+-]?\d+$/.test(text))
       this.#rounded = text;
     this.#lookForGroups(text);

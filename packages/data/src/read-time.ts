@@ -30,6 +30,12 @@ const COMPACT = /^((?:19|20)\d\d)(\d\d)(?:(\d\d)(?:T?([01]\d|2[0-3])([0-5]\d)([0
 const OTHER_DATE =
   /^(\d{4}([./-])\d{1,2}\2\d{1,2}|\d{1,2}([./-])\d{1,2}\3(\d{4}|\d\d)|\d{1,2}[ -][a-z]{3,9}[ -]\d{2,4}|[a-z]{3,9} \d{1,2},? \d{4})([T ,].*)?$/i;
 
+const [EPOCH_FROM, EPOCH_TO] = [Date.UTC(2000, 0), Date.UTC(2100, 0)];
+
+/** Whether it may be milliseconds since 1970, as JavaScript and most databases write times: of one from 2000 to 2100. */
+export const isEpochMs = (value: number): boolean =>
+  value >= EPOCH_FROM && value < EPOCH_TO && Number.isInteger(value);
+
 /** A time as a number; undefined when it is none. */
 export type TimeReader = (text: string) => number | undefined;
 

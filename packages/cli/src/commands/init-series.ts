@@ -1,5 +1,12 @@
 /** Tables whose rows are measurements in order of time, as `kasane init` finds them. */
-import { areCompactDates, isDate, isOtherDate, readCompact, readDate } from '@kasane/data/read-time';
+import {
+  areCompactDates,
+  isDate,
+  isEpochMs,
+  isOtherDate,
+  readCompact,
+  readDate,
+} from '@kasane/data/read-time';
 import { counted } from '@kasane/tensor/counted';
 import type { Column } from './init-columns.ts';
 import type { Look } from './init-rows.ts';
@@ -16,13 +23,11 @@ const NAMES = /^(date|time|datetime|timestamp|ds|day|week|month|quarter|period)$
 
 /** What the reader takes for the column of times by its name. */
 const TIME_NAMES = /^(time|date|timestamp|ds|t)$/i;
-/** Seconds and milliseconds since 1970, of times from 2000 to 2100. */
-const [EPOCH_FROM, EPOCH_TO] = [Date.UTC(2000, 0), Date.UTC(2100, 0)];
 
 /** Milliseconds since 1970, of a whole number that is as many, or as many seconds. */
 function readEpoch(text: string): number | undefined {
   if (!/^\d{9,13}$/.test(text)) return undefined;
-  return [Number(text), 1000 * Number(text)].find((ms) => ms >= EPOCH_FROM && ms < EPOCH_TO);
+  return [Number(text), 1000 * Number(text)].find(isEpochMs);
 }
 const areEpochs = (values: readonly string[]) => values.every((text) => readEpoch(text) !== undefined);
 
