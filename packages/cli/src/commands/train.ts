@@ -12,7 +12,6 @@ import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
-import { decodeModelFile } from '@kasane/tensor/io/model-file';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
@@ -49,9 +48,12 @@ export async function train(
   forked: readonly ForkedWorker[],
 ): Promise<void> {
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
+  let preparation: Preparation = {};
   if (spec.data.path !== undefined) {
     const job = checkJob(spec);
-    checkSteps(job, await loadData(job, anywhere));
+    const data = await loadData(job, anywhere);
+    checkSteps(job, data);
+    preparation = data.preparation;
   }
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
@@ -105,7 +107,7 @@ export async function train(
     },
     () => cluster.close(),
   );
-  report(job, spec, out, options.json === true);
+  report(job, spec, preparation, out, options.json === true);
 }
 
 /** The view, which says where there is no room when the coordinator waits for its disk: nobody here has chosen the place. */
@@ -142,7 +144,13 @@ async function openDashboard(coordinator: string, say: (line: string) => void) {
   return page;
 }
 
-function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): void {
+function report(
+  job: JobMessage,
+  spec: JobSpec,
+  preparation: Preparation,
+  model: string,
+  json: boolean,
+): void {
   const { stopEarly } = spec.training;
   const metric = metricOf[spec.objective?.type ?? 'classification'];
   const last = stopEarly ? ranked(job.history, { stopEarly, metric })[0]! : job.history.at(-1)!;
@@ -150,8 +158,7 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
   const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const samplesPerSecond = Number(((job.step * spec.training.batch) / training).toPrecision(4));
-  const weights = readFileSync(model);
-  const digest = createHash('sha256').update(weights).digest('hex');
+  const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
   if (digest !== job.digest)
     throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 does not match that of the trained weights`);
   if (json) {
@@ -175,11 +182,9 @@ function report(job: JobMessage, spec: JobSpec, model: string, json: boolean): v
     out.lines(JSON.stringify(record));
     return;
   }
-  const preparation = (decodeModelFile(weights).about.preparation ?? {}) as Preparation;
-  const unit = metric === 'accuracy' ? '' : unitOf(preparation, last.testMetric);
   out.lines(
     '',
-    `Test ${metricName(job)} ${formatMetric(job, last.testMetric)}${unit} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
+    `Test ${metricName(job)} ${formatMetric(job, last.testMetric)}${unitOf(preparation, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
     `Weights  ${model}`,
     `SHA-256  ${digest}`,
   );
