@@ -19,7 +19,7 @@ export interface RunOptions {
   readonly data: DataParts;
   readonly store: JobStore;
   readonly redis: Redis;
-  /** What is wrong with Redis, as a sentence; empty when nothing is. */
+  /** What is wrong with Redis; undefined when nothing is. */
   readonly redisWhy: () => Reason | undefined;
   readonly workers: WorkerRegistry;
   /** Its part in sharing the workers with other jobs. */

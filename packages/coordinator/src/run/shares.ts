@@ -18,7 +18,8 @@ const JUDGED_MS = 1_000;
 
 export type WhyResting = 'late' | 'slow';
 
-interface Record {
+/** What is known of a worker in this run. */
+interface Standing {
   /** Of a shard, with one on each slot. */
   ms: RecentMedian;
   /** Steps since it began, or began anew. */
@@ -45,7 +46,7 @@ export interface SharesOptions {
 
 export class Shares {
   readonly #options: SharesOptions;
-  readonly #records = new Map<string, Record>();
+  readonly #records = new Map<string, Standing>();
   /** How many tasks of a step each worker was told to hold. */
   readonly #told = new WeakMap<ConnectedWorker, number>();
   /** Ids of workers that were waited for in vain, and have not answered since. */
@@ -206,7 +207,7 @@ export class Shares {
     this.#options.onRest(worker, why, restMs(record.rests));
   }
 
-  #wake(worker: ConnectedWorker, record: Record, now: number): void {
+  #wake(worker: ConnectedWorker, record: Standing, now: number): void {
     record.state = 'trying';
     record.changedAt = now;
     record.ms = new RecentMedian();
@@ -230,10 +231,10 @@ export class Shares {
     return this.taking().filter(({ draining }) => !draining);
   }
 
-  #record(worker: string, now: number): Record {
+  #record(worker: string, now: number): Standing {
     const known = this.#records.get(worker);
     if (known) return known;
-    const fresh: Record = {
+    const fresh: Standing = {
       ...{ ms: new RecentMedian(), steps: 0, isKnown: false, rests: 0 },
       ...{ changedAt: now, state: 'taking' },
     };
