@@ -20,7 +20,7 @@ import { feedsOf, models, request } from './support/models.ts';
 
 /** Steps after which memory is looked at for the first time, and in all: SwiftShader takes about 0.3 ms a kernel, whatever its size. */
 const WARM = 10;
-const STEPS = 300;
+const STEPS = 1210;
 
 /** Models that learn something in so many steps. */
 const tiny: Record<string, ModelDescription> = {
