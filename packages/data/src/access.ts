@@ -98,40 +98,47 @@ function fits(host: string, allowed: string): boolean {
   return name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name;
 }
 
-/** Ranges that are not reached over the internet (IANA special-purpose registries, RFC 6890), and those that lead into them. */
-const privateRanges = new BlockList();
-for (const [network, bits] of [
+/** IPv4 ranges that are not reached over the internet (IANA's special-purpose registry, RFC 6890; multicast and reserved ones). */
+const privateIpv4 = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['127.0.0.0', 8],
+  // Azure's host answers each of its machines here with what concerns that machine alone.
+  ['168.63.129.16', 32],
   ['169.254.0.0', 16],
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
   ['192.168.0.0', 16],
   ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
   ['224.0.0.0', 3],
-] as const) {
-  privateRanges.addSubnet(network, bits, 'ipv4');
-  privateRanges.addSubnet(`::ffff:${network}`, 96 + bits, 'ipv6');
-  // Translated to IPv4 behind a gateway (RFC 6052).
-  privateRanges.addSubnet(`64:ff9b::${network}`, 96 + bits, 'ipv6');
+] as const;
+/** IPv6: what is not global unicast is private, but for IPv4 addresses as they are written in it and behind a gateway (RFC 6052). */
+const globalIpv6 = new BlockList();
+globalIpv6.addSubnet('2000::', 3, 'ipv6');
+const privateRanges = new BlockList();
+for (const [network, bits] of privateIpv4) privateRanges.addSubnet(network, bits, 'ipv4');
+for (const around of ['::ffff:', '64:ff9b::']) {
+  globalIpv6.addSubnet(`${around}0.0.0.0`, 96, 'ipv6');
+  for (const [network, bits] of privateIpv4)
+    privateRanges.addSubnet(`${around}${network}`, 96 + bits, 'ipv6');
 }
 for (const [network, bits] of [
-  ['::', 96],
-  // IPv4 as SIIT translates it (RFC 2765), and the translators' local prefix (RFC 8215).
-  ['::ffff:0:0:0', 96],
-  ['64:ff9b:1::', 48],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
+  // For protocols, Teredo among them, which leads to any IPv4 address; 6to4 does, too. The others are for documents.
+  ['2001::', 23],
+  ['2001:db8::', 32],
   ['2002::', 16],
+  ['3fff::', 20],
 ] as const) {
   privateRanges.addSubnet(network, bits, 'ipv6');
 }
 
-/** Whether an address is of this machine, its link, or a private network. */
+/** Whether an address is of this machine, its link, or a private network, or of nobody on the internet. */
 export function isPrivate(address: string): boolean {
-  return privateRanges.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  if (isIP(address) !== 6) return privateRanges.check(address, 'ipv4');
+  return !globalIpv6.check(address, 'ipv6') || privateRanges.check(address, 'ipv6');
 }
