@@ -55,7 +55,8 @@ export function smallMnist(directory: string, train: number, test: number, [firs
   return directory;
 }
 
-type ClusterOptions = Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds' | 'access'>;
+type ClusterOptions = Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds' | 'access'> &
+  Partial<Pick<CoordinatorOptions, 'log'>>;
 
 export class TestCluster {
   readonly state: string;
@@ -103,9 +104,9 @@ export class TestCluster {
       port,
       redisUrl: this.#redis,
       stateDirectory: this.state,
+      log: pino({ level: process.env.KASANE_TEST_LOG ?? 'silent' }),
       ...this.#options,
       ...differs,
-      log: pino({ level: process.env.KASANE_TEST_LOG ?? 'silent' }),
     });
     this.#address = address;
     this.#close = close;

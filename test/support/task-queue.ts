@@ -4,6 +4,7 @@ import { TaskQueue } from '@kasane/coordinator/queue/task-queue';
 import { heard } from '@kasane/protocol/redis-errors';
 import { newTaskKey } from '@kasane/protocol/task-signature';
 import { Redis } from 'ioredis';
+import { pino } from 'pino';
 import type { CleanUp } from './cluster.ts';
 
 /** What a task may carry. */
@@ -15,7 +16,7 @@ export async function startTaskQueue(cleanUp: CleanUp, job: string) {
   const redis = heard(new Redis(server.url, { maxRetriesPerRequest: null }));
   cleanUp.add(() => redis.disconnect());
   const key = newTaskKey();
-  const queue = new TaskQueue(job, redis, 60, key);
+  const queue = new TaskQueue(job, redis, 60, key, pino({ level: 'silent' }));
   cleanUp.add(() => queue.close());
   return { redis, key, queue };
 }

@@ -16,6 +16,8 @@ import { digestOfBatch, signTasks } from '@kasane/protocol/task-signature';
 import { tracing } from '@kasane/protocol/tracing';
 import { Queue, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { QueueSettings } from './queue-settings.ts';
 
 interface Staging {
   readonly task: NewTask;
@@ -54,6 +56,7 @@ export class TaskQueue {
   readonly #key: Uint8Array;
   readonly #ahead: readonly Queue[];
   readonly #now: Queue;
+  readonly #settings: QueueSettings;
   /** Resolves when what was last handed out ahead is staged. */
   #lastAhead: Promise<void> = Promise.resolve();
 
@@ -61,7 +64,13 @@ export class TaskQueue {
    * @param expirySeconds after which a staged batch that nobody removed goes by itself
    * @param key that tasks are signed with
    */
-  constructor(job: string, redis: Redis, expirySeconds: number, key: Uint8Array) {
+  constructor(
+    job: string,
+    redis: Redis,
+    expirySeconds: number,
+    key: Uint8Array,
+    log: Pick<Logger, 'warn' | 'debug'>,
+  ) {
     this.#key = key;
     this.#job = job;
     this.#expirySeconds = expirySeconds;
@@ -83,6 +92,7 @@ export class TaskQueue {
     };
     this.#ahead = TASK_QUEUES.map(queue);
     this.#now = queue(REISSUE_QUEUE);
+    this.#settings = new QueueSettings({ job, queues: [...this.#ahead, this.#now], redis, log });
   }
 
   /**
@@ -178,6 +188,7 @@ export class TaskQueue {
   }
 
   async close(): Promise<void> {
+    this.#settings.close();
     await within(ENDING_MS, Promise.allSettled([...this.#ahead, this.#now].map((queue) => queue.close())));
   }
 }

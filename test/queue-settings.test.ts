@@ -1,0 +1,60 @@
+/** What BullMQ's dashboards set on the queues of a job holds nobody up, and is told of with what to do instead. */
+import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+
+const cleanUp = new CleanUp();
+const lines: string[] = [];
+const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+const cluster = new TestCluster(cleanUp, { log });
+let redis: Redis;
+let job: object;
+let digest = '';
+
+beforeAll(async () => {
+  await cluster.start();
+  redis = new Redis(cluster.redisUrl);
+  cleanUp.add(() => redis.disconnect());
+  job = {
+    name: 'settings',
+    model: { preset: 'mnist-mlp' },
+    data: { path: smallMnist(temporaryDirectory(cleanUp), 2_000, 300) },
+    training: { epochs: 3, batch: 20, shards: 2, seed: 3 },
+  };
+  await cluster.worker();
+  await cluster.worker();
+  ({ digest } = await cluster.run(job));
+  expect(digest).not.toBe('');
+});
+afterAll(() => cleanUp.run());
+
+it.each([
+  ['paused', { paused: '1' }, "had paused the job's queues"],
+  ['held at no task at once', { concurrency: '0' }, 'had limited how fast workers take tasks'],
+  ['held at a task an hour', { max: '1', duration: '3600000' }, 'had limited how fast workers take tasks'],
+])(
+  'queues that are %s go on by themselves',
+  async (_, settings, told) => {
+    const { client } = cluster;
+    cleanUp.add(() => client.close());
+    lines.length = 0;
+    const id = await client.submit(JSON.stringify(job));
+    let isSet = false;
+    for await (const { step } of client.watch(id)) {
+      if (isSet || step < 20) continue;
+      isSet = true;
+      for (const name of [...TASK_QUEUES, REISSUE_QUEUE]) {
+        const key = (part: string) => `${queuePrefix(id)}:${name}:${part}`;
+        // As BullMQ's `pause`, `setGlobalConcurrency` and `setGlobalRateLimit` do.
+        await redis.multi().hset(key('meta'), settings).del(key('marker')).exec();
+      }
+    }
+    expect(isSet).toBe(true);
+    expect(lines.filter((line) => line.includes('another program'))).toEqual([expect.stringContaining(told)]);
+    expect(lines.join()).toContain(`kasane pause ${id}`);
+    expect(await client.get(id)).toMatchObject({ error: '', digest });
+  },
+  60_000,
+);
