@@ -9,8 +9,8 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { anywhere } from '@kasane/data/access';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
+import { anywhere } from '@kasane/data/internal/access';
 import { openData } from '@kasane/data/open';
 import { parseJobFile } from '@kasane/protocol/job-file';
 

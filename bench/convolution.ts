@@ -22,16 +22,16 @@
  * ResNet-18 0.6 to 0.8, AlexNet 0.9 to 1.0, and ResNet-50, most of which is 1 x 1, as much as PyTorch.
  */
 import { parseArgs } from 'node:util';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import type { Node } from '@kasane/tensor/graph';
+import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
+import { convolve } from '@kasane/tensor/internal/nn/convolution';
+import { pairOf } from '@kasane/tensor/internal/nn/layer';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
+import { opNamed } from '@kasane/tensor/internal/ops/index';
 import { describePreset } from '@kasane/tensor/models/presets';
-import { convolve } from '@kasane/tensor/nn/convolution';
-import { pairOf } from '@kasane/tensor/nn/layer';
 import { buildModel } from '@kasane/tensor/nn/model';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { Pair } from '@kasane/tensor/ops/conv2d';
-import { opNamed } from '@kasane/tensor/ops/index';
 import { input } from '@kasane/tensor/ops/leaf';
 import type { Shape } from '@kasane/tensor/shape';
 import { fill } from './support/fill.ts';

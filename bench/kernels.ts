@@ -4,15 +4,15 @@
  *     pnpm bench kernels [--row resnet18] [--top 25]
  */
 import { parseArgs } from 'node:util';
-import { FunctionBuilder, ModuleBuilder } from '@kasane/tensor/assembler';
-import { buildStep, scratchBytes, workspaceBytes } from '@kasane/tensor/backends/wasm/emit-kernels';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
-import { alignUp, layOut, readsOf } from '@kasane/tensor/plan/arena';
-import { blockSteps } from '@kasane/tensor/plan/blocks';
-import { placeLeaves } from '@kasane/tensor/plan/leaves';
-import { mergeSteps } from '@kasane/tensor/plan/merge';
-import { makePlan } from '@kasane/tensor/plan/plan';
+import { FunctionBuilder, ModuleBuilder } from '@kasane/tensor/internal/assembler';
+import { buildStep, scratchBytes, workspaceBytes } from '@kasane/tensor/internal/backends/wasm/emit-kernels';
+import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
+import { alignUp, layOut, readsOf } from '@kasane/tensor/internal/plan/arena';
+import { blockSteps } from '@kasane/tensor/internal/plan/blocks';
+import { placeLeaves } from '@kasane/tensor/internal/plan/leaves';
+import { mergeSteps } from '@kasane/tensor/internal/plan/merge';
+import { makePlan } from '@kasane/tensor/internal/plan/plan';
 import { rows, trainingGraph } from './rows.ts';
 import { fill } from './support/fill.ts';
 

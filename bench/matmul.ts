@@ -33,10 +33,10 @@
  */
 import { parseArgs } from 'node:util';
 import type { MathMode } from '@kasane/tensor/backends/backend';
-import type { Gemm } from '@kasane/tensor/backends/wasm/gemm';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import type { Gemm } from '@kasane/tensor/internal/backends/wasm/gemm';
+import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { input } from '@kasane/tensor/ops/leaf';
 import { matmul } from '@kasane/tensor/ops/matmul';
 import { fill } from './support/fill.ts';

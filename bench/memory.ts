@@ -8,9 +8,9 @@
  */
 import { parseArgs } from 'node:util';
 import { openWasmSession } from '@kasane/tensor/backends/wasm/session';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { describePreset } from '@kasane/tensor/models/presets';
 import { buildModel, initializeParameters } from '@kasane/tensor/nn/model';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { Objective } from '@kasane/tensor/objective';
 import type { MemoryUse } from '@kasane/tensor/training';
 import { fillBatch, type Row, rows } from './rows.ts';

@@ -14,11 +14,11 @@
  */
 import { parseArgs } from 'node:util';
 import type { MathMode } from '@kasane/tensor/backends/backend';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
+import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { initializeParameters } from '@kasane/tensor/nn/model';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import { fillBatch, type Row, rows, trainingGraph } from './rows.ts';
 import { openPeers } from './support/peers.ts';
 import { byPeer, machineWith, openTable, peerCells, peerHeadings, writeResults } from './support/results.ts';

@@ -11,7 +11,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { JobStore } from '@kasane/coordinator/store/store';
+import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { startDashboard } from '@kasane/dashboard/server';
 import { defaultLimits } from '@kasane/protocol/limits';
 import type { Browser } from 'playwright-core';

@@ -26,14 +26,14 @@
  */
 import { parseArgs } from 'node:util';
 import { gradients } from '@kasane/tensor/autodiff';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';
 import type { Node } from '@kasane/tensor/graph';
+import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
+import { layerNormalization } from '@kasane/tensor/internal/nn/norm';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
+import { dropoutMask } from '@kasane/tensor/internal/ops/dropout-mask';
 import { crossEntropy, softmax } from '@kasane/tensor/nn/losses';
-import { layerNormalization } from '@kasane/tensor/nn/norm';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
-import { dropoutMask } from '@kasane/tensor/ops/dropout-mask';
 import { input } from '@kasane/tensor/ops/leaf';
 import { add, exp, gelu, mul, relu, sigmoid, tanh } from '@kasane/tensor/ops/pointwise';
 import { maxReduce, sum } from '@kasane/tensor/ops/reduce';

@@ -26,7 +26,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { StepTimes } from '@kasane/coordinator/run/run-options';
+import type { StepTimes } from '@kasane/coordinator/internal/run/run-options';
 import { rows } from './rows.ts';
 import { measureSteps, singleSlots } from './support/cluster.ts';
 import { jobOf } from './support/cluster-jobs.ts';

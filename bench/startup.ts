@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { median } from './support/median.ts';
 

@@ -7,12 +7,12 @@
 import { parseArgs } from 'node:util';
 import { compileProgram } from '@kasane/tensor/backends/wasm/program';
 import type { Node } from '@kasane/tensor/graph';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
+import { apply } from '@kasane/tensor/internal/ops/op';
 import { conv2d, conv2dInputGradient, conv2dWeightGradientOp } from '@kasane/tensor/ops/conv2d';
 import { scatterAdd } from '@kasane/tensor/ops/gather';
 import { input } from '@kasane/tensor/ops/leaf';
 import { matmul } from '@kasane/tensor/ops/matmul';
-import { apply } from '@kasane/tensor/ops/op';
 import { sum } from '@kasane/tensor/ops/reduce';
 
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });

@@ -41,7 +41,7 @@ async function worker(coordinator: string, redisUrl?: string): Promise<ChildProc
     logLevel: 'silent',
     ...(redisUrl && { redisUrl, sharedMemory: false }),
   };
-  const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+  const child = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
     env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });

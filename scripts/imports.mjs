@@ -61,6 +61,8 @@ const choosers =
 const nodeOnly = /^tensor\/src\/node\//;
 
 const problems = [];
+/** Package to the names in its `exports`. */
+const exported = new Map();
 /** File, from packages/, to the files that it imports by value. */
 const values = new Map();
 
@@ -88,7 +90,7 @@ function check(file, importer, specifier, report) {
     report(`scripts/imports.mjs does not say what packages/${name} may import`);
     return undefined;
   }
-  const ours = /^@kasane\/([^/]+)\/(.+)$/.exec(specifier);
+  const ours = /^@kasane\/([^/]+)\/(?:internal\/)?(.+)$/.exec(specifier);
   if (!ours && !specifier.startsWith('.')) {
     if (name === 'tensor' && !(isBuiltin(specifier) && nodeOnly.test(importer))) {
       report(`tensor imports nothing, but this imports '${specifier}'`);
@@ -108,6 +110,11 @@ function check(file, importer, specifier, report) {
   if (target.includes('/src/gen/') || specifier === '@kasane/protocol/descriptors') return undefined;
   if (!existsSync(path)) report(`'${specifier}' is not there: packages/${target} is missing`);
   const other = target.split('/')[0];
+  if (ours) {
+    const isPublic = publicModules(ours[1]).has(`./${ours[2]}`);
+    const right = `@kasane/${ours[1]}/${isPublic ? '' : 'internal/'}${ours[2]}`;
+    if (specifier !== right) report(`'${specifier}' is ${isPublic ? '' : 'not '}public: import '${right}'`);
+  }
   if (other === name && ours) report(`'${specifier}' is in the same package: import it by a relative path`);
   if (other !== name && !ours) report(`'${specifier}' leaves the package: import it as @kasane/...`);
   if (other !== name && !allowed.includes(other)) {
@@ -118,6 +125,17 @@ function check(file, importer, specifier, report) {
       report(`'${specifier}': ${why}`);
   }
   return target;
+}
+
+/** What a package's `exports` promise to users, by name; everything else is under `internal/`. */
+function publicModules(name) {
+  let modules = exported.get(name);
+  if (!modules) {
+    const manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
+    modules = new Set(Object.keys(manifest.exports));
+    exported.set(name, modules);
+  }
+  return modules;
 }
 
 function sources() {

@@ -35,6 +35,10 @@ const checks = [
     name: 'import directions',
     args: [nodeBinary, join(root, 'scripts/imports.mjs')],
   },
+  {
+    name: 'API reports',
+    args: [nodeBinary, join(root, 'scripts/api.mjs'), '--check'],
+  },
   { name: 'gRPC definitions (buf lint)', args: [join(bin, 'buf'), 'lint'], cwd: join(root, 'proto') },
 ];
 

@@ -1,7 +1,7 @@
 /** Averages of the weights, gradient accumulation and mixup through a whole cluster: the same bits whoever computes them. */
 import { readFileSync } from 'node:fs';
-import { evaluate } from '@kasane/cli/commands/eval';
-import { JobStore } from '@kasane/coordinator/store/store';
+import { evaluate } from '@kasane/cli/internal/commands/eval';
+import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { decodeSafetensors } from '@kasane/tensor/io/safetensors';

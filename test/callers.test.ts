@@ -14,10 +14,10 @@ import {
   Metadata,
   status,
 } from '@grpc/grpc-js';
-import { type Issued, issue, issueAuthority } from '@kasane/cli/certificates/issue';
-import { startRedis } from '@kasane/cli/redis/start';
+import { type Issued, issue, issueAuthority } from '@kasane/cli/internal/certificates/issue';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { TokenStore } from '@kasane/coordinator/store/tokens';
+import { TokenStore } from '@kasane/coordinator/internal/store/tokens';
 import { allows, methodScopes, type Scope, scopes } from '@kasane/protocol/scopes';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

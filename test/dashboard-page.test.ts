@@ -1,6 +1,6 @@
 /** The page in a real browser, over a cluster that really trains: each view, what a user does there, who is kept from nothing. */
 import { readFileSync } from 'node:fs';
-import { JobStore } from '@kasane/coordinator/store/store';
+import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import sharp from 'sharp';

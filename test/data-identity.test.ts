@@ -1,8 +1,8 @@
 /** A run goes on from a checkpoint with the data that it was trained on, and no other. */
 import { cpSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { identityOf } from '@kasane/coordinator/submit/data-identity';
-import { anywhere } from '@kasane/data/access';
+import { identityOf } from '@kasane/coordinator/internal/submit/data-identity';
+import { anywhere } from '@kasane/data/internal/access';
 import { openData } from '@kasane/data/open';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkData } from '@kasane/protocol/job-data';

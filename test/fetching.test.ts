@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { createServer as createPlain } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
-import { issue, issueAuthority } from '@kasane/cli/certificates/issue';
-import { anywhere } from '@kasane/data/access';
-import { fetchFile } from '@kasane/data/remote';
+import { issue, issueAuthority } from '@kasane/cli/internal/certificates/issue';
+import { anywhere } from '@kasane/data/internal/access';
+import { fetchFile } from '@kasane/data/internal/remote';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp } from './support/cluster.ts';
 

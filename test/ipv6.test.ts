@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
-import { findRedis, freePort } from '@kasane/cli/redis/start';
+import { findRedis, freePort } from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import { inspectRedis } from '@kasane/coordinator/queue/inspect-redis';
+import { inspectRedis } from '@kasane/coordinator/internal/queue/inspect-redis';
 import { startDashboard } from '@kasane/dashboard/server';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';

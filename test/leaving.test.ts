@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { environmentOf, findRedis, freePort } from '@kasane/cli/redis/start';
+import { environmentOf, findRedis, freePort } from '@kasane/cli/internal/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';

@@ -2,12 +2,12 @@
  * Workers that take part in a job and lie all the time, or do nothing: the job of the honest one beside them ends with the weights of a
  * quiet run. They claim what they have not fetched, which any worker with a token can.
  */
-import { RunPlan } from '@kasane/coordinator/run/plan';
+import { RunPlan } from '@kasane/coordinator/internal/run/plan';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { TaskFailure_Reason, type TaskId, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
 import { checkJob } from '@kasane/protocol/job';
 import { ARRIVING_BYTES, PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { CoordinatorStream } from '@kasane/worker/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/stream';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { RedisWriter } from './support/redis-proof.ts';

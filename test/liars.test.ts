@@ -1,8 +1,8 @@
 /** Whatever workers say, field by field: the coordinator lives, and a job of honest workers ends with the weights of a quiet run. */
 import type { WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
+import { type FieldRule, type PartRules, workerMessages } from '@kasane/protocol/internal/worker-messages';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { type FieldRule, type PartRules, workerMessages } from '@kasane/protocol/worker-messages';
-import { CoordinatorStream } from '@kasane/worker/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { sayings } from './fuzz/requests.ts';

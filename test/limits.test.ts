@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { WatchRequest } from '@kasane/protocol/gen/kasane/v1/jobs';

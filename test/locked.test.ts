@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DATABASE } from '@kasane/coordinator/store/state-database';
+import { DATABASE } from '@kasane/coordinator/internal/store/state-database';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';

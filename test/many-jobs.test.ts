@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { JobStore } from '@kasane/coordinator/store/store';
+import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { startDashboard } from '@kasane/dashboard/server';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { jobPresets } from '@kasane/protocol/internal/presets';
 import { checkJob } from '@kasane/protocol/job';
 import { ERROR_TEXT, JOB_HISTORY, JOBS_PAGE, LISTED_HISTORY, MOST_JOBS_PAGE } from '@kasane/protocol/limits';
-import { jobPresets } from '@kasane/protocol/presets';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
 

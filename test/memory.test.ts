@@ -3,7 +3,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import sharp from 'sharp';
 import { afterAll, expect, it, vi } from 'vitest';
@@ -138,7 +138,7 @@ it.skipIf(process.platform !== 'linux')(
     });
     cleanUp.add(() => coordinator.kill('SIGKILL'));
     const [{ address, page }] = (await once(coordinator, 'message')) as [ProcessStarted];
-    const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+    const worker = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
       env: {
         ...process.env,
         KASANE_WORKER_OPTIONS: JSON.stringify({ coordinator: address, slots: 1, logLevel: 'silent' }),

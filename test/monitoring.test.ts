@@ -1,12 +1,12 @@
 /** What a cluster tells those who look after it: Prometheus, Grafana's dashboard, structured logs, health. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { startMetricsServer } from '@kasane/protocol/metrics-server';
-import { jobPresets } from '@kasane/protocol/presets';
+import { startMetricsServer } from '@kasane/protocol/internal/metrics-server';
+import { jobPresets } from '@kasane/protocol/internal/presets';
 import { startWorker } from '@kasane/worker/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,12 +1,12 @@
 /** A worker's name is its process's, by the token that let it in: others cannot take it, nor have it sent away for what they send. */
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { TokenStore } from '@kasane/coordinator/store/tokens';
-import { WorkerRegistry } from '@kasane/coordinator/workers';
+import { TokenStore } from '@kasane/coordinator/internal/store/tokens';
+import { WorkerRegistry } from '@kasane/coordinator/internal/workers';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { KEPT_NAME_MS, PROTOCOL_VERSION, WORKER_TEXT } from '@kasane/protocol/limits';
-import { CoordinatorStream } from '@kasane/worker/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/stream';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';

@@ -2,9 +2,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadData } from '@kasane/coordinator/submit/load-data';
-import { anywhere } from '@kasane/data/access';
-import { datasetOfArrays } from '@kasane/data/arrays';
+import { loadData } from '@kasane/coordinator/internal/submit/load-data';
+import { anywhere } from '@kasane/data/internal/access';
+import { datasetOfArrays } from '@kasane/data/internal/arrays';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';

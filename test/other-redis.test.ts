@@ -1,7 +1,7 @@
 /** The address that a worker has may be another Redis than the coordinator's: it is found out before the worker takes part in a job. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
@@ -37,7 +37,7 @@ interface Started {
 /** A worker process that is given this Redis, whatever the coordinator announces. */
 function worker(redisUrl: string | undefined, coordinator = cluster.address): Started {
   const options = { coordinator, slots: 1, logLevel: 'info', redisUrl };
-  const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+  const child = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
     env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });

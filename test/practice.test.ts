@@ -1,7 +1,7 @@
 /** What people do besides training from start to end: go on, stop early, start from another model's weights. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { JobStore } from '@kasane/coordinator/store/store';
+import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { decodeSafetensors } from '@kasane/tensor/io/safetensors';

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { diskReason, isDiskError, PatientDisk } from '@kasane/coordinator/store/disk';
-import { StatePlace } from '@kasane/coordinator/store/state-place';
-import { japaneseTexts, saidInJapanese } from '@kasane/dashboard/page/reasons-ja';
+import { diskReason, isDiskError, PatientDisk } from '@kasane/coordinator/internal/store/disk';
+import { StatePlace } from '@kasane/coordinator/internal/store/state-place';
+import { japaneseTexts, saidInJapanese } from '@kasane/dashboard/internal/page/reasons-ja';
 import { Reason as ReasonMessage } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   at,
@@ -26,7 +26,7 @@ import {
   reasons,
   sentenceOf,
 } from '@kasane/protocol/reasons';
-import { systemCodes } from '@kasane/tensor/node/system-errors';
+import { systemCodes } from '@kasane/tensor/internal/node/system-errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 

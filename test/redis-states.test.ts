@@ -9,10 +9,16 @@ import { createServer as createHttp } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkRedis } from '@kasane/cli/doctor/checks';
-import { environmentOf, findRedis, freePort, type RedisBinary, startRedis } from '@kasane/cli/redis/start';
+import { checkRedis } from '@kasane/cli/internal/doctor/checks';
+import {
+  environmentOf,
+  findRedis,
+  freePort,
+  type RedisBinary,
+  startRedis,
+} from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import { inspectRedis, RedisLoading } from '@kasane/coordinator/queue/inspect-redis';
+import { inspectRedis, RedisLoading } from '@kasane/coordinator/internal/queue/inspect-redis';
 import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';

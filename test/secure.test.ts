@@ -9,7 +9,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { environmentOf, findRedis, freePort } from '@kasane/cli/redis/start';
+import { environmentOf, findRedis, freePort } from '@kasane/cli/internal/redis/start';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';

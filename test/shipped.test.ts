@@ -8,9 +8,9 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync 
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
-import { cacheDirectory } from '@kasane/cli/redis/apt';
-import { freePort } from '@kasane/cli/redis/start';
-import { jobPresets } from '@kasane/protocol/presets';
+import { cacheDirectory } from '@kasane/cli/internal/redis/apt';
+import { freePort } from '@kasane/cli/internal/redis/start';
+import { jobPresets } from '@kasane/protocol/internal/presets';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -47,7 +47,7 @@ describe.each(packages)('@kasane/%s', (name) => {
     expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
     // What npm shows and asks for.
     expect(pkg).toMatchObject({ license: 'MIT', type: 'module', publishConfig: { access: 'public' } });
-    const { version } = manifestOf(join(checkout, 'package.json'));
+    const { version } = manifestOf(join(checkout, 'packages/cli/package.json'));
     expect(pkg.version).toBe(version);
     // All were built at once here; whoever publishes one alone builds it by this.
     const { scripts } = manifestOf(join(checkout, 'packages', name, 'package.json'));
@@ -62,8 +62,15 @@ describe.each(packages)('@kasane/%s', (name) => {
     expect(files.filter((path) => path.startsWith('src/') || path.includes('test'))).toEqual([]);
     const modules = files.flatMap((path) => /^dist\/(.+)\.js$/.exec(path)?.[1] ?? []);
     expect(modules.length).toBeGreaterThan(0);
-    // One stands for all: they have one rule in `exports`.
-    const entrypoints = [`./${modules.sort().at(-1)!}`];
+    // The public modules, and one that stands for all others, which have one rule in `exports`.
+    const exports = manifestOf(join(checkout, 'packages', name, 'package.json')).exports as Record<
+      string,
+      string
+    >;
+    const published = Object.keys(exports).filter(
+      (key) => exports[key]!.endsWith('.ts') && !key.includes('*'),
+    );
+    const entrypoints = [...published, `./internal/${modules.sort().at(-1)!}`];
     const found = await checkPackage(tarball, { entrypoints });
     if (!found.types) throw new Error(`@kasane/${name} has no types`);
     // These are ES modules, which CommonJS reaches by import() or by require() of Node 22, and TypeScript's old resolution, which

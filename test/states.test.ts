@@ -18,12 +18,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { checkStateDirectory } from '@kasane/cli/doctor/checks';
-import { startRedis } from '@kasane/cli/redis/start';
+import { checkStateDirectory } from '@kasane/cli/internal/doctor/checks';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { backUp } from '@kasane/coordinator/store/backup';
-import { DATABASE } from '@kasane/coordinator/store/state-database';
-import { JobStore } from '@kasane/coordinator/store/store';
+import { backUp } from '@kasane/coordinator/internal/store/backup';
+import { DATABASE } from '@kasane/coordinator/internal/store/state-database';
+import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { pino } from 'pino';

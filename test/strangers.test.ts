@@ -4,11 +4,11 @@ import { type ClientHttp2Session, connect as connectHttp2, constants } from 'nod
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { status } from '@grpc/grpc-js';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { RefusalLog } from '@kasane/coordinator/serve/refusals';
+import { RefusalLog } from '@kasane/coordinator/internal/serve/refusals';
 import { CoordinatorClient } from '@kasane/protocol/client';
-import { Guests, peerOf } from '@kasane/protocol/guests';
+import { Guests, peerOf } from '@kasane/protocol/internal/guests';
 import {
   STANDARD_STREAMS_PER_CLIENT,
   UNKNOWN_CONNECTIONS,

@@ -1,12 +1,12 @@
 /** Many jobs of one caller: others have their turns, what is too much is refused, and nothing is parsed for nobody. */
 import type { Worker } from 'node:worker_threads';
 import { Client, credentials, type ServiceError } from '@grpc/grpc-js';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import { TokenStore } from '@kasane/coordinator/store/tokens';
+import { TokenStore } from '@kasane/coordinator/internal/store/tokens';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { tokenMetadata } from '@kasane/protocol/internal/token';
 import { CHECKING_PER_CALLER, PARSING_PER_CALLER } from '@kasane/protocol/limits';
-import { tokenMetadata } from '@kasane/protocol/token';
 import { describePreset } from '@kasane/tensor/models/presets';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import type { StepTimes } from '@kasane/coordinator/run/run-options';
+import type { StepTimes } from '@kasane/coordinator/internal/run/run-options';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { pino } from 'pino';
 import { type CpuRole, cpuBetween, cpuRoles, readCpu } from './cpu.ts';
@@ -32,7 +32,7 @@ export function singleSlots(count: number, sharedMemory = true): MeasureOptions[
     const children: ChildProcess[] = [];
     for (let index = 0; index < count; index++) {
       const options = JSON.stringify({ coordinator, slots: 1, logLevel: 'silent', sharedMemory });
-      const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+      const child = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
         env: { ...process.env, KASANE_WORKER_OPTIONS: options },
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });

@@ -2,10 +2,10 @@
 import { gradients } from '@kasane/tensor/autodiff';
 import { compileGpuProgram } from '@kasane/tensor/backends/webgpu/program';
 import type { Node } from '@kasane/tensor/graph';
+import { sliceAxis } from '@kasane/tensor/internal/ops/parts';
 import { conv2d } from '@kasane/tensor/ops/conv2d';
 import { input } from '@kasane/tensor/ops/leaf';
 import { matmul } from '@kasane/tensor/ops/matmul';
-import { sliceAxis } from '@kasane/tensor/ops/parts';
 import { sum } from '@kasane/tensor/ops/reduce';
 import { sizeOf } from '@kasane/tensor/shape';
 import * as tf from '@tensorflow/tfjs-core';

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { freePort } from '@kasane/cli/redis/start';
+import { freePort } from '@kasane/cli/internal/redis/start';
 import { checkout, makeImage } from '../support/image.ts';
 import { has, needs } from '../support/needs.ts';
 import { Child } from './child.ts';

@@ -1,5 +1,5 @@
 /** Where the processes of a stage run, and the networks by which its workers reach the others. */
-import { freePort } from '@kasane/cli/redis/start';
+import { freePort } from '@kasane/cli/internal/redis/start';
 import { Child, type Line } from './child.ts';
 import type { FaultName } from './faults.ts';
 import { Link } from './link.ts';

@@ -3,9 +3,9 @@
  * keeps the coordinator's event loop busy for long, and a job of an honest worker beside it ends with the digest that it has alone.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
-import { encodeFrame } from '@kasane/protocol/frame';
+import { encodeFrame } from '@kasane/protocol/internal/frame';
 import { methodScopes } from '@kasane/protocol/scopes';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../support/cluster.ts';
@@ -43,7 +43,7 @@ data: { path: ${dataRoot} }
 training: { epochs: ${epochs}, batch: 50, shards: 2 }
 `;
 
-const worker: ChildProcess = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+const worker: ChildProcess = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
   env: {
     ...process.env,
     KASANE_WORKER_OPTIONS: JSON.stringify({ coordinator: address, slots: 1, logLevel: 'silent' }),

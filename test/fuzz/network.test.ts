@@ -5,10 +5,10 @@
  */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
-import { encodeFrame, type FrameHeader } from '@kasane/protocol/frame';
 import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
+import { encodeFrame, type FrameHeader } from '@kasane/protocol/internal/frame';
 import { hasEnded } from '@kasane/protocol/job-state';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -65,7 +65,7 @@ training: { epochs: 2, batch: 50, shards: 2 }
 async function prepare(): Promise<Jobs> {
   const trained = await client.submit(jobFile);
   const options = { coordinator: address, slots: 1, logLevel: 'silent' };
-  const worker = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+  const worker = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
     env: { ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

@@ -9,9 +9,9 @@ import {
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
-import { encodeFrame } from '@kasane/protocol/frame';
 import { ConnectRequest, ConnectResponse, TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
-import { LINK_GREETING } from '@kasane/protocol/link';
+import { encodeFrame } from '@kasane/protocol/internal/frame';
+import { LINK_GREETING } from '@kasane/protocol/internal/link';
 import { RedisWriter } from '../support/redis-proof.ts';
 import { hello } from './requests.ts';
 

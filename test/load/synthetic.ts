@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/compute-slots';
-import type { RunOutcome, SlotInputs } from '@kasane/worker/slot';
+import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/internal/compute-slots';
+import type { RunOutcome, SlotInputs } from '@kasane/worker/internal/slot';
 
 /** Floats of a model above which all slots of a process share one gradient, which is then the same for every task. */
 const SHARED_FLOATS = 4 << 20;

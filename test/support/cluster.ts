@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type CoordinatorOptions, startCoordinator } from '@kasane/coordinator/coordinator';
-import type { LedgerRow } from '@kasane/coordinator/store/store';
+import type { LedgerRow } from '@kasane/coordinator/internal/store/store';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { CoordinatorClient } from '@kasane/protocol/client';
@@ -123,7 +123,7 @@ export class TestCluster {
     env: Readonly<Record<string, string>> = {},
   ): Promise<ChildProcess> {
     const options = { coordinator: this.#address, slots, logLevel: 'silent', ...more };
-    const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+    const child = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
       env: { ...process.env, ...env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });

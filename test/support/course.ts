@@ -1,5 +1,5 @@
 /** A made-up course of a long run, thinned as a real one is: for what must stay quick whatever the length. */
-import { type Course, Metrics, NOTHING_YET } from '@kasane/coordinator/store/metrics';
+import { type Course, Metrics, NOTHING_YET } from '@kasane/coordinator/internal/store/metrics';
 
 export interface CourseOptions {
   /** Default: three, of which every point tells. */

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from 
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { environmentOf, findRedis } from '@kasane/cli/redis/start';
+import { environmentOf, findRedis } from '@kasane/cli/internal/redis/start';
 import { programPath } from './needs.ts';
 
 const run = promisify(execFile);

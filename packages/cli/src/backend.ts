@@ -1,8 +1,9 @@
 /** Where the backend of the CLI's own computations is chosen: wasm, which every machine has, and which gives the same bits on all of them. */
-import { type KernelChoice, selectKernel } from '@kasane/tensor/backends/wasm/kernels';
+
 import { openWasmSession, type WasmSession } from '@kasane/tensor/backends/wasm/session';
+import { type KernelChoice, selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import type { Model } from '@kasane/tensor/nn/model';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
 import type { ProgramRequest } from '@kasane/tensor/training';
 
 /** Opens a model's programs. @throws RangeError when there is no room for them */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { KasaneError } from '@kasane/protocol/errors';
-import type { Backend, GpuStorage } from '@kasane/worker/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
 import type { Logger } from 'pino';
 import { endOrphan, type StartedRedis, startRedis } from './redis/start.ts';
 import { disownFolder, makeTemporaryFolder, sweepTemporaryFolders } from './temporary-folder.ts';

@@ -1,9 +1,9 @@
 /** The configuration file: coordinators by name, so that their address and token need not be given each time. */
 import { renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { userFolder } from '@kasane/data/user-folders';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
-import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
+import { userFolder } from '@kasane/data/internal/user-folders';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 
 export interface Context {
   /** host:port */

@@ -1,11 +1,11 @@
 /** The format of data at a path, by what it looks like: for commands that are given a path and no job. */
 import { join } from 'node:path';
 import { DataError } from '@kasane/data/dataset';
-import { extensionOf, filesBelow, hasNoEnding, listData } from '@kasane/data/folder';
-import { INDEX_FILE } from '@kasane/data/packed-index';
-import { isUrl } from '@kasane/data/remote';
+import { extensionOf, filesBelow, hasNoEnding, listData } from '@kasane/data/internal/folder';
+import { INDEX_FILE } from '@kasane/data/internal/packed-index';
+import { isUrl } from '@kasane/data/internal/remote';
 import { KasaneError } from '@kasane/protocol/errors';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { sniff } from './sniff.ts';
 
 /** As much of a data section as can be seen. */

@@ -1,11 +1,11 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
 
 import { join } from 'node:path';
-import { homeFolder } from '@kasane/data/user-folders';
-import { whyNoAddress } from '@kasane/protocol/address';
+import { homeFolder } from '@kasane/data/internal/user-folders';
+import { whyNoAddress } from '@kasane/protocol/internal/address';
 import type { TrainingSpec } from '@kasane/protocol/job';
 import type { Scope } from '@kasane/protocol/scopes';
-import type { Backend, GpuStorage } from '@kasane/worker/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
 import { InvalidArgumentError } from 'commander';
 
 /** Folder of a coordinator's state: what --state says, or the default. */

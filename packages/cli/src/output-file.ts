@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from './system-errors.ts';
 
 /** Why a file cannot be written, in words, without its path. */

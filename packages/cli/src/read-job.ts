@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { decodeText } from '@kasane/data/decode-text';
-import { isUrl } from '@kasane/data/remote';
+import { decodeText } from '@kasane/data/internal/decode-text';
+import { isUrl } from '@kasane/data/internal/remote';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { jobPresets } from '@kasane/protocol/internal/presets';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
-import { jobPresets } from '@kasane/protocol/presets';
-import { suggest } from '@kasane/tensor/nn/nearest';
-import { kindOfPath, readRegularSync } from '@kasane/tensor/node/regular-file';
+import { suggest } from '@kasane/tensor/internal/nn/nearest';
+import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 
 /** A job file, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
 export async function readJob(jobOrPreset: string): Promise<JobSpec> {

@@ -1,11 +1,11 @@
 /** What the operating system refuses, in words, and with which exit code a command ends over it (sysexits.h). */
-import { hostPort } from '@kasane/protocol/address';
+import { hostPort } from '@kasane/protocol/internal/address';
 import {
   meaningOf,
   type SystemCode,
   type SystemMeaning,
   systemCodeOf,
-} from '@kasane/tensor/node/system-errors';
+} from '@kasane/tensor/internal/node/system-errors';
 
 const CANNOT_CREATE = 73;
 const IO = 74;

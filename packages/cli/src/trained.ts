@@ -2,14 +2,14 @@
 import type { Preparation } from '@kasane/data/dataset';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { checkPreparation } from '@kasane/protocol/internal/preparation';
 import type { JobSpec } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
-import { checkPreparation } from '@kasane/protocol/preparation';
+import { FileError, kindOfPath, readRegular } from '@kasane/tensor/internal/node/regular-file';
 import { notFinite } from '@kasane/tensor/io/adopt';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
-import { FileError, kindOfPath, readRegular } from '@kasane/tensor/node/regular-file';
 
 export interface Trained {
   readonly model: Model;

@@ -3,7 +3,7 @@
  * code while it loads its own.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import type { WorkerProcessOptions } from '@kasane/worker/process';
+import type { WorkerProcessOptions } from '@kasane/worker/internal/process';
 import { spansAsked } from './tracing/asked.ts';
 
 /** What a process loads at its start lives on: with V8's default of 1 MiB for young objects it is copied again and again. */
@@ -19,8 +19,10 @@ export interface ForkedWorker {
 
 /** @param options without a coordinator the worker waits for a message that names one: `tellCoordinator` */
 export function forkWorker(options: WorkerProcessOptions): ForkedWorker {
-  const spans = spansAsked() ? ['--import', import.meta.resolve('@kasane/cli/tracing/worker-preload')] : [];
-  const child = fork(new URL(import.meta.resolve('@kasane/worker/process')), {
+  const spans = spansAsked()
+    ? ['--import', import.meta.resolve('@kasane/cli/internal/tracing/worker-preload')]
+    : [];
+  const child = fork(new URL(import.meta.resolve('@kasane/worker/internal/process')), {
     env: { MALLOC_ARENA_MAX: ARENAS, ...process.env, KASANE_WORKER_OPTIONS: JSON.stringify(options) },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     execArgv: [YOUNG, ...process.execArgv, ...spans],

@@ -2,7 +2,7 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { KasaneError } from '@kasane/protocol/errors';
-import { systemCodes } from '@kasane/tensor/node/system-errors';
+import { systemCodes } from '@kasane/tensor/internal/node/system-errors';
 import { describe, expect, it } from 'vitest';
 import { sources } from '../../../test/support/sources.ts';
 import { failureOf, ownErrors, userErrors } from '../src/failure.ts';

@@ -3,8 +3,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { loadData } from '@kasane/coordinator/submit/load-data';
-import { anywhere } from '@kasane/data/access';
+import { loadData } from '@kasane/coordinator/internal/submit/load-data';
+import { anywhere } from '@kasane/data/internal/access';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { type InitOptions, init } from '../src/commands/init.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { jobPresets } from '@kasane/protocol/internal/presets';
 import { checkJob } from '@kasane/protocol/job';
 import { parseJobFile } from '@kasane/protocol/job-file';
-import { jobPresets } from '@kasane/protocol/presets';
 import { describe, expect, test } from 'vitest';
 import { address, integer, oneOf, trainingFlags, trainingOverrides } from '../src/options.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Preparation } from '@kasane/data/dataset';
 import { openImageFolder } from '@kasane/data/image-folder';
-import { inputReader } from '@kasane/data/normalize';
+import { inputReader } from '@kasane/data/internal/normalize';
 import sharp from 'sharp';
 import { afterAll, expect, it } from 'vitest';
 import { answerOf } from '../src/predict/answers.ts';

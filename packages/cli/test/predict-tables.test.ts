@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type CsvOptions, readCsv } from '@kasane/data/csv';
 import type { Preparation } from '@kasane/data/dataset';
+import { type CsvOptions, readCsv } from '@kasane/data/internal/csv';
+import type { TableForm } from '@kasane/data/internal/table-form';
 import { readSeries, type SeriesOptions } from '@kasane/data/series';
-import type { TableForm } from '@kasane/data/table-form';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readInputs } from '../src/predict/inputs.ts';

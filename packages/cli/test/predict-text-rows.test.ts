@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openTokenizer } from '@kasane/data/tokenizer';
+import { openTokenizer } from '@kasane/data/internal/tokenizer';
 import { afterAll, expect, it } from 'vitest';
 import { readInputs } from '../src/predict/inputs.ts';
 import type { Trained } from '../src/trained.ts';

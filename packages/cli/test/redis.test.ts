@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startRedis } from '@kasane/cli/redis/start';
+import { startRedis } from '@kasane/cli/internal/redis/start';
 import { Redis } from 'ioredis';
 import { afterAll, describe, expect, it } from 'vitest';
 
@@ -57,7 +57,7 @@ describe('startRedis', { timeout: 30_000 }, () => {
   });
 
   it('goes away, with its folder, when the process that started it is killed', async () => {
-    const module = JSON.stringify(import.meta.resolve('@kasane/cli/redis/start'));
+    const module = JSON.stringify(import.meta.resolve('@kasane/cli/internal/redis/start'));
     const script = `const { startRedis } = await import(${module});
       console.log((await startRedis()).url);
       setInterval(() => {}, 1000);`;

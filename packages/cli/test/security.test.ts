@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readClientTls, readServerTls } from '@kasane/protocol/internal/tls';
 import { defaultLimits } from '@kasane/protocol/limits';
-import { readClientTls, readServerTls } from '@kasane/protocol/tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { issue, issueAuthority } from '../src/certificates/issue.ts';
 import { span } from '../src/duration.ts';

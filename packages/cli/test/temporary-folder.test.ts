@@ -47,7 +47,7 @@ it('a killed one goes; those of the living, of others and without an owner stay'
   timeout: 60_000,
 }, async () => {
   const own = makeTemporaryFolder();
-  const module = JSON.stringify(import.meta.resolve('@kasane/cli/temporary-folder'));
+  const module = JSON.stringify(import.meta.resolve('@kasane/cli/internal/temporary-folder'));
   const { child, line } = await running(
     `console.log((await import(${module})).makeTemporaryFolder('redis-'))`,
   );
@@ -83,7 +83,7 @@ it.runIf(process.platform === 'linux')(
   'a Redis whose supervisor was killed too is ended',
   { timeout: 60_000 },
   async () => {
-    const module = JSON.stringify(import.meta.resolve('@kasane/cli/redis/start'));
+    const module = JSON.stringify(import.meta.resolve('@kasane/cli/internal/redis/start'));
     const { child, line: url } = await running(
       `console.log((await (await import(${module})).startRedis()).url)`,
     );

@@ -30,7 +30,7 @@ export class KasaneClient {
   /**
    * Queues a job. Its paths refer to the coordinator's machine.
    * @param job the content of a job file
-   * @param options.priority from -1000 to 1000, default 0; the highest runs first
+   * @param options `priority`, from -1000 to 1000, default 0; the highest runs first
    * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT, UNREACHABLE, NOT_ALLOWED
    */
   async submit(job: JobFile, { priority = 0 }: { readonly priority?: number } = {}): Promise<JobHandle> {

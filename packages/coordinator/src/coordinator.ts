@@ -3,20 +3,20 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Access, accessBeyond } from '@kasane/data/access';
-import { sweepTemporaryFiles } from '@kasane/data/whole-file';
+import { type Access, accessBeyond } from '@kasane/data/internal/access';
+import { sweepTemporaryFiles } from '@kasane/data/internal/whole-file';
 import { messageOf } from '@kasane/protocol/errors';
-import { expectPassingBuffers } from '@kasane/protocol/garbage';
+import { expectPassingBuffers } from '@kasane/protocol/internal/garbage';
+import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/metrics-server';
+import { redisAddress } from '@kasane/protocol/internal/redis-address';
+import type { ServerTls } from '@kasane/protocol/internal/tls';
+import { checkToken, isLoopback } from '@kasane/protocol/internal/token';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
-import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
-import { redisAddress } from '@kasane/protocol/redis-address';
-import type { ServerTls } from '@kasane/protocol/tls';
-import { checkToken, isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import { inspectRedis } from './queue/inspect-redis.ts';
 import { WatchedRedis } from './queue/watched-redis.ts';
-import type { RunOptions } from './run/run-options.ts';
+import type { StepTimes } from './run/run-options.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
 import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
@@ -55,7 +55,7 @@ export interface CoordinatorOptions {
   /** After which a batch that nobody fetched leaves Redis; it is staged anew when somebody comes. Default 3600. */
   readonly batchExpirySeconds?: number;
   /** Called after each step with where its time went. */
-  readonly onStep?: RunOptions['onStep'];
+  readonly onStep?: (times: StepTimes) => void;
   /** Serve metrics and health there. Default: nowhere. */
   readonly metrics?: MetricsOptions | undefined;
 }
@@ -193,7 +193,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     if (options.metrics && metrics) {
       // Without Redis it waits, and goes on by itself: starting it again would not help.
       const tell = { metrics: () => metrics.page(), health: () => undefined };
-      const { startMetricsServer } = await import('@kasane/protocol/metrics-server');
+      const { startMetricsServer } = await import('@kasane/protocol/internal/metrics-server');
       told = await startMetricsServer(options.metrics, tell);
       log.info(`metrics at ${told.url}/metrics`);
     }

@@ -1,10 +1,10 @@
 /** Gradients that lie in the shared memory of workers, which may go before they are added. */
 import { readdirSync } from 'node:fs';
-import { Exchange } from '@kasane/coordinator/params/exchange';
-import { ParameterServer } from '@kasane/coordinator/params/parameter-server';
-import { bytesOf } from '@kasane/protocol/frame';
+import { Exchange } from '@kasane/coordinator/internal/params/exchange';
+import { ParameterServer } from '@kasane/coordinator/internal/params/parameter-server';
+import { bytesOf } from '@kasane/protocol/internal/frame';
+import { SharedGradients } from '@kasane/protocol/internal/shared-memory';
 import { checkJob } from '@kasane/protocol/job';
-import { SharedGradients } from '@kasane/protocol/shared-memory';
 import { describe, expect, it } from 'vitest';
 
 const job = checkJob({

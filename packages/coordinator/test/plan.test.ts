@@ -1,5 +1,5 @@
 import type { Dataset } from '@kasane/data/dataset';
-import { decodeFrame } from '@kasane/protocol/frame';
+import { decodeFrame } from '@kasane/protocol/internal/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { describe, expect, it } from 'vitest';
 import { RunPlan } from '../src/run/plan.ts';

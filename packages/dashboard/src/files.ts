@@ -102,7 +102,7 @@ function smaller(script: string, file: URL): string {
 const browserImports = (script: string): string =>
   script
     .replaceAll(
-      /(from|import\()\s*'@kasane\/(tensor|protocol)\/([\w/-]+)'/g,
+      /(from|import\()\s*'@kasane\/(tensor|protocol)\/(?:internal\/)?([\w/-]+)'/g,
       (_, word, room, path) => `${word} '/${room}/${path}${ENDING}'`,
     )
     .replaceAll(/from 'uplot'/g, "from '/uplot/uPlot.esm.js'");

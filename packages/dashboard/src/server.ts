@@ -5,13 +5,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { bareHost, hostPort } from '@kasane/protocol/address';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { boundConnections } from '@kasane/protocol/http-connections';
-import { cannotListen } from '@kasane/protocol/listening';
-import { type ServerTls, serverOptions } from '@kasane/protocol/tls';
-import { asksLoopback, isLoopback } from '@kasane/protocol/token';
+import { bareHost, hostPort } from '@kasane/protocol/internal/address';
+import { boundConnections } from '@kasane/protocol/internal/http-connections';
+import { cannotListen } from '@kasane/protocol/internal/listening';
+import { type ServerTls, serverOptions } from '@kasane/protocol/internal/tls';
+import { asksLoopback, isLoopback } from '@kasane/protocol/internal/token';
 import { serveFile } from './files.ts';
 import { answer } from './requests.ts';
 import { EVENTS, PARTS, VIEWERS, Viewers } from './viewers.ts';

@@ -1,6 +1,6 @@
 /** A data set of samples that are in memory, encoded. */
 import { createHash } from 'node:crypto';
-import { type Field, fieldBytes } from '@kasane/tensor/field';
+import { type Field, fieldBytes } from '@kasane/tensor/internal/field';
 import { countsOf, type Dataset, type Preparation } from './dataset.ts';
 import type { TargetRange } from './target-range.ts';
 

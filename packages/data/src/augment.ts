@@ -2,7 +2,7 @@
  * Changes training images at random, so that a network sees no picture twice. What happens to an image is a function of seed,
  * epoch, its index and the list of steps: additions, multiplications and square roots only, which every engine computes alike.
  */
-import { cosineOfPi } from '@kasane/tensor/optim/exact';
+import { cosineOfPi } from '@kasane/tensor/internal/optim/exact';
 import { type Key, philox4x32, unitInterval, type Words } from '@kasane/tensor/random';
 
 /** One step. Probabilities and sizes were checked where the job was. */

@@ -1,7 +1,7 @@
 /** Rows of a CSV file (RFC 4180), read piece by piece: all of csv-parse. */
 import { pipeline } from 'node:stream';
-import { counted } from '@kasane/tensor/counted';
-import type { RegularFile } from '@kasane/tensor/node/regular-file';
+import { counted } from '@kasane/tensor/internal/counted';
+import type { RegularFile } from '@kasane/tensor/internal/node/regular-file';
 import { CsvError, parse } from 'csv-parse';
 import { checkHeader, FIRST_ROWS, type FirstRow, rowProblem } from './csv-hints.ts';
 import { DataError } from './dataset.ts';

@@ -1,5 +1,5 @@
 /** What is likely wrong with a CSV file whose rows do not fit its header, and which option says otherwise. */
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { DataError } from './dataset.ts';
 import { readNumber, type TableForm } from './table-form.ts';
 

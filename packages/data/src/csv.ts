@@ -1,7 +1,7 @@
 /** Tables for classification and regression: each row a sample, one column (or several) what is to be told from the others. */
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { type Arrays, type ArraysRead, bytesOf, digestOfArrays } from './arrays.ts';
 import { openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';

@@ -1,7 +1,7 @@
 /** Chunks that were fetched, on disk by their digest: whole or absent, and no more bytes than allowed. */
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { DataError } from './dataset.ts';
 import { userFolder } from './user-folders.ts';
 import { writeWholeFile } from './whole-file.ts';

@@ -4,7 +4,7 @@
  */
 import { realpathSync } from 'node:fs';
 import { basename, extname, join, sep } from 'node:path';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { DataError } from './dataset.ts';
 import { listFolder, statRegular } from './regular-file.ts';
 

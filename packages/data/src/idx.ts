@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { counted } from '@kasane/tensor/counted';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { counted } from '@kasane/tensor/internal/counted';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { countsOf, DataError, type Dataset } from './dataset.ts';
 import { listData } from './folder.ts';
 import { readRegularSync, statRegular } from './regular-file.ts';

@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import { relative, resolve } from 'node:path';
-import { counted } from '@kasane/tensor/counted';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { counted } from '@kasane/tensor/internal/counted';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { type CheckedClass, checkClasses } from './checked-classes.ts';
 import {
   type ClassFolder,

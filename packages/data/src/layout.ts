@@ -3,7 +3,7 @@
  * same ways, so both ask here. What is not plain is refused, with the option that settles it.
  */
 import { basename, resolve } from 'node:path';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { DataError } from './dataset.ts';
 import { extensionOf, isWithin, listData, shownName } from './folder.ts';
 

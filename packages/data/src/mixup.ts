@@ -2,7 +2,7 @@
  * Mixup (Zhang et al. 2018): each sample of a shard becomes a mixture of itself and of its neighbour, and so does its target. The
  * shares are drawn by seed, epoch and sample; who is whose neighbour the epoch's order has drawn already.
  */
-import { exponentialOf, logarithmOf } from '@kasane/tensor/optim/exact';
+import { exponentialOf, logarithmOf } from '@kasane/tensor/internal/optim/exact';
 import { type Key, philox4x32, unitInterval } from '@kasane/tensor/random';
 
 export interface Mixup {

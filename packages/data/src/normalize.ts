@@ -1,5 +1,5 @@
 /** Bytes of a field to what a network takes: float32 for inputs, int32 or float32 for targets. */
-import type { Field } from '@kasane/tensor/field';
+import type { Field } from '@kasane/tensor/internal/field';
 
 /** A table of (v / 255 - mean) / std for each byte v, as float32. */
 export function normalizationTable(mean: number, std: number): Float32Array {

@@ -1,8 +1,8 @@
 /** Writes packed data from whatever can be opened. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fieldBytes } from '@kasane/tensor/field';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { fieldBytes } from '@kasane/tensor/internal/field';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { DataError, type DataParts, type Dataset, readSamples } from './dataset.ts';
 import {
   CHUNK_BYTES,

@@ -4,7 +4,7 @@
  * field: it may come from a network.
  */
 import { createHash } from 'node:crypto';
-import { type Field, fieldBytes, fieldTypes } from '@kasane/tensor/field';
+import { type Field, fieldBytes, fieldTypes } from '@kasane/tensor/internal/field';
 import { DataError, type Preparation } from './dataset.ts';
 import type { TargetRange } from './target-range.ts';
 

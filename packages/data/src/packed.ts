@@ -1,9 +1,9 @@
 /** Reads packed data, from a folder or over http. Memory is bounded whatever the size: small sets are kept, others read by sample. */
 
 import { join } from 'node:path';
-import { counted } from '@kasane/tensor/counted';
-import { fieldBytes } from '@kasane/tensor/field';
-import { kindOfPath, type RegularFile } from '@kasane/tensor/node/regular-file';
+import { counted } from '@kasane/tensor/internal/counted';
+import { fieldBytes } from '@kasane/tensor/internal/field';
+import { kindOfPath, type RegularFile } from '@kasane/tensor/internal/node/regular-file';
 import { type Access, checkPath } from './access.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import { sha256InTurns } from './digest.ts';

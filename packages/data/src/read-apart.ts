@@ -1,6 +1,6 @@
 /** Reads data in a thread of its own: whoever opens data has heartbeats to send, and other jobs. */
 import { Worker } from 'node:worker_threads';
-import { answerOf, type NoAnswer } from '@kasane/tensor/node/thread-answer';
+import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
 import { type ArraysRead, datasetOfArrays } from './arrays.ts';
 import type { CsvOptions } from './csv.ts';
 import { DataError, type DataParts } from './dataset.ts';

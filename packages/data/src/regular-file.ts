@@ -1,6 +1,6 @@
 /** How readers of data open what a job names: regular files only, and whatever goes wrong is a DataError. */
 import type { Dirent, Stats } from 'node:fs';
-import * as files from '@kasane/tensor/node/regular-file';
+import * as files from '@kasane/tensor/internal/node/regular-file';
 import { DataError } from './dataset.ts';
 
 /** @throws DataError unless it is a regular file that may be read */

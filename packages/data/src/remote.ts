@@ -5,7 +5,7 @@
 import { lookup as resolve } from 'node:dns';
 import type { IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
-import { connectionWords, inWords, isInsecure } from '@kasane/tensor/node/system-errors';
+import { connectionWords, inWords, isInsecure } from '@kasane/tensor/internal/node/system-errors';
 import { type Access, checkUrl, mayConnect, privateMessage } from './access.ts';
 import { DataError } from './dataset.ts';
 

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import type { Print } from './image-check.ts';
 import { FILE_BYTES } from './image-decode.ts';
 import { readRegular } from './regular-file.ts';

@@ -1,5 +1,5 @@
 /** The times of a series' rows: which column has them, and whether they ascend without gaps. */
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { type CsvRow, skippedRows } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import {

@@ -1,7 +1,7 @@
 /** Forecasting: windows over the rows of a CSV file, which are in the order of time. The last part of the file is for testing. */
 
 import { createHash } from 'node:crypto';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { bytesOf } from './arrays.ts';
 import { type CsvRow, openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type DataParts, type Dataset, type SeriesPreparation } from './dataset.ts';

@@ -4,7 +4,7 @@
  */
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 
 /** A file of a data set. */
 export interface Labelled {

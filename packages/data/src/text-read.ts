@@ -5,8 +5,8 @@
 
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import { counted } from '@kasane/tensor/counted';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { counted } from '@kasane/tensor/internal/counted';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { bytesOf, digestOfArrays } from './arrays.ts';
 import {
   type ClassFolder,

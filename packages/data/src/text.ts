@@ -2,7 +2,7 @@
  * Text: a file or a folder of files for language models, labelled text (class folders, or a CSV file) for classification.
  * Tokens are numbered by a tokenizer that is learnt from the training part.
  */
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { bytesOf, datasetOfArrays } from './arrays.ts';
 import { DataError, type DataParts, type Dataset } from './dataset.ts';
 import type { Layout } from './layout.ts';

@@ -10,7 +10,7 @@
  * The round is xxHash32's with an exclusive or in place of a multiplication. CRC-32 as Node has it (zlib, 4 GB/s) took a
  * tenth of a training step; this one runs at 12 GB/s (docs/decisions/004-frame-checksum.md).
  */
-import { FunctionBuilder, type Local, ModuleBuilder } from '@kasane/tensor/assembler';
+import { FunctionBuilder, type Local, ModuleBuilder } from '@kasane/tensor/internal/assembler';
 
 const PRIME = 0x9e3779b1 | 0;
 const LANES = 32;

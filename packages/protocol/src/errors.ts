@@ -3,7 +3,7 @@
  * decides the exit code of the command line.
  */
 import { status } from '@grpc/grpc-js';
-import { connectionWords, inWords, systemWords } from '@kasane/tensor/node/system-errors';
+import { connectionWords, inWords, systemWords } from '@kasane/tensor/internal/node/system-errors';
 
 /** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 66 no input, 69 unavailable, 70 software, 73 cannot create, 77 permission. */
 export const errorCodes = {

@@ -2,7 +2,7 @@
  * Whether a model can be trained on samples of a format: the one check that a coordinator makes when a job is submitted, and a worker
  * before it takes a job.
  */
-import { type Field, formatField } from '@kasane/tensor/field';
+import { type Field, formatField } from '@kasane/tensor/internal/field';
 import type { Model } from '@kasane/tensor/nn/model';
 import { type Objective, targetOf } from '@kasane/tensor/objective';
 import { formatShape, type Shape, sameShape, sizeOf } from '@kasane/tensor/shape';

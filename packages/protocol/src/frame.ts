@@ -10,7 +10,7 @@
  *
  * Lengths are checked against the limits before anything is decoded, and the digest before the header is trusted.
  */
-import type { Field } from '@kasane/tensor/field';
+import type { Field } from '@kasane/tensor/internal/field';
 import { Packr } from 'msgpackr';
 import { checksum } from './checksum.ts';
 import { KasaneError } from './errors.ts';

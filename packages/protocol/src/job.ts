@@ -3,9 +3,9 @@
  * Schema that editors use. A job file is data: nothing in it is ever executed.
  */
 
+import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { describePreset, objectiveOfPreset, PresetError, presetNames } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
-import { suggest } from '@kasane/tensor/nn/nearest';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { z } from 'zod';
 import { KasaneError, messageOf } from './errors.ts';

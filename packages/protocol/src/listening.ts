@@ -1,5 +1,5 @@
 /** Why an address to listen on cannot be had. */
-import { systemWords } from '@kasane/tensor/node/system-errors';
+import { systemWords } from '@kasane/tensor/internal/node/system-errors';
 import { hostPort } from './address.ts';
 import { KasaneError, messageOf } from './errors.ts';
 

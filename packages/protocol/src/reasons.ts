@@ -3,8 +3,8 @@
  * English ones here, the Japanese ones in the dashboard's reasons-ja.ts. One line here and one there is all that a new reason takes. The
  * dashboard's page loads this file, too.
  */
-import { counted } from '@kasane/tensor/counted';
-import { meaningOf, type SystemCode, systemCodes } from '@kasane/tensor/node/system-errors';
+import { counted } from '@kasane/tensor/internal/counted';
+import { meaningOf, type SystemCode, systemCodes } from '@kasane/tensor/internal/node/system-errors';
 import type { Reason as ReasonMessage } from './gen/kasane/v1/common.ts';
 
 /** What an argument is: a number, a text, one of some names, a list (`[form]`), or several of these by name. */

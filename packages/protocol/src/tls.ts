@@ -10,7 +10,7 @@ import {
   type TlsOptions,
 } from 'node:tls';
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
-import { FileError, readRegularSync } from '@kasane/tensor/node/regular-file';
+import { FileError, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { whyNoAddress } from './address.ts';
 import { KasaneError } from './errors.ts';
 import { PEM_BYTES } from './limits.ts';

@@ -1,9 +1,9 @@
 /** Where a worker's backends are chosen: wasm, which is always there and exact, and the one of a GPU for those jobs that it may compute. */
 import type { Backend, MathMode } from '@kasane/tensor/backends/backend';
 import { wasm } from '@kasane/tensor/backends/wasm/backend';
-import { selectKernel } from '@kasane/tensor/backends/wasm/kernels';
 import { webgpu } from '@kasane/tensor/backends/webgpu/backend';
-import { enableRevectorization } from '@kasane/tensor/node/v8-flags';
+import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
+import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { type Compute, openGpu } from './gpu.ts';
 
 export interface Backends {

@@ -1,10 +1,7 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
-import type { Access } from '@kasane/data/access';
+import type { Access } from '@kasane/data/internal/access';
 import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { whyUnfit } from '@kasane/protocol/fit';
-import type { AveragesHeader, ParametersHeader, SharedParametersHeader } from '@kasane/protocol/frame';
-import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   type JobOpened,
@@ -12,11 +9,18 @@ import {
   type TaskId,
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { parseObjective } from '@kasane/protocol/job-objective';
+import { whyUnfit } from '@kasane/protocol/internal/fit';
+import type {
+  AveragesHeader,
+  ParametersHeader,
+  SharedParametersHeader,
+} from '@kasane/protocol/internal/frame';
+import { collectGarbageSoon } from '@kasane/protocol/internal/garbage';
+import { parseObjective } from '@kasane/protocol/internal/job-objective';
+import { shortened } from '@kasane/protocol/internal/plain-text';
+import type { TaskData } from '@kasane/protocol/internal/queue';
+import { parseSampleFormat } from '@kasane/protocol/internal/sample-format';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
-import { shortened } from '@kasane/protocol/plain-text';
-import type { TaskData } from '@kasane/protocol/queue';
-import { parseSampleFormat } from '@kasane/protocol/sample-format';
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';

@@ -2,16 +2,17 @@
  * A job's data as this worker reads it itself, where it can: packed data at a path or URL that the coordinator names, files of
  * the MNIST family in a folder that it names, or MNIST as it comes with Kasane.
  */
-import { type Access, checkPath } from '@kasane/data/access';
+
 import { DataError, type Dataset, readSamples } from '@kasane/data/dataset';
+import { type Access, checkPath } from '@kasane/data/internal/access';
+import { openIdxApart } from '@kasane/data/internal/read-apart';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { openPacked } from '@kasane/data/packed';
-import { openIdxApart } from '@kasane/data/read-apart';
 import { SampleOrder } from '@kasane/data/shuffle';
 import { messageOf } from '@kasane/protocol/errors';
-import type { TaskData } from '@kasane/protocol/queue';
-import type { SampleFormat } from '@kasane/protocol/sample-format';
-import { sameField } from '@kasane/tensor/field';
+import type { TaskData } from '@kasane/protocol/internal/queue';
+import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
+import { sameField } from '@kasane/tensor/internal/field';
 
 /**
  * Nobody reaches the data before he has said so, so samples of a job's first tasks are staged, and the first need not wait until it

@@ -1,7 +1,8 @@
 /** The parameters of one job as they arrive: the newest version, and who waits for which. */
-import { Checksum } from '@kasane/protocol/checksum';
+
 import { KasaneError } from '@kasane/protocol/errors';
-import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/frame';
+import { Checksum } from '@kasane/protocol/internal/checksum';
+import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/internal/frame';
 import type { Arrival } from './slot.ts';
 
 /** What it is told of a part: with a digest where it has travelled. */

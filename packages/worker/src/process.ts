@@ -4,8 +4,8 @@
  */
 import { once } from 'node:events';
 import { messageOf } from '@kasane/protocol/errors';
-import { readClientTls, type TlsFiles } from '@kasane/protocol/tls';
-import { tracing } from '@kasane/protocol/tracing';
+import { readClientTls, type TlsFiles } from '@kasane/protocol/internal/tls';
+import { tracing } from '@kasane/protocol/internal/tracing';
 import { pino } from 'pino';
 import type { Backend, GpuStorage } from './gpu.ts';
 import { startWorker } from './worker.ts';

@@ -1,11 +1,11 @@
 /** From a sample's bytes to what a network takes: augmentation, normalisation, masking, mixing. */
-import { type Augmenter, augmenter } from '@kasane/data/augment';
-import { maskTokens } from '@kasane/data/masking';
-import { mixUp } from '@kasane/data/mixup';
-import { inputReader, readTargets } from '@kasane/data/normalize';
-import type { TaskData } from '@kasane/protocol/queue';
-import type { SampleFormat } from '@kasane/protocol/sample-format';
-import { type Field, fieldBytes } from '@kasane/tensor/field';
+import { type Augmenter, augmenter } from '@kasane/data/internal/augment';
+import { maskTokens } from '@kasane/data/internal/masking';
+import { mixUp } from '@kasane/data/internal/mixup';
+import { inputReader, readTargets } from '@kasane/data/internal/normalize';
+import type { TaskData } from '@kasane/protocol/internal/queue';
+import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
+import { type Field, fieldBytes } from '@kasane/tensor/internal/field';
 import { keyOfSeed } from '@kasane/tensor/random';
 
 /** Evaluations draw the same in every epoch, so that their figures compare. */

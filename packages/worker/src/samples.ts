@@ -1,12 +1,12 @@
 /** A task's samples: fetched from where the coordinator staged them, checked, and made ready for a slot. */
 import { crc32 } from 'node:zlib';
 import { messageOf } from '@kasane/protocol/errors';
-import { decodeFrame } from '@kasane/protocol/frame';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
+import { decodeFrame } from '@kasane/protocol/internal/frame';
+import { batchKey, type TaskData } from '@kasane/protocol/internal/queue';
+import { digestOfBatch } from '@kasane/protocol/internal/task-signature';
 import { BATCH_BYTES } from '@kasane/protocol/limits';
-import { batchKey, type TaskData } from '@kasane/protocol/queue';
-import { digestOfBatch } from '@kasane/protocol/task-signature';
-import { fieldBytes, formatField, sameField } from '@kasane/tensor/field';
+import { fieldBytes, formatField, sameField } from '@kasane/tensor/internal/field';
 import type { OwnData, OwnSamples } from './own-data.ts';
 import type { SampleReader } from './sample-reader.ts';
 

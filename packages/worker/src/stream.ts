@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto';
 import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
 import { reasonOf, whyInsecure, whyNobody } from '@kasane/protocol/client';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
-import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/frame';
 import {
   ConnectRequest,
   ConnectResponse,
@@ -14,11 +13,12 @@ import {
   TrainingService,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
+import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/frame';
+import { type Link, openLink } from '@kasane/protocol/internal/link';
+import { type ClientTls, channelTo } from '@kasane/protocol/internal/tls';
+import { tokenMetadata } from '@kasane/protocol/internal/token';
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS, MESSAGE_BYTES } from '@kasane/protocol/limits';
-import { type Link, openLink } from '@kasane/protocol/link';
 import { sentenceOf } from '@kasane/protocol/reasons';
-import { type ClientTls, channelTo } from '@kasane/protocol/tls';
-import { tokenMetadata } from '@kasane/protocol/token';
 
 export interface StreamOptions {
   readonly coordinator: string;

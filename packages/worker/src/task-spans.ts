@@ -1,5 +1,5 @@
 /** What a worker does for its tasks, as spans: parts of those that the coordinator has for the attempts. */
-import { type Attributes, type Span, type Tracing, tracing } from '@kasane/protocol/tracing';
+import { type Attributes, type Span, type Tracing, tracing } from '@kasane/protocol/internal/tracing';
 
 /** What parts of a task are called among spans, by what they are called in a profile. */
 const names: Readonly<Record<string, string>> = {

@@ -3,9 +3,9 @@
  * can run now, so that waiting for parameters never keeps the latter.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { MOST_AVOIDED, queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/queue';
-import { areTasksSigned } from '@kasane/protocol/task-signature';
-import { tracing } from '@kasane/protocol/tracing';
+import { MOST_AVOIDED, queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/internal/queue';
+import { areTasksSigned } from '@kasane/protocol/internal/task-signature';
+import { tracing } from '@kasane/protocol/internal/tracing';
 import { DelayedError, type Job as QueueEntry, WaitingError, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';

@@ -1,16 +1,16 @@
 /** A worker: one stream to the coordinator, one connection to Redis, some slots, and a session for each open job. */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
-import { type Access, accessBeyond } from '@kasane/data/access';
+import { type Access, accessBeyond } from '@kasane/data/internal/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { expectPassingBuffers } from '@kasane/protocol/garbage';
 import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import { expectPassingBuffers } from '@kasane/protocol/internal/garbage';
+import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/metrics-server';
+import { shortened } from '@kasane/protocol/internal/plain-text';
+import { redisAddress } from '@kasane/protocol/internal/redis-address';
+import type { ClientTls } from '@kasane/protocol/internal/tls';
+import { checkToken, isLoopback } from '@kasane/protocol/internal/token';
 import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import type { MetricsOptions, MetricsServer } from '@kasane/protocol/metrics-server';
-import { shortened } from '@kasane/protocol/plain-text';
-import { redisAddress } from '@kasane/protocol/redis-address';
-import type { ClientTls } from '@kasane/protocol/tls';
-import { checkToken, isLoopback } from '@kasane/protocol/token';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { ComputeSlots } from './compute-slots.ts';
@@ -242,7 +242,7 @@ class KasaneWorker implements RunningWorker {
     if (!options) return undefined;
     const [{ WorkerMetrics }, { startMetricsServer }] = await Promise.all([
       import('./prometheus.ts'),
-      import('@kasane/protocol/metrics-server'),
+      import('@kasane/protocol/internal/metrics-server'),
     ]);
     const metrics = new WorkerMetrics(() => ({
       connected: this.#state === 'connected' || this.#state === 'draining',

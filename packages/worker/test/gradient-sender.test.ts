@@ -1,12 +1,13 @@
 /** What is sent of a gradient, when, and where. */
-import { bytesOf, type FrameHeader } from '@kasane/protocol/frame';
+
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
+import { bytesOf, type FrameHeader } from '@kasane/protocol/internal/frame';
+import { SharedGradients } from '@kasane/protocol/internal/shared-memory';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
-import { SharedGradients } from '@kasane/protocol/shared-memory';
 import { buildModel } from '@kasane/tensor/nn/model';
-import { GradientSender, type GradientSenderOptions } from '@kasane/worker/gradient-sender';
-import { OwnGradients } from '@kasane/worker/shared-tensors';
+import { GradientSender, type GradientSenderOptions } from '@kasane/worker/internal/gradient-sender';
+import { OwnGradients } from '@kasane/worker/internal/shared-tensors';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 

@@ -1,12 +1,12 @@
 /** Data that a worker reads itself: it has to be the coordinator's, to the bit. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Access, anywhere } from '@kasane/data/access';
 import { readSamples } from '@kasane/data/dataset';
 import { openIdx } from '@kasane/data/idx';
+import { type Access, anywhere } from '@kasane/data/internal/access';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { epochPermutation } from '@kasane/data/shuffle';
-import type { SampleFormat } from '@kasane/protocol/sample-format';
+import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
 import { OwnData } from '../src/own-data.ts';

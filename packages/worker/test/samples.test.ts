@@ -1,12 +1,12 @@
 import { crc32 } from 'node:zlib';
-import { normalizationTable } from '@kasane/data/normalize';
-import { encodeFrame } from '@kasane/protocol/frame';
+import { normalizationTable } from '@kasane/data/internal/normalize';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
-import { batchKey, type TaskData } from '@kasane/protocol/queue';
-import { digestOfBatch } from '@kasane/protocol/task-signature';
-import type { Field } from '@kasane/tensor/field';
-import { sampleReader } from '@kasane/worker/sample-reader';
-import { fetchSamples, SampleBuffers } from '@kasane/worker/samples';
+import { encodeFrame } from '@kasane/protocol/internal/frame';
+import { batchKey, type TaskData } from '@kasane/protocol/internal/queue';
+import { digestOfBatch } from '@kasane/protocol/internal/task-signature';
+import type { Field } from '@kasane/tensor/internal/field';
+import { sampleReader } from '@kasane/worker/internal/sample-reader';
+import { fetchSamples, SampleBuffers } from '@kasane/worker/internal/samples';
 import { describe, expect, it } from 'vitest';
 
 const table = normalizationTable(0.5, 0.5);

@@ -1,16 +1,16 @@
 /** The worker's end of stream and data link against a real server that breaks them. */
 import { Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { encodeFrame, type Frame } from '@kasane/protocol/frame';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   ConnectRequest,
   type ConnectResponse,
   TrainingService,
 } from '@kasane/protocol/gen/kasane/v1/training';
+import { encodeFrame, type Frame } from '@kasane/protocol/internal/frame';
+import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/link';
+import { listenOn } from '@kasane/protocol/internal/listen';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
-import { listenOn } from '@kasane/protocol/listen';
-import { CoordinatorStream } from '@kasane/worker/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/stream';
 import { afterEach, describe, expect, it } from 'vitest';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;

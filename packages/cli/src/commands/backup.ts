@@ -1,6 +1,6 @@
 /** `kasane backup`: the state of a coordinator, copied while it runs. */
 import { resolve } from 'node:path';
-import { backUp } from '@kasane/coordinator/store/backup';
+import { backUp } from '@kasane/coordinator/internal/store/backup';
 import { stateFolder } from '../options.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';

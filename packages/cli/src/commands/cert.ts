@@ -4,8 +4,8 @@ import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
 import { PEM_BYTES } from '@kasane/protocol/limits';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
-import { readRegularSync } from '@kasane/tensor/node/regular-file';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { type Issued, issue, issueAuthority } from '../certificates/issue.ts';
 import { out } from '../say.ts';
 

@@ -1,7 +1,7 @@
 /** `kasane context`: coordinators by name. */
 import { resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { suggest } from '@kasane/tensor/nn/nearest';
+import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { type Config, type Context, configFile, readConfig, writeConfig } from '../contexts.ts';
 import { table } from '../render/table.ts';
 import { out } from '../say.ts';

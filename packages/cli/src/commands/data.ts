@@ -1,15 +1,15 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
 import { basename, dirname, extname, join } from 'node:path';
-import { anywhere } from '@kasane/data/access';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
+import { anywhere } from '@kasane/data/internal/access';
+import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/internal/packed-index';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
-import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/packed-index';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { jobPresets } from '@kasane/protocol/internal/presets';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
-import { jobPresets } from '@kasane/protocol/presets';
-import { formatField } from '@kasane/tensor/field';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { formatField } from '@kasane/tensor/internal/field';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import sharp from 'sharp';
 import { guessFormat } from '../guess-format.ts';
 import { placeFromHere, readJob } from '../read-job.ts';

@@ -1,18 +1,18 @@
 /** `kasane eval`: loss and metric of a trained model on the part of its data that is for testing. */
 
 import { resolve } from 'node:path';
-import { describeSamples } from '@kasane/coordinator/submit/describe-job';
-import { loadData } from '@kasane/coordinator/submit/load-data';
-import { anywhere } from '@kasane/data/access';
+import { describeSamples } from '@kasane/coordinator/internal/submit/describe-job';
+import { loadData } from '@kasane/coordinator/internal/submit/load-data';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
-import { longAxes, shapeOfBytes } from '@kasane/data/normalize';
+import { anywhere } from '@kasane/data/internal/access';
+import { longAxes, shapeOfBytes } from '@kasane/data/internal/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { metricKind } from '@kasane/protocol/internal/metric-kind';
 import { checkJob, type Job } from '@kasane/protocol/job';
-import { metricKind } from '@kasane/protocol/metric-kind';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';
-import { sampleReader } from '@kasane/worker/sample-reader';
+import { sampleReader } from '@kasane/worker/internal/sample-reader';
 import { openSession } from '../backend.ts';
 import { count } from '../render/count.ts';
 import { formatMetric } from '../render/job.ts';

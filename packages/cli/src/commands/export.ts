@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { Preparation } from '@kasane/data/dataset';
-import { writeWholeFile } from '@kasane/data/whole-file';
+import { writeWholeFile } from '@kasane/data/internal/whole-file';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
 import type { ExportFormat } from '../options.ts';
 import { whyUnwritable } from '../output-file.ts';
 import { out } from '../say.ts';

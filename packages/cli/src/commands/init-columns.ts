@@ -1,7 +1,8 @@
 /** What the columns of a table look like to `kasane init`, and which of them it leaves out. */
+
+import { isMissing, looksLikeNumber, readNumber, type TableForm } from '@kasane/data/internal/table-form';
 import { ColumnFit } from '@kasane/data/table';
-import { isMissing, looksLikeNumber, readNumber, type TableForm } from '@kasane/data/table-form';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import type { Look } from './init-rows.ts';
 
 /** A whole number with more different values than this is a quantity; a column of mixed values with fewer is a category. */

@@ -1,7 +1,7 @@
 /** How a table is written, as `kasane init` guesses it by its first rows. Every guess is told. */
-import { openCsvFile } from '@kasane/data/csv-file';
-import { FIRST_ROWS, isBySemicolons, isRow } from '@kasane/data/csv-hints';
-import { openRegular } from '@kasane/data/regular-file';
+import { openCsvFile } from '@kasane/data/internal/csv-file';
+import { FIRST_ROWS, isBySemicolons, isRow } from '@kasane/data/internal/csv-hints';
+import { openRegular } from '@kasane/data/internal/regular-file';
 import {
   formOf,
   looksLikeNumber,
@@ -9,7 +9,7 @@ import {
   readNumber,
   saidOf,
   type TableForm,
-} from '@kasane/data/table-form';
+} from '@kasane/data/internal/table-form';
 import { asData } from './data.ts';
 import { wordsOf } from './init-columns.ts';
 

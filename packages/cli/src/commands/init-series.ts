@@ -6,8 +6,8 @@ import {
   isOtherDate,
   readCompact,
   readDate,
-} from '@kasane/data/read-time';
-import { counted } from '@kasane/tensor/counted';
+} from '@kasane/data/internal/read-time';
+import { counted } from '@kasane/tensor/internal/counted';
 import type { Column } from './init-columns.ts';
 import type { Look } from './init-rows.ts';
 import type { TableGuess } from './init-table.ts';

@@ -1,8 +1,9 @@
 /** What `kasane init` makes of a CSV file: how it is written, what is predicted, and of which kind that is. Every guess is told. */
+
+import { isMissing } from '@kasane/data/internal/table-form';
 import { ColumnFit } from '@kasane/data/table';
-import { isMissing } from '@kasane/data/table-form';
 import { KasaneError } from '@kasane/protocol/errors';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { asData } from './data.ts';
 import { type Column, columnsOf, decide, isLikelyTarget, MOST_CLASSES, NUMBERING } from './init-columns.ts';
 import { type Look, lookAt } from './init-rows.ts';

@@ -1,6 +1,6 @@
 /** Tables of texts with a class each, as `kasane init` finds them. */
 import { KasaneError } from '@kasane/protocol/errors';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { type Column, decide, decisionOf } from './init-columns.ts';
 import type { Look } from './init-rows.ts';
 import type { TableGuess } from './init-table.ts';

@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { KasaneError } from '@kasane/protocol/errors';
 import { checkJob } from '@kasane/protocol/job';
+import { suggest } from '@kasane/tensor/internal/nn/nearest';
+import { wanted } from '@kasane/tensor/internal/nn/options';
 import { type Preset, presetNamed, presetNames, presets } from '@kasane/tensor/models/presets';
-import { suggest } from '@kasane/tensor/nn/nearest';
-import { wanted } from '@kasane/tensor/nn/options';
 import { summarizeLayers, summary } from '@kasane/tensor/nn/summary';
 import { readJob } from '../read-job.ts';
 import { table } from '../render/table.ts';

@@ -2,7 +2,7 @@
 import { DataError } from '@kasane/data/dataset';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { openSession } from '../backend.ts';
 import { BUG, failureOf, reportFailure } from '../failure.ts';
 import { answerOf } from '../predict/answers.ts';

@@ -2,12 +2,12 @@
 import { constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import type { Access } from '@kasane/data/access';
-import { hostPort } from '@kasane/protocol/address';
-import type { MetricsOptions } from '@kasane/protocol/metrics-server';
-import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/tls';
-import { isLoopback } from '@kasane/protocol/token';
-import type { Backend, GpuStorage } from '@kasane/worker/gpu';
+import type { Access } from '@kasane/data/internal/access';
+import { hostPort } from '@kasane/protocol/internal/address';
+import type { MetricsOptions } from '@kasane/protocol/internal/metrics-server';
+import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/internal/tls';
+import { isLoopback } from '@kasane/protocol/internal/token';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
 import { startWorker } from '@kasane/worker/worker';
 import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';

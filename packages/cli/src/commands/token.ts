@@ -1,6 +1,6 @@
 /** `kasane token`: who may do what at a coordinator, kept in its state directory. A coordinator that runs there knows at once. */
-import { checkState } from '@kasane/coordinator/store/state-check';
-import { type TokenRecord, TokenStore } from '@kasane/coordinator/store/tokens';
+import { checkState } from '@kasane/coordinator/internal/store/state-check';
+import { type TokenRecord, TokenStore } from '@kasane/coordinator/internal/store/tokens';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Scope } from '@kasane/protocol/scopes';
 import { stateFolder } from '../options.ts';

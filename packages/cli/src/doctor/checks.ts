@@ -5,14 +5,14 @@ import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { inspectRedis } from '@kasane/coordinator/queue/inspect-redis';
-import { checkState } from '@kasane/coordinator/store/state-check';
-import { ownerOf } from '@kasane/coordinator/store/state-lock';
+import { inspectRedis } from '@kasane/coordinator/internal/queue/inspect-redis';
+import { checkState } from '@kasane/coordinator/internal/store/state-check';
+import { ownerOf } from '@kasane/coordinator/internal/store/state-lock';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { PEM_BYTES } from '@kasane/protocol/limits';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
-import { readRegularSync } from '@kasane/tensor/node/regular-file';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { kernelHere } from '../backend.ts';
 import { failureOf } from '../failure.ts';
 import { stateFolder } from '../options.ts';
@@ -158,7 +158,7 @@ export function checkCertificates(flag: string, path: string, now = Date.now()):
 
 /** Asks in a process of its own: drivers and Dawn write about themselves to standard error, and may end the process. */
 export async function checkGpu(): Promise<Finding> {
-  const child = fork(new URL(import.meta.resolve('@kasane/cli/doctor/gpu-process')), {
+  const child = fork(new URL(import.meta.resolve('@kasane/cli/internal/doctor/gpu-process')), {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });
   const answer = await new Promise<GpuAnswer>((resolve) => {

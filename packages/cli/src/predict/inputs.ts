@@ -1,13 +1,13 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 
 import { DataError, type Preparation } from '@kasane/data/dataset';
-import { binaryKind, KIND_BYTES } from '@kasane/data/decode-text';
-import { type Background, decodeImage, type ImageForm } from '@kasane/data/image-decode';
-import { inputReader, shapeOfBytes } from '@kasane/data/normalize';
-import { openRegular } from '@kasane/data/regular-file';
+import { binaryKind, KIND_BYTES } from '@kasane/data/internal/decode-text';
+import { type Background, decodeImage, type ImageForm } from '@kasane/data/internal/image-decode';
+import { inputReader, shapeOfBytes } from '@kasane/data/internal/normalize';
+import { openRegular } from '@kasane/data/internal/regular-file';
 import { KasaneError } from '@kasane/protocol/errors';
-import { counted } from '@kasane/tensor/counted';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { counted } from '@kasane/tensor/internal/counted';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Trained } from '../trained.ts';
 import { withoutJob } from './plain-cure.ts';

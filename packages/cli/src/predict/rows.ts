@@ -1,13 +1,13 @@
 /** Rows of tables as samples: given on the command line, or in a CSV file. */
 
-import { openCsvFile } from '@kasane/data/csv-file';
 import { DataError, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
+import { openCsvFile } from '@kasane/data/internal/csv-file';
+import { checkStep } from '@kasane/data/internal/series-time';
+import { formOf } from '@kasane/data/internal/table-form';
 import { readSeriesRows } from '@kasane/data/series';
-import { checkStep } from '@kasane/data/series-time';
 import { encodeRow, featuresOf, unseenCategories } from '@kasane/data/table';
-import { formOf } from '@kasane/data/table-form';
-import { counted } from '@kasane/tensor/counted';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { counted } from '@kasane/tensor/internal/counted';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import type { ReadInput } from './inputs.ts';
 import { withoutOptions } from './plain-cure.ts';
 

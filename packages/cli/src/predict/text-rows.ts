@@ -1,9 +1,10 @@
 /** Tables of texts to classify: each row is a text, as in training. */
-import { openCsvFile } from '@kasane/data/csv-file';
+
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
-import { extensionOf } from '@kasane/data/folder';
-import { formOf, type TableForm } from '@kasane/data/table-form';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
+import { openCsvFile } from '@kasane/data/internal/csv-file';
+import { extensionOf } from '@kasane/data/internal/folder';
+import { formOf, type TableForm } from '@kasane/data/internal/table-form';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import type { Trained } from '../trained.ts';
 import type { ReadInput } from './inputs.ts';
 import { textEncoder, unknownCharacters } from './text.ts';

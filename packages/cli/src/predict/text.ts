@@ -1,12 +1,12 @@
 /** Text as samples, and what language models make of it: texts that go on, and words that were masked. */
 
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
-import { readText as readFile } from '@kasane/data/text-read';
-import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/tokenizer';
-import { printableLine } from '@kasane/protocol/plain-text';
-import { counted } from '@kasane/tensor/counted';
-import { kindOfPath } from '@kasane/tensor/node/regular-file';
-import { type SamplingOptions, sampleToken } from '@kasane/tensor/sampling';
+import { readText as readFile } from '@kasane/data/internal/text-read';
+import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/internal/tokenizer';
+import { printableLine } from '@kasane/protocol/internal/plain-text';
+import { counted } from '@kasane/tensor/internal/counted';
+import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
+import { type SamplingOptions, sampleToken } from '@kasane/tensor/internal/sampling';
 
 /** Of a file whose content is the text. */
 const FILE_BYTES = 1 << 26;

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { accessSync, constants, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { inspectRedis, RedisLoading } from '@kasane/coordinator/queue/inspect-redis';
+import { inspectRedis, RedisLoading } from '@kasane/coordinator/internal/queue/inspect-redis';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
 import { makeTemporaryFolder } from '../temporary-folder.ts';

@@ -1,6 +1,6 @@
 /** The traces of a cluster's workers as one file, and what is worth knowing of it at a glance. */
 import { writeFileSync } from 'node:fs';
-import { readRegularSync } from '@kasane/tensor/node/regular-file';
+import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { table } from './table.ts';
 
 interface Event {

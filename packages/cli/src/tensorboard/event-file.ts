@@ -10,7 +10,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 
 /** CRC-32C (Castagnoli), a byte at a time: event files are small. */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {

@@ -1,9 +1,9 @@
 /** What `kasane top` shows, as lines: a pure function of what is known, what is chosen, and the terminal's size. */
 
-import { diagnose, type Trouble } from '@kasane/dashboard/page/diagnose';
+import { diagnose, type Trouble } from '@kasane/dashboard/internal/page/diagnose';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { printableLine } from '@kasane/protocol/internal/plain-text';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
-import { printableLine } from '@kasane/protocol/plain-text';
 import { count } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { table } from '../render/table.ts';

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { messageOf } from '@kasane/protocol/errors';
-import type { Span, SpanOptions, Tracing } from '@kasane/protocol/tracing';
+import type { Span, SpanOptions, Tracing } from '@kasane/protocol/internal/tracing';
 import {
   type Context,
   context,

@@ -1,5 +1,5 @@
 /** A command whose spans somebody wants. */
-import { installTracing } from '@kasane/protocol/tracing';
+import { installTracing } from '@kasane/protocol/internal/tracing';
 import type { Command } from 'commander';
 import { makeLog } from '../log.ts';
 import type { LogFormat } from '../options.ts';

@@ -14,6 +14,8 @@ import type {
   ReadSamplesResponse,
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { brief } from '@kasane/protocol/internal/plain-text';
+import { tracing } from '@kasane/protocol/internal/tracing';
 import { checkJob } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import {
@@ -26,9 +28,7 @@ import {
   PRIORITY,
   SPEC_BYTES,
 } from '@kasane/protocol/limits';
-import { brief } from '@kasane/protocol/plain-text';
 import { at, messageOfReason, sentenceOf, type Written } from '@kasane/protocol/reasons';
-import { tracing } from '@kasane/protocol/tracing';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { viewJob, viewRun } from '../serve/view.ts';
 import { clockTime, diskReason, isLock } from '../store/disk.ts';

@@ -3,12 +3,17 @@
  * data link. One for each run.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Checksum } from '@kasane/protocol/checksum';
 import { KasaneError } from '@kasane/protocol/errors';
-import { bytesOf, encodeFrame, type GradientHeader, type SharedGradientHeader } from '@kasane/protocol/frame';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import { Checksum } from '@kasane/protocol/internal/checksum';
+import {
+  bytesOf,
+  encodeFrame,
+  type GradientHeader,
+  type SharedGradientHeader,
+} from '@kasane/protocol/internal/frame';
+import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/shared-memory';
 import type { Job } from '@kasane/protocol/job';
-import { SharedGradients, SharedParameters } from '@kasane/protocol/shared-memory';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
 import type { ConnectedWorker } from '../workers.ts';
 import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-version.ts';

@@ -1,10 +1,10 @@
 /** Files of the state directory: whole or absent, and known by their digest. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { sha256InTurns } from '@kasane/data/digest';
-import { writeWholeFile } from '@kasane/data/whole-file';
+import { sha256InTurns } from '@kasane/data/internal/digest';
+import { writeWholeFile } from '@kasane/data/internal/whole-file';
 import { messageOf } from '@kasane/protocol/errors';
-import { systemWords } from '@kasane/tensor/node/system-errors';
+import { systemWords } from '@kasane/tensor/internal/node/system-errors';
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

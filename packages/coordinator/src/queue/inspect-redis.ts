@@ -4,10 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { type RedisAddress, redisAddress } from '@kasane/protocol/redis-address';
-import { heard } from '@kasane/protocol/redis-errors';
-import { NONCE_BYTES, proofKey } from '@kasane/protocol/redis-proof';
-import { systemWords } from '@kasane/tensor/node/system-errors';
+import { type RedisAddress, redisAddress } from '@kasane/protocol/internal/redis-address';
+import { heard } from '@kasane/protocol/internal/redis-errors';
+import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/redis-proof';
+import { systemWords } from '@kasane/tensor/internal/node/system-errors';
 import { Redis } from 'ioredis';
 
 export interface RedisFacts {

@@ -2,7 +2,7 @@
  * All of BullMQ and Redis on the coordinator's side: staged batches and queue entries of one job. Redis is a carrier,
  * not the truth: whatever is said here may be lost, and `steps/decide.ts` puts it back.
  */
-import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
+
 import {
   batchKey,
   type QueueEntryData,
@@ -11,9 +11,10 @@ import {
   TASK_QUEUES,
   type TaskData,
   taskJobId,
-} from '@kasane/protocol/queue';
-import { digestOfBatch, signTasks } from '@kasane/protocol/task-signature';
-import { tracing } from '@kasane/protocol/tracing';
+} from '@kasane/protocol/internal/queue';
+import { digestOfBatch, signTasks } from '@kasane/protocol/internal/task-signature';
+import { tracing } from '@kasane/protocol/internal/tracing';
+import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
 import { Queue, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';

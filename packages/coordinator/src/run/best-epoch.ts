@@ -2,7 +2,7 @@
 
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job, TrainingSpec } from '@kasane/protocol/job';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { type MetricName, metricKindOf, metricOf } from '@kasane/tensor/objective';
 
 export interface Judge {

@@ -11,8 +11,8 @@ import {
   type TaskId,
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
+import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/internal/queue';
 import { REMEMBERED_WORKERS } from '@kasane/protocol/limits';
-import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/queue';
 import { at, isSameReason, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import { keepNewest } from '../newest.ts';

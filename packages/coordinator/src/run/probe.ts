@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
-import { inputReader } from '@kasane/data/normalize';
+import { inputReader } from '@kasane/data/internal/normalize';
 import type { Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';

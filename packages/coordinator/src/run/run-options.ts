@@ -1,6 +1,7 @@
 /** What a run is given, and what it tells of its steps. */
-import type { Access } from '@kasane/data/access';
+
 import type { DataParts } from '@kasane/data/dataset';
+import type { Access } from '@kasane/data/internal/access';
 import type { Job } from '@kasane/protocol/job';
 import type { Limits } from '@kasane/protocol/limits';
 import type { Reason } from '@kasane/protocol/reasons';

@@ -5,10 +5,10 @@
 import { join } from 'node:path';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/frame';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/internal/frame';
+import { newTaskKey } from '@kasane/protocol/internal/task-signature';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
-import { newTaskKey } from '@kasane/protocol/task-signature';
 import { metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';

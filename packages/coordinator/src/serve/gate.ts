@@ -4,8 +4,8 @@
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { ErrorCode } from '@kasane/protocol/errors';
+import { digestOfToken } from '@kasane/protocol/internal/token';
 import { allows, methodScopes, type Scope } from '@kasane/protocol/scopes';
-import { digestOfToken } from '@kasane/protocol/token';
 import type { TokenStore } from '../store/tokens.ts';
 import { RateLimit } from './rate-limit.ts';
 

@@ -1,8 +1,8 @@
 /** What Prometheus is told of a coordinator. Names and labels are listed in docs/monitoring.md. */
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { secondsBuckets } from '@kasane/protocol/internal/metrics-server';
 import { stateNames } from '@kasane/protocol/job-state';
-import { secondsBuckets } from '@kasane/protocol/metrics-server';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StepTimes } from '../run/run-options.ts';
 import type { ConnectedWorker } from '../workers.ts';

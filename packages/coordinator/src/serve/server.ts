@@ -1,12 +1,15 @@
 /** The gRPC server: services, health, reflection, behind the gate. Closed by default: beyond loopback tokens are required. */
 import type { Socket } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
-import { hostPort } from '@kasane/protocol/address';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
-import { Guests, peerOf } from '@kasane/protocol/guests';
+import { hostPort } from '@kasane/protocol/internal/address';
+import { Guests, peerOf } from '@kasane/protocol/internal/guests';
+import { listenOn } from '@kasane/protocol/internal/listen';
+import type { ServerTls } from '@kasane/protocol/internal/tls';
+import { isLoopback } from '@kasane/protocol/internal/token';
 import {
   JOB_FILE_BYTES,
   type Limits,
@@ -15,9 +18,6 @@ import {
   STREAM_MESSAGE_BYTES,
   STREAMS_PER_CONNECTION,
 } from '@kasane/protocol/limits';
-import { listenOn } from '@kasane/protocol/listen';
-import type { ServerTls } from '@kasane/protocol/tls';
-import { isLoopback } from '@kasane/protocol/token';
 import type { Logger } from 'pino';
 import { Admission, Malformed } from './admission.ts';
 import { Gate, type GateOptions } from './gate.ts';

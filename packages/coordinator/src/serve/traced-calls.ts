@@ -5,8 +5,8 @@ import {
   type ServerInterceptor,
   ServerListenerBuilder,
 } from '@grpc/grpc-js';
-import { callAttributes, endCall, TRACEPARENT } from '@kasane/protocol/traced-calls';
-import { type Span, type Tracing, tracing } from '@kasane/protocol/tracing';
+import { callAttributes, endCall, TRACEPARENT } from '@kasane/protocol/internal/traced-calls';
+import { type Span, type Tracing, tracing } from '@kasane/protocol/internal/tracing';
 
 /** Interceptors that give each call a span, inside which it is answered; none when nobody asked for spans. */
 export function tracedCalls(): ServerInterceptor[] {

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type handleBidiStreamingCall, Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
-import { encodeFrame, type Frame } from '@kasane/protocol/frame';
 import {
   ConnectRequest,
   ConnectResponse,
@@ -12,6 +11,10 @@ import {
   TaskFailure_Reason,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
+import { encodeFrame, type Frame } from '@kasane/protocol/internal/frame';
+import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/link';
+import { brief } from '@kasane/protocol/internal/plain-text';
+import { checkWorkerMessage } from '@kasane/protocol/internal/worker-messages';
 import {
   ERROR_TEXT,
   HEARTBEAT_TIMEOUT_MS,
@@ -21,10 +24,7 @@ import {
   WORKER_TEXT,
   WORKERS,
 } from '@kasane/protocol/limits';
-import { LINK_KEY_BYTES, Link } from '@kasane/protocol/link';
-import { brief } from '@kasane/protocol/plain-text';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
-import { checkWorkerMessage } from '@kasane/protocol/worker-messages';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';

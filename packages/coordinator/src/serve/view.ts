@@ -1,9 +1,9 @@
 /** Jobs as the protocol shows them: what the store knows, and for a running one what the run knows. */
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { metricKind } from '@kasane/protocol/internal/metric-kind';
+import { brief } from '@kasane/protocol/internal/plain-text';
 import type { JobSpec } from '@kasane/protocol/job';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
-import { metricKind } from '@kasane/protocol/metric-kind';
-import { brief } from '@kasane/protocol/plain-text';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Run } from '../run/run.ts';
 import type { JobRecord } from '../store/job-record.ts';

@@ -7,7 +7,7 @@ import { copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promis
 import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { checkState, JOBS } from './state-check.ts';
 import { DATABASE } from './state-database.ts';
 import { stateError } from './state-errors.ts';

@@ -12,7 +12,7 @@ import {
   sentenceOf,
   type Written,
 } from '@kasane/protocol/reasons';
-import { type SystemCode, systemCodeOf } from '@kasane/tensor/node/system-errors';
+import { type SystemCode, systemCodeOf } from '@kasane/tensor/internal/node/system-errors';
 import type { Logger } from 'pino';
 import { SQLITE, sqliteCode, systemCodeOfSqlite } from './state-errors.ts';
 import { type AwayReason, StateAway } from './state-place.ts';

@@ -1,7 +1,7 @@
 /** The SQLite file of a state directory: jobs and tokens have their tables in it, each a connection of its own. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { makeFolders } from '@kasane/tensor/node/make-folders';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { damaged, stateError, unusable, whyOf } from './state-errors.ts';
 import type { Statement } from './state-writer.ts';
 

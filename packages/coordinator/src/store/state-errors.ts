@@ -1,6 +1,6 @@
 /** What SQLite and the file system say of a state directory, in sentences that tell what to do. */
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { meaningOf, type SystemCode, systemWords } from '@kasane/tensor/node/system-errors';
+import { meaningOf, type SystemCode, systemWords } from '@kasane/tensor/internal/node/system-errors';
 
 /** Primary result codes (https://sqlite.org/rescode.html); extended codes have them in their low byte. */
 export const SQLITE = {

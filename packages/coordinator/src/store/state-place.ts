@@ -6,7 +6,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
-import { systemCodeOf } from '@kasane/tensor/node/system-errors';
+import { systemCodeOf } from '@kasane/tensor/internal/node/system-errors';
 
 export type AwayReason = Reason<'state-moved' | 'state-replaced' | 'state-closed'>;
 

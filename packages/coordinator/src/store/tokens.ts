@@ -5,8 +5,8 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
+import { digestOfToken } from '@kasane/protocol/internal/token';
 import { type Scope, scopes } from '@kasane/protocol/scopes';
-import { digestOfToken } from '@kasane/protocol/token';
 import { openStateDatabase, requireTables } from './state-database.ts';
 
 export interface TokenRecord {

@@ -3,9 +3,9 @@
 import type { DataParts } from '@kasane/data/dataset';
 import { cut, planEpoch } from '@kasane/data/plan';
 import { KasaneError } from '@kasane/protocol/errors';
-import { whyUnfit } from '@kasane/protocol/fit';
+import { whyUnfit } from '@kasane/protocol/internal/fit';
 import type { Job } from '@kasane/protocol/job';
-import { counted } from '@kasane/tensor/counted';
+import { counted } from '@kasane/tensor/internal/counted';
 import { RunPlan } from '../run/plan.ts';
 import { describeSamples } from './describe-job.ts';
 import { checkMemory } from './memory.ts';

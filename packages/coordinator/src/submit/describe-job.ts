@@ -2,11 +2,11 @@
 import type { DataParts } from '@kasane/data/dataset';
 import type { OpenedPack } from '@kasane/data/packed';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue';
+import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
 import type { Job } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
-import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/queue';
-import type { SampleFormat } from '@kasane/protocol/sample-format';
-import type { Field } from '@kasane/tensor/field';
+import type { Field } from '@kasane/tensor/internal/field';
 import type { RunPlan } from '../run/plan.ts';
 import type { RunOptions } from '../run/run-options.ts';
 

@@ -1,15 +1,15 @@
 /** What can be seen of a job beside its figures: its checkpoints, the weights in them, and the test samples. */
 import { readFile, stat } from 'node:fs/promises';
-import type { Access } from '@kasane/data/access';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
-import { inputReader, readTargets } from '@kasane/data/normalize';
+import type { Access } from '@kasane/data/internal/access';
+import { inputReader, readTargets } from '@kasane/data/internal/normalize';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { collectGarbageSoon } from '@kasane/protocol/garbage';
 import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { collectGarbageSoon } from '@kasane/protocol/internal/garbage';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { CHECKING_PER_CALLER, READ_SAMPLES, READ_SAMPLES_BYTES } from '@kasane/protocol/limits';
-import { fieldBytes } from '@kasane/tensor/field';
+import { fieldBytes } from '@kasane/tensor/internal/field';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
 import { sizeOf } from '@kasane/tensor/shape';
 import { encodeModel, readCheckpoint, valuesOf } from '../params/checkpoint.ts';

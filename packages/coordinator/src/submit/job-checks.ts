@@ -2,8 +2,9 @@
  * What is looked at of a submitted job before it is queued: its data, and whether it can be trained. Data is read in threads, each with
  * memory and open files of its own: of hundreds at once none would be left for jobs that run. So callers take turns.
  */
-import type { Access } from '@kasane/data/access';
+
 import type { DataParts } from '@kasane/data/dataset';
+import type { Access } from '@kasane/data/internal/access';
 import type { Job } from '@kasane/protocol/job';
 import { CHECKED_AT_ONCE, CHECKING, CHECKING_PER_CALLER } from '@kasane/protocol/limits';
 import type { WorkerRegistry } from '../workers.ts';

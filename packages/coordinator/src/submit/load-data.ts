@@ -1,14 +1,15 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
-import type { Access } from '@kasane/data/access';
+
 import type { DataParts } from '@kasane/data/dataset';
+import type { Access } from '@kasane/data/internal/access';
+import { openTokenizer } from '@kasane/data/internal/tokenizer';
 import { openData, placeOf } from '@kasane/data/open';
-import { openTokenizer } from '@kasane/data/tokenizer';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { readers, whyUnfit } from '@kasane/protocol/fit';
+import { readers, whyUnfit } from '@kasane/protocol/internal/fit';
 import type { Job } from '@kasane/protocol/job';
 import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
-import { counted } from '@kasane/tensor/counted';
-import { fieldBytes } from '@kasane/tensor/field';
+import { counted } from '@kasane/tensor/internal/counted';
+import { fieldBytes } from '@kasane/tensor/internal/field';
 import { domainOf, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 import { describeSamples } from './describe-job.ts';

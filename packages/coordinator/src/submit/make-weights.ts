@@ -1,10 +1,10 @@
 /** Makes the weights that a job begins with, at once: `starting-weights.ts` says on which thread. */
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
+import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { adoptWeights, describeAdopted, notFinite } from '@kasane/tensor/io/adopt';
 import { readWeights, type WeightLayout } from '@kasane/tensor/io/torchvision';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
-import { readRegularSync } from '@kasane/tensor/node/regular-file';
 import { sha256 } from '../params/files.ts';
 
 export interface StartingWeights {

@@ -12,7 +12,7 @@ import {
   PARSING,
   PARSING_PER_CALLER,
 } from '@kasane/protocol/limits';
-import { answerOf } from '@kasane/tensor/node/thread-answer';
+import { answerOf } from '@kasane/tensor/internal/node/thread-answer';
 import { type Asker, CallerTurns } from './caller-turns.ts';
 import type { JobFileAnswer } from './job-file-thread.ts';
 
