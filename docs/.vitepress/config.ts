@@ -14,6 +14,13 @@ const pagesOf = (folder: string) =>
       const heading = /^# (.*)$/m.exec(readFileSync(join(docs, folder, file), 'utf8'));
       return { text: heading?.[1] ?? file, link: `/${join(folder, file.replace(/\.md$/, ''))}` };
     });
+/** The pages of a package's modules, which stand in folders as the modules do. */
+const modulesOf = (name: string) =>
+  readdirSync(join(docs, 'reference/api', name), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md') && file !== 'index.md')
+    .map((file) => file.replace(/\.md$/, ''))
+    .sort()
+    .map((module) => ({ text: module, link: `/reference/api/${name}/${module}` }));
 const guides = [
   'tutorial',
   'training',
@@ -24,6 +31,7 @@ const guides = [
   'security',
   'limits',
   'troubleshooting',
+  'compatibility',
 ];
 const others = pagesOf('.').filter(({ link }) => !guides.includes(link.slice(1)));
 
@@ -42,6 +50,8 @@ export default defineConfig({
       },
       { text: 'Concepts', items: pagesOf('concepts') },
       { text: 'Reference', items: pagesOf('reference') },
+      { text: 'API of @kasane/client', collapsed: true, items: modulesOf('client') },
+      { text: 'API of @kasane/tensor', collapsed: true, items: modulesOf('tensor') },
       { text: 'More', items: others },
       { text: 'Decisions', collapsed: true, items: pagesOf('decisions') },
     ],
