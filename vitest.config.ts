@@ -10,6 +10,7 @@ const unhurried = [
   'bull-board',
   'containers',
   'docs',
+  'earlier-state',
   'embedded-redis',
   'fuzz/extremes',
   'fuzz/fuzz',
