@@ -3,11 +3,18 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
+import type { Unkept } from '@kasane/coordinator/run/run';
+import { StateUnusable } from '@kasane/coordinator/store/state-errors';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
 import type { Logger } from 'pino';
 import { endOrphan, type StartedRedis, startRedis } from './redis/start.ts';
-import { disownFolder, makeTemporaryFolder, sweepTemporaryFolders } from './temporary-folder.ts';
+import {
+  disownFolder,
+  makeTemporaryFolder,
+  noTemporaryFiles,
+  sweepTemporaryFolders,
+} from './temporary-folder.ts';
 import { spansAsked } from './tracing/asked.ts';
 import { type ForkedWorker, forkWorker, tellCoordinator } from './worker-processes.ts';
 
@@ -89,6 +96,8 @@ export class EmbeddedCluster {
       // Nobody else knows its address; they take a tenth of the time that it takes to start.
       standardServices: false,
       log,
+    }).catch((error: unknown) => {
+      throw error instanceof StateUnusable ? noTemporaryFiles(error.what) : error;
     });
     this.#checkWanted();
     const { address } = this.#coordinator;
@@ -103,6 +112,11 @@ export class EmbeddedCluster {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  /** What the disk of its state refuses to keep of a job, if it does. */
+  unkept(job: string): Unkept | undefined {
+    return this.#coordinator?.unkept(job);
   }
 
   /** Where it keeps its state. */

@@ -11,6 +11,8 @@ export interface FollowOptions {
   readonly tensorboard?: string | undefined;
   /** Said when Ctrl-C ends this process while it looks; without it that is left to the caller. */
   readonly left?: string;
+  /** Called with each state of the job; true: it need not be followed further. */
+  readonly isEnough?: (job: JobMessage) => Promise<boolean>;
   /** Default: one of its own. */
   readonly view?: ProgressView;
 }
@@ -19,10 +21,11 @@ export interface FollowOptions {
 export async function follow(
   client: CoordinatorClient,
   id: string,
-  { tensorboard, left, view = progressView() }: FollowOptions = {},
+  { tensorboard, left, isEnough, view = progressView() }: FollowOptions = {},
 ): Promise<JobMessage> {
   const recording = tensorboard === undefined ? undefined : recordJob(client, id, tensorboard);
   let last: JobMessage | undefined;
+  let hasEnded = true;
   const leave = () => {
     view.stop();
     err.lines(left ?? '');
@@ -36,11 +39,13 @@ export async function follow(
       const starting = left === undefined && job.step === 0 && job.workers === 0;
       view.update(starting ? { ...job, waitingFor: undefined } : job);
       recording?.update(job);
+      hasEnded = !(await isEnough?.(job));
+      if (!hasEnded) break;
     }
   } finally {
     process.off('SIGINT', leave);
     view.stop();
-    await recording?.close();
+    await recording?.close(hasEnded);
   }
   return last ?? client.get(id);
 }

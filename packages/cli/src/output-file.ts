@@ -10,6 +10,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -35,22 +36,35 @@ export function requireWritable(out: string): void {
   }
 }
 
-/**
- * Copies trained weights to where they were asked for: whole or not at all.
- * @throws KasaneError CANNOT_WRITE, which says where they are instead, and how to get them from there
- */
-export function deliver(weights: string, out: string): void {
+/** Writes a file whole or not at all. @param write makes it under another name. @throws the system's error */
+function place(out: string, write: (partial: string) => void): void {
   const target = targetOf(out);
   const partial = `${target}.${process.pid}.part`;
   try {
-    copyFileSync(weights, partial, fs.COPYFILE_EXCL);
+    write(partial);
     // Weights may be readable by their owner only; the copy is the user's, synced before it takes the name.
     const file = openSync(partial, 'r+');
     fsyncSync(file);
     closeSync(file);
     renameSync(partial, target);
-  } catch (cause) {
+  } catch (error) {
     removeQuietly(partial);
+    throw error;
+  }
+}
+
+/** Writes trained weights that are no file yet to where they were asked for. @throws the system's error */
+export const deliverBytes = (weights: Uint8Array, out: string): void =>
+  place(out, (partial) => writeFileSync(partial, weights, { flag: 'wx' }));
+
+/**
+ * Copies trained weights to where they were asked for: whole or not at all.
+ * @throws KasaneError CANNOT_WRITE, which says where they are instead, and how to get them from there
+ */
+export function deliver(weights: string, out: string): void {
+  try {
+    place(out, (partial) => copyFileSync(weights, partial, fs.COPYFILE_EXCL));
+  } catch (cause) {
     throw new KasaneError(
       'CANNOT_WRITE',
       `the weights cannot be written to ${out}: ${whyUnwritable(cause)}; they are in ${weights}: copy that file, or run \`kasane export ${weights} -o FILE\``,

@@ -26,11 +26,14 @@ export const temporaryPlace = (): string => resolve(tmpdir());
 /** Makes a folder of this process there. @throws KasaneError CANNOT_WRITE naming the place and what is wrong with it */
 export function makeTemporaryFolder(kind = ''): string {
   const place = temporaryPlace();
+  let folder: string | undefined;
   try {
-    const folder = mkdtempSync(join(place, PREFIX + kind));
+    folder = mkdtempSync(join(place, PREFIX + kind));
     writeFileSync(join(folder, OWNER), JSON.stringify(ownerOf(process.pid)));
     return folder;
   } catch (cause) {
+    // A full disk has room for a folder, and none for what is in it.
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     const why = systemFailure(cause)?.words ?? 'it cannot be written to';
     throw new KasaneError(
       'CANNOT_WRITE',
@@ -39,6 +42,13 @@ export function makeTemporaryFolder(kind = ''): string {
     );
   }
 }
+
+/** Of files in such a folder, whose place nobody has named. @param what a path and why it cannot be written */
+export const noTemporaryFiles = (what: string): KasaneError =>
+  new KasaneError(
+    'CANNOT_WRITE',
+    `temporary files cannot be written: ${what}; set TMPDIR to a folder on another disk`,
+  );
 
 /** From now on it is its user's: nobody sweeps it. */
 export const disownFolder = (folder: string): void => rmSync(join(folder, OWNER), { force: true });

@@ -16,6 +16,7 @@ import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import { inspectRedis } from './queue/inspect-redis.ts';
 import { WatchedRedis } from './queue/watched-redis.ts';
+import type { Unkept } from './run/run.ts';
 import type { StepTimes } from './run/run-options.ts';
 import { clusterService, jobsService } from './serve/jobs.ts';
 import { listen } from './serve/server.ts';
@@ -67,6 +68,8 @@ export interface Coordinator {
   readonly asksToken: boolean;
   /** For clients in this process: may read and submit. */
   readonly ownToken: string;
+  /** For the process that it runs in: what its disk refuses to keep of a job, if it does. */
+  readonly unkept: (job: string) => Unkept | undefined;
   /** Stops serving; a running job is resumed by the next coordinator on the same state directory. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -214,6 +217,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     address: server.address,
     asksToken: server.asksToken,
     ownToken,
+    unkept: (job) => manager.runs.unkept(job),
     close: () => {
       closed ??= close();
       return closed;

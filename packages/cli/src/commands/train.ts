@@ -20,10 +20,11 @@ import type { JobToTrain } from '../job-to-train.ts';
 import { makeLog } from '../log.ts';
 import type { LogLevel } from '../options.ts';
 import { deliver } from '../output-file.ts';
+import { PastDisk } from '../past-disk.ts';
 import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { expensiveLayers, joinTraces } from '../render/profile.ts';
-import { type ProgressView, progressView } from '../render/progress.ts';
+import { progressView } from '../render/progress.ts';
 import { unitOf } from '../render/standardized.ts';
 import { out } from '../say.ts';
 import type { ForkedWorker } from '../worker-processes.ts';
@@ -73,6 +74,7 @@ export async function train(
     log: makeLog(options.logLevel, 'text', (lines) => view.write(lines)),
     say,
   });
+  const pastDisk = new PastDisk({ cluster, out, say });
   const job = await guarded(
     async () => {
       const { address } = await cluster.start();
@@ -83,23 +85,26 @@ export async function train(
         const ended = await Promise.race([
           follow(client, id, {
             tensorboard: options.tensorboard,
-            view: sayingWhere(view, () => cluster.directory),
+            isEnough: (now) => pastDisk.isEnough(now),
+            view,
           }),
           cluster.failed,
         ]);
-        requireSuccess(ended);
-        try {
-          deliver(ended.model, out);
-        } catch (error) {
-          cluster.keepFiles();
-          throw error;
+        if (!pastDisk.ended) {
+          requireSuccess(ended);
+          try {
+            deliver(ended.model, out);
+          } catch (error) {
+            cluster.keepFiles();
+            throw error;
+          }
         }
         if (options.profile !== undefined) {
           const costs = joinTraces(cluster.traces, options.profile);
           say(`\n${expensiveLayers(costs)}\nProfile  ${resolve(options.profile)}`);
         }
         // A job shows a selection of many epochs; the report is of all.
-        return { ...ended, history: await client.epochs(ended.id) };
+        return pastDisk.ended ?? { ...ended, history: await client.epochs(ended.id) };
       } finally {
         client.close();
         await page?.close();
@@ -108,22 +113,6 @@ export async function train(
     () => cluster.close(),
   );
   report(job, spec, preparation, out, options.json === true);
-}
-
-/** The view, which says where there is no room when the coordinator waits for its disk: nobody here has chosen the place. */
-function sayingWhere(view: ProgressView, directory: () => string | undefined): ProgressView {
-  let isSaid = false;
-  return {
-    ...view,
-    update(job) {
-      view.update(job);
-      if (isSaid || job.waitingFor?.code !== 'disk') return;
-      isSaid = true;
-      view.write(
-        `The training keeps its state in ${directory()} until it ends: free up space there. To use another disk, set TMPDIR and start again\n`,
-      );
-    },
-  };
 }
 
 /** Each slot computes a shard at a time: more slots than shards are of no use. Empty when none is. */

@@ -12,7 +12,8 @@ import { delimiter, join } from 'node:path';
 import { inspectRedis, RedisLoading } from '@kasane/coordinator/internal/queue/inspect-redis';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
-import { makeTemporaryFolder } from '../temporary-folder.ts';
+import { systemFailure } from '../system-errors.ts';
+import { makeTemporaryFolder, noTemporaryFiles } from '../temporary-folder.ts';
 import { fetchWithApt } from './apt.ts';
 
 export interface StartRedisOptions {
@@ -135,7 +136,13 @@ export async function startBinary(binary: RedisBinary): Promise<StartedRedis> {
     'loglevel warning',
     `logfile ${quoted(join(directory, 'log'))}`,
   ];
-  writeFileSync(join(directory, 'redis.conf'), `${config.join('\n')}\n`, { mode: 0o600 });
+  const file = join(directory, 'redis.conf');
+  try {
+    writeFileSync(file, `${config.join('\n')}\n`, { mode: 0o600 });
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw noTemporaryFiles(`${file}: ${systemFailure(error)?.words ?? messageOf(error)}`);
+  }
   const child = spawn('/bin/sh', ['-c', SUPERVISOR, 'kasane-redis', binary.path, directory], {
     // Ctrl-C in a terminal is for this process, which then closes Redis when it is done with it.
     detached: true,

@@ -9,8 +9,8 @@ export interface Recording {
   readonly path: string;
   /** Hears each state of the job: tests come with it. */
   update(job: Job): void;
-  /** Resolves when all that was told is written. */
-  close(): Promise<void>;
+  /** Resolves when all that was told is written. @param hasEnded more of a job that has not is not waited for. Default true. */
+  close(hasEnded?: boolean): Promise<void>;
 }
 
 /** Records until the job has ended and `close` is called. */
@@ -28,8 +28,9 @@ export function recordJob(client: CoordinatorClient, job: string, folder: string
     step = point.step;
     file.scalars(point.step, point.time, scalarsOf(point, metric));
   };
+  let cancel = () => {};
   const ended = new Promise<void>((resolve) => {
-    client.watchMetrics(
+    cancel = client.watchMetrics(
       job,
       ({ points }) => {
         if (early) early.push(...points);
@@ -58,7 +59,8 @@ export function recordJob(client: CoordinatorClient, job: string, folder: string
       }
       tests = now.history.at(-1)?.epoch ?? tests;
     },
-    async close() {
+    async close(hasEnded = true) {
+      if (!hasEnded) cancel();
       await ended;
       file.close();
     },

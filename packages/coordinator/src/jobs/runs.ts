@@ -12,7 +12,7 @@ import { type Span, tracing } from '@kasane/protocol/internal/tracing';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import type { Reason } from '@kasane/protocol/reasons';
-import { Run } from '../run/run.ts';
+import { Run, type Unkept } from '../run/run.ts';
 import type { RunOptions } from '../run/run-options.ts';
 import { Standstill } from '../run/standstill.ts';
 import { isDiskError, PatientDisk } from '../store/disk.ts';
@@ -77,7 +77,9 @@ export class Runs {
 
   constructor(options: RunsOptions) {
     this.#options = options;
-    this.#disk = new PatientDisk(options.log);
+    this.#disk = new PatientDisk(options.log, () => {
+      for (const id of this.#places.keys()) options.onChange(id);
+    });
     this.#marks = new ReadingMarks(options.stateDirectory);
     const { workers } = options;
     this.#turns = new Turns(() =>
@@ -98,9 +100,21 @@ export class Runs {
     const place = this.#places.get(id);
     if (state === JobState.JOB_STATE_PAUSED) return { code: 'paused', args: { job: id } };
     if (place?.stop) return { code: 'stopping', args: {} };
-    if (place) return place.run ? place.run.waitingFor : { code: 'reading-data', args: {} };
+    if (place)
+      return this.#refused(id) ?? (place.run ? place.run.waitingFor : { code: 'reading-data', args: {} });
     if (state !== JobState.JOB_STATE_QUEUED && state !== JobState.JOB_STATE_RUNNING) return undefined;
     return { code: 'jobs-ahead', args: { count: RUNNING_JOBS, jobs: [...this.#places.keys()] } };
+  }
+
+  /** What the disk refuses to keep of a run, if it does. */
+  unkept(id: string): Unkept | undefined {
+    return this.get(id)?.unkept(this.#refused(id));
+  }
+
+  /** Why the disk refuses the beginning or the end of a job, if it does. */
+  #refused(id: string): Reason | undefined {
+    const { why } = this.#disk;
+    return why?.args.of === id ? why : undefined;
   }
 
   /** Opens the jobs whose turn it is, and closes those that others go before. Call when jobs have come, gone or changed. */

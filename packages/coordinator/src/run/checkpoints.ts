@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job } from '@kasane/protocol/job';
-import { at, sentenceOf } from '@kasane/protocol/reasons';
+import { at, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import { encodeCheckpoint, type Position, readCheckpoint, type Weights } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
@@ -131,6 +131,11 @@ export class Checkpoints {
     this.#writing.catch(() => {});
   }
 
+  /** Why the disk has refused the last one, if it has. */
+  get refused(): Reason | undefined {
+    return this.#refusal && diskReason(this.#refusal, clockTime());
+  }
+
   /** Resolves when none is being written. */
   settled(): Promise<void> {
     return this.#writing;
@@ -169,7 +174,7 @@ export class Checkpoints {
     const { best = 0 } = job.spec.checkpoint;
     const count = Math.max(best, this.#judge.stopEarly ? 1 : 0);
     if (count === 0) return [];
-    const list = ranked(store.epochs(id), this.#judge);
+    const list = ranked([...store.epochs(id), ...this.#owed.epochs], this.#judge);
     return list.slice(0, count).map(({ epoch }) => epoch * stepsPerEpoch);
   }
 }

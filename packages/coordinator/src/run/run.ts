@@ -41,6 +41,17 @@ const TICK_MS = 200;
 /** Steps that are handed out before the first is computed: nobody waits until the samples of all the others are staged. */
 const FIRST_STEPS = 2;
 
+/** What would be lost with the process of a run. */
+export interface Unkept {
+  /** Why the disk refuses it. */
+  readonly why: Reason;
+  /** All steps are done, and it is the disk alone that is waited for. */
+  readonly isTrained: boolean;
+  readonly epochs: readonly EpochResult[];
+  /** The file of the trained weights. */
+  readonly model: () => Promise<Uint8Array>;
+}
+
 /** Why a run ended early: for good, or suspended, to go on where it was. */
 class Stopped extends Error {
   readonly outcome: 'cancelled' | 'suspended';
@@ -82,6 +93,8 @@ export class Run {
   readonly #shares: Shares;
   /** Milliseconds of slots since the last border. */
   #usedMs = 0;
+  /** Its last step is done. */
+  #isTrained = false;
 
   constructor(options: RunOptions) {
     const { id, job, data, redis, workers, decide, log } = options;
@@ -143,6 +156,7 @@ export class Run {
       // It was suspended while the epoch's test went on.
       if (this.#endsEpoch && this.#position.counted > 0) await this.#endEpoch();
       while (!this.#isOver()) await this.#step();
+      this.#isTrained = true;
       await this.#checkpoints.finish(this.#disk, () => this.#checkpoint());
       await this.#disk.written({ writing: 'model' }, () => this.#writeModel());
       return 'done';
@@ -217,6 +231,15 @@ export class Run {
   get waitingFor(): Reason | undefined {
     const { turn, redisWhy } = this.#options;
     return this.#disk.why ?? turn.why ?? (this.board.why && (redisWhy() ?? this.board.why));
+  }
+
+  /** What only memory holds, while the disk refuses it; undefined while it does not. @param end why it refuses the end of the run */
+  unkept(end: Reason | undefined): Unkept | undefined {
+    const waited = end ?? this.#disk.why;
+    const why = waited ?? this.#checkpoints.refused;
+    if (!why) return undefined;
+    const isTrained = this.#isTrained && waited !== undefined;
+    return { why, isTrained, epochs: this.progress.history, model: () => this.#model() };
   }
 
   /** Sets whose steps go first. */
@@ -515,15 +538,20 @@ export class Run {
   }
 
   async #writeModel(): Promise<void> {
-    const { store, job, data, directory } = this.#options;
+    const { store, directory } = this.#options;
     await store.place.folder(directory);
     const path = join(directory, 'model.safetensors');
+    const digest = await writeWhole(path, await this.#model());
+    const workers = new Set(store.ledger(this.id).map((row) => row.worker));
+    await store.setModel(this.id, path, digest, workers.size);
+  }
+
+  /** The file of the trained weights. */
+  async #model(): Promise<Uint8Array> {
+    const { job, data } = this.#options;
     const { step } = this.#position;
     const best = job.spec.training.stopEarly && (await this.#checkpoints.best(this.#parameters!, step));
     const values = valuesOf(best?.weights ?? this.#parameters!);
-    const bytes = await encodeModel(job, data.preparation, values, best?.step ?? step);
-    const digest = await writeWhole(path, bytes);
-    const workers = new Set(store.ledger(this.id).map((row) => row.worker));
-    await store.setModel(this.id, path, digest, workers.size);
+    return encodeModel(job, data.preparation, values, best?.step ?? step);
   }
 }

@@ -1,4 +1,6 @@
 /** What SQLite and the file system say of a state directory, in sentences that tell what to do. */
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { meaningOf, type SystemCode, systemWords } from '@kasane/tensor/internal/node/system-errors';
 
@@ -14,6 +16,9 @@ export const SQLITE = {
   CANTOPEN: 14,
   NOTADB: 26,
 } as const;
+
+/** What SQLite gives its shared memory at once. */
+const SHARED_BYTES = 32 << 10;
 
 /** SQLite's primary result code; undefined for an error that is not its. */
 export function sqliteCode(error: unknown): number | undefined {
@@ -41,13 +46,23 @@ export const systemCodeOfSqlite = (code: number): SystemCode | undefined => syst
 /** Why the file system refused something, without its error number. */
 export const whyOf = (error: unknown): string => systemWords(error) ?? messageOf(error);
 
-/** @param path that could not be used */
-export function unusable(path: string, why: string): KasaneError {
-  return new KasaneError(
-    'STATE_UNUSABLE',
-    `the state directory cannot be used: ${path}: ${why}; fix this, or choose another directory with --state`,
-  );
+/** For whoever has chosen the state directory in another way than with --state. */
+export class StateUnusable extends KasaneError {
+  /** The path that could not be used, and why. */
+  readonly what: string;
+
+  constructor(path: string, why: string) {
+    const what = `${path}: ${why}`;
+    super(
+      'STATE_UNUSABLE',
+      `the state directory cannot be used: ${what}; fix this, or choose another directory with --state`,
+    );
+    this.what = what;
+  }
 }
+
+/** @param path that could not be used */
+export const unusable = (path: string, why: string): KasaneError => new StateUnusable(path, why);
 
 /** An error of opening `path` in a state directory, as users should read it. */
 export function stateError(error: unknown, path: string): Error {
@@ -65,7 +80,7 @@ export function stateError(error: unknown, path: string): Error {
     case SQLITE.FULL:
       return unusable(path, meaningOf('ENOSPC').words);
     case SQLITE.IOERR:
-      return unusable(path, meaningOf('EIO').words);
+      return unusable(path, meaningOf(isFull(path) ? 'ENOSPC' : 'EIO').words);
     case SQLITE.BUSY:
     case SQLITE.LOCKED:
       return new KasaneError(
@@ -75,6 +90,16 @@ export function stateError(error: unknown, path: string): Error {
       );
   }
   return (error as NodeJS.ErrnoException).code ? unusable(path, whyOf(error)) : (error as Error);
+}
+
+/** SQLite reports memory that it shares by a file as an error of the disk where there is no room for that file. */
+function isFull(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < SHARED_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 /** @param why a clause */
