@@ -70,6 +70,7 @@ export function addLocalCommands(): void {
       const job = await (await import('./job-to-train.ts')).jobToTrain(jobOrPreset, options);
       const { withWorkers } = await import('./worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
+      (await import('./open-files.ts')).requireOpenFiles(workers);
       // A profile is written to a file of the cluster, which forks its workers itself, then.
       const first = options.profile === undefined ? workers : 0;
       await withWorkers(first, { slots, backend, gpuStorage, logLevel }, async (forked) =>

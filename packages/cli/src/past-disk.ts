@@ -3,11 +3,11 @@
  * writes finished weights to where they were asked for.
  */
 import { createHash } from 'node:crypto';
-import type { Unkept } from '@kasane/coordinator/run/run';
+import type { Unkept } from '@kasane/coordinator/internal/run/run';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { sentenceOf } from '@kasane/protocol/reasons';
-import { meaningOf } from '@kasane/tensor/node/system-errors';
+import { meaningOf } from '@kasane/tensor/internal/node/system-errors';
 import { deliverBytes, whyUnwritable } from './output-file.ts';
 
 export interface PastDiskOptions {

@@ -75,3 +75,16 @@ it.each([
   expect(trained.stderr).not.toMatch(/a bug|^\s+at /m);
   expect(trained.code, trained.stderr).toBe(0);
 });
+
+it.each([
+  ['train', ['train', 'job.json', '--workers', '1']],
+  ['coordinator', ['coordinator', '--port', '0', '--state', 'state']],
+])(
+  '%s with too few open files: the limit is named, and nothing else',
+  { timeout: LIMIT_MS },
+  async (_, args) => {
+    const { code, stderr } = await within('ulimit -n 40 && cp tiny.json job.json && exec "$@"', args);
+    expect(stderr).toMatch(/^kasane: this process may only have 40 files open, .* \(ulimit -n 1024\)\n$/);
+    expect(code).toBe(71);
+  },
+);

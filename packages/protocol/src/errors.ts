@@ -5,13 +5,13 @@
 import { status } from '@grpc/grpc-js';
 import { connectionWords, inWords, systemWords } from '@kasane/tensor/internal/node/system-errors';
 
-/** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 66 no input, 69 unavailable, 70 software, 73 cannot create, 77 permission. */
+/** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 66 no input, 69 unavailable, 70 software, 71 system, 73 cannot create, 77 permission. */
 export const errorCodes = {
   /** A flag or argument of the command line is wrong. */
   USAGE: { exit: 2, grpc: status.INVALID_ARGUMENT },
   /** The job file does not parse or does not fit the schema. */
   JOB_INVALID: { exit: 65, grpc: status.INVALID_ARGUMENT },
-  /** A data file is missing, damaged, or does not fit the model. */
+  /** A data file is damaged, or does not fit the model. */
   DATA_INVALID: { exit: 65, grpc: status.INVALID_ARGUMENT },
   /** A file or folder that a command was given does not exist. */
   NO_INPUT: { exit: 66, grpc: status.NOT_FOUND },
@@ -39,6 +39,8 @@ export const errorCodes = {
   SCOPE: { exit: 77, grpc: status.PERMISSION_DENIED },
   /** A limit of the protocol package's table is exceeded. */
   LIMIT: { exit: 65, grpc: status.RESOURCE_EXHAUSTED },
+  /** The system lets this process open too few files. */
+  OPEN_FILES: { exit: 71, grpc: status.RESOURCE_EXHAUSTED },
   /** What was asked to compute on is not there. */
   BACKEND: { exit: 69, grpc: status.UNAVAILABLE },
   /** A frame or message from the network does not decode. */

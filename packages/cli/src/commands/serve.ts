@@ -11,6 +11,7 @@ import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
 import { startWorker } from '@kasane/worker/worker';
 import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';
+import { requireOpenFiles } from '../open-files.ts';
 import { type LogFormat, type LogLevel, stateFolder } from '../options.ts';
 import { endOrphan, startRedis } from '../redis/start.ts';
 import { out } from '../say.ts';
@@ -69,6 +70,7 @@ export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
 
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token, json } = options;
+  requireOpenFiles(0);
   const say = (line: string) => {
     if (!json) out.write(`${line}\n`);
   };

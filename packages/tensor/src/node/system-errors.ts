@@ -126,8 +126,16 @@ export function connectionWords(error: unknown): string | undefined {
 const CALL =
   /\b(?:connect|getaddrinfo|bind|listen|read|write|send|recv|shutdown) (E[A-Z_]{2,})\b(?: ([\w.:%[\]-]*[\w\]]))?(?: - Local \([^)]*\))?/g;
 
+/** Node's text of a thread that could not be started. */
+const THREAD = /^Worker initialization failure: (E[A-Z]+)$/;
+
 /** A text of Node's, or of a library that passes it on, with what the system says in words. */
 export function inWords(text: string): string {
+  const refused = THREAD.exec(text)?.[1];
+  if (refused !== undefined && Object.hasOwn(meanings, refused)) {
+    const { words, todo } = meanings[refused as SystemCode];
+    return `a thread could not be started: ${words}; ${todo}`;
+  }
   return text.replace(CALL, (whole, code: string, at: string | undefined) => {
     if (!Object.hasOwn(meanings, code)) return whole;
     const { words } = meanings[code as SystemCode];
