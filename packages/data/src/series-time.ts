@@ -1,5 +1,6 @@
 /** The times of a series' rows: which column has them, and whether they ascend without gaps. */
 import { counted } from '@kasane/tensor/internal/counted';
+import { directionOf } from './backwards.ts';
 import { type CsvRow, skippedRows } from './csv-file.ts';
 import { DataError } from './dataset.ts';
 import {
@@ -56,6 +57,7 @@ export function timeColumn(
   notes: string[],
 ): TimeColumn | undefined {
   if (order === 'file') {
+    requireForwards(path, columns, rows, time, form);
     notes.push(...mixed(path, columns, rows, time, form));
     return undefined;
   }
@@ -145,6 +147,40 @@ function checkZones(
   );
 }
 
+/** A column of dates, whether they are read or not, that goes from the newest to the oldest, if none goes the other way. */
+function backwards(
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  places: readonly number[],
+  form: TableForm,
+): { readonly what: string; readonly isRead: boolean } | undefined {
+  const found = places.flatMap((at) => {
+    const dates = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
+    const direction = directionOf(dates);
+    if (!direction) return [];
+    const [from, to] = [dates[0]!, dates.at(-1)!].map((text) => text.slice(0, 40));
+    return { ...direction, what: `column '${columns[at]}' goes from ${from} down to ${to}` };
+  });
+  return found.some(({ way }) => way === 'rise') ? undefined : found[0];
+}
+
+/** @throws DataError where the order of the file is the reverse of that of time: what would be told is the past */
+function requireForwards(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  time: string | undefined,
+  form: TableForm,
+): void {
+  const named = time === undefined ? -1 : columns.indexOf(time);
+  const found = backwards(columns, rows, named < 0 ? columns.map((_, at) => at) : [named], form);
+  if (!found) return;
+  const right = found.isRead ? 'Set data.order: sort, or reverse' : 'Reverse';
+  throw new DataError(
+    `${path}: the newest row comes first (${found.what}), so data.order: file would forecast the past. ${right} the rows of the file`,
+  );
+}
+
 /** What whoever wants the rows as they stand should hear of times that are there twice. */
 function mixed(
   path: string,
@@ -227,8 +263,11 @@ function findTime(
     places.find((at) => NAMES.test(columns[at]!) && most(rows, at, form, () => true));
   if (other === undefined) return undefined;
   const row = rows.find(({ fields }) => !isMissing(fields[other]!, form))!;
+  const wayOut = backwards(columns, rows, [other], form)
+    ? 'or reverse the rows of the file, whose first is the newest, and set data.order: file'
+    : WAY_OUT;
   throw new DataError(
-    `${path}:${row.line}: column '${columns[other]}' seems to contain the times of the rows, but '${row.fields[other]!.slice(0, 40)}' cannot be read as a time. Write ${DATES}, name another column with data.time, ${WAY_OUT}`,
+    `${path}:${row.line}: column '${columns[other]}' seems to contain the times of the rows, but '${row.fields[other]!.slice(0, 40)}' cannot be read as a time. Write ${DATES}, name another column with data.time, ${wayOut}`,
   );
 }
 

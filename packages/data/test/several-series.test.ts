@@ -65,6 +65,39 @@ it('data.order: file takes such rows with a note', async () => {
   );
 });
 
+it.each([
+  [
+    'dates that are read',
+    (i: number) => `2026-01-${String(i).padStart(2, '0')}`,
+    /Set data.order: sort, or reverse/,
+  ],
+  ['compact dates', (i: number) => `202601${String(i).padStart(2, '0')}`, /Set data.order: sort, or reverse/],
+  ['days first', (i: number) => `${i}.01.2026`, /\. Reverse the rows of the file$/],
+  ['months first, with hours', (i: number) => `1/${i}/26 10:00`, /\. Reverse the rows of the file$/],
+])('data.order: file does not forecast the past: %s', async (_, date, right) => {
+  const down = (more = '') =>
+    `v,when${more && ',due'}\n${lines(20, (i) => `${i},${date(20 - i)}${more && `,${more}-${i + 10}`}`)}`;
+  const why = await series(down(), { order: 'file', columns: ['v'] }).catch((error: Error) => error.message);
+  expect(why).toMatch(
+    /the newest row comes first \(column 'when' goes from .* down to .*\), so data.order: file/,
+  );
+  expect(why).toMatch(right);
+  // Another column of dates that rises is the time, then.
+  await series(down('2026-03'), { order: 'file', columns: ['v'] });
+  await expect(series(down('2026-03'), { order: 'file', columns: ['v'], time: 'when' })).rejects.toThrow(
+    /the newest row comes first/,
+  );
+  const up = `v,when\n${lines(20, (i) => `${i},${date(i + 1)}`)}`;
+  await series(up, { order: 'file', columns: ['v'] });
+});
+
+it('dates that are not read, newest first: to keep the order of the file is not advised', async () => {
+  const content = `when,v\n${lines(20, (i) => `${20 - i}.01.2026,${i}`)}`;
+  await expect(series(content)).rejects.toThrow(
+    /cannot be read as a time\. .*, or reverse the rows of the file, whose first is the newest, and set data\.order: file$/,
+  );
+});
+
 it('a column of one value is said', async () => {
   const { notes } = await series(`date,v,unit\n${lines(20, (i) => `${day(i)},${i},5`)}`);
   expect(notes).toContainEqual(

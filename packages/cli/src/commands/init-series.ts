@@ -1,4 +1,5 @@
 /** Tables whose rows are measurements in order of time, as `kasane init` finds them. */
+import { daysOf, rises } from '@kasane/data/internal/backwards';
 import {
   areCompactDates,
   isDate,
@@ -110,23 +111,13 @@ function windowFor(rows: number, step: number): number {
   return Math.max(1, Math.min(natural, Math.floor(rows / 5)));
 }
 
-/** 31.12.2026 or 12/31/26, whatever follows. */
-const DAY_OR_MONTH_FIRST = /^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)(?!\d)/;
-
 /**
  * Whether rows may be in order of their dates, of which nobody knows whether the day or the month is first: they are not where neither
  * reading makes them rise. Of times that are written in other ways nothing is known.
  */
 function mayRise(values: readonly string[]): boolean {
-  const dates = values.map((text) => DAY_OR_MONTH_FIRST.exec(text)?.slice(1).map(Number));
-  if (dates.some((date) => date === undefined)) return true;
-  return [
-    [0, 1],
-    [1, 0],
-  ].some(([day, month]) => {
-    const days = dates.map((date) => 10_000 * date![2]! + 100 * date![month!]! + date![day!]!);
-    return dates.every((date) => date![month!]! <= 12) && days.every((at, i) => at >= (days[i - 1] ?? at));
-  });
+  const ways = daysOf(values);
+  return ways.length === 0 || ways.some(rises);
 }
 
 /** What is said of times and values that are not as the reader wants them. */
