@@ -47,6 +47,12 @@ const patience = { expect: { poll: { timeout: 30_000 } }, testTimeout: 600_000, 
 
 export default defineConfig({
   test: {
+    coverage: {
+      include: ['packages/*/src/**'],
+      exclude: ['**/gen/**'],
+      reportOnFailure: true,
+      reporter: ['text-summary', ['json-summary', { file: 'summary.json' }], 'html'],
+    },
     projects: [
       {
         test: {

@@ -1,5 +1,5 @@
 // Checks who imports whom in packages/: directions between packages and between rooms of tensor, libraries that have one importer,
-// no cycles, and nothing but itself in tensor. (dependency-cruiser can not read TypeScript 7 projects yet.)
+// no cycles, and nothing but itself in tensor.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
