@@ -4,7 +4,7 @@
  */
 // The library's dependency injection asks for it, and it must be there first.
 import 'reflect-metadata';
-import { randomBytes, webcrypto } from 'node:crypto';
+import { createPrivateKey, KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import {
   AuthorityKeyIdentifierExtension,
@@ -54,7 +54,7 @@ export async function issueAuthority(days: number): Promise<Issued> {
     },
     webcrypto as Crypto,
   );
-  return { cert: `${cert.toString('pem')}\n`, key: await pemOf(keys.privateKey) };
+  return { cert: `${cert.toString('pem')}\n`, key: pemOf(keys.privateKey) };
 }
 
 export interface CertificateRequest {
@@ -83,7 +83,7 @@ export async function issue(authority: Issued, request: CertificateRequest): Pro
       ...(days < 0 && { notBefore: new Date(Date.now() + 2 * days * DAY_MS) }),
       signingAlgorithm: ALGORITHM,
       publicKey: keys.publicKey,
-      signingKey: await privateKeyOf(authority.key),
+      signingKey: privateKeyOf(authority.key),
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
@@ -97,18 +97,13 @@ export async function issue(authority: Issued, request: CertificateRequest): Pro
     },
     webcrypto as Crypto,
   );
-  return { cert: `${cert.toString('pem')}\n`, key: await pemOf(keys.privateKey) };
+  return { cert: `${cert.toString('pem')}\n`, key: pemOf(keys.privateKey) };
 }
 
 const newKeys = () =>
   webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<CryptoKeyPair>;
 
-async function pemOf(key: CryptoKey): Promise<string> {
-  const bytes = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key)).toString('base64');
-  return `-----BEGIN PRIVATE KEY-----\n${bytes.replace(/.{64}(?=.)/g, '$&\n')}\n-----END PRIVATE KEY-----\n`;
-}
+const pemOf = (key: CryptoKey) => KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }) as string;
 
-function privateKeyOf(pem: string): Promise<CryptoKey> {
-  const bytes = Buffer.from(pem.replace(/-----[^-]+-----/g, ''), 'base64');
-  return webcrypto.subtle.importKey('pkcs8', bytes, ALGORITHM, false, ['sign']) as Promise<CryptoKey>;
-}
+const privateKeyOf = (pem: string) =>
+  createPrivateKey(pem).toCryptoKey(ALGORITHM, false, ['sign']) as CryptoKey;

@@ -4,12 +4,13 @@
  *     record = length (u64) | masked CRC of the length (u32) | data | masked CRC of the data (u32)      little-endian
  *     masked CRC = rotr(crc32c, 15) + 0xa282ead8
  *
- * Only what is needed of the messages is written, by hand: Event { double wall_time = 1; int64 step = 2; string file_version = 3;
+ * Only what is needed of the messages is written: Event { double wall_time = 1; int64 step = 2; string file_version = 3;
  * Summary summary = 5 }, Summary { repeated Value value = 1 }, Value { string tag = 1; float simple_value = 2 }.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 
 /** CRC-32C (Castagnoli), a byte at a time: event files are small. */
@@ -30,6 +31,12 @@ function masked(bytes: Uint8Array): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
+/** What stands before a field in protobuf. */
+const tag = (field: number, type: WireType) => (field << 3) | type;
+
+/** Begins an `Event` at a time in milliseconds since 1970. */
+const event = (time: number) => new BinaryWriter().uint32(tag(1, WireType.Bit64)).double(time / 1000);
+
 /** Numbers by tag. */
 export type Scalars = Readonly<Record<string, number>>;
 
@@ -46,18 +53,21 @@ export class EventFile {
     const seconds = String(Math.floor(now / 1000)).padStart(10, '0');
     this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.kasane`);
     this.#file = openSync(this.path, 'a');
-    this.#write(Buffer.concat([double(1, now / 1000), bytes(3, Buffer.from('brain.Event:2'))]));
+    this.#write(event(now).uint32(tag(3, WireType.LengthDelimited)).string('brain.Event:2'));
   }
 
   /** @param time milliseconds since 1970 */
   scalars(step: number, time: number, values: Scalars): void {
-    const summary = Object.entries(values).map(([tag, value]) =>
-      bytes(1, Buffer.concat([bytes(1, Buffer.from(tag)), float(2, value)])),
-    );
-    if (summary.length === 0) return;
-    this.#write(
-      Buffer.concat([double(1, time / 1000), key(2, 0), varint(step), bytes(5, Buffer.concat(summary))]),
-    );
+    if (Object.keys(values).length === 0) return;
+    const written = event(time).uint32(tag(2, WireType.Varint)).int64(step);
+    written.uint32(tag(5, WireType.LengthDelimited)).fork();
+    for (const [name, value] of Object.entries(values)) {
+      written.uint32(tag(1, WireType.LengthDelimited)).fork();
+      written.uint32(tag(1, WireType.LengthDelimited)).string(name);
+      written.uint32(tag(2, WireType.Bit32)).float(value);
+      written.join();
+    }
+    this.#write(written.join());
   }
 
   close(): void {
@@ -65,39 +75,13 @@ export class EventFile {
   }
 
   /** A record is written at once, so that a reader never sees half of one for long. */
-  #write(data: Buffer): void {
+  #write(written: BinaryWriter): void {
+    const data = written.finish();
     const record = Buffer.alloc(16 + data.length);
     record.writeBigUInt64LE(BigInt(data.length), 0);
     record.writeUInt32LE(masked(record.subarray(0, 8)), 8);
-    data.copy(record, 12);
+    record.set(data, 12);
     record.writeUInt32LE(masked(data), 12 + data.length);
     writeSync(this.#file, record);
   }
 }
-
-/** A protobuf field's number and wire type: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes. */
-const key = (field: number, wire: 0 | 1 | 2 | 5) => varint((field << 3) | wire);
-
-function varint(value: number): Buffer {
-  const found: number[] = [];
-  let rest = value;
-  while (rest >= 128) {
-    found.push((rest % 128) + 128);
-    rest = Math.floor(rest / 128);
-  }
-  return Buffer.from([...found, rest]);
-}
-
-function double(field: number, value: number): Buffer {
-  const number = Buffer.alloc(8);
-  number.writeDoubleLE(value);
-  return Buffer.concat([key(field, 1), number]);
-}
-
-function float(field: number, value: number): Buffer {
-  const number = Buffer.alloc(4);
-  number.writeFloatLE(value);
-  return Buffer.concat([key(field, 5), number]);
-}
-
-const bytes = (field: number, value: Buffer) => Buffer.concat([key(field, 2), varint(value.length), value]);
