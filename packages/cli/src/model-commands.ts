@@ -45,7 +45,7 @@ export function addModelCommands(): void {
   asks(
     command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
       .option('--data <path>', 'path of the training data (default: as in the job; for a file, MNIST)')
-      .option('--test <path>', 'path of the test data, if it is separate'),
+      .option('--test <path>', 'path of the test data, if it is separate; tables: any labeled rows'),
   )
     .addHelpText(
       'after',
@@ -54,6 +54,7 @@ export function addModelCommands(): void {
           'kasane eval .kasane/mnist-cnn.safetensors',
           'kasane eval flowers-1a2b3c4d',
           'kasane eval flowers.safetensors --data flowers.csv',
+          'kasane eval flowers.safetensors --test new-flowers.csv',
         ],
         ['{ samples, counted, loss, metric: "accuracy", value: 0.98, seconds }'],
       ),

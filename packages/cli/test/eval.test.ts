@@ -19,6 +19,9 @@ beforeAll(async () => {
   const rows = Array.from({ length: 230 }, (_, x) => x / 10);
   writeFileSync(at('line.csv'), `x,y\n${rows.map((x) => `${x},${2 * x}`).join('\n')}\n`);
   writeFileSync(at('above.csv'), `x,y\n${rows.map((x) => `${x},${2 * x + 3}`).join('\n')}\n`);
+  writeFileSync(at('unlabeled.csv'), 'x\n1\n2\n');
+  writeFileSync(at('odd.csv'), 'x,y\n1,2\n2,none of it\n');
+  writeFileSync(at('few.csv'), 'note,y,x\nfirst,5,1\nsecond,7,2\n');
   writeFileSync(at('words.csv'), 'text,label\nred,a\nblue,b\n');
   const section = { format: 'csv', target: 'y', task: 'regression', standardize: false };
   const job = checkJob({
@@ -71,6 +74,14 @@ it('computes batches the last of which is short, on test data that stands apart'
   );
 });
 
+it.each([{}, { data: 'line.csv' }])(
+  'takes labeled rows that the job did not know: %j',
+  async (options: { data?: string }) => {
+    const given = { ...(options.data && { data: at(options.data) }), test: at('few.csv') };
+    expect(await printed(given)).toMatch(/^Test mean absolute error 2\.750, loss 7\.562\d on 2 samples/);
+  },
+);
+
 it('of a series, compares the step of its times where the weights tell it', async () => {
   const day = (index: number, step: number) => new Date(step * index * 86_400_000).toISOString().slice(0, 10);
   const values = Array.from({ length: 60 }, (_, index) => Math.sin(index));
@@ -110,7 +121,10 @@ it.each([
   [{}, 'USAGE', /was trained on csv data; give its path with --data/],
   [{ data: 'absent.csv' }, 'DATA_INVALID', /absent\.csv/],
   [{ data: 'above.csv' }, 'DATA_INVALID', /the data differs from what .* was trained with \(table\)/],
-  [{ data: 'line.csv', test: 'above.csv' }, 'DATA_INVALID', /set --data and --test to the/],
+  [{ test: 'absent.csv' }, 'DATA_INVALID', /absent\.csv/],
+  [{ test: 'words.csv' }, 'DATA_INVALID', /words\.csv: there is no column 'x', which the model takes/],
+  [{ test: 'unlabeled.csv' }, 'DATA_INVALID', /there is no column 'y', which the model predicts/],
+  [{ test: 'odd.csv' }, 'DATA_INVALID', /odd\.csv:3: the target y is 'none of it'.*\. Fix the file$/],
   [{ data: 'words.csv' }, 'DATA_INVALID', /no column 'y'/],
 ])('refuses %j', async (options: { data?: string; test?: string }, code, message) => {
   const given = Object.fromEntries(Object.entries(options).map(([name, file]) => [name, at(file)]));

@@ -45,6 +45,8 @@ export interface CsvOptions extends Partial<TableForm> {
   /** Of numbers; a missing category is a category. A row without its target is a damaged one. */
   readonly missing: 'fail' | 'mean';
   readonly onDamaged: 'fail' | 'skip';
+  /** As training has fitted it: all rows are to test with, and nothing is fitted on them. */
+  readonly prepared?: TablePreparation | undefined;
 }
 
 /** Encoded values, in floats, of one part. */
@@ -64,7 +66,8 @@ type Name = keyof Parts<unknown>;
 
 /** @throws DataError naming file, line and column */
 export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
-  const { path, test } = options;
+  const { path, test, prepared } = options;
+  if (prepared) return readPrepared(options, prepared);
   const main = await readRows(path, options);
   const targets = typeof options.target === 'string' ? [options.target] : [...options.target];
   checkColumns(options, main.columns, targets);
@@ -102,19 +105,53 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
   const encode = (name: Name) =>
     encodePart(parts[name], place[name], main.columns, preparation, options, problems);
   const [train, tested] = [encode('train'), encode('test')];
-  if (problems.length > 0) {
-    const list = listOf(problems);
-    if (options.onDamaged === 'fail')
-      throw new DataError(`${list}. Fix the file, or set data.onDamaged: skip`);
-    notes.push(
-      `skipped ${problems.length} of ${counted(main.rows.length + (other?.rows.length ?? 0), 'row')}: ${list}`,
-    );
-  }
+  const skipped = whatIsSkipped(problems, main.rows.length + (other?.rows.length ?? 0), options);
+  if (skipped) notes.push(skipped);
   // Who tests on what is trained on has said so.
   if (!other || resolve(place.train) !== resolve(place.test))
     notes.push(...repeatedRows(train, tested, place.test));
   const { classes } = preparation;
   return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
+}
+
+/** Rows with their targets, encoded as those of training were. */
+async function readPrepared(options: CsvOptions, prepared: TablePreparation): Promise<ArraysRead> {
+  const { path } = options;
+  const { columns, rows, notes } = await readRows(path, options);
+  const targets = [options.target].flat();
+  const absent = [...prepared.columns.map(({ name }) => name), ...targets].find(
+    (name) => !columns.includes(name),
+  );
+  if (absent !== undefined)
+    throw new DataError(
+      `${path}: there is no column '${absent}', which the model ${targets.includes(absent) ? 'predicts' : 'takes'}; its columns are: ${listed(columns)}`,
+    );
+  const problems: string[] = [];
+  const usable = withTargets(rows, path, columns, targets, options, problems);
+  const tested = encodePart(usable, path, columns, prepared, options, problems);
+  const skipped = whatIsSkipped(problems, rows.length, options);
+  if (tested.samples === 0)
+    throw new DataError(`${path}: no rows are left to test on${skipped && `: ${skipped}`}. Add rows`);
+  const { classes } = prepared;
+  return {
+    train: tested,
+    test: tested,
+    preparation: { table: prepared, ...(classes && { classes }) },
+    notes: skipped ? [...notes, skipped] : notes,
+  };
+}
+
+/** What is noted of rows that can not be used; empty when all can. @throws DataError where none may be skipped */
+function whatIsSkipped(
+  problems: readonly string[],
+  rows: number,
+  { onDamaged, prepared }: CsvOptions,
+): string {
+  if (problems.length === 0) return '';
+  const list = listOf(problems);
+  const right = prepared ? 'Fix the file' : 'Fix the file, or set data.onDamaged: skip';
+  if (onDamaged === 'fail') throw new DataError(`${list}. ${right}`);
+  return `skipped ${problems.length} of ${counted(rows, 'row')}: ${list}`;
 }
 
 /** Of the test rows so many, from which on they say little about rows that training has not seen. */
@@ -243,7 +280,8 @@ function withTargets(
   const numbers = options.task === 'regression';
   const declared = Object.entries(options.columns)
     .filter(([name, kind]) => kind === 'number' && !targets.includes(name))
-    .map(([name]) => columns.indexOf(name));
+    .map(([name]) => columns.indexOf(name))
+    .filter((index) => index >= 0);
   return rows.filter(({ line, fields }) => {
     const strange = declared.find(
       (index) => !isMissing(fields[index]!, form) && readNumber(fields[index]!, form) === undefined,

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path';
 import { describeSamples } from '@kasane/coordinator/internal/submit/describe-job';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
-import { type DataParts, readSamples } from '@kasane/data/dataset';
+import { type DataParts, readSamples, type TablePreparation } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/access';
 import { longAxes, shapeOfBytes } from '@kasane/data/internal/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
@@ -17,13 +17,13 @@ import { openSession } from '../backend.ts';
 import { count } from '../render/count.ts';
 import { formatMetric } from '../render/job.ts';
 import { unitOf } from '../render/standardized.ts';
-import { out } from '../say.ts';
+import { err, out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
 
 export interface EvalOptions extends ClientOptions {
   /** Where the data that it was trained on is. Default: where the job has it; a file does not know. */
   readonly data?: string;
-  /** Where the test data is, if the job named it apart. What is fitted on the training part must not change by it. */
+  /** Where the test data is, if the job named it apart. Of a table, any rows with their targets: they are read as training read its own. */
   readonly test?: string;
   readonly json?: boolean;
 }
@@ -33,13 +33,16 @@ const BATCH = 100;
 
 export async function evaluate(source: string, options: EvalOptions): Promise<void> {
   const trained = await loadTrained(source, options);
-  const job = jobOf(source, trained, options);
-  const data = await loadData(job, anywhere).catch((error: unknown) => {
-    if (!trained.data || options.data !== undefined) throw error;
+  const prepared = options.test === undefined ? undefined : tableOf(trained);
+  const given = prepared ? { data: options.test! } : options;
+  const job = jobOf(source, trained, given);
+  const data = await loadData(job, anywhere, prepared).catch((error: unknown) => {
+    if (!trained.data || given.data !== undefined) throw error;
     const right = 'this is the path on the coordinator; give the path on this machine with --data';
     throw new KasaneError('DATA_INVALID', `${messageOf(error)} (${right})`, { cause: error });
   });
-  checkPreparation(source, trained, data);
+  if (prepared) err.lines(...(data.notes ?? []).map((note) => `Note: ${note}`));
+  else checkPreparation(source, trained, data);
   const started = performance.now();
   const { lossSum, metricSum, counted } = await scores(trained, job, data);
   const record = {
@@ -57,8 +60,18 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   out.lines(options.json ? JSON.stringify(record) : line);
 }
 
+/** How training has fitted the columns of its table, if it was one: other rows are encoded in the same way, and need no training data. */
+function tableOf({ about, data, preparation }: Trained): TablePreparation | undefined {
+  const { format } = (data ?? about.data ?? {}) as { readonly format?: unknown };
+  return format === 'csv' ? preparation.table : undefined;
+}
+
 /** The job that trained the model, as far as evaluation goes: its data is where the options say, or where the job has it. */
-function jobOf(source: string, { model, about, data: known }: Trained, { data, test }: EvalOptions): Job {
+function jobOf(
+  source: string,
+  { model, about, data: known }: Trained,
+  { data, test }: Pick<EvalOptions, 'data' | 'test'>,
+): Job {
   const section = (known ?? about.data ?? {}) as Readonly<Record<string, unknown>>;
   if (!known && data === undefined && section.format !== undefined && section.format !== 'idx') {
     throw new KasaneError(

@@ -1,6 +1,6 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
 
-import type { DataParts } from '@kasane/data/dataset';
+import type { DataParts, TablePreparation } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/access';
 import { openTokenizer } from '@kasane/data/internal/tokenizer';
 import { openData, placeOf } from '@kasane/data/open';
@@ -14,12 +14,17 @@ import { domainOf, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 import { describeSamples } from './describe-job.ts';
 
-/** @param access what may be read. @throws KasaneError DATA_INVALID */
-export async function loadData(job: Job, access: Access): Promise<DataParts> {
+/**
+ * @param access what may be read
+ * @param prepared how training has fitted a table: all rows are to test with, then
+ * @throws KasaneError DATA_INVALID
+ */
+export async function loadData(job: Job, access: Access, prepared?: TablePreparation): Promise<DataParts> {
   const place = placeOf(job.spec.data);
   let data: DataParts;
   try {
-    data = await openData(job.spec.data, access);
+    const { data: section } = job.spec;
+    data = await openData(section.format === 'csv' ? { ...section, prepared } : section, access);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }
