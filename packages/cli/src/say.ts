@@ -8,7 +8,8 @@ const cleaned = (stream: () => NodeJS.WriteStream) => ({
   /** Text as it is, ends of lines included. */
   write: (text: string, done?: () => void): boolean => stream().write(printable(text), done),
   /** Lines, each of which stays one: a name with an end of a line in it must not pass for what Kasane says. */
-  lines: (...lines: readonly string[]): boolean => stream().write(`${lines.map(printableLine).join('\n')}\n`),
+  lines: (...lines: readonly string[]): boolean =>
+    lines.length === 0 || stream().write(`${lines.map(printableLine).join('\n')}\n`),
 });
 
 /** Standard output: results. */

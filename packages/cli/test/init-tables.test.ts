@@ -280,3 +280,19 @@ it.each([
   const other = lines((i) => `${1_609_459_200 + i * 86_400},${10 + (i % 7)}.5`, 60);
   expect((await made('serial.csv', `serial,v\n${other}`)).data.format).toBe('csv');
 });
+
+it('what was guessed is said, too, where it then fails: the guess may be the fault', async () => {
+  const said: string[] = [];
+  const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => said.push(String(text)) > 0);
+  try {
+    const german = `Preis;Menge;Wert\n${lines((i) => `${1 + (i % 9)}.${100 + i},${10 + i};${i % 7},5;${i === 7 ? 'k. A.' : `${i},25`}`)}`;
+    await expect(made('de.csv', german)).rejects.toThrow(
+      /'k\. A\.' is not\. Set data\.missingValues|--set missingValues/,
+    );
+  } finally {
+    err.mockRestore();
+  }
+  expect(said.join('')).toMatch(
+    /^Note: fields are separated by ';' \(data\.delimiter\)\nNote: numbers are read with ',' as their decimal sign \(data\.decimal\)\nNote: numbers are read with '\.' as their thousands/,
+  );
+});

@@ -83,7 +83,7 @@ export function seriesSection(
   target: unknown,
   given: Readonly<Record<string, unknown>>,
   guesses: string[],
-): TableGuess['data'] {
+): TableGuess {
   if (series && given.format !== 'series')
     guesses.push(
       `column '${series.time.name}' contains the times of the rows, and the others are numbers: a series (use --set format=csv for a table of independent rows)`,

@@ -10,11 +10,8 @@ import { type Look, lookAt } from './init-rows.ts';
 import { seriesOf, seriesSection } from './init-series.ts';
 import { isOfTexts, labelOf, sayTexts, shellWord, textSection } from './init-texts.ts';
 
-export interface TableGuess {
-  readonly data: { readonly format: 'csv' | 'text' | 'series' } & Readonly<Record<string, unknown>>;
-  /** A sentence each, with what decides otherwise. */
-  readonly guesses: readonly string[];
-}
+/** A job's data section. */
+export type TableGuess = { readonly format: 'csv' | 'text' | 'series' } & Readonly<Record<string, unknown>>;
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -26,35 +23,36 @@ const FEW = 5;
  * @param given what was said of the data
  * @param target what was said to be predicted
  * @param ask which of the columns is predicted; the suggestion when nobody says it
+ * @param guesses takes a sentence each, with what decides otherwise
  */
 export async function guessTable(
   path: string,
   given: Given,
   target: string | undefined,
   ask: (columns: readonly string[], suggestion: string) => Promise<string>,
+  guesses: string[],
 ): Promise<TableGuess> {
-  const guesses: string[] = [];
   const wanted = target ?? given.target;
   const look = await lookAt(path, given, wanted, guesses);
   const all = columnsOf(look);
   if (given.format === 'text') {
     const label = target ?? (typeof given.label === 'string' ? given.label : labelOf(all)?.name);
-    return { data: textSection(look, all, label, given, guesses), guesses };
+    return textSection(look, all, label, given, guesses);
   }
   // Who speaks of a table's own options means a table.
   const free = !['format', 'task', 'columns', 'missing', 'inputs'].some((key) => key in given);
   const series = free || given.format === 'series' ? seriesOf(all) : undefined;
   if (given.format === 'series' || (series && wanted !== series.time.name))
-    return { data: seriesSection(look, series, wanted, given, guesses), guesses };
+    return seriesSection(look, series, wanted, given, guesses);
   const prose = all.filter((column) => column.isProse);
   const suggestion = (prose.length > 0 && labelOf(all)?.name) || lastOf(all);
   if (free && wanted === undefined && prose.length > 0 && labelOf(all) === undefined)
-    return { data: textSection(look, all, undefined, given, guesses), guesses };
+    return textSection(look, all, undefined, given, guesses);
   const chosen = wanted ?? (await ask(look.columns, suggestion ?? ''));
   if (free && typeof chosen === 'string' && look.columns.includes(chosen) && isOfTexts(all, chosen))
-    return { data: textSection(look, all, chosen, given, guesses), guesses };
+    return textSection(look, all, chosen, given, guesses);
   if (wanted === undefined) guesses.push(`column '${chosen}' is predicted (data.target)`);
-  return { data: await tableSection(look, all, chosen, given, guesses), guesses };
+  return tableSection(look, all, chosen, given, guesses);
 }
 
 /** The column that is likely predicted: the last that may be. */
@@ -67,7 +65,7 @@ async function tableSection(
   target: unknown,
   given: Given,
   guesses: string[],
-): Promise<TableGuess['data']> {
+): Promise<TableGuess> {
   const { path, said } = look;
   const targets = [target].flat() as unknown[];
   const others = all.filter(({ name }) => !targets.includes(name));

@@ -45,7 +45,7 @@ export function textSection(
   label: string | undefined,
   given: Readonly<Record<string, unknown>>,
   guesses: string[],
-): TableGuess['data'] {
+): TableGuess {
   const prose = columns.filter((column) => column.isProse && column.name !== label);
   const chosen =
     columns.find(({ name }) => name === given.text) ?? prose.toSorted((a, b) => b.words - a.words)[0];

@@ -53,10 +53,11 @@ export async function init(file: string, options: InitOptions): Promise<void> {
   const ask: Ask = async (question, suggestion) =>
     (await terminal?.question(`${question}${suggestion === '' ? '' : ` [${suggestion}]`}: `))?.trim() ||
     suggestion;
+  const guesses: string[] = [];
   try {
     const place =
       options.data ?? (await ask('Data: a folder of images, a CSV file or text (empty for MNIST)', ''));
-    const { data: section, guesses } = await dataSection(place, options, ask);
+    const section = await dataSection(place, options, ask, guesses);
     const { data, parts } = await openSound(section);
     const { preset, why } = presetFor(parts, data);
     const epochs = options.epochs ?? (await askNumber(ask, 'Epochs', '10'));
@@ -79,6 +80,8 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     ];
     out.lines(...(options.json ? [JSON.stringify({ file, why, notes, job })] : lines));
   } catch (error) {
+    // What fails may follow from a wrong guess.
+    if (error instanceof KasaneError) err.lines(...guesses.map((guess) => `Note: ${printableLine(guess)}`));
     if (error instanceof KasaneError && error.code === 'DATA_INVALID')
       throw new KasaneError(error.code, asFlags(error.message), { cause: error });
     // Ctrl-C, or Ctrl-D, at a question.
@@ -114,17 +117,16 @@ function nameOf(file: string): string {
   return name === 'job' ? '' : name.replace(/[^\w.-]+/g, '-').replace(/^[^a-zA-Z0-9]+/, '');
 }
 
+/** @param guesses takes a sentence each, also where it rejects */
 async function dataSection(
   place: string,
   { target, size, set = [] }: InitOptions,
   ask: Ask,
-): Promise<{
-  readonly data: { format: string } & Record<string, unknown>;
-  readonly guesses: readonly string[];
-}> {
+  guesses: string[],
+): Promise<{ format: string } & Record<string, unknown>> {
   if (place === '') {
     refuseFlags('MNIST', { target, size });
-    return { data: { format: 'idx' }, guesses: [] };
+    return { format: 'idx' };
   }
   const path = placeFromHere(place);
   const said = settingsOf(set);
@@ -135,7 +137,7 @@ async function dataSection(
   if (doubt !== undefined && !('format' in given)) throw new KasaneError('DATA_INVALID', doubt);
   const format = String(given.format ?? section.format);
   const seen = format === section.format ? section : { format };
-  const guesses = note === undefined || 'format' in given ? [] : [note];
+  if (note !== undefined && !('format' in given)) guesses.push(note);
   if (marked !== undefined) guesses.push(`its byte order mark says ${marked} (data.encoding)`);
   // A text of which columns are named is a table.
   const texts = 'text' in given || 'label' in given || given.objective === 'classification';
@@ -150,18 +152,17 @@ async function dataSection(
         'USAGE',
         `--target ${target} and --set target contradict each other: remove one of them`,
       );
-    const found = await guessTable(path, given, target?.normalize('NFC'), (columns, suggestion) =>
-      ask(`Column to predict (${columns.join(', ')})`, suggestion),
-    );
-    return { data: found.data, guesses: [...guesses, ...found.guesses] };
+    const askTarget = (columns: readonly string[], suggestion: string) =>
+      ask(`Column to predict (${columns.join(', ')})`, suggestion);
+    return guessTable(path, given, target?.normalize('NFC'), askTarget, guesses);
   }
   if (format === 'imagefolder') {
     refuseFlags(`${place}, a folder of images,`, { target });
     const side = size ?? given.size ?? (await askNumber(ask, 'Side length of images in pixels', '64'));
-    return { data: { path, ...seen, ...given, size: side }, guesses };
+    return { path, ...seen, ...given, size: side };
   }
   refuseFlags(`${place}, which is read as ${format},`, { target, size });
-  return { data: { ...seen, ...given, path }, guesses };
+  return { ...seen, ...given, path };
 }
 
 /** The encoding of a file that begins with the mark of one. */
