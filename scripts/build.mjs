@@ -1,24 +1,24 @@
 // Builds the package in the working directory into dist/: JavaScript and declarations of its sources as they are now, and
 // nothing of what they were before. `build.mjs all` builds every package as one program, which takes a third of the time.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 /** Read at run time, beside the modules. */
 const data = 'gen/descriptors.binpb';
 
-if (process.argv[2] === 'all') buildAll();
-else buildPackage(process.cwd());
+if (process.argv[2] === 'all') await buildAll();
+else await buildPackage(process.cwd());
 
-function buildPackage(folder) {
+async function buildPackage(folder) {
   rmSync(join(folder, 'dist'), { recursive: true, force: true });
   compile(folder);
-  copyData(folder);
+  await finish(folder);
 }
 
-function buildAll() {
+async function buildAll() {
   const built = join(root, '.kasane/build');
   rmSync(built, { recursive: true, force: true });
   mkdirSync(built, { recursive: true });
@@ -27,7 +27,7 @@ function buildAll() {
     const folder = join(root, 'packages', name);
     rmSync(join(folder, 'dist'), { recursive: true, force: true });
     renameSync(join(built, name, 'src'), join(folder, 'dist'));
-    copyData(folder);
+    await finish(folder);
   }
 }
 
@@ -38,6 +38,17 @@ function compile(folder) {
   execFileSync(process.execPath, args, { stdio: 'inherit' });
 }
 
-function copyData(folder) {
+/** What a package has besides its modules. */
+async function finish(folder) {
   if (existsSync(join(folder, 'src', data))) cpSync(join(folder, 'src', data), join(folder, 'dist', data));
+  if (basename(folder) === 'dashboard') await bundleDashboard(folder);
+}
+
+/** The page's modules are in its bundle. */
+async function bundleDashboard(folder) {
+  const { bundlePage } = await import(pathToFileURL(join(folder, 'src/bundle.ts')).href);
+  rmSync(join(folder, 'dist/page'), { recursive: true, force: true });
+  mkdirSync(join(folder, 'dist/bundle'));
+  for (const [name, content] of await bundlePage(false))
+    writeFileSync(join(folder, 'dist/bundle', name), content);
 }

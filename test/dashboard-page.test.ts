@@ -199,7 +199,7 @@ describe('the page', needing(['chromium']), () => {
     // The first of MNIST's test images.
     await page.locator('.guess', { hasText: 'actual 7' }).waitFor();
     const bytes = [...scripts.values()].reduce((sum, size) => sum + size, 0);
-    expect([...scripts.keys()].some((url) => url.includes('/tensor/'))).toBe(true);
+    expect([...scripts.keys()].some((url) => url.includes('/network-'))).toBe(true);
     expect(bytes).toBeLessThan(SCRIPT_BYTES);
   });
 

@@ -46,17 +46,16 @@ function ask(
 
 it('serves only its own files, to those who ask for it by a loopback name', async () => {
   expect(await ask('/', {})).toBe(200);
-  expect(await ask('/page/app.ts', {})).toBe(200);
-  expect(await ask('/tensor/nn/model.ts', {})).toBe(200);
+  expect(await ask('/app.js', {})).toBe(200);
+  expect(await ask('/style.css', {})).toBe(200);
   const others = [
     '/nothing',
-    '/page/../server.ts',
-    '/page/%2e%2e/server.ts',
+    '/../server.ts',
+    '/%2e%2e/server.ts',
     '/../package.json',
-    '/tensor/../package.json',
-    '/tensor/..%2fpackage.json',
-    '/tensor//etc/passwd',
-    '/page/',
+    '/..%2fpackage.json',
+    '///etc/passwd',
+    '/toString',
   ];
   for (const path of others) expect(await ask(path, {}), path).toBe(404);
   for (const host of strangers) expect(await ask('/', { headers: { host } }), host).toBe(421);
@@ -170,7 +169,7 @@ it('answers odd parameters of every route with what is wrong, and a HEAD as a GE
         const status = await ask(path, { method, headers });
         expect(status >= 400 && status < 500, `${method} ${path}: ${status}`).toBe(true);
       }
-  for (const path of ['/', '/page/app.ts', '/events', '/nothing', `/jobs/${job}/checkpoints`]) {
+  for (const path of ['/', '/app.js', '/events', '/nothing', `/jobs/${job}/checkpoints`]) {
     const head = await fetch(`${dashboard.url}${path}`, { method: 'HEAD' });
     expect(await head.text()).toBe('');
     const stop = new AbortController();

@@ -119,6 +119,20 @@ describe('all of them in an empty folder', needing(['tar']), () => {
     expect(result.testAccuracy).toBeGreaterThan(0.9);
   });
 
+  it('serve the page as it was bundled', async () => {
+    const program = `
+      import { startDashboard } from '@kasane/dashboard/server';
+      const { url, close } = await startDashboard({ coordinator: '127.0.0.1:1', port: 0 });
+      const page = await (await fetch(url)).text();
+      const paths = [...page.matchAll(/(?:src|href)="([/][^"]+)"/g)].map(([, path]) => path);
+      for (const path of paths) console.log((await fetch(url + path)).status, path);
+      await close();
+    `;
+    writeFileSync(join(stranger, 'page.mjs'), program);
+    const { stdout } = await run(process.execPath, ['page.mjs'], { cwd: stranger, env: env() });
+    expect(stdout.trim().split('\n').sort()).toEqual(['200 /app.js', '200 /style.css']);
+  });
+
   it('say that Node is too old', async () => {
     const old = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })`;
     const spawned = run(process.execPath, ['--import', `data:text/javascript,${old}`, kasane, '--version']);

@@ -107,7 +107,7 @@ async function handle(
       return viewers.add(response, url.searchParams.get('job') ?? '', part);
     }
     if (await answer(client, url, request, response)) return;
-    if (serveFile(url.pathname, request, response)) return;
+    if (await serveFile(url.pathname, request, response)) return;
   }
   refuse(response, 404, 'not found');
 }
