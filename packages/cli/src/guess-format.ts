@@ -30,11 +30,11 @@ const images = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
 const tables = new Set(['.csv', '.tsv', '.tab', '.psv']);
 const texts = new Set(['.txt', '.md']);
 
-/** @throws KasaneError DATA_INVALID */
+/** @throws KasaneError DATA_INVALID, NO_INPUT */
 export async function guessFormat(path: string): Promise<Guess> {
   if (isUrl(path)) return { section: { format: 'packed' } };
   const kind = kindOfPath(path);
-  if (kind === 'nothing') throw new KasaneError('DATA_INVALID', `${path}: file or folder not found`);
+  if (kind === 'nothing') throw new KasaneError('NO_INPUT', `${path}: file or folder not found`);
   if (kind !== 'folder') return guessFile(path);
   if (kindOfPath(join(path, INDEX_FILE)) !== 'nothing') return { section: { format: 'packed' } };
   try {

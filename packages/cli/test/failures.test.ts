@@ -20,6 +20,18 @@ beforeAll(() => {
   );
   writeFileSync(join(folder, 'cut.safetensors'), Buffer.from([9, 0, 0]));
   writeFileSync(join(folder, 'key.yaml'), 'name: x\nmodel: { preset: mnist-mlp }\ntraining: { epoch: 1 }\n');
+  const image = { model: { preset: 'resnet-18', classes: 2, image: [8, 8] } };
+  const jobs = {
+    images: { ...image, data: { format: 'imagefolder', path: 'absent', size: 8 } },
+    packed: { ...image, data: { format: 'packed', path: 'absent' } },
+    texts: {
+      model: { preset: 'gpt', tokens: 9, context: 4 },
+      data: { format: 'text', path: 'absent', context: 4 },
+    },
+    weights: { model: { preset: 'mnist-mlp' }, init: 'absent' },
+  };
+  for (const [name, job] of Object.entries(jobs))
+    writeFileSync(join(folder, `${name}.json`), JSON.stringify({ name, ...job }));
   writeFileSync(join(folder, 'section.yaml'), 'name: x\nmodel: { preset: mnist-mlp }\ntraning: {}\n');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -54,6 +66,15 @@ const cases: readonly Case[] = [
   { args: ['train', 'twice.yaml'], exit: invalid, says: /twice\.yaml:1: name: .*\(and 1 more\)/ },
   { args: ['submit', 'misspelt.yaml'], exit: invalid, says: /misspelt\.yaml:6:/ },
   { args: ['train', '--data', 'absent'], exit: missing, says: /absent/ },
+  { args: ['train', 'images.json'], exit: missing, says: /absent: folder not found/ },
+  { args: ['train', 'packed.json'], exit: missing, says: /absent: folder not found/ },
+  { args: ['train', 'texts.json'], exit: missing, says: /absent: file or folder not found/ },
+  {
+    args: ['train', 'weights.json'],
+    exit: missing,
+    says: /^kasane: init: \S*absent: file or folder not found/,
+  },
+  { args: ['init', 'new.yaml', '--data', 'absent.csv'], exit: missing, says: /absent\.csv/ },
   { args: ['trian'], exit: usage, says: /unknown command 'trian'.*train/ },
   { args: ['watch'], exit: usage, says: /missing required argument 'job'/ },
   { args: ['coordinator', '--port', '70000'], exit: usage, says: /--port.*65535/ },

@@ -133,3 +133,7 @@ export function countsOf(labels: Iterable<number>, classes: number): number[] {
 export class DataError extends Error {
   override readonly name = 'DataError';
 }
+
+/** Of what does not exist; its cause says so as the system does, for whoever has an exit code for that. */
+export const notFound = (message: string): DataError =>
+  new DataError(message, { cause: Object.assign(new Error(message), { code: 'ENOENT' }) });

@@ -16,7 +16,7 @@ import {
   numberClasses,
   readClassFolders,
 } from './class-folders.ts';
-import { countsOf, DataError, type DataParts, type Dataset } from './dataset.ts';
+import { countsOf, DataError, type DataParts, type Dataset, notFound } from './dataset.ts';
 import { extensionOf } from './folder.ts';
 import type { Print } from './image-check.ts';
 import {
@@ -113,9 +113,8 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   const [height, width] = typeof options.size === 'number' ? [options.size, options.size] : options.size;
   const plain: ImageForm = { height: height!, width: width!, channels: options.channels, fit: options.fit };
   if (kindOfPath(path) !== 'folder') {
-    throw new DataError(
-      `${path}: folder not found; expected a folder with one subfolder of images per class`,
-    );
+    const refuse = kindOfPath(path) === 'nothing' ? notFound : (why: string) => new DataError(why);
+    throw refuse(`${path}: folder not found; expected a folder with one subfolder of images per class`);
   }
   const located = locateParts({ ...options, content: 'classes' });
   const folders = readParts(located);

@@ -4,7 +4,7 @@
  */
 import { basename, resolve } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
-import { DataError } from './dataset.ts';
+import { DataError, notFound } from './dataset.ts';
 import { extensionOf, isWithin, listData, shownName } from './folder.ts';
 
 /** What the folders in a data set's folder are. */
@@ -79,7 +79,7 @@ export interface LayoutOptions {
 export function locateParts(options: LayoutOptions): Located {
   const { path, test, layout, content } = options;
   if (test !== undefined && kindOfPath(test) === 'nothing') {
-    throw new DataError(`${test}: file or folder not found; set data.test to the data to test on`);
+    throw notFound(`${test}: file or folder not found; set data.test to the data to test on`);
   }
   const apart = test !== undefined && resolve(test) !== resolve(path) ? resolve(test) : undefined;
   const inTest = (at: string) => apart !== undefined && isWithin(resolve(at), apart);

@@ -5,7 +5,7 @@ import { counted } from '@kasane/tensor/internal/counted';
 import { fieldBytes } from '@kasane/tensor/internal/field';
 import { kindOfPath, type RegularFile } from '@kasane/tensor/internal/node/regular-file';
 import { type Access, checkPath } from './access.ts';
-import { DataError, type DataParts, type Dataset } from './dataset.ts';
+import { DataError, type DataParts, type Dataset, notFound } from './dataset.ts';
 import { sha256InTurns } from './digest.ts';
 import { cacheSettings, DiskCache } from './disk-cache.ts';
 import {
@@ -82,6 +82,8 @@ interface ChunkFiles {
 }
 
 async function bytesOfIndex(folder: string, path: string): Promise<Buffer> {
+  if (kindOfPath(folder) === 'nothing')
+    throw notFound(`${folder}: folder not found; expected one that \`kasane data pack\` has written`);
   if (kindOfPath(path) === 'nothing')
     throw new DataError(
       `${folder}: it contains no packed data (no ${INDEX_FILE}). Create it with \`kasane data pack\``,

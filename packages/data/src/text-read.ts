@@ -17,7 +17,7 @@ import {
   readClassFolders,
 } from './class-folders.ts';
 import { openCsvFile, skippedRows } from './csv-file.ts';
-import { DataError } from './dataset.ts';
+import { DataError, notFound } from './dataset.ts';
 import { decodeText, markedEncoding, UTF8 } from './decode-text.ts';
 import { extensionOf, filesBelow, hasNoEnding } from './folder.ts';
 import { type Located, locateParts } from './layout.ts';
@@ -263,7 +263,7 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
 
 function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged): readonly string[] {
   const kind = kindOfPath(path);
-  if (kind === 'nothing') throw new DataError(`${path}: file or folder not found; expected text`);
+  if (kind === 'nothing') throw notFound(`${path}: file or folder not found; expected text`);
   if (kind !== 'folder') return [path];
   const below = filesBelow(path);
   damaged.problems.push(...below.problems);

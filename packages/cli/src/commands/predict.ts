@@ -7,6 +7,7 @@ import { openSession } from '../backend.ts';
 import { BUG, failureOf, reportFailure } from '../failure.ts';
 import { answerOf } from '../predict/answers.ts';
 import { type ReadOptions, readInputs } from '../predict/inputs.ts';
+import { isLikePath } from '../predict/like-path.ts';
 import { fillMasks, type GenerateOptions, generate } from '../predict/text.ts';
 import { err, out } from '../say.ts';
 import { loadTrained, type Trained } from '../trained.ts';
@@ -53,9 +54,6 @@ async function answer(
     out.lines(options.json ? JSON.stringify(record) : line);
   }
 }
-
-/** Whether a text is rather a path that was mistyped. */
-const isLikePath = (text: string): boolean => /^(?:[./~]\S*|\S+\.[A-Za-z]\w{0,4})$/.test(text);
 
 /** Computes a model's output for one sample: a view that the next call overwrites. */
 async function scorer({ model, parameters }: Trained): Promise<(x: Float32Array) => Float32Array> {

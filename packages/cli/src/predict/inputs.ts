@@ -1,6 +1,6 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 
-import { DataError, type Preparation } from '@kasane/data/dataset';
+import { DataError, notFound, type Preparation } from '@kasane/data/dataset';
 import { binaryKind, KIND_BYTES } from '@kasane/data/internal/decode-text';
 import { type Background, decodeImage, type ImageForm } from '@kasane/data/internal/image-decode';
 import { inputReader, shapeOfBytes } from '@kasane/data/internal/normalize';
@@ -96,10 +96,11 @@ const ROW = 5;
 /** @throws DataError when an argument is plainly not what the model takes: what reads it would speak of something else */
 async function checkKind(given: string, { what, file, binary }: Takes): Promise<void> {
   if (given.trim() === '') throw new DataError(`an argument is empty; the model takes ${what}`);
-  const refuse = (why: string) => new DataError(`${given}: ${why}; the model takes ${what}`);
+  const about = (why: string) => `${given}: ${why}; the model takes ${what}`;
+  const refuse = (why: string) => new DataError(about(why));
   const kind = kindOfPath(given);
   if (kind === 'folder') throw refuse('it is a folder');
-  if (kind === 'nothing' && file === 'only') throw refuse('file not found');
+  if (kind === 'nothing' && file === 'only') throw notFound(about('file not found'));
   if (kind === 'nothing' || file === 'never') return;
   const opened = await openRegular(given);
   try {

@@ -1,6 +1,6 @@
 /** Rows of tables as samples: given on the command line, or in a CSV file. */
 
-import { DataError, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
+import { DataError, notFound, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
 import { openCsvFile } from '@kasane/data/internal/csv-file';
 import { checkStep } from '@kasane/data/internal/series-time';
 import { formOf } from '@kasane/data/internal/table-form';
@@ -9,6 +9,7 @@ import { encodeRow, featuresOf, unseenCategories } from '@kasane/data/table';
 import { counted } from '@kasane/tensor/internal/counted';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import type { ReadInput } from './inputs.ts';
+import { isLikePath } from './like-path.ts';
 import { withoutOptions } from './plain-cure.ts';
 
 /** A CSV file, each row of it a sample; or one row: values in the order of the columns, or NAME=VALUE pairs. */
@@ -52,6 +53,8 @@ export async function readTable(given: string, table: TablePreparation): Promise
   return [{ ...first, notes: [...file.notes(), ...(first.notes ?? [])] }, ...others];
 }
 
+const unfit = (message: string) => new DataError(message);
+
 /** One row's values by column, and whether they were given by name. */
 function fieldsOf(
   given: string,
@@ -63,7 +66,7 @@ function fieldsOf(
     .split(delimiter)
     .map((part) => part.trim());
   if (parts.length !== names.length) {
-    throw new DataError(
+    throw (isLikePath(given) ? notFound : unfit)(
       `${given}: file not found, and as a row it has ${counted(parts.length, 'value')}; expected ${names.length}: ${names.join(delimiter)}`,
     );
   }

@@ -35,7 +35,9 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
   const parameters = initializeParameters(model, seed);
   if (init === undefined) return { parameters, digest: '' };
   const refuse = (why: string, cause?: unknown) =>
-    new KasaneError('JOB_INVALID', `init: ${init}: ${why}`, { cause });
+    new KasaneError('JOB_INVALID', why.startsWith(`${init}: `) ? `init: ${why}` : `init: ${init}: ${why}`, {
+      cause,
+    });
   let tensors: ReturnType<typeof readWeights>;
   let digest: string;
   try {

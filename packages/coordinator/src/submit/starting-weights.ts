@@ -44,6 +44,9 @@ async function inThread(request: WeightsRequest, signal: AbortSignal | undefined
         )
       : new Error('the thread that creates the weights exited');
   const answer = await answerOf<WeightsAnswer>(thread, refuse, signal);
-  if ('refused' in answer) throw new KasaneError('JOB_INVALID', answer.refused);
+  if ('refused' in answer)
+    throw new KasaneError('JOB_INVALID', answer.refused, {
+      cause: answer.isMissing && Object.assign(new Error(answer.refused), { code: 'ENOENT' }),
+    });
   return answer;
 }
