@@ -53,7 +53,10 @@ function refuseEmpty(action: Command): void {
     const key = one.attributeName();
     return action.getOptionValueSource(key) === 'cli' && isEmpty(action.getOptionValue(key));
   });
-  const what = argument ? `argument <${argument.name()}>` : option && `option '${option.flags}'`;
+  const values: unknown = argument && action.processedArgs[action.registeredArguments.indexOf(argument)];
+  // Of several, the others may be plenty.
+  const which = Array.isArray(values) && values.length > 1 ? `number ${values.indexOf('') + 1} of ` : '';
+  const what = argument ? `${which}argument <${argument.name()}>` : option && `option '${option.flags}'`;
   if (what !== undefined) throw new CommanderError(2, 'kasane.empty', `${what} is empty`);
 }
 

@@ -25,7 +25,7 @@ export function answerOf(
     );
     const shown = output.map((value, i) => {
       const target = targets[i % (targets.length || 1)];
-      return `${target ? `${target.name} ` : ''}${value.toPrecision(6)}`;
+      return `${target ? `${target.name} ` : ''}${digitsOf(value, target?.std)}`;
     });
     const names = targets.length > 0 ? { targets: targets.map((target) => target.name) } : {};
     return { record: { input: name, output, ...names }, line: `${name}: ${shown.join(', ')}` };
@@ -48,6 +48,17 @@ export function answerOf(
     },
     line: `${name}: ${nameOf(best.index)} (${percent(best.p)}${next})${note}`,
   };
+}
+
+/** Digits that are printed where they tell enough; the most that a number has. */
+const [DIGITS, MOST_DIGITS] = [6, 15];
+
+/** A number with as many digits as it takes to tell it from others of its column: all before the point, and some thousandths of the spread. */
+export function digitsOf(value: number, std = 1): string {
+  const whole = Math.floor(Math.log10(Math.abs(value))) + 1;
+  const spread = 3 - Math.floor(Math.log10(std));
+  const digits = Math.max(DIGITS, whole, whole + spread);
+  return value.toPrecision(Number.isFinite(digits) ? Math.min(digits, MOST_DIGITS) : DIGITS);
 }
 
 /** What the outputs are, in turn; of a series once for each step ahead. */
