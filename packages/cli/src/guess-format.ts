@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { DataError } from '@kasane/data/dataset';
 import { extensionOf, filesBelow, hasNoEnding, listData } from '@kasane/data/internal/folder';
+import { isImage } from '@kasane/data/internal/image-decode';
 import { INDEX_FILE } from '@kasane/data/internal/packed-index';
 import { isUrl } from '@kasane/data/internal/remote';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -26,7 +27,6 @@ export interface Guess {
 /** Files of a class that are looked at. */
 const SNIFFED = 5;
 
-const images = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
 const tables = new Set(['.csv', '.tsv', '.tab', '.psv']);
 const texts = new Set(['.txt', '.md']);
 
@@ -68,7 +68,7 @@ async function guessFolder(path: string): Promise<GuessedFormat> {
   const below = folders.flatMap((folder) => filesBelow(folder).files);
   const kinds = below.map(extensionOf);
   // Notes lie beside images, too.
-  if (kinds.some((kind) => images.has(kind))) return { format: 'imagefolder' };
+  if (below.some(isImage)) return { format: 'imagefolder' };
   if (!kinds.some((kind) => texts.has(kind)) && !(await areTexts(below))) return { format: 'imagefolder' };
   // One long text lies in files; what is sorted into folders is sorted by something.
   return text ? { format: 'text' } : { format: 'text', objective: 'classification' };
@@ -76,7 +76,7 @@ async function guessFolder(path: string): Promise<GuessedFormat> {
 
 /** Whether there are files without an ending, and what is in the first of them is text. */
 async function areTexts(files: readonly string[]): Promise<boolean> {
-  if (files.some((file) => images.has(extensionOf(file)))) return false;
+  if (files.some(isImage)) return false;
   const some = files.filter(hasNoEnding).slice(0, SNIFFED);
   const found = await Promise.all(some.map(sniff));
   return some.length > 0 && found.every((content) => content !== 'binary');

@@ -83,7 +83,7 @@ it('a folder with a broken image and a note beside its classes: the job leaves t
   const { spec } = await written('messy.yaml', { data: at('messy'), size: 32 });
   expect(spec.data).toMatchObject({ format: 'imagefolder', onDamaged: 'skip' });
   const text = readFileSync(at('messy.yaml'), 'utf8');
-  expect(text).toMatch(/^# .*only JPEG, PNG and WebP files are used; ignored: 1 \.txt$/m);
+  expect(text).toMatch(/^# .*only JPEG, PNG, WebP, GIF, AVIF, TIFF files are used; ignored: 1 \.txt$/m);
   expect(text).toMatch(/^# skipped 1 of 25 images: .*broken\.jpg: it is damaged or truncated/m);
 });
 

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type sharp from 'sharp';
 import { DataError } from './dataset.ts';
+import { extensionOf } from './folder.ts';
 import { readRegular } from './regular-file.ts';
 
 export interface ImageForm {
@@ -39,6 +40,15 @@ export function loadSharp(): Promise<typeof sharp> {
 export const FILE_BYTES = 1 << 28;
 /** Contents that are read, whatever a file is called. A drawing of lines (SVG) has no pixels until somebody chooses a size. */
 const formats = new Set(['jpeg', 'png', 'webp', 'gif', 'tiff', 'heif']);
+/** What files of them are called. */
+const extensions = new Set([
+  ...['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.gif'],
+  ...['.avif', '.tif', '.tiff'],
+]);
+export const IMAGE_KINDS = ['JPEG', 'PNG', 'WebP', 'GIF', 'AVIF', 'TIFF'] as const;
+
+/** Whether a file is an image by its name. */
+export const isImage = (file: string): boolean => extensions.has(extensionOf(file));
 
 export interface Decoded {
   /** Row-major, one byte a channel; turned as its EXIF says. */

@@ -24,10 +24,12 @@ import {
   decodeImage,
   decoding,
   FILE_BYTES,
+  IMAGE_KINDS,
   type ImageForm,
   type Ink,
   imageBytes,
   inkOf,
+  isImage,
   Pool,
   showing,
 } from './image-decode.ts';
@@ -71,8 +73,6 @@ export interface ImageFolderOptions {
 const KEPT_BYTES = 256 << 20;
 /** Kinds of files that a message names. */
 const NAMED = 5;
-
-const extensions = new Set(['.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp']);
 
 /** Images of a part, packed: a million paths as strings would take long to hand from thread to thread, and much memory. */
 export interface ImagesPart {
@@ -208,8 +208,6 @@ interface Found {
   readonly notes: readonly string[];
 }
 
-const isImage = (file: string) => extensions.has(extensionOf(file));
-
 function readParts(located: Located): { readonly train: ClassFolders; readonly test?: ClassFolders } {
   const train = readClassFolders(located.train, 'images', isImage, located.trains);
   if (located.test === undefined) return { train };
@@ -239,7 +237,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
     if (usable.length === 0) {
       const others = otherKinds(group.files);
       if (others !== '') lacking++;
-      problems.push(`${group.path}: this class has no usable JPEG, PNG or WebP images${others}`);
+      problems.push(`${group.path}: this class has no usable images (${IMAGE_KINDS.join(', ')})${others}`);
     }
     if (left.length === 0) continue;
     images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));
@@ -255,7 +253,8 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   );
   const others = found.groups.flatMap(({ files }) => files.filter((file) => !isImage(file)));
   const notes = [...found.notes];
-  if (others.length > 0) notes.push(`${folder}: only JPEG, PNG and WebP files are used${otherKinds(others)}`);
+  if (others.length > 0)
+    notes.push(`${folder}: only ${IMAGE_KINDS.join(', ')} files are used${otherKinds(others)}`);
   if (animated > 0)
     notes.push(`${folder}: only the first frame of ${counted(animated, 'animated image')} is used`);
   if (deep > 0)
@@ -310,7 +309,7 @@ async function chooseBackground(
 /** What else lies there, such as the .heic files of a phone: they would be missed in silence. */
 function otherKinds(files: readonly string[]): string {
   const kinds = Map.groupBy(
-    files.map(extensionOf).filter((kind) => !extensions.has(kind)),
+    files.filter((file) => !isImage(file)).map(extensionOf),
     (kind) => kind || 'without an extension',
   );
   const counts = [...kinds].map(([kind, { length }]) => `${length} ${kind}`);

@@ -63,6 +63,21 @@ describe('an image folder', () => {
     expect((await gather(test, 0)).labels).toEqual([1]);
   });
 
+  it('reads GIF, AVIF and TIFF, as predictions do', async () => {
+    write('train/a/1.gif', await picture(0, 0, 200).gif().toBuffer());
+    write('train/a/2.tif', await picture(0, 0, 200).tiff().toBuffer());
+    write('train/b/3.avif', await picture(200, 0, 0).avif({ lossless: true }).toBuffer());
+    write('train/b/4.TIFF', await picture(200, 0, 0).tiff().toBuffer());
+    write('val/a/5.png', await picture(0, 0, 200).png().toBuffer());
+    const { train, notes = [] } = await open();
+    expect(train.samples).toBe(4);
+    expect(notes.join()).not.toMatch(/ignored|animated/);
+    const { inputs, labels } = await gather(train, 0, 1, 2, 3);
+    expect(labels).toEqual([0, 0, 1, 1]);
+    for (const [at, color] of [200, 200, 0, 0].entries())
+      expect(Math.abs(inputs[48 * at + 2]! - color)).toBeLessThan(5);
+  });
+
   it('turns as EXIF says, puts what is transparent on black, makes grey, and keeps the shape asked for', async () => {
     const halves = Buffer.from([255, 255, 255, 255, 0, 0, 0, 0]);
     const left = sharp(halves, { raw: { width: 2, height: 4, channels: 1 } });
@@ -193,11 +208,11 @@ describe('damaged and odd files', () => {
     const { preparation, notes } = await open();
     expect(preparation.classes).toEqual(['a', 'b']);
     expect(notes).toEqual([
-      `${folder}: only JPEG, PNG and WebP files are used; ignored: 2 .heic, 1 without an extension`,
+      `${folder}: only JPEG, PNG, WebP, GIF, AVIF, TIFF files are used; ignored: 2 .heic, 1 without an extension`,
     ]);
     write('c/1.heic', Buffer.from('x'));
     await expect(open()).rejects.toThrow(
-      /c: this class has no usable JPEG, PNG or WebP images; ignored: 1 \.heic\. Save images as JPEG or PNG, with that extension\. Fix this, or set data.onDamaged: skip$/,
+      /c: this class has no usable images \(JPEG, .*TIFF\); ignored: 1 \.heic\. Save images as JPEG or PNG, with that extension\. Fix this, or set data.onDamaged: skip$/,
     );
   });
 
@@ -217,7 +232,9 @@ describe('damaged and odd files', () => {
     write('a/1.jpg', await good());
     write('c/2.jpg', await good());
     mkdirSync(join(folder, 'b'));
-    await expect(open()).rejects.toThrow(/\/b: this class has no usable JPEG, PNG or WebP images/);
+    await expect(open()).rejects.toThrow(
+      /\/b: this class has no usable images \(JPEG, PNG, WebP, GIF, AVIF, TIFF\)/,
+    );
     const skipping = open({ onDamaged: 'skip', test: folder });
     expect((await skipping).preparation.classes).toEqual(['a', 'c']);
   });

@@ -139,7 +139,7 @@ const idxSchema = z.strictObject({
 const imageFolderSchema = z.strictObject({
   format: z
     .literal('imagefolder')
-    .describe('imagefolder: folders of JPEG, PNG or WebP images, one per class.'),
+    .describe('imagefolder: folders of JPEG, PNG, WebP, GIF, AVIF or TIFF images, one per class.'),
   path: path(
     "Folder that contains the class folders, or folders named 'train' and 'test' (or valid, val, dev, eval and the like, in any case) that contain them.",
   ),
