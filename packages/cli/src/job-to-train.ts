@@ -1,4 +1,5 @@
 /** The job that `kasane train` was asked for. Loads nothing heavy: workers are forked only for a job that is one. */
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { trainingOverrides } from './options.ts';
@@ -9,6 +10,8 @@ export interface JobToTrain {
   readonly spec: JobSpec;
   /** Where its weights go. */
   readonly out: string;
+  /** Whether those of an earlier training are there, in a place that nobody has named. */
+  readonly replaces: boolean;
 }
 
 /**
@@ -25,5 +28,5 @@ export async function jobToTrain(
   const { spec } = checkJob(fromHere({ ...given, training, data } as JobSpec), () => 'command line');
   const out = resolve(options.out ?? join('.kasane', `${spec.name}.safetensors`));
   requireWritable(out);
-  return { spec, out };
+  return { spec, out, replaces: options.out === undefined && existsSync(out) };
 }

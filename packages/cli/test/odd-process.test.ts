@@ -88,3 +88,16 @@ it.each([
     expect(code).toBe(71);
   },
 );
+
+it('weights of an earlier training are replaced with a note, where nobody has named their place', {
+  timeout: LIMIT_MS,
+}, async () => {
+  const { code, stderr } = await within('mkdir -p .kasane && : >.kasane/tiny.safetensors && exec "$@"', [
+    'train',
+    'tiny.json',
+    '--workers',
+    '1',
+  ]);
+  expect(stderr).toMatch(/^Note: \S*\.kasane\/tiny\.safetensors is from an earlier training .* set --out/m);
+  expect(code, stderr).toBe(0);
+});

@@ -44,7 +44,7 @@ export interface TrainOptions {
 
 /** @param forked workers with these options that wait for a coordinator */
 export async function train(
-  { spec, out }: JobToTrain,
+  { spec, out, replaces }: JobToTrain,
   options: TrainOptions,
   forked: readonly ForkedWorker[],
 ): Promise<void> {
@@ -61,6 +61,10 @@ export async function train(
   const start =
     spec.init === undefined ? undefined : (await startingWeights(checkJob(spec), '', anywhere)).what;
   if (start) say(`Start: ${start}`);
+  if (replaces)
+    say(
+      `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`,
+    );
   const idle = idleSlots(options, spec.training.shards);
   if (idle) say(idle);
   const cluster = new EmbeddedCluster({
