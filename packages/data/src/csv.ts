@@ -6,6 +6,7 @@ import { type Arrays, type ArraysRead, bytesOf, digestOfArrays } from './arrays.
 import { openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';
 import { checkLabelKind } from './label-kind.ts';
+import { leaksOf } from './leaks.ts';
 import { listOf } from './problems.ts';
 import { quoted } from './quoted.ts';
 import { splitAtRandom } from './shuffle.ts';
@@ -361,9 +362,21 @@ function fit(
   const doubtful = inOrder.flatMap(({ name, looks }) => {
     if (Object.hasOwn(options.columns, name)) return [];
     const otherwise = goals.has(name) || chosen?.has(name) ? [] : looks.otherwise();
-    return [...looks.grouped(form), ...otherwise];
+    return [...looks.grouped(form), ...looks.marked(), ...otherwise];
   });
-  notes.push(...doubtful.slice(0, NAMED), ...sayNumbering(numbering, chosen), ...sayConstant(constant));
+  const used = columns.flatMap((name, index) =>
+    goals.has(name) || kinds[index] === 'ignore' ? [] : [index],
+  );
+  const leaks = targets.length === 1 ? leaksOf(rows, columns.indexOf(targets[0]!), used) : [];
+  notes.push(
+    ...sayLeaks(
+      leaks.map((index) => columns[index]!),
+      targets[0]!,
+    ),
+    ...doubtful.slice(0, NAMED),
+    ...sayNumbering(numbering, chosen),
+    ...sayConstant(constant),
+  );
   const said = saidOf(options);
   const kept = Object.keys(said).length > 0 ? { form: said } : {};
   const base = { columns: encodings, missing, ...(options.inputs && { inputs }), ...kept };
@@ -383,6 +396,13 @@ const sayNumbering = (columns: readonly ColumnFit[], chosen: ReadonlySet<string>
       ({ name }) =>
         `column '${name}' seems to number the rows, but is used like any other; to ignore it, set ${ignoring([name])}`,
     );
+
+const sayLeaks = (names: readonly string[], target: string): string[] =>
+  names.length === 0
+    ? []
+    : [
+        `${names.length === 1 ? `column '${names[0]}' tells` : `columns ${few(names)} each tell`} the target '${target}' in every row, so a model learns nothing else; if new rows will not have ${names.length === 1 ? 'it' : 'them'}, set ${ignoring(names.slice(0, NAMED))}`,
+      ];
 
 /** One sentence for all: of pixels there may be many. */
 function sayConstant(columns: readonly ColumnFit[]): string[] {

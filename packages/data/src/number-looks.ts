@@ -3,6 +3,13 @@ import { quoted } from './quoted.ts';
 import { isEpochMs } from './read-time.ts';
 import type { Notation } from './table-form.ts';
 
+/** What stands for a missing number in many files. */
+const MARKERS = new Set([-99, ...[999, 9999, 99_999, 999_999].flatMap((nines) => [nines, -nines])]);
+/** Such numbers that are so many times as far from 0 as all others are no measurements. */
+const FAR = 2;
+/** Numbers of one length, from so many digits on, count nothing. */
+const ID_DIGITS = 10;
+
 /** So many rows at least before whole numbers of that size are called times. */
 const TIMES_ROWS = 20;
 
@@ -14,6 +21,14 @@ export class NumberLooks {
   #digits = true;
   /** The first whole number that is rounded, since it has more digits than a number keeps. */
   #rounded: string | undefined;
+  /** The first like 1E5, where all others are digits alone. */
+  #power: string | undefined;
+  #powers = true;
+  /** How often each marker of a missing number is there, and how far from 0 the others are. */
+  readonly #markers = new Map<number, number>();
+  #farthest = 0;
+  /** Digits that all have; 0: not all the same. */
+  #length: number | undefined;
   /** Whether all may be times, and the first. */
   #times = true;
   #first = '';
@@ -36,6 +51,14 @@ export class NumberLooks {
       this.#digits = /^\d+$/.test(text);
       if (this.#digits && text.length > 1 && text[0] === '0') this.#code ??= text;
     }
+    if (this.#powers) {
+      this.#powers = /^\d+(?:e\d+)?$/i.test(text);
+      if (this.#powers && /e/i.test(text)) this.#power ??= text;
+    }
+    if (MARKERS.has(value)) this.#markers.set(value, (this.#markers.get(value) ?? 0) + 1);
+    else this.#farthest = Math.max(this.#farthest, Math.abs(value));
+    this.#length ??= text.length;
+    if (this.#length !== text.length || !this.#digits) this.#length = 0;
     this.#times &&= isEpochMs(value);
     if (this.#rounded === undefined && Math.abs(value) > Number.MAX_SAFE_INTEGER && /^[+-]?\d+$/.test(text))
       this.#rounded = text;
@@ -65,12 +88,29 @@ export class NumberLooks {
     ];
   }
 
+  /** A number such as -999 that is there more than once, and far from all others. */
+  marked(): string[] {
+    const found = [...this.#markers].filter(
+      ([value, times]) => times > 1 && Math.abs(value) > FAR * this.#farthest && this.#farthest > 0,
+    );
+    return found
+      .slice(0, 1)
+      .map(
+        ([value, times]) =>
+          `column '${this.#name}': ${value} is in ${times} training rows, far from all other values; if it means a missing value, set data.missingValues: ["${value}"]`,
+      );
+  }
+
   /** Codes, IDs and times that are read as quantities: one note at most. */
   otherwise(): string[] {
     const set = (kinds: string) => `set data.columns: { ${quoted(this.#name)}: ${kinds}`;
     if (this.#code !== undefined && this.#digits)
       return [
         `column '${this.#name}': values such as '${this.#code}' start with 0 and are read as numbers; if they are codes, ${set('category }, or ignore')}`,
+      ];
+    if (this.#power !== undefined && this.#powers)
+      return [
+        `column '${this.#name}': '${this.#power}' is read as ${Number(this.#power)}; if it is a code, ${set('category }, or ignore')}`,
       ];
     if (this.#rounded !== undefined)
       return [
@@ -79,6 +119,10 @@ export class NumberLooks {
     if (this.#times && this.#count >= TIMES_ROWS)
       return [
         `column '${this.#name}': values such as '${this.#first}' seem to be times in milliseconds since 1970, which say little about later rows; to ignore them, ${set('ignore }')}`,
+      ];
+    if ((this.#length ?? 0) >= ID_DIGITS && this.#count >= TIMES_ROWS)
+      return [
+        `column '${this.#name}': all values have ${this.#length} digits, such as '${this.#first}'; if they are phone numbers or IDs, ${set('ignore }')}`,
       ];
     return [];
   }

@@ -23,6 +23,16 @@ it.each([
     (i: number) => String(1_700_000_000_000 + 86_400_000 * ((i * 7) % 40)),
     /milliseconds since 1970.*size: ignore }/,
   ],
+  [
+    'powers',
+    (i: number) => (i % 9 === 8 ? '1E5' : String(i % 8)),
+    /'1E5' is read as 100000; if it is a code, .*size: category }, or ignore/,
+  ],
+  [
+    'phone numbers',
+    (i: number) => String(5_550_000_000 + ((i * 7_919) % 9_973)),
+    /all values have 10 digits.*phone numbers or IDs, .*size: ignore }/,
+  ],
 ])('%s are told, once each column, unless somebody says that they are numbers', async (_, value, said) => {
   expect((await read(value)).notes).toEqual([expect.stringMatching(said)]);
   expect((await read(value, { columns: { size: 'number' } })).notes).toEqual([]);
@@ -30,7 +40,10 @@ it.each([
 
 it.each([
   ['decimals below 1', (i: number) => `0.${10 + i}`],
-  ['0 and 1', (i: number) => String(i % 2)],
+  ['0 and 1', (i: number) => String((i >> 1) % 2)],
+  ['years', (i: number) => String(1990 + (i % 30))],
+  ['a single 999', (i: number) => String(i === 7 ? 999 : i % 9)],
+  ['999 among its like', (i: number) => String(980 + (i % 25))],
   ['large quantities', (i: number) => String(1_700_000_000_000 + 0.5 + i * i)],
   ['quantities of any size', (i: number) => String(10 ** (i % 14))],
 ])('%s are plain', async (_, value) => {
@@ -48,4 +61,34 @@ it.each([
   await expect(read(value, { columns: { size: 'number' } })).rejects.toThrow(
     `which is not a number (${cure.slice(0, -2)})`,
   );
+});
+
+it.each([
+  ['-999', (i: number) => String(i % 9 ? i % 12 : -999)],
+  ['99999', (i: number) => String(i % 9 ? i % 12 : 99_999)],
+])('%s among small numbers may be a missing value', async (marker, value) => {
+  const { notes } = await read(value);
+  expect(notes).toEqual([
+    expect.stringContaining(
+      `column 'size': ${marker} is in 3 training rows, far from all other values; if it means`,
+    ),
+  ]);
+  expect((await read(value, { missingValues: [marker], missing: 'mean' })).notes).toEqual([]);
+});
+
+it('a column that tells the target by itself is said', async () => {
+  const rows = (code: (i: number) => string) =>
+    `size,code,kind\n${lines(40, (i) => `${i % 3},${code(i)},${kind(i)}`)}`;
+  const said = /column 'code' tells the target 'kind' in every row.*columns: { code: ignore }/;
+  expect((await table(rows(kind))).notes).toContainEqual(expect.stringMatching(said));
+  expect((await table(rows((i) => String(i % 2)))).notes).toContainEqual(expect.stringMatching(said));
+  expect(
+    (
+      await table(
+        rows((i) => String(i % 2)),
+        { columns: { code: 'ignore' } },
+      )
+    ).notes,
+  ).toEqual([]);
+  expect((await table(rows((i) => String(i % 4)))).notes).toEqual([]);
 });
