@@ -139,6 +139,17 @@ it('labels that are one number written in two ways are refused, those that diffe
   expect((await openData(checkData({ format: 'csv', path: cased, target: 'y' }), anywhere)).notes).toEqual([
     expect.stringContaining("the classes 'Yes' and 'yes' differ only in case"),
   ]);
+  const unseen = csv(
+    'x,y',
+    (i) => `${i % 7},${['new york', 'no', 'new york\u200b', 'new\u00a0york'][i % 4]}`,
+  );
+  expect(
+    (await openData(checkData({ format: 'csv', path: unseen, target: 'y' }), anywhere)).notes,
+  ).toContainEqual(
+    expect.stringMatching(
+      /^the classes 'new york' and 'new york\\u{200b}' and 'new\\u{a0}york' differ only in spaces or invisible/,
+    ),
+  );
 });
 
 it.each([

@@ -48,15 +48,27 @@ function checkLabels(classes: readonly string[], place: string): void {
   }
 }
 
-/** A note on classes whose names differ only in case. Folders have said it already. */
+/** A name as it is seen: without characters that have no width, and with one kind of space. */
+const seenName = (name: string): string =>
+  name
+    .replace(/\p{Cf}/gu, '')
+    .replace(/\s+/gu, ' ')
+    .trim()
+    .toLowerCase();
+/** With what can not be seen written out. */
+const writtenOut = (name: string): string =>
+  name.replace(/\p{Cf}|(?! )\s/gu, (one) => `\\u{${one.codePointAt(0)!.toString(16)}}`);
+
+/** A note on classes whose names differ only in case, or in what can not be seen. Folders have said the first already. */
 export function alikeLabels({ preparation: { classes = [] }, notes = [] }: DataParts): string[] {
   if (notes.some((note) => note.includes('differ only in case'))) return [];
-  return [...Map.groupBy(classes, (name) => name.toLowerCase()).values()]
+  return [...Map.groupBy(classes, seenName).values()]
     .filter(({ length }) => length > 1)
-    .map(
-      (same) =>
-        `the classes ${same.map((name) => `'${name}'`).join(' and ')} differ only in case; if they are one class, write them the same way`,
-    );
+    .map((same) => {
+      const isCase = new Set(same.map((name) => name.toLowerCase())).size === 1;
+      const names = same.map((name) => `'${writtenOut(name)}'`).join(' and ');
+      return `the classes ${names} differ only in ${isCase ? 'case' : 'spaces or invisible characters'}; if they are one class, write them the same way`;
+    });
 }
 
 /** Classes that a note names. */

@@ -266,7 +266,8 @@ export class ColumnFit {
       // More of them are no markers, but values.
       if (strange.length > MOST_MARKERS) return '';
       const stand = strange.length === 1 ? 'it means' : 'they mean';
-      return `Set data.missingValues: [${strange.map(quoted).join(', ')}] if ${stand} a missing value. `;
+      const units = this.#strange === 1 && /:2$/.test(this.#first!.place);
+      return `${units ? 'Remove line 2 if it contains units. ' : ''}Set data.missingValues: [${strange.map(quoted).join(', ')}] if ${stand} a missing value. `;
     }
     const alike = values.filter(looksLikeNumber);
     const said = optionsOf(alike);

@@ -13,6 +13,9 @@ it('one or two texts may stand for no value', () => {
   expect(adviceOn([...numbers, 'ERR'])).toThrow(
     /Set data\.missingValues: \[ERR\] if it means a missing value/,
   );
+  expect(adviceOn(['kg', ...numbers])).toThrow(
+    /t\.csv:2: 'kg' is not\. Remove line 2 if it contains units\. Set data\.missingValues: \[kg\] if/,
+  );
   const two = [...numbers, 'ERR', 'off', 'ERR'];
   expect(adviceOn(two)).toThrow(/missingValues: \[ERR, off\] if they mean a missing value/);
 });
