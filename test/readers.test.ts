@@ -305,6 +305,7 @@ const others: Record<string, string> = {
   'coordinator/src/store/state-check.ts': 'of the state directory',
   'coordinator/src/store/state-lock.ts': 'of the state directory',
   'coordinator/src/store/wal.ts': 'of the state directory',
+  'dashboard/src/bundle.ts': 'comes with the package',
   'dashboard/src/files.ts': 'comes with the package',
   'data/src/whole-file.ts': 'writes',
   'protocol/src/shared-memory.ts': 'made by this program',
