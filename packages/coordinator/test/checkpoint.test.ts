@@ -8,6 +8,7 @@ import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import { afterAll, expect, it } from 'vitest';
 import { encodeCheckpoint, encodeModel, readCheckpoint } from '../src/params/checkpoint.ts';
 import { writeWhole } from '../src/params/files.ts';
+import { RESULT_DEFINITION } from '../src/params/result-definition.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-checkpoint-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -62,7 +63,7 @@ it('is encoded and read a few megabytes a turn', async () => {
   const into = { parameters: empty(), state: new Map([['momentum', empty()]]) };
   const read = await turnsOf(readCheckpoint(path, digest, job, into));
   expect(read.turns).toBeGreaterThanOrEqual(turnsFor(bytes));
-  expect(read.made).toEqual(position);
+  expect(read.made).toEqual({ ...position, definition: RESULT_DEFINITION });
   expect(Buffer.compare(Buffer.from(into.parameters.buffer), Buffer.from(weights.parameters.buffer))).toBe(0);
   expect(
     Buffer.compare(

@@ -75,7 +75,7 @@ const placeOf = (gradient: Float32Array) => ({
   read: (offset: number, into: Float32Array) => into.set(gradient.subarray(offset, offset + into.length)),
 });
 
-/** The definition: shard by shard, divided, one update of everything. */
+/** The definition: all shards along their tree, divided, one update of everything. */
 async function plain(job: ReturnType<typeof jobOf>, steps: number, samples: number): Promise<Float32Array> {
   const floats = job.model.parameterCount;
   const updater = await openUpdater(job.model.parameters, job.spec.training.optimizer);
@@ -92,7 +92,7 @@ async function plain(job: ReturnType<typeof jobOf>, steps: number, samples: numb
 
 describe('ParameterServer', () => {
   it.each([{}, { clipNorm: 0.5 }])(
-    'updates by the sum in shard order, whatever comes first (%j)',
+    'updates by the sum along the tree of shards, whatever comes first (%j)',
     async (options) => {
       const { job, server } = await opened(options);
       const floats = job.model.parameterCount;

@@ -100,7 +100,7 @@ describe('updater', () => {
     expect(updater.parameters).toEqual(plain.parameters);
   });
 
-  it('adds parts from left to right, in the order given, wherever they belong', async () => {
+  it('adds shards along their tree, whichever groups of them have been added before, wherever they belong', async () => {
     const { parameters: wide } = buildModel({
       input: [300],
       classes: 150,
@@ -108,12 +108,33 @@ describe('updater', () => {
     });
     const updater = await openUpdater(wide, { type: 'sgd' });
     const floats = updater.gradient.length;
-    const all = Array.from({ length: 11 }, (_, index) =>
-      Float32Array.from(uniforms(floats, 10 + index), (u) => (u - 0.5) * 10 ** index),
+    const all = Array.from({ length: 37 }, (_, index) =>
+      Float32Array.from(uniforms(floats, 10 + index), (u) => (u - 0.5) * 10 ** (index % 11)),
     );
-    for (const order of [[0], [2, 0, 1], [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]) {
-      const parts = order.map((index) => all[index]!);
-      const wanted = parts.reduce((a, b) => a.map((value, i) => Math.fround(value + b[i]!)));
+    // The definition, again: halves at the largest power of two.
+    const sumOf = (first: number, end: number): Float32Array => {
+      if (end === first + 1) return all[first]!;
+      const half = first + 2 ** Math.floor(Math.log2(end - first - 1));
+      const [left, right] = [sumOf(first, half), sumOf(half, end)];
+      return left.map((value, i) => Math.fround(value + right[i]!));
+    };
+    for (const groups of [
+      [1],
+      [1, 1],
+      [1, 1, 1],
+      [2, 1, 1],
+      [4, 2, 1],
+      [2, 2, 4, 3],
+      [...new Array(8).fill(1), 4, 1, 1, 1],
+      [16, 1, 1, 2, 4, ...new Array(8).fill(1), 1, 1, 2, 1],
+      new Array(11).fill(1),
+      new Array(37).fill(1),
+    ]) {
+      const shards = groups.reduce((sum, count) => sum + count, 0);
+      const ends = groups.map((_, index) =>
+        groups.slice(0, index + 1).reduce((sum, count) => sum + count, 0),
+      );
+      const parts = groups.map((count, index) => sumOf(ends[index]! - count, ends[index]!));
       for (const cuts of [
         [0, floats],
         [0, 17, 40_003, floats],
@@ -123,10 +144,13 @@ describe('updater', () => {
           updater.sum(
             parts.map((part) => part.subarray(start, cuts[index + 1])),
             start,
+            groups,
           );
-        expect(updater.gradient).toEqual(wanted);
+        expect(updater.gradient).toEqual(sumOf(0, shards));
       }
     }
+    expect(updater.sum([all[0]!, all[1]!], 0)).toBe(true);
+    expect(updater.gradient).toEqual(sumOf(0, 2));
     updater.gradient.set(all[0]!);
     updater.scale(Math.fround(1 / 3), 5, 40_001);
     const third = (value: number, index: number) =>

@@ -13,6 +13,7 @@ import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
 import type { DataIdentity } from '../submit/data-identity.ts';
 import { readWhole } from './files.ts';
+import { RESULT_DEFINITION } from './result-definition.ts';
 
 /** Where a run stands between two steps. Sums are over what counted of the epoch that is under way. */
 export interface Position {
@@ -26,6 +27,8 @@ export interface Position {
   readonly leftOut?: number;
   /** What it was trained on; absent in checkpoints of earlier versions. */
   readonly data?: DataIdentity;
+  /** By which definition of results it was trained, once it is in a checkpoint; absent in those of the first. */
+  readonly definition?: number;
 }
 
 /** What the parameter server holds: flat layouts, one float32 each parameter. */
@@ -78,7 +81,8 @@ export function encodeCheckpoint(job: Job, weights: Weights, position: Position)
   for (const [name, values] of weights.state) {
     list.push(...tensors(job.model.parameters, values, `${STATE_PREFIX}${name}/`));
   }
-  return inTurns(beginSafetensors(list, { 'kasane.position': JSON.stringify(position) }));
+  const written: Position = { ...position, definition: RESULT_DEFINITION };
+  return inTurns(beginSafetensors(list, { 'kasane.position': JSON.stringify(written) }));
 }
 
 /** Reads a checkpoint into `weights`. Returns its position, or why it cannot be used. */

@@ -1,6 +1,6 @@
 /**
- * The parameter server: collects the gradients of a step, adds them in shard order, updates the parameters, and has
- * the next version ready to publish. Arrival order decides nothing: an attempt fills a buffer of its own, and only
+ * The parameter server: collects the gradients of a step, adds them along the tree of shards, updates the parameters,
+ * and has the next version ready to publish. Arrival order decides nothing: an attempt fills a buffer of its own, and only
  * complete ones are added, by shard.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -176,7 +176,7 @@ export class ParameterServer implements Weights {
   }
 
   /**
-   * Adds the shards' gradients in shard order, what has not been added as it came; `commit` divides by the batch's samples. Every
+   * Adds the shards' gradients along their tree, what has not been added as it came; `commit` divides by the batch's samples. Every
    * shard from 0 to `shards` - 1 must be complete.
    * Returns what is no finite number, by shard; a sum that overflows although its parts do not is laid to the last shard.
    * Nothing: `commit` may follow.

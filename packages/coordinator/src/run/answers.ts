@@ -1,6 +1,7 @@
 /** What the answers to a step or a test come to: their sum, their rows in the ledger, the result of an epoch. */
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
+import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/parameter-server.ts';
 import type { LedgerRow } from '../store/store.ts';
@@ -46,22 +47,31 @@ export function toAnswer(
   return { worker, attempt, ...told, ...times };
 }
 
-/** Adds up answers in shard order. `counted` is at least 1 and `weight` not 0: they divide. */
+/** Adds up answers along the tree of shards. `counted` is at least 1 and `weight` not 0: they divide. */
 export function sum(answers: readonly Answer[]) {
-  const total = { lossSum: 0, metricSum: 0, counted: 0, weight: 0, samples: 0, computeMs: 0 };
-  for (const answer of answers) {
-    total.lossSum += answer.lossSum;
-    total.metricSum += answer.metricSum;
-    total.counted += answer.counted;
-    total.weight += answer.weight;
-    total.samples += answer.samples;
-    total.computeMs += answer.computeMs;
-  }
-  return { ...total, counted: Math.max(1, total.counted), weight: divisor(total.weight) };
+  const total = (of: (answer: Answer) => number) => totalOf(answers.map(of));
+  return {
+    lossSum: total(({ lossSum }) => lossSum),
+    metricSum: total(({ metricSum }) => metricSum),
+    counted: Math.max(
+      1,
+      total(({ counted }) => counted),
+    ),
+    weight: weightOf(answers),
+    samples: total(({ samples }) => samples),
+    computeMs: total(({ computeMs }) => computeMs),
+  };
 }
 
+/** What the sums of these answers are divided by. */
+export const weightOf = (answers: readonly Answer[]): number =>
+  divisor(totalOf(answers.map(({ weight }) => weight)));
+
+const totalOf = (numbers: readonly number[]): number =>
+  numbers.length === 0 ? 0 : addAlongTree(numbers, (left, right) => left + right);
+
 /** What sums of such a weight are divided by: where nothing counts there is nothing to divide. */
-export const divisor = (weight: number): number => (weight > 0 ? weight : 1);
+const divisor = (weight: number): number => (weight > 0 ? weight : 1);
 
 /** Which samples counted in a training step, and whose answers they were. */
 export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer[]): LedgerRow[] {

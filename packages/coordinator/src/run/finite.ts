@@ -6,7 +6,7 @@ import type { Model } from '@kasane/tensor/nn/model';
 import type { Logger } from 'pino';
 import type { Position } from '../params/checkpoint.ts';
 import type { ParameterServer } from '../params/parameter-server.ts';
-import { type Answer, divisor } from './answers.ts';
+import { type Answer, weightOf } from './answers.ts';
 import type { TaskBoard } from './board.ts';
 
 /**
@@ -21,8 +21,7 @@ export async function finiteAnswers(
   for (;;) {
     const answers = await board.settled('train', step);
     if (answers.some(({ leftOut }) => leftOut)) return answers;
-    const weight = answers.reduce((total, answer) => total + answer.weight, 0);
-    const found = parameters.reduce(answers.length, divisor(weight));
+    const found = parameters.reduce(answers.length, weightOf(answers));
     const bad = new Map(
       found.map(({ shard, layer }) => [shard, `the gradient of layer ${layer} is not finite`]),
     );

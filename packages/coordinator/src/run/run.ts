@@ -14,6 +14,7 @@ import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
 import { ParameterServer, type Update } from '../params/parameter-server.ts';
+import { checkDefinition } from '../params/result-definition.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import { PatientDisk } from '../store/disk.ts';
 import { Metrics } from '../store/metrics.ts';
@@ -401,7 +402,8 @@ export class Run {
     );
     this.metrics.rewind(position?.step ?? 0);
     if (position) {
-      const { step, data: then, ...rest } = position;
+      const { step, data: then, definition, ...rest } = position;
+      checkDefinition(this.id, step, definition);
       await checkIdentity(this.id, placeOf(job.spec.data), step, then, data);
       this.#position = { step, ...rest };
       return;

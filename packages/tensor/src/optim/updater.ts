@@ -8,10 +8,11 @@ export interface Updater {
   /** Flat layout, by name. */
   readonly state: ReadonlyMap<string, Float32Array>;
   /**
-   * gradient[start + i] = parts[0][i] + parts[1][i] + ..., added from left to right; the parts have the same length.
-   * Returns whether all of these are finite numbers.
+   * gradient[start + i] = the sum of parts[0][i], parts[1][i], ... along the tree of shards (ops/shard-tree.ts); the parts have the same
+   * length. Returns whether all of these are finite numbers.
+   * @param counts how many shards each part is the sum of. Default: one each
    */
-  sum(parts: readonly (Float32Array | Part)[], start: number): boolean;
+  sum(parts: readonly (Float32Array | Part)[], start: number, counts?: readonly number[]): boolean;
   /** Multiplies the gradient's floats [start, end), by default all of them, by a number. */
   scale(factor: number, start?: number, end?: number): void;
   /** L2 norm of the gradient, in float64 over ascending elements, parameter by parameter. Statistics do not count. */

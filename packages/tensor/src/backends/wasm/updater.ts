@@ -1,13 +1,14 @@
 /**
- * The parameter server's arithmetic: adds gradients in the order it is told, scales, and applies an optimizer, each in
+ * The parameter server's arithmetic: adds gradients along the tree of shards, scales, and applies an optimizer, each in
  * one pass over a memory of its own.
  */
 import type { ParameterSpec } from '../../nn/model.ts';
 import { type OptimizerOptions, optimizerFor } from '../../optim/optimizers.ts';
 import { AVERAGE, type Part, type Updater, type UpdaterOptions } from '../../optim/updater.ts';
-import { add, input, mul, scalar } from '../../scalar/expression.ts';
+import { input, mul, scalar } from '../../scalar/expression.ts';
 import { finiteCheck } from './finite.ts';
 import { squareSums } from './squares.ts';
+import { type Pass, treePasses } from './tree-passes.ts';
 import {
   type Addresses,
   allocate,
@@ -36,7 +37,7 @@ export async function openUpdater(
   const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
   const { memory, addresses: at } = allocate(floats, stateNames.length);
   const instantiate = instantiatorOver(memory);
-  const runLoop = loopRunner(instantiate, at.chunks);
+  const runLoop = loopRunner(instantiate);
   const view = (offset: number) => new Float32Array(memory.buffer, offset, floats);
   const [weights, gradient] = [view(at.parameters), view(at.gradient)];
   const updates = [
@@ -117,22 +118,14 @@ function adder(
 ): Updater['sum'] {
   const areFinite = finiteCheck(memory, instantiate);
   const chunks = at.chunks.map((address) => new Float32Array(memory.buffer, address, CHUNK));
-  /** gradient = the sum of so many chunks; after the first pass the gradient itself comes first. */
-  const adding = (count: number, isFirst: boolean): Loop => {
-    const terms = Array.from({ length: count + (isFirst ? 0 : 1) }, (_, index) => input(index));
-    return {
-      ...{ key: `add ${count} ${isFirst}`, expressions: [terms.reduce(add)], chunks: count, scalars: [] },
-      ...{ inputs: isFirst ? [] : [at.gradient], outputs: [at.gradient] },
-    };
+  /** Of the last sum: mostly the next one has as many parts. */
+  let known: { readonly counts: string; readonly passes: readonly Pass[] } | undefined;
+  const passesOf = (counts: readonly number[]) => {
+    const key = counts.join();
+    if (known?.counts !== key) known = { counts: key, passes: treePasses(counts, PARTS_A_PASS) };
+    return known.passes;
   };
-  const addChunk = (parts: readonly (Float32Array | Part)[], from: number, to: number, count: number) => {
-    for (let first = 0; first < parts.length; first += PARTS_A_PASS) {
-      const pass = parts.slice(first, first + PARTS_A_PASS);
-      for (const [index, part] of pass.entries()) copy(part, from, chunks[index]!.subarray(0, count));
-      runLoop(adding(pass.length, first === 0), to, count, []);
-    }
-  };
-  return (parts, start) => {
+  return (parts, start, counts = parts.map(() => 1)) => {
     const length = parts[0]?.length ?? 0;
     if (length === 0 || parts.some((part) => part.length !== length) || start + length > gradient.length)
       throw new RangeError(
@@ -142,10 +135,28 @@ function adder(
       copy(parts[0]!, 0, gradient.subarray(start, start + length));
       return areFinite(at.gradient + 4 * start, length);
     }
+    const passes = passesOf(counts);
     let finite = true;
     for (let from = 0; from < length; from += CHUNK) {
       const count = Math.min(CHUNK, length - from);
-      addChunk(parts, from, start + from, count);
+      for (const { operands, sum, into, key } of passes) {
+        let filled = 0;
+        const used = operands.map((operand) => {
+          if ('place' in operand) return at.chunks[PARTS_A_PASS + operand.place]!;
+          copy(parts[operand.part]!, from, chunks[filled]!.subarray(0, count));
+          return at.chunks[filled++]!;
+        });
+        const outputChunk = into === undefined ? undefined : at.chunks[PARTS_A_PASS + into]!;
+        const loop = {
+          key,
+          expressions: [sum],
+          inputs: [],
+          chunks: used,
+          outputs: [at.gradient],
+          outputChunk,
+        };
+        runLoop({ ...loop, scalars: [] }, start + from, count, []);
+      }
       finite = areFinite(at.gradient + 4 * (start + from), count) && finite;
     }
     return finite;
