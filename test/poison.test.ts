@@ -73,7 +73,7 @@ it('a worker whose frames do not fit is quarantined at the third, and nobody els
     cleanUp.add(() => stream.close());
   });
   expect(refused).toMatchObject({ code: 'QUARANTINED' });
-  expect(refused.message).toContain("3 bad frames; the last: a worker does not send 'parameters' frames");
+  expect(refused.message).toContain("3 bad frames; the last one: a worker does not send 'parameters' frames");
   expect(welcomes).toBe(3);
   const { client } = cluster;
   const { workers, quarantined } = await client.status();
