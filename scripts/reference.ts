@@ -32,7 +32,7 @@ function commandLine(): string[] {
   const sections = verbsOf(program).flatMap(({ name, command }) => [
     ...[`## kasane ${name}`, '', '```text', helpOf(command), '```', ''],
   ]);
-  return ['# Command line', '', 'What `kasane COMMAND --help` says, of every command.', '', ...sections];
+  return ['# Command line', '', 'The output of `kasane COMMAND --help` for every command.', '', ...sections];
 }
 
 /** What --json prints, of every command that has it. */

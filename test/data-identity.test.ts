@@ -43,11 +43,13 @@ it('is refused with other data after a restart, and goes on when the earlier one
   const refused = await again.get(id);
   expect(refused.state).toBe(JobState.JOB_STATE_FAILED);
   expect(refused.error).toMatch(
-    /: the data are not those of the checkpoint of step \d+: 1000 training and 100 test samples, digest \w{8} then, 1000 .* now; restore the earlier data and run `kasane resume identity-\w+`, or train on the new data from the start with `kasane retry/,
+    /: the data has changed since the checkpoint of step \d+: 1000 training and 100 test samples, digest \w{8} then, 1000 .* now; restore the earlier data and run `kasane resume identity-\w+`, or train on the new data from the start with `kasane retry/,
   );
   // What classes are called, and how inputs are prepared, would be that of other data.
   const [checkpoint] = await again.checkpoints(id);
-  await expect(again.model(id, checkpoint!.step)).rejects.toThrow('not those of the checkpoint');
+  await expect(again.model(id, checkpoint!.step)).rejects.toThrow(
+    'the data has changed since the checkpoint',
+  );
 
   cpSync(first, path, { recursive: true });
   await again.resume(id, 0);

@@ -2,7 +2,8 @@
 import { integer } from './options.ts';
 import { asks, command, coordinator, help, tensorboard, token } from './program.ts';
 
-const PRIORITY_HELP = 'from -1000 to 1000; the highest runs first; equal ones take turns';
+const PRIORITY_HELP =
+  'priority from -1000 to 1000; the highest runs first, jobs of equal priority take turns';
 
 /** Adds them to the program. */
 export function addAskingCommands(): void {
@@ -131,7 +132,7 @@ export function addAskingCommands(): void {
         ['kasane top', 'kasane top --json | tee events.jsonl'],
         [
           '{ time, subject: a job or a worker, event, message, reason: { code, args } }',
-          'event: joined, left, and those of kasane logs',
+          'event: joined, left, or an event of kasane logs',
         ],
       ),
     )

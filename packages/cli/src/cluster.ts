@@ -176,7 +176,7 @@ export class EmbeddedCluster {
         return;
       }
       say(
-        `a worker exited (${signal ?? `code ${code}`}); its tasks are handed to others, and it is restarted`,
+        `a worker exited (${signal ?? `code ${code}`}); its tasks are handed to other workers, and it is restarted`,
       );
       this.#startWorker();
     });
@@ -231,7 +231,7 @@ export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<
       reject(
         new KasaneError(
           'JOB_CANCELLED',
-          `stopped by ${signal}: nothing of this training is kept. A job that runs on \`kasane coordinator\` keeps its progress`,
+          `stopped by ${signal}: the progress of this training is lost. To keep it, submit the job to a \`kasane coordinator\``,
         ),
       );
   });

@@ -42,7 +42,10 @@ export function addContextCommands(): Command {
   contextCommand('remove <name>', 'delete a context')
     .addHelpText(
       'after',
-      help(['kasane context remove lab'], ['{ name, coordinator, token: true, current: false }, as it was']),
+      help(
+        ['kasane context remove lab'],
+        ['{ name, coordinator, token: true, current: false }, before the removal'],
+      ),
     )
     .action(async (name, options) => (await import('./commands/context.ts')).remove(name, options));
   return contexts;

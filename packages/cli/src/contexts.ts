@@ -65,5 +65,5 @@ export function contextInUse(env: NodeJS.ProcessEnv = process.env): Context | un
   if (name === undefined) return undefined;
   if (Object.hasOwn(contexts, name)) return contexts[name];
   const known = Object.keys(contexts).join(', ') || 'none';
-  throw new Error(`there is no context '${name}'; there are: ${known}`);
+  throw new Error(`there is no context '${name}'; available: ${known}`);
 }

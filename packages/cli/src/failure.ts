@@ -67,7 +67,7 @@ export function failureOf(error: unknown): Failure {
   }
   const system = systemFailure(error);
   if (system) return system;
-  return { message: `${messageOf(error)} (a bug: KASANE_DEBUG=1 shows where)`, exit: BUG };
+  return { message: `${messageOf(error)} (this is a bug; set KASANE_DEBUG=1 for a stack trace)`, exit: BUG };
 }
 
 /** Prints what went wrong and returns the exit code. Stack traces only with KASANE_DEBUG=1. */

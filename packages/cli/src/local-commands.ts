@@ -18,10 +18,10 @@ import { version } from './version.ts';
 
 export function addLocalCommands(): void {
   command('init [file]', 'create a job file for your data')
-    .option('--data <path>', 'folder of images, table or text (default: prompt; MNIST)')
-    .option('--target <column>', 'table or series: column to predict (default: prompt; the last)')
-    .option('--size <n>', 'images: side length in pixels (default: prompt; 64)', integer(1, 16_384))
-    .option('--epochs <n>', 'passes over the training set (default: prompt; 10)', integer(1, 100_000))
+    .option('--data <path>', 'folder of images, table or text (default: prompt, or MNIST)')
+    .option('--target <column>', 'table or series: column to predict (default: prompt, or the last one)')
+    .option('--size <n>', 'images: side length in pixels (default: prompt, or 64)', integer(1, 16_384))
+    .option('--epochs <n>', 'passes over the training set (default: prompt, or 10)', integer(1, 100_000))
     .option('-y, --yes', 'accept all defaults without prompting')
     .option(
       '--set <key=value...>',
@@ -43,7 +43,7 @@ export function addLocalCommands(): void {
     .action(async (file, options) => (await import('./commands/init.ts')).init(file ?? 'job.yaml', options));
 
   const train = command('train', 'train a job file or preset on a local cluster')
-    .argument('[job]', 'job file, or preset', 'mnist-mlp')
+    .argument('[job]', 'job file or preset', 'mnist-mlp')
     .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
     .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
     .addOption(backend())

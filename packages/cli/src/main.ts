@@ -38,7 +38,7 @@ try {
     // Help and version have printed themselves.
     if (error.exitCode !== 0) {
       const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ') + fileHint(error);
-      err.write(error.code === 'commander.help' ? '' : `kasane: ${message}; \`${meant} --help\` shows how\n`);
+      err.write(error.code === 'commander.help' ? '' : `kasane: ${message}; see \`${meant} --help\`\n`);
     }
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {

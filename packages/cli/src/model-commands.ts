@@ -6,7 +6,7 @@ import { asks, command, help } from './program.ts';
 export function addModelCommands(): void {
   asks(
     command('predict <model> <inputs...>', 'run a trained model (job ID or .safetensors file) on inputs')
-      .option('--invert', 'images: invert (default: grayscale images with a bright border)')
+      .option('--invert', 'images: invert all (default: only grayscale images with a bright border)')
       .option('--no-invert', 'images: never invert')
       .option('--max-tokens <n>', 'language models: number of tokens to generate', integer(1, 1_000_000), 200)
       .option(
@@ -34,7 +34,7 @@ export function addModelCommands(): void {
           'classes:  { input, class, label, probabilities, inverted, background }',
           'numbers:  { input, output: [0.5], targets: ["price"] }',
           'text:     { input, text, tokens }',
-          'Inputs that cannot be used are reported on standard error; the others are still answered.',
+          'Invalid inputs are reported on standard error; the others are still processed.',
         ],
       ),
     )
@@ -45,7 +45,7 @@ export function addModelCommands(): void {
   asks(
     command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
       .option('--data <path>', 'path of the training data (default: as in the job; for a file, MNIST)')
-      .option('--test <path>', 'path of the test data, if it is separate; tables: any labeled rows'),
+      .option('--test <path>', 'path of separate test data; for tables, any labeled rows'),
   )
     .addHelpText(
       'after',

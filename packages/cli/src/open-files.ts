@@ -28,6 +28,6 @@ export function requireOpenFiles(workers: number, limit = openFilesLimit()): voi
   const what = workers === 0 ? 'a coordinator' : `a cluster with ${count(workers, 'worker')}`;
   throw new KasaneError(
     'OPEN_FILES',
-    `this process may only have ${limit} files open, and ${what} needs ${least}; raise the limit (ulimit -n 1024)`,
+    `the limit of ${limit} open files is too low: ${what} needs ${least}; raise it (ulimit -n 1024)`,
   );
 }

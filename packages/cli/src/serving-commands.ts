@@ -23,7 +23,7 @@ export function addServingCommands(): void {
     .option('--host <host>', 'address to listen on; tokens are required beyond loopback', '127.0.0.1')
     .option('--port <n>', 'port to listen on, 0 for any free port', integer(0, 65535), DEFAULT_PORT)
     .addOption(redis())
-    .option('--announce-redis <url>', 'Redis URL for workers, if it differs')
+    .option('--announce-redis <url>', 'Redis URL for workers, if different')
     .option('--dashboard-port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
     .option(
       '--dashboard-host <host>',
@@ -75,7 +75,7 @@ export function addServingCommands(): void {
     .addOption(gpuStorage())
     .addOption(profile())
     .option('--redis <url>', 'Redis URL (default: as announced by the coordinator)')
-    .option('--no-shared-memory', 'use the network even with a coordinator on this machine')
+    .option('--no-shared-memory', 'use the network even if the coordinator is on this machine')
     .addOption(token())
     .option('--connect-timeout <s>', 'seconds to wait for a coordinator before giving up', integer(1), 60)
     .addOption(logLevel('info'))

@@ -110,7 +110,7 @@ export function systemFailure(error: unknown): SystemFailure | undefined {
   const known = knownOf(error);
   if (!known) {
     if (typeof syscall !== 'string') return undefined;
-    const words = `the system refuses: ${message}`;
+    const words = `the system reported an error: ${message}`;
     return { message: words, words, exit: OS };
   }
   // What Node's own codes are about stands in their messages alone.

@@ -58,7 +58,7 @@ it('says what is wrong', () => {
   add('lab', { coordinator: 'lab:7420' });
   expect(() => use('lbb')).toThrow(/no context 'lbb'; did you mean 'lab'/);
   expect(() => remove('lbb')).toThrow(/no context 'lbb'/);
-  expect(() => contextInUse({ KASANE_CONFIG: file, KASANE_CONTEXT: 'x' })).toThrow(/there are: lab/);
+  expect(() => contextInUse({ KASANE_CONFIG: file, KASANE_CONTEXT: 'x' })).toThrow(/available: lab/);
   writeFileSync(file, '{');
   expect(() => list({})).toThrow(/config\.json: .*; fix it, or remove it/);
   writeFileSync(file, '{"contexts":{"x":{}}}');

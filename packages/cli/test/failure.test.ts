@@ -32,7 +32,7 @@ describe('the system refuses', () => {
     ['EADDRINUSE', 69, /in use/],
     ['EAFNOSUPPORT', 69, /IPv6/],
     ['ENOTFOUND', 69, /no host has that name/],
-    ['EUNHEARDOF', 71, /the system refuses/],
+    ['EUNHEARDOF', 71, /the system reported an error/],
   ])('%s', (code, exit, says) => {
     const failure = failureOf(thrown(code));
     expect(failure.exit).toBe(exit);
@@ -74,7 +74,7 @@ describe('the system refuses', () => {
 it('what is ours says so', () => {
   expect(failureOf(new TypeError("Cannot read properties of undefined (reading 'x')"))).toMatchObject({
     exit: 70,
-    message: /\(a bug: KASANE_DEBUG=1 shows where\)$/,
+    message: /\(this is a bug; set KASANE_DEBUG=1 for a stack trace\)$/,
   });
   expect(failureOf(Object.assign(new TypeError('x'), { code: 'ERR_INVALID_ARG_TYPE' })).exit).toBe(70);
   expect(failureOf(new KasaneError('USAGE', 'x'))).toEqual({ message: 'x', exit: 2 });

@@ -84,7 +84,7 @@ it.each([
   { timeout: LIMIT_MS },
   async (_, args) => {
     const { code, stderr } = await within('ulimit -n 40 && cp tiny.json job.json && exec "$@"', args);
-    expect(stderr).toMatch(/^kasane: this process may only have 40 files open, .* \(ulimit -n 1024\)\n$/);
+    expect(stderr).toMatch(/^kasane: the limit of 40 open files is too low: .* \(ulimit -n 1024\)\n$/);
     expect(code).toBe(71);
   },
 );

@@ -235,7 +235,7 @@ it('a category that training never saw is said, of one row and of many', async (
   writeFileSync(file, 'colour\nred\ngreen\n');
   const [one] = await readInputs(trained({ table }), 'green', {});
   expect(one!.notes).toEqual([
-    "green: colour is 'green', a category that is not in the training data; it counts as none of the known ones",
+    "green: colour is 'green', a category that does not occur in the training data; it is treated as none of the known ones",
   ]);
   expect((await readInputs(trained({ table }), 'red', {}))[0]!.notes ?? []).toEqual([]);
   const [first, second] = await readInputs(trained({ table }), file, {});

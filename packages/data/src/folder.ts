@@ -98,7 +98,7 @@ export function filesBelow(folder: string): Omit<Listing, 'folders'> {
     // A link may lead to a folder that holds it: one that is walked, or one around all of them, where other classes are.
     const real = realpathSync(at);
     if (above.some((folder) => isWithin(folder, real))) {
-      problems.push(`${at}: it is a link that leads back to ${real}. Remove the link`);
+      problems.push(`${at}: it is a link back to ${real}. Remove the link`);
       return;
     }
     problems.push(...listing.problems);

@@ -85,7 +85,7 @@ export async function readApart<T extends object>(
     return new DataError(
       why === 'memory'
         ? `${what.path}: there is not enough memory to read it. Split it, or pack it on another machine`
-        : `${what.path}: the process that read it was ended`,
+        : `${what.path}: the process that read it was terminated`,
     );
   };
   const answer = await answerOf<ReadAnswer>(thread, refuse, signal);

@@ -31,9 +31,9 @@ describe.each(kinds)('links in folders of $kind', { timeout: 60_000 }, ({ kind, 
     symlinkSync('/dev/zero', join(folder, 'dog/endless.png'));
     const { refused } = await outcome(open());
     expect(refused).toMatch(/\/cat\/broken\.png: it is a symbolic link to something that does not exist/);
-    expect(refused).toMatch(/\/cat\/again: it is a link that leads back to \/cat\. Remove the link/);
+    expect(refused).toMatch(/\/cat\/again: it is a link back to \/cat\. Remove the link/);
     // Named itself, and not the real folders that are seen through it.
-    expect(refused).toMatch(/\/dog\/up: it is a link that leads back to /);
+    expect(refused).toMatch(/\/dog\/up: it is a link back to /);
     expect(refused).not.toContain('/dog/up/');
     expect(refused).toMatch(/\/dog\/self\.txt: its symbolic links form a loop/);
     expect(refused).toMatch(/\/dog\/endless\.png: it is a device; only regular files are supported/);

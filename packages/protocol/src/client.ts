@@ -283,7 +283,7 @@ export function whyNobody({ details = '' }: Partial<ServiceError>): string | und
   const host = /Name resolution failed for target dns:(.*):\d+/.exec(details)?.[1];
   if (host !== undefined) return `no host has the name '${host}'; check the address`;
   if (/Last error: (Error: )?(Protocol error|Parse Error)/.test(details))
-    return 'what listens there is no coordinator; check the port (the dashboard has another one)';
+    return 'the server there is not a coordinator; check the port (the dashboard uses a different one)';
   return undefined;
 }
 

@@ -322,7 +322,7 @@ export function unknownOption(key: string, section: unknown): string {
   const others = [...optionsOf].flatMap(([name, options]) => (options.includes(key) ? [name] : []));
   const own = optionsOf.get(format) ?? [];
   return others.length > 0
-    ? `it is an option of format ${others.join(', ')}, and the format is ${format}; there are: ${own.join(', ')}`
+    ? `it is an option of format ${others.join(', ')}, but the format is ${format}; its options are: ${own.join(', ')}`
     : `unknown key${suggest(key, own)}`;
 }
 

@@ -34,7 +34,7 @@ export interface JobText {
 const words: Partial<Record<ErrorCode, string>> = {
   MULTIPLE_DOCS: 'a second document begins here. A job file contains one; remove the others',
   BLOCK_AS_IMPLICIT_KEY:
-    "a second ': ' stands on this line. Put the value in quotes, or begin a new, indented line after the first key",
+    "this line contains a second ': '. Put the value in quotes, or begin a new, indented line after the first key",
   TAB_AS_INDENT: 'this line is indented with a tab. Use spaces',
   BAD_INDENT: 'the indentation matches no section above. Align the keys of a section in the same column',
   MULTILINE_IMPLICIT_KEY: "a key spans several lines. End it with ':' on the line where it begins",

@@ -34,12 +34,12 @@ it.each([
   ],
   [
     { path: 'x', columns: { a: 'number' } },
-    'data.columns: it is an option of format csv, series, and the format is idx; there are: format, path',
+    'data.columns: it is an option of format csv, series, but the format is idx; its options are: format, path',
   ],
   [{ ...csv, target: 'y', targt: 'z' }, "data.targt: unknown key; did you mean 'target'"],
   [
     { ...text, missing: 'mean' },
-    'data.missing: it is an option of format csv, series, and the format is text',
+    'data.missing: it is an option of format csv, series, but the format is text',
   ],
 ])('%j is refused', (given, why) => {
   expect(() => checkData(given)).toThrow(why);

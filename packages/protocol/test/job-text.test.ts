@@ -15,7 +15,7 @@ const laughs = `a: &a [x, x, x, x, x, x, x, x, x, x]\n${list(6, (i) => {
 const refused: Record<string, { readonly file: string; readonly says: RegExp }> = {
   'two keys on a line': {
     file: `${head}data:\n  format: csv: x\n`,
-    says: /^f:4: a second ': ' stands on this/,
+    says: /^f:4: this line contains a second ': '/,
   },
   'a tab before a key': { file: `${head}\ttraining: 3\n`, says: /^f:3: this line is indented with a tab/ },
   'a list where layers belong': {

@@ -41,7 +41,7 @@ describe('job files', () => {
       /^my\.yaml:4: training\.epochs:/,
     );
     expect(refused('name: a\nmodel:\n  preset: mnist-mpl\n')).toMatch(
-      /^my\.yaml:3: no preset 'mnist-mpl'; did you mean 'mnist-mlp' .*There are: .*resnet-18/,
+      /^my\.yaml:3: no preset 'mnist-mpl'; did you mean 'mnist-mlp' .*Available: .*resnet-18/,
     );
     expect(refused('name: a\nmodel:\n  preset: resnet-18\n  clases: 10\n')).toMatch(
       /^my\.yaml:4: preset resnet-18: no option 'clases'; did you mean 'classes'/,
@@ -90,7 +90,7 @@ describe('job files', () => {
       augment: [{ type: 'crop', padding: 4 }],
     });
     expect(refused(data('  format: text\n  path: x\n  windw: 9\n'))).toMatch(
-      /^my\.yaml:6: data\.windw: unknown key; there are: format, path, test, layout, validation, seed, objective, [^;]*pad/,
+      /^my\.yaml:6: data\.windw: unknown key; available: format, path, test, layout, validation, seed, objective, [^;]*pad/,
     );
     expect(refused(data('  format: cvs\n  path: x\n'))).toMatch(/^my\.yaml:4: data\.format: .*csv/);
     expect(refused(data('  format: csv\n  path: x\n'))).toMatch(/^my\.yaml:\d: data\.target: /);

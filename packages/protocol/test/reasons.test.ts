@@ -82,7 +82,7 @@ it.each([
   ],
   [
     'No connection established. Last error: Protocol error (2026-11-29T00:00:00.000Z). Resolution note: ',
-    'what listens there is no coordinator; check the port (the dashboard has another one)',
+    'the server there is not a coordinator; check the port (the dashboard uses a different one)',
   ],
   [
     'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ',

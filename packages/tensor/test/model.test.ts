@@ -71,11 +71,11 @@ describe('buildModel', () => {
   it.each([
     [
       bad([last, { type: 'dens', units: 2 }]),
-      /^layers\[1\]: no layer type 'dens'; did you mean 'dense'\? There are: input, dense, /,
+      /^layers\[1\]: no layer type 'dens'; did you mean 'dense'\? Available: input, dense, /,
     ],
     [bad([{ type: 'Relu' }]), /layers\[0\]: no layer type 'Relu'; did you mean 'relu'/],
     [bad([{ type: 'toString' }]), /layers\[0\]: no layer type 'toString'/],
-    [bad([{ units: 2 }]), /layers\[0\]: expected a type; there are: input, dense/],
+    [bad([{ units: 2 }]), /layers\[0\]: expected a type; available: input, dense/],
     [bad([null]), /layers\[0\]: expected a type/],
     [bad([{ type: 'dense' }]), /layers\[0\] \(dense\): units is missing; expected an integer from 1/],
     [bad([{ type: 'dense', units: 2.5 }]), /units is 2.5; expected an integer/],

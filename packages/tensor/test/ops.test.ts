@@ -34,7 +34,7 @@ describe('the list of operations', () => {
   });
 
   it('refuses an operation that is not there, naming those that are', () => {
-    expect(() => opNamed('conv9d')).toThrow(/no operation 'conv9d'; there are: parameter, /);
+    expect(() => opNamed('conv9d')).toThrow(/no operation 'conv9d'; available: parameter, /);
   });
 });
 

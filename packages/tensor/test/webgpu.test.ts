@@ -75,7 +75,7 @@ describe('a program on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => 
     program.write('index', Int32Array.of(2, 0));
     expect([...(await program.run())[0]!]).toEqual([5, 6, 1, 2]);
     expect(() => program.write('tabel', new Float32Array(6))).toThrow(
-      /no input 'tabel'; there are: table, index/,
+      /no input 'tabel'; available: table, index/,
     );
     expect(() => program.write('table', new Float32Array(5))).toThrow(/5 numbers; expected 6/);
     program.destroy();

@@ -105,7 +105,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
     for (const line of join) say(`To join:  ${line}`);
     if (!isLoopback(host) && !options.redis && !process.env.REDIS_URL) {
       log.warn(
-        'this Redis is only reachable on this machine: for workers on other machines, set --redis to one that they can reach',
+        'this Redis is only reachable from this machine: for workers on other machines, set --redis to one that they can reach',
       );
     }
     const page = options.dashboard

@@ -30,7 +30,7 @@ function entriesOf(value: unknown, text: string, key: string): object {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   throw new KasaneError(
     'USAGE',
-    `--set ${text}: ${key} is not an object; set it as a whole with --set ${key}=...`,
+    `--set ${text}: ${key} is not an object; set the whole value with --set ${key}=...`,
   );
 }
 

@@ -23,7 +23,7 @@ export async function readTable(given: string, table: TablePreparation): Promise
     if (why !== undefined) throw new DataError(`${place}: ${why}`);
     const notes = unseenCategories(table.columns, fieldOf).map(
       (column) =>
-        `${name}: ${column} is '${fieldOf(column)}', a category that is not in the training data; it counts as none of the known ones`,
+        `${name}: ${column} is '${fieldOf(column)}', a category that does not occur in the training data; it is treated as none of the known ones`,
     );
     return { name, x, ...(notes.length > 0 && { notes }) };
   };

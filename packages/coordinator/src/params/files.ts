@@ -28,5 +28,5 @@ export async function readWhole(
   const found = await sha256InTurns(bytes);
   return found === digest
     ? { bytes }
-    : { why: `${path} is damaged: its SHA-256 is ${found}, but ${digest} was written` };
+    : { why: `${path} is damaged: its SHA-256 is ${found}; expected ${digest}` };
 }

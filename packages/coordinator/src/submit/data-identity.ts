@@ -54,6 +54,6 @@ export async function checkIdentity(
     `${train} training and ${test} test samples, digest ${digest.slice(0, 8)}`;
   throw new KasaneError(
     'DATA_INVALID',
-    `${place}: the data are not those of the checkpoint of step ${step}: ${told(then)} then, ${told(now)} now; restore the earlier data and run \`kasane resume ${id}\`, or train on the new data from the start with \`kasane retry ${id}\``,
+    `${place}: the data has changed since the checkpoint of step ${step}: ${told(then)} then, ${told(now)} now; restore the earlier data and run \`kasane resume ${id}\`, or train on the new data from the start with \`kasane retry ${id}\``,
   );
 }

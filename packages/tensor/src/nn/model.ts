@@ -377,7 +377,7 @@ function findType(layer: LayerDescription, index: number): LayerType {
   if (typeof given !== 'string') {
     throw new ModelError(
       ['layers', index],
-      `layers[${index}]: expected a type; there are: ${layerTypeNames.join(', ')}`,
+      `layers[${index}]: expected a type; available: ${layerTypeNames.join(', ')}`,
     );
   }
   const type = layerNamed(given);

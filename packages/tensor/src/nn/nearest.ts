@@ -26,6 +26,6 @@ export function suggest(given: string, names: readonly string[]): string {
     .sort((a, b) => a.away - b.away)
     .slice(0, 2)
     .map(({ name }) => `'${name}'`);
-  const hint = close.length > 0 ? `; did you mean ${close.join(' or ')}? There` : '; there';
-  return `${hint} are: ${names.join(', ') || 'none'}`;
+  const hint = close.length > 0 ? `; did you mean ${close.join(' or ')}? Available` : '; available';
+  return `${hint}: ${names.join(', ') || 'none'}`;
 }

@@ -86,17 +86,21 @@ function check(
     fail(
       name,
       inputs,
-      `stride [${stride}], dilation [${dilation}] and groups ${groups} must be positive integers, padding [${padding}] not negative`,
+      `stride [${stride}], dilation [${dilation}] and groups ${groups} must be positive integers, and padding [${padding}] must not be negative`,
     );
   }
   if (image.length !== 4 || weight.length !== 4) {
-    fail(name, inputs, 'expected images of 4 axes and a weight [height, width, channels / groups, filters]');
+    fail(
+      name,
+      inputs,
+      'expected images with 4 axes and a weight [height, width, channels / groups, filters]',
+    );
   }
   if (image[3] !== weight[2]! * groups || weight[3]! % groups > 0) {
     fail(
       name,
       inputs,
-      `expected ${weight[2]} channels in each of ${groups} groups of the image's ${image[3]}, and filters that the groups divide`,
+      `the image has ${image[3]} channels; expected ${groups} groups of ${weight[2]}, and a number of filters divisible by the groups`,
     );
   }
   const places = windowPlaces(image.slice(1, 3), weight, { stride, padding, dilation });
@@ -180,7 +184,7 @@ export const conv2dWeightGradientOp: Op<WeightGradientAttributes> = {
       fail(
         'conv2dWeightGradient',
         inputs,
-        'expected images and gradients of as many samples, channels that groups divide',
+        'expected equal numbers of samples, and a number of channels divisible by the groups',
       );
     }
     const shape = [...attributes.window, x[3]! / attributes.groups, g[3]!];

@@ -74,7 +74,7 @@ export const allOps: readonly Op[] = [...all.values()];
 /** The declaration of a node's operation. */
 export function opNamed(name: string): Op {
   const op = all.get(name);
-  if (!op) throw new OpError(`no operation '${name}'; there are: ${[...all.keys()].join(', ')}`);
+  if (!op) throw new OpError(`no operation '${name}'; available: ${[...all.keys()].join(', ')}`);
   return op;
 }
 

@@ -24,7 +24,7 @@ export const matmulOp: Op<MatmulAttributes> = {
     expectInputs('matmul', inputs, ['f32', 'f32']);
     const batch = inputs[0]!.shape.slice(0, -2);
     if (inputs.some((node) => node.shape.length < 2) || !sameShape(batch, inputs[1]!.shape.slice(0, -2))) {
-      fail('matmul', inputs, 'expected two matrices, or batches of as many');
+      fail('matmul', inputs, 'expected two matrices, or two batches of equal size');
     }
     const [a, b] = inputs.map((node) => node.shape.slice(-2) as unknown as readonly [number, number]) as [
       readonly [number, number],

@@ -37,7 +37,7 @@ export const sliceOp: Op<SliceAttributes> = {
         .map(formatShape)
         .join(', size ')
         .replace(/, size (\S+)$/, ', step $1');
-      fail('slice', inputs, `start ${asked} must lie within the input, one number an axis`);
+      fail('slice', inputs, `start ${asked} must lie within the input, with one number per axis`);
     }
     return { shape: size, dtype: 'f32' };
   },
@@ -85,7 +85,7 @@ export const padOp: Op<PadAttributes> = {
     );
     if (!sound) {
       const asked = lists.map(formatShape).join(', ');
-      fail('pad', inputs, `low, high and interior ${asked} must be non-negative integers, one an axis`);
+      fail('pad', inputs, `low, high and interior ${asked} must be non-negative integers, one per axis`);
     }
     const padded = shape.map(
       (extent, axis) => low[axis]! + extent + Math.max(0, extent - 1) * interior[axis]! + high[axis]!,
@@ -138,7 +138,7 @@ export const concatOp: Op<ConcatAttributes> = {
     }
     const fits = (shape: readonly number[]) =>
       shape.length === first.length && shape.every((extent, i) => i === axis || extent === first[i]);
-    if (!shapes.every(fits)) fail('concat', inputs, `shapes must be equal but for axis ${axis}`);
+    if (!shapes.every(fits)) fail('concat', inputs, `shapes must be equal except for axis ${axis}`);
     const extent = shapes.reduce((sum, shape) => sum + shape[axis]!, 0);
     return { shape: first.map((own, i) => (i === axis ? extent : own)), dtype: 'f32' };
   },

@@ -37,7 +37,7 @@ export function placeLeaves(outputs: readonly Node[], start: number): Leaves {
  */
 export function leafFor(leaves: ReadonlyMap<string, Node>, name: string, values: TypedValues): Node {
   const node = leaves.get(name);
-  if (!node) throw new RangeError(`no input '${name}'; there are: ${[...leaves.keys()].join(', ')}`);
+  if (!node) throw new RangeError(`no input '${name}'; available: ${[...leaves.keys()].join(', ')}`);
   if (values.length !== sizeOf(node.shape)) {
     throw new RangeError(`input '${name}': ${values.length} numbers; expected ${sizeOf(node.shape)}`);
   }
