@@ -1,5 +1,5 @@
 /**
- * The parts of a data set in a folder: train beside test, by their usual names. Folders of images and of texts are laid out in the
+ * The parts of a dataset in a folder: train beside test, by their usual names. Folders of images and of texts are laid out in the
  * same ways, so both ask here. What is not plain is refused, with the option that settles it.
  */
 import { basename, resolve } from 'node:path';
@@ -143,7 +143,7 @@ function looksLikeParts({ known, others, parts, stemOf, content }: Seen): boolea
 
 function mixed(path: string, known: readonly string[], others: readonly string[]): DataError {
   return new DataError(
-    `${path}: ${quoted(known)} ${known.length === 1 ? 'looks like a part' : 'look like parts'} of a data set, ${quoted(others)} ${others.length === 1 ? 'does' : 'do'} not. ${SETTLE}`,
+    `${path}: ${quoted(known)} ${known.length === 1 ? 'looks like a part' : 'look like parts'} of a dataset, ${quoted(others)} ${others.length === 1 ? 'does' : 'do'} not. ${SETTLE}`,
   );
 }
 
@@ -158,7 +158,7 @@ function checkWithin(
   if (!kinds.includes('train') || !kinds.some((kind) => kind !== undefined && kind !== 'train')) return whole;
   const like = entries.filter((_, index) => kinds[index] !== undefined);
   throw new DataError(
-    `${path}: ${quoted(like)} look like parts of a data set. Set data.path and data.test to them, or data.layout: whole`,
+    `${path}: ${quoted(like)} look like parts of a dataset. Set data.path and data.test to them, or data.layout: whole`,
   );
 }
 
@@ -179,7 +179,7 @@ function choose(
   const found = { test: of('test'), validation: of('validation') };
   if (train === undefined) {
     throw new DataError(
-      `${path}: ${known.length > 0 ? `${quoted(known)} ${known.length === 1 ? 'looks like a part' : 'look like parts'} of a data set, but there is no 'train'` : "it has no folder 'train', as data.layout: parts expects"}. ${SETTLE}`,
+      `${path}: ${known.length > 0 ? `${quoted(known)} ${known.length === 1 ? 'looks like a part' : 'look like parts'} of a dataset, but there is no 'train'` : "it has no folder 'train', as data.layout: parts expects"}. ${SETTLE}`,
     );
   }
   const tested = test ?? found.test ?? found.validation;

@@ -295,7 +295,7 @@ export function checkJob(
     const path = ['training', 'optimizer', 'nesterov'];
     throw new KasaneError(
       'JOB_INVALID',
-      `${locate(path)}: ${path.join('.')}: Nesterov momentum needs a momentum; set training.optimizer.momentum, such as 0.9`,
+      `${locate(path)}: ${path.join('.')}: Nesterov momentum requires a momentum above 0; set training.optimizer.momentum, such as 0.9`,
     );
   }
   if (spec.training.shards > spec.training.batch) {

@@ -24,7 +24,7 @@ export function checkSteps(job: Job, data: DataParts): void {
   if (plan.totalSteps > MOST_STEPS)
     throw new KasaneError(
       'LIMIT',
-      `training.epochs: ${counted(epochs, 'epoch')} of ${counted(plan.stepsPerEpoch, 'step')} are ${plan.totalSteps}; at most ${MOST_STEPS} can be counted`,
+      `training.epochs: ${counted(epochs, 'epoch')} of ${counted(plan.stepsPerEpoch, 'step')} are ${plan.totalSteps} steps; at most ${MOST_STEPS} are supported`,
     );
   checkParts(job, data, plan.trainSamples);
 }
