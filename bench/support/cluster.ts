@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRedis } from '@kasane/cli/internal/redis/start';
+import { type StartedRedis, startRedis } from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { StepTimes } from '@kasane/coordinator/internal/run/run-options';
+import { anywhere } from '@kasane/data/internal/access';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { pino } from 'pino';
 import { type CpuRole, cpuBetween, cpuRoles, readCpu } from './cpu.ts';
@@ -18,6 +19,13 @@ export interface MeasureOptions {
   readonly warmUp: number;
   /** Starts the workers; returns what ends them. */
   readonly workers: (coordinator: string, redisUrl: string) => Promise<() => unknown>;
+  /** Where the cluster is, and who may call it. Default: on loopback, without a token. */
+  readonly host?: string;
+  readonly token?: string;
+  /** Default: one that is on loopback. */
+  readonly redis?: () => Promise<Pick<StartedRedis, 'url' | 'close'>>;
+  /** Called when the first of the steps that are measured begins, and when the last has ended. */
+  readonly onEdge?: () => void;
 }
 
 export interface MeasuredSteps {
@@ -46,9 +54,18 @@ export function singleSlots(count: number, sharedMemory = true): MeasureOptions[
 }
 
 /** Trains a job on a new cluster for so many steps and returns where the time of each went. */
-export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptions): Promise<MeasuredSteps> {
+export async function measureSteps({
+  job,
+  steps,
+  warmUp,
+  workers,
+  host = '127.0.0.1',
+  token,
+  redis: openRedis = () => startRedis({ log: () => {} }),
+  onEdge = () => {},
+}: MeasureOptions): Promise<MeasuredSteps> {
   const directory = mkdtempSync(join(tmpdir(), 'kasane-bench-'));
-  const redis = await startRedis({ log: () => {} });
+  const redis = await openRedis();
   const times: StepTimes[] = [];
   let before = readCpu();
   let used: Record<CpuRole, number> | undefined;
@@ -57,21 +74,27 @@ export async function measureSteps({ job, steps, warmUp, workers }: MeasureOptio
     full = resolve;
   });
   const coordinator = await startCoordinator({
-    host: '127.0.0.1',
+    host,
+    token,
+    access: anywhere,
     port: 0,
     redisUrl: redis.url,
     stateDirectory: directory,
     log: pino({ level: process.env.BL ?? 'silent' }),
     onStep: (step) => {
       times.push(step);
-      if (times.length === warmUp) before = readCpu();
+      if (times.length === warmUp) {
+        before = readCpu();
+        onEdge();
+      }
       if (times.length !== steps + warmUp) return;
+      onEdge();
       used = cpuBetween(before, readCpu());
       full();
     },
   });
   const end = await workers(coordinator.address, redis.url);
-  const client = new CoordinatorClient({ coordinator: coordinator.address });
+  const client = new CoordinatorClient({ coordinator: coordinator.address, token });
   const id = await client.submit(JSON.stringify(job));
   const failed = (async () => {
     for await (const _ of client.watch(id));

@@ -6,10 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/internal/compute-slots';
-import type { RunOutcome, SlotInputs } from '@kasane/worker/internal/slot';
+import {
+  Abandoned,
+  type Arrival,
+  type RunOptions,
+  type RunOutcome,
+  type SlotInputs,
+} from '@kasane/worker/internal/slot';
 
 /** Floats of a model above which all slots of a process share one gradient, which is then the same for every task. */
 const SHARED_FLOATS = 4 << 20;
+/** Part of a computation that is its forward pass, and stages in which the gradients of the other part become final. */
+const FORWARD = 1 / 3;
+const STAGES = 8;
 /** Loss of each sample. */
 const LOSS = 0.5;
 
@@ -39,9 +48,14 @@ class SyntheticSlot implements ComputeSlot {
   readonly ready = Promise.resolve();
   readonly kernel = 'synthetic';
   readonly #pauseMs: number;
+  readonly #isGradual: boolean;
+  /** What has come of the version that it computes with, and who waits for the rest. */
+  #arrival: Arrival | undefined;
+  #onArrival: () => void = () => {};
 
-  constructor(pauseMs: number) {
+  constructor(pauseMs: number, isGradual: boolean) {
     this.#pauseMs = pauseMs;
+    this.#isGradual = isGradual;
   }
 
   async open(description: ModelDescription): Promise<SyntheticSession> {
@@ -62,15 +76,19 @@ class SyntheticSlot implements ComputeSlot {
     { mode, samples }: ProgramRequest,
     { ids, key }: SlotInputs,
     onReady: (ready: readonly number[]) => void,
+    { arrival }: RunOptions = {},
   ): Promise<RunOutcome> {
-    if (this.#pauseMs > 0) await sleep(this.#pauseMs);
+    const isGradual = this.#isGradual && mode === 'train';
+    if (isGradual) await this.#forward(pattern.length, arrival);
+    else if (this.#pauseMs > 0) await sleep(this.#pauseMs);
     if (mode === 'train') {
       if (gradients !== pattern) {
         // Knuth's multiplicative hash of the first sample and the epoch.
         const scale = ((Math.imul(ids[0]! + 1, 2_654_435_761) ^ key[2]!) >>> 0) / 2 ** 32 - 0.5;
         for (let i = 0; i < gradients.length; i++) gradients[i] = scale * pattern[i]!;
       }
-      onReady(everything);
+      if (isGradual) await this.#backward(everything, onReady);
+      else onReady(everything);
     }
     return {
       lossSum: LOSS * samples,
@@ -81,7 +99,33 @@ class SyntheticSlot implements ComputeSlot {
     };
   }
 
-  arrived(): void {}
+  /** A third of the time, and until all parameters are there. */
+  async #forward(floats: number, arrival: Arrival | undefined): Promise<void> {
+    this.#arrival = arrival;
+    await sleep(this.#pauseMs * FORWARD);
+    while (this.#arrival && this.#arrival.floats < floats) {
+      await new Promise<void>((resolve) => {
+        this.#onArrival = resolve;
+      });
+      if (this.#arrival.version !== arrival!.version) throw new Abandoned();
+    }
+  }
+
+  /** The rest of it: gradients become final from the last parameter to the first. */
+  async #backward(everything: readonly number[], onReady: (ready: readonly number[]) => void): Promise<void> {
+    const count = Math.ceil(everything.length / STAGES);
+    for (let end = everything.length; end > 0; end -= count) {
+      const ready = everything.slice(Math.max(0, end - count), end);
+      await sleep((this.#pauseMs * (1 - FORWARD) * ready.length) / everything.length);
+      onReady(ready);
+    }
+  }
+
+  arrived(_session: ComputeSession, arrival: Arrival): void {
+    if (!this.#arrival) return;
+    this.#arrival = arrival;
+    this.#onArrival();
+  }
 
   abandon(): void {}
 
@@ -101,9 +145,12 @@ export class SyntheticSlots implements ComputeSlots {
   readonly #waiting: ((slot: ComputeSlot) => void)[] = [];
   #busy = false;
 
-  /** @param pauseMs that it waits before each answer, as one that computes would */
-  constructor(pauseMs = 0) {
-    this.all = [new SyntheticSlot(pauseMs)];
+  /**
+   * @param pauseMs that it waits before each answer, as one that computes would
+   * @param isGradual it waits for the parameters, too, and gradients become final layer after layer
+   */
+  constructor(pauseMs = 0, isGradual = false) {
+    this.all = [new SyntheticSlot(pauseMs, isGradual)];
   }
 
   get busy(): number {

@@ -11,13 +11,19 @@ export interface WorkersOptions {
   readonly sharedMemory: boolean;
   /** That each waits before an answer, in milliseconds. Default 0. */
   readonly pauseMs?: number;
+  /** It waits as a computation goes on: for the parameters, and with the gradient of one layer after the other. Default false. */
+  readonly gradual?: boolean;
+  readonly token?: string;
 }
 
-const { coordinator, workers, sharedMemory, pauseMs } = JSON.parse(process.argv[2]!) as WorkersOptions;
+const { coordinator, workers, sharedMemory, pauseMs, gradual, token } = JSON.parse(
+  process.argv[2]!,
+) as WorkersOptions;
 const complaints = new Tally();
 const log = pino({ level: 'warn' }, { write: (line: string) => complaints.add(JSON.parse(line).msg) });
 for (let index = 0; index < workers; index++) {
-  const worker = await startWorker({ coordinator, compute: new SyntheticSlots(pauseMs), sharedMemory, log });
+  const compute = new SyntheticSlots(pauseMs, gradual);
+  const worker = await startWorker({ coordinator, token, compute, sharedMemory, log });
   worker.done.catch((error: Error) => complaints.add(error.message));
   await worker.connected;
 }
