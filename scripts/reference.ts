@@ -35,10 +35,10 @@ function commandLine(): string[] {
   return ['# Command line', '', 'The output of `kasane COMMAND --help` for every command.', '', ...sections];
 }
 
-/** What --json prints, of every command that has it. */
+/** The output of --json, for every command that has it. */
 function json(): string[] {
   const intro =
-    'What each command prints with `--json`; [the command line](../cli.md#json) says what they have in common.';
+    'The output of each command with `--json`. [The command line](../cli.md#json) describes what they have in common.';
   const sections = verbsOf(program).flatMap(({ name, command }) => {
     const shape = jsonShape(command);
     return shape.length > 0 ? [`## kasane ${name}`, '', '```text', ...shape, '```', ''] : [];
@@ -49,7 +49,7 @@ function json(): string[] {
 /** Every reason, with its arguments and a sentence that shows where they stand. */
 function reasonCodes(): string[] {
   const intro =
-    'Why a job waits, why a worker has disconnected, and why the coordinator does what it does: the codes in `--json`, in logs and in gRPC (`Reason`). Any of them may also have `step`, counted from 1, and `writing`: what could not be written. `passing` is what a job waits for all the time; `held-up` means that it does not continue by itself.';
+    'A reason explains why a job waits, why a worker has disconnected, or why the coordinator made a decision. Its code appears in the output of `--json`, in logs and in gRPC (`Reason`). Any reason may also have the arguments `step`, counted from 1, and `writing`, which names what could not be written. Jobs wait for `passing` reasons many times per second and continue by themselves. With a `held-up` reason, a job continues only once the cause is gone. No job waits for an `event`.';
   const rows = Object.entries(reasons).map(([code, { kind, args }]) => {
     const shown = example(args, code) as object;
     const sentence = sentenceOf({ code: code as ReasonCode, args: shown } as Reason);
@@ -88,11 +88,12 @@ interface Schema {
 function jobFile(): string[] {
   const schema = jobJsonSchema() as Schema;
   const intro =
-    'Every key, from the JSON Schema that `kasane schema` prints; `[]` stands for each of a list.';
+    'This page lists every key of the JSON Schema that `kasane schema` prints. `[]` stands for each element of a list.';
   const rows: string[] = [];
   const seen = new Set<string>();
   const walk = (at: Schema, path: string, required: boolean) => {
-    const text = `| \`${path}\` | ${kindOf(at)} | ${required ? 'yes' : ''} | ${standard(at)} |`;
+    const description = (at.description ?? '').replaceAll('|', '\\|');
+    const text = `| \`${path}\` | ${kindOf(at)} | ${required ? 'yes' : ''} | ${standard(at)} | ${description} |`;
     if (path !== '' && !seen.has(text)) rows.push(text);
     seen.add(text);
     for (const [key, child] of Object.entries(at.properties ?? {})) {
@@ -103,7 +104,7 @@ function jobFile(): string[] {
       if (one.properties) walk(one, path, required);
   };
   walk(schema, '', true);
-  const head = ['| key | what | required | default |', '| --- | --- | --- | --- |'];
+  const head = ['| key | value | required | default | description |', '| --- | --- | --- | --- | --- |'];
   return ['# Job files', '', intro, '', ...head, ...rows];
 }
 
@@ -129,7 +130,7 @@ function standard({ default: value }: Schema): string {
 /** The definitions as they are: their comments say who sends what, and when. */
 function grpc(): string[] {
   const folder = join(root, 'proto/kasane/v1');
-  const intro = 'Clients use `Jobs` and `Cluster`; `Training` is between coordinator and workers.';
+  const intro = 'Clients use `Jobs` and `Cluster`. Workers use `Training`.';
   const files = readdirSync(folder).filter((file) => file.endsWith('.proto'));
   const parts = files.flatMap((file) => {
     const text = readFileSync(join(folder, file), 'utf8').trim();

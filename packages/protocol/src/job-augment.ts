@@ -33,7 +33,7 @@ const pictureSteps = [
     degrees: z.number().positive().max(180).describe('Largest angle in either direction.'),
   }),
   z.strictObject({
-    type: z.literal('jitter').describe('Each value v draws a factor from 1 - v to 1 + v.'),
+    type: z.literal('jitter').describe('For each value v, the factor is drawn from 1 - v to 1 + v.'),
     brightness: part.default(0),
     contrast: part.default(0),
     saturation: part.default(0),

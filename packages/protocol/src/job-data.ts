@@ -11,13 +11,13 @@ const mean = (value: number | number[]) =>
   perChannel(z.number())
     .default(value)
     .describe(
-      'Subtracted from pixels scaled to 0..1: one number, or one per channel. For image folders with 1 channel, the default is 0.449.',
+      'Mean to subtract from pixels scaled to 0..1: one number, or one per channel. For image folders with 1 channel, the default is 0.449.',
     );
 const std = (value: number | number[]) =>
   perChannel(z.number().positive())
     .default(value)
     .describe(
-      'What pixels are then divided by, in the same form as mean. For image folders with 1 channel, the default is 0.226.',
+      'Standard deviation to divide pixels by, in the same form as mean. For image folders with 1 channel, the default is 0.226.',
     );
 
 const validation = (value: number, what: string) => z.number().gt(0).lt(1).default(value).describe(what);
@@ -66,7 +66,7 @@ const csvForm = {
     .boolean()
     .optional()
     .describe(
-      'Whether the first row names the columns. If false, they are called 1, 2, and so on. By default it does, and a first row of numbers is an error.',
+      'Whether the first row names the columns. If false, they are called 1, 2, and so on. By default, it does, and a first row of numbers is an error.',
     ),
 };
 /** What its values look like. */
@@ -86,7 +86,7 @@ const notation = {
     .max(100)
     .optional()
     .describe(
-      'Values that mean “missing”, as they are written in the file. Default for numbers: NA, N/A, NaN, null, none and ?, in any case; for labels: none. An empty field is always missing.',
+      'Values that mean “missing”, as they are written in the file. Default for numbers: NA, N/A, NaN, null, none and ?, in upper or lower case; for labels: none. An empty field is always missing.',
     ),
 };
 const nameOfColumn: z.core.$ZodErrorMap = ({ input }) =>
@@ -141,7 +141,7 @@ const imageFolderSchema = z.strictObject({
     .literal('imagefolder')
     .describe('imagefolder: folders of JPEG, PNG, WebP, GIF, AVIF or TIFF images, one per class.'),
   path: path(
-    "Folder that contains the class folders, or folders named 'train' and 'test' (or valid, val, dev, eval and the like, in any case) that contain them.",
+    "Folder that contains the class folders, or folders named 'train' and 'test' (or valid, val, dev, eval and the like, in upper or lower case) that contain them.",
   ),
   test: path('Folder of the test images, if it is a different one.').optional(),
   layout,
@@ -213,7 +213,7 @@ const csvSchema = z
       .enum(['fail', 'mean'])
       .default('fail')
       .describe(
-        'What to do with a missing number: fail, or use the mean. A missing category is a category of its own.',
+        'What to do with a missing number: fail, or use the mean. A missing category is treated as a separate category.',
       ),
     onDamaged,
   })

@@ -37,7 +37,11 @@ export const objectiveSchema = z
           .enum(['mse', 'mae', 'huber'])
           .default('mse')
           .describe('mse: squared error. mae: absolute error. huber: squared up to delta, absolute beyond.'),
-        delta: z.number().positive().optional().describe('For huber. Default 1.'),
+        delta: z
+          .number()
+          .positive()
+          .optional()
+          .describe('For huber: the error up to which it is squared. Default 1.'),
       })
       .describe('Numeric targets.'),
     z

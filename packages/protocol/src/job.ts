@@ -152,7 +152,7 @@ const trainingSchema = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      'Layers not to train: names, or prefixes of names up to a dash (layer1: all layers of that stage).',
+      'Layers to exclude from training: names, or prefixes that end before a dash (layer1: all layers of that stage).',
     ),
   stopEarly: z
     .strictObject({
@@ -169,7 +169,7 @@ const trainingSchema = z.strictObject({
         .number()
         .min(0)
         .default(0)
-        .describe('Smallest change that counts as an improvement; it must be larger than this.'),
+        .describe('Minimum improvement: a change counts only if it is larger than this.'),
     })
     .optional()
     .describe(
@@ -206,13 +206,13 @@ const checkpointSchema = z.strictObject({
     .int()
     .positive()
     .optional()
-    .describe('Writes a checkpoint every so many steps, in addition to the one at the end of each epoch.'),
+    .describe('Writes a checkpoint after this many steps, in addition to the one at the end of each epoch.'),
   everySeconds: z
     .number()
     .positive()
     .optional()
     .describe(
-      'Writes a checkpoint whenever this many seconds have passed: the most that is lost if the coordinator crashes.',
+      'Writes a checkpoint after this many seconds, in addition to the one at the end of each epoch. At most this much work is lost if the coordinator crashes.',
     ),
   keep: z.int().positive().max(1000).default(2).describe('Number of newest checkpoints to keep on disk.'),
   best: z
