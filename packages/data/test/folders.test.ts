@@ -56,7 +56,7 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     sample('cat/2');
     const doubtful = await outcome(open());
     expect(doubtful.refused).toMatch(
-      /^: 'train' looks like a part of a data set, 'cat' does not\. Set data\.layout: parts .* or whole/,
+      /^: 'train' looks like a part of a dataset, 'cat' does not\. Set data\.layout: parts .* or whole/,
     );
     expect(await outcome(open({ layout: 'whole' }))).toMatchObject({ classes: ['cat', 'train'] });
     const parts = await outcome(open({ layout: 'parts' }));
@@ -66,11 +66,11 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
 
   it.each([
     [['train'], /'train' is all it contains\. Set data\.path: \/train if/],
-    [['valid', 'test'], /'test', 'valid' look like parts of a data set, but there is no 'train'/],
+    [['valid', 'test'], /'test', 'valid' look like parts of a dataset, but there is no 'train'/],
     [['train', 'Train', 'test'], /both 'Train', 'train' may be the train part/],
     [['train', 'test', 'testing'], /both 'test', 'testing' may be the test part\. Set data\.test/],
     [['seg_train', 'seg_test'], /'seg_test', 'seg_train' look like parts.*Set data\.path and data\.test/],
-    [['cat', 'dog', 'test'], /'test' looks like a part of a data set, 'cat', 'dog' do not/],
+    [['cat', 'dog', 'test'], /'test' looks like a part of a dataset, 'cat', 'dog' do not/],
   ])('%j are refused', async (parts, message) => {
     classes(...parts);
     expect((await outcome(open())).refused).toMatch(message);
@@ -190,7 +190,7 @@ describe('texts to write on', { timeout: 60_000 }, () => {
     );
     expect(await open({ layout: 'whole' })).toMatchObject({ notes: '' });
     put('chapter.md', 'c'.repeat(20));
-    expect((await open()).refused).toMatch(/look like parts of a data set, 'chapter.md' does not/);
+    expect((await open()).refused).toMatch(/look like parts of a dataset, 'chapter.md' does not/);
   });
 
   it('a chapter that happens to be called so is a chapter', async () => {

@@ -94,7 +94,7 @@ export class RedisLink {
         if (this.#closed || redis !== this.#redis) continue;
         if (!told)
           this.#options.log.warn(
-            `Redis at ${this.#place} refuses writes from this worker, which joins no job until they succeed: ${messageOf(error)}`,
+            `Redis at ${this.#place} rejects writes from this worker, which will not join jobs until they succeed: ${messageOf(error)}`,
           );
         told = true;
         await sleep(AGAIN_MS, undefined, { ref: false });

@@ -101,7 +101,7 @@ export async function pack(place: string, folder: string, options: PackCommand):
         process.stderr.write(`\r${done} of ${all} samples${done === all ? '\n' : ''}`);
     });
     const record = { folder, train: train.samples, test: test.samples, digest, notes };
-    const line = `${folder}: ${count(record.train, 'sample')} to train, ${record.test.toLocaleString('en')} to test, SHA-256 of its index ${digest}`;
+    const line = `${folder}: ${count(record.train, 'sample')} for training, ${record.test.toLocaleString('en')} for testing, SHA-256 of its index ${digest}`;
     out.lines(options.json ? JSON.stringify(record) : line);
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
@@ -171,7 +171,7 @@ function classLines({ train, test, preparation }: DataParts): string[] {
     const own = preparation.classes?.[label];
     const name = own === undefined || own === String(label) ? '' : ` ${own}`;
     const [some, others] = [count, test.counts?.[label] ?? 0].map((many) => many.toLocaleString('en'));
-    return `Class    ${label}${name}: ${some} to train, ${others} to test`;
+    return `Class    ${label}${name}: ${some} for training, ${others} for testing`;
   });
   const more = counts.length - listed.length;
   return [`Classes  ${counts.length}`, ...listed, ...(more > 0 ? [`         and ${more} more`] : [])];

@@ -100,7 +100,7 @@ export async function checkPort(name: string, port: number, flag: string): Promi
   } catch (error) {
     const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
     const found = taken ? `${port} is in use` : `${port}: ${failureOf(error).message}`;
-    return note(name, found, `if it is not Kasane that uses it, choose another with ${flag}`);
+    return note(name, found, `unless Kasane uses it, choose another port with ${flag}`);
   } finally {
     server.close();
   }

@@ -127,7 +127,7 @@ class Session {
       else if (!isTold) {
         isTold = true;
         options.log.warn(
-          `worker ${this.#said!.worker} has not written to Redis yet and joins no job until it has; its log says why`,
+          `worker ${this.#said!.worker} has not written to Redis yet and will not join jobs until it has; see its log`,
         );
       }
     }, HEARTBEAT_TIMEOUT_MS / 4);

@@ -114,7 +114,7 @@ export function selfTest(kernel: KernelName): string | undefined {
     try {
       product = wasmGemm(gemm, kernel);
     } catch (error) {
-      return `the engine refuses it (${(error as Error).message})`;
+      return `the engine rejects it (${(error as Error).message})`;
     }
     const magnitude = fused ? scalarGemm(gemm, a.map(Math.abs), b.map(Math.abs)) : undefined;
     for (let round = 0; round < ROUNDS; round++) {
