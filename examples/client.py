@@ -97,7 +97,7 @@ class Service:
 def main(address, job_file, weights_file):
     token = os.environ.get("KASANE_TOKEN")
     metadata = [("authorization", f"Bearer {token}")] if token else []
-    # A proxy of the web (http_proxy) does not lead to a coordinator.
+    # Web proxies (http_proxy) do not reach a coordinator.
     channel = grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)])
     add_reflection()
     learn(channel, "kasane.v1.Jobs", metadata)
@@ -107,7 +107,7 @@ def main(address, job_file, weights_file):
         job = jobs.Submit(job_file=file.read()).job
     seen = 0
     for change in jobs.Watch(job=job):
-        # The newest epochs, and a selection of older ones: jobs.ListEpochs has all, page by page.
+        # The newest epochs and a selection of older ones; jobs.ListEpochs returns all of them, page by page.
         for epoch in change.job.history:
             if epoch.epoch > seen:
                 line = {"epoch": epoch.epoch, "loss": epoch.train_loss, "test": epoch.test_metric}

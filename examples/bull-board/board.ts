@@ -1,7 +1,7 @@
 /**
- * Bull Board over the task queues of a cluster: `node examples/bull-board/board.ts redis://127.0.0.1:6379`, with the Redis of the
- * coordinator. Each job has three queues, which come and go with it, so they are looked for again and again. The board looks and
- * touches nothing: what is paused or removed by hand in there, a coordinator would put back anyway.
+ * Shows the task queues of a cluster in Bull Board: `node examples/bull-board/board.ts redis://127.0.0.1:6379`, with the Redis of the
+ * coordinator. Each job has three queues, which exist only while the job runs, so the script looks for them every second. The board
+ * is read-only, because the coordinator undoes manual changes to the queues.
  */
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
@@ -39,7 +39,7 @@ async function look(): Promise<void> {
   for (const key of found) {
     if (queues.has(key)) continue;
     const [, job, name] = /^\{kasane:(.+)\}:(.+)$/.exec(key)!;
-    // Without `skipMetasUpdate` looking at a queue would make it anew after its job has ended.
+    // Without `skipMetasUpdate`, looking at a queue would create it again after its job has ended.
     const queue = new Queue(name!, { connection: redis, prefix: `{kasane:${job}}`, skipMetasUpdate: true });
     const adapter = new BullMQAdapter(queue, { prefix: `${job}/`, readOnlyMode: true });
     queues.set(key, { queue, adapter });
