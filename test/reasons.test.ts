@@ -17,7 +17,6 @@ import { japaneseTexts, saidInJapanese } from '@kasane/dashboard/internal/page/r
 import { Reason as ReasonMessage } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   at,
-  type Form,
   isPassing,
   knownReason,
   messageOfReason,
@@ -29,38 +28,14 @@ import {
 import { systemCodes } from '@kasane/tensor/internal/node/system-errors';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { arbitraryOf, englishIn, leaves } from './support/forms.ts';
 
 const codes = Object.keys(reasons) as ReasonCode[];
-/** Texts of an argument: names and numbers, which no sentence has of itself. */
-const text = fc.stringMatching(/^[0-9]{6,9}$/);
-const number = fc.integer({ min: 100_000, max: 999_999 });
-
-/** Anything that has the form. */
-function arbitraryOf(form: Form): fc.Arbitrary<unknown> {
-  if (form === 'number') return number;
-  if (form === 'text') return text;
-  if (form instanceof Set) return fc.constantFrom(...form);
-  if (Array.isArray(form)) return fc.array(arbitraryOf(form[0]), { minLength: 1, maxLength: 3 });
-  return fc.record(Object.fromEntries(Object.entries(form).map(([name, each]) => [name, arbitraryOf(each)])));
-}
 const argsOf = (code: ReasonCode) => arbitraryOf(reasons[code].args) as fc.Arbitrary<Record<string, unknown>>;
 const reasonOf = (code: ReasonCode, args: object) => ({ code, args }) as Reason;
 
-/** Numbers and texts anywhere in a value; names of a set have words of their own in each language. */
-function leaves(value: unknown, form: Form): string[] {
-  if (form === 'number' || form === 'text') return [String(value)];
-  if (form instanceof Set) return [];
-  if (Array.isArray(form)) return (value as unknown[]).flatMap((each) => leaves(each, form[0]));
-  return Object.entries(form).flatMap(([name, each]) =>
-    leaves((value as Record<string, unknown>)[name], each),
-  );
-}
-
 /** Permission is denied by two codes of the system. */
 const meaning = (args: object) => JSON.stringify(args).replace('EPERM', 'EACCES');
-
-/** Names and numbers stay, and so does what is typed. */
-const english = (said: string) => said.replace(/`[^`]*`|\bRedis\b/g, '').match(/[a-z]{2,}/gi) ?? [];
 
 describe.each(codes)('%s', (code) => {
   it('says its arguments in both languages', () => {
@@ -71,7 +46,7 @@ describe.each(codes)('%s', (code) => {
         for (const leaf of leaves(args, reasons[code].args))
           for (const sentence of sentences) expect(sentence).toContain(leaf);
         expect(sentences[1]).toMatch(/[ぁ-んァ-ン]/);
-        expect(english(sentences[1]!)).toEqual([]);
+        expect(englishIn(sentences[1]!)).toEqual([]);
       }),
       { numRuns: 30 },
     );

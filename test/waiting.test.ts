@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { readArgs } from '@kasane/protocol/reasons';
+import { readArgs } from '@kasane/protocol/internal/forms';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';
@@ -48,14 +48,14 @@ it('without a worker, with one, and without it again', async () => {
   };
   await until((job) => stepOf(job) === 1);
   await says(0, /waiting: step 1: no worker is connected\n/);
-  await says(1, / {2}waiting +step 1: no worker is connected\n/);
+  await says(1, / {2}waiting: step 1: no worker is connected\n/);
   const worker = await cluster.worker();
   await until(({ step }) => step >= 5);
   worker.kill('SIGKILL');
   const last = await until((job) => stepOf(job) !== undefined);
   expect(stepOf(last)).toBe(last.step + 1);
   await says(0, /waiting: step 1: .*\n[\s\S]*waiting: step \d+: no worker is connected\n/);
-  await says(1, / {2}going on +step \d+\n[\s\S]* {2}waiting +step \d+: no worker/);
+  await says(1, / {2}continuing after step \d+\n[\s\S]* {2}waiting: step \d+: no worker/);
   await client.cancel(id);
   expect((await Promise.all(texts.map(({ ended }) => ended))).map(([code]) => code)).not.toContain(0);
   client.close();

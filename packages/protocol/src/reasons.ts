@@ -5,24 +5,8 @@
  */
 import { counted } from '@kasane/tensor/internal/counted';
 import { meaningOf, type SystemCode, systemCodes } from '@kasane/tensor/internal/node/system-errors';
+import { type Form, fits, readArgs, type ValueOf } from './forms.ts';
 import type { Reason as ReasonMessage } from './gen/kasane/v1/common.ts';
-
-/** What an argument is: a number, a text, one of some names, a list (`[form]`), or several of these by name. */
-export type Form =
-  | 'number'
-  | 'text'
-  | ReadonlySet<string>
-  | readonly [Form]
-  | { readonly [name: string]: Form };
-type ValueOf<F> = F extends 'number'
-  ? number
-  : F extends 'text'
-    ? string
-    : F extends ReadonlySet<infer Name>
-      ? Name
-      : F extends readonly [infer Each]
-        ? readonly ValueOf<Each>[]
-        : { readonly [Name in keyof F]: ValueOf<F[Name]> };
 
 /**
  * `passing`: a job waits for this many times a second, and goes on by itself. `held-up`: it does not go on until somebody does something
@@ -197,17 +181,6 @@ export const messageOfReason = (reason: Reason): ReasonMessage => ({
   text: sentenceOf(reason),
 });
 
-/** Arguments that came over a wire; none where they are no object. */
-export function readArgs(json: string): Readonly<Record<string, unknown>> {
-  try {
-    const args: unknown = JSON.parse(json);
-    if (typeof args === 'object' && args !== null) return args as Readonly<Record<string, unknown>>;
-  } catch {
-    // A coordinator of another version may write them in another way.
-  }
-  return {};
-}
-
 /** A reason that came over a wire; undefined for one that a coordinator of another version has, whose text explains it. */
 export function knownReason({ code, args: json }: Pick<ReasonMessage, 'code' | 'args'>): Reason | undefined {
   if (!Object.hasOwn(reasons, code)) return undefined;
@@ -219,18 +192,6 @@ export function knownReason({ code, args: json }: Pick<ReasonMessage, 'code' | '
 }
 
 const aboutForm: Form = { step: 'number', writing: new Set(Object.keys(writings)), of: 'text' };
-
-function fits(value: unknown, form: Form): boolean {
-  if (form === 'number') return typeof value === 'number';
-  if (form === 'text') return typeof value === 'string';
-  if (isNames(form)) return typeof value === 'string' && form.has(value);
-  if (isList(form)) return Array.isArray(value) && value.every((each) => fits(each, form[0]));
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(form).every(([name, each]) => fits((value as Record<string, unknown>)[name], each));
-}
-
-const isNames = (form: Form): form is ReadonlySet<string> => form instanceof Set;
-const isList = (form: Form): form is readonly [Form] => Array.isArray(form);
 
 /** Whether a job that waits for this goes on by itself at once. What is not known here is told: it may need somebody. */
 export const isPassing = ({ code }: Pick<ReasonMessage, 'code'>): boolean =>

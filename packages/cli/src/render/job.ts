@@ -2,8 +2,9 @@
 
 import { JobState, MetricKind, type Reason } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { readArgs } from '@kasane/protocol/internal/forms';
 import { stateNames } from '@kasane/protocol/job-state';
-import { isPassing, readArgs } from '@kasane/protocol/reasons';
+import { isPassing } from '@kasane/protocol/reasons';
 import { moment, table } from './table.ts';
 
 /** What `--json` prints of a job. Times are ISO 8601 or null. */
