@@ -63,7 +63,14 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   expect(await kasane('jobs')).toContain(id);
 
   const events = await kasane('logs', id);
-  for (const event of ['submitted', 'started', 'epoch', 'succeeded']) expect(events).toContain(`  ${event} `);
+  for (const event of [
+    'submitted as by-hand',
+    'started: 6 epochs',
+    'epoch 6/6: loss ',
+    'succeeded after step ',
+    'worker ',
+  ])
+    expect(events).toContain(`  ${event}`);
   expect(JSON.parse(await kasane('status', '--json'))).toMatchObject({
     workers: 1,
     slots: 1,

@@ -71,6 +71,18 @@ it('has its jobs, with their states and metrics', async () => {
   expect(await client.epochs(unfinished)).toHaveLength(31);
 });
 
+it('tells what happened to them, without times that nobody kept', async () => {
+  const job = await client.get(finished);
+  const events = await client.events(finished);
+  expect(events.map(({ code, time }) => [code, time])).toEqual([
+    ['earlier-version', 0],
+    ['submitted', job.submittedAt],
+    ['started', job.startedAt],
+    ...Array.from({ length: 5 }, () => ['epoch', 0]),
+    ['succeeded', job.endedAt],
+  ]);
+});
+
 it('has the weights, which predict as they did', async () => {
   const bytes = await client.model(finished);
   expect(createHash('sha256').update(bytes).digest('hex')).toBe((await client.get(finished)).digest);

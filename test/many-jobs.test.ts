@@ -11,7 +11,14 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { jobPresets } from '@kasane/protocol/internal/presets';
 import { checkJob } from '@kasane/protocol/job';
-import { ERROR_TEXT, JOB_HISTORY, JOBS_PAGE, LISTED_HISTORY, MOST_JOBS_PAGE } from '@kasane/protocol/limits';
+import {
+  defaultLimits,
+  ERROR_TEXT,
+  JOB_HISTORY,
+  JOBS_PAGE,
+  LISTED_HISTORY,
+  MOST_JOBS_PAGE,
+} from '@kasane/protocol/limits';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
@@ -31,7 +38,7 @@ function fill(): void {
   const job = file.prepare(
     'INSERT INTO jobs (id, name, spec, state, error, submittedAt, startedAt, endedAt, step) VALUES (?, ?, ?, ?, ?, ?, 1, 2, 9)',
   );
-  const epoch = file.prepare('INSERT INTO epochs VALUES (?, ?, 0.5, 0.5, 0.5, 0.5, 0.001)');
+  const epoch = file.prepare('INSERT INTO epochs VALUES (?, ?, 0.5, 0.5, 0.5, 0.5, 0.001, 0)');
   const add = (id: string, at: number, epochs: number, error: string) => {
     job.run(id, 'name', spec, error ? JobState.JOB_STATE_FAILED : JobState.JOB_STATE_SUCCEEDED, error, at);
     for (let number = 1; number <= epochs; number++) epoch.run(id, number);
@@ -92,8 +99,9 @@ it.each([
   { args: ['jobs'], lines: JOBS + 2 },
   { args: ['jobs', '--json'], lines: 1 },
   { args: ['status'], lines: 10 },
-  { args: ['logs', 'long'], lines: LONG_EPOCHS + 3 },
-  { args: ['logs', 'job-50'], lines: EPOCHS + 3 },
+  // The newest epochs, and how many there were before.
+  { args: ['logs', 'long'], lines: defaultLimits.events + 5 },
+  { args: ['logs', 'job-50'], lines: EPOCHS + 4 },
 ])('kasane $args', async ({ args, lines }) => {
   const script = fileURLToPath(new URL('../scripts/kasane.mjs', import.meta.url));
   const all = [script, ...args, '--coordinator', cluster.address];

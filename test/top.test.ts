@@ -90,7 +90,7 @@ it(
     expect((await client.get(id)).state).toBe(JobState.JOB_STATE_CANCELLED);
     await plain.says(new RegExp(`${id} {2}cancelled`));
     worker.kill('SIGKILL');
-    await plain.says(/ {2}left/);
+    await plain.says(/ {2}disconnected: /);
 
     const left = once(screen.child, 'exit');
     screen.child.stdin!.write('q');
@@ -100,7 +100,7 @@ it(
     expect(await stopped).toEqual([0, null]);
     const lines = plain.text.trimEnd().split('\n');
     for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}\S+ {2}[a-z ]+/);
-    expect(plain.text).toMatch(/ {2}joined +1 slot, wasm/);
+    expect(plain.text).toMatch(/ {2}joined \(1 slot, wasm/);
     client.close();
   },
 );

@@ -114,6 +114,7 @@ export function methods(file: string, { running, trained, other }: Jobs): Method
       listEpochs: either.map(({ job }) => ({ job, pageSize: 1, pageToken: '1' })),
       watch: either,
       watchMetrics: either,
+      watchEvents: [...either.map(({ job }) => ({ job, after: 0 })), { job: '', after: 3 }],
       cancel: [{ job: other }],
       pause: [{ job: other }],
       resume: [

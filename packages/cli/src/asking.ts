@@ -131,7 +131,7 @@ export function addAskingCommands(): void {
       help(
         ['kasane top', 'kasane top --json | tee events.jsonl'],
         [
-          '{ time, subject: a job or a worker, event, message, reason: { code, args } }',
+          '{ time, subject: a job or a worker, event, args, message, reason: { code, args } }',
           'event: joined, left, or an event of kasane logs',
         ],
       ),
@@ -150,8 +150,10 @@ export function addAskingCommands(): void {
       help(
         ['kasane logs mnist-mlp-1a2b3c4d -f'],
         [
-          '{ time, event, message, reason: { code, args } }',
-          'event: submitted, started, waiting, going on, paused, resumed, epoch, succeeded, failed, cancelled',
+          '{ time, event, args, message, reason: { code, args } }',
+          'event: submitted, started, waiting, continued, paused, resumed, epoch, checkpoint, worker-joined,',
+          '   worker-left, tasks-reissued, restarted, succeeded, failed, cancelled and others (see the docs)',
+          'time: null for what an earlier version recorded without it',
         ],
       ),
     )

@@ -44,6 +44,7 @@ export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
   },
   requestsPerSecond: { flag: '--max-requests <n>', what: 'calls per second per token', least: 1 },
   metricPoints: { flag: '--max-metric-points <n>', what: "points in a job's metrics history", least: 10 },
+  events: { flag: '--max-events <n>', what: 'recorded events per job', least: 10 },
   standstillSeconds: {
     flag: '--standstill-seconds <n>',
     what: 'seconds without results from its workers before a job fails',
@@ -51,7 +52,7 @@ export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
   },
   keptJobs: {
     flag: '--keep-jobs <n>',
-    what: 'finished jobs whose metrics, ledger and checkpoints are kept; weights are always kept',
+    what: 'finished jobs whose metrics, ledger, checkpoints and events are kept; weights are always kept',
     least: 0,
   },
 };

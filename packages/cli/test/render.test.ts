@@ -13,6 +13,7 @@ const epoch = (number: number) => ({
   testLoss: 0.25,
   testMetric: 0.9823,
   seconds: 1.5,
+  endedAt: 0,
 });
 const job = (fields: Partial<Job>) =>
   Job.fromPartial({

@@ -1,8 +1,8 @@
 /** What `kasane top` shows of a cluster, without a terminal; test/top.test.ts has one. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { Job, Snapshot as Seen, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { Event, Job, Snapshot as Seen, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { describe, expect, it } from 'vitest';
-import { clusterEvents } from '../src/commands/top.ts';
+import { jobEvents, ofOpenJobs, workerEvents } from '../src/commands/top.ts';
 import { curve } from '../src/top/braille.ts';
 import type { Snapshot } from '../src/top/feed.ts';
 import { type Choice, screen, type View } from '../src/top/screen.ts';
@@ -53,6 +53,7 @@ const snapshot: Snapshot = {
       ...{ bytesReceived: 0, bytesSent: 0, tasksFailed: 0, resting: [] },
     },
   ],
+  departed: [],
   layers: [{ name: 'dense1', type: 'dense', outputShape: [10], parameters: 7850, flops: 1, from: ['input'] }],
   points: [1, 2, 3].map((step) =>
     StepMetrics.fromPartial({
@@ -127,22 +128,29 @@ describe('the screen', () => {
   });
 });
 
-it('events: what is there at first, then what happens', () => {
-  const first = clusterEvents(undefined, snapshot, 5000).map(({ subject, event }) => `${subject} ${event}`);
-  expect(first).toEqual(['b-2 submitted', 'b-2 started', 'a-1 submitted', 'a-1 started', 'w-1 joined']);
-  const later = {
-    ...snapshot,
-    workers: [],
-    jobs: [
-      job({ state: JobState.JOB_STATE_PAUSED }),
-      job({ id: 'b-2', endedAt: 6, state: JobState.JOB_STATE_CANCELLED }),
-    ],
-  };
-  const events = clusterEvents(snapshot, later, 6000);
-  expect(events.map(({ subject, event }) => `${subject} ${event}`)).toEqual([
-    'b-2 cancelled',
-    'a-1 paused',
-    'w-1 left',
+it('events: workers that come and go, and why', () => {
+  expect(workerEvents(undefined, snapshot, 5000)).toMatchObject([
+    { subject: 'w-1', event: 'joined', message: 'joined (4 slots, wasm)', time: '1970-01-01T00:00:05.000Z' },
   ]);
-  expect(clusterEvents(later, later, 7000)).toEqual([]);
+  const why = { code: 'connection-lost', args: '{}', text: 'connection lost' };
+  const gone = { id: 'w-1', host: 'h', connectedAt: 0, leftAt: 1, tasksDone: 0, drained: false, why };
+  const later = { ...snapshot, workers: [], departed: [gone] };
+  expect(workerEvents(snapshot, later, 6000)).toMatchObject([
+    ...[{ subject: 'w-1', event: 'left', message: 'disconnected: connection lost' }],
+  ]);
+  expect(workerEvents(later, later, 7000)).toEqual([]);
+});
+
+it('events: of jobs as they are recorded, but for those of their workers', () => {
+  const event = (job: string, code: string) => Event.fromPartial({ job, code, args: '{}', text: code });
+  const past = [
+    event('a', 'submitted'),
+    event('b', 'submitted'),
+    event('a', 'worker-left'),
+    event('b', 'failed'),
+    event('c', 'failed'),
+    event('c', 'resumed'),
+  ];
+  const told = jobEvents(ofOpenJobs(past)).map(({ subject, event }) => `${subject} ${event}`);
+  expect(told).toEqual(['a submitted', 'c failed', 'c resumed']);
 });

@@ -3,7 +3,7 @@
  * `CoordinatorClient` of the protocol package, which makes the calls; this adds the types of jobs, and results as values.
  */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
-import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult, Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { type StateName, stateNames } from '@kasane/protocol/job-state';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
@@ -74,6 +74,16 @@ export class JobHandle {
   /** One entry per finished epoch, oldest first. */
   async history(): Promise<readonly EpochResult[]> {
     return this.#calls.epochs(this.id);
+  }
+
+  /** What has happened to the job so far, oldest first: a code with arguments, a sentence, and for some events the reason. */
+  async events(): Promise<readonly Event[]> {
+    return this.#calls.events(this.id);
+  }
+
+  /** What has happened to the job, then what happens, until it ends. */
+  watchEvents(): AsyncGenerator<Event> {
+    return this.#calls.watchEvents(this.id);
   }
 
   /** The job now and after each change, until it ends. */

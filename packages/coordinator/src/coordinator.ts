@@ -23,6 +23,7 @@ import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
 import { isLock } from './store/disk.ts';
+import { EventRecord } from './store/event-record.ts';
 import { checkState, JOBS } from './store/state-check.ts';
 import { makeStateDirectory } from './store/state-database.ts';
 import { claimState } from './store/state-lock.ts';
@@ -150,9 +151,12 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   const { redis } = link;
   await redis.connect();
   const limits = { ...defaultLimits, ...options.limits };
+  const events = new EventRecord({ store, most: limits.events, log });
+  opened.push(() => events.close());
   const workers = new WorkerRegistry();
   const manager = new JobManager({
     store,
+    events,
     redis,
     redisWhy: () => link.why,
     workers,
@@ -176,6 +180,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
         redisReady: () => redis.status === 'ready',
       })
     : undefined;
+  if (metrics) events.onEvent((event) => metrics.happened(event));
   const training = trainingHandlers({
     workers,
     redisUrl: options.announceRedisUrl ?? redisUrl,

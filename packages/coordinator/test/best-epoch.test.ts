@@ -9,6 +9,7 @@ const epochs = (losses: number[], metrics: number[] = losses) =>
     testLoss,
     testMetric: metrics[i]!,
     seconds: 1,
+    endedAt: 0,
   }));
 const judge = (
   fields: Partial<NonNullable<Judge['stopEarly']>> = {},

@@ -15,6 +15,7 @@ const heard = {
   onIdle: () => {},
   onAnswer: () => {},
   onUnfit: () => {},
+  onReissue: () => {},
 };
 
 function boardOver(workers: WorkerRegistry, plan: object, refusals = new Refusals(workers)): TaskBoard {

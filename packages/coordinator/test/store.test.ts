@@ -34,6 +34,7 @@ const epoch = (number: number) => ({
   testLoss: 1,
   testMetric: 0.5,
   seconds: 1,
+  endedAt: 0,
 });
 
 describe('JobStore', () => {

@@ -6,11 +6,13 @@ import { JobState } from './gen/kasane/v1/common.ts';
 import {
   type Checkpoint,
   type EpochResult,
+  type Event,
   type Job,
   JobsClient,
   type ListEpochsResponse,
   type ListResponse,
   type ReadSamplesResponse,
+  type WatchEventsResponse,
   type WatchMetricsResponse,
 } from './gen/kasane/v1/jobs.ts';
 import { MESSAGE_BYTES, MOST_JOBS_PAGE, SHOWN_JOBS } from './limits.ts';
@@ -175,6 +177,45 @@ export class CoordinatorClient {
     stream.on('error', ended);
     stream.on('end', ended);
     return () => stream.cancel();
+  }
+
+  /** What has happened to a job so far, oldest first. */
+  async events(job: string): Promise<Event[]> {
+    const events: Event[] = [];
+    for await (const message of this.#eventMessages(job)) {
+      for (const event of message.events) events.push(event);
+      if (!message.more) break;
+    }
+    return events;
+  }
+
+  /** What has happened to a job, then what happens, until it ends. Without a job: of all jobs, from a while ago on. @param after only later ones */
+  async *watchEvents(job = '', after = 0): AsyncGenerator<Event> {
+    for await (const { events } of this.#eventMessages(job, after)) yield* events;
+  }
+
+  /** The same: calls `listener` with each message and `ended` when no more come, until the returned function is called. */
+  listenToEvents(
+    job: string,
+    listener: (message: WatchEventsResponse) => void,
+    ended: () => void,
+  ): () => void {
+    const stream = this.#client.watchEvents({ job, after: 0 }, tokenMetadata(this.#options.token));
+    stream.on('data', listener);
+    stream.on('error', ended);
+    stream.on('end', ended);
+    return () => stream.cancel();
+  }
+
+  async *#eventMessages(job: string, after = 0): AsyncGenerator<WatchEventsResponse> {
+    const stream = this.#client.watchEvents({ job, after }, tokenMetadata(this.#options.token));
+    try {
+      for await (const message of stream) yield message as WatchEventsResponse;
+    } catch (error) {
+      throw this.#explain(error as ServiceError);
+    } finally {
+      stream.cancel();
+    }
   }
 
   /** The job file as it was checked, JSON. */

@@ -103,6 +103,8 @@ export const STANDARD_STREAM_MS = 300_000;
 /** Points that one message of `WatchMetrics` has, and layers and shards in them together: it must stay below MESSAGE_BYTES. */
 export const METRICS_MESSAGE_POINTS = 100;
 export const METRICS_MESSAGE_PARTS = 10_000;
+/** Events that one message of `WatchEvents` has, and with which that of all jobs begins. */
+export const EVENTS_MESSAGE = 100;
 /** Points that tell who computed which shard, and how long it took: the newest. */
 export const SHARD_POINTS = 120;
 /** Layers in all points of a job together: of deep networks fewer points tell of them. All are written as one text. */
@@ -143,9 +145,11 @@ export interface Limits {
   readonly requestsPerSecond: number;
   /** Points of a job's metrics that are kept and sent; when there are more, every second one goes. */
   readonly metricPoints: number;
+  /** Events of a job that are kept; when there are more, the oldest of the most frequent go. */
+  readonly events: number;
   /** A job fails whose workers, though they are connected, answer nothing for so long, in seconds. After 30 its turn goes to other jobs; only time in which it can run counts. */
   readonly standstillSeconds: number;
-  /** Jobs that have ended whose metrics, ledger and checkpoints are kept; of older ones only the record and the weights stay. */
+  /** Jobs that have ended whose metrics, ledger, checkpoints and events are kept; of older ones only the record and the weights stay. */
   readonly keptJobs: number;
 }
 
@@ -159,6 +163,7 @@ export const defaultLimits: Limits = {
   connectionsPerClient: 1024,
   requestsPerSecond: 500,
   metricPoints: 1000,
+  events: 1000,
   standstillSeconds: 1800,
   keptJobs: 200,
 };

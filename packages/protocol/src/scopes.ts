@@ -34,6 +34,7 @@ const jobs: ScopesOf<typeof JobsService> = {
   listEpochs: 'read',
   watch: 'read',
   watchMetrics: 'read',
+  watchEvents: 'read',
   cancel: 'submit',
   pause: 'submit',
   resume: 'submit',

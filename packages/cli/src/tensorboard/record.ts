@@ -50,9 +50,9 @@ export function recordJob(client: CoordinatorClient, job: string, folder: string
       // A job that has ended does not say any more how many steps it was to have.
       if (now.steps > 0) stepsPerEpoch = now.steps / now.epochs;
       else if (stepsPerEpoch === 0 && now.epoch > 0) stepsPerEpoch = now.step / now.epoch;
-      for (const { epoch, testLoss, testMetric } of now.history) {
+      for (const { epoch, testLoss, testMetric, endedAt } of now.history) {
         if (epoch <= tests) continue;
-        file.scalars(Math.round(stepsPerEpoch * epoch), Date.now(), {
+        file.scalars(Math.round(stepsPerEpoch * epoch), endedAt || Date.now(), {
           'test/loss': testLoss,
           [`test/${metric}`]: testMetric,
         });

@@ -1,7 +1,7 @@
 /** What `kasane top` knows: jobs and workers, asked for twice a second, and the metrics of one job as they come. */
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
-import type { WorkerStatus } from '@kasane/protocol/gen/kasane/v1/cluster';
+import type { DepartedWorker, WorkerStatus } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Job, LayerInfo, Snapshot as Seen, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 
 const POLL_MS = 500;
@@ -12,6 +12,8 @@ export interface Snapshot {
   /** Newest first. */
   readonly jobs: readonly Job[];
   readonly workers: readonly WorkerStatus[];
+  /** Workers that left last, newest first. */
+  readonly departed: readonly DepartedWorker[];
   /** Of the coordinator; empty before its first answer. */
   readonly version: string;
   /** Why nothing new comes; empty when it does. */
@@ -24,7 +26,15 @@ export interface Snapshot {
 }
 
 export class Feed {
-  #snapshot: Snapshot = { jobs: [], workers: [], version: '', problem: '', layers: [], points: [] };
+  #snapshot: Snapshot = {
+    jobs: [],
+    workers: [],
+    departed: [],
+    version: '',
+    problem: '',
+    layers: [],
+    points: [],
+  };
   readonly #client: CoordinatorClient;
   readonly #changed: (snapshot: Snapshot) => void;
   #chosen = '';
@@ -79,8 +89,11 @@ export class Feed {
 
   async #poll(): Promise<void> {
     try {
-      const [jobs, { workers, version }] = await Promise.all([this.#client.list(), this.#client.status()]);
-      this.#update({ jobs, workers, version, problem: '' });
+      const [jobs, { workers, departed, version }] = await Promise.all([
+        this.#client.list(),
+        this.#client.status(),
+      ]);
+      this.#update({ jobs, workers, departed, version, problem: '' });
     } catch (error) {
       this.#update({ problem: messageOf(error) });
     }

@@ -8,6 +8,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type {
   Checkpoint,
+  Event,
   Job as JobMessage,
   ListEpochsResponse,
   ListResponse,
@@ -29,32 +30,39 @@ import {
   SPEC_BYTES,
 } from '@kasane/protocol/limits';
 import { at, messageOfReason, sentenceOf, type Written } from '@kasane/protocol/reasons';
-import { summarizeLayers } from '@kasane/tensor/nn/summary';
+import { courseMessages } from '../serve/course-messages.ts';
 import { viewJob, viewRun } from '../serve/view.ts';
 import { clockTime, diskReason, isLock } from '../store/disk.ts';
+import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord } from '../store/job-record.ts';
-import { inMessages } from '../store/metrics.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from '../store/pages.ts';
 import type { Asker } from '../submit/caller-turns.ts';
 import { Inspection } from '../submit/inspection.ts';
 import { JobChecks } from '../submit/job-checks.ts';
 import { SubmittedFiles } from '../submit/submitted-job.ts';
 import { Runs, type RunsOptions } from './runs.ts';
+import { Waits } from './waits.ts';
+import { endEvent, wholeRecord } from './whole-record.ts';
 
 /** A caller is told after so long, in milliseconds, that the disk refuses. */
 const PATIENCE_MS = 4_000;
 const RETRY_MS = 200;
 
-export type ManagerOptions = Omit<RunsOptions, 'onChange' | 'onEnd' | 'dataOf' | 'askerOf'>;
+export type ManagerOptions = Omit<RunsOptions, 'events' | 'onChange' | 'onEnd' | 'dataOf' | 'askerOf'> & {
+  readonly events: EventRecord;
+};
 
 export class JobManager {
   readonly runs: Runs;
+  /** Of all jobs. */
+  readonly record: Pick<EventRecord, 'newest' | 'onEvent'>;
   readonly #options: ManagerOptions;
   /** Emits a job's id when that job has changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
   readonly #inspection: Inspection;
   readonly #files = new SubmittedFiles();
   readonly #checks: JobChecks;
+  readonly #waits: Waits;
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
 
@@ -66,10 +74,12 @@ export class JobManager {
 
   constructor(options: ManagerOptions) {
     this.#options = options;
+    this.record = options.events;
     this.#checks = new JobChecks(options.access, options.workers);
+    this.#waits = new Waits(options.events);
     this.runs = new Runs({
       ...options,
-      onChange: (id) => this.#changes.emit(id),
+      onChange: (id) => this.#changed(id),
       onEnd: (...end) => this.#end(...end),
       dataOf: (id) => {
         const opened = this.#opened;
@@ -84,12 +94,16 @@ export class JobManager {
 
   /** Takes up the jobs that an earlier coordinator left. */
   start(): void {
+    const { store, events } = this.#options;
+    for (const { id, state } of store.open())
+      if (state === JobState.JOB_STATE_RUNNING) events.add(id, { code: 'restarted', args: {} });
     this.runs.consider();
   }
 
   /** Ends the runs, which the next coordinator takes up. */
   async close(): Promise<void> {
     this.#files.close();
+    this.#waits.close();
     await this.runs.close();
   }
 
@@ -100,7 +114,7 @@ export class JobManager {
    * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
   async submit(file: string, priority: number, asker: Asker): Promise<string> {
-    const { store, log } = this.#options;
+    const { store, events, log } = this.#options;
     checkPriority(priority);
     this.#checkRoom();
     const job = await this.#files.job(file, asker);
@@ -112,9 +126,10 @@ export class JobManager {
         'LIMIT',
         `the job has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
       );
-    await this.#written({ writing: 'job', of: id }, () =>
-      store.add(id, job.spec.name, spec, Date.now(), priority, init),
-    );
+    const { name } = job.spec;
+    const now = Date.now();
+    await this.#written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init));
+    events.add(id, { code: 'submitted', args: { name } }, now);
     this.#opened = { id, data };
     this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
@@ -132,20 +147,8 @@ export class JobManager {
    * @throws KasaneError JOB_NOT_FOUND
    */
   metrics(id: string): WatchMetricsResponse[] {
-    const record = this.#record(id);
-    const { model } = checkJob(JSON.parse(record.spec));
-    const layers = summarizeLayers(model).map((layer) => ({
-      ...layer,
-      outputShape: [...layer.outputShape],
-      from: [...layer.from],
-    }));
-    const { points, gradients, activations } =
-      this.runs.get(id)?.metrics.course ?? this.#options.store.course(id);
-    const first: WatchMetricsResponse[] = [{ ...noMetrics(), layers, spec: record.spec, more: true }];
-    for (const part of inMessages(points)) first.push({ ...noMetrics(), points: part, more: true });
-    for (const one of gradients) first.push({ ...noMetrics(), gradients: [one], more: true });
-    for (const one of activations) first.push({ ...noMetrics(), activations: [one], more: true });
-    return [...first, noMetrics()];
+    const { spec } = this.#record(id);
+    return courseMessages(spec, this.runs.get(id)?.metrics.course ?? this.#options.store.course(id));
   }
 
   /** @throws KasaneError JOB_NOT_FOUND */
@@ -183,6 +186,12 @@ export class JobManager {
     return { epochs, nextPageToken: epochs.length === most ? String(last) : '' };
   }
 
+  /** What has happened to a job, oldest first. @throws KasaneError JOB_NOT_FOUND */
+  events(id: string): readonly Event[] {
+    const { store, events, limits } = this.#options;
+    return wholeRecord(this.#record(id), events.of(id), store, limits.events);
+  }
+
   /** Jobs that run now. */
   running(): JobMessage[] {
     return this.runs.all().map(({ id }) => this.#view(this.#record(id), LISTED_HISTORY));
@@ -209,7 +218,7 @@ export class JobManager {
    * @throws KasaneError JOB_NOT_FOUND, or JOB_STATE when the job is paused or has ended
    */
   async pause(id: string): Promise<JobMessage> {
-    const { store, log } = this.#options;
+    const { store, events, log } = this.#options;
     const record = this.#record(id);
     this.#requireOpen(record);
     if (record.state === JobState.JOB_STATE_PAUSED)
@@ -220,7 +229,8 @@ export class JobManager {
     await this.#written({ writing: 'pause' }, () => store.pause(id));
     log.info({ job: id }, `job ${id} paused`);
     await this.runs.stop(id, 'suspended');
-    this.#changes.emit(id);
+    events.add(id, { code: 'paused', args: { step: this.#record(id).step } });
+    this.#changed(id);
     return this.get(id);
   }
 
@@ -229,7 +239,7 @@ export class JobManager {
    * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it waits or runs or has nothing left to do, LIMIT
    */
   async resume(id: string, epochs: number): Promise<JobMessage> {
-    const { store } = this.#options;
+    const { store, events } = this.#options;
     const record = this.#record(id);
     const paused = record.state === JobState.JOB_STATE_PAUSED;
     if (!paused && !hasEnded(record.state))
@@ -249,8 +259,10 @@ export class JobManager {
     const place = paused ? record.submittedAt : Date.now();
     await this.#written({ writing: 'resumption' }, () => store.reopen(id, JSON.stringify(checked), place));
     this.#options.log.info({ job: id }, `job ${id} resumed, up to ${checked.training.epochs} epochs`);
-    this.#changes.emit(id);
+    const args = { step: record.step, epochs: checked.training.epochs };
+    events.add(id, { code: 'resumed', args });
     this.runs.consider();
+    this.#changed(id);
     return this.get(id);
   }
 
@@ -275,8 +287,9 @@ export class JobManager {
     checkPriority(priority);
     this.#requireOpen(this.#record(id));
     await this.#written({ writing: 'priority' }, () => this.#options.store.setPriority(id, priority));
+    this.#options.events.add(id, { code: 'priority', args: { priority } });
     this.runs.setPriority(id, priority);
-    this.#changes.emit(id);
+    this.#changed(id);
     return this.get(id);
   }
 
@@ -319,6 +332,14 @@ export class JobManager {
     return { ...kept, history: store.epochsAt(record.id, shown), waitingFor };
   }
 
+  /** Whoever listens hears it; what holds the job up is recorded. */
+  #changed(id: string): void {
+    const record = this.#waits.isClosed ? undefined : this.#options.store.get(id);
+    const step = this.runs.get(id)?.progress.step ?? record?.step ?? 0;
+    if (record) this.#waits.look(record, this.runs.waitingFor(record), step);
+    this.#changes.emit(id);
+  }
+
   #record(id: string): JobRecord {
     const record = this.#options.store.get(id);
     if (!record)
@@ -353,7 +374,7 @@ export class JobManager {
   }
 
   async #end(id: string, state: JobState, error: string, step: number | undefined): Promise<void> {
-    const { store, limits, log } = this.#options;
+    const { store, events, limits, log } = this.#options;
     const end = {
       state,
       error: brief(error, ERROR_TEXT),
@@ -361,12 +382,13 @@ export class JobManager {
       step: step ?? store.get(id)?.step ?? 0,
     };
     await store.end(id, end);
+    events.add(id, endEvent(end), end.endedAt);
     this.#askers.delete(id);
     log.info({ job: id }, `job ${id} ${stateNames[state]}`);
     // What a disk refuses to forget now is forgotten when the next job ends.
     const forgotten = await store.forget(limits.keptJobs).catch((): string[] => []);
     for (const path of forgotten) rm(path, { force: true }).catch(() => {}); // found by nobody
-    this.#changes.emit(id);
+    this.#changed(id);
   }
 }
 
@@ -374,13 +396,3 @@ function checkPriority(priority: number): void {
   if (Math.abs(priority) <= PRIORITY) return;
   throw new KasaneError('USAGE', `priority ${priority}: expected a number from -${PRIORITY} to ${PRIORITY}`);
 }
-
-/** A message with nothing in it, to be filled. */
-export const noMetrics = (): WatchMetricsResponse => ({
-  layers: [],
-  spec: '',
-  points: [],
-  more: false,
-  gradients: [],
-  activations: [],
-});

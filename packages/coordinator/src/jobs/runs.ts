@@ -7,6 +7,7 @@ import type { DataParts } from '@kasane/data/dataset';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { JobEvent } from '@kasane/protocol/internal/events';
 import { collectGarbageSoon } from '@kasane/protocol/internal/garbage';
 import { type Span, tracing } from '@kasane/protocol/internal/tracing';
 import { checkJob, type Job } from '@kasane/protocol/job';
@@ -16,6 +17,7 @@ import { Run, type Unkept } from '../run/run.ts';
 import type { RunOptions } from '../run/run-options.ts';
 import { Standstill } from '../run/standstill.ts';
 import { isDiskError, PatientDisk } from '../store/disk.ts';
+import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord } from '../store/job-record.ts';
 import { loadData } from '../submit/load-data.ts';
 import type { ConnectedWorker } from '../workers.ts';
@@ -37,6 +39,7 @@ export interface RunsOptions
     | 'onStep'
   > {
   readonly stateDirectory: string;
+  readonly events: Pick<EventRecord, 'add'>;
   /** Called after anything that is shown of a job has changed. */
   readonly onChange: (id: string) => void;
   /** Called when a job has ended; it rejects while the disk refuses to keep that, and is called again. */
@@ -168,6 +171,8 @@ export class Runs {
   }
 
   workerJoined(worker: ConnectedWorker): void {
+    const { id, slots, backend } = worker;
+    this.#recordOfOpen({ code: 'worker-joined', args: { worker: id, slots, backend } });
     for (const run of this.all()) run.workerJoined(worker);
     this.#turns.consider();
   }
@@ -176,8 +181,14 @@ export class Runs {
     for (const run of this.all()) run.workerDrains();
   }
 
-  workerLeft(worker: string): void {
+  workerLeft(worker: string, why: Reason): void {
+    this.#recordOfOpen({ code: 'worker-left', args: { worker }, reason: why });
     for (const run of this.all()) run.workerLeft(worker);
+  }
+
+  /** What concerns every open job. */
+  #recordOfOpen(event: JobEvent): void {
+    for (const id of this.#places.keys()) this.#options.events.add(id, event);
   }
 
   /** How many tasks each worker holds now; those that hold none are left out. */
@@ -210,8 +221,8 @@ export class Runs {
       this.#places.delete(id);
       collectGarbageSoon();
       if (!this.#closing) void this.#requeue(id);
-      this.#options.onChange(id);
       this.consider();
+      this.#options.onChange(id);
     });
     this.#places.set(id, Object.assign(place, { over }));
     this.#options.onChange(id);
@@ -264,7 +275,7 @@ export class Runs {
     place: Omit<Place, 'over'>,
     span: Span | undefined,
   ): Promise<void> {
-    const { store, stateDirectory, log, onChange, onEnd, dataOf, askerOf, ...shared } = this.#options;
+    const { store, stateDirectory, log, onChange, onEnd, dataOf, askerOf, events, ...shared } = this.#options;
     const ended = (state: JobState, error: string, step: number | undefined) => {
       this.#still.delete(id);
       return this.#disk.written({ writing: 'end', of: id }, () => onEnd(id, state, error, step));
@@ -275,7 +286,10 @@ export class Runs {
     };
     try {
       const job = checkJob(JSON.parse(spec));
+      const isNew = store.get(id)?.startedAt === 0;
       await this.#disk.written({ writing: 'state', of: id }, () => store.start(id, Date.now()));
+      const { epochs } = job.spec.training;
+      if (isNew) events.add(id, { code: 'started', args: { epochs } }, store.get(id)!.startedAt);
       const data = dataOf(id) ?? (await this.#read(id, job, place.reading));
       // Reading may have taken a while.
       if (place.stop) return await stopped();
@@ -293,6 +307,7 @@ export class Runs {
         standstill: this.#watched(id),
         log: log.child({ job: id }),
         traceparent: span?.traceparent,
+        record: (event) => events.add(id, event),
         onChange: () => onChange(id),
         onStill: (still) => {
           if (still) this.#still.add(id);

@@ -1,7 +1,10 @@
 /** What the answers to a step or a test come to: their sum, their rows in the ledger, the result of an epoch. */
+
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
+import type { EventArgs } from '@kasane/protocol/internal/events';
 import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
+import type { MetricKind } from '@kasane/tensor/objective';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/parameter-server.ts';
 import type { LedgerRow } from '../store/store.ts';
@@ -88,6 +91,7 @@ export function epochResult(
   train: Position,
   test: ReturnType<typeof sum>,
   seconds: number,
+  endedAt: number,
 ): EpochResult {
   return {
     epoch,
@@ -97,7 +101,17 @@ export function epochResult(
     testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.weight,
     testMetric: Number.isNaN(test.metricSum) ? Number.POSITIVE_INFINITY : test.metricSum / test.counted,
     seconds,
+    endedAt,
   };
+}
+
+/** What is recorded of it. */
+export function epochArgs(
+  { endedAt: _, ...result }: EpochResult,
+  epochs: number,
+  metric: MetricKind,
+): EventArgs<'epoch'> {
+  return { ...result, epochs, metric };
 }
 
 /** What is shown of a training step. */

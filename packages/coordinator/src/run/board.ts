@@ -69,6 +69,8 @@ export interface BoardOptions {
   readonly onUnfit: (worker: string, why: Reason) => void;
   /** Whether the run may go on without a step whose numbers are not finite, for this reason. */
   readonly mayLeaveOut: (why: string) => boolean;
+  /** Called when tasks of a step are handed out again. */
+  readonly onReissue: (step: number, tasks: number, why: Reason) => void;
   /** Called when `why` has changed. */
   readonly onWhy: () => void;
 }
@@ -372,6 +374,7 @@ export class TaskBoard {
           { kind, step, shards: decision.shards, ...decision.why },
           `reissuing tasks: ${sentenceOf(decision.why)}`,
         );
+        this.#options.onReissue(step, decision.shards.length, decision.why);
         // First, since workers may rest for it, and what they give up is not to be handed out twice.
         this.#options.onIdle(decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)));
         if (decision.unclaimed) this.requeue();

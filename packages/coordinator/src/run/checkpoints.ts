@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { JobEvent } from '@kasane/protocol/internal/events';
 import type { Job } from '@kasane/protocol/job';
 import { at, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
@@ -20,6 +21,7 @@ export interface CheckpointsOptions {
   readonly directory: string;
   readonly stepsPerEpoch: number;
   readonly log: Logger;
+  readonly record: (event: JobEvent) => void;
 }
 
 /** What goes into the store together with a checkpoint. */
@@ -52,7 +54,7 @@ export class Checkpoints {
 
   /** Fills `weights` from the newest checkpoint that is whole. Undefined: there is none. */
   async restore(weights: Weights): Promise<Position | undefined> {
-    const { id, job, store, stepsPerEpoch, log } = this.#options;
+    const { id, job, store, stepsPerEpoch, log, record } = this.#options;
     for (const { step, path, digest } of store.checkpoints(id)) {
       let read = await readCheckpoint(path, digest, job, weights);
       if ('why' in read) {
@@ -66,6 +68,7 @@ export class Checkpoints {
       }
       await store.rewind(id, step, Math.floor(step / stepsPerEpoch));
       log.info(`resuming from the checkpoint of step ${step}`);
+      record({ code: 'restored', args: { step } });
       return read;
     }
     await store.rewind(id, 0, 0);
@@ -89,7 +92,7 @@ export class Checkpoints {
    */
   async write(weights: Weights, position: Position, { ledger, course, epoch }: Passed): Promise<void> {
     await this.#writing;
-    const { id, job, store, directory, log } = this.#options;
+    const { id, job, store, directory, log, record } = this.#options;
     const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
     this.#owed.ledger.push(...ledger);
     if (epoch) this.#owed.epochs.push(epoch);
@@ -106,7 +109,9 @@ export class Checkpoints {
         this.#owed.epochs,
       );
       this.#owed = { ledger: [], epochs: [] };
-      if (this.#refusal) log.info(`checkpoints can be written again: step ${position.step} is on disk`);
+      const { step } = position;
+      if (this.#refusal) log.info(`checkpoints can be written again: step ${step} is on disk`);
+      record({ code: this.#refusal ? 'checkpoint-accepted' : 'checkpoint', args: { step } });
       this.#refusal = undefined;
       await store.setCourse(id, course);
       const best = new Set(this.#bestSteps());
@@ -120,11 +125,13 @@ export class Checkpoints {
       const disk = diskReason(error, clockTime());
       if (!disk) throw error;
       const why = at(disk, { writing: 'checkpoint', of: String(position.step) });
-      if (!this.#refusal)
+      if (!this.#refusal) {
+        record({ code: 'checkpoint-refused', args: {}, reason: why });
         log.warn(
           why,
           `${sentenceOf(why)}; training continues, and another checkpoint will be attempted soon`,
         );
+      }
       this.#refusal = error as Error;
     });
     // Heard where it is awaited, before the next checkpoint or the end.

@@ -2,6 +2,7 @@
 
 import type { DataParts } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/access';
+import type { JobEvent } from '@kasane/protocol/internal/events';
 import type { Job } from '@kasane/protocol/job';
 import type { Limits } from '@kasane/protocol/limits';
 import type { Reason } from '@kasane/protocol/reasons';
@@ -38,6 +39,8 @@ export interface RunOptions {
   readonly batchExpirySeconds: number;
   /** The job's span, if there is one. */
   readonly traceparent?: string | undefined;
+  /** Keeps what happens to the job. */
+  readonly record: (event: JobEvent) => void;
   /** Called after anything that `progress` shows has changed. */
   readonly onChange: () => void;
   /** Called when nothing has come of a step for long, and when something has again. */

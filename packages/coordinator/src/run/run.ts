@@ -9,7 +9,7 @@ import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/internal/frame';
 import { newTaskKey } from '@kasane/protocol/internal/task-signature';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
-import { metricOf } from '@kasane/tensor/objective';
+import { metricKindOf, metricOf } from '@kasane/tensor/objective';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
@@ -23,7 +23,7 @@ import { checkIdentity, identityOf } from '../submit/data-identity.ts';
 import { describeJob } from '../submit/describe-job.ts';
 import { startingWeights } from '../submit/starting-weights.ts';
 import type { ConnectedWorker } from '../workers.ts';
-import { type Answer, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
+import { type Answer, epochArgs, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
 import { judgeOf, whyStop } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -33,6 +33,7 @@ import { Probe } from './probe.ts';
 import { Progress } from './progress.ts';
 import { Reach } from './reach.ts';
 import { Refusals } from './refusals.ts';
+import { Reissues } from './reissues.ts';
 import type { RunOptions } from './run-options.ts';
 import { Shares, type WhyResting } from './shares.ts';
 import { WorkerLines } from './worker-lines.ts';
@@ -79,6 +80,7 @@ export class Run {
   readonly #reach: Reach;
   readonly #lines: WorkerLines;
   readonly #refusals: Refusals;
+  readonly #reissues: Reissues;
   readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
   #exchange: Exchange | undefined;
@@ -110,6 +112,7 @@ export class Run {
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.course(id), limits.metricPoints);
     this.#refusals = new Refusals(workers);
+    this.#reissues = new Reissues(options.record);
     this.#shares = new Shares({
       ...{ job: id, shards: job.spec.training.shards, workers: this.#refusals },
       onRest: (worker, why, ms) => this.#rests(worker, why, ms),
@@ -145,6 +148,7 @@ export class Run {
       onAnswer: (worker) => this.#shares.answered(worker, performance.now()),
       onUnfit: (worker, why) => this.#exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
+      onReissue: (step, tasks, why) => this.#reissues.add(step + 1, tasks, why, performance.now()),
       onWhy: options.onChange,
     });
   }
@@ -168,6 +172,7 @@ export class Run {
     } finally {
       clearInterval(ticks);
       this.#options.turn.leave();
+      this.#reissues.tell(performance.now());
       this.#probe.close();
       for (const worker of this.#options.workers.all()) {
         worker.resting.delete(this.id);
@@ -185,6 +190,7 @@ export class Run {
     try {
       this.#shares.tick(performance.now());
       this.board.check();
+      this.#reissues.tick(performance.now());
       this.#watch();
     } catch (error) {
       this.board.stop(error as Error);
@@ -193,7 +199,7 @@ export class Run {
 
   /** A job that stands still leaves its turn to others, and fails in the end. */
   #watch(): void {
-    const { turn, redis, log, standstill, onStill } = this.#options;
+    const { turn, redis, log, standstill, onStill, record } = this.#options;
     const { watched, changed } = standstill.look(performance.now(), {
       reached: this.board.reached,
       able: this.#published && this.board.isWaiting && !this.#disk.why && redis.status === 'ready',
@@ -206,7 +212,10 @@ export class Run {
     }
     if (!changed) return;
     const still = watched.action === 'yield';
-    if (still) log.warn(watched.why, `giving its turn to other jobs: ${sentenceOf(watched.why)}: ${waiting}`);
+    if (still) {
+      record({ code: 'stalled', args: {}, reason: watched.why });
+      log.warn(watched.why, `giving its turn to other jobs: ${sentenceOf(watched.why)}: ${waiting}`);
+    }
     turn.stand(still);
     onStill(still);
   }
@@ -284,6 +293,8 @@ export class Run {
   /** A worker cannot compute the job: what it holds goes to others. @param reason where it is the coordinator that says so */
   jobRefused(worker: string, why: string, reason?: Reason): void {
     this.#lines.write('warn', { worker, ...reason }, `worker ${worker} cannot compute the job: ${why}`);
+    if (reason) this.#options.record({ code: 'worker-excluded', args: { worker }, reason });
+    else this.#options.record({ code: 'worker-unable', args: { worker, why } });
     this.#letGo(worker);
     this.#refusals.add(worker, why);
     this.#shares.tell();
@@ -302,6 +313,7 @@ export class Run {
     const reason: Reason = { code: `resting-${why}`, args: { job: this.id, seconds: ms / 1000 } };
     resting.set(this.id, reason);
     this.#lines.write('info', { worker: id, ...reason }, `worker ${id} ${sentenceOf(reason)}`);
+    this.#options.record({ code: 'worker-resting', args: { worker: id }, reason });
     this.#parameters?.drop(id);
     this.board.rests(id);
   }
@@ -502,7 +514,7 @@ export class Run {
 
   async #endEpoch(): Promise<void> {
     const { step } = this.#position;
-    const { limits, job } = this.#options;
+    const { limits, job, record } = this.#options;
     this.#exchange!.publishAverages(this.#shares.taking());
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     await requireFinite(job.model, this.#parameters!.parameters, step);
@@ -519,11 +531,12 @@ export class Run {
     }
     const test = sum(answers);
     const epoch = step / this.#plan.stepsPerEpoch;
-    const result = epochResult(epoch, this.#position, test, this.progress.epochSeconds());
+    const result = epochResult(epoch, this.#position, test, this.progress.epochSeconds(), Date.now());
     this.#position = { step, lossSum: 0, metricSum: 0, counted: 0, ...leftOut(this.#position, false) };
     this.progress.epochEnded(result);
     const { trainLoss, trainMetric, testLoss, testMetric } = result;
     const metric = metricOf[job.objective.type];
+    record({ code: 'epoch', args: epochArgs(result, this.progress.epochs, metricKindOf[metric]) });
     this.#options.log.info(
       `epoch ${result.epoch}: loss ${trainLoss.toFixed(4)}, ${metric} ${trainMetric.toFixed(4)}; test loss ${testLoss.toFixed(4)}, ${metric} ${testMetric.toFixed(4)}`,
     );

@@ -14,12 +14,14 @@ import { hasEnded } from '@kasane/protocol/job-state';
 import { DOWNLOADS, DOWNLOADS_AT_ONCE, DOWNLOADS_PER_CALLER, ERROR_TEXT } from '@kasane/protocol/limits';
 import { messageOfReason } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
-import { type JobManager, noMetrics } from '../jobs/manager.ts';
+import type { JobManager } from '../jobs/manager.ts';
 import type { Metrics } from '../store/metrics.ts';
 import { type Asker, CallerTurns } from '../submit/caller-turns.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 import { CALLER } from './admission.ts';
+import { noMetrics } from './course-messages.ts';
 import { OPEN_CALLER } from './gate.ts';
+import { watchEvents } from './watch-events.ts';
 
 /** Least time between two messages of `Watch`, in milliseconds. */
 const WATCH_INTERVAL_MS = 100;
@@ -143,6 +145,14 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
         attend();
       } catch (error) {
         stop();
+        call.emit('error', toServiceError(error, log));
+      }
+    },
+
+    watchEvents(call) {
+      try {
+        watchEvents(call, manager);
+      } catch (error) {
         call.emit('error', toServiceError(error, log));
       }
     },

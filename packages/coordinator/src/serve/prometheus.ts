@@ -1,6 +1,6 @@
 /** What Prometheus is told of a coordinator. Names and labels are listed in docs/monitoring.md. */
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { secondsBuckets } from '@kasane/protocol/internal/metrics-server';
 import { stateNames } from '@kasane/protocol/job-state';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -20,11 +20,18 @@ export class CoordinatorMetrics {
   readonly #registry = new Registry();
   readonly #steps: Counter;
   readonly #seconds: Histogram<'phase'>;
+  readonly #events: Counter<'code'>;
 
   constructor(watched: Watched) {
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry });
     this.#steps = new Counter({ name: 'kasane_steps_total', help: 'Steps committed.', registers });
+    this.#events = new Counter({
+      name: 'kasane_events_total',
+      help: 'Events recorded of jobs since the coordinator started, by code.',
+      labelNames: ['code'],
+      registers,
+    });
     this.#seconds = new Histogram({
       name: 'kasane_step_seconds',
       help: 'Time of a step (phase total), and of its phases: queue, compute, reduce, apply, publish.',
@@ -99,6 +106,11 @@ export class CoordinatorMetrics {
       publish: publishMs,
     };
     for (const [phase, ms] of Object.entries(phases)) this.#seconds.observe({ phase }, ms / 1000);
+  }
+
+  /** An event was recorded. */
+  happened({ code }: Pick<Event, 'code'>): void {
+    this.#events.inc({ code });
   }
 
   page(): Promise<string> {

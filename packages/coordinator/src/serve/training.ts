@@ -316,7 +316,7 @@ class Session {
         { worker: worker.id, ...why },
         `worker ${worker.id} disconnected: ${sentenceOf(why)}`,
       );
-      this.#options.runs.workerLeft(worker.id);
+      this.#options.runs.workerLeft(worker.id, why);
     }
     this.#stream.end();
     this.#stream.destroy();

@@ -2,6 +2,7 @@
 import type { SQLOutputValue } from 'node:sqlite';
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Statement } from './state-writer.ts';
 
 export interface JobRecord {
   readonly id: string;
@@ -24,7 +25,7 @@ export interface JobRecord {
   readonly init: string;
 }
 
-type Row = Readonly<Record<string, SQLOutputValue>>;
+export type Row = Readonly<Record<string, SQLOutputValue>>;
 
 /** Of a column that is text. */
 export const text = (value: SQLOutputValue | undefined) => String(value);
@@ -60,4 +61,13 @@ export const epochOfRow = (row: Row): EpochResult => ({
   testLoss: number(row.testLoss),
   testMetric: number(row.testAccuracy),
   seconds: number(row.seconds),
+  endedAt: number(row.endedAt),
+});
+
+export const epochInsertion = (
+  job: string,
+  { epoch, trainLoss, trainMetric, testLoss, testMetric, seconds, endedAt }: EpochResult,
+): Statement => ({
+  sql: 'INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+  values: [job, epoch, trainLoss, trainMetric, testLoss, testMetric, seconds, endedAt],
 });

@@ -7,8 +7,8 @@ import type { Statement } from './state-writer.ts';
 
 /** Its name in a state directory. */
 export const DATABASE = 'kasane.sqlite';
-/** Of the tables. To be raised when an earlier Kasane would read them wrongly. */
-export const SCHEMA_VERSION = 1;
+/** Of the tables. To be raised when an earlier Kasane would read or write them wrongly. 2: epochs have times. */
+export const SCHEMA_VERSION = 2;
 
 /**
  * @param directory of a coordinator's state; made when missing

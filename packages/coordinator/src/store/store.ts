@@ -6,14 +6,15 @@
 import { join, relative, resolve, sep } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record.ts';
+import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { eventOfRow, IS_ROUTINE, insertionOf } from './event-rows.ts';
+import { epochInsertion, epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record.ts';
 import { type Course, NOTHING_YET } from './metrics.ts';
 import { DATABASE, openStateDatabase, requireTables } from './state-database.ts';
 import { stateError } from './state-errors.ts';
 import { StatePlace } from './state-place.ts';
 import { type Statement, type StateWriter, ThreadWriter, writesAtOnce } from './state-writer.ts';
-import { LATER_COLUMNS, SCHEMA } from './store-schema.ts';
+import { addLaterColumns, SCHEMA } from './store-schema.ts';
 
 /** Where a job stands in the list of all. */
 export interface JobPlace {
@@ -97,11 +98,7 @@ export class JobStore {
 
   /** What earlier versions wrote otherwise. */
   #migrate(origin: string): void {
-    const columns = this.#db.prepare('PRAGMA table_info(jobs)').all();
-    for (const [column, type] of Object.entries(LATER_COLUMNS)) {
-      if (!columns.some(({ name }) => name === column))
-        this.#db.exec(`ALTER TABLE jobs ADD COLUMN ${column} ${type}`);
-    }
+    addLaterColumns(this.#db);
     requireTables(this.#db, SCHEMA, this.#directory);
     const prefix = `${resolve(origin)}${sep}`;
     for (const [table, column] of PATHS) {
@@ -291,10 +288,7 @@ export class JobStore {
         sql: 'INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
         values: [job, step, shard, epoch, first, count, worker, attempt, samplesDigest],
       })),
-      ...epochs.map(({ epoch, trainLoss, trainMetric, testLoss, testMetric, seconds }) => ({
-        sql: 'INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?)',
-        values: [job, epoch, trainLoss, trainMetric, testLoss, testMetric, seconds],
-      })),
+      ...epochs.map((result) => epochInsertion(job, result)),
       setting(job, 'step = ?', checkpoint.step),
     );
     this.#read.delete(job);
@@ -328,7 +322,7 @@ export class JobStore {
   }
 
   /**
-   * Of jobs that have ended, other than the `keep` that did last, forgets metrics, ledger and checkpoints: record, epochs and weights stay.
+   * Of jobs that ended before the last `keep`, forgets metrics, ledger, checkpoints and most events; not record, epochs and weights.
    * @returns the checkpoints' files, which are to be removed
    */
   async forget(keep: number): Promise<string[]> {
@@ -339,6 +333,7 @@ export class JobStore {
     const tables = ['metrics', 'ledger', 'checkpoints'];
     await this.#write(
       ...tables.map((table) => ({ sql: `DELETE FROM ${table} WHERE job IN (${old})`, values: [keep] })),
+      { sql: `DELETE FROM events WHERE job IN (${old}) AND ${IS_ROUTINE}`, values: [keep] },
     );
     return files.map(({ path }) => this.#toPath(path));
   }
@@ -365,6 +360,25 @@ export class JobStore {
       const row = one.get(job, epoch);
       return row ? [epochOfRow(row)] : [];
     });
+  }
+
+  /** Oldest first. */
+  events(job: string): Event[] {
+    return this.#db.prepare('SELECT * FROM events WHERE job = ? ORDER BY number').all(job).map(eventOfRow);
+  }
+
+  /** The newest events of all jobs, oldest first. */
+  newestEvents(most: number): Event[] {
+    const rows = this.#db.prepare('SELECT * FROM events ORDER BY number DESC LIMIT ?').all(most);
+    return rows.reverse().map(eventOfRow);
+  }
+
+  /** Records events, and forgets those of these numbers. */
+  writeEvents(added: readonly Event[], removed: readonly number[]): Promise<void> {
+    return this.#write(
+      ...removed.map((number) => ({ sql: 'DELETE FROM events WHERE number = ?', values: [number] })),
+      ...added.map(insertionOf),
+    );
   }
 
   /** The ledger of a job, by step and shard. */

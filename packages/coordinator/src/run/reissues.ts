@@ -1,0 +1,39 @@
+/**
+ * Tells of tasks that are handed out again: at most once a second, with how many of which steps they were. A worker that comes and goes
+ * has tasks reissued many times a second.
+ */
+import type { JobEvent } from '@kasane/protocol/internal/events';
+import type { Reason } from '@kasane/protocol/reasons';
+
+const INTERVAL_MS = 1_000;
+
+export class Reissues {
+  readonly #record: (event: JobEvent) => void;
+  #untold: { tasks: number; first: number; last: number; reason: Reason } | undefined;
+  #toldAt = Number.NEGATIVE_INFINITY;
+
+  constructor(record: (event: JobEvent) => void) {
+    this.#record = record;
+  }
+
+  /** @param step counted from 1 @param reason of those that come together the last one is told */
+  add(step: number, tasks: number, reason: Reason, now: number): void {
+    const { tasks: before = 0, first = step } = this.#untold ?? {};
+    this.#untold = { tasks: before + tasks, first: Math.min(first, step), last: step, reason };
+    this.tick(now);
+  }
+
+  /** Call now and then: tells what has waited for its time. */
+  tick(now: number): void {
+    if (now - this.#toldAt >= INTERVAL_MS) this.tell(now);
+  }
+
+  /** Tells what has not been told. */
+  tell(now: number): void {
+    if (!this.#untold) return;
+    const { reason, ...args } = this.#untold;
+    this.#untold = undefined;
+    this.#toldAt = now;
+    this.#record({ code: 'tasks-reissued', args, reason });
+  }
+}

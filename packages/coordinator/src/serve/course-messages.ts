@@ -1,0 +1,32 @@
+/** What `WatchMetrics` begins with: the job's layers and its file, then its course, in messages of a moderate size. */
+import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { checkJob } from '@kasane/protocol/job';
+import { summarizeLayers } from '@kasane/tensor/nn/summary';
+import { type Course, inMessages } from '../store/metrics.ts';
+
+/** @param spec the job as it was checked, JSON */
+export function courseMessages(
+  spec: string,
+  { points, gradients, activations }: Course,
+): WatchMetricsResponse[] {
+  const layers = summarizeLayers(checkJob(JSON.parse(spec)).model).map((layer) => ({
+    ...layer,
+    outputShape: [...layer.outputShape],
+    from: [...layer.from],
+  }));
+  const first: WatchMetricsResponse[] = [{ ...noMetrics(), layers, spec, more: true }];
+  for (const part of inMessages(points)) first.push({ ...noMetrics(), points: part, more: true });
+  for (const one of gradients) first.push({ ...noMetrics(), gradients: [one], more: true });
+  for (const one of activations) first.push({ ...noMetrics(), activations: [one], more: true });
+  return [...first, noMetrics()];
+}
+
+/** A message with nothing in it, to be filled. */
+export const noMetrics = (): WatchMetricsResponse => ({
+  layers: [],
+  spec: '',
+  points: [],
+  more: false,
+  gradients: [],
+  activations: [],
+});

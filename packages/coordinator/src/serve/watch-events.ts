@@ -1,0 +1,51 @@
+/** `Jobs.WatchEvents`: what has happened to a job, or to all of them, and then what happens. */
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import type { Event, WatchEventsRequest, WatchEventsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { hasEnded } from '@kasane/protocol/job-state';
+import { EVENTS_MESSAGE } from '@kasane/protocol/limits';
+import type { JobManager } from '../jobs/manager.ts';
+
+/** Messages that a client may leave unread. */
+const MESSAGES_BEHIND = 1_000;
+
+/** @throws KasaneError JOB_NOT_FOUND */
+export function watchEvents(
+  call: ServerWritableStream<WatchEventsRequest, WatchEventsResponse>,
+  manager: JobManager,
+): void {
+  const { job, after } = call.request;
+  const past = job === '' ? manager.record.newest(EVENTS_MESSAGE) : manager.events(job);
+  for (const message of inMessages(after === 0 ? past : past.filter(({ number }) => number > after)))
+    call.write(message);
+  let behind = 0;
+  const offEvent = manager.record.onEvent((event) => {
+    if (job !== '' && event.job !== job) return;
+    // A client that does not read is dropped, not buffered for.
+    behind = call.writableNeedDrain ? behind + 1 : 0;
+    if (behind > MESSAGES_BEHIND) call.destroy();
+    else call.write({ events: [event], more: false });
+  });
+  let offChange = () => {};
+  const stop = () => {
+    offEvent();
+    offChange();
+  };
+  call.on('cancelled', stop);
+  call.on('close', stop);
+  if (job === '') return;
+  const changed = () => {
+    if (!hasEnded(manager.get(job).state)) return;
+    stop();
+    call.end();
+  };
+  offChange = manager.onChange(job, changed);
+  changed();
+}
+
+/** The last message is the one without `more`; there is one where nothing has happened, too. */
+function* inMessages(events: readonly Event[]): Generator<WatchEventsResponse> {
+  for (let start = 0; start === 0 || start < events.length; start += EVENTS_MESSAGE) {
+    const end = start + EVENTS_MESSAGE;
+    yield { events: events.slice(start, end), more: end < events.length };
+  }
+}
