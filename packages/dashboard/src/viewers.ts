@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { Job, StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Event, Job, StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { JOBS_PAGE, SHARD_POINTS, SHOWN_JOBS } from '@kasane/protocol/limits';
 
@@ -84,11 +84,9 @@ export class Viewers {
     void this.#poll();
   }
 
-  /** Sends a job's course. A stream that ends before the job is known to have ended is opened again. */
+  /** Sends a job's course, and with its curves what happens to it. */
   #follow(response: ServerResponse, job: string, part: Part, viewer: { stop: () => void }): void {
-    let ended = false;
-    let retry: NodeJS.Timeout;
-    const open = () => {
+    const course = this.#keepOpen(job, (ended) => {
       let first = true;
       const take = part === 'steps' ? newestSteps() : part === 'layers' ? withLayers : curvesOnly;
       return this.#client.watchMetrics(
@@ -99,17 +97,53 @@ export class Viewers {
           send(response, first ? 'course' : 'more', JSON.stringify(told));
           first = false;
         },
-        () => {
-          // One that waits has no metrics yet.
-          const over = hasEnded(this.#states.get(job) ?? JobState.JOB_STATE_UNSPECIFIED);
-          if (ended || (over && !first)) return;
-          retry = setTimeout(() => (cancel = open()), first ? 1000 : 3000);
-        },
+        () => ended(!first),
       );
-    };
-    let cancel = open();
+    });
+    const events = part === 'curves' ? this.#followEvents(response, job) : () => {};
     viewer.stop = () => {
-      ended = true;
+      course();
+      events();
+    };
+  }
+
+  /** @returns what ends it */
+  #followEvents(response: ServerResponse, job: string): () => void {
+    return this.#keepOpen(job, (ended) => {
+      let past: Event[] | undefined = [];
+      return this.#client.listenToEvents(
+        job,
+        ({ events, more }) => {
+          past?.push(...events);
+          if (!past) send(response, 'happens', JSON.stringify(events));
+          else if (!more) {
+            send(response, 'happened', JSON.stringify(past));
+            past = undefined;
+          }
+        },
+        () => ended(past === undefined),
+      );
+    });
+  }
+
+  /**
+   * Keeps a stream of a job open: one that ends before the job is known to have ended is opened again.
+   * @param open is given what is to be called when the stream has ended, with whether anything came of it; returns what closes it
+   * @returns what ends it for good
+   */
+  #keepOpen(job: string, open: (ended: (hasBegun: boolean) => void) => () => void): () => void {
+    let closed = false;
+    let retry: NodeJS.Timeout;
+    const begin = () =>
+      open((hasBegun) => {
+        // One that waits has no metrics yet.
+        const over = hasEnded(this.#states.get(job) ?? JobState.JOB_STATE_UNSPECIFIED);
+        if (closed || (over && hasBegun)) return;
+        retry = setTimeout(() => (cancel = begin()), hasBegun ? 3000 : 1000);
+      });
+    let cancel = begin();
+    return () => {
+      closed = true;
       clearTimeout(retry);
       cancel();
     };

@@ -1,6 +1,6 @@
 /** The page: a header, and the view that the address names. Everything live comes over one stream of events. */
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
-import type { Job, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Job, Event as JobEvent, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { ClusterView } from './cluster-view.ts';
 import { Course } from './course.ts';
 import { byId, COLORS, Frame, fill, h } from './dom.ts';
@@ -14,6 +14,8 @@ import type { Page, View } from './view.ts';
 /** Loaded when somebody reads them. */
 const wordsOf = async (language: Language): Promise<Words> =>
   language === 'ja' ? (await import('./text-ja.ts')).japanese : english;
+/** Events of the job that are kept: as many as a coordinator keeps. */
+const EVENTS = 1000;
 const themes = ['auto', 'light', 'dark'] as const;
 const stored = (key: string) => localStorage.getItem(`kasane-${key}`) ?? '';
 
@@ -23,6 +25,7 @@ let theme = themes.find((known) => known === stored('theme')) ?? 'auto';
 let jobs: Job[] | undefined;
 let cluster: StatusResponse | undefined;
 let course = new Course();
+let happened: readonly JobEvent[] = [];
 let followed = '';
 let followedAt = '';
 let events: EventSource | undefined;
@@ -56,6 +59,7 @@ function follow(job: string): void {
   followed = job;
   followedAt = address(job);
   course = new Course();
+  happened = [];
   const source = new EventSource(followedAt);
   events = source;
   const on = <T>(name: string, take: (value: T) => void) =>
@@ -72,6 +76,12 @@ function follow(job: string): void {
   on<string>('problem', showProblem);
   on<WatchMetricsResponse>('course', (message) => course.take(message, true));
   on<WatchMetricsResponse>('more', (message) => course.take(message, false));
+  on<JobEvent[]>('happened', (all) => {
+    happened = all;
+  });
+  on<JobEvent[]>('happens', (more) => {
+    happened = [...happened, ...more].slice(-EVENTS);
+  });
   source.addEventListener('open', () => byId('lost').setAttribute('hidden', ''));
   source.addEventListener('error', () => byId('lost').removeAttribute('hidden'));
 }
@@ -101,7 +111,7 @@ function showProblem(text: string): void {
 
 const frame = new Frame(() => {
   attend();
-  view?.update({ jobs, cluster, course, followed });
+  view?.update({ jobs, cluster, course, events: happened, followed });
   if (cluster) {
     const slots = cluster.workers.reduce((sum, worker) => sum + worker.slots, 0);
     byId('summary').textContent = t.workers(cluster.workers.length, slots);

@@ -1,8 +1,8 @@
 /** A job's curves, with those of others to compare; its file, what happened, its checkpoints. */
-import type { Checkpoint, Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Checkpoint, EpochResult, Event, Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { Chart, type Curve, smoothed } from './chart.ts';
 import { fill, h } from './dom.ts';
-import { bytes, grouped, hueOf, isError, metric, RUNNING } from './format.ts';
+import { bytes, grouped, hueOf, RUNNING } from './format.ts';
 import { checkpoints, modelPath, pointsOf } from './remote.ts';
 import { attempt, type Known, type Page, type View } from './view.ts';
 
@@ -10,6 +10,8 @@ type Axis = 'step' | 'epoch' | 'time';
 /** Jobs to compare with that are offered, and how often checkpoints are asked for. */
 const OFFERED = 30;
 const CHECKPOINTS_MS = 5000;
+/** Events that are shown: the newest. */
+const EVENTS = 200;
 
 const [BLUE, ORANGE] = ['#4f7cff', '#e07b2e'];
 
@@ -34,7 +36,7 @@ export class CurvesView implements View {
   #axis: Axis = 'step';
   #smoothing = 0;
   #drawn = '';
-  #eventsDrawn = '';
+  #eventsDrawn: readonly Event[] = [];
   #offered = '';
   #known: Known | undefined;
   #askedAt = 0;
@@ -70,13 +72,12 @@ export class CurvesView implements View {
     const job = known.jobs?.find(({ id }) => id === this.#id);
     if (!job) return;
     this.#offer(known.jobs ?? []);
+    if (known.events !== this.#eventsDrawn) this.#drawEvents(known.events);
+    this.#eventsDrawn = known.events;
     const key = `${known.course.version} ${job.history.length} ${job.state}`;
     if (key === this.#drawn) return;
     this.#drawn = key;
     this.#draw();
-    const events = `${job.history.length} ${job.state} ${job.startedAt}`;
-    if (events !== this.#eventsDrawn) this.#drawEvents(job);
-    this.#eventsDrawn = events;
     if (performance.now() - this.#askedAt > CHECKPOINTS_MS || job.state !== RUNNING)
       this.#askCheckpoints(job);
     if (known.course.spec && !this.#file.textContent)
@@ -152,13 +153,13 @@ export class CurvesView implements View {
     const sources = this.#sources();
     const curves = (pick: (point: StepMetrics) => number, label: string = t.train, second = false) =>
       sources.flatMap((source) => this.#curve(source, pick, label, second ? 1 : 0));
-    const tests = (pick: (epoch: Job['history'][number]) => number): Curve[] =>
-      sources.map(({ job, points, name, colors }) => ({
-        label: `${t.test} ${name}`.trim(),
-        color: colors[1],
+    const tests = (pick: (epoch: EpochResult) => number): Curve[] =>
+      sources.map((source) => ({
+        label: `${t.test} ${source.name}`.trim(),
+        color: source.colors[1],
         sparse: true,
-        dash: name !== '',
-        ...testPlaces(this.#axis, job, points, pick),
+        dash: source.name !== '',
+        ...testPlaces(this.#axis, source, pick),
       }));
     const { loss, metric, rate, gradient, speed, time } = this.#charts;
     loss.update([...curves((p) => p.loss), ...tests((e) => e.testLoss)]);
@@ -200,20 +201,19 @@ export class CurvesView implements View {
     this.#draw();
   }
 
-  #drawEvents(job: Job): void {
+  #drawEvents(events: readonly Event[]): void {
     const { t, language } = this.#page;
-    const list: [number, string][] = [[job.submittedAt, t.eventOf.submitted]];
-    if (job.startedAt) list.push([job.startedAt, t.eventOf.started]);
-    let at = job.startedAt;
-    for (const epoch of job.history) {
-      at += 1000 * epoch.seconds;
-      const figures = `${t.testLoss} ${epoch.testLoss?.toFixed(4)}, ${isError(job) ? t.testError : t.testAccuracy} ${metric(job, epoch.testMetric)}`;
-      list.push([at, `${t.eventOf.epoch(epoch.epoch)}: ${figures}`]);
-    }
-    if (job.endedAt) list.push([job.endedAt, `${t.states[job.state]} ${job.error}`.trim()]);
-    const row = ([time, what]: [number, string]) =>
-      h('li', {}, h('time', {}, new Date(time).toLocaleTimeString(language)), ` ${what}`);
-    fill(this.#events, ...list.reverse().slice(0, 200).map(row));
+    const today = new Date().toDateString();
+    const timeText = (ms: number) => {
+      if (ms === 0) return '-';
+      const time = new Date(ms);
+      return time.toDateString() === today
+        ? time.toLocaleTimeString(language)
+        : time.toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' });
+    };
+    const row = (event: Event) =>
+      h('li', {}, h('time', {}, timeText(event.time)), h('span', {}, t.told(event)));
+    fill(this.#events, ...events.slice(-EVENTS).reverse().map(row));
   }
 
   #askCheckpoints(job: Job): void {
@@ -248,12 +248,9 @@ export class CurvesView implements View {
 const stepsPerEpoch = (job: Job): number =>
   job.steps > 0 ? job.steps / job.epochs : job.epoch > 0 ? job.step / job.epoch : 0;
 
-function placeOn(
-  axis: Axis,
-  { job, points }: Pick<Source, 'job' | 'points'>,
-): (point: StepMetrics) => number {
-  const each = stepsPerEpoch(job) || 1;
-  const start = job.startedAt || points[0]?.time || 0;
+function placeOn(axis: Axis, source: Pick<Source, 'job' | 'points'>): (point: StepMetrics) => number {
+  const each = stepsPerEpoch(source.job) || 1;
+  const start = startOf(source);
   if (axis === 'step') return ({ step }) => step;
   return axis === 'epoch' ? ({ step }) => step / each : ({ time }) => (time - start) / 1000;
 }
@@ -261,18 +258,34 @@ function placeOn(
 /** Where results of tests stand: at the end of their epochs. */
 function testPlaces(
   axis: Axis,
-  job: Job,
-  points: readonly StepMetrics[],
-  pick: (epoch: Job['history'][number]) => number,
+  source: Pick<Source, 'job' | 'points'>,
+  pick: (epoch: EpochResult) => number,
 ): Pick<Curve, 'x' | 'y'> {
+  const { job, points } = source;
   const each = stepsPerEpoch(job);
-  const x: number[] = [];
-  const y: (number | null)[] = [];
-  let seconds = 0;
-  for (const epoch of each > 0 && points.length > 0 ? job.history : []) {
-    seconds += epoch.seconds;
-    x.push(axis === 'epoch' ? epoch.epoch : axis === 'step' ? Math.round(epoch.epoch * each) : seconds);
-    y.push(Number.isFinite(pick(epoch)) ? pick(epoch) : null);
-  }
-  return { x, y };
+  const known = each > 0 && points.length > 0 ? job.history : [];
+  const places = known.flatMap((result) => {
+    const x =
+      axis === 'epoch'
+        ? result.epoch
+        : axis === 'step'
+          ? Math.round(result.epoch * each)
+          : secondsAt(source, result, each);
+    return x === undefined ? [] : [{ x, y: Number.isFinite(pick(result)) ? pick(result) : null }];
+  });
+  return { x: places.map(({ x }) => x), y: places.map(({ y }) => y) };
 }
+
+/** When an epoch ended, in seconds after the start. Of an earlier version only the steps have times: the first one after it tells. */
+function secondsAt(
+  source: Pick<Source, 'job' | 'points'>,
+  { epoch, endedAt }: EpochResult,
+  stepsOfEpoch: number,
+): number | undefined {
+  if (endedAt > 0) return (endedAt - startOf(source)) / 1000;
+  const after = source.points.find(({ step }) => step >= Math.round(epoch * stepsOfEpoch));
+  return after && placeOn('time', source)(after);
+}
+
+const startOf = ({ job, points }: Pick<Source, 'job' | 'points'>): number =>
+  job.startedAt || points[0]?.time || 0;

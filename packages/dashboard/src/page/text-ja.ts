@@ -1,4 +1,5 @@
 /** The page's words in Japanese. */
+import { toldInJapanese } from './events-ja.ts';
 import { saidInJapanese } from './reasons-ja.ts';
 import type { Words } from './text.ts';
 
@@ -63,7 +64,6 @@ export const japanese: Words = {
   compare: '比較するジョブ',
   file: 'ジョブファイル',
   events: 'イベント',
-  eventOf: { submitted: '投入', started: '開始', epoch: (n) => `エポック ${n}`, ended: '終了' },
   checkpoints: 'チェックポイント',
   finalWeights: '最終の重み',
   download: 'ダウンロード',
@@ -162,4 +162,5 @@ export const japanese: Words = {
   newest: '最新',
   units: ['時間', '分', '秒'],
   said: saidInJapanese,
+  told: toldInJapanese,
 };

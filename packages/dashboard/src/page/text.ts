@@ -1,5 +1,6 @@
 /** The page's words in English; text-ja.ts has the same in Japanese. */
 import type { Reason } from '@kasane/protocol/gen/kasane/v1/common';
+import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 
 export const english = {
   slots: (n: number) => `${n} ${n === 1 ? 'slot' : 'slots'}`,
@@ -65,12 +66,6 @@ export const english = {
   compare: 'Compare with',
   file: 'Job file',
   events: 'Events',
-  eventOf: {
-    submitted: 'submitted',
-    started: 'started',
-    epoch: (n: number) => `epoch ${n}`,
-    ended: 'ended',
-  },
   checkpoints: 'Checkpoints',
   finalWeights: 'Final weights',
   download: 'Download',
@@ -175,6 +170,8 @@ export const english = {
   units: ['h', 'min', 's'],
   /** A reason of the coordinator's, which comes with its sentence in English. */
   said: ({ text }: Reason): string => text,
+  /** The same of an event. */
+  told: ({ text }: Event): string => text,
 };
 
 export type Words = typeof english;

@@ -1,6 +1,6 @@
 /** What every view is: an element that is told when something has changed, and draws itself at most once a frame. */
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
-import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Course } from './course.ts';
 import type { Words } from './text.ts';
 
@@ -11,6 +11,8 @@ export interface Known {
   readonly cluster: StatusResponse | undefined;
   /** Of the job whose course is followed. */
   readonly course: Course;
+  /** What has happened to it, oldest first. */
+  readonly events: readonly Event[];
   /** That job. */
   readonly followed: string;
 }
