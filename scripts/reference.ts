@@ -1,17 +1,13 @@
-/** Writes docs/reference: the command line from commander's tables, reasons from theirs, job files from their JSON Schema, gRPC from proto/. */
+/** Writes docs/reference: the command line from commander's tables, reasons from theirs, events from theirs, job files from their JSON Schema, gRPC from proto/. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { everyCommand } from '../packages/cli/src/every-command.ts';
 import { helpOf, jsonShape, verbsOf } from '../packages/cli/src/help-text.ts';
+import { eventSentence, events, type KnownEvent } from '../packages/protocol/src/events.ts';
+import type { Form } from '../packages/protocol/src/forms.ts';
 import { jobJsonSchema } from '../packages/protocol/src/job.ts';
-import {
-  type Form,
-  type Reason,
-  type ReasonCode,
-  reasons,
-  sentenceOf,
-} from '../packages/protocol/src/reasons.ts';
+import { type Reason, type ReasonCode, reasons, sentenceOf } from '../packages/protocol/src/reasons.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = join(root, 'docs/reference');
@@ -24,6 +20,7 @@ const program = await everyCommand();
 write('cli', commandLine());
 write('json', json());
 write('reasons', reasonCodes());
+write('events', eventCodes());
 write('job-file', jobFile());
 write('grpc', grpc());
 
@@ -59,8 +56,21 @@ function reasonCodes(): string[] {
   return ['# Reasons', '', intro, '', ...head, ...rows];
 }
 
+/** The same of events. */
+function eventCodes(): string[] {
+  const intro =
+    'What the coordinator records of a job: the events of `kasane logs`, `kasane top`, the dashboard and gRPC (`Event`). An event with "why" in its sentence has a [reason](reasons.md). Steps count from 1.';
+  const rows = Object.entries(events).map(([code, { args }]) => {
+    const shown = example(args, code) as object;
+    const sentence = eventSentence({ code, args: shown } as KnownEvent, 'why');
+    return `| \`${code}\` | ${Object.keys(args).join(', ')} | ${sentence} |`;
+  });
+  const head = ['| code | arguments | sentence |', '| --- | --- | --- |'];
+  return ['# Events', '', intro, '', ...head, ...rows];
+}
+
 function example(form: Form, name: string): unknown {
-  if (form === 'number') return 3;
+  if (form === 'number' || form === 'measured') return 3;
   if (form === 'text') return name.toUpperCase();
   if (form instanceof Set) return [...form][0];
   if (Array.isArray(form)) return [example(form[0], name)];
