@@ -52,7 +52,7 @@ it('fails with a sentence when it resumes, and keeps its weights', async () => {
   const { state, error } = await again.get(id);
   expect(state).toBe(JobState.JOB_STATE_FAILED);
   expect(error).toMatch(
-    /^the checkpoint of step \d+ was trained by definition 1 of results, .* definition 2, which gives other bits; finish the job with the version of Kasane that began it, or train it from the start with `kasane retry definition-\w+`$/,
+    /^the checkpoint of step \d+ uses result definition 1, .* result definition 2, which gives different bits; finish the job with the version of Kasane that started it, or train it from the start with `kasane retry definition-\w+`$/,
   );
   // Its weights can still be had.
   const [checkpoint] = await again.checkpoints(id);

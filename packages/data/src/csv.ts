@@ -401,7 +401,7 @@ const sayLeaks = (names: readonly string[], target: string): string[] =>
   names.length === 0
     ? []
     : [
-        `${names.length === 1 ? `column '${names[0]}' tells` : `columns ${few(names)} each tell`} the target '${target}' in every row, so a model learns nothing else; if new rows will not have ${names.length === 1 ? 'it' : 'them'}, set ${ignoring(names.slice(0, NAMED))}`,
+        `${names.length === 1 ? `column '${names[0]}' determines` : `columns ${few(names)} each determine`} the target '${target}' in every row, so a model learns nothing else; if new rows do not have ${names.length === 1 ? 'it' : 'them'}, set ${ignoring(names.slice(0, NAMED))}`,
       ];
 
 /** One sentence for all: of pixels there may be many. */

@@ -79,7 +79,7 @@ it.each([
 it('a column that tells the target by itself is said', async () => {
   const rows = (code: (i: number) => string) =>
     `size,code,kind\n${lines(40, (i) => `${i % 3},${code(i)},${kind(i)}`)}`;
-  const said = /column 'code' tells the target 'kind' in every row.*columns: { code: ignore }/;
+  const said = /column 'code' determines the target 'kind' in every row.*columns: { code: ignore }/;
   expect((await table(rows(kind))).notes).toContainEqual(expect.stringMatching(said));
   expect((await table(rows((i) => String(i % 2)))).notes).toContainEqual(expect.stringMatching(said));
   expect(

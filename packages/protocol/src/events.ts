@@ -64,7 +64,7 @@ export const events = {
   'checkpoint-refused': because({}, (_, why) => `training continues, but ${why}`),
   'checkpoint-accepted': routine({ step: 'number' }, ({ step }) => `checkpoints can be written again: step ${step} is on disk`),
   // The record itself.
-  'left-out': start({ count: 'number' }, ({ count }) => `${counted(count, 'earlier event')} not kept`),
+  'left-out': start({ count: 'number' }, ({ count }) => `${counted(count, 'earlier event')} ${count === 1 ? 'was' : 'were'} not kept`),
   'earlier-version': start({}, () => 'recorded by an earlier version of Kasane: waits, pauses and the times of epochs are unknown'),
 };
 

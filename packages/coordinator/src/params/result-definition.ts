@@ -15,6 +15,6 @@ export function checkDefinition(id: string, step: number, then = 1): void {
   if (then === RESULT_DEFINITION) return;
   throw new KasaneError(
     'JOB_FAILED',
-    `the checkpoint of step ${step} was trained by definition ${then} of results, and this version of Kasane trains by definition ${RESULT_DEFINITION}, which gives other bits; finish the job with the version of Kasane that began it, or train it from the start with \`kasane retry ${id}\``,
+    `the checkpoint of step ${step} uses result definition ${then}, but this version of Kasane uses result definition ${RESULT_DEFINITION}, which gives different bits; finish the job with the version of Kasane that started it, or train it from the start with \`kasane retry ${id}\``,
   );
 }
