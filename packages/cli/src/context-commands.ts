@@ -4,7 +4,7 @@ import { address } from './options.ts';
 import { command, help } from './program.ts';
 
 export function addContextCommands(): Command {
-  const contexts = command('context', 'save the addresses of coordinators under names').addHelpText(
+  const contexts = command('context', 'manage saved coordinator addresses').addHelpText(
     'after',
     help([
       'kasane context add lab --coordinator 10.0.0.1:7420 --token $KASANE_TOKEN',

@@ -134,7 +134,7 @@ function prefixOf(directory: string): string {
   ];
   if (prefixes.length <= 1) return prefixes[0] ?? '';
   throw new DataError(
-    `${directory}: it contains several datasets: ${prefixes.map((prefix) => prefix.slice(0, -1)).join(', ')}. Move the four files of the one to train on into a folder of their own`,
+    `${directory}: it contains several datasets: ${prefixes.map((prefix) => prefix.slice(0, -1)).join(', ')}. Move the four files of the one to train on into a separate folder`,
   );
 }
 

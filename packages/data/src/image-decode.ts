@@ -165,7 +165,7 @@ export async function describeImage(bytes: Buffer): Promise<ImageKind> {
  */
 function refuseHeic(bytes: Buffer): void {
   if (/^ftyp(hei[cxms]|hev[cxms])$/.test(bytes.toString('latin1', 4, 12)))
-    throw new UnsupportedImage('it is a HEIC image, whatever its name says; save it as JPEG or PNG');
+    throw new UnsupportedImage('it is a HEIC image, despite its name; save it as JPEG or PNG');
 }
 
 export interface Ink {

@@ -288,7 +288,7 @@ describe('kinds of pictures', () => {
     // ISO/IEC 14496-12, 4.3: a box of 24 bytes that names the brand.
     const start = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from(`ftyp${brand}`), Buffer.alloc(12)]);
     const { check, decoded } = await verdicts(Buffer.concat([start, Buffer.alloc(400)]));
-    expect(check.problem).toMatch(/it is a HEIC image, whatever its name says; save it as JPEG or PNG$/);
+    expect(check.problem).toMatch(/it is a HEIC image, despite its name; save it as JPEG or PNG$/);
     expect(decoded.why).toBe(check.problem);
   });
 

@@ -201,7 +201,7 @@ function failure(path: string, error: unknown): FileError {
     return new FileError(`${path}: ${words}. ${cure[0]!.toUpperCase()}${cure.slice(1)}`, { cause: error });
   }
   return new FileError(
-    `${path}: the system refused to read it. Check that it is a regular file on a working disk`,
+    `${path}: the system could not read it. Check that it is a regular file on a working disk`,
     { cause: error },
   );
 }

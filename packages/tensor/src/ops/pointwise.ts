@@ -266,7 +266,7 @@ export const pointwiseOps = {
   sinusoid: pointwise(
     'sinusoid',
     s.wide(sinusoidal, x, y, z),
-    { none: 'a position is no number that is trained' },
+    { none: 'positions are not trained' },
     [0, 9],
     [0, 9, 'whole'],
     [9, 20, 'whole'],
