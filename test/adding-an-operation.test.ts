@@ -77,6 +77,7 @@ it('a reader who follows the page has a new activation and a new layer', () => {
   insert(pointwise, "  lt: pointwise('lt'", block('entry'));
   insert(pointwise, 'export const lt = binary', block('function'));
   insert(pointwise, "  'geluTanh',\n] as const", block('activation'));
+  insert(join(folder, 'src/nn/activation.ts'), '  geluTanh: {\n', block('words'));
   insert(join(folder, 'src/ops/accuracy.ts'), '  lt: compared', block('accuracy'));
   writeFileSync(join(folder, 'src/nn/scale.ts'), block('layer'));
   const list = join(folder, 'src/nn/index.ts');

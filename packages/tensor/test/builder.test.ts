@@ -118,6 +118,7 @@ it.each([
     /has 2 inputs; expected 1/,
   ],
   [
+    // @ts-expect-error no such choice
     () => sequential([6]).layer('gru', { units: 2, returns: 'first' }).build(2),
     /returns is "first"; expected last or sequence/,
   ],

@@ -1,4 +1,5 @@
 /** The list of presets: models that job files may name instead of listing layers, with a few options each. */
+import type { OptionsOf } from '../nn/layer.ts';
 import type { ModelDescription } from '../nn/model.ts';
 import { suggest } from '../nn/nearest.ts';
 import { checkOptions, OptionError } from '../nn/options.ts';
@@ -37,6 +38,11 @@ const list = {
 export type { Preset } from './preset.ts';
 
 export type PresetName = keyof typeof list;
+
+/** A preset with its options, as a job file names it: `{ preset: 'resnet-18', stem: 'cifar' }`. */
+export type PresetDescription = {
+  [K in PresetName]: (typeof list)[K] extends Preset<infer O> ? { readonly preset: K } & OptionsOf<O> : never;
+}[PresetName];
 
 /** By name. */
 export const presets = list as unknown as Readonly<Record<PresetName, Preset>>;

@@ -4,7 +4,7 @@ import { composePointwise } from '../onnx/pointwise.ts';
 import { constant } from '../ops/leaf.ts';
 import { apply } from '../ops/op.ts';
 import { type ActivationName, activations, gt, mul, pointwiseOps, select } from '../ops/pointwise.ts';
-import { defineLayer, type LayerType } from './layer.ts';
+import { defineLayer, type LayerAbout, type LayerType } from './layer.ts';
 import { softmax as softmaxOf } from './losses.ts';
 
 type None = Readonly<Record<never, never>>;
@@ -23,10 +23,62 @@ export function onnxActivation(graph: OnnxGraph, type: ActivationName, x: string
   return operator ? graph.node(operator, [x]) : composePointwise(graph, pointwiseOps[type].expression, [x]);
 }
 
+/** What there is to say of each; the rest of it is the same for all. */
+const abouts: { readonly [T in ActivationName]: Pick<LayerAbout, 'explains' | 'formula' | 'paper'> } = {
+  relu: {
+    explains:
+      'Keeps positive numbers and replaces negative ones by 0. Without such a non-linear function between them, several layers could do no more than one. It is cheap, does not shrink gradients, and is the usual choice; a unit whose inputs are all negative no longer learns (a dead unit).',
+    formula: 'y = max(0, x)',
+    paper: 'Nair and Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines',
+  },
+  sigmoid: {
+    explains:
+      'Squeezes each number into the range from 0 to 1, like a probability. Far from 0 it is nearly flat, so gradients vanish in stacks of many such layers; use relu there. Do not put it before the loss of the binary objective, which takes the scores themselves.',
+    formula: 'y = 1 / (1 + exp(-x))',
+  },
+  tanh: {
+    explains:
+      'Squeezes each number into the range from -1 to 1. Its outputs are centered around 0, which trains better than sigmoid. Far from 0 it is nearly flat, so gradients vanish in stacks of many such layers.',
+    formula: 'y = (exp(x) - exp(-x)) / (exp(x) + exp(-x))',
+  },
+  softplus: {
+    explains:
+      'A smooth version of relu, which is positive everywhere. Use it where outputs must be above 0, such as a variance. It has no dead units, but costs more than relu.',
+    formula: 'y = log(1 + exp(x))',
+    paper: 'Dugas et al. 2001, Incorporating Second-Order Functional Knowledge for Better Option Pricing',
+  },
+  silu: {
+    explains:
+      'The number times its sigmoid, also called swish. It is close to relu but smooth, and lets small negative numbers through, so it has no dead units. Deep networks often train a little better with it.',
+    formula: 'y = x / (1 + exp(-x))',
+    paper: 'Ramachandran et al. 2017, Searching for Activation Functions',
+  },
+  gelu: {
+    explains:
+      'The number times the probability that a standard normal number is below it. It is close to relu but smooth, and lets small negative numbers through. Transformers such as BERT use it.',
+    formula: 'y = x (1 + erf(x / sqrt(2))) / 2',
+    paper: 'Hendrycks and Gimpel 2016, Gaussian Error Linear Units (GELUs)',
+  },
+  geluTanh: {
+    explains:
+      'An approximation of gelu by tanh, whose results differ by less than 0.001. Use it only for weights of models that were trained with it, such as GPT-2. For new models, gelu is the definition.',
+    formula: 'y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2',
+    paper: 'Hendrycks and Gimpel 2016, Gaussian Error Linear Units (GELUs)',
+  },
+};
+
+/** Between two dense layers, where every activation may stand. */
+const between = (layer: LayerAbout['example']['layers'][number]): LayerAbout['example'] => ({
+  input: [784],
+  output: [10],
+  layers: [{ type: 'dense', units: 64 }, layer, { type: 'dense', units: 10 }],
+});
+
 const activation = <T extends ActivationName>(type: T): LayerType<T, None> =>
   defineLayer<T, None>({
     type,
-    summary: `Applies ${type} to each number.`,
+    summary: `Applies ${type} to each number: ${abouts[type].formula}.`,
+    about: { ...abouts[type], takes: 'any', gives: 'the same', example: between({ type }) },
     options: {},
     plan: (input) => ({ outputShape: input, parameters: [] }),
     forward: (x) => apply(pointwiseOps[type], [x], {}),
@@ -40,6 +92,15 @@ export const activationLayers = Object.fromEntries(activations.map((name) => [na
 export const leakyRelu = defineLayer({
   type: 'leakyRelu',
   summary: 'x where it is positive, slope times x elsewhere (Maas et al. 2013).',
+  about: {
+    explains:
+      'Keeps positive numbers and multiplies negative ones by a small slope. Unlike relu it has a gradient everywhere, so no unit is dead for good. Use it if many units of a relu network are dead.',
+    takes: 'any',
+    gives: 'the same',
+    formula: 'y = x if x > 0, otherwise slope x',
+    paper: 'Maas et al. 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models',
+    example: between({ type: 'leakyRelu', slope: 0.1 }),
+  },
   options: {
     slope: { kind: 'number', minimum: 0, below: 1, default: 0.01, describe: 'Slope for negative numbers.' },
   },
@@ -55,6 +116,15 @@ export const softmax = defineLayer({
   type: 'softmax',
   summary:
     'exp(x) / sum exp(x) over the last axis. Do not use it before a cross-entropy loss, which takes the scores themselves.',
+  about: {
+    explains:
+      'Turns scores into positive numbers whose sum is 1, like the probabilities of classes. Use it inside a network, to weight things. Leave it out at the end of a classifier: the loss includes it and takes the scores themselves.',
+    takes: '[..., features]',
+    gives: 'the same',
+    formula: 'y[i] = exp(x[i]) / sum over j of exp(x[j]), over the last axis',
+    paper: 'Bridle 1990, Probabilistic Interpretation of Feedforward Classification Network Outputs',
+    example: between({ type: 'softmax' }),
+  },
   options: {},
   plan: (input) => ({ outputShape: input, parameters: [] }),
   forward: (x) => softmaxOf(x),

@@ -157,6 +157,20 @@ export const selfAttention = defineLayer({
   type: 'selfAttention',
   summary:
     'Self-attention over a sequence [time, features]. A second input [time] marks the steps that are not padding (1).',
+  about: {
+    explains:
+      'Lets each step of a sequence read from all others: it compares its query with their keys and takes a mean of their values, weighted by how well they match. Each head learns a relation of its own, such as the previous word or the subject of a verb. It does not see the order of the steps, so add a positionalEncoding before it.',
+    takes: '[time, features], and optionally a mask [time]',
+    gives: '[time, features]',
+    formula:
+      'softmax(Q K^T / sqrt(d)) V for each head, d = features / heads; Q = x Wq + bq, and K and V likewise; y = the heads side by side, times Wo + bo',
+    paper: 'Vaswani et al. 2017, Attention Is All You Need',
+    example: {
+      input: [20, 32],
+      output: [20, 32],
+      layers: [{ type: 'positionalEncoding' }, { type: 'selfAttention', heads: 4 }],
+    },
+  },
   options: { heads, causal, dropout },
   inputs: { least: 1, most: 2 },
   plan: (input, { heads }, { inputs }) => {
@@ -189,6 +203,25 @@ export const selfAttention = defineLayer({
 export const transformerBlock = defineLayer({
   type: 'transformerBlock',
   summary: 'Self-attention and a two-layer network, each with layer norm and a residual connection.',
+  about: {
+    explains:
+      'Self-attention, which mixes the steps of a sequence, followed by a two-layer network that works on each step, both with layer norm and a residual connection. GPT and BERT are stacks of such blocks. Set causal for models that predict the next token.',
+    takes: '[time, features]',
+    gives: 'the same',
+    formula:
+      'h = x + attention(norm(x)), y = h + W2 gelu(W1 norm(h) + b1) + b2; without normFirst: h = norm(x + attention(x)), y = norm(h + W2 gelu(W1 h + b1) + b2)',
+    paper: 'Vaswani et al. 2017, Attention Is All You Need',
+    example: {
+      input: [64],
+      output: [64, 100],
+      layers: [
+        { type: 'embedding', tokens: 100, units: 32 },
+        { type: 'positionalEncoding' },
+        { type: 'transformerBlock', heads: 4, causal: true },
+        { type: 'dense', units: 100 },
+      ],
+    },
+  },
   options: {
     heads,
     causal,

@@ -11,6 +11,21 @@ const MOST = 4096;
 export const conv2d = defineLayer({
   type: 'conv2d',
   summary: 'Convolution over images [rows, columns, channels].',
+  about: {
+    explains:
+      'Slides small filters over an image; each filter is a learned pattern, and its output is a map of where the image contains the pattern. All positions share the same weights, so it needs few parameters and recognizes a pattern wherever it is. The first convolutions of a network usually find edges and colors, later ones parts of objects.',
+    takes: '[rows, columns, channels]',
+    gives:
+      '[rows out, columns out, filters], where rows out = floor((rows + 2 padding - dilation (size - 1) - 1) / stride) + 1',
+    formula:
+      'y[i, j, f] = b[f] + sum over u, v, c of x[stride i + dilation u - padding, stride j + dilation v - padding, c] W[u, v, c, f]',
+    paper: 'LeCun et al. 1989, Backpropagation Applied to Handwritten Zip Code Recognition',
+    example: {
+      input: [28, 28, 1],
+      output: [28, 28, 32],
+      layers: [{ type: 'conv2d', filters: 32, size: 3, padding: 1 }, { type: 'relu' }],
+    },
+  },
   options: {
     filters: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Number of output channels.' },
     size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },

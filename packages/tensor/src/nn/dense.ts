@@ -8,6 +8,20 @@ import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
 export const dense = defineLayer({
   type: 'dense',
   summary: 'Fully connected: y = x W + b, over the last axis.',
+  about: {
+    explains:
+      'Each output is a weighted sum of all inputs plus a bias; the weights are learned. It can combine any features and is the usual last layer, with one output per class. Put an activation such as relu between two dense layers: without one they compute nothing that a single one could not.',
+    takes: '[features] or [time, features]',
+    gives: '[units] or [time, units]',
+    formula: 'y = x W + b',
+    paper:
+      'Rosenblatt 1958, The Perceptron: A Probabilistic Model for Information Storage and Organization in the Brain',
+    example: {
+      input: [784],
+      output: [10],
+      layers: [{ type: 'dense', units: 128 }, { type: 'relu' }, { type: 'dense', units: 10 }],
+    },
+  },
   options: {
     units: {
       kind: 'integer',

@@ -23,6 +23,24 @@ export const dropout = defineLayer({
   type: 'dropout',
   summary:
     'During training, sets a random part of the numbers to 0 and multiplies the others by 1 / (1 - rate).',
+  about: {
+    explains:
+      'During training it sets randomly chosen numbers to 0, different ones for each sample, so that the network cannot rely on single features. This reduces overfitting, above all in large dense layers. In evaluation and prediction it does nothing.',
+    takes: 'any',
+    gives: 'the same',
+    formula: 'y = x m / (1 - rate), where m is 0 with probability rate, otherwise 1',
+    paper: 'Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from Overfitting',
+    example: {
+      input: [784],
+      output: [10],
+      layers: [
+        { type: 'dense', units: 128 },
+        { type: 'relu' },
+        { type: 'dropout', rate: 0.5 },
+        { type: 'dense', units: 10 },
+      ],
+    },
+  },
   transparent: true,
   options: {
     rate: { kind: 'number', minimum: 0, below: 1, describe: 'Fraction of the numbers to drop.' },

@@ -10,6 +10,23 @@ import { defineLayer, LayerError } from './layer.ts';
 export const embedding = defineLayer({
   type: 'embedding',
   summary: 'A trained vector for each token; samples are token numbers [time].',
+  about: {
+    explains:
+      'Looks up a learned vector for each token (a word, a character, a category), which the following layers can compute with. Tokens that occur in similar contexts get similar vectors during training. It is the first layer of almost every model of text.',
+    takes: '[time], or any shape of token numbers from 0 to tokens - 1',
+    gives: '[time, units]',
+    formula: 'y[t] = W[x[t]]',
+    paper: 'Bengio et al. 2003, A Neural Probabilistic Language Model',
+    example: {
+      input: [100],
+      output: [2],
+      layers: [
+        { type: 'embedding', tokens: 10000, units: 64 },
+        { type: 'lstm', units: 64 },
+        { type: 'dense', units: 2 },
+      ],
+    },
+  },
   options: {
     tokens: { kind: 'integer', minimum: 1, maximum: 2 ** 24, describe: 'Size of the vocabulary.' },
     units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of the vectors.' },
@@ -43,6 +60,25 @@ export function sinusoids(time: number, features: number): Node {
 export const positionalEncoding = defineLayer({
   type: 'positionalEncoding',
   summary: 'Adds its position to each step of a sequence [time, features].',
+  about: {
+    explains:
+      'Adds a vector to each step that depends only on its position. Attention by itself does not see the order of its inputs; these vectors tell it. Sinusoidal vectors need no training; learned ones usually fit slightly better.',
+    takes: '[time, features]',
+    gives: 'the same',
+    formula:
+      'y[t] = x[t] + p[t]; sinusoidal: p[t, 2i] = sin(t / 10000^(2i / features)), p[t, 2i + 1] = the cosine of the same',
+    paper: 'Vaswani et al. 2017, Attention Is All You Need',
+    example: {
+      input: [64],
+      output: [64, 100],
+      layers: [
+        { type: 'embedding', tokens: 100, units: 32 },
+        { type: 'positionalEncoding' },
+        { type: 'transformerBlock', heads: 4, causal: true },
+        { type: 'dense', units: 100 },
+      ],
+    },
+  },
   options: {
     kind: {
       kind: 'choice',

@@ -48,13 +48,22 @@ interface ValueOfKind {
   pair: number | readonly [number, number];
   shape: readonly number[];
 }
-type ValueOf<R extends OptionRule> = OptionRule extends R ? OptionValue : ValueOfKind[R['kind']];
+type ValueOf<R extends OptionRule> = OptionRule extends R
+  ? OptionValue
+  : R extends { readonly choices: readonly (infer C)[] }
+    ? C
+    : ValueOfKind[R['kind']];
 type Defaulted<O extends OptionRules> = {
   [K in keyof O]: O[K] extends { readonly default: unknown } ? K : never;
 }[keyof O];
 
 /** Options after defaults were filled in. */
 export type OptionValues<O extends OptionRules> = { readonly [K in keyof O]: ValueOf<O[K]> };
+
+/** Options as a job file writes them: those with a default may be omitted. */
+export type OptionsOf<O extends OptionRules> = {
+  readonly [K in Exclude<keyof O, Defaulted<O>>]: ValueOf<O[K]>;
+} & { readonly [K in Defaulted<O>]?: ValueOf<O[K]> };
 
 /** A layer as a job file writes it. */
 export type DescriptionOf<T extends string, O extends OptionRules> = {
@@ -63,9 +72,7 @@ export type DescriptionOf<T extends string, O extends OptionRules> = {
   readonly name?: string;
   /** Names of the layers whose outputs come in, or 'input'. Default: the layer before. */
   readonly from?: string | readonly string[];
-} & { readonly [K in Exclude<keyof O, Defaulted<O>>]: ValueOf<O[K]> } & {
-  readonly [K in Defaulted<O>]?: ValueOf<O[K]>;
-};
+} & OptionsOf<O>;
 
 /** How a parameter starts. */
 export type Initializer =
@@ -131,9 +138,32 @@ export interface OnnxContext<O extends OptionRules = OptionRules> {
   readonly outputShape: Shape;
 }
 
+/** What the reference, `kasane layers` and editors say of a layer. */
+export interface LayerAbout {
+  /** For somebody who sees it for the first time: what it does, what it is good for, what to watch out for. */
+  readonly explains: string;
+  /** Shape of a sample that comes in, such as [time, features]. */
+  readonly takes: string;
+  /** Shape of what comes out for it. */
+  readonly gives: string;
+  readonly formula: string;
+  /** Author, year and title of the publication that introduced it, if there is one. */
+  readonly paper?: string;
+  /** A model that shows it in use, which can be built as it is. */
+  readonly example: {
+    readonly input?: readonly number[];
+    readonly output: readonly number[];
+    readonly layers: readonly ({ readonly type: string } & Readonly<
+      Record<string, OptionValue | readonly string[]>
+    >)[];
+  };
+}
+
 export interface LayerType<T extends string = string, O extends OptionRules = OptionRules> {
   readonly type: T;
+  /** One line. */
   readonly summary: string;
+  readonly about: LayerAbout;
   readonly options: O;
   /** How many outputs of other layers it takes; exactly one without this. None: `plan` is given the shape []. */
   readonly inputs?: { readonly least: number; readonly most: number };

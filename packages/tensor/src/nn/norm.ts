@@ -91,6 +91,24 @@ export const onnxLayerNormalization = (
 export const layerNorm = defineLayer({
   type: 'layerNorm',
   summary: 'Normalizes the last axis to mean 0 and variance 1, then scales and shifts it.',
+  about: {
+    explains:
+      'Brings the features of each sample (each step of a sequence) to mean 0 and variance 1, then applies a learned scale and shift. It keeps the numbers in a range that trains well, whatever the layers before do. It does not depend on the batch, so it is the usual normalization in transformers.',
+    takes: '[..., features]',
+    gives: 'the same',
+    formula: 'y = (x - mean(x)) / sqrt(variance(x) + epsilon) scale + shift, over the last axis',
+    paper: 'Ba et al. 2016, Layer Normalization',
+    example: {
+      input: [16],
+      output: [2],
+      layers: [
+        { type: 'dense', units: 32 },
+        { type: 'layerNorm' },
+        { type: 'relu' },
+        { type: 'dense', units: 2 },
+      ],
+    },
+  },
   options: { epsilon },
   plan: (input) => ({ outputShape: input, parameters: scaleAndShift(input.at(-1)!) }),
   forward: (x, { options, parameters }) =>
@@ -109,6 +127,24 @@ export const layerNorm = defineLayer({
 export const batchNorm = defineLayer({
   type: 'batchNorm',
   summary: 'Normalizes each channel to mean 0 and variance 1 over the batch, then scales and shifts it.',
+  about: {
+    explains:
+      'Brings each channel to mean 0 and variance 1 over the samples of a batch, then applies a learned scale and shift. Deep convolutional networks train faster with it and take higher learning rates. Statistics are those of a shard during training, and running averages in evaluation, so shards of only a few samples make it inaccurate.',
+    takes: '[..., channels]',
+    gives: 'the same',
+    formula: 'y = (x - mean(x)) / sqrt(variance(x) + epsilon) scale + shift, for each channel',
+    paper:
+      'Ioffe and Szegedy 2015, Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift',
+    example: {
+      input: [28, 28, 1],
+      output: [28, 28, 32],
+      layers: [
+        { type: 'conv2d', filters: 32, size: 3, padding: 1, bias: false },
+        { type: 'batchNorm' },
+        { type: 'relu' },
+      ],
+    },
+  },
   transparent: true,
   options: {
     epsilon,

@@ -11,19 +11,20 @@ import {
   windowedExtents,
 } from './convolution.ts';
 import { imageOf } from './image.ts';
-import { defineLayer, LayerError, pairOf } from './layer.ts';
+import { defineLayer, LayerError, type LayerType, pairOf } from './layer.ts';
 
 const MOST = 4096;
 
 const poolLayer = <const T extends string>(
   type: T,
-  summary: string,
+  { summary, about }: Pick<LayerType, 'summary' | 'about'>,
   pool: (x: Node, size: Pair, options: WindowOptions) => Node,
   operator: { readonly op: string; readonly attributes?: Readonly<Record<string, Attribute>> },
 ) =>
   defineLayer({
     type,
     summary,
+    about,
     options: {
       size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },
       stride: {
@@ -81,17 +82,85 @@ function windowOptions({ size, stride, padding }: Record<'size' | 'stride' | 'pa
   return { stride: [step[0] || own[0], step[1] || own[1]], padding: pairOf(padding) };
 }
 
-export const maxPool = poolLayer('maxPool', 'Maximum of each window, per channel.', maxPool2d, {
-  op: 'MaxPool',
-});
-export const averagePool = poolLayer('averagePool', 'Mean of each window, per channel.', averagePool2d, {
-  op: 'AveragePool',
-  attributes: { count_include_pad: 1 },
-});
+export const maxPool = poolLayer(
+  'maxPool',
+  {
+    summary: 'Maximum of each window, per channel.',
+    about: {
+      explains:
+        'Makes an image smaller by keeping only the largest number of each window. What remains says whether a pattern was found in the window and no longer exactly where, so small shifts of the image change little. Later layers have less to compute and see a larger part of the image.',
+      takes: '[rows, columns, channels]',
+      gives:
+        '[rows out, columns out, channels], where rows out = floor((rows + 2 padding - size) / stride) + 1',
+      formula: 'y[i, j, c] = max over u, v of x[stride i + u - padding, stride j + v - padding, c]',
+      paper: 'Riesenhuber and Poggio 1999, Hierarchical Models of Object Recognition in Cortex',
+      example: {
+        input: [28, 28, 1],
+        output: [14, 14, 8],
+        layers: [
+          { type: 'conv2d', filters: 8, size: 3, padding: 1 },
+          { type: 'relu' },
+          { type: 'maxPool', size: 2 },
+        ],
+      },
+    },
+  },
+  maxPool2d,
+  {
+    op: 'MaxPool',
+  },
+);
+export const averagePool = poolLayer(
+  'averagePool',
+  {
+    summary: 'Mean of each window, per channel.',
+    about: {
+      explains:
+        'Makes an image smaller by taking the mean of each window. It keeps how strong a pattern is on average, where maxPool keeps its strongest occurrence. Padding counts as zeros.',
+      takes: '[rows, columns, channels]',
+      gives:
+        '[rows out, columns out, channels], where rows out = floor((rows + 2 padding - size) / stride) + 1',
+      formula: 'y[i, j, c] = mean over u, v of x[stride i + u - padding, stride j + v - padding, c]',
+      paper: 'LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition',
+      example: {
+        input: [28, 28, 1],
+        output: [14, 14, 8],
+        layers: [
+          { type: 'conv2d', filters: 8, size: 3, padding: 1 },
+          { type: 'relu' },
+          { type: 'averagePool', size: 2 },
+        ],
+      },
+    },
+  },
+  averagePool2d,
+  {
+    op: 'AveragePool',
+    attributes: { count_include_pad: 1 },
+  },
+);
 
 export const globalAveragePool = defineLayer({
   type: 'globalAveragePool',
   summary: 'Mean of each channel over the whole image.',
+  about: {
+    explains:
+      'Reduces each channel of an image to one number, its mean. It comes after the last convolution, so that the classifier behind it needs few parameters and takes images of any size. It has no parameters itself.',
+    takes: '[rows, columns, channels]',
+    gives: '[channels]',
+    formula: 'y[c] = mean over i, j of x[i, j, c]',
+    paper: 'Lin et al. 2014, Network In Network',
+    example: {
+      input: [28, 28, 1],
+      output: [10],
+      layers: [
+        { type: 'conv2d', filters: 32, size: 3 },
+        { type: 'relu' },
+        { type: 'globalAveragePool' },
+        { type: 'dense', units: 10 },
+      ],
+    },
+  },
   options: {},
   plan: (input) => ({ outputShape: [imageOf(input)[2]], parameters: [] }),
   forward: (x) => globalMean(x),

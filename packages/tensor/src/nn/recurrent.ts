@@ -14,7 +14,7 @@ import { concat, sliceAxis } from '../ops/parts.ts';
 import { add, mul, sigmoid, sub, tanh } from '../ops/pointwise.ts';
 import { formatShape } from '../shape.ts';
 import { xavierUniform } from './initializers.ts';
-import { defineLayer, LayerError, type ParameterPlan } from './layer.ts';
+import { defineLayer, type LayerAbout, LayerError, type ParameterPlan } from './layer.ts';
 
 /** What a cell knows from the step before: h, and what else it keeps. */
 type State = readonly [hidden: Node, ...rest: Node[]];
@@ -156,11 +156,28 @@ function onnxCells(graph: OnnxGraph, cell: Cell, x: string, parameters: readonly
 /** As ONNX wants sequences: [time, samples, features]. */
 const TIME_FIRST = [1, 0, 2];
 
-const recurrentLayer = <const T extends keyof typeof cells>(type: T, summary: string) => {
+const recurrentLayer = <const T extends keyof typeof cells>(
+  type: T,
+  summary: string,
+  about: Pick<LayerAbout, 'explains' | 'formula' | 'paper'>,
+) => {
   const cell: Cell = cells[type];
   return defineLayer({
     type,
     summary,
+    about: {
+      ...about,
+      takes: '[time, features]',
+      gives: '[units], or [time, units] with returns: sequence; twice the units if bidirectional',
+      example: {
+        input: [24, 1],
+        output: [1],
+        layers: [
+          { type, units: 32 },
+          { type: 'dense', units: 1 },
+        ],
+      },
+    },
     options: {
       units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of the hidden state.' },
       layers: {
@@ -251,6 +268,24 @@ const recurrentLayer = <const T extends keyof typeof cells>(type: T, summary: st
   });
 };
 
-export const rnn = recurrentLayer('rnn', 'Simple recurrent layer over sequences [time, features].');
-export const lstm = recurrentLayer('lstm', 'Long short-term memory over sequences [time, features].');
-export const gru = recurrentLayer('gru', 'Gated recurrent units over sequences [time, features].');
+export const rnn = recurrentLayer('rnn', 'Simple recurrent layer over sequences [time, features].', {
+  explains:
+    'Reads a sequence step by step and keeps a hidden state, computed from the step and the state before. The last state is a summary of the sequence. It forgets quickly, because gradients shrink with every step; lstm and gru remember longer.',
+  formula: 'h[t] = tanh(x[t] W + h[t-1] U + b), h before the first step = 0',
+  paper: 'Elman 1990, Finding Structure in Time',
+});
+export const lstm = recurrentLayer('lstm', 'Long short-term memory over sequences [time, features].', {
+  explains:
+    'Reads a sequence step by step with a memory cell that gates write, erase and read. Because the cell is changed by addition, gradients survive many steps, so it learns dependencies that a simple rnn forgets. Use it for time series and text of moderate length.',
+  formula:
+    'i, f, o = sigmoid(x[t] W + h[t-1] U + b), g = tanh(x[t] W + h[t-1] U + b), each with its own W, U and b; c[t] = f c[t-1] + i g; h[t] = o tanh(c[t])',
+  paper: 'Hochreiter and Schmidhuber 1997, Long Short-Term Memory; with the forget gate of Gers et al. 2000',
+});
+export const gru = recurrentLayer('gru', 'Gated recurrent units over sequences [time, features].', {
+  explains:
+    'Reads a sequence step by step; gates decide how much of the hidden state to keep and how much to replace. It remembers almost as well as lstm with three quarters of its parameters. Use it where lstm is too slow or the data is scarce.',
+  formula:
+    'r, z = sigmoid(x[t] W + h[t-1] U + b), each with its own W, U and b; n = tanh(x[t] Wn + bn + r (h[t-1] Un + cn)); h[t] = (1 - z) n + z h[t-1]',
+  paper:
+    'Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation',
+});
