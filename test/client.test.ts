@@ -3,6 +3,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { KasaneClient } from '@kasane/client/client';
+import type { JobFile } from '@kasane/client/job-file';
+import type { LayerDescription } from '@kasane/tensor/nn/model';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
@@ -47,6 +49,27 @@ it('has types: what is misspelt does not compile, and is refused', async () => {
   // @ts-expect-error there is no option of this name
   const submitted = client.submit({ name: 'x', model: { preset: 'mnist-mlp' }, training });
   await expect(submitted).rejects.toMatchObject({ code: 'JOB_INVALID', message: /did you mean 'epochs'/ });
+});
+
+it('has types for each layer and preset', () => {
+  const job = (model: JobFile['model']): JobFile => ({ name: 'x', model });
+  const layer = (...layers: LayerDescription[]) => job({ input: [4], classes: 2, layers });
+  layer({ type: 'dense', units: 10 }, { type: 'relu', name: 'last' });
+  job({ preset: 'resnet-18', classes: 10, stem: 'cifar' });
+  // @ts-expect-error no such layer
+  layer({ type: 'relo' });
+  // @ts-expect-error no such option
+  layer({ type: 'dense', unit: 10 });
+  // @ts-expect-error units is needed
+  layer({ type: 'dense' });
+  // @ts-expect-error no such choice
+  layer({ type: 'lstm', units: 8, returns: 'first' });
+  // @ts-expect-error no such preset
+  job({ preset: 'resnet-19' });
+  // @ts-expect-error no such option
+  job({ preset: 'resnet-18', steam: 'x' });
+  // @ts-expect-error no such choice
+  job({ preset: 'resnet-18', stem: 'x' });
 });
 
 it('the README names what there is', () => {

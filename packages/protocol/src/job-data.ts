@@ -235,7 +235,12 @@ const textSchema = z.strictObject({
     .enum(['next-token', 'masked-token', 'classification'])
     .default('next-token')
     .describe('What to predict: the next token, masked tokens, or the class of a text.'),
-  tokenizer: z.enum(['character', 'byte', 'bpe']).default('character'),
+  tokenizer: z
+    .enum(['character', 'byte', 'bpe'])
+    .default('character')
+    .describe(
+      'What a token is: a character of the training text, a byte, or a piece of a word learned from the training text (byte pair encoding).',
+    ),
   vocabulary: z
     .int()
     .min(259)

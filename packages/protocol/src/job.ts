@@ -4,7 +4,7 @@
  */
 
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
-import { describePreset, objectiveOfPreset, PresetError, presetNames } from '@kasane/tensor/models/presets';
+import { describePreset, objectiveOfPreset, PresetError } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { z } from 'zod';
@@ -12,91 +12,13 @@ import { KasaneError, messageOf } from './errors.ts';
 import { fitChannels } from './job-channels.ts';
 import { dataSchema, plainly, unknownOption } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
+import { describeModelJson, modelSchema } from './job-model.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
+import { optimizerSchema, scheduleSchema } from './job-optimizer.ts';
 import { checkShape } from './job-shape.ts';
 
-const fraction = z.number().min(0).max(1);
-/** Of a decaying average: 1 would never forget. */
-const decay = z.number().min(0).lt(1);
-
-const layerSchema = z.looseObject({ type: z.string().describe('Layer type, such as dense, relu, dropout.') });
-
-const shapeSchema = z.array(z.int().positive()).min(1);
-
-const modelSchema = z.union([
-  z
-    .looseObject({
-      preset: z.string().describe(`A built-in model: ${presetNames.join(', ')}.`),
-    })
-    .describe('A preset with its options, such as { preset: resnet-18, classes: 10, stem: cifar }.'),
-  z.strictObject({
-    input: shapeSchema
-      .optional()
-      .describe(
-        'Shape of one sample. Omit it if the model has input layers, which describe the parts of a sample.',
-      ),
-    classes: z.int().min(2).optional().describe('For a classifier: the number of classes.'),
-    output: shapeSchema.optional().describe('For other models, instead of classes: the shape of the output.'),
-    layers: z.array(layerSchema).min(1).describe('The layers, from input to output.'),
-  }),
-]);
-
-const decayBiasAndNorm = z
-  .boolean()
-  .optional()
-  .describe('Whether weightDecay also applies to biases and normalization layers. Default true.');
-
-const optimizerSchema = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('sgd'),
-    momentum: decay.default(0),
-    nesterov: z.boolean().default(false),
-    weightDecay: z.number().min(0).default(0),
-    decayBiasAndNorm,
-  }),
-  z.strictObject({
-    type: z.enum(['adam', 'adamw']),
-    beta1: decay.default(0.9),
-    beta2: decay.default(0.999),
-    epsilon: z.number().positive().default(1e-8),
-    weightDecay: z.number().min(0).default(0),
-    decayBiasAndNorm,
-  }),
-]);
-
-const warmupSteps = z
-  .int()
-  .min(0)
-  .default(0)
-  .describe('Steps over which the learning rate first rises linearly from 0.');
-
-const scheduleSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('constant'), warmupSteps }),
-  z.strictObject({
-    type: z.literal('step'),
-    warmupSteps,
-    every: z.int().positive().describe('Steps between two reductions.'),
-    factor: fraction.default(0.1).describe('Factor by which the learning rate is multiplied each time.'),
-  }),
-  z.strictObject({
-    type: z.literal('cosine'),
-    warmupSteps,
-    finalFraction: fraction.default(0).describe('Final learning rate, as a fraction of learningRate.'),
-  }),
-  z.strictObject({
-    type: z.literal('one-cycle'),
-    riseFraction: fraction
-      .default(0.3)
-      .describe('Fraction of the run during which the learning rate rises (Smith 2018).'),
-    initialFraction: fraction
-      .default(0.04)
-      .describe('Initial learning rate, as a fraction of learningRate, which is the peak.'),
-    finalFraction: fraction.default(0.0001).describe('Final learning rate, as a fraction of learningRate.'),
-  }),
-]);
-
 const trainingSchema = z.strictObject({
-  epochs: z.int().positive().max(100_000).default(10),
+  epochs: z.int().positive().max(100_000).default(10).describe('Number of passes over the training data.'),
   batch: z
     .int()
     .positive()
@@ -119,16 +41,25 @@ const trainingSchema = z.strictObject({
     .describe(
       'Number of parts of a shard that are computed one after the other, adding up their gradients (gradient accumulation): workers need less memory. It affects the bits of the result.',
     ),
-  seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(1),
-  learningRate: z.number().positive().default(0.001),
-  optimizer: optimizerSchema.default({
-    type: 'adam',
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    weightDecay: 0,
-  }),
-  schedule: scheduleSchema.default({ type: 'constant', warmupSteps: 0 }),
+  seed: z
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(1)
+    .describe('Seed of everything random: initial weights, the order of samples, dropout and augmentation.'),
+  learningRate: z.number().positive().default(0.001).describe('Size of the updates. A schedule varies it.'),
+  optimizer: optimizerSchema
+    .default({
+      type: 'adam',
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      weightDecay: 0,
+    })
+    .describe('How gradients become updates of the weights.'),
+  schedule: scheduleSchema
+    .default({ type: 'constant', warmupSteps: 0 })
+    .describe('How the learning rate changes over the run.'),
   clipNorm: z
     .number()
     .positive()
@@ -235,9 +166,12 @@ export const jobSchema = z
       .regex(
         /^\w[\w.-]*$/,
         'expected only letters, digits, dots, dashes and underscores, without a dot or dash at the start',
+      )
+      .describe(
+        "Name of the job: letters, digits, dots, dashes and underscores. The job's ID begins with it.",
       ),
     model: modelSchema,
-    data: dataSchema.prefault({}),
+    data: dataSchema.prefault({}).describe('The training and test data. Default: MNIST.'),
     objective: objectiveSchema.optional(),
     init: z
       .string()
@@ -252,9 +186,9 @@ export const jobSchema = z
       .describe(
         "Layout of the matrices in the init file: kasane is [in, out], torch is [out, in]. Needed only if a file without Kasane's metadata fits both ways.",
       ),
-    training: trainingSchema.prefault({}),
-    evaluation: evaluationSchema.prefault({}),
-    checkpoint: checkpointSchema.prefault({}),
+    training: trainingSchema.prefault({}).describe('How to train.'),
+    evaluation: evaluationSchema.prefault({}).describe('How to evaluate on the test data, after each epoch.'),
+    checkpoint: checkpointSchema.prefault({}).describe('When to write checkpoints, and which to keep.'),
   })
   .describe('A Kasane job');
 
@@ -273,7 +207,10 @@ const TOLD_ISSUES = 10;
 
 /** The JSON Schema of a job file (draft 2020-12), for editors. */
 export function jobJsonSchema(): object {
-  return { title: 'Kasane job file', ...z.toJSONSchema(jobSchema, { io: 'input' }) };
+  return {
+    title: 'Kasane job file',
+    ...z.toJSONSchema(jobSchema, { io: 'input', override: describeModelJson }),
+  };
 }
 
 /** Checks a job that is an object already. `locate` names the place of a path in messages. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { KasaneError } from '../src/errors.ts';
-import { checkJob, jobJsonSchema } from '../src/job.ts';
+import { checkJob } from '../src/job.ts';
 import { parseJobFile } from '../src/job-file.ts';
 import { jobPresets } from '../src/presets.ts';
 
@@ -142,10 +142,6 @@ describe('job files', () => {
     expect(refused('name: a\nmodel: {')).toMatch(/^my\.yaml:2: /);
     expect(refused('')).toContain('my.yaml');
     expect(refused('- 1')).toContain('my.yaml');
-  });
-
-  it('publishes a JSON Schema that knows the layers of the schema', () => {
-    expect(JSON.stringify(jobJsonSchema())).toContain('learningRate');
   });
 });
 
