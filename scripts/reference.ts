@@ -1,4 +1,7 @@
-/** Writes docs/reference: the command line from commander's tables, reasons from theirs, events from theirs, job files from their JSON Schema, gRPC from proto/. */
+/**
+ * Writes docs/reference: the command line from commander's tables, reasons and events from theirs, job files from their JSON Schema, layers
+ * and presets from their declarations, gRPC from proto/.
+ */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +11,8 @@ import { eventSentence, events, type KnownEvent } from '../packages/protocol/src
 import type { Form } from '../packages/protocol/src/forms.ts';
 import { jobJsonSchema } from '../packages/protocol/src/job.ts';
 import { type Reason, type ReasonCode, reasons, sentenceOf } from '../packages/protocol/src/reasons.ts';
+import { jobFile } from './reference-job-file.ts';
+import { layers, presetsPage } from './reference-layers.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const out = join(root, 'docs/reference');
@@ -21,7 +26,9 @@ write('cli', commandLine());
 write('json', json());
 write('reasons', reasonCodes());
 write('events', eventCodes());
-write('job-file', jobFile());
+write('job-file', jobFile(jobJsonSchema()));
+write('layers', layers());
+write('presets', presetsPage());
 write('grpc', grpc());
 
 /** Every command with its help, as `kasane COMMAND --help` prints it. */
@@ -75,66 +82,6 @@ function example(form: Form, name: string): unknown {
   if (form instanceof Set) return [...form][0];
   if (Array.isArray(form)) return [example(form[0], name)];
   return Object.fromEntries(Object.entries(form).map(([key, each]) => [key, example(each, key)]));
-}
-
-interface Schema {
-  readonly type?: string | readonly string[];
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly items?: Schema;
-  readonly anyOf?: readonly Schema[];
-  readonly oneOf?: readonly Schema[];
-  readonly $ref?: string;
-}
-
-/** Every key of a job file by its path, with what it may be. */
-function jobFile(): string[] {
-  const schema = jobJsonSchema() as Schema;
-  const intro =
-    'This page lists every key of the JSON Schema that `kasane schema` prints. `[]` stands for each element of a list.';
-  const rows: string[] = [];
-  const seen = new Set<string>();
-  const walk = (at: Schema, path: string, required: boolean) => {
-    const description = (at.description ?? '').replaceAll('|', '\\|');
-    const text = `| \`${path}\` | ${kindOf(at)} | ${required ? 'yes' : ''} | ${standard(at)} | ${description} |`;
-    if (path !== '' && !seen.has(text)) rows.push(text);
-    seen.add(text);
-    for (const [key, child] of Object.entries(at.properties ?? {})) {
-      walk(child, path === '' ? key : `${path}.${key}`, at.required?.includes(key) ?? false);
-    }
-    if (at.items) walk(at.items, `${path}[]`, false);
-    for (const one of [...(at.anyOf ?? []), ...(at.oneOf ?? [])])
-      if (one.properties) walk(one, path, required);
-  };
-  walk(schema, '', true);
-  const head = ['| key | value | required | default | description |', '| --- | --- | --- | --- | --- |'];
-  return ['# Job files', '', intro, '', ...head, ...rows];
-}
-
-function kindOf(schema: Schema): string {
-  const { minimum, exclusiveMinimum, maximum } = schema;
-  if (schema.const !== undefined) return `\`${schema.const}\``;
-  if (schema.enum) return schema.enum.map((one) => `\`${one}\``).join(', ');
-  const choices = schema.anyOf ?? schema.oneOf;
-  if (choices) return [...new Set(choices.map(kindOf))].join(' or ');
-  if (schema.$ref) return 'as above';
-  const range = [
-    minimum !== undefined && minimum > -Number.MAX_SAFE_INTEGER ? `at least ${minimum}` : '',
-    exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : '',
-    maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER ? `at most ${maximum}` : '',
-  ].filter((text) => text !== '');
-  return [schema.type ?? 'any', ...range].join(', ');
-}
-
-function standard({ default: value }: Schema): string {
-  return value === undefined ? '' : `\`${JSON.stringify(value)}\``;
 }
 
 /** The definitions as they are: their comments say who sends what, and when. */

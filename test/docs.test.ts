@@ -35,6 +35,9 @@ it('the site builds, with the reference', { timeout: 600_000 }, async () => {
   const job = page('reference/job-file.md');
   for (const key of ['training.learningRate', 'data.format', 'checkpoint.everySteps'])
     expect(job).toContain(`| \`${key}\` |`);
+  expect(job.match(/^\| `data\.format` \|/gm)).toHaveLength(1);
+  expect(page('reference/layers.md')).toMatch(/^## conv2d\n[^#]*\| `filters` \| an integer/m);
+  expect(page('reference/presets.md')).toMatch(/^## resnet-18\n[^#]*\| `stem` \| imagenet or cifar/m);
   expect(page('reference/grpc.md')).toContain('service Jobs');
 });
 

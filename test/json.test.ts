@@ -145,7 +145,13 @@ describe('what is printed is what the help says', () => {
   it('of files and models, without a coordinator', async () => {
     const [made] = await kasane('init', 'made.yaml', '--data', file('mnist'), '--yes');
     expect(made).toMatchObject({ file: 'made.yaml', job: { data: { format: 'idx' } } });
-    await Promise.all([kasane('models'), kasane('data inspect', 'made.yaml'), kasane('version')]);
+    await Promise.all([
+      kasane('models'),
+      kasane('layers'),
+      kasane('layers', 'conv2d'),
+      kasane('data inspect', 'made.yaml'),
+      kasane('version'),
+    ]);
     const [[packed]] = await Promise.all([
       kasane('data pack', 'made.yaml', 'packed'),
       kasane('models', 'mnist-cnn'),

@@ -1,4 +1,4 @@
-/** The commands about a trained model, and about models: predict, eval, export, models. Loads nothing heavy. */
+/** The commands about a trained model, and about models: predict, eval, export, models, layers. Loads nothing heavy. */
 import { Option } from 'commander';
 import { atLeast, exportFormats, integer, oneOf } from './options.ts';
 import { asks, command, help } from './program.ts';
@@ -93,4 +93,19 @@ export function addModelCommands(): void {
       ),
     )
     .action(async (job, options) => (await import('./commands/models.ts')).models(job, options));
+
+  command('layers [name]', 'list layers, or explain one: its options, shapes, formula and an example')
+    .option('--json', 'print a JSON array of objects, or one object')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane layers', 'kasane layers conv2d'],
+        [
+          '{ type, summary, explains, takes, gives, formula, paper: a text or null,',
+          '  options: [{ name, expects, default: a value or null if required, describe }], example: a model }',
+          'Without a name: an array of these, one per layer.',
+        ],
+      ),
+    )
+    .action(async (name, options) => (await import('./commands/layers.ts')).layers(name, options));
 }

@@ -147,6 +147,7 @@ const cases: readonly Case[] = [
     exit: missing,
     says: /folder\/none: file not found/,
   },
+  { args: ['layers', 'con2d'], exit: invalid, says: /no layer type 'con2d'; did you mean 'conv2d'/ },
   { args: ['models', 'resnet-19'], exit: invalid, says: /resnet-19.*resnet-18/ },
   { args: ['train', 'mnist-mpl'], exit: missing, says: /mnist-mpl: .*did you mean 'mnist-mlp'/ },
   { args: ['submit', 'mnist-cn'], exit: missing, says: /mnist-cn: .*did you mean 'mnist-cnn'/ },
