@@ -3,6 +3,7 @@
 /** The part of JSON Schema that the job's uses. */
 interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
   readonly items?: Schema;
   readonly const?: unknown;
   readonly anyOf?: readonly Schema[];
@@ -12,13 +13,17 @@ interface Schema {
 
 type Fields = Readonly<Record<PropertyKey, unknown>>;
 
-/** All that a schema may stand for, less the variants that a constant of theirs (`format: csv`) rules out. */
+/**
+ * All that a schema may stand for, less the variants that a constant of theirs (`format: csv`) rules out. Of those whose constant is
+ * missing only its key is left.
+ */
 function variants(schema: Schema, value: unknown): readonly Schema[] {
-  const ruledOut = Object.entries(schema.properties ?? {}).some(([name, { const: wanted }]) => {
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    if (property.const === undefined) continue;
     const given = (value as Fields | undefined)?.[name];
-    return wanted !== undefined && given !== undefined && given !== wanted;
-  });
-  if (ruledOut) return [];
+    if (given !== undefined && given !== property.const) return [];
+    if (given === undefined && schema.required?.includes(name)) return [{ properties: { [name]: property } }];
+  }
   const lists = [schema.anyOf, schema.oneOf, schema.allOf];
   return [schema, ...lists.flatMap((list) => (list ?? []).flatMap((each) => variants(each, value)))];
 }

@@ -37,6 +37,10 @@ describe('job files', () => {
   it('names file, line, path and what would be right', () => {
     const file = 'name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  epochs: 3\n  bacth: 64\n';
     expect(refused(file)).toMatch(/^my\.yaml:5: training\.bacth: .*did you mean 'batch'/);
+    const imput = 'name: a\nmodel: { imput: [2], classes: 2, layers: [{ type: dense, units: 2 }] }\n';
+    expect(refused(imput)).toMatch(
+      /did you mean 'input' or 'output'\? Available: preset, input, classes, output, layers$/,
+    );
     expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  epochs: -1\n')).toMatch(
       /^my\.yaml:4: training\.epochs:/,
     );
