@@ -182,6 +182,14 @@ it.each([
   await expect(table).rejects.toThrow(/cannot be read as a time\. Write .*--set order=file/);
 });
 
+it('a series with one time that cannot be read: the reader names it, and the order stays checked', async () => {
+  const day = (i: number) => new Date(Date.UTC(2026, 0, 1 + i)).toISOString().slice(0, 10);
+  const content = `date,v\n${lines((i) => `${day(i)},${i % 7}`)}Total,115\n`;
+  await expect(made('total.csv', content)).rejects.toThrow(
+    /total\.csv:42: date is 'Total', which is not a time\. .*onDamaged=skip/,
+  );
+});
+
 it('--target of a series is honoured, and refused where there is none', async () => {
   const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + i + (i >> 3))).toISOString().slice(0, 10);
   const stock = `Date,Open,Close\n${lines((i) => `${day(i)},${i / 2},${i / 3}`, 60)}`;

@@ -6,20 +6,26 @@ const DAY_OR_MONTH_FIRST = /^(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d\d)(?!\d)/;
 
 /**
  * Days as numbers that grow with them, in each way that dates may be meant: where the day or the month may be first, in both. Empty where
- * some are no dates.
+ * most are no dates; a few that are none say nothing of the others.
  */
 export function daysOf(texts: readonly string[]): number[][] {
-  const dates = texts.map((text) => DAY_OR_MONTH_FIRST.exec(text)?.slice(1).map(Number));
-  if (dates.some((date) => date === undefined)) return [];
+  const dates = texts.flatMap((text) => {
+    const found = DAY_OR_MONTH_FIRST.exec(text);
+    return found ? [found.slice(1).map(Number)] : [];
+  });
+  if (!areMost(dates, texts)) return [];
   return [
     [0, 1],
     [1, 0],
   ].flatMap(([day, month]) =>
-    dates.every((date) => date![month!]! <= 12)
-      ? [dates.map((date) => 10_000 * date![2]! + 100 * date![month!]! + date![day!]!)]
+    dates.every((date) => date[month!]! <= 12)
+      ? [dates.map((date) => 10_000 * date[2]! + 100 * date[month!]! + date[day!]!)]
       : [],
   );
 }
+
+/** Whether at least half of a column is in `some` of it. */
+const areMost = (some: readonly unknown[], all: readonly unknown[]) => 2 * some.length >= all.length;
 
 export const rises = (times: readonly number[]): boolean =>
   times.every((time, i) => time >= (times[i - 1] ?? time));
@@ -34,13 +40,18 @@ export interface Direction {
   readonly way: 'rise' | 'fall';
   /** Whether they can be sorted: it is known which number is the day. */
   readonly isRead: boolean;
+  /** The first and the last date. */
+  readonly ends: readonly [string, string];
 }
 
 /** Undefined for what is in no order, and for plain numbers, of which nobody knows that they are times. */
 export function directionOf(texts: readonly string[]): Direction | undefined {
   if (texts.length < FEWEST) return undefined;
-  const read = texts.every(isDate) ? readDate : areCompactDates(texts) ? readCompact : undefined;
-  const ways = read ? [texts.flatMap((text) => read(text) ?? [])] : daysOf(texts);
+  const isCompact = !areMost(texts.filter(isDate), texts) && areCompactDates(texts);
+  const dates = isCompact ? texts : texts.filter((text) => isDate(text) || DAY_OR_MONTH_FIRST.test(text));
+  const read = isCompact ? readCompact : dates.every(isDate) ? readDate : undefined;
+  if (!areMost(dates, texts)) return undefined;
+  const ways = read ? [dates.flatMap((text) => read(text) ?? [])] : daysOf(dates);
   const way = ways.some(rises) ? 'rise' : ways.some(falls) ? 'fall' : undefined;
-  return way && { way, isRead: read !== undefined };
+  return way && { way, isRead: read !== undefined, ends: [dates[0]!, dates.at(-1)!] };
 }

@@ -158,7 +158,7 @@ function backwards(
     const dates = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
     const direction = directionOf(dates);
     if (!direction) return [];
-    const [from, to] = [dates[0]!, dates.at(-1)!].map((text) => text.slice(0, 40));
+    const [from, to] = direction.ends.map((text) => text.slice(0, 40));
     return { ...direction, what: `column '${columns[at]}' goes from ${from} down to ${to}` };
   });
   return found.some(({ way }) => way === 'rise') ? undefined : found[0];
@@ -181,7 +181,7 @@ function requireForwards(
   );
 }
 
-/** What whoever wants the rows as they stand should hear of times that are there twice. */
+/** What whoever wants the rows as they stand should hear of times that are there twice, and of rows that have none. */
 function mixed(
   path: string,
   columns: readonly string[],
@@ -199,12 +199,20 @@ function mixed(
     const value = read(row.fields[at]!);
     return value === undefined ? [] : [{ row, time: value }];
   });
+  const notes: string[] = [];
+  const unread = rows.filter(({ fields }) => read(fields[at]!) === undefined);
+  if (timed.length > 0 && unread.length > 0 && unread.length <= timed.length) {
+    const what = noTime(path, columns[at]!, unread[0]!, unread[0]!.fields[at]!, form);
+    const more = unread.length > 1 ? ` (and ${counted(unread.length - 1, 'more row')})` : '';
+    notes.push(`${what}${more}; the row is part of the series all the same (data.order: file)`);
+  }
   const twice = repeated(timed);
-  if (!twice) return [];
+  if (!twice) return notes;
   const { row, first } = twice;
   const several = severalSeries(twice, columns, timed, at);
   const what = `${path}: ${columns[at]} ${row.fields[at]} is repeated on lines ${first.line} and ${row.line}`;
   return [
+    ...notes,
     several
       ? `${what}. ${several}, and windows mix them: write one file per series`
       : `${what}; windows use both rows, in the order of the file (data.order: file)`,

@@ -238,7 +238,19 @@ function numericColumns(
     notes.push(
       `${path}: ignored columns that are not numbers: ${left.slice(0, 50).join(', ')}; to choose columns, set data.columns`,
     );
+  const counting = chosen.filter((name) => counts(rows, columns.indexOf(name), form));
+  if (counting.length > 0 && counting.length < chosen.length)
+    notes.push(
+      `${path}: columns that change by the same amount in every row, such as times or row numbers, are inputs and targets like the others: ${counting.slice(0, 50).join(', ')}. To order the rows by one, set data.time; to leave it out, list the others in data.columns`,
+    );
   return chosen;
+}
+
+/** Whether a column of numbers goes up, or down, by the same amount from row to row. */
+function counts(rows: readonly CsvRow[], at: number, form: TableForm): boolean {
+  const values = rows.map(({ fields }) => readNumber(fields[at]!, form) ?? Number.NaN);
+  const step = values[1]! - values[0]!;
+  return step !== 0 && values.every((value, row) => row === 0 || value - values[row - 1]! === step);
 }
 
 function chooseTargets({ path, target }: SeriesOptions, names: readonly string[]): readonly string[] {

@@ -91,6 +91,29 @@ it.each([
   await series(up, { order: 'file', columns: ['v'] });
 });
 
+it('one time that cannot be read does not hide what the others say', async () => {
+  const down = `when,v\n${lines(20, (i) => `${i === 7 ? 'unknown' : day(20 - i)},${i}`)}Total,190\n`;
+  await expect(series(down, { order: 'file' })).rejects.toThrow(
+    /the newest row comes first \(column 'when' goes from \S+ down to \d\S+\)/,
+  );
+  const up = `when,v\n${lines(20, (i) => `${day(i)},${i}`)}Total,190\n`;
+  await expect(series(up)).rejects.toThrow(/:22: when is 'Total', which is not a time/);
+  expect((await series(up, { order: 'file' })).notes).toContainEqual(
+    expect.stringMatching(
+      /:22: when is 'Total', which is not a time; the row is part of the series all the same/,
+    ),
+  );
+});
+
+it('a column that counts is noted, for it is an input and a target', async () => {
+  const rows = lines(20, (i) => `${45_200 - i},${(i * 7) % 5}`);
+  expect((await series(`Datum,v\n${rows}`)).notes).toContainEqual(
+    expect.stringMatching(
+      /change by the same amount in every row.*: Datum\. To order the rows by one, set data\.time/,
+    ),
+  );
+});
+
 it('dates that are not read, newest first: to keep the order of the file is not advised', async () => {
   const content = `when,v\n${lines(20, (i) => `${20 - i}.01.2026,${i}`)}`;
   await expect(series(content)).rejects.toThrow(

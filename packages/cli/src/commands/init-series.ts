@@ -36,8 +36,10 @@ const areEpochs = (values: readonly string[]) => values.every((text) => readEpoc
 export interface Series {
   readonly time: Column;
   readonly numbers: readonly Column[];
-  /** Of each row; undefined where the dates are written in a way that is not read. */
+  /** Of each row; undefined where some dates are not read. */
   readonly times: readonly number[] | undefined;
+  /** Whether most are read all the same: then the reader names those that are not. */
+  readonly areMostRead: boolean;
 }
 
 /** The table as a series, if it has a column of dates and nothing but numbers beside it. */
@@ -51,12 +53,13 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   if (numbers.length === 0 || numbers.length < others.length) return undefined;
   const read = areCompactDates(time.values) ? readCompact : areEpochs(time.values) ? readEpoch : readDate;
   const times = time.values.flatMap((text) => read(text) ?? []);
+  const areMostRead = 2 * times.length >= time.values.length;
   if (times.length < time.values.length) {
     // What is not read can not be checked: only where there is nothing else to do with it.
-    return numbers.length === 1 ? { time, numbers, times: undefined } : undefined;
+    return areMostRead || numbers.length === 1 ? { time, numbers, times: undefined, areMostRead } : undefined;
   }
   const once = new Set(times).size === times.length;
-  return once || numbers.length === 1 ? { time, numbers, times } : undefined;
+  return once || numbers.length === 1 ? { time, numbers, times, areMostRead } : undefined;
 }
 
 function isTime({ name, values, different, isNumber }: Column): boolean {
@@ -122,13 +125,13 @@ function mayRise(values: readonly string[]): boolean {
 
 /** What is said of times and values that are not as the reader wants them. */
 function orderOf(
-  { time, numbers, times }: Series,
+  { time, numbers, times, areMostRead }: Series,
   guesses: string[],
   steps: readonly number[],
   usual: number,
 ): Readonly<Record<string, unknown>> {
   const said: Record<string, unknown> = {};
-  if (times === undefined && mayRise(time.values)) {
+  if (times === undefined && !areMostRead && mayRise(time.values)) {
     said.order = 'file';
     guesses.push(
       `times such as '${time.values[0]!.slice(0, 40)}' cannot be read, so rows keep the order of the file, whose first row must be the oldest (data.order)`,

@@ -39,7 +39,7 @@ const meanings = {
   EINVAL: { words: 'the system rejected the value', todo: 'check the value' },
   ERR_INVALID_ARG_VALUE: { words: 'a path cannot contain NUL characters', todo: 'check the path' },
   // Streams.
-  EPIPE: { words: 'the reader of the output has closed it', todo: 'try again' },
+  EPIPE: { words: 'the other end closed the connection', todo: 'try again' },
   EBADF: {
     words: 'a file or stream was closed by another program',
     todo: 'check how the command is started',
