@@ -186,3 +186,37 @@ it.each(['1,2,3', '1,2,3,4,5,6,7,8,256', '1,2,3,4,5,6,7,8,0.5', '-1,2,3,4,5,6,7,
     );
   },
 );
+
+it('images that are transparent where those of training are not are evaluated as they are predicted', async () => {
+  const imagesOf = async (name: string, alpha: number) => {
+    const path = join(folder, name);
+    for (const [at, label] of ['dark', 'light'].entries()) {
+      mkdirSync(join(path, label), { recursive: true });
+      for (let i = 0; i < 6; i++) {
+        const background = { r: 200 * at + i, g: 0, b: 0, alpha };
+        const create = { width: 4, height: 4, channels: alpha < 1 ? 4 : 3, background } as const;
+        await sharp({ create })
+          .png()
+          .toFile(join(path, label, `${i}.png`));
+      }
+    }
+    return path;
+  };
+  const path = await imagesOf('opaque', 1);
+  const { model, objective, spec } = jobOf({ format: 'imagefolder', path, size: [4, 4] }, [4, 4, 3]);
+  const { preparation } = await loadData(jobOf(spec.data, [4, 4, 3]), anywhere);
+  const file = join(folder, 'opaque.safetensors');
+  const { path: _, ...data } = spec.data as { path: string };
+  const parameters = new Float32Array(model.parameterCount);
+  writeFileSync(
+    file,
+    encodeModelFile({ model, parameters, about: { job: 'a', objective, preparation, data } }),
+  );
+  const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  try {
+    await evaluate(file, { coordinator: '127.0.0.1:1', data: await imagesOf('transparent', 0.5) });
+    expect(out.mock.calls.join()).toMatch(/^Test accuracy/);
+  } finally {
+    out.mockRestore();
+  }
+});

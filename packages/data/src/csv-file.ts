@@ -257,13 +257,15 @@ function parseProblem(
   const place = typeof lines === 'number' ? `${path}:${lines + skipLines}` : path;
   const row = `${path}:${begins + skipLines}`;
   const cure = `Fix it, or set data.quote: "" if ${quote} is an ordinary character in this file`;
+  const other = 'If another character separates the fields, set data.delimiter';
   switch (code) {
     case 'CSV_QUOTE_NOT_CLOSED':
       return `${row}: the row that starts here has a quotation mark that is never closed. ${cure}`;
     case 'INVALID_OPENING_QUOTE':
-      return `${place}: there is a quotation mark inside a field. ${cure}`;
+      return `${place}: there is a quotation mark inside a field. ${cure}. ${other}`;
     case 'CSV_INVALID_CLOSING_QUOTE':
-      return `${place}: there is text after a closing quotation mark. ${cure}`;
+    case 'CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE':
+      return `${place}: there is text after a closing quotation mark. ${cure}. ${other}`;
     case 'CSV_MAX_RECORD_SIZE':
       return `${row}: the row that starts here has more than ${ROW_CHARACTERS} characters. A quotation mark may be missing. ${cure}`;
     default:

@@ -1,6 +1,7 @@
 /** What is likely wrong with a CSV file whose rows do not fit its header, and which option says otherwise. */
 import { counted } from '@kasane/tensor/internal/counted';
 import { DataError } from './dataset.ts';
+import { namedColumns } from './empty-columns.ts';
 import { readNumber, type TableForm } from './table-form.ts';
 
 export interface FirstRow {
@@ -58,6 +59,9 @@ function titleMessage(path: string, { fields, line }: FirstRow, first: FirstRow)
   if (mark) return `${what}. If it is a comment, set data.comment: "${mark}"`;
   if (first.fields.length === fields.length + 1 && first.fields.at(-1) === '')
     return `${what}, the last one empty. Remove the delimiter from the ends of the lines`;
+  // R's write.table names no column for them.
+  if (first.fields.length === fields.length + 1 && fields.length > 1)
+    return `${what}. If the first of them is a row number or name, as R writes it, add a name for that column to the header, or write the file with row.names = FALSE. If line ${line} is a title, set data.skipLines: ${line}`;
   return `${what}. If it is a title, set data.skipLines: ${line}; otherwise fix the header`;
 }
 
@@ -98,6 +102,8 @@ function checkNames(path: string, header: FirstRow, rows: readonly FirstRow[], f
     const before = places.get(name);
     places.set(name, index);
     if (before === undefined || isRow(header, rows, form)) continue;
+    // Spreadsheets write empty columns after the last one: whoever reads the rows takes them off.
+    if (name === '' && index >= namedColumns(fields)) continue;
     const what = name === '' ? 'have no names' : `are both named '${cut(name)}'`;
     throw new DataError(
       `${path}:${line}: columns ${before + 1} and ${index + 1} ${what}. Give each column a unique name`,

@@ -5,6 +5,7 @@ import { counted } from '@kasane/tensor/internal/counted';
 import { type Arrays, type ArraysRead, bytesOf, digestOfArrays } from './arrays.ts';
 import { openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type TablePreparation } from './dataset.ts';
+import { widthWithoutEmpty } from './empty-columns.ts';
 import { checkLabelKind } from './label-kind.ts';
 import { leaksOf } from './leaks.ts';
 import { listOf } from './problems.ts';
@@ -253,18 +254,18 @@ async function readRows(path: string, options: CsvOptions) {
   const { skipped } = file;
   const notes = file.notes();
   if (skipped.length > 0) notes.push(skippedRows(skipped, rows.length));
-  const last = file.columns.length - 1;
-  const name = file.columns[last]!;
   const { target, columns: kinds, inputs = {} } = options;
   // Whoever names it has it: `kasane init` names each column that it leaves out.
-  const named = [target, ...Object.keys(kinds), ...Object.values(inputs)].flat().includes(name);
-  const unnamed = name === '' || options.header === false;
-  if (last < 1 || !unnamed || named || rows.some(({ fields }) => fields[last] !== ''))
-    return { columns: file.columns, rows, notes };
-  notes.push(
-    `${path}: each line ends with '${formOf(options).delimiter}': the empty column after it is ignored`,
-  );
-  return { columns: file.columns.slice(0, -1), rows, notes };
+  const chosen = [target, ...Object.keys(kinds), ...Object.values(inputs)].flat();
+  const isUnnamed = (name: string) => (name === '' || options.header === false) && !chosen.includes(name);
+  const width = widthWithoutEmpty(path, file.columns, rows, isUnnamed);
+  const left = file.columns.length - width;
+  if (left === 1)
+    notes.push(
+      `${path}: each line ends with '${formOf(options).delimiter}': the empty column after it is ignored`,
+    );
+  if (left > 1) notes.push(`${path}: the ${left} empty columns at the end are ignored`);
+  return { columns: file.columns.slice(0, width), rows, notes };
 }
 
 /** The rows whose targets are there, with numbers where somebody said that there are. */

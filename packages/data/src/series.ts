@@ -5,6 +5,7 @@ import { counted } from '@kasane/tensor/internal/counted';
 import { bytesOf } from './arrays.ts';
 import { type CsvRow, openCsvFile, skippedRows } from './csv-file.ts';
 import { DataError, type DataParts, type Dataset, type SeriesPreparation } from './dataset.ts';
+import { widthWithoutEmpty } from './empty-columns.ts';
 import { inOrderOfTime, type TimeColumn, type TimeOptions, timeColumn } from './series-time.ts';
 import { ColumnFit, type NumberEncoding, noNumber } from './table.ts';
 import { formOf, isMissing, readNumber, saidOf, type TableForm } from './table-form.ts';
@@ -175,7 +176,8 @@ export async function readSeriesRows(
   const file = await openCsvFile(path, options);
   const all: CsvRow[] = [];
   for await (const row of file.rows()) all.push(row);
-  const { columns, skipped } = file;
+  const { skipped } = file;
+  const columns = file.columns.slice(0, widthWithoutEmpty(path, file.columns, all));
   notes.push(...file.notes());
   if (skipped.length > 0) notes.push(skippedRows(skipped, all.length));
   const time = timeColumn(path, columns, all, options, form, notes);

@@ -73,6 +73,18 @@ it.each([
   ],
   ['compact dates', (i: number) => `202601${String(i).padStart(2, '0')}`, /Set data.order: sort, or reverse/],
   ['days first', (i: number) => `${i}.01.2026`, /\. Reverse the rows of the file$/],
+  [
+    'hours of half a day',
+    (i: number) => `2026-02-04 ${i % 12 || 12}:05 ${i < 12 ? 'AM' : 'PM'}`,
+    /\. Reverse the rows/,
+  ],
+  ['weeks', (i: number) => `1992-W${String(i + 1).padStart(2, '0')}`, /\. Reverse the rows/],
+  ['Japanese dates', (i: number) => `2026年2月${i + 1}日 7時`, /\. Reverse the rows/],
+  [
+    'zones by name',
+    (i: number) => `2026-01-${String(i + 1).padStart(2, '0')} 10:00 CET`,
+    /\. Reverse the rows/,
+  ],
   ['months first, with hours', (i: number) => `1/${i}/26 10:00`, /\. Reverse the rows of the file$/],
 ])('data.order: file does not forecast the past: %s', async (_, date, right) => {
   const down = (more = '') =>

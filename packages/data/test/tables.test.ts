@@ -222,6 +222,27 @@ describe('files', () => {
     await expect(table(good.replace(/hi\n/, 'hi,\n'))).rejects.toThrow(/:3: .*The line ends with ','/);
   });
 
+  it('several empty columns at the end make none; a value in one of them is named', async () => {
+    const wide = good.replaceAll('\n', ',,,\n');
+    const { preparation, notes } = await table(wide);
+    expect(preparation.table!.columns.map(({ name }) => name)).toEqual(['x']);
+    expect(notes.join()).toMatch(/the 3 empty columns at the end are ignored/);
+    await expect(table(wide.replace(/,,,\n$/, ',,,z\n'))).rejects.toThrow(
+      /columns 3 and 5 have no names, but column 5 contains 'z'/,
+    );
+  });
+
+  it("row names as R's write.table writes them, without a column name", async () => {
+    const lines = good.trim().split('\n');
+    const content = [lines[0]!, ...lines.slice(1).map((line, i) => `"${i + 1}",${line}`)].join('\n');
+    await expect(table(content)).rejects.toThrow(
+      /row number or name, as R writes it, add a name .*row\.names = FALSE/,
+    );
+    await expect(table('x y kind\n"1" 1.2 3.4 "ja"\n')).rejects.toThrow(
+      /:2: there is text after a closing quotation mark\. .*set data\.delimiter/,
+    );
+  });
+
   it.each([
     ['a title', `Prices of May\n${good}`, { skipLines: 1 }, /If it is a title, set data.skipLines: 1/],
     ['a comment', `# by LabTool 3\n${good}`, { comment: '#' }, /set data.comment: "#"/],

@@ -165,7 +165,7 @@ export const jobSchema = z
       // It begins the job's id, which commands take as an argument and folders as a name.
       .regex(
         /^\w[\w.-]*$/,
-        'expected only letters, digits, dots, dashes and underscores, without a dot or dash at the start',
+        'expected only letters A to Z, digits, dots, dashes and underscores, without a dot or dash at the start',
       )
       .describe(
         "Name of the job: letters, digits, dots, dashes and underscores. The job's ID begins with it.",

@@ -109,13 +109,27 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])].filter(
     (name) => name !== 'shape',
   );
-  const told = withoutUnknownStep(found, trained);
+  const told = withoutNewBackground(withoutUnknownStep(found, trained), trained);
   const differs = names.find((name) => JSON.stringify(trained[name]) !== JSON.stringify(told[name]));
   if (differs === undefined) return;
   throw new KasaneError(
     'DATA_INVALID',
     `the data differs from what ${source} was trained with (${differs}); set --data and --test to the data.path and data.test of the job`,
   );
+}
+
+/** Where no image of training was transparent, those of other data get the background that shows them, as in predictions. */
+function withoutNewBackground(
+  found: Readonly<Record<string, unknown>>,
+  trained: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const [was, is] = [trained.image, found.image] as readonly (
+    | Readonly<Record<string, unknown>>
+    | undefined
+  )[];
+  if (!was || !is || was.background !== undefined || is.background === undefined) return found;
+  const { background: _, ...image } = is;
+  return { ...found, image };
 }
 
 /** Weights of earlier versions do not tell the step of a series: where they do not, that of the data is not compared. */

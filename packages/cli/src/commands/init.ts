@@ -1,5 +1,6 @@
 /** `kasane init`: a job file for data that is there, by looking at it and asking what can not be seen. */
 
+import { createHash } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parse } from 'node:path';
@@ -61,7 +62,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
     const { data, parts } = await openSound(section);
     const { preset, why } = presetFor(parts, data);
     const epochs = options.epochs ?? (await askNumber(ask, 'Epochs', '10'));
-    const name = nameOf(file) || preset.preset;
+    const name = nameOf(file, preset.preset, guesses);
     const training = { epochs, batch: 64, shards: 4, learningRate: 0.001 };
     const job = { name, model: preset, data, training };
     const notes = [...guesses, ...kindsOf(parts), ...(parts.notes ?? [])];
@@ -110,11 +111,21 @@ async function askNumber(ask: Ask, question: string, suggestion: string): Promis
   }
 }
 
-/** A job's name after its file, by which its weights are called: `photos.yaml` trains `photos.safetensors`. */
-function nameOf(file: string): string {
-  const { name } = parse(file);
-  // What a name may hold; job.yaml, the default, names nothing.
-  return name === 'job' ? '' : name.replace(/[^\w.-]+/g, '-').replace(/^[^a-zA-Z0-9]+/, '');
+/**
+ * A job's name after its file, by which its weights are called: `photos.yaml` trains `photos.safetensors`. Of a name that may not be one as
+ * it is, a few digits tell it from others.
+ */
+function nameOf(file: string, preset: string, guesses: string[]): string {
+  const whole = parse(file).name.normalize('NFC');
+  // job.yaml, the default, names nothing.
+  if (whole === 'job') return preset;
+  const allowed = whole.replace(/[^\w.-]+/g, '-').replace(/^[^a-zA-Z0-9]+|-+$/g, '');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
+  if (/^[\x00-\x7f]*$/.test(whole)) return allowed || preset;
+  const digits = createHash('sha256').update(whole).digest('hex').slice(0, 6);
+  const name = `${allowed || preset}-${digits}`;
+  guesses.push(`the job is called ${name}, since names consist of A to Z, digits, '.', '-' and '_' (name)`);
+  return name;
 }
 
 /** @param guesses takes a sentence each, also where it rejects */
