@@ -3,7 +3,7 @@
  * says the same in both languages.
  */
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCodes } from '@kasane/protocol/errors';
@@ -20,6 +20,15 @@ it('every error has its section, with its exit code, and nothing else has one', 
     .map((text) => [/^\w+/.exec(text)![0], Number(/Exit code (\d+)\./.exec(text)?.[1])]);
   const codes = Object.entries(errorCodes).map(([code, { exit }]) => [code, exit]);
   expect(sections).toEqual(codes);
+});
+
+it('every changeset names what it changes', () => {
+  const folder = join(checkout, '.changeset');
+  const names = readdirSync(folder).filter((name) => name.endsWith('.md') && name !== 'README.md');
+  for (const name of names)
+    expect(readFileSync(join(folder, name), 'utf8'), name).toMatch(
+      /^---\n(["'])@kasane\/\w+\1: (?:minor|patch)\n---\n\n\S/,
+    );
 });
 
 it('the site builds, with the reference', { timeout: 600_000 }, async () => {
