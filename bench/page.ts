@@ -18,7 +18,7 @@ import type { Browser } from 'playwright-core';
 import { LoadChild } from '../test/load/child.ts';
 import { EPOCH_STEPS, loadJob } from '../test/load/job.ts';
 import { CleanUp, TestCluster, temporaryDirectory } from '../test/support/cluster.ts';
-import { longCourse } from '../test/support/course.ts';
+import { longMetrics } from '../test/support/metrics-history.ts';
 import { launch, Tab } from './support/chromium.ts';
 import { median } from './support/median.ts';
 
@@ -77,7 +77,7 @@ async function opening(browser: Browser, url: string): Promise<void> {
     [124_900, POINTS],
   ] as const) {
     const { id } = await cluster.run(loadJob(directory, 1, 1));
-    store.setCourse(id, longCourse(steps, { points }));
+    store.setMetrics(id, longMetrics(steps, { points }));
     jobs.push(id);
   }
   store.close();
@@ -138,16 +138,16 @@ async function longJob(workers: number): Promise<string> {
   const { workers: names } = await client.status();
   await client.pause(id);
   await sleep(1000);
-  const course = longCourse(10 * defaultLimits.metricPoints, {
+  const metrics = longMetrics(10 * defaultLimits.metricPoints, {
     workers: Array.from({ length: workers }, (_, shard) => names[shard % names.length]!.id),
   });
   // It goes on from its last checkpoint; points of later steps would be forgotten.
-  const points = course.points.map((point, index) => ({
+  const points = metrics.points.map((point, index) => ({
     ...point,
-    step: Math.ceil((EPOCH_STEPS * (index + 1)) / course.points.length),
+    step: Math.ceil((EPOCH_STEPS * (index + 1)) / metrics.points.length),
   }));
   const store = new JobStore(cluster.state);
-  store.setCourse(id, { ...course, points });
+  store.setMetrics(id, { ...metrics, points });
   store.close();
   await client.resume(id, 0);
   for await (const { step } of client.watch(id)) if (step > EPOCH_STEPS + 1) break;

@@ -30,10 +30,10 @@ const keepers = {
 };
 
 /**
- * Borders inside of packages and between rooms of tensor: files that match `from` import no file that matches `to`, but for `except`.
+ * Boundaries inside of packages and between rooms of tensor: files that match `from` import no file that matches `to`, but for `except`.
  * Where one package chooses its backends is the only file of it that names one; all others go by `tensor/src/backends/backend.ts`.
  */
-const borders = [
+const boundaries = [
   {
     from: /^tensor\/src\/backends\/(?:wasm|webgpu|reference)\//,
     to: /^tensor\/src\/backends\/(wasm|webgpu|reference)\//,
@@ -120,7 +120,7 @@ function check(file, importer, specifier, report) {
   if (other !== name && !allowed.includes(other)) {
     report(`${name} may import ${allowed.join(', ') || 'no other package'}, but not ${other}`);
   }
-  for (const { from, to, except, why } of borders) {
+  for (const { from, to, except, why } of boundaries) {
     if (from.test(importer) && to.test(target) && !except?.(importer, target))
       report(`'${specifier}': ${why}`);
   }

@@ -8,8 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { LoadChild } from './load/child.ts';
 import { browserFlags, browserPath } from './support/browser.ts';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
-import { longCourse } from './support/course.ts';
 import { drawThree } from './support/draw.ts';
+import { longMetrics } from './support/metrics-history.ts';
 import { needing } from './support/needs.ts';
 
 const cleanUp = new CleanUp();
@@ -273,7 +273,7 @@ describe('the page', needing(['chromium']), () => {
   it('shows a run of a hundred thousand steps from its first to its last, by keyboard as well', async () => {
     const { id } = await cluster.run(job('history', 1));
     const store = new JobStore(cluster.state);
-    store.setCourse(id, longCourse(100_000));
+    store.setMetrics(id, longMetrics(100_000));
     store.close();
     await go(`/job/${id}`);
     await page.reload();
@@ -312,7 +312,7 @@ describe('the page', needing(['chromium']), () => {
     }).toBe(202);
     client.close();
     const store = new JobStore(cluster.state);
-    store.setCourse(id, longCourse(100_000, { workers: workers.map((worker) => worker.id) }));
+    store.setMetrics(id, longMetrics(100_000, { workers: workers.map((worker) => worker.id) }));
     store.close();
     // Of jobs that have ended the newest is shown.
     await go('/cluster');

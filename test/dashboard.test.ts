@@ -161,7 +161,17 @@ it('answers odd parameters of every route with what is wrong, and a HEAD as a GE
       expect(await refused(`/jobs/${job}/priority`, posted)).toMatch(/^priority: expected a whole/);
   }
   // Whatever is asked for: an answer, and never that the server failed.
-  const routes = ['checkpoints', 'spec', 'course', 'samples', 'model', 'cancel', 'pause', 'retry', 'nothing'];
+  const routes = [
+    'checkpoints',
+    'spec',
+    'metrics',
+    'samples',
+    'model',
+    'cancel',
+    'pause',
+    'retry',
+    'nothing',
+  ];
   for (const value of odd)
     for (const route of routes)
       for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']) {

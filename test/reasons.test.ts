@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { diskReason, isDiskError, PatientDisk } from '@kasane/coordinator/internal/store/disk';
+import { diskReason, isDiskError, RetryingDisk } from '@kasane/coordinator/internal/store/disk';
 import { StatePlace } from '@kasane/coordinator/internal/store/state-place';
 import { japaneseTexts, saidInJapanese } from '@kasane/dashboard/internal/page/reasons-ja';
 import { Reason as ReasonMessage } from '@kasane/protocol/gen/kasane/v1/common';
@@ -121,9 +121,9 @@ describe('a disk that refuses', () => {
   it('says what is written, and waits', async () => {
     const locked = Object.assign(new Error('database is locked'), { errcode: 5 });
     expect(diskReason(locked, since)).toEqual({ code: 'database-locked', args: { since } });
-    const disk: PatientDisk = new PatientDisk({ warn: () => {} }, () => disk.stop(new Error('over')));
+    const disk: RetryingDisk = new RetryingDisk({ warn: () => {} }, () => disk.stop(new Error('over')));
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-    await expect(disk.written({ writing: 'model' }, () => Promise.reject(full))).rejects.toThrow('over');
+    await expect(disk.write({ writing: 'model' }, () => Promise.reject(full))).rejects.toThrow('over');
     expect(disk.why).toEqual({ code: 'disk', args: { writing: 'model', cause: 'ENOSPC' } });
     expect(sentenceOf(disk.why!)).toBe(
       "the model could not be written: no space is left on the disk; free up space on the coordinator's disk",

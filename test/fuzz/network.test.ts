@@ -172,7 +172,7 @@ const web: NetworkTarget = {
   name: 'page',
   valid: [
     ...[get('/'), get(`/events?job=${jobs.running}`), post('/jobs', jobFile)],
-    ...['checkpoints', 'spec', 'course', 'samples?first=2&count=5', 'model', 'model?checkpoint=2'].map(
+    ...['checkpoints', 'spec', 'metrics', 'samples?first=2&count=5', 'model', 'model?checkpoint=2'].map(
       (view) => get(`/jobs/${jobs.trained}/${view}`),
     ),
     ...['cancel', 'pause', 'resume', 'retry', 'priority'].map((action) =>

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Judge, ranked, whyStop } from '../src/run/best-epoch.ts';
+import { earlyStopReason, rankEpochs, type StopCriterion } from '../src/run/best-epoch.ts';
 
 const epochs = (losses: number[], metrics: number[] = losses) =>
   losses.map((testLoss, i) => ({
@@ -11,28 +11,33 @@ const epochs = (losses: number[], metrics: number[] = losses) =>
     seconds: 1,
     endedAt: 0,
   }));
-const judge = (
-  fields: Partial<NonNullable<Judge['stopEarly']>> = {},
-  metric: Judge['metric'] = 'accuracy',
+const criterion = (
+  fields: Partial<NonNullable<StopCriterion['stopEarly']>> = {},
+  metric: StopCriterion['metric'] = 'accuracy',
 ) => ({
   stopEarly: { on: 'loss' as const, patience: 2, least: 0, ...fields },
   metric,
 });
 
 it('ranks by loss, or by the metric in its own direction; of equal epochs the earlier is better', () => {
-  const order = (list: ReturnType<typeof epochs>, by: Judge) => ranked(list, by).map(({ epoch }) => epoch);
+  const order = (list: ReturnType<typeof epochs>, by: StopCriterion) =>
+    rankEpochs(list, by).map(({ epoch }) => epoch);
   expect(order(epochs([3, 1, 2, 1]), { metric: 'accuracy' })).toEqual([2, 4, 3, 1]);
-  expect(order(epochs([3, 1, 2], [0.1, 0.2, 0.9]), judge({ on: 'metric' }))).toEqual([3, 2, 1]);
-  expect(order(epochs([3, 1, 2], [5, 6, 4]), judge({ on: 'metric' }, 'mean absolute error'))).toEqual([
+  expect(order(epochs([3, 1, 2], [0.1, 0.2, 0.9]), criterion({ on: 'metric' }))).toEqual([3, 2, 1]);
+  expect(order(epochs([3, 1, 2], [5, 6, 4]), criterion({ on: 'metric' }, 'mean absolute error'))).toEqual([
     3, 1, 2,
   ]);
 });
 
 it('stops when the last epochs, as many as the patience, have not been better than the best before', () => {
-  expect(whyStop(epochs([3, 2, 2.5]), judge())).toBeUndefined();
-  expect(whyStop(epochs([3, 2, 2.5, 2]), judge())).toMatch(/test loss has not improved for 2 epochs/);
-  expect(whyStop(epochs([3, 2, 2.5, 1.9, 2]), judge())).toBeUndefined();
-  expect(whyStop(epochs([3, 2.95, 2.91]), judge({ least: 0.1 }))).toMatch(/2 epochs/);
-  expect(whyStop(epochs([1, 1], [0.9, 0.8]), judge({ on: 'metric', patience: 1 }))).toMatch(/accuracy/);
-  expect(whyStop(epochs([1, 1, 1, 1]), { metric: 'accuracy' })).toBeUndefined();
+  expect(earlyStopReason(epochs([3, 2, 2.5]), criterion())).toBeUndefined();
+  expect(earlyStopReason(epochs([3, 2, 2.5, 2]), criterion())).toMatch(
+    /test loss has not improved for 2 epochs/,
+  );
+  expect(earlyStopReason(epochs([3, 2, 2.5, 1.9, 2]), criterion())).toBeUndefined();
+  expect(earlyStopReason(epochs([3, 2.95, 2.91]), criterion({ least: 0.1 }))).toMatch(/2 epochs/);
+  expect(earlyStopReason(epochs([1, 1], [0.9, 0.8]), criterion({ on: 'metric', patience: 1 }))).toMatch(
+    /accuracy/,
+  );
+  expect(earlyStopReason(epochs([1, 1, 1, 1]), { metric: 'accuracy' })).toBeUndefined();
 });

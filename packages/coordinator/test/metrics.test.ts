@@ -12,7 +12,7 @@ describe('metrics of a run', () => {
     expect(steps(thinned([1, 2, 3, 4, 5, 6, 7, 8].map(point)))).toEqual([1, 3, 5, 6, 7, 8]);
     const metrics = new Metrics();
     for (let step = 1; step <= 100_000; step++) metrics.add(point(step));
-    const kept = steps(metrics.course.points);
+    const kept = steps(metrics.history.points);
     expect(kept.length).toBeLessThanOrEqual(defaultLimits.metricPoints);
     expect(kept.length).toBeGreaterThan(defaultLimits.metricPoints / 2);
     expect(kept[0]).toBe(1);
@@ -24,9 +24,11 @@ describe('metrics of a run', () => {
     const metrics = new Metrics();
     for (let step = 1; step <= 300; step++)
       metrics.add({ ...point(step), workers: ['a'], shards: [{ attempt: 1 } as ShardMetrics] });
-    const telling = metrics.course.points.filter(({ shards, workers }) => shards.length + workers.length > 0);
+    const telling = metrics.history.points.filter(
+      ({ shards, workers }) => shards.length + workers.length > 0,
+    );
     expect(steps(telling)).toEqual(Array.from({ length: SHARD_POINTS }, (_, i) => 301 - SHARD_POINTS + i));
-    expect(metrics.course.points).toHaveLength(300);
+    expect(metrics.history.points).toHaveLength(300);
   });
 
   it.each([
@@ -39,7 +41,7 @@ describe('metrics of a run', () => {
       const layers = Array.from({ length: count }, (_, i) => ({ layer: `l${i}` }) as LayerMetrics);
       const metrics = new Metrics();
       for (let step = 1; step <= 1000; step++) metrics.add({ ...point(step), layers });
-      const { points } = metrics.course;
+      const { points } = metrics.history;
       expect(points).toHaveLength(1000);
       const telling = steps(points.filter((one) => one.layers.length > 0));
       expect(telling.length).toBeLessThanOrEqual(most);
@@ -63,7 +65,7 @@ describe('metrics of a run', () => {
   it('forget what came after a checkpoint that is gone back to', () => {
     const metrics = new Metrics({ ...NOTHING_YET, points: [1, 5, 9].map(point) });
     metrics.rewind(5);
-    expect(steps(metrics.course.points)).toEqual([1, 5]);
+    expect(steps(metrics.history.points)).toEqual([1, 5]);
   });
 
   it('tell listeners until they ask no more', () => {
@@ -84,7 +86,7 @@ describe('snapshots of layers', () => {
   it('are fewer where there are many layers, and the first stays', () => {
     const metrics = new Metrics();
     for (let step = 1; step <= 1000; step++) metrics.addActivations(snapshot(step, 200));
-    const kept = metrics.course.activations.map(({ step }) => step);
+    const kept = metrics.history.activations.map(({ step }) => step);
     expect(kept.length).toBeLessThanOrEqual(SNAPSHOT_LAYERS / 200);
     expect([kept[0], kept.at(-1)]).toEqual([1, 1000]);
   });

@@ -2,8 +2,8 @@ import type { Dataset } from '@kasane/data/dataset';
 import { decodeFrame } from '@kasane/protocol/internal/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { describe, expect, it } from 'vitest';
+import { DataRoutes, type Route } from '../src/run/data-routes.ts';
 import { RunPlan } from '../src/run/plan.ts';
-import { Reach, type Route } from '../src/run/reach.ts';
 import { WorkerLines } from '../src/run/worker-lines.ts';
 
 const job = checkJob({
@@ -64,35 +64,35 @@ describe('a plan', () => {
 describe('who reads the data itself', () => {
   const said: string[] = [];
   const log = { info: () => {}, warn: (_about: object, line: string) => said.push(line) } as never;
-  const reachOf = (route: Route, ids: string[]) =>
-    new Reach(route, { all: () => ids.map((id) => ({ id })) as never }, log, new WorkerLines(log));
+  const routesOf = (route: Route, ids: string[]) =>
+    new DataRoutes(route, { all: () => ids.map((id) => ({ id })) as never }, log, new WorkerLines(log));
 
   it('counts only when every worker does', () => {
     const ids = ['a', 'b'];
-    const reach = reachOf('auto', ids);
-    expect(reach.direct).toBe(false);
-    reach.reported('a', true, '');
-    expect(reach.direct).toBe(false);
-    reach.reported('b', true, '');
-    expect(reach.direct).toBe(true);
+    const routes = routesOf('auto', ids);
+    expect(routes.direct).toBe(false);
+    routes.reported('a', true, '');
+    expect(routes.direct).toBe(false);
+    routes.reported('b', true, '');
+    expect(routes.direct).toBe(true);
     ids.push('c');
-    expect(reach.direct).toBe(false);
-    reach.reported('c', false, 'no such folder');
-    expect(reach.direct).toBe(false);
+    expect(routes.direct).toBe(false);
+    routes.reported('c', false, 'no such folder');
+    expect(routes.direct).toBe(false);
     ids.pop();
-    reach.left('c');
-    expect(reach.direct).toBe(true);
-    reach.reported('a', false, 'gone');
-    expect(reach.direct).toBe(false);
+    routes.left('c');
+    expect(routes.direct).toBe(true);
+    routes.reported('a', false, 'gone');
+    expect(routes.direct).toBe(false);
     expect(said).toEqual([]);
   });
 
   it('never for staged or without workers; direct says who does not', () => {
-    const staged = reachOf('staged', ['a']);
+    const staged = routesOf('staged', ['a']);
     staged.reported('a', true, '');
     expect(staged.direct).toBe(false);
-    expect(reachOf('auto', []).direct).toBe(false);
-    reachOf('direct', ['a']).reported('a', false, 'no such folder');
+    expect(routesOf('auto', []).direct).toBe(false);
+    routesOf('direct', ['a']).reported('a', false, 'no such folder');
     expect(said.join()).toMatch(/worker a .*staged: no such folder/);
   });
 });

@@ -119,7 +119,7 @@ describe('JobStore', () => {
     for (const [index, id] of ['oldest', 'older', 'newest', 'open'].entries()) {
       store.add(id, 'job', '{}', index);
       store.addCheckpoint(id, { step: 2, path: `/${id}`, digest: 'd' }, [row(0, 0), row(0, 1)], [epoch(1)]);
-      store.setCourse(id, { points: [], gradients: [], activations: [] });
+      store.setMetrics(id, { points: [], gradients: [], activations: [] });
       store.setModel(id, `/${id}/model`, 'd', 1);
       if (id !== 'open')
         store.end(id, { state: JobState.JOB_STATE_SUCCEEDED, error: '', endedAt: 10 + index, step: 2 });
@@ -127,7 +127,11 @@ describe('JobStore', () => {
     expect((await store.forget(1)).toSorted()).toEqual(['/older', '/oldest']);
     expect(await store.forget(1)).toEqual([]);
     for (const id of ['oldest', 'older']) {
-      expect([store.ledger(id), store.checkpoints(id), store.course(id).points]).toEqual([[], [], []]);
+      expect([store.ledger(id), store.checkpoints(id), store.metricsHistory(id).points]).toEqual([
+        [],
+        [],
+        [],
+      ]);
       expect(store.get(id)).toMatchObject({ model: `/${id}/model` });
       expect(store.epochs(id)).toHaveLength(1);
     }

@@ -21,10 +21,10 @@ type Route = (asked: Asked) => Promise<unknown>;
 const views: Readonly<Record<string, Route>> = {
   checkpoints: ({ client, job }) => client.checkpoints(job),
   spec: async ({ client, job }) => JSON.parse(await client.spec(job)) as unknown,
-  async course({ client, job }) {
+  async metrics({ client, job }) {
     // The stream below ends for a job that is unknown as for any other.
     await client.get(job);
-    return courseOf(client, job);
+    return metricsOf(client, job);
   },
   async samples({ client, job, query }) {
     const { inputs, targets, preparation, ...rest } = await client.samples(
@@ -153,8 +153,8 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-/** The course of a job so far: curves to compare with. */
-function courseOf(client: CoordinatorClient, job: string): Promise<Pick<WatchMetricsResponse, 'points'>> {
+/** The metrics history of a job so far: curves to compare with. */
+function metricsOf(client: CoordinatorClient, job: string): Promise<Pick<WatchMetricsResponse, 'points'>> {
   return new Promise((resolve) => {
     const points: WatchMetricsResponse['points'] = [];
     const done = () => resolve({ points });

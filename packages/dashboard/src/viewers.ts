@@ -1,4 +1,4 @@
-/** The pages that look, each with an event stream: jobs and cluster as they change, and the course of the job that it shows. */
+/** The pages that look, each with an event stream: jobs and cluster as they change, and the metrics history of the job that it shows. */
 import type { ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
@@ -16,7 +16,7 @@ const BEHIND_BYTES = 16 << 20;
 /** Pages at once. */
 export const VIEWERS = 64;
 
-/** What a page shows of a course: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
+/** What a page shows of a metrics history: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
  * hundreds of shards the latter two are heavy, and no view wants all. */
 /** Headers of a stream of events. */
 export const EVENTS = { 'content-type': 'text/event-stream' };
@@ -48,7 +48,7 @@ export class Viewers {
     return this.#viewers.size >= VIEWERS;
   }
 
-  /** @param job whose course is sent too; empty for none */
+  /** @param job whose metrics history is sent too; empty for none */
   add(response: ServerResponse, job: string, part: Part): void {
     response.writeHead(200, EVENTS);
     const viewer = { stop: () => {}, job: /^[\w.-]+$/.test(job) ? job : '' };
@@ -84,9 +84,9 @@ export class Viewers {
     void this.#poll();
   }
 
-  /** Sends a job's course, and with its curves what happens to it. */
+  /** Sends a job's metrics history, and with its curves what happens to it. */
   #follow(response: ServerResponse, job: string, part: Part, viewer: { stop: () => void }): void {
-    const course = this.#keepOpen(job, (ended) => {
+    const metrics = this.#keepOpen(job, (ended) => {
       let first = true;
       const take = part === 'steps' ? newestSteps() : part === 'layers' ? withLayers : curvesOnly;
       return this.#client.watchMetrics(
@@ -94,7 +94,7 @@ export class Viewers {
         (message) => {
           const told = take(message);
           if (!told) return;
-          send(response, first ? 'course' : 'more', JSON.stringify(told));
+          send(response, first ? 'metrics' : 'more', JSON.stringify(told));
           first = false;
         },
         () => ended(!first),
@@ -102,7 +102,7 @@ export class Viewers {
     });
     const events = part === 'curves' ? this.#followEvents(response, job) : () => {};
     viewer.stop = () => {
-      course();
+      metrics();
       events();
     };
   }
@@ -223,7 +223,7 @@ const curvesOnly: Take = (message) => ({
   activations: [],
 });
 
-/** Holds back what a course begins with until all of it is there, and lets through its newest steps. */
+/** Holds back what a metrics history begins with until all of it is there, and lets through its newest steps. */
 function newestSteps(): Take {
   let held: StepMetrics[] = [];
   let first = true;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ranked } from '@kasane/coordinator/internal/run/best-epoch';
+import { rankEpochs } from '@kasane/coordinator/internal/run/best-epoch';
 import { checkSteps } from '@kasane/coordinator/internal/submit/check-training';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
 import { startingWeights } from '@kasane/coordinator/internal/submit/starting-weights';
@@ -146,7 +146,7 @@ function report(
 ): void {
   const { stopEarly } = spec.training;
   const metric = metricOf[spec.objective?.type ?? 'classification'];
-  const last = stopEarly ? ranked(job.history, { stopEarly, metric })[0]! : job.history.at(-1)!;
+  const last = stopEarly ? rankEpochs(job.history, { stopEarly, metric })[0]! : job.history.at(-1)!;
   const seconds = (job.endedAt - job.startedAt) / 1000;
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
   const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);

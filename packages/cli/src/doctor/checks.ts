@@ -36,7 +36,12 @@ export interface Finding {
 /** Everything is as it should be. */
 const ok = (name: string, found: string): Finding => ({ name, state: 'ok', found });
 const note = (name: string, found: string, todo: string): Finding => ({ name, state: 'note', found, todo });
-const wrong = (name: string, found: string, todo: string): Finding => ({ name, state: 'wrong', found, todo });
+const failed = (name: string, found: string, todo: string): Finding => ({
+  name,
+  state: 'wrong',
+  found,
+  todo,
+});
 
 const DAY_MS = 86_400_000;
 /** Certificates that end within so many days are worth a word. */
@@ -48,7 +53,7 @@ const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
 export function checkNode(version = process.versions.node): Finding {
   const [major, minor] = version.split('.').map(Number) as [number, number];
   if (major < 22 || (major === 22 && minor < 18)) {
-    return wrong('Node', version, 'install Node 22.18 or later, best 24: https://nodejs.org');
+    return failed('Node', version, 'install Node 22.18 or later, best 24: https://nodejs.org');
   }
   if (major < 24) return note('Node', version, 'Node 24 computes up to twice as fast on x64 processors');
   return ok('Node', `${version}, ${availableParallelism()} processors`);
@@ -61,7 +66,7 @@ export function checkKernels(): Finding {
     if (warning) return note('Arithmetic', `${name} kernel: ${warning}`, 'results are correct, only slower');
     return ok('Arithmetic', `${name} kernel, self-test passed`);
   } catch (error) {
-    return wrong('Arithmetic', messageOf(error), 'use another version of Node, or another machine');
+    return failed('Arithmetic', messageOf(error), 'use another version of Node, or another machine');
   }
 }
 
@@ -79,12 +84,12 @@ export async function checkRedis(url: string | undefined): Promise<Finding> {
   try {
     const { host, version, policy, clock, trouble } = await inspectRedis(url);
     const found = `${version} at ${host}, maxmemory-policy ${policy}`;
-    if (trouble) return wrong('Redis', `${found}: ${trouble.found}`, trouble.todo);
+    if (trouble) return failed('Redis', `${found}: ${trouble.found}`, trouble.todo);
     const apart = clockTrouble(clockAhead(clock.theirs, clock.asked, clock.answered));
     return apart ? note('Redis', `${found}; ${apart.found}`, apart.todo) : ok('Redis', found);
   } catch (error) {
     const [found, ...todo] = messageOf(error).split('; ');
-    return wrong('Redis', found!, todo.join('; ') || 'start it, or set its address with --redis');
+    return failed('Redis', found!, todo.join('; ') || 'start it, or set its address with --redis');
   }
 }
 
@@ -122,7 +127,7 @@ export async function checkCoordinator(options: ClientOptions): Promise<Finding>
     return note('Coordinator', found, `start a worker: kasane worker --coordinator ${address}`);
   } catch (error) {
     const [found, todo = 'check its address and the token'] = messageOf(error).split('; ');
-    return wrong('Coordinator', found!, todo);
+    return failed('Coordinator', found!, todo);
   } finally {
     client?.close();
   }
@@ -135,7 +140,7 @@ export function checkCertificates(flag: string, path: string, now = Date.now()):
       .toString()
       .match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g);
     if (!pems)
-      return wrong(
+      return failed(
         flag,
         `${path} has no certificate in PEM`,
         'create one for development with `kasane cert dev`',
@@ -146,13 +151,13 @@ export function checkCertificates(flag: string, path: string, now = Date.now()):
     const name = subject.replaceAll('\n', ', ');
     const days = (Number(validToDate) - now) / DAY_MS;
     const until = validToDate.toISOString().slice(0, 10);
-    if (days < 0) return wrong(flag, `${name} in ${path} expired on ${until}`, 'renew it');
+    if (days < 0) return failed(flag, `${name} in ${path} expired on ${until}`, 'renew it');
     if (certificates.some((one) => Number(one.validFromDate) > now))
-      return wrong(flag, `${path}: one is not valid yet`, "set this machine's clock, or wait");
+      return failed(flag, `${path}: one is not valid yet`, "set this machine's clock, or wait");
     const found = `${name} in ${path}, until ${until}`;
     return days < SOON_DAYS ? note(flag, found, 'renew it before that day') : ok(flag, found);
   } catch (error) {
-    return wrong(flag, `${path}: ${messageOf(error)}`, 'expected a PEM file');
+    return failed(flag, `${path}: ${messageOf(error)}`, 'expected a PEM file');
   }
 }
 
@@ -190,7 +195,7 @@ export function checkStateDirectory(folder: string): Finding {
     return ok('State', `${folder}, in use by ${who}`);
   } catch (error) {
     const [found, todo = 'choose another directory with --state'] = messageOf(error).split('; ');
-    return wrong('State', found!, todo);
+    return failed('State', found!, todo);
   }
 }
 
@@ -205,14 +210,14 @@ export function checkWritable(folder: string, todo: string): Finding | undefined
     }
     return undefined;
   } catch (error) {
-    return wrong('Folder', `${folder} cannot be written to: ${whyUnwritable(error)}`, todo);
+    return failed('Folder', `${folder} cannot be written to: ${whyUnwritable(error)}`, todo);
   }
 }
 
 /** Space where checkpoints, caches and the temporary files go. */
 export function checkDisk(folder: string, free = freeBytes(folder)): Finding {
   const found = `${gib(free)} free in ${folder}`;
-  if (free < GIB / 10) return wrong('Disk', found, 'free up space for checkpoints and weights');
+  if (free < GIB / 10) return failed('Disk', found, 'free up space for checkpoints and weights');
   return free < 2 * GIB
     ? note('Disk', found, 'checkpoints of large models take several GiB')
     : ok('Disk', found);

@@ -30,7 +30,7 @@ import {
   SPEC_BYTES,
 } from '@kasane/protocol/limits';
 import { at, messageOfReason, sentenceOf, type Written } from '@kasane/protocol/reasons';
-import { courseMessages } from '../serve/course-messages.ts';
+import { metricsMessages } from '../serve/metrics-messages.ts';
 import { viewJob, viewRun } from '../serve/view.ts';
 import { clockTime, diskReason, isLock } from '../store/disk.ts';
 import type { EventRecord } from '../store/event-record.ts';
@@ -148,7 +148,10 @@ export class JobManager {
    */
   metrics(id: string): WatchMetricsResponse[] {
     const { spec } = this.#record(id);
-    return courseMessages(spec, this.runs.get(id)?.metrics.course ?? this.#options.store.course(id));
+    return metricsMessages(
+      spec,
+      this.runs.get(id)?.metrics.history ?? this.#options.store.metricsHistory(id),
+    );
   }
 
   /** @throws KasaneError JOB_NOT_FOUND */

@@ -16,7 +16,7 @@ import type { Reason } from '@kasane/protocol/reasons';
 import { Run, type Unkept } from '../run/run.ts';
 import type { RunOptions } from '../run/run-options.ts';
 import { Standstill } from '../run/standstill.ts';
-import { isDiskError, PatientDisk } from '../store/disk.ts';
+import { isDiskError, RetryingDisk } from '../store/disk.ts';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord } from '../store/job-record.ts';
 import { loadData } from '../submit/load-data.ts';
@@ -68,7 +68,7 @@ export class Runs {
   readonly #options: RunsOptions;
   readonly #turns: Turns;
   readonly #places = new Map<string, Place>();
-  readonly #disk: PatientDisk;
+  readonly #disk: RetryingDisk;
   readonly #marks: ReadingMarks;
   /** Jobs whose data is read, and was when an earlier coordinator ended. */
   readonly #suspects = new Set<string>();
@@ -80,7 +80,7 @@ export class Runs {
 
   constructor(options: RunsOptions) {
     this.#options = options;
-    this.#disk = new PatientDisk(options.log, () => {
+    this.#disk = new RetryingDisk(options.log, () => {
       for (const id of this.#places.keys()) options.onChange(id);
     });
     this.#marks = new ReadingMarks(options.stateDirectory);
@@ -278,7 +278,7 @@ export class Runs {
     const { store, stateDirectory, log, onChange, onEnd, dataOf, askerOf, events, ...shared } = this.#options;
     const ended = (state: JobState, error: string, step: number | undefined) => {
       this.#still.delete(id);
-      return this.#disk.written({ writing: 'end', of: id }, () => onEnd(id, state, error, step));
+      return this.#disk.write({ writing: 'end', of: id }, () => onEnd(id, state, error, step));
     };
     // One that is cancelled while it is read must not be open any more when its place is free: it would begin again.
     const stopped = async () => {
@@ -287,7 +287,7 @@ export class Runs {
     try {
       const job = checkJob(JSON.parse(spec));
       const isNew = store.get(id)?.startedAt === 0;
-      await this.#disk.written({ writing: 'state', of: id }, () => store.start(id, Date.now()));
+      await this.#disk.write({ writing: 'state', of: id }, () => store.start(id, Date.now()));
       const { epochs } = job.spec.training;
       if (isNew) events.add(id, { code: 'started', args: { epochs } }, store.get(id)!.startedAt);
       const data = dataOf(id) ?? (await this.#read(id, job, place.reading));
@@ -316,7 +316,7 @@ export class Runs {
         },
       });
       place.run = run;
-      await this.#disk.written({ writing: 'state', of: id }, () => store.setSteps(id, run.progress.steps));
+      await this.#disk.write({ writing: 'state', of: id }, () => store.setSteps(id, run.progress.steps));
       onChange(id);
       const outcome = await run.execute();
       const { step } = run.progress;

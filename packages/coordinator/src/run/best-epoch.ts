@@ -5,40 +5,43 @@ import type { Job, TrainingSpec } from '@kasane/protocol/job';
 import { counted } from '@kasane/tensor/internal/counted';
 import { type MetricName, metricKindOf, metricOf } from '@kasane/tensor/objective';
 
-export interface Judge {
+export interface StopCriterion {
   readonly stopEarly?: TrainingSpec['stopEarly'];
   readonly metric: MetricName;
 }
 
 /** By what a job's epochs are judged. */
-export const judgeOf = ({ spec, objective }: Pick<Job, 'spec' | 'objective'>): Judge => ({
+export const stopCriterionOf = ({ spec, objective }: Pick<Job, 'spec' | 'objective'>): StopCriterion => ({
   stopEarly: spec.training.stopEarly,
   metric: metricOf[objective.type],
 });
 
 /** Lower is better. */
-const badness = ({ stopEarly, metric }: Judge, { testLoss, testMetric }: EpochResult): number => {
+const cost = ({ stopEarly, metric }: StopCriterion, { testLoss, testMetric }: EpochResult): number => {
   if (stopEarly?.on !== 'metric') return testLoss;
   return metricKindOf[metric] === 'fraction' ? -testMetric : testMetric;
 };
 
 /** The epochs from the best on; of equal ones the earlier is better. */
-export function ranked(history: readonly EpochResult[], judge: Judge): EpochResult[] {
-  return [...history].sort((a, b) => badness(judge, a) - badness(judge, b) || a.epoch - b.epoch);
+export function rankEpochs(history: readonly EpochResult[], criterion: StopCriterion): EpochResult[] {
+  return [...history].sort((a, b) => cost(criterion, a) - cost(criterion, b) || a.epoch - b.epoch);
 }
 
 /** Why to stop after the last epoch of the history; undefined: go on. */
-export function whyStop(history: readonly EpochResult[], judge: Judge): string | undefined {
-  if (!judge.stopEarly) return undefined;
-  const { on, patience, least } = judge.stopEarly;
+export function earlyStopReason(
+  history: readonly EpochResult[],
+  criterion: StopCriterion,
+): string | undefined {
+  if (!criterion.stopEarly) return undefined;
+  const { on, patience, least } = criterion.stopEarly;
   let [best, since] = [Number.POSITIVE_INFINITY, 0];
   for (const epoch of history) {
     since++;
-    if (badness(judge, epoch) < best - least) {
-      best = badness(judge, epoch);
+    if (cost(criterion, epoch) < best - least) {
+      best = cost(criterion, epoch);
       since = 0;
     }
   }
   if (since < patience) return undefined;
-  return `the test ${on === 'loss' ? 'loss' : judge.metric} has not improved for ${counted(since, 'epoch')}`;
+  return `the test ${on === 'loss' ? 'loss' : criterion.metric} has not improved for ${counted(since, 'epoch')}`;
 }

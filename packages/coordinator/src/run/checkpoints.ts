@@ -8,10 +8,10 @@ import { at, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import { encodeCheckpoint, type Position, readCheckpoint, type Weights } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
-import { clockTime, diskReason, type PatientDisk } from '../store/disk.ts';
-import type { Course } from '../store/metrics.ts';
+import { clockTime, diskReason, type RetryingDisk } from '../store/disk.ts';
+import type { MetricsHistory } from '../store/metrics.ts';
 import type { JobStore, LedgerRow } from '../store/store.ts';
-import { type Judge, judgeOf, ranked } from './best-epoch.ts';
+import { rankEpochs, type StopCriterion, stopCriterionOf } from './best-epoch.ts';
 
 export interface CheckpointsOptions {
   readonly id: string;
@@ -28,7 +28,7 @@ export interface CheckpointsOptions {
 export interface Passed {
   /** Shards that counted since the checkpoint before. */
   readonly ledger: readonly LedgerRow[];
-  readonly course: Course;
+  readonly metrics: MetricsHistory;
   /** The epoch that it ends, if it ends one. */
   readonly epoch?: EpochResult | undefined;
 }
@@ -38,7 +38,7 @@ const RETRY_MS = 2_000;
 
 export class Checkpoints {
   readonly #options: CheckpointsOptions;
-  readonly #judge: Judge;
+  readonly #criterion: StopCriterion;
   /** What belongs to checkpoints that could not be written goes with the next one. */
   #owed: { ledger: LedgerRow[]; epochs: EpochResult[] } = { ledger: [], epochs: [] };
   /** Why the last one is not on disk, if it is not. */
@@ -49,7 +49,7 @@ export class Checkpoints {
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
-    this.#judge = judgeOf(options.job);
+    this.#criterion = stopCriterionOf(options.job);
   }
 
   /** Fills `weights` from the newest checkpoint that is whole. Undefined: there is none. */
@@ -90,7 +90,7 @@ export class Checkpoints {
    * Writes one beside the steps that follow; waits only for the one before it. A disk that refuses it does not end the
    * training: what it was to keep goes with the next.
    */
-  async write(weights: Weights, position: Position, { ledger, course, epoch }: Passed): Promise<void> {
+  async write(weights: Weights, position: Position, { ledger, metrics, epoch }: Passed): Promise<void> {
     await this.#writing;
     const { id, job, store, directory, log, record } = this.#options;
     const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
@@ -113,7 +113,7 @@ export class Checkpoints {
       if (this.#refusal) log.info(`checkpoints can be written again: step ${step} is on disk`);
       record({ code: this.#refusal ? 'checkpoint-accepted' : 'checkpoint', args: { step } });
       this.#refusal = undefined;
-      await store.setCourse(id, course);
+      await store.setMetrics(id, metrics);
       const best = new Set(this.#bestSteps());
       for (const old of store.checkpoints(id).slice(job.spec.checkpoint.keep)) {
         if (best.has(old.step)) continue;
@@ -149,9 +149,9 @@ export class Checkpoints {
   }
 
   /** Resolves when the newest is on disk; `again` writes it once more where the disk refused it. */
-  async finish(disk: PatientDisk, again: () => Promise<void>): Promise<void> {
+  async finish(disk: RetryingDisk, again: () => Promise<void>): Promise<void> {
     await this.#writing;
-    await disk.written({ writing: 'last-checkpoint' }, async () => {
+    await disk.write({ writing: 'last-checkpoint' }, async () => {
       if (!this.#refusal) return;
       await again();
       await this.#writing;
@@ -179,9 +179,9 @@ export class Checkpoints {
   #bestSteps(): number[] {
     const { id, job, store, stepsPerEpoch } = this.#options;
     const { best = 0 } = job.spec.checkpoint;
-    const count = Math.max(best, this.#judge.stopEarly ? 1 : 0);
+    const count = Math.max(best, this.#criterion.stopEarly ? 1 : 0);
     if (count === 0) return [];
-    const list = ranked([...store.epochs(id), ...this.#owed.epochs], this.#judge);
+    const list = rankEpochs([...store.epochs(id), ...this.#owed.epochs], this.#criterion);
     return list.slice(0, count).map(({ epoch }) => epoch * stepsPerEpoch);
   }
 }

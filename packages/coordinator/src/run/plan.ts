@@ -19,7 +19,7 @@ function refuse(error: unknown): never {
 }
 
 /** What an answer says that a job can tell impossible. */
-type Told = Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'> & {
+type ShardResult = Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'> & {
   readonly weight?: number | undefined;
 };
 
@@ -145,7 +145,7 @@ export class RunPlan {
   /** Why no honest worker can have computed these figures from so many samples; undefined: one can. */
   whyImpossible(
     kind: NewTask['kind'],
-    { samples, counted, weight = counted, lossSum, metricSum }: Told,
+    { samples, counted, weight = counted, lossSum, metricSum }: ShardResult,
   ): string | undefined {
     const { objective } = this.#job;
     const tokens = objective.type === 'next-token' || objective.type === 'masked-token';

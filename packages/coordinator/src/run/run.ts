@@ -16,7 +16,7 @@ import { writeWhole } from '../params/files.ts';
 import { ParameterServer, type Update } from '../params/parameter-server.ts';
 import { checkDefinition } from '../params/result-definition.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
-import { PatientDisk } from '../store/disk.ts';
+import { RetryingDisk } from '../store/disk.ts';
 import { Metrics } from '../store/metrics.ts';
 import type { LedgerRow } from '../store/store.ts';
 import { checkIdentity, identityOf } from '../submit/data-identity.ts';
@@ -24,14 +24,14 @@ import { describeJob } from '../submit/describe-job.ts';
 import { startingWeights } from '../submit/starting-weights.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import { type Answer, epochArgs, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
-import { judgeOf, whyStop } from './best-epoch.ts';
+import { earlyStopReason, stopCriterionOf } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
+import { DataRoutes } from './data-routes.ts';
 import { finiteAnswers, leftOut, mayLeaveOut, requireFinite } from './finite.ts';
 import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
 import { Progress } from './progress.ts';
-import { Reach } from './reach.ts';
 import { Refusals } from './refusals.ts';
 import { Reissues } from './reissues.ts';
 import type { RunOptions } from './run-options.ts';
@@ -77,7 +77,7 @@ export class Run {
   readonly #taskKey = newTaskKey();
   /** What every worker is told of it: written out once, since a model may have a thousand layers, and there may be hundreds of workers. */
   #described: ReturnType<typeof describeJob> | undefined;
-  readonly #reach: Reach;
+  readonly #dataRoutes: DataRoutes;
   readonly #lines: WorkerLines;
   readonly #refusals: Refusals;
   readonly #reissues: Reissues;
@@ -90,11 +90,11 @@ export class Run {
   #ledger: LedgerRow[] = [];
   #publishedAt = performance.now();
   readonly #checkpoints: Checkpoints;
-  readonly #disk: PatientDisk;
+  readonly #disk: RetryingDisk;
   /** Workers have been sent the parameters of the step under way; false while another job has its turn. */
   #published = false;
   readonly #shares: Shares;
-  /** Milliseconds of slots since the last border. */
+  /** Milliseconds of slots since the last turn. */
   #usedMs = 0;
   /** Its last step is done. */
   #isTrained = false;
@@ -110,7 +110,7 @@ export class Run {
     const { store, limits } = options;
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
-    this.metrics = new Metrics(store.course(id), limits.metricPoints);
+    this.metrics = new Metrics(store.metricsHistory(id), limits.metricPoints);
     this.#refusals = new Refusals(workers);
     this.#reissues = new Reissues(options.record);
     this.#shares = new Shares({
@@ -118,16 +118,16 @@ export class Run {
       onRest: (worker, why, ms) => this.#rests(worker, why, ms),
       onWake: (worker) => this.#wakes(worker),
     });
-    this.#disk = new PatientDisk(log, options.onChange);
+    this.#disk = new RetryingDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
     this.#lines = new WorkerLines(log);
     const route = 'route' in job.spec.data ? job.spec.data.route : 'staged';
-    this.#reach = new Reach(route, workers, log, this.#lines);
+    this.#dataRoutes = new DataRoutes(route, workers, log, this.#lines);
     this.board = new TaskBoard({
       ...{ job: id, traceparent: options.traceparent },
       plan: this.#plan,
-      direct: () => this.#reach.direct,
+      direct: () => this.#dataRoutes.direct,
       queue: this.#queue,
       workers,
       refusals: {
@@ -163,7 +163,7 @@ export class Run {
       while (!this.#isOver()) await this.#step();
       this.#isTrained = true;
       await this.#checkpoints.finish(this.#disk, () => this.#checkpoint());
-      await this.#disk.written({ writing: 'model' }, () => this.#writeModel());
+      await this.#disk.write({ writing: 'model' }, () => this.#writeModel());
       return 'done';
     } catch (error) {
       if (!(error instanceof Stopped)) throw error;
@@ -226,7 +226,7 @@ export class Run {
     const { step } = this.#position;
     if (step >= this.#plan.totalSteps) return true;
     if (!this.#endsEpoch) return false;
-    const why = whyStop(this.progress.history, judgeOf(job));
+    const why = earlyStopReason(this.progress.history, stopCriterionOf(job));
     if (why) log.info(`stopping early: ${why}`);
     return why !== undefined;
   }
@@ -331,7 +331,7 @@ export class Run {
 
   /** A worker reads the data itself, or does not. */
   dataReach(worker: string, able: boolean, why: string): void {
-    this.#reach.reported(worker, able, why);
+    this.#dataRoutes.reported(worker, able, why);
   }
 
   workerLeft(worker: string): void {
@@ -343,7 +343,7 @@ export class Run {
 
   /** Nothing more comes from a worker. */
   #letGo(worker: string): void {
-    this.#reach.left(worker);
+    this.#dataRoutes.left(worker);
     this.#parameters?.drop(worker);
     this.#exchange?.leave(worker);
     this.board.workerLeft(worker);
@@ -373,15 +373,15 @@ export class Run {
     for (const worker of workers.all()) this.#tell(worker, this.#exchange);
     this.#shares.tell();
     this.#handOut(FIRST_STEPS);
-    const border = this.#border();
+    const turn = this.#yieldTurn();
     this.#options.onChange();
-    await border;
+    await turn;
     await this.#exchange.stage();
     this.#publish();
   }
 
   /** Between two pieces of work another job may come first. Undefined: none does. */
-  #border(): Promise<void> | undefined {
+  #yieldTurn(): Promise<void> | undefined {
     const usedMs = this.#usedMs;
     this.#usedMs = 0;
     return this.#options.turn.next(usedMs);
@@ -409,7 +409,7 @@ export class Run {
   /** Fills the parameter server from the newest checkpoint that is whole, or with what the job begins with. */
   async #restore(parameters: ParameterServer): Promise<void> {
     const { job, data, log, store, access } = this.#options;
-    const position = await this.#disk.written({ writing: 'position' }, () =>
+    const position = await this.#disk.write({ writing: 'position' }, () =>
       this.#checkpoints.restore(parameters),
     );
     this.metrics.rewind(position?.step ?? 0);
@@ -428,7 +428,7 @@ export class Run {
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. @param most steps */
   #handOut(most = Number.POSITIVE_INFINITY): void {
     const { step } = this.#position;
-    const window = Math.min(most, this.#plan.stepsAhead(this.#options.limits, this.#reach.direct));
+    const window = Math.min(most, this.#plan.stepsAhead(this.#options.limits, this.#dataRoutes.direct));
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
@@ -447,10 +447,10 @@ export class Run {
     const { learningRate } = parameters;
     // Another job's step begins while this one is counted.
     this.#usedMs += used.computeMs;
-    const border = this.#border();
+    const turn = this.#yieldTurn();
     this.#published = false;
     const committing = performance.now();
-    const { changes, ...times } = isLeftOut ? parameters.skip() : this.#commit(step + 1, !border);
+    const { changes, ...times } = isLeftOut ? parameters.skip() : this.#commit(step + 1, !turn);
     const before = this.#position;
     this.#position = {
       step: step + 1,
@@ -461,7 +461,7 @@ export class Run {
       ...leftOut(before, isLeftOut),
     };
     const publishedBefore = this.#publishedAt;
-    if (!border) this.#publish();
+    if (!turn) this.#publish();
     const published = performance.now();
     const publishMs = published - committing - times.applyMs;
 
@@ -494,8 +494,8 @@ export class Run {
       publishMs,
     });
     this.#options.onChange();
-    if (border) {
-      await border;
+    if (turn) {
+      await turn;
       await this.#exchange!.stage();
       this.#publish();
     }
@@ -521,7 +521,7 @@ export class Run {
     const answers: Answer[] = [];
     const rounds = this.#plan.evaluationRounds(limits.stagedBytes, limits.queuedTasks);
     for (const { start: first, end } of rounds) {
-      if (answers.length > 0) await this.#border();
+      if (answers.length > 0) await this.#yieldTurn();
       this.board.handOut('now', 'evaluate', [{ step, shards: end - first, first }]);
       const round = await this.board.settled('evaluate', step);
       answers.push(...round);
@@ -548,7 +548,7 @@ export class Run {
     const data = await identityOf(this.data);
     const ledger = this.#ledger;
     this.#ledger = [];
-    const passed = { ledger, course: this.metrics.course, epoch };
+    const passed = { ledger, metrics: this.metrics.history, epoch };
     await this.#checkpoints.write(this.#parameters!, { ...this.#position, data }, passed);
   }
 

@@ -19,8 +19,8 @@ import type { Metrics } from '../store/metrics.ts';
 import { type Asker, CallerTurns } from '../submit/caller-turns.ts';
 import type { ConnectedWorker, WorkerRegistry } from '../workers.ts';
 import { CALLER } from './admission.ts';
-import { noMetrics } from './course-messages.ts';
 import { OPEN_CALLER } from './gate.ts';
+import { noMetrics } from './metrics-messages.ts';
 import { watchEvents } from './watch-events.ts';
 
 /** Least time between two messages of `Watch`, in milliseconds. */

@@ -54,7 +54,7 @@ export const clockTime = (at = new Date()): string =>
   [at.getHours(), at.getMinutes(), at.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
 
 /** What is written by one who may be told to stop. */
-export class PatientDisk {
+export class RetryingDisk {
   readonly #log: Pick<Logger, 'warn'>;
   readonly #onChange: () => void;
   #stopped: Error | undefined;
@@ -71,13 +71,13 @@ export class PatientDisk {
     return this.#why;
   }
 
-  /** Nothing is waited for any longer: `written` rejects with this once the disk refuses. */
+  /** Nothing is waited for any longer: `write` rejects with this once the disk refuses. */
   stop(reason: Error): void {
     this.#stopped = reason;
   }
 
   /** Writes, again and again while the disk refuses. Rejects with whatever else `write` does. */
-  async written<T>(what: Written, write: () => T | Promise<T>): Promise<T> {
+  async write<T>(what: Written, write: () => T | Promise<T>): Promise<T> {
     let since = '';
     for (;;) {
       try {

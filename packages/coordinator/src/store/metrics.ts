@@ -18,33 +18,33 @@ const INTERVAL_MS = 250;
 /** The same of snapshots: a histogram costs two passes over a sample of the layer's numbers. */
 const SNAPSHOT_INTERVAL_MS = 2000;
 
-/** All that is kept of a run's course, ascending by step. */
-export interface Course {
+/** All that is kept of a run's metrics history, ascending by step. */
+export interface MetricsHistory {
   readonly points: readonly StepMetrics[];
   readonly gradients: readonly Snapshot[];
   readonly activations: readonly Snapshot[];
 }
 
-export const NOTHING_YET: Course = { points: [], gradients: [], activations: [] };
+export const NOTHING_YET: MetricsHistory = { points: [], gradients: [], activations: [] };
 
 export class Metrics {
-  #course: Course;
+  #history: MetricsHistory;
   #sampledAt = Number.NEGATIVE_INFINITY;
   #snapshotAt = Number.NEGATIVE_INFINITY;
   readonly #most: number;
-  readonly #listeners = new Set<(more: Course) => void>();
+  readonly #listeners = new Set<(more: MetricsHistory) => void>();
 
   /**
-   * @param course of an earlier coordinator
+   * @param history of an earlier coordinator
    * @param most points that are kept
    */
-  constructor(course: Course = NOTHING_YET, most = defaultLimits.metricPoints) {
-    this.#course = course;
+  constructor(history: MetricsHistory = NOTHING_YET, most = defaultLimits.metricPoints) {
+    this.#history = history;
     this.#most = most;
   }
 
-  get course(): Course {
-    return this.#course;
+  get history(): MetricsHistory {
+    return this.#history;
   }
 
   /** Whether the step under way should be looked at. */
@@ -72,22 +72,22 @@ export class Metrics {
   /** The run goes on after `step`: what is later is of updates that were lost. */
   rewind(step: number): void {
     const kept = <T extends { step: number }>(list: readonly T[]) => list.filter((one) => one.step <= step);
-    const { points, gradients, activations } = this.#course;
-    this.#course = { points: kept(points), gradients: kept(gradients), activations: kept(activations) };
+    const { points, gradients, activations } = this.#history;
+    this.#history = { points: kept(points), gradients: kept(gradients), activations: kept(activations) };
   }
 
   /** Calls `listener` with whatever is new until the returned function is called. */
-  onMore(listener: (more: Course) => void): () => void {
+  onMore(listener: (more: MetricsHistory) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  #extend(more: Course): void {
-    const { points, gradients, activations } = this.#course;
+  #extend(more: MetricsHistory): void {
+    const { points, gradients, activations } = this.#history;
     const all = [...points, ...more.points];
     forgetShards(all);
     forgetLayers(all);
-    this.#course = {
+    this.#history = {
       points: all.length > this.#most ? thinned(all) : all,
       gradients: few([...gradients, ...more.gradients]),
       activations: few([...activations, ...more.activations]),

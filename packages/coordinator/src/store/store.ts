@@ -9,7 +9,7 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { eventOfRow, IS_ROUTINE, insertionOf } from './event-rows.ts';
 import { epochInsertion, epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record.ts';
-import { type Course, NOTHING_YET } from './metrics.ts';
+import { type MetricsHistory, NOTHING_YET } from './metrics.ts';
 import { DATABASE, openStateDatabase, requireTables } from './state-database.ts';
 import { stateError } from './state-errors.ts';
 import { StatePlace } from './state-place.ts';
@@ -161,20 +161,20 @@ export class JobStore {
   }
 
   /** How the job went. */
-  course(id: string): Course {
+  metricsHistory(id: string): MetricsHistory {
     const row = this.#db.prepare('SELECT points FROM metrics WHERE job = ?').get(id);
     if (!row) return NOTHING_YET;
-    const kept = JSON.parse(text(row.points)) as Course | StepMetrics[];
+    const kept = JSON.parse(text(row.points)) as MetricsHistory | StepMetrics[];
     // An earlier version kept the points alone, and less in each.
     if (!Array.isArray(kept)) return kept;
     const absent = { reduceMs: 0, applyMs: 0, publishMs: 0, shards: [] };
     return { ...NOTHING_YET, points: kept.map((point) => ({ ...absent, ...point })) };
   }
 
-  setCourse(id: string, course: Course): Promise<void> {
+  setMetrics(id: string, history: MetricsHistory): Promise<void> {
     return this.#write({
       sql: 'INSERT OR REPLACE INTO metrics (job, points) VALUES (?, ?)',
-      values: [id, JSON.stringify(course)],
+      values: [id, JSON.stringify(history)],
     });
   }
 

@@ -2,11 +2,11 @@
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Job, Event as JobEvent, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { ClusterView } from './cluster-view.ts';
-import { Course } from './course.ts';
 import { byId, COLORS, Frame, fill, h } from './dom.ts';
 import { percent, RUNNING } from './format.ts';
 import { JobView } from './job-view.ts';
 import { JobsView } from './jobs-view.ts';
+import { MetricsHistory } from './metrics-history.ts';
 import { parseRoute, type Route } from './route.ts';
 import { english, type Language, type Words } from './text.ts';
 import type { Page, View } from './view.ts';
@@ -24,7 +24,7 @@ let t = await wordsOf(language);
 let theme = themes.find((known) => known === stored('theme')) ?? 'auto';
 let jobs: Job[] | undefined;
 let cluster: StatusResponse | undefined;
-let course = new Course();
+let metrics = new MetricsHistory();
 let happened: readonly JobEvent[] = [];
 let followed = '';
 let followedAt = '';
@@ -38,7 +38,7 @@ const page = (): Page => ({
   fail: (error) => showProblem(error instanceof Error ? error.message : String(error)),
 });
 
-/** Whose course is wanted: that of the job that is shown; on the cluster's page of the one that runs, or ran last. */
+/** Whose metrics history is wanted: that of the job that is shown; on the cluster's page of the one that runs, or ran last. */
 function wanted(): string {
   if (route.view === 'job') return route.job;
   if (route.view === 'jobs') return '';
@@ -47,7 +47,7 @@ function wanted(): string {
   return followed || (jobs?.find((job) => job.step > 0)?.id ?? '');
 }
 
-/** Of the stream with that job's course: the part of it that the view shows. */
+/** Of the stream with that job's metrics history: the part of it that the view shows. */
 function address(job: string): string {
   const layers = route.view === 'job' && route.tab === 'layers';
   const part = route.view === 'cluster' ? 'steps' : layers ? 'layers' : 'curves';
@@ -58,7 +58,7 @@ function follow(job: string): void {
   events?.close();
   followed = job;
   followedAt = address(job);
-  course = new Course();
+  metrics = new MetricsHistory();
   happened = [];
   const source = new EventSource(followedAt);
   events = source;
@@ -74,8 +74,8 @@ function follow(job: string): void {
     cluster = value;
   });
   on<string>('problem', showProblem);
-  on<WatchMetricsResponse>('course', (message) => course.take(message, true));
-  on<WatchMetricsResponse>('more', (message) => course.take(message, false));
+  on<WatchMetricsResponse>('metrics', (message) => metrics.take(message, true));
+  on<WatchMetricsResponse>('more', (message) => metrics.take(message, false));
   on<JobEvent[]>('happened', (all) => {
     happened = all;
   });
@@ -111,7 +111,7 @@ function showProblem(text: string): void {
 
 const frame = new Frame(() => {
   attend();
-  view?.update({ jobs, cluster, course, events: happened, followed });
+  view?.update({ jobs, cluster, metrics, events: happened, followed });
   if (cluster) {
     const slots = cluster.workers.reduce((sum, worker) => sum + worker.slots, 0);
     byId('summary').textContent = t.workers(cluster.workers.length, slots);

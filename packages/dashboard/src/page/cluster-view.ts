@@ -1,8 +1,8 @@
 /** The cluster: its workers, who computes which shard of which step, and where the time of a step goes. */
 import type { StatusResponse, WorkerStatus } from '@kasane/protocol/gen/kasane/v1/cluster';
-import { SHARD_POINTS } from './course.ts';
 import { figure, fill, h } from './dom.ts';
 import { bytes, grouped, milliseconds } from './format.ts';
+import { SHARD_POINTS } from './metrics-history.ts';
 import { phaseTable } from './phases.ts';
 import { Timeline } from './timeline.ts';
 import type { Known, Page, View } from './view.ts';
@@ -51,9 +51,9 @@ export class ClusterView implements View {
 
   update(known: Known): void {
     this.#known = known;
-    const { cluster, course, followed } = known;
+    const { cluster, metrics, followed } = known;
     if (cluster) this.#drawCluster(cluster);
-    const key = `${followed} ${course.version}`;
+    const key = `${followed} ${metrics.version}`;
     if (key === this.#drawn || performance.now() - this.#drawnAt < STEPS_MS) return;
     this.#drawn = key;
     this.#drawSteps();
@@ -123,8 +123,8 @@ export class ClusterView implements View {
 
   #drawSteps(): void {
     const { t } = this.#page;
-    const { course, followed } = this.#known!;
-    const points = course.points.filter(({ shards }) => shards.length > 0);
+    const { metrics, followed } = this.#known!;
+    const points = metrics.points.filter(({ shards }) => shards.length > 0);
     const last = points.at(-1);
     this.#waterfall.hidden = !last;
     this.#phases.hidden = !last;

@@ -74,14 +74,14 @@ export class CurvesView implements View {
     this.#offer(known.jobs ?? []);
     if (known.events !== this.#eventsDrawn) this.#drawEvents(known.events);
     this.#eventsDrawn = known.events;
-    const key = `${known.course.version} ${job.history.length} ${job.state}`;
+    const key = `${known.metrics.version} ${job.history.length} ${job.state}`;
     if (key === this.#drawn) return;
     this.#drawn = key;
     this.#draw();
     if (performance.now() - this.#askedAt > CHECKPOINTS_MS || job.state !== RUNNING)
       this.#askCheckpoints(job);
-    if (known.course.spec && !this.#file.textContent)
-      this.#file.textContent = JSON.stringify(JSON.parse(known.course.spec), null, 2);
+    if (known.metrics.spec && !this.#file.textContent)
+      this.#file.textContent = JSON.stringify(JSON.parse(known.metrics.spec), null, 2);
   }
 
   destroy(): void {
@@ -127,8 +127,8 @@ export class CurvesView implements View {
 
   /** The last half of the run: what is happening now. By mouse any part can be chosen. */
   #zoomIn(): void {
-    const course = this.#known?.course;
-    const [first, last] = [course?.points[0], course?.last];
+    const metrics = this.#known?.metrics;
+    const [first, last] = [metrics?.points[0], metrics?.last];
     const source = this.#sources()[0];
     if (!first || !last || !source) return;
     const place = placeOn(this.#axis, source);
@@ -137,15 +137,15 @@ export class CurvesView implements View {
   }
 
   #sources(): Source[] {
-    const { jobs = [], course } = this.#known ?? {};
+    const { jobs = [], metrics } = this.#known ?? {};
     const job = jobs.find(({ id }) => id === this.#id);
-    if (!job || !course) return [];
+    if (!job || !metrics) return [];
     const others = [...this.#others].flatMap(([id, points], index) => {
       const other = jobs.find((one) => one.id === id);
       const color = (light: number) => `hsl(${hueOf(index + 1)} 65% ${light}%)`;
       return other ? [{ job: other, points, name: id, colors: [color(45), color(60)] as const }] : [];
     });
-    return [{ job, points: course.points, name: '', colors: [BLUE, ORANGE] }, ...others];
+    return [{ job, points: metrics.points, name: '', colors: [BLUE, ORANGE] }, ...others];
   }
 
   #draw(): void {

@@ -1,11 +1,11 @@
 /** One layer in full: its norms over time, its distributions, and what can be seen in the network of the newest checkpoint. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { Chart } from './chart.ts';
-import { type Course, snapshotsOf } from './course.ts';
 import { ridges } from './distributions.ts';
 import { COLORS, figure, fill, h } from './dom.ts';
 import { grouped, small } from './format.ts';
 import { LayerPictures } from './layer-pictures.ts';
+import { type MetricsHistory, snapshotsOf } from './metrics-history.ts';
 import type { Page } from './view.ts';
 
 /** Histograms are drawn anew so often, in milliseconds. */
@@ -23,9 +23,9 @@ export class LayerDetail {
   #layer = '';
   #later: ReturnType<typeof setTimeout> | undefined;
   #snapshots = -1;
-  #course: Course | undefined;
+  #history: MetricsHistory | undefined;
   readonly #redraw = () => {
-    if (this.#course) this.#drawRidges(this.#course, this.#layer);
+    if (this.#history) this.#drawRidges(this.#history, this.#layer);
   };
 
   constructor(page: Page, job: string) {
@@ -54,18 +54,18 @@ export class LayerDetail {
     this.#pictures.job(job);
   }
 
-  show(course: Course, layer: string): void {
+  show(metrics: MetricsHistory, layer: string): void {
     const other = layer !== this.#layer;
     this.#layer = layer;
-    this.#course = course;
+    this.#history = metrics;
     this.#pictures.layer(layer);
-    this.#drawHead(course, layer);
-    this.#drawCharts(course, layer);
-    const snapshots = course.gradients.length + 1000 * course.activations.length;
+    this.#drawHead(metrics, layer);
+    this.#drawCharts(metrics, layer);
+    const snapshots = metrics.gradients.length + 1000 * metrics.activations.length;
     if (!other && snapshots === this.#snapshots) return;
     this.#snapshots = snapshots;
     // At once for another layer; of the same one the latest, a moment later.
-    if (other) this.#drawRidges(course, layer);
+    if (other) this.#drawRidges(metrics, layer);
     this.#later ??= setTimeout(() => {
       this.#later = undefined;
       this.#redraw();
@@ -79,12 +79,12 @@ export class LayerDetail {
     removeEventListener(COLORS, this.#redraw);
   }
 
-  #drawHead(course: Course, layer: string): void {
+  #drawHead(metrics: MetricsHistory, layer: string): void {
     const { t } = this.#page;
-    const info = course.layers.find(({ name }) => name === layer);
+    const info = metrics.layers.find(({ name }) => name === layer);
     if (!info) return;
-    const seen = course.last?.layers.find((one) => one.layer === layer);
-    const active = snapshotsOf(course.activations.slice(-1), layer)[0]?.seen;
+    const seen = metrics.last?.layers.find((one) => one.layer === layer);
+    const active = snapshotsOf(metrics.activations.slice(-1), layer)[0]?.seen;
     fill(
       this.#head,
       h('div', { class: 'row' }, h('h2', {}, layer), h('span', { class: 'faint' }, info.type)),
@@ -103,11 +103,11 @@ export class LayerDetail {
     );
   }
 
-  #drawCharts(course: Course, layer: string): void {
+  #drawCharts(metrics: MetricsHistory, layer: string): void {
     const { t } = this.#page;
-    const x = course.points.map(({ step }) => step);
-    const has = course.last?.layers.some((one) => one.layer === layer) ?? false;
-    const active = snapshotsOf(course.activations, layer);
+    const x = metrics.points.map(({ step }) => step);
+    const has = metrics.last?.layers.some((one) => one.layer === layer) ?? false;
+    const active = snapshotsOf(metrics.activations, layer);
     const steps = active.map(({ step }) => step);
     const curve = (label: string, color: string, y: (number | null)[]) => ({ label, color, x, y });
     const ofLayer = has
@@ -115,12 +115,12 @@ export class LayerDetail {
           curve(
             t.gradient,
             '#4f7cff',
-            course.ofLayer(layer, (seen) => seen.gradientNorm),
+            metrics.ofLayer(layer, (seen) => seen.gradientNorm),
           ),
           curve(
             t.weights,
             '#2e9e5b',
-            course.ofLayer(layer, (seen) => seen.weightNorm),
+            metrics.ofLayer(layer, (seen) => seen.weightNorm),
           ),
         ]
       : [];
@@ -139,7 +139,7 @@ export class LayerDetail {
         curve(
           t.update,
           '#4f7cff',
-          course.ofLayer(layer, (seen) => seen.updateRatio),
+          metrics.ofLayer(layer, (seen) => seen.updateRatio),
         ),
       ]);
     this.#dead.element.hidden = steps.length === 0;
@@ -149,10 +149,10 @@ export class LayerDetail {
     }
   }
 
-  #drawRidges(course: Course, layer: string): void {
+  #drawRidges(metrics: MetricsHistory, layer: string): void {
     const { t } = this.#page;
-    const trained = snapshotsOf(course.gradients, layer);
-    const active = snapshotsOf(course.activations, layer);
+    const trained = snapshotsOf(metrics.gradients, layer);
+    const active = snapshotsOf(metrics.activations, layer);
     const part = (title: string, list: typeof trained, pick: 'gradient' | 'weights' | 'activations') => {
       const moments = list.flatMap(({ step, seen }) => (seen[pick] ? [{ step, histogram: seen[pick] }] : []));
       if (moments.length === 0) return undefined;

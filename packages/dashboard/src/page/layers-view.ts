@@ -3,11 +3,11 @@
  * is shown in full beside it.
  */
 import type { LayerInfo } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { Course } from './course.ts';
 import { diagnose, type Trouble } from './diagnose.ts';
 import { fill, h, spark } from './dom.ts';
 import { short, small } from './format.ts';
 import { LayerDetail } from './layer-detail.ts';
+import type { MetricsHistory } from './metrics-history.ts';
 import type { Known, Page, View } from './view.ts';
 
 /** Points of a plate's curve. */
@@ -24,7 +24,7 @@ export class LayersView implements View {
   /** Name of the chosen layer. */
   #chosen = '';
   #drawn = -1;
-  #course: Course | undefined;
+  #history: MetricsHistory | undefined;
 
   constructor(page: Page, job: string) {
     this.#page = page;
@@ -34,12 +34,12 @@ export class LayersView implements View {
     this.element = h('div', { class: 'stacked' }, this.#warnings, columns);
   }
 
-  update({ course, jobs, followed }: Known): void {
+  update({ metrics, jobs, followed }: Known): void {
     const job = jobs?.find(({ id }) => id === followed);
     if (job) this.#detail.job(job);
-    if (course.version === this.#drawn && course === this.#course) return;
-    this.#drawn = course.version;
-    this.#course = course;
+    if (metrics.version === this.#drawn && metrics === this.#history) return;
+    this.#drawn = metrics.version;
+    this.#history = metrics;
     this.#draw();
   }
 
@@ -49,9 +49,9 @@ export class LayersView implements View {
 
   #draw(): void {
     const { t } = this.#page;
-    const course = this.#course;
-    if (!course) return;
-    if (course.layers.length === 0) {
+    const metrics = this.#history;
+    if (!metrics) return;
+    if (metrics.layers.length === 0) {
       fill(this.#stack, h('p', { class: 'faint' }, t.noLayers));
       return;
     }
@@ -59,26 +59,26 @@ export class LayersView implements View {
     this.#stack.setAttribute('role', 'listbox');
     this.#stack.setAttribute('aria-label', t.layers);
     // What has weights is of the most interest.
-    this.#chosen ||= (course.layers.find(({ parameters }) => parameters > 0) ?? course.layers[0])!.name;
-    const troubles = diagnose(course.points, course.activations.at(-1));
+    this.#chosen ||= (metrics.layers.find(({ parameters }) => parameters > 0) ?? metrics.layers[0])!.name;
+    const troubles = diagnose(metrics.points, metrics.activations.at(-1));
     fill(
       this.#warnings,
       ...[...troubles]
         .slice(0, 8)
         .map(([layer, trouble]) => h('p', { class: 'warning' }, `⚠ ${t.warnings[trouble](layer)}`)),
     );
-    const seen = new Map(course.last?.layers.map((layer) => [layer.layer, layer]));
+    const seen = new Map(metrics.last?.layers.map((layer) => [layer.layer, layer]));
     const largest = Math.max(
       ...[...seen.values()].map(({ gradientNorm }) => gradientNorm).filter(Number.isFinite),
       0,
     );
-    const plates = course.layers.map((info, index) => {
+    const plates = metrics.layers.map((info, index) => {
       const norm = seen.get(info.name)?.gradientNorm;
       const trouble = troubles.get(info.name);
-      return this.#plate(info, course.layers[index - 1]?.name ?? 'input', norm, largest, trouble);
+      return this.#plate(info, metrics.layers[index - 1]?.name ?? 'input', norm, largest, trouble);
     });
     fill(this.#stack, ...plates);
-    this.#detail.show(course, this.#chosen);
+    this.#detail.show(metrics, this.#chosen);
   }
 
   #plate(
@@ -121,8 +121,8 @@ export class LayersView implements View {
     const { t } = this.#page;
     const part =
       largest > 0 && norm > 0 ? Math.max(0.02, 1 - Math.log10(norm / largest) / Math.log10(FAINTEST)) : 0;
-    const course = this.#course!.ofLayer(layer, ({ gradientNorm }) => gradientNorm, RECENT);
-    const powers = course.flatMap((value) => (value === null ? [] : [Math.log10(value || 1e-12)]));
+    const metrics = this.#history!.ofLayer(layer, ({ gradientNorm }) => gradientNorm, RECENT);
+    const powers = metrics.flatMap((value) => (value === null ? [] : [Math.log10(value || 1e-12)]));
     return h(
       'div',
       { class: 'gradient', title: t.gradient },
@@ -139,7 +139,7 @@ export class LayersView implements View {
   }
 
   #key(event: KeyboardEvent): void {
-    const names = this.#course?.layers.map(({ name }) => name) ?? [];
+    const names = this.#history?.layers.map(({ name }) => name) ?? [];
     const at = names.indexOf(this.#chosen);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: names.length - 1 }[event.key];
     const name = to === undefined ? undefined : names[to];

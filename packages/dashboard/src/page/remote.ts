@@ -58,7 +58,7 @@ export async function checkpoints(job: string): Promise<Checkpoint[]> {
 
 /** Curves of a job as they are now. */
 export async function pointsOf(job: string): Promise<StepMetrics[]> {
-  return ((await (await ask(pathOf(job, 'course'))).json()) as { points: StepMetrics[] }).points;
+  return ((await (await ask(pathOf(job, 'metrics'))).json()) as { points: StepMetrics[] }).points;
 }
 
 /** Address of a model file: final weights, or those of a checkpoint. */

@@ -3,9 +3,9 @@
  * copied from then on: of hundreds of shards all of them took a tenth of a second.
  */
 import type { StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { SHARD_POINTS } from './course.ts';
 import { color, fill, h } from './dom.ts';
 import { grouped, hueOf } from './format.ts';
+import { SHARD_POINTS } from './metrics-history.ts';
 import type { Page } from './view.ts';
 
 const CELL = 14;

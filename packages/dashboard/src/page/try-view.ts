@@ -51,11 +51,11 @@ export class TryView implements View {
     });
   }
 
-  update({ jobs, course }: Known): void {
+  update({ jobs, metrics }: Known): void {
     const job: Job | undefined = jobs?.find(({ id }) => id === this.#job);
     if (!job) return;
     this.#newest.job(job.state);
-    this.#binary = course.spec.includes('"binary"');
+    this.#binary = metrics.spec.includes('"binary"');
   }
 
   destroy(): void {

@@ -1,7 +1,7 @@
 /** What every view is: an element that is told when something has changed, and draws itself at most once a frame. */
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { Course } from './course.ts';
+import type { MetricsHistory } from './metrics-history.ts';
 import type { Words } from './text.ts';
 
 /** What the page knows. */
@@ -9,8 +9,8 @@ export interface Known {
   /** Newest first; undefined while nothing has come. */
   readonly jobs: readonly Job[] | undefined;
   readonly cluster: StatusResponse | undefined;
-  /** Of the job whose course is followed. */
-  readonly course: Course;
+  /** Of the job whose metrics history is followed. */
+  readonly metrics: MetricsHistory;
   /** What has happened to it, oldest first. */
   readonly events: readonly Event[];
   /** That job. */

@@ -6,7 +6,7 @@ import type { WorkerLines } from './worker-lines.ts';
 
 export type Route = 'auto' | 'direct' | 'staged';
 
-export class Reach {
+export class DataRoutes {
   readonly #route: Route;
   readonly #workers: Pick<WorkerRegistry, 'all'>;
   readonly #log: Pick<Logger, 'info'>;

@@ -1,7 +1,7 @@
-/** A made-up course of a long run, thinned as a real one is: for what must stay quick whatever the length. */
-import { type Course, Metrics, NOTHING_YET } from '@kasane/coordinator/internal/store/metrics';
+/** A made-up metrics history of a long run, thinned as a real one is: for what must stay quick whatever the length. */
+import { Metrics, type MetricsHistory, NOTHING_YET } from '@kasane/coordinator/internal/store/metrics';
 
-export interface CourseOptions {
+export interface LongMetricsOptions {
   /** Default: three, of which every point tells. */
   readonly layers?: readonly string[];
   /** By shard, who computed it. Default: four, by two workers. */
@@ -11,7 +11,7 @@ export interface CourseOptions {
 }
 
 /** @param steps that the run has had; every tenth of them was looked at, and the last */
-export function longCourse(steps: number, options: CourseOptions = {}): Course {
+export function longMetrics(steps: number, options: LongMetricsOptions = {}): MetricsHistory {
   const { layers = ['dense1', 'dense2', 'dense3'], workers = ['a', 'b', 'a', 'b'], points } = options;
   const metrics = new Metrics(NOTHING_YET, points);
   const add = (step: number) => {
@@ -51,5 +51,5 @@ export function longCourse(steps: number, options: CourseOptions = {}): Course {
   };
   for (let step = 1; step < steps; step += 10) add(step);
   add(steps);
-  return metrics.course;
+  return metrics.history;
 }

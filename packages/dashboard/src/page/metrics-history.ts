@@ -1,4 +1,4 @@
-/** A job's course as it arrives: layers, job file, points, snapshots. Views read it; it knows nothing of them. */
+/** A job's metrics history as it arrives: layers, job file, points, snapshots. Views read it; it knows nothing of them. */
 import type {
   LayerInfo,
   LayerMetrics,
@@ -14,7 +14,7 @@ const SNAPSHOTS = 200;
 /** Points, the newest, of which it is kept who computed which shard. */
 export const SHARD_POINTS = 120;
 
-export class Course {
+export class MetricsHistory {
   layers: readonly LayerInfo[] = [];
   /** The job file as it was checked, as JSON. */
   spec = '';
@@ -37,7 +37,7 @@ export class Course {
     forgetShards(this.points);
     this.gradients = extended(this.gradients, message.gradients, SNAPSHOTS);
     this.activations = extended(this.activations, message.activations, SNAPSHOTS);
-    // A long course begins with a hundred messages: it is drawn once, when the last of them is there.
+    // A long metrics history begins with a hundred messages: it is drawn once, when the last of them is there.
     if (!message.more) this.version++;
   }
 

@@ -1,13 +1,13 @@
-/** What `WatchMetrics` begins with: the job's layers and its file, then its course, in messages of a moderate size. */
+/** What `WatchMetrics` begins with: the job's layers and its file, then its metrics history, in messages of a moderate size. */
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob } from '@kasane/protocol/job';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
-import { type Course, inMessages } from '../store/metrics.ts';
+import { inMessages, type MetricsHistory } from '../store/metrics.ts';
 
 /** @param spec the job as it was checked, JSON */
-export function courseMessages(
+export function metricsMessages(
   spec: string,
-  { points, gradients, activations }: Course,
+  { points, gradients, activations }: MetricsHistory,
 ): WatchMetricsResponse[] {
   const layers = summarizeLayers(checkJob(JSON.parse(spec)).model).map((layer) => ({
     ...layer,
