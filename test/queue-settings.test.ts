@@ -1,4 +1,4 @@
-/** What BullMQ's dashboards set on the queues of a job holds nobody up, and is told of with what to do instead. */
+/** What BullMQ's dashboards set on the queues of a job, or another program writes over them, holds nobody up, and is told of with what to do instead. */
 import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
@@ -58,3 +58,25 @@ it.each([
   },
   60_000,
 );
+
+it('queues whose keys another program overwrites are emptied, and their tasks handed out again', async () => {
+  const { client } = cluster;
+  cleanUp.add(() => client.close());
+  lines.length = 0;
+  const id = await client.submit(JSON.stringify(job));
+  let isSet = false;
+  for await (const { step } of client.watch(id)) {
+    if (isSet || step < 20) continue;
+    isSet = true;
+    const set = redis.multi();
+    for (const name of [...TASK_QUEUES, REISSUE_QUEUE])
+      for (const part of ['wait', 'active', 'meta', 'events', 'id', 'marker'])
+        set.set(`${queuePrefix(id)}:${name}:${part}`, 'garbage');
+    await set.exec();
+  }
+  expect(isSet).toBe(true);
+  expect(lines.join('\n')).toMatch(/another program has overwritten \S+:wait in Redis.*WRONGTYPE.*emptied/);
+  const events = await client.events(id);
+  expect(events.map(({ text }) => text).join('\n')).toMatch(/WRONGTYPE: string instead of list/);
+  expect(await client.get(id)).toMatchObject({ error: '', digest });
+}, 60_000);

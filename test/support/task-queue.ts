@@ -16,7 +16,7 @@ export async function startTaskQueue(cleanUp: CleanUp, job: string) {
   const redis = heard(new Redis(server.url, { maxRetriesPerRequest: null }));
   cleanUp.add(() => redis.disconnect());
   const key = newTaskKey();
-  const queue = new TaskQueue(job, redis, 60, key, pino({ level: 'silent' }));
+  const queue = new TaskQueue(job, redis, 60, key, pino({ level: 'silent' }), () => {});
   cleanUp.add(() => queue.close());
   return { redis, key, queue };
 }

@@ -74,6 +74,7 @@ export const reasons = {
   'higher-priority': heldUp({ job: 'text', priority: 'number' }, ({ job, priority }) => `job ${job} has a higher priority (${priority})`),
   'turns': passing({ jobs: ['text'] }, ({ jobs }) => `jobs take turns: a step of job ${jobs.join(', ')} is being computed`),
   'redis-silent': heldUp({ since: 'text' }, ({ since }) => `Redis has not answered since ${since}`),
+  'queue-overwritten': event({ key: 'text', error: 'text' }, ({ key, error }) => `another program has overwritten ${key} in Redis, a key of the job's queues (${error})`),
   'standstill': event({ seconds: 'number', workers: 'number' }, ({ seconds, workers }) => `no answer for ${seconds} s, although ${workers === 1 ? '1 connected worker' : `${workers} connected workers`} can compute the job`),
   // The coordinator's disk.
   'disk': heldUp({ cause: diskCauses }, ({ cause }) => `${meaningOf(cause).words}; ${diskCures[cause]}`),

@@ -1,8 +1,10 @@
 /**
  * What other programs have set on the queues of a job: BullMQ's dashboards pause queues, and limit how much of them is taken. Nobody would
  * compute then, and nothing would say why. The queues are the coordinator's: it takes such settings back, and says how to pause a job.
+ * A queue whose keys hold what Redis cannot use as a queue is emptied, and its tasks are handed out again.
  */
 import { messageOf } from '@kasane/protocol/errors';
+import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -15,7 +17,33 @@ export interface QueueSettingsOptions {
   readonly queues: readonly Queue[];
   readonly redis: Redis;
   readonly log: Pick<Logger, 'warn' | 'debug'>;
+  /** A queue had to be emptied: what was in it is to be handed out again. */
+  readonly onEmptied: (why: Reason<'queue-overwritten'>) => void;
 }
+
+/** What BullMQ keeps in the keys of a queue. */
+const types: Readonly<Record<string, string>> = {
+  wait: 'list',
+  paused: 'list',
+  active: 'list',
+  delayed: 'zset',
+  prioritized: 'zset',
+  'waiting-children': 'zset',
+  completed: 'zset',
+  failed: 'zset',
+  marker: 'zset',
+  stalled: 'set',
+  meta: 'hash',
+  events: 'stream',
+  id: 'string',
+  pc: 'string',
+  limiter: 'string',
+  'stalled-check': 'string',
+};
+/** Keys that Redis counts in. */
+const counters = new Set(['id', 'pc', 'limiter']);
+/** Far from where Redis refuses to count on. */
+const COUNT = /^-?\d{1,15}$/;
 
 export class QueueSettings {
   readonly #options: QueueSettingsOptions;
@@ -39,12 +67,32 @@ export class QueueSettings {
     if (this.#isLooking || redis.status !== 'ready') return;
     this.#isLooking = true;
     try {
-      await Promise.all(queues.map((queue) => this.#takeBack(queue)));
+      await Promise.all(
+        queues.map(async (queue) => {
+          if (!(await this.#mend(queue))) await this.#takeBack(queue);
+        }),
+      );
     } catch (error) {
       log.debug(`the settings of the queues could not be read: ${messageOf(error)}`);
     } finally {
       this.#isLooking = false;
     }
+  }
+
+  /** Empties a queue that Redis cannot use. Resolves to whether it had to. */
+  async #mend(queue: Queue): Promise<boolean> {
+    const { redis, log, onEmptied } = this.#options;
+    const why = await unusable(redis, queue);
+    if (!why) return false;
+    await unlinkMatching(redis, `${queue.qualifiedName}:*`);
+    const said = sentenceOf(why);
+    if (!this.#told.has(said)) {
+      this.#told.add(said);
+      const right = 'let no other program write to this Redis';
+      log.warn(why, `${said}; the queue has been emptied and its tasks are handed out again: ${right}`);
+    }
+    onEmptied(why);
+    return true;
   }
 
   async #takeBack(queue: Queue): Promise<void> {
@@ -67,6 +115,40 @@ export class QueueSettings {
     const right = `to pause the job, use \`kasane pause ${job}\``;
     log.warn(`another program had ${what} in Redis; this has been undone: ${right}`);
   }
+}
+
+/** Why Redis refuses to use a queue, in its own words; undefined where it does not. */
+async function unusable(redis: Redis, queue: Queue): Promise<Reason<'queue-overwritten'> | undefined> {
+  const names = Object.keys(types);
+  const asking = redis.pipeline();
+  for (const name of names) asking.type(queue.keys[name]!);
+  for (const name of counters) asking.get(queue.keys[name]!);
+  const answers = (await asking.exec()) ?? [];
+  const overwritten = (name: string, error: string): Reason<'queue-overwritten'> => ({
+    code: 'queue-overwritten',
+    args: { key: queue.keys[name]!, error },
+  });
+  for (const [index, name] of names.entries()) {
+    const found = answers[index]?.[1];
+    if (typeof found === 'string' && found !== 'none' && found !== types[name])
+      return overwritten(name, `WRONGTYPE: ${found} instead of ${types[name]}`);
+  }
+  for (const [index, name] of [...counters].entries()) {
+    const count = answers[names.length + index]?.[1];
+    if (typeof count === 'string' && !COUNT.test(count))
+      return overwritten(name, 'ERR value is not an integer or out of range');
+  }
+  return undefined;
+}
+
+/** Removes all keys that match. */
+export async function unlinkMatching(redis: Redis, pattern: string): Promise<void> {
+  let cursor = '0';
+  do {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', 500);
+    if (keys.length > 0) await redis.unlink(...keys);
+    cursor = next;
+  } while (cursor !== '0');
 }
 
 /** What the settings of a queue keep workers from. */

@@ -18,7 +18,7 @@ import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
 import { Queue, type QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { QueueSettings } from './queue-settings.ts';
+import { QueueSettings, type QueueSettingsOptions, unlinkMatching } from './queue-settings.ts';
 
 interface Staging {
   readonly task: NewTask;
@@ -64,6 +64,7 @@ export class TaskQueue {
   /**
    * @param expirySeconds after which a staged batch that nobody removed goes by itself
    * @param key that tasks are signed with
+   * @param onEmptied called when tasks were lost because another program wrote to a queue
    */
   constructor(
     job: string,
@@ -71,6 +72,7 @@ export class TaskQueue {
     expirySeconds: number,
     key: Uint8Array,
     log: Pick<Logger, 'warn' | 'debug'>,
+    onEmptied: QueueSettingsOptions['onEmptied'],
   ) {
     this.#key = key;
     this.#job = job;
@@ -93,7 +95,7 @@ export class TaskQueue {
     };
     this.#ahead = TASK_QUEUES.map(queue);
     this.#now = queue(REISSUE_QUEUE);
-    this.#settings = new QueueSettings({ job, queues: [...this.#ahead, this.#now], redis, log });
+    this.#settings = new QueueSettings({ job, queues: [...this.#ahead, this.#now], redis, log, onEmptied });
   }
 
   /**
@@ -175,17 +177,7 @@ export class TaskQueue {
 
   /** Removes everything of the job from Redis, if it answers. */
   obliterate(): Promise<void> {
-    return within(ENDING_MS, this.#obliterate());
-  }
-
-  async #obliterate(): Promise<void> {
-    let cursor = '0';
-    do {
-      const pattern = `${queuePrefix(this.#job)}:*`;
-      const [next, keys] = await this.#redis.scan(cursor, 'MATCH', pattern, 'COUNT', 500);
-      if (keys.length > 0) await this.#redis.unlink(...keys);
-      cursor = next;
-    } while (cursor !== '0');
+    return within(ENDING_MS, unlinkMatching(this.#redis, `${queuePrefix(this.#job)}:*`));
   }
 
   async close(): Promise<void> {

@@ -323,16 +323,19 @@ export class TaskBoard {
   /**
    * Redis may have lost everything: hands out again what nobody holds. Tasks of later steps follow when their step comes:
    * behind others in the queue they would be fetched too late.
+   * @param why put on record, where nothing else says it
    */
-  requeue(): void {
+  requeue(why?: Reason): void {
     for (const kind of ['train', 'evaluate'] as const) {
       const tracker = this.#trackers[kind];
       for (const step of tracker.steps()) {
         const isNow = kind === 'evaluate' || step === this.#step;
         const idle = tracker.shards(step).filter(({ done, holders }) => !done && holders.length === 0);
         const shards = idle.map(({ shard }) => shard);
-        if (isNow) this.#reissue(kind, step, shards);
-        else for (const shard of shards) tracker.lose(step, shard);
+        if (isNow) {
+          this.#reissue(kind, step, shards);
+          if (why && shards.length > 0) this.#options.onReissue(step, shards.length, why);
+        } else for (const shard of shards) tracker.lose(step, shard);
       }
     }
   }

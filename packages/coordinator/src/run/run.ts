@@ -105,7 +105,9 @@ export class Run {
     this.data = data;
     this.#options = options;
     this.#plan = new RunPlan(id, job, data);
-    this.#queue = new TaskQueue(id, redis, options.batchExpirySeconds, this.#taskKey, log);
+    this.#queue = new TaskQueue(id, redis, options.batchExpirySeconds, this.#taskKey, log, (why) =>
+      this.board.requeue(why),
+    );
     this.progress = new Progress(job.spec.training.epochs, this.#plan.totalSteps, this.#plan.stepsPerEpoch);
     const { store, limits } = options;
     // What is shown until the checkpoint has been read.

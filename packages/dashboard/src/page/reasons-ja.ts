@@ -47,6 +47,7 @@ const reasons: Texts['reasons'] = {
   'higher-priority': ({ job, priority }) => `ジョブ ${job} のほうが優先されます（優先度 ${priority}）`,
   'turns': ({ jobs }) => `順番を待っています：ジョブ ${list(jobs)} のステップを計算しています`,
   'redis-silent': ({ since }) => `${since} 以降、Redis が応答していません`,
+  'queue-overwritten': ({ key, error }) => `Redis にあるジョブのキューのキー \`${key}\` が、別のプログラムによって書き換えられました（${error}）`,
   'standstill': ({ seconds, workers }) => `このジョブを計算できるワーカーが ${workers} 台接続していますが、${seconds} 秒間応答がありません`,
   'disk': ({ cause }) => disk[cause],
   'database-locked': ({ since }) => `${since} から、別のプログラムがデータベースをロックしています。そのプログラムを終了するか、終了するまでお待ちください`,
