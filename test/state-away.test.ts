@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { faultsOfLedger } from './support/ledger.ts';
@@ -128,3 +129,23 @@ it('a coordinator that stops meanwhile leaves all that is there to the next one'
   for await (const now of next.watch(id)) void now;
   expect(await next.get(id)).toMatchObject({ error: '', step: 180 });
 });
+
+it('a job that is cancelled meanwhile: said at once, and it ends when the directory is back', async () => {
+  const { client, state } = cluster;
+  cleanUp.add(() => client.close());
+  const id = await client.submit(JSON.stringify({ ...job, training: { ...training, epochs: 6 } }));
+  let back: (() => void) | undefined;
+  for await (const now of client.watch(id)) {
+    if (back || now.step < 20) continue;
+    back = renamed(state);
+    try {
+      const refused = { code: 'STATE_UNUSABLE', message: expect.stringMatching(gone) };
+      await expect(client.cancel(id)).rejects.toMatchObject(refused);
+      const { waitingFor } = await client.get(id);
+      expect(waitingFor?.text).toMatch(gone);
+    } finally {
+      back();
+    }
+  }
+  expect((await client.get(id)).state).toBe(JobState.JOB_STATE_CANCELLED);
+}, 30_000);

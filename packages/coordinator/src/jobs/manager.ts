@@ -205,10 +205,13 @@ export class JobManager {
     return this.#options.store.states();
   }
 
-  /** @throws KasaneError JOB_NOT_FOUND, or JOB_STATE when the job has ended */
+  /**
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when the job has ended, or STATE_UNUSABLE or STATE_IN_USE while the disk does not take
+   * the end of the job, which has stopped all the same
+   */
   async cancel(id: string): Promise<JobMessage> {
     this.#requireOpen(this.#record(id));
-    await this.runs.stop(id, 'cancelled');
+    await this.#stopped(id);
     if (!hasEnded(this.#record(id).state))
       await this.#written({ writing: 'cancellation' }, () =>
         this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined),
@@ -373,6 +376,18 @@ export class JobManager {
           );
       }
       await sleep(RETRY_MS);
+    }
+  }
+
+  /** Stops a run for good; rejects with why the disk refuses its end, if it does for a while. */
+  async #stopped(id: string): Promise<void> {
+    const began = performance.now();
+    const over = this.runs.stop(id, 'cancelled').then(() => true);
+    while (!(await Promise.race([over, sleep(RETRY_MS, false)]))) {
+      const why = this.runs.refused(id);
+      if (!why || performance.now() - began <= PATIENCE_MS) continue;
+      const text = `${sentenceOf(why)}. Job ${id} has stopped; it is cancelled once this is fixed`;
+      throw new KasaneError(why.code === 'database-locked' ? 'STATE_IN_USE' : 'STATE_UNUSABLE', text);
     }
   }
 

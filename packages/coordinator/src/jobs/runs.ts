@@ -102,20 +102,20 @@ export class Runs {
   waitingFor({ id, state }: JobRecord): Reason | undefined {
     const place = this.#places.get(id);
     if (state === JobState.JOB_STATE_PAUSED) return { code: 'paused', args: { job: id } };
-    if (place?.stop) return { code: 'stopping', args: {} };
+    if (place?.stop) return this.refused(id) ?? { code: 'stopping', args: {} };
     if (place)
-      return this.#refused(id) ?? (place.run ? place.run.waitingFor : { code: 'reading-data', args: {} });
+      return this.refused(id) ?? (place.run ? place.run.waitingFor : { code: 'reading-data', args: {} });
     if (state !== JobState.JOB_STATE_QUEUED && state !== JobState.JOB_STATE_RUNNING) return undefined;
     return { code: 'jobs-ahead', args: { count: RUNNING_JOBS, jobs: [...this.#places.keys()] } };
   }
 
   /** What the disk refuses to keep of a run, if it does. */
   unkept(id: string): Unkept | undefined {
-    return this.get(id)?.unkept(this.#refused(id));
+    return this.get(id)?.unkept(this.refused(id));
   }
 
   /** Why the disk refuses the beginning or the end of a job, if it does. */
-  #refused(id: string): Reason | undefined {
+  refused(id: string): Reason | undefined {
     const { why } = this.#disk;
     return why?.args.of === id ? why : undefined;
   }
