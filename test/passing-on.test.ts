@@ -1,4 +1,4 @@
-/** A task that some workers leave to others is passed on from one to the next, and does not wait in between. */
+/** A task that some workers leave to others is passed on from one to the next, and does not wait in between. Redis's refusals are told of. */
 import { MOST_AVOIDED, queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue';
 import { TaskConsumer } from '@kasane/worker/internal/tasks';
 import { pino } from 'pino';
@@ -53,4 +53,19 @@ it('comes to a worker that is not to leave it, one after the other', async () =>
     return times;
   });
   expect(Math.max(...passed)).toBeGreaterThan(0);
+});
+
+it('a queue that Redis refuses to use is told of', async () => {
+  const { redis, key } = await startTaskQueue(cleanUp, 'refused');
+  const lines: string[] = [];
+  for (const name of TASK_QUEUES) await redis.set(`${queuePrefix('refused')}:${name}:marker`, 'garbage');
+  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
+  const consumer = new TaskConsumer({
+    ...{ job: 'refused', worker: 'a', slots: 1, redis, key, log },
+    ...{ queues: TASK_QUEUES, reissueQueue: REISSUE_QUEUE },
+    handle: async () => {},
+  });
+  cleanUp.add(() => consumer.close());
+  const told = /Redis refuses to hand out tasks from queue tasks-\w+ of job refused: WRONGTYPE/;
+  await vi.waitFor(() => expect(lines).toEqual([expect.stringMatching(told)]), { timeout: 10_000 });
 });

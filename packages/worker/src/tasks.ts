@@ -70,6 +70,8 @@ export class TaskConsumer {
   #resting = false;
   /** When an entry without a signature was told of last. */
   #toldAt = Number.NEGATIVE_INFINITY;
+  /** When a refusal of Redis was told of last. */
+  #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ConsumerOptions) {
     this.#options = options;
@@ -151,6 +153,15 @@ export class TaskConsumer {
     );
   }
 
+  /** Redis answers, and refuses: it is not the coordinator's queue any more, or Redis is in a state that its operator has to know of. */
+  #refused(queue: string, { message }: Error): void {
+    const now = performance.now();
+    if (now - this.#refusedAt < TOLD_MS) return;
+    this.#refusedAt = now;
+    const { job, log } = this.#options;
+    log.warn({ job }, `Redis refuses to hand out tasks from queue ${queue} of job ${job}: ${message}`);
+  }
+
   #consume(name: string, concurrency: number): Worker {
     const { job, redis, handle, log } = this.#options;
     const worker = new Worker(
@@ -186,6 +197,7 @@ export class TaskConsumer {
     worker.on('error', (error) => {
       if (error.message !== last) log.debug(`queue ${name}: ${error.message}`);
       last = error.message;
+      if (error.name === 'ReplyError') this.#refused(name, error);
     });
     return worker;
   }
