@@ -1,5 +1,5 @@
 /** What SQLite and the file system say of a state directory, in sentences that tell what to do. */
-import { statfsSync } from 'node:fs';
+import { accessSync, constants, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { meaningOf, type SystemCode, systemWords } from '@kasane/tensor/internal/node/system-errors';
@@ -74,7 +74,7 @@ export function stateError(error: unknown, path: string): Error {
       return damaged(path, 'it is not an SQLite database');
     case SQLITE.READONLY:
     case SQLITE.PERM:
-      return unusable(path, 'it cannot be written to');
+      return unusable(path, whyUnwritable(path));
     case SQLITE.CANTOPEN:
       return unusable(path, 'it cannot be opened');
     case SQLITE.FULL:
@@ -90,6 +90,16 @@ export function stateError(error: unknown, path: string): Error {
       );
   }
   return (error as NodeJS.ErrnoException).code ? unusable(path, whyOf(error)) : (error as Error);
+}
+
+/** SQLite says that it may not write, and not why: the system does, of the file or of its folder, where SQLite keeps its log. */
+function whyUnwritable(path: string): string {
+  try {
+    for (const each of [path, dirname(path)]) accessSync(each, constants.W_OK);
+  } catch (error) {
+    return whyOf(error);
+  }
+  return 'it cannot be written to';
 }
 
 /** SQLite reports memory that it shares by a file as an error of the disk where there is no room for that file. */
