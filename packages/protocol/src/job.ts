@@ -221,7 +221,7 @@ export function checkJob(
   checkShape(value, locate);
   const result = jobSchema.safeParse(value);
   if (!result.success) {
-    const { issues } = result.error;
+    const issues = narrowest(result.error.issues);
     const messages = issues.slice(0, TOLD_ISSUES).map((issue) => describeIssue(issue, locate, value));
     if (issues.length > TOLD_ISSUES) messages.push(`and ${issues.length - TOLD_ISSUES} more`);
     throw new KasaneError('JOB_INVALID', messages.join('\n'));
@@ -287,6 +287,19 @@ function objectiveOf({ objective, model }: JobSpec, { description }: Model): Obj
   if (description.classes !== undefined) return classification;
   throw new ObjectiveError(
     'objective is missing; a model with model.output needs one, such as { type: regression }',
+  );
+}
+
+/** Of several limits that one value breaks, the narrowest: within it, the others hold too. */
+function narrowest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  return issues.filter(
+    (issue) =>
+      !issues.some(
+        (other) =>
+          other.path.join('\0') === issue.path.join('\0') &&
+          ((issue.code === 'too_big' && other.code === 'too_big' && other.maximum < issue.maximum) ||
+            (issue.code === 'too_small' && other.code === 'too_small' && other.minimum > issue.minimum)),
+      ),
   );
 }
 

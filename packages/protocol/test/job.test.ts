@@ -183,3 +183,11 @@ it.each([
 ])('no job is named %j: its name begins ids, folders and arguments', (name) => {
   expect(() => parseJobFile(JSON.stringify({ name, model: { preset: 'mnist-mlp' } }), 'job')).toThrow(/name/);
 });
+
+it.each([
+  ['training: { epochs: 1e308 }', 'model: { preset: mnist-mlp }', /^[^\n]*training\.epochs: .*<=100000$/],
+  ['training: { epochs: -1e308 }', 'model: { preset: mnist-mlp }', /^[^\n]*training\.epochs: .*>0$/],
+  ['', 'model: { preset: tabular, features: 3, outputs: 2, hidden: [2e9] }', /integers from 1 to 16777216/],
+])('names the limit that %s %s is beyond', (training, model, says) => {
+  expect(refused(`name: a\n${model}\n${training}\n`)).toMatch(says);
+});

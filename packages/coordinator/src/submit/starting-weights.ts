@@ -25,7 +25,7 @@ export async function startingWeights(
     try {
       checkPath(init, access, 'init');
     } catch (cause) {
-      throw new KasaneError('JOB_INVALID', `init: ${init}: ${messageOf(cause)}`, { cause });
+      throw new KasaneError('JOB_INVALID', messageOf(cause), { cause });
     }
   }
   const request = { model: model.description, seed: spec.training.seed, init, initLayout, expected };

@@ -83,6 +83,6 @@ export function wanted(rule: OptionRule): string {
     case 'pair':
       return `an integer from ${rule.minimum} to ${rule.maximum}, or two: [rows, columns]`;
     case 'shape':
-      return 'a list of positive integers';
+      return `a list of integers from 1 to ${MAX_EXTENT}`;
   }
 }
