@@ -11,9 +11,10 @@ import { defaultDecideOptions } from '../src/steps/decide.ts';
 import { type ConnectedWorker, WorkerRegistry } from '../src/workers.ts';
 
 const heard = {
-  ...{ idle: new Set<string>(), suspects: new Set<string>(), isResting: () => false, isTrying: () => false },
-  onIdle: () => {},
-  onAnswer: () => {},
+  shares: {
+    ...{ idle: new Set<string>(), isTrying: false, isSuspect: () => false, isResting: () => false },
+    ...{ waitedFor: () => {}, answered: () => {} },
+  },
   onUnfit: () => {},
   onReissue: () => {},
 };
@@ -160,12 +161,15 @@ it('what a worker held that rests for being late is handed out once', async () =
   const resting = new Set<string>();
   const { board, handedOut } = boardOf(['a', 'b'], undefined, {
     decide: { ...defaultDecideOptions, lateMs: 5, lateFactor: 1 },
-    isResting: (worker: string) => resting.has(worker),
-    onIdle: (workers: readonly string[]) => {
-      for (const worker of workers) {
-        resting.add(worker);
-        board.rests(worker);
-      }
+    shares: {
+      ...heard.shares,
+      isResting: (worker: string) => resting.has(worker),
+      waitedFor: (workers: readonly string[]) => {
+        for (const worker of workers) {
+          resting.add(worker);
+          board.rests(worker);
+        }
+      },
     },
   });
   void board.settled('train', 0).catch(() => {});

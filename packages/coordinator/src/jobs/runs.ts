@@ -173,17 +173,17 @@ export class Runs {
   workerJoined(worker: ConnectedWorker): void {
     const { id, slots, backend } = worker;
     this.#recordOfOpen({ code: 'worker-joined', args: { worker: id, slots, backend } });
-    for (const run of this.all()) run.workerJoined(worker);
+    for (const run of this.all()) run.workers.joined(worker);
     this.#turns.consider();
   }
 
   workerDrains(): void {
-    for (const run of this.all()) run.workerDrains();
+    for (const run of this.all()) run.workers.drains();
   }
 
   workerLeft(worker: string, why: Reason): void {
     this.#recordOfOpen({ code: 'worker-left', args: { worker }, reason: why });
-    for (const run of this.all()) run.workerLeft(worker);
+    for (const run of this.all()) run.workers.left(worker);
   }
 
   /** What concerns every open job. */

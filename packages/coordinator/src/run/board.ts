@@ -29,6 +29,7 @@ import { type Answer, toAnswer } from './answers.ts';
 import { type Attempted, HandOut } from './hand-out.ts';
 import type { RunPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
+import type { Shares } from './shares.ts';
 import { trackerOf } from './traced-tracker.ts';
 import type { WorkerLines } from './worker-lines.ts';
 
@@ -54,17 +55,8 @@ export interface BoardOptions {
   readonly lines: WorkerLines;
   /** Whether the gradient of an attempt has arrived whole, and if not, whose fault that is. */
   readonly gradientArrived: (worker: string, shard: number, attempt: number) => Arrived;
-  /** Workers that were waited for in vain, and have not answered since. */
-  readonly idle: ReadonlySet<string>;
-  /** Workers that have made steps longer of late. */
-  readonly suspects: Pick<ReadonlySet<string>, 'has'>;
-  /** Whether one of them is being tried. */
-  readonly isTrying: () => boolean;
-  /** Whether a worker is given nothing for now. */
-  readonly isResting: (worker: string) => boolean;
-  /** Called with workers that were waited for in vain, and with one of whom an answer counts. */
-  readonly onIdle: (workers: readonly string[]) => void;
-  readonly onAnswer: (worker: string) => void;
+  /** Who gets shards, and who is waited for in vain. */
+  readonly shares: Pick<Shares, 'idle' | 'isSuspect' | 'isTrying' | 'isResting' | 'waitedFor' | 'answered'>;
   /** Called when others can compute what a worker cannot, again and again. */
   readonly onUnfit: (worker: string, why: Reason) => void;
   /** Whether the run may go on without a step whose numbers are not finite, for this reason. */
@@ -203,7 +195,7 @@ export class TaskBoard {
 
   claimed(worker: string, task: TaskId): void {
     if (this.#options.refusals.has(worker)) return;
-    if (this.#options.isResting(worker)) {
+    if (this.#options.shares.isResting(worker)) {
       this.#trackers[kindOf(task)].disclaim(task.step, task.shard, task.attempt);
       this.check();
       return;
@@ -227,7 +219,7 @@ export class TaskBoard {
     const tracker = this.#trackers[kind];
     if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
     // What it held is others' now.
-    if (this.#options.isResting(worker)) return false;
+    if (this.#options.shares.isResting(worker)) return false;
     const { plan, lines } = this.#options;
     if (!tracker.holds(step, shard, worker, attempt)) {
       lines.write(
@@ -265,7 +257,7 @@ export class TaskBoard {
     this.#answers[kind].set(shard, toAnswer(worker, attempt, result, times));
     this.#progressAt = performance.now();
     this.#answered++;
-    this.#options.onAnswer(worker);
+    this.#options.shares.answered(worker, performance.now());
     this.#typical[kind].add(this.#progressAt - Math.max(claim?.claimedAt ?? 0, this.#startedAt));
     const { computeMs } = result;
     this.#computeMs = this.#computeMs === 0 ? computeMs : 0.9 * this.#computeMs + 0.1 * computeMs;
@@ -345,7 +337,7 @@ export class TaskBoard {
     const waiting = this.#waiting;
     if (!waiting) return;
     const { kind, step } = waiting;
-    const { refusals } = this.#options;
+    const { refusals, shares } = this.#options;
     const state = {
       startedAt: this.#startedAt,
       // Nobody can fetch what is still being read.
@@ -358,9 +350,9 @@ export class TaskBoard {
         return refusals.able().flatMap(({ id, draining }) => (draining ? [] : [id]));
       },
       proven: this.#proven,
-      idle: this.#options.idle,
-      suspects: this.#options.suspects,
-      isTrying: this.#options.isTrying(),
+      idle: shares.idle,
+      suspects: { has: (worker: string) => shares.isSuspect(worker) },
+      isTrying: shares.isTrying,
       wasComputed: step > 0 || this.#proven.size > 0,
       refusals: refusals.list(),
       typicalMs: this.#typical[kind].value,
@@ -379,7 +371,10 @@ export class TaskBoard {
         );
         this.#options.onReissue(step, decision.shards.length, decision.why);
         // First, since workers may rest for it, and what they give up is not to be handed out twice.
-        this.#options.onIdle(decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)));
+        this.#options.shares.waitedFor(
+          decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)),
+          performance.now(),
+        );
         if (decision.unclaimed) this.requeue();
         else this.#reissue(kind, step, decision.shards);
         if (decision.idle.length > 0) this.check();

@@ -20,23 +20,18 @@ import { RetryingDisk } from '../store/disk.ts';
 import { Metrics } from '../store/metrics.ts';
 import type { LedgerRow } from '../store/store.ts';
 import { checkIdentity, identityOf } from '../submit/data-identity.ts';
-import { describeJob } from '../submit/describe-job.ts';
 import { startingWeights } from '../submit/starting-weights.ts';
-import type { ConnectedWorker } from '../workers.ts';
 import { type Answer, epochArgs, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
 import { earlyStopReason, stopCriterionOf } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { DataRoutes } from './data-routes.ts';
 import { finiteAnswers, leftOut, mayLeaveOut, requireFinite } from './finite.ts';
 import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
 import { Progress } from './progress.ts';
-import { Refusals } from './refusals.ts';
 import { Reissues } from './reissues.ts';
 import type { RunOptions } from './run-options.ts';
-import { Shares, type WhyResting } from './shares.ts';
-import { WorkerLines } from './worker-lines.ts';
+import { type RunState, RunWorkers } from './run-workers.ts';
 
 /** How often a step that waits is judged again, in milliseconds. */
 const TICK_MS = 200;
@@ -70,16 +65,12 @@ export class Run {
   readonly progress: Progress;
   readonly metrics: Metrics;
   readonly board: TaskBoard;
+  readonly workers: RunWorkers;
   readonly #options: RunOptions;
   readonly #plan: RunPlan;
   readonly #queue: TaskQueue;
   /** Its tasks are signed with it. */
   readonly #taskKey = newTaskKey();
-  /** What every worker is told of it: written out once, since a model may have a thousand layers, and there may be hundreds of workers. */
-  #described: ReturnType<typeof describeJob> | undefined;
-  readonly #dataRoutes: DataRoutes;
-  readonly #lines: WorkerLines;
-  readonly #refusals: Refusals;
   readonly #reissues: Reissues;
   readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
@@ -93,7 +84,6 @@ export class Run {
   readonly #disk: RetryingDisk;
   /** Workers have been sent the parameters of the step under way; false while another job has its turn. */
   #published = false;
-  readonly #shares: Shares;
   /** Milliseconds of slots since the last turn. */
   #usedMs = 0;
   /** Its last step is done. */
@@ -113,46 +103,52 @@ export class Run {
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
     this.metrics = new Metrics(store.metricsHistory(id), limits.metricPoints);
-    this.#refusals = new Refusals(workers);
     this.#reissues = new Reissues(options.record);
-    this.#shares = new Shares({
-      ...{ job: id, shards: job.spec.training.shards, workers: this.#refusals },
-      onRest: (worker, why, ms) => this.#rests(worker, why, ms),
-      onWake: (worker) => this.#wakes(worker),
-    });
+    this.workers = new RunWorkers(options, this.#plan, this.#taskKey, this.#state());
     this.#disk = new RetryingDisk(log, options.onChange);
     this.#checkpoints = new Checkpoints({ ...options, stepsPerEpoch: this.#plan.stepsPerEpoch });
     this.#probe = new Probe({ ...options, onSnapshot: (seen) => this.metrics.addActivations(seen) });
-    this.#lines = new WorkerLines(log);
-    const route = 'route' in job.spec.data ? job.spec.data.route : 'staged';
-    this.#dataRoutes = new DataRoutes(route, workers, log, this.#lines);
     this.board = new TaskBoard({
       ...{ job: id, traceparent: options.traceparent },
       plan: this.#plan,
-      direct: () => this.#dataRoutes.direct,
+      direct: () => this.workers.readDirectly,
       queue: this.#queue,
       workers,
       refusals: {
-        able: () => this.#shares.taking(),
-        has: (worker) => this.#refusals.has(worker),
-        list: () => this.#refusals.list(),
+        able: () => this.workers.shares.taking(),
+        has: (worker) => this.workers.refusals.has(worker),
+        list: () => this.workers.refusals.list(),
       },
       decide,
       log,
-      lines: this.#lines,
+      lines: this.workers.lines,
       gradientArrived: (worker, shard, attempt) =>
         this.#parameters?.complete(worker, shard, attempt) ?? 'missing',
-      idle: this.#shares.idle,
-      suspects: { has: (worker) => this.#shares.isSuspect(worker) },
-      isTrying: () => this.#shares.isTrying,
-      isResting: (worker) => this.#shares.isResting(worker),
-      onIdle: (idle) => this.#shares.waitedFor(idle, performance.now()),
-      onAnswer: (worker) => this.#shares.answered(worker, performance.now()),
-      onUnfit: (worker, why) => this.#exclude(worker, why),
+      shares: this.workers.shares,
+      onUnfit: (worker, why) => this.workers.exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
       onReissue: (step, tasks, why) => this.#reissues.add(step + 1, tasks, why, performance.now()),
       onWhy: options.onChange,
     });
+  }
+
+  /** What its workers see of it. */
+  #state(): RunState {
+    const run = this;
+    return {
+      get board() {
+        return run.board;
+      },
+      get parameters() {
+        return run.#parameters;
+      },
+      get exchange() {
+        return run.#exchange;
+      },
+      get isPublished() {
+        return run.#published;
+      },
+    };
   }
 
   /** Runs to the end and says how it ended; rejects when the job fails. */
@@ -176,10 +172,7 @@ export class Run {
       this.#options.turn.leave();
       this.#reissues.tell(performance.now());
       this.#probe.close();
-      for (const worker of this.#options.workers.all()) {
-        worker.resting.delete(this.id);
-        worker.send({ $case: 'jobClosed', value: { job: this.id } });
-      }
+      this.workers.close();
       this.#exchange?.close();
       await this.#checkpoints.settled().catch(() => {});
       await this.#queue.obliterate().catch(() => {});
@@ -190,7 +183,7 @@ export class Run {
   /** An error here is the job's: nobody else hears of it. */
   #tick(): void {
     try {
-      this.#shares.tick(performance.now());
+      this.workers.shares.tick(performance.now());
       this.board.check();
       this.#reissues.tick(performance.now());
       this.#watch();
@@ -205,7 +198,7 @@ export class Run {
     const { watched, changed } = standstill.look(performance.now(), {
       reached: this.board.reached,
       able: this.#published && this.board.isWaiting && !this.#disk.why && redis.status === 'ready',
-      workers: this.#refusals.able().filter(({ draining }) => !draining).length,
+      workers: this.workers.refusals.able().filter(({ draining }) => !draining).length,
     });
     const waiting = this.board.why ? sentenceOf(this.board.why) : 'the reason is unknown';
     if (watched.action === 'fail') {
@@ -267,88 +260,9 @@ export class Run {
     this.#options.turn.stop(stopped);
   }
 
-  workerJoined(worker: ConnectedWorker): void {
-    if (!this.#exchange) return;
-    this.#refusals.forget(worker.id);
-    this.#tell(worker, this.#exchange);
-    this.#shares.tell();
-    this.board.check();
-  }
-
-  /** Tells a worker of the job. */
-  #tell(worker: ConnectedWorker, exchange: Exchange): void {
-    this.#described ??= describeJob(this.#options, this.#plan);
-    const value = {
-      ...this.#described,
-      taskKey: this.#taskKey,
-      ...exchange.offer(worker.id),
-    };
-    worker.send({ $case: 'jobOpened', value });
-    if (this.#published) exchange.publish([worker]);
-  }
-
   /** The worker has opened the shared memory that it was offered. */
   memoryOpened(worker: string): void {
     this.#exchange?.opened(worker);
-  }
-
-  /** A worker cannot compute the job: what it holds goes to others. @param reason where it is the coordinator that says so */
-  jobRefused(worker: string, why: string, reason?: Reason): void {
-    this.#lines.write('warn', { worker, ...reason }, `worker ${worker} cannot compute the job: ${why}`);
-    if (reason) this.#options.record({ code: 'worker-excluded', args: { worker }, reason });
-    else this.#options.record({ code: 'worker-unable', args: { worker, why } });
-    this.#letGo(worker);
-    this.#refusals.add(worker, why);
-    this.#shares.tell();
-    this.board.check();
-  }
-
-  /** A worker fails where others do not: it is told that the job is over, and gets no more of it. */
-  #exclude(worker: string, why: Reason): void {
-    if (this.#refusals.has(worker)) return;
-    this.#options.workers.get(worker)?.send({ $case: 'jobClosed', value: { job: this.id } });
-    this.jobRefused(worker, sentenceOf(why), why);
-  }
-
-  /** A worker makes steps longer: what it holds goes to others, and it is sent nothing. */
-  #rests({ id, resting }: ConnectedWorker, why: WhyResting, ms: number): void {
-    const reason: Reason = { code: `resting-${why}`, args: { job: this.id, seconds: ms / 1000 } };
-    resting.set(this.id, reason);
-    this.#lines.write('info', { worker: id, ...reason }, `worker ${id} ${sentenceOf(reason)}`);
-    this.#options.record({ code: 'worker-resting', args: { worker: id }, reason });
-    this.#parameters?.drop(id);
-    this.board.rests(id);
-  }
-
-  /** It is given a shard, to see how it does. */
-  #wakes(worker: ConnectedWorker): void {
-    worker.resting.delete(this.id);
-    if (this.#published) this.#exchange?.publish([worker]);
-  }
-
-  /** A worker takes no more tasks: the others take its part. */
-  workerDrains(): void {
-    this.#shares.tell();
-  }
-
-  /** A worker reads the data itself, or does not. */
-  dataReach(worker: string, able: boolean, why: string): void {
-    this.#dataRoutes.reported(worker, able, why);
-  }
-
-  workerLeft(worker: string): void {
-    this.#letGo(worker);
-    this.#refusals.forget(worker);
-    this.#shares.forget(worker);
-    this.#shares.tell();
-  }
-
-  /** Nothing more comes from a worker. */
-  #letGo(worker: string): void {
-    this.#dataRoutes.left(worker);
-    this.#parameters?.drop(worker);
-    this.#exchange?.leave(worker);
-    this.board.workerLeft(worker);
   }
 
   /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
@@ -357,7 +271,7 @@ export class Run {
   }
 
   async #open(): Promise<void> {
-    const { job, workers, store } = this.#options;
+    const { job, store } = this.#options;
     // Before anything is trained: what is there now is what it is trained on.
     await identityOf(this.data);
     await this.#queue.obliterate().catch(() => {});
@@ -372,8 +286,7 @@ export class Run {
     this.#exchange = new Exchange(this.id, job, parameters);
     this.#ahead = step;
     this.progress.resume(this.#position, store.epochs(this.id));
-    for (const worker of workers.all()) this.#tell(worker, this.#exchange);
-    this.#shares.tell();
+    this.workers.opened(this.#exchange);
     this.#handOut(FIRST_STEPS);
     const turn = this.#yieldTurn();
     this.#options.onChange();
@@ -392,7 +305,7 @@ export class Run {
   /** Sends the present parameters out: workers compute with them from now on. */
   #publish(): void {
     this.#published = true;
-    this.#exchange!.publish(this.#shares.taking());
+    this.#exchange!.publish(this.workers.shares.taking());
     this.board.begin(this.#position.step);
     this.#publishedAt = performance.now();
   }
@@ -430,7 +343,7 @@ export class Run {
   /** Hands out tasks up to the look-ahead, a few steps at a time so that Redis is asked less often. @param most steps */
   #handOut(most = Number.POSITIVE_INFINITY): void {
     const { step } = this.#position;
-    const window = Math.min(most, this.#plan.stepsAhead(this.#options.limits, this.#dataRoutes.direct));
+    const window = Math.min(most, this.#plan.stepsAhead(this.#options.limits, this.workers.readDirectly));
     if (this.#ahead - step > window / 2) return;
     const end = Math.min(step + window, this.#plan.totalSteps);
     const steps = [];
@@ -470,7 +383,7 @@ export class Run {
     // From here on workers are busy with the next step, of this job or another.
     this.#ledger.push(...ledgerRows(this.#plan, step, answers));
     this.board.close('train', step, answers);
-    this.#shares.stepped(answers, performance.now());
+    this.workers.shares.stepped(answers, performance.now());
     this.#handOut();
     this.progress.stepped(
       this.#position,
@@ -509,7 +422,7 @@ export class Run {
   /** Updates the parameters. @param publish sends out each part of the new version as it comes */
   #commit(version: number, publish: boolean): Update {
     const exchange = this.#exchange!;
-    if (publish) exchange.begin(version, this.#shares.taking());
+    if (publish) exchange.begin(version, this.workers.shares.taking());
     const onPart = publish ? exchange.part.bind(exchange) : undefined;
     return this.#parameters!.commit(onPart, this.metrics.isDue);
   }
@@ -517,7 +430,7 @@ export class Run {
   async #endEpoch(): Promise<void> {
     const { step } = this.#position;
     const { limits, job, record } = this.#options;
-    this.#exchange!.publishAverages(this.#shares.taking());
+    this.#exchange!.publishAverages(this.workers.shares.taking());
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
     await requireFinite(job.model, this.#parameters!.parameters, step);
     const answers: Answer[] = [];

@@ -285,11 +285,11 @@ class Session {
           break;
         case 'dataReach': {
           const { job, able, why } = message.value;
-          runs.get(job)?.dataReach(worker.id, able, said(why, ERROR_TEXT));
+          runs.get(job)?.workers.reachesData(worker.id, able, said(why, ERROR_TEXT));
           break;
         }
         case 'jobRefused':
-          runs.get(message.value.job)?.jobRefused(worker.id, said(message.value.why, ERROR_TEXT));
+          runs.get(message.value.job)?.workers.refused(worker.id, said(message.value.why, ERROR_TEXT));
           break;
         case 'drain':
           worker.draining = true;

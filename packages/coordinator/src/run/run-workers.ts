@@ -1,0 +1,161 @@
+/**
+ * The workers of a run: they are told of its job, get its shards, and are left out where they cannot compute it, or rest where they make
+ * its steps longer.
+ */
+import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
+import type { Exchange } from '../params/exchange.ts';
+import type { ParameterServer } from '../params/parameter-server.ts';
+import { describeJob } from '../submit/describe-job.ts';
+import type { ConnectedWorker } from '../workers.ts';
+import type { TaskBoard } from './board.ts';
+import { DataRoutes } from './data-routes.ts';
+import type { RunPlan } from './plan.ts';
+import { Refusals } from './refusals.ts';
+import type { RunOptions } from './run-options.ts';
+import { Shares, type WhyResting } from './shares.ts';
+import { WorkerLines } from './worker-lines.ts';
+
+/** What of a run its workers have to do with, at the moment of asking. */
+export interface RunState {
+  readonly board: TaskBoard;
+  /** Undefined until the run has opened. */
+  readonly parameters: ParameterServer | undefined;
+  readonly exchange: Exchange | undefined;
+  /** Workers have been sent the parameters of the step under way. */
+  readonly isPublished: boolean;
+}
+
+export class RunWorkers {
+  readonly shares: Shares;
+  readonly refusals: Refusals;
+  /** The log of what workers say. */
+  readonly lines: WorkerLines;
+  readonly #options: RunOptions;
+  readonly #plan: RunPlan;
+  readonly #taskKey: Uint8Array;
+  readonly #run: RunState;
+  readonly #routes: DataRoutes;
+  /** What every worker is told of it: written out once, since a model may have a thousand layers, and there may be hundreds of workers. */
+  #described: ReturnType<typeof describeJob> | undefined;
+
+  /** @param taskKey signs the run's tasks */
+  constructor(options: RunOptions, plan: RunPlan, taskKey: Uint8Array, run: RunState) {
+    const { id, job, workers, log } = options;
+    this.#options = options;
+    this.#plan = plan;
+    this.#taskKey = taskKey;
+    this.#run = run;
+    this.refusals = new Refusals(workers);
+    this.shares = new Shares({
+      ...{ job: id, shards: job.spec.training.shards, workers: this.refusals },
+      onRest: (worker, why, ms) => this.#rests(worker, why, ms),
+      onWake: (worker) => this.#wakes(worker),
+    });
+    this.lines = new WorkerLines(log);
+    const route = 'route' in job.spec.data ? job.spec.data.route : 'staged';
+    this.#routes = new DataRoutes(route, workers, log, this.lines);
+  }
+
+  /** Whether all workers read the samples themselves now. */
+  get readDirectly(): boolean {
+    return this.#routes.direct;
+  }
+
+  /** The run has opened: tells all workers that are there. */
+  opened(exchange: Exchange): void {
+    for (const worker of this.#options.workers.all()) this.#tell(worker, exchange);
+    this.shares.tell();
+  }
+
+  joined(worker: ConnectedWorker): void {
+    const { exchange, board } = this.#run;
+    if (!exchange) return;
+    this.refusals.forget(worker.id);
+    this.#tell(worker, exchange);
+    this.shares.tell();
+    board.check();
+  }
+
+  /** Tells a worker of the job. */
+  #tell(worker: ConnectedWorker, exchange: Exchange): void {
+    this.#described ??= describeJob(this.#options, this.#plan);
+    const value = {
+      ...this.#described,
+      taskKey: this.#taskKey,
+      ...exchange.offer(worker.id),
+    };
+    worker.send({ $case: 'jobOpened', value });
+    if (this.#run.isPublished) exchange.publish([worker]);
+  }
+
+  /** A worker cannot compute the job: what it holds goes to others. @param reason where it is the coordinator that says so */
+  refused(worker: string, why: string, reason?: Reason): void {
+    this.lines.write('warn', { worker, ...reason }, `worker ${worker} cannot compute the job: ${why}`);
+    if (reason) this.#options.record({ code: 'worker-excluded', args: { worker }, reason });
+    else this.#options.record({ code: 'worker-unable', args: { worker, why } });
+    this.#letGo(worker);
+    this.refusals.add(worker, why);
+    this.shares.tell();
+    this.#run.board.check();
+  }
+
+  /** A worker fails where others do not: it is told that the job is over, and gets no more of it. */
+  exclude(worker: string, why: Reason): void {
+    if (this.refusals.has(worker)) return;
+    this.#options.workers.get(worker)?.send({ $case: 'jobClosed', value: { job: this.#options.id } });
+    this.refused(worker, sentenceOf(why), why);
+  }
+
+  /** A worker makes steps longer: what it holds goes to others, and it is sent nothing. */
+  #rests({ id, resting }: ConnectedWorker, why: WhyResting, ms: number): void {
+    const job = this.#options.id;
+    const reason: Reason = { code: `resting-${why}`, args: { job, seconds: ms / 1000 } };
+    resting.set(job, reason);
+    this.lines.write('info', { worker: id, ...reason }, `worker ${id} ${sentenceOf(reason)}`);
+    this.#options.record({ code: 'worker-resting', args: { worker: id }, reason });
+    this.#run.parameters?.drop(id);
+    this.#run.board.rests(id);
+  }
+
+  /** It is given a shard, to see how it does. */
+  #wakes(worker: ConnectedWorker): void {
+    worker.resting.delete(this.#options.id);
+    const { isPublished, exchange } = this.#run;
+    if (isPublished) exchange?.publish([worker]);
+  }
+
+  /** A worker takes no more tasks: the others take its part. */
+  drains(): void {
+    this.shares.tell();
+  }
+
+  /** A worker reads the data itself, or does not. */
+  reachesData(worker: string, able: boolean, why: string): void {
+    this.#routes.reported(worker, able, why);
+  }
+
+  left(worker: string): void {
+    this.#letGo(worker);
+    this.refusals.forget(worker);
+    this.shares.forget(worker);
+    this.shares.tell();
+  }
+
+  /** Nothing more comes from a worker. */
+  #letGo(worker: string): void {
+    const { parameters, exchange, board } = this.#run;
+    this.#routes.left(worker);
+    parameters?.drop(worker);
+    exchange?.leave(worker);
+    board.workerLeft(worker);
+  }
+
+  /** The run is over. */
+  close(): void {
+    const job = this.#options.id;
+    for (const worker of this.#options.workers.all()) {
+      worker.resting.delete(job);
+      worker.send({ $case: 'jobClosed', value: { job } });
+    }
+  }
+}
