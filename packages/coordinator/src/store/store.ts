@@ -98,8 +98,16 @@ export class JobStore {
 
   /** What earlier versions wrote otherwise. */
   #migrate(origin: string): void {
-    addLaterColumns(this.#db);
-    requireTables(this.#db, SCHEMA, this.#directory);
+    // A damaged database stays as it was found.
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      addLaterColumns(this.#db);
+      requireTables(this.#db, SCHEMA, this.#directory);
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
     const prefix = `${resolve(origin)}${sep}`;
     for (const [table, column] of PATHS) {
       const isWhole = `substr(${column}, 1, ?) = ?`;
