@@ -1,9 +1,9 @@
 /** The configuration file: coordinators by name, so that their address and token need not be given each time. */
-import { renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { userFolder } from '@kasane/data/internal/user-folders';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
+import { deliverBytes } from './output-file.ts';
 
 export interface Context {
   /** host:port */
@@ -49,9 +49,7 @@ export function readConfig(path = configFile()): Config {
 /** Whole or not at all; nobody else may read it, since tokens are in it. */
 export function writeConfig(config: Config, path = configFile()): void {
   makeFolders(dirname(path));
-  const partial = `${path}.${process.pid}.part`;
-  writeFileSync(partial, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
-  renameSync(partial, path);
+  deliverBytes(`${JSON.stringify(config, null, 2)}\n`, path, 0o600);
 }
 
 /**

@@ -53,9 +53,9 @@ function place(out: string, write: (partial: string) => void): void {
   }
 }
 
-/** Writes trained weights that are no file yet to where they were asked for. @throws the system's error */
-export const deliverBytes = (weights: Uint8Array, out: string): void =>
-  place(out, (partial) => writeFileSync(partial, weights, { flag: 'wx' }));
+/** Writes a file whole or not at all: a full disk leaves nothing, or what was there. @throws the system's error */
+export const deliverBytes = (content: Uint8Array | string, out: string, mode = 0o666): void =>
+  place(out, (partial) => writeFileSync(partial, content, { flag: 'wx', mode }));
 
 /**
  * Copies trained weights to where they were asked for: whole or not at all.

@@ -234,7 +234,9 @@ test('a label out of range is named', { timeout: 60_000 }, async () => {
     writeFileSync(join(data, `${part}-labels-idx1-ubyte`), Buffer.from([0, 0, 8, 1, 0, 0, 0, 3, 0, 11, 2]));
   }
   const ended = await kasane(['train', '--data', data]);
-  expect(ended.stderr).toMatch(/^kasane: [^\n]*train labels reach 11[^\n]*10 classes[^\n]*\n$/);
+  expect(ended.stderr).toMatch(
+    /^kasane: [^\n]*train labels reach 11[^\n]*10 classes; labels count from 0[^\n]*\n$/,
+  );
   expect(ended.code).toBe(errorCodes.DATA_INVALID.exit);
 });
 

@@ -1,5 +1,5 @@
 /** Trained weights are never lost: what cannot be written where it was asked for stays where it is, and that is said. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -79,6 +79,24 @@ it('a disk that is full, or read-only', needing(['mount']), () => {
     execFileSync('mount', ['-o', 'remount,ro', mounted]);
     expect(refused(out).message).toMatch(/the file system is read-only/);
     expect(() => requireWritable(out)).toThrow(/the file system is read-only; set --out to another file/);
+  } finally {
+    execFileSync('umount', ['-l', mounted]);
+  }
+});
+
+it('a job file that a full disk refuses leaves nothing', needing(['mount']), () => {
+  mkdirSync(mounted, { recursive: true });
+  const data = join(folder, 'data.csv');
+  writeFileSync(data, `x,kind\n${'1,a\n2,b\n'.repeat(20)}`);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'kasane-test', mounted]);
+  try {
+    expect(() => writeFileSync(join(mounted, 'filler'), Buffer.alloc(1 << 20))).toThrow(/ENOSPC/);
+    const bin = join(import.meta.dirname, '../src/bin.js');
+    const args = [bin, 'init', join(mounted, 'e.yaml'), '--data', data, '--yes'];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(stderr).toMatch(/no space is left on the disk/);
+    expect(status).not.toBe(0);
+    expect(readdirSync(mounted)).toEqual(['filler']);
   } finally {
     execFileSync('umount', ['-l', mounted]);
   }

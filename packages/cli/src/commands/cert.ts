@@ -1,5 +1,5 @@
 /** `kasane cert dev`: an authority and certificates for trying TLS out. Real clusters have theirs from whoever runs the network. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -7,6 +7,7 @@ import { PEM_BYTES } from '@kasane/protocol/limits';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { type Issued, issue, issueAuthority } from '../certificates/issue.ts';
+import { deliverBytes } from '../output-file.ts';
 import { out } from '../say.ts';
 
 export interface CertOptions {
@@ -34,8 +35,8 @@ export async function dev(folder: string, options: CertOptions): Promise<void> {
     client: await issue(authority, { name: 'kasane client', hosts: [], use: 'client', days }),
   };
   for (const [name, { cert, key }] of Object.entries(made)) {
-    writeFileSync(file(`${name}.pem`), cert);
-    writeFileSync(file(`${name}-key.pem`), key, { mode: 0o600 });
+    deliverBytes(cert, file(`${name}.pem`));
+    deliverBytes(key, file(`${name}-key.pem`), 0o600);
   }
   const [ca, server, client] = ['ca', 'server', 'client'].map((name) => file(`${name}.pem`));
   if (json) {

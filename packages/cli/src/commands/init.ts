@@ -1,7 +1,7 @@
 /** `kasane init`: a job file for data that is there, by looking at it and asking what can not be seen. */
 
 import { createHash } from 'node:crypto';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parse } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -17,7 +17,7 @@ import { printableLine } from '@kasane/protocol/internal/plain-text';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { guessFormat } from '../guess-format.ts';
-import { whyUnwritable } from '../output-file.ts';
+import { deliverBytes, whyUnwritable } from '../output-file.ts';
 import { placeFromHere } from '../read-job.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';
@@ -96,7 +96,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
 
 function write(file: string, text: string): void {
   try {
-    writeFileSync(file, text);
+    deliverBytes(text, file);
   } catch (cause) {
     throw new KasaneError('USAGE', `${file} cannot be written: ${whyUnwritable(cause)}`, { cause });
   }

@@ -66,7 +66,7 @@ function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
     const what = binary ? 'objective binary takes 0 and 1' : `model ${tells}`;
     throw new KasaneError(
       'DATA_INVALID',
-      `${placeOf(spec.data)}: ${name} labels reach ${classes - 1}, but the ${what}`,
+      `${placeOf(spec.data)}: ${name} labels reach ${classes - 1}, but the ${what}; labels count from 0`,
     );
   }
 }

@@ -135,7 +135,10 @@ export function decodeSafetensors(
     at = end;
   }
   if (at !== body.length) {
-    throw new SafetensorsError(`the tensors end at byte ${at}, but ${body.length} bytes follow the header`);
+    const cut = at > body.length ? ': the file is truncated; copy it again' : '';
+    throw new SafetensorsError(
+      `the tensors end at byte ${at}, but ${body.length} bytes follow the header${cut}`,
+    );
   }
   const tensors = entries.flatMap(({ name, type, dtype, shape, start, end }) => {
     if (!type) {
