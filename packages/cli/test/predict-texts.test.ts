@@ -146,6 +146,15 @@ describe('characters that training has not seen', () => {
     expect(await notesOf(rows)).toEqual([expect.stringMatching(/^1 character .*'X'$/)]);
   });
 
+  it('a text of which the model sees the beginning is noted, too', async () => {
+    expect(await notesOf('abab')).toEqual([]);
+    expect(await notesOf('ababa')).toEqual([
+      'the text is longer than 4 tokens: the model sees only the first 4 (data.context)',
+    ]);
+    const rows = write('long.csv', Buffer.from('text\nab\nababab\n'));
+    expect(await notesOf(rows)).toEqual([expect.stringMatching(/^1 of 2 texts is longer/)]);
+  });
+
   it('alone are refused', async () => {
     await expect(notesOf('日本語')).rejects.toThrow(
       /none of the characters occur in the training text: '日', '本', '語'. The model cannot read it/,

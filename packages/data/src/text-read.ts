@@ -27,6 +27,7 @@ import { type FilesOf, leaveOutShared, leaveOutTested, testsOnTraining } from '.
 import { splitAtRandom } from './shuffle.ts';
 import type { TextOptions } from './text.ts';
 import { PAD, type TokenizerSpec, trainTokenizer } from './tokenizer.ts';
+import { truncatedTexts } from './truncated-texts.ts';
 
 /** A text that samples are windows of. */
 export interface StreamTokens {
@@ -160,24 +161,28 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
     parts.train.map(({ text }) => text).join('\n'),
     options.vocabulary,
   );
+  const lengths: number[] = [];
   const encode = (name: 'train' | 'test'): LabelledTokens => {
     const texts = parts[name];
     const inputs = new Int32Array(texts.length * context).fill(PAD);
     const targets = Int32Array.from(texts, ({ label }) => numbers.get(label)!);
     for (const [i, { text }] of texts.entries()) {
-      const tokens = tokenizer.encode(text).subarray(0, context);
+      const whole = tokenizer.encode(text);
+      lengths.push(whole.length);
+      const tokens = whole.subarray(0, context);
       inputs.set(tokens, i * context + (pad === 'front' ? context - tokens.length : 0));
     }
     return { inputs, targets, digest: digestOfArrays({ inputs, targets }) };
   };
+  const encoded = { train: encode('train'), test: encode('test') };
+  const truncated = truncatedTexts(path, lengths, context);
   return {
     kind: 'labelled',
     tokenizer: tokenizer.spec,
     size: tokenizer.size,
     classes,
-    train: encode('train'),
-    test: encode('test'),
-    notes: [...notes, ...all.notes, ...(other?.notes ?? [])],
+    ...encoded,
+    notes: [...notes, ...all.notes, ...(other?.notes ?? []), ...truncated],
   };
 }
 

@@ -178,6 +178,11 @@ describe('text', { timeout: 60_000 }, () => {
     expect(folders.preparation.classes).toEqual(['bad', 'good']);
     expect(folders.train.target).toEqual({ dtype: 'i32', shape: [] });
     expect(sample(folders.train, 0)).toEqual({ x: [6, 5, 4, 6], y: [0] });
+    expect(folders.notes).toContainEqual(
+      expect.stringMatching(
+        /c: 2 of 4 texts are longer than 4 tokens, and only the first 4 are used; 95 % of the texts have at most 6\. .*increase data\.context/,
+      ),
+    );
     expect(sample(folders.train, 1)).toEqual({ x: [PAD, 4, 5, 6], y: [1] });
     const path = write('c.csv', 'review,stars\n"abc, abc",5\nb,1\n');
     const columns = { text: 'review', label: 'stars', pad: 'end', objective: 'classification' } as const;

@@ -7,8 +7,6 @@ import type { TableGuess } from './init-table.ts';
 
 /** Words of a text, on average, from which on it is worth a model of its own. */
 const LONG = 8;
-/** Tokens of a sample: the default of the format, whose tokens are characters. */
-const CONTEXT = 128;
 
 /** The options of a table that the format text has, too. */
 const KEPT = ['delimiter', 'quote', 'encoding', 'comment', 'skipLines', 'header'] as const;
@@ -70,11 +68,6 @@ export function textSection(
     .map(({ name }) => `'${name}'`);
   if (left.length > 0)
     guesses.push(`ignored: ${left.length === 1 ? 'column' : 'columns'} ${left.join(', ')}`);
-  const long = chosen.values.filter((text) => text.length > CONTEXT).length;
-  if (long > 0 && !('context' in given) && !('tokenizer' in given))
-    guesses.push(
-      `${long} of ${counted(chosen.values.length, 'text')} ${long === 1 ? 'is' : 'are'} longer than ${CONTEXT} characters and ${long === 1 ? 'is' : 'are'} truncated (--set context=N to keep more)`,
-    );
   const form = Object.fromEntries(KEPT.flatMap((key) => (said[key] === undefined ? [] : [[key, said[key]]])));
   const named = { text: chosen.name, label };
   return { format: 'text', path, ...form, objective: 'classification', ...given, ...named };

@@ -7,7 +7,7 @@ import { formOf, type TableForm } from '@kasane/data/internal/table-form';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import type { Trained } from '../trained.ts';
 import type { ReadInput } from './inputs.ts';
-import { textEncoder, unknownCharacters } from './text.ts';
+import { textEncoder, truncated, unknownCharacters } from './text.ts';
 
 const TABLES = new Set(['.csv', '.tsv', '.tab', '.psv']);
 const JSON_LINES = new Set(['.jsonl', '.ndjson']);
@@ -51,6 +51,6 @@ export async function readTextRows(
   }
   const [first, ...others] = samples;
   if (!first) throw new DataError(`${given}: it contains no rows`);
-  const notes = [...file.notes(), ...unknownCharacters(texts, text)];
+  const notes = [...file.notes(), ...unknownCharacters(texts, text), ...truncated(texts, text)];
   return [{ ...first, ...(notes.length > 0 && { notes }) }, ...others];
 }

@@ -37,7 +37,8 @@ export function readText(
   preparation: TextPreparation,
 ): { readonly x: Float32Array; readonly notes: readonly string[] } {
   const content = contentOf(given, preparation);
-  return { x: textEncoder(preparation)(content), notes: unknownCharacters([content], preparation) };
+  const notes = [...unknownCharacters([content], preparation), ...truncated([content], preparation)];
+  return { x: textEncoder(preparation)(content), notes };
 }
 
 /** Characters that a note names. */
@@ -62,6 +63,18 @@ export function unknownCharacters(texts: readonly string[], { tokenizer }: TextP
   return [
     `${counted(unknown.length, 'character')} did not occur in the training text and cannot be told apart: ${list}`,
   ];
+}
+
+/** A note on texts of which the model sees the beginning. */
+export function truncated(texts: readonly string[], { tokenizer: spec, context }: TextPreparation): string[] {
+  const tokenizer = openTokenizer(spec);
+  const lengths = texts.map((text) => tokenizer.encode(text).length).filter((length) => length > context);
+  if (lengths.length === 0) return [];
+  const which =
+    texts.length === 1
+      ? 'the text is'
+      : `${lengths.length} of ${texts.length} texts ${lengths.length === 1 ? 'is' : 'are'}`;
+  return [`${which} longer than ${context} tokens: the model sees only the first ${context} (data.context)`];
 }
 
 /** Of a text that is to be classified its first tokens, filled up where training did. */
