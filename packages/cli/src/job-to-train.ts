@@ -3,13 +3,15 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { trainingOverrides } from './options.ts';
-import { requireWritable } from './output-file.ts';
+import { requireWritable, versionOf } from './output-file.ts';
 import { fromHere, readJob } from './read-job.ts';
 
 export interface JobToTrain {
   readonly spec: JobSpec;
   /** Where its weights go. */
   readonly out: string;
+  /** What was there before the training. */
+  readonly version: string;
   /** Whether those of an earlier training are there, in a place that nobody has named. */
   readonly replaces: boolean;
 }
@@ -28,5 +30,5 @@ export async function jobToTrain(
   const { spec } = checkJob(fromHere({ ...given, training, data } as JobSpec), () => 'command line');
   const out = resolve(options.out ?? join('.kasane', `${spec.name}.safetensors`));
   requireWritable(out);
-  return { spec, out, replaces: options.out === undefined && existsSync(out) };
+  return { spec, out, version: versionOf(out), replaces: options.out === undefined && existsSync(out) };
 }

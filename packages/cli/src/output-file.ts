@@ -3,6 +3,7 @@ import {
   accessSync,
   closeSync,
   copyFileSync,
+  existsSync,
   constants as fs,
   fsyncSync,
   openSync,
@@ -12,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join, parse } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from './system-errors.ts';
@@ -34,6 +35,23 @@ export function requireWritable(out: string): void {
   } catch (error) {
     throw refuse(`${whyUnwritable(error)}; set --out to another file`);
   }
+}
+
+/** Tells a file from what another process writes in its place. Empty: there is none. */
+export function versionOf(path: string): string {
+  const there = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return there ? `${there.ino} ${there.mtimeNs} ${there.size}` : '';
+}
+
+/** Where weights go that were to go to `out`: a new name beside it when another run has written there since `version` was taken. */
+export function besideOthers(out: string, version: string, say: (line: string) => void): string {
+  if (['', version].includes(versionOf(out))) return out;
+  const { dir, name, ext } = parse(out);
+  let number = 2;
+  while (existsSync(join(dir, `${name}-${number}${ext}`))) number++;
+  const beside = join(dir, `${name}-${number}${ext}`);
+  say(`Note: another run wrote ${out} during this training; the weights of this one go to ${beside}`);
+  return beside;
 }
 
 /** Writes a file whole or not at all. @param write makes it under another name. @throws the system's error */

@@ -8,7 +8,7 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { sentenceOf } from '@kasane/protocol/reasons';
 import { meaningOf } from '@kasane/tensor/internal/node/system-errors';
-import { deliverBytes, whyUnwritable } from './output-file.ts';
+import { besideOthers, deliverBytes, whyUnwritable } from './output-file.ts';
 
 export interface PastDiskOptions {
   readonly cluster: {
@@ -17,6 +17,8 @@ export interface PastDiskOptions {
   };
   /** Where the weights go. */
   readonly out: string;
+  /** What was there before the training. */
+  readonly version: string;
   readonly say: (line: string) => void;
 }
 
@@ -33,7 +35,7 @@ export class PastDisk {
 
   /** Hears each state of the job. True: its weights are written, and nothing more is to come. */
   async isEnough(job: JobMessage): Promise<boolean> {
-    const { cluster, out, say } = this.#options;
+    const { cluster, out, version, say } = this.#options;
     const unkept = cluster.unkept(job.id);
     if (!unkept) return false;
     if (!this.#isSaid) say(this.#note(unkept));
@@ -41,11 +43,12 @@ export class PastDisk {
     if (!unkept.isTrained || this.#hasTried) return false;
     this.#hasTried = true;
     const weights = await unkept.model();
+    const model = besideOthers(out, version, say);
     try {
-      deliverBytes(weights, out);
+      deliverBytes(weights, model);
     } catch (error) {
       say(
-        `The weights cannot be written to ${out} either: ${whyUnwritable(error)}. They are kept in memory until ${cluster.directory} can be written again`,
+        `The weights cannot be written to ${model} either: ${whyUnwritable(error)}. They are kept in memory until ${cluster.directory} can be written again`,
       );
       return false;
     }
@@ -54,7 +57,7 @@ export class PastDisk {
       state: JobState.JOB_STATE_SUCCEEDED,
       history: [...unkept.epochs],
       digest: createHash('sha256').update(weights).digest('hex'),
-      model: out,
+      model,
       endedAt: Date.now(),
     };
     return true;

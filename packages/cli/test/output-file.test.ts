@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
 import { afterAll, expect, it } from 'vitest';
 import { needing } from '../../../test/support/needs.ts';
-import { deliver, requireWritable } from '../src/output-file.ts';
+import { besideOthers, deliver, requireWritable, versionOf } from '../src/output-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
 const mounted = join(folder, 'mounted');
@@ -51,6 +51,21 @@ it('weights go where they are asked for, through a link too', () => {
   expect(lstatSync(link).isSymbolicLink()).toBe(true);
   expect(readFileSync(out)).toEqual(readFileSync(weights));
   expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+});
+
+it('what another run wrote during the training is not replaced', () => {
+  const out = join(folder, 'twice.safetensors');
+  const notes: string[] = [];
+  const place = (version: string) => besideOthers(out, version, (line) => notes.push(line));
+  const before = versionOf(out);
+  expect(place(before)).toBe(out);
+  deliver(weights, out);
+  expect(place(versionOf(out))).toBe(out);
+  expect(notes).toEqual([]);
+  expect(place(before)).toBe(join(folder, 'twice-2.safetensors'));
+  expect(notes).toEqual([expect.stringContaining('twice-2.safetensors')]);
+  writeFileSync(join(folder, 'twice-2.safetensors'), '');
+  expect(place(before)).toBe(join(folder, 'twice-3.safetensors'));
 });
 
 it('a folder that has vanished, or became a file', () => {

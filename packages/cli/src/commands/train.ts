@@ -19,7 +19,7 @@ import { follow } from '../follow.ts';
 import type { JobToTrain } from '../job-to-train.ts';
 import { makeLog } from '../log.ts';
 import type { LogLevel } from '../options.ts';
-import { deliver } from '../output-file.ts';
+import { besideOthers, deliver } from '../output-file.ts';
 import { PastDisk } from '../past-disk.ts';
 import { count, took } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
@@ -44,7 +44,7 @@ export interface TrainOptions {
 
 /** @param forked workers with these options that wait for a coordinator */
 export async function train(
-  { spec, out, replaces }: JobToTrain,
+  { spec, out, version, replaces }: JobToTrain,
   options: TrainOptions,
   forked: readonly ForkedWorker[],
 ): Promise<void> {
@@ -78,7 +78,7 @@ export async function train(
     log: makeLog(options.logLevel, 'text', (lines) => view.write(lines)),
     say,
   });
-  const pastDisk = new PastDisk({ cluster, out, say });
+  const pastDisk = new PastDisk({ cluster, out, version, say });
   const job = await guarded(
     async () => {
       const { address } = await cluster.start();
@@ -94,10 +94,12 @@ export async function train(
           }),
           cluster.failed,
         ]);
+        let model = out;
         if (!pastDisk.ended) {
           requireSuccess(ended);
+          model = besideOthers(out, version, say);
           try {
-            deliver(ended.model, out);
+            deliver(ended.model, model);
           } catch (error) {
             cluster.keepFiles();
             throw error;
@@ -108,7 +110,7 @@ export async function train(
           say(`\n${expensiveLayers(costs)}\nProfile  ${resolve(options.profile)}`);
         }
         // A job shows a selection of many epochs; the report is of all.
-        return pastDisk.ended ?? { ...ended, history: await client.epochs(ended.id) };
+        return pastDisk.ended ?? { ...ended, model, history: await client.epochs(ended.id) };
       } finally {
         client.close();
         await page?.close();
@@ -116,7 +118,7 @@ export async function train(
     },
     () => cluster.close(),
   );
-  report(job, spec, preparation, out, options.json === true);
+  report(job, spec, preparation, job.model, options.json === true);
 }
 
 /** Each slot computes a shard at a time: more slots than shards are of no use. Empty when none is. */
