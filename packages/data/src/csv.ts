@@ -8,6 +8,7 @@ import { DataError, type TablePreparation } from './dataset.ts';
 import { widthWithoutEmpty } from './empty-columns.ts';
 import { checkLabelKind } from './label-kind.ts';
 import { leaksOf } from './leaks.ts';
+import { outliersOf } from './outliers.ts';
 import { listOf } from './problems.ts';
 import { quoted } from './quoted.ts';
 import { splitAtRandom } from './shuffle.ts';
@@ -22,6 +23,7 @@ import {
 } from './table.ts';
 import { formOf, isMissing, isMissingLabel, readNumber, saidOf, type TableForm } from './table-form.ts';
 import { RangeFinder } from './target-range.ts';
+import { totalsRow } from './totals-row.ts';
 
 export interface CsvOptions extends Partial<TableForm> {
   readonly format: 'csv';
@@ -88,6 +90,8 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
       `${test}: its columns are ${listed(other.columns)}; those of ${path} are ${listed(main.columns)}`,
     );
   const notes = [...main.notes, ...(other?.notes ?? [])];
+  notes.push(...totalsRow(path, main.rows, formOf(options)));
+  if (other) notes.push(...totalsRow(test!, other.rows, formOf(options)));
   const problems: string[] = [];
   const place = { train: path, test: test ?? path };
   const usable = (rows: readonly Row[], name: Name) =>
@@ -109,11 +113,24 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
   const [train, tested] = [encode('train'), encode('test')];
   const skipped = whatIsSkipped(problems, main.rows.length + (other?.rows.length ?? 0), options);
   if (skipped) notes.push(skipped);
-  // Who tests on what is trained on has said so.
+  const isNumber = new Set(
+    preparation.columns.flatMap(({ kind, name }) => (kind === 'number' ? [name] : [])),
+  );
+  const places = main.columns.flatMap((name, at) => (isNumber.has(name) ? [at] : []));
+  const outliers = options.standardize
+    ? outliersOf(path, main.columns, parts.train, places, formOf(options))
+    : [];
+  notes.push(...outliers.slice(0, NAMED));
+  // Who tests on what is trained on has said so; what an outlier makes equal is not.
+  if (outliers.length > 0) return readOf(train, tested, preparation, notes);
   if (!other || resolve(place.train) !== resolve(place.test))
     notes.push(...repeatedRows(train, tested, place.test));
-  const { classes } = preparation;
-  return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
+  return readOf(train, tested, preparation, notes);
+}
+
+function readOf(train: Arrays, test: Arrays, table: TablePreparation, notes: readonly string[]): ArraysRead {
+  const { classes } = table;
+  return { train, test, preparation: { table, ...(classes && { classes }) }, notes };
 }
 
 /** Rows with their targets, encoded as those of training were. */

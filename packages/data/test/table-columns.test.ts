@@ -91,3 +91,30 @@ it.each([
     expect(fit.isRisingId).toBe(expected);
   },
 );
+
+it('a value that makes all others nearly equal is named, and not repeated rows', async () => {
+  const far = (value: string) =>
+    `x,y,kind\n${lines(100, (i) => `${i === 40 ? value : `${(i * 37) % 101}.${i}`},${(i * 13) % 17},${kind(i)}`)}`;
+  for (const value of ['999999999', '1e30', '-5e9']) {
+    const { notes } = await table(far(value), { standardize: true });
+    expect(notes).toEqual([
+      expect.stringContaining(
+        `:42: x is ${value}, so far from the other values that standardization makes those nearly equal. Fix it, set data.missingValues: ["${value}"]`,
+      ),
+    ]);
+    expect((await table(far(value), { standardize: false })).notes.join()).not.toMatch(/so far from/);
+  }
+  // Far, but the others can still be told apart.
+  expect((await table(far('5000'), { standardize: true })).notes).toEqual([]);
+});
+
+it.each(['Total', '合計', 'Summe:', '120'])('a last row of totals is named: %s', async (word) => {
+  const rows = Array.from({ length: 16 }, (_, i) => [i + 1, 3 * i + 2, kind(i)] as const);
+  const sum = rows.reduce((total, [, value]) => total + value, 0);
+  const content = (last: string) =>
+    `shop,sales,kind\n${rows.map(([shop, sales, of]) => `s${shop % 4},${sales},${of}\n`).join('')}${last}`;
+  expect((await table(content(`${word},${sum},hi\n`))).notes.join()).toMatch(
+    /:18: the last row seems to be a total \((it is called|it has the sum).*\), but is used like the others\. Remove it/,
+  );
+  expect((await table(content('s1,40,hi\n'))).notes.join()).not.toMatch(/a total/);
+});
