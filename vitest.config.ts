@@ -31,6 +31,7 @@ const unhurried = [
 /** Tests of units that change what a process has one of, measure its memory, or compute on a GPU: each file has a process of its own. */
 const alone = [
   'cli/test/**/*',
+  'coordinator/test/state-errors',
   'tensor/test/accuracy-of-sums',
   'tensor/test/backends',
   'tensor/test/opinfo',

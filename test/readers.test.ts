@@ -310,7 +310,7 @@ const others: Record<string, string> = {
   'data/src/whole-file.ts': 'writes',
   'protocol/src/shared-memory.ts': 'made by this program',
   'cli/src/open-files.ts': '/proc',
-  'cli/src/output-file.ts': 'writes',
+  'cli/src/write-file.ts': 'writes',
   'cli/src/redis/start.ts': 'made by this program',
   'cli/src/temporary-folder.ts': 'made by this program; /proc',
   'cli/src/tensorboard/event-file.ts': 'writes',

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { userFolder } from '@kasane/data/internal/user-folders';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
-import { deliverBytes } from './output-file.ts';
+import { writeFile } from './write-file.ts';
 
 export interface Context {
   /** host:port */
@@ -49,7 +49,7 @@ export function readConfig(path = configFile()): Config {
 /** Whole or not at all; nobody else may read it, since tokens are in it. */
 export function writeConfig(config: Config, path = configFile()): void {
   makeFolders(dirname(path));
-  deliverBytes(`${JSON.stringify(config, null, 2)}\n`, path, 0o600);
+  writeFile(`${JSON.stringify(config, null, 2)}\n`, path, 0o600);
 }
 
 /**

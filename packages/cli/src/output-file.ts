@@ -1,22 +1,10 @@
 /** The file that `kasane train` ends with: asked for before the training, and written at its end without losing what was trained. */
-import {
-  accessSync,
-  closeSync,
-  copyFileSync,
-  existsSync,
-  constants as fs,
-  fsyncSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, copyFileSync, existsSync, constants as fs, statSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from './system-errors.ts';
+import { putInPlace } from './write-file.ts';
 
 /** Why a file cannot be written, in words, without its path. */
 export const whyUnwritable = (error: unknown): string => systemFailure(error)?.words ?? messageOf(error);
@@ -54,56 +42,18 @@ export function besideOthers(out: string, version: string, say: (line: string) =
   return beside;
 }
 
-/** Writes a file whole or not at all. @param write makes it under another name. @throws the system's error */
-function place(out: string, write: (partial: string) => void): void {
-  const target = targetOf(out);
-  const partial = `${target}.${process.pid}.part`;
-  try {
-    write(partial);
-    // Weights may be readable by their owner only; the copy is the user's, synced before it takes the name.
-    const file = openSync(partial, 'r+');
-    fsyncSync(file);
-    closeSync(file);
-    renameSync(partial, target);
-  } catch (error) {
-    removeQuietly(partial);
-    throw error;
-  }
-}
-
-/** Writes a file whole or not at all: a full disk leaves nothing, or what was there. @throws the system's error */
-export const deliverBytes = (content: Uint8Array | string, out: string, mode = 0o666): void =>
-  place(out, (partial) => writeFileSync(partial, content, { flag: 'wx', mode }));
-
 /**
  * Copies trained weights to where they were asked for: whole or not at all.
  * @throws KasaneError CANNOT_WRITE, which says where they are instead, and how to get them from there
  */
 export function deliver(weights: string, out: string): void {
   try {
-    place(out, (partial) => copyFileSync(weights, partial, fs.COPYFILE_EXCL));
+    putInPlace(out, (partial) => copyFileSync(weights, partial, fs.COPYFILE_EXCL));
   } catch (cause) {
     throw new KasaneError(
       'CANNOT_WRITE',
       `the weights cannot be written to ${out}: ${whyUnwritable(cause)}; they are in ${weights}: copy that file, or run \`kasane export ${weights} -o FILE\``,
       { cause },
     );
-  }
-}
-
-/** A link stays one: what it leads to is replaced. */
-function targetOf(out: string): string {
-  try {
-    return realpathSync(out);
-  } catch {
-    return out;
-  }
-}
-
-function removeQuietly(path: string): void {
-  try {
-    rmSync(path, { force: true });
-  } catch {
-    // Its folder is gone, or its disk is read-only now.
   }
 }

@@ -8,7 +8,8 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { sentenceOf } from '@kasane/protocol/reasons';
 import { meaningOf } from '@kasane/tensor/internal/node/system-errors';
-import { besideOthers, deliverBytes, whyUnwritable } from './output-file.ts';
+import { besideOthers, whyUnwritable } from './output-file.ts';
+import { writeFile } from './write-file.ts';
 
 export interface PastDiskOptions {
   readonly cluster: {
@@ -45,7 +46,7 @@ export class PastDisk {
     const weights = await unkept.model();
     const model = besideOthers(out, version, say);
     try {
-      deliverBytes(weights, model);
+      writeFile(weights, model);
     } catch (error) {
       say(
         `The weights cannot be written to ${model} either: ${whyUnwritable(error)}. They are kept in memory until ${cluster.directory} can be written again`,

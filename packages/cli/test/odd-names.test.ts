@@ -162,6 +162,7 @@ it('what names are printed in goes out as lines', () => {
       'commands/export.ts',
       'commands/init.ts',
       'commands/jobs.ts',
+      'commands/layers.ts',
       'commands/models.ts',
       'commands/predict.ts',
     ],

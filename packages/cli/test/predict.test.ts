@@ -78,5 +78,5 @@ test('one that can not be read does not keep the others from their answers', {
       .map((line) => line.split(/[ :]/)[0]),
   ).toEqual(['ink.png', 'chalk.png']);
   expect(ended.stderr).toMatch(/^kasane: text\.png: [^\n]+\nkasane: none\.png: [^\n]+\n$/);
-  expect(ended.code).toBe(65);
+  expect(ended.code).toBe(66);
 });

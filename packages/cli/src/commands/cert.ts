@@ -7,8 +7,8 @@ import { PEM_BYTES } from '@kasane/protocol/limits';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { type Issued, issue, issueAuthority } from '../certificates/issue.ts';
-import { deliverBytes } from '../output-file.ts';
 import { out } from '../say.ts';
+import { writeFile } from '../write-file.ts';
 
 export interface CertOptions {
   /** Names and addresses besides this machine's own. */
@@ -35,8 +35,8 @@ export async function dev(folder: string, options: CertOptions): Promise<void> {
     client: await issue(authority, { name: 'kasane client', hosts: [], use: 'client', days }),
   };
   for (const [name, { cert, key }] of Object.entries(made)) {
-    deliverBytes(cert, file(`${name}.pem`));
-    deliverBytes(key, file(`${name}-key.pem`), 0o600);
+    writeFile(cert, file(`${name}.pem`));
+    writeFile(key, file(`${name}-key.pem`), 0o600);
   }
   const [ca, server, client] = ['ca', 'server', 'client'].map((name) => file(`${name}.pem`));
   if (json) {

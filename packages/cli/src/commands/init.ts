@@ -17,10 +17,11 @@ import { printableLine } from '@kasane/protocol/internal/plain-text';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { guessFormat } from '../guess-format.ts';
-import { deliverBytes, whyUnwritable } from '../output-file.ts';
+import { whyUnwritable } from '../output-file.ts';
 import { placeFromHere } from '../read-job.ts';
 import { count } from '../render/count.ts';
 import { err, out } from '../say.ts';
+import { writeFile } from '../write-file.ts';
 import { asData, openSound } from './data.ts';
 import { guessTable } from './init-table.ts';
 import { shellWord } from './init-texts.ts';
@@ -96,7 +97,7 @@ export async function init(file: string, options: InitOptions): Promise<void> {
 
 function write(file: string, text: string): void {
   try {
-    deliverBytes(text, file);
+    writeFile(text, file);
   } catch (cause) {
     throw new KasaneError('USAGE', `${file} cannot be written: ${whyUnwritable(cause)}`, { cause });
   }
