@@ -90,8 +90,6 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
       `${test}: its columns are ${listed(other.columns)}; those of ${path} are ${listed(main.columns)}`,
     );
   const notes = [...main.notes, ...(other?.notes ?? [])];
-  notes.push(...totalsRow(path, main.rows, formOf(options)));
-  if (other) notes.push(...totalsRow(test!, other.rows, formOf(options)));
   const problems: string[] = [];
   const place = { train: path, test: test ?? path };
   const usable = (rows: readonly Row[], name: Name) =>
@@ -113,24 +111,15 @@ export async function readCsv(options: CsvOptions): Promise<ArraysRead> {
   const [train, tested] = [encode('train'), encode('test')];
   const skipped = whatIsSkipped(problems, main.rows.length + (other?.rows.length ?? 0), options);
   if (skipped) notes.push(skipped);
-  const isNumber = new Set(
-    preparation.columns.flatMap(({ kind, name }) => (kind === 'number' ? [name] : [])),
-  );
-  const places = main.columns.flatMap((name, at) => (isNumber.has(name) ? [at] : []));
   const outliers = options.standardize
-    ? outliersOf(path, main.columns, parts.train, places, formOf(options))
+    ? outliersOf(path, main.columns, parts.train, preparation.columns, formOf(options))
     : [];
   notes.push(...outliers.slice(0, NAMED));
   // Who tests on what is trained on has said so; what an outlier makes equal is not.
-  if (outliers.length > 0) return readOf(train, tested, preparation, notes);
-  if (!other || resolve(place.train) !== resolve(place.test))
+  if (outliers.length === 0 && (!other || resolve(place.train) !== resolve(place.test)))
     notes.push(...repeatedRows(train, tested, place.test));
-  return readOf(train, tested, preparation, notes);
-}
-
-function readOf(train: Arrays, test: Arrays, table: TablePreparation, notes: readonly string[]): ArraysRead {
-  const { classes } = table;
-  return { train, test, preparation: { table, ...(classes && { classes }) }, notes };
+  const { classes } = preparation;
+  return { train, test: tested, preparation: { table: preparation, ...(classes && { classes }) }, notes };
 }
 
 /** Rows with their targets, encoded as those of training were. */
@@ -269,7 +258,7 @@ async function readRows(path: string, options: CsvOptions) {
   const rows: Row[] = [];
   for await (const row of file.rows()) rows.push(row);
   const { skipped } = file;
-  const notes = file.notes();
+  const notes = [...file.notes(), ...totalsRow(path, rows, formOf(options))];
   if (skipped.length > 0) notes.push(skippedRows(skipped, rows.length));
   const { target, columns: kinds, inputs = {} } = options;
   // Whoever names it has it: `kasane init` names each column that it leaves out.

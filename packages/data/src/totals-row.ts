@@ -25,12 +25,15 @@ export function totalsRow(path: string, rows: readonly CsvRow[], form: TableForm
 
 /** Whether a column's last number is the sum of the others, which are numbers too, not all of them zero. */
 function isSum(rows: readonly CsvRow[], at: number, form: TableForm): boolean {
-  const values = rows.map(({ fields }) => readNumber(fields[at]!, form));
-  if (values.some((value) => value === undefined)) return false;
-  const numbers = values as number[];
-  const last = numbers.at(-1)!;
-  const sum = numbers.slice(0, -1).reduce((a, b) => a + b, 0);
-  const largest = numbers.slice(0, -1).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-  // What is no larger than a single value adds nothing up.
-  return Math.abs(last) > 2 * largest && Math.abs(last - sum) <= 1e-6 * Math.abs(sum);
+  const read = ({ fields }: CsvRow) => readNumber(fields[at]!, form);
+  const last = read(rows.at(-1)!);
+  if (last === undefined) return false;
+  let sum = 0;
+  for (let row = 0; row < rows.length - 1; row++) {
+    const value = read(rows[row]!);
+    // What is no larger than twice a single value adds nothing up: of most columns the first few tell.
+    if (value === undefined || Math.abs(last) <= 2 * Math.abs(value)) return false;
+    sum += value;
+  }
+  return Math.abs(last - sum) <= 1e-6 * Math.abs(sum);
 }
