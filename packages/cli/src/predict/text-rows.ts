@@ -43,14 +43,17 @@ export async function readTextRows(
   const encode = textEncoder(text);
   const samples: ReadInput[] = [];
   const texts: string[] = [];
+  const lengths: number[] = [];
   for await (const { fields, line } of file.rows()) {
     const name = `${given}:${line}`;
     if (fields[at] === '') throw new DataError(`${name}: the text is missing`);
     texts.push(fields[at]!);
-    samples.push({ name, x: encode(fields[at]!) });
+    const { x, length } = encode(fields[at]!);
+    lengths.push(length);
+    samples.push({ name, x });
   }
   const [first, ...others] = samples;
   if (!first) throw new DataError(`${given}: it contains no rows`);
-  const notes = [...file.notes(), ...unknownCharacters(texts, text), ...truncated(texts, text)];
+  const notes = [...file.notes(), ...unknownCharacters(texts, text), ...truncated(lengths, text)];
   return [{ ...first, ...(notes.length > 0 && { notes }) }, ...others];
 }

@@ -37,8 +37,8 @@ export function readText(
   preparation: TextPreparation,
 ): { readonly x: Float32Array; readonly notes: readonly string[] } {
   const content = contentOf(given, preparation);
-  const notes = [...unknownCharacters([content], preparation), ...truncated([content], preparation)];
-  return { x: textEncoder(preparation)(content), notes };
+  const { x, length } = textEncoder(preparation)(content);
+  return { x, notes: [...unknownCharacters([content], preparation), ...truncated([length], preparation)] };
 }
 
 /** Characters that a note names. */
@@ -65,30 +65,28 @@ export function unknownCharacters(texts: readonly string[], { tokenizer }: TextP
   ];
 }
 
-/** A note on texts of which the model sees the beginning. */
-export function truncated(texts: readonly string[], { tokenizer: spec, context }: TextPreparation): string[] {
-  const tokenizer = openTokenizer(spec);
-  const lengths = texts.map((text) => tokenizer.encode(text).length).filter((length) => length > context);
-  if (lengths.length === 0) return [];
+/** A note on texts of which the model sees the beginning. @param lengths tokens of each */
+export function truncated(lengths: readonly number[], { context }: TextPreparation): string[] {
+  const long = lengths.filter((length) => length > context).length;
+  if (long === 0) return [];
   const which =
-    texts.length === 1
-      ? 'the text is'
-      : `${lengths.length} of ${texts.length} texts ${lengths.length === 1 ? 'is' : 'are'}`;
+    lengths.length === 1 ? 'the text is' : `${long} of ${lengths.length} texts ${long === 1 ? 'is' : 'are'}`;
   return [`${which} longer than ${context} tokens: the model sees only the first ${context} (data.context)`];
 }
 
-/** Of a text that is to be classified its first tokens, filled up where training did. */
+/** Of a text that is to be classified its first tokens, filled up where training did, and how many it has in all. */
 export function textEncoder({
   tokenizer: spec,
   context,
   pad = 'front',
-}: TextPreparation): (text: string) => Float32Array {
+}: TextPreparation): (text: string) => { readonly x: Float32Array; readonly length: number } {
   const tokenizer = openTokenizer(spec);
   return (text) => {
-    const tokens = tokenizer.encode(text).subarray(0, context);
+    const whole = tokenizer.encode(text);
+    const tokens = whole.subarray(0, context);
     const x = new Float32Array(context).fill(PAD);
     x.set(tokens, pad === 'front' ? context - tokens.length : 0);
-    return x;
+    return { x, length: whole.length };
   };
 }
 
