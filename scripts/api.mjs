@@ -12,6 +12,7 @@ const check = process.argv.includes('--check');
 const declarations = mkdtempSync(join(tmpdir(), 'kasane-api-'));
 const problems = [];
 const modulesByFile = new Map();
+const manifests = new Map();
 try {
   emitDeclarations();
   for (const name of readdirSync(join(root, 'packages')).sort()) {
@@ -69,7 +70,12 @@ function isPublic(file) {
 }
 
 function manifestOf(name) {
-  return JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
+  let manifest = manifests.get(name);
+  if (!manifest) {
+    manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
+    manifests.set(name, manifest);
+  }
+  return manifest;
 }
 
 /** The declarations of modules that are not public that these files refer to by name, and those that they refer to. */
