@@ -33,7 +33,7 @@ const left = (worker: string) =>
 const codes = (events: readonly Event[]) => events.map(({ code }) => code);
 
 describe('the record', () => {
-  it('is there after a restart, in order, and goes on with higher numbers', async () => {
+  it('survives a restart in order, and continues with higher numbers', async () => {
     const record = recordOf();
     const heard: Event[] = [];
     record.onEvent((event) => heard.push(event));

@@ -17,7 +17,7 @@ const INTERVAL_MS = 200;
 const RETRY_MS = 1_000;
 /** Jobs whose events stay in memory. */
 const KEPT_JOBS = 4 * RUNNING_JOBS;
-/** A coordinator that was killed may have told of events that it had not written: the next one goes on with numbers beyond those. */
+/** A coordinator that was killed may have sent events that it had not written; the next one skips their numbers. */
 const GAP = 1_000;
 
 export interface EventRecordOptions {

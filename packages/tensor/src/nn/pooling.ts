@@ -11,20 +11,30 @@ import {
   windowedExtents,
 } from './convolution.ts';
 import { imageOf } from './image.ts';
-import { defineLayer, LayerError, type LayerType, pairOf } from './layer.ts';
+import { defineLayer, type LayerAbout, LayerError, type LayerType, pairOf } from './layer.ts';
 
 const MOST = 4096;
 
 const poolLayer = <const T extends string>(
   type: T,
-  { summary, about }: Pick<LayerType, 'summary' | 'about'>,
+  { summary, ...about }: Pick<LayerType, 'summary'> & Pick<LayerAbout, 'explains' | 'formula' | 'paper'>,
   pool: (x: Node, size: Pair, options: WindowOptions) => Node,
   operator: { readonly op: string; readonly attributes?: Readonly<Record<string, Attribute>> },
 ) =>
   defineLayer({
     type,
     summary,
-    about,
+    about: {
+      ...about,
+      takes: '[rows, columns, channels]',
+      gives:
+        '[rows out, columns out, channels], where rows out = floor((rows + 2 padding - size) / stride) + 1',
+      example: {
+        input: [28, 28, 1],
+        output: [14, 14, 8],
+        layers: [{ type: 'conv2d', filters: 8, size: 3, padding: 1 }, { type: 'relu' }, { type, size: 2 }],
+      },
+    },
     options: {
       size: { kind: 'pair', minimum: 1, maximum: MOST, describe: 'Height and width of the window.' },
       stride: {
@@ -86,24 +96,10 @@ export const maxPool = poolLayer(
   'maxPool',
   {
     summary: 'Maximum of each window, per channel.',
-    about: {
-      explains:
-        'Makes an image smaller by keeping only the largest number of each window. What remains says whether a pattern was found in the window and no longer exactly where, so small shifts of the image change little. Later layers have less to compute and see a larger part of the image.',
-      takes: '[rows, columns, channels]',
-      gives:
-        '[rows out, columns out, channels], where rows out = floor((rows + 2 padding - size) / stride) + 1',
-      formula: 'y[i, j, c] = max over u, v of x[stride i + u - padding, stride j + v - padding, c]',
-      paper: 'Riesenhuber and Poggio 1999, Hierarchical Models of Object Recognition in Cortex',
-      example: {
-        input: [28, 28, 1],
-        output: [14, 14, 8],
-        layers: [
-          { type: 'conv2d', filters: 8, size: 3, padding: 1 },
-          { type: 'relu' },
-          { type: 'maxPool', size: 2 },
-        ],
-      },
-    },
+    explains:
+      'Makes an image smaller by keeping only the largest number of each window. What remains says whether a pattern was found in the window and no longer exactly where, so small shifts of the image change little. Later layers have less to compute and see a larger part of the image.',
+    formula: 'y[i, j, c] = max over u, v of x[stride i + u - padding, stride j + v - padding, c]',
+    paper: 'Riesenhuber and Poggio 1999, Hierarchical Models of Object Recognition in Cortex',
   },
   maxPool2d,
   {
@@ -114,24 +110,10 @@ export const averagePool = poolLayer(
   'averagePool',
   {
     summary: 'Mean of each window, per channel.',
-    about: {
-      explains:
-        'Makes an image smaller by taking the mean of each window. It keeps how strong a pattern is on average, where maxPool keeps its strongest occurrence. Padding counts as zeros.',
-      takes: '[rows, columns, channels]',
-      gives:
-        '[rows out, columns out, channels], where rows out = floor((rows + 2 padding - size) / stride) + 1',
-      formula: 'y[i, j, c] = mean over u, v of x[stride i + u - padding, stride j + v - padding, c]',
-      paper: 'LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition',
-      example: {
-        input: [28, 28, 1],
-        output: [14, 14, 8],
-        layers: [
-          { type: 'conv2d', filters: 8, size: 3, padding: 1 },
-          { type: 'relu' },
-          { type: 'averagePool', size: 2 },
-        ],
-      },
-    },
+    explains:
+      'Makes an image smaller by taking the mean of each window. It keeps how strong a pattern is on average, where maxPool keeps its strongest occurrence. Padding counts as zeros.',
+    formula: 'y[i, j, c] = mean over u, v of x[stride i + u - padding, stride j + v - padding, c]',
+    paper: 'LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition',
   },
   averagePool2d,
   {
