@@ -30,6 +30,24 @@ beforeAll(async () => {
 });
 afterAll(() => cleanUp.run());
 
+/** Runs the job, and has another program write to its queues after step 20: the job ends with the digest of an undisturbed one. */
+async function disturbed(write: (keyOf: (queue: string, part: string) => string) => Promise<unknown>) {
+  const { client } = cluster;
+  cleanUp.add(() => client.close());
+  lines.length = 0;
+  const id = await client.submit(JSON.stringify(job));
+  let isDone = false;
+  for await (const { step } of client.watch(id)) {
+    if (isDone || step < 20) continue;
+    isDone = true;
+    await write((queue, part) => `${queuePrefix(id)}:${queue}:${part}`);
+  }
+  expect(isDone).toBe(true);
+  expect(await client.get(id)).toMatchObject({ error: '', digest });
+  return { id, events: await client.events(id) };
+}
+const queues = [...TASK_QUEUES, REISSUE_QUEUE];
+
 it.each([
   ['paused', { paused: '1' }, "had paused the job's queues"],
   ['held at no task at once', { concurrency: '0' }, 'had limited how fast workers take tasks'],
@@ -37,46 +55,25 @@ it.each([
 ])(
   'queues that are %s go on by themselves',
   async (_, settings, told) => {
-    const { client } = cluster;
-    cleanUp.add(() => client.close());
-    lines.length = 0;
-    const id = await client.submit(JSON.stringify(job));
-    let isSet = false;
-    for await (const { step } of client.watch(id)) {
-      if (isSet || step < 20) continue;
-      isSet = true;
-      for (const name of [...TASK_QUEUES, REISSUE_QUEUE]) {
-        const key = (part: string) => `${queuePrefix(id)}:${name}:${part}`;
-        // As BullMQ's `pause`, `setGlobalConcurrency` and `setGlobalRateLimit` do.
-        await redis.multi().hset(key('meta'), settings).del(key('marker')).exec();
-      }
-    }
-    expect(isSet).toBe(true);
+    const { id } = await disturbed(async (keyOf) => {
+      // As BullMQ's `pause`, `setGlobalConcurrency` and `setGlobalRateLimit` do.
+      for (const queue of queues)
+        await redis.multi().hset(keyOf(queue, 'meta'), settings).del(keyOf(queue, 'marker')).exec();
+    });
     expect(lines.filter((line) => line.includes('another program'))).toEqual([expect.stringContaining(told)]);
     expect(lines.join()).toContain(`kasane pause ${id}`);
-    expect(await client.get(id)).toMatchObject({ error: '', digest });
   },
   60_000,
 );
 
 it('queues whose keys another program overwrites are emptied, and their tasks handed out again', async () => {
-  const { client } = cluster;
-  cleanUp.add(() => client.close());
-  lines.length = 0;
-  const id = await client.submit(JSON.stringify(job));
-  let isSet = false;
-  for await (const { step } of client.watch(id)) {
-    if (isSet || step < 20) continue;
-    isSet = true;
+  const { events } = await disturbed(async (keyOf) => {
     const set = redis.multi();
-    for (const name of [...TASK_QUEUES, REISSUE_QUEUE])
+    for (const queue of queues)
       for (const part of ['wait', 'active', 'meta', 'events', 'id', 'marker'])
-        set.set(`${queuePrefix(id)}:${name}:${part}`, 'garbage');
+        set.set(keyOf(queue, part), 'garbage');
     await set.exec();
-  }
-  expect(isSet).toBe(true);
+  });
   expect(lines.join('\n')).toMatch(/another program has overwritten \S+:wait in Redis.*WRONGTYPE.*emptied/);
-  const events = await client.events(id);
   expect(events.map(({ text }) => text).join('\n')).toMatch(/WRONGTYPE: string instead of list/);
-  expect(await client.get(id)).toMatchObject({ error: '', digest });
 }, 60_000);
