@@ -21,12 +21,12 @@ const directions = {
 
 /** Libraries that only some files may import: their words stay in these adapters. */
 const keepers = {
-  bullmq: /^(coordinator\/src\/queue\/|worker\/src\/tasks\.ts$)/,
+  bullmq: /^(coordinator\/src\/queue\/|worker\/src\/job\/tasks\.ts$)/,
   'node:sqlite': /^coordinator\/src\/store\//,
   '@opentelemetry': /^cli\/src\/tracing\//,
   'bullmq-otel': /^cli\/src\/tracing\//,
-  'prom-client': /^(coordinator\/src\/serve\/|worker\/src\/prometheus\.ts$)/,
-  '@grpc/grpc-js': /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/stream\.ts$)/,
+  'prom-client': /^(coordinator\/src\/serve\/|worker\/src\/observe\/prometheus\.ts$)/,
+  '@grpc/grpc-js': /^(protocol\/src\/|coordinator\/src\/serve\/|worker\/src\/connection\/stream\.ts$)/,
 };
 
 /**
@@ -55,7 +55,7 @@ const boundaries = [
 
 /** Where packages choose their backends; of worker, also where it opens the device that one computes on. */
 const choosers =
-  /^(?:coordinator\/src\/backend|worker\/src\/(?:backends|gpu)|cli\/src\/backend|dashboard\/src\/page\/network)\.ts$/;
+  /^(?:coordinator\/src\/backend|worker\/src\/slots\/(?:backends|gpu)|cli\/src\/backend|dashboard\/src\/page\/network)\.ts$/;
 
 /** In tensor, which also runs in browsers: the files for Node alone. */
 const nodeOnly = /^tensor\/src\/node\//;

@@ -7,7 +7,7 @@ import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { TaskFailure_Reason, type TaskId, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
 import { checkJob } from '@kasane/protocol/job';
 import { ARRIVING_BYTES, PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { CoordinatorStream } from '@kasane/worker/internal/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/connection/stream';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { RedisWriter } from './support/redis-proof.ts';

@@ -2,7 +2,7 @@
 import type { WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
 import { type FieldRule, type PartRules, workerMessages } from '@kasane/protocol/internal/worker-messages';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { CoordinatorStream } from '@kasane/worker/internal/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/connection/stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { sayings } from './fuzz/requests.ts';

@@ -6,7 +6,7 @@ import { WorkerRegistry } from '@kasane/coordinator/internal/workers';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { KEPT_NAME_MS, PROTOCOL_VERSION, WORKER_TEXT } from '@kasane/protocol/limits';
-import { CoordinatorStream } from '@kasane/worker/internal/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/connection/stream';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';

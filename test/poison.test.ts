@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { CoordinatorStream } from '@kasane/worker/internal/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/connection/stream';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 

@@ -314,7 +314,7 @@ const others: Record<string, string> = {
   'cli/src/redis/start.ts': 'made by this program',
   'cli/src/temporary-folder.ts': 'made by this program; /proc',
   'cli/src/tensorboard/event-file.ts': 'writes',
-  'worker/src/trace.ts': 'writes',
+  'worker/src/observe/trace.ts': 'writes',
 };
 
 it('nobody else opens files', () => {

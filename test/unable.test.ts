@@ -1,7 +1,7 @@
 /** A worker that cannot take a job says so: the job goes to others, or fails with its words. Nobody waits for ever. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkJob } from '@kasane/protocol/job';
-import { Unable } from '@kasane/worker/internal/slot';
+import { Unable } from '@kasane/worker/internal/slots/slot';
 import { startWorker } from '@kasane/worker/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -5,14 +5,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/internal/compute-slots';
+import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/internal/slots/compute-slots';
 import {
   Abandoned,
   type Arrival,
   type RunOptions,
   type RunOutcome,
   type SlotInputs,
-} from '@kasane/worker/internal/slot';
+} from '@kasane/worker/internal/slots/slot';
 
 /** Floats of a model above which all slots of a process share one gradient, which is then the same for every task. */
 const SHARED_FLOATS = 4 << 20;

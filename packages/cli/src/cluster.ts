@@ -6,7 +6,7 @@ import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordina
 import type { Unkept } from '@kasane/coordinator/internal/run/run';
 import { StateUnusable } from '@kasane/coordinator/internal/store/state-errors';
 import { KasaneError } from '@kasane/protocol/errors';
-import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import type { Logger } from 'pino';
 import { endOrphan, type StartedRedis, startRedis } from './redis/start.ts';
 import {

@@ -5,7 +5,7 @@ import { homeFolder } from '@kasane/data/internal/user-folders';
 import { whyNoAddress } from '@kasane/protocol/internal/address';
 import type { TrainingSpec } from '@kasane/protocol/job';
 import type { Scope } from '@kasane/protocol/scopes';
-import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import { InvalidArgumentError } from 'commander';
 
 /** Folder of a coordinator's state: what --state says, or the default. */

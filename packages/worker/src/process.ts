@@ -7,7 +7,7 @@ import { messageOf } from '@kasane/protocol/errors';
 import { readClientTls, type TlsFiles } from '@kasane/protocol/internal/tls';
 import { tracing } from '@kasane/protocol/internal/tracing';
 import { pino } from 'pino';
-import type { Backend, GpuStorage } from './gpu.ts';
+import type { Backend, GpuStorage } from './slots/gpu.ts';
 import { startWorker } from './worker.ts';
 
 export interface WorkerProcessOptions extends TlsFiles {

@@ -13,15 +13,15 @@ import { checkToken, isLoopback } from '@kasane/protocol/internal/token';
 import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import type { ComputeSlots } from './compute-slots.ts';
-import type { Backend, GpuStorage } from './gpu.ts';
-import { JobSession } from './job-session.ts';
-import type { WorkerMetrics } from './prometheus.ts';
-import { RedisLink } from './redis-link.ts';
-import { SlotPool } from './slot-pool.ts';
-import { CoordinatorStream } from './stream.ts';
-import { Trace } from './trace.ts';
-import { withLimit } from './with-limit.ts';
+import { RedisLink } from './connection/redis-link.ts';
+import { CoordinatorStream } from './connection/stream.ts';
+import { withLimit } from './connection/with-limit.ts';
+import { JobSession } from './job/job-session.ts';
+import type { WorkerMetrics } from './observe/prometheus.ts';
+import { Trace } from './observe/trace.ts';
+import type { ComputeSlots } from './slots/compute-slots.ts';
+import type { Backend, GpuStorage } from './slots/gpu.ts';
+import { SlotPool } from './slots/slot-pool.ts';
 
 export type WorkerState =
   /** No stream to the coordinator; it is tried again and again. */
@@ -241,7 +241,7 @@ class KasaneWorker implements RunningWorker {
     const { metrics: options } = this.#options;
     if (!options) return undefined;
     const [{ WorkerMetrics }, { startMetricsServer }] = await Promise.all([
-      import('./prometheus.ts'),
+      import('./observe/prometheus.ts'),
       import('@kasane/protocol/internal/metrics-server'),
     ]);
     const metrics = new WorkerMetrics(() => ({

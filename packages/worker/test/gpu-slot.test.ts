@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { runReference } from '@kasane/tensor/backends/reference/run';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { traceProgram } from '@kasane/tensor/training';
-import { Slot } from '@kasane/worker/internal/slot';
+import { Slot } from '@kasane/worker/internal/slots/slot';
 import { afterAll, describe, expect, it } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
 

@@ -6,8 +6,8 @@ import { bytesOf, type FrameHeader } from '@kasane/protocol/internal/frame';
 import { SharedGradients } from '@kasane/protocol/internal/shared-memory';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { buildModel } from '@kasane/tensor/nn/model';
-import { GradientSender, type GradientSenderOptions } from '@kasane/worker/internal/gradient-sender';
-import { OwnGradients } from '@kasane/worker/internal/shared-tensors';
+import { GradientSender, type GradientSenderOptions } from '@kasane/worker/internal/job/gradient-sender';
+import { OwnGradients } from '@kasane/worker/internal/job/shared-tensors';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
 

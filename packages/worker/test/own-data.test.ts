@@ -9,7 +9,7 @@ import { epochPermutation } from '@kasane/data/shuffle';
 import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
-import { OwnData } from '../src/own-data.ts';
+import { OwnData } from '../src/samples/own-data.ts';
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());

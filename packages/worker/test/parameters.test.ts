@@ -1,6 +1,6 @@
 import { Checksum } from '@kasane/protocol/internal/checksum';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/internal/frame';
-import { ParameterStore } from '@kasane/worker/internal/parameters';
+import { ParameterStore } from '@kasane/worker/internal/job/parameters';
 import { describe, expect, it } from 'vitest';
 
 const bytes = (...values: number[]) => bytesOf(Float32Array.from(values));

@@ -1,4 +1,4 @@
-import { Prefetch } from '@kasane/worker/internal/prefetch';
+import { Prefetch } from '@kasane/worker/internal/job/prefetch';
 import { describe, expect, it } from 'vitest';
 
 const never = new Promise<void>(() => {});

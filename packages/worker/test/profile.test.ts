@@ -4,9 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
-import type { Compute } from '@kasane/worker/internal/gpu';
-import { Slot } from '@kasane/worker/internal/slot';
-import { type KernelSpan, Trace, traceClock } from '@kasane/worker/internal/trace';
+import { type KernelSpan, Trace, traceClock } from '@kasane/worker/internal/observe/trace';
+import type { Compute } from '@kasane/worker/internal/slots/gpu';
+import { Slot } from '@kasane/worker/internal/slots/slot';
 import { afterAll, describe, expect, it } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
 

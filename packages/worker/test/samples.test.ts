@@ -5,8 +5,8 @@ import { encodeFrame } from '@kasane/protocol/internal/frame';
 import { batchKey, type TaskData } from '@kasane/protocol/internal/queue';
 import { digestOfBatch } from '@kasane/protocol/internal/task-signature';
 import type { Field } from '@kasane/tensor/internal/field';
-import { sampleReader } from '@kasane/worker/internal/sample-reader';
-import { fetchSamples, SampleBuffers } from '@kasane/worker/internal/samples';
+import { sampleReader } from '@kasane/worker/internal/samples/sample-reader';
+import { fetchSamples, SampleBuffers } from '@kasane/worker/internal/samples/samples';
 import { describe, expect, it } from 'vitest';
 
 const table = normalizationTable(0.5, 0.5);

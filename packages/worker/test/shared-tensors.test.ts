@@ -1,6 +1,6 @@
 /** Which places a worker's gradients take. */
 import { SharedGradients } from '@kasane/protocol/internal/shared-memory';
-import { OwnGradients } from '@kasane/worker/internal/shared-tensors';
+import { OwnGradients } from '@kasane/worker/internal/job/shared-tensors';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 

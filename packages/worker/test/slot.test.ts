@@ -4,8 +4,8 @@ import { runReference } from '@kasane/tensor/backends/reference/run';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { traceProgram } from '@kasane/tensor/training';
-import { Abandoned, type GradientUse, Slot, type SlotInputs } from '@kasane/worker/internal/slot';
-import { SlotPool } from '@kasane/worker/internal/slot-pool';
+import { Abandoned, type GradientUse, Slot, type SlotInputs } from '@kasane/worker/internal/slots/slot';
+import { SlotPool } from '@kasane/worker/internal/slots/slot-pool';
 import { pino } from 'pino';
 import { afterAll, describe, expect, it } from 'vitest';
 

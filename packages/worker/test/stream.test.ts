@@ -10,7 +10,7 @@ import { encodeFrame, type Frame } from '@kasane/protocol/internal/frame';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/link';
 import { listenOn } from '@kasane/protocol/internal/listen';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
-import { CoordinatorStream } from '@kasane/worker/internal/stream';
+import { CoordinatorStream } from '@kasane/worker/internal/connection/stream';
 import { afterEach, describe, expect, it } from 'vitest';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { withLimit } from '../src/with-limit.ts';
+import { withLimit } from '../src/connection/with-limit.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -12,7 +12,7 @@ import { metricKind } from '@kasane/protocol/internal/metric-kind';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';
-import { sampleReader } from '@kasane/worker/internal/sample-reader';
+import { sampleReader } from '@kasane/worker/internal/samples/sample-reader';
 import { openSession } from '../backend.ts';
 import { count } from '../render/count.ts';
 import { formatMetric } from '../render/job.ts';

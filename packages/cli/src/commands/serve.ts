@@ -7,7 +7,7 @@ import { hostPort } from '@kasane/protocol/internal/address';
 import type { MetricsOptions } from '@kasane/protocol/internal/metrics-server';
 import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/internal/tls';
 import { isLoopback } from '@kasane/protocol/internal/token';
-import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import { startWorker } from '@kasane/worker/worker';
 import { limitsOf } from '../limit-flags.ts';
 import { makeLog } from '../log.ts';

@@ -13,7 +13,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
-import type { Backend, GpuStorage } from '@kasane/worker/internal/gpu';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import { EmbeddedCluster, guarded } from '../cluster.ts';
 import { follow } from '../follow.ts';
 import type { JobToTrain } from '../job-to-train.ts';

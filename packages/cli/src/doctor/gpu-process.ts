@@ -1,6 +1,6 @@
 /** A process that looks for a GPU and tells its parent. */
 import { messageOf } from '@kasane/protocol/errors';
-import { openGpu } from '@kasane/worker/internal/gpu';
+import { openGpu } from '@kasane/worker/internal/slots/gpu';
 
 export type GpuAnswer = { readonly name: string } | { readonly why: string };
 

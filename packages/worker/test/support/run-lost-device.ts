@@ -1,7 +1,7 @@
 /** A program for a process of its own: runs a model on a pool whose device is lost on the way; prints what it saw, as JSON. */
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
-import type { Slot } from '@kasane/worker/internal/slot';
-import { SlotPool } from '@kasane/worker/internal/slot-pool';
+import type { Slot } from '@kasane/worker/internal/slots/slot';
+import { SlotPool } from '@kasane/worker/internal/slots/slot-pool';
 import { pino } from 'pino';
 
 const description: ModelDescription = { input: [3], classes: 2, layers: [{ type: 'dense', units: 2 }] };

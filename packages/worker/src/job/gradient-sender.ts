@@ -4,9 +4,9 @@ import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training
 import { bytesOf } from '@kasane/protocol/internal/frame';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { Model } from '@kasane/tensor/nn/model';
+import type { CoordinatorStream } from '../connection/stream.ts';
 import { type Range, rangesOf } from './ranges.ts';
 import type { OwnGradients } from './shared-tensors.ts';
-import type { CoordinatorStream } from './stream.ts';
 
 export interface GradientSenderOptions {
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendFrame'>;

@@ -3,7 +3,7 @@ import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import type { KernelSpan } from './trace.ts';
+import type { KernelSpan } from '../observe/trace.ts';
 
 /** Bytes of control memory. */
 export const CONTROL_BYTES = 64;

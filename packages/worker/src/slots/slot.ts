@@ -9,6 +9,7 @@ import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backends/layout';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import type { KernelSpan } from '../observe/trace.ts';
 import type { ComputeSession, ComputeSlot } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
 import {
@@ -30,7 +31,6 @@ import {
   type SlotResponse,
   STAGE,
 } from './slot-protocol.ts';
-import type { KernelSpan } from './trace.ts';
 
 /** How long a thread with a device may take to end. */
 const GPU_EXIT_MS = 2000;

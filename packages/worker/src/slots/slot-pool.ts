@@ -1,10 +1,10 @@
 /** The slots of a worker: lends idle ones, replaces those whose thread died. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { Logger } from 'pino';
+import type { Trace } from '../observe/trace.ts';
 import type { ComputeSlots } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
 import { Slot } from './slot.ts';
-import type { Trace } from './trace.ts';
 
 export class SlotPool implements ComputeSlots {
   readonly size: number;

@@ -3,7 +3,7 @@
 import { KasaneError } from '@kasane/protocol/errors';
 import { Checksum } from '@kasane/protocol/internal/checksum';
 import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/internal/frame';
-import type { Arrival } from './slot.ts';
+import type { Arrival } from '../slots/slot.ts';
 
 /** What it is told of a part: with a digest where it has travelled. */
 type Part = Omit<ParametersHeader, 'kind'> | Omit<SharedParametersHeader, 'kind' | 'floats'>;

@@ -14,6 +14,7 @@ import {
 } from '@kasane/tensor/backends/backend';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import { type KernelSpan, traceClock } from '../observe/trace.ts';
 import { openBackends } from './backends.ts';
 import type { Compute } from './gpu.ts';
 import { GradientSums } from './gradient-sums.ts';
@@ -34,7 +35,6 @@ import {
   type SlotResponse,
   STAGE,
 } from './slot-protocol.ts';
-import { type KernelSpan, traceClock } from './trace.ts';
 
 const port = parentPort!;
 const { control, compute } = workerData as { control: SharedArrayBuffer; compute: Compute };

@@ -28,19 +28,19 @@ import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import type { ComputeSession, ComputeSlot, ComputeSlots } from './compute-slots.ts';
+import type { CoordinatorStream } from '../connection/stream.ts';
+import { TaskSpans } from '../observe/task-spans.ts';
+import type { TaskPart, Trace } from '../observe/trace.ts';
+import { OwnData } from '../samples/own-data.ts';
+import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
+import { BatchError, fetchSamples, SampleBuffers, type Samples } from '../samples/samples.ts';
+import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
+import { Abandoned, Unable } from '../slots/slot.ts';
 import { GradientSender } from './gradient-sender.ts';
-import { OwnData } from './own-data.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
-import { type SampleReader, sampleReader } from './sample-reader.ts';
-import { BatchError, fetchSamples, SampleBuffers, type Samples } from './samples.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
-import { Abandoned, Unable } from './slot.ts';
-import type { CoordinatorStream } from './stream.ts';
-import { TaskSpans } from './task-spans.ts';
 import { TaskConsumer } from './tasks.ts';
-import type { TaskPart, Trace } from './trace.ts';
 
 export interface JobSessionOptions {
   /** What this worker reads by itself, whatever a job names. */
