@@ -42,7 +42,7 @@ function reportOn(name) {
   if (modules.length === 0) return;
   const intro =
     'The declarations of the public modules. `pnpm api` writes this file; [compatibility](../../docs/compatibility.md) says what may change.';
-  const files = new Map(modules.sort().map((key) => [declarationOf(name, key), key.slice(2)]));
+  const files = new Map(modules.sort().map((key) => [declarationOf(name, key.slice(2)), key.slice(2)]));
   const parts = [...files].map(([path, title]) => section(title, publicLines(readFileSync(path, 'utf8'))));
   const others = typesUsedBy([...files.keys()]);
   if (others.length > 0) parts.push(section('Types of other modules', others.map(publicLines).join('\n')));
@@ -59,14 +59,17 @@ function section(title, code) {
   return `## ${title}\n\n\`\`\`ts\n${code}\n\`\`\`\n`;
 }
 
+/** @param module a key of `exports` without its `./`, or the path of a module that is not public */
 function declarationOf(name, module) {
-  return join(declarations, name, 'src', `${module}.d.ts`);
+  const source = manifestOf(name).exports[`./${module}`] ?? `./src/${module}.ts`;
+  return join(declarations, name, source.replace(/\.ts$/, '.d.ts'));
 }
 
 /** Whether a file of declarations is of a public module: that has a place in a report already. */
 function isPublic(file) {
-  const [name, , ...path] = relative(declarations, file).split(sep);
-  return `./${path.join('/').replace(/\.d\.ts$/, '')}` in manifestOf(name).exports;
+  const [name, ...path] = relative(declarations, file).split(sep);
+  const source = `./${path.join('/').replace(/\.d\.ts$/, '.ts')}`;
+  return Object.values(manifestOf(name).exports).includes(source);
 }
 
 function manifestOf(name) {

@@ -61,7 +61,7 @@ const choosers =
 const nodeOnly = /^tensor\/src\/node\//;
 
 const problems = [];
-/** Package to the names in its `exports`. */
+/** Package to the sources and names in its `exports`. */
 const exported = new Map();
 /** File, from packages/, to the files that it imports by value. */
 const values = new Map();
@@ -102,18 +102,18 @@ function check(file, importer, specifier, report) {
     }
     return undefined;
   }
-  const path = ours
-    ? join(root, 'packages', ours[1], 'src', `${ours[2]}.ts`)
-    : resolve(dirname(file), specifier);
+  const path = ours ? sourceOf(ours[1], ours[2]) : resolve(dirname(file), specifier);
   const target = relative(join(root, 'packages'), path);
   // What is generated need not be there when this runs, and the descriptor set has an export of its own.
   if (target.includes('/src/gen/') || specifier === '@kasane/protocol/descriptors') return undefined;
   if (!existsSync(path)) report(`'${specifier}' is not there: packages/${target} is missing`);
   const other = target.split('/')[0];
   if (ours) {
-    const isPublic = publicModules(ours[1]).has(`./${ours[2]}`);
-    const right = `@kasane/${ours[1]}/${isPublic ? '' : 'internal/'}${ours[2]}`;
-    if (specifier !== right) report(`'${specifier}' is ${isPublic ? '' : 'not '}public: import '${right}'`);
+    const right = `@kasane/${ours[1]}/${publicNames(ours[1]).get(path) ?? `internal/${ours[2]}`}`;
+    if (specifier !== right) {
+      const isPublic = !right.includes('/internal/');
+      report(`'${specifier}' is ${isPublic ? '' : 'not '}public: import '${right}'`);
+    }
   }
   if (other === name && ours) report(`'${specifier}' is in the same package: import it by a relative path`);
   if (other !== name && !ours) report(`'${specifier}' leaves the package: import it as @kasane/...`);
@@ -127,15 +127,22 @@ function check(file, importer, specifier, report) {
   return target;
 }
 
-/** What a package's `exports` promise to users, by name; everything else is under `internal/`. */
-function publicModules(name) {
-  let modules = exported.get(name);
-  if (!modules) {
-    const manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
-    modules = new Set(Object.keys(manifest.exports));
-    exported.set(name, modules);
+/** The source of a module of one of our packages, by its public name or its path. */
+function sourceOf(name, module) {
+  const isPublic = [...publicNames(name)].find(([, publicName]) => publicName === module);
+  return isPublic?.[0] ?? join(root, 'packages', name, 'src', `${module}.ts`);
+}
+
+/** The sources that a package's `exports` promise to users, with their names; everything else is under `internal/`. */
+function publicNames(name) {
+  let names = exported.get(name);
+  if (!names) {
+    const { exports } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
+    const entries = Object.entries(exports).filter(([key]) => !key.includes('*'));
+    names = new Map(entries.map(([key, source]) => [join(root, 'packages', name, source), key.slice(2)]));
+    exported.set(name, names);
   }
-  return modules;
+  return names;
 }
 
 function sources() {

@@ -7,10 +7,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { everyCommand } from '../packages/cli/src/every-command.ts';
 import { helpOf, jsonShape, verbsOf } from '../packages/cli/src/help-text.ts';
-import { eventSentence, events, type KnownEvent } from '../packages/protocol/src/events.ts';
-import type { Form } from '../packages/protocol/src/forms.ts';
-import { jobJsonSchema } from '../packages/protocol/src/job.ts';
-import { type Reason, type ReasonCode, reasons, sentenceOf } from '../packages/protocol/src/reasons.ts';
+import { eventSentence, events, type KnownEvent } from '../packages/protocol/src/events/events.ts';
+import type { Form } from '../packages/protocol/src/events/forms.ts';
+import {
+  type Reason,
+  type ReasonCode,
+  reasons,
+  sentenceOf,
+} from '../packages/protocol/src/events/reasons.ts';
+import { jobJsonSchema } from '../packages/protocol/src/job/job.ts';
 import { jobFile } from './reference-job-file.ts';
 import { layers, presetsPage } from './reference-layers.ts';
 

@@ -1,7 +1,12 @@
 /** What others see of our queues: Bull Board, as examples/bull-board opens it, over the Redis of a job. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES, type TaskData } from '@kasane/protocol/internal/queue';
+import {
+  queuePrefix,
+  REISSUE_QUEUE,
+  TASK_QUEUES,
+  type TaskData,
+} from '@kasane/protocol/internal/queue/queue';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';

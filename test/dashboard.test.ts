@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
-import { startMetricsServer } from '@kasane/protocol/internal/metrics-server';
+import { startMetricsServer } from '@kasane/protocol/internal/ports/metrics-server';
 import { PAGE_CONNECTIONS } from '@kasane/protocol/limits';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp, TestCluster } from './support/cluster.ts';

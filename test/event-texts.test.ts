@@ -7,7 +7,7 @@ import {
   events,
   type KnownEvent,
   knownEvent,
-} from '@kasane/protocol/internal/events';
+} from '@kasane/protocol/internal/events/events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arbitraryOf, englishIn, leaves } from './support/forms.ts';

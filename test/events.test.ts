@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { knownEvent } from '@kasane/protocol/internal/events';
+import { knownEvent } from '@kasane/protocol/internal/events/events';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';

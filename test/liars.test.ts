@@ -1,6 +1,10 @@
 /** Whatever workers say, field by field: the coordinator lives, and a job of honest workers ends with the weights of a quiet run. */
 import type { WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
-import { type FieldRule, type PartRules, workerMessages } from '@kasane/protocol/internal/worker-messages';
+import {
+  type FieldRule,
+  type PartRules,
+  workerMessages,
+} from '@kasane/protocol/internal/grpc/worker-messages';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { CoordinatorStream } from '@kasane/worker/internal/connection/stream';
 import fc from 'fast-check';

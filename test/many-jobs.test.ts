@@ -9,7 +9,7 @@ import { startDashboard } from '@kasane/dashboard/server';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { jobPresets } from '@kasane/protocol/internal/presets';
+import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob } from '@kasane/protocol/job';
 import {
   defaultLimits,

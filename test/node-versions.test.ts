@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { jobPresets } from '@kasane/protocol/internal/presets';
+import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';

@@ -1,5 +1,5 @@
 /** A task that some workers leave to others is passed on from one to the next, and does not wait in between. Redis's refusals are told of. */
-import { MOST_AVOIDED, queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue';
+import { MOST_AVOIDED, queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import { TaskConsumer } from '@kasane/worker/internal/job/tasks';
 import { pino } from 'pino';
 import { afterAll, expect, it, vi } from 'vitest';

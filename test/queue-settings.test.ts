@@ -1,5 +1,5 @@
 /** What BullMQ's dashboards set on the queues of a job, or another program writes over them, holds nobody up, and is told of with what to do instead. */
-import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue';
+import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';

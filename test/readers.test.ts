@@ -28,7 +28,7 @@ import { type Preparation, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/access';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
-import { readClientTls, readServerTls } from '@kasane/protocol/internal/tls';
+import { readClientTls, readServerTls } from '@kasane/protocol/internal/security/tls';
 import { checkJob } from '@kasane/protocol/job';
 import { checkData } from '@kasane/protocol/job-data';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
@@ -308,7 +308,7 @@ const others: Record<string, string> = {
   'dashboard/src/bundle.ts': 'comes with the package',
   'dashboard/src/files.ts': 'comes with the package',
   'data/src/whole-file.ts': 'writes',
-  'protocol/src/shared-memory.ts': 'made by this program',
+  'protocol/src/wire/shared-memory.ts': 'made by this program',
   'cli/src/open-files.ts': '/proc',
   'cli/src/write-file.ts': 'writes',
   'cli/src/redis/start.ts': 'made by this program',

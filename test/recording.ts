@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDashboard } from '@kasane/dashboard/server';
-import { jobPresets } from '@kasane/protocol/internal/presets';
+import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { chromium } from 'playwright-core';
 import sharp from 'sharp';
 import { browserFlags, browserPath } from './support/browser.ts';

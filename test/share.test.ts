@@ -1,6 +1,6 @@
 /** A worker whose share grows while it holds tasks takes more at once: what it holds may wait for what it does not hold yet. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue';
+import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import { TaskConsumer } from '@kasane/worker/internal/job/tasks';
 import { pino } from 'pino';
 import { afterAll, expect, it, vi } from 'vitest';

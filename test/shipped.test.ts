@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
 import { cacheDirectory } from '@kasane/cli/internal/redis/apt';
 import { freePort } from '@kasane/cli/internal/redis/start';
-import { jobPresets } from '@kasane/protocol/internal/presets';
+import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -8,7 +8,7 @@ import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { RefusalLog } from '@kasane/coordinator/internal/serve/refusals';
 import { CoordinatorClient } from '@kasane/protocol/client';
-import { Guests, peerOf } from '@kasane/protocol/internal/guests';
+import { Guests, peerOf } from '@kasane/protocol/internal/ports/guests';
 import {
   STANDARD_STREAMS_PER_CLIENT,
   UNKNOWN_CONNECTIONS,

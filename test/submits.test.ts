@@ -5,7 +5,7 @@ import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { TokenStore } from '@kasane/coordinator/internal/store/tokens';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { tokenMetadata } from '@kasane/protocol/internal/token';
+import { tokenMetadata } from '@kasane/protocol/internal/security/token';
 import { CHECKING_PER_CALLER, PARSING_PER_CALLER } from '@kasane/protocol/limits';
 import { describePreset } from '@kasane/tensor/models/presets';
 import { pino } from 'pino';

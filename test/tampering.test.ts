@@ -1,8 +1,8 @@
 /** Somebody else writes to the Redis of a cluster: what is replaced there is refused, and changes no bit of what is learnt. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queuePrefix, TASK_QUEUES } from '@kasane/protocol/internal/queue';
-import { areTasksSigned, newTaskKey, signTasks } from '@kasane/protocol/internal/task-signature';
+import { queuePrefix, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
+import { areTasksSigned, newTaskKey, signTasks } from '@kasane/protocol/internal/queue/task-signature';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, expect, it } from 'vitest';

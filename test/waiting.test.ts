@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { readArgs } from '@kasane/protocol/internal/forms';
+import { readArgs } from '@kasane/protocol/internal/events/forms';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';

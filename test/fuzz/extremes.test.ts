@@ -5,7 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { startRedis } from '@kasane/cli/internal/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
-import { encodeFrame } from '@kasane/protocol/internal/frame';
+import { encodeFrame } from '@kasane/protocol/internal/wire/frame';
 import { methodScopes } from '@kasane/protocol/scopes';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../support/cluster.ts';

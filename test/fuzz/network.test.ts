@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { startRedis } from '@kasane/cli/internal/redis/start';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
-import { encodeFrame, type FrameHeader } from '@kasane/protocol/internal/frame';
+import { encodeFrame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { hasEnded } from '@kasane/protocol/job-state';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /** Frames whose lengths and checksum are right whatever is in them: edits then reach what is behind the checksum. */
-import { checksum } from '@kasane/protocol/internal/checksum';
-import { FRAME_PREFIX_BYTES } from '@kasane/protocol/internal/frame';
+import { checksum } from '@kasane/protocol/internal/wire/checksum';
+import { FRAME_PREFIX_BYTES } from '@kasane/protocol/internal/wire/frame';
 
 /** @param bytes the header's length in one byte, the header, the payload */
 export function sealed(bytes: Buffer): Buffer {

@@ -10,8 +10,8 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
 import { ConnectRequest, ConnectResponse, TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
-import { encodeFrame } from '@kasane/protocol/internal/frame';
-import { LINK_GREETING } from '@kasane/protocol/internal/link';
+import { encodeFrame } from '@kasane/protocol/internal/wire/frame';
+import { LINK_GREETING } from '@kasane/protocol/internal/wire/link';
 import { RedisWriter } from '../support/redis-proof.ts';
 import { hello } from './requests.ts';
 

@@ -1,5 +1,5 @@
 /** Arguments of reasons and events for tests: anything that has their forms. */
-import type { Form } from '@kasane/protocol/internal/forms';
+import type { Form } from '@kasane/protocol/internal/events/forms';
 import fc from 'fast-check';
 
 /** Texts of an argument: names and numbers, which no sentence has of itself. */

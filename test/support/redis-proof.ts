@@ -1,7 +1,7 @@
 /** For workers that are none of ours: shows the coordinator that they are on its Redis, as it asks of each. */
 import type { ConnectResponse, WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
-import { heard } from '@kasane/protocol/internal/redis-errors';
-import { proofKey } from '@kasane/protocol/internal/redis-proof';
+import { heard } from '@kasane/protocol/internal/queue/redis-errors';
+import { proofKey } from '@kasane/protocol/internal/queue/redis-proof';
 import { Redis } from 'ioredis';
 
 type Asked = NonNullable<ConnectResponse['message']>;

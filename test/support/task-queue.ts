@@ -1,8 +1,8 @@
 /** A queue of tasks with the Redis behind it, without coordinator and workers. */
 import { startRedis } from '@kasane/cli/internal/redis/start';
 import { TaskQueue } from '@kasane/coordinator/internal/queue/task-queue';
-import { heard } from '@kasane/protocol/internal/redis-errors';
-import { newTaskKey } from '@kasane/protocol/internal/task-signature';
+import { heard } from '@kasane/protocol/internal/queue/redis-errors';
+import { newTaskKey } from '@kasane/protocol/internal/queue/task-signature';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import type { CleanUp } from './cluster.ts';

@@ -1,7 +1,7 @@
 /** Logs on standard error: for people, or an object a line for programs. */
 import { writeSync } from 'node:fs';
 import { Writable } from 'node:stream';
-import { printable, printableLine } from '@kasane/protocol/internal/plain-text';
+import { printable, printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogFormat, LogLevel } from './options.ts';

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { homeFolder } from '@kasane/data/internal/user-folders';
-import { whyNoAddress } from '@kasane/protocol/internal/address';
+import { whyNoAddress } from '@kasane/protocol/internal/ports/address';
 import type { TrainingSpec } from '@kasane/protocol/job';
 import type { Scope } from '@kasane/protocol/scopes';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';

@@ -1,5 +1,5 @@
 /** The parts that commands are made of: the program, options that several have, and how help looks. Loads nothing heavy. */
-import { whyNoToken } from '@kasane/protocol/internal/token-text';
+import { whyNoToken } from '@kasane/protocol/internal/security/token-text';
 import { FileError, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { Command, CommanderError, Option } from 'commander';
 import { contextInUse } from './contexts.ts';

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { decodeText } from '@kasane/data/internal/decode-text';
 import { isUrl } from '@kasane/data/internal/remote';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { jobPresets } from '@kasane/protocol/internal/presets';
+import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';

@@ -2,7 +2,7 @@
  * Where the command line writes. What it prints may come from others (names of jobs, errors, file names, categories, generated text):
  * nothing of it reaches a terminal as an order. test/say.test.ts sees to it that nothing is written past this file.
  */
-import { printable, printableLine } from '@kasane/protocol/internal/plain-text';
+import { printable, printableLine } from '@kasane/protocol/internal/events/plain-text';
 
 const cleaned = (stream: () => NodeJS.WriteStream) => ({
   /** Text as it is, ends of lines included. */

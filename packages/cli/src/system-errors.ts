@@ -1,5 +1,5 @@
 /** What the operating system refuses, in words, and with which exit code a command ends over it (sysexits.h). */
-import { hostPort } from '@kasane/protocol/internal/address';
+import { hostPort } from '@kasane/protocol/internal/ports/address';
 import {
   meaningOf,
   type SystemCode,

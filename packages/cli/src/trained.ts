@@ -2,7 +2,7 @@
 import type { Preparation } from '@kasane/data/dataset';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { checkPreparation } from '@kasane/protocol/internal/preparation';
+import { checkPreparation } from '@kasane/protocol/internal/job/preparation';
 import type { JobSpec } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';

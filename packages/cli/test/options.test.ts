@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { jobPresets } from '@kasane/protocol/internal/presets';
+import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob } from '@kasane/protocol/job';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { describe, expect, test } from 'vitest';

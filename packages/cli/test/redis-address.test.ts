@@ -1,7 +1,7 @@
 /** A password in the address of a Redis is never shown, however it is written. */
 
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import { redisAddress } from '@kasane/protocol/internal/redis-address';
+import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { startWorker } from '@kasane/worker/worker';
 import fc from 'fast-check';
 import { pino } from 'pino';

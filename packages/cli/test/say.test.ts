@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { printable, printableLine, shortened } from '@kasane/protocol/internal/plain-text';
+import { printable, printableLine, shortened } from '@kasane/protocol/internal/events/plain-text';
 import { describe, expect, it } from 'vitest';
 import { table } from '../src/render/table.ts';
 import { screen } from '../src/top/screen.ts';

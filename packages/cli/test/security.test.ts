@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readClientTls, readServerTls } from '@kasane/protocol/internal/tls';
+import { readClientTls, readServerTls } from '@kasane/protocol/internal/security/tls';
 import { defaultLimits } from '@kasane/protocol/limits';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { issue, issueAuthority } from '../src/certificates/issue.ts';

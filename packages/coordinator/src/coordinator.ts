@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, accessBeyond } from '@kasane/data/internal/access';
 import { sweepTemporaryFiles } from '@kasane/data/internal/whole-file';
 import { messageOf } from '@kasane/protocol/errors';
-import { expectPassingBuffers } from '@kasane/protocol/internal/garbage';
-import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/metrics-server';
-import { redisAddress } from '@kasane/protocol/internal/redis-address';
-import type { ServerTls } from '@kasane/protocol/internal/tls';
-import { checkToken, isLoopback } from '@kasane/protocol/internal/token';
+import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/ports/metrics-server';
+import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
+import type { ServerTls } from '@kasane/protocol/internal/security/tls';
+import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token';
+import { expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
@@ -201,7 +201,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     if (options.metrics && metrics) {
       // Without Redis it waits, and goes on by itself: starting it again would not help.
       const tell = { metrics: () => metrics.page(), health: () => undefined };
-      const { startMetricsServer } = await import('@kasane/protocol/internal/metrics-server');
+      const { startMetricsServer } = await import('@kasane/protocol/internal/ports/metrics-server');
       told = await startMetricsServer(options.metrics, tell);
       log.info(`metrics at ${told.url}/metrics`);
     }

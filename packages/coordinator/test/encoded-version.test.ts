@@ -1,4 +1,4 @@
-import { decodeFrame, type ParametersHeader } from '@kasane/protocol/internal/frame';
+import { decodeFrame, type ParametersHeader } from '@kasane/protocol/internal/wire/frame';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { describe, expect, it } from 'vitest';
 import { VersionEncoder } from '../src/params/encoded-version.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { knownEvent } from '@kasane/protocol/internal/events';
+import { knownEvent } from '@kasane/protocol/internal/events/events';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Waits } from '../src/jobs/waits.ts';

@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { Exchange } from '@kasane/coordinator/internal/params/exchange';
 import { ParameterServer } from '@kasane/coordinator/internal/params/parameter-server';
-import { bytesOf } from '@kasane/protocol/internal/frame';
-import { SharedGradients } from '@kasane/protocol/internal/shared-memory';
+import { bytesOf } from '@kasane/protocol/internal/wire/frame';
+import { SharedGradients } from '@kasane/protocol/internal/wire/shared-memory';
 import { checkJob } from '@kasane/protocol/job';
 import { describe, expect, it } from 'vitest';
 

@@ -1,7 +1,7 @@
 /** The parameter server by itself: parts that arrive in any order, twice, or of attempts that come to nothing. */
 import type { GradientSource } from '@kasane/coordinator/internal/params/attempts';
 import { ParameterServer } from '@kasane/coordinator/internal/params/parameter-server';
-import { bytesOf } from '@kasane/protocol/internal/frame';
+import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
 import { openUpdater } from '@kasane/tensor/backends/wasm/updater';

@@ -1,5 +1,5 @@
 import type { Dataset } from '@kasane/data/dataset';
-import { decodeFrame } from '@kasane/protocol/internal/frame';
+import { decodeFrame } from '@kasane/protocol/internal/wire/frame';
 import { checkJob } from '@kasane/protocol/job';
 import { describe, expect, it } from 'vitest';
 import { DataRoutes, type Route } from '../src/run/data-routes.ts';

@@ -1,6 +1,6 @@
 /** When a worker is taken to be on the coordinator's Redis, and when on another. */
-import { redisAddress } from '@kasane/protocol/internal/redis-address';
-import { proofKey } from '@kasane/protocol/internal/redis-proof';
+import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
+import { proofKey } from '@kasane/protocol/internal/queue/redis-proof';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { otherRedis, RedisCheck } from '../src/serve/redis-check.ts';
 

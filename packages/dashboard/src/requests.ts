@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
 import type { WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { brief } from '@kasane/protocol/internal/plain-text';
+import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { defaultLimits, JOB_FILE_BYTES, PRIORITY } from '@kasane/protocol/limits';
 
 interface Asked {

@@ -1,4 +1,4 @@
-import { Checksum, checksum } from '@kasane/protocol/internal/checksum';
+import { Checksum, checksum } from '@kasane/protocol/internal/wire/checksum';
 import { describe, expect, it } from 'vitest';
 
 /** The definition, word by word. */

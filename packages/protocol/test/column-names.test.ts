@@ -1,6 +1,6 @@
 /** Names of columns in job files: without a header they are numbers, and YAML reads them as such. */
 import { expect, it } from 'vitest';
-import { checkData } from '../src/job-data.ts';
+import { checkData } from '../src/job/job-data.ts';
 
 const csv = { format: 'csv', path: 'x.csv' };
 const text = { format: 'text', path: 'x.csv' };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KasaneError } from '../src/errors.ts';
-import { bytesOf, decodeFrame, encodeFrame, type FrameHeader } from '../src/frame.ts';
+import { bytesOf, decodeFrame, encodeFrame, type FrameHeader } from '../src/wire/frame.ts';
 
 const header = {
   kind: 'gradient',

@@ -6,7 +6,7 @@ import { buildModel, type LayerDescription } from '@kasane/tensor/nn/model';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { jobJsonSchema } from '../src/job.ts';
+import { jobJsonSchema } from '../src/job/job.ts';
 
 interface Schema {
   readonly description?: string;

@@ -1,8 +1,8 @@
 /** Job files that are small and ask for much, or say things twice: each is refused with its line, in bounded time. */
 import { describe, expect, it } from 'vitest';
 import { KasaneError } from '../src/errors.ts';
-import { checkJob } from '../src/job.ts';
-import { parseJobFile } from '../src/job-file.ts';
+import { checkJob } from '../src/job/job.ts';
+import { parseJobFile } from '../src/job/job-file.ts';
 
 const head = 'name: a\nmodel: { preset: mnist-mlp }\n';
 const list = (count: number, line: (index: number) => string) =>

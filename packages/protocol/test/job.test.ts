@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { KasaneError } from '../src/errors.ts';
-import { checkJob } from '../src/job.ts';
-import { parseJobFile } from '../src/job-file.ts';
-import { jobPresets } from '../src/presets.ts';
+import { checkJob } from '../src/job/job.ts';
+import { parseJobFile } from '../src/job/job-file.ts';
+import { jobPresets } from '../src/job/presets.ts';
 
 const refused = (text: string): string => {
   try {

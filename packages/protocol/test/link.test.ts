@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeFrame, type Frame } from '../src/frame.ts';
+import { sentenceOf } from '../src/events/reasons.ts';
 import { MESSAGE_BYTES } from '../src/limits.ts';
-import { LINK_GREETING, LINK_KEY_BYTES, Link, openLink } from '../src/link.ts';
-import { sentenceOf } from '../src/reasons.ts';
+import { encodeFrame, type Frame } from '../src/wire/frame.ts';
+import { LINK_GREETING, LINK_KEY_BYTES, Link, openLink } from '../src/wire/link.ts';
 import { until } from './support/until.ts';
 
 const closing: (() => void)[] = [];

@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { hostPort, whyNoAddress } from '../src/address.ts';
-import { LINK_GREETING, LINK_KEY_BYTES } from '../src/link.ts';
-import { listenOn } from '../src/listen.ts';
-import { startMetricsServer } from '../src/metrics-server.ts';
+import { hostPort, whyNoAddress } from '../src/ports/address.ts';
+import { listenOn } from '../src/ports/listen.ts';
+import { startMetricsServer } from '../src/ports/metrics-server.ts';
+import { LINK_GREETING, LINK_KEY_BYTES } from '../src/wire/link.ts';
 import { until } from './support/until.ts';
 
 const closing: (() => void)[] = [];

@@ -1,6 +1,6 @@
 /** What a weights file says of its data is checked before anything goes by it. */
 import { expect, it } from 'vitest';
-import { checkPreparation } from '../src/preparation.ts';
+import { checkPreparation } from '../src/job/preparation.ts';
 
 const column = { name: 'a', kind: 'number', mean: 0, std: 1, fill: 0 };
 const table = { columns: [column], missing: 'fail', targets: [] };

@@ -5,8 +5,8 @@ import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { sources } from '../../../test/support/sources.ts';
-import { reasonOf, whyInsecure, whyNobody } from '../src/client.ts';
 import { messageOf } from '../src/errors.ts';
+import { reasonOf, whyInsecure, whyNobody } from '../src/grpc/client.ts';
 
 it.each([
   [new Error('plain'), 'plain'],

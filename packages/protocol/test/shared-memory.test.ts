@@ -3,11 +3,11 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { bytesOf } from '../src/frame.ts';
 import { SHARED_MEMORY_BYTES } from '../src/limits.ts';
-import { SharedGradients, SharedParameters } from '../src/shared-memory.ts';
+import { bytesOf } from '../src/wire/frame.ts';
+import { SharedGradients, SharedParameters } from '../src/wire/shared-memory.ts';
 
-const source = new URL('../src/shared-memory.ts', import.meta.url).pathname;
+const source = new URL('../src/wire/shared-memory.ts', import.meta.url).pathname;
 const floats = 1000;
 const numbers = (seed: number) => Float32Array.from({ length: floats }, (_, i) => seed + i / 7);
 const values = (seed: number) => bytesOf(numbers(seed));

@@ -6,7 +6,7 @@ import {
   type FieldRule,
   type PartRules,
   workerMessages,
-} from '../src/worker-messages.ts';
+} from '../src/grpc/worker-messages.ts';
 
 type Said = NonNullable<WorkerMessage['message']>;
 const task: TaskId = { job: 'mnist-1', kind: 1, step: 0, shard: 1, attempt: 1 };

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { messageOf } from '@kasane/protocol/errors';
-import { readClientTls, type TlsFiles } from '@kasane/protocol/internal/tls';
+import { readClientTls, type TlsFiles } from '@kasane/protocol/internal/security/tls';
 import { tracing } from '@kasane/protocol/internal/tracing';
 import { pino } from 'pino';
 import type { Backend, GpuStorage } from './slots/gpu.ts';

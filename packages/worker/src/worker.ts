@@ -4,12 +4,12 @@ import { availableParallelism, hostname } from 'node:os';
 import { type Access, accessBeyond } from '@kasane/data/internal/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
-import { expectPassingBuffers } from '@kasane/protocol/internal/garbage';
-import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/metrics-server';
-import { shortened } from '@kasane/protocol/internal/plain-text';
-import { redisAddress } from '@kasane/protocol/internal/redis-address';
-import type { ClientTls } from '@kasane/protocol/internal/tls';
-import { checkToken, isLoopback } from '@kasane/protocol/internal/token';
+import { shortened } from '@kasane/protocol/internal/events/plain-text';
+import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/ports/metrics-server';
+import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
+import type { ClientTls } from '@kasane/protocol/internal/security/tls';
+import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token';
+import { expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
 import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -242,7 +242,7 @@ class KasaneWorker implements RunningWorker {
     if (!options) return undefined;
     const [{ WorkerMetrics }, { startMetricsServer }] = await Promise.all([
       import('./observe/prometheus.ts'),
-      import('@kasane/protocol/internal/metrics-server'),
+      import('@kasane/protocol/internal/ports/metrics-server'),
     ]);
     const metrics = new WorkerMetrics(() => ({
       connected: this.#state === 'connected' || this.#state === 'draining',

@@ -2,8 +2,8 @@
 
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
-import { bytesOf, type FrameHeader } from '@kasane/protocol/internal/frame';
-import { SharedGradients } from '@kasane/protocol/internal/shared-memory';
+import { bytesOf, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
+import { SharedGradients } from '@kasane/protocol/internal/wire/shared-memory';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { buildModel } from '@kasane/tensor/nn/model';
 import { GradientSender, type GradientSenderOptions } from '@kasane/worker/internal/job/gradient-sender';

@@ -6,7 +6,7 @@ import { openIdx } from '@kasane/data/idx';
 import { type Access, anywhere } from '@kasane/data/internal/access';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { epochPermutation } from '@kasane/data/shuffle';
-import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
+import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
 import { OwnData } from '../src/samples/own-data.ts';

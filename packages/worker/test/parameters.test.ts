@@ -1,5 +1,5 @@
-import { Checksum } from '@kasane/protocol/internal/checksum';
-import { bytesOf, type ParametersHeader } from '@kasane/protocol/internal/frame';
+import { Checksum } from '@kasane/protocol/internal/wire/checksum';
+import { bytesOf, type ParametersHeader } from '@kasane/protocol/internal/wire/frame';
 import { ParameterStore } from '@kasane/worker/internal/job/parameters';
 import { describe, expect, it } from 'vitest';
 

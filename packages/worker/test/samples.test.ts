@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
 import { normalizationTable } from '@kasane/data/internal/normalize';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
-import { encodeFrame } from '@kasane/protocol/internal/frame';
-import { batchKey, type TaskData } from '@kasane/protocol/internal/queue';
-import { digestOfBatch } from '@kasane/protocol/internal/task-signature';
+import { batchKey, type TaskData } from '@kasane/protocol/internal/queue/queue';
+import { digestOfBatch } from '@kasane/protocol/internal/queue/task-signature';
+import { encodeFrame } from '@kasane/protocol/internal/wire/frame';
 import type { Field } from '@kasane/tensor/internal/field';
 import { sampleReader } from '@kasane/worker/internal/samples/sample-reader';
 import { fetchSamples, SampleBuffers } from '@kasane/worker/internal/samples/samples';

@@ -1,5 +1,5 @@
 /** Which places a worker's gradients take. */
-import { SharedGradients } from '@kasane/protocol/internal/shared-memory';
+import { SharedGradients } from '@kasane/protocol/internal/wire/shared-memory';
 import { OwnGradients } from '@kasane/worker/internal/job/shared-tensors';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';

@@ -6,9 +6,9 @@ import {
   type ConnectResponse,
   TrainingService,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { encodeFrame, type Frame } from '@kasane/protocol/internal/frame';
-import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/link';
-import { listenOn } from '@kasane/protocol/internal/listen';
+import { listenOn } from '@kasane/protocol/internal/ports/listen';
+import { encodeFrame, type Frame } from '@kasane/protocol/internal/wire/frame';
+import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/wire/link';
 import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import { CoordinatorStream } from '@kasane/worker/internal/connection/stream';
 import { afterEach, describe, expect, it } from 'vitest';

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { type Dashboard, type DashboardOptions, startDashboard } from '@kasane/dashboard/server';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { messageOf } from '@kasane/protocol/errors';
-import { readServerTls } from '@kasane/protocol/internal/tls';
+import { readServerTls } from '@kasane/protocol/internal/security/tls';
 import { out } from '../say.ts';
 import { stopAsked } from '../stop.ts';
 

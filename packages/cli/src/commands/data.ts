@@ -6,7 +6,7 @@ import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/internal/packed-index';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { jobPresets } from '@kasane/protocol/internal/presets';
+import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { formatField } from '@kasane/tensor/internal/field';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';

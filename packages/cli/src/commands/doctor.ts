@@ -1,5 +1,5 @@
 /** `kasane doctor`: whether this machine has what Kasane needs, and what to do where it has not. */
-import type { TlsFiles } from '@kasane/protocol/internal/tls';
+import type { TlsFiles } from '@kasane/protocol/internal/security/tls';
 import {
   checkCertificates,
   checkCoordinator,

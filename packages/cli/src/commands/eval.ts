@@ -8,7 +8,7 @@ import { anywhere } from '@kasane/data/internal/access';
 import { longAxes, shapeOfBytes } from '@kasane/data/internal/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { metricKind } from '@kasane/protocol/internal/metric-kind';
+import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';

@@ -13,7 +13,7 @@ import { markedEncoding } from '@kasane/data/internal/decode-text';
 import { openRegular } from '@kasane/data/internal/regular-file';
 import { openTokenizer } from '@kasane/data/internal/tokenizer';
 import { KasaneError } from '@kasane/protocol/errors';
-import { printableLine } from '@kasane/protocol/internal/plain-text';
+import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { guessFormat } from '../guess-format.ts';

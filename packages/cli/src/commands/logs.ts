@@ -1,7 +1,7 @@
 /** `kasane logs`: what has happened to a job, a line an event, as the coordinator has recorded it. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { readArgs } from '@kasane/protocol/internal/forms';
+import { readArgs } from '@kasane/protocol/internal/events/forms';
 import { type ReasonRecord, reasonRecord } from '../render/job.ts';
 import { moment } from '../render/table.ts';
 import { out } from '../say.ts';

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { eventKind } from '@kasane/protocol/internal/events';
+import { eventKind } from '@kasane/protocol/internal/events/events';
 import { count } from '../render/count.ts';
 import { reasonRecord } from '../render/job.ts';
 import { err, out } from '../say.ts';

@@ -3,7 +3,7 @@
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
 import { readText as readFile } from '@kasane/data/internal/text-read';
 import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/internal/tokenizer';
-import { printableLine } from '@kasane/protocol/internal/plain-text';
+import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { counted } from '@kasane/tensor/internal/counted';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { type SamplingOptions, sampleToken } from '@kasane/tensor/internal/sampling';

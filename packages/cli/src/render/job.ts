@@ -2,7 +2,7 @@
 
 import { JobState, MetricKind, type Reason } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { readArgs } from '@kasane/protocol/internal/forms';
+import { readArgs } from '@kasane/protocol/internal/events/forms';
 import { stateNames } from '@kasane/protocol/job-state';
 import { isPassing } from '@kasane/protocol/reasons';
 import { moment, table } from './table.ts';

@@ -1,7 +1,7 @@
 /** Progress of a job on standard error: bars on a terminal, plain lines elsewhere. */
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { printableLine } from '@kasane/protocol/internal/plain-text';
+import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import cliProgress from 'cli-progress';
 import { epochLine, formatMetric, heldUpBy, metricName } from './job.ts';
 

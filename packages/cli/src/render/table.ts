@@ -1,4 +1,4 @@
-import { printableLine } from '@kasane/protocol/internal/plain-text';
+import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 
 /** Rows of cells under a head, in columns as wide as their widest cell. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

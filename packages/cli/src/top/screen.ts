@@ -2,7 +2,7 @@
 
 import { diagnose, type Trouble } from '@kasane/dashboard/internal/page/diagnose';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { printableLine } from '@kasane/protocol/internal/plain-text';
+import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import { count } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';

@@ -15,7 +15,7 @@ import type {
   ReadSamplesResponse,
   WatchMetricsResponse,
 } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { brief } from '@kasane/protocol/internal/plain-text';
+import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { tracing } from '@kasane/protocol/internal/tracing';
 import { checkJob } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';

@@ -5,7 +5,7 @@
 
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Event } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { eventKind, type JobEvent, knownEvent } from '@kasane/protocol/internal/events';
+import { eventKind, type JobEvent, knownEvent } from '@kasane/protocol/internal/events/events';
 import type { JobSpec } from '@kasane/protocol/job';
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
 import { epochArgs } from '../run/answers.ts';

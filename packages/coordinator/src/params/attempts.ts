@@ -3,8 +3,8 @@
  * worker puts it. Buffers are few. Where there is none left, the worker that has most of them loses one, so nobody keeps them from others.
  */
 import { KasaneError } from '@kasane/protocol/errors';
-import { bytesOf } from '@kasane/protocol/internal/frame';
-import type { GradientPlace } from '@kasane/protocol/internal/shared-memory';
+import { bytesOf } from '@kasane/protocol/internal/wire/frame';
+import type { GradientPlace } from '@kasane/protocol/internal/wire/shared-memory';
 
 /** Buffers beyond one a shard, for attempts that run a second time while the first has not been given up. */
 export const SPARE_BUFFERS = 2;

@@ -2,7 +2,7 @@
  * A version of the parameters as frames of the data link, in memory that is used again once no link needs it. The pages of new
  * memory cost more than encoding: for 50 million parameters in new buffers half a second a version, and as much for the collector.
  */
-import { encodeFrame, type FrameHeader, frameRoom } from '@kasane/protocol/internal/frame';
+import { encodeFrame, type FrameHeader, frameRoom } from '@kasane/protocol/internal/wire/frame';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 
 /** Sets of buffers that lie ready; more than the present version and the one before are only in use while a link is slow. */

@@ -5,14 +5,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
-import { Checksum } from '@kasane/protocol/internal/checksum';
+import { Checksum } from '@kasane/protocol/internal/wire/checksum';
 import {
   bytesOf,
   encodeFrame,
   type GradientHeader,
   type SharedGradientHeader,
-} from '@kasane/protocol/internal/frame';
-import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/shared-memory';
+} from '@kasane/protocol/internal/wire/frame';
+import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/wire/shared-memory';
 import type { Job } from '@kasane/protocol/job';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
 import type { ConnectedWorker } from '../workers.ts';

@@ -6,7 +6,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { GradientHeader } from '@kasane/protocol/internal/frame';
+import type { GradientHeader } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
 import { learningRate } from '@kasane/tensor/optim/schedules';

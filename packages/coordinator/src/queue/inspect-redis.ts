@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { type RedisAddress, redisAddress } from '@kasane/protocol/internal/redis-address';
-import { heard } from '@kasane/protocol/internal/redis-errors';
-import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/redis-proof';
+import { type RedisAddress, redisAddress } from '@kasane/protocol/internal/queue/redis-address';
+import { heard } from '@kasane/protocol/internal/queue/redis-errors';
+import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
 import { systemWords } from '@kasane/tensor/internal/node/system-errors';
 import { Redis } from 'ioredis';
 

@@ -11,8 +11,8 @@ import {
   TASK_QUEUES,
   type TaskData,
   taskJobId,
-} from '@kasane/protocol/internal/queue';
-import { digestOfBatch, signTasks } from '@kasane/protocol/internal/task-signature';
+} from '@kasane/protocol/internal/queue/queue';
+import { digestOfBatch, signTasks } from '@kasane/protocol/internal/queue/task-signature';
 import { tracing } from '@kasane/protocol/internal/tracing';
 import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
 import { Queue, type QueueOptions } from 'bullmq';

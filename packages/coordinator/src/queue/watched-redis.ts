@@ -1,6 +1,6 @@
 /** A coordinator's connection to Redis: it fails fast, and says since when Redis does not answer, and when it is back. */
 import { messageOf } from '@kasane/protocol/errors';
-import { heard } from '@kasane/protocol/internal/redis-errors';
+import { heard } from '@kasane/protocol/internal/queue/redis-errors';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';

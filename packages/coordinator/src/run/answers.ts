@@ -2,7 +2,7 @@
 
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
-import type { EventArgs } from '@kasane/protocol/internal/events';
+import type { EventArgs } from '@kasane/protocol/internal/events/events';
 import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import type { MetricKind } from '@kasane/tensor/objective';
 import type { Position } from '../params/checkpoint.ts';

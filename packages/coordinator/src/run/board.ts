@@ -11,7 +11,7 @@ import {
   type TaskId,
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/internal/queue';
+import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/internal/queue/queue';
 import { REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 import { at, isSameReason, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { JobEvent } from '@kasane/protocol/internal/events';
+import type { JobEvent } from '@kasane/protocol/internal/events/events';
 import type { Job } from '@kasane/protocol/job';
 import { at, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';

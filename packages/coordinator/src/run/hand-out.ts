@@ -1,7 +1,7 @@
 /** Puts the tasks of a run into its queue, with their batches where workers do not read those themselves. */
 import { DataError } from '@kasane/data/dataset';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import type { TaskData } from '@kasane/protocol/internal/queue';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import type { Logger } from 'pino';
 import { batchParts, type NewTask, type TaskQueue } from '../queue/task-queue.ts';
 import type { RunPlan } from './plan.ts';

@@ -4,7 +4,7 @@ import { DataError, type DataParts } from '@kasane/data/dataset';
 import { cut, type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
 import { SampleOrder } from '@kasane/data/shuffle';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { openFrame } from '@kasane/protocol/internal/frame';
+import { openFrame } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { type Limits, LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/internal/field';

@@ -2,7 +2,7 @@
  * Tells of tasks that are handed out again: at most once a second, with how many of which steps they were. A worker that comes and goes
  * has tasks reissued many times a second.
  */
-import type { JobEvent } from '@kasane/protocol/internal/events';
+import type { JobEvent } from '@kasane/protocol/internal/events/events';
 import type { Reason } from '@kasane/protocol/reasons';
 
 const INTERVAL_MS = 1_000;

@@ -2,7 +2,7 @@
 
 import type { DataParts } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/access';
-import type { JobEvent } from '@kasane/protocol/internal/events';
+import type { JobEvent } from '@kasane/protocol/internal/events/events';
 import type { Job } from '@kasane/protocol/job';
 import type { Limits } from '@kasane/protocol/limits';
 import type { Reason } from '@kasane/protocol/reasons';

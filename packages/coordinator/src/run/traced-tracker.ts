@@ -2,7 +2,7 @@
  * The record of steps in flight, told as spans: a trace for each step, in it a span for each attempt at a task, which the worker's
  * spans are parts of. A trace of its own, because a job has many thousand steps; it is linked to the job's.
  */
-import type { TaskData } from '@kasane/protocol/internal/queue';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { type Span, type Tracing, tracing } from '@kasane/protocol/internal/tracing';
 import type { Holder } from '../steps/decide.ts';
 import type { Failure } from '../steps/failures.ts';

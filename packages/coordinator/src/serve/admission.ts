@@ -11,7 +11,7 @@ import {
   ServerListenerBuilder,
 } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
-import type { Guests } from '@kasane/protocol/internal/guests';
+import type { Guests } from '@kasane/protocol/internal/ports/guests';
 import { STANDARD_STREAM_MS, STANDARD_STREAMS, STANDARD_STREAMS_PER_CLIENT } from '@kasane/protocol/limits';
 import { methodScopes } from '@kasane/protocol/scopes';
 import type { Gate, Refusal } from './gate.ts';

@@ -1,10 +1,10 @@
 /**
  * Who may call what: one judge for every gRPC method. Beyond loopback a caller presents the shared token or one of the state
- * directory's; each method asks for a scope (protocol/src/scopes.ts). Knows nothing of gRPC.
+ * directory's; each method asks for a scope (protocol/src/security/scopes.ts). Knows nothing of gRPC.
  */
 import { timingSafeEqual } from 'node:crypto';
 import type { ErrorCode } from '@kasane/protocol/errors';
-import { digestOfToken } from '@kasane/protocol/internal/token';
+import { digestOfToken } from '@kasane/protocol/internal/security/token';
 import { allows, methodScopes, type Scope } from '@kasane/protocol/scopes';
 import type { TokenStore } from '../store/tokens.ts';
 import { RateLimit } from './rate-limit.ts';

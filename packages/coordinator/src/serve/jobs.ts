@@ -9,7 +9,7 @@ import {
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ClusterServer } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { JobsServer } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { brief } from '@kasane/protocol/internal/plain-text';
+import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { DOWNLOADS, DOWNLOADS_AT_ONCE, DOWNLOADS_PER_CALLER, ERROR_TEXT } from '@kasane/protocol/limits';
 import { messageOfReason } from '@kasane/protocol/reasons';

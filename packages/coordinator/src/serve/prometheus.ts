@@ -1,7 +1,7 @@
 /** What Prometheus is told of a coordinator. Names and labels are listed in docs/monitoring.md. */
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { secondsBuckets } from '@kasane/protocol/internal/metrics-server';
+import { secondsBuckets } from '@kasane/protocol/internal/ports/metrics-server';
 import { stateNames } from '@kasane/protocol/job-state';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StepTimes } from '../run/run-options.ts';

@@ -1,8 +1,8 @@
-/** Whether a worker is on the coordinator's Redis (protocol/redis-proof.ts): asks it, looks for what it wrote, asks again. */
+/** Whether a worker is on the coordinator's Redis (protocol/queue/redis-proof.ts): asks it, looks for what it wrote, asks again. */
 import { randomBytes } from 'node:crypto';
 import { KasaneError } from '@kasane/protocol/errors';
-import { redisAddress } from '@kasane/protocol/internal/redis-address';
-import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/redis-proof';
+import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
+import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
 import type { Redis } from 'ioredis';
 
 /** Redis may have been emptied between writing and looking: so often it is looked, */

@@ -5,11 +5,11 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { TrainingService } from '@kasane/protocol/gen/kasane/v1/training';
-import { hostPort } from '@kasane/protocol/internal/address';
-import { Guests, peerOf } from '@kasane/protocol/internal/guests';
-import { listenOn } from '@kasane/protocol/internal/listen';
-import type { ServerTls } from '@kasane/protocol/internal/tls';
-import { isLoopback } from '@kasane/protocol/internal/token';
+import { hostPort } from '@kasane/protocol/internal/ports/address';
+import { Guests, peerOf } from '@kasane/protocol/internal/ports/guests';
+import { listenOn } from '@kasane/protocol/internal/ports/listen';
+import type { ServerTls } from '@kasane/protocol/internal/security/tls';
+import { isLoopback } from '@kasane/protocol/internal/security/token';
 import {
   JOB_FILE_BYTES,
   type Limits,

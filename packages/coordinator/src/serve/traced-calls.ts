@@ -5,7 +5,7 @@ import {
   type ServerInterceptor,
   ServerListenerBuilder,
 } from '@grpc/grpc-js';
-import { callAttributes, endCall, TRACEPARENT } from '@kasane/protocol/internal/traced-calls';
+import { callAttributes, endCall, TRACEPARENT } from '@kasane/protocol/internal/grpc/traced-calls';
 import { type Span, type Tracing, tracing } from '@kasane/protocol/internal/tracing';
 
 /** Interceptors that give each call a span, inside which it is answered; none when nobody asked for spans. */

@@ -11,10 +11,10 @@ import {
   TaskFailure_Reason,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { encodeFrame, type Frame } from '@kasane/protocol/internal/frame';
-import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/link';
-import { brief } from '@kasane/protocol/internal/plain-text';
-import { checkWorkerMessage } from '@kasane/protocol/internal/worker-messages';
+import { brief } from '@kasane/protocol/internal/events/plain-text';
+import { checkWorkerMessage } from '@kasane/protocol/internal/grpc/worker-messages';
+import { encodeFrame, type Frame } from '@kasane/protocol/internal/wire/frame';
+import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/wire/link';
 import {
   ERROR_TEXT,
   HEARTBEAT_TIMEOUT_MS,

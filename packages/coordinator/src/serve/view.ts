@@ -1,7 +1,7 @@
 /** Jobs as the protocol shows them: what the store knows, and for a running one what the run knows. */
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { metricKind } from '@kasane/protocol/internal/metric-kind';
-import { brief } from '@kasane/protocol/internal/plain-text';
+import { brief } from '@kasane/protocol/internal/events/plain-text';
+import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
 import type { JobSpec } from '@kasane/protocol/job';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { metricOf } from '@kasane/tensor/objective';

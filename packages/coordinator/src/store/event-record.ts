@@ -5,8 +5,8 @@
 import { messageOf } from '@kasane/protocol/errors';
 import type { Reason as ReasonMessage } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { eventKind, eventSentence, type JobEvent, knownEvent } from '@kasane/protocol/internal/events';
-import { brief } from '@kasane/protocol/internal/plain-text';
+import { eventKind, eventSentence, type JobEvent, knownEvent } from '@kasane/protocol/internal/events/events';
+import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { ERROR_TEXT, RUNNING_JOBS } from '@kasane/protocol/limits';
 import { messageOfReason, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';

@@ -2,7 +2,7 @@
 
 import type { Reason } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { events } from '@kasane/protocol/internal/events';
+import { events } from '@kasane/protocol/internal/events/events';
 import { number, type Row, text } from './job-record.ts';
 import type { Statement } from './state-writer.ts';
 

@@ -5,7 +5,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
-import { digestOfToken } from '@kasane/protocol/internal/token';
+import { digestOfToken } from '@kasane/protocol/internal/security/token';
 import { type Scope, scopes } from '@kasane/protocol/scopes';
 import { openStateDatabase, requireTables } from './state-database.ts';
 

@@ -3,7 +3,7 @@
 import type { DataParts } from '@kasane/data/dataset';
 import { cut, planEpoch } from '@kasane/data/plan';
 import { KasaneError } from '@kasane/protocol/errors';
-import { whyUnfit } from '@kasane/protocol/internal/fit';
+import { whyUnfit } from '@kasane/protocol/internal/job/fit';
 import type { Job } from '@kasane/protocol/job';
 import { counted } from '@kasane/tensor/internal/counted';
 import { RunPlan } from '../run/plan.ts';

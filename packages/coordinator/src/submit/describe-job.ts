@@ -2,8 +2,8 @@
 import type { DataParts } from '@kasane/data/dataset';
 import type { OpenedPack } from '@kasane/data/packed';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
-import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue';
-import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
+import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
+import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import type { Job } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
 import type { Field } from '@kasane/tensor/internal/field';

@@ -6,7 +6,7 @@ import { inputReader, readTargets } from '@kasane/data/internal/normalize';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { collectGarbageSoon } from '@kasane/protocol/internal/garbage';
+import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { CHECKING_PER_CALLER, READ_SAMPLES, READ_SAMPLES_BYTES } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/internal/field';

@@ -5,7 +5,7 @@ import type { Access } from '@kasane/data/internal/access';
 import { openTokenizer } from '@kasane/data/internal/tokenizer';
 import { openData, placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import { readers, whyUnfit } from '@kasane/protocol/internal/fit';
+import { readers, whyUnfit } from '@kasane/protocol/internal/job/fit';
 import type { Job } from '@kasane/protocol/job';
 import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
 import { counted } from '@kasane/tensor/internal/counted';

@@ -7,7 +7,7 @@ import {
   knownEvent,
   lossText,
   metricText,
-} from '@kasane/protocol/internal/events';
+} from '@kasane/protocol/internal/events/events';
 import { saidInJapanese } from './reasons-ja.ts';
 
 const metricNames = { fraction: '精度', error: '誤差' } as const;

@@ -1,9 +1,9 @@
 /** A worker's connection to Redis: it waits for as long as Redis is away, and shows the coordinator that both are on the same one. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@kasane/protocol/errors';
-import { redisAddress } from '@kasane/protocol/internal/redis-address';
-import { heard } from '@kasane/protocol/internal/redis-errors';
-import { PROOF_SECONDS, proofKey } from '@kasane/protocol/internal/redis-proof';
+import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
+import { heard } from '@kasane/protocol/internal/queue/redis-errors';
+import { PROOF_SECONDS, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 

@@ -13,10 +13,10 @@ import {
   TrainingService,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/frame';
-import { type Link, openLink } from '@kasane/protocol/internal/link';
-import { type ClientTls, channelTo } from '@kasane/protocol/internal/tls';
-import { tokenMetadata } from '@kasane/protocol/internal/token';
+import { type ClientTls, channelTo } from '@kasane/protocol/internal/security/tls';
+import { tokenMetadata } from '@kasane/protocol/internal/security/token';
+import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
+import { type Link, openLink } from '@kasane/protocol/internal/wire/link';
 import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_TIMEOUT_MS, MESSAGE_BYTES } from '@kasane/protocol/limits';
 import { sentenceOf } from '@kasane/protocol/reasons';
 

@@ -1,7 +1,7 @@
 /** Sends a task's gradient while the rest of it is still computed: into shared memory where there is room, else over the link. */
 
 import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
-import { bytesOf } from '@kasane/protocol/internal/frame';
+import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { Model } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';

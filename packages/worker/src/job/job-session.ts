@@ -9,17 +9,17 @@ import {
   type TaskId,
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { whyUnfit } from '@kasane/protocol/internal/fit';
+import { shortened } from '@kasane/protocol/internal/events/plain-text';
+import { whyUnfit } from '@kasane/protocol/internal/job/fit';
+import { parseObjective } from '@kasane/protocol/internal/job/job-objective';
+import { parseSampleFormat } from '@kasane/protocol/internal/job/sample-format';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import type {
   AveragesHeader,
   ParametersHeader,
   SharedParametersHeader,
-} from '@kasane/protocol/internal/frame';
-import { collectGarbageSoon } from '@kasane/protocol/internal/garbage';
-import { parseObjective } from '@kasane/protocol/internal/job-objective';
-import { shortened } from '@kasane/protocol/internal/plain-text';
-import type { TaskData } from '@kasane/protocol/internal/queue';
-import { parseSampleFormat } from '@kasane/protocol/internal/sample-format';
+} from '@kasane/protocol/internal/wire/frame';
+import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';

@@ -1,8 +1,12 @@
 /** The parameters of one job as they arrive: the newest version, and who waits for which. */
 
 import { KasaneError } from '@kasane/protocol/errors';
-import { Checksum } from '@kasane/protocol/internal/checksum';
-import { bytesOf, type ParametersHeader, type SharedParametersHeader } from '@kasane/protocol/internal/frame';
+import { Checksum } from '@kasane/protocol/internal/wire/checksum';
+import {
+  bytesOf,
+  type ParametersHeader,
+  type SharedParametersHeader,
+} from '@kasane/protocol/internal/wire/frame';
 import type { Arrival } from '../slots/slot.ts';
 
 /** What it is told of a part: with a digest where it has travelled. */

@@ -1,7 +1,7 @@
 /** The shared memory of one job, as a worker opens it; undefined where the coordinator is on another machine. */
 import { messageOf } from '@kasane/protocol/errors';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
-import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/shared-memory';
+import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/wire/shared-memory';
 import type { Logger } from 'pino';
 
 export interface SharedTensors {

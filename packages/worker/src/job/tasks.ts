@@ -3,8 +3,13 @@
  * can run now, so that waiting for parameters never keeps the latter.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { MOST_AVOIDED, queueEntrySchema, queuePrefix, type TaskData } from '@kasane/protocol/internal/queue';
-import { areTasksSigned } from '@kasane/protocol/internal/task-signature';
+import {
+  MOST_AVOIDED,
+  queueEntrySchema,
+  queuePrefix,
+  type TaskData,
+} from '@kasane/protocol/internal/queue/queue';
+import { areTasksSigned } from '@kasane/protocol/internal/queue/task-signature';
 import { tracing } from '@kasane/protocol/internal/tracing';
 import { DelayedError, type Job as QueueEntry, WaitingError, Worker, type WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';

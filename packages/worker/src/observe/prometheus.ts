@@ -1,6 +1,6 @@
 /** What Prometheus is told of a worker. Names and labels are listed in docs/monitoring.md. */
 import { TaskFailure_Reason, type WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
-import { secondsBuckets } from '@kasane/protocol/internal/metrics-server';
+import { secondsBuckets } from '@kasane/protocol/internal/ports/metrics-server';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Looked at when somebody asks, not before. */

@@ -10,8 +10,8 @@ import { mnistDirectory } from '@kasane/data/mnist';
 import { openPacked } from '@kasane/data/packed';
 import { SampleOrder } from '@kasane/data/shuffle';
 import { messageOf } from '@kasane/protocol/errors';
-import type { TaskData } from '@kasane/protocol/internal/queue';
-import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
+import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { sameField } from '@kasane/tensor/internal/field';
 
 /**

@@ -3,8 +3,8 @@ import { type Augmenter, augmenter } from '@kasane/data/internal/augment';
 import { maskTokens } from '@kasane/data/internal/masking';
 import { mixUp } from '@kasane/data/internal/mixup';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
-import type { TaskData } from '@kasane/protocol/internal/queue';
-import type { SampleFormat } from '@kasane/protocol/internal/sample-format';
+import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { type Field, fieldBytes } from '@kasane/tensor/internal/field';
 import { keyOfSeed } from '@kasane/tensor/random';
 

@@ -2,9 +2,9 @@
 import { crc32 } from 'node:zlib';
 import { messageOf } from '@kasane/protocol/errors';
 import { TaskFailure_Reason } from '@kasane/protocol/gen/kasane/v1/training';
-import { decodeFrame } from '@kasane/protocol/internal/frame';
-import { batchKey, type TaskData } from '@kasane/protocol/internal/queue';
-import { digestOfBatch } from '@kasane/protocol/internal/task-signature';
+import { batchKey, type TaskData } from '@kasane/protocol/internal/queue/queue';
+import { digestOfBatch } from '@kasane/protocol/internal/queue/task-signature';
+import { decodeFrame } from '@kasane/protocol/internal/wire/frame';
 import { BATCH_BYTES } from '@kasane/protocol/limits';
 import { fieldBytes, formatField, sameField } from '@kasane/tensor/internal/field';
 import type { OwnData, OwnSamples } from './own-data.ts';

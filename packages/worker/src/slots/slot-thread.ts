@@ -3,7 +3,7 @@
  * sessions are opened and closed by messages that it reads when it is woken. A step on wasm allocates nothing here.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { collectGarbage } from '@kasane/protocol/internal/garbage';
+import { collectGarbage } from '@kasane/protocol/internal/wire/garbage';
 import { ARRIVING_BYTES, GRADIENT_BYTES } from '@kasane/protocol/limits';
 import {
   type Stage as BackendStage,

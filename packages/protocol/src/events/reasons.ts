@@ -5,8 +5,8 @@
  */
 import { counted } from '@kasane/tensor/internal/counted';
 import { meaningOf, type SystemCode, systemCodes } from '@kasane/tensor/internal/node/system-errors';
+import type { Reason as ReasonMessage } from '../gen/kasane/v1/common.ts';
 import { type Form, fits, readArgs, type ValueOf } from './forms.ts';
-import type { Reason as ReasonMessage } from './gen/kasane/v1/common.ts';
 
 /**
  * `passing`: a job waits for this many times a second, and goes on by itself. `held-up`: it does not go on until somebody does something

@@ -1,6 +1,6 @@
 /** What holds for a job of any content, before the schema is asked: it may come from anybody, as text or as JSON. */
-import { KasaneError } from './errors.ts';
-import { JOB_FILE_DEPTH, JOB_STRING } from './limits.ts';
+import { KasaneError } from '../errors.ts';
+import { JOB_FILE_DEPTH, JOB_STRING } from '../limits.ts';
 
 /**
  * Refuses values that are nested too deep, or circular, texts that are too long, and keys that objects take for something else.

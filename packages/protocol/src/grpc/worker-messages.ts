@@ -2,11 +2,11 @@
  * What workers may say: for each field of each message the values that an honest worker can send. The table is typed over the
  * messages, so that a new field does not compile without its range. Checked where a message arrives, before anything looks at it.
  */
-import { KasaneError } from './errors.ts';
-import { TaskKind } from './gen/kasane/v1/common.ts';
-import { TaskFailure_Reason, type TaskId, type WorkerMessage } from './gen/kasane/v1/training.ts';
-import { BATCH_BYTES, SLOTS, WORKER_TIME_MS } from './limits.ts';
-import { NONCE_BYTES } from './redis-proof.ts';
+import { KasaneError } from '../errors.ts';
+import { TaskKind } from '../gen/kasane/v1/common.ts';
+import { TaskFailure_Reason, type TaskId, type WorkerMessage } from '../gen/kasane/v1/training.ts';
+import { BATCH_BYTES, SLOTS, WORKER_TIME_MS } from '../limits.ts';
+import { NONCE_BYTES } from '../queue/redis-proof.ts';
 
 /** The values that a field may have. */
 export interface FieldRule {

@@ -1,5 +1,5 @@
 /** What the states of a job mean to those who wait for one. */
-import { JobState } from './gen/kasane/v1/common.ts';
+import { JobState } from '../gen/kasane/v1/common.ts';
 
 /** States as users read and write them. */
 export const stateNames = {

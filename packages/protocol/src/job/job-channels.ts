@@ -1,5 +1,5 @@
 /** Normalisation of image folders: as many numbers as the images have channels. */
-import { KasaneError } from './errors.ts';
+import { KasaneError } from '../errors.ts';
 import type { DataSpec } from './job-data.ts';
 
 /** Of ImageNet's colours, the mean over the three: what a grey image is normalised by where the job does not say. */

@@ -7,11 +7,11 @@ import { timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { KasaneError, messageOf } from '../errors.ts';
+import { asksLoopback, digestOfToken, isLoopback } from '../security/token.ts';
 import { bareHost, hostPort } from './address.ts';
-import { KasaneError, messageOf } from './errors.ts';
 import { boundConnections } from './http-connections.ts';
 import { cannotListen } from './listening.ts';
-import { asksLoopback, digestOfToken, isLoopback } from './token.ts';
 
 /** Buckets of a time, in seconds: a step of the smallest network takes 2 ms, a shard of it one, a step of ResNet-152 a minute. */
 export const secondsBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60];

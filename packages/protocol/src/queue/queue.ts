@@ -1,6 +1,6 @@
 /** The contract of the task queue: names, what a task carries, where its batch is staged. All of it small and plain. */
 import { z } from 'zod';
-import { LOOK_AHEAD_STEPS } from './limits.ts';
+import { LOOK_AHEAD_STEPS } from '../limits.ts';
 
 /** Keys of all of a job's queues share this BullMQ prefix; the tag keeps them in one slot of a Redis Cluster. */
 export const queuePrefix = (job: string): string => `{kasane:${job}}`;

@@ -8,7 +8,7 @@ import { describePreset, objectiveOfPreset, PresetError } from '@kasane/tensor/m
 import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { z } from 'zod';
-import { KasaneError, messageOf } from './errors.ts';
+import { KasaneError, messageOf } from '../errors.ts';
 import { fitChannels } from './job-channels.ts';
 import { dataSchema, plainly, unknownOption } from './job-data.ts';
 import { keysAt } from './job-keys.ts';

@@ -4,8 +4,8 @@
  * and one there is all that a new event takes. The dashboard's page loads this file, too.
  */
 import { counted } from '@kasane/tensor/internal/counted';
+import type { Event as EventMessage } from '../gen/kasane/v1/jobs.ts';
 import { type Form, fits, readArgs, type ValueOf } from './forms.ts';
-import type { Event as EventMessage } from './gen/kasane/v1/jobs.ts';
 import type { Reason } from './reasons.ts';
 
 /** When a record is full, `routine` events go, the oldest of the most frequent first. Of several `end`s the last one stays, and each `start` does. */

@@ -7,11 +7,11 @@
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { messageOf } from './errors.ts';
+import { messageOf } from '../errors.ts';
+import type { Reason } from '../events/reasons.ts';
+import { MESSAGE_BYTES } from '../limits.ts';
+import { type ClientTls, clientOptions, splitAddress } from '../security/tls.ts';
 import { decodeFrame, FRAME_PREFIX_BYTES, type Frame, frameBytes } from './frame.ts';
-import { MESSAGE_BYTES } from './limits.ts';
-import type { Reason } from './reasons.ts';
-import { type ClientTls, clientOptions, splitAddress } from './tls.ts';
 
 export const LINK_GREETING = 'KSL1';
 export const LINK_KEY_BYTES = 32;

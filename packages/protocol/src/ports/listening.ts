@@ -1,7 +1,7 @@
 /** Why an address to listen on cannot be had. */
 import { systemWords } from '@kasane/tensor/internal/node/system-errors';
+import { KasaneError, messageOf } from '../errors.ts';
 import { hostPort } from './address.ts';
-import { KasaneError, messageOf } from './errors.ts';
 
 /** What is true of listening only. */
 const reasons: Readonly<Record<string, string>> = {

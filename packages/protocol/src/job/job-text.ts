@@ -13,14 +13,14 @@ import {
   parseDocument,
   visit,
 } from 'yaml';
-import { KasaneError, messageOf } from './errors.ts';
+import { KasaneError, messageOf } from '../errors.ts';
 import {
   JOB_FILE_ALIASES,
   JOB_FILE_BYTES,
   JOB_FILE_DEPTH,
   JOB_FILE_LINES,
   JOB_FILE_TOKENS,
-} from './limits.ts';
+} from '../limits.ts';
 
 export interface JobText {
   /** Of the file, as plain objects, arrays, strings and numbers. */

@@ -1,7 +1,7 @@
 /** Spans of gRPC calls, where a coordinator is asked, as OpenTelemetry's conventions for RPC name them. */
 import { InterceptingCall, type Interceptor, type StatusObject, status } from '@grpc/grpc-js';
-import type { Attributes, Span } from './tracing.ts';
-import { tracing } from './tracing.ts';
+import type { Attributes, Span } from '../tracing.ts';
+import { tracing } from '../tracing.ts';
 
 /** Metadata that carries the caller's span. */
 export const TRACEPARENT = 'traceparent';

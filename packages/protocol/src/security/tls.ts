@@ -11,10 +11,10 @@ import {
 } from 'node:tls';
 import { type ChannelCredentials, type ClientOptions, credentials } from '@grpc/grpc-js';
 import { FileError, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
-import { whyNoAddress } from './address.ts';
-import { KasaneError } from './errors.ts';
-import { PEM_BYTES } from './limits.ts';
-import { tracedCalls } from './traced-calls.ts';
+import { KasaneError } from '../errors.ts';
+import { tracedCalls } from '../grpc/traced-calls.ts';
+import { PEM_BYTES } from '../limits.ts';
+import { whyNoAddress } from '../ports/address.ts';
 
 /** Paths, as they are given on the command line. */
 export interface TlsFiles {

@@ -2,9 +2,9 @@
  * What a token lets its holder do, and which scope each gRPC method asks for: one table, typed over the service definitions, so
  * that a method without a scope does not compile. What is not in the table is refused.
  */
-import { ClusterService } from './gen/kasane/v1/cluster.ts';
-import { JobsService } from './gen/kasane/v1/jobs.ts';
-import { TrainingService } from './gen/kasane/v1/training.ts';
+import { ClusterService } from '../gen/kasane/v1/cluster.ts';
+import { JobsService } from '../gen/kasane/v1/jobs.ts';
+import { TrainingService } from '../gen/kasane/v1/training.ts';
 
 export const scopes = ['read', 'submit', 'work', 'admin'] as const;
 /**

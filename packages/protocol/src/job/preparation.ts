@@ -3,7 +3,7 @@
  * files come from others, are edited by hand and written by other versions. The types are those of `Preparation` in @kasane/data/dataset.
  */
 import { z } from 'zod';
-import { KasaneError } from './errors.ts';
+import { KasaneError } from '../errors.ts';
 import { plainly } from './job-data.ts';
 
 const names = z.array(z.string());

@@ -4,12 +4,12 @@
  */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { CONNECTIONS, GREETING_MS } from '../limits.ts';
+import { isOwn, type ServerTls, serverOptions } from '../security/tls.ts';
+import { LINK_GREETING, LINK_KEY_BYTES } from '../wire/link.ts';
 import { bareHost } from './address.ts';
 import { addressOf, Guests } from './guests.ts';
-import { CONNECTIONS, GREETING_MS } from './limits.ts';
-import { LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
 import { cannotListen } from './listening.ts';
-import { isOwn, type ServerTls, serverOptions } from './tls.ts';
 
 export interface Routes {
   /** Takes a connection whose first bytes are still to be read. */

@@ -1,8 +1,8 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { type ErrorCode, errorCodes, KasaneError, messageOf } from './errors.ts';
-import { ClusterClient, type StatusResponse, type WorkerStatus } from './gen/kasane/v1/cluster.ts';
-import { JobState } from './gen/kasane/v1/common.ts';
+import { type ErrorCode, errorCodes, KasaneError, messageOf } from '../errors.ts';
+import { ClusterClient, type StatusResponse, type WorkerStatus } from '../gen/kasane/v1/cluster.ts';
+import { JobState } from '../gen/kasane/v1/common.ts';
 import {
   type Checkpoint,
   type EpochResult,
@@ -14,10 +14,10 @@ import {
   type ReadSamplesResponse,
   type WatchEventsResponse,
   type WatchMetricsResponse,
-} from './gen/kasane/v1/jobs.ts';
-import { MESSAGE_BYTES, MOST_JOBS_PAGE, SHOWN_JOBS } from './limits.ts';
-import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from './tls.ts';
-import { tokenMetadata } from './token.ts';
+} from '../gen/kasane/v1/jobs.ts';
+import { MESSAGE_BYTES, MOST_JOBS_PAGE, SHOWN_JOBS } from '../limits.ts';
+import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from '../security/tls.ts';
+import { tokenMetadata } from '../security/token.ts';
 
 const DEADLINE_MS = 10_000;
 /** A coordinator reads a job's data before it takes the job, in milliseconds. */

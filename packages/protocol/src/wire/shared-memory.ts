@@ -20,8 +20,8 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
+import { SHARED_MEMORY_BYTES } from '../limits.ts';
 import { bytesOf } from './frame.ts';
-import { SHARED_MEMORY_BYTES } from './limits.ts';
 
 const FOLDER = '/dev/shm';
 const KEY_BYTES = 32;

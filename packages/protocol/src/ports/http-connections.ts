@@ -4,8 +4,8 @@
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { PAGE_CONNECTIONS } from '../limits.ts';
 import { peerOf } from './guests.ts';
-import { PAGE_CONNECTIONS } from './limits.ts';
 
 /** @param server with or without TLS, before it listens */
 export function boundConnections(server: Server): void {

@@ -3,7 +3,7 @@
  * end when they do nothing, and make room for newer ones, so that strangers cannot shut out who would show a token with the first call.
  */
 import type { Socket } from 'node:net';
-import { defaultLimits, UNKNOWN_CONNECTIONS, UNKNOWN_MS, UNKNOWN_PER_CLIENT } from './limits.ts';
+import { defaultLimits, UNKNOWN_CONNECTIONS, UNKNOWN_MS, UNKNOWN_PER_CLIENT } from '../limits.ts';
 
 export interface GuestsOptions {
   /** Connections of one address at once. */

@@ -1,7 +1,7 @@
 /** How a token is presented, and where one is needed: to a coordinator that listens beyond loopback. */
 import { createHash } from 'node:crypto';
 import { Metadata } from '@grpc/grpc-js';
-import { KasaneError } from './errors.ts';
+import { KasaneError } from '../errors.ts';
 import { whyNoToken } from './token-text.ts';
 
 /** @throws KasaneError USAGE unless a header can carry the token; no token ('') is one that can */

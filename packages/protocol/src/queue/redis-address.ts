@@ -1,5 +1,5 @@
 /** Addresses of a Redis, as users write them. A password in one is never part of a message, however it is written. */
-import { KasaneError } from './errors.ts';
+import { KasaneError } from '../errors.ts';
 
 const ESCAPES = '@ as %40, / as %2F, : as %3A, # as %23, ? as %3F, % as %25';
 

@@ -12,10 +12,10 @@
  */
 import type { Field } from '@kasane/tensor/internal/field';
 import { Packr } from 'msgpackr';
+import { KasaneError } from '../errors.ts';
+import { fieldSchema } from '../job/sample-format.ts';
+import { FRAME_HEADER_BYTES, MESSAGE_BYTES } from '../limits.ts';
 import { checksum } from './checksum.ts';
-import { KasaneError } from './errors.ts';
-import { FRAME_HEADER_BYTES, MESSAGE_BYTES } from './limits.ts';
-import { fieldSchema } from './sample-format.ts';
 
 /** Part of one shard's gradient: floats [offset, offset + payload / 4) of the flat parameter layout. */
 export interface GradientHeader {
