@@ -101,18 +101,25 @@ describe('the screen', () => {
   });
 
   it('names layers in trouble as the page does', () => {
-    const layers = ['first', 'second'].map((name) => ({ ...snapshot.layers[0]!, name }));
+    const layers = ['first', 'second'].map((name, index) => ({
+      ...snapshot.layers[0]!,
+      name,
+      type: ['dense', 'relu'][index]!,
+    }));
     const points = Array.from({ length: 10 }, (_, at) =>
       StepMetrics.fromPartial({
         step: at + 1,
         layers: layers.map(({ name }, index) => ({
           ...{ layer: name, weightNorm: 2, updateRatio: 0.001 },
-          gradientNorm: index === 0 && at === 9 ? 1e-6 : 1,
+          gradientNorm: index === 0 ? 1e-6 : 1,
         })),
       }),
     );
     const activations = Seen.fromPartial({ step: 9, layers: [{ layer: 'second', deadUnits: 6, units: 10 }] });
     const shown = show({ view: 'layers' }, 120, 24, { ...snapshot, layers, points, activations });
+    expect(shown.map(({ text }) => text).join(' ')).toMatch(
+      /Dead units in second .* Lower the learning rate/,
+    );
     const red = shown.filter(({ style }) => style === 'red').map(({ text }) => text);
     expect(red).toHaveLength(2);
     expect(red[0]).toMatch(/^first .* vanishing gradient$/);

@@ -5,6 +5,7 @@ import type { LayerType } from '@kasane/tensor/internal/nn/layer';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { wanted } from '@kasane/tensor/internal/nn/options';
 import { table } from '../render/table.ts';
+import { wrapped } from '../render/wrapped.ts';
 import { out } from '../say.ts';
 
 export interface LayersOptions {
@@ -65,10 +66,6 @@ function hanging(entries: readonly (readonly [string, string])[]): string {
   });
   return lines.join('\n');
 }
-
-/** Text in lines that fit a terminal of 80 columns. */
-const wrapped = (text: string, width = 80): string =>
-  text.replace(new RegExp(`(.{1,${width}})(?:\\s+|$)`, 'g'), '$1\n').trimEnd();
 
 /** The example as a job file has it. */
 export function exampleText({ about }: LayerType): string {

@@ -1,6 +1,8 @@
 /** What `kasane top` shows, as lines: a pure function of what is known, what is chosen, and the terminal's size. */
 
-import { diagnose, type Trouble } from '@kasane/dashboard/internal/page/diagnose';
+import { diagnose, mayBeDead, type Trouble } from '@kasane/dashboard/internal/page/diagnose';
+import { english } from '@kasane/dashboard/internal/page/text';
+import { warningOf } from '@kasane/dashboard/internal/page/warning';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
@@ -8,6 +10,7 @@ import { count } from '../render/count.ts';
 import { formatMetric, metricName } from '../render/job.ts';
 import { table } from '../render/table.ts';
 import { workerCells, workerHead } from '../render/worker.ts';
+import { wrapped } from '../render/wrapped.ts';
 import { curve } from './braille.ts';
 import type { Snapshot } from './feed.ts';
 
@@ -118,7 +121,9 @@ function bodyLines(snapshot: Snapshot, choice: Choice, columns: number, height: 
   if (choice.view === 'workers') return workerLines(snapshot);
   const job = chosenJob(snapshot, choice);
   if (!job) return [];
-  return choice.view === 'layers' ? layerLines(snapshot) : curveLines(snapshot, job, columns, height);
+  return choice.view === 'layers'
+    ? layerLines(snapshot, columns)
+    : curveLines(snapshot, job, columns, height);
 }
 
 function curveLines({ points }: Snapshot, job: Job, columns: number, height: number): Line[] {
@@ -166,10 +171,10 @@ const troubleNames: Readonly<Record<Trouble, string>> = {
   dead: 'dead units',
 };
 
-function layerLines({ layers, points, activations }: Snapshot): Line[] {
+function layerLines({ layers, points, activations }: Snapshot, columns: number): Line[] {
   if (layers.length === 0) return [{ text: 'no layers yet', style: 'dim' }];
   const seen = new Map((points.at(-1)?.layers ?? []).map((metrics) => [metrics.layer, metrics]));
-  const troubles = diagnose(points, activations);
+  const { troubles, finding } = diagnose(points, layers, activations);
   const active = new Map(activations?.layers.map((one) => [one.layer, one]));
   const number = (value: number | undefined) => (value === undefined ? '' : value.toPrecision(3));
   const rows = layers.map(({ name, type, outputShape, parameters }) => {
@@ -184,7 +189,7 @@ function layerLines({ layers, points, activations }: Snapshot): Line[] {
       number(metrics?.gradientNorm),
       number(metrics?.weightNorm),
       number(metrics?.updateRatio),
-      units > 0 ? `${deadUnits}/${units}` : '',
+      units > 0 && mayBeDead(type) ? `${deadUnits}/${units}` : '',
       trouble ? troubleNames[trouble] : '',
     ];
   });
@@ -199,10 +204,12 @@ function layerLines({ layers, points, activations }: Snapshot): Line[] {
     'DEAD',
     'TROUBLE',
   ];
-  return styled(table(head, rows)).map((line, row): Line => {
+  const lines = styled(table(head, rows)).map((line, row): Line => {
     const layer = layers[row - 1];
     return layer && troubles.has(layer.name) ? { ...line, style: 'red' } : line;
   });
+  const warning = finding ? wrapped(warningOf(english, finding), columns).split('\n') : [];
+  return [...warning.map((text): Line => ({ text, style: 'bold' })), ...lines];
 }
 
 function workerLines({ workers }: Snapshot): Line[] {

@@ -17,6 +17,10 @@ export const stateClass = (state: number): string =>
   ['', 'queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused'][state] ?? '';
 
 export const percent = (fraction: number): string => `${(100 * fraction).toFixed(2)} %`;
+export const wholePercent = (fraction: number): string => `${Math.round(100 * fraction)} %`;
+/** A part far below 1, to the next power of ten: 1/10,000. */
+export const part = (fraction: number): string =>
+  fraction > 0 ? `1/${grouped(10 ** Math.min(15, Math.round(-Math.log10(fraction))))}` : '0';
 /** Whether a job's metric is an error, not a fraction of 1. */
 export const isError = ({ metricKind }: Pick<Job, 'metricKind'>): boolean => metricKind === METRIC_ERROR;
 /** The value of a job's metric. */

@@ -1,6 +1,7 @@
 /** One layer in full: its norms over time, its distributions, and what can be seen in the network of the newest checkpoint. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { Chart } from './chart.ts';
+import { mayBeDead } from './diagnose.ts';
 import { ridges } from './distributions.ts';
 import { COLORS, figure, fill, h } from './dom.ts';
 import { grouped, small } from './format.ts';
@@ -98,7 +99,10 @@ export class LayerDetail {
         figure(t.weights, seen && small(seen.weightNorm)),
         figure(t.update, seen && small(seen.updateRatio)),
         figure(t.activations, active && small(active.activationRms)),
-        figure(t.dead, active && `${grouped(active.deadUnits)} / ${grouped(active.units)}`),
+        figure(
+          t.dead,
+          active && mayBeDead(info.type) && `${grouped(active.deadUnits)} / ${grouped(active.units)}`,
+        ),
       ),
     );
   }
@@ -142,8 +146,10 @@ export class LayerDetail {
           metrics.ofLayer(layer, (seen) => seen.updateRatio),
         ),
       ]);
-    this.#dead.element.hidden = steps.length === 0;
-    if (steps.length > 0) {
+    const { type = '' } = metrics.layers.find(({ name }) => name === layer) ?? {};
+    const dies = steps.length > 0 && mayBeDead(type);
+    this.#dead.element.hidden = !dies;
+    if (dies) {
       const dead = active.map(({ seen }) => seen.deadUnits);
       this.#dead.update([{ label: t.dead, color: '#c23b3b', x: steps, y: dead, sparse: true }]);
     }

@@ -9,6 +9,7 @@ import { short, small } from './format.ts';
 import { LayerDetail } from './layer-detail.ts';
 import type { MetricsHistory } from './metrics-history.ts';
 import type { Known, Page, View } from './view.ts';
+import { warningOf } from './warning.ts';
 
 /** Points of a plate's curve. */
 const RECENT = 200;
@@ -60,13 +61,8 @@ export class LayersView implements View {
     this.#stack.setAttribute('aria-label', t.layers);
     // What has weights is of the most interest.
     this.#chosen ||= (metrics.layers.find(({ parameters }) => parameters > 0) ?? metrics.layers[0])!.name;
-    const troubles = diagnose(metrics.points, metrics.activations.at(-1));
-    fill(
-      this.#warnings,
-      ...[...troubles]
-        .slice(0, 8)
-        .map(([layer, trouble]) => h('p', { class: 'warning' }, `⚠ ${t.warnings[trouble](layer)}`)),
-    );
+    const { troubles, finding } = diagnose(metrics.points, metrics.layers, metrics.activations.at(-1));
+    fill(this.#warnings, finding && h('p', { class: 'warning' }, `⚠ ${warningOf(t, finding)}`));
     const seen = new Map(metrics.last?.layers.map((layer) => [layer.layer, layer]));
     const largest = Math.max(
       ...[...seen.values()].map(({ gradientNorm }) => gradientNorm).filter(Number.isFinite),

@@ -1,5 +1,6 @@
 /** The page's words in Japanese. */
 import { toldInJapanese } from './events-ja.ts';
+import { grouped, part, small, wholePercent } from './format.ts';
 import { saidInJapanese } from './reasons-ja.ts';
 import type { Words } from './text.ts';
 
@@ -92,14 +93,19 @@ export const japanese: Words = {
   reads: '入力元',
   noLayers: 'ジョブが開始すると層が表示されます。',
   warnings: {
-    diverged: (layer) => `${layer}: 勾配または重みが有限の値ではありません。学習が発散しました`,
-    vanishing: (layer) => `${layer}: 勾配が消失しています（最大の勾配ノルムの 1/1000 未満）`,
-    exploding: (layer) => `${layer}: 勾配が爆発しています（ノルムの中央値の 100 倍超）`,
-    large: (layer) =>
-      `${layer}: 更新が大きすぎます（1 ステップで重みのノルムの 10% 超）。学習率を下げてみてください`,
-    dead: (layer) =>
-      `${layer}: 半分を超えるユニットがデッドユニットです（確認したすべてのテストサンプルで出力が 0）`,
+    diverged: (layers) =>
+      `学習が発散しました: ${layers}の勾配または重みが有限の値ではありません。学習率を 1/10 に下げるか、training.clipNorm: 1 を設定してください。`,
+    exploding: (layers, { size }) =>
+      `${layers}で勾配爆発が起きています: 勾配ノルムは最大 ${small(size)} です。学習率を下げるか、ウォームアップを加えるか、training.clipNorm: 1 を設定してください。`,
+    dead: (layers, { size, step }) =>
+      `${layers}にデッドユニットが多くあります: 確認したすべてのテストサンプルに対して 0 を出力するユニットが、1 つの層で最大 ${wholePercent(size)} あります（ステップ ${grouped(step)}）。学習率を下げるか、relu の代わりに leakyRelu や gelu を使ってください。`,
+    vanishing: (layers, { size }) =>
+      `${layers}で勾配消失が起きています: 勾配ノルムが最大の層の ${part(size)} まで小さくなっており、これらの層はほとんど学習しません。sigmoid や tanh の代わりに relu や gelu を使うか、batchNorm や layerNorm、スキップ接続を加えてください。`,
+    large: (layers, { size }) =>
+      `${layers}の更新が大きすぎます: 1 ステップで重みのノルムの最大 ${wholePercent(size)} が変わっています。学習率を下げてください。`,
   },
+  someLayers: (names, more, of) =>
+    `${names.join('、')}${more > 0 ? ` ほか ${more} 層` : ''}（全 ${of} 層中 ${names.length + more} 層）`,
   troubles: {
     diverged: '発散',
     vanishing: '勾配消失',

@@ -1,6 +1,13 @@
 /** The page's words in English; text-ja.ts has the same in Japanese. */
 import type { Reason } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Finding, Trouble } from './diagnose.ts';
+import { grouped, part, small, wholePercent } from './format.ts';
+
+/** What is wrong with a network, and what to try; `layers` names those that it is about. */
+export type Warnings = {
+  readonly [T in Trouble]: (layers: string, finding: Pick<Finding, 'size' | 'step'>) => string;
+};
 
 export const english = {
   slots: (n: number) => `${n} ${n === 1 ? 'slot' : 'slots'}`,
@@ -94,16 +101,22 @@ export const english = {
   noNetwork: 'No checkpoint yet.',
   reads: 'reads',
   noLayers: 'Layers appear once the job has started.',
+  /** @param size see `Finding` */
   warnings: {
-    diverged: (layer: string) => `${layer}: gradient or weights are not finite; training has diverged`,
-    vanishing: (layer: string) =>
-      `${layer}: vanishing gradient (less than 1/1000 of the largest gradient norm)`,
-    exploding: (layer: string) => `${layer}: exploding gradient (over 100 times its median norm)`,
-    large: (layer: string) =>
-      `${layer}: large updates (over 10% of the weight norm per step); try a lower learning rate`,
-    dead: (layer: string) =>
-      `${layer}: over half of its units are dead (output 0 for every test sample checked)`,
-  },
+    diverged: (layers) =>
+      `Training has diverged: the gradient or the weights of ${layers} are not finite. Lower the learning rate to a tenth, or set training.clipNorm: 1.`,
+    exploding: (layers, { size }) =>
+      `Exploding gradients in ${layers}: a norm of up to ${small(size)}. Lower the learning rate, add a warm-up, or set training.clipNorm: 1.`,
+    dead: (layers, { size, step }) =>
+      `Dead units in ${layers}: up to ${wholePercent(size)} of the units of a layer output 0 for every test sample that was checked (step ${grouped(step)}). Lower the learning rate, or use leakyRelu or gelu instead of relu.`,
+    vanishing: (layers, { size }) =>
+      `Vanishing gradients in ${layers}: down to ${part(size)} of the largest gradient norm, so they hardly learn. Use relu or gelu instead of sigmoid or tanh, add batchNorm or layerNorm, or add skip connections.`,
+    large: (layers, { size }) =>
+      `Large updates in ${layers}: a step changes up to ${wholePercent(size)} of their weight norm. Lower the learning rate.`,
+  } as Warnings,
+  /** @param of layers that there are */
+  someLayers: (names: readonly string[], more: number, of: number) =>
+    `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''} (${names.length + more} of ${of} layers)`,
   troubles: {
     diverged: 'diverged',
     vanishing: 'vanishing',
