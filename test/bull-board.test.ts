@@ -1,16 +1,12 @@
 /** What others see of our queues: Bull Board, as examples/bull-board opens it, over the Redis of a job. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import {
-  queuePrefix,
-  REISSUE_QUEUE,
-  TASK_QUEUES,
-  type TaskData,
-} from '@kasane/protocol/internal/queue/queue';
+import { REISSUE_QUEUE, TASK_QUEUES, type TaskData } from '@kasane/protocol/internal/queue/queue';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 import { checkout } from './support/image.ts';
+import { runPrefix } from './support/task-queue.ts';
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
@@ -73,16 +69,15 @@ it('Bull Board lists the queues of a job with their counts, and shows tasks, whi
   const { client } = cluster;
   cleanUp.add(() => client.close());
   const job = await client.submit(JSON.stringify(spec));
-  const names = [...TASK_QUEUES, REISSUE_QUEUE].map((name) => `${job}/${name}`);
-  const [even, odd, again] = names;
-
   // Nobody computes yet: what is in the queues is what the coordinator has put there.
   const redis = new Redis(cluster.redisUrl);
   cleanUp.add(() => redis.disconnect());
+  const prefix = await runPrefix(redis, job);
   const lengths = () =>
-    Promise.all(
-      [...TASK_QUEUES, REISSUE_QUEUE].map((name) => redis.llen(`${queuePrefix(job)}:${name}:wait`)),
-    );
+    Promise.all([...TASK_QUEUES, REISSUE_QUEUE].map((name) => redis.llen(`${prefix}:${name}:wait`)));
+  const run = prefix.slice('{kasane:'.length, -1);
+  const names = [...TASK_QUEUES, REISSUE_QUEUE].map((name) => `${run}/${name}`);
+  const [even, odd, again] = names;
   const waiting = (queues: Board['queues']) =>
     // A queue is there once it has held something: that of tasks handed out again may not be.
     names.map((name) => queues.find((queue) => queue.name === name)?.counts.waiting ?? 0);
@@ -118,5 +113,5 @@ it('Bull Board lists the queues of a job with their counts, and shows tasks, whi
   expect((await client.get(job)).error).toBe('');
   // Nothing of it is left in Redis, and the board has not made anything anew.
   await until(board, (left) => left.length === 0);
-  expect(await redis.keys(`${queuePrefix(job)}*`)).toEqual([]);
+  expect(await redis.keys(`{kasane:${job}*`)).toEqual([]);
 });

@@ -23,7 +23,7 @@ it('comes to a worker that is not to leave it, one after the other', async () =>
     });
     cleanUp.add(() => consumer.close());
   }
-  const events = `${queuePrefix(job)}:${REISSUE_QUEUE}:events`;
+  const events = `${queuePrefix(job, key)}:${REISSUE_QUEUE}:events`;
   /** Events by their IDs: the queue keeps only its last ones. */
   const told = new Map<string, Record<string, string>>();
   for (let attempt = 1; attempt <= 8; attempt++) {
@@ -58,7 +58,7 @@ it('comes to a worker that is not to leave it, one after the other', async () =>
 it('a queue that Redis refuses to use is told of', async () => {
   const { redis, key } = await startTaskQueue(cleanUp, 'refused');
   const lines: string[] = [];
-  for (const name of TASK_QUEUES) await redis.set(`${queuePrefix('refused')}:${name}:marker`, 'garbage');
+  for (const name of TASK_QUEUES) await redis.set(`${queuePrefix('refused', key)}:${name}:marker`, 'garbage');
   const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
   const consumer = new TaskConsumer({
     ...{ job: 'refused', worker: 'a', slots: 1, redis, key, log },

@@ -1,9 +1,10 @@
 /** What BullMQ's dashboards set on the queues of a job, or another program writes over them, holds nobody up, and is told of with what to do instead. */
-import { queuePrefix, REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
+import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { runPrefix } from './support/task-queue.ts';
 
 const cleanUp = new CleanUp();
 const lines: string[] = [];
@@ -40,7 +41,8 @@ async function disturbed(write: (keyOf: (queue: string, part: string) => string)
   for await (const { step } of client.watch(id)) {
     if (isDone || step < 20) continue;
     isDone = true;
-    await write((queue, part) => `${queuePrefix(id)}:${queue}:${part}`);
+    const prefix = await runPrefix(redis, id);
+    await write((queue, part) => `${prefix}:${queue}:${part}`);
   }
   expect(isDone).toBe(true);
   expect(await client.get(id)).toMatchObject({ error: '', digest });

@@ -23,7 +23,7 @@ async function consuming(job: string) {
     },
   });
   cleanUp.add(() => consumer.close());
-  return { redis, queue, consumer, held };
+  return { redis, key, queue, consumer, held };
 }
 
 it.each([0, 1, 5, 50])(
@@ -41,7 +41,7 @@ it.each([0, 1, 5, 50])(
 );
 
 it('takes more while what it holds does not end, and nothing more once it drains', async () => {
-  const { redis, queue, consumer, held } = await consuming('shared');
+  const { redis, key, queue, consumer, held } = await consuming('shared');
   await queue.add(
     'ahead',
     [0, 1, 2, 3].map((shard) => [{ ...task, shard }]),
@@ -54,7 +54,7 @@ it('takes more while what it holds does not end, and nothing more once it drains
   consumer.restart();
   await sleep(300);
   expect(held).toHaveLength(3);
-  expect(await redis.llen(`${queuePrefix('shared')}:tasks-even:wait`)).toBe(1);
+  expect(await redis.llen(`${queuePrefix('shared', key)}:tasks-even:wait`)).toBe(1);
 });
 
 it('takes nothing while its share is 0, of either kind, and begins again with one', async () => {

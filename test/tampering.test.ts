@@ -1,12 +1,13 @@
 /** Somebody else writes to the Redis of a cluster: what is replaced there is refused, and changes no bit of what is learnt. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { queuePrefix, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
+import { TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import { areTasksSigned, newTaskKey, signTasks } from '@kasane/protocol/internal/queue/task-signature';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { runPrefix } from './support/task-queue.ts';
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
@@ -27,13 +28,14 @@ it('ends with the digest of a quiet run', async () => {
   const redis = new Redis(cluster.redisUrl);
   cleanUp.add(() => redis.disconnect());
   const id = await client.submit(JSON.stringify(job));
-  const queue = new Queue(TASK_QUEUES[0]!, { connection: redis, prefix: queuePrefix(id) });
+  const prefix = await runPrefix(redis, id);
+  const queue = new Queue(TASK_QUEUES[0]!, { connection: redis, prefix });
   let replaced = 0;
   let over = false;
   // Batches get the samples of other shards, and tasks are put in that nobody signed, as fast as that goes.
   const tampering = (async () => {
     for (let count = 0; !over; count++) {
-      const keys = (await redis.keys(`${queuePrefix(id)}:batch:*`)).sort();
+      const keys = (await redis.keys(`${prefix}:batch:*`)).sort();
       const [key, other] = [keys.at(-2), keys.at(-1)];
       const value = other === undefined ? null : await redis.getBuffer(other);
       if (key !== undefined && value && (await redis.set(key, value, 'EX', 60, 'XX'))) replaced++;

@@ -20,7 +20,7 @@ const queues = new Map<string, { readonly queue: Queue; readonly adapter: BullMQ
 const server = new HonoAdapter(serveStatic);
 const board = createBullBoard({ queues: [], serverAdapter: server });
 
-/** Every queue that has held something has a key `{kasane:JOB}:QUEUE:meta`. */
+/** Every queue that has held something has a key `{kasane:JOB:RUN}:QUEUE:meta`. */
 async function findQueues(): Promise<Set<string>> {
   const found = new Set<string>();
   for await (const keys of redis.scanStream({ match: '{kasane:*}:*:meta', count: 1000 }))
@@ -38,10 +38,10 @@ async function look(): Promise<void> {
   }
   for (const key of found) {
     if (queues.has(key)) continue;
-    const [, job, name] = /^\{kasane:(.+)\}:(.+)$/.exec(key)!;
+    const [, run, name] = /^\{kasane:(.+)\}:(.+)$/.exec(key)!;
     // Without `skipMetasUpdate`, looking at a queue would create it again after its job has ended.
-    const queue = new Queue(name!, { connection: redis, prefix: `{kasane:${job}}`, skipMetasUpdate: true });
-    const adapter = new BullMQAdapter(queue, { prefix: `${job}/`, readOnlyMode: true });
+    const queue = new Queue(name!, { connection: redis, prefix: `{kasane:${run}}`, skipMetasUpdate: true });
+    const adapter = new BullMQAdapter(queue, { prefix: `${run}/`, readOnlyMode: true });
     queues.set(key, { queue, adapter });
     board.addQueue(adapter);
   }

@@ -76,7 +76,12 @@ export class TestCluster {
   async start(): Promise<void> {
     const redis = await startRedis({ url: process.env.REDIS_URL });
     this.#cleanUp.add(() => redis.close());
-    this.#redis = redis.url;
+    await this.startOn(redis.url);
+  }
+
+  /** As `start`, on a Redis that is there. */
+  async startOn(redisUrl: string): Promise<void> {
+    this.#redis = redisUrl;
     await this.startCoordinator(0);
     this.#cleanUp.add(() => this.stopCoordinator());
   }

@@ -46,14 +46,15 @@ const header = {
   target: one,
 } as const;
 
+const keys = { job: 'j', prefix: 'p' };
 const nothing = { read: () => Promise.reject(new Error('out of reach here')) };
 
 /** What is staged, cut in the middle. */
 function staged(frame: Uint8Array = encodeFrame(header, payload)) {
   const half = frame.length >> 1;
   const values = new Map([
-    [batchKey('j', 'train', 5, 1, 0), Buffer.from(frame.subarray(0, half))],
-    [batchKey('j', 'train', 5, 1, 1), Buffer.from(frame.subarray(half))],
+    [batchKey('p', 'train', 5, 1, 0), Buffer.from(frame.subarray(0, half))],
+    [batchKey('p', 'train', 5, 1, 1), Buffer.from(frame.subarray(half))],
   ]);
   return {
     frame,
@@ -68,7 +69,7 @@ const signed = (frame: Uint8Array): TaskData => ({ ...task, digest: digestOfBatc
 const fetch = (source: ReturnType<typeof staged>, reader = readerOf()) =>
   fetchSamples(
     source,
-    'j',
+    keys,
     { ...task, digest: digestOfBatch(source.frame) },
     reader,
     new Float32Array(4),
@@ -94,7 +95,7 @@ describe('fetchSamples', () => {
 
   it('says when a part is missing, and when Redis is', async () => {
     const source = staged();
-    source.values.delete(batchKey('j', 'train', 5, 1, 1));
+    source.values.delete(batchKey('p', 'train', 5, 1, 1));
     const missing = { reason: TaskFailure_Reason.REASON_BATCH_MISSING };
     await expect(fetch(source)).rejects.toMatchObject(missing);
     const away = { ...source, mgetBuffer: () => Promise.reject(new Error('connection lost')) };
@@ -127,7 +128,7 @@ describe('fetchSamples', () => {
     const [targets, inputs] = [Uint8Array.of(9, 4), Uint8Array.of(0, 51, 255, 102)];
     const untouched = { mgetBuffer: () => Promise.reject(new Error('asked')) };
     const read = (from: Parameters<typeof fetchSamples>[5]) =>
-      fetchSamples(untouched, 'j', own, readerOf(), new Float32Array(4), from);
+      fetchSamples(untouched, keys, own, readerOf(), new Float32Array(4), from);
     const { x, target, digest } = await read({ read: async () => ({ ids, inputs, targets }) });
     expect([...x]).toEqual([table[0], table[51], table[255], table[102]]);
     expect(target).toEqual(Int32Array.of(9, 4));
@@ -156,7 +157,7 @@ describe('fetchSamples', () => {
       const x = new Float32Array(inputs.length);
       const samples = await fetchSamples(
         staged(frame),
-        'j',
+        keys,
         signed(frame),
         sampleReader(format, 1),
         x,

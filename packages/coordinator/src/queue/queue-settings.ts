@@ -4,6 +4,7 @@
  * A queue whose keys hold what Redis cannot use as a queue is emptied, and its tasks are handed out again.
  */
 import { messageOf } from '@kasane/protocol/errors';
+import { inUseKey } from '@kasane/protocol/internal/queue/queue';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -11,9 +12,13 @@ import type { Logger } from 'pino';
 
 /** So often it is looked, in milliseconds. */
 const LOOK_MS = 1_000;
+/** The queues count as abandoned when nobody has looked for so long, in seconds. */
+const IN_USE_SECONDS = 30;
 
 export interface QueueSettingsOptions {
   readonly job: string;
+  /** Of the keys of the run. */
+  readonly prefix: string;
   readonly queues: readonly Queue[];
   readonly redis: Redis;
   readonly log: Pick<Logger, 'warn' | 'debug'>;
@@ -63,10 +68,11 @@ export class QueueSettings {
   }
 
   async #look(): Promise<void> {
-    const { queues, redis, log } = this.#options;
+    const { prefix, queues, redis, log } = this.#options;
     if (this.#isLooking || redis.status !== 'ready') return;
     this.#isLooking = true;
     try {
+      await redis.set(inUseKey(prefix), 1, 'EX', IN_USE_SECONDS);
       await Promise.all(
         queues.map(async (queue) => {
           if (!(await this.#mend(queue))) await this.#takeBack(queue);
@@ -141,11 +147,17 @@ async function unusable(redis: Redis, queue: Queue): Promise<Reason<'queue-overw
   return undefined;
 }
 
-/** Removes all keys that match. */
-export async function unlinkMatching(redis: Redis, pattern: string): Promise<void> {
+/** Removes all keys that match, of which `isMeant` says so. */
+export async function unlinkMatching(
+  redis: Redis,
+  pattern: string,
+  isMeant: (key: string) => Promise<boolean> = async () => true,
+): Promise<void> {
   let cursor = '0';
   do {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', 500);
+    const [next, found] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', 500);
+    const meant = await Promise.all(found.map(isMeant));
+    const keys = found.filter((_, index) => meant[index]);
     if (keys.length > 0) await redis.unlink(...keys);
     cursor = next;
   } while (cursor !== '0');

@@ -5,6 +5,9 @@
 
 import {
   batchKey,
+  everyRunOf,
+  inUseKey,
+  prefixOf,
   type QueueEntryData,
   queuePrefix,
   REISSUE_QUEUE,
@@ -55,6 +58,7 @@ export class TaskQueue {
   readonly #redis: Redis;
   readonly #expirySeconds: number;
   readonly #key: Uint8Array;
+  readonly #prefix: string;
   readonly #ahead: readonly Queue[];
   readonly #now: Queue;
   readonly #settings: QueueSettings;
@@ -75,13 +79,14 @@ export class TaskQueue {
     onEmptied: QueueSettingsOptions['onEmptied'],
   ) {
     this.#key = key;
+    this.#prefix = queuePrefix(job, key);
     this.#job = job;
     this.#expirySeconds = expirySeconds;
     this.#redis = redis;
     const queue = (name: string) => {
       const made = new Queue(name, {
         connection: redis,
-        prefix: queuePrefix(job),
+        prefix: this.#prefix,
         skipWaitingForReady: true,
         // `inspectRedis` has looked.
         skipVersionCheck: true,
@@ -95,7 +100,10 @@ export class TaskQueue {
     };
     this.#ahead = TASK_QUEUES.map(queue);
     this.#now = queue(REISSUE_QUEUE);
-    this.#settings = new QueueSettings({ job, queues: [...this.#ahead, this.#now], redis, log, onEmptied });
+    this.#settings = new QueueSettings({
+      ...{ job, prefix: this.#prefix, queues: [...this.#ahead, this.#now] },
+      ...{ redis, log, onEmptied },
+    });
   }
 
   /**
@@ -135,7 +143,7 @@ export class TaskQueue {
         const parts = Math.ceil((batch?.length ?? 0) / STAGED_VALUE_BYTES);
         for (let part = 0; part < parts; part++) {
           const value = batch!.subarray(part * STAGED_VALUE_BYTES, (part + 1) * STAGED_VALUE_BYTES);
-          const key = batchKey(this.#job, task.kind, task.step, task.shard, part);
+          const key = batchKey(this.#prefix, task.kind, task.step, task.shard, part);
           staging.set(key, value, 'EX', this.#expirySeconds);
         }
         return { ...task, parts, ...(batch && { digest: digestOfBatch(batch) }) };
@@ -169,15 +177,22 @@ export class TaskQueue {
   async unstage(tasks: readonly Pick<NewTask, 'kind' | 'step' | 'shard'>[], partsOf: number): Promise<void> {
     const keys = tasks.flatMap((task) =>
       Array.from({ length: partsOf }, (_, part) =>
-        batchKey(this.#job, task.kind, task.step, task.shard, part),
+        batchKey(this.#prefix, task.kind, task.step, task.shard, part),
       ),
     );
     if (keys.length > 0) await this.#redis.unlink(...keys);
   }
 
-  /** Removes everything of the job from Redis, if it answers. */
+  /** Removes from Redis, if it answers, everything of the run, and what is left of the job's runs whose coordinators were killed. */
   obliterate(): Promise<void> {
-    return within(ENDING_MS, unlinkMatching(this.#redis, `${queuePrefix(this.#job)}:*`));
+    const inUse = new Map<string, Promise<boolean>>([[this.#prefix, Promise.resolve(false)]]);
+    const isLeft = (key: string) => {
+      const prefix = prefixOf(key);
+      const asked = inUse.get(prefix) ?? this.#redis.exists(inUseKey(prefix)).then((count) => count > 0);
+      inUse.set(prefix, asked);
+      return asked.then((used) => !used);
+    };
+    return within(ENDING_MS, unlinkMatching(this.#redis, everyRunOf(this.#job), isLeft));
   }
 
   async close(): Promise<void> {

@@ -175,8 +175,8 @@ export class Run {
       this.workers.close();
       this.#exchange?.close();
       await this.#checkpoints.settled().catch(() => {});
-      await this.#queue.obliterate().catch(() => {});
       await this.#queue.close();
+      await this.#queue.obliterate().catch(() => {});
     }
   }
 

@@ -1,9 +1,24 @@
 /** The contract of the task queue: names, what a task carries, where its batch is staged. All of it small and plain. */
+import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { LOOK_AHEAD_STEPS } from '../limits.ts';
 
-/** Keys of all of a job's queues share this BullMQ prefix; the tag keeps them in one slot of a Redis Cluster. */
-export const queuePrefix = (job: string): string => `{kasane:${job}}`;
+const RUN_CHARACTERS = 8;
+/**
+ * Keys of all queues of one run share this BullMQ prefix; the tag keeps them in one slot of a Redis Cluster. Each run has its own: a
+ * coordinator on a restored copy of a state directory trains the same jobs, maybe on the Redis of the one that was copied.
+ * @param key that the run's tasks are signed with
+ */
+export function queuePrefix(job: string, key: Uint8Array): string {
+  const run = createHmac('sha256', key).update('queues').digest('hex').slice(0, RUN_CHARACTERS);
+  return `{kasane:${job}:${run}}`;
+}
+/** Matches the keys of all runs of a job. */
+export const everyRunOf = (job: string): string => `{kasane:${job}:${'[0-9a-f]'.repeat(RUN_CHARACTERS)}}:*`;
+/** The prefix that a key of a run begins with. */
+export const prefixOf = (key: string): string => key.slice(0, key.indexOf('}') + 1);
+/** There while a coordinator uses the queues of a run. */
+export const inUseKey = (prefix: string): string => `${prefix}:in-use`;
 /**
  * Tasks handed out ahead of their step: those of even steps (or groups of steps) in one queue, those of odd ones in the
  * other. A worker takes from each no more than its share of a step, so it can hold tasks of the next step without taking those
@@ -13,15 +28,15 @@ export const TASK_QUEUES: readonly string[] = ['tasks-even', 'tasks-odd'];
 /** Re-issued tasks: a queue of their own, so that a worker full of look-ahead tasks still takes them. */
 export const REISSUE_QUEUE = 'reissues';
 
-/** Redis key of a staged batch. Several values when it exceeds STAGED_VALUE_BYTES: part 0, 1, ... */
+/** Redis key of a staged batch. Several values when it exceeds STAGED_VALUE_BYTES: part 0, 1, ... @param prefix of the run */
 export function batchKey(
-  job: string,
+  prefix: string,
   kind: TaskData['kind'],
   step: number,
   shard: number,
   part: number,
 ): string {
-  return `${queuePrefix(job)}:batch:${kind}:${step}:${shard}:${part}`;
+  return `${prefix}:batch:${kind}:${step}:${shard}:${part}`;
 }
 
 /** Workers that a task may name as not to compute it. */

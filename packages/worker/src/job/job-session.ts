@@ -13,7 +13,7 @@ import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import { whyUnfit } from '@kasane/protocol/internal/job/fit';
 import { parseObjective } from '@kasane/protocol/internal/job/job-objective';
 import { parseSampleFormat } from '@kasane/protocol/internal/job/sample-format';
-import type { TaskData } from '@kasane/protocol/internal/queue/queue';
+import { queuePrefix, type TaskData } from '@kasane/protocol/internal/queue/queue';
 import type {
   AveragesHeader,
   ParametersHeader,
@@ -33,7 +33,7 @@ import { TaskSpans } from '../observe/task-spans.ts';
 import type { TaskPart, Trace } from '../observe/trace.ts';
 import { OwnData } from '../samples/own-data.ts';
 import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
-import { BatchError, fetchSamples, SampleBuffers, type Samples } from '../samples/samples.ts';
+import { BatchError, fetchSamples, type RunKeys, SampleBuffers, type Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
 import { Abandoned, Unable } from '../slots/slot.ts';
 import { GradientSender } from './gradient-sender.ts';
@@ -69,6 +69,7 @@ export class JobSession {
   /** What evaluations take: the same, or the averages that belong to a version. */
   readonly #evaluated: ParameterStore;
   readonly #reader: SampleReader;
+  readonly #keys: RunKeys;
   #memory: SharedTensors | undefined;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
@@ -140,13 +141,15 @@ export class JobSession {
     this.#spans?.opening(opened.job, opened.traceparent, ready);
     // For each slot what computes, and what is ready to in this step and the next ones.
     this.#prefetch = new Prefetch(4 * slots.size);
+    // A copy: the message lies in a buffer that is used again.
+    const key = Uint8Array.from(opened.taskKey);
+    this.#keys = { job: opened.job, prefix: queuePrefix(opened.job, key) };
     this.#consumer = new TaskConsumer({
       job: opened.job,
       worker: options.worker,
       queues: opened.queues,
       reissueQueue: opened.reissueQueue,
-      // A copy: the message lies in a buffer that is used again.
-      key: Uint8Array.from(opened.taskKey),
+      key,
       slots: slots.size,
       redis,
       handle: (task) => this.#handle(task),
@@ -249,7 +252,7 @@ export class JobSession {
   }
 
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
-    const { redis, opened, slots } = this.#options;
+    const { redis, slots } = this.#options;
     const size = sizeOf(this.#model.sampleShape);
     // A version that is past is nobody's any more.
     if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
@@ -262,7 +265,7 @@ export class JobSession {
     try {
       const began = performance.now();
       const samples = await this.#timed('samples', 'queue', id, () => {
-        const fetching = fetchSamples(redis, opened.job, task, this.#reader, x, this.#own);
+        const fetching = fetchSamples(redis, this.#keys, task, this.#reader, x, this.#own);
         // Redis may be away: a worker that drains does not wait for it.
         return Promise.race([fetching, this.#drained]);
       });

@@ -168,11 +168,11 @@ export class TaskConsumer {
   }
 
   #consume(name: string, concurrency: number): Worker {
-    const { job, redis, handle, log } = this.#options;
+    const { job, key, redis, handle, log } = this.#options;
     const worker = new Worker(
       name,
       async (entry: QueueEntry<unknown>, token?: string) => {
-        if (!areTasksSigned(this.#options.key, job, entry.data)) {
+        if (!areTasksSigned(key, job, entry.data)) {
           this.#unsigned(entry.id);
           return;
         }
@@ -185,11 +185,13 @@ export class TaskConsumer {
       },
       {
         connection: redis,
-        prefix: queuePrefix(job),
+        prefix: queuePrefix(job, key),
         concurrency,
         // Only the backstop: the coordinator sees a lost worker by its stream.
         lockDuration: 30_000,
         maxStalledCount: 1_000,
+        // Another program's limit is taken back within a second.
+        maximumRateLimitDelay: PAUSE_MS,
         removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
         // The coordinator has looked.

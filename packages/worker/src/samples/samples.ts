@@ -47,6 +47,13 @@ export class SampleBuffers {
   }
 }
 
+/** Whose samples. */
+export interface RunKeys {
+  readonly job: string;
+  /** Of the run's keys in Redis. */
+  readonly prefix: string;
+}
+
 /** What is needed of Redis here. */
 export interface BatchSource {
   mgetBuffer(...keys: string[]): Promise<(Buffer | null)[]>;
@@ -59,7 +66,7 @@ export interface BatchSource {
  */
 export async function fetchSamples(
   source: BatchSource,
-  job: string,
+  { job, prefix }: RunKeys,
   task: TaskData,
   reader: SampleReader,
   x: Float32Array,
@@ -67,7 +74,7 @@ export async function fetchSamples(
 ): Promise<Samples> {
   if (task.parts === 0) return readOwn(own, task, reader, x);
   const keys = Array.from({ length: task.parts }, (_, part) =>
-    batchKey(job, task.kind, task.step, task.shard, part),
+    batchKey(prefix, task.kind, task.step, task.shard, part),
   );
   const parts = await source.mgetBuffer(...keys).catch((error: unknown) => {
     throw new BatchError(
