@@ -1,5 +1,5 @@
 /** The pages of docs/reference on layers and presets, from their declarations. */
-import { exampleText, layerRecord } from '../packages/cli/src/commands/layers.ts';
+import { exampleText, layerRecord } from '../packages/cli/src/commands/models/layers.ts';
 import { presetNames, presets } from '../packages/tensor/src/models/presets.ts';
 import { layerNamed, layerTypeNames } from '../packages/tensor/src/nn/index.ts';
 import type { OptionRules } from '../packages/tensor/src/nn/layer.ts';

@@ -5,8 +5,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { everyCommand } from '../packages/cli/src/every-command.ts';
-import { helpOf, jsonShape, verbsOf } from '../packages/cli/src/help-text.ts';
+import { everyCommand } from '../packages/cli/src/program/every-command.ts';
+import { helpOf, jsonShape, verbsOf } from '../packages/cli/src/program/help-text.ts';
 import { eventSentence, events, type KnownEvent } from '../packages/protocol/src/events/events.ts';
 import type { Form } from '../packages/protocol/src/events/forms.ts';
 import {

@@ -1,6 +1,6 @@
 /** Averages of the weights, gradient accumulation and mixup through a whole cluster: the same bits whoever computes them. */
 import { readFileSync } from 'node:fs';
-import { evaluate } from '@kasane/cli/internal/commands/eval';
+import { evaluate } from '@kasane/cli/internal/commands/eval/eval';
 import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';

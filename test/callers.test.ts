@@ -14,7 +14,7 @@ import {
   Metadata,
   status,
 } from '@grpc/grpc-js';
-import { type Issued, issue, issueAuthority } from '@kasane/cli/internal/certificates/issue';
+import { type Issued, issue, issueAuthority } from '@kasane/cli/internal/commands/cert/issue';
 import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { TokenStore } from '@kasane/coordinator/internal/store/tokens';

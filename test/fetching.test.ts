@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer as createPlain } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
-import { issue, issueAuthority } from '@kasane/cli/internal/certificates/issue';
+import { issue, issueAuthority } from '@kasane/cli/internal/commands/cert/issue';
 import { anywhere } from '@kasane/data/internal/access';
 import { fetchFile } from '@kasane/data/internal/remote';
 import { beforeAll, expect, it, vi } from 'vitest';

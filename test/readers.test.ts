@@ -14,15 +14,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { dev } from '@kasane/cli/internal/commands/cert';
-import { openSound } from '@kasane/cli/internal/commands/data';
-import { readConfig } from '@kasane/cli/internal/contexts';
-import { checkCertificates } from '@kasane/cli/internal/doctor/checks';
-import { guessFormat } from '@kasane/cli/internal/guess-format';
-import { readInputs } from '@kasane/cli/internal/predict/inputs';
-import { readJob } from '@kasane/cli/internal/read-job';
+import { dev } from '@kasane/cli/internal/commands/cert/cert';
+import { openSound } from '@kasane/cli/internal/commands/data/data';
+import { guessFormat } from '@kasane/cli/internal/commands/data/guess-format';
+import { checkCertificates } from '@kasane/cli/internal/commands/doctor/checks';
+import { readInputs } from '@kasane/cli/internal/commands/predict/inputs';
+import { readJob } from '@kasane/cli/internal/files/read-job';
+import { loadTrained, type Trained } from '@kasane/cli/internal/model/trained';
+import { readConfig } from '@kasane/cli/internal/program/contexts';
 import { joinTraces } from '@kasane/cli/internal/render/profile';
-import { loadTrained, type Trained } from '@kasane/cli/internal/trained';
 import { startingWeights } from '@kasane/coordinator/internal/submit/starting-weights';
 import { type Preparation, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/access';
@@ -292,10 +292,10 @@ describe.each(Object.entries(readers))('%s', (_, reader) => {
 /** Who reads files by other means, and why no user names them. */
 const others: Record<string, string> = {
   'tensor/src/node/regular-file.ts': 'the door itself',
-  'cli/src/version.ts': 'comes with the package',
+  'cli/src/program/version.ts': 'comes with the package',
   'cli/src/bin.js': 'comes with the package',
-  'cli/src/commands/train.ts': 'weights that this run has written',
-  'cli/src/read-job.ts': 'standard input',
+  'cli/src/commands/train/train.ts': 'weights that this run has written',
+  'cli/src/files/read-job.ts': 'standard input',
   'coordinator/src/coordinator.ts': 'comes with the package',
   'coordinator/src/serve/standard-services.ts': 'comes with the package',
   'coordinator/src/submit/inspection.ts': 'of the state directory',
@@ -309,10 +309,10 @@ const others: Record<string, string> = {
   'dashboard/src/files.ts': 'comes with the package',
   'data/src/whole-file.ts': 'writes',
   'protocol/src/wire/shared-memory.ts': 'made by this program',
-  'cli/src/open-files.ts': '/proc',
-  'cli/src/write-file.ts': 'writes',
+  'cli/src/process/open-files.ts': '/proc',
+  'cli/src/files/write-file.ts': 'writes',
   'cli/src/redis/start.ts': 'made by this program',
-  'cli/src/temporary-folder.ts': 'made by this program; /proc',
+  'cli/src/files/temporary-folder.ts': 'made by this program; /proc',
   'cli/src/tensorboard/event-file.ts': 'writes',
   'worker/src/observe/trace.ts': 'writes',
 };

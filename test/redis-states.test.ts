@@ -9,7 +9,7 @@ import { createServer as createHttp } from 'node:http';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkRedis } from '@kasane/cli/internal/doctor/checks';
+import { checkRedis } from '@kasane/cli/internal/commands/doctor/checks';
 import {
   environmentOf,
   findRedis,

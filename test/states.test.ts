@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { checkStateDirectory } from '@kasane/cli/internal/doctor/checks';
+import { checkStateDirectory } from '@kasane/cli/internal/commands/doctor/checks';
 import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
 import { backUp } from '@kasane/coordinator/internal/store/backup';

@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 /** The `kasane` command. Help loads nothing but the tables of the commands; each command loads what it needs. */
 import { type Command, CommanderError } from 'commander';
-import { endWithReader } from './closed-pipe.ts';
-import { everyCommand } from './every-command.ts';
-import { hideSecrets } from './hide-secrets.ts';
-import { err } from './say.ts';
+import { err } from './output/say.ts';
+import { endWithReader } from './process/closed-pipe.ts';
+import { hideSecrets } from './process/hide-secrets.ts';
+import { everyCommand } from './program/every-command.ts';
 import { spansAsked } from './tracing/asked.ts';
 
 // What nobody caught ends the command as what was caught does: one line, and an exit code.
 for (const event of ['uncaughtException', 'unhandledRejection'] as const)
-  process.on(event, async (error) => process.exit((await import('./failure.ts')).reportFailure(error)));
+  process.on(event, async (error) =>
+    process.exit((await import('./process/failure.ts')).reportFailure(error)),
+  );
 hideSecrets();
 endWithReader(process.argv[2]);
 
@@ -42,7 +44,7 @@ try {
     }
     process.exitCode = error.exitCode === 0 ? 0 : 2;
   } else {
-    process.exitCode = (await import('./failure.ts')).reportFailure(error);
+    process.exitCode = (await import('./process/failure.ts')).reportFailure(error);
   }
 } finally {
   await endSpans?.(Number(process.exitCode ?? 0));

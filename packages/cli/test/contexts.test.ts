@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { add, list, remove, use } from '../src/commands/context.ts';
-import { configFile, contextInUse, readConfig } from '../src/contexts.ts';
+import { add, list, remove, use } from '../src/commands/context/context.ts';
+import { configFile, contextInUse, readConfig } from '../src/program/contexts.ts';
 
 let folder: string;
 let file: string;
@@ -69,7 +69,7 @@ describe('a command', () => {
   /** The options that a command of the program sees, with this command line. */
   async function seen(...args: string[]): Promise<Record<string, unknown>> {
     vi.resetModules();
-    const { command, coordinator, program, token } = await import('../src/program.ts');
+    const { command, coordinator, program, token } = await import('../src/program/program.ts');
     let options: Record<string, unknown> = {};
     command('probe', '')
       .addOption(coordinator())

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { issueAuthority } from '../src/certificates/issue.ts';
+import { issueAuthority } from '../src/commands/cert/issue.ts';
 import {
   checkCertificates,
   checkCoordinator,
@@ -17,8 +17,8 @@ import {
   checkRedis,
   checkWritable,
   writtenFolders,
-} from '../src/doctor/checks.ts';
-import { clockAhead, clockTrouble } from '../src/doctor/clock.ts';
+} from '../src/commands/doctor/checks.ts';
+import { clockAhead, clockTrouble } from '../src/commands/doctor/clock.ts';
 import { type StartedRedis, startRedis } from '../src/redis/start.ts';
 import { kasane } from './support/kasane.ts';
 

@@ -8,7 +8,7 @@ import { openData } from '@kasane/data/open';
 import { checkJob } from '@kasane/protocol/job';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type EvalOptions, evaluate } from '../src/commands/eval.ts';
+import { type EvalOptions, evaluate } from '../src/commands/eval/eval.ts';
 
 let folder: string;
 const at = (name: string) => join(folder, name);

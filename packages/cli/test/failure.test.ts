@@ -5,7 +5,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { systemCodes } from '@kasane/tensor/internal/node/system-errors';
 import { describe, expect, it } from 'vitest';
 import { sources } from '../../../test/support/sources.ts';
-import { failureOf, ownErrors, userErrors } from '../src/failure.ts';
+import { failureOf, ownErrors, userErrors } from '../src/process/failure.ts';
 
 const thrown = (code: string, more: object = {}) =>
   Object.assign(new Error(`${code}: words of the system, open '/x'`), {

@@ -14,13 +14,14 @@ const spy = `data:text/javascript,${encodeURIComponent(`
 `)}`;
 const watched = { nodeArguments: ['--import', spy] };
 /** A few lines each, which load nothing themselves. */
-const light = /(protocol\/src\/address|plain-text|token-text|regular-file|make-folders|system-errors)\.ts$/;
+const light =
+  /(protocol\/src\/ports\/address|plain-text|token-text|regular-file|make-folders|system-errors)\.ts$/;
 const heavy =
   /grpc|bullmq|ioredis|sharp|\/zod|cli-progress|pino|\/ink\/|\/react|yoga|opentelemetry|@kasane|packages\/(protocol|coordinator|worker|tensor)/;
 
 test('the spy sees what a command loads', { timeout: 60_000 }, async () => {
   const { stderr } = await kasane(['schema'], watched);
-  expect(stderr).toMatch(/packages\/protocol\/src\/job\.ts/);
+  expect(stderr).toMatch(/packages\/protocol\/src\/job\/job\.ts/);
 });
 
 test.each([['--help'], ['--version'], ['train', '--help'], ['train', '--workers', '0']])(
@@ -39,7 +40,7 @@ test.each(['jobs', 'workers', 'status'])(
   { timeout: 60_000 },
   async (name) => {
     const { stderr } = await kasane([name, '--coordinator', '127.0.0.1:9'], watched);
-    expect(stderr).toMatch(/packages\/protocol\/src\/client\.ts/);
+    expect(stderr).toMatch(/packages\/protocol\/src\/grpc\/client\.ts/);
     const more = /bullmq|ioredis|sharp|\/zod|\/yaml\/|cli-progress|pino|packages\/(coordinator|worker)\//;
     expect(stderr.split('\n').filter((line) => line.startsWith('file:') && more.test(line))).toEqual([]);
   },
@@ -48,7 +49,9 @@ test.each(['jobs', 'workers', 'status'])(
 test('kasane train starts nothing for a job that is not one', { timeout: 60_000 }, async () => {
   const { stderr } = await kasane(['train', 'mnist-mpl'], watched);
   expect(stderr).toContain("did you mean 'mnist-mlp'");
-  expect(stderr).not.toMatch(/cli\/src\/(worker-processes|cluster)\.ts|packages\/(coordinator|worker)\//);
+  expect(stderr).not.toMatch(
+    /cli\/src\/commands\/train\/(worker-processes|cluster)\.ts|packages\/(coordinator|worker)\//,
+  );
 });
 
 test('every command has help, on standard output', { timeout: 120_000 }, async () => {

@@ -1,5 +1,5 @@
 /** Whoever starts more compute threads than a step has shards is told so. */
-import { idleSlots } from '@kasane/cli/internal/commands/train';
+import { idleSlots } from '@kasane/cli/internal/commands/train/train';
 import { expect, it } from 'vitest';
 
 it.each([

@@ -7,8 +7,8 @@ import { loadData } from '@kasane/coordinator/internal/submit/load-data';
 import { anywhere } from '@kasane/data/internal/access';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type InitOptions, init } from '../src/commands/init.ts';
-import { withSettings } from '../src/commands/settings.ts';
+import { withSettings } from '../src/commands/data/settings.ts';
+import { type InitOptions, init } from '../src/commands/init/init.ts';
 
 let folder: string;
 beforeAll(() => {

@@ -13,7 +13,7 @@ import { packData } from '@kasane/data/pack';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { type InitOptions, init } from '../src/commands/init.ts';
+import { type InitOptions, init } from '../src/commands/init/init.ts';
 
 let folder: string;
 const at = (name: string) => join(folder, name);

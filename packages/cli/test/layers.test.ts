@@ -2,8 +2,8 @@
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { layerNamed, layerTypeNames } from '@kasane/tensor/internal/nn/index';
 import { expect, it, vi } from 'vitest';
-import { layers } from '../src/commands/layers.ts';
-import { out } from '../src/say.ts';
+import { layers } from '../src/commands/models/layers.ts';
+import { out } from '../src/output/say.ts';
 
 function printed(name?: string): string {
   let text = '';

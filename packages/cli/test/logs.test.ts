@@ -1,7 +1,7 @@
 /** What `kasane logs` and `kasane top` make of recorded events. */
 import { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { expect, it } from 'vitest';
-import { eventLine, eventRecord } from '../src/commands/logs.ts';
+import { eventLine, eventRecord } from '../src/commands/logs/logs.ts';
 import { moment } from '../src/render/table.ts';
 
 const waiting = Event.fromPartial({

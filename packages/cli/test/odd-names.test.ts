@@ -8,10 +8,10 @@ import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { buildModel } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { inspect, pack } from '../src/commands/data.ts';
-import { init } from '../src/commands/init.ts';
-import { predict } from '../src/commands/predict.ts';
-import { reportFailure } from '../src/failure.ts';
+import { inspect, pack } from '../src/commands/data/data.ts';
+import { init } from '../src/commands/init/init.ts';
+import { predict } from '../src/commands/predict/predict.ts';
+import { reportFailure } from '../src/process/failure.ts';
 
 /** What would pass for a line of its own, if an end of a line came through. */
 const FORGED = 'Forged: all is well';
@@ -150,22 +150,20 @@ it('what names are printed in goes out as lines', () => {
     return calls !== null;
   });
   // Text that a model writes; tables, whose cells are lines; paths that the user has just typed; names that are checked.
-  expect(whole.sort()).toEqual([
-    ...[
-      'commands/backup.ts',
-      'commands/cert.ts',
-      'commands/context.ts',
-      'commands/dashboard.ts',
-      'commands/doctor.ts',
-    ],
-    ...[
-      'commands/export.ts',
-      'commands/init.ts',
-      'commands/jobs.ts',
-      'commands/layers.ts',
-      'commands/models.ts',
-      'commands/predict.ts',
-    ],
-    ...['commands/serve.ts', 'commands/token.ts', 'failure.ts', 'local-commands.ts', 'main.ts'],
-  ]);
+  expect(whole.sort()).toEqual(
+    [
+      ...[
+        'cert/cert',
+        'context/context',
+        'dashboard/dashboard',
+        'doctor/doctor',
+        'export/export',
+        'init/init',
+      ],
+      ...['jobs/jobs', 'local-commands', 'models/layers', 'models/models', 'predict/predict', 'serve/backup'],
+      ...['serve/serve', 'token/token'],
+    ]
+      .map((name) => `commands/${name}.ts`)
+      .concat('main.ts', 'process/failure.ts'),
+  );
 });

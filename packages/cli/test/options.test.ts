@@ -3,7 +3,7 @@ import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob } from '@kasane/protocol/job';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { describe, expect, test } from 'vitest';
-import { address, integer, oneOf, trainingFlags, trainingOverrides } from '../src/options.ts';
+import { address, integer, oneOf, trainingFlags, trainingOverrides } from '../src/program/options.ts';
 
 const spec = checkJob(jobPresets['mnist-mlp']).spec;
 

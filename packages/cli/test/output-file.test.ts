@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
 import { afterAll, expect, it } from 'vitest';
 import { needing } from '../../../test/support/needs.ts';
-import { besideOthers, deliver, requireWritable, versionOf } from '../src/output-file.ts';
+import { besideOthers, deliver, requireWritable, versionOf } from '../src/files/output-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
 const mounted = join(folder, 'mounted');

@@ -7,9 +7,9 @@ import { openImageFolder } from '@kasane/data/image-folder';
 import { inputReader } from '@kasane/data/internal/normalize';
 import sharp from 'sharp';
 import { afterAll, expect, it } from 'vitest';
-import { answerOf } from '../src/predict/answers.ts';
-import { readInputs } from '../src/predict/inputs.ts';
-import type { Trained } from '../src/trained.ts';
+import { answerOf } from '../src/commands/predict/answers.ts';
+import { readInputs } from '../src/commands/predict/inputs.ts';
+import type { Trained } from '../src/model/trained.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-pictures-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -6,7 +6,7 @@ import type { Preparation } from '@kasane/data/dataset';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type PredictOptions, predict } from '../src/commands/predict.ts';
+import { type PredictOptions, predict } from '../src/commands/predict/predict.ts';
 
 let folder: string;
 

@@ -11,7 +11,7 @@ import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { predict } from '../src/commands/predict.ts';
+import { predict } from '../src/commands/predict/predict.ts';
 
 let folder: string;
 

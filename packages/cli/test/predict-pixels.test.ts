@@ -13,9 +13,9 @@ import { checkJob } from '@kasane/protocol/job';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { evaluate } from '../src/commands/eval.ts';
-import { readInputs } from '../src/predict/inputs.ts';
-import type { Trained } from '../src/trained.ts';
+import { evaluate } from '../src/commands/eval/eval.ts';
+import { readInputs } from '../src/commands/predict/inputs.ts';
+import type { Trained } from '../src/model/trained.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 

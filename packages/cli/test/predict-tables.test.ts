@@ -8,8 +8,8 @@ import type { TableForm } from '@kasane/data/internal/table-form';
 import { readSeries, type SeriesOptions } from '@kasane/data/series';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { readInputs } from '../src/predict/inputs.ts';
-import type { Trained } from '../src/trained.ts';
+import { readInputs } from '../src/commands/predict/inputs.ts';
+import type { Trained } from '../src/model/trained.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openTokenizer } from '@kasane/data/internal/tokenizer';
 import { afterAll, expect, it } from 'vitest';
-import { readInputs } from '../src/predict/inputs.ts';
-import type { Trained } from '../src/trained.ts';
+import { readInputs } from '../src/commands/predict/inputs.ts';
+import type { Trained } from '../src/model/trained.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-text-rows-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -6,9 +6,9 @@ import { type DataParts, readSamples, type TextPreparation } from '@kasane/data/
 import { openTokenizer } from '@kasane/data/internal/tokenizer';
 import { openText, type TextOptions } from '@kasane/data/text';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { readInputs } from '../src/predict/inputs.ts';
-import { fillMasks, generate } from '../src/predict/text.ts';
-import type { Trained } from '../src/trained.ts';
+import { readInputs } from '../src/commands/predict/inputs.ts';
+import { fillMasks, generate } from '../src/commands/predict/text.ts';
+import type { Trained } from '../src/model/trained.ts';
 
 // Each reading of a training starts a thread.
 vi.setConfig({ testTimeout: 120_000 });

@@ -6,7 +6,7 @@ import { startWorker } from '@kasane/worker/worker';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
-import { withoutSecrets } from '../src/hide-secrets.ts';
+import { withoutSecrets } from '../src/process/hide-secrets.ts';
 
 it.each([
   ['redis://127.0.0.1:6379', '127.0.0.1:6379'],

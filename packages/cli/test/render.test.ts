@@ -2,7 +2,7 @@ import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import xterm from '@xterm/headless';
 import { expect, test } from 'vitest';
-import { makeLog } from '../src/log.ts';
+import { makeLog } from '../src/output/log.ts';
 import { epochLine, jobRecord, jobTable } from '../src/render/job.ts';
 import { progressView } from '../src/render/progress.ts';
 

@@ -4,8 +4,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { printable, printableLine, shortened } from '@kasane/protocol/internal/events/plain-text';
 import { describe, expect, it } from 'vitest';
+import { screen } from '../src/commands/top/screen.ts';
 import { table } from '../src/render/table.ts';
-import { screen } from '../src/top/screen.ts';
 
 /** Titles, colours, links, a cleared screen, C1, DEL, bidirectional marks, tags, half a pair, ends of lines that hide a line. */
 const nasty = [
@@ -102,7 +102,7 @@ it('a table, and every screen of top, have none of it', () => {
 
 it.each(['text', 'json'])('a log as %s has none of it', (format) => {
   const source = `
-    import { makeLog } from ${JSON.stringify(new URL('../src/log.ts', import.meta.url))};
+    import { makeLog } from ${JSON.stringify(new URL('../src/output/log.ts', import.meta.url))};
     const all = ${JSON.stringify(nasty.join(''))};
     makeLog('info', ${JSON.stringify(format)}).info({ peer: all, deep: { all } }, 'said: ' + all);`;
   const { stderr } = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', source], {
@@ -122,6 +122,6 @@ it('nothing is written past say.ts', () => {
       .map((line) => [name, line.trim()]);
   });
   // A counter of samples, drawn over itself: numbers alone.
-  const allowed = ['commands/data.ts', expect.stringContaining(' samples')];
+  const allowed = ['commands/data/data.ts', expect.stringContaining(' samples')];
   expect(past).toEqual([allowed]);
 });

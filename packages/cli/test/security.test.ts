@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { readClientTls, readServerTls } from '@kasane/protocol/internal/security/tls';
 import { defaultLimits } from '@kasane/protocol/limits';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { issue, issueAuthority } from '../src/certificates/issue.ts';
-import { span } from '../src/duration.ts';
-import { withoutSecrets } from '../src/hide-secrets.ts';
-import { limitFlags, limitKey, limitsOf } from '../src/limit-flags.ts';
+import { issue, issueAuthority } from '../src/commands/cert/issue.ts';
+import { withoutSecrets } from '../src/process/hide-secrets.ts';
+import { span } from '../src/program/duration.ts';
+import { limitFlags, limitKey, limitsOf } from '../src/program/limit-flags.ts';
 import { kasane } from './support/kasane.ts';
 
 let folder: string;

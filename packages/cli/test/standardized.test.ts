@@ -1,6 +1,6 @@
 import type { NumberEncoding } from '@kasane/data/table';
 import { expect, it } from 'vitest';
-import { digitsOf } from '../src/predict/answers.ts';
+import { digitsOf } from '../src/commands/predict/answers.ts';
 import { unitOf } from '../src/render/standardized.ts';
 
 const of = (name: string, mean: number, std: number): NumberEncoding => ({

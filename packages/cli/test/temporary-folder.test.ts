@@ -15,8 +15,8 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { commandLines } from '../../../test/support/processes.ts';
+import { disownFolder, makeTemporaryFolder, sweepTemporaryFolders } from '../src/files/temporary-folder.ts';
 import { endOrphan } from '../src/redis/start.ts';
-import { disownFolder, makeTemporaryFolder, sweepTemporaryFolders } from '../src/temporary-folder.ts';
 
 const place = mkdtempSync(join(tmpdir(), 'kasane-test-'));
 afterAll(() => rmSync(place, { recursive: true, force: true }));
@@ -47,7 +47,7 @@ it('a killed one goes; those of the living, of others and without an owner stay'
   timeout: 60_000,
 }, async () => {
   const own = makeTemporaryFolder();
-  const module = JSON.stringify(import.meta.resolve('@kasane/cli/internal/temporary-folder'));
+  const module = JSON.stringify(import.meta.resolve('@kasane/cli/internal/files/temporary-folder'));
   const { child, line } = await running(
     `console.log((await import(${module})).makeTemporaryFolder('redis-'))`,
   );

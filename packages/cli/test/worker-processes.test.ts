@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../../../test/support/cluster.ts';
-import { type ForkedWorker, forkWorker, withWorkers } from '../src/worker-processes.ts';
+import { type ForkedWorker, forkWorker, withWorkers } from '../src/commands/train/worker-processes.ts';
 import { kasane } from './support/kasane.ts';
 
 const cleanUp = new CleanUp();

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { userFolder } from '@kasane/data/internal/user-folders';
 import { messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
-import { systemFailure } from '../system-errors.ts';
+import { systemFailure } from '../process/system-errors.ts';
 import type { RedisBinary } from './start.ts';
 
 const APT_GET = '/usr/bin/apt-get';

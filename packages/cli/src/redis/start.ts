@@ -12,8 +12,8 @@ import { delimiter, join } from 'node:path';
 import { inspectRedis, RedisLoading } from '@kasane/coordinator/internal/queue/inspect-redis';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
-import { systemFailure } from '../system-errors.ts';
-import { makeTemporaryFolder, noTemporaryFiles } from '../temporary-folder.ts';
+import { makeTemporaryFolder, noTemporaryFiles } from '../files/temporary-folder.ts';
+import { systemFailure } from '../process/system-errors.ts';
 import { fetchWithApt } from './apt.ts';
 
 export interface StartRedisOptions {

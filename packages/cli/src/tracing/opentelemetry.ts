@@ -41,7 +41,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import { BullMQOtel } from 'bullmq-otel';
-import { version } from '../version.ts';
+import { version } from '../program/version.ts';
 
 /** Where nothing else is said, whoever collects spans has so many milliseconds: a command ends no later because of it. */
 const TIMEOUT_MS = 3_000;

@@ -1,8 +1,8 @@
 /** A command whose spans somebody wants. */
 import { installTracing } from '@kasane/protocol/internal/tracing';
 import type { Command } from 'commander';
-import { makeLog } from '../log.ts';
-import type { LogFormat } from '../options.ts';
+import { makeLog } from '../output/log.ts';
+import type { LogFormat } from '../program/options.ts';
 import { startTracing } from './opentelemetry.ts';
 
 /** Those that go on: what they do has spans of its own, and the one of such a command would never end. */

@@ -1,0 +1,49 @@
+/** The commands `kasane data`. Loads nothing heavy. */
+import { Option } from 'commander';
+import { command, help } from '../program/program.ts';
+
+export function addDataCommands(): void {
+  const set = () =>
+    new Option(
+      '--set <key=value...>',
+      'keys of the data section, such as size=32, or target=species for a CSV file',
+    ).default([], 'none');
+  const data = command('data', 'inspect and pack data').addHelpText(
+    'after',
+    help(['kasane data inspect photos --sheet sheet.png', 'kasane data pack photos packed --set size=64']),
+  );
+  data
+    .command('inspect <data>')
+    .description('show counts, classes, shapes and samples of a job file, preset or path')
+    .addOption(set())
+    .option('--sheet <file>', 'images: write samples to a PNG file and print their labels')
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane data inspect photos --set size=64 --sheet sheet.png',
+          'kasane data inspect flowers.csv --set target=kind',
+          'kasane data inspect job.yaml',
+        ],
+        [
+          '{ input: { shape, dtype }, target: { shape, dtype }, train: { samples, classes, counts, digest },',
+          '  test: as train, preparation, notes: [], samples: [], sheet: { file, labels: [[]] } }',
+        ],
+      ),
+    )
+    .action(async (place, options) => (await import('./data/data.ts')).inspect(place, options));
+  data
+    .command('pack <data> <folder>')
+    .description('decode data once and write it as chunks for `format: packed`')
+    .addOption(set())
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      help(
+        ['kasane data pack job.yaml packed', 'kasane data pack photos packed --set size=64'],
+        ['{ folder, train: samples, test: samples, digest: SHA-256 of its index, notes: [] }'],
+      ),
+    )
+    .action(async (place, folder, options) => (await import('./data/data.ts')).pack(place, folder, options));
+}

@@ -1,0 +1,174 @@
+/** `kasane eval`: loss and metric of a trained model on the part of its data that is for testing. */
+
+import { resolve } from 'node:path';
+import { describeSamples } from '@kasane/coordinator/internal/submit/describe-job';
+import { loadData } from '@kasane/coordinator/internal/submit/load-data';
+import { type DataParts, readSamples, type TablePreparation } from '@kasane/data/dataset';
+import { anywhere } from '@kasane/data/internal/access';
+import { longAxes, shapeOfBytes } from '@kasane/data/internal/normalize';
+import type { ClientOptions } from '@kasane/protocol/client';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
+import { checkJob, type Job } from '@kasane/protocol/job';
+import { metricOf } from '@kasane/tensor/objective';
+import { keyOfSeed } from '@kasane/tensor/random';
+import { sampleReader } from '@kasane/worker/internal/samples/sample-reader';
+import { openSession } from '../../model/backend.ts';
+import { loadTrained, type Trained } from '../../model/trained.ts';
+import { err, out } from '../../output/say.ts';
+import { count } from '../../render/count.ts';
+import { formatMetric } from '../../render/job.ts';
+import { unitOf } from '../../render/standardized.ts';
+
+export interface EvalOptions extends ClientOptions {
+  /** Where the data that it was trained on is. Default: where the job has it; a file does not know. */
+  readonly data?: string;
+  /** Where the test data is, if the job named it apart. Of a table, any rows with their targets: they are read as training read its own. */
+  readonly test?: string;
+  readonly json?: boolean;
+}
+
+/** Samples that are computed at once. */
+const BATCH = 100;
+
+export async function evaluate(source: string, options: EvalOptions): Promise<void> {
+  const trained = await loadTrained(source, options);
+  const prepared = options.test === undefined ? undefined : tableOf(trained);
+  const given = prepared ? { data: options.test! } : options;
+  const job = jobOf(source, trained, given);
+  const data = await loadData(job, anywhere, prepared).catch((error: unknown) => {
+    if (!trained.data || given.data !== undefined) throw error;
+    const right = 'this is the path on the coordinator; give the path on this machine with --data';
+    throw new KasaneError('DATA_INVALID', `${messageOf(error)} (${right})`, { cause: error });
+  });
+  if (prepared) err.lines(...(data.notes ?? []).map((note) => `Note: ${note}`));
+  else checkPreparation(source, trained, data);
+  const started = performance.now();
+  const { lossSum, metricSum, counted } = await scores(trained, job, data);
+  const record = {
+    samples: data.test.samples,
+    counted,
+    loss: lossSum / counted,
+    metric: metricOf[job.objective.type],
+    value: metricSum / counted,
+    seconds: (performance.now() - started) / 1000,
+  };
+  const { samples, loss, metric, value, seconds } = record;
+  const line =
+    `Test ${metric} ${formatMetric({ metricKind: metricKind(metric) }, value)}${unitOf(data.preparation, value)}, loss ${loss.toFixed(4)} ` +
+    `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
+  out.lines(options.json ? JSON.stringify(record) : line);
+}
+
+/** How training has fitted the columns of its table, if it was one: other rows are encoded in the same way, and need no training data. */
+function tableOf({ about, data, preparation }: Trained): TablePreparation | undefined {
+  const { format } = (data ?? about.data ?? {}) as { readonly format?: unknown };
+  return format === 'csv' ? preparation.table : undefined;
+}
+
+/** The job that trained the model, as far as evaluation goes: its data is where the options say, or where the job has it. */
+function jobOf(
+  source: string,
+  { model, about, data: known }: Trained,
+  { data, test }: Pick<EvalOptions, 'data' | 'test'>,
+): Job {
+  const section = (known ?? about.data ?? {}) as Readonly<Record<string, unknown>>;
+  if (!known && data === undefined && section.format !== undefined && section.format !== 'idx') {
+    throw new KasaneError(
+      'USAGE',
+      `${source} was trained on ${String(section.format)} data; give its path with --data`,
+    );
+  }
+  const spec = {
+    name: 'evaluation',
+    model: model.description,
+    data: {
+      ...section,
+      ...(data !== undefined && { path: resolve(data) }),
+      ...(test !== undefined && { test: resolve(test) }),
+    },
+    ...(about.objective !== undefined && { objective: about.objective }),
+    training: { seed: about.seed ?? 1 },
+  };
+  return checkJob(spec, (path) => (path.at(-1) === 'test' ? '--test' : source));
+}
+
+/** Data that is prepared in another way is other data: figures on it would mean nothing. */
+function checkPreparation(source: string, { about, model }: Trained, { preparation, test }: DataParts): void {
+  if (about.preparation === undefined) return;
+  const trained = about.preparation as Readonly<Record<string, unknown>>;
+  const found = JSON.parse(JSON.stringify(preparation)) as Readonly<Record<string, unknown>>;
+  // Bytes of another layout are other samples, though a flat model takes them as well.
+  const { shape } = test.input;
+  const was = shapeOfBytes(model.sampleShape, trained.shape as readonly number[] | undefined);
+  if (trained.mean !== undefined && !trained.image && longAxes(was).join() !== longAxes(shape).join())
+    throw new KasaneError(
+      'DATA_INVALID',
+      `samples of the data are ${shape.join(' x ')}, but ${source} was trained with ${was.join(' x ')}; set --data to the data.path of the job`,
+    );
+  const names = [...new Set([...Object.keys(trained), ...Object.keys(found)])].filter(
+    (name) => name !== 'shape',
+  );
+  const told = withoutNewBackground(withoutUnknownStep(found, trained), trained);
+  const differs = names.find((name) => JSON.stringify(trained[name]) !== JSON.stringify(told[name]));
+  if (differs === undefined) return;
+  throw new KasaneError(
+    'DATA_INVALID',
+    `the data differs from what ${source} was trained with (${differs}); set --data and --test to the data.path and data.test of the job`,
+  );
+}
+
+/** Where no image of training was transparent, those of other data get the background that shows them, as in predictions. */
+function withoutNewBackground(
+  found: Readonly<Record<string, unknown>>,
+  trained: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const [was, is] = [trained.image, found.image] as readonly (
+    | Readonly<Record<string, unknown>>
+    | undefined
+  )[];
+  if (!was || !is || was.background !== undefined || is.background === undefined) return found;
+  const { background: _, ...image } = is;
+  return { ...found, image };
+}
+
+/** Weights of earlier versions do not tell the step of a series: where they do not, that of the data is not compared. */
+function withoutUnknownStep(
+  found: Readonly<Record<string, unknown>>,
+  trained: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const isKnown = (trained.series as { readonly step?: number } | undefined)?.step !== undefined;
+  if (found.series === undefined || isKnown) return found;
+  const { step: _, ...series } = found.series as { readonly step?: number };
+  return { ...found, series };
+}
+
+/** Sums over the samples, in their order. */
+async function scores({ model, parameters }: Trained, job: Job, data: DataParts) {
+  const { test } = data;
+  const { seed } = job.spec.training;
+  const { objective } = job;
+  const sizes = [...new Set([Math.min(BATCH, test.samples), test.samples % BATCH])].filter(
+    (size) => size > 0,
+  );
+  const requests = sizes.map((samples) => ({ mode: 'evaluate', samples, objective }) as const);
+  const session = await openSession(model, requests);
+  session.parameters.set(parameters);
+  const reader = sampleReader(describeSamples(job, data), seed);
+  const sums = { lossSum: 0, metricSum: 0, counted: 0 };
+  for (let at = 0; at < test.samples; at += BATCH) {
+    const ids = Uint32Array.from({ length: Math.min(BATCH, test.samples - at) }, (_, i) => at + i);
+    const program = session.program(requests.find(({ samples }) => samples === ids.length)!);
+    const { inputs, targets } = await readSamples(test, ids);
+    const target = reader.read(inputs, targets, program.x, { kind: 'evaluate', epoch: 0, ids });
+    const layout = session.layout.programs.find(({ samples }) => samples === ids.length)!;
+    (layout.target === 'i32' ? program.labels : program.targets).set(target);
+    program.sampleIds.set(program.sampleIds.length > 0 ? ids : []);
+    program.key.set(program.key.length > 0 ? [...keyOfSeed(seed), 0, 0] : []);
+    program.run();
+    sums.lossSum += program.lossSum[0]!;
+    sums.metricSum += program.metricSum[0]!;
+    sums.counted += program.counted[0] ?? ids.length;
+  }
+  return sums;
+}

@@ -1,0 +1,161 @@
+/** The commands that ask a running coordinator about its jobs and workers. */
+import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { err, out } from '../../output/say.ts';
+import { count } from '../../render/count.ts';
+import { formatMetric, jobRecord, jobTable, metricName } from '../../render/job.ts';
+import { moment, table } from '../../render/table.ts';
+import { workerCells, workerHead } from '../../render/worker.ts';
+
+async function withClient<T>(
+  options: ClientOptions,
+  body: (client: CoordinatorClient) => Promise<T>,
+): Promise<T> {
+  const client = new CoordinatorClient(options);
+  try {
+    return await body(client);
+  } finally {
+    client.close();
+  }
+}
+
+const print = (...lines: readonly string[]) => out.lines(...lines);
+
+/** What all of these take. */
+interface Options extends ClientOptions {
+  readonly json?: boolean;
+}
+
+/** Says what became of a job: a line, or the job as `kasane jobs --json` has it. */
+const printJob = (job: Job, line: string, { json }: Options) =>
+  print(json ? JSON.stringify(jobRecord(job)) : line);
+const printId = (job: string, { json }: Options) => print(json ? JSON.stringify({ job }) : job);
+
+/** Checks a job file here, so that messages have its line numbers, then queues it. `-` is standard input. */
+export async function submit(
+  file: string,
+  options: Options & { watch?: boolean; priority: number },
+): Promise<void> {
+  const { fromHere, readJob } = await import('../../files/read-job.ts');
+  const spec = fromHere(await readJob(file));
+  await withClient(options, async (client) => {
+    const job = await client.submit(JSON.stringify(spec), options.priority);
+    printId(job, options);
+    if (options.watch) await watchBeside(client, job);
+  });
+}
+
+export async function jobs(options: Options): Promise<void> {
+  await withClient(options, async (client) => {
+    const list = await client.list(Number.POSITIVE_INFINITY);
+    if (options.json) print(JSON.stringify(list.map(jobRecord)));
+    else if (list.length > 0) print(...jobTable(list).split('\n'));
+    else err.write('no jobs yet: kasane submit mnist-mlp\n');
+  });
+}
+
+/** What became of a job that has ended: its state, and of weights the digest, to be compared with that of another training. */
+function outcome(ended: Job): readonly string[] {
+  const { job, state, error, testMetric, digest } = jobRecord(ended);
+  const reached = testMetric === null ? '' : `, test ${metricName(ended)} ${formatMetric(ended, testMetric)}`;
+  const first = `${job} ${state}${reached}${error ? `: ${error}` : ''}`;
+  return digest ? [first, `SHA-256  ${digest}`] : [first];
+}
+
+/** Follows a job until it ends. Whoever stops looking stops nothing else, and is told so. */
+async function watchUntilEnd(client: CoordinatorClient, id: string, tensorboard?: string): Promise<Job> {
+  const { follow } = await import('./follow.ts');
+  return await follow(client, id, {
+    tensorboard,
+    left: `${id} continues: follow it with \`kasane watch ${id}\`, or end it with \`kasane cancel ${id}\``,
+  });
+}
+
+/** Of a command whose result has been printed: the outcome goes where progress goes. */
+async function watchBeside(client: CoordinatorClient, id: string): Promise<void> {
+  const ended = await watchUntilEnd(client, id);
+  requireSuccess(ended);
+  err.lines(...outcome(ended));
+}
+
+/** Follows a job until it ends; with `json`, one object a change on standard output. */
+export async function watch(job: string, options: Options & { tensorboard?: string }): Promise<void> {
+  await withClient(options, async (client) => {
+    if (options.json) {
+      for await (const now of client.watch(job)) print(JSON.stringify(jobRecord(now)));
+    } else {
+      print(...outcome(await watchUntilEnd(client, job, options.tensorboard)));
+    }
+    requireSuccess(await client.get(job));
+  });
+}
+
+export async function cancel(id: string, options: Options): Promise<void> {
+  await withClient(options, async (client) => {
+    printJob(await client.cancel(id), `${id} cancelled`, options);
+  });
+}
+
+export async function pause(id: string, options: Options): Promise<void> {
+  await withClient(options, async (client) => {
+    const job = await client.pause(id);
+    const { epoch, epochs, step } = job;
+    const where = `in epoch ${Math.min(epoch + 1, epochs)} of ${epochs}`;
+    printJob(job, `${id} paused after step ${step}, ${where}`, options);
+  });
+}
+
+/** Lets a job that is paused or has ended go on. */
+export async function resume(
+  id: string,
+  options: Options & { epochs?: number; watch?: boolean },
+): Promise<void> {
+  await withClient(options, async (client) => {
+    const job = await client.resume(id, options.epochs ?? 0);
+    printJob(job, `${id} continues after epoch ${job.epoch} of ${job.epochs}`, options);
+    if (options.watch) await watchBeside(client, id);
+  });
+}
+
+/** Queues the file of a job that has ended as a new one; prints its id. */
+export async function retry(id: string, options: Options & { watch?: boolean }): Promise<void> {
+  await withClient(options, async (client) => {
+    const next = await client.retry(id);
+    printId(next, options);
+    if (options.watch) await watchBeside(client, next);
+  });
+}
+
+export async function priority(id: string, value: number, options: Options): Promise<void> {
+  await withClient(options, async (client) => {
+    const job = await client.setPriority(id, value);
+    printJob(job, `${id} has priority ${job.priority}`, options);
+  });
+}
+
+/** Has a worker finish what it computes and stop. */
+export async function drain(worker: string, options: Options): Promise<void> {
+  await withClient(options, async (client) => {
+    const draining = await client.drain(worker);
+    const line = `${worker} finishes its ${count(draining.tasksHeld, 'task')} and stops`;
+    print(options.json ? JSON.stringify(draining) : line);
+  });
+}
+
+/** Who computes. */
+export async function workers(options: Options): Promise<void> {
+  const { workers: list, quarantined } = await withClient(options, (client) => client.status());
+  for (const { id, host, why } of quarantined) err.lines(`quarantined: ${id} on ${host}, ${why?.text}`);
+  if (options.json) {
+    print(JSON.stringify(list));
+  } else if (list.length === 0) {
+    err.write(`no workers are connected: kasane worker --coordinator ${options.coordinator}\n`);
+  } else {
+    const rows = list.map((worker) => [
+      ...workerCells(worker),
+      moment(new Date(worker.connectedAt).toISOString()),
+    ]);
+    print(...table([...workerHead, 'SINCE'], rows).split('\n'));
+    for (const { id, resting } of list) for (const { text } of resting) print(`${id} ${text}`);
+  }
+}

@@ -1,0 +1,210 @@
+/** The commands that stay: coordinator and worker. */
+import { constants, networkInterfaces } from 'node:os';
+import { resolve } from 'node:path';
+import { startCoordinator } from '@kasane/coordinator/coordinator';
+import type { Access } from '@kasane/data/internal/access';
+import { hostPort } from '@kasane/protocol/internal/ports/address';
+import type { MetricsOptions } from '@kasane/protocol/internal/ports/metrics-server';
+import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/internal/security/tls';
+import { isLoopback } from '@kasane/protocol/internal/security/token';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
+import { startWorker } from '@kasane/worker/worker';
+import { sweepTemporaryFolders } from '../../files/temporary-folder.ts';
+import { makeLog } from '../../output/log.ts';
+import { out } from '../../output/say.ts';
+import { requireOpenFiles } from '../../process/open-files.ts';
+import { onStop, stopAsked } from '../../process/stop.ts';
+import { limitsOf } from '../../program/limit-flags.ts';
+import { type LogFormat, type LogLevel, stateFolder } from '../../program/options.ts';
+import { endOrphan, startRedis } from '../../redis/start.ts';
+import { dashboardBeside } from '../dashboard/dashboard.ts';
+
+/** A worker that has stopped, or is told so again, may take so long to end, in milliseconds. */
+const ENDING_MS = 1_000;
+
+/** Where a command that stays serves metrics, if anywhere. */
+interface MetricsFlags {
+  readonly metricsPort?: number;
+  readonly metricsHost: string;
+  readonly metricsToken?: string;
+}
+
+function metricsOptions({
+  metricsPort,
+  metricsHost,
+  metricsToken,
+}: MetricsFlags): MetricsOptions | undefined {
+  if (metricsPort === undefined) return undefined;
+  return { port: metricsPort, host: metricsHost, token: metricsToken };
+}
+
+/** What jobs may name, by flags. */
+export interface Places {
+  readonly dataRoot?: readonly string[];
+  readonly urlHost?: readonly string[];
+}
+
+/** Undefined where nothing was said: the defaults know whether this is loopback. */
+function accessOf({ dataRoot, urlHost }: Places): Partial<Access> {
+  return {
+    ...(dataRoot && { roots: dataRoot.map((root) => resolve(root)) }),
+    ...(urlHost && { hosts: urlHost }),
+  };
+}
+
+/** Limits are among its properties, by their flags. */
+export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
+  readonly host: string;
+  readonly port: number;
+  readonly redis?: string;
+  readonly announceRedis?: string;
+  readonly dashboard: boolean;
+  readonly dashboardHost: string;
+  readonly dashboardPort: number;
+  readonly state?: string;
+  readonly token?: string;
+  readonly json?: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export async function coordinator(options: CoordinatorCommand): Promise<void> {
+  const { host, port, token, json } = options;
+  requireOpenFiles(0);
+  const say = (line: string) => {
+    if (!json) out.write(`${line}\n`);
+  };
+  const log = makeLog(options.logLevel, options.logFormat);
+  const tls = readServerTls(options);
+  const access = accessOf(options);
+  const stopped = stopAsked();
+  await sweepTemporaryFolders(endOrphan);
+  const redis = await startRedis({
+    url: options.redis ?? process.env.REDIS_URL,
+    log: (line) => log.info(line),
+  });
+  try {
+    const running = await startCoordinator({
+      host,
+      port,
+      redisUrl: redis.url,
+      announceRedisUrl: options.announceRedis,
+      stateDirectory: stateFolder(options.state),
+      token,
+      metrics: metricsOptions(options),
+      tls,
+      access,
+      limits: limitsOf({ ...options }),
+      log,
+    });
+    say(`Coordinator at ${running.address}, ${redis.description}`);
+    const join = reachable(running.address).map(
+      (address) =>
+        `${running.asksToken ? 'KASANE_TOKEN=... ' : ''}kasane worker --coordinator ${address}${tls ? ' --tls-ca ...' : ''}`,
+    );
+    for (const line of join) say(`To join:  ${line}`);
+    if (!isLoopback(host) && !options.redis && !process.env.REDIS_URL) {
+      log.warn(
+        'this Redis is only reachable from this machine: for workers on other machines, set --redis to one that they can reach',
+      );
+    }
+    const page = options.dashboard
+      ? await dashboardBeside(
+          {
+            host: options.dashboardHost,
+            port: options.dashboardPort,
+            flags: { host: '--dashboard-host', port: '--dashboard-port' },
+            coordinator: running.address,
+            token: running.ownToken,
+            own: tls,
+            tls,
+          },
+          say,
+        )
+      : undefined;
+    if (json) {
+      const record = {
+        address: running.address,
+        join,
+        redis: redis.description,
+        dashboard: page?.url ?? null,
+      };
+      out.write(`${JSON.stringify(record)}\n`);
+    }
+    await stopped;
+    await page?.close();
+    await running.close();
+  } finally {
+    await redis.close();
+  }
+}
+
+/** host:port as others may reach it: each of this machine's addresses when it listens on all of them; IPv6 where it has no other. */
+export function reachable(address: string, interfaces = networkInterfaces()): string[] {
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon);
+  if (host !== '0.0.0.0' && host !== '::' && host !== '[::]') return [address];
+  const own = Object.values(interfaces).flatMap((list) => list ?? []);
+  const others = own.filter(({ internal }) => !internal);
+  const byIPv4 = others.filter(({ family }) => family === 'IPv4');
+  // Addresses of a link only are of no use without its name, which is another on each machine.
+  const byIPv6 =
+    host === '0.0.0.0'
+      ? []
+      : others.filter((one) => one.family === 'IPv6' && !/^fe[89ab]/i.test(one.address));
+  const found = (byIPv4.length > 0 ? byIPv4 : byIPv6).map((one) => one.address);
+  const loopback = host === '0.0.0.0' || own.some(({ family }) => family === 'IPv4') ? '127.0.0.1' : '::1';
+  return (found.length > 0 ? found : [loopback]).map((one) =>
+    hostPort(one, Number(address.slice(colon + 1))),
+  );
+}
+
+/** Ends this process in a moment, whatever still keeps it. */
+function endsAnyway(code: number): void {
+  setTimeout(() => process.exit(code), ENDING_MS).unref();
+}
+
+export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
+  readonly coordinator: string;
+  readonly slots?: number;
+  readonly backend: Backend;
+  readonly gpuStorage: GpuStorage;
+  readonly profile?: string;
+  readonly redis?: string;
+  readonly token?: string;
+  readonly sharedMemory: boolean;
+  /** Seconds. */
+  readonly connectTimeout: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export async function worker(options: WorkerCommand): Promise<void> {
+  const { coordinator: address, slots, backend, gpuStorage, profile, redis, token, sharedMemory } = options;
+  const running = await startWorker({
+    coordinator: address,
+    ...(slots !== undefined && { slots }),
+    backend,
+    gpuStorage,
+    profile,
+    redisUrl: redis,
+    token,
+    tls: readClientTls(options),
+    access: accessOf(options),
+    sharedMemory,
+    connectTimeoutMs: 1000 * options.connectTimeout,
+    metrics: metricsOptions(options),
+    log: makeLog(options.logLevel, options.logFormat),
+  });
+  // The first signal drains, a later one stops at once.
+  onStop(
+    () => void running.drain(),
+    (signal) => {
+      void running.close();
+      endsAnyway(128 + constants.signals[signal]);
+    },
+    ['SIGINT', 'SIGTERM'],
+  );
+  await running.done;
+  endsAnyway(0);
+}

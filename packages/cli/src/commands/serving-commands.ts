@@ -1,0 +1,110 @@
+/** The commands that stay: coordinator, worker, dashboard; and what belongs to them. Loads nothing heavy. */
+import { limitOptions } from '../program/limit-flags.ts';
+import { DASHBOARD_PORT, DEFAULT_PORT, integer } from '../program/options.ts';
+import {
+  addAll,
+  backend,
+  command,
+  coordinator,
+  gpuStorage,
+  help,
+  logFormat,
+  logLevel,
+  metrics,
+  places,
+  profile,
+  redis,
+  serverTls,
+  token,
+} from '../program/program.ts';
+
+export function addServingCommands(): void {
+  const coordinatorCommand = command('coordinator', 'run a coordinator')
+    .option('--host <host>', 'address to listen on; tokens are required beyond loopback', '127.0.0.1')
+    .option('--port <n>', 'port to listen on, 0 for any free port', integer(0, 65535), DEFAULT_PORT)
+    .addOption(redis())
+    .option('--announce-redis <url>', 'Redis URL for workers, if different')
+    .option('--dashboard-port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
+    .option(
+      '--dashboard-host <host>',
+      'dashboard address; requires client certificates beyond loopback (--tls-ca)',
+      '127.0.0.1',
+    )
+    .option('--no-dashboard', 'do not serve the dashboard')
+    .option(
+      '--state <dir>',
+      'state directory for jobs, checkpoints and weights (default: ~/.local/state/kasane)',
+    )
+    .addOption(token('admin token, in addition to those of `kasane token`'))
+    .option('--json', 'print one JSON object once it is listening')
+    .addOption(logLevel('info'))
+    .addOption(logFormat())
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane coordinator                                 # for this machine',
+          'kasane token create gpu-room --scope work && kasane coordinator --host 0.0.0.0 --redis $REDIS_URL \\',
+          '  --tls-cert server.pem --tls-key server-key.pem --data-root /srv/data',
+        ],
+        ['{ address, join: ["kasane worker --coordinator ..."], redis, dashboard: its URL or null }'],
+      ),
+    )
+    .action(async (options) => (await import('./serve/serve.ts')).coordinator(options));
+  addAll(coordinatorCommand, [...serverTls(), ...places('jobs may'), ...limitOptions()]);
+
+  command('backup <folder>', "copy a coordinator's state to a new folder, even while it runs")
+    .option('--state <dir>', "the coordinator's state directory (default: ~/.local/state/kasane)")
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane backup /backups/kasane-$(date +%F)',
+          'kasane coordinator --state /backups/kasane-2026-11-01   # continues from the backup',
+        ],
+        ['{ folder, jobs, files, bytes, missing: [] }'],
+      ),
+    )
+    .action(async (folder, options) => (await import('./serve/backup.ts')).backup(folder, options));
+
+  const workerCommand = command('worker', 'run a worker for a coordinator')
+    .addOption(coordinator())
+    .option('--slots <n>', 'compute threads (default: one per core, one for webgpu)', integer(1, 256))
+    .addOption(backend())
+    .addOption(gpuStorage())
+    .addOption(profile())
+    .option('--redis <url>', 'Redis URL (default: as announced by the coordinator)')
+    .option('--no-shared-memory', 'use the network even if the coordinator is on this machine')
+    .addOption(token())
+    .option('--connect-timeout <s>', 'seconds to wait for a coordinator before giving up', integer(1), 60)
+    .addOption(logLevel('info'))
+    .addOption(logFormat())
+    .addHelpText(
+      'after',
+      help([
+        'kasane worker                                       # for a coordinator on this machine',
+        'KASANE_TOKEN=... kasane worker --coordinator 10.0.0.1:7420 --data-root /srv/data',
+        'kasane worker --log-format json                     # prints log entries only',
+      ]),
+    )
+    .action(async (options) => (await import('./serve/serve.ts')).worker(options));
+  for (const option of metrics) {
+    coordinatorCommand.addOption(option());
+    workerCommand.addOption(option());
+  }
+  addAll(workerCommand, places('this worker may'));
+
+  const page = command('dashboard', 'serve the dashboard')
+    .option('--host <host>', 'address to listen on; requires --page-tls-ca beyond loopback', '127.0.0.1')
+    .option('--port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
+    .option('--json', 'print one JSON object once it is listening')
+    .addOption(coordinator())
+    .addOption(token())
+    .addHelpText(
+      'after',
+      help(['kasane dashboard', 'kasane dashboard --coordinator 10.0.0.1:7420'], ['{ url }']),
+    )
+    .action(async (options) => (await import('./dashboard/dashboard.ts')).dashboard(options));
+  addAll(page, serverTls('page-', ' to browsers'));
+}

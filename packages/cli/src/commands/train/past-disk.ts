@@ -1,0 +1,72 @@
+/**
+ * What `kasane train` does while the disk of its cluster refuses to keep the training: it says where, which nobody here has chosen, and
+ * writes finished weights to where they were asked for.
+ */
+import { createHash } from 'node:crypto';
+import type { Unkept } from '@kasane/coordinator/internal/run/run';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { sentenceOf } from '@kasane/protocol/reasons';
+import { meaningOf } from '@kasane/tensor/internal/node/system-errors';
+import { besideOthers, whyUnwritable } from '../../files/output-file.ts';
+import { writeFile } from '../../files/write-file.ts';
+
+export interface PastDiskOptions {
+  readonly cluster: {
+    readonly directory: string | undefined;
+    unkept(job: string): Unkept | undefined;
+  };
+  /** Where the weights go. */
+  readonly out: string;
+  /** What was there before the training. */
+  readonly version: string;
+  readonly say: (line: string) => void;
+}
+
+export class PastDisk {
+  readonly #options: PastDiskOptions;
+  #isSaid = false;
+  #hasTried = false;
+  /** The job as it ended here, while its cluster still waits for the disk; undefined where that has not been needed. */
+  ended: JobMessage | undefined;
+
+  constructor(options: PastDiskOptions) {
+    this.#options = options;
+  }
+
+  /** Hears each state of the job. True: its weights are written, and nothing more is to come. */
+  async isEnough(job: JobMessage): Promise<boolean> {
+    const { cluster, out, version, say } = this.#options;
+    const unkept = cluster.unkept(job.id);
+    if (!unkept) return false;
+    if (!this.#isSaid) say(this.#note(unkept));
+    this.#isSaid = true;
+    if (!unkept.isTrained || this.#hasTried) return false;
+    this.#hasTried = true;
+    const weights = await unkept.model();
+    const model = besideOthers(out, version, say);
+    try {
+      writeFile(weights, model);
+    } catch (error) {
+      say(
+        `The weights cannot be written to ${model} either: ${whyUnwritable(error)}. They are kept in memory until ${cluster.directory} can be written again`,
+      );
+      return false;
+    }
+    this.ended = {
+      ...job,
+      state: JobState.JOB_STATE_SUCCEEDED,
+      history: [...unkept.epochs],
+      digest: createHash('sha256').update(weights).digest('hex'),
+      model,
+      endedAt: Date.now(),
+    };
+    return true;
+  }
+
+  #note({ why }: Unkept): string {
+    const { cluster, out } = this.#options;
+    const words = why.code === 'disk' ? meaningOf(why.args.cause).words : sentenceOf(why);
+    return `Note: the state of this training cannot be written to ${cluster.directory}: ${words}. Training continues, and the weights will be written to ${out}. Free up space there, or set TMPDIR to a folder on another disk and start again`;
+  }
+}

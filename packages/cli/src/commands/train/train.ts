@@ -1,0 +1,186 @@
+/** `kasane train`: a job on a cluster of this machine, from start to weights. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { rankEpochs } from '@kasane/coordinator/internal/run/best-epoch';
+import { checkSteps } from '@kasane/coordinator/internal/submit/check-training';
+import { loadData } from '@kasane/coordinator/internal/submit/load-data';
+import { startingWeights } from '@kasane/coordinator/internal/submit/starting-weights';
+import type { Preparation } from '@kasane/data/dataset';
+import { anywhere } from '@kasane/data/internal/access';
+import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { checkJob, type JobSpec } from '@kasane/protocol/job';
+import { metricOf } from '@kasane/tensor/objective';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
+import { besideOthers, deliver } from '../../files/output-file.ts';
+import { makeLog } from '../../output/log.ts';
+import { out } from '../../output/say.ts';
+import type { LogLevel } from '../../program/options.ts';
+import { count, took } from '../../render/count.ts';
+import { formatMetric, metricName } from '../../render/job.ts';
+import { expensiveLayers, joinTraces } from '../../render/profile.ts';
+import { progressView } from '../../render/progress.ts';
+import { unitOf } from '../../render/standardized.ts';
+import { follow } from '../jobs/follow.ts';
+import { EmbeddedCluster, guarded } from './cluster.ts';
+import type { JobToTrain } from './job-to-train.ts';
+import { PastDisk } from './past-disk.ts';
+import type { ForkedWorker } from './worker-processes.ts';
+
+export interface TrainOptions {
+  readonly workers: number;
+  readonly slots: number;
+  readonly backend: Backend;
+  readonly gpuStorage: GpuStorage;
+  readonly profile?: string;
+  readonly redis?: string;
+  readonly tensorboard?: string;
+  readonly open?: boolean;
+  readonly json?: boolean;
+  readonly logLevel: LogLevel;
+}
+
+/** @param forked workers with these options that wait for a coordinator */
+export async function train(
+  { spec, out, version, replaces }: JobToTrain,
+  options: TrainOptions,
+  forked: readonly ForkedWorker[],
+): Promise<void> {
+  // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
+  let preparation: Preparation = {};
+  if (spec.data.path !== undefined) {
+    const job = checkJob(spec);
+    const data = await loadData(job, anywhere);
+    checkSteps(job, data);
+    preparation = data.preparation;
+  }
+  const view = progressView();
+  const say = (line: string) => view.write(`${line}\n`);
+  const start =
+    spec.init === undefined ? undefined : (await startingWeights(checkJob(spec), '', anywhere)).what;
+  if (start) say(`Start: ${start}`);
+  if (replaces)
+    say(
+      `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`,
+    );
+  const idle = idleSlots(options, spec.training.shards);
+  if (idle) say(idle);
+  const cluster = new EmbeddedCluster({
+    workers: options.workers,
+    slots: options.slots,
+    backend: options.backend,
+    gpuStorage: options.gpuStorage,
+    profile: options.profile !== undefined,
+    redisUrl: options.redis ?? process.env.REDIS_URL,
+    forked,
+    log: makeLog(options.logLevel, 'text', (lines) => view.write(lines)),
+    say,
+  });
+  const pastDisk = new PastDisk({ cluster, out, version, say });
+  const job = await guarded(
+    async () => {
+      const { address } = await cluster.start();
+      const client = new CoordinatorClient({ coordinator: address });
+      const page = options.open ? await openDashboard(address, say) : undefined;
+      try {
+        const id = await client.submit(JSON.stringify(spec));
+        const ended = await Promise.race([
+          follow(client, id, {
+            tensorboard: options.tensorboard,
+            isEnough: (now) => pastDisk.isEnough(now),
+            view,
+          }),
+          cluster.failed,
+        ]);
+        let model = out;
+        if (!pastDisk.ended) {
+          requireSuccess(ended);
+          model = besideOthers(out, version, say);
+          try {
+            deliver(ended.model, model);
+          } catch (error) {
+            cluster.keepFiles();
+            throw error;
+          }
+        }
+        if (options.profile !== undefined) {
+          const costs = joinTraces(cluster.traces, options.profile);
+          say(`\n${expensiveLayers(costs)}\nProfile  ${resolve(options.profile)}`);
+        }
+        // A job shows a selection of many epochs; the report is of all.
+        return pastDisk.ended ?? { ...ended, model, history: await client.epochs(ended.id) };
+      } finally {
+        client.close();
+        await page?.close();
+      }
+    },
+    () => cluster.close(),
+  );
+  report(job, spec, preparation, job.model, options.json === true);
+}
+
+/** Each slot computes a shard at a time: more slots than shards are of no use. Empty when none is. */
+export function idleSlots(
+  { workers, slots }: Pick<TrainOptions, 'workers' | 'slots'>,
+  shards: number,
+): string {
+  const idle = workers * slots - shards;
+  if (idle <= 0) return '';
+  const all = count(workers * slots, 'slot');
+  return `Note: ${idle} of ${all} will be idle, since a step of this job has ${count(shards, 'shard')}; use fewer, or increase training.shards (which changes the weights)`;
+}
+
+async function openDashboard(coordinator: string, say: (line: string) => void) {
+  const { dashboardBeside, openBrowser } = await import('../dashboard/dashboard.ts');
+  const page = await dashboardBeside({ port: 0, coordinator }, say);
+  if (page) openBrowser(page.url);
+  return page;
+}
+
+function report(
+  job: JobMessage,
+  spec: JobSpec,
+  preparation: Preparation,
+  model: string,
+  json: boolean,
+): void {
+  const { stopEarly } = spec.training;
+  const metric = metricOf[spec.objective?.type ?? 'classification'];
+  const last = stopEarly ? rankEpochs(job.history, { stopEarly, metric })[0]! : job.history.at(-1)!;
+  const seconds = (job.endedAt - job.startedAt) / 1000;
+  // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
+  const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
+  const samplesPerSecond = Number(((job.step * spec.training.batch) / training).toPrecision(4));
+  const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
+  if (digest !== job.digest)
+    throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 does not match that of the trained weights`);
+  if (json) {
+    const { id, step: steps, workers } = job;
+    const { epoch: epochs, testLoss, testMetric } = last;
+    const testAccuracy = metric === 'accuracy' ? testMetric : null;
+    const record = {
+      job: id,
+      metric,
+      testMetric,
+      testAccuracy,
+      testLoss,
+      epochs,
+      steps,
+      seconds,
+      samplesPerSecond,
+      workers,
+      digest,
+      model,
+    };
+    out.lines(JSON.stringify(record));
+    return;
+  }
+  out.lines(
+    '',
+    `Test ${metricName(job)} ${formatMetric(job, last.testMetric)}${unitOf(preparation, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
+    `Weights  ${model}`,
+    `SHA-256  ${digest}`,
+  );
+}

@@ -1,0 +1,59 @@
+/** The file that `kasane train` ends with: asked for before the training, and written at its end without losing what was trained. */
+import { accessSync, copyFileSync, existsSync, constants as fs, statSync } from 'node:fs';
+import { dirname, join, parse } from 'node:path';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { systemFailure } from '../process/system-errors.ts';
+import { putInPlace } from './write-file.ts';
+
+/** Why a file cannot be written, in words, without its path. */
+export const whyUnwritable = (error: unknown): string => systemFailure(error)?.words ?? messageOf(error);
+
+/** Said before an hour of training, not after it. @throws KasaneError USAGE */
+export function requireWritable(out: string): void {
+  const refuse = (what: string) =>
+    new KasaneError('USAGE', `the weights cannot be written to ${out}: ${what}`);
+  const there = statSync(out, { throwIfNoEntry: false });
+  if (there?.isDirectory()) throw refuse('it is a folder; set --out to a file in it');
+  if (there && !there.isFile()) throw refuse('it is not a regular file; set --out to another name');
+  try {
+    makeFolders(dirname(out));
+    accessSync(dirname(out), fs.W_OK);
+    if (there) accessSync(out, fs.W_OK);
+  } catch (error) {
+    throw refuse(`${whyUnwritable(error)}; set --out to another file`);
+  }
+}
+
+/** Tells a file from what another process writes in its place. Empty: there is none. */
+export function versionOf(path: string): string {
+  const there = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return there ? `${there.ino} ${there.mtimeNs} ${there.size}` : '';
+}
+
+/** Where weights go that were to go to `out`: a new name beside it when another run has written there since `version` was taken. */
+export function besideOthers(out: string, version: string, say: (line: string) => void): string {
+  if (['', version].includes(versionOf(out))) return out;
+  const { dir, name, ext } = parse(out);
+  let number = 2;
+  while (existsSync(join(dir, `${name}-${number}${ext}`))) number++;
+  const beside = join(dir, `${name}-${number}${ext}`);
+  say(`Note: another run wrote ${out} during this training; the weights of this one go to ${beside}`);
+  return beside;
+}
+
+/**
+ * Copies trained weights to where they were asked for: whole or not at all.
+ * @throws KasaneError CANNOT_WRITE, which says where they are instead, and how to get them from there
+ */
+export function deliver(weights: string, out: string): void {
+  try {
+    putInPlace(out, (partial) => copyFileSync(weights, partial, fs.COPYFILE_EXCL));
+  } catch (cause) {
+    throw new KasaneError(
+      'CANNOT_WRITE',
+      `the weights cannot be written to ${out}: ${whyUnwritable(cause)}; they are in ${weights}: copy that file, or run \`kasane export ${weights} -o FILE\``,
+      { cause },
+    );
+  }
+}
