@@ -150,20 +150,11 @@ it('what names are printed in goes out as lines', () => {
     return calls !== null;
   });
   // Text that a model writes; tables, whose cells are lines; paths that the user has just typed; names that are checked.
-  expect(whole.sort()).toEqual(
-    [
-      ...[
-        'cert/cert',
-        'context/context',
-        'dashboard/dashboard',
-        'doctor/doctor',
-        'export/export',
-        'init/init',
-      ],
-      ...['jobs/jobs', 'local-commands', 'models/layers', 'models/models', 'predict/predict', 'serve/backup'],
-      ...['serve/serve', 'token/token'],
-    ]
-      .map((name) => `commands/${name}.ts`)
-      .concat('main.ts', 'process/failure.ts'),
-  );
+  const commands = [
+    ...['about', 'cert/cert', 'context/context', 'dashboard/dashboard', 'doctor/doctor', 'export/export'],
+    ...['init/init', 'jobs/jobs', 'models/layers', 'models/models', 'predict/predict', 'serve/backup'],
+    ...['serve/serve', 'token/token'],
+  ];
+  const others = ['main.ts', 'process/failure.ts'];
+  expect(whole.sort()).toEqual([...commands.map((name) => `commands/${name}.ts`), ...others]);
 });

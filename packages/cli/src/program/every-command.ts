@@ -1,28 +1,74 @@
 /** Every command of `kasane`, in the order of its help. Loads their tables, and nothing heavy. */
 import type { Command } from 'commander';
-import { addAskingCommands } from '../commands/asking.ts';
-import { addContextCommands } from '../commands/context-commands.ts';
-import { addDataCommands } from '../commands/data-commands.ts';
-import { addLocalCommands } from '../commands/local-commands.ts';
-import { addModelCommands } from '../commands/model-commands.ts';
-import { addSecurityCommands } from '../commands/security-commands.ts';
-import { addServingCommands } from '../commands/serving-commands.ts';
+import { addSchema, addVersion } from '../commands/about.ts';
+import { addCert } from '../commands/cert/command.ts';
+import { addContext } from '../commands/context/command.ts';
+import { addDashboard } from '../commands/dashboard/command.ts';
+import { addData } from '../commands/data/command.ts';
+import { addDoctor } from '../commands/doctor/command.ts';
+import { addEval } from '../commands/eval/command.ts';
+import { addExport } from '../commands/export/command.ts';
+import { addInit } from '../commands/init/command.ts';
+import {
+  addCancel,
+  addDrain,
+  addJobs,
+  addPause,
+  addPriority,
+  addResume,
+  addRetry,
+  addSubmit,
+  addWatch,
+  addWorkers,
+} from '../commands/jobs/command.ts';
+import { addLogs } from '../commands/logs/command.ts';
+import { addLayers, addModels } from '../commands/models/command.ts';
+import { addPredict } from '../commands/predict/command.ts';
+import { addBackup, addCoordinator, addWorker } from '../commands/serve/command.ts';
+import { addStatus } from '../commands/status/command.ts';
+import { addToken } from '../commands/token/command.ts';
+import { addTop } from '../commands/top/command.ts';
+import { addTrain } from '../commands/train/command.ts';
 import { addAll, clientTls, command, help, program, tokenFile } from './program.ts';
 
 /** @param called the command that will run: completion walks all others, and nobody else waits for its code */
 export async function everyCommand(called?: string): Promise<Command> {
   program.commandsGroup('On this machine:');
-  addLocalCommands();
-  addDataCommands();
+  addInit();
+  addTrain();
+  addDoctor();
+  addVersion();
+  addSchema();
+  addData();
   program.commandsGroup('Serving:');
-  addServingCommands();
+  addCoordinator();
+  addBackup();
+  addWorker();
+  addDashboard();
   program.commandsGroup('Managing jobs and workers:');
-  addAskingCommands();
+  addSubmit();
+  addJobs();
+  addWorkers();
+  addDrain();
+  addWatch();
+  addCancel();
+  addPause();
+  addRetry();
+  addPriority();
+  addResume();
+  addTop();
+  addLogs();
+  addStatus();
   program.commandsGroup('Models:');
-  addModelCommands();
+  addPredict();
+  addEval();
+  addExport();
+  addModels();
+  addLayers();
   program.commandsGroup('Access:');
-  const contexts = addContextCommands();
-  addSecurityCommands();
+  const contexts = addContext();
+  addToken();
+  addCert();
   // A secret in a file is in no list of processes.
   for (const showing of [...program.commands, ...contexts.commands]) {
     if (showing.options.some((option) => option.attributeName() === 'token')) showing.addOption(tokenFile());

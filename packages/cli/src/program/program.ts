@@ -68,20 +68,14 @@ export const logFormat = () =>
     .default('text')
     .argParser(oneOf(logFormats));
 /** Of the commands that stay. */
-export const metrics = [
-  () =>
-    new Option('--metrics-port <n>', 'port for /metrics (Prometheus) and /health, 0 for any free port')
-      .env('KASANE_METRICS_PORT')
-      .argParser(integer(0, 65535)),
-  () =>
-    new Option(
-      '--metrics-host <host>',
-      'address for --metrics-port; requires --metrics-token beyond loopback',
-    )
-      .env('KASANE_METRICS_HOST')
-      .default('127.0.0.1'),
-  () =>
-    new Option('--metrics-token <token>', 'bearer token that /metrics requires').env('KASANE_METRICS_TOKEN'),
+export const metrics = () => [
+  new Option('--metrics-port <n>', 'port for /metrics (Prometheus) and /health, 0 for any free port')
+    .env('KASANE_METRICS_PORT')
+    .argParser(integer(0, 65535)),
+  new Option('--metrics-host <host>', 'address for --metrics-port; requires --metrics-token beyond loopback')
+    .env('KASANE_METRICS_HOST')
+    .default('127.0.0.1'),
+  new Option('--metrics-token <token>', 'bearer token that /metrics requires').env('KASANE_METRICS_TOKEN'),
 ];
 export const backend = () =>
   new Option(

@@ -1,6 +1,6 @@
-/** The commands that stay: coordinator, worker, dashboard; and what belongs to them. Loads nothing heavy. */
-import { limitOptions } from '../program/limit-flags.ts';
-import { DASHBOARD_PORT, DEFAULT_PORT, integer } from '../program/options.ts';
+/** The commands that stay, coordinator and worker, and backup. Loads nothing heavy. */
+import { limitOptions } from '../../program/limit-flags.ts';
+import { DASHBOARD_PORT, DEFAULT_PORT, integer } from '../../program/options.ts';
 import {
   addAll,
   backend,
@@ -16,10 +16,10 @@ import {
   redis,
   serverTls,
   token,
-} from '../program/program.ts';
+} from '../../program/program.ts';
 
-export function addServingCommands(): void {
-  const coordinatorCommand = command('coordinator', 'run a coordinator')
+export function addCoordinator(): void {
+  const serving = command('coordinator', 'run a coordinator')
     .option('--host <host>', 'address to listen on; tokens are required beyond loopback', '127.0.0.1')
     .option('--port <n>', 'port to listen on, 0 for any free port', integer(0, 65535), DEFAULT_PORT)
     .addOption(redis())
@@ -50,9 +50,11 @@ export function addServingCommands(): void {
         ['{ address, join: ["kasane worker --coordinator ..."], redis, dashboard: its URL or null }'],
       ),
     )
-    .action(async (options) => (await import('./serve/serve.ts')).coordinator(options));
-  addAll(coordinatorCommand, [...serverTls(), ...places('jobs may'), ...limitOptions()]);
+    .action(async (options) => (await import('./serve.ts')).coordinator(options));
+  addAll(serving, [...serverTls(), ...places('jobs may'), ...limitOptions(), ...metrics()]);
+}
 
+export function addBackup(): void {
   command('backup <folder>', "copy a coordinator's state to a new folder, even while it runs")
     .option('--state <dir>', "the coordinator's state directory (default: ~/.local/state/kasane)")
     .option('--json', 'print one JSON object')
@@ -66,9 +68,11 @@ export function addServingCommands(): void {
         ['{ folder, jobs, files, bytes, missing: [] }'],
       ),
     )
-    .action(async (folder, options) => (await import('./serve/backup.ts')).backup(folder, options));
+    .action(async (folder, options) => (await import('./backup.ts')).backup(folder, options));
+}
 
-  const workerCommand = command('worker', 'run a worker for a coordinator')
+export function addWorker(): void {
+  const working = command('worker', 'run a worker for a coordinator')
     .addOption(coordinator())
     .option('--slots <n>', 'compute threads (default: one per core, one for webgpu)', integer(1, 256))
     .addOption(backend())
@@ -88,23 +92,6 @@ export function addServingCommands(): void {
         'kasane worker --log-format json                     # prints log entries only',
       ]),
     )
-    .action(async (options) => (await import('./serve/serve.ts')).worker(options));
-  for (const option of metrics) {
-    coordinatorCommand.addOption(option());
-    workerCommand.addOption(option());
-  }
-  addAll(workerCommand, places('this worker may'));
-
-  const page = command('dashboard', 'serve the dashboard')
-    .option('--host <host>', 'address to listen on; requires --page-tls-ca beyond loopback', '127.0.0.1')
-    .option('--port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
-    .option('--json', 'print one JSON object once it is listening')
-    .addOption(coordinator())
-    .addOption(token())
-    .addHelpText(
-      'after',
-      help(['kasane dashboard', 'kasane dashboard --coordinator 10.0.0.1:7420'], ['{ url }']),
-    )
-    .action(async (options) => (await import('./dashboard/dashboard.ts')).dashboard(options));
-  addAll(page, serverTls('page-', ' to browsers'));
+    .action(async (options) => (await import('./serve.ts')).worker(options));
+  addAll(working, [...metrics(), ...places('this worker may')]);
 }

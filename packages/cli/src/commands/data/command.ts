@@ -1,8 +1,8 @@
 /** The commands `kasane data`. Loads nothing heavy. */
 import { Option } from 'commander';
-import { command, help } from '../program/program.ts';
+import { command, help } from '../../program/program.ts';
 
-export function addDataCommands(): void {
+export function addData(): void {
   const set = () =>
     new Option(
       '--set <key=value...>',
@@ -32,7 +32,7 @@ export function addDataCommands(): void {
         ],
       ),
     )
-    .action(async (place, options) => (await import('./data/data.ts')).inspect(place, options));
+    .action(async (place, options) => (await import('./data.ts')).inspect(place, options));
   data
     .command('pack <data> <folder>')
     .description('decode data once and write it as chunks for `format: packed`')
@@ -45,5 +45,5 @@ export function addDataCommands(): void {
         ['{ folder, train: samples, test: samples, digest: SHA-256 of its index, notes: [] }'],
       ),
     )
-    .action(async (place, folder, options) => (await import('./data/data.ts')).pack(place, folder, options));
+    .action(async (place, folder, options) => (await import('./data.ts')).pack(place, folder, options));
 }

@@ -1,9 +1,9 @@
 /** The commands `kasane context`. Loads nothing heavy. */
 import type { Command } from 'commander';
-import { address } from '../program/options.ts';
-import { command, help } from '../program/program.ts';
+import { address } from '../../program/options.ts';
+import { command, help } from '../../program/program.ts';
 
-export function addContextCommands(): Command {
+export function addContext(): Command {
   const contexts = command('context', 'manage saved coordinator addresses').addHelpText(
     'after',
     help([
@@ -18,7 +18,7 @@ export function addContextCommands(): Command {
       'after',
       help(['kasane context list'], ['[{ name, coordinator, token: true, current: true }]']),
     )
-    .action(async (options) => (await import('./context/context.ts')).list(options));
+    .action(async (options) => (await import('./context.ts')).list(options));
   contextCommand('add <name>', "save a coordinator's address and token")
     .requiredOption('--coordinator <host:port>', "coordinator's address", address())
     .option('--token <token>', 'access token')
@@ -29,7 +29,7 @@ export function addContextCommands(): Command {
         ['{ name, coordinator, token: true, current: true }'],
       ),
     )
-    .action(async (name, options) => (await import('./context/context.ts')).add(name, options));
+    .action(async (name, options) => (await import('./context.ts')).add(name, options));
   contextCommand('use <name>', 'make this the current context (KASANE_CONTEXT overrides it)')
     .addHelpText(
       'after',
@@ -38,7 +38,7 @@ export function addContextCommands(): Command {
         ['{ name, coordinator, token: true, current: true }'],
       ),
     )
-    .action(async (name, options) => (await import('./context/context.ts')).use(name, options));
+    .action(async (name, options) => (await import('./context.ts')).use(name, options));
   contextCommand('remove <name>', 'delete a context')
     .addHelpText(
       'after',
@@ -47,6 +47,6 @@ export function addContextCommands(): Command {
         ['{ name, coordinator, token: true, current: false }, before the removal'],
       ),
     )
-    .action(async (name, options) => (await import('./context/context.ts')).remove(name, options));
+    .action(async (name, options) => (await import('./context.ts')).remove(name, options));
   return contexts;
 }

@@ -1,10 +1,10 @@
-/** The commands `kasane token` and `kasane cert`. Loads nothing heavy. */
+/** The commands `kasane token`. Loads nothing heavy. */
 import { Option } from 'commander';
-import { span } from '../program/duration.ts';
-import { integer, oneOf, tokenScopes } from '../program/options.ts';
-import { command, each, help } from '../program/program.ts';
+import { span } from '../../program/duration.ts';
+import { oneOf, tokenScopes } from '../../program/options.ts';
+import { command, each, help } from '../../program/program.ts';
 
-export function addSecurityCommands(): void {
+export function addToken(): void {
   const tokens = command('token', 'manage access tokens of a coordinator').addHelpText(
     'after',
     help(['kasane token create gpu-room --scope work', 'kasane token revoke gpu-room']),
@@ -33,7 +33,7 @@ export function addSecurityCommands(): void {
         ['{ id, name, scopes: ["work"], state: "valid", created, expires: null, token }'],
       ),
     )
-    .action(async (name, options) => (await import('./token/token.ts')).create(name, options));
+    .action(async (name, options) => (await import('./token.ts')).create(name, options));
   tokenCommand('list', 'list tokens without their secrets')
     .option('--json', 'print a JSON array of objects')
     .addHelpText(
@@ -43,7 +43,7 @@ export function addSecurityCommands(): void {
         ['[{ id, name, scopes: ["work"], state: "valid", created, expires: null }]'],
       ),
     )
-    .action(async (options) => (await import('./token/token.ts')).list(options));
+    .action(async (options) => (await import('./token.ts')).list(options));
   tokenCommand('revoke <token>', 'revoke a token by its ID or name and end its streams')
     .option('--json', 'print one JSON object')
     .addHelpText(
@@ -53,28 +53,5 @@ export function addSecurityCommands(): void {
         ['{ id, name, scopes: ["work"], state: "revoked", created, expires: null }'],
       ),
     )
-    .action(async (which, options) => (await import('./token/token.ts')).revoke(which, options));
-
-  command('cert', 'create TLS certificates')
-    .addHelpText('after', help(['kasane cert dev certificates --host train.example.org']))
-    .command('dev [folder]')
-    .description('create a CA and certificates for a coordinator and a client, for development')
-    .addOption(
-      new Option('--host <host>', 'host name or address of the coordinator; repeatable')
-        .argParser(each)
-        .default([], "this machine's"),
-    )
-    .option('--days <n>', 'days of validity', integer(1, 3650), 365)
-    .option('--force', 'replace the CA as well')
-    .option('--json', 'print one JSON object')
-    .addHelpText(
-      'after',
-      help(
-        ['kasane cert dev', 'kasane cert dev /etc/kasane --host train.example.org'],
-        ['{ folder, ca, server, client, hosts, days }'],
-      ),
-    )
-    .action(async (folder, options) =>
-      (await import('./cert/cert.ts')).dev(folder ?? 'certificates', options),
-    );
+    .action(async (which, options) => (await import('./token.ts')).revoke(which, options));
 }

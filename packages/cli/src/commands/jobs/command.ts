@@ -1,12 +1,11 @@
-/** The commands that ask a coordinator: about jobs, workers, and what happens. Their tables only; each loads what it needs. */
-import { integer } from '../program/options.ts';
-import { asks, command, coordinator, help, tensorboard, token } from '../program/program.ts';
+/** Jobs and workers of a coordinator: submit, jobs, workers, drain, watch, cancel, pause, retry, priority and resume. Loads nothing heavy. */
+import { integer } from '../../program/options.ts';
+import { asks, command, coordinator, help, tensorboard, token } from '../../program/program.ts';
 
 const PRIORITY_HELP =
   'priority from -1000 to 1000; the highest runs first, jobs of equal priority take turns';
 
-/** Adds them to the program. */
-export function addAskingCommands(): void {
+export function addSubmit(): void {
   asks(
     command('submit <job>', "submit a job file or preset and print the job's ID")
       .option('--watch', 'follow the job until it ends')
@@ -23,8 +22,10 @@ export function addAskingCommands(): void {
         ['{ job }'],
       ),
     )
-    .action(async (job, options) => (await import('./jobs/jobs.ts')).submit(job, options));
+    .action(async (job, options) => (await import('./jobs.ts')).submit(job, options));
+}
 
+export function addJobs(): void {
   asks(command('jobs', 'list jobs, newest first'), 'print a JSON array of objects')
     .addHelpText(
       'after',
@@ -38,8 +39,10 @@ export function addAskingCommands(): void {
         ],
       ),
     )
-    .action(async (options) => (await import('./jobs/jobs.ts')).jobs(options));
+    .action(async (options) => (await import('./jobs.ts')).jobs(options));
+}
 
+export function addWorkers(): void {
   asks(command('workers', 'list the connected workers'), 'print a JSON array of objects')
     .addHelpText(
       'after',
@@ -52,12 +55,16 @@ export function addAskingCommands(): void {
         ],
       ),
     )
-    .action(async (options) => (await import('./jobs/jobs.ts')).workers(options));
+    .action(async (options) => (await import('./jobs.ts')).workers(options));
+}
 
+export function addDrain(): void {
   asks(command('drain <worker>', 'stop a worker after its current tasks'))
     .addHelpText('after', help(['kasane drain rack-3-4711-9f3c'], ['the worker, as in kasane workers']))
-    .action(async (worker, options) => (await import('./jobs/jobs.ts')).drain(worker, options));
+    .action(async (worker, options) => (await import('./jobs.ts')).drain(worker, options));
+}
 
+export function addWatch(): void {
   command('watch <job>', 'follow a job until it ends')
     .option('--json', 'print one JSON object per change')
     .addOption(tensorboard().conflicts('json'))
@@ -67,12 +74,16 @@ export function addAskingCommands(): void {
       'after',
       help(['kasane watch mnist-mlp-1a2b3c4d'], ['the job at each change, as in kasane jobs']),
     )
-    .action(async (job, options) => (await import('./jobs/jobs.ts')).watch(job, options));
+    .action(async (job, options) => (await import('./jobs.ts')).watch(job, options));
+}
 
+export function addCancel(): void {
   asks(command('cancel <job>', 'stop a job'))
     .addHelpText('after', help(['kasane cancel mnist-mlp-1a2b3c4d'], ['the job, as in kasane jobs']))
-    .action(async (job, options) => (await import('./jobs/jobs.ts')).cancel(job, options));
+    .action(async (job, options) => (await import('./jobs.ts')).cancel(job, options));
+}
 
+export function addPause(): void {
   asks(command('pause <job>', 'pause a job, keeping its progress'))
     .addHelpText(
       'after',
@@ -81,8 +92,10 @@ export function addAskingCommands(): void {
         ['the job, as in kasane jobs'],
       ),
     )
-    .action(async (job, options) => (await import('./jobs/jobs.ts')).pause(job, options));
+    .action(async (job, options) => (await import('./jobs.ts')).pause(job, options));
+}
 
+export function addRetry(): void {
   asks(
     command('retry <job>', 'run a finished job again from the start and print the new ID').option(
       '--watch',
@@ -99,8 +112,10 @@ export function addAskingCommands(): void {
         ['{ job: the new ID }'],
       ),
     )
-    .action(async (job, options) => (await import('./jobs/jobs.ts')).retry(job, options));
+    .action(async (job, options) => (await import('./jobs.ts')).retry(job, options));
+}
 
+export function addPriority(): void {
   asks(command('priority <job>', "set a job's priority").argument('<n>', PRIORITY_HELP, integer(-1000, 1000)))
     .addHelpText(
       'after',
@@ -109,8 +124,10 @@ export function addAskingCommands(): void {
         ['the job, as in kasane jobs'],
       ),
     )
-    .action(async (job, n, options) => (await import('./jobs/jobs.ts')).priority(job, n, options));
+    .action(async (job, n, options) => (await import('./jobs.ts')).priority(job, n, options));
+}
 
+export function addResume(): void {
   asks(
     command('resume <job>', 'continue a paused job, or a finished one from its last checkpoint')
       .option('--epochs <n>', 'number of additional epochs', integer(1))
@@ -123,51 +140,5 @@ export function addAskingCommands(): void {
         ['the job, as in kasane jobs'],
       ),
     )
-    .action(async (job, options) => (await import('./jobs/jobs.ts')).resume(job, options));
-
-  asks(command('top', 'show jobs, charts, layers and workers live'), 'print one JSON object per event')
-    .addHelpText(
-      'after',
-      help(
-        ['kasane top', 'kasane top --json | tee events.jsonl'],
-        [
-          '{ time, subject: a job or a worker, event, args, message, reason: { code, args } }',
-          'event: joined, left, or an event of kasane logs',
-        ],
-      ),
-    )
-    .action(async (options) => (await import('./top/top.ts')).top(options));
-
-  asks(
-    command('logs <job>', "print a job's events").option(
-      '-f, --follow',
-      'keep printing new events until the job ends',
-    ),
-    'print one JSON object per line',
-  )
-    .addHelpText(
-      'after',
-      help(
-        ['kasane logs mnist-mlp-1a2b3c4d -f'],
-        [
-          '{ time, event, args, message, reason: { code, args } }',
-          'event: submitted, started, waiting, continued, paused, resumed, epoch, checkpoint, worker-joined,',
-          '   worker-left, tasks-reissued, restarted, succeeded, failed, cancelled and others (see the docs)',
-          'time: null for what an earlier version recorded without it',
-        ],
-      ),
-    )
-    .action(async (job, options) => (await import('./logs/logs.ts')).logs(job, options));
-
-  asks(command('status', 'summarize the coordinator, its workers and jobs'))
-    .addHelpText(
-      'after',
-      help(
-        ['kasane status', 'kasane status --coordinator 10.0.0.1:7420'],
-        [
-          '{ coordinator, version, uptimeSeconds, workers, slots, tasksHeld, jobs: [as in kasane jobs], ended }',
-        ],
-      ),
-    )
-    .action(async (options) => (await import('./status/status.ts')).status(options));
+    .action(async (job, options) => (await import('./jobs.ts')).resume(job, options));
 }

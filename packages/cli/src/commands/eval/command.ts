@@ -1,0 +1,23 @@
+/** The command `kasane eval`. Loads nothing heavy. */
+import { asks, command, help } from '../../program/program.ts';
+
+export function addEval(): void {
+  asks(
+    command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
+      .option('--data <path>', 'path of the training data (default: as in the job; for a file, MNIST)')
+      .option('--test <path>', 'path of separate test data; for tables, any labeled rows'),
+  )
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane eval .kasane/mnist-cnn.safetensors',
+          'kasane eval flowers-1a2b3c4d',
+          'kasane eval flowers.safetensors --data flowers.csv',
+          'kasane eval flowers.safetensors --test new-flowers.csv',
+        ],
+        ['{ samples, counted, loss, metric: "accuracy", value: 0.98, seconds }'],
+      ),
+    )
+    .action(async (model, options) => (await import('./eval.ts')).evaluate(model, options));
+}

@@ -1,0 +1,54 @@
+/** The command `kasane train`. Loads nothing heavy. */
+import { availableParallelism } from 'node:os';
+import { integer, trainingFlags } from '../../program/options.ts';
+import {
+  backend,
+  command,
+  gpuStorage,
+  help,
+  logLevel,
+  profile,
+  redis,
+  tensorboard,
+} from '../../program/program.ts';
+
+export function addTrain(): void {
+  const train = command('train', 'train a job file or preset on a local cluster')
+    .argument('[job]', 'job file or preset', 'mnist-mlp')
+    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
+    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
+    .addOption(backend())
+    .addOption(gpuStorage())
+    .addOption(profile())
+    .option('--data <dir>', 'path of the data, overriding the job file')
+    .addOption(redis())
+    .option('--out <file>', 'output file for the weights (default: .kasane/NAME.safetensors)')
+    .addOption(tensorboard())
+    .option('--open', 'open the dashboard in a browser')
+    .option('--json', 'print one JSON object at the end')
+    .addOption(logLevel('warn'))
+    .addHelpText(
+      'after',
+      help(
+        ['kasane train', 'kasane train mnist-cnn --workers 4 --epochs 3', 'kasane train job.yaml --open'],
+        [
+          '{ job, metric, testMetric, testAccuracy, testLoss, epochs, steps, seconds, samplesPerSecond, workers,',
+          '  digest, model }',
+        ],
+      ),
+    )
+    .action(async (jobOrPreset, options) => {
+      const job = await (await import('./job-to-train.ts')).jobToTrain(jobOrPreset, options);
+      const { withWorkers } = await import('./worker-processes.ts');
+      const { workers, slots, backend, gpuStorage, logLevel } = options;
+      (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      // A profile is written to a file of the cluster, which forks its workers itself, then.
+      const first = options.profile === undefined ? workers : 0;
+      await withWorkers(first, { slots, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./train.ts')).train(job, options, forked),
+      );
+    });
+  for (const flag of Object.values(trainingFlags)) {
+    if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
+  }
+}
