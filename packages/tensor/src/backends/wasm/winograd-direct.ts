@@ -15,113 +15,164 @@ const TOGETHER = 4;
  */
 export function buildDirectTile(shape: TiledShape, turned: boolean): FunctionBuilder {
   const f = new FunctionBuilder(['i32', 'i32', 'i32', 'i32', 'i32']);
-  const [image, result, top, left, window] = [0, 1, 2, 3, 4].map((i) => f.parameter(i)) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-  const { image: extents, places, padding, channels, filters, tile } = shape;
-  const [row, column, y, x, pixel, to, weight] = Array.from({ length: 7 }, () => f.local('i32')) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-  const isInside = (r: Local, c: Local, [rows, columns]: readonly [number, number]) =>
-    f.get(r).i32(rows).op('i32LtU').get(c).i32(columns).op('i32LtU', 'i32And');
-  /** Pushes the address of a pixel. */
-  const at = (base: Local, r: Local, c: Local, columns: number, depth: number) =>
-    f
-      .get(r)
-      .i32(columns)
-      .op('i32Mul')
-      .get(c)
-      .op('i32Add')
-      .i32(4 * depth)
-      .op('i32Mul')
-      .get(base)
-      .op('i32Add');
-  const tap = 4 * channels * filters;
-  const offset = f.local('i32');
+  new DirectTile(f, shape, turned).emit();
+  return f;
+}
+
+/** Emits the function: each method the code of one of its loops, from the outermost to the innermost. */
+class DirectTile {
+  readonly #f: FunctionBuilder;
+  readonly #shape: TiledShape;
+  readonly #turned: boolean;
+  readonly #row: Local;
+  readonly #column: Local;
+  readonly #y: Local;
+  readonly #x: Local;
+  /** Address of the pixel that is read. */
+  readonly #pixel: Local;
+  /** Address of the pixel of the result. */
+  readonly #to: Local;
+  /** Address of the weights. */
+  readonly #weight: Local;
+  /** Bytes of the pixel of the result that are done. */
+  readonly #offset: Local;
+
+  constructor(f: FunctionBuilder, shape: TiledShape, turned: boolean) {
+    this.#f = f;
+    this.#shape = shape;
+    this.#turned = turned;
+    this.#row = f.local('i32');
+    this.#column = f.local('i32');
+    this.#y = f.local('i32');
+    this.#x = f.local('i32');
+    this.#pixel = f.local('i32');
+    this.#to = f.local('i32');
+    this.#weight = f.local('i32');
+    this.#offset = f.local('i32');
+  }
+
+  /** The pixels of the tile that are inside of the result. */
+  emit(): void {
+    const f = this.#f;
+    const { places, tile } = this.#shape;
+    f.get(f.parameter(2)).set(this.#row);
+    f.repeat(tile, () => {
+      f.get(f.parameter(3)).set(this.#column);
+      f.repeat(tile, () => {
+        this.#isInside(this.#row, this.#column, places);
+        f.when(() => this.#emitPixel());
+        f.advance(this.#column, 1);
+      });
+      f.advance(this.#row, 1);
+    });
+  }
+
+  #emitPixel(): void {
+    const { places, filters } = this.#shape;
+    this.#address(this.#f.parameter(1), this.#row, this.#column, places[1], filters);
+    this.#f.set(this.#to).i32(0).set(this.#offset);
+    const vectors = filters / 4;
+    this.#f.repeat(Math.floor(vectors / TOGETHER), () => this.#emitSums(TOGETHER));
+    if (vectors % TOGETHER > 0) this.#emitSums(vectors % TOGETHER);
+  }
+
   /** Sums of `count` vectors of results from `offset` on, all taps. */
-  const sums = (count: number) => {
-    const totals = Array.from({ length: count }, () => f.local('v128'));
-    const parts = Array.from({ length: turned ? 4 * count : count }, () => f.local('v128'));
+  #emitSums(count: number): void {
+    const f = this.#f;
+    const totals = this.#vectors(count);
+    const parts = this.#vectors(this.#turned ? 4 * count : count);
     for (const total of totals) f.f32x4(0).set(total);
     for (let i = 0; i < 3; i++) {
-      for (let j = 0; j < 3; j++) {
-        f.get(row)
-          .i32(i - padding[0])
-          .op('i32Add')
-          .set(y);
-        f.get(column)
-          .i32(j - padding[1])
-          .op('i32Add')
-          .set(x);
-        isInside(y, x, extents);
-        f.when(() => {
-          at(image, y, x, extents[1], channels);
-          f.set(pixel);
-          const element = turned ? 8 - (3 * i + j) : 3 * i + j;
-          f.get(window)
-            .i32(element * tap)
-            .op('i32Add');
-          f.get(offset)
-            .i32(turned ? channels : 1)
-            .op('i32Mul', 'i32Add')
-            .set(weight);
-          for (const part of parts) f.f32x4(0).set(part);
-          if (turned) addRows(parts);
-          else addColumns(parts);
-          for (const [index, total] of totals.entries()) {
-            f.get(total);
-            if (turned) pushSums(parts.slice(4 * index, 4 * index + 4));
-            else f.get(parts[index]!);
-            f.op('f32x4Add').set(total);
-          }
-        });
-      }
+      for (let j = 0; j < 3; j++) this.#emitTap(i, j, totals, parts);
     }
     for (const [index, total] of totals.entries())
-      f.get(to)
-        .get(offset)
+      f.get(this.#to)
+        .get(this.#offset)
         .op('i32Add')
         .get(total)
         .memory('v128Store', 16 * index);
-    f.advance(offset, 16 * count);
-  };
+    f.advance(this.#offset, 16 * count);
+  }
+
+  /** Adds what a pixel of the window sees to the totals, if it sees the image. */
+  #emitTap(i: number, j: number, totals: readonly Local[], parts: readonly Local[]): void {
+    const f = this.#f;
+    const { image, padding, channels } = this.#shape;
+    f.get(this.#row)
+      .i32(i - padding[0])
+      .op('i32Add')
+      .set(this.#y);
+    f.get(this.#column)
+      .i32(j - padding[1])
+      .op('i32Add')
+      .set(this.#x);
+    this.#isInside(this.#y, this.#x, image);
+    f.when(() => {
+      this.#address(f.parameter(0), this.#y, this.#x, image[1], channels);
+      f.set(this.#pixel);
+      this.#emitWeightOf(i, j);
+      for (const part of parts) f.f32x4(0).set(part);
+      if (this.#turned) this.#addRows(parts);
+      else this.#addColumns(parts);
+      for (const [index, total] of totals.entries()) {
+        f.get(total);
+        if (this.#turned) this.#pushSums(parts.slice(4 * index, 4 * index + 4));
+        else f.get(parts[index]!);
+        f.op('f32x4Add').set(total);
+      }
+    });
+  }
+
+  /** Where the weights of a pixel of the window begin. */
+  #emitWeightOf(i: number, j: number): void {
+    const { channels, filters } = this.#shape;
+    const element = this.#turned ? 8 - (3 * i + j) : 3 * i + j;
+    this.#f
+      .get(this.#f.parameter(4))
+      .i32(element * 4 * channels * filters)
+      .op('i32Add')
+      .get(this.#offset)
+      .i32(this.#turned ? channels : 1)
+      .op('i32Mul', 'i32Add')
+      .set(this.#weight);
+  }
+
   /** The filters of one channel lie together. */
-  const addColumns = (parts: readonly Local[]) =>
-    f.repeat(channels, () => {
+  #addColumns(parts: readonly Local[]): void {
+    const f = this.#f;
+    f.repeat(this.#shape.channels, () => {
       for (const [index, part] of parts.entries()) {
         f.get(part)
-          .get(pixel)
+          .get(this.#pixel)
           .memory('v128Load32Splat')
-          .get(weight)
+          .get(this.#weight)
           .memory('v128Load', 16 * index);
         f.op('f32x4Mul', 'f32x4Add').set(part);
       }
-      f.advance(pixel, 4).advance(weight, 4 * filters);
+      f.advance(this.#pixel, 4).advance(this.#weight, 4 * this.#shape.filters);
     });
+  }
+
   /** What is summed lies together: four lanes. */
-  const addRows = (parts: readonly Local[]) =>
+  #addRows(parts: readonly Local[]): void {
+    const f = this.#f;
+    const { channels } = this.#shape;
     f.repeat(channels / 4, () => {
       for (const [index, part] of parts.entries()) {
         f.get(part)
-          .get(pixel)
+          .get(this.#pixel)
           .memory('v128Load')
-          .get(weight)
+          .get(this.#weight)
           .memory('v128Load', 4 * channels * index);
         f.op('f32x4Mul', 'f32x4Add').set(part);
       }
-      f.advance(pixel, 16).advance(weight, 16);
+      f.advance(this.#pixel, 16).advance(this.#weight, 16);
     });
-  const pushSums = ([a, b, c, d]: readonly Local[]) => {
+  }
+
+  /** Pushes a vector of the sums of the lanes of each of four. */
+  #pushSums([a, b, c, d]: readonly Local[]): void {
+    const f = this.#f;
     const pairs = (one: Local, other: Local) => {
       f.get(one).get(other).shuffle32(0, 2, 4, 6);
       f.get(one).get(other).shuffle32(1, 3, 5, 7).op('f32x4Add');
@@ -132,22 +183,28 @@ export function buildDirectTile(shape: TiledShape, turned: boolean): FunctionBui
     pairs(c!, d!);
     f.set(second);
     pairs(first, second);
-  };
-  f.get(top).set(row);
-  f.repeat(tile, () => {
-    f.get(left).set(column);
-    f.repeat(tile, () => {
-      isInside(row, column, places);
-      f.when(() => {
-        at(result, row, column, places[1], filters);
-        f.set(to).i32(0).set(offset);
-        const vectors = filters / 4;
-        f.repeat(Math.floor(vectors / TOGETHER), () => sums(TOGETHER));
-        if (vectors % TOGETHER > 0) sums(vectors % TOGETHER);
-      });
-      f.advance(column, 1);
-    });
-    f.advance(row, 1);
-  });
-  return f;
+  }
+
+  #vectors(count: number): Local[] {
+    return Array.from({ length: count }, () => this.#f.local('v128'));
+  }
+
+  /** Pushes whether a pixel is one of an image; rows and columns are compared as unsigned numbers. */
+  #isInside(row: Local, column: Local, [rows, columns]: readonly [number, number]): void {
+    this.#f.get(row).i32(rows).op('i32LtU').get(column).i32(columns).op('i32LtU', 'i32And');
+  }
+
+  /** Pushes the address of a pixel. */
+  #address(base: Local, row: Local, column: Local, columns: number, depth: number): void {
+    this.#f
+      .get(row)
+      .i32(columns)
+      .op('i32Mul')
+      .get(column)
+      .op('i32Add')
+      .i32(4 * depth)
+      .op('i32Mul')
+      .get(base)
+      .op('i32Add');
+  }
 }
