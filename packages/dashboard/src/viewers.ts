@@ -13,14 +13,18 @@ const POLL_MS = 500;
 const POLLS_OF_ALL = 10;
 /** Bytes that a page may be behind before it is cut off; it comes back by itself. */
 const BEHIND_BYTES = 16 << 20;
+/** Bytes that all pages may be behind together: then those that are most behind are cut off. */
+const ALL_BEHIND_BYTES = 64 << 20;
+/** Bytes behind that everybody may be at any time. */
+const LITTLE_BYTES = 256 << 10;
 /** Pages at once. */
 export const VIEWERS = 64;
 
-/** What a page shows of a metrics history: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
- * hundreds of shards the latter two are heavy, and no view wants all. */
 /** Headers of a stream of events. */
 export const EVENTS = { 'content-type': 'text/event-stream' };
 
+/** What a page shows of a metrics history: its curves, those of layers with them, or who computed the newest steps. Of deep networks and of
+ * hundreds of shards the latter two are heavy, and no view wants all. */
 export const PARTS = ['curves', 'layers', 'steps'] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -59,10 +63,10 @@ export class Viewers {
       this.#viewers.delete(response);
     });
     if (this.#cluster) {
-      send(response, 'jobs', listOf(this.#jobs.values()));
-      send(response, 'cluster', this.#cluster);
+      this.#send(response, 'jobs', listOf(this.#jobs.values()));
+      this.#send(response, 'cluster', this.#cluster);
     }
-    if (this.#problem) send(response, 'problem', JSON.stringify(this.#problem));
+    if (this.#problem) this.#send(response, 'problem', JSON.stringify(this.#problem));
     if (!this.#polling) void this.#poll();
   }
 
@@ -94,7 +98,7 @@ export class Viewers {
         (message) => {
           const told = take(message);
           if (!told) return;
-          send(response, first ? 'metrics' : 'more', JSON.stringify(told));
+          this.#send(response, first ? 'metrics' : 'more', JSON.stringify(told));
           first = false;
         },
         () => ended(!first),
@@ -115,9 +119,9 @@ export class Viewers {
         job,
         ({ events, more }) => {
           past?.push(...events);
-          if (!past) send(response, 'happens', JSON.stringify(events));
+          if (!past) this.#send(response, 'happens', JSON.stringify(events));
           else if (!more) {
-            send(response, 'happened', JSON.stringify(past));
+            this.#send(response, 'happened', JSON.stringify(past));
             past = undefined;
           }
         },
@@ -205,7 +209,24 @@ export class Viewers {
   }
 
   #broadcast(event: string, json: string): void {
-    for (const response of this.#viewers.keys()) send(response, event, json);
+    for (const response of this.#viewers.keys()) this.#send(response, event, json);
+  }
+
+  #send(response: ServerResponse, event: string, json: string): void {
+    if (response.writableLength > BEHIND_BYTES) response.destroy();
+    else response.write(`event: ${event}\ndata: ${json}\n\n`);
+    if (response.writableLength > LITTLE_BYTES) this.#cutOff();
+  }
+
+  #cutOff(): void {
+    const open = [...this.#viewers.keys()].filter(({ destroyed }) => !destroyed);
+    let all = open.reduce((sum, { writableLength }) => sum + writableLength, 0);
+    if (all <= ALL_BEHIND_BYTES) return;
+    for (const response of open.sort((a, b) => b.writableLength - a.writableLength)) {
+      if (all <= ALL_BEHIND_BYTES) return;
+      all -= response.writableLength;
+      response.destroy();
+    }
   }
 }
 
@@ -238,8 +259,3 @@ function newestSteps(): Take {
 }
 
 const listOf = (jsons: Iterable<string>) => `[${[...jsons].join()}]`;
-
-function send(response: ServerResponse, event: string, json: string): void {
-  if (response.writableLength > BEHIND_BYTES) response.destroy();
-  else response.write(`event: ${event}\ndata: ${json}\n\n`);
-}
