@@ -20,6 +20,7 @@ import type { Unkept } from './run/run.ts';
 import type { StepTimes } from './run/run-options.ts';
 import { clusterService } from './serve/cluster.ts';
 import { jobsService } from './serve/jobs.ts';
+import type { CoordinatorMetrics } from './serve/prometheus.ts';
 import { listen } from './serve/server.ts';
 import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
@@ -131,6 +132,21 @@ async function openState(
   }
 }
 
+async function serveMetrics(
+  metrics: CoordinatorMetrics,
+  options: MetricsOptions,
+  log: Logger,
+): Promise<MetricsServer> {
+  const { startMetricsServer } = await import('@kasane/protocol/internal/ports/metrics-server');
+  // Without Redis it waits, and goes on by itself: starting it again would not help.
+  const server = await startMetricsServer(options, {
+    metrics: () => metrics.page(),
+    health: () => undefined,
+  });
+  log.info(`metrics at ${server.url}/metrics`);
+  return server;
+}
+
 /** @param opened gets what closes again what was opened, last things last */
 async function start(options: CoordinatorOptions, opened: Closers): Promise<Coordinator> {
   const { log, redisUrl } = options;
@@ -197,26 +213,19 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     training,
   };
   const ownToken = randomBytes(32).toString('base64url');
-  let told: MetricsServer | undefined;
-  const server = await (async () => {
-    if (options.metrics && metrics) {
-      // Without Redis it waits, and goes on by itself: starting it again would not help.
-      const tell = { metrics: () => metrics.page(), health: () => undefined };
-      const { startMetricsServer } = await import('@kasane/protocol/internal/ports/metrics-server');
-      told = await startMetricsServer(options.metrics, tell);
-      log.info(`metrics at ${told.url}/metrics`);
-    }
-    return listen(services, { ...options, tokens, ownToken, limits });
-  })().catch(async (error: unknown) => {
-    await told?.close();
-    throw error;
-  });
+  const metricsServer = metrics && options.metrics && (await serveMetrics(metrics, options.metrics, log));
+  const server = await listen(services, { ...options, tokens, ownToken, limits }).catch(
+    async (error: unknown) => {
+      await metricsServer?.close();
+      throw error;
+    },
+  );
   manager.start();
   let closed: Promise<void> | undefined;
   const close = async () => {
     await manager.close();
     await server.close();
-    await told?.close();
+    await metricsServer?.close();
     await closeAll(opened);
   };
   return {

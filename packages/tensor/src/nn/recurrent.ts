@@ -14,7 +14,7 @@ import { concat, sliceAxis } from '../ops/parts.ts';
 import { add, mul, sigmoid, sub, tanh } from '../ops/pointwise.ts';
 import { formatShape } from '../shape.ts';
 import { xavierUniform } from './initializers.ts';
-import { defineLayer, type LayerAbout, LayerError, type ParameterPlan } from './layer.ts';
+import { defineLayer, type LayerAbout, LayerError, type OptionRules, type ParameterPlan } from './layer.ts';
 
 /** What a cell knows from the step before: h, and what else it keeps. */
 type State = readonly [hidden: Node, ...rest: Node[]];
@@ -156,6 +156,36 @@ function onnxCells(graph: OnnxGraph, cell: Cell, x: string, parameters: readonly
 /** As ONNX wants sequences: [time, samples, features]. */
 const TIME_FIRST = [1, 0, 2];
 
+const recurrentOptions = {
+  units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of the hidden state.' },
+  layers: {
+    kind: 'integer',
+    minimum: 1,
+    maximum: 16,
+    default: 1,
+    describe: 'Number of stacked layers.',
+  },
+  bidirectional: {
+    kind: 'boolean',
+    default: false,
+    describe: 'Whether a second layer reads the sequence backwards; the outputs are concatenated.',
+  },
+  returns: {
+    kind: 'choice',
+    choices: ['last', 'sequence'],
+    default: 'last',
+    describe: 'Return the state after the last step, or the states of all steps.',
+  },
+} as const satisfies OptionRules;
+
+/** The weights and biases of one direction of one layer, in the order in which `forward` reads them. */
+const cellParameters = (prefix: string, fanIn: number, units: number, width: number): ParameterPlan[] => [
+  { name: `${prefix}.input`, shape: [fanIn, width], initializer: xavierUniform(fanIn, units) },
+  { name: `${prefix}.hidden`, shape: [units, width], initializer: { kind: 'orthogonal', columns: units } },
+  { name: `${prefix}.inputBias`, shape: [width], initializer: { kind: 'zeros' } },
+  { name: `${prefix}.hiddenBias`, shape: [width], initializer: { kind: 'zeros' } },
+];
+
 const recurrentLayer = <const T extends keyof typeof cells>(
   type: T,
   summary: string,
@@ -178,48 +208,17 @@ const recurrentLayer = <const T extends keyof typeof cells>(
         ],
       },
     },
-    options: {
-      units: { kind: 'integer', minimum: 1, maximum: 65536, describe: 'Length of the hidden state.' },
-      layers: {
-        kind: 'integer',
-        minimum: 1,
-        maximum: 16,
-        default: 1,
-        describe: 'Number of stacked layers.',
-      },
-      bidirectional: {
-        kind: 'boolean',
-        default: false,
-        describe: 'Whether a second layer reads the sequence backwards; the outputs are concatenated.',
-      },
-      returns: {
-        kind: 'choice',
-        choices: ['last', 'sequence'],
-        default: 'last',
-        describe: 'Return the state after the last step, or the states of all steps.',
-      },
-    },
+    options: recurrentOptions,
     plan: (input, { units, layers, bidirectional, returns }) => {
       if (input.length !== 2)
         throw new LayerError(`expected sequences [time, features], got ${formatShape(input)}`);
       const [time, features] = input as readonly [number, number];
       const directions = bidirectional ? ['', '.reverse'] : [''];
-      const width = cell.gates * units;
       const parameters = Array.from({ length: layers }, (_, layer) => {
         const fanIn = layer === 0 ? features : directions.length * units;
-        return directions.flatMap((direction): ParameterPlan[] => {
-          const prefix = `${layer}${direction}`;
-          return [
-            { name: `${prefix}.input`, shape: [fanIn, width], initializer: xavierUniform(fanIn, units) },
-            {
-              name: `${prefix}.hidden`,
-              shape: [units, width],
-              initializer: { kind: 'orthogonal', columns: units },
-            },
-            { name: `${prefix}.inputBias`, shape: [width], initializer: { kind: 'zeros' } },
-            { name: `${prefix}.hiddenBias`, shape: [width], initializer: { kind: 'zeros' } },
-          ];
-        });
+        return directions.flatMap((direction) =>
+          cellParameters(`${layer}${direction}`, fanIn, units, cell.gates * units),
+        );
       }).flat();
       const size = directions.length * units;
       return { outputShape: returns === 'last' ? [size] : [time, size], parameters };
