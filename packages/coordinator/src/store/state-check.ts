@@ -15,7 +15,8 @@ import {
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
-import { DATABASE, SCHEMA_VERSION } from './state-database.ts';
+import { SCHEMA_VERSION } from './migrations.ts';
+import { DATABASE } from './state-database.ts';
 import { damaged, RESTORE, stateError, unusable, whyOf } from './state-errors.ts';
 import { ownerOf } from './state-lock.ts';
 import { faultOfLog } from './wal.ts';

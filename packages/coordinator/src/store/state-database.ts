@@ -7,26 +7,25 @@ import type { Statement } from './state-writer.ts';
 
 /** Its name in a state directory. */
 export const DATABASE = 'kasane.sqlite';
-/** Of the tables. To be raised when an earlier Kasane would read or write them wrongly. 2: epochs have times. */
-export const SCHEMA_VERSION = 2;
 
 /**
  * @param directory of a coordinator's state; made when missing
- * @param schema tables that are made where they are missing
+ * @param prepare makes the tables that its user needs, and checks them
  * @throws KasaneError STATE_UNUSABLE, STATE_IN_USE or FILE_DAMAGED
  */
-export function openStateDatabase(directory: string, schema: string): DatabaseSync {
+export function openStateDatabase(
+  directory: string,
+  prepare: (database: DatabaseSync) => void,
+): DatabaseSync {
   makeStateDirectory(directory);
   const path = join(directory, DATABASE);
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path);
     database.exec('PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-    database.exec(schema);
-    const version = Number(database.prepare('PRAGMA user_version').get()!.user_version);
-    if (version < SCHEMA_VERSION) database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     // SQLite opens a file that it may not write to all the same: better heard now.
     database.exec('BEGIN IMMEDIATE; ROLLBACK');
+    prepare(database);
     return database;
   } catch (error) {
     database?.close();
@@ -48,13 +47,18 @@ export function writeAll(database: DatabaseSync, statements: readonly Statement[
 }
 
 /**
- * Whether every table of a schema is there with all its columns.
+ * Whether every table is there with all its columns.
+ * @param make makes them in an empty database
  * @throws KasaneError FILE_DAMAGED
  */
-export function requireTables(database: DatabaseSync, schema: string, directory: string): void {
+export function requireTables(
+  database: DatabaseSync,
+  make: (right: DatabaseSync) => void,
+  directory: string,
+): void {
   const right = new DatabaseSync(':memory:');
   try {
-    right.exec(schema);
+    make(right);
     const columnsOf = (of: DatabaseSync, table: string) =>
       of
         .prepare('SELECT name FROM pragma_table_info(?)')

@@ -3,18 +3,18 @@
  * of the state directory. A checkpoint's row and the ledger rows of the steps that it covers are one transaction, so
  * after a crash the ledger says exactly what the checkpoint contains.
  */
-import { join, relative, resolve, sep } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { eventOfRow, IS_ROUTINE, insertionOf } from './event-rows.ts';
 import { epochInsertion, epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record.ts';
 import { type MetricsHistory, NOTHING_YET } from './metrics.ts';
-import { DATABASE, openStateDatabase, requireTables } from './state-database.ts';
+import { makePathsRelative, migrate, PATHS } from './migrations.ts';
+import { DATABASE, openStateDatabase } from './state-database.ts';
 import { stateError } from './state-errors.ts';
 import { StatePlace } from './state-place.ts';
 import { type Statement, type StateWriter, ThreadWriter, writesAtOnce } from './state-writer.ts';
-import { addLaterColumns, SCHEMA } from './store-schema.ts';
 
 /** Where a job stands in the list of all. */
 export interface JobPlace {
@@ -63,12 +63,6 @@ const setting = (id: string, set: string, ...values: readonly SQLInputValue[]): 
 /** Records that are kept as they were read: more than one list of jobs has. */
 const MOST_READ = 2_000;
 
-/** Columns with paths of files: relative to the state directory, which may be copied or moved. */
-const PATHS = [
-  ['checkpoints', 'path'],
-  ['jobs', 'model'],
-] as const;
-
 export class JobStore {
   readonly #db: DatabaseSync;
   readonly #directory: string;
@@ -85,37 +79,16 @@ export class JobStore {
    */
   constructor(directory: string, { origin = directory, inThread = false }: JobStoreOptions = {}) {
     this.#directory = resolve(directory);
-    this.#db = openStateDatabase(directory, SCHEMA);
+    this.#db = openStateDatabase(directory, (database) => {
+      migrate(database, this.#directory);
+      makePathsRelative(database, origin);
+    });
     try {
-      this.#migrate(origin);
       this.place = StatePlace.of(join(this.#directory, DATABASE));
       this.#writer = inThread ? new ThreadWriter(this.place) : writesAtOnce(this.#db);
     } catch (error) {
       this.#db.close();
       throw stateError(error, join(directory, DATABASE));
-    }
-  }
-
-  /** What earlier versions wrote otherwise. */
-  #migrate(origin: string): void {
-    // A damaged database stays as it was found.
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      addLaterColumns(this.#db);
-      requireTables(this.#db, SCHEMA, this.#directory);
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
-    const prefix = `${resolve(origin)}${sep}`;
-    for (const [table, column] of PATHS) {
-      const isWhole = `substr(${column}, 1, ?) = ?`;
-      const whole = this.#db.prepare(`SELECT 1 FROM ${table} WHERE ${isWhole} LIMIT 1`);
-      if (!whole.get(prefix.length, prefix)) continue;
-      this.#db
-        .prepare(`UPDATE ${table} SET ${column} = substr(${column}, ?) WHERE ${isWhole}`)
-        .run(prefix.length + 1, prefix.length, prefix);
     }
   }
 

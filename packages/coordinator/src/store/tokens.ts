@@ -28,11 +28,12 @@ export interface NewToken {
   readonly expiresAt?: number | undefined;
 }
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS tokens (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, digest BLOB NOT NULL,
-    createdAt REAL NOT NULL, expiresAt REAL NOT NULL, revokedAt REAL NOT NULL DEFAULT 0) STRICT;
-`;
+/** Not a step of migrations.ts: a token may be created while a coordinator of an earlier version runs, whose tables stay as they are. */
+const makeTable = (database: DatabaseSync) =>
+  database.exec(`
+    CREATE TABLE IF NOT EXISTS tokens (
+      id TEXT PRIMARY KEY, name TEXT NOT NULL, scopes TEXT NOT NULL, digest BLOB NOT NULL,
+      createdAt REAL NOT NULL, expiresAt REAL NOT NULL, revokedAt REAL NOT NULL DEFAULT 0) STRICT;`);
 const FORM = /^ksn_([0-9a-f]{12})_[\w-]{43}$/;
 
 export class TokenStore {
@@ -40,8 +41,10 @@ export class TokenStore {
 
   /** @param directory of a coordinator's state; made when missing */
   constructor(directory: string) {
-    this.#db = openStateDatabase(directory, SCHEMA);
-    requireTables(this.#db, SCHEMA, directory);
+    this.#db = openStateDatabase(directory, (database) => {
+      makeTable(database);
+      requireTables(database, makeTable, directory);
+    });
   }
 
   close(): void {
