@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
@@ -29,24 +28,19 @@ import {
   PRIORITY,
   SPEC_BYTES,
 } from '@kasane/protocol/limits';
-import { at, messageOfReason, sentenceOf, type Written } from '@kasane/protocol/reasons';
-import { metricsMessages } from '../serve/metrics-messages.ts';
-import { viewJob, viewRun } from '../serve/view.ts';
-import { clockTime, diskReason, isLock } from '../store/disk.ts';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord } from '../store/job-record.ts';
-import { epochOfToken, pageSize, placeOfToken, placeToken, selection } from '../store/pages.ts';
+import { epochOfToken, pageSize, placeOfToken, placeToken } from '../store/pages.ts';
 import type { Asker } from '../submit/caller-turns.ts';
 import { Inspection } from '../submit/inspection.ts';
 import { JobChecks } from '../submit/job-checks.ts';
 import { SubmittedFiles } from '../submit/submitted-job.ts';
+import { metricsMessages } from './metrics-messages.ts';
+import { stopped, written } from './patience.ts';
 import { Runs, type RunsOptions } from './runs.ts';
+import { JobViews } from './views.ts';
 import { Waits } from './waits.ts';
 import { endEvent, wholeRecord } from './whole-record.ts';
-
-/** A caller is told after so long, in milliseconds, that the disk refuses. */
-const PATIENCE_MS = 4_000;
-const RETRY_MS = 200;
 
 export type ManagerOptions = Omit<RunsOptions, 'events' | 'onChange' | 'onEnd' | 'dataOf' | 'askerOf'> & {
   readonly events: EventRecord;
@@ -66,8 +60,7 @@ export class JobManager {
   /** Data of the job that was submitted last, so that it need not be read a second time. */
   #opened: { readonly id: string; readonly data: DataParts } | undefined;
 
-  /** What the store knows of each job, as it is shown: as good as the record that it was made from. */
-  readonly #kept = new WeakMap<JobRecord, JobMessage>();
+  readonly #views: JobViews;
 
   /** The span of the call that asked for a job last, of jobs that have not ended, if spans are asked for. */
   readonly #askers = new Map<string, string>();
@@ -89,6 +82,7 @@ export class JobManager {
       },
       askerOf: (id) => this.#askers.get(id),
     });
+    this.#views = new JobViews(options.store, this.runs);
     this.#inspection = new Inspection(options.store, options.access, (id) => this.runs.get(id)?.data);
   }
 
@@ -128,7 +122,7 @@ export class JobManager {
       );
     const { name } = job.spec;
     const now = Date.now();
-    await this.#written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init));
+    await written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init));
     events.add(id, { code: 'submitted', args: { name } }, now);
     this.#opened = { id, data };
     this.#askedFor(id);
@@ -139,7 +133,7 @@ export class JobManager {
 
   /** @throws KasaneError JOB_NOT_FOUND */
   get(id: string): JobMessage {
-    return this.#view(this.#record(id), JOB_HISTORY);
+    return this.#views.of(this.#record(id), JOB_HISTORY);
   }
 
   /**
@@ -173,7 +167,7 @@ export class JobManager {
   list(size: number, token: string): ListResponse {
     const page = this.#options.store.list(pageSize(size, JOBS_PAGE, MOST_JOBS_PAGE), placeOfToken(token));
     return {
-      jobs: page.jobs.map((record) => this.#view(record, LISTED_HISTORY)),
+      jobs: page.jobs.map((record) => this.#views.of(record, LISTED_HISTORY)),
       nextPageToken: page.last ? placeToken(page.last) : '',
     };
   }
@@ -197,7 +191,7 @@ export class JobManager {
 
   /** Jobs that run now. */
   running(): JobMessage[] {
-    return this.runs.all().map(({ id }) => this.#view(this.#record(id), LISTED_HISTORY));
+    return this.runs.all().map(({ id }) => this.#views.of(this.#record(id), LISTED_HISTORY));
   }
 
   /** How many jobs there are in each state. */
@@ -211,9 +205,9 @@ export class JobManager {
    */
   async cancel(id: string): Promise<JobMessage> {
     this.#requireOpen(this.#record(id));
-    await this.#stopped(id);
+    await stopped(this.runs, id);
     if (!hasEnded(this.#record(id).state))
-      await this.#written({ writing: 'cancellation' }, () =>
+      await written({ writing: 'cancellation' }, () =>
         this.#end(id, JobState.JOB_STATE_CANCELLED, '', undefined),
       );
     return this.get(id);
@@ -232,7 +226,7 @@ export class JobManager {
         'JOB_STATE',
         `job ${id} is already paused; resume it with \`kasane resume ${id}\``,
       );
-    await this.#written({ writing: 'pause' }, () => store.pause(id));
+    await written({ writing: 'pause' }, () => store.pause(id));
     log.info({ job: id }, `job ${id} paused`);
     await this.runs.stop(id, 'suspended');
     events.add(id, { code: 'paused', args: { step: this.#record(id).step } });
@@ -263,7 +257,7 @@ export class JobManager {
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
     this.#askedFor(id);
     const place = paused ? record.submittedAt : Date.now();
-    await this.#written({ writing: 'resumption' }, () => store.reopen(id, JSON.stringify(checked), place));
+    await written({ writing: 'resumption' }, () => store.reopen(id, JSON.stringify(checked), place));
     this.#options.log.info({ job: id }, `job ${id} resumed, up to ${checked.training.epochs} epochs`);
     const args = { step: record.step, epochs: checked.training.epochs };
     events.add(id, { code: 'resumed', args });
@@ -292,7 +286,7 @@ export class JobManager {
   async setPriority(id: string, priority: number): Promise<JobMessage> {
     checkPriority(priority);
     this.#requireOpen(this.#record(id));
-    await this.#written({ writing: 'priority' }, () => this.#options.store.setPriority(id, priority));
+    await written({ writing: 'priority' }, () => this.#options.store.setPriority(id, priority));
     this.#options.events.add(id, { code: 'priority', args: { priority } });
     this.runs.setPriority(id, priority);
     this.#changed(id);
@@ -319,25 +313,6 @@ export class JobManager {
     throw new KasaneError('JOB_STATE', `job ${id} has already ended (${stateNames[state]})`);
   }
 
-  /** @param most epochs that are shown */
-  #view(record: JobRecord, most: number): JobMessage {
-    const { store } = this.#options;
-    const run = this.runs.get(record.id);
-    let kept = this.#kept.get(record);
-    if (!kept) {
-      const epochs = store.lastEpoch(record.id);
-      const shown = selection(epochs, LISTED_HISTORY).map((index) => index + 1);
-      kept = viewJob(record, epochs, store.epochsAt(record.id, shown));
-      this.#kept.set(record, kept);
-    }
-    const why = this.runs.waitingFor(record);
-    const waitingFor = why && messageOfReason(why);
-    if (run) return { ...viewRun(kept, run, most), waitingFor };
-    if (most <= LISTED_HISTORY || kept.epoch <= LISTED_HISTORY) return { ...kept, waitingFor };
-    const shown = selection(kept.epoch, most).map((index) => index + 1);
-    return { ...kept, history: store.epochsAt(record.id, shown), waitingFor };
-  }
-
   /** Whoever listens hears it; what holds the job up is recorded. */
   #changed(id: string): void {
     const record = this.#waits.isClosed ? undefined : this.#options.store.get(id);
@@ -357,38 +332,6 @@ export class JobManager {
   onChange(id: string, listener: () => void): () => void {
     this.#changes.on(id, listener);
     return () => this.#changes.off(id, listener);
-  }
-
-  /** For whoever waits for an answer: a disk that refuses is not waited for longer than callers do. @throws KasaneError STATE_IN_USE, STATE_UNUSABLE */
-  async #written<T>(what: Written, write: () => Promise<T>): Promise<T> {
-    const [since, began] = [clockTime(), performance.now()];
-    for (;;) {
-      try {
-        return await write();
-      } catch (error) {
-        const why = diskReason(error, since);
-        if (!why) throw error;
-        if (performance.now() - began > PATIENCE_MS)
-          throw new KasaneError(
-            isLock(error) ? 'STATE_IN_USE' : 'STATE_UNUSABLE',
-            sentenceOf(at(why, what)),
-            { cause: error },
-          );
-      }
-      await sleep(RETRY_MS);
-    }
-  }
-
-  /** Stops a run for good; rejects with why the disk refuses its end, if it does for a while. */
-  async #stopped(id: string): Promise<void> {
-    const began = performance.now();
-    const over = this.runs.stop(id, 'cancelled').then(() => true);
-    while (!(await Promise.race([over, sleep(RETRY_MS, false)]))) {
-      const why = this.runs.refused(id);
-      if (!why || performance.now() - began <= PATIENCE_MS) continue;
-      const text = `${sentenceOf(why)}. Job ${id} has stopped; it is cancelled once this is fixed`;
-      throw new KasaneError(why.code === 'database-locked' ? 'STATE_IN_USE' : 'STATE_UNUSABLE', text);
-    }
   }
 
   async #end(id: string, state: JobState, error: string, step: number | undefined): Promise<void> {

@@ -3,8 +3,8 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { WatchMetricsRequest, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
 import type { JobManager } from '../jobs/manager.ts';
+import { noMetrics } from '../jobs/metrics-messages.ts';
 import type { Metrics } from '../store/metrics.ts';
-import { noMetrics } from './metrics-messages.ts';
 
 /** Messages that a client may leave unread. */
 const MESSAGES_BEHIND = 40;

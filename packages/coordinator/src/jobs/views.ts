@@ -1,16 +1,50 @@
-/** Jobs as the protocol shows them: what the store knows, and for a running one what the run knows. */
+/** Jobs as users see them: what the store knows, and for a running one what the run knows. */
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
 import type { JobSpec } from '@kasane/protocol/job';
-import { ERROR_TEXT } from '@kasane/protocol/limits';
+import { ERROR_TEXT, LISTED_HISTORY } from '@kasane/protocol/limits';
+import { messageOfReason } from '@kasane/protocol/reasons';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Run } from '../run/run.ts';
 import type { JobRecord } from '../store/job-record.ts';
 import { selection } from '../store/pages.ts';
+import type { JobStore } from '../store/store.ts';
+import type { Runs } from './runs.ts';
+
+export class JobViews {
+  readonly #store: JobStore;
+  readonly #runs: Runs;
+  /** What the store knows of each job, as it is shown: as good as the record that it was made from. */
+  readonly #kept = new WeakMap<JobRecord, JobMessage>();
+
+  constructor(store: JobStore, runs: Runs) {
+    this.#store = store;
+    this.#runs = runs;
+  }
+
+  /** @param most epochs that are shown */
+  of(record: JobRecord, most: number): JobMessage {
+    const store = this.#store;
+    const run = this.#runs.get(record.id);
+    let kept = this.#kept.get(record);
+    if (!kept) {
+      const epochs = store.lastEpoch(record.id);
+      const shown = selection(epochs, LISTED_HISTORY).map((index) => index + 1);
+      kept = viewJob(record, epochs, store.epochsAt(record.id, shown));
+      this.#kept.set(record, kept);
+    }
+    const why = this.#runs.waitingFor(record);
+    const waitingFor = why && messageOfReason(why);
+    if (run) return { ...viewRun(kept, run, most), waitingFor };
+    if (most <= LISTED_HISTORY || kept.epoch <= LISTED_HISTORY) return { ...kept, waitingFor };
+    const shown = selection(kept.epoch, most).map((index) => index + 1);
+    return { ...kept, history: store.epochsAt(record.id, shown), waitingFor };
+  }
+}
 
 /** What the store knows of a job. @param epochs that it has done @param history those of them that are shown */
-export function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
+function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
   const { training, objective } = JSON.parse(record.spec) as Pick<JobSpec, 'training' | 'objective'>;
   const last = history.at(-1);
   const metric = metricOf[objective?.type ?? 'classification'];
@@ -42,7 +76,7 @@ export function viewJob(record: JobRecord, epochs: number, history: readonly Epo
 }
 
 /** A job that runs: the run knows more than was kept. @param most epochs that are shown */
-export function viewRun(kept: JobMessage, { progress }: Run, most: number): JobMessage {
+function viewRun(kept: JobMessage, { progress }: Run, most: number): JobMessage {
   const { loss, metric } = progress.running;
   return {
     ...kept,
