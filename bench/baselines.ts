@@ -10,7 +10,7 @@
 
 import { readFileSync } from 'node:fs';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { parseJobFile } from '@kasane/protocol/job-file';
 

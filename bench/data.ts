@@ -20,7 +20,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Dataset } from '@kasane/data/dataset';
 import { openImageFolder } from '@kasane/data/image-folder';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { packData } from '@kasane/data/pack';
 import { openPacked } from '@kasane/data/packed';
 import { epochPermutation } from '@kasane/data/shuffle';

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import type { CoordinatorClient } from '@kasane/protocol/client';

@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readdirSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { identityOf } from '@kasane/coordinator/internal/submit/data-identity';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkData } from '@kasane/protocol/job-data';

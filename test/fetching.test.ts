@@ -4,8 +4,8 @@ import { createServer as createPlain } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { issue, issueAuthority } from '@kasane/cli/internal/commands/cert/issue';
-import { anywhere } from '@kasane/data/internal/access';
-import { fetchFile } from '@kasane/data/internal/remote';
+import { anywhere } from '@kasane/data/internal/files/access';
+import { fetchFile } from '@kasane/data/internal/packed/remote';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp } from './support/cluster.ts';
 

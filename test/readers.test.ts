@@ -25,7 +25,7 @@ import { readConfig } from '@kasane/cli/internal/program/contexts';
 import { joinTraces } from '@kasane/cli/internal/render/profile';
 import { startingWeights } from '@kasane/coordinator/internal/submit/starting-weights';
 import { type Preparation, readSamples } from '@kasane/data/dataset';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { readClientTls, readServerTls } from '@kasane/protocol/internal/security/tls';
@@ -307,7 +307,7 @@ const others: Record<string, string> = {
   'coordinator/src/store/wal.ts': 'of the state directory',
   'dashboard/src/bundle.ts': 'comes with the package',
   'dashboard/src/files.ts': 'comes with the package',
-  'data/src/whole-file.ts': 'writes',
+  'data/src/files/whole-file.ts': 'writes',
   'protocol/src/wire/shared-memory.ts': 'made by this program',
   'cli/src/process/open-files.ts': '/proc',
   'cli/src/files/write-file.ts': 'writes',

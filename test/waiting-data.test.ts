@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'nod
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';

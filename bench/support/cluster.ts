@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type StartedRedis, startRedis } from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import type { StepTimes } from '@kasane/coordinator/internal/run/run-options';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { pino } from 'pino';
 import { type CpuRole, cpuBetween, cpuRoles, readCpu } from './cpu.ts';

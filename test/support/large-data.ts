@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { encodeIndex } from '@kasane/data/internal/packed-index';
+import { encodeIndex } from '@kasane/data/internal/packed/packed-index';
 import type { DataOptions } from '@kasane/data/open';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
 import { buildModel } from '@kasane/tensor/nn/model';

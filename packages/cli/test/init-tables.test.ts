@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { parseJobFile } from '@kasane/protocol/job-file';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { withSettings } from '../src/commands/data/settings.ts';

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { parseJobFile } from '@kasane/protocol/job-file';

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { describeSamples } from '@kasane/coordinator/internal/submit/describe-job';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { inputReader } from '@kasane/data/internal/normalize';
 import { packData } from '@kasane/data/pack';
 import { checkJob } from '@kasane/protocol/job';

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openTokenizer } from '@kasane/data/internal/tokenizer';
+import { openTokenizer } from '@kasane/data/internal/text/tokenizer';
 import { afterAll, expect, it } from 'vitest';
 import { readInputs } from '../src/commands/predict/inputs.ts';
 import type { Trained } from '../src/model/trained.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type DataParts, readSamples, type TextPreparation } from '@kasane/data/dataset';
-import { openTokenizer } from '@kasane/data/internal/tokenizer';
+import { openTokenizer } from '@kasane/data/internal/text/tokenizer';
 import { openText, type TextOptions } from '@kasane/data/text';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readInputs } from '../src/commands/predict/inputs.ts';

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { checkJob } from '@kasane/protocol/job';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadData } from '../src/submit/load-data.ts';

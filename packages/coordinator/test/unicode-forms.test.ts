@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { checkData } from '@kasane/protocol/job-data';
 import { afterAll, expect, it } from 'vitest';

@@ -1,10 +1,10 @@
 /** What every format is opened to. Reading a format belongs to the file beside this one that is named after it. */
 import { type Field, fieldBytes } from '@kasane/tensor/internal/field';
-import type { ImageForm } from './image-decode.ts';
-import type { ColumnEncoding, NumberEncoding } from './table.ts';
-import type { TableForm } from './table-form.ts';
+import type { ImageForm } from './images/image-decode.ts';
+import type { ColumnEncoding, NumberEncoding } from './tables/table.ts';
+import type { TableForm } from './tables/table-form.ts';
 import type { TargetRange } from './target-range.ts';
-import type { TokenizerSpec } from './tokenizer.ts';
+import type { TokenizerSpec } from './text/tokenizer.ts';
 
 export type { Field, FieldType } from '@kasane/tensor/internal/field';
 

@@ -1,6 +1,6 @@
 /** Refuses data whose training samples all have the same target: a model that ignores its input would be perfect. */
 import { DataError, type DataParts } from './dataset.ts';
-import { plainForm, readNumber } from './table-form.ts';
+import { plainForm, readNumber } from './tables/table-form.ts';
 
 /**
  * @param place names the data in messages

@@ -1,16 +1,17 @@
 /** Opens the data that a job names: the one place that knows every format. */
-import { type Access, checkPath } from './access.ts';
-import type { CsvOptions } from './csv.ts';
+
 import type { DataParts } from './dataset.ts';
-import type { ImageFolderOptions } from './image-folder.ts';
-import { mnistDirectory } from './mnist.ts';
+import { type Access, checkPath } from './files/access.ts';
+import { mnistDirectory } from './idx/mnist.ts';
+import type { ImageFolderOptions } from './images/image-folder.ts';
 import { isSquare } from './normalize.ts';
 import { alikeLabels, checkTargets, constantTargets, unseenClasses } from './one-target.ts';
-import { openPacked } from './packed.ts';
+import { openPacked } from './packed/packed.ts';
+import { isUrl } from './packed/remote.ts';
 import { openCsv, openIdxApart, openImages, openSeries } from './read-apart.ts';
-import { isUrl } from './remote.ts';
-import type { SeriesOptions } from './series.ts';
-import { openText, type TextOptions } from './text.ts';
+import type { SeriesOptions } from './series/series.ts';
+import type { CsvOptions } from './tables/csv.ts';
+import { openText, type TextOptions } from './text/text.ts';
 
 export interface IdxOptions {
   readonly format: 'idx';

@@ -2,14 +2,19 @@
 import { Worker } from 'node:worker_threads';
 import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
 import { type ArraysRead, datasetOfArrays } from './arrays.ts';
-import type { CsvOptions } from './csv.ts';
 import { DataError, type DataParts } from './dataset.ts';
-import { type IdxData, type IdxFolder, openIdxOnce } from './idx.ts';
-import { loadSharp } from './image-decode.ts';
-import { type ImageFolderOptions, type ImagesPart, type ImagesRead, imagesOfRead } from './image-folder.ts';
-import type { IndexRead } from './packed-index.ts';
-import { type SeriesOptions, type SeriesRead, seriesOfRead } from './series.ts';
-import type { TextOptions } from './text.ts';
+import { type IdxData, type IdxFolder, openIdxOnce } from './idx/idx.ts';
+import { loadSharp } from './images/image-decode.ts';
+import {
+  type ImageFolderOptions,
+  type ImagesPart,
+  type ImagesRead,
+  imagesOfRead,
+} from './images/image-folder.ts';
+import type { IndexRead } from './packed/packed-index.ts';
+import { type SeriesOptions, type SeriesRead, seriesOfRead } from './series/series.ts';
+import type { CsvOptions } from './tables/csv.ts';
+import type { TextOptions } from './text/text.ts';
 
 export type ToRead =
   | CsvOptions

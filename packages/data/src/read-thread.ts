@@ -1,13 +1,13 @@
 /** The thread that reads one data set: takes what to read as its data, and posts what came of it, once. */
 import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_threads';
-import { readCsv } from './csv.ts';
 import { DataError } from './dataset.ts';
-import { readIdxFolder } from './idx.ts';
-import { identityOfImages, readImageFolder } from './image-folder.ts';
-import { readIndex } from './packed-index.ts';
+import { readIdxFolder } from './idx/idx.ts';
+import { identityOfImages, readImageFolder } from './images/image-folder.ts';
+import { readIndex } from './packed/packed-index.ts';
 import type { ReadAnswer, ToRead } from './read-apart.ts';
-import { readSeries } from './series.ts';
-import { readTokens } from './text-read.ts';
+import { readSeries } from './series/series.ts';
+import { readCsv } from './tables/csv.ts';
+import { readTokens } from './text/text-read.ts';
 
 async function read(what: ToRead): Promise<object> {
   switch (what.format) {

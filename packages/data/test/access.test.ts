@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { accessBeyond, anywhere, checkPath, checkUrl, isPrivate, mayConnect } from '../src/access.ts';
 import { DataError } from '../src/dataset.ts';
+import { accessBeyond, anywhere, checkPath, checkUrl, isPrivate, mayConnect } from '../src/files/access.ts';
 import { openData } from '../src/open.ts';
-import { fetchFile } from '../src/remote.ts';
+import { fetchFile } from '../src/packed/remote.ts';
 
 let folder: string;
 let allowed: string;

@@ -1,6 +1,6 @@
 import { keyOfSeed } from '@kasane/tensor/random';
 import { describe, expect, it } from 'vitest';
-import { type Augmentation, augmenter } from '../src/augment.ts';
+import { type Augmentation, augmenter } from '../src/images/augment.ts';
 
 const apply = (
   steps: readonly Augmentation[],

@@ -1,7 +1,7 @@
 /** Columns that say nothing, and columns of large numbers, as a network sees them. */
 import { expect, it } from 'vitest';
-import { ColumnFit, encodeRow } from '../src/table.ts';
-import { plainForm } from '../src/table-form.ts';
+import { ColumnFit, encodeRow } from '../src/tables/table.ts';
+import { plainForm } from '../src/tables/table-form.ts';
 
 function encoded(texts: readonly string[]): number[] {
   const fit = new ColumnFit('x', 'number');

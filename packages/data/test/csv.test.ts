@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datasetOfArrays } from '../src/arrays.ts';
-import { type CsvOptions, readCsv } from '../src/csv.ts';
 import type { Dataset } from '../src/dataset.ts';
-import { readSeries, type SeriesOptions, seriesOfRead } from '../src/series.ts';
+import { readSeries, type SeriesOptions, seriesOfRead } from '../src/series/series.ts';
+import { type CsvOptions, readCsv } from '../src/tables/csv.ts';
 
 let folder: string;
 beforeEach(() => {

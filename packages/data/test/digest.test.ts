@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { sha256InTurns } from '../src/digest.ts';
+import { sha256InTurns } from '../src/packed/digest.ts';
 
 it.each([0, 1, 4 << 20, (12 << 20) + 5])(
   '%i bytes: the same as at once, with turns for others',

@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DataError } from '../src/dataset.ts';
-import { filesBelow, isHidden } from '../src/folder.ts';
-import { locateParts } from '../src/layout.ts';
+import { filesBelow, isHidden } from '../src/files/folder.ts';
+import { locateParts } from '../src/files/layout.ts';
 import {
   folder,
   folderOfEachTest,

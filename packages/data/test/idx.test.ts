@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { anywhere } from '../src/access.ts';
-import { openIdx, readIdx } from '../src/idx.ts';
-import { mnistDirectory } from '../src/mnist.ts';
+import { anywhere } from '../src/files/access.ts';
+import { openIdx, readIdx } from '../src/idx/idx.ts';
+import { mnistDirectory } from '../src/idx/mnist.ts';
 import { openData } from '../src/open.ts';
 
 const idx = (shape: number[], data: number[]) => {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Dataset } from '../src/dataset.ts';
-import { type ImageFolderOptions, openImageFolder } from '../src/image-folder.ts';
+import { type ImageFolderOptions, openImageFolder } from '../src/images/image-folder.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -9,9 +9,9 @@ import fc from 'fast-check';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DataError } from '../src/dataset.ts';
-import { checkImage } from '../src/image-check.ts';
-import { decodeImage, type ImageForm } from '../src/image-decode.ts';
-import { openImageFolder } from '../src/image-folder.ts';
+import { checkImage } from '../src/images/image-check.ts';
+import { decodeImage, type ImageForm } from '../src/images/image-decode.ts';
+import { openImageFolder } from '../src/images/image-folder.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-pictures-'));
 afterAll(() => rmSync(folder, { recursive: true }));

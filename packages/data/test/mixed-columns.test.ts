@@ -1,6 +1,6 @@
 /** What the reader of tables advises where a column mixes numbers and texts. */
 import { expect, it } from 'vitest';
-import { ColumnFit } from '../src/table.ts';
+import { ColumnFit } from '../src/tables/table.ts';
 
 const adviceOn = (values: readonly string[]) => {
   const fit = new ColumnFit('Ticket', undefined);

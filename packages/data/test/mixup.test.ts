@@ -1,6 +1,6 @@
 import { keyOfSeed } from '@kasane/tensor/random';
 import { describe, expect, it } from 'vitest';
-import { mixUp } from '../src/mixup.ts';
+import { mixUp } from '../src/images/mixup.ts';
 
 const key = keyOfSeed(1);
 const ids = Uint32Array.of(7, 2, 900);

@@ -5,14 +5,14 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { anywhere } from '../src/access.ts';
 import { datasetOfArrays } from '../src/arrays.ts';
 import type { DataParts, Dataset } from '../src/dataset.ts';
-import { DiskCache } from '../src/disk-cache.ts';
-import { packData } from '../src/pack.ts';
-import { openPacked } from '../src/packed.ts';
-import { parseIndex } from '../src/packed-index.ts';
-import { fetchFile } from '../src/remote.ts';
+import { anywhere } from '../src/files/access.ts';
+import { DiskCache } from '../src/packed/disk-cache.ts';
+import { packData } from '../src/packed/pack.ts';
+import { openPacked } from '../src/packed/packed.ts';
+import { parseIndex } from '../src/packed/packed-index.ts';
+import { fetchFile } from '../src/packed/remote.ts';
 
 let folder: string;
 beforeEach(() => {

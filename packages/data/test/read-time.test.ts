@@ -1,6 +1,6 @@
 /** Dates with the name of a month, as spreadsheets and reports write them. */
 import { expect, it } from 'vitest';
-import { isDate, isOtherDate, readDate } from '../src/read-time.ts';
+import { isDate, isOtherDate, readDate } from '../src/tables/read-time.ts';
 
 it.each([
   ['31 Jan 2026', '2026-01-31'],

@@ -1,6 +1,6 @@
 /** Columns that are no features: what a delimiter at the end leaves, row numbers, and what never changes. */
 import { expect, it } from 'vitest';
-import { ColumnFit } from '../src/table.ts';
+import { ColumnFit } from '../src/tables/table.ts';
 import { lines, tableFiles } from './support/table-files.ts';
 
 const { table, write } = tableFiles();

@@ -1,6 +1,6 @@
 /** Dates in tables and series: which are read, and what they are in a table that has no time. */
 import { describe, expect, it } from 'vitest';
-import { isDate, isOtherDate, readDate } from '../src/read-time.ts';
+import { isDate, isOtherDate, readDate } from '../src/tables/read-time.ts';
 import { lines, tableFiles } from './support/table-files.ts';
 
 const { table, series } = tableFiles();

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, vi } from 'vitest';
-import { readIdx } from '../src/idx.ts';
+import { readIdx } from '../src/idx/idx.ts';
 import { tableFiles } from './support/table-files.ts';
 
 vi.setConfig({ testTimeout: 120_000 });

@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { keyOfSeed } from '@kasane/tensor/random';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { wordsOf } from '../src/bpe.ts';
 import type { Dataset } from '../src/dataset.ts';
-import { maskTokens } from '../src/masking.ts';
-import { openText, type TextOptions } from '../src/text.ts';
-import { MASK, openTokenizer, PAD, SPECIAL_TOKENS, trainTokenizer, UNKNOWN } from '../src/tokenizer.ts';
+import { wordsOf } from '../src/text/bpe.ts';
+import { maskTokens } from '../src/text/masking.ts';
+import { openText, type TextOptions } from '../src/text/text.ts';
+import { MASK, openTokenizer, PAD, SPECIAL_TOKENS, trainTokenizer, UNKNOWN } from '../src/text/tokenizer.ts';
 
 let folder: string;
 beforeEach(() => {

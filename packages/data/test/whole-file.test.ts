@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sweepTemporaryFiles } from '@kasane/data/internal/whole-file';
+import { sweepTemporaryFiles } from '@kasane/data/internal/files/whole-file';
 import { afterAll, expect, it } from 'vitest';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Writes 64 MiB to `path` in a process that kills itself once a file is there. */
 function writeAndBeKilled(path: string): void {
-  const module = import.meta.resolve('@kasane/data/internal/whole-file');
+  const module = import.meta.resolve('@kasane/data/internal/files/whole-file');
   const script = `
     import { watch } from 'node:fs';
     import { dirname } from 'node:path';

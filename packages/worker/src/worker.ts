@@ -1,7 +1,7 @@
 /** A worker: one stream to the coordinator, one connection to Redis, some slots, and a session for each open job. */
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname } from 'node:os';
-import { type Access, accessBeyond } from '@kasane/data/internal/access';
+import { type Access, accessBeyond } from '@kasane/data/internal/files/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
 import { shortened } from '@kasane/protocol/internal/events/plain-text';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSamples } from '@kasane/data/dataset';
 import { openIdx } from '@kasane/data/idx';
-import { type Access, anywhere } from '@kasane/data/internal/access';
+import { type Access, anywhere } from '@kasane/data/internal/files/access';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { epochPermutation } from '@kasane/data/shuffle';
 import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { decodeText } from '@kasane/data/internal/decode-text';
-import { isUrl } from '@kasane/data/internal/remote';
+import { isUrl } from '@kasane/data/internal/packed/remote';
+import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';

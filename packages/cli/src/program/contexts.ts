@@ -1,6 +1,6 @@
 /** The configuration file: coordinators by name, so that their address and token need not be given each time. */
 import { dirname, join } from 'node:path';
-import { userFolder } from '@kasane/data/internal/user-folders';
+import { userFolder } from '@kasane/data/internal/files/user-folders';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { writeFile } from '../files/write-file.ts';

@@ -1,7 +1,7 @@
 /** Flags and how they are read. The table of training flags is typed over the job file: an option has a flag or a refusal. */
 
 import { join } from 'node:path';
-import { homeFolder } from '@kasane/data/internal/user-folders';
+import { homeFolder } from '@kasane/data/internal/files/user-folders';
 import { whyNoAddress } from '@kasane/protocol/internal/ports/address';
 import type { TrainingSpec } from '@kasane/protocol/job';
 import type { Scope } from '@kasane/protocol/scopes';

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { userFolder } from '@kasane/data/internal/user-folders';
+import { userFolder } from '@kasane/data/internal/files/user-folders';
 import { messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from '../process/system-errors.ts';

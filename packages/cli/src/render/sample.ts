@@ -1,7 +1,7 @@
 /** One sample of a data set as a line for people. */
 import type { Dataset, Preparation } from '@kasane/data/dataset';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
-import { openTokenizer } from '@kasane/data/internal/tokenizer';
+import { openTokenizer } from '@kasane/data/internal/text/tokenizer';
 import { sizeOf } from '@kasane/tensor/shape';
 
 /** Numbers, and characters of a text, that are shown. */

@@ -1,8 +1,8 @@
 /** Files of the state directory: whole or absent, and known by their digest. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { sha256InTurns } from '@kasane/data/internal/digest';
-import { writeWholeFile } from '@kasane/data/internal/whole-file';
+import { writeWholeFile } from '@kasane/data/internal/files/whole-file';
+import { sha256InTurns } from '@kasane/data/internal/packed/digest';
 import { messageOf } from '@kasane/protocol/errors';
 import { systemWords } from '@kasane/tensor/internal/node/system-errors';
 

@@ -1,7 +1,7 @@
 /** What a run is given, and what it tells of its steps. */
 
 import type { DataParts } from '@kasane/data/dataset';
-import type { Access } from '@kasane/data/internal/access';
+import type { Access } from '@kasane/data/internal/files/access';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
 import type { Job } from '@kasane/protocol/job';
 import type { Limits } from '@kasane/protocol/limits';

@@ -1,7 +1,7 @@
 /** What can be seen of a job beside its figures: its checkpoints, the weights in them, and the test samples. */
 import { readFile, stat } from 'node:fs/promises';
 import { type DataParts, readSamples } from '@kasane/data/dataset';
-import type { Access } from '@kasane/data/internal/access';
+import type { Access } from '@kasane/data/internal/files/access';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';

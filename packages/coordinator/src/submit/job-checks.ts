@@ -4,7 +4,7 @@
  */
 
 import type { DataParts } from '@kasane/data/dataset';
-import type { Access } from '@kasane/data/internal/access';
+import type { Access } from '@kasane/data/internal/files/access';
 import type { Job } from '@kasane/protocol/job';
 import { CHECKED_AT_ONCE, CHECKING, CHECKING_PER_CALLER } from '@kasane/protocol/limits';
 import type { WorkerRegistry } from '../workers.ts';

@@ -1,8 +1,8 @@
 /** Opens a job's data, and says in time when the model can not be trained on it. */
 
 import type { DataParts, TablePreparation } from '@kasane/data/dataset';
-import type { Access } from '@kasane/data/internal/access';
-import { openTokenizer } from '@kasane/data/internal/tokenizer';
+import type { Access } from '@kasane/data/internal/files/access';
+import { openTokenizer } from '@kasane/data/internal/text/tokenizer';
 import { openData, placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { readers, whyUnfit } from '@kasane/protocol/internal/job/fit';

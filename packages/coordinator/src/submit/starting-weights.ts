@@ -1,6 +1,6 @@
 /** The weights that a job begins with: fresh ones, or what fits of a file that it names. Large ones are made in a thread of their own. */
 import { Worker } from 'node:worker_threads';
-import { type Access, checkPath } from '@kasane/data/internal/access';
+import { type Access, checkPath } from '@kasane/data/internal/files/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/job';
 import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { DataError, type DataParts } from '../../src/dataset.ts';
-import { openImageFolder } from '../../src/image-folder.ts';
-import type { Layout } from '../../src/layout.ts';
-import { openText } from '../../src/text.ts';
+import type { Layout } from '../../src/files/layout.ts';
+import { openImageFolder } from '../../src/images/image-folder.ts';
+import { openText } from '../../src/text/text.ts';
 
 /** The folder of the test that runs. */
 export let folder: string;

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { type CsvOptions, readCsv } from '../../src/csv.ts';
-import { readSeries, type SeriesOptions } from '../../src/series.ts';
+import { readSeries, type SeriesOptions } from '../../src/series/series.ts';
+import { type CsvOptions, readCsv } from '../../src/tables/csv.ts';
 
 /** To be called at the top of a test file: the folder goes with its last test. */
 export function tableFiles() {

@@ -1,5 +1,5 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
-import type { Access } from '@kasane/data/internal/access';
+import type { Access } from '@kasane/data/internal/files/access';
 import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';

@@ -1,8 +1,8 @@
 /** From a sample's bytes to what a network takes: augmentation, normalisation, masking, mixing. */
-import { type Augmenter, augmenter } from '@kasane/data/internal/augment';
-import { maskTokens } from '@kasane/data/internal/masking';
-import { mixUp } from '@kasane/data/internal/mixup';
+import { type Augmenter, augmenter } from '@kasane/data/internal/images/augment';
+import { mixUp } from '@kasane/data/internal/images/mixup';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
+import { maskTokens } from '@kasane/data/internal/text/masking';
 import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { type Field, fieldBytes } from '@kasane/tensor/internal/field';

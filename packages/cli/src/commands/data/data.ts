@@ -1,8 +1,8 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
 import { basename, dirname, extname, join } from 'node:path';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
-import { anywhere } from '@kasane/data/internal/access';
-import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/internal/packed-index';
+import { anywhere } from '@kasane/data/internal/files/access';
+import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/internal/packed/packed-index';
 import { openData } from '@kasane/data/open';
 import { packData } from '@kasane/data/pack';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';

@@ -1,10 +1,10 @@
 /** The format of data at a path, by what it looks like: for commands that are given a path and no job. */
 import { join } from 'node:path';
 import { DataError } from '@kasane/data/dataset';
-import { extensionOf, filesBelow, hasNoEnding, listData } from '@kasane/data/internal/folder';
-import { isImage } from '@kasane/data/internal/image-decode';
-import { INDEX_FILE } from '@kasane/data/internal/packed-index';
-import { isUrl } from '@kasane/data/internal/remote';
+import { extensionOf, filesBelow, hasNoEnding, listData } from '@kasane/data/internal/files/folder';
+import { isImage } from '@kasane/data/internal/images/image-decode';
+import { INDEX_FILE } from '@kasane/data/internal/packed/packed-index';
+import { isUrl } from '@kasane/data/internal/packed/remote';
 import { KasaneError } from '@kasane/protocol/errors';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { sniff } from './sniff.ts';

@@ -1,8 +1,8 @@
 /** What a file holds, by its first lines: of files whose names do not say it. */
 import { DataError } from '@kasane/data/dataset';
-import { binaryKind, markedEncoding } from '@kasane/data/internal/decode-text';
-import { openRegular } from '@kasane/data/internal/regular-file';
-import { plainForm, readNumber } from '@kasane/data/internal/table-form';
+import { openRegular } from '@kasane/data/internal/files/regular-file';
+import { plainForm, readNumber } from '@kasane/data/internal/tables/table-form';
+import { binaryKind, markedEncoding } from '@kasane/data/internal/text/decode-text';
 import { KasaneError } from '@kasane/protocol/errors';
 
 /** table: lines of as many fields each. json: an object or array. binary: not text in any encoding that can be seen. */

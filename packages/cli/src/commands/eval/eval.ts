@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { describeSamples } from '@kasane/coordinator/internal/submit/describe-job';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
 import { type DataParts, readSamples, type TablePreparation } from '@kasane/data/dataset';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { longAxes, shapeOfBytes } from '@kasane/data/internal/normalize';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname, extname, resolve } from 'node:path';
 import type { Preparation } from '@kasane/data/dataset';
-import { writeWholeFile } from '@kasane/data/internal/whole-file';
+import { writeWholeFile } from '@kasane/data/internal/files/whole-file';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';

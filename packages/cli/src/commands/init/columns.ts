@@ -1,6 +1,11 @@
 /** What the columns of a table look like to `kasane init`, and which of them it leaves out. */
 
-import { isMissing, looksLikeNumber, readNumber, type TableForm } from '@kasane/data/internal/table-form';
+import {
+  isMissing,
+  looksLikeNumber,
+  readNumber,
+  type TableForm,
+} from '@kasane/data/internal/tables/table-form';
 import { ColumnFit } from '@kasane/data/table';
 import { counted } from '@kasane/tensor/internal/counted';
 import type { Look } from './rows.ts';

@@ -1,7 +1,8 @@
 /** How a table is written, as `kasane init` guesses it by its first rows. Every guess is told. */
-import { openCsvFile } from '@kasane/data/internal/csv-file';
-import { FIRST_ROWS, isBySemicolons, isRow } from '@kasane/data/internal/csv-hints';
-import { openRegular } from '@kasane/data/internal/regular-file';
+
+import { openRegular } from '@kasane/data/internal/files/regular-file';
+import { openCsvFile } from '@kasane/data/internal/tables/csv-file';
+import { FIRST_ROWS, isBySemicolons, isRow } from '@kasane/data/internal/tables/csv-hints';
 import {
   formOf,
   looksLikeNumber,
@@ -9,7 +10,7 @@ import {
   readNumber,
   saidOf,
   type TableForm,
-} from '@kasane/data/internal/table-form';
+} from '@kasane/data/internal/tables/table-form';
 import { asData } from '../data/data.ts';
 import { wordsOf } from './columns.ts';
 

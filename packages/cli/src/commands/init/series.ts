@@ -1,5 +1,5 @@
 /** Tables whose rows are measurements in order of time, as `kasane init` finds them. */
-import { daysOf, rises } from '@kasane/data/internal/backwards';
+import { daysOf, rises } from '@kasane/data/internal/series/backwards';
 import {
   areCompactDates,
   isDate,
@@ -7,7 +7,7 @@ import {
   isOtherDate,
   readCompact,
   readDate,
-} from '@kasane/data/internal/read-time';
+} from '@kasane/data/internal/tables/read-time';
 import { counted } from '@kasane/tensor/internal/counted';
 import type { Column } from './columns.ts';
 import type { Look } from './rows.ts';

@@ -1,6 +1,6 @@
 /** What `kasane init` makes of a CSV file: how it is written, what is predicted, and of which kind that is. Every guess is told. */
 
-import { isMissing } from '@kasane/data/internal/table-form';
+import { isMissing } from '@kasane/data/internal/tables/table-form';
 import { ColumnFit } from '@kasane/data/table';
 import { KasaneError } from '@kasane/protocol/errors';
 import { counted } from '@kasane/tensor/internal/counted';

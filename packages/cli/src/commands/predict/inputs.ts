@@ -1,10 +1,10 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 
 import { DataError, notFound, type Preparation } from '@kasane/data/dataset';
-import { binaryKind, KIND_BYTES } from '@kasane/data/internal/decode-text';
-import { type Background, decodeImage, type ImageForm } from '@kasane/data/internal/image-decode';
+import { openRegular } from '@kasane/data/internal/files/regular-file';
+import { type Background, decodeImage, type ImageForm } from '@kasane/data/internal/images/image-decode';
 import { inputReader, shapeOfBytes } from '@kasane/data/internal/normalize';
-import { openRegular } from '@kasane/data/internal/regular-file';
+import { binaryKind, KIND_BYTES } from '@kasane/data/internal/text/decode-text';
 import { KasaneError } from '@kasane/protocol/errors';
 import { counted } from '@kasane/tensor/internal/counted';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';

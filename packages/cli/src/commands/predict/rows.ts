@@ -1,9 +1,9 @@
 /** Rows of tables as samples: given on the command line, or in a CSV file. */
 
 import { DataError, notFound, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
-import { openCsvFile } from '@kasane/data/internal/csv-file';
-import { checkStep } from '@kasane/data/internal/series-time';
-import { formOf } from '@kasane/data/internal/table-form';
+import { checkStep } from '@kasane/data/internal/series/series-time';
+import { openCsvFile } from '@kasane/data/internal/tables/csv-file';
+import { formOf } from '@kasane/data/internal/tables/table-form';
 import { readSeriesRows } from '@kasane/data/series';
 import { encodeRow, featuresOf, unseenCategories } from '@kasane/data/table';
 import { counted } from '@kasane/tensor/internal/counted';

@@ -1,9 +1,9 @@
 /** Tables of texts to classify: each row is a text, as in training. */
 
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
-import { openCsvFile } from '@kasane/data/internal/csv-file';
-import { extensionOf } from '@kasane/data/internal/folder';
-import { formOf, type TableForm } from '@kasane/data/internal/table-form';
+import { extensionOf } from '@kasane/data/internal/files/folder';
+import { openCsvFile } from '@kasane/data/internal/tables/csv-file';
+import { formOf, type TableForm } from '@kasane/data/internal/tables/table-form';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import type { Trained } from '../../model/trained.ts';
 import type { ReadInput } from './inputs.ts';

@@ -1,8 +1,8 @@
 /** Text as samples, and what language models make of it: texts that go on, and words that were masked. */
 
 import { DataError, type TextPreparation } from '@kasane/data/dataset';
-import { readText as readFile } from '@kasane/data/internal/text-read';
-import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/internal/tokenizer';
+import { readText as readFile } from '@kasane/data/internal/text/text-read';
+import { MASK, openTokenizer, PAD, SPECIAL_TOKENS } from '@kasane/data/internal/text/tokenizer';
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { counted } from '@kasane/tensor/internal/counted';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';

@@ -2,7 +2,7 @@
 import { constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import type { Access } from '@kasane/data/internal/access';
+import type { Access } from '@kasane/data/internal/files/access';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
 import type { MetricsOptions } from '@kasane/protocol/internal/ports/metrics-server';
 import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/internal/security/tls';

@@ -7,7 +7,7 @@ import { checkSteps } from '@kasane/coordinator/internal/submit/check-training';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
 import { startingWeights } from '@kasane/coordinator/internal/submit/starting-weights';
 import type { Preparation } from '@kasane/data/dataset';
-import { anywhere } from '@kasane/data/internal/access';
+import { anywhere } from '@kasane/data/internal/files/access';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';

@@ -1,0 +1,100 @@
+/** Writes packed data from whatever can be opened. */
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fieldBytes } from '@kasane/tensor/internal/field';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { DataError, type DataParts, type Dataset, readSamples } from '../dataset.ts';
+import { writeWholeFile } from '../files/whole-file.ts';
+import type { TargetRange } from '../target-range.ts';
+import {
+  CHUNK_BYTES,
+  CHUNKS_FOLDER,
+  digestOf,
+  encodeIndex,
+  INDEX_FILE,
+  type PackedPart,
+  recordBytes,
+} from './packed-index.ts';
+
+/**
+ * Packs both parts into a folder, the index last: without it there is no packed data. Chunks that are there already are kept.
+ * @param onChunk called after each chunk with the samples packed so far, and all of them
+ * @param chunkBytes of a chunk, about
+ * @returns SHA-256 of the index
+ * @throws DataError when there is an index already, or the data is damaged
+ */
+export async function packData(
+  data: DataParts,
+  folder: string,
+  onChunk: (done: number, all: number) => void = () => {},
+  chunkBytes = CHUNK_BYTES,
+): Promise<string> {
+  const indexPath = join(folder, INDEX_FILE);
+  if (existsSync(indexPath))
+    throw new DataError(`${folder}: it already contains packed data; choose another folder`);
+  const { train, test, preparation } = data;
+  const { input, target } = train;
+  const chunkSamples = Math.max(1, Math.floor(chunkBytes / recordBytes(train)));
+  const all = train.samples + test.samples;
+  let done = 0;
+  const pack = (part: Dataset) =>
+    packPart(part, chunkSamples, folder, (samples) => {
+      done += samples;
+      onChunk(done, all);
+    });
+  const index = encodeIndex({
+    input,
+    target,
+    chunkSamples,
+    preparation,
+    train: await pack(train),
+    test: await pack(test),
+  });
+  makeFolders(folder);
+  await writeWholeFile(indexPath, index);
+  return digestOf(index);
+}
+
+/** The same data gives the same index, wherever it was packed. */
+const withoutFolders = ({ name, least, most }: TargetRange): TargetRange => ({
+  name,
+  least: { ...least, at: basename(least.at) },
+  most: { ...most, at: basename(most.at) },
+});
+
+async function packPart(
+  part: Dataset,
+  chunkSamples: number,
+  folder: string,
+  onChunk: (samples: number) => void,
+): Promise<PackedPart> {
+  const [targetBytes, inputBytes] = [fieldBytes(part.target), fieldBytes(part.input)];
+  const size = targetBytes + inputBytes;
+  const chunks: string[] = [];
+  for (let first = 0; first < part.samples; first += chunkSamples) {
+    const count = Math.min(chunkSamples, part.samples - first);
+    const indices = Uint32Array.from({ length: count }, (_, i) => first + i);
+    const { inputs, targets } = await readSamples(part, indices);
+    const bytes = new Uint8Array(count * size);
+    for (let i = 0; i < count; i++) {
+      bytes.set(targets.subarray(i * targetBytes, (i + 1) * targetBytes), i * size);
+      bytes.set(inputs.subarray(i * inputBytes, (i + 1) * inputBytes), i * size + targetBytes);
+    }
+    const digest = digestOf(bytes);
+    const path = join(folder, CHUNKS_FOLDER, digest);
+    if (!existsSync(path)) {
+      makeFolders(join(folder, CHUNKS_FOLDER));
+      await writeWholeFile(path, bytes);
+    }
+    chunks.push(digest);
+    onChunk(count);
+  }
+  const { samples, classes, counts, ranges } = part;
+  return {
+    samples,
+    ...(classes !== undefined && { classes }),
+    ...(counts && { counts }),
+    ...(ranges && { ranges: ranges.map(withoutFolders) }),
+    chunks,
+  };
+}

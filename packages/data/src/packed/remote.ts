@@ -1,0 +1,133 @@
+/**
+ * Files over http and https, each of a known greatest size. Hosts and addresses are judged by `access.ts`: a job file must not make a
+ * worker ask services that trust their neighbours. Redirects are not followed.
+ */
+import { lookup as resolve } from 'node:dns';
+import type { IncomingMessage } from 'node:http';
+import type { LookupFunction } from 'node:net';
+import { connectionWords, inWords, isInsecure } from '@kasane/tensor/internal/node/system-errors';
+import { DataError } from '../dataset.ts';
+import { type Access, checkUrl, mayConnect, privateMessage } from '../files/access.ts';
+
+/** Milliseconds without a byte after which a request is given up, and how often it is tried. */
+const SILENCE_MS = 20_000;
+const TRIES = 3;
+/** Bytes that come in so many milliseconds at least: whoever sends fewer keeps others from reading for hours. */
+const PACE_MS = 30_000;
+const PACE_BYTES = 1 << 19;
+/** From so many pieces on, each has so many bytes on average: pieces of one byte take the event loop for minutes. */
+const PIECES = 10_000;
+const PIECE_BYTES = 64;
+
+export const isUrl = (place: string): boolean => /^https?:\/\//i.test(place);
+
+/**
+ * Fetches a file. A broken connection is tried again.
+ * @param most bytes
+ * @param access what may be asked for
+ * @throws DataError naming the URL
+ */
+export async function fetchFile(url: string, most: number, access: Access): Promise<Buffer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetchOnce(new URL(url), most, access);
+    } catch (error) {
+      if (access.signal?.aborted) throw new DataError(`${url}: reading was stopped`, { cause: error });
+      if (error instanceof DataError) throw error;
+      if (isInsecure(error)) throw new DataError(`${url}: ${why(error)}`, { cause: error });
+      if (attempt === TRIES) {
+        throw new DataError(`${url}: ${why(error)} (tried ${TRIES} times)`, { cause: error });
+      }
+      await new Promise((done) => setTimeout(done, 100 * 4 ** attempt));
+    }
+  }
+}
+
+/** Never empty, and without the system's codes. */
+function why(error: unknown): string {
+  const { message, code } = error as Error & { code?: string };
+  const words = connectionWords(error);
+  if (words !== undefined) return `${words}; check the address and the server`;
+  return inWords(message) || code || 'the connection failed';
+}
+
+async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer> {
+  checkUrl(url, access);
+  // Imported where it is needed: it brings all of undici along, a tenth of what a worker loads.
+  const { request: open } = await import(url.protocol === 'https:' ? 'node:https' : 'node:http');
+  // Judged where the connection is made: a name may resolve to something else the second time.
+  const lookup: LookupFunction = (name, options, callback) => {
+    resolve(name, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const bad = addresses.find(({ address }) => !mayConnect(address, url, access));
+      if (bad) return callback(new DataError(privateMessage(url, bad.address)), '', 0);
+      if (options.all) return callback(null, addresses);
+      callback(null, addresses[0]!.address, addresses[0]!.family);
+    });
+  };
+  return new Promise((done, reject) => {
+    // An agent of its own: the common one may go through a proxy (NODE_USE_ENV_PROXY), whose addresses nobody could judge.
+    const { signal } = access;
+    const request = open(
+      url,
+      { lookup, agent: false, ...(signal && { signal }) },
+      (response: IncomingMessage) => {
+        const status = response.statusCode ?? 0;
+        if (status !== 200) {
+          response.resume();
+          // 5xx and 429 pass; what is not there does not come.
+          const passing = status >= 500 || status === 429;
+          reject(
+            passing ? new Error(`status ${status}`) : new DataError(`${url}: status ${status}; expected 200`),
+          );
+          return;
+        }
+        const refuse = (why: string) => {
+          reject(new DataError(`${url}: ${why}`));
+          request.destroy();
+        };
+        let pieces = 0;
+        response.on('data', (piece: Buffer) => {
+          pieces++;
+          if (bytes + piece.length > most) return refuse(`more than ${most} bytes, which is the maximum`);
+          if (pieces > PIECES && bytes < PIECE_BYTES * pieces)
+            return refuse('the server sends it in pieces of a few bytes; use another server');
+          whole = withRoom(whole, bytes, bytes + piece.length, most);
+          whole.set(piece, bytes);
+          bytes += piece.length;
+        });
+        response.on('end', () => done(whole.subarray(0, bytes)));
+        response.on('error', reject);
+      },
+    );
+    let whole = Buffer.alloc(0);
+    let bytes = 0;
+    let before = 0;
+    const pace = setInterval(() => {
+      if (bytes - before >= PACE_BYTES) {
+        before = bytes;
+        return;
+      }
+      const few = `${bytes - before} bytes in ${PACE_MS / 1000} s; expected at least ${PACE_BYTES}`;
+      reject(new DataError(`${url}: the server is too slow: ${few}`));
+      request.destroy();
+    }, PACE_MS).unref();
+    request.on('close', () => clearInterval(pace));
+    request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`no data for ${SILENCE_MS / 1000} s`)));
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+/** The same memory, or larger one with its first `bytes`, where `wanted` bytes do not fit: what arrives in pieces is copied once or twice. */
+function withRoom(
+  whole: Buffer<ArrayBuffer>,
+  bytes: number,
+  wanted: number,
+  most: number,
+): Buffer<ArrayBuffer> {
+  if (wanted <= whole.length) return whole;
+  const larger = Buffer.allocUnsafe(Math.min(most, Math.max(wanted, 2 * whole.length, 1 << 16)));
+  whole.copy(larger, 0, 0, bytes);
+  return larger;
+}

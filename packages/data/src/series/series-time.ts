@@ -1,0 +1,351 @@
+/** The times of a series' rows: which column has them, and whether they ascend without gaps. */
+import { counted } from '@kasane/tensor/internal/counted';
+import { DataError } from '../dataset.ts';
+import { type CsvRow, skippedRows } from '../tables/csv-file.ts';
+import {
+  areCompactDates,
+  isDate,
+  isOtherDate,
+  localHour,
+  namesZone,
+  readCompact,
+  type TimeReader,
+  timeReader,
+} from '../tables/read-time.ts';
+import { isMissing, type TableForm } from '../tables/table-form.ts';
+import { directionOf } from './backwards.ts';
+import { repeated, severalSeries, type Timed } from './several-series.ts';
+
+export interface TimeOptions {
+  /** Column of the time of each row: numbers, or dates that begin with the year. Default: one that is called so, or has such dates. */
+  readonly time?: string | undefined;
+  /** check: rows that are not in order of time are refused. sort: they are sorted. file: they are taken as they stand. Default check. */
+  readonly order?: 'check' | 'sort' | 'file' | undefined;
+  /** Times further apart than the others. Default fail. */
+  readonly gaps?: 'fail' | 'accept' | undefined;
+  /** Of rows without a time that can be read, as of rows with too few or too many fields. */
+  readonly onDamaged: 'fail' | 'skip';
+}
+
+/** What rows are ordered by. */
+export interface TimeColumn {
+  readonly name: string;
+  readonly at: number;
+  readonly read: TimeReader;
+  /** Whether they are dates, which are no quantities. */
+  readonly isDate: boolean;
+}
+
+const NAMES = /^(time|date|datetime|timestamp|ts|ds|t)$/i;
+/** A row so many usual steps after the one before it has something missing before it: months differ in length, and clocks drift. */
+const GAP = 1.5;
+/** The forms that are read, as a message lists them. */
+const DATES = 'dates such as 2026-01-31, 2026/01/31 12:00, 31 Jan 2026, 20260131, 2026-01 or 2026-Q1';
+const WAY_OUT = 'or set data.order: file to keep the order of the file';
+
+/**
+ * The column of times, the named one or one that looks like it; undefined when there is none, or none is asked for.
+ * @param notes takes what was guessed, a sentence each
+ * @throws DataError naming a column that seems to have the times, but in a form that is not read
+ */
+export function timeColumn(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  { time, order }: TimeOptions,
+  form: TableForm,
+  notes: string[],
+): TimeColumn | undefined {
+  if (order === 'file') {
+    requireForwards(path, columns, rows, time, form);
+    notes.push(...mixed(path, columns, rows, time, form));
+    return undefined;
+  }
+  if (time !== undefined && !columns.includes(time))
+    throw new DataError(
+      `${path}: there is no column '${time}' (data.time) to order the rows by; its columns are: ${columns.slice(0, 50).join(', ')}`,
+    );
+  const at = time === undefined ? findTime(path, columns, rows, form) : columns.indexOf(time);
+  if (at === undefined) {
+    notes.push(
+      `${path}: no time column was found, so rows keep the order of the file; to choose a column, set data.time`,
+    );
+    return undefined;
+  }
+  const name = columns[at]!;
+  const texts = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
+  const compact = areCompactDates(texts);
+  if (time === undefined)
+    notes.push(`${path}: column '${name}' is used as the time of the rows; to change this, set data.time`);
+  if (compact) notes.push(`${path}: column '${name}' is read as dates: ${example(texts)}`);
+  return {
+    name,
+    at,
+    read: compact ? readCompact : timeReader(form),
+    isDate: compact || texts.some(isDate),
+  };
+}
+
+function example(texts: readonly string[]): string {
+  const first = texts.find((text) => readCompact(text) !== undefined)!;
+  return `${first} is ${new Date(readCompact(first)!).toISOString().replace('T00:00:00.000Z', '').replace('.000Z', '')}`;
+}
+
+/**
+ * The rows in order of time, and the usual step from one to the next, if there is one.
+ * @param notes takes what was left out
+ * @throws DataError naming the line that has no time, is out of order, or after a gap
+ */
+export function inOrderOfTime(
+  path: string,
+  { name, at, read }: TimeColumn,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  { order = 'check', gaps = 'fail', onDamaged }: TimeOptions,
+  form: TableForm,
+  notes: string[],
+): { readonly rows: readonly CsvRow[]; readonly step: number | undefined } {
+  const damaged: string[] = [];
+  const timed = rows.flatMap((row) => {
+    const time = read(row.fields[at]!);
+    if (time === undefined) damaged.push(noTime(path, name, row, row.fields[at]!, form));
+    return time === undefined ? [] : [{ row, time }];
+  });
+  if (damaged.length > 0 && onDamaged === 'fail') {
+    const more = damaged.length > 1 ? ` (and ${damaged.length - 1} more)` : '';
+    throw new DataError(
+      `${damaged[0]}${more}. Write numbers, or ${DATES}; set data.onDamaged: skip to skip such rows, ${WAY_OUT}`,
+    );
+  }
+  if (damaged.length > 0) notes.push(skippedRows(damaged, timed.length));
+  checkZones(path, name, timed, at);
+  if (order === 'sort') timed.sort((a, b) => a.time - b.time);
+  checkOrder(path, name, columns, timed, at);
+  const steps = timed.slice(1).map(({ time }, i) => time - timed[i]!.time);
+  const step = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
+  if (gaps === 'fail' && step !== undefined) checkGaps(path, name, timed, at, steps, step);
+  return { rows: timed.map(({ row }) => row), step };
+}
+
+/** @throws DataError when some times name their zone, or offset from UTC, and others do not: whoever wrote those meant another one */
+function checkZones(
+  path: string,
+  name: string,
+  timed: readonly { readonly row: CsvRow }[],
+  at: number,
+): void {
+  const first = new Map<boolean, CsvRow>();
+  for (const { row } of timed) {
+    const names = namesZone(row.fields[at]!);
+    if (names !== undefined && !first.has(names)) first.set(names, row);
+    if (first.size === 2) break;
+  }
+  const [zoned, local] = [first.get(true), first.get(false)];
+  if (!zoned || !local) return;
+  throw new DataError(
+    `${path}:${zoned.line}: ${name} '${zoned.fields[at]}' has an offset from UTC, but '${local.fields[at]}' on line ${local.line} has none. Write all times with an offset, or all without`,
+  );
+}
+
+/** A column of dates, whether they are read or not, that goes from the newest to the oldest, if none goes the other way. */
+function backwards(
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  places: readonly number[],
+  form: TableForm,
+): { readonly what: string; readonly isRead: boolean } | undefined {
+  const found = places.flatMap((at) => {
+    const dates = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
+    const direction = directionOf(dates);
+    if (!direction) return [];
+    const [from, to] = direction.ends.map((text) => text.slice(0, 40));
+    return { ...direction, what: `column '${columns[at]}' goes from ${from} down to ${to}` };
+  });
+  return found.some(({ way }) => way === 'rise') ? undefined : found[0];
+}
+
+/** @throws DataError where the order of the file is the reverse of that of time: what would be told is the past */
+function requireForwards(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  time: string | undefined,
+  form: TableForm,
+): void {
+  const named = time === undefined ? -1 : columns.indexOf(time);
+  const found = backwards(columns, rows, named < 0 ? columns.map((_, at) => at) : [named], form);
+  if (!found) return;
+  const right = found.isRead ? 'Set data.order: sort, or reverse' : 'Reverse';
+  throw new DataError(
+    `${path}: the newest row comes first (${found.what}), so data.order: file would forecast the past. ${right} the rows of the file`,
+  );
+}
+
+/** What whoever wants the rows as they stand should hear of times that are there twice, and of rows that have none. */
+function mixed(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  time: string | undefined,
+  form: TableForm,
+): string[] {
+  const at = time === undefined ? readableTime(columns, rows, form) : columns.indexOf(time);
+  if (at === undefined || at < 0) return [];
+  const compact = areCompactDates(
+    rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form)),
+  );
+  const read = compact ? readCompact : timeReader(form);
+  const timed = rows.flatMap((row) => {
+    const value = read(row.fields[at]!);
+    return value === undefined ? [] : [{ row, time: value }];
+  });
+  const notes: string[] = [];
+  const unread = rows.filter(({ fields }) => read(fields[at]!) === undefined);
+  if (timed.length > 0 && unread.length > 0 && unread.length <= timed.length) {
+    const what = noTime(path, columns[at]!, unread[0]!, unread[0]!.fields[at]!, form);
+    const more = unread.length > 1 ? ` (and ${counted(unread.length - 1, 'more row')})` : '';
+    notes.push(`${what}${more}; the row is part of the series all the same (data.order: file)`);
+  }
+  const twice = repeated(timed);
+  if (!twice) return notes;
+  const { row, first } = twice;
+  const several = severalSeries(twice, columns, timed, at);
+  const what = `${path}: ${columns[at]} ${row.fields[at]} is repeated on lines ${first.line} and ${row.line}`;
+  return [
+    ...notes,
+    several
+      ? `${what}. ${several}, and windows mix them: write one file per series`
+      : `${what}; windows use both rows, in the order of the file (data.order: file)`,
+  ];
+}
+
+function noTime(path: string, name: string, { line }: CsvRow, text: string, form: TableForm): string {
+  const what = isMissing(text, form) ? 'is missing' : `is '${text.slice(0, 40)}'`;
+  const why = isDate(text)
+    ? ', but that time does not exist'
+    : isMissing(text, form)
+      ? ''
+      : ', which is not a time';
+  return `${path}:${line}: ${name} ${what}${why}`;
+}
+
+/** Whether at least half of a column's values are such, and one at least. */
+function most(rows: readonly CsvRow[], at: number, form: TableForm, is: (text: string) => boolean): boolean {
+  const texts = rows.map(({ fields }) => fields[at]!).filter((text) => !isMissing(text, form));
+  const count = texts.filter(is).length;
+  return count > 0 && 2 * count >= texts.length;
+}
+
+/** A column of dates, or one of times by its name. One bad value does not hide it: most are enough. */
+function readableTime(
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  form: TableForm,
+): number | undefined {
+  const read = timeReader(form);
+  const places = columns.map((_, at) => at);
+  const named = places.filter((at) => NAMES.test(columns[at]!));
+  return (
+    named.find((at) => most(rows, at, form, (text) => read(text) !== undefined)) ??
+    places.find((at) => most(rows, at, form, isDate)) ??
+    places.find(
+      (at) =>
+        most(rows, at, form, (text) => text.length >= 8) &&
+        areCompactDates(rows.map(({ fields }) => fields[at]!)),
+    )
+  );
+}
+
+/** @throws DataError when what seems to be the column of times is written in another way */
+function findTime(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  form: TableForm,
+): number | undefined {
+  const found = readableTime(columns, rows, form);
+  if (found !== undefined) return found;
+  const places = columns.map((_, at) => at);
+  const other =
+    places.find((at) => most(rows, at, form, isOtherDate)) ??
+    places.find((at) => NAMES.test(columns[at]!) && most(rows, at, form, () => true));
+  if (other === undefined) return undefined;
+  const row = rows.find(({ fields }) => !isMissing(fields[other]!, form))!;
+  const wayOut = backwards(columns, rows, [other], form)
+    ? 'or reverse the rows of the file, whose first is the newest, and set data.order: file'
+    : WAY_OUT;
+  throw new DataError(
+    `${path}:${row.line}: column '${columns[other]}' seems to contain the times of the rows, but '${row.fields[other]!.slice(0, 40)}' cannot be read as a time. Write ${DATES}, name another column with data.time, ${wayOut}`,
+  );
+}
+
+const CLOCKS =
+  'It may be the hour that is repeated when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00+01:00, keep one row per time';
+
+/** Whether a local time may come twice because clocks are put back: in the night to a Sunday, in spring or autumn. */
+function clocksWentBack(text: string, time: number): boolean {
+  const [hour, day] = [localHour(text), new Date(time)];
+  return (
+    hour !== undefined && hour <= 3 && day.getUTCDay() === 0 && [2, 3, 8, 9, 10].includes(day.getUTCMonth())
+  );
+}
+
+/** @throws DataError naming the first time that is there twice, or else the first that is out of order: sorting helps only there */
+function checkOrder(
+  path: string,
+  name: string,
+  columns: readonly string[],
+  rows: readonly Timed[],
+  at: number,
+): void {
+  const twice = repeated(rows);
+  if (twice) {
+    const { row, first, time } = twice;
+    const what = `${path}:${row.line}: ${name} ${row.fields[at]} is repeated; it is already on line ${first.line}`;
+    const several = severalSeries(twice, columns, rows, at);
+    throw new DataError(
+      several
+        ? `${what}. ${several}. Write one file per series, and train on one of them`
+        : `${what}. ${clocksWentBack(row.fields[at]!, time) ? CLOCKS : 'Keep one row per time'}, ${WAY_OUT}`,
+    );
+  }
+  for (const [i, { row, time }] of rows.entries()) {
+    const before = rows[i - 1];
+    if (!before || time > before.time) continue;
+    const [here, there] = [row, before.row].map(({ fields }) => fields[at]!);
+    throw new DataError(
+      `${path}:${row.line}: ${name} ${here} comes after ${there} on line ${before.row.line}. Set data.order: sort to sort the rows by time, or file to keep the order of the file`,
+    );
+  }
+}
+
+function checkGaps(
+  path: string,
+  name: string,
+  rows: readonly Timed[],
+  at: number,
+  steps: readonly number[],
+  usual: number,
+): void {
+  if (usual <= 0) return;
+  const wide = steps.flatMap((step, i) => (step > GAP * usual ? [i + 1] : []));
+  const [first] = wide;
+  if (first === undefined) return;
+  const [before, after] = [rows[first - 1]!.row, rows[first]!.row];
+  const more = wide.length > 1 ? ` (and ${counted(wide.length - 1, 'more gap')})` : '';
+  throw new DataError(
+    `${path}:${after.line}: ${name} goes from ${before.fields[at]} to ${after.fields[at]}, ${Number((steps[first - 1]! / usual).toPrecision(3))} times the usual step${more}. Fill in the rows between, or set data.gaps: accept`,
+  );
+}
+
+/**
+ * Refuses rows whose times follow each other as those of the training data did not: days and weeks are other series.
+ * @throws DataError naming `path`
+ */
+export function checkStep(path: string, name: string, step: number, trained: number): void {
+  const times = step / trained;
+  if (times <= GAP && times >= 1 / GAP) return;
+  throw new DataError(
+    `${path}: the step of '${name}' is ${Number(times.toPrecision(3))} times that of the training data. Give rows with the step of the training data`,
+  );
+}

@@ -1,0 +1,77 @@
+/** Files that hold several series, such as the sales of several shops: their times repeat, and a window over their rows would mix them. */
+import type { CsvRow } from '../tables/csv-file.ts';
+
+export interface Timed {
+  readonly row: CsvRow;
+  readonly time: number;
+}
+
+export interface Repeated {
+  /** The first row whose time an earlier one has, and that one. */
+  readonly row: CsvRow;
+  readonly first: CsvRow;
+  readonly time: number;
+  /** Rows whose time an earlier one has. */
+  readonly rows: number;
+}
+
+/** Of two series over the same times, half of the rows repeat one; they may lie apart. */
+const PART = 0.25;
+/** Values that a message lists. */
+const NAMED = 3;
+
+/** In the order of the rows; undefined when each has a time of its own. */
+export function repeated(rows: readonly Timed[]): Repeated | undefined {
+  const seen = new Map<number, CsvRow>();
+  let found: Omit<Repeated, 'rows'> | undefined;
+  for (const { row, time } of rows) {
+    const first = seen.get(time);
+    if (!first) seen.set(time, row);
+    else found ??= { row, first, time };
+  }
+  return found && { ...found, rows: rows.length - seen.size };
+}
+
+/**
+ * Says that the rows are several series, where they seem to be.
+ * @param at the column of times
+ */
+export function severalSeries(
+  { rows: repeats }: Repeated,
+  columns: readonly string[],
+  rows: readonly Timed[],
+  at: number,
+): string | undefined {
+  // A row too many is no second series.
+  if (repeats < PART * rows.length) return undefined;
+  const apart = columns.flatMap((name, place) =>
+    place === at ? [] : (valuesApart(name, place, rows) ?? []),
+  );
+  // Of several, the one with the fewest values: the shop, not its street and number.
+  const [best] = apart.sort((a, b) => a.values.length - b.values.length);
+  if (best) {
+    const { name, values } = best;
+    const more = values.length > NAMED ? `, ... (${values.length} in all)` : '';
+    const list = values.slice(0, NAMED).map((text) => text.slice(0, 40));
+    return `The file seems to contain several series, one per value of column '${name}': ${list.join(', ')}${more}`;
+  }
+  return 'Many times are repeated: the file seems to contain several series';
+}
+
+/** The values of a column if no two rows of one have the same time, and each has several rows. */
+function valuesApart(
+  name: string,
+  place: number,
+  rows: readonly Timed[],
+): { readonly name: string; readonly values: readonly string[] } | undefined {
+  const times = new Map<string, Set<number>>();
+  for (const { row, time } of rows) {
+    const text = row.fields[place]!;
+    const own = times.get(text);
+    if (own?.has(time)) return undefined;
+    if (own) own.add(time);
+    else times.set(text, new Set([time]));
+  }
+  if (times.size < 2 || [...times.values()].some((own) => own.size < 2)) return undefined;
+  return { name, values: [...times.keys()] };
+}
