@@ -27,7 +27,7 @@ import {
 } from '@kasane/protocol/reasons';
 import { systemCodes } from '@kasane/tensor/internal/node/system-errors';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { arbitraryOf, englishIn, leaves } from './support/forms.ts';
 
 const codes = Object.keys(reasons) as ReasonCode[];
@@ -113,6 +113,36 @@ it('a job that waits in passing is told from one that is held up', () => {
     'turns',
   ]);
   expect(isPassing({ code: 'of-later' })).toBe(false);
+});
+
+it('a disk that hangs is told of while it does, also where nothing is written anew', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const said: unknown[] = [];
+    const disk: RetryingDisk = new RetryingDisk({ warn: () => {} }, () => said.push(disk.why?.code));
+    let end = () => {};
+    const hung = () => new Promise<void>((resolve) => (end = resolve));
+    const written = disk.write({ writing: 'model' }, hung);
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(said).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(said).toEqual(['disk-silent']);
+    end();
+    await written;
+    expect(said).toEqual(['disk-silent', undefined]);
+    const since = new Date(2026, 0, 1, 12, 3, 5);
+    const heard = disk.hear(hung(), { of: 'j' }, since);
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(disk.why).toEqual({ code: 'disk-silent', args: { of: 'j', since: '12:03:05' } });
+    expect(sentenceOf(disk.why!)).toBe(
+      "the coordinator's disk has not finished a write since 12:03:05; check that disk",
+    );
+    end();
+    await heard;
+    expect(disk.why).toBeUndefined();
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe('a disk that refuses', () => {

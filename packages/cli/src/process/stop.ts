@@ -32,6 +32,13 @@ export const stopAsked = () =>
   new Promise<void>((resolve) => {
     onStop(
       () => resolve(),
-      (signal) => process.exit(128 + constants.signals[signal]),
+      (signal) => {
+        // Node's exit waits for its threads, and they for a disk that hangs. The system ends a process at once.
+        process.on('exit', () => {
+          process.removeAllListeners(signal);
+          process.kill(process.pid, signal);
+        });
+        process.exit(128 + constants.signals[signal]);
+      },
     );
   });

@@ -44,8 +44,10 @@ export class Checkpoints {
   /** Why the last one is not on disk, if it is not. */
   #refusal: Error | undefined;
   #writtenAt = performance.now();
-  /** The one being written, while steps go on. */
+  /** The one being written, while steps go on, */
   #writing: Promise<void> = Promise.resolve();
+  /** and since when. */
+  #since = new Date();
 
   constructor(options: CheckpointsOptions) {
     this.#options = options;
@@ -88,10 +90,15 @@ export class Checkpoints {
 
   /**
    * Writes one beside the steps that follow; waits only for the one before it. A disk that refuses it does not end the
-   * training: what it was to keep goes with the next.
+   * training: what it was to keep goes with the next. @param disk says so where that wait is long
    */
-  async write(weights: Weights, position: Position, { ledger, metrics, epoch }: Passed): Promise<void> {
-    await this.#writing;
+  async write(
+    disk: Pick<RetryingDisk, 'hear'>,
+    weights: Weights,
+    position: Position,
+    { ledger, metrics, epoch }: Passed,
+  ): Promise<void> {
+    await disk.hear(this.#writing, {}, this.#since);
     const { id, job, store, directory, log, record } = this.#options;
     const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
     this.#owed.ledger.push(...ledger);
@@ -121,6 +128,7 @@ export class Checkpoints {
         await rm(old.path, { force: true });
       }
     };
+    this.#since = new Date();
     this.#writing = keep().catch((error: unknown) => {
       const disk = diskReason(error, clockTime());
       if (!disk) throw error;
@@ -150,7 +158,7 @@ export class Checkpoints {
 
   /** Resolves when the newest is on disk; `again` writes it once more where the disk refused it. */
   async finish(disk: RetryingDisk, again: () => Promise<void>): Promise<void> {
-    await this.#writing;
+    await disk.hear(this.#writing, {}, this.#since);
     await disk.write({ writing: 'last-checkpoint' }, async () => {
       if (!this.#refusal) return;
       await again();

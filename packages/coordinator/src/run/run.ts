@@ -315,7 +315,7 @@ export class Run {
     if (this.#ledger.length === 0) return;
     try {
       await this.#checkpoint();
-      await this.#checkpoints.settled();
+      await this.#disk.hear(this.#checkpoints.settled());
     } catch (error) {
       this.#options.log.warn(`the run will resume from the previous checkpoint: ${messageOf(error)}`);
     }
@@ -464,7 +464,7 @@ export class Run {
     const ledger = this.#ledger;
     this.#ledger = [];
     const passed = { ledger, metrics: this.metrics.history, epoch };
-    await this.#checkpoints.write(this.#parameters!, { ...this.#position, data }, passed);
+    await this.#checkpoints.write(this.#disk, this.#parameters!, { ...this.#position, data }, passed);
   }
 
   async #writeModel(): Promise<void> {

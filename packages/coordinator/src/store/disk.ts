@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type About,
   at,
   type DiskCause,
   diskCauses,
@@ -19,6 +20,8 @@ import { type AwayReason, StateAway } from './state-place.ts';
 
 /** Milliseconds between two tries. */
 const RETRY_MS = 1_000;
+/** A write that takes longer, in milliseconds, is told of: a disk may hang without refusing anything. */
+const SILENT_MS = 10_000;
 
 const lockedCodes = new Set<number>([SQLITE.BUSY, SQLITE.LOCKED]);
 
@@ -81,7 +84,7 @@ export class RetryingDisk {
     let since = '';
     for (;;) {
       try {
-        const written = await write();
+        const written = await this.hear((async () => write())(), 'of' in what ? { of: what.of } : {});
         this.#wait(undefined);
         return written;
       } catch (error) {
@@ -95,9 +98,23 @@ export class RetryingDisk {
     }
   }
 
+  /** Resolves or rejects as what is written does, and says so where that takes long. @param since when it began */
+  async hear<T>(written: Promise<T>, about: About = {}, since = new Date()): Promise<T> {
+    const late = setTimeout(() => {
+      this.#wait(at({ code: 'disk-silent', args: { since: clockTime(since) } }, about));
+    }, SILENT_MS);
+    try {
+      return await written;
+    } finally {
+      clearTimeout(late);
+      if (this.#why?.code === 'disk-silent') this.#wait(undefined);
+    }
+  }
+
   #wait(why: Reason | undefined): void {
     if (isSameReason(why, this.#why)) return;
-    if (why) this.#log.warn(why, `${sentenceOf(why)}; retrying until it succeeds`);
+    const retries = why?.code === 'disk-silent' ? '' : '; retrying until it succeeds';
+    if (why) this.#log.warn(why, `${sentenceOf(why)}${retries}`);
     this.#why = why;
     this.#onChange();
   }

@@ -50,6 +50,7 @@ const reasons: Texts['reasons'] = {
   'queue-overwritten': ({ key, error }) => `Redis にあるジョブのキューのキー \`${key}\` が、別のプログラムによって書き換えられました（${error}）`,
   'standstill': ({ seconds, workers }) => `このジョブを計算できるワーカーが ${workers} 台接続していますが、${seconds} 秒間応答がありません`,
   'disk': ({ cause }) => disk[cause],
+  'disk-silent': ({ since }) => `${since} から、コーディネーターのディスクへの書き込みが終わっていません。ディスクを確認してください`,
   'database-locked': ({ since }) => `${since} から、別のプログラムがデータベースをロックしています。そのプログラムを終了するか、終了するまでお待ちください`,
   'state-moved': ({ part, path }) => `${parts[part]} \`${path}\` が移動または削除されました。元の場所に戻すか、${AWAY}`,
   'state-replaced': ({ part, path }) => `${parts[part]} \`${path}\` が別のものに置き換えられました。元に戻すか、${AWAY}`,

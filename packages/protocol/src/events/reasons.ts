@@ -78,6 +78,7 @@ export const reasons = {
   'standstill': event({ seconds: 'number', workers: 'number' }, ({ seconds, workers }) => `no answer for ${seconds} s, although ${workers === 1 ? '1 connected worker' : `${workers} connected workers`} can compute the job`),
   // The coordinator's disk.
   'disk': heldUp({ cause: diskCauses }, ({ cause }) => `${meaningOf(cause).words}; ${diskCures[cause]}`),
+  'disk-silent': heldUp({ since: 'text' }, ({ since }) => `the coordinator's disk has not finished a write since ${since}; check that disk`),
   'database-locked': heldUp({ since: 'text' }, ({ since }) => `another program has locked the database since ${since}; stop that program, or wait until it finishes`),
   'state-moved': heldUp({ part, path: 'text' }, ({ part, path }) => `${statePart[part]} ${path} has been moved or removed; ${MOVE_BACK}`),
   'state-replaced': heldUp({ part, path: 'text' }, ({ part, path }) => `${statePart[part]} ${path} has been replaced by another; ${MOVE_BACK}`),
