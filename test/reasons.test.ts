@@ -156,7 +156,7 @@ describe('a disk that refuses', () => {
     await expect(disk.write({ writing: 'model' }, () => Promise.reject(full))).rejects.toThrow('over');
     expect(disk.why).toEqual({ code: 'disk', args: { writing: 'model', cause: 'ENOSPC' } });
     expect(sentenceOf(disk.why!)).toBe(
-      "the model could not be written: no space is left on the disk; free up space on the coordinator's disk",
+      "the model could not be written: no space is left on the disk; free up space or inodes on the coordinator's disk (see `df -h` and `df -i`)",
     );
   });
 

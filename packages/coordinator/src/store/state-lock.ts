@@ -89,7 +89,11 @@ export function claimState(directory: string): () => void {
     if (!isHeld) return;
     isHeld = false;
     // Where the directory has been replaced, another coordinator may own what is there now.
-    if (lastOwner(directory)?.since === owner.since) rmSync(join(directory, OWNER), { force: true });
+    try {
+      if (lastOwner(directory)?.since === owner.since) rmSync(join(directory, OWNER), { force: true });
+    } catch {
+      // A disk that has become read-only: without the lock it says nothing.
+    }
     held.close();
   };
 }

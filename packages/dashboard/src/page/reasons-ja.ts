@@ -3,7 +3,8 @@ import type { Reason as ReasonMessage } from '@kasane/protocol/gen/kasane/v1/com
 import { type DiskCause, knownReason, type Said, sentenceOf, type Texts } from '@kasane/protocol/reasons';
 
 const disk: Readonly<Record<DiskCause, string>> = {
-  ENOSPC: 'コーディネーターのディスクに空きがありません。空き容量を増やしてください',
+  ENOSPC:
+    'コーディネーターのディスクに空きがありません。容量または inode の空きを増やしてください（`df -h` と `df -i` で確認できます）',
   EDQUOT: 'ディスクの割り当てを使い切りました。コーディネーターのディスクに空きを作ってください',
   EIO: 'ディスクまたはネットワーク共有がエラーを返しました。コーディネーターのディスクを確認してください',
   EROFS:

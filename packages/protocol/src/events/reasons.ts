@@ -22,7 +22,7 @@ const reasonOf =
   ) => ({ kind, args, english });
 const [passing, heldUp, event] = [reasonOf('passing'), reasonOf('held-up'), reasonOf('event')];
 
-const FREE = "free up space on the coordinator's disk";
+const FREE = "free up space or inodes on the coordinator's disk (see `df -h` and `df -i`)";
 const CHECK = "check the coordinator's disk";
 const REMOUNT = "remount the coordinator's disk";
 const RESTORE = 'restore what was removed from the state directory';
