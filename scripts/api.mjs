@@ -98,14 +98,16 @@ function typesUsedBy(files) {
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, code]) => code);
 }
 
-/** What a module declares, by name, and from which of our files it imports which names. What is generated from proto/ counts as elsewhere. */
+/** What a module declares, by name, and from which of our files it imports or exports which names. What is generated from proto/ counts as elsewhere. */
 function moduleOf(file) {
   let module = modulesByFile.get(file);
   if (module) return module;
   module = { imports: new Map(), declared: new Map() };
   modulesByFile.set(file, module);
   const text = readFileSync(file, 'utf8');
-  for (const [, names, specifier] of text.matchAll(/^import (?:type )?\{([^}]+)\} from '([^']+)'/gm)) {
+  for (const [, names, specifier] of text.matchAll(
+    /^(?:import|export) (?:type )?\{([^}]+)\} from '([^']+)'/gm,
+  )) {
     const ours = /^@kasane\/([^/]+)\/(?:internal\/)?(.+)$/.exec(specifier);
     let target;
     if (ours) target = declarationOf(ours[1], ours[2]);

@@ -6,20 +6,16 @@ import { type Node, withOrigin } from '../graph.ts';
 import { sliceAxis } from '../ops/parts.ts';
 import { keyOfSeed } from '../random.ts';
 import { formatShape, type Shape, sameShape, sizeOf } from '../shape.ts';
-import { type LayerDescription, layerNamed, layerTypeNames } from './index.ts';
+import { checkInput, checkUse, findType, nameLayers, sourcesOf, statedOutput } from './check-description.ts';
+import { type LayerDescription, layerNamed } from './index.ts';
 import { initialValues } from './initializers.ts';
-import {
-  type ForwardContext,
-  type Initializer,
-  LayerError,
-  type LayerType,
-  type OptionValue,
-  type ParameterPlan,
-} from './layer.ts';
+import type { ForwardContext, Initializer, OptionValue, ParameterPlan } from './layer.ts';
+import { layerError, ModelError, within } from './model-error.ts';
 import { suggest } from './nearest.ts';
-import { checkOptions, isCount, MAX_EXTENT } from './options.ts';
+import { checkOptions } from './options.ts';
 
 export type { LayerDescription } from './index.ts';
+export { ModelError } from './model-error.ts';
 
 export interface ModelDescription {
   /** Shape of one sample, such as [784]. Left out where layers of the type `input` name the parts of a sample. */
@@ -81,36 +77,14 @@ export interface Model {
   readonly trainedCount: number;
 }
 
-/** A description that makes no model. Names the layer as `layers[2] (dense)`. */
-export class ModelError extends Error {
-  override readonly name = 'ModelError';
-  /** What of the description is wrong, such as ['layers', 2]. */
-  readonly path: readonly (string | number)[];
-
-  constructor(path: ModelError['path'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.path = path;
-  }
-}
-
 /**
  * Largest model, in floats. Seven copies must fit the parameter server's memory of 4 GiB: parameters, gradient, Adam's two
  * states, and the gradients of one shard with two to spare.
  */
 export const MAX_PARAMETERS = Math.floor(2 ** 30 / 7);
 const MAX_LAYERS = 1000;
-/** An error of one layer. */
-const layerError = (
-  index: number,
-  { type }: Pick<LayerType, 'type'>,
-  what: string,
-  options?: ErrorOptions,
-): ModelError => new ModelError(['layers', index], `layers[${index}] (${type}): ${what}`, options);
-
 /** What every layer may say besides its own options. */
 const common: readonly string[] = ['type', 'name', 'from'];
-const LAYER_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
-
 /**
  * Checks a description and builds the model.
  * @throws ModelError naming the layer (index and type), what it got and what it wanted.
@@ -192,47 +166,6 @@ export function buildModel(description: ModelDescription): Model {
   };
 }
 
-/** What a sample is, is said in one of two ways. */
-function checkInput(input: readonly number[] | undefined, types: readonly LayerType[]): void {
-  const named = types.findIndex(({ partOfSample }) => partOfSample);
-  if (input === undefined && named >= 0) return;
-  if (!Array.isArray(input) || input.length === 0 || !input.every((extent) => isCount(extent, MAX_EXTENT))) {
-    throw new ModelError(
-      ['input'],
-      `input is ${JSON.stringify(input)}; expected the shape of a sample, such as [784]`,
-    );
-  }
-  if (named >= 0) {
-    throw layerError(
-      named,
-      types[named]!,
-      `the model already has an input of shape ${formatShape(input)}; use either that or input layers`,
-    );
-  }
-}
-
-/** What the description says of its output: `classes` or `output`. */
-function statedOutput({ classes, output }: ModelDescription): { shape: Shape; by: string } {
-  if ((classes === undefined) === (output === undefined)) {
-    const came = classes === undefined ? 'neither' : 'both';
-    throw new ModelError(
-      [],
-      `${came} of classes and output are set; expected classes for a classifier, output (a shape) for other models`,
-    );
-  }
-  if (output === undefined) {
-    if (isCount(classes, MAX_EXTENT)) return { shape: [classes], by: `classes is ${classes}` };
-    throw new ModelError(['classes'], `classes is ${classes}; expected a positive integer`);
-  }
-  if (Array.isArray(output) && output.length > 0 && output.every((extent) => isCount(extent, MAX_EXTENT))) {
-    return { shape: output, by: `output is ${formatShape(output)}` };
-  }
-  throw new ModelError(
-    ['output'],
-    `output is ${JSON.stringify(output)}; expected the shape of a sample's output, such as [1]`,
-  );
-}
-
 /** The layers that `frozen` names; each of its entries must name one that has something to train. */
 function frozenLayers(
   { frozen = [] }: ModelDescription,
@@ -281,50 +214,6 @@ function layOutParameters(
   return { parameters, trainedCount, parameterCount: offset };
 }
 
-/** Where a layer's inputs come from. @param names of all layers; before them 'input', where the model has one as a whole */
-function sourcesOf(
-  type: LayerType,
-  { from }: LayerDescription,
-  index: number,
-  names: readonly string[],
-): number[] {
-  const given: readonly unknown[] = from === undefined ? [] : Array.isArray(from) ? from : [from];
-  const whole = names[0] === 'input' ? 1 : 0;
-  const sources = given.map((name) => {
-    const found = typeof name === 'string' ? names.indexOf(name) : -1;
-    if (found >= 0 && found < index + whole) return found - whole;
-    const before = names.slice(0, index + whole);
-    throw layerError(
-      index,
-      type,
-      `from: no layer ${JSON.stringify(name)} before this one${suggest(String(name), before)}`,
-    );
-  });
-  const { least, most } = type.inputs ?? { least: 1, most: 1 };
-  const all = from === undefined && most > 0 ? [index - 1] : sources;
-  if (whole === 0 && all.includes(-1)) {
-    throw layerError(index, type, 'it has no layer before it; expected a layer of type input first');
-  }
-  if (all.length < least || all.length > most) {
-    const wanted = least === most ? `${least}` : `${least} to ${most}`;
-    throw layerError(index, type, `has ${all.length} inputs; expected ${wanted}: list them in from`);
-  }
-  return all;
-}
-
-/** A layer whose output nobody takes is a mistake. */
-function checkUse(built: readonly Omit<ModelLayer, 'parameters'>[]): void {
-  const used = new Set(built.flatMap(({ from }) => from));
-  const idle = built.slice(0, -1).find(({ index }) => !used.has(index));
-  if (idle) {
-    throw layerError(
-      idle.index,
-      idle,
-      `its output is not used: add '${idle.name}' to the from of a later layer`,
-    );
-  }
-}
-
 export interface Forward {
   readonly output: Node;
   /** Of each layer. */
@@ -370,56 +259,4 @@ export function initializeParameters(model: Model, seed: number): Float32Array<A
     values.set(initialValues(initializer, shape, index, key), offset);
   }
   return values;
-}
-
-function findType(layer: LayerDescription, index: number): LayerType {
-  const given: unknown = (layer as { type?: unknown } | null)?.type;
-  if (typeof given !== 'string') {
-    throw new ModelError(
-      ['layers', index],
-      `layers[${index}]: expected a type; available: ${layerTypeNames.join(', ')}`,
-    );
-  }
-  const type = layerNamed(given);
-  if (!type) {
-    throw new ModelError(
-      ['layers', index],
-      `layers[${index}]: no layer type '${given.slice(0, 64)}'${suggest(given, layerTypeNames)}`,
-    );
-  }
-  return type;
-}
-
-function nameLayers(layers: readonly LayerDescription[], types: readonly LayerType[]): string[] {
-  const counts = new Map<string, number>();
-  const taken = new Map<string, number>();
-  return layers.map((layer, index) => {
-    const own = types[index]!;
-    const { type } = own;
-    const ordinal = (counts.get(type) ?? 0) + 1;
-    counts.set(type, ordinal);
-    const name: unknown = layer.name ?? `${type}${ordinal}`;
-    if (typeof name !== 'string' || !LAYER_NAME.test(name)) {
-      throw layerError(
-        index,
-        own,
-        `name ${JSON.stringify(name)}; expected a letter, then at most 63 letters, digits, '-' or '_'`,
-      );
-    }
-    if (name === 'input') throw layerError(index, own, `name 'input' is reserved for the input of the model`);
-    if (taken.has(name))
-      throw layerError(index, own, `name '${name}' is already used by layers[${taken.get(name)}]`);
-    taken.set(name, index);
-    return name;
-  });
-}
-
-/** Says of a layer's error which layer it is. */
-function within<T>(index: number, type: LayerType, body: () => T): T {
-  try {
-    return body();
-  } catch (cause) {
-    if (cause instanceof LayerError) throw layerError(index, type, cause.message, { cause });
-    throw cause;
-  }
 }
