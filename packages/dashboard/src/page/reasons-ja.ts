@@ -4,7 +4,7 @@ import { type DiskCause, knownReason, type Said, sentenceOf, type Texts } from '
 
 const disk: Readonly<Record<DiskCause, string>> = {
   ENOSPC:
-    'コーディネーターのディスクに空きがありません。容量または inode の空きを増やしてください（`df -h` と `df -i` で確認できます）',
+    'コーディネーターのディスクに空きがありません。容量または `inode` の空きを増やしてください（`df -h` と `df -i` で確認できます）',
   EDQUOT: 'ディスクの割り当てを使い切りました。コーディネーターのディスクに空きを作ってください',
   EIO: 'ディスクまたはネットワーク共有がエラーを返しました。コーディネーターのディスクを確認してください',
   EROFS:
