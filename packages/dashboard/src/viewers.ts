@@ -1,7 +1,7 @@
 /** The pages that look, each with an event stream: jobs and cluster as they change, and the metrics history of the job that it shows. */
 import type { ServerResponse } from 'node:http';
 import type { CoordinatorClient } from '@kasane/protocol/client';
-import { messageOf } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event, Job, StepMetrics, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { hasEnded } from '@kasane/protocol/job-state';
@@ -57,6 +57,7 @@ export class Viewers {
     response.writeHead(200, EVENTS);
     const viewer = { stop: () => {}, job: /^[\w.-]+$/.test(job) ? job : '' };
     this.#viewers.set(response, viewer);
+    if (job && !viewer.job) send(response, 'missing', JSON.stringify(job));
     if (viewer.job) this.#follow(response, job, part, viewer);
     response.on('close', () => {
       viewer.stop();
@@ -158,7 +159,7 @@ export class Viewers {
     this.#polling = true;
     this.#timer = undefined;
     try {
-      const [{ jobs, all }, cluster] = await Promise.all([this.#list(), this.#client.status()]);
+      const [{ jobs, missing, all }, cluster] = await Promise.all([this.#list(), this.#client.status()]);
       // What is not listed any more is forgotten: jobs come for months.
       if (all) this.#states.clear();
       const before = this.#jobs;
@@ -174,6 +175,8 @@ export class Viewers {
       this.#cluster = JSON.stringify(cluster);
       if (changed.length > 0 || first) this.#broadcast('jobs', listOf(changed));
       this.#broadcast('cluster', this.#cluster);
+      for (const [response, { job }] of this.#viewers)
+        if (missing.has(job)) send(response, 'missing', JSON.stringify(job));
       if (this.#problem) this.#broadcast('problem', JSON.stringify(''));
       this.#problem = '';
     } catch (error) {
@@ -187,17 +190,28 @@ export class Viewers {
   }
 
   /** The newest jobs, now and then more of them; those that are followed with more of their history. */
-  async #list(): Promise<{ readonly jobs: readonly Job[]; readonly all: boolean }> {
+  async #list(): Promise<{
+    readonly jobs: readonly Job[];
+    /** Jobs that are followed, and do not exist. */
+    readonly missing: ReadonlySet<string>;
+    readonly all: boolean;
+  }> {
     const all = this.#polls++ % POLLS_OF_ALL === 0;
     const followed = new Set([...this.#viewers.values()].flatMap(({ job }) => job || []));
+    const missing = new Set<string>();
+    const get = (id: string) =>
+      this.#client.get(id).catch((error: unknown) => {
+        if (!(error instanceof KasaneError) || error.code !== 'JOB_NOT_FOUND') throw error;
+        missing.add(id);
+        return undefined;
+      });
     const [jobs, whole] = await Promise.all([
       this.#client.list(all ? SHOWN_JOBS : JOBS_PAGE),
-      // One that there is not, or is no more, is left out.
-      Promise.all([...followed].map((id) => this.#client.get(id).catch(() => undefined))),
+      Promise.all([...followed].map(get)),
     ]);
     const known = new Map(whole.flatMap((job) => (job ? [[job.id, job] as const] : [])));
     const rest = jobs.filter(({ id }) => !known.has(id));
-    return { jobs: [...known.values(), ...rest].sort((a, b) => b.submittedAt - a.submittedAt), all };
+    return { jobs: [...known.values(), ...rest].sort((a, b) => b.submittedAt - a.submittedAt), missing, all };
   }
 
   /** Nobody looks any more. */

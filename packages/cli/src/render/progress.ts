@@ -75,8 +75,9 @@ function bars(stream: NodeJS.WriteStream): ProgressView {
       const rate = job.samplesPerSecond;
       const held = isPaused(job) || heldUpBy(job) !== undefined;
       const payload = {
-        loss: job.step > 0 ? job.trainLoss.toFixed(4) : '-',
-        metric: job.step > 0 ? `${metricName(job)} ${formatMetric(job, job.trainMetric)}` : '',
+        loss: job.trainLoss?.toFixed(4) ?? '-',
+        metric:
+          job.trainMetric === undefined ? '' : `${metricName(job)} ${formatMetric(job, job.trainMetric)}`,
         rate:
           rate > 0 && !held
             ? `${Math.round(rate).toLocaleString('en')} samples/s`

@@ -1,10 +1,11 @@
 /** Jobs as users see them: what the store knows, and for a running one what the run knows. */
+import { MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
 import type { JobSpec } from '@kasane/protocol/job';
 import { ERROR_TEXT, LISTED_HISTORY } from '@kasane/protocol/limits';
-import { messageOfReason } from '@kasane/protocol/reasons';
+import { isPassing, messageOfReason, type Reason } from '@kasane/protocol/reasons';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Run } from '../run/run.ts';
 import type { JobRecord } from '../store/job-record.ts';
@@ -32,11 +33,12 @@ export class JobViews {
       const epochs = store.lastEpoch(record.id);
       const shown = selection(epochs, LISTED_HISTORY).map((index) => index + 1);
       kept = viewJob(record, epochs, store.epochsAt(record.id, shown));
+      kept.best = store.bestEpoch(record.id, kept.metricKind);
       this.#kept.set(record, kept);
     }
     const why = this.#runs.waitingFor(record);
     const waitingFor = why && messageOfReason(why);
-    if (run) return { ...viewRun(kept, run, most), waitingFor };
+    if (run) return { ...viewRun(kept, run, most, why), waitingFor };
     if (most <= LISTED_HISTORY || kept.epoch <= LISTED_HISTORY) return { ...kept, waitingFor };
     const shown = selection(kept.epoch, most).map((index) => index + 1);
     return { ...kept, history: store.epochsAt(record.id, shown), waitingFor };
@@ -62,10 +64,12 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
     epochs: training.epochs,
     step: record.step,
     steps: record.steps,
-    trainLoss: last?.trainLoss ?? 0,
-    trainMetric: last?.trainMetric ?? 0,
+    trainLoss: last?.trainLoss,
+    trainMetric: last?.trainMetric,
     samplesPerSecond: 0,
+    stalledMs: 0,
     history: [...history],
+    best: undefined,
     workers: record.workers,
     digest: record.digest,
     model: record.model,
@@ -75,18 +79,36 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
   };
 }
 
-/** A job that runs: the run knows more than was kept. @param most epochs that are shown */
-function viewRun(kept: JobMessage, { progress }: Run, most: number): JobMessage {
-  const { loss, metric } = progress.running;
+/** A job that runs: the run knows more than was kept. @param most epochs that are shown @param why it waits, if it does */
+function viewRun(
+  kept: JobMessage,
+  { progress, board }: Run,
+  most: number,
+  why: Reason | undefined,
+): JobMessage {
+  const { running } = progress;
+  const isHeldUp = why !== undefined && !isPassing(why);
+  const stalledMs = isHeldUp ? Math.max(1, board.stillMs) : board.stalledMs;
   return {
     ...kept,
     epoch: progress.epoch,
     step: progress.step,
     steps: progress.steps,
-    trainLoss: loss,
-    trainMetric: metric,
-    samplesPerSecond: progress.samplesPerSecond,
+    trainLoss: running?.loss,
+    trainMetric: running?.metric,
+    samplesPerSecond: stalledMs > 0 ? 0 : progress.samplesPerSecond,
+    stalledMs,
     history: selection(progress.history.length, most).map((index) => progress.history[index]!),
+    best: bestOf(progress.history, kept.metricKind),
     workers: progress.workers.length,
   };
+}
+
+/** The epoch with the best test metric, the first of several; undefined where none is finished. */
+function bestOf(history: readonly EpochResult[], kind: MetricKind): EpochResult | undefined {
+  const sign = kind === MetricKind.METRIC_KIND_ERROR ? -1 : 1;
+  return history.reduce<EpochResult | undefined>(
+    (best, epoch) => (best && sign * epoch.testMetric <= sign * best.testMetric ? best : epoch),
+    undefined,
+  );
 }

@@ -67,6 +67,11 @@ export interface BoardOptions {
   readonly onWhy: () => void;
 }
 
+/** Without progress for this long, and for so many times what a shard usually takes, a step is stalled; the first one after FIRST_MS. */
+const STALLED_MS = 5_000;
+const STALLED_FACTOR = 5;
+const FIRST_MS = 30_000;
+
 /** A step, or a part of its shards. */
 export interface HandedOut {
   readonly step: number;
@@ -115,6 +120,20 @@ export class TaskBoard {
   /** What is waited for; undefined when nothing is. */
   get why(): Reason | undefined {
     return this.#why;
+  }
+
+  /** For how long nothing has come of what is waited for, in milliseconds. */
+  get stillMs(): number {
+    return performance.now() - Math.max(this.#progressAt, this.#startedAt);
+  }
+
+  /** The same once it is much longer than usual; 0 otherwise. */
+  get stalledMs(): number {
+    if (!this.#waiting || this.#out.isBusy) return 0;
+    const still = this.stillMs;
+    const usual = this.#typical[this.#waiting.kind].value;
+    const most = usual > 0 ? Math.max(STALLED_MS, STALLED_FACTOR * usual) : FIRST_MS;
+    return still > most ? still : 0;
   }
 
   /** The step under way, and how many answers have counted since it began. */

@@ -62,12 +62,12 @@ export class Progress {
     return Math.floor(this.#position.step / this.#stepsPerEpoch);
   }
 
-  /** Mean training loss and metric of the epoch under way, or of the last one between two. */
-  get running(): { loss: number; metric: number } {
+  /** Mean training loss and metric of the epoch under way, or of the last one between two; undefined before there is any. */
+  get running(): { loss: number; metric: number } | undefined {
     const { lossSum, metricSum, counted, weight = counted } = this.#position;
     if (counted > 0) return { loss: lossSum / weight, metric: metricSum / counted };
     const last = this.#history.at(-1);
-    return { loss: last?.trainLoss ?? 0, metric: last?.trainMetric ?? 0 };
+    return last && { loss: last.trainLoss, metric: last.trainMetric };
   }
 
   get samplesPerSecond(): number {

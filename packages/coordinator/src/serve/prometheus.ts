@@ -79,8 +79,12 @@ export class CoordinatorMetrics {
     ofJob('step', 'Completed steps of a running job.', ({ step }) => step);
     ofJob('steps', 'Total steps of a running job.', ({ steps }) => steps);
     ofJob('epoch', 'Completed epochs of a running job.', ({ epoch }) => epoch);
-    ofJob('train_loss', 'Mean training loss of the current epoch.', ({ trainLoss }) => trainLoss);
-    ofJob('train_metric', 'Mean training metric of the current epoch.', ({ trainMetric }) => trainMetric);
+    ofJob('train_loss', 'Mean training loss of the current epoch.', ({ trainLoss }) => trainLoss ?? NaN);
+    ofJob(
+      'train_metric',
+      'Mean training metric of the current epoch.',
+      ({ trainMetric }) => trainMetric ?? NaN,
+    );
     ofJob('test_loss', 'Loss on the test set after the last epoch.', (job) => tested(job)?.testLoss ?? NaN);
     ofJob(
       'test_metric',

@@ -5,7 +5,7 @@
  */
 import { join, relative, resolve } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { eventOfRow, IS_ROUTINE, insertionOf } from './event-rows.ts';
 import { epochInsertion, epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record.ts';
@@ -332,6 +332,15 @@ export class JobStore {
     return number(
       this.#db.prepare('SELECT max(epoch) AS last FROM epochs WHERE job = ?').get(job)?.last ?? 0,
     );
+  }
+
+  /** The epoch with the best test metric, the first of several. */
+  bestEpoch(job: string, kind: MetricKind): EpochResult | undefined {
+    const order = kind === MetricKind.METRIC_KIND_ERROR ? 'ASC' : 'DESC';
+    const row = this.#db
+      .prepare(`SELECT * FROM epochs WHERE job = ? ORDER BY testAccuracy ${order}, epoch LIMIT 1`)
+      .get(job);
+    return row && epochOfRow(row);
   }
 
   /** These epochs alone: reading all of a long job takes a while. */

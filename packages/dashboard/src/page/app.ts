@@ -3,7 +3,7 @@ import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Job, Event as JobEvent, WatchMetricsResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { ClusterView } from './cluster-view.ts';
 import { byId, COLORS, Frame, fill, h } from './dom.ts';
-import { percent, RUNNING } from './format.ts';
+import { isStalled, percent, RUNNING } from './format.ts';
 import { JobView } from './job-view.ts';
 import { JobsView } from './jobs-view.ts';
 import { MetricsHistory } from './metrics-history.ts';
@@ -27,6 +27,7 @@ let cluster: StatusResponse | undefined;
 let metrics = new MetricsHistory();
 let happened: readonly JobEvent[] = [];
 let followed = '';
+let isMissing = false;
 let followedAt = '';
 let events: EventSource | undefined;
 let route: Route = parseRoute(location.hash);
@@ -60,6 +61,7 @@ function follow(job: string): void {
   followedAt = address(job);
   metrics = new MetricsHistory();
   happened = [];
+  isMissing = false;
   const source = new EventSource(followedAt);
   events = source;
   const on = <T>(name: string, take: (value: T) => void) =>
@@ -72,6 +74,9 @@ function follow(job: string): void {
   });
   on<StatusResponse>('cluster', (value) => {
     cluster = value;
+  });
+  on<string>('missing', (job) => {
+    isMissing = job === followed;
   });
   on<string>('problem', showProblem);
   on<WatchMetricsResponse>('metrics', (message) => metrics.take(message, true));
@@ -111,14 +116,14 @@ function showProblem(text: string): void {
 
 const frame = new Frame(() => {
   attend();
-  view?.update({ jobs, cluster, metrics, events: happened, followed });
+  view?.update({ jobs, cluster, metrics, events: happened, followed, isMissing });
   if (cluster) {
     const slots = cluster.workers.reduce((sum, worker) => sum + worker.slots, 0);
     byId('summary').textContent = t.workers(cluster.workers.length, slots);
   }
   const running = jobs?.find((one) => one.state === RUNNING);
   document.title = running
-    ? `${percent(running.steps ? running.step / running.steps : 0)} · Kasane`
+    ? `${isStalled(running) ? `⚠ ${t.stalled} ` : ''}${percent(running.steps ? running.step / running.steps : 0)} · Kasane`
     : 'Kasane';
 });
 

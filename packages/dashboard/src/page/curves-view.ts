@@ -2,8 +2,8 @@
 import type { Checkpoint, EpochResult, Event, Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { Chart, type Curve, smoothed } from './chart.ts';
 import { fill, h } from './dom.ts';
-import { bytes, grouped, hueOf, RUNNING } from './format.ts';
-import { checkpoints, modelPath, pointsOf } from './remote.ts';
+import { bytes, grouped, hasEnded, hueOf } from './format.ts';
+import { checkpoints, download, modelPath, pointsOf } from './remote.ts';
 import { attempt, type Known, type Page, type View } from './view.ts';
 
 type Axis = 'step' | 'epoch' | 'time';
@@ -39,7 +39,9 @@ export class CurvesView implements View {
   #eventsDrawn: readonly Event[] = [];
   #offered = '';
   #known: Known | undefined;
-  #askedAt = 0;
+  /** When checkpoints were asked for, and what the job had reached. */
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #askedFor = '';
 
   constructor(page: Page, id: string) {
     this.#page = page;
@@ -74,12 +76,14 @@ export class CurvesView implements View {
     this.#offer(known.jobs ?? []);
     if (known.events !== this.#eventsDrawn) this.#drawEvents(known.events);
     this.#eventsDrawn = known.events;
+    const reached = `${job.epoch} ${job.state}`;
+    const isLate = !hasEnded(job.state) && performance.now() - this.#askedAt > CHECKPOINTS_MS;
+    if (reached !== this.#askedFor || isLate) this.#askCheckpoints(job);
+    this.#askedFor = reached;
     const key = `${known.metrics.version} ${job.history.length} ${job.state}`;
     if (key === this.#drawn) return;
     this.#drawn = key;
     this.#draw();
-    if (performance.now() - this.#askedAt > CHECKPOINTS_MS || job.state !== RUNNING)
-      this.#askCheckpoints(job);
     if (known.metrics.spec && !this.#file.textContent)
       this.#file.textContent = JSON.stringify(JSON.parse(known.metrics.spec), null, 2);
   }
@@ -224,24 +228,57 @@ export class CurvesView implements View {
   #drawCheckpoints(job: Job, list: readonly Checkpoint[]): void {
     const { t, language } = this.#page;
     const link = (label: string, checkpoint?: number) =>
-      h('a', { href: modelPath(job.id, checkpoint), download: '', 'data-key': `${checkpoint}` }, label);
+      h(
+        'a',
+        {
+          ...{ href: modelPath(job.id, checkpoint), download: '', 'data-key': `${checkpoint}` },
+          click: (event) => {
+            event.preventDefault();
+            this.#download(job, checkpoint);
+          },
+        },
+        label,
+      );
     const rows = list.map(({ step, bytes: size, writtenAt }) =>
       h(
         'tr',
         {},
         h('td', { class: 'number' }, grouped(step)),
-        h('td', {}, new Date(writtenAt).toLocaleTimeString(language)),
+        h(
+          'td',
+          {},
+          new Date(writtenAt).toLocaleString(language, { dateStyle: 'short', timeStyle: 'medium' }),
+        ),
         h('td', { class: 'number' }, bytes(size)),
         h('td', {}, link(t.download, step)),
       ),
+    );
+    const heads = [t.step, t.written, t.size, ''].map((text, index) =>
+      h('th', { scope: 'col', class: index % 2 === 0 ? 'number' : undefined }, text),
     );
     fill(
       this.#checkpoints,
       job.model ? h('p', {}, link(t.finalWeights)) : undefined,
       list.length > 0
-        ? h('div', { class: 'scroll' }, h('table', {}, h('tbody', {}, ...rows)))
-        : h('p', { class: 'faint' }, t.noCheckpoints),
+        ? h(
+            'div',
+            { class: 'scroll' },
+            h('table', {}, h('thead', {}, h('tr', {}, ...heads)), h('tbody', {}, ...rows)),
+          )
+        : h('p', { class: 'faint' }, hasEnded(job.state) ? t.keptNoCheckpoints : t.noCheckpoints),
     );
+  }
+
+  /** One that has been deleted meanwhile is named, and no longer offered. */
+  #download(job: Job, checkpoint: number | undefined): void {
+    attempt(this.#page, async () => {
+      try {
+        await download(job.id, checkpoint);
+      } catch (error) {
+        this.#askCheckpoints(job);
+        throw error;
+      }
+    });
   }
 }
 

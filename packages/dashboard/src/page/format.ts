@@ -9,6 +9,10 @@ export const PAUSED = 6;
 
 const METRIC_ERROR = 2;
 
+/** It runs, but makes no progress. */
+export const isStalled = ({ state, stalledMs }: Pick<Job, 'state' | 'stalledMs'>): boolean =>
+  state === RUNNING && stalledMs > 0;
+
 /** Nothing more will happen to it by itself. */
 export const hasEnded = (state: number): boolean => state >= SUCCEEDED && state < PAUSED;
 
@@ -24,8 +28,12 @@ export const part = (fraction: number): string =>
 /** Whether a job's metric is an error, not a fraction of 1. */
 export const isError = ({ metricKind }: Pick<Job, 'metricKind'>): boolean => metricKind === METRIC_ERROR;
 /** The value of a job's metric. */
-export const metric = (job: Pick<Job, 'metricKind'>, value: number): string =>
-  isError(job) ? value.toPrecision(4) : percent(value);
+export const metric = (job: Pick<Job, 'metricKind'>, value: number | undefined): string =>
+  value === undefined ? UNKNOWN : isError(job) ? value.toPrecision(4) : percent(value);
+/** What is not known is no number. */
+export const UNKNOWN = '–';
+/** A loss. */
+export const loss = (value: number | undefined): string => value?.toFixed(4) ?? UNKNOWN;
 
 const groups = new Intl.NumberFormat('en');
 export const grouped = (count: number): string => groups.format(Math.round(count));

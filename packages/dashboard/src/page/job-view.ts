@@ -2,8 +2,9 @@
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { CurvesView } from './curves-view.ts';
 import { figure, fill, h } from './dom.ts';
-import { duration, grouped, isError, metric, RUNNING, stateClass } from './format.ts';
+import { duration, grouped, isError, loss, metric, RUNNING } from './format.ts';
 import { jobActions } from './job-actions.ts';
+import { bestText, leftText, reasonLine, speedText, stateBadge } from './job-state.ts';
 import { LayersView } from './layers-view.ts';
 import { jobAddress, TABS, type Tab } from './route.ts';
 import { SubmitDialog } from './submit.ts';
@@ -18,6 +19,7 @@ export class JobView implements View {
   readonly #dialog: SubmitDialog;
   readonly #tab: View;
   #shown: Job | undefined;
+  #isMissing = false;
 
   constructor(page: Page, id: string, tab: Tab) {
     this.#page = page;
@@ -35,6 +37,7 @@ export class JobView implements View {
   }
 
   update(known: Known): void {
+    if (known.isMissing && known.followed === this.#id) return this.#drawMissing();
     const job = known.jobs?.find(({ id }) => id === this.#id);
     if (job && job !== this.#shown) {
       this.#shown = job;
@@ -47,13 +50,26 @@ export class JobView implements View {
     this.#tab.destroy();
   }
 
+  #drawMissing(): void {
+    if (this.#isMissing) return;
+    this.#isMissing = true;
+    const { t } = this.#page;
+    fill(
+      this.element,
+      h(
+        'section',
+        { class: 'card', id: 'job-head', role: 'alert' },
+        h('h2', {}, t.noSuchJob(this.#id)),
+        h('p', {}, h('a', { href: '#/jobs' }, t.allJobs)),
+      ),
+    );
+  }
+
   #drawHead(job: Job): void {
     const { t } = this.#page;
     const running = job.state === RUNNING;
     const last = job.history.at(-1);
     const elapsed = job.startedAt ? ((job.endedAt || Date.now()) - job.startedAt) / 1000 : 0;
-    const left =
-      running && job.step > 0 && job.steps > 0 ? (elapsed * (job.steps - job.step)) / job.step : undefined;
     const wrong = isError(job);
     fill(
       this.#head,
@@ -61,26 +77,27 @@ export class JobView implements View {
         'div',
         { class: 'row' },
         h('h2', {}, job.id),
-        h('span', { class: `state ${stateClass(job.state)}` }, t.states[job.state] ?? ''),
+        stateBadge(t, job),
         h('div', { class: 'actions' }, ...jobActions(this.#page, job, this.#dialog)),
       ),
       job.error ? h('p', { class: 'failed' }, job.error) : undefined,
+      reasonLine(t, job),
       h('progress', { max: job.steps || job.step || 1, value: job.step, 'aria-label': t.step }),
       h(
         'dl',
         { class: 'figures' },
         figure(t.epoch, `${job.epoch} / ${job.epochs}`),
         figure(t.step, job.steps ? `${grouped(job.step)} / ${grouped(job.steps)}` : grouped(job.step)),
-        figure(t.trainLoss, job.trainLoss.toFixed(4)),
+        figure(t.trainLoss, loss(job.trainLoss)),
         figure(wrong ? t.trainError : t.trainAccuracy, metric(job, job.trainMetric)),
-        figure(t.testLoss, last?.testLoss?.toFixed(4)),
+        figure(t.testLoss, last && loss(last.testLoss)),
         figure(wrong ? t.testError : t.testAccuracy, last && metric(job, last.testMetric)),
-        figure(t.speed, running ? grouped(job.samplesPerSecond) : undefined),
-        left === undefined
-          ? figure(t.took, elapsed ? duration(elapsed, t.units) : undefined)
-          : figure(t.left, duration(left, t.units)),
+        figure(wrong ? t.leastError : t.bestAccuracy, bestText(t, job)),
+        figure(t.speed, running && speedText(job)),
+        running
+          ? figure(t.left, leftText(t, job))
+          : figure(t.took, elapsed > 0 && duration(elapsed, t.units)),
       ),
-      job.waitingFor ? h('p', { class: 'faint' }, `${t.waiting}: ${t.said(job.waitingFor)}`) : undefined,
       job.digest ? h('p', { class: 'faint digest' }, `SHA-256 ${job.digest}`) : undefined,
     );
   }

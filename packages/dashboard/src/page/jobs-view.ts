@@ -1,8 +1,9 @@
 /** The list of jobs: what each is doing, and what can be done to it. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { figure, fill, h, spark } from './dom.ts';
-import { duration, grouped, isError, metric, RUNNING, stateClass } from './format.ts';
+import { duration, isError, metric, RUNNING } from './format.ts';
 import { jobActions } from './job-actions.ts';
+import { reasonLine, speedText, stateBadge } from './job-state.ts';
 import { jobAddress } from './route.ts';
 import { SubmitDialog, TEMPLATE } from './submit.ts';
 import type { Known, Page, View } from './view.ts';
@@ -85,26 +86,22 @@ export class JobsView implements View {
     const card = h(
       'article',
       { class: 'card job', 'data-job': job.id },
-      h(
-        'div',
-        { class: 'row' },
-        h('a', link, job.id),
-        h('span', { class: `state ${stateClass(job.state)}` }, t.states[job.state] ?? ''),
-      ),
+      h('div', { class: 'row' }, h('a', link, job.id), stateBadge(t, job)),
       h('progress', { max: job.epochs || 1, value: progressOf(job), 'aria-label': `${t.epoch} ${job.id}` }),
       h(
         'dl',
         { class: 'figures tight' },
         figure(t.epoch, `${job.epoch} / ${job.epochs}`),
-        figure(isError(job) ? t.testError : t.testAccuracy, last ? metric(job, last.testMetric) : '-'),
-        job.state === RUNNING && figure(t.speed, grouped(job.samplesPerSecond)),
-        figure(t.took, elapsed ? duration(elapsed, t.units) : undefined),
+        figure(isError(job) ? t.testError : t.testAccuracy, metric(job, last?.testMetric)),
+        figure(isError(job) ? t.leastError : t.bestAccuracy, metric(job, job.best?.testMetric)),
+        job.state === RUNNING && figure(t.speed, speedText(job)),
+        figure(t.took, elapsed > 0 && duration(elapsed, t.units)),
         figure(
           t.submitted,
           new Date(job.submittedAt).toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' }),
         ),
       ),
-      job.waitingFor && h('p', { class: 'faint waits' }, `${t.waiting}: ${t.said(job.waitingFor)}`),
+      reasonLine(t, job),
       spark(tests),
       h('div', { class: 'actions' }, ...jobActions(this.#page, job, this.#dialog)),
     );

@@ -85,7 +85,10 @@ export class LayerDetail {
     const info = metrics.layers.find(({ name }) => name === layer);
     if (!info) return;
     const seen = metrics.last?.layers.find((one) => one.layer === layer);
-    const active = snapshotsOf(metrics.activations.slice(-1), layer)[0]?.seen;
+    const probed = snapshotsOf(metrics.activations.slice(-1), layer)[0];
+    const active = probed?.seen;
+    // They are looked at now and then only.
+    const then = probed && probed.step !== metrics.last?.step ? ` (${t.atStep(grouped(probed.step))})` : '';
     fill(
       this.#head,
       h('div', { class: 'row' }, h('h2', {}, layer), h('span', { class: 'faint' }, info.type)),
@@ -98,10 +101,10 @@ export class LayerDetail {
         figure(t.gradient, seen && small(seen.gradientNorm)),
         figure(t.weights, seen && small(seen.weightNorm)),
         figure(t.update, seen && small(seen.updateRatio)),
-        figure(t.activations, active && small(active.activationRms)),
+        figure(t.activations, active && `${small(active.activationRms)}${then}`),
         figure(
           t.dead,
-          active && mayBeDead(info.type) && `${grouped(active.deadUnits)} / ${grouped(active.units)}`,
+          active && mayBeDead(info.type) && `${grouped(active.deadUnits)} / ${grouped(active.units)}${then}`,
         ),
       ),
     );
@@ -151,7 +154,10 @@ export class LayerDetail {
     this.#dead.element.hidden = !dies;
     if (dies) {
       const dead = active.map(({ seen }) => seen.deadUnits);
-      this.#dead.update([{ label: t.dead, color: '#c23b3b', x: steps, y: dead, sparse: true }]);
+      // The axis goes on to the present step, where nothing is known of them.
+      const now = x.slice(-1).filter((step) => step > steps.at(-1)!);
+      const curve = { label: t.dead, color: '#c23b3b', sparse: true };
+      this.#dead.update([{ ...curve, x: [...steps, ...now], y: [...dead, ...now.map(() => null)] }]);
     }
   }
 

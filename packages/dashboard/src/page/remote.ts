@@ -1,5 +1,6 @@
 /** What the page asks its server for. Errors are the coordinator's own sentences. */
 import type { Checkpoint, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { h } from './dom.ts';
 import type { Network } from './network.ts';
 
 /** How raw input became samples, as far as the page can do the same. */
@@ -64,6 +65,17 @@ export async function pointsOf(job: string): Promise<StepMetrics[]> {
 /** Address of a model file: final weights, or those of a checkpoint. */
 export const modelPath = (job: string, checkpoint?: number): string =>
   `${pathOf(job, 'model')}${checkpoint === undefined ? '' : `?checkpoint=${checkpoint}`}`;
+
+/** How long a browser may take to begin with a file that it is handed. */
+const HANDED_MS = 60_000;
+
+/** Saves a model file. @throws Error where there is no such file any more: a link would only say that it failed */
+export async function download(job: string, checkpoint?: number): Promise<void> {
+  const url = URL.createObjectURL(await (await ask(modelPath(job, checkpoint))).blob());
+  const name = `${job}${checkpoint === undefined ? '' : `-${checkpoint}`}.safetensors`;
+  h('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), HANDED_MS);
+}
 
 export async function samples(job: string, first: number, count: number): Promise<Samples> {
   const response = await ask(`${pathOf(job, 'samples')}?first=${first}&count=${count}`);

@@ -13,8 +13,10 @@ export interface Known {
   readonly metrics: MetricsHistory;
   /** What has happened to it, oldest first. */
   readonly events: readonly Event[];
-  /** That job. */
+  /** That job, */
   readonly followed: string;
+  /** and whether it does not exist. */
+  readonly isMissing: boolean;
 }
 
 export interface View {

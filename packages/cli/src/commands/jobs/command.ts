@@ -33,8 +33,8 @@ export function addJobs(): void {
         ['kasane jobs', 'kasane jobs --json | jq ".[] | select(.state == \\"failed\\").job"'],
         [
           '[{ job, name, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps,',
-          '   trainLoss, metric, trainMetric, testLoss, testMetric, trainAccuracy, testAccuracy, samplesPerSecond, workers,',
-          '   submittedAt, startedAt, endedAt, digest, model }]',
+          '   trainLoss, metric, trainMetric, testLoss, testMetric, bestMetric, bestEpoch,',
+          '   trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt, digest, model }]',
           'state: queued, running, paused, succeeded, failed, cancelled',
         ],
       ),

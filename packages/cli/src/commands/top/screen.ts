@@ -105,7 +105,7 @@ function jobLines(snapshot: Snapshot, choice: Choice, most: number): Line[] {
     String(job.priority),
     `${job.epoch}/${job.epochs}`,
     job.steps > 0 ? `${Math.floor((100 * job.step) / job.steps)} %` : '',
-    job.step > 0 ? job.trainLoss.toFixed(4) : '-',
+    job.trainLoss?.toFixed(4) ?? '-',
     formatMetric(job, job.history.at(-1)?.testMetric),
     job.error || (job.waitingFor?.text ?? ''),
   ]);

@@ -1,0 +1,120 @@
+/** What the page says is true: of jobs that stall, fail at once, do not exist, and of what is not known or gone. */
+import { type Dashboard, startDashboard } from '@kasane/dashboard/server';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { browserFlags, browserPath } from './support/browser.ts';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { needing } from './support/needs.ts';
+
+const cleanUp = new CleanUp();
+const cluster = new TestCluster(cleanUp);
+
+afterAll(() => cleanUp.run());
+
+describe('the page', needing(['chromium']), () => {
+  let dashboard: Dashboard;
+  let browser: Browser;
+  let page: Page;
+  let data: string;
+
+  beforeAll(async () => {
+    await cluster.start();
+    data = smallMnist(temporaryDirectory(cleanUp), 2000, 500);
+    dashboard = await startDashboard({ coordinator: cluster.address, port: 0 });
+    cleanUp.add(() => dashboard.close());
+    browser = await chromium.launch({ executablePath: browserPath!, args: browserFlags });
+    cleanUp.add(() => browser.close());
+    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    page.setDefaultTimeout(60_000);
+  });
+
+  const go = (hash: string) => page.goto(`${dashboard.url}/#${hash}`);
+  const job = (name: string, epochs: number, training: object = {}) => ({
+    name,
+    model: { preset: 'mnist-mlp' },
+    data: { path: data },
+    training: { epochs, batch: 100, shards: 2, ...training },
+  });
+  const submit = async (spec: object) => {
+    const { client } = cluster;
+    return client.submit(JSON.stringify(spec)).finally(() => client.close());
+  };
+  const cancel = async (id: string) => {
+    const { client } = cluster;
+    await client.cancel(id).finally(() => client.close());
+  };
+  /** In the head of the job's page. */
+  const inHead = (selector: string, hasText: string | RegExp = '') =>
+    page.locator('#job-head').locator(selector, { hasText });
+  /** The value of a figure of the head. */
+  const figure = (name: string) => inHead('dl > div', name).locator('dd').innerText();
+
+  it('says that a job does not exist', async () => {
+    await go('/job/nobody-1');
+    await page.getByRole('alert').filter({ hasText: 'There is no job nobody-1.' }).waitFor();
+    expect(await page.locator('.chart').count()).toBe(0);
+    await page.getByRole('link', { name: 'Show all jobs' }).click();
+    await page.locator('.jobs').waitFor();
+  });
+
+  it('has no number for what is not known: a job without a worker, and one that fails at its first step', async () => {
+    const id = await submit(job('early', 3));
+    await go(`/job/${id}`);
+    await inHead('.state.stalled', 'stalled').waitFor();
+    await inHead('.notice', /No progress for .* no worker is connected/).waitFor();
+    for (const name of ['Training loss', 'Training accuracy', 'Samples/s', 'Time left'])
+      expect([name, await figure(name)]).toEqual([name, '–']);
+    await cancel(id);
+    await inHead('.state.cancelled').waitFor();
+    expect(await figure('Training loss')).toBe('–');
+    await page.getByText('No checkpoints are kept of this job.').waitFor();
+    await go('/jobs');
+    const card = page.locator(`article[data-job="${id}"]`);
+    await expect.poll(() => card.innerText()).toMatch(/Test accuracy\s+–/);
+  });
+
+  it('shows loudly that the only worker does nothing, and that the job goes on when it does', async () => {
+    const worker = await cluster.worker();
+    const id = await submit(job('stalls', 100_000));
+    await go(`/job/${id}`);
+    await inHead('.state.running').waitFor();
+    await expect.poll(() => figure('Samples/s'), { timeout: 30_000 }).toMatch(/\d/);
+    expect(await inHead('.notice').count()).toBe(0);
+    worker.kill('SIGSTOP');
+    await inHead('.state.stalled').waitFor();
+    await inHead('.notice', /No progress for \d+ s: step \d+: shard.* being computed/).waitFor();
+    expect(await figure('Samples/s')).toBe('–');
+    expect(await figure('Time left')).toBe('–');
+    expect(await page.title()).toMatch(/stalled/);
+    await page.locator('#language').click();
+    await inHead('.notice', /秒前から進んでいません/).waitFor();
+    await page.locator('#language').click();
+    worker.kill('SIGCONT');
+    await inHead('.state.running').waitFor();
+    await cancel(id);
+  });
+
+  it('shows the best metric beside the last, and offers no checkpoint that is gone', async () => {
+    await cluster.worker();
+    const { id } = await cluster.run(job('best', 4, { learningRate: 0.02 }));
+    const { client } = cluster;
+    const { best, history } = await client.get(id).finally(() => client.close());
+    expect(best).toEqual(history.reduce((a, b) => (b.testMetric > a.testMetric ? b : a)));
+    const gone = [{ step: 99, bytes: 5, writtenAt: 1, digest: '' }];
+    await page.route('**/checkpoints', (route) => route.fulfill({ json: gone }));
+    await go(`/job/${id}`);
+    await inHead('.state.succeeded').waitFor();
+    expect(await figure('Best test accuracy')).toBe(
+      `${(100 * best!.testMetric).toFixed(2)} % (epoch ${best!.epoch})`,
+    );
+    const row = page.locator('tr', { hasText: /^99/ });
+    await row.waitFor();
+    await page.unroute('**/checkpoints');
+    await row.getByRole('link').click();
+    await page.locator('#problem', { hasText: 'checkpoint' }).waitFor();
+    await row.waitFor({ state: 'detached' });
+    const saved = page.waitForEvent('download');
+    await page.getByRole('link', { name: 'Final weights' }).click();
+    expect((await saved).suggestedFilename()).toBe(`${id}.safetensors`);
+  });
+});
