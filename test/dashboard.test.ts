@@ -104,6 +104,25 @@ it('closes the oldest idle connections beyond a limit, and answers whoever asks'
   }
 });
 
+it('is told once that the streams of a job that does not exist have ended', async () => {
+  const { client } = cluster;
+  const ended: string[] = [];
+  client.watchMetrics(
+    'nobody-1',
+    () => {},
+    () => ended.push('metrics'),
+  );
+  client.listenToEvents(
+    'nobody-1',
+    () => {},
+    () => ended.push('events'),
+  );
+  await expect.poll(() => ended.length).toBe(2);
+  // A second call would come in the same turn.
+  await client.status().finally(() => client.close());
+  expect(ended.sort()).toEqual(['events', 'metrics']);
+});
+
 it("takes no orders from another site's page", async () => {
   for (const path of ['/jobs', '/jobs/x/cancel', '/jobs/x/pause']) {
     expect(await ask(path, { method: 'POST' }), path).toBe(403);

@@ -57,7 +57,7 @@ export class Viewers {
     response.writeHead(200, EVENTS);
     const viewer = { stop: () => {}, job: /^[\w.-]+$/.test(job) ? job : '' };
     this.#viewers.set(response, viewer);
-    if (job && !viewer.job) send(response, 'missing', JSON.stringify(job));
+    if (job && !viewer.job) this.#send(response, 'missing', JSON.stringify(job));
     if (viewer.job) this.#follow(response, job, part, viewer);
     response.on('close', () => {
       viewer.stop();
@@ -176,7 +176,7 @@ export class Viewers {
       if (changed.length > 0 || first) this.#broadcast('jobs', listOf(changed));
       this.#broadcast('cluster', this.#cluster);
       for (const [response, { job }] of this.#viewers)
-        if (missing.has(job)) send(response, 'missing', JSON.stringify(job));
+        if (missing.has(job)) this.#send(response, 'missing', JSON.stringify(job));
       if (this.#problem) this.#broadcast('problem', JSON.stringify(''));
       this.#problem = '';
     } catch (error) {

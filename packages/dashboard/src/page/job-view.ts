@@ -37,7 +37,10 @@ export class JobView implements View {
   }
 
   update(known: Known): void {
-    if (known.isMissing && known.followed === this.#id) return this.#drawMissing();
+    if (known.isMissing && known.followed === this.#id) {
+      this.#drawMissing();
+      return;
+    }
     const job = known.jobs?.find(({ id }) => id === this.#id);
     if (job && job !== this.#shown) {
       this.#shown = job;

@@ -1,5 +1,5 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
-import { type ServiceError, status } from '@grpc/grpc-js';
+import { type ClientReadableStream, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError, messageOf } from '../errors.ts';
 import { ClusterClient, type StatusResponse, type WorkerStatus } from '../gen/kasane/v1/cluster.ts';
 import { JobState } from '../gen/kasane/v1/common.ts';
@@ -174,8 +174,7 @@ export class CoordinatorClient {
   ): () => void {
     const stream = this.#client.watchMetrics({ job }, tokenMetadata(this.#options.token));
     stream.on('data', listener);
-    stream.on('error', ended);
-    stream.on('end', ended);
+    onceEnded(stream, ended);
     return () => stream.cancel();
   }
 
@@ -202,8 +201,7 @@ export class CoordinatorClient {
   ): () => void {
     const stream = this.#client.watchEvents({ job, after: 0 }, tokenMetadata(this.#options.token));
     stream.on('data', listener);
-    stream.on('error', ended);
-    stream.on('end', ended);
+    onceEnded(stream, ended);
     return () => stream.cancel();
   }
 
@@ -354,4 +352,16 @@ export function reasonOf(error: Partial<ServiceError>): string {
     .replace(/^No connection established\. Last error: (Error: )?(.*?)\.?$/, '$2')
     .trim();
   return /^(undefined|null)?$/.test(said) ? 'the connection was closed before the call began' : said;
+}
+
+/** Calls back when a stream has ended, in whatever way: one that fails says both that and that it has ended. */
+function onceEnded(stream: ClientReadableStream<unknown>, ended: () => void): void {
+  let hasEnded = false;
+  const end = () => {
+    if (hasEnded) return;
+    hasEnded = true;
+    ended();
+  };
+  stream.on('error', end);
+  stream.on('end', end);
 }
