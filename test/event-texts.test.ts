@@ -1,12 +1,13 @@
 /** Every event has a sentence in English and one in Japanese, which say all that is known; they come over a wire as they were. */
-import { japaneseEvents, toldInJapanese } from '@kasane/dashboard/internal/page/events-ja';
 import { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import {
   type EventCode,
   eventSentence,
   events,
+  japaneseEvents,
   type KnownEvent,
   knownEvent,
+  toldInJapanese,
 } from '@kasane/protocol/internal/events/events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

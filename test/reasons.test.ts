@@ -13,16 +13,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { diskReason, isDiskError, RetryingDisk } from '@kasane/coordinator/internal/store/disk';
 import { StatePlace } from '@kasane/coordinator/internal/store/state-place';
-import { japaneseTexts, saidInJapanese } from '@kasane/dashboard/internal/page/reasons-ja';
 import { Reason as ReasonMessage } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   at,
   isPassing,
+  japaneseTexts,
   knownReason,
   messageOfReason,
   type Reason,
   type ReasonCode,
   reasons,
+  saidInJapanese,
   sentenceOf,
 } from '@kasane/protocol/reasons';
 import { systemCodes } from '@kasane/tensor/internal/node/system-errors';

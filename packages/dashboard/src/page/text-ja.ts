@@ -1,7 +1,7 @@
 /** The page's words in Japanese. */
-import { toldInJapanese } from './events-ja.ts';
+import { toldInJapanese } from '@kasane/protocol/internal/events/events';
+import { saidInJapanese } from '@kasane/protocol/reasons';
 import { grouped, part, small, wholePercent } from './format.ts';
-import { saidInJapanese } from './reasons-ja.ts';
 import type { Words } from './text.ts';
 
 export const japanese: Words = {

@@ -1,12 +1,12 @@
 /**
  * What happens to a job, as data: an event is a code with arguments, and for some events the reason. The coordinator records them when they
- * happen; sentences are made where people read, the English ones here, the Japanese ones in the dashboard's events-ja.ts. One line here
- * and one there is all that a new event takes. The dashboard's page loads this file, too.
+ * happen; sentences are made where people read. An entry here is all that a new event takes, besides the place that records it. The
+ * dashboard's page loads this file, too.
  */
 import { counted } from '@kasane/tensor/internal/counted';
 import type { Event as EventMessage } from '../gen/kasane/v1/jobs.ts';
 import { type Form, fits, readArgs, type ValueOf } from './forms.ts';
-import type { Reason } from './reasons.ts';
+import { type Reason, saidInJapanese } from './reasons.ts';
 
 /** When a record is full, `routine` events go, the oldest of the most frequent first. Of several `end`s the last one stays, and each `start` does. */
 export type EventKind = 'start' | 'end' | 'routine';
@@ -17,12 +17,14 @@ const eventOf =
   <const Args extends { readonly [name: string]: Form }>(
     args: Args,
     english: (args: ValueOf<Args>, why: string) => string,
-  ) => ({ kind, because, args, english });
+    japanese: (args: ValueOf<Args>, why: string) => string,
+  ) => ({ kind, because, args, english, japanese });
 const [start, end, routine] = [eventOf('start', false), eventOf('end', false), eventOf('routine', false)];
 const because = eventOf('routine', true);
 
 const metricKinds: ReadonlySet<'fraction' | 'error'> = new Set(['fraction', 'error']);
 const metricNames = { fraction: 'accuracy', error: 'error' } as const;
+const metricNamesInJapanese = { fraction: '精度', error: '誤差' } as const;
 export type Measured = number | null;
 
 /** A loss, for people. */
@@ -34,38 +36,88 @@ export const metricText = (kind: 'fraction' | 'error', metric: Measured): string
 const stepsText = (first: number, last: number) =>
   first === last ? `step ${first}` : `steps ${first} to ${last}`;
 
-/** Every event: its kind, its arguments, and its sentence in English. Steps count from 1, or are the number of those that are done. */
-// biome-ignore format: a line each
+/** Every event: its kind, its arguments, and its sentence in English and in Japanese. Steps count from 1, or are the number of those that are done. */
+// biome-ignore format: a line for each sentence
 export const events = {
   // The job.
-  'submitted': start({ name: 'text' }, ({ name }) => `submitted as ${name}`),
-  'started': start({ epochs: 'number' }, ({ epochs }) => `started: ${counted(epochs, 'epoch')}`),
-  'waiting': because({}, (_, why) => `waiting: ${why}`),
-  'continued': routine({ step: 'number' }, ({ step }) => `continuing after step ${step}`),
-  'stalled': because({}, (_, why) => `giving its turn to other jobs: ${why}`),
-  'paused': routine({ step: 'number' }, ({ step }) => `paused after step ${step}`),
-  'resumed': routine({ step: 'number', epochs: 'number' }, ({ step, epochs }) => `resumed after step ${step}, up to epoch ${epochs}`),
-  'priority': routine({ priority: 'number' }, ({ priority }) => `priority set to ${priority}`),
-  'epoch': routine({ epoch: 'number', epochs: 'number', metric: metricKinds, trainLoss: 'measured', trainMetric: 'measured', testLoss: 'measured', testMetric: 'measured', seconds: 'number' }, ({ epoch, epochs, metric, trainLoss, trainMetric, testLoss, testMetric, seconds }) => `epoch ${epoch}/${epochs}: loss ${lossText(trainLoss)}, ${metricNames[metric]} ${metricText(metric, trainMetric)}; test loss ${lossText(testLoss)}, test ${metricNames[metric]} ${metricText(metric, testMetric)}; ${seconds.toFixed(1)} s`),
-  'succeeded': end({ step: 'number' }, ({ step }) => `succeeded after step ${step}`),
-  'failed': end({ step: 'number', error: 'text' }, ({ step, error }) => `failed after step ${step}: ${error}`),
-  'cancelled': end({ step: 'number' }, ({ step }) => `cancelled after step ${step}`),
+  'submitted': start({ name: 'text' },
+    ({ name }) => `submitted as ${name}`,
+    ({ name }) => `${name} として投入されました`),
+  'started': start({ epochs: 'number' },
+    ({ epochs }) => `started: ${counted(epochs, 'epoch')}`,
+    ({ epochs }) => `開始しました（${epochs} エポック）`),
+  'waiting': because({},
+    (_, why) => `waiting: ${why}`,
+    (_, why) => `待機しています：${why}`),
+  'continued': routine({ step: 'number' },
+    ({ step }) => `continuing after step ${step}`,
+    ({ step }) => `ステップ ${step} の後から処理を続けています`),
+  'stalled': because({},
+    (_, why) => `giving its turn to other jobs: ${why}`,
+    (_, why) => `ほかのジョブに順番を譲ります：${why}`),
+  'paused': routine({ step: 'number' },
+    ({ step }) => `paused after step ${step}`,
+    ({ step }) => `ステップ ${step} で一時停止しました`),
+  'resumed': routine({ step: 'number', epochs: 'number' },
+    ({ step, epochs }) => `resumed after step ${step}, up to epoch ${epochs}`,
+    ({ step, epochs }) => `ステップ ${step} から再開しました（エポック ${epochs} まで）`),
+  'priority': routine({ priority: 'number' },
+    ({ priority }) => `priority set to ${priority}`,
+    ({ priority }) => `優先度を ${priority} に変更しました`),
+  'epoch': routine({ epoch: 'number', epochs: 'number', metric: metricKinds, trainLoss: 'measured', trainMetric: 'measured', testLoss: 'measured', testMetric: 'measured', seconds: 'number' },
+    ({ epoch, epochs, metric, trainLoss, trainMetric, testLoss, testMetric, seconds }) => `epoch ${epoch}/${epochs}: loss ${lossText(trainLoss)}, ${metricNames[metric]} ${metricText(metric, trainMetric)}; test loss ${lossText(testLoss)}, test ${metricNames[metric]} ${metricText(metric, testMetric)}; ${seconds.toFixed(1)} s`,
+    ({ epoch, epochs, metric, trainLoss, trainMetric, testLoss, testMetric, seconds }) => `エポック ${epoch}/${epochs}：損失 ${lossText(trainLoss)}、${metricNamesInJapanese[metric]} ${metricText(metric, trainMetric)}、テスト損失 ${lossText(testLoss)}、テスト${metricNamesInJapanese[metric]} ${metricText(metric, testMetric)}、${seconds.toFixed(1)} 秒`),
+  'succeeded': end({ step: 'number' },
+    ({ step }) => `succeeded after step ${step}`,
+    ({ step }) => `ステップ ${step} で完了しました`),
+  'failed': end({ step: 'number', error: 'text' },
+    ({ step, error }) => `failed after step ${step}: ${error}`,
+    ({ step, error }) => `ステップ ${step} で失敗しました：${error}`),
+  'cancelled': end({ step: 'number' },
+    ({ step }) => `cancelled after step ${step}`,
+    ({ step }) => `ステップ ${step} で中止されました`),
   // Its workers.
-  'worker-joined': routine({ worker: 'text', slots: 'number', backend: 'text' }, ({ worker, slots, backend }) => `worker ${worker} joined (${counted(slots, 'slot')}, ${backend})`),
-  'worker-left': because({ worker: 'text' }, ({ worker }, why) => `worker ${worker} disconnected: ${why}`),
-  'worker-resting': because({ worker: 'text' }, ({ worker }, why) => `worker ${worker} ${why}`),
-  'worker-unable': routine({ worker: 'text', why: 'text' }, ({ worker, why }) => `worker ${worker} cannot compute the job: ${why}`),
-  'worker-excluded': because({ worker: 'text' }, ({ worker }, why) => `worker ${worker} is excluded from the job: ${why}`),
-  'tasks-reissued': because({ tasks: 'number', first: 'number', last: 'number' }, ({ tasks, first, last }, why) => `${counted(tasks, 'task')} of ${stepsText(first, last)} reissued: ${why}`),
+  'worker-joined': routine({ worker: 'text', slots: 'number', backend: 'text' },
+    ({ worker, slots, backend }) => `worker ${worker} joined (${counted(slots, 'slot')}, ${backend})`,
+    ({ worker, slots, backend }) => `ワーカー ${worker} が参加しました（スロット ${slots}、${backend}）`),
+  'worker-left': because({ worker: 'text' },
+    ({ worker }, why) => `worker ${worker} disconnected: ${why}`,
+    ({ worker }, why) => `ワーカー ${worker} が切断されました：${why}`),
+  'worker-resting': because({ worker: 'text' },
+    ({ worker }, why) => `worker ${worker} ${why}`,
+    ({ worker }, why) => `ワーカー ${worker}：${why}`),
+  'worker-unable': routine({ worker: 'text', why: 'text' },
+    ({ worker, why }) => `worker ${worker} cannot compute the job: ${why}`,
+    ({ worker, why }) => `ワーカー ${worker} はこのジョブを計算できません：${why}`),
+  'worker-excluded': because({ worker: 'text' },
+    ({ worker }, why) => `worker ${worker} is excluded from the job: ${why}`,
+    ({ worker }, why) => `ワーカー ${worker} をこのジョブから除外しました：${why}`),
+  'tasks-reissued': because({ tasks: 'number', first: 'number', last: 'number' },
+    ({ tasks, first, last }, why) => `${counted(tasks, 'task')} of ${stepsText(first, last)} reissued: ${why}`,
+    ({ tasks, first, last }, why) => `ステップ ${first === last ? first : `${first} から ${last}`} のタスク ${tasks} 個を再発行しました：${why}`),
   // The coordinator and its disk.
-  'restarted': routine({}, () => 'the coordinator restarted'),
-  'restored': routine({ step: 'number' }, ({ step }) => `resuming from the checkpoint of step ${step}`),
-  'checkpoint': routine({ step: 'number' }, ({ step }) => `checkpoint of step ${step} saved`),
-  'checkpoint-refused': because({}, (_, why) => `training continues, but ${why}`),
-  'checkpoint-accepted': routine({ step: 'number' }, ({ step }) => `checkpoints can be written again: step ${step} is on disk`),
+  'restarted': routine({},
+    () => 'the coordinator restarted',
+    () => 'コーディネーターが再起動しました'),
+  'restored': routine({ step: 'number' },
+    ({ step }) => `resuming from the checkpoint of step ${step}`,
+    ({ step }) => `ステップ ${step} のチェックポイントから再開します`),
+  'checkpoint': routine({ step: 'number' },
+    ({ step }) => `checkpoint of step ${step} saved`,
+    ({ step }) => `ステップ ${step} のチェックポイントを保存しました`),
+  'checkpoint-refused': because({},
+    (_, why) => `training continues, but ${why}`,
+    (_, why) => `学習は続きますが、${why}`),
+  'checkpoint-accepted': routine({ step: 'number' },
+    ({ step }) => `checkpoints can be written again: step ${step} is on disk`,
+    ({ step }) => `チェックポイントを再び書き込めるようになり、ステップ ${step} を保存しました`),
   // The record itself.
-  'left-out': start({ count: 'number' }, ({ count }) => `${counted(count, 'earlier event')} ${count === 1 ? 'was' : 'were'} not kept`),
-  'earlier-version': start({}, () => 'recorded by an earlier version of Kasane: waits, pauses and the times of epochs are unknown'),
+  'left-out': start({ count: 'number' },
+    ({ count }) => `${counted(count, 'earlier event')} ${count === 1 ? 'was' : 'were'} not kept`,
+    ({ count }) => `これより前のイベント ${count} 件は記録に残っていません`),
+  'earlier-version': start({},
+    () => 'recorded by an earlier version of Kasane: waits, pauses and the times of epochs are unknown',
+    () => '以前のバージョンの Kasane による記録です。待機や一時停止、各エポックの時刻はわかりません'),
 };
 
 export type EventCode = keyof typeof events;
@@ -86,9 +138,10 @@ export type EventTexts = {
   readonly [Code in EventCode]: (args: EventArgs<Code>, why: string) => string;
 };
 
-const english = Object.fromEntries(
-  Object.entries(events).map(([code, { english }]) => [code, english]),
-) as EventTexts;
+const textsIn = (language: 'english' | 'japanese') =>
+  Object.fromEntries(Object.entries(events).map(([code, texts]) => [code, texts[language]])) as EventTexts;
+const english = textsIn('english');
+export const japaneseEvents = textsIn('japanese');
 
 /** The sentence of an event in a language. @param why that of its reason; empty without one */
 export const eventSentence = ({ code, args }: KnownEvent, why: string, texts = english): string =>
@@ -107,6 +160,14 @@ export function knownEvent({
   if (!Object.hasOwn(events, code)) return undefined;
   const args = readArgs(json);
   return fits(args, events[code as EventCode].args) ? ({ code, args } as KnownEvent) : undefined;
+}
+
+/** An event that is not known here, of a newer coordinator, is shown as the sentence that came with it. */
+export function toldInJapanese(told: EventMessage): string {
+  const event = knownEvent(told);
+  return event
+    ? eventSentence(event, told.reason ? saidInJapanese(told.reason) : '', japaneseEvents)
+    : told.text;
 }
 
 /** How a record treats an event, also of another version. */

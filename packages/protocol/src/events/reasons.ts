@@ -1,7 +1,6 @@
 /**
- * Why something is as it is, as data: a reason is a code with arguments. Programs go by these; sentences are made where people read, the
- * English ones here, the Japanese ones in the dashboard's reasons-ja.ts. One line here and one there is all that a new reason takes. The
- * dashboard's page loads this file, too.
+ * Why something is as it is, as data: a reason is a code with arguments. Programs go by these; sentences are made where people read. An
+ * entry here is all that a new reason takes. The dashboard's page loads this file, too.
  */
 import { counted } from '@kasane/tensor/internal/counted';
 import { meaningOf, type SystemCode, systemCodes } from '@kasane/tensor/internal/node/system-errors';
@@ -19,7 +18,8 @@ const reasonOf =
   <const Args extends { readonly [name: string]: Form }>(
     args: Args,
     english: (args: ValueOf<Args>) => string,
-  ) => ({ kind, args, english });
+    japanese: (args: ValueOf<Args>) => string,
+  ) => ({ kind, args, english, japanese });
 const [passing, heldUp, event] = [reasonOf('passing'), reasonOf('held-up'), reasonOf('event')];
 
 const FREE = "free up space or inodes on the coordinator's disk (see `df -h` and `df -i`)";
@@ -51,59 +51,177 @@ const named = (shards: readonly number[]) =>
   `${shards.length === 1 ? 'shard' : 'shards'} ${shards.join(', ')}`;
 const are = ({ length }: readonly number[]) => (length === 1 ? 'is' : 'are');
 
-/** Every reason: its kind, its arguments, and its sentence in English. */
-// biome-ignore format: a line each
+/** The whole sentence. */
+const diskInJapanese: Readonly<Record<DiskCause, string>> = {
+  ENOSPC:
+    'コーディネーターのディスクに空きがありません。容量または `inode` の空きを増やしてください（`df -h` と `df -i` で確認できます）',
+  EDQUOT: 'ディスクの割り当てを使い切りました。コーディネーターのディスクに空きを作ってください',
+  EIO: 'ディスクまたはネットワーク共有がエラーを返しました。コーディネーターのディスクを確認してください',
+  EROFS:
+    'ファイルシステムが読み取り専用です。コーディネーターのディスクを書き込み可能な状態で再マウントしてください',
+  ESTALE: 'ネットワーク共有のファイルが置き換わりました。コーディネーターのディスクを再マウントしてください',
+  ENODEV: 'デバイスが見つかりません。コーディネーターのディスクを再マウントしてください',
+  ENXIO: 'ソケットであるか、デバイスが見つかりません。コーディネーターのディスクを再マウントしてください',
+  ETIMEDOUT: 'ディスクが時間内に応答しませんでした。コーディネーターのディスクを確認してください',
+  EBUSY: '使用中です。コーディネーターのディスクを確認してください',
+  ENOENT: 'ファイルまたはフォルダーが見つかりません。状態ディレクトリから失われたものを元に戻してください',
+  ENOTDIR:
+    'パスの途中にフォルダーではないファイルがあります。状態ディレクトリから失われたものを元に戻してください',
+  EACCES: 'アクセスが拒否されました。コーディネーターを実行しているユーザーに書き込み権限を与えてください',
+  EPERM: '操作が許可されていません。コーディネーターを実行しているユーザーに書き込み権限を与えてください',
+  EMFILE: '開いているファイルが多すぎます。上限（`ulimit -n`）を上げてください',
+  ENFILE: 'このマシンで開いているファイルが多すぎます。ほかのプログラムを終了してください',
+};
+
+const partInJapanese = { directory: '状態ディレクトリ', database: 'データベース' } as const;
+const ELSEWHERE_IN_JAPANESE = '別の `--state` でコーディネーターを再起動してください';
+const list = (all: readonly (string | number)[]) => all.join(', ');
+const listedInJapanese = (said: Said) =>
+  said.map(({ why, workers }) => `${why}（${list(workers)}）`).join('、');
+
+/** Every reason: its kind, its arguments, and its sentence in English and in Japanese. */
+// biome-ignore format: a line for each sentence
 export const reasons = {
   // What a step waits for, and what becomes of it.
-  'shards-computing': passing({ shards: ['number'] }, ({ shards }) => `${named(shards)} ${are(shards)} being computed`),
-  'shards-waiting': passing({ shards: ['number'] }, ({ shards }) => `${named(shards)} ${shards.length === 1 ? 'waits' : 'wait'} for a worker`),
-  'shards-returned': passing({ shards: ['number'] }, ({ shards }) => `${named(shards)} returned without a result`),
-  'shards-unfetched': passing({ shards: ['number'] }, ({ shards }) => `no worker has fetched ${named(shards)}; the queue may have lost ${shards.length === 1 ? 'it' : 'them'}`),
-  'shards-overdue': passing({ shards: ['number'], workers: [['text']] }, ({ shards, workers }) => `${named(shards)} ${are(shards)} overdue on ${workers.map((each) => each.join(' and ')).join(', ')}`),
-  'no-worker': heldUp({}, () => 'no worker is connected'),
-  'no-able-worker': heldUp({ said }, ({ said }) => `no connected worker can compute the job: ${listed(said)}`),
-  'no-worker-can': event({ said }, ({ said }) => `no worker can compute the job: ${listed(said)}`),
-  'shard-failed': event({ shard: 'number', times: 'number', workers: 'number', said }, ({ shard, times, workers, said }) => `shard ${shard} failed ${counted(times, 'time')}, on ${counted(workers, 'worker')}: ${listed(said)}`),
-  'not-finite': event({ said }, ({ said }) => listed(said)),
-  'all-answered': event({ shards: 'number' }, ({ shards }) => `all ${shards} shards have returned results`),
+  'shards-computing': passing({ shards: ['number'] },
+    ({ shards }) => `${named(shards)} ${are(shards)} being computed`,
+    ({ shards }) => `シャード ${list(shards)} を計算しています`),
+  'shards-waiting': passing({ shards: ['number'] },
+    ({ shards }) => `${named(shards)} ${shards.length === 1 ? 'waits' : 'wait'} for a worker`,
+    ({ shards }) => `シャード ${list(shards)} がワーカーを待っています`),
+  'shards-returned': passing({ shards: ['number'] },
+    ({ shards }) => `${named(shards)} returned without a result`,
+    ({ shards }) => `シャード ${list(shards)} が結果のないまま戻りました`),
+  'shards-unfetched': passing({ shards: ['number'] },
+    ({ shards }) => `no worker has fetched ${named(shards)}; the queue may have lost ${shards.length === 1 ? 'it' : 'them'}`,
+    ({ shards }) => `シャード ${list(shards)} をどのワーカーも取得していません。キューから失われた可能性があります`),
+  'shards-overdue': passing({ shards: ['number'], workers: [['text']] },
+    ({ shards, workers }) => `${named(shards)} ${are(shards)} overdue on ${workers.map((each) => each.join(' and ')).join(', ')}`,
+    ({ shards, workers }) => `シャード ${list(shards)} が遅れています（${list(workers.map((each) => each.join('・')))}）`),
+  'no-worker': heldUp({},
+    () => 'no worker is connected',
+    () => '接続中のワーカーがありません'),
+  'no-able-worker': heldUp({ said },
+    ({ said }) => `no connected worker can compute the job: ${listed(said)}`,
+    ({ said }) => `接続中のワーカーの中に、このジョブを計算できるものがありません：${listedInJapanese(said)}`),
+  'no-worker-can': event({ said },
+    ({ said }) => `no worker can compute the job: ${listed(said)}`,
+    ({ said }) => `このジョブを計算できるワーカーがありません：${listedInJapanese(said)}`),
+  'shard-failed': event({ shard: 'number', times: 'number', workers: 'number', said },
+    ({ shard, times, workers, said }) => `shard ${shard} failed ${counted(times, 'time')}, on ${counted(workers, 'worker')}: ${listed(said)}`,
+    ({ shard, times, workers, said }) => `シャード ${shard} の計算が ${workers} 台のワーカーで計 ${times} 回失敗しました：${listedInJapanese(said)}`),
+  'not-finite': event({ said },
+    ({ said }) => listed(said),
+    ({ said }) => `損失または勾配が有限の値ではありません：${listedInJapanese(said)}`),
+  'all-answered': event({ shards: 'number' },
+    ({ shards }) => `all ${shards} shards have returned results`,
+    ({ shards }) => `${shards} 個のシャードすべての結果が届きました`),
   // What a job waits for.
-  'paused': heldUp({ job: 'text' }, ({ job }) => `paused; resume it with \`kasane resume ${job}\``),
-  'reading-data': passing({}, () => 'reading its data'),
-  'stopping': passing({}, () => 'it is being stopped'),
-  'jobs-ahead': heldUp({ count: 'number', jobs: ['text'] }, ({ count, jobs }) => `${count} ${count === 1 ? 'job is' : 'jobs are'} ahead of it: ${jobs.join(', ')}`),
-  'higher-priority': heldUp({ job: 'text', priority: 'number' }, ({ job, priority }) => `job ${job} has a higher priority (${priority})`),
-  'turns': passing({ jobs: ['text'] }, ({ jobs }) => `jobs take turns: a step of job ${jobs.join(', ')} is being computed`),
-  'redis-silent': heldUp({ since: 'text' }, ({ since }) => `Redis has not answered since ${since}`),
-  'queue-overwritten': event({ key: 'text', error: 'text' }, ({ key, error }) => `another program has overwritten ${key} in Redis, a key of the job's queues (${error})`),
-  'standstill': event({ seconds: 'number', workers: 'number' }, ({ seconds, workers }) => `no answer for ${seconds} s, although ${workers === 1 ? '1 connected worker' : `${workers} connected workers`} can compute the job`),
+  'paused': heldUp({ job: 'text' },
+    ({ job }) => `paused; resume it with \`kasane resume ${job}\``,
+    ({ job }) => `一時停止中です。\`kasane resume ${job}\` で再開できます`),
+  'reading-data': passing({},
+    () => 'reading its data',
+    () => 'データを読み込んでいます'),
+  'stopping': passing({},
+    () => 'it is being stopped',
+    () => '停止しています'),
+  'jobs-ahead': heldUp({ count: 'number', jobs: ['text'] },
+    ({ count, jobs }) => `${count} ${count === 1 ? 'job is' : 'jobs are'} ahead of it: ${jobs.join(', ')}`,
+    ({ count, jobs }) => `先に実行される ${count} 件のジョブを待っています：${list(jobs)}`),
+  'higher-priority': heldUp({ job: 'text', priority: 'number' },
+    ({ job, priority }) => `job ${job} has a higher priority (${priority})`,
+    ({ job, priority }) => `ジョブ ${job} のほうが優先されます（優先度 ${priority}）`),
+  'turns': passing({ jobs: ['text'] },
+    ({ jobs }) => `jobs take turns: a step of job ${jobs.join(', ')} is being computed`,
+    ({ jobs }) => `順番を待っています：ジョブ ${list(jobs)} のステップを計算しています`),
+  'redis-silent': heldUp({ since: 'text' },
+    ({ since }) => `Redis has not answered since ${since}`,
+    ({ since }) => `${since} 以降、Redis が応答していません`),
+  'queue-overwritten': event({ key: 'text', error: 'text' },
+    ({ key, error }) => `another program has overwritten ${key} in Redis, a key of the job's queues (${error})`,
+    ({ key, error }) => `Redis にあるジョブのキューのキー \`${key}\` が、別のプログラムによって書き換えられました（${error}）`),
+  'standstill': event({ seconds: 'number', workers: 'number' },
+    ({ seconds, workers }) => `no answer for ${seconds} s, although ${workers === 1 ? '1 connected worker' : `${workers} connected workers`} can compute the job`,
+    ({ seconds, workers }) => `このジョブを計算できるワーカーが ${workers} 台接続していますが、${seconds} 秒間応答がありません`),
   // The coordinator's disk.
-  'disk': heldUp({ cause: diskCauses }, ({ cause }) => `${meaningOf(cause).words}; ${diskCures[cause]}`),
-  'disk-silent': heldUp({ since: 'text' }, ({ since }) => `the coordinator's disk has not finished a write since ${since}; check that disk`),
-  'database-locked': heldUp({ since: 'text' }, ({ since }) => `another program has locked the database since ${since}; stop that program, or wait until it finishes`),
-  'state-moved': heldUp({ part, path: 'text' }, ({ part, path }) => `${statePart[part]} ${path} has been moved or removed; ${MOVE_BACK}`),
-  'state-replaced': heldUp({ part, path: 'text' }, ({ part, path }) => `${statePart[part]} ${path} has been replaced by another; ${MOVE_BACK}`),
-  'state-closed': heldUp({ path: 'text', cause: systemCause }, ({ path, cause }) => `the state directory ${path}: ${cause === 'unknown' ? 'it cannot be accessed' : meaningOf(cause).words}; give the user that runs the coordinator access to it`),
+  'disk': heldUp({ cause: diskCauses },
+    ({ cause }) => `${meaningOf(cause).words}; ${diskCures[cause]}`,
+    ({ cause }) => diskInJapanese[cause]),
+  'disk-silent': heldUp({ since: 'text' },
+    ({ since }) => `the coordinator's disk has not finished a write since ${since}; check that disk`,
+    ({ since }) => `${since} から、コーディネーターのディスクへの書き込みが終わっていません。ディスクを確認してください`),
+  'database-locked': heldUp({ since: 'text' },
+    ({ since }) => `another program has locked the database since ${since}; stop that program, or wait until it finishes`,
+    ({ since }) => `${since} から、別のプログラムがデータベースをロックしています。そのプログラムを終了するか、終了するまでお待ちください`),
+  'state-moved': heldUp({ part, path: 'text' },
+    ({ part, path }) => `${statePart[part]} ${path} has been moved or removed; ${MOVE_BACK}`,
+    ({ part, path }) => `${partInJapanese[part]} \`${path}\` が移動または削除されました。元の場所に戻すか、${ELSEWHERE_IN_JAPANESE}`),
+  'state-replaced': heldUp({ part, path: 'text' },
+    ({ part, path }) => `${statePart[part]} ${path} has been replaced by another; ${MOVE_BACK}`,
+    ({ part, path }) => `${partInJapanese[part]} \`${path}\` が別のものに置き換えられました。元に戻すか、${ELSEWHERE_IN_JAPANESE}`),
+  'state-closed': heldUp({ path: 'text', cause: systemCause },
+    ({ path, cause }) => `the state directory ${path}: ${cause === 'unknown' ? 'it cannot be accessed' : meaningOf(cause).words}; give the user that runs the coordinator access to it`,
+    ({ path, cause }) => `状態ディレクトリ \`${path}\` にアクセスできません${cause === 'unknown' ? '' : `（\`${cause}\`）`}。コーディネーターを実行しているユーザーにアクセス権を与えてください`),
   // Why a worker has gone, or takes no part in a job.
-  'stream-closed': event({}, () => 'stream closed'),
-  'stream-failed': event({ why: 'text' }, ({ why }) => why),
-  'connection-lost': event({}, () => 'connection lost'),
-  'link-lost': event({}, () => 'data link lost'),
-  'link-failed': event({ why: 'text' }, ({ why }) => why),
-  'no-link': event({}, () => 'did not open a data link'),
-  'worker-silent': event({ seconds: 'number' }, ({ seconds }) => `no message for ${seconds.toFixed(1)} s`),
-  'bytes-unread': event({ bytes: 'number' }, ({ bytes }) => `left ${bytes} bytes unread`),
-  'bad-frame': event({ why: 'text' }, ({ why }) => `bad frame: ${why}`),
-  'bad-frames': event({ count: 'number', last: 'text' }, ({ count, last }) => `${count} bad frames; the last one: ${last}`),
-  'reconnected': event({}, () => 'reconnected'),
-  'refused': event({ why: 'text' }, ({ why }) => why),
-  'shut-down': event({}, () => 'shut down'),
-  'disproved': event({ count: 'number', last: 'text' }, ({ count, last }) => `${count} of its tasks failed but succeeded on other workers; the last error: ${last}`),
-  'resting-late': event({ job: 'text', seconds: 'number' }, ({ job, seconds }) => `gets no shards of job ${job} for ${seconds} s: it did not answer in time`),
-  'resting-slow': event({ job: 'text', seconds: 'number' }, ({ job, seconds }) => `gets no shards of job ${job} for ${seconds} s: the others are faster without it`),
+  'stream-closed': event({},
+    () => 'stream closed',
+    () => '接続を閉じました'),
+  'stream-failed': event({ why: 'text' },
+    ({ why }) => why,
+    ({ why }) => `接続でエラーが発生しました：${why}`),
+  'connection-lost': event({},
+    () => 'connection lost',
+    () => '接続が切れました'),
+  'link-lost': event({},
+    () => 'data link lost',
+    () => 'データリンクが切れました'),
+  'link-failed': event({ why: 'text' },
+    ({ why }) => why,
+    ({ why }) => `データリンクでエラーが発生しました：${why}`),
+  'no-link': event({},
+    () => 'did not open a data link',
+    () => 'データリンクを開きませんでした'),
+  'worker-silent': event({ seconds: 'number' },
+    ({ seconds }) => `no message for ${seconds.toFixed(1)} s`,
+    ({ seconds }) => `${seconds.toFixed(1)} 秒間メッセージがありませんでした`),
+  'bytes-unread': event({ bytes: 'number' },
+    ({ bytes }) => `left ${bytes} bytes unread`,
+    ({ bytes }) => `${bytes} バイトのデータを受信しませんでした`),
+  'bad-frame': event({ why: 'text' },
+    ({ why }) => `bad frame: ${why}`,
+    ({ why }) => `不正なフレームです：${why}`),
+  'bad-frames': event({ count: 'number', last: 'text' },
+    ({ count, last }) => `${count} bad frames; the last one: ${last}`,
+    ({ count, last }) => `不正なフレームが ${count} 回届きました。最後のもの：${last}`),
+  'reconnected': event({},
+    () => 'reconnected',
+    () => '再接続しました'),
+  'refused': event({ why: 'text' },
+    ({ why }) => why,
+    ({ why }) => `接続を拒否しました：${why}`),
+  'shut-down': event({},
+    () => 'shut down',
+    () => '終了しました'),
+  'disproved': event({ count: 'number', last: 'text' },
+    ({ count, last }) => `${count} of its tasks failed but succeeded on other workers; the last error: ${last}`,
+    ({ count, last }) => `${count} 個のタスクが失敗しましたが、ほかのワーカーでは成功しました。最後のエラー：${last}`),
+  'resting-late': event({ job: 'text', seconds: 'number' },
+    ({ job, seconds }) => `gets no shards of job ${job} for ${seconds} s: it did not answer in time`,
+    ({ job, seconds }) => `ジョブ ${job} のシャードを ${seconds} 秒間割り当てません。時間内に応答がありませんでした`),
+  'resting-slow': event({ job: 'text', seconds: 'number' },
+    ({ job, seconds }) => `gets no shards of job ${job} for ${seconds} s: the others are faster without it`,
+    ({ job, seconds }) => `ジョブ ${job} のシャードを ${seconds} 秒間割り当てません。このワーカーを除いたほうが速く計算できます`),
   // Which way samples take.
-  'data-direct': event({}, () => 'every worker reads the data itself, so no samples are staged'),
-  'data-staged': event({}, () => 'not every worker can read the data itself, so samples are staged'),
-  'data-unreachable': event({ worker: 'text', why: 'text' }, ({ worker, why }) => `worker ${worker} cannot reach the data, so its samples are staged: ${why}`),
+  'data-direct': event({},
+    () => 'every worker reads the data itself, so no samples are staged',
+    () => 'すべてのワーカーがデータを直接読み込むため、サンプルを Redis に書き込みません'),
+  'data-staged': event({},
+    () => 'not every worker can read the data itself, so samples are staged',
+    () => 'データを直接読み込めないワーカーがあるため、サンプルを Redis 経由で渡します'),
+  'data-unreachable': event({ worker: 'text', why: 'text' },
+    ({ worker, why }) => `worker ${worker} cannot reach the data, so its samples are staged: ${why}`,
+    ({ worker, why }) => `ワーカー ${worker} はデータを読み込めないため、サンプルを Redis 経由で渡します：${why}`),
 };
 
 export type ReasonCode = keyof typeof reasons;
@@ -151,13 +269,35 @@ export interface Texts {
   readonly writings: { readonly [What in Writing]: (of: string) => string };
 }
 
+const sentencesIn = (language: 'english' | 'japanese') =>
+  Object.fromEntries(
+    Object.entries(reasons).map(([code, texts]) => [code, texts[language]]),
+  ) as Texts['reasons'];
+
 const english: Texts = {
-  reasons: Object.fromEntries(
-    Object.entries(reasons).map(([code, { english }]) => [code, english]),
-  ) as Texts['reasons'],
+  reasons: sentencesIn('english'),
   step: (step) => `step ${step}: `,
   writing: (what) => `${what} could not be written: `,
   writings,
+};
+
+export const japaneseTexts: Texts = {
+  reasons: sentencesIn('japanese'),
+  step: (step) => `ステップ ${step}：`,
+  writing: (what) => `${what}を書き込めません。`,
+  writings: {
+    job: (id) => `ジョブ ${id} `,
+    model: () => 'モデル',
+    position: () => 'ジョブの進行状況',
+    checkpoint: (step) => `ステップ ${step} のチェックポイント`,
+    'last-checkpoint': () => '最後のチェックポイント',
+    state: (job) => `ジョブ ${job} の状態`,
+    end: (job) => `ジョブ ${job} の終了`,
+    cancellation: () => 'ジョブの終了',
+    pause: () => '一時停止',
+    resumption: () => 'ジョブの再開',
+    priority: () => '優先度',
+  },
 };
 
 /** The sentence of a reason in a language. Default: English. */
@@ -191,6 +331,12 @@ export function knownReason({ code, args: json }: Pick<ReasonMessage, 'code' | '
   const about = { step, writing, of };
   const fitting = fits(args, reasons[code as ReasonCode].args) && fits(about, aboutForm);
   return fitting ? ({ code, args } as Reason) : undefined;
+}
+
+/** A reason that is not known here, of a newer coordinator, is shown as the sentence that came with it. */
+export function saidInJapanese(said: ReasonMessage): string {
+  const reason = knownReason(said);
+  return reason ? sentenceOf(reason, japaneseTexts) : said.text;
 }
 
 const aboutForm: Form = { step: 'number', writing: new Set(Object.keys(writings)), of: 'text' };
