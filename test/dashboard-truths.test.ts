@@ -47,7 +47,7 @@ describe('the page', needing(['chromium']), () => {
   const inHead = (selector: string, hasText: string | RegExp = '') =>
     page.locator('#job-head').locator(selector, { hasText });
   /** The value of a figure of the head. */
-  const figure = (name: string) => inHead('dl > div', name).locator('dd').innerText();
+  const figure = (name: string) => inHead('dl > div', name).locator('dd').textContent();
 
   it('says that a job does not exist', async () => {
     await go('/job/nobody-1');
@@ -70,7 +70,7 @@ describe('the page', needing(['chromium']), () => {
     await page.getByText('No checkpoints are kept of this job.').waitFor();
     await go('/jobs');
     const card = page.locator(`article[data-job="${id}"]`);
-    await expect.poll(() => card.innerText()).toMatch(/Test accuracy\s+–/);
+    await expect.poll(() => card.textContent()).toMatch(/Test accuracy–/);
   });
 
   it('shows loudly that the only worker does nothing, and that the job goes on when it does', async () => {

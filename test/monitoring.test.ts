@@ -84,7 +84,7 @@ describe('metrics', () => {
     expect(samples.get('kasane_redis_up')).toBe(1);
     expect(samples.get('kasane_jobs{state="succeeded"}')).toBe(1);
     expect(samples.get('kasane_jobs{state="running"}')).toBe(0);
-    expect(samples.get(`kasane_job_steps{job="${job.id}"}`)).toBe(10 * EPOCHS);
+    expect(samples.get(`kasane_job_steps{job_id="${job.id}"}`)).toBe(10 * EPOCHS);
     expect(samples.get('process_resident_memory_bytes')).toBeGreaterThan(1e7);
   });
 

@@ -105,6 +105,13 @@ const table = {
     works: () =>
       process.platform === 'linux' && process.getuid?.() === 0 && programPath('mount') !== undefined,
   },
+  prometheus: {
+    what: 'Prometheus',
+    get: aptGet('prometheus'),
+    packages: {
+      prometheus: () => programPath('prometheus') !== undefined && programPath('promtool') !== undefined,
+    },
+  },
   script: {
     what: "util-linux' script and stty, for a terminal",
     get: aptGet('bsdutils coreutils'),

@@ -73,8 +73,9 @@ export class CoordinatorMetrics {
     });
     // Of running jobs only: those that have ended would stay for ever.
     const ofJob = (name: string, help: string, value: (job: Job) => number) =>
-      gauge(`job_${name}`, help, ['job'], (it) => {
-        for (const job of watched.running()) it.set({ job: job.id }, value(job));
+      // Not `job`: Prometheus gives that label to what it scrapes, and renames ours.
+      gauge(`job_${name}`, help, ['job_id'], (it) => {
+        for (const job of watched.running()) it.set({ job_id: job.id }, value(job));
       });
     ofJob('step', 'Completed steps of a running job.', ({ step }) => step);
     ofJob('steps', 'Total steps of a running job.', ({ steps }) => steps);
@@ -92,9 +93,7 @@ export class CoordinatorMetrics {
       (job) => tested(job)?.testMetric ?? NaN,
     );
     ofJob('samples_per_second', 'Training samples per second.', ({ samplesPerSecond }) => samplesPerSecond);
-    ofJob('waiting', 'Whether a running job is waiting for something.', ({ waitingFor }) =>
-      waitingFor ? 1 : 0,
-    );
+    ofJob('waiting', 'Whether a running job makes no progress.', ({ stalledMs }) => (stalledMs > 0 ? 1 : 0));
   }
 
   /** A step has been committed. */
