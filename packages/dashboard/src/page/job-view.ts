@@ -6,10 +6,22 @@ import { duration, grouped, isError, loss, metric, RUNNING } from './format.ts';
 import { jobActions } from './job-actions.ts';
 import { bestText, leftText, reasonLine, speedText, stateBadge } from './job-state.ts';
 import { LayersView } from './layers-view.ts';
-import { jobAddress, TABS, type Tab } from './route.ts';
+import { FIRST_TAB, jobAddress } from './route.ts';
 import { SubmitDialog } from './submit.ts';
 import { TryView } from './try-view.ts';
-import type { Known, Page, View } from './view.ts';
+import { type Known, ownWords, type Page, type View } from './view.ts';
+
+interface Tab {
+  readonly title: (page: Page) => string;
+  readonly View: new (page: Page, job: string) => View;
+}
+
+/** By their names in the address. */
+const tabs: Readonly<Record<string, Tab>> = {
+  [FIRST_TAB]: { title: (page) => ownWords(page, { en: 'Curves', ja: '学習曲線' }), View: CurvesView },
+  layers: { title: ({ t }) => t.layers, View: LayersView },
+  try: { title: (page) => ownWords(page, { en: 'Try it', ja: '試す' }), View: TryView },
+};
 
 export class JobView implements View {
   readonly element: HTMLElement;
@@ -21,19 +33,25 @@ export class JobView implements View {
   #shown: Job | undefined;
   #isMissing = false;
 
-  constructor(page: Page, id: string, tab: Tab) {
+  /** @param asked name of a tab */
+  constructor(page: Page, id: string, asked: string) {
     this.#page = page;
     this.#id = id;
     this.#dialog = new SubmitDialog(page);
-    const { t } = page;
-    const titles: Record<Tab, string> = { overview: t.overview, layers: t.layers, try: t.tryIt };
-    const links = TABS.map((name) =>
-      h('a', { href: jobAddress(id, name), 'aria-current': name === tab && 'page' }, titles[name]),
+    const shown = Object.hasOwn(tabs, asked) ? asked : FIRST_TAB;
+    const links = Object.entries(tabs).map(([name, { title }]) =>
+      h('a', { href: jobAddress(id, name), 'aria-current': name === shown && 'page' }, title(page)),
     );
-    if (tab === 'layers') this.#tab = new LayersView(page, id);
-    else this.#tab = tab === 'try' ? new TryView(page, id) : new CurvesView(page, id);
-    const tabs = h('nav', { class: 'tabs', 'aria-label': id }, ...links);
-    this.element = h('div', { class: 'stacked' }, this.#head, tabs, this.#tab.element, this.#dialog.element);
+    this.#tab = new tabs[shown]!.View(page, id);
+    const navigation = h('nav', { class: 'tabs', 'aria-label': id }, ...links);
+    this.element = h(
+      'div',
+      { class: 'stacked' },
+      this.#head,
+      navigation,
+      this.#tab.element,
+      this.#dialog.element,
+    );
   }
 
   update(known: Known): void {

@@ -1,19 +1,19 @@
 /** Addresses of the views: #/jobs, #/cluster, #/job/ID/tab. */
 
-export const TABS = ['overview', 'layers', 'try'] as const;
-export type Tab = (typeof TABS)[number];
+/** The tab of a job that is shown where the address names none. */
+export const FIRST_TAB = 'overview';
 
 export type Route =
   | { readonly view: 'jobs' }
   | { readonly view: 'cluster' }
-  | { readonly view: 'job'; readonly job: string; readonly tab: Tab };
+  | { readonly view: 'job'; readonly job: string; readonly tab: string };
 
 export function parseRoute(hash: string): Route {
-  const [, view, job = '', tab = 'overview'] = hash.replace(/^#/, '').split('/').map(decodeURIComponent);
+  const [, view, job = '', tab = FIRST_TAB] = hash.replace(/^#/, '').split('/').map(decodeURIComponent);
   if (view === 'cluster') return { view };
   if (view !== 'job' || !job) return { view: 'jobs' };
-  return { view, job, tab: TABS.find((known) => known === tab) ?? 'overview' };
+  return { view, job, tab };
 }
 
-export const jobAddress = (job: string, tab: Tab = 'overview'): string =>
-  `#/job/${encodeURIComponent(job)}${tab === 'overview' ? '' : `/${tab}`}`;
+export const jobAddress = (job: string, tab = FIRST_TAB): string =>
+  `#/job/${encodeURIComponent(job)}${tab === FIRST_TAB ? '' : `/${tab}`}`;

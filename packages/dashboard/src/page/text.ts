@@ -38,9 +38,7 @@ export const english = {
   priority: 'Priority',
   resubmit: 'Edit and resubmit ...',
   // A job.
-  overview: 'Curves',
   layers: 'Layers',
-  tryIt: 'Try it',
   steps: 'Steps',
   epoch: 'Epoch',
   step: 'Step',

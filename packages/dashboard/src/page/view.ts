@@ -2,7 +2,7 @@
 import type { StatusResponse } from '@kasane/protocol/gen/kasane/v1/cluster';
 import type { Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { MetricsHistory } from './metrics-history.ts';
-import type { Words } from './text.ts';
+import type { Language, Words } from './text.ts';
 
 /** What the page knows. */
 export interface Known {
@@ -29,10 +29,14 @@ export interface View {
 /** What views need besides. */
 export interface Page {
   readonly t: Words;
-  readonly language: string;
+  readonly language: Language;
   /** Shows an error of the server until the next one, or until it is taken away. */
   readonly fail: (error: unknown) => void;
 }
+
+/** Words of one view alone, beside it. What several say is in text.ts and text-ja.ts. */
+export const ownWords = <W>({ language }: Pick<Page, 'language'>, words: Readonly<Record<Language, W>>): W =>
+  words[language];
 
 /** Runs what may fail, and shows how it failed. */
 export const attempt = (page: Page, body: () => Promise<unknown>): void => {

@@ -1,5 +1,5 @@
 /** Calls to a coordinator: deadlines, the token, and errors as the table has them. */
-import { type ClientReadableStream, type ServiceError, status } from '@grpc/grpc-js';
+import { type ClientReadableStream, type handleUnaryCall, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError, messageOf } from '../errors.ts';
 import { ClusterClient, type StatusResponse, type WorkerStatus } from '../gen/kasane/v1/cluster.ts';
 import { JobState } from '../gen/kasane/v1/common.ts';
@@ -9,6 +9,8 @@ import {
   type Event,
   type Job,
   JobsClient,
+  type JobsServer,
+  JobsService,
   type ListEpochsResponse,
   type ListResponse,
   type ReadSamplesResponse,
@@ -31,6 +33,15 @@ export interface ClientOptions extends TlsFiles {
   /** The coordinator is this very process, and listens with this. */
   readonly own?: ServerTls | undefined;
 }
+
+/** Requests of the methods that answer with a job, by their names. */
+export type JobActions = {
+  readonly [Name in keyof JobsServer as JobsServer[Name] extends handleUnaryCall<infer _, infer Response>
+    ? { job: Job | undefined } extends Response
+      ? Name
+      : never
+    : never]: JobsServer[Name] extends handleUnaryCall<infer Request, infer _> ? Request : never;
+};
 
 export class CoordinatorClient {
   readonly #client: JobsClient;
@@ -79,9 +90,25 @@ export class CoordinatorClient {
     return job;
   }
 
-  async get(job: string): Promise<Job> {
-    return (await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.get({ job }, m, o, done)))
-      .job!;
+  /** Calls a method that does something to a job, or asks for it, and answers with the job. */
+  async act<Name extends keyof JobActions>(name: Name, request: JobActions[Name]): Promise<Job> {
+    const { path, requestSerialize, responseDeserialize } = JobsService[name];
+    const { job } = await this.#call<{ job: Job | undefined }>((m, o, done) =>
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize as (value: JobActions[Name]) => Buffer,
+        responseDeserialize,
+        request,
+        m,
+        o,
+        done as (error: ServiceError | null, response?: { job: Job | undefined }) => void,
+      ),
+    );
+    return job!;
+  }
+
+  get(job: string): Promise<Job> {
+    return this.act('get', { job });
   }
 
   /** Newest first, page by page. @param most how many at most */
@@ -111,17 +138,13 @@ export class CoordinatorClient {
     }
   }
 
-  async cancel(job: string): Promise<Job> {
-    return (
-      await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.cancel({ job }, m, o, done))
-    ).job!;
+  cancel(job: string): Promise<Job> {
+    return this.act('cancel', { job });
   }
 
   /** Holds a job back until it is resumed. */
-  async pause(job: string): Promise<Job> {
-    return (
-      await this.#call<{ job: Job | undefined }>((m, o, done) => this.#client.pause({ job }, m, o, done))
-    ).job!;
+  pause(job: string): Promise<Job> {
+    return this.act('pause', { job });
   }
 
   /** Queues the file of a job that has ended as a new one and returns that one's id. */
@@ -134,21 +157,13 @@ export class CoordinatorClient {
   }
 
   /** Sets whose steps go first: those of the highest priority. */
-  async setPriority(job: string, priority: number): Promise<Job> {
-    return (
-      await this.#call<{ job: Job | undefined }>((m, o, done) =>
-        this.#client.setPriority({ job, priority }, m, o, done),
-      )
-    ).job!;
+  setPriority(job: string, priority: number): Promise<Job> {
+    return this.act('setPriority', { job, priority });
   }
 
   /** Lets a job that is paused or has ended go on, for so many epochs more. */
-  async resume(job: string, epochs: number): Promise<Job> {
-    return (
-      await this.#call<{ job: Job | undefined }>((m, o, done) =>
-        this.#client.resume({ job, epochs }, m, o, done),
-      )
-    ).job!;
+  resume(job: string, epochs: number): Promise<Job> {
+    return this.act('resume', { job, epochs });
   }
 
   /** The job now and after each change, until it ends. */
