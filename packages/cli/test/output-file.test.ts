@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -16,13 +17,17 @@ import { join } from 'node:path';
 import { KasaneError } from '@kasane/protocol/errors';
 import { afterAll, expect, it } from 'vitest';
 import { needing } from '../../../test/support/needs.ts';
-import { besideOthers, deliver, requireWritable, versionOf } from '../src/files/output-file.ts';
+import { deliver as deliverTo, placeWeights, requireWritable } from '../src/files/output-file.ts';
+import { versionOf } from '../src/files/write-file.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
 const mounted = join(folder, 'mounted');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const weights = join(folder, 'weights.safetensors');
 writeFileSync(weights, Buffer.alloc(1 << 20, 7));
+
+const deliver = (from: string, out: string) =>
+  deliverTo(from, { out, version: versionOf(out), say: () => {} });
 
 function refused(out: string): KasaneError {
   try {
@@ -56,16 +61,36 @@ it('weights go where they are asked for, through a link too', () => {
 it('what another run wrote during the training is not replaced', () => {
   const out = join(folder, 'twice.safetensors');
   const notes: string[] = [];
-  const place = (version: string) => besideOthers(out, version, (line) => notes.push(line));
+  const place = (version: string) => deliverTo(weights, { out, version, say: (line) => notes.push(line) });
   const before = versionOf(out);
   expect(place(before)).toBe(out);
-  deliver(weights, out);
   expect(place(versionOf(out))).toBe(out);
   expect(notes).toEqual([]);
   expect(place(before)).toBe(join(folder, 'twice-2.safetensors'));
   expect(notes).toEqual([expect.stringContaining('twice-2.safetensors')]);
-  writeFileSync(join(folder, 'twice-2.safetensors'), '');
   expect(place(before)).toBe(join(folder, 'twice-3.safetensors'));
+});
+
+it.each([
+  ['nothing', undefined],
+  ['older weights', 'old'],
+])('neither of two runs that end in the same moment replaces the other, with %s in place', (_, there) => {
+  const out = join(folder, `moment-${there}.safetensors`);
+  if (there !== undefined) writeFileSync(out, there);
+  const version = versionOf(out);
+  const own = placeWeights({ out, version, say: () => {} }, (partial) => {
+    // The other ends while this one writes.
+    if (!existsSync(`${out}.done`)) {
+      writeFileSync(`${out}.other`, 'the other run');
+      renameSync(`${out}.other`, out);
+    }
+    writeFileSync(`${out}.done`, '');
+    writeFileSync(partial, 'this run');
+  });
+  expect(readFileSync(out, 'utf8')).toBe('the other run');
+  expect(readFileSync(own, 'utf8')).toBe('this run');
+  expect(own).not.toBe(out);
+  expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
 });
 
 it('a folder that has vanished, or became a file', () => {

@@ -25,30 +25,45 @@ export function requireWritable(out: string): void {
   }
 }
 
-/** Tells a file from what another process writes in its place. Empty: there is none. */
-export function versionOf(path: string): string {
-  const there = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return there ? `${there.ino} ${there.mtimeNs} ${there.size}` : '';
-}
-
-/** Where weights go that were to go to `out`: a new name beside it when another run has written there since `version` was taken. */
-export function besideOthers(out: string, version: string, say: (line: string) => void): string {
-  if (['', version].includes(versionOf(out))) return out;
-  const { dir, name, ext } = parse(out);
-  let number = 2;
-  while (existsSync(join(dir, `${name}-${number}${ext}`))) number++;
-  const beside = join(dir, `${name}-${number}${ext}`);
-  say(`Note: another run wrote ${out} during this training; the weights of this one go to ${beside}`);
-  return beside;
+/** Where weights go, and what another run may have written there meanwhile. */
+export interface Place {
+  readonly out: string;
+  /** What was there before the training. */
+  readonly version: string;
+  readonly say: (line: string) => void;
 }
 
 /**
- * Copies trained weights to where they were asked for: whole or not at all.
+ * Writes weights whole or not at all: to `out`, or to a new name beside it when another run has written there since `version` was taken.
+ * @param write makes the file under another name
+ * @returns where they are
+ * @throws the system's error
+ */
+export function placeWeights({ out, version, say }: Place, write: (partial: string) => void): string {
+  if (putInPlace(out, write, version)) return out;
+  for (;;) {
+    const beside = nameBeside(out);
+    if (!putInPlace(beside, write, '')) continue;
+    say(`Note: another run wrote ${out} during this training; the weights of this one go to ${beside}`);
+    return beside;
+  }
+}
+
+function nameBeside(out: string): string {
+  const { dir, name, ext } = parse(out);
+  let number = 2;
+  while (existsSync(join(dir, `${name}-${number}${ext}`))) number++;
+  return join(dir, `${name}-${number}${ext}`);
+}
+
+/**
+ * Copies trained weights to where they were asked for, as `placeWeights` does.
  * @throws KasaneError CANNOT_WRITE, which says where they are instead, and how to get them from there
  */
-export function deliver(weights: string, out: string): void {
+export function deliver(weights: string, place: Place): string {
+  const { out } = place;
   try {
-    putInPlace(out, (partial) => copyFileSync(weights, partial, fs.COPYFILE_EXCL));
+    return placeWeights(place, (partial) => copyFileSync(weights, partial, fs.COPYFILE_EXCL));
   } catch (cause) {
     throw new KasaneError(
       'CANNOT_WRITE',

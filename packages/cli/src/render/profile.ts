@@ -1,6 +1,6 @@
 /** The traces of a cluster's workers as one file, and what is worth knowing of it at a glance. */
-import { writeFileSync } from 'node:fs';
 import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
+import { writeFile } from '../files/write-file.ts';
 import { table } from './table.ts';
 
 interface Event {
@@ -33,7 +33,7 @@ export function joinTraces(parts: readonly string[], out: string): LayerCost[] {
   const lines = parts.flatMap((path) =>
     readRegularSync(path, TRACE_BYTES).toString().split('\n').flatMap(eventOf),
   );
-  writeFileSync(out, `{"traceEvents":[\n${lines.map(({ text }) => text).join(',\n')}\n]}\n`);
+  writeFile(`{"traceEvents":[\n${lines.map(({ text }) => text).join(',\n')}\n]}\n`, out);
   const costs = new Map<string, { forward: number; backward: number }>();
   for (const { event } of lines) {
     if (event.cat !== 'kernel') continue;

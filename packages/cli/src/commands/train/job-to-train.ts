@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
-import { requireWritable, versionOf } from '../../files/output-file.ts';
+import { requireWritable } from '../../files/output-file.ts';
 import { fromHere, readJob } from '../../files/read-job.ts';
+import { versionOf } from '../../files/write-file.ts';
 import { trainingOverrides } from '../../program/options.ts';
 
 export interface JobToTrain {

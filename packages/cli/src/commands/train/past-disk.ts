@@ -3,13 +3,13 @@
  * writes finished weights to where they were asked for.
  */
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import type { Unkept } from '@kasane/coordinator/internal/run/run';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { sentenceOf } from '@kasane/protocol/reasons';
 import { meaningOf } from '@kasane/tensor/internal/node/system-errors';
-import { besideOthers, whyUnwritable } from '../../files/output-file.ts';
-import { writeFile } from '../../files/write-file.ts';
+import { placeWeights, whyUnwritable } from '../../files/output-file.ts';
 
 export interface PastDiskOptions {
   readonly cluster: {
@@ -44,12 +44,14 @@ export class PastDisk {
     if (!unkept.isTrained || this.#hasTried) return false;
     this.#hasTried = true;
     const weights = await unkept.model();
-    const model = besideOthers(out, version, say);
+    let model: string;
     try {
-      writeFile(weights, model);
+      model = placeWeights({ out, version, say }, (partial) =>
+        writeFileSync(partial, weights, { flag: 'wx' }),
+      );
     } catch (error) {
       say(
-        `The weights cannot be written to ${model} either: ${whyUnwritable(error)}. They are kept in memory until ${cluster.directory} can be written again`,
+        `The weights cannot be written to ${out} either: ${whyUnwritable(error)}. They are kept in memory until ${cluster.directory} can be written again`,
       );
       return false;
     }

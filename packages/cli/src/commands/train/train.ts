@@ -14,7 +14,7 @@ import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
-import { besideOthers, deliver } from '../../files/output-file.ts';
+import { deliver } from '../../files/output-file.ts';
 import { makeLog } from '../../output/log.ts';
 import { out } from '../../output/say.ts';
 import type { LogLevel } from '../../program/options.ts';
@@ -97,9 +97,8 @@ export async function train(
         let model = out;
         if (!pastDisk.ended) {
           requireSuccess(ended);
-          model = besideOthers(out, version, say);
           try {
-            deliver(ended.model, model);
+            model = deliver(ended.model, { out, version, say });
           } catch (error) {
             cluster.keepFiles();
             throw error;
