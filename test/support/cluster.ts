@@ -55,7 +55,7 @@ export function smallMnist(directory: string, train: number, test: number, [firs
   return directory;
 }
 
-type ClusterOptions = Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds' | 'access'> &
+type ClusterOptions = Pick<CoordinatorOptions, 'limits' | 'batchExpirySeconds' | 'access' | 'exchange'> &
   Partial<Pick<CoordinatorOptions, 'log'>>;
 
 export class TestCluster {
@@ -124,7 +124,7 @@ export class TestCluster {
   /** Starts a worker process; resolves when the coordinator has welcomed it. */
   async worker(
     slots = 1,
-    more: { sharedMemory?: boolean; coordinator?: string; redisUrl?: string } = {},
+    more: { sharedMemory?: boolean; peers?: boolean; coordinator?: string; redisUrl?: string } = {},
     env: Readonly<Record<string, string>> = {},
   ): Promise<ChildProcess> {
     const options = { coordinator: this.#address, slots, logLevel: 'silent', ...more };

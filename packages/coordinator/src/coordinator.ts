@@ -14,6 +14,8 @@ import { expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
+import { PeerMesh } from './peers/mesh.ts';
+import type { ExchangeMode } from './peers/peer-exchange.ts';
 import { inspectRedis } from './queue/inspect-redis.ts';
 import { WatchedRedis } from './queue/watched-redis.ts';
 import type { Unkept } from './run/run.ts';
@@ -48,6 +50,8 @@ export interface CoordinatorOptions {
   /** Default: plain text. */
   readonly tls?: ServerTls | undefined;
   readonly log: Logger;
+  /** Which way gradients take. Default `auto`: by the size of the model, and by who reaches whom. */
+  readonly exchange?: ExchangeMode | undefined;
   /** When tasks are handed out again; the defaults suit most clusters. */
   readonly decide?: Partial<DecideOptions>;
   /** What jobs may name: folders and hosts. Default: on loopback anything, elsewhere no folder. */
@@ -171,12 +175,15 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   const events = new EventRecord({ store, most: limits.events, log });
   opened.push(() => events.close());
   const workers = new WorkerRegistry();
+  const mesh = new PeerMesh();
   const manager = new JobManager({
     store,
     events,
     redis,
     redisWhy: () => link.why,
     workers,
+    mesh,
+    exchange: options.exchange ?? 'auto',
     stateDirectory: options.stateDirectory,
     decide: { ...defaultDecideOptions, ...options.decide },
     log,
@@ -204,6 +211,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     redis,
     ownRedisUrl: redisUrl,
     runs: manager.runs,
+    mesh,
     limits,
     log,
   });

@@ -48,6 +48,8 @@ export interface ConnectedWorker {
    * newest of each job is of use.
    */
   publish(job: string, version: EncodedVersion): void;
+  /** Sends a frame that another worker has sent here for it. */
+  relay(frame: Buffer): void;
   /** Sends what belongs to the version of the job that was published last, after it. */
   publishMore(job: string, more: EncodedVersion): void;
 }

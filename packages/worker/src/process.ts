@@ -20,6 +20,7 @@ export interface WorkerProcessOptions extends TlsFiles {
   readonly redisUrl?: string;
   readonly token?: string;
   readonly sharedMemory?: boolean;
+  readonly peers?: boolean;
   /** pino level. Default warn. */
   readonly logLevel?: string;
 }

@@ -9,6 +9,7 @@ import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/po
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import type { ClientTls } from '@kasane/protocol/internal/security/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token';
+import type { FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
 import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { Redis } from 'ioredis';
@@ -19,6 +20,7 @@ import { withLimit } from './connection/with-limit.ts';
 import { JobSession } from './job/job-session.ts';
 import type { WorkerMetrics } from './observe/prometheus.ts';
 import { Trace } from './observe/trace.ts';
+import { PeerLinks } from './peers/peer-links.ts';
 import type { ComputeSlots } from './slots/compute-slots.ts';
 import type { Backend, GpuStorage } from './slots/gpu.ts';
 import { SlotPool } from './slots/slot-pool.ts';
@@ -55,6 +57,8 @@ export interface WorkerOptions {
   readonly access?: Partial<Access> | undefined;
   /** Exchange tensors with a coordinator on this machine through shared memory. Default true. */
   readonly sharedMemory?: boolean;
+  /** Exchange gradients with other workers where the coordinator asks for it. Default true. */
+  readonly peers?: boolean;
   /** Default: host name, process id and a random suffix. */
   readonly id?: string;
   /** Give up when the first connection takes longer, in milliseconds. Default: never. */
@@ -107,6 +111,7 @@ class KasaneWorker implements RunningWorker {
   #state: WorkerState = 'connecting';
   #stream: CoordinatorStream | undefined;
   readonly #redis: RedisLink;
+  readonly #links: PeerLinks;
   #why = '';
   #metrics: MetricsServer | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
@@ -130,6 +135,15 @@ class KasaneWorker implements RunningWorker {
         for (const job of this.#jobs.values()) job.restart();
       },
       onWritten: (nonce, redis) => this.#stream?.send({ $case: 'redisWritten', value: { nonce, redis } }),
+    });
+    this.#links = new PeerLinks({
+      tls: options.tls !== undefined,
+      say: (message) => this.#stream?.send(message),
+      onFrame: ({ header, payload }, from) => {
+        if (header.kind === 'partGradient' || header.kind === 'partParameters')
+          this.#jobs.get(header.job)?.receivePart(header, payload, from);
+      },
+      log: this.#log,
     });
     const { backend = 'wasm', gpuStorage = 'f32', profile } = options;
     // One thread keeps a GPU busy.
@@ -208,10 +222,8 @@ class KasaneWorker implements RunningWorker {
         }
       },
       onFrame: ({ header, payload }) => {
-        if (header.kind !== 'parameters' && header.kind !== 'averages' && header.kind !== 'sharedParameters')
-          return;
         try {
-          this.#jobs.get(header.job)?.receive(header, payload);
+          this.#frame(header, payload);
         } catch (error) {
           // Nothing can be computed with them: a new connection brings them anew.
           this.#stream?.reconnect(messageOf(error));
@@ -226,9 +238,33 @@ class KasaneWorker implements RunningWorker {
         if (this.#state === 'draining') void this.#stop();
         if (this.#state === 'connected') this.#state = 'connecting';
         this.#closeJobs();
+        this.#links.connect([]);
       },
       onRefused: (error) => this.#fail(error),
     });
+  }
+
+  /** A frame of the coordinator. */
+  #frame(header: FrameHeader, payload: Uint8Array): void {
+    switch (header.kind) {
+      case 'parameters':
+      case 'averages':
+      case 'sharedParameters':
+        this.#jobs.get(header.job)?.receive(header, payload);
+        break;
+      case 'partState':
+      case 'partGradient':
+        this.#jobs.get(header.job)?.receivePart(header, payload, undefined);
+        break;
+    }
+  }
+
+  /** Listens for other workers where the coordinator reaches this one from, if it may. */
+  #openPeers(): void {
+    const host = this.#stream?.localAddress;
+    if (this.#options.peers !== false && host !== undefined) return void this.#links.listen(host);
+    const why = 'it was started with --no-peers';
+    this.#stream?.send({ $case: 'peersOpened', value: { address: '', why } });
   }
 
   /** Tasks held, computing or not. */
@@ -302,6 +338,18 @@ class KasaneWorker implements RunningWorker {
       case 'share':
         this.#jobs.get(message.value.job)?.share(message.value.tasks);
         break;
+      case 'openPeers':
+        this.#openPeers();
+        break;
+      case 'peers':
+        this.#links.connect(message.value.peers);
+        break;
+      case 'parts':
+        this.#jobs.get(message.value.job)?.beginParts(message.value);
+        break;
+      case 'commitParts':
+        this.#jobs.get(message.value.job)?.commitParts(message.value);
+        break;
       case 'jobClosed':
         this.#closeJob(message.value.job);
         break;
@@ -339,6 +387,7 @@ class KasaneWorker implements RunningWorker {
       redis,
       slots: this.#pool,
       stream,
+      links: this.#links,
       onUnable,
       trace: this.#trace,
       sharedMemory: this.#options.sharedMemory ?? true,
@@ -377,6 +426,7 @@ class KasaneWorker implements RunningWorker {
     clearTimeout(this.#connectTimer);
     this.#closeJobs();
     this.#stream?.close();
+    this.#links.close();
     // Redis may be away: closing a consumer politely is not worth a hanging process.
     await withLimit(Promise.all(this.#closing), CLOSE_MS);
     this.#redis.close();

@@ -31,6 +31,8 @@ export interface RunsOptions
     | 'redis'
     | 'redisWhy'
     | 'workers'
+    | 'mesh'
+    | 'exchange'
     | 'decide'
     | 'log'
     | 'limits'

@@ -16,8 +16,11 @@ const SETTLED_MS = 2_000;
 /** Where part of a gradient is: in the bytes that came, or in a place that is read when it is added. */
 export type GradientSource = Uint8Array | Pick<GradientPlace, 'read'>;
 
-/** Whether the gradient of an attempt is here: whole, with parts that its worker has not sent, or given up because there was no room. */
-export type Arrived = 'whole' | 'missing' | 'no room';
+/**
+ * Whether the gradient of an attempt is here: whole, with parts that its worker has not sent, given up because there was no room, or sent to
+ * where nobody needs it any more.
+ */
+export type Arrived = 'whole' | 'missing' | 'no room' | 'elsewhere';
 
 /** What one attempt at a shard has sent. */
 export interface Attempt {

@@ -16,6 +16,7 @@ import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/wir
 import type { Job } from '@kasane/protocol/job';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
 import type { ConnectedWorker } from '../workers.ts';
+import type { GradientSource } from './attempts.ts';
 import { type EncodedVersion, encodedOnce, VersionEncoder } from './encoded-version.ts';
 import type { ParameterServer } from './parameter-server.ts';
 
@@ -170,20 +171,42 @@ export class Exchange {
    */
   receive(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
     if (this.#closed) return;
-    if (header.kind === 'gradient') {
-      this.#parameters.receive(worker, header, payload.length / 4, payload);
-      return;
-    }
+    const { floats, source } = this.#sourceOf(worker, header, payload);
+    this.#parameters.receive(worker, header, floats, source);
+  }
+
+  /** The floats of part of a gradient, for others. @throws KasaneError PROTOCOL when it does not fit the model */
+  floatsOf(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): Float32Array {
+    const { floats, source } = this.#sourceOf(worker, header, payload);
+    const total = this.#parameters.parameters.length;
+    if (!Number.isInteger(floats) || floats < 1 || header.offset + floats > total)
+      throw new KasaneError(
+        'PROTOCOL',
+        `gradient of floats ${header.offset} to ${header.offset + floats}: the model has ${total}`,
+      );
+    const values = new Float32Array(floats);
+    if (source instanceof Uint8Array) bytesOf(values).set(source);
+    else source.read(header.offset, values);
+    return values;
+  }
+
+  /** Where part of a gradient is. */
+  #sourceOf(
+    worker: string,
+    header: GradientHeader | SharedGradientHeader,
+    payload: Uint8Array,
+  ): { readonly floats: number; readonly source: GradientSource } {
+    if (header.kind === 'gradient') return { floats: payload.length / 4, source: payload };
     const offered = this.#gradients.get(worker);
     if (!offered?.opened)
       throw new KasaneError('PROTOCOL', 'a gradient in shared memory that was not opened');
-    const place = offered.memory.places[header.place];
-    if (!place)
+    const source = offered.memory.places[header.place];
+    if (!source)
       throw new KasaneError(
         'PROTOCOL',
         `a gradient in slot ${header.place} of the shared memory, which does not exist`,
       );
-    this.#parameters.receive(worker, header, header.floats, place);
+    return { floats: header.floats, source };
   }
 
   /** Ends the sharing; what still arrives is of no use any more. */
@@ -196,6 +219,11 @@ export class Exchange {
 
   #forgetLeft(): void {
     for (const memory of this.#left.splice(0)) memory.close();
+  }
+
+  /** Whether a worker is on this machine, and shares memory. */
+  isNear(worker: string): boolean {
+    return this.#shares(worker);
   }
 
   #shares(worker: string): boolean {

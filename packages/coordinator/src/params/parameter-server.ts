@@ -6,7 +6,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
-import type { GradientHeader } from '@kasane/protocol/internal/wire/frame';
+import { bytesOf, type GradientHeader } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
 import { learningRate } from '@kasane/tensor/optim/schedules';
@@ -68,6 +68,10 @@ export class ParameterServer implements Weights {
   readonly #complete = new Map<number, Attempt>();
   /** Of each part, once all shards have sent it: added while the rest is still computed. */
   readonly #sums: (PartSum | undefined)[];
+  /** Floats whose sums others have made, by where they begin; and whether all of those are finite. */
+  readonly #taken = new Map<number, number>();
+  #takenFloats = 0;
+  #areTakenFinite = true;
   /** What the sum is to be multiplied with. */
   #factor = 1;
   #version = 0;
@@ -203,6 +207,45 @@ export class ParameterServer implements Weights {
     return found.length > 0 ? found : [{ shard: shards - 1, layer }];
   }
 
+  /** Takes the sum of the floats [start, end) over all shards of the step, which somebody else has made: once. */
+  takeSum(start: number, end: number, bytes: Uint8Array): void {
+    if (this.#taken.has(start)) return;
+    this.#taken.set(start, end);
+    this.#takenFloats += end - start;
+    const began = performance.now();
+    const read = (at: number, into: Float32Array) =>
+      bytesOf(into).set(bytes.subarray(4 * at, 4 * at + into.byteLength));
+    if (!this.#updater.sum([{ length: end - start, read }], start)) this.#areTakenFinite = false;
+    this.#reduceMs += performance.now() - began;
+  }
+
+  hasSum(start: number): boolean {
+    return this.#taken.has(start);
+  }
+
+  /** Whether others have made the sums of all parameters. */
+  get isSummed(): boolean {
+    return this.#takenFloats === this.parameters.length;
+  }
+
+  /** Has `commit` go by the sums that others have made. @returns whether they are finite: otherwise it must not follow */
+  useSums(factor: number): boolean {
+    this.#factor = factor;
+    return this.#areTakenFinite;
+  }
+
+  /** Forgets what has come of the step: it is computed again. */
+  forget(): void {
+    this.#attempts.clear();
+    for (const attempt of this.#complete.values()) this.#attempts.give(attempt);
+    this.#complete.clear();
+    this.#sums.fill(undefined);
+    this.#taken.clear();
+    this.#takenFloats = 0;
+    this.#areTakenFinite = true;
+    this.#reduceMs = 0;
+  }
+
   /** Forgets the complete gradient of a shard: another attempt is to be made. */
   withdraw(shard: number): void {
     const attempt = this.#complete.get(shard);
@@ -234,19 +277,17 @@ export class ParameterServer implements Weights {
       onPart(start, end);
       applyMs -= performance.now();
     }
-    this.skip();
+    const { reduceMs } = this.skip();
     const changes = squares && this.#changes(squares);
-    return { reduceMs: this.#reduceMs, applyMs: applyMs + performance.now(), changes };
+    return { reduceMs, applyMs: applyMs + performance.now(), changes };
   }
 
   /** Goes on to the next version without an update. */
   skip(): Update {
     this.begin(this.#version + 1);
-    this.#attempts.clear();
-    for (const attempt of this.#complete.values()) this.#attempts.give(attempt);
-    this.#complete.clear();
-    this.#sums.fill(undefined);
-    return { reduceMs: this.#reduceMs, applyMs: 0 };
+    const reduceMs = this.#reduceMs;
+    this.forget();
+    return { reduceMs, applyMs: 0 };
   }
 
   /** Adds a part as soon as all shards of the step have sent it, if they have. */

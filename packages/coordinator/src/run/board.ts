@@ -35,6 +35,8 @@ import type { WorkerLines } from './worker-lines.ts';
 
 type Kind = TaskData['kind'];
 
+/** Answers that wait for their step: more than a step has shards. */
+const MOST_EARLY = 4096;
 /** Tasks that take less, in milliseconds, are queued several steps at a time. */
 const SHORT_MS = 20;
 
@@ -54,7 +56,9 @@ export interface BoardOptions {
   /** The log of what workers say. */
   readonly lines: WorkerLines;
   /** Whether the gradient of an attempt has arrived whole, and if not, whose fault that is. */
-  readonly gradientArrived: (worker: string, shard: number, attempt: number) => Arrived;
+  readonly gradientArrived: (worker: string, task: TaskId, layout: number | undefined) => Arrived;
+  /** Whether workers begin the step after this one by themselves: its answers may come early. */
+  readonly runsAhead: (step: number) => boolean;
   /** Who gets shards, and who is waited for in vain. */
   readonly shares: Pick<Shares, 'idle' | 'isSuspect' | 'isTrying' | 'isResting' | 'waitedFor' | 'answered'>;
   /** Called when others can compute what a worker cannot, again and again. */
@@ -90,6 +94,8 @@ export class TaskBoard {
     train: new RecentMedian(),
     evaluate: new RecentMedian(),
   };
+  /** Answers to the next step, which workers may begin before this one has been counted. */
+  #early: { readonly worker: string; readonly task: TaskId; readonly result: TaskResult }[] = [];
   /** Answers whose numbers were not finite, by shard of the step under way. */
   readonly #refused = new Map<number, Answer>();
   /** The step under way: training answers count for it alone. */
@@ -153,6 +159,21 @@ export class TaskBoard {
     this.#answered = 0;
     this.#answers.train.clear();
     this.#refused.clear();
+    for (const { worker, task, result } of this.#early.splice(0)) this.answered(worker, task, result);
+  }
+
+  /**
+   * The step under way is computed again: what has been answered does not count.
+   * @param fromParameters workers are sent its parameters again, and give up what they hold of later steps
+   */
+  redo(step: number, fromParameters: boolean): void {
+    this.#answered = 0;
+    this.#answers.train.clear();
+    this.#early = [];
+    const tracker = this.#trackers.train;
+    tracker.redo(step);
+    if (fromParameters) for (const later of tracker.steps()) if (later > step) tracker.redo(later);
+    this.check();
   }
 
   /** Hands out the first attempts of whole steps: `ahead` of their parameters, or to run `now`. */
@@ -236,7 +257,12 @@ export class TaskBoard {
     const kind = kindOf(task);
     const { step, shard, attempt } = task;
     const tracker = this.#trackers[kind];
-    if (tracker.isDone(step, shard) || (kind === 'train' && step !== this.#step)) return false;
+    if (tracker.isDone(step, shard)) return false;
+    if (kind === 'train' && step !== this.#step) {
+      if (step === this.#step + 1 && this.#options.runsAhead(this.#step) && this.#early.length < MOST_EARLY)
+        this.#early.push({ worker, task, result });
+      return false;
+    }
     // What it held is others' now.
     if (this.#options.shares.isResting(worker)) return false;
     const { plan, lines } = this.#options;
@@ -256,8 +282,13 @@ export class TaskBoard {
       : 'it was computed from different samples than requested';
     const arrived =
       impossible === undefined && kind === 'train'
-        ? this.#options.gradientArrived(worker, shard, attempt)
+        ? this.#options.gradientArrived(worker, task, result.layout)
         : 'whole';
+    if (impossible === undefined && arrived === 'elsewhere') {
+      tracker.release(step, shard, worker);
+      this.check();
+      return false;
+    }
     const why = impossible ?? whyNot[arrived];
     if (why !== undefined) {
       lines.write('warn', { worker, kind, step, shard, attempt }, `answer refused: ${why}`);
@@ -475,6 +506,7 @@ const kindOfFailure: Partial<Record<TaskFailure_Reason, Failure['kind']>> = {
 /** Why an answer does not count whose gradient is not whole. */
 const whyNot: Readonly<Record<Arrived, string | undefined>> = {
   whole: undefined,
+  elsewhere: undefined,
   missing: 'parts of its gradient are missing',
   'no room': 'there was no memory for its gradient: several attempts at the same shards were in progress',
 };

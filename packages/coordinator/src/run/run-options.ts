@@ -10,6 +10,8 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Turn } from '../jobs/turns.ts';
 import type { UpdateTimes } from '../params/parameter-server.ts';
+import type { PeerMesh } from '../peers/mesh.ts';
+import type { ExchangeMode } from '../peers/peer-exchange.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { JobStore } from '../store/store.ts';
 import type { WorkerRegistry } from '../workers.ts';
@@ -24,6 +26,10 @@ export interface RunOptions {
   /** What is wrong with Redis; undefined when nothing is. */
   readonly redisWhy: () => Reason | undefined;
   readonly workers: WorkerRegistry;
+  /** Which of them reach one another, */
+  readonly mesh: PeerMesh;
+  /** and which way gradients take. */
+  readonly exchange: ExchangeMode;
   /** Its part in sharing the workers with other jobs. */
   readonly turn: Turn;
   /** Folder of this job's checkpoints and model. */

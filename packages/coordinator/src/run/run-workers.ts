@@ -5,6 +5,7 @@
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Exchange } from '../params/exchange.ts';
 import type { ParameterServer } from '../params/parameter-server.ts';
+import type { PeerExchange } from '../peers/peer-exchange.ts';
 import { describeJob } from '../submit/describe-job.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import type { TaskBoard } from './board.ts';
@@ -21,6 +22,7 @@ export interface RunState {
   /** Undefined until the run has opened. */
   readonly parameters: ParameterServer | undefined;
   readonly exchange: Exchange | undefined;
+  readonly peers: PeerExchange | undefined;
   /** Workers have been sent the parameters of the step under way. */
   readonly isPublished: boolean;
 }
@@ -143,11 +145,12 @@ export class RunWorkers {
 
   /** Nothing more comes from a worker. */
   #letGo(worker: string): void {
-    const { parameters, exchange, board } = this.#run;
+    const { parameters, exchange, peers, board } = this.#run;
     this.#routes.left(worker);
     parameters?.drop(worker);
     exchange?.leave(worker);
     board.workerLeft(worker);
+    peers?.left(worker);
   }
 
   /** The run is over. */

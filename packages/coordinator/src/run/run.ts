@@ -6,15 +6,22 @@ import { join } from 'node:path';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { newTaskKey } from '@kasane/protocol/internal/queue/task-signature';
-import type { GradientHeader, SharedGradientHeader } from '@kasane/protocol/internal/wire/frame';
+import type {
+  GradientHeader,
+  PartSumHeader,
+  SharedGradientHeader,
+} from '@kasane/protocol/internal/wire/frame';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
+import type { Arrived } from '../params/attempts.ts';
 import { encodeModel, type Position, valuesOf } from '../params/checkpoint.ts';
 import { Exchange } from '../params/exchange.ts';
 import { writeWhole } from '../params/files.ts';
 import { ParameterServer, type Update } from '../params/parameter-server.ts';
 import { checkDefinition } from '../params/result-definition.ts';
+import { PeerExchange } from '../peers/peer-exchange.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import { RetryingDisk } from '../store/disk.ts';
 import { Metrics } from '../store/metrics.ts';
@@ -75,6 +82,9 @@ export class Run {
   readonly #probe: Probe;
   #parameters: ParameterServer | undefined;
   #exchange: Exchange | undefined;
+  #peers: PeerExchange | undefined;
+  /** Owners of parts are being sent what they begin with: until then nothing is updated. */
+  #staging: Promise<void> | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
   /** First step that has not been handed out. */
   #ahead = 0;
@@ -122,8 +132,8 @@ export class Run {
       decide,
       log,
       lines: this.workers.lines,
-      gradientArrived: (worker, shard, attempt) =>
-        this.#parameters?.complete(worker, shard, attempt) ?? 'missing',
+      gradientArrived: (worker, task, layout) => this.#arrived(worker, task, layout),
+      runsAhead: (step) => this.#peers?.has(step) ?? false,
       shares: this.workers.shares,
       onUnfit: (worker, why) => this.workers.exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
@@ -144,6 +154,9 @@ export class Run {
       },
       get exchange() {
         return run.#exchange;
+      },
+      get peers() {
+        return run.#peers;
       },
       get isPublished() {
         return run.#published;
@@ -173,6 +186,7 @@ export class Run {
       this.#reissues.tell(performance.now());
       this.#probe.close();
       this.workers.close();
+      this.#peers?.close();
       this.#exchange?.close();
       await this.#checkpoints.settled().catch(() => {});
       await this.#queue.close();
@@ -185,6 +199,7 @@ export class Run {
     try {
       this.workers.shares.tick(performance.now());
       this.board.check();
+      this.#peers?.tick(performance.now());
       this.#reissues.tick(performance.now());
       this.#watch();
     } catch (error) {
@@ -257,6 +272,7 @@ export class Run {
     const stopped = new Stopped(outcome);
     this.#disk.stop(stopped);
     this.board.stop(stopped);
+    this.#peers?.stop(stopped);
     this.#options.turn.stop(stopped);
   }
 
@@ -267,11 +283,26 @@ export class Run {
 
   /** Part of a gradient has arrived. @throws KasaneError PROTOCOL when it does not fit the model. */
   gradient(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): void {
-    if (this.board.holds(worker, header)) this.#exchange?.receive(worker, header, payload);
+    const exchange = this.#exchange;
+    if (!exchange || !this.board.holds(worker, header)) return;
+    if (!this.#peers?.has(header.step)) exchange.receive(worker, header, payload);
+    else if (header.step === this.#position.step)
+      this.#peers.relay(worker, header, exchange.floatsOf(worker, header, payload));
+  }
+
+  /** The sum of part of the gradients has arrived. @throws KasaneError PROTOCOL when it does not fit. */
+  partSum(worker: string, header: PartSumHeader, payload: Uint8Array): void {
+    this.#peers?.sum(worker, header, payload);
+  }
+
+  #arrived(worker: string, { step, shard, attempt }: TaskId, layout: number | undefined): Arrived {
+    if (this.#peers?.has(step)) return this.#peers.arrived(worker, shard, attempt, layout);
+    if (layout !== undefined) return 'elsewhere';
+    return this.#parameters?.complete(worker, shard, attempt) ?? 'missing';
   }
 
   async #open(): Promise<void> {
-    const { job, store } = this.#options;
+    const { job, store, record } = this.#options;
     // Before anything is trained: what is there now is what it is trained on.
     await identityOf(this.data);
     await this.#queue.obliterate().catch(() => {});
@@ -283,7 +314,13 @@ export class Run {
     const { step } = this.#position;
     parameters.begin(step);
     this.#parameters = parameters;
-    this.#exchange = new Exchange(this.id, job, parameters);
+    const exchange = new Exchange(this.id, job, parameters);
+    this.#exchange = exchange;
+    this.#peers = new PeerExchange({
+      ...{ id: this.id, job, parameters, record, mode: this.#options.exchange, mesh: this.#options.mesh },
+      isNear: (worker) => exchange.isNear(worker),
+      onDissolved: () => this.#redo(false),
+    });
     this.#ahead = step;
     this.progress.resume(this.#position, store.epochs(this.id));
     this.workers.opened(this.#exchange);
@@ -302,12 +339,70 @@ export class Run {
     return this.#options.turn.next(usedMs);
   }
 
-  /** Sends the present parameters out: workers compute with them from now on. */
-  #publish(): void {
+  /**
+   * Sends the present parameters out: workers compute with them from now on.
+   * @param isDistributed the owners of parts have sent them to one another
+   */
+  #publish(isDistributed = false): void {
+    const [exchange, peers] = [this.#exchange!, this.#peers!];
+    const { step } = this.#position;
+    const taking = this.workers.shares.taking();
     this.#published = true;
-    this.#exchange!.publish(this.workers.shares.taking());
-    this.board.begin(this.#position.step);
+    if (!isDistributed) {
+      if (peers.look(taking)) peers.begin(step, this.#plan.shards(step).length, taking);
+    }
+    exchange.publish(isDistributed ? taking.filter(({ id }) => !peers.isOwner(id)) : taking);
+    this.board.begin(step);
+    if (!isDistributed) this.#staging = peers.sendState();
     this.#publishedAt = performance.now();
+  }
+
+  /** The step under way is computed again. @param fromParameters owners of parts may have gone on to the next version */
+  #redo(fromParameters: boolean): void {
+    if (!this.#published) return;
+    const peers = this.#peers!;
+    const { step } = this.#position;
+    const taking = this.workers.shares.taking();
+    this.#parameters!.forget();
+    peers.look(taking);
+    peers.begin(step, this.#plan.shards(step).length, taking);
+    if (fromParameters) this.#exchange!.publish(taking);
+    this.#staging = peers.sendState();
+    this.board.redo(step, fromParameters);
+  }
+
+  /** The answers of a step, and their gradients added: here, or by the owners of parts. */
+  async #counted(step: number) {
+    const [parameters, peers] = [this.#parameters!, this.#peers!];
+    for (;;) {
+      const layout = peers.layoutOf(step);
+      const isHere = layout === 0;
+      const answers = isHere
+        ? await finiteAnswers(this.board, parameters, step)
+        : await this.board.settled('train', step);
+      await this.#staging;
+      // Its owners may have gone meanwhile.
+      if (peers.layoutOf(step) === layout) {
+        const { computeMs, weight } = sum(answers);
+        // Another job's step begins while this one is counted.
+        this.#usedMs += computeMs;
+        if (isHere) return { answers, turn: this.#yieldTurn(), isDistributed: false };
+        if (answers.some(({ lossSum }) => !Number.isFinite(lossSum))) {
+          peers.without(step, { code: 'sums-not-finite', args: {} });
+          this.#redo(false);
+          continue;
+        }
+        const turn = this.#yieldTurn();
+        const isDistributed = !turn && !peers.look(this.workers.shares.taking());
+        const isSummed = await peers.commit({
+          ...{ step, factor: Math.fround(1 / weight), learningRate: parameters.learningRate },
+          ...{ publish: isDistributed, nextShards: this.#plan.shards(step + 1).length },
+        });
+        if (isSummed) return { answers, turn, isDistributed };
+        await turn;
+        this.#redo(isDistributed);
+      }
+    }
   }
 
   /** What has been done is not done again when the run goes on. */
@@ -356,16 +451,16 @@ export class Run {
   async #step(): Promise<void> {
     const parameters = this.#parameters!;
     const { step } = this.#position;
-    const answers = await finiteAnswers(this.board, parameters, step);
-    const { lossSum, metricSum, counted, weight, samples, ...used } = sum(answers);
+    const { answers, turn, isDistributed } = await this.#counted(step);
+    const { lossSum, metricSum, counted, weight, samples } = sum(answers);
     const isLeftOut = answers.some((answer) => answer.leftOut);
     const { learningRate } = parameters;
-    // Another job's step begins while this one is counted.
-    this.#usedMs += used.computeMs;
-    const turn = this.#yieldTurn();
     this.#published = false;
     const committing = performance.now();
-    const { changes, ...times } = isLeftOut ? parameters.skip() : this.#commit(step + 1, !turn);
+    const { changes, ...times } = isLeftOut
+      ? parameters.skip()
+      : this.#commit(step + 1, !turn, isDistributed);
+    this.#peers!.counted();
     const before = this.#position;
     this.#position = {
       step: step + 1,
@@ -376,7 +471,7 @@ export class Run {
       ...leftOut(before, isLeftOut),
     };
     const publishedBefore = this.#publishedAt;
-    if (!turn) this.#publish();
+    if (!turn) this.#publish(isDistributed);
     const published = performance.now();
     const publishMs = published - committing - times.applyMs;
 
@@ -419,10 +514,15 @@ export class Run {
     else if (this.#checkpoints.isDue(step + 1)) await this.#checkpoint();
   }
 
-  /** Updates the parameters. @param publish sends out each part of the new version as it comes */
-  #commit(version: number, publish: boolean): Update {
-    const exchange = this.#exchange!;
-    if (publish) exchange.begin(version, this.workers.shares.taking());
+  /**
+   * Updates the parameters.
+   * @param publish sends out each part of the new version as it comes, @param isDistributed to those who do not own parts alone
+   */
+  #commit(version: number, publish: boolean, isDistributed: boolean): Update {
+    const [exchange, peers] = [this.#exchange!, this.#peers!];
+    const taking = this.workers.shares.taking();
+    if (publish)
+      exchange.begin(version, isDistributed ? taking.filter(({ id }) => !peers.isOwner(id)) : taking);
     const onPart = publish ? exchange.part.bind(exchange) : undefined;
     return this.#parameters!.commit(onPart, this.metrics.isDue);
   }

@@ -29,6 +29,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
 import type { EncodedVersion } from '../params/encoded-version.ts';
+import type { PeerMesh } from '../peers/mesh.ts';
 import type { ConnectedWorker, Owner, Quarantined, WorkerRegistry } from '../workers.ts';
 import { CALLER } from './admission.ts';
 import { otherRedis, RedisCheck } from './redis-check.ts';
@@ -43,6 +44,8 @@ export interface TrainingOptions {
   readonly redis: Pick<Redis, 'unlink'>;
   readonly ownRedisUrl: string;
   readonly runs: Runs;
+  /** Which workers reach one another. */
+  readonly mesh: PeerMesh;
   readonly limits: Pick<Limits, 'messageBytes' | 'streamBytes'>;
   readonly log: Logger;
 }
@@ -183,6 +186,7 @@ class Session {
         if (link.unread > this.#versionBytes + limits.streamBytes)
           this.close({ code: 'bytes-unread', args: { bytes: link.unread } });
       },
+      relay: (frame) => link.send(frame),
       publish: (job, version) => this.#publish(job, [], version),
       publishMore: (job, more) => this.#publish(job, this.#pending.get(job) ?? [], more),
     };
@@ -205,9 +209,11 @@ class Session {
           `messages of ${payload.length} bytes; at most ${STREAM_MESSAGE_BYTES} are allowed`,
         );
       if (header.kind === 'messages') this.receive(ConnectRequest.decode(payload));
-      else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient')
+      else if (header.kind !== 'gradient' && header.kind !== 'sharedGradient' && header.kind !== 'partSum')
         throw new KasaneError('PROTOCOL', `a worker does not send '${header.kind}' frames`);
       else if (!this.#worker) throw new KasaneError('PROTOCOL', `a '${header.kind}' frame ${TOO_EARLY}`);
+      else if (header.kind === 'partSum')
+        this.#options.runs.get(header.job)?.partSum(this.#worker.id, header, payload);
       else this.#options.runs.get(header.job)?.gradient(this.#worker.id, header, payload);
     } catch (error) {
       this.#badFrame(error);
@@ -261,7 +267,7 @@ class Session {
         this.close({ code: 'shut-down', args: {} });
         return;
       }
-      const { runs } = this.#options;
+      const { runs, mesh } = this.#options;
       switch (message.$case) {
         case 'claim': {
           const { task } = message.value;
@@ -291,6 +297,14 @@ class Session {
         case 'jobRefused':
           runs.get(message.value.job)?.workers.refused(worker.id, said(message.value.why, ERROR_TEXT));
           break;
+        case 'peersOpened':
+          mesh.opened(worker, message.value.address, said(message.value.why, ERROR_TEXT));
+          break;
+        case 'peerReach': {
+          const { worker: other, able, bytesPerSecond, why } = message.value;
+          mesh.reached(worker.id, other, able, bytesPerSecond, said(why, ERROR_TEXT));
+          break;
+        }
         case 'drain':
           worker.draining = true;
           runs.workerDrains();
@@ -316,6 +330,7 @@ class Session {
         { worker: worker.id, ...why },
         `worker ${worker.id} disconnected: ${sentenceOf(why)}`,
       );
+      this.#options.mesh.left(worker.id);
       this.#options.runs.workerLeft(worker.id, why);
     }
     this.#stream.end();

@@ -126,6 +126,16 @@ export class Tracker {
     state.failures.push(failure);
   }
 
+  /** Nothing that has come of a step counts, and what is held of it is for nobody. */
+  redo(step: number): void {
+    for (const shard of this.#steps.get(step) ?? []) {
+      const wasHandedOut = shard.done || shard.holders.length > 0;
+      shard.done = false;
+      shard.holders = [];
+      if (wasHandedOut) shard.lost = true;
+    }
+  }
+
   /** An attempt came to nothing; `failure` says why, where it was not given back. */
   release(step: number, shard: number, worker: string, failure?: Pick<Failure, 'kind' | 'why'>): void {
     const state = this.#shard(step, shard);

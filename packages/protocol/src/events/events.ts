@@ -95,6 +95,9 @@ export const events = {
   'tasks-reissued': because({ tasks: 'number', first: 'number', last: 'number' },
     ({ tasks, first, last }, why) => `${counted(tasks, 'task')} of ${stepsText(first, last)} reissued: ${why}`,
     ({ tasks, first, last }, why) => `ステップ ${first === last ? first : `${first} から ${last}`} のタスク ${tasks} 個を再発行しました：${why}`),
+  'exchange': because({},
+    (_, why) => `exchange of gradients: ${why}`,
+    (_, why) => `勾配の交換：${why}`),
   // The coordinator and its disk.
   'restarted': routine({},
     () => 'the coordinator restarted',

@@ -56,6 +56,10 @@ const weight: FieldRule = {
   expected: 'none, or a number of at least 0',
   allows: (value) => value === undefined || (typeof value === 'number' && value >= 0 && value < Infinity),
 };
+const layout: FieldRule = {
+  expected: 'none, or a whole number of at least 1',
+  allows: (value) => value === undefined || (Number.isInteger(value) && (value as number) >= 1),
+};
 const nonce: FieldRule = {
   expected: `${NONCE_BYTES} bytes`,
   allows: (value) => value instanceof Uint8Array && value.length === NONCE_BYTES,
@@ -100,6 +104,7 @@ export const workerMessages: { readonly [S in Said as S['$case']]: Rules<S['valu
     samplesMs: milliseconds,
     slotMs: milliseconds,
     sentAt: number(0, 8.64e15),
+    layout,
   },
   failure: {
     task,
@@ -111,6 +116,8 @@ export const workerMessages: { readonly [S in Said as S['$case']]: Rules<S['valu
   dataReach: { job, able: flag, why: text },
   jobRefused: { job, why: text },
   redisWritten: { nonce, redis: text },
+  peersOpened: { address: text, why: text },
+  peerReach: { worker: text, able: flag, bytesPerSecond: number(0, 1e15), why: text },
 };
 
 /**

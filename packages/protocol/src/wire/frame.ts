@@ -54,6 +54,51 @@ export interface SharedGradientHeader extends Omit<GradientHeader, 'kind'> {
   readonly place: number;
 }
 
+/** Part of one shard's gradient, on its way to the owner of that part (Parts in training.proto). */
+export interface PartGradientHeader {
+  readonly kind: 'partGradient';
+  readonly job: string;
+  readonly layout: number;
+  readonly step: number;
+  readonly shard: number;
+  readonly attempt: number;
+  readonly offset: number;
+}
+
+/** The sum of one chunk over all shards, from its owner to the coordinator. */
+export interface PartSumHeader {
+  readonly kind: 'partSum';
+  readonly job: string;
+  readonly layout: number;
+  readonly step: number;
+  readonly offset: number;
+}
+
+/** A chunk of the parameters as its owner has updated it, for the other owners. */
+export interface PartParametersHeader {
+  readonly kind: 'partParameters';
+  readonly job: string;
+  readonly layout: number;
+  readonly version: number;
+  readonly offset: number;
+}
+
+/** What the owner of a chunk begins with, from the coordinator: its parameters, or a state of the optimizer. */
+export interface PartStateHeader {
+  readonly kind: 'partState';
+  readonly job: string;
+  readonly layout: number;
+  /** 'parameters', or the state's name. */
+  readonly name: string;
+  readonly offset: number;
+}
+
+/** Measures a link between two workers: whoever gets one sends it back, as an answer. */
+export interface ProbeHeader {
+  readonly kind: 'probe';
+  readonly answer: boolean;
+}
+
 /** Parameters whose bytes lie in shared memory, which is no less to be trusted than that of who computes; without payload. */
 export interface SharedParametersHeader extends Omit<ParametersHeader, 'kind' | 'digest'> {
   readonly kind: 'sharedParameters';
@@ -84,6 +129,11 @@ export type FrameHeader =
   | AveragesHeader
   | SharedGradientHeader
   | SharedParametersHeader
+  | PartGradientHeader
+  | PartSumHeader
+  | PartParametersHeader
+  | PartStateHeader
+  | ProbeHeader
   | BatchHeader
   | MessagesHeader;
 type HeaderOf<K extends FrameHeader['kind']> = Extract<FrameHeader, { kind: K }>;
@@ -117,6 +167,11 @@ const checks: {
   averages: { ...parameters, digest: count },
   sharedGradient: { ...gradient, floats: count, place: count },
   sharedParameters: { ...parameters, floats: count },
+  partGradient: { job: text, layout: count, step: count, shard: count, attempt: count, offset: count },
+  partSum: { job: text, layout: count, step: count, offset: count },
+  partParameters: { job: text, layout: count, version: count, offset: count },
+  partState: { job: text, layout: count, name: text, offset: count },
+  probe: { answer: (value) => typeof value === 'boolean' },
   batch: {
     job: text,
     step: count,

@@ -64,6 +64,11 @@ export class Link {
     return { bytesReceived: this.#socket.bytesRead, bytesSent: this.#socket.bytesWritten };
   }
 
+  /** The address of this end; undefined once it is closed. */
+  get localAddress(): string | undefined {
+    return this.#socket.localAddress;
+  }
+
   /** Bytes that were sent and wait for the other end to read. */
   get unread(): number {
     return this.#socket.writableLength;

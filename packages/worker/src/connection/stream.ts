@@ -131,6 +131,11 @@ export class CoordinatorStream {
     return held;
   }
 
+  /** The address of this machine from which the coordinator is reached; undefined while it is not. */
+  get localAddress(): string | undefined {
+    return this.#link?.localAddress;
+  }
+
   /** Gives the connection up and makes another. */
   reconnect(why: string): void {
     if (this.#stream) this.#broke(this.#stream, undefined, why);

@@ -2,9 +2,11 @@
 
 import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
+import type { PartLayout } from '@kasane/protocol/internal/wire/parts';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { Model } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';
+import type { PartExchange } from '../peers/part-exchange.ts';
 import { type Range, rangesOf } from './ranges.ts';
 import type { OwnGradients } from './shared-tensors.ts';
 
@@ -15,6 +17,8 @@ export interface GradientSenderOptions {
   /** Flat layout; what is final in it is sent. */
   readonly gradient: Float32Array;
   readonly memory: OwnGradients | undefined;
+  /** By whom the gradient goes to the owners of its parts. Default: it goes to the coordinator. */
+  readonly parts?: { readonly layout: PartLayout; readonly exchange: Pick<PartExchange, 'send'> } | undefined;
   /** Whether the task's step is over: nobody takes anything of it any more, and where it would go a later gradient may lie. */
   readonly isPast: () => boolean;
 }
@@ -43,7 +47,10 @@ export class GradientSender {
 
   /** Sends what is left, and the result. Resolves when there is room for more. */
   async end(value: TaskResult): Promise<void> {
-    const result = { $case: 'result', value } as const;
+    const result = {
+      $case: 'result',
+      value: { ...value, layout: this.#options.parts?.layout.number },
+    } as const;
     const end = this.#last.at(-1);
     for (const range of this.#last.slice(0, -1)) this.#send(range);
     if (end) this.#send(end, result);
@@ -52,8 +59,13 @@ export class GradientSender {
   }
 
   #send({ start, end }: Range, ...after: Message[]): void {
-    const { stream, task, gradient, memory, isPast } = this.#options;
+    const { stream, task, gradient, memory, isPast, parts } = this.#options;
     if (isPast()) return;
+    if (parts) {
+      this.#sent.push(parts.exchange.send(parts.layout, task, gradient, start, end));
+      for (const message of after) stream.send(message);
+      return;
+    }
     const { job, step, shard, attempt } = task;
     const header = { job, step, shard, attempt, partition: 0, offset: start };
     const place = memory?.put(step, shard, start, gradient.subarray(start, end));

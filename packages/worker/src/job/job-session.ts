@@ -4,7 +4,9 @@ import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
+  type CommitParts,
   type JobOpened,
+  type Parts,
   TaskFailure_Reason,
   type TaskId,
   type TaskResult,
@@ -17,6 +19,9 @@ import { queuePrefix, type TaskData } from '@kasane/protocol/internal/queue/queu
 import type {
   AveragesHeader,
   ParametersHeader,
+  PartGradientHeader,
+  PartParametersHeader,
+  PartStateHeader,
   SharedParametersHeader,
 } from '@kasane/protocol/internal/wire/frame';
 import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
@@ -31,6 +36,8 @@ import type { Logger } from 'pino';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import { TaskSpans } from '../observe/task-spans.ts';
 import type { TaskPart, Trace } from '../observe/trace.ts';
+import { PartExchange } from '../peers/part-exchange.ts';
+import type { PeerLinks } from '../peers/peer-links.ts';
 import { OwnData } from '../samples/own-data.ts';
 import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
 import { BatchError, fetchSamples, type RunKeys, SampleBuffers, type Samples } from '../samples/samples.ts';
@@ -51,6 +58,8 @@ export interface JobSessionOptions {
   readonly redis: Redis;
   readonly slots: ComputeSlots;
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendSoon' | 'sendFrame'>;
+  /** To other workers. */
+  readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
   /** Called when it turns out that the job cannot be computed here, with the reason. */
   readonly onUnable: (why: string) => void;
   /** Use the memory that the coordinator offers, where it can be opened. */
@@ -71,6 +80,7 @@ export class JobSession {
   readonly #reader: SampleReader;
   readonly #keys: RunKeys;
   #memory: SharedTensors | undefined;
+  readonly #parts: PartExchange;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
@@ -135,6 +145,12 @@ export class JobSession {
     this.#own = new OwnData(format, opened.seed, report, options.access);
     this.#memory = options.sharedMemory ? openShared(opened, log) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
+    this.#parts = new PartExchange({
+      ...{ job: opened.job, worker: options.worker, model: this.#model },
+      ...{ stream: options.stream, links: options.links, log },
+      onChunk: (...chunk) => this.#parameters.receiveChunk(...chunk),
+      onFailed: (error) => options.onUnable(messageOf(error)),
+    });
     this.#spans = TaskSpans.of(options.worker);
     const ready = Promise.all(slots.all.map((slot) => this.#sessionOf(slot)));
     ready.catch(() => {}); // heard by the task that needs it
@@ -180,6 +196,28 @@ export class JobSession {
     }
   }
 
+  /** Other owners of parts, from now on. What is computed for those before is for nobody. */
+  beginParts(parts: Parts): void {
+    this.#parts.begin(parts);
+    for (const [slot, session] of this.#sessions)
+      session.then((opened) => slot.abandon(opened)).catch(() => {});
+  }
+
+  commitParts(commit: CommitParts): void {
+    this.#parts.commit(commit);
+  }
+
+  /** A frame that has to do with parts. @param from which worker; undefined: the coordinator */
+  receivePart(
+    header: PartGradientHeader | PartParametersHeader | PartStateHeader,
+    payload: Uint8Array,
+    from: string | undefined,
+  ): void {
+    if (header.kind === 'partGradient') this.#parts.gradient(header, payload, from ?? '');
+    else if (header.kind === 'partParameters') this.#parts.parameters(header, payload);
+    else if (from === undefined) this.#parts.state(header, payload);
+  }
+
   /** How many tasks of one step to hold at once. */
   share(tasks: number): void {
     this.#consumer.share(tasks);
@@ -203,6 +241,7 @@ export class JobSession {
   async close(): Promise<void> {
     this.#closed = true;
     this.#own.close();
+    this.#parts.close();
     this.#parameters.close();
     this.#evaluated.close();
     this.#memory?.close();
@@ -324,9 +363,11 @@ export class JobSession {
     const { opened, stream } = this.#options;
     const { x, target, ids, digest } = samples;
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
+    const layout = task.kind === 'train' ? this.#parts.layoutOf(task.step) : undefined;
     const sender = new GradientSender({
       ...{ stream, model: this.#model, task: id, gradient: slot.gradients(session) },
       memory: this.#memory?.gradients,
+      parts: layout && { layout, exchange: this.#parts },
       isPast: () => task.step < this.#parameters.newest.version,
     });
     const parts = cut({ start: 0, end: task.samples }, task.kind === 'train' ? opened.accumulate : 1);

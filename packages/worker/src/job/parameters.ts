@@ -25,6 +25,9 @@ export class ParameterStore {
   #arriving = -1;
   #received = 0;
   readonly #checksum = new Checksum();
+  /** Of a version that comes from the owners of its chunks, in any order: which are there. */
+  #chunks: Uint8Array = new Uint8Array(0);
+  #chunkFloats = 0;
   /** A version of which a part could not be had. */
   #lost = -1;
   #closed = false;
@@ -77,6 +80,7 @@ export class ParameterStore {
     if (version !== this.#arriving || offset === 0) {
       this.#arriving = version;
       this.#received = 0;
+      this.#chunkFloats = 0;
       this.#checksum.reset();
       this.#version = undefined;
       this.#onArrival(this.newest);
@@ -94,10 +98,38 @@ export class ParameterStore {
         'PROTOCOL',
         `parameters of version ${version}: their digest does not match the one sent with them`,
       );
+    this.#reached(version, end);
+  }
+
+  /** Takes a chunk of a version from its owner. Chunks of one version come in any order; of an earlier version none is taken. */
+  receiveChunk(version: number, offset: number, payload: Uint8Array, chunkFloats: number): void {
+    const total = this.values.length;
+    const floats = payload.length / 4;
+    if (offset % chunkFloats !== 0 || floats !== Math.min(chunkFloats, total - offset))
+      throw new KasaneError('PROTOCOL', `a chunk of ${floats} parameters at ${offset} of ${total}`);
+    if (version < this.#arriving || version === this.#version) return;
+    if (version !== this.#arriving || chunkFloats !== this.#chunkFloats) {
+      this.#arriving = version;
+      this.#received = 0;
+      this.#version = undefined;
+      this.#chunkFloats = chunkFloats;
+      this.#chunks = new Uint8Array(Math.ceil(total / chunkFloats));
+      this.#onArrival(this.newest);
+    }
+    bytesOf(this.values.subarray(offset, offset + floats)).set(payload);
+    this.#chunks[offset / chunkFloats] = 1;
+    const missing = this.#chunks.indexOf(0, this.#received / chunkFloats);
+    const end = missing < 0 ? total : missing * chunkFloats;
+    if (end > this.#received) this.#reached(version, end);
+  }
+
+  /** The floats of a version up to `end` are there. */
+  #reached(version: number, end: number): void {
+    const isWhole = end === this.values.length;
     this.#received = end;
-    if (end === total) this.#version = version;
+    if (isWhole) this.#version = version;
     this.#onArrival(this.newest);
-    const isDue = (waiter: Waiter) => waiter.version <= version && (end === total || !waiter.whole);
+    const isDue = (waiter: Waiter) => waiter.version <= version && (isWhole || !waiter.whole);
     const due = this.#waiters.filter(isDue);
     if (due.length === 0) return;
     this.#waiters = this.#waiters.filter((waiter) => !isDue(waiter));

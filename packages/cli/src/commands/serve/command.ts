@@ -1,6 +1,7 @@
 /** The commands that stay, coordinator and worker, and backup. Loads nothing heavy. */
+import { Option } from 'commander';
 import { limitOptions } from '../../program/limit-flags.ts';
-import { DASHBOARD_PORT, DEFAULT_PORT, integer } from '../../program/options.ts';
+import { DASHBOARD_PORT, DEFAULT_PORT, integer, oneOf } from '../../program/options.ts';
 import {
   addAll,
   backend,
@@ -31,6 +32,11 @@ export function addCoordinator(): void {
       '127.0.0.1',
     )
     .option('--no-dashboard', 'do not serve the dashboard')
+    .addOption(
+      new Option('--exchange <way>', 'how gradients travel: workers (directly), coordinator, or auto')
+        .default('auto')
+        .argParser(oneOf(['auto', 'workers', 'coordinator'])),
+    )
     .option(
       '--state <dir>',
       'state directory for jobs, checkpoints and weights (default: ~/.local/state/kasane)',
@@ -80,6 +86,7 @@ export function addWorker(): void {
     .addOption(profile())
     .option('--redis <url>', 'Redis URL (default: as announced by the coordinator)')
     .option('--no-shared-memory', 'use the network even if the coordinator is on this machine')
+    .option('--no-peers', 'do not exchange gradients with other workers directly')
     .addOption(token())
     .option('--connect-timeout <s>', 'seconds to wait for a coordinator before giving up', integer(1), 60)
     .addOption(logLevel('info'))

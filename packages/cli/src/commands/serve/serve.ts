@@ -2,6 +2,7 @@
 import { constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
+import type { ExchangeMode } from '@kasane/coordinator/internal/peers/peer-exchange';
 import type { Access } from '@kasane/data/internal/files/access';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
 import type { MetricsOptions } from '@kasane/protocol/internal/ports/metrics-server';
@@ -58,6 +59,7 @@ export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
   readonly port: number;
   readonly redis?: string;
   readonly announceRedis?: string;
+  readonly exchange: ExchangeMode;
   readonly dashboard: boolean;
   readonly dashboardHost: string;
   readonly dashboardPort: number;
@@ -91,6 +93,7 @@ export async function coordinator(options: CoordinatorCommand): Promise<void> {
       announceRedisUrl: options.announceRedis,
       stateDirectory: stateFolder(options.state),
       token,
+      exchange: options.exchange,
       metrics: metricsOptions(options),
       tls,
       access,
@@ -173,6 +176,7 @@ export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
   readonly redis?: string;
   readonly token?: string;
   readonly sharedMemory: boolean;
+  readonly peers: boolean;
   /** Seconds. */
   readonly connectTimeout: number;
   readonly logLevel: LogLevel;
@@ -180,7 +184,8 @@ export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
 }
 
 export async function worker(options: WorkerCommand): Promise<void> {
-  const { coordinator: address, slots, backend, gpuStorage, profile, redis, token, sharedMemory } = options;
+  const { coordinator: address, slots, backend, gpuStorage, profile, redis, token } = options;
+  const { sharedMemory, peers } = options;
   const running = await startWorker({
     coordinator: address,
     ...(slots !== undefined && { slots }),
@@ -192,6 +197,7 @@ export async function worker(options: WorkerCommand): Promise<void> {
     tls: readClientTls(options),
     access: accessOf(options),
     sharedMemory,
+    peers,
     connectTimeoutMs: 1000 * options.connectTimeout,
     metrics: metricsOptions(options),
     log: makeLog(options.logLevel, options.logFormat),

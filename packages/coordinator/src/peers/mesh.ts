@@ -1,0 +1,120 @@
+/**
+ * Which workers reach one another: the coordinator asks those that could exchange gradients to listen, gives each two a key, and hears from
+ * who dials how fast the link is. It belongs to the coordinator, not to a job: links outlive jobs.
+ */
+import { randomBytes } from 'node:crypto';
+import { LINK_KEY_BYTES } from '@kasane/protocol/internal/wire/link';
+import type { ConnectedWorker } from '../workers.ts';
+import { closest, type Pair } from './clique.ts';
+
+/** Workers that are linked with one another: each holds a link to each. */
+export const MOST_PEERS = 64;
+/** A pair whose link broke, or could not be opened, is tried again after so long, in milliseconds. */
+const RETRY_MS = 30_000;
+
+interface Member {
+  readonly worker: ConnectedWorker;
+  /** HOST:PORT; undefined until it has said so; empty: it does not listen. */
+  address: string | undefined;
+  why: string;
+}
+
+interface LinkOf extends Pair {
+  readonly key: Buffer;
+  /** Undefined while it is tried. */
+  able: boolean | undefined;
+  bytesPerSecond: number;
+  why: string;
+  changedAt: number;
+}
+
+export class PeerMesh {
+  readonly #members = new Map<string, Member>();
+  readonly #links = new Map<string, LinkOf>();
+  readonly #listeners = new Set<(a: string, b: string) => void>();
+
+  /** Asks these to listen, and tries again what broke a while ago. */
+  want(workers: readonly ConnectedWorker[], now = performance.now()): void {
+    for (const worker of workers) {
+      if (this.#members.get(worker.id)?.worker === worker || this.#members.size >= MOST_PEERS) continue;
+      this.left(worker.id);
+      this.#members.set(worker.id, { worker, address: undefined, why: 'it has not answered yet' });
+      worker.send({ $case: 'openPeers', value: {} });
+    }
+    const broken = [...this.#links.values()].filter(
+      ({ able, changedAt }) => able === false && now > changedAt + RETRY_MS,
+    );
+    for (const { a, b } of broken) this.#link(a, b, now);
+    this.#tell(broken.flatMap(({ a, b }) => [a, b]));
+  }
+
+  /** A worker listens, or does not. */
+  opened(worker: ConnectedWorker, address: string, why: string): void {
+    const member = this.#members.get(worker.id);
+    if (member?.worker !== worker) return;
+    member.address = address;
+    member.why = why;
+    if (address === '') return;
+    const others = [...this.#members].filter(([id, other]) => id !== worker.id && other.address);
+    for (const [id] of others) this.#link(worker.id, id, performance.now());
+    this.#tell([worker.id, ...others.map(([id]) => id)]);
+  }
+
+  /** A worker says that it reaches another, or does not. */
+  reached(worker: string, other: string, able: boolean, bytesPerSecond: number, why: string): void {
+    const link = this.#links.get(keyOf(worker, other));
+    if (!link) return;
+    Object.assign(link, { able, bytesPerSecond, why, changedAt: performance.now() });
+    if (!able) for (const hear of this.#listeners) hear(worker, other);
+  }
+
+  /** A worker has gone. */
+  left(worker: string): void {
+    if (!this.#members.delete(worker)) return;
+    for (const [key, { a, b }] of this.#links) if (a === worker || b === worker) this.#links.delete(key);
+  }
+
+  /** The most of these workers that all reach one another, about equally fast. */
+  closest(workers: readonly string[]): string[] {
+    const listening = workers.filter((worker) => this.#members.get(worker)?.address);
+    return closest(listening, (a, b) => {
+      const link = this.#links.get(keyOf(a, b));
+      return link?.able ? link.bytesPerSecond : undefined;
+    });
+  }
+
+  /** Why a worker has no link to another one, for people; undefined: it has, or is being tried. */
+  whyNot(worker: string): string | undefined {
+    const member = this.#members.get(worker);
+    if (member?.address === '') return member.why;
+    return [...this.#links.values()].find(
+      ({ a, b, able }) => able === false && (a === worker || b === worker),
+    )?.why;
+  }
+
+  /** Has `hear` told of links that break. @returns what ends that */
+  onBroken(hear: (a: string, b: string) => void): () => void {
+    this.#listeners.add(hear);
+    return () => this.#listeners.delete(hear);
+  }
+
+  #link(one: string, other: string, now: number): void {
+    const [a, b] = one < other ? [one, other] : [other, one];
+    const fresh = { able: undefined, bytesPerSecond: 0, why: '', changedAt: now };
+    this.#links.set(keyOf(a, b), { a, b, key: randomBytes(LINK_KEY_BYTES), ...fresh });
+  }
+
+  /** Tells these workers with whom they are to be linked: those that are dialled first. */
+  #tell(workers: readonly string[]): void {
+    for (const id of [...new Set(workers)].sort().reverse()) {
+      const peers = [...this.#links.values()].flatMap(({ a, b, key, able }) => {
+        if (able === false || (a !== id && b !== id)) return [];
+        const other = a === id ? b : a;
+        return [{ worker: other, address: this.#members.get(other)!.address!, key, dials: a === id }];
+      });
+      this.#members.get(id)?.worker.send({ $case: 'peers', value: { peers } });
+    }
+  }
+}
+
+const keyOf = (a: string, b: string) => (a < b ? `${a}\n${b}` : `${b}\n${a}`);

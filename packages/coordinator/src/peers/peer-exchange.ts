@@ -1,0 +1,350 @@
+/**
+ * The exchange of gradients between the workers of a run: who owns which part, from which step on, and what becomes of a step whose owners
+ * go. The coordinator has all sums and makes each update itself, so nothing is lost with an owner but the step under way, which is
+ * computed again. Where sums are made is no part of a result.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { JobEvent } from '@kasane/protocol/internal/events/events';
+import {
+  bytesOf,
+  encodeFrame,
+  type GradientHeader,
+  type PartSumHeader,
+} from '@kasane/protocol/internal/wire/frame';
+import { chunkFloatsFor, PartLayout } from '@kasane/protocol/internal/wire/parts';
+import type { Job } from '@kasane/protocol/job';
+import type { Reason } from '@kasane/protocol/reasons';
+import { AVERAGE } from '@kasane/tensor/optim/updater';
+import type { Arrived } from '../params/attempts.ts';
+import { encodedOnce } from '../params/encoded-version.ts';
+import type { ParameterServer } from '../params/parameter-server.ts';
+import type { ConnectedWorker } from '../workers.ts';
+import type { PeerMesh } from './mesh.ts';
+
+/** Which way gradients take: `auto` chooses by the size of the model and by who reaches whom. */
+export type ExchangeMode = 'auto' | 'coordinator' | 'workers';
+
+/** Parameters from which on workers exchange gradients among themselves: of fewer, messages cost more than bytes. */
+const LEAST_FLOATS = 1 << 18;
+/** A worker owns parts once it has computed for so long, in milliseconds: some come only to go. */
+const SETTLED_MS = 2_000;
+/** Who owns parts is looked at again after so long, in milliseconds. */
+const LOOK_MS = 500;
+/** Owners that hold up a step do not own parts for so long, in milliseconds. */
+const EXCLUDED_MS = 60_000;
+/** Sums that are still missing so long after all gradients were sent are given up, in milliseconds: of some owners, and of all. */
+const LATE_MS = 2_000;
+const LATEST_MS = 30_000;
+
+/** What owners are told of a step that counts. */
+export interface StepCommit {
+  readonly step: number;
+  readonly factor: number;
+  readonly learningRate: number;
+  readonly publish: boolean;
+  readonly nextShards: number;
+}
+
+export interface PeerExchangeOptions {
+  readonly id: string;
+  readonly job: Job;
+  readonly mode: ExchangeMode;
+  readonly mesh: PeerMesh;
+  readonly parameters: ParameterServer;
+  /** Whether a worker is on the coordinator's machine, and needs no network. */
+  readonly isNear: (worker: string) => boolean;
+  /** The step under way is to be computed again, since its owners are gone. Not called while `commit` waits. */
+  readonly onDissolved: () => void;
+  readonly record: (event: JobEvent) => void;
+}
+
+export class PeerExchange {
+  readonly #options: PeerExchangeOptions;
+  readonly #forget: () => void;
+  #layouts = 0;
+  #layout: PartLayout | undefined;
+  readonly #members = new Map<string, ConnectedWorker>();
+  /** The workers that will own parts from the next step on that the coordinator publishes. */
+  #next: readonly string[] = [];
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  /** Steps that are computed without owners, whoever there is. */
+  #plainStep = -1;
+  /** When each worker first took part. */
+  readonly #since = new Map<string, number>();
+  readonly #excluded = new Map<string, number>();
+  /** Floats of gradients that were passed on to owners, by attempt. */
+  readonly #relayed = new Map<string, number>();
+  /** Sums of the next step, which come while the present one is being counted. */
+  #early: { readonly worker: string; readonly header: PartSumHeader; readonly payload: Uint8Array }[] = [];
+  #waiting:
+    | { since: number; resolve: (isSummed: boolean) => void; reject: (error: Error) => void }
+    | undefined;
+  #stopped: Error | undefined;
+  /** The last reason that was recorded. */
+  #told = '';
+
+  constructor(options: PeerExchangeOptions) {
+    this.#options = options;
+    this.#forget = options.mesh.onBroken((a, b) => {
+      if (this.#members.has(a) && this.#members.has(b))
+        this.#dissolve({ code: 'peers-parted', args: { workers: [a, b] } });
+    });
+  }
+
+  /** The number of the layout by which the gradients of a step go to the owners of parts; 0: they go to the coordinator. */
+  layoutOf(step: number): number {
+    return this.#layout && step >= this.#layout.step ? this.#layout.number : 0;
+  }
+
+  has(step: number): boolean {
+    return this.layoutOf(step) > 0;
+  }
+
+  /** Those that own parts, and send new versions to one another. */
+  isOwner(worker: string): boolean {
+    return this.#members.has(worker);
+  }
+
+  /** Looks who is to own parts from the next step on. @returns whether that is somebody else than now: then the coordinator publishes */
+  look(taking: readonly ConnectedWorker[]): boolean {
+    const now = performance.now();
+    const ids = new Set(taking.map(({ id, draining }) => (draining ? '' : id)));
+    const areThere = [...this.#members.keys()].every((id) => ids.has(id));
+    if (!areThere || now >= this.#lookedAt + LOOK_MS) {
+      this.#lookedAt = now;
+      this.#next = this.#choose(taking, now);
+    }
+    return this.#next.length !== this.#members.size || this.#next.some((id) => !this.#members.has(id));
+  }
+
+  /** A step begins, with those owners that `look` found. Call before its version is published. */
+  begin(step: number, shards: number, taking: readonly ConnectedWorker[]): void {
+    const owners = this.#next.flatMap((id) => taking.find((worker) => worker.id === id) ?? []);
+    const before = [...this.#members.values()];
+    if (step === this.#plainStep || owners.length < 2) {
+      if (this.#layout) this.#tell(before, undefined, step, shards);
+      this.#members.clear();
+      this.#layout = undefined;
+      return;
+    }
+    const floats = this.#options.parameters.parameters.length;
+    this.#layout = new PartLayout({
+      ...{ number: ++this.#layouts, step, floats, owners: owners.map(({ id }) => id) },
+      chunkFloats: chunkFloatsFor(floats, owners.length),
+    });
+    this.#members.clear();
+    for (const worker of owners) this.#members.set(worker.id, worker);
+    const others = before.filter(({ id }) => !this.#members.has(id));
+    this.#tell(others, undefined, step, shards);
+    this.#tell(owners, this.#layout, step, shards);
+    this.#forgetStep();
+    this.#told = '';
+    this.#record({ code: 'exchange-workers', args: { workers: owners.length } });
+  }
+
+  /** Sends the owners of a layout that has just begun what they begin with; parameters and state must not change until then. */
+  async sendState(): Promise<void> {
+    const layout = this.#layout;
+    if (!layout || layout.step !== this.#options.parameters.version) return;
+    const { id, parameters } = this.#options;
+    const all = [['parameters', parameters.parameters] as const, ...parameters.state].filter(
+      ([name]) => name !== AVERAGE,
+    );
+    for (const [owner, worker] of [...this.#members]) {
+      for (const [name, values] of all) {
+        const frames = layout.chunksOf(owner).map(({ start, end }) => {
+          const header = { kind: 'partState', job: id, layout: layout.number, name, offset: start } as const;
+          return encodeFrame(header, bytesOf(values.subarray(start, end)));
+        });
+        worker.publishMore(id, encodedOnce(frames));
+        await nextTurn();
+        if (this.#layout !== layout) return;
+      }
+    }
+  }
+
+  /** All shards of a step have answered: has owners update. Resolves with whether the sums are there, finite, and the update may be made. */
+  async commit(commit: StepCommit): Promise<boolean> {
+    const { id, parameters } = this.#options;
+    const layout = this.#layout!.number;
+    for (const worker of this.#members.values())
+      worker.send({ $case: 'commitParts', value: { job: id, layout, ...commit } });
+    const isSummed = await new Promise<boolean>((resolve, reject) => {
+      this.#waiting = { since: performance.now(), resolve, reject };
+      if (this.#stopped) reject(this.#stopped);
+      else if (parameters.isSummed) resolve(true);
+    }).finally(() => {
+      this.#waiting = undefined;
+    });
+    if (isSummed && parameters.useSums(commit.factor)) return true;
+    // Who computed what is not finite shows where each gradient comes by itself.
+    if (isSummed) this.without(commit.step, { code: 'sums-not-finite', args: {} });
+    return false;
+  }
+
+  /** A step is computed with all gradients going to the coordinator. */
+  without(step: number, why: Reason): void {
+    this.#plainStep = step;
+    this.#end(why);
+  }
+
+  /** The step has been counted: what is here is of the next one. */
+  counted(): void {
+    this.#forgetStep();
+    const early = this.#early;
+    this.#early = [];
+    for (const { worker, header, payload } of early) this.sum(worker, header, payload);
+  }
+
+  /** The sum of a chunk has come. @throws KasaneError PROTOCOL when it does not fit */
+  sum(worker: string, header: PartSumHeader, payload: Uint8Array): void {
+    const layout = this.#layout;
+    const { parameters } = this.#options;
+    if (!layout || header.layout !== layout.number) return;
+    const index = header.offset / layout.chunkFloats;
+    const { start, end } = layout.chunk(Math.floor(index));
+    if (start !== header.offset || payload.length !== 4 * (end - start) || layout.ownerOf(index) !== worker)
+      throw new KasaneError(
+        'PROTOCOL',
+        `a sum of floats ${header.offset} and on that is not the worker's part`,
+      );
+    if (header.step === parameters.version + 1) {
+      if (this.#early.length < layout.chunks)
+        this.#early.push({ worker, header, payload: Uint8Array.from(payload) });
+    } else if (header.step === parameters.version) {
+      parameters.takeSum(start, end, payload);
+      if (parameters.isSummed) this.#waiting?.resolve(true);
+    }
+  }
+
+  /** Passes part of a gradient on to the owners: of a worker that reaches only the coordinator. */
+  relay(worker: string, header: Omit<GradientHeader, 'kind' | 'partition'>, floats: Float32Array): void {
+    const layout = this.#layout;
+    if (!layout) return;
+    const { job, step, shard, attempt, offset } = header;
+    for (const { start, end, owner } of layout.pieces({ start: offset, end: offset + floats.length })) {
+      const about = {
+        kind: 'partGradient',
+        job,
+        layout: layout.number,
+        step,
+        shard,
+        attempt,
+        offset: start,
+      } as const;
+      const part = bytesOf(floats.subarray(start - offset, end - offset));
+      this.#members.get(owner)?.relay(encodeFrame(about, part));
+    }
+    const key = `${worker} ${shard} ${attempt}`;
+    this.#relayed.set(key, (this.#relayed.get(key) ?? 0) + floats.length);
+  }
+
+  /** Whether an attempt's gradient is where it is to be. @param number the layout by which its worker sent it */
+  arrived(worker: string, shard: number, attempt: number, number: number | undefined): Arrived {
+    if (number !== undefined) return number === this.#layout?.number ? 'whole' : 'elsewhere';
+    const floats = this.#relayed.get(`${worker} ${shard} ${attempt}`) ?? 0;
+    return floats === this.#layout?.floats ? 'whole' : floats === 0 ? 'elsewhere' : 'missing';
+  }
+
+  /** A worker takes no part any more. */
+  left(worker: string): void {
+    this.#since.delete(worker);
+    if (this.#members.has(worker)) this.#dissolve({ code: 'owner-left', args: { worker } });
+  }
+
+  /** Call now and then: gives up sums that do not come. */
+  tick(now: number): void {
+    const layout = this.#layout;
+    if (!this.#waiting || !layout) return;
+    const late = now - this.#waiting.since;
+    if (late < LATE_MS) return;
+    const owners = layout.owners.filter((owner) =>
+      layout.chunksOf(owner).some(({ start }) => !this.#options.parameters.hasSum(start)),
+    );
+    if (owners.length === layout.owners.length && late < LATEST_MS) return;
+    for (const owner of owners) this.#excluded.set(owner, now);
+    this.#dissolve({ code: 'sums-late', args: { workers: owners, seconds: Math.round(late / 100) / 10 } });
+  }
+
+  /** The run ends. */
+  stop(reason: Error): void {
+    this.#stopped = reason;
+    this.#waiting?.reject(reason);
+  }
+
+  close(): void {
+    this.#forget();
+    this.#members.clear();
+    this.#layout = undefined;
+  }
+
+  #choose(taking: readonly ConnectedWorker[], now: number): readonly string[] {
+    const { mode, job, mesh, isNear, parameters } = this.#options;
+    const why = (reason: Reason): readonly string[] => {
+      this.#record(reason);
+      return [];
+    };
+    if (mode === 'coordinator') return [];
+    if (mode === 'auto' && parameters.parameters.length < LEAST_FLOATS) return [];
+    if (job.spec.training.clipNorm !== undefined) return why({ code: 'exchange-clipped', args: {} });
+    const far = mode === 'workers' ? taking : taking.filter(({ id }) => !isNear(id));
+    if (far.length < 2) return [];
+    mesh.want(far, now);
+    for (const { id } of far) if (!this.#since.has(id)) this.#since.set(id, now);
+    const may = far.filter(
+      ({ id, draining }) =>
+        !draining &&
+        now >= this.#since.get(id)! + SETTLED_MS &&
+        now >= (this.#excluded.get(id) ?? Number.NEGATIVE_INFINITY) + EXCLUDED_MS,
+    );
+    const owners = mesh.closest(may.map(({ id }) => id));
+    if (owners.length >= 2) return owners;
+    const unreached = may.map(({ id }) => mesh.whyNot(id)).find((text) => text !== undefined);
+    return unreached === undefined ? [] : why({ code: 'exchange-unreached', args: { why: unreached } });
+  }
+
+  #tell(
+    workers: readonly ConnectedWorker[],
+    layout: PartLayout | undefined,
+    step: number,
+    shards: number,
+  ): void {
+    const { id, job } = this.#options;
+    const optimizer = JSON.stringify(job.spec.training.optimizer);
+    const { number = 0, chunkFloats = 0, owners = [] } = layout ?? {};
+    const value = { job: id, layout: number, step, chunkFloats, owners: [...owners], shards, optimizer };
+    for (const worker of workers) worker.send({ $case: 'parts', value });
+  }
+
+  /** An owner is gone, or cut off: the step under way is to be computed again. */
+  #dissolve(why: Reason): void {
+    if (!this.#layout) return;
+    const waiting = this.#waiting;
+    this.#end(why);
+    if (waiting) waiting.resolve(false);
+    else this.#options.onDissolved();
+  }
+
+  #end(why: Reason): void {
+    if (!this.#layout) return;
+    this.#tell([...this.#members.values()], undefined, 0, 0);
+    this.#members.clear();
+    this.#layout = undefined;
+    this.#next = [];
+    this.#forgetStep();
+    this.#record(why);
+  }
+
+  #forgetStep(): void {
+    this.#relayed.clear();
+    this.#early = this.#early.filter(({ header }) => header.layout === this.#layout?.number);
+  }
+
+  #record(reason: Reason): void {
+    const told = JSON.stringify(reason);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#options.record({ code: 'exchange', args: {}, reason });
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Which worker adds which part of the gradients. The parameters are cut into chunks of equal size that go to the owners in turn, so that
+ * each has work from the first layers to the last, whatever becomes final first.
+ */
+
+/** Floats of a chunk: at most, and at least. Of small models every owner has a few all the same. */
+const MOST_FLOATS = 1 << 16;
+const LEAST_FLOATS = 1 << 10;
+/** Chunks of each owner, as long as they are not too small: of few, one more would be much. */
+const CHUNKS_EACH = 16;
+
+/** Floats [start, end) of the flat layout. */
+export interface PartRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface PartPiece extends PartRange {
+  readonly owner: string;
+}
+
+export class PartLayout {
+  /** Counts the layouts of a run, from 1. */
+  readonly number: number;
+  /** The first step that it holds for. */
+  readonly step: number;
+  /** Floats of all parameters, */
+  readonly floats: number;
+  /** and of a chunk; the last one may be shorter. */
+  readonly chunkFloats: number;
+  /** Workers, in the order of the chunks. */
+  readonly owners: readonly string[];
+
+  constructor(layout: Pick<PartLayout, 'number' | 'step' | 'floats' | 'chunkFloats' | 'owners'>) {
+    this.number = layout.number;
+    this.step = layout.step;
+    this.floats = layout.floats;
+    this.chunkFloats = layout.chunkFloats;
+    this.owners = layout.owners;
+  }
+
+  get chunks(): number {
+    return Math.ceil(this.floats / this.chunkFloats);
+  }
+
+  /** Floats of chunk `index`. */
+  chunk(index: number): PartRange {
+    const start = index * this.chunkFloats;
+    return { start, end: Math.min(this.floats, start + this.chunkFloats) };
+  }
+
+  ownerOf(chunk: number): string {
+    return this.owners[chunk % this.owners.length]!;
+  }
+
+  /** What an owner owns, ascending. */
+  chunksOf(owner: string): PartRange[] {
+    const first = this.owners.indexOf(owner);
+    if (first < 0) return [];
+    const own: PartRange[] = [];
+    for (let index = first; index < this.chunks; index += this.owners.length) own.push(this.chunk(index));
+    return own;
+  }
+
+  /** Floats [start, end), cut where chunks end. */
+  pieces({ start, end }: PartRange): PartPiece[] {
+    const pieces: PartPiece[] = [];
+    for (let at = start; at < end; ) {
+      const index = Math.floor(at / this.chunkFloats);
+      const until = Math.min(end, this.chunk(index).end);
+      pieces.push({ start: at, end: until, owner: this.ownerOf(index) });
+      at = until;
+    }
+    return pieces;
+  }
+}
+
+/** Floats of a chunk where so many owners share so many parameters. */
+export function chunkFloatsFor(floats: number, owners: number): number {
+  const even = Math.floor(floats / (owners * CHUNKS_EACH * LEAST_FLOATS)) * LEAST_FLOATS;
+  return Math.min(MOST_FLOATS, Math.max(LEAST_FLOATS, even));
+}

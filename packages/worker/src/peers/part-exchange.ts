@@ -1,0 +1,146 @@
+/** What a worker exchanges with other workers in one job: gradients to the owners of their parts, its own parts' versions to all. */
+import { KasaneError } from '@kasane/protocol/errors';
+import type { CommitParts, Parts, TaskId } from '@kasane/protocol/gen/kasane/v1/training';
+import {
+  bytesOf,
+  encodeFrame,
+  type PartGradientHeader,
+  type PartParametersHeader,
+  type PartStateHeader,
+} from '@kasane/protocol/internal/wire/frame';
+import { PartLayout } from '@kasane/protocol/internal/wire/parts';
+import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import type { Model } from '@kasane/tensor/nn/model';
+import type { Logger } from 'pino';
+import type { CoordinatorStream } from '../connection/stream.ts';
+import { PartServer } from './part-server.ts';
+import type { PeerLinks } from './peer-links.ts';
+
+export interface PartExchangeOptions {
+  readonly job: string;
+  /** Who this worker is. */
+  readonly worker: string;
+  readonly model: Model;
+  readonly stream: Pick<CoordinatorStream, 'sendFrame'>;
+  readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
+  /** A chunk of a version is there. */
+  readonly onChunk: (version: number, offset: number, payload: Uint8Array, chunkFloats: number) => void;
+  /** The owner of a part cannot go on. */
+  readonly onFailed: (error: Error) => void;
+  readonly log: Logger;
+}
+
+export class PartExchange {
+  readonly #options: PartExchangeOptions;
+  #layout: PartLayout | undefined;
+  #server: PartServer | undefined;
+  /** Called when the layout changes: what was to be sent by it is for nobody. */
+  #onChange: () => void = () => {};
+  #changed = Promise.resolve();
+
+  constructor(options: PartExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** The layout by which gradients of a step are sent; undefined: to the coordinator. */
+  layoutOf(step: number): PartLayout | undefined {
+    return this.#layout && step >= this.#layout.step ? this.#layout : undefined;
+  }
+
+  /** Another layout, or none. @throws KasaneError PROTOCOL when it does not fit the model */
+  begin(parts: Parts): void {
+    this.close();
+    const { worker, model } = this.#options;
+    if (parts.layout === 0 || !parts.owners.includes(worker)) return;
+    if (parts.chunkFloats < 1 || parts.shards < 1)
+      throw new KasaneError(
+        'PROTOCOL',
+        `a layout of parts with chunks of ${parts.chunkFloats} floats and ${parts.shards} shards`,
+      );
+    const { layout: number, step, chunkFloats, owners, shards } = parts;
+    const layout = new PartLayout({ number, step, chunkFloats, owners, floats: model.parameterCount });
+    this.#layout = layout;
+    this.#changed = new Promise((resolve) => {
+      this.#onChange = resolve;
+    });
+    const server = new PartServer({
+      ...{ layout, owner: worker, parameters: model.parameters, shards },
+      optimizer: JSON.parse(parts.optimizer) as OptimizerOptions,
+      onSum: (of, start, sum) => this.#sum(layout, of, start, sum),
+      onUpdated: (version, start, values) => this.#updated(layout, version, start, values),
+    });
+    this.#server = server;
+    server.open().catch((error: unknown) => {
+      if (this.#server === server) this.#options.onFailed(error as Error);
+    });
+  }
+
+  commit({ layout, ...commit }: CommitParts): void {
+    if (layout === this.#layout?.number) this.#server?.commit(commit);
+  }
+
+  /** Part of somebody's gradient. */
+  gradient(header: PartGradientHeader, payload: Uint8Array, from: string): void {
+    const { layout, step, shard, attempt, offset } = header;
+    if (layout === this.#layout?.number)
+      this.#server?.gradient(step, shard, `${from}:${attempt}`, offset, payload);
+  }
+
+  state({ layout, name, offset }: PartStateHeader, payload: Uint8Array): void {
+    if (layout === this.#layout?.number) this.#server?.state(name, offset, payload);
+  }
+
+  /** A chunk of a version, by its owner. */
+  parameters({ layout, version, offset }: PartParametersHeader, payload: Uint8Array): void {
+    if (layout === this.#layout?.number)
+      this.#options.onChunk(version, offset, payload, this.#layout.chunkFloats);
+  }
+
+  /**
+   * Sends floats [start, end) of a task's gradient to whoever owns them. Resolves when there is room for more, or nobody needs them any
+   * more.
+   */
+  async send(
+    layout: PartLayout,
+    task: TaskId,
+    gradient: Float32Array,
+    start: number,
+    end: number,
+  ): Promise<void> {
+    if (layout !== this.#layout) return;
+    const { worker, links } = this.#options;
+    const { job, step, shard, attempt } = task;
+    const sent = layout.pieces({ start, end }).map(({ owner, ...piece }) => {
+      const payload = bytesOf(gradient.subarray(piece.start, piece.end));
+      const kind = 'partGradient';
+      const header = { kind, job, layout: layout.number, step, shard, attempt, offset: piece.start } as const;
+      if (owner !== worker) return links.send(owner, header, payload);
+      this.gradient(header, payload, worker);
+      return undefined;
+    });
+    await Promise.race([Promise.all(sent), this.#changed]);
+  }
+
+  /** Nothing is exchanged with other workers any more. */
+  close(): void {
+    this.#server?.close();
+    this.#server = undefined;
+    this.#layout = undefined;
+    this.#onChange();
+  }
+
+  #sum(layout: PartLayout, step: number, offset: number, sum: Float32Array): void {
+    const { job, stream } = this.#options;
+    const header = { kind: 'partSum', job, layout: layout.number, step, offset } as const;
+    void stream.sendFrame(header, bytesOf(sum));
+  }
+
+  #updated(layout: PartLayout, version: number, offset: number, values: Float32Array): void {
+    const { job, worker, links, onChunk } = this.#options;
+    const header = { kind: 'partParameters', job, layout: layout.number, version, offset } as const;
+    const payload = bytesOf(values);
+    const frame = encodeFrame(header, payload);
+    for (const owner of layout.owners) if (owner !== worker) void links.sendEncoded(owner, frame);
+    onChunk(version, offset, payload, layout.chunkFloats);
+  }
+}

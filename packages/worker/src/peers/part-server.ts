@@ -1,0 +1,217 @@
+/**
+ * The parameter server of the chunks that one worker owns: collects the shards' gradients of each, adds them along the tree of shards, and
+ * updates its parameters when the coordinator says that the step counts. The arithmetic is the coordinator's own, so the bits are.
+ */
+import { bytesOf } from '@kasane/protocol/internal/wire/frame';
+import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
+import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import type { ParameterSpec } from '@kasane/tensor/nn/model';
+import type { Updater } from '@kasane/tensor/optim/updater';
+import { openUpdater } from './backend.ts';
+
+/** Attempts at the same shard of a chunk that are collected at once: one is late, another was asked. */
+const ATTEMPTS = 2;
+
+/** One attempt's gradient of a chunk. */
+interface Arriving {
+  readonly from: string;
+  readonly values: Float32Array;
+  /** How many of them have come. */
+  floats: number;
+}
+
+interface Chunk extends PartRange {
+  /** Where it begins in the updater. */
+  readonly at: number;
+  /** By shard. */
+  readonly arriving: Map<number, Arriving[]>;
+  readonly complete: Map<number, Float32Array>;
+  state: 'collecting' | 'summed' | 'updated';
+}
+
+/** The coordinator's word that a step counts. */
+export interface Commit {
+  readonly step: number;
+  readonly factor: number;
+  readonly learningRate: number;
+  readonly publish: boolean;
+  readonly nextShards: number;
+}
+
+export interface PartServerOptions {
+  readonly layout: PartLayout;
+  /** Who this is, of the layout's owners. */
+  readonly owner: string;
+  readonly parameters: readonly ParameterSpec[];
+  readonly optimizer: OptimizerOptions;
+  /** Shards of the layout's first step. */
+  readonly shards: number;
+  /** The sum of a chunk of step `step` over all shards. The floats hold until the call returns. */
+  readonly onSum: (step: number, start: number, sum: Float32Array) => void;
+  /** A chunk of a version, if it is to be published. The floats hold until the call returns. */
+  readonly onUpdated: (version: number, start: number, values: Float32Array) => void;
+}
+
+export class PartServer {
+  readonly #options: PartServerOptions;
+  readonly #chunks: readonly Chunk[];
+  readonly #free: Float32Array[] = [];
+  #updater: Updater | undefined;
+  /** Floats of parameters and state that are still to come, and what came before the updater was there. */
+  #missing = Number.POSITIVE_INFINITY;
+  #early: { readonly name: string; readonly offset: number; readonly values: Uint8Array }[] = [];
+  #step: number;
+  #shards: number;
+  #commit: Commit | undefined;
+  /** A sum was not finite: the coordinator decides what becomes of the step. */
+  #isPoisoned = false;
+  #isClosed = false;
+
+  constructor(options: PartServerOptions) {
+    const { layout, owner, shards } = options;
+    this.#options = options;
+    this.#step = layout.step;
+    this.#shards = shards;
+    let at = 0;
+    this.#chunks = layout.chunksOf(owner).map(({ start, end }) => {
+      const chunk: Chunk = {
+        ...{ start, end, at, state: 'collecting' },
+        ...{ arriving: new Map(), complete: new Map() },
+      };
+      at += end - start;
+      return chunk;
+    });
+  }
+
+  /** Resolves when it can add. What comes before waits. @throws RangeError when the optimizer's options contradict each other */
+  async open(): Promise<void> {
+    const { parameters, optimizer } = this.#options;
+    const updater = await openUpdater(specsOf(parameters, this.#chunks), optimizer);
+    if (this.#isClosed) return;
+    this.#updater = updater;
+    this.#missing = updater.parameters.length * (1 + updater.state.size);
+    for (const { name, offset, values } of this.#early.splice(0)) this.#fill(updater, name, offset, values);
+    for (const chunk of this.#chunks) this.#advance(chunk);
+  }
+
+  /** What the chunks begin with: their parameters, or a state of the optimizer. @param offset in the flat layout */
+  state(name: string, offset: number, payload: Uint8Array): void {
+    if (this.#updater) {
+      this.#fill(this.#updater, name, offset, payload);
+      for (const chunk of this.#chunks) this.#advance(chunk);
+    } else this.#early.push({ name, offset, values: Uint8Array.from(payload) });
+  }
+
+  /** Part of a shard's gradient: of one chunk. @param from whose attempt it is */
+  gradient(step: number, shard: number, from: string, offset: number, payload: Uint8Array): void {
+    if (step !== this.#step || shard >= this.#shards) return;
+    const floats = payload.length / 4;
+    const chunk = this.#chunkAt(offset);
+    if (!chunk || offset + floats > chunk.end) return;
+    // Another attempt has come first.
+    if (chunk.state !== 'collecting' || chunk.complete.has(shard)) return;
+    const one = this.#arriving(chunk, shard, from);
+    bytesOf(one.values.subarray(offset - chunk.start, offset - chunk.start + floats)).set(payload);
+    one.floats += floats;
+    if (one.floats < chunk.end - chunk.start) return;
+    for (const other of chunk.arriving.get(shard)!) if (other !== one) this.#free.push(other.values);
+    chunk.arriving.delete(shard);
+    chunk.complete.set(shard, one.values);
+    this.#advance(chunk);
+  }
+
+  /** The step counts: what is added, and what will be, is updated. */
+  commit(commit: Commit): void {
+    if (commit.step !== this.#step) return;
+    this.#commit = commit;
+    for (const chunk of this.#chunks) this.#advance(chunk);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#updater = undefined;
+  }
+
+  #chunkAt(offset: number): Chunk | undefined {
+    const { chunkFloats, owners } = this.#options.layout;
+    const index = Math.floor(offset / chunkFloats);
+    const chunk = this.#chunks[Math.floor(index / owners.length)];
+    return chunk && offset >= chunk.start && offset < chunk.end ? chunk : undefined;
+  }
+
+  #arriving(chunk: Chunk, shard: number, from: string): Arriving {
+    const list = chunk.arriving.get(shard) ?? [];
+    chunk.arriving.set(shard, list);
+    const known = list.find((one) => one.from === from);
+    if (known) return known;
+    if (list.length === ATTEMPTS) this.#free.push(list.shift()!.values);
+    const length = chunk.end - chunk.start;
+    const last = this.#free.at(-1);
+    const values = last?.length === length ? this.#free.pop()! : new Float32Array(length);
+    const one: Arriving = { from, values, floats: 0 };
+    list.push(one);
+    return one;
+  }
+
+  /** Does with a chunk what can be done. */
+  #advance(chunk: Chunk): void {
+    const updater = this.#updater;
+    if (!updater || this.#isPoisoned) return;
+    if (chunk.state === 'collecting') this.#sum(updater, chunk);
+    if (chunk.state === 'summed' && this.#commit && this.#missing === 0 && !this.#isPoisoned)
+      this.#update(updater, chunk, this.#commit);
+  }
+
+  #sum(updater: Updater, chunk: Chunk): void {
+    if (chunk.complete.size < this.#shards) return;
+    const parts = Array.from({ length: this.#shards }, (_, shard) => chunk.complete.get(shard)!);
+    const length = chunk.end - chunk.start;
+    this.#isPoisoned = !updater.sum(parts, chunk.at);
+    chunk.state = 'summed';
+    this.#free.push(...parts);
+    chunk.complete.clear();
+    this.#options.onSum(this.#step, chunk.start, updater.gradient.subarray(chunk.at, chunk.at + length));
+  }
+
+  #update(updater: Updater, chunk: Chunk, { factor, learningRate, publish, nextShards }: Commit): void {
+    const [start, end] = [chunk.at, chunk.at + chunk.end - chunk.start];
+    updater.apply(this.#step, learningRate, { start, end, factor });
+    chunk.state = 'updated';
+    if (publish)
+      this.#options.onUpdated(this.#step + 1, chunk.start, updater.parameters.subarray(start, end));
+    if (this.#chunks.some(({ state }) => state !== 'updated')) return;
+    this.#step++;
+    this.#shards = nextShards;
+    this.#commit = undefined;
+    for (const done of this.#chunks) {
+      done.state = 'collecting';
+      for (const list of done.arriving.values()) for (const { values } of list) this.#free.push(values);
+      done.arriving.clear();
+    }
+  }
+
+  #fill(updater: Updater, name: string, offset: number, payload: Uint8Array): void {
+    const chunk = this.#chunkAt(offset);
+    const into = name === 'parameters' ? updater.parameters : updater.state.get(name);
+    const floats = payload.length / 4;
+    if (!chunk || !into || offset + floats > chunk.end) return;
+    const at = chunk.at + offset - chunk.start;
+    bytesOf(into.subarray(at, at + floats)).set(payload);
+    this.#missing -= floats;
+  }
+}
+
+/** Parameters, as far as they lie in these ranges, one after the other: what an updater is opened for that knows nothing else. */
+function specsOf(parameters: readonly ParameterSpec[], ranges: readonly PartRange[]): ParameterSpec[] {
+  let offset = 0;
+  return ranges.flatMap(({ start, end }) =>
+    parameters.flatMap((parameter) => {
+      const from = Math.max(start, parameter.offset);
+      const size = Math.min(end, parameter.offset + parameter.size) - from;
+      if (size <= 0) return [];
+      const spec = { ...parameter, offset, size };
+      offset += size;
+      return [spec];
+    }),
+  );
+}

@@ -1,0 +1,184 @@
+/** A worker's links to other workers: opened as the coordinator says, measured once, and told of when they break. */
+import type { Server, Socket } from 'node:net';
+import { messageOf } from '@kasane/protocol/errors';
+import type { Peer, WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
+import { shortened } from '@kasane/protocol/internal/events/plain-text';
+import { hostPort } from '@kasane/protocol/internal/ports/address';
+import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
+import { Link } from '@kasane/protocol/internal/wire/link';
+import { dialPeer, listenForPeers } from '@kasane/protocol/internal/wire/peer-link';
+import { ERROR_TEXT, FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import { sentenceOf } from '@kasane/protocol/reasons';
+import type { Logger } from 'pino';
+
+/** A peer that does not answer the probes within this time, in milliseconds, is not reached. */
+const PROBE_MS = 10_000;
+/** The best of so many counts: a machine that is busy for a moment has no slow link. */
+const PROBES = 3;
+/** Who is dialled may hear of the key a little later than who dials: so often it is tried, the first time again after so long. */
+const DIALS = 5;
+const REDIAL_MS = 100;
+
+export interface PeerLinksOptions {
+  /** Encrypt: the coordinator's port does too. */
+  readonly tls: boolean;
+  readonly say: (message: NonNullable<WorkerMessage['message']>) => void;
+  /** The payload is a view that holds until the call returns. What it throws closes the link. */
+  readonly onFrame: (frame: Frame, from: string) => void;
+  readonly log: Logger;
+}
+
+interface PeerLink {
+  readonly peer: Peer;
+  readonly link: Link | undefined;
+  /** Who waits for room. */
+  readonly forRoom: (() => void)[];
+  /** Of the probe, or until it is dialled again. */
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
+export class PeerLinks {
+  readonly #options: PeerLinksOptions;
+  readonly #links = new Map<string, PeerLink>();
+  #server: Server | undefined;
+  #isClosed = false;
+
+  constructor(options: PeerLinksOptions) {
+    this.#options = options;
+  }
+
+  /** Listens for others, and says where. @param host an address of this machine */
+  async listen(host: string): Promise<void> {
+    const { tls, say } = this.#options;
+    const keys = () => [...this.#links.values()].map(({ peer }) => peer.key);
+    try {
+      this.#server ??= await listenForPeers({ host, tls, keys, onPeer: (...peer) => this.#dialled(...peer) });
+    } catch (error) {
+      const why = shortened(messageOf(error), ERROR_TEXT);
+      say({ $case: 'peersOpened', value: { address: '', why } });
+      return;
+    }
+    if (this.#isClosed) return void this.#server.close();
+    const { port } = this.#server.address() as { port: number };
+    say({ $case: 'peersOpened', value: { address: hostPort(host, port), why: '' } });
+  }
+
+  /** These, and no others, are to be linked with. */
+  connect(peers: readonly Peer[]): void {
+    const wanted = new Map(peers.map((peer) => [peer.worker, peer]));
+    for (const [worker, { peer }] of [...this.#links])
+      if (!isSame(wanted.get(worker), peer)) this.#close(worker);
+    for (const [worker, peer] of wanted) {
+      if (this.#links.has(worker)) continue;
+      // The bytes lie in a buffer that is used again.
+      const own = { ...peer, key: Uint8Array.from(peer.key) };
+      this.#links.set(worker, { peer: own, link: undefined, forRoom: [], timer: undefined });
+      if (own.dials) this.#dial(own);
+    }
+  }
+
+  /** Sends a frame to a worker. Resolves when there is room for the next; at once where there is no link. */
+  async send(worker: string, header: FrameHeader, payload: Uint8Array): Promise<void> {
+    await this.sendEncoded(worker, encodeFrame(header, payload));
+  }
+
+  /** The same with a frame that may be sent to several. */
+  async sendEncoded(worker: string, frame: Buffer): Promise<void> {
+    const one = this.#links.get(worker);
+    if (!one?.link) return;
+    one.link.send(frame);
+    if (one.link.full) await new Promise<void>((resolve) => one.forRoom.push(resolve));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const worker of [...this.#links.keys()]) this.#close(worker);
+    this.#server?.close();
+  }
+
+  #dial(peer: Peer, dials = 1): void {
+    const { worker, address, key } = peer;
+    let socket: Socket;
+    try {
+      socket = dialPeer(address, key, this.#options.tls);
+    } catch (error) {
+      this.#broke(worker, messageOf(error));
+      return;
+    }
+    const broke = (why: string) => {
+      if (dials === DIALS || this.#links.get(worker)?.link !== link) return this.#broke(worker, why);
+      clearTimeout(probe);
+      const again = setTimeout(() => this.#dial(peer, dials + 1), REDIAL_MS * 2 ** (dials - 1));
+      this.#links.set(worker, { peer, link: undefined, forRoom: [], timer: again });
+    };
+    const link = this.#open(peer, socket, (why) => broke(why));
+    let [began, best, probes] = [performance.now(), 0, 0];
+    const ask = () =>
+      link.send(encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(FRAME_PAYLOAD_BYTES)));
+    const probe = setTimeout(() => broke(`no answer within ${PROBE_MS / 1000} s`), PROBE_MS);
+    this.#links.set(worker, { peer, link, forRoom: [], timer: probe });
+    ask();
+    this.#onAnswer.set(worker, () => {
+      const now = performance.now();
+      best = Math.max(best, (2 * FRAME_PAYLOAD_BYTES) / Math.max((now - began) / 1000, 1e-6));
+      if (++probes < PROBES) {
+        began = now;
+        ask();
+        return;
+      }
+      clearTimeout(probe);
+      dials = DIALS; // from now on it breaks for good
+      const bytesPerSecond = best;
+      this.#options.say({ $case: 'peerReach', value: { worker, able: true, bytesPerSecond, why: '' } });
+    });
+  }
+
+  /** What to do when the answer to the probe comes, by worker. */
+  readonly #onAnswer = new Map<string, () => void>();
+
+  /** Somebody has shown a key: it is the peer that has it. */
+  #dialled(socket: Socket, key: Buffer): void {
+    const found = [...this.#links.values()].find(({ peer }) => !peer.dials && key.equals(peer.key));
+    if (!found || found.link) return void socket.destroy();
+    const link = this.#open(found.peer, socket, (why) => this.#broke(found.peer.worker, why));
+    this.#links.set(found.peer.worker, { ...found, link });
+  }
+
+  #open(peer: Peer, socket: Socket, onBroken: (why: string) => void): Link {
+    const link: Link = new Link(socket, {
+      onFrame: (frame) => {
+        if (frame.header.kind !== 'probe') return this.#options.onFrame(frame, peer.worker);
+        if (frame.header.answer) this.#onAnswer.get(peer.worker)?.();
+        else link.send(encodeFrame({ kind: 'probe', answer: true }, frame.payload));
+      },
+      onRoom: () => {
+        for (const go of this.#links.get(peer.worker)?.forRoom.splice(0) ?? []) go();
+      },
+      onClose: (why) => {
+        if (this.#links.get(peer.worker)?.link === link) onBroken(sentenceOf(why));
+      },
+    });
+    return link;
+  }
+
+  /** A link is no more, or never was. It is opened again when the coordinator says so. */
+  #broke(worker: string, why: string): void {
+    if (!this.#links.has(worker)) return;
+    this.#close(worker);
+    const value = { worker, able: false, bytesPerSecond: 0, why: shortened(why, ERROR_TEXT) };
+    this.#options.log.debug({ peer: worker }, `no link to worker ${worker}: ${why}`);
+    this.#options.say({ $case: 'peerReach', value });
+  }
+
+  #close(worker: string): void {
+    const one = this.#links.get(worker);
+    this.#links.delete(worker);
+    this.#onAnswer.delete(worker);
+    clearTimeout(one?.timer);
+    one?.link?.close();
+    for (const go of one?.forRoom ?? []) go();
+  }
+}
+
+const isSame = (a: Peer | undefined, b: Peer) =>
+  a !== undefined && Buffer.from(a.key).equals(b.key) && a.address === b.address;

@@ -1,0 +1,144 @@
+/** Workers that exchange gradients among themselves: the weights are those of the way through the coordinator, whatever happens to owners. */
+import type { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+
+const DONE = JobState.JOB_STATE_SUCCEEDED;
+const WAITED = { timeout: 60_000, interval: 100 };
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+const job = {
+  name: 'peers',
+  // Statistics, weights that decay and such that do not, and a part of a chunk at the end.
+  model: {
+    input: [28, 28, 1],
+    classes: 10,
+    layers: [
+      { type: 'flatten' },
+      { type: 'dense', units: 300, name: 'first' },
+      { type: 'batchNorm' },
+      { type: 'relu' },
+      { type: 'dropout', rate: 0.2 },
+      { type: 'dense', units: 10 },
+    ],
+  },
+  data: { path: '' },
+  training: {
+    ...{ epochs: 12, batch: 25, shards: 5, seed: 7 },
+    optimizer: { type: 'adamw', weightDecay: 0.01, decayBiasAndNorm: false },
+    ema: { decay: 0.99 },
+    schedule: { type: 'cosine', warmupSteps: 20 },
+  },
+};
+
+let digest = '';
+/** A cluster of workers that do not share memory with its coordinator. */
+async function clusterOf(workers: number, exchange: 'coordinator' | 'workers') {
+  const cluster = new TestCluster(cleanUp, { exchange });
+  await cluster.start();
+  const children: ChildProcess[] = [];
+  for (let i = 0; i < workers; i++) children.push(await cluster.worker(1, { sharedMemory: false }));
+  return { cluster, children };
+}
+
+/**
+ * Runs the job.
+ * @param owners act once so many workers exchange gradients
+ */
+async function run({ cluster }: { cluster: TestCluster }, owners = 2, act: () => unknown = () => {}) {
+  const { client } = cluster;
+  const id = await client.submit(JSON.stringify(job));
+  let acted = false;
+  for await (const _ of client.watch(id)) {
+    const events = acted ? [] : await client.events(id);
+    if (!events.some((event) => ownersOf(event) === owners)) continue;
+    acted = true;
+    await act();
+  }
+  const [now, events] = [await client.get(id), await client.events(id)];
+  client.close();
+  expect(now.error).toBe('');
+  return { now, routes: routes(events), ledger: cluster.ledger(id) };
+}
+
+/** How many workers exchange gradients from this event on. */
+const ownersOf = ({ reason }: Event): number | undefined =>
+  reason?.code === 'exchange-workers' ? (JSON.parse(reason.args) as { workers: number }).workers : undefined;
+
+const routes = (events: readonly Event[]) =>
+  events.flatMap(({ code, reason }) => (code === 'exchange' && reason ? [reason.code] : []));
+
+beforeAll(async () => {
+  job.data.path = smallMnist(temporaryDirectory(cleanUp), 1000, 100);
+  const cluster = await clusterOf(2, 'coordinator');
+  const { now, routes: taken } = await run(cluster);
+  expect(taken).toEqual([]);
+  digest = now.digest;
+  await cluster.cluster.stopCoordinator();
+});
+
+describe('the same weights, each sample once', () => {
+  it.each([2, 3])('with %i owners', async (workers) => {
+    const { now, routes: taken, ledger } = await run(await clusterOf(workers, 'workers'));
+    expect(now).toMatchObject({ state: DONE, digest });
+    expect(taken).toEqual(['exchange-workers']);
+    expect(ledger).toHaveLength(12 * 40 * 5);
+  });
+
+  it('when an owner is killed', async () => {
+    const cluster = await clusterOf(3, 'workers');
+    const { now, routes: taken } = await run(cluster, 3, () => cluster.children[1]!.kill('SIGKILL'));
+    expect(now).toMatchObject({ state: DONE, digest });
+    // Whoever notices first: the coordinator, or the others.
+    expect(['owner-left', 'peers-parted']).toContain(taken[1]);
+  });
+
+  it('when an owner stands still, and goes on', async () => {
+    const cluster = await clusterOf(3, 'workers');
+    const { now, routes: taken } = await run(cluster, 3, async () => {
+      cluster.children[2]!.kill('SIGSTOP');
+      await sleep(3_000);
+      cluster.children[2]!.kill('SIGCONT');
+    });
+    expect(now).toMatchObject({ state: DONE, digest });
+    expect(taken.length).toBeGreaterThan(1);
+  });
+
+  it('with one that reaches the coordinator alone', async () => {
+    const cluster = await clusterOf(2, 'workers');
+    await cluster.cluster.worker(1, { sharedMemory: false, peers: false });
+    const { now, routes: taken, ledger } = await run(cluster);
+    expect(now).toMatchObject({ state: DONE, digest });
+    expect(taken).toContain('exchange-workers');
+    expect(new Set(ledger.map(({ worker }) => worker)).size).toBe(3);
+  });
+
+  it('when the coordinator starts again', async () => {
+    const { cluster } = await clusterOf(2, 'workers');
+    const { client } = cluster;
+    const id = await client.submit(JSON.stringify(job));
+    await vi.waitFor(
+      async () => expect(routes(await client.events(id))).toContain('exchange-workers'),
+      WAITED,
+    );
+    await cluster.stopCoordinator();
+    await cluster.startCoordinator();
+    await vi.waitFor(async () => expect((await client.get(id)).state).toBe(DONE), WAITED);
+    expect(await client.get(id)).toMatchObject({ digest });
+    expect(cluster.ledger(id)).toHaveLength(12 * 40 * 5);
+    client.close();
+  });
+
+  it('with one that joins late', async () => {
+    const cluster = await clusterOf(2, 'workers');
+    const { now, routes: taken } = await run(cluster, 2, () =>
+      cluster.cluster.worker(1, { sharedMemory: false }),
+    );
+    expect(now).toMatchObject({ state: DONE, digest });
+    expect(taken[0]).toBe('exchange-workers');
+  });
+});
