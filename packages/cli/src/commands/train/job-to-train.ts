@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { requireWritable } from '../../files/output-file.ts';
-import { fromHere, readJob } from '../../files/read-job.ts';
+import { bringPresetData, fromHere, readJob } from '../../files/read-job.ts';
 import { versionOf } from '../../files/write-file.ts';
 import { trainingOverrides } from '../../program/options.ts';
 
@@ -26,6 +26,7 @@ export async function jobToTrain(
   options: Readonly<Record<string, unknown>> & { readonly data?: string; readonly out?: string },
 ): Promise<JobToTrain> {
   const given = await readJob(jobOrPreset);
+  if (options.data === undefined) await bringPresetData(jobOrPreset);
   const training = { ...given.training, ...trainingOverrides(options) };
   const data = options.data === undefined ? given.data : { ...given.data, path: options.data };
   const { spec } = checkJob(fromHere({ ...given, training, data } as JobSpec), () => 'command line');
