@@ -1,7 +1,7 @@
 /** A data set of samples that are in memory, encoded. */
 import { createHash } from 'node:crypto';
 import { type Field, fieldBytes } from '@kasane/tensor/internal/field';
-import { countsOf, type Dataset, type Preparation } from './dataset.ts';
+import { countsOf, type DataParts, type Dataset, type Preparation } from './dataset.ts';
 import type { TargetRange } from './target-range.ts';
 
 type Elements = Float32Array | Int32Array;
@@ -33,6 +33,12 @@ export interface ArraysRead {
 
 export const digestOfArrays = ({ inputs, targets }: Pick<Arrays, 'inputs' | 'targets'>): string =>
   createHash('sha256').update(bytesOf(inputs)).update(bytesOf(targets)).digest('hex');
+
+export const partsOfArrays = ({ train, test, ...rest }: ArraysRead): DataParts => ({
+  ...rest,
+  train: datasetOfArrays(train),
+  test: datasetOfArrays(test),
+});
 
 export function datasetOfArrays(arrays: Arrays): Dataset {
   const { samples, input, target, classes } = arrays;

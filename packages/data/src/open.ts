@@ -1,15 +1,18 @@
 /** Opens the data that a job names: the one place that knows every format. */
 
+import { partsOfArrays } from './arrays.ts';
 import type { DataParts } from './dataset.ts';
 import { type Access, checkPath } from './files/access.ts';
 import { mnistDirectory } from './idx/mnist.ts';
+import { openIdxApart } from './idx/open-idx.ts';
 import type { ImageFolderOptions } from './images/image-folder.ts';
+import { openImages } from './images/open-images.ts';
 import { isSquare } from './normalize.ts';
 import { alikeLabels, checkTargets, constantTargets, unseenClasses } from './one-target.ts';
 import { openPacked } from './packed/packed.ts';
 import { isUrl } from './packed/remote.ts';
-import { openCsv, openIdxApart, openImages, openSeries } from './read-apart.ts';
-import type { SeriesOptions } from './series/series.ts';
+import { readApart } from './read-apart.ts';
+import { type SeriesOptions, seriesOfRead } from './series/series.ts';
 import type { CsvOptions } from './tables/csv.ts';
 import { openText, type TextOptions } from './text/text.ts';
 
@@ -69,11 +72,11 @@ async function openFormat(options: DataOptions, access: Access): Promise<DataPar
     case 'imagefolder':
       return openImages(options, signal);
     case 'csv':
-      return openCsv(options, signal);
+      return partsOfArrays(await readApart(options, signal));
     case 'text':
       return openText(options, signal);
     case 'series':
-      return openSeries(options, signal);
+      return seriesOfRead(await readApart(options, signal));
     case 'packed':
       return openPacked(options.path, undefined, access);
   }

@@ -2,31 +2,40 @@
 import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_threads';
 import { DataError } from './dataset.ts';
 import { readIdxFolder } from './idx/idx.ts';
-import { identityOfImages, readImageFolder } from './images/image-folder.ts';
+import { type ImagesPart, identityOfImages, readImageFolder } from './images/image-folder.ts';
 import { readIndex } from './packed/packed-index.ts';
-import type { ReadAnswer, ToRead } from './read-apart.ts';
+import type { ReadAnswer } from './read-apart.ts';
 import { readSeries } from './series/series.ts';
 import { readCsv } from './tables/csv.ts';
 import { readTokens } from './text/text-read.ts';
 
-async function read(what: ToRead): Promise<object> {
-  switch (what.format) {
-    case 'csv':
-      return readCsv(what);
-    case 'series':
-      return readSeries(what);
-    case 'text':
-      return readTokens(what);
-    case 'idx':
-      return readIdxFolder(what.path);
-    case 'imagefolder':
-      return readImageFolder(what);
-    case 'identity of images':
-      return { identity: await identityOfImages(what.path, what.part) };
-    case 'index of packed data':
-      return readIndex(what.bytes, what.path, what.expected);
-  }
+interface IdxToRead {
+  readonly format: 'idx';
+  readonly path: string;
 }
+interface ImagesToIdentify {
+  readonly format: 'identity of images';
+  readonly path: string;
+  readonly part: ImagesPart;
+}
+interface IndexToRead {
+  readonly format: 'index of packed data';
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  readonly expected: string | undefined;
+}
+
+/** What reads the data of each format. What they return is handed to another thread. */
+const readers = {
+  csv: readCsv,
+  series: readSeries,
+  text: readTokens,
+  imagefolder: readImageFolder,
+  idx: ({ path }: IdxToRead) => readIdxFolder(path),
+  'identity of images': ({ path, part }: ImagesToIdentify) => identityOfImages(path, part),
+  'index of packed data': ({ bytes, path, expected }: IndexToRead) => readIndex(bytes, path, expected),
+};
+export type Readers = typeof readers;
 
 /** Memory of the arrays in a value: handed over, not copied, but for what Node keeps small buffers in. */
 function buffersIn(value: unknown): ArrayBuffer[] {
@@ -43,7 +52,8 @@ function codeOf(error: unknown): string | undefined {
 }
 
 try {
-  const found = await read(workerData as ToRead);
+  const what = workerData as { readonly format: keyof Readers };
+  const found: unknown = await (readers[what.format] as (what: object) => unknown)(what);
   parentPort!.postMessage({ read: found } satisfies ReadAnswer, [...new Set(buffersIn(found))]);
 } catch (error) {
   if (!(error instanceof DataError)) throw error;

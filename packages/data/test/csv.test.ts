@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { datasetOfArrays } from '../src/arrays.ts';
+import { partsOfArrays } from '../src/arrays.ts';
 import type { Dataset } from '../src/dataset.ts';
 import { readSeries, type SeriesOptions, seriesOfRead } from '../src/series/series.ts';
 import { type CsvOptions, readCsv } from '../src/tables/csv.ts';
@@ -18,11 +18,8 @@ const file = (name: string, text: string) => {
   writeFileSync(path, text);
   return path;
 };
-/** As openCsv does, without its thread. */
-const openCsv = async (options: CsvOptions) => {
-  const { train, test, ...rest } = await readCsv(options);
-  return { train: datasetOfArrays(train), test: datasetOfArrays(test), ...rest };
-};
+/** As `openData` does, without its thread. */
+const openCsv = async (options: CsvOptions) => partsOfArrays(await readCsv(options));
 const openSeries = async (options: SeriesOptions) => seriesOfRead(await readSeries(options));
 const table = (path: string, options: Partial<CsvOptions> = {}) =>
   openCsv({

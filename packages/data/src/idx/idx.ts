@@ -62,7 +62,7 @@ export function readIdxFolder(directory: string): IdxFolder {
   );
 }
 
-/** As `openIdxApart` of read-apart.ts, on this thread: for tests and tools. @throws DataError */
+/** As `openIdxApart`, on this thread: for tests and tools. @throws DataError */
 export function openIdx(directory: string): IdxData {
   const key = stampOf(directory);
   return kept(key) ?? keep(key, dataOf(directory, readIdxFolder(directory)));

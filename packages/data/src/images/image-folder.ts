@@ -103,7 +103,7 @@ interface CheckedOne extends Image {
   readonly print: Print;
 }
 
-/** As `openImages` of read-apart.ts, on this thread: for tests and tools. @throws DataError naming the files that can not be used */
+/** As `openImages`, on this thread: for tests and tools. @throws DataError naming the files that can not be used */
 export const openImageFolder = async (options: ImageFolderOptions): Promise<DataParts> =>
   imagesOfRead(await readImageFolder(options), options, (part) => identityOfImages(options.path, part));
 

@@ -7,7 +7,7 @@ import { kindOfPath, type RegularFile } from '@kasane/tensor/internal/node/regul
 import { DataError, type DataParts, type Dataset, notFound } from '../dataset.ts';
 import { type Access, checkPath } from '../files/access.ts';
 import { openRegular, readRegular } from '../files/regular-file.ts';
-import { readIndexApart } from '../read-apart.ts';
+import { readApart } from '../read-apart.ts';
 import { sha256InTurns } from './digest.ts';
 import { cacheSettings, DiskCache } from './disk-cache.ts';
 import {
@@ -56,7 +56,9 @@ export async function openPacked(
   const index =
     bytes.length <= SMALL_INDEX
       ? readIndex(bytes, indexPlace, expected)
-      : await readIndexApart(bytes, indexPlace, expected);
+      : await readApart({ format: 'index of packed data', bytes, path: indexPlace, expected }, undefined, [
+          bytes.buffer as ArrayBuffer,
+        ]);
   // Chunks are fetched long after whoever opened it has gone.
   const { signal: _, ...later } = access;
   const cache = remote ? new DiskCache(cacheSettings()) : undefined;

@@ -51,7 +51,7 @@ interface Read<Kind, Part> {
   /** What whoever owns the data should hear. */
   readonly notes: readonly string[];
 }
-export type TextRead =
+type TextRead =
   | Read<'stream', StreamTokens>
   | (Read<'labelled', LabelledTokens> & { readonly classes: readonly string[] });
 

@@ -8,7 +8,7 @@ import { DataError, type DataParts, type Dataset } from '../dataset.ts';
 import type { Layout } from '../files/layout.ts';
 import { readApart } from '../read-apart.ts';
 import { saidOf, type TableForm } from '../tables/table-form.ts';
-import type { LabelledTokens, StreamTokens, TextRead } from './text-read.ts';
+import type { LabelledTokens, StreamTokens } from './text-read.ts';
 import type { TokenizerKind } from './tokenizer.ts';
 
 export interface TextOptions extends Partial<TableForm> {
@@ -42,7 +42,7 @@ export interface TextOptions extends Partial<TableForm> {
 
 /** @throws DataError */
 export async function openText(options: TextOptions, signal?: AbortSignal): Promise<DataParts> {
-  const read = await readApart<TextRead>(options, [], signal);
+  const read = await readApart(options, signal);
   const { context, objective, pad } = options;
   const { tokenizer } = read;
   const kept = encodingOf(options);

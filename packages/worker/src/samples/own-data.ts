@@ -5,7 +5,7 @@
 
 import { DataError, type Dataset, readSamples } from '@kasane/data/dataset';
 import { type Access, checkPath } from '@kasane/data/internal/files/access';
-import { openIdxApart } from '@kasane/data/internal/read-apart';
+import { openIdxApart } from '@kasane/data/internal/idx/open-idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { openPacked } from '@kasane/data/packed';
 import { SampleOrder } from '@kasane/data/shuffle';
