@@ -311,7 +311,7 @@ const others: Record<string, string> = {
   'dashboard/src/files.ts': 'comes with the package',
   'data/src/files/whole-file.ts': 'writes',
   'protocol/src/wire/shared-memory.ts': 'made by this program',
-  'cli/src/process/open-files.ts': '/proc',
+  'protocol/src/ports/open-files.ts': '/proc',
   'cli/src/files/write-file.ts': 'writes',
   'cli/src/redis/start.ts': 'made by this program',
   'cli/src/files/temporary-folder.ts': 'made by this program; /proc',

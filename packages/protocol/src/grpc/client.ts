@@ -356,8 +356,8 @@ export function whyInsecure({ details = '' }: Partial<ServiceError>, tls: boolea
   if (!/Failed to connect \(|disconnected before secure TLS|Connection dropped|ECONNRESET/i.test(details))
     return undefined;
   return tls
-    ? 'it closes the connection; if it does not use TLS, omit --tls-ca; if it requires client certificates, set --tls-cert and --tls-key'
-    : 'it closes the connection; if it uses TLS, set --tls-ca';
+    ? 'it closes the connection; if it does not use TLS, omit --tls-ca; if it requires client certificates, set --tls-cert and --tls-key; otherwise its log says why'
+    : 'it closes the connection; if it uses TLS, set --tls-ca; otherwise its log says why';
 }
 
 /** Why a call failed, never empty: without gRPC's words around it, and without the moment, which differs each time. */

@@ -39,7 +39,7 @@ export const peerOf = (socket: Socket): string => `${socket.remoteAddress}:${soc
 export const addressOf = (socket: Socket): string => socket.remoteAddress ?? 'unknown';
 
 export class Guests {
-  readonly #options: GuestsOptions;
+  #options: GuestsOptions;
   readonly #open = new Map<string, number>();
   /** Those that are not known, oldest first; and how many of an address. */
   readonly #unknown = new Map<string, Guest>();
@@ -50,6 +50,17 @@ export class Guests {
     this.#options = { ...defaultGuests, ...options };
     this.#watch = setInterval(() => this.#look(), this.#options.unknownMs / 4);
     this.#watch.unref();
+  }
+
+  /** Half of the connections that there may be are kept for those who are known. */
+  within(connections: number): void {
+    const { unknown, unknownPerClient } = this.#options;
+    const most = Math.floor(connections / 2);
+    this.#options = {
+      ...this.#options,
+      unknown: Math.min(unknown, most),
+      unknownPerClient: Math.min(unknownPerClient, most),
+    };
   }
 
   /** A connection has come. @returns whether it may stay */

@@ -10,6 +10,7 @@ import { LINK_GREETING, LINK_KEY_BYTES } from '../wire/link.ts';
 import { bareHost } from './address.ts';
 import { addressOf, Guests } from './guests.ts';
 import { cannotListen } from './listening.ts';
+import { connectionsWithin, openFilesLimit } from './open-files.ts';
 
 export interface Routes {
   /** Takes a connection whose first bytes are still to be read. */
@@ -25,6 +26,8 @@ export interface ListenOnOptions {
   readonly guests?: Guests;
   /** Hears of connections that came to nothing: from where, and why. */
   readonly onRefused?: (peer: string, why: string) => void;
+  /** How many files this process may open. Default: as the system says. */
+  readonly openFiles?: number | undefined;
 }
 
 export interface Listener {
@@ -80,9 +83,14 @@ export async function listenOn(
     if (error.code !== 'ECONNRESET') onRefused(addressOf(socket), describe(error));
     socket.destroy();
   });
-  server.maxConnections = CONNECTIONS;
+  const { openFiles = openFilesLimit() } = options;
+  const most = Math.min(CONNECTIONS, openFiles === undefined ? CONNECTIONS : connectionsWithin(openFiles));
+  guests.within(most);
+  server.maxConnections = most;
+  const limit =
+    most < CONNECTIONS ? `the most with ${openFiles} open files (ulimit -n)` : 'which is the limit';
   server.on('drop', (dropped) =>
-    onRefused(dropped?.remoteAddress ?? 'unknown', `${CONNECTIONS} connections are open, which is the limit`),
+    onRefused(dropped?.remoteAddress ?? 'unknown', `${most} connections are open, ${limit}`),
   );
   server.once('close', () => guests.close());
   await new Promise<void>((resolve, reject) => {
