@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Access, accessBeyond } from '@kasane/data/internal/files/access';
 import { sweepTemporaryFiles } from '@kasane/data/internal/files/whole-file';
 import { messageOf } from '@kasane/protocol/errors';
-import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/ports/metrics-server';
+import type { MetricsOptions } from '@kasane/protocol/internal/ports/metrics-server';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import type { ServerTls } from '@kasane/protocol/internal/security/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token';
@@ -136,19 +136,42 @@ async function openState(
   }
 }
 
+/** Removes what a coordinator that was killed has left of files. Nobody else has the state directory, and no job of this process writes yet. */
+async function sweepJobs(stateDirectory: string, log: Logger): Promise<void> {
+  const left = await sweepTemporaryFiles(join(stateDirectory, JOBS)).catch(() => 0); // it may not be there yet
+  if (left > 0) log.info(`removed ${left} unfinished files left by a coordinator that was killed`);
+}
+
+async function metricsOf(
+  manager: JobManager,
+  workers: WorkerRegistry,
+  redisReady: () => boolean,
+): Promise<CoordinatorMetrics> {
+  const { CoordinatorMetrics } = await import('./serve/prometheus.ts');
+  return new CoordinatorMetrics({
+    version,
+    running: () => manager.running(),
+    states: () => manager.states(),
+    workers: () => workers.all(),
+    redisReady,
+  });
+}
+
+/** @param opened gets what closes the server */
 async function serveMetrics(
   metrics: CoordinatorMetrics,
   options: MetricsOptions,
   log: Logger,
-): Promise<MetricsServer> {
+  opened: Closers,
+): Promise<void> {
   const { startMetricsServer } = await import('@kasane/protocol/internal/ports/metrics-server');
   // Without Redis it waits, and goes on by itself: starting it again would not help.
   const server = await startMetricsServer(options, {
     metrics: () => metrics.page(),
     health: () => undefined,
   });
+  opened.push(() => server.close());
   log.info(`metrics at ${server.url}/metrics`);
-  return server;
 }
 
 /** @param opened gets what closes again what was opened, last things last */
@@ -157,9 +180,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   expectPassingBuffers();
   const stateDirectory = resolve(options.stateDirectory);
   const { store, tokens } = await openState(stateDirectory, log, opened);
-  // Nobody else has the state directory, and no job of this process writes there yet.
-  const left = await sweepTemporaryFiles(join(stateDirectory, JOBS)).catch(() => 0); // it may not be there yet
-  if (left > 0) log.info(`removed ${left} unfinished files left by a coordinator that was killed`);
+  await sweepJobs(stateDirectory, log);
   const { trouble } = await inspectRedis(redisUrl);
   if (trouble) log.warn(`${trouble.found}; ${trouble.todo}`);
   const link = new WatchedRedis({
@@ -195,15 +216,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
       metrics?.stepped(times);
     },
   });
-  const metrics = options.metrics
-    ? new (await import('./serve/prometheus.ts')).CoordinatorMetrics({
-        version,
-        running: () => manager.running(),
-        states: () => manager.states(),
-        workers: () => workers.all(),
-        redisReady: () => redis.status === 'ready',
-      })
-    : undefined;
+  const metrics = options.metrics && (await metricsOf(manager, workers, () => redis.status === 'ready'));
   if (metrics) events.onEvent((event) => metrics.happened(event));
   const training = trainingHandlers({
     workers,
@@ -221,19 +234,13 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     training,
   };
   const ownToken = randomBytes(32).toString('base64url');
-  const metricsServer = metrics && options.metrics && (await serveMetrics(metrics, options.metrics, log));
-  const server = await listen(services, { ...options, tokens, ownToken, limits }).catch(
-    async (error: unknown) => {
-      await metricsServer?.close();
-      throw error;
-    },
-  );
+  if (metrics && options.metrics) await serveMetrics(metrics, options.metrics, log, opened);
+  const server = await listen(services, { ...options, tokens, ownToken, limits });
   manager.start();
   let closed: Promise<void> | undefined;
   const close = async () => {
     await manager.close();
     await server.close();
-    await metricsServer?.close();
     await closeAll(opened);
   };
   return {
