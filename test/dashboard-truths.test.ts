@@ -11,6 +11,8 @@ const cluster = new TestCluster(cleanUp);
 
 afterAll(() => cleanUp.run());
 
+const PERCENT = '[\\d.]+ %';
+
 describe('the page', needing(['chromium']), () => {
   let dashboard: Dashboard;
   let browser: Browser;
@@ -107,6 +109,15 @@ describe('the page', needing(['chromium']), () => {
     expect(await figure('Best test accuracy')).toBe(
       `${(100 * best!.testMetric).toFixed(2)} % (epoch ${best!.epoch})`,
     );
+    const chart = page.getByRole('region', { name: 'Accuracy' });
+    await expect
+      .poll(() => chart.locator('.u-legend').textContent())
+      .toMatch(new RegExp(`training:?${PERCENT}test:?${PERCENT}`));
+    await page
+      .getByRole('region', { name: 'Loss' })
+      .locator('.u-legend', { hasText: /Step:?[\d,]+training:?\d/ })
+      .waitFor();
+    await page.getByLabel('Log scale').uncheck();
     const row = page.locator('tr', { hasText: /^99/ });
     await row.waitFor();
     await page.unroute('**/checkpoints');

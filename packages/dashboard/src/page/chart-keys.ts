@@ -4,8 +4,13 @@ import type UPlot from 'uplot';
 /** Arrows go this part of what is shown, but a point at least. */
 const STRIDE = 0.02;
 
-/** @param labels of the axis and of each curve */
-export function listenToKeys(plot: UPlot, title: string, labels: readonly string[]): void {
+/** @param labels of the axis and of each curve @param format how values are written */
+export function listenToKeys(
+  plot: UPlot,
+  title: string,
+  labels: readonly string[],
+  format: (value: number) => string,
+): void {
   const { over } = plot;
   over.tabIndex = 0;
   over.setAttribute('role', 'slider');
@@ -24,7 +29,10 @@ export function listenToKeys(plot: UPlot, title: string, labels: readonly string
     const x = plot.data[0][index]!;
     plot.setCursor({ left: plot.valToPos(x, 'x'), top: 0 });
     over.setAttribute('aria-valuenow', String(x));
-    const texts = plot.data.map((values, i) => `${labels[i]} ${values[index]?.toPrecision(4) ?? '-'}`);
+    const texts = plot.data.map((values, i) => {
+      const value = values[index];
+      return `${labels[i]} ${value == null ? '-' : format(value)}`;
+    });
     texts[0] = `${labels[0]} ${x}`;
     over.setAttribute('aria-valuetext', texts.join(', '));
   });

@@ -2,6 +2,7 @@
 import UPlot from 'uplot';
 import { listenToKeys } from './chart-keys.ts';
 import { COLORS, color, h } from './dom.ts';
+import { brief } from './format.ts';
 
 export interface Curve {
   readonly label: string;
@@ -25,6 +26,8 @@ export interface ChartOptions {
   readonly sync?: string;
   /** Powers of ten on the axis. Default false. */
   readonly logarithmic?: boolean;
+  /** How its values are written. Default: as numbers. */
+  readonly format?: (value: number) => string;
   /** Called after a user has zoomed. */
   readonly onZoom?: (range: readonly [number, number]) => void;
 }
@@ -32,7 +35,8 @@ export interface ChartOptions {
 export class Chart {
   readonly element: HTMLElement;
   readonly #box = h('div');
-  readonly #options: ChartOptions;
+  #options: ChartOptions;
+  readonly #title = h('h3');
   readonly #resized = new ResizeObserver(() => this.#fit());
   #plot: UPlot | undefined;
   /** What the series are; others take another plot. */
@@ -48,10 +52,19 @@ export class Chart {
 
   constructor(options: ChartOptions, actions: readonly HTMLElement[] = []) {
     this.#options = options;
-    const title = h('div', { class: 'row' }, h('h3', {}, options.title), ...actions);
-    this.element = h('section', { class: 'card chart', 'aria-label': options.title }, title, this.#box);
+    const title = h('div', { class: 'row' }, this.#title, ...actions);
+    this.element = h('section', { class: 'card chart' }, title, this.#box);
+    this.change(options);
     this.#resized.observe(this.#box);
     addEventListener(COLORS, this.#recolor);
+  }
+
+  /** Changes some of its options. */
+  change(options: Partial<Pick<ChartOptions, 'title' | 'logarithmic' | 'format'>>): void {
+    this.#options = { ...this.#options, ...options };
+    this.#title.textContent = this.#options.title;
+    this.element.setAttribute('aria-label', this.#options.title);
+    if (this.#plot) this.#recolor();
   }
 
   update(curves: readonly Curve[]): void {
@@ -68,6 +81,7 @@ export class Chart {
     );
     if (shape !== this.#shape || !this.#plot) this.#make(drawn, data, shape);
     else this.#plot.setData(data, this.#range === undefined);
+    this.#showLast();
     if (this.#range && this.#plot) {
       const [min, max] = this.#range;
       this.#plot.setScale('x', { min, max });
@@ -89,10 +103,21 @@ export class Chart {
     this.#plot?.destroy();
   }
 
+  /** Without a cursor, the legend has the last value of each curve. */
+  #showLast(): void {
+    const plot = this.#plot;
+    if (!plot || plot.cursor.idx != null) return;
+    const last = plot.data.map((values) => {
+      for (let index = values.length - 1; index >= 0; index--) if (values[index] != null) return index;
+      return null;
+    });
+    plot.setLegend({ idxs: last }, false);
+  }
+
   #make(curves: readonly Curve[], data: UPlot.AlignedData, shape: string): void {
     this.#plot?.destroy();
     this.#shape = shape;
-    const { title, xLabel, sync, logarithmic, onZoom } = this.#options;
+    const { title, xLabel, sync, logarithmic, onZoom, format = brief } = this.#options;
     const axis = {
       stroke: color('--faint'),
       grid: { stroke: color('--line'), width: 1 },
@@ -105,11 +130,16 @@ export class Chart {
         height: this.#height,
         scales: { x: { time: false }, y: { distr: logarithmic ? 3 : 1 } },
         axes: [
-          { ...axis, size: 28 },
-          { ...axis, size: 56 },
+          { ...axis, size: 28, values: (_, ticks) => ticks.map(brief) },
+          // Of a logarithmic axis not every tick has a text.
+          {
+            ...axis,
+            size: 56,
+            values: (_, ticks) => ticks.map((tick) => (tick == null ? '' : format(tick))),
+          },
         ],
         series: [
-          { label: xLabel },
+          { label: xLabel, value: (_, value) => (value == null ? '-' : brief(value)) },
           ...curves.map(({ label, color, sparse, dash, faint }) => ({
             // A press hides the curve or shows it again.
             label: h('button', { type: 'button' }, label),
@@ -119,11 +149,12 @@ export class Chart {
             spanGaps: true,
             ...(dash && { dash: [5, 4] }),
             points: { show: sparse === true, size: 6 },
-            value: (_: UPlot, value: number | null) => (value === null ? '-' : value.toPrecision(4)),
+            value: (_: UPlot, value: number | null) => (value == null ? '-' : format(value)),
           })),
         ],
-        cursor: sync ? { sync: { key: sync }, drag: { x: true, y: false } } : { drag: { x: true, y: false } },
+        cursor: { y: false, drag: { x: true, y: false }, ...(sync && { sync: { key: sync } }) },
         hooks: {
+          setLegend: [() => this.#showLast()],
           setSelect: [
             (plot: UPlot) => {
               const { left, width } = plot.select;
@@ -138,7 +169,7 @@ export class Chart {
       data,
       this.#box,
     );
-    listenToKeys(this.#plot, title, [xLabel, ...curves.map(({ label }) => label)]);
+    listenToKeys(this.#plot, title, [xLabel, ...curves.map(({ label }) => label)], format);
   }
 
   #fit(): void {

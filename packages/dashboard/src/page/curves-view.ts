@@ -2,7 +2,7 @@
 import type { Checkpoint, EpochResult, Event, Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { Chart, type Curve, smoothed } from './chart.ts';
 import { fill, h } from './dom.ts';
-import { bytes, grouped, hasEnded, hueOf } from './format.ts';
+import { briefPercent, bytes, grouped, hasEnded, hueOf, isError } from './format.ts';
 import { checkpoints, download, modelPath, pointsOf } from './remote.ts';
 import { attempt, type Known, type Page, type View } from './view.ts';
 
@@ -36,6 +36,7 @@ export class CurvesView implements View {
   #axis: Axis = 'step';
   #smoothing = 0;
   #drawn = '';
+  #named = false;
   #eventsDrawn: readonly Event[] = [];
   #offered = '';
   #known: Known | undefined;
@@ -51,11 +52,12 @@ export class CurvesView implements View {
       new Chart({ title, xLabel: t.step, sync: 'kasane', logarithmic, onZoom: (range) => this.#zoom(range) });
     this.#charts = {
       loss: chart(t.loss, true),
-      metric: chart(`${t.accuracy} / ${t.error}`),
+      metric: chart(t.metric),
       rate: chart(t.learningRate),
       gradient: chart(t.gradientNorm, true),
       speed: chart(t.speed),
-      time: chart(t.stepTime),
+      // The first step takes a hundred times as long as the others.
+      time: chart(t.stepTime, true),
     };
     const card = (title: string, content: HTMLElement) =>
       h('section', { class: 'card' }, h('h3', {}, title), content);
@@ -73,6 +75,7 @@ export class CurvesView implements View {
     this.#known = known;
     const job = known.jobs?.find(({ id }) => id === this.#id);
     if (!job) return;
+    this.#nameMetric(job);
     this.#offer(known.jobs ?? []);
     if (known.events !== this.#eventsDrawn) this.#drawEvents(known.events);
     this.#eventsDrawn = known.events;
@@ -92,6 +95,16 @@ export class CurvesView implements View {
     for (const chart of Object.values(this.#charts)) chart.destroy();
   }
 
+  /** What the metric is, is known when the job is. */
+  #nameMetric(job: Job): void {
+    if (this.#named) return;
+    this.#named = true;
+    const { t } = this.#page;
+    this.#charts.metric.change(
+      isError(job) ? { title: t.error } : { title: t.accuracy, format: briefPercent },
+    );
+  }
+
   #tools(): HTMLElement {
     const { t } = this.#page;
     const axes = (['step', 'epoch', 'time'] as const).map((axis) =>
@@ -102,6 +115,10 @@ export class CurvesView implements View {
       { 'aria-label': t.axis, change: () => this.#set({ axis: axis.value as Axis }) },
       ...axes,
     );
+    const logarithmic = h('input', {
+      ...{ type: 'checkbox', checked: true },
+      change: () => this.#scale(logarithmic.checked),
+    });
     const smoothing = h('input', {
       ...{ type: 'range', min: 0, max: 0.98, step: 0.02, value: 0 },
       input: () => this.#set({ smoothing: Number(smoothing.value) }),
@@ -112,10 +129,17 @@ export class CurvesView implements View {
       { class: 'tools' },
       h('label', {}, t.axis, axis),
       h('label', {}, t.smoothing, smoothing),
+      h('label', {}, logarithmic, t.logarithmic),
       h('button', { type: 'button', click: zoomIn }, t.zoomIn),
       h('button', { type: 'button', click: () => this.#zoom(undefined) }, t.zoomOut),
       h('details', { class: 'compare' }, h('summary', {}, t.compare), this.#compare),
     );
+  }
+
+  /** Of the charts whose values range over powers of ten. */
+  #scale(logarithmic: boolean): void {
+    const { loss, gradient, time } = this.#charts;
+    for (const chart of [loss, gradient, time]) chart.change({ logarithmic });
   }
 
   #set({ axis = this.#axis, smoothing = this.#smoothing }: { axis?: Axis; smoothing?: number }): void {

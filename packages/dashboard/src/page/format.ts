@@ -45,6 +45,16 @@ export function small(value: number): string {
   return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(1) : value.toPrecision(3);
 }
 
+/** A value of a chart, as short as it can be. */
+export function brief(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1000 && size < 1e9) return grouped(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e9)) return value.toExponential(2).replace(/\.?0*e\+?/, 'e');
+  return String(Number(value.toPrecision(4)));
+}
+/** The same of a fraction. */
+export const briefPercent = (fraction: number): string => `${Number((100 * fraction).toPrecision(4))} %`;
+
 const PREFIXES = ['', 'k', 'M', 'G', 'T'];
 /** 1234567 as 1.23 M. */
 export function short(value: number): string {

@@ -96,10 +96,7 @@ export class JobsView implements View {
         figure(isError(job) ? t.leastError : t.bestAccuracy, metric(job, job.best?.testMetric)),
         job.state === RUNNING && figure(t.speed, speedText(job)),
         figure(t.took, elapsed > 0 && duration(elapsed, t.units)),
-        figure(
-          t.submitted,
-          new Date(job.submittedAt).toLocaleString(language, { dateStyle: 'short', timeStyle: 'short' }),
-        ),
+        figure(t.submitted, whenText(job.submittedAt, language)),
       ),
       reasonLine(t, job),
       spark(tests),
@@ -112,3 +109,11 @@ export class JobsView implements View {
 
 /** Epochs, and the part of the one under way. */
 const progressOf = (job: Job): number => (job.steps > 0 ? (job.epochs * job.step) / job.steps : job.epoch);
+
+/** Of today the time, of earlier days the date. */
+function whenText(moment: number, language: string): string {
+  const date = new Date(moment);
+  return date.toDateString() === new Date().toDateString()
+    ? date.toLocaleTimeString(language, { timeStyle: 'short' })
+    : date.toLocaleDateString(language, { dateStyle: 'short' });
+}

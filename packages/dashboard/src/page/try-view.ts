@@ -141,7 +141,12 @@ export class TryView implements View {
     if (!opened || !data) return;
     const from = h('p', { class: 'faint' }, t.fromCheckpoint(grouped(opened.step)));
     if (!x) {
-      fill(this.#answer, h('h3', {}, t.prediction), h('p', {}, t.nothingDrawn), from);
+      fill(
+        this.#answer,
+        h('h3', {}, t.prediction),
+        h('p', {}, this.#form ? t.nothingDrawn : t.noSample),
+        from,
+      );
       return;
     }
     const scores = opened.network.run(x).outputs.at(-1)!;
