@@ -60,7 +60,9 @@ describe('job files', () => {
       'at most one per sample',
     );
     const head = 'name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  optimizer:\n    type: sgd\n';
-    expect(refused(`${head}    momentum: 1\n`)).toMatch(/^my\.yaml:6: training\.optimizer\.momentum: .*<1/);
+    expect(refused(`${head}    momentum: 1\n`)).toMatch(
+      /^my\.yaml:6: training\.optimizer\.momentum: expected a number below 1/,
+    );
     expect(refused(`${head}    nesterov: true\n`)).toMatch(
       /^my\.yaml:6: training\.optimizer\.nesterov: .*momentum/,
     );
@@ -185,9 +187,33 @@ it.each([
 });
 
 it.each([
-  ['training: { epochs: 1e308 }', 'model: { preset: mnist-mlp }', /^[^\n]*training\.epochs: .*<=100000$/],
-  ['training: { epochs: -1e308 }', 'model: { preset: mnist-mlp }', /^[^\n]*training\.epochs: .*>0$/],
+  [
+    'training: { epochs: 1e308 }',
+    'model: { preset: mnist-mlp }',
+    /^[^\n]*training\.epochs: expected a number of at most 100000$/,
+  ],
+  [
+    'training: { epochs: -1e308 }',
+    'model: { preset: mnist-mlp }',
+    /^[^\n]*training\.epochs: expected a number above 0$/,
+  ],
   ['', 'model: { preset: tabular, features: 3, outputs: 2, hidden: [2e9] }', /integers from 1 to 16777216/],
 ])('names the limit that %s %s is beyond', (training, model, says) => {
   expect(refused(`name: a\n${model}\n${training}\n`)).toMatch(says);
+});
+
+it.each([
+  ['training: { learningRate: "0,001" }', 'training.learningRate: expected a number, not text; write 0.001'],
+  [
+    'training: { learningRate: 0,001 }',
+    'training.learningRate: expected a number above 0; write decimals with a point, such as 0.001',
+  ],
+  ['training: { math: slow }', 'training.math: expected one of exact, fast'],
+  ['training: { epochs: 1.5 }', 'training.epochs: expected a whole number'],
+  ['training: { optimizer: { type: adamm } }', 'training.optimizer.type: expected one of sgd, adam, adamw'],
+  ['data: { format: tsv }', 'data.format: expected one of idx, imagefolder, csv, text, series, packed'],
+  ['data: { format: csv, path: "", target: y }', 'data.path: it is empty'],
+])('says in plain words what is wrong with %s', (line, says) => {
+  const [first] = refused(`name: a\nmodel: { preset: mnist-mlp }\n${line}\n`).split('\n');
+  expect(first).toBe(`my.yaml:3: ${says}`);
 });

@@ -326,7 +326,18 @@ function describeIssue(
   }
   if (issue.path.length === 0 && issue.code === 'invalid_type')
     return `${locate(issue.path)}: the file is not a job; it needs at least \`name:\` and \`model:\``;
-  return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${plainly(issue.message)}`;
+  const hint = decimalComma(value, issue.path);
+  return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${plainly(issue.message)}${hint}`;
+}
+
+/** `0,001` is text in YAML, and in braces two entries. */
+function decimalComma(value: unknown, path: readonly PropertyKey[]): string {
+  const follow = (keys: readonly PropertyKey[]) =>
+    keys.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], value);
+  const [found, around] = [follow(path), follow(path.slice(0, -1))];
+  if (typeof found === 'string' && /^[-+]?\d+,\d+$/.test(found)) return `; write ${found.replace(',', '.')}`;
+  const isCut = Object.entries(around ?? {}).some(([key, at]) => /^\d+$/.test(key) && at === null);
+  return typeof found === 'number' && isCut ? '; write decimals with a point, such as 0.001' : '';
 }
 
 const depth = (issues: readonly z.core.$ZodIssue[]) =>
