@@ -150,6 +150,17 @@ describe('csv', () => {
     expect(notes!.join()).toMatch(/skipped 1 of 4 rows: /);
   });
 
+  it('counts the line where a row begins, whatever its fields and comments span', async () => {
+    const rows = ['# one', '1,"p', 'p"', '', '"2', '', '3",q', '# two', 'x,q', '2,q'].join('\n');
+    const read = (columns: CsvOptions['columns']) =>
+      table(file('lines.csv', `a,y\n${rows}\n`), { columns, comment: '#' });
+    await expect(read({ a: 'number' })).rejects.toThrow(/lines\.csv:6: /);
+    const later = rows.replace('"2\n\n3"', '2');
+    await expect(
+      table(file('later.csv', `a,y\n${later}\n`), { columns: { a: 'number' }, comment: '#' }),
+    ).rejects.toThrow(/later\.csv:8: /);
+  });
+
   it('says what is wrong with the file or the options', async () => {
     const path = file('a.csv', 'a,y\n1,p\n2,q\n3,p\n4,q\n5,p\n6,q\n7,p\n8,q\n');
     await expect(table(join(folder, 'none.csv'))).rejects.toThrow(/file or folder not found/);

@@ -5,4 +5,6 @@ export interface NamedTensor {
   readonly name: string;
   readonly shape: Shape;
   readonly data: Float32Array;
+  /** Of the tensor in its file, where another layout is used there. */
+  readonly shapeInFile?: Shape;
 }

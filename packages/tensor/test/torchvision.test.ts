@@ -5,11 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openWasmSession } from '../src/backends/wasm/session.ts';
+import { adoptWeights } from '../src/io/adopt.ts';
 import { encodeSafetensors } from '../src/io/safetensors.ts';
 import { fromTorchvision, readWeights } from '../src/io/torchvision.ts';
 import { describePreset } from '../src/models/presets.ts';
 import type { NamedTensor } from '../src/named-tensor.ts';
-import { buildModel, initializeParameters, type Model } from '../src/nn/model.ts';
+import { buildModel, initializeParameters, type Model, type ModelDescription } from '../src/nn/model.ts';
 import { transposed } from '../src/onnx/graph.ts';
 import { sizeOf } from '../src/shape.ts';
 
@@ -119,4 +120,22 @@ describe('weights with the names of torchvision', () => {
     expect(back.map(({ name }) => name)).toEqual(model.parameters.map(({ name }) => name));
     expect(back[0]!.data).toEqual(tensors[0]!.data);
   });
+});
+
+it('says the shape of a tensor that does not fit as its file has it', () => {
+  const layers = [
+    { type: 'dense', units: 8, name: 'fc1' },
+    { type: 'dense', units: 2, name: 'fc2' },
+  ];
+  const model = buildModel({ input: [2], classes: 2, layers } as ModelDescription);
+  const tensor = (name: string, shape: readonly number[]): NamedTensor => ({
+    ...{ name, shape },
+    data: new Float32Array(sizeOf(shape)),
+  });
+  const file = [tensor('fc1.weight', [9, 3]), tensor('fc2.weight', [2, 8]), tensor('fc2.bias', [2])];
+  const adopted = adoptWeights(model, initializeParameters(model, 1), fromTorchvision(model, file));
+  expect(adopted.fresh).toEqual([
+    'fc1.weight [2, 8] (the file has [9, 3], which is [3, 9] here)',
+    'fc1.bias [8] (not in the file)',
+  ]);
 });

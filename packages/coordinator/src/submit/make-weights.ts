@@ -3,8 +3,10 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { WEIGHTS_BYTES } from '@kasane/protocol/limits';
 import { readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { adoptWeights, describeAdopted, notFinite } from '@kasane/tensor/io/adopt';
+import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import { readWeights, type WeightLayout } from '@kasane/tensor/io/torchvision';
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
+import { formatShape } from '@kasane/tensor/shape';
 import { sha256 } from '../params/files.ts';
 
 export interface StartingWeights {
@@ -14,6 +16,9 @@ export interface StartingWeights {
   /** Of a file: its SHA-256. Empty: there is none. */
   readonly digest: string;
 }
+
+/** Tensors that are named where none fits. */
+const TOLD_TENSORS = 4;
 
 export interface WeightsRequest {
   readonly model: ModelDescription;
@@ -28,6 +33,15 @@ export interface WeightsRequest {
 /** A file for the model: its numbers as doubles, four times over, and a header. */
 const mostBytes = (parameters: number): number => Math.min(WEIGHTS_BYTES, 2 ** 28 + 32 * parameters);
 
+/** What a file holds, the first of it. */
+function tensorsOf(bytes: Uint8Array): string {
+  const { tensors } = decodeSafetensors(bytes, { others: 'skip' });
+  if (tensors.length === 0) return 'none';
+  const first = tensors.slice(0, TOLD_TENSORS).map(({ name, shape }) => `${name} ${formatShape(shape)}`);
+  const more = tensors.length - first.length;
+  return `${first.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
 /** @throws KasaneError JOB_INVALID when the file can not be read, is another one, or nothing in it fits */
 export function makeWeights(request: WeightsRequest): StartingWeights {
   const { seed, init, initLayout, expected } = request;
@@ -40,8 +54,9 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
     });
   let tensors: ReturnType<typeof readWeights>;
   let digest: string;
+  let bytes: Uint8Array;
   try {
-    const bytes = readRegularSync(init, mostBytes(model.parameterCount));
+    bytes = readRegularSync(init, mostBytes(model.parameterCount));
     digest = sha256(bytes);
     tensors = readWeights(model, bytes, initLayout);
   } catch (error) {
@@ -55,7 +70,9 @@ export function makeWeights(request: WeightsRequest): StartingWeights {
   const adopted = adoptWeights(model, parameters, tensors);
   const what = describeAdopted(adopted);
   if (adopted.taken.length === 0)
-    throw refuse(`none of its tensors match the model by name and shape (${what})`);
+    throw refuse(
+      `none of its tensors match the model by name and shape: it has ${tensorsOf(bytes)} (${what})`,
+    );
   const broken = notFinite(model, parameters);
   if (broken !== undefined) {
     throw refuse(`${broken}: the training run that wrote it diverged. Start from an earlier checkpoint`);

@@ -159,9 +159,13 @@ async function* read(path: string, form: TableForm): AsyncGenerator<WrittenRow> 
       throw new DataError(`${path}: ${file.size} bytes; at most ${FILE_BYTES} are supported`);
     // What goes wrong reaches the loop below through the parser.
     pipeline(watched(withoutLines(decoded(file, form.encoding), form.skipLines)), parser, () => {});
+    let before = 0;
     for await (const row of parser) {
       const { record, info } = row as { record: string[]; info: { lines: number } };
-      const line = info.lines + form.skipLines;
+      // The parser tells where a row ends; people look for where it begins.
+      const within = info.lines === before + 1 ? 0 : breaksIn(record);
+      before = info.lines;
+      const line = info.lines - within + form.skipLines;
       // Columns that are lined up have several spaces between them, and before the first.
       const fields = spaces ? record.filter((field) => field !== '') : record;
       yield { line, fields: fields.length === 1 && fields[0] === '' ? [] : fields, hasMarks };
@@ -175,6 +179,10 @@ async function* read(path: string, form: TableForm): AsyncGenerator<WrittenRow> 
     await file.close();
   }
 }
+
+/** Line breaks within the fields of a row, in quotation marks. */
+const breaksIn = (fields: readonly string[]): number =>
+  fields.reduce((sum, field) => sum + (field.match(/\r\n?|\n/g)?.length ?? 0), 0);
 
 /** The text after its first lines, whatever is in them: quotation marks of a title mean nothing. */
 async function* withoutLines(pieces: AsyncIterable<string>, count: number): AsyncGenerator<string> {

@@ -28,13 +28,18 @@ export function adoptWeights(
       parameters.set(tensor.data, offset);
       taken.push(name);
     } else {
-      const why = tensor ? `the file has ${formatShape(tensor.shape)}` : 'not in the file';
+      const why = tensor ? `the file has ${found(tensor)}` : 'not in the file';
       fresh.push(`${name} ${formatShape(shape)} (${why})`);
     }
   }
   const own = new Set(model.parameters.map(({ name }) => name));
   return { taken, fresh, unused: tensors.map(({ name }) => name).filter((name) => !own.has(name)) };
 }
+
+const found = ({ shape, shapeInFile }: NamedTensor): string =>
+  shapeInFile && !sameShape(shapeInFile, shape)
+    ? `${formatShape(shapeInFile)}, which is ${formatShape(shape)} here`
+    : formatShape(shape);
 
 /** The first parameter that holds a number that is none, as a clause; undefined where all are finite. */
 export function notFinite(model: Model, parameters: Float32Array): string | undefined {

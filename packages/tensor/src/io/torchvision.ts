@@ -103,12 +103,14 @@ export function fromTorchvision(model: Model, tensors: readonly NamedTensor[]): 
       if (!tensor) return [];
       const { name } = parameter;
       const image = layer.type === 'dense' && own === 'weight' ? flattenedImage(model, layer) : undefined;
-      if (image) return [{ name, ...denseOfImage(tensor, image) }];
+      const shapeInFile = tensor.shape;
+      if (image) return [{ name, shapeInFile, ...denseOfImage(tensor, image) }];
       const order = layout.order ?? tensor.shape.map((_, axis) => axis);
       if (order.length !== tensor.shape.length) return [{ ...tensor, name }];
       return [
         {
           name,
+          shapeInFile,
           shape: order.map((axis) => tensor.shape[axis]!),
           data: transposed(tensor.data, tensor.shape, order),
         },
