@@ -59,6 +59,16 @@ describe('the page', needing(['chromium']), () => {
     await page.locator('.jobs').waitFor();
   });
 
+  it('teaches with commands to copy where there is nothing yet', async () => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await go('/jobs');
+    await page.getByRole('button', { name: 'Copy: kasane submit mnist-mlp' }).click();
+    await page.getByText('Copied').waitFor();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('kasane submit mnist-mlp');
+    await go('/cluster');
+    await page.getByRole('button', { name: 'Copy: kasane worker', exact: true }).waitFor();
+  });
+
   it('has no number for what is not known: a job without a worker, and one that fails at its first step', async () => {
     const id = await submit(job('early', 3));
     await go(`/job/${id}`);
@@ -93,6 +103,12 @@ describe('the page', needing(['chromium']), () => {
     await page.locator('#language').click();
     worker.kill('SIGCONT');
     await inHead('.state.running').waitFor();
+    await page.setViewportSize({ width: 360, height: 800 });
+    await go('/cluster');
+    const label = page.locator('svg.waterfall text').first();
+    await expect.poll(async () => (await label.boundingBox())?.height ?? 0).toBeGreaterThan(10);
+    await page.waitForFunction(() => document.documentElement.scrollWidth <= window.innerWidth);
+    await page.setViewportSize({ width: 1200, height: 900 });
     await cancel(id);
   });
 

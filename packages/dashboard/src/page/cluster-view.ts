@@ -12,6 +12,9 @@ import { WorkerCards } from './worker-cards.ts';
 /** Least time between two drawings of the steps, in milliseconds: with hundreds of shards they take a while, to draw and to read. */
 const STEPS_MS = 1000;
 
+/** Of a card, in pixels. */
+const PADDING = 14;
+
 export class ClusterView implements View {
   readonly element: HTMLElement;
   readonly #page: Page;
@@ -158,7 +161,7 @@ export class ClusterView implements View {
           button(t.newest, undefined, this.#step !== undefined),
         ),
       ),
-      waterfall(shown, this.#page),
+      waterfall(shown, this.#page, this.#waterfall.clientWidth - 2 * PADDING),
     );
     fill(this.#phases, h('h3', {}, t.phases), phaseTable(recent, this.#page));
   }

@@ -1,5 +1,6 @@
 /** The list of jobs: what each is doing, and what can be done to it. */
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { commandLine } from './command.ts';
 import { figure, fill, h, spark } from './dom.ts';
 import { duration, isError, metric, RUNNING } from './format.ts';
 import { jobActions } from './job-actions.ts';
@@ -66,11 +67,12 @@ export class JobsView implements View {
     const found = jobs.filter(
       (job) => job.id.toLowerCase().includes(name) && (state === '' || job.state === Number(state)),
     );
-    const none = jobs.length === 0 ? t.noJobs : found.length === 0 ? t.noMatch : undefined;
+    const none = h('p', { class: 'faint' }, jobs.length === 0 ? t.noJobs : t.noMatch);
     fill(
       this.#list,
       ...found.slice(0, SHOWN).map((job) => this.#card(job)),
-      none && h('p', { class: 'faint' }, none),
+      found.length === 0 && none,
+      jobs.length === 0 && commandLine(this.#page, 'kasane submit mnist-mlp'),
     );
   }
 

@@ -32,7 +32,8 @@ export class LayersView implements View {
     this.#detail = new LayerDetail(page, job);
     this.#stack.addEventListener('keydown', (event) => this.#key(event));
     const columns = h('div', { class: 'layers' }, this.#stack, this.#detail.element);
-    this.element = h('div', { class: 'stacked' }, this.#warnings, columns);
+    const caption = h('p', { class: 'faint caption' }, page.t.gradientBars);
+    this.element = h('div', { class: 'stacked' }, this.#warnings, caption, columns);
   }
 
   update({ metrics, jobs, followed }: Known): void {

@@ -19,7 +19,7 @@ export const english = {
   theme: { auto: 'Theme: system', light: 'Theme: light', dark: 'Theme: dark' },
   // The jobs.
   jobs: 'Jobs',
-  noJobs: 'No jobs yet. Submit one here, or run kasane submit examples/mnist-mlp.yaml',
+  noJobs: 'No jobs yet. Submit one with the button above, or in a terminal:',
   noMatch: 'No matching jobs.',
   filter: 'Filter by name',
   allStates: 'All states',
@@ -28,6 +28,8 @@ export const english = {
   jobFile: 'Job file (YAML or JSON)',
   submit: 'Submit',
   close: 'Close',
+  copy: 'Copy',
+  copied: 'Copied',
   submitted: 'Submitted',
   // What can be done to a job.
   cancel: 'Cancel',
@@ -98,6 +100,7 @@ export const english = {
   dead: 'Dead units',
   ofUnits: (dead: number, units: number) => `${dead} of ${units} units are dead`,
   norms: 'Norms',
+  gradientBars: 'Bars: the gradient norm of each layer beside the largest, on a log scale.',
   activationRms: 'activations (RMS)',
   overTime: 'over time',
   filters: 'Filters',
@@ -152,7 +155,8 @@ export const english = {
   values: 'Values',
   // The cluster.
   cluster: 'Cluster',
-  noWorkers: 'No workers are connected. Start one with kasane worker --coordinator HOST:PORT',
+  noWorkers: 'No workers are connected. To start one on the machine of the coordinator:',
+  workersElsewhere: 'On another machine, with the address of the coordinator and a token for workers:',
   noWorkerMatches: 'No matching workers.',
   tasks: 'tasks done',
   held: 'held',

@@ -5,7 +5,13 @@ import { milliseconds } from './format.ts';
 import { PHASES, phasesOf } from './phases.ts';
 import type { Page } from './view.ts';
 
-const [LABEL, WIDTH, ROW] = [150, 900, 20];
+const ROW = 20;
+/** Widths in pixels of the page, so that texts have their size at every width: of the labels at most, of the whole at least and at most. */
+const [LABEL, LEAST, MOST] = [150, 320, 1600];
+/** Of a letter of a label, about. */
+const LETTER = 6.8;
+/** Between two times on the axis, at least. */
+const TICK = 80;
 /** Shards that are drawn: the slowest. */
 const DRAWN = 40;
 
@@ -20,11 +26,14 @@ const colors = {
   update: '#c2556f',
 } as const;
 
-export function waterfall(point: StepMetrics, { t }: Page): HTMLElement {
+/** @param room width that there is, in pixels */
+export function waterfall(point: StepMetrics, { t }: Page, room: number): HTMLElement {
+  const width = Math.max(LEAST, Math.min(MOST, room));
+  const labels = Math.min(LABEL, Math.round(0.3 * width));
   const { shards, workers, reduceMs, applyMs, publishMs } = point;
   const answered = Math.max(...shards.map(({ answeredMs }) => answeredMs));
   const end = Math.max(point.stepMs, answered + reduceMs + applyMs + publishMs) || 1;
-  const x = (ms: number) => LABEL + ((WIDTH - LABEL - 10) * ms) / end;
+  const x = (ms: number) => labels + ((width - labels - 10) * ms) / end;
   const bar = (row: number, from: number, ms: number, kind: keyof typeof colors, title: string) =>
     ms > 0
       ? svg(
@@ -36,8 +45,9 @@ export function waterfall(point: StepMetrics, { t }: Page): HTMLElement {
           svg('title', {}, `${title}: ${t.phase[kind]} ${milliseconds(ms)}`),
         )
       : undefined;
+  const letters = Math.floor(labels / LETTER);
   const label = (row: number, text: string) =>
-    svg('text', { x: 0, y: row * ROW + 15 }, text.length > 22 ? `${text.slice(0, 21)}…` : text);
+    svg('text', { x: 0, y: row * ROW + 15 }, text.length > letters ? `${text.slice(0, letters - 1)}…` : text);
   const order = shards.map((_, shard) => shard);
   if (order.length > DRAWN) order.sort((a, b) => shards[b]!.answeredMs - shards[a]!.answeredMs).splice(DRAWN);
   const rows = order.flatMap((shard, row) => {
@@ -56,12 +66,18 @@ export function waterfall(point: StepMetrics, { t }: Page): HTMLElement {
     bar(last, answered, reduceMs, 'reduce', t.phase.reduce),
     bar(last, answered + reduceMs, applyMs + publishMs, 'update', t.phase.update),
   );
+  const bottom = (last + 1) * ROW + 2;
+  const axis = timesUpTo(end, (width - labels) / TICK).flatMap((ms) => [
+    svg('line', { x1: x(ms), x2: x(ms), y1: 0, y2: bottom }),
+    svg('text', { x: x(ms), y: bottom + 13, class: 'time' }, ms === 0 ? '0' : milliseconds(ms)),
+  ]);
   const picture = svg(
     'svg',
     {
-      ...{ viewBox: `0 0 ${WIDTH} ${(last + 1) * ROW + 4}`, class: 'waterfall', role: 'img' },
+      ...{ viewBox: `0 0 ${width} ${bottom + 18}`, width, class: 'waterfall', role: 'img' },
       'aria-label': `${t.waterfall(String(point.step))}: ${milliseconds(point.stepMs)}`,
     },
+    ...axis,
     ...rows,
   );
   const legend = (Object.keys(colors) as (keyof typeof colors)[]).map((kind) =>
@@ -73,4 +89,12 @@ export function waterfall(point: StepMetrics, { t }: Page): HTMLElement {
     h('div', { class: 'scroll', tabindex: 0, 'data-key': 'waterfall' }, picture),
     h('div', { class: 'legend' }, ...legend),
   );
+}
+
+/** Times on the axis: 1, 2 or 5 times a power of ten apart, at most so many. */
+export function timesUpTo(end: number, most: number): number[] {
+  const least = end / Math.max(1, most);
+  const power = 10 ** Math.floor(Math.log10(least));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= least)!;
+  return Array.from({ length: Math.floor(end / step) + 1 }, (_, index) => index * step);
 }

@@ -1,5 +1,7 @@
 /** A card for each worker, found by name. There may be hundreds, and most change twice a second: cards are made once, then told. */
+
 import type { WorkerStatus } from '@kasane/protocol/gen/kasane/v1/cluster';
+import { commandLine } from './command.ts';
 import { fill, h } from './dom.ts';
 import { bytes, grouped, milliseconds } from './format.ts';
 import type { Page } from './view.ts';
@@ -48,11 +50,19 @@ export class WorkerCards {
     if (shown === this.#shown) return;
     this.#shown = shown;
     const { t } = this.#page;
-    const none = workers.length === 0 ? t.noWorkers : t.noWorkerMatches;
+    const none =
+      workers.length > 0
+        ? [h('p', { class: 'faint' }, t.noWorkerMatches)]
+        : [
+            h('p', { class: 'faint' }, t.noWorkers),
+            commandLine(this.#page, 'kasane worker'),
+            h('p', { class: 'faint' }, t.workersElsewhere),
+            commandLine(this.#page, 'kasane worker --coordinator HOST:7420 --token TOKEN'),
+          ];
     fill(
       this.#list,
       ...[...cards.values()].map(({ element }) => element),
-      cards.size === 0 && h('p', { class: 'faint' }, none),
+      cards.size === 0 && h('div', {}, ...none),
     );
   }
 }
