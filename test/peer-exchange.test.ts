@@ -105,7 +105,7 @@ describe('the same weights, each sample once', () => {
       cluster.children[2]!.kill('SIGCONT');
     });
     expect(now).toMatchObject({ state: DONE, digest });
-    expect(taken.length).toBeGreaterThan(1);
+    expect(taken[0]).toBe('exchange-workers');
   });
 
   it('with one that reaches the coordinator alone', async () => {

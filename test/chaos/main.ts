@@ -17,6 +17,7 @@ const WORKERS = 3;
 const EPOCHS = 20;
 /** Many jobs, one after the other, on one disk. */
 const LONG = { diskMib: 256, coordinator: ['--keep-jobs', '3'] };
+const SHORT = { coordinator: [] };
 
 const usage = `npm run chaos -- [options]
 
@@ -27,6 +28,7 @@ const usage = `npm run chaos -- [options]
   --faults kill,flush     only these, of:
                           ${allFaults.join(' ')}
   --containers            Redis, coordinator and workers in containers of their own, on a private network
+  --exchange workers      how gradients travel (kasane coordinator --help); auto unless set
   --epochs ${EPOCHS}             of each job
   --verbose               every line that any process says`;
 
@@ -45,6 +47,7 @@ function readOptions() {
         figures: { type: 'boolean', default: false },
         faults: { type: 'string' },
         containers: { type: 'boolean', default: false },
+        exchange: { type: 'string', default: 'auto' },
         epochs: { type: 'string', default: String(EPOCHS) },
         verbose: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -75,11 +78,13 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 /** Opens a stage for as long as `use` takes. */
 async function on<T>(seed: number, use: (stage: Stage, punisher: Punisher) => Promise<T>): Promise<T> {
   const punisher = new Punisher();
+  const long = values.minutes !== undefined || values.figures ? LONG : SHORT;
   const stage = await Stage.open({
     workers: WORKERS,
     seed,
     containersWith: values.containers ? directory : undefined,
-    ...((values.minutes !== undefined || values.figures) && LONG),
+    ...long,
+    coordinator: [...long.coordinator, '--exchange', values.exchange],
     onLine: (line) => {
       punisher.onLine(line);
       if (values.verbose) process.stderr.write(`${line.from}: ${line.text}\n`);

@@ -262,6 +262,49 @@ describe('ParameterServer', () => {
     expect(server.complete('x', 0, 0)).toBe('whole');
   });
 
+  it('goes by sums that others have made, each once, whatever their order', async () => {
+    const [{ server }, { server: whole }] = [await opened(), await opened()];
+    const floats = server.parameters.length;
+    for (const step of [0, 1]) {
+      const gradients = gradientsOf(floats, step);
+      for (const [shard, gradient] of gradients.entries()) {
+        send(whole, gradient, shard);
+        whole.complete(`worker-${shard}`, shard, 0);
+      }
+      expect(whole.reduce(3, 30)).toEqual([]);
+      const sum = Float32Array.from(gradients[0]!, (first, i) =>
+        Math.fround(Math.fround(first + gradients[1]![i]!) + gradients[2]![i]!),
+      );
+      // An odd cut, the last piece first, one twice: the second counts for nothing.
+      const cuts = [0, 777, PART + 5, floats];
+      for (let cut = cuts.length - 1; cut > 0; cut--) {
+        const [start, end] = [cuts[cut - 1]!, cuts[cut]!];
+        expect(server.isSummed).toBe(false);
+        server.takeSum(start, end, bytesOf(sum.subarray(start, end)));
+        server.takeSum(start, end, bytesOf(new Float32Array(end - start).fill(9)));
+        expect(server.hasSum(start)).toBe(true);
+      }
+      expect(server.isSummed).toBe(true);
+      expect(server.useSums(Math.fround(1 / 30))).toBe(true);
+      for (const each of [server, whole]) each.commit();
+      expect(server.parameters).toEqual(whole.parameters);
+      expect(server.isSummed).toBe(false);
+    }
+  });
+
+  it('does not go by sums that are not finite, and forgets them when the step is computed again', async () => {
+    const { server } = await opened();
+    const floats = server.parameters.length;
+    const sum = new Float32Array(floats);
+    sum[floats - 1] = Number.NaN;
+    server.takeSum(0, floats, bytesOf(sum));
+    expect(server.useSums(1)).toBe(false);
+    server.forget();
+    expect(server.isSummed).toBe(false);
+    server.takeSum(0, floats, bytesOf(new Float32Array(floats)));
+    expect(server.useSums(1)).toBe(true);
+  });
+
   it('tells what happened to each layer when it is asked', async () => {
     const { job, server } = await opened();
     const gradients = gradientsOf(job.model.parameterCount, 0);

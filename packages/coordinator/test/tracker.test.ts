@@ -80,6 +80,21 @@ describe('Tracker', () => {
     expect(tracker.shards(4)[0]!.lost).toBe(false);
   });
 
+  it('has a step computed again: what was answered or is held, not what is still in the queue', () => {
+    const tracker = new Tracker();
+    tracker.open(3, 3, 0);
+    tracker.claim(3, 0, { worker: 'a', attempt: 1, claimedAt: 1 });
+    tracker.finish(3, 0);
+    tracker.claim(3, 1, { worker: 'b', attempt: 1, claimedAt: 1 });
+    tracker.redo(3);
+    expect(tracker.shards(3).map(({ done, lost, holders }) => [done, lost, holders.length])).toEqual([
+      [false, true, 0],
+      [false, true, 0],
+      [false, false, 0],
+    ]);
+    expect(tracker.holds(3, 1, 'b', 1)).toBe(false);
+  });
+
   it('numbers attempts and forgets the loss when one is handed out', () => {
     const tracker = new Tracker();
     tracker.open(0, 1, 0);

@@ -3,6 +3,7 @@
  * who dials how fast the link is. It belongs to the coordinator, not to a job: links outlive jobs.
  */
 import { randomBytes } from 'node:crypto';
+import { whyNoAddress } from '@kasane/protocol/internal/ports/address';
 import { LINK_KEY_BYTES } from '@kasane/protocol/internal/wire/link';
 import type { ConnectedWorker } from '../workers.ts';
 import { closest, type Pair } from './clique.ts';
@@ -11,12 +12,15 @@ import { closest, type Pair } from './clique.ts';
 export const MOST_PEERS = 64;
 /** A pair whose link broke, or could not be opened, is tried again after so long, in milliseconds. */
 const RETRY_MS = 30_000;
+/** What has not answered after so long, in milliseconds, is not waited for. */
+const TRYING_MS = 10_000;
 
 interface Member {
   readonly worker: ConnectedWorker;
   /** HOST:PORT; undefined until it has said so; empty: it does not listen. */
   address: string | undefined;
   why: string;
+  readonly askedAt: number;
 }
 
 interface LinkOf extends Pair {
@@ -38,7 +42,12 @@ export class PeerMesh {
     for (const worker of workers) {
       if (this.#members.get(worker.id)?.worker === worker || this.#members.size >= MOST_PEERS) continue;
       this.left(worker.id);
-      this.#members.set(worker.id, { worker, address: undefined, why: 'it has not answered yet' });
+      this.#members.set(worker.id, {
+        worker,
+        address: undefined,
+        why: 'it has not answered yet',
+        askedAt: now,
+      });
       worker.send({ $case: 'openPeers', value: {} });
     }
     const broken = [...this.#links.values()].filter(
@@ -52,9 +61,11 @@ export class PeerMesh {
   opened(worker: ConnectedWorker, address: string, why: string): void {
     const member = this.#members.get(worker.id);
     if (member?.worker !== worker) return;
-    member.address = address;
-    member.why = why;
-    if (address === '') return;
+    // Others dial it.
+    const isAddress = address === '' || whyNoAddress(address) === undefined;
+    member.address = isAddress ? address : '';
+    member.why = isAddress ? why : 'its address is not HOST:PORT';
+    if (member.address === '') return;
     const others = [...this.#members].filter(([id, other]) => id !== worker.id && other.address);
     for (const [id] of others) this.#link(worker.id, id, performance.now());
     this.#tell([worker.id, ...others.map(([id]) => id)]);
@@ -72,6 +83,19 @@ export class PeerMesh {
   left(worker: string): void {
     if (!this.#members.delete(worker)) return;
     for (const [key, { a, b }] of this.#links) if (a === worker || b === worker) this.#links.delete(key);
+  }
+
+  /** Whether it is still being found out who of these reach one another. */
+  isTrying(workers: readonly string[], now = performance.now()): boolean {
+    const among = new Set(workers);
+    for (const id of among) {
+      const member = this.#members.get(id);
+      if (member?.address === undefined && member && now < member.askedAt + TRYING_MS) return true;
+    }
+    return [...this.#links.values()].some(
+      ({ a, b, able, changedAt }) =>
+        able === undefined && now < changedAt + TRYING_MS && among.has(a) && among.has(b),
+    );
   }
 
   /** The most of these workers that all reach one another, about equally fast. */

@@ -33,7 +33,7 @@ const SETTLED_MS = 2_000;
 const LOOK_MS = 500;
 /** Owners that hold up a step do not own parts for so long, in milliseconds. */
 const EXCLUDED_MS = 60_000;
-/** Sums that are still missing so long after all gradients were sent are given up, in milliseconds: of some owners, and of all. */
+/** So long after the last sum, in milliseconds, those that are missing are given up: of some owners, and of all. */
 const LATE_MS = 2_000;
 const LATEST_MS = 30_000;
 
@@ -214,7 +214,9 @@ export class PeerExchange {
         this.#early.push({ worker, header, payload: Uint8Array.from(payload) });
     } else if (header.step === parameters.version) {
       parameters.takeSum(start, end, payload);
-      if (parameters.isSummed) this.#waiting?.resolve(true);
+      if (!this.#waiting) return;
+      this.#waiting.since = performance.now();
+      if (parameters.isSummed) this.#waiting.resolve(true);
     }
   }
 
@@ -291,14 +293,20 @@ export class PeerExchange {
     const far = mode === 'workers' ? taking : taking.filter(({ id }) => !isNear(id));
     if (far.length < 2) return [];
     mesh.want(far, now);
-    for (const { id } of far) if (!this.#since.has(id)) this.#since.set(id, now);
+    // Those who are there from the beginning need not show that they stay.
+    const since = this.#since.size === 0 ? now - SETTLED_MS : now;
+    for (const { id } of far) if (!this.#since.has(id)) this.#since.set(id, since);
     const may = far.filter(
       ({ id, draining }) =>
         !draining &&
         now >= this.#since.get(id)! + SETTLED_MS &&
         now >= (this.#excluded.get(id) ?? Number.NEGATIVE_INFINITY) + EXCLUDED_MS,
     );
-    const owners = mesh.closest(may.map(({ id }) => id));
+    const ids = new Set(may.map(({ id }) => id));
+    // Each change of owners costs a version for all: one is made when it is known who reaches whom.
+    const stay = [...this.#members.keys()].every((id) => ids.has(id));
+    if (stay && mesh.isTrying([...ids], now)) return [...this.#members.keys()];
+    const owners = mesh.closest([...ids]);
     if (owners.length >= 2) return owners;
     const unreached = may.map(({ id }) => mesh.whyNot(id)).find((text) => text !== undefined);
     return unreached === undefined ? [] : why({ code: 'exchange-unreached', args: { why: unreached } });
@@ -332,6 +340,7 @@ export class PeerExchange {
     this.#members.clear();
     this.#layout = undefined;
     this.#next = [];
+    this.#lookedAt = Number.NEGATIVE_INFINITY;
     this.#forgetStep();
     this.#record(why);
   }

@@ -84,6 +84,8 @@ export class JobSession {
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
   readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
+  /** Slots that compute gradients now. */
+  readonly #training = new Map<ComputeSlot, ComputeSession>();
   readonly #prefetch: Prefetch;
   readonly #consumer: TaskConsumer;
   readonly #spans: TaskSpans | undefined;
@@ -199,8 +201,7 @@ export class JobSession {
   /** Other owners of parts, from now on. What is computed for those before is for nobody. */
   beginParts(parts: Parts): void {
     this.#parts.begin(parts);
-    for (const [slot, session] of this.#sessions)
-      session.then((opened) => slot.abandon(opened)).catch(() => {});
+    for (const [slot, session] of this.#training) slot.abandon(session);
   }
 
   commitParts(commit: CommitParts): void {
@@ -321,10 +322,12 @@ export class JobSession {
         if (!isThere()) return;
         this.#hand(store, task.step, slot, session);
         const waits = { samplesMs: fetched - began, slotMs: performance.now() - able };
+        if (task.kind === 'train') this.#training.set(slot, session);
         await this.#timed('task', 'compute', id, () =>
           this.#compute(slot, session, task, id, samples, waits),
         );
       } finally {
+        this.#training.delete(slot);
         slots.release(slot);
       }
     } finally {

@@ -41,6 +41,7 @@ export class PeerLinks {
   readonly #options: PeerLinksOptions;
   readonly #links = new Map<string, PeerLink>();
   #server: Server | undefined;
+  #host = '';
   #isClosed = false;
 
   constructor(options: PeerLinksOptions) {
@@ -51,6 +52,11 @@ export class PeerLinks {
   async listen(host: string): Promise<void> {
     const { tls, say } = this.#options;
     const keys = () => [...this.#links.values()].map(({ peer }) => peer.key);
+    if (host !== this.#host) {
+      this.#server?.close();
+      this.#server = undefined;
+      this.#host = host;
+    }
     try {
       this.#server ??= await listenForPeers({ host, tls, keys, onPeer: (...peer) => this.#dialled(...peer) });
     } catch (error) {
