@@ -151,8 +151,16 @@ it('what names are printed in goes out as lines', () => {
   });
   // Text that a model writes; tables, whose cells are lines; paths that the user has just typed; names that are checked.
   const commands = [
-    ...['about', 'cert/cert', 'context/context', 'dashboard/dashboard', 'doctor/doctor', 'export/export'],
-    ...['init/init', 'jobs/jobs', 'models/layers', 'models/models', 'predict/predict', 'serve/backup'],
+    ...['about', 'cert/cert', 'context/context', 'dashboard/dashboard', 'data/get/get', 'doctor/doctor'],
+    ...[
+      'export/export',
+      'init/init',
+      'jobs/jobs',
+      'models/layers',
+      'models/models',
+      'predict/predict',
+      'serve/backup',
+    ],
     ...['serve/serve', 'token/token'],
   ];
   const others = ['main.ts', 'process/failure.ts'];

@@ -1,6 +1,7 @@
 /** Writes CIFAR-10 as folders of images. Its package has 10,000 images in one PNG, an image in each row of 1024 pixels. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import sharp from 'sharp';
 
 const SIDE = 32;
@@ -28,8 +29,7 @@ export async function writeCifar10(source: string, destination: string, chosen: 
     const labels = JSON.parse(readFileSync(join(source, files.labels), 'utf8')) as number[];
     const most = part === 'train' ? chosen.perClass : chosen.perClass / 5;
     const [first, last] = chosen.classes;
-    for (const name of classes.slice(first, last + 1))
-      mkdirSync(join(destination, part, name), { recursive: true });
+    for (const name of classes.slice(first, last + 1)) makeFolders(join(destination, part, name));
     const written = classes.map(() => 0);
     for (const [batch, file] of files.images.entries()) {
       const pixels = await pixelsOf(join(source, file));
