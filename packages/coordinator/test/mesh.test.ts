@@ -1,0 +1,116 @@
+/** Who is asked to listen, who dials whom, and what becomes of links that break. */
+import type { Peer } from '@kasane/protocol/gen/kasane/v1/training';
+import { expect, it, vi } from 'vitest';
+import { PeerMesh } from '../src/peers/mesh.ts';
+import type { ConnectedWorker } from '../src/workers.ts';
+
+/** A worker, and what it was told. */
+function workerOf(id: string) {
+  const told: Parameters<ConnectedWorker['send']>[0][] = [];
+  const worker = { id, send: (message) => told.push(message) } as Partial<ConnectedWorker> as ConnectedWorker;
+  const peers = (): Peer[] => {
+    const last = told.findLast((message) => message.$case === 'peers');
+    return last?.$case === 'peers' ? last.value.peers : [];
+  };
+  return { worker, told, peers };
+}
+
+/** Three workers that listen. */
+function opened() {
+  const mesh = new PeerMesh();
+  const workers = ['a', 'b', 'c'].map(workerOf);
+  mesh.want(workers.map(({ worker }) => worker));
+  for (const [index, { worker }] of workers.entries()) mesh.opened(worker, `10.0.0.${index + 1}:4000`, '');
+  return { mesh, workers };
+}
+const reach = (mesh: PeerMesh, pairs: readonly (readonly [string, string])[]) => {
+  for (const [a, b] of pairs) mesh.reached(a, b, true, 1e8, '');
+};
+
+it('asks each worker once to listen, and gives each two a key, one of whom dials', () => {
+  const { mesh, workers } = opened();
+  mesh.want(workers.map(({ worker }) => worker));
+  for (const { told } of workers) expect(told.filter(({ $case }) => $case === 'openPeers')).toHaveLength(1);
+  const [a, b, c] = workers.map(({ peers }) => peers());
+  expect(a!.map(({ worker, address, dials }) => [worker, address, dials])).toEqual([
+    ['b', '10.0.0.2:4000', true],
+    ['c', '10.0.0.3:4000', true],
+  ]);
+  expect(c!.every(({ dials }) => !dials)).toBe(true);
+  const keyOf = (peers: readonly Peer[] | undefined, worker: string) =>
+    Buffer.from(peers!.find((peer) => peer.worker === worker)!.key).toString('hex');
+  expect(keyOf(a, 'b')).toBe(keyOf(b, 'a'));
+  expect(new Set([keyOf(a, 'b'), keyOf(a, 'c'), keyOf(b, 'c')]).size).toBe(3);
+});
+
+it('knows who reaches whom once all have answered', () => {
+  const { mesh } = opened();
+  const all = ['a', 'b', 'c'];
+  expect(mesh.isTrying(all)).toBe(true);
+  expect(mesh.closest(all)).toHaveLength(1);
+  reach(mesh, [
+    ['a', 'b'],
+    ['a', 'c'],
+    ['b', 'c'],
+  ]);
+  expect(mesh.isTrying(all)).toBe(false);
+  expect(mesh.closest(all)).toEqual(all);
+});
+
+it('waits for nobody for ever', () => {
+  const { mesh } = opened();
+  expect(mesh.isTrying(['a', 'b', 'c'], performance.now() + 60_000)).toBe(false);
+});
+
+it('tells of a link that breaks, and tries it again with another key after a while', () => {
+  const { mesh, workers } = opened();
+  reach(mesh, [
+    ['a', 'b'],
+    ['a', 'c'],
+    ['b', 'c'],
+  ]);
+  const hear = vi.fn();
+  const end = mesh.onBroken(hear);
+  const before = workers[0]!.peers();
+  mesh.reached('a', 'b', false, 0, 'reset');
+  expect(hear).toHaveBeenCalledExactlyOnceWith('a', 'b');
+  expect(mesh.closest(['a', 'b', 'c'])).toHaveLength(2);
+  expect(mesh.whyNot('b')).toBe('reset');
+  mesh.want(
+    workers.map(({ worker }) => worker),
+    performance.now() + 1000,
+  );
+  expect(workers[0]!.peers()).toBe(before);
+  mesh.want(
+    workers.map(({ worker }) => worker),
+    performance.now() + 60_000,
+  );
+  const again = workers[0]!.peers().find(({ worker }) => worker === 'b');
+  expect(again?.key).not.toEqual(before.find(({ worker }) => worker === 'b')?.key);
+  end();
+  mesh.reached('a', 'b', false, 0, 'reset');
+  expect(hear).toHaveBeenCalledOnce();
+});
+
+it('forgets a worker that has left, and asks it again when it is back', () => {
+  const { mesh } = opened();
+  reach(mesh, [
+    ['a', 'b'],
+    ['a', 'c'],
+    ['b', 'c'],
+  ]);
+  mesh.left('b');
+  expect(mesh.closest(['a', 'b', 'c'])).toEqual(['a', 'c']);
+  const back = workerOf('b');
+  mesh.want([back.worker]);
+  expect(back.told.map(({ $case }) => $case)).toEqual(['openPeers']);
+});
+
+it.each(['', 'nonsense', 'http://10.0.0.9:1'])('dials no address such as %o', (address) => {
+  const { mesh, workers } = opened();
+  const other = workerOf('d');
+  mesh.want([other.worker]);
+  mesh.opened(other.worker, address, 'a firewall');
+  expect(workers[0]!.peers().map(({ worker }) => worker)).toEqual(['b', 'c']);
+  expect(mesh.whyNot('d')).toBe(address === '' ? 'a firewall' : 'its address is not HOST:PORT');
+});
