@@ -393,6 +393,8 @@ export class Run {
           continue;
         }
         const turn = this.#yieldTurn();
+        // A run that is stopped while the sums come rejects both: whoever waits for those hears of it.
+        turn?.catch(() => {});
         const isDistributed = !turn && !peers.look(this.workers.shares.taking());
         const isSummed = await peers.commit({
           ...{ step, factor: Math.fround(1 / weight), learningRate: parameters.learningRate },
