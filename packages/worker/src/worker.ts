@@ -261,8 +261,10 @@ class KasaneWorker implements RunningWorker {
 
   /** Listens for other workers where the coordinator reaches this one from, if it may. */
   #openPeers(): void {
+    const { peers = true } = this.#options;
     const host = this.#stream?.localAddress;
-    if (this.#options.peers !== false && host !== undefined) return void this.#links.listen(host);
+    if (peers && host !== undefined) void this.#links.listen(host);
+    if (peers) return;
     const why = 'it was started with --no-peers';
     this.#stream?.send({ $case: 'peersOpened', value: { address: '', why } });
   }

@@ -111,20 +111,17 @@ export class PeerLinks {
       this.#broke(worker, messageOf(error));
       return;
     }
+    let [isReached, began, best, probes] = [false, performance.now(), 0, 0];
     const broke = (why: string) => {
-      if (dials === DIALS || this.#links.get(worker)?.link !== link) return this.#broke(worker, why);
+      if (isReached || dials === DIALS) return this.#broke(worker, why);
       clearTimeout(probe);
       const again = setTimeout(() => this.#dial(peer, dials + 1), REDIAL_MS * 2 ** (dials - 1));
       this.#links.set(worker, { peer, link: undefined, forRoom: [], timer: again });
+      link.close();
     };
-    const link = this.#open(peer, socket, (why) => broke(why));
-    let [began, best, probes] = [performance.now(), 0, 0];
     const ask = () =>
       link.send(encodeFrame({ kind: 'probe', answer: false }, new Uint8Array(FRAME_PAYLOAD_BYTES)));
-    const probe = setTimeout(() => broke(`no answer within ${PROBE_MS / 1000} s`), PROBE_MS);
-    this.#links.set(worker, { peer, link, forRoom: [], timer: probe });
-    ask();
-    this.#onAnswer.set(worker, () => {
+    const link = this.#open(peer, socket, broke, () => {
       const now = performance.now();
       best = Math.max(best, (2 * FRAME_PAYLOAD_BYTES) / Math.max((now - began) / 1000, 1e-6));
       if (++probes < PROBES) {
@@ -133,14 +130,16 @@ export class PeerLinks {
         return;
       }
       clearTimeout(probe);
-      dials = DIALS; // from now on it breaks for good
-      const bytesPerSecond = best;
-      this.#options.say({ $case: 'peerReach', value: { worker, able: true, bytesPerSecond, why: '' } });
+      isReached = true;
+      this.#options.say({
+        $case: 'peerReach',
+        value: { worker, able: true, bytesPerSecond: best, why: '' },
+      });
     });
+    const probe = setTimeout(() => broke(`no answer within ${PROBE_MS / 1000} s`), PROBE_MS);
+    this.#links.set(worker, { peer, link, forRoom: [], timer: probe });
+    ask();
   }
-
-  /** What to do when the answer to the probe comes, by worker. */
-  readonly #onAnswer = new Map<string, () => void>();
 
   /** Somebody has shown a key: it is the peer that has it. */
   #dialled(socket: Socket, key: Buffer): void {
@@ -150,11 +149,12 @@ export class PeerLinks {
     this.#links.set(found.peer.worker, { ...found, link });
   }
 
-  #open(peer: Peer, socket: Socket, onBroken: (why: string) => void): Link {
+  /** @param onAnswer a probe has come back */
+  #open(peer: Peer, socket: Socket, onBroken: (why: string) => void, onAnswer: () => void = () => {}): Link {
     const link: Link = new Link(socket, {
       onFrame: (frame) => {
         if (frame.header.kind !== 'probe') return this.#options.onFrame(frame, peer.worker);
-        if (frame.header.answer) this.#onAnswer.get(peer.worker)?.();
+        if (frame.header.answer) onAnswer();
         else link.send(encodeFrame({ kind: 'probe', answer: true }, frame.payload));
       },
       onRoom: () => {
@@ -179,7 +179,6 @@ export class PeerLinks {
   #close(worker: string): void {
     const one = this.#links.get(worker);
     this.#links.delete(worker);
-    this.#onAnswer.delete(worker);
     clearTimeout(one?.timer);
     one?.link?.close();
     for (const go of one?.forRoom ?? []) go();
