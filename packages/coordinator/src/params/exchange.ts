@@ -96,7 +96,7 @@ export class Exchange {
     this.#encoded = undefined;
     this.#averages?.release();
     this.#averages = undefined;
-    this.#told = workers.filter(({ id }) => this.#shares(id));
+    this.#told = workers.filter(({ id }) => this.isNear(id));
     this.#share((memory) => memory.begin(version));
   }
 
@@ -146,7 +146,7 @@ export class Exchange {
       this.part(0, parameters.length);
     }
     for (const worker of workers) {
-      const shares = this.#shares(worker.id);
+      const shares = this.isNear(worker.id);
       if (shares && !this.#told.includes(worker)) {
         worker.publish(this.#id, this.#announcement(0, parameters.length));
       } else if (!shares) {
@@ -178,12 +178,7 @@ export class Exchange {
   /** The floats of part of a gradient, for others. @throws KasaneError PROTOCOL when it does not fit the model */
   floatsOf(worker: string, header: GradientHeader | SharedGradientHeader, payload: Uint8Array): Float32Array {
     const { floats, source } = this.#sourceOf(worker, header, payload);
-    const total = this.#parameters.parameters.length;
-    if (!Number.isInteger(floats) || floats < 1 || header.offset + floats > total)
-      throw new KasaneError(
-        'PROTOCOL',
-        `gradient of floats ${header.offset} to ${header.offset + floats}: the model has ${total}`,
-      );
+    this.#parameters.check(header, floats);
     const values = new Float32Array(floats);
     if (source instanceof Uint8Array) bytesOf(values).set(source);
     else source.read(header.offset, values);
@@ -223,10 +218,6 @@ export class Exchange {
 
   /** Whether a worker is on this machine, and shares memory. */
   isNear(worker: string): boolean {
-    return this.#shares(worker);
-  }
-
-  #shares(worker: string): boolean {
     return this.#shared !== undefined && this.#gradients.get(worker)?.opened === true;
   }
 

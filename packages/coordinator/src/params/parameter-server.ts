@@ -139,6 +139,19 @@ export class ParameterServer implements Weights {
     source: GradientSource,
   ): void {
     if (header.step !== this.#version || this.#complete.has(header.shard)) return;
+    this.check(header, floats);
+    const end = header.offset + floats;
+    const attempt = this.#attempts.take(worker, header, end, source);
+    if (!attempt) return;
+    for (let part = Math.floor(header.offset / PART); part * PART < end; part++) {
+      // It was sent twice.
+      if (this.#sums[part]?.of[header.shard] === attempt) this.#sums[part] = undefined;
+      this.#sumEarly(part);
+    }
+  }
+
+  /** @throws KasaneError PROTOCOL when part of a gradient, of so many floats, does not fit the parameters */
+  check(header: Pick<GradientHeader, 'shard' | 'offset'>, floats: number): void {
     const end = header.offset + floats;
     if (
       !Number.isInteger(floats) ||
@@ -150,13 +163,6 @@ export class ParameterServer implements Weights {
         'PROTOCOL',
         `gradient of shard ${header.shard}, floats ${header.offset} to ${end}: the model has ${this.parameters.length} floats and ${this.#job.spec.training.shards} shards`,
       );
-    }
-    const attempt = this.#attempts.take(worker, header, end, source);
-    if (!attempt) return;
-    for (let part = Math.floor(header.offset / PART); part * PART < end; part++) {
-      // It was sent twice.
-      if (this.#sums[part]?.of[header.shard] === attempt) this.#sums[part] = undefined;
-      this.#sumEarly(part);
     }
   }
 

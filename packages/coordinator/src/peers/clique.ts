@@ -1,10 +1,5 @@
 /** Which workers exchange gradients: a pure function of who reaches whom, and how fast. */
-
-/** Two workers, the first by its id first. */
-export interface Pair {
-  readonly a: string;
-  readonly b: string;
-}
+import { medianOf } from '../steps/median.ts';
 
 /** A worker whose links have less than this part of what links have otherwise would hold up all others. */
 const SLOW = 1 / 4;
@@ -30,13 +25,8 @@ export function closest(
   }
   if (left.length < 3) return left;
   const own = left.map((worker) =>
-    median(left.flatMap((other) => (other === worker ? [] : [rateOf(worker, other)!]))),
+    medianOf(left.flatMap((other) => (other === worker ? [] : [rateOf(worker, other)!]))),
   );
-  const usual = median(own);
+  const usual = medianOf(own);
   return left.filter((_, index) => own[index]! >= Math.min(FAST, SLOW * usual));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }

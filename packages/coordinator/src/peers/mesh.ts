@@ -6,10 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { whyNoAddress } from '@kasane/protocol/internal/ports/address';
 import { LINK_KEY_BYTES } from '@kasane/protocol/internal/wire/link';
 import type { ConnectedWorker } from '../workers.ts';
-import { closest, type Pair } from './clique.ts';
+import { closest } from './clique.ts';
 
 /** Workers that are linked with one another: each holds a link to each. */
-export const MOST_PEERS = 64;
+const MOST_PEERS = 64;
 /** A pair whose link broke, or could not be opened, is tried again after so long, in milliseconds. */
 const RETRY_MS = 30_000;
 /** What has not answered after so long, in milliseconds, is not waited for. */
@@ -23,7 +23,10 @@ interface Member {
   readonly askedAt: number;
 }
 
-interface LinkOf extends Pair {
+/** Between two workers, the first by its id first. */
+interface LinkOf {
+  readonly a: string;
+  readonly b: string;
   readonly key: Buffer;
   /** Undefined while it is tried. */
   able: boolean | undefined;

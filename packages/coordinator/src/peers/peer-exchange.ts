@@ -5,6 +5,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
+import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
 import {
   bytesOf,
@@ -12,7 +13,7 @@ import {
   type GradientHeader,
   type PartSumHeader,
 } from '@kasane/protocol/internal/wire/frame';
-import { chunkFloatsFor, PartLayout } from '@kasane/protocol/internal/wire/parts';
+import { chunkFloatsFor, PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
 import type { Job } from '@kasane/protocol/job';
 import type { Reason } from '@kasane/protocol/reasons';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
@@ -38,13 +39,7 @@ const LATE_MS = 2_000;
 const LATEST_MS = 30_000;
 
 /** What owners are told of a step that counts. */
-export interface StepCommit {
-  readonly step: number;
-  readonly factor: number;
-  readonly learningRate: number;
-  readonly publish: boolean;
-  readonly nextShards: number;
-}
+export type StepCommit = Omit<CommitParts, 'job' | 'layout'>;
 
 export interface PeerExchangeOptions {
   readonly id: string;
@@ -109,7 +104,7 @@ export class PeerExchange {
   /** Looks who is to own parts from the next step on. @returns whether that is somebody else than now: then the coordinator publishes */
   look(taking: readonly ConnectedWorker[]): boolean {
     const now = performance.now();
-    const ids = new Set(taking.map(({ id, draining }) => (draining ? '' : id)));
+    const ids = new Set(taking.flatMap(({ id, draining }) => (draining ? [] : [id])));
     const areThere = [...this.#members.keys()].every((id) => ids.has(id));
     if (!areThere || now >= this.#lookedAt + LOOK_MS) {
       this.#lookedAt = now;
@@ -224,20 +219,9 @@ export class PeerExchange {
   relay(worker: string, header: Omit<GradientHeader, 'kind' | 'partition'>, floats: Float32Array): void {
     const layout = this.#layout;
     if (!layout) return;
-    const { job, step, shard, attempt, offset } = header;
-    for (const { start, end, owner } of layout.pieces({ start: offset, end: offset + floats.length })) {
-      const about = {
-        kind: 'partGradient',
-        job,
-        layout: layout.number,
-        step,
-        shard,
-        attempt,
-        offset: start,
-      } as const;
-      const part = bytesOf(floats.subarray(start - offset, end - offset));
-      this.#members.get(owner)?.relay(encodeFrame(about, part));
-    }
+    for (const { owner, header: about, payload } of partGradients(layout, header, header.offset, floats))
+      this.#members.get(owner)?.relay(encodeFrame(about, payload));
+    const { shard, attempt } = header;
     const key = `${worker} ${shard} ${attempt}`;
     this.#relayed.set(key, (this.#relayed.get(key) ?? 0) + floats.length);
   }

@@ -348,9 +348,7 @@ export class Run {
     const { step } = this.#position;
     const taking = this.workers.shares.taking();
     this.#published = true;
-    if (!isDistributed) {
-      if (peers.look(taking)) peers.begin(step, this.#plan.shards(step).length, taking);
-    }
+    if (!isDistributed && peers.look(taking)) peers.begin(step, this.#plan.shards(step).length, taking);
     exchange.publish(isDistributed ? taking.filter(({ id }) => !peers.isOwner(id)) : taking);
     this.board.begin(step);
     if (!isDistributed) this.#staging = peers.sendState();
@@ -383,10 +381,10 @@ export class Run {
       await this.#staging;
       // Its owners may have gone meanwhile.
       if (peers.layoutOf(step) === layout) {
-        const { computeMs, weight } = sum(answers);
+        const totals = sum(answers);
         // Another job's step begins while this one is counted.
-        this.#usedMs += computeMs;
-        if (isHere) return { answers, turn: this.#yieldTurn(), isDistributed: false };
+        this.#usedMs += totals.computeMs;
+        if (isHere) return { answers, totals, turn: this.#yieldTurn(), isDistributed: false };
         if (answers.some(({ lossSum }) => !Number.isFinite(lossSum))) {
           peers.without(step, { code: 'sums-not-finite', args: {} });
           this.#redo(false);
@@ -397,10 +395,10 @@ export class Run {
         turn?.catch(() => {});
         const isDistributed = !turn && !peers.look(this.workers.shares.taking());
         const isSummed = await peers.commit({
-          ...{ step, factor: Math.fround(1 / weight), learningRate: parameters.learningRate },
+          ...{ step, factor: Math.fround(1 / totals.weight), learningRate: parameters.learningRate },
           ...{ publish: isDistributed, nextShards: this.#plan.shards(step + 1).length },
         });
-        if (isSummed) return { answers, turn, isDistributed };
+        if (isSummed) return { answers, totals, turn, isDistributed };
         await turn;
         this.#redo(isDistributed);
       }
@@ -453,8 +451,8 @@ export class Run {
   async #step(): Promise<void> {
     const parameters = this.#parameters!;
     const { step } = this.#position;
-    const { answers, turn, isDistributed } = await this.#counted(step);
-    const { lossSum, metricSum, counted, weight, samples } = sum(answers);
+    const { answers, totals, turn, isDistributed } = await this.#counted(step);
+    const { lossSum, metricSum, counted, weight, samples } = totals;
     const isLeftOut = answers.some((answer) => answer.leftOut);
     const { learningRate } = parameters;
     this.#published = false;

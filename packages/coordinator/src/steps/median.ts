@@ -3,6 +3,10 @@
 /** Numbers that count. */
 const WINDOW = 63;
 
+/** Of an even number of values the upper of the two in the middle; 0 of none. */
+export const medianOf = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+
 export class RecentMedian {
   readonly #recent: number[] = [];
   #median: number | undefined;
@@ -15,7 +19,7 @@ export class RecentMedian {
 
   /** 0 while there is none. */
   get value(): number {
-    this.#median ??= [...this.#recent].sort((a, b) => a - b)[this.#recent.length >> 1] ?? 0;
+    this.#median ??= medianOf(this.#recent);
     return this.#median;
   }
 }

@@ -136,10 +136,14 @@ export class Link {
   }
 }
 
+/** What a link opens with. */
+export const greetingOf = (key: Uint8Array): Buffer =>
+  Buffer.concat([Buffer.from(LINK_GREETING, 'latin1'), key]);
+
 /** Opens a link to a coordinator. @param address host:port @param tls what its port expects */
 export function openLink(address: string, key: Uint8Array, options: LinkOptions, tls?: ClientTls): Link {
   const to = splitAddress(address);
   const socket = tls ? connectTls({ ...to, ...clientOptions(tls, to.host) }) : connect(to);
-  socket.write(Buffer.concat([Buffer.from(LINK_GREETING, 'latin1'), key]));
+  socket.write(greetingOf(key));
   return new Link(socket, options);
 }

@@ -2,6 +2,7 @@
  * Which worker adds which part of the gradients. The parameters are cut into chunks of equal size that go to the owners in turn, so that
  * each has work from the first layers to the last, whatever becomes final first.
  */
+import { bytesOf, type PartGradientHeader } from './frame.ts';
 
 /** Floats of a chunk: at most, and at least. Of small models every owner has a few all the same. */
 const MOST_FLOATS = 1 << 16;
@@ -73,6 +74,28 @@ export class PartLayout {
     }
     return pieces;
   }
+}
+
+/** Part of a task's gradient that goes to one owner. */
+export interface PartGradient {
+  readonly owner: string;
+  readonly header: PartGradientHeader;
+  readonly payload: Uint8Array;
+}
+
+/** The floats of a task's gradient from `offset` on, cut for those who own them. */
+export function partGradients(
+  layout: PartLayout,
+  { job, step, shard, attempt }: Pick<PartGradientHeader, 'job' | 'step' | 'shard' | 'attempt'>,
+  offset: number,
+  floats: Float32Array,
+): PartGradient[] {
+  const about = { kind: 'partGradient', job, layout: layout.number, step, shard, attempt } as const;
+  return layout.pieces({ start: offset, end: offset + floats.length }).map(({ start, end, owner }) => ({
+    owner,
+    header: { ...about, offset: start },
+    payload: bytesOf(floats.subarray(start - offset, end - offset)),
+  }));
 }
 
 /** Floats of a chunk where so many owners share so many parameters. */

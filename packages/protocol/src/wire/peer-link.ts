@@ -7,7 +7,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { GREETING_MS } from '../limits.ts';
 import { splitAddress } from '../security/tls.ts';
-import { LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
+import { greetingOf, LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
 
 /** Connections of whoever has not shown a key yet, at once. */
 const UNKNOWN = 64;
@@ -80,6 +80,6 @@ export function dialPeer(address: string, key: Uint8Array, tls: boolean): Socket
         checkServerIdentity: () => undefined,
       })
     : connect(to);
-  socket.write(Buffer.concat([Buffer.from(LINK_GREETING, 'latin1'), psk]));
+  socket.write(greetingOf(key));
   return socket;
 }

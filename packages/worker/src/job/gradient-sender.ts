@@ -2,12 +2,12 @@
 
 import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
-import type { PartLayout } from '@kasane/protocol/internal/wire/parts';
+import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import type { Model } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import type { PartExchange } from '../peers/part-exchange.ts';
-import { type Range, rangesOf } from './ranges.ts';
+import { rangesOf } from './ranges.ts';
 import type { OwnGradients } from './shared-tensors.ts';
 
 export interface GradientSenderOptions {
@@ -30,7 +30,7 @@ export class GradientSender {
   readonly #sent: Promise<void>[] = [];
   #final = 0;
   /** The last of them go together with the result. */
-  #last: readonly Range[] = [];
+  #last: readonly PartRange[] = [];
 
   constructor(options: GradientSenderOptions) {
     this.#options = options;
@@ -58,7 +58,7 @@ export class GradientSender {
     await Promise.all(this.#sent);
   }
 
-  #send({ start, end }: Range, ...after: Message[]): void {
+  #send({ start, end }: PartRange, ...after: Message[]): void {
     const { stream, task, gradient, memory, isPast, parts } = this.#options;
     if (isPast()) return;
     if (parts) {

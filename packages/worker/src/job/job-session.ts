@@ -149,7 +149,7 @@ export class JobSession {
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     this.#parts = new PartExchange({
       ...{ job: opened.job, worker: options.worker, model: this.#model },
-      ...{ stream: options.stream, links: options.links, log },
+      ...{ stream: options.stream, links: options.links },
       onChunk: (...chunk) => this.#parameters.receiveChunk(...chunk),
       onFailed: (error) => options.onUnable(messageOf(error)),
     });

@@ -1,14 +1,9 @@
 /** Which parts of a gradient are sent together. */
+import type { PartRange } from '@kasane/protocol/internal/wire/parts';
 import type { Model } from '@kasane/tensor/nn/model';
 
-/** Floats [start, end) of the flat layout. */
-export interface Range {
-  readonly start: number;
-  readonly end: number;
-}
-
 /** Ranges of the flat layout that parameters cover: neighbours joined. */
-export function rangesOf(model: Model, parameters: readonly number[]): Range[] {
+export function rangesOf(model: Model, parameters: readonly number[]): PartRange[] {
   const joined: { start: number; end: number }[] = [];
   for (const index of [...parameters].sort((a, b) => a - b)) {
     const { offset, size } = model.parameters[index]!;

@@ -8,10 +8,9 @@ import {
   type PartParametersHeader,
   type PartStateHeader,
 } from '@kasane/protocol/internal/wire/frame';
-import { PartLayout } from '@kasane/protocol/internal/wire/parts';
+import { PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
 import type { Model } from '@kasane/tensor/nn/model';
-import type { Logger } from 'pino';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import { PartServer } from './part-server.ts';
 import type { PeerLinks } from './peer-links.ts';
@@ -27,7 +26,6 @@ export interface PartExchangeOptions {
   readonly onChunk: (version: number, offset: number, payload: Uint8Array, chunkFloats: number) => void;
   /** The owner of a part cannot go on. */
   readonly onFailed: (error: Error) => void;
-  readonly log: Logger;
 }
 
 export class PartExchange {
@@ -109,11 +107,8 @@ export class PartExchange {
   ): Promise<void> {
     if (layout !== this.#layout) return;
     const { worker, links } = this.#options;
-    const { job, step, shard, attempt } = task;
-    const sent = layout.pieces({ start, end }).map(({ owner, ...piece }) => {
-      const payload = bytesOf(gradient.subarray(piece.start, piece.end));
-      const kind = 'partGradient';
-      const header = { kind, job, layout: layout.number, step, shard, attempt, offset: piece.start } as const;
+    const floats = gradient.subarray(start, end);
+    const sent = partGradients(layout, task, start, floats).map(({ owner, header, payload }) => {
       if (owner !== worker) return links.send(owner, header, payload);
       this.gradient(header, payload, worker);
       return undefined;

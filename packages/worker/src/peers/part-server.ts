@@ -2,6 +2,7 @@
  * The parameter server of the chunks that one worker owns: collects the shards' gradients of each, adds them along the tree of shards, and
  * updates its parameters when the coordinator says that the step counts. The arithmetic is the coordinator's own, so the bits are.
  */
+import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
@@ -30,13 +31,7 @@ interface Chunk extends PartRange {
 }
 
 /** The coordinator's word that a step counts. */
-export interface Commit {
-  readonly step: number;
-  readonly factor: number;
-  readonly learningRate: number;
-  readonly publish: boolean;
-  readonly nextShards: number;
-}
+export type Commit = Omit<CommitParts, 'job' | 'layout'>;
 
 export interface PartServerOptions {
   readonly layout: PartLayout;
@@ -98,7 +93,7 @@ export class PartServer {
   state(name: string, offset: number, payload: Uint8Array): void {
     if (this.#updater) {
       this.#fill(this.#updater, name, offset, payload);
-      for (const chunk of this.#chunks) this.#advance(chunk);
+      if (this.#missing === 0) for (const chunk of this.#chunks) this.#advance(chunk);
     } else this.#early.push({ name, offset, values: Uint8Array.from(payload) });
   }
 
