@@ -20,7 +20,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A table of one feature and what is to be told, of which one value is given. */
+/** A table of one feature and a target, of which one value is given. */
 function write(name: string, value: string, row = 7): string {
   const rows = Array.from({ length: 20 }, (_, i) => `${i},${i === row ? value : i % 2},0.5`);
   const path = join(folder, name);

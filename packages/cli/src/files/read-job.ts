@@ -12,9 +12,11 @@ import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { datasetAt } from '../commands/data/get/datasets.ts';
 
+const presetOf = (name: string) => (Object.hasOwn(jobPresets, name) ? jobPresets[name] : undefined);
+
 /** A job file, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
 export async function readJob(jobOrPreset: string): Promise<JobSpec> {
-  const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
+  const preset = presetOf(jobOrPreset);
   if (preset) return checkJob(preset).spec;
   const { parseJobFile } = await import('@kasane/protocol/job-file');
   return parseJobFile(readJobText(jobOrPreset), jobOrPreset === '-' ? 'standard input' : jobOrPreset).spec;
@@ -25,7 +27,7 @@ export async function readJob(jobOrPreset: string): Promise<JobSpec> {
  * @throws KasaneError NO_INPUT with the command that gets it, CANNOT_WRITE
  */
 export async function bringPresetData(jobOrPreset: string): Promise<void> {
-  const preset = Object.hasOwn(jobPresets, jobOrPreset) ? jobPresets[jobOrPreset] : undefined;
+  const preset = presetOf(jobOrPreset);
   const { path } = (preset?.data ?? {}) as { path?: string };
   const dataset = path === undefined ? undefined : datasetAt(path);
   if (path === undefined || dataset === undefined || existsSync(path)) return;

@@ -23,7 +23,7 @@ export function checkColumns(
   checkInputs(options, targets);
 }
 
-/** A column goes in once, and what is to be told does not go in. */
+/** No column is an input twice, and no target is an input. */
 function checkInputs({ path, inputs = {}, columns }: CsvOptions, targets: readonly string[]): void {
   const seen = new Set<string>();
   for (const [input, names] of Object.entries(inputs)) {

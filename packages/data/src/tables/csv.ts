@@ -1,4 +1,4 @@
-/** Tables for classification and regression: each row a sample, one column (or several) what is to be told from the others. */
+/** Tables for classification and regression: each row a sample, one column, or several, the target. */
 import { resolve } from 'node:path';
 import { counted } from '@kasane/tensor/internal/counted';
 import type { ArraysRead } from '../arrays.ts';
