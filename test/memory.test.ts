@@ -170,7 +170,7 @@ it.skipIf(process.platform !== 'linux')(
         await client.samples(id, 0, 4);
       }
     }
-    // What V8 holds may grow by a quarter of what the whole process was; a worker's tensors are in none of its figures.
+    // What is held may grow by a quarter of what the whole process was; a worker's tensors are in none of its figures.
     const mostHeld = fresh.coordinator.bytes + (GROWN - 1) * fresh.coordinator.rss;
     const look = { timeout: SETTLED_MS, interval: 1_000 };
     await vi.waitFor(async () => expect((await held()).bytes, 'coordinator').toBeLessThan(mostHeld), look);

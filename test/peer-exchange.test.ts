@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
 const DONE = JobState.JOB_STATE_SUCCEEDED;
-const WAITED = { timeout: 60_000, interval: 100 };
+const WAITED = { timeout: 300_000, interval: 100 };
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
@@ -28,7 +28,7 @@ const job = {
   },
   data: { path: '' },
   training: {
-    ...{ epochs: 8, batch: 25, shards: 5, seed: 7 },
+    ...{ epochs: 5, batch: 25, shards: 5, seed: 7 },
     optimizer: { type: 'adamw', weightDecay: 0.01, decayBiasAndNorm: false },
     ema: { decay: 0.99 },
     schedule: { type: 'cosine', warmupSteps: 20 },
@@ -86,7 +86,7 @@ describe('the same weights, each sample once', () => {
     const { now, routes: taken, ledger } = await run(await clusterOf(workers, 'workers'));
     expect(now).toMatchObject({ state: DONE, digest });
     expect(taken).toContain('exchange-workers');
-    expect(ledger).toHaveLength(8 * 40 * 5);
+    expect(ledger).toHaveLength(5 * 40 * 5);
   });
 
   it('when an owner is killed', async () => {
@@ -129,7 +129,7 @@ describe('the same weights, each sample once', () => {
     await cluster.startCoordinator();
     await vi.waitFor(async () => expect((await client.get(id)).state).toBe(DONE), WAITED);
     expect(await client.get(id)).toMatchObject({ digest });
-    expect(cluster.ledger(id)).toHaveLength(8 * 40 * 5);
+    expect(cluster.ledger(id)).toHaveLength(5 * 40 * 5);
     client.close();
   });
 

@@ -17,7 +17,7 @@ export interface ProcessStarted {
 
 /** Answer to any message. Nothing is collected for it. */
 export interface Held {
-  /** Bytes of V8's pages, and of buffers outside of them. */
+  /** Bytes of objects and buffers, without the room V8 keeps for new objects: that grows with how fast they come. */
   readonly bytes: number;
   /** Bytes of memory of the process. */
   readonly rss: number;
@@ -31,7 +31,7 @@ const { address } = await startCoordinator({
 const page = await startDashboard({ port: 0, coordinator: address });
 process.on('disconnect', () => process.exit(0));
 process.on('message', () => {
-  const { heapTotal, external, rss } = process.memoryUsage();
-  process.send?.({ bytes: heapTotal + external, rss } satisfies Held);
+  const { heapUsed, external, rss } = process.memoryUsage();
+  process.send?.({ bytes: heapUsed + external, rss } satisfies Held);
 });
 process.send?.({ address, page: page.url } satisfies ProcessStarted);
