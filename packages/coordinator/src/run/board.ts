@@ -11,7 +11,7 @@ import {
   type TaskId,
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/internal/queue/queue';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import { REMEMBERED_WORKERS } from '@kasane/protocol/limits';
 import { at, isSameReason, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
@@ -21,12 +21,13 @@ import type { TaskQueue } from '../queue/task-queue.ts';
 import { type DecideOptions, type Decision, decide } from '../steps/decide.ts';
 import { Disproofs } from '../steps/disproofs.ts';
 import type { Failure } from '../steps/failures.ts';
-import { RecentMedian } from '../steps/median.ts';
 import type { Tracker } from '../steps/tracker.ts';
 import { Travel } from '../steps/travel.ts';
 import type { WorkerRegistry } from '../workers.ts';
+import { refusedAnswer } from './answer-check.ts';
 import { type Answer, toAnswer } from './answers.ts';
-import { type Attempted, HandOut } from './hand-out.ts';
+import { type HandedOut, HandOut } from './hand-out.ts';
+import { Pace } from './pace.ts';
 import type { RunPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
 import type { Shares } from './shares.ts';
@@ -37,9 +38,6 @@ type Kind = TaskData['kind'];
 
 /** Answers that wait for their step: more than a step has shards. */
 const MOST_EARLY = 4096;
-/** Tasks that take less, in milliseconds, are queued several steps at a time. */
-const SHORT_MS = 20;
-
 export interface BoardOptions {
   readonly job: string;
   /** The job's span, if there is one. */
@@ -71,41 +69,19 @@ export interface BoardOptions {
   readonly onWhy: () => void;
 }
 
-/** Without progress for this long, and for so many times what a shard usually takes, a step is stalled; the first one after FIRST_MS. */
-const STALLED_MS = 5_000;
-const STALLED_FACTOR = 5;
-const FIRST_MS = 30_000;
-
-/** A step, or a part of its shards. */
-export interface HandedOut {
-  readonly step: number;
-  /** How many, */
-  readonly shards: number;
-  /** and the first of them. Default 0. */
-  readonly first?: number;
-}
-
 export class TaskBoard {
   readonly #options: BoardOptions;
   readonly #trackers: Readonly<Record<Kind, Tracker>>;
   readonly #answers: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
-  /** Median milliseconds from when a shard can be computed to its answer. */
-  readonly #typical: Readonly<Record<Kind, RecentMedian>> = {
-    train: new RecentMedian(),
-    evaluate: new RecentMedian(),
-  };
+  readonly #pace = new Pace();
   /** Answers to the next step, which workers may begin before this one has been counted. */
   #early: { readonly worker: string; readonly task: TaskId; readonly result: TaskResult }[] = [];
   /** Answers whose numbers were not finite, by shard of the step under way. */
   readonly #refused = new Map<number, Answer>();
   /** The step under way: training answers count for it alone. */
   #step = 0;
-  #startedAt = 0;
-  #progressAt = 0;
   #answered = 0;
   #leftAt = Number.NEGATIVE_INFINITY;
-  /** Of the computation alone, by the workers' clocks. */
-  #computeMs = 0;
   #why: Reason | undefined;
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
@@ -117,10 +93,11 @@ export class TaskBoard {
 
   constructor(options: BoardOptions) {
     this.#options = options;
-    const { job, traceparent, plan, queue, direct, log } = options;
-    this.#out = new HandOut({ plan, queue, direct, onFailed: (error) => this.stop(error), log });
+    const { job, traceparent } = options;
     const of = (kind: Kind) => trackerOf(job, kind, traceparent);
-    this.#trackers = { train: of('train'), evaluate: of('evaluate') };
+    const trackers = { train: of('train'), evaluate: of('evaluate') };
+    this.#trackers = trackers;
+    this.#out = new HandOut({ ...options, trackers, onFailed: (error) => this.stop(error) });
   }
 
   /** What is waited for; undefined when nothing is. */
@@ -130,16 +107,13 @@ export class TaskBoard {
 
   /** For how long nothing has come of what is waited for, in milliseconds. */
   get stillMs(): number {
-    return performance.now() - Math.max(this.#progressAt, this.#startedAt);
+    return this.#pace.stillMs;
   }
 
   /** The same once it is much longer than usual; 0 otherwise. */
   get stalledMs(): number {
     if (!this.#waiting || this.#out.isBusy) return 0;
-    const still = this.stillMs;
-    const usual = this.#typical[this.#waiting.kind].value;
-    const most = usual > 0 ? Math.max(STALLED_MS, STALLED_FACTOR * usual) : FIRST_MS;
-    return still > most ? still : 0;
+    return this.#pace.stalledMs(this.#waiting.kind);
   }
 
   /** The step under way, and how many answers have counted since it began. */
@@ -155,7 +129,7 @@ export class TaskBoard {
   /** Begins to count training answers for `step`: its parameters have been published. */
   begin(step: number): void {
     this.#step = step;
-    this.#startedAt = performance.now();
+    this.#pace.begin();
     this.#answered = 0;
     this.#answers.train.clear();
     this.#refused.clear();
@@ -178,14 +152,7 @@ export class TaskBoard {
 
   /** Hands out the first attempts of whole steps: `ahead` of their parameters, or to run `now`. */
   handOut(route: 'ahead' | 'now', kind: Kind, steps: readonly HandedOut[]): void {
-    const now = performance.now();
-    const tasks: Attempted[] = [];
-    for (const { step, shards, first = 0 } of steps) {
-      this.#trackers[kind].open(step, shards, now, first);
-      for (let shard = first; shard < first + shards; shard++) tasks.push(this.#task(kind, step, shard, 1));
-    }
-    const short = route === 'ahead' && this.#computeMs > 0 && this.#computeMs < SHORT_MS;
-    this.#out.add(route, short ? byShard(tasks) : tasks.map((task) => [task]));
+    this.#out.first(route, kind, steps, this.#pace.isShort);
   }
 
   /** Resolves with the answers, by shard, when every shard of the step has one. Rejects when the job cannot go on. */
@@ -242,7 +209,7 @@ export class TaskBoard {
     }
     const holder = { worker, attempt: task.attempt, claimedAt: performance.now() };
     if (this.#trackers[kindOf(task)].claim(task.step, task.shard, holder))
-      this.#progressAt = holder.claimedAt;
+      this.#pace.progressed(holder.claimedAt);
   }
 
   /** Whether a worker holds a task of training: what it sends of others is not looked at. */
@@ -274,43 +241,28 @@ export class TaskBoard {
       );
       return false;
     }
-    const expected = { kind, step, shard, epoch: plan.epochOf(step) } as const;
-    const fits =
-      result.samples === plan.samplesOf(expected) && result.samplesDigest === plan.digest(expected);
-    const impossible = fits
-      ? plan.whyImpossible(kind, result)
-      : 'it was computed from different samples than requested';
-    const arrived =
-      impossible === undefined && kind === 'train'
-        ? this.#options.gradientArrived(worker, task, result.layout)
-        : 'whole';
-    if (impossible === undefined && arrived === 'elsewhere') {
-      tracker.release(step, shard, worker);
-      this.check();
-      return false;
-    }
-    const why = impossible ?? whyNot[arrived];
-    if (why !== undefined) {
-      lines.write('warn', { worker, kind, step, shard, attempt }, `answer refused: ${why}`);
-      tracker.release(step, shard, worker, arrived === 'no room' ? undefined : { kind: 'threw', why });
+    const refused = refusedAnswer(plan, { kind, step, shard }, result, () =>
+      this.#options.gradientArrived(worker, task, result.layout),
+    );
+    if (refused) {
+      const { why = '', isFailure } = refused;
+      if (why) lines.write('warn', { worker, kind, step, shard, attempt }, `answer refused: ${why}`);
+      tracker.release(step, shard, worker, isFailure ? { kind: 'threw', why } : undefined);
       this.check();
       return false;
     }
     const claim = tracker.holders(step, shard).find((holder) => holder.worker === worker);
-    const claimedAfterMs = (claim?.claimedAt ?? this.#startedAt) - this.#startedAt;
+    const { startedAt } = this.#pace;
     tracker.finish(step, shard, attempt);
     const times = {
-      claimedAfterMs,
-      answeredAfterMs: performance.now() - this.#startedAt,
+      claimedAfterMs: (claim?.claimedAt ?? startedAt) - startedAt,
+      answeredAfterMs: performance.now() - startedAt,
       travelMs: this.#travel.extraMs(worker, result.sentAt),
     };
     this.#answers[kind].set(shard, toAnswer(worker, attempt, result, times));
-    this.#progressAt = performance.now();
     this.#answered++;
     this.#options.shares.answered(worker, performance.now());
-    this.#typical[kind].add(this.#progressAt - Math.max(claim?.claimedAt ?? 0, this.#startedAt));
-    const { computeMs } = result;
-    this.#computeMs = this.#computeMs === 0 ? computeMs : 0.9 * this.#computeMs + 0.1 * computeMs;
+    this.#pace.answered(kind, claim?.claimedAt, result.computeMs);
     // Of hundreds of answers only the last one decides anything at once: what else there is to judge has time.
     if (tracker.isWhole(step)) this.check();
     return true;
@@ -375,7 +327,7 @@ export class TaskBoard {
         const idle = tracker.shards(step).filter(({ done, holders }) => !done && holders.length === 0);
         const shards = idle.map(({ shard }) => shard);
         if (isNow) {
-          this.#reissue(kind, step, shards);
+          this.#out.again(kind, step, shards);
           if (why && shards.length > 0) this.#options.onReissue(step, shards.length, why);
         } else for (const shard of shards) tracker.lose(step, shard);
       }
@@ -389,9 +341,9 @@ export class TaskBoard {
     const { kind, step } = waiting;
     const { refusals, shares } = this.#options;
     const state = {
-      startedAt: this.#startedAt,
+      startedAt: this.#pace.startedAt,
       // Nobody can fetch what is still being read.
-      progressAt: this.#out.isBusy ? performance.now() : this.#progressAt,
+      progressAt: this.#out.isBusy ? performance.now() : this.#pace.progressAt,
       leftAt: this.#leftAt,
       shards: this.#trackers[kind].shards(step),
       heardAt: this.#options.workers.heardAt,
@@ -405,7 +357,7 @@ export class TaskBoard {
       isTrying: shares.isTrying,
       wasComputed: step > 0 || this.#proven.size > 0,
       refusals: refusals.list(),
-      typicalMs: this.#typical[kind].value,
+      typicalMs: this.#pace.typicalMs(kind),
     };
     const decision = decide(performance.now(), state, this.#options.decide);
     this.#wait(decision.action === 'commit' ? undefined : at(decision.why, { step: step + 1 }));
@@ -426,7 +378,7 @@ export class TaskBoard {
           performance.now(),
         );
         if (decision.unclaimed) this.requeue();
-        else this.#reissue(kind, step, decision.shards);
+        else this.#out.again(kind, step, decision.shards);
         if (decision.idle.length > 0) this.check();
         break;
       case 'fail':
@@ -468,33 +420,6 @@ export class TaskBoard {
   #hasAnswered(kind: Kind, worker: string): boolean {
     return [...this.#answers[kind].values()].some((answer) => answer.worker === worker);
   }
-
-  #reissue(kind: Kind, step: number, shards: readonly number[]): void {
-    const now = performance.now();
-    const tracker = this.#trackers[kind];
-    const tasks = shards.flatMap((shard) =>
-      Array.from({ length: copiesOf(tracker.avoid(step, shard).size) }, () =>
-        this.#task(kind, step, shard, tracker.issue(step, shard, now)),
-      ),
-    );
-    this.#out.add(
-      'now',
-      tasks.map((task) => [task]),
-    );
-  }
-
-  #task(kind: Kind, step: number, shard: number, attempt: number): Attempted {
-    const avoid = attempt > 1 ? this.#avoid(kind, step, shard) : [];
-    const traceparent = this.#trackers[kind].traceparent(step, shard, attempt);
-    return { kind, step, shard, attempt, avoid, traceparent };
-  }
-
-  /** Workers that leave a shard to others, if there are others. */
-  #avoid(kind: Kind, step: number, shard: number): string[] {
-    const avoid = this.#trackers[kind].avoid(step, shard);
-    const others = this.#options.refusals.able().some(({ id, draining }) => !draining && !avoid.has(id));
-    return others ? [...avoid].slice(0, MOST_AVOIDED) : [];
-  }
 }
 
 /** What else comes back was given back. */
@@ -502,27 +427,5 @@ const kindOfFailure: Partial<Record<TaskFailure_Reason, Failure['kind']>> = {
   [TaskFailure_Reason.REASON_COMPUTE]: 'threw',
   [TaskFailure_Reason.REASON_BATCH_DAMAGED]: 'damaged',
 };
-
-/** Why an answer does not count whose gradient is not whole. */
-const whyNot: Readonly<Record<Arrived, string | undefined>> = {
-  whole: undefined,
-  elsewhere: undefined,
-  missing: 'parts of its gradient are missing',
-  'no room': 'there was no memory for its gradient: several attempts at the same shards were in progress',
-};
-
-/** What has failed at several workers is asked of as many others at once: there may be hundreds. */
-const copiesOf = (failed: number): number => (failed < 3 ? 1 : Math.min(failed, 32));
-
-/** The tasks of each shard, in order of their steps. */
-function byShard(tasks: readonly Attempted[]): Attempted[][] {
-  const groups: Attempted[][] = [];
-  for (const task of tasks) {
-    const group = groups[task.shard];
-    if (group) group.push(task);
-    else groups[task.shard] = [task];
-  }
-  return groups;
-}
 
 const kindOf = (task: TaskId): Kind => (task.kind === TaskKind.TASK_KIND_EVALUATE ? 'evaluate' : 'train');

@@ -1,15 +1,26 @@
-/** Puts the tasks of a run into its queue, with their batches where workers do not read those themselves. */
+/** Puts the tasks of a run into its queue, the first attempts and further ones, with their batches where workers do not read those themselves. */
 import { DataError } from '@kasane/data/dataset';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import type { TaskData } from '@kasane/protocol/internal/queue/queue';
+import { MOST_AVOIDED, type TaskData } from '@kasane/protocol/internal/queue/queue';
 import type { Logger } from 'pino';
 import { batchParts, type NewTask, type TaskQueue } from '../queue/task-queue.ts';
+import type { Tracker } from '../steps/tracker.ts';
 import type { RunPlan } from './plan.ts';
+import type { Refusals } from './refusals.ts';
 
 type Kind = TaskData['kind'];
 
+/** A step, or a part of its shards. */
+export interface HandedOut {
+  readonly step: number;
+  /** How many, */
+  readonly shards: number;
+  /** and the first of them. Default 0. */
+  readonly first?: number;
+}
+
 /** One attempt at a shard. */
-export interface Attempted {
+interface Attempted {
   readonly kind: Kind;
   readonly step: number;
   readonly shard: number;
@@ -22,6 +33,10 @@ export interface Attempted {
 export interface HandOutOptions {
   readonly plan: RunPlan;
   readonly queue: TaskQueue;
+  /** Of who holds which attempt. */
+  readonly trackers: Readonly<Record<Kind, Tracker>>;
+  /** Workers that cannot compute the job. */
+  readonly refusals: Pick<Refusals, 'able'>;
   /** Whether workers read the samples themselves now: nothing is staged. */
   readonly direct: () => boolean;
   /** The job cannot go on: its data are gone or damaged. */
@@ -43,21 +58,34 @@ export class HandOut {
     return this.#adding > 0;
   }
 
-  /** Queues groups of tasks, each as one entry: `ahead` of their parameters, or to run `now`. */
-  add(route: 'ahead' | 'now', groups: readonly (readonly Attempted[])[]): void {
-    if (groups.length === 0) return;
-    const { queue, plan, direct, onFailed, log } = this.#options;
-    const tasks = groups.map((group) => group.map((attempted) => this.#task(attempted)));
-    this.#adding++;
-    queue
-      .add(route, tasks, direct() ? undefined : (task) => plan.batch(task))
-      .catch((error: unknown) => {
-        if (error instanceof DataError)
-          return onFailed(new KasaneError('DATA_INVALID', error.message, { cause: error }));
-        // `decide` hands them out again once they have not been fetched for a while.
-        log.debug(`tasks could not be queued: ${messageOf(error)}`);
-      })
-      .finally(() => this.#adding--);
+  /**
+   * Opens whole steps, and queues the first attempts at their shards: `ahead` of their parameters, or to run `now`.
+   * @param areShort tasks take so little that one entry has the same shard of all steps
+   */
+  first(route: 'ahead' | 'now', kind: Kind, steps: readonly HandedOut[], areShort: boolean): void {
+    const now = performance.now();
+    const tasks: Attempted[] = [];
+    for (const { step, shards, first = 0 } of steps) {
+      this.#options.trackers[kind].open(step, shards, now, first);
+      for (let shard = first; shard < first + shards; shard++)
+        tasks.push(this.#attempt(kind, step, shard, 1));
+    }
+    this.#add(route, areShort && route === 'ahead' ? byShard(tasks) : tasks.map((task) => [task]));
+  }
+
+  /** Queues further attempts at shards of a step, to run now. */
+  again(kind: Kind, step: number, shards: readonly number[]): void {
+    const now = performance.now();
+    const tracker = this.#options.trackers[kind];
+    const tasks = shards.flatMap((shard) =>
+      Array.from({ length: copiesOf(tracker.avoid(step, shard).size) }, () =>
+        this.#attempt(kind, step, shard, tracker.issue(step, shard, now)),
+      ),
+    );
+    this.#add(
+      'now',
+      tasks.map((task) => [task]),
+    );
   }
 
   /** A task has been counted: its batch goes with the next `unstage`. */
@@ -74,6 +102,37 @@ export class HandOut {
     queue.unstage(tasks, parts).catch(() => {}); // they expire by themselves
   }
 
+  /** Queues groups of tasks, each as one entry. */
+  #add(route: 'ahead' | 'now', groups: readonly (readonly Attempted[])[]): void {
+    if (groups.length === 0) return;
+    const { queue, plan, direct, onFailed, log } = this.#options;
+    const tasks = groups.map((group) => group.map((attempted) => this.#task(attempted)));
+    this.#adding++;
+    queue
+      .add(route, tasks, direct() ? undefined : (task) => plan.batch(task))
+      .catch((error: unknown) => {
+        if (error instanceof DataError)
+          return onFailed(new KasaneError('DATA_INVALID', error.message, { cause: error }));
+        // `decide` hands them out again once they have not been fetched for a while.
+        log.debug(`tasks could not be queued: ${messageOf(error)}`);
+      })
+      .finally(() => this.#adding--);
+  }
+
+  #attempt(kind: Kind, step: number, shard: number, attempt: number): Attempted {
+    const avoid = attempt > 1 ? this.#avoid(kind, step, shard) : [];
+    const traceparent = this.#options.trackers[kind].traceparent(step, shard, attempt);
+    return { kind, step, shard, attempt, avoid, traceparent };
+  }
+
+  /** Workers that leave a shard to others, if there are others. */
+  #avoid(kind: Kind, step: number, shard: number): string[] {
+    const { trackers, refusals } = this.#options;
+    const avoid = trackers[kind].avoid(step, shard);
+    const others = refusals.able().some(({ id, draining }) => !draining && !avoid.has(id));
+    return others ? [...avoid].slice(0, MOST_AVOIDED) : [];
+  }
+
   #task({ avoid, traceparent, ...task }: Attempted): NewTask {
     const { plan } = this.#options;
     const { start, end } = plan.range(task);
@@ -83,4 +142,18 @@ export class HandOut {
     };
     return { ...task, epoch: plan.epochOf(task.step), first: start, samples: end - start, ...rest };
   }
+}
+
+/** What has failed at several workers is asked of as many others at once: there may be hundreds. */
+const copiesOf = (failed: number): number => (failed < 3 ? 1 : Math.min(failed, 32));
+
+/** The tasks of each shard, in order of their steps. */
+function byShard(tasks: readonly Attempted[]): Attempted[][] {
+  const groups: Attempted[][] = [];
+  for (const task of tasks) {
+    const group = groups[task.shard];
+    if (group) group.push(task);
+    else groups[task.shard] = [task];
+  }
+  return groups;
 }

@@ -3,13 +3,11 @@
  * its steps longer.
  */
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
-import type { Exchange } from '../params/exchange.ts';
-import type { ParameterServer } from '../params/parameter-server.ts';
-import type { PeerExchange } from '../peers/peer-exchange.ts';
 import { describeJob } from '../submit/describe-job.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import type { TaskBoard } from './board.ts';
 import { DataRoutes } from './data-routes.ts';
+import type { GradientSync } from './gradient-sync.ts';
 import type { RunPlan } from './plan.ts';
 import { Refusals } from './refusals.ts';
 import type { RunOptions } from './run-options.ts';
@@ -18,13 +16,9 @@ import { WorkerLines } from './worker-lines.ts';
 
 /** What of a run its workers have to do with, at the moment of asking. */
 export interface RunState {
-  readonly board: TaskBoard;
+  readonly board: () => TaskBoard;
   /** Undefined until the run has opened. */
-  readonly parameters: ParameterServer | undefined;
-  readonly exchange: Exchange | undefined;
-  readonly peers: PeerExchange | undefined;
-  /** Workers have been sent the parameters of the step under way. */
-  readonly isPublished: boolean;
+  readonly sync: () => GradientSync | undefined;
 }
 
 export class RunWorkers {
@@ -64,30 +58,30 @@ export class RunWorkers {
   }
 
   /** The run has opened: tells all workers that are there. */
-  opened(exchange: Exchange): void {
-    for (const worker of this.#options.workers.all()) this.#tell(worker, exchange);
+  opened(sync: GradientSync): void {
+    for (const worker of this.#options.workers.all()) this.#tell(worker, sync);
     this.shares.tell();
   }
 
   joined(worker: ConnectedWorker): void {
-    const { exchange, board } = this.#run;
-    if (!exchange) return;
+    const sync = this.#run.sync();
+    if (!sync) return;
     this.refusals.forget(worker.id);
-    this.#tell(worker, exchange);
+    this.#tell(worker, sync);
     this.shares.tell();
-    board.check();
+    this.#run.board().check();
   }
 
   /** Tells a worker of the job. */
-  #tell(worker: ConnectedWorker, exchange: Exchange): void {
+  #tell(worker: ConnectedWorker, sync: GradientSync): void {
     this.#described ??= describeJob(this.#options, this.#plan);
     const value = {
       ...this.#described,
       taskKey: this.#taskKey,
-      ...exchange.offer(worker.id),
+      ...sync.offer(worker.id),
     };
     worker.send({ $case: 'jobOpened', value });
-    if (this.#run.isPublished) exchange.publish([worker]);
+    sync.include(worker);
   }
 
   /** A worker cannot compute the job: what it holds goes to others. @param reason where it is the coordinator that says so */
@@ -98,7 +92,7 @@ export class RunWorkers {
     this.#letGo(worker);
     this.refusals.add(worker, why);
     this.shares.tell();
-    this.#run.board.check();
+    this.#run.board().check();
   }
 
   /** A worker fails where others do not: it is told that the job is over, and gets no more of it. */
@@ -115,15 +109,13 @@ export class RunWorkers {
     resting.set(job, reason);
     this.lines.write('info', { worker: id, ...reason }, `worker ${id} ${sentenceOf(reason)}`);
     this.#options.record({ code: 'worker-resting', args: { worker: id }, reason });
-    this.#run.parameters?.drop(id);
-    this.#run.board.rests(id);
+    this.#run.sync()?.rests(id);
   }
 
   /** It is given a shard, to see how it does. */
   #wakes(worker: ConnectedWorker): void {
     worker.resting.delete(this.#options.id);
-    const { isPublished, exchange } = this.#run;
-    if (isPublished) exchange?.publish([worker]);
+    this.#run.sync()?.include(worker);
   }
 
   /** A worker takes no more tasks: the others take its part. */
@@ -145,12 +137,8 @@ export class RunWorkers {
 
   /** Nothing more comes from a worker. */
   #letGo(worker: string): void {
-    const { parameters, exchange, peers, board } = this.#run;
     this.#routes.left(worker);
-    parameters?.drop(worker);
-    exchange?.leave(worker);
-    board.workerLeft(worker);
-    peers?.left(worker);
+    this.#run.sync()?.left(worker);
   }
 
   /** The run is over. */

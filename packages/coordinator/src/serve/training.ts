@@ -213,8 +213,8 @@ class Session {
         throw new KasaneError('PROTOCOL', `a worker does not send '${header.kind}' frames`);
       else if (!this.#worker) throw new KasaneError('PROTOCOL', `a '${header.kind}' frame ${TOO_EARLY}`);
       else if (header.kind === 'partSum')
-        this.#options.runs.get(header.job)?.partSum(this.#worker.id, header, payload);
-      else this.#options.runs.get(header.job)?.gradient(this.#worker.id, header, payload);
+        this.#options.runs.get(header.job)?.sync?.partSum(this.#worker.id, header, payload);
+      else this.#options.runs.get(header.job)?.sync?.gradient(this.#worker.id, header, payload);
     } catch (error) {
       this.#badFrame(error);
     }
@@ -287,7 +287,7 @@ class Session {
           break;
         }
         case 'memoryOpened':
-          runs.get(message.value.job)?.memoryOpened(worker.id);
+          runs.get(message.value.job)?.sync?.memoryOpened(worker.id);
           break;
         case 'dataReach': {
           const { job, able, why } = message.value;

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordinator';
-import type { Unkept } from '@kasane/coordinator/internal/run/run';
+import type { Unkept } from '@kasane/coordinator/internal/run/saved-state';
 import { StateUnusable } from '@kasane/coordinator/internal/store/state-errors';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import type { Unkept } from '@kasane/coordinator/internal/run/run';
+import type { Unkept } from '@kasane/coordinator/internal/run/saved-state';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { sentenceOf } from '@kasane/protocol/reasons';
