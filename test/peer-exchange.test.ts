@@ -35,7 +35,11 @@ const job = {
   },
 };
 
+/** The same, clipped by the norm of the whole gradient, which no owner of a part has. */
+const clipped = { ...job, training: { ...job.training, epochs: 2, clipNorm: 0.5 } };
+
 let digest = '';
+let clippedDigest = '';
 /** A cluster of workers that do not share memory with its coordinator. */
 async function clusterOf(workers: number, exchange: 'coordinator' | 'workers') {
   const cluster = new TestCluster(cleanUp, { exchange });
@@ -46,12 +50,17 @@ async function clusterOf(workers: number, exchange: 'coordinator' | 'workers') {
 }
 
 /**
- * Runs the job.
+ * Runs a job.
  * @param owners act once so many workers exchange gradients
  */
-async function run({ cluster }: { cluster: TestCluster }, owners = 2, act: () => unknown = () => {}) {
+async function run(
+  { cluster }: { cluster: TestCluster },
+  owners = 2,
+  act: () => unknown = () => {},
+  what: object = job,
+) {
   const { client } = cluster;
-  const id = await client.submit(JSON.stringify(job));
+  const id = await client.submit(JSON.stringify(what));
   let acted = false;
   for await (const _ of client.watch(id)) {
     const events = acted ? [] : await client.events(id);
@@ -78,6 +87,9 @@ beforeAll(async () => {
   const { now, routes: taken } = await run(cluster);
   expect(taken).toEqual([]);
   digest = now.digest;
+  const other = await run(cluster, 2, () => {}, clipped);
+  clippedDigest = other.now.digest;
+  expect(clippedDigest).not.toBe(digest);
   await cluster.cluster.stopCoordinator();
 });
 
@@ -87,6 +99,12 @@ describe('the same weights, each sample once', () => {
     expect(now).toMatchObject({ state: DONE, digest });
     expect(taken).toContain('exchange-workers');
     expect(ledger).toHaveLength(5 * 40 * 5);
+  });
+
+  it('clipped by the norm of all gradients', async () => {
+    const { now, routes: taken } = await run(await clusterOf(2, 'workers'), 2, () => {}, clipped);
+    expect(now).toMatchObject({ state: DONE, digest: clippedDigest });
+    expect(taken).toContain('exchange-workers');
   });
 
   it('when an owner is killed', async () => {

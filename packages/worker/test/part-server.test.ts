@@ -18,7 +18,7 @@ const numbers = (seed: number, length = floats) =>
   Float32Array.from({ length }, (_, i) => Math.sin(1 + seed * 7919 + i * 1.618));
 
 /** What of each step's sums and versions owners have said. */
-async function together(owners: readonly string[], shards: number, steps: number) {
+async function together(owners: readonly string[], shards: number, steps: number, clip?: number) {
   const layout = new PartLayout({
     ...{ number: 1, step: 3, floats, owners },
     chunkFloats: chunkFloatsFor(floats, owners.length),
@@ -64,6 +64,7 @@ async function together(owners: readonly string[], shards: number, steps: number
       learningRate: 0.01,
       publish: true,
       nextShards: shards,
+      clip,
     };
     for (const server of servers) server.commit(commit);
     seen.push([sums.slice(), version.slice()]);
@@ -75,18 +76,25 @@ it.each([
   { owners: ['a'], shards: 1 },
   { owners: ['a', 'b'], shards: 5 },
   { owners: ['a', 'b', 'c', 'd', 'e'], shards: 8 },
-])('$owners.length owners, $shards shards', async ({ owners, shards }) => {
+  { owners: ['a', 'b', 'c'], shards: 4, clip: Math.fround(0.3) },
+  { owners: ['a', 'b', 'c'], shards: 4, clip: 1 },
+])('$owners.length owners, $shards shards, clipped by $clip', async ({ owners, shards, clip }) => {
   const updater = await openUpdater(model.parameters, optimizer);
   updater.parameters.set(numbers(0));
   updater.state.get('mean')!.set(numbers(101));
   updater.state.get('square')!.set(numbers(102).map(Math.abs));
-  const seen = await together(owners, shards, 4);
+  const seen = await together(owners, shards, 4, clip);
   for (const [index, [sums, version]] of seen.entries()) {
     const step = 3 + index;
     const gradients = Array.from({ length: shards }, (_, shard) => numbers(10 * step + shard));
     expect(updater.sum(gradients, 0)).toBe(true);
     expect(sums).toEqual(updater.gradient);
-    updater.apply(step, 0.01, { factor: Math.fround(1 / 37) });
+    if (clip === undefined) updater.apply(step, 0.01, { factor: Math.fround(1 / 37) });
+    else {
+      updater.scale(Math.fround(1 / 37));
+      updater.clipBy(clip, 0, floats);
+      updater.apply(step, 0.01);
+    }
     expect(version).toEqual(updater.parameters);
   }
 });

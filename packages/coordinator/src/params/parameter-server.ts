@@ -74,6 +74,8 @@ export class ParameterServer implements Weights {
   #areTakenFinite = true;
   /** What the sum is to be multiplied with. */
   #factor = 1;
+  /** It has been, and clipped. */
+  #isClipped = false;
   #version = 0;
   /** Shards of the step under way. */
   #shards = 0;
@@ -240,8 +242,21 @@ export class ParameterServer implements Weights {
     return this.#areTakenFinite;
   }
 
+  /**
+   * Divides the gradient by the batch's samples and clips it, which `commit` does otherwise.
+   * @returns what it was multiplied by to clip it; undefined: the job does not clip
+   */
+  clip(): number | undefined {
+    const { clipNorm } = this.#job.spec.training;
+    if (clipNorm === undefined) return undefined;
+    this.#isClipped = true;
+    this.#updater.scale(this.#factor);
+    return this.#updater.clip(clipNorm);
+  }
+
   /** Forgets what has come of the step: it is computed again. */
   forget(): void {
+    this.#isClipped = false;
     this.#attempts.clear();
     for (const attempt of this.#complete.values()) this.#attempts.give(attempt);
     this.#complete.clear();
@@ -266,15 +281,11 @@ export class ParameterServer implements Weights {
    * @param observed look what happens to each layer; costs nearly as much again as the update
    */
   commit(onPart: (start: number, end: number) => void = () => {}, observed = false): Update {
-    const { clipNorm } = this.#job.spec.training;
     const floats = this.parameters.length;
     let applyMs = -performance.now();
-    if (clipNorm !== undefined) {
-      this.#updater.scale(this.#factor);
-      this.#updater.clip(clipNorm);
-    }
+    if (!this.#isClipped) this.clip();
     const rate = this.learningRate;
-    const factor = clipNorm === undefined ? this.#factor : 1;
+    const factor = this.#isClipped ? 1 : this.#factor;
     const squares = observed ? noSquares(this.#job.model.parameters.length) : undefined;
     for (let start = 0; start < floats; start += PART) {
       const end = Math.min(start + PART, floats);

@@ -39,7 +39,7 @@ const LATE_MS = 2_000;
 const LATEST_MS = 30_000;
 
 /** What owners are told of a step that counts. */
-export type StepCommit = Omit<CommitParts, 'job' | 'layout'>;
+export type StepCommit = Omit<CommitParts, 'job' | 'layout' | 'clip'>;
 
 export interface PeerExchangeOptions {
   readonly id: string;
@@ -159,12 +159,19 @@ export class PeerExchange {
     }
   }
 
-  /** All shards of a step have answered: has owners update. Resolves with whether the sums are there, finite, and the update may be made. */
+  /**
+   * All shards of a step have answered: has owners update, at once, or when all sums are here where gradients are clipped by the norm of
+   * all of them. Resolves with whether the sums are there, finite, and the update may be made.
+   */
   async commit(commit: StepCommit): Promise<boolean> {
-    const { id, parameters } = this.#options;
+    const { id, job, parameters } = this.#options;
+    const isClipped = job.spec.training.clipNorm !== undefined;
     const layout = this.#layout!.number;
-    for (const worker of this.#members.values())
-      worker.send({ $case: 'commitParts', value: { job: id, layout, ...commit } });
+    const tell = (clip?: number) => {
+      for (const worker of this.#members.values())
+        worker.send({ $case: 'commitParts', value: { job: id, layout, ...commit, clip } });
+    };
+    if (!isClipped) tell();
     const isSummed = await new Promise<boolean>((resolve, reject) => {
       this.#waiting = { since: performance.now(), resolve, reject };
       if (this.#stopped) reject(this.#stopped);
@@ -172,7 +179,10 @@ export class PeerExchange {
     }).finally(() => {
       this.#waiting = undefined;
     });
-    if (isSummed && parameters.useSums(commit.factor)) return true;
+    if (isSummed && parameters.useSums(commit.factor)) {
+      if (isClipped) tell(parameters.clip());
+      return true;
+    }
     // Who computed what is not finite shows where each gradient comes by itself.
     if (isSummed) this.without(commit.step, { code: 'sums-not-finite', args: {} });
     return false;
@@ -266,14 +276,13 @@ export class PeerExchange {
   }
 
   #choose(taking: readonly ConnectedWorker[], now: number): readonly string[] {
-    const { mode, job, mesh, isNear, parameters } = this.#options;
+    const { mode, mesh, isNear, parameters } = this.#options;
     const why = (reason: Reason): readonly string[] => {
       this.#record(reason);
       return [];
     };
     if (mode === 'coordinator') return [];
     if (mode === 'auto' && parameters.parameters.length < LEAST_FLOATS) return [];
-    if (job.spec.training.clipNorm !== undefined) return why({ code: 'exchange-clipped', args: {} });
     const far = mode === 'workers' ? taking : taking.filter(({ id }) => !isNear(id));
     if (far.length < 2) return [];
     mesh.want(far, now);

@@ -17,8 +17,13 @@ export interface Updater {
   scale(factor: number, start?: number, end?: number): void;
   /** L2 norm of the gradient, in float64 over ascending elements, parameter by parameter. Statistics do not count. */
   norm(): number;
-  /** Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone. */
-  clip(maxNorm: number): void;
+  /**
+   * Scales the gradient down so that its global norm is at most `maxNorm` (Pascanu et al. 2013). Leaves statistics alone.
+   * @returns what the gradient was multiplied by; 1: nothing was changed
+   */
+  clip(maxNorm: number): number;
+  /** The same where somebody else has found the factor. Only the floats [start, end). */
+  clipBy(factor: number, start: number, end: number): void;
   /**
    * One update; `step` counts from 0. What is trained takes the optimizer's step, a statistic goes its part of the way, both by the
    * gradient times a factor, which is what `gradient` holds afterwards.

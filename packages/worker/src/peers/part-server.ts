@@ -168,9 +168,15 @@ export class PartServer {
     this.#options.onSum(this.#step, chunk.start, updater.gradient.subarray(chunk.at, chunk.at + length));
   }
 
-  #update(updater: Updater, chunk: Chunk, { factor, learningRate, publish, nextShards }: Commit): void {
+  #update(updater: Updater, chunk: Chunk, commit: Commit): void {
+    const { factor, clip, learningRate, publish, nextShards } = commit;
     const [start, end] = [chunk.at, chunk.at + chunk.end - chunk.start];
-    updater.apply(this.#step, learningRate, { start, end, factor });
+    if (clip !== undefined) {
+      // In two steps, as the coordinator does it: each rounds.
+      updater.scale(factor, start, end);
+      updater.clipBy(clip, start, end);
+    }
+    updater.apply(this.#step, learningRate, { start, end, factor: clip === undefined ? factor : 1 });
     chunk.state = 'updated';
     if (publish)
       this.#options.onUpdated(this.#step + 1, chunk.start, updater.parameters.subarray(start, end));

@@ -65,7 +65,13 @@ export async function openUpdater(
     sum: adder(gradient, at, { memory, instantiate, runLoop }),
     clip(maxNorm) {
       const found = norm();
-      if (found > maxNorm) scale(Math.fround(maxNorm / found), 0, trained);
+      if (!(found > maxNorm)) return 1;
+      const factor = Math.fround(maxNorm / found);
+      scale(factor, 0, trained);
+      return factor;
+    },
+    clipBy(factor, start, end) {
+      if (factor !== 1 && start < trained) scale(factor, start, Math.min(end, trained));
     },
     apply(step, learningRate, { start = 0, end = floats, factor = 1, squares } = {}) {
       if (!squares) return update(updates, runLoop, start, end, [factor, step, learningRate]);
