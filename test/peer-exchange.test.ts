@@ -1,6 +1,7 @@
 /** Workers that exchange gradients among themselves: the weights are those of the way through the coordinator, whatever happens to owners. */
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -56,7 +57,7 @@ async function clusterOf(workers: number, exchange: 'coordinator' | 'workers') {
 async function run(
   { cluster }: { cluster: TestCluster },
   owners = 2,
-  act: () => unknown = () => {},
+  act: (client: CoordinatorClient) => unknown = () => {},
   what: object = job,
 ) {
   const { client } = cluster;
@@ -66,19 +67,19 @@ async function run(
     const events = acted ? [] : await client.events(id);
     if (!events.some((event) => ownersOf(event) === owners)) continue;
     acted = true;
-    await act();
+    await act(client);
   }
   const [now, events] = [await client.get(id), await client.events(id)];
   client.close();
   expect(now.error).toBe('');
-  return { now, routes: routes(events), ledger: cluster.ledger(id) };
+  return { now, routes: ways(events), ledger: cluster.ledger(id) };
 }
 
 /** How many workers exchange gradients from this event on. */
 const ownersOf = ({ reason }: Event): number | undefined =>
   reason?.code === 'exchange-workers' ? (JSON.parse(reason.args) as { workers: number }).workers : undefined;
 
-const routes = (events: readonly Event[]) =>
+const ways = (events: readonly Event[]) =>
   events.flatMap(({ code, reason }) => (code === 'exchange' && reason ? [reason.code] : []));
 
 beforeAll(async () => {
@@ -129,7 +130,16 @@ describe('the same weights, each sample once', () => {
   it('with one that reaches the coordinator alone', async () => {
     const cluster = await clusterOf(2, 'workers');
     await cluster.cluster.worker(1, { sharedMemory: false, peers: false });
-    const { now, routes: taken, ledger } = await run(cluster);
+    const codes = new Set<string>();
+    const {
+      now,
+      routes: taken,
+      ledger,
+    } = await run(cluster, 2, async (client) => {
+      const { workers } = await client.status();
+      for (const { code } of workers.flatMap(({ routes }) => routes)) codes.add(code);
+    });
+    expect([...codes].sort()).toEqual(['route-unreached', 'route-workers']);
     expect(now).toMatchObject({ state: DONE, digest });
     expect(taken).toContain('exchange-workers');
     expect(new Set(ledger.map(({ worker }) => worker)).size).toBe(3);
@@ -139,10 +149,7 @@ describe('the same weights, each sample once', () => {
     const { cluster } = await clusterOf(2, 'workers');
     const { client } = cluster;
     const id = await client.submit(JSON.stringify(job));
-    await vi.waitFor(
-      async () => expect(routes(await client.events(id))).toContain('exchange-workers'),
-      WAITED,
-    );
+    await vi.waitFor(async () => expect(ways(await client.events(id))).toContain('exchange-workers'), WAITED);
     await cluster.stopCoordinator();
     await cluster.startCoordinator();
     await vi.waitFor(async () => expect((await client.get(id)).state).toBe(DONE), WAITED);

@@ -80,7 +80,7 @@ it('a table, and every screen of top, have none of it', () => {
     tasksDone: 1,
     tasksHeld: 0,
     draining: false,
-    resting: [],
+    ...{ resting: [], routes: [] },
   };
   const point = { step: 1, loss: 1, metric: 1, learningRate: 1, gradientNorm: 1, layers: [] };
   const snapshot = {

@@ -50,7 +50,7 @@ const snapshot: Snapshot = {
     {
       ...{ id: 'w-1', host: 'h', slots: 4, connectedAt: 0, tasksDone: 7, tasksHeld: 2 },
       ...{ backend: 'wasm', draining: false, busy: 2, waiting: 0, silentMs: 0 },
-      ...{ bytesReceived: 0, bytesSent: 0, tasksFailed: 0, resting: [] },
+      ...{ bytesReceived: 0, bytesSent: 0, tasksFailed: 0, resting: [], routes: [] },
     },
   ],
   departed: [],

@@ -38,6 +38,8 @@ export interface ConnectedWorker {
   tasksFailed: number;
   /** Why it gets no shards of a job for now, by the job's id. */
   readonly resting: Map<string, Reason>;
+  /** Where its gradients go, for people, by the job's id. */
+  readonly routes: Map<string, Reason>;
   seen(): Seen;
   /** Ends its connection. */
   close(why: Reason): void;

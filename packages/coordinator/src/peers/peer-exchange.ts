@@ -78,6 +78,8 @@ export class PeerExchange {
   #stopped: Error | undefined;
   /** The last reason that was recorded. */
   #told = '';
+  /** Workers of which people are told where their gradients go. */
+  readonly #routed = new Set<ConnectedWorker>();
 
   constructor(options: PeerExchangeOptions) {
     this.#options = options;
@@ -109,6 +111,7 @@ export class PeerExchange {
     if (!areThere || now >= this.#lookedAt + LOOK_MS) {
       this.#lookedAt = now;
       this.#next = this.#choose(taking, now);
+      this.#showRoutes(taking, now);
     }
     return this.#next.length !== this.#members.size || this.#next.some((id) => !this.#members.has(id));
   }
@@ -136,6 +139,7 @@ export class PeerExchange {
     this.#forgetStep();
     this.#told = '';
     this.#record({ code: 'exchange-workers', args: { workers: owners.length } });
+    this.#showRoutes(taking, performance.now());
   }
 
   /** Sends the owners of a layout that has just begun what they begin with; parameters and state must not change until then. */
@@ -271,6 +275,7 @@ export class PeerExchange {
 
   close(): void {
     this.#forget();
+    this.#forgetRoutes();
     this.#members.clear();
     this.#layout = undefined;
   }
@@ -291,9 +296,7 @@ export class PeerExchange {
     for (const { id } of far) if (!this.#since.has(id)) this.#since.set(id, since);
     const may = far.filter(
       ({ id, draining }) =>
-        !draining &&
-        now >= this.#since.get(id)! + SETTLED_MS &&
-        now >= (this.#excluded.get(id) ?? Number.NEGATIVE_INFINITY) + EXCLUDED_MS,
+        !draining && now >= this.#since.get(id)! + SETTLED_MS && !this.#isExcluded(id, now),
     );
     const ids = new Set(may.map(({ id }) => id));
     // Each change of owners costs a version for all: one is made when it is known who reaches whom.
@@ -330,12 +333,48 @@ export class PeerExchange {
   #end(why: Reason): void {
     if (!this.#layout) return;
     this.#tell([...this.#members.values()], undefined, 0, 0);
+    this.#forgetRoutes();
     this.#members.clear();
     this.#layout = undefined;
     this.#next = [];
     this.#lookedAt = Number.NEGATIVE_INFINITY;
     this.#forgetStep();
     this.#record(why);
+  }
+
+  /** Says of each of these workers where its gradients go, for people. */
+  #showRoutes(taking: readonly ConnectedWorker[], now: number): void {
+    this.#forgetRoutes();
+    for (const worker of taking) {
+      const route = this.#routeOf(worker.id, now);
+      if (!route) continue;
+      worker.routes.set(this.#options.id, route);
+      this.#routed.add(worker);
+    }
+  }
+
+  #forgetRoutes(): void {
+    for (const worker of this.#routed) worker.routes.delete(this.#options.id);
+    this.#routed.clear();
+  }
+
+  /** Undefined: through shared memory, or to the coordinator without a choice. */
+  #routeOf(worker: string, now: number): Reason | undefined {
+    const { id: job, mesh, isNear } = this.#options;
+    if (this.#members.has(worker))
+      return { code: 'route-workers', args: { job, workers: this.#members.size - 1 } };
+    const since = this.#since.get(worker);
+    if (since === undefined || isNear(worker)) return undefined;
+    const why = mesh.whyNot(worker);
+    if (why !== undefined) return { code: 'route-unreached', args: { job, why } };
+    if (this.#isExcluded(worker, now)) return { code: 'route-late', args: { job } };
+    const isLeftOut =
+      this.#layout && now >= since + SETTLED_MS && !mesh.isTrying([...this.#members.keys(), worker], now);
+    return isLeftOut ? { code: 'route-slow', args: { job } } : undefined;
+  }
+
+  #isExcluded(worker: string, now: number): boolean {
+    return now < (this.#excluded.get(worker) ?? Number.NEGATIVE_INFINITY) + EXCLUDED_MS;
   }
 
   #forgetStep(): void {

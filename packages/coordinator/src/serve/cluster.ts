@@ -22,6 +22,7 @@ export function clusterService(
       ...{ busy, waiting, bytesReceived, bytesSent, silentMs: performance.now() - heardAt },
       tasksHeld: held.get(id) ?? 0,
       resting: [...worker.resting.values()].map(messageOfReason),
+      routes: [...worker.routes.values()].map(messageOfReason),
     };
   };
   return {

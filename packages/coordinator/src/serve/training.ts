@@ -178,6 +178,7 @@ class Session {
       tasksDone: 0,
       tasksFailed: 0,
       resting: new Map(),
+      routes: new Map(),
       seen: () => ({ ...this.#heartbeat, ...link.bytes, heardAt: this.#heardAt }),
       close: (why) => this.close(why),
       send: (message) => {

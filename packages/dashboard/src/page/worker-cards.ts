@@ -75,7 +75,7 @@ class WorkerCard {
   readonly #tasks = new Text();
   readonly #failed = h('span', { class: 'failed' });
   readonly #traffic = new Text();
-  readonly #resting = h('div', { class: 'faint' });
+  readonly #reasons = h('div', { class: 'faint' });
   #busy = 0;
 
   constructor(
@@ -92,7 +92,7 @@ class WorkerCard {
       h('div', { class: 'slots', 'aria-hidden': 'true' }, ...this.#slots),
       h('div', { class: 'faint' }, `${host} · ${backend} · ${t.slots(slots)}`),
       h('div', {}, this.#tasks, this.#failed),
-      this.#resting,
+      this.#reasons,
       h('div', { class: 'faint' }, this.#traffic, ` · ${t.since} ${clock.format(connectedAt)}`),
     );
   }
@@ -117,7 +117,8 @@ class WorkerCard {
     }
     say(this.#tasks, `${grouped(tasksDone)} ${t.tasks}, ${tasksHeld} ${t.held}`);
     say(this.#failed, tasksFailed > 0 ? ` · ${tasksFailed} ${t.failedTasks}` : '');
-    say(this.#resting, worker.resting.map((reason) => t.said(reason)).join(' · '));
+    const reasons = [...worker.resting, ...worker.routes];
+    say(this.#reasons, reasons.map((reason) => t.said(reason)).join(' · '));
     say(this.#traffic, `↓ ${bytes(worker.bytesSent)}  ↑ ${bytes(worker.bytesReceived)}`);
   }
 }

@@ -50,8 +50,9 @@ export function addWorkers(): void {
         ['kasane workers'],
         [
           '[{ id, host, slots, connectedAt: ms since 1970, tasksDone, tasksHeld, backend, draining, busy, waiting, silentMs,',
-          '   bytesReceived, bytesSent, tasksFailed, resting: [{ code, args, text }] }]',
+          '   bytesReceived, bytesSent, tasksFailed, resting: [{ code, args, text }], routes: [{ code, args, text }] }]',
           'resting: why it currently gets no shards of a job',
+          'routes: where its gradients go over a network, and why',
         ],
       ),
     )

@@ -157,6 +157,7 @@ export async function workers(options: Options): Promise<void> {
       moment(new Date(worker.connectedAt).toISOString()),
     ]);
     print(...table([...workerHead, 'SINCE'], rows).split('\n'));
-    for (const { id, resting } of list) for (const { text } of resting) print(`${id} ${text}`);
+    for (const { id, resting, routes } of list)
+      for (const { text } of [...resting, ...routes]) print(`${id} ${text}`);
   }
 }
