@@ -27,6 +27,7 @@ const guides = [
   'data',
   'watching',
   'monitoring',
+  'network',
   'containers',
   'security',
   'limits',

@@ -128,7 +128,7 @@ describe('presets', () => {
 
   it.each(['xor', 'perceptron'])('%s brings its data', async (name) => {
     await bringPresetData(name);
-    const { train, test } = await openData((await readJob(name)).data, anywhere);
+    const { train, test } = await openData((await readJob(name)).spec.data, anywhere);
     expect([train.samples, test.samples]).toEqual([4, 4]);
   });
 

@@ -6,7 +6,7 @@ import { isUrl } from '@kasane/data/internal/packed/remote';
 import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
-import { checkJob, type JobSpec } from '@kasane/protocol/job';
+import { checkJob, type Job, type JobSpec } from '@kasane/protocol/job';
 import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
@@ -15,11 +15,11 @@ import { datasetAt } from '../commands/data/get/datasets.ts';
 const presetOf = (name: string) => (Object.hasOwn(jobPresets, name) ? jobPresets[name] : undefined);
 
 /** A job file, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
-export async function readJob(jobOrPreset: string): Promise<JobSpec> {
+export async function readJob(jobOrPreset: string): Promise<Job> {
   const preset = presetOf(jobOrPreset);
-  if (preset) return checkJob(preset).spec;
+  if (preset) return checkJob(preset);
   const { parseJobFile } = await import('@kasane/protocol/job-file');
-  return parseJobFile(readJobText(jobOrPreset), jobOrPreset === '-' ? 'standard input' : jobOrPreset).spec;
+  return parseJobFile(readJobText(jobOrPreset), jobOrPreset === '-' ? 'standard input' : jobOrPreset);
 }
 
 /**

@@ -119,7 +119,7 @@ async function specOf(place: string, set: readonly string[]): Promise<DataSpec> 
       `${place}: it is the index of packed data; name its folder, ${dirname(place)}`,
     );
   if (isJob(place) && !set.some((text) => text.startsWith('path='))) await bringPresetData(place);
-  if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).data }, set));
+  if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).spec.data }, set));
   const path = placeFromHere(place);
   const given = settingsOf(set);
   const { section, doubt } = await guessFormat(path);

@@ -37,11 +37,17 @@ export async function submit(
   options: Options & { watch?: boolean; priority: number },
 ): Promise<void> {
   const { bringPresetData, fromHere, readJob } = await import('../../files/read-job.ts');
-  const spec = fromHere(await readJob(file));
+  const { spec: given, model } = await readJob(file);
+  const spec = fromHere(given);
   await bringPresetData(file);
   await withClient(options, async (client) => {
     const job = await client.submit(JSON.stringify(spec), options.priority);
     printId(job, options);
+    const megabytes = (4 * model.parameterCount) / 1e6;
+    if (megabytes >= 1)
+      err.lines(
+        `over a network, each step sends ${megabytes.toFixed(1)} MB of gradients per shard and ${megabytes.toFixed(1)} MB of parameters to each worker`,
+      );
     if (options.watch) await watchBeside(client, job);
   });
 }

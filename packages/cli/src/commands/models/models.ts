@@ -32,7 +32,7 @@ export async function models(name: string | undefined, { json, set = [] }: Model
         `no preset '${name}', and no such file${suggest(name, presetNames)}`,
       );
     }
-    const { model } = checkJob(await readJob(name));
+    const { model } = await readJob(name);
     print(summary(model), summarizeLayers(model));
     return;
   }

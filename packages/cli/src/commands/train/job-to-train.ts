@@ -25,7 +25,7 @@ export async function jobToTrain(
   jobOrPreset: string,
   options: Readonly<Record<string, unknown>> & { readonly data?: string; readonly out?: string },
 ): Promise<JobToTrain> {
-  const given = await readJob(jobOrPreset);
+  const { spec: given } = await readJob(jobOrPreset);
   if (options.data === undefined) await bringPresetData(jobOrPreset);
   const training = { ...given.training, ...trainingOverrides(options) };
   const data = options.data === undefined ? given.data : { ...given.data, path: options.data };
