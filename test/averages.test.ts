@@ -124,7 +124,7 @@ describe('averages', () => {
   it('go on where they were when a job is resumed', async () => {
     const long = {
       ...everything,
-      training: { ...everything.training, epochs: 30 },
+      training: { ...everything.training, epochs: 15 },
       checkpoint: { everySteps: 4 },
     };
     const whole = await trained(long);

@@ -211,7 +211,7 @@ it('text and tables train, distributed, and damaged images end a job with their 
 it('memory stays flat over data ten times larger than the staging window', async () => {
   // Windows of one series, each nearly the whole of it: 80 MB of samples from a file of 20 KB.
   const width = 2048;
-  const [samples, batch, epochs] = [10_240, 256, 22];
+  const [samples, batch, epochs] = [10_240, 256, 10];
   const rows = Array.from({ length: samples + width }, (_, i) => String(((i * 7919) % 1000) / 1000));
   writeFileSync(join(folder, 'series.csv'), `v\n${rows.join('\n')}\n`);
   const report = import.meta.resolve('./support/report-memory.ts');

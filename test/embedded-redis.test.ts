@@ -33,7 +33,7 @@ it('goes on to the same digest', async () => {
     name: 'kept',
     model: { preset: 'mnist-mlp' },
     data: { path: smallMnist(temporaryDirectory(cleanUp), 1_000, 100) },
-    training: { epochs: 40, batch: 20, shards: 2, seed: 3 },
+    training: { epochs: 15, batch: 20, shards: 2, seed: 3 },
   };
   writeFileSync(job, JSON.stringify(spec));
   const args = [
