@@ -67,4 +67,20 @@ describe.each([false, true])('TLS: %s', (tls) => {
     const { answers } = opened(dialPeer(address, key, tls));
     await vi.waitFor(() => expect(answers).toEqual([70_000]), { timeout: 10_000 });
   });
+
+  it('is reached beside many that are silent, of which few stay', async () => {
+    const { address, key, port } = await listening();
+    const open = new Set<Socket>();
+    for (let count = 0; count < 100; count++) {
+      const stranger = connect(port, '127.0.0.1');
+      stranger.on('error', () => {});
+      stranger.once('close', () => open.delete(stranger));
+      closers.push(() => stranger.destroy());
+      await once(stranger, 'connect');
+      open.add(stranger);
+    }
+    const { answers } = opened(dialPeer(address, key, tls));
+    await vi.waitFor(() => expect(answers).toEqual([70_000]), { timeout: 10_000 });
+    await vi.waitFor(() => expect(open.size).toBeLessThanOrEqual(16), { timeout: 10_000 });
+  });
 });

@@ -6,11 +6,17 @@ import { createHash } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { GREETING_MS } from '../limits.ts';
+import { Guests, peerOf } from '../ports/guests.ts';
 import { splitAddress } from '../security/tls.ts';
 import { greetingOf, LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
 
-/** Connections of whoever has not shown a key yet, at once. */
+/**
+ * Connections of whoever has not shown a key yet, at once, and of one address; of all of one address, on which many workers may run. A
+ * stranger cannot shut peers out: the oldest goes for the newest.
+ */
 const UNKNOWN = 64;
+const UNKNOWN_OF_ADDRESS = 16;
+const OF_ADDRESS = 256;
 
 const CIPHERS: TlsOptions = {
   ciphers: 'ECDHE-PSK-CHACHA20-POLY1305',
@@ -32,39 +38,45 @@ export interface PeerServerOptions {
 
 /** Listens for other workers, on a port that the system chooses. Resolves with it. Rejects when it cannot listen there. */
 export async function listenForPeers({ host, tls, keys, onPeer }: PeerServerOptions): Promise<Server> {
-  const unknown = new Set<Socket>();
+  const guests = new Guests({
+    ...{
+      perClient: OF_ADDRESS,
+      unknownPerClient: UNKNOWN_OF_ADDRESS,
+      unknown: UNKNOWN,
+      unknownMs: GREETING_MS,
+    },
+  });
   const greet = (socket: Socket) => {
-    if (unknown.size >= UNKNOWN) return void socket.destroy();
-    unknown.add(socket);
-    const late = setTimeout(() => socket.destroy(), GREETING_MS);
-    const known = () => {
-      clearTimeout(late);
-      unknown.delete(socket);
-    };
-    socket.on('error', () => {}); // its end follows
-    socket.once('close', known);
     const length = LINK_GREETING.length + LINK_KEY_BYTES;
     const read = () => {
       const greeting = socket.read(length) as Buffer | null;
       if (!greeting) return;
       socket.off('readable', read);
-      known();
       if (greeting.toString('latin1', 0, LINK_GREETING.length) !== LINK_GREETING)
         return void socket.destroy();
+      guests.known(peerOf(socket));
       onPeer(socket, greeting.subarray(LINK_GREETING.length));
     };
+    socket.on('error', () => {}); // its end follows
     socket.on('readable', read);
   };
   const keyOf = (identity: string) => [...keys()].find((key) => identityOf(key) === identity);
-  const server = tls
-    ? createTlsServer({ ...CIPHERS, pskCallback: (_, identity) => keyOf(identity) ?? null }, greet)
-    : createServer(greet);
+  const pskCallback = (_: unknown, identity: string) => keyOf(identity) ?? null;
+  const secure = tls && createTlsServer({ ...CIPHERS, handshakeTimeout: GREETING_MS, pskCallback }, greet);
+  // Counted before the handshake: that is where strangers stay.
+  const server = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    if (!guests.add(socket)) return;
+    if (secure) secure.emit('connection', socket);
+    else greet(socket);
+  });
+  server.once('close', () => guests.close());
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(0, host, resolve);
   });
   server.on('error', () => {}); // one connection's
-  server.on('tlsClientError', () => {}); // a stranger
+  if (secure) secure.on('tlsClientError', (_, socket) => socket.destroy()); // a stranger
   return server;
 }
 
