@@ -283,12 +283,67 @@ describe('transparency', () => {
   });
 });
 
+/** A TIFF (6.0) of 8 x 8 pixels, all zero. @param sampleFormat 1: unsigned. 2: signed. 3: float */
+function plainTiff(sampleFormat: number, bits: number, channels: number): Buffer {
+  const [side, short, long] = [8, 3, 4];
+  const bytes = (side * side * channels * bits) / 8;
+  const perChannel = (value: number) => Array.from({ length: channels }, () => value);
+  const tags: [tag: number, type: number, values: number[]][] = [
+    [256, short, [side]],
+    [257, short, [side]],
+    [258, short, perChannel(bits)],
+    [259, short, [1]],
+    [262, short, [1]],
+    [273, long, [0]],
+    [277, short, [channels]],
+    [278, short, [side]],
+    [279, long, [bytes]],
+    [284, short, [1]],
+    ...(channels > 1 ? [[338, short, perChannel(0).slice(1)] as [number, number, number[]]] : []),
+    [339, short, perChannel(sampleFormat)],
+  ];
+  const end = 8 + 2 + 12 * tags.length + 4;
+  const file = Buffer.alloc(end + 256 + bytes);
+  file.write('II');
+  file.writeUInt16LE(42, 2);
+  file.writeUInt32LE(8, 4);
+  file.writeUInt16LE(tags.length, 8);
+  let more = end;
+  for (const [index, [tag, type, values]] of tags.entries()) {
+    const at = 10 + 12 * index;
+    file.writeUInt16LE(tag, at);
+    file.writeUInt16LE(type, at + 2);
+    file.writeUInt32LE(values.length, at + 4);
+    const size = type === short ? 2 : 4;
+    const place = size * values.length > 4 ? more : at + 8;
+    if (place === more) {
+      file.writeUInt32LE(more, at + 8);
+      more += size * values.length;
+    }
+    for (const [i, value] of values.entries())
+      file.writeUIntLE(tag === 273 ? end + 256 : value, place + size * i, size);
+  }
+  return file;
+}
+
 describe('kinds of pictures', () => {
   it.each(['heic', 'heix', 'hevc'])('a photograph of a phone under another name: %s', async (brand) => {
     // ISO/IEC 14496-12, 4.3: a box of 24 bytes that names the brand.
     const start = Buffer.concat([Buffer.from([0, 0, 0, 24]), Buffer.from(`ftyp${brand}`), Buffer.alloc(12)]);
     const { check, decoded } = await verdicts(Buffer.concat([start, Buffer.alloc(400)]));
     expect(check.problem).toMatch(/it is a HEIC image, despite its name; save it as JPEG or PNG$/);
+    expect(decoded.why).toBe(check.problem);
+  });
+
+  it.each([
+    ['32-bit floating-point numbers', 3, 32, 1],
+    ['32-bit integers', 1, 32, 1],
+    ['signed 16-bit integers', 2, 16, 1],
+    ['5 channels', 1, 8, 5],
+  ])('a TIFF of %s is refused, not cut to 8 bits', async (what, sampleFormat, bits, channels) => {
+    const { check, decoded } = await verdicts(plainTiff(sampleFormat, bits, channels));
+    expect(check.problem).toContain(what);
+    expect(check.problem).toMatch(/save (it|them) /);
     expect(decoded.why).toBe(check.problem);
   });
 

@@ -142,6 +142,15 @@ export interface ImageKind {
   readonly deep: boolean;
 }
 
+/** What the library calls values that are no intensities of a known range. */
+const wordsOf: Readonly<Record<string, string>> = {
+  short: 'signed 16-bit integers',
+  int: 'signed 32-bit integers',
+  uint: '32-bit integers',
+  float: '32-bit floating-point numbers',
+  double: '64-bit floating-point numbers',
+};
+
 /**
  * What a file's beginning says.
  * @throws Error when it is no image that is read
@@ -149,8 +158,19 @@ export interface ImageKind {
 export async function describeImage(bytes: Buffer): Promise<ImageKind> {
   const decode = await loadSharp();
   refuseHeic(bytes);
-  const { format, hasAlpha, depth, pages = 1 } = await decode(bytes, { failOn: 'none' }).metadata();
+  const metadata = await decode(bytes, { failOn: 'none' }).metadata();
+  const { format, hasAlpha, depth, channels, space, pages = 1 } = metadata;
   if (!formats.has(format)) throw new UnsupportedImage(`its content is ${format}; save it as PNG or JPEG`);
+  // The library would cut these to 0 to 255, whatever range they use.
+  if (depth !== 'uchar' && depth !== 'ushort')
+    throw new UnsupportedImage(
+      `its values are ${wordsOf[depth] ?? depth}, of unknown range; scale them and save them with 8 or 16 bits per channel`,
+    );
+  const most = space === 'cmyk' ? 5 : 4;
+  if (channels > most)
+    throw new UnsupportedImage(
+      `it has ${channels} channels; select one or three of them and save them as PNG or TIFF`,
+    );
   return {
     format,
     alpha: hasAlpha === true,
