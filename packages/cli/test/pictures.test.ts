@@ -102,4 +102,14 @@ it('a digit is the same in black on white, in black on nothing and in white on n
   const { line, record } = answerOf(digits, dark, Float32Array.of(1, 0));
   expect(line).toMatch(/, on a white background, inverted because its border is bright$/);
   expect(record).toMatchObject({ background: 'white' });
+
+  // Where training had dark ink on a bright ground, it stays as it is.
+  const [ink] = await readInputs(
+    trainedOn({ mean: 0, std: 1, ground: 'bright' }, [28, 28]),
+    join(folder, '0-255-255.png'),
+    {},
+  );
+  expect(ink).toMatchObject({ inverted: false });
+  expect(Math.max(...ink!.x)).toBe(1);
+  expect(ink!.x).toEqual(paper.x.map((value) => 1 - value));
 });

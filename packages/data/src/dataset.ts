@@ -66,6 +66,8 @@ export interface Preparation {
   readonly std?: number | readonly number[];
   /** Of u8 samples that are not images of a known size: their shape, where it is no square of one channel. A model may take them flat. */
   readonly shape?: readonly number[];
+  /** Of u8 samples that are gray pictures: dark on a bright ground. Absent: bright on dark, as MNIST's digits. */
+  readonly ground?: 'bright';
   /** Names of the classes, by number. */
   readonly classes?: readonly string[];
   /** Images: what they are brought to. */

@@ -5,6 +5,7 @@ import type { DataParts } from './dataset.ts';
 import { type Access, checkPath } from './files/access.ts';
 import { mnistDirectory } from './idx/mnist.ts';
 import { openIdxApart } from './idx/open-idx.ts';
+import { isGroundBright } from './images/ground.ts';
 import type { ImageFolderOptions } from './images/image-folder.ts';
 import { openImages } from './images/open-images.ts';
 import { isSquare } from './normalize.ts';
@@ -67,7 +68,8 @@ async function openFormat(options: DataOptions, access: Access): Promise<DataPar
       const { path = mnistDirectory(), mean, std } = options;
       const parts = await openIdxApart(path, signal);
       const { shape } = parts.train.input;
-      return { ...parts, preparation: { mean, std, ...(!isSquare(shape) && { shape }) } };
+      const ground = (await isGroundBright(parts.train)) ? ({ ground: 'bright' } as const) : {};
+      return { ...parts, preparation: { mean, std, ...ground, ...(!isSquare(shape) && { shape }) } };
     }
     case 'imagefolder':
       return openImages(options, signal);

@@ -41,6 +41,20 @@ describe('IDX', () => {
     expect([...labels]).toEqual([5, 0, 8]);
   });
 
+  it('knows whether pictures are dark on bright', async () => {
+    const options = { format: 'idx', path: directory, mean: 0, std: 1 } as const;
+    expect((await openData(options, anywhere)).preparation.ground).toBeUndefined();
+    writeFileSync(
+      path('train-images-idx3-ubyte'),
+      idx(
+        [3, 3, 3],
+        [...Array(27).keys()].map((i) => 255 - (i % 9 === 4 ? 250 : 0)),
+      ),
+    );
+    writeFileSync(path('t10k-images-idx3-ubyte'), idx([1, 3, 3], Array(9).fill(255)));
+    expect((await openData(options, anywhere)).preparation.ground).toBe('bright');
+  });
+
   it('gathers in the order asked for, and reads .gz', () => {
     rmSync(path('train-images-idx3-ubyte'));
     writeFileSync(path('train-images-idx3-ubyte.gz'), gzipSync(files['train-images-idx3-ubyte']));

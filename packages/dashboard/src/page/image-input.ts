@@ -30,7 +30,7 @@ const FILLED = 20 / 28;
 /** What images a job's network takes; undefined when it takes none. Bytes that were normalised were pixels. */
 export function imageFormOf({ shape, preparation }: Samples): ImageForm | undefined {
   const [height, width, channels = 1] = shape;
-  const { mean, std, image, text } = preparation;
+  const { mean, std, image, text, ground } = preparation;
   if (
     shape.length < 2 ||
     shape.length > 3 ||
@@ -49,9 +49,9 @@ export function imageFormOf({ shape, preparation }: Samples): ImageForm | undefi
     channels,
     mean: each(mean, 0),
     std: each(std, 1),
-    digits: !image && channels === 1,
+    digits: !image && channels === 1 && ground !== 'bright',
     fit: image?.fit ?? 'contain',
-    background: image?.background,
+    background: image?.background ?? (ground === 'bright' ? 'white' : undefined),
   };
 }
 

@@ -7,6 +7,8 @@ import type { Network } from './network.ts';
 export interface Preparation {
   readonly mean?: number | readonly number[];
   readonly std?: number | readonly number[];
+  /** Dark on a bright ground. Absent: bright on dark. */
+  readonly ground?: 'bright';
   readonly classes?: readonly string[];
   readonly image?: {
     readonly channels?: number;

@@ -95,6 +95,7 @@ const preparation = z
     mean: perChannel(finite),
     std: perChannel(deviation),
     shape: z.array(size),
+    ground: z.literal('bright'),
     classes: names,
     image,
     table,

@@ -2,6 +2,7 @@
 
 import { DataError, notFound, type Preparation } from '@kasane/data/dataset';
 import { openRegular } from '@kasane/data/internal/files/regular-file';
+import { hasBrightBorder } from '@kasane/data/internal/images/ground';
 import { type Background, decodeImage, type ImageForm } from '@kasane/data/internal/images/image-decode';
 import { inputReader, shapeOfBytes } from '@kasane/data/internal/normalize';
 import { binaryKind, KIND_BYTES } from '@kasane/data/internal/text/decode-text';
@@ -113,34 +114,32 @@ async function checkKind(given: string, { what, file, binary }: Takes): Promise<
 }
 
 /** The images that a model takes; undefined when it takes none. Bytes that were normalised were pixels. */
-function imageForm(input: readonly number[], { mean, image, shape }: Preparation): ImageForm | undefined {
+function imageForm(
+  input: readonly number[],
+  { mean, image, shape, ground }: Preparation,
+): ImageForm | undefined {
   if (image || mean === undefined) return image;
   const [height, width, channels = 1, ...rest] = shapeOfBytes(input, shape);
   if (height === undefined || width === undefined || rest.length > 0) return undefined;
-  return channels === 1 || channels === 3 ? { height, width, channels, fit: 'contain' } : undefined;
+  if (channels !== 1 && channels !== 3) return undefined;
+  return { height, width, channels, fit: 'contain', ...(ground === 'bright' && { background: 'white' }) };
 }
 
 async function readImage(
   path: string,
   form: ImageForm,
-  { mean = 0, std = 1, image }: Preparation,
+  { mean = 0, std = 1, image, ground }: Preparation,
   invert: boolean | undefined,
 ): Promise<ReadInput> {
   const { pixels, background } = await decodeImage(path, form);
   const { height, width, channels } = form;
-  // Digits as IDX files have them are bright on dark; a folder of images says for itself what it is like.
-  const inverted = invert ?? (!image && channels === 1 && hasBrightBorder(pixels, width));
+  // Digits as IDX files have them are mostly bright on dark; a folder of images says for itself what it is like.
+  const areDigits = !image && channels === 1 && ground !== 'bright';
+  const inverted = invert ?? (areDigits && hasBrightBorder(pixels, width));
   const shown = inverted ? pixels.map((value) => 255 - value) : pixels;
   const x = new Float32Array(shown.length);
   inputReader({ dtype: 'u8', shape: [height, width, channels] }, [mean].flat(), [std].flat())(shown, x);
   return { name: path, x, inverted, ...(background && { background }) };
-}
-
-function hasBrightBorder(pixels: Uint8Array, side: number): boolean {
-  const border = pixels.filter(
-    (_, i) => i < side || i >= pixels.length - side || i % side === 0 || i % side === side - 1,
-  );
-  return border.reduce((sum, value) => sum + value, 0) / border.length > 127;
 }
 
 /** Numbers as the model takes them; where training had bytes, bytes. */
