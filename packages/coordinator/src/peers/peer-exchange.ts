@@ -63,8 +63,9 @@ export class PeerExchange {
   /** The workers that will own parts from the next step on that the coordinator publishes. */
   #next: readonly string[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
-  /** Steps that are computed without owners, whoever there is. */
+  /** A step that is computed without owners, whoever there is, and until when those that follow it are, by `performance.now()`. */
   #plainStep = -1;
+  #plainUntil = Number.NEGATIVE_INFINITY;
   /** When each worker first took part. */
   readonly #since = new Map<string, number>();
   readonly #excluded = new Map<string, number>();
@@ -192,9 +193,10 @@ export class PeerExchange {
     return false;
   }
 
-  /** A step is computed with all gradients going to the coordinator. */
+  /** A step is computed with all gradients going to the coordinator, and so are those that follow it, for a while: an owner may be at fault. */
   without(step: number, why: Reason): void {
     this.#plainStep = step;
+    this.#plainUntil = performance.now() + EXCLUDED_MS;
     this.#end(why);
   }
 
@@ -288,6 +290,7 @@ export class PeerExchange {
     };
     if (mode === 'coordinator') return [];
     if (mode === 'auto' && parameters.parameters.length < LEAST_FLOATS) return [];
+    if (now < this.#plainUntil) return [];
     const far = mode === 'workers' ? taking : taking.filter(({ id }) => !isNear(id));
     if (far.length < 2) return [];
     mesh.want(far, now);

@@ -138,15 +138,15 @@ export class TaskBoard {
 
   /**
    * The step under way is computed again: what has been answered does not count.
-   * @param fromParameters workers are sent its parameters again, and give up what they hold of later steps
+   * @param areLaterVoid what has been computed of later steps does not count either
    */
-  redo(step: number, fromParameters: boolean): void {
+  redo(step: number, areLaterVoid: boolean): void {
     this.#answered = 0;
     this.#answers.train.clear();
     this.#early = [];
     const tracker = this.#trackers.train;
     tracker.redo(step);
-    if (fromParameters) for (const later of tracker.steps()) if (later > step) tracker.redo(later);
+    if (areLaterVoid) for (const later of tracker.steps()) if (later > step) tracker.redo(later);
     this.check();
   }
 

@@ -57,6 +57,8 @@ export class GradientSync {
   /** Workers have been sent the parameters of the step under way; false while another job has its turn. */
   #isPublished = false;
   #publishedAt = performance.now();
+  /** Workers got the version of the step under way from the owners of parts: who goes may not have sent all of its own. */
+  #isFromOwners = false;
 
   constructor(options: GradientSyncOptions) {
     const { id, job, parameters, record, mode, mesh } = options;
@@ -66,7 +68,7 @@ export class GradientSync {
     this.#peers = new PeerExchange({
       ...{ id, job, parameters, record, mode, mesh },
       isNear: (worker) => exchange.isNear(worker),
-      onDissolved: () => this.#redo(false),
+      onDissolved: () => this.#redo({}),
     });
   }
 
@@ -153,6 +155,7 @@ export class GradientSync {
     this.#isPublished = true;
     if (this.#peers.look(workers)) this.#peers.begin(version, shardsOf(version), workers);
     this.#exchange.publish(workers);
+    this.#isFromOwners = false;
     board.begin(version);
     this.#staging = this.#peers.sendState();
     this.#publishedAt = performance.now();
@@ -162,6 +165,7 @@ export class GradientSync {
   publishDistributed(): void {
     this.#isPublished = true;
     this.#exchange.publish(this.#others());
+    this.#isFromOwners = true;
     this.#options.board.begin(this.#options.parameters.version);
     this.#publishedAt = performance.now();
   }
@@ -208,7 +212,8 @@ export class GradientSync {
     const peers = this.#peers;
     if (answers.some(({ lossSum }) => !Number.isFinite(lossSum))) {
       peers.without(step, { code: 'sums-not-finite', args: {} });
-      this.#redo(false);
+      // The parameters may be what is wrong: an owner sent them.
+      this.#redo({ isDoubtful: true });
       return undefined;
     }
     // Another job's step begins while this one is counted.
@@ -222,7 +227,7 @@ export class GradientSync {
     });
     if (isSummed) return { answers, totals, isLeftOut: false, turn, isDistributed };
     await turn;
-    this.#redo(isDistributed);
+    this.#redo({ isCommitted: isDistributed });
     return undefined;
   }
 
@@ -245,8 +250,12 @@ export class GradientSync {
     return update;
   }
 
-  /** The step under way is computed again. @param fromParameters owners of parts may have gone on to the next version */
-  #redo(fromParameters: boolean): void {
+  /**
+   * The step under way is computed again.
+   * @param isCommitted owners of parts may have gone on to the next version
+   * @param isDoubtful workers may lack part of the present version, or have another: they are sent it
+   */
+  #redo({ isCommitted = false, isDoubtful = false }: { isCommitted?: boolean; isDoubtful?: boolean }): void {
     if (!this.#isPublished) return;
     const { parameters, board, shardsOf, taking } = this.#options;
     const { version } = parameters;
@@ -254,9 +263,12 @@ export class GradientSync {
     parameters.forget();
     this.#peers.look(workers);
     this.#peers.begin(version, shardsOf(version), workers);
-    if (fromParameters) this.#exchange.publish(workers);
+    if (isCommitted || isDoubtful || this.#isFromOwners) {
+      this.#exchange.publish(workers);
+      this.#isFromOwners = false;
+    }
     this.#staging = this.#peers.sendState();
-    board.redo(version, fromParameters);
+    board.redo(version, isCommitted);
   }
 
   /** Those who take shards, and are not sent new versions by the owners of parts. */
