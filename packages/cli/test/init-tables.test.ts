@@ -190,6 +190,16 @@ it('a time and a number: a series', async () => {
   expect(other.data).toMatchObject({ format: 'series', order: 'file' });
 });
 
+it('a series whose rows are numbered, as R and pandas write them', async () => {
+  const day = (i: number) => `2026-01-${String(1 + i).padStart(2, '0')}`;
+  const { data, printed } = await made(
+    'r.csv',
+    `"",date,v\n${lines((i) => `"${1 + i}",${day(i)},${(i * 7) % 5}`, 28)}`,
+  );
+  expect(data).toMatchObject({ format: 'series', columns: ['v'] });
+  expect(printed).toContain("columns that number the rows are ignored: ''");
+});
+
 it.each([
   ['newest first', (i: number) => `${28 - (i % 28)}.01.2026`],
   ['in no order', (i: number) => `1/${1 + ((5 * i) % 28)}/2026`],

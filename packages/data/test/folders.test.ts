@@ -129,6 +129,14 @@ describe.each(kinds)('folders of $kind', { timeout: 60_000 }, ({ sample, open })
     expect((await outcome(open())).classes).toEqual(['a.jpg', 'b.txt']);
   });
 
+  it.runIf(process.platform === 'linux')('a name that is no UTF-8 is named, with what to do', async () => {
+    classes('.');
+    const latin = Buffer.concat([Buffer.from(join(folder, 'cat')), Buffer.from('/caf\xe9.png', 'latin1')]);
+    writeFileSync(latin, Buffer.from('x'));
+    const { refused } = await outcome(open());
+    expect(refused).toMatch(/cat\/caf\ufffd\.png: its name is not UTF-8; rename the file/);
+  });
+
   it('accents count the same however they are encoded', async () => {
     for (const i of [1, 2]) {
       for (const kind of ['cafe\u0301', 'the']) sample(`train/${kind}/${i}`);

@@ -66,11 +66,12 @@ it.each([
 it.each([
   ['-999', (i: number) => String(i % 9 ? i % 12 : -999)],
   ['99999', (i: number) => String(i % 9 ? i % 12 : 99_999)],
+  ['-999.0', (i: number) => (i % 9 ? `${i % 12}.5` : '-999.0')],
 ])('%s among small numbers may be a missing value', async (marker, value) => {
   const { notes } = await read(value);
   expect(notes).toEqual([
     expect.stringContaining(
-      `column 'size': ${marker} is in 3 training rows, far from all other values; if it means`,
+      `column 'size': ${Number(marker)} is in 3 training rows, far from all other values; if it means a missing value, set data.missingValues: ["${marker}"]`,
     ),
   ]);
   expect((await read(value, { missingValues: [marker], missing: 'mean' })).notes).toEqual([]);

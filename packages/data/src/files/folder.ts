@@ -69,6 +69,9 @@ export function listData(folder: string): Listing {
 }
 
 function whyNoFile(path: string): string {
+  // Node has put this character in the place of bytes that are no text, and finds nothing by it.
+  if (basename(path).includes('\ufffd') && kindOfPath(path) === 'nothing')
+    return `${path}: its name is not UTF-8; rename the file, for example with convmv`;
   try {
     statRegular(path);
     return `${path}: it changed while it was being read. Try again`;

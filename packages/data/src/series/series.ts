@@ -243,7 +243,12 @@ function numericColumns(
   const counting = chosen.filter((name) => counts(rows, columns.indexOf(name), form));
   if (counting.length > 0 && counting.length < chosen.length)
     notes.push(
-      `${path}: columns that change by the same amount in every row, such as times or row numbers, are inputs and targets like the others: ${counting.slice(0, 50).join(', ')}. To order the rows by one, set data.time; to leave it out, list the others in data.columns`,
+      `${path}: columns that change by the same amount in every row, such as times or row numbers, are inputs and targets like the others: ${counting
+        .slice(0, 50)
+        .map((name) => name || "''")
+        .join(
+          ', ',
+        )}. To order the rows by one, set data.time; to leave it out, list the others in data.columns`,
     );
   return chosen;
 }

@@ -36,6 +36,8 @@ const areEpochs = (values: readonly string[]) => values.every((text) => readEpoc
 export interface Series {
   readonly time: Column;
   readonly numbers: readonly Column[];
+  /** Number the rows, and are left out. */
+  readonly numbering: readonly Column[];
   /** Of each row; undefined where some dates are not read. */
   readonly times: readonly number[] | undefined;
   /** Whether most are read all the same: then the reader names those that are not. */
@@ -47,8 +49,9 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   const time = columns.find((column) => isTime(column));
   if (!time) return undefined;
   const filled = columns.filter((column) => column !== time && column.values.length > 0);
-  const counted = filled.filter((column) => !column.fit.isRowNumber);
-  const others = counted.length > 0 ? counted : filled;
+  const measured = filled.filter((column) => !column.fit.isRowNumber);
+  const others = measured.length > 0 ? measured : filled;
+  const numbering = filled.filter((column) => !others.includes(column));
   const numbers = others.filter((column) => column.isNumber);
   if (numbers.length === 0 || numbers.length < others.length) return undefined;
   const read = areCompactDates(time.values) ? readCompact : areEpochs(time.values) ? readEpoch : readDate;
@@ -56,10 +59,11 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   const areMostRead = 2 * times.length >= time.values.length;
   if (times.length < time.values.length) {
     // What is not read can not be checked: only where there is nothing else to do with it.
-    return areMostRead || numbers.length === 1 ? { time, numbers, times: undefined, areMostRead } : undefined;
+    const isSeries = areMostRead || numbers.length === 1;
+    return isSeries ? { time, numbers, numbering, times: undefined, areMostRead } : undefined;
   }
   const once = new Set(times).size === times.length;
-  return once || numbers.length === 1 ? { time, numbers, times, areMostRead } : undefined;
+  return once || numbers.length === 1 ? { time, numbers, numbering, times, areMostRead } : undefined;
 }
 
 function isTime({ name, values, different, isNumber }: Column): boolean {
@@ -102,8 +106,14 @@ export function seriesSection(
   if (target === undefined && series && series.numbers.length > 1)
     guesses.push(`all ${series.numbers.length} numeric columns are predicted (--target COLUMN for one)`);
   const form = { ...said, ...(series && orderOf(series, guesses, steps, usual)) };
+  const isNumbered = series !== undefined && series.numbering.length > 0 && !('columns' in given);
+  if (isNumbered)
+    guesses.push(
+      `columns that number the rows are ignored: ${series.numbering.map(({ name }) => `'${name}'`).join(', ')} (data.columns)`,
+    );
   return {
     ...{ format: 'series', path, ...form, window },
+    ...(isNumbered && { columns: series.numbers.map(({ name }) => name) }),
     ...given,
     ...(target !== undefined && { target }),
   };

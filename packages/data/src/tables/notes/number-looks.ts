@@ -5,6 +5,8 @@ import type { Notation } from '../table-form.ts';
 
 /** What stands for a missing number in many files. */
 const MARKERS = new Set([-99, ...[999, 9999, 99_999, 999_999].flatMap((nines) => [nines, -nines])]);
+/** Ways to write one of them that are told. */
+const SPELLINGS = 5;
 /** Such numbers that are so many times as far from 0 as all others are no measurements. */
 const FAR = 2;
 /** Numbers of one length, from so many digits on, count nothing. */
@@ -25,7 +27,8 @@ export class NumberLooks {
   #power: string | undefined;
   #powers = true;
   /** How often each marker of a missing number is there, and how far from 0 the others are. */
-  readonly #markers = new Map<number, number>();
+  /** How often each is there, and how it is written. */
+  readonly #markers = new Map<number, { times: number; readonly texts: Set<string> }>();
   #farthest = 0;
   /** Digits that all have; 0: not all the same. */
   #length: number | undefined;
@@ -55,7 +58,7 @@ export class NumberLooks {
       this.#powers = /^\d+(?:e\d+)?$/i.test(text);
       if (this.#powers && /e/i.test(text)) this.#power ??= text;
     }
-    if (MARKERS.has(value)) this.#markers.set(value, (this.#markers.get(value) ?? 0) + 1);
+    if (MARKERS.has(value)) this.#mark(value, text);
     else this.#farthest = Math.max(this.#farthest, Math.abs(value));
     this.#length ??= text.length;
     if (this.#length !== text.length || !this.#digits) this.#length = 0;
@@ -63,6 +66,13 @@ export class NumberLooks {
     if (this.#rounded === undefined && Math.abs(value) > Number.MAX_SAFE_INTEGER && /^[+-]?\d+$/.test(text))
       this.#rounded = text;
     this.#lookForGroups(text);
+  }
+
+  #mark(value: number, text: string): void {
+    const marker = this.#markers.get(value) ?? { times: 0, texts: new Set() };
+    this.#markers.set(value, marker);
+    marker.times++;
+    if (marker.texts.size < SPELLINGS) marker.texts.add(text);
   }
 
   #lookForGroups(text: string): void {
@@ -91,13 +101,13 @@ export class NumberLooks {
   /** A number such as -999 that is there more than once, and far from all others. */
   marked(): string[] {
     const found = [...this.#markers].filter(
-      ([value, times]) => times > 1 && Math.abs(value) > FAR * this.#farthest && this.#farthest > 0,
+      ([value, { times }]) => times > 1 && Math.abs(value) > FAR * this.#farthest && this.#farthest > 0,
     );
     return found
       .slice(0, 1)
       .map(
-        ([value, times]) =>
-          `column '${this.#name}': ${value} is in ${times} training rows, far from all other values; if it means a missing value, set data.missingValues: ["${value}"]`,
+        ([value, { times, texts }]) =>
+          `column '${this.#name}': ${value} is in ${times} training rows, far from all other values; if it means a missing value, set data.missingValues: [${[...texts].map((text) => JSON.stringify(text)).join(', ')}]`,
       );
   }
 
