@@ -123,3 +123,13 @@ it('a text among numbers is named', async () => {
   const { values } = await series(content, { missingValues: ['ERR'], missing: 'previous' });
   expect(values[4]).toBe(4);
 });
+
+it('a column of numbers that orders the rows is said to be an input too', async () => {
+  const steps = Array.from({ length: 20 }, (_, i) => `${(i / 10).toFixed(1)},${(i * 7) % 5}\n`);
+  const said =
+    /column 'time' orders the rows, and is also an input and a target like the others; .* data\.columns/;
+  expect((await series(`time,v\n${steps.join('')}`)).notes.join()).toMatch(said);
+  expect((await series(`time,v\n${steps.join('')}`, { columns: ['v'] })).notes.join()).not.toMatch(said);
+  // Equal steps, but for how 0.1 is written in binary.
+  expect((await series(`t2,v\n${steps.join('')}`)).notes.join()).toMatch(/by the same amount .*: t2\./);
+});

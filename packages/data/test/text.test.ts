@@ -194,6 +194,15 @@ describe('text', { timeout: 60_000 }, () => {
     );
   });
 
+  it('texts that are in training and test are told', async () => {
+    const texts = Array.from({ length: 200 }, (_, i) => `"text ${'abcdefgh'[i % 8]}",${i % 2}`).join('\n');
+    const path = write('same.csv', `text,label\n${texts}\n`);
+    const { notes } = await open(path, { objective: 'classification', context: 8, validation: 0.25 });
+    expect(notes?.join()).toMatch(
+      /50 of 50 test texts also occur in the training texts, with the same labels/,
+    );
+  });
+
   it('names the cause where all that it would read is skipped', async () => {
     const latin = write('latin.txt', Buffer.from('caf\xe9 au lait, and more of it', 'latin1'));
     await expect(open(latin, { onDamaged: 'skip' })).rejects.toThrow(

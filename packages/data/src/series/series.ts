@@ -240,7 +240,12 @@ function numericColumns(
     notes.push(
       `${path}: ignored columns that are not numbers: ${left.slice(0, 50).join(', ')}; to choose columns, set data.columns`,
     );
-  const counting = chosen.filter((name) => counts(rows, columns.indexOf(name), form));
+  const isTime = (name: string) => name === time?.name;
+  if (chosen.some(isTime) && chosen.length > 1)
+    notes.push(
+      `${path}: column '${time?.name}' orders the rows, and is also an input and a target like the others; to leave it out, list the others in data.columns`,
+    );
+  const counting = chosen.filter((name) => !isTime(name) && counts(rows, columns.indexOf(name), form));
   if (counting.length > 0 && counting.length < chosen.length)
     notes.push(
       `${path}: columns that change by the same amount in every row, such as times or row numbers, are inputs and targets like the others: ${counting
@@ -253,11 +258,16 @@ function numericColumns(
   return chosen;
 }
 
+/** Part of a step by which another one may differ, and still be the same. */
+const SAME_STEP = 1e-4;
+
 /** Whether a column of numbers goes up, or down, by the same amount from row to row. */
 function counts(rows: readonly CsvRow[], at: number, form: TableForm): boolean {
   const values = rows.map(({ fields }) => readNumber(fields[at]!, form) ?? Number.NaN);
   const step = values[1]! - values[0]!;
-  return step !== 0 && values.every((value, row) => row === 0 || value - values[row - 1]! === step);
+  // 0.1, 0.2, 0.3 are no equal steps in binary.
+  const isEqual = (other: number) => Math.abs(other - step) <= SAME_STEP * Math.abs(step);
+  return step !== 0 && values.every((value, row) => row === 0 || isEqual(value - values[row - 1]!));
 }
 
 function chooseTargets({ path, target }: SeriesOptions, names: readonly string[]): readonly string[] {

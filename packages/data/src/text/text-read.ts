@@ -24,6 +24,7 @@ import { type FilesOf, leaveOutShared, leaveOutTested, testsOnTraining } from '.
 import { listOf } from '../problems.ts';
 import { splitAtRandom } from '../shuffle.ts';
 import { openCsvFile, skippedRows } from '../tables/csv-file.ts';
+import { repeatedRows } from '../tables/notes/repeated-rows.ts';
 import { decodeText, markedEncoding, UTF8 } from './decode-text.ts';
 import type { TextOptions } from './text.ts';
 import { PAD, type TokenizerSpec, trainTokenizer } from './tokenizer.ts';
@@ -176,13 +177,19 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
   };
   const encoded = { train: encode('train'), test: encode('test') };
   const truncated = truncatedTexts(path, lengths, context);
+  const samplesOf = (part: LabelledTokens) => ({ ...part, samples: part.targets.length });
+  // Where training and test are one file, that is said already.
+  const areApart = test === undefined || resolve(train) !== resolve(test);
+  const repeated = areApart
+    ? repeatedRows(samplesOf(encoded.train), samplesOf(encoded.test), path, 'text')
+    : [];
   return {
     kind: 'labelled',
     tokenizer: tokenizer.spec,
     size: tokenizer.size,
     classes,
     ...encoded,
-    notes: [...notes, ...all.notes, ...(other?.notes ?? []), ...truncated],
+    notes: [...notes, ...all.notes, ...(other?.notes ?? []), ...truncated, ...repeated],
   };
 }
 

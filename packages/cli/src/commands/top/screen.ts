@@ -131,7 +131,7 @@ function curveLines({ points }: Snapshot, job: Job, columns: number, height: num
   const last = points.at(-1)!;
   const speed = `${Math.round(job.samplesPerSecond).toLocaleString('en')} samples/s`;
   const facts = `${job.id}   step ${job.step}   learning rate ${last.learningRate.toPrecision(3)}   ${speed}`;
-  const width = Math.floor((columns - 2) / 2);
+  const width = Math.max(1, Math.floor((columns - 2) / 2));
   const graph = (name: string, values: readonly number[], show: (value: number) => string) => {
     const { lines, least, greatest } = curve(values, width, Math.max(1, height - 3));
     return [

@@ -1,17 +1,31 @@
-/** Test rows that are training rows, too. */
+/** Samples of the test that are samples of the training, too. */
 import { createHash } from 'node:crypto';
 import { counted } from '@kasane/tensor/internal/counted';
-import { type Arrays, bytesOf } from '../../arrays.ts';
+import { bytesOf } from '../../arrays.ts';
 
 /** Of the test rows so many, from which on they say little about rows that training has not seen. */
 const REPEATED_PART = 0.2;
 /** Of fewer test rows nothing is said. */
 const REPEATED_ROWS = 20;
 
-/** A note on test rows that are training rows, too: with the same features, and the same target. */
-export function repeatedRows(train: Arrays, test: Arrays, path: string): string[] {
+interface Samples {
+  readonly samples: number;
+  readonly inputs: Float32Array | Int32Array;
+  readonly targets: Float32Array | Int32Array;
+}
+
+/**
+ * A note on test samples that are training samples, too: with the same input, and the same target.
+ * @param what a sample is called
+ */
+export function repeatedRows(
+  train: Samples,
+  test: Samples,
+  path: string,
+  what: 'row' | 'text' = 'row',
+): string[] {
   if (test.samples < REPEATED_ROWS) return [];
-  const keysOf = ({ samples, inputs, targets }: Arrays) => {
+  const keysOf = ({ samples, inputs, targets }: Samples) => {
     const [width, depth] = [inputs.length / samples, targets.length / samples];
     return Array.from({ length: samples }, (_, i) => {
       const hash = createHash('md5').update(bytesOf(inputs.subarray(i * width, (i + 1) * width)));
@@ -23,6 +37,6 @@ export function repeatedRows(train: Arrays, test: Arrays, path: string): string[
   return repeated < REPEATED_PART * test.samples
     ? []
     : [
-        `${path}: ${repeated} of ${counted(test.samples, 'test row')} also occur in the training rows, with the same values: the test says little about new rows. Remove rows that occur twice`,
+        `${path}: ${repeated} of ${counted(test.samples, `test ${what}`)} also occur in the training ${what}s, with the same ${what === 'row' ? 'values' : 'labels'}: the test says little about new ${what}s. Remove ${what}s that occur twice`,
       ];
 }
