@@ -76,6 +76,8 @@ export class TaskBoard {
   readonly #pace = new Pace();
   /** Answers to the next step, which workers may begin before this one has been counted. */
   #early: { readonly worker: string; readonly task: TaskId; readonly result: TaskResult }[] = [];
+  /** Steps that are computed again. */
+  readonly #redone = new Set<number>();
   /** Answers whose numbers were not finite, by shard of the step under way. */
   readonly #refused = new Map<number, Answer>();
   /** The step under way: training answers count for it alone. */
@@ -145,8 +147,11 @@ export class TaskBoard {
     this.#answers.train.clear();
     this.#early = [];
     const tracker = this.#trackers.train;
-    tracker.redo(step);
-    if (areLaterVoid) for (const later of tracker.steps()) if (later > step) tracker.redo(later);
+    const steps = tracker.steps().filter((one) => one === step || (areLaterVoid && one > step));
+    for (const one of steps) {
+      tracker.redo(one);
+      this.#redone.add(one);
+    }
     this.check();
   }
 
@@ -176,6 +181,7 @@ export class TaskBoard {
     const shards = this.#trackers[kind].shards(step);
     for (const { shard } of shards) this.#out.counted({ kind, step, shard });
     this.#trackers[kind].close(step);
+    if (kind === 'train') this.#redone.delete(step);
     if (kind === 'evaluate') this.#answers.evaluate.clear();
     const by = answers.map(({ worker, leftOut }) => (leftOut ? undefined : worker));
     for (const worker of by)
@@ -234,11 +240,9 @@ export class TaskBoard {
     if (this.#options.shares.isResting(worker)) return false;
     const { plan, lines } = this.#options;
     if (!tracker.holds(step, shard, worker, attempt)) {
-      lines.write(
-        'warn',
-        { worker, kind, step, shard, attempt },
-        'answer refused: the worker does not hold this task',
-      );
+      const why = 'answer refused: the worker does not hold this task';
+      // Of a step that is computed again it is nobody's fault.
+      if (!this.#redone.has(step)) lines.write('warn', { worker, kind, step, shard, attempt }, why);
       return false;
     }
     const refused = refusedAnswer(plan, { kind, step, shard }, result, () =>
