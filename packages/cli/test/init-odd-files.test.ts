@@ -60,3 +60,16 @@ it('takes ~/ as a shell does', async () => {
   expect(ended.code, ended.stderr).toBe(0);
   expect(dataOf(job)).toMatchObject({ path: join(folder, 'home.csv') });
 });
+
+it('a delimiter is one character, and a tab may be written as \\t', async () => {
+  const tabs = withNames.replaceAll(';', '\t');
+  const { data } = await initOf('tabs.csv', tabs, '--target', 'klasse', '--set', 'delimiter=\\t');
+  expect(data).toMatchObject({ delimiter: '\t' });
+  for (const delimiter of ['', ';;'])
+    expect(await initOf('tabs.csv', tabs, '--force', '--set', `delimiter=${delimiter}`)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        '--set delimiter: expected one character, such as ";", or "\\t" for a tab',
+      ),
+    });
+});

@@ -29,6 +29,8 @@ export interface ConnectedWorker {
   readonly id: string;
   readonly owner: Owner;
   readonly host: string;
+  /** The IP address from which it is connected. */
+  readonly address: string;
   readonly slots: number;
   readonly backend: string;
   /** Milliseconds since 1970. */

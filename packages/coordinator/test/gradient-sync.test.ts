@@ -25,11 +25,11 @@ const job = checkJob({
 });
 
 /** A worker, what it was told of owners, and which versions the coordinator sent it. */
-function workerOf(id: string) {
+function workerOf(id: string, index: number) {
   const told: Parameters<ConnectedWorker['send']>[0][] = [];
   let versions = 0;
   const worker = {
-    ...{ id, draining: false, resting: new Map(), routes: new Map() },
+    ...{ id, address: `10.0.0.${index + 1}`, draining: false, resting: new Map(), routes: new Map() },
     send: (message) => told.push(message),
     publish: () => {
       versions++;

@@ -5,9 +5,13 @@ import { PeerMesh } from '../src/peers/mesh.ts';
 import type { ConnectedWorker } from '../src/workers.ts';
 
 /** A worker, and what it was told. */
-function workerOf(id: string) {
+function workerOf(id: string, address = '10.0.0.9') {
   const told: Parameters<ConnectedWorker['send']>[0][] = [];
-  const worker = { id, send: (message) => told.push(message) } as Partial<ConnectedWorker> as ConnectedWorker;
+  const worker = {
+    id,
+    address,
+    send: (message) => told.push(message),
+  } as Partial<ConnectedWorker> as ConnectedWorker;
   const peers = (): Peer[] => {
     const last = told.findLast((message) => message.$case === 'peers');
     return last?.$case === 'peers' ? last.value.peers : [];
@@ -18,7 +22,7 @@ function workerOf(id: string) {
 /** Three workers that listen. */
 function opened() {
   const mesh = new PeerMesh();
-  const workers = ['a', 'b', 'c'].map(workerOf);
+  const workers = ['a', 'b', 'c'].map((id, index) => workerOf(id, `10.0.0.${index + 1}`));
   mesh.want(workers.map(({ worker }) => worker));
   for (const [index, { worker }] of workers.entries()) mesh.opened(worker, `10.0.0.${index + 1}:4000`, '');
   return { mesh, workers };
@@ -113,4 +117,21 @@ it.each(['', 'nonsense', 'http://10.0.0.9:1'])('dials no address such as %o', (a
   mesh.opened(other.worker, address, 'a firewall');
   expect(workers[0]!.peers().map(({ worker }) => worker)).toEqual(['b', 'c']);
   expect(mesh.whyNot('d')).toBe(address === '' ? 'a firewall' : 'its address is not HOST:PORT');
+});
+
+it('has nobody dial a host that a worker only names, unless both are behind one NAT', () => {
+  const { mesh, workers } = opened();
+  const rogue = workerOf('d', '10.0.0.4');
+  mesh.want([rogue.worker]);
+  mesh.opened(rogue.worker, '10.0.0.20:8080', '');
+  for (const { peers } of workers) expect(peers().map(({ worker }) => worker)).not.toContain('d');
+  expect(mesh.whyNot('d')).toBe(
+    'it listens at 10.0.0.20:8080, but is connected from 10.0.0.4, as through NAT',
+  );
+  const behind = ['x', 'y'].map((id) => workerOf(id, '203.0.113.7'));
+  mesh.want(behind.map(({ worker }) => worker));
+  for (const [index, { worker }] of behind.entries()) mesh.opened(worker, `192.168.0.${index + 1}:4000`, '');
+  // They are dialled by each other, and nobody else dials them.
+  expect(behind[0]!.peers().map(({ worker, dials }) => [worker, dials])).toContainEqual(['y', true]);
+  expect(workers[0]!.peers().map(({ worker }) => worker)).not.toContain('x');
 });

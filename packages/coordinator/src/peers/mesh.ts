@@ -3,7 +3,8 @@
  * who dials how fast the link is. It belongs to the coordinator, not to a job: links outlive jobs.
  */
 import { randomBytes } from 'node:crypto';
-import { whyNoAddress } from '@kasane/protocol/internal/ports/address';
+import { plainIp, whyNoAddress } from '@kasane/protocol/internal/ports/address';
+import { splitAddress } from '@kasane/protocol/internal/security/tls';
 import { LINK_KEY_BYTES } from '@kasane/protocol/internal/wire/link';
 import type { ConnectedWorker } from '../workers.ts';
 import { closest } from './clique.ts';
@@ -19,6 +20,8 @@ interface Member {
   readonly worker: ConnectedWorker;
   /** HOST:PORT; undefined until it has said so; empty: it does not listen. */
   address: string | undefined;
+  /** It listens where it is connected from, and not at some host that it names. Behind NAT it does not. */
+  isOwn: boolean;
   why: string;
   readonly askedAt: number;
 }
@@ -48,6 +51,7 @@ export class PeerMesh {
       this.#members.set(worker.id, {
         worker,
         address: undefined,
+        isOwn: false,
         why: 'it has not answered yet',
         askedAt: now,
       });
@@ -69,7 +73,10 @@ export class PeerMesh {
     member.address = isAddress ? address : '';
     member.why = isAddress ? why : 'its address is not HOST:PORT';
     if (member.address === '') return;
-    const others = [...this.#members].filter(([id, other]) => id !== worker.id && other.address);
+    member.isOwn = plainIp(splitAddress(member.address).host) === worker.address;
+    const others = [...this.#members].filter(
+      ([id, other]) => id !== worker.id && other.address && mayLink(member, other),
+    );
     for (const [id] of others) this.#link(worker.id, id, performance.now());
     this.#tell([worker.id, ...others.map(([id]) => id)]);
   }
@@ -114,6 +121,9 @@ export class PeerMesh {
   whyNot(worker: string): string | undefined {
     const member = this.#members.get(worker);
     if (member?.address === '') return member.why;
+    const isLinked = [...this.#links.values()].some(({ a, b }) => a === worker || b === worker);
+    if (member?.address && !member.isOwn && !isLinked)
+      return `it listens at ${member.address}, but is connected from ${member.worker.address}, as through NAT`;
     return [...this.#links.values()].find(
       ({ a, b, able }) => able === false && (a === worker || b === worker),
     )?.why;
@@ -142,6 +152,13 @@ export class PeerMesh {
       this.#members.get(id)?.worker.send({ $case: 'peers', value: { peers } });
     }
   }
+}
+
+/** Others dial what a worker names only where it is itself, or is behind the same NAT: who else is at that address was never asked. */
+function mayLink(one: Member, other: Member): boolean {
+  const isOne = one.worker.id < other.worker.id;
+  const dialled = isOne ? other : one;
+  return dialled.isOwn || one.worker.address === other.worker.address;
 }
 
 const keyOf = (a: string, b: string) => (a < b ? `${a}\n${b}` : `${b}\n${a}`);

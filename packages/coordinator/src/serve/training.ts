@@ -13,6 +13,7 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { checkWorkerMessage } from '@kasane/protocol/internal/grpc/worker-messages';
+import { plainIp } from '@kasane/protocol/internal/ports/address';
 import { encodeFrame, type Frame } from '@kasane/protocol/internal/wire/frame';
 import { LINK_KEY_BYTES, Link } from '@kasane/protocol/internal/wire/link';
 import {
@@ -92,6 +93,8 @@ class Session {
   #place = '';
   #said: Hello | undefined;
   #link: Link | undefined;
+  /** The other end of the link. */
+  #address = '';
   #worker: ConnectedWorker | undefined;
   #closed = false;
   #heardAt = performance.now();
@@ -144,6 +147,7 @@ class Session {
   /** The worker's data link. Says whether it is the first. */
   link(socket: Socket): boolean {
     if (this.#link) return false;
+    this.#address = plainIp(socket.remoteAddress ?? '');
     this.#link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
       onRoom: () => this.#flush(),
@@ -171,6 +175,7 @@ class Session {
       id: hello.worker,
       owner,
       host: said(hello.host, WORKER_TEXT),
+      address: this.#address,
       slots: hello.slots,
       backend: said(hello.backend, WORKER_TEXT),
       connectedAt: Date.now(),

@@ -46,7 +46,7 @@ const encodingSchema = z
 const csvForm = {
   delimiter: z
     .string()
-    .length(1)
+    .length(1, { error: 'expected one character, such as ";", or "\\t" for a tab' })
     .default(',')
     .describe('Separates the fields of a row. A space stands for any number of spaces.'),
   quote: z

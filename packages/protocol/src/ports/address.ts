@@ -10,6 +10,12 @@ export function hostPort(host: string, port: number): string {
 /** As Node's servers take it: an IPv6 address without brackets. */
 export const bareHost = (host: string): string => host.replace(/^\[(.*)\]$/, '$1');
 
+/** One text for one IP address: IPv4 inside IPv6 is IPv4, and an interface is no part of it. */
+export const plainIp = (ip: string): string =>
+  bareHost(ip)
+    .replace(/^::ffff:(?=\d+\.)/i, '')
+    .replace(/%.*$/, '');
+
 const EXPECTED = 'expected HOST:PORT, such as 127.0.0.1:7420 or [::1]:7420';
 
 /** What is wrong with an address that somebody has written as host:port; undefined where nothing is. */

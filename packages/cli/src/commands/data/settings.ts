@@ -34,8 +34,9 @@ function entriesOf(value: unknown, text: string, key: string): object {
   );
 }
 
-/** JSON, or the text as it stands. */
+/** JSON, or the text as it stands. A tab is written as in JSON, whose quotation marks the shell has taken. */
 function readValue(text: string): unknown {
+  if (text === '\\t') return '\t';
   try {
     return JSON.parse(text);
   } catch {

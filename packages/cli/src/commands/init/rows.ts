@@ -11,6 +11,7 @@ import {
   saidOf,
   type TableForm,
 } from '@kasane/data/internal/tables/table-form';
+import { KasaneError } from '@kasane/protocol/errors';
 import { asData } from '../data/data.ts';
 import { wordsOf } from './columns.ts';
 
@@ -33,6 +34,17 @@ export interface Look {
 
 type Table = Pick<Look, 'columns' | 'rows'>;
 
+/** @throws KasaneError USAGE when what was given is not one character, or none where that may be */
+function requireSign(
+  key: 'delimiter' | 'quote',
+  { [key]: value = ',' }: Readonly<Record<string, unknown>>,
+  least: 0 | 1,
+): void {
+  if (typeof value === 'string' && value.length >= least && value.length <= 1) return;
+  const wanted = least === 1 ? 'one character, such as ";", or "\\t" for a tab' : 'one character, or none';
+  throw new KasaneError('USAGE', `--set ${key}: expected ${wanted}`);
+}
+
 /**
  * @param given what was said of the data
  * @param target that was named, if one was
@@ -45,6 +57,8 @@ export async function lookAt(
   target: unknown,
   guesses: string[],
 ): Promise<Look> {
+  requireSign('delimiter', given, 1);
+  requireSign('quote', given, 0);
   const excel = 'skipLines' in given || 'delimiter' in given ? undefined : await excelSign(path);
   if (excel !== undefined) guesses.push('its first line is for Excel and is skipped (data.skipLines)');
   const before: Partial<TableForm> = {
