@@ -215,7 +215,7 @@ export class JobSession {
     from: string | undefined,
   ): void {
     if (header.kind === 'partGradient') this.#parts.gradient(header, payload, from ?? '');
-    else if (header.kind === 'partParameters') this.#parts.parameters(header, payload);
+    else if (header.kind === 'partParameters') this.#parts.parameters(header, payload, from ?? '');
     else if (from === undefined) this.#parts.state(header, payload);
   }
 

@@ -88,10 +88,17 @@ export class PartExchange {
     if (layout === this.#layout?.number) this.#server?.state(name, offset, payload);
   }
 
-  /** A chunk of a version, by its owner. */
-  parameters({ layout, version, offset }: PartParametersHeader, payload: Uint8Array): void {
-    if (layout === this.#layout?.number)
-      this.#options.onChunk(version, offset, payload, this.#layout.chunkFloats);
+  /** A chunk of a version. @throws KasaneError PROTOCOL when it is not of its owner */
+  parameters(
+    { layout: number, version, offset }: PartParametersHeader,
+    payload: Uint8Array,
+    from: string,
+  ): void {
+    const layout = this.#layout;
+    if (number !== layout?.number) return;
+    if (layout.ownerOf(Math.floor(offset / layout.chunkFloats)) !== from)
+      throw new KasaneError('PROTOCOL', `parameters ${offset} and on, which worker ${from} does not own`);
+    this.#options.onChunk(version, offset, payload, layout.chunkFloats);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** A worker's links to other workers: opened as the coordinator says, measured once, and told of when they break. */
 import type { Server, Socket } from 'node:net';
-import { messageOf } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Peer, WorkerMessage } from '@kasane/protocol/gen/kasane/v1/training';
 import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
@@ -15,6 +15,8 @@ import type { Logger } from 'pino';
 const PROBE_MS = 10_000;
 /** The best of so many counts: a machine that is busy for a moment has no slow link. */
 const PROBES = 3;
+/** Probes of one link that are answered: more than are ever asked, and no way to fill the memory of who answers. */
+const ANSWERED = 2 * PROBES;
 /** Who is dialled may hear of the key a little later than who dials: so often it is tried, the first time again after so long. */
 const DIALS = 5;
 const REDIAL_MS = 100;
@@ -151,10 +153,13 @@ export class PeerLinks {
 
   /** @param onAnswer a probe has come back */
   #open(peer: Peer, socket: Socket, onBroken: (why: string) => void, onAnswer: () => void = () => {}): Link {
+    let answered = 0;
     const link: Link = new Link(socket, {
       onFrame: (frame) => {
         if (frame.header.kind !== 'probe') return this.#options.onFrame(frame, peer.worker);
         if (frame.header.answer) onAnswer();
+        else if (++answered > ANSWERED)
+          throw new KasaneError('PROTOCOL', `more than ${ANSWERED} probes of one link`);
         else link.send(encodeFrame({ kind: 'probe', answer: true }, frame.payload));
       },
       onRoom: () => {
