@@ -197,7 +197,7 @@ it('a series whose rows are numbered, as R and pandas write them', async () => {
     `"",date,v\n${lines((i) => `"${1 + i}",${day(i)},${(i * 7) % 5}`, 28)}`,
   );
   expect(data).toMatchObject({ format: 'series', columns: ['v'] });
-  expect(printed).toContain("columns that number or order the rows are neither inputs nor predicted: ''");
+  expect(printed).toContain("columns that number the rows are ignored: ''");
 });
 
 it.each([

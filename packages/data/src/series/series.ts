@@ -230,8 +230,11 @@ function numericColumns(
     for (const [i, text] of fields.entries()) fits[i]!.see(text, place);
   }
   notes.push(...fits.flatMap(({ looks }) => looks.grouped(form)));
-  const chosen = fits.filter(({ kind }) => kind === 'number').map(({ name }) => name);
-  const left = columns.filter((name) => !chosen.includes(name));
+  const numbers = fits.filter(({ kind }) => kind === 'number').map(({ name }) => name);
+  // What orders the rows is told of already, and to go on in it is no forecast; but it may be all there is.
+  const measured = numbers.filter((name) => name !== time?.name);
+  const chosen = measured.length > 0 ? measured : numbers;
+  const left = columns.filter((name) => !numbers.includes(name));
   if (chosen.length === 0)
     throw new DataError(
       `${path}: no column consists of numbers; its columns are: ${columns.slice(0, 50).join(', ')}`,
@@ -240,12 +243,7 @@ function numericColumns(
     notes.push(
       `${path}: ignored columns that are not numbers: ${left.slice(0, 50).join(', ')}; to choose columns, set data.columns`,
     );
-  const isTime = (name: string) => name === time?.name;
-  if (chosen.some(isTime) && chosen.length > 1)
-    notes.push(
-      `${path}: column '${time?.name}' orders the rows, and is also an input and a target like the others; to leave it out, list the others in data.columns`,
-    );
-  const counting = chosen.filter((name) => !isTime(name) && counts(rows, columns.indexOf(name), form));
+  const counting = chosen.filter((name) => counts(rows, columns.indexOf(name), form));
   if (counting.length > 0 && counting.length < chosen.length)
     notes.push(
       `${path}: columns that change by the same amount in every row, such as times or row numbers, are inputs and targets like the others: ${counting

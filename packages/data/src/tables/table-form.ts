@@ -129,10 +129,12 @@ export function notationsOf(values: readonly string[]): readonly Notation[] {
     sign === ' '
       ? values.some((value) => /[ \u00a0\u2009\u202f]/.test(value))
       : occurs(sign) || (sign === "'" && occurs('\u2019'));
+  // 18.035.063 needs no comma beside it: a decimal sign is there once.
+  const isRepeated = (sign: string) => sign === '.' && values.some((value) => value.split(sign).length > 2);
   return notations.filter(
     ({ decimal, thousands }) =>
       (thousands === '' || kinds(thousands)) &&
-      (decimal === '.' || occurs(decimal)) &&
+      (decimal === '.' || occurs(decimal) || isRepeated(thousands)) &&
       values.every((value) => readNumber(value, { decimal, thousands }) !== undefined),
   );
 }

@@ -106,11 +106,11 @@ export function seriesSection(
   if (target === undefined && series && series.numbers.length > 1)
     guesses.push(`all ${series.numbers.length} numeric columns are predicted (--target COLUMN for one)`);
   const form = { ...said, ...(series && orderOf(series, guesses, steps, usual)) };
-  const ignored = series ? [...series.numbering, ...(series.time.isNumber ? [series.time] : [])] : [];
+  const ignored = series?.numbering ?? [];
   const isChosen = ignored.length > 0 && !('columns' in given);
   if (isChosen)
     guesses.push(
-      `columns that number or order the rows are neither inputs nor predicted: ${ignored.map(({ name }) => `'${name}'`).join(', ')} (data.columns)`,
+      `columns that number the rows are ignored: ${ignored.map(({ name }) => `'${name}'`).join(', ')} (data.columns)`,
     );
   return {
     ...{ format: 'series', path, ...form, window },
