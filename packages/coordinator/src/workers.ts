@@ -15,6 +15,8 @@ export interface Seen {
   readonly heardAt: number;
   readonly bytesReceived: number;
   readonly bytesSent: number;
+  /** Bytes that wait to be sent to it. */
+  readonly bytesUnsent: number;
 }
 
 /** Who is behind a worker's name: by which token it was let in, and which process it is. */

@@ -15,6 +15,7 @@ const heard = {
     ...{ idle: new Set<string>(), isTrying: false, isSuspect: () => false, isResting: () => false },
     ...{ waitedFor: () => {}, answered: () => {} },
   },
+  isSending: () => false,
   onUnfit: () => {},
   onReissue: () => {},
 };

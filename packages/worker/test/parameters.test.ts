@@ -39,6 +39,31 @@ describe('ParameterStore', () => {
     expect(store.version).toBeUndefined();
   });
 
+  it('takes no more of a version that chunks of a newer one have overtaken', () => {
+    const store = new ParameterStore(4);
+    give(store, header(6, 0, 4, bytes(1, 2)), bytes(1, 2));
+    store.receiveChunk(7, 0, bytes(5, 6), 2);
+    give(store, header(6, 2, 4, bytes(1, 2), bytes(3, 4)), bytes(3, 4));
+    store.receiveChunk(7, 2, bytes(7, 8), 2);
+    expect([store.version, ...store.values]).toEqual([7, 5, 6, 7, 8]);
+  });
+
+  it('goes back to a version that is computed with again', async () => {
+    const store = new ParameterStore(4);
+    give(store, header(6, 0, 4, bytes(1, 2)), bytes(1, 2));
+    store.receiveChunk(7, 0, bytes(5, 6), 2);
+    store.rewind(6);
+    expect(store.newest.version).toBe(-1);
+    const waiting = store.wait(6);
+    // The rest of what was sent before, then all of it.
+    give(store, header(6, 2, 4, bytes(1, 2), bytes(3, 4)), bytes(3, 4));
+    give(store, header(6, 0, 4, bytes(1, 2)), bytes(1, 2));
+    give(store, header(6, 2, 4, bytes(1, 2), bytes(3, 4)), bytes(3, 4));
+    expect(await waiting).toBe(true);
+    store.rewind(6);
+    expect(store.version).toBe(6);
+  });
+
   it('moves to other memory with what has come, in mid-version too', () => {
     const store = new ParameterStore(4);
     give(store, header(7, 0, 4, bytes(1, 2)), bytes(1, 2));

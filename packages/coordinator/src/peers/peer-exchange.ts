@@ -335,7 +335,7 @@ export class PeerExchange {
 
   #end(why: Reason): void {
     if (!this.#layout) return;
-    this.#tell([...this.#members.values()], undefined, 0, 0);
+    this.#tell([...this.#members.values()], undefined, this.#options.parameters.version, 0);
     this.#forgetRoutes();
     this.#members.clear();
     this.#layout = undefined;

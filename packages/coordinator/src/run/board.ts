@@ -57,6 +57,8 @@ export interface BoardOptions {
   readonly gradientArrived: (worker: string, task: TaskId, layout: number | undefined) => Arrived;
   /** Whether workers begin the step after this one by themselves: its answers may come early. */
   readonly runsAhead: (step: number) => boolean;
+  /** Whether most workers are still being sent what they compute with: nobody is late for that. */
+  readonly isSending: () => boolean;
   /** Who gets shards, and who is waited for in vain. */
   readonly shares: Pick<Shares, 'idle' | 'isSuspect' | 'isTrying' | 'isResting' | 'waitedFor' | 'answered'>;
   /** Called when others can compute what a worker cannot, again and again. */
@@ -84,6 +86,8 @@ export class TaskBoard {
   #step = 0;
   #answered = 0;
   #leftAt = Number.NEGATIVE_INFINITY;
+  /** When most workers were still being sent what they compute with. */
+  #sentAt = Number.NEGATIVE_INFINITY;
   #why: Reason | undefined;
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
@@ -289,7 +293,9 @@ export class TaskBoard {
   failed(worker: string, task: TaskId, failure: TaskFailure): void {
     const kind = kindOfFailure[failure.reason];
     const { step, shard, attempt } = task;
-    if (!this.#trackers[kindOf(task)].holds(step, shard, worker, attempt)) return;
+    const holder = this.#trackers[kindOf(task)].holders(step, shard).find((one) => one.worker === worker);
+    // It may have taken another attempt since.
+    if (holder?.attempt !== attempt) return;
     const { lines, log } = this.#options;
     const about = { worker, step, shard };
     if (kind) lines.write('warn', about, `task failed: ${failure.message}`);
@@ -343,9 +349,10 @@ export class TaskBoard {
     const waiting = this.#waiting;
     if (!waiting) return;
     const { kind, step } = waiting;
-    const { refusals, shares } = this.#options;
+    const { refusals, shares, isSending } = this.#options;
+    if (isSending()) this.#sentAt = performance.now();
     const state = {
-      startedAt: this.#pace.startedAt,
+      startedAt: Math.max(this.#pace.startedAt, this.#sentAt),
       // Nobody can fetch what is still being read.
       progressAt: this.#out.isBusy ? performance.now() : this.#pace.progressAt,
       leftAt: this.#leftAt,

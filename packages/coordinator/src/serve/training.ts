@@ -184,7 +184,12 @@ class Session {
       tasksFailed: 0,
       resting: new Map(),
       routes: new Map(),
-      seen: () => ({ ...this.#heartbeat, ...link.bytes, heardAt: this.#heardAt }),
+      seen: () => ({
+        ...this.#heartbeat,
+        ...link.bytes,
+        bytesUnsent: link.unread,
+        heardAt: this.#heardAt,
+      }),
       close: (why) => this.close(why),
       send: (message) => {
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));

@@ -1,4 +1,5 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from '@kasane/data/internal/files/access';
 import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -48,6 +49,9 @@ import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
 import { TaskConsumer } from './tasks.ts';
+
+/** How long a task of a step that seems to be past is kept, in milliseconds, before it is handed back. */
+const PAST_MS = 200;
 
 export interface JobSessionOptions {
   /** What this worker reads by itself, whatever a job names. */
@@ -201,6 +205,7 @@ export class JobSession {
   /** Other owners of parts, from now on. What is computed for those before is for nobody. */
   beginParts(parts: Parts): void {
     this.#parts.begin(parts);
+    this.#parameters.rewind(parts.step);
     for (const [slot, session] of this.#training) slot.abandon(session);
   }
 
@@ -273,7 +278,8 @@ export class JobSession {
       this.#options.stream.sendSoon({ $case: 'claim', value: { task: id } });
       await this.#attempt(task, id);
     } catch (error) {
-      if (this.#closed || error instanceof Abandoned) return;
+      if (this.#closed) return;
+      if (error instanceof Abandoned) return this.#handBack(id);
       const reason = error instanceof BatchError ? error.reason : TaskFailure_Reason.REASON_COMPUTE;
       this.#spans?.end(id, messageOf(error));
       const threw = reason === TaskFailure_Reason.REASON_COMPUTE;
@@ -294,8 +300,11 @@ export class JobSession {
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
     const { redis, slots } = this.#options;
     const size = sizeOf(this.#model.sampleShape);
-    // A version that is past is nobody's any more.
-    if (task.kind === 'train' && task.step < (this.#parameters.version ?? 0)) return;
+    if (this.#isPast(task)) {
+      // A step that is computed again may be heard of later than its tasks.
+      await sleep(PAST_MS);
+      if (this.#isPast(task)) return this.#handBack(id);
+    }
     const store = task.kind === 'train' ? this.#parameters : this.#evaluated;
     const early = this.#beginsEarly(task);
     const due = early ? store.begun(task.step) : store.wait(task.step);
@@ -319,7 +328,7 @@ export class JobSession {
         // The version may have passed while all slots were busy.
         if (!isThere() || this.#draining) return this.#handBack(id);
         const session = await this.#sessionOf(slot);
-        if (!isThere()) return;
+        if (!isThere()) return this.#handBack(id);
         this.#hand(store, task.step, slot, session);
         const waits = { samplesMs: fetched - began, slotMs: performance.now() - able };
         if (task.kind === 'train') this.#training.set(slot, session);
@@ -345,14 +354,17 @@ export class JobSession {
     session.holds = { source: store, version };
   }
 
-  /** A task that is not needed any more is dropped in silence; one that others must take is handed back. */
+  /** A version that is past is nobody's any more, mostly. */
+  #isPast({ kind, step }: TaskData): boolean {
+    return kind === 'train' && step < this.#parameters.newest.version;
+  }
+
+  /** Nobody else would take a task that this worker holds and does not compute; where it is not needed any more, nobody minds. */
   #handBack(id: TaskId): void {
-    if (!this.#draining) return;
+    if (this.#closed) return;
     const reason = TaskFailure_Reason.REASON_HANDED_BACK;
-    this.#options.stream.send({
-      $case: 'failure',
-      value: { task: id, reason, message: 'the worker is draining' },
-    });
+    const message = this.#draining ? 'the worker is draining' : 'its parameters are past';
+    this.#options.stream.send({ $case: 'failure', value: { task: id, reason, message } });
   }
 
   async #compute(

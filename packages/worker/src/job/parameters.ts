@@ -30,6 +30,8 @@ export class ParameterStore {
   #chunkFloats = 0;
   /** A version of which a part could not be had. */
   #lost = -1;
+  /** Until a version begins again, what comes is the rest of one that was overtaken. */
+  #isRewound = false;
   #closed = false;
   #waiters: Waiter[] = [];
   #onArrival: (arrival: Arrival) => void = () => {};
@@ -77,7 +79,10 @@ export class ParameterStore {
         `parameters ${offset} to ${end} of ${total}; the model has ${this.values.length}`,
       );
     }
+    // The rest of a version that a newer one has overtaken, on the way between workers.
+    if (offset > 0 && (version < this.#arriving || this.#isRewound)) return;
     if (version !== this.#arriving || offset === 0) {
+      this.#isRewound = false;
       this.#arriving = version;
       this.#received = 0;
       this.#chunkFloats = 0;
@@ -121,6 +126,16 @@ export class ParameterStore {
     const missing = this.#chunks.indexOf(0, this.#received / chunkFloats);
     const end = missing < 0 ? total : missing * chunkFloats;
     if (end > this.#received) this.#reached(version, end);
+  }
+
+  /** What has come of versions after this one is void: it is computed with again, and sent again. */
+  rewind(version: number): void {
+    if (this.#arriving <= version) return;
+    this.#isRewound = true;
+    this.#arriving = -1;
+    this.#received = 0;
+    this.#chunkFloats = 0;
+    this.#version = undefined;
   }
 
   /** The floats of a version up to `end` are there. */
