@@ -12,6 +12,7 @@ const unhurried = [
   'docs',
   'earlier-state',
   'embedded-redis',
+  'examples',
   'fuzz/extremes',
   'fuzz/fuzz',
   'fuzz/network',

@@ -80,7 +80,7 @@ export async function measureSteps({
     port: 0,
     redisUrl: redis.url,
     stateDirectory: directory,
-    log: pino({ level: process.env.BL ?? 'silent' }),
+    log: pino({ level: process.env.KASANE_TEST_LOG ?? 'silent' }),
     onStep: (step) => {
       times.push(step);
       if (times.length === warmUp) {
