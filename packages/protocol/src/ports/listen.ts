@@ -2,12 +2,13 @@
  * One port for gRPC and for the workers' data links: the first bytes of a connection tell which it is. With TLS both are inside it:
  * it ends here, once, in front of both.
  */
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { CONNECTIONS, GREETING_MS } from '../limits.ts';
 import { isOwn, type ServerTls, serverOptions } from '../security/tls.ts';
 import { LINK_GREETING, LINK_KEY_BYTES } from '../wire/link.ts';
 import { bareHost } from './address.ts';
+import { guestServer } from './guest-server.ts';
 import { addressOf, Guests } from './guests.ts';
 import { cannotListen } from './listening.ts';
 import { connectionsWithin, openFilesLimit } from './open-files.ts';
@@ -60,14 +61,8 @@ export async function listenOn(
     socket.once('close', taken);
     route(socket, routes, taken, onRefused);
   };
-  const server = createServer({ noDelay: true }, (socket) => {
-    // Until somebody takes it over; its end is all that an error would say.
-    socket.on('error', () => socket.destroy());
-    if (!guests.add(socket)) return;
-    if (secure) secure.emit('connection', socket);
-    else greet(socket);
-  });
   const secure = tls && createTlsServer({ ...serverOptions(tls), handshakeTimeout: GREETING_MS });
+  const server = guestServer(guests, greet, secure);
   secure?.on('secureConnection', (socket: TLSSocket) => {
     const peer = addressOf(socket);
     socket.on('error', () => socket.destroy());
@@ -92,7 +87,6 @@ export async function listenOn(
   server.on('drop', (dropped) =>
     onRefused(dropped?.remoteAddress ?? 'unknown', `${most} connections are open, ${limit}`),
   );
-  server.once('close', () => guests.close());
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) =>
       reject(cannotListen(host, port, error, { host: '--host', port: '--port' })),

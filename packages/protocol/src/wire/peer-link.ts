@@ -3,9 +3,10 @@
  * the key, which nobody else has, so that no certificate is needed (RFC 5489, ECDHE_PSK).
  */
 import { createHash } from 'node:crypto';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { GREETING_MS } from '../limits.ts';
+import { guestServer } from '../ports/guest-server.ts';
 import { Guests, peerOf } from '../ports/guests.ts';
 import { splitAddress } from '../security/tls.ts';
 import { greetingOf, LINK_GREETING, LINK_KEY_BYTES } from './link.ts';
@@ -39,12 +40,10 @@ export interface PeerServerOptions {
 /** Listens for other workers, on a port that the system chooses. Resolves with it. Rejects when it cannot listen there. */
 export async function listenForPeers({ host, tls, keys, onPeer }: PeerServerOptions): Promise<Server> {
   const guests = new Guests({
-    ...{
-      perClient: OF_ADDRESS,
-      unknownPerClient: UNKNOWN_OF_ADDRESS,
-      unknown: UNKNOWN,
-      unknownMs: GREETING_MS,
-    },
+    perClient: OF_ADDRESS,
+    unknownPerClient: UNKNOWN_OF_ADDRESS,
+    unknown: UNKNOWN,
+    unknownMs: GREETING_MS,
   });
   const greet = (socket: Socket) => {
     const length = LINK_GREETING.length + LINK_KEY_BYTES;
@@ -62,21 +61,16 @@ export async function listenForPeers({ host, tls, keys, onPeer }: PeerServerOpti
   };
   const keyOf = (identity: string) => [...keys()].find((key) => identityOf(key) === identity);
   const pskCallback = (_: unknown, identity: string) => keyOf(identity) ?? null;
-  const secure = tls && createTlsServer({ ...CIPHERS, handshakeTimeout: GREETING_MS, pskCallback }, greet);
-  // Counted before the handshake: that is where strangers stay.
-  const server = createServer((socket) => {
-    socket.on('error', () => socket.destroy());
-    if (!guests.add(socket)) return;
-    if (secure) secure.emit('connection', socket);
-    else greet(socket);
-  });
-  server.once('close', () => guests.close());
+  const secure = tls
+    ? createTlsServer({ ...CIPHERS, handshakeTimeout: GREETING_MS, pskCallback }, greet)
+    : undefined;
+  const server = guestServer(guests, greet, secure);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(0, host, resolve);
   });
   server.on('error', () => {}); // one connection's
-  if (secure) secure.on('tlsClientError', (_, socket) => socket.destroy()); // a stranger
+  secure?.on('tlsClientError', (_, socket) => socket.destroy()); // a stranger
   return server;
 }
 
