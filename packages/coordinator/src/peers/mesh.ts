@@ -20,8 +20,6 @@ interface Member {
   readonly worker: ConnectedWorker;
   /** HOST:PORT; undefined until it has said so; empty: it does not listen. */
   address: string | undefined;
-  /** It listens where it is connected from, and not at some host that it names. Behind NAT it does not. */
-  isOwn: boolean;
   why: string;
   readonly askedAt: number;
 }
@@ -51,7 +49,6 @@ export class PeerMesh {
       this.#members.set(worker.id, {
         worker,
         address: undefined,
-        isOwn: false,
         why: 'it has not answered yet',
         askedAt: now,
       });
@@ -73,7 +70,6 @@ export class PeerMesh {
     member.address = isAddress ? address : '';
     member.why = isAddress ? why : 'its address is not HOST:PORT';
     if (member.address === '') return;
-    member.isOwn = plainIp(splitAddress(member.address).host) === worker.address;
     const others = [...this.#members].filter(
       ([id, other]) => id !== worker.id && other.address && mayLink(member, other),
     );
@@ -122,7 +118,7 @@ export class PeerMesh {
     const member = this.#members.get(worker);
     if (member?.address === '') return member.why;
     const isLinked = [...this.#links.values()].some(({ a, b }) => a === worker || b === worker);
-    if (member?.address && !member.isOwn && !isLinked)
+    if (member?.address && !isOwn(member) && !isLinked)
       return `it listens at ${member.address}, but is connected from ${member.worker.address}, as through NAT`;
     return [...this.#links.values()].find(
       ({ a, b, able }) => able === false && (a === worker || b === worker),
@@ -154,11 +150,15 @@ export class PeerMesh {
   }
 }
 
+/** Whether it listens where it is connected from, and not at some host that it names. Behind NAT it does not. */
+const isOwn = ({ address = '', worker }: Member): boolean =>
+  plainIp(splitAddress(address).host) === worker.address;
+
 /** Others dial what a worker names only where it is itself, or is behind the same NAT: who else is at that address was never asked. */
 function mayLink(one: Member, other: Member): boolean {
   const isOne = one.worker.id < other.worker.id;
   const dialled = isOne ? other : one;
-  return dialled.isOwn || one.worker.address === other.worker.address;
+  return isOwn(dialled) || one.worker.address === other.worker.address;
 }
 
 const keyOf = (a: string, b: string) => (a < b ? `${a}\n${b}` : `${b}\n${a}`);

@@ -38,6 +38,7 @@ type Kind = TaskData['kind'];
 
 /** Answers that wait for their step: more than a step has shards. */
 const MOST_EARLY = 4096;
+
 export interface BoardOptions {
   readonly job: string;
   /** The job's span, if there is one. */
@@ -86,8 +87,6 @@ export class TaskBoard {
   #step = 0;
   #answered = 0;
   #leftAt = Number.NEGATIVE_INFINITY;
-  /** When most workers were still being sent what they compute with. */
-  #sentAt = Number.NEGATIVE_INFINITY;
   #why: Reason | undefined;
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
   #stopped: Error | undefined;
@@ -350,9 +349,9 @@ export class TaskBoard {
     if (!waiting) return;
     const { kind, step } = waiting;
     const { refusals, shares, isSending } = this.#options;
-    if (isSending()) this.#sentAt = performance.now();
+    if (!this.#trackers[kind].isWhole(step) && isSending()) this.#pace.sending();
     const state = {
-      startedAt: Math.max(this.#pace.startedAt, this.#sentAt),
+      startedAt: this.#pace.dueFrom,
       // Nobody can fetch what is still being read.
       progressAt: this.#out.isBusy ? performance.now() : this.#pace.progressAt,
       leftAt: this.#leftAt,

@@ -40,7 +40,7 @@ export interface GradientSyncOptions {
 export interface Reduced {
   readonly answers: readonly Answer[];
   readonly totals: ReturnType<typeof sum>;
-  /** Its numbers are not finite, and the job goes on without them. */
+  /** Some of its numbers are not finite, and the job skips its update. */
   readonly isLeftOut: boolean;
   /** Another job's turn comes before the next version is published. */
   readonly turn: Promise<void> | undefined;

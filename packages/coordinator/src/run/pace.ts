@@ -20,12 +20,18 @@ export class Pace {
   };
   #startedAt = 0;
   #progressAt = 0;
+  #sentAt = Number.NEGATIVE_INFINITY;
   /** Of the computation alone, by the workers' clocks. */
   #computeMs = 0;
 
   /** When the step under way began. */
   get startedAt(): number {
     return this.#startedAt;
+  }
+
+  /** From when on workers can be late: when the step under way began, and most had been sent what they compute with. */
+  get dueFrom(): number {
+    return Math.max(this.#startedAt, this.#sentAt);
   }
 
   /** When something last came of what is waited for. */
@@ -58,6 +64,11 @@ export class Pace {
 
   begin(): void {
     this.#startedAt = performance.now();
+  }
+
+  /** Most workers are still being sent what they compute with. */
+  sending(): void {
+    this.#sentAt = performance.now();
   }
 
   /** Something has come of what is waited for. */

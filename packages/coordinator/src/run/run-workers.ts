@@ -14,6 +14,9 @@ import type { RunOptions } from './run-options.ts';
 import { Shares, type WhyResting } from './shares.ts';
 import { WorkerLines } from './worker-lines.ts';
 
+/** Messages alone are fewer bytes. */
+const UNSENT_BYTES = 1 << 19;
+
 /** What of a run its workers have to do with, at the moment of asking. */
 export interface RunState {
   readonly board: () => TaskBoard;
@@ -55,6 +58,13 @@ export class RunWorkers {
   /** Whether all workers read the samples themselves now. */
   get readDirectly(): boolean {
     return this.#routes.direct;
+  }
+
+  /** Whether most of those that take shards are still being sent what they compute with. */
+  get isSending(): boolean {
+    const taking = this.shares.taking();
+    const waiting = taking.filter((worker) => worker.seen().bytesUnsent > UNSENT_BYTES);
+    return 2 * waiting.length > taking.length;
   }
 
   /** The run has opened: tells all workers that are there. */

@@ -25,8 +25,6 @@ import { SavedState, type Unkept } from './saved-state.ts';
 
 /** How often a step that waits is judged again, in milliseconds. */
 const TICK_MS = 200;
-/** Messages alone are fewer bytes. */
-const UNSENT_BYTES = 1 << 19;
 /** Steps that are handed out before the first is computed: nobody waits until the samples of all the others are staged. */
 const FIRST_STEPS = 2;
 
@@ -103,10 +101,7 @@ export class Run {
       lines: this.workers.lines,
       gradientArrived: (worker, task, layout) => this.#sync?.arrived(worker, task, layout) ?? 'missing',
       runsAhead: (step) => this.#sync?.runsAhead(step) ?? false,
-      isSending: () => {
-        const taking = this.workers.shares.taking();
-        return 2 * taking.filter((worker) => worker.seen().bytesUnsent > UNSENT_BYTES).length > taking.length;
-      },
+      isSending: () => this.workers.isSending,
       shares: this.workers.shares,
       onUnfit: (worker, why) => this.workers.exclude(worker, why),
       mayLeaveOut: (why) => mayLeaveOut(this.#position, job.spec.training.skipNotFinite, why, log),
