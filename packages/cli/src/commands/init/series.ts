@@ -106,15 +106,15 @@ export function seriesSection(
   if (target === undefined && series && series.numbers.length > 1)
     guesses.push(`all ${series.numbers.length} numeric columns are predicted (--target COLUMN for one)`);
   const form = { ...said, ...(series && orderOf(series, guesses, steps, usual)) };
-  const ignored = series?.numbering ?? [];
-  const isChosen = ignored.length > 0 && !('columns' in given);
+  const { numbering = [], numbers = [] } = series ?? {};
+  const isChosen = numbering.length > 0 && !('columns' in given);
   if (isChosen)
     guesses.push(
-      `columns that number the rows are ignored: ${ignored.map(({ name }) => `'${name}'`).join(', ')} (data.columns)`,
+      `columns that number the rows are ignored: ${numbering.map(({ name }) => `'${name}'`).join(', ')} (data.columns)`,
     );
   return {
     ...{ format: 'series', path, ...form, window },
-    ...(isChosen && { columns: series?.numbers.map(({ name }) => name) }),
+    ...(isChosen && { columns: numbers.map(({ name }) => name) }),
     ...given,
     ...(target !== undefined && { target }),
   };

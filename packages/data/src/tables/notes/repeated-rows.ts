@@ -1,18 +1,14 @@
 /** Samples of the test that are samples of the training, too. */
 import { createHash } from 'node:crypto';
 import { counted } from '@kasane/tensor/internal/counted';
-import { bytesOf } from '../../arrays.ts';
+import { type Arrays, bytesOf } from '../../arrays.ts';
 
 /** Of the test rows so many, from which on they say little about rows that training has not seen. */
 const REPEATED_PART = 0.2;
 /** Of fewer test rows nothing is said. */
 const REPEATED_ROWS = 20;
 
-interface Samples {
-  readonly samples: number;
-  readonly inputs: Float32Array | Int32Array;
-  readonly targets: Float32Array | Int32Array;
-}
+type Samples = Pick<Arrays, 'samples' | 'inputs' | 'targets'>;
 
 /**
  * A note on test samples that are training samples, too: with the same input, and the same target.
