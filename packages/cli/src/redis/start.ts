@@ -102,7 +102,7 @@ async function fromMemoryServer(): Promise<RedisBinary> {
  */
 const SUPERVISOR = `
   serve() {
-    trap 'kill -9 "$server" 2>/dev/null; exit' TERM
+    trap 'kill -9 "$server" 2>/dev/null; wait "$server"; exit' TERM
     while kill -0 $$ 2>/dev/null; do
       "$1" "$2/redis.conf" & server=$!
       wait "$server"
