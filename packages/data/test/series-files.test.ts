@@ -134,3 +134,17 @@ it('a column of numbers that orders the rows is no input, unless it is listed', 
   // Equal steps, but for how 0.1 is written in binary.
   expect((await series(`t2,v\n${steps.join('')}`)).notes.join()).toMatch(/by the same amount .*: t2\./);
 });
+
+it.each([
+  ['dates with nanoseconds', (i: number) => `2026-01-31T12:00:00.0000${String(100 + i)}00`],
+  ['nanoseconds since 1970', (i: number) => `17700000001234${String(10_000 + 7 * i)}`],
+  ['seconds since 1970 with nanoseconds', (i: number) => `1770000000.1234560${String(10 + i)}`],
+])('%s are times of their own, in order, with steps', async (_, time) => {
+  const written = (order: readonly number[]) => `time,v\n${order.map((i) => `${time(i)},${i}\n`).join('')}`;
+  expect((await series(written(all))).values.length).toBe(20);
+  const mixed = [2, 1, ...all.slice(2)];
+  await expect(series(written(mixed))).rejects.toThrow(/:3: time \S+ comes after \S+ on line 2/);
+  expect([...(await series(written(mixed), { order: 'sort' })).values]).toEqual(all);
+  await expect(series(written([1, 2, 2, 3]))).rejects.toThrow(/:4: time \S+ is repeated/);
+  await expect(series(written(all.filter((i) => i !== 9)))).rejects.toThrow(/, 2 times the usual step/);
+});

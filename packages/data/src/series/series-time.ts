@@ -4,12 +4,14 @@ import { DataError } from '../dataset.ts';
 import { type CsvRow, skippedRows } from '../tables/csv-file.ts';
 import {
   areCompactDates,
+  exactTime,
   isDate,
   isOtherDate,
   localHour,
   namesZone,
   readCompact,
   type TimeReader,
+  timeBetween,
   timeReader,
 } from '../tables/read-time.ts';
 import { isMissing, type TableForm } from '../tables/table-form.ts';
@@ -109,7 +111,7 @@ export function inOrderOfTime(
   const timed = rows.flatMap((row) => {
     const time = read(row.fields[at]!);
     if (time === undefined) damaged.push(noTime(path, name, row, row.fields[at]!, form));
-    return time === undefined ? [] : [{ row, time }];
+    return time === undefined ? [] : [{ row, ...exactTime(row.fields[at]!, time, form) }];
   });
   if (damaged.length > 0 && onDamaged === 'fail') {
     const more = damaged.length > 1 ? ` (and ${damaged.length - 1} more)` : '';
@@ -119,9 +121,9 @@ export function inOrderOfTime(
   }
   if (damaged.length > 0) notes.push(skippedRows(damaged, timed.length));
   checkZones(path, name, timed, at);
-  if (order === 'sort') timed.sort((a, b) => a.time - b.time);
+  if (order === 'sort') timed.sort(timeBetween);
   checkOrder(path, name, columns, timed, at);
-  const steps = timed.slice(1).map(({ time }, i) => time - timed[i]!.time);
+  const steps = timed.slice(1).map((one, i) => timeBetween(one, timed[i]!));
   const step = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
   if (gaps === 'fail' && step !== undefined) checkGaps(path, name, timed, at, steps, step);
   return { rows: timed.map(({ row }) => row), step };
@@ -197,7 +199,7 @@ function mixed(
   const read = compact ? readCompact : timeReader(form);
   const timed = rows.flatMap((row) => {
     const value = read(row.fields[at]!);
-    return value === undefined ? [] : [{ row, time: value }];
+    return value === undefined ? [] : [{ row, ...exactTime(row.fields[at]!, value, form) }];
   });
   const notes: string[] = [];
   const unread = rows.filter(({ fields }) => read(fields[at]!) === undefined);
@@ -309,9 +311,10 @@ function checkOrder(
         : `${what}. ${clocksWentBack(row.fields[at]!, time) ? CLOCKS : 'Keep one row per time'}, ${WAY_OUT}`,
     );
   }
-  for (const [i, { row, time }] of rows.entries()) {
+  for (const [i, one] of rows.entries()) {
     const before = rows[i - 1];
-    if (!before || time > before.time) continue;
+    if (!before || timeBetween(one, before) > 0) continue;
+    const { row } = one;
     const [here, there] = [row, before.row].map(({ fields }) => fields[at]!);
     throw new DataError(
       `${path}:${row.line}: ${name} ${here} comes after ${there} on line ${before.row.line}. Set data.order: sort to sort the rows by time, or file to keep the order of the file`,

@@ -1,10 +1,13 @@
 /** Files that hold several series, such as the sales of several shops: their times repeat, and a window over their rows would mix them. */
 import type { CsvRow } from '../tables/csv-file.ts';
+import type { ExactTime } from '../tables/read-time.ts';
 
-export interface Timed {
+export interface Timed extends ExactTime {
   readonly row: CsvRow;
-  readonly time: number;
 }
+
+/** Two rows of one time have the same. */
+const keyOf = ({ time, rest }: Timed): number | string => (rest === 0 ? time : `${time} ${rest}`);
 
 export interface Repeated {
   /** The first row whose time an earlier one has, and that one. */
@@ -22,11 +25,12 @@ const NAMED = 3;
 
 /** In the order of the rows; undefined when each has a time of its own. */
 export function repeated(rows: readonly Timed[]): Repeated | undefined {
-  const seen = new Map<number, CsvRow>();
+  const seen = new Map<number | string, CsvRow>();
   let found: Omit<Repeated, 'rows'> | undefined;
-  for (const { row, time } of rows) {
-    const first = seen.get(time);
-    if (!first) seen.set(time, row);
+  for (const timed of rows) {
+    const { row, time } = timed;
+    const first = seen.get(keyOf(timed));
+    if (!first) seen.set(keyOf(timed), row);
     else found ??= { row, first, time };
   }
   return found && { ...found, rows: rows.length - seen.size };
@@ -64,9 +68,10 @@ function valuesApart(
   place: number,
   rows: readonly Timed[],
 ): { readonly name: string; readonly values: readonly string[] } | undefined {
-  const times = new Map<string, Set<number>>();
-  for (const { row, time } of rows) {
-    const text = row.fields[place]!;
+  const times = new Map<string, Set<number | string>>();
+  for (const timed of rows) {
+    const time = keyOf(timed);
+    const text = timed.row.fields[place]!;
     const own = times.get(text);
     if (own?.has(time)) return undefined;
     if (own) own.add(time);

@@ -2,7 +2,7 @@
  * Times as files write them: numbers, ISO 8601, dates with an English month, and dates without separators. Dates whose day, month and year
  * could be swapped are none.
  */
-import { readNumber, type TableForm } from './table-form.ts';
+import { inPlainNotation, readNumber, type TableForm } from './table-form.ts';
 
 /** 2026-01-31, 2026/1/31, 2026.01.31, 2026-01, 2026/01: the year is first, so the month is second. */
 const DATE = /^(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|[-/](\d\d))/;
@@ -58,6 +58,32 @@ export const timeReader =
   (form: TableForm): TimeReader =>
   (text) =>
     readNumber(text, form) ?? readDate(text);
+
+/** Digits that every number holds. */
+const HELD_DIGITS = 15;
+
+/** A time of which a number alone would lose digits: of today's, it holds microseconds, and no nanoseconds. */
+export interface ExactTime {
+  readonly time: number;
+  /** To be added to it. */
+  readonly rest: number;
+}
+
+/** @param text which was read as `time` */
+export function exactTime(text: string, time: number, form: TableForm): ExactTime {
+  const below = Number(`0.${partsOf(text)?.time?.[4]?.slice(3) ?? ''}0`);
+  if (below > 0) return { time: Math.round(time - below), rest: below };
+  const plain = inPlainNotation(text, form) ?? '';
+  const [, sign, whole, part = ''] = /^([+-]?)(\d+)(?:\.(\d*?)0*)?$/.exec(plain) ?? [];
+  if (whole === undefined || whole.length + part.length <= HELD_DIGITS) return { time, rest: 0 };
+  const near = Number(whole);
+  const rest = Number(BigInt(whole) - BigInt(near)) + Number(`0.${part}0`);
+  return sign === '-' ? { time: -near, rest: -rest } : { time: near, rest };
+}
+
+/** How much later `one` is; 0 only of the same time. */
+export const timeBetween = (one: ExactTime, other: ExactTime): number =>
+  one.time - other.time + (one.rest - other.rest);
 
 export function readCompact(text: string): number | undefined {
   const [, year, month, day = '01', hour = '00', minute = '00', second = '00'] = COMPACT.exec(text) ?? [];

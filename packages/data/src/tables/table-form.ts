@@ -70,9 +70,8 @@ export function isMissingLabel(
 }
 
 /** The value of a number in this notation; undefined when it is none, or too large. */
-export function readNumber(text: string, { decimal, thousands }: Notation): number | undefined {
-  if (decimal === '.' && thousands === '') return parsePlain(text);
-  const plain = inPlainNotation(text, decimal, thousands);
+export function readNumber(text: string, notation: Notation): number | undefined {
+  const plain = inPlainNotation(text, notation);
   return plain === undefined ? undefined : parsePlain(plain);
 }
 
@@ -99,7 +98,8 @@ function groupingOf(thousands: string, decimal: string): RegExp {
   return made;
 }
 
-function inPlainNotation(text: string, decimal: string, thousands: string): string | undefined {
+/** A number in this notation, with a point and nothing between its digits; of what is no number anything else, or undefined. */
+export function inPlainNotation(text: string, { decimal, thousands }: Notation): string | undefined {
   let digits = text;
   if (thousands !== '') {
     const [, whole, rest] = groupingOf(thousands, decimal).exec(text) ?? [];

@@ -2,12 +2,16 @@
 import { daysOf, rises } from '@kasane/data/internal/series/backwards';
 import {
   areCompactDates,
+  type ExactTime,
+  exactTime,
   isDate,
   isEpochMs,
   isOtherDate,
   readCompact,
   readDate,
+  timeBetween,
 } from '@kasane/data/internal/tables/read-time';
+import { plainForm } from '@kasane/data/internal/tables/table-form';
 import { counted } from '@kasane/tensor/internal/counted';
 import type { Column } from './columns.ts';
 import type { Look } from './rows.ts';
@@ -39,7 +43,7 @@ export interface Series {
   /** Number the rows, and are left out. */
   readonly numbering: readonly Column[];
   /** Of each row; undefined where some dates are not read. */
-  readonly times: readonly number[] | undefined;
+  readonly times: readonly ExactTime[] | undefined;
   /** Whether most are read all the same: then the reader names those that are not. */
   readonly areMostRead: boolean;
 }
@@ -55,14 +59,18 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   const numbers = others.filter((column) => column.isNumber);
   if (numbers.length === 0 || numbers.length < others.length) return undefined;
   const read = areCompactDates(time.values) ? readCompact : areEpochs(time.values) ? readEpoch : readDate;
-  const times = time.values.flatMap((text) => read(text) ?? []);
+  const times = time.values.flatMap((text) => {
+    const at = read(text);
+    return at === undefined ? [] : [exactTime(text, at, plainForm)];
+  });
   const areMostRead = 2 * times.length >= time.values.length;
   if (times.length < time.values.length) {
     // What is not read can not be checked: only where there is nothing else to do with it.
     const isSeries = areMostRead || numbers.length === 1;
     return isSeries ? { time, numbers, numbering, times: undefined, areMostRead } : undefined;
   }
-  const once = new Set(times).size === times.length;
+  const sorted = times.toSorted(timeBetween);
+  const once = sorted.every((at, i) => i === 0 || timeBetween(at, sorted[i - 1]!) > 0);
   return once || numbers.length === 1 ? { time, numbers, numbering, times, areMostRead } : undefined;
 }
 
@@ -95,8 +103,8 @@ export function seriesSection(
     guesses.push(
       `column '${series.time.name}' contains the times of the rows, and the others are numbers: a series (use --set format=csv for a table of independent rows)`,
     );
-  const times = series?.times?.toSorted((a, b) => a - b);
-  const steps = times?.slice(1).map((time, i) => time - times[i]!) ?? [];
+  const times = series?.times?.toSorted(timeBetween);
+  const steps = times?.slice(1).map((time, i) => timeBetween(time, times[i]!)) ?? [];
   const usual = steps.toSorted((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
   const window = windowFor(rows.length, usual);
   if (!('window' in given))
@@ -147,7 +155,7 @@ function orderOf(
     guesses.push(
       `times such as '${time.values[0]!.slice(0, 40)}' cannot be read, so rows keep the order of the file, whose first row must be the oldest (data.order)`,
     );
-  } else if (times?.some((at, i) => at < (times[i - 1] ?? at))) {
+  } else if (times?.some((at, i) => timeBetween(at, times[i - 1] ?? at) < 0)) {
     said.order = 'sort';
     guesses.push('rows are not in order of time and are sorted (data.order)');
   }
