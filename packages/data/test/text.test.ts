@@ -203,6 +203,32 @@ describe('text', { timeout: 60_000 }, () => {
     );
   });
 
+  it('texts with several labels are told, in a table and in folders', async () => {
+    const texts = Array.from({ length: 12 }, (_, i) => `text ${i},${i % 2 ? 'ham' : 'spam'}\n`).join('');
+    const table = write('mail.csv', `text,label\n${texts}text 3,spam\ntext 5,spam\ntext 5,ham\n`);
+    const notesOf = async (path: string, more: Partial<TextOptions> = {}) =>
+      (await open(path, { objective: 'classification', context: 8, ...more })).notes?.join('\n');
+    expect(await notesOf(table)).toMatch(
+      /the same text has different labels: .*mail\.csv:\d+ \('\w+'\) and .*mail\.csv:\d+ \('\w+'\), and 1 more text like it\. Keep/,
+    );
+    const plain = write('plain.csv', `text,label\n${texts}`);
+    expect(await notesOf(plain)).not.toMatch(/different labels/);
+    const other = write('other.csv', 'text,label\ntext 3,spam\n');
+    expect(await notesOf(plain, { test: other })).toMatch(
+      /plain\.csv:5 \('ham'\) and .*other\.csv:2 \('spam'\)\./,
+    );
+    for (const [place, text] of [
+      ['a/1', 'so'],
+      ['a/2', 'la'],
+      ['b/1', 'ti'],
+      ['b/2', 'la'],
+    ] as const)
+      write(`twice/${place}.txt`, text);
+    expect(await notesOf(join(folder, 'twice'))).toMatch(
+      /a.2\.txt \('a'\) and .*b.2\.txt \('b'\)|b.2\.txt \('b'\) and/,
+    );
+  });
+
   it('names the cause where all that it would read is skipped', async () => {
     const latin = write('latin.txt', Buffer.from('caf\xe9 au lait, and more of it', 'latin1'));
     await expect(open(latin, { onDamaged: 'skip' })).rejects.toThrow(

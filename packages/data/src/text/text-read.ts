@@ -25,6 +25,7 @@ import { listOf } from '../problems.ts';
 import { splitAtRandom } from '../shuffle.ts';
 import { openCsvFile, skippedRows } from '../tables/csv-file.ts';
 import { repeatedRows } from '../tables/notes/repeated-rows.ts';
+import { contradictingTexts, type LabelledText } from './contradicting-texts.ts';
 import { decodeText, markedEncoding, UTF8 } from './decode-text.ts';
 import type { TextOptions } from './text.ts';
 import { PAD, type TokenizerSpec, trainTokenizer } from './tokenizer.ts';
@@ -132,11 +133,6 @@ function filesOfParts(
 
 const edge = (text: string, at: number) => (/[\uDC00-\uDFFF]/.test(text[at] ?? '') ? at + 1 : at);
 
-interface Labelled {
-  readonly text: string;
-  readonly label: string;
-}
-
 async function readClasses(options: TextOptions): Promise<TextRead> {
   const { path, validation, seed, context, pad } = options;
   const located = partsOf(options);
@@ -180,6 +176,7 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
   const samplesOf = (part: LabelledTokens) => ({ ...part, samples: part.targets.length });
   // Where training and test are one file, that is said already.
   const areApart = test === undefined || resolve(train) !== resolve(test);
+  const contradicting = contradictingTexts(path, [...all.texts, ...(areApart && other ? other.texts : [])]);
   const repeated = areApart
     ? repeatedRows(samplesOf(encoded.train), samplesOf(encoded.test), path, 'text')
     : [];
@@ -189,7 +186,7 @@ async function readClasses(options: TextOptions): Promise<TextRead> {
     size: tokenizer.size,
     classes,
     ...encoded,
-    notes: [...notes, ...all.notes, ...(other?.notes ?? []), ...truncated, ...repeated],
+    notes: [...notes, ...all.notes, ...(other?.notes ?? []), ...truncated, ...contradicting, ...repeated],
   };
 }
 
@@ -203,7 +200,7 @@ function partsOf(options: TextOptions): Located {
 }
 
 interface LabelledTexts {
-  readonly texts: readonly Labelled[];
+  readonly texts: readonly LabelledText[];
   /** Of class folders. */
   readonly groups: readonly ClassFolder[];
   readonly notes: readonly string[];
@@ -231,14 +228,14 @@ async function readLabelled(
   if (!folders) return { ...(await readLabelledCsv(path, options)), groups: [] };
   const { groups, problems, leftOut, notes } = folders;
   const damaged: Damaged = { options, problems: [...problems], files: leftOut };
-  const texts: Labelled[] = [];
+  const texts: LabelledText[] = [];
   const isOne = textsIn(folders.folder);
   for (const { name, path: folder, files } of groups) {
     const read = readTexts(files.filter(isOne), damaged, true);
     if (read.length === 0) {
       damaged.problems.push(`${folder}: this class has no usable .txt or .md files`);
     }
-    for (const text of read) texts.push({ label: name, text });
+    for (const { text, place } of read) texts.push({ text, place, label: name });
   }
   const left = whatWasLeftOut(damaged);
   if (texts.length === 0 && left.length > 0)
@@ -255,12 +252,12 @@ async function readLabelledCsv(path: string, options: TextOptions): Promise<Omit
       `${path}: there is no column '${name}'; its columns are: ${file.columns.join(', ')}. Set data.text and data.label to columns of the file`,
     );
   }) as [number, number];
-  const texts: Labelled[] = [];
+  const texts: LabelledText[] = [];
   const problems: string[] = [];
   for await (const { fields, line } of file.rows()) {
     const lacking = fields[label] === '' ? 'label' : fields[text] === '' ? 'text' : undefined;
     if (lacking) problems.push(`${path}:${line}: the ${lacking} is missing`);
-    else texts.push({ text: fields[text]!, label: fields[label]! });
+    else texts.push({ text: fields[text]!, label: fields[label]!, place: `${path}:${line}` });
   }
   const left = [...file.skipped, ...problems];
   const list = listOf(left);
@@ -286,7 +283,9 @@ function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged
 function readAll({ path, files }: PartFiles, damaged: Damaged): string {
   if (files.length === 0 && damaged.problems.length === 0)
     throw new DataError(`${path}: it contains no .txt or .md files`);
-  const text = readTexts(files, damaged, false).join('\n');
+  const text = readTexts(files, damaged, false)
+    .map((one) => one.text)
+    .join('\n');
   if (text.length > 0) return text;
   if (damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
   // To skip them all is no way out.
@@ -309,7 +308,11 @@ interface Damaged {
   files: number;
 }
 /** The texts of files that can be used. @param filled whether an empty one can not */
-function readTexts(files: readonly string[], damaged: Damaged, filled: boolean): string[] {
+function readTexts(
+  files: readonly string[],
+  damaged: Damaged,
+  filled: boolean,
+): Omit<LabelledText, 'label'>[] {
   const sizeOf = (file: string) => (kindOfPath(file) === 'file' ? statRegular(file).size : 0);
   const bytes = files.reduce((sum, file) => sum + sizeOf(file), 0);
   if (bytes > TEXT_BYTES) {
@@ -321,7 +324,7 @@ function readTexts(files: readonly string[], damaged: Damaged, filled: boolean):
   return files.flatMap((file) => {
     try {
       const text = readText(file, damaged.options.encoding);
-      if (text !== '' || !filled) return [text];
+      if (text !== '' || !filled) return [{ text, place: file }];
       damaged.problems.push(`${file}: it is empty`);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
