@@ -52,7 +52,7 @@ const cases: readonly Case[] = [
   { args: ['train', '--workers', ''], exit: usage, says: /--workers/ },
   { args: ['train', '--out', ''], exit: usage, says: /option '--out <file>' is empty/ },
   { args: ['data', 'pack', 'x', ''], exit: usage, says: /argument <folder> is empty/ },
-  { args: ['predict', 'x', 'a', ''], exit: usage, says: /number 2 of argument <inputs> is empty/ },
+  { args: ['predict', 'x', '', ''], exit: usage, says: /^kasane: argument <inputs> is empty/ },
   { args: ['predict', 'x', ''], exit: usage, says: /^kasane: argument <inputs> is empty/ },
   { args: ['predict', '-x.txt'], exit: usage, says: /for a file of that name, use \.\/-x\.txt/ },
   { args: ['train', '--slots', '-1'], exit: usage, says: /--slots/ },

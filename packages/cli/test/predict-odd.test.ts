@@ -64,10 +64,17 @@ beforeAll(async () => {
   writeFileSync(join(folder, 'photo.jpg'), jpeg);
   writeFileSync(join(folder, 'half.jpg'), jpeg.subarray(0, jpeg.length - 8));
   writeFileSync(join(folder, 'picture.webp'), await picture.webp().toBuffer());
-  const frames = sharp(Buffer.alloc(8 * 16 * 3, 90), {
+  const frames = sharp(Buffer.alloc(8 * 16 * 3, 90).fill(200, 8 * 8 * 3), {
     raw: { width: 8, height: 16, channels: 3, pageHeight: 8 },
   });
   writeFileSync(join(folder, 'animated.gif'), await frames.gif().toBuffer());
+  const scan = sharp(
+    Uint16Array.from({ length: 64 }, (_, i) => i * 64),
+    {
+      raw: { width: 8, height: 8, channels: 1 },
+    },
+  );
+  writeFileSync(join(folder, 'scan.png'), await scan.toColourspace('grey16').png().toBuffer());
   writeFileSync(join(folder, 'rows.csv.gz'), gzipSync('size\n1\n'));
   writeFileSync(join(folder, 'rows.csv'), 'size,other\n1,2\n3,4\n');
   writeFileSync(join(folder, 'rows.xlsx'), Buffer.from('504b0304140006000800000021', 'hex'));
@@ -87,13 +94,13 @@ interface Said {
 }
 
 /** What the command prints, or why it refuses; paths without the folder's own. */
-async function said(name: string, given: string): Promise<Said> {
+async function said(name: string, ...given: string[]): Promise<Said> {
   const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   let refused = '';
   try {
     const all = { coordinator: '127.0.0.1:1', maxTokens: 3, temperature: 0, topK: 0, seed: 0 };
-    await predict(join(folder, `${name}.safetensors`), [given], all);
+    await predict(join(folder, `${name}.safetensors`), given, all);
   } catch (error) {
     expect(error).toBeInstanceOf(KasaneError);
     expect((error as KasaneError).code).toBe('DATA_INVALID');
@@ -129,6 +136,17 @@ describe.each(models)('a model of kind %s', (kind) => {
     });
     for (const nothing of ['', ' \n'])
       expect((await said(kind, nothing)).refused).toBe(`an argument is empty; ${takes[kind]}`);
+  });
+
+  it('answers what stands beside an empty argument', async () => {
+    const good = { table: '1', series: join(folder, 'rows.csv'), numbers: '1,2,3', texts: 'abc' };
+    const fine = kind in good ? good[kind as keyof typeof good] : join(folder, 'picture.png');
+    const { out, err, refused } = await said(kind, '', fine);
+    expect(process.exitCode).toBeGreaterThan(0);
+    process.exitCode = 0;
+    expect(refused).toBe('');
+    expect(err).toMatch('an argument is empty');
+    expect(out).not.toBe('');
   });
 
   it.each(['empty.csv', 'empty.png', 'empty.txt'])('takes no %s', async (name) => {
@@ -175,6 +193,15 @@ it.each(['images', 'idx'])('a model of kind %s names what is no image, or only h
     expect((await said(kind, row)).refused).toMatch(`: file not found; ${takes.images}`);
   for (const name of ['picture.png', 'photo.jpg', 'picture.webp', 'animated.gif'])
     expect((await said(kind, join(folder, name))).out).toMatch(new RegExp(`^/${name}: .* \\(50\\.00 %;`));
+});
+
+it.each(['images', 'idx'])('a model of kind %s says what it does not use of an image', async (kind) => {
+  for (const [name, what] of [
+    ['scan.png', 'the image has more than 8 bits per channel'],
+    ['animated.gif', 'only the first frame of the animated image is used'],
+  ] as const)
+    expect((await said(kind, join(folder, name))).err).toMatch(`note: /${name}: ${what}`);
+  expect((await said(kind, join(folder, 'picture.png'))).err).toBe('');
 });
 
 it('a row that is none says that file not found', async () => {

@@ -347,6 +347,17 @@ describe('kinds of pictures', () => {
     expect(decoded.why).toBe(check.problem);
   });
 
+  it('CIELAB is read as the colours that it is', async () => {
+    for (const colour of ['#ff0000', '#008000', '#0a141e']) {
+      const { check, decoded } = await verdicts(
+        await plain(colour).toColourspace('lab').tiff({ compression: 'lzw' }).toBuffer(),
+      );
+      expect(check).toMatchObject({ kind: { deep: false } });
+      const [r, g, b] = [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+      expect([...decoded.pixels!.slice(0, 3)]).toEqual([r, g, b]);
+    }
+  });
+
   it('16 bits a channel are told, since only the upper 8 are used', async () => {
     const deep = mkdtempSync(join(folder, 'deep-'));
     const values = (most: number) => Uint16Array.from({ length: 64 }, (_, i) => (i * most) / 63);

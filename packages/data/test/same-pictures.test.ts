@@ -39,6 +39,15 @@ describe('the same picture in two files', () => {
     expect(notes).toMatch(/skipped 2 of 10 images: \/cat\/copy\.png and \/dog\/other name\.png: the same/);
   });
 
+  it('is counted apart from what else is wrong', async () => {
+    classes('.');
+    put('cat/copy.png', picture);
+    put('dog/other name.png', picture);
+    for (const name of ['owl', 'hen']) put(`${name}/a.txt`, Buffer.from('no picture'));
+    const { notes } = await notesOf({ onDamaged: 'skip' });
+    expect(notes).toMatch(/^skipped 2 of 10 images, and found 3 problems: /m);
+  });
+
   it('is one sentence for each two folders, and of large files the whole is compared', async () => {
     classes('.');
     for (const i of [1, 2, 3]) {

@@ -48,15 +48,15 @@ program.hook('preAction', (_, action) => {
 /** An empty text is no path, name or address: a variable of a script that is not set would mean the working directory. @throws CommanderError */
 function refuseEmpty(action: Command): void {
   const isEmpty = (value: unknown) => value === '' || (Array.isArray(value) && value.includes(''));
-  const argument = action.registeredArguments.find((_, at) => isEmpty(action.processedArgs[at]));
+  // Of several arguments each is answered for itself, also one that is empty.
+  const argument = action.registeredArguments.find((_, at) =>
+    [action.processedArgs[at]].flat().every((value) => value === ''),
+  );
   const option = action.options.find((one) => {
     const key = one.attributeName();
     return action.getOptionValueSource(key) === 'cli' && isEmpty(action.getOptionValue(key));
   });
-  const values: unknown = argument && action.processedArgs[action.registeredArguments.indexOf(argument)];
-  // Of several, the others may be plenty.
-  const which = Array.isArray(values) && values.length > 1 ? `number ${values.indexOf('') + 1} of ` : '';
-  const what = argument ? `${which}argument <${argument.name()}>` : option && `option '${option.flags}'`;
+  const what = argument ? `argument <${argument.name()}>` : option && `option '${option.flags}'`;
   if (what !== undefined) throw new CommanderError(2, 'kasane.empty', `${what} is empty`);
 }
 

@@ -55,7 +55,14 @@ export interface Decoded {
   readonly pixels: Uint8Array;
   /** On what it was put, where parts of it are transparent. */
   readonly background?: Background;
+  /** What is not used of it, as of `ImageKind`. */
+  readonly animated: boolean;
+  readonly deep: boolean;
 }
+
+/** What a note says that images have of which not all is used. */
+export const RESCALE =
+  'more than 8 bits per channel, of which the upper 8 are used. If their values do not span the full range, as in 12-bit scans, rescale them first';
 
 /**
  * Pixels of an image file: the only reader of images, in training and afterwards.
@@ -103,13 +110,15 @@ function hasJpegEnd(bytes: Buffer): boolean {
   return false;
 }
 
+const PLAIN = { alpha: false, animated: false, deep: false };
+
 async function decodeStrictly(
   bytes: Buffer,
   { height, width, channels, fit, background: wanted }: ImageForm,
   failOn: 'warning' | 'error',
 ): Promise<Decoded> {
   const decode = await loadSharp();
-  const { alpha } = isJpeg(bytes) ? { alpha: false } : await describeImage(bytes);
+  const { alpha, animated, deep } = isJpeg(bytes) ? PLAIN : await describeImage(bytes);
   const ink = alpha ? await inkOf(bytes) : undefined;
   const background = ink?.transparent ? (wanted ?? showing(ink)) : undefined;
   const ground = background === 'white' ? WHITE : BLACK;
@@ -124,7 +133,7 @@ async function decodeStrictly(
   if (pixels.length !== expected) {
     throw new Error(`${pixels.length} bytes of pixels; expected ${expected}`);
   }
-  return background ? { pixels, background } : { pixels };
+  return { pixels, animated, deep, ...(background && { background }) };
 }
 
 /** An image that is whole, but of a kind that is not read. The message is a clause. */
@@ -161,8 +170,8 @@ export async function describeImage(bytes: Buffer): Promise<ImageKind> {
   const metadata = await decode(bytes, { failOn: 'none' }).metadata();
   const { format, hasAlpha, depth, channels, space, pages = 1 } = metadata;
   if (!formats.has(format)) throw new UnsupportedImage(`its content is ${format}; save it as PNG or JPEG`);
-  // The library would cut these to 0 to 255, whatever range they use.
-  if (depth !== 'uchar' && depth !== 'ushort')
+  // The library would cut these to 0 to 255, whatever range they use; that of CIELAB is known.
+  if (depth !== 'uchar' && depth !== 'ushort' && space !== 'lab')
     throw new UnsupportedImage(
       `its values are ${wordsOf[depth] ?? depth}, of unknown range; scale them and save them with 8 or 16 bits per channel`,
     );
@@ -175,7 +184,7 @@ export async function describeImage(bytes: Buffer): Promise<ImageKind> {
     format,
     alpha: hasAlpha === true,
     animated: pages > 1,
-    deep: depth !== undefined && depth !== 'uchar',
+    deep: depth === 'ushort',
   };
 }
 

@@ -35,6 +35,7 @@ import {
   inkOf,
   isImage,
   Pool,
+  RESCALE,
   showing,
 } from './image-decode.ts';
 import { contradicting, type Printed, testedCopies } from './same-pictures.ts';
@@ -257,10 +258,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
     notes.push(`${folder}: only ${IMAGE_KINDS.join(', ')} files are used${otherKinds(others)}`);
   if (animated > 0)
     notes.push(`${folder}: only the first frame of ${counted(animated, 'animated image')} is used`);
-  if (deep > 0)
-    notes.push(
-      `${folder}: ${counted(deep, 'image')} ${deep === 1 ? 'has' : 'have'} more than 8 bits per channel, of which the upper 8 are used. If their values do not span the full range, as in 12-bit scans, rescale them first`,
-    );
+  if (deep > 0) notes.push(`${folder}: ${counted(deep, 'image')} ${deep === 1 ? 'has' : 'have'} ${RESCALE}`);
   const { groups } = found;
   if (problems.length === 0) return { groups, classes, images, alpha, notes };
   const list = listOf(problems);
@@ -275,7 +273,8 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   if (images.length === 0) throw new DataError(`${folder}: it contains no usable images: ${list}`);
   const left = total - images.length;
   // What is named may be links or folders that never were images of a class.
-  notes.push(left > 0 ? `skipped ${left} of ${counted(total, 'image')}: ${list}` : `skipped ${list}`);
+  const also = problems.length > left ? `, and found ${counted(problems.length, 'problem')}` : '';
+  notes.push(left > 0 ? `skipped ${left} of ${counted(total, 'image')}${also}: ${list}` : `skipped ${list}`);
   return { groups, classes, images, alpha, notes };
 }
 

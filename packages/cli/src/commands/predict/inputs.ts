@@ -3,7 +3,12 @@
 import { DataError, notFound, type Preparation } from '@kasane/data/dataset';
 import { openRegular } from '@kasane/data/internal/files/regular-file';
 import { hasBrightBorder } from '@kasane/data/internal/images/ground';
-import { type Background, decodeImage, type ImageForm } from '@kasane/data/internal/images/image-decode';
+import {
+  type Background,
+  decodeImage,
+  type ImageForm,
+  RESCALE,
+} from '@kasane/data/internal/images/image-decode';
 import { inputReader, shapeOfBytes } from '@kasane/data/internal/normalize';
 import { binaryKind, KIND_BYTES } from '@kasane/data/internal/text/decode-text';
 import { KasaneError } from '@kasane/protocol/errors';
@@ -131,7 +136,7 @@ async function readImage(
   { mean = 0, std = 1, image, ground }: Preparation,
   invert: boolean | undefined,
 ): Promise<ReadInput> {
-  const { pixels, background } = await decodeImage(path, form);
+  const { pixels, background, animated, deep } = await decodeImage(path, form);
   const { height, width, channels } = form;
   // Digits as IDX files have them are mostly bright on dark; a folder of images says for itself what it is like.
   const areDigits = !image && channels === 1 && ground !== 'bright';
@@ -139,7 +144,11 @@ async function readImage(
   const shown = inverted ? pixels.map((value) => 255 - value) : pixels;
   const x = new Float32Array(shown.length);
   inputReader({ dtype: 'u8', shape: [height, width, channels] }, [mean].flat(), [std].flat())(shown, x);
-  return { name: path, x, inverted, ...(background && { background }) };
+  const notes = [
+    ...(animated ? [`${path}: only the first frame of the animated image is used`] : []),
+    ...(deep ? [`${path}: the image has ${RESCALE}`] : []),
+  ];
+  return { name: path, x, notes, inverted, ...(background && { background }) };
 }
 
 /** Numbers as the model takes them; where training had bytes, bytes. */
