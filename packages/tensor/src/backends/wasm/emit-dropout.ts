@@ -5,13 +5,10 @@ import type { Node } from '../../graph.ts';
 import { dropoutMaskOp, dropoutScale, dropoutThreshold } from '../../ops/dropout-mask.ts';
 import { attributesOf } from '../../ops/op.ts';
 import { sizeOf } from '../../shape.ts';
-
-const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57] as const;
-const WEYL = [0x9e3779b9, 0xbb67ae85] as const;
-const ROUNDS = 10;
+import { philox } from './emit-philox.ts';
 
 /**
- * Philox 4x32-10, four counters at a time (one a lane), so 16 elements. A row's last group may reach beyond the row: the
+ * Four counters at a time (one a lane), so 16 elements. A row's last group may reach beyond the row: the
  * next row overwrites it, and after the last one the arena leaves room.
  */
 export function dropoutMask(node: Node, ids: number, key: number, y: number): FunctionBuilder {
@@ -22,30 +19,8 @@ export function dropoutMask(node: Node, ids: number, key: number, y: number): Fu
   const [id, to, row] = [f.local('i32'), f.local('i32'), f.local('i32')];
   const c = [0, 1, 2, 3].map(() => f.local('v128')) as [Local, Local, Local, Local];
   const keys = [f.local('v128'), f.local('v128')] as const;
-  const [group, low, high, next0, next2] = [0, 1, 2, 3, 4].map(() => f.local('v128')) as [
-    Local,
-    Local,
-    Local,
-    Local,
-    Local,
-  ];
-
-  // Constants stand in locals: V8 would build them anew at each use.
-  const constantLocal = (value: number) => {
-    const local = f.local('v128');
-    f.i32x4(value).set(local);
-    return local;
-  };
-  const multipliers = MULTIPLIERS.map(constantLocal) as [Local, Local];
-  const weyl = WEYL.map(constantLocal) as [Local, Local];
-  /** high and low halves of the products of four lanes with a constant */
-  const multiply = (lanes: Local, multiplier: Local) => {
-    f.get(lanes).get(multiplier).op('i64x2ExtmulLowU').set(low);
-    f.get(lanes).get(multiplier).op('i64x2ExtmulHighU').set(high);
-    f.get(low).get(high).shuffle32(0, 2, 4, 6);
-    f.get(low).get(high).shuffle32(1, 3, 5, 7).set(high);
-    f.set(low);
-  };
+  const [group, first, second] = [f.local('v128'), f.local('v128'), f.local('v128')];
+  const rounds = philox(f, c, keys);
 
   f.i32(ids).set(id).i32(y).set(row);
   f.repeat(node.shape[0]!, () => {
@@ -59,22 +34,12 @@ export function dropoutMask(node: Node, ids: number, key: number, y: number): Fu
         f.i32(key)
           .memory('v128Load32Splat', 4 * word)
           .set(keys[word]);
-      for (let round = 0; round < ROUNDS; round++) {
-        multiply(c[2], multipliers[1]);
-        f.get(high).get(c[1]).op('v128Xor').get(keys[0]).op('v128Xor').set(next0);
-        f.get(low).set(c[1]);
-        multiply(c[0], multipliers[0]);
-        f.get(high).get(c[3]).op('v128Xor').get(keys[1]).op('v128Xor').set(next2);
-        f.get(low).set(c[3]);
-        f.get(next0).set(c[0]).get(next2).set(c[2]);
-        for (const word of [0, 1] as const) f.get(keys[word]).get(weyl[word]).op('i32x4Add').set(keys[word]);
-      }
+      rounds();
       for (const words of c) {
         f.f32x4(dropoutScale(rate)).get(words).i32(8).op('i32x4ShrU').i32x4(dropoutThreshold(rate));
         f.op('i32x4GeU', 'v128And').set(words);
       }
       // Lane l of word w is element 4 l + w: transpose the four vectors.
-      const [first, second] = [next0, next2];
       for (const half of [0, 2]) {
         f.get(c[0])
           .get(c[1])
