@@ -144,7 +144,7 @@ describe('updater', () => {
           updater.sum(
             parts.map((part) => part.subarray(start, cuts[index + 1])),
             start,
-            groups,
+            groups && { counts: groups },
           );
         expect(updater.gradient).toEqual(sumOf(0, shards));
       }

@@ -1,5 +1,7 @@
 /** What a parameter server asks of the arithmetic below it; `backends/wasm/updater.ts` has it in WebAssembly. */
 
+import type { Rounding } from './rounding.ts';
+
 export interface Updater {
   /** Flat layout. */
   readonly parameters: Float32Array;
@@ -8,11 +10,14 @@ export interface Updater {
   /** Flat layout, by name. */
   readonly state: ReadonlyMap<string, Float32Array>;
   /**
+   * Where updates are rounded: what the last one added to the parameters, in the flat layout; of a statistic, what it is now.
+   */
+  readonly changes: Float32Array | undefined;
+  /**
    * gradient[start + i] = the sum of parts[0][i], parts[1][i], ... along the tree of shards (ops/shard-tree.ts); the parts have the same
    * length. Returns whether all of these are finite numbers.
-   * @param counts how many shards each part is the sum of. Default: one each
    */
-  sum(parts: readonly (Float32Array | Part)[], start: number, counts?: readonly number[]): boolean;
+  sum(parts: readonly (Float32Array | Part)[], start: number, options?: SumOptions): boolean;
   /** Multiplies the gradient's floats [start, end), by default all of them, by a number. */
   scale(factor: number, start?: number, end?: number): void;
   /** L2 norm of the gradient, in float64 over ascending elements, parameter by parameter. Statistics do not count. */
@@ -38,6 +43,15 @@ export interface Part {
   read(at: number, into: Float32Array): void;
 }
 
+export interface SumOptions {
+  /** How many shards each part is the sum of. Default: one each. */
+  readonly counts?: readonly number[];
+  /** Where sums are rounded: the step, default 0, */
+  readonly step?: number;
+  /** and where in the model's flat layout what is added begins, a multiple of BLOCK as `start` is. Default: at `start`. */
+  readonly origin?: number;
+}
+
 export interface ApplyOptions {
   /** Only the floats [start, end). Default: all. */
   readonly start?: number;
@@ -50,10 +64,14 @@ export interface ApplyOptions {
 
 /** Name of the state that holds the averages of the parameters over the updates. */
 export const AVERAGE = 'average';
+/** Name of the state that holds what the rounding of updates has lost so far. */
+export const RESIDUAL = 'residual';
 
 export interface UpdaterOptions {
   /** Decay of the averages of all parameters, statistics too; see `averageRate`. Default: none are kept. */
   readonly average?: number | undefined;
+  /** Sums and updates are rounded (rounding.ts): ranges begin at multiples of BLOCK then. Default: they are float32. */
+  readonly rounding?: Rounding | undefined;
 }
 
 /** Sums of squares in float64, by parameter in list order; 0 of statistics. */

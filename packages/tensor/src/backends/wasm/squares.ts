@@ -2,6 +2,7 @@
 
 import { FunctionBuilder } from '../../assembler.ts';
 import type { ParameterSpec } from '../../nn/model.ts';
+import { firstAfter } from '../../optim/rounding.ts';
 import type { Squares } from '../../optim/updater.ts';
 
 /** Floats that a round of the kernel takes. */
@@ -48,17 +49,6 @@ export function squareSums(
       }
     }
   };
-}
-
-/** The place of the first range that ends after `start`; they ascend. A deep network has hundreds, for thousands of chunks. */
-function firstAfter(ranges: readonly { readonly end: number }[], start: number): number {
-  let [low, high] = [0, ranges.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (ranges[middle]!.end > start) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /**

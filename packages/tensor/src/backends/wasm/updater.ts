@@ -4,23 +4,22 @@
  */
 import type { ParameterSpec } from '../../nn/model.ts';
 import { type OptimizerOptions, optimizerFor } from '../../optim/optimizers.ts';
-import { AVERAGE, type Part, type Updater, type UpdaterOptions } from '../../optim/updater.ts';
+import { BLOCK, blocksOf } from '../../optim/rounding.ts';
+import { AVERAGE, RESIDUAL, type Updater, type UpdaterOptions } from '../../optim/updater.ts';
 import { input, mul, scalar } from '../../scalar/expression.ts';
-import { finiteCheck } from './finite.ts';
+import { type BlockRounder, blockRounder } from './rounding.ts';
 import { squareSums } from './squares.ts';
-import { type Pass, treePasses } from './tree-passes.ts';
 import {
   type Addresses,
   allocate,
   CHUNK,
-  type Instantiate,
   instantiatorOver,
   type Loop,
   loopRunner,
-  PARTS_A_PASS,
   type RunLoop,
 } from './updater-loops.ts';
-import { type Update, updatesOfStatistics, updatesOfTrained } from './updates.ts';
+import { adder, roundedAdder } from './updater-sums.ts';
+import { averagesOfTrained, type Update, updatesOfStatistics, updatesOfTrained } from './updates.ts';
 
 /**
  * Opens an updater for a model's parameters, of which those that are trained stand first. Whoever keeps averages fills their state with
@@ -30,20 +29,27 @@ import { type Update, updatesOfStatistics, updatesOfTrained } from './updates.ts
 export async function openUpdater(
   parameters: readonly ParameterSpec[],
   options: OptimizerOptions,
-  { average }: UpdaterOptions = {},
+  { average, rounding }: UpdaterOptions = {},
 ): Promise<Updater> {
-  const stateNames = [...optimizerFor(options).state, ...(average === undefined ? [] : [AVERAGE])];
+  const stateNames = [
+    ...optimizerFor(options).state,
+    ...(average === undefined ? [] : [AVERAGE]),
+    ...(rounding ? [RESIDUAL] : []),
+  ];
   const floats = parameters.reduce((sum, { size }) => sum + size, 0);
   const trained = parameters.reduce((sum, { size, statistic }) => sum + (statistic ? 0 : size), 0);
-  const { memory, addresses: at } = allocate(floats, stateNames.length);
+  const { memory, addresses: at } = allocate(floats, stateNames.length + (rounding ? 1 : 0));
   const instantiate = instantiatorOver(memory);
   const runLoop = loopRunner(instantiate);
   const view = (offset: number) => new Float32Array(memory.buffer, offset, floats);
   const [weights, gradient] = [view(at.parameters), view(at.gradient)];
-  const updates = [
-    ...updatesOfTrained(parameters, options, average, at),
-    ...updatesOfStatistics(parameters, average, at),
-  ];
+  const running = { memory, instantiate, runLoop };
+  // The last chunks are for sums that wait.
+  const rounder = rounding && blockRounder(memory, instantiate, rounding, at.chunks[1]!);
+  const changes = rounding && view(at.state.at(-1)!);
+  const apply = rounder
+    ? roundedUpdate(parameters, options, average, at, { weights, changes: changes!, rounder, runLoop })
+    : plainUpdate(parameters, options, average, at, runLoop);
   const addSquares = squareSums(memory, instantiate, parameters, {
     gradient: at.gradient,
     parameters: at.parameters,
@@ -60,9 +66,10 @@ export async function openUpdater(
     parameters: weights,
     gradient,
     state: new Map(stateNames.map((name, index) => [name, view(at.state[index]!)])),
+    changes,
     norm,
     scale,
-    sum: adder(gradient, at, { memory, instantiate, runLoop }),
+    sum: rounder ? roundedAdder(gradient, at, running, parameters, rounder) : adder(gradient, at, running),
     clip(maxNorm) {
       const found = norm();
       if (!(found > maxNorm)) return 1;
@@ -74,14 +81,81 @@ export async function openUpdater(
       if (factor !== 1 && start < trained) scale(factor, start, Math.min(end, trained));
     },
     apply(step, learningRate, { start = 0, end = floats, factor = 1, squares } = {}) {
-      if (!squares) return update(updates, runLoop, start, end, [factor, step, learningRate]);
+      if (!squares && !rounding) return apply(start, end, [factor, step, learningRate]);
       for (let first = start; first < end; first += CHUNK) {
         const last = Math.min(first + CHUNK, end);
         before.set(weights.subarray(first, last));
-        update(updates, runLoop, first, last, [factor, step, learningRate]);
-        addSquares(squares, first, last);
+        apply(first, last, [factor, step, learningRate]);
+        if (squares) addSquares(squares, first, last);
       }
     },
+  };
+}
+
+/** Updates the floats [start, end); where updates are rounded, those of one chunk, with a copy of them in the first. */
+type ApplyUpdate = (start: number, end: number, numbers: Parameters<Update['values']>) => void;
+
+function plainUpdate(
+  parameters: readonly ParameterSpec[],
+  options: OptimizerOptions,
+  average: number | undefined,
+  at: Addresses,
+  runLoop: RunLoop,
+): ApplyUpdate {
+  const updates = [
+    ...updatesOfTrained(parameters, options, average, at),
+    ...updatesOfStatistics(parameters, average, at),
+  ];
+  return (start, end, numbers) => update(updates, runLoop, start, end, numbers);
+}
+
+interface RoundedUpdate {
+  readonly weights: Float32Array;
+  readonly changes: Float32Array;
+  readonly rounder: BlockRounder;
+  readonly runLoop: RunLoop;
+}
+
+function roundedUpdate(
+  parameters: readonly ParameterSpec[],
+  options: OptimizerOptions,
+  average: number | undefined,
+  at: Addresses,
+  { weights, changes, rounder, runLoop }: RoundedUpdate,
+): ApplyUpdate {
+  // In the order of the states: the optimizer's, averages, residuals, changes.
+  const [residual, change] = at.state.slice(-2) as [number, number];
+  const kept = at.state.slice(0, -2);
+  const optimizer = average === undefined ? kept : kept.slice(0, -1);
+  const updates = [
+    ...updatesOfTrained(parameters, options, undefined, { ...at, state: optimizer }),
+    ...updatesOfStatistics(parameters, average, { ...at, state: kept }),
+  ];
+  const averages =
+    average === undefined ? [] : averagesOfTrained(parameters, options, average, { ...at, state: kept });
+  const visitBlocks = blocksOf(parameters);
+  const statistics = parameters.filter(({ statistic }) => statistic);
+  return (start, end, numbers) => {
+    if (start % BLOCK !== 0)
+      throw new RangeError(`apply: floats ${start} and on; expected a multiple of ${BLOCK}`);
+    update(updates, runLoop, start, end, numbers);
+    visitBlocks(start, end, (from, to) =>
+      rounder.feedback(
+        [
+          at.parameters + 4 * from,
+          at.chunks[0]! + 4 * (from - start),
+          residual + 4 * from,
+          change + 4 * from,
+        ],
+        from,
+        to,
+      ),
+    );
+    for (const { offset, size } of statistics) {
+      const [from, to] = [Math.max(start, offset), Math.min(end, offset + size)];
+      if (from < to) changes.set(weights.subarray(from, to), from);
+    }
+    update(averages, runLoop, start, end, numbers);
   };
 }
 
@@ -108,68 +182,4 @@ function normOf(gradient: Float32Array, parameters: readonly ParameterSpec[]): n
     return sum;
   });
   return Math.sqrt(squares.reduce((a, b) => a + b, 0));
-}
-
-interface Running {
-  readonly memory: WebAssembly.Memory;
-  readonly instantiate: Instantiate;
-  readonly runLoop: RunLoop;
-}
-
-/** Adds parts chunk by chunk, a few of them in each pass. */
-function adder(
-  gradient: Float32Array,
-  at: Addresses,
-  { memory, instantiate, runLoop }: Running,
-): Updater['sum'] {
-  const areFinite = finiteCheck(memory, instantiate);
-  const chunks = at.chunks.map((address) => new Float32Array(memory.buffer, address, CHUNK));
-  /** Of the last sum: mostly the next one has as many parts. */
-  let known: { readonly counts: string; readonly passes: readonly Pass[] } | undefined;
-  const passesOf = (counts: readonly number[]) => {
-    const key = counts.join();
-    if (known?.counts !== key) known = { counts: key, passes: treePasses(counts, PARTS_A_PASS) };
-    return known.passes;
-  };
-  return (parts, start, counts = parts.map(() => 1)) => {
-    const length = parts[0]?.length ?? 0;
-    if (length === 0 || parts.some((part) => part.length !== length) || start + length > gradient.length)
-      throw new RangeError(
-        `sum: parts of [${parts.map((part) => part.length).join()}] floats at ${start}; expected equal lengths, within ${gradient.length}`,
-      );
-    if (parts.length === 1) {
-      copy(parts[0]!, 0, gradient.subarray(start, start + length));
-      return areFinite(at.gradient + 4 * start, length);
-    }
-    const passes = passesOf(counts);
-    let finite = true;
-    for (let from = 0; from < length; from += CHUNK) {
-      const count = Math.min(CHUNK, length - from);
-      for (const { operands, sum, into, key } of passes) {
-        let filled = 0;
-        const used = operands.map((operand) => {
-          if ('place' in operand) return at.chunks[PARTS_A_PASS + operand.place]!;
-          copy(parts[operand.part]!, from, chunks[filled]!.subarray(0, count));
-          return at.chunks[filled++]!;
-        });
-        const outputChunk = into === undefined ? undefined : at.chunks[PARTS_A_PASS + into]!;
-        const loop = {
-          key,
-          expressions: [sum],
-          inputs: [],
-          chunks: used,
-          outputs: [at.gradient],
-          outputChunk,
-        };
-        runLoop({ ...loop, scalars: [] }, start + from, count, []);
-      }
-      finite = areFinite(at.gradient + 4 * (start + from), count) && finite;
-    }
-    return finite;
-  };
-}
-
-function copy(part: Float32Array | Part, at: number, into: Float32Array): void {
-  if (part instanceof Float32Array) into.set(part.subarray(at, at + into.length));
-  else part.read(at, into);
 }

@@ -43,6 +43,21 @@ export function updatesOfTrained(
   });
 }
 
+/** How averages, the last state, follow what is trained where it is updated before. */
+export function averagesOfTrained(
+  parameters: readonly ParameterSpec[],
+  options: OptimizerOptions,
+  average: number,
+  at: Addresses,
+): readonly Update[] {
+  const loop: Loop = {
+    ...{ key: 'average', expressions: [averaged(input(1), input(0))], scalars: ['averageRate'] },
+    ...{ inputs: [at.parameters, at.state.at(-1)!], outputs: [at.state.at(-1)!] },
+  };
+  const values = (_: number, step: number) => [averageRate(average, step)];
+  return rangesOfUpdates(parameters, options).map(({ offset, size }) => ({ offset, size, loop, values }));
+}
+
 /** Updates of statistics, which go their part of the way to what the gradient holds of them. */
 export function updatesOfStatistics(
   parameters: readonly ParameterSpec[],
