@@ -313,7 +313,7 @@ function placeOn(axis: Axis, source: Pick<Source, 'job' | 'points'>): (point: St
   const each = stepsPerEpoch(source.job) || 1;
   const start = startOf(source);
   if (axis === 'step') return ({ step }) => step;
-  return axis === 'epoch' ? ({ step }) => step / each : ({ time }) => (time - start) / 1000;
+  return axis === 'epoch' ? ({ step }) => step / each : ({ time }) => secondsFrom(start, time);
 }
 
 /** Where results of tests stand: at the end of their epochs. */
@@ -343,10 +343,13 @@ function secondsAt(
   { epoch, endedAt }: EpochResult,
   stepsOfEpoch: number,
 ): number | undefined {
-  if (endedAt > 0) return (endedAt - startOf(source)) / 1000;
+  if (endedAt > 0) return secondsFrom(startOf(source), endedAt);
   const after = source.points.find(({ step }) => step >= Math.round(epoch * stepsOfEpoch));
   return after && placeOn('time', source)(after);
 }
+
+/** No less than 0, also of a clock that was set back. */
+const secondsFrom = (start: number, time: number): number => Math.max(0, (time - start) / 1000);
 
 const startOf = ({ job, points }: Pick<Source, 'job' | 'points'>): number =>
   job.startedAt || points[0]?.time || 0;

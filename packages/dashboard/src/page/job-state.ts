@@ -1,5 +1,7 @@
 /** How a job is, as its card and its page show it: its state, what holds it up, how fast it goes and how long it still takes. */
+
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
 import { type Child, h } from './dom.ts';
 import {
   duration,
@@ -50,10 +52,11 @@ export function leftText(t: Words, job: Job): string {
 }
 
 /** By its last epochs, which tell of tests as well, or by what it has done so far. */
-function secondsLeft({ steps, step, epochs, history, startedAt }: Job): number | undefined {
+function secondsLeft(job: Job): number | undefined {
+  const { steps, step, epochs, history } = job;
   if (steps === 0 || step === 0) return undefined;
   const recent = history.slice(-RECENT);
   const mean = recent.reduce((sum, { seconds }: EpochResult) => sum + seconds, 0) / recent.length;
-  const each = recent.length > 0 ? (mean * epochs) / steps : (Date.now() - startedAt) / 1000 / step;
-  return each * (steps - step);
+  const each = recent.length > 0 ? (mean * epochs) / steps : elapsedSeconds(job) / step;
+  return each > 0 ? each * (steps - step) : undefined;
 }

@@ -1,5 +1,7 @@
 /** One job: how far it is, and a tab each for its curves, its layers, and trying it. */
+
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
 import { CurvesView } from './curves-view.ts';
 import { figure, fill, h } from './dom.ts';
 import { duration, grouped, isError, loss, metric, RUNNING } from './format.ts';
@@ -90,7 +92,7 @@ export class JobView implements View {
     const { t } = this.#page;
     const running = job.state === RUNNING;
     const last = job.history.at(-1);
-    const elapsed = job.startedAt ? ((job.endedAt || Date.now()) - job.startedAt) / 1000 : 0;
+    const elapsed = elapsedSeconds(job);
     const wrong = isError(job);
     fill(
       this.#head,

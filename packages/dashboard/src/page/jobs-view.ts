@@ -1,5 +1,7 @@
 /** The list of jobs: what each is doing, and what can be done to it. */
+
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
 import { commandLine } from './command.ts';
 import { figure, fill, h, spark } from './dom.ts';
 import { duration, isError, metric, RUNNING } from './format.ts';
@@ -83,7 +85,7 @@ export class JobsView implements View {
     const { t, language } = this.#page;
     const last = job.history.at(-1);
     const tests = job.history.map(({ testMetric }) => testMetric);
-    const elapsed = job.startedAt ? ((job.endedAt || Date.now()) - job.startedAt) / 1000 : 0;
+    const elapsed = elapsedSeconds(job);
     const link = { href: jobAddress(job.id), class: 'name', 'data-key': job.id };
     const card = h(
       'article',

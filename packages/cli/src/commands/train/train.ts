@@ -11,6 +11,7 @@ import { anywhere } from '@kasane/data/internal/files/access';
 import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
 import { checkJob, type JobSpec } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
@@ -148,7 +149,7 @@ function report(
   const { stopEarly } = spec.training;
   const metric = metricOf[spec.objective?.type ?? 'classification'];
   const last = stopEarly ? rankEpochs(job.history, { stopEarly, metric })[0]! : job.history.at(-1)!;
-  const seconds = (job.endedAt - job.startedAt) / 1000;
+  const seconds = elapsedSeconds(job);
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
   const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const samplesPerSecond = Number(((job.step * spec.training.batch) / training).toPrecision(4));
