@@ -104,6 +104,13 @@ it('a folder that has vanished, or became a file', () => {
   expect(refused(join(folder, 'gone/x.safetensors')).message).toMatch(/a part of the path is a file/);
 });
 
+it('a file where the folder should be is not taken for the weights', () => {
+  writeFileSync(join(folder, '.kasane'), '');
+  expect(() => requireWritable(join(folder, '.kasane/x.safetensors'))).toThrow(
+    /x\.safetensors: a part of the path is a file, not a folder; set --out to another file/,
+  );
+});
+
 it('a disk that is full, or read-only', needing(['mount']), () => {
   mkdirSync(mounted);
   const mount = (options: string) =>

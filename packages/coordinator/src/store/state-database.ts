@@ -80,7 +80,8 @@ export function makeStateDirectory(directory: string): void {
   try {
     makeFolders(directory, 0o700);
   } catch (error) {
-    const isFile = (error as NodeJS.ErrnoException).code === 'EEXIST';
-    throw unusable(directory, isFile ? 'it is a file, not a folder' : whyOf(error));
+    const { code, path } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTDIR') throw unusable(path ?? directory, 'it is a file, not a folder');
+    throw unusable(directory, whyOf(error));
   }
 }
