@@ -31,7 +31,12 @@ async function workerOf(id: string, more: object, coordinator = cluster.address)
   const slot = {
     ...{ ready: Promise.resolve(), kernel: 'none', holds: undefined },
     open: async () => ({ holds: undefined }),
-    ...{ close: () => {}, run: () => Promise.reject(new Error('it never runs')), arrived: () => {} },
+    ...{
+      close: () => {},
+      run: () => Promise.reject(new Error('it never runs')),
+      arrived: () => {},
+      update: async () => {},
+    },
     ...more,
     ...{ abandon: () => {}, parameters: () => memory, gradients: () => memory },
   };

@@ -121,6 +121,9 @@ class SyntheticSlot implements ComputeSlot {
     }
   }
 
+  /** The gradient of its last step stands for what a round has changed. */
+  async update(): Promise<void> {}
+
   arrived(_session: ComputeSession, arrival: Arrival): void {
     if (!this.#arrival) return;
     this.#arrival = arrival;

@@ -36,6 +36,33 @@ describe('a plan', () => {
     expect(plan.evaluationRounds(1)).toHaveLength(10);
   });
 
+  it('cuts an epoch into rounds of local steps, whose learning rates are those of the steps', () => {
+    const local = checkJob({
+      name: 'a',
+      model: { preset: 'mnist-mlp' },
+      training: { epochs: 2, batch: 8, learningRate: 1, schedule: { type: 'step', every: 5, factor: 0.5 } },
+      exchange: { every: 3, replicas: 2 },
+    });
+    const data = { train: part(70, () => {}), test: part(10, () => {}), preparation: {} };
+    const plan = new RunPlan('j', local, data);
+    // Nine steps of 8 samples, the last of 6.
+    expect([plan.stepsPerEpoch, plan.localStepsPerEpoch, plan.totalSteps]).toEqual([3, 9, 6]);
+    expect(plan.shards(0)).toEqual([
+      { start: 0, end: 12 },
+      { start: 12, end: 24 },
+    ]);
+    expect(plan.shards(5)).toEqual([
+      { start: 48, end: 59 },
+      { start: 59, end: 70 },
+    ]);
+    expect(plan.trainSamples).toEqual([4, 3]);
+    expect([0, 1, 2, 3, 4, 5].map((round) => plan.learningRate(round))).toEqual(
+      [0, 3, 6, 9, 12, 15].map((step) => 0.5 ** Math.floor(step / 5)),
+    );
+    // No more than the round after the one that is computed.
+    expect(plan.stepsAhead({ queuedTasks: 10_000, stagedBytes: 1e9 }, true)).toBe(2);
+  });
+
   it('hands out as many steps ahead as tasks and bytes allow, but one', () => {
     const plan = planOf(() => {});
     const { shards, batch } = job.spec.training;

@@ -25,6 +25,24 @@ describe('job files', () => {
     expect(model.parameterCount).toBe(784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10);
   });
 
+  it('takes replicas as shards, and refuses what only local steps have', () => {
+    const head = 'name: a\nmodel: { preset: mnist-mlp }\n';
+    const local = (exchange: string, more = '') =>
+      parseJobFile(`${head}exchange: { every: 50, ${exchange} }\n${more}`, 'my.yaml').spec;
+    expect(local('replicas: 4').training.shards).toBe(4);
+    expect(local('', 'training: { shards: 3 }').training.shards).toBe(3);
+    // As a run of it is checked again.
+    expect(checkJob(JSON.parse(JSON.stringify(local('replicas: 4')))).spec.training.shards).toBe(4);
+    expect(refused(`${head}exchange: { every: 50, replicas: 4 }\ntraining: { shards: 3 }\n`)).toBe(
+      'my.yaml:3: exchange.replicas: 4 replicas, but training.shards is 3; they are the same number: remove one of them',
+    );
+    for (const name of ['replicas: 4', 'outer: { momentum: 0.5 }'])
+      expect(refused(`${head}exchange:\n  ${name}\n`)).toMatch(
+        /^my\.yaml:4: exchange\.(replicas|outer): applies only to local steps; set exchange\.every, such as 50$/,
+      );
+    expect(refused(`${head}exchange: { every: 0 }\n`)).toMatch(/^my\.yaml:3: exchange\.every: /);
+  });
+
   it('accepts every preset', () => {
     for (const preset of Object.values(jobPresets)) expect(checkJob(preset).spec.name).toBe(preset.name);
   });

@@ -6,6 +6,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { type ServerUpdate, serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
@@ -61,6 +62,7 @@ export interface Update extends UpdateTimes {
 
 export class ParameterServer implements Weights {
   readonly #job: Job;
+  readonly #update: ServerUpdate;
   readonly #updater: Updater;
   readonly #steps: StepSizes;
   readonly #attempts: Attempts;
@@ -82,13 +84,16 @@ export class ParameterServer implements Weights {
   #reduceMs = 0;
 
   static async open(job: Job, steps: StepSizes): Promise<ParameterServer> {
-    const { optimizer, ema } = job.spec.training;
-    const updater = await openUpdater(job.model.parameters, optimizer, { average: ema?.decay });
-    return new ParameterServer(job, steps, updater);
+    const update = serverUpdateOf(job.spec);
+    const updater = await openUpdater(job.model.parameters, update.optimizer, {
+      average: update.averageDecay,
+    });
+    return new ParameterServer(job, steps, update, updater);
   }
 
-  private constructor(job: Job, steps: StepSizes, updater: Updater) {
+  private constructor(job: Job, steps: StepSizes, update: ServerUpdate, updater: Updater) {
     this.#job = job;
+    this.#update = update;
     this.#steps = steps;
     this.#updater = updater;
     this.begin(0);
@@ -247,7 +252,7 @@ export class ParameterServer implements Weights {
    * @returns what it was multiplied by to clip it; undefined: the job does not clip
    */
   clip(): number | undefined {
-    const { clipNorm } = this.#job.spec.training;
+    const { clipNorm } = this.#update;
     if (clipNorm === undefined) return undefined;
     this.#isClipped = true;
     this.#updater.scale(this.#factor);
@@ -346,10 +351,9 @@ export class ParameterServer implements Weights {
     )?.layer;
   }
 
-  /** The peak's part at the present version. */
+  /** That of the present version. */
   get learningRate(): number {
-    const { learningRate: peak, schedule } = this.#job.spec.training;
-    return learningRate({ ...schedule, learningRate: peak }, this.#version, this.#steps.total);
+    return learningRate(this.#update.schedule, this.#version, this.#steps.total);
   }
 
   /** How the last gradient and the parameters are distributed in each layer; a layer's first parameter, its weights, stands for it. */

@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
+import { serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
 import {
   bytesOf,
   encodeFrame,
@@ -170,7 +171,7 @@ export class PeerExchange {
    */
   async commit(commit: StepCommit): Promise<boolean> {
     const { id, job, parameters } = this.#options;
-    const isClipped = job.spec.training.clipNorm !== undefined;
+    const isClipped = serverUpdateOf(job.spec).clipNorm !== undefined;
     const layout = this.#layout!.number;
     const tell = (clip?: number) => {
       for (const worker of this.#members.values())
@@ -318,7 +319,7 @@ export class PeerExchange {
     shards: number,
   ): void {
     const { id, job } = this.#options;
-    const optimizer = JSON.stringify(job.spec.training.optimizer);
+    const optimizer = JSON.stringify(serverUpdateOf(job.spec).optimizer);
     const { number = 0, chunkFloats = 0, owners = [] } = layout ?? {};
     const value = { job: id, layout: number, step, chunkFloats, owners: [...owners], shards, optimizer };
     for (const worker of workers) worker.send({ $case: 'parts', value });

@@ -79,10 +79,13 @@ export class Checkpoints {
 
   /** Whether one should be written after `step` steps, which do not end an epoch. */
   isDue(step: number): boolean {
-    const { everySteps, everySeconds } = this.#options.job.spec.checkpoint;
+    const { checkpoint, exchange } = this.#options.job.spec;
+    const { everySteps, everySeconds } = checkpoint;
+    // With local steps there is a version to keep after each round.
+    const rounds = everySteps && Math.ceil(everySteps / exchange.every);
     const sinceMs = performance.now() - this.#writtenAt;
     return (
-      (everySteps !== undefined && step % everySteps === 0) ||
+      (rounds !== undefined && step % rounds === 0) ||
       (everySeconds !== undefined && sinceMs >= 1000 * everySeconds) ||
       (this.#refusal !== undefined && sinceMs >= RETRY_MS)
     );

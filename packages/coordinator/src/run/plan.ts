@@ -4,18 +4,61 @@ import { DataError, type DataParts } from '@kasane/data/dataset';
 import { cut, type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
 import { SampleOrder } from '@kasane/data/shuffle';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { scheduleOf } from '@kasane/protocol/internal/job/job-exchange';
 import { openFrame } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { type Limits, LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/internal/field';
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
+import { learningRate } from '@kasane/tensor/optim/schedules';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { NewTask } from '../queue/task-queue.ts';
 import type { Answer } from './answers.ts';
 
+/** The same as LOOK_AHEAD_STEPS, of rounds of local steps. */
+const LOOK_AHEAD_ROUNDS = 2;
+
 /** Whatever goes wrong in reading is the data's fault. */
 function refuse(error: unknown): never {
   throw error instanceof DataError ? error : new DataError(messageOf(error), { cause: error });
+}
+
+/** How the samples of an epoch are cut. */
+export interface Cuts {
+  /** Samples of a step. */
+  readonly batch: number;
+  /** Parts of it that are computed separately. */
+  readonly shards: number;
+  /** Parts of a shard that are computed one after the other. */
+  readonly accumulate: number;
+  /** Steps that a shard's replica takes between two exchanges: a step of the run is a round of so many. */
+  readonly every: number;
+}
+
+export const cutsOf = ({ training, exchange }: Job['spec']): Cuts => {
+  const { batch, shards, accumulate } = training;
+  return { batch, shards, accumulate, every: exchange.every };
+};
+
+const planRounds = (samples: number, { batch, shards, every }: Cuts): EpochPlan =>
+  planEpoch({ samples, batch: batch * every, shards });
+
+/** Every number of samples that is computed at once in training, largest first. */
+export function trainSizes(samples: number, cuts: Cuts): number[] {
+  const { batch, accumulate, every } = cuts;
+  const plan = planRounds(samples, cuts);
+  const last = plan.stepsPerEpoch - 1;
+  const left = Math.ceil((samples - last * batch * every) / batch);
+  const parts = [
+    { round: 0, steps: Math.min(every, Math.ceil(samples / batch)) },
+    { round: last, steps: left },
+  ].flatMap(({ round, steps }) =>
+    plan
+      .shards(round)
+      .flatMap((shard) => cut(shard, steps))
+      .flatMap((step) => cut(step, accumulate)),
+  );
+  return [...new Set(parts.map(({ start, end }) => end - start))].sort((a, b) => b - a);
 }
 
 /** What an answer says that a job can tell impossible. */
@@ -33,11 +76,11 @@ export class RunPlan {
 
   /** @param id the job's id */
   constructor(id: string, job: Job, data: DataParts) {
-    const { batch, shards, seed } = job.spec.training;
+    const { seed } = job.spec.training;
     this.#id = id;
     this.#job = job;
     this.#data = data;
-    this.#epochPlan = planEpoch({ samples: data.train.samples, batch, shards });
+    this.#epochPlan = planRounds(data.train.samples, cutsOf(job.spec));
     this.#order = new SampleOrder(data.train.samples, seed);
     this.evaluation = planEvaluation({
       samples: data.test.samples,
@@ -51,8 +94,22 @@ export class RunPlan {
     return 4 + fieldBytes(target) + fieldBytes(input);
   }
 
+  /** Steps of the run in an epoch: updates of the parameters at the coordinator, which with local steps are rounds. */
   get stepsPerEpoch(): number {
     return this.#epochPlan.stepsPerEpoch;
+  }
+
+  /** Steps that a sample's replica takes in an epoch: as many as without local steps. */
+  get localStepsPerEpoch(): number {
+    return Math.ceil(this.#data.train.samples / this.#job.spec.training.batch);
+  }
+
+  /** The learning rate of a step, of the first one where it is a round of several. */
+  learningRate(step: number): number {
+    const { training, exchange } = this.#job.spec;
+    const [epoch, round] = [this.epochOf(step), step % this.stepsPerEpoch];
+    const first = epoch * this.localStepsPerEpoch + round * exchange.every;
+    return learningRate(scheduleOf(training), first, training.epochs * this.localStepsPerEpoch);
   }
 
   get totalSteps(): number {
@@ -71,9 +128,7 @@ export class RunPlan {
 
   /** Numbers of samples that a part of a training task, or an evaluation task, can have. */
   get trainSamples(): number[] {
-    const { accumulate } = this.#job.spec.training;
-    const parts = this.#epochPlan.shardSizes().flatMap((end) => cut({ start: 0, end }, accumulate));
-    return [...new Set(parts.map(({ start, end }) => end - start))].sort((a, b) => b - a);
+    return trainSizes(this.#data.train.samples, cutsOf(this.#job.spec));
   }
 
   get evaluateSamples(): number[] {
@@ -85,9 +140,11 @@ export class RunPlan {
     { stagedBytes, queuedTasks }: Pick<Limits, 'stagedBytes' | 'queuedTasks'>,
     direct: boolean,
   ): number {
-    const { batch, shards } = this.#job.spec.training;
-    const byBytes = direct ? LOOK_AHEAD_STEPS : Math.floor(stagedBytes / (this.sampleBytes * batch));
-    return Math.max(1, Math.min(LOOK_AHEAD_STEPS, byBytes, Math.floor(queuedTasks / shards)));
+    const { batch, shards, every } = cutsOf(this.#job.spec);
+    // A round takes long: while it is computed, the samples of one more are read, and no more of them are held.
+    const most = every === 1 ? LOOK_AHEAD_STEPS : LOOK_AHEAD_ROUNDS;
+    const byBytes = direct ? most : Math.floor(stagedBytes / (this.sampleBytes * batch * every));
+    return Math.max(1, Math.min(most, byBytes, Math.floor(queuedTasks / shards)));
   }
 
   /** Ranges [first, end) of evaluation shards of which each takes at most so many bytes when it is staged, or is one shard. */

@@ -286,7 +286,7 @@ export class Run {
     const { step } = this.#position;
     const reduced = await sync.reduce();
     const { answers, totals, isLeftOut, turn, isDistributed } = reduced;
-    const { learningRate } = parameters;
+    const learningRate = this.#plan.learningRate(step);
     const committing = performance.now();
     const { changes, ...times } = sync.update(reduced, this.metrics.isDue);
     const before = this.#position;

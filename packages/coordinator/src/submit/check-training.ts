@@ -1,12 +1,11 @@
 /** Whether a job can be trained as it says: what is looked at before it is queued, besides its data. */
 
 import type { DataParts } from '@kasane/data/dataset';
-import { cut, planEpoch } from '@kasane/data/plan';
 import { KasaneError } from '@kasane/protocol/errors';
 import { whyUnfit } from '@kasane/protocol/internal/job/fit';
 import type { Job } from '@kasane/protocol/job';
 import { counted } from '@kasane/tensor/internal/counted';
-import { RunPlan } from '../run/plan.ts';
+import { type Cuts, cutsOf, RunPlan, trainSizes } from '../run/plan.ts';
 import { describeSamples } from './describe-job.ts';
 import { checkMemory } from './memory.ts';
 
@@ -51,32 +50,25 @@ function checkParts(job: Job, data: DataParts, trainSamples: readonly number[]):
   const fits = (sizes: readonly number[]) => whyUnfit({ model, objective, format, trainSamples: sizes });
   const why = fits(trainSamples);
   if (why === undefined) return;
-  const { batch, shards, accumulate } = job.spec.training;
+  const given = cutsOf(job.spec);
+  const { batch, shards, accumulate } = given;
   const { samples } = data.train;
-  const found = tried({ batch, shards, accumulate }, samples).find(
-    (cuts) => fits(partSizes(samples, cuts)) === undefined,
-  );
+  const found = tried(given, samples).find((cuts) => fits(trainSizes(samples, cuts)) === undefined);
   const last = samples % batch;
   const how = `${samples} training samples in batches of ${batch}${last > 0 ? `, the last of ${last}` : ''}, ${shards} shards${accumulate > 1 ? ` of ${accumulate} parts` : ''}`;
   const right = found
     ? Object.entries(found)
-        .filter(([name, value]) => value !== job.spec.training[name as keyof Cuts])
+        .filter(([name, value]) => value !== given[name as keyof Cuts])
         .map(([name, value]) => `training.${name}: ${value}`)
         .join(' and ')
     : 'more training samples';
   throw new KasaneError('JOB_INVALID', `training: ${why}: ${how}. Use ${right}`);
 }
 
-interface Cuts {
-  readonly batch: number;
-  readonly shards: number;
-  readonly accumulate: number;
-}
-
 /** Other ways to cut an epoch, what changes least first. */
-function tried({ batch, shards, accumulate }: Cuts, samples: number): Cuts[] {
+function tried({ batch, shards, accumulate, every }: Cuts, samples: number): Cuts[] {
   const fewer = [accumulate, 1].flatMap((parts) =>
-    Array.from({ length: shards }, (_, i) => ({ batch, shards: shards - i, accumulate: parts })),
+    Array.from({ length: shards }, (_, i) => ({ batch, shards: shards - i, accumulate: parts, every })),
   );
   const near = Array.from({ length: TRIED }, (_, i) => [batch - 1 - i, batch + 1 + i]).flat();
   const others = near
@@ -84,12 +76,7 @@ function tried({ batch, shards, accumulate }: Cuts, samples: number): Cuts[] {
     .flatMap((size) => {
       const least = Math.min(size, samples % size || size);
       const most = Math.max(1, Math.min(shards, least >> 1));
-      return [accumulate, 1].map((parts) => ({ batch: size, shards: most, accumulate: parts }));
+      return [accumulate, 1].map((parts) => ({ batch: size, shards: most, accumulate: parts, every }));
     });
-  return [{ batch, shards, accumulate: 1 }, ...fewer, ...others];
-}
-
-function partSizes(samples: number, { batch, shards, accumulate }: Cuts): number[] {
-  const sizes = planEpoch({ samples, batch, shards }).shardSizes();
-  return sizes.flatMap((end) => cut({ start: 0, end }, accumulate).map((part) => part.end - part.start));
+  return [{ batch, shards, accumulate: 1, every }, ...fewer, ...others];
 }

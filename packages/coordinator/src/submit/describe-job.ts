@@ -2,6 +2,7 @@
 import type { DataParts } from '@kasane/data/dataset';
 import type { OpenedPack } from '@kasane/data/packed';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
+import { scheduleOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import type { Job } from '@kasane/protocol/job';
@@ -15,7 +16,8 @@ export function describeJob(
   { id, job, data, traceparent = '' }: Pick<RunOptions, 'id' | 'job' | 'data' | 'traceparent'>,
   plan: RunPlan,
 ): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory' | 'taskKey'> {
-  const { seed, math, memory, accumulate, ema } = job.spec.training;
+  const { seed, math, memory, accumulate, ema, epochs, optimizer, clipNorm } = job.spec.training;
+  const { every } = job.spec.exchange;
   return {
     job: id,
     model: JSON.stringify(job.model.description),
@@ -32,6 +34,14 @@ export function describeJob(
     accumulate,
     averaged: ema !== undefined,
     traceparent,
+    localSteps:
+      every === 1
+        ? undefined
+        : {
+            ...{ every, stepsPerEpoch: plan.localStepsPerEpoch, epochs, clipNorm },
+            optimizer: JSON.stringify(optimizer),
+            schedule: JSON.stringify(scheduleOf(job.spec.training)),
+          },
   };
 }
 

@@ -152,10 +152,13 @@ function checkInputs({ model, spec }: Job, { preparation: { table } }: DataParts
 /** What one task takes is staged, and held by a worker, as a whole. */
 function checkSizes({ spec }: Job, { train, test }: DataParts): void {
   const { batch, shards } = spec.training;
+  const { every } = spec.exchange;
   const { shardSamples } = spec.evaluation;
   const each = 8 + fieldBytes(train.target) + fieldBytes(train.input);
   const sizes = {
-    'training.shards': Math.ceil(Math.min(batch, train.samples) / shards),
+    [every > 1 ? 'exchange.every' : 'training.shards']: Math.ceil(
+      Math.min(batch * every, train.samples) / shards,
+    ),
     'evaluation.shardSamples': Math.min(shardSamples, test.samples),
   };
   for (const [option, samples] of Object.entries(sizes)) {

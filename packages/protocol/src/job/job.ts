@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { KasaneError, messageOf } from '../errors.ts';
 import { fitChannels } from './job-channels.ts';
 import { dataSchema, plainly, unknownOption } from './job-data.ts';
+import { exchangeSchema } from './job-exchange.ts';
 import { keysAt } from './job-keys.ts';
 import { describeModelJson, modelSchema } from './job-model.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
@@ -187,6 +188,9 @@ export const jobSchema = z
         "Layout of the matrices in the init file: kasane is [in, out], torch is [out, in]. Needed only if a file without Kasane's metadata fits both ways.",
       ),
     training: trainingSchema.prefault({}).describe('How to train.'),
+    exchange: exchangeSchema
+      .prefault({})
+      .describe('What workers exchange, and how often. Default: the gradients of every step.'),
     evaluation: evaluationSchema.prefault({}).describe('How to evaluate on the test data, after each epoch.'),
     checkpoint: checkpointSchema.prefault({}).describe('When to write checkpoints, and which to keep.'),
   })
@@ -235,6 +239,7 @@ export function checkJob(
       `${locate(path)}: ${path.join('.')}: Nesterov momentum requires a momentum above 0; set training.optimizer.momentum, such as 0.9`,
     );
   }
+  placeReplicas(spec, value, locate);
   if (spec.training.shards > spec.training.batch) {
     throw new KasaneError(
       'JOB_INVALID',
@@ -259,6 +264,31 @@ export function checkJob(
     if (cause instanceof KasaneError) throw cause;
     throw new KasaneError('JOB_INVALID', `${locate(placeOf(cause))}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** Shards are what replicas compute: both names stand for one number. */
+function placeReplicas(
+  { training, exchange }: JobSpec,
+  value: unknown,
+  locate: (path: readonly PropertyKey[]) => string,
+): void {
+  const { every, replicas, outer } = exchange;
+  const refuse = (path: readonly string[], why: string) => {
+    throw new KasaneError('JOB_INVALID', `${locate(path)}: ${path.join('.')}: ${why}`);
+  };
+  if (every === 1) {
+    const name = replicas !== undefined ? 'replicas' : outer && 'outer';
+    if (name) refuse(['exchange', name], 'applies only to local steps; set exchange.every, such as 50');
+    return;
+  }
+  if (replicas === undefined) return;
+  const { training: given } = value as { training?: { shards?: unknown } | undefined };
+  if (given?.shards !== undefined && training.shards !== replicas)
+    refuse(
+      ['exchange', 'replicas'],
+      `${replicas} replicas, but training.shards is ${training.shards}; they are the same number: remove one of them`,
+    );
+  training.shards = replicas;
 }
 
 /** Where in the job file the reason of a model's error is. */

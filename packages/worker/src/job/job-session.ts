@@ -1,7 +1,6 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from '@kasane/data/internal/files/access';
-import { cut } from '@kasane/data/plan';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
@@ -44,7 +43,9 @@ import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
 import { BatchError, fetchSamples, type RunKeys, SampleBuffers, type Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
 import { Abandoned, Unable } from '../slots/slot.ts';
+import { computeGradient, computeRound } from './compute-task.ts';
 import { GradientSender } from './gradient-sender.ts';
+import { LocalSteps } from './local-steps.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
@@ -78,6 +79,8 @@ export class JobSession {
   readonly #model: Model;
   readonly #math: MathMode;
   readonly #requests: readonly ProgramRequest[];
+  /** Undefined: each step's gradient is exchanged. */
+  readonly #local: LocalSteps | undefined;
   readonly #parameters: ParameterStore;
   /** What evaluations take: the same, or the averages that belong to a version. */
   readonly #evaluated: ParameterStore;
@@ -123,6 +126,7 @@ export class JobSession {
       );
     }
     this.#math = math;
+    this.#local = opened.localSteps && new LocalSteps(opened.localSteps);
     const objective = parseObjective(opened.objective);
     const format = parseSampleFormat(opened.samples);
     const mixed = format.mixup !== undefined;
@@ -207,6 +211,8 @@ export class JobSession {
     this.#parts.begin(parts);
     this.#parameters.rewind(parts.step);
     for (const [slot, session] of this.#training) slot.abandon(session);
+    // A round is between two of its steps, maybe.
+    this.#training.clear();
   }
 
   commitParts(commit: CommitParts): void {
@@ -376,7 +382,6 @@ export class JobSession {
     waits: Pick<TaskResult, 'samplesMs' | 'slotMs'>,
   ): Promise<void> {
     const { opened, stream } = this.#options;
-    const { x, target, ids, digest } = samples;
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
     const layout = task.kind === 'train' ? this.#parts.layoutOf(task.step) : undefined;
     const sender = new GradientSender({
@@ -385,25 +390,22 @@ export class JobSession {
       parts: layout && { layout, exchange: this.#parts },
       isPast: () => task.step < this.#parameters.newest.version,
     });
-    const parts = cut({ start: 0, end: task.samples }, task.kind === 'train' ? opened.accumulate : 1);
-    const sums = { lossSum: 0, metricSum: 0, counted: 0, weight: 0, computeMs: 0 };
-    for (const [index, { start, end }] of parts.entries()) {
-      const of = <T extends Samples['x' | 'target' | 'ids']>(all: T) =>
-        all.subarray((start * all.length) / task.samples, (end * all.length) / task.samples) as T;
-      const isLast = index === parts.length - 1;
-      const outcome = await slot.run(
-        session,
-        { mode: task.kind, samples: end - start },
-        { x: of(x), target: of(target), ids: of(ids), key },
-        isLast ? (ready) => sender.ready(ready) : () => {},
-        {
-          use: parts.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
-          arrival: this.#beginsEarly(task) ? this.#parameters.newest : undefined,
-        },
-      );
-      for (const name of ['lossSum', 'metricSum', 'counted', 'weight', 'computeMs'] as const)
-        sums[name] += outcome[name];
-    }
+    const isTraining = task.kind === 'train';
+    const computation = {
+      ...{ slot, session, task, samples, key, parts: isTraining ? opened.accumulate : 1 },
+      onReady: (ready: readonly number[]) => sender.ready(ready),
+    };
+    const sums =
+      isTraining && this.#local
+        ? await computeRound(
+            computation,
+            this.#local.of(task),
+            this.#model.parameters.length,
+            () => this.#isPast(task) || this.#training.get(slot) !== session,
+          )
+        : await computeGradient(computation, () =>
+            this.#beginsEarly(task) ? this.#parameters.newest : undefined,
+          );
     const { lossSum, metricSum, counted, weight, computeMs } = sums;
     const value = {
       task: id,
@@ -413,7 +415,7 @@ export class JobSession {
       metricSum: Math.fround(metricSum),
       counted,
       weight: Math.fround(weight),
-      samplesDigest: digest,
+      samplesDigest: samples.digest,
       computeMs,
       ...waits,
       sentAt: performance.timeOrigin + performance.now(),
@@ -435,16 +437,16 @@ export class JobSession {
     return kind === 'train' && this.#arriveInSlot;
   }
 
-  /** Whether versions arrive where they are computed with. */
+  /** Whether versions arrive where they are computed with, which is not where a replica changes them. */
   get #arriveInSlot(): boolean {
-    return this.#options.slots.size === 1 && this.#evaluated === this.#parameters;
+    return !this.#local && this.#options.slots.size === 1 && this.#evaluated === this.#parameters;
   }
 
   #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {
     const known = this.#sessions.get(slot);
     if (known) return known;
     const opening = slot.ready
-      .then(() => slot.open(this.#model.description, this.#requests, this.#math))
+      .then(() => slot.open(this.#model.description, this.#requests, this.#math, this.#local?.optimizer))
       .then((session) => {
         // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
         if (this.#arriveInSlot)

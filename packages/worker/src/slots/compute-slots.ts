@@ -5,6 +5,7 @@
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
+import type { LocalOptimizer, LocalUpdate } from './local-updates.ts';
 import type { Arrival, RunOptions, RunOutcome, SlotInputs } from './slot.ts';
 
 /** One job's place in a slot. */
@@ -19,7 +20,12 @@ export interface ComputeSlot {
   /** What computes, for people. Known once `ready`. */
   readonly kernel: string;
   /** Prepares a job's programs. Rejects with `Unable` (slot.ts) when they do not fit. */
-  open(model: ModelDescription, requests: readonly ProgramRequest[], math: MathMode): Promise<ComputeSession>;
+  open(
+    model: ModelDescription,
+    requests: readonly ProgramRequest[],
+    math: MathMode,
+    local?: LocalOptimizer,
+  ): Promise<ComputeSession>;
   close(session: ComputeSession): void;
   /**
    * Runs a program. `onReady` is called with the indices of parameters whose gradients have become final; they can be read
@@ -32,6 +38,8 @@ export interface ComputeSlot {
     onReady: (ready: readonly number[]) => void,
     options?: RunOptions,
   ): Promise<RunOutcome>;
+  /** Updates the parameters of a replica, of a session that was opened with a local optimizer. */
+  update(session: ComputeSession, update: LocalUpdate): Promise<void>;
   /** More of a version is in the session's parameters; a run with another one is abandoned. */
   arrived(session: ComputeSession, arrival: Arrival): void;
   /** Nobody needs what the session computes: its run rejects, soon. */

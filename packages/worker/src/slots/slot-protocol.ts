@@ -4,6 +4,7 @@ import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { KernelSpan } from '../observe/trace.ts';
+import type { LocalOptimizer } from './local-updates.ts';
 
 /** Bytes of control memory. */
 export const CONTROL_BYTES = 64;
@@ -12,7 +13,7 @@ export const CONTROL_BYTES = 64;
 export const COMMAND = 0;
 /** Stages done of the run under way, or FAILED. */
 export const STAGE = 1;
-/** 1: a run is asked for; the thread sets it back. */
+/** RUN: a run is asked for, UPDATE: a local update; the thread sets it back to 0. */
 export const RUNNING = 2;
 export const SESSION = 3;
 export const PROGRAM = 4;
@@ -20,8 +21,26 @@ export const PROGRAM = 4;
 export const GRADIENTS = 5;
 /** How many floats of the run's parameters are there, or ABANDONED; the thread sleeps where it needs more. */
 export const ARRIVED = 6;
+/** Which local update: one of the three below. */
+export const UPDATE_KIND = 7;
 /** Index of a float64: milliseconds that the last run computed. Words 8 and 9. */
 export const COMPUTE_MS = 4;
+/** Index of a float64: the learning rate of a local update. Words 10 and 11. */
+export const LEARNING_RATE = 5;
+/** Index of a float64: what a local update multiplies with. Words 12 and 13. */
+export const FACTOR = 6;
+/** Local steps before this one in its round. */
+export const LOCAL_STEP = 14;
+
+export const RUN = 1;
+export const UPDATE = 2;
+
+/** A round begins with the session's parameters. */
+export const UPDATE_BEGIN = 0;
+/** The session's parameters are updated by its gradients. */
+export const UPDATE_STEP = 1;
+/** The round is over: what it has changed becomes the session's gradients. */
+export const UPDATE_END = 2;
 
 /** They are the task's. */
 export const GRADIENTS_ALL = 0;
@@ -43,6 +62,8 @@ export type SlotRequest =
       readonly model: ModelDescription;
       readonly requests: readonly ProgramRequest[];
       readonly math: MathMode;
+      /** What replicas update themselves by; undefined: the job has no local steps. */
+      readonly local: LocalOptimizer | undefined;
     }
   | { readonly kind: 'close'; readonly session: number }
   | { readonly kind: 'exit' };

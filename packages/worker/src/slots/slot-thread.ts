@@ -18,22 +18,31 @@ import { type KernelSpan, traceClock } from '../observe/trace.ts';
 import { openBackends } from './backends.ts';
 import type { Compute } from './gpu.ts';
 import { GradientSums } from './gradient-sums.ts';
+import { type LocalOptimizer, LocalUpdates } from './local-updates.ts';
 import {
   ABANDONED,
   ARRIVED,
   COMMAND,
   COMPUTE_MS,
+  FACTOR,
   FAILED,
   GRADIENTS,
   GRADIENTS_FIRST,
   GRADIENTS_LAST,
   GRADIENTS_MORE,
+  LEARNING_RATE,
+  LOCAL_STEP,
   PROGRAM,
+  RUN,
   RUNNING,
   SESSION,
   type SlotRequest,
   type SlotResponse,
   STAGE,
+  UPDATE,
+  UPDATE_BEGIN,
+  UPDATE_KIND,
+  UPDATE_STEP,
 } from './slot-protocol.ts';
 
 const port = parentPort!;
@@ -48,6 +57,8 @@ interface Stage extends Pick<BackendStage, 'run' | 'ready' | 'needs'> {
 /** What a session can run: the stages of each program, in order. */
 interface Opened {
   readonly sums: GradientSums;
+  /** Undefined: its job has no local steps. */
+  readonly updates: LocalUpdates | undefined;
   readonly programs: readonly (readonly Stage[])[];
   /** In a profile: what the last run computed. */
   readonly spans: KernelSpan[];
@@ -68,6 +79,7 @@ async function open(
   description: ModelDescription,
   requests: readonly ProgramRequest[],
   math: MathMode,
+  local: LocalOptimizer | undefined,
 ): Promise<void> {
   try {
     const model = buildModel(description);
@@ -80,7 +92,8 @@ async function open(
       stagesOf(model, profile ? stages.map((stage) => timed(stage, spans)) : stages),
     );
     const sums = new GradientSums(model, opened.memory, opened.layout);
-    sessions.set(session, { sums, programs, spans, close: () => opened.destroy() });
+    const updates = local && (await LocalUpdates.open(model, local, opened.memory, opened.layout));
+    sessions.set(session, { sums, updates, programs, spans, close: () => opened.destroy() });
     say({
       kind: 'opened',
       session,
@@ -165,6 +178,17 @@ async function run(): Promise<void> {
   }
 }
 
+function update(): void {
+  const updates = sessions.get(words[SESSION]!)!.updates!;
+  const kind = words[UPDATE_KIND];
+  const factor = numbers[FACTOR]!;
+  if (kind === UPDATE_BEGIN) updates.begin();
+  else if (kind === UPDATE_STEP) updates.step(words[LOCAL_STEP]!, numbers[LEARNING_RATE]!, factor);
+  else updates.end(factor);
+  Atomics.store(words, STAGE, 1);
+  Atomics.notify(words, STAGE);
+}
+
 let seen = 0;
 for (;;) {
   Atomics.wait(words, COMMAND, seen);
@@ -172,8 +196,10 @@ for (;;) {
   let closed = false;
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     const message = next.message as SlotRequest;
-    if (message.kind === 'open') await open(message.session, message.model, message.requests, message.math);
-    else if (message.kind === 'close') {
+    if (message.kind === 'open') {
+      const { session, model, requests, math, local } = message;
+      await open(session, model, requests, math, local);
+    } else if (message.kind === 'close') {
       sessions.get(message.session)?.close();
       sessions.delete(message.session);
       closed = true;
@@ -184,9 +210,11 @@ for (;;) {
     }
   }
   if (closed) collectGarbage();
-  if (Atomics.compareExchange(words, RUNNING, 1, 0) === 1) {
+  const asked = Atomics.exchange(words, RUNNING, 0);
+  if (asked !== 0) {
     try {
-      await run();
+      if (asked === RUN) await run();
+      else if (asked === UPDATE) update();
     } catch (error) {
       // The thread's end says so: nobody is lent a slot whose device is gone. The pool starts another, with the device there is then.
       if (error instanceof DeviceLostError) throw error;

@@ -12,24 +12,34 @@ import type { ProgramRequest } from '@kasane/tensor/training';
 import type { KernelSpan } from '../observe/trace.ts';
 import type { ComputeSession, ComputeSlot } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
+import type { LocalOptimizer, LocalUpdate } from './local-updates.ts';
 import {
   ABANDONED,
   ARRIVED,
   COMMAND,
   COMPUTE_MS,
   CONTROL_BYTES,
+  FACTOR,
   FAILED,
   GRADIENTS,
   GRADIENTS_ALL,
   GRADIENTS_FIRST,
   GRADIENTS_LAST,
   GRADIENTS_MORE,
+  LEARNING_RATE,
+  LOCAL_STEP,
   PROGRAM,
+  RUN,
   RUNNING,
   SESSION,
   type SlotRequest,
   type SlotResponse,
   STAGE,
+  UPDATE,
+  UPDATE_BEGIN,
+  UPDATE_END,
+  UPDATE_KIND,
+  UPDATE_STEP,
 } from './slot-protocol.ts';
 
 /** How long a thread with a device may take to end. */
@@ -57,6 +67,12 @@ const uses: Readonly<Record<GradientUse, number>> = {
   first: GRADIENTS_FIRST,
   more: GRADIENTS_MORE,
   last: GRADIENTS_LAST,
+};
+
+const updateKinds: Readonly<Record<LocalUpdate['kind'], number>> = {
+  begin: UPDATE_BEGIN,
+  step: UPDATE_STEP,
+  end: UPDATE_END,
 };
 
 export interface RunOptions {
@@ -164,12 +180,17 @@ export class Slot implements ComputeSlot {
   }
 
   /** Compiles a job's programs in the thread. @throws Unable when they do not fit */
-  open(model: ModelDescription, requests: readonly ProgramRequest[], math: MathMode): Promise<SlotSession> {
+  open(
+    model: ModelDescription,
+    requests: readonly ProgramRequest[],
+    math: MathMode,
+    local?: LocalOptimizer,
+  ): Promise<SlotSession> {
     if (this.#dead) return Promise.reject(this.#dead);
     const session = this.#nextSession++;
     return new Promise((resolve, reject) => {
       this.#opening.set(session, { resolve, reject });
-      this.#send({ kind: 'open', session, model, requests, math });
+      this.#send({ kind: 'open', session, model, requests, math, local });
     });
   }
 
@@ -203,7 +224,7 @@ export class Slot implements ComputeSlot {
     words[GRADIENTS] = uses[use];
     words[ARRIVED] = arrival?.floats ?? session.layout.parameters.length;
     this.#running = { session, version: arrival?.version };
-    Atomics.store(words, RUNNING, 1);
+    Atomics.store(words, RUNNING, RUN);
     this.#wake();
     try {
       for (let done = 0; done < program.stageReady.length; ) {
@@ -226,6 +247,25 @@ export class Slot implements ComputeSlot {
         this.#view(session, program.weight)[0] ?? this.#view(session, program.counted)[0] ?? program.samples,
       computeMs: this.#numbers[COMPUTE_MS]!,
     };
+  }
+
+  /** Updates the parameters of a session's replica. @throws Error when the thread died */
+  async update(session: SlotSession, update: LocalUpdate): Promise<void> {
+    if (this.#dead) throw this.#dead;
+    const words = this.#words;
+    Atomics.store(words, STAGE, 0);
+    words[SESSION] = session.id;
+    words[UPDATE_KIND] = updateKinds[update.kind];
+    if (update.kind === 'step') {
+      words[LOCAL_STEP] = update.step;
+      this.#numbers[LEARNING_RATE] = update.learningRate;
+      this.#numbers[FACTOR] = update.factor;
+    } else if (update.kind === 'end') this.#numbers[FACTOR] = update.weight;
+    Atomics.store(words, RUNNING, UPDATE);
+    this.#wake();
+    const waiting = Atomics.waitAsync(words, STAGE, 0);
+    if (waiting.async) await waiting.value;
+    if (Atomics.load(words, STAGE) === FAILED) throw this.#whyFailed();
   }
 
   /** More of a version is in the session's parameters: a run that waits for it goes on, one with another version is abandoned. */

@@ -1,0 +1,76 @@
+/** How workers exchange what they have learned: the gradients of each step, or after several local steps what these changed. */
+import { powerOf } from '@kasane/tensor/internal/optim/exact';
+import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import type { Schedule } from '@kasane/tensor/optim/schedules';
+import { z } from 'zod';
+import type { JobSpec, TrainingSpec } from './job.ts';
+
+const outerSchema = z.strictObject({
+  learningRate: z
+    .number()
+    .positive()
+    .default(0.7)
+    .describe('Fraction of the average change that the weights take in.'),
+  momentum: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0.9)
+    .describe('Nesterov momentum of the changes. 0: with learningRate 1, the replicas are averaged.'),
+});
+
+export const exchangeSchema = z.strictObject({
+  every: z
+    .int()
+    .positive()
+    .max(100_000)
+    .default(1)
+    .describe(
+      'Steps that each replica trains on its own before the changes are averaged (local steps). 1: workers exchange the gradients of every step.',
+    ),
+  replicas: z
+    .int()
+    .positive()
+    .max(1024)
+    .optional()
+    .describe(
+      'Number of copies of the model that train side by side, each on its part of every batch. They affect the result; the number of workers does not. Default: training.shards, in whose place it stands.',
+    ),
+  outer: outerSchema
+    .optional()
+    .describe(
+      'The optimizer that applies the average change, for every above 1 (DiLoCo, Douillard et al. 2023). Default: learningRate 0.7, momentum 0.9.',
+    ),
+});
+
+export type ExchangeSpec = z.infer<typeof exchangeSchema>;
+
+/** What the parameter server updates the weights by. */
+export interface ServerUpdate {
+  readonly optimizer: OptimizerOptions;
+  /** With its peak. */
+  readonly schedule: Schedule;
+  readonly clipNorm: number | undefined;
+  /** Decay of the moving average of the weights, by update; undefined: the job keeps none. */
+  readonly averageDecay: number | undefined;
+}
+
+/** What replicas update themselves by, and what synchronous jobs are updated by. */
+export const scheduleOf = ({ schedule, learningRate }: TrainingSpec): Schedule => ({
+  ...schedule,
+  learningRate,
+});
+
+/** With local steps, a step of the server is a round: it takes the average change of the replicas as a gradient. */
+export function serverUpdateOf({ training, exchange }: Pick<JobSpec, 'training' | 'exchange'>): ServerUpdate {
+  const { optimizer, clipNorm, ema } = training;
+  const averageDecay = ema && powerOf(ema.decay, exchange.every);
+  if (exchange.every === 1) return { optimizer, schedule: scheduleOf(training), clipNorm, averageDecay };
+  const { learningRate, momentum } = exchange.outer ?? outerSchema.parse({});
+  return {
+    optimizer: { type: 'sgd', momentum, nesterov: momentum > 0 },
+    schedule: { type: 'constant', learningRate },
+    clipNorm: undefined,
+    averageDecay,
+  };
+}

@@ -1,0 +1,100 @@
+/** Computes a task in a slot: a gradient, a test, or a round of local steps. */
+import { cut, type Range } from '@kasane/data/plan';
+import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
+import type { Samples } from '../samples/samples.ts';
+import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
+import { Abandoned, type Arrival } from '../slots/slot.ts';
+import type { LocalStep } from './local-steps.ts';
+
+/** What a task comes to: sums over its losses. */
+export type TaskSums = Pick<TaskResult, 'lossSum' | 'metricSum' | 'counted' | 'computeMs'> & {
+  weight: number;
+};
+const SUMS = ['lossSum', 'metricSum', 'counted', 'weight', 'computeMs'] as const;
+
+export interface TaskComputation {
+  readonly slot: ComputeSlot;
+  readonly session: ComputeSession;
+  readonly task: Pick<TaskData, 'kind' | 'samples'>;
+  readonly samples: Samples;
+  /** Of everything random. */
+  readonly key: Uint32Array;
+  /** Parts that are computed one after the other. */
+  readonly parts: number;
+  /** Parameters, by index, whose gradients have become final. */
+  readonly onReady: (parameters: readonly number[]) => void;
+}
+
+const none = (): TaskSums => ({ lossSum: 0, metricSum: 0, counted: 0, weight: 0, computeMs: 0 });
+
+function add(sums: TaskSums, more: TaskSums): void {
+  for (const name of SUMS) sums[name] += more[name];
+}
+
+/**
+ * The gradient of a task, or its test.
+ * @param arrival of the version that it computes with, if that is still arriving
+ */
+export const computeGradient = (
+  computation: TaskComputation,
+  arrival: () => Arrival | undefined,
+): Promise<TaskSums> =>
+  computeRange(computation, { start: 0, end: computation.task.samples }, arrival, computation.onReady);
+
+/**
+ * A round of one replica: takes the steps one after the other, and leaves what they have changed as the gradient.
+ * @param isVoid whether nobody needs the round any more
+ * @throws Abandoned when nobody does
+ */
+export async function computeRound(
+  computation: TaskComputation,
+  steps: readonly LocalStep[],
+  parameters: number,
+  isVoid: () => boolean,
+): Promise<TaskSums> {
+  const { slot, session, onReady } = computation;
+  const sums = none();
+  // The replica's parameters take the place of those that came.
+  session.holds = undefined;
+  await slot.update(session, { kind: 'begin' });
+  for (const [step, { range, learningRate }] of steps.entries()) {
+    if (isVoid()) throw new Abandoned();
+    const found = await computeRange(computation, range, () => undefined);
+    add(sums, found);
+    const factor = Math.fround(1 / (found.weight > 0 ? found.weight : 1));
+    await slot.update(session, { kind: 'step', step, learningRate, factor });
+  }
+  await slot.update(session, { kind: 'end', weight: Math.fround(sums.weight) });
+  onReady(Array.from({ length: parameters }, (_, index) => index));
+  return sums;
+}
+
+/** The gradient of some of a task's samples, which takes in all of its parts. */
+async function computeRange(
+  { slot, session, task, samples, key, parts }: TaskComputation,
+  range: Range,
+  arrival: () => Arrival | undefined,
+  onReady: TaskComputation['onReady'] = () => {},
+): Promise<TaskSums> {
+  const { x, target, ids } = samples;
+  const ranges = cut(range, parts);
+  const sums = none();
+  for (const [index, { start, end }] of ranges.entries()) {
+    const of = <T extends Samples['x' | 'target' | 'ids']>(all: T) =>
+      all.subarray((start * all.length) / task.samples, (end * all.length) / task.samples) as T;
+    const isLast = index === ranges.length - 1;
+    const outcome = await slot.run(
+      session,
+      { mode: task.kind, samples: end - start },
+      { x: of(x), target: of(target), ids: of(ids), key },
+      isLast ? onReady : () => {},
+      {
+        use: ranges.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
+        arrival: arrival(),
+      },
+    );
+    add(sums, outcome);
+  }
+  return sums;
+}

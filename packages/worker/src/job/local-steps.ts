@@ -1,0 +1,38 @@
+/** Which steps a replica takes in a round, as the coordinator says it of a job. */
+import { cut, type Range } from '@kasane/data/plan';
+import type { LocalSteps as Told } from '@kasane/protocol/gen/kasane/v1/training';
+import type { TaskData } from '@kasane/protocol/internal/queue/queue';
+import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import { learningRate, type Schedule } from '@kasane/tensor/optim/schedules';
+import type { LocalOptimizer } from '../slots/local-updates.ts';
+
+export interface LocalStep {
+  /** Which of the task's samples it takes. */
+  readonly range: Range;
+  readonly learningRate: number;
+}
+
+export class LocalSteps {
+  readonly optimizer: LocalOptimizer;
+  readonly #told: Told;
+  readonly #schedule: Schedule;
+
+  constructor(told: Told) {
+    this.#told = told;
+    this.#schedule = JSON.parse(told.schedule) as Schedule;
+    const optimizer = JSON.parse(told.optimizer) as OptimizerOptions;
+    this.optimizer = { optimizer, clipNorm: told.clipNorm };
+  }
+
+  /** Those of a training task, which is a round of one replica: one sample each at least. */
+  of({ step, epoch, samples }: Pick<TaskData, 'step' | 'epoch' | 'samples'>): LocalStep[] {
+    const { every, stepsPerEpoch, epochs } = this.#told;
+    const round = step % Math.ceil(stepsPerEpoch / every);
+    const count = Math.min(every, stepsPerEpoch - round * every);
+    const first = epoch * stepsPerEpoch + round * every;
+    return cut({ start: 0, end: samples }, count).map((range, index) => ({
+      range,
+      learningRate: learningRate(this.#schedule, first + index, epochs * stepsPerEpoch),
+    }));
+  }
+}
