@@ -167,6 +167,9 @@ it('files whose names are in other scripts have jobs, and so weights, of their o
   };
   const names = [await named('売上.csv'), await named('顧客.csv'), await named('Größe.csv')];
   expect(new Set(names).size).toBe(3);
+  const long = [await named(`${'a'.repeat(90)}.csv`), await named(`${'a'.repeat(91)}.csv`)];
+  expect(new Set(long).size).toBe(2);
+  for (const name of [...long, await named(`${'a'.repeat(60)}売上.csv`)]) expect(name).toHaveLength(64);
   expect(names[0]).toMatch(/^csv-[0-9a-f]{6}$|^tabular-[0-9a-f]{6}$/);
 });
 

@@ -1,7 +1,7 @@
 /** Opens the data that a job names: the one place that knows every format. */
 
 import { partsOfArrays } from './arrays.ts';
-import type { DataParts } from './dataset.ts';
+import { DataError, type DataParts } from './dataset.ts';
 import { type Access, checkPath } from './files/access.ts';
 import { mnistDirectory } from './idx/mnist.ts';
 import { openIdxApart } from './idx/open-idx.ts';
@@ -48,7 +48,11 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
   for (const name of ['path', 'test'] as const) {
     const place =
       name in options ? (options as { readonly path?: string; readonly test?: string })[name] : undefined;
-    if (place !== undefined && !isUrl(place)) checkPath(place, access, `data.${name}`);
+    if (place === undefined) continue;
+    const remote = isUrl(place);
+    // Readers of files join paths, and `http://../x` joined with a name lies in any folder.
+    if (remote && options.format !== 'packed') throw notFromUrls(`data.${name}`, place, options.format);
+    if (!remote) checkPath(place, access, `data.${name}`);
   }
   const parts = await openFormat(options, access);
   checkTargets(parts, placeOf(options));
@@ -60,6 +64,11 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
   ];
   return { ...parts, ...(notes.length > 0 && { notes }) };
 }
+
+const notFromUrls = (what: string, place: string, format: string): DataError =>
+  new DataError(
+    `${what}: ${place}: format ${format} reads files, not URLs. Download it and set ${what} to the file, or publish what \`kasane data pack\` writes, which is read from URLs`,
+  );
 
 async function openFormat(options: DataOptions, access: Access): Promise<DataParts> {
   const { signal } = access;

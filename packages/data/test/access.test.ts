@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../src/dataset.ts';
 import { accessBeyond, anywhere, checkPath, checkUrl, isPrivate, mayConnect } from '../src/files/access.ts';
-import { openData } from '../src/open.ts';
+import { type DataOptions, openData } from '../src/open.ts';
 import { fetchFile } from '../src/packed/remote.ts';
 
 let folder: string;
@@ -50,6 +50,39 @@ describe('paths', () => {
     for (const path of beside) expect(() => check(`${allowed}/${path}`), path).toThrow(DataError);
     expect(() => check(join(folder, 'secret.csv'))).toThrow(/only files in .*allowed.*--data-root/);
     expect(() => check('/etc/passwd', [])).toThrow(/no folder may be read here.*--data-root/);
+  });
+
+  it('are refused as URLs, which joined with a name would lie beside the root', async () => {
+    const table = {
+      format: 'csv',
+      target: 'y',
+      task: 'classification',
+      columns: {},
+      onDamaged: 'fail',
+    } as const;
+    const more = {
+      validation: 0.5,
+      seed: 1,
+      standardize: true,
+      standardizeTarget: false,
+      missing: 'fail',
+    } as const;
+    const text = { context: 4, objective: 'next-token', tokenizer: 'byte', vocabulary: 300 } as const;
+    const image = { size: 8, channels: 3, fit: 'fill', background: 'auto', mean: 0, std: 1 } as const;
+    const named = { text: 'x', label: 'y', pad: 'end', layout: 'auto' } as const;
+    for (const path of ['http://../../secret', 'HTTPS://../../secret', 'https://example.com/data.csv']) {
+      for (const options of [
+        { format: 'idx', path, mean: 0, std: 1 },
+        { ...table, ...more, path },
+        { ...table, ...more, path: join(allowed, 'table.csv'), test: path },
+        { format: 'series', ...more, path, window: 2, horizon: 1, stride: 1, onDamaged: 'fail' },
+        { format: 'text', ...more, ...text, ...named, path, onDamaged: 'fail' },
+        { format: 'imagefolder', ...more, ...image, path, layout: 'auto', onDamaged: 'fail' },
+      ] as const)
+        await expect(openData(options as DataOptions, { roots: [allowed], hosts: 'public' })).rejects.toThrow(
+          /^data\.(path|test): https?:\S+: format \w+ reads files, not URLs\. Download it and set data\./i,
+        );
+    }
   });
 
   it('say nothing of what is there and what is not', () => {

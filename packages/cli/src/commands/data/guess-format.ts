@@ -29,9 +29,15 @@ const SNIFFED = 5;
 
 const tables = new Set(['.csv', '.tsv', '.tab', '.psv']);
 const texts = new Set(['.txt', '.md']);
+const archives = new Set(['.zip', '.gz', '.tgz', '.tar', '.parquet', '.json', '.jsonl', '.xlsx']);
 
 /** @throws KasaneError DATA_INVALID, NO_INPUT */
 export async function guessFormat(path: string): Promise<Guess> {
+  if (isUrl(path) && [tables, texts, archives].some((kinds) => kinds.has(extensionOf(path))))
+    throw new KasaneError(
+      'DATA_INVALID',
+      `${path}: only what \`kasane data pack\` writes is read from URLs. Download the file and give its path`,
+    );
   if (isUrl(path)) return { section: { format: 'packed' } };
   const kind = kindOfPath(path);
   if (kind === 'nothing') throw new KasaneError('NO_INPUT', `${path}: file or folder not found`);

@@ -112,6 +112,9 @@ async function askNumber(ask: Ask, question: string, suggestion: string): Promis
   }
 }
 
+/** Characters of a job's name, as its schema has it. */
+const NAME_LENGTH = 64;
+
 /**
  * A job's name after its file, by which its weights are called: `photos.yaml` trains `photos.safetensors`. Of a name that may not be one as
  * it is, a few digits tell it from others.
@@ -122,10 +125,12 @@ function nameOf(file: string, preset: string, guesses: string[]): string {
   if (whole === 'job') return preset;
   const allowed = whole.replace(/[^\w.-]+/g, '-').replace(/^[^a-zA-Z0-9]+|-+$/g, '');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII
-  if (/^[\x00-\x7f]*$/.test(whole)) return allowed || preset;
+  if (/^[\x00-\x7f]*$/.test(whole) && allowed.length <= NAME_LENGTH) return allowed || preset;
   const digits = createHash('sha256').update(whole).digest('hex').slice(0, 6);
-  const name = `${allowed || preset}-${digits}`;
-  guesses.push(`the job is called ${name}, since names consist of A to Z, digits, '.', '-' and '_' (name)`);
+  const name = `${(allowed || preset).slice(0, NAME_LENGTH - 1 - digits.length)}-${digits}`;
+  guesses.push(
+    `the job is called ${name}, since names consist of A to Z, digits, '.', '-' and '_', at most ${NAME_LENGTH} (name)`,
+  );
   return name;
 }
 
