@@ -22,6 +22,7 @@ beforeAll(() => {
   symlinkSync(join(folder, 'secret.csv'), join(allowed, 'link.csv'));
   symlinkSync(folder, join(allowed, 'up'));
   symlinkSync(allowed, join(folder, 'other-name'));
+  symlinkSync(allowed, join(allowed, 'inner', 'top'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 afterEach(() => vi.unstubAllEnvs());
@@ -46,6 +47,8 @@ describe('paths', () => {
       'up/allowed-not',
       '../allowed-not/x',
       '../..',
+      'inner/top/../secret.csv',
+      'inner/top/../not-there',
     ];
     for (const path of beside) expect(() => check(`${allowed}/${path}`), path).toThrow(DataError);
     expect(() => check(join(folder, 'secret.csv'))).toThrow(/only files in .*allowed.*--data-root/);

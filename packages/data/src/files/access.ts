@@ -4,7 +4,7 @@
  */
 import { realpathSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { DataError } from '../dataset.ts';
 import { isWithin } from './folder.ts';
 
@@ -36,8 +36,9 @@ export function accessBeyond({ roots, hosts }: Partial<Access>, local: boolean):
  */
 export function checkPath(path: string, { roots }: Access, what: string): void {
   if (roots === 'any') return;
-  const real = realPath(resolve(path));
-  if (roots.some((root) => isWithin(real, realPath(resolve(root))))) return;
+  // `link/..` is the folder of the link to whoever joins paths, and the one above its target to the system.
+  const reals = [realPath(resolve(path)), realPath(isAbsolute(path) ? path : `${process.cwd()}/${path}`)];
+  if (reals.every((real) => roots.some((root) => isWithin(real, realPath(resolve(root)))))) return;
   const right =
     roots.length > 0
       ? `only files in ${roots.join(', ')} may be read (--data-root)`
@@ -48,7 +49,7 @@ export function checkPath(path: string, { roots }: Access, what: string): void {
 /** Follows symbolic links of as much of the path as is there. */
 function realPath(path: string): string {
   try {
-    return realpathSync(path);
+    return realpathSync.native(path);
   } catch {
     const parent = dirname(path);
     return parent === path ? path : join(realPath(parent), basename(path));
