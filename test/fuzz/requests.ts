@@ -65,6 +65,7 @@ export function sayings(job: string): Said[] {
   return [
     { $case: 'heartbeat', value: { busy: 1, waiting: 2 } },
     { $case: 'claim', value: { task } },
+    { $case: 'roundProgress', value: { task, steps: 2 } },
     {
       $case: 'result',
       value: { task, samples: 25, lossSum: 50, metricSum: 3, counted: 25, samplesDigest: 7, ...times },

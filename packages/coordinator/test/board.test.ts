@@ -100,6 +100,22 @@ it('says nothing of answers that come after it was stopped', () => {
   expect(said).toHaveLength(1);
 });
 
+it('counts rounds that go on as progress, as often as they have steps', () => {
+  const plan = { epochOf: () => 0, samplesOf: () => 4, range: () => ({ start: 0, end: 4 }), every: 3 };
+  const { board } = boardOf(['a', 'b'], undefined, { plan });
+  const task = { job: 'j', kind: TaskKind.TASK_KIND_TRAIN, step: 0, shard: 0, attempt: 1 };
+  const reached = () => board.reached.answers;
+  board.progressed('a', task, 1);
+  expect(reached()).toBe(0);
+  board.claimed('a', task);
+  for (const steps of [1, 1, 3, 2, 4, 1e9]) board.progressed('a', task, steps);
+  board.progressed('b', task, 2);
+  board.progressed('a', { ...task, step: 1 }, 2);
+  expect(reached()).toBe(2);
+  board.begin(1);
+  expect(reached()).toBe(0);
+});
+
 it('one that is damaged once is staged anew, and nothing else', async () => {
   const { board, handedOut } = boardOf(['a', 'b']);
   let ended = false;

@@ -65,6 +65,15 @@ describe('decide', () => {
     });
   });
 
+  it('hands a first round out again once it stands still, however long it takes, and later ones when they take too long', () => {
+    const holders = [{ worker: 'a', attempt: 1, claimedAt: 0, localSteps: 3, progressAt: 60_000 }];
+    const state = (more: Partial<StepState>) =>
+      step([shard(0, { holders })], { heardAt: heard(64_000), ...more });
+    expect(at(64_000, state({}))).toMatchObject({ action: 'wait', until: 65_000 });
+    expect(at(65_000, state({}))).toMatchObject({ action: 'reissue', shards: [0] });
+    expect(at(64_000, state({ typicalMs: 10_000 }))).toMatchObject({ action: 'reissue', shards: [0] });
+  });
+
   it('puts back what nobody fetched, counting from the last progress', () => {
     const state = step([shard(0)], { progressAt: 1000 });
     expect(at(2999, state)).toMatchObject({ action: 'wait', until: 3000 });

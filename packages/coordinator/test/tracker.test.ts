@@ -33,6 +33,21 @@ describe('Tracker', () => {
     expect(tracker.shards(0)[0]?.failures).toHaveLength(1);
   });
 
+  it('takes progress of a round from who computes it, and only forward', () => {
+    const tracker = new Tracker();
+    tracker.open(0, 1, 0);
+    tracker.claim(0, 0, holder('a'));
+    const progress = (worker: string, attempt: number, steps: number, now: number) =>
+      tracker.progress(0, 0, { worker, attempt }, steps, now);
+    expect([progress('a', 1, 2, 10), progress('a', 1, 2, 20), progress('a', 1, 1, 30)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect([progress('b', 1, 3, 40), progress('a', 2, 3, 50)]).toEqual([false, false]);
+    expect(tracker.holders(0, 0)).toEqual([{ ...holder('a'), localSteps: 2, progressAt: 10 }]);
+  });
+
   it('lets the first answer win', () => {
     const tracker = new Tracker();
     tracker.open(3, 2, 0);

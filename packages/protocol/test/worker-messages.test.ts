@@ -23,6 +23,7 @@ const honest: { readonly [S in Said as S['$case']]: S['value'] } = {
   },
   heartbeat: { busy: 0, waiting: 3 },
   claim: { task },
+  roundProgress: { task, steps: 3 },
   result: { task, samples: 1, lossSum: Number.NaN, metricSum: 0, counted: 0, samplesDigest: 9, ...times },
   failure: { task, reason: 3, message: 'line 1\nline 2' },
   drain: {},

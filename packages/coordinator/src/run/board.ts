@@ -86,6 +86,8 @@ export class TaskBoard {
   /** The step under way: training answers count for it alone. */
   #step = 0;
   #answered = 0;
+  /** How often workers have said since it began that a round goes on. */
+  #progressed = 0;
   #leftAt = Number.NEGATIVE_INFINITY;
   #why: Reason | undefined;
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -121,9 +123,9 @@ export class TaskBoard {
     return this.#pace.stalledMs(this.#waiting.kind);
   }
 
-  /** The step under way, and how many answers have counted since it began. */
+  /** The step under way, and how many answers, and words of rounds that go on, have counted since it began. */
   get reached(): { readonly step: number; readonly answers: number } {
-    return { step: this.#step, answers: this.#answered };
+    return { step: this.#step, answers: this.#answered + this.#progressed };
   }
 
   /** Whether somebody waits for answers. */
@@ -136,6 +138,7 @@ export class TaskBoard {
     this.#step = step;
     this.#pace.begin();
     this.#answered = 0;
+    this.#progressed = 0;
     this.#answers.train.clear();
     this.#refused.clear();
     for (const { worker, task, result } of this.#early.splice(0)) this.answered(worker, task, result);
@@ -219,6 +222,15 @@ export class TaskBoard {
     const holder = { worker, attempt: task.attempt, claimedAt: performance.now() };
     if (this.#trackers[kindOf(task)].claim(task.step, task.shard, holder))
       this.#pace.progressed(holder.claimedAt);
+  }
+
+  /** A worker says how many local steps of a round are done: it has at most so many that it can say it. */
+  progressed(worker: string, { kind, step, shard, attempt }: TaskId, steps: number): void {
+    if (kind !== TaskKind.TASK_KIND_TRAIN || step !== this.#step || steps > this.#options.plan.every) return;
+    const now = performance.now();
+    if (!this.#trackers.train.progress(step, shard, { worker, attempt }, steps, now)) return;
+    this.#progressed++;
+    this.#pace.progressed(now);
   }
 
   /** Whether a worker holds a task of training: what it sends of others is not looked at. */

@@ -99,6 +99,11 @@ export class RunPlan {
     return this.#epochPlan.stepsPerEpoch;
   }
 
+  /** Local steps of a round, at most; 1: there are none. */
+  get every(): number {
+    return this.#job.spec.exchange.every;
+  }
+
   /** Steps that a sample's replica takes in an epoch: as many as without local steps. */
   get localStepsPerEpoch(): number {
     return Math.ceil(this.#data.train.samples / this.#job.spec.training.batch);

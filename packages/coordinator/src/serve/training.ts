@@ -285,6 +285,11 @@ class Session {
           if (task) runs.get(task.job)?.board.claimed(worker.id, task);
           break;
         }
+        case 'roundProgress': {
+          const { task, steps } = message.value;
+          if (task) runs.get(task.job)?.board.progressed(worker.id, task, steps);
+          break;
+        }
         case 'result': {
           const { task } = message.value;
           if (task && runs.get(task.job)?.board.answered(worker.id, task, message.value)) worker.tasksDone++;

@@ -10,6 +10,9 @@ export interface Holder {
   readonly worker: string;
   readonly attempt: number;
   readonly claimedAt: number;
+  /** Of a round of local steps: how many it has said are done, and when it last said more. */
+  readonly localSteps?: number;
+  readonly progressAt?: number;
 }
 
 export interface ShardState {
@@ -150,7 +153,11 @@ export function decide(now: number, state: StepState, options: DecideOptions): D
       const since = Math.max(shard.issuedAt, state.startedAt, state.progressAt, state.leftAt);
       return since + patience(wait, shard.attempts);
     }
-    const claimed = Math.max(...shard.holders.map((holder) => holder.claimedAt));
+    // Nobody knows yet how long a shard takes: while a round goes on, it is not late.
+    const isKnown = state.typicalMs > 0;
+    const claimed = Math.max(
+      ...shard.holders.map(({ claimedAt, progressAt }) => (isKnown ? claimedAt : (progressAt ?? claimedAt))),
+    );
     const from = Math.max(claimed, state.startedAt, shard.issuedAt);
     // The first computation compiles: before anything is known, it gets more time.
     const isSuspect = shard.holders.every(({ worker }) => state.suspects.has(worker));

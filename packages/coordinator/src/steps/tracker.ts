@@ -98,6 +98,22 @@ export class Tracker {
     return true;
   }
 
+  /** The worker says how far it is in a round. @returns whether that is further than it was */
+  progress(
+    step: number,
+    shard: number,
+    { worker, attempt }: Pick<Holder, 'worker' | 'attempt'>,
+    steps: number,
+    now: number,
+  ): boolean {
+    const state = this.#shard(step, shard);
+    const holder = state?.holders.find((one) => one.worker === worker && one.attempt === attempt);
+    if (!state || !holder || steps <= (holder.localSteps ?? 0)) return false;
+    const further = { ...holder, localSteps: steps, progressAt: now };
+    state.holders = state.holders.map((one) => (one === holder ? further : one));
+    return true;
+  }
+
   /**
    * Whether this worker holds an attempt at the shard: only then it is listened to.
    * @param attempt which it speaks of: one that was never handed out is nobody's

@@ -91,6 +91,7 @@ export const workerMessages: { readonly [S in Said as S['$case']]: Rules<S['valu
   },
   heartbeat: { busy: count(0, SLOTS), waiting: count(0, UINT32) },
   claim: { task },
+  roundProgress: { task, steps: count(0, UINT32) },
   result: {
     task,
     // Each takes more than a byte of a batch.

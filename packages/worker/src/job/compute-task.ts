@@ -42,16 +42,25 @@ export const computeGradient = (
 ): Promise<TaskSums> =>
   computeRange(computation, { start: 0, end: computation.task.samples }, arrival, computation.onReady);
 
+/** What a round is asked, and says, between its steps. */
+export interface RoundOptions {
+  /** Of the replica, in order. */
+  readonly steps: readonly LocalStep[];
+  /** How many the model has. */
+  readonly parameters: number;
+  /** Whether nobody needs the round any more. */
+  readonly isVoid: () => boolean;
+  /** So many steps are done. */
+  readonly onStep: (done: number) => void;
+}
+
 /**
  * A round of one replica: takes the steps one after the other, and leaves what they have changed as the gradient.
- * @param isVoid whether nobody needs the round any more
  * @throws Abandoned when nobody does
  */
 export async function computeRound(
   computation: TaskComputation,
-  steps: readonly LocalStep[],
-  parameters: number,
-  isVoid: () => boolean,
+  { steps, parameters, isVoid, onStep }: RoundOptions,
 ): Promise<TaskSums> {
   const { slot, session, onReady } = computation;
   const sums = none();
@@ -64,6 +73,7 @@ export async function computeRound(
     add(sums, found);
     const factor = Math.fround(1 / (found.weight > 0 ? found.weight : 1));
     await slot.update(session, { kind: 'step', step, learningRate, factor });
+    onStep(step + 1);
   }
   await slot.update(session, { kind: 'end', weight: Math.fround(sums.weight) });
   onReady(Array.from({ length: parameters }, (_, index) => index));

@@ -51,6 +51,8 @@ import { Prefetch } from './prefetch.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
 import { TaskConsumer } from './tasks.ts';
 
+/** How often a round says that it goes on, in milliseconds. */
+const PROGRESS_MS = 1_000;
 /** How long a task of a step that seems to be past is kept, in milliseconds, before it is handed back. */
 const PAST_MS = 200;
 
@@ -397,12 +399,12 @@ export class JobSession {
     };
     const sums =
       isTraining && this.#local
-        ? await computeRound(
-            computation,
-            this.#local.of(task),
-            this.#model.parameters.length,
-            () => this.#isPast(task) || this.#training.get(slot) !== session,
-          )
+        ? await computeRound(computation, {
+            steps: this.#local.of(task),
+            parameters: this.#model.parameters.length,
+            isVoid: () => this.#isPast(task) || this.#training.get(slot) !== session,
+            onStep: this.#progressOf(id),
+          })
         : await computeGradient(computation, () =>
             this.#beginsEarly(task) ? this.#parameters.newest : undefined,
           );
@@ -421,6 +423,17 @@ export class JobSession {
       sentAt: performance.timeOrigin + performance.now(),
     };
     await this.#timed('gradients', 'network', id, () => sender.end(value));
+  }
+
+  /** Says now and then how many local steps of a round are done. */
+  #progressOf(task: TaskId): (steps: number) => void {
+    let toldAt = performance.now();
+    return (steps) => {
+      const now = performance.now();
+      if (now - toldAt < PROGRESS_MS) return;
+      toldAt = now;
+      this.#options.stream.sendSoon({ $case: 'roundProgress', value: { task, steps } });
+    };
   }
 
   /** Has the trace and the spans, where there are any, say how long a part of a task took. */
