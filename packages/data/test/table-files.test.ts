@@ -37,6 +37,22 @@ it('in another encoding is refused with its line, and read when that is said', a
     const letters = await table(`x,kind\n${rows(12, (i) => (i % 2 ? 'はれ' : 'あめ'))}`);
     expect((await table(japanese, { encoding })).train.digest).toBe(letters.train.digest);
   }
+  // 東京 and 大阪, without kana; what other languages write so is none of it.
+  const kanji = Buffer.from(
+    `x,kind\n${rows(12, (i) => (i % 2 ? '\x93\x8c\x8b\x9e' : '\x91\xe5\x8d\xe3'))}`,
+    'latin1',
+  );
+  await expect(table(kanji)).rejects.toThrow(/csv:2: it is not UTF-8.*set data.encoding: shift_jis$/);
+  for (const word of [
+    'Générales',
+    'na\xefve \x93quote\x94',
+    '\xc4\xc0\xd2\xc0',
+    '\xb6\xab\xbe\xa9',
+    '\xaaF\xa8\xca',
+  ])
+    await expect(table(Buffer.from(`x,kind\n${rows(12, () => word)}`, 'latin1'))).rejects.toThrow(
+      /set data.encoding: windows-1252 or its encoding$/,
+    );
   const { digest } = (await table(city)).train;
   expect((await table(latin, { encoding: 'latin1' })).train.digest).toBe(digest);
   const wide = Buffer.from(`\ufeff${city}`, 'utf16le');

@@ -109,9 +109,12 @@ export function notDecoded(
   return `${what}, or set data.encoding: ${other}`;
 }
 
-/** The encoding in which bytes have kana: letters of other languages hardly ever look like those, but as windows-1252 they decode too. */
+/**
+ * The encoding in which bytes have kana: letters of other languages hardly ever look like those, but as windows-1252 they decode too. Without
+ * kana, words of common kanji are Shift_JIS, which begin with bytes that no other encoding's letters have; as EUC-JP they may be Chinese.
+ */
 function japanese(bytes: Uint8Array): 'shift_jis' | 'euc-jp' | undefined {
-  return (['shift_jis', 'euc-jp'] as const).find((encoding) => {
+  const found = (['shift_jis', 'euc-jp'] as const).find((encoding) => {
     try {
       // A piece of a file may end within a letter.
       return /[\u3041-\u30fa]/.test(
@@ -121,6 +124,18 @@ function japanese(bytes: Uint8Array): 'shift_jis' | 'euc-jp' | undefined {
       return false;
     }
   });
+  return found ?? (hasCommonKanji(bytes) ? 'shift_jis' : undefined);
+}
+
+/** Whether it is Shift_JIS (JIS X 0208 by 0x88 to 0x9f) with two kanji beside each other. */
+function hasCommonKanji(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder('shift_jis', { fatal: true }).decode(bytes, { stream: true });
+  } catch {
+    return false;
+  }
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  return /(?:[\x88-\x9f][\x40-\x7e\x80-\xfc]){2}/.test(text);
 }
 
 /** Counted from 1. Decoders do not say where they failed, so lines are tried one after the other. */

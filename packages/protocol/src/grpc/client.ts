@@ -300,6 +300,12 @@ export class CoordinatorClient {
         { cause: error },
       );
     }
+    if (error.code === status.CANCELLED)
+      return new KasaneError(
+        'UNREACHABLE',
+        `the coordinator at ${coordinator} stopped before it answered; start it again, and see \`kasane jobs\` for what it had done`,
+        { cause: error },
+      );
     if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) {
       const broken = whyInsecure(error, this.#secured);
       if (broken) {
