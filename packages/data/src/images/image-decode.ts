@@ -4,6 +4,7 @@ import type sharp from 'sharp';
 import { DataError } from '../dataset.ts';
 import { extensionOf } from '../files/folder.ts';
 import { readRegular } from '../files/regular-file.ts';
+import { Budget } from './budget.ts';
 
 export interface ImageForm {
   readonly height: number;
@@ -73,10 +74,40 @@ export async function decodeImage(path: string, form: ImageForm): Promise<Decode
   const bytes = await readRegular(path, FILE_BYTES);
   if (bytes.length === 0) throw new DataError(`${path}: it is empty`);
   try {
-    return await decodeTolerantly(bytes, form);
+    return await inMemory.run(await pixelsHeld(bytes), () => decodeTolerantly(bytes, form));
   } catch (cause) {
     throw new DataError(`${path}: ${whyNot(cause)}`, { cause });
   }
+}
+
+/** Of all images that are decoded at once, where decoders hold them whole: a few bytes of WebP are a gigabyte of pixels. */
+const inMemory = new Budget(1 << 27);
+
+/** Pixels that decoding holds at once: 0 of a picture that is decoded row by row, and of what is none. */
+export async function pixelsHeld(bytes: Buffer): Promise<number> {
+  if (isJpeg(bytes)) return progressivePixels(bytes);
+  // The last byte of its header says whether it is interlaced.
+  if (bytes.length > 28 && bytes.toString('latin1', 1, 4) === 'PNG' && bytes[28] === 0) return 0;
+  try {
+    refuseHeic(bytes);
+    const decode = await loadSharp();
+    const metadata = await decode(bytes, { failOn: 'none' }).metadata();
+    return (metadata.width ?? 0) * (metadata.height ?? 0);
+  } catch {
+    // Whoever decodes it says what is wrong.
+    return 0;
+  }
+}
+
+/** ITU T.81: of a progressive JPEG, whose coefficients are all held until its last scan, what its frame's header says. */
+function progressivePixels(bytes: Buffer): number {
+  for (let at = 2; at + 9 <= bytes.length; ) {
+    const marker = bytes[at] === 0xff ? bytes[at + 1]! : 0;
+    if (marker === 0xc2) return bytes.readUInt16BE(at + 5) * bytes.readUInt16BE(at + 7);
+    if (marker === 0xda || marker === 0xc0 || marker === 0xc1) return 0;
+    at += marker === 0 || marker === 0xff ? 1 : 2 + bytes.readUInt16BE(at + 2);
+  }
+  return 0;
 }
 
 /**
@@ -239,6 +270,7 @@ export function whyNot(cause: unknown): string {
   if (/unsupported image format/.test(first)) return 'it is not an image in a supported format';
   if (/^premature end$|premature end of JPEG/i.test(first)) return 'it is truncated';
   // libvips may lose what its decoder warned of: that it did is what is left.
+  if (/exceeds pixel limit/i.test(first)) return 'it has more than 268 million pixels; save it smaller';
   if (/libpng read error|unable to parse image|corrupt header|^Warning treated as error/i.test(first))
     return 'it is damaged or truncated';
   return `it cannot be decoded: ${first}`;
