@@ -3,7 +3,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Preparation } from '@kasane/data/dataset';
+import { datasetOfArrays } from '@kasane/data/internal/arrays';
 import { anywhere } from '@kasane/data/internal/files/access';
+import { packData } from '@kasane/data/pack';
 import { checkJob } from '@kasane/protocol/job';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadData } from '../src/submit/load-data.ts';
@@ -55,5 +58,54 @@ describe('a model with input layers', () => {
   ])('refuses others: %#', async (model, inputs, message) => {
     await expect(load(model, inputs)).rejects.toThrow(message);
     await expect(load(model, inputs)).rejects.toMatchObject({ code: 'DATA_INVALID' });
+  });
+});
+
+describe('what the index of packed data says of its preparation', () => {
+  const pairs = (first: readonly (readonly [number, number])[], more: number) => [
+    ...first,
+    ...Array.from({ length: more }, () => [first.length + 255, 97] as const),
+  ];
+  const doubling = Array.from(
+    { length: 16 },
+    (_, i) => (i === 0 ? [97, 97] : [255 + i, 255 + i]) as [number, number],
+  );
+  const text = { context: 4, objective: 'classification' };
+  it.each<[string, object, RegExp]>([
+    [
+      'tokens of gigabytes',
+      { text: { ...text, tokenizer: { kind: 'bpe', merges: pairs(doubling, 50_000) } } },
+      /merges: its tokens are more than/,
+    ],
+    [
+      'pairs of later tokens',
+      { text: { ...text, tokenizer: { kind: 'bpe', merges: [[300, 1]] } } },
+      /a pair names a later token/,
+    ],
+    ['no tokenizer', { text }, /preparation\.text\.tokenizer/],
+    ['no columns', { table: { columns: 5 } }, /preparation\.table\.columns/],
+    ['numbers for names', { classes: [1, 2] }, /preparation\.classes: expected a list of names/],
+    [
+      'millions of names',
+      { classes: Array.from({ length: 3_000_000 }, () => 'class') },
+      /preparation is \d+ bytes; at most/,
+    ],
+  ])('%s', async (what, preparation, message) => {
+    const path = join(folder, `packed ${what}`);
+    const part = (samples: number) =>
+      datasetOfArrays({
+        ...{ samples, input: { dtype: 'f32', shape: [2] }, target: { dtype: 'i32', shape: [] }, classes: 2 },
+        ...{
+          inputs: new Float32Array(2 * samples),
+          targets: Int32Array.from({ length: samples }, (_, i) => i % 2),
+        },
+      });
+    await packData({ train: part(8), test: part(4), preparation: preparation as Preparation }, path);
+    const job = checkJob({
+      ...{ name: 'a', data: { format: 'packed', path } },
+      model: { input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] },
+    });
+    await expect(loadData(job, anywhere)).rejects.toThrow(message);
+    await expect(loadData(job, anywhere)).rejects.toMatchObject({ code: 'DATA_INVALID' });
   });
 });

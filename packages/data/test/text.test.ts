@@ -63,6 +63,12 @@ describe('a byte order mark', () => {
 });
 
 describe('tokenizers', () => {
+  it('bpe learns from a long run of one character', () => {
+    const run = 'a'.repeat(300_000);
+    const tokenizer = trainTokenizer('bpe', run, 300);
+    expect(tokenizer.decode(tokenizer.encode(run))).toBe(run);
+  });
+
   const text = 'the cat sat on the mat. The cat, the hat; cats and hats — 東京 and 京都!\n\n  the end';
 
   it.each(['character', 'byte', 'bpe'] as const)(

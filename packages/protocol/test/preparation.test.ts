@@ -6,6 +6,9 @@ const column = { name: 'a', kind: 'number', mean: 0, std: 1, fill: 0 };
 const table = { columns: [column], missing: 'fail', targets: [] };
 const image = { height: 4, width: 4, channels: 3, fit: 'cover' };
 const text = { tokenizer: { kind: 'byte' }, context: 4, objective: 'next-token' };
+/** Each as long as two of those before. */
+const doubling = (pairs: number) =>
+  Array.from({ length: pairs }, (_, i) => (i === 0 ? [97, 97] : [255 + i, 255 + i]));
 const series = { window: 2, horizon: 1, columns: [column], targets: ['a'] };
 
 it.each([
@@ -47,6 +50,12 @@ it.each([
   [{ table: { ...table, targets: [{ ...column, mean: null }] } }, 'kasane.data.table.targets.0.mean'],
   [{ series: { ...series, window: 0 } }, 'kasane.data.series.window'],
   [{ text: { ...text, tokenizer: { kind: 'bpe', merges: [[0, 256]] } } }, 'a pair names a later token'],
+  [{ text: { ...text, tokenizer: { kind: 'bpe', merges: [[0]] } } }, 'merges: expected pairs of tokens'],
+  [{ text: { ...text, tokenizer: { kind: 'bpe', merges: [['0', 1]] } } }, 'merges: expected pairs of tokens'],
+  [
+    { text: { ...text, tokenizer: { kind: 'bpe', merges: doubling(40) } } },
+    'merges: its tokens are more than 67108864 bytes long',
+  ],
   [{ text: { ...text, tokenizer: { kind: 'word' } } }, 'kasane.data.text.tokenizer'],
 ])('%j is damaged', (preparation, why) => {
   expect(() => checkPreparation(preparation)).toThrow(why);

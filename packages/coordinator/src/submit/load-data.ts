@@ -6,6 +6,7 @@ import { openTokenizer } from '@kasane/data/internal/text/tokenizer';
 import { openData, placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { readers, whyUnfit } from '@kasane/protocol/internal/job/fit';
+import { checkPreparation } from '@kasane/protocol/internal/job/preparation';
 import type { Job } from '@kasane/protocol/job';
 import { BATCH_BYTES, FRAME_HEADER_BYTES } from '@kasane/protocol/limits';
 import { counted } from '@kasane/tensor/internal/counted';
@@ -25,8 +26,11 @@ export async function loadData(job: Job, access: Access, prepared?: TablePrepara
   try {
     const { data: section } = job.spec;
     data = await openData(section.format === 'csv' ? { ...section, prepared } : section, access);
+    // An index comes from others: what it says of preparation goes into tokenizers here, and into the weights.
+    if (section.format === 'packed') checkPreparation(data.preparation, 'preparation');
   } catch (error) {
-    throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
+    const where = error instanceof KasaneError ? `${place}: ` : '';
+    throw new KasaneError('DATA_INVALID', `${where}${messageOf(error)}`, { cause: error });
   }
   checkInputs(job, data);
   const format = describeSamples(job, data);

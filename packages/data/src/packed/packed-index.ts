@@ -15,6 +15,9 @@ export const CHUNK_BYTES = 4 << 20;
 /** Bytes of an index. */
 export const INDEX_BYTES = 64 << 20;
 
+/** Bytes of what it says of the preparation: a vocabulary of 50,000 tokens has 0.7 MB. */
+const PREPARATION_BYTES = 16 << 20;
+
 const FORMAT = 'kasane-packed-1';
 
 export interface PackedPart {
@@ -126,6 +129,13 @@ export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {
   }
   if (typeof value.preparation !== 'object' || value.preparation === null)
     throw refuse('preparation is missing');
+  const { classes } = value.preparation;
+  if (classes !== undefined && !(Array.isArray(classes) && classes.every((name) => typeof name === 'string')))
+    throw refuse('preparation.classes: expected a list of names');
+  // Whoever goes by it checks each part of it, on a thread that others wait for.
+  const { length } = JSON.stringify(value.preparation);
+  if (length > PREPARATION_BYTES)
+    throw refuse(`preparation is ${length} bytes; at most ${PREPARATION_BYTES} are supported`);
   for (const name of ['train', 'test'] as const) {
     const part = value[name];
     const good =

@@ -77,7 +77,7 @@ function characterTokenizer(spec: TokenizerSpec, characters: readonly string[]):
 function byteTokenizer(spec: TokenizerSpec, merges: BpeMerges): Tokenizer {
   /** Bytes of each token. */
   const bytes: Uint8Array[] = Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte));
-  for (const [left, right] of merges) bytes.push(Uint8Array.of(...bytes[left]!, ...bytes[right]!));
+  for (const [left, right] of merges) bytes.push(Buffer.concat([bytes[left]!, bytes[right]!]));
   const ranks = new Map(merges.map(([left, right], index) => [`${left} ${right}`, index]));
   const known = new Map<string, readonly number[]>();
   const encodeKnown = (word: string) => {

@@ -70,12 +70,36 @@ const series = z.looseObject({
   form: form.optional(),
 });
 
+/** Of all tokens together; a large vocabulary has 500 kB. Pairs of pairs double with each: 60 of them are more than any memory holds. */
+const TOKEN_BYTES = 1 << 26;
+
+/** A schema of tuples takes a second for a million. */
+const arePairs = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isToken));
+const isToken = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function bytesOfTokens(pairs: readonly (readonly [number, number])[]): number {
+  const lengths: number[] = new Array(256).fill(1);
+  let sum = 0;
+  for (const [left, right] of pairs) {
+    const length = (lengths[left] ?? 0) + (lengths[right] ?? 0);
+    lengths.push(length);
+    sum += length;
+  }
+  return sum;
+}
+
 /** The bytes, and pairs that join tokens which are there by then. */
 const merges = z
-  .array(z.tuple([z.int().min(0), z.int().min(0)]))
+  .custom<readonly (readonly [number, number])[]>(arePairs, 'expected pairs of tokens')
   .refine(
     (pairs) => pairs.every((pair, i) => pair.every((token) => token < 256 + i)),
     'a pair names a later token',
+  )
+  .refine(
+    (pairs) => bytesOfTokens(pairs) <= TOKEN_BYTES,
+    `its tokens are more than ${TOKEN_BYTES} bytes long`,
   );
 const tokenizer = z.discriminatedUnion('kind', [
   z.looseObject({ kind: z.literal('character'), characters: names }),
@@ -114,13 +138,14 @@ const preparation = z
   });
 
 /**
+ * @param root what it is called where it stands
  * @returns what was given
  * @throws KasaneError FILE_DAMAGED naming the key that is wrong
  */
-export function checkPreparation<Given>(given: Given): Given {
+export function checkPreparation<Given>(given: Given, root = 'kasane.data'): Given {
   const { error } = preparation.safeParse(given);
   const [issue] = error?.issues ?? [];
   if (!issue) return given;
-  const key = ['kasane.data', ...issue.path.map(String)].join('.');
+  const key = [root, ...issue.path.map(String)].join('.');
   throw new KasaneError('FILE_DAMAGED', `its metadata is damaged: ${key}: ${plainly(issue.message)}`);
 }
