@@ -232,6 +232,40 @@ describe('over http', () => {
     }
   });
 
+  it.each([
+    [
+      'switches to another protocol',
+      'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+      /without an answer/,
+    ],
+    ['answers in part', 'HTTP/1.1 206 Partial\r\nContent-Length: 2\r\n\r\n{}', /status 206; expected 200/],
+    ['sends less than it says', 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}', /closed the connection/],
+    ['sends more than it says', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}}}', /./],
+    [
+      'gives two lengths',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n2\r\n{}',
+      /Parse Error/,
+    ],
+    [
+      'leads elsewhere',
+      'HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n',
+      /status 302; expected 200/,
+    ],
+    ['says nothing', '', /closed the connection/],
+  ])('ends with a server that %s', async (_, answer, message) => {
+    const odd = createTcpServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.end(answer));
+    }).listen(0, '127.0.0.1');
+    try {
+      await once(odd, 'listening');
+      const url = `http://127.0.0.1:${(odd.address() as AddressInfo).port}`;
+      await expect(openPacked(url, undefined, anywhere)).rejects.toThrow(message);
+    } finally {
+      odd.close();
+    }
+  });
+
   it('stops when it is told to, and not what was opened before', async () => {
     const stop = new AbortController();
     const opened = await openPacked(root, undefined, { ...anywhere, signal: stop.signal });

@@ -72,6 +72,7 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
       url,
       { lookup, agent: false, ...(signal && { signal }) },
       (response: IncomingMessage) => {
+        answered = true;
         const status = response.statusCode ?? 0;
         if (status !== 200) {
           response.resume();
@@ -102,6 +103,7 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
     );
     let whole = Buffer.alloc(0);
     let bytes = 0;
+    let answered = false;
     let before = 0;
     const pace = setInterval(() => {
       if (bytes - before >= PACE_BYTES) {
@@ -112,7 +114,11 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
       reject(new DataError(`${url}: the server is too slow: ${few}`));
       request.destroy();
     }, PACE_MS).unref();
-    request.on('close', () => clearInterval(pace));
+    request.on('close', () => {
+      clearInterval(pace);
+      // A server that switches to another protocol gives neither an answer nor an error.
+      if (!answered) reject(new Error('the connection was closed without an answer'));
+    });
     request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`no data for ${SILENCE_MS / 1000} s`)));
     request.on('error', reject);
     request.end();
