@@ -59,8 +59,12 @@ describe('a plan', () => {
     expect([0, 1, 2, 3, 4, 5].map((round) => plan.learningRate(round))).toEqual(
       [0, 3, 6, 9, 12, 15].map((step) => 0.5 ** Math.floor(step / 5)),
     );
-    // No more than the round after the one that is computed.
-    expect(plan.stepsAhead({ queuedTasks: 10_000, stagedBytes: 1e9 }, true)).toBe(2);
+    // Few where they are large, but the round after the one that is computed: workers hold their samples.
+    const ahead = (every: number) => {
+      const long = { ...local, spec: { ...local.spec, exchange: { every } } };
+      return new RunPlan('j', long, data).stepsAhead({ queuedTasks: 10_000, stagedBytes: 1e12 }, true);
+    };
+    expect([3, 10_000, 100_000].map(ahead)).toEqual([16, 8, 2]);
   });
 
   it('hands out as many steps ahead as tasks and bytes allow, but one', () => {

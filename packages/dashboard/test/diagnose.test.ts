@@ -35,6 +35,11 @@ it.each([
   expect(found(ending([odd, layer('second', 2)]))).toEqual(new Map([['first', trouble]]));
 });
 
+it('takes large updates for what they are where a step is a round of many', () => {
+  const points = ending([layer('first', 1, 0.5), layer('second', 2)]);
+  expect(diagnose(points, infos, undefined, 50)).toEqual({ troubles: new Map(), finding: undefined });
+});
+
 it('takes a gradient that was next to nothing and rises for vanishing, not for exploding', () => {
   const rising = Array.from({ length: 40 }, (_, at) => [
     layer('first', 1e-8 * 1.3 ** at),

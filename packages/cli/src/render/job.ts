@@ -23,6 +23,7 @@ export function jobRecord(job: Job) {
     priority: job.priority,
     step: job.step,
     steps: job.steps,
+    localSteps: job.localSteps,
     trainLoss: job.trainLoss ?? null,
     metric: job.metric || 'accuracy',
     trainMetric: job.trainMetric ?? null,

@@ -45,9 +45,12 @@ export class JobViews {
   }
 }
 
+/** Earlier versions kept no exchange. */
+type KeptSpec = Pick<JobSpec, 'training' | 'objective'> & Partial<Pick<JobSpec, 'exchange'>>;
+
 /** What the store knows of a job. @param epochs that it has done @param history those of them that are shown */
 function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
-  const { training, objective } = JSON.parse(record.spec) as Pick<JobSpec, 'training' | 'objective'>;
+  const { training, objective, exchange } = JSON.parse(record.spec) as KeptSpec;
   const last = history.at(-1);
   const metric = metricOf[objective?.type ?? 'classification'];
   return {
@@ -76,6 +79,7 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
     priority: record.priority,
     metric,
     metricKind: metricKind(metric),
+    localSteps: exchange?.every ?? 1,
   };
 }
 

@@ -81,6 +81,11 @@ export class GradientSync {
     return this.#publishedAt;
   }
 
+  /** Whether a worker's gradients come through shared memory. */
+  isNear(worker: string): boolean {
+    return this.#exchange.isNear(worker);
+  }
+
   /** Whether workers begin the step after this one by themselves. */
   runsAhead(step: number): boolean {
     return this.#peers.has(step);

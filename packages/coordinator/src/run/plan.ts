@@ -15,8 +15,8 @@ import { sizeOf } from '@kasane/tensor/shape';
 import type { NewTask } from '../queue/task-queue.ts';
 import type { Answer } from './answers.ts';
 
-/** The same as LOOK_AHEAD_STEPS, of rounds of local steps. */
-const LOOK_AHEAD_ROUNDS = 2;
+/** Bytes of samples that are handed out ahead, in rounds of local steps: workers hold them; but those of the next round at least. */
+const LOOK_AHEAD_BYTES = 64 << 20;
 
 /** Whatever goes wrong in reading is the data's fault. */
 function refuse(error: unknown): never {
@@ -146,10 +146,10 @@ export class RunPlan {
     direct: boolean,
   ): number {
     const { batch, shards, every } = cutsOf(this.#job.spec);
-    // A round takes long: while it is computed, the samples of one more are read, and no more of them are held.
-    const most = every === 1 ? LOOK_AHEAD_STEPS : LOOK_AHEAD_ROUNDS;
-    const byBytes = direct ? most : Math.floor(stagedBytes / (this.sampleBytes * batch * every));
-    return Math.max(1, Math.min(most, byBytes, Math.floor(queuedTasks / shards)));
+    const bytes = this.sampleBytes * batch * every;
+    const byBytes = direct ? LOOK_AHEAD_STEPS : Math.floor(stagedBytes / bytes);
+    const held = every === 1 ? LOOK_AHEAD_STEPS : Math.max(2, Math.floor(LOOK_AHEAD_BYTES / bytes));
+    return Math.max(1, Math.min(LOOK_AHEAD_STEPS, held, byBytes, Math.floor(queuedTasks / shards)));
   }
 
   /** Ranges [first, end) of evaluation shards of which each takes at most so many bytes when it is staged, or is one shard. */

@@ -3,6 +3,7 @@
  * from them. Who computes what is the board's business, arithmetic the parameter server's.
  */
 import { KasaneError } from '@kasane/protocol/errors';
+import { eventSentence } from '@kasane/protocol/internal/events/events';
 import { newTaskKey } from '@kasane/protocol/internal/queue/task-signature';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
@@ -15,6 +16,7 @@ import { earlyStopReason, stopCriterionOf } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
 import { leftOut, mayLeaveOut, requireFinite } from './finite.ts';
 import { GradientSync } from './gradient-sync.ts';
+import { NetworkWait } from './network-wait.ts';
 import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
 import { Progress } from './progress.ts';
@@ -53,6 +55,7 @@ export class Run {
   readonly #reissues: Reissues;
   readonly #probe: Probe;
   readonly #saved: SavedState;
+  readonly #networkWait = new NetworkWait();
   #parameters: ParameterServer | undefined;
   #sync: GradientSync | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
@@ -312,6 +315,8 @@ export class Run {
     const workers = answers.map((answer) => answer.worker);
     this.progress.stepped(this.#position, totals.samples, workers);
     const spent = { ...times, publishMs, stepMs: published - publishedBefore };
+    if (!turn && workers.some((worker) => !sync.isNear(worker)))
+      this.#watchNetwork(published - publishedBefore, answers);
     if (changes) this.#show(answers, changes, { step: step + 1, learningRate, ...spent });
     this.#options.onStep?.({
       ...spent,
@@ -327,6 +332,15 @@ export class Run {
 
     if (this.#endsEpoch) await this.#endEpoch();
     else if (this.#saved.isDue(step + 1)) await this.#saved.checkpoint(parameters, this.#position);
+  }
+
+  /** Says so where the network is what steps wait for. */
+  #watchNetwork(stepMs: number, answers: readonly Answer[]): void {
+    const part = this.#networkWait.step({ stepMs, answers });
+    if (part === undefined) return;
+    const args = { percent: Math.round(100 * part), every: this.#plan.every };
+    this.#options.record({ code: 'network-bound', args });
+    this.#options.log.info(eventSentence({ code: 'network-bound', args }, ''));
   }
 
   /** Adds a step to the metrics. */

@@ -60,13 +60,20 @@ interface Course {
   readonly updateRatio: number;
 }
 
-/** @param activations the last snapshot of them */
+/**
+ * @param activations the last snapshot of them
+ * @param localSteps of each point: by how much a round of many changes the weights is no sign of trouble
+ */
 export function diagnose(
   points: readonly StepMetrics[],
   layers: readonly LayerInfo[],
   activations?: Snapshot,
+  localSteps = 1,
 ): Diagnosis {
-  const found = [...deadLayers(layers, activations), ...ofGradients(points)];
+  const ofRounds = localSteps > 1;
+  const found = [...deadLayers(layers, activations), ...ofGradients(points)].filter(
+    ({ trouble }) => !ofRounds || trouble !== 'large',
+  );
   const troubles = new Map<string, Trouble>();
   for (const trouble of WORST_FIRST)
     for (const one of found)

@@ -110,7 +110,10 @@ export class JobView implements View {
         'dl',
         { class: 'figures' },
         figure(t.epoch, `${job.epoch} / ${job.epochs}`),
-        figure(t.step, job.steps ? `${grouped(job.step)} / ${grouped(job.steps)}` : grouped(job.step)),
+        figure(
+          job.localSteps > 1 ? t.round(job.localSteps) : t.step,
+          job.steps ? `${grouped(job.step)} / ${grouped(job.steps)}` : grouped(job.step),
+        ),
         figure(t.trainLoss, loss(job.trainLoss)),
         figure(wrong ? t.trainError : t.trainAccuracy, metric(job, job.trainMetric)),
         figure(t.testLoss, last && loss(last.testLoss)),

@@ -26,6 +26,7 @@ export class LayersView implements View {
   #chosen = '';
   #drawn = -1;
   #history: MetricsHistory | undefined;
+  #localSteps = 1;
 
   constructor(page: Page, job: string) {
     this.#page = page;
@@ -39,6 +40,7 @@ export class LayersView implements View {
   update({ metrics, jobs, followed }: Known): void {
     const job = jobs?.find(({ id }) => id === followed);
     if (job) this.#detail.job(job);
+    this.#localSteps = job?.localSteps ?? 1;
     if (metrics.version === this.#drawn && metrics === this.#history) return;
     this.#drawn = metrics.version;
     this.#history = metrics;
@@ -62,7 +64,12 @@ export class LayersView implements View {
     this.#stack.setAttribute('aria-label', t.layers);
     // What has weights is of the most interest.
     this.#chosen ||= (metrics.layers.find(({ parameters }) => parameters > 0) ?? metrics.layers[0])!.name;
-    const { troubles, finding } = diagnose(metrics.points, metrics.layers, metrics.activations.at(-1));
+    const { troubles, finding } = diagnose(
+      metrics.points,
+      metrics.layers,
+      metrics.activations.at(-1),
+      this.#localSteps,
+    );
     fill(this.#warnings, finding && h('p', { class: 'warning' }, `⚠ ${warningOf(t, finding)}`));
     const seen = new Map(metrics.last?.layers.map((layer) => [layer.layer, layer]));
     const largest = Math.max(

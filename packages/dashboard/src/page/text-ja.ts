@@ -35,6 +35,7 @@ export const japanese: Words = {
   steps: 'ステップ',
   epoch: 'エポック',
   step: 'ステップ',
+  round: (steps) => `ラウンド（各 ${steps} ステップ）`,
   trainLoss: '訓練損失',
   trainAccuracy: '訓練精度',
   trainError: '訓練誤差',

@@ -44,6 +44,7 @@ export const english = {
   steps: 'Steps',
   epoch: 'Epoch',
   step: 'Step',
+  round: (steps: number) => `Round of ${steps} steps`,
   trainLoss: 'Training loss',
   trainAccuracy: 'Training accuracy',
   trainError: 'Training error',

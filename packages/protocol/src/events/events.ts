@@ -98,6 +98,9 @@ export const events = {
   'exchange': because({},
     (_, why) => `exchange of gradients: ${why}`,
     (_, why) => `勾配の交換：${why}`),
+  'network-bound': routine({ percent: 'number', every: 'number' },
+    ({ percent, every }) => `workers wait for the network ${percent} % of the time: in the job file, set exchange.every above ${every} (local steps), or a larger training.batch`,
+    ({ percent, every }) => `時間の ${percent} % がネットワーク待ちです。ジョブファイルで \`exchange.every\` を ${every} より大きくする（ローカルステップ）か、\`training.batch\` を大きくしてください`),
   // The coordinator and its disk.
   'restarted': routine({},
     () => 'the coordinator restarted',

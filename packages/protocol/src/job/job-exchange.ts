@@ -9,13 +9,13 @@ const outerSchema = z.strictObject({
   learningRate: z
     .number()
     .positive()
-    .default(0.7)
+    .default(0.8)
     .describe('Fraction of the average change that the weights take in.'),
   momentum: z
     .number()
     .min(0)
     .lt(1)
-    .default(0.9)
+    .default(0.5)
     .describe('Nesterov momentum of the changes. 0: with learningRate 1, the replicas are averaged.'),
 });
 
@@ -39,7 +39,7 @@ export const exchangeSchema = z.strictObject({
   outer: outerSchema
     .optional()
     .describe(
-      'The optimizer that applies the average change, for every above 1 (DiLoCo, Douillard et al. 2023). Default: learningRate 0.7, momentum 0.9.',
+      'The optimizer that applies the average change, for every above 1 (DiLoCo, Douillard et al. 2023). Default: learningRate 0.8, momentum 0.5.',
     ),
 });
 

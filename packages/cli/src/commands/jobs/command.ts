@@ -32,7 +32,7 @@ export function addJobs(): void {
       help(
         ['kasane jobs', 'kasane jobs --json | jq ".[] | select(.state == \\"failed\\").job"'],
         [
-          '[{ job, name, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps,',
+          '[{ job, name, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps, localSteps,',
           '   trainLoss, metric, trainMetric, testLoss, testMetric, bestMetric, bestEpoch,',
           '   trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt, digest, model }]',
           'state: queued, running, paused, succeeded, failed, cancelled',

@@ -44,9 +44,12 @@ export async function submit(
     const job = await client.submit(JSON.stringify(spec), options.priority);
     printId(job, options);
     const megabytes = (4 * model.parameterCount) / 1e6;
+    const { every } = given.exchange;
+    const [each, what] =
+      every === 1 ? ['step', 'gradients per shard'] : [`round of ${every} steps`, 'changes per replica'];
     if (megabytes >= 1)
       err.lines(
-        `over a network, each step sends ${megabytes.toFixed(1)} MB of gradients per shard and ${megabytes.toFixed(1)} MB of parameters to each worker`,
+        `over a network, each ${each} sends ${megabytes.toFixed(1)} MB of ${what} and ${megabytes.toFixed(1)} MB of parameters to each worker`,
       );
     if (options.watch) await watchBeside(client, job);
   });

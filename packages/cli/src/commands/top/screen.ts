@@ -122,15 +122,18 @@ function bodyLines(snapshot: Snapshot, choice: Choice, columns: number, height: 
   const job = chosenJob(snapshot, choice);
   if (!job) return [];
   return choice.view === 'layers'
-    ? layerLines(snapshot, columns)
+    ? layerLines(snapshot, job, columns)
     : curveLines(snapshot, job, columns, height);
 }
+
+/** What a step of a job is. */
+const stepName = ({ localSteps }: Job) => (localSteps > 1 ? `round (of ${localSteps} steps)` : 'step');
 
 function curveLines({ points }: Snapshot, job: Job, columns: number, height: number): Line[] {
   if (points.length === 0) return [{ text: 'no steps yet', style: 'dim' }];
   const last = points.at(-1)!;
   const speed = `${Math.round(job.samplesPerSecond).toLocaleString('en')} samples/s`;
-  const facts = `${job.id}   step ${job.step}   learning rate ${last.learningRate.toPrecision(3)}   ${speed}`;
+  const facts = `${job.id}   ${stepName(job)} ${job.step}   learning rate ${last.learningRate.toPrecision(3)}   ${speed}`;
   const width = Math.max(1, Math.floor((columns - 2) / 2));
   const graph = (name: string, values: readonly number[], show: (value: number) => string) => {
     const { lines, least, greatest } = curve(values, width, Math.max(1, height - 3));
@@ -171,10 +174,10 @@ const troubleNames: Readonly<Record<Trouble, string>> = {
   dead: 'dead units',
 };
 
-function layerLines({ layers, points, activations }: Snapshot, columns: number): Line[] {
+function layerLines({ layers, points, activations }: Snapshot, { localSteps }: Job, columns: number): Line[] {
   if (layers.length === 0) return [{ text: 'no layers yet', style: 'dim' }];
   const seen = new Map((points.at(-1)?.layers ?? []).map((metrics) => [metrics.layer, metrics]));
-  const { troubles, finding } = diagnose(points, layers, activations);
+  const { troubles, finding } = diagnose(points, layers, activations, localSteps);
   const active = new Map(activations?.layers.map((one) => [one.layer, one]));
   const number = (value: number | undefined) => (value === undefined ? '' : value.toPrecision(3));
   const rows = layers.map(({ name, type, outputShape, parameters }) => {
