@@ -125,3 +125,18 @@ it('nothing is written past say.ts', () => {
   const allowed = ['commands/data/data.ts', expect.stringContaining(' samples')];
   expect(past).toEqual([allowed]);
 });
+
+it('long runs of white space are joined as short ones are', () => {
+  const spaces = ' '.repeat(200_000);
+  expect(printableLine(`a${spaces}b`)).toBe(`a${spaces}b`);
+  expect(printableLine(`a${spaces}\n${spaces}\t\n b`)).toBe('a b');
+  for (const [text, line] of [
+    ['a\nb', 'a b'],
+    ['\na', ' a'],
+    ['a\n', 'a '],
+    [' a ', ' a '],
+    ['\n\n', ' '],
+    ['a \r\n\n\tb\nc', 'a b c'],
+  ] as const)
+    expect(printableLine(text)).toBe(line);
+});

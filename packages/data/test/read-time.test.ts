@@ -1,6 +1,14 @@
 /** Dates with the name of a month, as spreadsheets and reports write them. */
 import { expect, it } from 'vitest';
-import { isDate, isOtherDate, readDate } from '../src/tables/read-time.ts';
+import {
+  exactTime,
+  isDate,
+  isOtherDate,
+  readDate,
+  timeBetween,
+  timeReader,
+} from '../src/tables/read-time.ts';
+import { plainForm } from '../src/tables/table-form.ts';
 
 it.each([
   ['31 Jan 2026', '2026-01-31'],
@@ -34,4 +42,14 @@ it('a day that there is not is none, and what is not read is seen to be a date',
   expect(readDate('31 Feb 2026')).toBeUndefined();
   expect(isDate('31 Feb 2026')).toBe(true);
   expect(isOtherDate('31-Jan-26')).toBe(true);
+});
+
+it('times compare by all their digits, however many there are', () => {
+  const at = (text: string) => exactTime(text, timeReader(plainForm)(text)!, plainForm);
+  const zeros = '0'.repeat(200_000);
+  expect(timeBetween(at(`1.5${zeros}`), at('1.5'))).toBe(0);
+  expect(timeBetween(at(`-1${zeros.slice(0, 17)}1`), at(`-1${zeros.slice(0, 17)}3`))).toBe(2);
+  expect(timeBetween(at('1770000000.1234567890'), at('1770000000.123456788'))).toBeGreaterThan(0);
+  expect(timeBetween(at('1e3'), at('1000'))).toBe(0);
+  expect(at(`1${zeros.slice(0, 100)}`).rest).not.toBeNaN();
 });

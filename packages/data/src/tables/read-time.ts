@@ -74,11 +74,20 @@ export function exactTime(text: string, time: number, form: TableForm): ExactTim
   const below = Number(`0.${partsOf(text)?.time?.[4]?.slice(3) ?? ''}0`);
   if (below > 0) return { time: Math.round(time - below), rest: below };
   const plain = inPlainNotation(text, form) ?? '';
-  const [, sign, whole, part = ''] = /^([+-]?)(\d+)(?:\.(\d*?)0*)?$/.exec(plain) ?? [];
-  if (whole === undefined || whole.length + part.length <= HELD_DIGITS) return { time, rest: 0 };
+  const [, sign, whole, digits = ''] = /^([+-]?)(\d+)(?:\.(\d*))?$/.exec(plain) ?? [];
+  if (whole === undefined || whole.length + digits.length <= HELD_DIGITS) return { time, rest: 0 };
+  const part = withoutZeros(digits);
+  if (whole.length + part.length <= HELD_DIGITS) return { time, rest: 0 };
   const near = Number(whole);
   const rest = Number(BigInt(whole) - BigInt(near)) + Number(`0.${part}0`);
   return sign === '-' ? { time: -near, rest: -rest } : { time: near, rest };
+}
+
+/** Without zeros at its end. A pattern for them takes a second for each ten thousand. */
+function withoutZeros(digits: string): string {
+  let length = digits.length;
+  while (digits[length - 1] === '0') length--;
+  return digits.slice(0, length);
 }
 
 /** How much later `one` is; 0 only of the same time. */

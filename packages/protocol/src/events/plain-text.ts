@@ -24,7 +24,13 @@ export function printable(text: string): string {
 }
 
 /** Printable text on one line: for a cell of a table, or a line of a log. */
-export const printableLine = (text: string): string => printable(text).replace(/\s*[\n\t]\s*/g, ' ');
+export function printableLine(text: string): string {
+  const pieces = printable(text).split(/[\n\t]/);
+  if (pieces.length === 1) return pieces[0]!;
+  // A pattern of white space around them would look at each run of it again from each of its characters.
+  const between = pieces.slice(1, -1).flatMap((piece) => piece.trim() || []);
+  return [pieces[0]!.trimEnd(), ...between, pieces.at(-1)!.trimStart()].join(' ');
+}
 
 /** At most so many characters of a text, and how many there were. */
 export function shortened(text: string, most: number): string {
