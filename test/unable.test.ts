@@ -38,7 +38,7 @@ async function workerOf(id: string, more: object, coordinator = cluster.address)
       update: async () => {},
     },
     ...more,
-    ...{ abandon: () => {}, parameters: () => memory, gradients: () => memory },
+    ...{ abandon: () => {}, parameters: () => memory, gradients: () => memory, exchanged: () => memory },
   };
   const compute = { size: 1, busy: 0, all: [slot], acquire: async () => slot, release: () => {} };
   const worker = await startWorker({

@@ -3,9 +3,12 @@
  * the samples of a task alone, as in a computation, so that a job has the same digest whoever answers which of its tasks.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exchangedParameters, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
+import type { MathMode } from '@kasane/tensor/backends/backend';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/internal/slots/compute-slots';
+import type { LocalOptimizer } from '@kasane/worker/internal/slots/local-updates';
 import {
   Abandoned,
   type Arrival,
@@ -26,6 +29,8 @@ interface SyntheticSession extends ComputeSession {
   /** What a task's gradient is a multiple of. */
   readonly pattern: Float32Array;
   readonly gradients: Float32Array;
+  /** Floats of what is exchanged after a round. */
+  readonly exchanged: number;
   /** Indices of all parameters. */
   readonly everything: readonly number[];
 }
@@ -58,13 +63,22 @@ class SyntheticSlot implements ComputeSlot {
     this.#isGradual = isGradual;
   }
 
-  async open(description: ModelDescription): Promise<SyntheticSession> {
-    const { parameterCount: floats, parameters } = buildModel(description);
+  async open(
+    description: ModelDescription,
+    _requests: readonly ProgramRequest[],
+    _math: MathMode,
+    local?: LocalOptimizer,
+  ): Promise<SyntheticSession> {
+    const model = buildModel(description);
+    const { parameterCount: floats, parameters } = model;
     const base = once(patterns, floats, () => pattern(floats));
     return {
       holds: undefined,
       pattern: base,
       gradients: floats > SHARED_FLOATS ? base : new Float32Array(floats),
+      exchanged: local
+        ? floatsOf(exchangedParameters(model, local.keepsState ? local.optimizer : undefined))
+        : 0,
       everything: parameters.map((_, index) => index),
     };
   }
@@ -121,8 +135,12 @@ class SyntheticSlot implements ComputeSlot {
     }
   }
 
-  /** The gradient of its last step stands for what a round has changed. */
+  /** What a round begins with stands for what it has changed. */
   async update(): Promise<void> {}
+
+  exchanged({ exchanged }: SyntheticSession): Float32Array {
+    return once(nowhere, exchanged, () => new Float32Array(exchanged));
+  }
 
   arrived(_session: ComputeSession, arrival: Arrival): void {
     if (!this.#arrival) return;

@@ -61,7 +61,8 @@ describe('a plan', () => {
     );
     // Few where they are large, but the round after the one that is computed: workers hold their samples.
     const ahead = (every: number) => {
-      const long = { ...local, spec: { ...local.spec, exchange: { every } } };
+      const exchange = { ...local.spec.exchange, every };
+      const long = { ...local, spec: { ...local.spec, exchange } };
       return new RunPlan('j', long, data).stepsAhead({ queuedTasks: 10_000, stagedBytes: 1e12 }, true);
     };
     expect([3, 10_000, 100_000].map(ahead)).toEqual([16, 8, 2]);

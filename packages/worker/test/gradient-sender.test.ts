@@ -36,7 +36,15 @@ function opened(more: Partial<GradientSenderOptions> = {}) {
     },
   };
   const sender = new GradientSender({
-    ...{ stream, model, task, gradient, memory: undefined, isPast: () => false, ...more },
+    ...{
+      stream,
+      parameters: model.parameters,
+      task,
+      gradient,
+      memory: undefined,
+      isPast: () => false,
+      ...more,
+    },
   });
   return { sender, frames, messages };
 }

@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Preparation } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
+import { exchangedOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { Job } from '@kasane/protocol/job';
 import type { DataSpec } from '@kasane/protocol/job-data';
 import { beginModelFile } from '@kasane/tensor/io/model-file';
@@ -57,7 +58,8 @@ export function encodeModel(
   return inTurns(
     beginModelFile({
       model,
-      parameters,
+      // The state of replicas is no part of it.
+      parameters: parameters.subarray(0, model.parameterCount),
       about: {
         ...{ job: spec.name, step, seed: spec.training.seed },
         ...{ objective, preparation, data: withoutPlaces(spec.data) },
@@ -77,9 +79,10 @@ const withoutPlaces = (data: DataSpec): object =>
 
 /** A checkpoint as its file has it. The weights must stand still until it is there. */
 export function encodeCheckpoint(job: Job, weights: Weights, position: Position): Promise<Uint8Array> {
-  const list = tensors(job.model.parameters, weights.parameters, '');
+  const exchanged = exchangedOf(job);
+  const list = tensors(exchanged, weights.parameters, '');
   for (const [name, values] of weights.state) {
-    list.push(...tensors(job.model.parameters, values, `${STATE_PREFIX}${name}/`));
+    list.push(...tensors(exchanged, values, `${STATE_PREFIX}${name}/`));
   }
   const written: Position = { ...position, definition: RESULT_DEFINITION };
   return inTurns(beginSafetensors(list, { 'kasane.position': JSON.stringify(written) }));
@@ -98,7 +101,7 @@ export async function readCheckpoint(
   const byName = new Map(list.map((tensor) => [tensor.name, tensor]));
   let copied = 0;
   const fill = async (into: Float32Array, prefix: string) => {
-    for (const { name, offset, size } of job.model.parameters) {
+    for (const { name, offset, size } of exchangedOf(job)) {
       const tensor = byName.get(prefix + name);
       if (tensor?.data.length !== size) {
         throw new KasaneError(

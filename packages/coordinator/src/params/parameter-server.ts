@@ -6,7 +6,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { type ServerUpdate, serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
+import { exchangedOf, type ServerUpdate, serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
 import { bytesOf, type GradientHeader } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
@@ -85,7 +85,7 @@ export class ParameterServer implements Weights {
 
   static async open(job: Job, steps: StepSizes): Promise<ParameterServer> {
     const update = serverUpdateOf(job.spec);
-    const updater = await openUpdater(job.model.parameters, update.optimizer, {
+    const updater = await openUpdater(exchangedOf(job), update.optimizer, {
       average: update.averageDecay,
     });
     return new ParameterServer(job, steps, update, updater);
@@ -103,6 +103,7 @@ export class ParameterServer implements Weights {
     this.#attempts = new Attempts({ floats, partFloats: PART, buffers });
   }
 
+  /** What is exchanged: the model's parameters, and behind them the state of its replicas' optimizers, where that is kept. */
   get parameters(): Float32Array {
     return this.#updater.parameters;
   }
@@ -111,15 +112,17 @@ export class ParameterServer implements Weights {
     return this.#updater.state;
   }
 
-  /** Begins anew, from these parameters. Part by part: filling memory for the first time takes the system longest. */
+  /** Begins anew, from these parameters of the model. Part by part: filling memory for the first time takes the system longest. */
   async reset(parameters: Float32Array): Promise<void> {
-    for (let at = 0; at < parameters.length; at += PART) {
-      const part = parameters.subarray(at, at + PART);
-      for (const [name, values] of this.state) {
-        if (name === AVERAGE) values.set(part, at);
-        else values.fill(0, at, at + part.length);
-      }
-      this.parameters.set(part, at);
+    const fill = (values: Float32Array, at: number, end: number, from: Float32Array | undefined) => {
+      values.fill(0, at, end);
+      if (from) values.set(from.subarray(at, end), at);
+    };
+    for (let at = 0; at < this.parameters.length; at += PART) {
+      const end = Math.min(at + PART, this.parameters.length);
+      for (const [name, values] of this.state)
+        fill(values, at, end, name === AVERAGE ? parameters : undefined);
+      fill(this.parameters, at, end, parameters);
       await nextTurn();
     }
   }
@@ -291,7 +294,7 @@ export class ParameterServer implements Weights {
     if (!this.#isClipped) this.clip();
     const rate = this.learningRate;
     const factor = this.#isClipped ? 1 : this.#factor;
-    const squares = observed ? noSquares(this.#job.model.parameters.length) : undefined;
+    const squares = observed ? noSquares(exchangedOf(this.#job).length) : undefined;
     for (let start = 0; start < floats; start += PART) {
       const end = Math.min(start + PART, floats);
       this.#updater.apply(this.#version, rate, { start, end, factor, squares });

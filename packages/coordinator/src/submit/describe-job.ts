@@ -2,7 +2,7 @@
 import type { DataParts } from '@kasane/data/dataset';
 import type { OpenedPack } from '@kasane/data/packed';
 import type { JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
-import { scheduleOf } from '@kasane/protocol/internal/job/job-exchange';
+import { exchangedOf, floatsOf, scheduleOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import { REISSUE_QUEUE, TASK_QUEUES } from '@kasane/protocol/internal/queue/queue';
 import type { Job } from '@kasane/protocol/job';
@@ -17,7 +17,7 @@ export function describeJob(
   plan: RunPlan,
 ): Omit<JobOpened, 'parametersMemory' | 'gradientsMemory' | 'taskKey'> {
   const { seed, math, memory, accumulate, ema, epochs, optimizer, clipNorm } = job.spec.training;
-  const { every } = job.spec.exchange;
+  const { every, optimizerState } = job.spec.exchange;
   return {
     job: id,
     model: JSON.stringify(job.model.description),
@@ -28,7 +28,7 @@ export function describeJob(
     reissueQueue: REISSUE_QUEUE,
     trainSamples: plan.trainSamples,
     evaluateSamples: plan.evaluateSamples,
-    parameterCount: job.model.parameterCount,
+    parameterCount: floatsOf(exchangedOf(job)),
     samples: JSON.stringify(describeSamples(job, data)),
     objective: JSON.stringify(job.objective),
     accumulate,
@@ -40,6 +40,7 @@ export function describeJob(
         : {
             ...{ every, stepsPerEpoch: plan.localStepsPerEpoch, epochs, clipNorm },
             optimizer: JSON.stringify(optimizer),
+            keepsState: optimizerState === 'average',
             schedule: JSON.stringify(scheduleOf(job.spec.training)),
           },
   };

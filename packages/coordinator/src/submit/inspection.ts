@@ -6,6 +6,7 @@ import { inputReader, readTargets } from '@kasane/data/internal/normalize';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { exchangedOf, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { CHECKING_PER_CALLER, READ_SAMPLES, READ_SAMPLES_BYTES } from '@kasane/protocol/limits';
@@ -74,7 +75,7 @@ export class Inspection {
     const found = this.#store.checkpoints(id).find(({ step }) => step === checkpoint);
     if (!found) throw new KasaneError('JOB_STATE', `job ${id} has no checkpoint of step ${checkpoint}`);
     const job = jobOf(record);
-    const floats = () => new Float32Array(job.model.parameterCount);
+    const floats = () => new Float32Array(floatsOf(exchangedOf(job)));
     const state = new Map(job.spec.training.ema ? [[AVERAGE, floats()]] : []);
     const weights = { parameters: floats(), state };
     const read = await readCheckpoint(found.path, found.digest, job, weights);

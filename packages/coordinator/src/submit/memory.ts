@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
+import { exchangedOf, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { Job } from '@kasane/protocol/job';
 import { answerOf } from '@kasane/tensor/internal/node/thread-answer';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
@@ -89,14 +90,15 @@ function isSmall({ model }: Job, { train, evaluate }: Samples): boolean {
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 /** The coordinator holds the parameters several times, and the gradient of each shard. */
-function checkServer({ model, spec }: Job): void {
-  const { shards } = spec.training;
-  const bytes = 4 * model.parameterCount * (SERVER_COPIES + shards + SPARE_BUFFERS);
+function checkServer(job: Job): void {
+  const { shards } = job.spec.training;
+  const floats = floatsOf(exchangedOf(job));
+  const bytes = 4 * floats * (SERVER_COPIES + shards + SPARE_BUFFERS);
   const has = Math.min(process.constrainedMemory() || Number.POSITIVE_INFINITY, totalmem());
   if (bytes <= has) return;
   throw new KasaneError(
     'LIMIT',
-    `training.shards: the gradients of ${shards} shards of ${model.parameterCount} parameters take ${bytes} bytes (${gib(bytes)}) on the coordinator, which has ${has} (${gib(has)}); use fewer shards`,
+    `training.shards: the gradients of ${shards} shards of ${floats} parameters take ${bytes} bytes (${gib(bytes)}) on the coordinator, which has ${has} (${gib(has)}); use fewer shards`,
   );
 }
 

@@ -1,9 +1,10 @@
 /** How workers exchange what they have learned: the gradients of each step, or after several local steps what these changed. */
 import { powerOf } from '@kasane/tensor/internal/optim/exact';
-import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import { type OptimizerOptions, optimizerFor } from '@kasane/tensor/internal/optim/optimizers';
+import type { Model, ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Schedule } from '@kasane/tensor/optim/schedules';
 import { z } from 'zod';
-import type { JobSpec, TrainingSpec } from './job.ts';
+import type { Job, JobSpec, TrainingSpec } from './job.ts';
 
 const outerSchema = z.strictObject({
   learningRate: z
@@ -35,6 +36,12 @@ export const exchangeSchema = z.strictObject({
     .optional()
     .describe(
       'Number of copies of the model that train side by side, each on its part of every batch. They affect the result; the number of workers does not. Default: training.shards, in whose place it stands.',
+    ),
+  optimizerState: z
+    .enum(['average', 'reset'])
+    .default('average')
+    .describe(
+      "What becomes of the state of the replicas' optimizer, for every above 1. average: it is averaged and kept; a round sends two or three times the bytes (two with momentum, three with Adam). reset: each round begins without it.",
     ),
   outer: outerSchema
     .optional()
@@ -74,3 +81,33 @@ export function serverUpdateOf({ training, exchange }: Pick<JobSpec, 'training' 
     averageDecay,
   };
 }
+
+/**
+ * What parameter server and replicas exchange, in a flat layout: the model's parameters and, behind them, what the replicas' optimizers keep
+ * of each that is trained. That is averaged: a statistic that goes all of its way.
+ * @param optimizer of the replicas; undefined: what it keeps is not exchanged
+ */
+export function exchangedParameters(
+  { parameters, parameterCount, trainedCount }: Pick<Model, 'parameters' | 'parameterCount' | 'trainedCount'>,
+  optimizer: OptimizerOptions | undefined,
+): readonly ParameterSpec[] {
+  const kept = optimizer ? optimizerFor(optimizer).state : [];
+  const states = kept.map((name, index): ParameterSpec => {
+    const offset = parameterCount + index * trainedCount;
+    const rest = { initializer: { kind: 'zeros' }, statistic: { rate: 1 } } as const;
+    // No layer has such a name.
+    return { name: `replica/${name}`, layer: '', shape: [trainedCount], offset, size: trainedCount, ...rest };
+  });
+  return [...parameters, ...states];
+}
+
+/** The same of a job. */
+export function exchangedOf({ model, spec }: Pick<Job, 'model' | 'spec'>): readonly ParameterSpec[] {
+  const { every, optimizerState } = spec.exchange;
+  const isKept = every > 1 && optimizerState === 'average';
+  return exchangedParameters(model, isKept ? spec.training.optimizer : undefined);
+}
+
+/** Length of their flat layout. */
+export const floatsOf = (parameters: readonly ParameterSpec[]): number =>
+  parameters.reduce((sum, { size }) => sum + size, 0);

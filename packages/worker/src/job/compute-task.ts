@@ -2,6 +2,7 @@
 import { cut, type Range } from '@kasane/data/plan';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
+import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
 import { Abandoned, type Arrival } from '../slots/slot.ts';
@@ -44,10 +45,12 @@ export const computeGradient = (
 
 /** What a round is asked, and says, between its steps. */
 export interface RoundOptions {
+  /** What the round begins with: parameters, and the state of the optimizer. */
+  readonly version: Float32Array;
+  /** Both of these, of which the gradient is. */
+  readonly exchanged: readonly ParameterSpec[];
   /** Of the replica, in order. */
   readonly steps: readonly LocalStep[];
-  /** How many the model has. */
-  readonly parameters: number;
   /** Whether nobody needs the round any more. */
   readonly isVoid: () => boolean;
   /** So many steps are done. */
@@ -55,28 +58,29 @@ export interface RoundOptions {
 }
 
 /**
- * A round of one replica: takes the steps one after the other, and leaves what they have changed as the gradient.
+ * A round of one replica: takes the steps one after the other, and leaves what they have changed in `slot.exchanged`.
  * @throws Abandoned when nobody does
  */
 export async function computeRound(
   computation: TaskComputation,
-  { steps, parameters, isVoid, onStep }: RoundOptions,
+  { version, exchanged, steps, isVoid, onStep }: RoundOptions,
 ): Promise<TaskSums> {
   const { slot, session, onReady } = computation;
   const sums = none();
   // The replica's parameters take the place of those that came.
   session.holds = undefined;
+  slot.exchanged(session).set(version);
   await slot.update(session, { kind: 'begin' });
-  for (const [step, { range, learningRate }] of steps.entries()) {
+  for (const [index, { step, range, learningRate }] of steps.entries()) {
     if (isVoid()) throw new Abandoned();
     const found = await computeRange(computation, range, () => undefined);
     add(sums, found);
     const factor = Math.fround(1 / (found.weight > 0 ? found.weight : 1));
     await slot.update(session, { kind: 'step', step, learningRate, factor });
-    onStep(step + 1);
+    onStep(index + 1);
   }
   await slot.update(session, { kind: 'end', weight: Math.fround(sums.weight) });
-  onReady(Array.from({ length: parameters }, (_, index) => index));
+  onReady(exchanged.map((_, index) => index));
   return sums;
 }
 

@@ -4,7 +4,7 @@ import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
-import type { Model } from '@kasane/tensor/nn/model';
+import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import type { PartExchange } from '../peers/part-exchange.ts';
 import { rangesOf } from './ranges.ts';
@@ -12,7 +12,8 @@ import type { OwnGradients } from './shared-tensors.ts';
 
 export interface GradientSenderOptions {
   readonly stream: Pick<CoordinatorStream, 'send' | 'sendFrame'>;
-  readonly model: Model;
+  /** What the gradient is of. */
+  readonly parameters: readonly ParameterSpec[];
   readonly task: TaskId;
   /** Flat layout; what is final in it is sent. */
   readonly gradient: Float32Array;
@@ -37,11 +38,11 @@ export class GradientSender {
   }
 
   /** The gradients of these parameters, by index, are final. Call for each parameter once. */
-  ready(parameters: readonly number[]): void {
-    const { model } = this.#options;
-    this.#final += parameters.length;
-    const ranges = rangesOf(model, parameters);
-    if (this.#final === model.parameters.length) this.#last = ranges;
+  ready(some: readonly number[]): void {
+    const { parameters } = this.#options;
+    this.#final += some.length;
+    const ranges = rangesOf(parameters, some);
+    if (this.#final === parameters.length) this.#last = ranges;
     else for (const range of ranges) this.#send(range);
   }
 

@@ -13,6 +13,7 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import { whyUnfit } from '@kasane/protocol/internal/job/fit';
+import { floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import { parseObjective } from '@kasane/protocol/internal/job/job-objective';
 import { parseSampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import { queuePrefix, type TaskData } from '@kasane/protocol/internal/queue/queue';
@@ -27,7 +28,7 @@ import type {
 import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import type { MathMode } from '@kasane/tensor/backends/backend';
-import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn/model';
+import { buildModel, type Model, type ModelDescription, type ParameterSpec } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -83,6 +84,8 @@ export class JobSession {
   readonly #requests: readonly ProgramRequest[];
   /** Undefined: each step's gradient is exchanged. */
   readonly #local: LocalSteps | undefined;
+  /** What versions and gradients are of. */
+  readonly #exchanged: readonly ParameterSpec[];
   readonly #parameters: ParameterStore;
   /** What evaluations take: the same, or the averages that belong to a version. */
   readonly #evaluated: ParameterStore;
@@ -113,8 +116,11 @@ export class JobSession {
     const { opened, redis, slots, log } = options;
     this.#options = options;
     this.#model = buildModel(JSON.parse(opened.model) as ModelDescription);
-    if (this.#model.parameterCount !== opened.parameterCount) {
-      const counts = `${this.#model.parameterCount} parameters here, ${opened.parameterCount} at the coordinator`;
+    this.#local = opened.localSteps && new LocalSteps(opened.localSteps);
+    this.#exchanged = this.#local?.exchangedOf(this.#model) ?? this.#model.parameters;
+    const floats = floatsOf(this.#exchanged);
+    if (floats !== opened.parameterCount) {
+      const counts = `${floats} parameters here, ${opened.parameterCount} at the coordinator`;
       throw new KasaneError(
         'PROTOCOL',
         `the model of job ${opened.job} has ${counts}: install the same version of Kasane on both`,
@@ -128,7 +134,6 @@ export class JobSession {
       );
     }
     this.#math = math;
-    this.#local = opened.localSteps && new LocalSteps(opened.localSteps);
     const objective = parseObjective(opened.objective);
     const format = parseSampleFormat(opened.samples);
     const mixed = format.mixup !== undefined;
@@ -158,7 +163,7 @@ export class JobSession {
     this.#memory = options.sharedMemory ? openShared(opened, log) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     this.#parts = new PartExchange({
-      ...{ job: opened.job, worker: options.worker, model: this.#model },
+      ...{ job: opened.job, worker: options.worker, exchanged: this.#exchanged },
       ...{ stream: options.stream, links: options.links },
       onChunk: (...chunk) => this.#parameters.receiveChunk(...chunk),
       onFailed: (error) => options.onUnable(messageOf(error)),
@@ -358,7 +363,7 @@ export class JobSession {
     const { holds } = session;
     if (holds?.source === store && holds.version === version) return;
     const values = slot.parameters(session);
-    if (store.values.buffer !== values.buffer) values.set(store.values);
+    if (store.values.buffer !== values.buffer) values.set(store.values.subarray(0, values.length));
     session.holds = { source: store, version };
   }
 
@@ -386,28 +391,30 @@ export class JobSession {
     const { opened, stream } = this.#options;
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
     const layout = task.kind === 'train' ? this.#parts.layoutOf(task.step) : undefined;
+    const isTraining = task.kind === 'train';
+    const round = isTraining ? this.#local?.of(task) : undefined;
     const sender = new GradientSender({
-      ...{ stream, model: this.#model, task: id, gradient: slot.gradients(session) },
+      ...{ stream, parameters: this.#exchanged, task: id },
+      gradient: round ? slot.exchanged(session) : slot.gradients(session),
       memory: this.#memory?.gradients,
       parts: layout && { layout, exchange: this.#parts },
       isPast: () => task.step < this.#parameters.newest.version,
     });
-    const isTraining = task.kind === 'train';
     const computation = {
       ...{ slot, session, task, samples, key, parts: isTraining ? opened.accumulate : 1 },
       onReady: (ready: readonly number[]) => sender.ready(ready),
     };
-    const sums =
-      isTraining && this.#local
-        ? await computeRound(computation, {
-            steps: this.#local.of(task),
-            parameters: this.#model.parameters.length,
-            isVoid: () => this.#isPast(task) || this.#training.get(slot) !== session,
-            onStep: this.#progressOf(id),
-          })
-        : await computeGradient(computation, () =>
-            this.#beginsEarly(task) ? this.#parameters.newest : undefined,
-          );
+    const sums = round
+      ? await computeRound(computation, {
+          version: this.#parameters.values,
+          exchanged: this.#exchanged,
+          steps: round,
+          isVoid: () => this.#isPast(task) || this.#training.get(slot) !== session,
+          onStep: this.#progressOf(id),
+        })
+      : await computeGradient(computation, () =>
+          this.#beginsEarly(task) ? this.#parameters.newest : undefined,
+        );
     const { lossSum, metricSum, counted, weight, computeMs } = sums;
     const value = {
       task: id,

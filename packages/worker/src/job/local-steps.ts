@@ -1,12 +1,16 @@
 /** Which steps a replica takes in a round, as the coordinator says it of a job. */
 import { cut, type Range } from '@kasane/data/plan';
 import type { LocalSteps as Told } from '@kasane/protocol/gen/kasane/v1/training';
+import { exchangedParameters } from '@kasane/protocol/internal/job/job-exchange';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import type { Model, ParameterSpec } from '@kasane/tensor/nn/model';
 import { learningRate, type Schedule } from '@kasane/tensor/optim/schedules';
 import type { LocalOptimizer } from '../slots/local-updates.ts';
 
 export interface LocalStep {
+  /** Steps that the replicas have taken before it, from the beginning of the run. */
+  readonly step: number;
   /** Which of the task's samples it takes. */
   readonly range: Range;
   readonly learningRate: number;
@@ -21,7 +25,13 @@ export class LocalSteps {
     this.#told = told;
     this.#schedule = JSON.parse(told.schedule) as Schedule;
     const optimizer = JSON.parse(told.optimizer) as OptimizerOptions;
-    this.optimizer = { optimizer, clipNorm: told.clipNorm };
+    this.optimizer = { optimizer, clipNorm: told.clipNorm, keepsState: told.keepsState };
+  }
+
+  /** What versions and gradients are of. */
+  exchangedOf(model: Model): readonly ParameterSpec[] {
+    const { optimizer, keepsState } = this.optimizer;
+    return exchangedParameters(model, keepsState ? optimizer : undefined);
   }
 
   /** Those of a training task, which is a round of one replica: one sample each at least. */
@@ -31,6 +41,7 @@ export class LocalSteps {
     const count = Math.min(every, stepsPerEpoch - round * every);
     const first = epoch * stepsPerEpoch + round * every;
     return cut({ start: 0, end: samples }, count).map((range, index) => ({
+      step: first + index,
       range,
       learningRate: learningRate(this.#schedule, first + index, epochs * stepsPerEpoch),
     }));

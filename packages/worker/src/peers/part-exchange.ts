@@ -1,6 +1,7 @@
 /** What a worker exchanges with other workers in one job: gradients to the owners of their parts, its own parts' versions to all. */
 import { KasaneError } from '@kasane/protocol/errors';
 import type { CommitParts, Parts, TaskId } from '@kasane/protocol/gen/kasane/v1/training';
+import { floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import {
   bytesOf,
   encodeFrame,
@@ -10,7 +11,7 @@ import {
 } from '@kasane/protocol/internal/wire/frame';
 import { PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
-import type { Model } from '@kasane/tensor/nn/model';
+import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import { PartServer } from './part-server.ts';
 import type { PeerLinks } from './peer-links.ts';
@@ -19,7 +20,8 @@ export interface PartExchangeOptions {
   readonly job: string;
   /** Who this worker is. */
   readonly worker: string;
-  readonly model: Model;
+  /** What versions and gradients are of. */
+  readonly exchanged: readonly ParameterSpec[];
   readonly stream: Pick<CoordinatorStream, 'sendFrame'>;
   readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
   /** A chunk of a version is there. */
@@ -48,7 +50,7 @@ export class PartExchange {
   /** Another layout, or none. @throws KasaneError PROTOCOL when it does not fit the model */
   begin(parts: Parts): void {
     this.close();
-    const { worker, model } = this.#options;
+    const { worker, exchanged } = this.#options;
     if (parts.layout === 0 || !parts.owners.includes(worker)) return;
     if (parts.chunkFloats < 1 || parts.shards < 1)
       throw new KasaneError(
@@ -56,13 +58,13 @@ export class PartExchange {
         `a layout of parts with chunks of ${parts.chunkFloats} floats and ${parts.shards} shards`,
       );
     const { layout: number, step, chunkFloats, owners, shards } = parts;
-    const layout = new PartLayout({ number, step, chunkFloats, owners, floats: model.parameterCount });
+    const layout = new PartLayout({ number, step, chunkFloats, owners, floats: floatsOf(exchanged) });
     this.#layout = layout;
     this.#changed = new Promise((resolve) => {
       this.#onChange = resolve;
     });
     const server = new PartServer({
-      ...{ layout, owner: worker, parameters: model.parameters, shards },
+      ...{ layout, owner: worker, parameters: exchanged, shards },
       optimizer: JSON.parse(parts.optimizer) as OptimizerOptions,
       onSum: (of, start, sum) => this.#sum(layout, of, start, sum),
       onUpdated: (version, start, values) => this.#updated(layout, version, start, values),

@@ -46,6 +46,8 @@ export interface ComputeSlot {
   abandon(session: ComputeSession): void;
   /** Flat layout, for writing between runs, and what a run waits for. */
   parameters(session: ComputeSession): Float32Array;
+  /** Of a session with a local optimizer: what a round begins with and, at its end, its gradient. As exchangedParameters (protocol) lays it out. */
+  exchanged(session: ComputeSession): Float32Array;
   /** Flat layout. */
   gradients(session: ComputeSession): Float32Array;
 }

@@ -1,7 +1,8 @@
 /** The updates of one replica, which trains several steps on its own before its changes are averaged with those of others. */
+import { exchangedParameters, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
-import type { Model } from '@kasane/tensor/nn/model';
+import type { Model, ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Updater } from '@kasane/tensor/optim/updater';
 import { openUpdater } from '../peers/backend.ts';
 
@@ -10,15 +11,17 @@ export interface LocalOptimizer {
   readonly optimizer: OptimizerOptions;
   /** Maximum norm of a gradient; undefined: it is not clipped. */
   readonly clipNorm: number | undefined;
+  /** Whether its state comes with each version and goes with each gradient; otherwise it is zero when a round begins. */
+  readonly keepsState: boolean;
 }
 
 /** Of a slot's session: it computes gradients in between. */
 export type LocalUpdate =
-  /** A round begins with the session's parameters. */
+  /** A round begins with what is exchanged. */
   | { readonly kind: 'begin' }
   /**
-   * Updates the parameters by the gradients. `step` counts from 0 in each round, as the optimizer does; `factor` is 1 divided by the
-   * weight of the losses.
+   * Updates the parameters by the gradients. `step` counts the updates that are in the optimizer's state; `factor` is 1 divided by the weight
+   * of the losses.
    */
   | {
       readonly kind: 'step';
@@ -26,72 +29,93 @@ export type LocalUpdate =
       readonly learningRate: number;
       readonly factor: number;
     }
-  /** The gradients become what the round has changed, times the weight of its losses; the parameters are of no use any more. */
+  /** What the round has changed, times the weight of its losses, takes the place of what it began with. */
   | { readonly kind: 'end'; readonly weight: number };
 
 export class LocalUpdates {
-  readonly #model: Model;
+  /** In the layout of exchangedParameters. */
+  readonly exchanged: SharedArrayBuffer;
   readonly #clipNorm: number | undefined;
   readonly #updater: Updater;
+  readonly #specs: readonly ParameterSpec[];
+  readonly #exchanged: Float32Array;
+  /** What of it are the model's parameters. */
+  readonly #parametersOfVersion: Float32Array;
+  /** Of it, what the optimizer keeps, and where that is in the updater. */
+  readonly #states: readonly { readonly exchanged: Float32Array; readonly own: Float32Array }[];
+  /** The session's. */
   readonly #parameters: Float32Array;
   readonly #gradients: Float32Array;
-  /** What the round began with. */
-  readonly #start: Float32Array;
+  /** First step of the round, where the state begins anew. */
+  #first: number | undefined;
 
   /** @param memory what the layout's places are offsets of */
   static async open(
     model: Model,
-    { optimizer, clipNorm }: LocalOptimizer,
+    local: LocalOptimizer,
     memory: ArrayBufferLike,
     layout: Pick<SessionLayout, 'parameters' | 'gradients'>,
   ): Promise<LocalUpdates> {
-    const updater = await openUpdater(model.parameters, optimizer);
-    return new LocalUpdates(model, clipNorm, updater, memory, layout);
+    const updater = await openUpdater(model.parameters, local.optimizer);
+    return new LocalUpdates(model, local, updater, memory, layout);
   }
 
   private constructor(
     model: Model,
-    clipNorm: number | undefined,
+    { optimizer, clipNorm, keepsState }: LocalOptimizer,
     updater: Updater,
     memory: ArrayBufferLike,
     { parameters, gradients }: Pick<SessionLayout, 'parameters' | 'gradients'>,
   ) {
-    this.#model = model;
     this.#clipNorm = clipNorm;
     this.#updater = updater;
+    this.#specs = exchangedParameters(model, keepsState ? optimizer : undefined);
+    this.exchanged = new SharedArrayBuffer(4 * floatsOf(this.#specs));
+    this.#exchanged = new Float32Array(this.exchanged);
+    this.#parametersOfVersion = this.#exchanged.subarray(0, model.parameterCount);
+    const states = this.#specs.slice(model.parameters.length);
+    this.#states = [...updater.state.values()].slice(0, states.length).map((own, index) => {
+      const { offset, size } = states[index]!;
+      return { exchanged: this.#exchanged.subarray(offset, offset + size), own: own.subarray(0, size) };
+    });
     this.#parameters = new Float32Array(memory, parameters.offset, parameters.length);
     this.#gradients = new Float32Array(memory, gradients.offset, gradients.length);
-    this.#start = new Float32Array(parameters.length);
   }
 
-  /** Any replica may be computed by any worker, and again: the optimizer begins anew. */
+  /** Any replica may be computed by any worker, and again: nothing is left of the round before. */
   begin(): void {
-    this.#start.set(this.#parameters);
-    this.#updater.parameters.set(this.#parameters);
+    this.#parameters.set(this.#parametersOfVersion);
+    this.#updater.parameters.set(this.#parametersOfVersion);
     for (const values of this.#updater.state.values()) values.fill(0);
+    for (const { exchanged, own } of this.#states) own.set(exchanged);
+    this.#first = undefined;
   }
 
   /** In the order of the parameter server's operations. */
   step(step: number, learningRate: number, factor: number): void {
     const updater = this.#updater;
+    this.#first ??= step;
     updater.gradient.set(this.#gradients);
     updater.scale(factor);
     if (this.#clipNorm !== undefined) updater.clip(this.#clipNorm);
-    updater.apply(step, learningRate);
+    updater.apply(this.#states.length > 0 ? step : step - this.#first, learningRate);
     this.#parameters.set(updater.parameters);
   }
 
   /**
    * A parameter's change stands for its gradient, start - end. Statistics go their part of the way to what the gradient holds, so it holds
-   * what takes them to where they have come.
+   * what takes them to where they have come; so does the optimizer's state.
    */
   end(weight: number): void {
-    const [start, end, gradients] = [this.#start, this.#parameters, this.#gradients];
-    for (const { offset, size, statistic } of this.#model.parameters) {
+    for (const { exchanged, own } of this.#states) exchanged.set(own);
+    const values = this.#exchanged;
+    const came = this.#updater.parameters;
+    for (const { offset, size, statistic } of this.#specs) {
       for (let i = offset; i < offset + size; i++) {
-        const [before, after] = [start[i]!, end[i]!];
+        const before = values[i]!;
+        const after = i < came.length ? came[i]! : before;
         const change = statistic ? before + (after - before) / statistic.rate : before - after;
-        gradients[i] = weight * change;
+        values[i] = weight * change;
       }
     }
   }

@@ -35,11 +35,11 @@ export const LOCAL_STEP = 14;
 export const RUN = 1;
 export const UPDATE = 2;
 
-/** A round begins with the session's parameters. */
+/** A round begins with what is exchanged. */
 export const UPDATE_BEGIN = 0;
 /** The session's parameters are updated by its gradients. */
 export const UPDATE_STEP = 1;
-/** The round is over: what it has changed becomes the session's gradients. */
+/** The round is over: what it has changed takes the place of what it began with. */
 export const UPDATE_END = 2;
 
 /** They are the task's. */
@@ -75,6 +75,8 @@ export type SlotResponse =
       readonly session: number;
       readonly memory: SharedArrayBuffer;
       readonly layout: SessionLayout;
+      /** What its replica begins a round with, and ends it with. */
+      readonly exchanged: SharedArrayBuffer | undefined;
       readonly warning?: string;
     }
   | { readonly kind: 'refused'; readonly session: number; readonly message: string }

@@ -99,6 +99,7 @@ async function open(
       session,
       memory: opened.memory as SharedArrayBuffer,
       layout: opened.layout,
+      exchanged: updates?.exchanged,
       ...(warning && { warning }),
     });
   } catch (error) {

@@ -58,6 +58,7 @@ export interface SlotSession extends ComputeSession {
   readonly id: number;
   readonly memory: SharedArrayBuffer;
   readonly layout: SessionLayout;
+  readonly exchanged: Float32Array | undefined;
 }
 
 /** all: of the task. first, more: of a part of it, kept and added up. last: of its last part, with what was kept. */
@@ -291,6 +292,12 @@ export class Slot implements ComputeSlot {
     return this.#view(session, session.layout.parameters);
   }
 
+  /** What a round of the session's replica begins with and, at its end, its gradient. */
+  exchanged({ exchanged }: SlotSession): Float32Array {
+    if (!exchanged) throw new Error('the session was opened without a local optimizer');
+    return exchanged;
+  }
+
   /** The session's gradients, flat layout. */
   gradients(session: SlotSession): Float32Array {
     return this.#view(session, session.layout.gradients);
@@ -345,6 +352,7 @@ export class Slot implements ComputeSlot {
         id: message.session,
         memory: message.memory,
         layout: message.layout,
+        exchanged: message.exchanged && new Float32Array(message.exchanged),
         holds: undefined,
       });
   }

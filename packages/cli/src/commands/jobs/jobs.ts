@@ -37,13 +37,15 @@ export async function submit(
   options: Options & { watch?: boolean; priority: number },
 ): Promise<void> {
   const { bringPresetData, fromHere, readJob } = await import('../../files/read-job.ts');
-  const { spec: given, model } = await readJob(file);
+  const { exchangedOf, floatsOf } = await import('@kasane/protocol/internal/job/job-exchange');
+  const job = await readJob(file);
+  const { spec: given } = job;
   const spec = fromHere(given);
   await bringPresetData(file);
   await withClient(options, async (client) => {
-    const job = await client.submit(JSON.stringify(spec), options.priority);
-    printId(job, options);
-    const megabytes = (4 * model.parameterCount) / 1e6;
+    const id = await client.submit(JSON.stringify(spec), options.priority);
+    printId(id, options);
+    const megabytes = (4 * floatsOf(exchangedOf(job))) / 1e6;
     const { every } = given.exchange;
     const [each, what] =
       every === 1 ? ['step', 'gradients per shard'] : [`round of ${every} steps`, 'changes per replica'];
@@ -51,7 +53,7 @@ export async function submit(
       err.lines(
         `over a network, each ${each} sends ${megabytes.toFixed(1)} MB of ${what} and ${megabytes.toFixed(1)} MB of parameters to each worker`,
       );
-    if (options.watch) await watchBeside(client, job);
+    if (options.watch) await watchBeside(client, id);
   });
 }
 
