@@ -5,11 +5,14 @@
  *
  *     pnpm bench network [--row resnet18] [--compute-ms 800] [--rate 1gbit] [--hosts 1 --hosts 2 --hosts 4 --hosts 8]
  *                        [--steps 10] [--warm-up 3] [--real] [--python /usr/bin/python3] [--no-peer]
+ *                        [--every 1] [--optimizer-state average]
  *
  * Needs root, and ip and tc (iproute2). A shard is half a row's batch, and there are as many as hosts, so that each host has one. Workers wait for
  * --compute-ms in place of computing, a third of it before all parameters have to be there, and their gradients become final layer after
  * layer; all else is the code of real ones. So two cores carry nine hosts. --real: they compute, which shows something only where each has
  * a core.
+ *
+ * --every: local steps, of which a round takes the place of a step, also in the table; --steps and --warm-up count rounds then.
  *
  * Prints a Markdown table, and writes everything to bench/results/network.json. `beside` is what of a step was not computation. Bytes are of
  * one step, sent and received, by the links' own counters: tensors, samples, tasks and everything else. The ratio is that of our step
@@ -39,16 +42,20 @@ const { values } = parseArgs({
     real: { type: 'boolean', default: false },
     python: { type: 'string', default: '/usr/bin/python3' },
     'no-peer': { type: 'boolean', default: false },
+    every: { type: 'string', default: '1' },
+    'optimizer-state': { type: 'string', default: 'average' },
   },
 });
 const steps = Number(values.steps);
 const computeMs = values.real ? undefined : Number(values['compute-ms']);
+const every = Number(values.every);
 
 /** What a cluster on these hosts has measured. */
 async function measured(hosts: Hosts): Promise<NetworkAnswer> {
   const request: NetworkRequest = {
     ...{ name: hosts.name, hosts: hosts.count, row: values.row, steps, computeMs },
     warmUp: Number(values['warm-up']),
+    exchange: { every, optimizerState: values['optimizer-state'] },
   };
   const script = join(import.meta.dirname, 'support/network-cluster.ts');
   const child = hosts.spawn(0, process.execPath, [script, JSON.stringify(request)], {
@@ -117,10 +124,20 @@ const row = rows.find(({ name }) => name === values.row);
 if (!row) throw new Error(`--row: '${values.row}'; there are ${rows.map(({ name }) => name).join(', ')}`);
 const floats = buildModel(row.description).parameterCount;
 const shape = computeMs === undefined ? 'computed' : `${computeMs} ms a shard`;
-const on = `${machine()}; ${values.row}, ${floats} parameters, ${shape}, ${values.rate}`;
+const local = every > 1 ? `, rounds of ${every} local steps (${values['optimizer-state']})` : '';
+const on = `${machine()}; ${values.row}, ${floats} parameters, ${shape}, ${values.rate}${local}`;
 console.log(on);
 const line = openTable([
-  ...['hosts', 'step, ms', 'beside', 'coordinator, MB out', 'in', 'worker, MB out', 'in'],
+  ...[
+    'hosts',
+    every > 1 ? 'round, ms' : 'step, ms',
+    'beside',
+    'computing',
+    'coordinator, MB out',
+    'in',
+    'worker, MB out',
+    'in',
+  ],
   ...(values['no-peer'] ? [] : ['gloo, ms', 'computation + gloo', 'ratio']),
 ]);
 const results = [];
@@ -130,7 +147,8 @@ for (const count of values.hosts.map(Number)) {
   try {
     const ours = await measured(hosts);
     const stepMs = median(ours.times.map((time) => time.stepMs));
-    const ownMs = computeMs ?? median(ours.times.map((time) => time.computeMs));
+    const ownMs =
+      computeMs !== undefined ? computeMs * every : median(ours.times.map((time) => time.computeMs));
     const [coordinator, ...workers] = ours.traffic;
     const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
     const mean = (of: 'sent' | 'received') =>
@@ -139,7 +157,7 @@ for (const count of values.hosts.map(Number)) {
     if (theirs) version = theirs.version;
     const gloo = theirs && median(theirs.times);
     line([
-      ...[count, stepMs.toFixed(0), (stepMs - ownMs).toFixed(0)],
+      ...[count, stepMs.toFixed(0), (stepMs - ownMs).toFixed(0), `${((100 * ownMs) / stepMs).toFixed(0)} %`],
       ...[megabytes(coordinator!.sent), megabytes(coordinator!.received), mean('sent'), mean('received')],
       ...(values['no-peer']
         ? []

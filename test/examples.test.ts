@@ -85,6 +85,7 @@ const small: Readonly<Record<string, Small>> = {
   'resnet-101': resnet,
   'resnet-152': resnet,
   gpt: { model: tokens, data: text, training: { learningRate: 0.01 } },
+  'gpt-local-steps': { model: tokens, data: text, training: { learningRate: 0.01 } },
   bert: { model: tokens, data: text, training: { learningRate: 0.01 } },
   'lstm-text': mail,
   'gru-text': mail,

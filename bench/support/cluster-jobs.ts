@@ -8,21 +8,26 @@ import type { Row } from '../rows.ts';
 const SPECIAL_TOKENS = 3;
 /** Steps that are handed out ahead belong to the epoch too. */
 const AHEAD = 64;
+/** The same of rounds of local steps. */
+const ROUNDS_AHEAD = 2;
 
 /**
  * A job that trains a row with Adam, each batch in two shards by default. Its one epoch is longer than `steps`: it ends with tests and
  * a checkpoint, which a benchmark of steps should never come to.
  * @param directory where its data is written
  * @param shards of a step, each of half the row's batch
+ * @param exchange of a job file: with local steps, `steps` are rounds
  */
 export function jobOf(
   { name, batch: whole, description, tokens }: Row,
   directory: string,
   steps: number,
   shards = 2,
+  exchange: { readonly every: number; readonly optimizerState?: string } = { every: 1 },
 ) {
   const batch = (whole * shards) / 2;
-  const samples = batch * (steps + AHEAD);
+  const { every } = exchange;
+  const samples = batch * every * (steps + (every > 1 ? ROUNDS_AHEAD : AHEAD));
   const { input, classes } = description;
   if (!Array.isArray(input)) throw new Error(`row '${name}' has several inputs`);
   mkdirSync(directory, { recursive: true });
@@ -37,6 +42,7 @@ export function jobOf(
       ...{ epochs: 1, batch, shards, seed: 1 },
       ...{ optimizer: { type: 'adam' }, learningRate: 1e-4 },
     },
+    exchange,
   };
 }
 

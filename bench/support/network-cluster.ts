@@ -25,6 +25,8 @@ export interface NetworkRequest {
   readonly warmUp: number;
   /** Milliseconds that a worker waits in place of computing a shard. Undefined: it computes. */
   readonly computeMs: number | undefined;
+  /** Of the job: with local steps, a step is a round. */
+  readonly exchange: { readonly every: number; readonly optimizerState: string };
 }
 
 export interface NetworkAnswer {
@@ -100,7 +102,7 @@ const edges: Traffic[][] = [];
 try {
   const { steps, warmUp } = request;
   const { times, cpu } = await measureSteps({
-    job: jobOf(row, directory, steps + warmUp, workers),
+    job: jobOf(row, directory, steps + warmUp, workers, request.exchange),
     ...{ steps, warmUp, token, redis: openRedis, host: hosts.address(0), workers: startWorkers },
     onEdge: () => edges.push(hosts.traffic()),
   });
