@@ -1,11 +1,10 @@
 /** Workers that exchange gradients among themselves: the weights are those of the way through the coordinator, whatever happens to owners. */
-import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
+import { type ExchangeCluster, exchangeCluster, runExchange, ways } from './support/exchange-cluster.ts';
 
 const DONE = JobState.JOB_STATE_SUCCEEDED;
 const WAITED = { timeout: 300_000, interval: 100 };
@@ -41,46 +40,15 @@ const clipped = { ...job, training: { ...job.training, epochs: 2, clipNorm: 0.5 
 
 let digest = '';
 let clippedDigest = '';
-/** A cluster of workers that do not share memory with its coordinator. */
-async function clusterOf(workers: number, exchange: 'coordinator' | 'workers') {
-  const cluster = new TestCluster(cleanUp, { exchange });
-  await cluster.start();
-  const children: ChildProcess[] = [];
-  for (let i = 0; i < workers; i++) children.push(await cluster.worker(1, { sharedMemory: false }));
-  return { cluster, children };
-}
-
-/**
- * Runs a job.
- * @param owners act once so many workers exchange gradients
- */
-async function run(
-  { cluster }: { cluster: TestCluster },
+const clusterOf = (workers: number, exchange: 'coordinator' | 'workers') =>
+  exchangeCluster(cleanUp, workers, exchange);
+/** Runs the job, or another one; see runExchange. */
+const run = (
+  cluster: ExchangeCluster,
   owners = 2,
   act: (client: CoordinatorClient) => unknown = () => {},
   what: object = job,
-) {
-  const { client } = cluster;
-  const id = await client.submit(JSON.stringify(what));
-  let acted = false;
-  for await (const _ of client.watch(id)) {
-    const events = acted ? [] : await client.events(id);
-    if (!events.some((event) => ownersOf(event) === owners)) continue;
-    acted = true;
-    await act(client);
-  }
-  const [now, events] = [await client.get(id), await client.events(id)];
-  client.close();
-  expect(now.error).toBe('');
-  return { now, routes: ways(events), ledger: cluster.ledger(id) };
-}
-
-/** How many workers exchange gradients from this event on. */
-const ownersOf = ({ reason }: Event): number | undefined =>
-  reason?.code === 'exchange-workers' ? (JSON.parse(reason.args) as { workers: number }).workers : undefined;
-
-const ways = (events: readonly Event[]) =>
-  events.flatMap(({ code, reason }) => (code === 'exchange' && reason ? [reason.code] : []));
+) => runExchange(cluster, what, owners, act);
 
 beforeAll(async () => {
   job.data.path = smallMnist(temporaryDirectory(cleanUp), 1000, 100);

@@ -75,6 +75,7 @@ export function sayings(job: string): Said[] {
       value: { task, reason: TaskFailure_Reason.REASON_COMPUTE, message: 'it did not work' },
     },
     { $case: 'memoryOpened', value: { job } },
+    { $case: 'versionMissing', value: { job, version: 3 } },
     { $case: 'dataReach', value: { job, able: true, why: '' } },
     { $case: 'drain', value: {} },
   ];

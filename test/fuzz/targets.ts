@@ -56,6 +56,7 @@ const gradient = {
 const headers: readonly FrameHeader[] = [
   gradient,
   { kind: 'parameters', job: 'job-1', version: 3, partition: 0, offset: 0, total: 9, digest: 5 },
+  { kind: 'changes', job: 'job-1', version: 3, partition: 0, offset: 0, total: 9, digest: 5 },
   { kind: 'sharedGradient', ...without(gradient), floats: 12, place: 1 },
   {
     ...{ kind: 'batch', job: 'j', step: 1, shard: 0, epoch: 0, samples: 2 },

@@ -7,8 +7,12 @@ import { exchangedParameters, floatsOf } from '@kasane/protocol/internal/job/job
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import type { ComputeSession, ComputeSlot, ComputeSlots } from '@kasane/worker/internal/slots/compute-slots';
-import type { LocalOptimizer } from '@kasane/worker/internal/slots/local-updates';
+import type {
+  ComputeSession,
+  ComputeSlot,
+  ComputeSlots,
+  SessionOptions,
+} from '@kasane/worker/internal/slots/compute-slots';
 import {
   Abandoned,
   type Arrival,
@@ -67,7 +71,7 @@ class SyntheticSlot implements ComputeSlot {
     description: ModelDescription,
     _requests: readonly ProgramRequest[],
     _math: MathMode,
-    local?: LocalOptimizer,
+    { local }: SessionOptions = {},
   ): Promise<SyntheticSession> {
     const model = buildModel(description);
     const { parameterCount: floats, parameters } = model;

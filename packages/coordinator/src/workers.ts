@@ -52,8 +52,9 @@ export interface ConnectedWorker {
   /**
    * Sends a parameter version of a job. A link that is still busy with an earlier version skips those in between: only the
    * newest of each job is of use.
+   * @param changes what the version adds to the one that was published to it before: sent in its place, if that one was sent
    */
-  publish(job: string, version: EncodedVersion): void;
+  publish(job: string, whole: () => EncodedVersion, changes?: EncodedVersion): void;
   /** Sends a frame that another worker has sent here for it. */
   relay(frame: Buffer): void;
   /** Sends what belongs to the version of the job that was published last, after it. */

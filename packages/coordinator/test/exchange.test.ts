@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { Exchange } from '@kasane/coordinator/internal/params/exchange';
 import { ParameterServer } from '@kasane/coordinator/internal/params/parameter-server';
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
+import { floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { SharedGradients } from '@kasane/protocol/internal/wire/shared-memory';
 import { checkJob } from '@kasane/protocol/job';
 import { describe, expect, it } from 'vitest';
@@ -20,7 +21,7 @@ const header = (shard: number) => ({ job: 'j', step: 0, shard, attempt: 0, parti
 
 async function open() {
   const server = await ParameterServer.open(job, { total: 10, shardsOf: () => 2 });
-  return { server, exchange: new Exchange('j', job, server) };
+  return { server, exchange: new Exchange('j', job, server, floatCodec(job.model.parameters, 'f32')) };
 }
 
 describe.runIf(process.platform === 'linux')('Exchange', () => {

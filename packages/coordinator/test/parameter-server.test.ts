@@ -280,8 +280,8 @@ describe('ParameterServer', () => {
       for (let cut = cuts.length - 1; cut > 0; cut--) {
         const [start, end] = [cuts[cut - 1]!, cuts[cut]!];
         expect(server.isSummed).toBe(false);
-        server.takeSum(start, end, bytesOf(sum.subarray(start, end)));
-        server.takeSum(start, end, bytesOf(new Float32Array(end - start).fill(9)));
+        server.takeSum(start, sum.subarray(start, end));
+        server.takeSum(start, new Float32Array(end - start).fill(9));
         expect(server.hasSum(start)).toBe(true);
       }
       expect(server.isSummed).toBe(true);
@@ -297,11 +297,11 @@ describe('ParameterServer', () => {
     const floats = server.parameters.length;
     const sum = new Float32Array(floats);
     sum[floats - 1] = Number.NaN;
-    server.takeSum(0, floats, bytesOf(sum));
+    server.takeSum(0, sum);
     expect(server.useSums(1)).toBe(false);
     server.forget();
     expect(server.isSummed).toBe(false);
-    server.takeSum(0, floats, bytesOf(new Float32Array(floats)));
+    server.takeSum(0, new Float32Array(floats));
     expect(server.useSums(1)).toBe(true);
   });
 

@@ -40,6 +40,9 @@ describe('job files', () => {
       expect(refused(`${head}exchange:\n  ${name}\n`)).toMatch(
         /^my\.yaml:4: exchange\.(replicas|outer): applies only to local steps; set exchange\.every, such as 50$/,
       );
+    expect(refused(`${head}exchange: { precision: fp8 }\n`)).toMatch(
+      /^my\.yaml:3: exchange\.precision: .*f32.*bf16.*int8/,
+    );
     expect(refused(`${head}exchange: { every: 0 }\n`)).toMatch(/^my\.yaml:3: exchange\.every: /);
   });
 

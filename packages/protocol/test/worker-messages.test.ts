@@ -30,6 +30,7 @@ const honest: { readonly [S in Said as S['$case']]: S['value'] } = {
   memoryOpened: { job: 'mnist-1' },
   dataReach: { job: 'mnist-1', able: true, why: '' },
   jobRefused: { job: 'mnist-1', why: 'too large' },
+  versionMissing: { job: 'mnist-1', version: 3 },
   redisWritten: { nonce: new Uint8Array(16), redis: 'localhost:6379' },
   peersOpened: { address: '10.0.0.2:40000', why: '' },
   peerReach: { worker: 'w.2', able: true, bytesPerSecond: 1e8, why: '' },

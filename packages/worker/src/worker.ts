@@ -248,6 +248,7 @@ class KasaneWorker implements RunningWorker {
   #frame(header: FrameHeader, payload: Uint8Array): void {
     switch (header.kind) {
       case 'parameters':
+      case 'changes':
       case 'averages':
       case 'sharedParameters':
         this.#jobs.get(header.job)?.receive(header, payload);

@@ -3,6 +3,7 @@
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import { bytesOf, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
+import { floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { SharedGradients } from '@kasane/protocol/internal/wire/shared-memory';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { buildModel } from '@kasane/tensor/nn/model';
@@ -43,8 +44,9 @@ function opened(more: Partial<GradientSenderOptions> = {}) {
       gradient,
       memory: undefined,
       isPast: () => false,
-      ...more,
     },
+    codec: floatCodec(model.parameters, 'f32'),
+    ...more,
   });
   return { sender, frames, messages };
 }

@@ -49,7 +49,7 @@ const lengthOf = (change: Float32Array) =>
 
 /** A round in a slot that begins with this version, and its gradient. */
 async function round(slot: Slot, local: LocalOptimizer, math: 'exact' | 'fast' = 'exact', version = weights) {
-  const session = await slot.open(description, [request], math, local);
+  const session = await slot.open(description, [request], math, { local });
   const once = async () => {
     slot.exchanged(session).fill(0);
     slot.exchanged(session).set(version);
@@ -61,7 +61,7 @@ async function round(slot: Slot, local: LocalOptimizer, math: 'exact' | 'fast' =
       await slot.update(session, { kind: 'step', step, learningRate, factor: 1 / weight });
     }
     const end = slot.parameters(session).slice();
-    await slot.update(session, { kind: 'end', weight: WEIGHT });
+    await slot.update(session, { kind: 'end', weight: WEIGHT, task: { step: 0, shard: 0 } });
     return { gradients, end, change: slot.exchanged(session).slice() };
   };
   const first = await once();

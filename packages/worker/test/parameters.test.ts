@@ -1,5 +1,6 @@
 import { Checksum } from '@kasane/protocol/internal/wire/checksum';
 import { bytesOf, type ParametersHeader } from '@kasane/protocol/internal/wire/frame';
+import { floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { ParameterStore } from '@kasane/worker/internal/job/parameters';
 import { describe, expect, it } from 'vitest';
 
@@ -22,7 +23,7 @@ const header = (
 /** Hands a store a payload, as a data link does. */
 const give = (store: ParameterStore, part: ParametersHeader, payload: Uint8Array) =>
   store.receive(part, payload.length / 4, (into) => {
-    into.set(payload);
+    bytesOf(into).set(payload);
     return true;
   });
 
@@ -89,7 +90,7 @@ describe('ParameterStore', () => {
     const whole = store.wait(6);
     const { digest: _, ...shared } = header(6, 0, 4);
     store.receive(shared, 2, (into) => {
-      into.set(bytes(1, 2));
+      bytesOf(into).set(bytes(1, 2));
       return true;
     });
     expect(await five).toBe(false);
@@ -136,6 +137,133 @@ describe('ParameterStore', () => {
   ])('refuses %s', (_, part, payload) => {
     expect(() => give(new ParameterStore(4), part, payload)).toThrow(
       expect.objectContaining({ code: 'PROTOCOL' }),
+    );
+  });
+});
+
+describe('changes', () => {
+  /** Four blocks of one parameter: two chunks. */
+  const total = 4096;
+  const chunk = 2048;
+  const codec = floatCodec([{ offset: 0, size: total }], 'int8');
+  const ones = (value: number, length = total) => new Float32Array(length).fill(value);
+  const change = (value: number, length = total) => codec.encode(ones(value, length), 0).slice();
+  function opened() {
+    const missing: number[] = [];
+    const store = new ParameterStore(total, { codec, onMissing: (version) => missing.push(version) });
+    const whole = (version: number, value: number) =>
+      give(store, header(version, 0, total, bytesOf(ones(value))), bytesOf(ones(value)));
+    /** From the owner of a chunk. */
+    const one = (version: number, part: 0 | 1, value = 1) =>
+      store.receiveChunk(version, part * chunk, change(value, chunk), chunk);
+    return { store, missing, whole, one };
+  }
+  const [first, last] = [
+    (store: ParameterStore) => store.values[0],
+    (store: ParameterStore) => store.values[total - 1],
+  ];
+
+  it('make a version of the one before, part by part, with its digest', () => {
+    const { store, missing, whole } = opened();
+    whole(5, 1);
+    const result = bytesOf(ones(3));
+    const half = result.subarray(0, 2 * total);
+    store.receiveChanges({ ...header(6, 0, total, half), kind: 'changes' }, change(2, chunk));
+    expect(store.newest).toEqual({ version: 6, floats: chunk });
+    store.receiveChanges(
+      { ...header(6, chunk, total, half, result.subarray(2 * total)), kind: 'changes' },
+      change(2, chunk),
+    );
+    expect(store.version).toBe(6);
+    expect(store.values).toEqual(ones(3));
+    expect(missing).toEqual([]);
+    const wrong = { ...header(7, 0, total, result), kind: 'changes' } as const;
+    expect(() => store.receiveChanges(wrong, change(2))).toThrow('their digest does not match');
+  });
+
+  it('of a version that is not there are not taken, until one comes whole', () => {
+    const { store, missing, whole } = opened();
+    const of = (version: number, value: number) =>
+      ({ ...header(version, 0, total, bytesOf(ones(value))), kind: 'changes' }) as const;
+    whole(5, 1);
+    store.receiveChanges(of(7, 9), change(2));
+    expect(missing).toEqual([7]);
+    expect([store.version, first(store)]).toEqual([undefined, 1]);
+    whole(7, 4);
+    store.receiveChanges(of(8, 5), change(1));
+    expect([store.version, first(store)]).toEqual([8, 5]);
+  });
+
+  it('come from owners in any order, each added to the version that its chunk has', () => {
+    const { store, whole, one } = opened();
+    whole(5, 1);
+    one(6, 1);
+    expect(store.newest).toEqual({ version: 6, floats: 0 });
+    // Its owner goes on to the next version while another is late.
+    one(7, 1, 2);
+    one(6, 0);
+    one(6, 0);
+    expect([store.version, first(store), last(store)]).toEqual([undefined, 2, 4]);
+    one(7, 0, 4);
+    expect([store.version, first(store), last(store)]).toEqual([7, 6, 4]);
+  });
+
+  it('wait for the version that they are of', () => {
+    const { store, missing, whole, one } = opened();
+    one(6, 0);
+    one(6, 1);
+    one(7, 0);
+    whole(5, 1);
+    expect([store.version, first(store), last(store)]).toEqual([undefined, 3, 2]);
+    one(7, 1);
+    expect([store.version, last(store)]).toEqual([7, 3]);
+    expect(missing).toEqual([]);
+    // Of a version that came after all.
+    one(8, 1);
+    store.rewind(7);
+    one(8, 0);
+    whole(7, 3);
+    one(8, 1);
+    expect([store.version, first(store), last(store)]).toEqual([8, 4, 4]);
+  });
+
+  it('are asked for whole where one has not come', () => {
+    const { store, missing, whole, one } = opened();
+    whole(5, 1);
+    one(6, 0);
+    one(7, 0);
+    one(7, 1, 5);
+    expect(missing).toEqual([7]);
+    one(8, 0, 2);
+    expect(store.version).toBeUndefined();
+    whole(7, 20);
+    one(8, 1, 2);
+    expect([store.version, first(store), last(store)]).toEqual([8, 22, 22]);
+    expect(missing).toEqual([7]);
+    // Other chunks, while those before are not whole.
+    one(9, 0);
+    store.receiveChunk(10, 0, change(1, 1024), 1024);
+    expect(missing).toEqual([7, 9]);
+    whole(9, 30);
+    for (const offset of [1024, 2048, 3072]) store.receiveChunk(10, offset, change(1, 1024), 1024);
+    expect([store.version, first(store), last(store)]).toEqual([10, 31, 31]);
+  });
+
+  it('are not kept without end', () => {
+    const { store, missing, whole, one } = opened();
+    for (let version = 6; version < 100; version++) one(version, 0);
+    whole(97, 1);
+    one(98, 1);
+    one(99, 1);
+    expect([store.version, first(store), last(store)]).toEqual([99, 3, 3]);
+    for (let version = 105; version < 110; version++) one(version, 1);
+    expect(missing).toEqual([104]);
+  });
+
+  it('are refused of a job that has none', () => {
+    const store = new ParameterStore(total);
+    expect(() => store.receiveChanges({ ...header(1, 0, total), kind: 'changes' }, change(1))).toThrow(
+      'that come whole',
     );
   });
 });

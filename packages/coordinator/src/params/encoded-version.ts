@@ -24,12 +24,27 @@ export class VersionEncoder {
    * @returns the version, held once: by whom it was made for
    */
   encode(bytes: Uint8Array, headerOf: (start: number, part: Uint8Array) => FrameHeader): EncodedVersion {
+    return this.encodeParts(Math.ceil(bytes.length / FRAME_PAYLOAD_BYTES), (index) => {
+      const start = index * FRAME_PAYLOAD_BYTES;
+      const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
+      return [headerOf(start, part), part];
+    });
+  }
+
+  /**
+   * Encodes parts whose sizes are those of the versions before.
+   * @param partOf asked from the first part to the last; the payload may be used again for the next
+   */
+  encodeParts(
+    parts: number,
+    partOf: (index: number) => readonly [header: FrameHeader, payload: Uint8Array],
+  ): EncodedVersion {
     const rooms = this.#spare.pop() ?? [];
     const frames: Buffer[] = [];
-    for (let start = 0; start < bytes.length; start += FRAME_PAYLOAD_BYTES) {
-      const part = bytes.subarray(start, start + FRAME_PAYLOAD_BYTES);
-      rooms[frames.length] ??= Buffer.allocUnsafe(frameRoom(part.length));
-      frames.push(encodeFrame(headerOf(start, part), part, rooms[frames.length]));
+    for (let index = 0; index < parts; index++) {
+      const [header, payload] = partOf(index);
+      rooms[index] ??= Buffer.allocUnsafe(frameRoom(payload.length));
+      frames.push(encodeFrame(header, payload, rooms[index]));
     }
     return held(frames, () => {
       if (this.#spare.length < SPARE_SETS) this.#spare.push(rooms);

@@ -12,8 +12,10 @@ import {
   type GradientHeader,
   type SharedGradientHeader,
 } from '@kasane/protocol/internal/wire/frame';
+import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { SharedGradients, SharedParameters } from '@kasane/protocol/internal/wire/shared-memory';
 import type { Job } from '@kasane/protocol/job';
+import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
 import type { ConnectedWorker } from '../workers.ts';
 import type { GradientSource } from './attempts.ts';
@@ -27,6 +29,8 @@ import type { ParameterServer } from './parameter-server.ts';
  */
 const FIRST_TOLD_BYTES = 1 << 19;
 const MOST_TOLD_BYTES = 16 << 20;
+/** Floats of which one frame has the changes. */
+const CHANGED_FLOATS = FRAME_PAYLOAD_BYTES / 4;
 /** Floats that are put into shared memory in one turn of the event loop. */
 const STAGED_FLOATS = 1 << 20;
 
@@ -34,6 +38,8 @@ export class Exchange {
   readonly #id: string;
   readonly #shards: number;
   readonly #parameters: ParameterServer;
+  /** How gradients come, and changes go. */
+  readonly #codec: FloatCodec;
   #shared: SharedParameters | undefined;
   /** Of each worker that was offered some; `opened` once it has said that it uses it. */
   readonly #gradients = new Map<string, { memory: SharedGradients; opened: boolean }>();
@@ -43,6 +49,14 @@ export class Exchange {
   readonly #encoder = new VersionEncoder();
   /** The present version as frames with the floats, encoded when the first worker needs them. */
   #encoded: EncodedVersion | undefined;
+  /** What it adds to the version before, */
+  readonly #changesEncoder = new VersionEncoder();
+  #changes: EncodedVersion | undefined;
+  /** which has been sent as frames to these, and they have got nothing since; and who has the present one. */
+  #before: ReadonlySet<ConnectedWorker> = new Set();
+  #sent = new Set<ConnectedWorker>();
+  /** Where gradients are decoded. */
+  #decoded = new Float32Array(0);
   /** Floats of the present version of which those have heard who are told. */
   #toldFloats = 0;
   /** Who shares, and is told of the parts of the present version as they come. */
@@ -51,10 +65,11 @@ export class Exchange {
   #averages: EncodedVersion | undefined;
   #closed = false;
 
-  constructor(id: string, job: Job, parameters: ParameterServer) {
+  constructor(id: string, job: Job, parameters: ParameterServer, codec: FloatCodec) {
     this.#id = id;
     this.#shards = job.spec.training.shards;
     this.#parameters = parameters;
+    this.#codec = codec;
     this.#shared = SharedParameters.create(parameters.parameters.length);
   }
 
@@ -89,6 +104,10 @@ export class Exchange {
    * there; those of these workers who share hear of them.
    */
   begin(version: number, workers: readonly ConnectedWorker[]): void {
+    this.#before = version === this.#version + 1 ? this.#sent : new Set();
+    this.#sent = new Set();
+    this.#changes?.release();
+    this.#changes = undefined;
     this.#version = version;
     this.#forgetLeft();
     this.#toldFloats = 0;
@@ -115,7 +134,7 @@ export class Exchange {
     const start = this.#toldFloats;
     const news = this.#announcement(start, end);
     for (const worker of this.#told) {
-      if (start === 0) worker.publish(this.#id, news);
+      if (start === 0) worker.publish(this.#id, () => news);
       else worker.publishMore(this.#id, news);
     }
     this.#toldFloats = end;
@@ -138,20 +157,28 @@ export class Exchange {
     }
   }
 
-  /** Sends the parameter server's present version to those of these workers who have not been told of its parts. */
-  publish(workers: readonly ConnectedWorker[]): void {
+  /**
+   * Sends the parameter server's present version to those of these workers who have not been told of its parts: as changes to those that
+   * have been sent the one before, the first time.
+   * @param lacking of these, those that do not have it all the same
+   */
+  publish(workers: readonly ConnectedWorker[], lacking: readonly ConnectedWorker[] = []): void {
     const { version, parameters } = this.#parameters;
     if (this.#version !== version) {
       this.begin(version, []);
       this.part(0, parameters.length);
     }
+    const before = this.#before;
+    this.#before = new Set();
     for (const worker of workers) {
       const shares = this.isNear(worker.id);
       if (shares && !this.#told.includes(worker)) {
-        worker.publish(this.#id, this.#announcement(0, parameters.length));
+        worker.publish(this.#id, () => this.#announcement(0, parameters.length));
       } else if (!shares) {
-        this.#encoded ??= this.#encode('parameters');
-        worker.publish(this.#id, this.#encoded);
+        const hasBefore = before.has(worker) && !lacking.includes(worker);
+        if (hasBefore) this.#changes ??= this.#encodeChanges();
+        this.#sent.add(worker);
+        worker.publish(this.#id, () => this.#whole(), hasBefore ? this.#changes : undefined);
       }
       if (this.#averages) worker.publishMore(this.#id, this.#averages);
     }
@@ -191,7 +218,7 @@ export class Exchange {
     header: GradientHeader | SharedGradientHeader,
     payload: Uint8Array,
   ): { readonly floats: number; readonly source: GradientSource } {
-    if (header.kind === 'gradient') return { floats: payload.length / 4, source: payload };
+    if (header.kind === 'gradient') return this.#decode(header.offset, payload);
     const offered = this.#gradients.get(worker);
     if (!offered?.opened)
       throw new KasaneError('PROTOCOL', 'a gradient in shared memory that was not opened');
@@ -233,6 +260,36 @@ export class Exchange {
       this.#shared = undefined;
       return false;
     }
+  }
+
+  /** @throws KasaneError PROTOCOL when it is no part of the model */
+  #decode(offset: number, payload: Uint8Array): { readonly floats: number; readonly source: Uint8Array } {
+    const floats = this.#codec.count(payload, offset);
+    // As it is: float32.
+    if (4 * floats === payload.length) return { floats, source: payload };
+    if (this.#decoded.length < floats) this.#decoded = new Float32Array(floats);
+    const decoded = this.#decoded.subarray(0, floats);
+    this.#codec.decode(payload, offset, decoded);
+    return { floats, source: bytesOf(decoded) };
+  }
+
+  #whole(): EncodedVersion {
+    this.#encoded ??= this.#encode('parameters');
+    return this.#encoded;
+  }
+
+  /** Undefined where it is not known what the present version adds to the one before. */
+  #encodeChanges(): EncodedVersion | undefined {
+    const { parameters, changes } = this.#parameters;
+    if (!changes) return undefined;
+    const sum = new Checksum();
+    return this.#changesEncoder.encodeParts(Math.ceil(changes.length / CHANGED_FLOATS), (index) => {
+      const start = index * CHANGED_FLOATS;
+      const end = Math.min(changes.length, start + CHANGED_FLOATS);
+      const digest = sum.update(bytesOf(parameters.subarray(start, end))).value;
+      const payload = this.#codec.encode(changes.subarray(start, end), start);
+      return [{ kind: 'changes', ...this.#header(start), digest }, payload];
+    });
   }
 
   #encode(kind: 'parameters' | 'averages'): EncodedVersion {

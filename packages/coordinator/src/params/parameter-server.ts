@@ -6,8 +6,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { LayerSnapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { exchangedOf, type ServerUpdate, serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
-import { bytesOf, type GradientHeader } from '@kasane/protocol/internal/wire/frame';
+import {
+  exchangedOf,
+  roundingOf,
+  type ServerUpdate,
+  serverUpdateOf,
+} from '@kasane/protocol/internal/job/job-exchange';
+import type { GradientHeader } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
 import { learningRate } from '@kasane/tensor/optim/schedules';
@@ -82,11 +87,13 @@ export class ParameterServer implements Weights {
   /** Shards of the step under way. */
   #shards = 0;
   #reduceMs = 0;
+  #hasChanges = false;
 
   static async open(job: Job, steps: StepSizes): Promise<ParameterServer> {
     const update = serverUpdateOf(job.spec);
     const updater = await openUpdater(exchangedOf(job), update.optimizer, {
       average: update.averageDecay,
+      rounding: roundingOf(job.spec),
     });
     return new ParameterServer(job, steps, update, updater);
   }
@@ -127,6 +134,11 @@ export class ParameterServer implements Weights {
     }
   }
 
+  /** Where the job rounds: what the present version adds to the one before; undefined: that is not known. */
+  get changes(): Float32Array | undefined {
+    return this.#hasChanges ? this.#updater.changes : undefined;
+  }
+
   /** Number of updates in the parameters. */
   get version(): number {
     return this.#version;
@@ -134,6 +146,7 @@ export class ParameterServer implements Weights {
 
   /** Call after `parameters` and `state` have been filled: makes `version` the present one. */
   begin(version: number): void {
+    this.#hasChanges = false;
     this.#version = version;
     this.#shards = this.#steps.shardsOf(version);
   }
@@ -223,15 +236,13 @@ export class ParameterServer implements Weights {
     return found.length > 0 ? found : [{ shard: shards - 1, layer }];
   }
 
-  /** Takes the sum of the floats [start, end) over all shards of the step, which somebody else has made: once. */
-  takeSum(start: number, end: number, bytes: Uint8Array): void {
+  /** Takes the sum of the floats from `start` on over all shards of the step, which somebody else has made: once. */
+  takeSum(start: number, sum: Float32Array): void {
     if (this.#taken.has(start)) return;
-    this.#taken.set(start, end);
-    this.#takenFloats += end - start;
+    this.#taken.set(start, start + sum.length);
+    this.#takenFloats += sum.length;
     const began = performance.now();
-    const read = (at: number, into: Float32Array) =>
-      bytesOf(into).set(bytes.subarray(4 * at, 4 * at + into.byteLength));
-    if (!this.#updater.sum([{ length: end - start, read }], start)) this.#areTakenFinite = false;
+    if (!this.#updater.sum([sum], start)) this.#areTakenFinite = false;
     this.#reduceMs += performance.now() - began;
   }
 
@@ -303,6 +314,7 @@ export class ParameterServer implements Weights {
       applyMs -= performance.now();
     }
     const { reduceMs } = this.skip();
+    this.#hasChanges = true;
     const changes = squares && this.#changes(squares);
     return { reduceMs, applyMs: applyMs + performance.now(), changes };
   }
@@ -336,7 +348,7 @@ export class ParameterServer implements Weights {
         ? gradient.subarray(start, start + length)
         : { length, read: (at: number, into: Float32Array) => gradient.read(start + at, into) },
     );
-    this.#sums[part] = { of, finite: this.#updater.sum(parts, start) };
+    this.#sums[part] = { of, finite: this.#updater.sum(parts, start, { step: this.#version }) };
   }
 
   /** All of a gradient that is complete. */

@@ -15,6 +15,7 @@ import {
   type PartSumHeader,
 } from '@kasane/protocol/internal/wire/frame';
 import { chunkFloatsFor, PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
+import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { Job } from '@kasane/protocol/job';
 import type { Reason } from '@kasane/protocol/reasons';
 import { AVERAGE } from '@kasane/tensor/optim/updater';
@@ -48,6 +49,8 @@ export interface PeerExchangeOptions {
   readonly mode: ExchangeMode;
   readonly mesh: PeerMesh;
   readonly parameters: ParameterServer;
+  /** How gradients and their sums travel. */
+  readonly codec: FloatCodec;
   /** Whether a worker is on the coordinator's machine, and needs no network. */
   readonly isNear: (worker: string) => boolean;
   /** The step under way is to be computed again, since its owners are gone. Not called while `commit` waits. */
@@ -212,11 +215,15 @@ export class PeerExchange {
   /** The sum of a chunk has come. @throws KasaneError PROTOCOL when it does not fit */
   sum(worker: string, header: PartSumHeader, payload: Uint8Array): void {
     const layout = this.#layout;
-    const { parameters } = this.#options;
+    const { parameters, codec } = this.#options;
     if (!layout || header.layout !== layout.number) return;
     const index = header.offset / layout.chunkFloats;
     const { start, end } = layout.chunk(Math.floor(index));
-    if (start !== header.offset || payload.length !== 4 * (end - start) || layout.ownerOf(index) !== worker)
+    if (
+      start !== header.offset ||
+      layout.ownerOf(index) !== worker ||
+      codec.count(payload, start) !== end - start
+    )
       throw new KasaneError(
         'PROTOCOL',
         `a sum of floats ${header.offset} and on that is not the worker's part`,
@@ -225,7 +232,9 @@ export class PeerExchange {
       if (this.#early.length < layout.chunks)
         this.#early.push({ worker, header, payload: Uint8Array.from(payload) });
     } else if (header.step === parameters.version) {
-      parameters.takeSum(start, end, payload);
+      const sum = new Float32Array(end - start);
+      codec.decode(payload, start, sum);
+      parameters.takeSum(start, sum);
       if (!this.#waiting) return;
       this.#waiting.since = performance.now();
       if (parameters.isSummed) this.#waiting.resolve(true);
@@ -236,9 +245,12 @@ export class PeerExchange {
   relay(worker: string, header: Omit<GradientHeader, 'kind' | 'partition'>, floats: Float32Array): void {
     const layout = this.#layout;
     if (!layout) return;
-    for (const { owner, header: about, payload } of partGradients(layout, header, header.offset, floats))
+    const { offset: at, shard, attempt } = header;
+    const range = { start: at, end: at + floats.length };
+    for (const { owner, start, end, header: about } of partGradients(layout, header, range)) {
+      const payload = this.#options.codec.encode(floats.subarray(start - at, end - at), start);
       this.#members.get(owner)?.relay(encodeFrame(about, payload));
-    const { shard, attempt } = header;
+    }
     const key = `${worker} ${shard} ${attempt}`;
     this.#relayed.set(key, (this.#relayed.get(key) ?? 0) + floats.length);
   }

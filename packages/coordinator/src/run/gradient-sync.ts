@@ -4,11 +4,13 @@
  */
 import type { JobOpened, TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
+import { exchangedOf } from '@kasane/protocol/internal/job/job-exchange';
 import type {
   GradientHeader,
   PartSumHeader,
   SharedGradientHeader,
 } from '@kasane/protocol/internal/wire/frame';
+import { floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { Job } from '@kasane/protocol/job';
 import type { Arrived } from '../params/attempts.ts';
 import { Exchange } from '../params/exchange.ts';
@@ -59,14 +61,17 @@ export class GradientSync {
   #publishedAt = performance.now();
   /** Workers got the version of the step under way from the owners of parts: who goes may not have sent all of its own. */
   #isFromOwners = false;
+  /** Workers that lack a version, and from which one on they are to be sent one whole. */
+  readonly #lacking = new Map<ConnectedWorker, number>();
 
   constructor(options: GradientSyncOptions) {
     const { id, job, parameters, record, mode, mesh } = options;
     this.#options = options;
-    const exchange = new Exchange(id, job, parameters);
+    const codec = floatCodec(exchangedOf(job), job.spec.exchange.precision);
+    const exchange = new Exchange(id, job, parameters, codec);
     this.#exchange = exchange;
     this.#peers = new PeerExchange({
-      ...{ id, job, parameters, record, mode, mesh },
+      ...{ id, job, parameters, codec, record, mode, mesh },
       isNear: (worker) => exchange.isNear(worker),
       onDissolved: () => this.#redo({}),
     });
@@ -131,6 +136,12 @@ export class GradientSync {
     if (this.#isPublished) this.#exchange.publish([worker]);
   }
 
+  /** A worker was sent changes of a version that it does not have: it is sent the present one, if that is late enough, or a later one. */
+  versionMissing(worker: ConnectedWorker, version: number): void {
+    this.#lacking.set(worker, version);
+    if (this.#isPublished) this.#exchange.publish(this.#takeLacking());
+  }
+
   /** A worker takes no shards for a while: what it holds is others'. To be followed by the board's `check`. */
   rests(worker: string): void {
     this.#options.parameters.drop(worker);
@@ -159,7 +170,7 @@ export class GradientSync {
     const workers = taking();
     this.#isPublished = true;
     if (this.#peers.look(workers)) this.#peers.begin(version, shardsOf(version), workers);
-    this.#exchange.publish(workers);
+    this.#exchange.publish(workers, this.#takeLacking());
     this.#isFromOwners = false;
     board.begin(version);
     this.#staging = this.#peers.sendState();
@@ -169,7 +180,9 @@ export class GradientSync {
   /** The same after an update whose version the owners of parts send to one another: it is missing at the others. */
   publishDistributed(): void {
     this.#isPublished = true;
-    this.#exchange.publish(this.#others());
+    const lacking = this.#takeLacking();
+    const others = this.#others().filter((worker) => !lacking.includes(worker));
+    this.#exchange.publish([...others, ...lacking], lacking);
     this.#isFromOwners = true;
     this.#options.board.begin(this.#options.parameters.version);
     this.#publishedAt = performance.now();
@@ -274,6 +287,19 @@ export class GradientSync {
     }
     this.#staging = this.#peers.sendState();
     board.redo(version, isCommitted);
+  }
+
+  /** Those who lack a version, and are to be sent the present one; they are not asked for again. */
+  #takeLacking(): ConnectedWorker[] {
+    const { parameters, taking } = this.#options;
+    const there = new Set(taking());
+    const due: ConnectedWorker[] = [];
+    for (const [worker, version] of [...this.#lacking]) {
+      if (version > parameters.version && there.has(worker)) continue;
+      this.#lacking.delete(worker);
+      if (there.has(worker)) due.push(worker);
+    }
+    return due;
   }
 
   /** Those who take shards, and are not sent new versions by the owners of parts. */

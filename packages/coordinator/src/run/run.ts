@@ -338,7 +338,11 @@ export class Run {
   #watchNetwork(stepMs: number, answers: readonly Answer[]): void {
     const part = this.#networkWait.step({ stepMs, answers });
     if (part === undefined) return;
-    const args = { percent: Math.round(100 * part), every: this.#plan.every };
+    const args = {
+      percent: Math.round(100 * part),
+      every: this.#plan.every,
+      precision: this.#options.job.spec.exchange.precision,
+    };
     this.#options.record({ code: 'network-bound', args });
     this.#options.log.info(eventSentence({ code: 'network-bound', args }, ''));
   }

@@ -198,7 +198,8 @@ class Session {
           this.close({ code: 'bytes-unread', args: { bytes: link.unread } });
       },
       relay: (frame) => link.send(frame),
-      publish: (job, version) => this.#publish(job, [], version),
+      publish: (job, whole, changes) =>
+        this.#publish(job, [], changes && !this.#pending.has(job) ? changes : whole()),
       publishMore: (job, more) => this.#publish(job, this.#pending.get(job) ?? [], more),
     };
     this.#worker = worker;
@@ -310,6 +311,9 @@ class Session {
           runs.get(job)?.workers.reachesData(worker.id, able, said(why, ERROR_TEXT));
           break;
         }
+        case 'versionMissing':
+          runs.get(message.value.job)?.sync?.versionMissing(worker, message.value.version);
+          break;
         case 'jobRefused':
           runs.get(message.value.job)?.workers.refused(worker.id, said(message.value.why, ERROR_TEXT));
           break;

@@ -32,6 +32,7 @@ export function describeJob(
     samples: JSON.stringify(describeSamples(job, data)),
     objective: JSON.stringify(job.objective),
     accumulate,
+    precision: job.spec.exchange.precision,
     averaged: ema !== undefined,
     traceparent,
     localSteps:

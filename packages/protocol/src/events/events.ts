@@ -98,9 +98,9 @@ export const events = {
   'exchange': because({},
     (_, why) => `exchange of gradients: ${why}`,
     (_, why) => `勾配の交換：${why}`),
-  'network-bound': routine({ percent: 'number', every: 'number' },
-    ({ percent, every }) => `workers wait for the network ${percent} % of the time: in the job file, set exchange.every above ${every} (local steps), or a larger training.batch`,
-    ({ percent, every }) => `時間の ${percent} % がネットワーク待ちです。ジョブファイルで \`exchange.every\` を ${every} より大きくする（ローカルステップ）か、\`training.batch\` を大きくしてください`),
+  'network-bound': routine({ percent: 'number', every: 'number', precision: 'text' },
+    ({ percent, every, precision }) => `workers wait for the network ${percent} % of the time: in the job file, set exchange.every above ${every} (local steps), exchange.precision lower than ${precision} (int8 is the lowest), or a larger training.batch`,
+    ({ percent, every, precision }) => `時間の ${percent} % がネットワーク待ちです。ジョブファイルで \`exchange.every\` を ${every} より大きくする（ローカルステップ）か、\`exchange.precision\` を ${precision} より低くする（最低は \`int8\`）か、\`training.batch\` を大きくしてください`),
   // The coordinator and its disk.
   'restarted': routine({},
     () => 'the coordinator restarted',

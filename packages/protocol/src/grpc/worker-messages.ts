@@ -116,6 +116,7 @@ export const workerMessages: { readonly [S in Said as S['$case']]: Rules<S['valu
   memoryOpened: { job },
   dataReach: { job, able: flag, why: text },
   jobRefused: { job, why: text },
+  versionMissing: { job, version: count(0, UINT32) },
   redisWritten: { nonce, redis: text },
   peersOpened: { address: text, why: text },
   peerReach: { worker: text, able: flag, bytesPerSecond: number(0, 1e15), why: text },

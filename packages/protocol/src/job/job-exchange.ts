@@ -1,6 +1,7 @@
 /** How workers exchange what they have learned: the gradients of each step, or after several local steps what these changed. */
 import { powerOf } from '@kasane/tensor/internal/optim/exact';
 import { type OptimizerOptions, optimizerFor } from '@kasane/tensor/internal/optim/optimizers';
+import { precisions, type Rounding } from '@kasane/tensor/internal/optim/rounding';
 import type { Model, ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Schedule } from '@kasane/tensor/optim/schedules';
 import { z } from 'zod';
@@ -21,6 +22,12 @@ const outerSchema = z.strictObject({
 });
 
 export const exchangeSchema = z.strictObject({
+  precision: z
+    .enum(precisions)
+    .default('f32')
+    .describe(
+      'Of gradients and updates on the network. bf16: half the bytes of f32; int8: about a quarter. It affects the result, its accuracy a little; the number of workers and the way that gradients take do not.',
+    ),
   every: z
     .int()
     .positive()
@@ -111,3 +118,12 @@ export function exchangedOf({ model, spec }: Pick<Job, 'model' | 'spec'>): reado
 /** Length of their flat layout. */
 export const floatsOf = (parameters: readonly ParameterSpec[]): number =>
   parameters.reduce((sum, { size }) => sum + size, 0);
+
+/** To what gradients and updates are rounded; undefined: they are not. */
+export function roundingOf({
+  training,
+  exchange,
+}: Pick<JobSpec, 'training' | 'exchange'>): Rounding | undefined {
+  const { precision } = exchange;
+  return precision === 'f32' ? undefined : { precision, seed: training.seed };
+}

@@ -6,7 +6,7 @@
  *             8  payload length, bytes, uint32 little-endian
  *            12  checksum of header and payload (checksum.ts), uint32 little-endian
  *            16  header, msgpack
- *             .  payload: raw little-endian float32 (tensors), bytes (samples), or protobuf (messages)
+ *             .  payload: tensors (little-endian float32, or rounded-floats.ts), bytes (samples), or protobuf (messages)
  *
  * Lengths are checked against the limits before anything is decoded, and the digest before the header is trusted.
  */
@@ -17,7 +17,7 @@ import { fieldSchema } from '../job/sample-format.ts';
 import { FRAME_HEADER_BYTES, MESSAGE_BYTES } from '../limits.ts';
 import { checksum } from './checksum.ts';
 
-/** Part of one shard's gradient: floats [offset, offset + payload / 4) of the flat parameter layout. */
+/** Part of one shard's gradient: floats of the flat parameter layout from `offset` on, encoded as the job has it (rounded-floats.ts). */
 export interface GradientHeader {
   readonly kind: 'gradient';
   readonly job: string;
@@ -39,6 +39,11 @@ export interface ParametersHeader {
   readonly total: number;
   /** Checksum of the version's floats up to this part's end (checksum.ts): a worker computes with nothing else. */
   readonly digest: number;
+}
+
+/** Part of what a version adds to the one before it, encoded as the job has it; the digest is of what comes of both. */
+export interface ChangesHeader extends Omit<ParametersHeader, 'kind'> {
+  readonly kind: 'changes';
 }
 
 /** Part of the averages of the parameters that belong to a version. */
@@ -74,7 +79,7 @@ export interface PartSumHeader {
   readonly offset: number;
 }
 
-/** A chunk of the parameters as its owner has updated it, for the other owners. */
+/** A chunk of the parameters as its owner has updated it, for the other owners: where the job rounds, what it adds to the version before. */
 export interface PartParametersHeader {
   readonly kind: 'partParameters';
   readonly job: string;
@@ -126,6 +131,7 @@ export interface MessagesHeader {
 export type FrameHeader =
   | GradientHeader
   | ParametersHeader
+  | ChangesHeader
   | AveragesHeader
   | SharedGradientHeader
   | SharedParametersHeader
@@ -164,6 +170,7 @@ const checks: {
 } = {
   gradient,
   parameters: { ...parameters, digest: count },
+  changes: { ...parameters, digest: count },
   averages: { ...parameters, digest: count },
   sharedGradient: { ...gradient, floats: count, place: count },
   sharedParameters: { ...parameters, floats: count },

@@ -2,9 +2,9 @@
  * Which worker adds which part of the gradients. The parameters are cut into chunks of equal size that go to the owners in turn, so that
  * each has work from the first layers to the last, whatever becomes final first.
  */
-import { bytesOf, type PartGradientHeader } from './frame.ts';
+import type { PartGradientHeader } from './frame.ts';
 
-/** Floats of a chunk: at most, and at least. Of small models every owner has a few all the same. */
+/** Floats of a chunk, in whole blocks of rounding.ts: at most, and at least. Of small models every owner has a few all the same. */
 const MOST_FLOATS = 1 << 16;
 const LEAST_FLOATS = 1 << 10;
 /** Chunks of each owner, as long as they are not too small: of few, one more would be much. */
@@ -77,25 +77,19 @@ export class PartLayout {
 }
 
 /** Part of a task's gradient that goes to one owner. */
-export interface PartGradient {
+export interface PartGradient extends PartRange {
   readonly owner: string;
   readonly header: PartGradientHeader;
-  readonly payload: Uint8Array;
 }
 
-/** The floats of a task's gradient from `offset` on, cut for those who own them. */
+/** A task's gradient from float `start` to `end`, cut for those who own it. */
 export function partGradients(
   layout: PartLayout,
   { job, step, shard, attempt }: Pick<PartGradientHeader, 'job' | 'step' | 'shard' | 'attempt'>,
-  offset: number,
-  floats: Float32Array,
+  range: PartRange,
 ): PartGradient[] {
   const about = { kind: 'partGradient', job, layout: layout.number, step, shard, attempt } as const;
-  return layout.pieces({ start: offset, end: offset + floats.length }).map(({ start, end, owner }) => ({
-    owner,
-    header: { ...about, offset: start },
-    payload: bytesOf(floats.subarray(start - offset, end - offset)),
-  }));
+  return layout.pieces(range).map((piece) => ({ ...piece, header: { ...about, offset: piece.start } }));
 }
 
 /** Floats of a chunk where so many owners share so many parameters. */

@@ -5,7 +5,7 @@ import type { TaskData } from '@kasane/protocol/internal/queue/queue';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
-import { Abandoned, type Arrival } from '../slots/slot.ts';
+import { Abandoned, type Arrival, type GradientTask } from '../slots/slot.ts';
 import type { LocalStep } from './local-steps.ts';
 
 /** What a task comes to: sums over its losses. */
@@ -17,7 +17,7 @@ const SUMS = ['lossSum', 'metricSum', 'counted', 'weight', 'computeMs'] as const
 export interface TaskComputation {
   readonly slot: ComputeSlot;
   readonly session: ComputeSession;
-  readonly task: Pick<TaskData, 'kind' | 'samples'>;
+  readonly task: Pick<TaskData, 'kind' | 'samples' | 'step' | 'shard'>;
   readonly samples: Samples;
   /** Of everything random. */
   readonly key: Uint32Array;
@@ -41,7 +41,13 @@ export const computeGradient = (
   computation: TaskComputation,
   arrival: () => Arrival | undefined,
 ): Promise<TaskSums> =>
-  computeRange(computation, { start: 0, end: computation.task.samples }, arrival, computation.onReady);
+  computeRange(
+    computation,
+    { start: 0, end: computation.task.samples },
+    arrival,
+    computation.onReady,
+    computation.task,
+  );
 
 /** What a round is asked, and says, between its steps. */
 export interface RoundOptions {
@@ -79,7 +85,7 @@ export async function computeRound(
     await slot.update(session, { kind: 'step', step, learningRate, factor });
     onStep(index + 1);
   }
-  await slot.update(session, { kind: 'end', weight: Math.fround(sums.weight) });
+  await slot.update(session, { kind: 'end', weight: Math.fround(sums.weight), task: computation.task });
   onReady(exchanged.map((_, index) => index));
   return sums;
 }
@@ -90,6 +96,7 @@ async function computeRange(
   range: Range,
   arrival: () => Arrival | undefined,
   onReady: TaskComputation['onReady'] = () => {},
+  rounded?: GradientTask,
 ): Promise<TaskSums> {
   const { x, target, ids } = samples;
   const ranges = cut(range, parts);
@@ -105,7 +112,7 @@ async function computeRange(
       isLast ? onReady : () => {},
       {
         use: ranges.length === 1 ? 'all' : isLast ? 'last' : index === 0 ? 'first' : 'more',
-        arrival: arrival(),
+        ...{ arrival: arrival(), task: rounded },
       },
     );
     add(sums, outcome);

@@ -1,9 +1,10 @@
 /** Sends a task's gradient while the rest of it is still computed: into shared memory where there is room, else over the link. */
 
 import type { TaskId, TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
-import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
+import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { FRAME_PAYLOAD_BYTES } from '@kasane/protocol/limits';
+import { BLOCK } from '@kasane/tensor/internal/optim/rounding';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import type { PartExchange } from '../peers/part-exchange.ts';
@@ -18,6 +19,8 @@ export interface GradientSenderOptions {
   /** Flat layout; what is final in it is sent. */
   readonly gradient: Float32Array;
   readonly memory: OwnGradients | undefined;
+  /** How it travels over a link. */
+  readonly codec: FloatCodec;
   /** By whom the gradient goes to the owners of its parts. Default: it goes to the coordinator. */
   readonly parts?: { readonly layout: PartLayout; readonly exchange: Pick<PartExchange, 'send'> } | undefined;
   /** Whether the task's step is over: nobody takes anything of it any more, and where it would go a later gradient may lie. */
@@ -60,7 +63,7 @@ export class GradientSender {
   }
 
   #send({ start, end }: PartRange, ...after: Message[]): void {
-    const { stream, task, gradient, memory, isPast, parts } = this.#options;
+    const { stream, task, gradient, memory, isPast, parts, codec } = this.#options;
     if (isPast()) return;
     if (parts) {
       this.#sent.push(parts.exchange.send(parts.layout, task, gradient, start, end));
@@ -76,12 +79,14 @@ export class GradientSender {
       return;
     }
     const most = FRAME_PAYLOAD_BYTES / 4;
-    for (let offset = start; offset < end; offset += most) {
-      const part = bytesOf(gradient.subarray(offset, Math.min(end, offset + most)));
-      const isLast = offset + most >= end;
+    for (let offset = start; offset < end; ) {
+      // Frames end where blocks do.
+      const next = Math.min(end, offset - (offset % BLOCK) + most);
+      const part = codec.encode(gradient.subarray(offset, next), offset);
       this.#sent.push(
-        stream.sendFrame({ kind: 'gradient', ...header, offset }, part, ...(isLast ? after : [])),
+        stream.sendFrame({ kind: 'gradient', ...header, offset }, part, ...(next === end ? after : [])),
       );
+      offset = next;
     }
   }
 }

@@ -17,17 +17,21 @@ import { floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import { parseObjective } from '@kasane/protocol/internal/job/job-objective';
 import { parseSampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import { queuePrefix, type TaskData } from '@kasane/protocol/internal/queue/queue';
-import type {
-  AveragesHeader,
-  ParametersHeader,
-  PartGradientHeader,
-  PartParametersHeader,
-  PartStateHeader,
-  SharedParametersHeader,
+import {
+  type AveragesHeader,
+  bytesOf,
+  type ChangesHeader,
+  type ParametersHeader,
+  type PartGradientHeader,
+  type PartParametersHeader,
+  type PartStateHeader,
+  type SharedParametersHeader,
 } from '@kasane/protocol/internal/wire/frame';
 import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
+import { type FloatCodec, floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import type { MathMode } from '@kasane/tensor/backends/backend';
+import { precisions, type Rounding } from '@kasane/tensor/internal/optim/rounding';
 import { buildModel, type Model, type ModelDescription, type ParameterSpec } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -81,6 +85,9 @@ export class JobSession {
   readonly #options: JobSessionOptions;
   readonly #model: Model;
   readonly #math: MathMode;
+  /** To what gradients are rounded, and how they and versions travel. */
+  readonly #rounding: Rounding | undefined;
+  readonly #codec: FloatCodec;
   readonly #requests: readonly ProgramRequest[];
   /** Undefined: each step's gradient is exchanged. */
   readonly #local: LocalSteps | undefined;
@@ -134,6 +141,14 @@ export class JobSession {
       );
     }
     this.#math = math;
+    const precision = precisions.find((one) => one === opened.precision);
+    if (!precision)
+      throw new KasaneError(
+        'PROTOCOL',
+        `job ${opened.job} exchanges '${opened.precision}' floats: expected ${precisions.join(', ')}`,
+      );
+    this.#rounding = precision === 'f32' ? undefined : { precision, seed: opened.seed };
+    this.#codec = floatCodec(this.#exchanged, precision);
     const objective = parseObjective(opened.objective);
     const format = parseSampleFormat(opened.samples);
     const mixed = format.mixup !== undefined;
@@ -146,7 +161,12 @@ export class JobSession {
     ];
     const why = whyUnfit({ model: this.#model, objective, format, trainSamples: opened.trainSamples });
     if (why !== undefined) throw new KasaneError('DATA_INVALID', why);
-    this.#parameters = new ParameterStore(opened.parameterCount);
+    const onMissing = (version: number) =>
+      options.stream.send({ $case: 'versionMissing', value: { job: opened.job, version } });
+    this.#parameters = new ParameterStore(
+      opened.parameterCount,
+      this.#rounding && { codec: this.#codec, onMissing },
+    );
     this.#evaluated = opened.averaged ? new ParameterStore(opened.parameterCount) : this.#parameters;
     this.#reader = sampleReader(format, opened.seed);
     const report = (able: boolean, why: string) => {
@@ -164,7 +184,7 @@ export class JobSession {
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     this.#parts = new PartExchange({
       ...{ job: opened.job, worker: options.worker, exchanged: this.#exchanged },
-      ...{ stream: options.stream, links: options.links },
+      ...{ stream: options.stream, links: options.links, codec: this.#codec, rounding: this.#rounding },
       onChunk: (...chunk) => this.#parameters.receiveChunk(...chunk),
       onFailed: (error) => options.onUnable(messageOf(error)),
     });
@@ -196,18 +216,22 @@ export class JobSession {
   }
 
   /** Part of a parameter version. @throws KasaneError PROTOCOL */
-  receive(header: ParametersHeader | AveragesHeader | SharedParametersHeader, payload: Uint8Array): void {
+  receive(
+    header: ParametersHeader | ChangesHeader | AveragesHeader | SharedParametersHeader,
+    payload: Uint8Array,
+  ): void {
     const { version, offset } = header;
     if (header.kind === 'sharedParameters')
       this.#parameters.receive(
         header,
         header.floats,
-        (into) => this.#memory?.parameters.read(version, 4 * offset, into) ?? false,
+        (into) => this.#memory?.parameters.read(version, 4 * offset, bytesOf(into)) ?? false,
       );
+    else if (header.kind === 'changes') this.#parameters.receiveChanges(header, payload);
     else {
       const store = header.kind === 'averages' ? this.#evaluated : this.#parameters;
       store.receive(header, payload.length / 4, (into) => {
-        into.set(payload);
+        bytesOf(into).set(payload);
         return true;
       });
     }
@@ -394,7 +418,7 @@ export class JobSession {
     const isTraining = task.kind === 'train';
     const round = isTraining ? this.#local?.of(task) : undefined;
     const sender = new GradientSender({
-      ...{ stream, parameters: this.#exchanged, task: id },
+      ...{ stream, parameters: this.#exchanged, task: id, codec: this.#codec },
       gradient: round ? slot.exchanged(session) : slot.gradients(session),
       memory: this.#memory?.gradients,
       parts: layout && { layout, exchange: this.#parts },
@@ -466,7 +490,10 @@ export class JobSession {
     const known = this.#sessions.get(slot);
     if (known) return known;
     const opening = slot.ready
-      .then(() => slot.open(this.#model.description, this.#requests, this.#math, this.#local?.optimizer))
+      .then(() => {
+        const how = { local: this.#local?.optimizer, rounding: this.#rounding };
+        return slot.open(this.#model.description, this.#requests, this.#math, how);
+      })
       .then((session) => {
         // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
         if (this.#arriveInSlot)

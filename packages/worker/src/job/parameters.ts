@@ -4,9 +4,11 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { Checksum } from '@kasane/protocol/internal/wire/checksum';
 import {
   bytesOf,
+  type ChangesHeader,
   type ParametersHeader,
   type SharedParametersHeader,
 } from '@kasane/protocol/internal/wire/frame';
+import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { Arrival } from '../slots/slot.ts';
 
 /** What it is told of a part: with a digest where it has travelled. */
@@ -19,7 +21,25 @@ interface Waiter {
   readonly resolve: (there: boolean) => void;
 }
 
+/** Of a job whose versions travel as what they add to the version before. */
+export interface ChangeOptions {
+  readonly codec: FloatCodec;
+  /** Changes have come of a version that is not there: nothing is taken until this one, or a later one, comes whole. */
+  readonly onMissing: (version: number) => void;
+}
+
+interface Chunk {
+  readonly version: number;
+  readonly offset: number;
+  readonly payload: Uint8Array;
+  readonly chunkFloats: number;
+}
+
+/** So many versions' changes wait at most: where more come first, a later version is taken whole. */
+const EARLY_VERSIONS = 4;
+
 export class ParameterStore {
+  readonly #changes: ChangeOptions | undefined;
   #values: Float32Array;
   #version: number | undefined;
   #arriving = -1;
@@ -28,6 +48,10 @@ export class ParameterStore {
   /** Of a version that comes from the owners of its chunks, in any order: which are there. */
   #chunks: Uint8Array = new Uint8Array(0);
   #chunkFloats = 0;
+  /** Of each chunk the version that is there, where changes come from the owners; not of any use while #chunkFloats is 0. */
+  #held: Float64Array = new Float64Array(0);
+  /** Changes that wait for the version that they are of. */
+  #early: Chunk[] = [];
   /** A version of which a part could not be had. */
   #lost = -1;
   /** Until a version begins again, what comes is the rest of one that was overtaken. */
@@ -36,7 +60,9 @@ export class ParameterStore {
   #waiters: Waiter[] = [];
   #onArrival: (arrival: Arrival) => void = () => {};
 
-  constructor(parameterCount: number) {
+  /** @param changes Default: versions come whole, from the owners of chunks too */
+  constructor(parameterCount: number, changes?: ChangeOptions) {
+    this.#changes = changes;
     this.#values = new Float32Array(parameterCount);
   }
 
@@ -70,7 +96,30 @@ export class ParameterStore {
    * more, since a later version is on its way. Parts of one version arrive in order, versions ascend; some may be left out.
    * @throws KasaneError PROTOCOL when the part does not fit the model, or the whole does not have the digest that came with it
    */
-  receive(header: Part, floats: number, fill: (into: Uint8Array) => boolean): void {
+  receive(header: Part, floats: number, fill: (into: Float32Array) => boolean): void {
+    if (header.offset === 0) this.#lost = -1;
+    this.#receive(header, floats, fill);
+    this.#takeEarly();
+  }
+
+  /**
+   * Takes part of what a version adds to the one before it.
+   * @throws KasaneError PROTOCOL as `receive` does
+   */
+  receiveChanges(header: ChangesHeader, payload: Uint8Array): void {
+    const { version, offset } = header;
+    const { codec, onMissing } = this.#changesOf();
+    const isMissing = offset === 0 && this.#version !== version - 1;
+    if (offset === 0) this.#lost = isMissing ? version : -1;
+    this.#receive(header, codec.count(payload, offset), (into) => {
+      codec.add(payload, offset, into);
+      return true;
+    });
+    if (isMissing) onMissing(version);
+    this.#takeEarly();
+  }
+
+  #receive(header: Part, floats: number, fill: (into: Float32Array) => boolean): void {
     const { version, offset, total } = header;
     const end = offset + floats;
     if (total !== this.values.length || !Number.isInteger(end) || end > total) {
@@ -83,22 +132,19 @@ export class ParameterStore {
     if (offset > 0 && (version < this.#arriving || this.#isRewound)) return;
     if (version !== this.#arriving || offset === 0) {
       this.#isRewound = false;
-      this.#arriving = version;
-      this.#received = 0;
       this.#chunkFloats = 0;
       this.#checksum.reset();
-      this.#version = undefined;
-      this.#onArrival(this.newest);
+      this.#begin(version);
     }
     if (this.#lost === version) return;
     if (offset !== this.#received)
       throw new KasaneError('PROTOCOL', `parameters start at ${offset}, but ${this.#received} was expected`);
-    const part = bytesOf(this.values.subarray(offset, end));
+    const part = this.values.subarray(offset, end);
     if (!fill(part)) {
       this.#lost = version;
       return;
     }
-    if ('digest' in header && this.#checksum.update(part).value !== header.digest)
+    if ('digest' in header && this.#checksum.update(bytesOf(part)).value !== header.digest)
       throw new KasaneError(
         'PROTOCOL',
         `parameters of version ${version}: their digest does not match the one sent with them`,
@@ -106,30 +152,107 @@ export class ParameterStore {
     this.#reached(version, end);
   }
 
-  /** Takes a chunk of a version from its owner. Chunks of one version come in any order; of an earlier version none is taken. */
+  /**
+   * Takes a chunk of a version from its owner, or what it adds to the version before. Chunks of one version come in any order; of an
+   * earlier version none is taken.
+   * @throws KasaneError PROTOCOL when the chunk does not fit the model
+   */
   receiveChunk(version: number, offset: number, payload: Uint8Array, chunkFloats: number): void {
     const total = this.values.length;
-    const floats = payload.length / 4;
+    const floats = this.#changes ? this.#changes.codec.count(payload, offset) : payload.length / 4;
     if (offset % chunkFloats !== 0 || floats !== Math.min(chunkFloats, total - offset))
       throw new KasaneError('PROTOCOL', `a chunk of ${floats} parameters at ${offset} of ${total}`);
+    if (this.#changes) this.#receiveChange({ version, offset, payload, chunkFloats });
+    else this.#receiveWhole({ version, offset, payload, chunkFloats });
+  }
+
+  #receiveWhole({ version, offset, payload, chunkFloats }: Chunk): void {
     if (version < this.#arriving || version === this.#version) return;
     if (version !== this.#arriving || chunkFloats !== this.#chunkFloats) {
-      this.#arriving = version;
-      this.#received = 0;
-      this.#version = undefined;
       this.#chunkFloats = chunkFloats;
-      this.#chunks = new Uint8Array(Math.ceil(total / chunkFloats));
-      this.#onArrival(this.newest);
+      this.#chunks = new Uint8Array(Math.ceil(this.values.length / chunkFloats));
+      this.#begin(version);
     }
-    bytesOf(this.values.subarray(offset, offset + floats)).set(payload);
+    bytesOf(this.values).set(payload, 4 * offset);
     this.#chunks[offset / chunkFloats] = 1;
-    const missing = this.#chunks.indexOf(0, this.#received / chunkFloats);
-    const end = missing < 0 ? total : missing * chunkFloats;
+    this.#reachedTo(version, this.#chunks.indexOf(0, this.#received / chunkFloats));
+  }
+
+  /** Chunks may be of different versions for a while: each takes what is added to its own. */
+  #receiveChange(change: Chunk): void {
+    const { version, offset, payload, chunkFloats } = change;
+    if (chunkFloats !== this.#chunkFloats) {
+      if (this.#version === undefined) {
+        // Chunks of other owners, or of none: what these are cut to does not tell what is here.
+        if (this.#chunkFloats > 0) this.#miss(version - 1);
+        this.#keep(change);
+        return;
+      }
+      this.#chunkFloats = chunkFloats;
+      this.#held = new Float64Array(Math.ceil(this.values.length / chunkFloats)).fill(this.#version);
+    }
+    const held = this.#held[offset / chunkFloats]!;
+    if (version <= held) return;
+    if (version > held + 1) {
+      this.#miss(version - 1);
+      this.#keep(change);
+      return;
+    }
+    this.#changesOf().codec.add(
+      payload,
+      offset,
+      this.values.subarray(offset, Math.min(offset + chunkFloats, this.values.length)),
+    );
+    this.#held[offset / chunkFloats] = version;
+    if (version > this.#arriving) this.#begin(version);
+    if (version !== this.#arriving) return;
+    const first = this.#received / chunkFloats;
+    const missing = this.#held.subarray(first).findIndex((one) => one < version);
+    this.#reachedTo(version, missing < 0 ? -1 : first + missing);
+  }
+
+  /** What is here is of no use: it takes a version of at least this number that comes whole. */
+  #miss(version: number): void {
+    const least = Math.max(version, this.#arriving);
+    this.#chunkFloats = 0;
+    this.#received = 0;
+    this.#version = undefined;
+    this.#changesOf().onMissing(least);
+  }
+
+  #keep({ payload, ...change }: Chunk): void {
+    const most = EARLY_VERSIONS * Math.ceil(this.values.length / change.chunkFloats);
+    if (this.#early.length >= most) this.#early = [];
+    this.#early.push({ ...change, payload: Uint8Array.from(payload) });
+  }
+
+  /** A version is whole: what was to be added to it is. */
+  #takeEarly(): void {
+    if (this.#version === undefined) return;
+    for (const change of this.#early.splice(0)) this.#receiveChange(change);
+  }
+
+  #changesOf(): ChangeOptions {
+    if (!this.#changes) throw new KasaneError('PROTOCOL', 'changes of parameters that come whole');
+    return this.#changes;
+  }
+
+  #begin(version: number): void {
+    this.#arriving = version;
+    this.#received = 0;
+    this.#version = undefined;
+    this.#onArrival(this.newest);
+  }
+
+  /** The floats of a version up to this chunk are there; all, where it is -1. */
+  #reachedTo(version: number, missing: number): void {
+    const end = missing < 0 ? this.values.length : missing * this.#chunkFloats;
     if (end > this.#received) this.#reached(version, end);
   }
 
   /** What has come of versions after this one is void: it is computed with again, and sent again. */
   rewind(version: number): void {
+    this.#early = [];
     if (this.#arriving <= version) return;
     this.#isRewound = true;
     this.#arriving = -1;

@@ -3,14 +3,15 @@ import { KasaneError } from '@kasane/protocol/errors';
 import type { CommitParts, Parts, TaskId } from '@kasane/protocol/gen/kasane/v1/training';
 import { floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import {
-  bytesOf,
   encodeFrame,
   type PartGradientHeader,
   type PartParametersHeader,
   type PartStateHeader,
 } from '@kasane/protocol/internal/wire/frame';
 import { PartLayout, partGradients } from '@kasane/protocol/internal/wire/parts';
+import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import { PartServer } from './part-server.ts';
@@ -22,6 +23,10 @@ export interface PartExchangeOptions {
   readonly worker: string;
   /** What versions and gradients are of. */
   readonly exchanged: readonly ParameterSpec[];
+  /** How gradients and versions travel, */
+  readonly codec: FloatCodec;
+  /** and to what they are rounded; undefined: they are float32. */
+  readonly rounding: Rounding | undefined;
   readonly stream: Pick<CoordinatorStream, 'sendFrame'>;
   readonly links: Pick<PeerLinks, 'send' | 'sendEncoded'>;
   /** A chunk of a version is there. */
@@ -50,7 +55,7 @@ export class PartExchange {
   /** Another layout, or none. @throws KasaneError PROTOCOL when it does not fit the model */
   begin(parts: Parts): void {
     this.close();
-    const { worker, exchanged } = this.#options;
+    const { worker, exchanged, codec, rounding } = this.#options;
     if (parts.layout === 0 || !parts.owners.includes(worker)) return;
     if (parts.chunkFloats < 1 || parts.shards < 1)
       throw new KasaneError(
@@ -65,6 +70,7 @@ export class PartExchange {
     });
     const server = new PartServer({
       ...{ layout, owner: worker, parameters: exchanged, shards },
+      ...{ codec, rounding },
       optimizer: JSON.parse(parts.optimizer) as OptimizerOptions,
       onSum: (of, start, sum) => this.#sum(layout, of, start, sum),
       onUpdated: (version, start, values) => this.#updated(layout, version, start, values),
@@ -80,10 +86,10 @@ export class PartExchange {
   }
 
   /** Part of somebody's gradient. */
-  gradient(header: PartGradientHeader, payload: Uint8Array, from: string): void {
+  gradient(header: PartGradientHeader, part: Uint8Array | Float32Array, from: string): void {
     const { layout, step, shard, attempt, offset } = header;
     if (layout === this.#layout?.number)
-      this.#server?.gradient(step, shard, `${from}:${attempt}`, offset, payload);
+      this.#server?.gradient(step, shard, `${from}:${attempt}`, offset, part);
   }
 
   state({ layout, name, offset }: PartStateHeader, payload: Uint8Array): void {
@@ -115,11 +121,11 @@ export class PartExchange {
     end: number,
   ): Promise<void> {
     if (layout !== this.#layout) return;
-    const { worker, links } = this.#options;
-    const floats = gradient.subarray(start, end);
-    const sent = partGradients(layout, task, start, floats).map(({ owner, header, payload }) => {
-      if (owner !== worker) return links.send(owner, header, payload);
-      this.gradient(header, payload, worker);
+    const { worker, links, codec } = this.#options;
+    const sent = partGradients(layout, task, { start, end }).map(({ owner, header, ...piece }) => {
+      const floats = gradient.subarray(piece.start, piece.end);
+      if (owner !== worker) return links.send(owner, header, codec.encode(floats, piece.start));
+      this.gradient(header, floats, worker);
       return undefined;
     });
     await Promise.race([Promise.all(sent), this.#changed]);
@@ -134,15 +140,15 @@ export class PartExchange {
   }
 
   #sum(layout: PartLayout, step: number, offset: number, sum: Float32Array): void {
-    const { job, stream } = this.#options;
+    const { job, stream, codec } = this.#options;
     const header = { kind: 'partSum', job, layout: layout.number, step, offset } as const;
-    void stream.sendFrame(header, bytesOf(sum));
+    void stream.sendFrame(header, codec.encode(sum, offset));
   }
 
-  #updated(layout: PartLayout, version: number, offset: number, values: Float32Array): void {
-    const { job, worker, links, onChunk } = this.#options;
+  #updated(layout: PartLayout, version: number, offset: number, news: Float32Array): void {
+    const { job, worker, links, codec, onChunk } = this.#options;
     const header = { kind: 'partParameters', job, layout: layout.number, version, offset } as const;
-    const payload = bytesOf(values);
+    const payload = codec.encode(news, offset);
     const frame = encodeFrame(header, payload);
     for (const owner of layout.owners) if (owner !== worker) void links.sendEncoded(owner, frame);
     onChunk(version, offset, payload, layout.chunkFloats);

@@ -5,7 +5,9 @@
 import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import { bytesOf } from '@kasane/protocol/internal/wire/frame';
 import type { PartLayout, PartRange } from '@kasane/protocol/internal/wire/parts';
+import type { FloatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers';
+import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Updater } from '@kasane/tensor/optim/updater';
 import { openUpdater } from './backend.ts';
@@ -39,12 +41,19 @@ export interface PartServerOptions {
   readonly owner: string;
   readonly parameters: readonly ParameterSpec[];
   readonly optimizer: OptimizerOptions;
+  /** How gradients come. */
+  readonly codec: FloatCodec;
+  /** To what sums and updates are rounded; undefined: they are not. */
+  readonly rounding: Rounding | undefined;
   /** Shards of the layout's first step. */
   readonly shards: number;
   /** The sum of a chunk of step `step` over all shards. The floats hold until the call returns. */
   readonly onSum: (step: number, start: number, sum: Float32Array) => void;
-  /** A chunk of a version, if it is to be published. The floats hold until the call returns. */
-  readonly onUpdated: (version: number, start: number, values: Float32Array) => void;
+  /**
+   * A chunk of a version, if it is to be published; of one that is rounded, what it adds to the version before. The floats hold until the
+   * call returns.
+   */
+  readonly onUpdated: (version: number, start: number, news: Float32Array) => void;
 }
 
 export class PartServer {
@@ -80,8 +89,8 @@ export class PartServer {
 
   /** Resolves when it can add. What comes before waits. @throws RangeError when the optimizer's options contradict each other */
   async open(): Promise<void> {
-    const { parameters, optimizer } = this.#options;
-    const updater = await openUpdater(specsOf(parameters, this.#chunks), optimizer);
+    const { parameters, optimizer, rounding } = this.#options;
+    const updater = await openUpdater(specsOf(parameters, this.#chunks), optimizer, { rounding });
     if (this.#isClosed) return;
     this.#updater = updater;
     this.#missing = updater.parameters.length * (1 + updater.state.size);
@@ -97,16 +106,24 @@ export class PartServer {
     } else this.#early.push({ name, offset, values: Uint8Array.from(payload) });
   }
 
-  /** Part of a shard's gradient: of one chunk. @param from whose attempt it is */
-  gradient(step: number, shard: number, from: string, offset: number, payload: Uint8Array): void {
+  /**
+   * Part of a shard's gradient: of one chunk.
+   * @param from whose attempt it is
+   * @param part as it travels, or as it is
+   * @throws KasaneError PROTOCOL when it does not fit the model
+   */
+  gradient(step: number, shard: number, from: string, offset: number, part: Uint8Array | Float32Array): void {
     if (step !== this.#step || shard >= this.#shards) return;
-    const floats = payload.length / 4;
+    const { codec } = this.#options;
+    const floats = part instanceof Float32Array ? part.length : codec.count(part, offset);
     const chunk = this.#chunkAt(offset);
     if (!chunk || offset + floats > chunk.end) return;
     // Another attempt has come first.
     if (chunk.state !== 'collecting' || chunk.complete.has(shard)) return;
     const one = this.#arriving(chunk, shard, from);
-    bytesOf(one.values.subarray(offset - chunk.start, offset - chunk.start + floats)).set(payload);
+    const into = one.values.subarray(offset - chunk.start, offset - chunk.start + floats);
+    if (part instanceof Float32Array) into.set(part);
+    else codec.decode(part, offset, into);
     one.floats += floats;
     if (one.floats < chunk.end - chunk.start) return;
     for (const other of chunk.arriving.get(shard)!) if (other !== one) this.#free.push(other.values);
@@ -161,7 +178,7 @@ export class PartServer {
     if (chunk.complete.size < this.#shards) return;
     const parts = Array.from({ length: this.#shards }, (_, shard) => chunk.complete.get(shard)!);
     const length = chunk.end - chunk.start;
-    this.#isPoisoned = !updater.sum(parts, chunk.at);
+    this.#isPoisoned = !updater.sum(parts, chunk.at, { step: this.#step, origin: chunk.start });
     chunk.state = 'summed';
     this.#free.push(...parts);
     chunk.complete.clear();
@@ -178,8 +195,8 @@ export class PartServer {
     }
     updater.apply(this.#step, learningRate, { start, end, factor: clip === undefined ? factor : 1 });
     chunk.state = 'updated';
-    if (publish)
-      this.#options.onUpdated(this.#step + 1, chunk.start, updater.parameters.subarray(start, end));
+    const news = updater.changes ?? updater.parameters;
+    if (publish) this.#options.onUpdated(this.#step + 1, chunk.start, news.subarray(start, end));
     if (this.#chunks.some(({ state }) => state !== 'updated')) return;
     this.#step++;
     this.#shards = nextShards;

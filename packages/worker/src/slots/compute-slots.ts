@@ -3,10 +3,19 @@
  * everything but the computation gives a worker some that only answer.
  */
 import type { MathMode } from '@kasane/tensor/backends/backend';
+import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { LocalOptimizer, LocalUpdate } from './local-updates.ts';
 import type { Arrival, RunOptions, RunOutcome, SlotInputs } from './slot.ts';
+
+/** How a job trains beyond its programs. */
+export interface SessionOptions {
+  /** What replicas update themselves by; undefined: the job has no local steps. */
+  readonly local?: LocalOptimizer | undefined;
+  /** To what the gradients of a task are rounded; undefined: they are not. */
+  readonly rounding?: Rounding | undefined;
+}
 
 /** One job's place in a slot. */
 export interface ComputeSession {
@@ -24,7 +33,7 @@ export interface ComputeSlot {
     model: ModelDescription,
     requests: readonly ProgramRequest[],
     math: MathMode,
-    local?: LocalOptimizer,
+    how?: SessionOptions,
   ): Promise<ComputeSession>;
   close(session: ComputeSession): void;
   /**

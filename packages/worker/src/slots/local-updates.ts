@@ -5,6 +5,7 @@ import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers'
 import type { Model, ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Updater } from '@kasane/tensor/optim/updater';
 import { openUpdater } from '../peers/backend.ts';
+import type { GradientTask } from './slot.ts';
 
 /** What replicas update themselves by. */
 export interface LocalOptimizer {
@@ -30,7 +31,7 @@ export type LocalUpdate =
       readonly factor: number;
     }
   /** What the round has changed, times the weight of its losses, takes the place of what it began with. */
-  | { readonly kind: 'end'; readonly weight: number };
+  | { readonly kind: 'end'; readonly weight: number; readonly task: GradientTask };
 
 export class LocalUpdates {
   /** In the layout of exchangedParameters. */

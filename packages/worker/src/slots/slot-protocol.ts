@@ -4,10 +4,10 @@ import type { SessionLayout } from '@kasane/tensor/backends/layout';
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { KernelSpan } from '../observe/trace.ts';
-import type { LocalOptimizer } from './local-updates.ts';
+import type { SessionOptions } from './compute-slots.ts';
 
 /** Bytes of control memory. */
-export const CONTROL_BYTES = 64;
+export const CONTROL_BYTES = 128;
 // Indices of int32 words.
 /** Counts commands; the thread sleeps until it changes. */
 export const COMMAND = 0;
@@ -31,6 +31,9 @@ export const LEARNING_RATE = 5;
 export const FACTOR = 6;
 /** Local steps before this one in its round. */
 export const LOCAL_STEP = 14;
+/** Step and shard of the task whose gradients these are, by which they are rounded; shard -1: they are not. */
+export const STEP = 16;
+export const SHARD = 17;
 
 export const RUN = 1;
 export const UPDATE = 2;
@@ -62,8 +65,7 @@ export type SlotRequest =
       readonly model: ModelDescription;
       readonly requests: readonly ProgramRequest[];
       readonly math: MathMode;
-      /** What replicas update themselves by; undefined: the job has no local steps. */
-      readonly local: LocalOptimizer | undefined;
+      readonly how: SessionOptions;
     }
   | { readonly kind: 'close'; readonly session: number }
   | { readonly kind: 'exit' };

@@ -16,9 +16,11 @@ import { buildModel, type Model, type ModelDescription } from '@kasane/tensor/nn
 import type { ProgramRequest } from '@kasane/tensor/training';
 import { type KernelSpan, traceClock } from '../observe/trace.ts';
 import { openBackends } from './backends.ts';
+import type { SessionOptions } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
 import { GradientSums } from './gradient-sums.ts';
-import { type LocalOptimizer, LocalUpdates } from './local-updates.ts';
+import { LocalUpdates } from './local-updates.ts';
+import { RoundedGradients } from './rounded-gradients.ts';
 import {
   ABANDONED,
   ARRIVED,
@@ -27,6 +29,7 @@ import {
   FACTOR,
   FAILED,
   GRADIENTS,
+  GRADIENTS_ALL,
   GRADIENTS_FIRST,
   GRADIENTS_LAST,
   GRADIENTS_MORE,
@@ -36,9 +39,11 @@ import {
   RUN,
   RUNNING,
   SESSION,
+  SHARD,
   type SlotRequest,
   type SlotResponse,
   STAGE,
+  STEP,
   UPDATE,
   UPDATE_BEGIN,
   UPDATE_KIND,
@@ -59,6 +64,8 @@ interface Opened {
   readonly sums: GradientSums;
   /** Undefined: its job has no local steps. */
   readonly updates: LocalUpdates | undefined;
+  /** Undefined: its job exchanges float32. */
+  readonly rounded: RoundedGradients | undefined;
   readonly programs: readonly (readonly Stage[])[];
   /** In a profile: what the last run computed. */
   readonly spans: KernelSpan[];
@@ -79,7 +86,7 @@ async function open(
   description: ModelDescription,
   requests: readonly ProgramRequest[],
   math: MathMode,
-  local: LocalOptimizer | undefined,
+  { local, rounding }: SessionOptions,
 ): Promise<void> {
   try {
     const model = buildModel(description);
@@ -93,7 +100,13 @@ async function open(
     );
     const sums = new GradientSums(model, opened.memory, opened.layout);
     const updates = local && (await LocalUpdates.open(model, local, opened.memory, opened.layout));
-    sessions.set(session, { sums, updates, programs, spans, close: () => opened.destroy() });
+    const { offset, length } = opened.layout.gradients;
+    // What a round has changed lies where its version came.
+    const gradients = updates
+      ? new Float32Array(updates.exchanged)
+      : new Float32Array(opened.memory, offset, length);
+    const rounded = rounding && new RoundedGradients(model, rounding, gradients);
+    sessions.set(session, { sums, updates, rounded, programs, spans, close: () => opened.destroy() });
     say({
       kind: 'opened',
       session,
@@ -151,7 +164,7 @@ function arrival(floats: number): number | undefined {
 
 async function run(): Promise<void> {
   let started = performance.now();
-  const { sums, programs, spans } = sessions.get(words[SESSION]!)!;
+  const { sums, rounded, programs, spans } = sessions.get(words[SESSION]!)!;
   const stages = programs[words[PROGRAM]!]!;
   const gradients = words[GRADIENTS];
   for (let index = 0; index < stages.length; index++) {
@@ -169,6 +182,8 @@ async function run(): Promise<void> {
       if (gradients === GRADIENTS_FIRST) sums.keep();
       else if (gradients === GRADIENTS_MORE) sums.add();
     }
+    if (words[SHARD]! >= 0 && (gradients === GRADIENTS_LAST || gradients === GRADIENTS_ALL))
+      rounded?.round(stages[index]!.ready, words[STEP]!, words[SHARD]!);
     if (index === stages.length - 1) {
       numbers[COMPUTE_MS] = performance.now() - started;
       // Before the last stage is known: whoever waits for that may end the thread, and what was not yet said is lost.
@@ -180,12 +195,15 @@ async function run(): Promise<void> {
 }
 
 function update(): void {
-  const updates = sessions.get(words[SESSION]!)!.updates!;
+  const { updates, rounded } = sessions.get(words[SESSION]!)!;
   const kind = words[UPDATE_KIND];
   const factor = numbers[FACTOR]!;
-  if (kind === UPDATE_BEGIN) updates.begin();
-  else if (kind === UPDATE_STEP) updates.step(words[LOCAL_STEP]!, numbers[LEARNING_RATE]!, factor);
-  else updates.end(factor);
+  if (kind === UPDATE_BEGIN) updates!.begin();
+  else if (kind === UPDATE_STEP) updates!.step(words[LOCAL_STEP]!, numbers[LEARNING_RATE]!, factor);
+  else {
+    updates!.end(factor);
+    rounded?.roundAll(words[STEP]!, words[SHARD]!);
+  }
   Atomics.store(words, STAGE, 1);
   Atomics.notify(words, STAGE);
 }
@@ -198,8 +216,8 @@ for (;;) {
   for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
     const message = next.message as SlotRequest;
     if (message.kind === 'open') {
-      const { session, model, requests, math, local } = message;
-      await open(session, model, requests, math, local);
+      const { session, model, requests, math, how } = message;
+      await open(session, model, requests, math, how);
     } else if (message.kind === 'close') {
       sessions.get(message.session)?.close();
       sessions.delete(message.session);

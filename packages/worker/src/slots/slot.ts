@@ -10,9 +10,9 @@ import type { Place, ProgramLayout, SessionLayout } from '@kasane/tensor/backend
 import type { ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import type { KernelSpan } from '../observe/trace.ts';
-import type { ComputeSession, ComputeSlot } from './compute-slots.ts';
+import type { ComputeSession, ComputeSlot, SessionOptions } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
-import type { LocalOptimizer, LocalUpdate } from './local-updates.ts';
+import type { LocalUpdate } from './local-updates.ts';
 import {
   ABANDONED,
   ARRIVED,
@@ -32,9 +32,11 @@ import {
   RUN,
   RUNNING,
   SESSION,
+  SHARD,
   type SlotRequest,
   type SlotResponse,
   STAGE,
+  STEP,
   UPDATE,
   UPDATE_BEGIN,
   UPDATE_END,
@@ -76,11 +78,19 @@ const updateKinds: Readonly<Record<LocalUpdate['kind'], number>> = {
   end: UPDATE_END,
 };
 
+/** By what a gradient is rounded. */
+export interface GradientTask {
+  readonly step: number;
+  readonly shard: number;
+}
+
 export interface RunOptions {
   /** What becomes of the gradients. Default 'all'. */
   readonly use?: GradientUse;
   /** The version that it computes with, where that is still arriving: the rest is told by `arrived`. Default: all is there. */
   readonly arrival?: Arrival | undefined;
+  /** The task whose gradient it is, by which that is rounded, where its job has that. Default: it is none, and is not rounded. */
+  readonly task?: GradientTask | undefined;
 }
 
 /** So many floats of a version of the parameters, from the first on, are there. */
@@ -185,13 +195,13 @@ export class Slot implements ComputeSlot {
     model: ModelDescription,
     requests: readonly ProgramRequest[],
     math: MathMode,
-    local?: LocalOptimizer,
+    how: SessionOptions = {},
   ): Promise<SlotSession> {
     if (this.#dead) return Promise.reject(this.#dead);
     const session = this.#nextSession++;
     return new Promise((resolve, reject) => {
       this.#opening.set(session, { resolve, reject });
-      this.#send({ kind: 'open', session, model, requests, math, local });
+      this.#send({ kind: 'open', session, model, requests, math, how });
     });
   }
 
@@ -209,7 +219,7 @@ export class Slot implements ComputeSlot {
     request: ProgramRequest,
     inputs: SlotInputs,
     onReady: (ready: readonly number[]) => void,
-    { use = 'all', arrival }: RunOptions = {},
+    { use = 'all', arrival, task }: RunOptions = {},
   ): Promise<RunOutcome> {
     if (this.#dead) throw this.#dead;
     const index = session.layout.programs.findIndex(
@@ -223,6 +233,8 @@ export class Slot implements ComputeSlot {
     words[SESSION] = session.id;
     words[PROGRAM] = index;
     words[GRADIENTS] = uses[use];
+    words[STEP] = task?.step ?? 0;
+    words[SHARD] = task?.shard ?? -1;
     words[ARRIVED] = arrival?.floats ?? session.layout.parameters.length;
     this.#running = { session, version: arrival?.version };
     Atomics.store(words, RUNNING, RUN);
@@ -261,7 +273,11 @@ export class Slot implements ComputeSlot {
       words[LOCAL_STEP] = update.step;
       this.#numbers[LEARNING_RATE] = update.learningRate;
       this.#numbers[FACTOR] = update.factor;
-    } else if (update.kind === 'end') this.#numbers[FACTOR] = update.weight;
+    } else if (update.kind === 'end') {
+      words[STEP] = update.task.step;
+      words[SHARD] = update.task.shard;
+      this.#numbers[FACTOR] = update.weight;
+    }
     Atomics.store(words, RUNNING, UPDATE);
     this.#wake();
     const waiting = Atomics.waitAsync(words, STAGE, 0);

@@ -37,7 +37,8 @@ export async function submit(
   options: Options & { watch?: boolean; priority: number },
 ): Promise<void> {
   const { bringPresetData, fromHere, readJob } = await import('../../files/read-job.ts');
-  const { exchangedOf, floatsOf } = await import('@kasane/protocol/internal/job/job-exchange');
+  const { exchangedOf } = await import('@kasane/protocol/internal/job/job-exchange');
+  const { exchangedBytes } = await import('@kasane/protocol/internal/wire/rounded-floats');
   const job = await readJob(file);
   const { spec: given } = job;
   const spec = fromHere(given);
@@ -45,7 +46,7 @@ export async function submit(
   await withClient(options, async (client) => {
     const id = await client.submit(JSON.stringify(spec), options.priority);
     printId(id, options);
-    const megabytes = (4 * floatsOf(exchangedOf(job))) / 1e6;
+    const megabytes = exchangedBytes(exchangedOf(job), given.exchange.precision) / 1e6;
     const { every } = given.exchange;
     const [each, what] =
       every === 1 ? ['step', 'gradients per shard'] : [`round of ${every} steps`, 'changes per replica'];

@@ -1,0 +1,181 @@
+/** Gradients and updates of fewer bits: the weights depend on the job alone, not on the way that they take. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { exchangeCluster, runExchange, ways } from './support/exchange-cluster.ts';
+
+const DONE = JobState.JOB_STATE_SUCCEEDED;
+const WAITED = { timeout: 300_000, interval: 100 };
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+
+/** Statistics, frozen layers, averages, shards that are added in groups. */
+const jobOf = (precision: 'f32' | 'bf16' | 'int8', training: object = {}) => ({
+  name: `exchange-${precision}`,
+  model: {
+    input: [28, 28, 1],
+    classes: 10,
+    layers: [
+      { type: 'flatten' },
+      { type: 'dense', units: 300, name: 'first' },
+      { type: 'batchNorm' },
+      { type: 'relu' },
+      { type: 'dropout', rate: 0.2 },
+      { type: 'dense', units: 20, name: 'kept' },
+      { type: 'dense', units: 10 },
+    ],
+  },
+  data: { path: images },
+  exchange: { precision },
+  training: {
+    ...{ epochs: 3, batch: 25, shards: 5, seed: 7 },
+    optimizer: { type: 'adamw', weightDecay: 0.01, decayBiasAndNorm: false },
+    ema: { decay: 0.99 },
+    schedule: { type: 'cosine', warmupSteps: 20 },
+    freeze: ['kept'],
+    ...training,
+  },
+  checkpoint: { everySteps: 7 },
+});
+let images = '';
+const digests = new Map<string, string>();
+
+beforeAll(async () => {
+  images = smallMnist(temporaryDirectory(cleanUp), 1000, 100);
+  // One worker, through shared memory.
+  const cluster = new TestCluster(cleanUp);
+  await cluster.start();
+  await cluster.worker(1);
+  for (const precision of ['f32', 'bf16', 'int8'] as const) {
+    const { now, routes } = await runExchange({ cluster }, jobOf(precision));
+    expect(routes).toEqual([]);
+    digests.set(precision, now.digest);
+  }
+  expect(new Set(digests.values()).size).toBe(3);
+  await cluster.stopCoordinator();
+});
+
+/** Workers that are done with take no time of the next test. */
+let cluster: Awaited<ReturnType<typeof exchangeCluster>> | undefined;
+afterEach(async () => {
+  await cluster?.cluster.stopCoordinator();
+  for (const child of cluster?.children ?? []) child.kill('SIGKILL');
+  cluster = undefined;
+});
+
+async function run(
+  precision: 'bf16' | 'int8',
+  workers: number,
+  exchange: 'coordinator' | 'workers',
+  act: (started: NonNullable<typeof cluster>) => unknown = () => {},
+) {
+  const started = await exchangeCluster(cleanUp, workers, exchange);
+  cluster = started;
+  const { now, routes, ledger } = await runExchange(started, jobOf(precision), workers, () => act(started));
+  expect(now).toMatchObject({ state: DONE, digest: digests.get(precision) });
+  expect(ledger).toHaveLength(3 * 40 * 5);
+  expect(routes.includes('exchange-workers')).toBe(exchange === 'workers');
+  return { routes, ledger };
+}
+
+describe('the same weights, each sample once', () => {
+  it.each([
+    ['bf16', 2, 'coordinator'],
+    ['int8', 3, 'coordinator'],
+    ['bf16', 2, 'workers'],
+    ['int8', 3, 'workers'],
+  ] as const)('of %s with %i workers that exchange through: %s', async (precision, workers, exchange) => {
+    await run(precision, workers, exchange);
+  });
+
+  it('of rounds of local steps', async () => {
+    const job = { ...jobOf('int8'), exchange: { precision: 'int8', every: 4 } };
+    const near = new TestCluster(cleanUp);
+    await near.start();
+    const child = await near.worker(2);
+    const { now } = await runExchange({ cluster: near }, job);
+    child.kill('SIGKILL');
+    await near.stopCoordinator();
+    cluster = await exchangeCluster(cleanUp, 2, 'workers');
+    const other = await runExchange(cluster, job);
+    expect(other.routes).toContain('exchange-workers');
+    expect(other.now).toMatchObject({ state: DONE, digest: now.digest });
+    expect([...digests.values()]).not.toContain(now.digest);
+  });
+
+  it('when an owner is killed, and another joins', async () => {
+    const { routes } = await run('int8', 3, 'workers', async ({ cluster, children }) => {
+      await sleep(300);
+      children[1]!.kill('SIGKILL');
+      await cluster.worker(1, { sharedMemory: false });
+    });
+    expect(routes.some((code) => code === 'owner-left' || code === 'peers-parted')).toBe(true);
+  });
+
+  it('with one that reaches the coordinator alone', async () => {
+    const { ledger } = await run('int8', 2, 'workers', ({ cluster }) =>
+      cluster.worker(1, { sharedMemory: false, peers: false }),
+    );
+    expect(new Set(ledger.map(({ worker }) => worker)).size).toBeGreaterThanOrEqual(2);
+  });
+
+  it('when the coordinator starts again, with what rounding has lost before', async () => {
+    cluster = await exchangeCluster(cleanUp, 2, 'workers');
+    const { cluster: started } = cluster;
+    const { client } = started;
+    const id = await client.submit(JSON.stringify(jobOf('int8')));
+    await vi.waitFor(async () => expect(ways(await client.events(id))).toContain('exchange-workers'), WAITED);
+    await started.stopCoordinator();
+    await started.startCoordinator();
+    await vi.waitFor(async () => expect((await client.get(id)).state).toBe(DONE), WAITED);
+    expect(await client.get(id)).toMatchObject({ digest: digests.get('int8') });
+    const codes = (await client.events(id)).map(({ code }) => code);
+    expect(codes).toContain('restored');
+    expect(started.ledger(id)).toHaveLength(3 * 40 * 5);
+    client.close();
+  });
+});
+
+describe('bytes', () => {
+  /** What a coordinator has received and sent in a job without statistics and averages. */
+  async function traffic(precision: 'f32' | 'bf16' | 'int8') {
+    const cluster = new TestCluster(cleanUp, { exchange: 'coordinator' });
+    await cluster.start();
+    const child = await cluster.worker(1, { sharedMemory: false });
+    const job = {
+      ...{ name: 'bytes', data: { path: images }, exchange: { precision } },
+      model: {
+        ...{ input: [28, 28, 1], classes: 10 },
+        layers: [
+          { type: 'flatten' },
+          { type: 'dense', units: 500 },
+          { type: 'relu' },
+          { type: 'dense', units: 10 },
+        ],
+      },
+      training: { epochs: 2, batch: 10, shards: 2 },
+    };
+    const { client } = cluster;
+    const id = await client.submit(JSON.stringify(job));
+    for await (const _ of client.watch(id));
+    const [{ bytesReceived, bytesSent } = { bytesReceived: 0, bytesSent: 0 }] = (await client.status())
+      .workers;
+    client.close();
+    child.kill('SIGKILL');
+    await cluster.stopCoordinator();
+    return { bytesReceived, bytesSent };
+  }
+
+  it('are a half with bf16, and a quarter with int8', async () => {
+    const whole = await traffic('f32');
+    for (const [precision, part] of [
+      ['bf16', 0.51],
+      ['int8', 0.26],
+    ] as const) {
+      const { bytesReceived, bytesSent } = await traffic(precision);
+      expect(bytesReceived).toBeLessThan(part * whole.bytesReceived);
+      expect(bytesSent).toBeLessThan(part * whole.bytesSent);
+    }
+  });
+});
