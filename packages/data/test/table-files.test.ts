@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { expect, it, vi } from 'vitest';
 import { readIdx } from '../src/idx/idx.ts';
+import { openCsvFile } from '../src/tables/csv-file.ts';
 import { tableFiles } from './support/table-files.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -68,6 +69,14 @@ it('in another encoding is refused with its line, and read when that is said', a
   const long = Buffer.from(`x,kind\n${rows(30_000, String)}é,lo\n`, 'latin1');
   await expect(table(long)).rejects.toThrow(/csv:30002: it is not UTF-8/);
   await expect(table(Buffer.from(`${good}é`).subarray(0, -1))).rejects.toThrow(/csv:14: it is not UTF-8/);
+});
+
+it('many blank lines at the end of a single column are counted', async () => {
+  const file = await openCsvFile(write(`x\n1\n2\n${'\n'.repeat(130_000)}`), { onDamaged: 'fail' });
+  let rows = 0;
+  for await (const _ of file.rows()) rows++;
+  expect(rows).toBe(2);
+  expect(file.notes().join()).toMatch(/skipped 130000 blank lines/);
 });
 
 it('a comma at the end of each line makes no feature', async () => {

@@ -97,7 +97,7 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
           throw new DataError(`${why}. Fix the row, or set data.onDamaged: skip`);
         skipped.push(why);
       }
-      if (columns.length === 1) blank.push(...waiting.map(({ line }) => line));
+      if (columns.length === 1) for (const { line } of waiting) blank.push(line);
     },
   };
 }
