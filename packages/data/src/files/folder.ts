@@ -104,7 +104,7 @@ export function filesBelow(folder: string): Omit<Listing, 'folders'> {
       problems.push(`${at}: it is a link back to ${real}. Remove the link`);
       return;
     }
-    problems.push(...listing.problems);
+    for (const problem of listing.problems) problems.push(problem);
     // Together by name, as they stand in the folder.
     const all = [
       ...listing.files.map((path) => ({ path, file: true })),

@@ -233,7 +233,7 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
   /** Classes that have nothing but files of other kinds. */
   let lacking = 0;
   for (const { group, usable, damaged, name } of checked) {
-    problems.push(...damaged);
+    for (const problem of damaged) problems.push(problem);
     const left = usable.filter(({ path }) => !twice.paths.has(path));
     if (usable.length === 0) {
       const others = otherKinds(group.files);
@@ -241,7 +241,8 @@ async function findUsable(found: ClassFolders, options: ImageFolderOptions, form
       problems.push(`${group.path}: this class has no usable images (${IMAGE_KINDS.join(', ')})${others}`);
     }
     if (left.length === 0) continue;
-    images.push(...left.map(({ path, print }) => ({ path, print, label: classes.length })));
+    // Not as arguments: a class may have more images than a stack holds.
+    for (const { path, print } of left) images.push({ path, print, label: classes.length });
     classes.push(name);
   }
   problems.push(...twice.problems);

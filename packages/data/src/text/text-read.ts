@@ -275,7 +275,7 @@ function filesOf(path: string, used: (path: string) => boolean, damaged: Damaged
   if (kind === 'nothing') throw notFound(`${path}: file or folder not found; expected text`);
   if (kind !== 'folder') return [path];
   const below = filesBelow(path);
-  damaged.problems.push(...below.problems);
+  for (const problem of below.problems) damaged.problems.push(problem);
   const isOne = textsAmong(below.files);
   return below.files.filter((file) => isOne(file) && used(file));
 }
