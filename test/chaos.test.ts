@@ -27,21 +27,28 @@ async function opened(exchange: string) {
   return { punisher, stage };
 }
 
-it('a training under faults of every kind ends with the same bits', async ({ task }) => {
-  const job = chaosJob(temporaryDirectory(cleanUp), 14);
-  // Through the coordinator here, between workers below: that is no part of the result.
-  const calm = await opened('coordinator');
-  const quiet = await calm.punisher.run(calm.stage, job, []);
-  expect(quiet.error).toBe('');
-  expect(quiet.digest).toMatch(/^[0-9a-f]{64}$/);
-  const { punisher, stage } = await opened('workers');
-  const names = allFaults.filter((name) => !slow.includes(name));
-  const possible = names.filter((name) => stage.lacks(name) === undefined);
-  const { skip, meta } = needing(['mount', 'faketime']);
-  expect(names.length - possible.length > 0).toBe(skip);
-  Object.assign(task.meta, meta);
-  const options = { seed: SEED, faults: possible, steps: job.steps, workers: WORKERS };
-  const run = await punisher.run(stage, job, schedule({ ...options, seconds: 6, within: 0.6 }));
-  expect(complaints(run, quiet.digest)).toEqual([]);
-  expect(run.blows.filter(({ fired }) => fired)).toHaveLength(possible.length);
-}, 600_000);
+it.for([
+  { every: 1, epochs: 14 },
+  { every: 5, epochs: 24 },
+])(
+  'a training under faults of every kind ends with the same bits, with an exchange every $every',
+  async ({ every, epochs }, { task }) => {
+    const job = chaosJob(temporaryDirectory(cleanUp), epochs, undefined, every);
+    // Through the coordinator here, between workers below: that is no part of the result.
+    const calm = await opened('coordinator');
+    const quiet = await calm.punisher.run(calm.stage, job, []);
+    expect(quiet.error).toBe('');
+    expect(quiet.digest).toMatch(/^[0-9a-f]{64}$/);
+    const { punisher, stage } = await opened('workers');
+    const names = allFaults.filter((name) => !slow.includes(name));
+    const possible = names.filter((name) => stage.lacks(name) === undefined);
+    const { skip, meta } = needing(['mount', 'faketime']);
+    expect(names.length - possible.length > 0).toBe(skip);
+    Object.assign(task.meta, meta);
+    const options = { seed: SEED, faults: possible, steps: job.steps, workers: WORKERS };
+    const run = await punisher.run(stage, job, schedule({ ...options, seconds: 6, within: 0.6 }));
+    expect(complaints(run, quiet.digest)).toEqual([]);
+    expect(run.blows.filter(({ fired }) => fired)).toHaveLength(possible.length);
+  },
+  600_000,
+);

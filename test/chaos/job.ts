@@ -12,8 +12,8 @@ export interface ChaosJob {
 const BATCH = 96;
 const SEED = 11;
 
-/** @param directory for its data */
-export function chaosJob(directory: string, epochs: number, samples = 4_800): ChaosJob {
+/** @param directory for its data @param every local steps of a round; with 1 there are none */
+export function chaosJob(directory: string, epochs: number, samples = 4_800, every = 1): ChaosJob {
   const file = JSON.stringify({
     name: 'chaos',
     model: {
@@ -36,8 +36,9 @@ export function chaosJob(directory: string, epochs: number, samples = 4_800): Ch
     },
     data: { path: smallMnist(directory, samples, 500) },
     training: { epochs, batch: BATCH, shards: 4, seed: SEED },
+    exchange: { every },
     evaluation: { shardSamples: 125 },
     checkpoint: { everySteps: 20, keep: 3 },
   });
-  return { file, samples, epochs, seed: SEED, steps: epochs * Math.ceil(samples / BATCH) };
+  return { file, samples, epochs, seed: SEED, steps: epochs * Math.ceil(samples / (BATCH * every)) };
 }

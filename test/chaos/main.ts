@@ -29,6 +29,7 @@ const usage = `npm run chaos -- [options]
                           ${allFaults.join(' ')}
   --containers            Redis, coordinator and workers in containers of their own, on a private network
   --exchange workers      how gradients travel (kasane coordinator --help); auto unless set
+  --every 10              local steps between two exchanges
   --epochs ${EPOCHS}             of each job
   --verbose               every line that any process says`;
 
@@ -48,6 +49,7 @@ function readOptions() {
         faults: { type: 'string' },
         containers: { type: 'boolean', default: false },
         exchange: { type: 'string', default: 'auto' },
+        every: { type: 'string', default: '1' },
         epochs: { type: 'string', default: String(EPOCHS) },
         verbose: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
@@ -63,7 +65,7 @@ if (values.help) {
   process.stdout.write(`${usage}\n`);
   process.exit();
 }
-for (const name of ['seed', 'seeds', 'epochs', 'minutes'] as const) {
+for (const name of ['seed', 'seeds', 'epochs', 'every', 'minutes'] as const) {
   const value = values[name] ?? '1';
   if (!(Number(value) > 0)) fail(`--${name} takes a number above 0, not '${value}'`);
 }
@@ -100,7 +102,7 @@ async function on<T>(seed: number, use: (stage: Stage, punisher: Punisher) => Pr
   }
 }
 
-const job = chaosJob(directory, Number(values.epochs));
+const job = chaosJob(directory, Number(values.epochs), undefined, Number(values.every));
 const bad: string[] = [];
 if (values.minutes !== undefined) {
   bad.push(

@@ -280,8 +280,11 @@ export class Slot implements ComputeSlot {
     }
     Atomics.store(words, RUNNING, UPDATE);
     this.#wake();
-    const waiting = Atomics.waitAsync(words, STAGE, 0);
-    if (waiting.async) await waiting.value;
+    // The thread may wake this side for the run before, whose end was seen without that.
+    while (Atomics.load(words, STAGE) === 0) {
+      const waiting = Atomics.waitAsync(words, STAGE, 0);
+      if (waiting.async) await waiting.value;
+    }
     if (Atomics.load(words, STAGE) === FAILED) throw this.#whyFailed();
   }
 
