@@ -36,12 +36,18 @@ describe('job files', () => {
     expect(refused(`${head}exchange: { every: 50, replicas: 4 }\ntraining: { shards: 3 }\n`)).toBe(
       'my.yaml:3: exchange.replicas: 4 replicas, but training.shards is 3; they are the same number: remove one of them',
     );
-    for (const name of ['replicas: 4', 'outer: { momentum: 0.5 }'])
+    for (const name of ['replicas: 4', 'outer: { momentum: 0.5 }', 'optimizerState: reset'])
       expect(refused(`${head}exchange:\n  ${name}\n`)).toMatch(
-        /^my\.yaml:4: exchange\.(replicas|outer): applies only to local steps; set exchange\.every, such as 50$/,
+        /^my\.yaml:4: exchange\.(replicas|outer|optimizerState): applies only to local steps; set exchange\.every, such as 50$/,
       );
     expect(refused(`${head}exchange: { precision: fp8 }\n`)).toMatch(
       /^my\.yaml:3: exchange\.precision: .*f32.*bf16.*int8/,
+    );
+    expect(refused(`${head}training: { batch: 4 }\nexchange: { every: 2, replicas: 5 }\n`)).toBe(
+      'my.yaml:4: exchange.replicas: 5 replicas of a batch of 4; expected at most one per sample',
+    );
+    expect(refused(`${head}exchange: { every: 2, outer: { learningRate: 1e30 } }\n`)).toMatch(
+      /^my\.yaml:3: exchange\.outer\.learningRate: /,
     );
     expect(refused(`${head}exchange: { every: 0 }\n`)).toMatch(/^my\.yaml:3: exchange\.every: /);
   });

@@ -2,7 +2,7 @@
 import { buildModel, initializeParameters, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { LocalOptimizer } from '@kasane/worker/internal/slots/local-updates';
 import { Slot } from '@kasane/worker/internal/slots/slot';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
 
 const device = await openDevice();
@@ -113,6 +113,22 @@ describe('a round', { timeout: 60_000 }, () => {
     const without = await round(newSlot(), { ...heavy, keepsState: false });
     expect(without.change).toEqual(first.change.subarray(0, parameterCount));
   });
+});
+
+it('an update is waited for, though this side is woken for the run before it', {
+  timeout: 60_000,
+}, async () => {
+  const slot = newSlot();
+  const session = await slot.open(description, [request], 'exact', { local: plain });
+  slot.exchanged(session).set(weights);
+  await slot.update(session, { kind: 'begin' });
+  await slot.run(session, request, inputs, () => {});
+  const woken = vi
+    .spyOn(Atomics, 'waitAsync')
+    .mockImplementationOnce(() => ({ async: true, value: Promise.resolve('ok') }));
+  await slot.update(session, { kind: 'step', step: 0, learningRate: 0.1, factor: 1 / samples });
+  woken.mockRestore();
+  expect(slot.parameters(session)).not.toEqual(weights);
 });
 
 describe('on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {

@@ -55,8 +55,17 @@ export function leftOut(before: Position, oneMore: boolean): Pick<Position, 'lef
 /** Floats that are looked at in one turn of the event loop. */
 const AT_ONCE = 1 << 22;
 
+/** What helps a training that diverges. @param every local steps of a round */
+export const rightOfDiverged = (every: number): string =>
+  `reduce training.learningRate${every > 1 ? ' or exchange.outer.learningRate' : ''}, or set training.clipNorm`;
+
 /** Rejects with JOB_FAILED when an update made weights overflow: gradients and losses before it were finite all the same. */
-export async function requireFinite(model: Model, parameters: Float32Array, step: number): Promise<void> {
+export async function requireFinite(
+  model: Model,
+  parameters: Float32Array,
+  step: number,
+  every = 1,
+): Promise<void> {
   for (let from = 0; from < parameters.length; from += AT_ONCE) {
     const end = Math.min(parameters.length, from + AT_ONCE);
     // What is not finite minus itself is NaN, and stays it.
@@ -65,7 +74,7 @@ export async function requireFinite(model: Model, parameters: Float32Array, step
     if (zero !== 0)
       throw new KasaneError(
         'JOB_FAILED',
-        `after step ${step}: ${notFinite(model, parameters)}: training has diverged; reduce training.learningRate, or set training.clipNorm`,
+        `after step ${step}: ${notFinite(model, parameters)}: training has diverged; ${rightOfDiverged(every)}`,
       );
     if (end < parameters.length) await nextTurn();
   }

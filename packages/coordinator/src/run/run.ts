@@ -366,7 +366,7 @@ export class Run {
     const { limits, job, record } = this.#options;
     this.#sync!.publishAverages();
     // Parameters stand still until it is done; gradients of the next step may be computed meanwhile.
-    await requireFinite(job.model, this.#parameters!.parameters, step);
+    await requireFinite(job.model, this.#parameters!.parameters, step, this.#plan.every);
     const answers: Answer[] = [];
     const rounds = this.#plan.evaluationRounds(limits.stagedBytes, limits.queuedTasks);
     for (const { start: first, end } of rounds) {

@@ -51,15 +51,19 @@ function checkParts(job: Job, data: DataParts, trainSamples: readonly number[]):
   const why = fits(trainSamples);
   if (why === undefined) return;
   const given = cutsOf(job.spec);
-  const { batch, shards, accumulate } = given;
+  const { batch, shards, accumulate, every } = given;
+  const { replicas } = job.spec.exchange;
   const { samples } = data.train;
   const found = tried(given, samples).find((cuts) => fits(trainSizes(samples, cuts)) === undefined);
   const last = samples % batch;
-  const how = `${samples} training samples in batches of ${batch}${last > 0 ? `, the last of ${last}` : ''}, ${shards} shards${accumulate > 1 ? ` of ${accumulate} parts` : ''}`;
+  const how = `${samples} training samples in batches of ${batch}${last > 0 ? `, the last of ${last}` : ''}, ${every > 1 ? `rounds of ${every} steps, ${shards} replicas` : `${shards} shards`}${accumulate > 1 ? ` of ${accumulate} parts` : ''}`;
   const right = found
     ? Object.entries(found)
         .filter(([name, value]) => value !== given[name as keyof Cuts])
-        .map(([name, value]) => `training.${name}: ${value}`)
+        .map(([name, value]) => {
+          const isReplicas = name === 'shards' && replicas !== undefined;
+          return isReplicas ? `exchange.replicas: ${value}` : `training.${name}: ${value}`;
+        })
         .join(' and ')
     : 'more training samples';
   throw new KasaneError('JOB_INVALID', `training: ${why}: ${how}. Use ${right}`);

@@ -10,7 +10,8 @@ import type { Job, JobSpec, TrainingSpec } from './job.ts';
 const outerSchema = z.strictObject({
   learningRate: z
     .number()
-    .positive()
+    .min(1e-6)
+    .max(10)
     .default(0.8)
     .describe('Fraction of the average change that the weights take in.'),
   momentum: z

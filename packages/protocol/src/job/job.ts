@@ -272,12 +272,13 @@ function placeReplicas(
   value: unknown,
   locate: (path: readonly PropertyKey[]) => string,
 ): void {
-  const { every, replicas, outer } = exchange;
+  const { every, replicas, outer, optimizerState } = exchange;
   const refuse = (path: readonly string[], why: string) => {
     throw new KasaneError('JOB_INVALID', `${locate(path)}: ${path.join('.')}: ${why}`);
   };
   if (every === 1) {
-    const name = replicas !== undefined ? 'replicas' : outer && 'outer';
+    const state = optimizerState === 'average' ? undefined : 'optimizerState';
+    const name = replicas !== undefined ? 'replicas' : outer ? 'outer' : state;
     if (name) refuse(['exchange', name], 'applies only to local steps; set exchange.every, such as 50');
     return;
   }
@@ -287,6 +288,11 @@ function placeReplicas(
     refuse(
       ['exchange', 'replicas'],
       `${replicas} replicas, but training.shards is ${training.shards}; they are the same number: remove one of them`,
+    );
+  if (replicas > training.batch)
+    refuse(
+      ['exchange', 'replicas'],
+      `${replicas} replicas of a batch of ${training.batch}; expected at most one per sample`,
     );
   training.shards = replicas;
 }
