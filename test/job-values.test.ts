@@ -80,7 +80,12 @@ function fits({ properties }: Schema, value: unknown): boolean {
 }
 
 function changed(path: readonly string[], value: unknown): object {
-  const job = structuredClone(base) as Record<string, unknown>;
+  // What only local steps have is refused without them.
+  const isLocal = path[0] === 'exchange' && path[1] !== 'every';
+  const job = structuredClone(isLocal ? { ...base, exchange: { every: 2 } } : base) as Record<
+    string,
+    unknown
+  >;
   let at = job;
   for (const key of path.slice(0, -1)) {
     at[key] ??= {};

@@ -52,9 +52,9 @@ export class Exchange {
   /** What it adds to the version before, */
   readonly #changesEncoder = new VersionEncoder();
   #changes: EncodedVersion | undefined;
-  /** which has been sent as frames to these, and they have got nothing since; and who has the present one. */
-  #before: ReadonlySet<ConnectedWorker> = new Set();
-  #sent = new Set<ConnectedWorker>();
+  /** which has been sent as frames to these workers, and they have got nothing since; and who has the present one. */
+  #before = new Set<string>();
+  #sent = new Set<string>();
   /** Where gradients are decoded. */
   #decoded = new Float32Array(0);
   /** Floats of the present version of which those have heard who are told. */
@@ -89,6 +89,8 @@ export class Exchange {
 
   /** Memory of a worker that leaves is given back, but for what holds gradients of this step: steps may stand still for days. */
   leave(worker: string): void {
+    this.#before.delete(worker);
+    this.#sent.delete(worker);
     const offered = this.#gradients.get(worker);
     if (!offered) return;
     this.#gradients.delete(worker);
@@ -175,9 +177,9 @@ export class Exchange {
       if (shares && !this.#told.includes(worker)) {
         worker.publish(this.#id, () => this.#announcement(0, parameters.length));
       } else if (!shares) {
-        const hasBefore = before.has(worker) && !lacking.includes(worker);
+        const hasBefore = before.has(worker.id) && !lacking.includes(worker);
         if (hasBefore) this.#changes ??= this.#encodeChanges();
-        this.#sent.add(worker);
+        this.#sent.add(worker.id);
         worker.publish(this.#id, () => this.#whole(), hasBefore ? this.#changes : undefined);
       }
       if (this.#averages) worker.publishMore(this.#id, this.#averages);

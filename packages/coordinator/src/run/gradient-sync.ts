@@ -151,6 +151,7 @@ export class GradientSync {
   /** Nothing more comes from a worker. */
   left(worker: string): void {
     this.#options.parameters.drop(worker);
+    for (const lacking of [...this.#lacking.keys()]) if (lacking.id === worker) this.#lacking.delete(lacking);
     this.#exchange.leave(worker);
     this.#options.board.workerLeft(worker);
     this.#peers.left(worker);
