@@ -1,7 +1,7 @@
 /** What a worker does for one job: takes its tasks, computes them, sends what comes out. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Access } from '@kasane/data/internal/files/access';
-import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { messageOf } from '@kasane/protocol/errors';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
   type CommitParts,
@@ -12,10 +12,6 @@ import {
   type TaskResult,
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { shortened } from '@kasane/protocol/internal/events/plain-text';
-import { whyUnfit } from '@kasane/protocol/internal/job/fit';
-import { floatsOf } from '@kasane/protocol/internal/job/job-exchange';
-import { parseObjective } from '@kasane/protocol/internal/job/job-objective';
-import { parseSampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import { queuePrefix, type TaskData } from '@kasane/protocol/internal/queue/queue';
 import {
   type AveragesHeader,
@@ -28,14 +24,9 @@ import {
   type SharedParametersHeader,
 } from '@kasane/protocol/internal/wire/frame';
 import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
-import { type FloatCodec, floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
-import type { MathMode } from '@kasane/tensor/backends/backend';
-import { precisions, type Rounding } from '@kasane/tensor/internal/optim/rounding';
-import { buildModel, type Model, type ModelDescription, type ParameterSpec } from '@kasane/tensor/nn/model';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sizeOf } from '@kasane/tensor/shape';
-import type { ProgramRequest } from '@kasane/tensor/training';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { CoordinatorStream } from '../connection/stream.ts';
@@ -50,7 +41,7 @@ import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute
 import { Abandoned, Unable } from '../slots/slot.ts';
 import { computeGradient, computeRound } from './compute-task.ts';
 import { GradientSender } from './gradient-sender.ts';
-import { LocalSteps } from './local-steps.ts';
+import { type OpenedJob, readOpened } from './opened-job.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
@@ -83,16 +74,7 @@ export interface JobSessionOptions {
 
 export class JobSession {
   readonly #options: JobSessionOptions;
-  readonly #model: Model;
-  readonly #math: MathMode;
-  /** To what gradients are rounded, and how they and versions travel. */
-  readonly #rounding: Rounding | undefined;
-  readonly #codec: FloatCodec;
-  readonly #requests: readonly ProgramRequest[];
-  /** Undefined: each step's gradient is exchanged. */
-  readonly #local: LocalSteps | undefined;
-  /** What versions and gradients are of. */
-  readonly #exchanged: readonly ParameterSpec[];
+  readonly #job: OpenedJob;
   readonly #parameters: ParameterStore;
   /** What evaluations take: the same, or the averages that belong to a version. */
   readonly #evaluated: ParameterStore;
@@ -122,53 +104,16 @@ export class JobSession {
   constructor(options: JobSessionOptions) {
     const { opened, redis, slots, log } = options;
     this.#options = options;
-    this.#model = buildModel(JSON.parse(opened.model) as ModelDescription);
-    this.#local = opened.localSteps && new LocalSteps(opened.localSteps);
-    this.#exchanged = this.#local?.exchangedOf(this.#model) ?? this.#model.parameters;
-    const floats = floatsOf(this.#exchanged);
-    if (floats !== opened.parameterCount) {
-      const counts = `${floats} parameters here, ${opened.parameterCount} at the coordinator`;
-      throw new KasaneError(
-        'PROTOCOL',
-        `the model of job ${opened.job} has ${counts}: install the same version of Kasane on both`,
-      );
-    }
-    const { math } = opened;
-    if (math !== 'exact' && math !== 'fast') {
-      throw new KasaneError(
-        'PROTOCOL',
-        `job ${opened.job} asks for '${math}' arithmetic: expected exact or fast`,
-      );
-    }
-    this.#math = math;
-    const precision = precisions.find((one) => one === opened.precision);
-    if (!precision)
-      throw new KasaneError(
-        'PROTOCOL',
-        `job ${opened.job} exchanges '${opened.precision}' floats: expected ${precisions.join(', ')}`,
-      );
-    this.#rounding = precision === 'f32' ? undefined : { precision, seed: opened.seed };
-    this.#codec = floatCodec(this.#exchanged, precision);
-    const objective = parseObjective(opened.objective);
-    const format = parseSampleFormat(opened.samples);
-    const mixed = format.mixup !== undefined;
-    const memory = opened.memory === 'low' ? 'low' : 'normal';
-    this.#requests = [
-      ...opened.trainSamples.map(
-        (samples) => ({ mode: 'train', samples, objective, mixed, memory }) as const,
-      ),
-      ...opened.evaluateSamples.map((samples) => ({ mode: 'evaluate', samples, objective }) as const),
-    ];
-    const why = whyUnfit({ model: this.#model, objective, format, trainSamples: opened.trainSamples });
-    if (why !== undefined) throw new KasaneError('DATA_INVALID', why);
+    const job = readOpened(opened);
+    this.#job = job;
     const onMissing = (version: number) =>
       options.stream.send({ $case: 'versionMissing', value: { job: opened.job, version } });
     this.#parameters = new ParameterStore(
       opened.parameterCount,
-      this.#rounding && { codec: this.#codec, onMissing },
+      job.rounding && { codec: job.codec, onMissing },
     );
     this.#evaluated = opened.averaged ? new ParameterStore(opened.parameterCount) : this.#parameters;
-    this.#reader = sampleReader(format, opened.seed);
+    this.#reader = sampleReader(job.format, opened.seed);
     const report = (able: boolean, why: string) => {
       if (!able)
         log.info(
@@ -179,12 +124,12 @@ export class JobSession {
         value: { job: opened.job, able, why: shortened(why, ERROR_TEXT) },
       });
     };
-    this.#own = new OwnData(format, opened.seed, report, options.access);
+    this.#own = new OwnData(job.format, opened.seed, report, options.access);
     this.#memory = options.sharedMemory ? openShared(opened, log) : undefined;
     if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
     this.#parts = new PartExchange({
-      ...{ job: opened.job, worker: options.worker, exchanged: this.#exchanged },
-      ...{ stream: options.stream, links: options.links, codec: this.#codec, rounding: this.#rounding },
+      ...{ job: opened.job, worker: options.worker, exchanged: job.exchanged },
+      ...{ stream: options.stream, links: options.links, codec: job.codec, rounding: job.rounding },
       onChunk: (...chunk) => this.#parameters.receiveChunk(...chunk),
       onFailed: (error) => options.onUnable(messageOf(error)),
     });
@@ -336,7 +281,7 @@ export class JobSession {
 
   async #attempt(task: TaskData, id: TaskId): Promise<void> {
     const { redis, slots } = this.#options;
-    const size = sizeOf(this.#model.sampleShape);
+    const size = sizeOf(this.#job.model.sampleShape);
     if (this.#isPast(task)) {
       // A step that is computed again may be heard of later than its tasks.
       await sleep(PAST_MS);
@@ -414,11 +359,12 @@ export class JobSession {
   ): Promise<void> {
     const { opened, stream } = this.#options;
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
-    const layout = task.kind === 'train' ? this.#parts.layoutOf(task.step) : undefined;
+    const { exchanged, codec, local } = this.#job;
     const isTraining = task.kind === 'train';
-    const round = isTraining ? this.#local?.of(task) : undefined;
+    const layout = isTraining ? this.#parts.layoutOf(task.step) : undefined;
+    const round = isTraining ? local?.of(task) : undefined;
     const sender = new GradientSender({
-      ...{ stream, parameters: this.#exchanged, task: id, codec: this.#codec },
+      ...{ stream, parameters: exchanged, task: id, codec },
       gradient: round ? slot.exchanged(session) : slot.gradients(session),
       memory: this.#memory?.gradients,
       parts: layout && { layout, exchange: this.#parts },
@@ -431,8 +377,7 @@ export class JobSession {
     const sums = round
       ? await computeRound(computation, {
           version: this.#parameters.values,
-          exchanged: this.#exchanged,
-          steps: round,
+          ...{ exchanged, steps: round },
           isVoid: () => this.#isPast(task) || this.#training.get(slot) !== session,
           onStep: this.#progressOf(id),
         })
@@ -483,7 +428,7 @@ export class JobSession {
 
   /** Whether versions arrive where they are computed with, which is not where a replica changes them. */
   get #arriveInSlot(): boolean {
-    return !this.#local && this.#options.slots.size === 1 && this.#evaluated === this.#parameters;
+    return !this.#job.local && this.#options.slots.size === 1 && this.#evaluated === this.#parameters;
   }
 
   #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {
@@ -491,8 +436,8 @@ export class JobSession {
     if (known) return known;
     const opening = slot.ready
       .then(() => {
-        const how = { local: this.#local?.optimizer, rounding: this.#rounding };
-        return slot.open(this.#model.description, this.#requests, this.#math, how);
+        const { model, requests, math, local, rounding } = this.#job;
+        return slot.open(model.description, requests, math, { local: local?.optimizer, rounding });
       })
       .then((session) => {
         // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
