@@ -1,5 +1,4 @@
 /** Local steps: replicas train several steps on their own, and what they have changed is averaged. The same bits whoever computes them. */
-import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobStore } from '@kasane/coordinator/internal/store/store';
@@ -8,7 +7,8 @@ import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { CleanUp, smallMnist, type TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { exchangeCluster } from './support/exchange-cluster.ts';
 import { faultsOfLedger } from './support/ledger.ts';
 
 const DONE = JobState.JOB_STATE_SUCCEEDED;
@@ -46,14 +46,8 @@ const job = {
 };
 const ROUNDS = 4 * 4;
 
-/** A cluster of workers that do not share memory with its coordinator. */
-async function clusterOf(workers: number, exchange: 'coordinator' | 'workers' = 'coordinator') {
-  const cluster = new TestCluster(cleanUp, { exchange });
-  await cluster.start();
-  const children: ChildProcess[] = [];
-  for (let i = 0; i < workers; i++) children.push(await cluster.worker(1, { sharedMemory: false }));
-  return { cluster, children };
-}
+const clusterOf = (workers: number, exchange: 'coordinator' | 'workers' = 'coordinator') =>
+  exchangeCluster(cleanUp, workers, exchange);
 
 async function trained(cluster: TestCluster, spec: object, onStep?: (step: number) => void): Promise<Job> {
   const ended = await cluster.run(spec, onStep);

@@ -8,6 +8,7 @@ import { traceProgram } from '@kasane/tensor/training';
 import { Slot } from '@kasane/worker/internal/slots/slot';
 import { afterAll, describe, expect, it } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
+import { inputs, request } from './support/five-samples.ts';
 
 const device = await openDevice();
 const hasHalves = device?.features.has('shader-f16');
@@ -26,14 +27,6 @@ const description: ModelDescription = {
 };
 const model = buildModel(description);
 const weights = initializeParameters(model, 1);
-const samples = 5;
-const request = { mode: 'train', samples } as const;
-const inputs = {
-  x: Float32Array.from({ length: 6 * samples }, (_, index) => Math.sin(index)),
-  target: Int32Array.of(0, 1, 2, 1, 0),
-  ids: Uint32Array.of(10, 11, 12, 13, 70_000),
-  key: Uint32Array.of(1, 0, 2, 0),
-};
 
 describe('a slot on WebGPU', { ...onDevice(device), timeout: 60_000 }, () => {
   const warnings: string[] = [];

@@ -4,6 +4,7 @@ import type { LocalOptimizer } from '@kasane/worker/internal/slots/local-updates
 import { Slot } from '@kasane/worker/internal/slots/slot';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { onDevice, openDevice } from '../../tensor/test/support/gpu.ts';
+import { inputs, request, samples } from './support/five-samples.ts';
 
 const device = await openDevice();
 device?.destroy();
@@ -15,14 +16,6 @@ const description: ModelDescription = {
 };
 const model = buildModel(description);
 const weights = initializeParameters(model, 1);
-const samples = 5;
-const request = { mode: 'train', samples } as const;
-const inputs = {
-  x: Float32Array.from({ length: 6 * samples }, (_, index) => Math.sin(index)),
-  target: Int32Array.of(0, 1, 2, 1, 0),
-  ids: Uint32Array.of(10, 11, 12, 13, 70_000),
-  key: Uint32Array.of(1, 0, 2, 0),
-};
 const WEIGHT = 3 * samples;
 const RATES = [0.1, 0.05, 0.02];
 const plain: LocalOptimizer = { optimizer: { type: 'sgd' }, clipNorm: undefined, keepsState: true };
@@ -96,7 +89,7 @@ describe('a round', { timeout: 60_000 }, () => {
     expect(moved).toBeGreaterThan(0.16 * 1e-3);
   });
 
-  it('goes on with the state that came with the version, and sends what becomes of it', async () => {
+  it('continues from the optimizer state in the version, and sends the updated state', async () => {
     const heavy: LocalOptimizer = { ...plain, optimizer: { type: 'sgd', momentum: 0.9 } };
     const { parameterCount, trainedCount } = model;
     const first = await round(newSlot(), heavy);
