@@ -99,9 +99,10 @@ export async function readCheckpoint(
   if (!file.bytes) return file;
   const { tensors: list, metadata } = decodeSafetensors(file.bytes, { inPlace: true });
   const byName = new Map(list.map((tensor) => [tensor.name, tensor]));
+  const exchanged = exchangedOf(job);
   let copied = 0;
   const fill = async (into: Float32Array, prefix: string) => {
-    for (const { name, offset, size } of exchangedOf(job)) {
+    for (const { name, offset, size } of exchanged) {
       const tensor = byName.get(prefix + name);
       if (tensor?.data.length !== size) {
         throw new KasaneError(

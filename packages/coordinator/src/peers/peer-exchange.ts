@@ -7,7 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { CommitParts } from '@kasane/protocol/gen/kasane/v1/training';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
-import { serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
+import { type ServerUpdate, serverUpdateOf } from '@kasane/protocol/internal/job/job-exchange';
 import {
   bytesOf,
   encodeFrame,
@@ -60,6 +60,8 @@ export interface PeerExchangeOptions {
 
 export class PeerExchange {
   readonly #options: PeerExchangeOptions;
+  /** What owners update their parts by. */
+  readonly #update: ServerUpdate;
   readonly #forget: () => void;
   #layouts = 0;
   #layout: PartLayout | undefined;
@@ -88,6 +90,7 @@ export class PeerExchange {
 
   constructor(options: PeerExchangeOptions) {
     this.#options = options;
+    this.#update = serverUpdateOf(options.job.spec);
     this.#forget = options.mesh.onBroken((a, b) => {
       if (this.#members.has(a) && this.#members.has(b))
         this.#dissolve({ code: 'peers-parted', args: { workers: [a, b] } });
@@ -173,8 +176,8 @@ export class PeerExchange {
    * all of them. Resolves with whether the sums are there, finite, and the update may be made.
    */
   async commit(commit: StepCommit): Promise<boolean> {
-    const { id, job, parameters } = this.#options;
-    const isClipped = serverUpdateOf(job.spec).clipNorm !== undefined;
+    const { id, parameters } = this.#options;
+    const isClipped = this.#update.clipNorm !== undefined;
     const layout = this.#layout!.number;
     const tell = (clip?: number) => {
       for (const worker of this.#members.values())
@@ -330,8 +333,8 @@ export class PeerExchange {
     step: number,
     shards: number,
   ): void {
-    const { id, job } = this.#options;
-    const optimizer = JSON.stringify(serverUpdateOf(job.spec).optimizer);
+    const { id } = this.#options;
+    const optimizer = JSON.stringify(this.#update.optimizer);
     const { number = 0, chunkFloats = 0, owners = [] } = layout ?? {};
     const value = { job: id, layout: number, step, chunkFloats, owners: [...owners], shards, optimizer };
     for (const worker of workers) worker.send({ $case: 'parts', value });

@@ -19,9 +19,9 @@ export function exchangedBytes(
   parameters: readonly Pick<ParameterSpec, 'offset' | 'size' | 'statistic'>[],
   precision: Precision,
 ): number {
-  const bytesOf = ({ offset, size, statistic }: (typeof parameters)[number]) =>
+  const bytes = ({ offset, size, statistic }: (typeof parameters)[number]) =>
     precision === 'f32' || statistic ? 4 * size : roundedBytes(offset, offset + size, precision);
-  return parameters.reduce((sum, parameter) => sum + bytesOf(parameter), 0);
+  return parameters.reduce((sum, parameter) => sum + bytes(parameter), 0);
 }
 
 /** Of floats [start, end) of one parameter. */
@@ -197,10 +197,10 @@ function decodeHalves(bytes: Uint8Array, into: Float32Array): void {
 }
 
 /** The scale that an exponent of a block stands for, and its inverse, as powers of two. */
-const bits = new Uint32Array(1);
-const asFloat = new Float32Array(bits.buffer);
+const word = new Uint32Array(1);
+const asFloat = new Float32Array(word.buffer);
 const powerOf = (biased: number): number => {
-  bits[0] = biased << 23;
+  word[0] = biased << 23;
   return asFloat[0]!;
 };
 
