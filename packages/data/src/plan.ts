@@ -55,6 +55,23 @@ export function planEpoch(options: { samples: number; batch: number; shards: num
   return plan;
 }
 
+/** How many local steps an epoch has, and a round at most. */
+export interface RoundPlan {
+  readonly stepsPerEpoch: number;
+  readonly every: number;
+}
+
+/** The local steps of a round, of which an epoch has ceil(stepsPerEpoch / every). Rounds and steps count from 0 over the whole run. */
+export function stepsOfRound(
+  round: number,
+  { stepsPerEpoch, every }: RoundPlan,
+): { readonly first: number; readonly count: number } {
+  const rounds = Math.ceil(stepsPerEpoch / every);
+  const before = (round % rounds) * every;
+  const first = Math.floor(round / rounds) * stepsPerEpoch + before;
+  return { first, count: Math.min(every, stepsPerEpoch - before) };
+}
+
 /** Consecutive ranges of at most `shardSamples` test samples. */
 export function planEvaluation(options: { samples: number; shardSamples: number }): readonly Range[] {
   const { samples, shardSamples } = options;

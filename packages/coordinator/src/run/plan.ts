@@ -1,7 +1,7 @@
 /** What a run is made of: which samples each task of each step takes, as ranges of the epoch's permutation. */
 import { crc32 } from 'node:zlib';
 import { DataError, type DataParts } from '@kasane/data/dataset';
-import { cut, type EpochPlan, planEpoch, planEvaluation, type Range } from '@kasane/data/plan';
+import { cut, type EpochPlan, planEpoch, planEvaluation, type Range, stepsOfRound } from '@kasane/data/plan';
 import { SampleOrder } from '@kasane/data/shuffle';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { scheduleOf } from '@kasane/protocol/internal/job/job-exchange';
@@ -47,15 +47,11 @@ const planRounds = (samples: number, { batch, shards, every }: Cuts): EpochPlan 
 export function trainSizes(samples: number, cuts: Cuts): number[] {
   const { batch, accumulate, every } = cuts;
   const plan = planRounds(samples, cuts);
-  const last = plan.stepsPerEpoch - 1;
-  const left = Math.ceil((samples - last * batch * every) / batch);
-  const parts = [
-    { round: 0, steps: Math.min(every, Math.ceil(samples / batch)) },
-    { round: last, steps: left },
-  ].flatMap(({ round, steps }) =>
+  const stepsPerEpoch = Math.ceil(samples / batch);
+  const parts = [0, plan.stepsPerEpoch - 1].flatMap((round) =>
     plan
       .shards(round)
-      .flatMap((shard) => cut(shard, steps))
+      .flatMap((shard) => cut(shard, stepsOfRound(round, { stepsPerEpoch, every }).count))
       .flatMap((step) => cut(step, accumulate)),
   );
   return [...new Set(parts.map(({ start, end }) => end - start))].sort((a, b) => b - a);
@@ -111,10 +107,10 @@ export class RunPlan {
 
   /** The learning rate of a step, of the first one where it is a round of several. */
   learningRate(step: number): number {
-    const { training, exchange } = this.#job.spec;
-    const [epoch, round] = [this.epochOf(step), step % this.stepsPerEpoch];
-    const first = epoch * this.localStepsPerEpoch + round * exchange.every;
-    return learningRate(scheduleOf(training), first, training.epochs * this.localStepsPerEpoch);
+    const { training } = this.#job.spec;
+    const stepsPerEpoch = this.localStepsPerEpoch;
+    const { first } = stepsOfRound(step, { stepsPerEpoch, every: this.every });
+    return learningRate(scheduleOf(training), first, training.epochs * stepsPerEpoch);
   }
 
   get totalSteps(): number {

@@ -1,5 +1,5 @@
 /** Which steps a replica takes in a round, as the coordinator says it of a job. */
-import { cut, type Range } from '@kasane/data/plan';
+import { cut, type Range, stepsOfRound } from '@kasane/data/plan';
 import type { LocalSteps as Told } from '@kasane/protocol/gen/kasane/v1/training';
 import { exchangedParameters } from '@kasane/protocol/internal/job/job-exchange';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
@@ -35,11 +35,9 @@ export class LocalSteps {
   }
 
   /** Those of a training task, which is a round of one replica: one sample each at least. */
-  of({ step, epoch, samples }: Pick<TaskData, 'step' | 'epoch' | 'samples'>): LocalStep[] {
-    const { every, stepsPerEpoch, epochs } = this.#told;
-    const round = step % Math.ceil(stepsPerEpoch / every);
-    const count = Math.min(every, stepsPerEpoch - round * every);
-    const first = epoch * stepsPerEpoch + round * every;
+  of({ step, samples }: Pick<TaskData, 'step' | 'samples'>): LocalStep[] {
+    const { stepsPerEpoch, epochs } = this.#told;
+    const { first, count } = stepsOfRound(step, this.#told);
     return cut({ start: 0, end: samples }, count).map((range, index) => ({
       step: first + index,
       range,
