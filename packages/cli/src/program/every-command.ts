@@ -85,15 +85,16 @@ export async function everyCommand(called?: string): Promise<Command> {
   } else {
     command('completion <shell>', '');
   }
-  program.commands
-    .find((one) => one.name() === 'completion')
-    ?.description('print a completion script for zsh, bash, fish or powershell')
+  const completion = program.commands.find((one) => one.name() === 'completion')!;
+  completion
+    .description('print a completion script for Zsh, Bash, fish or PowerShell')
     .addHelpText('after', help(['source <(kasane completion bash)    # add to ~/.bashrc to keep it']));
-  program.helpCommand('help [command]', 'display help for a command');
+  completion.registeredArguments[0]!.description = 'your shell';
+  program.helpCommand('help [command]', 'show help for a command');
   program.addHelpText(
     'after',
     help([
-      'kasane train                               # trains on MNIST on this machine',
+      'kasane train                               # trains a network on MNIST on this machine',
       'kasane init job.yaml --data photos         # a job file for images, one subfolder per class',
       'kasane train job.yaml',
       'kasane coordinator                         # serves jobs and workers',

@@ -18,7 +18,9 @@ import { version } from './version.ts';
 
 export const program = new Command('kasane')
   .description('Train neural networks on many machines from TypeScript.')
-  .version(version)
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'show this help')
+  .helpCommand('help [command]', 'show help for a command')
   .showSuggestionAfterError()
   .exitOverride()
   .configureOutput({ outputError: () => {} });
@@ -80,7 +82,7 @@ export const metrics = () => [
 export const backend = () =>
   new Option(
     '--backend <backend>',
-    'backend for jobs with `math: fast`: wasm, webgpu, or auto for a GPU if available',
+    'backend for jobs with `math: fast`: wasm, webgpu, or auto (webgpu if there is a GPU)',
   )
     .default('wasm')
     .argParser(oneOf(backends));
@@ -100,7 +102,7 @@ export const token = (what = 'access token (see kasane token create)') =>
 export const tokenFile = () =>
   new Option(
     '--token-file <file>',
-    'file that contains the access token; unlike --token, other users cannot see it',
+    'read the token from this file; unlike --token, this hides it from other users',
   )
     .env('KASANE_TOKEN_FILE')
     .conflicts('token');
@@ -130,17 +132,21 @@ export const coordinator = () =>
     .argParser(address());
 /** For whoever listens. */
 export const serverTls = (prefix = '', of = '') => [
-  new Option(`--${prefix}tls-cert <file>`, `PEM: use TLS${of} with this certificate`),
-  new Option(`--${prefix}tls-key <file>`, 'PEM: its private key'),
-  new Option(`--${prefix}tls-ca <file>`, 'PEM: require client certificates signed by this CA'),
+  new Option(`--${prefix}tls-cert <file>`, `certificate (PEM); enables TLS${of}`),
+  new Option(`--${prefix}tls-key <file>`, `private key of --${prefix}tls-cert (PEM)`),
+  new Option(
+    `--${prefix}tls-ca <file>`,
+    'CA certificate (PEM); requires clients to have a certificate that it signed',
+  ),
 ];
 /** For whoever asks. */
 export const clientTls = () => [
-  new Option('--tls-ca <file>', "PEM: use TLS and trust this CA; 'system' for the system's CAs").env(
-    'KASANE_TLS_CA',
-  ),
-  new Option('--tls-cert <file>', 'PEM: client certificate').env('KASANE_TLS_CERT'),
-  new Option('--tls-key <file>', 'PEM: its private key').env('KASANE_TLS_KEY'),
+  new Option(
+    '--tls-ca <file>',
+    "CA certificate to trust (PEM), or 'system' for the system's CAs; enables TLS",
+  ).env('KASANE_TLS_CA'),
+  new Option('--tls-cert <file>', 'client certificate (PEM)').env('KASANE_TLS_CERT'),
+  new Option('--tls-key <file>', 'private key of --tls-cert (PEM)').env('KASANE_TLS_KEY'),
 ];
 /** Parses an option that may be repeated. */
 export const each = (value: string, before: readonly string[] = []) => [...before, value];
@@ -148,7 +154,7 @@ export const each = (value: string, before: readonly string[] = []) => [...befor
 export const places = (who: string) => [
   new Option(
     '--data-root <folder>',
-    `folder that ${who} read data from; repeatable (default: any on loopback, else none)`,
+    `folder that ${who} read data from; repeatable (default: any on loopback, otherwise none)`,
   ).argParser(each),
   new Option(
     '--url-host <host>',

@@ -13,8 +13,8 @@ export function addCert(): void {
         .argParser(each)
         .default([], "this machine's"),
     )
-    .option('--days <n>', 'days of validity', integer(1, 3650), 365)
-    .option('--force', 'replace the CA as well')
+    .option('--days <n>', 'validity in days', integer(1, 3650), 365)
+    .option('--force', 'also replace the CA')
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',

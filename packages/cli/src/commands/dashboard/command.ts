@@ -5,7 +5,7 @@ import { addAll, command, coordinator, help, serverTls, token } from '../../prog
 export function addDashboard(): void {
   const page = command('dashboard', 'serve the dashboard')
     .option('--host <host>', 'address to listen on; requires --page-tls-ca beyond loopback', '127.0.0.1')
-    .option('--port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
+    .option('--port <n>', 'port to listen on, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
     .option('--json', 'print one JSON object once it is listening')
     .addOption(coordinator())
     .addOption(token())

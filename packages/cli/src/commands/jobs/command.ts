@@ -2,8 +2,7 @@
 import { integer } from '../../program/options.ts';
 import { asks, command, coordinator, help, tensorboard, token } from '../../program/program.ts';
 
-const PRIORITY_HELP =
-  'priority from -1000 to 1000; the highest runs first, jobs of equal priority take turns';
+const PRIORITY_HELP = 'priority from -1000 to 1000; higher ones run first, equal ones take turns';
 
 export function addSubmit(): void {
   asks(
@@ -52,7 +51,7 @@ export function addWorkers(): void {
           '[{ id, host, slots, connectedAt: ms since 1970, tasksDone, tasksHeld, backend, draining, busy, waiting, silentMs,',
           '   bytesReceived, bytesSent, tasksFailed, resting: [{ code, args, text }], routes: [{ code, args, text }] }]',
           'resting: why it currently gets no shards of a job',
-          'routes: where its gradients go over a network, and why',
+          'routes: where it sends gradients over the network, and why',
         ],
       ),
     )
@@ -117,7 +116,11 @@ export function addRetry(): void {
 }
 
 export function addPriority(): void {
-  asks(command('priority <job>', "set a job's priority").argument('<n>', PRIORITY_HELP, integer(-1000, 1000)))
+  asks(
+    command('priority', "set a job's priority")
+      .argument('<job>', 'job ID')
+      .argument('<n>', PRIORITY_HELP, integer(-1000, 1000)),
+  )
     .addHelpText(
       'after',
       help(

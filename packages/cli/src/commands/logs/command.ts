@@ -17,7 +17,7 @@ export function addLogs(): void {
           '{ time, event, args, message, reason: { code, args } }',
           'event: submitted, started, waiting, continued, paused, resumed, epoch, checkpoint, worker-joined,',
           '   worker-left, tasks-reissued, restarted, succeeded, failed, cancelled and others (see the docs)',
-          'time: null for what an earlier version recorded without it',
+          'time: null if the version that recorded the event stored no time',
         ],
       ),
     )

@@ -25,15 +25,23 @@ export function addCoordinator(): void {
     .option('--port <n>', 'port to listen on, 0 for any free port', integer(0, 65535), DEFAULT_PORT)
     .addOption(redis())
     .option('--announce-redis <url>', 'Redis URL for workers, if different')
-    .option('--dashboard-port <n>', 'dashboard port, 0 for any free port', integer(0, 65535), DASHBOARD_PORT)
+    .option(
+      '--dashboard-port <n>',
+      'port of the dashboard, 0 for any free port',
+      integer(0, 65535),
+      DASHBOARD_PORT,
+    )
     .option(
       '--dashboard-host <host>',
-      'dashboard address; requires client certificates beyond loopback (--tls-ca)',
+      'address of the dashboard; requires client certificates (--tls-ca) beyond loopback',
       '127.0.0.1',
     )
     .option('--no-dashboard', 'do not serve the dashboard')
     .addOption(
-      new Option('--exchange <way>', 'how gradients travel: workers (directly), coordinator, or auto')
+      new Option(
+        '--exchange <way>',
+        'how gradients travel: workers (directly between them), coordinator (through it), or auto',
+      )
         .default('auto')
         .argParser(oneOf(['auto', 'workers', 'coordinator'])),
     )
@@ -88,7 +96,7 @@ export function addWorker(): void {
     .option('--no-shared-memory', 'use the network even if the coordinator is on this machine')
     .option('--no-peers', 'do not exchange gradients with other workers directly')
     .addOption(token())
-    .option('--connect-timeout <s>', 'seconds to wait for a coordinator before giving up', integer(1), 60)
+    .option('--connect-timeout <s>', 'seconds to wait for the coordinator before giving up', integer(1), 60)
     .addOption(logLevel('info'))
     .addOption(logFormat())
     .addHelpText(
