@@ -5,7 +5,7 @@
  * Users share the key (the seed) and differ in the counter. Word 3 tells them apart: dropout puts the index of its layer
  * there; everything else takes a constant with the upper bit set: 0x8000_0001 initialisation (below), ..02 the order of an epoch,
  * ..03 divisions into training and test, ..04 hidden tokens, 0x8000_0100 and up the steps of augmentation,
- * 0x8000_0200 mixup (all in data), 0x8000_0300 the rounding of gradients (optim/rounding.ts).
+ * 0x8000_0200 mixup (all in data), 0x8000_0300 the rounding of gradients (optim/rounding.ts), 0x8000_0400 and up sweeps (coordinator).
  */
 export type Counter = readonly [number, number, number, number];
 export type Key = readonly [number, number];

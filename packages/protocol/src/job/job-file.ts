@@ -1,6 +1,7 @@
 /** The text of a job file. Apart from what a job is (`job.ts`), because YAML takes a while to load, and programs write JSON. */
 import { isMap, isSeq } from 'yaml';
 import { checkJob, type Job } from './job.ts';
+import { checkSweep, type Sweep } from './job-search.ts';
 import { readJobText } from './job-text.ts';
 
 /**
@@ -10,6 +11,20 @@ import { readJobText } from './job-text.ts';
  * @throws KasaneError JOB_INVALID with file, line, path of the value and what would be right; LIMIT
  */
 export function parseJobFile(text: string, where: string): Job {
+  const { value, lineOf } = readWithLines(text, where);
+  return checkJob(value, lineOf);
+}
+
+/**
+ * Parses and checks a sweep file: a job file with a `search` section. Parameters as for job files.
+ * @throws KasaneError JOB_INVALID, LIMIT
+ */
+export function parseSweepFile(text: string, where: string): Sweep {
+  const { value, lineOf } = readWithLines(text, where);
+  return checkSweep(value, lineOf);
+}
+
+function readWithLines(text: string, where: string) {
   const { value, document, lines } = readJobText(text, where);
   const lineOf = (path: readonly PropertyKey[]): string => {
     let node: unknown = document.contents;
@@ -24,5 +39,5 @@ export function parseJobFile(text: string, where: string): Job {
     }
     return offset === undefined ? where : `${where}:${lines.linePos(offset).line}`;
   };
-  return checkJob(value, lineOf);
+  return { value, lineOf };
 }

@@ -5,6 +5,8 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly items?: Schema;
+  /** Of an object whose keys are its writer's; false elsewhere. */
+  readonly additionalProperties?: Schema | boolean;
   readonly const?: unknown;
   readonly anyOf?: readonly Schema[];
   readonly oneOf?: readonly Schema[];
@@ -37,9 +39,9 @@ export function keysAt(schema: object, path: readonly PropertyKey[], value: unkn
   let content = value;
   for (const key of path) {
     content = (content as Fields | undefined)?.[key];
-    here = here.flatMap(({ properties, items }) => {
-      const next = typeof key === 'number' ? items : properties?.[String(key)];
-      return next ? variants(next, content) : [];
+    here = here.flatMap(({ properties, items, additionalProperties }) => {
+      const next = typeof key === 'number' ? items : (properties?.[String(key)] ?? additionalProperties);
+      return typeof next === 'object' ? variants(next, content) : [];
     });
   }
   return [...new Set(here.flatMap(({ properties }) => Object.keys(properties ?? {})))];

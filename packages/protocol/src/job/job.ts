@@ -17,6 +17,7 @@ import { describeModelJson, modelSchema } from './job-model.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
 import { optimizerSchema, scheduleSchema } from './job-optimizer.ts';
 import { checkShape } from './job-shape.ts';
+import { searchSchema } from './search-schema.ts';
 
 const trainingSchema = z.strictObject({
   epochs: z.int().positive().max(100_000).default(10).describe('Number of passes over the training data.'),
@@ -209,11 +210,14 @@ export interface Job {
 /** Faults of a job file that are told at once: a line each, and each takes a while to explain. */
 const TOLD_ISSUES = 10;
 
+/** What a file may hold: a job, or a job and how to search for a better one. */
+const fileSchema = jobSchema.extend({ search: searchSchema.optional() }).describe('A Kasane job');
+
 /** The JSON Schema of a job file (draft 2020-12), for editors. */
 export function jobJsonSchema(): object {
   return {
     title: 'Kasane job file',
-    ...z.toJSONSchema(jobSchema, { io: 'input', override: describeModelJson }),
+    ...z.toJSONSchema(fileSchema, { io: 'input', override: describeModelJson }),
   };
 }
 
@@ -224,12 +228,7 @@ export function checkJob(
 ): Job {
   checkShape(value, locate);
   const result = jobSchema.safeParse(value);
-  if (!result.success) {
-    const issues = narrowest(result.error.issues);
-    const messages = issues.slice(0, TOLD_ISSUES).map((issue) => describeIssue(issue, locate, value));
-    if (issues.length > TOLD_ISSUES) messages.push(`and ${issues.length - TOLD_ISSUES} more`);
-    throw new KasaneError('JOB_INVALID', messages.join('\n'));
-  }
+  if (!result.success) throw refusal(result.error.issues, locate, value);
   const spec = result.data;
   const { optimizer } = spec.training;
   if (optimizer.type === 'sgd' && optimizer.nesterov && optimizer.momentum === 0) {
@@ -326,6 +325,18 @@ function objectiveOf({ objective, model }: JobSpec, { description }: Model): Obj
   );
 }
 
+/** What is wrong with a file, a line each. @param value the whole file's content */
+export function refusal(
+  all: readonly z.core.$ZodIssue[],
+  locate: (path: readonly PropertyKey[]) => string,
+  value: unknown,
+): KasaneError {
+  const issues = narrowest(all);
+  const messages = issues.slice(0, TOLD_ISSUES).map((issue) => describeIssue(issue, locate, value));
+  if (issues.length > TOLD_ISSUES) messages.push(`and ${issues.length - TOLD_ISSUES} more`);
+  return new KasaneError('JOB_INVALID', messages.join('\n'));
+}
+
 /** Of several limits that one value breaks, the narrowest: within it, the others hold too. */
 function narrowest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
   return issues.filter(
@@ -357,6 +368,8 @@ function describeIssue(
       const { data } = value as { readonly data: unknown };
       return `${locate(path)}: ${path.join('.')}: ${unknownOption(key, data)}`;
     }
+    if (path.length === 1 && key === 'search')
+      return `${locate(path)}: search: this file describes a sweep; run it with \`kasane sweep\`, or remove the section`;
     const hint = suggest(key, keysAt(jobJsonSchema(), issue.path, value));
     return `${locate(path)}: ${path.join('.')}: unknown key${hint}`;
   }

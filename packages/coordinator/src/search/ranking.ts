@@ -1,0 +1,31 @@
+/** Which trial is best. */
+import { type Assignment, isMaximized, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
+import { better, type DecidedAction, lastOf, trialsOf } from './actions.ts';
+
+export interface RankedTrial {
+  readonly trial: number;
+  readonly assignment: Assignment;
+  /** After which the value was measured; 0 if there is none. */
+  readonly epochs: number;
+  /** The metric on the test data; undefined while there is none. */
+  readonly value: number | undefined;
+  readonly failed: boolean;
+}
+
+/** Best first: those that got furthest, then by value, then by number. Trials without a value follow, then those that failed. */
+export function ranking(
+  search: Pick<SearchSpec, 'metric'>,
+  actions: readonly DecidedAction[],
+): readonly RankedTrial[] {
+  const sign = isMaximized(search) ? -1 : 1;
+  return [...trialsOf(search, actions)].sort(better).map((trial) => {
+    const last = lastOf(trial);
+    return {
+      trial: trial.number,
+      assignment: trial.assignment,
+      epochs: last?.[0] ?? 0,
+      value: last && sign * last[1],
+      failed: trial.failedAt !== undefined,
+    };
+  });
+}
