@@ -4,7 +4,10 @@ import { asks, command, help } from '../../program/program.ts';
 export function addEval(): void {
   asks(
     command('eval <model>', 'evaluate a trained model (job ID or .safetensors file) on test data')
-      .option('--data <path>', 'path of the training data (default: as in the job; for a file, MNIST)')
+      .option(
+        '--data <path>',
+        'path of the training data (default: as in the job; required for a file unless it was trained on MNIST)',
+      )
       .option('--test <path>', 'path of separate test data (tables: any labeled rows)'),
   )
     .addHelpText(
