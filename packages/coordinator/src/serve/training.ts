@@ -8,10 +8,8 @@ import {
   ConnectResponse,
   type Heartbeat,
   type Hello,
-  TaskFailure_Reason,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
-import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { checkWorkerMessage } from '@kasane/protocol/internal/grpc/worker-messages';
 import { plainIp } from '@kasane/protocol/internal/ports/address';
 import { encodeFrame, type Frame } from '@kasane/protocol/internal/wire/frame';
@@ -29,11 +27,12 @@ import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Runs } from '../jobs/runs.ts';
-import type { EncodedVersion } from '../params/encoded-version.ts';
 import type { PeerMesh } from '../peers/mesh.ts';
 import type { ConnectedWorker, Owner, Quarantined, WorkerRegistry } from '../workers.ts';
 import { CALLER } from './admission.ts';
+import { OutgoingVersions } from './outgoing-versions.ts';
 import { otherRedis, RedisCheck } from './redis-check.ts';
+import { hear, said } from './worker-says.ts';
 
 type Stream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
@@ -99,10 +98,7 @@ class Session {
   #closed = false;
   #heardAt = performance.now();
   #heartbeat: Heartbeat = { busy: 0, waiting: 0 };
-  /** Of the versions that were sent last. */
-  #versionBytes = 0;
-  /** Of each job the version to send once the link has room again. */
-  readonly #pending = new Map<string, readonly EncodedVersion[]>();
+  readonly #versions = new OutgoingVersions(() => this.#link);
 
   constructor(stream: Stream, options: TrainingOptions, waiting: Map<string, Session>) {
     this.#stream = stream;
@@ -150,7 +146,7 @@ class Session {
     this.#address = plainIp(socket.remoteAddress ?? '');
     this.#link = new Link(socket, {
       onFrame: (frame) => this.#frame(frame),
-      onRoom: () => this.#flush(),
+      onRoom: () => this.#versions.flush(),
       onClose: (why, error) => (error ? this.#badFrame(error) : this.close(why)),
       frameBytes: this.#options.limits.messageBytes,
     });
@@ -194,13 +190,12 @@ class Session {
       send: (message) => {
         link.send(encodeFrame({ kind: 'messages' }, ConnectResponse.encode({ message }).finish()));
         // Versions wait for room; messages do not, so their number is what a worker that does not read lets grow.
-        if (link.unread > this.#versionBytes + limits.streamBytes)
+        if (link.unread > this.#versions.sentBytes + limits.streamBytes)
           this.close({ code: 'bytes-unread', args: { bytes: link.unread } });
       },
       relay: (frame) => link.send(frame),
-      publish: (job, whole, changes) =>
-        this.#publish(job, [], changes && !this.#pending.has(job) ? changes : whole()),
-      publishMore: (job, more) => this.#publish(job, this.#pending.get(job) ?? [], more),
+      publish: (job, whole, changes) => this.#versions.publish(job, whole, changes),
+      publishMore: (job, more) => this.#versions.publishMore(job, more),
     };
     this.#worker = worker;
     workers.add(worker);
@@ -279,57 +274,7 @@ class Session {
         this.close({ code: 'shut-down', args: {} });
         return;
       }
-      const { runs, mesh } = this.#options;
-      switch (message.$case) {
-        case 'claim': {
-          const { task } = message.value;
-          if (task) runs.get(task.job)?.board.claimed(worker.id, task);
-          break;
-        }
-        case 'roundProgress': {
-          const { task, steps } = message.value;
-          if (task) runs.get(task.job)?.board.progressed(worker.id, task, steps);
-          break;
-        }
-        case 'result': {
-          const { task } = message.value;
-          if (task && runs.get(task.job)?.board.answered(worker.id, task, message.value)) worker.tasksDone++;
-          break;
-        }
-        case 'failure': {
-          const { task } = message.value;
-          if (message.value.reason === TaskFailure_Reason.REASON_COMPUTE) worker.tasksFailed++;
-          const failure = { ...message.value, message: said(message.value.message, ERROR_TEXT) };
-          if (task) runs.get(task.job)?.board.failed(worker.id, task, failure);
-          break;
-        }
-        case 'memoryOpened':
-          runs.get(message.value.job)?.sync?.memoryOpened(worker.id);
-          break;
-        case 'dataReach': {
-          const { job, able, why } = message.value;
-          runs.get(job)?.workers.reachesData(worker.id, able, said(why, ERROR_TEXT));
-          break;
-        }
-        case 'versionMissing':
-          runs.get(message.value.job)?.sync?.versionMissing(worker, message.value.version);
-          break;
-        case 'jobRefused':
-          runs.get(message.value.job)?.workers.refused(worker.id, said(message.value.why, ERROR_TEXT));
-          break;
-        case 'peersOpened':
-          mesh.opened(worker, message.value.address, said(message.value.why, ERROR_TEXT));
-          break;
-        case 'peerReach': {
-          const { worker: other, able, bytesPerSecond, why } = message.value;
-          mesh.reached(worker.id, other, able, bytesPerSecond, said(why, ERROR_TEXT));
-          break;
-        }
-        case 'drain':
-          worker.draining = true;
-          runs.workerDrains();
-          break;
-      }
+      hear(worker, message, this.#options);
     } catch (error) {
       this.#refuse(error);
     }
@@ -343,7 +288,7 @@ class Session {
     this.#redisCheck.close();
     this.#waiting.delete(mapKey(this.#linkKey));
     this.#link?.close();
-    for (const version of this.#takePending()) version.release();
+    this.#versions.close();
     const worker = this.#worker;
     if (worker && this.#options.workers.remove(worker, why)) {
       this.#options.log.info(
@@ -378,31 +323,6 @@ class Session {
     return { caller, session: Buffer.from(session).toString('hex') };
   }
 
-  /** Lets `more` wait behind `kept` for the link; what else waits of this job is left out. */
-  #publish(job: string, kept: readonly EncodedVersion[], more: EncodedVersion): void {
-    if (this.#closed) return;
-    for (const version of this.#pending.get(job) ?? []) if (!kept.includes(version)) version.release();
-    more.hold();
-    this.#pending.set(job, [...kept, more]);
-    if (!this.#link?.full) this.#flush();
-  }
-
-  #flush(): void {
-    const versions = this.#takePending();
-    if (versions.length === 0) return;
-    const frames = versions.flatMap((version) => version.frames);
-    this.#versionBytes = frames.reduce((sum, frame) => sum + frame.length, 0);
-    this.#link?.sendAll(frames, () => {
-      for (const version of versions) version.release();
-    });
-  }
-
-  #takePending(): EncodedVersion[] {
-    const versions = [...this.#pending.values()].flat();
-    this.#pending.clear();
-    return versions;
-  }
-
   #refuse(error: unknown): void {
     const code = error instanceof KasaneError ? error.code : 'PROTOCOL';
     this.#options.log.warn(
@@ -422,9 +342,6 @@ class Session {
 
 /** What a worker may not do yet. */
 const TOO_EARLY = "before the data link is open and the worker is on the coordinator's Redis";
-
-/** What a worker says, for people. */
-const said = (text: string, most: number) => brief(text, most).replaceAll(/\s+/g, ' ');
 
 const nameTaken = (id: string) =>
   new KasaneError(
