@@ -4,20 +4,20 @@ import { availableParallelism, hostname } from 'node:os';
 import { type Access, accessBeyond } from '@kasane/data/internal/files/access';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import type { ConnectResponse, JobOpened } from '@kasane/protocol/gen/kasane/v1/training';
-import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import type { MetricsOptions, MetricsServer } from '@kasane/protocol/internal/ports/metrics-server';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import type { ClientTls } from '@kasane/protocol/internal/security/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token';
 import type { FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
-import { ERROR_TEXT, PROTOCOL_VERSION } from '@kasane/protocol/limits';
+import { PROTOCOL_VERSION } from '@kasane/protocol/limits';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { RedisLink } from './connection/redis-link.ts';
 import { CoordinatorStream } from './connection/stream.ts';
 import { withLimit } from './connection/with-limit.ts';
 import { JobSession } from './job/job-session.ts';
+import { OpenJobs } from './job/open-jobs.ts';
 import type { WorkerMetrics } from './observe/prometheus.ts';
 import { Trace } from './observe/trace.ts';
 import { PeerLinks } from './peers/peer-links.ts';
@@ -103,9 +103,7 @@ class KasaneWorker implements RunningWorker {
   readonly #log: Logger;
   readonly #pool: ComputeSlots;
   readonly #trace: Trace | undefined;
-  readonly #jobs = new Map<string, JobSession>();
-  /** What still closes of jobs that are left. */
-  readonly #closing = new Set<Promise<void>>();
+  readonly #jobs: OpenJobs;
   /** host:port; empty until it is known. */
   #coordinator = '';
   #state: WorkerState = 'connecting';
@@ -129,10 +127,14 @@ class KasaneWorker implements RunningWorker {
         .replace(/[^\w.-]/g, '-')
         .slice(0, 64)}-${process.pid}-${randomBytes(4).toString('hex')}`;
     this.#log = options.log.child({ worker: this.id });
+    this.#jobs = new OpenJobs({
+      onRefused: (job, why) => this.#stream?.send({ $case: 'jobRefused', value: { job, why } }),
+      log: this.#log,
+    });
     this.#redis = new RedisLink({
       log: this.#log,
       onBack: () => {
-        for (const job of this.#jobs.values()) job.restart();
+        for (const job of this.#jobs.all()) job.restart();
       },
       onWritten: (nonce, redis) => this.#stream?.send({ $case: 'redisWritten', value: { nonce, redis } }),
     });
@@ -209,7 +211,7 @@ class KasaneWorker implements RunningWorker {
       token,
       tls,
       hello,
-      heartbeat: () => ({ busy: this.#pool.busy, waiting: Math.max(0, this.#held - this.#pool.busy) }),
+      heartbeat: () => ({ busy: this.#pool.busy, waiting: Math.max(0, this.#jobs.held - this.#pool.busy) }),
       onSaid: metrics && ((message) => metrics.said(message)),
       onMessage: (message) => {
         try {
@@ -237,7 +239,7 @@ class KasaneWorker implements RunningWorker {
         // Nobody is left to send to.
         if (this.#state === 'draining') void this.#stop();
         if (this.#state === 'connected') this.#state = 'connecting';
-        this.#closeJobs();
+        this.#jobs.closeAll();
         this.#links.connect([]);
       },
       onRefused: (error) => this.#fail(error),
@@ -270,11 +272,6 @@ class KasaneWorker implements RunningWorker {
     this.#stream?.send({ $case: 'peersOpened', value: { address: '', why } });
   }
 
-  /** Tasks held, computing or not. */
-  get #held(): number {
-    return [...this.#jobs.values()].reduce((sum, { held }) => sum + held, 0);
-  }
-
   /** Serves metrics and health, if it is to. */
   async #tell(): Promise<WorkerMetrics | undefined> {
     const { metrics: options } = this.#options;
@@ -287,7 +284,7 @@ class KasaneWorker implements RunningWorker {
       connected: this.#state === 'connected' || this.#state === 'draining',
       slots: this.#pool.size,
       busy: this.#pool.busy,
-      held: this.#held,
+      held: this.#jobs.held,
       jobs: this.#jobs.size,
     }));
     this.#metrics = await startMetricsServer(options, {
@@ -304,9 +301,7 @@ class KasaneWorker implements RunningWorker {
       this.#state = 'draining';
       this.#log.info('draining: finishing the tasks in progress, taking no new ones');
       this.#stream?.send({ $case: 'drain', value: {} });
-      this.#stopping = Promise.all([...this.#jobs.values()].map((job) => job.drain())).then(() =>
-        this.#stop(),
-      );
+      this.#stopping = Promise.all(this.#jobs.all().map((job) => job.drain())).then(() => this.#stop());
     }
     return this.#stopping ?? this.close();
   }
@@ -354,7 +349,7 @@ class KasaneWorker implements RunningWorker {
         this.#jobs.get(message.value.job)?.commitParts(message.value);
         break;
       case 'jobClosed':
-        this.#closeJob(message.value.job);
+        this.#jobs.close(message.value.job);
         break;
       case 'drain':
         void this.drain();
@@ -368,28 +363,16 @@ class KasaneWorker implements RunningWorker {
   #openJob(opened: JobOpened): void {
     const { redis } = this.#redis;
     if (this.#state === 'draining' || !redis) return;
-    this.#closeJob(opened.job);
-    const stream = this.#stream!;
-    const unable = (why: string) => {
-      this.#log.error({ job: opened.job }, `job ${opened.job} cannot be computed on this worker: ${why}`);
-      stream.send({ $case: 'jobRefused', value: { job: opened.job, why: shortened(why, ERROR_TEXT) } });
-      this.#closeJob(opened.job);
-    };
-    try {
-      this.#jobs.set(opened.job, this.#sessionOf(opened, stream, redis, unable));
-      this.#log.debug(`job ${opened.job} opened`);
-    } catch (error) {
-      unable(messageOf(error));
-    }
+    this.#jobs.open(opened, (onUnable) => this.#sessionOf(opened, redis, onUnable));
   }
 
-  #sessionOf(opened: JobOpened, stream: CoordinatorStream, redis: Redis, onUnable: (why: string) => void) {
+  #sessionOf(opened: JobOpened, redis: Redis, onUnable: (why: string) => void): JobSession {
     return new JobSession({
       opened,
       worker: this.id,
       redis,
       slots: this.#pool,
-      stream,
+      stream: this.#stream!,
       links: this.#links,
       onUnable,
       trace: this.#trace,
@@ -397,21 +380,6 @@ class KasaneWorker implements RunningWorker {
       access: accessBeyond(this.#options.access ?? {}, isLoopback(this.#coordinator.replace(/:\d+$/, ''))),
       log: this.#log.child({ job: opened.job }),
     });
-  }
-
-  #closeJob(id: string): void {
-    const session = this.#jobs.get(id);
-    if (!session) return;
-    this.#jobs.delete(id);
-    const closed = session
-      .close()
-      .catch(() => {})
-      .finally(() => this.#closing.delete(closed));
-    this.#closing.add(closed);
-  }
-
-  #closeJobs(): void {
-    for (const id of [...this.#jobs.keys()]) this.#closeJob(id);
   }
 
   #fail(error: Error): void {
@@ -427,11 +395,11 @@ class KasaneWorker implements RunningWorker {
   async #end(): Promise<void> {
     this.#state = 'stopped';
     clearTimeout(this.#connectTimer);
-    this.#closeJobs();
+    this.#jobs.closeAll();
     this.#stream?.close();
     this.#links.close();
     // Redis may be away: closing a consumer politely is not worth a hanging process.
-    await withLimit(Promise.all(this.#closing), CLOSE_MS);
+    await withLimit(this.#jobs.closed(), CLOSE_MS);
     this.#redis.close();
     await this.#metrics?.close();
     await this.#pool.close();

@@ -38,13 +38,14 @@ import { OwnData } from '../samples/own-data.ts';
 import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
 import { BatchError, fetchSamples, type RunKeys, SampleBuffers, type Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
-import { Abandoned, Unable } from '../slots/slot.ts';
+import { Abandoned } from '../slots/slot.ts';
 import { computeGradient, computeRound } from './compute-task.ts';
 import { GradientSender } from './gradient-sender.ts';
 import { type OpenedJob, readOpened } from './opened-job.ts';
 import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
 import { openShared, type SharedTensors } from './shared-tensors.ts';
+import { handParameters, SlotSessions } from './slot-sessions.ts';
 import { TaskConsumer } from './tasks.ts';
 
 /** How often a round says that it goes on, in milliseconds. */
@@ -84,7 +85,7 @@ export class JobSession {
   readonly #parts: PartExchange;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
-  readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
+  readonly #sessions: SlotSessions;
   /** Slots that compute gradients now. */
   readonly #training = new Map<ComputeSlot, ComputeSession>();
   readonly #prefetch: Prefetch;
@@ -134,7 +135,16 @@ export class JobSession {
       onFailed: (error) => options.onUnable(messageOf(error)),
     });
     this.#spans = TaskSpans.of(options.worker);
-    const ready = Promise.all(slots.all.map((slot) => this.#sessionOf(slot)));
+    this.#sessions = new SlotSessions({
+      job,
+      onOpened: (slot, session) => {
+        // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
+        if (this.#arriveInSlot)
+          this.#parameters.moveTo(slot.parameters(session), (arrival) => slot.arrived(session, arrival));
+      },
+      onUnable: options.onUnable,
+    });
+    const ready = Promise.all(slots.all.map((slot) => this.#sessions.of(slot)));
     ready.catch(() => {}); // heard by the task that needs it
     this.#spans?.opening(opened.job, opened.traceparent, ready);
     // For each slot what computes, and what is ready to in this step and the next ones.
@@ -234,14 +244,7 @@ export class JobSession {
     this.#evaluated.close();
     this.#memory?.close();
     this.#memory = undefined;
-    for (const [slot, session] of this.#sessions) {
-      session
-        .then((opened) => {
-          slot.abandon(opened);
-          slot.close(opened);
-        })
-        .catch(() => {});
-    }
+    this.#sessions.close();
     await this.#consumer.close().finally(collectGarbageSoon);
   }
 
@@ -309,9 +312,9 @@ export class JobSession {
       try {
         // The version may have passed while all slots were busy.
         if (!isThere() || this.#draining) return this.#handBack(id);
-        const session = await this.#sessionOf(slot);
+        const session = await this.#sessions.of(slot);
         if (!isThere()) return this.#handBack(id);
-        this.#hand(store, task.step, slot, session);
+        handParameters(store, task.step, slot, session);
         const waits = { samplesMs: fetched - began, slotMs: performance.now() - able };
         if (task.kind === 'train') this.#training.set(slot, session);
         await this.#timed('task', 'compute', id, () =>
@@ -325,15 +328,6 @@ export class JobSession {
       this.#buffers.give(x);
       leave();
     }
-  }
-
-  /** Sees to it that a slot has a version's parameters, unless it has them. */
-  #hand(store: ParameterStore, version: number, slot: ComputeSlot, session: ComputeSession): void {
-    const { holds } = session;
-    if (holds?.source === store && holds.version === version) return;
-    const values = slot.parameters(session);
-    if (store.values.buffer !== values.buffer) values.set(store.values.subarray(0, values.length));
-    session.holds = { source: store, version };
   }
 
   /** A version that is past is nobody's any more, mostly. */
@@ -429,26 +423,5 @@ export class JobSession {
   /** Whether versions arrive where they are computed with, which is not where a replica changes them. */
   get #arriveInSlot(): boolean {
     return !this.#job.local && this.#options.slots.size === 1 && this.#evaluated === this.#parameters;
-  }
-
-  #sessionOf(slot: ComputeSlot): Promise<ComputeSession> {
-    const known = this.#sessions.get(slot);
-    if (known) return known;
-    const opening = slot.ready
-      .then(() => {
-        const { model, requests, math, local, rounding } = this.#job;
-        return slot.open(model.description, requests, math, { local: local?.optimizer, rounding });
-      })
-      .then((session) => {
-        // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
-        if (this.#arriveInSlot)
-          this.#parameters.moveTo(slot.parameters(session), (arrival) => slot.arrived(session, arrival));
-        return session;
-      });
-    this.#sessions.set(slot, opening);
-    opening.catch((error: unknown) => {
-      if (error instanceof Unable && !this.#closed) this.#options.onUnable(messageOf(error));
-    });
-    return opening;
   }
 }

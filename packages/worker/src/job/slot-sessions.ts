@@ -1,0 +1,70 @@
+/** A job on the slots of a worker: a session each, opened when it is first needed. */
+import { messageOf } from '@kasane/protocol/errors';
+import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
+import { Unable } from '../slots/slot.ts';
+import type { OpenedJob } from './opened-job.ts';
+import type { ParameterStore } from './parameters.ts';
+
+export interface SlotSessionsOptions {
+  readonly job: OpenedJob;
+  readonly onOpened: (slot: ComputeSlot, session: ComputeSession) => void;
+  /** Called when it turns out that the job cannot be computed here, with the reason. */
+  readonly onUnable: (why: string) => void;
+}
+
+export class SlotSessions {
+  readonly #options: SlotSessionsOptions;
+  readonly #sessions = new Map<ComputeSlot, Promise<ComputeSession>>();
+  #closed = false;
+
+  constructor(options: SlotSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws Unable when the slot cannot compute the job */
+  of(slot: ComputeSlot): Promise<ComputeSession> {
+    const known = this.#sessions.get(slot);
+    if (known) return known;
+    const { job, onOpened, onUnable } = this.#options;
+    const opening = slot.ready
+      .then(() => {
+        const { model, requests, math, local, rounding } = job;
+        return slot.open(model.description, requests, math, { local: local?.optimizer, rounding });
+      })
+      .then((session) => {
+        onOpened(slot, session);
+        return session;
+      });
+    this.#sessions.set(slot, opening);
+    opening.catch((error: unknown) => {
+      if (error instanceof Unable && !this.#closed) onUnable(messageOf(error));
+    });
+    return opening;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const [slot, session] of this.#sessions) {
+      session
+        .then((opened) => {
+          slot.abandon(opened);
+          slot.close(opened);
+        })
+        .catch(() => {}); // it never opened, and the task that needed it has heard
+    }
+  }
+}
+
+/** Sees to it that a slot has a version's parameters, unless it has them. */
+export function handParameters(
+  store: ParameterStore,
+  version: number,
+  slot: ComputeSlot,
+  session: ComputeSession,
+): void {
+  const { holds } = session;
+  if (holds?.source === store && holds.version === version) return;
+  const values = slot.parameters(session);
+  if (store.values.buffer !== values.buffer) values.set(store.values.subarray(0, values.length));
+  session.holds = { source: store, version };
+}
