@@ -32,13 +32,11 @@ import { Pace } from './pace.ts';
 import type { RunPlan } from './plan.ts';
 import type { Refusals } from './refusals.ts';
 import type { Shares } from './shares.ts';
+import { StepAnswers } from './step-answers.ts';
 import { trackerOf } from './traced-tracker.ts';
 import type { WorkerLines } from './worker-lines.ts';
 
 type Kind = TaskData['kind'];
-
-/** Answers that wait for their step: more than a step has shards. */
-const MOST_EARLY = 4096;
 
 export interface BoardOptions {
   readonly job: string;
@@ -76,19 +74,10 @@ export interface BoardOptions {
 export class TaskBoard {
   readonly #options: BoardOptions;
   readonly #trackers: Readonly<Record<Kind, Tracker>>;
-  readonly #answers: Readonly<Record<Kind, Map<number, Answer>>> = { train: new Map(), evaluate: new Map() };
+  readonly #answers = new StepAnswers();
   readonly #pace = new Pace();
-  /** Answers to the next step, which workers may begin before this one has been counted. */
-  #early: { readonly worker: string; readonly task: TaskId; readonly result: TaskResult }[] = [];
   /** Steps that are computed again. */
   readonly #redone = new Set<number>();
-  /** Answers whose numbers were not finite, by shard of the step under way. */
-  readonly #refused = new Map<number, Answer>();
-  /** The step under way: training answers count for it alone. */
-  #step = 0;
-  #answered = 0;
-  /** How often workers have said since it began that a round goes on. */
-  #progressed = 0;
   #leftAt = Number.NEGATIVE_INFINITY;
   #why: Reason | undefined;
   #waiting: { kind: Kind; step: number; resolve: () => void; reject: (error: Error) => void } | undefined;
@@ -126,7 +115,7 @@ export class TaskBoard {
 
   /** The step under way, and how many answers, and words of rounds that go on, have counted since it began. */
   get reached(): { readonly step: number; readonly answers: number } {
-    return { step: this.#step, answers: this.#answered + this.#progressed };
+    return this.#answers.reached;
   }
 
   /** Whether somebody waits for answers. */
@@ -136,13 +125,8 @@ export class TaskBoard {
 
   /** Begins to count training answers for `step`: its parameters have been published. */
   begin(step: number): void {
-    this.#step = step;
     this.#pace.begin();
-    this.#answered = 0;
-    this.#progressed = 0;
-    this.#answers.train.clear();
-    this.#refused.clear();
-    for (const { worker, task, result } of this.#early.splice(0)) this.answered(worker, task, result);
+    for (const { worker, task, result } of this.#answers.begin(step)) this.answered(worker, task, result);
   }
 
   /**
@@ -150,9 +134,7 @@ export class TaskBoard {
    * @param areLaterVoid what has been computed of later steps does not count either
    */
   redo(step: number, areLaterVoid: boolean): void {
-    this.#answered = 0;
-    this.#answers.train.clear();
-    this.#early = [];
+    this.#answers.redo();
     const tracker = this.#trackers.train;
     const steps = tracker.steps().filter((one) => one === step || (areLaterVoid && one > step));
     for (const one of steps) {
@@ -176,8 +158,7 @@ export class TaskBoard {
     }).finally(() => {
       this.#waiting = undefined;
     });
-    const answers = this.#answers[kind];
-    return this.#trackers[kind].shards(step).map(({ shard }) => answers.get(shard)!);
+    return this.#trackers[kind].shards(step).map(({ shard }) => this.#answers.of(kind, shard)!);
   }
 
   /**
@@ -189,7 +170,7 @@ export class TaskBoard {
     for (const { shard } of shards) this.#out.counted({ kind, step, shard });
     this.#trackers[kind].close(step);
     if (kind === 'train') this.#redone.delete(step);
-    if (kind === 'evaluate') this.#answers.evaluate.clear();
+    if (kind === 'evaluate') this.#answers.evaluated();
     const by = answers.map(({ worker, leftOut }) => (leftOut ? undefined : worker));
     for (const worker of by)
       if (worker !== undefined) keepNewest(this.#proven, worker, true, REMEMBERED_WORKERS);
@@ -227,10 +208,11 @@ export class TaskBoard {
 
   /** A worker says how many local steps of a round are done: it has at most so many that it can say it. */
   progressed(worker: string, { kind, step, shard, attempt }: TaskId, steps: number): void {
-    if (kind !== TaskKind.TASK_KIND_TRAIN || step !== this.#step || steps > this.#options.plan.every) return;
+    if (kind !== TaskKind.TASK_KIND_TRAIN || step !== this.#answers.step || steps > this.#options.plan.every)
+      return;
     const now = performance.now();
     if (!this.#trackers.train.progress(step, shard, { worker, attempt }, steps, now)) return;
-    this.#progressed++;
+    this.#answers.progressed();
     this.#pace.progressed(now);
   }
 
@@ -247,9 +229,9 @@ export class TaskBoard {
     const { step, shard, attempt } = task;
     const tracker = this.#trackers[kind];
     if (tracker.isDone(step, shard)) return false;
-    if (kind === 'train' && step !== this.#step) {
-      if (step === this.#step + 1 && this.#options.runsAhead(this.#step) && this.#early.length < MOST_EARLY)
-        this.#early.push({ worker, task, result });
+    const now = this.#answers.step;
+    if (kind === 'train' && step !== now) {
+      if (step === now + 1 && this.#options.runsAhead(now)) this.#answers.keep({ worker, task, result });
       return false;
     }
     // What it held is others' now.
@@ -279,8 +261,7 @@ export class TaskBoard {
       answeredAfterMs: performance.now() - startedAt,
       travelMs: this.#travel.extraMs(worker, result.sentAt),
     };
-    this.#answers[kind].set(shard, toAnswer(worker, attempt, result, times));
-    this.#answered++;
+    this.#answers.add(kind, shard, toAnswer(worker, attempt, result, times));
     this.#options.shares.answered(worker, performance.now());
     this.#pace.answered(kind, claim?.claimedAt, result.computeMs);
     // Of hundreds of answers only the last one decides anything at once: what else there is to judge has time.
@@ -290,13 +271,8 @@ export class TaskBoard {
 
   /** The answer to a training shard has numbers that are not finite: another worker is asked. */
   refuse(step: number, shard: number, why: string): void {
-    const answers = this.#answers.train;
-    const answer = answers.get(shard);
+    const answer = this.#answers.refuse(shard);
     if (!answer) return;
-    answers.delete(shard);
-    this.#refused.set(shard, answer);
-    // What is no good is no progress.
-    this.#answered--;
     const { worker, attempt } = answer;
     this.#options.lines.write('warn', { worker, step, shard, attempt }, `answer refused: ${why}`);
     this.#trackers.train.refuse(step, shard, { worker, attempt, kind: 'not finite', why });
@@ -345,7 +321,7 @@ export class TaskBoard {
     for (const kind of ['train', 'evaluate'] as const) {
       const tracker = this.#trackers[kind];
       for (const step of tracker.steps()) {
-        const isNow = kind === 'evaluate' || step === this.#step;
+        const isNow = kind === 'evaluate' || step === this.#answers.step;
         const idle = tracker.shards(step).filter(({ done, holders }) => !done && holders.length === 0);
         const shards = idle.map(({ shard }) => shard);
         if (isNow) {
@@ -397,7 +373,7 @@ export class TaskBoard {
         this.#options.onReissue(step, decision.shards.length, decision.why);
         // First, since workers may rest for it, and what they give up is not to be handed out twice.
         this.#options.shares.waitedFor(
-          decision.idle.filter((worker) => !this.#hasAnswered(kind, worker)),
+          decision.idle.filter((worker) => !this.#answers.has(kind, worker)),
           performance.now(),
         );
         if (decision.unclaimed) this.requeue();
@@ -428,20 +404,14 @@ export class TaskBoard {
     const { shard } = decision;
     const { start, end } = plan.range({ kind: 'train', step, shard });
     const where = `step ${step + 1}, shard ${shard}, samples ${start} to ${end - 1} of epoch ${plan.epochOf(step) + 1}`;
-    const refused = this.#refused.get(shard);
-    if (refused && mayLeaveOut(`${where}: ${why}`)) {
+    if (this.#answers.wasRefused(shard) && mayLeaveOut(`${where}: ${why}`)) {
       this.#trackers.train.finish(step, shard);
-      const nothing = { lossSum: 0, metricSum: 0, counted: 0, weight: 0, leftOut: true };
-      this.#answers.train.set(shard, { ...refused, ...nothing });
+      this.#answers.leaveOut(shard);
       this.check();
       return;
     }
     const right = rightOfDiverged(plan.every);
     this.#waiting?.reject(new KasaneError('JOB_FAILED', `${where}: ${why}; ${right}`));
-  }
-
-  #hasAnswered(kind: Kind, worker: string): boolean {
-    return [...this.#answers[kind].values()].some((answer) => answer.worker === worker);
   }
 }
 
