@@ -40,7 +40,7 @@ it('by a server that is away, breaks off, speaks no TLS, or is not trusted, and 
     [`https://127.0.0.1:${ports.plain}/`, 'it does not speak TLS', ''],
     [
       `https://127.0.0.1:${ports.signed}/`,
-      'its certificate is from an authority that this machine does not trust',
+      'its certificate is from a CA that this machine does not trust',
       '',
     ],
     ['http://no.such.invalid/', '(?:no host has that name|the name cannot be resolved now)', passing],

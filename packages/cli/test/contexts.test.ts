@@ -54,7 +54,9 @@ it('keeps tokens from others, and from what is printed', () => {
 });
 
 it('says what is wrong', () => {
-  expect(() => add('a b', { coordinator: 'x:1' })).toThrow(/context 'a b': expected a letter or digit/);
+  expect(() => add('a b', { coordinator: 'x:1' })).toThrow(
+    /context 'a b': expected a name that starts with a letter or digit/,
+  );
   add('lab', { coordinator: 'lab:7420' });
   expect(() => use('lbb')).toThrow(/no context 'lbb'; did you mean 'lab'/);
   expect(() => remove('lbb')).toThrow(/no context 'lbb'/);

@@ -134,7 +134,7 @@ describe('presets', () => {
 
   it('name the command that gets data which is not there', async () => {
     await expect(bringPresetData('tabular')).rejects.toThrow(
-      'preset tabular trains on data/penguins.csv, which is not there: get it with `kasane data get penguins`',
+      'preset tabular trains on data/penguins.csv, which does not exist: download it with `kasane data get penguins`',
     );
     mkdirSync('data');
     writeFileSync('data/penguins.csv', '');

@@ -49,7 +49,7 @@ it('whatever a password is, no message has it, nor any part of four characters',
         expect(shown).toBe(new URL(`redis://${host}`).host);
       } catch (error) {
         const message = (error as Error).message;
-        expect(message).toMatch(/^the address of Redis: /);
+        expect(message).toMatch(/^Redis URL: /);
         for (let i = 0; i + 4 <= secret.length; i++) {
           const part = secret.slice(i, i + 4);
           if (/[xyzQ7\u00e9]/.test(part)) expect(message).not.toContain(part);
@@ -69,7 +69,7 @@ it('one that is none is refused at start, wherever it is given', async () => {
     stateDirectory: '/nowhere',
     log,
   };
-  const says = /^the address of Redis: expected redis:\/\/HOST:PORT or rediss/;
+  const says = /^Redis URL: expected redis:\/\/HOST:PORT or rediss/;
   await expect(startCoordinator({ ...coordinator, announceRedisUrl: wrong })).rejects.toThrow(says);
   await expect(startWorker({ coordinator: '127.0.0.1:1', redisUrl: wrong, log })).rejects.toThrow(says);
 });

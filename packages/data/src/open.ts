@@ -67,7 +67,7 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
 
 const notFromUrls = (what: string, place: string, format: string): DataError =>
   new DataError(
-    `${what}: ${place}: format ${format} reads files, not URLs. Download it and set ${what} to the file, or publish what \`kasane data pack\` writes, which is read from URLs`,
+    `${what}: ${place}: format ${format} reads files, not URLs. Download the file and set ${what} to its path, or publish packed data (\`kasane data pack\`), which can be read from URLs`,
   );
 
 async function openFormat(options: DataOptions, access: Access): Promise<DataParts> {

@@ -83,7 +83,7 @@ describe('paths', () => {
         { format: 'imagefolder', ...more, ...image, path, layout: 'auto', onDamaged: 'fail' },
       ] as const)
         await expect(openData(options as DataOptions, { roots: [allowed], hosts: 'public' })).rejects.toThrow(
-          /^data\.(path|test): https?:\S+: format \w+ reads files, not URLs\. Download it and set data\./i,
+          /^data\.(path|test): https?:\S+: format \w+ reads files, not URLs\. Download the file and set data\./i,
         );
     }
   });

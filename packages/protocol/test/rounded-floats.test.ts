@@ -71,10 +71,10 @@ describe.each([
       expect(() => decoded(codec, bytes.subarray(0, 1001), 0)).toThrow();
       if (precision === 'f32') return;
       expect(() => decoded(codec, Uint8Array.of(...bytes, 1, 2, 3, 4, 5, 6, 7, 8), 0)).toThrow(
-        'no whole blocks',
+        'not whole blocks',
       );
-      expect(() => decoded(codec, bytes.subarray(0, 0), 0)).toThrow('no whole blocks');
-      expect(() => decoded(codec, bytes, floats)).toThrow('no whole blocks');
+      expect(() => decoded(codec, bytes.subarray(0, 0), 0)).toThrow('not whole blocks');
+      expect(() => decoded(codec, bytes, floats)).toThrow('not whole blocks');
     }
   });
 });
@@ -97,6 +97,6 @@ it('refuses a scale that there is not', () => {
   const bytes = codec.encode(numbers, 0).slice();
   for (const exponent of [0, 250, 254]) {
     bytes[0] = exponent;
-    expect(() => decoded(codec, bytes, 0)).toThrow(`the exponent ${exponent}`);
+    expect(() => decoded(codec, bytes, 0)).toThrow(`exponent ${exponent} is out of range`);
   }
 });

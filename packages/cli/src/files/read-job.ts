@@ -35,7 +35,7 @@ export async function bringPresetData(jobOrPreset: string): Promise<void> {
   if (writeSmall(dataset, path)) return;
   throw new KasaneError(
     'NO_INPUT',
-    `preset ${jobOrPreset} trains on ${path}, which is not there: get it with \`kasane data get ${dataset}\``,
+    `preset ${jobOrPreset} trains on ${path}, which does not exist: download it with \`kasane data get ${dataset}\``,
   );
 }
 
@@ -50,7 +50,7 @@ function readJobText(path: string): string {
   if (kind === 'nothing')
     throw new KasaneError(
       'NO_INPUT',
-      `${path}: there is no such file or preset${suggest(path, Object.keys(jobPresets))}`,
+      `${path}: no such file or preset${suggest(path, Object.keys(jobPresets))}`,
     );
   try {
     const text = decodeText(readRegularSync(path, JOB_FILE_BYTES), path);

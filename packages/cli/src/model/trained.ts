@@ -58,7 +58,7 @@ async function fetchTrained(
   if (/[/\\]|\.safetensors$/.test(source)) {
     throw new KasaneError(
       'NO_INPUT',
-      `${source}: file not found. Name a .safetensors file that training wrote (--out), or a job (kasane jobs lists them)`,
+      `${source}: file not found. Give a .safetensors file that training wrote (--out), or a job ID (\`kasane jobs\` lists them)`,
     );
   }
   const client = new CoordinatorClient(options);

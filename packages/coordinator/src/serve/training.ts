@@ -346,7 +346,7 @@ const TOO_EARLY = "before the data link is open and the worker is on the coordin
 const nameTaken = (id: string) =>
   new KasaneError(
     'WORKER_NAME',
-    `another worker named ${id} is connected, or was until a moment ago; wait until it is gone, or give this one another name`,
+    `another worker named ${id} is connected, or was until a moment ago; wait until it has disconnected, or give this worker a different name`,
   );
 
 /** @throws KasaneError PROTOCOL */

@@ -296,14 +296,14 @@ export class CoordinatorClient {
     if (error.code === status.DEADLINE_EXCEEDED && /remote_addr=/.test(error.details ?? '')) {
       return new KasaneError(
         'UNREACHABLE',
-        `the coordinator at ${coordinator} did not answer in time; it is overloaded or hangs: try again`,
+        `the coordinator at ${coordinator} did not answer in time; it may be overloaded or hung: try again`,
         { cause: error },
       );
     }
     if (error.code === status.CANCELLED)
       return new KasaneError(
         'UNREACHABLE',
-        `the coordinator at ${coordinator} stopped before it answered; start it again, and see \`kasane jobs\` for what it had done`,
+        `the coordinator at ${coordinator} stopped before it answered; start it again, then check with \`kasane jobs\` whether the command took effect`,
         { cause: error },
       );
     if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) {
@@ -353,7 +353,7 @@ export function whyInsecure({ details = '' }: Partial<ServiceError>, tls: boolea
   if (/certificate is not yet valid/i.test(details))
     return "its certificate is not valid yet; check this machine's clock";
   if (/self-signed|unable to (verify|get)|unknown ca/i.test(details))
-    return 'its certificate is not signed by the authority in --tls-ca';
+    return 'its certificate is not signed by the CA in --tls-ca';
   if (/ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate/i.test(details))
     return 'its certificate does not cover this address';
   if (/wrong version number|packet length too long/i.test(details))

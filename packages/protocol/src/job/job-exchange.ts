@@ -13,13 +13,13 @@ const outerSchema = z.strictObject({
     .min(1e-6)
     .max(10)
     .default(0.8)
-    .describe('Fraction of the average change that the weights take in.'),
+    .describe('Fraction of the average change that is applied to the weights.'),
   momentum: z
     .number()
     .min(0)
     .lt(1)
     .default(0.5)
-    .describe('Nesterov momentum of the changes. 0: with learningRate 1, the replicas are averaged.'),
+    .describe('Nesterov momentum of the changes. With 0 and learningRate 1, the replicas are averaged.'),
 });
 
 export const exchangeSchema = z.strictObject({
@@ -27,7 +27,7 @@ export const exchangeSchema = z.strictObject({
     .enum(precisions)
     .default('f32')
     .describe(
-      'Of gradients and updates on the network. bf16: half the bytes of f32; int8: about a quarter. It affects the result, its accuracy a little; the number of workers and the way that gradients take do not.',
+      'Precision of gradients and updates on the network. bf16: half the bytes of f32; int8: about a quarter. It affects the result, and may cost a little accuracy; the number of workers and the route of the gradients do not affect the result.',
     ),
   every: z
     .int()
@@ -43,18 +43,18 @@ export const exchangeSchema = z.strictObject({
     .max(1024)
     .optional()
     .describe(
-      'Number of copies of the model that train side by side, each on its part of every batch. They affect the result; the number of workers does not. Default: training.shards, in whose place it stands.',
+      'Number of copies of the model that train side by side, each on its part of every batch. It affects the result; the number of workers does not. Takes the place of training.shards, which is the default.',
     ),
   optimizerState: z
     .enum(['average', 'reset'])
     .default('average')
     .describe(
-      "What becomes of the state of the replicas' optimizer, for every above 1. average: it is averaged and kept; a round sends two or three times the bytes (two with momentum, three with Adam). reset: each round begins without it.",
+      "What happens to the state of the replicas' optimizers if every is above 1. average: it is averaged and kept; a round sends more bytes (twice as many with momentum, three times with Adam). reset: each round starts with a state of zero.",
     ),
   outer: outerSchema
     .optional()
     .describe(
-      'The optimizer that applies the average change, for every above 1 (DiLoCo, Douillard et al. 2023). Default: learningRate 0.8, momentum 0.5.',
+      'The optimizer that applies the average change if every is above 1 (DiLoCo, Douillard et al. 2023). Default: learningRate 0.8, momentum 0.5.',
     ),
 });
 

@@ -18,9 +18,9 @@ export interface RedisAddress {
 
 /** @throws KasaneError USAGE, without what may be secret in it */
 export function redisAddress(url: string): RedisAddress {
-  const refuse = (why: string) => new KasaneError('USAGE', `the address of Redis: ${why}`);
+  const refuse = (why: string) => new KasaneError('USAGE', `Redis URL: ${why}`);
   if (!/^rediss?:\/\//.test(url)) throw refuse('expected redis://HOST:PORT or rediss://HOST:PORT');
-  const unescaped = refuse(`in a user or password, write ${ESCAPES}`);
+  const unescaped = refuse(`in the user or password, write ${ESCAPES}`);
   const [, user] = /^\w+:\/\/(.*)@/s.exec(url) ?? [];
   // What ends the part with the host for one reader, and not for another: some of a password would pass for a host.
   if (user !== undefined && (/[/?#@\\\s]/.test(user) || user.split(':').length > 2)) throw unescaped;

@@ -74,7 +74,7 @@ export function readClientTls({ tlsCert, tlsKey, tlsCa }: TlsFiles): ClientTls |
   if (tlsCa === undefined) {
     throw new KasaneError(
       'USAGE',
-      '--tls-cert without --tls-ca: set it to the authority that signed the coordinator\'s certificate, or "system"',
+      '--tls-cert without --tls-ca: set it to the CA that signed the coordinator\'s certificate, or "system"',
     );
   }
   const ca = tlsCa === 'system' ? Buffer.from(rootCertificates.join('\n')) : readAuthorities(tlsCa);
@@ -132,7 +132,7 @@ export interface Channel {
 /** How gRPC talks to a coordinator. @param address host:port @throws KasaneError USAGE when it is none */
 export function channelTo(address: string, tls: ClientTls | undefined): Channel {
   const wrong = whyNoAddress(address);
-  if (wrong !== undefined) throw new KasaneError('USAGE', `${address} as a coordinator's address: ${wrong}`);
+  if (wrong !== undefined) throw new KasaneError('USAGE', `coordinator address ${address}: ${wrong}`);
   const options = {
     ...tracedCalls(),
     'grpc-node.flow_control_window': WINDOW_BYTES,
@@ -173,7 +173,7 @@ function readPair(certPath: string | undefined, keyPath: string | undefined) {
   } catch (cause) {
     throw new KasaneError(
       'USAGE',
-      `${keyPath}: it contains no private key without a passphrase; expected a PEM file`,
+      `${keyPath}: it contains no unencrypted private key; expected a PEM file without a passphrase`,
       { cause },
     );
   }
@@ -191,7 +191,7 @@ function readPair(certPath: string | undefined, keyPath: string | undefined) {
 function readAuthorities(path: string): Buffer {
   const bytes = read(path);
   if (!certificateOf(bytes, path).ca) {
-    throw new KasaneError('USAGE', `${path}: it is not the certificate of an authority (CA)`);
+    throw new KasaneError('USAGE', `${path}: it is not a CA certificate`);
   }
   return bytes;
 }

@@ -162,7 +162,7 @@ class RoundedFloats implements FloatCodec {
     if (left > 0 || pieces.length === 0)
       throw new KasaneError(
         'PROTOCOL',
-        `${bytes.length} bytes of ${this.#precision} from float ${start} on are no whole blocks of the model's`,
+        `${bytes.length} bytes of ${this.#precision} from float ${start} on are not whole blocks of the model`,
       );
     return pieces;
   }
@@ -235,7 +235,7 @@ function decodeBlocks(bytes: Uint8Array, start: number, into: Float32Array): voi
     const end = Math.min(into.length, i + BLOCK - ((start + i) % BLOCK));
     const exponent = bytes[at++]!;
     if (exponent !== NOT_FINITE && (exponent < 1 || exponent > MOST_EXPONENT))
-      throw new KasaneError('PROTOCOL', `a block from float ${start + i} on with the exponent ${exponent}`);
+      throw new KasaneError('PROTOCOL', `block at float ${start + i}: exponent ${exponent} is out of range`);
     const scale = exponent === NOT_FINITE ? Number.NaN : powerOf(exponent);
     for (; i < end; i++) into[i] = codes[at++]! * scale;
   }

@@ -52,7 +52,7 @@ export function add(name: string, options: Context & Options): void {
   if (!NAME.test(name)) {
     throw new KasaneError(
       'USAGE',
-      `context '${name}': expected a letter or digit, then letters, digits, '.', '-' or '_'`,
+      `context '${name}': expected a name that starts with a letter or digit and contains only letters, digits, '.', '-' and '_'`,
     );
   }
   const { contexts, current = name } = config();

@@ -116,7 +116,7 @@ async function specOf(place: string, set: readonly string[]): Promise<DataSpec> 
   if (basename(place) === INDEX_FILE && kindOfPath(join(dirname(place), CHUNKS_FOLDER)) === 'folder')
     throw new KasaneError(
       'USAGE',
-      `${place}: it is the index of packed data; name its folder, ${dirname(place)}`,
+      `${place}: this is the index of packed data; give its folder instead, ${dirname(place)}`,
     );
   if (isJob(place) && !set.some((text) => text.startsWith('path='))) await bringPresetData(place);
   if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).spec.data }, set));

@@ -36,7 +36,7 @@ export async function guessFormat(path: string): Promise<Guess> {
   if (isUrl(path) && [tables, texts, archives].some((kinds) => kinds.has(extensionOf(path))))
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: only what \`kasane data pack\` writes is read from URLs. Download the file and give its path`,
+      `${path}: only packed data (\`kasane data pack\`) can be read from URLs. Download the file and give its path`,
     );
   if (isUrl(path)) return { section: { format: 'packed' } };
   const kind = kindOfPath(path);

@@ -231,7 +231,7 @@ export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<
       reject(
         new KasaneError(
           'JOB_CANCELLED',
-          `stopped by ${signal}: the progress of this training is lost. To keep it, submit the job to a \`kasane coordinator\``,
+          `stopped by ${signal}: the progress of this run is lost. To keep progress, submit the job to a \`kasane coordinator\``,
         ),
       );
   });
