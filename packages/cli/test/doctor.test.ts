@@ -34,41 +34,56 @@ afterAll(async () => {
 });
 
 it('knows which Node is needed, and which is better', () => {
-  expect(checkNode('20.20.0')).toMatchObject({ state: 'wrong', todo: /22\.18/ });
+  expect(checkNode('20.20.0')).toMatchObject({ state: 'wrong', todo: expect.stringMatching(/22\.18/) });
   expect(checkNode('22.17.9').state).toBe('wrong');
   expect(checkNode('22.18.0').state).toBe('note');
-  expect(checkNode('24.0.0')).toMatchObject({ state: 'ok', found: /^24\.0\.0, \d+ processors$/ });
+  expect(checkNode('24.0.0')).toMatchObject({
+    state: 'ok',
+    found: expect.stringMatching(/^24\.0\.0, \d+ processors$/),
+  });
 });
 
 it("runs the kernels' self-test", () => {
-  expect(checkKernels()).toMatchObject({ name: 'Arithmetic', found: /kernel/ });
+  expect(checkKernels()).toMatchObject({ name: 'Arithmetic', found: expect.stringMatching(/kernel/) });
   expect(checkKernels().state).not.toBe('wrong');
 });
 
 it('reads what a Redis does when it is full', async () => {
-  expect(await checkRedis(redis.url)).toMatchObject({ state: 'ok', found: /^\d+\.\d+.* noeviction$/ });
+  expect(await checkRedis(redis.url)).toMatchObject({
+    state: 'ok',
+    found: expect.stringMatching(/^\d+\.\d+.* noeviction$/),
+  });
   const client = new Redis(redis.url);
   await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
   const finding = await checkRedis(redis.url);
   client.disconnect();
-  expect(finding).toMatchObject({ state: 'wrong', todo: /CONFIG SET maxmemory-policy noeviction/ });
+  expect(finding).toMatchObject({
+    state: 'wrong',
+    todo: expect.stringMatching(/CONFIG SET maxmemory-policy noeviction/),
+  });
   expect(await checkRedis('http://127.0.0.1')).toMatchObject({
     state: 'wrong',
-    found: /redis:\/\/HOST:PORT/,
+    found: expect.stringMatching(/redis:\/\/HOST:PORT/),
   });
-  expect(await checkRedis(undefined)).toMatchObject({ state: 'ok', found: /started when it is needed/ });
+  expect(await checkRedis(undefined)).toMatchObject({
+    state: 'ok',
+    found: expect.stringMatching(/started when needed/),
+  });
 });
 
 it('says which port is taken', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as { port: number };
-  expect(await checkPort('Port', port, '--port')).toMatchObject({ state: 'note', todo: /--port/ });
+  expect(await checkPort('Port', port, '--port')).toMatchObject({
+    state: 'note',
+    todo: expect.stringMatching(/--port/),
+  });
   await new Promise((resolve) => server.close(resolve));
   expect(await checkPort('Port', port, '--port')).toMatchObject({ state: 'ok', found: `${port} is free` });
   expect(await checkCoordinator({ coordinator: `127.0.0.1:${port}` })).toMatchObject({
     state: 'wrong',
-    todo: /kasane coordinator/,
+    todo: expect.stringMatching(/kasane coordinator/),
   });
 });
 
@@ -84,20 +99,23 @@ it('reads how long certificates are valid', async () => {
   const path = join(folder, 'cert.pem');
   const day = 86_400_000;
   writeFileSync(path, (await issueAuthority(30)).cert);
-  expect(checkCertificates('--tls-ca', path)).toMatchObject({ state: 'ok', found: /until 20/ });
+  expect(checkCertificates('--tls-ca', path)).toMatchObject({
+    state: 'ok',
+    found: expect.stringMatching(/until 20/),
+  });
   expect(checkCertificates('--tls-ca', path, Date.now() + 20 * day).state).toBe('note');
   expect(checkCertificates('--tls-ca', path, Date.now() + 31 * day)).toMatchObject({
     state: 'wrong',
-    found: /ended on/,
+    found: expect.stringMatching(/expired on 20/),
   });
   expect(checkCertificates('--tls-ca', path, Date.now() - 9 * day)).toMatchObject({
     state: 'wrong',
-    todo: /clock/,
+    todo: expect.stringMatching(/clock/),
   });
   writeFileSync(path, 'no certificate');
   expect(checkCertificates('--tls-cert', path)).toMatchObject({
     state: 'wrong',
-    found: /no certificate in PEM/,
+    found: expect.stringMatching(/no PEM certificate/),
   });
   expect(checkCertificates('--tls-cert', join(folder, 'nowhere')).state).toBe('wrong');
 });
@@ -114,11 +132,11 @@ it('measures room, in folders that are not there yet too', () => {
 it('finds folders in which nothing can be made, and leaves nothing in the others', () => {
   expect(checkWritable('/dev/null/state', 'x')).toMatchObject({
     state: 'wrong',
-    found: /a part of the path is a file$/,
+    found: expect.stringMatching(/a part of the path is a file, not a folder$/),
   });
   expect(checkWritable('/proc/state', 'x')).toMatchObject({
     state: 'wrong',
-    found: /^\/proc\/state cannot be written to: /,
+    found: expect.stringMatching(/^\/proc\/state cannot be written to: /),
   });
   expect(checkWritable(join(folder, 'not/there/yet'), 'x')).toBeUndefined();
   expect(existsSync(join(folder, 'not'))).toBe(false);

@@ -48,13 +48,16 @@ describe('the system refuses', () => {
   it('a working directory that is gone', () => {
     expect(failureOf(thrown('ENOENT', { syscall: 'uv_cwd' }))).toMatchObject({
       exit: 66,
-      message: /working directory/,
+      message: expect.stringMatching(/working directory/),
     });
   });
 
   it('memory', () => {
     for (const text of ['Array buffer allocation failed', 'WebAssembly.Memory(): could not allocate memory'])
-      expect(failureOf(new RangeError(text))).toMatchObject({ exit: 71, message: /not enough memory/ });
+      expect(failureOf(new RangeError(text))).toMatchObject({
+        exit: 71,
+        message: expect.stringMatching(/not enough memory/),
+      });
   });
 
   it('for real', async () => {
@@ -74,7 +77,7 @@ describe('the system refuses', () => {
 it('what is ours says so', () => {
   expect(failureOf(new TypeError("Cannot read properties of undefined (reading 'x')"))).toMatchObject({
     exit: 70,
-    message: /\(this is a bug; set KASANE_DEBUG=1 for a stack trace\)$/,
+    message: expect.stringMatching(/\(this is a bug; set KASANE_DEBUG=1 for a stack trace\)$/),
   });
   expect(failureOf(Object.assign(new TypeError('x'), { code: 'ERR_INVALID_ARG_TYPE' })).exit).toBe(70);
   expect(failureOf(new KasaneError('USAGE', 'x'))).toEqual({ message: 'x', exit: 2 });
