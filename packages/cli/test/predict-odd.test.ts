@@ -200,7 +200,7 @@ it.each(['images', 'idx'])('a model of kind %s says what it does not use of an i
     ['scan.png', 'the image has more than 8 bits per channel'],
     ['animated.gif', 'only the first frame of the animated image is used'],
   ] as const)
-    expect((await said(kind, join(folder, name))).err).toMatch(`note: /${name}: ${what}`);
+    expect((await said(kind, join(folder, name))).err).toMatch(`Note: /${name}: ${what}`);
   expect((await said(kind, join(folder, 'picture.png'))).err).toBe('');
 });
 

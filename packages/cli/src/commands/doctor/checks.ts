@@ -53,7 +53,7 @@ const gib = (bytes: number) => `${(bytes / GIB).toFixed(1)} GiB`;
 export function checkNode(version = process.versions.node): Finding {
   const [major, minor] = version.split('.').map(Number) as [number, number];
   if (major < 22 || (major === 22 && minor < 18)) {
-    return failed('Node', version, 'install Node 22.18 or later, best 24: https://nodejs.org');
+    return failed('Node', version, 'install Node 22.18 or later, preferably 24: https://nodejs.org');
   }
   if (major < 24) return note('Node', version, 'Node 24 computes up to twice as fast on x64 processors');
   return ok('Node', `${version}, ${availableParallelism()} processors`);
@@ -78,7 +78,7 @@ export async function checkRedis(url: string | undefined): Promise<Finding> {
     return note(
       'Redis',
       'none on the PATH',
-      'on Debian and Ubuntu it is downloaded when needed; elsewhere install redis or valkey, or set --redis',
+      'on Debian and Ubuntu, it is downloaded when needed; elsewhere, install redis or valkey, or set --redis',
     );
   }
   try {
@@ -142,7 +142,7 @@ export function checkCertificates(flag: string, path: string, now = Date.now()):
     if (!pems)
       return failed(
         flag,
-        `${path} has no certificate in PEM`,
+        `${path} contains no PEM certificate`,
         'create one for development with `kasane cert dev`',
       );
     const certificates = pems.map((pem) => new X509Certificate(pem));
@@ -153,9 +153,13 @@ export function checkCertificates(flag: string, path: string, now = Date.now()):
     const until = validToDate.toISOString().slice(0, 10);
     if (days < 0) return failed(flag, `${name} in ${path} expired on ${until}`, 'renew it');
     if (certificates.some((one) => Number(one.validFromDate) > now))
-      return failed(flag, `${path}: one is not valid yet`, "set this machine's clock, or wait");
+      return failed(
+        flag,
+        `${path}: a certificate in it is not valid yet`,
+        "set this machine's clock, or wait",
+      );
     const found = `${name} in ${path}, until ${until}`;
-    return days < SOON_DAYS ? note(flag, found, 'renew it before that day') : ok(flag, found);
+    return days < SOON_DAYS ? note(flag, found, 'renew it before then') : ok(flag, found);
   } catch (error) {
     return failed(flag, `${path}: ${messageOf(error)}`, 'expected a PEM file');
   }
@@ -173,7 +177,7 @@ export async function checkGpu(): Promise<Finding> {
   });
   child.kill('SIGKILL');
   return 'name' in answer
-    ? ok('WebGPU', `${answer.name}, for jobs of math: fast`)
+    ? ok('WebGPU', `${answer.name}, for jobs with \`math: fast\``)
     : note('WebGPU', answer.why, 'not required: every job can run on the CPU');
 }
 

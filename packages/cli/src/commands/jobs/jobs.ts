@@ -63,7 +63,7 @@ export async function jobs(options: Options): Promise<void> {
     const list = await client.list(Number.POSITIVE_INFINITY);
     if (options.json) print(JSON.stringify(list.map(jobRecord)));
     else if (list.length > 0) print(...jobTable(list).split('\n'));
-    else err.write('no jobs yet: kasane submit mnist-mlp\n');
+    else err.write('no jobs yet; submit one with `kasane submit mnist-mlp`\n');
   });
 }
 
@@ -125,7 +125,11 @@ export async function resume(
 ): Promise<void> {
   await withClient(options, async (client) => {
     const job = await client.resume(id, options.epochs ?? 0);
-    printJob(job, `${id} continues after epoch ${job.epoch} of ${job.epochs}`, options);
+    printJob(
+      job,
+      `${id} continues in epoch ${Math.min(job.epoch + 1, job.epochs)} of ${job.epochs}`,
+      options,
+    );
     if (options.watch) await watchBeside(client, id);
   });
 }
@@ -150,7 +154,7 @@ export async function priority(id: string, value: number, options: Options): Pro
 export async function drain(worker: string, options: Options): Promise<void> {
   await withClient(options, async (client) => {
     const draining = await client.drain(worker);
-    const line = `${worker} finishes its ${count(draining.tasksHeld, 'task')} and stops`;
+    const line = `${worker} stops after its ${count(draining.tasksHeld, 'current task')}`;
     print(options.json ? JSON.stringify(draining) : line);
   });
 }
@@ -162,7 +166,9 @@ export async function workers(options: Options): Promise<void> {
   if (options.json) {
     print(JSON.stringify(list));
   } else if (list.length === 0) {
-    err.write(`no workers are connected: kasane worker --coordinator ${options.coordinator}\n`);
+    err.write(
+      `no workers are connected; start one with \`kasane worker --coordinator ${options.coordinator}\`\n`,
+    );
   } else {
     const rows = list.map((worker) => [
       ...workerCells(worker),

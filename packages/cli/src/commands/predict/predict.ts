@@ -49,7 +49,7 @@ async function answer(
     return;
   }
   for (const sample of await readInputs(trained, given, options)) {
-    for (const note of sample.notes ?? []) err.write(`note: ${note}\n`);
+    for (const note of sample.notes ?? []) err.write(`Note: ${note}\n`);
     const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
     out.lines(options.json ? JSON.stringify(record) : line);
   }
@@ -86,7 +86,7 @@ function write(
         : fillMasks(given, text, scoresOf);
     if (options.json) out.lines(JSON.stringify({ input: given, ...written }));
     else out.write(text.objective === 'next-token' ? '\n' : `${written.text}\n`);
-    for (const note of notes) err.write(`note: ${note}\n`);
+    for (const note of notes) err.write(`Note: ${note}\n`);
   } catch (cause) {
     if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
     throw cause;

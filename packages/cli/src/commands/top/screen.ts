@@ -216,7 +216,8 @@ function layerLines({ layers, points, activations }: Snapshot, { localSteps }: J
 }
 
 function workerLines({ workers }: Snapshot): Line[] {
-  if (workers.length === 0) return [{ text: 'no workers are connected: kasane worker', style: 'dim' }];
+  if (workers.length === 0)
+    return [{ text: 'no workers are connected; start one with `kasane worker`', style: 'dim' }];
   return styled(table(workerHead, workers.map(workerCells)));
 }
 
