@@ -41,6 +41,11 @@ it('trains on workers that come and go, and predicts with what was learned', asy
     file,
     `name: by-hand\nmodel: { preset: mnist-mlp }\ndata: { path: ${data} }\ntraining: { epochs: 6, batch: 100, shards: 4, learningRate: 0.003 }\n`,
   );
+  const plan = { name: 'by-hand', parameters: 109386, trainingSamples: 4000, testSamples: 500 };
+  const checked = await kasane('submit', file, '--dry-run', '--json', '--epochs', '2', '--batch', '200');
+  expect(JSON.parse(checked)).toEqual({ ...plan, stepsPerEpoch: 20, steps: 40 });
+  await expect(kasane('submit', file, '--dry-run', '--data', join(folder, 'none'))).rejects.toThrow(/none/);
+  expect(JSON.parse(await kasane('jobs', '--json'))).toEqual([]);
   const id = await kasane('submit', file);
   expect(id).toMatch(/^by-hand-[0-9a-f]{8}$/);
 

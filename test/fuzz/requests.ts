@@ -111,6 +111,7 @@ export function methods(file: string, { running, trained, other }: Jobs): Method
   return [
     ...methodsOf(JobsService, {
       submit: [{ jobFile: file, priority: 3 }],
+      check: [{ jobFile: file }],
       get: either,
       list: [{ pageSize: 3, pageToken: '' }],
       listEpochs: either.map(({ job }) => ({ job, pageSize: 1, pageToken: '1' })),

@@ -3,7 +3,7 @@
  * `CoordinatorClient` of the protocol package, which makes the calls; this adds the types of jobs, and results as values.
  */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
-import type { EpochResult, Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { CheckResponse, EpochResult, Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { type StateName, stateNames } from '@kasane/protocol/job-state';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
@@ -35,6 +35,14 @@ export class KasaneClient {
    */
   async submit(job: JobFile, { priority = 0 }: { readonly priority?: number } = {}): Promise<JobHandle> {
     return this.job(await this.#calls.submit(JSON.stringify(job), priority));
+  }
+
+  /**
+   * Checks a job and its data as `submit` does, without queueing it. Returns what it would do: parameters, samples and steps.
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT, UNREACHABLE, NOT_ALLOWED
+   */
+  check(job: JobFile): Promise<CheckResponse> {
+    return this.#calls.check(JSON.stringify(job));
   }
 
   /** A handle for an existing job. */

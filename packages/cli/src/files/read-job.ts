@@ -6,11 +6,12 @@ import { isUrl } from '@kasane/data/internal/packed/remote';
 import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
-import { checkJob, type Job, type JobSpec } from '@kasane/protocol/job';
+import { checkJob, type Job, type JobSpec, type TrainingSpec } from '@kasane/protocol/job';
 import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
 import { datasetAt } from '../commands/data/get/datasets.ts';
+import { trainingOverrides } from '../program/options.ts';
 
 const presetOf = (name: string) => (Object.hasOwn(jobPresets, name) ? jobPresets[name] : undefined);
 
@@ -20,6 +21,21 @@ export async function readJob(jobOrPreset: string): Promise<Job> {
   if (preset) return checkJob(preset);
   const { parseJobFile } = await import('@kasane/protocol/job-file');
   return parseJobFile(readJobText(jobOrPreset), jobOrPreset === '-' ? 'standard input' : jobOrPreset);
+}
+
+/** Options of the command line that take the place of the job's own. */
+export type GivenOptions = Partial<TrainingSpec> & { readonly data?: string };
+
+/**
+ * A job file or preset with the options of the command line in the place of its own, and its paths as they are meant from here.
+ * @throws KasaneError NO_INPUT, JOB_INVALID
+ */
+export async function jobOf(jobOrPreset: string, options: GivenOptions): Promise<Job> {
+  const { spec: given } = await readJob(jobOrPreset);
+  if (options.data === undefined) await bringPresetData(jobOrPreset);
+  const training = { ...given.training, ...trainingOverrides(options) };
+  const data = options.data === undefined ? given.data : { ...given.data, path: options.data };
+  return checkJob(fromHere({ ...given, training, data } as JobSpec), () => 'command line');
 }
 
 /**

@@ -6,7 +6,7 @@ import { whyNoAddress } from '@kasane/protocol/internal/ports/address';
 import type { TrainingSpec } from '@kasane/protocol/job';
 import type { Scope } from '@kasane/protocol/scopes';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 
 /** Folder of a coordinator's state: what --state says, or the default. */
 export function stateFolder(given?: string): string {
@@ -126,9 +126,17 @@ export const trainingFlags: { readonly [K in keyof Required<TrainingSpec>]: Flag
   schedule: { refused: 'its options belong together: write them in a job file' },
 };
 
+/** Adds them to a command that takes a job. */
+export function addTrainingFlags(command: Command): void {
+  for (const flag of Object.values(trainingFlags))
+    if ('flag' in flag) command.option(flag.flag, flag.description, flag.parse);
+}
+
 /** The flags of `trainingFlags` that were given, by name of the option. */
-export function trainingOverrides(given: Readonly<Record<string, unknown>>): Partial<TrainingSpec> {
-  const names = Object.keys(trainingFlags).filter((name) => given[name] !== undefined);
+export function trainingOverrides(given: Partial<TrainingSpec>): Partial<TrainingSpec> {
+  const names = (Object.keys(trainingFlags) as (keyof TrainingSpec)[]).filter(
+    (name) => given[name] !== undefined,
+  );
   return Object.fromEntries(names.map((name) => [name, given[name]])) as Partial<TrainingSpec>;
 }
 

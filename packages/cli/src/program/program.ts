@@ -95,6 +95,9 @@ export const profile = () =>
     '--profile <file>',
     'record a profile in the Chrome trace format, for ui.perfetto.dev; slows down steps',
   );
+export const dataPath = () => new Option('--data <path>', 'path of the data, overriding the job file');
+export const dryRun = () =>
+  new Option('--dry-run', 'check the job and its data, print what it would do, and stop');
 export const tensorboard = () =>
   new Option('--tensorboard <dir>', 'write TensorBoard logs to a subfolder named after the job');
 export const token = (what = 'access token (see kasane token create)') =>

@@ -7,6 +7,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type {
   Checkpoint,
+  CheckResponse,
   Event,
   Job as JobMessage,
   ListEpochsResponse,
@@ -16,7 +17,7 @@ import type {
 } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { brief } from '@kasane/protocol/internal/events/plain-text';
 import { tracing } from '@kasane/protocol/internal/tracing';
-import { checkJob } from '@kasane/protocol/job';
+import { checkJob, type Job } from '@kasane/protocol/job';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
 import {
   EPOCHS_PAGE,
@@ -33,7 +34,8 @@ import type { JobRecord } from '../store/job-record.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken } from '../store/pages.ts';
 import type { Asker } from '../submit/caller-turns.ts';
 import { Inspection } from '../submit/inspection.ts';
-import { JobChecks } from '../submit/job-checks.ts';
+import { type CheckedJob, JobChecks } from '../submit/job-checks.ts';
+import { planOf } from '../submit/job-plan.ts';
 import { SubmittedFiles } from '../submit/submitted-job.ts';
 import { metricsMessages } from './metrics-messages.ts';
 import { stopped, written } from './patience.ts';
@@ -111,16 +113,10 @@ export class JobManager {
     const { store, events, log } = this.#options;
     checkPriority(priority);
     this.#checkRoom();
-    const job = await this.#files.job(file, asker);
-    const { data, init } = await this.#checks.check(job, asker);
-    const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
-    const spec = JSON.stringify(job.spec);
-    if (Buffer.byteLength(spec) > SPEC_BYTES)
-      throw new KasaneError(
-        'LIMIT',
-        `the job has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
-      );
+    const { job, data, init } = await this.#checked(file, asker);
     const { name } = job.spec;
+    const id = `${name}-${randomBytes(4).toString('hex')}`;
+    const spec = JSON.stringify(job.spec);
     const now = Date.now();
     await written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init));
     events.add(id, { code: 'submitted', args: { name } }, now);
@@ -129,6 +125,27 @@ export class JobManager {
     log.info({ job: id }, `job ${id} submitted`);
     this.runs.consider();
     return id;
+  }
+
+  /**
+   * Checks a job file and its data as `submit` does. Returns what the job would do.
+   * @throws KasaneError as `submit`, except for a full queue
+   */
+  async check(file: string, asker: Asker): Promise<CheckResponse> {
+    const { job, data } = await this.#checked(file, asker);
+    return planOf(job, data);
+  }
+
+  async #checked(file: string, asker: Asker): Promise<{ readonly job: Job } & CheckedJob> {
+    const job = await this.#files.job(file, asker);
+    const checked = await this.#checks.check(job, asker);
+    const bytes = Buffer.byteLength(JSON.stringify(job.spec));
+    if (bytes > SPEC_BYTES)
+      throw new KasaneError(
+        'LIMIT',
+        `the job has ${bytes} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
+      );
+    return { job, ...checked };
   }
 
   /** @throws KasaneError JOB_NOT_FOUND */

@@ -50,6 +50,7 @@ export function jobsService(manager: JobManager, log: Logger): JobsServer {
     submit: unary(async ({ jobFile, priority }, call) => ({
       job: await manager.submit(jobFile, priority, askerOf(call)),
     })),
+    check: unary(({ jobFile }, call) => manager.check(jobFile, askerOf(call))),
     get: unary(({ job }) => ({ job: manager.get(job) })),
     list: unary(({ pageSize, pageToken }) => manager.list(pageSize, pageToken)),
     listEpochs: unary(({ job, pageSize, pageToken }) => manager.epochs(job, pageSize, pageToken)),

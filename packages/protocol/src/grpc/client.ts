@@ -5,6 +5,7 @@ import { ClusterClient, type StatusResponse, type WorkerStatus } from '../gen/ka
 import { JobState } from '../gen/kasane/v1/common.ts';
 import {
   type Checkpoint,
+  type CheckResponse,
   type EpochResult,
   type Event,
   type Job,
@@ -88,6 +89,11 @@ export class CoordinatorClient {
       SUBMIT_DEADLINE_MS,
     );
     return job;
+  }
+
+  /** Checks a job file's text and its data as `submit` does, and queues nothing. Returns what the job would do. */
+  check(jobFile: string): Promise<CheckResponse> {
+    return this.#call((m, o, done) => this.#client.check({ jobFile }, m, o, done), SUBMIT_DEADLINE_MS);
   }
 
   /** Calls a method that does something to a job, or asks for it, and answers with the job. */

@@ -29,6 +29,7 @@ export function allows(granted: readonly Scope[], wanted: Scope): boolean {
 type ScopesOf<Service> = Readonly<Record<keyof Service, Scope>>;
 const jobs: ScopesOf<typeof JobsService> = {
   submit: 'submit',
+  check: 'submit',
   get: 'read',
   list: 'read',
   listEpochs: 'read',

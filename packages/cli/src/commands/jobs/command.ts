@@ -1,14 +1,25 @@
 /** Jobs and workers of a coordinator: submit, jobs, workers, drain, watch, cancel, pause, retry, priority and resume. Loads nothing heavy. */
-import { integer } from '../../program/options.ts';
-import { asks, command, coordinator, help, tensorboard, token } from '../../program/program.ts';
+import { addTrainingFlags, integer } from '../../program/options.ts';
+import {
+  asks,
+  command,
+  coordinator,
+  dataPath,
+  dryRun,
+  help,
+  tensorboard,
+  token,
+} from '../../program/program.ts';
 
 const PRIORITY_HELP = 'priority from -1000 to 1000; higher ones run first, equal ones take turns';
 
 export function addSubmit(): void {
-  asks(
+  const submit = asks(
     command('submit <job>', "submit a job file or preset and print the job's ID")
       .option('--watch', 'follow the job until it ends')
-      .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0),
+      .option('--priority <n>', PRIORITY_HELP, integer(-1000, 1000), 0)
+      .addOption(dryRun().conflicts('watch'))
+      .addOption(dataPath()),
   )
     .addHelpText(
       'after',
@@ -16,12 +27,17 @@ export function addSubmit(): void {
         [
           'kasane submit mnist-mlp --watch',
           'kasane submit job.yaml --priority 5',
+          'kasane submit job.yaml --epochs 3 --dry-run',
           'sed s/0.01/0.02/ job.yaml | kasane submit -',
         ],
-        ['{ job }'],
+        [
+          '{ job }',
+          'with --dry-run: { name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps }',
+        ],
       ),
     )
     .action(async (job, options) => (await import('./jobs.ts')).submit(job, options));
+  addTrainingFlags(submit);
 }
 
 export function addJobs(): void {

@@ -1,6 +1,7 @@
 /** The commands that ask a running coordinator about its jobs and workers. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { GivenOptions } from '../../files/read-job.ts';
 import { err, out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
 import { formatMetric, jobRecord, jobTable, metricName } from '../../render/job.ts';
@@ -34,26 +35,22 @@ const printId = (job: string, { json }: Options) => print(json ? JSON.stringify(
 /** Checks a job file here, so that messages have its line numbers, then queues it. `-` is standard input. */
 export async function submit(
   file: string,
-  options: Options & { watch?: boolean; priority: number },
+  options: Options & GivenOptions & { watch?: boolean; dryRun?: boolean; priority: number },
 ): Promise<void> {
-  const { bringPresetData, fromHere, readJob } = await import('../../files/read-job.ts');
-  const { exchangedOf } = await import('@kasane/protocol/internal/job/job-exchange');
-  const { exchangedBytes } = await import('@kasane/protocol/internal/wire/rounded-floats');
-  const job = await readJob(file);
-  const { spec: given } = job;
-  const spec = fromHere(given);
-  await bringPresetData(file);
+  const { jobOf } = await import('../../files/read-job.ts');
+  const { networkLine, planLines, planRecord } = await import('../../render/job-plan.ts');
+  const job = await jobOf(file, options);
+  const text = JSON.stringify(job.spec);
   await withClient(options, async (client) => {
-    const id = await client.submit(JSON.stringify(spec), options.priority);
+    if (options.dryRun) {
+      const plan = await client.check(text);
+      print(...(options.json ? [JSON.stringify(planRecord(job, plan))] : planLines(job, plan)));
+      return;
+    }
+    const id = await client.submit(text, options.priority);
     printId(id, options);
-    const megabytes = exchangedBytes(exchangedOf(job), given.exchange.precision) / 1e6;
-    const { every } = given.exchange;
-    const [each, what] =
-      every === 1 ? ['step', 'gradients per shard'] : [`round of ${every} steps`, 'changes per replica'];
-    if (megabytes >= 1)
-      err.lines(
-        `over a network, each ${each} sends ${megabytes.toFixed(1)} MB of ${what} and ${megabytes.toFixed(1)} MB of parameters to each worker`,
-      );
+    const network = networkLine(job);
+    if (network) err.lines(`over a network, ${network}`);
     if (options.watch) await watchBeside(client, id);
   });
 }

@@ -1,9 +1,11 @@
 /** The command `kasane train`. Loads nothing heavy. */
 import { availableParallelism } from 'node:os';
-import { integer, trainingFlags } from '../../program/options.ts';
+import { addTrainingFlags, integer } from '../../program/options.ts';
 import {
   backend,
   command,
+  dataPath,
+  dryRun,
   gpuStorage,
   help,
   logLevel,
@@ -20,10 +22,11 @@ export function addTrain(): void {
     .addOption(backend())
     .addOption(gpuStorage())
     .addOption(profile())
-    .option('--data <dir>', 'path of the data, overriding the job file')
+    .addOption(dataPath())
     .addOption(redis())
     .option('--out <file>', 'output file for the weights (default: .kasane/NAME.safetensors)')
     .addOption(tensorboard())
+    .addOption(dryRun())
     .option('--open', 'open the dashboard in a browser')
     .option('--json', 'print one JSON object at the end')
     .addOption(logLevel('warn'))
@@ -34,10 +37,12 @@ export function addTrain(): void {
         [
           '{ job, metric, testMetric, testAccuracy, testLoss, epochs, steps, seconds, samplesPerSecond, workers,',
           '  digest, model }',
+          'with --dry-run: { name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps }',
         ],
       ),
     )
     .action(async (jobOrPreset, options) => {
+      if (options.dryRun) return (await import('./dry-run.ts')).dryRun(jobOrPreset, options);
       const job = await (await import('./job-to-train.ts')).jobToTrain(jobOrPreset, options);
       const { withWorkers } = await import('./worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
@@ -48,7 +53,5 @@ export function addTrain(): void {
         (await import('./train.ts')).train(job, options, forked),
       );
     });
-  for (const flag of Object.values(trainingFlags)) {
-    if ('flag' in flag) train.option(flag.flag, flag.description, flag.parse);
-  }
+  addTrainingFlags(train);
 }

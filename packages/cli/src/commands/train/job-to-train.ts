@@ -1,11 +1,10 @@
 /** The job that `kasane train` was asked for. Loads nothing heavy: workers are forked only for a job that is one. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { checkJob, type JobSpec } from '@kasane/protocol/job';
+import type { JobSpec } from '@kasane/protocol/job';
 import { requireWritable } from '../../files/output-file.ts';
-import { bringPresetData, fromHere, readJob } from '../../files/read-job.ts';
+import { type GivenOptions, jobOf } from '../../files/read-job.ts';
 import { versionOf } from '../../files/write-file.ts';
-import { trainingOverrides } from '../../program/options.ts';
 
 export interface JobToTrain {
   readonly spec: JobSpec;
@@ -23,13 +22,9 @@ export interface JobToTrain {
  */
 export async function jobToTrain(
   jobOrPreset: string,
-  options: Readonly<Record<string, unknown>> & { readonly data?: string; readonly out?: string },
+  options: GivenOptions & { readonly out?: string },
 ): Promise<JobToTrain> {
-  const { spec: given } = await readJob(jobOrPreset);
-  if (options.data === undefined) await bringPresetData(jobOrPreset);
-  const training = { ...given.training, ...trainingOverrides(options) };
-  const data = options.data === undefined ? given.data : { ...given.data, path: options.data };
-  const { spec } = checkJob(fromHere({ ...given, training, data } as JobSpec), () => 'command line');
+  const { spec } = await jobOf(jobOrPreset, options);
   const out = resolve(options.out ?? join('.kasane', `${spec.name}.safetensors`));
   requireWritable(out);
   return { spec, out, version: versionOf(out), replaces: options.out === undefined && existsSync(out) };

@@ -1,0 +1,17 @@
+/** What a job would do, for whoever asks before it is queued. */
+import type { DataParts } from '@kasane/data/dataset';
+import type { CheckResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Job } from '@kasane/protocol/job';
+import { RunPlan } from '../run/plan.ts';
+
+/** @param data that the job trains on */
+export function planOf(job: Job, data: DataParts): CheckResponse {
+  const { stepsPerEpoch, totalSteps: steps } = new RunPlan('', job, data);
+  return {
+    parameters: job.model.parameterCount,
+    trainingSamples: data.train.samples,
+    testSamples: data.test.samples,
+    stepsPerEpoch,
+    steps,
+  };
+}
