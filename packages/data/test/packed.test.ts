@@ -211,12 +211,26 @@ describe('over http', () => {
     await expect(fetchFile(`${root}/index.json`, 10, anywhere)).rejects.toThrow(/more than 10 bytes/);
   });
 
-  it('refuses a file that comes in pieces of one byte, before they cost memory', async () => {
+  it.each([
+    [
+      'a file that comes in pieces of one byte, before they cost memory',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+      '1\r\n{\r\n',
+      /in pieces of a few bytes/,
+    ],
+    [
+      'a server that says without end that it goes on',
+      '',
+      'HTTP/1.1 100 Continue\r\n\r\n',
+      /without an answer/,
+    ],
+    ['the same of hints', '', 'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n', /without an answer/],
+  ])('refuses %s', async (_, head, piece, message) => {
     const crumbs = createTcpServer((socket) => {
       socket.on('error', () => {});
       socket.once('data', () => {
-        socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
-        const some = Buffer.from('1\r\n{\r\n'.repeat(10_000));
+        socket.write(head);
+        const some = Buffer.from(piece.repeat(10_000));
         const go = (): void => {
           while (!socket.destroyed) if (!socket.write(some)) return void socket.once('drain', go);
         };
@@ -226,7 +240,7 @@ describe('over http', () => {
     try {
       await once(crumbs, 'listening');
       const url = `http://127.0.0.1:${(crumbs.address() as AddressInfo).port}/index.json`;
-      await expect(fetchFile(url, 1 << 26, anywhere)).rejects.toThrow(/in pieces of a few bytes/);
+      await expect(fetchFile(url, 1 << 26, anywhere)).rejects.toThrow(message);
     } finally {
       crumbs.close();
     }

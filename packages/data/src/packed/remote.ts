@@ -15,6 +15,8 @@ const TRIES = 3;
 /** Bytes that come in so many milliseconds at least: whoever sends fewer keeps others from reading for hours. */
 const PACE_MS = 30_000;
 const PACE_BYTES = 1 << 19;
+/** Interim responses of a server before its answer, at most. */
+const INTERIM = 16;
 /** From so many pieces on, each has so many bytes on average: pieces of one byte take the event loop for minutes. */
 const PIECES = 10_000;
 const PIECE_BYTES = 64;
@@ -118,6 +120,15 @@ async function fetchOnce(url: URL, most: number, access: Access): Promise<Buffer
       clearInterval(pace);
       // A server that switches to another protocol gives neither an answer nor an error.
       if (!answered) reject(new Error('the connection was closed without an answer'));
+    });
+    // Such as `100 Continue`: each is parsed, and none is data.
+    let interim = 0;
+    request.on('information', () => {
+      if (++interim <= INTERIM) return;
+      reject(
+        new DataError(`${url}: the server sends interim responses without an answer; use another server`),
+      );
+      request.destroy();
     });
     request.setTimeout(SILENCE_MS, () => request.destroy(new Error(`no data for ${SILENCE_MS / 1000} s`)));
     request.on('error', reject);
