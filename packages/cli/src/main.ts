@@ -2,8 +2,8 @@
 /** The `kasane` command. Help loads nothing but the tables of the commands; each command loads what it needs. */
 import { type Command, CommanderError } from 'commander';
 import { err } from './output/say.ts';
-import { endWithReader } from './process/closed-pipe.ts';
 import { hideSecrets } from './process/hide-secrets.ts';
+import { endWithReader } from './process/lost-output.ts';
 import { everyCommand } from './program/every-command.ts';
 import { spansAsked } from './tracing/asked.ts';
 

@@ -1,6 +1,6 @@
 /** The real command in a process that something was taken from: its folder, its streams, files it may open, rights on what it makes. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -75,6 +75,23 @@ it.each([
   expect(trained.stderr).not.toMatch(/a bug|^\s+at /m);
   expect(trained.code, trained.stderr).toBe(0);
 });
+
+it.each([
+  ['error', '2>/dev/full', 0, ''],
+  ['output', '>/dev/full', 74, 'kasane: standard output cannot be written (ENOSPC): what is printed'],
+])(
+  'standard %s on a full disk: trained weights are written all the same',
+  { timeout: LIMIT_MS },
+  async (_, redirection, code, said) => {
+    const out = join(folder, 'full.safetensors');
+    const args = ['train', join(folder, 'tiny.json'), '--workers', '1', '--out', out];
+    const trained = await within(`exec "$@" ${redirection}`, args);
+    expect(trained.stderr).toContain(said);
+    expect(trained.code, trained.stderr).toBe(code);
+    expect(existsSync(out)).toBe(true);
+    rmSync(out);
+  },
+);
 
 it.each([
   ['train', ['train', 'job.json', '--workers', '1']],
