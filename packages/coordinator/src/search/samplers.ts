@@ -2,7 +2,10 @@
 import type { Assignment, SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import { assign, gridPoints, valueAt } from '@kasane/protocol/internal/job/search-space';
 import type { Trial } from './actions.ts';
-import { unit } from './draws.ts';
+import { bits, unit } from './draws.ts';
+import { populationOf, sampleEvolution } from './evolution.ts';
+import { sobol } from './sobol.ts';
+import { STARTUP, sampleTpe } from './tpe.ts';
 
 /** A pure function: the same trial for the same outcomes. */
 export interface Sampler {
@@ -16,7 +19,9 @@ const never = () => Number.POSITIVE_INFINITY;
 
 /** Every value evenly on its scale, independent of all others. */
 export const sampleRandom = ({ seed, parameters }: SearchSpec, trial: number): Assignment =>
-  assign(parameters, (parameter, index) => valueAt(parameter, unit(seed, trial, index, 'value')));
+  assign(parameters, (parameter, index) =>
+    valueAt(parameter, unit({ seed, trial, parameter: index, purpose: 'value' })),
+  );
 
 function sampleGrid({ parameters }: SearchSpec, trial: number): Assignment {
   let number = 0;
@@ -24,12 +29,29 @@ function sampleGrid({ parameters }: SearchSpec, trial: number): Assignment {
   throw new RangeError(`the grid has ${number} points; there is no trial ${trial}`);
 }
 
+/** The points of all sweeps are the same; each is shifted by the sweep's seed, digit by digit. */
+const sampleSobol = ({ seed, parameters }: SearchSpec, trial: number): Assignment =>
+  assign(parameters, (parameter, index) => {
+    const shift = bits({ seed, trial: 0, parameter: index, purpose: 'shift' });
+    return valueAt(parameter, ((sobol(trial, index) ^ shift) >>> 0) / 2 ** 32);
+  });
+
 const samplers: Readonly<Record<SearchSpec['sampler'], Sampler>> = {
   grid: { firstInformed: never, sample: sampleGrid },
   random: { firstInformed: never, sample: sampleRandom },
-  sobol: { firstInformed: never, sample: sampleRandom },
-  tpe: { firstInformed: never, sample: sampleRandom },
-  evolution: { firstInformed: never, sample: sampleRandom },
+  sobol: { firstInformed: never, sample: sampleSobol },
+  tpe: {
+    firstInformed: () => STARTUP,
+    sample: (search, trial, trials) =>
+      trial < STARTUP ? sampleRandom(search, trial) : sampleTpe(search, trial, trials),
+  },
+  evolution: {
+    firstInformed: populationOf,
+    sample: (search, trial, trials) => {
+      const random = sampleRandom(search, trial);
+      return trial < populationOf(search) ? random : sampleEvolution(search, trial, trials, random);
+    },
+  },
 };
 
 export const samplerOf = ({ sampler }: Pick<SearchSpec, 'sampler'>): Sampler => samplers[sampler];
