@@ -45,7 +45,7 @@ export function addJobs(): void {
     .addHelpText(
       'after',
       help(
-        ['kasane jobs', 'kasane jobs --json | jq ".[] | select(.state == \\"failed\\").job"'],
+        ['kasane jobs', `kasane jobs --json | jq -r '.[] | select(.state == "failed").job'`],
         [
           '[{ job, name, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps, localSteps,',
           '   trainLoss, metric, trainMetric, testLoss, testMetric, bestMetric, bestEpoch,',

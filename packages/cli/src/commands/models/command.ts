@@ -26,7 +26,7 @@ export function addLayers(): void {
       help(
         ['kasane layers', 'kasane layers conv2d'],
         [
-          '{ type, summary, explains, takes, gives, formula, paper: a text or null,',
+          '{ type, summary, explains, takes, gives, formula, paper: a string or null,',
           '  options: [{ name, expects, default: a value or null if required, describe }], example: a model }',
           'Without a name: an array of these, one per layer.',
         ],

@@ -94,7 +94,7 @@ export function addWorker(): void {
     .addOption(profile())
     .option('--redis <url>', 'Redis URL (default: as announced by the coordinator)')
     .option('--no-shared-memory', 'use the network even if the coordinator is on this machine')
-    .option('--no-peers', 'do not exchange gradients with other workers directly')
+    .option('--no-peers', 'do not exchange gradients directly with other workers')
     .addOption(token())
     .option('--connect-timeout <s>', 'seconds to wait for the coordinator before giving up', integer(1), 60)
     .addOption(logLevel('info'))
