@@ -1,7 +1,9 @@
 /** Shared memory between this process and another one, and its end when the owner is killed. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SHARED_MEMORY_BYTES } from '../src/limits.ts';
 import { bytesOf } from '../src/wire/frame.ts';
@@ -105,6 +107,20 @@ describe.runIf(process.platform === 'linux')('SharedGradients', () => {
     expect(into.subarray(10, 12)).toEqual(numbers(9).subarray(0, 2));
     expect(into.subarray(12)).toEqual(numbers(1).subarray(12));
     worker.close();
+    shared.close();
+  });
+
+  it('touch nothing once they are closed, whatever file has their descriptor then', () => {
+    const shared = SharedGradients.create(floats, 1)!;
+    const worker = SharedGradients.open(shared.address, floats);
+    const folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
+    worker.close();
+    const file = openSync(join(folder, 'other'), 'w+');
+    expect(() => worker.places[0]!.write(0, numbers(1))).toThrow('shared memory is closed');
+    expect(() => worker.places[0]!.read(0, new Float32Array(1))).toThrow('shared memory is closed');
+    expect(fstatSync(file).size).toBe(0);
+    closeSync(file);
+    rmSync(folder, { recursive: true });
     shared.close();
   });
 

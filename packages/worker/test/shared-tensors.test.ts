@@ -33,4 +33,15 @@ describe.runIf(process.platform === 'linux')('OwnGradients', () => {
     expect(warnings).toEqual([expect.stringMatching(/^sending gradients over the data link from now on: /)]);
     memory.close();
   });
+
+  it('say nothing of what is put after the end of their job', () => {
+    const memory = SharedGradients.create(4, 2)!;
+    const warnings: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => warnings.push(line) });
+    const own = new OwnGradients(SharedGradients.open(memory.address, 4), log);
+    own.close();
+    expect(own.put(3, 0, 0, floats)).toBeUndefined();
+    expect(warnings).toEqual([]);
+    memory.close();
+  });
 });

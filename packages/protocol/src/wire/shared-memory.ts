@@ -87,18 +87,24 @@ class SharedMemory implements SharedMemoryAddress {
 
   /** Bytes that it has for tensors. */
   get bytes(): number {
-    return fstatSync(this.#file).size - START;
+    return fstatSync(this.#open).size - START;
   }
 
-  /** @throws Error when the memory file system is full */
+  /** The descriptor. Once it is closed, its number may be that of any other file. @throws Error when it is closed */
+  get #open(): number {
+    if (this.#closed) throw new Error('shared memory is closed');
+    return this.#file;
+  }
+
+  /** @throws Error when the memory file system is full, or it is closed */
   write(position: number, bytes: Uint8Array): void {
-    if (writeSync(this.#file, bytes, 0, bytes.length, START + position) !== bytes.length)
+    if (writeSync(this.#open, bytes, 0, bytes.length, START + position) !== bytes.length)
       throw new Error('shared memory is full');
   }
 
-  /** @throws Error when there are not so many bytes */
+  /** @throws Error when there are not so many bytes, or it is closed */
   read(position: number, into: Uint8Array): void {
-    if (readSync(this.#file, into, 0, into.length, START + position) !== into.length)
+    if (readSync(this.#open, into, 0, into.length, START + position) !== into.length)
       throw new Error(`shared memory ends before byte ${position + into.length}`);
   }
 

@@ -18,13 +18,13 @@ export function openShared(opened: JobOpened, log: Logger): SharedTensors | unde
   try {
     parameters = SharedParameters.open(parametersMemory, parameterCount);
     const gradients = SharedGradients.open(gradientsMemory, parameterCount);
-    const own = parameters;
+    const [ownParameters, ownGradients] = [parameters, new OwnGradients(gradients, log)];
     return {
       parameters,
-      gradients: new OwnGradients(gradients, log),
+      gradients: ownGradients,
       close() {
-        own.close();
-        gradients.close();
+        ownParameters.close();
+        ownGradients.close();
       },
     };
   } catch {
@@ -67,5 +67,11 @@ export class OwnGradients {
       this.#log.warn(`sending gradients over the data link from now on: ${messageOf(error)}`);
       return undefined;
     }
+  }
+
+  /** The job has ended: what is still computed of it travels, and nobody waits for it. */
+  close(): void {
+    this.#full = true;
+    this.#memory.close();
   }
 }
