@@ -1,5 +1,5 @@
 /** How values are picked: known points of Sobol', densities of TPE, and what evolution changes. */
-import { SOBOL_DIMENSIONS } from '@kasane/protocol/internal/job/job-search';
+import { SOBOL_DIMENSIONS } from '@kasane/protocol/internal/job/search-checks';
 import type { Assignment, SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import { sizeOf } from '@kasane/protocol/internal/job/search-space';
 import { describe, expect, it } from 'vitest';
