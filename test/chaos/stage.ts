@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { environmentOf, findRedis } from '@kasane/cli/internal/redis/start';
-import type { LedgerRow } from '@kasane/coordinator/internal/store/store';
+import type { LedgerRow } from '@kasane/coordinator/internal/store/ledger-rows';
 import { CoordinatorClient } from '@kasane/protocol/client';
 import { Redis } from 'ioredis';
 import { main } from '../support/commands.ts';

@@ -10,7 +10,7 @@ import { methodScopes } from '@kasane/protocol/scopes';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../support/cluster.ts';
 import { extremesOf, requestOf } from './extremes.ts';
-import { type Jobs, methods } from './requests.ts';
+import { type Jobs, methods, sweepOf } from './requests.ts';
 import { Victim } from './victim-process.ts';
 import { Caller, framed, overLink, untyped } from './wire.ts';
 
@@ -64,6 +64,7 @@ const jobs: Jobs = {
   trained,
   running: await client.submit(jobFile(100_000), -5),
   other: await client.submit(jobFile(100_000), -9),
+  sweep: await client.sweeps.submit(sweepOf(jobFile(100_000), 2), -20),
 };
 const honest = await client.submit(jobFile(30), 10);
 
@@ -114,6 +115,7 @@ it('and the honest job is not disturbed', { timeout: 120_000 }, async () => {
   expect(await digest(honest)).toBe(alone);
   await client.cancel(jobs.running).catch(() => {});
   await client.cancel(jobs.other).catch(() => {});
+  await client.sweeps.cancel(jobs.sweep).catch(() => {});
   const again = await client.submit(jobFile(30), 10);
   expect(await digest(again)).toBe(alone);
 });

@@ -14,7 +14,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from '../support/cluster.ts';
 import { corpus, inputs, remember } from './inputs.ts';
-import { type Jobs, methods, sayings } from './requests.ts';
+import { type Jobs, methods, sayings, sweepOf } from './requests.ts';
 import { sealed, unsealed } from './sealed.ts';
 import { Victim } from './victim-process.ts';
 import { Caller, framed, overLink, overSocket, untyped } from './wire.ts';
@@ -72,7 +72,8 @@ async function prepare(): Promise<Jobs> {
   for await (const _ of client.watch(trained));
   worker.kill('SIGKILL');
   await once(worker, 'exit');
-  return { trained, running: await client.submit(jobFile), other: await client.submit(jobFile) };
+  const [running, other] = [await client.submit(jobFile), await client.submit(jobFile)];
+  return { trained, running, other, sweep: await client.sweeps.submit(sweepOf(jobFile, 2)) };
 }
 const jobs = await prepare();
 

@@ -2,6 +2,7 @@
 import { ClusterService } from '@kasane/protocol/gen/kasane/v1/cluster';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { JobsService } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { SweepsService } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import {
   type ConnectRequest,
   TaskFailure_Reason,
@@ -81,8 +82,10 @@ export function sayings(job: string): Said[] {
   ];
 }
 
-/** Ids of jobs. */
+/** Ids of jobs, and of a sweep. */
 export interface Jobs {
+  /** Goes on for long. */
+  readonly sweep: string;
   /** Runs, and waits for workers. */
   readonly running: string;
   /** Has ended, and has weights. */
@@ -101,12 +104,16 @@ const reflection = [
   text(7, ''),
 ];
 
+/** A sweep file of a job file. */
+export const sweepOf = (file: string, trials: number): string =>
+  `${file}search: { trials: ${trials}, parameters: { training.learningRate: { log: [0.001, 0.1] } } }\n`;
+
 /**
  * Every method that the coordinator's server has.
  * @param file a job file that is taken
  * @param jobs what they are asked about
  */
-export function methods(file: string, { running, trained, other }: Jobs): Method[] {
+export function methods(file: string, { running, trained, other, sweep }: Jobs): Method[] {
   const either = [{ job: running }, { job: trained }];
   return [
     ...methodsOf(JobsService, {
@@ -129,6 +136,13 @@ export function methods(file: string, { running, trained, other }: Jobs): Method
       listCheckpoints: either,
       readSamples: either.map(({ job }) => ({ job, first: 2, count: 5 })),
       downloadModel: [...either, { job: trained, checkpoint: 2 }],
+    }),
+    ...methodsOf(SweepsService, {
+      submit: [{ sweepFile: sweepOf(file, 1), priority: 3 }],
+      get: [{ sweep }],
+      list: [{ pageSize: 3, pageToken: '' }],
+      watch: [{ sweep }],
+      cancel: [{ sweep: other }],
     }),
     ...methodsOf(ClusterService, { status: [{}], drain: [{ worker: 'w' }] }),
     ...methodsOf(TrainingService, {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRedis } from '@kasane/cli/internal/redis/start';
 import { type CoordinatorOptions, startCoordinator } from '@kasane/coordinator/coordinator';
-import type { LedgerRow } from '@kasane/coordinator/internal/store/store';
+import type { LedgerRow } from '@kasane/coordinator/internal/store/ledger-rows';
 import { openIdx } from '@kasane/data/idx';
 import { mnistDirectory } from '@kasane/data/mnist';
 import { CoordinatorClient } from '@kasane/protocol/client';

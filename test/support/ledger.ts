@@ -1,6 +1,7 @@
 /** Promise 2, read from the ledger: every sample of every epoch counted once. */
 import { crc32 } from 'node:zlib';
-import { JobStore, type LedgerRow } from '@kasane/coordinator/internal/store/store';
+import type { LedgerRow } from '@kasane/coordinator/internal/store/ledger-rows';
+import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { epochPermutation } from '@kasane/data/shuffle';
 
 /** Who computed which samples of a job, read beside a coordinator that may run. @param state its folder */

@@ -2,12 +2,19 @@
  * Submits and controls jobs from TypeScript: a handle for each job, with the operations of the command line. A thin layer over
  * `CoordinatorClient` of the protocol package, which makes the calls; this adds the types of jobs, and results as values.
  */
-import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import {
+  type ClientOptions,
+  CoordinatorClient,
+  requireSuccess,
+  requireSweepSuccess,
+} from '@kasane/protocol/client';
 import type { CheckResponse, EpochResult, Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { type StateName, stateNames } from '@kasane/protocol/job-state';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
 import type { Model } from '@kasane/tensor/nn/model';
 import type { JobFile } from './job-file.ts';
+import type { SweepFile } from './sweep-file.ts';
 
 /** The trained model of a job. */
 export interface Result {
@@ -48,6 +55,29 @@ export class KasaneClient {
   /** A handle for an existing job. */
   job(id: string): JobHandle {
     return new JobHandle(id, this.#calls);
+  }
+
+  /**
+   * Starts a sweep: many trainings of one job file with different values. Its paths refer to the coordinator's machine.
+   * @param sweep the content of a job file with a `search` section
+   * @param options `priority` of its trials, from -1000 to 1000, default 0; the highest runs first
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT, UNREACHABLE, NOT_ALLOWED
+   */
+  async submitSweep(
+    sweep: SweepFile,
+    { priority = 0 }: { readonly priority?: number } = {},
+  ): Promise<SweepHandle> {
+    return this.sweep(await this.#calls.sweeps.submit(JSON.stringify(sweep), priority));
+  }
+
+  /** A handle for an existing sweep. */
+  sweep(id: string): SweepHandle {
+    return new SweepHandle(id, this.#calls);
+  }
+
+  /** Lists all sweeps, newest first, without their trials. */
+  listSweeps(): Promise<Sweep[]> {
+    return this.#calls.sweeps.list(Number.POSITIVE_INFINITY);
   }
 
   /** Lists all jobs, newest first. */
@@ -130,5 +160,48 @@ export class JobHandle {
 
   setPriority(priority: number): Promise<Job> {
     return this.#calls.setPriority(this.id, priority);
+  }
+}
+
+/** A sweep with all of its trials, by their numbers. */
+export interface SweepWithTrials {
+  readonly sweep: Sweep;
+  readonly trials: readonly Trial[];
+}
+
+/** A sweep of a coordinator. Each call throws KasaneError: SWEEP_NOT_FOUND, JOB_STATE, UNREACHABLE, NOT_ALLOWED. */
+export class SweepHandle {
+  readonly id: string;
+  readonly #calls: CoordinatorClient;
+
+  constructor(id: string, calls: CoordinatorClient) {
+    this.id = id;
+    this.#calls = calls;
+  }
+
+  /** The current state of the sweep and its trials. */
+  get(): Promise<SweepWithTrials> {
+    return this.#calls.sweeps.get(this.id);
+  }
+
+  /** The sweep and its trials now and after each change, until it ends. */
+  watch(): AsyncGenerator<SweepWithTrials> {
+    return this.#calls.sweeps.watch(this.id);
+  }
+
+  /**
+   * Waits for the sweep to end and downloads the weights of its best trial.
+   * @throws KasaneError JOB_FAILED or JOB_CANCELLED if it does not succeed
+   */
+  async result(): Promise<Result> {
+    for await (const _ of this.watch());
+    const { sweep } = await this.get();
+    requireSweepSuccess(sweep);
+    return new JobHandle(sweep.best!.job, this.#calls).result();
+  }
+
+  /** Cancels the sweep and its trials. */
+  cancel(): Promise<Sweep> {
+    return this.#calls.sweeps.cancel(this.id);
   }
 }

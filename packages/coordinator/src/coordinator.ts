@@ -24,6 +24,7 @@ import { clusterService } from './serve/cluster.ts';
 import { jobsService } from './serve/jobs.ts';
 import type { CoordinatorMetrics } from './serve/prometheus.ts';
 import { listen } from './serve/server.ts';
+import { sweepsService } from './serve/sweeps.ts';
 import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
 import { isLock } from './store/disk.ts';
@@ -33,6 +34,7 @@ import { makeStateDirectory } from './store/state-database.ts';
 import { claimState } from './store/state-lock.ts';
 import { JobStore } from './store/store.ts';
 import { TokenStore } from './store/tokens.ts';
+import { Sweeps } from './sweeps/sweeps.ts';
 import { WorkerRegistry } from './workers.ts';
 
 export interface CoordinatorOptions {
@@ -211,11 +213,13 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     limits,
     access: accessBeyond(options.access ?? {}, isLoopback(options.host)),
     batchExpirySeconds: options.batchExpirySeconds ?? 3600,
+    whyPaused: (job) => sweeps.whyPaused(job),
     onStep: (times) => {
       options.onStep?.(times);
       metrics?.stepped(times);
     },
   });
+  const sweeps = new Sweeps({ store, manager, events, limits, log });
   const metrics = options.metrics && (await metricsOf(manager, workers, () => redis.status === 'ready'));
   if (metrics) events.onEvent((event) => metrics.happened(event));
   const training = trainingHandlers({
@@ -229,7 +233,8 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
     log,
   });
   const services = {
-    jobs: { ...jobsService(manager, log) },
+    jobs: { ...jobsService(manager, sweeps, log) },
+    sweeps: { ...sweepsService(sweeps, log) },
     cluster: { ...clusterService(manager, workers, version, log) },
     training,
   };
@@ -237,8 +242,10 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   if (metrics && options.metrics) await serveMetrics(metrics, options.metrics, log, opened);
   const server = await listen(services, { ...options, tokens, ownToken, limits });
   manager.start();
+  sweeps.start();
   let closed: Promise<void> | undefined;
   const close = async () => {
+    await sweeps.close();
     await manager.close();
     await server.close();
     await closeAll(opened);

@@ -42,7 +42,7 @@ it('holds the weights of one download per caller, and refuses what is too much',
     read++;
     return new Uint8Array(300 << 10);
   };
-  const { downloadModel } = jobsService({ model } as never, pino({ level: 'silent' }));
+  const { downloadModel } = jobsService({ model } as never, {} as never, pino({ level: 'silent' }));
   const calls = Array.from({ length: DOWNLOADS_PER_CALLER + 1 }, () => new Download('one'));
   const other = new Download('other');
   for (const call of [...calls, other]) downloadModel(call as never);

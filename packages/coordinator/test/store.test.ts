@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { JobStore, type LedgerRow } from '../src/store/store.ts';
+import type { LedgerRow } from '../src/store/ledger-rows.ts';
+import { JobStore } from '../src/store/store.ts';
 
 let directory: string;
 let store: JobStore;

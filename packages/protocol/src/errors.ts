@@ -19,13 +19,15 @@ export const errorCodes = {
   CANNOT_WRITE: { exit: 73, grpc: status.FAILED_PRECONDITION },
   /** No job has this id. */
   JOB_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
+  /** No sweep has this id. */
+  SWEEP_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
   /** No worker of this id is connected. */
   WORKER_NOT_FOUND: { exit: 66, grpc: status.NOT_FOUND },
-  /** The job has ended, or has no weights yet: what was asked needs another state. */
+  /** The job or sweep has ended, or has no weights yet: what was asked needs another state. */
   JOB_STATE: { exit: 65, grpc: status.FAILED_PRECONDITION },
-  /** The job ran and failed. */
+  /** The job ran and failed, or all trials of a sweep did. */
   JOB_FAILED: { exit: 1, grpc: status.ABORTED },
-  /** The job was cancelled while somebody waited for it. */
+  /** The job or sweep was cancelled while somebody waited for it. */
   JOB_CANCELLED: { exit: 1, grpc: status.CANCELLED },
   /** The coordinator or Redis cannot be reached. */
   UNREACHABLE: { exit: 69, grpc: status.UNAVAILABLE },

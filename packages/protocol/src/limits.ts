@@ -49,6 +49,10 @@ export const DOWNLOADS = 512;
 export const JOB_STRING = 4096;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */
 export const RUNNING_JOBS = 4;
+/** Sweeps that go on at once. */
+export const RUNNING_SWEEPS = 100;
+/** Characters of the trials in one message of `Sweeps.Watch`: it must stay below MESSAGE_BYTES. */
+export const TRIALS_MESSAGE = 1 << 19;
 /** Priorities go from minus this to this. */
 export const PRIORITY = 1000;
 /** Worker streams at once. */

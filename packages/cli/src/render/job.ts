@@ -41,6 +41,8 @@ export function jobRecord(job: Job) {
     endedAt: time(job.endedAt),
     digest: job.digest || null,
     model: job.model || null,
+    sweep: job.sweep || null,
+    trial: job.trial || null,
   };
 }
 

@@ -30,9 +30,10 @@ import {
   SPEC_BYTES,
 } from '@kasane/protocol/limits';
 import type { EventRecord } from '../store/event-record.ts';
-import type { JobRecord } from '../store/job-record.ts';
+import type { JobRecord, TrialPlace } from '../store/job-record.ts';
 import { epochOfToken, pageSize, placeOfToken, placeToken } from '../store/pages.ts';
-import type { Asker } from '../submit/caller-turns.ts';
+import type { Statement } from '../store/state-writer.ts';
+import { type Asker, Busy } from '../submit/caller-turns.ts';
 import { Inspection } from '../submit/inspection.ts';
 import { type CheckedJob, JobChecks } from '../submit/job-checks.ts';
 import { planOf } from '../submit/job-plan.ts';
@@ -56,7 +57,8 @@ export class JobManager {
   /** Emits a job's id when that job has changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
   readonly #inspection: Inspection;
-  readonly #files = new SubmittedFiles();
+  /** What is submitted to it. */
+  readonly files = new SubmittedFiles();
   readonly #checks: JobChecks;
   readonly #waits: Waits;
   /** Data of the job that was submitted last, so that it need not be read a second time. */
@@ -98,7 +100,7 @@ export class JobManager {
 
   /** Ends the runs, which the next coordinator takes up. */
   async close(): Promise<void> {
-    this.#files.close();
+    this.files.close();
     this.#waits.close();
     await this.runs.close();
   }
@@ -110,21 +112,35 @@ export class JobManager {
    * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
    */
   async submit(file: string, priority: number, asker: Asker): Promise<string> {
-    const { store, events, log } = this.#options;
     checkPriority(priority);
     this.#checkRoom();
-    const { job, data, init } = await this.#checked(file, asker);
+    const job = await this.files.job(file, asker);
+    const id = `${job.spec.name}-${randomBytes(4).toString('hex')}`;
+    await this.#queue(id, job, priority, asker);
+    return id;
+  }
+
+  /**
+   * Checks a trial of a sweep and its data and queues it.
+   * @throws KasaneError as `submit`; `Busy` where it may be tried again later
+   */
+  async addTrial(id: string, job: Job, priority: number, asker: Asker, trial: TrialPlace): Promise<void> {
+    this.#checkRoom();
+    await this.#queue(id, job, priority, asker, trial);
+  }
+
+  async #queue(id: string, job: Job, priority: number, asker: Asker, trial?: TrialPlace): Promise<void> {
+    const { store, events, log } = this.#options;
+    const { data, init } = await this.checked(job, asker);
     const { name } = job.spec;
-    const id = `${name}-${randomBytes(4).toString('hex')}`;
     const spec = JSON.stringify(job.spec);
     const now = Date.now();
-    await written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init));
+    await written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init, trial));
     events.add(id, { code: 'submitted', args: { name } }, now);
     this.#opened = { id, data };
     this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
     this.runs.consider();
-    return id;
   }
 
   /**
@@ -132,12 +148,12 @@ export class JobManager {
    * @throws KasaneError as `submit`, except for a full queue
    */
   async check(file: string, asker: Asker): Promise<CheckResponse> {
-    const { job, data } = await this.#checked(file, asker);
-    return planOf(job, data);
+    const job = await this.files.job(file, asker);
+    return planOf(job, (await this.checked(job, asker)).data);
   }
 
-  async #checked(file: string, asker: Asker): Promise<{ readonly job: Job } & CheckedJob> {
-    const job = await this.#files.job(file, asker);
+  /** Whether a job and its data can be trained. @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT */
+  async checked(job: Job, asker: Asker): Promise<CheckedJob> {
     const checked = await this.#checks.check(job, asker);
     const bytes = Buffer.byteLength(JSON.stringify(job.spec));
     if (bytes > SPEC_BYTES)
@@ -145,7 +161,7 @@ export class JobManager {
         'LIMIT',
         `the job has ${bytes} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
       );
-    return { job, ...checked };
+    return checked;
   }
 
   /** @throws KasaneError JOB_NOT_FOUND */
@@ -253,9 +269,10 @@ export class JobManager {
 
   /**
    * Lets a paused job go on where it was, and one that has ended from its last checkpoint; for `epochs` more.
+   * @param others written with it or not at all
    * @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it waits or runs or has nothing left to do, LIMIT
    */
-  async resume(id: string, epochs: number): Promise<JobMessage> {
+  async resume(id: string, epochs: number, others: readonly Statement[] = []): Promise<JobMessage> {
     const { store, events } = this.#options;
     const record = this.#record(id);
     const paused = record.state === JobState.JOB_STATE_PAUSED;
@@ -274,7 +291,7 @@ export class JobManager {
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
     this.#askedFor(id);
     const place = paused ? record.submittedAt : Date.now();
-    await written({ writing: 'resumption' }, () => store.reopen(id, JSON.stringify(checked), place));
+    await written({ writing: 'resumption' }, () => store.reopen(id, JSON.stringify(checked), place, others));
     this.#options.log.info({ job: id }, `job ${id} resumed, up to ${checked.training.epochs} epochs`);
     const args = { step: record.step, epochs: checked.training.epochs };
     events.add(id, { code: 'resumed', args });
@@ -310,11 +327,15 @@ export class JobManager {
     return this.get(id);
   }
 
+  /** Whether one more job may wait or run. */
+  get hasRoom(): boolean {
+    return this.#options.store.open().length < this.#options.limits.jobs;
+  }
+
   /** @throws KasaneError LIMIT */
   #checkRoom(): void {
-    if (this.#options.store.open().length < this.#options.limits.jobs) return;
-    throw new KasaneError(
-      'LIMIT',
+    if (this.hasRoom) return;
+    throw new Busy(
       `${this.#options.limits.jobs} jobs are waiting or running, which is the limit: cancel one, or wait for one to end`,
     );
   }
@@ -370,7 +391,8 @@ export class JobManager {
   }
 }
 
-function checkPriority(priority: number): void {
+/** @throws KasaneError USAGE */
+export function checkPriority(priority: number): void {
   if (Math.abs(priority) <= PRIORITY) return;
   throw new KasaneError('USAGE', `priority ${priority}: expected a number from -${PRIORITY} to ${PRIORITY}`);
 }

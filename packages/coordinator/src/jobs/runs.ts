@@ -49,6 +49,8 @@ export interface RunsOptions
   readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => Promise<void>;
   /** Data of a job that has been read already, once. */
   readonly dataOf: (id: string) => DataParts | undefined;
+  /** Why a job is paused that nobody has paused by hand. */
+  readonly whyPaused?: (id: string) => Reason | undefined;
   /** The span of the call that asked for a job, if there is one: the job's is a part of it. */
   readonly askerOf: (id: string) => string | undefined;
 }
@@ -104,7 +106,8 @@ export class Runs {
   /** What a job waits for; undefined when it does not. */
   waitingFor({ id, state }: JobRecord): Reason | undefined {
     const place = this.#places.get(id);
-    if (state === JobState.JOB_STATE_PAUSED) return { code: 'paused', args: { job: id } };
+    if (state === JobState.JOB_STATE_PAUSED)
+      return this.#options.whyPaused?.(id) ?? { code: 'paused', args: { job: id } };
     if (place?.stop) return this.refused(id) ?? { code: 'stopping', args: {} };
     if (place)
       return this.refused(id) ?? (place.run ? place.run.waitingFor : { code: 'reading-data', args: {} });

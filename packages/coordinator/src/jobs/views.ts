@@ -80,6 +80,8 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
     metric,
     metricKind: metricKind(metric),
     localSteps: exchange?.every ?? 1,
+    sweep: record.sweep,
+    trial: record.trial,
   };
 }
 

@@ -7,7 +7,7 @@ import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
 import type { MetricKind } from '@kasane/tensor/objective';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/parameter-server.ts';
-import type { LedgerRow } from '../store/store.ts';
+import type { LedgerRow } from '../store/ledger-rows.ts';
 import type { RunPlan } from './plan.ts';
 
 /** The first answer to a task. */

@@ -9,8 +9,9 @@ import type { Logger } from 'pino';
 import { encodeCheckpoint, type Position, readCheckpoint, type Weights } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
 import { clockTime, diskReason, type RetryingDisk } from '../store/disk.ts';
+import type { LedgerRow } from '../store/ledger-rows.ts';
 import type { MetricsHistory } from '../store/metrics.ts';
-import type { JobStore, LedgerRow } from '../store/store.ts';
+import type { JobStore } from '../store/store.ts';
 import { rankEpochs, type StopCriterion, stopCriterionOf } from './best-epoch.ts';
 
 export interface CheckpointsOptions {

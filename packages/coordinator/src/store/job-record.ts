@@ -1,5 +1,5 @@
 /** What is known of a job for good, and how the rows of the database become it. */
-import type { SQLOutputValue } from 'node:sqlite';
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Statement } from './state-writer.ts';
@@ -23,9 +23,32 @@ export interface JobRecord {
   readonly priority: number;
   /** SHA-256 of the file of weights that it begins with; empty where it names none. */
   readonly init: string;
+  /** The sweep that it is a trial of, and its number there; empty and 0 for others. */
+  readonly sweep: string;
+  readonly trial: number;
+}
+
+/** What a job is in a sweep. */
+export interface TrialPlace {
+  readonly sweep: string;
+  readonly number: number;
+  /** That it was to be started: written with it or not at all. */
+  readonly decision: readonly Statement[];
+}
+
+export interface CheckpointRecord {
+  readonly step: number;
+  readonly path: string;
+  readonly digest: string;
 }
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
+
+/** Changes a job. */
+export const setting = (id: string, set: string, ...values: readonly SQLInputValue[]): Statement => ({
+  sql: `UPDATE jobs SET ${set} WHERE id = ?`,
+  values: [...values, id],
+});
 
 /** Of a column that is text. */
 export const text = (value: SQLOutputValue | undefined) => String(value);
@@ -49,6 +72,8 @@ export function jobOfRow(row: Row, model: string): JobRecord {
     step: number(row.step),
     steps: number(row.steps),
     init: text(row.init),
+    sweep: text(row.sweep),
+    trial: number(row.trial),
     priority: number(row.priority),
   };
 }

@@ -44,6 +44,20 @@ const steps: Readonly<Record<number, Step>> = {
         reason TEXT NOT NULL, text TEXT NOT NULL) STRICT;
       CREATE INDEX IF NOT EXISTS eventsByJob ON events (job, number);`);
   },
+  /** Sweeps, their decisions, and the jobs that are their trials. */
+  4: (database) => {
+    addColumn(database, 'jobs', 'sweep', "TEXT NOT NULL DEFAULT ''");
+    addColumn(database, 'jobs', 'trial', 'INTEGER NOT NULL DEFAULT 0');
+    database.exec(`
+      CREATE TABLE IF NOT EXISTS sweeps (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, spec TEXT NOT NULL, priority INTEGER NOT NULL, state INTEGER NOT NULL,
+        error TEXT NOT NULL DEFAULT '', submittedAt REAL NOT NULL, endedAt REAL NOT NULL DEFAULT 0,
+        isCancelled INTEGER NOT NULL DEFAULT 0) STRICT;
+      CREATE TABLE IF NOT EXISTS decisions (
+        sweep TEXT NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, trial INTEGER NOT NULL, epochs INTEGER NOT NULL,
+        assignment TEXT NOT NULL, outcome REAL, error TEXT NOT NULL, PRIMARY KEY (sweep, number)) STRICT, WITHOUT ROWID;
+      CREATE INDEX IF NOT EXISTS jobsBySweep ON jobs (sweep, trial) WHERE sweep <> '';`);
+  },
 };
 
 /** The last step. An earlier Kasane, which does not know it, leaves the database alone. */

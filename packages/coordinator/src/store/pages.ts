@@ -1,16 +1,21 @@
 /** Lists that are asked for page by page, and long histories that are shown by a selection. */
 import { KasaneError } from '@kasane/protocol/errors';
-import type { JobPlace } from './store.ts';
+
+/** Where a job stands in the list of all jobs, or a sweep in that of all sweeps. */
+export interface Place {
+  readonly submittedAt: number;
+  readonly row: number;
+}
 
 /** How many a page has. @param asked 0: nothing was said */
 export const pageSize = (asked: number, usual: number, most: number): number =>
   Math.min(asked === 0 ? usual : asked, most);
 
 /** A place in the list of jobs, as clients carry it from one page to the next. */
-export const placeToken = ({ submittedAt, row }: JobPlace): string => `${submittedAt}_${row}`;
+export const placeToken = ({ submittedAt, row }: Place): string => `${submittedAt}_${row}`;
 
 /** @throws KasaneError USAGE */
-export function placeOfToken(token: string): JobPlace | undefined {
+export function placeOfToken(token: string): Place | undefined {
   if (token === '') return undefined;
   const [, submittedAt, row] = /^(\d{1,16}(?:\.\d{1,9})?)_(\d{1,16})$/.exec(token) ?? [];
   if (submittedAt === undefined) throw badToken();

@@ -8,43 +8,31 @@ import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { eventOfRow, IS_ROUTINE, insertionOf } from './event-rows.ts';
-import { epochInsertion, epochOfRow, type JobRecord, jobOfRow, number, text } from './job-record.ts';
+import {
+  type CheckpointRecord,
+  epochInsertion,
+  epochOfRow,
+  type JobRecord,
+  jobOfRow,
+  number,
+  setting,
+  type TrialPlace,
+  text,
+} from './job-record.ts';
+import { type LedgerRow, ledgerInsertion, ledgerOfRow } from './ledger-rows.ts';
 import { type MetricsHistory, NOTHING_YET } from './metrics.ts';
 import { makePathsRelative, migrate, PATHS } from './migrations.ts';
+import type { Place } from './pages.ts';
 import { DATABASE, openStateDatabase } from './state-database.ts';
 import { stateError } from './state-errors.ts';
 import { StatePlace } from './state-place.ts';
 import { type Statement, type StateWriter, ThreadWriter, writesAtOnce } from './state-writer.ts';
-
-/** Where a job stands in the list of all. */
-export interface JobPlace {
-  readonly submittedAt: number;
-  readonly row: number;
-}
+import { SweepStore } from './sweep-store.ts';
 
 export interface JobPage {
   readonly jobs: readonly JobRecord[];
   /** Of the last of these; undefined: no others follow. */
-  readonly last: JobPlace | undefined;
-}
-
-export interface CheckpointRecord {
-  readonly step: number;
-  readonly path: string;
-  readonly digest: string;
-}
-
-/** One shard of one step that counted: which samples (a range of the epoch's permutation), and whose answer it was. */
-export interface LedgerRow {
-  readonly step: number;
-  readonly shard: number;
-  readonly epoch: number;
-  readonly first: number;
-  readonly count: number;
-  readonly worker: string;
-  readonly attempt: number;
-  /** CRC-32 of the sample indices that the worker used. */
-  readonly samplesDigest: number;
+  readonly last: Place | undefined;
 }
 
 export interface JobStoreOptions {
@@ -53,12 +41,6 @@ export interface JobStoreOptions {
   /** Write in a thread: whoever answers others meanwhile must not stand on a disk. Default false: at once. */
   readonly inThread?: boolean;
 }
-
-/** Changes a job. */
-const setting = (id: string, set: string, ...values: readonly SQLInputValue[]): Statement => ({
-  sql: `UPDATE jobs SET ${set} WHERE id = ?`,
-  values: [...values, id],
-});
 
 /** Records that are kept as they were read: more than one list of jobs has. */
 const MOST_READ = 2_000;
@@ -72,6 +54,8 @@ export class JobStore {
   readonly #writer: StateWriter;
   /** Where it is, as long as it is there. */
   readonly place: StatePlace;
+  /** Sweeps, and what they have decided. */
+  readonly sweeps: SweepStore;
 
   /**
    * @param directory of a coordinator's state
@@ -86,6 +70,7 @@ export class JobStore {
     try {
       this.place = StatePlace.of(join(this.#directory, DATABASE));
       this.#writer = inThread ? new ThreadWriter(this.place) : writesAtOnce(this.#db);
+      this.sweeps = new SweepStore(this.#db, (...statements) => this.#write(...statements));
     } catch (error) {
       this.#db.close();
       throw stateError(error, join(directory, DATABASE));
@@ -128,13 +113,28 @@ export class JobStore {
     return this.#writer.write(statements);
   }
 
-  /** @param init SHA-256 of the weights that it begins with, if it names a file of them */
-  add(id: string, name: string, spec: string, submittedAt: number, priority = 0, init = ''): Promise<void> {
-    const columns = 'id, name, spec, state, submittedAt, priority, init';
-    return this.#write({
-      sql: `INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      values: [id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority, init],
-    });
+  /**
+   * @param init SHA-256 of the weights that it begins with, if it names a file of them
+   * @param trial if it is one of a sweep: its number there, and what is written with it
+   */
+  add(
+    id: string,
+    name: string,
+    spec: string,
+    submittedAt: number,
+    priority = 0,
+    init = '',
+    trial?: TrialPlace,
+  ): Promise<void> {
+    const columns = 'id, name, spec, state, submittedAt, priority, init, sweep, trial';
+    const { sweep = '', number = 0, decision = [] } = trial ?? {};
+    return this.#write(
+      {
+        sql: `INSERT INTO jobs (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        values: [id, name, spec, JobState.JOB_STATE_QUEUED, submittedAt, priority, init, sweep, number],
+      },
+      ...decision,
+    );
   }
 
   setSteps(id: string, steps: number): Promise<void> {
@@ -173,14 +173,24 @@ export class JobStore {
   }
 
   /** Changes a job; what was read of it is read anew. */
-  async #change(id: string, set: string, ...values: readonly SQLInputValue[]): Promise<void> {
-    const written = this.#write(setting(id, set, ...values));
+  #change(id: string, set: string, ...values: readonly SQLInputValue[]): Promise<void> {
+    return this.#changeWith([], id, set, ...values);
+  }
+
+  /** The same. @param others are written with it */
+  async #changeWith(
+    others: readonly Statement[],
+    id: string,
+    set: string,
+    ...values: readonly SQLInputValue[]
+  ): Promise<void> {
+    const written = this.#write(setting(id, set, ...values), ...others);
     this.#read.delete(id);
     await written.finally(() => this.#read.delete(id));
   }
 
   /** Newest first. @param after the job before the first of these; undefined: they are the newest */
-  list(limit: number, after?: JobPlace): JobPage {
+  list(limit: number, after?: Place): JobPage {
     const from = after ? 'WHERE (submittedAt, rowid) < (?, ?)' : '';
     const rows = this.#db
       .prepare(
@@ -218,10 +228,10 @@ export class JobStore {
     return this.#change(id, set, JOB_STATE_QUEUED, JOB_STATE_RUNNING, now);
   }
 
-  /** Queues a job that is paused or has ended once more, in the place of one that was submitted at that time. */
-  reopen(id: string, spec: string, submittedAt: number): Promise<void> {
+  /** Queues a job that is paused or has ended once more, in the place of one that was submitted at that time. @param others are written with it */
+  reopen(id: string, spec: string, submittedAt: number, others: readonly Statement[] = []): Promise<void> {
     const set = "state = ?, spec = ?, submittedAt = ?, error = '', endedAt = 0";
-    return this.#change(id, set, JobState.JOB_STATE_QUEUED, spec, submittedAt);
+    return this.#changeWith(others, id, set, JobState.JOB_STATE_QUEUED, spec, submittedAt);
   }
 
   pause(id: string): Promise<void> {
@@ -265,10 +275,7 @@ export class JobStore {
         sql: 'INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)',
         values: [job, checkpoint.step, this.#toStore(checkpoint.path), checkpoint.digest],
       },
-      ...ledger.map(({ step, shard, epoch, first, count, worker, attempt, samplesDigest }) => ({
-        sql: 'INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-        values: [job, step, shard, epoch, first, count, worker, attempt, samplesDigest],
-      })),
+      ...ledger.map((row) => ledgerInsertion(job, row)),
       ...epochs.map((result) => epochInsertion(job, result)),
       setting(job, 'step = ?', checkpoint.step),
     );
@@ -302,14 +309,23 @@ export class JobStore {
     ).finally(() => this.#read.delete(job));
   }
 
+  /** Forgets the checkpoints of a job. @returns their files, which are to be removed */
+  async removeCheckpoints(job: string): Promise<string[]> {
+    const files = this.checkpoints(job).map(({ path }) => path);
+    if (files.length > 0) await this.#write({ sql: 'DELETE FROM checkpoints WHERE job = ?', values: [job] });
+    return files;
+  }
+
   /**
    * Of jobs that ended before the last `keep`, forgets metrics, ledger, checkpoints and most events; not record, epochs and weights.
+   * Trials are counted apart from other jobs: a sweep of hundreds does not cost those theirs.
    * @returns the checkpoints' files, which are to be removed
    */
   async forget(keep: number): Promise<string[]> {
     const { JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED } = JobState;
-    const old = `SELECT id FROM jobs WHERE state IN (${JOB_STATE_SUCCEEDED}, ${JOB_STATE_FAILED}, ${JOB_STATE_CANCELLED})
-      ORDER BY ended DESC, endedAt DESC, rowid DESC LIMIT -1 OFFSET ?`;
+    const order = "PARTITION BY sweep = '' ORDER BY ended DESC, endedAt DESC, rowid DESC";
+    const old = `SELECT id FROM (SELECT id, row_number() OVER (${order}) AS place FROM jobs
+      WHERE state IN (${JOB_STATE_SUCCEEDED}, ${JOB_STATE_FAILED}, ${JOB_STATE_CANCELLED})) WHERE place > ?`;
     const files = this.#db.prepare(`SELECT path FROM checkpoints WHERE job IN (${old})`).all(keep);
     const tables = ['metrics', 'ledger', 'checkpoints'];
     await this.#write(
@@ -376,15 +392,6 @@ export class JobStore {
     return this.#db
       .prepare('SELECT * FROM ledger WHERE job = ? ORDER BY step, shard')
       .all(job)
-      .map((row) => ({
-        step: number(row.step),
-        shard: number(row.shard),
-        epoch: number(row.epoch),
-        first: number(row.first),
-        count: number(row.count),
-        worker: text(row.worker),
-        attempt: number(row.attempt),
-        samplesDigest: number(row.samplesDigest),
-      }));
+      .map(ledgerOfRow);
   }
 }

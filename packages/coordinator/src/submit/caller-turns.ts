@@ -12,6 +12,13 @@ export interface Asker {
   readonly signal: AbortSignal;
 }
 
+/** There is no room now; later there may be. */
+export class Busy extends KasaneError {
+  constructor(message: string) {
+    super('LIMIT', message);
+  }
+}
+
 export interface CallerTurnsOptions {
   /** What waits, for the refusal: "job files". */
   readonly what: string;
@@ -70,12 +77,9 @@ export class CallerTurns {
     const { what, perCaller, all } = this.#options;
     const own = (this.#waiting.get(caller)?.size ?? 0) + (this.#underWay.has(caller) ? 1 : 0);
     if (own >= perCaller)
-      throw new KasaneError(
-        'LIMIT',
-        `${own} ${what} of this caller are waiting, which is the limit: try again later`,
-      );
+      throw new Busy(`${own} ${what} of this caller are waiting, which is the limit: try again later`);
     if (this.#count + this.#underWay.size >= all)
-      throw new KasaneError('LIMIT', `${all} ${what} are waiting, which is the limit: try again later`);
+      throw new Busy(`${all} ${what} are waiting, which is the limit: try again later`);
   }
 
   #next(): void {

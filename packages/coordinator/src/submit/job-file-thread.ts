@@ -1,19 +1,24 @@
-/** The thread behind `submitted-job.ts`: gets the texts of job files, and posts what came of each, in order. */
+/** The thread behind `submitted-job.ts`: gets the texts of job and sweep files, and posts what came of each, in order. */
 import { parentPort } from 'node:worker_threads';
 import { type ErrorCode, KasaneError } from '@kasane/protocol/errors';
-import { parseJobFile } from '@kasane/protocol/job-file';
+import { parseJobFile, parseSweepFile } from '@kasane/protocol/job-file';
 
+export interface JobFileRequest {
+  readonly kind: 'job' | 'sweep';
+  readonly text: string;
+}
 export type JobFileAnswer =
-  | { readonly spec: string }
-  | { readonly refused: string; readonly code: ErrorCode };
+  /** JSON: of a job its spec, of a sweep all of it. */
+  { readonly checked: string } | { readonly refused: string; readonly code: ErrorCode };
 
-function answerTo(text: string): JobFileAnswer {
+function answerTo({ kind, text }: JobFileRequest): JobFileAnswer {
   try {
-    return { spec: JSON.stringify(parseJobFile(text, 'job file').spec) };
+    const checked = kind === 'job' ? parseJobFile(text, 'job file').spec : parseSweepFile(text, 'sweep file');
+    return { checked: JSON.stringify(checked) };
   } catch (error) {
     if (!(error instanceof KasaneError)) throw error;
     return { refused: error.message, code: error.code };
   }
 }
 
-parentPort!.on('message', (text: string) => parentPort!.postMessage(answerTo(text)));
+parentPort!.on('message', (request: JobFileRequest) => parentPort!.postMessage(answerTo(request)));

@@ -4,6 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { KasaneError } from '@kasane/protocol/errors';
+import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import {
   JOB_FILE_BYTES,
@@ -14,7 +15,7 @@ import {
 } from '@kasane/protocol/limits';
 import { answerOf } from '@kasane/tensor/internal/node/thread-answer';
 import { type Asker, CallerTurns } from './caller-turns.ts';
-import type { JobFileAnswer } from './job-file-thread.ts';
+import type { JobFileAnswer, JobFileRequest } from './job-file-thread.ts';
 
 /** Parsing so many characters takes up to 20 ms; starting a thread takes a few, and some of another core. */
 const FEW_CHARACTERS = 8 << 10;
@@ -41,12 +42,26 @@ export class SubmittedFiles {
     checkJobFileSize(file);
     const job = writtenByProgram(file);
     if (job) return job;
-    if (file.length > FEW_CHARACTERS) return this.#turns.run(asker, () => this.#parseApart(file));
+    if (file.length > FEW_CHARACTERS) {
+      const spec = await this.#turns.run(asker, () => this.#parseApart({ kind: 'job', text: file }));
+      // It has been checked; models cannot be handed over, and are built again.
+      return checkJob(JSON.parse(spec));
+    }
     const { parseJobFile } = await import('@kasane/protocol/job-file');
     return parseJobFile(file, 'job file');
   }
 
-  async #parseApart(text: string): Promise<Job> {
+  /**
+   * The sweep of a file, whose check builds many models.
+   * @throws KasaneError JOB_INVALID, LIMIT, and UNREACHABLE when the client is gone before it is parsed
+   */
+  async sweep(file: string, asker: Asker): Promise<Sweep> {
+    checkJobFileSize(file);
+    const request = { kind: 'sweep', text: file } as const;
+    return JSON.parse(await this.#turns.run(asker, () => this.#parseApart(request))) as Sweep;
+  }
+
+  async #parseApart(request: JobFileRequest): Promise<string> {
     clearTimeout(this.#cooling);
     const thread = this.#started();
     const answered = answerOf<JobFileAnswer>(thread, (why) =>
@@ -55,11 +70,10 @@ export class SubmittedFiles {
         : new Error('the thread that parses a job file exited'),
     );
     thread.ref();
-    thread.postMessage(text);
+    thread.postMessage(request);
     const answer = await answered.finally(() => this.#rest(thread));
     if ('refused' in answer) throw new KasaneError(answer.code, answer.refused);
-    // It has been checked; models cannot be handed over, and are built again.
-    return checkJob(JSON.parse(answer.spec));
+    return answer.checked;
   }
 
   #started(): Worker {

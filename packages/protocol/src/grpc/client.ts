@@ -2,7 +2,6 @@
 import { type ClientReadableStream, type handleUnaryCall, type ServiceError, status } from '@grpc/grpc-js';
 import { type ErrorCode, errorCodes, KasaneError, messageOf } from '../errors.ts';
 import { ClusterClient, type StatusResponse, type WorkerStatus } from '../gen/kasane/v1/cluster.ts';
-import { JobState } from '../gen/kasane/v1/common.ts';
 import {
   type Checkpoint,
   type CheckResponse,
@@ -21,6 +20,10 @@ import {
 import { MESSAGE_BYTES, MOST_JOBS_PAGE, SHOWN_JOBS } from '../limits.ts';
 import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from '../security/tls.ts';
 import { tokenMetadata } from '../security/token.ts';
+import { SweepCalls } from './sweep-calls.ts';
+
+export { requireSuccess, requireSweepSuccess } from './success.ts';
+export type { SweepWithTrials } from './sweep-calls.ts';
 
 const DEADLINE_MS = 10_000;
 /** A coordinator reads a job's data before it takes the job, in milliseconds. */
@@ -45,6 +48,8 @@ export type JobActions = {
 };
 
 export class CoordinatorClient {
+  /** Calls about sweeps. */
+  readonly sweeps: SweepCalls;
   readonly #client: JobsClient;
   readonly #cluster: ClusterClient;
   readonly #options: ClientOptions;
@@ -57,15 +62,20 @@ export class CoordinatorClient {
     this.#secured = tls !== undefined;
     const channel = channelTo(options.coordinator, tls);
     const { credentials } = channel;
-    this.#client = new JobsClient(options.coordinator, credentials, {
-      ...channel.options,
-      'grpc.max_receive_message_length': MESSAGE_BYTES,
+    const large = { ...channel.options, 'grpc.max_receive_message_length': MESSAGE_BYTES };
+    this.#client = new JobsClient(options.coordinator, credentials, large);
+    this.sweeps = new SweepCalls(options.coordinator, credentials, large, {
+      call: (start, deadlineMs) => this.#call(start, deadlineMs),
+      metadata: () => tokenMetadata(options.token),
+      explain: (error) => this.#explain(error),
+      longDeadlineMs: SUBMIT_DEADLINE_MS,
     });
     this.#cluster = new ClusterClient(options.coordinator, credentials, channel.options);
   }
 
   close(): void {
     this.#client.close();
+    this.sweeps.close();
     this.#cluster.close();
   }
 
@@ -334,14 +344,6 @@ export class CoordinatorClient {
       cause: error,
     });
   }
-}
-
-/** @throws KasaneError JOB_FAILED or JOB_CANCELLED when a job that has ended did not succeed */
-export function requireSuccess(job: Job): void {
-  if (job.state === JobState.JOB_STATE_FAILED)
-    throw new KasaneError('JOB_FAILED', `job ${job.id} failed: ${job.error}`);
-  if (job.state === JobState.JOB_STATE_CANCELLED)
-    throw new KasaneError('JOB_CANCELLED', `job ${job.id} was cancelled`);
 }
 
 /** Why nobody answers, where it is the address and starting a coordinator would not help. */

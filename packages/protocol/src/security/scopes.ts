@@ -4,6 +4,7 @@
  */
 import { ClusterService } from '../gen/kasane/v1/cluster.ts';
 import { JobsService } from '../gen/kasane/v1/jobs.ts';
+import { SweepsService } from '../gen/kasane/v1/sweeps.ts';
 import { TrainingService } from '../gen/kasane/v1/training.ts';
 
 export const scopes = ['read', 'submit', 'work', 'admin'] as const;
@@ -45,6 +46,13 @@ const jobs: ScopesOf<typeof JobsService> = {
   readSamples: 'read',
   downloadModel: 'read',
 };
+const sweeps: ScopesOf<typeof SweepsService> = {
+  submit: 'submit',
+  get: 'read',
+  list: 'read',
+  watch: 'read',
+  cancel: 'submit',
+};
 const cluster: ScopesOf<typeof ClusterService> = { status: 'read', drain: 'admin' };
 const training: ScopesOf<typeof TrainingService> = { connect: 'work' };
 
@@ -55,6 +63,7 @@ const byPath = (service: Service, wanted: Readonly<Record<string, Scope>>) =>
 /** `/package.Service/Method` to the scope that it asks for; undefined for anybody, without a token. */
 export const methodScopes: ReadonlyMap<string, Scope | undefined> = new Map<string, Scope | undefined>([
   ...byPath(JobsService, jobs),
+  ...byPath(SweepsService, sweeps),
   ...byPath(ClusterService, cluster),
   ...byPath(TrainingService, training),
   // A supervisor may ask without being let in.

@@ -49,7 +49,8 @@ export function addJobs(): void {
         [
           '[{ job, name, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps, localSteps,',
           '   trainLoss, metric, trainMetric, testLoss, testMetric, bestMetric, bestEpoch,',
-          '   trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt, digest, model }]',
+          '   trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt, digest, model,',
+          '   sweep, trial: of a trial of a sweep }]',
           'state: queued, running, paused, succeeded, failed, cancelled',
         ],
       ),

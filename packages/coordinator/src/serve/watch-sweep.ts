@@ -1,0 +1,80 @@
+/** `Sweeps.Watch`: a sweep with its trials, and again whenever some of them have changed, with those. */
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import {
+  type Sweep as SweepMessage,
+  SweepState,
+  type SweepsWatchRequest,
+  type SweepsWatchResponse,
+  type Trial as TrialMessage,
+} from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { TRIALS_MESSAGE } from '@kasane/protocol/limits';
+import type { Sweeps } from '../sweeps/sweeps.ts';
+
+/** Least time between two messages, in milliseconds. */
+const INTERVAL_MS = 250;
+
+/** @throws KasaneError SWEEP_NOT_FOUND */
+export function watchSweep(
+  call: ServerWritableStream<SweepsWatchRequest, SweepsWatchResponse>,
+  sweeps: Pick<Sweeps, 'get' | 'onChange'>,
+): void {
+  const id = call.request.sweep;
+  const sent = new Map<number, string>();
+  let sentSweep = '';
+  let timer: NodeJS.Timeout | undefined;
+  let sentAt = Number.NEGATIVE_INFINITY;
+  const send = () => {
+    timer = undefined;
+    sentAt = performance.now();
+    const { sweep, trials } = sweeps.get(id);
+    const changed = trials.filter((trial) => {
+      const text = JSON.stringify(trial);
+      if (sent.get(trial.number) === text) return false;
+      sent.set(trial.number, text);
+      return true;
+    });
+    const text = JSON.stringify(sweep);
+    if (changed.length > 0 || text !== sentSweep)
+      for (const message of inMessages(sweep, changed)) call.write(message);
+    sentSweep = text;
+    if (sweep.state !== SweepState.SWEEP_STATE_RUNNING) finish();
+  };
+  const changed = () => {
+    // A client that does not read gets nothing new until it has; the next change sends what is true then.
+    if (timer || call.writableNeedDrain) return;
+    timer = setTimeout(send, Math.max(0, sentAt + INTERVAL_MS - performance.now()));
+  };
+  const off = sweeps.onChange(id, changed);
+  call.on('drain', changed);
+  const stop = () => {
+    off();
+    clearTimeout(timer);
+  };
+  const finish = () => {
+    stop();
+    call.end();
+  };
+  call.on('cancelled', stop);
+  call.on('close', stop);
+  try {
+    send();
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
+/** The last message is the one without `more`; there is one where no trial has changed, too. */
+function* inMessages(sweep: SweepMessage, trials: readonly TrialMessage[]): Generator<SweepsWatchResponse> {
+  let [part, characters]: [TrialMessage[], number] = [[], 0];
+  for (const trial of trials) {
+    const size = trial.assignment.length + trial.error.length + trial.job.length;
+    if (part.length > 0 && characters + size > TRIALS_MESSAGE) {
+      yield { sweep, trials: part, more: true };
+      [part, characters] = [[], 0];
+    }
+    part.push(trial);
+    characters += size;
+  }
+  yield { sweep, trials: part, more: false };
+}

@@ -1,0 +1,42 @@
+/** What came of a trial, from what its job has reached: a pure function, so that it does not matter when it is asked. */
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { SearchSpec } from '@kasane/protocol/internal/job/search-schema';
+import { hasEnded } from '@kasane/protocol/job-state';
+import { rankEpochs, type StopCriterion } from '../run/best-epoch.ts';
+import type { Decision } from '../store/sweep-store.ts';
+
+/** A trial's job at one moment. */
+export interface SeenJob {
+  readonly state: JobState;
+  readonly error: string;
+  /** Its epochs, oldest first. */
+  readonly history: readonly EpochResult[];
+  readonly criterion: StopCriterion;
+}
+
+/** What a decision has come to. */
+export type Outcome = Required<Pick<Decision, 'outcome'>> & Pick<Decision, 'error'>;
+
+/** @param epochs of a whole training @returns undefined while the trial is on its way */
+export function outcomeOf(
+  { epochs: wanted }: Pick<Decision, 'epochs'>,
+  { state, error, history, criterion }: SeenJob,
+  { metric }: Pick<SearchSpec, 'metric'>,
+  epochs: number,
+): Outcome | undefined {
+  const measured = (result: EpochResult): Outcome => {
+    const value = metric === 'testLoss' ? result.testLoss : result.testMetric;
+    if (Number.isFinite(value)) return { outcome: value };
+    return { outcome: 'failed', error: `${metric} is not finite after epoch ${result.epoch}` };
+  };
+  // A job that goes on beyond the epoch has a value there; a whole training has one when its weights are on disk.
+  const reached = wanted < epochs ? history.find(({ epoch }) => epoch === wanted) : undefined;
+  if (reached) return measured(reached);
+  if (!hasEnded(state)) return undefined;
+  if (state === JobState.JOB_STATE_CANCELLED) return { outcome: 'failed', error: 'its job was cancelled' };
+  if (state === JobState.JOB_STATE_FAILED) return { outcome: 'failed', error: error || 'its job failed' };
+  // What stops early ends with the weights of its best epoch.
+  const last = criterion.stopEarly ? rankEpochs(history, criterion)[0] : history.at(-1);
+  return last ? measured(last) : { outcome: 'failed', error: 'its job has no epochs' };
+}

@@ -1,0 +1,187 @@
+/** The sweeps of a coordinator: submitted, shown, cancelled, and gone on with after a restart. How one goes is for `sweep-run.ts` to say. */
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { KasaneError } from '@kasane/protocol/errors';
+import {
+  type Sweep as SweepMessage,
+  SweepState,
+  type SweepsListResponse,
+  type Trial as TrialMessage,
+} from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
+import { checkJob } from '@kasane/protocol/job';
+import { hasEnded } from '@kasane/protocol/job-state';
+import { JOBS_PAGE, MOST_JOBS_PAGE, RUNNING_SWEEPS, SPEC_BYTES } from '@kasane/protocol/limits';
+import type { Reason } from '@kasane/protocol/reasons';
+import { checkPriority } from '../jobs/manager.ts';
+import { written } from '../jobs/patience.ts';
+import { nextAction } from '../search/next-action.ts';
+import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
+import type { Decision, SweepRecord } from '../store/sweep-store.ts';
+import type { Asker } from '../submit/caller-turns.ts';
+import { SweepRun, type SweepRunOptions } from './sweep-run.ts';
+import { viewSweep, viewTrials } from './views.ts';
+
+export type SweepsOptions = Omit<SweepRunOptions, 'onChange' | 'onEnd'>;
+
+/** A sweep with its trials, as they are shown. */
+export interface ShownSweep {
+  readonly sweep: SweepMessage;
+  readonly trials: readonly TrialMessage[];
+}
+
+const stateNames: Readonly<Record<SweepState, string>> = {
+  [SweepState.SWEEP_STATE_UNSPECIFIED]: 'unknown',
+  [SweepState.SWEEP_STATE_RUNNING]: 'running',
+  [SweepState.SWEEP_STATE_SUCCEEDED]: 'succeeded',
+  [SweepState.SWEEP_STATE_FAILED]: 'failed',
+  [SweepState.SWEEP_STATE_CANCELLED]: 'cancelled',
+  [SweepState.UNRECOGNIZED]: 'unknown',
+};
+
+export class Sweeps {
+  readonly #options: SweepsOptions;
+  readonly #running = new Map<string, SweepRun>();
+  /** Emits a sweep's id when that sweep may have changed. */
+  readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
+
+  constructor(options: SweepsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up the sweeps that an earlier coordinator left. */
+  start(): void {
+    for (const record of this.#options.store.sweeps.inState(SweepState.SWEEP_STATE_RUNNING))
+      this.#begin(record);
+  }
+
+  /** Leaves them to the next coordinator. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#running.values()].map((run) => run.close()));
+  }
+
+  /**
+   * Checks a sweep file and its first trial, and begins it. Returns the sweep's id.
+   * @throws KasaneError JOB_INVALID, DATA_INVALID, USAGE or LIMIT; UNREACHABLE when the client is gone before its turn
+   */
+  async submit(file: string, priority: number, asker: Asker): Promise<string> {
+    const { manager, store, log } = this.#options;
+    checkPriority(priority);
+    if (this.#running.size >= RUNNING_SWEEPS)
+      throw new KasaneError(
+        'LIMIT',
+        `${RUNNING_SWEEPS} sweeps are running, which is the limit: cancel one, or wait for one to end`,
+      );
+    const sweep = await manager.files.sweep(file, asker);
+    await this.#checkFirst(sweep, asker);
+    const spec = JSON.stringify(sweep);
+    if (Buffer.byteLength(spec) > SPEC_BYTES)
+      throw new KasaneError(
+        'LIMIT',
+        `the sweep has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
+      );
+    const record: SweepRecord = {
+      id: `${sweep.name}-${randomBytes(4).toString('hex')}`,
+      name: sweep.name,
+      spec,
+      priority,
+      state: SweepState.SWEEP_STATE_RUNNING,
+      error: '',
+      submittedAt: Date.now(),
+      endedAt: 0,
+      isCancelled: false,
+    };
+    await written({ writing: 'job', of: record.id }, () => store.sweeps.add(record));
+    log.info({ sweep: record.id }, `sweep ${record.id} submitted`);
+    this.#begin(record);
+    return record.id;
+  }
+
+  /** What is wrong with the data is said to whoever submits it. */
+  async #checkFirst({ search, base, epochs }: Sweep, asker: Asker): Promise<void> {
+    const first = nextAction(search, epochs, []);
+    if (typeof first !== 'string')
+      await this.#options.manager.checked(checkJob(jobOfTrial(base, first.assignment)), asker);
+  }
+
+  /** @throws KasaneError SWEEP_NOT_FOUND */
+  get(id: string): ShownSweep {
+    return this.#view(this.#record(id));
+  }
+
+  /** A page of all sweeps, newest first. @throws KasaneError USAGE */
+  list(size: number, token: string): SweepsListResponse {
+    const most = pageSize(size, JOBS_PAGE, MOST_JOBS_PAGE);
+    const { sweeps, last } = this.#options.store.sweeps.list(most, placeOfToken(token));
+    return {
+      sweeps: sweeps.map((record) => this.#view(record).sweep),
+      nextPageToken: last ? placeToken(last) : '',
+    };
+  }
+
+  /** @throws KasaneError SWEEP_NOT_FOUND, JOB_STATE when it has ended, STATE_UNUSABLE or STATE_IN_USE */
+  async cancel(id: string): Promise<SweepMessage> {
+    const { state } = this.#record(id);
+    const run = this.#running.get(id);
+    if (!run) throw new KasaneError('JOB_STATE', `sweep ${id} has already ended (${stateNames[state]})`);
+    await written({ writing: 'cancellation' }, () => this.#options.store.sweeps.cancel(id));
+    await run.cancel();
+    return this.get(id).sweep;
+  }
+
+  /** Calls `listener` when a sweep may have changed until the returned function is called. */
+  onChange(id: string, listener: () => void): () => void {
+    this.#changes.on(id, listener);
+    return () => this.#changes.off(id, listener);
+  }
+
+  /** Why a job is paused, if it is a sweep that holds it. */
+  whyPaused(job: string): Reason | undefined {
+    const { sweep = '', trial = 0 } = this.#options.store.get(job) ?? {};
+    if (!this.#running.get(sweep)?.isHeld(trial - 1)) return undefined;
+    return { code: 'awaits-promotion', args: { sweep } };
+  }
+
+  /** While a sweep goes on it is its own business which trials do. @throws KasaneError JOB_STATE */
+  requireResumable(job: string): void {
+    const record = this.#options.store.get(job);
+    const run = this.#running.get(record?.sweep ?? '');
+    if (!record || !run || (!hasEnded(record.state) && !run.isHeld(record.trial - 1))) return;
+    throw new KasaneError(
+      'JOB_STATE',
+      `job ${job} is trial ${record.trial} of sweep ${record.sweep}, which decides whether it continues; wait until the sweep ends (\`kasane sweeps ${record.sweep}\`)`,
+    );
+  }
+
+  #begin(record: SweepRecord): void {
+    const { id } = record;
+    const run = new SweepRun(record, {
+      ...this.#options,
+      onChange: () => this.#changes.emit(id),
+      onEnd: () => {
+        this.#running.delete(id);
+      },
+    });
+    this.#running.set(id, run);
+    run.kick();
+  }
+
+  #record(id: string): SweepRecord {
+    const record = this.#options.store.sweeps.get(id);
+    if (!record)
+      throw new KasaneError(
+        'SWEEP_NOT_FOUND',
+        `there is no sweep '${id}'; list the sweeps with \`kasane sweeps\``,
+      );
+    return record;
+  }
+
+  #view(record: SweepRecord): ShownSweep {
+    const { sweeps } = this.#options.store;
+    const run = this.#running.get(record.id);
+    const decisions: readonly Decision[] = run?.decisions ?? sweeps.decisions(record.id);
+    const trials = viewTrials(decisions, sweeps.trials(record.id));
+    const sweep = run?.sweep ?? (JSON.parse(record.spec) as Sweep);
+    return { sweep: viewSweep(record, sweep, decisions, trials, run?.why), trials };
+  }
+}

@@ -1,0 +1,238 @@
+/** Sweeps on real clusters: the same trials and the same winner for any workers and through restarts, and what people do meanwhile. */
+
+import { KasaneClient, type SweepWithTrials } from '@kasane/client/client';
+import type { SweepFile } from '@kasane/client/internal/sweep-file';
+import { SweepState, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+let data: string;
+beforeAll(() => {
+  data = smallMnist(temporaryDirectory(cleanUp), 600, 200);
+});
+
+const search: SweepFile['search'] = {
+  metric: 'testAccuracy',
+  sampler: 'random',
+  trials: 5,
+  atOnce: 2,
+  seed: 3,
+  halving: { eta: 2, minEpochs: 1 },
+  parameters: {
+    'training.learningRate': { log: [0.0001, 0.1] },
+    'model.layers.1.units': { choices: [8, 16] },
+  },
+};
+const file = (differs: Partial<SweepFile['search']> = {}, training: object = {}): SweepFile => ({
+  name: 'small',
+  model: {
+    input: [28, 28],
+    classes: 10,
+    layers: [
+      { type: 'flatten' },
+      { type: 'dense', units: 8 },
+      { type: 'relu' },
+      { type: 'dense', units: 10 },
+    ],
+  },
+  data: { format: 'idx', path: data },
+  training: { epochs: 4, batch: 60, shards: 2, ...training },
+  search: { ...search, ...differs },
+});
+
+/** A cluster with so many workers, and a client of it. */
+async function clusterOf(workers: number, limits: { jobs?: number } = {}) {
+  const own = new CleanUp();
+  const cluster = new TestCluster(own, { limits });
+  await cluster.start();
+  for (let i = 0; i < workers; i++) await cluster.worker();
+  const client = new KasaneClient({ coordinator: cluster.address });
+  own.add(() => client.close());
+  return { cluster, client, [Symbol.asyncDispose]: () => own.run() };
+}
+
+/** What must not depend on machines: what was tried, what came of it, and the weights. */
+async function resultOf(client: KasaneClient, { sweep, trials }: SweepWithTrials) {
+  const jobs = await client.list();
+  const digests = trials.map(({ job }) => jobs.find(({ id }) => id === job)?.digest);
+  return {
+    best: sweep.best?.number,
+    trials: trials.map(({ number, assignment, state, epochs, value }, index) => ({
+      ...{ number, assignment, state, epochs, value },
+      digest: digests[index],
+    })),
+  };
+}
+
+/** Follows a sweep to its end. */
+async function ended(client: KasaneClient, id: string): Promise<SweepWithTrials> {
+  for await (const _ of client.sweep(id).watch());
+  return client.sweep(id).get();
+}
+
+describe('the same trials, winner and weights', { timeout: 240_000 }, () => {
+  let expected: Awaited<ReturnType<typeof resultOf>>;
+
+  it('with one worker: losers are stopped, and lose their checkpoints', async () => {
+    await using one = await clusterOf(1);
+    const sweep = await one.client.submitSweep(file());
+    const last = await ended(one.client, sweep.id);
+    expect(last.sweep).toMatchObject({ state: SweepState.SWEEP_STATE_SUCCEEDED, trials: 5, failed: 0 });
+    expected = await resultOf(one.client, last);
+    const states = last.trials.map(({ state }) => state);
+    expect(states).toContain(TrialState.TRIAL_STATE_STOPPED);
+    expect(last.sweep.best).toMatchObject({ state: TrialState.TRIAL_STATE_SUCCEEDED, epochs: 4 });
+    expect(new Set(last.trials.map(({ assignment }) => assignment)).size).toBe(5);
+    const calls = one.cluster.client;
+    try {
+      for (const { job, number } of last.trials)
+        expect((await calls.checkpoints(job)).length > 0).toBe(number === last.sweep.best!.number);
+      const loser = last.trials.find(({ state }) => state === TrialState.TRIAL_STATE_STOPPED)!;
+      const codes = (await calls.events(loser.job)).map(({ code }) => code);
+      expect(codes.filter((code) => code.startsWith('trial'))).toEqual(
+        expect.arrayContaining(['trial', 'trial-evaluated', 'trial-stopped']),
+      );
+      expect(codes.at(-1)).toBe('cancelled');
+      expect(await calls.epochs(loser.job)).not.toEqual([]);
+      expect(await calls.get(loser.job)).toMatchObject({ sweep: sweep.id, trial: loser.number });
+    } finally {
+      calls.close();
+    }
+  });
+
+  it('with three workers, of which one is killed', async () => {
+    await using three = await clusterOf(2);
+    const victim = await three.cluster.worker();
+    const sweep = await three.client.submitSweep(file());
+    for await (const { trials } of sweep.watch())
+      if (trials.filter(({ value }) => value !== undefined).length > 1) break;
+    victim.kill('SIGKILL');
+    expect(await resultOf(three.client, await ended(three.client, sweep.id))).toEqual(expected);
+  });
+
+  it('with two workers, and a coordinator that is restarted again and again', async () => {
+    await using two = await clusterOf(2);
+    const { id } = await two.client.submitSweep(file());
+    for (let restarts = 0; restarts < 3; restarts++) {
+      for await (const { trials } of two.client.sweep(id).watch())
+        if (trials.filter(({ value }) => value !== undefined).length > restarts) break;
+      await two.cluster.stopCoordinator();
+      await two.cluster.startCoordinator();
+    }
+    expect(await resultOf(two.client, await ended(two.client, id))).toEqual(expected);
+  });
+});
+
+describe('what people do meanwhile', { timeout: 120_000 }, () => {
+  const own = new CleanUp();
+  const cluster = new TestCluster(own);
+  let client: KasaneClient;
+  beforeAll(async () => {
+    await cluster.start();
+    await cluster.worker();
+    client = new KasaneClient({ coordinator: cluster.address });
+    own.add(() => client.close());
+  });
+  afterAll(() => own.run());
+
+  /** Waits until a sweep is so. */
+  async function until(id: string, isSo: (now: SweepWithTrials) => boolean): Promise<SweepWithTrials> {
+    for await (const now of client.sweep(id).watch()) if (isSo(now)) return now;
+    throw new Error('the sweep has ended');
+  }
+
+  it('a trial that is paused by hand holds the sweep up, which says so', async () => {
+    const { id } = await client.submitSweep(file({ trials: 3 }, { epochs: 6 }));
+    const { trials } = await until(id, (now) => now.trials.length > 0);
+    const job = client.job(trials[0]!.job);
+    await job.pause();
+    const { sweep } = await until(id, (now) => now.sweep.waitingFor !== undefined);
+    expect(sweep.waitingFor).toMatchObject({
+      code: 'trial-paused',
+      text: `trial 1 is paused; resume it with \`kasane resume ${job.id}\``,
+    });
+    await job.resume();
+    const last = await ended(client, id);
+    expect(last.sweep).toMatchObject({ state: SweepState.SWEEP_STATE_SUCCEEDED, failed: 0, trials: 3 });
+  });
+
+  it('a trial that the sweep has paused is not resumed by hand', async () => {
+    const { id } = await client.submitSweep(file({ trials: 4, atOnce: 4 }, { epochs: 8 }));
+    const { trials } = await until(id, (now) => now.sweep.paused > 0 && now.sweep.waitingFor === undefined);
+    const held = client.job(trials.find(({ state }) => state === TrialState.TRIAL_STATE_PAUSED)!.job);
+    expect((await held.get()).waitingFor?.code).toBe('awaits-promotion');
+    await expect(held.resume()).rejects.toMatchObject({
+      code: 'JOB_STATE',
+      message: expect.stringContaining(`of sweep ${id}, which decides whether it continues`),
+    });
+    await client.sweep(id).cancel();
+  });
+
+  it('a trial that is cancelled by hand has failed, and the sweep goes on', async () => {
+    const { id } = await client.submitSweep(file({ trials: 3, halving: undefined }));
+    const { trials } = await until(id, (now) => now.trials.length > 1);
+    await client.job(trials[1]!.job).cancel();
+    const { sweep, trials: last } = await ended(client, id);
+    expect(sweep).toMatchObject({ state: SweepState.SWEEP_STATE_SUCCEEDED, succeeded: 2, failed: 1 });
+    expect(last[1]).toMatchObject({ error: 'its job was cancelled', value: undefined });
+    expect(sweep.best!.number).not.toBe(2);
+    // Its jobs are anybody's now.
+    await client.job(last[1]!.job).resume();
+    await client.job(last[1]!.job).cancel();
+  });
+
+  it('is cancelled with its trials, once', async () => {
+    const handle = await client.submitSweep(file({}, { epochs: 100 }));
+    const { trials } = await until(handle.id, (now) => now.trials.length > 1);
+    expect((await handle.cancel()).state).toBe(SweepState.SWEEP_STATE_CANCELLED);
+    for (const { job } of trials) expect(await client.job(job).state()).toBe('cancelled');
+    await expect(handle.cancel()).rejects.toMatchObject({
+      code: 'JOB_STATE',
+      message: `sweep ${handle.id} has already ended (cancelled)`,
+    });
+    await expect(handle.result()).rejects.toMatchObject({ code: 'JOB_CANCELLED' });
+  });
+
+  it('fails with the reason of the first trial when all fail, and tells of one that does', async () => {
+    const parameters = (...choices: number[]) => ({ 'training.learningRate': { choices } });
+    const sgd = { optimizer: { type: 'sgd' } };
+    const some = await client.submitSweep(
+      file({ parameters: parameters(0.01, 1e30), sampler: 'grid', trials: undefined }, sgd),
+    );
+    const { sweep, trials } = await ended(client, some.id);
+    expect(sweep).toMatchObject({ state: SweepState.SWEEP_STATE_SUCCEEDED, failed: 1 });
+    expect(trials[1]!.error).toContain('finite');
+    const all = await client.submitSweep(
+      file({ parameters: parameters(1e29, 1e30), sampler: 'grid', trials: undefined }, sgd),
+    );
+    const last = await ended(client, all.id);
+    expect(last.sweep).toMatchObject({ state: SweepState.SWEEP_STATE_FAILED, failed: 2, best: undefined });
+    expect(last.sweep.error).toMatch(/^all trials failed; trial 1: .*finite/);
+  });
+
+  it('lists sweeps, and refuses what is none', async () => {
+    const all = await client.listSweeps();
+    expect(all.length).toBeGreaterThan(4);
+    expect(all.every(({ submittedAt }, i) => i === 0 || submittedAt <= all[i - 1]!.submittedAt)).toBe(true);
+    const refused = (submitted: Promise<unknown>, code: string, message: string) =>
+      expect(submitted).rejects.toMatchObject({ code, message: expect.stringContaining(message) });
+    await refused(client.sweep('x').get(), 'SWEEP_NOT_FOUND', "there is no sweep 'x'");
+    await refused(client.sweep('x').cancel(), 'SWEEP_NOT_FOUND', 'kasane sweeps');
+    const { search: _, ...job } = file();
+    await refused(client.submitSweep(job as never), 'JOB_INVALID', 'search is missing');
+    await refused(client.submit(file() as never), 'JOB_INVALID', 'kasane sweep');
+    const elsewhere = { ...file(), data: { format: 'idx', path: '/nowhere' } } as SweepFile;
+    await refused(client.submitSweep(elsewhere), 'DATA_INVALID', '/nowhere');
+  });
+});
+
+it('waits for room where no more jobs may be open, and says so', { timeout: 120_000 }, async () => {
+  await using one = await clusterOf(1, { jobs: 1 });
+  const { id } = await one.client.submitSweep(file({ trials: 3 }));
+  const reasons = new Set<string | undefined>();
+  for await (const { sweep } of one.client.sweep(id).watch()) reasons.add(sweep.waitingFor?.code);
+  expect(reasons).toContain('jobs-full');
+  expect((await one.client.sweep(id).get()).sweep.state).toBe(SweepState.SWEEP_STATE_SUCCEEDED);
+});
