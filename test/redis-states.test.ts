@@ -19,6 +19,7 @@ import {
 } from '@kasane/cli/internal/redis/start';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { inspectRedis, RedisLoading } from '@kasane/coordinator/internal/queue/inspect-redis';
+import { WatchedRedis } from '@kasane/coordinator/internal/queue/watched-redis';
 import { type ErrorCode, errorCodes } from '@kasane/protocol/errors';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
@@ -281,6 +282,34 @@ it('that still reads its data is waited for', async () => {
   const said: string[] = [];
   await startRedis({ url: slow.url, log: (line) => said.push(line) });
   expect(said).toEqual([expect.stringMatching(/still loading/)]);
+});
+
+it('that has room for one client, which looks whether it is fit, is refused in words', async () => {
+  const { url, port } = await serve(['maxclients 2']);
+  // Asking what is wrong takes the one place, and so does a coordinator that was killed, for a moment.
+  const other = connect(port, '127.0.0.1').on('error', () => {});
+  started.push(() => other.destroy());
+  await once(other, 'connect');
+  other.write('PING\r\n');
+  await once(other, 'data');
+  const link = new WatchedRedis({
+    url,
+    log: pino({ level: 'silent' }),
+    onBack: () => {},
+    onWhy: () => {},
+  });
+  started.push(() => link.close());
+  const third = connect(port, '127.0.0.1').on('error', () => {});
+  started.push(() => third.destroy());
+  await once(third, 'connect');
+  third.write('PING\r\n');
+  await once(third, 'data');
+  await expect(link.connect()).rejects.toMatchObject({
+    code: 'UNREACHABLE',
+    message: expect.stringMatching(
+      /^the Redis at 127\.0\.0\.1:\d+ closes the coordinator's connection; .*maxclients/,
+    ),
+  });
 });
 
 it('lets a user in who has the keys, channels and commands that the documentation names', async () => {

@@ -193,7 +193,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   });
   opened.push(() => link.close());
   const { redis } = link;
-  await redis.connect();
+  await link.connect();
   const limits = { ...defaultLimits, ...options.limits };
   const events = new EventRecord({ store, most: limits.events, log });
   opened.push(() => events.close());

@@ -1,5 +1,6 @@
 /** A coordinator's connection to Redis: it fails fast, and says since when Redis does not answer, and when it is back. */
-import { messageOf } from '@kasane/protocol/errors';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { Redis } from 'ioredis';
@@ -54,6 +55,20 @@ export class WatchedRedis {
   /** What is wrong with Redis; undefined when nothing is. */
   get why(): Reason<'redis-silent'> | undefined {
     return this.#since ? { code: 'redis-silent', args: { since: this.#since } } : undefined;
+  }
+
+  /** Connects to a Redis that `inspectRedis` has found fit. @throws KasaneError UNREACHABLE */
+  async connect(): Promise<void> {
+    try {
+      await this.redis.connect();
+    } catch (cause) {
+      const { host } = redisAddress(this.#options.url);
+      throw new KasaneError(
+        'UNREACHABLE',
+        `the Redis at ${host} closes the coordinator's connection; most likely, it already has as many clients as it allows: raise maxclients`,
+        { cause },
+      );
+    }
   }
 
   close(): void {
