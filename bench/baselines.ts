@@ -8,11 +8,10 @@
  * frequent class, and of texts naive Bayes over the same tokens (multinomial, add one).
  */
 
-import { readFileSync } from 'node:fs';
+import { jobOf } from '@kasane/cli/internal/files/read-job';
 import { type Dataset, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
-import { parseJobFile } from '@kasane/protocol/job-file';
 
 interface Part {
   readonly inputs: Int32Array | Float32Array;
@@ -34,7 +33,7 @@ async function read(data: Dataset): Promise<Part> {
 }
 
 for (const path of process.argv.slice(2)) {
-  const { spec, objective } = parseJobFile(readFileSync(path, 'utf8'), path);
+  const { spec, objective } = await jobOf(path);
   const { train, test, preparation } = await openData(spec.data, anywhere);
   const parts = [await read(train), await read(test)] as const;
   const results: Record<string, string> = {};

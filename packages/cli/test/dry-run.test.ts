@@ -1,6 +1,6 @@
 /** What a training would do is said without one, and without a trace of it on the disk. */
 import { execFile } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, expect, it } from 'vitest';
@@ -34,6 +34,24 @@ it('says what a step sends over a network where that is much', async () => {
   expect(stdout).toContain(
     'Network   each step sends 1.7 MB of gradients per shard and 1.7 MB of parameters',
   );
+});
+
+it('reads paths of a job file from its folder, and says where else something is', async () => {
+  const rows = Array.from({ length: 40 }, (_, i) => `${i % 7},${i % 3},${i % 2 ? 'a' : 'b'}`);
+  for (const folder of ['jobs', 'jobs/data', 'data']) mkdirSync(join(cwd, folder));
+  writeFileSync(join(cwd, 'jobs/data/near.csv'), `x,y,z\n${rows.join('\n')}\n`);
+  writeFileSync(join(cwd, 'data/far.csv'), `x,y,z\n${rows.join('\n')}\n`);
+  const job = (path: string) =>
+    `name: near\nmodel: { preset: tabular, features: 2, outputs: 2 }\ndata: { format: csv, path: ${path}, target: z }\n`;
+  writeFileSync(join(cwd, 'jobs/near.yaml'), job('data/near.csv'));
+  writeFileSync(join(cwd, 'jobs/far.yaml'), job('data/far.csv'));
+  const { stdout } = await dryRun('jobs/near.yaml');
+  expect(stdout).toContain('training samples');
+  await expect(dryRun('jobs/far.yaml')).rejects.toThrow(
+    'kasane: jobs/far.yaml: data.path: data/far.csv does not exist there; paths in a job file are relative to its folder: use ../data/far.csv',
+  );
+  // What the command line says is meant from here.
+  expect((await dryRun('jobs/far.yaml', '--data', 'data/far.csv')).stdout).toContain('training samples');
 });
 
 it('refuses what a training would refuse', async () => {

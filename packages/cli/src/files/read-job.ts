@@ -1,7 +1,7 @@
 /** Jobs as they are named on the command line: a file, a preset, or standard input. */
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { isUrl } from '@kasane/data/internal/packed/remote';
 import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -27,15 +27,17 @@ export async function readJob(jobOrPreset: string): Promise<Job> {
 export type GivenOptions = Partial<TrainingSpec> & { readonly data?: string };
 
 /**
- * A job file or preset with the options of the command line in the place of its own, and its paths as they are meant from here.
+ * A job file or preset with the options of the command line in the place of its own, and with absolute paths.
  * @throws KasaneError NO_INPUT, JOB_INVALID
  */
-export async function jobOf(jobOrPreset: string, options: GivenOptions): Promise<Job> {
-  const { spec: given } = await readJob(jobOrPreset);
-  if (options.data === undefined) await bringPresetData(jobOrPreset);
+export async function jobOf(jobOrPreset: string, options: GivenOptions = {}): Promise<Job> {
+  const { spec: read } = await readJob(jobOrPreset);
+  const path = options.data === undefined ? undefined : placeFromHere(options.data);
+  if (path === undefined) await bringPresetData(jobOrPreset);
+  const data = path === undefined ? read.data : ({ ...read.data, path } as JobSpec['data']);
+  const given = withPlaces({ ...read, data }, jobOrPreset);
   const training = { ...given.training, ...trainingOverrides(options) };
-  const data = options.data === undefined ? given.data : { ...given.data, path: options.data };
-  return checkJob(fromHere({ ...given, training, data } as JobSpec), () => 'command line');
+  return checkJob({ ...given, training }, () => 'command line');
 }
 
 /**
@@ -80,18 +82,34 @@ function readJobText(path: string): string {
 }
 
 /** A path as a shell would take it: from the working directory, or below the user's home when it begins with `~/`. URLs stay. */
-export function placeFromHere(place: string): string {
+export const placeFromHere = (place: string): string => placeFrom('', place);
+
+/** The same from a folder. */
+function placeFrom(folder: string, place: string): string {
   if (isUrl(place)) return place;
-  return resolve(place === '~' || place.startsWith('~/') ? join(homedir(), place.slice(1)) : place);
+  return resolve(folder, place === '~' || place.startsWith('~/') ? join(homedir(), place.slice(1)) : place);
 }
 
-/** Places in a job file are meant from here; the coordinator may have another working directory. */
-export function fromHere(spec: JobSpec): JobSpec {
+/**
+ * A job whose paths are absolute: the coordinator has another working directory. Those of a job file are relative to its folder.
+ * @throws KasaneError JOB_INVALID when nothing is there, but something is in the same place of the working directory
+ */
+function withPlaces(spec: JobSpec, jobOrPreset: string): JobSpec {
+  const isFile = jobOrPreset !== '-' && !presetOf(jobOrPreset);
+  const folder = isFile ? dirname(resolve(jobOrPreset)) : '';
+  const placeOf = (key: string, place: string): string => {
+    const [found, here] = [placeFrom(folder, place), placeFrom('', place)];
+    if (found === here || isUrl(place) || existsSync(found) || !existsSync(here)) return found;
+    throw new KasaneError(
+      'JOB_INVALID',
+      `${jobOrPreset}: ${key}: ${place} does not exist there; paths in a job file are relative to its folder: use ${relative(folder, here)}`,
+    );
+  };
   const { init } = spec;
   const places = ['path', 'test'].flatMap((name) => {
     const place = (spec.data as Readonly<Record<string, unknown>>)[name];
-    return typeof place === 'string' ? [[name, placeFromHere(place)]] : [];
+    return typeof place === 'string' ? [[name, placeOf(`data.${name}`, place)]] : [];
   });
   const data = { ...spec.data, ...Object.fromEntries(places) } as JobSpec['data'];
-  return { ...spec, data, ...(init !== undefined && { init: placeFromHere(init) }) };
+  return { ...spec, data, ...(init !== undefined && { init: placeOf('init', init) }) };
 }

@@ -11,7 +11,7 @@ import { checkData, type DataSpec } from '@kasane/protocol/job-data';
 import { formatField } from '@kasane/tensor/internal/field';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import sharp from 'sharp';
-import { bringPresetData, placeFromHere, readJob } from '../../files/read-job.ts';
+import { jobOf, placeFromHere, readJob } from '../../files/read-job.ts';
 import { err, out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
 import { describeSample, labelOf } from '../../render/sample.ts';
@@ -118,8 +118,11 @@ async function specOf(place: string, set: readonly string[]): Promise<DataSpec> 
       'USAGE',
       `${place}: this is the index of packed data; give its folder instead, ${dirname(place)}`,
     );
-  if (isJob(place) && !set.some((text) => text.startsWith('path='))) await bringPresetData(place);
-  if (isJob(place)) return checkData(withSettings({ ...(await readJob(place)).spec.data }, set));
+  if (isJob(place)) {
+    const isElsewhere = set.some((text) => text.startsWith('path='));
+    const { data } = (isElsewhere ? await readJob(place) : await jobOf(place)).spec;
+    return checkData(withSettings({ ...data }, set));
+  }
   const path = placeFromHere(place);
   const given = settingsOf(set);
   const { section, doubt } = await guessFormat(path);
