@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { sources } from '../../../test/support/sources.ts';
 import { messageOf } from '../src/errors.ts';
-import { reasonOf, whyInsecure, whyNobody } from '../src/grpc/client.ts';
+import { reasonOf, whyInsecure, whyNobody } from '../src/grpc/call-errors.ts';
 
 it.each([
   [new Error('plain'), 'plain'],

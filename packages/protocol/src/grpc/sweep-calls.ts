@@ -1,14 +1,8 @@
 /** Calls to a coordinator about its sweeps: the part of `client.ts` for them. */
-import type { ChannelCredentials, ChannelOptions, Metadata, ServiceError } from '@grpc/grpc-js';
 import { KasaneError } from '../errors.ts';
-import {
-  type Sweep,
-  SweepsClient,
-  type SweepsListResponse,
-  type SweepsWatchResponse,
-  type Trial,
-} from '../gen/kasane/v1/sweeps.ts';
+import { type Sweep, SweepsService, type Trial } from '../gen/kasane/v1/sweeps.ts';
 import { MOST_JOBS_PAGE, SHOWN_JOBS } from '../limits.ts';
+import { type Calls, READING_DEADLINE_MS } from './calls.ts';
 
 /** A sweep with all of its trials, by their numbers. */
 export interface SweepWithTrials {
@@ -16,40 +10,19 @@ export interface SweepWithTrials {
   readonly trials: readonly Trial[];
 }
 
-/** How calls are made. */
-export interface Caller {
-  readonly call: <Response>(
-    start: (
-      metadata: Metadata,
-      options: { deadline: number },
-      done: (error: ServiceError | null, response: Response) => void,
-    ) => unknown,
-    deadlineMs?: number,
-  ) => Promise<Response>;
-  readonly metadata: () => Metadata;
-  readonly explain: (error: ServiceError) => Error;
-  /** For calls that read data, in milliseconds. */
-  readonly longDeadlineMs: number;
-}
-
 export class SweepCalls {
-  readonly #client: SweepsClient;
-  readonly #caller: Caller;
+  readonly #calls: Calls;
 
-  constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions, caller: Caller) {
-    this.#client = new SweepsClient(address, credentials, options);
-    this.#caller = caller;
-  }
-
-  close(): void {
-    this.#client.close();
+  constructor(calls: Calls) {
+    this.#calls = calls;
   }
 
   /** Starts the sweep of a file's text and returns the sweep's id. @param priority of its trials */
   async submit(sweepFile: string, priority = 0): Promise<string> {
-    const { sweep } = await this.#caller.call<{ sweep: string }>(
-      (m, o, done) => this.#client.submit({ sweepFile, priority }, m, o, done),
-      this.#caller.longDeadlineMs,
+    const { sweep } = await this.#calls.one(
+      SweepsService.submit,
+      { sweepFile, priority },
+      READING_DEADLINE_MS,
     );
     return sweep;
   }
@@ -65,9 +38,7 @@ export class SweepCalls {
     const sweeps: Sweep[] = [];
     for (let pageToken = ''; ; ) {
       const pageSize = Math.min(MOST_JOBS_PAGE, most - sweeps.length);
-      const page = await this.#caller.call<SweepsListResponse>((m, o, done) =>
-        this.#client.list({ pageSize, pageToken }, m, o, done),
-      );
+      const page = await this.#calls.one(SweepsService.list, { pageSize, pageToken });
       sweeps.push(...page.sweeps);
       pageToken = page.nextPageToken;
       if (pageToken === '' || sweeps.length >= most) return sweeps;
@@ -76,27 +47,18 @@ export class SweepCalls {
 
   /** Ends a sweep and its trials. */
   async cancel(id: string): Promise<Sweep> {
-    const { sweep } = await this.#caller.call<{ sweep: Sweep | undefined }>(
-      (m, o, done) => this.#client.cancel({ sweep: id }, m, o, done),
-      this.#caller.longDeadlineMs,
-    );
+    const { sweep } = await this.#calls.one(SweepsService.cancel, { sweep: id }, READING_DEADLINE_MS);
     return sweep!;
   }
 
   /** The sweep with its trials now and after each change, until it ends. */
   async *watch(id: string): AsyncGenerator<SweepWithTrials> {
-    const stream = this.#client.watch({ sweep: id }, this.#caller.metadata());
     const trials: Trial[] = [];
-    try {
-      for await (const message of stream) {
-        const { sweep, trials: changed, more } = message as SweepsWatchResponse;
-        for (const trial of changed) trials[trial.number - 1] = trial;
-        if (sweep && !more) yield { sweep, trials: [...trials] };
-      }
-    } catch (error) {
-      throw this.#caller.explain(error as ServiceError);
-    } finally {
-      stream.cancel();
+    for await (const { sweep, trials: changed, more } of this.#calls.many(SweepsService.watch, {
+      sweep: id,
+    })) {
+      for (const trial of changed) trials[trial.number - 1] = trial;
+      if (sweep && !more) yield { sweep, trials: [...trials] };
     }
   }
 }

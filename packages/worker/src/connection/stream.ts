@@ -4,7 +4,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Client, type ClientDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
-import { reasonOf, whyInsecure, whyNobody } from '@kasane/protocol/client';
 import { type ErrorCode, errorCodes, KasaneError } from '@kasane/protocol/errors';
 import {
   ConnectRequest,
@@ -13,6 +12,7 @@ import {
   TrainingService,
   type WorkerMessage,
 } from '@kasane/protocol/gen/kasane/v1/training';
+import { reasonOf, whyInsecure, whyNobody } from '@kasane/protocol/internal/grpc/call-errors';
 import { type ClientTls, channelTo } from '@kasane/protocol/internal/security/tls';
 import { tokenMetadata } from '@kasane/protocol/internal/security/token';
 import { encodeFrame, type Frame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
