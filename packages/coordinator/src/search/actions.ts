@@ -30,18 +30,18 @@ export interface Trial {
 
 /**
  * Trials by their number.
- * @param visible outcomes of this many actions, from the first on, are taken into account
+ * @param visible the actions, by their index, whose outcomes are taken into account; all by default
  */
 export function trialsOf(
   search: Pick<SearchSpec, 'metric'>,
   actions: readonly DecidedAction[],
-  visible = actions.length,
+  visible?: ReadonlySet<number>,
 ): readonly Trial[] {
   const sign = isMaximized(search) ? -1 : 1;
   const trials: (Trial & { readonly losses: Map<number, number> })[] = [];
   for (const [index, { trial: number, assignment, epochs, outcome }] of actions.entries()) {
     const losses = trials[number]?.losses ?? new Map<number, number>();
-    const isKnown = index < visible && outcome !== undefined;
+    const isKnown = outcome !== undefined && (visible?.has(index) ?? true);
     // A loss that is not finite is a training that diverged.
     const isFailed = isKnown && !Number.isFinite(outcome);
     if (isKnown && !isFailed) losses.set(epochs, sign * Number(outcome));

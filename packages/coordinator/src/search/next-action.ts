@@ -1,9 +1,10 @@
 /**
  * What a sweep does next: a pure function of what was decided before and what came of it.
  *
- * With `order: decided`, action number i is decided from the outcomes of the first i - atOnce + 1 actions only, even where later
- * ones are known, so that it does not matter which trial was faster. Where these give nothing to do, one outcome more is looked at,
- * and so on. So the list of actions is a function of the outcomes alone.
+ * With `order: decided` it does not matter which trial was faster. Outcomes are looked at in the order in which they would come if
+ * every epoch took as long: when an action is decided, those that would be there by then, even where others are. Where these give
+ * nothing to do, the next one is looked at, and so on. So the list of actions is a function of the outcomes alone, and nobody waits
+ * but for trials that are slower than others.
  */
 import type { SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import { type Action, type DecidedAction, trialsOf } from './actions.ts';
@@ -24,29 +25,47 @@ export function nextAction(
   const isKnown = ({ outcome }: DecidedAction) => outcome !== undefined;
   const running = actions.filter((action) => !isKnown(action)).length;
   if (running >= search.atOnce) return 'wait';
-  const decide = (visible: number) => decideFrom(search, rungs, actions, visible);
-  if (search.order === 'arrival') {
-    // Later outcomes are as good as earlier ones: none is hidden, and those that are missing are skipped.
-    return decide(actions.length) ?? (running > 0 ? 'wait' : 'done');
-  }
-  const unknown = actions.findIndex((action) => !isKnown(action));
-  const known = unknown < 0 ? actions.length : unknown;
+  if (search.order === 'arrival')
+    return decideFrom(search, rungs, actions) ?? (running > 0 ? 'wait' : 'done');
+  const order = endings(actions, search.atOnce);
+  const unknown = order.findIndex((index) => !isKnown(actions[index]!));
   const needsNone = !search.halving && actions.length < samplerOf(search).firstInformed(search);
   const least = needsNone ? 0 : Math.max(0, actions.length - search.atOnce + 1);
   for (let visible = least; visible <= actions.length; visible++) {
-    if (visible > known) return 'wait';
-    const action = decide(visible);
+    if (unknown >= 0 && visible > unknown) return 'wait';
+    const action = decideFrom(search, rungs, actions, new Set(order.slice(0, visible)));
     if (action) return action;
   }
   return 'done';
 }
 
-/** What can be done when the outcomes of the first `visible` actions are known. */
+/** Indexes of actions in the order in which they would end if every epoch took as long and none waited. */
+function endings(actions: readonly Action[], atOnce: number): readonly number[] {
+  const order: number[] = [];
+  const running: { readonly index: number; readonly end: number }[] = [];
+  const reached: number[] = [];
+  let now = 0;
+  const endFirst = () => {
+    const first = running.reduce((a, b) => (b.end < a.end ? b : a));
+    running.splice(running.indexOf(first), 1);
+    order.push(first.index);
+    now = first.end;
+  };
+  for (const [index, { trial, epochs }] of actions.entries()) {
+    if (running.length === atOnce) endFirst();
+    running.push({ index, end: now + epochs - (reached[trial] ?? 0) });
+    reached[trial] = epochs;
+  }
+  while (running.length > 0) endFirst();
+  return order;
+}
+
+/** What can be done when the outcomes of `visible` actions are known, by default of all that are. */
 function decideFrom(
   search: SearchSpec,
   rungs: readonly number[],
   actions: readonly DecidedAction[],
-  visible: number,
+  visible?: ReadonlySet<number>,
 ): Action | undefined {
   const trials = trialsOf(search, actions, visible);
   const promoted = promotion(search, rungs, trials);
@@ -56,6 +75,8 @@ function decideFrom(
     const assignment = samplerOf(search).sample(search, trial, trials);
     return { kind: 'start', trial, assignment, epochs: rungs[0]! };
   }
-  const isOver = actions.every(({ outcome }, index) => index < visible && outcome !== undefined);
+  const isOver = actions.every(
+    ({ outcome }, index) => outcome !== undefined && (visible?.has(index) ?? true),
+  );
   return isOver ? lastPromotion(rungs, trials) : undefined;
 }

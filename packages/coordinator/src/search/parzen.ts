@@ -34,14 +34,14 @@ interface Peak {
 type Kernel = Readonly<Record<string, Bell | Peak>>;
 
 const ROOT_OF_TAU = 2.5066282746310002;
-const bell = (x: number): number => (x * x > 1000 ? 0 : exponentialOf((-x * x) / 2));
+const bell = (square: number): number => (square > 1000 ? 0 : exponentialOf(-square / 2));
 
 /** Of the normal distribution, to 1e-7 (Abramowitz and Stegun 1964, 26.2.17). */
 export function cumulative(x: number): number {
   if (x < 0) return 1 - cumulative(-x);
   const t = 1 / (1 + 0.2316419 * x);
   const terms = [0.31938153, -0.356563782, 1.781477937, -1.821255978, 1.330274429];
-  return 1 - (bell(x) / ROOT_OF_TAU) * terms.reduceRight((sum, term) => t * (term + sum), 0);
+  return 1 - (bell(x * x) / ROOT_OF_TAU) * terms.reduceRight((sum, term) => t * (term + sum), 0);
 }
 
 /** Each is as wide as the way to the farther of its neighbors, within limits that depend on how many there are. */
@@ -76,12 +76,35 @@ function partsOf(
   );
 }
 
-/** @param place an index of choices, or a place in [0, 1] */
-function densityAt(part: Bell | Peak | undefined, place: number, parameter: ParameterSpec): number {
-  if (part === undefined) return 'choices' in parameter ? 1 / parameter.choices.length : 1;
-  if ('mean' in part) return bell((place - part.mean) / part.width) / part.mass;
-  const count = 'choices' in parameter ? parameter.choices.length : 1;
-  return ((place === part.choice ? 1 : 0) + part.other) / (1 + count * part.other);
+/** A parameter of an assignment: an index of its choices, or a place in [0, 1]. */
+type At = readonly [path: string, parameter: ParameterSpec, place: number];
+
+function atsOf(parameters: Parameters, assignment: Assignment): readonly At[] {
+  return Object.entries(assignment).map(([path, value]) => {
+    const parameter = parameters[path]!;
+    const isChoice = 'choices' in parameter;
+    return [
+      path,
+      parameter,
+      isChoice ? indexOf(parameter.choices, value) : placeOf(parameter, Number(value)),
+    ];
+  });
+}
+
+/** The product of bells is one exponential. */
+function densityIn(kernel: Kernel, ats: readonly At[]): number {
+  let [factor, squares] = [1, 0];
+  for (const [path, parameter, place] of ats) {
+    const part = kernel[path];
+    const count = 'choices' in parameter ? parameter.choices.length : 1;
+    if (part === undefined) factor /= count;
+    else if ('mean' in part) {
+      const away = (place - part.mean) / part.width;
+      squares += away * away;
+      factor /= part.mass;
+    } else factor *= ((place === part.choice ? 1 : 0) + part.other) / (1 + count * part.other);
+  }
+  return factor * bell(squares);
 }
 
 function sampleFrom(part: Bell | Peak | undefined, parameter: ParameterSpec, place: Place): Json {
@@ -114,17 +137,10 @@ export function densityOf(parameters: Parameters, assignments: readonly Assignme
     const parts = partsOf(parameter, values, count);
     for (const [at, index] of having.entries()) kernels[index]![path] = parts[at]!;
   }
-  const productOf = (kernel: Kernel, places: readonly (readonly [string, number])[]) =>
-    places.reduce((product, [path, place]) => product * densityAt(kernel[path], place, parameters[path]!), 1);
   return {
     of: (assignment) => {
-      const places = Object.entries(assignment).map(([path, value]) => {
-        const parameter = parameters[path]!;
-        const place =
-          'choices' in parameter ? indexOf(parameter.choices, value) : placeOf(parameter, Number(value));
-        return [path, place] as const;
-      });
-      return kernels.reduce((sum, kernel) => sum + productOf(kernel, places), 0) / count;
+      const ats = atsOf(parameters, assignment);
+      return kernels.reduce((sum, kernel) => sum + densityIn(kernel, ats), 0) / count;
     },
     sample: (place) => {
       const [any] = unitAndNormal({ ...place, parameter: 0, purpose: 'candidate' });

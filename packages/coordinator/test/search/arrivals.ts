@@ -15,13 +15,13 @@ export type Outcome = (
 ) => number | 'failed';
 
 /**
- * @param next which of the actions that run ends first, of as many
+ * @param next which of the actions that run ends first, of `count`; `running` are their indexes
  */
 export function runSweep(
   search: SearchSpec,
   epochs: number,
   outcomeOf: Outcome,
-  next: (running: number) => number = () => 0,
+  next: (count: number, running: readonly number[], actions: readonly DecidedAction[]) => number = () => 0,
 ): Sweep {
   const actions: DecidedAction[] = [];
   const running: number[] = [];
@@ -35,7 +35,7 @@ export function runSweep(
       mostAtOnce = Math.max(mostAtOnce, running.length);
       continue;
     }
-    const [index] = running.splice(next(running.length), 1);
+    const [index] = running.splice(next(running.length, running, actions), 1);
     if (index === undefined) throw new Error('the sweep waits for nothing');
     const { trial: number, assignment, epochs: reached } = actions[index]!;
     actions[index] = { ...actions[index]!, outcome: outcomeOf({ number, assignment }, reached) };

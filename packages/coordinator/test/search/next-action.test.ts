@@ -125,6 +125,29 @@ describe('what it waits for', () => {
   });
 });
 
+it('waits for nobody where every epoch takes as long', () => {
+  const one = { ...search, trials: 40, atOnce: 4, halving };
+  const ends: number[] = [];
+  let now = 0;
+  const { actions } = runSweep(
+    one,
+    9,
+    (trial, epochs) => (trial.number % 7 === 3 ? 'failed' : Math.sin(trial.number) + 1 / epochs),
+    (count, indexes, decided) => {
+      for (const index of indexes) {
+        const { trial, epochs } = decided[index]!;
+        const before = decided.findLast((each, at) => at < index && each.trial === trial)?.epochs ?? 0;
+        ends[index] ??= now + epochs - before;
+      }
+      if (decided.filter(({ kind }) => kind === 'start').length < one.trials) expect(count).toBe(one.atOnce);
+      const first = indexes.reduce((a, b) => (ends[b]! < ends[a]! ? b : a));
+      now = ends[first]!;
+      return indexes.indexOf(first);
+    },
+  );
+  expect(actions.length).toBeGreaterThan(50);
+});
+
 describe('halving', () => {
   const sweep = (trials: number, loss: Outcome, eta = 3) =>
     runSweep({ ...search, trials, atOnce: 1, halving: { eta, minEpochs: 1 } }, 9, loss).actions;
