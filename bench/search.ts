@@ -1,6 +1,7 @@
 /**
  * How much of random search's budget the other searches need to find something as good: on functions of the literature, without any
- * training. A run takes about a minute.
+ * training. Then how long sweeps take that decide the same for any workers, compared with those that never wait (`order: arrival`).
+ * A run takes about a minute.
  *
  *     pnpm bench search [--seeds 20] [--trials 100]
  *
@@ -130,6 +131,30 @@ function run(problem: Problem, search: SearchSpec, epochs: number, target = Numb
   }
 }
 
+/** How long a sweep takes whose trials run on machines of their own, and differ in speed by up to three times. */
+function timeOf(problem: Problem, search: SearchSpec, epochs: number): number {
+  const actions: DecidedAction[] = [];
+  const running: { readonly index: number; readonly end: number }[] = [];
+  for (let now = 0; ; ) {
+    const action = nextAction(search, epochs, actions);
+    if (action === 'done') return now;
+    if (action !== 'wait') {
+      const before = actions.findLast(({ trial }) => trial === action.trial)?.epochs ?? 0;
+      const slowness = 0.5 + ((action.trial * 0.618034) % 1);
+      running.push({ index: actions.length, end: now + (action.epochs - before) * slowness });
+      actions.push(action);
+      continue;
+    }
+    const first = running.reduce((a, b) => (b.end < a.end ? b : a));
+    running.splice(running.indexOf(first), 1);
+    now = first.end;
+    const { trial, assignment, epochs: reached } = actions[first.index]!;
+    const final = problem.loss(assignment as Record<string, number>, assignment);
+    const outcome = epochs === 1 ? final : lossAfter(final, problem.spread, trial, reached);
+    actions[first.index] = { ...actions[first.index]!, outcome };
+  }
+}
+
 const median = (numbers: readonly number[]): number => {
   const sorted = [...numbers].sort((a, b) => a - b);
   return (sorted[Math.floor((sorted.length - 1) / 2)]! + sorted[Math.ceil((sorted.length - 1) / 2)]!) / 2;
@@ -168,4 +193,20 @@ for (const [name, problem] of Object.entries(problems)) {
     return Number.isFinite(share) ? `${(100 * share).toFixed(0)} %` : 'not reached';
   });
   console.log(`| ${name} | ${median(bests).toFixed(3)} | ${cells.join(' | ')} |`);
+}
+
+console.log('\n| trials at once | TPE | halving | TPE and halving |\n| ---: | ---: | ---: | ---: |');
+for (const atOnce of [2, 4, 8]) {
+  const problem = problems['Hartmann 6']!;
+  const methods = [{ sampler: 'tpe' }, { halving }, { sampler: 'tpe', halving }];
+  const cells = methods.map((method) => {
+    const ratios = seeds.map((seed) => {
+      const [decided, arrival] = ['decided', 'arrival'].map((order) =>
+        timeOf(problem, searchFor(problem, { seed, atOnce, order, ...method }), EPOCHS),
+      );
+      return decided! / arrival!;
+    });
+    return median(ratios).toFixed(2);
+  });
+  console.log(`| ${atOnce} | ${cells.join(' | ')} |`);
 }

@@ -12,6 +12,7 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly items?: Schema;
+  readonly additionalProperties?: Schema | boolean;
   readonly anyOf?: readonly Schema[];
   readonly oneOf?: readonly Schema[];
 }
@@ -32,7 +33,7 @@ const HEAD = ['| key | value | required | default | description |', '| --- | ---
 /** The page. @param schema the JSON Schema of a job file */
 export function jobFile(schema: object): string[] {
   const intro =
-    'This page lists every key of the JSON Schema that `kasane schema` prints. `[]` stands for each element of a list. Keys that depend on a choice, such as the format of the data, are in the section of that choice.';
+    'This page lists every key of the JSON Schema that `kasane schema` prints. `[]` stands for each element of a list, and `*` for a key that you choose. Keys that depend on a choice, such as the format of the data, are in the section of that choice.';
   const found = new Map<string, Forms>();
   const rows = rowsOf(schema, '', found);
   const sections: string[] = [];
@@ -52,8 +53,21 @@ function rowsOf(at: Schema, path: string, found: Map<string, Forms>, except?: st
         own,
         ...below(child, place, found),
         ...(child.items ? below(child.items, `${place}[]`, found) : []),
+        ...(typeof child.additionalProperties === 'object'
+          ? valueRows(child.additionalProperties, place)
+          : []),
       ];
     });
+}
+
+/** The rows of a map's values, which may have one of several forms: which of the keys they have tells which. */
+function valueRows({ anyOf = [] }: Schema, path: string): string[] {
+  const rows = anyOf.flatMap(({ properties = {} }) =>
+    Object.entries(properties).map(([key, child]) =>
+      row(`${path}.*.${key}`, child, false, child.description),
+    ),
+  );
+  return [...new Set(rows)];
 }
 
 function below(at: Schema, path: string, found: Map<string, Forms>): string[] {

@@ -15,9 +15,7 @@ const layers = `name: a
 model:
   input: [4]
   classes: 2
-  layers:
-    - { type: dense, units: 4 }
-    - { type: dense, units: 2 }
+  layers: [{ type: dense, units: 4 }, { type: dense, units: 2 }]
 search:
   parameters:
     `;
@@ -327,17 +325,17 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'a layer option that is too small',
     `${layers}model.layers.0.units: { integers: [0, 16] }\n`,
-    'my.yaml:6: layers[0] (dense): units is 0; expected an integer from 1 to 1000000 (in the trial with model.layers.0.units: 0)',
+    'my.yaml:5: layers[0] (dense): units is 0; expected an integer from 1 to 1000000 (in the trial with model.layers.0.units: 0)',
   ],
   [
     'a layer that does not exist',
     `${layers}model.layers.2.units: { integers: [1, 16] }\n`,
-    "my.yaml:10: model.layers.2.units: model.layers is a list of 2; expected a number from 0 to 1 instead of '2' (in the trial with model.layers.2.units: 1)",
+    "my.yaml:8: model.layers.2.units: model.layers is a list of 2; expected a number from 0 to 1 instead of '2' (in the trial with model.layers.2.units: 1)",
   ],
   [
     'a layer by its name',
     `${layers}model.layers.first.units: { integers: [1, 16] }\n`,
-    "my.yaml:10: model.layers.first.units: model.layers is a list of 2; expected a number from 0 to 1 instead of 'first' (in the trial with model.layers.first.units: 1)",
+    "my.yaml:8: model.layers.first.units: model.layers is a list of 2; expected a number from 0 to 1 instead of 'first' (in the trial with model.layers.first.units: 1)",
   ],
 ];
 

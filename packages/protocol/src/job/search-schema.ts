@@ -54,8 +54,15 @@ export const parameterSchemas = {
   integers: z
     .strictObject({
       integers: z.tuple([z.int(), z.int()]).describe('Smallest and largest value, both included.'),
-      step: z.int().positive().default(1).describe('Difference between two neighboring values.'),
-      log: z.boolean().default(false).describe('Whether each order of magnitude is as likely.'),
+      step: z
+        .int()
+        .positive()
+        .default(1)
+        .describe('With integers: difference between two neighboring values.'),
+      log: z
+        .boolean()
+        .default(false)
+        .describe('With integers: whether each order of magnitude is as likely.'),
       when,
     })
     .describe('A whole number from a range.'),
