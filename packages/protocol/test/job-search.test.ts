@@ -92,11 +92,6 @@ const refused: readonly (readonly [what: string, text: string, message: string])
     'my.yaml:6: search.parameters.training.learningRate.log: expected at most 2 items',
   ],
   [
-    'a decimal comma',
-    param('training.learningRate: { log: [0,1, 1] }'),
-    'my.yaml:6: search.parameters.training.learningRate.log: expected at most 2 items',
-  ],
-  [
     'text in a range',
     param('training.learningRate: { log: [a, 1] }'),
     'my.yaml:6: search.parameters.training.learningRate.log.0: expected a number, not text',
