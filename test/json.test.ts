@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -196,8 +196,15 @@ describe('what is printed is what the help says', () => {
     expect((await fetch(page.url as string)).status).toBe(200);
     dashboard.kill();
 
+    writeFileSync(
+      file('sweep.yaml'),
+      `${readFileSync(job('swept', 1), 'utf8')}search: { trials: 2, parameters: { training.batch: { choices: [50, 100] } } }\n`,
+    );
+    const [begun] = await ask('sweep', 'sweep.yaml', '--detach');
+    await ask('sweeps', begun!.sweep as string, '--watch');
+    expect(await ask('sweeps')).toMatchObject([{ sweep: begun!.sweep, state: 'succeeded', trials: 2 }]);
     const [copied] = await kasane('backup', 'copy', '--state', file('state'));
-    expect(copied).toMatchObject({ folder: file('copy'), jobs: 2, missing: [] });
+    expect(copied).toMatchObject({ folder: file('copy'), jobs: 4, missing: [] });
     const [, [worker]] = await Promise.all([
       ask('jobs'),
       ask('workers'),
@@ -223,6 +230,8 @@ describe('what is printed is what the help says', () => {
   it('of a training here', async () => {
     const [trained] = await kasane('train', job('here', 1), '--workers', '1', '--out', 'here.safetensors');
     expect(trained).toMatchObject({ epochs: 1, steps: 5 });
+    const [swept] = await kasane('sweep', 'sweep.yaml', '--workers', '1', '--out', 'swept.safetensors');
+    expect(swept).toMatchObject({ state: 'succeeded', jobFile: file('swept.job.json') });
   });
 
   it('none is left out', () => {

@@ -20,7 +20,7 @@ import { ConnectRequest } from '@kasane/protocol/gen/kasane/v1/training';
 import { parseSampleFormat } from '@kasane/protocol/internal/job/sample-format';
 import { decodeFrame, encodeFrame, type FrameHeader } from '@kasane/protocol/internal/wire/frame';
 import { Link } from '@kasane/protocol/internal/wire/link';
-import { parseJobFile } from '@kasane/protocol/job-file';
+import { parseJobFile, parseSweepFile } from '@kasane/protocol/job-file';
 import { sentenceOf } from '@kasane/protocol/reasons';
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from '@kasane/tensor/io/safetensors';
 import sharp from 'sharp';
@@ -109,6 +109,8 @@ const jobs = readdirSync(examples)
   .filter((name) => name.endsWith('.yaml'))
   .map((name) => readFileSync(join(examples, name)));
 const ownJob = `name: x\nmodel:\n  input: [8, 8, 1]\n  classes: 3\n  layers:\n    - { type: conv2d, filters: 4, kernel: 3 }\n    - { type: flatten }\n    - { type: dense, units: 10 }\ntraining: { epochs: 2, batch: 32, shards: 2 }\n`;
+const search =
+  'search: { sampler: grid, parameters: { training.batch: { integers: [8, 32], step: 8 }, model.layers.0.filters: { choices: [2, 4], when: { training.batch: 8 } } } }\n';
 const aliases = `a: &a [1, 2]\nb: &b [*a, *a]\nname: x\nmodel: { preset: mnist-mlp }\nc: [*b, *b]\n`;
 
 const idx = Buffer.concat([
@@ -174,6 +176,13 @@ export async function targets(): Promise<readonly Target[]> {
       errors: [KasaneError],
       most: 64 * MB,
       run: (bytes) => parseJobFile(bytes.toString(), 'job'),
+    },
+    {
+      name: 'sweep-file',
+      valid: [...jobs.filter((file) => file.includes('search:')), text(`${ownJob}${search}`)],
+      errors: [KasaneError],
+      most: 64 * MB,
+      run: (bytes) => parseSweepFile(bytes.toString(), 'sweep'),
     },
     {
       name: 'sample-format',

@@ -57,7 +57,8 @@ export async function bringPresetData(jobOrPreset: string): Promise<void> {
   );
 }
 
-function readJobText(path: string): string {
+/** The text of a job file; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
+export function readJobText(path: string): string {
   const refuse = (why: string, cause?: unknown) => new KasaneError('JOB_INVALID', why, { cause });
   if (path === '-') return readFileSync(0, 'utf8');
   const kind = kindOfPath(path);
@@ -90,14 +91,14 @@ function placeFrom(folder: string, place: string): string {
   return resolve(folder, place === '~' || place.startsWith('~/') ? join(homedir(), place.slice(1)) : place);
 }
 
-/**
- * A job whose paths are absolute: the coordinator has another working directory. Those of a job file are relative to its folder.
- * @throws KasaneError JOB_INVALID when nothing is there, but something is in the same place of the working directory
- */
-function withPlaces(spec: JobSpec, jobOrPreset: string): JobSpec {
+/** Makes a path absolute. @throws KasaneError JOB_INVALID when nothing is there, but something is in the same place of the working directory */
+export type PlaceOf = (key: string, place: string) => string;
+
+/** How a job's paths become absolute: the coordinator has another working directory. Those of a job file are relative to its folder. */
+export function placesOf(jobOrPreset: string): PlaceOf {
   const isFile = jobOrPreset !== '-' && !presetOf(jobOrPreset);
   const folder = isFile ? dirname(resolve(jobOrPreset)) : '';
-  const placeOf = (key: string, place: string): string => {
+  return (key, place) => {
     const [found, here] = [placeFrom(folder, place), placeFrom('', place)];
     if (found === here || isUrl(place) || existsSync(found) || !existsSync(here)) return found;
     throw new KasaneError(
@@ -105,6 +106,11 @@ function withPlaces(spec: JobSpec, jobOrPreset: string): JobSpec {
       `${jobOrPreset}: ${key}: ${place} does not exist there; paths in a job file are relative to its folder: use ${relative(folder, here)}`,
     );
   };
+}
+
+/** A job whose paths are absolute. @throws KasaneError JOB_INVALID */
+function withPlaces(spec: JobSpec, jobOrPreset: string): JobSpec {
+  const placeOf = placesOf(jobOrPreset);
   const { init } = spec;
   const places = ['path', 'test'].flatMap((name) => {
     const place = (spec.data as Readonly<Record<string, unknown>>)[name];

@@ -26,6 +26,7 @@ import { addLayers, addModels } from '../commands/models/command.ts';
 import { addPredict } from '../commands/predict/command.ts';
 import { addBackup, addCoordinator, addWorker } from '../commands/serve/command.ts';
 import { addStatus } from '../commands/status/command.ts';
+import { addSweep, addSweeps } from '../commands/sweep/command.ts';
 import { addToken } from '../commands/token/command.ts';
 import { addTop } from '../commands/top/command.ts';
 import { addTrain } from '../commands/train/command.ts';
@@ -36,6 +37,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   program.commandsGroup('On this machine:');
   addInit();
   addTrain();
+  addSweep();
   addDoctor();
   addVersion();
   addSchema();
@@ -59,6 +61,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addTop();
   addLogs();
   addStatus();
+  addSweeps();
   program.commandsGroup('Models:');
   addPredict();
   addEval();

@@ -11,7 +11,7 @@ import {
   token,
 } from '../../program/program.ts';
 
-const PRIORITY_HELP = 'priority from -1000 to 1000; higher ones run first, equal ones take turns';
+export const PRIORITY_HELP = 'priority from -1000 to 1000; higher ones run first, equal ones take turns';
 
 export function addSubmit(): void {
   const submit = asks(
@@ -95,8 +95,14 @@ export function addWatch(): void {
 }
 
 export function addCancel(): void {
-  asks(command('cancel <job>', 'stop a job'))
-    .addHelpText('after', help(['kasane cancel mnist-mlp-1a2b3c4d'], ['the job, as in kasane jobs']))
+  asks(command('cancel <job>', 'stop a job, or a sweep with its trials'))
+    .addHelpText(
+      'after',
+      help(
+        ['kasane cancel mnist-mlp-1a2b3c4d'],
+        ['the job, as in kasane jobs, or the sweep, as in kasane sweeps'],
+      ),
+    )
     .action(async (job, options) => (await import('./jobs.ts')).cancel(job, options));
 }
 

@@ -1,10 +1,12 @@
 /** The commands that ask a running coordinator about its jobs and workers. */
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
+import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { GivenOptions } from '../../files/read-job.ts';
 import { err, out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
 import { formatMetric, jobRecord, jobTable, metricName } from '../../render/job.ts';
+import { sweepRecord } from '../../render/sweep.ts';
 import { moment, table } from '../../render/table.ts';
 import { workerCells, workerHead } from '../../render/worker.ts';
 
@@ -102,8 +104,28 @@ export async function watch(job: string, options: Options & { tensorboard?: stri
 
 export async function cancel(id: string, options: Options): Promise<void> {
   await withClient(options, async (client) => {
-    printJob(await client.cancel(id), `${id} cancelled`, options);
+    let job: Job;
+    try {
+      job = await client.cancel(id);
+    } catch (error) {
+      if (!(error instanceof KasaneError && error.code === 'JOB_NOT_FOUND')) throw error;
+      if (await cancelSweep(client, id, options)) return;
+      throw error;
+    }
+    printJob(job, `${id} cancelled`, options);
   });
+}
+
+/** @returns false where there is no sweep of this ID */
+async function cancelSweep(client: CoordinatorClient, id: string, { json }: Options): Promise<boolean> {
+  try {
+    const sweep = await client.sweeps.cancel(id);
+    print(json ? JSON.stringify(sweepRecord(sweep)) : `${id} cancelled`);
+    return true;
+  } catch (error) {
+    if (error instanceof KasaneError && error.code === 'SWEEP_NOT_FOUND') return false;
+    throw error;
+  }
 }
 
 export async function pause(id: string, options: Options): Promise<void> {

@@ -223,15 +223,22 @@ export class EmbeddedCluster {
   }
 }
 
-/** Runs `body` and, whatever happens, `cleanUp`; SIGINT, SIGTERM and SIGHUP end `body` with an error. */
-export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<void>): Promise<T> {
+/**
+ * Runs `body` and, whatever happens, `cleanUp`; SIGINT, SIGTERM and SIGHUP end `body` with an error.
+ * @param what is lost then
+ */
+export async function guarded<T>(
+  body: () => Promise<T>,
+  cleanUp: () => Promise<void>,
+  what: keyof typeof keep = 'training',
+): Promise<T> {
   let interrupt: (signal: NodeJS.Signals) => void = () => {};
   const interrupted = new Promise<never>((_, reject) => {
     interrupt = (signal) =>
       reject(
         new KasaneError(
           'JOB_CANCELLED',
-          `stopped by ${signal}: the progress of this run is lost. To keep progress, submit the job to a \`kasane coordinator\``,
+          `stopped by ${signal}: the progress of this run is lost. To keep progress, ${keep[what]}`,
         ),
       );
   });
@@ -244,6 +251,11 @@ export async function guarded<T>(body: () => Promise<T>, cleanUp: () => Promise<
     for (const signal of signals) process.off(signal, interrupt);
   }
 }
+
+const keep = {
+  training: 'submit the job to a `kasane coordinator`',
+  sweep: 'run it on a `kasane coordinator`, with --coordinator',
+};
 
 /** An entry of a worker's log; undefined for a line that is none. */
 function logEntry(line: string): { readonly level?: unknown; readonly msg?: unknown } | undefined {

@@ -1,0 +1,88 @@
+/** The commands `kasane sweep` and `kasane sweeps`. Load nothing heavy. */
+import { availableParallelism } from 'node:os';
+import { Option } from 'commander';
+import { address, integer } from '../../program/options.ts';
+import { asks, backend, command, gpuStorage, help, logLevel, redis, token } from '../../program/program.ts';
+import { PRIORITY_HELP } from '../jobs/command.ts';
+
+/** Options that are about a cluster of this machine. */
+const ofCluster = ['workers', 'slots', 'backend', 'gpuStorage', 'redis', 'logLevel'];
+
+export function addSweep(): void {
+  command('sweep <file>', 'try many variants of a job on a local cluster, and keep the best')
+    .option('--workers <n>', 'worker processes', integer(1, 256), Math.min(2, availableParallelism()))
+    .option('--slots <n>', 'compute threads per worker', integer(1, 256), 1)
+    .addOption(backend())
+    .addOption(gpuStorage())
+    .addOption(redis())
+    .option('--out <file>', "output file for the best trial's weights (default: .kasane/NAME.safetensors)")
+    .addOption(
+      new Option('--coordinator <host:port>', 'run the sweep on this coordinator instead')
+        .argParser(address())
+        .conflicts(ofCluster),
+    )
+    .addOption(token())
+    .option('--priority <n>', `with --coordinator: ${PRIORITY_HELP}`, integer(-1000, 1000))
+    .addOption(new Option('--detach', "with --coordinator: print the sweep's ID and exit").conflicts('out'))
+    .option('--json', 'print one JSON object at the end')
+    .addOption(logLevel('warn'))
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane sweep examples/sweep-mnist.yaml',
+          'kasane sweep job.yaml --coordinator 10.0.0.1:7420 --detach',
+          'A sweep file is a job file with a `search` section, which says what to vary:',
+          '  search:',
+          '    trials: 20',
+          '    parameters:',
+          '      training.learningRate: { log: [0.0001, 0.1] }',
+          '      training.batch: { choices: [64, 128, 256] }',
+        ],
+        [
+          '{ sweep, name, state, error, waitingFor, waitingReason, metric, minimize, epochs, trials, trialsLimit, running, paused,',
+          '  succeeded, stopped, failed, submittedAt, endedAt, best, ranking: [{ as in best }], digest, model, jobFile }',
+          'with --detach: { sweep }',
+        ],
+      ),
+    )
+    .action(async (file, options) => {
+      const { readSweep } = await import('../../files/read-sweep.ts');
+      const sweep = await readSweep(file);
+      if (options.coordinator !== undefined)
+        return (await import('./remote-sweep.ts')).remoteSweep(sweep, options);
+      (await import('./remote-sweep.ts')).requireLocal(options);
+      const place = (await import('./place.ts')).placeOf(sweep, options.out);
+      const { withWorkers } = await import('../train/worker-processes.ts');
+      const { workers, slots, backend, gpuStorage, logLevel } = options;
+      (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
+        (await import('./sweep.ts')).sweepHere(sweep, place, options, forked),
+      );
+    });
+}
+
+export function addSweeps(): void {
+  asks(
+    command('sweeps [sweep]', 'list sweeps, or show the trials of one, best first').option(
+      '--watch',
+      'follow the sweep until it ends',
+    ),
+    'print a JSON array of objects, or one object for a sweep',
+  )
+    .addHelpText(
+      'after',
+      help(
+        ['kasane sweeps', 'kasane sweeps mnist-mlp-1a2b3c4d', 'kasane cancel mnist-mlp-1a2b3c4d'],
+        [
+          '[{ sweep, name, state, error, waitingFor, waitingReason: { code, args }, metric, minimize, epochs, trials, trialsLimit,',
+          '   running, paused, succeeded, stopped, failed, submittedAt, endedAt,',
+          '   best: { trial, job, state, values, epochs, value, error } }]',
+          'of a sweep: { sweep, name, state, error, waitingFor, waitingReason, metric, minimize, epochs, trials, trialsLimit,',
+          '   running, paused, succeeded, stopped, failed, submittedAt, endedAt, best, ranking: [{ as in best }] }',
+          'state: running, succeeded, failed, cancelled; of a trial: running, paused, succeeded, stopped, failed',
+        ],
+      ),
+    )
+    .action(async (sweep, options) => (await import('./sweeps.ts')).sweeps(sweep, options));
+}

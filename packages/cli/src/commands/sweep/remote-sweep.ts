@@ -1,0 +1,59 @@
+/** `kasane sweep --coordinator`: a sweep on a cluster that is there. */
+import { writeFileSync } from 'node:fs';
+import { type ClientOptions, CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
+import { KasaneError } from '@kasane/protocol/errors';
+import type { Sweep } from '@kasane/protocol/internal/job/job-search';
+import { placeWeights, whyUnwritable } from '../../files/output-file.ts';
+import { textOfSweep } from '../../files/read-sweep.ts';
+import { err, out } from '../../output/say.ts';
+import { followSweep } from './follow-sweep.ts';
+import { placeOf } from './place.ts';
+import { report } from './report.ts';
+
+interface RemoteOptions extends ClientOptions {
+  readonly out?: string;
+  readonly priority?: number;
+  readonly detach?: boolean;
+  readonly json?: boolean;
+}
+
+/** What is asked of a coordinator needs one. @throws KasaneError USAGE */
+export function requireLocal({ priority, detach }: Pick<RemoteOptions, 'priority' | 'detach'>): void {
+  const given = priority !== undefined ? '--priority' : detach ? '--detach' : undefined;
+  if (given !== undefined) throw new KasaneError('USAGE', `${given} needs --coordinator HOST:PORT`);
+}
+
+export async function remoteSweep(sweep: Sweep, options: RemoteOptions): Promise<void> {
+  const place = options.detach ? undefined : placeOf(sweep, options.out);
+  const client = new CoordinatorClient(options);
+  try {
+    const id = await client.sweeps.submit(textOfSweep(sweep), options.priority);
+    if (!place) {
+      out.lines(options.json ? JSON.stringify({ sweep: id }) : id);
+      return;
+    }
+    const say = (line: string) => void err.lines(line);
+    say(`Sweep: ${id}`);
+    const left = `${id} continues: follow it with \`kasane sweeps ${id} --watch\`, or end it with \`kasane cancel ${id}\``;
+    const ended = await followSweep(client, id, say, left);
+    requireSweepSuccess(ended.sweep);
+    const { job } = ended.sweep.best!;
+    const [winner, weights] = [await client.get(job), await client.model(job)];
+    report(sweep, ended, winner, written(weights, { ...place, say }, job), options.json === true);
+  } finally {
+    client.close();
+  }
+}
+
+/** @returns where the weights are @throws KasaneError CANNOT_WRITE */
+function written(weights: Uint8Array, place: Parameters<typeof placeWeights>[0], job: string): string {
+  try {
+    return placeWeights(place, (partial) => writeFileSync(partial, weights, { flag: 'wx' }));
+  } catch (cause) {
+    throw new KasaneError(
+      'CANNOT_WRITE',
+      `the weights cannot be written to ${place.out}: ${whyUnwritable(cause)}; get them with \`kasane export ${job} -o FILE\``,
+      { cause },
+    );
+  }
+}

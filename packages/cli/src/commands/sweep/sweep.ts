@@ -1,0 +1,71 @@
+/** `kasane sweep` on a cluster of this machine, from start to the weights of the best trial. */
+import { CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
+import type { Sweep } from '@kasane/protocol/internal/job/job-search';
+import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
+import { deliver } from '../../files/output-file.ts';
+import { textOfSweep } from '../../files/read-sweep.ts';
+import { makeLog } from '../../output/log.ts';
+import { err } from '../../output/say.ts';
+import type { LogLevel } from '../../program/options.ts';
+import { EmbeddedCluster, guarded } from '../train/cluster.ts';
+import type { ForkedWorker } from '../train/worker-processes.ts';
+import { followSweep } from './follow-sweep.ts';
+import type { SweepPlace } from './place.ts';
+import { report } from './report.ts';
+
+export interface SweepOptions {
+  readonly workers: number;
+  readonly slots: number;
+  readonly backend: Backend;
+  readonly gpuStorage: GpuStorage;
+  readonly redis?: string;
+  readonly json?: boolean;
+  readonly logLevel: LogLevel;
+}
+
+/** @param forked workers with these options that wait for a coordinator */
+export async function sweepHere(
+  sweep: Sweep,
+  { out, version, replaces }: SweepPlace,
+  options: SweepOptions,
+  forked: readonly ForkedWorker[],
+): Promise<void> {
+  const say = (line: string) => void err.lines(line);
+  if (replaces)
+    say(
+      `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`,
+    );
+  const cluster = new EmbeddedCluster({
+    workers: options.workers,
+    slots: options.slots,
+    backend: options.backend,
+    gpuStorage: options.gpuStorage,
+    redisUrl: options.redis ?? process.env.REDIS_URL,
+    forked,
+    log: makeLog(options.logLevel, 'text'),
+    say,
+  });
+  await guarded(
+    async () => {
+      const { address } = await cluster.start();
+      const client = new CoordinatorClient({ coordinator: address });
+      try {
+        const id = await client.sweeps.submit(textOfSweep(sweep));
+        const ended = await Promise.race([followSweep(client, id, say), cluster.failed]);
+        requireSweepSuccess(ended.sweep);
+        const winner = await client.get(ended.sweep.best!.job);
+        try {
+          const model = deliver(winner.model, { out, version, say });
+          report(sweep, ended, winner, model, options.json === true);
+        } catch (error) {
+          cluster.keepFiles();
+          throw error;
+        }
+      } finally {
+        client.close();
+      }
+    },
+    () => cluster.close(),
+    'sweep',
+  );
+}

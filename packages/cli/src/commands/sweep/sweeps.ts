@@ -1,0 +1,45 @@
+/** `kasane sweeps`: the sweeps of a coordinator, or one of them with its trials. */
+import { type ClientOptions, CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
+import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { err, out } from '../../output/say.ts';
+import { rankingRecord, sweepRecord, sweepTable, trialTable } from '../../render/sweep.ts';
+import { followSweep } from './follow-sweep.ts';
+
+interface Options extends ClientOptions {
+  readonly json?: boolean;
+  readonly watch?: boolean;
+}
+
+export async function sweeps(id: string | undefined, options: Options): Promise<void> {
+  const client = new CoordinatorClient(options);
+  try {
+    if (id === undefined) await list(client, options);
+    else await show(client, id, options);
+  } finally {
+    client.close();
+  }
+}
+
+async function list(client: CoordinatorClient, { json }: Options): Promise<void> {
+  const all = await client.sweeps.list(Number.POSITIVE_INFINITY);
+  if (json) out.lines(JSON.stringify(all.map(sweepRecord)));
+  else if (all.length > 0) out.lines(...sweepTable(all));
+  else err.write('no sweeps yet: kasane sweep FILE --coordinator HOST:PORT\n');
+}
+
+async function show(client: CoordinatorClient, id: string, { json, watch }: Options): Promise<void> {
+  const left = `${id} continues; end it with \`kasane cancel ${id}\``;
+  const { sweep, trials } = watch
+    ? await followSweep(client, id, (line) => void err.lines(line), left)
+    : await client.sweeps.get(id);
+  if (json) {
+    out.lines(JSON.stringify(rankingRecord(sweep, trials)));
+  } else {
+    const { best } = sweep;
+    out.lines(...sweepTable([sweep]), '', ...trialTable(sweep, trials));
+    if (sweep.error) err.lines(sweep.error);
+    if (sweep.state === SweepState.SWEEP_STATE_SUCCEEDED && best)
+      out.lines('', `Best: \`kasane export ${best.job} -o FILE\`, \`kasane predict ${best.job} INPUT\``);
+  }
+  if (watch) requireSweepSuccess(sweep);
+}

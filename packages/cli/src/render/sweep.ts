@@ -1,0 +1,135 @@
+/** Sweeps and their trials as people and programs see them: one function shapes the record, table and JSON follow it. */
+import { type Sweep, SweepState, type Trial, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { percent, reasonRecord } from './job.ts';
+import { moment, table } from './table.ts';
+
+const sweepStates: Readonly<Record<SweepState, string>> = {
+  [SweepState.SWEEP_STATE_UNSPECIFIED]: 'unknown',
+  [SweepState.SWEEP_STATE_RUNNING]: 'running',
+  [SweepState.SWEEP_STATE_SUCCEEDED]: 'succeeded',
+  [SweepState.SWEEP_STATE_FAILED]: 'failed',
+  [SweepState.SWEEP_STATE_CANCELLED]: 'cancelled',
+  [SweepState.UNRECOGNIZED]: 'unknown',
+};
+const trialStates: Readonly<Record<TrialState, string>> = {
+  [TrialState.TRIAL_STATE_UNSPECIFIED]: 'unknown',
+  [TrialState.TRIAL_STATE_RUNNING]: 'running',
+  [TrialState.TRIAL_STATE_PAUSED]: 'paused',
+  [TrialState.TRIAL_STATE_SUCCEEDED]: 'succeeded',
+  [TrialState.TRIAL_STATE_STOPPED]: 'stopped',
+  [TrialState.TRIAL_STATE_FAILED]: 'failed',
+  [TrialState.UNRECOGNIZED]: 'unknown',
+};
+/** Rows of a table on a terminal: nobody reads the worst of hundreds. */
+const MOST_ROWS = 20;
+/** Characters of one value: it may be a whole list of layers. */
+const VALUE_TEXT = 40;
+
+/** What `--json` prints of a trial. */
+export const trialRecord = ({ number, job, state, assignment, epochs, value, error }: Trial) => ({
+  trial: number,
+  job: job || null,
+  state: trialStates[state],
+  values: JSON.parse(assignment) as Readonly<Record<string, unknown>>,
+  epochs,
+  value: value ?? null,
+  error: error || null,
+});
+
+/** What `--json` prints of a sweep. Times are ISO 8601 or null. */
+export function sweepRecord(sweep: Sweep) {
+  const time = (ms: number) => (ms > 0 ? new Date(ms).toISOString() : null);
+  return {
+    sweep: sweep.id,
+    name: sweep.name,
+    state: sweepStates[sweep.state],
+    error: sweep.error || null,
+    waitingFor: sweep.waitingFor?.text ?? null,
+    waitingReason: reasonRecord(sweep.waitingFor),
+    metric: sweep.metric,
+    minimize: sweep.minimize,
+    epochs: sweep.epochs,
+    trials: sweep.trials,
+    trialsLimit: sweep.trialsLimit,
+    running: sweep.running,
+    paused: sweep.paused,
+    succeeded: sweep.succeeded,
+    stopped: sweep.stopped,
+    failed: sweep.failed,
+    submittedAt: time(sweep.submittedAt),
+    endedAt: time(sweep.endedAt),
+    best: sweep.best ? trialRecord(sweep.best) : null,
+  };
+}
+
+/** The same of a sweep with its trials. */
+export const rankingRecord = (sweep: Sweep, trials: readonly Trial[]) => ({
+  ...sweepRecord(sweep),
+  ranking: ranked(sweep, trials).map(trialRecord),
+});
+
+/** Best first: those that got furthest, then by value, then by number; those without a value and those that failed at last. */
+function ranked({ minimize }: Pick<Sweep, 'minimize'>, trials: readonly Trial[]): Trial[] {
+  const sign = minimize ? 1 : -1;
+  const group = ({ state, value }: Trial) =>
+    state === TrialState.TRIAL_STATE_FAILED ? 2 : value === undefined ? 1 : 0;
+  const cost = ({ value = 0 }: Trial) => sign * value;
+  return [...trials].sort(
+    (a, b) => group(a) - group(b) || b.epochs - a.epochs || cost(a) - cost(b) || a.number - b.number,
+  );
+}
+
+/** The metric of a sweep, for people: accuracy is a percentage. */
+export const valueText = ({ metric }: Pick<Sweep, 'metric'>, value: number | undefined): string =>
+  value === undefined ? '-' : metric === 'testAccuracy' ? percent(value) : value.toPrecision(4);
+
+/** test accuracy, test loss, test error. */
+export const metricWords = ({ metric }: Pick<Sweep, 'metric'>): string =>
+  metric.replace(/[A-Z]/, (letter) => ` ${letter.toLowerCase()}`);
+
+const briefly = (value: unknown): string => {
+  if (value === undefined) return '-';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > VALUE_TEXT ? `${text.slice(0, VALUE_TEXT - 3)}...` : text;
+};
+
+/** training.learningRate 0.01, training.batch 64 */
+export const valuesText = ({ assignment }: Pick<Trial, 'assignment'>): string =>
+  Object.entries(JSON.parse(assignment) as object)
+    .map(([path, value]) => `${path} ${briefly(value)}`)
+    .join(', ');
+
+/** Trials as a table, best first, and how many more there are. */
+export function trialTable(sweep: Sweep, trials: readonly Trial[]): readonly string[] {
+  const all = ranked(sweep, trials);
+  const rows = all.slice(0, MOST_ROWS).map((trial) => ({ trial, values: trialRecord(trial).values }));
+  const paths = [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
+  const head = ['TRIAL', 'STATE', 'EPOCHS', metricWords(sweep).toUpperCase(), ...paths];
+  const cells = rows.map(({ trial, values }) => [
+    String(trial.number),
+    trialStates[trial.state],
+    `${trial.epochs}/${sweep.epochs}`,
+    valueText(sweep, trial.value),
+    ...paths.map((path) => briefly(values[path])),
+  ]);
+  const more = all.length - rows.length;
+  return [...table(head, cells).split('\n'), ...(more > 0 ? [`and ${more} more`] : [])];
+}
+
+/** Sweeps as a table. */
+export function sweepTable(sweeps: readonly Sweep[]): readonly string[] {
+  const head = ['SWEEP', 'STATE', 'TRIALS', 'METRIC', 'BEST', 'SUBMITTED', 'WAITS FOR'];
+  const rows = sweeps.map((sweep) => {
+    const { state, submittedAt, waitingFor } = sweepRecord(sweep);
+    return [
+      sweep.id,
+      state,
+      `${sweep.trials}/${sweep.trialsLimit}`,
+      sweep.metric,
+      valueText(sweep, sweep.best?.value),
+      submittedAt ? moment(submittedAt) : '-',
+      waitingFor ?? '',
+    ];
+  });
+  return table(head, rows).split('\n');
+}

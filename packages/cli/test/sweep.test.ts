@@ -1,0 +1,89 @@
+/** `kasane sweep` and `kasane sweeps` as people use them: what they print, what they leave, and what they refuse. */
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from '../../../test/support/cluster.ts';
+import { kasane } from './support/kasane.ts';
+
+const cleanUp = new CleanUp();
+afterAll(() => cleanUp.run());
+const cwd = temporaryDirectory(cleanUp);
+const job = `name: small
+model: { preset: mnist-mlp }
+data: { path: mnist, format: idx }
+training: { epochs: 2, batch: 50, shards: 2 }
+`;
+const search = `search:
+  metric: testAccuracy
+  sampler: grid
+  parameters:
+    training.learningRate: { choices: [0.01, 0.0000001] }
+`;
+beforeAll(() => {
+  const data = smallMnist(temporaryDirectory(cleanUp), 500, 100);
+  writeFileSync(join(cwd, 'sweep.yaml'), `${job}${search}`.replace('path: mnist', `path: ${data}`));
+  writeFileSync(join(cwd, 'job.yaml'), job);
+});
+const run = (...args: readonly string[]) => kasane(args, { cwd, limitMs: 120_000 });
+
+it('ends with a table, the best weights, and a job file that trains the same', {
+  timeout: 240_000,
+}, async () => {
+  const { stdout, stderr, code } = await run('sweep', 'sweep.yaml', '--workers', '1');
+  expect({ stderr, code }).toMatchObject({ code: 0 });
+  expect(stderr).toMatch(
+    /^trial 1: test accuracy \d\d\.\d\d % after 2 epochs \(training\.learningRate 0\.01\)$/m,
+  );
+  const lines = stdout.split('\n');
+  expect(lines[1]).toMatch(/^TRIAL +STATE +EPOCHS +TEST ACCURACY +training\.learningRate$/);
+  expect(lines[2]).toMatch(/^1 +succeeded +2\/2 +\d\d\.\d\d % +0\.01$/);
+  expect(lines[3]).toMatch(/^2 +succeeded/);
+  expect(stdout).toContain('Best of 2 trials in ');
+  expect(stdout).toContain('\n  kasane predict .kasane/small.safetensors INPUT\n');
+  const digest = /^SHA-256 {2}(\w{64})$/m.exec(stdout)![1];
+  const digestOf = (name: string) =>
+    createHash('sha256')
+      .update(readFileSync(join(cwd, name)))
+      .digest('hex');
+  expect(digestOf('.kasane/small.safetensors')).toBe(digest);
+  const again = /^ {2}kasane (train \S+)$/m.exec(stdout)![1]!.split(' ');
+  expect(await run(...again, '--out', 'again.safetensors')).toMatchObject({ code: 0 });
+  expect(digestOf('again.safetensors')).toBe(digest);
+});
+
+it('runs on a coordinator, is listed and cancelled there', { timeout: 120_000 }, async () => {
+  const cluster = new TestCluster(cleanUp);
+  await cluster.start();
+  const at = ['--coordinator', cluster.address];
+  expect((await run('sweeps', ...at)).stderr).toContain('no sweeps yet');
+  const { stdout } = await run('sweep', 'sweep.yaml', '--detach', '--priority', '5', ...at);
+  const id = stdout.trim();
+  expect(id).toMatch(/^small-\w{8}$/);
+  expect((await run('sweeps', ...at)).stdout).toMatch(
+    new RegExp(`^${id} +running +\\d/2 +testAccuracy`, 'm'),
+  );
+  expect((await run('jobs', ...at)).stdout).toMatch(new RegExp(`^${id}-1 +\\w+ +5 `, 'm'));
+  expect((await run('cancel', id, ...at)).stdout).toBe(`${id} cancelled\n`);
+  const shown = await run('sweeps', id, '--watch', ...at);
+  expect(shown).toMatchObject({ code: 1, stderr: `kasane: sweep ${id} was cancelled\n` });
+  expect(shown.stdout).toMatch(/^1 +stopped +0\/2 +- +0\.01$/m);
+  expect(await run('cancel', 'nobody', ...at)).toMatchObject({
+    code: 66,
+    stderr: expect.stringContaining("there is no job 'nobody'"),
+  });
+});
+
+it.each([
+  [['sweep', 'job.yaml'], 65, 'job.yaml: search is missing'],
+  [['sweep', 'mnist-mlp'], 65, 'mnist-mlp is a preset, which does not say what to vary'],
+  [['sweep', 'nowhere.yaml'], 66, 'nowhere.yaml: no such file'],
+  [['sweep', 'sweep.yaml', '--detach'], 2, '--detach needs --coordinator'],
+  [['sweep', 'sweep.yaml', '--coordinator', '127.0.0.1:9', '--workers', '3'], 2, 'cannot be used with'],
+  [['train', 'sweep.yaml'], 65, 'kasane sweep'],
+  [['submit', 'sweep.yaml'], 65, 'kasane sweep'],
+])('kasane %s is refused', { timeout: 60_000 }, async (args, code, message) => {
+  const { stderr, ...ended } = await run(...args);
+  expect(ended).toEqual({ code, stdout: '' });
+  expect(stderr).toContain(message);
+});
