@@ -14,15 +14,18 @@ it('names files that are there', () => {
   expect(paths.filter((path) => !existsSync(join(checkout, 'packages', path)))).toEqual([]);
 });
 
-it.each(["A job's text", 'A batch', 'A gradient'])('%s takes twelve steps at most, none twice', (way) => {
-  const [list] = page
-    .slice(page.indexOf(`**${way}**`))
-    .split('\n\n')
-    .slice(1);
-  const steps = list!.split('\n');
-  expect(steps.length).toBeLessThanOrEqual(12);
-  const entered = steps.map((step) => pathsIn(step)[0]);
-  expect(entered).not.toContain(undefined);
-  const all = steps.flatMap(pathsIn);
-  expect(new Set(all).size).toBe(all.length);
-});
+it.each(['The text of a job', 'A batch', 'A gradient'])(
+  '%s takes twelve steps at most, none twice',
+  (way) => {
+    const [list] = page
+      .slice(page.indexOf(`**${way}**`))
+      .split('\n\n')
+      .slice(1);
+    const steps = list!.split('\n');
+    expect(steps.length).toBeLessThanOrEqual(12);
+    const entered = steps.map((step) => pathsIn(step)[0]);
+    expect(entered).not.toContain(undefined);
+    const all = steps.flatMap(pathsIn);
+    expect(new Set(all).size).toBe(all.length);
+  },
+);

@@ -295,6 +295,7 @@ const others: Record<string, string> = {
   'cli/src/program/version.ts': 'comes with the package',
   'cli/src/bin.js': 'comes with the package',
   'cli/src/commands/train/train.ts': 'weights that this run has written',
+  'cli/src/commands/sweep/report.ts': 'weights that this run has written',
   'cli/src/commands/data/get/cifar10.ts': 'a package that npm unpacked',
   'cli/src/commands/data/get/tables.ts': 'a package that npm unpacked',
   'cli/src/files/read-job.ts': 'standard input',
