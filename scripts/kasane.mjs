@@ -1,6 +1,7 @@
 // `npm run -s kasane -- ...`, and `npm start`, which is `kasane train`: sets the checkout up if need be, then runs the command.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { isatty } from 'node:tty';
 import { nodeBinary, root, setUp } from './setup.mjs';
 
 setUp();
@@ -18,14 +19,22 @@ const child = spawn(nodeBinary, [kasane, ...args], {
 });
 
 // The command cleans up when it gets a signal, and takes a second one at once as the same request: a terminal signals both of us.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// Under nohup it goes on when the terminal is closed (packages/cli/src/process/hangup.ts), and so do we.
+const outlivesTerminal = ![0, 1, 2].some((stream) => isatty(stream));
+let hasHungUp = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => {
+    if (signal === 'SIGHUP' && outlivesTerminal) hasHungUp = true;
+    else child.kill(signal);
+  });
 
 // SIGTERM for npm reaches the shell between npm and us, and nobody further: that it is gone is the same request.
+// They do not outlive a terminal, either: we then go on without them.
 const parent = process.ppid;
 const orphaned = setInterval(() => {
   if (!byNpm || process.ppid === parent) return;
   clearInterval(orphaned);
-  child.kill('SIGTERM');
+  if (!hasHungUp) child.kill('SIGTERM');
 }, 500).unref();
 
 child.on('error', (error) => {

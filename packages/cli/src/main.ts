@@ -2,6 +2,7 @@
 /** The `kasane` command. Help loads nothing but the tables of the commands; each command loads what it needs. */
 import { type Command, CommanderError } from 'commander';
 import { err } from './output/say.ts';
+import { outliveTerminal } from './process/hangup.ts';
 import { hideSecrets } from './process/hide-secrets.ts';
 import { endWithReader } from './process/lost-output.ts';
 import { everyCommand } from './program/every-command.ts';
@@ -13,6 +14,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const)
     process.exit((await import('./process/failure.ts')).reportFailure(error)),
   );
 hideSecrets();
+outliveTerminal();
 endWithReader(process.argv[2]);
 
 // gRPC writes lines of its own about what our messages say already.

@@ -30,8 +30,8 @@ const { logLevel = 'warn', ...options } = JSON.parse(
 ) as WorkerProcessOptions;
 const log = pino({ level: logLevel }, pino.destination({ fd: 2, sync: true }));
 
-// Ctrl-C reaches the whole process group; the parent decides what it means.
-process.on('SIGINT', () => {});
+// Ctrl-C, and the end of the terminal, reach the whole process group; the parent decides what they mean.
+for (const signal of ['SIGINT', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit(0));
 // It may have broken while the code above was loaded.
 if (process.send && !process.connected) process.exit(0);

@@ -1,5 +1,6 @@
 /** Signals that ask a command to stop. */
 import { constants } from 'node:os';
+import { stopSignals } from './hangup.ts';
 
 /**
  * A terminal signals everybody in its foreground, and npm, which started us, passes the same signal on: what comes within this many
@@ -7,14 +8,13 @@ import { constants } from 'node:os';
  */
 const ONE_REQUEST_MS = 1000;
 
-const all = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-type Signal = (typeof all)[number];
+type Signal = (typeof stopSignals)[number];
 
 /** Calls `first` when a signal asks to stop, and `again` when somebody, out of patience, asks once more. */
 export function onStop(
   first: (signal: Signal) => void,
   again: (signal: Signal) => void,
-  signals: readonly Signal[] = all,
+  signals: readonly Signal[] = stopSignals,
 ): void {
   let asked: number | undefined;
   const hear = (signal: Signal) => {

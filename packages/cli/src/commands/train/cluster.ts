@@ -14,6 +14,7 @@ import {
   noTemporaryFiles,
   sweepTemporaryFolders,
 } from '../../files/temporary-folder.ts';
+import { stopSignals } from '../../process/hangup.ts';
 import { endOrphan, type StartedRedis, startRedis } from '../../redis/start.ts';
 import { spansAsked } from '../../tracing/asked.ts';
 import { type ForkedWorker, forkWorker, tellCoordinator } from './worker-processes.ts';
@@ -224,7 +225,7 @@ export class EmbeddedCluster {
 }
 
 /**
- * Runs `body` and, whatever happens, `cleanUp`; SIGINT, SIGTERM and SIGHUP end `body` with an error.
+ * Runs `body` and, whatever happens, `cleanUp`; a signal that asks to stop ends `body` with an error.
  * @param what is lost then
  */
 export async function guarded<T>(
@@ -242,13 +243,12 @@ export async function guarded<T>(
         ),
       );
   });
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, interrupt);
+  for (const signal of stopSignals) process.on(signal, interrupt);
   try {
     return await Promise.race([body(), interrupted]);
   } finally {
     await cleanUp();
-    for (const signal of signals) process.off(signal, interrupt);
+    for (const signal of stopSignals) process.off(signal, interrupt);
   }
 }
 
