@@ -140,7 +140,22 @@ describe('what is no safetensors file', () => {
   };
   it.each<[string, Buffer, RegExp]>([
     ['a .pt file', text('PK\x03\x04archive/data.pkl'), /a PyTorch \(pickle\) file.*save_file/],
-    ['an old .pt file', text('\x80\x02\x8a\nl\xfc\x9cF'), /a PyTorch \(pickle\) file/],
+    ['an old .pt file', text('\x80\x02\x8a\nl\xfc\x9cF'), /a Python pickle.*PyTorch.*save_file/],
+    ['a pickle of today', text('\x80\x04\x95\n\0\0'), /a Python pickle/],
+    ['an .npz file', text('PK\x03\x04....x.npy'), /a NumPy archive \(\.npz\).*safetensors\.numpy/],
+    ['a .keras file', text('PK\x03\x04..config.json..model.weights.h5'), /a Keras model/],
+    ['another ZIP file', text('PK\x03\x04....notes.txt'), /it is a ZIP file\. Unpack it/],
+    ['an .npy file', text("\x93NUMPY\x01\0v\0{'descr': '<f4'}"), /a NumPy array \(\.npy\)/],
+    ['a .gguf file', text('GGUF\x03\0\0\0'), /it is GGUF, as used by llama\.cpp/],
+    ['an .onnx file', text('\x08\x08\x12\x06kasane2\x15'), /it is probably ONNX/],
+    ['a .tar file', text(`${'model'.padEnd(257, '\0')}ustar\0`), /it is a tar archive\. Unpack it/],
+    ['a .gz file', text('\x1f\x8b\x08\0\0\0\0\0'), /compressed with gzip.*gunzip/],
+    [
+      'an index of several files',
+      text('{\n  "metadata": {}, "weight_map": {}}'),
+      /several safetensors files/,
+    ],
+    ['a table', text('a,b,y\n1,2,yes\n'), /it is text/],
     ['a file of Keras', text('\x89HDF\r\n\x1a\n'), /it is HDF5/],
     ['a pointer of Git LFS', text('version https://git-lfs.github.com/spec/v1\n'), /git lfs pull/],
     ['a web page', text('<!DOCTYPE html><html>'), /a web page/],

@@ -37,6 +37,9 @@ const beginnings: readonly (readonly [start: string, what: string, cure?: string
   ['\x28\xb5\x2f\xfd', 'a Zstandard file', 'Unpack it first (zstd -d)'],
   ['\xd0\xcf\x11\xe0', 'an old Office file, like .xls and .doc', 'Export it as CSV or text'],
   ['PAR1', 'a Parquet file', 'Export it as CSV'],
+  ['ARROW1', 'an Arrow (Feather) file', 'Export it as CSV'],
+  ['\x89HDF\r\n\x1a\n', 'an HDF5 file', 'Export it as CSV'],
+  ['\x93NUMPY', 'a NumPy array (.npy)', 'Save it as CSV with numpy.savetxt'],
   ['SQLite format 3\0', 'an SQLite database', 'Export the table as CSV'],
 ];
 /** Bytes of a beginning that `binaryKind` looks at. */

@@ -4,6 +4,7 @@
  */
 import type { NamedTensor } from '../named-tensor.ts';
 import type { Shape } from '../shape.ts';
+import { otherKind } from './other-files.ts';
 
 /** Bytes that are no safetensors file, or one with types we do not read. */
 export class SafetensorsError extends Error {
@@ -180,9 +181,11 @@ function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; leng
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   const most = Math.min(MAX_HEADER_BYTES, bytes.length - PREFIX_BYTES);
   if (length > BigInt(most)) {
+    const kind = otherKind(bytes);
     throw new SafetensorsError(
-      otherKind(bytes) ??
-        `its first eight bytes are not the length of a header: it is not a safetensors file, or truncated`,
+      kind
+        ? `it is ${kind}`
+        : `its first eight bytes are not the length of a header: it is not a safetensors file, or truncated`,
     );
   }
   const raw = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + Number(length));
@@ -196,20 +199,6 @@ function readHeader(bytes: Uint8Array): { content: Record<string, unknown>; leng
   }
   if (!isRecord(content)) throw new SafetensorsError('the header is not a JSON object');
   return { content, length: Number(length) };
-}
-
-/** What is often taken for a file of weights, by its first bytes, and what to do. */
-function otherKind(bytes: Uint8Array): string | undefined {
-  const start = String.fromCharCode(...bytes.subarray(0, 24));
-  if (start.startsWith('PK\x03\x04') || start.startsWith('\x80\x02')) {
-    return 'it is a PyTorch (pickle) file, which may run code when it is loaded. Save its tensors with safetensors.torch.save_file';
-  }
-  if (start.startsWith('\x89HDF')) return 'it is HDF5, as saved by Keras. Save its tensors with safetensors';
-  if (start.startsWith('version https://git-lfs')) {
-    return 'it is a Git LFS pointer, not the file itself. Fetch it with: git lfs pull';
-  }
-  if (/^\s*<(?:!doctype|html)/i.test(start)) return 'it is a web page. Download the file itself';
-  return undefined;
 }
 
 function checkMetadata(value: unknown): Record<string, string> {
