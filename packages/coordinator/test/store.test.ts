@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { backUp } from '../src/store/backup.ts';
 import type { LedgerRow } from '../src/store/ledger-rows.ts';
+import { claimState } from '../src/store/state-lock.ts';
 import { JobStore } from '../src/store/store.ts';
 
 let directory: string;
@@ -16,6 +18,24 @@ beforeEach(() => {
 afterEach(() => {
   store.close();
   rmSync(directory, { recursive: true });
+});
+
+it('is for its owner alone, also in a directory that is open to all', async () => {
+  const open = join(directory, 'open');
+  mkdirSync(open, { mode: 0o755 });
+  const release = claimState(open);
+  const other = new JobStore(open);
+  await other.add('job', 'job', '{}', 0);
+  await backUp(open, join(directory, 'copy'));
+  const modes = [open, join(directory, 'copy')].flatMap((folder) =>
+    readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mode & 0o77] as const),
+  );
+  await other.close();
+  release();
+  expect(modes.map(([name]) => name)).toEqual(
+    expect.arrayContaining(['kasane.sqlite', 'kasane.sqlite-wal', 'kasane.sqlite-shm', 'kasane.lock']),
+  );
+  expect(modes.filter(([, others]) => others !== 0)).toEqual([]);
 });
 
 const row = (step: number, shard: number): LedgerRow => ({

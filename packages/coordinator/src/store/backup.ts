@@ -9,7 +9,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { checkState, JOBS } from './state-check.ts';
-import { DATABASE } from './state-database.ts';
+import { DATABASE, makePrivate } from './state-database.ts';
 import { stateError } from './state-errors.ts';
 import { JobStore } from './store.ts';
 
@@ -108,6 +108,8 @@ function holdFiles(from: string): string | undefined {
 function snapshot(from: string, to: string): void {
   const source = new DatabaseSync(from, { timeout: 5000 });
   try {
+    // It may be empty.
+    makePrivate(to);
     source.prepare('VACUUM INTO ?').run(to);
   } catch (error) {
     throw stateError(error, from);

@@ -1,4 +1,5 @@
 /** The SQLite file of a state directory: jobs and tokens have their tables in it, each a connection of its own. */
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
@@ -21,6 +22,7 @@ export function openStateDatabase(
   const path = join(directory, DATABASE);
   let database: DatabaseSync | undefined;
   try {
+    makePrivate(path);
     database = new DatabaseSync(path);
     database.exec('PRAGMA busy_timeout = 1000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
     // SQLite opens a file that it may not write to all the same: better heard now.
@@ -30,6 +32,18 @@ export function openStateDatabase(
   } catch (error) {
     database?.close();
     throw stateError(error, path);
+  }
+}
+
+/**
+ * Makes a file that only its owner may read, unless it is there: SQLite gives its modes to the files beside it. The directory may be one
+ * that somebody made for us, open to all. To be called before the file is locked: closing it would end the lock.
+ */
+export function makePrivate(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch {
+    // It is there, or cannot be made: SQLite, which opens it next, says why.
   }
 }
 

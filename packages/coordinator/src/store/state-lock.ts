@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
+import { makePrivate } from './state-database.ts';
 import { SQLITE, sqliteCode, stateError } from './state-errors.ts';
 
 /** The locked file. Nobody may open it by other means in this process: closing any handle of a file ends POSIX locks on it. */
@@ -35,6 +36,7 @@ function lastOwner(directory: string): Owner | undefined {
 const LOOK_MS = 500;
 
 function lock(directory: string, timeout: number): DatabaseSync {
+  makePrivate(join(directory, LOCK));
   const held = new DatabaseSync(join(directory, LOCK), { timeout });
   try {
     held.exec('BEGIN EXCLUSIVE');
