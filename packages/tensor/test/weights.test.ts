@@ -1,18 +1,35 @@
 /** Files of weights as Python leaves them: without metadata, in other types, in torch's layout, or no such files at all. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { notFinite } from '../src/io/adopt.ts';
+import { adoptWeights, notFinite } from '../src/io/adopt.ts';
 import { decodeSafetensors, encodeSafetensors } from '../src/io/safetensors.ts';
 import { readWeights } from '../src/io/torchvision.ts';
 import type { NamedTensor } from '../src/named-tensor.ts';
 import { buildModel, initializeParameters, type Model } from '../src/nn/model.ts';
 
-const denseModel = (...units: number[]) =>
+const denseModel = (...units: number[]) => modelOf('fc', units);
+const modelOf = (name: string, units: readonly number[]) =>
   buildModel({
     input: [units[0]!],
     classes: units.at(-1)!,
-    layers: units.slice(1).map((count, index) => ({ type: 'dense', units: count, name: `fc${index}` })),
+    layers: units.slice(1).map((count, index) => ({ type: 'dense', units: count, name: `${name}${index}` })),
   });
+/** With dashes in the names of its layers, and all that has a layout or an order of its own. */
+const dashed = buildModel({
+  input: [6],
+  classes: 3,
+  layers: [
+    { type: 'embedding', tokens: 9, units: 4, name: 'words-0' },
+    { type: 'transformerBlock', heads: 2, name: 'block-0' },
+    { type: 'selfAttention', heads: 2, name: 'look-0' },
+    { type: 'layerNorm', name: 'norm-0' },
+    { type: 'flatten' },
+    { type: 'dense', units: 4, name: 'hidden-0' },
+    { type: 'dense', units: 3, name: 'head' },
+  ],
+});
+const dotted = (tensors: readonly NamedTensor[]): NamedTensor[] =>
+  tensors.map((tensor) => ({ ...tensor, name: tensor.name.replaceAll('-', '.') }));
 const tensorsOf = (model: Model): NamedTensor[] => {
   const parameters = initializeParameters(model, 3);
   return model.parameters.map(({ name, shape, offset, size }) => ({
@@ -21,11 +38,11 @@ const tensorsOf = (model: Model): NamedTensor[] => {
     data: parameters.subarray(offset, offset + size),
   }));
 };
-/** As torch has them: matrices turned, the same names. */
+/** As torch has them: matrices turned but for those of embeddings, the same names. */
 const turned = (tensors: readonly NamedTensor[]): NamedTensor[] =>
   tensors.map((tensor) => {
     const [rows, columns] = tensor.shape;
-    if (columns === undefined) return tensor;
+    if (columns === undefined || tensor.name.startsWith('words')) return tensor;
     const data = tensor.data.map((_, at) => tensor.data[(at % rows!) * columns + Math.floor(at / rows!)]!);
     return { ...tensor, shape: [columns, rows!], data };
   });
@@ -60,6 +77,44 @@ describe('files without metadata', () => {
     expect(numbers(readWeights(square, ours))).toEqual(numbers(own));
   });
 
+  it.each<[string, (tensors: readonly NamedTensor[]) => NamedTensor[]]>([
+    ['dashes and the layout of Kasane', (own) => [...own]],
+    ['dashes and the layout of PyTorch', turned],
+    ['dots and the layout of Kasane', dotted],
+    ['dots and the layout of PyTorch', (own) => dotted(turned(own))],
+  ])('names with %s', (_, written) => {
+    const own = tensorsOf(dashed);
+    const file = encodeSafetensors(written(own));
+    expect(numbers(readWeights(dashed, file))).toEqual(numbers(own));
+    expect(adoptWeights(dashed, initializeParameters(dashed, 1), readWeights(dashed, file))).toMatchObject({
+      fresh: [],
+      unused: [],
+    });
+  });
+
+  it('what the model does not have is named, in either layout', () => {
+    const own = tensorsOf(mixed);
+    const extra = { name: 'other.weight', shape: [1], data: new Float32Array(1) };
+    for (const tensors of [own, turned(own)]) {
+      const read = readWeights(mixed, encodeSafetensors([...tensors, extra]));
+      expect(adoptWeights(mixed, initializeParameters(mixed, 1), read).unused).toEqual(['other.weight']);
+    }
+  });
+
+  it("a tensor that has a parameter's own name is not another's with dots", () => {
+    const model = buildModel({
+      input: [3, 2],
+      classes: 2,
+      layers: [
+        { type: 'selfAttention', heads: 1, name: 'a' },
+        { type: 'flatten' },
+        { type: 'dense', units: 2, name: 'a-query' },
+      ],
+    });
+    const own = tensorsOf(model).filter(({ name }) => name.startsWith('a.'));
+    expect(numbers(readWeights(model, encodeSafetensors(own), 'kasane'))).toEqual(numbers(own));
+  });
+
   it('a square that is the same both ways is no question', () => {
     const own = tensorsOf(square).map((tensor) => ({ ...tensor, data: tensor.data.map(() => 0.5) }));
     expect(numbers(readWeights(square, encodeSafetensors(own)))).toEqual(numbers(own));
@@ -84,10 +139,11 @@ describe('files without metadata', () => {
   it('by property: any sizes, either layout, are read right or refused', () => {
     const sizes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 3, maxLength: 5 });
     fc.assert(
-      fc.property(sizes, fc.boolean(), (units, torch) => {
-        const model = denseModel(...units, 2);
+      fc.property(sizes, fc.boolean(), fc.boolean(), (units, torch, dots) => {
+        const model = modelOf('fc-', [...units, 2]);
         const own = tensorsOf(model);
-        const file = encodeSafetensors(torch ? turned(own) : own);
+        const laid = torch ? turned(own) : own;
+        const file = encodeSafetensors(dots ? dotted(laid) : laid);
         try {
           expect(numbers(readWeights(model, file))).toEqual(numbers(own));
         } catch (error) {

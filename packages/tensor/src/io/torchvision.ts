@@ -1,7 +1,7 @@
 /**
- * Weights of torchvision's image classifiers (ResNet, VGG, AlexNet) for models of the same layers here. Layers are matched by
- * name: ours have a dash where torchvision has a dot, so that `layer1-0-conv1` is its `layer1.0.conv1`. What differs is the
- * layout of the numbers, and that torch flattens images channels first.
+ * Weights that others saved for models of the same layers here: under our names or torch's, in our layout or torch's, in any pair of them.
+ * torchvision's image classifiers (ResNet, VGG, AlexNet) are matched by name: ours have a dash where torchvision has a dot, so that
+ * `layer1-0-conv1` is its `layer1.0.conv1`. What differs is the layout of the numbers, and that torch flattens images channels first.
  */
 
 import type { NamedTensor } from '../named-tensor.ts';
@@ -10,21 +10,33 @@ import { transposed } from '../onnx/graph.ts';
 import { type Shape, sameShape, sizeOf } from '../shape.ts';
 import { decodeSafetensors, SafetensorsError } from './safetensors.ts';
 
+interface TorchParameter {
+  readonly name: string;
+  /** Of its axes here; as they are where none is given. */
+  readonly order?: readonly number[];
+}
+
+const linear = (name: string): Readonly<Record<string, TorchParameter>> => ({
+  [`${name}weight`]: { name: `${name}weight`, order: [1, 0] },
+  [`${name}bias`]: { name: `${name}bias` },
+});
+const attention = { ...linear('query.'), ...linear('key.'), ...linear('value.'), ...linear('output.') };
+
 /** Of each layer type, torch's name of each parameter and the order of its axes here. */
-const layouts: Readonly<
-  Record<string, Readonly<Record<string, { readonly name: string; readonly order?: readonly number[] }>>>
-> = {
+const layouts: Readonly<Record<string, Readonly<Record<string, TorchParameter>>>> = {
   conv2d: { weight: { name: 'weight', order: [2, 3, 1, 0] }, bias: { name: 'bias' } },
-  dense: { weight: { name: 'weight', order: [1, 0] }, bias: { name: 'bias' } },
+  dense: linear(''),
   batchNorm: {
     scale: { name: 'weight' },
     shift: { name: 'bias' },
     runningMean: { name: 'running_mean' },
     runningVariance: { name: 'running_var' },
   },
+  selfAttention: attention,
+  transformerBlock: { ...attention, ...linear('expand.'), ...linear('contract.') },
 };
 
-/** How the numbers of a matrix lie. kasane: [in, out]; torch: [out, in], and torchvision's names. */
+/** How the numbers of a matrix lie. kasane: [in, out]; torch: [out, in]. */
 export type WeightLayout = 'kasane' | 'torch';
 
 /**
@@ -36,50 +48,84 @@ export type WeightLayout = 'kasane' | 'torch';
  */
 export function readWeights(model: Model, bytes: Uint8Array, layout?: WeightLayout): NamedTensor[] {
   const { tensors, metadata, skipped } = decodeSafetensors(bytes, { others: 'skip' });
-  for (const names of namesOf(model)) {
+  for (const { names } of expected(model)) {
     const name = names.find((each) => skipped.has(each));
     if (name === undefined) continue;
     throw new SafetensorsError(
       `tensor '${name}' is ${skipped.get(name)}; only F32, F16, BF16 and F64 are supported. Save it as F32`,
     );
   }
-  const ours = metadata['kasane.model'] !== undefined ? 'kasane' : undefined;
-  const chosen = layout ?? ours ?? layoutOf(model, tensors);
-  return chosen === 'kasane' ? tensors : fromTorchvision(model, tensors);
+  if (metadata['kasane.model'] !== undefined && layout === undefined) return tensors;
+  const found = find(model, tensors);
+  const chosen = layout ?? layoutOf(model, found);
+  const used = new Set(found.map(({ tensor }) => tensor));
+  return [
+    ...found.map((each) => (chosen === 'kasane' ? { ...each.tensor, name: each.name } : turned(model, each))),
+    ...tensors.filter((tensor) => !used.has(tensor)),
+  ];
 }
 
-/** What each parameter may be called in a file. */
-const namesOf = (model: Model): string[][] =>
-  model.layers.flatMap((layer) =>
-    layer.parameters.map(({ name }) => {
-      const torch = layouts[layer.type]?.[name.slice(layer.name.length + 1)];
-      return torch ? [name, `${layer.name.replaceAll('-', '.')}.${torch.name}`] : [name];
+/** A parameter of a model, and what it may be called in a file. */
+interface Expected {
+  readonly layer: ModelLayer;
+  readonly name: string;
+  readonly shape: Shape;
+  readonly torch: TorchParameter | undefined;
+  readonly names: readonly string[];
+}
+
+function expected(model: Model): Expected[] {
+  const own = new Set(model.parameters.map(({ name }) => name));
+  return model.layers.flatMap((layer) =>
+    layer.parameters.map(({ name, shape }) => {
+      const short = name.slice(layer.name.length + 1);
+      const torch = layouts[layer.type]?.[short];
+      const dotted = layer.name.replaceAll('-', '.');
+      const others = [layer.name, dotted].flatMap((prefix) =>
+        [torch?.name ?? short, short].map((end) => `${prefix}.${end}`),
+      );
+      // Another parameter's own name is no other name of this one.
+      return { layer, name, shape, torch, names: [name, ...others.filter((other) => !own.has(other))] };
     }),
   );
+}
 
-/** In which layout the tensors fit the model. One that fits in one alone tells for all. */
-function layoutOf(model: Model, tensors: readonly NamedTensor[]): WeightLayout {
-  const own = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const torch = new Map(fromTorchvision(model, tensors).map((tensor) => [tensor.name, tensor]));
-  const seen = { kasane: '', torch: '', both: '' };
-  for (const layer of model.layers) {
-    // Of layers that torch has in the same layout, nothing can be told.
-    if (!layouts[layer.type]) continue;
-    for (const { name, shape } of layer.parameters) {
-      const [as, turned] = [own.get(name), torch.get(name)];
-      const fits = as !== undefined && sameShape(as.shape, shape);
-      const fitsTurned = turned !== undefined && sameShape(turned.shape, shape);
-      if (fits && fitsTurned) {
-        if (!sameNumbers(as.data, turned.data)) seen.both ||= name;
-      } else if (fits) seen.kasane ||= name;
-      else if (fitsTurned) seen.torch ||= name;
-    }
+interface Found extends Expected {
+  readonly tensor: NamedTensor;
+}
+
+/** What a file has for each parameter, whatever its layout. */
+function find(model: Model, tensors: readonly NamedTensor[]): Found[] {
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  return expected(model).flatMap((each) => {
+    const name = each.names.find((one) => byName.has(one));
+    return name === undefined ? [] : [{ ...each, tensor: byName.get(name)! }];
+  });
+}
+
+/** In which layout the tensors fit the model. One that fits in one alone tells for all; names of parameters tell where none does. */
+function layoutOf(model: Model, found: readonly Found[]): WeightLayout {
+  const seen: Partial<Record<WeightLayout | 'both', Found>> = {};
+  const named: Partial<Record<WeightLayout, Found>> = {};
+  for (const each of found) {
+    const { name, shape, tensor, torch } = each;
+    // A dot in place of a dash says nothing of the layout; running_mean in place of runningMean does.
+    if (torch && !name.endsWith(`.${torch.name}`))
+      named[tensor.name.endsWith(`.${torch.name}`) ? 'torch' : 'kasane'] ??= each;
+    const other = turned(model, each);
+    const fits = sameShape(tensor.shape, shape);
+    const fitsTurned = sameShape(other.shape, shape);
+    if (fits && fitsTurned) {
+      if (!sameNumbers(tensor.data, other.data)) seen.both ??= each;
+    } else if (fits) seen.kasane ??= each;
+    else if (fitsTurned) seen.torch ??= each;
   }
-  if (seen.kasane !== '' && seen.torch === '') return 'kasane';
-  if (seen.both === '' || (seen.torch !== '' && seen.kasane === '')) return 'torch';
-  const { shape } = own.get(seen.both)!;
+  const { kasane, torch } = seen.kasane || seen.torch ? seen : named;
+  if (kasane && !torch) return 'kasane';
+  if (!seen.both || (torch && !kasane)) return 'torch';
+  const { name, shape } = seen.both.tensor;
   throw new SafetensorsError(
-    `tensor '${seen.both}' [${shape.join(', ')}] fits both as [in, out], the layout of Kasane, and as [out, in], the layout of PyTorch. Set initLayout: kasane or torch`,
+    `tensor '${name}' [${shape.join(', ')}] fits both as [in, out], the layout of Kasane, and as [out, in], the layout of PyTorch. Set initLayout: kasane or torch`,
   );
 }
 
@@ -87,36 +133,25 @@ const sameNumbers = (a: Float32Array, b: Float32Array) =>
   a.every((value, index) => Object.is(value, b[index]));
 
 /**
- * Those tensors that belong to layers of the model, under its names and in its layouts. A tensor of another size than the
- * model's (the head of other classes) keeps its size; what the model has and the file lacks is not there.
+ * Those tensors that belong to layers of the model, under its names and from torch's layouts to its own. A tensor of another size than
+ * the model's (the head of other classes) keeps its size; what the model has and the file lacks is not there.
  */
-export function fromTorchvision(model: Model, tensors: readonly NamedTensor[]): NamedTensor[] {
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  return model.layers.flatMap((layer) =>
-    layer.parameters.flatMap((parameter): NamedTensor[] => {
-      const own = parameter.name.slice(layer.name.length + 1);
-      const layout = layouts[layer.type]?.[own];
-      // An embedding is the same in both.
-      const same = layouts[layer.type] ? undefined : byName.get(parameter.name);
-      if (same) return [same];
-      const tensor = layout && byName.get(`${layer.name.replaceAll('-', '.')}.${layout.name}`);
-      if (!tensor) return [];
-      const { name } = parameter;
-      const image = layer.type === 'dense' && own === 'weight' ? flattenedImage(model, layer) : undefined;
-      const shapeInFile = tensor.shape;
-      if (image) return [{ name, shapeInFile, ...denseOfImage(tensor, image) }];
-      const order = layout.order ?? tensor.shape.map((_, axis) => axis);
-      if (order.length !== tensor.shape.length) return [{ ...tensor, name }];
-      return [
-        {
-          name,
-          shapeInFile,
-          shape: order.map((axis) => tensor.shape[axis]!),
-          data: transposed(tensor.data, tensor.shape, order),
-        },
-      ];
-    }),
-  );
+export const fromTorchvision = (model: Model, tensors: readonly NamedTensor[]): NamedTensor[] =>
+  find(model, tensors).map((found) => turned(model, found));
+
+function turned(model: Model, { layer, name, tensor, torch }: Found): NamedTensor {
+  const order = torch?.order;
+  // An embedding is the same in both.
+  if (order?.length !== tensor.shape.length) return { ...tensor, name };
+  const shapeInFile = tensor.shape;
+  const image = layer.type === 'dense' ? flattenedImage(model, layer) : undefined;
+  if (image) return { name, shapeInFile, ...denseOfImage(tensor, image) };
+  return {
+    name,
+    shapeInFile,
+    shape: order.map((axis) => tensor.shape[axis]!),
+    data: transposed(tensor.data, tensor.shape, order),
+  };
 }
 
 /** The image whose flattened numbers the layer reads, if it does: [rows, columns, channels]. */
