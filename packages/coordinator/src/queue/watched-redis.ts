@@ -2,6 +2,7 @@
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
+import { replaceWhenSilent } from '@kasane/protocol/internal/queue/silent-redis';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -27,6 +28,7 @@ export class WatchedRedis {
   readonly redis: Redis;
   readonly #options: WatchedRedisOptions;
   readonly #asking: NodeJS.Timeout;
+  readonly #stopReplacing: () => void;
   /** Since when it does not answer; empty while it does. */
   #since = '';
   #wasReady = false;
@@ -48,6 +50,9 @@ export class WatchedRedis {
       if (this.#wasReady) this.#back();
       this.#wasReady = true;
     });
+    this.#stopReplacing = replaceWhenSilent(this.redis, () =>
+      options.log.info('Redis does not answer on this connection: connecting again'),
+    );
     this.#asking = setInterval(() => void this.#ask(), ASK_MS);
     this.#asking.unref();
   }
@@ -73,6 +78,7 @@ export class WatchedRedis {
 
   close(): void {
     clearInterval(this.#asking);
+    this.#stopReplacing();
     this.#wasReady = false;
     this.redis.disconnect();
   }

@@ -4,6 +4,7 @@ import { messageOf } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
 import { PROOF_SECONDS, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
+import { replaceWhenSilent } from '@kasane/protocol/internal/queue/silent-redis';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -21,6 +22,7 @@ export interface RedisLinkOptions {
 export class RedisLink {
   readonly #options: RedisLinkOptions;
   #redis: Redis | undefined;
+  #stopReplacing: () => void = () => {};
   #url = '';
   /** The address for people. */
   #place = '';
@@ -42,7 +44,7 @@ export class RedisLink {
   open(url: string): void {
     if (this.#closed || (this.#redis && url === this.#url)) return;
     const { place } = redisAddress(url);
-    this.#redis?.disconnect();
+    this.#disconnect();
     this.#url = url;
     this.#place = place;
     const { log, onBack } = this.#options;
@@ -66,6 +68,9 @@ export class RedisLink {
       before = true;
       down = false;
     });
+    this.#stopReplacing = replaceWhenSilent(redis, () =>
+      log.warn(`Redis at ${place} does not answer on an open connection: connecting again`),
+    );
     this.#redis = redis;
   }
 
@@ -77,6 +82,11 @@ export class RedisLink {
 
   close(): void {
     this.#closed = true;
+    this.#disconnect();
+  }
+
+  #disconnect(): void {
+    this.#stopReplacing();
     this.#redis?.disconnect();
   }
 

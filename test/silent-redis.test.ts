@@ -1,0 +1,55 @@
+/** Connections to Redis that stay open and carry no answers any more, as behind a proxy that hangs, are replaced, and the weights are the same. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { startRedis } from '@kasane/cli/internal/redis/start';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+
+const cleanUp = new CleanUp();
+const cluster = new TestCluster(cleanUp);
+const muted = new WeakSet<Socket>();
+const sockets = new Set<Socket>();
+afterAll(() => cleanUp.run());
+
+beforeAll(async () => {
+  const redis = await startRedis({});
+  cleanUp.add(() => redis.close());
+  const port = Number(new URL(redis.url).port);
+  const proxy = createServer((socket) => {
+    const server = connect(port, '127.0.0.1');
+    sockets.add(socket);
+    socket.pipe(server);
+    server.on('data', (data) => muted.has(socket) || socket.write(data));
+    for (const one of [socket, server])
+      one
+        .on('error', () => {})
+        .on('close', () => {
+          sockets.delete(socket);
+          socket.destroy();
+          server.destroy();
+        });
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  cleanUp.add(() => proxy.close());
+  const url = new URL(redis.url);
+  url.port = String((proxy.address() as AddressInfo).port);
+  await cluster.startOn(url.href);
+  await cluster.worker();
+});
+
+it('goes on when the open connections of coordinator and worker stop answering', async () => {
+  const path = smallMnist(temporaryDirectory(cleanUp), 2000, 100);
+  const training = { epochs: 8, batch: 20, shards: 2 };
+  const job = { name: 'muted', model: { preset: 'mnist-mlp' }, data: { path }, training };
+  const { digest } = await cluster.run(job);
+  let before = new Set<Socket>();
+  const again = await cluster.run(job, (step) => {
+    if (step < 100 || before.size > 0) return;
+    before = new Set(sockets);
+    for (const socket of sockets) muted.add(socket);
+  });
+  expect(again).toMatchObject({ state: JobState.JOB_STATE_SUCCEEDED, digest });
+  expect(before.size).toBeGreaterThan(1);
+  expect([...sockets].filter((socket) => before.has(socket))).toEqual([]);
+}, 120_000);
