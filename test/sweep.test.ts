@@ -228,6 +228,23 @@ describe('what people do meanwhile', { timeout: 120_000 }, () => {
   });
 });
 
+it('decides by arrival, restarted or not, and leaves checkpoints', { timeout: 120_000 }, async () => {
+  await using two = await clusterOf(2);
+  const { id } = await two.client.submitSweep(file({ order: 'arrival', keepCheckpoints: true }));
+  for await (const { trials } of two.client.sweep(id).watch())
+    if (trials.some(({ value }) => value !== undefined)) break;
+  await two.cluster.stopCoordinator();
+  await two.cluster.startCoordinator();
+  const { sweep, trials } = await ended(two.client, id);
+  expect(sweep).toMatchObject({ state: SweepState.SWEEP_STATE_SUCCEEDED, trials: 5, failed: 0 });
+  const calls = two.cluster.client;
+  try {
+    for (const { job } of trials) expect((await calls.checkpoints(job)).length).toBeGreaterThan(0);
+  } finally {
+    calls.close();
+  }
+});
+
 it('waits for room where no more jobs may be open, and says so', { timeout: 120_000 }, async () => {
   await using one = await clusterOf(1, { jobs: 1 });
   const { id } = await one.client.submitSweep(file({ trials: 3 }));

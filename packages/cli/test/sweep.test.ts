@@ -1,7 +1,8 @@
 /** `kasane sweep` and `kasane sweeps` as people use them: what they print, what they leave, and what they refuse. */
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseSweepFile } from '@kasane/protocol/job-file';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from '../../../test/support/cluster.ts';
 import { kasane } from './support/kasane.ts';
@@ -72,6 +73,16 @@ it('runs on a coordinator, is listed and cancelled there', { timeout: 120_000 },
     code: 66,
     stderr: expect.stringContaining("there is no job 'nobody'"),
   });
+});
+
+it('examples are checked, as far as that goes without data', () => {
+  const folder = new URL('../../../examples/', import.meta.url);
+  const names = readdirSync(folder).filter((name) => name.startsWith('sweep-'));
+  expect(names).toContain('sweep-mnist.yaml');
+  for (const name of names)
+    expect(parseSweepFile(readFileSync(new URL(name, folder), 'utf8'), name).name).toBe(
+      name.replace('.yaml', ''),
+    );
 });
 
 it.each([

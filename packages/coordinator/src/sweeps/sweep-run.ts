@@ -267,7 +267,8 @@ export class SweepRun {
         events.add(job, { code: 'trial-stopped', args: {} });
         await unlessEnded(() => manager.cancel(job));
       }
-      if (winner === undefined || number === winner + 1 || last === JobState.JOB_STATE_FAILED) continue;
+      const keeps = winner === undefined || number === winner + 1 || last === JobState.JOB_STATE_FAILED;
+      if (keeps || this.sweep.search.keepCheckpoints) continue;
       for (const path of await store.removeCheckpoints(job)) await rm(path, { force: true }).catch(() => {});
     }
     await store.sweeps.end(id, { state, error, endedAt: Date.now() });

@@ -145,6 +145,12 @@ export const searchSchema = z
       .describe(
         'Stops trials early: only the best of those that were trained as long go on (asynchronous successive halving, ASHA). Default: all trials are trained to the end.',
       ),
+    keepCheckpoints: z
+      .boolean()
+      .optional()
+      .describe(
+        'Whether all trials keep their checkpoints when the sweep ends, so that they can be resumed. Default: only the best one does.',
+      ),
     parameters: z
       .record(z.string(), parameterSchema)
       .describe(
