@@ -316,8 +316,7 @@ const others: Record<string, string> = {
   'cli/src/files/write-file.ts': 'writes',
   'cli/src/redis/start.ts': 'made by this program',
   'cli/src/files/temporary-folder.ts': 'made by this program; /proc',
-  'cli/src/tensorboard/event-file.ts': 'writes',
-  'worker/src/observe/trace.ts': 'writes',
+  'tensor/src/node/record-file.ts': 'writes',
 };
 
 it('nobody else opens files', () => {

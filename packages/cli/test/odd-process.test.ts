@@ -14,15 +14,15 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'kasane-odd-'));
   writeFileSync(join(folder, 'xor.csv'), `a,b,y\n${'0,0,no\n0,1,yes\n1,0,yes\n1,1,no\n'.repeat(8)}`);
-  writeFileSync(
-    join(folder, 'tiny.json'),
-    JSON.stringify({
-      name: 'tiny',
-      model: { input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] },
-      data: { format: 'csv', path: join(folder, 'xor.csv'), target: 'y' },
-      training: { epochs: 1, batch: 8 },
-    }),
-  );
+  const job = {
+    name: 'tiny',
+    model: { input: [2], classes: 2, layers: [{ type: 'dense', units: 2 }] },
+    data: { format: 'csv', path: join(folder, 'xor.csv'), target: 'y' },
+    training: { epochs: 1, batch: 8 },
+  };
+  const search = { trials: 2, parameters: { 'training.learningRate': { log: [0.001, 0.1] } } };
+  for (const [name, what] of Object.entries({ tiny: job, train: job, sweep: { ...job, search } }))
+    writeFileSync(join(folder, `${name}.json`), JSON.stringify(what));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -77,14 +77,21 @@ it.each([
 });
 
 it.each([
-  ['error', '2>/dev/full', 0, ''],
-  ['output', '>/dev/full', 74, 'kasane: standard output cannot be written (ENOSPC): what is printed'],
+  ['error', 'train', '2>/dev/full', 0, ''],
+  ['error', 'sweep', '2>/dev/full', 0, ''],
+  [
+    'output',
+    'train',
+    '>/dev/full',
+    74,
+    'kasane: standard output cannot be written (ENOSPC): what is printed',
+  ],
 ])(
-  'standard %s on a full disk: trained weights are written all the same',
+  'standard %s of %s on a full disk: trained weights are written all the same',
   { timeout: LIMIT_MS },
-  async (_, redirection, code, said) => {
+  async (_, command, redirection, code, said) => {
     const out = join(folder, 'full.safetensors');
-    const args = ['train', join(folder, 'tiny.json'), '--workers', '1', '--out', out];
+    const args = [command, join(folder, `${command}.json`), '--workers', '1', '--out', out];
     const trained = await within(`exec "$@" ${redirection}`, args);
     expect(trained.stderr).toContain(said);
     expect(trained.code, trained.stderr).toBe(code);

@@ -150,7 +150,10 @@ class KasaneWorker implements RunningWorker {
     const { backend = 'wasm', gpuStorage = 'f32', profile } = options;
     // One thread keeps a GPU busy.
     const slots = options.slots ?? (backend === 'webgpu' ? 1 : availableParallelism());
-    this.#trace = profile === undefined ? undefined : new Trace(profile, this.id);
+    this.#trace =
+      profile === undefined
+        ? undefined
+        : new Trace(profile, this.id, (what) => this.#log.warn(`${what}; the profile has a gap there`));
     const how = { backend, gpuStorage, profile: this.#trace !== undefined };
     this.#pool = options.compute ?? new SlotPool(slots, this.#log, how, this.#trace);
     this.done = new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import { err } from '../output/say.ts';
 const IO = 74;
 
 /** These serve others, or train: a reader that left is no reason to end them. */
-const lasting = new Set(['coordinator', 'worker', 'dashboard', 'train']);
+const lasting = new Set(['coordinator', 'worker', 'dashboard', 'train', 'sweep']);
 
 /** What a write says when nobody can read it: the pipe, the file descriptor or the terminal is no more. */
 const gone = new Set(['EPIPE', 'EBADF', 'EIO', 'ENXIO']);

@@ -7,11 +7,10 @@
  * Only what is needed of the messages is written: Event { double wall_time = 1; int64 step = 2; string file_version = 3;
  * Summary summary = 5 }, Summary { repeated Value value = 1 }, Value { string tag = 1; float simple_value = 2 }.
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { RecordFile } from '@kasane/tensor/internal/node/record-file';
 
 /** CRC-32C (Castagnoli), a byte at a time: event files are small. */
 const table = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -37,23 +36,34 @@ const tag = (field: number, type: WireType) => (field << 3) | type;
 /** Begins an `Event` at a time in milliseconds since 1970. */
 const event = (time: number) => new BinaryWriter().uint32(tag(1, WireType.Bit64)).double(time / 1000);
 
+function recordOf(written: BinaryWriter): Uint8Array {
+  const data = written.finish();
+  const record = Buffer.alloc(16 + data.length);
+  record.writeBigUInt64LE(BigInt(data.length), 0);
+  record.writeUInt32LE(masked(record.subarray(0, 8)), 8);
+  record.set(data, 12);
+  record.writeUInt32LE(masked(data), 12 + data.length);
+  return record;
+}
+
 /** Numbers by tag. */
 export type Scalars = Readonly<Record<string, number>>;
 
 export class EventFile {
   readonly path: string;
-  readonly #file: number;
+  readonly #file: RecordFile;
 
   /**
    * Begins a new file in `folder`, which is made when missing. TensorBoard joins the files of a folder.
    * @param now milliseconds since 1970
+   * @param onTrouble hears once that the disk refuses what is to be written, and once that the file was deleted
+   * @throws the system's error, with the path, when the file cannot be begun
    */
-  constructor(folder: string, now: number) {
-    makeFolders(folder);
+  constructor(folder: string, now: number, onTrouble: (what: string) => void) {
     const seconds = String(Math.floor(now / 1000)).padStart(10, '0');
     this.path = join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.kasane`);
-    this.#file = openSync(this.path, 'a');
-    this.#write(event(now).uint32(tag(3, WireType.LengthDelimited)).string('brain.Event:2'));
+    const version = event(now).uint32(tag(3, WireType.LengthDelimited)).string('brain.Event:2');
+    this.#file = new RecordFile(this.path, { head: recordOf(version), onTrouble });
   }
 
   /** @param time milliseconds since 1970 */
@@ -67,21 +77,10 @@ export class EventFile {
       written.uint32(tag(2, WireType.Bit32)).float(value);
       written.join();
     }
-    this.#write(written.join());
+    this.#file.write(recordOf(written.join()));
   }
 
   close(): void {
-    closeSync(this.#file);
-  }
-
-  /** A record is written at once, so that a reader never sees half of one for long. */
-  #write(written: BinaryWriter): void {
-    const data = written.finish();
-    const record = Buffer.alloc(16 + data.length);
-    record.writeBigUInt64LE(BigInt(data.length), 0);
-    record.writeUInt32LE(masked(record.subarray(0, 8)), 8);
-    record.set(data, 12);
-    record.writeUInt32LE(masked(data), 12 + data.length);
-    writeSync(this.#file, record);
+    this.#file.close();
   }
 }

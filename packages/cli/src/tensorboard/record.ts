@@ -13,9 +13,16 @@ export interface Recording {
   close(hasEnded?: boolean): Promise<void>;
 }
 
-/** Records until the job has ended and `close` is called. */
-export function recordJob(client: CoordinatorClient, job: string, folder: string): Recording {
-  const file = new EventFile(join(folder, job), Date.now());
+/** Records until the job has ended and `close` is called. @param say hears once that the disk refuses to */
+export function recordJob(
+  client: CoordinatorClient,
+  job: string,
+  folder: string,
+  say: (line: string) => void,
+): Recording {
+  const file = new EventFile(join(folder, job), Date.now(), (what) =>
+    say(`Note: ${what}; the TensorBoard logs have a gap there, and training continues`),
+  );
   let step = 0;
   let tests = 0;
   let stepsPerEpoch = 0;

@@ -5,7 +5,7 @@
  *
  * Source: "Trace Event Format", Google, sections "JSON Array Format", "Complete Events" and "Async Events".
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { RecordFile } from '@kasane/tensor/internal/node/record-file';
 
 /** One kernel that a slot computed. Times are milliseconds, the start since 1970. */
 export interface KernelSpan {
@@ -26,16 +26,18 @@ const MOST_EVENTS = 400_000;
 export const traceClock = (): number => performance.timeOrigin + performance.now();
 
 export class Trace {
-  readonly #file: number;
+  readonly #file: RecordFile;
   readonly #pid = process.pid;
   #left = MOST_EVENTS;
   #open = true;
   #spans = 0;
 
-  /** @throws Error when the file cannot be written */
-  constructor(path: string, worker: string) {
-    this.#file = openSync(path, 'w');
-    writeSync(this.#file, '[\n');
+  /**
+   * @param onTrouble hears once that the disk refuses what is to be written, and once that the file was deleted
+   * @throws the system's error, with the path, when the file cannot be begun
+   */
+  constructor(path: string, worker: string, onTrouble: (what: string) => void = () => {}) {
+    this.#file = new RecordFile(path, { head: Buffer.from('[\n'), onTrouble });
     this.#write([{ name: 'process_name', ph: 'M', args: { name: `worker ${worker}` } }]);
   }
 
@@ -84,8 +86,8 @@ export class Trace {
       tid: 0,
       args: { sort_index: this.#pid },
     };
-    writeSync(this.#file, `${JSON.stringify(last)}]\n`);
-    closeSync(this.#file);
+    this.#file.write(Buffer.from(`${JSON.stringify(last)}]\n`));
+    this.#file.close();
   }
 
   #complete(slot: number, name: string, cat: string, start: number, end: number, args: object): object {
@@ -96,6 +98,6 @@ export class Trace {
     if (!this.#open || this.#left < events.length) return;
     this.#left -= events.length;
     const lines = events.map((event) => `${JSON.stringify({ pid: this.#pid, tid: 0, ...event })},\n`);
-    writeSync(this.#file, lines.join(''));
+    this.#file.write(Buffer.from(lines.join('')));
   }
 }

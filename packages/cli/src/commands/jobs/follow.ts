@@ -23,7 +23,8 @@ export async function follow(
   id: string,
   { tensorboard, left, isEnough, view = progressView() }: FollowOptions = {},
 ): Promise<JobMessage> {
-  const recording = tensorboard === undefined ? undefined : recordJob(client, id, tensorboard);
+  const say = (line: string) => view.write(`${line}\n`);
+  const recording = tensorboard === undefined ? undefined : recordJob(client, id, tensorboard, say);
   let last: JobMessage | undefined;
   let hasEnded = true;
   const leave = () => {
