@@ -65,13 +65,28 @@ it('a column of numbers and a few texts is a category; one or two texts may be m
   await expect(made('stray.csv', stray)).rejects.toThrow(/Set data\.missingValues: \[ERR\]/);
 });
 
+it('prices with a unit are no classes, and it is said to remove the unit', async () => {
+  const prices = `a,b,price\n${lines((i) => `${i / 7},${(i * 5) % 13},${100 + i * 3} EUR`)}`;
+  await expect(made('prices.csv', prices, { target: 'price' })).rejects.toThrow(
+    /are not classes\. To predict numbers, remove the unit 'EUR' from its numbers\. To predict another/,
+  );
+  const { printed } = await made('prices.csv', prices);
+  expect(printed).toMatch(
+    /'price' has a different value .* such as '100 EUR' \(remove the unit 'EUR' from its numbers/,
+  );
+  const weights = `a,w\n${lines((i) => `${i / 7},${i % 3} kg`)}`;
+  expect((await made('weights.csv', weights, { target: 'w' })).printed).toMatch(
+    /such as '0 kg', are classes; to predict numbers, remove the unit 'kg'/,
+  );
+});
+
 it('what names or fills each row is not predicted', async () => {
   const pixels = `emotion,pixels\n${lines((i) => `${i % 3},${i} ${i * 7} 3 4`)}`;
   await expect(made('pixels.csv', pixels)).rejects.toThrow(
     /predict emotion from: 'pixels' has .*--set columns\.pixels=/,
   );
   await expect(made('titanic.csv', titanic, { target: 'Name' })).rejects.toThrow(
-    /so they are not classes.*--target/,
+    /so they are not classes\. Name another column with --target.*task=classification/,
   );
 });
 

@@ -114,7 +114,8 @@ function requireRows(
   for (const name of ['train', 'test'] as const) {
     if (parts[name].length > 0) continue;
     const why = problems.length > 0 ? ` (${problems[0]})` : '';
-    const cure = apart || why !== '' ? 'Add rows' : 'Add rows, or set data.test to a file of test rows';
+    const add = apart || why !== '' ? 'Add rows' : 'Add rows, or set data.test to a file of test rows';
+    const cure = why === '' ? add : 'Fix these rows, or add others';
     throw new DataError(`${place[name]}: no rows are left to ${name} on${why}. ${cure}`);
   }
 }
@@ -136,7 +137,9 @@ async function readPrepared(options: CsvOptions, prepared: TablePreparation): Pr
   const tested = encodePart(usable, path, columns, prepared, options, problems);
   const skipped = whatIsSkipped(problems, rows.length, options);
   if (tested.samples === 0)
-    throw new DataError(`${path}: no rows are left to test on${skipped && `: ${skipped}`}. Add rows`);
+    throw new DataError(
+      `${path}: no rows are left to test on${skipped && `: ${skipped}`}. ${skipped ? 'Fix these rows, or add others' : 'Add rows'}`,
+    );
   const { classes } = prepared;
   return {
     train: tested,

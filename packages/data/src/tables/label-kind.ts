@@ -2,6 +2,7 @@
 import { DataError } from '../dataset.ts';
 import { quoted } from './quoted.ts';
 import { readNumber, type TableForm } from './table-form.ts';
+import { unitCure } from './units.ts';
 
 /** So many different numbers at most are taken for classes, whatever they are. */
 const MOST_NUMBERS = 20;
@@ -18,6 +19,11 @@ export function checkLabelKind(
 ): void {
   const different = new Set(labels);
   if (different.size <= MOST_NUMBERS) return;
+  const unit = unitCure(different);
+  if (unit !== '' && 2 * different.size > labels.length)
+    throw new DataError(
+      `${path}: the target '${target}' has ${different.size} different values in ${labels.length} rows, such as '${labels[0]}', which are quantities rather than classes. ${unit}Then set data.task: regression; or set data.columns: { ${quoted(target)}: category } to use each value as a class`,
+    );
   let decimal: string | undefined;
   for (const label of different) {
     const value = readNumber(label, form);

@@ -15,6 +15,7 @@ import {
   saidOf,
   type TableForm,
 } from './table-form.ts';
+import { oneUnitCure, unitCure, withoutUnit } from './units.ts';
 
 /** One feature: (v - mean) / std. A missing value counts as `fill`, the mean of training. */
 export interface NumberEncoding {
@@ -184,14 +185,15 @@ export class ColumnFit {
   get isIdentifier(): boolean {
     if (this.#declared !== undefined || this.kind !== 'category') return false;
     const values = this.#count + this.#strange;
-    const different = [...this.#categories].filter((text) => !isMissing(text, this.#form)).length;
+    const different = this.#present.length;
     return values >= IDENTIFIER_ROWS && different <= MOST_CATEGORIES && different >= IDENTIFIER_PART * values;
   }
 
   get whyIdentifier(): string {
     const values = this.#count + this.#strange;
     const first = this.#first?.text ?? [...this.#categories][0]!;
-    return `column '${this.name}' has ${this.#categories.size} different values in ${values} rows, such as '${cut(first)}': as categories they say nothing about other rows. Set data.columns: { ${quoted(this.name)}: ignore }, or category to use them anyway`;
+    const cure = unitCure(this.#present);
+    return `column '${this.name}' has ${this.#categories.size} different values in ${values} rows, such as '${cut(first)}': as categories they say nothing about other rows. ${cure}${cure === '' ? 'Set' : 'Or set'} data.columns: { ${quoted(this.name)}: ignore }, or category to use them anyway`;
   }
 
   /** Whether it numbers the rows seen so far, as a guess: nobody said what it is. */
@@ -232,11 +234,21 @@ export class ColumnFit {
   /** What whoever owns the data should hear of the guess; undefined when there is nothing. */
   get note(): string | undefined {
     if (this.#declared !== undefined || this.#strange === 0) return undefined;
-    const quantity = [...this.#categories].find(isQuantity);
+    const quantity = [...this.#categories].find(isQuantity) ?? this.#unitExample;
     if (this.#count === 0 && quantity !== undefined)
       return `column '${this.name}': values such as '${cut(quantity)}' are used as categories; if they are quantities, write them as numbers without units; to change the kind, set data.columns`;
     if (this.#count === 0) return undefined;
     return `column '${this.name}': ${this.#count} of ${this.#count + this.#strange} values are numbers, the others are not, so each value is a category; to change this, set data.columns`;
+  }
+
+  get #unitExample(): string | undefined {
+    const values = this.#present;
+    return values.length > 1 && withoutUnit(values) !== undefined ? values[0] : undefined;
+  }
+
+  /** Different values that are not missing. */
+  get #present(): readonly string[] {
+    return [...this.#categories].filter((text) => !isMissing(text, this.#form));
   }
 
   /** In ascending order: it does not depend on the order of the rows. */
@@ -252,7 +264,7 @@ export class ColumnFit {
     const { text, place } = this.#first!;
     const found = `column '${this.name}': ${numbers} of ${numbers + strange} values are numbers; ${place}: '${cut(text)}' is not`;
     const column = quoted(this.name);
-    const values = [...this.#categories].filter((value) => !isMissing(value, this.#form));
+    const values = this.#present;
     const most = 2 * values.length > numbers + strange || values.length > MOST_CATEGORIES;
     const kinds = most ? `{ ${column}: ignore }, or category` : `{ ${column}: category }, or ignore`;
     const otherwise = this.#otherwise ?? `set data.columns: ${kinds}`;
@@ -263,6 +275,8 @@ export class ColumnFit {
   #cure(text: string, values: readonly string[]): string {
     if (!looksLikeNumber(text)) {
       const strange = [...this.#markers];
+      const unit = unitCure(strange);
+      if (unit !== '') return unit;
       // More of them are no markers, but values.
       if (strange.length > MOST_MARKERS) return '';
       const stand = strange.length === 1 ? 'it means' : 'they mean';
@@ -300,9 +314,9 @@ const optionsOf = (values: readonly string[]): string =>
 /** Says what a value of a column of numbers is instead. */
 export function noNumber(name: string, text: string, form: TableForm): string {
   if (isMissing(text, form)) return `${name} is missing`;
-  if (!looksLikeNumber(text)) return `${name} is '${cut(text)}', which is not a number`;
   const said = optionsOf([text]);
-  const hint = said === '' ? signsCure([text]).trim() : `Set ${said} if that is how numbers are written.`;
+  const cure = looksLikeNumber(text) ? signsCure([text]) : oneUnitCure(text);
+  const hint = said === '' ? cure.trim() : `Set ${said} if that is how numbers are written.`;
   return `${name} is '${cut(text)}', which is not a number${hint === '' ? '' : ` (${hint.replace(/\.$/, '')})`}`;
 }
 

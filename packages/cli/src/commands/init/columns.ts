@@ -6,6 +6,7 @@ import {
   readNumber,
   type TableForm,
 } from '@kasane/data/internal/tables/table-form';
+import { withoutUnit } from '@kasane/data/internal/tables/units';
 import { ColumnFit } from '@kasane/data/table';
 import { counted } from '@kasane/tensor/internal/counted';
 import type { Look } from './rows.ts';
@@ -99,13 +100,16 @@ export function decide(all: readonly Column[]): readonly Decision[] {
 /** What becomes of one column by itself; undefined where it stays as the reader takes it. */
 export function decisionOf(column: Column): Decision | undefined {
   const { name, fit, values, different, rows, strangers } = column;
+  const unit = withoutUnit(strangers ?? different);
+  const unlessBare =
+    unit === undefined ? '' : `, such as '${[...(strangers ?? different)][0]!}' (${unit} to use them)`;
   const ignore = (why: string): Decision => ({ name, kind: 'ignore', why });
   if (2 * values.length < rows)
     return ignore(`has a value in only ${values.length} of ${counted(rows, 'row')}`);
   if (fit.isRowNumber || fit.isRisingId) return ignore(NUMBERING);
   if (fit.isDates) return ignore('contains dates, which are not categories');
   if (strangers) {
-    const what = `contains numbers and texts, such as '${[...strangers][0]!.slice(0, 40)}'`;
+    const what = `contains numbers and texts${unlessBare || `, such as '${[...strangers][0]!.slice(0, 40)}'`}`;
     if (different.size <= MOST_CLASSES && ROWS_EACH * different.size <= values.length)
       return { name, kind: 'category', why: what };
     // One or two may be markers of missing values: the reader asks.
@@ -114,9 +118,9 @@ export function decisionOf(column: Column): Decision | undefined {
       : undefined;
   }
   if (fit.isDoubtful || column.isNumber) return undefined;
-  if (fit.isIdentifier) return ignore('has a different value in nearly every row');
+  if (fit.isIdentifier) return ignore(`has a different value in nearly every row${unlessBare}`);
   if (column.isProse) return ignore('has a different text in most rows');
   return different.size > MOST_CATEGORIES
-    ? ignore(`has ${counted(different.size, 'different value')}`)
+    ? ignore(`has ${counted(different.size, 'different value')}${unlessBare}`)
     : undefined;
 }

@@ -1,6 +1,7 @@
 /** What `kasane init` makes of a CSV file: how it is written, what is predicted, and of which kind that is. Every guess is told. */
 
 import { isMissing } from '@kasane/data/internal/tables/table-form';
+import { withoutUnit } from '@kasane/data/internal/tables/units';
 import { ColumnFit } from '@kasane/data/table';
 import { KasaneError } from '@kasane/protocol/errors';
 import { counted } from '@kasane/tensor/internal/counted';
@@ -52,7 +53,13 @@ export async function guessTable(
   if (free && typeof chosen === 'string' && look.columns.includes(chosen) && isOfTexts(all, chosen))
     return textSection(look, all, chosen, given, guesses);
   if (wanted === undefined) guesses.push(`column '${chosen}' is predicted (data.target)`);
-  return tableSection(look, all, chosen, given, guesses);
+  return tableSection(
+    look,
+    all,
+    chosen,
+    wanted === undefined ? given : { ...given, target: wanted },
+    guesses,
+  );
 }
 
 /** The column that is likely predicted: the last that may be. */
@@ -79,7 +86,7 @@ async function tableSection(
   const base = { ...({ format: 'csv', path } as const), ...said, ...given, target };
   const data = { ...base, ...(Object.keys(columns).length > 0 && { columns }), ...gaps };
   if ('task' in given) return data;
-  const quantity = targets.length > 1 || (await isQuantity(look, all, target, guesses));
+  const quantity = targets.length > 1 || (await isQuantity(look, all, target, given, guesses));
   return {
     ...data,
     task: quantity ? 'regression' : 'classification',
@@ -146,6 +153,15 @@ function missingNumbers(
   return { missing: 'mean' };
 }
 
+/** @param wasNamed whether somebody chose the column */
+function targetCure({ different }: Column, wasNamed: boolean): string {
+  const unit = withoutUnit(different);
+  if (unit) return `To predict numbers, ${unit}. To predict another column, set it with --target COLUMN`;
+  return wasNamed
+    ? 'Name another column with --target COLUMN, or set --set task=classification to take each value as a class'
+    : 'Set the column to predict with --target COLUMN';
+}
+
 /**
  * Whether the target is a number to predict: whole numbers may be classes, if there are few, with several rows each.
  * @throws KasaneError DATA_INVALID when the values do not tell
@@ -154,6 +170,7 @@ async function isQuantity(
   { path, columns, rows, form }: Look,
   all: readonly Column[],
   target: unknown,
+  given: Given,
   guesses: string[],
 ): Promise<boolean> {
   const column = all.find(({ name }) => name === target);
@@ -173,10 +190,12 @@ async function isQuantity(
   if (kind !== 'number' && different.size > 2 && 2 * different.size > values.length)
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: column '${column.name}' has ${counted(different.size, 'different value')} in ${counted(values.length, 'row')}, so they are not classes. Set the column to predict with --target COLUMN`,
+      `${path}: column '${column.name}' has ${counted(different.size, 'different value')} in ${counted(values.length, 'row')}, so they are not classes. ${targetCure(column, given.target !== undefined)}`,
     );
   if (kind !== 'number' || (whole && !many)) {
     say('its values are classes: classification', 'regression');
+    const unit = withoutUnit(different);
+    if (unit) guesses.push(`its values, such as '${values[0]}', are classes; to predict numbers, ${unit}`);
     return false;
   }
   say('its values are numbers: regression', 'classification');

@@ -58,7 +58,7 @@ export function textSection(
   if (labels && !hasClasses(labels))
     throw new KasaneError(
       'DATA_INVALID',
-      `${path}: column '${label}' has ${counted(labels.different.size, 'different value')} in ${counted(labels.values.length, 'row')}, so they are not classes. Set the class column with --target COLUMN`,
+      `${path}: column '${label}' has ${counted(labels.different.size, 'different value')} in ${counted(labels.values.length, 'row')}, so they are not classes. Name another class column with --target COLUMN`,
     );
   guesses.push(
     `the texts of column '${chosen.name}' are classified by column '${label}' (to change this, use --set text=COLUMN and --target COLUMN, or --set format=csv for a table)`,
