@@ -39,7 +39,7 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   const file = join(folder, 'job.yaml');
   writeFileSync(
     file,
-    `name: by-hand\nmodel: { preset: mnist-mlp }\ndata: { path: ${data} }\ntraining: { epochs: 6, batch: 100, shards: 4, learningRate: 0.003 }\n`,
+    `name: by-hand\ndescription: As the README has it.\ntags: [baseline, 手書き]\nmodel: { preset: mnist-mlp }\ndata: { path: ${data} }\ntraining: { epochs: 6, batch: 100, shards: 4, learningRate: 0.003 }\n`,
   );
   const plan = { name: 'by-hand', parameters: 109386, trainingSamples: 4000, testSamples: 500 };
   const checked = await kasane('submit', file, '--dry-run', '--json', '--epochs', '2', '--batch', '200');
@@ -47,6 +47,10 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   await expect(kasane('submit', file, '--dry-run', '--data', join(folder, 'none'))).rejects.toThrow(/none/);
   expect(JSON.parse(await kasane('jobs', '--json'))).toEqual([]);
   const id = await kasane('submit', file);
+  const tagged = JSON.parse(await kasane('jobs', '--tag', '手書き', '--json')) as object[];
+  const about = { description: 'As the README has it.', tags: ['baseline', '手書き'] };
+  expect(tagged).toEqual([expect.objectContaining({ job: id, ...about })]);
+  expect(await kasane('jobs', '--tag', 'other')).toBe('');
   expect(id).toMatch(/^by-hand-[0-9a-f]{8}$/);
 
   const [second] = await start(

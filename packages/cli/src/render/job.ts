@@ -14,6 +14,8 @@ export function jobRecord(job: Job) {
   return {
     job: job.id,
     name: job.name,
+    description: job.description || null,
+    tags: job.tags,
     state: stateNames[job.state],
     error: job.error || null,
     waitingFor: job.waitingFor?.text || null,

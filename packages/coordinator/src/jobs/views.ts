@@ -46,16 +46,19 @@ export class JobViews {
 }
 
 /** Earlier versions kept no exchange. */
-type KeptSpec = Pick<JobSpec, 'training' | 'objective'> & Partial<Pick<JobSpec, 'exchange'>>;
+type KeptSpec = Pick<JobSpec, 'training' | 'objective' | 'description' | 'tags'> &
+  Partial<Pick<JobSpec, 'exchange'>>;
 
 /** What the store knows of a job. @param epochs that it has done @param history those of them that are shown */
 function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
-  const { training, objective, exchange } = JSON.parse(record.spec) as KeptSpec;
+  const { training, objective, exchange, description, tags } = JSON.parse(record.spec) as KeptSpec;
   const last = history.at(-1);
   const metric = metricOf[objective?.type ?? 'classification'];
   return {
     id: record.id,
     name: record.name,
+    description: description ?? '',
+    tags: tags ?? [],
     state: record.state,
     // Earlier versions kept it as long as it came.
     error: brief(record.error, ERROR_TEXT),

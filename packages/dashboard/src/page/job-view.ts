@@ -103,6 +103,8 @@ export class JobView implements View {
         stateBadge(t, job),
         h('div', { class: 'actions' }, ...jobActions(this.#page, job, this.#dialog)),
       ),
+      job.description && h('p', {}, job.description),
+      job.tags.length > 0 && h('p', { class: 'tags' }, ...job.tags.map((tag) => h('span', {}, tag))),
       job.error ? h('p', { class: 'failed' }, job.error) : undefined,
       reasonLine(t, job),
       h('progress', { max: job.steps || job.step || 1, value: job.step, 'aria-label': t.step }),

@@ -172,6 +172,23 @@ export const jobSchema = z
       .describe(
         "Name of the job: letters, digits, dots, dashes and underscores. The job's ID begins with it.",
       ),
+    description: z
+      .string()
+      .min(1)
+      .max(1000)
+      .optional()
+      .describe('What the job is for, for people. It is shown with the job and does not affect the result.'),
+    tags: z
+      .array(
+        z
+          .string()
+          .min(1)
+          .max(64)
+          .regex(/^[^\s,]+$/, 'expected a word without spaces and commas'),
+      )
+      .max(16)
+      .optional()
+      .describe('Words to find the job by (`kasane jobs --tag`). They do not affect the result.'),
     model: modelSchema,
     data: dataSchema.prefault({}).describe('The training and test data. Default: MNIST.'),
     objective: objectiveSchema.optional(),

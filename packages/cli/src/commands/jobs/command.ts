@@ -41,13 +41,20 @@ export function addSubmit(): void {
 }
 
 export function addJobs(): void {
-  asks(command('jobs', 'list jobs, newest first'), 'print a JSON array of objects')
+  asks(
+    command('jobs', 'list jobs, newest first').option('--tag <tag>', 'only jobs with this tag'),
+    'print a JSON array of objects',
+  )
     .addHelpText(
       'after',
       help(
-        ['kasane jobs', `kasane jobs --json | jq -r '.[] | select(.state == "failed").job'`],
         [
-          '[{ job, name, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps, localSteps,',
+          'kasane jobs',
+          'kasane jobs --tag baseline',
+          `kasane jobs --json | jq -r '.[] | select(.state == "failed").job'`,
+        ],
+        [
+          '[{ job, name, description, tags, state, error, waitingFor, waitingReason: { code, args }, epoch, epochs, priority, step, steps, localSteps,',
           '   trainLoss, metric, trainMetric, testLoss, testMetric, bestMetric, bestEpoch,',
           '   trainAccuracy, testAccuracy, samplesPerSecond, workers, submittedAt, startedAt, endedAt, digest, model,',
           '   sweep, trial: of a trial of a sweep }]',

@@ -57,11 +57,13 @@ export async function submit(
   });
 }
 
-export async function jobs(options: Options): Promise<void> {
+export async function jobs({ tag, ...options }: Options & { tag?: string }): Promise<void> {
   await withClient(options, async (client) => {
-    const list = await client.list(Number.POSITIVE_INFINITY);
+    const all = await client.list(Number.POSITIVE_INFINITY);
+    const list = tag === undefined ? all : all.filter(({ tags }) => tags.includes(tag));
     if (options.json) print(JSON.stringify(list.map(jobRecord)));
     else if (list.length > 0) print(...jobTable(list).split('\n'));
+    else if (tag !== undefined) err.lines(`no job has the tag '${tag}'`);
     else err.write('no jobs yet; submit one with `kasane submit mnist-mlp`\n');
   });
 }
