@@ -15,7 +15,8 @@ const { args, env } = withoutTokens(process.argv.slice(2));
 const child = spawn(nodeBinary, [kasane, ...args], {
   stdio: 'inherit',
   env,
-  cwd: (byNpm && process.env.INIT_CWD) || process.cwd(),
+  // Not process.cwd(): there may be none any more, which the command says.
+  cwd: (byNpm && process.env.INIT_CWD) || undefined,
 });
 
 // The command cleans up when it gets a signal, and takes a second one at once as the same request: a terminal signals both of us.

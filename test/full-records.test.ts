@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFile } from '@kasane/cli/internal/files/write-file';
 import { crc32c, EventFile } from '@kasane/cli/internal/tensorboard/event-file';
 import { Trace } from '@kasane/worker/internal/observe/trace';
 import { afterAll, expect, it } from 'vitest';
@@ -70,6 +71,14 @@ it('a file that cannot be begun is named, and not left behind', needing(['mount'
     expect.objectContaining({ code: 'ENOSPC', path: expect.stringContaining(join(disk, 'events.out')) }),
   );
   expect(readdirSync(disk)).toEqual(['ballast']);
+});
+
+it('a file that does not fit is named as whoever asked for it knows it', needing(['mount']), () => {
+  const path = join(smallDisk(), 'profile.json');
+  expect(() => writeFile(Buffer.alloc(1 << 16), path)).toThrow(
+    expect.objectContaining({ code: 'ENOSPC', path }),
+  );
+  expect(existsSync(path)).toBe(false);
 });
 
 it('a trace that the disk refuses disturbs no task', needing(['mount']), async () => {

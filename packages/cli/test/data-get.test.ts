@@ -79,6 +79,18 @@ describe('kasane data get', () => {
     expect(readdirSync('data')).toEqual(['penguins.csv']);
   });
 
+  it.each([
+    ['moby-dick', 'data/chapter-1.txt', ''],
+    ['penguins', 'data/penguins.json', '[]'],
+    ['seattle', 'data/seattle-weather.csv', '\n'],
+  ])('writes no empty %s', async (name, file, content) => {
+    const from = packageOf({ [file]: content });
+    await expect(get(name, { package: from })).rejects.toThrow(
+      new RegExp(`package: it has nothing of '${name}'; unpack the npm package \\S+ there`),
+    );
+    expect(existsSync('data')).toBe(false);
+  });
+
   it('writes chosen classes of CIFAR-10 as folders of images, or nothing', async () => {
     const labels = [0, 1, 2, 1, 1];
     const pixels = Buffer.from(

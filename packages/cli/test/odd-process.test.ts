@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const main = fileURLToPath(new URL('../src/bin.js', import.meta.url));
+/** What starts it in a clone. */
+const script = fileURLToPath(new URL('../../../scripts/kasane.mjs', import.meta.url));
 const LIMIT_MS = 120_000;
 const UNREACHABLE = 69;
 let folder: string;
@@ -27,8 +29,12 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** `kasane ...args` by a shell that does something first. */
-function within(shell: string, args: readonly string[]): Promise<{ code: number | null; stderr: string }> {
-  const child = spawn('sh', ['-c', shell, 'sh', process.execPath, main, ...args], {
+function within(
+  shell: string,
+  args: readonly string[],
+  program = main,
+): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn('sh', ['-c', shell, 'sh', process.execPath, program, ...args], {
     cwd: folder,
     env: { ...process.env, NO_COLOR: '1', KASANE_CONFIG: '/nowhere/config.json' },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -45,11 +51,14 @@ function within(shell: string, args: readonly string[]): Promise<{ code: number 
   });
 }
 
-it('a working directory that was deleted', { timeout: 2 * LIMIT_MS }, async () => {
+it.each([
+  ['an installed kasane', main],
+  ['that of a clone', script],
+])('a working directory that was deleted: %s', { timeout: 2 * LIMIT_MS }, async (_, program) => {
   const shell = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"';
-  const help = await within(shell, ['--help']);
+  const help = await within(shell, ['--help'], program);
   expect(help.code, help.stderr).toBe(0);
-  const trained = await within(shell, ['train', join(folder, 'tiny.json'), '--workers', '1']);
+  const trained = await within(shell, ['train', join(folder, 'tiny.json'), '--workers', '1'], program);
   expect(trained).toEqual({
     code: 66,
     stderr: 'kasane: the working directory no longer exists; cd to another one\n',
@@ -124,4 +133,33 @@ it('weights of an earlier training are replaced with a note, where nobody has na
   ]);
   expect(stderr).toMatch(/^Note: \S*\.kasane\/tiny\.safetensors is from an earlier training .* set --out/m);
   expect(code, stderr).toBe(0);
+});
+
+it('a training that fails late says that its progress is lost', { timeout: LIMIT_MS }, async () => {
+  const rows = Array.from({ length: 64 }, (_, i) => `${i},${3 * i}`);
+  writeFileSync(join(folder, 'line.csv'), `x,y\n${rows.join('\n')}\n`);
+  const job = {
+    name: 'diverges',
+    model: { input: [1], output: [1], layers: [{ type: 'dense', units: 1 }] },
+    data: { format: 'csv', path: 'line.csv', target: 'y' },
+    objective: { type: 'regression' },
+    training: { epochs: 60, batch: 32, learningRate: 3, optimizer: { type: 'sgd' } },
+  };
+  writeFileSync(join(folder, 'diverges.json'), JSON.stringify(job));
+  const { code, stderr } = await within('exec "$@"', ['train', 'diverges.json', '--workers', '1']);
+  expect(stderr).toMatch(/^epoch +2\/60 /m);
+  expect(stderr).toMatch(/^Note: the progress of this run is lost\. To keep progress, .*\nkasane: .*\n$/m);
+  expect(code).toBe(1);
+});
+
+it('a profile that cannot be written is named, after where the weights are', {
+  timeout: LIMIT_MS,
+}, async () => {
+  const out = join(folder, 'profiled.safetensors');
+  const options = ['--workers', '1', '--out', out, '--profile', join(folder, 'nowhere', 'p.json')];
+  const { code, stderr } = await within('exec "$@" >&2', ['train', 'tiny.json', ...options]);
+  expect(stderr).toMatch(
+    /^Weights {2}\S+profiled\.safetensors\nSHA-256.*\nkasane: \S+nowhere\/p\.json: .*\n$/m,
+  );
+  expect(code).not.toBe(0);
 });

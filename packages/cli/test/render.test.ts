@@ -1,10 +1,12 @@
 import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import xterm from '@xterm/headless';
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { makeLog } from '../src/output/log.ts';
 import { epochLine, jobRecord, jobTable } from '../src/render/job.ts';
 import { progressView } from '../src/render/progress.ts';
+
+beforeEach(() => void vi.stubEnv('TERM', 'xterm-256color'));
 
 const epoch = (number: number) => ({
   epoch: number,
@@ -102,6 +104,16 @@ test('without a terminal each epoch is told once, in plain text', () => {
   expect(text().trimEnd().split('\n')).toHaveLength(2);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are what must not be there
   expect(text()).not.toMatch(/[\x00-\x09\x0b-\x1f]/);
+});
+
+test('nor are there bars on a terminal without a cursor', async () => {
+  vi.stubEnv('TERM', 'dumb');
+  const { stream, lines } = terminal(120);
+  const view = progressView(stream);
+  view.update(job({ step: 5 }));
+  view.update(job({ history: [epoch(1)] }));
+  view.stop();
+  expect(await lines()).toEqual([epochLine(job({}), epoch(1))]);
 });
 
 test.each([120, 80])(

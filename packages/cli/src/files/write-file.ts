@@ -41,8 +41,14 @@ export function putInPlace(out: string, write: (partial: string) => void, versio
     return !isTaken && taking !== 'lost';
   } catch (error) {
     removeQuietly(partial);
-    throw error;
+    throw namingFile(error, partial, out);
   }
+}
+
+/** The error with the file that the user knows; Node names none where a write fails. */
+function namingFile(error: unknown, partial: string, out: string): unknown {
+  const { syscall, path = partial } = error as NodeJS.ErrnoException;
+  return syscall !== undefined && path === partial ? Object.assign(error as Error, { path: out }) : error;
 }
 
 /** Takes a name that nobody has, which only one process can. Undefined: it cannot be taken so, on a file system without links. */

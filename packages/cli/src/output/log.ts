@@ -5,6 +5,7 @@ import { printable, printableLine } from '@kasane/protocol/internal/events/plain
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 import type { LogFormat, LogLevel } from '../program/options.ts';
+import { isScreen } from './terminal.ts';
 
 /** @param write takes the lines for people, where something else is drawn on standard error */
 export function makeLog(
@@ -21,7 +22,7 @@ export function makeLog(
   const stream = pretty({
     destination: writableTo(write ?? writeQuietly),
     sync: true,
-    colorize: process.stderr.isTTY === true && !process.env.NO_COLOR,
+    colorize: isScreen(process.stderr) && !process.env.NO_COLOR,
     // People read the sentence of a reason.
     ignore: 'pid,hostname,code,args',
     translateTime: 'SYS:HH:MM:ss.l',

@@ -3,6 +3,7 @@ import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import cliProgress from 'cli-progress';
+import { isScreen } from '../output/terminal.ts';
 import { epochLine, formatMetric, heldUpBy, metricName } from './job.ts';
 
 export interface ProgressView {
@@ -16,7 +17,7 @@ const isPaused = ({ state }: Job) => state === JobState.JOB_STATE_PAUSED;
 
 /** The view that suits the output. */
 export function progressView(stream: NodeJS.WriteStream = process.stderr): ProgressView {
-  return stream.isTTY ? bars(stream) : lines(stream);
+  return isScreen(stream) ? bars(stream) : lines(stream);
 }
 
 /** Epochs that were not there the last time. */

@@ -13,6 +13,7 @@ import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import sharp from 'sharp';
 import { jobOf, placeFromHere, readJob } from '../../files/read-job.ts';
 import { err, out } from '../../output/say.ts';
+import { isScreen } from '../../output/terminal.ts';
 import { count } from '../../render/count.ts';
 import { describeSample, labelOf } from '../../render/sample.ts';
 import { table } from '../../render/table.ts';
@@ -97,7 +98,7 @@ export async function pack(place: string, folder: string, options: PackCommand):
       const now = performance.now();
       if (now - said < 500 && done < all) return;
       said = now;
-      if (process.stderr.isTTY)
+      if (isScreen(process.stderr))
         process.stderr.write(`\r${done} of ${all} samples${done === all ? '\n' : ''}`);
     });
     const record = { folder, train: train.samples, test: test.samples, digest, notes };

@@ -4,6 +4,7 @@ import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { eventKind } from '@kasane/protocol/internal/events/events';
 import { err, out } from '../../output/say.ts';
+import { isScreen } from '../../output/terminal.ts';
 import { stopAsked } from '../../process/stop.ts';
 import { count } from '../../render/count.ts';
 import { reasonRecord } from '../../render/job.ts';
@@ -59,7 +60,7 @@ export async function top(options: ClientOptions & { readonly json?: boolean }):
   try {
     // Whoever is wrong about the coordinator or its token hears it here.
     await client.list(1);
-    if (process.stdout.isTTY && process.stdin.isTTY && !options.json) {
+    if (isScreen(process.stdout) && process.stdin.isTTY && !options.json) {
       const { showTop } = await import('./app.ts');
       const { coordinator } = options;
       await showTop({ client, coordinator, stdin: process.stdin, stdout: process.stdout });

@@ -236,12 +236,7 @@ export async function guarded<T>(
   let interrupt: (signal: NodeJS.Signals) => void = () => {};
   const interrupted = new Promise<never>((_, reject) => {
     interrupt = (signal) =>
-      reject(
-        new KasaneError(
-          'JOB_CANCELLED',
-          `stopped by ${signal}: the progress of this run is lost. To keep progress, ${keep[what]}`,
-        ),
-      );
+      reject(new KasaneError('JOB_CANCELLED', `stopped by ${signal}: ${progressLost(what)}`));
   });
   for (const signal of stopSignals) process.on(signal, interrupt);
   try {
@@ -251,6 +246,10 @@ export async function guarded<T>(
     for (const signal of stopSignals) process.off(signal, interrupt);
   }
 }
+
+/** What becomes of a run that ends before its weights are written, and what would keep it. */
+export const progressLost = (what: keyof typeof keep): string =>
+  `the progress of this run is lost. To keep progress, ${keep[what]}`;
 
 const keep = {
   training: 'submit the job to a `kasane coordinator`',

