@@ -226,7 +226,8 @@ export class SweepRun {
       const decision = [decisionInsertion(sweep, index, action)];
       await manager.addTrial(id, job, priority, this.#asker, { sweep, number: action.trial + 1, decision });
     } catch (error) {
-      if (!isOfTrial(error)) throw error;
+      // Reading that was stopped because the coordinator closes says nothing about the trial.
+      if (this.#abort.signal.aborted || !isOfTrial(error)) throw error;
       const failed = { ...action, outcome: 'failed', error: messageOf(error) } as const;
       await store.sweeps.decide(sweep, index, failed);
       return failed;
