@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { rm } from 'node:fs/promises';
-import type { DataParts } from '@kasane/data/dataset';
 import { KasaneError } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type {
@@ -37,6 +36,7 @@ import { type Asker, Busy } from '../submit/caller-turns.ts';
 import { Inspection } from '../submit/inspection.ts';
 import { type CheckedJob, JobChecks } from '../submit/job-checks.ts';
 import { planOf } from '../submit/job-plan.ts';
+import { OpenedData } from '../submit/opened-data.ts';
 import { SubmittedFiles } from '../submit/submitted-job.ts';
 import { metricsMessages } from './metrics-messages.ts';
 import { stopped, written } from './patience.ts';
@@ -45,7 +45,7 @@ import { JobViews } from './views.ts';
 import { Waits } from './waits.ts';
 import { endEvent, wholeRecord } from './whole-record.ts';
 
-export type ManagerOptions = Omit<RunsOptions, 'events' | 'onChange' | 'onEnd' | 'dataOf' | 'askerOf'> & {
+export type ManagerOptions = Omit<RunsOptions, 'events' | 'onChange' | 'onEnd' | 'opened' | 'askerOf'> & {
   readonly events: EventRecord;
 };
 
@@ -61,8 +61,8 @@ export class JobManager {
   readonly files = new SubmittedFiles();
   readonly #checks: JobChecks;
   readonly #waits: Waits;
-  /** Data of the job that was submitted last, so that it need not be read a second time. */
-  #opened: { readonly id: string; readonly data: DataParts } | undefined;
+  /** Data of its jobs. */
+  readonly opened = new OpenedData();
 
   readonly #views: JobViews;
 
@@ -72,18 +72,13 @@ export class JobManager {
   constructor(options: ManagerOptions) {
     this.#options = options;
     this.record = options.events;
-    this.#checks = new JobChecks(options.access, options.workers);
+    this.#checks = new JobChecks(options.access, options.workers, this.opened);
     this.#waits = new Waits(options.events);
     this.runs = new Runs({
       ...options,
       onChange: (id) => this.#changed(id),
       onEnd: (...end) => this.#end(...end),
-      dataOf: (id) => {
-        const opened = this.#opened;
-        if (opened?.id !== id) return undefined;
-        this.#opened = undefined;
-        return opened.data;
-      },
+      opened: this.opened,
       askerOf: (id) => this.#askers.get(id),
     });
     this.#views = new JobViews(options.store, this.runs);
@@ -131,13 +126,13 @@ export class JobManager {
 
   async #queue(id: string, job: Job, priority: number, asker: Asker, trial?: TrialPlace): Promise<void> {
     const { store, events, log } = this.#options;
-    const { data, init } = await this.checked(job, asker);
+    const { data, init } = await this.checked(job, asker, trial?.sweep);
     const { name } = job.spec;
     const spec = JSON.stringify(job.spec);
     const now = Date.now();
     await written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init, trial));
     events.add(id, { code: 'submitted', args: { name } }, now);
-    this.#opened = { id, data };
+    this.opened.keep(id, data);
     this.#askedFor(id);
     log.info({ job: id }, `job ${id} submitted`);
     this.runs.consider();
@@ -153,8 +148,8 @@ export class JobManager {
   }
 
   /** Whether a job and its data can be trained. @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT */
-  async checked(job: Job, asker: Asker): Promise<CheckedJob> {
-    const checked = await this.#checks.check(job, asker);
+  async checked(job: Job, asker: Asker, sweep?: string): Promise<CheckedJob> {
+    const checked = await this.#checks.check(job, asker, sweep);
     const bytes = Buffer.byteLength(JSON.stringify(job.spec));
     if (bytes > SPEC_BYTES)
       throw new KasaneError(

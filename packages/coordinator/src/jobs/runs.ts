@@ -20,7 +20,7 @@ import { Standstill } from '../run/standstill.ts';
 import { isDiskError, RetryingDisk } from '../store/disk.ts';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord } from '../store/job-record.ts';
-import { loadData } from '../submit/load-data.ts';
+import type { OpenedData } from '../submit/opened-data.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import { ReadingMarks } from './reading-marks.ts';
 import { Turns } from './turns.ts';
@@ -47,8 +47,8 @@ export interface RunsOptions
   readonly onChange: (id: string) => void;
   /** Called when a job has ended; it rejects while the disk refuses to keep that, and is called again. */
   readonly onEnd: (id: string, state: JobState, error: string, step: number | undefined) => Promise<void>;
-  /** Data of a job that has been read already, once. */
-  readonly dataOf: (id: string) => DataParts | undefined;
+  /** Data of jobs that is open already. */
+  readonly opened: OpenedData;
   /** Why a job is paused that nobody has paused by hand. */
   readonly whyPaused?: (id: string) => Reason | undefined;
   /** The span of the call that asked for a job, if there is one: the job's is a part of it. */
@@ -258,7 +258,8 @@ export class Runs {
         `${placeOf(job.spec.data)}: the coordinator exited ${ends} times while reading the data of this job; check its log and the data, then run \`kasane resume ${id}\``,
       );
     try {
-      return await loadData(job, { ...this.#options.access, signal });
+      const { opened, store, access } = this.#options;
+      return await opened.load(job, { ...access, signal }, store.get(id)?.sweep ?? '');
     } finally {
       this.#marks.end(id);
       if (this.#suspects.delete(id)) setImmediate(() => this.consider());
@@ -281,7 +282,7 @@ export class Runs {
     place: Omit<Place, 'over'>,
     span: Span | undefined,
   ): Promise<void> {
-    const { store, stateDirectory, log, onChange, onEnd, dataOf, askerOf, events, ...shared } = this.#options;
+    const { store, stateDirectory, log, onChange, onEnd, opened, askerOf, events, ...shared } = this.#options;
     const ended = (state: JobState, error: string, step: number | undefined) => {
       this.#still.delete(id);
       return this.#disk.write({ writing: 'end', of: id }, () => onEnd(id, state, error, step));
@@ -296,7 +297,7 @@ export class Runs {
       await this.#disk.write({ writing: 'state', of: id }, () => store.start(id, Date.now()));
       const { epochs } = job.spec.training;
       if (isNew) events.add(id, { code: 'started', args: { epochs } }, store.get(id)!.startedAt);
-      const data = dataOf(id) ?? (await this.#read(id, job, place.reading));
+      const data = opened.take(id) ?? (await this.#read(id, job, place.reading));
       // Reading may have taken a while.
       if (place.stop) return await stopped();
       for (const note of data.notes ?? []) log.warn({ job: id }, note);

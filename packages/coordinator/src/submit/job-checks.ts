@@ -10,7 +10,7 @@ import { CHECKED_AT_ONCE, CHECKING, CHECKING_PER_CALLER } from '@kasane/protocol
 import type { WorkerRegistry } from '../workers.ts';
 import { type Asker, CallerTurns } from './caller-turns.ts';
 import { checkTraining } from './check-training.ts';
-import { loadData } from './load-data.ts';
+import type { OpenedData } from './opened-data.ts';
 import { startingWeights } from './starting-weights.ts';
 
 export interface CheckedJob {
@@ -29,21 +29,25 @@ export class JobChecks {
     all: CHECKING,
   });
 
+  readonly #data: OpenedData;
+
   /** @param access what jobs may read */
-  constructor(access: Access, workers: Pick<WorkerRegistry, 'all'>) {
+  constructor(access: Access, workers: Pick<WorkerRegistry, 'all'>, data: OpenedData) {
     this.#access = access;
+    this.#data = data;
     this.#workers = workers;
   }
 
   /**
    * Checks a job when its caller's turn has come.
+   * @param sweep that it is a trial of, if it is
    * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT; UNREACHABLE when the client is gone by then
    */
-  check(job: Job, asker: Asker): Promise<CheckedJob> {
+  check(job: Job, asker: Asker, sweep = ''): Promise<CheckedJob> {
     return this.#turns.run(asker, async () => {
       // Whoever asked may go meanwhile.
       const access = { ...this.#access, signal: asker.signal };
-      const data = await loadData(job, access);
+      const data = await this.#data.load(job, access, sweep);
       await checkTraining(
         job,
         data,

@@ -15,17 +15,27 @@ import { domainOf, targetOf } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 import { describeSamples } from './describe-job.ts';
 
+export interface LoadOptions {
+  /** How training has fitted a table: all rows are to test with, then. */
+  readonly prepared?: TablePreparation | undefined;
+  /** Default: anew. */
+  readonly open?: typeof openData;
+}
+
 /**
  * @param access what may be read
- * @param prepared how training has fitted a table: all rows are to test with, then
  * @throws KasaneError DATA_INVALID
  */
-export async function loadData(job: Job, access: Access, prepared?: TablePreparation): Promise<DataParts> {
+export async function loadData(
+  job: Job,
+  access: Access,
+  { prepared, open = openData }: LoadOptions = {},
+): Promise<DataParts> {
   const place = placeOf(job.spec.data);
   let data: DataParts;
   try {
     const { data: section } = job.spec;
-    data = await openData(section.format === 'csv' ? { ...section, prepared } : section, access);
+    data = await open(section.format === 'csv' ? { ...section, prepared } : section, access);
     // An index comes from others: what it says of preparation goes into tokenizers here, and into the weights.
     if (section.format === 'packed') checkPreparation(data.preparation, 'preparation');
   } catch (error) {
@@ -41,8 +51,8 @@ export async function loadData(job: Job, access: Access, prepared?: TablePrepara
   checkDomain(job, data);
   checkTokens(job, data);
   checkSizes(job, data);
-  const notes = [...(data.notes ?? []), ...spareClasses(job, data)];
-  return { ...data, ...(notes.length > 0 && { notes }) };
+  const spare = spareClasses(job, data);
+  return spare.length > 0 ? { ...data, notes: [...(data.notes ?? []), ...spare] } : data;
 }
 
 /** A model may know more classes than there are, but seldom on purpose. */

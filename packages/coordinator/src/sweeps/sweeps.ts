@@ -73,35 +73,34 @@ export class Sweeps {
         `${RUNNING_SWEEPS} sweeps are running, which is the limit: cancel one, or wait for one to end`,
       );
     const sweep = await manager.files.sweep(file, asker);
-    await this.#checkFirst(sweep, asker);
     const spec = JSON.stringify(sweep);
     if (Buffer.byteLength(spec) > SPEC_BYTES)
       throw new KasaneError(
         'LIMIT',
         `the sweep has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
       );
+    const id = `${sweep.name}-${randomBytes(4).toString('hex')}`;
     const record: SweepRecord = {
-      id: `${sweep.name}-${randomBytes(4).toString('hex')}`,
-      name: sweep.name,
-      spec,
-      priority,
-      state: SweepState.SWEEP_STATE_RUNNING,
-      error: '',
-      submittedAt: Date.now(),
-      endedAt: 0,
-      isCancelled: false,
+      ...{ id, name: sweep.name, spec, priority, isCancelled: false },
+      ...{ state: SweepState.SWEEP_STATE_RUNNING, error: '', submittedAt: Date.now(), endedAt: 0 },
     };
-    await written({ writing: 'job', of: record.id }, () => store.sweeps.add(record));
-    log.info({ sweep: record.id }, `sweep ${record.id} submitted`);
+    try {
+      await this.#checkFirst(sweep, asker, id);
+      await written({ writing: 'job', of: id }, () => store.sweeps.add(record));
+    } catch (error) {
+      manager.opened.forget(id);
+      throw error;
+    }
+    log.info({ sweep: id }, `sweep ${id} submitted`);
     this.#begin(record);
-    return record.id;
+    return id;
   }
 
   /** What is wrong with the data is said to whoever submits it. */
-  async #checkFirst({ search, base, epochs }: Sweep, asker: Asker): Promise<void> {
+  async #checkFirst({ search, base, epochs }: Sweep, asker: Asker, id: string): Promise<void> {
     const first = nextAction(search, epochs, []);
     if (typeof first !== 'string')
-      await this.#options.manager.checked(checkJob(jobOfTrial(base, first.assignment)), asker);
+      await this.#options.manager.checked(checkJob(jobOfTrial(base, first.assignment)), asker, id);
   }
 
   /** @throws KasaneError SWEEP_NOT_FOUND */
@@ -160,6 +159,7 @@ export class Sweeps {
       onChange: () => this.#changes.emit(id),
       onEnd: () => {
         this.#running.delete(id);
+        this.#options.manager.opened.forget(id);
       },
     });
     this.#running.set(id, run);

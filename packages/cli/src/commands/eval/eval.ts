@@ -36,7 +36,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   const prepared = options.test === undefined ? undefined : tableOf(trained);
   const given = prepared ? { data: options.test! } : options;
   const job = jobOf(source, trained, given);
-  const data = await loadData(job, anywhere, prepared).catch((error: unknown) => {
+  const data = await loadData(job, anywhere, { prepared }).catch((error: unknown) => {
     if (!trained.data || given.data !== undefined) throw error;
     const right = 'this is the path on the coordinator; give the path on this machine with --data';
     throw new KasaneError('DATA_INVALID', `${messageOf(error)} (${right})`, { cause: error });
