@@ -80,6 +80,15 @@ it('prices with a unit are no classes, and it is said to remove the unit', async
   );
 });
 
+it('dates beside numbers with a few texts are a series, and the texts are named', async () => {
+  const content = `date,v\n${lines((i) => `2025-01-${String((i % 28) + 1).padStart(2, '0')}T${i < 28 ? '00' : '12'}:00,${i % 20 === 4 ? 'ERR' : i / 4}`)}`;
+  await expect(made('err.csv', content)).rejects.toThrow(
+    /column 'v': 38 of 40 values are numbers; .*err\.csv:6: 'ERR' is not\. Set data\.missingValues: \[ERR\]/,
+  );
+  const { data } = await made('err.csv', content, { set: ['missingValues=[ERR]'] });
+  expect(data).toMatchObject({ format: 'series', missingValues: ['ERR'] });
+});
+
 it('what names or fills each row is not predicted', async () => {
   const pixels = `emotion,pixels\n${lines((i) => `${i % 3},${i} ${i * 7} 3 4`)}`;
   await expect(made('pixels.csv', pixels)).rejects.toThrow(

@@ -225,6 +225,15 @@ it('columns that are lined up with spaces', async () => {
   );
 });
 
+it('NUL characters in fields are refused with their place, or skipped, like other damage', async () => {
+  const content = `x,kind\n${rows(30, (i) => (i === 7 ? `${i}\0` : `${i}`))}`;
+  await expect(table(content)).rejects.toThrow(
+    /csv:9: x contains NUL characters, which are not text\. Fix the row, or set data\.onDamaged: skip/,
+  );
+  const { train, test } = await table(content, { onDamaged: 'skip' });
+  expect(train.samples + test.samples).toBe(29);
+});
+
 it.each([
   [gzipSync(good), /it is a gzip file, not text. Unpack it first/],
   [Buffer.from([0xff, 0xfe, 0, 0, 0x78, 0, 0, 0]), /it is in UTF-32. Save it as UTF-8/],

@@ -122,8 +122,21 @@ describe('numbers', () => {
     expect((await table(content, { columns: { id: 'category' } })).preparation.table!.columns.length).toBe(2);
   });
 
-  it('full-width digits are doubtful; quantities with units and times of day are said', async () => {
-    await expect(table(`x,kind\n${rows(12, () => '１２')}`)).rejects.toThrow(/0 of 12 values are numbers/);
+  it.each([
+    ['１２', '12'],
+    ['٣٠', '30'],
+    ['٣٫٥', '3.5'],
+    ['۱۲', '12'],
+    ['५०', '50'],
+    ['๑๒', '12'],
+    ['-１２．５', '-12.5'],
+  ])('%s is written in other digits than 0 to 9, and that is said', async (text, digits) => {
+    await expect(table(`x,kind\n${rows(12, () => text)}`)).rejects.toThrow(
+      `'${text}' is not. Write its numbers with the digits 0 to 9: '${digits}' for '${text}'. Fix the file`,
+    );
+  });
+
+  it('quantities with units and times of day are said', async () => {
     for (const text of ['8 kg', '10:30', '3,5 cm']) {
       const { notes } = await table(`x,kind\n${rows(12, () => `"${text}"`)}`);
       expect(notes).toEqual([

@@ -61,6 +61,10 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
     line,
     fields: hasMarks ? fields.map((field, at) => (at === asWritten ? field : shownName(field))) : fields,
   });
+  const nulProblem = ({ line, fields, hasNuls }: WrittenRow): string | undefined => {
+    const at = hasNuls ? fields.findIndex((field) => field.includes('\0')) : -1;
+    return at < 0 ? undefined : `${path}:${line}: ${columns[at]} contains NUL characters, which are not text`;
+  };
   return {
     columns,
     skipped,
@@ -88,11 +92,12 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
         fields += row.fields.length;
         if (fields > MOST_FIELDS)
           throw new DataError(`${path}:${row.line}: more than ${MOST_FIELDS} fields, which is the maximum`);
-        if (row.fields.length === columns.length) {
+        const why =
+          row.fields.length === columns.length ? nulProblem(row) : rowProblem(path, columns, row, form);
+        if (why === undefined) {
           yield inOneForm(row);
           continue;
         }
-        const why = rowProblem(path, columns, row, form);
         if (options.onDamaged === 'fail')
           throw new DataError(`${why}. Fix the row, or set data.onDamaged: skip`);
         skipped.push(why);
@@ -109,6 +114,8 @@ const blankLines = (path: string, lines: readonly number[]) =>
 interface WrittenRow extends CsvRow {
   /** Whether the file has shown a character by then that may be written in two ways. */
   readonly hasMarks: boolean;
+  /** The same of NUL characters, which nobody sees. */
+  readonly hasNuls: boolean;
 }
 
 /** The first of what the NFC of a text may change, and all after it. */
@@ -131,9 +138,11 @@ async function* read(path: string, form: TableForm): AsyncGenerator<WrittenRow> 
   /** Where the last whole row ends: an error in the one after it is met much later, where a quotation mark is not closed. */
   let last = 0;
   let hasMarks = false;
+  let hasNuls = false;
   async function* watched(pieces: AsyncIterable<string>): AsyncGenerator<string> {
     for await (const piece of pieces) {
       hasMarks ||= MARKS.test(piece);
+      hasNuls ||= piece.includes('\0');
       yield piece;
     }
   }
@@ -168,7 +177,7 @@ async function* read(path: string, form: TableForm): AsyncGenerator<WrittenRow> 
       const line = info.lines - within + form.skipLines;
       // Columns that are lined up have several spaces between them, and before the first.
       const fields = spaces ? record.filter((field) => field !== '') : record;
-      yield { line, fields: fields.length === 1 && fields[0] === '' ? [] : fields, hasMarks };
+      yield { line, fields: fields.length === 1 && fields[0] === '' ? [] : fields, hasMarks, hasNuls };
     }
   } catch (error) {
     throw error instanceof CsvError

@@ -139,11 +139,27 @@ export function notationsOf(values: readonly string[]): readonly Notation[] {
   );
 }
 
+const arabicSigns: Readonly<Record<string, string>> = { '\u066a': '%', '\u066b': '.', '\u066c': ',' };
+
+const isDigit = (code: number) => /\p{Nd}/u.test(String.fromCodePoint(code));
+
+/** With 0 to 9 for the digits of other scripts: full-width ones, as East Asian keyboards write them, Arabic ones, those of India. */
+export function inAsciiDigits(text: string): string {
+  if (!/(?!\d)\p{Nd}/u.test(text)) return text;
+  const narrow = text.normalize('NFKC').replace(/[\u066a-\u066c]/g, (sign) => arabicSigns[sign]!);
+  return narrow.replace(/(?!\d)\p{Nd}/gu, (digit) => {
+    const code = digit.codePointAt(0)!;
+    // Each script has its ten in a row, from 0 on.
+    let value = 0;
+    while (value < 9 && isDigit(code - value - 1)) value++;
+    return String(value);
+  });
+}
+
 /** A number that people would read as one: in some notation, with a unit of money, a per cent sign, another minus, in brackets. */
 export function looksLikeNumber(text: string): boolean {
-  // Full-width digits, as East Asian keyboards write them.
-  const narrow = text.normalize('NFKC');
-  if (narrow !== text && readNumber(narrow, plainForm) !== undefined) return true;
+  const narrow = inAsciiDigits(text);
+  if (narrow !== text) return looksLikeNumber(narrow);
   if (!/\d/.test(text)) return /^[+-]?inf(inity)?$/i.test(text);
   if (/^[(+\-\u2212]?\s?\p{Sc}?\s?[\d.,'\u2019 \u00a0\u2009\u202f_]*\d[.,]?\s?[%\p{Sc}]?\)?$/u.test(text)) {
     // 1.2.3 and 192.168.0.1 are no numbers in any notation.

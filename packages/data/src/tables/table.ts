@@ -7,6 +7,7 @@ import { NumberLooks } from './notes/number-looks.ts';
 import { quoted } from './quoted.ts';
 import { isDate, isOtherDate } from './read-time.ts';
 import {
+  inAsciiDigits,
   isMissing,
   looksLikeNumber,
   notationsOf,
@@ -296,6 +297,9 @@ const isQuantity = (text: string) =>
 
 /** What to take out of numbers that no option reads; empty where it is nothing that many files have. */
 function signsCure(values: readonly string[]): string {
+  const foreign = values.find((value) => inAsciiDigits(value) !== value);
+  if (foreign)
+    return `Write its numbers with the digits 0 to 9: '${cut(inAsciiDigits(foreign))}' for '${cut(foreign)}'. `;
   const money = values.map((value) => /\p{Sc}/u.exec(value)?.[0]).find((sign) => sign !== undefined);
   if (money) return `Remove the currency sign '${money}' from its numbers. `;
   if (values.some((value) => value.includes('%'))) return 'Remove the percent sign from its numbers. ';

@@ -34,12 +34,13 @@ function entriesOf(value: unknown, text: string, key: string): object {
   );
 }
 
-/** JSON, or the text as it stands. A tab is written as in JSON, whose quotation marks the shell has taken. */
+/** JSON, a list of words as messages have it, [ERR, N/A], or the text as it stands. A tab is written as in JSON, whose quotation marks the shell has taken. */
 function readValue(text: string): unknown {
   if (text === '\\t') return '\t';
   try {
     return JSON.parse(text);
   } catch {
-    return text;
+    const [, words] = /^\[([^[\]"{}]+)\]$/.exec(text) ?? [];
+    return words === undefined ? text : words.split(',').map((word) => readValue(word.trim()));
   }
 }

@@ -13,7 +13,7 @@ import {
 } from '@kasane/data/internal/tables/read-time';
 import { plainForm } from '@kasane/data/internal/tables/table-form';
 import { counted } from '@kasane/tensor/internal/counted';
-import type { Column } from './columns.ts';
+import { type Column, decisionOf } from './columns.ts';
 import type { Look } from './rows.ts';
 import type { TableGuess } from './table.ts';
 
@@ -56,7 +56,10 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   const measured = filled.filter((column) => !column.fit.isRowNumber);
   const others = measured.length > 0 ? measured : filled;
   const numbering = filled.filter((column) => !others.includes(column));
-  const numbers = others.filter((column) => column.isNumber);
+  // Of numbers with a few other values the reader says which, and what to do.
+  const numbers = others.filter(
+    (column) => column.isNumber || (column.fit.isDoubtful && decisionOf(column) === undefined),
+  );
   if (numbers.length === 0 || numbers.length < others.length) return undefined;
   const read = areCompactDates(time.values) ? readCompact : areEpochs(time.values) ? readEpoch : readDate;
   const times = time.values.flatMap((text) => {
