@@ -1,5 +1,5 @@
 /** The SQLite file of a state directory: jobs and tokens have their tables in it, each a connection of its own. */
-import { closeSync, openSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
@@ -41,7 +41,7 @@ export function openStateDatabase(
  */
 export function makePrivate(path: string): void {
   try {
-    closeSync(openSync(path, 'wx', 0o600));
+    writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
   } catch {
     // It is there, or cannot be made: SQLite, which opens it next, says why.
   }
