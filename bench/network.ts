@@ -5,7 +5,7 @@
  *
  *     pnpm bench network [--row resnet18] [--compute-ms 800] [--rate 1gbit] [--hosts 1 --hosts 2 --hosts 4 --hosts 8]
  *                        [--steps 10] [--warm-up 3] [--real] [--python /usr/bin/python3] [--no-peer]
- *                        [--every 1] [--optimizer-state average]
+ *                        [--every 1] [--optimizer-state average] [--precision f32]
  *
  * Needs root, and ip and tc (iproute2). A shard is half a row's batch, and there are as many as hosts, so that each host has one. Workers wait for
  * --compute-ms in place of computing, a third of it before all parameters have to be there, and their gradients become final layer after
@@ -13,6 +13,7 @@
  * a core.
  *
  * --every: local steps, of which a round takes the place of a step, also in the table; --steps and --warm-up count rounds then.
+ * --precision: how gradients and parameters travel, f32, bf16 or int8.
  *
  * Prints a Markdown table, and writes everything to bench/results/network.json. `beside` is what of a step was not computation. Bytes are of
  * one step, sent and received, by the links' own counters: tensors, samples, tasks and everything else. The ratio is that of our step
@@ -44,6 +45,7 @@ const { values } = parseArgs({
     'no-peer': { type: 'boolean', default: false },
     every: { type: 'string', default: '1' },
     'optimizer-state': { type: 'string', default: 'average' },
+    precision: { type: 'string', default: 'f32' },
   },
 });
 const steps = Number(values.steps);
@@ -55,7 +57,7 @@ async function measured(hosts: Hosts): Promise<NetworkAnswer> {
   const request: NetworkRequest = {
     ...{ name: hosts.name, hosts: hosts.count, row: values.row, steps, computeMs },
     warmUp: Number(values['warm-up']),
-    exchange: { every, optimizerState: values['optimizer-state'] },
+    exchange: { every, optimizerState: values['optimizer-state'], precision: values.precision },
   };
   const script = join(import.meta.dirname, 'support/network-cluster.ts');
   const child = hosts.spawn(0, process.execPath, [script, JSON.stringify(request)], {

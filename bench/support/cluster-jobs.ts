@@ -23,7 +23,9 @@ export function jobOf(
   directory: string,
   steps: number,
   shards = 2,
-  exchange: { readonly every: number; readonly optimizerState?: string } = { every: 1 },
+  exchange: { readonly every: number; readonly optimizerState?: string; readonly precision?: string } = {
+    every: 1,
+  },
 ) {
   const batch = (whole * shards) / 2;
   const { every } = exchange;

@@ -26,7 +26,7 @@ export interface NetworkRequest {
   /** Milliseconds that a worker waits in place of computing a shard. Undefined: it computes. */
   readonly computeMs: number | undefined;
   /** Of the job: with local steps, a step is a round. */
-  readonly exchange: { readonly every: number; readonly optimizerState: string };
+  readonly exchange: { readonly every: number; readonly optimizerState: string; readonly precision: string };
 }
 
 export interface NetworkAnswer {
