@@ -180,8 +180,8 @@ export class Sweeps {
     const { sweeps } = this.#options.store;
     const run = this.#running.get(record.id);
     const decisions: readonly Decision[] = run?.decisions ?? sweeps.decisions(record.id);
-    const trials = viewTrials(decisions, sweeps.trials(record.id));
     const sweep = run?.sweep ?? (JSON.parse(record.spec) as Sweep);
+    const trials = viewTrials(decisions, sweeps.trials(record.id), sweep.epochs, run === undefined);
     return { sweep: viewSweep(record, sweep, decisions, trials, run?.why), trials };
   }
 }

@@ -13,8 +13,18 @@ import { messageOfReason, type Reason } from '@kasane/protocol/reasons';
 import { ranking } from '../search/ranking.ts';
 import type { Decision, SweepRecord, TrialJob } from '../store/sweep-store.ts';
 
-/** Trials by their number. */
-export function viewTrials(decisions: readonly Decision[], jobs: readonly TrialJob[]): TrialMessage[] {
+/**
+ * Trials by their number. What they are follows from the decisions wherever it can: a job goes on for a moment beyond the epoch that it was
+ * told to reach, and a short one to its end.
+ * @param wholeEpochs of a whole training
+ * @param hasEnded whether the sweep has
+ */
+export function viewTrials(
+  decisions: readonly Decision[],
+  jobs: readonly TrialJob[],
+  wholeEpochs: number,
+  hasEnded: boolean,
+): TrialMessage[] {
   const jobOf = new Map(jobs.map((job) => [job.number, job]));
   const trials: TrialMessage[] = [];
   for (const { trial, assignment, epochs, outcome, error } of decisions) {
@@ -32,19 +42,24 @@ export function viewTrials(decisions: readonly Decision[], jobs: readonly TrialJ
     const view = trials[trial];
     if (outcome === 'failed') Object.assign(view, { error: brief(error ?? '', ERROR_TEXT) });
     else if (outcome !== undefined) Object.assign(view, { value: outcome, epochs });
-    view.state = stateOf(job?.state, outcome === 'failed');
+    view.state =
+      outcome === undefined
+        ? underWay(job?.state, hasEnded)
+        : evaluated(outcome, epochs < wholeEpochs, hasEnded);
   }
   return trials;
 }
 
-function stateOf(job: JobState | undefined, isFailed: boolean): TrialState {
-  if (isFailed || job === undefined || job === JobState.JOB_STATE_FAILED)
-    return TrialState.TRIAL_STATE_FAILED;
-  if (job === JobState.JOB_STATE_PAUSED) return TrialState.TRIAL_STATE_PAUSED;
-  if (job === JobState.JOB_STATE_SUCCEEDED) return TrialState.TRIAL_STATE_SUCCEEDED;
-  return job === JobState.JOB_STATE_CANCELLED
-    ? TrialState.TRIAL_STATE_STOPPED
-    : TrialState.TRIAL_STATE_RUNNING;
+function evaluated(outcome: number | 'failed', isEarly: boolean, hasEnded: boolean): TrialState {
+  if (outcome === 'failed') return TrialState.TRIAL_STATE_FAILED;
+  if (!isEarly) return TrialState.TRIAL_STATE_SUCCEEDED;
+  return hasEnded ? TrialState.TRIAL_STATE_STOPPED : TrialState.TRIAL_STATE_PAUSED;
+}
+
+/** Of a trial whose outcome is not known. */
+function underWay(job: JobState | undefined, hasEnded: boolean): TrialState {
+  if (hasEnded) return TrialState.TRIAL_STATE_STOPPED;
+  return job === JobState.JOB_STATE_PAUSED ? TrialState.TRIAL_STATE_PAUSED : TrialState.TRIAL_STATE_RUNNING;
 }
 
 /** @param why it does not go on, if it does not */
