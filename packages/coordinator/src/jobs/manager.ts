@@ -357,7 +357,12 @@ export class JobManager {
   #record(id: string): JobRecord {
     const record = this.#options.store.get(id);
     if (!record)
-      throw new KasaneError('JOB_NOT_FOUND', `there is no job '${id}'; list the jobs with \`kasane jobs\``);
+      throw new KasaneError(
+        'JOB_NOT_FOUND',
+        this.#options.store.sweeps.get(id)
+          ? `'${id}' is a sweep, not a job; show it and its trials with \`kasane sweeps ${id}\``
+          : `there is no job '${id}'; list the jobs with \`kasane jobs\``,
+      );
     return record;
   }
 

@@ -6,8 +6,14 @@ import { type ErrorCode, errorCodes, KasaneError, messageOf } from '../errors.ts
  * The error of a failed call: the coordinator's own, or what is known of why it did not answer.
  * @param coordinator host:port
  * @param secured whether the call used TLS
+ * @param hasAnswered whether it had several answers to give, and had given some
  */
-export function explainCall(error: ServiceError, coordinator: string, secured: boolean): KasaneError {
+export function explainCall(
+  error: ServiceError,
+  coordinator: string,
+  secured: boolean,
+  hasAnswered = false,
+): KasaneError {
   const code = String(error.metadata?.get('kasane-error')[0] ?? '');
   if (Object.hasOwn(errorCodes, code)) return new KasaneError(code as ErrorCode, reasonOf(error));
   // It was there to take the call: the details of a call that found nobody do not name one.
@@ -22,6 +28,12 @@ export function explainCall(error: ServiceError, coordinator: string, secured: b
     return new KasaneError(
       'UNREACHABLE',
       `the coordinator at ${coordinator} stopped before it answered; start it again, then check with \`kasane jobs\` whether the command took effect`,
+      { cause: error },
+    );
+  if (error.code === status.UNAVAILABLE && hasAnswered)
+    return new KasaneError(
+      'UNREACHABLE',
+      `the coordinator at ${coordinator} stopped, or the connection to it broke; jobs and sweeps continue once it is back: see \`kasane jobs\` and \`kasane sweeps\``,
       { cause: error },
     );
   if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) {

@@ -26,8 +26,8 @@ export interface CallsOptions {
   readonly channel: ChannelOptions;
   /** What each call carries. */
   readonly metadata: () => Metadata;
-  /** The error that a failed call is told as. */
-  readonly explain: (error: ServiceError) => Error;
+  /** The error that a failed call is told as. @param hasAnswered whether an answer had come before */
+  readonly explain: (error: ServiceError, hasAnswered?: boolean) => Error;
 }
 
 export class Calls {
@@ -70,10 +70,14 @@ export class Calls {
     request: Request,
   ): AsyncGenerator<Response> {
     const stream = this.#stream(method, request);
+    let hasAnswered = false;
     try {
-      for await (const response of stream) yield response as Response;
+      for await (const response of stream) {
+        hasAnswered = true;
+        yield response as Response;
+      }
     } catch (error) {
-      throw this.#options.explain(error as ServiceError);
+      throw this.#options.explain(error as ServiceError, hasAnswered);
     } finally {
       stream.cancel();
     }

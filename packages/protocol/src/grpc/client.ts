@@ -57,7 +57,7 @@ export class CoordinatorClient {
       credentials: channel.credentials,
       channel: { ...channel.options, 'grpc.max_receive_message_length': MESSAGE_BYTES },
       metadata: () => tokenMetadata(token),
-      explain: (error) => explainCall(error, coordinator, tls !== undefined),
+      explain: (error, hasAnswered) => explainCall(error, coordinator, tls !== undefined, hasAnswered),
     });
     this.sweeps = new SweepCalls(this.#calls);
   }

@@ -5,6 +5,9 @@ import { err, out } from '../../output/say.ts';
 import { rankingRecord, sweepRecord, sweepTable, trialTable } from '../../render/sweep.ts';
 import { followSweep } from './follow-sweep.ts';
 
+/** Failed trials of which the reason is printed. */
+const MOST_FAILED = 5;
+
 interface Options extends ClientOptions {
   readonly json?: boolean;
   readonly watch?: boolean;
@@ -37,6 +40,8 @@ async function show(client: CoordinatorClient, id: string, { json, watch }: Opti
   } else {
     const { best } = sweep;
     out.lines(...sweepTable([sweep]), '', ...trialTable(sweep, trials));
+    const failed = trials.filter(({ error }) => error !== '');
+    out.lines(...failed.slice(0, MOST_FAILED).map(({ number, error }) => `trial ${number} failed: ${error}`));
     if (sweep.error) err.lines(sweep.error);
     if (sweep.state === SweepState.SWEEP_STATE_SUCCEEDED && best)
       out.lines('', `Best: \`kasane export ${best.job} -o FILE\`, \`kasane predict ${best.job} INPUT\``);
