@@ -44,7 +44,7 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'a mistyped option',
     head('sampeler: tpe\nparameters: { training.batch: { choices: [8, 16] } }'),
-    "my.yaml:5: search.sampeler: unknown key; did you mean 'sampler'? Available: metric, sampler, trials, atOnce, seed, order, halving, parameters",
+    "my.yaml:5: search.sampeler: unknown key; did you mean 'sampler'? Available: metric, sampler, trials, atOnce, seed, order, halving, keepCheckpoints, parameters",
   ],
   [
     'a sampler that does not exist',
@@ -272,7 +272,7 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'an unknown section',
     param('trainng.batch: { choices: [8, 16] }'),
-    "my.yaml:6: trainng: unknown key; did you mean 'training'? Available: name, model, data, objective, init, initLayout, training, exchange, evaluation, checkpoint, search (in the trial with trainng.batch: 8)",
+    "my.yaml:6: trainng: unknown key; did you mean 'training'? Available: name, description, tags, model, data, objective, init, initLayout, training, exchange, evaluation, checkpoint, search (in the trial with trainng.batch: 8)",
   ],
   [
     'an item where there is no list',
