@@ -23,6 +23,10 @@ interface Small {
   readonly training?: object;
 }
 
+const besides = (name: string) => {
+  const path = join(examples, 'data', name);
+  return { path, test: path };
+};
 const images = (size: number) => () => ({ path: at('images'), size, validation: 0.25 });
 const few = { batch: 12, learningRate: 0.002, optimizer: { type: 'adam' } };
 const tokens = { tokens: 128, context: 16, width: 16, depth: 1, heads: 2, dropout: 0 };
@@ -44,8 +48,9 @@ const vgg = {
 };
 
 const small: Readonly<Record<string, Small>> = {
-  perceptron: { data: {} },
-  xor: { data: {} },
+  // What is beside the file.
+  perceptron: { data: besides('and.csv') },
+  xor: { data: besides('xor.csv') },
   tabular: {
     model: { features: 4 },
     data: () => ({ path: at('flowers.csv'), columns: { size: 'ignore' } }),
