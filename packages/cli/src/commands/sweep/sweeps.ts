@@ -27,7 +27,7 @@ async function list(client: CoordinatorClient, { json }: Options): Promise<void>
   const all = await client.sweeps.list(Number.POSITIVE_INFINITY);
   if (json) out.lines(JSON.stringify(all.map(sweepRecord)));
   else if (all.length > 0) out.lines(...sweepTable(all));
-  else err.write('no sweeps yet: kasane sweep FILE --coordinator HOST:PORT\n');
+  else err.lines('no sweeps yet: kasane sweep FILE --coordinator HOST:PORT');
 }
 
 async function show(client: CoordinatorClient, id: string, { json, watch }: Options): Promise<void> {
