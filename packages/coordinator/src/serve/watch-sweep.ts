@@ -9,6 +9,7 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { TRIALS_MESSAGE } from '@kasane/protocol/limits';
 import type { Sweeps } from '../sweeps/sweeps.ts';
+import { watchChanges } from './watch-changes.ts';
 
 /** Least time between two messages, in milliseconds. */
 const INTERVAL_MS = 250;
@@ -21,47 +22,26 @@ export function watchSweep(
   const id = call.request.sweep;
   const sent = new Map<number, string>();
   let sentSweep = '';
-  let timer: NodeJS.Timeout | undefined;
-  let sentAt = Number.NEGATIVE_INFINITY;
-  const send = () => {
-    timer = undefined;
-    sentAt = performance.now();
-    const { sweep, trials } = sweeps.get(id);
-    const changed = trials.filter((trial) => {
-      const text = JSON.stringify(trial);
-      if (sent.get(trial.number) === text) return false;
-      sent.set(trial.number, text);
-      return true;
-    });
-    const text = JSON.stringify(sweep);
-    if (changed.length > 0 || text !== sentSweep)
-      for (const message of inMessages(sweep, changed)) call.write(message);
-    sentSweep = text;
-    if (sweep.state !== SweepState.SWEEP_STATE_RUNNING) finish();
-  };
-  const changed = () => {
-    // A client that does not read gets nothing new until it has; the next change sends what is true then.
-    if (timer || call.writableNeedDrain) return;
-    timer = setTimeout(send, Math.max(0, sentAt + INTERVAL_MS - performance.now()));
-  };
-  const off = sweeps.onChange(id, changed);
-  call.on('drain', changed);
-  const stop = () => {
-    off();
-    clearTimeout(timer);
-  };
-  const finish = () => {
-    stop();
-    call.end();
-  };
-  call.on('cancelled', stop);
-  call.on('close', stop);
-  try {
-    send();
-  } catch (error) {
-    stop();
-    throw error;
-  }
+  watchChanges(call, {
+    intervalMs: INTERVAL_MS,
+    onChange: (listener) => sweeps.onChange(id, listener),
+    now: () => {
+      const { sweep, trials } = sweeps.get(id);
+      const changed = trials.filter((trial) => {
+        const text = JSON.stringify(trial);
+        if (sent.get(trial.number) === text) return false;
+        sent.set(trial.number, text);
+        return true;
+      });
+      const text = JSON.stringify(sweep);
+      const isNew = changed.length > 0 || text !== sentSweep;
+      sentSweep = text;
+      return {
+        messages: isNew ? inMessages(sweep, changed) : [],
+        isLast: sweep.state !== SweepState.SWEEP_STATE_RUNNING,
+      };
+    },
+  });
 }
 
 /** The last message is the one without `more`; there is one where no trial has changed, too. */
