@@ -1,16 +1,9 @@
 /** Sweeps and their trials as people and programs see them: one function shapes the record, table and JSON follow it. */
-import { type Sweep, SweepState, type Trial, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { type Sweep, type Trial, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { sweepStates } from '@kasane/protocol/internal/job/sweep-state';
 import { percent, reasonRecord } from './job.ts';
 import { moment, table } from './table.ts';
 
-const sweepStates: Readonly<Record<SweepState, string>> = {
-  [SweepState.SWEEP_STATE_UNSPECIFIED]: 'unknown',
-  [SweepState.SWEEP_STATE_RUNNING]: 'running',
-  [SweepState.SWEEP_STATE_SUCCEEDED]: 'succeeded',
-  [SweepState.SWEEP_STATE_FAILED]: 'failed',
-  [SweepState.SWEEP_STATE_CANCELLED]: 'cancelled',
-  [SweepState.UNRECOGNIZED]: 'unknown',
-};
 const trialStates: Readonly<Record<TrialState, string>> = {
   [TrialState.TRIAL_STATE_UNSPECIFIED]: 'unknown',
   [TrialState.TRIAL_STATE_RUNNING]: 'running',

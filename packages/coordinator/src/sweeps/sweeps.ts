@@ -9,6 +9,7 @@ import {
   type Trial as TrialMessage,
 } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
+import { sweepStates } from '@kasane/protocol/internal/job/sweep-state';
 import { checkJob } from '@kasane/protocol/job';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { JOBS_PAGE, MOST_JOBS_PAGE, RUNNING_SWEEPS, SPEC_BYTES } from '@kasane/protocol/limits';
@@ -29,15 +30,6 @@ export interface ShownSweep {
   readonly sweep: SweepMessage;
   readonly trials: readonly TrialMessage[];
 }
-
-const stateNames: Readonly<Record<SweepState, string>> = {
-  [SweepState.SWEEP_STATE_UNSPECIFIED]: 'unknown',
-  [SweepState.SWEEP_STATE_RUNNING]: 'running',
-  [SweepState.SWEEP_STATE_SUCCEEDED]: 'succeeded',
-  [SweepState.SWEEP_STATE_FAILED]: 'failed',
-  [SweepState.SWEEP_STATE_CANCELLED]: 'cancelled',
-  [SweepState.UNRECOGNIZED]: 'unknown',
-};
 
 export class Sweeps {
   readonly #options: SweepsOptions;
@@ -122,7 +114,7 @@ export class Sweeps {
   async cancel(id: string): Promise<SweepMessage> {
     const { state } = this.#record(id);
     const run = this.#running.get(id);
-    if (!run) throw new KasaneError('JOB_STATE', `sweep ${id} has already ended (${stateNames[state]})`);
+    if (!run) throw new KasaneError('JOB_STATE', `sweep ${id} has already ended (${sweepStates[state]})`);
     await written({ writing: 'cancellation' }, () => this.#options.store.sweeps.cancel(id));
     await run.cancel();
     return this.get(id).sweep;
