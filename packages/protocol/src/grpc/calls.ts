@@ -111,6 +111,18 @@ export class Calls {
   }
 }
 
+/** The pages of a list, one after the other. @param ask for the page behind the one whose token this is */
+export async function* pagesOf<Page extends { readonly nextPageToken: string }>(
+  ask: (pageToken: string) => Promise<Page>,
+): AsyncGenerator<Page> {
+  for (let pageToken = ''; ; ) {
+    const page = await ask(pageToken);
+    yield page;
+    pageToken = page.nextPageToken;
+    if (pageToken === '') return;
+  }
+}
+
 /** Calls back when a stream has ended, in whatever way: one that fails says both that and that it has ended. */
 function onceEnded(stream: ClientReadableStream<unknown>, ended: () => void): void {
   let hasEnded = false;

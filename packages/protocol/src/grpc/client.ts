@@ -18,7 +18,7 @@ import { MESSAGE_BYTES, MOST_JOBS_PAGE, SHOWN_JOBS } from '../limits.ts';
 import { channelTo, ownTls, readClientTls, type ServerTls, type TlsFiles } from '../security/tls.ts';
 import { tokenMetadata } from '../security/token.ts';
 import { explainCall } from './call-errors.ts';
-import { Calls, type Method, READING_DEADLINE_MS } from './calls.ts';
+import { Calls, type Method, pagesOf, READING_DEADLINE_MS } from './calls.ts';
 import { SweepCalls } from './sweep-calls.ts';
 
 export { requireSuccess, requireSweepSuccess } from './success.ts';
@@ -103,24 +103,24 @@ export class CoordinatorClient {
   /** Newest first, page by page. @param most how many at most */
   async list(most = SHOWN_JOBS): Promise<Job[]> {
     const jobs: Job[] = [];
-    for (let pageToken = ''; ; ) {
+    const ask = (pageToken: string) => {
       const pageSize = Math.min(MOST_JOBS_PAGE, most - jobs.length);
-      const page = await this.#calls.one(JobsService.list, { pageSize, pageToken });
+      return this.#calls.one(JobsService.list, { pageSize, pageToken });
+    };
+    for await (const page of pagesOf(ask)) {
       jobs.push(...page.jobs);
-      pageToken = page.nextPageToken;
-      if (pageToken === '' || jobs.length >= most) return jobs;
+      if (jobs.length >= most) break;
     }
+    return jobs;
   }
 
   /** Every finished epoch, oldest first. */
   async epochs(job: string): Promise<EpochResult[]> {
     const epochs: EpochResult[] = [];
-    for (let pageToken = ''; ; ) {
-      const page = await this.#calls.one(JobsService.listEpochs, { job, pageSize: 0, pageToken });
-      for (const epoch of page.epochs) epochs.push(epoch);
-      pageToken = page.nextPageToken;
-      if (pageToken === '') return epochs;
-    }
+    const ask = (pageToken: string) =>
+      this.#calls.one(JobsService.listEpochs, { job, pageSize: 0, pageToken });
+    for await (const page of pagesOf(ask)) for (const epoch of page.epochs) epochs.push(epoch);
+    return epochs;
   }
 
   cancel(job: string): Promise<Job> {

@@ -2,7 +2,7 @@
 import { KasaneError } from '../errors.ts';
 import { type Sweep, SweepsService, type Trial } from '../gen/kasane/v1/sweeps.ts';
 import { MOST_JOBS_PAGE, SHOWN_JOBS } from '../limits.ts';
-import { type Calls, READING_DEADLINE_MS } from './calls.ts';
+import { type Calls, pagesOf, READING_DEADLINE_MS } from './calls.ts';
 
 /** A sweep with all of its trials, by their numbers. */
 export interface SweepWithTrials {
@@ -36,13 +36,15 @@ export class SweepCalls {
   /** Newest first, page by page, without their trials. @param most how many at most */
   async list(most = SHOWN_JOBS): Promise<Sweep[]> {
     const sweeps: Sweep[] = [];
-    for (let pageToken = ''; ; ) {
+    const ask = (pageToken: string) => {
       const pageSize = Math.min(MOST_JOBS_PAGE, most - sweeps.length);
-      const page = await this.#calls.one(SweepsService.list, { pageSize, pageToken });
+      return this.#calls.one(SweepsService.list, { pageSize, pageToken });
+    };
+    for await (const page of pagesOf(ask)) {
       sweeps.push(...page.sweeps);
-      pageToken = page.nextPageToken;
-      if (pageToken === '' || sweeps.length >= most) return sweeps;
+      if (sweeps.length >= most) break;
     }
+    return sweeps;
   }
 
   /** Ends a sweep and its trials. */
