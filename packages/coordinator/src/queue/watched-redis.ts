@@ -2,16 +2,12 @@
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
-import { replaceWhenSilent } from '@kasane/protocol/internal/queue/silent-redis';
+import { ANSWER_MS, watchAnswers } from '@kasane/protocol/internal/queue/silent-redis';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { clockTime } from '../store/disk.ts';
 
-/** A Redis that is stopped keeps its connections: it is asked so often, in milliseconds, */
-const ASK_MS = 2_000;
-/** and has so long to answer. */
-const ANSWER_MS = 3_000;
 /** No command is waited for longer. */
 const COMMAND_MS = 10_000;
 
@@ -27,8 +23,7 @@ export interface WatchedRedisOptions {
 export class WatchedRedis {
   readonly redis: Redis;
   readonly #options: WatchedRedisOptions;
-  readonly #asking: NodeJS.Timeout;
-  readonly #stopReplacing: () => void;
+  readonly #stopAsking: () => void;
   /** Since when it does not answer; empty while it does. */
   #since = '';
   #wasReady = false;
@@ -50,11 +45,13 @@ export class WatchedRedis {
       if (this.#wasReady) this.#back();
       this.#wasReady = true;
     });
-    this.#stopReplacing = replaceWhenSilent(this.redis, () =>
-      options.log.info('Redis does not answer on this connection: connecting again'),
-    );
-    this.#asking = setInterval(() => void this.#ask(), ASK_MS);
-    this.#asking.unref();
+    this.#stopAsking = watchAnswers(this.redis, {
+      onReplace: () => options.log.info('Redis does not answer on this connection: connecting again'),
+      onLate: (asked) => this.#silent(`no answer for ${ANSWER_MS / 1000} s`, asked),
+      onAnswer: () => {
+        if (this.#since && this.redis.status === 'ready') this.#back();
+      },
+    });
   }
 
   /** What is wrong with Redis; undefined when nothing is. */
@@ -77,28 +74,9 @@ export class WatchedRedis {
   }
 
   close(): void {
-    clearInterval(this.#asking);
-    this.#stopReplacing();
+    this.#stopAsking();
     this.#wasReady = false;
     this.redis.disconnect();
-  }
-
-  async #ask(): Promise<void> {
-    if (this.redis.status !== 'ready') return;
-    const asked = new Date();
-    let late: NodeJS.Timeout | undefined;
-    const answered = await Promise.race([
-      this.redis.ping().then(
-        () => true,
-        () => this.redis.status !== 'ready',
-      ),
-      new Promise<boolean>((resolve) => {
-        late = setTimeout(resolve, ANSWER_MS, false);
-      }),
-    ]);
-    clearTimeout(late);
-    if (!answered) this.#silent(`no answer for ${ANSWER_MS / 1000} s`, asked);
-    else if (this.#since && this.redis.status === 'ready') this.#back();
   }
 
   #silent(reason: string, since = new Date()): void {

@@ -1,4 +1,7 @@
-/** Connections to Redis that stay open and answer nothing: where a proxy hangs or a firewall has forgotten them, TCP says so after a quarter of an hour. */
+/**
+ * Asks Redis all the time whether it answers. Connections that stay open and answer nothing are made anew: where a proxy hangs or a firewall
+ * has forgotten them, TCP says so after a quarter of an hour.
+ */
 
 interface Connection {
   readonly status: string;
@@ -8,39 +11,58 @@ interface Connection {
 
 /** It is asked so often, in milliseconds, */
 const ASK_MS = 2_000;
-/** and replaced after so many times without an answer. Times that this process stood still do not count. */
+/** has so long to answer, */
+export const ANSWER_MS = 3_000;
+/** and is replaced after so many times without an answer. Times that this process stood still do not count. */
 const UNANSWERED = 6;
 
-/**
- * Makes a connection anew when it answers nothing, until the returned function is called.
- * @param onSilent called before it is replaced
- */
-export function replaceWhenSilent(redis: Connection, onSilent: () => void): () => void {
+export interface Listeners {
+  /** Called before a connection is replaced. */
+  readonly onReplace: () => void;
+  /** Called when an answer came in time. */
+  readonly onAnswer?: () => void;
+  /** Called when one did not. @param asked when it was asked */
+  readonly onLate?: (asked: Date) => void;
+}
+
+/** Begins to ask, until the returned function is called. */
+export function watchAnswers(redis: Connection, { onReplace, onAnswer, onLate }: Listeners): () => void {
   let unanswered = 0;
-  let isAsking = false;
-  const ask = async () => {
-    isAsking = true;
-    await redis.ping().then(
-      () => {
-        unanswered = 0;
-      },
-      () => {}, // an answer that does not come is what is counted
-    );
-    isAsking = false;
+  const ask = () => {
+    const asked = new Date();
+    let isLate = false;
+    const late = () => {
+      isLate = true;
+      onLate?.(asked);
+    };
+    const timer = setTimeout(late, ANSWER_MS).unref();
+    redis
+      .ping()
+      .then(
+        () => {
+          unanswered = 0;
+          if (!isLate) onAnswer?.();
+        },
+        () => {
+          // A connection that has ended says so by itself.
+          if (!isLate && redis.status === 'ready') late();
+        },
+      )
+      .finally(() => clearTimeout(timer));
   };
-  const timer = setInterval(() => {
+  const asking = setInterval(() => {
     // The client replaces those that have ended by itself.
     if (redis.status !== 'ready' && redis.status !== 'connect') {
       unanswered = 0;
     } else if (unanswered >= UNANSWERED) {
       unanswered = 0;
-      onSilent();
+      onReplace();
       redis.disconnect(true);
     } else {
       unanswered++;
-      if (redis.status === 'ready' && !isAsking) void ask();
+      if (redis.status === 'ready') ask();
     }
   }, ASK_MS);
-  timer.unref();
-  return () => clearInterval(timer);
+  asking.unref();
+  return () => clearInterval(asking);
 }

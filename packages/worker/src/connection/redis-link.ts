@@ -4,7 +4,7 @@ import { messageOf } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
 import { PROOF_SECONDS, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
-import { replaceWhenSilent } from '@kasane/protocol/internal/queue/silent-redis';
+import { watchAnswers } from '@kasane/protocol/internal/queue/silent-redis';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 
@@ -22,7 +22,7 @@ export interface RedisLinkOptions {
 export class RedisLink {
   readonly #options: RedisLinkOptions;
   #redis: Redis | undefined;
-  #stopReplacing: () => void = () => {};
+  #stopAsking: () => void = () => {};
   #url = '';
   /** The address for people. */
   #place = '';
@@ -68,9 +68,9 @@ export class RedisLink {
       before = true;
       down = false;
     });
-    this.#stopReplacing = replaceWhenSilent(redis, () =>
-      log.warn(`Redis at ${place} does not answer on an open connection: connecting again`),
-    );
+    this.#stopAsking = watchAnswers(redis, {
+      onReplace: () => log.warn(`Redis at ${place} does not answer on an open connection: connecting again`),
+    });
     this.#redis = redis;
   }
 
@@ -86,7 +86,7 @@ export class RedisLink {
   }
 
   #disconnect(): void {
-    this.#stopReplacing();
+    this.#stopAsking();
     this.#redis?.disconnect();
   }
 
