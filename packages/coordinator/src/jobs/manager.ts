@@ -26,7 +26,6 @@ import {
   LISTED_HISTORY,
   MOST_JOBS_PAGE,
   PRIORITY,
-  SPEC_BYTES,
 } from '@kasane/protocol/limits';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord, TrialPlace } from '../store/job-record.ts';
@@ -37,7 +36,7 @@ import { Inspection } from '../submit/inspection.ts';
 import { type CheckedJob, JobChecks } from '../submit/job-checks.ts';
 import { planOf } from '../submit/job-plan.ts';
 import { OpenedData } from '../submit/opened-data.ts';
-import { SubmittedFiles } from '../submit/submitted-job.ts';
+import { keptSpec, SubmittedFiles } from '../submit/submitted-job.ts';
 import { metricsMessages } from './metrics-messages.ts';
 import { stopped, written } from './patience.ts';
 import { Runs, type RunsOptions } from './runs.ts';
@@ -126,9 +125,8 @@ export class JobManager {
 
   async #queue(id: string, job: Job, priority: number, asker: Asker, trial?: TrialPlace): Promise<void> {
     const { store, events, log } = this.#options;
-    const { data, init } = await this.checked(job, asker, trial?.sweep);
+    const { data, init, spec } = await this.checked(job, asker, trial?.sweep);
     const { name } = job.spec;
-    const spec = JSON.stringify(job.spec);
     const now = Date.now();
     await written({ writing: 'job', of: id }, () => store.add(id, name, spec, now, priority, init, trial));
     events.add(id, { code: 'submitted', args: { name } }, now);
@@ -147,16 +145,10 @@ export class JobManager {
     return planOf(job, (await this.checked(job, asker)).data);
   }
 
-  /** Whether a job and its data can be trained. @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT */
-  async checked(job: Job, asker: Asker, sweep?: string): Promise<CheckedJob> {
+  /** Whether a job and its data can be trained; with its spec as it is kept. @throws KasaneError JOB_INVALID, DATA_INVALID or LIMIT */
+  async checked(job: Job, asker: Asker, sweep?: string): Promise<CheckedJob & { readonly spec: string }> {
     const checked = await this.#checks.check(job, asker, sweep);
-    const bytes = Buffer.byteLength(JSON.stringify(job.spec));
-    if (bytes > SPEC_BYTES)
-      throw new KasaneError(
-        'LIMIT',
-        `the job has ${bytes} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
-      );
-    return checked;
+    return { ...checked, spec: keptSpec('job', job.spec) };
   }
 
   /** @throws KasaneError JOB_NOT_FOUND */

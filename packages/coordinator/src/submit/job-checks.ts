@@ -19,6 +19,23 @@ export interface CheckedJob {
   readonly init: string;
 }
 
+/**
+ * All that is looked at of a job whose data is open.
+ * @param access what it may read
+ * @param backends what it may be computed with
+ * @throws KasaneError JOB_INVALID, DATA_INVALID, LIMIT
+ */
+export async function checkWhole(
+  job: Job,
+  data: DataParts,
+  access: Access,
+  backends: readonly string[],
+): Promise<CheckedJob> {
+  await checkTraining(job, data, backends);
+  const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access)).digest;
+  return { data, init };
+}
+
 export class JobChecks {
   readonly #access: Access;
   readonly #workers: Pick<WorkerRegistry, 'all'>;
@@ -47,14 +64,8 @@ export class JobChecks {
     return this.#turns.run(asker, async () => {
       // Whoever asked may go meanwhile.
       const access = { ...this.#access, signal: asker.signal };
-      const data = await this.#data.load(job, access, sweep);
-      await checkTraining(
-        job,
-        data,
-        this.#workers.all().map(({ backend }) => backend),
-      );
-      const init = job.spec.init === undefined ? '' : (await startingWeights(job, '', access)).digest;
-      return { data, init };
+      const backends = this.#workers.all().map(({ backend }) => backend);
+      return checkWhole(job, await this.#data.load(job, access, sweep), access, backends);
     });
   }
 }

@@ -12,6 +12,7 @@ import {
   JOB_FILE_TOKENS,
   PARSING,
   PARSING_PER_CALLER,
+  SPEC_BYTES,
 } from '@kasane/protocol/limits';
 import { answerOf } from '@kasane/tensor/internal/node/thread-answer';
 import { type Asker, CallerTurns } from './caller-turns.ts';
@@ -135,4 +136,15 @@ function isModest(json: string): boolean {
     if (++marks > JOB_FILE_TOKENS || depth > JOB_FILE_DEPTH) return false;
   }
   return true;
+}
+
+/** A job or a sweep as it is kept: JSON, with its aliases and defaults filled in. @throws KasaneError LIMIT */
+export function keptSpec(what: 'job' | 'sweep', spec: object): string {
+  const kept = JSON.stringify(spec);
+  const bytes = Buffer.byteLength(kept);
+  if (bytes <= SPEC_BYTES) return kept;
+  throw new KasaneError(
+    'LIMIT',
+    `the ${what} has ${bytes} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
+  );
 }

@@ -12,7 +12,7 @@ import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search
 import { sweepStates } from '@kasane/protocol/internal/job/sweep-state';
 import { checkJob } from '@kasane/protocol/job';
 import { hasEnded } from '@kasane/protocol/job-state';
-import { JOBS_PAGE, MOST_JOBS_PAGE, RUNNING_SWEEPS, SPEC_BYTES } from '@kasane/protocol/limits';
+import { JOBS_PAGE, MOST_JOBS_PAGE, RUNNING_SWEEPS } from '@kasane/protocol/limits';
 import type { Reason } from '@kasane/protocol/reasons';
 import { checkPriority } from '../jobs/manager.ts';
 import { written } from '../jobs/patience.ts';
@@ -20,6 +20,7 @@ import { nextAction } from '../search/next-action.ts';
 import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
 import type { Decision, SweepRecord } from '../store/sweep-store.ts';
 import type { Asker } from '../submit/caller-turns.ts';
+import { keptSpec } from '../submit/submitted-job.ts';
 import { SweepRun, type SweepRunOptions } from './sweep-run.ts';
 import { viewSweep, viewTrials } from './views.ts';
 
@@ -65,12 +66,7 @@ export class Sweeps {
         `${RUNNING_SWEEPS} sweeps are running, which is the limit: cancel one, or wait for one to end`,
       );
     const sweep = await manager.files.sweep(file, asker);
-    const spec = JSON.stringify(sweep);
-    if (Buffer.byteLength(spec) > SPEC_BYTES)
-      throw new KasaneError(
-        'LIMIT',
-        `the sweep has ${Buffer.byteLength(spec)} bytes with its aliases and defaults filled in; the limit is ${SPEC_BYTES}`,
-      );
+    const spec = keptSpec('sweep', sweep);
     const id = `${sweep.name}-${randomBytes(4).toString('hex')}`;
     const record: SweepRecord = {
       ...{ id, name: sweep.name, spec, priority, isCancelled: false },

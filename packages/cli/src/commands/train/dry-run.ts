@@ -1,8 +1,7 @@
 /** `kasane train --dry-run`: the checks of a training without one. */
-import { checkTraining } from '@kasane/coordinator/internal/submit/check-training';
+import { checkWhole } from '@kasane/coordinator/internal/submit/job-checks';
 import { planOf } from '@kasane/coordinator/internal/submit/job-plan';
 import { loadData } from '@kasane/coordinator/internal/submit/load-data';
-import { startingWeights } from '@kasane/coordinator/internal/submit/starting-weights';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { type GivenOptions, jobOf } from '../../files/read-job.ts';
 import { out } from '../../output/say.ts';
@@ -15,8 +14,7 @@ export async function dryRun(
 ): Promise<void> {
   const job = await jobOf(jobOrPreset, options);
   const data = await loadData(job, anywhere);
-  await checkTraining(job, data, [options.backend]);
-  if (job.spec.init !== undefined) await startingWeights(job, '', anywhere);
+  await checkWhole(job, data, anywhere, [options.backend]);
   const plan = planOf(job, data);
   out.lines(...(options.json ? [JSON.stringify(planRecord(job, plan))] : planLines(job, plan)));
 }
