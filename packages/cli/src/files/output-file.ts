@@ -1,10 +1,11 @@
-/** The file that `kasane train` ends with: asked for before the training, and written at its end without losing what was trained. */
-import { accessSync, copyFileSync, existsSync, constants as fs, statSync } from 'node:fs';
-import { dirname, join, parse } from 'node:path';
+/** The file of weights that `kasane train` and `kasane sweep` end with: asked for before the training, and written at its end without losing what was trained. */
+import { createHash } from 'node:crypto';
+import { accessSync, copyFileSync, existsSync, constants as fs, readFileSync, statSync } from 'node:fs';
+import { dirname, join, parse, resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from '../process/system-errors.ts';
-import { putInPlace } from './write-file.ts';
+import { putInPlace, versionOf } from './write-file.ts';
 
 /** Why a file cannot be written, in words, without its path. */
 export const whyUnwritable = (error: unknown): string => systemFailure(error)?.words ?? messageOf(error);
@@ -23,6 +24,32 @@ export function requireWritable(out: string): void {
   } catch (error) {
     throw refuse(`${whyUnwritable(error)}; set --out to another file`);
   }
+}
+
+/** Where a run's weights are to go. */
+export interface WeightsPlace {
+  readonly out: string;
+  /** What was there before the run. */
+  readonly version: string;
+  /** Whether those of an earlier run are there, in a place that nobody has named. */
+  readonly replaces: boolean;
+}
+
+/** @param name of the job or sweep @param asked by whoever started it @throws KasaneError USAGE where nothing can be written there */
+export function weightsPlace(name: string, asked: string | undefined): WeightsPlace {
+  const out = resolve(asked ?? join('.kasane', `${name}.safetensors`));
+  requireWritable(out);
+  return { out, version: versionOf(out), replaces: asked === undefined && existsSync(out) };
+}
+
+export const replacedNote = (out: string): string =>
+  `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`;
+
+/** The SHA-256 of weights that were written. @param trained that of those that were trained @throws KasaneError FILE_DAMAGED */
+export function digestOf(weights: string, trained: string): string {
+  const digest = createHash('sha256').update(readFileSync(weights)).digest('hex');
+  if (digest === trained) return digest;
+  throw new KasaneError('FILE_DAMAGED', `${weights}: its SHA-256 does not match that of the trained weights`);
 }
 
 /** Where weights go, and what another run may have written there meanwhile. */

@@ -35,7 +35,7 @@ export async function jobOf(jobOrPreset: string, options: GivenOptions = {}): Pr
   const path = options.data === undefined ? undefined : placeFromHere(options.data);
   if (path === undefined) await bringPresetData(jobOrPreset);
   const data = path === undefined ? read.data : ({ ...read.data, path } as JobSpec['data']);
-  const given = withPlaces({ ...read, data }, jobOrPreset);
+  const given = withPlaces({ ...read, data }, placesOf(jobOrPreset));
   const training = { ...given.training, ...trainingOverrides(options) };
   return checkJob({ ...given, training }, () => 'command line');
 }
@@ -108,14 +108,19 @@ export function placesOf(jobOrPreset: string): PlaceOf {
   };
 }
 
-/** A job whose paths are absolute. @throws KasaneError JOB_INVALID */
-function withPlaces(spec: JobSpec, jobOrPreset: string): JobSpec {
-  const placeOf = placesOf(jobOrPreset);
-  const { init } = spec;
+/** A job whose paths are absolute, checked or as it was written. @throws KasaneError JOB_INVALID */
+export function withPlaces<Written extends { readonly data?: unknown; readonly init?: unknown }>(
+  job: Written,
+  placeOf: PlaceOf,
+): Written {
+  const { data, init } = job as { data?: Readonly<Record<string, unknown>>; init?: unknown };
   const places = ['path', 'test'].flatMap((name) => {
-    const place = (spec.data as Readonly<Record<string, unknown>>)[name];
+    const place = data?.[name];
     return typeof place === 'string' ? [[name, placeOf(`data.${name}`, place)]] : [];
   });
-  const data = { ...spec.data, ...Object.fromEntries(places) } as JobSpec['data'];
-  return { ...spec, data, ...(init !== undefined && { init: placeOf('init', init) }) };
+  return {
+    ...job,
+    ...(data && { data: { ...data, ...Object.fromEntries(places) } }),
+    ...(typeof init === 'string' && { init: placeOf('init', init) }),
+  };
 }

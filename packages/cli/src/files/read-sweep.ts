@@ -3,7 +3,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import type { Json, ParameterSpec } from '@kasane/protocol/internal/job/search-schema';
-import { type PlaceOf, placesOf, readJobText } from './read-job.ts';
+import { type PlaceOf, placesOf, readJobText, withPlaces } from './read-job.ts';
 
 /** Keys of a job whose values are paths. */
 const places = new Set(['init', 'data.path', 'data.test']);
@@ -20,34 +20,20 @@ export async function readSweep(path: string): Promise<Sweep> {
     );
   const { parseSweepFile } = await import('@kasane/protocol/job-file');
   const where = path === '-' ? 'standard input' : path;
-  return withPlaces(parseSweepFile(readJobText(path), where), placesOf(path));
-}
-
-function withPlaces({ base, search, ...sweep }: Sweep, placeOf: PlaceOf): Sweep {
-  const whole = (key: string, value: unknown) => (typeof value === 'string' ? placeOf(key, value) : value);
+  const { base, search, ...sweep } = parseSweepFile(readJobText(path), where);
+  const placeOf = placesOf(path);
   const parameters = Object.fromEntries(
     Object.entries(search.parameters).map(([key, parameter]): [string, ParameterSpec] =>
       places.has(key) && 'choices' in parameter
-        ? [key, { ...parameter, choices: parameter.choices.map((choice) => whole(key, choice) as Json) }]
+        ? [key, { ...parameter, choices: parameter.choices.map((choice) => whole(placeOf, key, choice)) }]
         : [key, parameter],
     ),
   );
-  const data = base.data as Readonly<Record<string, unknown>> | undefined;
-  const named = ['path', 'test'].filter((key) => data && Object.hasOwn(data, key));
-  const wholeData = data && {
-    ...data,
-    ...Object.fromEntries(named.map((key) => [key, whole(`data.${key}`, data[key])])),
-  };
-  return {
-    ...sweep,
-    search: { ...search, parameters },
-    base: {
-      ...base,
-      ...(wholeData && { data: wholeData }),
-      ...(base.init !== undefined && { init: whole('init', base.init) }),
-    },
-  };
+  return { ...sweep, search: { ...search, parameters }, base: withPlaces(base, placeOf) };
 }
+
+const whole = (placeOf: PlaceOf, key: string, value: Json): Json =>
+  typeof value === 'string' ? placeOf(key, value) : value;
 
 /** The text that a coordinator takes. */
 export const textOfSweep = ({ base, search }: Sweep): string => JSON.stringify({ ...base, search });

@@ -52,7 +52,7 @@ export function addSweep(): void {
       if (options.coordinator !== undefined)
         return (await import('./remote-sweep.ts')).remoteSweep(sweep, options);
       (await import('./remote-sweep.ts')).requireLocal(options);
-      const place = (await import('./place.ts')).placeOf(sweep, options.out);
+      const place = (await import('../../files/output-file.ts')).weightsPlace(sweep.name, options.out);
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);

@@ -3,11 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { type ClientOptions, CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
-import { placeWeights, whyUnwritable } from '../../files/output-file.ts';
+import { placeWeights, weightsPlace, whyUnwritable } from '../../files/output-file.ts';
 import { textOfSweep } from '../../files/read-sweep.ts';
 import { err, out } from '../../output/say.ts';
 import { followSweep } from './follow-sweep.ts';
-import { placeOf } from './place.ts';
 import { report } from './report.ts';
 
 interface RemoteOptions extends ClientOptions {
@@ -24,7 +23,7 @@ export function requireLocal({ priority, detach }: Pick<RemoteOptions, 'priority
 }
 
 export async function remoteSweep(sweep: Sweep, options: RemoteOptions): Promise<void> {
-  const place = options.detach ? undefined : placeOf(sweep, options.out);
+  const place = options.detach ? undefined : weightsPlace(sweep.name, options.out);
   const client = new CoordinatorClient(options);
   try {
     const id = await client.sweeps.submit(textOfSweep(sweep), options.priority);

@@ -1,18 +1,15 @@
 /** What a sweep ends with: its trials, the weights and the job file of the best, and how to use them. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
+import { join, parse, relative } from 'node:path';
 import type { SweepWithTrials } from '@kasane/protocol/client';
-import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
 import { jobOfTrial, type Sweep } from '@kasane/protocol/internal/job/job-search';
 import type { Assignment } from '@kasane/protocol/internal/job/search-schema';
+import { digestOf } from '../../files/output-file.ts';
 import { writeFile } from '../../files/write-file.ts';
 import { out } from '../../output/say.ts';
 import { count, took } from '../../render/count.ts';
 import { metricWords, rankingRecord, trialTable, valuesText, valueText } from '../../render/sweep.ts';
-import { jobFileBeside } from './place.ts';
 
 /**
  * @param sweep as it was submitted
@@ -27,9 +24,7 @@ export function report(
   json: boolean,
 ): void {
   const best = ended.best!;
-  const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
-  if (digest !== winner.digest)
-    throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 does not match that of the trained weights`);
+  const digest = digestOf(model, winner.digest);
   const jobFile = jobFileBeside(model);
   const job = jobOfTrial(sweep.base, JSON.parse(best.assignment) as Assignment);
   writeFile(`${JSON.stringify(job, undefined, 2)}\n`, jobFile);
@@ -52,6 +47,12 @@ export function report(
     `  kasane predict ${fromHere(model)} INPUT`,
     `  kasane train ${fromHere(jobFile)}`,
   );
+}
+
+/** The job file beside weights: photos.safetensors has photos.job.json. */
+function jobFileBeside(weights: string): string {
+  const { dir, name } = parse(weights);
+  return join(dir, `${name}.job.json`);
 }
 
 /** A path as it would be typed here. */

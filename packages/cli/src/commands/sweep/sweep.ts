@@ -2,7 +2,7 @@
 import { CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
-import { deliver } from '../../files/output-file.ts';
+import { deliver, replacedNote, type WeightsPlace } from '../../files/output-file.ts';
 import { textOfSweep } from '../../files/read-sweep.ts';
 import { makeLog } from '../../output/log.ts';
 import { err } from '../../output/say.ts';
@@ -10,7 +10,6 @@ import type { LogLevel } from '../../program/options.ts';
 import { EmbeddedCluster, guarded } from '../train/cluster.ts';
 import type { ForkedWorker } from '../train/worker-processes.ts';
 import { followSweep } from './follow-sweep.ts';
-import type { SweepPlace } from './place.ts';
 import { report } from './report.ts';
 
 export interface SweepOptions {
@@ -26,15 +25,12 @@ export interface SweepOptions {
 /** @param forked workers with these options that wait for a coordinator */
 export async function sweepHere(
   sweep: Sweep,
-  { out, version, replaces }: SweepPlace,
+  { out, version, replaces }: WeightsPlace,
   options: SweepOptions,
   forked: readonly ForkedWorker[],
 ): Promise<void> {
   const say = (line: string) => void err.lines(line);
-  if (replaces)
-    say(
-      `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`,
-    );
+  if (replaces) say(replacedNote(out));
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,

@@ -1,6 +1,4 @@
 /** `kasane train`: a job on a cluster of this machine, from start to weights. */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { rankEpochs } from '@kasane/coordinator/internal/run/best-epoch';
 import { checkSteps } from '@kasane/coordinator/internal/submit/check-training';
@@ -12,10 +10,10 @@ import { CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job as JobMessage } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
-import { checkJob, type JobSpec } from '@kasane/protocol/job';
+import type { JobSpec } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
-import { deliver } from '../../files/output-file.ts';
+import { deliver, digestOf, replacedNote } from '../../files/output-file.ts';
 import { makeLog } from '../../output/log.ts';
 import { out } from '../../output/say.ts';
 import type { LogLevel } from '../../program/options.ts';
@@ -45,22 +43,22 @@ export interface TrainOptions {
 
 /** @param forked workers with these options that wait for a coordinator */
 export async function train(
-  job: JobToTrain,
+  toTrain: JobToTrain,
   options: TrainOptions,
   forked: readonly ForkedWorker[],
 ): Promise<void> {
-  const { spec, out, version } = job;
+  const { job, out, version } = toTrain;
+  const { spec } = job;
   // Damaged data is said before a cluster is started for it. What Kasane brings along needs no second look.
   let preparation: Preparation = {};
   if (spec.data.path !== undefined) {
-    const checked = checkJob(spec);
-    const data = await loadData(checked, anywhere);
-    checkSteps(checked, data);
+    const data = await loadData(job, anywhere);
+    checkSteps(job, data);
     preparation = data.preparation;
   }
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
-  for (const line of await notesBefore(job, options)) say(line);
+  for (const line of await notesBefore(toTrain, options)) say(line);
   const cluster = new EmbeddedCluster({
     workers: options.workers,
     slots: options.slots,
@@ -141,12 +139,15 @@ function writeProfile(
 }
 
 /** What is worth knowing before a training begins. */
-async function notesBefore({ spec, out, replaces }: JobToTrain, options: TrainOptions): Promise<string[]> {
-  const start =
-    spec.init === undefined ? undefined : (await startingWeights(checkJob(spec), '', anywhere)).what;
-  const replaced = `Note: ${out} is from an earlier training and will be replaced; to keep it, set --out to another file`;
-  const idle = idleSlots(options, spec.training.shards);
-  return [...(start ? [`Start: ${start}`] : []), ...(replaces ? [replaced] : []), ...(idle ? [idle] : [])];
+async function notesBefore({ job, out, replaces }: JobToTrain, options: TrainOptions): Promise<string[]> {
+  const { init, training } = job.spec;
+  const start = init === undefined ? undefined : (await startingWeights(job, '', anywhere)).what;
+  const idle = idleSlots(options, training.shards);
+  return [
+    ...(start ? [`Start: ${start}`] : []),
+    ...(replaces ? [replacedNote(out)] : []),
+    ...(idle ? [idle] : []),
+  ];
 }
 
 /** Each slot computes a shard at a time: more slots than shards are of no use. Empty when none is. */
@@ -181,9 +182,7 @@ function report(
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.
   const training = job.history.reduce((sum, epoch) => sum + epoch.seconds, 0);
   const samplesPerSecond = Number(((job.step * spec.training.batch) / training).toPrecision(4));
-  const digest = createHash('sha256').update(readFileSync(model)).digest('hex');
-  if (digest !== job.digest)
-    throw new KasaneError('FILE_DAMAGED', `${model}: its SHA-256 does not match that of the trained weights`);
+  const digest = digestOf(model, job.digest);
   if (json) {
     const { id, step: steps, workers } = job;
     const { epoch: epochs, testLoss, testMetric } = last;
