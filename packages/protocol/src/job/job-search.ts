@@ -1,6 +1,7 @@
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
 import { KasaneError } from '../errors.ts';
-import { checkJob, type Job, refusal } from './job.ts';
+import { checkJob, type Job, jobJsonSchema } from './job.ts';
+import { refusal } from './job-issues.ts';
 import { checkShape } from './job-shape.ts';
 import {
   canBe,
@@ -63,7 +64,7 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
   const result = searchSchema.safeParse(given);
   if (!result.success) {
     const issues = result.error.issues.map((issue) => ({ ...issue, path: ['search', ...issue.path] }));
-    throw refusal(issues, locate, value);
+    throw refusal(issues, locate, value, jobJsonSchema);
   }
   const { parameters } = result.data;
   checkPaths(parameters, refuse);

@@ -3,16 +3,15 @@
  * Schema that editors use. A job file is data: nothing in it is ever executed.
  */
 
-import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { describePreset, objectiveOfPreset, PresetError } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { z } from 'zod';
 import { KasaneError, messageOf } from '../errors.ts';
 import { fitChannels } from './job-channels.ts';
-import { dataSchema, plainly, unknownOption } from './job-data.ts';
+import { dataSchema } from './job-data.ts';
 import { exchangeSchema } from './job-exchange.ts';
-import { keysAt } from './job-keys.ts';
+import { refusal } from './job-issues.ts';
 import { describeModelJson, modelSchema } from './job-model.ts';
 import { alignData, objectiveSchema } from './job-objective.ts';
 import { optimizerSchema, scheduleSchema } from './job-optimizer.ts';
@@ -224,9 +223,6 @@ export interface Job {
   readonly objective: Objective;
 }
 
-/** Faults of a job file that are told at once: a line each, and each takes a while to explain. */
-const TOLD_ISSUES = 10;
-
 /** What a file may hold: a job, or a job and how to search for a better one. */
 const fileSchema = jobSchema.extend({ search: searchSchema.optional() }).describe('A Kasane job');
 
@@ -245,7 +241,7 @@ export function checkJob(
 ): Job {
   checkShape(value, locate);
   const result = jobSchema.safeParse(value);
-  if (!result.success) throw refusal(result.error.issues, locate, value);
+  if (!result.success) throw refusal(result.error.issues, locate, value, jobJsonSchema);
   const spec = result.data;
   const { optimizer } = spec.training;
   if (optimizer.type === 'sgd' && optimizer.nesterov && optimizer.momentum === 0) {
@@ -341,72 +337,3 @@ function objectiveOf({ objective, model }: JobSpec, { description }: Model): Obj
     'objective is missing; a model with model.output needs one, such as { type: regression }',
   );
 }
-
-/** What is wrong with a file, a line each. @param value the whole file's content */
-export function refusal(
-  all: readonly z.core.$ZodIssue[],
-  locate: (path: readonly PropertyKey[]) => string,
-  value: unknown,
-): KasaneError {
-  const issues = narrowest(all);
-  const messages = issues.slice(0, TOLD_ISSUES).map((issue) => describeIssue(issue, locate, value));
-  if (issues.length > TOLD_ISSUES) messages.push(`and ${issues.length - TOLD_ISSUES} more`);
-  return new KasaneError('JOB_INVALID', messages.join('\n'));
-}
-
-/** Of several limits that one value breaks, the narrowest: within it, the others hold too. */
-function narrowest(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
-  return issues.filter(
-    (issue) =>
-      !issues.some(
-        (other) =>
-          other.path.join('\0') === issue.path.join('\0') &&
-          ((issue.code === 'too_big' && other.code === 'too_big' && other.maximum < issue.maximum) ||
-            (issue.code === 'too_small' && other.code === 'too_small' && other.minimum > issue.minimum)),
-      ),
-  );
-}
-
-function describeIssue(
-  issue: z.core.$ZodIssue,
-  locate: (path: readonly PropertyKey[]) => string,
-  value: unknown,
-): string {
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    // The branch that failed deepest is the one the writer meant; of several, that which has all of its keys.
-    const branches = [...issue.errors].sort((a, b) => depth(b) - depth(a) || lacking(a) - lacking(b));
-    const [inner] = branches[0] ?? [];
-    if (inner) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, locate, value);
-  }
-  if (issue.code === 'unrecognized_keys') {
-    const key = issue.keys[0]!;
-    const path = [...issue.path, key];
-    if (issue.path.join() === 'data') {
-      const { data } = value as { readonly data: unknown };
-      return `${locate(path)}: ${path.join('.')}: ${unknownOption(key, data)}`;
-    }
-    if (path.length === 1 && key === 'search')
-      return `${locate(path)}: search: this file describes a sweep; run it with \`kasane sweep\`, or remove the section`;
-    const hint = suggest(key, keysAt(jobJsonSchema(), issue.path, value));
-    return `${locate(path)}: ${path.join('.')}: unknown key${hint}`;
-  }
-  if (issue.path.length === 0 && issue.code === 'invalid_type')
-    return `${locate(issue.path)}: the file is not a job; it needs at least \`name:\` and \`model:\``;
-  const hint = decimalComma(value, issue.path);
-  return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${plainly(issue.message)}${hint}`;
-}
-
-/** `0,001` is text in YAML, and in braces two entries. */
-function decimalComma(value: unknown, path: readonly PropertyKey[]): string {
-  const follow = (keys: readonly PropertyKey[]) =>
-    keys.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], value);
-  const [found, around] = [follow(path), follow(path.slice(0, -1))];
-  if (typeof found === 'string' && /^[-+]?\d+,\d+$/.test(found)) return `; write ${found.replace(',', '.')}`;
-  const isCut = Object.entries(around ?? {}).some(([key, at]) => /^\d+$/.test(key) && at === null);
-  return typeof found === 'number' && isCut ? '; write decimals with a point, such as 0.001' : '';
-}
-
-const depth = (issues: readonly z.core.$ZodIssue[]) =>
-  Math.max(0, ...issues.map((issue) => issue.path.length));
-const lacking = (issues: readonly z.core.$ZodIssue[]) =>
-  issues.filter(({ message }) => message.endsWith('received undefined')).length;
