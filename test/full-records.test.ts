@@ -1,6 +1,5 @@
 /** The disk of a log fills, or its folder is deleted, while a training writes to it: the training goes on, and it is said once. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFile } from '@kasane/cli/internal/files/write-file';
 import { crc32c, EventFile } from '@kasane/cli/internal/tensorboard/event-file';
@@ -9,18 +8,13 @@ import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
 import { runCommand } from './support/commands.ts';
 import { needing } from './support/needs.ts';
+import { smallDisk } from './support/small-disk.ts';
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
 
-/** A disk of two pages. */
-function smallDisk(): string {
-  const disk = join(temporaryDirectory(cleanUp), 'disk');
-  mkdirSync(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'kasane-test', disk]);
-  cleanUp.add(() => execFileSync('umount', ['-l', disk]));
-  return disk;
-}
+/** Of two pages. */
+const fullSoon = () => smallDisk(cleanUp, '8k');
 
 /** How many records a file of events has. @throws Error where TensorBoard would stop reading */
 function records(path: string): number {
@@ -36,7 +30,7 @@ function records(path: string): number {
 }
 
 it('a full disk keeps whole records, and new ones once there is room again', needing(['mount']), () => {
-  const disk = smallDisk();
+  const disk = fullSoon();
   const said: string[] = [];
   writeFileSync(join(disk, 'ballast'), Buffer.alloc(4096));
   const file = new EventFile(join(disk, 'job'), 0, (what) => said.push(what));
@@ -65,7 +59,7 @@ it('a file that is deleted is written anew', () => {
 });
 
 it('a file that cannot be begun is named, and not left behind', needing(['mount']), () => {
-  const disk = smallDisk();
+  const disk = fullSoon();
   writeFileSync(join(disk, 'ballast'), Buffer.alloc(8192));
   expect(() => new EventFile(disk, 0, () => {})).toThrow(
     expect.objectContaining({ code: 'ENOSPC', path: expect.stringContaining(join(disk, 'events.out')) }),
@@ -74,7 +68,7 @@ it('a file that cannot be begun is named, and not left behind', needing(['mount'
 });
 
 it('a file that does not fit is named as whoever asked for it knows it', needing(['mount']), () => {
-  const path = join(smallDisk(), 'profile.json');
+  const path = join(fullSoon(), 'profile.json');
   expect(() => writeFile(Buffer.alloc(1 << 16), path)).toThrow(
     expect.objectContaining({ code: 'ENOSPC', path }),
   );
@@ -82,7 +76,7 @@ it('a file that does not fit is named as whoever asked for it knows it', needing
 });
 
 it('a trace that the disk refuses disturbs no task', needing(['mount']), async () => {
-  const disk = smallDisk();
+  const disk = fullSoon();
   const said: string[] = [];
   const trace = new Trace(join(disk, 'trace.json'), 'w1', (what) => said.push(what));
   for (let step = 0; step < 200; step++)
@@ -96,7 +90,7 @@ it('kasane train --tensorboard on a disk that fills ends with weights', {
   timeout: 120_000,
 }, async () => {
   const folder = temporaryDirectory(cleanUp);
-  const disk = smallDisk();
+  const disk = fullSoon();
   writeFileSync(join(disk, 'ballast'), Buffer.alloc(4096));
   const rows = Array.from({ length: 64 }, (_, i) => `${i % 9},${(i * 7) % 13},${i % 2 ? 'odd' : 'even'}`);
   writeFileSync(join(folder, 't.csv'), `a,b,y\n${rows.join('\n')}\n`);

@@ -1,12 +1,14 @@
 /** The disk of temporary files is full before or while `kasane train` runs: it says where, and weights that were trained are written. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
 import { main } from './support/commands.ts';
 import { needing } from './support/needs.ts';
+import { smallDisk } from './support/small-disk.ts';
+import { smallTableJob } from './support/small-table.ts';
 
 const cleanUp = new CleanUp();
 afterAll(() => cleanUp.run());
@@ -14,25 +16,14 @@ afterAll(() => cleanUp.run());
 /** Begins to train a small table with TMPDIR on a disk of 20 MiB. */
 function training(epochs: number) {
   const folder = temporaryDirectory(cleanUp);
-  const disk = join(folder, 'disk');
-  mkdirSync(disk);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m', 'kasane-test', disk]);
-  cleanUp.add(() => execFileSync('umount', ['-l', disk]));
-  const rows = Array.from({ length: 400 }, (_, i) => `${i},${(i * 7) % 13},${i % 2 ? 'odd' : 'even'}`);
-  writeFileSync(join(folder, 't.csv'), `a,b,y\n${rows.join('\n')}\n`);
-  const job = {
-    name: 't',
-    model: { preset: 'tabular', features: 2, task: 'classification', outputs: 2 },
-    data: { format: 'csv', path: join(folder, 't.csv'), target: 'y', task: 'classification' },
-    training: { epochs, batch: 64 },
-  };
-  writeFileSync(join(folder, 'job.json'), JSON.stringify(job));
+  const disk = smallDisk(cleanUp, '20m');
+  const job = smallTableJob(folder, epochs);
   const fill = (leave: number) => {
     const { bavail, bsize } = statfsSync(disk);
     writeFileSync(join(disk, 'ballast'), Buffer.alloc(Math.max(0, bavail * bsize - leave)));
   };
   const start = (out: string) => {
-    const child = spawn(process.execPath, [main, 'train', join(folder, 'job.json'), '--out', out], {
+    const child = spawn(process.execPath, [main, 'train', job, '--out', out], {
       env: { ...process.env, TMPDIR: disk },
       stdio: ['ignore', 'ignore', 'pipe'],
     });

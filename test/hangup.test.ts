@@ -1,13 +1,14 @@
 /** The terminal is closed from which a command was started with nohup: it goes on, with all its processes, also without npm. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
 import { startCommand } from './support/commands.ts';
+import { smallTableJob } from './support/small-table.ts';
 
 const script = fileURLToPath(new URL('../scripts/kasane.mjs', import.meta.url));
 const cleanUp = new CleanUp();
@@ -16,15 +17,7 @@ afterAll(() => cleanUp.run());
 it('a training, as npm and a shell start it', { timeout: 120_000 }, async () => {
   const folder = temporaryDirectory(cleanUp);
   const [log, weights] = [join(folder, 'nohup.out'), join(folder, 't.safetensors')];
-  const rows = Array.from({ length: 400 }, (_, i) => `${i},${(i * 7) % 13},${i % 2 ? 'odd' : 'even'}`);
-  writeFileSync(join(folder, 't.csv'), `a,b,y\n${rows.join('\n')}\n`);
-  const job = {
-    name: 't',
-    model: { preset: 'tabular', features: 2, task: 'classification', outputs: 2 },
-    data: { format: 'csv', path: join(folder, 't.csv'), target: 'y', task: 'classification' },
-    training: { epochs: 150, batch: 64 },
-  };
-  writeFileSync(join(folder, 'job.json'), JSON.stringify(job));
+  smallTableJob(folder, 150);
   const said = openSync(log, 'a');
   const command = [process.execPath, script, 'train', 'job.json', '--workers', '2', '--out', weights];
   const shell = spawn('sh', ['-c', '"$@"; :', 'sh', ...command], {
