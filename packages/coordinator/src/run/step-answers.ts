@@ -95,7 +95,7 @@ export class StepAnswers {
     return this.#refused.has(shard);
   }
 
-  /** Lets a refused answer count as nothing: the step goes on without the shard. */
+  /** Counts a refused answer as zero, so that the step continues without the shard. */
   leaveOut(shard: number): void {
     const nothing = { lossSum: 0, metricSum: 0, counted: 0, weight: 0, leftOut: true };
     this.#counted.train.set(shard, { ...this.#refused.get(shard)!, ...nothing });

@@ -243,7 +243,7 @@ export class SweepRun {
     const id = jobOf(sweep, action.trial);
     const decision = decisionInsertion(sweep, this.decisions.length, action);
     events.add(id, { code: 'trial-promoted', args: { epochs: action.epochs } });
-    // One that was evaluated a moment ago goes on without having been paused; of one that has ended its outcome is known.
+    // A trial that has just been evaluated may still be running. If it has ended, its outcome is already known.
     if (store.get(id)?.state === JobState.JOB_STATE_PAUSED) await manager.resume(id, 0, [decision]);
     else await store.sweeps.decide(sweep, this.decisions.length, action);
     return action;

@@ -174,7 +174,7 @@ describe('halving', () => {
     expect(promoted(one).at(-1)).toEqual([0, 9]);
   });
 
-  it('goes on with the next one where the best fails later', () => {
+  it('promotes the next trial if the best one fails later', () => {
     const actions = sweep(3, ({ number }, epochs) => (number === 0 && epochs > 1 ? 'failed' : number));
     expect(promoted(actions)).toEqual([
       [0, 3],
