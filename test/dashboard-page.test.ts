@@ -249,6 +249,15 @@ describe('the page', needing(['chromium']), () => {
     await stateOf(id).filter({ hasText: 'cancelled' }).waitFor();
     await page.getByLabel('Filter by name').fill('convol');
     expect(await page.locator('article.job').count()).toBe(1);
+    await page.getByLabel('Filter by name').fill('');
+    page.once('dialog', (dialog) => dialog.accept());
+    await page.getByRole('button', { name: `Delete: ${id}` }).click();
+    await stateOf(id).waitFor({ state: 'detached' });
+    await go(`/job/${id}`);
+    await page
+      .getByRole('alert')
+      .filter({ hasText: `There is no job ${id}.` })
+      .waitFor();
   });
 
   it('shows who computes what, and a worker that is killed as gone', async () => {

@@ -187,6 +187,7 @@ it('answers odd parameters of every route with what is wrong, and a HEAD as a GE
     'samples',
     'model',
     'cancel',
+    'delete',
     'pause',
     'retry',
     'nothing',

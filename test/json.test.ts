@@ -212,6 +212,9 @@ describe('what is printed is what the help says', () => {
       ask('logs', id as string),
     ]);
     await Promise.all([ask('eval', id as string), ask('export', id as string, '-o', 'model.safetensors')]);
+    expect(await ask('delete', '--yes', waits as string)).toEqual([
+      { job: waits, bytes: expect.any(Number) },
+    ]);
     await ask('drain', worker!.id as string);
     await sharp({ create: { width: 28, height: 28, channels: 3, background: 'gray' } }).toFile(
       file('digit.png'),

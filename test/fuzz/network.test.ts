@@ -176,7 +176,7 @@ const web: NetworkTarget = {
     ...['checkpoints', 'spec', 'metrics', 'samples?first=2&count=5', 'model', 'model?checkpoint=2'].map(
       (view) => get(`/jobs/${jobs.trained}/${view}`),
     ),
-    ...['cancel', 'pause', 'resume', 'retry', 'priority'].map((action) =>
+    ...['cancel', 'delete', 'pause', 'resume', 'retry', 'priority'].map((action) =>
       post(`/jobs/${jobs.other}/${action}`, '3'),
     ),
   ],

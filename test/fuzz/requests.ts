@@ -126,6 +126,7 @@ export function methods(file: string, { running, trained, other, sweep }: Jobs):
       watchMetrics: either,
       watchEvents: [...either.map(({ job }) => ({ job, after: 0 })), { job: '', after: 3 }],
       cancel: [{ job: other }],
+      delete: [{ job: other }],
       pause: [{ job: other }],
       resume: [
         { job: other, epochs: 0 },

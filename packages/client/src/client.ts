@@ -8,6 +8,7 @@ import {
   requireSuccess,
   requireSweepSuccess,
 } from '@kasane/protocol/client';
+import { KasaneError } from '@kasane/protocol/errors';
 import type { CheckResponse, EpochResult, Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { type StateName, stateNames } from '@kasane/protocol/job-state';
@@ -153,6 +154,11 @@ export class JobHandle {
     return this.#calls.cancel(this.id);
   }
 
+  /** Deletes an ended job with its history, checkpoints and weights, which cannot be undone. Returns the bytes of its files. */
+  delete(): Promise<number> {
+    return this.#calls.delete(this.id);
+  }
+
   /** Queues the job file again as a new job. */
   async retry(): Promise<JobHandle> {
     return new JobHandle(await this.#calls.retry(this.id), this.#calls);
@@ -197,7 +203,13 @@ export class SweepHandle {
     for await (const _ of this.watch());
     const { sweep } = await this.get();
     requireSweepSuccess(sweep);
-    return new JobHandle(sweep.best!.job, this.#calls).result();
+    const { number, job } = sweep.best!;
+    if (job === '')
+      throw new KasaneError(
+        'JOB_NOT_FOUND',
+        `trial ${number}, the best of sweep ${this.id}, has been deleted with its weights`,
+      );
+    return new JobHandle(job, this.#calls).result();
   }
 
   /** Cancels the sweep and its trials. */

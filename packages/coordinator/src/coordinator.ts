@@ -27,9 +27,10 @@ import { listen } from './serve/server.ts';
 import { sweepsService } from './serve/sweeps.ts';
 import { trainingHandlers } from './serve/training.ts';
 import { type DecideOptions, defaultDecideOptions } from './steps/decide.ts';
+import { finishDeletions, JOBS } from './store/deleted-files.ts';
 import { isLock } from './store/disk.ts';
 import { EventRecord } from './store/event-record.ts';
-import { checkState, JOBS } from './store/state-check.ts';
+import { checkState } from './store/state-check.ts';
 import { makeStateDirectory } from './store/state-database.ts';
 import { claimState } from './store/state-lock.ts';
 import { JobStore } from './store/store.ts';
@@ -139,7 +140,9 @@ async function openState(
 }
 
 /** Removes what a coordinator that was killed has left of files. Nobody else has the state directory, and no job of this process writes yet. */
-async function sweepJobs(stateDirectory: string, log: Logger): Promise<void> {
+async function sweepJobs(stateDirectory: string, store: JobStore, log: Logger): Promise<void> {
+  for (const job of await finishDeletions(stateDirectory, (id) => store.get(id) !== undefined))
+    log.info({ job }, `removed the files of ${job}, which has been deleted`);
   const left = await sweepTemporaryFiles(join(stateDirectory, JOBS)).catch(() => 0); // it may not be there yet
   if (left > 0) log.info(`removed ${left} unfinished files left by a coordinator that was killed`);
 }
@@ -182,7 +185,7 @@ async function start(options: CoordinatorOptions, opened: Closers): Promise<Coor
   expectPassingBuffers();
   const stateDirectory = resolve(options.stateDirectory);
   const { store, tokens } = await openState(stateDirectory, log, opened);
-  await sweepJobs(stateDirectory, log);
+  await sweepJobs(stateDirectory, store, log);
   const { trouble } = await inspectRedis(redisUrl);
   if (trouble) log.warn(`${trouble.found}; ${trouble.todo}`);
   const link = new WatchedRedis({

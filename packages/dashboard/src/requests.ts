@@ -60,6 +60,7 @@ const views: Readonly<Record<string, Route>> = {
 /** What can be done to a job, by the same. */
 const actions: Readonly<Record<string, Route>> = {
   cancel: ({ client, job }) => client.cancel(job),
+  delete: ({ client, job }) => client.delete(job),
   pause: ({ client, job }) => client.pause(job),
   // Of one that has ended `body` says how many epochs more.
   resume: ({ client, job, body }) =>

@@ -171,6 +171,8 @@ export class Viewers {
         this.#jobs.set(job.id, json);
         this.#states.set(job.id, job.state);
       }
+      const gone = [...before.keys()].filter((id) => !this.#jobs.has(id));
+      if (gone.length > 0) this.#broadcast('gone', JSON.stringify(gone));
       const first = this.#cluster === '';
       this.#cluster = JSON.stringify(cluster);
       if (changed.length > 0 || first) this.#broadcast('jobs', listOf(changed));
@@ -209,9 +211,14 @@ export class Viewers {
       this.#client.list(all ? SHOWN_JOBS : JOBS_PAGE),
       Promise.all([...followed].map(get)),
     ]);
+    const isWhole = all || jobs.length < JOBS_PAGE;
     const known = new Map(whole.flatMap((job) => (job ? [[job.id, job] as const] : [])));
     const rest = jobs.filter(({ id }) => !known.has(id));
-    return { jobs: [...known.values(), ...rest].sort((a, b) => b.submittedAt - a.submittedAt), missing, all };
+    return {
+      jobs: [...known.values(), ...rest].sort((a, b) => b.submittedAt - a.submittedAt),
+      missing,
+      all: isWhole,
+    };
   }
 
   /** Nobody looks any more. */

@@ -11,6 +11,7 @@ import { addExport } from '../commands/export/command.ts';
 import { addInit } from '../commands/init/command.ts';
 import {
   addCancel,
+  addDelete,
   addDrain,
   addJobs,
   addPause,
@@ -56,6 +57,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addCancel();
   addPause();
   addRetry();
+  addDelete();
   addPriority();
   addResume();
   addTop();

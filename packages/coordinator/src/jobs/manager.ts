@@ -25,7 +25,6 @@ import {
   JOBS_PAGE,
   LISTED_HISTORY,
   MOST_JOBS_PAGE,
-  PRIORITY,
 } from '@kasane/protocol/limits';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord, TrialPlace } from '../store/job-record.ts';
@@ -37,8 +36,10 @@ import { type CheckedJob, JobChecks } from '../submit/job-checks.ts';
 import { planOf } from '../submit/job-plan.ts';
 import { OpenedData } from '../submit/opened-data.ts';
 import { keptSpec, SubmittedFiles } from '../submit/submitted-job.ts';
+import { deleteJob } from './deletion.ts';
 import { metricsMessages } from './metrics-messages.ts';
 import { stopped, written } from './patience.ts';
+import { checkPriority } from './priority.ts';
 import { Runs, type RunsOptions } from './runs.ts';
 import { JobViews } from './views.ts';
 import { Waits } from './waits.ts';
@@ -234,6 +235,16 @@ export class JobManager {
   }
 
   /**
+   * Deletes a job that has ended, with all that is kept of it. Returns the bytes of its files.
+   * @throws KasaneError JOB_NOT_FOUND, JOB_STATE, STATE_UNUSABLE, STATE_IN_USE
+   */
+  async delete(id: string): Promise<number> {
+    const bytes = await deleteJob(this.#record(id), this.runs, this.#options);
+    this.#changes.emit(id);
+    return bytes;
+  }
+
+  /**
    * Holds a job back; it keeps its place and what it has done.
    * @throws KasaneError JOB_NOT_FOUND, or JOB_STATE when the job is paused or has ended
    */
@@ -279,6 +290,7 @@ export class JobManager {
     this.#askedFor(id);
     const place = paused ? record.submittedAt : Date.now();
     await written({ writing: 'resumption' }, () => store.reopen(id, JSON.stringify(checked), place, others));
+    this.#record(id); // it may have been deleted meanwhile
     this.#options.log.info({ job: id }, `job ${id} resumed, up to ${checked.training.epochs} epochs`);
     const args = { step: record.step, epochs: checked.training.epochs };
     events.add(id, { code: 'resumed', args });
@@ -381,10 +393,4 @@ export class JobManager {
     for (const path of forgotten) rm(path, { force: true }).catch(() => {}); // found by nobody
     this.#changed(id);
   }
-}
-
-/** @throws KasaneError USAGE */
-export function checkPriority(priority: number): void {
-  if (Math.abs(priority) <= PRIORITY) return;
-  throw new KasaneError('USAGE', `priority ${priority}: expected a number from -${PRIORITY} to ${PRIORITY}`);
 }

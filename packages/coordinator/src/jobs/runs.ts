@@ -160,6 +160,11 @@ export class Runs {
     await place.over;
   }
 
+  /** Resolves when nothing of a job is open any more that has ended. */
+  async settled(id: string): Promise<void> {
+    await this.#places.get(id)?.over;
+  }
+
   setPriority(id: string, priority: number): void {
     const run = this.get(id);
     if (run) run.priority = priority;

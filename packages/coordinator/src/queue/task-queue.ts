@@ -185,20 +185,25 @@ export class TaskQueue {
 
   /** Removes from Redis, if it answers, everything of the run, and what is left of the job's runs whose coordinators were killed. */
   obliterate(): Promise<void> {
-    const inUse = new Map<string, Promise<boolean>>([[this.#prefix, Promise.resolve(false)]]);
-    const isLeft = (key: string) => {
-      const prefix = prefixOf(key);
-      const asked = inUse.get(prefix) ?? this.#redis.exists(inUseKey(prefix)).then((count) => count > 0);
-      inUse.set(prefix, asked);
-      return asked.then((used) => !used);
-    };
-    return within(ENDING_MS, unlinkMatching(this.#redis, everyRunOf(this.#job), isLeft));
+    return removeRuns(this.#redis, this.#job, this.#prefix);
   }
 
   async close(): Promise<void> {
     this.#settings.close();
     await within(ENDING_MS, Promise.allSettled([...this.#ahead, this.#now].map((queue) => queue.close())));
   }
+}
+
+/** Removes from Redis, if it answers, what is left of a job's runs whose coordinators were killed. @param own a run that has ended, too */
+export function removeRuns(redis: Redis, job: string, own?: string): Promise<void> {
+  const inUse = new Map<string, Promise<boolean>>(own === undefined ? [] : [[own, Promise.resolve(false)]]);
+  const isLeft = (key: string) => {
+    const prefix = prefixOf(key);
+    const asked = inUse.get(prefix) ?? redis.exists(inUseKey(prefix)).then((count) => count > 0);
+    inUse.set(prefix, asked);
+    return asked.then((used) => !used);
+  };
+  return within(ENDING_MS, unlinkMatching(redis, everyRunOf(job), isLeft));
 }
 
 /** Number of Redis values that a batch of this many samples is cut into, at most. */

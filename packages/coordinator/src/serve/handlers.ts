@@ -11,6 +11,9 @@ import { CALLER } from './admission.ts';
 import { OPEN_CALLER } from './gate.ts';
 import { toServiceError } from './service-error.ts';
 
+/** Ends a call with an error: what is watched may go. */
+export type Refuse = (error: unknown) => void;
+
 export function handlers(log: Logger) {
   return {
     unary:
@@ -25,13 +28,14 @@ export function handlers(log: Logger) {
       },
     watched:
       <Request, Response>(
-        watch: (call: ServerWritableStream<Request, Response>) => void,
+        watch: (call: ServerWritableStream<Request, Response>, refuse: Refuse) => void,
       ): handleServerStreamingCall<Request, Response> =>
       (call) => {
+        const refuse: Refuse = (error) => void call.emit('error', toServiceError(error, log));
         try {
-          watch(call);
+          watch(call, refuse);
         } catch (error) {
-          call.emit('error', toServiceError(error, log));
+          refuse(error);
         }
       },
   };

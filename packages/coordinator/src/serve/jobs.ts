@@ -22,7 +22,7 @@ const PIECE_BYTES = 256 << 10;
 /** @param sweeps whose trials some of the jobs are */
 export function jobsService(
   manager: JobManager,
-  sweeps: Pick<Sweeps, 'requireResumable'>,
+  sweeps: Pick<Sweeps, 'requireResumable' | 'requireDeletable'>,
   log: Logger,
 ): JobsServer {
   const { unary, watched } = handlers(log);
@@ -41,12 +41,16 @@ export function jobsService(
     listCheckpoints: unary(async ({ job }) => ({ checkpoints: await manager.checkpoints(job) })),
     readSamples: unary(({ job, first, count }) => manager.samples(job, first, count)),
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
+    delete: unary(async ({ job }) => {
+      sweeps.requireDeletable(job);
+      return { bytes: await manager.delete(job) };
+    }),
     pause: unary(async ({ job }) => ({ job: await manager.pause(job) })),
     retry: unary(async ({ job }, call) => ({ job: await manager.retry(job, askerOf(call)) })),
     setPriority: unary(async ({ job, priority }) => ({ job: await manager.setPriority(job, priority) })),
-    watch: watched((call) => watchJob(call, manager)),
-    watchMetrics: watched((call) => watchMetrics(call, manager)),
-    watchEvents: watched((call) => watchEvents(call, manager)),
+    watch: watched((call, refuse) => watchJob(call, manager, refuse)),
+    watchMetrics: watched((call, refuse) => watchMetrics(call, manager, refuse)),
+    watchEvents: watched((call, refuse) => watchEvents(call, manager, refuse)),
     downloadModel: downloads(manager, log),
   };
 }

@@ -14,6 +14,6 @@ export function sweepsService(sweeps: Sweeps, log: Logger): SweepsServer {
     get: unary(({ sweep }) => ({ sweep: sweeps.get(sweep).sweep })),
     list: unary(({ pageSize, pageToken }) => sweeps.list(pageSize, pageToken)),
     cancel: unary(async ({ sweep }) => ({ sweep: await sweeps.cancel(sweep) })),
-    watch: watched((call) => watchSweep(call, sweeps)),
+    watch: watched((call, refuse) => watchSweep(call, sweeps, refuse)),
   };
 }

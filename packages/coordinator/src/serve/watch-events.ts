@@ -4,6 +4,7 @@ import type { Event, WatchEventsRequest, WatchEventsResponse } from '@kasane/pro
 import { hasEnded } from '@kasane/protocol/job-state';
 import { EVENTS_MESSAGE } from '@kasane/protocol/limits';
 import type { JobManager } from '../jobs/manager.ts';
+import type { Refuse } from './handlers.ts';
 
 /** Messages that a client may leave unread. */
 const MESSAGES_BEHIND = 1_000;
@@ -12,6 +13,7 @@ const MESSAGES_BEHIND = 1_000;
 export function watchEvents(
   call: ServerWritableStream<WatchEventsRequest, WatchEventsResponse>,
   manager: JobManager,
+  refuse: Refuse,
 ): void {
   const { job, after } = call.request;
   const past = job === '' ? manager.record.newest(EVENTS_MESSAGE) : manager.events(job);
@@ -38,7 +40,14 @@ export function watchEvents(
     stop();
     call.end();
   };
-  offChange = manager.onChange(job, changed);
+  offChange = manager.onChange(job, () => {
+    try {
+      changed();
+    } catch (error) {
+      stop();
+      refuse(error);
+    }
+  });
   changed();
 }
 

@@ -5,6 +5,7 @@ import { hasEnded } from '@kasane/protocol/job-state';
 import type { JobManager } from '../jobs/manager.ts';
 import { noMetrics } from '../jobs/metrics-messages.ts';
 import type { Metrics } from '../store/metrics.ts';
+import type { Refuse } from './handlers.ts';
 
 /** Messages that a client may leave unread. */
 const MESSAGES_BEHIND = 40;
@@ -12,7 +13,7 @@ const MESSAGES_BEHIND = 40;
 type Call = ServerWritableStream<WatchMetricsRequest, WatchMetricsResponse>;
 
 /** @throws KasaneError JOB_NOT_FOUND */
-export function watchMetrics(call: Call, manager: JobManager): void {
+export function watchMetrics(call: Call, manager: JobManager, refuse: Refuse): void {
   const id = call.request.job;
   let live: Metrics | undefined;
   let offPoint = () => {};
@@ -40,7 +41,14 @@ export function watchMetrics(call: Call, manager: JobManager): void {
   call.on('close', stop);
   try {
     for (const message of manager.metrics(id)) call.write(message);
-    offChange = manager.onChange(id, attend);
+    offChange = manager.onChange(id, () => {
+      try {
+        attend();
+      } catch (error) {
+        stop();
+        refuse(error);
+      }
+    });
     attend();
   } catch (error) {
     stop();

@@ -9,6 +9,7 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { TRIALS_MESSAGE } from '@kasane/protocol/limits';
 import type { Sweeps } from '../sweeps/sweeps.ts';
+import type { Refuse } from './handlers.ts';
 import { watchChanges } from './watch-changes.ts';
 
 /** Least time between two messages, in milliseconds. */
@@ -18,30 +19,35 @@ const INTERVAL_MS = 250;
 export function watchSweep(
   call: ServerWritableStream<SweepsWatchRequest, SweepsWatchResponse>,
   sweeps: Pick<Sweeps, 'get' | 'onChange'>,
+  refuse: Refuse,
 ): void {
   const id = call.request.sweep;
   const sent = new Map<number, string>();
   let sentSweep = '';
-  watchChanges(call, {
-    intervalMs: INTERVAL_MS,
-    onChange: (listener) => sweeps.onChange(id, listener),
-    now: () => {
-      const { sweep, trials } = sweeps.get(id);
-      const changed = trials.filter((trial) => {
-        const text = JSON.stringify(trial);
-        if (sent.get(trial.number) === text) return false;
-        sent.set(trial.number, text);
-        return true;
-      });
-      const text = JSON.stringify(sweep);
-      const isNew = changed.length > 0 || text !== sentSweep;
-      sentSweep = text;
-      return {
-        messages: isNew ? inMessages(sweep, changed) : [],
-        isLast: sweep.state !== SweepState.SWEEP_STATE_RUNNING,
-      };
+  watchChanges(
+    call,
+    {
+      intervalMs: INTERVAL_MS,
+      onChange: (listener) => sweeps.onChange(id, listener),
+      now: () => {
+        const { sweep, trials } = sweeps.get(id);
+        const changed = trials.filter((trial) => {
+          const text = JSON.stringify(trial);
+          if (sent.get(trial.number) === text) return false;
+          sent.set(trial.number, text);
+          return true;
+        });
+        const text = JSON.stringify(sweep);
+        const isNew = changed.length > 0 || text !== sentSweep;
+        sentSweep = text;
+        return {
+          messages: isNew ? inMessages(sweep, changed) : [],
+          isLast: sweep.state !== SweepState.SWEEP_STATE_RUNNING,
+        };
+      },
     },
-  });
+    refuse,
+  );
 }
 
 /** The last message is the one without `more`; there is one where no trial has changed, too. */

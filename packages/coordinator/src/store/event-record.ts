@@ -36,6 +36,7 @@ export class EventRecord {
   #unwritten = new Map<number, Event>();
   #removed = new Set<number>();
   #writing: Promise<void> | undefined;
+  #lastDeletion: Event | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** There is something to be written as soon as what is being written is. */
   #urgent = false;
@@ -48,13 +49,34 @@ export class EventRecord {
   }
 
   add(job: string, event: JobEvent, time = Date.now()): void {
-    const recorded = { number: this.#next++, job, time, ...keptOf(event) };
+    const recorded = this.#numbered(job, event, time);
     const list = this.#load(job);
     list.push(recorded);
     this.#unwritten.set(recorded.number, recorded);
     while (list.length > this.#options.most && this.#forgetOne(list));
     for (const listener of this.#listeners) listener(recorded);
     this.#schedule(eventKind(event.code) !== 'routine');
+  }
+
+  /** A job has been deleted. That is kept until the next one is: numbers must ascend over restarts. */
+  deleted(job: string): void {
+    this.forget(job);
+    const last = this.#numbered(job, { code: 'deleted', args: {} }, Date.now());
+    if (this.#lastDeletion) this.#remove(this.#lastDeletion);
+    this.#lastDeletion = last;
+    this.#unwritten.set(last.number, last);
+    for (const listener of this.#listeners) listener(last);
+    this.#schedule(true);
+  }
+
+  /** Nothing of a job is written any more. */
+  forget(job: string): void {
+    this.#jobs.delete(job);
+    for (const [number, event] of this.#unwritten) if (event.job === job) this.#unwritten.delete(number);
+  }
+
+  #numbered(job: string, event: JobEvent, time: number): Event {
+    return { number: this.#next++, job, time, ...keptOf(event) };
   }
 
   /** Oldest first. */

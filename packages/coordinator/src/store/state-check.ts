@@ -15,14 +15,13 @@ import {
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
+import { JOBS, markedDeleted } from './deleted-files.ts';
 import { SCHEMA_VERSION } from './migrations.ts';
 import { DATABASE } from './state-database.ts';
 import { damaged, RESTORE, stateError, unusable, whyOf } from './state-errors.ts';
 import { ownerOf } from './state-lock.ts';
 import { faultOfLog } from './wal.ts';
 
-/** Where files of jobs are, in a state directory. */
-export const JOBS = 'jobs';
 /** Bytes 18 and 19 of a database in WAL mode. */
 const WAL_MODE = 2;
 
@@ -125,7 +124,7 @@ const jobsOf = (jobs: readonly string[]) =>
 const lost = (directory: string, what: string, but: string) =>
   new KasaneError('FILE_DAMAGED', `${join(directory, DATABASE)} ${what}, but ${but}; ${RESTORE}`);
 
-/** Jobs with checkpoints or weights on disk. */
+/** Jobs with checkpoints or weights on disk, without those whose deletion is not finished. */
 export function jobsWithFiles(directory: string): string[] {
   const list = (folder: string) => {
     try {
@@ -134,7 +133,9 @@ export function jobsWithFiles(directory: string): string[] {
       return [];
     }
   };
-  return list(join(directory, JOBS)).filter((job) =>
-    list(join(directory, JOBS, job)).some((file) => file.endsWith('.safetensors')),
+  const deleted = new Set(markedDeleted(directory));
+  return list(join(directory, JOBS)).filter(
+    (job) =>
+      !deleted.has(job) && list(join(directory, JOBS, job)).some((file) => file.endsWith('.safetensors')),
   );
 }

@@ -7,7 +7,8 @@ import { join, relative, resolve } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { eventOfRow, IS_ROUTINE, insertionOf } from './event-rows.ts';
+import { eventOfRow, insertionOf } from './event-rows.ts';
+import { deletionOf, detailsDeletion, ENDED_LONG_AGO } from './forgetting.ts';
 import {
   type CheckpointRecord,
   epochInsertion,
@@ -184,7 +185,12 @@ export class JobStore {
     set: string,
     ...values: readonly SQLInputValue[]
   ): Promise<void> {
-    const written = this.#write(setting(id, set, ...values), ...others);
+    await this.#writeOf(id, setting(id, set, ...values), ...others);
+  }
+
+  /** Writes what changes a job all or nothing. */
+  async #writeOf(id: string, ...statements: readonly Statement[]): Promise<void> {
+    const written = this.#write(...statements);
     this.#read.delete(id);
     await written.finally(() => this.#read.delete(id));
   }
@@ -213,11 +219,11 @@ export class JobStore {
   }
 
   /** Jobs that wait or run, in the order in which they come: by priority, then oldest first. */
-  open(): JobRecord[] {
+  open(states: readonly JobState[] = [JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING]): JobRecord[] {
     const order = 'priority DESC, submittedAt, rowid';
     return this.#db
-      .prepare(`SELECT id FROM jobs WHERE state IN (?, ?) ORDER BY ${order}`)
-      .all(JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_RUNNING)
+      .prepare(`SELECT id FROM jobs WHERE state IN (${states.join()}) ORDER BY ${order}`)
+      .all()
       .map(({ id }) => this.get(text(id))!);
   }
 
@@ -259,6 +265,11 @@ export class JobStore {
     return this.#change(id, set, state, error, endedAt, step);
   }
 
+  /** Forgets everything of a job, if it has ended; otherwise nothing changes. */
+  delete(id: string): Promise<void> {
+    return this.#writeOf(id, ...deletionOf(id));
+  }
+
   setModel(id: string, path: string, digest: string, workers: number): Promise<void> {
     return this.#change(id, 'model = ?, digest = ?, workers = ?', this.#toStore(path), digest, workers);
   }
@@ -270,7 +281,8 @@ export class JobStore {
     ledger: readonly LedgerRow[],
     epochs: readonly EpochResult[] = [],
   ): Promise<void> {
-    const written = this.#write(
+    await this.#writeOf(
+      job,
       {
         sql: 'INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?)',
         values: [job, checkpoint.step, this.#toStore(checkpoint.path), checkpoint.digest],
@@ -279,8 +291,6 @@ export class JobStore {
       ...epochs.map((result) => epochInsertion(job, result)),
       setting(job, 'step = ?', checkpoint.step),
     );
-    this.#read.delete(job);
-    await written.finally(() => this.#read.delete(job));
   }
 
   /** Newest first. */
@@ -301,12 +311,12 @@ export class JobStore {
 
   /** Takes back everything that happened after `step`: the run goes on from a checkpoint there. */
   async rewind(job: string, step: number, epochsDone: number): Promise<void> {
-    this.#read.delete(job);
-    await this.#write(
+    await this.#writeOf(
+      job,
       { sql: 'DELETE FROM ledger WHERE job = ? AND step >= ?', values: [job, step] },
       { sql: 'DELETE FROM epochs WHERE job = ? AND epoch > ?', values: [job, epochsDone] },
       { sql: 'DELETE FROM checkpoints WHERE job = ? AND step > ?', values: [job, step] },
-    ).finally(() => this.#read.delete(job));
+    );
   }
 
   /** Forgets the checkpoints of a job. @returns their files, which are to be removed */
@@ -318,20 +328,11 @@ export class JobStore {
 
   /**
    * Of jobs that ended before the last `keep`, forgets metrics, ledger, checkpoints and most events; not record, epochs and weights.
-   * Trials are counted apart from other jobs: a sweep of hundreds does not cost those theirs.
    * @returns the checkpoints' files, which are to be removed
    */
   async forget(keep: number): Promise<string[]> {
-    const { JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED } = JobState;
-    const order = "PARTITION BY sweep = '' ORDER BY ended DESC, endedAt DESC, rowid DESC";
-    const old = `SELECT id FROM (SELECT id, row_number() OVER (${order}) AS place FROM jobs
-      WHERE state IN (${JOB_STATE_SUCCEEDED}, ${JOB_STATE_FAILED}, ${JOB_STATE_CANCELLED})) WHERE place > ?`;
-    const files = this.#db.prepare(`SELECT path FROM checkpoints WHERE job IN (${old})`).all(keep);
-    const tables = ['metrics', 'ledger', 'checkpoints'];
-    await this.#write(
-      ...tables.map((table) => ({ sql: `DELETE FROM ${table} WHERE job IN (${old})`, values: [keep] })),
-      { sql: `DELETE FROM events WHERE job IN (${old}) AND ${IS_ROUTINE}`, values: [keep] },
-    );
+    const files = this.#db.prepare(`SELECT path FROM checkpoints WHERE job IN (${ENDED_LONG_AGO})`).all(keep);
+    await this.#write(...detailsDeletion(keep));
     return files.map(({ path }) => this.#toPath(path));
   }
 

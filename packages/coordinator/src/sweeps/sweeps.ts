@@ -14,8 +14,8 @@ import { checkJob } from '@kasane/protocol/job';
 import { hasEnded } from '@kasane/protocol/job-state';
 import { JOBS_PAGE, MOST_JOBS_PAGE, RUNNING_SWEEPS } from '@kasane/protocol/limits';
 import type { Reason } from '@kasane/protocol/reasons';
-import { checkPriority } from '../jobs/manager.ts';
 import { written } from '../jobs/patience.ts';
+import { checkPriority } from '../jobs/priority.ts';
 import { nextAction } from '../search/next-action.ts';
 import { pageSize, placeOfToken, placeToken } from '../store/pages.ts';
 import type { Decision, SweepRecord } from '../store/sweep-store.ts';
@@ -137,6 +137,16 @@ export class Sweeps {
     throw new KasaneError(
       'JOB_STATE',
       `job ${job} is trial ${record.trial} of sweep ${record.sweep}, which decides whether it continues; wait until the sweep ends (\`kasane sweeps ${record.sweep}\`)`,
+    );
+  }
+
+  /** While a sweep goes on it reads what its trials have reached. @throws KasaneError JOB_STATE */
+  requireDeletable(job: string): void {
+    const { sweep = '', trial } = this.#options.store.get(job) ?? {};
+    if (!this.#running.has(sweep)) return;
+    throw new KasaneError(
+      'JOB_STATE',
+      `job ${job} is trial ${trial} of sweep ${sweep}, which is still running; delete it when the sweep has ended (\`kasane sweeps ${sweep}\`)`,
     );
   }
 

@@ -69,8 +69,14 @@ function follow(job: string): void {
       take(JSON.parse((event as MessageEvent<string>).data) as T);
       frame.ask();
     });
+  // What a stream begins with is all there is: others were deleted while there was none.
+  let isFirst = true;
   on<Job[]>('jobs', (changed) => {
-    jobs = merged(jobs ?? [], changed);
+    jobs = merged(isFirst ? [] : (jobs ?? []), changed);
+    isFirst = false;
+  });
+  on<string[]>('gone', (ids) => {
+    jobs = jobs?.filter(({ id }) => !ids.includes(id));
   });
   on<StatusResponse>('cluster', (value) => {
     cluster = value;
@@ -87,7 +93,10 @@ function follow(job: string): void {
   on<JobEvent[]>('happens', (more) => {
     happened = [...happened, ...more].slice(-EVENTS);
   });
-  source.addEventListener('open', () => byId('lost').setAttribute('hidden', ''));
+  source.addEventListener('open', () => {
+    isFirst = true;
+    byId('lost').setAttribute('hidden', '');
+  });
   source.addEventListener('error', () => byId('lost').removeAttribute('hidden'));
 }
 

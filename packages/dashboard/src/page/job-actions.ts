@@ -26,7 +26,17 @@ export function jobActions(page: Page, job: Job, dialog: SubmitDialog): HTMLElem
   const simple = (name: 'pause' | 'resume' | 'retry') =>
     button(name, t[name], () => attempt(page, () => act(job.id, name)));
   const again = button('again', t.resubmit, () => attempt(page, () => dialog.openCopy(job.id)));
-  if (hasEnded(job.state)) return job.state === SUCCEEDED ? [again] : [simple('retry'), again];
+  const remove = () => {
+    if (!confirm(t.removeSure(job.id))) return;
+    attempt(page, async () => {
+      await act(job.id, 'delete');
+      location.hash = '#/jobs';
+    });
+  };
+  if (hasEnded(job.state)) {
+    const retry = job.state === SUCCEEDED ? [] : [simple('retry')];
+    return [...retry, again, button('delete', t.remove, remove, 'danger')];
+  }
   const hold = job.state === PAUSED ? [simple('resume')] : job.state <= RUNNING ? [simple('pause')] : [];
   return [priority(page, job), ...hold, button('cancel', t.cancel, cancel, 'danger'), again];
 }

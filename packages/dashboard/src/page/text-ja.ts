@@ -26,6 +26,9 @@ export const japanese: Words = {
   submitted: '投入',
   cancel: '中止する',
   cancelSure: (job) => `${job} を中止しますか？`,
+  remove: '削除する',
+  removeSure: (job) =>
+    `${job} を、履歴・チェックポイント・重みとともに削除しますか？この操作は取り消せません。`,
   pause: '一時停止',
   resume: '再開',
   retry: '再試行',

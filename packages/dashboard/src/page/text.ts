@@ -34,6 +34,9 @@ export const english = {
   // What can be done to a job.
   cancel: 'Cancel',
   cancelSure: (job: string) => `Cancel ${job}?`,
+  remove: 'Delete',
+  removeSure: (job: string) =>
+    `Delete ${job} with its history, checkpoints and weights? This cannot be undone.`,
   pause: 'Pause',
   resume: 'Resume',
   retry: 'Retry',

@@ -76,6 +76,9 @@ export const events = {
   'cancelled': end({ step: 'number' },
     ({ step }) => `cancelled after step ${step}`,
     ({ step }) => `ステップ ${step} で中止されました`),
+  'deleted': end({},
+    () => 'deleted',
+    () => '削除されました'),
   // Its sweep.
   'trial': start({ sweep: 'text', trial: 'number', values: 'text' },
     ({ sweep, trial, values }) => `trial ${trial} of sweep ${sweep}: ${values}`,

@@ -280,6 +280,7 @@ const writings = {
   pause: () => 'the pause',
   resumption: () => 'the resumed job',
   priority: () => 'the priority',
+  deletion: () => 'the deletion',
 };
 type Writing = keyof typeof writings;
 /** `of` where the words take it. */
@@ -337,6 +338,7 @@ export const japaneseTexts: Texts = {
     pause: () => '一時停止',
     resumption: () => 'ジョブの再開',
     priority: () => '優先度',
+    deletion: () => 'ジョブの削除',
   },
 };
 

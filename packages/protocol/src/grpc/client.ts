@@ -127,6 +127,12 @@ export class CoordinatorClient {
     return this.act('cancel', { job });
   }
 
+  /** Deletes a job that has ended, with its weights. Returns the bytes of its files. */
+  async delete(job: string): Promise<number> {
+    const { bytes } = await this.#calls.one(JobsService.delete, { job });
+    return bytes;
+  }
+
   /** Holds a job back until it is resumed. */
   pause(job: string): Promise<Job> {
     return this.act('pause', { job });

@@ -9,7 +9,7 @@ import { TrainingService } from '../gen/kasane/v1/training.ts';
 
 export const scopes = ['read', 'submit', 'work', 'admin'] as const;
 /**
- * read: sees jobs, workers and weights. submit: also queues jobs, and stops or resumes them. work: takes tasks and answers them, and
+ * read: sees jobs, workers and weights. submit: also queues jobs, stops, resumes and deletes them. work: takes tasks and answers them, and
  * is told where Redis is. admin: everything.
  */
 export type Scope = (typeof scopes)[number];
@@ -38,6 +38,7 @@ const jobs: ScopesOf<typeof JobsService> = {
   watchMetrics: 'read',
   watchEvents: 'read',
   cancel: 'submit',
+  delete: 'submit',
   pause: 'submit',
   resume: 'submit',
   retry: 'submit',

@@ -1,4 +1,4 @@
-/** Jobs and workers of a coordinator: submit, jobs, workers, drain, watch, cancel, pause, retry, priority and resume. Loads nothing heavy. */
+/** Jobs and workers of a coordinator: submit, jobs, workers, drain, watch, cancel, delete, pause, retry, priority and resume. Loads nothing heavy. */
 import { addTrainingFlags, integer } from '../../program/options.ts';
 import {
   asks,
@@ -111,6 +111,27 @@ export function addCancel(): void {
       ),
     )
     .action(async (job, options) => (await import('./jobs.ts')).cancel(job, options));
+}
+
+export function addDelete(): void {
+  asks(
+    command('delete <jobs...>', 'delete finished jobs with their history, checkpoints and weights').option(
+      '-y, --yes',
+      'do not ask; required without a terminal',
+    ),
+    'print one JSON object per job',
+  )
+    .addHelpText(
+      'after',
+      help(
+        [
+          'kasane delete mnist-mlp-1a2b3c4d',
+          `kasane delete --yes $(kasane jobs --json | jq -r '.[] | select(.state == "failed").job')`,
+        ],
+        ['{ job, bytes: size of its files }'],
+      ),
+    )
+    .action(async (jobs, options) => (await import('./delete.ts')).deleteJobs(jobs, options));
 }
 
 export function addPause(): void {

@@ -44,7 +44,12 @@ async function show(client: CoordinatorClient, id: string, { json, watch }: Opti
     out.lines(...failed.slice(0, MOST_FAILED).map(({ number, error }) => `trial ${number} failed: ${error}`));
     if (sweep.error) err.lines(sweep.error);
     if (sweep.state === SweepState.SWEEP_STATE_SUCCEEDED && best)
-      out.lines('', `Best: \`kasane export ${best.job} -o FILE\`, \`kasane predict ${best.job} INPUT\``);
+      out.lines(
+        '',
+        best.job
+          ? `Best: \`kasane export ${best.job} -o FILE\`, \`kasane predict ${best.job} INPUT\``
+          : `Best: trial ${best.number}, which has been deleted with its weights`,
+      );
   }
   if (watch) requireSweepSuccess(sweep);
 }

@@ -1,0 +1,91 @@
+/** Deletes jobs that have ended, with all that is kept of them: rows, files, and what is left of them in Redis. */
+import { join, resolve, sep } from 'node:path';
+import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
+import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import type { Sweep } from '@kasane/protocol/internal/job/job-search';
+import type { JobSpec } from '@kasane/protocol/job';
+import { hasEnded, stateNames } from '@kasane/protocol/job-state';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { removeRuns } from '../queue/task-queue.ts';
+import { JOBS, markDeleted, removeFiles, unmarkDeleted } from '../store/deleted-files.ts';
+import type { EventRecord } from '../store/event-record.ts';
+import type { JobRecord } from '../store/job-record.ts';
+import type { JobStore } from '../store/store.ts';
+import { written } from './patience.ts';
+import type { Runs } from './runs.ts';
+
+export interface DeletionOptions {
+  readonly store: JobStore;
+  readonly events: EventRecord;
+  readonly redis: Redis;
+  readonly stateDirectory: string;
+  readonly log: Logger;
+}
+
+/**
+ * Deletes a job that has ended. Returns the bytes of its files.
+ * @throws KasaneError JOB_STATE when it has not ended or others start from its weights, STATE_UNUSABLE, STATE_IN_USE
+ */
+export async function deleteJob(
+  record: JobRecord,
+  runs: Pick<Runs, 'settled'>,
+  { store, events, redis, stateDirectory, log }: DeletionOptions,
+): Promise<number> {
+  const { id } = record;
+  requireEnded(record);
+  requireUnused(id, store, stateDirectory);
+  // Its run may still be closing its queues.
+  await runs.settled(id);
+  try {
+    await written({ writing: 'deletion' }, async () => {
+      await markDeleted(store.place, stateDirectory, id);
+      events.forget(id);
+      await store.delete(id);
+    });
+  } catch (error) {
+    await unmarkDeleted(stateDirectory, id).catch(() => {}); // the next coordinator does, and the job stays
+    throw error;
+  }
+  const left = store.get(id);
+  if (left) {
+    // Somebody resumed it meanwhile.
+    await unmarkDeleted(stateDirectory, id);
+    requireEnded(left);
+  }
+  events.deleted(id);
+  log.info({ job: id }, `job ${id} deleted`);
+  await removeRuns(redis, id);
+  return removeFiles(stateDirectory, id).catch((error: unknown) => {
+    log.warn({ job: id }, `files of ${id} are left until the next start: ${messageOf(error)}`);
+    return 0;
+  });
+}
+
+function requireEnded({ id, state }: JobRecord): void {
+  if (hasEnded(state)) return;
+  const right = `wait for it to end, or cancel it first with \`kasane cancel ${id}\``;
+  throw new KasaneError(
+    'JOB_STATE',
+    `job ${id} is ${stateNames[state]}; only jobs that have ended can be deleted: ${right}`,
+  );
+}
+
+/** What has yet to read its weights would fail. @throws KasaneError JOB_STATE */
+function requireUnused(id: string, store: JobStore, stateDirectory: string): void {
+  const { JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED } = JobState;
+  const folder = join(resolve(stateDirectory), JOBS, id) + sep;
+  const startsThere = ({ init }: { readonly init?: unknown }) =>
+    typeof init === 'string' && resolve(init).startsWith(folder);
+  const job = store
+    .open([JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_PAUSED])
+    .find(({ spec }) => startsThere(JSON.parse(spec) as JobSpec));
+  const sweep = store.sweeps
+    .inState(SweepState.SWEEP_STATE_RUNNING)
+    .find(({ spec }) => startsThere((JSON.parse(spec) as Sweep).base as { init?: unknown }));
+  const user = job ? `job ${job.id}` : sweep && `sweep ${sweep.id}`;
+  if (user === undefined) return;
+  const right = 'delete it when that has ended';
+  throw new KasaneError('JOB_STATE', `${user} starts from the weights of job ${id} (\`init\`); ${right}`);
+}

@@ -1,0 +1,9 @@
+/** Whose steps go first: the numbers that say so. */
+import { KasaneError } from '@kasane/protocol/errors';
+import { PRIORITY } from '@kasane/protocol/limits';
+
+/** @throws KasaneError USAGE */
+export function checkPriority(priority: number): void {
+  if (Math.abs(priority) <= PRIORITY) return;
+  throw new KasaneError('USAGE', `priority ${priority}: expected a number from -${PRIORITY} to ${PRIORITY}`);
+}
