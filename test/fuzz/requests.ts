@@ -120,7 +120,10 @@ export function methods(file: string, { running, trained, other, sweep }: Jobs):
       submit: [{ jobFile: file, priority: 3 }],
       check: [{ jobFile: file }],
       get: either,
-      list: [{ pageSize: 3, pageToken: '' }],
+      list: [
+        { pageSize: 3, pageToken: '', sweep: '', withSpecs: true },
+        { pageSize: 0, pageToken: '', sweep: 's', withSpecs: false },
+      ],
       listEpochs: either.map(({ job }) => ({ job, pageSize: 1, pageToken: '1' })),
       watch: either,
       watchMetrics: either,

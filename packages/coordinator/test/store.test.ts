@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { backUp } from '../src/store/backup.ts';
 import type { LedgerRow } from '../src/store/ledger-rows.ts';
 import { claimState } from '../src/store/state-lock.ts';
-import { JobStore } from '../src/store/store.ts';
+import { type JobPage, JobStore } from '../src/store/store.ts';
 
 let directory: string;
 let store: JobStore;
@@ -69,6 +69,24 @@ describe('JobStore', () => {
     expect(store.open().map((job) => job.id)).toEqual(['b', 'c']);
     expect(store.list(2).jobs.map((job) => job.id)).toEqual(['c', 'b']);
     expect(store.get('a')).toMatchObject({ error: 'no', endedAt: 9, step: 4 });
+  });
+
+  it('lists the trials of a sweep alone, and as many as their files allow', async () => {
+    const trial = (sweep: string, number: number) => ({ sweep, number, decision: [] });
+    await store.add('other', 'job', '{"long":true}', 1);
+    for (const [index, id] of ['x', 'y', 'z'].entries())
+      await store.add(id, 'job', '12345678', 2, 0, '', trial('s', index + 1));
+    await store.add('w', 'job', '{}', 3, 0, '', trial('t', 1));
+    const ids = (page: JobPage) => page.jobs.map(({ id }) => id);
+    expect(ids(store.list(9, { sweep: 's' }))).toEqual(['z', 'y', 'x']);
+    expect(store.list(9, { sweep: 's' }).last).toBeUndefined();
+    const two = store.list(9, { sweep: 's', specs: 16 });
+    expect(ids(two)).toEqual(['z', 'y']);
+    const rest = store.list(9, { sweep: 's', specs: 16, after: two.last! });
+    expect({ ids: ids(rest), last: rest.last }).toEqual({ ids: ['x'], last: undefined });
+    // One that is too long by itself is listed all the same.
+    expect(ids(store.list(9, { specs: 1 }))).toEqual(['w']);
+    expect(ids(store.list(2, { sweep: 's' }))).toEqual(['z', 'y']);
   });
 
   it('has a record as it was read until something of the job changes, and then as it is', () => {

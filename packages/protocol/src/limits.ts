@@ -64,6 +64,8 @@ export const WORKER_TIME_MS = 31 * 24 * 3_600_000;
 /** Jobs on one page of `List`: unless asked otherwise, and at most. */
 export const JOBS_PAGE = 100;
 export const MOST_JOBS_PAGE = 200;
+/** Characters of the job files on one page of `List`: it must stay below MESSAGE_BYTES. */
+export const SPECS_MESSAGE = 1 << 19;
 /** The newest jobs, which are looked at again and again by who shows a cluster. */
 export const SHOWN_JOBS = 1000;
 /** Epochs on one page of `ListEpochs`, in the history of a job, and in that of each of a list of jobs. */

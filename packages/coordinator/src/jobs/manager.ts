@@ -10,6 +10,7 @@ import type {
   Event,
   Job as JobMessage,
   ListEpochsResponse,
+  ListRequest,
   ListResponse,
   ReadSamplesResponse,
   WatchMetricsResponse,
@@ -25,6 +26,7 @@ import {
   JOBS_PAGE,
   LISTED_HISTORY,
   MOST_JOBS_PAGE,
+  SPECS_MESSAGE,
 } from '@kasane/protocol/limits';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobRecord, TrialPlace } from '../store/job-record.ts';
@@ -184,11 +186,20 @@ export class JobManager {
     return this.#inspection.samples(this.#record(id), first, count);
   }
 
-  /** A page of all jobs, newest first. @throws KasaneError USAGE */
-  list(size: number, token: string): ListResponse {
-    const page = this.#options.store.list(pageSize(size, JOBS_PAGE, MOST_JOBS_PAGE), placeOfToken(token));
+  /** A page of all jobs, or of the trials of a sweep, newest first. @throws KasaneError USAGE, SWEEP_NOT_FOUND */
+  list({ pageSize: size, pageToken, sweep, withSpecs }: ListRequest): ListResponse {
+    const { store } = this.#options;
+    if (sweep !== '') store.sweeps.require(sweep);
+    const page = store.list(pageSize(size, JOBS_PAGE, MOST_JOBS_PAGE), {
+      after: placeOfToken(pageToken),
+      sweep,
+      ...(withSpecs && { specs: SPECS_MESSAGE }),
+    });
     return {
-      jobs: page.jobs.map((record) => this.#views.of(record, LISTED_HISTORY)),
+      jobs: page.jobs.map((record) => {
+        const job = this.#views.of(record, LISTED_HISTORY);
+        return withSpecs ? { ...job, spec: record.spec } : job;
+      }),
       nextPageToken: page.last ? placeToken(page.last) : '',
     };
   }

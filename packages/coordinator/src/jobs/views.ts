@@ -85,6 +85,7 @@ function viewJob(record: JobRecord, epochs: number, history: readonly EpochResul
     localSteps: exchange?.every ?? 1,
     sweep: record.sweep,
     trial: record.trial,
+    spec: '',
   };
 }
 

@@ -32,7 +32,7 @@ export function jobsService(
     })),
     check: unary(({ jobFile }, call) => manager.check(jobFile, askerOf(call))),
     get: unary(({ job }) => ({ job: manager.get(job) })),
-    list: unary(({ pageSize, pageToken }) => manager.list(pageSize, pageToken)),
+    list: unary((request) => manager.list(request)),
     listEpochs: unary(({ job, pageSize, pageToken }) => manager.epochs(job, pageSize, pageToken)),
     resume: unary(async ({ job, epochs }) => {
       sweeps.requireResumable(job);

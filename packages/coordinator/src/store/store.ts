@@ -30,6 +30,16 @@ import { StatePlace } from './state-place.ts';
 import { type Statement, type StateWriter, ThreadWriter, writesAtOnce } from './state-writer.ts';
 import { SweepStore } from './sweep-store.ts';
 
+/** Which jobs are listed. */
+export interface JobSelection {
+  /** The job before the first of these; without it they are the newest. */
+  readonly after?: Place | undefined;
+  /** Only trials of this sweep; without it, or if it is empty, all jobs. */
+  readonly sweep?: string;
+  /** Characters of all specs together, unless a single one is longer. Default: no limit. */
+  readonly specs?: number;
+}
+
 export interface JobPage {
   readonly jobs: readonly JobRecord[];
   /** Of the last of these; undefined: no others follow. */
@@ -195,17 +205,26 @@ export class JobStore {
     await written.finally(() => this.#read.delete(id));
   }
 
-  /** Newest first. @param after the job before the first of these; undefined: they are the newest */
-  list(limit: number, after?: Place): JobPage {
-    const from = after ? 'WHERE (submittedAt, rowid) < (?, ?)' : '';
+  /** Newest first. */
+  list(limit: number, { after, sweep = '', specs = Number.POSITIVE_INFINITY }: JobSelection = {}): JobPage {
+    const from = after ? ' AND (submittedAt, rowid) < (?, ?)' : '';
+    // The index of trials is used only where it is seen that they are trials.
+    const of = sweep === '' ? 'TRUE' : "sweep = ? AND sweep <> ''";
     const rows = this.#db
       .prepare(
-        `SELECT id, submittedAt, rowid FROM jobs ${from} ORDER BY submittedAt DESC, rowid DESC LIMIT ?`,
+        `SELECT id, submittedAt, rowid FROM jobs WHERE ${of}${from} ORDER BY submittedAt DESC, rowid DESC LIMIT ?`,
       )
-      .all(...(after ? [after.submittedAt, after.row] : []), limit + 1);
-    const jobs = rows.slice(0, limit).map(({ id }) => this.get(text(id))!);
-    const last = rows[limit - 1];
-    const more = rows.length > limit && last !== undefined;
+      .all(...(sweep === '' ? [] : [sweep]), ...(after ? [after.submittedAt, after.row] : []), limit + 1);
+    const jobs: JobRecord[] = [];
+    let characters = 0;
+    for (const { id } of rows.slice(0, limit)) {
+      const job = this.get(text(id))!;
+      characters += job.spec.length;
+      if (jobs.length > 0 && characters > specs) break;
+      jobs.push(job);
+    }
+    const last = rows[jobs.length - 1];
+    const more = rows.length > jobs.length && last !== undefined;
     return {
       jobs,
       last: more ? { submittedAt: number(last.submittedAt), row: number(last.rowid) } : undefined,
@@ -362,6 +381,9 @@ export class JobStore {
 
   /** These epochs alone: reading all of a long job takes a while. */
   epochsAt(job: string, numbers: readonly number[]): EpochResult[] {
+    // They are asked for in ascending order: without gaps, one query gives them all.
+    const [first = 1, last = 0] = [numbers[0], numbers.at(-1)];
+    if (last - first === numbers.length - 1) return this.epochs(job, first - 1, numbers.length);
     const one = this.#db.prepare('SELECT * FROM epochs WHERE job = ? AND epoch = ?');
     return numbers.flatMap((epoch) => {
       const row = one.get(job, epoch);

@@ -3,6 +3,7 @@
  * job, and its outcome before anything follows from it: whatever a coordinator was at when it ended, the next one goes on from there.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import { KasaneError } from '@kasane/protocol/errors';
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Assignment } from '@kasane/protocol/internal/job/search-schema';
@@ -66,6 +67,16 @@ export class SweepStore {
   get(id: string): SweepRecord | undefined {
     const row = this.#db.prepare('SELECT * FROM sweeps WHERE id = ?').get(id);
     return row && sweepOfRow(row);
+  }
+
+  /** @throws KasaneError SWEEP_NOT_FOUND */
+  require(id: string): SweepRecord {
+    const record = this.get(id);
+    if (record) return record;
+    throw new KasaneError(
+      'SWEEP_NOT_FOUND',
+      `there is no sweep '${id}'; list the sweeps with \`kasane sweeps\``,
+    );
   }
 
   /** Newest first. @param after the sweep before the first of these @returns also where the last one stands, if others follow */

@@ -93,7 +93,7 @@ export class Sweeps {
 
   /** @throws KasaneError SWEEP_NOT_FOUND */
   get(id: string): ShownSweep {
-    return this.#view(this.#record(id));
+    return this.#view(this.#options.store.sweeps.require(id));
   }
 
   /** A page of all sweeps, newest first. @throws KasaneError USAGE */
@@ -108,7 +108,7 @@ export class Sweeps {
 
   /** @throws KasaneError SWEEP_NOT_FOUND, JOB_STATE when it has ended, STATE_UNUSABLE or STATE_IN_USE */
   async cancel(id: string): Promise<SweepMessage> {
-    const { state } = this.#record(id);
+    const { state } = this.#options.store.sweeps.require(id);
     const run = this.#running.get(id);
     if (!run) throw new KasaneError('JOB_STATE', `sweep ${id} has already ended (${sweepStates[state]})`);
     await written({ writing: 'cancellation' }, () => this.#options.store.sweeps.cancel(id));
@@ -162,16 +162,6 @@ export class Sweeps {
     });
     this.#running.set(id, run);
     run.kick();
-  }
-
-  #record(id: string): SweepRecord {
-    const record = this.#options.store.sweeps.get(id);
-    if (!record)
-      throw new KasaneError(
-        'SWEEP_NOT_FOUND',
-        `there is no sweep '${id}'; list the sweeps with \`kasane sweeps\``,
-      );
-    return record;
   }
 
   #view(record: SweepRecord): ShownSweep {

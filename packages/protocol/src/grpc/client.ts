@@ -10,6 +10,7 @@ import {
   type Job,
   type JobsServer,
   JobsService,
+  type ListRequest,
   type ReadSamplesResponse,
   type WatchEventsResponse,
   type WatchMetricsResponse,
@@ -100,12 +101,19 @@ export class CoordinatorClient {
     return this.act('get', { job });
   }
 
-  /** Newest first, page by page. @param most how many at most */
-  async list(most = SHOWN_JOBS): Promise<Job[]> {
+  /**
+   * Newest first, page by page.
+   * @param most how many at most
+   * @param which only the trials of a sweep; with their job files
+   */
+  async list(
+    most = SHOWN_JOBS,
+    { sweep = '', withSpecs = false }: Partial<Pick<ListRequest, 'sweep' | 'withSpecs'>> = {},
+  ): Promise<Job[]> {
     const jobs: Job[] = [];
     const ask = (pageToken: string) => {
       const pageSize = Math.min(MOST_JOBS_PAGE, most - jobs.length);
-      return this.#calls.one(JobsService.list, { pageSize, pageToken });
+      return this.#calls.one(JobsService.list, { pageSize, pageToken, sweep, withSpecs });
     };
     for await (const page of pagesOf(ask)) {
       jobs.push(...page.jobs);
