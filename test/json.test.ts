@@ -205,9 +205,11 @@ describe('what is printed is what the help says', () => {
     expect(await ask('sweeps')).toMatchObject([{ sweep: begun!.sweep, state: 'succeeded', trials: 2 }]);
     const [copied] = await kasane('backup', 'copy', '--state', file('state'));
     expect(copied).toMatchObject({ folder: file('copy'), jobs: 4, missing: [] });
-    const [, [worker]] = await Promise.all([
-      ask('jobs'),
+    const [[worker]] = await Promise.all([
       ask('workers'),
+      ask('jobs'),
+      ask('runs'),
+      ask('runs diff', id as string, waits as string),
       ask('status'),
       ask('logs', id as string),
     ]);

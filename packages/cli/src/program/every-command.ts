@@ -25,6 +25,7 @@ import {
 import { addLogs } from '../commands/logs/command.ts';
 import { addLayers, addModels } from '../commands/models/command.ts';
 import { addPredict } from '../commands/predict/command.ts';
+import { addRuns } from '../commands/runs/command.ts';
 import { addBackup, addCoordinator, addWorker } from '../commands/serve/command.ts';
 import { addStatus } from '../commands/status/command.ts';
 import { addSweep, addSweeps } from '../commands/sweep/command.ts';
@@ -51,6 +52,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   program.commandsGroup('Managing jobs and workers:');
   addSubmit();
   addJobs();
+  const runs = addRuns();
   addWorkers();
   addDrain();
   addWatch();
@@ -75,11 +77,12 @@ export async function everyCommand(called?: string): Promise<Command> {
   addToken();
   addCert();
   // A secret in a file is in no list of processes.
-  for (const showing of [...program.commands, ...contexts.commands]) {
+  const all = [...program.commands, ...runs.commands, ...contexts.commands];
+  for (const showing of all) {
     if (showing.options.some((option) => option.attributeName() === 'token')) showing.addOption(tokenFile());
   }
   // Whoever asks a coordinator may have to do so through TLS.
-  for (const asking of [...program.commands, ...contexts.commands]) {
+  for (const asking of all) {
     if (asking.options.some((option) => option.attributeName() === 'coordinator'))
       addAll(asking, clientTls());
   }

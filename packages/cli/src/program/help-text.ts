@@ -1,7 +1,7 @@
 /** The help of every command as text, for the reference and for the tests that walk it. */
 import type { Command } from 'commander';
 
-/** A command that does something: `data pack` is one, `data` is not. */
+/** A command that does something: `data pack` is one, `data` is not; `runs` and `runs diff` both are. */
 export interface Verb {
   /** Without `kasane`. */
   readonly name: string;
@@ -20,7 +20,11 @@ export function helpOf(command: Command, width = 110): string {
 export function verbsOf(command: Command, name = ''): Verb[] {
   return command.commands.flatMap((child) => {
     const path = `${name} ${child.name()}`.trim();
-    return child.commands.length > 0 ? verbsOf(child, path) : [{ name: path, command: child }];
+    const inner = verbsOf(child, path);
+    // What only holds other commands has no options.
+    return inner.length > 0 && child.options.length === 0
+      ? inner
+      : [{ name: path, command: child }, ...inner];
   });
 }
 

@@ -22,6 +22,8 @@ export const program = new Command('kasane')
   .helpOption('-h, --help', 'show this help')
   .helpCommand('help [command]', 'show help for a command')
   .showSuggestionAfterError()
+  // What follows a command is for that command.
+  .enablePositionalOptions()
   .exitOverride()
   .configureOutput({ outputError: () => {} });
 

@@ -2,7 +2,7 @@
 import { type Sweep, type Trial, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { sweepStates } from '@kasane/protocol/internal/job/sweep-state';
 import { percent, reasonRecord } from './job.ts';
-import { moment, table } from './table.ts';
+import { briefly, moment, table } from './table.ts';
 
 const trialStates: Readonly<Record<TrialState, string>> = {
   [TrialState.TRIAL_STATE_UNSPECIFIED]: 'unknown',
@@ -15,8 +15,6 @@ const trialStates: Readonly<Record<TrialState, string>> = {
 };
 /** Rows of a table on a terminal: nobody reads the worst of hundreds. */
 const MOST_ROWS = 20;
-/** Characters of one value: it may be a whole list of layers. */
-const VALUE_TEXT = 40;
 
 /** What `--json` prints of a trial. */
 export const trialRecord = ({ number, job, state, assignment, epochs, value, error }: Trial) => ({
@@ -79,12 +77,6 @@ export const valueText = ({ metric }: Pick<Sweep, 'metric'>, value: number | und
 /** test accuracy, test loss, test error. */
 export const metricWords = ({ metric }: Pick<Sweep, 'metric'>): string =>
   metric.replace(/[A-Z]/, (letter) => ` ${letter.toLowerCase()}`);
-
-const briefly = (value: unknown): string => {
-  if (value === undefined) return '-';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.length > VALUE_TEXT ? `${text.slice(0, VALUE_TEXT - 3)}...` : text;
-};
 
 /** training.learningRate 0.01, training.batch 64 */
 export const valuesText = ({ assignment }: Pick<Trial, 'assignment'>): string =>

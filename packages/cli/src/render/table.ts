@@ -10,3 +10,13 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** A moment as tables show it: 2026-01-31 23:59:59, in the time of this machine, as logs have it. Sweden writes it so. */
 export const moment = (iso: string) => new Date(iso).toLocaleString('sv');
+
+/** Characters of one value: it may be a whole list of layers. */
+const VALUE_TEXT = 40;
+
+/** A value of a job file in a cell. */
+export function briefly(value: unknown): string {
+  if (value === undefined) return '-';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > VALUE_TEXT ? `${text.slice(0, VALUE_TEXT - 3)}...` : text;
+}

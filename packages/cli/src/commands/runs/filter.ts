@@ -1,0 +1,59 @@
+/** Conditions of `--filter`, and the order of `--sort`. */
+import { KasaneError } from '@kasane/protocol/errors';
+
+export interface Condition {
+  readonly column: string;
+  readonly meets: (value: unknown) => boolean;
+}
+
+const FORM = /^\s*([^\s=<>!~]+)\s*(>=|<=|!=|==|=|>|<|~)\s*(.*?)\s*$/su;
+
+/** @throws KasaneError USAGE */
+export function parseCondition(text: string): Condition {
+  const [, column, operator, wanted] = FORM.exec(text) ?? [];
+  if (column === undefined || operator === undefined || wanted === undefined)
+    throw new KasaneError(
+      'USAGE',
+      `--filter: '${text}' is not a condition; expected a column, one of = != < <= > >= ~ and a value, such as 'training.batch>=64'`,
+    );
+  return { column, meets: meaning(operator, wanted, text) };
+}
+
+function meaning(operator: string, wanted: string, text: string): (value: unknown) => boolean {
+  const isEqual = (value: unknown): boolean => {
+    if (wanted === '') return value === null;
+    if (Array.isArray(value)) return value.some(isEqual);
+    return typeof value === 'number' ? value === numberIn(wanted) : textOf(value) === wanted;
+  };
+  if (operator === '=' || operator === '==') return isEqual;
+  if (operator === '!=') return (value) => !isEqual(value);
+  if (wanted === '') throw new KasaneError('USAGE', `--filter: '${text}' has no value behind ${operator}`);
+  if (operator === '~') return (value) => value !== null && textOf(value).includes(wanted);
+  return (value) => {
+    if (value === null) return false;
+    const number = numberIn(wanted);
+    if (typeof value === 'number' && number === undefined)
+      throw new KasaneError('USAGE', `--filter: '${text}': expected a number behind ${operator}`);
+    const order = typeof value === 'number' ? value - number! : textOf(value) < wanted ? -1 : 1;
+    const isSame = typeof value === 'number' ? order === 0 : textOf(value) === wanted;
+    if (isSame) return operator.endsWith('=');
+    return operator.startsWith('<') ? order < 0 : order > 0;
+  };
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+/** 0.98, 1e-3; 98% is 0.98, as tables show fractions. */
+function numberIn(text: string): number | undefined {
+  const [, percent] = /^(.*\d)\s*%$/.exec(text) ?? [];
+  const value = percent === undefined ? Number(text) : Number(percent) / 100;
+  return Number.isFinite(value) ? value : undefined;
+}
+
+/** Numbers, then text; what has no value comes last in both directions. @param sign 1: the smallest first, -1: the largest */
+export function inOrder(a: unknown, b: unknown, sign: 1 | -1): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null);
+  if (typeof a === 'number' && typeof b === 'number') return sign * (a - b);
+  if (typeof a === 'number' || typeof b === 'number') return typeof a === 'number' ? -1 : 1;
+  return sign * textOf(a).localeCompare(textOf(b), 'en', { numeric: true });
+}

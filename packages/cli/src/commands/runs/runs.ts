@@ -1,0 +1,69 @@
+/** `kasane runs`: a table of jobs with any of their settings and results. */
+import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import { err, out } from '../../output/say.ts';
+import { count } from '../../render/count.ts';
+import { table } from '../../render/table.ts';
+import { cellOf, columnValue, plainly, type Run, requireColumn, runOf, usualColumns } from './columns.ts';
+import { inOrder, parseCondition } from './filter.ts';
+
+interface Options extends ClientOptions {
+  readonly columns?: readonly string[];
+  readonly filter?: readonly string[];
+  readonly sort?: string;
+  readonly limit?: number;
+  readonly sweep?: string;
+  readonly tag?: string;
+  readonly csv?: boolean;
+  readonly json?: boolean;
+}
+
+export async function runs(options: Options): Promise<void> {
+  const { sweep = '', columns: chosen, csv, json } = options;
+  const client = new CoordinatorClient(options);
+  const jobs = await client
+    .list(Number.POSITIVE_INFINITY, { sweep, withSpecs: true })
+    .finally(() => client.close());
+  const all = jobs.map((job) => runOf(job));
+  for (const column of chosen ?? []) requireColumn(all, column, '--columns');
+  const listed = selected(all, options);
+  const { columns, more } = chosen ? { columns: chosen, more: 0 } : usualColumns(listed);
+  if (json) {
+    const values = (run: Run) =>
+      Object.fromEntries(columns.map((column) => [column, columnValue(run, column)]));
+    out.lines(JSON.stringify(listed.map((run) => ({ job: run.job.id, values: values(run) }))));
+  } else if (csv) {
+    const line = (cells: readonly unknown[]) => cells.map(csvCell).join(',');
+    out.lines(line(columns), ...listed.map((run) => line(columns.map((column) => columnValue(run, column)))));
+  } else if (listed.length > 0) {
+    const rows = listed.map((run) => columns.map((column) => cellOf(run, column)));
+    out.lines(...table(columns, rows).split('\n'));
+    if (more > 0) err.lines(`job files differ in ${count(more, 'more key')}; choose columns with --columns`);
+  } else {
+    err.lines(all.length === 0 ? 'no jobs yet; submit one with `kasane submit mnist-mlp`' : 'no job matches');
+  }
+}
+
+function selected(all: readonly Run[], { filter = [], sort, limit, tag }: Options): readonly Run[] {
+  const conditions = filter.map(parseCondition);
+  for (const { column } of conditions) requireColumn(all, column, '--filter');
+  const found = all.filter(
+    (run) =>
+      (tag === undefined || run.job.tags.includes(tag)) &&
+      conditions.every(({ column, meets }) => meets(columnValue(run, column))),
+  );
+  if (sort !== undefined) {
+    const column = sort.replace(/^-/, '');
+    requireColumn(all, column, '--sort');
+    const sign = sort.startsWith('-') ? -1 : 1;
+    found.sort((a, b) => inOrder(columnValue(a, column), columnValue(b, column), sign));
+  }
+  return found.slice(0, limit);
+}
+
+/** RFC 4180. */
+function csvCell(cell: unknown): string {
+  const value = plainly(cell);
+  if (value === null) return '';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
