@@ -249,14 +249,32 @@ describe('the page', needing(['chromium']), () => {
     await stateOf(id).filter({ hasText: 'cancelled' }).waitFor();
     await page.getByLabel('Filter by name').fill('convol');
     expect(await page.locator('article.job').count()).toBe(1);
-    await page.getByLabel('Filter by name').fill('');
+  });
+
+  it('drops jobs that are deleted, here after a question or by others', async () => {
+    const { client } = cluster;
+    const cancelled = async () => {
+      const id = await submit(job('gone', 1));
+      await client.cancel(id);
+      return id;
+    };
+    const [here, elsewhere] = [await cancelled(), await cancelled()];
+    await go('/jobs');
+    await stateOf(elsewhere).filter({ hasText: 'cancelled' }).waitFor();
+    const remove = () => page.getByRole('button', { name: `Delete: ${here}` }).click();
+    page.once('dialog', (dialog) => dialog.dismiss());
+    await remove();
+    await client.delete(elsewhere);
+    await stateOf(elsewhere).waitFor({ state: 'detached' });
+    expect((await client.get(here)).id).toBe(here);
     page.once('dialog', (dialog) => dialog.accept());
-    await page.getByRole('button', { name: `Delete: ${id}` }).click();
-    await stateOf(id).waitFor({ state: 'detached' });
-    await go(`/job/${id}`);
+    await remove();
+    await stateOf(here).waitFor({ state: 'detached' });
+    client.close();
+    await go(`/job/${here}`);
     await page
       .getByRole('alert')
-      .filter({ hasText: `There is no job ${id}.` })
+      .filter({ hasText: `There is no job ${here}` })
       .waitFor();
   });
 
