@@ -121,18 +121,21 @@ const takes = {
   table: 'the model takes a CSV file, or a row: size',
   series: 'the model takes a CSV file',
   numbers: 'the model takes 3 comma-separated numbers',
-  images: 'the model takes image files, such as PNG or JPEG',
-  idx: 'the model takes image files, such as PNG or JPEG',
+  images: 'the model takes image files, such as PNG or JPEG, or folders of them',
+  idx: 'the model takes image files, such as PNG or JPEG, or folders of them',
   texts: 'the model takes a text, a text file, or a CSV file of texts',
 } as const;
 const models = Object.keys(takes) as (keyof typeof takes)[];
 const ofText = ['table', 'series', 'texts'] as const;
 
 describe.each(models)('a model of kind %s', (kind) => {
-  it('takes no folder and no empty argument', async () => {
+  it('takes no empty argument, and a folder only of images', async () => {
+    const isOfImages = kind === 'images' || kind === 'idx';
+    const why = isOfImages ? 'the folder contains no files' : `it is a folder; ${takes[kind]}`;
     expect(await said(kind, join(folder, 'folder'))).toEqual({
-      ...{ out: '', err: '' },
-      refused: `/folder: it is a folder; ${takes[kind]}`,
+      out: '',
+      err: '',
+      refused: `/folder: ${why}`,
     });
     for (const nothing of ['', ' \n'])
       expect((await said(kind, nothing)).refused).toBe(`an argument is empty; ${takes[kind]}`);

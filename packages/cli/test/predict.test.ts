@@ -1,5 +1,13 @@
 /** Pictures are turned bright on dark, as the network learnt them, when their border is bright. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeSafetensors } from '@kasane/tensor/io/safetensors';
@@ -79,4 +87,48 @@ test('one that can not be read does not keep the others from their answers', {
   ).toEqual(['ink.png', 'chalk.png']);
   expect(ended.stderr).toMatch(/^kasane: text\.png: [^\n]+\nkasane: none\.png: [^\n]+\n$/);
   expect(ended.code).toBe(66);
+});
+
+test('a folder is a row a file, by name, whatever else lies in it', { timeout: 120_000 }, async () => {
+  const photos = join(folder, 'photos');
+  mkdirSync(join(photos, 'more, and "more"'), { recursive: true });
+  const put = (from: string, to: string) => copyFileSync(join(folder, from), join(photos, to));
+  put('ink.png', 'b.png');
+  put('chalk.png', 'a.png');
+  put('chalk.png', 'more, and "more"/c.png');
+  writeFileSync(join(photos, 'notes.txt'), 'not a picture');
+  writeFileSync(join(photos, '.hidden'), '');
+  symlinkSync('nowhere', join(photos, 'broken.png'));
+  const run = (...args: string[]) => kasane(['predict', 'middle.safetensors', ...args], { cwd: folder });
+  const rows = [
+    'input,label,probability',
+    'photos/a.png,1,',
+    'photos/b.png,1,',
+    '"photos/more, and ""more""/c.png",1,',
+  ];
+  const check = (text: string) => {
+    const lines = text.trimEnd().split('\n');
+    expect(lines.map((line, i) => (i > 0 ? line.replace(/[\d.]+$/, '') : line))).toEqual(rows);
+  };
+  const ended = await run('photos');
+  check(ended.stdout);
+  expect(ended.stderr).toMatch(/^kasane: photos\/broken\.png: [^\n]+\nkasane: photos\/notes\.txt: [^\n]+\n$/);
+  expect(ended.code).toBeGreaterThanOrEqual(65);
+  const written = await run('photos', '--out', 'all.csv');
+  expect(written.stdout).toBe('');
+  expect(written.stderr).toContain('3 predictions written to all.csv\n');
+  check(readFileSync(join(folder, 'all.csv'), 'utf8'));
+  const json = (await run('photos', 'ink.png', '--json')).stdout.trimEnd().split('\n');
+  expect(json.map((line) => (JSON.parse(line) as { input: string }).input)).toEqual([
+    ...['photos/a.png', 'photos/b.png', 'photos/more, and "more"/c.png', 'ink.png'],
+  ]);
+  mkdirSync(join(folder, 'none'));
+  const refused = async (says: RegExp, ...args: string[]) => {
+    const { stdout, stderr, code } = await run(...args);
+    expect([stdout, code]).toEqual(['', expect.toBeOneOf([2, 65])]);
+    expect(stderr).toMatch(says);
+  };
+  await refused(/^kasane: none: the folder contains no files\n$/, 'none');
+  await refused(/the predictions cannot be written to photos: it is a folder/, 'ink.png', '--out', 'photos');
+  await refused(/--out.*--json|--json.*--out/, 'ink.png', '--out', 'x.csv', '--json');
 });

@@ -10,10 +10,9 @@ import { putInPlace, versionOf } from './write-file.ts';
 /** Why a file cannot be written, in words, without its path. */
 export const whyUnwritable = (error: unknown): string => systemFailure(error)?.words ?? messageOf(error);
 
-/** Said before an hour of training, not after it. @throws KasaneError USAGE */
-export function requireWritable(out: string): void {
-  const refuse = (what: string) =>
-    new KasaneError('USAGE', `the weights cannot be written to ${out}: ${what}`);
+/** Said before an hour of training, not after it. @param what is to be written there @throws KasaneError USAGE */
+export function requireWritable(out: string, what: 'weights' | 'predictions' = 'weights'): void {
+  const refuse = (why: string) => new KasaneError('USAGE', `the ${what} cannot be written to ${out}: ${why}`);
   const there = statSync(out, { throwIfNoEntry: false });
   if (there?.isDirectory()) throw refuse('it is a folder; set --out to a file in it');
   if (there && !there.isFile()) throw refuse('it is not a regular file; set --out to another name');

@@ -8,7 +8,12 @@ export interface Answer {
   /** As `--json` prints it. */
   readonly record: object;
   readonly line: string;
+  /** As a table has it: the cells by their columns, the same columns for each answer of a model. */
+  readonly row: Readonly<Record<string, string>>;
 }
+
+/** A number in a table: as many digits as a float32 has. */
+const cell = (value: number): string => String(Number(value.toPrecision(9)));
 
 /** The answer to one sample, in the units of the data that the model was trained on. */
 export function answerOf(
@@ -28,7 +33,14 @@ export function answerOf(
       return `${target ? `${target.name} ` : ''}${digitsOf(value, target?.std)}`;
     });
     const names = targets.length > 0 ? { targets: targets.map((target) => target.name) } : {};
-    return { record: { input: name, output, ...names }, line: `${name}: ${shown.join(', ')}` };
+    return {
+      record: { input: name, output, ...names },
+      line: `${name}: ${shown.join(', ')}`,
+      row: {
+        input: name,
+        ...Object.fromEntries(output.map((value, i) => [columnOf(targets, i, output.length), cell(value)])),
+      },
+    };
   }
   const probabilities = softmax(scores);
   const ranked = probabilities.map((p, index) => ({ p, index })).sort((a, b) => b.p - a.p);
@@ -47,7 +59,17 @@ export function answerOf(
       ...(inverted !== undefined && { inverted, background: background ?? null }),
     },
     line: `${name}: ${nameOf(best.index)} (${percent(best.p)}${next})${note}`,
+    row: { input: name, label: nameOf(best.index), probability: cell(best.p) },
   };
+}
+
+/** What an output is called: by its target, and by the step ahead where there are several. */
+function columnOf(targets: readonly NumberEncoding[], index: number, outputs: number): string {
+  const target = targets[index % (targets.length || 1)];
+  if (!target) return outputs === 1 ? 'output' : `output ${index + 1}`;
+  const step = Math.floor(index / targets.length) + 1;
+  const name = target.name === 'input' ? 'predicted input' : target.name;
+  return outputs > targets.length ? `${name} ${step}` : name;
 }
 
 /** Digits that are printed where they tell enough; the most that a number has. */

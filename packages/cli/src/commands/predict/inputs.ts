@@ -1,6 +1,7 @@
 /** What `kasane predict` is given, turned into samples as the model was trained on: images, or numbers themselves. */
 
 import { DataError, notFound, type Preparation } from '@kasane/data/dataset';
+import { filesBelow } from '@kasane/data/internal/files/folder';
 import { openRegular } from '@kasane/data/internal/files/regular-file';
 import { hasBrightBorder } from '@kasane/data/internal/images/ground';
 import {
@@ -68,6 +69,32 @@ export async function readInputs(
   }
 }
 
+/** The files in a folder of images and below, in order of their names. */
+export interface FolderFiles {
+  readonly files: readonly string[];
+  /** What cannot be read: `path: why`. */
+  readonly problems: readonly string[];
+}
+
+/** Whether an argument is a folder, of a model that takes images. */
+export function isFolderOfImages({ model, preparation }: Trained, given: string): boolean {
+  const { text, table, series } = preparation;
+  if (text || table || series || kindOfPath(given) !== 'folder') return false;
+  return imageForm(model.sampleShape, preparation) !== undefined;
+}
+
+/** @throws KasaneError DATA_INVALID when the folder cannot be read, or is empty */
+export function filesIn(folder: string): FolderFiles {
+  try {
+    const found = filesBelow(folder);
+    if (found.files.length + found.problems.length > 0) return found;
+    throw new DataError(`${folder}: the folder contains no files`);
+  } catch (cause) {
+    if (cause instanceof DataError) throw new KasaneError('DATA_INVALID', cause.message, { cause });
+    throw cause;
+  }
+}
+
 /** What a model takes. */
 interface Takes {
   /** As the end of a sentence. */
@@ -88,7 +115,8 @@ function takes(
     return { what: `a CSV file, or a row: ${row.join(',')}`, file: 'or value', binary: false };
   }
   if (series) return { what: 'a CSV file', file: 'only', binary: false };
-  if (form) return { what: 'image files, such as PNG or JPEG', file: 'only', binary: true };
+  if (form)
+    return { what: 'image files, such as PNG or JPEG, or folders of them', file: 'only', binary: true };
   const count = sizeOf(input);
   return {
     what: `${count} ${count === 1 ? 'number' : 'comma-separated numbers'}`,

@@ -8,12 +8,15 @@ import { loadTrained, type Trained } from '../../model/trained.ts';
 import { err, out } from '../../output/say.ts';
 import { BUG, failureOf, reportFailure } from '../../process/failure.ts';
 import { answerOf } from './answers.ts';
-import { type ReadOptions, readInputs } from './inputs.ts';
+import { filesIn, isFolderOfImages, type ReadOptions, readInputs } from './inputs.ts';
 import { isLikePath } from './like-path.ts';
+import { type Results, resultsTo } from './results.ts';
 import { fillMasks, type GenerateOptions, generate } from './text.ts';
 
 export interface PredictOptions extends ClientOptions, ReadOptions, GenerateOptions {
   readonly json?: boolean;
+  /** A CSV file. */
+  readonly out?: string;
 }
 
 export async function predict(
@@ -21,37 +24,55 @@ export async function predict(
   inputs: readonly string[],
   options: PredictOptions,
 ): Promise<void> {
+  const { out } = options;
   const trained = await loadTrained(source, options);
+  if (out !== undefined && isWriter(trained))
+    throw new KasaneError('USAGE', `--out: ${source} writes texts, which are no table; use --json > ${out}`);
   const scoresOf = await scorer(trained);
+  const isFolder = (given: string) => isFolderOfImages(trained, given);
+  const results = resultsTo({ ...options, csv: inputs.some(isFolder) });
   for (const given of inputs) {
     try {
-      await answer(trained, given, options, scoresOf);
+      if (isFolder(given)) {
+        const { files, problems } = filesIn(given);
+        for (const problem of problems) report(new KasaneError('DATA_INVALID', problem));
+        for (const file of files) await answer(trained, file, options, scoresOf, results).catch(report);
+      } else await answer(trained, given, options, scoresOf, results);
     } catch (error) {
-      // The others are answered all the same, as `cat` prints the files that it can read.
-      if (inputs.length === 1 || failureOf(error).exit === BUG) throw error;
-      process.exitCode = reportFailure(error);
+      if (inputs.length === 1) throw error;
+      report(error);
     }
   }
+  results.close();
 }
 
-/** Prints what the model makes of one argument. */
+/** The others are answered all the same, as `cat` prints the files that it can read. */
+function report(error: unknown): void {
+  if (failureOf(error).exit === BUG) throw error;
+  process.exitCode = reportFailure(error);
+}
+
+/** Whether a model writes, instead of answering. */
+const isWriter = ({ preparation: { text } }: Trained): boolean =>
+  text !== undefined && text.objective !== 'classification';
+
+/** Adds what the model makes of one input. */
 async function answer(
   trained: Trained,
   given: string,
   options: PredictOptions,
   scoresOf: (x: Float32Array) => Float32Array,
+  results: Results,
 ): Promise<void> {
-  const { text } = trained.preparation;
-  if (text && isLikePath(given) && kindOfPath(given) === 'nothing')
+  if (trained.preparation.text && isLikePath(given) && kindOfPath(given) === 'nothing')
     err.lines(`${given}: file not found, so this is read as text`);
-  if (text && text.objective !== 'classification') {
+  if (isWriter(trained)) {
     write(trained, given, options, scoresOf);
     return;
   }
   for (const sample of await readInputs(trained, given, options)) {
     for (const note of sample.notes ?? []) err.write(`Note: ${note}\n`);
-    const { record, line } = answerOf(trained, sample, scoresOf(sample.x));
-    out.lines(options.json ? JSON.stringify(record) : line);
+    results.add(answerOf(trained, sample, scoresOf(sample.x)));
   }
 }
 
