@@ -7,6 +7,7 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('./node_modules/.cache/
 /** Of the tests of the system those that measure no time and lose no process: they come beside the others. */
 const unhurried = [
   'backup',
+  'browser',
   'bull-board',
   'containers',
   'docs',
@@ -26,6 +27,7 @@ const unhurried = [
   'python',
   'python-client',
   'readers',
+  'shipped',
   'tensorboard',
 ].map((name) => `test/${name}.test.ts`);
 

@@ -28,7 +28,7 @@ async function opened(exchange: string) {
 }
 
 it.for([
-  { every: 1, epochs: 14 },
+  { every: 1, epochs: 8 },
   { every: 5, epochs: 14 },
 ])(
   'a training under faults of every kind ends with the same bits, with an exchange every $every',

@@ -1,9 +1,9 @@
 /** Gradients and updates of fewer bits: the weights depend on the job alone, not on the way that they take. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
-import { exchangeCluster, runExchange, ways } from './support/exchange-cluster.ts';
+import { type ExchangeCluster, ExchangeClusters, runExchange, ways } from './support/exchange-cluster.ts';
 
 const DONE = JobState.JOB_STATE_SUCCEEDED;
 const WAITED = { timeout: 300_000, interval: 100 };
@@ -56,22 +56,15 @@ beforeAll(async () => {
   await cluster.stopCoordinator();
 });
 
-/** Workers that are done with take no time of the next test. */
-let cluster: Awaited<ReturnType<typeof exchangeCluster>> | undefined;
-afterEach(async () => {
-  await cluster?.cluster.stopCoordinator();
-  for (const child of cluster?.children ?? []) child.kill('SIGKILL');
-  cluster = undefined;
-});
+const clusters = new ExchangeClusters(cleanUp);
 
 async function run(
   precision: 'bf16' | 'int8',
   workers: number,
   exchange: 'coordinator' | 'workers',
-  act: (started: NonNullable<typeof cluster>) => unknown = () => {},
+  act: (started: ExchangeCluster) => unknown = () => {},
 ) {
-  const started = await exchangeCluster(cleanUp, workers, exchange);
-  cluster = started;
+  const started = await clusters.of(workers, exchange);
   const { now, routes, ledger } = await runExchange(started, jobOf(precision), workers, () => act(started));
   expect(now).toMatchObject({ state: DONE, digest: digests.get(precision) });
   expect(ledger).toHaveLength(3 * 40 * 5);
@@ -97,32 +90,28 @@ describe('the same weights, each sample once', () => {
     const { now } = await runExchange({ cluster: near }, job);
     child.kill('SIGKILL');
     await near.stopCoordinator();
-    cluster = await exchangeCluster(cleanUp, 2, 'workers');
-    const other = await runExchange(cluster, job);
+    const other = await runExchange(await clusters.of(2, 'workers'), job);
     expect(other.routes).toContain('exchange-workers');
     expect(other.now).toMatchObject({ state: DONE, digest: now.digest });
     expect([...digests.values()]).not.toContain(now.digest);
   });
 
   it('when an owner is killed, and another joins', async () => {
-    const { routes } = await run('int8', 3, 'workers', async ({ cluster, children }) => {
+    const { routes } = await run('int8', 3, 'workers', async ({ children, visit }) => {
       await sleep(300);
       children[1]!.kill('SIGKILL');
-      await cluster.worker(1, { sharedMemory: false });
+      await visit();
     });
     expect(routes.some((code) => code === 'owner-left' || code === 'peers-parted')).toBe(true);
   });
 
   it('with one that reaches the coordinator alone', async () => {
-    const { ledger } = await run('int8', 2, 'workers', ({ cluster }) =>
-      cluster.worker(1, { sharedMemory: false, peers: false }),
-    );
+    const { ledger } = await run('int8', 2, 'workers', ({ visit }) => visit({ peers: false }));
     expect(new Set(ledger.map(({ worker }) => worker)).size).toBeGreaterThanOrEqual(2);
   });
 
   it('when the coordinator starts again, with what rounding has lost before', async () => {
-    cluster = await exchangeCluster(cleanUp, 2, 'workers');
-    const { cluster: started } = cluster;
+    const { cluster: started } = await clusters.of(2, 'workers');
     const { client } = started;
     const id = await client.submit(JSON.stringify(jobOf('int8')));
     await vi.waitFor(async () => expect(ways(await client.events(id))).toContain('exchange-workers'), WAITED);

@@ -8,7 +8,7 @@ import { decodeSafetensors } from '@kasane/tensor/io/safetensors';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, type TestCluster, temporaryDirectory } from './support/cluster.ts';
-import { exchangeCluster } from './support/exchange-cluster.ts';
+import { type ExchangeCluster, ExchangeClusters } from './support/exchange-cluster.ts';
 import { faultsOfLedger } from './support/ledger.ts';
 
 const DONE = JobState.JOB_STATE_SUCCEEDED;
@@ -46,8 +46,7 @@ const job = {
 };
 const ROUNDS = 4 * 4;
 
-const clusterOf = (workers: number, exchange: 'coordinator' | 'workers' = 'coordinator') =>
-  exchangeCluster(cleanUp, workers, exchange);
+const clusters = new ExchangeClusters(cleanUp);
 
 async function trained(cluster: TestCluster, spec: object, onStep?: (step: number) => void): Promise<Job> {
   const ended = await cluster.run(spec, onStep);
@@ -67,10 +66,10 @@ function weightsOf(cluster: TestCluster, { id }: Job): Map<string, Float32Array>
 }
 
 let digest = '';
-let alone: Awaited<ReturnType<typeof clusterOf>>;
+let alone: ExchangeCluster;
 beforeAll(async () => {
   smallMnist(path, SAMPLES, 100);
-  alone = await clusterOf(1);
+  alone = await clusters.of(1, 'coordinator');
   const ended = await trained(alone.cluster, job);
   digest = ended.digest;
   const counted = { samples: SAMPLES, epochs: 4, seed: SEED };
@@ -128,20 +127,21 @@ describe('the same weights', () => {
     [2, 'workers'],
     [3, 'workers'],
   ] as const)('with %i workers, by way of the %s', async (workers, exchange) => {
-    const { cluster } = await clusterOf(workers, exchange);
+    const { cluster } = await clusters.of(workers, exchange);
     expect((await trained(cluster, job)).digest).toBe(digest);
   });
 
   it('in one worker of several slots, through shared memory', async () => {
-    const { cluster } = await clusterOf(0);
-    await cluster.worker(3);
+    const { cluster } = await clusters.of(0, 'coordinator');
+    const child = await cluster.worker(3);
     expect((await trained(cluster, job)).digest).toBe(digest);
+    child.kill('SIGKILL');
   });
 
   it.each(['coordinator', 'workers'] as const)(
     'when a worker is killed in a round, by way of the %s',
     async (exchange) => {
-      const { cluster, children } = await clusterOf(3, exchange);
+      const { cluster, children } = await clusters.of(3, exchange);
       const ended = await trained(cluster, job, (step) => {
         if (step === 5) children[1]!.kill('SIGKILL');
       });
@@ -150,7 +150,7 @@ describe('the same weights', () => {
   );
 
   it('when a worker stands still, and goes on', async () => {
-    const { cluster, children } = await clusterOf(3, 'workers');
+    const { cluster, children } = await clusters.of(3, 'workers');
     let stopped = false;
     const ended = await trained(cluster, job, (step) => {
       if (stopped || step < 4) return;
@@ -158,11 +158,13 @@ describe('the same weights', () => {
       children[2]!.kill('SIGSTOP');
       void sleep(3_000).then(() => children[2]!.kill('SIGCONT'));
     });
+    // Links that broke meanwhile are tried again much later: the next test has another one.
+    children[2]!.kill('SIGKILL');
     expect(ended.digest).toBe(digest);
   });
 
   it('when the coordinator starts again between two checkpoints, and when Redis is emptied', async () => {
-    const { cluster } = await clusterOf(2);
+    const { cluster } = await clusters.of(2, 'coordinator');
     const { client } = cluster;
     const id = await client.submit(JSON.stringify(job));
     await vi.waitFor(async () => expect((await client.get(id)).step).toBeGreaterThanOrEqual(5), WAITED);
@@ -180,7 +182,7 @@ describe('the same weights', () => {
   });
 
   it('when it is paused, and goes on', async () => {
-    const { cluster } = await clusterOf(2);
+    const { cluster } = await clusters.of(2, 'coordinator');
     const { client } = cluster;
     const id = await client.submit(JSON.stringify(job));
     await vi.waitFor(async () => expect((await client.get(id)).step).toBeGreaterThanOrEqual(5), WAITED);

@@ -5,6 +5,7 @@
 import { startCoordinator } from '@kasane/coordinator/coordinator';
 import { startDashboard } from '@kasane/dashboard/server';
 import { pino } from 'pino';
+import { slowness } from './yardstick.ts';
 
 /** What the process that starts this one says, as JSON in KASANE_VICTIM. */
 export interface VictimOptions {
@@ -20,7 +21,10 @@ export interface VictimStarted {
   readonly page: string;
 }
 
-/** Answer to 'usage', after a garbage collection, and to 'turns'. */
+/** What it is asked: what it uses, after a garbage collection or as it is, and how slow its machine is. */
+export type VictimQuestion = 'usage' | 'turns' | 'slowness';
+
+/** Answer to each. */
 export interface VictimUsage {
   /** Most CPU time of the main thread between two turns of its event loop, in microseconds, since the last answer. */
   readonly longestTurnUs: number;
@@ -28,6 +32,8 @@ export interface VictimUsage {
   readonly heldBytes: number;
   /** Most bytes of memory that the process has ever had. */
   readonly peakBytes: number;
+  /** By `slowness()`; 1 unless it was asked for. */
+  readonly slowness: number;
 }
 
 const options = JSON.parse(process.env.KASANE_VICTIM ?? '') as VictimOptions;
@@ -51,7 +57,7 @@ setInterval(() => {
 }, 5);
 
 process.on('disconnect', () => process.exit(0));
-process.on('message', (what) => {
+process.on('message', (what: VictimQuestion) => {
   if (what === 'usage') globalThis.gc?.();
   const { heapUsed, external, arrayBuffers } = process.memoryUsage();
   const usage: VictimUsage = {
@@ -59,6 +65,7 @@ process.on('message', (what) => {
     heldBytes: heapUsed + external + arrayBuffers,
     // Kilobytes, as getrusage has it on Linux.
     peakBytes: process.resourceUsage().maxRSS * 1024,
+    slowness: what === 'slowness' ? slowness() : 1,
   };
   longestTurnUs = 0;
   before = process.threadCpuUsage();
