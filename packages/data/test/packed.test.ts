@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -117,7 +117,27 @@ describe('packed data', () => {
     writeFileSync(path, good.subarray(9));
     await expect(last()).rejects.toThrow(/it is damaged: \d+ bytes of \d+/);
     rmSync(path);
-    await expect(last()).rejects.toThrow(/file or folder not found/);
+    await expect(last()).rejects.toThrow(/file not found, so this copy of the packed data is incomplete/);
+  });
+
+  it('says when it is opened that a copy of it lacks test data, and not when that is reached', async () => {
+    await pack(folder);
+    const path = join(folder, 'chunks', indexIn(folder).test.chunks[0]!);
+    const whole = readFileSync(path);
+    const open = () => openPacked(folder, undefined, anywhere);
+    rmSync(path);
+    await expect(open()).rejects.toThrow(`${path}: file not found, so this copy`);
+    writeFileSync(path, whole.subarray(1));
+    await expect(open()).rejects.toThrow(`${path}: it is damaged`);
+    rmSync(path);
+    mkdirSync(path);
+    await expect(open()).rejects.toThrow(`${path}: it is a folder`);
+  });
+
+  it('is not written among other files', async () => {
+    writeFileSync(join(folder, 'cats.txt'), '');
+    await expect(pack(folder)).rejects.toThrow('it contains other files, such as cats.txt');
+    expect(readdirSync(folder)).toEqual(['cats.txt']);
   });
 
   it.each<[string, (index: Record<string, unknown>) => unknown, RegExp]>([

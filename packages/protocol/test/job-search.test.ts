@@ -156,6 +156,21 @@ const refused: readonly (readonly [what: string, text: string, message: string])
     param('training: { choices: [{ batch: 1 }, { batch: 2 }] }'),
     'my.yaml:6: search.parameters.training: trials are compared after the same number of epochs; use search.halving to stop bad ones early',
   ],
+  ...['data.target', 'data.validation', 'data.path'].map((path): [string, string, string] => [
+    `what is tested: ${path}`,
+    param(`${path}: { choices: [0.1, 0.2] }`),
+    `my.yaml:6: search.parameters.${path}: it decides what trials are tested on, so their results could not be compared; set it in the job instead, or run a sweep for each value`,
+  ]),
+  [
+    'the loss that trials are compared by',
+    param('objective.loss: { choices: [mse, mae] }'),
+    'my.yaml:6: search.parameters.objective.loss: trials would be compared by different losses; set search.metric to testError, which does not depend on the loss',
+  ],
+  [
+    'the objective',
+    param('objective.type: { choices: [regression, binary] }'),
+    'my.yaml:6: search.parameters.objective.type: trials with different objectives could not be compared; run a sweep for each',
+  ],
   [
     'the search itself',
     param('search.trials: { choices: [1, 2] }'),

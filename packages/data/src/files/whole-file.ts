@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path';
 
 const temporaryOf = (path: string) => `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
 const TEMPORARY = /\.\d+-[\da-f]{8}\.tmp$/;
+/** Whether a file of this name was being written when its writer was killed, or is being written. */
+export const isTemporaryFile = (name: string): boolean => TEMPORARY.test(name);
 
 /**
  * Writes `bytes` to `path`, whose folder is there; a file of that name stays as it was until all is written.
@@ -41,7 +43,7 @@ export async function writeWholeFile(path: string, bytes: Uint8Array, mode = 0o6
  * @returns how many there were
  */
 export async function sweepTemporaryFiles(folder: string): Promise<number> {
-  const left = (await readdir(folder, { recursive: true })).filter((name) => TEMPORARY.test(name));
+  const left = (await readdir(folder, { recursive: true })).filter(isTemporaryFile);
   for (const name of left) await rm(join(folder, name), { force: true });
   return left.length;
 }

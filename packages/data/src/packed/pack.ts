@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fieldBytes } from '@kasane/tensor/internal/field';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { kindOfPath, listFolder } from '@kasane/tensor/internal/node/regular-file';
 import { DataError, type DataParts, type Dataset, readSamples } from '../dataset.ts';
-import { writeWholeFile } from '../files/whole-file.ts';
+import { isTemporaryFile, writeWholeFile } from '../files/whole-file.ts';
 import type { TargetRange } from '../target-range.ts';
 import {
   CHUNK_BYTES,
@@ -21,7 +22,7 @@ import {
  * @param onChunk called after each chunk with the samples packed so far, and all of them
  * @param chunkBytes of a chunk, about
  * @returns SHA-256 of the index
- * @throws DataError when there is an index already, or the data is damaged
+ * @throws DataError when there is an index or anything else in the folder already, or the data is damaged
  */
 export async function packData(
   data: DataParts,
@@ -30,8 +31,7 @@ export async function packData(
   chunkBytes = CHUNK_BYTES,
 ): Promise<string> {
   const indexPath = join(folder, INDEX_FILE);
-  if (existsSync(indexPath))
-    throw new DataError(`${folder}: it already contains packed data; choose another folder`);
+  requireRoom(folder);
   const { train, test, preparation } = data;
   const { input, target } = train;
   const chunkSamples = Math.max(1, Math.floor(chunkBytes / recordBytes(train)));
@@ -53,6 +53,20 @@ export async function packData(
   makeFolders(folder);
   await writeWholeFile(indexPath, index);
   return digestOf(index);
+}
+
+/** Chunks of a packing that was interrupted may be there. Beside anything else, packed data would be taken for a part of it, or the other way round. */
+function requireRoom(folder: string): void {
+  if (existsSync(join(folder, INDEX_FILE)))
+    throw new DataError(`${folder}: it already contains packed data; choose another folder`);
+  if (kindOfPath(folder) !== 'folder') return;
+  const other = listFolder(folder).find(
+    ({ name }) => name !== CHUNKS_FOLDER && !name.startsWith('.') && !isTemporaryFile(name),
+  );
+  if (other)
+    throw new DataError(
+      `${folder}: it contains other files, such as ${other.name}; choose a new or empty folder`,
+    );
 }
 
 /** The same data gives the same index, wherever it was packed. */

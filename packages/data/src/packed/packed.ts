@@ -1,9 +1,10 @@
 /** Reads packed data, from a folder or over http. Memory is bounded whatever the size: small sets are kept, others read by sample. */
 
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { counted } from '@kasane/tensor/internal/counted';
 import { fieldBytes } from '@kasane/tensor/internal/field';
-import { kindOfPath, type RegularFile } from '@kasane/tensor/internal/node/regular-file';
+import { kindOfPath, type RegularFile, statRegular } from '@kasane/tensor/internal/node/regular-file';
 import { DataError, type DataParts, type Dataset, notFound } from '../dataset.ts';
 import { type Access, checkPath } from '../files/access.ts';
 import { openRegular, readRegular } from '../files/regular-file.ts';
@@ -59,6 +60,7 @@ export async function openPacked(
       : await readApart({ format: 'index of packed data', bytes, path: indexPlace, expected }, undefined, [
           bytes.buffer as ArrayBuffer,
         ]);
+  if (!remote) await requireChunks(place, index, access.signal);
   // Chunks are fetched long after whoever opened it has gone.
   const { signal: _, ...later } = access;
   const cache = remote ? new DiskCache(cacheSettings()) : undefined;
@@ -93,6 +95,29 @@ async function bytesOfIndex(folder: string, path: string): Promise<Buffer> {
   return readRegular(path, INDEX_BYTES);
 }
 
+/** That all chunks are there in their size: a copy that was interrupted lacks some, which a training would find out only when it comes to them. */
+async function requireChunks(folder: string, index: IndexRead, signal?: AbortSignal): Promise<void> {
+  for (const part of [index.train, index.test]) {
+    for (let chunk = 0; chunk * index.chunkSamples < part.samples; chunk++) {
+      signal?.throwIfAborted();
+      const path = join(folder, CHUNKS_FOLDER, nameOf(part, chunk));
+      const size = samplesOf(part, chunk, index.chunkSamples) * recordBytes(index);
+      const found = await stat(path).catch(() => undefined);
+      if (!found)
+        throw new DataError(
+          `${path}: file not found, so this copy of the packed data is incomplete. Copy it again, or pack the data again with \`kasane data pack\``,
+        );
+      if (found.isFile() && found.size !== size) throw damaged(path, found.size, size);
+      if (!found.isFile()) statRegular(path);
+    }
+  }
+}
+
+const damaged = (place: string, bytes: number, size: number) =>
+  new DataError(
+    `${place}: it is damaged: ${counted(bytes, 'byte')} of ${size}, or its content does not match its name. Copy it again, or pack the data again with \`kasane data pack\``,
+  );
+
 async function checked<T extends Uint8Array>(
   bytes: T,
   chunk: string,
@@ -100,9 +125,7 @@ async function checked<T extends Uint8Array>(
   place: string,
 ): Promise<T> {
   if (bytes.length === size && (await sha256InTurns(bytes)) === chunk) return bytes;
-  throw new DataError(
-    `${place}: it is damaged: ${counted(bytes.length, 'byte')} of ${size}, or its content does not match its name. Copy it again, or pack the data again with \`kasane data pack\``,
-  );
+  throw damaged(place, bytes.length, size);
 }
 
 function packedDataset(part: PartRead, index: IndexRead, files: ChunkFiles): Dataset {

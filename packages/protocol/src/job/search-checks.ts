@@ -49,7 +49,29 @@ export function checkKinds(search: unknown, refuse: Refuse): void {
   }
 }
 
-export function checkPaths(parameters: SearchSpec['parameters'], refuse: Refuse): void {
+/** What decides which test samples there are, what is predicted, and in which units: values of a metric compare within one of each. */
+const MEASURES = [
+  'format',
+  'path',
+  'test',
+  'validation',
+  'seed',
+  'task',
+  'target',
+  'standardizeTarget',
+  'horizon',
+  'objective',
+  'tokenizer',
+  'vocabulary',
+  'maskRate',
+  'text',
+  'label',
+].map((key) => `data.${key}`);
+/** What decides how the loss on the test data is computed. Smoothing and weights of classes are of the training alone. */
+const LOSSES = ['objective.loss', 'objective.delta'];
+
+/** @param format of the job's data, where the file has it */
+export function checkPaths({ parameters, metric }: Given, format: unknown, refuse: Refuse): void {
   const paths = Object.keys(parameters);
   for (const [index, path] of paths.entries()) {
     const place = ['parameters', path];
@@ -62,6 +84,20 @@ export function checkPaths(parameters: SearchSpec['parameters'], refuse: Refuse)
       throw refuse(
         place,
         'trials are compared after the same number of epochs; use search.halving to stop bad ones early',
+      );
+    // Of a series it scales what is forecast as well.
+    const measures = format === 'series' ? [...MEASURES, 'data.standardize'] : MEASURES;
+    if (path === 'data' || measures.some((key) => isWithin(path, key)))
+      throw refuse(
+        place,
+        'it decides what trials are tested on, so their results could not be compared; set it in the job instead, or run a sweep for each value',
+      );
+    if (path === 'objective' || isWithin(path, 'objective.type'))
+      throw refuse(place, 'trials with different objectives could not be compared; run a sweep for each');
+    if (metric === 'testLoss' && LOSSES.some((key) => isWithin(path, key)))
+      throw refuse(
+        place,
+        'trials would be compared by different losses; set search.metric to testError, which does not depend on the loss',
       );
     const inside = paths.slice(0, index).find((above) => isWithin(above, path));
     if (inside !== undefined)

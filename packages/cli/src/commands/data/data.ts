@@ -1,5 +1,5 @@
 /** `kasane data`: looks at what a job would train on, and packs it. */
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, join, relative } from 'node:path';
 import { type DataParts, type Dataset, readSamples } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { CHUNKS_FOLDER, INDEX_FILE } from '@kasane/data/internal/packed/packed-index';
@@ -89,7 +89,9 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
 }
 
 export async function pack(place: string, folder: string, options: PackCommand): Promise<void> {
-  const parts = await openPlace(await specOf(place, options.set));
+  const spec = await specOf(place, options.set);
+  requireOutside(spec, folder);
+  const parts = await openPlace(spec);
   const { train, test, notes = [] } = parts;
   if (notes.length > 0) err.lines(...notes);
   let said = 0;
@@ -107,6 +109,20 @@ export async function pack(place: string, folder: string, options: PackCommand):
   } catch (error) {
     throw new KasaneError('DATA_INVALID', messageOf(error), { cause: error });
   }
+}
+
+/** What lies inside a folder of data would be read as a part of it from then on. */
+function requireOutside(spec: DataSpec, folder: string): void {
+  const places = [spec.path, 'test' in spec ? spec.test : undefined];
+  const around = places.find(
+    (place) =>
+      place !== undefined && kindOfPath(place) === 'folder' && !relative(place, folder).startsWith('..'),
+  );
+  if (around !== undefined)
+    throw new KasaneError(
+      'USAGE',
+      `${folder}: it is inside the data to pack, ${around}; choose a folder outside of it`,
+    );
 }
 
 const isJob = (place: string): boolean =>
