@@ -40,6 +40,10 @@ const cases: Readonly<Record<string, Case>> = {
     away: (state) => renamed(join(state, 'kasane.sqlite')),
     says: /the database \/.*\/state\/kasane\.sqlite has been moved or removed; move it back/,
   },
+  'without its lock, which another coordinator could take': {
+    away: (state) => renamed(join(state, 'kasane.lock')),
+    says: /the lock file \/.*\/state\/kasane\.lock has been moved, removed or replaced/,
+  },
 };
 
 const training = { epochs: 3, batch: 20, shards: 2, seed: 3 };

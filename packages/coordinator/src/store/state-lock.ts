@@ -9,9 +9,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { KasaneError } from '@kasane/protocol/errors';
 import { makePrivate } from './state-database.ts';
 import { SQLITE, sqliteCode, stateError } from './state-errors.ts';
+import { LOCK_FILE } from './state-place.ts';
 
-/** The locked file. Nobody may open it by other means in this process: closing any handle of a file ends POSIX locks on it. */
-const LOCK = 'kasane.lock';
 /** Who holds the lock, for people. */
 const OWNER = 'owner.json';
 
@@ -35,9 +34,10 @@ function lastOwner(directory: string): Owner | undefined {
 /** Somebody who looks holds the lock for a moment: so long a claim waits, in milliseconds. */
 const LOOK_MS = 500;
 
+/** Nobody may open the file by other means in this process: closing any handle of a file ends POSIX locks on it. */
 function lock(directory: string, timeout: number): DatabaseSync {
-  makePrivate(join(directory, LOCK));
-  const held = new DatabaseSync(join(directory, LOCK), { timeout });
+  makePrivate(join(directory, LOCK_FILE));
+  const held = new DatabaseSync(join(directory, LOCK_FILE), { timeout });
   try {
     held.exec('BEGIN EXCLUSIVE');
     return held;
@@ -51,7 +51,7 @@ const isTaken = (error: unknown) => sqliteCode(error) === SQLITE.BUSY;
 
 /** The coordinator that owns a state directory now. Undefined: none does. */
 export function ownerOf(directory: string): Owner | 'unknown' | undefined {
-  if (!existsSync(join(directory, LOCK))) return undefined;
+  if (!existsSync(join(directory, LOCK_FILE))) return undefined;
   try {
     lock(directory, 0).close();
     return undefined;
@@ -70,7 +70,7 @@ export function claimState(directory: string): () => void {
   try {
     held = lock(directory, LOOK_MS);
   } catch (error) {
-    if (!isTaken(error)) throw stateError(error, join(directory, LOCK));
+    if (!isTaken(error)) throw stateError(error, join(directory, LOCK_FILE));
     const owner = lastOwner(directory);
     const who = owner
       ? `process ${owner.pid} on ${owner.host}, since ${owner.since}`

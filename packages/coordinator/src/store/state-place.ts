@@ -8,7 +8,10 @@ import { dirname, join, relative, sep } from 'node:path';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { systemCodeOf } from '@kasane/tensor/internal/node/system-errors';
 
-export type AwayReason = Reason<'state-moved' | 'state-replaced' | 'state-closed'>;
+export type AwayReason = Reason<'state-moved' | 'state-replaced' | 'state-closed' | 'state-unlocked'>;
+
+/** The file in a state directory whose lock makes a coordinator its owner. */
+export const LOCK_FILE = 'kasane.lock';
 
 /** The state directory is not where it was, for now. */
 export class StateAway extends Error {
@@ -30,11 +33,21 @@ interface Found {
 const identityOf = ({ dev, ino }: Found): Identity => `${dev}:${ino}`;
 const look = (path: string) => identityOf(statSync(path, { bigint: true }));
 
+function identityOrError(path: string): Identity | Error {
+  try {
+    return look(path);
+  } catch (error) {
+    return error as Error;
+  }
+}
+
 /** Of a database that was opened, and of its folder. */
 export interface Opened {
   readonly path: string;
   readonly database: Identity;
   readonly folder: Identity;
+  /** Of the file that is locked; undefined: nobody has claimed the folder. */
+  readonly lock: Identity | undefined;
 }
 
 export class StatePlace {
@@ -47,32 +60,39 @@ export class StatePlace {
 
   /** @param path of a database that is open and in its place */
   static of(path: string): StatePlace {
-    return new StatePlace({ path, database: look(path), folder: look(dirname(path)) });
+    const folder = dirname(path);
+    const lock = identityOrError(join(folder, LOCK_FILE));
+    return new StatePlace({
+      ...{ path, database: look(path), folder: look(folder) },
+      lock: typeof lock === 'string' ? lock : undefined,
+    });
   }
 
   /** @throws StateAway */
   async require(): Promise<void> {
     const identity = (path: string) =>
       stat(path, { bigint: true }).then(identityOf, (error: unknown) => error as Error);
-    const { path } = this.opened;
+    const { path, lock } = this.opened;
     const database = await identity(path);
-    if (database === this.opened.database) return;
-    throw this.#away(database, await identity(dirname(path)));
+    if (database !== this.opened.database) throw this.#away(database, await identity(dirname(path)));
+    if (lock !== undefined && (await identity(this.#lockPath)) !== lock) throw this.#unlocked();
   }
 
   /** As `require`, for threads that serve nobody. @throws StateAway */
   requireSync(): void {
-    const identity = (path: string) => {
-      try {
-        return look(path);
-      } catch (error) {
-        return error as Error;
-      }
-    };
-    const { path } = this.opened;
-    const database = identity(path);
-    if (database === this.opened.database) return;
-    throw this.#away(database, identity(dirname(path)));
+    const { path, lock } = this.opened;
+    const database = identityOrError(path);
+    if (database !== this.opened.database) throw this.#away(database, identityOrError(dirname(path)));
+    if (lock !== undefined && identityOrError(this.#lockPath) !== lock) throw this.#unlocked();
+  }
+
+  get #lockPath(): string {
+    return join(dirname(this.opened.path), LOCK_FILE);
+  }
+
+  /** Another file in its place may be locked by another coordinator. */
+  #unlocked(): StateAway {
+    return new StateAway({ code: 'state-unlocked', args: { path: this.#lockPath } });
   }
 
   /** Makes a folder in the state directory, and never the state directory anew. @throws StateAway, and the system's error */
