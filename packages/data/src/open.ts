@@ -1,21 +1,18 @@
 /** Opens the data that a job names: the one place that knows every format. */
 
-import { partsOfArrays } from './arrays.ts';
 import { DataError, type DataParts } from './dataset.ts';
 import { type Access, checkPath } from './files/access.ts';
 import { mnistDirectory } from './idx/mnist.ts';
 import { openIdxApart } from './idx/open-idx.ts';
 import { isGroundBright } from './images/ground.ts';
 import type { ImageFolderOptions } from './images/image-folder.ts';
-import { openImages } from './images/open-images.ts';
 import { isSquare } from './normalize.ts';
 import { alikeLabels, checkTargets, constantTargets, unseenClasses } from './one-target.ts';
-import { openPacked } from './packed/packed.ts';
 import { isUrl } from './packed/remote.ts';
 import { readApart } from './read-apart.ts';
-import { type SeriesOptions, seriesOfRead } from './series/series.ts';
+import type { SeriesOptions } from './series/series.ts';
 import type { CsvOptions } from './tables/csv.ts';
-import { openText, type TextOptions } from './text/text.ts';
+import type { TextOptions } from './text/text.ts';
 
 export interface IdxOptions {
   readonly format: 'idx';
@@ -70,6 +67,7 @@ const notFromUrls = (what: string, place: string, format: string): DataError =>
     `${what}: ${place}: format ${format} reads files, not URLs. Download the file and set ${what} to its path, or publish packed data (\`kasane data pack\`), which can be read from URLs`,
   );
 
+/** A coordinator that is asked for the data of one job loads the modules of its format alone. */
 async function openFormat(options: DataOptions, access: Access): Promise<DataParts> {
   const { signal } = access;
   switch (options.format) {
@@ -81,15 +79,15 @@ async function openFormat(options: DataOptions, access: Access): Promise<DataPar
       return { ...parts, preparation: { mean, std, ...ground, ...(!isSquare(shape) && { shape }) } };
     }
     case 'imagefolder':
-      return openImages(options, signal);
+      return (await import('./images/open-images.ts')).openImages(options, signal);
     case 'csv':
-      return partsOfArrays(await readApart(options, signal));
+      return (await import('./arrays.ts')).partsOfArrays(await readApart(options, signal));
     case 'text':
-      return openText(options, signal);
+      return (await import('./text/text.ts')).openText(options, signal);
     case 'series':
-      return seriesOfRead(await readApart(options, signal));
+      return (await import('./series/series.ts')).seriesOfRead(await readApart(options, signal));
     case 'packed':
-      return openPacked(options.path, undefined, access);
+      return (await import('./packed/packed.ts')).openPacked(options.path, undefined, access);
   }
 }
 

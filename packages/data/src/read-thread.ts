@@ -1,13 +1,11 @@
 /** The thread that reads one data set: takes what to read as its data, and posts what came of it, once. */
 import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_threads';
 import { DataError } from './dataset.ts';
-import { readIdxFolder } from './idx/idx.ts';
-import { type ImagesPart, identityOfImages, readImageFolder } from './images/image-folder.ts';
-import { readIndex } from './packed/packed-index.ts';
+import type { ImageFolderOptions, ImagesPart } from './images/image-folder.ts';
 import type { ReadAnswer } from './read-apart.ts';
-import { readSeries } from './series/series.ts';
-import { readCsv } from './tables/csv.ts';
-import { readTokens } from './text/text-read.ts';
+import type { SeriesOptions } from './series/series.ts';
+import type { CsvOptions } from './tables/csv.ts';
+import type { TextOptions } from './text/text.ts';
 
 interface IdxToRead {
   readonly format: 'idx';
@@ -25,15 +23,21 @@ interface IndexToRead {
   readonly expected: string | undefined;
 }
 
-/** What reads the data of each format. What they return is handed to another thread. */
+/**
+ * What reads the data of each format. What they return is handed to another thread. A thread reads one data set, and a job waits for it: it
+ * loads the modules of that format alone.
+ */
 const readers = {
-  csv: readCsv,
-  series: readSeries,
-  text: readTokens,
-  imagefolder: readImageFolder,
-  idx: ({ path }: IdxToRead) => readIdxFolder(path),
-  'identity of images': ({ path, part }: ImagesToIdentify) => identityOfImages(path, part),
-  'index of packed data': ({ bytes, path, expected }: IndexToRead) => readIndex(bytes, path, expected),
+  csv: async (what: CsvOptions) => (await import('./tables/csv.ts')).readCsv(what),
+  series: async (what: SeriesOptions) => (await import('./series/series.ts')).readSeries(what),
+  text: async (what: TextOptions) => (await import('./text/text-read.ts')).readTokens(what),
+  imagefolder: async (what: ImageFolderOptions) =>
+    (await import('./images/image-folder.ts')).readImageFolder(what),
+  idx: async ({ path }: IdxToRead) => (await import('./idx/idx.ts')).readIdxFolder(path),
+  'identity of images': async ({ path, part }: ImagesToIdentify) =>
+    (await import('./images/image-folder.ts')).identityOfImages(path, part),
+  'index of packed data': async ({ bytes, path, expected }: IndexToRead) =>
+    (await import('./packed/packed-index.ts')).readIndex(bytes, path, expected),
 };
 export type Readers = typeof readers;
 

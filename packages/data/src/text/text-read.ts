@@ -43,7 +43,7 @@ export interface LabelledTokens {
   readonly targets: Int32Array;
   readonly digest: string;
 }
-interface Read<Kind, Part> {
+export interface Read<Kind, Part> {
   readonly kind: Kind;
   readonly tokenizer: TokenizerSpec;
   /** Of the vocabulary. */
@@ -53,7 +53,7 @@ interface Read<Kind, Part> {
   /** What whoever owns the data should hear. */
   readonly notes: readonly string[];
 }
-type TextRead =
+export type TextRead =
   | Read<'stream', StreamTokens>
   | (Read<'labelled', LabelledTokens> & { readonly classes: readonly string[] });
 

@@ -7,7 +7,6 @@ import { DataError, type Dataset, readSamples } from '@kasane/data/dataset';
 import { type Access, checkPath } from '@kasane/data/internal/files/access';
 import { openIdxApart } from '@kasane/data/internal/idx/open-idx';
 import { mnistDirectory } from '@kasane/data/mnist';
-import { openPacked } from '@kasane/data/packed';
 import { SampleOrder } from '@kasane/data/shuffle';
 import { messageOf } from '@kasane/protocol/errors';
 import type { SampleFormat } from '@kasane/protocol/internal/job/sample-format';
@@ -98,7 +97,11 @@ export class OwnData {
 
 /** @throws DataError */
 async function openOwn(own: Own, access: Access): Promise<Parts> {
-  if (own.format === 'packed') return openPacked(own.place, own.digest, access);
+  if (own.format === 'packed') {
+    // Loaded by jobs that have packed data: the first step of others does not wait for it.
+    const { openPacked } = await import('@kasane/data/packed');
+    return openPacked(own.place, own.digest, access);
+  }
   if (own.place !== undefined) checkPath(own.place, access, 'data.path');
   const { place = mnistDirectory() } = own;
   const parts = await openIdxApart(place);
