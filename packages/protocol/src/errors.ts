@@ -2,7 +2,8 @@
  * Every error that a user of Kasane can meet, in one table: the code travels in gRPC metadata (`kasane-error`) and
  * decides the exit code of the command line.
  */
-import { status } from '@grpc/grpc-js';
+// Not of '@grpc/grpc-js', which loads all of gRPC: threads that call nobody have errors too.
+import { Status as status } from '@grpc/grpc-js/build/src/constants.js';
 import { connectionWords, inWords, systemWords } from '@kasane/tensor/internal/node/system-errors';
 
 /** `exit` follows sysexits where it has a word for the case: 2 usage, 65 data, 66 no input, 69 unavailable, 70 software, 71 system, 73 cannot create, 77 permission. */
