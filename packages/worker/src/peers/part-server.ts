@@ -10,7 +10,6 @@ import type { OptimizerOptions } from '@kasane/tensor/internal/optim/optimizers'
 import type { Rounding } from '@kasane/tensor/internal/optim/rounding';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Updater } from '@kasane/tensor/optim/updater';
-import { openUpdater } from './backend.ts';
 
 /** Attempts at the same shard of a chunk that are collected at once: one is late, another was asked. */
 const ATTEMPTS = 2;
@@ -90,6 +89,8 @@ export class PartServer {
   /** Resolves when it can add. What comes before waits. @throws RangeError when the optimizer's options contradict each other */
   async open(): Promise<void> {
     const { parameters, optimizer, rounding } = this.#options;
+    // Most jobs of a single machine have no parts here: their workers need not load it.
+    const { openUpdater } = await import('./backend.ts');
     const updater = await openUpdater(specsOf(parameters, this.#chunks), optimizer, { rounding });
     if (this.#isClosed) return;
     this.#updater = updater;

@@ -1,7 +1,6 @@
 /** Where a worker's backends are chosen: wasm, which is always there and exact, and the one of a GPU for those jobs that it may compute. */
 import type { Backend, MathMode } from '@kasane/tensor/backends/backend';
 import { wasm } from '@kasane/tensor/backends/wasm/backend';
-import { webgpu } from '@kasane/tensor/backends/webgpu/backend';
 import { selectKernel } from '@kasane/tensor/internal/backends/wasm/kernels';
 import { enableRevectorization } from '@kasane/tensor/internal/node/v8-flags';
 import { type Compute, openGpu } from './gpu.ts';
@@ -28,7 +27,7 @@ export async function openBackends(compute: Compute): Promise<Backends> {
   enableRevectorization();
   const { name, revectorized, warning } = selectKernel();
   const gpu = await openGpu(compute);
-  const onGpu = gpu && webgpu(gpu.device, { storage: compute.gpuStorage ?? 'f32' });
+  const onGpu = gpu && (await onDevice(gpu.device, compute));
   return {
     kernel: gpu?.name ?? `wasm ${name}${revectorized ? ' revectorized' : ''}`,
     ...(warning && { warning }),
@@ -41,4 +40,10 @@ export async function openBackends(compute: Compute): Promise<Backends> {
     },
     close: () => gpu?.device.destroy(),
   };
+}
+
+/** Its generator of shaders is loaded where there is a device: each thread has its modules to itself. */
+async function onDevice(device: GPUDevice, { gpuStorage = 'f32' }: Compute) {
+  const { webgpu } = await import('@kasane/tensor/backends/webgpu/backend');
+  return webgpu(device, { storage: gpuStorage });
 }

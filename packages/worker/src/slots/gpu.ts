@@ -1,5 +1,4 @@
 /** WebGPU in Node: the one importer of the `webgpu` package, which is optional. */
-import { deviceDescriptor } from '@kasane/tensor/backends/webgpu/program';
 
 /**
  * wasm: the CPU. webgpu: a WebGPU adapter, which must be there. auto: a GPU where there is one, else the CPU. Jobs that ask for
@@ -50,6 +49,7 @@ export async function openGpu({ backend = 'wasm', gpuStorage }: Compute): Promis
         `storage f16 needs an adapter with shader-f16, which this one (${vendor} ${architecture}) lacks`,
       );
     }
+    const { deviceDescriptor } = await import('@kasane/tensor/backends/webgpu/program');
     const device = await adapter.requestDevice(deviceDescriptor(adapter));
     return { device, name: ['webgpu', vendor, architecture].filter(Boolean).join(' ') };
   } catch (error) {

@@ -19,8 +19,8 @@ import { openBackends } from './backends.ts';
 import type { SessionOptions } from './compute-slots.ts';
 import type { Compute } from './gpu.ts';
 import { GradientSums } from './gradient-sums.ts';
-import { LocalUpdates } from './local-updates.ts';
-import { RoundedGradients } from './rounded-gradients.ts';
+import type { LocalUpdates } from './local-updates.ts';
+import type { RoundedGradients } from './rounded-gradients.ts';
 import {
   ABANDONED,
   ARRIVED,
@@ -81,6 +81,12 @@ say({
   ...(backends.warning && { warning: backends.warning }),
 });
 
+// What few jobs have is loaded by those: each thread has its modules to itself, and the first step waits for them.
+const openUpdates: typeof LocalUpdates.open = async (...of) =>
+  (await import('./local-updates.ts')).LocalUpdates.open(...of);
+const openRounded = async (...of: ConstructorParameters<typeof RoundedGradients>) =>
+  new (await import('./rounded-gradients.ts')).RoundedGradients(...of);
+
 async function open(
   session: number,
   description: ModelDescription,
@@ -99,13 +105,13 @@ async function open(
       stagesOf(model, profile ? stages.map((stage) => timed(stage, spans)) : stages),
     );
     const sums = new GradientSums(model, opened.memory, opened.layout);
-    const updates = local && (await LocalUpdates.open(model, local, opened.memory, opened.layout));
+    const updates = local && (await openUpdates(model, local, opened.memory, opened.layout));
     const { offset, length } = opened.layout.gradients;
     // What a round has changed lies where its version came.
     const gradients = updates
       ? new Float32Array(updates.exchanged)
       : new Float32Array(opened.memory, offset, length);
-    const rounded = rounding && new RoundedGradients(model, rounding, gradients);
+    const rounded = rounding && (await openRounded(model, rounding, gradients));
     sessions.set(session, { sums, updates, rounded, programs, spans, close: () => opened.destroy() });
     say({
       kind: 'opened',
