@@ -2,7 +2,7 @@
  * All of BullMQ and Redis on the coordinator's side: staged batches and queue entries of one job. Redis is a carrier,
  * not the truth: whatever is said here may be lost, and `steps/decide.ts` puts it back.
  */
-
+import { createRequire } from 'node:module';
 import {
   batchKey,
   everyRunOf,
@@ -18,10 +18,14 @@ import {
 import { digestOfBatch, signTasks } from '@kasane/protocol/internal/queue/task-signature';
 import { tracing } from '@kasane/protocol/internal/tracing';
 import { STAGED_VALUE_BYTES } from '@kasane/protocol/limits';
-import { Queue, type QueueOptions } from 'bullmq';
+import type { Queue, QueueOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { QueueSettings, type QueueSettingsOptions, unlinkMatching } from './queue-settings.ts';
+
+/** Of BullMQ's files those that are needed: its index loads as many again, for what nobody uses here. */
+const require = createRequire(import.meta.url);
+const { Queue: BullQueue } = require('bullmq/dist/cjs/classes/queue.js') as typeof import('bullmq');
 
 interface Staging {
   readonly task: NewTask;
@@ -84,7 +88,7 @@ export class TaskQueue {
     this.#expirySeconds = expirySeconds;
     this.#redis = redis;
     const queue = (name: string) => {
-      const made = new Queue(name, {
+      const made = new BullQueue(name, {
         connection: redis,
         prefix: this.#prefix,
         skipWaitingForReady: true,

@@ -2,6 +2,7 @@
  * All of BullMQ on the worker's side: consumers for tasks handed out ahead of their step, and one more for tasks that
  * can run now, so that waiting for parameters never keeps the latter.
  */
+import { createRequire } from 'node:module';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import {
   MOST_AVOIDED,
@@ -11,9 +12,15 @@ import {
 } from '@kasane/protocol/internal/queue/queue';
 import { areTasksSigned } from '@kasane/protocol/internal/queue/task-signature';
 import { tracing } from '@kasane/protocol/internal/tracing';
-import { DelayedError, type Job as QueueEntry, WaitingError, Worker, type WorkerOptions } from 'bullmq';
+import type { Job as QueueEntry, Worker, WorkerOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+
+/** Of BullMQ's files those that are needed: its index loads as many again, for what nobody uses here. */
+const require = createRequire(import.meta.url);
+const { Worker: BullWorker } = require('bullmq/dist/cjs/classes/worker.js') as typeof import('bullmq');
+const { DelayedError, WaitingError } =
+  require('bullmq/dist/cjs/classes/errors/index.js') as typeof import('bullmq');
 
 /** So long, in milliseconds, the queue is asked for no more tasks. */
 const PAUSE_MS = 1_000;
@@ -169,7 +176,7 @@ export class TaskConsumer {
 
   #consume(name: string, concurrency: number): Worker {
     const { job, key, redis, handle, log } = this.#options;
-    const worker = new Worker(
+    const worker = new BullWorker(
       name,
       async (entry: QueueEntry<unknown>, token?: string) => {
         if (!areTasksSigned(key, job, entry.data)) {
