@@ -1,9 +1,10 @@
 /** Logs on standard error: for people, or an object a line for programs. */
 import { writeSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { Writable } from 'node:stream';
 import { printable, printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
-import pretty from 'pino-pretty';
+import type pretty from 'pino-pretty';
 import type { LogFormat, LogLevel } from '../program/options.ts';
 import { isScreen } from './terminal.ts';
 
@@ -19,8 +20,24 @@ export function makeLog(
     const cleaned = { write: (line: string) => writeQuietly(printable(line)) };
     return pino({ level, formatters, timestamp: stdTimeFunctions.isoTime }, cleaned);
   }
-  const stream = pretty({
-    destination: writableTo(write ?? writeQuietly),
+  let stream: pretty.PrettyStream | undefined;
+  return pino(
+    { level },
+    {
+      write(line: string) {
+        stream ??= prettyTo(write ?? writeQuietly);
+        stream.write(cleaned(line));
+      },
+    },
+  );
+}
+
+const require = createRequire(import.meta.url);
+
+/** Most commands that log for people have nothing to log: what formats lines is loaded with the first, and before that is written. */
+const prettyTo = (write: (text: string) => void): pretty.PrettyStream =>
+  (require('pino-pretty') as typeof pretty)({
+    destination: writableTo(write),
     sync: true,
     colorize: isScreen(process.stderr) && !process.env.NO_COLOR,
     // People read the sentence of a reason.
@@ -28,8 +45,6 @@ export function makeLog(
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,
   });
-  return pino({ level }, { write: (line: string) => stream.write(cleaned(line)) });
-}
 
 /** A line of JSON whose texts are shown as they are: without what terminals take for orders, which JSON may have
  * escaped, and a message on one line. */
