@@ -5,6 +5,7 @@ import { KasaneError } from '@kasane/protocol/errors';
 import { exchangedOf, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import type { Job } from '@kasane/protocol/job';
 import { answerOf } from '@kasane/tensor/internal/node/thread-answer';
+import type { Model } from '@kasane/tensor/nn/model';
 import { summarizeLayers } from '@kasane/tensor/nn/summary';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
@@ -73,18 +74,21 @@ export async function checkMemory(
   }
 }
 
+/** Whether it is plain that the job fits, without a plan: the thread that makes one takes longer to start than a small job to begin. */
+const isSmall = ({ model }: Job, { train, evaluate }: Samples): boolean =>
+  mostBytes(model, Math.max(...train, ...evaluate)) < WASM_BYTES / 2;
+
 /**
- * Whether it is plain that the job fits, without a plan: whatever is kept of a sample was computed, by an operation at least, so it is
- * no more than a few times the operations of a forward pass and what the layers give.
+ * No fewer bytes than a worker needs: whatever is kept of a sample was computed, by an operation at least, so it is no more than a few
+ * times the operations of a forward pass and what the layers give. A dense layer makes a number out of many operations, and keeps none
+ * of what is between.
  */
-function isSmall({ model }: Job, { train, evaluate }: Samples): boolean {
-  const layers = summarizeLayers(model);
-  const most = layers.reduce(
-    (sum, { flops, outputShape }) => sum + flops + sizeOf(outputShape),
-    sizeOf(model.sampleShape),
-  );
-  const samples = Math.max(...train, ...evaluate);
-  return KEPT_BYTES * samples * most + 16 * model.parameterCount < WASM_BYTES / 2;
+export function mostBytes(model: Model, samples: number): number {
+  const most = summarizeLayers(model).reduce((sum, { type, flops, outputShape }) => {
+    const given = sizeOf(outputShape);
+    return sum + given + (type === 'dense' ? given : flops);
+  }, sizeOf(model.sampleShape));
+  return KEPT_BYTES * samples * most + 16 * model.parameterCount;
 }
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
