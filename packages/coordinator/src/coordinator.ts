@@ -10,7 +10,6 @@ import type { MetricsOptions } from '@kasane/protocol/internal/ports/metrics-ser
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import type { ServerTls } from '@kasane/protocol/internal/security/tls';
 import { checkToken, isLoopback } from '@kasane/protocol/internal/security/token';
-import { expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
 import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
@@ -182,7 +181,6 @@ async function serveMetrics(
 /** @param opened gets what closes again what was opened, last things last */
 async function start(options: CoordinatorOptions, opened: Closers): Promise<Coordinator> {
   const { log, redisUrl } = options;
-  expectPassingBuffers();
   const stateDirectory = resolve(options.stateDirectory);
   const { store, tokens } = await openState(stateDirectory, log, opened);
   await sweepJobs(stateDirectory, store, log);

@@ -89,7 +89,6 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   // Before any thread is started.
   if (options.token !== undefined) checkToken(options.token);
   if (options.redisUrl !== undefined) redisAddress(options.redisUrl);
-  expectPassingBuffers();
   const worker = new KasaneWorker(options);
   await worker.start();
   return worker;
@@ -188,6 +187,7 @@ class KasaneWorker implements RunningWorker {
     } catch (error) {
       throw new KasaneError('BACKEND', messageOf(error), { cause: error });
     }
+    expectPassingBuffers();
     const metrics = await this.#tell();
     const coordinator = await this.#options.coordinator;
     this.#coordinator = coordinator;

@@ -9,7 +9,7 @@ import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { JobEvent } from '@kasane/protocol/internal/events/events';
 import { type Span, tracing } from '@kasane/protocol/internal/tracing';
-import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
+import { collectGarbageSoon, expectPassingBuffers } from '@kasane/protocol/internal/wire/garbage';
 import { checkJob, type Job } from '@kasane/protocol/job';
 import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import type { Reason } from '@kasane/protocol/reasons';
@@ -306,6 +306,7 @@ export class Runs {
       // Reading may have taken a while.
       if (place.stop) return await stopped();
       for (const note of data.notes ?? []) log.warn({ job: id }, note);
+      expectPassingBuffers();
       const run = new Run({
         ...shared,
         id,

@@ -14,7 +14,9 @@ const GATHERED_BYTES = 2 ** 25;
 const SETTLED = 3;
 
 /**
- * Call first thing in a process that carries parameters or gradients. Before Node 24, which lacks the first flag, V8 keeps its defaults.
+ * Call in a process that will carry parameters or gradients, once what it starts with is loaded: with other flags than Node was built with,
+ * V8 compiles Node's own modules anew, which makes each thread start 20 ms later. Before Node 24, which lacks the first flag, V8 keeps its
+ * defaults.
  * What V8 then lets gather is collected here when little happens: a process that others only look at would grow to ten times its size.
  */
 export function expectPassingBuffers(): void {
