@@ -55,7 +55,7 @@ const boundaries = [
 
 /** Where packages choose their backends; of worker, also where it opens the device that one computes on. */
 const choosers =
-  /^(?:coordinator\/src\/backend|worker\/src\/(?:slots\/(?:backends|gpu)|peers\/backend)|cli\/src\/model\/backend|dashboard\/src\/page\/network)\.ts$/;
+  /^(?:coordinator\/src\/(?:model-)?backend|worker\/src\/(?:slots\/(?:backends|gpu)|peers\/backend)|cli\/src\/model\/backend|dashboard\/src\/page\/network)\.ts$/;
 
 /** In tensor, which also runs in browsers: the files for Node alone. */
 const nodeOnly = /^tensor\/src\/node\//;

@@ -1,4 +1,4 @@
-import { sessionBytes } from '@kasane/coordinator/internal/backend';
+import { sessionBytes } from '@kasane/coordinator/internal/model-backend';
 import { mostBytes } from '@kasane/coordinator/internal/submit/memory';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { LayerSnapshot, Snapshot } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { buildModel, forward, type ModelDescription } from '@kasane/tensor/nn/model';
 import { input, parameter } from '@kasane/tensor/ops/leaf';
-import { compileProgram } from '../backend.ts';
+import { compileProgram } from '../model-backend.ts';
 import { histogramOf } from '../params/histograms.ts';
 
 export interface ProbeData {

@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { messageOf } from '@kasane/protocol/errors';
 import { buildModel, type ModelDescription } from '@kasane/tensor/nn/model';
 import type { ProgramRequest } from '@kasane/tensor/training';
-import { sessionBytes } from '../backend.ts';
+import { sessionBytes } from '../model-backend.ts';
 
 export interface MemoryRequest {
   readonly model: ModelDescription;

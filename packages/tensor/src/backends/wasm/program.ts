@@ -7,6 +7,7 @@ import { compileGraph } from './compile.ts';
 import { scratchBytes } from './emit-kernels.ts';
 import { runGuarded } from './fault.ts';
 import { selectKernel } from './kernels.ts';
+import { PAGE } from './memory.ts';
 
 export interface WasmGraph extends GraphProgram {
   /** Inputs and parameters by name: views into the program's memory, to be filled before a run. They start as zeros. */
@@ -20,7 +21,6 @@ export interface WasmGraph extends GraphProgram {
   run(): readonly TypedValues[];
 }
 
-const PAGE = 65536;
 const START = 64;
 
 /**

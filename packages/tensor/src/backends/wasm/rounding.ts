@@ -3,9 +3,9 @@ import type { ParameterSpec } from '../../nn/model.ts';
 import { BLOCK, blocksOf, type RoundedNode, type Rounding, RUN, wordOfNode } from '../../optim/rounding.ts';
 import { keyOfSeed } from '../../random.ts';
 import { feedbackKernel, stochasticKernel } from './emit-rounding.ts';
+import { PAGE } from './memory.ts';
 import { type Instantiate, instantiatorOver } from './updater-loops.ts';
 
-const PAGE = 65536;
 const BLOCK_BYTES = 4 * BLOCK;
 /** Floats of a gradient that are copied and rounded at a time. */
 const COPIED = 1 << 14;

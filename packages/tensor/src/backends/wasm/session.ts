@@ -14,6 +14,9 @@ import { scratchBytes } from './emit-kernels.ts';
 import { runGuarded } from './fault.ts';
 import type { KernelName } from './gemm.ts';
 import { selectKernel } from './kernels.ts';
+import { PAGE, WASM_BYTES } from './memory.ts';
+
+export { WASM_BYTES } from './memory.ts';
 
 export interface WasmSessionOptions extends SessionOptions {
   /** Default: what `selectKernel` chooses for the arithmetic. */
@@ -53,9 +56,6 @@ export interface WasmSession extends Session {
   program(request: ProgramRequest): WasmProgram;
 }
 
-const PAGE = 65536;
-/** What one memory holds. */
-export const WASM_BYTES = 65536 * PAGE;
 /** Nothing is placed at address 0. */
 const START = 64;
 

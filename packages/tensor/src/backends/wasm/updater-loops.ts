@@ -4,8 +4,8 @@ import { alignUp } from '../../plan/arena.ts';
 import type { Expression } from '../../scalar/expression.ts';
 import type { Address } from './address.ts';
 import { emitPointwise } from './emit-loops.ts';
+import { PAGE } from './memory.ts';
 
-const PAGE = 65536;
 /** Operands of one pass: further parts are added in further passes, which gives the same bits. */
 export const PARTS_A_PASS = 8;
 /** Sums of several passes that wait for one another, at most: the logarithm of the number of parts. */
