@@ -44,11 +44,12 @@ export function jobFile(schema: object): string[] {
 
 /** The rows of an object's keys, and of those below. */
 function rowsOf(at: Schema, path: string, found: Map<string, Forms>, except?: string): string[] {
+  const required = at.required ?? at.anyOf?.[0]?.required;
   return Object.entries(at.properties ?? {})
     .filter(([key]) => key !== except)
     .flatMap(([key, child]) => {
       const place = path === '' ? key : `${path}.${key}`;
-      const own = row(place, child, at.required?.includes(key) ?? false, child.description);
+      const own = row(place, child, required?.includes(key) ?? false, child.description);
       return [
         own,
         ...below(child, place, found),

@@ -45,6 +45,8 @@ export const CHECKING = 512;
 export const DOWNLOADS_AT_ONCE = 8;
 export const DOWNLOADS_PER_CALLER = 128;
 export const DOWNLOADS = 512;
+/** Job files that extend each other, in a row. */
+export const EXTENDED_FILES = 8;
 /** Characters of one text in a job file: a path, a name, a key. */
 export const JOB_STRING = 4096;
 /** Jobs whose steps are computed in turn; each holds its weights and its data in memory. The others wait. */

@@ -7,6 +7,7 @@ import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob, type Job, type JobSpec, type TrainingSpec } from '@kasane/protocol/job';
+import type { Opening, readLayer as readLayerOf } from '@kasane/protocol/job-file';
 import { JOB_FILE_BYTES } from '@kasane/protocol/limits';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { kindOfPath, readRegularSync } from '@kasane/tensor/internal/node/regular-file';
@@ -15,12 +16,43 @@ import { trainingOverrides } from '../program/options.ts';
 
 const presetOf = (name: string) => (Object.hasOwn(jobPresets, name) ? jobPresets[name] : undefined);
 
+/** What to call a file in messages. */
+export const whereOf = (path: string): string => (path === '-' ? 'standard input' : path);
+
 /** A job file, or a preset by its name; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
 export async function readJob(jobOrPreset: string): Promise<Job> {
+  return (await readJobAndPreset(jobOrPreset)).job;
+}
+
+/** The same, and the preset that it is, or extends. */
+async function readJobAndPreset(jobOrPreset: string): Promise<{ job: Job; preset?: string | undefined }> {
   const preset = presetOf(jobOrPreset);
-  if (preset) return checkJob(preset);
-  const { parseJobFile } = await import('@kasane/protocol/job-file');
-  return parseJobFile(readJobText(jobOrPreset), jobOrPreset === '-' ? 'standard input' : jobOrPreset);
+  if (preset) return { job: checkJob(preset), preset: jobOrPreset };
+  const file = await import('@kasane/protocol/job-file');
+  const opening = openingOf(jobOrPreset, file);
+  const job = file.parseJobFile(readJobText(jobOrPreset), whereOf(jobOrPreset), opening);
+  return { job, preset: opening.preset() };
+}
+
+/** Opens what a job file extends: presets by their names, and other files from its folder. Their paths become absolute. */
+export function openingOf(
+  path: string,
+  { readLayer }: { readonly readLayer: typeof readLayerOf },
+): Opening & { readonly preset: () => string | undefined } {
+  let preset: string | undefined;
+  const open: Opening['open'] = (name, from) => {
+    const extended = presetOf(name);
+    if (extended) {
+      preset = name;
+      return { id: name, value: placed(extended, placesOf(name)), lineOf: () => `preset ${name}` };
+    }
+    const id = placeFrom(from === '-' ? '' : dirname(from), name);
+    const fromHere = relative('', id);
+    const shown = fromHere.startsWith('..') ? id : fromHere;
+    const layer = readLayer(readJobText(shown), shown, id);
+    return { ...layer, value: placed(layer.value, placesOf(shown)) };
+  };
+  return { id: path === '-' ? path : resolve(path), open, preset: () => preset };
 }
 
 /** Options of the command line that take the place of the job's own. */
@@ -31,13 +63,22 @@ export type GivenOptions = Partial<TrainingSpec> & { readonly data?: string };
  * @throws KasaneError NO_INPUT, JOB_INVALID
  */
 export async function jobOf(jobOrPreset: string, options: GivenOptions = {}): Promise<Job> {
-  const { spec: read } = await readJob(jobOrPreset);
+  const {
+    job: { spec: read },
+    preset,
+  } = await readJobAndPreset(jobOrPreset);
   const path = options.data === undefined ? undefined : placeFromHere(options.data);
-  if (path === undefined) await bringPresetData(jobOrPreset);
+  if (path === undefined && preset !== undefined && isDataOf(preset, read)) await bringPresetData(preset);
   const data = path === undefined ? read.data : ({ ...read.data, path } as JobSpec['data']);
   const given = withPlaces({ ...read, data }, placesOf(jobOrPreset));
   const training = { ...given.training, ...trainingOverrides(options) };
   return checkJob({ ...given, training }, () => 'command line');
+}
+
+/** Whether a job that extends a preset has its data. */
+function isDataOf(preset: string, { data }: JobSpec): boolean {
+  const [own, there] = [data, presetOf(preset)?.data].map((section) => (section as { path?: string })?.path);
+  return own !== undefined && there !== undefined && resolve(own) === resolve(there);
 }
 
 /**
@@ -108,12 +149,16 @@ export function placesOf(jobOrPreset: string): PlaceOf {
   };
 }
 
+const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** A job whose paths are absolute, checked or as it was written. @throws KasaneError JOB_INVALID */
 export function withPlaces<Written extends { readonly data?: unknown; readonly init?: unknown }>(
   job: Written,
   placeOf: PlaceOf,
 ): Written {
-  const { data, init } = job as { data?: Readonly<Record<string, unknown>>; init?: unknown };
+  const { data, init } = job;
+  if (data !== undefined && !isFields(data)) return job;
   const places = ['path', 'test'].flatMap((name) => {
     const place = data?.[name];
     return typeof place === 'string' ? [[name, placeOf(`data.${name}`, place)]] : [];
@@ -123,4 +168,35 @@ export function withPlaces<Written extends { readonly data?: unknown; readonly i
     ...(data && { data: { ...data, ...Object.fromEntries(places) } }),
     ...(typeof init === 'string' && { init: placeOf('init', init) }),
   };
+}
+
+/** What a file says, as it was written, with absolute paths; those that a sweep chooses from, too. @throws KasaneError JOB_INVALID */
+function placed(value: unknown, placeOf: PlaceOf): unknown {
+  if (!isFields(value)) return value;
+  const { search } = value;
+  const parameters = isFields(search) ? search.parameters : undefined;
+  if (!isFields(search) || !isFields(parameters)) return withPlaces(value, placeOf);
+  return {
+    ...withPlaces(value, placeOf),
+    search: { ...search, parameters: placedChoices(parameters, placeOf) },
+  };
+}
+
+/** Keys of a job whose values are paths. */
+const placeKeys = new Set(['init', 'data.path', 'data.test']);
+
+/** Parameters of a sweep with absolute paths among what they choose from. @throws KasaneError JOB_INVALID */
+export function placedChoices<Parameter>(
+  parameters: Readonly<Record<string, Parameter>>,
+  placeOf: PlaceOf,
+): Record<string, Parameter> {
+  const placedOf = (key: string, parameter: Parameter): Parameter => {
+    const { choices } = (isFields(parameter) ? parameter : {}) as { choices?: unknown };
+    if (!placeKeys.has(key) || !Array.isArray(choices)) return parameter;
+    const whole = choices.map((choice: unknown) =>
+      typeof choice === 'string' ? placeOf(key, choice) : choice,
+    );
+    return { ...parameter, choices: whole };
+  };
+  return Object.fromEntries(Object.entries(parameters).map(([key, each]) => [key, placedOf(key, each)]));
 }

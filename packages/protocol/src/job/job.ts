@@ -224,14 +224,24 @@ export interface Job {
 }
 
 /** What a file may hold: a job, or a job and how to search for a better one. */
-const fileSchema = jobSchema.extend({ search: searchSchema.optional() }).describe('A Kasane job');
+const fileSchema = jobSchema
+  .extend({
+    extends: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Job file or preset to take everything from that this file does not say itself. Sections are merged key by key, lists are replaced, and a key without a value (null) is removed. Paths are relative to the folder of the file that contains them.',
+      ),
+    search: searchSchema.optional(),
+  })
+  .describe('A Kasane job');
 
 /** The JSON Schema of a job file (draft 2020-12), for editors. */
 export function jobJsonSchema(): object {
-  return {
-    title: 'Kasane job file',
-    ...z.toJSONSchema(fileSchema, { io: 'input', override: describeModelJson }),
-  };
+  const { required, ...schema } = z.toJSONSchema(fileSchema, { io: 'input', override: describeModelJson });
+  // What a file extends has the rest.
+  return { title: 'Kasane job file', ...schema, anyOf: [{ required }, { required: ['extends'] }] };
 }
 
 /** Checks a job that is an object already. `locate` names the place of a path in messages. */
