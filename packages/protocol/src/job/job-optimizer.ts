@@ -73,6 +73,18 @@ export const scheduleSchema = z.discriminatedUnion('type', [
     .describe('Reduces the learning rate in steps.'),
   z
     .strictObject({
+      type: z.literal('exponential'),
+      warmupSteps,
+      every: z.int().positive().describe('Steps over which the learning rate is multiplied by the factor.'),
+      factor: z
+        .number()
+        .positive()
+        .default(0.1)
+        .describe('Factor by which it is multiplied over these steps; above 1, it rises.'),
+    })
+    .describe('Multiplies the learning rate by the same factor at each step.'),
+  z
+    .strictObject({
       type: z.literal('cosine'),
       warmupSteps,
       finalFraction: fraction.default(0).describe('Final learning rate, as a fraction of learningRate.'),

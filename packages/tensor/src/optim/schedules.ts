@@ -1,5 +1,5 @@
 /** Learning-rate schedules: pure functions of the step, exact on every engine. */
-import { cosineOfPi, powerOf } from './exact.ts';
+import { cosineOfPi, exponentialOf, logarithmOf, powerOf } from './exact.ts';
 
 interface Peak {
   /** The rate that the schedule is a fraction of. */
@@ -15,6 +15,8 @@ export type Schedule =
   | ({ readonly type: 'constant' } & WarmUp)
   /** Multiplied by `factor` (default 0.1) every `every` steps after the warm-up. */
   | ({ readonly type: 'step'; readonly every: number; readonly factor?: number } & WarmUp)
+  /** Multiplied by `factor` (default 0.1) over every `every` steps after the warm-up, by the same factor in each step. */
+  | ({ readonly type: 'exponential'; readonly every: number; readonly factor?: number } & WarmUp)
   /** Falls along half a cosine to `finalFraction` (default 0) of the peak. */
   | ({ readonly type: 'cosine'; readonly finalFraction?: number } & WarmUp)
   /**
@@ -64,6 +66,8 @@ function fractionOfPeak(schedule: Schedule, step: number, totalSteps: number): n
       return 1;
     case 'step':
       return powerOf(schedule.factor ?? 0.1, Math.floor(after / schedule.every));
+    case 'exponential':
+      return exponentialOf((logarithmOf(schedule.factor ?? 0.1) * after) / schedule.every);
     case 'cosine':
       return ease(1, schedule.finalFraction ?? 0, after / (totalSteps - warmupSteps));
   }

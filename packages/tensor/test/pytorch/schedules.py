@@ -43,5 +43,10 @@ for steps, every, factor in [(12, 3, 0.1), (20, 7, 0.5)]:
     add({'type': 'step', 'every': every, 'factor': factor}, steps, lambda o: L.StepLR(o, every, factor))
     add({'type': 'step', 'every': every, 'factor': factor, 'warmupSteps': 4}, steps + 4,
         lambda o: warm(o, 4, lambda p: L.StepLR(p, every, factor)))
+for steps, every, factor in [(12, 3, 0.1), (20, 19, 1e4)]:
+    gamma = factor ** (1 / every)
+    add({'type': 'exponential', 'every': every, 'factor': factor}, steps, lambda o: L.ExponentialLR(o, gamma))
+    add({'type': 'exponential', 'every': every, 'factor': factor, 'warmupSteps': 4}, steps + 4,
+        lambda o: warm(o, 4, lambda p: L.ExponentialLR(p, gamma)))
 add({'type': 'constant', 'warmupSteps': 6}, 10, lambda o: L.LinearLR(o, 1 / 7, 1, 6))
 print('[\n' + ',\n'.join(json.dumps(each) for each in fixtures) + '\n]')
