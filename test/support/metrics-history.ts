@@ -1,5 +1,7 @@
 /** A made-up metrics history of a long run, thinned as a real one is: for what must stay quick whatever the length. */
+
 import { Metrics, type MetricsHistory, NOTHING_YET } from '@kasane/coordinator/internal/store/metrics';
+import { defaultLimits } from '@kasane/protocol/limits';
 
 export interface LongMetricsOptions {
   /** Default: three, of which every point tells. */
@@ -13,7 +15,10 @@ export interface LongMetricsOptions {
 /** @param steps that the run has had; every tenth of them was looked at, and the last */
 export function longMetrics(steps: number, options: LongMetricsOptions = {}): MetricsHistory {
   const { layers = ['dense1', 'dense2', 'dense3'], workers = ['a', 'b', 'a', 'b'], points } = options;
-  const metrics = new Metrics(NOTHING_YET, points);
+  const metrics = new Metrics(NOTHING_YET, {
+    ...defaultLimits,
+    ...(points !== undefined && { metricPoints: points }),
+  });
   const add = (step: number) => {
     const falls = 1 / (1 + step / 500);
     metrics.add({

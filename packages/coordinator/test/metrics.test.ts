@@ -78,6 +78,12 @@ describe('metrics of a run', () => {
     expect(heard).toEqual([1]);
     expect(metrics.isDue).toBe(false);
   });
+
+  it('are due at every step where no time is to pass between them', () => {
+    const metrics = new Metrics(NOTHING_YET, { ...defaultLimits, metricIntervalMs: 0 });
+    metrics.add(point(1));
+    expect(metrics.isDue).toBe(true);
+  });
 });
 
 describe('snapshots of layers', () => {

@@ -153,6 +153,8 @@ export interface Limits {
   readonly requestsPerSecond: number;
   /** Points of a job's metrics that are kept and sent; when there are more, every second one goes. */
   readonly metricPoints: number;
+  /** Least time between two of these points, in milliseconds. Each costs a look at all parameters. 0: a point for each step. */
+  readonly metricIntervalMs: number;
   /** Events of a job that are kept; when there are more, the oldest of the most frequent go. */
   readonly events: number;
   /** A job fails whose workers, though they are connected, answer nothing for so long, in seconds. After 30 its turn goes to other jobs; only time in which it can run counts. */
@@ -171,6 +173,7 @@ export const defaultLimits: Limits = {
   connectionsPerClient: 1024,
   requestsPerSecond: 500,
   metricPoints: 1000,
+  metricIntervalMs: 250,
   events: 1000,
   standstillSeconds: 1800,
   keptJobs: 200,

@@ -44,6 +44,11 @@ export const limitFlags: Readonly<Record<keyof Limits, LimitFlag>> = {
   },
   requestsPerSecond: { flag: '--max-requests <n>', what: 'calls per second per token', least: 1 },
   metricPoints: { flag: '--max-metric-points <n>', what: "points in a job's metrics history", least: 10 },
+  metricIntervalMs: {
+    flag: '--metric-interval <ms>',
+    what: 'milliseconds between two points of the metrics history, 0 for every step',
+    least: 0,
+  },
   events: { flag: '--max-events <n>', what: 'recorded events per job', least: 10 },
   standstillSeconds: {
     flag: '--standstill-seconds <n>',

@@ -79,7 +79,7 @@ export class Run {
     const { store, limits } = options;
     // What is shown until the checkpoint has been read.
     this.progress.resume({ ...this.#position, step: store.get(id)?.step ?? 0 }, store.epochs(id));
-    this.metrics = new Metrics(store.metricsHistory(id), limits.metricPoints);
+    this.metrics = new Metrics(store.metricsHistory(id), limits);
     this.#reissues = new Reissues(options.record);
     this.workers = new RunWorkers(options, this.#plan, this.#taskKey, {
       board: () => this.board,

@@ -5,6 +5,7 @@
 import type { Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import {
   defaultLimits,
+  type Limits,
   METRICS_MESSAGE_PARTS,
   METRICS_MESSAGE_POINTS,
   POINT_LAYERS,
@@ -13,9 +14,7 @@ import {
   SNAPSHOTS,
 } from '@kasane/protocol/limits';
 
-/** Least time between two points, in milliseconds. */
-const INTERVAL_MS = 250;
-/** The same of snapshots: a histogram costs two passes over a sample of the layer's numbers. */
+/** Least time between two snapshots, in milliseconds: a histogram costs two passes over a sample of the layer's numbers. */
 const SNAPSHOT_INTERVAL_MS = 2000;
 
 /** All that is kept of a run's metrics history, ascending by step. */
@@ -31,16 +30,19 @@ export class Metrics {
   #history: MetricsHistory;
   #sampledAt = Number.NEGATIVE_INFINITY;
   #snapshotAt = Number.NEGATIVE_INFINITY;
-  readonly #most: number;
+  readonly #limits: Pick<Limits, 'metricPoints' | 'metricIntervalMs'>;
   readonly #listeners = new Set<(more: MetricsHistory) => void>();
 
   /**
    * @param history of an earlier coordinator
-   * @param most points that are kept
+   * @param limits points that are kept, and the least time between two of them
    */
-  constructor(history: MetricsHistory = NOTHING_YET, most = defaultLimits.metricPoints) {
+  constructor(
+    history: MetricsHistory = NOTHING_YET,
+    limits: Pick<Limits, 'metricPoints' | 'metricIntervalMs'> = defaultLimits,
+  ) {
     this.#history = history;
-    this.#most = most;
+    this.#limits = limits;
   }
 
   get history(): MetricsHistory {
@@ -49,7 +51,7 @@ export class Metrics {
 
   /** Whether the step under way should be looked at. */
   get isDue(): boolean {
-    return performance.now() - this.#sampledAt >= INTERVAL_MS;
+    return performance.now() - this.#sampledAt >= this.#limits.metricIntervalMs;
   }
 
   /** Whether it is time for a snapshot as well. */
@@ -88,7 +90,7 @@ export class Metrics {
     forgetShards(all);
     forgetLayers(all);
     this.#history = {
-      points: all.length > this.#most ? thinned(all) : all,
+      points: all.length > this.#limits.metricPoints ? thinned(all) : all,
       gradients: few([...gradients, ...more.gradients]),
       activations: few([...activations, ...more.activations]),
     };
