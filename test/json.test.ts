@@ -154,6 +154,7 @@ describe('what is printed is what the help says', () => {
       kasane('data get', 'xor'),
       kasane('version'),
     ]);
+    await kasane('find-lr', job('rising', 1), '--steps', '20', '--workers', '1');
     const [[packed]] = await Promise.all([
       kasane('data pack', 'made.yaml', 'packed'),
       kasane('models', 'mnist-cnn'),

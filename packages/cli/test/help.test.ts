@@ -59,7 +59,7 @@ test('every command has help, on standard output', { timeout: 120_000 }, async (
   expect(code).toBe(0);
   const [list, examples] = stdout.split('\nExamples:\n');
   expect(examples).toContain('kasane train');
-  const names = [...list!.matchAll(/^ {2}([a-z]+) /gm)]
+  const names = [...list!.matchAll(/^ {2}([a-z-]+) /gm)]
     .map(([, name]) => name!)
     .filter((name) => name !== 'help');
   expect(names).toEqual(expect.arrayContaining(['train', 'predict', 'eval', 'export', 'status', 'doctor']));
@@ -78,7 +78,7 @@ test('every command has help, on standard output', { timeout: 120_000 }, async (
 test('docs/cli.md tells of commands and exit codes as they are', { timeout: 60_000 }, async () => {
   const page = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
   const { stdout } = await kasane(['--help']);
-  const commands = [...page.matchAll(/^\| `kasane ([a-z]+)`/gm)].map(([, name]) => name!);
+  const commands = [...page.matchAll(/^\| `kasane ([a-z-]+)`/gm)].map(([, name]) => name!);
   expect(commands.length).toBeGreaterThan(25);
   for (const name of commands) expect(stdout).toContain(`\n  ${name} `);
   const rows = [...page.matchAll(/^\| (\d+) +\| (.*)$/gm)];

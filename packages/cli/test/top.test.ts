@@ -2,10 +2,10 @@
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { Event, Job, Snapshot as Seen, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { describe, expect, it } from 'vitest';
-import { curve } from '../src/commands/top/braille.ts';
 import type { Snapshot } from '../src/commands/top/feed.ts';
 import { type Choice, screen, type View } from '../src/commands/top/screen.ts';
 import { jobEvents, ofOpenJobs, workerEvents } from '../src/commands/top/top.ts';
+import { curve } from '../src/render/braille.ts';
 
 describe('a curve', () => {
   it('goes from the upper left to the lower right, and from there up', () => {

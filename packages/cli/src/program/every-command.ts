@@ -8,6 +8,7 @@ import { addData } from '../commands/data/command.ts';
 import { addDoctor } from '../commands/doctor/command.ts';
 import { addEval } from '../commands/eval/command.ts';
 import { addExport } from '../commands/export/command.ts';
+import { addFindLr } from '../commands/find-lr/command.ts';
 import { addInit } from '../commands/init/command.ts';
 import {
   addCancel,
@@ -40,6 +41,7 @@ export async function everyCommand(called?: string): Promise<Command> {
   addInit();
   addTrain();
   addSweep();
+  addFindLr();
   addDoctor();
   addVersion();
   addSchema();

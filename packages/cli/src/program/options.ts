@@ -41,7 +41,8 @@ export function integer(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (te
   };
 }
 
-function positive(): (text: string) => number {
+/** Reads a number above 0. @throws InvalidArgumentError */
+export function positive(): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;

@@ -12,6 +12,7 @@ import {
   JobsService,
   type ListRequest,
   type ReadSamplesResponse,
+  type StepMetrics,
   type WatchEventsResponse,
   type WatchMetricsResponse,
 } from '../gen/kasane/v1/jobs.ts';
@@ -174,6 +175,16 @@ export class CoordinatorClient {
     ended: () => void,
   ): () => void {
     return this.#calls.listen(JobsService.watchMetrics, { job }, listener, ended);
+  }
+
+  /** The points of a job's metrics so far, by step. */
+  async metricPoints(job: string): Promise<StepMetrics[]> {
+    const points: StepMetrics[] = [];
+    for await (const message of this.#calls.many(JobsService.watchMetrics, { job })) {
+      points.push(...message.points);
+      if (!message.more) break;
+    }
+    return points;
   }
 
   /** What has happened to a job so far, oldest first. */

@@ -6,12 +6,12 @@ import { warningOf } from '@kasane/dashboard/internal/page/warning';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { printableLine } from '@kasane/protocol/internal/events/plain-text';
 import { hasEnded, stateNames } from '@kasane/protocol/job-state';
+import { curve } from '../../render/braille.ts';
 import { count } from '../../render/count.ts';
 import { formatMetric, metricName } from '../../render/job.ts';
 import { table } from '../../render/table.ts';
 import { workerCells, workerHead } from '../../render/worker.ts';
 import { wrapped } from '../../render/wrapped.ts';
-import { curve } from './braille.ts';
 import type { Snapshot } from './feed.ts';
 
 export const views = ['curves', 'layers', 'workers'] as const;

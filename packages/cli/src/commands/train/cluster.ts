@@ -6,6 +6,7 @@ import { type Coordinator, startCoordinator } from '@kasane/coordinator/coordina
 import type { Unkept } from '@kasane/coordinator/internal/run/saved-state';
 import { StateUnusable } from '@kasane/coordinator/internal/store/state-errors';
 import { KasaneError } from '@kasane/protocol/errors';
+import type { Limits } from '@kasane/protocol/limits';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import type { Logger } from 'pino';
 import {
@@ -29,6 +30,8 @@ export interface ClusterOptions {
   readonly redisUrl?: string | undefined;
   /** Workers that are there already, with these options, and wait for a coordinator. Default: all are forked at the start. */
   readonly forked?: readonly ForkedWorker[];
+  /** Of its coordinator, where they are not the defaults. */
+  readonly limits?: Partial<Limits>;
   readonly log: Logger;
   /** Hears what is started, for people. */
   readonly say: (line: string) => void;
@@ -80,7 +83,7 @@ export class EmbeddedCluster {
   }
 
   async #start(): Promise<{ address: string }> {
-    const { redisUrl, log, say, workers, slots, forked = [] } = this.#options;
+    const { redisUrl, limits, log, say, workers, slots, forked = [] } = this.#options;
     for (const worker of forked) this.#adopt(worker);
     await sweepTemporaryFolders(endOrphan);
     this.#directory = makeTemporaryFolder();
@@ -96,6 +99,7 @@ export class EmbeddedCluster {
       stateDirectory: this.#directory,
       // Nobody else knows its address; they take a tenth of the time that it takes to start.
       standardServices: false,
+      ...(limits && { limits }),
       log,
     }).catch((error: unknown) => {
       throw error instanceof StateUnusable ? noTemporaryFiles(error.what) : error;
@@ -254,6 +258,7 @@ export const progressLost = (what: keyof typeof keep): string =>
 const keep = {
   training: 'submit the job to a `kasane coordinator`',
   sweep: 'run it on a `kasane coordinator`, with --coordinator',
+  test: 'let it finish: it takes few steps',
 };
 
 /** An entry of a worker's log; undefined for a line that is none. */
