@@ -287,7 +287,7 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'an unknown section',
     param('trainng.batch: { choices: [8, 16] }'),
-    "my.yaml:6: trainng: unknown key; did you mean 'training'? Available: name, description, tags, model, data, objective, init, initLayout, training, exchange, evaluation, checkpoint, search (in the trial with trainng.batch: 8)",
+    "my.yaml:6: trainng: unknown key; did you mean 'training'? Available: name, description, tags, model, data, objective, init, initLayout, training, exchange, evaluation, checkpoint, extends, search (in the trial with trainng.batch: 8)",
   ],
   [
     'an item where there is no list',
