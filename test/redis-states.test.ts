@@ -179,8 +179,18 @@ const states: Readonly<Record<string, State>> = {
   },
   'without a command': {
     code: 'UNREACHABLE',
-    says: /lacks a command \(unknown command 'eval'\); do not rename/i,
+    says: /lacks a command \(EVAL\); do not rename/,
     make: async () => (await serve(['rename-command EVAL ""'])).url,
+  },
+  'without what tasks are fetched and told by': {
+    code: 'UNREACHABLE',
+    says: /lacks commands \(BZPOPMIN, XADD\); do not rename/,
+    make: async () => (await serve(['rename-command BZPOPMIN ""', 'rename-command XADD fetch'])).url,
+  },
+  'without the command that tells its version': {
+    code: 'UNREACHABLE',
+    says: /lacks a command \(INFO\); do not rename/,
+    make: async () => (await serve(['rename-command INFO ""'])).url,
   },
   'too old': {
     code: 'UNREACHABLE',

@@ -94,6 +94,7 @@ async function look(redis: Redis, place: RedisAddress): Promise<RedisFacts> {
         'use a smaller number in redis://HOST:PORT/NUMBER (usually 0 to 15)',
       );
     });
+  await requireCommands(redis, host);
   const asked = Date.now();
   const [seconds, microseconds] = (await redis.time()).map(Number) as [number, number];
   const clock = { theirs: 1000 * seconds + microseconds / 1000, asked, answered: Date.now() };
@@ -137,18 +138,35 @@ async function tryOut(
       );
     if (said.startsWith('NOREPLICAS'))
       throw cannot('refuses writes because replicas are missing', 'start the replicas');
-    if (/unknown command/i.test(said))
-      throw cannot(
-        `lacks a command (${said.replace(/^ERR /, '').split(',')[0]})`,
-        'do not rename or disable commands in its configuration',
-      );
     throw error;
   }
+}
+
+/** What the queue, its scripts and we use. A command that is renamed or disabled is missed only when a task comes to it. */
+const COMMANDS =
+  'bzpopmin client del eval evalsha exists exec get hdel hexists hget hgetall hincrby hmget hmset hset incr info lindex llen lpos lpush lrange lrem ltrim multi pexpire pttl rpop rpoplpush rpush sadd scan scard set sismember smembers srem time unlink xadd xtrim zadd zcard zcount zpopmin zrange zrangebyscore zrem zremrangebyscore zrevrange zscore'.split(
+    ' ',
+  );
+
+const lacking = (host: string, names: readonly string[]) =>
+  new KasaneError(
+    'UNREACHABLE',
+    `the Redis at ${host} lacks ${names.length === 1 ? 'a command' : 'commands'} (${names.map((name) => name.toUpperCase()).join(', ')}); do not rename or disable commands in its configuration`,
+  );
+
+async function requireCommands(redis: Redis, host: string): Promise<void> {
+  // Where COMMAND itself is disabled, what fails later says so.
+  const known = await redis.call('COMMAND', 'INFO', ...COMMANDS).catch(() => undefined);
+  if (!Array.isArray(known) || known.length !== COMMANDS.length) return;
+  const missing = COMMANDS.filter((_, index) => known[index] === null);
+  if (missing.length > 0) throw lacking(host, missing);
 }
 
 /** What Redis or the network said, in a line with what to do. */
 function refusal({ host, server }: RedisAddress, error: Error): KasaneError {
   const said = error.message;
+  const unknown = /unknown command '?(\w+)/i.exec(said)?.[1];
+  if (unknown !== undefined) return lacking(host, [unknown]);
   const code = (error as NodeJS.ErrnoException).code ?? '';
   const failure = (errorCode: 'UNREACHABLE' | 'NOT_ALLOWED', text: string) =>
     new KasaneError(errorCode, text, { cause: error });
