@@ -82,6 +82,13 @@ it.each([{}, { data: 'line.csv' }])(
   },
 );
 
+it.each([1, 3])('takes labeled rows that all have one target: %i of them', async (count) => {
+  writeFileSync(at('same.csv'), `x,y\n${'1,5\n'.repeat(count)}`);
+  expect(await printed({ test: at('same.csv') })).toMatch(
+    new RegExp(`^Test mean absolute error 2\\.750, loss 7\\.562\\d on ${count} samples?`),
+  );
+});
+
 it('of a series, compares the step of its times where the weights tell it', async () => {
   const day = (index: number, step: number) => new Date(step * index * 86_400_000).toISOString().slice(0, 10);
   const values = Array.from({ length: 60 }, (_, index) => Math.sin(index));

@@ -52,14 +52,19 @@ export async function openData(options: DataOptions, access: Access): Promise<Da
     if (!remote) checkPath(place, access, `data.${name}`);
   }
   const parts = await openFormat(options, access);
-  checkTargets(parts, placeOf(options));
-  const notes = [
-    ...(parts.notes ?? []),
-    ...constantTargets(parts),
-    ...alikeLabels(parts),
-    ...unseenClasses(parts),
-  ];
+  const { notes: found = [] } = parts;
+  const notes = isForTraining(options) ? [...found, ...aboutTargets(parts, placeOf(options))] : found;
   return { ...parts, ...(notes.length > 0 && { notes }) };
+}
+
+/** Rows that are read as training read its own are tested on alone: they may all have the same target. */
+const isForTraining = (options: DataOptions): boolean =>
+  options.format !== 'csv' || options.prepared === undefined;
+
+/** @throws DataError when there is nothing to learn */
+function aboutTargets(parts: DataParts, place: string): string[] {
+  checkTargets(parts, place);
+  return [...constantTargets(parts), ...alikeLabels(parts), ...unseenClasses(parts)];
 }
 
 const notFromUrls = (what: string, place: string, format: string): DataError =>
