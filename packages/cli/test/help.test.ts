@@ -97,5 +97,8 @@ test('completion: a script, and suggestions', { timeout: 60_000 }, async () => {
 
 test('schema is JSON', { timeout: 60_000 }, async () => {
   const { stdout } = await kasane(['schema']);
-  expect(JSON.parse(stdout)).toMatchObject({ type: 'object', required: ['name', 'model'] });
+  expect(JSON.parse(stdout)).toMatchObject({
+    type: 'object',
+    anyOf: [{ required: ['name', 'model'] }, { required: ['extends'] }],
+  });
 });
