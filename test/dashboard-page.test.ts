@@ -260,6 +260,7 @@ describe('the page', needing(['chromium']), () => {
     };
     const [here, elsewhere] = [await cancelled(), await cancelled()];
     await go('/jobs');
+    await page.getByLabel('Filter by name').fill('');
     await stateOf(elsewhere).filter({ hasText: 'cancelled' }).waitFor();
     const remove = () => page.getByRole('button', { name: `Delete: ${here}` }).click();
     page.once('dialog', (dialog) => dialog.dismiss());

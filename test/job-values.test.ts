@@ -59,7 +59,8 @@ interface Schema {
 /** Paths of all numbers below a part of the schema; of several branches that which the base job takes. */
 function numbersOf(schema: Schema, value: unknown, path: readonly string[] = []): (readonly string[])[] {
   if (schema.type === 'number' || schema.type === 'integer') return [path];
-  const branches = schema.anyOf ?? schema.oneOf;
+  // Beside properties, branches only say which of them are required.
+  const branches = schema.properties ? undefined : (schema.anyOf ?? schema.oneOf);
   if (branches)
     return branches
       .filter((branch) => fits(branch, value))

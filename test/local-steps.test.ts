@@ -23,7 +23,7 @@ const model = {
   input: [784],
   classes: 10,
   layers: [
-    { type: 'dense', units: 300, name: 'first' },
+    { type: 'dense', units: 100, name: 'first' },
     { type: 'batchNorm' },
     { type: 'relu' },
     { type: 'dropout', rate: 0.2 },

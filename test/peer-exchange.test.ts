@@ -19,7 +19,7 @@ const job = {
     classes: 10,
     layers: [
       { type: 'flatten' },
-      { type: 'dense', units: 300, name: 'first' },
+      { type: 'dense', units: 100, name: 'first' },
       { type: 'batchNorm' },
       { type: 'relu' },
       { type: 'dropout', rate: 0.2 },

@@ -65,7 +65,7 @@ it('extends presets, and sweeps extend jobs', async () => {
   expect(spec).toMatchObject({ name: 'mnist-mlp', training: { epochs: 1, batch: 512, learningRate: 0.01 } });
   put(
     'shared/search.yaml',
-    'extends: base.yaml\nsearch: { parameters: { data.path: { choices: [data/rows.csv] } } }\n',
+    'extends: base.yaml\ndata: { test: data/rows.csv }\nsearch: { parameters: { data.path: { choices: [data/rows.csv] } } }\n',
   );
   const sweep = put('sweep.yaml', 'extends: shared/search.yaml\nname: swept\nsearch: { trials: 1 }\n');
   const { base, search, name } = await readSweep(sweep);

@@ -67,7 +67,7 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
     throw refusal(issues, locate, value, jobJsonSchema);
   }
   const { parameters } = result.data;
-  checkPaths(result.data, (base.data as Fields | undefined)?.format, refuse);
+  checkPaths(result.data, (base.data ?? {}) as Fields, refuse);
   for (const [path, parameter] of Object.entries(parameters)) {
     checkRange(path, parameter, refuse);
     checkCondition(path, parameter, parameters, refuse);

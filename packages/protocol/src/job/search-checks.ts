@@ -70,9 +70,17 @@ const MEASURES = [
 /** What decides how the loss on the test data is computed. Smoothing and weights of classes are of the training alone. */
 const LOSSES = ['objective.loss', 'objective.delta'];
 
-/** @param format of the job's data, where the file has it */
-export function checkPaths({ parameters, metric }: Given, format: unknown, refuse: Refuse): void {
+/** What of MEASURES does not matter to a job that names its test data. */
+const WITHOUT_TEST = ['data.path', 'data.validation', 'data.seed'];
+
+/** @param data section of the job, not checked */
+export function checkPaths({ parameters, metric }: Given, data: Fields, refuse: Refuse): void {
   const paths = Object.keys(parameters);
+  const measures = [
+    ...MEASURES.filter((key) => data.test === undefined || !WITHOUT_TEST.includes(key)),
+    // Of a series it scales what is forecast as well.
+    ...(data.format === 'series' ? ['data.standardize'] : []),
+  ];
   for (const [index, path] of paths.entries()) {
     const place = ['parameters', path];
     const isWithin = (inner: string, outer: string) => inner === outer || inner.startsWith(`${outer}.`);
@@ -85,8 +93,6 @@ export function checkPaths({ parameters, metric }: Given, format: unknown, refus
         place,
         'trials are compared after the same number of epochs; use search.halving to stop bad ones early',
       );
-    // Of a series it scales what is forecast as well.
-    const measures = format === 'series' ? [...MEASURES, 'data.standardize'] : MEASURES;
     if (path === 'data' || measures.some((key) => isWithin(path, key)))
       throw refuse(
         place,
