@@ -2,6 +2,7 @@
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import { err, out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
+import { csvLine } from '../../render/csv.ts';
 import { table } from '../../render/table.ts';
 import { cellOf, columnValue, plainly, type Run, requireColumn, runOf, usualColumns } from './columns.ts';
 import { inOrder, parseCondition } from './filter.ts';
@@ -32,8 +33,8 @@ export async function runs(options: Options): Promise<void> {
       Object.fromEntries(columns.map((column) => [column, columnValue(run, column)]));
     out.lines(JSON.stringify(listed.map((run) => ({ job: run.job.id, values: values(run) }))));
   } else if (csv) {
-    const line = (cells: readonly unknown[]) => cells.map(csvCell).join(',');
-    out.lines(line(columns), ...listed.map((run) => line(columns.map((column) => columnValue(run, column)))));
+    const cells = (run: Run) => columns.map((column) => csvText(columnValue(run, column)));
+    out.lines(csvLine(columns), ...listed.map((run) => csvLine(cells(run))));
   } else if (listed.length > 0) {
     const rows = listed.map((run) => columns.map((column) => cellOf(run, column)));
     out.lines(...table(columns, rows).split('\n'));
@@ -60,10 +61,9 @@ function selected(all: readonly Run[], { filter = [], sort, limit, tag }: Option
   return found.slice(0, limit);
 }
 
-/** RFC 4180. */
-function csvCell(cell: unknown): string {
+/** A value as a cell of CSV has it, not quoted. */
+function csvText(cell: unknown): string {
   const value = plainly(cell);
   if (value === null) return '';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
