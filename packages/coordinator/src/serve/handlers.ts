@@ -14,6 +14,16 @@ import { toServiceError } from './service-error.ts';
 /** Ends a call with an error: what is watched may go. */
 export type Refuse = (error: unknown) => void;
 
+/** `act` for a listener, which nobody hears fail: what it throws ends the call, after `stop`. */
+export const orRefuse = (act: () => void, stop: () => void, refuse: Refuse) => (): void => {
+  try {
+    act();
+  } catch (error) {
+    stop();
+    refuse(error);
+  }
+};
+
 export function handlers(log: Logger) {
   return {
     unary:

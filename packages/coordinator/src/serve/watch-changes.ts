@@ -1,6 +1,6 @@
 /** What is true of something now, and again whenever that has changed: sent as fast as the client reads, and not more often than is said. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import type { Refuse } from './handlers.ts';
+import { orRefuse, type Refuse } from './handlers.ts';
 
 export interface Watched<Response> {
   /** Calls back when there may be something new, until the returned function is called. */
@@ -28,18 +28,10 @@ export function watchChanges<Request, Response>(
     stop();
     call.end();
   };
-  const sendLater = () => {
-    try {
-      send();
-    } catch (error) {
-      stop();
-      refuse(error);
-    }
-  };
   const changed = () => {
     // A client that does not read gets nothing new until it has; the next change sends what is true then.
     if (timer || call.writableNeedDrain) return;
-    timer = setTimeout(sendLater, Math.max(0, sentAt + intervalMs - performance.now()));
+    timer = setTimeout(orRefuse(send, stop, refuse), Math.max(0, sentAt + intervalMs - performance.now()));
   };
   const off = onChange(changed);
   call.on('drain', changed);

@@ -4,7 +4,7 @@ import type { Event, WatchEventsRequest, WatchEventsResponse } from '@kasane/pro
 import { hasEnded } from '@kasane/protocol/job-state';
 import { EVENTS_MESSAGE } from '@kasane/protocol/limits';
 import type { JobManager } from '../jobs/manager.ts';
-import type { Refuse } from './handlers.ts';
+import { orRefuse, type Refuse } from './handlers.ts';
 
 /** Messages that a client may leave unread. */
 const MESSAGES_BEHIND = 1_000;
@@ -40,14 +40,7 @@ export function watchEvents(
     stop();
     call.end();
   };
-  offChange = manager.onChange(job, () => {
-    try {
-      changed();
-    } catch (error) {
-      stop();
-      refuse(error);
-    }
-  });
+  offChange = manager.onChange(job, orRefuse(changed, stop, refuse));
   changed();
 }
 

@@ -5,7 +5,7 @@ import { hasEnded } from '@kasane/protocol/job-state';
 import type { JobManager } from '../jobs/manager.ts';
 import { noMetrics } from '../jobs/metrics-messages.ts';
 import type { Metrics } from '../store/metrics.ts';
-import type { Refuse } from './handlers.ts';
+import { orRefuse, type Refuse } from './handlers.ts';
 
 /** Messages that a client may leave unread. */
 const MESSAGES_BEHIND = 40;
@@ -41,14 +41,7 @@ export function watchMetrics(call: Call, manager: JobManager, refuse: Refuse): v
   call.on('close', stop);
   try {
     for (const message of manager.metrics(id)) call.write(message);
-    offChange = manager.onChange(id, () => {
-      try {
-        attend();
-      } catch (error) {
-        stop();
-        refuse(error);
-      }
-    });
+    offChange = manager.onChange(id, orRefuse(attend, stop, refuse));
     attend();
   } catch (error) {
     stop();
