@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { isUrl } from '@kasane/data/internal/packed/remote';
 import { decodeText } from '@kasane/data/internal/text/decode-text';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { isFields } from '@kasane/protocol/internal/job/fields';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
 import { checkJob, type Job, type JobSpec, type TrainingSpec } from '@kasane/protocol/job';
 import type { Opening, readLayer as readLayerOf } from '@kasane/protocol/job-file';
@@ -148,9 +149,6 @@ export function placesOf(jobOrPreset: string): PlaceOf {
     );
   };
 }
-
-const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A job whose paths are absolute, checked or as it was written. @throws KasaneError JOB_INVALID */
 export function withPlaces<Written extends { readonly data?: unknown; readonly init?: unknown }>(

@@ -1,9 +1,6 @@
 /** What job files have in common, and where they differ: keys by their paths, as sweeps have them (`training.learningRate`, `model.layers.0.units`). */
 
-type Fields = Readonly<Record<string, unknown>>;
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
+import { type Fields, isFields } from './fields.ts';
 
 /** The value at a path; undefined where there is none. */
 export function valueAtPath(file: unknown, path: string): unknown {

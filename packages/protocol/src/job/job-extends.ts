@@ -4,10 +4,10 @@
  */
 import { KasaneError } from '../errors.ts';
 import { EXTENDED_FILES } from '../limits.ts';
+import { isFields } from './fields.ts';
 import { checkShape } from './job-shape.ts';
 
 type Path = readonly PropertyKey[];
-type Fields = Readonly<Record<string, unknown>>;
 
 /** What one file says. */
 export interface Layer {
@@ -77,9 +77,6 @@ function openNext(
   const circle = [...layers.slice(begin), next].map(({ lineOf }) => lineOf([]));
   throw refuse(`the files extend each other: ${circle.join(' -> ')}`);
 }
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function withoutExtends(value: unknown): unknown {
   if (!isFields(value)) return value;

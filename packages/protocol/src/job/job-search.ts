@@ -1,5 +1,6 @@
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
 import { KasaneError } from '../errors.ts';
+import type { Fields } from './fields.ts';
 import { checkJob, type Job, jobJsonSchema } from './job.ts';
 import { refusal } from './job-issues.ts';
 import { checkShape } from './job-shape.ts';
@@ -22,8 +23,6 @@ import {
 import { assign, isActive, sizeOf } from './search-space.ts';
 
 type Locate = (path: readonly PropertyKey[]) => string;
-/** A file's content, not checked. */
-type Fields = Readonly<Record<string, unknown>>;
 
 /** A checked sweep file. */
 export interface Sweep {

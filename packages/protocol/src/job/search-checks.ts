@@ -1,6 +1,7 @@
 /** Checks of the `search` section by itself: everything that its schema cannot say. */
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import type { KasaneError } from '../errors.ts';
+import type { Fields } from './fields.ts';
 import {
   DEFAULT_TRIALS,
   type Json,
@@ -15,7 +16,6 @@ import { gridPoints, isSame, kindOf, sizeOf } from './search-space.ts';
 /** Of Joe and Kuo's direction numbers, as many as we have. */
 export const SOBOL_DIMENSIONS = 21;
 
-type Fields = Readonly<Record<string, unknown>>;
 /** The error for a place in the section. */
 export type Refuse = (path: readonly string[], why: string) => KasaneError;
 const KINDS = Object.keys(parameterSchemas);
