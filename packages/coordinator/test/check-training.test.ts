@@ -190,11 +190,12 @@ describe('statistics of one sample', () => {
     expect(await said({ model, data: image(), training: { batch: 2, shards: 2 } })).toBe('');
   });
 
-  it('a layer norm over one number is refused', async () => {
-    const model = pixels([7], { type: 'dense', units: 1 }, { type: 'layerNorm' }, dense);
-    expect(await said({ model, data: table() })).toContain(
-      'layer layerNorm1 (layerNorm) takes mean and variance',
-    );
+  it.each([
+    ['layerNorm', 'layer layerNorm1 (layerNorm) takes mean and variance'],
+    ['rmsNorm', 'layer rmsNorm1 (rmsNorm) takes the mean square'],
+  ])('a %s over one number is refused', async (type, message) => {
+    const model = pixels([7], { type: 'dense', units: 1 }, { type }, dense);
+    expect(await said({ model, data: table() })).toContain(message);
   });
 });
 

@@ -6,8 +6,11 @@ import { layerTypeNames } from '../src/nn/index.ts';
 import { buildModel, initializeParameters, type LayerDescription } from '../src/nn/model.ts';
 import { channelsFirst, transposed } from '../src/onnx/graph.ts';
 import { Message } from '../src/onnx/protobuf.ts';
+import type { ActivationName } from '../src/ops/pointwise.ts';
 import { sizeOf } from '../src/shape.ts';
 import { disagreement, runOnnx } from './support/onnx.ts';
+
+type ActivationLayer = ActivationName | 'softmax' | 'elu' | 'prelu';
 
 interface Case {
   readonly label: string;
@@ -18,7 +21,10 @@ interface Case {
   readonly tokens?: number;
 }
 
-const pointwise = ['relu', 'sigmoid', 'tanh', 'softplus', 'silu', 'gelu', 'geluTanh', 'softmax'] as const;
+const pointwise = [
+  ...['relu', 'sigmoid', 'tanh', 'softplus', 'silu', 'gelu', 'geluTanh', 'softmax'],
+  ...['hardSigmoid', 'hardSwish', 'mish', 'elu', 'prelu'],
+] as readonly ActivationLayer[];
 const image = [7, 6, 4] as const;
 const sequence = [5, 6] as const;
 const conv = (options: object): LayerDescription => ({ type: 'conv2d', filters: 6, size: 3, ...options });
@@ -59,6 +65,23 @@ const cases: readonly Case[] = [
   { label: 'batchNorm of a sequence', input: sequence, layers: [{ type: 'batchNorm' }, { type: 'relu' }] },
   { label: 'layerNorm of a row', input: [6], layers: [{ type: 'layerNorm', epsilon: 0.1 }] },
   { label: 'layerNorm of an image', input: image, layers: [conv({}), { type: 'layerNorm' }] },
+  { label: 'elu of alpha 0.3', input: [9], layers: [{ type: 'elu', alpha: 0.3 }] },
+  { label: 'prelu of a sequence', input: sequence, layers: [{ type: 'prelu' }] },
+  { label: 'rmsNorm of a row', input: [6], layers: [{ type: 'rmsNorm', epsilon: 0.1 }] },
+  { label: 'rmsNorm of an image', input: image, layers: [conv({}), { type: 'rmsNorm' }] },
+  { label: 'groupNorm of a row', input: [6], layers: [{ type: 'groupNorm', groups: 2 }] },
+  { label: 'groupNorm of a sequence', input: sequence, layers: [{ type: 'groupNorm', groups: 3 }] },
+  {
+    label: 'groupNorm of an image',
+    input: image,
+    layers: [conv({}), { type: 'groupNorm', groups: 2, epsilon: 0.01 }, { type: 'relu' }],
+  },
+  {
+    label: 'instanceNorm of an image',
+    input: image,
+    layers: [conv({}), { type: 'instanceNorm' }, { type: 'maxPool', size: 2 }],
+  },
+  { label: 'instanceNorm of a sequence', input: sequence, layers: [{ type: 'instanceNorm' }] },
   { label: 'dropout', input: [6], layers: [{ type: 'dropout', rate: 0.5 }] },
   { label: 'flatten', input: image, layers: [conv({}), { type: 'flatten' }, { type: 'dense', units: 2 }] },
   {

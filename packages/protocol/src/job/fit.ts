@@ -109,6 +109,8 @@ function statistics({ model, trainSamples }: Training): string | undefined {
       return `layer ${name} (batchNorm) takes mean and variance over a part of a batch, but some parts have one sample; at least 2 are needed`;
     if (type === 'layerNorm' && channels === 1)
       return `layer ${name} (layerNorm) takes mean and variance over the last axis, which is of extent 1 here: every output would be the same`;
+    if (type === 'rmsNorm' && channels === 1)
+      return `layer ${name} (rmsNorm) takes the mean square over the last axis, which is of extent 1 here: of every number it would leave only the sign`;
   }
   return undefined;
 }

@@ -32,6 +32,10 @@ const layouts: Readonly<Record<string, Readonly<Record<string, TorchParameter>>>
     runningMean: { name: 'running_mean' },
     runningVariance: { name: 'running_var' },
   },
+  groupNorm: { scale: { name: 'weight' }, shift: { name: 'bias' } },
+  instanceNorm: { scale: { name: 'weight' }, shift: { name: 'bias' } },
+  rmsNorm: { scale: { name: 'weight' } },
+  prelu: { slope: { name: 'weight' } },
   selfAttention: attention,
   transformerBlock: { ...attention, ...linear('expand.'), ...linear('contract.') },
 };

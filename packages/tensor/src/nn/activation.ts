@@ -3,7 +3,15 @@ import type { OnnxGraph } from '../onnx/graph.ts';
 import { composePointwise } from '../onnx/pointwise.ts';
 import { constant } from '../ops/leaf.ts';
 import { apply } from '../ops/op.ts';
-import { type ActivationName, activations, gt, mul, pointwiseOps, select } from '../ops/pointwise.ts';
+import {
+  type ActivationName,
+  activations,
+  elu as eluOf,
+  gt,
+  mul,
+  pointwiseOps,
+  select,
+} from '../ops/pointwise.ts';
 import { defineLayer, type LayerAbout, type LayerType } from './layer.ts';
 import { softmax as softmaxOf } from './losses.ts';
 
@@ -15,6 +23,7 @@ const operators: { readonly [T in ActivationName]?: string } = {
   sigmoid: 'Sigmoid',
   tanh: 'Tanh',
   softplus: 'Softplus',
+  hardSwish: 'HardSwish',
 };
 
 /** Adds the nodes of an activation. */
@@ -65,6 +74,24 @@ const abouts: { readonly [T in ActivationName]: Pick<LayerAbout, 'explains' | 'f
     formula: 'y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2',
     paper: 'Hendrycks and Gimpel 2016, Gaussian Error Linear Units (GELUs)',
   },
+  hardSigmoid: {
+    explains:
+      'A straight line in place of the curve of sigmoid: 0 up to -3, 1 from 3 on. It costs less than sigmoid and is used for gates in networks for phones. Outside of -3 to 3 it has no gradient.',
+    formula: 'y = min(max(x + 3, 0), 6) / 6',
+    paper: 'Courbariaux et al. 2015, BinaryConnect: Training Deep Neural Networks with Binary Weights',
+  },
+  hardSwish: {
+    explains:
+      'The number times its hardSigmoid: silu made of straight lines, at a fraction of the cost. MobileNetV3 uses it. Below -3 it is 0 and has no gradient.',
+    formula: 'y = x min(max(x + 3, 0), 6) / 6',
+    paper: 'Howard et al. 2019, Searching for MobileNetV3',
+  },
+  mish: {
+    explains:
+      'The number times the tanh of its softplus. It is close to silu: smooth, with small negative outputs. Some networks for images train a little better with it; it costs more than silu.',
+    formula: 'y = x tanh(log(1 + exp(x)))',
+    paper: 'Misra 2019, Mish: A Self Regularized Non-Monotonic Activation Function',
+  },
 };
 
 /** Between two dense layers, where every activation may stand. */
@@ -109,6 +136,73 @@ export const leakyRelu = defineLayer({
   onnx: (graph, [x], { options }) => ({
     ...x!,
     name: graph.node('LeakyRelu', [x!.name], { alpha: { float: options.slope } }),
+  }),
+});
+
+export const prelu = defineLayer({
+  type: 'prelu',
+  summary: 'x where it is positive, elsewhere x times a slope that is learned for each channel.',
+  about: {
+    explains:
+      'A leakyRelu that learns its slopes, one for each channel. It fits a little better than relu at the cost of one number per channel. Weight decay pulls the slopes to 0, where it is relu.',
+    takes: '[..., channels]',
+    gives: 'the same',
+    formula: 'y = x if x > 0, otherwise slope[c] x, for each channel c',
+    paper:
+      'He et al. 2015, Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet Classification',
+    example: between({ type: 'prelu' }),
+  },
+  options: {
+    slope: {
+      kind: 'number',
+      minimum: 0,
+      below: 1,
+      default: 0.25,
+      describe: 'What the slopes for negative numbers start as.',
+    },
+  },
+  plan: (input, { slope }) => ({
+    outputShape: input,
+    parameters: [{ name: 'slope', shape: [input.at(-1)!], initializer: { kind: 'constant', value: slope } }],
+  }),
+  forward: (x, { parameters: [slope] }) => select(gt(x, constant(0)), x, mul(x, slope!)),
+  onnx: (graph, [x], { parameters: [slope] }) => {
+    // The channels of images that are channels first lie in front of rows and columns.
+    const behind = x!.order ? x!.rank - 1 - x!.order.indexOf(x!.rank - 1) : 0;
+    const shape = [...slope!.shape, ...Array<number>(behind).fill(1)];
+    return { ...x!, name: graph.node('PRelu', [x!.name, graph.parameter({ ...slope!, shape })]) };
+  },
+});
+
+export const elu = defineLayer({
+  type: 'elu',
+  summary: 'x where it is positive, alpha (exp(x) - 1) elsewhere.',
+  about: {
+    explains:
+      'Keeps positive numbers and lets negative ones approach -alpha smoothly. Its outputs are closer to mean 0 than those of relu, and no unit is dead for good. It costs more than relu, since it takes an exponential.',
+    takes: 'any',
+    gives: 'the same',
+    formula: 'y = x if x > 0, otherwise alpha (exp(x) - 1)',
+    paper: 'Clevert et al. 2015, Fast and Accurate Deep Network Learning by Exponential Linear Units (ELUs)',
+    example: between({ type: 'elu' }),
+  },
+  options: {
+    alpha: {
+      kind: 'number',
+      minimum: 0,
+      below: 100,
+      default: 1,
+      describe: 'Very negative numbers become -alpha.',
+    },
+  },
+  plan: (input) => ({ outputShape: input, parameters: [] }),
+  forward: (x, { options: { alpha } }) => {
+    const y = eluOf(x);
+    return alpha === 1 ? y : select(gt(x, constant(0)), x, mul(y, constant(alpha)));
+  },
+  onnx: (graph, [x], { options }) => ({
+    ...x!,
+    name: graph.node('Elu', [x!.name], { alpha: { float: options.alpha } }),
   }),
 });
 

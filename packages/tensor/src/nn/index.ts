@@ -1,15 +1,16 @@
 /** The list of layers: one line each. Job files, their schema and the model builder know exactly these. */
-import { activationLayers, leakyRelu, softmax } from './activation.ts';
+import { activationLayers, elu, leakyRelu, prelu, softmax } from './activation.ts';
 import { selfAttention, transformerBlock } from './attention.ts';
 import { conv2d } from './conv2d.ts';
 import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
 import { embedding, positionalEncoding } from './embedding.ts';
 import { flatten } from './flatten.ts';
+import { groupNorm, instanceNorm } from './group-norm.ts';
 import { input } from './input.ts';
 import { add, concat } from './join.ts';
 import type { DescriptionOf, LayerType } from './layer.ts';
-import { batchNorm, layerNorm } from './norm.ts';
+import { batchNorm, layerNorm, rmsNorm } from './norm.ts';
 import { averagePool, globalAveragePool, maxPool } from './pooling.ts';
 import { gru, lstm, rnn } from './recurrent.ts';
 import { reshape } from './reshape.ts';
@@ -23,6 +24,9 @@ export const layerTypes = {
   globalAveragePool,
   batchNorm,
   layerNorm,
+  rmsNorm,
+  groupNorm,
+  instanceNorm,
   dropout,
   flatten,
   reshape,
@@ -37,6 +41,8 @@ export const layerTypes = {
   concat,
   ...activationLayers,
   leakyRelu,
+  prelu,
+  elu,
   softmax,
 } as const;
 

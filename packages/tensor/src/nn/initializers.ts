@@ -13,7 +13,7 @@ const uniformOfVariance = (variance: number): Initializer => ({
   bound: Math.sqrt(3 * variance),
 });
 
-/** Variance 2 / ((1 + slope^2) fanIn), for weights in front of relu (slope 0) or leakyRelu (He et al. 2015, equations 10 and 15). */
+/** Variance 2 / ((1 + slope^2) fanIn), for weights in front of relu (slope 0), leakyRelu or prelu (He et al. 2015, equations 10 and 15). */
 export const heUniform = (fanIn: number, slope = 0) => uniformOfVariance(2 / ((1 + slope * slope) * fanIn));
 /** Variance 2 / (fanIn + fanOut) (Glorot and Bengio 2010, equation 16). */
 export const xavierUniform = (fanIn: number, fanOut: number) => uniformOfVariance(2 / (fanIn + fanOut));
@@ -30,6 +30,7 @@ export function weightInitializer(
     case 'relu':
       return heUniform(fanIn);
     case 'leakyRelu':
+    case 'prelu':
       return heUniform(fanIn, followedBy.options.slope as number);
     default:
       return xavierUniform(fanIn, fanOut);
@@ -47,6 +48,8 @@ export function initialValues(initializer: Initializer, shape: Shape, index: num
       return new Float32Array(size);
     case 'ones':
       return new Float32Array(size).fill(1);
+    case 'constant':
+      return new Float32Array(size).fill(initializer.value);
     case 'uniform': {
       const { bound } = initializer;
       const values = new Float32Array(size);

@@ -78,6 +78,7 @@ export type DescriptionOf<T extends string, O extends OptionRules> = {
 export type Initializer =
   | { readonly kind: 'zeros' }
   | { readonly kind: 'ones' }
+  | { readonly kind: 'constant'; readonly value: number }
   /** In [-bound, bound). */
   | { readonly kind: 'uniform'; readonly bound: number }
   | { readonly kind: 'normal'; readonly std: number }

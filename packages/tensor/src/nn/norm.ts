@@ -1,4 +1,4 @@
-/** Layer normalisation and batch normalisation. */
+/** Layer normalisation, that by the root of the mean square, and batch normalisation. */
 import type { Node } from '../graph.ts';
 import type { NamedTensor } from '../named-tensor.ts';
 import { channelsFirst, type OnnxGraph } from '../onnx/graph.ts';
@@ -9,7 +9,7 @@ import { mean } from '../ops/reduce.ts';
 import { sizeOf } from '../shape.ts';
 import { defineLayer, type ParameterPlan } from './layer.ts';
 
-const epsilon = {
+export const epsilon = {
   kind: 'number',
   minimum: 1e-12,
   below: 1,
@@ -118,6 +118,58 @@ export const layerNorm = defineLayer({
     const name = onnxLayerNormalization(graph, graph.plain(x!), [scale, shift], options.epsilon);
     return { name, rank: x!.rank };
   },
+});
+
+/** x / sqrt(mean(x^2) + epsilon) * scale, over the last axis (Zhang and Sennrich 2019). */
+export const rmsNormalization = (x: Node, scale: Node, epsilon: number): Node =>
+  mul(div(x, sqrt(add(mean(mul(x, x), [-1], true), constant(epsilon)))), scale);
+
+/** The same as ONNX nodes: its operator came with a later version of the standard. */
+export function onnxRmsNormalization(
+  graph: OnnxGraph,
+  x: string,
+  scale: NamedTensor,
+  epsilon: number,
+): string {
+  const square = graph.node('ReduceMean', [graph.node('Mul', [x, x])], { axes: [-1], keepdims: 1 });
+  const small = graph.constant([], [epsilon], `rms epsilon ${epsilon}`);
+  const root = graph.node('Sqrt', [graph.node('Add', [square, small])]);
+  return graph.node('Mul', [graph.node('Div', [x, root]), graph.parameter(scale)]);
+}
+
+export const rmsNorm = defineLayer({
+  type: 'rmsNorm',
+  summary: 'Divides the last axis by the root of its mean square, then scales it.',
+  about: {
+    explains:
+      'Brings the features of each sample (each step of a sequence) to a mean square of 1, then applies a learned scale. It is layerNorm without the mean and the shift: about as good, and cheaper. Language models such as Llama use it.',
+    takes: '[..., features]',
+    gives: 'the same',
+    formula: 'y = x / sqrt(mean(x^2) + epsilon) scale, over the last axis',
+    paper: 'Zhang and Sennrich 2019, Root Mean Square Layer Normalization',
+    example: {
+      input: [16],
+      output: [2],
+      layers: [
+        { type: 'dense', units: 32 },
+        { type: 'rmsNorm' },
+        { type: 'silu' },
+        { type: 'dense', units: 2 },
+      ],
+    },
+  },
+  options: {
+    epsilon: { ...epsilon, describe: 'Added to the mean square, to avoid division by zero.' },
+  },
+  plan: (input) => ({
+    outputShape: input,
+    parameters: [{ name: 'scale', shape: [input.at(-1)!], initializer: { kind: 'ones' } }],
+  }),
+  forward: (x, { options, parameters }) => rmsNormalization(x, parameters[0]!, options.epsilon),
+  onnx: (graph, [x], { options, parameters }) => ({
+    name: onnxRmsNormalization(graph, graph.plain(x!), parameters[0]!, options.epsilon),
+    rank: x!.rank,
+  }),
 });
 
 /**

@@ -60,6 +60,12 @@ export const accuracy: Readonly<Record<PointwiseName, Accuracy>> = {
   gelu: { value: { ulps: 4.5, absolute: 2 ** -126 }, gradients: [{ ulps: 4.5, absolute: 2 ** -22 }] },
   geluSlope: { value: { ulps: 4.5, absolute: 2 ** -22 }, gradients: higher },
   geluTanh: { value: { ulps: 0.51 }, gradients: [{ ulps: 4, absolute: 2 ** -21 }] },
+  // From the output: its rounding remains of y + 1.
+  elu: { value: { ulps: 0.51 }, gradients: [{ ulps: 1, absolute: 2 ** -24 }] },
+  hardSigmoid: { value: { ulps: 1.5 }, gradients: [exact] },
+  hardSwish: { value: { ulps: 2 }, gradients: [{ ulps: 2, absolute: 2 ** -23 }] },
+  // Below -87 softplus is subnormal, and x times that.
+  mish: { value: { ulps: 5, absolute: 2 ** -140 }, gradients: [{ ulps: 5, absolute: 2 ** -20 }] },
   sinusoid: { value: { ulps: 0.51, absolute: 2 ** -30, within: 2 ** 24 } },
   lt: compared,
   le: compared,

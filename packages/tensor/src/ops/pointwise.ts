@@ -137,6 +137,19 @@ const powerSlope = s.select(
   s.mul(y, substitute(power, [x, s.sub(y, s.constant(1))])),
 );
 
+/** exp(x) - 1, in float64; near 0 by its series, since the difference would lose all digits there. */
+const growth = (() => {
+  const [square, cube] = [s.mul(x, x), s.mul(x, s.mul(x, x))];
+  const series = s.add(
+    s.add(x, s.mul(square, s.constant(1 / 2))),
+    s.add(s.mul(cube, s.constant(1 / 6)), s.mul(s.mul(cube, x), s.constant(1 / 24))),
+  );
+  return s.select(s.lt(s.abs(x), s.constant(2 ** -10)), series, s.sub(s.exp(x), s.constant(1)));
+})();
+
+/** x + 3 in the range from 0 to 6, by 6: the straight line that stands in for sigmoid (Howard et al. 2019). */
+const hardGate = s.div(s.min(s.max(s.add(x, s.constant(3)), s.constant(0)), s.constant(6)), s.constant(6));
+
 /** Approximation of gelu by tanh, 0.5 x (1 + tanh(u)), as x / (1 + exp(-2 u)), which loses no digits where that is small. */
 const geluByTanh = s.div(
   x,
@@ -262,6 +275,42 @@ export const pointwiseOps = {
     },
     [-4, 4],
   ),
+  /** x above 0, exp(x) - 1 elsewhere (Clevert et al. 2015). The slope of the latter is the output and 1. */
+  elu: pointwise(
+    'elu',
+    s.select(s.gt(x, s.constant(0)), x, s.wide(growth, x)),
+    (n, g) => [select(gt(n, zero()), g, mul(g, add(n, one())))],
+    [-4, 4],
+  ),
+  /** A straight line from 0 at -3 to 1 at 3. Where the input is NaN the gradient goes through. */
+  hardSigmoid: pointwise(
+    'hardSigmoid',
+    hardGate,
+    (n, g) => [select(ge(abs(only(n)), constant(3)), zero(), div(g, constant(6)))],
+    [-4, 4],
+  ),
+  /** x hardSigmoid(x). Below -3 it is 0, also at -infinity. */
+  hardSwish: pointwise(
+    'hardSwish',
+    s.select(s.le(x, s.constant(-3)), s.constant(0), s.mul(x, hardGate)),
+    (n, g) => {
+      const v = only(n);
+      const inside = mul(g, add(div(v, constant(3)), constant(0.5)));
+      return [select(le(v, constant(-3)), zero(), select(ge(v, constant(3)), g, inside))];
+    },
+    [-4, 4],
+  ),
+  /** x tanh(softplus(x)) (Misra 2019) */
+  mish: pointwise(
+    'mish',
+    s.mul(x, s.tanh(s.softplus(x))),
+    (n, g) => {
+      const v = only(n);
+      const t = tanh(softplus(v));
+      return [mul(g, add(t, mul(v, mul(sub(one(), mul(t, t)), sigmoid(v)))))];
+    },
+    [-4, 4],
+  ),
   /** Of a step, a feature and their number: see `sinusoidal`. */
   sinusoid: pointwise(
     'sinusoid',
@@ -299,6 +348,9 @@ export const activations = [
   'silu',
   'gelu',
   'geluTanh',
+  'hardSigmoid',
+  'hardSwish',
+  'mish',
 ] as const satisfies readonly PointwiseName[];
 export type ActivationName = (typeof activations)[number];
 
@@ -354,6 +406,10 @@ export const silu = unary(pointwiseOps.silu);
 export const siluSlope = unary(pointwiseOps.siluSlope);
 export const gelu = unary(pointwiseOps.gelu);
 export const geluTanh = unary(pointwiseOps.geluTanh);
+export const elu = unary(pointwiseOps.elu);
+export const hardSigmoid = unary(pointwiseOps.hardSigmoid);
+export const hardSwish = unary(pointwiseOps.hardSwish);
+export const mish = unary(pointwiseOps.mish);
 export const lt = binary(pointwiseOps.lt);
 export const le = binary(pointwiseOps.le);
 export const gt = binary(pointwiseOps.gt);

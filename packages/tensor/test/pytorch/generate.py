@@ -263,6 +263,38 @@ for shape, rate, ids, key, training in [((3, 7), 0.5, [0, 41, 59999], [1, 0, 0, 
     layer('dropout %s of %s%s' % (rate, list(shape), '' if training else ', evaluating'), {'type': 'dropout', 'rate': rate}, draw(*shape), run,
           extra={'draws': {'ids': ids, 'key': key}} if training else {'evaluate': True})
 
+# Layers that came later.
+channels_first = lambda t: t.movedim(-1, 1)
+channels_last = lambda t: t.movedim(1, -1)
+
+for shape, epsilon in [((4, 6), 1e-5), ((2, 3, 5), 1e-6), ((2, 3, 2, 4), 0.1)]:
+    m = nn.RMSNorm(shape[-1], eps=epsilon)
+    parameters_of(m)
+    layer('rmsNorm %s, epsilon %s' % (list(shape), epsilon), {'type': 'rmsNorm', 'epsilon': epsilon}, draw(*shape), m, [(m.weight, same)])
+
+for shape, groups, epsilon in [((3, 6), 2, 1e-5), ((2, 3, 4), 2, 1e-5), ((2, 3, 5, 6), 3, 1e-3), ((2, 2, 3, 4), 1, 1e-5)]:
+    m = nn.GroupNorm(groups, shape[-1], eps=epsilon)
+    parameters_of(m)
+    layer('groupNorm %s in %d' % (list(shape), groups), {'type': 'groupNorm', 'groups': groups, 'epsilon': epsilon}, draw(*shape),
+          lambda x: channels_last(m(channels_first(x))), [(m.weight, same), (m.bias, same)])
+
+# Not of one sample: there PyTorch 2.13 gives a wrong gradient of the scale where the upstream gradient is no contiguous tensor.
+for shape, cls in [((2, 5, 3), nn.InstanceNorm1d), ((2, 4, 3, 2), nn.InstanceNorm2d), ((3, 2, 2, 5), nn.InstanceNorm2d)]:
+    m = cls(shape[-1], eps=1e-5, affine=True)
+    parameters_of(m)
+    layer('instanceNorm %s' % list(shape), {'type': 'instanceNorm'}, draw(*shape), lambda x: channels_last(m(channels_first(x))),
+          [(m.weight, same), (m.bias, same)])
+
+for name, run in {'hardSigmoid': F.hardsigmoid, 'hardSwish': F.hardswish, 'mish': F.mish}.items():
+    for shape, scale in [((3, 5), 1), ((1, 7), 4), ((2, 3, 4), 0.1)]:
+        layer('%s %s' % (name, list(shape)), {'type': name}, draw(*shape, scale=scale), run)
+for alpha in [1.0, 0.3, 2.5]:
+    layer('elu %s' % alpha, {'type': 'elu', 'alpha': alpha}, draw(3, 5, scale=2), lambda x: F.elu(x, alpha))
+for shape in [(3, 5), (2, 4, 3), (2, 3, 4, 2)]:
+    m = nn.PReLU(shape[-1])
+    parameters_of(m)
+    layer('prelu %s' % list(shape), {'type': 'prelu'}, draw(*shape), lambda x: channels_last(m(channels_first(x))), [(m.weight, same)])
+
 lines = lambda items: '[\n' + ',\n'.join(json.dumps(item) for item in items) + '\n]'
 print('{"torch": %s,\n"layers": %s,\n"losses": %s,\n"convTranspose2d": %s}'
       % (json.dumps(torch.__version__), lines(fixtures), lines(losses), lines(transposed)))

@@ -1,0 +1,60 @@
+/** Layers in models that train: the slope of the loss against central differences, and what layers refuse. */
+import { describe, expect, it } from 'vitest';
+import { buildModel, initializeParameters, type LayerDescription, ModelError } from '../src/nn/model.ts';
+import { traceProgram } from '../src/training.ts';
+import { feedsOf, models, request } from './support/models.ts';
+import { slopesOf } from './support/slope.ts';
+
+describe('the slope of the loss', () => {
+  // Where batch norm's gradients would stand are the statistics that it reports.
+  const differentiable = Object.entries(models).filter(
+    ([, { layers }]) => !layers.some(({ type }) => type === 'batchNorm'),
+  );
+
+  it.each(differentiable)('of the model %s is that of central differences', (_, description) => {
+    const model = buildModel(description);
+    const { x, labels, sampleIds, key } = feedsOf(description);
+    const feeds = { x, labels, sampleIds: [...sampleIds], key: [...key] };
+    const parameters = Float64Array.from(initializeParameters(model, 4));
+    const { measured, computed } = slopesOf(traceProgram(model, request), feeds, parameters, 1e-6);
+    expect(measured / computed).toBeCloseTo(1, 5);
+  });
+});
+
+describe('what a layer starts as', () => {
+  const start = (...layers: readonly LayerDescription[]) => {
+    const model = buildModel({ input: [6], output: [5], layers });
+    return (name: string) => model.parameters.find((parameter) => parameter.name === name)!.initializer;
+  };
+
+  it('the slopes of prelu are its option, and so are the weights in front of it', () => {
+    const of = start({ type: 'dense', units: 5 }, { type: 'prelu', slope: 0.5 });
+    expect(of('prelu1.slope')).toEqual({ kind: 'constant', value: 0.5 });
+    expect(of('dense1.weight')).toEqual({ kind: 'uniform', bound: Math.sqrt(3 * (2 / (1.25 * 6))) });
+  });
+
+  it('a norm of groups lets weights see the activation behind it', () => {
+    const of = start({ type: 'dense', units: 5 }, { type: 'groupNorm', groups: 1 }, { type: 'relu' });
+    expect(of('dense1.weight')).toEqual({ kind: 'uniform', bound: 1 });
+  });
+});
+
+describe('a layer refuses', () => {
+  it.each<[readonly number[], LayerDescription, string]>([
+    [[4, 4, 6], { type: 'groupNorm', groups: 4 }, 'groups is 4; expected a divisor of 6 channels'],
+    [
+      [6],
+      { type: 'groupNorm', groups: 6 },
+      'a group is a single number of [6], which would always become 0: use fewer than 6 groups',
+    ],
+    [
+      [6],
+      { type: 'instanceNorm' },
+      'expected samples with several positions, [rows, columns, channels] or [time, channels], got [6]',
+    ],
+  ])('samples %j for %j', (input, layer, message) => {
+    const build = () => buildModel({ input, output: input, layers: [layer] });
+    expect(build).toThrow(ModelError);
+    expect(build).toThrow(`layers[0] (${layer.type}): ${message}`);
+  });
+});
