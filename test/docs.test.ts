@@ -35,7 +35,15 @@ it('the site builds, with the reference', { timeout: 600_000 }, async () => {
   const docs = join(checkout, 'scripts/docs.mjs');
   const { stderr } = await run(process.execPath, [docs], { maxBuffer: 16 << 20 });
   expect(stderr).not.toMatch(/dead link/);
-  for (const name of ['index', 'tutorial', 'concepts/a-step', 'reference/cli', 'decisions/001-cli'])
+  for (const name of [
+    'index',
+    'tutorial',
+    'concepts/a-step',
+    'reference/cli',
+    'decisions/001-cli',
+    'ja/index',
+    'ja/data',
+  ])
     expect(existsSync(join(checkout, 'docs/.vitepress/dist', `${name}.html`)), name).toBe(true);
   const cli = page('reference/cli.md');
   for (const command of ['train', 'coordinator', 'context add', 'data pack'])
@@ -78,7 +86,11 @@ function skeleton(file: string) {
       paragraphs: prose.trim().split(/\n{2,}/).length,
       items: prose.match(/^- /gm)?.length ?? 0,
       terms: [...prose.matchAll(/`[^`]+`/g)].map(([term]) => term.replace(/\s+/g, ' ')).sort(),
-      links: links.filter((to) => !/^README/.test(to)).sort(),
+      // The README in Japanese links to the pages in Japanese.
+      links: links
+        .filter((to) => !/^README/.test(to))
+        .map((to) => to.replace('docs/ja/', 'docs/'))
+        .sort(),
     };
   });
 }
