@@ -19,7 +19,10 @@ export function refusal(
   value: unknown,
   schema: () => object,
 ): KasaneError {
-  const issues = narrowest(all);
+  // A key that is missing may be there under another name, which says more.
+  const issues = narrowest(all).sort(
+    (a, b) => Number(isMissing(value, a.path)) - Number(isMissing(value, b.path)),
+  );
   const messages = issues.slice(0, TOLD_ISSUES).map((issue) => describeIssue(issue, locate, value, schema));
   if (issues.length > TOLD_ISSUES) messages.push(`and ${issues.length - TOLD_ISSUES} more`);
   return new KasaneError('JOB_INVALID', messages.join('\n'));
@@ -65,15 +68,24 @@ function describeIssue(
   }
   if (issue.path.length === 0 && issue.code === 'invalid_type')
     return `${locate(issue.path)}: the file is not a job; it needs at least \`name:\` and \`model:\``;
-  const hint = decimalComma(value, issue.path);
+  const hint = decimalComma(value, issue.path) || colonWithoutSpace(value, issue.path);
   return `${locate(issue.path)}: ${issue.path.join('.') || 'the file'}: ${plainly(issue.message)}${hint}`;
+}
+
+const follow = (value: unknown, path: readonly PropertyKey[]) =>
+  path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], value);
+
+const isMissing = (value: unknown, path: readonly PropertyKey[]) => follow(value, path) === undefined;
+
+/** `epochs:1` is text in YAML. */
+function colonWithoutSpace(value: unknown, path: readonly PropertyKey[]): string {
+  const found = follow(value, path);
+  return typeof found === 'string' && /^[A-Za-z]\w*:\S/.test(found) ? '; write a space after each colon' : '';
 }
 
 /** `0,001` is text in YAML, and in braces two entries. */
 function decimalComma(value: unknown, path: readonly PropertyKey[]): string {
-  const follow = (keys: readonly PropertyKey[]) =>
-    keys.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], value);
-  const [found, around] = [follow(path), follow(path.slice(0, -1))];
+  const [found, around] = [follow(value, path), follow(value, path.slice(0, -1))];
   if (typeof found === 'string' && /^[-+]?\d+,\d+$/.test(found)) return `; write ${found.replace(',', '.')}`;
   const isCut = Object.entries(around ?? {}).some(([key, at]) => /^\d+$/.test(key) && at === null);
   return typeof found === 'number' && isCut ? '; write decimals with a point, such as 0.001' : '';

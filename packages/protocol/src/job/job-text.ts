@@ -2,17 +2,7 @@
  * Reads the YAML of a job file into plain values, within limits: files come from others, and a small one can ask for a large amount
  * of work (nesting, aliases, keys that are compared with each other). Everything that is refused names its line.
  */
-import {
-  type Document,
-  type ErrorCode,
-  isAlias,
-  isMap,
-  isScalar,
-  Lexer,
-  LineCounter,
-  parseDocument,
-  visit,
-} from 'yaml';
+import { type Document, isAlias, isMap, isScalar, Lexer, LineCounter, parseDocument, visit } from 'yaml';
 import { KasaneError, messageOf } from '../errors.ts';
 import {
   JOB_FILE_ALIASES,
@@ -21,6 +11,7 @@ import {
   JOB_FILE_LINES,
   JOB_FILE_TOKENS,
 } from '../limits.ts';
+import { type Fault, inWords } from './yaml-faults.ts';
 
 export interface JobText {
   /** Of the file, as plain objects, arrays, strings and numbers. */
@@ -29,16 +20,6 @@ export interface JobText {
   readonly document: Document;
   readonly lines: LineCounter;
 }
-
-/** What the parser means, where its own words are about YAML's grammar. */
-const words: Partial<Record<ErrorCode, string>> = {
-  MULTIPLE_DOCS: 'a second document begins here. A job file contains one; remove the others',
-  BLOCK_AS_IMPLICIT_KEY:
-    "this line contains a second ': '. Put the value in quotes, or begin a new, indented line after the first key",
-  TAB_AS_INDENT: 'this line is indented with a tab. Use spaces',
-  BAD_INDENT: 'the indentation matches no section above. Align the keys of a section in the same column',
-  MULTILINE_IMPLICIT_KEY: "a key spans several lines. End it with ':' on the line where it begins",
-};
 
 /**
  * @param where what to call the file in messages
@@ -50,12 +31,12 @@ export function readJobText(text: string, where: string): JobText {
     throw new KasaneError('LIMIT', `${where}: ${bytes} bytes; at most ${JOB_FILE_BYTES} are allowed`);
   checkSize(text, where);
   const lines = new LineCounter();
-  const refuse = (offset: number, what: string) =>
-    new KasaneError('JOB_INVALID', `${where}:${lines.linePos(offset).line}: ${what}`);
+  const refuse: Refuse = ({ at, what }) =>
+    new KasaneError('JOB_INVALID', `${where}:${lines.linePos(at).line}: ${what}`);
   // Duplicates are looked for below: the parser compares each key with each other one.
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const [fault] = [...document.errors, ...document.warnings];
-  if (fault) throw refuse(fault.pos[0], words[fault.code] ?? fault.message);
+  if (fault) throw refuse(inWords(fault, text));
   checkKeys(document, refuse);
   return { value: expand(document, refuse), document, lines };
 }
@@ -99,23 +80,34 @@ function checkSize(text: string, where: string): void {
   }
 }
 
-type Refuse = (offset: number, what: string) => KasaneError;
+type Refuse = (fault: Fault) => KasaneError;
 
+/** What no check of values could say: they have only what the parser made of it. */
 function checkKeys(document: Document, refuse: Refuse): void {
   let aliases = 0;
   visit(document, (_, node) => {
     if (isAlias(node) && ++aliases > JOB_FILE_ALIASES)
-      throw refuse(
-        node.range?.[0] ?? 0,
-        `more than ${JOB_FILE_ALIASES} aliases, which is the limit for a job file`,
-      );
+      throw refuse({
+        at: node.range?.[0] ?? 0,
+        what: `more than ${JOB_FILE_ALIASES} aliases, which is the limit for a job file`,
+      });
     if (!isMap(node)) return;
     const seen = new Set<string>();
-    for (const { key } of node.items) {
-      const offset = (key as { range?: [number, number, number] } | null)?.range?.[0] ?? node.range?.[0] ?? 0;
-      if (!isScalar(key)) throw refuse(offset, 'a key is a list, a map or an alias. Write it as plain text');
+    for (const { key, value } of node.items) {
+      const at = (key as { range?: [number, number, number] } | null)?.range?.[0] ?? node.range?.[0] ?? 0;
+      if (!isScalar(key))
+        throw refuse({ at, what: 'a key is a list, a map or an alias. Write it as plain text' });
       const name = String(key.value);
-      if (seen.has(name)) throw refuse(offset, `the key '${name}' appears twice. Remove one of them`);
+      const isPlain = key.type === 'PLAIN';
+      if (isPlain && name === '<<')
+        throw refuse({
+          at,
+          what: "merge keys ('<<') are not supported. Write the keys out, or put those that jobs share into a file that they name with 'extends'",
+        });
+      // In braces, a key without a value: { epochs:5 }.
+      if (isPlain && !value && /^[A-Za-z]\w*:./.test(name))
+        throw refuse({ at, what: `'${name.slice(0, 40)}' needs a space after its ':'` });
+      if (seen.has(name)) throw refuse({ at, what: `the key '${name}' appears twice. Remove one of them` });
       seen.add(name);
     }
   });
@@ -136,11 +128,12 @@ function expand(document: Document, refuse: Refuse): unknown {
         return visit.BREAK;
       },
     });
-    throw refuse(
-      offset,
-      unknown === undefined
-        ? 'its aliases expand to too many values. Write the values out'
-        : `no value before this line has the anchor '&${unknown}'`,
-    );
+    throw refuse({
+      at: offset,
+      what:
+        unknown === undefined
+          ? 'its aliases expand to too many values. Write the values out'
+          : `no value before this line has the anchor '&${unknown}'. If '*${unknown}' is text, put it in quotes`,
+    });
   }
 }
