@@ -91,6 +91,7 @@ const small: Readonly<Record<string, Small>> = {
   'resnet-152': resnet,
   gpt: { model: tokens, data: text, training: { learningRate: 0.01 } },
   'gpt-local-steps': { model: tokens, data: text, training: { learningRate: 0.01 } },
+  llama: { model: { ...tokens, keyValueHeads: 1 }, data: text, training: { learningRate: 0.01 } },
   bert: { model: tokens, data: text, training: { learningRate: 0.01 } },
   'lstm-text': mail,
   'gru-text': mail,

@@ -330,7 +330,7 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'a fault in the job itself',
     'name: a\nmodel: { preset: mnist-mpl }\nsearch:\n  parameters:\n    training.batch: { choices: [8, 16] }\n',
-    "my.yaml:2: no preset 'mnist-mpl'; did you mean 'mnist-mlp' or 'mnist-cnn'? Available: perceptron, xor, tabular, mnist-mlp, mnist-cnn, cnn-224, alexnet, vgg-11, vgg-16, resnet-18, resnet-34, resnet-50, resnet-101, resnet-152, gpt, bert, lstm-text, gru-text, lstm-forecast",
+    "my.yaml:2: no preset 'mnist-mpl'; did you mean 'mnist-mlp' or 'mnist-cnn'? Available: perceptron, xor, tabular, mnist-mlp, mnist-cnn, cnn-224, alexnet, vgg-11, vgg-16, resnet-18, resnet-34, resnet-50, resnet-101, resnet-152, gpt, llama, bert, lstm-text, gru-text, lstm-forecast",
   ],
   [
     'a layer option that is too small',

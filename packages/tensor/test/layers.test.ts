@@ -1,5 +1,7 @@
 /** Layers in models that train: the slope of the loss against central differences, and what layers refuse. */
 import { describe, expect, it } from 'vitest';
+import { runReference } from '../src/backends/reference/run.ts';
+import { describePreset } from '../src/models/presets.ts';
 import { buildModel, initializeParameters, type LayerDescription, ModelError } from '../src/nn/model.ts';
 import { traceProgram } from '../src/training.ts';
 import { feedsOf, models, request } from './support/models.ts';
@@ -18,6 +20,22 @@ describe('the slope of the loss', () => {
     const parameters = Float64Array.from(initializeParameters(model, 4));
     const { measured, computed } = slopesOf(traceProgram(model, request), feeds, parameters, 1e-6);
     expect(measured / computed).toBeCloseTo(1, 5);
+  });
+});
+
+describe('a causal model', () => {
+  const tokens = 20;
+  const sizes = { tokens, context: 40, width: 16, depth: 2, heads: 4, dropout: 0 };
+
+  it.each(['gpt', 'llama'])('%s scores a token without those that follow', async (preset) => {
+    const model = buildModel(describePreset(preset, sizes));
+    const parameters = Float64Array.from(initializeParameters(model, 2));
+    const program = traceProgram(model, { mode: 'predict', samples: 1 });
+    const text = Array.from({ length: 40 }, (_, i) => (7 * i) % tokens);
+    const scores = (x: readonly number[]) => runReference(program, { x }, parameters).logits;
+    const [whole, cut] = [scores(text), scores(text.map((token, i) => (i < 25 ? token : 3)))];
+    expect([...cut.slice(0, 25 * tokens)]).toEqual([...whole.slice(0, 25 * tokens)]);
+    expect([...cut.slice(25 * tokens)]).not.toEqual([...whole.slice(25 * tokens)]);
   });
 });
 
@@ -51,6 +69,16 @@ describe('a layer refuses', () => {
       [6],
       { type: 'instanceNorm' },
       'expected samples with several positions, [rows, columns, channels] or [time, channels], got [6]',
+    ],
+    [
+      [5, 12],
+      { type: 'selfAttention', heads: 4, keyValueHeads: 3 },
+      'keyValueHeads is 3; expected a divisor of 4 heads',
+    ],
+    [
+      [5, 12],
+      { type: 'transformerBlock', heads: 4, rotary: true },
+      'rotary turns pairs of features, but each head has 3: change heads, so that 12 / heads is even',
     ],
   ])('samples %j for %j', (input, layer, message) => {
     const build = () => buildModel({ input, output: input, layers: [layer] });

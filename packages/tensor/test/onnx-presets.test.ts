@@ -27,6 +27,7 @@ const configurations: Readonly<
   'resnet-101': { options: small },
   'resnet-152': { options: small },
   gpt: { options: { context: 32 }, tokens: 256 },
+  llama: { options: { context: 32 }, tokens: 256 },
   bert: { options: { context: 32 }, tokens: 256 },
   'lstm-text': { options: { tokens: 500, context: 20, bidirectional: true, layers: 2 }, tokens: 500 },
   'gru-text': { options: { tokens: 500, context: 20 }, tokens: 500 },

@@ -27,6 +27,10 @@ const pointwise = [
 ] as readonly ActivationLayer[];
 const image = [7, 6, 4] as const;
 const sequence = [5, 6] as const;
+const llama: LayerDescription = {
+  ...{ type: 'transformerBlock', heads: 6, keyValueHeads: 2, rotary: true, causal: true },
+  ...{ norm: 'rms', feedForward: 'swiglu', bias: false },
+};
 const conv = (options: object): LayerDescription => ({ type: 'conv2d', filters: 6, size: 3, ...options });
 
 const cases: readonly Case[] = [
@@ -125,6 +129,30 @@ const cases: readonly Case[] = [
       { type: 'embedding', name: 'vectors', tokens: 2, units: 4 },
       { type: 'selfAttention', heads: 2, causal: true, from: ['vectors', 'input'] },
     ],
+  },
+  {
+    label: 'selfAttention, rotary, of fewer keys, in blocks',
+    input: [71, 8],
+    layers: [{ type: 'selfAttention', heads: 4, keyValueHeads: 2, rotary: true, causal: true }],
+  },
+  {
+    label: 'selfAttention of one key with a mask and no bias',
+    input: [6],
+    tokens: 2,
+    layers: [
+      { type: 'embedding', name: 'vectors', tokens: 2, units: 4 },
+      { type: 'selfAttention', heads: 2, keyValueHeads: 1, bias: false, from: ['vectors', 'input'] },
+    ],
+  },
+  {
+    label: "transformerBlock, Llama's",
+    input: [5, 12],
+    layers: [llama, llama],
+  },
+  {
+    label: 'transformerBlock, gated, norm behind',
+    input: sequence,
+    layers: [{ type: 'transformerBlock', heads: 3, normFirst: false, feedForward: 'swiglu', norm: 'rms' }],
   },
   {
     label: 'transformerBlock',

@@ -42,6 +42,9 @@ describe('presets', () => {
     expect(trained('bert')).toBe(
       tokens * width + 128 * width + 4 * width + 4 * block + dense(width, width) + dense(width, tokens),
     );
+    // 128 features in 4 heads of 32, 2 of them of keys and values; the inner network is 8 * ceil(128 / 3) wide.
+    const llama = 2 * width * width + 2 * width * 64 + 3 * width * 344 + 2 * width;
+    expect(trained('llama')).toBe(2 * tokens * width + 4 * llama + width);
     const gates = (n: number, from: number, units: number) => n * units * (from + units + 2);
     expect(trained('lstm-text')).toBe(640_000 + gates(4, 64, 64) + dense(64, 2));
     expect(trained('gru-text')).toBe(640_000 + gates(3, 64, 64) + dense(64, 2));

@@ -10,7 +10,7 @@ import type { Preset } from './preset.ts';
 import { gruText, lstmForecast, lstmText } from './recurrent.ts';
 import { resnet18, resnet34, resnet50, resnet101, resnet152 } from './resnet.ts';
 import { perceptron, tabular, xor } from './tabular.ts';
-import { bert, gpt } from './transformer.ts';
+import { bert, gpt, llama } from './transformer.ts';
 import { vgg11, vgg16 } from './vgg.ts';
 
 const list = {
@@ -29,6 +29,7 @@ const list = {
   'resnet-101': resnet101,
   'resnet-152': resnet152,
   gpt,
+  llama,
   bert,
   'lstm-text': lstmText,
   'gru-text': gruText,

@@ -24,7 +24,10 @@ const embeddings = ({ tokens, width }: Sizes): LayerDescription[] => [
   { type: 'positionalEncoding', kind: 'learned', name: 'positions' },
 ];
 
-const blocks = ({ depth, heads, dropout }: Sizes, kind: { causal: boolean; normFirst: boolean }) =>
+/** What the blocks of a model have besides heads and dropout. */
+type Kind = Omit<Extract<LayerDescription, { type: 'transformerBlock' }>, 'type' | 'name' | 'from' | 'heads'>;
+
+const blocks = ({ depth, heads, dropout }: Sizes, kind: Kind) =>
   Array.from(
     { length: depth },
     (_, index): LayerDescription => ({
@@ -48,6 +51,30 @@ export const gpt = definePreset({
       ...dropoutLayers(sizes.dropout, 'dropout'),
       ...blocks(sizes, { causal: true, normFirst: true }),
       { type: 'layerNorm', name: 'norm' },
+      { type: 'dense', units: sizes.tokens, bias: false, name: 'head' },
+    ],
+  }),
+  objective: () => ({ type: 'next-token' }),
+});
+
+export const llama = definePreset({
+  summary:
+    'Decoder like Llama (Touvron et al. 2023): rotary positions, fewer heads of keys and values than of queries, rmsNorm, swiglu and no biases; embedding and head are not tied.',
+  options: {
+    ...shared,
+    keyValueHeads: size(2, 'Heads of keys and values per block; must divide heads.', 1024),
+  },
+  describe: ({ context, keyValueHeads, ...sizes }) => ({
+    input: [context],
+    output: [context, sizes.tokens],
+    layers: [
+      { type: 'embedding', tokens: sizes.tokens, units: sizes.width, name: 'tokens' },
+      ...dropoutLayers(sizes.dropout, 'dropout'),
+      ...blocks(sizes, {
+        ...{ causal: true, normFirst: true, keyValueHeads, rotary: true },
+        ...{ norm: 'rms', feedForward: 'swiglu', bias: false },
+      }),
+      { type: 'rmsNorm', name: 'norm' },
       { type: 'dense', units: sizes.tokens, bias: false, name: 'head' },
     ],
   }),

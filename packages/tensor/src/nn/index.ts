@@ -1,6 +1,6 @@
 /** The list of layers: one line each. Job files, their schema and the model builder know exactly these. */
 import { activationLayers, elu, leakyRelu, prelu, softmax } from './activation.ts';
-import { selfAttention, transformerBlock } from './attention.ts';
+import { selfAttention } from './attention.ts';
 import { conv2d } from './conv2d.ts';
 import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
@@ -14,6 +14,7 @@ import { batchNorm, layerNorm, rmsNorm } from './norm.ts';
 import { averagePool, globalAveragePool, maxPool } from './pooling.ts';
 import { gru, lstm, rnn } from './recurrent.ts';
 import { reshape } from './reshape.ts';
+import { transformerBlock } from './transformer-block.ts';
 
 export const layerTypes = {
   input,

@@ -295,6 +295,86 @@ for shape in [(3, 5), (2, 4, 3), (2, 3, 4, 2)]:
     parameters_of(m)
     layer('prelu %s' % list(shape), {'type': 'prelu'}, draw(*shape), lambda x: channels_last(m(channels_first(x))), [(m.weight, same)])
 
+
+
+def turn(x):
+    """Rotary embedding of [.., time, size], as Hugging Face's models have it."""
+    time, size = x.shape[-2:]
+    angle = torch.outer(torch.arange(time), 10000.0 ** (-torch.arange(0, size, 2) / size)).repeat(1, 2)
+    a, b = x.chunk(2, -1)
+    return x * angle.cos() + torch.cat([-b, a], -1) * angle.sin()
+
+
+class Attention(nn.Module):
+    def __init__(self, features, heads, groups, rotary, bias):
+        super().__init__()
+        self.heads, self.groups, self.rotary = heads, groups or heads, rotary
+        size = features // heads
+        self.parts = nn.ModuleList(nn.Linear(features, width, bias=bias)
+                                   for width in (features, size * self.groups, size * self.groups, features))
+
+    def forward(self, x, causal=False, keep=None):
+        split = lambda y, count: y.unflatten(-1, (count, -1)).transpose(1, 2)
+        query, key, value = [split(part(x), count) for part, count in zip(self.parts, (self.heads, self.groups, self.groups))]
+        if self.rotary:
+            query, key = turn(query), turn(key)
+        y = F.scaled_dot_product_attention(query, key, value, is_causal=causal, enable_gqa=True,
+                                           attn_mask=None if keep is None else (keep != 0)[:, None, None, :])
+        return self.parts[3](y.transpose(1, 2).flatten(2))
+
+
+class Block(nn.Module):
+    def __init__(self, features, heads, groups, rotary, bias, norm, gated, hidden):
+        super().__init__()
+        make = nn.RMSNorm if norm == 'rms' else nn.LayerNorm
+        self.attention = Attention(features, heads, groups, rotary, bias)
+        self.norm1 = make(features, eps=1e-5)
+        self.gate = nn.Linear(features, hidden, bias=bias) if gated else None
+        self.expand, self.contract = nn.Linear(features, hidden, bias=bias), nn.Linear(hidden, features, bias=bias)
+        self.norm2 = make(features, eps=1e-5)
+
+    def network(self, x):
+        inner = F.silu(self.gate(x)) * self.expand(x) if self.gate else F.gelu(self.expand(x))
+        return self.contract(inner)
+
+    def forward(self, x, first, causal):
+        if first:
+            x = x + self.attention(self.norm1(x), causal)
+            return x + self.network(self.norm2(x))
+        x = self.norm1(x + self.attention(x, causal))
+        return self.norm2(x + self.network(x))
+
+
+transposed_matrices = lambda m: [(p, turned if p.dim() == 2 else same) for p in m.parameters()]
+
+for samples, time, features, heads, groups, rotary, causal, bias, masked in [
+    (2, 3, 4, 2, 1, False, False, True, False), (1, 5, 8, 2, 0, True, True, True, False), (2, 4, 16, 4, 2, True, True, False, False),
+    (3, 4, 8, 4, 2, True, False, True, True), (1, 35, 4, 2, 1, True, True, True, False),
+]:
+    m = Attention(features, heads, groups, rotary, bias)
+    parameters_of(m)
+    keep = torch.ones(samples, time)
+    if masked:
+        keep[0, 3:] = 0
+        keep[2, 1:] = 0
+    label = 'selfAttention %d heads of %d%s%s%s%s' % (heads, groups or heads, ', rotary' if rotary else '', ', causal' if causal else '',
+                                                      '' if bias else ', no bias', ', masked' if masked else '')
+    layer(label, {'type': 'selfAttention', 'heads': heads, 'keyValueHeads': groups, 'rotary': rotary, 'causal': causal, 'bias': bias},
+          draw(samples, time, features), lambda x: m(x, causal, keep if masked else None), transposed_matrices(m),
+          {'mask': numbers(keep)} if masked else None)
+
+for samples, time, features, heads, groups, rotary, bias, norm, feed, hidden, first in [
+    (2, 4, 8, 4, 2, True, False, 'rms', 'swiglu', 0, True), (1, 3, 4, 2, 0, False, True, 'layer', 'swiglu', 5, False),
+    (2, 3, 6, 1, 1, True, True, 'rms', 'gelu', 7, False), (1, 4, 4, 2, 1, False, False, 'layer', 'gelu', 0, True),
+]:
+    width = hidden or (8 * -(-features // 3) if feed == 'swiglu' else 4 * features)
+    m = Block(features, heads, groups, rotary, bias, norm, feed == 'swiglu', width)
+    parameters_of(m)
+    layer('transformerBlock %s %s %s%s' % (norm, feed, 'first' if first else 'last', '' if bias else ', no bias'),
+          {'type': 'transformerBlock', 'heads': heads, 'keyValueHeads': groups, 'rotary': rotary, 'bias': bias, 'norm': norm,
+           'feedForward': feed, 'hidden': hidden, 'normFirst': first, 'causal': True},
+          draw(samples, time, features), lambda x: m(x, first, True), transposed_matrices(m))
+
 lines = lambda items: '[\n' + ',\n'.join(json.dumps(item) for item in items) + '\n]'
 print('{"torch": %s,\n"layers": %s,\n"losses": %s,\n"convTranspose2d": %s}'
       % (json.dumps(torch.__version__), lines(fixtures), lines(losses), lines(transposed)))

@@ -77,6 +77,20 @@ export const models: Record<string, ModelDescription> = {
       { type: 'dense', units: 3 },
     ],
   },
+  llama: {
+    input: [6],
+    classes: 3,
+    layers: [
+      { type: 'embedding', tokens: 9, units: 8, std: 1 },
+      {
+        ...{ type: 'transformerBlock', heads: 4, keyValueHeads: 2, rotary: true, causal: true },
+        ...{ norm: 'rms', feedForward: 'swiglu', bias: false, dropout: 0.2 },
+      },
+      { type: 'rmsNorm' },
+      { type: 'flatten' },
+      { type: 'dense', units: 3 },
+    ],
+  },
 };
 /** What the suites run of them. */
 export const request = { mode: 'train', samples: 5 } as const;
