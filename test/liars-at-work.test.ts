@@ -60,7 +60,7 @@ const failing =
 const answering =
   (wrong: Partial<Extract<Said, { $case: 'result' }>['value']>): Lie =>
   (stream, task) => {
-    const times = { computeMs: 1, samplesMs: 1, slotMs: 0, sentAt: Date.now() };
+    const times = { computeMs: 1, samplesMs: 1, slotMs: 0, sentAt: Date.now(), testCounts: [], testSums: [] };
     const numbers = { samples: 8, lossSum: 18, metricSum: 1, counted: 8, samplesDigest: 7 };
     stream.send({ $case: 'result', value: { task, ...numbers, ...times, ...wrong } });
   };

@@ -72,6 +72,7 @@ const texts = ['', 'x'.repeat(100_000), '\u001b[31m', '../..', '__proto__'];
 /** Extreme values that can travel in a field. */
 function valuesOf(name: string, { allows }: FieldRule): readonly unknown[] {
   if (allows('x')) return texts;
+  if (allows([])) return [[], [0], [2 ** 32 - 1, 1], Array(100_000).fill(7)];
   if (allows(true)) return [true, false];
   if (allows(new Uint8Array(16))) return [1, 16, 65, 1e5].map((length) => new Uint8Array(length));
   if (/Sum$|Ms$|^sentAt$/.test(name)) return floats;

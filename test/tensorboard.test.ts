@@ -45,6 +45,8 @@ it('a run is there, curve by curve', needing(['protobuf']), async () => {
   expect(versions).toEqual(['brain.Event:2']);
   expect(scalars['test/accuracy']!.map(([step]) => step)).toEqual([10, 20, 30]);
   expect(scalars['test/accuracy']!.at(-1)![1]).toBeCloseTo(result.testAccuracy, 6);
+  expect(scalars['test/f1']!.at(-1)![1]).toBeCloseTo(result.testMetrics.f1, 6);
+  expect(Object.keys(scalars)).not.toContain('test/rmse');
   expect(scalars['test/loss']!.at(-1)![1]).toBeCloseTo(result.testLoss, 5);
   const steps = scalars['train/loss']!.map(([step]) => step);
   expect(steps.length).toBeGreaterThan(0);

@@ -62,7 +62,7 @@ export const hello = (worker: string): ConnectRequest => ({
 /** What a worker says once it is connected. @param job one that runs */
 export function sayings(job: string): Said[] {
   const task: TaskId = { job, kind: TaskKind.TASK_KIND_TRAIN, step: 0, shard: 1, attempt: 1 };
-  const times = { computeMs: 1, samplesMs: 1, slotMs: 0, sentAt: 1.8e12 };
+  const times = { computeMs: 1, samplesMs: 1, slotMs: 0, sentAt: 1.8e12, testCounts: [], testSums: [] };
   return [
     { $case: 'heartbeat', value: { busy: 1, waiting: 2 } },
     { $case: 'claim', value: { task } },

@@ -63,7 +63,7 @@ it('finds the error on the part for testing', async () => {
 
 it('says it in a line', async () => {
   expect(await printed({ data: at('line.csv') })).toMatch(
-    /^Test mean absolute error 0\.2500, loss 0\.0625 on 46 samples in [\d.]+ s\n$/,
+    /^Test mean absolute error 0\.2500, loss 0\.0625 on 46 samples in [\d.]+ s\nRoot mean squared error 0\.2500, R² 0\.99\d+\n$/,
   );
 });
 

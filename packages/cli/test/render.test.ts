@@ -16,6 +16,7 @@ const epoch = (number: number) => ({
   testMetric: 0.9823,
   seconds: 1.5,
   endedAt: 0,
+  testMetrics: {},
 });
 const job = (fields: Partial<Job>) =>
   Job.fromPartial({

@@ -74,7 +74,7 @@ describe('of a coordinator', () => {
       if (metrics.length > 0) await store.start(id, 2000);
       const epochs = metrics.map((testMetric, at) => ({
         ...{ epoch: at + 1, trainLoss: 1, trainMetric: 0.5, testLoss: 1 },
-        ...{ testMetric, seconds: 1, endedAt: 0 },
+        ...{ testMetric, seconds: 1, endedAt: 0, testMetrics: {} },
       }));
       await store.addCheckpoint(id, { step: 9, path: '', digest: '' }, [], epochs);
       const [state, endedAt] = [metrics.length > 0 ? 'SUCCEEDED' : 'FAILED', 5000] as const;

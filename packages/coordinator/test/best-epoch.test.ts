@@ -10,6 +10,7 @@ const epochs = (losses: number[], metrics: number[] = losses) =>
     testMetric: metrics[i]!,
     seconds: 1,
     endedAt: 0,
+    testMetrics: {},
   }));
 const criterion = (
   fields: Partial<NonNullable<StopCriterion['stopEarly']>> = {},
@@ -40,4 +41,21 @@ it('stops when the last epochs, as many as the patience, have not been better th
     /accuracy/,
   );
   expect(earlyStopReason(epochs([1, 1, 1, 1]), { metric: 'accuracy' })).toBeUndefined();
+});
+
+it('judges by a further metric of the test, in its own direction', () => {
+  const named = (name: 'f1' | 'rmse', values: readonly number[]) =>
+    epochs(values.map(() => 1)).map((epoch, i) => ({
+      ...epoch,
+      testMetrics: Number.isNaN(values[i]) ? {} : { [name]: values[i]! },
+    }));
+  const order = (name: 'f1' | 'rmse', values: readonly number[]) =>
+    rankEpochs(named(name, values), criterion({ on: name })).map(({ epoch }) => epoch);
+  expect(order('f1', [0.1, 0.9, 0.5])).toEqual([2, 3, 1]);
+  expect(order('rmse', [0.1, 0.9, 0.5])).toEqual([1, 3, 2]);
+  // Where a test has none it is worst.
+  expect(order('rmse', [Number.NaN, 0.9, 0.5])).toEqual([3, 2, 1]);
+  expect(earlyStopReason(named('f1', [0.5, 0.6, 0.6, 0.55]), criterion({ on: 'f1' }))).toBe(
+    'the test f1 has not improved for 2 epochs',
+  );
 });

@@ -56,6 +56,7 @@ const epoch = (number: number) => ({
   testMetric: 0.5,
   seconds: 1,
   endedAt: 0,
+  testMetrics: { f1: 0.5 },
 });
 
 describe('JobStore', () => {

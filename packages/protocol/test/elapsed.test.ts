@@ -2,7 +2,15 @@
 import { expect, it } from 'vitest';
 import { elapsedSeconds } from '../src/job/elapsed.ts';
 
-const epoch = { epoch: 1, trainLoss: 1, trainMetric: 0, testLoss: 1, testMetric: 0, endedAt: 0 };
+const epoch = {
+  epoch: 1,
+  trainLoss: 1,
+  trainMetric: 0,
+  testLoss: 1,
+  testMetric: 0,
+  endedAt: 0,
+  testMetrics: {},
+};
 const history = [
   { ...epoch, seconds: 2 },
   { ...epoch, epoch: 2, seconds: 3 },

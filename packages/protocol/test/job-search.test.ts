@@ -267,12 +267,17 @@ const refused: readonly (readonly [what: string, text: string, message: string])
   [
     'a metric of another objective',
     head('metric: testError\nparameters: { training.batch: { choices: [8, 16] } }'),
-    'my.yaml:5: search.metric: a job with objective classification has no testError; expected testLoss or testAccuracy',
+    'my.yaml:5: search.metric: a job with objective classification has no testError; expected testLoss, testAccuracy, precision, recall, f1',
+  ],
+  [
+    'a further metric of another objective',
+    head('metric: rmse\nparameters: { training.batch: { choices: [8, 16] } }'),
+    'my.yaml:5: search.metric: a job with objective classification has no rmse; expected testLoss, testAccuracy, precision, recall, f1',
   ],
   [
     'an unknown metric',
     head('metric: loss\nparameters: { training.batch: { choices: [8, 16] } }'),
-    'my.yaml:5: search.metric: expected one of testLoss, testAccuracy, testError',
+    'my.yaml:5: search.metric: expected one of testLoss, testAccuracy, testError, precision, recall, f1, top5Accuracy, rmse, r2, perplexity',
   ],
   [
     'no epochs to halve',

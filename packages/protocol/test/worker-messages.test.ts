@@ -10,7 +10,14 @@ import {
 
 type Said = NonNullable<WorkerMessage['message']>;
 const task: TaskId = { job: 'mnist-1', kind: 1, step: 0, shard: 1, attempt: 1 };
-const times = { computeMs: 1.5, samplesMs: 0, slotMs: 0, sentAt: 1.8e12 };
+const times = {
+  computeMs: 1.5,
+  samplesMs: 0,
+  slotMs: 0,
+  sentAt: 1.8e12,
+  testCounts: [4, 2],
+  testSums: [1.5],
+};
 /** One honest message of each kind: typed, so that a new one has to be added. */
 const honest: { readonly [S in Said as S['$case']]: S['value'] } = {
   hello: {

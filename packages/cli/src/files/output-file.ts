@@ -10,18 +10,27 @@ import { putInPlace, versionOf } from './write-file.ts';
 /** Why a file cannot be written, in words, without its path. */
 export const whyUnwritable = (error: unknown): string => systemFailure(error)?.words ?? messageOf(error);
 
-/** Said before an hour of training, not after it. @param what is to be written there @throws KasaneError USAGE */
-export function requireWritable(out: string, what: 'weights' | 'predictions' = 'weights'): void {
+/**
+ * Said before an hour of training, not after it.
+ * @param what is to be written there
+ * @param option that names it
+ * @throws KasaneError USAGE
+ */
+export function requireWritable(
+  out: string,
+  what: 'weights' | 'predictions' | 'confusion matrix' = 'weights',
+  option = '--out',
+): void {
   const refuse = (why: string) => new KasaneError('USAGE', `the ${what} cannot be written to ${out}: ${why}`);
   const there = statSync(out, { throwIfNoEntry: false });
-  if (there?.isDirectory()) throw refuse('it is a folder; set --out to a file in it');
-  if (there && !there.isFile()) throw refuse('it is not a regular file; set --out to another name');
+  if (there?.isDirectory()) throw refuse(`it is a folder; set ${option} to a file in it`);
+  if (there && !there.isFile()) throw refuse(`it is not a regular file; set ${option} to another name`);
   try {
     makeFolders(dirname(out));
     accessSync(dirname(out), fs.W_OK);
     if (there) accessSync(out, fs.W_OK);
   } catch (error) {
-    throw refuse(`${whyUnwritable(error)}; set --out to another file`);
+    throw refuse(`${whyUnwritable(error)}; set ${option} to another file`);
   }
 }
 

@@ -36,6 +36,8 @@ export function jobRecord(job: Job) {
     // The metric by its own name, where it is this one.
     trainAccuracy: isAccuracy(job) ? (job.trainMetric ?? null) : null,
     testAccuracy: isAccuracy(job) ? (last?.testMetric ?? null) : null,
+    // Further metrics of the same test: precision, recall, f1, ...
+    testMetrics: last?.testMetrics ?? {},
     samplesPerSecond: Math.round(job.samplesPerSecond),
     workers: job.workers,
     submittedAt: time(job.submittedAt),

@@ -1,6 +1,7 @@
 /** Sweeps and their trials as people and programs see them: one function shapes the record, table and JSON follow it. */
 import { type Sweep, type Trial, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { sweepStates } from '@kasane/protocol/internal/job/sweep-state';
+import { testMetricNames, testMetricText } from '@kasane/tensor/internal/test-metrics';
 import { percent, reasonRecord } from './job.ts';
 import { briefly, moment, table } from './table.ts';
 
@@ -71,8 +72,12 @@ function ranked({ minimize }: Pick<Sweep, 'minimize'>, trials: readonly Trial[])
 }
 
 /** The metric of a sweep, for people: accuracy is a percentage. */
-export const valueText = ({ metric }: Pick<Sweep, 'metric'>, value: number | undefined): string =>
-  value === undefined ? '-' : metric === 'testAccuracy' ? percent(value) : value.toPrecision(4);
+export function valueText({ metric }: Pick<Sweep, 'metric'>, value: number | undefined): string {
+  if (value === undefined) return '-';
+  if (metric === 'testAccuracy') return percent(value);
+  const further = testMetricNames.find((name) => name === metric);
+  return further ? testMetricText(further, value) : value.toPrecision(4);
+}
 
 /** test accuracy, test loss, test error. */
 export const metricWords = ({ metric }: Pick<Sweep, 'metric'>): string =>

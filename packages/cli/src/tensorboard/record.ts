@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { CoordinatorClient } from '@kasane/protocol/client';
 import type { Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { testMetricNames } from '@kasane/tensor/internal/test-metrics';
 import { EventFile, type Scalars } from './event-file.ts';
 
 export interface Recording {
@@ -57,11 +58,17 @@ export function recordJob(
       // A job that has ended does not say any more how many steps it was to have.
       if (now.steps > 0) stepsPerEpoch = now.steps / now.epochs;
       else if (stepsPerEpoch === 0 && now.epoch > 0) stepsPerEpoch = now.step / now.epoch;
-      for (const { epoch, testLoss, testMetric, endedAt } of now.history) {
+      for (const { epoch, testLoss, testMetric, testMetrics, endedAt } of now.history) {
         if (epoch <= tests) continue;
         file.scalars(Math.round(stepsPerEpoch * epoch), endedAt || Date.now(), {
           'test/loss': testLoss,
           [`test/${metric}`]: testMetric,
+          ...Object.fromEntries(
+            testMetricNames.flatMap((name) => {
+              const value = testMetrics?.[name];
+              return value === undefined ? [] : [[`test/${name}`, value]];
+            }),
+          ),
         });
       }
       tests = now.history.at(-1)?.epoch ?? tests;

@@ -3,8 +3,11 @@
 import type { EpochResult, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { EventArgs } from '@kasane/protocol/internal/events/events';
+import type { Job } from '@kasane/protocol/job';
 import { addAlongTree } from '@kasane/tensor/internal/ops/shard-tree';
+import { Tally, type TallyNumbers, testMetrics } from '@kasane/tensor/internal/tally';
 import type { MetricKind } from '@kasane/tensor/objective';
+import { sizeOf } from '@kasane/tensor/shape';
 import type { Position } from '../params/checkpoint.ts';
 import type { LayerChange } from '../params/parameter-server.ts';
 import type { LedgerRow } from '../store/ledger-rows.ts';
@@ -24,6 +27,8 @@ export interface Answer {
   readonly samplesDigest: number;
   /** Milliseconds that the computation took, by the worker's clock. */
   readonly computeMs: number;
+  /** Of a test: its tally, which other metrics follow from. */
+  readonly tally?: TallyNumbers;
   /** Its numbers were not finite, again and again, and the job may go on without them: it counts for nothing. */
   readonly leftOut?: boolean;
   /** Milliseconds from the publishing of the step's parameters to the claim of this attempt; negative when it was early. */
@@ -47,7 +52,14 @@ export function toAnswer(
   const { samples, lossSum, metricSum, counted, weight = counted, samplesDigest } = result;
   const { computeMs, samplesMs, slotMs } = result;
   const told = { samples, lossSum, metricSum, counted, weight, samplesDigest, computeMs, samplesMs, slotMs };
-  return { worker, attempt, ...told, ...times };
+  const tally = { counts: result.testCounts, sums: result.testSums };
+  return {
+    worker,
+    attempt,
+    ...told,
+    ...(tally.counts.length + tally.sums.length > 0 && { tally }),
+    ...times,
+  };
 }
 
 /** Adds up answers along the tree of shards. `counted` is at least 1 and `weight` not 0: they divide. */
@@ -85,11 +97,30 @@ export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer
   });
 }
 
+/** What a test of these answers, in order of its shards, comes to. */
+function testResult(
+  { model, objective }: Pick<Job, 'model' | 'objective'>,
+  answers: readonly Answer[],
+): Pick<EpochResult, 'testLoss' | 'testMetric' | 'testMetrics'> {
+  const { lossSum, metricSum, counted, weight, samples } = sum(answers);
+  const outputs = sizeOf(model.outputShape);
+  const tally = new Tally(objective.type, outputs);
+  for (const answer of answers) if (answer.tally) tally.merge(answer.tally);
+  // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
+  const testLoss = Number.isNaN(lossSum) ? Number.POSITIVE_INFINITY : lossSum / weight;
+  return {
+    testLoss,
+    testMetric: Number.isNaN(metricSum) ? Number.POSITIVE_INFINITY : metricSum / counted,
+    testMetrics: testMetrics(objective, outputs, tally, { samples, loss: testLoss }),
+  };
+}
+
 /** An epoch, counted from 1, of which all steps have been done and the test answered. */
 export function epochResult(
+  job: Pick<Job, 'model' | 'objective'>,
   epoch: number,
   train: Position,
-  test: ReturnType<typeof sum>,
+  test: readonly Answer[],
   seconds: number,
   endedAt: number,
 ): EpochResult {
@@ -97,9 +128,7 @@ export function epochResult(
     epoch,
     trainLoss: train.lossSum / (train.weight ?? train.counted),
     trainMetric: train.metricSum / train.counted,
-    // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
-    testLoss: Number.isNaN(test.lossSum) ? Number.POSITIVE_INFINITY : test.lossSum / test.weight,
-    testMetric: Number.isNaN(test.metricSum) ? Number.POSITIVE_INFINITY : test.metricSum / test.counted,
+    ...testResult(job, test),
     seconds,
     endedAt,
   };
@@ -107,7 +136,7 @@ export function epochResult(
 
 /** What is recorded of it. */
 export function epochArgs(
-  { endedAt: _, ...result }: EpochResult,
+  { endedAt: _, testMetrics: __, ...result }: EpochResult,
   epochs: number,
   metric: MetricKind,
 ): EventArgs<'epoch'> {

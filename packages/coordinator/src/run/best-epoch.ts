@@ -3,6 +3,7 @@
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Job, TrainingSpec } from '@kasane/protocol/job';
 import { counted } from '@kasane/tensor/internal/counted';
+import { testMetricForms } from '@kasane/tensor/internal/test-metrics';
 import { type MetricName, metricKindOf, metricOf } from '@kasane/tensor/objective';
 
 export interface StopCriterion {
@@ -17,9 +18,17 @@ export const stopCriterionOf = ({ spec, objective }: Pick<Job, 'spec' | 'objecti
 });
 
 /** Lower is better. */
-const cost = ({ stopEarly, metric }: StopCriterion, { testLoss, testMetric }: EpochResult): number => {
-  if (stopEarly?.on !== 'metric') return testLoss;
-  return metricKindOf[metric] === 'fraction' ? -testMetric : testMetric;
+const cost = (
+  { stopEarly, metric }: StopCriterion,
+  { testLoss, testMetric, testMetrics }: EpochResult,
+): number => {
+  const on = stopEarly?.on ?? 'loss';
+  if (on === 'loss') return testLoss;
+  if (on === 'metric') return metricKindOf[metric] === 'fraction' ? -testMetric : testMetric;
+  // R² is missing where all targets are equal, any of them where the model has overflowed.
+  const value = testMetrics?.[on] ?? Number.NaN;
+  if (Number.isNaN(value)) return Number.POSITIVE_INFINITY;
+  return testMetricForms[on].better === 'higher' ? -value : value;
 };
 
 /** The epochs from the best on; of equal ones the earlier is better. */
@@ -43,5 +52,5 @@ export function earlyStopReason(
     }
   }
   if (since < patience) return undefined;
-  return `the test ${on === 'loss' ? 'loss' : criterion.metric} has not improved for ${counted(since, 'epoch')}`;
+  return `the test ${on === 'metric' ? criterion.metric : on} has not improved for ${counted(since, 'epoch')}`;
 }

@@ -9,6 +9,7 @@ import { openFrame } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { type Limits, LOOK_AHEAD_STEPS } from '@kasane/protocol/limits';
 import { fieldBytes } from '@kasane/tensor/internal/field';
+import { whyImpossibleTally } from '@kasane/tensor/internal/tally';
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
 import { learningRate } from '@kasane/tensor/optim/schedules';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -60,6 +61,8 @@ export function trainSizes(samples: number, cuts: Cuts): number[] {
 /** What an answer says that a job can tell impossible. */
 type ShardResult = Pick<Answer, 'samples' | 'counted' | 'lossSum' | 'metricSum'> & {
   readonly weight?: number | undefined;
+  readonly testCounts: readonly number[];
+  readonly testSums: readonly number[];
 };
 
 export class RunPlan {
@@ -203,9 +206,13 @@ export class RunPlan {
   /** Why no honest worker can have computed these figures from so many samples; undefined: one can. */
   whyImpossible(
     kind: NewTask['kind'],
-    { samples, counted, weight = counted, lossSum, metricSum }: ShardResult,
+    { samples, counted, weight = counted, lossSum, metricSum, testCounts, testSums }: ShardResult,
   ): string | undefined {
-    const { objective } = this.#job;
+    const { objective, model } = this.#job;
+    const outputs = kind === 'evaluate' ? sizeOf(model.outputShape) : 0;
+    const tally = { counts: testCounts, sums: testSums };
+    const wrongTally = whyImpossibleTally(objective.type, outputs, tally, samples);
+    if (wrongTally !== undefined) return wrongTally;
     const tokens = objective.type === 'next-token' || objective.type === 'masked-token';
     const most = tokens ? samples * sizeOf(this.#data.train.target.shape) : samples;
     if (counted > most || (!tokens && counted !== samples))

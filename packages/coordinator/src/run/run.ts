@@ -378,9 +378,8 @@ export class Run {
       this.board.close('evaluate', step, round);
       this.board.unstage();
     }
-    const test = sum(answers);
     const epoch = step / this.#plan.stepsPerEpoch;
-    const result = epochResult(epoch, this.#position, test, this.progress.epochSeconds(), Date.now());
+    const result = epochResult(job, epoch, this.#position, answers, this.progress.epochSeconds(), Date.now());
     this.#position = { step, lossSum: 0, metricSum: 0, counted: 0, ...leftOut(this.#position, false) };
     this.progress.epochEnded(result);
     const { trainLoss, trainMetric, testLoss, testMetric } = result;

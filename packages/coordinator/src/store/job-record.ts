@@ -87,12 +87,16 @@ export const epochOfRow = (row: Row): EpochResult => ({
   testMetric: number(row.testAccuracy),
   seconds: number(row.seconds),
   endedAt: number(row.endedAt),
+  testMetrics: JSON.parse(text(row.testMetrics)) as EpochResult['testMetrics'],
 });
 
 export const epochInsertion = (
   job: string,
-  { epoch, trainLoss, trainMetric, testLoss, testMetric, seconds, endedAt }: EpochResult,
+  { epoch, trainLoss, trainMetric, testLoss, testMetric, seconds, endedAt, testMetrics }: EpochResult,
 ): Statement => ({
-  sql: 'INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-  values: [job, epoch, trainLoss, trainMetric, testLoss, testMetric, seconds, endedAt],
+  sql: 'INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  values: [
+    ...[job, epoch, trainLoss, trainMetric, testLoss, testMetric, seconds, endedAt],
+    JSON.stringify(testMetrics),
+  ],
 });

@@ -58,6 +58,8 @@ const steps: Readonly<Record<number, Step>> = {
         assignment TEXT NOT NULL, outcome REAL, error TEXT NOT NULL, PRIMARY KEY (sweep, number)) STRICT, WITHOUT ROWID;
       CREATE INDEX IF NOT EXISTS jobsBySweep ON jobs (sweep, trial) WHERE sweep <> '';`);
   },
+  /** Further metrics of each epoch's test: an object of numbers, JSON. */
+  5: (database) => addColumn(database, 'epochs', 'testMetrics', "TEXT NOT NULL DEFAULT '{}'"),
 };
 
 /** The last step. An earlier Kasane, which does not know it, leaves the database alone. */

@@ -18,6 +18,13 @@ export interface SeenJob {
 /** What a decision has come to. */
 export type Outcome = Required<Pick<Decision, 'outcome'>> & Pick<Decision, 'error'>;
 
+function valueIn(metric: SearchSpec['metric'], result: EpochResult): number | undefined {
+  if (metric === 'testLoss') return result.testLoss;
+  return metric === 'testAccuracy' || metric === 'testError'
+    ? result.testMetric
+    : result.testMetrics?.[metric];
+}
+
 /** @param epochs of a whole training @returns undefined while the trial is on its way */
 export function outcomeOf(
   { epochs: wanted }: Pick<Decision, 'epochs'>,
@@ -26,8 +33,8 @@ export function outcomeOf(
   epochs: number,
 ): Outcome | undefined {
   const measured = (result: EpochResult): Outcome => {
-    const value = metric === 'testLoss' ? result.testLoss : result.testMetric;
-    if (Number.isFinite(value)) return { outcome: value };
+    const value = valueIn(metric, result);
+    if (value !== undefined && Number.isFinite(value)) return { outcome: value };
     return { outcome: 'failed', error: `${metric} is not finite after epoch ${result.epoch}` };
   };
   // A job that goes on beyond the epoch has a value there; a whole training has one when its weights are on disk.

@@ -11,14 +11,17 @@ const { JOB_STATE_RUNNING, JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANC
 const history = (...losses: number[]): EpochResult[] =>
   losses.map((testLoss, index) => ({
     ...{ epoch: index + 1, trainLoss: 0, trainMetric: 0, seconds: 1, endedAt: 1 },
-    ...{ testLoss, testMetric: 1 - testLoss },
+    ...{ testLoss, testMetric: 1 - testLoss, testMetrics: { f1: testLoss / 2 } },
   }));
 const seen = (state: JobState, losses: number[], more: Partial<SeenJob> = {}): SeenJob => ({
   ...{ state, error: '', history: history(...losses), criterion: { metric: 'accuracy' } },
   ...more,
 });
-const after = (epochs: number, job: SeenJob, metric: 'testLoss' | 'testAccuracy' = 'testLoss') =>
-  outcomeOf({ epochs }, job, { metric }, 9);
+const after = (
+  epochs: number,
+  job: SeenJob,
+  metric: 'testLoss' | 'testAccuracy' | 'f1' | 'rmse' = 'testLoss',
+) => outcomeOf({ epochs }, job, { metric }, 9);
 const stopEarly = {
   criterion: { metric: 'accuracy', stopEarly: { on: 'loss', patience: 2, least: 0 } },
 } as const;
@@ -27,6 +30,12 @@ it.each<[string, ReturnType<typeof after>, ReturnType<typeof after>]>([
   ['on its way', after(3, seen(JOB_STATE_RUNNING, [0.5, 0.4])), undefined],
   ['at its epoch', after(3, seen(JOB_STATE_RUNNING, [0.5, 0.4, 0.3])), { outcome: 0.3 }],
   ['in the metric', after(3, seen(JOB_STATE_RUNNING, [1, 1, 0.25]), 'testAccuracy'), { outcome: 0.75 }],
+  ['in a further metric', after(3, seen(JOB_STATE_RUNNING, [1, 1, 0.25]), 'f1'), { outcome: 0.125 }],
+  [
+    'in a metric that its test lacks',
+    after(1, seen(JOB_STATE_RUNNING, [0.5]), 'rmse'),
+    { outcome: 'failed', error: 'rmse is not finite after epoch 1' },
+  ],
   ['beyond its epoch', after(1, seen(JOB_STATE_PAUSED, [0.5, 0.4, 0.3])), { outcome: 0.5 }],
   ['beyond its epoch, and failed', after(1, seen(JOB_STATE_FAILED, [0.5, 0.4])), { outcome: 0.5 }],
   ['after all epochs, not yet on disk', after(9, seen(JOB_STATE_RUNNING, Array(9).fill(0.2))), undefined],

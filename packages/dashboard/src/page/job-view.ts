@@ -2,6 +2,7 @@
 
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
+import { testMetricNames, testMetricText } from '@kasane/tensor/internal/test-metrics';
 import { CurvesView } from './curves-view.ts';
 import { figure, fill, h } from './dom.ts';
 import { duration, grouped, isError, loss, metric, RUNNING } from './format.ts';
@@ -121,6 +122,10 @@ export class JobView implements View {
         figure(t.testLoss, last && loss(last.testLoss)),
         figure(wrong ? t.testError : t.testAccuracy, last && metric(job, last.testMetric)),
         figure(wrong ? t.leastError : t.bestAccuracy, bestText(t, job)),
+        ...testMetricNames.flatMap((name) => {
+          const value = last?.testMetrics?.[name];
+          return value === undefined ? [] : [figure(t.testMetrics[name], testMetricText(name, value))];
+        }),
         figure(t.speed, running && speedText(job)),
         running
           ? figure(t.left, leftText(t, job))

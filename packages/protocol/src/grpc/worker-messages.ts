@@ -2,6 +2,7 @@
  * What workers may say: for each field of each message the values that an honest worker can send. The table is typed over the
  * messages, so that a new field does not compile without its range. Checked where a message arrives, before anything looks at it.
  */
+import { CONFUSION_CLASSES, MOST_OUTPUTS } from '@kasane/tensor/internal/test-metrics';
 import { KasaneError } from '../errors.ts';
 import { TaskKind } from '../gen/kasane/v1/common.ts';
 import { TaskFailure_Reason, type TaskId, type WorkerMessage } from '../gen/kasane/v1/training.ts';
@@ -23,6 +24,8 @@ type Said = NonNullable<WorkerMessage['message']>;
 type Rules<T> = { readonly [K in keyof T]-?: NonNullable<T[K]> extends TaskId ? PartRules : FieldRule };
 
 const UINT32 = 2 ** 32 - 1;
+/** Numbers of a tally, at most: see tally.ts. */
+const MOST_COUNTS = Math.max(3 * MOST_OUTPUTS, 3 * CONFUSION_CLASSES + CONFUSION_CLASSES ** 2) + 1;
 
 const count = (least: number, most: number): FieldRule => ({
   expected: `a whole number from ${least} to ${most}`,
@@ -64,6 +67,11 @@ const nonce: FieldRule = {
   expected: `${NONCE_BYTES} bytes`,
   allows: (value) => value instanceof Uint8Array && value.length === NONCE_BYTES,
 };
+/** Whether they fit the job is for its plan to say. */
+const list = (rule: FieldRule, most: number): FieldRule => ({
+  expected: `a list of at most ${most}, each ${rule.expected}`,
+  allows: (value) => Array.isArray(value) && value.length <= most && value.every(rule.allows),
+});
 const milliseconds = number(0, WORKER_TIME_MS);
 
 const task: PartRules = {
@@ -106,6 +114,8 @@ export const workerMessages: { readonly [S in Said as S['$case']]: Rules<S['valu
     slotMs: milliseconds,
     sentAt: number(0, 8.64e15),
     layout,
+    testCounts: list(count(0, UINT32), MOST_COUNTS),
+    testSums: list(sum, MOST_COUNTS),
   },
   failure: {
     task,

@@ -1,4 +1,6 @@
+import { testMetricsOf } from '@kasane/tensor/internal/test-metrics';
 import { metricKindOf, metricOf } from '@kasane/tensor/objective';
+import { sizeOf as floatsOf } from '@kasane/tensor/shape';
 import { KasaneError } from '../errors.ts';
 import type { Fields } from './fields.ts';
 import { checkJob, type Job, jobJsonSchema } from './job.ts';
@@ -72,12 +74,13 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
     checkCondition(path, parameter, parameters, refuse);
   }
   const search = { ...result.data, trials: trialsOf(result.data, refuse) };
-  const { spec, objective } = checkExtremes(search, base, locate);
+  const { spec, objective, model } = checkExtremes(search, base, locate);
   const metric = metricKindOf[metricOf[objective.type]] === 'fraction' ? 'testAccuracy' : 'testError';
-  if (search.metric !== 'testLoss' && search.metric !== metric)
+  const metrics = ['testLoss', metric, ...testMetricsOf(objective.type, floatsOf(model.outputShape))];
+  if (!metrics.includes(search.metric))
     throw refuse(
       ['metric'],
-      `a job with objective ${objective.type} has no ${search.metric}; expected testLoss or ${metric}`,
+      `a job with objective ${objective.type} has no ${search.metric}; expected ${metrics.join(', ')}`,
     );
   const { epochs } = spec.training;
   if (search.halving && search.halving.minEpochs >= epochs)

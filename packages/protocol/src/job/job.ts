@@ -3,9 +3,11 @@
  * Schema that editors use. A job file is data: nothing in it is ever executed.
  */
 
+import { testMetricNames, testMetricsOf } from '@kasane/tensor/internal/test-metrics';
 import { describePreset, objectiveOfPreset, PresetError } from '@kasane/tensor/models/presets';
 import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
+import { sizeOf } from '@kasane/tensor/shape';
 import { z } from 'zod';
 import { KasaneError, messageOf } from '../errors.ts';
 import { fitChannels } from './job-channels.ts';
@@ -89,9 +91,11 @@ const trainingSchema = z.strictObject({
   stopEarly: z
     .strictObject({
       on: z
-        .enum(['loss', 'metric'])
+        .enum(['loss', 'metric', ...testMetricNames])
         .default('loss')
-        .describe('What to watch on the test set: its loss, or its metric (accuracy or error).'),
+        .describe(
+          'What to watch on the test set: its loss, its metric (accuracy or error), or another metric that the objective has. classification and binary: precision, recall, f1, and top5Accuracy with more than 10 classes. regression: rmse, r2. next-token: perplexity.',
+        ),
       patience: z
         .int()
         .positive()
@@ -279,6 +283,7 @@ export function checkJob(
     const model = buildModel(describeModel(spec));
     const objective = objectiveOf(spec, model);
     checkObjective(model, objective);
+    checkWatched(spec, model, objective, locate);
     const given = (value as { data?: unknown }).data;
     const data = fitChannels(alignData(spec.data, objective, given), given, locate);
     return { spec: { ...spec, data, objective: objective as JobSpec['objective'] }, model, objective };
@@ -286,6 +291,23 @@ export function checkJob(
     if (cause instanceof KasaneError) throw cause;
     throw new KasaneError('JOB_INVALID', `${locate(placeOf(cause))}: ${messageOf(cause)}`, { cause });
   }
+}
+
+/** What stops the training early must be a metric that its tests have. */
+function checkWatched(
+  { training: { stopEarly } }: JobSpec,
+  model: Model,
+  { type }: Objective,
+  locate: (path: readonly PropertyKey[]) => string,
+): void {
+  if (!stopEarly || stopEarly.on === 'loss' || stopEarly.on === 'metric') return;
+  const names = testMetricsOf(type, sizeOf(model.outputShape));
+  if (names.includes(stopEarly.on)) return;
+  const path = ['training', 'stopEarly', 'on'];
+  throw new KasaneError(
+    'JOB_INVALID',
+    `${locate(path)}: ${path.join('.')}: the tests of this job have no ${stopEarly.on}; expected ${['loss', 'metric', ...names].join(', ')}`,
+  );
 }
 
 /** Shards are what replicas compute: both names stand for one number. */

@@ -1,4 +1,5 @@
 /** The `search` section of a sweep file: which keys of the job vary, how values are picked, and what the best trial is. */
+import { testMetricForms, testMetricNames } from '@kasane/tensor/internal/test-metrics';
 import { z } from 'zod';
 
 /** A value of a job file. */
@@ -90,10 +91,10 @@ export type ParameterSpec = z.infer<typeof parameterSchema>;
 export const searchSchema = z
   .strictObject({
     metric: z
-      .enum(['testLoss', 'testAccuracy', 'testError'])
+      .enum(['testLoss', 'testAccuracy', 'testError', ...testMetricNames])
       .default('testLoss')
       .describe(
-        'What the best trial is best in, on the test data: the lowest testLoss, the highest testAccuracy, or (of objective regression) the lowest testError.',
+        'What the best trial is best in, on the test data: the lowest testLoss, the highest testAccuracy, or (of objective regression) the lowest testError; or another metric that the objective has, see training.stopEarly.on: the lowest rmse or perplexity, the highest of the others.',
       ),
     sampler: z
       .enum(['grid', 'random', 'sobol', 'tpe', 'evolution'])
@@ -163,4 +164,7 @@ export const searchSchema = z
 export type SearchSpec = z.infer<typeof searchSchema> & { readonly trials: number };
 
 /** Whether a higher value of the metric is better. */
-export const isMaximized = ({ metric }: Pick<SearchSpec, 'metric'>): boolean => metric === 'testAccuracy';
+export const isMaximized = ({ metric }: Pick<SearchSpec, 'metric'>): boolean => {
+  const further = testMetricNames.find((name) => name === metric);
+  return further ? testMetricForms[further].better === 'higher' : metric === 'testAccuracy';
+};

@@ -1,7 +1,8 @@
-/** Computes a task in a slot: a gradient, a test, or a round of local steps. */
+/** Computes a task in a slot: a gradient, part of a test, or a round of local steps. */
 import { cut, type Range } from '@kasane/data/plan';
 import type { TaskResult } from '@kasane/protocol/gen/kasane/v1/training';
 import type { TaskData } from '@kasane/protocol/internal/queue/queue';
+import type { Tally } from '@kasane/tensor/internal/tally';
 import type { ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot } from '../slots/compute-slots.ts';
@@ -33,8 +34,20 @@ function add(sums: TaskSums, more: TaskSums): void {
   for (const name of SUMS) sums[name] += more[name];
 }
 
+/** A task's part of the test. @param tally takes in its samples */
+export async function computeTest(
+  { slot, session, task, samples, key }: Omit<TaskComputation, 'parts' | 'onReady'>,
+  tally: Tally,
+): Promise<TaskSums> {
+  const { x, target, ids } = samples;
+  const request = { mode: 'evaluate', samples: task.samples } as const;
+  const { scores, ...sums } = await slot.run(session, request, { x, target, ids, key }, () => {});
+  tally.add(scores ?? [], target, scores ? task.samples : 0);
+  return sums;
+}
+
 /**
- * The gradient of a task, or its test.
+ * The gradient of a task.
  * @param arrival of the version that it computes with, if that is still arriving
  */
 export const computeGradient = (

@@ -39,7 +39,7 @@ import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
 import { BatchError, fetchSamples, type RunKeys, SampleBuffers, type Samples } from '../samples/samples.ts';
 import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute-slots.ts';
 import { Abandoned } from '../slots/slot.ts';
-import { computeGradient, computeRound } from './compute-task.ts';
+import { computeGradient, computeRound, computeTest } from './compute-task.ts';
 import { GradientSender } from './gradient-sender.ts';
 import { type OpenedJob, readOpened } from './opened-job.ts';
 import { ParameterStore } from './parameters.ts';
@@ -355,6 +355,7 @@ export class JobSession {
     const key = Uint32Array.of(...keyOfSeed(opened.seed), task.epoch, 0);
     const { exchanged, codec, local } = this.#job;
     const isTraining = task.kind === 'train';
+    const tally = isTraining ? undefined : this.#job.tally();
     const layout = isTraining ? this.#parts.layoutOf(task.step) : undefined;
     const round = isTraining ? local?.of(task) : undefined;
     const sender = new GradientSender({
@@ -368,16 +369,20 @@ export class JobSession {
       ...{ slot, session, task, samples, key, parts: isTraining ? opened.accumulate : 1 },
       onReady: (ready: readonly number[]) => sender.ready(ready),
     };
-    const sums = round
-      ? await computeRound(computation, {
-          version: this.#parameters.values,
-          ...{ exchanged, steps: round },
-          isVoid: () => this.#isPast(task) || this.#training.get(slot) !== session,
-          onStep: this.#progressOf(id),
-        })
-      : await computeGradient(computation, () =>
+    const compute = () => {
+      if (tally) return computeTest(computation, tally);
+      if (!round)
+        return computeGradient(computation, () =>
           this.#beginsEarly(task) ? this.#parameters.newest : undefined,
         );
+      return computeRound(computation, {
+        version: this.#parameters.values,
+        ...{ exchanged, steps: round },
+        isVoid: () => this.#isPast(task) || this.#training.get(slot) !== session,
+        onStep: this.#progressOf(id),
+      });
+    };
+    const sums = await compute();
     const { lossSum, metricSum, counted, weight, computeMs } = sums;
     const value = {
       task: id,
@@ -391,6 +396,8 @@ export class JobSession {
       computeMs,
       ...waits,
       sentAt: performance.timeOrigin + performance.now(),
+      testCounts: Array.from(tally?.counts ?? []),
+      testSums: Array.from(tally?.sums ?? []),
     };
     await this.#timed('gradients', 'network', id, () => sender.end(value));
   }

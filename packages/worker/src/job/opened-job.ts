@@ -8,7 +8,9 @@ import { parseSampleFormat, type SampleFormat } from '@kasane/protocol/internal/
 import { type FloatCodec, floatCodec } from '@kasane/protocol/internal/wire/rounded-floats';
 import type { MathMode } from '@kasane/tensor/backends/backend';
 import { precisions, type Rounding } from '@kasane/tensor/internal/optim/rounding';
+import { Tally } from '@kasane/tensor/internal/tally';
 import { buildModel, type Model, type ModelDescription, type ParameterSpec } from '@kasane/tensor/nn/model';
+import { sizeOf } from '@kasane/tensor/shape';
 import type { ProgramRequest } from '@kasane/tensor/training';
 import { LocalSteps } from './local-steps.ts';
 
@@ -24,6 +26,8 @@ export interface OpenedJob {
   /** To what gradients are rounded, and how they and versions travel. */
   readonly rounding: Rounding | undefined;
   readonly codec: FloatCodec;
+  /** A new one, for part of a test. */
+  tally(): Tally;
 }
 
 /** @throws Error when the job cannot be computed here: its model, samples or objective are not known here, or do not fit */
@@ -64,5 +68,6 @@ export function readOpened(opened: JobOpened): OpenedJob {
   const why = whyUnfit({ model, objective, format, trainSamples: opened.trainSamples });
   if (why !== undefined) throw new KasaneError('DATA_INVALID', why);
   const codec = floatCodec(exchanged, precision);
-  return { model, math, format, requests, local, exchanged, rounding, codec };
+  const tally = () => new Tally(objective.type, sizeOf(model.outputShape));
+  return { model, math, format, requests, local, exchanged, rounding, codec, tally };
 }

@@ -117,6 +117,8 @@ export interface RunOutcome {
   /** What `lossSum` and the gradients are divided by in the end, of this part: the number of losses or the sum of their weights. */
   readonly weight: number;
   readonly computeMs: number;
+  /** Of an evaluation: the model's scores, row-major [samples, ...output], until the next run. */
+  readonly scores?: Float32Array;
 }
 
 export class Slot implements ComputeSlot {
@@ -259,6 +261,7 @@ export class Slot implements ComputeSlot {
       weight:
         this.#view(session, program.weight)[0] ?? this.#view(session, program.counted)[0] ?? program.samples,
       computeMs: this.#numbers[COMPUTE_MS]!,
+      ...(request.mode === 'evaluate' && { scores: this.#view(session, program.logits) }),
     };
   }
 

@@ -8,7 +8,8 @@ export function addEval(): void {
         '--data <path>',
         'path of the training data (default: as in the job; required for a file unless it was trained on MNIST)',
       )
-      .option('--test <path>', 'path of separate test data (tables: any labeled rows)'),
+      .option('--test <path>', 'path of separate test data (tables: any labeled rows)')
+      .option('--confusion <file>', 'write the confusion matrix to this CSV file'),
   )
     .addHelpText(
       'after',
@@ -18,8 +19,12 @@ export function addEval(): void {
           'kasane eval flowers-1a2b3c4d',
           'kasane eval flowers.safetensors --data flowers.csv',
           'kasane eval flowers.safetensors --test new-flowers.csv',
+          'kasane eval flowers-1a2b3c4d --confusion confusion.csv',
         ],
-        ['{ samples, counted, loss, metric: "accuracy", value: 0.98, seconds }'],
+        [
+          '{ samples, counted, loss, metric: "accuracy", value: 0.98, seconds, metrics: { precision, recall, f1, ... },',
+          '   classes: [{ name, samples, predicted, hits, precision, recall, f1, rocAuc }], confusion: [[...], ...] }',
+        ],
       ),
     )
     .action(async (model, options) => (await import('./eval.ts')).evaluate(model, options));

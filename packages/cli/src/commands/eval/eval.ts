@@ -1,4 +1,4 @@
-/** `kasane eval`: loss and metric of a trained model on the part of its data that is for testing. */
+/** `kasane eval`: loss and metrics of a trained model on the part of its data that is for testing. */
 
 import { resolve } from 'node:path';
 import { describeSamples } from '@kasane/coordinator/internal/submit/describe-job';
@@ -10,15 +10,20 @@ import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
 import { checkJob, type Job } from '@kasane/protocol/job';
+import { CONFUSION_CLASSES } from '@kasane/tensor/internal/test-metrics';
 import { metricOf } from '@kasane/tensor/objective';
 import { keyOfSeed } from '@kasane/tensor/random';
 import { sampleReader } from '@kasane/worker/internal/samples/sample-reader';
+import { requireWritable } from '../../files/output-file.ts';
+import { writeFile } from '../../files/write-file.ts';
 import { openSession } from '../../model/backend.ts';
 import { loadTrained, type Trained } from '../../model/trained.ts';
 import { err, out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
 import { formatMetric } from '../../render/job.ts';
 import { unitOf } from '../../render/standardized.ts';
+import { testMetricsLine } from '../../render/test-metrics.ts';
+import { classTable, confusionCsv, TestReport } from './report.ts';
 
 export interface EvalOptions extends ClientOptions {
   /** Where the data that it was trained on is. Default: where the job has it; a file does not know. */
@@ -26,6 +31,8 @@ export interface EvalOptions extends ClientOptions {
   /** Where the test data is, if the job named it apart. Of a table, any rows with their targets: they are read as training read its own. */
   readonly test?: string;
   readonly json?: boolean;
+  /** CSV file for the confusion matrix. */
+  readonly confusion?: string;
 }
 
 /** Samples that are computed at once. */
@@ -33,6 +40,7 @@ const BATCH = 100;
 
 export async function evaluate(source: string, options: EvalOptions): Promise<void> {
   const trained = await loadTrained(source, options);
+  if (options.confusion !== undefined) requireConfusion(source, trained, options.confusion);
   const prepared = options.test === undefined ? undefined : tableOf(trained);
   const given = prepared ? { data: options.test! } : options;
   const job = jobOf(source, trained, given);
@@ -44,7 +52,9 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
   if (prepared) err.lines(...(data.notes ?? []).map((note) => `Note: ${note}`));
   else checkPreparation(source, trained, data);
   const started = performance.now();
-  const { lossSum, metricSum, counted } = await scores(trained, job, data);
+  const report = new TestReport(job, data.preparation, data.test.samples);
+  const { lossSum, metricSum, counted } = await scores(trained, job, data, report);
+  const more = report.record(lossSum / counted);
   const record = {
     samples: data.test.samples,
     counted,
@@ -52,12 +62,33 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
     metric: metricOf[job.objective.type],
     value: metricSum / counted,
     seconds: (performance.now() - started) / 1000,
+    ...more,
   };
   const { samples, loss, metric, value, seconds } = record;
   const line =
     `Test ${metric} ${formatMetric({ metricKind: metricKind(metric) }, value)}${unitOf(data.preparation, value)}, loss ${loss.toFixed(4)} ` +
     `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
-  out.lines(options.json ? JSON.stringify(record) : line);
+  const classes = classTable(more);
+  const others = [testMetricsLine(more.metrics), ...(classes.length > 0 ? ['', ...classes] : [])];
+  out.lines(
+    ...(options.json ? [JSON.stringify(record)] : [line, ...others.filter((other) => other !== undefined)]),
+  );
+  if (options.confusion === undefined) return;
+  writeFile(confusionCsv(more), options.confusion);
+  err.lines(`Confusion matrix written to ${options.confusion}`);
+}
+
+/** @throws KasaneError USAGE when the model has no confusion matrix, or the file for it cannot be written */
+function requireConfusion(source: string, { model }: Trained, path: string): void {
+  const { classes } = model.description;
+  if (classes === undefined || classes > CONFUSION_CLASSES) {
+    const what = classes === undefined ? 'is not a classifier' : `has ${classes} classes`;
+    throw new KasaneError(
+      'USAGE',
+      `--confusion: ${source} ${what}; only classifiers of at most ${CONFUSION_CLASSES} classes have a confusion matrix`,
+    );
+  }
+  requireWritable(path, 'confusion matrix', '--confusion');
 }
 
 /** How training has fitted the columns of its table, if it was one: other rows are encoded in the same way, and need no training data. */
@@ -144,7 +175,7 @@ function withoutUnknownStep(
 }
 
 /** Sums over the samples, in their order. */
-async function scores({ model, parameters }: Trained, job: Job, data: DataParts) {
+async function scores({ model, parameters }: Trained, job: Job, data: DataParts, report: TestReport) {
   const { test } = data;
   const { seed } = job.spec.training;
   const { objective } = job;
@@ -166,6 +197,7 @@ async function scores({ model, parameters }: Trained, job: Job, data: DataParts)
     program.sampleIds.set(program.sampleIds.length > 0 ? ids : []);
     program.key.set(program.key.length > 0 ? [...keyOfSeed(seed), 0, 0] : []);
     program.run();
+    report.add(program.logits, target, ids.length);
     sums.lossSum += program.lossSum[0]!;
     sums.metricSum += program.metricSum[0]!;
     sums.counted += program.counted[0] ?? ids.length;

@@ -28,9 +28,10 @@ export function runOf(job: Job, spec = job.spec): Run {
   return { job, record: { ...jobRecord(job), seconds }, file: JSON.parse(spec) };
 }
 
-/** A key of the record, or else a path in the job file; null where the job has none. */
+/** A key of the record or a path in it (testMetrics.f1), or else a path in the job file; null where the job has none. */
 export function columnValue({ record, file }: Run, column: string): unknown {
-  return (Object.hasOwn(record, column) ? record[column] : valueAtPath(file, column)) ?? null;
+  if (Object.hasOwn(record, column)) return record[column] ?? null;
+  return valueAtPath(record, column) ?? valueAtPath(file, column) ?? null;
 }
 
 /** @throws KasaneError USAGE naming what there is if no job has that column @param option that names it */

@@ -7,7 +7,7 @@ import { cellOf, columnValue, type Run, runOf } from './columns.ts';
 
 /** What became of a job; the rest of its record follows from the job file, or is about when it was. */
 const RESULTS = [
-  ...['state', 'error', 'epoch', 'step', 'trainLoss', 'trainMetric', 'testLoss', 'testMetric'],
+  ...['state', 'error', 'epoch', 'step', 'trainLoss', 'trainMetric', 'testLoss', 'testMetric', 'testMetrics'],
   ...['bestMetric', 'bestEpoch', 'seconds', 'workers', 'digest'],
 ];
 
@@ -20,7 +20,9 @@ export async function diff(
     ids.map(async (id) => runOf(await client.get(id), await client.spec(id))),
   ).finally(() => client.close());
   const file = differingPaths(pair.map((run) => run.file));
-  const results = differingPaths(pair.map(({ record }) => record)).filter((key) => RESULTS.includes(key));
+  const results = differingPaths(pair.map(({ record }) => record)).filter((key) =>
+    RESULTS.includes(key.split('.')[0]!),
+  );
   if (json) {
     const entries = (keys: readonly string[]) =>
       keys.map((key) => ({ key, values: pair.map((run) => columnValue(run, key)) }));

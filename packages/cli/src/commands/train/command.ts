@@ -35,8 +35,8 @@ export function addTrain(): void {
       help(
         ['kasane train', 'kasane train mnist-cnn --workers 4 --epochs 3', 'kasane train job.yaml --open'],
         [
-          '{ job, metric, testMetric, testAccuracy, testLoss, epochs, steps, seconds, samplesPerSecond, workers,',
-          '  digest, model }',
+          '{ job, metric, testMetric, testAccuracy, testLoss, testMetrics: { f1, ... }, epochs, steps, seconds,',
+          '  samplesPerSecond, workers, digest, model }',
           'with --dry-run: { name, parameters, trainingSamples, testSamples, stepsPerEpoch, steps }',
         ],
       ),

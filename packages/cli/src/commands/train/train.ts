@@ -22,6 +22,7 @@ import { formatMetric, metricName } from '../../render/job.ts';
 import { expensiveLayers, joinTraces } from '../../render/profile.ts';
 import { progressView } from '../../render/progress.ts';
 import { unitOf } from '../../render/standardized.ts';
+import { testMetricsLine } from '../../render/test-metrics.ts';
 import { follow } from '../jobs/follow.ts';
 import { EmbeddedCluster, guarded, progressLost } from './cluster.ts';
 import type { JobToTrain } from './job-to-train.ts';
@@ -185,7 +186,7 @@ function report(
   const digest = digestOf(model, job.digest);
   if (json) {
     const { id, step: steps, workers } = job;
-    const { epoch: epochs, testLoss, testMetric } = last;
+    const { epoch: epochs, testLoss, testMetric, testMetrics } = last;
     const testAccuracy = metric === 'accuracy' ? testMetric : null;
     const record = {
       job: id,
@@ -193,6 +194,7 @@ function report(
       testMetric,
       testAccuracy,
       testLoss,
+      testMetrics,
       epochs,
       steps,
       seconds,
@@ -204,9 +206,11 @@ function report(
     out.lines(JSON.stringify(record));
     return;
   }
+  const others = testMetricsLine(last.testMetrics);
   out.lines(
     '',
     `Test ${metricName(job)} ${formatMetric(job, last.testMetric)}${unitOf(preparation, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
+    ...(others === undefined ? [] : [others]),
     `Weights  ${model}`,
     `SHA-256  ${digest}`,
   );

@@ -1,0 +1,249 @@
+/**
+ * What a test counts beside the loss and the metric of its objective, and how its further metrics (test-metrics.ts) follow from that.
+ * Tallies of parts of a test add up to that of the whole.
+ */
+import type { Objective, ObjectiveName } from './objective.ts';
+import { CONFUSION_CLASSES, type TestMetrics, testMetricsOf } from './test-metrics.ts';
+
+/** What precision and recall of a class follow from. */
+export interface ClassCounts {
+  /** Samples that are of the class. */
+  readonly actual: number;
+  /** Samples that the model takes for it. */
+  readonly predicted: number;
+  /** Samples that are both. */
+  readonly hits: number;
+}
+
+/** Figures of one class, each between 0 and 1. 0 where the model predicts it never (precision), or no sample is of it (recall). */
+export interface ClassScores extends ClassCounts {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+}
+
+/**
+ * Precision, recall and F1 of a class: hits / predicted, hits / actual, and 2 hits / (predicted + actual), their harmonic mean
+ * (van Rijsbergen 1979, chapter 7).
+ */
+export function classScores({ actual, predicted, hits }: ClassCounts): ClassScores {
+  const of = (part: number, whole: number) => (whole === 0 ? 0 : part / whole);
+  return {
+    ...{ actual, predicted, hits },
+    precision: of(hits, predicted),
+    recall: of(hits, actual),
+    f1: of(2 * hits, predicted + actual),
+  };
+}
+
+/** Numbers of a tally: whole ones in `counts`, others in `sums`. */
+export interface TallyNumbers {
+  readonly counts: ArrayLike<number>;
+  readonly sums: ArrayLike<number>;
+}
+
+/** How many numbers of each kind a tally has. @param outputs scores of a sample */
+export function tallySize(objective: ObjectiveName, outputs: number): { counts: number; sums: number } {
+  const isCounted = testMetricsOf(objective, outputs).length > 0;
+  if (!isCounted || objective === 'next-token') return { counts: 0, sums: 0 };
+  if (objective === 'regression') return { counts: 0, sums: 3 * outputs };
+  if (objective === 'binary') return { counts: 3 * outputs, sums: 0 };
+  return { counts: 3 * outputs + 1 + (outputs <= CONFUSION_CLASSES ? outputs ** 2 : 0), sums: 0 };
+}
+
+/**
+ * The tally of a test, or of part of one.
+ *
+ * counts, with `outputs` numbers of each: samples of the class, predictions of it, both; then, of a classifier, the samples whose class
+ * is among the five largest scores, and the confusion matrix [actual, predicted] if it is small enough.
+ * sums, of a regression, with `outputs` numbers of each: squared errors, targets, squared targets.
+ */
+export class Tally implements TallyNumbers {
+  readonly counts: Float64Array;
+  readonly sums: Float64Array;
+  readonly #objective: ObjectiveName;
+  readonly #outputs: number;
+
+  constructor(objective: ObjectiveName, outputs: number) {
+    const { counts, sums } = tallySize(objective, outputs);
+    this.counts = new Float64Array(counts);
+    this.sums = new Float64Array(sums);
+    this.#objective = objective;
+    this.#outputs = outputs;
+  }
+
+  /**
+   * Takes in samples, in their order.
+   * @param scores row-major [samples, outputs], as the model gives them
+   * @param targets class numbers [samples] of a classification, otherwise [samples, outputs]
+   */
+  add(scores: ArrayLike<number>, targets: ArrayLike<number>, samples: number): void {
+    if (this.counts.length + this.sums.length === 0) return;
+    const add = { classification: this.#addClass, binary: this.#addYesNo, regression: this.#addNumbers };
+    const one = add[this.#objective as keyof typeof add];
+    for (let sample = 0; sample < samples; sample++) one.call(this, scores, targets, sample);
+  }
+
+  /** Adds a tally of the same kind: of a later part of the test. */
+  merge({ counts, sums }: TallyNumbers): void {
+    for (let i = 0; i < this.counts.length; i++) this.counts[i]! += counts[i]!;
+    for (let i = 0; i < this.sums.length; i++) this.sums[i]! += sums[i]!;
+  }
+
+  #addClass(scores: ArrayLike<number>, targets: ArrayLike<number>, sample: number): void {
+    const n = this.#outputs;
+    const row = sample * n;
+    const actual = targets[sample]!;
+    const own = scores[row + actual]!;
+    let [best, ahead] = [0, 0];
+    this.counts[actual]!++;
+    for (let c = 0; c < n; c++) {
+      const score = scores[row + c]!;
+      // A score that is no number predicts nothing.
+      if (Number.isNaN(score)) return;
+      if (score > scores[row + best]!) best = c;
+      if (score > own || (score === own && c < actual)) ahead++;
+    }
+    this.counts[n + best]!++;
+    if (best === actual) this.counts[2 * n + actual]!++;
+    if (ahead < 5) this.counts[3 * n]!++;
+    if (n <= CONFUSION_CLASSES) this.counts[3 * n + 1 + actual * n + best]!++;
+  }
+
+  #addYesNo(scores: ArrayLike<number>, targets: ArrayLike<number>, sample: number): void {
+    const n = this.#outputs;
+    for (let output = 0; output < n; output++) {
+      const is = targets[sample * n + output]! > 0.5;
+      const says = scores[sample * n + output]! > 0;
+      if (is) this.counts[output]!++;
+      if (says) this.counts[n + output]!++;
+      if (is && says) this.counts[2 * n + output]!++;
+    }
+  }
+
+  #addNumbers(scores: ArrayLike<number>, targets: ArrayLike<number>, sample: number): void {
+    const n = this.#outputs;
+    for (let output = 0; output < n; output++) {
+      const target = targets[sample * n + output]!;
+      this.sums[output]! += (scores[sample * n + output]! - target) ** 2;
+      this.sums[n + output]! += target;
+      this.sums[2 * n + output]! += target ** 2;
+    }
+  }
+}
+
+/** Figures of each class of a classifier, or of each output of a binary objective. */
+export function scoresOfClasses({ counts }: TallyNumbers, outputs: number): ClassScores[] {
+  return Array.from({ length: outputs }, (_, c) =>
+    classScores({ actual: counts[c]!, predicted: counts[outputs + c]!, hits: counts[2 * outputs + c]! }),
+  );
+}
+
+/** How often samples of each class are taken for each: rows are actual classes. Undefined where there are too many classes. */
+export function confusionOf({ counts }: TallyNumbers, classes: number): number[][] | undefined {
+  if (classes > CONFUSION_CLASSES) return undefined;
+  const all = Array.from(counts).slice(3 * classes + 1);
+  return Array.from({ length: classes }, (_, c) => all.slice(c * classes, (c + 1) * classes));
+}
+
+/** Why no test of so many samples can have this tally; undefined: one can. @param outputs scores of a sample; 0 where there was no test */
+export function whyImpossibleTally(
+  objective: ObjectiveName,
+  outputs: number,
+  { counts, sums }: TallyNumbers,
+  samples: number,
+): string | undefined {
+  const size = outputs === 0 ? { counts: 0, sums: 0 } : tallySize(objective, outputs);
+  if (counts.length !== size.counts || sums.length !== size.sums)
+    return `its tally has ${counts.length} counts and ${sums.length} sums; expected ${size.counts} and ${size.sums}`;
+  const tooMany = Array.from(counts).find((count) => count > samples);
+  if (tooMany !== undefined) return `its tally counts ${tooMany} of ${samples} samples`;
+  if (size.counts === 0) return undefined;
+  for (let c = 0; c < outputs; c++) {
+    const [actual, predicted, hits] = [0, 1, 2].map((part) => counts[part * outputs + c]!) as [
+      number,
+      number,
+      number,
+    ];
+    if (hits > Math.min(actual, predicted))
+      return `its tally counts ${hits} samples of class ${c} that were found, of ${actual} that there are and ${predicted} predictions`;
+  }
+  return undefined;
+}
+
+/**
+ * The metrics of a whole test.
+ *
+ * - precision, recall, f1: mean over the classes that occur or are predicted (macro average), or over the outputs.
+ * - rmse: root of the mean squared error, over all outputs. r2: 1 - (squared errors) / (squared distances of the targets from their
+ *   mean), averaged over the outputs whose targets differ; absent if there is none.
+ * - perplexity: exp of the mean cross-entropy of a token.
+ *
+ * @param samples of the test
+ * @param loss its mean loss
+ */
+export function testMetrics(
+  { type }: Pick<Objective, 'type'>,
+  outputs: number,
+  tally: TallyNumbers,
+  { samples, loss }: { readonly samples: number; readonly loss: number },
+): TestMetrics {
+  if (testMetricsOf(type, outputs).length === 0) return {};
+  if (type === 'next-token') return { perplexity: Math.exp(loss) };
+  if (type === 'regression') return errorMetrics(tally, outputs, samples);
+  const occurring = scoresOfClasses(tally, outputs).filter(
+    ({ actual, predicted }) => type === 'binary' || actual + predicted > 0,
+  );
+  const over = (of: (scores: ClassScores) => number) =>
+    occurring.reduce((sum, scores) => sum + of(scores), 0) / Math.max(1, occurring.length);
+  return {
+    precision: over(({ precision }) => precision),
+    recall: over(({ recall }) => recall),
+    f1: over(({ f1 }) => f1),
+    ...(testMetricsOf(type, outputs).includes('top5Accuracy') && {
+      top5Accuracy: tally.counts[3 * outputs]! / samples,
+    }),
+  };
+}
+
+function errorMetrics({ sums }: TallyNumbers, outputs: number, samples: number): TestMetrics {
+  let [squares, explained, varying] = [0, 0, 0];
+  for (let output = 0; output < outputs; output++) {
+    const [errors, total, totalOfSquares] = [0, 1, 2].map((part) => sums[part * outputs + output]!) as [
+      number,
+      number,
+      number,
+    ];
+    squares += errors;
+    const spread = totalOfSquares - total ** 2 / samples;
+    // What rounding leaves of targets that are all equal is no spread.
+    if (spread <= 1e-12 * totalOfSquares) continue;
+    explained += 1 - errors / spread;
+    varying++;
+  }
+  const rmse = Math.sqrt(squares / (samples * outputs));
+  return { rmse, ...(varying > 0 && { r2: explained / varying }) };
+}
+
+/**
+ * Area under the ROC curve: the probability that a sample of the class has a higher score than one that is not of it, ties by half
+ * (Hanley & McNeil 1982). NaN where all samples, or none, are of it, or a score is no number.
+ * @param scores of each sample for the class @param isOf whether each is of it
+ */
+export function rocAuc(scores: ArrayLike<number>, isOf: ArrayLike<unknown>): number {
+  const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort(
+    (a, b) => scores[a]! - scores[b]!,
+  );
+  let [ranks, positives] = [0, 0];
+  for (let from = 0, to = 0; from < order.length; from = to) {
+    while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
+    if (to === from) return Number.NaN;
+    for (let i = from; i < to; i++) {
+      if (!isOf[order[i]!]) continue;
+      positives++;
+      ranks += (from + 1 + to) / 2;
+    }
+  }
+  const negatives = order.length - positives;
+  return (ranks - (positives * (positives + 1)) / 2) / (positives * negatives);
+}
