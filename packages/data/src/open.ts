@@ -72,25 +72,27 @@ const notFromUrls = (what: string, place: string, format: string): DataError =>
     `${what}: ${place}: format ${format} reads files, not URLs. Download the file and set ${what} to its path, or publish packed data (\`kasane data pack\`), which can be read from URLs`,
   );
 
+/** Access to what comes with Kasane, wherever it is installed. */
+const ownFiles = (access: Access): Access => ({ ...access, roots: 'any' });
+
 /** A coordinator that is asked for the data of one job loads the modules of its format alone. */
 async function openFormat(options: DataOptions, access: Access): Promise<DataParts> {
-  const { signal } = access;
   switch (options.format) {
     case 'idx': {
       const { path = mnistDirectory(), mean, std } = options;
-      const parts = await openIdxApart(path, signal);
+      const parts = await openIdxApart(path, options.path === undefined ? ownFiles(access) : access);
       const { shape } = parts.train.input;
       const ground = (await isGroundBright(parts.train)) ? ({ ground: 'bright' } as const) : {};
       return { ...parts, preparation: { mean, std, ...ground, ...(!isSquare(shape) && { shape }) } };
     }
     case 'imagefolder':
-      return (await import('./images/open-images.ts')).openImages(options, signal);
+      return (await import('./images/open-images.ts')).openImages(options, access);
     case 'csv':
-      return (await import('./arrays.ts')).partsOfArrays(await readApart(options, signal));
+      return (await import('./arrays.ts')).partsOfArrays(await readApart(options, access));
     case 'text':
-      return (await import('./text/text.ts')).openText(options, signal);
+      return (await import('./text/text.ts')).openText(options, access);
     case 'series':
-      return (await import('./series/series.ts')).seriesOfRead(await readApart(options, signal));
+      return (await import('./series/series.ts')).seriesOfRead(await readApart(options, access));
     case 'packed':
       return (await import('./packed/packed.ts')).openPacked(options.path, undefined, access);
   }

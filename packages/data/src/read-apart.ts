@@ -2,7 +2,14 @@
 import { Worker } from 'node:worker_threads';
 import { answerOf, type NoAnswer } from '@kasane/tensor/internal/node/thread-answer';
 import { DataError } from './dataset.ts';
+import type { Access } from './files/access.ts';
 import type { Readers } from './read-thread.ts';
+
+/** What the thread is given. */
+export interface ToRead<What = unknown> {
+  readonly what: What;
+  readonly roots: Access['roots'];
+}
 
 export type ReadAnswer =
   | { readonly read: unknown }
@@ -11,13 +18,13 @@ export type ReadAnswer =
 
 /**
  * @param what its format says which of the readers in read-thread.ts gets it
- * @param signal ends it
+ * @param access what may be read, links in folders followed; its signal ends it
  * @param handedOver memory in `what` that is not copied
  * @throws DataError, with the system's error as its cause where one is behind it
  */
 export async function readApart<Format extends keyof Readers>(
   what: { readonly format: Format } & Parameters<Readers[Format]>[0],
-  signal?: AbortSignal,
+  { roots, signal }: Pick<Access, 'roots' | 'signal'>,
   handedOver: readonly ArrayBuffer[] = [],
 ): Promise<Awaited<ReturnType<Readers[Format]>>> {
   const { path } = what;
@@ -25,7 +32,7 @@ export async function readApart<Format extends keyof Readers>(
   if (signal?.aborted) throw stopped();
   const file = import.meta.url.endsWith('.ts') ? './read-thread.ts' : './read-thread.js';
   const thread = new Worker(new URL(file, import.meta.url), {
-    workerData: what,
+    workerData: { what, roots } satisfies ToRead,
     transferList: [...handedOver],
   });
   const refuse = (why: NoAnswer) => {

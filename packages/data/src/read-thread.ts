@@ -1,8 +1,10 @@
 /** The thread that reads one data set: takes what to read as its data, and posts what came of it, once. */
 import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_threads';
 import { DataError } from './dataset.ts';
+import { leadsOutOf } from './files/access.ts';
+import { confine } from './files/regular-file.ts';
 import type { ImageFolderOptions, ImagesPart } from './images/image-folder.ts';
-import type { ReadAnswer } from './read-apart.ts';
+import type { ReadAnswer, ToRead } from './read-apart.ts';
 import type { SeriesOptions } from './series/series.ts';
 import type { CsvOptions } from './tables/csv.ts';
 import type { TextOptions } from './text/text.ts';
@@ -56,7 +58,8 @@ function codeOf(error: unknown): string | undefined {
 }
 
 try {
-  const what = workerData as { readonly format: keyof Readers };
+  const { what, roots } = workerData as ToRead<{ readonly format: keyof Readers }>;
+  if (roots !== 'any') confine((path) => leadsOutOf(path, roots));
   const found: unknown = await (readers[what.format] as (what: object) => unknown)(what);
   parentPort!.postMessage({ read: found } satisfies ReadAnswer, [...new Set(buffersIn(found))]);
 } catch (error) {

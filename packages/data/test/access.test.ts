@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DataError } from '../src/dataset.ts';
 import { accessBeyond, anywhere, checkPath, checkUrl, isPrivate, mayConnect } from '../src/files/access.ts';
 import { type DataOptions, openData } from '../src/open.ts';
@@ -53,6 +53,66 @@ describe('paths', () => {
     for (const path of beside) expect(() => check(`${allowed}/${path}`), path).toThrow(DataError);
     expect(() => check(join(folder, 'secret.csv'))).toThrow(/only files in .*allowed.*--data-root/);
     expect(() => check('/etc/passwd', [])).toThrow(/no folder may be read here.*--data-root/);
+  });
+
+  describe('links in a folder that lead out of the roots', () => {
+    const access = (roots: readonly string[] | 'any') => ({ ...anywhere, roots });
+    let data: string;
+    let outside: string;
+    beforeEach(() => {
+      data = mkdtempSync(join(allowed, 'data-'));
+      outside = mkdtempSync(join(folder, 'outside-'));
+      for (const at of [data, outside])
+        for (const name of ['cat', 'dog']) {
+          mkdirSync(join(at, name));
+          for (const i of [1, 2, 3, 4])
+            writeFileSync(join(at, name, `${i}.txt`), `text ${name} ${i} `.repeat(9));
+        }
+    });
+    const text = (more: object = {}): DataOptions => ({
+      ...{ format: 'text', path: data, layout: 'auto', validation: 0.25, seed: 1, tokenizer: 'byte' },
+      ...{ objective: 'classification', vocabulary: 300, context: 8, text: 'x', label: 'y', pad: 'end' },
+      ...{ onDamaged: 'fail', ...more },
+    });
+    const refusal = /links lead from here out of the folders that may be read \(--data-root\)/;
+
+    it('to files are named, and left out where damaged files are', async () => {
+      symlinkSync(join(outside, 'cat/1.txt'), join(data, 'cat/secret.txt'));
+      await expect(openData(text(), access([allowed]))).rejects.toThrow(refusal);
+      const { notes } = await openData(text({ onDamaged: 'skip' }), access([allowed]));
+      expect(notes?.join('\n')).toMatch(/cat\/secret\.txt: links lead from here out/);
+      await expect(openData(text(), access('any'))).resolves.toBeDefined();
+      await expect(openData(text(), access([allowed, outside]))).resolves.toBeDefined();
+    });
+
+    it('to folders are named, too, and what is in them is not', async () => {
+      symlinkSync(outside, join(data, 'cat/more'));
+      const why = await openData(text(), access([allowed])).catch((error: Error) => error.message);
+      expect(why).toMatch(refusal);
+      expect(why).not.toContain('more/cat');
+    });
+
+    it('that stay inside are followed', async () => {
+      mkdirSync(join(allowed, 'pool'));
+      writeFileSync(join(allowed, 'pool', '5.txt'), 'text cat 5 '.repeat(9));
+      symlinkSync(join(allowed, 'pool', '5.txt'), join(data, 'cat/5.txt'));
+      const { train, test } = await openData(text(), access([allowed]));
+      expect(train.samples + test.samples).toBe(9);
+    });
+
+    it('are refused in IDX files, and in packed data', async () => {
+      writeFileSync(join(outside, 'index.json'), '{"format":"secret"}');
+      symlinkSync(join(outside, 'index.json'), join(data, 'index.json'));
+      await expect(openData({ format: 'packed', path: data }, access([allowed]))).rejects.toThrow(
+        /--data-root/,
+      );
+      const names = ['train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'];
+      for (const name of names) symlinkSync(join(outside, 'index.json'), join(data, `${name}-ubyte`));
+      const idx = { format: 'idx', path: data, mean: 0, std: 1 } as const;
+      await expect(openData(idx, access([allowed]))).rejects.toThrow(refusal);
+      // What comes with Kasane lies in no root.
+      await expect(openData({ ...idx, path: undefined }, access([allowed]))).resolves.toBeDefined();
+    });
   });
 
   it('are refused as URLs, which joined with a name would lie beside the root', async () => {

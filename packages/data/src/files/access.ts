@@ -36,14 +36,19 @@ export function accessBeyond({ roots, hosts }: Partial<Access>, local: boolean):
  */
 export function checkPath(path: string, { roots }: Access, what: string): void {
   if (roots === 'any') return;
-  // `link/..` is the folder of the link to whoever joins paths, and the one above its target to the system.
-  const reals = [realPath(resolve(path)), realPath(isAbsolute(path) ? path : `${process.cwd()}/${path}`)];
-  if (reals.every((real) => roots.some((root) => isWithin(real, realPath(resolve(root)))))) return;
+  if (!leadsOutOf(path, roots)) return;
   const right =
     roots.length > 0
       ? `only files in ${roots.join(', ')} may be read (--data-root)`
       : 'no folder may be read here; its operator can allow one with --data-root FOLDER';
   throw new DataError(`${what}: ${path}: ${right}`);
+}
+
+/** Whether a path leads out of these folders, symbolic links followed. */
+export function leadsOutOf(path: string, roots: readonly string[]): boolean {
+  // `link/..` is the folder of the link to whoever joins paths, and the one above its target to the system.
+  const reals = [realPath(resolve(path)), realPath(isAbsolute(path) ? path : `${process.cwd()}/${path}`)];
+  return !reals.every((real) => roots.some((root) => isWithin(real, realPath(resolve(root)))));
 }
 
 /** Follows symbolic links of as much of the path as is there. */

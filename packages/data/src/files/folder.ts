@@ -6,7 +6,7 @@ import { realpathSync } from 'node:fs';
 import { basename, extname, join, sep } from 'node:path';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { DataError } from '../dataset.ts';
-import { listFolder, statRegular } from './regular-file.ts';
+import { listFolder, statRegular, whyOutside } from './regular-file.ts';
 
 /** Files and folders that systems and programs leave behind, in any case; names that begin with a dot are hidden anyway. */
 const leftBehind = new Set([
@@ -60,6 +60,11 @@ export function listData(folder: string): Listing {
   for (const { name } of [...listFolder(folder)].sort((a, b) => byName(a.name, b.name))) {
     if (isHidden(name)) continue;
     const path = join(folder, name);
+    const outside = whyOutside(path);
+    if (outside) {
+      problems.push(outside);
+      continue;
+    }
     const kind = kindOfPath(path);
     if (kind === 'folder') folders.push(path);
     else if (kind === 'file') files.push(path);

@@ -48,7 +48,10 @@ export async function openPacked(
   access: Access,
 ): Promise<OpenedPack> {
   const remote = isUrl(place);
-  if (!remote) checkPath(place, access, 'data.path');
+  if (!remote) {
+    checkPath(place, access, 'data.path');
+    checkPath(join(place, INDEX_FILE), access, 'data.path');
+  }
   const root = place.replace(/\/+$/, '');
   const indexPlace = remote ? `${root}/${INDEX_FILE}` : join(place, INDEX_FILE);
   const bytes = remote
@@ -57,10 +60,13 @@ export async function openPacked(
   const index =
     bytes.length <= SMALL_INDEX
       ? readIndex(bytes, indexPlace, expected)
-      : await readApart({ format: 'index of packed data', bytes, path: indexPlace, expected }, undefined, [
-          bytes.buffer as ArrayBuffer,
-        ]);
-  if (!remote) await requireChunks(place, index, access.signal);
+      : await readApart(
+          { format: 'index of packed data', bytes, path: indexPlace, expected },
+          // What it reads is in memory.
+          { roots: access.roots },
+          [bytes.buffer as ArrayBuffer],
+        );
+  if (!remote) await requireChunks(place, index, access);
   // Chunks are fetched long after whoever opened it has gone.
   const { signal: _, ...later } = access;
   const cache = remote ? new DiskCache(cacheSettings()) : undefined;
@@ -96,11 +102,12 @@ async function bytesOfIndex(folder: string, path: string): Promise<Buffer> {
 }
 
 /** That all chunks are there in their size: a copy that was interrupted lacks some, which a training would find out only when it comes to them. */
-async function requireChunks(folder: string, index: IndexRead, signal?: AbortSignal): Promise<void> {
+async function requireChunks(folder: string, index: IndexRead, access: Access): Promise<void> {
   for (const part of [index.train, index.test]) {
     for (let chunk = 0; chunk * index.chunkSamples < part.samples; chunk++) {
-      signal?.throwIfAborted();
+      access.signal?.throwIfAborted();
       const path = join(folder, CHUNKS_FOLDER, nameOf(part, chunk));
+      checkPath(path, access, 'data.path');
       const size = samplesOf(part, chunk, index.chunkSamples) * recordBytes(index);
       const found = await stat(path).catch(() => undefined);
       if (!found)

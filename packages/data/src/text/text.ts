@@ -5,6 +5,7 @@
 import { counted } from '@kasane/tensor/internal/counted';
 import { bytesOf, datasetOfArrays } from '../arrays.ts';
 import { DataError, type DataParts, type Dataset } from '../dataset.ts';
+import { type Access, anywhere } from '../files/access.ts';
 import type { Layout } from '../files/layout.ts';
 import { readApart } from '../read-apart.ts';
 import { saidOf, type TableForm } from '../tables/table-form.ts';
@@ -41,8 +42,8 @@ export interface TextOptions extends Partial<TableForm> {
 }
 
 /** @throws DataError */
-export async function openText(options: TextOptions, signal?: AbortSignal): Promise<DataParts> {
-  const read = await readApart(options, signal);
+export async function openText(options: TextOptions, access: Access = anywhere): Promise<DataParts> {
+  const read = await readApart(options, access);
   const { context, objective, pad } = options;
   const { tokenizer } = read;
   const kept = encodingOf(options);
