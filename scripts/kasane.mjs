@@ -13,8 +13,9 @@ const byNpm = ['start', 'kasane'].includes(process.env.npm_lifecycle_event);
 process.title = 'kasane';
 const { args, env } = withoutTokens(process.argv.slice(2));
 const child = spawn(nodeBinary, [kasane, ...args], {
-  stdio: 'inherit',
-  env,
+  // The channel closes however this process dies: the command then stops, too (packages/cli/src/process/launcher.ts).
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  env: { ...env, KASANE_LAUNCHED: '1' },
   // Not process.cwd(): there may be none any more, which the command says.
   cwd: (byNpm && process.env.INIT_CWD) || undefined,
 });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { CleanUp, temporaryDirectory } from './support/cluster.ts';
 import { runCommand } from './support/commands.ts';
@@ -30,6 +31,19 @@ it('paths are meant from where it is typed, and what stops npm stops the command
   const closed = once(lines, 'close');
   serving.kill('SIGTERM');
   // Its output ends with it, and not with npm.
+  await closed;
+  await expect(runCommand(['jobs', '--coordinator', there])).rejects.toThrow(/no coordinator answers/);
+});
+
+it('the command stops when the script that started it is killed', async () => {
+  const script = fileURLToPath(new URL('../scripts/kasane.mjs', import.meta.url));
+  const args = ['coordinator', '--port', '0', '--no-dashboard', '--state', join(folder, 'killed')];
+  const starting = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: starting.stdout! });
+  const [line] = (await once(lines, 'line')) as [string];
+  const there = /^Coordinator at (\S+),/.exec(line)![1]!;
+  const closed = once(lines, 'close');
+  starting.kill('SIGKILL');
   await closed;
   await expect(runCommand(['jobs', '--coordinator', there])).rejects.toThrow(/no coordinator answers/);
 });

@@ -4,6 +4,7 @@ import { type Command, CommanderError } from 'commander';
 import { err } from './output/say.ts';
 import { outliveTerminal } from './process/hangup.ts';
 import { hideSecrets } from './process/hide-secrets.ts';
+import { endWithLauncher } from './process/launcher.ts';
 import { endWithReader } from './process/lost-output.ts';
 import { everyCommand } from './program/every-command.ts';
 import { spansAsked } from './tracing/asked.ts';
@@ -15,6 +16,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const)
   );
 hideSecrets();
 outliveTerminal();
+endWithLauncher();
 endWithReader(process.argv[2]);
 
 // gRPC writes lines of its own about what our messages say already.

@@ -51,6 +51,7 @@ export const variables: Readonly<Record<string, Variable>> = {
   KASANE_TLS_KEY: { ...folder('clients', [2, 69]) },
   KASANE_TOKEN: { who: 'clients', odd: ['\u00e9', 'a b', 'x'.repeat(10_000)], exits: [2] },
   KASANE_TOKEN_FILE: folder('clients', [2]),
+  KASANE_LAUNCHED: { who: 'scripts/kasane.mjs, which sets it', odd: ['1', 'yes'] },
   KASANE_WORKER_OPTIONS: { who: 'the parent of a worker, which sets it', odd: ['{', 'null', '[]'] },
   REDIS_URL: {
     who: 'Redis',
