@@ -3,12 +3,16 @@
  * same: a Redis that cannot do is named in one line, with what to do.
  */
 import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { type RedisAddress, redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
 import { NONCE_BYTES, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
+import { endOnOddReplies } from '@kasane/protocol/internal/queue/redis-replies';
 import { systemWords } from '@kasane/tensor/internal/node/system-errors';
 import { Redis } from 'ioredis';
+
+endOnOddReplies(createRequire(import.meta.url));
 
 export interface RedisFacts {
   /** host:port */

@@ -1,12 +1,16 @@
 /** A coordinator's connection to Redis: it fails fast, and says since when Redis does not answer, and when it is back. */
+import { createRequire } from 'node:module';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
+import { endOnOddReplies } from '@kasane/protocol/internal/queue/redis-replies';
 import { ANSWER_MS, watchAnswers } from '@kasane/protocol/internal/queue/silent-redis';
 import { type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { clockTime } from '../store/disk.ts';
+
+endOnOddReplies(createRequire(import.meta.url));
 
 /** No command is waited for longer. */
 const COMMAND_MS = 10_000;

@@ -39,8 +39,9 @@ export function watchAnswers(redis: Connection, { onReplace, onAnswer, onLate }:
     redis
       .ping()
       .then(
-        () => {
-          unanswered = 0;
+        (answer) => {
+          // Something else is the answer to another question, and so is everything after it.
+          unanswered = answer === 'PONG' ? 0 : UNANSWERED;
           if (!isLate) onAnswer?.();
         },
         () => {

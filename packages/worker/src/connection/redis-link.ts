@@ -1,12 +1,16 @@
 /** A worker's connection to Redis: it waits for as long as Redis is away, and shows the coordinator that both are on the same one. */
+import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '@kasane/protocol/errors';
 import { redisAddress } from '@kasane/protocol/internal/queue/redis-address';
 import { heard } from '@kasane/protocol/internal/queue/redis-errors';
 import { PROOF_SECONDS, proofKey } from '@kasane/protocol/internal/queue/redis-proof';
+import { endOnOddReplies } from '@kasane/protocol/internal/queue/redis-replies';
 import { watchAnswers } from '@kasane/protocol/internal/queue/silent-redis';
 import { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+
+endOnOddReplies(createRequire(import.meta.url));
 
 /** A Redis that refuses what is written is asked again after so long, in milliseconds. */
 const AGAIN_MS = 1_000;
