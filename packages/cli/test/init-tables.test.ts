@@ -217,6 +217,20 @@ it('a time and a number: a series', async () => {
   expect(other.data).toMatchObject({ format: 'series', order: 'file' });
 });
 
+it.each([
+  ['hour', (i: number) => String(i % 24)],
+  ['Time', (i: number) => `${i % 24}:00:00`],
+])('a date and a column %s are the times of a series together', async (clock, of) => {
+  const rows = Array.from(
+    { length: 96 },
+    (_, i) =>
+      `2026-01-${String(1 + Math.floor(i / 24)).padStart(2, '0')},${of(i)},${(37 * i) % 101},${i % 7}`,
+  );
+  const { data, printed } = await made('hours.csv', `date,${clock},load,other\n${rows.join('\n')}\n`);
+  expect(data).toMatchObject({ format: 'series', time: ['date', clock], window: 19 });
+  expect(printed).toContain(`columns 'date' and '${clock}' contain the times of the rows`);
+});
+
 it('a series whose rows are numbered, as R and pandas write them', async () => {
   const day = (i: number) => `2026-01-${String(1 + i).padStart(2, '0')}`;
   const { data, printed } = await made(

@@ -104,7 +104,7 @@ export interface SeriesPreparation {
   /** What a missing value counts as. Default fail. */
   readonly missing?: 'fail' | 'previous';
   /** What was said of time: see `SeriesOptions`. */
-  readonly time?: string;
+  readonly time?: string | readonly string[];
   readonly order?: 'check' | 'sort' | 'file';
   readonly gaps?: 'fail' | 'accept';
   /** The usual one from a time to the next, unless gaps are accepted: milliseconds between dates. Predictions need about the same. */

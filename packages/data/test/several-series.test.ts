@@ -54,7 +54,7 @@ it('data.order: file takes such rows with a note', async () => {
   const { notes } = await series(byDay, { order: 'file' });
   expect(notes).toContainEqual(
     expect.stringMatching(
-      /date 2026-01-01 is repeated on lines 2 and 3\. .* value of column 'shop': .*, and windows mix them: write one file/,
+      /date 2026-01-01 is repeated on lines 2 and 3\. .* value of column 'shop': .*\. Write one file per series, .*\. Windows mix rows/,
     ),
   );
   const once = await series(`date,v\n${lines(20, (i) => `${day(i)},${i}`)}`, { order: 'file' });

@@ -2,6 +2,7 @@
 import { counted } from '@kasane/tensor/internal/counted';
 import { DataError } from '../dataset.ts';
 import { type CsvRow, skippedRows } from '../tables/csv-file.ts';
+import { joinTime } from '../tables/joined-time.ts';
 import {
   areCompactDates,
   exactTime,
@@ -19,14 +20,56 @@ import { directionOf } from './backwards.ts';
 import { repeated, severalSeries, type Timed } from './several-series.ts';
 
 export interface TimeOptions {
-  /** Column of the time of each row: numbers, or dates that begin with the year. Default: one that is called so, or has such dates. */
-  readonly time?: string | undefined;
+  /**
+   * Column of the time of each row: numbers, or dates that begin with the year; or several, such as a date and an hour. Default: one that is
+   * called so, or has such dates.
+   */
+  readonly time?: string | readonly string[] | undefined;
   /** check: rows that are not in order of time are refused. sort: they are sorted. file: they are taken as they stand. Default check. */
   readonly order?: 'check' | 'sort' | 'file' | undefined;
   /** Times further apart than the others. Default fail. */
   readonly gaps?: 'fail' | 'accept' | undefined;
   /** Of rows without a time that can be read, as of rows with too few or too many fields. */
   readonly onDamaged: 'fail' | 'skip';
+}
+
+/** The same, with one column of times. */
+type OneTime = Omit<TimeOptions, 'time'> & { readonly time?: string | undefined };
+
+/** A file whose times are in one column: parts of times are joined in one behind the others. */
+export interface JoinedTimes {
+  readonly columns: readonly string[];
+  readonly rows: readonly CsvRow[];
+  readonly time: string | undefined;
+  /** Columns of the file that have them. */
+  readonly parts: readonly string[];
+}
+
+/** @throws DataError naming a part that is no column */
+export function joinTimes(
+  path: string,
+  columns: readonly string[],
+  rows: readonly CsvRow[],
+  time: TimeOptions['time'],
+  form: TableForm,
+): JoinedTimes {
+  const parts = time === undefined ? [] : [time].flat();
+  const strange = parts.find((name) => !columns.includes(name));
+  if (strange !== undefined)
+    throw new DataError(
+      `${path}: there is no column '${strange}' (data.time) to order the rows by; its columns are: ${columns.slice(0, 50).join(', ')}`,
+    );
+  if (parts.length <= 1) return { columns, rows, time: parts[0], parts };
+  const places = parts.map((name) => columns.indexOf(name));
+  const name = parts.join(' + ');
+  const textOf = ({ fields }: CsvRow) =>
+    joinTime(places.map((at) => (isMissing(fields[at]!, form) ? '' : fields[at]!)));
+  return {
+    columns: [...columns, name],
+    rows: rows.map((row) => ({ ...row, fields: [...row.fields, textOf(row)] })),
+    time: name,
+    parts,
+  };
 }
 
 /** What rows are ordered by. */
@@ -54,7 +97,7 @@ export function timeColumn(
   path: string,
   columns: readonly string[],
   rows: readonly CsvRow[],
-  { time, order }: TimeOptions,
+  { time, order }: OneTime,
   form: TableForm,
   notes: string[],
 ): TimeColumn | undefined {
@@ -63,14 +106,13 @@ export function timeColumn(
     notes.push(...mixed(path, columns, rows, time, form));
     return undefined;
   }
-  if (time !== undefined && !columns.includes(time))
-    throw new DataError(
-      `${path}: there is no column '${time}' (data.time) to order the rows by; its columns are: ${columns.slice(0, 50).join(', ')}`,
-    );
   const at = time === undefined ? findTime(path, columns, rows, form) : columns.indexOf(time);
   if (at === undefined) {
+    const parts = partsOfTime(columns);
+    const how =
+      parts.length > 1 ? `; to order them by these columns, set data.time: [${parts.join(', ')}]` : '';
     notes.push(
-      `${path}: no time column was found, so rows keep the order of the file; to choose a column, set data.time`,
+      `${path}: no time column was found, so rows keep the order of the file${how || '; to choose a column, set data.time'}`,
     );
     return undefined;
   }
@@ -88,6 +130,20 @@ export function timeColumn(
   };
 }
 
+/** Columns that have a part of a time each, by their names. */
+function partsOfTime(columns: readonly string[]): readonly string[] {
+  const parts = [
+    /^(year|yr|年)$/i,
+    /^(month|mon|月)$/i,
+    /^(day|日)$/i,
+    /^(hour|hr|時)$/i,
+    /^(minute|min|分)$/i,
+  ];
+  const found = parts.map((name) => columns.find((column) => name.test(column)));
+  const lacking = found.indexOf(undefined);
+  return found.slice(0, lacking < 0 ? found.length : lacking) as string[];
+}
+
 function example(texts: readonly string[]): string {
   const first = texts.find((text) => readCompact(text) !== undefined)!;
   return `${first} is ${new Date(readCompact(first)!).toISOString().replace('T00:00:00.000Z', '').replace('.000Z', '')}`;
@@ -103,7 +159,7 @@ export function inOrderOfTime(
   { name, at, read }: TimeColumn,
   columns: readonly string[],
   rows: readonly CsvRow[],
-  { order = 'check', gaps = 'fail', onDamaged }: TimeOptions,
+  { order = 'check', gaps = 'fail', onDamaged }: OneTime,
   form: TableForm,
   notes: string[],
 ): { readonly rows: readonly CsvRow[]; readonly step: number | undefined } {
@@ -216,7 +272,7 @@ function mixed(
   return [
     ...notes,
     several
-      ? `${what}. ${several}, and windows mix them: write one file per series`
+      ? `${what}. ${several}. Windows mix rows of one time (data.order: file)`
       : `${what}; windows use both rows, in the order of the file (data.order: file)`,
   ];
 }
@@ -307,7 +363,7 @@ function checkOrder(
     const several = severalSeries(twice, columns, rows, at);
     throw new DataError(
       several
-        ? `${what}. ${several}. Write one file per series, and train on one of them`
+        ? `${what}. ${several}`
         : `${what}. ${clocksWentBack(row.fields[at]!, time) ? CLOCKS : 'Keep one row per time'}, ${WAY_OUT}`,
     );
   }

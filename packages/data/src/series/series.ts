@@ -9,7 +9,7 @@ import { widthWithoutEmpty } from '../tables/empty-columns.ts';
 import { ColumnFit, type NumberEncoding, noNumber } from '../tables/table.ts';
 import { formOf, isMissing, readNumber, saidOf, type TableForm } from '../tables/table-form.ts';
 import { RangeFinder, type TargetRange } from '../target-range.ts';
-import { inOrderOfTime, type TimeColumn, type TimeOptions, timeColumn } from './series-time.ts';
+import { inOrderOfTime, joinTimes, type TimeColumn, type TimeOptions, timeColumn } from './series-time.ts';
 
 export interface SeriesOptions extends Partial<TableForm>, TimeOptions {
   readonly format: 'series';
@@ -116,12 +116,12 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
 
 /**
  * What predictions need to read their files as this one, where it is not the default.
- * @param time the column by which rows were ordered, also where it was guessed: predictions need the same
+ * @param time the column, or columns, by which rows were ordered, also where they were guessed: predictions need the same
  * @param step the usual one of their times
  */
 function saidOfSeries(
   options: SeriesOptions,
-  time: string | undefined,
+  time: string | readonly string[] | undefined,
   step: number | undefined,
 ): Partial<SeriesPreparation> {
   const { missing, order = 'check', gaps = 'fail' } = options;
@@ -156,8 +156,8 @@ interface SeriesRows {
   readonly values: readonly number[];
   /** Of each row, in the file. */
   readonly lines: readonly number[];
-  /** The column by which they are ordered. */
-  readonly time: string | undefined;
+  /** The column by which they are ordered, or those that have parts of their times. */
+  readonly time: string | readonly string[] | undefined;
   /** The usual one from a time to the next. */
   readonly step: number | undefined;
 }
@@ -180,8 +180,12 @@ export async function readSeriesRows(
   const columns = file.columns.slice(0, widthWithoutEmpty(path, file.columns, all));
   notes.push(...file.notes());
   if (skipped.length > 0) notes.push(skippedRows(skipped, all.length));
-  const time = timeColumn(path, columns, all, options, form, notes);
-  const names = options.columns ?? numericColumns(path, columns, all, form, time, notes);
+  const joined = joinTimes(path, columns, all, options.time, form);
+  const timing = { ...options, time: joined.time };
+  const time = timeColumn(path, joined.columns, joined.rows, timing, form, notes);
+  // Parts of the time are no features, unless they are asked for.
+  const parts = joined.parts.length > 1 ? joined.parts : time ? [time.name] : [];
+  const names = options.columns ?? numericColumns(path, columns, all, form, { time, parts }, notes);
   const places = new Map(columns.map((name, at) => [name, at]));
   const strange = names.find((name) => !places.has(name));
   if (strange !== undefined)
@@ -189,7 +193,7 @@ export async function readSeriesRows(
       `${path}: there is no column '${strange}'; its columns are: ${columns.slice(0, 50).join(', ')}`,
     );
   const { rows, step } = time
-    ? inOrderOfTime(path, time, columns, all, options, form, notes)
+    ? inOrderOfTime(path, time, joined.columns, joined.rows, timing, form, notes)
     : { rows: all, step: undefined };
   const values: number[] = [];
   for (const { line, fields } of rows) {
@@ -203,7 +207,14 @@ export async function readSeriesRows(
       values.push(value);
     }
   }
-  return { names, rows: rows.length, values, lines: rows.map(({ line }) => line), time: time?.name, step };
+  return {
+    names,
+    rows: rows.length,
+    values,
+    lines: rows.map(({ line }) => line),
+    time: time && (parts.length > 1 ? parts : time.name),
+    step,
+  };
 }
 
 const cure = (text: string, form: TableForm) =>
@@ -216,12 +227,12 @@ function numericColumns(
   columns: readonly string[],
   rows: readonly CsvRow[],
   form: TableForm,
-  time: TimeColumn | undefined,
+  { time, parts }: { readonly time: TimeColumn | undefined; readonly parts: readonly string[] },
   notes: string[],
 ): readonly string[] {
   const otherwise = 'list the input columns in data.columns';
   // Times that are no quantities are not doubtful: they are no features.
-  const quantity = (name: string) => name !== time?.name || !time.isDate;
+  const quantity = (name: string) => !parts.includes(name) || !time?.isDate;
   const fits = columns.map(
     (name) => new ColumnFit(name, quantity(name) ? undefined : 'ignore', form, otherwise),
   );
@@ -232,9 +243,9 @@ function numericColumns(
   notes.push(...fits.flatMap(({ looks }) => looks.grouped(form)));
   const numbers = fits.filter(({ kind }) => kind === 'number').map(({ name }) => name);
   // What orders the rows is told of already, and to go on in it is no forecast; but it may be all there is.
-  const measured = numbers.filter((name) => name !== time?.name);
+  const measured = numbers.filter((name) => !parts.includes(name));
   const chosen = measured.length > 0 ? measured : numbers;
-  const left = columns.filter((name) => !numbers.includes(name));
+  const left = columns.filter((name) => !numbers.includes(name) && !parts.includes(name));
   if (chosen.length === 0)
     throw new DataError(
       `${path}: no column consists of numbers; its columns are: ${columns.slice(0, 50).join(', ')}`,

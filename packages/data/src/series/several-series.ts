@@ -1,5 +1,6 @@
 /** Files that hold several series, such as the sales of several shops: their times repeat, and a window over their rows would mix them. */
 import type { CsvRow } from '../tables/csv-file.ts';
+import { isClock, isHour } from '../tables/joined-time.ts';
 import type { ExactTime } from '../tables/read-time.ts';
 
 export interface Timed extends ExactTime {
@@ -20,6 +21,10 @@ export interface Repeated {
 
 /** Of two series over the same times, half of the rows repeat one; they may lie apart. */
 const PART = 0.25;
+const APART = 'write one file per series, and train on one of them';
+/** So many numbers from 0 to 24 may be hours, whatever their column is called. */
+const HOURS = 20;
+const HOUR_NAMES = /^(hour|hours|hr|hrs|h|heure|stunde|hora|時|時間|時刻)$|hour/i;
 /** Values that a message lists. */
 const NAMED = 3;
 
@@ -37,7 +42,7 @@ export function repeated(rows: readonly Timed[]): Repeated | undefined {
 }
 
 /**
- * Says that the rows are several series, where they seem to be.
+ * Says that the rows are several series, or have a part of their times in another column, where they seem to, and what to do.
  * @param at the column of times
  */
 export function severalSeries(
@@ -57,9 +62,15 @@ export function severalSeries(
     const { name, values } = best;
     const more = values.length > NAMED ? `, ... (${values.length} in all)` : '';
     const list = values.slice(0, NAMED).map((text) => text.slice(0, 40));
-    return `The file seems to contain several series, one per value of column '${name}': ${list.join(', ')}${more}`;
+    const are = `one per value of column '${name}': ${list.join(', ')}${more}`;
+    const joined = `data.time: [${columns[at]}, ${name}]`;
+    if (values.every(isClock))
+      return `Column '${name}' seems to contain the times of day. Set ${joined} to read both columns as the time`;
+    return values.every(isHour) && (values.length >= HOURS || HOUR_NAMES.test(name))
+      ? `If column '${name}' contains the hours of the day, set ${joined} to read both columns as the time. If the file contains several series, ${are}, ${APART}`
+      : `The file seems to contain several series, ${are}. ${APART.replace('w', 'W')}`;
   }
-  return 'Many times are repeated: the file seems to contain several series';
+  return `Many times are repeated: the file seems to contain several series. ${APART.replace('w', 'W')}`;
 }
 
 /** The values of a column if no two rows of one have the same time, and each has several rows. */

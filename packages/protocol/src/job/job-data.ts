@@ -269,10 +269,10 @@ const seriesSchema = z
     path: path('The CSV file.'),
     ...csvForm,
     ...notation,
-    time: columnName
+    time: columnOrColumns
       .optional()
       .describe(
-        'Column with the time of each row: numbers, or dates such as 2026-01-31 12:00, 2026/01/31 or 20260131. Default: a column named time, date, timestamp, ds or t, or one that contains such dates.',
+        'Column with the time of each row: numbers, or dates such as 2026-01-31 12:00, 2026/01/31 or 20260131. Several columns, such as [date, hour] or [year, month, day, hour], are read as one time. Default: a column named time, date, timestamp, ds or t, or one that contains such dates.',
       ),
     order: z
       .enum(['check', 'sort', 'file'])

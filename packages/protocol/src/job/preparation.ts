@@ -63,7 +63,7 @@ const series = z.looseObject({
   columns: z.array(number).min(1),
   targets: names,
   missing: z.enum(['fail', 'previous']).optional(),
-  time: z.string().optional(),
+  time: z.union([z.string(), names]).optional(),
   order: z.enum(['check', 'sort', 'file']).optional(),
   gaps: z.enum(['fail', 'accept']).optional(),
   step: finite.optional(),

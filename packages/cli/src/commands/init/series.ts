@@ -1,5 +1,6 @@
 /** Tables whose rows are measurements in order of time, as `kasane init` finds them. */
 import { daysOf, rises } from '@kasane/data/internal/series/backwards';
+import { isClock, isHour, joinTime } from '@kasane/data/internal/tables/joined-time';
 import {
   areCompactDates,
   type ExactTime,
@@ -29,6 +30,9 @@ const NAMES = /^(date|time|datetime|timestamp|ds|day|week|month|quarter|period)$
 /** What the reader takes for the column of times by its name. */
 const TIME_NAMES = /^(time|date|timestamp|ds|t)$/i;
 
+/** What has the hours of the day, as numbers. */
+const HOUR_NAMES = /^(h|hr|hrs|heure|stunde|hora|時|時間|時刻)$|hour/i;
+
 /** Milliseconds since 1970, of a whole number that is as many, or as many seconds. */
 function readEpoch(text: string): number | undefined {
   if (!/^\d{9,13}$/.test(text)) return undefined;
@@ -39,6 +43,8 @@ const areEpochs = (values: readonly string[]) => values.every((text) => readEpoc
 /** A table as a series. */
 export interface Series {
   readonly time: Column;
+  /** What has the time of day of each row, beside its date. */
+  readonly clock?: Column | undefined;
   readonly numbers: readonly Column[];
   /** Number the rows, and are left out. */
   readonly numbering: readonly Column[];
@@ -52,7 +58,8 @@ export interface Series {
 export function seriesOf(columns: readonly Column[]): Series | undefined {
   const time = columns.find((column) => isTime(column));
   if (!time) return undefined;
-  const filled = columns.filter((column) => column !== time && column.values.length > 0);
+  const clock = clockOf(time, columns);
+  const filled = columns.filter((column) => ![time, clock].includes(column) && column.values.length > 0);
   const measured = filled.filter((column) => !column.fit.isRowNumber);
   const others = measured.length > 0 ? measured : filled;
   const numbering = filled.filter((column) => !others.includes(column));
@@ -62,19 +69,33 @@ export function seriesOf(columns: readonly Column[]): Series | undefined {
   );
   if (numbers.length === 0 || numbers.length < others.length) return undefined;
   const read = areCompactDates(time.values) ? readCompact : areEpochs(time.values) ? readEpoch : readDate;
-  const times = time.values.flatMap((text) => {
-    const at = read(text);
+  const texts = clock ? time.values.map((text, row) => joinTime([text, clock.values[row]!])) : time.values;
+  const times = texts.flatMap((text) => {
+    const at = clock ? readDate(text) : read(text);
     return at === undefined ? [] : [exactTime(text, at, plainForm)];
   });
   const areMostRead = 2 * times.length >= time.values.length;
   if (times.length < time.values.length) {
     // What is not read can not be checked: only where there is nothing else to do with it.
     const isSeries = areMostRead || numbers.length === 1;
-    return isSeries ? { time, numbers, numbering, times: undefined, areMostRead } : undefined;
+    return isSeries ? { time, clock, numbers, numbering, times: undefined, areMostRead } : undefined;
   }
   const sorted = times.toSorted(timeBetween);
   const once = sorted.every((at, i) => i === 0 || timeBetween(at, sorted[i - 1]!) > 0);
-  return once || numbers.length === 1 ? { time, numbers, numbering, times, areMostRead } : undefined;
+  return once || numbers.length === 1 ? { time, clock, numbers, numbering, times, areMostRead } : undefined;
+}
+
+/** The column that makes the dates of another one times, each of which comes once; undefined where they do by themselves, or nothing does. */
+function clockOf(time: Column, columns: readonly Column[]): Column | undefined {
+  if (time.isNumber && !areCompactDates(time.values)) return undefined;
+  if (time.different.size === time.values.length || time.values.length < time.rows) return undefined;
+  return columns.find((column) => {
+    const { name, values, rows } = column;
+    const isHours = HOUR_NAMES.test(name) && values.every(isHour);
+    if (column === time || values.length < rows || !(isHours || values.every(isClock))) return false;
+    const texts = time.values.map((text, row) => joinTime([text, values[row]!]));
+    return new Set(texts).size === texts.length && texts.every((text) => readDate(text) !== undefined);
+  });
 }
 
 function isTime({ name, values, different, isNumber }: Column): boolean {
@@ -104,7 +125,7 @@ export function seriesSection(
 ): TableGuess {
   if (series && given.format !== 'series')
     guesses.push(
-      `column '${series.time.name}' contains the times of the rows, and the others are numbers: a series (use --set format=csv for a table of independent rows)`,
+      `${series.clock ? `columns '${series.time.name}' and '${series.clock.name}' contain` : `column '${series.time.name}' contains`} the times of the rows, and the others are numbers: a series (use --set format=csv for a table of independent rows)`,
     );
   const times = series?.times?.toSorted(timeBetween);
   const steps = times?.slice(1).map((time, i) => timeBetween(time, times[i]!)) ?? [];
@@ -125,6 +146,7 @@ export function seriesSection(
     );
   return {
     ...{ format: 'series', path, ...form, window },
+    ...(series?.clock && { time: [series.time.name, series.clock.name] }),
     ...(isChosen && { columns: numbers.map(({ name }) => name) }),
     ...given,
     ...(target !== undefined && { target }),

@@ -96,7 +96,7 @@ export async function readSeries(given: string, series: SeriesPreparation): Prom
   const { rows, values, time, step } = await readSeriesRows(given, options, notes);
   if (rows < window) throw new DataError(`${given}: ${counted(rows, 'row')}; the model needs ${window}`);
   if (series.step !== undefined && time !== undefined && step !== undefined)
-    checkStep(given, time, step, series.step);
+    checkStep(given, [time].flat().join(' + '), step, series.step);
   const last = values.slice(-window * columns.length);
   const x = Float32Array.from(last, (value, i) => {
     const { mean, std } = columns[i % columns.length]!;
