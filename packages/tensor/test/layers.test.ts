@@ -71,6 +71,51 @@ describe('a layer refuses', () => {
       'expected samples with several positions, [rows, columns, channels] or [time, channels], got [6]',
     ],
     [
+      [4, 4, 2],
+      { type: 'conv1d', filters: 2, size: 3 },
+      'expected sequences [time, channels], got [4, 4, 2]: change the input of the model, or add a reshape layer',
+    ],
+    [
+      [4, 2],
+      { type: 'conv1d', filters: 2, size: 3, padding: 1, causal: true },
+      'padding is 1; causal pads by itself: leave padding out',
+    ],
+    [
+      [4, 2],
+      { type: 'conv1d', filters: 3, size: 3, groups: 2 },
+      'groups is 2; expected a divisor of 2 channels and 3 filters',
+    ],
+    [
+      [4, 2],
+      { type: 'conv1d', filters: 2, size: 3, dilation: 2 },
+      'a window of 5 steps does not fit a sequence of 4',
+    ],
+    [
+      [4, 4, 2],
+      { type: 'conv2dTranspose', filters: 2, size: 2, padding: 2 },
+      'padding is 2 x 2; expected less than the size, 2 x 2',
+    ],
+    [
+      [4, 4, 2],
+      { type: 'conv2dTranspose', filters: 2, size: 3, stride: 2, outputPadding: 2 },
+      'outputPadding is 2 x 2; expected less than the stride, 2 x 2',
+    ],
+    [
+      [1, 1, 2],
+      { type: 'conv2dTranspose', filters: 2, size: 3, padding: 2 },
+      'padding 2 x 2 leaves nothing of what an image of 1 x 1 becomes: use less',
+    ],
+    [
+      [4, 4, 2],
+      { type: 'adaptiveAveragePool', size: [3, 5] },
+      'size is 3 x 5; expected at most that of the image, 4 x 4. To make images larger use upsample',
+    ],
+    [
+      [4],
+      { type: 'squeezeExcite' },
+      'expected samples with positions, [rows, columns, channels] or [time, channels], got [4]',
+    ],
+    [
       [5, 12],
       { type: 'selfAttention', heads: 4, keyValueHeads: 3 },
       'keyValueHeads is 3; expected a divisor of 4 heads',

@@ -51,6 +51,56 @@ const cases: readonly Case[] = [
     ],
   },
   { label: 'conv2d, depthwise', input: image, layers: [conv({ filters: 8, groups: 4, padding: 1 })] },
+  { label: 'conv1d', input: sequence, layers: [{ type: 'conv1d', filters: 4, size: 3, padding: 1 }] },
+  {
+    label: 'conv1d, every option',
+    input: [11, 6],
+    layers: [
+      { type: 'conv1d', filters: 4, size: 2, stride: 2, padding: 1, dilation: 3, groups: 2, bias: false },
+      { type: 'batchNorm' },
+      { type: 'conv1d', filters: 3, size: 3, dilation: 2, causal: true },
+    ],
+  },
+  { label: 'conv2dTranspose', input: image, layers: [{ type: 'conv2dTranspose', filters: 3, size: 3 }] },
+  {
+    label: 'conv2dTranspose, every option',
+    input: image,
+    layers: [
+      conv({}),
+      {
+        ...{ type: 'conv2dTranspose', filters: 3, size: [3, 4], stride: [2, 3] },
+        ...{ padding: [1, 2], outputPadding: [1, 0], bias: false },
+      },
+      { type: 'relu' },
+    ],
+  },
+  { label: 'upsample', input: image, layers: [{ type: 'upsample' }] },
+  { label: 'upsample of several', input: image, layers: [{ type: 'upsample', scale: [3, 2] }, conv({})] },
+  {
+    label: 'upsample, bilinear',
+    input: image,
+    layers: [conv({}), { type: 'upsample', scale: [2, 3], method: 'bilinear' }],
+  },
+  {
+    label: 'adaptiveAveragePool, evenly',
+    input: [6, 4, 2],
+    layers: [{ type: 'adaptiveAveragePool', size: [3, 2] }],
+  },
+  {
+    label: 'adaptiveAveragePool, with windows that overlap',
+    input: image,
+    layers: [conv({}), { type: 'adaptiveAveragePool', size: [3, 3] }],
+  },
+  {
+    label: 'squeezeExcite of an image',
+    input: image,
+    layers: [conv({}), { type: 'squeezeExcite', reduction: 2 }, { type: 'relu' }],
+  },
+  {
+    label: 'squeezeExcite of a sequence',
+    input: sequence,
+    layers: [{ type: 'squeezeExcite', gate: 'hardSigmoid' }],
+  },
   { label: 'maxPool', input: image, layers: [{ type: 'maxPool', size: 2 }] },
   {
     label: 'maxPool, every option',

@@ -25,6 +25,9 @@ const attention = { ...linear('query.'), ...linear('key.'), ...linear('value.'),
 /** Of each layer type, torch's name of each parameter and the order of its axes here. */
 const layouts: Readonly<Record<string, Readonly<Record<string, TorchParameter>>>> = {
   conv2d: { weight: { name: 'weight', order: [2, 3, 1, 0] }, bias: { name: 'bias' } },
+  conv1d: { weight: { name: 'weight', order: [2, 1, 0] }, bias: { name: 'bias' } },
+  conv2dTranspose: { weight: { name: 'weight', order: [2, 3, 1, 0] }, bias: { name: 'bias' } },
+  squeezeExcite: { ...linear('squeeze.'), ...linear('excite.') },
   dense: linear(''),
   batchNorm: {
     scale: { name: 'weight' },

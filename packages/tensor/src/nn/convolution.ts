@@ -55,20 +55,38 @@ export function convolve(x: Node, weight: Node, options: ConvolutionOptions = {}
   return matmul(x, reshape(weight, [channels!, filters!]));
 }
 
+export interface TransposedOptions extends WindowOptions {
+  /** Rows below and columns right that no window needs, fewer than the stride. Default 0. */
+  readonly outputPadding?: Pair;
+}
+
+/** Rows and columns of a transposed convolution's result. */
+export function transposedExtents(image: Pair, size: Pair, options: TransposedOptions): Pair {
+  const { stride = [1, 1], padding = [0, 0], dilation = [1, 1], outputPadding = [0, 0] } = options;
+  const extent = (axis: 0 | 1) =>
+    (image[axis] - 1) * stride[axis] +
+    dilation[axis] * (size[axis] - 1) +
+    1 -
+    2 * padding[axis] +
+    outputPadding[axis];
+  return [extent(0), extent(1)];
+}
+
 /**
  * Transposed convolution: the adjoint of `convolve` with the same options in its input (Dumoulin and Visin 2016, section 4).
  * @param x [samples, rows, columns, filters]
  * @param weight [height, width, channels, filters]
- * @returns [samples, rows', columns', channels], where rows' = (rows - 1) stride + dilation (height - 1) + 1 - 2 padding
+ * @returns [samples, rows', columns', channels], where rows' = (rows - 1) stride + dilation (height - 1) + 1 - 2 padding + outputPadding
  */
-export function convTranspose2d(x: Node, weight: Node, options: WindowOptions = {}): Node {
-  const { stride = [1, 1], padding = [0, 0], dilation = [1, 1] } = options;
-  const extent = (axis: 0 | 1) =>
-    (x.shape[axis + 1]! - 1) * stride[axis] +
-    dilation[axis] * (weight.shape[axis]! - 1) +
-    1 -
-    2 * padding[axis];
-  return conv2dInputGradient(x, weight, [extent(0), extent(1)], options);
+export function convTranspose2d(x: Node, weight: Node, options: TransposedOptions = {}): Node {
+  const [rows, columns] = x.shape.slice(1) as [number, number];
+  const [height, width] = weight.shape as readonly [number, number];
+  return conv2dInputGradient(
+    x,
+    weight,
+    transposedExtents([rows, columns], [height, width], options),
+    options,
+  );
 }
 
 /** Largest element of each window; padding counts as minus infinity. */

@@ -1,7 +1,10 @@
 /** The list of layers: one line each. Job files, their schema and the model builder know exactly these. */
 import { activationLayers, elu, leakyRelu, prelu, softmax } from './activation.ts';
+import { adaptiveAveragePool } from './adaptive-pool.ts';
 import { selfAttention } from './attention.ts';
+import { conv1d } from './conv1d.ts';
 import { conv2d } from './conv2d.ts';
+import { conv2dTranspose } from './conv2d-transpose.ts';
 import { dense } from './dense.ts';
 import { dropout } from './dropout.ts';
 import { embedding, positionalEncoding } from './embedding.ts';
@@ -14,15 +17,22 @@ import { batchNorm, layerNorm, rmsNorm } from './norm.ts';
 import { averagePool, globalAveragePool, maxPool } from './pooling.ts';
 import { gru, lstm, rnn } from './recurrent.ts';
 import { reshape } from './reshape.ts';
+import { squeezeExcite } from './squeeze-excite.ts';
 import { transformerBlock } from './transformer-block.ts';
+import { upsample } from './upsample.ts';
 
 export const layerTypes = {
   input,
   dense,
   conv2d,
+  conv1d,
+  conv2dTranspose,
+  upsample,
   maxPool,
   averagePool,
   globalAveragePool,
+  adaptiveAveragePool,
+  squeezeExcite,
   batchNorm,
   layerNorm,
   rmsNorm,

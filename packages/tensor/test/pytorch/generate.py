@@ -375,6 +375,50 @@ for samples, time, features, heads, groups, rotary, bias, norm, feed, hidden, fi
            'feedForward': feed, 'hidden': hidden, 'normFirst': first, 'causal': True},
           draw(samples, time, features), lambda x: m(x, first, True), transposed_matrices(m))
 
+sequences = lambda t: t.transpose(1, 2)
+for shape, filters, size, stride, padding, dilation, groups, causal, bias in [
+    ((2, 7, 3), 4, 3, 1, 1, 1, 1, False, True), ((1, 9, 4), 6, 2, 2, 0, 3, 2, False, False), ((2, 6, 4), 4, 3, 1, 0, 2, 4, True, True),
+    ((1, 8, 3), 2, 4, 3, 0, 1, 1, True, True), ((2, 5, 6), 3, 1, 1, 0, 1, 1, False, True),
+]:
+    m = nn.Conv1d(shape[2], filters, size, stride, padding, dilation, groups, bias)
+    parameters_of(m)
+    before = dilation * (size - 1) if causal else 0
+    ps = [(m.weight, lambda t: t.permute(2, 1, 0))] + ([(m.bias, same)] if bias else [])
+    layer('conv1d %s groups %d%s' % (list(shape), groups, ', causal' if causal else ''),
+          {'type': 'conv1d', 'filters': filters, 'size': size, 'stride': stride, 'padding': padding, 'dilation': dilation, 'groups': groups,
+           'causal': causal, 'bias': bias}, draw(*shape), lambda x: sequences(m(F.pad(sequences(x), (before, 0)))), ps)
+
+for shape, filters, size, stride, padding, further, bias in [
+    ((2, 3, 4, 2), 3, (3, 3), (2, 2), (1, 1), (1, 1), True), ((1, 4, 3, 3), 2, (4, 2), (2, 3), (1, 0), (0, 2), False),
+    ((1, 3, 2, 2), 4, (2, 2), (2, 2), (0, 0), (0, 0), True), ((2, 2, 3, 1), 2, (1, 3), (3, 1), (0, 2), (2, 0), True),
+]:
+    m = nn.ConvTranspose2d(shape[3], filters, size, stride, padding, further, bias=bias)
+    parameters_of(m)
+    layer('conv2dTranspose %s' % list(shape),
+          {'type': 'conv2dTranspose', 'filters': filters, 'size': size, 'stride': stride, 'padding': padding, 'outputPadding': further, 'bias': bias},
+          draw(*shape), lambda x: back(m(images(x))), [(m.weight, kernel)] + ([(m.bias, same)] if bias else []))
+
+for shape, scale in [((2, 3, 2, 2), (2, 2)), ((1, 2, 4, 3), (3, 1)), ((1, 1, 3, 1), (2, 4))]:
+    for method in ['nearest', 'bilinear']:
+        layer('upsample %s %s' % (method, list(shape)), {'type': 'upsample', 'scale': scale, 'method': method}, draw(*shape),
+              lambda x: back(F.interpolate(images(x), scale_factor=scale, mode=method)))
+
+for shape, size in [((2, 6, 4, 3), (3, 2)), ((1, 7, 5, 2), (3, 2)), ((1, 5, 6, 1), (5, 4)), ((2, 3, 3, 2), (1, 1))]:
+    layer('adaptiveAveragePool %s to %s' % (list(shape), list(size)), {'type': 'adaptiveAveragePool', 'size': size}, draw(*shape),
+          lambda x: back(F.adaptive_avg_pool2d(images(x), size)))
+
+for shape, reduction, gate in [((2, 3, 2, 4), 2, 'sigmoid'), ((1, 5, 6), 16, 'sigmoid'), ((2, 2, 2, 6), 3, 'hardSigmoid')]:
+    channels = shape[-1]
+    units = max(1, channels // reduction)
+    m = nn.ModuleList([nn.Linear(channels, units), nn.Linear(units, channels)])
+    parameters_of(m)
+    squash = torch.sigmoid if gate == 'sigmoid' else F.hardsigmoid
+    def run(x):
+        means = x.flatten(1, -2).mean(1)
+        return x * squash(m[1](F.relu(m[0](means)))).reshape(x.shape[0], *[1] * (x.dim() - 2), channels)
+    layer('squeezeExcite %s %s' % (list(shape), gate), {'type': 'squeezeExcite', 'reduction': reduction, 'gate': gate}, draw(*shape), run,
+          transposed_matrices(m))
+
 lines = lambda items: '[\n' + ',\n'.join(json.dumps(item) for item in items) + '\n]'
 print('{"torch": %s,\n"layers": %s,\n"losses": %s,\n"convTranspose2d": %s}'
       % (json.dumps(torch.__version__), lines(fixtures), lines(losses), lines(transposed)))

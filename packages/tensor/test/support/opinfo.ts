@@ -184,6 +184,11 @@ export const layers: Readonly<Record<keyof typeof layerTypes, Counterpart | None
   layerNorm: named('nn.functional.layer_norm', ([x, scale, shift], { epsilon }) =>
     layerNormalization(x, scale, shift, epsilon),
   ),
+  conv1d: fixtures,
+  conv2dTranspose: fixtures,
+  upsample: fixtures,
+  adaptiveAveragePool: fixtures,
+  squeezeExcite: fixtures,
   rmsNorm: fixtures,
   groupNorm: fixtures,
   instanceNorm: fixtures,
