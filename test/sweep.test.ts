@@ -2,8 +2,9 @@
 
 import { KasaneClient, type SweepWithTrials } from '@kasane/client/client';
 import type { SweepFile } from '@kasane/client/internal/sweep-file';
+import { SweepStore } from '@kasane/coordinator/internal/store/sweep-store';
 import { SweepState, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
 
 const cleanUp = new CleanUp();
@@ -252,4 +253,28 @@ it('waits for room where no more jobs may be open, and says so', { timeout: 120_
   for await (const { sweep } of one.client.sweep(id).watch()) reasons.add(sweep.waitingFor?.code);
   expect(reasons).toContain('jobs-full');
   expect((await one.client.sweep(id).get()).sweep.state).toBe(SweepState.SWEEP_STATE_SUCCEEDED);
+});
+
+it('trials compute no further while the disk does not take down what came of them', {
+  timeout: 120_000,
+}, async () => {
+  await using one = await clusterOf(1);
+  const { client } = one;
+  const submit = () => client.submitSweep(file({ trials: 3 }));
+  const quiet = await resultOf(client, await ended(client, (await submit()).id));
+  const setOutcome = vi.spyOn(SweepStore.prototype, 'setOutcome');
+  cleanUp.add(() => setOutcome.mockRestore());
+  setOutcome.mockImplementation(async () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  });
+  const { id } = await submit();
+  await vi.waitUntil(() => setOutcome.mock.calls.length > 5, { timeout: 60_000 });
+  const { sweep, trials } = await client.sweep(id).get();
+  expect(sweep.waitingFor?.code).toBe('disk');
+  // Two at once, of ten steps an epoch.
+  const jobs = (await client.list()).filter((job) => trials.some(({ job: trial }) => trial === job.id));
+  expect(jobs.map(({ step }) => Math.floor(step / 10))).toEqual([1, 1]);
+  expect(jobs.map(({ waitingFor }) => waitingFor?.code)).toEqual(['disk', 'disk']);
+  setOutcome.mockRestore();
+  expect(await resultOf(client, await ended(client, id))).toEqual(quiet);
 });

@@ -16,6 +16,7 @@ import { earlyStopReason, stopCriterionOf } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
 import { leftOut, mayLeaveOut, requireFinite } from './finite.ts';
 import { GradientSync } from './gradient-sync.ts';
+import { Hold } from './hold.ts';
 import { NetworkWait } from './network-wait.ts';
 import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
@@ -65,6 +66,7 @@ export class Run {
   #usedMs = 0;
   /** Its last step is done. */
   #isTrained = false;
+  readonly #hold = new Hold();
 
   constructor(options: RunOptions) {
     const { id, job, data, redis, workers, decide, log } = options;
@@ -120,7 +122,10 @@ export class Run {
       await this.#open();
       // It was suspended while the epoch's test went on.
       if (this.#endsEpoch && this.#position.counted > 0) await this.#endEpoch();
-      while (!this.#isOver()) await this.#step();
+      while (!this.#isOver()) {
+        await this.#hold.over;
+        await this.#step();
+      }
       this.#isTrained = true;
       await this.#saved.finish(this.#parameters!, this.#position);
       return 'done';
@@ -164,6 +169,7 @@ export class Run {
         (this.#sync?.isPublished ?? false) &&
         this.board.isWaiting &&
         !this.#saved.why &&
+        !this.#hold.why &&
         redis.status === 'ready',
       workers: this.workers.refusals.able().filter(({ draining }) => !draining).length,
     });
@@ -202,7 +208,9 @@ export class Run {
   /** What it waits for; undefined when it does not. */
   get waitingFor(): Reason | undefined {
     const { turn, redisWhy } = this.#options;
-    return this.#saved.why ?? turn.why ?? (this.board.why && (redisWhy() ?? this.board.why));
+    return (
+      this.#saved.why ?? this.#hold.why ?? turn.why ?? (this.board.why && (redisWhy() ?? this.board.why))
+    );
   }
 
   /** What only memory holds, while the disk refuses it; undefined while it does not. @param end why it refuses the end of the run */
@@ -213,6 +221,13 @@ export class Run {
     const isTrained = this.#isTrained && waited !== undefined;
     const model = () => this.#saved.model(this.#parameters!, this.#position.step);
     return { why, isTrained, epochs: this.progress.history, model };
+  }
+
+  /** Begins no step from now on; undefined: it goes on. Others share the workers without it meanwhile. */
+  hold(why: Reason | undefined): void {
+    if (!this.#hold.set(why)) return;
+    this.#options.turn.stand(why !== undefined);
+    this.#options.onChange();
   }
 
   /** Sets whose steps go first. */
@@ -227,6 +242,7 @@ export class Run {
     this.board.stop(stopped);
     this.#sync?.stop(stopped);
     this.#options.turn.stop(stopped);
+    this.#hold.stop(stopped);
   }
 
   /** What of its workers' gradients goes to and fro; undefined until it has opened. */

@@ -135,6 +135,7 @@ export class SweepRun {
     try {
       await this.#advance();
       this.#why = undefined;
+      this.#holdEvaluated(undefined);
     } catch (error) {
       this.#refused(error);
     }
@@ -191,6 +192,16 @@ export class SweepRun {
     const { state, error, spec } = record;
     const history = manager.runs.get(id)?.progress.history ?? store.epochs(id);
     return { state, error, history, criterion: stopCriterionOf(jobOfSpec(spec)) };
+  }
+
+  /** While the disk does not take down what trials have done, they do no more: they may be paused next. @param why undefined: they go on */
+  #holdEvaluated(why: Reason | undefined): void {
+    const lasts = new Map(this.decisions.map((decision) => [decision.trial, decision]));
+    for (const [trial, { epochs }] of lasts) {
+      const run = this.#options.manager.runs.get(jobOf(this.#record.id, trial));
+      const isEvaluated = epochs < this.sweep.epochs && run && run.progress.history.length >= epochs;
+      run?.hold(isEvaluated ? why : undefined);
+    }
   }
 
   /** Trials that have done what was decided for them compute no further. @param but those that go on at once */
@@ -287,6 +298,7 @@ export class SweepRun {
     const disk = diskReason(error, clockTime()) ?? diskReason((error as Error).cause, clockTime());
     const full = manager.hasRoom ? undefined : ({ code: 'jobs-full', args: { count: limits.jobs } } as const);
     this.#why = disk ?? full;
+    this.#holdEvaluated(disk);
     this.#retry = setTimeout(() => this.kick(), RETRY_MS);
     const isOfDisk = error instanceof KasaneError && error.code.startsWith('STATE_');
     if (disk || isOfDisk || error instanceof Busy || this.#isCancelled) return;
