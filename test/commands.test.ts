@@ -9,6 +9,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, temporaryDirectory } from './support/cluster.ts';
 import { runCommand, startCommand } from './support/commands.ts';
+import { smallTableJob } from './support/small-table.ts';
 
 const cleanUp = new CleanUp();
 const folder = temporaryDirectory(cleanUp);
@@ -123,4 +124,18 @@ it('trains on workers that come and go, and predicts with what was learned', asy
   coordinator.kill('SIGINT');
   expect(await once(coordinator, 'exit')).toEqual([0, null]);
   await expect(kasane('jobs')).rejects.toThrow(/no coordinator answers/);
+});
+
+it('a training that is stopped by a signal ends with the code of that signal', async () => {
+  const own = temporaryDirectory(cleanUp);
+  const job = smallTableJob(own, 100_000);
+  const out = join(own, 'out.safetensors');
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const [training] = await start(['train', job, '--workers', '1', '--out', out], /^epoch +1\//);
+    training.kill(signal);
+    expect(await once(training, 'exit')).toEqual([code, null]);
+  }
 });

@@ -160,3 +160,13 @@ it('a record by an earlier version has no times that are made up', async () => {
   expect(stdout).toMatch(/^- {20}recorded by an earlier version/);
   expect(stdout.match(/^- {20}epoch \d\/8: loss /gm)).toHaveLength(8);
 });
+
+it('who watches for events of all jobs may stop while none comes', async () => {
+  const { client } = cluster;
+  const stopped = new AbortController();
+  const last = (await client.events('')).at(-1)?.number ?? 0;
+  const next = client.watchEvents('', last, stopped.signal).next();
+  stopped.abort();
+  await expect(next).rejects.toThrow();
+  client.close();
+});

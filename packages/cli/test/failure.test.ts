@@ -6,6 +6,7 @@ import { systemCodes } from '@kasane/tensor/internal/node/system-errors';
 import { describe, expect, it } from 'vitest';
 import { sources } from '../../../test/support/sources.ts';
 import { failureOf, ownErrors, userErrors } from '../src/process/failure.ts';
+import { StoppedBySignal } from '../src/process/stop.ts';
 
 const thrown = (code: string, more: object = {}) =>
   Object.assign(new Error(`${code}: words of the system, open '/x'`), {
@@ -112,4 +113,11 @@ it('every code that sources mention has words, in one table, and none of them is
     expect(message).not.toMatch(/\bE[A-Z]{3,}\b|words of the system|a bug/);
     expect(message).toMatch(/^\/x: [^;]+; .+/);
   }
+});
+
+it('what a signal has ended exits as shells expect it', () => {
+  const exits = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map(
+    (signal) => failureOf(new StoppedBySignal(signal, 'stopped')).exit,
+  );
+  expect(exits).toEqual([130, 143, 129]);
 });

@@ -1,6 +1,7 @@
 /** How the command line fails: one clear line and an exit code of the protocol package's table. */
 import { errorCodes, KasaneError, messageOf } from '@kasane/protocol/errors';
 import { err } from '../output/say.ts';
+import { StoppedBySignal } from './stop.ts';
 import { systemFailure } from './system-errors.ts';
 
 /**
@@ -54,6 +55,7 @@ export function failureOf(error: unknown): Failure {
   // Whoever asked for a path that depends on it, and says so as its own error.
   const withoutFolder = [...causes(error)].find(({ syscall }) => syscall === 'uv_cwd');
   if (withoutFolder) return systemFailure(withoutFolder)!;
+  if (error instanceof StoppedBySignal) return { message: messageOf(error), exit: error.exit };
   const known =
     error instanceof KasaneError
       ? errorCodes[error.code].exit

@@ -1,5 +1,6 @@
 /** Signals that ask a command to stop. */
 import { constants } from 'node:os';
+import { KasaneError } from '@kasane/protocol/errors';
 import { stopSignals } from './hangup.ts';
 
 /**
@@ -9,6 +10,17 @@ import { stopSignals } from './hangup.ts';
 const ONE_REQUEST_MS = 1000;
 
 type Signal = (typeof stopSignals)[number];
+
+/** A command that did not do what it was asked for, since a signal asked it to stop. */
+export class StoppedBySignal extends KasaneError {
+  /** As shells give it to what a signal has ended. */
+  readonly exit: number;
+
+  constructor(signal: NodeJS.Signals, message: string) {
+    super('JOB_CANCELLED', message);
+    this.exit = 128 + constants.signals[signal];
+  }
+}
 
 /** Calls `first` when a signal asks to stop, and `again` when somebody, out of patience, asks once more. */
 export function onStop(

@@ -68,8 +68,12 @@ export class Calls {
   async *many<Request, Response>(
     method: Method<Request, Response>,
     request: Request,
+    signal?: AbortSignal,
   ): AsyncGenerator<Response> {
     const stream = this.#stream(method, request);
+    const cancel = () => stream.cancel();
+    if (signal?.aborted) cancel();
+    signal?.addEventListener('abort', cancel);
     let hasAnswered = false;
     try {
       for await (const response of stream) {
@@ -79,7 +83,8 @@ export class Calls {
     } catch (error) {
       throw this.#options.explain(error as ServiceError, hasAnswered);
     } finally {
-      stream.cancel();
+      signal?.removeEventListener('abort', cancel);
+      cancel();
     }
   }
 

@@ -197,9 +197,10 @@ export class CoordinatorClient {
     return events;
   }
 
-  /** What has happened to a job, then what happens, until it ends. Without a job: of all jobs, from a while ago on. @param after only later ones */
-  async *watchEvents(job = '', after = 0): AsyncGenerator<Event> {
-    for await (const { events } of this.#calls.many(JobsService.watchEvents, { job, after })) yield* events;
+  /** What has happened to a job, then what happens, until it ends. Without a job: of all jobs, from a while ago on. @param after only later ones. @param signal ends it with an error */
+  async *watchEvents(job = '', after = 0, signal?: AbortSignal): AsyncGenerator<Event> {
+    for await (const { events } of this.#calls.many(JobsService.watchEvents, { job, after }, signal))
+      yield* events;
   }
 
   /** The same: calls `listener` with each message and `ended` when no more come, until the returned function is called. */

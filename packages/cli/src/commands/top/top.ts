@@ -104,12 +104,12 @@ async function followEvents(
         last = past.at(-1)?.number ?? 0;
         say(jobEvents(ofOpenJobs(past)));
       }
-      for await (const event of client.watchEvents('', last)) {
+      for await (const event of client.watchEvents('', last, stopped)) {
         last = event.number;
         say(jobEvents([event]));
       }
     } catch {
-      // The feed says that the coordinator cannot be reached, and why.
+      // It was stopped, or the feed says that the coordinator cannot be reached, and why.
     }
     await sleep(RETRY_MS, undefined, { signal: stopped }).catch(() => {}); // stopped
   }

@@ -16,6 +16,7 @@ import {
   sweepTemporaryFolders,
 } from '../../files/temporary-folder.ts';
 import { stopSignals } from '../../process/hangup.ts';
+import { StoppedBySignal } from '../../process/stop.ts';
 import { endOrphan, type StartedRedis, startRedis } from '../../redis/start.ts';
 import { spansAsked } from '../../tracing/asked.ts';
 import { type ForkedWorker, forkWorker, tellCoordinator } from './worker-processes.ts';
@@ -240,7 +241,7 @@ export async function guarded<T>(
   let interrupt: (signal: NodeJS.Signals) => void = () => {};
   const interrupted = new Promise<never>((_, reject) => {
     interrupt = (signal) =>
-      reject(new KasaneError('JOB_CANCELLED', `stopped by ${signal}: ${progressLost(what)}`));
+      reject(new StoppedBySignal(signal, `stopped by ${signal}: ${progressLost(what)}`));
   });
   for (const signal of stopSignals) process.on(signal, interrupt);
   try {
