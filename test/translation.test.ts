@@ -37,7 +37,9 @@ describe('the pages in Japanese', () => {
         .filter((to) => !leadsSomewhere(path, to))
         .map((to) => `${path}: ${to}`),
     );
-    expect(wrong).toEqual([]);
+    const hint =
+      'links that lead nowhere; a section in Japanese needs <a id="its-english-anchor"></a> above it';
+    expect(wrong, hint).toEqual([]);
   });
 });
 
@@ -122,6 +124,8 @@ describe('a translation is out of step', () => {
     ['kasane init', 'kasane train', 'lines of code: number 1 is kasane train, and in English kasane init'],
     ['| a    | 60   |\n', '', 'table of 2 columns and 1 rows, and in English table of 2 columns and 2 rows'],
     ['- 2 つ目\n', '', 'blocks: number 2 is list of 1, and in English list of 2'],
+    ['<a id="folders">', '<a id="formats">', 'the anchor above it is formats, and should be folders'],
+    ['## フォルダー', '## フォルダー {#folders}', 'write <a id="folders"></a> above the heading'],
     ['60 ', '61 ', 'numbers missing: 60\n  numbers not in English: 61'],
     ['150 万', '15 万', 'numbers missing: 1500000'],
     ['`train`', 'train', 'inline code missing: `train`'],

@@ -11,6 +11,8 @@ export interface Section {
   /** 1 for `#`; 0 for what is above the first heading. */
   readonly level: number;
   readonly line: number;
+  /** The id above the heading. */
+  readonly anchor: string | undefined;
   /** The lines below the heading, with their numbers. */
   readonly lines: readonly Line[];
 }
@@ -39,32 +41,35 @@ export interface Page {
 const own = /<!-- only in Japanese -->.*?<!-- end -->/gs;
 const isFence = (text: string) => /^\s*```/.test(text);
 const isIndented = (text: string) => /^ {4}\S/.test(text);
-const isAnchor = (text: string) => /^<a id="[^"]*"><\/a>$/.test(text);
+const anchorOf = (text: string) => /^<a id="([^"]*)"><\/a>$/.exec(text)?.[1];
 
 /** The sections of a page. Headings within code are not headings. */
 export function sectionsOf(text: string): Section[] {
   const kept = text.replace(own, (part) => part.replace(/[^\n]/g, ''));
-  const sections: (Section & { lines: Line[] })[] = [{ heading: '', level: 0, line: 1, lines: [] }];
+  const top = { heading: '', level: 0, line: 1, anchor: undefined, lines: [] };
+  const sections: (Section & { lines: Line[] })[] = [top];
   let fenced = false;
+  let anchor: string | undefined;
   for (const [i, line] of kept.split('\n').entries()) {
     if (isFence(line)) fenced = !fenced;
     const [, marks, heading] = (!fenced && /^(#+) (.*)$/.exec(line)) || [];
-    if (marks) sections.push({ heading: heading!, level: marks.length, line: i + 1, lines: [] });
+    if (marks) sections.push({ heading: heading!, level: marks.length, line: i + 1, anchor, lines: [] });
     else sections.at(-1)!.lines.push({ text: line, line: i + 1 });
+    if (line.trim()) anchor = anchorOf(line);
   }
   return sections.filter(({ level, lines }) => level > 0 || lines.some(({ text }) => text.trim()));
 }
 
 /** What a link to a section of a page may have after its `#`. */
 export function anchorsOf(text: string): Set<string> {
-  const slugs = sectionsOf(text).map(({ heading }) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replace(/\s/g, '-'),
-  );
-  return new Set([...slugs, ...[...text.matchAll(/<a id="([^"]*)">/g)].map(([, id]) => id!)]);
+  const sections = sectionsOf(text);
+  return new Set(sections.flatMap(({ heading, anchor }) => [slugOf(heading), anchor ?? []].flat()));
 }
+const slugOf = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replace(/\s/g, '-');
 
 /** The links of a page to other files of the repository and to sections, as they are written. */
 export const linksOf = (text: string): string[] =>
@@ -81,7 +86,10 @@ export function differences(page: Page, translation: Page): string[] {
     return [outlineDiffers(page, original, translation, translated)];
   return original.flatMap((section, i) => {
     const other = translated[i]!;
-    const found = compare(skeleton(section, page.path), skeleton(other, translation.path, page.path));
+    const found = [
+      ...anchorDiffers(section, other),
+      ...compare(skeleton(section, page.path), skeleton(other, translation.path, page.path)),
+    ];
     if (found.length === 0) return [];
     const where = (of: Page, { heading, line }: Section) => `docs/${of.path}:${line} "${heading}"`;
     return [
@@ -91,6 +99,14 @@ export function differences(page: Page, translation: Page): string[] {
       ].join('\n'),
     ];
   });
+}
+
+/** A section that moves takes its anchor along. */
+function anchorDiffers({ heading }: Section, { heading: translated, anchor }: Section): string[] {
+  const wanted = slugOf(heading);
+  if (translated.includes('{#'))
+    return [`GitHub shows {#...}: write <a id="${wanted}"></a> above the heading`];
+  return anchor && anchor !== wanted ? [`the anchor above it is ${anchor}, and should be ${wanted}`] : [];
 }
 
 /** Both lists of headings, from the first that has no match. */
@@ -208,7 +224,7 @@ function parsed(lines: readonly Line[]) {
     } else if (!text.trim()) {
       // Blank lines within a list or within indented code do not end it.
       if (last !== 'list' && last !== 'indented code') last = '';
-    } else if (!isAnchor(text)) {
+    } else if (!anchorOf(text)) {
       open(last === 'list' && text.startsWith(' ') ? 'list' : 'paragraph');
       prose.push(text);
     }
