@@ -122,6 +122,23 @@ it.each([
   },
 );
 
+it.each([
+  ['train', ['train', 'job.json', '--workers', '1']],
+  ['coordinator', ['coordinator', '--port', '0', '--state', 'state']],
+])(
+  '%s where files may hardly have a size: the limit is named, and nothing waits',
+  {
+    timeout: LIMIT_MS,
+  },
+  async (_, args) => {
+    const { code, stderr } = await within('cp tiny.json job.json && ulimit -f 100 && exec "$@"', args);
+    expect(stderr).toMatch(
+      /^kasane: the limit of \d+ KiB on the size of a file is too low: .* \(ulimit -f unlimited\)\n$/,
+    );
+    expect(code).toBe(73);
+  },
+);
+
 it('weights of an earlier training are replaced with a note, where nobody has named their place', {
   timeout: LIMIT_MS,
 }, async () => {

@@ -43,10 +43,12 @@ export const isDiskError = (error: unknown): boolean => diskReason(error, '') !=
 const isDiskCause = (code: SystemCode): code is DiskCause =>
   (diskCauses as ReadonlySet<SystemCode>).has(code);
 
-/** SQLite's errors are the system's, in its own words. */
+/** SQLite's errors are the system's, in its own words. A file of ours that is too large will not become smaller: nothing waits for that. */
 function codeOf(error: Error): SystemCode | undefined {
   const sqlite = sqliteCode(error);
-  return sqlite === undefined ? systemCodeOf(error) : systemCodeOfSqlite(sqlite);
+  if (sqlite !== undefined) return systemCodeOfSqlite(sqlite);
+  const code = systemCodeOf(error);
+  return code === 'EFBIG' ? undefined : code;
 }
 
 /** Whether it is another program that has the database locked. */

@@ -2,6 +2,7 @@
 import { accessSync, constants, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
+import { fileSizeLimit } from '@kasane/tensor/internal/node/file-size-limit';
 import { meaningOf, type SystemCode, systemWords } from '@kasane/tensor/internal/node/system-errors';
 
 /** Primary result codes (https://sqlite.org/rescode.html); extended codes have them in their low byte. */
@@ -34,14 +35,20 @@ export const RESTORE =
 const systemCodes: Readonly<Record<number, SystemCode>> = {
   [SQLITE.PERM]: 'EACCES',
   [SQLITE.READONLY]: 'EROFS',
-  [SQLITE.IOERR]: 'EIO',
   [SQLITE.FULL]: 'ENOSPC',
   // A file that is there and cannot be opened; SQLite does not say why.
   [SQLITE.CANTOPEN]: 'EACCES',
 };
 
+/** SQLite does not say that a file became too large: where files may not be larger than this, that is what happened. */
+const SMALL_LIMIT = 64 << 20;
+
+const ofDisk = (limit = fileSizeLimit()): SystemCode =>
+  limit !== undefined && limit < SMALL_LIMIT ? 'EFBIG' : 'EIO';
+
 /** What the system would say, where SQLite's refusal is the disk's. @param code a primary result code */
-export const systemCodeOfSqlite = (code: number): SystemCode | undefined => systemCodes[code];
+export const systemCodeOfSqlite = (code: number): SystemCode | undefined =>
+  code === SQLITE.IOERR ? ofDisk() : systemCodes[code];
 
 /** Why the file system refused something, without its error number. */
 export const whyOf = (error: unknown): string => systemWords(error) ?? messageOf(error);
@@ -80,7 +87,7 @@ export function stateError(error: unknown, path: string): Error {
     case SQLITE.FULL:
       return unusable(path, meaningOf('ENOSPC').words);
     case SQLITE.IOERR:
-      return unusable(path, meaningOf(isFull(path) ? 'ENOSPC' : 'EIO').words);
+      return unusable(path, meaningOf(isFull(path) ? 'ENOSPC' : ofDisk()).words);
     case SQLITE.BUSY:
     case SQLITE.LOCKED:
       return new KasaneError(

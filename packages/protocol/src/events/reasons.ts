@@ -33,6 +33,7 @@ const diskCures = {
   ...{ EROFS: `${REMOUNT} as writable`, ESTALE: REMOUNT, ENODEV: REMOUNT, ENXIO: REMOUNT },
   ...{ ENOENT: RESTORE, ENOTDIR: RESTORE, EACCES: PERMIT, EPERM: PERMIT },
   ...{ EMFILE: 'raise the limit (ulimit -n)', ENFILE: 'close some programs' },
+  EFBIG: 'raise the limit (ulimit -f), and restart the coordinator',
 } as const satisfies Partial<Record<SystemCode, string>>;
 export type DiskCause = keyof typeof diskCures;
 export const diskCauses: ReadonlySet<DiskCause> = new Set(Object.keys(diskCures) as DiskCause[]);
@@ -71,6 +72,8 @@ const diskInJapanese: Readonly<Record<DiskCause, string>> = {
   EPERM: '操作が許可されていません。コーディネーターを実行しているユーザーに書き込み権限を与えてください',
   EMFILE: '開いているファイルが多すぎます。上限（`ulimit -n`）を上げてください',
   ENFILE: 'このマシンで開いているファイルが多すぎます。ほかのプログラムを終了してください',
+  EFBIG:
+    'ファイルの大きさが上限を超えます。上限（`ulimit -f`）を上げて、コーディネーターを再起動してください',
 };
 
 const partInJapanese = { directory: '状態ディレクトリ', database: 'データベース' } as const;

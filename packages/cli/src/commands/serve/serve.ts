@@ -13,6 +13,7 @@ import { startWorker } from '@kasane/worker/worker';
 import { sweepTemporaryFolders } from '../../files/temporary-folder.ts';
 import { makeLog } from '../../output/log.ts';
 import { out } from '../../output/say.ts';
+import { requireFileSize } from '../../process/file-size.ts';
 import { requireOpenFiles } from '../../process/open-files.ts';
 import { onStop, stopAsked } from '../../process/stop.ts';
 import { limitsOf } from '../../program/limit-flags.ts';
@@ -73,6 +74,7 @@ export interface CoordinatorCommand extends MetricsFlags, TlsFiles, Places {
 export async function coordinator(options: CoordinatorCommand): Promise<void> {
   const { host, port, token, json } = options;
   requireOpenFiles(0);
+  requireFileSize();
   const say = (line: string) => {
     if (!json) out.write(`${line}\n`);
   };

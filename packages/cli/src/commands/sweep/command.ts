@@ -56,6 +56,7 @@ export function addSweep(): void {
       const { withWorkers } = await import('../train/worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      (await import('../../process/file-size.ts')).requireFileSize();
       await withWorkers(workers, { slots, backend, gpuStorage, logLevel }, async (forked) =>
         (await import('./sweep.ts')).sweepHere(sweep, place, options, forked),
       );

@@ -47,6 +47,7 @@ export function addTrain(): void {
       const { withWorkers } = await import('./worker-processes.ts');
       const { workers, slots, backend, gpuStorage, logLevel } = options;
       (await import('../../process/open-files.ts')).requireOpenFiles(workers);
+      (await import('../../process/file-size.ts')).requireFileSize();
       // A profile is written to a file of the cluster, which forks its workers itself, then.
       const first = options.profile === undefined ? workers : 0;
       await withWorkers(first, { slots, backend, gpuStorage, logLevel }, async (forked) =>
