@@ -46,6 +46,32 @@ const models: Readonly<Record<string, ModelDescription>> = {
       { type: 'layerNorm' },
     ],
   },
+  newer: {
+    input: [8, 6, 4],
+    classes: 6,
+    layers: [
+      { type: 'groupNorm', groups: 2 },
+      { type: 'prelu' },
+      { type: 'conv2dTranspose', filters: 4, size: 3, stride: 2, padding: 1, outputPadding: 1 },
+      { type: 'instanceNorm' },
+      { type: 'mish' },
+      { type: 'upsample', method: 'bilinear' },
+      { type: 'squeezeExcite', reduction: 2 },
+      { type: 'adaptiveAveragePool', size: [5, 3] },
+      { type: 'reshape', shape: [5, 12] },
+      { type: 'conv1d', filters: 12, size: 3, causal: true },
+      {
+        ...{ type: 'transformerBlock', heads: 6, keyValueHeads: 2, rotary: true, causal: true },
+        ...{ norm: 'rms', feedForward: 'swiglu', bias: false },
+      },
+      { type: 'rmsNorm' },
+      { type: 'elu', alpha: 0.5 },
+      { type: 'hardSwish' },
+      { type: 'flatten' },
+      { type: 'dense', units: 6 },
+      { type: 'hardSigmoid' },
+    ],
+  },
 };
 
 const CHECK = `
@@ -66,7 +92,7 @@ it("ONNX's own checker takes our files, shapes and types included", needing(['on
     writeFileSync(paths.at(-1)!, await exportOnnx(model, initializeParameters(model, 1)));
   }
   const printed = execFileSync(PYTHON, ['-c', CHECK, ...paths], { encoding: 'utf8' });
-  expect(printed).toBe('kasane 17 batch True\n'.repeat(2));
+  expect(printed).toBe('kasane 17 batch True\n'.repeat(3));
 });
 
 /** The specification (README of huggingface/safetensors, 'Format'), step by step. */

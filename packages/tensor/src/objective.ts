@@ -8,6 +8,7 @@ import {
   binaryCrossEntropy,
   type CrossEntropyOptions,
   crossEntropy,
+  dice,
   huber,
   meanAbsoluteError,
   meanSquaredError,
@@ -30,9 +31,15 @@ export type Objective =
       readonly labelSmoothing?: number;
       /** Factor of the loss of each class's samples, in training only. Losses are divided by the sum of their weights. */
       readonly classWeights?: readonly number[];
+      /** See CrossEntropyOptions. In training only, and not together with labelSmoothing. Default 0. */
+      readonly focal?: number;
     }
   /** Each output is a yes or no of its own: logistic cross-entropy. Target: numbers in [0, 1], in the output's shape. */
-  | { readonly type: 'binary' }
+  | {
+      readonly type: 'binary';
+      /** crossEntropy: each output for itself. dice: the overlap of all outputs of a sample. both: their sum. Default crossEntropy. */
+      readonly loss?: 'crossEntropy' | 'dice' | 'both';
+    }
   /** Numbers to come near to. Target: in the output's shape. */
   | {
       readonly type: 'regression';
@@ -108,7 +115,12 @@ export function checkObjective(
   switch (type) {
     case 'classification': {
       if (description.classes === undefined) refuse('with classes');
-      const { classWeights } = objective;
+      const { classWeights, labelSmoothing = 0, focal = 0 } = objective;
+      if (labelSmoothing > 0 && focal > 0) {
+        throw new ObjectiveError(
+          'labelSmoothing and focal contradict each other: one wants less certain scores, the other counts certain ones less. Leave one out',
+        );
+      }
       if (classWeights && classWeights.length !== description.classes) {
         throw new ObjectiveError(
           `${classWeights.length} classWeights for ${description.classes} classes: expected one for each`,
@@ -180,9 +192,10 @@ export interface Scores {
 export function scoresOf(objective: Objective, logits: Node, target: Node, training: boolean): Scores {
   switch (objective.type) {
     case 'classification': {
-      const { labelSmoothing = 0, classWeights } = training ? objective : classification;
+      const { labelSmoothing = 0, classWeights, focal = 0 } = training ? objective : classification;
       const options: CrossEntropyOptions = {
         labelSmoothing,
+        focal,
         ...(classWeights && {
           classWeights: concat(
             classWeights.map((weight) => constant(weight, [1])),
@@ -206,7 +219,13 @@ export function scoresOf(objective: Objective, logits: Node, target: Node, train
       // Each answer by a comparison that a score which is no number fails.
       const right = select(gt(target, constant(0.5)), gt(logits, constant(0)), le(logits, constant(0)));
       const axes = right.shape.slice(1).map((_, axis) => axis + 1);
-      return { lossSum: sum(binaryCrossEntropy(logits, target)), metricSum: sum(mean(right, axes)) };
+      const { loss = 'crossEntropy' } = objective;
+      const losses = {
+        crossEntropy: () => binaryCrossEntropy(logits, target),
+        dice: () => dice(logits, target),
+        both: () => add(binaryCrossEntropy(logits, target), dice(logits, target)),
+      };
+      return { lossSum: sum(losses[loss]()), metricSum: sum(mean(right, axes)) };
     }
     case 'regression': {
       const { loss = 'mse', delta } = objective;

@@ -36,6 +36,23 @@ const cases: Record<string, Case> = {
     mixed: true,
   },
   binary: { model: numbers, objective: { type: 'binary' }, labels: [1, 0, 0, 1, 1, 1] },
+  'classes, focal': {
+    model: classes,
+    objective: { type: 'classification', focal: 1.5, classWeights: [1, 2, 0.5] },
+    labels: [2, 0, 1],
+  },
+  'mixtures of classes, focal': {
+    model: classes,
+    objective: { type: 'classification', focal: 2 },
+    labels: [2, 0, 0.75, 0, 1, 0.125, 1, 1, 0.5],
+    mixed: true,
+  },
+  dice: { model: numbers, objective: { type: 'binary', loss: 'dice' }, labels: [1, 0, 0, 1, 1, 1] },
+  'dice and cross-entropy': {
+    model: numbers,
+    objective: { type: 'binary', loss: 'both' },
+    labels: [1, 0, 0, 1, 1, 1],
+  },
   mse: { model: numbers, objective: { type: 'regression' }, labels: [1, -2, 0.5, 3, 0, 0] },
   mae: { model: numbers, objective: { type: 'regression', loss: 'mae' }, labels: [1, -2, 0.5, 3, 0, 0] },
   huber: {
@@ -135,6 +152,48 @@ describe('losses and metrics, by hand', () => {
     expect(plain.metricSum).toBe(1);
   });
 
+  it('dice: overlap of all outputs of a sample, alone or beside cross-entropy', () => {
+    const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+    const [a, b] = [sigmoid(2), sigmoid(-1)];
+    const of = (overlap: number, there: number) => 1 - (2 * overlap + 1) / (a + b + there + 1);
+    const { lossSum, metricSum } = evaluated(cases.dice!, [2, -1]);
+    expect(lossSum).toBeCloseTo(of(a, 1) + of(b, 1) + of(a + b, 2));
+    const plain = evaluated(cases.binary!, [2, -1]);
+    expect(metricSum).toBe(plain.metricSum);
+    expect(evaluated(cases['dice and cross-entropy']!, [2, -1]).lossSum).toBeCloseTo(
+      lossSum! + plain.lossSum!,
+    );
+  });
+
+  it('focal: in training the loss times (1 - p)^2, in an evaluation the plain one', () => {
+    const one: Case = { model: classes, objective: { type: 'classification', focal: 2 }, labels: [2, 0, 1] };
+    const parameters = new Float64Array(classes.parameterCount);
+    const scores = [1, 2, 30];
+    parameters.set(scores, classes.parameterCount - 3);
+    const { model, objective } = one;
+    const program = traceProgram(model, { mode: 'train', samples, objective });
+    const total = Math.log(scores.reduce((sum, score) => sum + Math.exp(score), 0));
+    const wanted = [2, 0, 1].map((label) => {
+      const loss = total - scores[label]!;
+      return Math.expm1(-loss) ** 2 * loss;
+    });
+    expect(runReference(program, feedsOf(one), parameters).lossSum).toBeCloseTo(
+      wanted.reduce((a, b) => a + b),
+      10,
+    );
+    expect(evaluated(one, scores).lossSum).toBe(evaluated(cases.classification!, scores).lossSum);
+  });
+
+  it('focal: a sample that is right beyond doubt has loss and gradient 0', () => {
+    const objective = { type: 'classification', focal: 0.5 } as const;
+    const parameters = new Float64Array(classes.parameterCount);
+    parameters.set([0, 0, 3000], classes.parameterCount - 3);
+    const program = traceProgram(classes, { mode: 'train', samples, objective });
+    const run = runReference(program, feedsOf({ model: classes, objective, labels: [2, 2, 2] }), parameters);
+    expect(run.lossSum).toBe(0);
+    expect(run.gradients!.flatMap((g) => [...g]).every((g) => Math.abs(g) < 1e-8)).toBe(true);
+  });
+
   it('mixtures: what each class has, by its share', () => {
     const { model, objective, labels } = cases['mixtures of classes with weights']!;
     const parameters = new Float64Array(model.parameterCount);
@@ -176,6 +235,11 @@ describe('checkObjective', () => {
     [numbers, { type: 'classification' }, /requires a model with classes.*output is \[2\]/],
     [classes, { type: 'regression' }, /requires a model with an output.*classes is 3/],
     [classes, { type: 'classification', classWeights: [1, 2] }, /2 classWeights for 3 classes/],
+    [
+      classes,
+      { type: 'classification', focal: 2, labelSmoothing: 0.1 },
+      /contradict each other.*Leave one out/,
+    ],
     [numbers, { type: 'next-token' }, /requires a model with output \[time, tokens\]; its output is \[2\]/],
   ])('refuses what does not fit: %#', (model, objective, message) => {
     expect(() => checkObjective(model, objective)).toThrow(ObjectiveError);

@@ -25,11 +25,27 @@ export const objectiveSchema = z
           .describe(
             'Loss weight of each class during training. The sum of the losses is divided by the sum of the weights.',
           ),
+        focal: z
+          .number()
+          .min(0)
+          .lt(20)
+          .optional()
+          .describe(
+            'Focal loss (Lin et al. 2017) during training: multiplies the loss of a sample by (1 - p)^focal, where p is the probability of its class, so that samples that are classified well already count less. 2 is usual. Not together with labelSmoothing. Default 0: all count alike.',
+          ),
       })
       .describe('One class per sample: softmax cross-entropy.'),
     z
-      .strictObject({ type: z.literal('binary') })
-      .describe('Independent yes (1) or no (0) outputs: binary cross-entropy.'),
+      .strictObject({
+        type: z.literal('binary'),
+        loss: z
+          .enum(['crossEntropy', 'dice', 'both'])
+          .optional()
+          .describe(
+            'crossEntropy: each output on its own. dice: how little predicted and actual yeses of a sample overlap, for outputs with few of them, such as masks of images. both: the sum of the two. Default crossEntropy.',
+          ),
+      })
+      .describe('Independent yes (1) or no (0) outputs: binary cross-entropy, or the Dice loss.'),
     z
       .strictObject({
         type: z.literal('regression'),

@@ -4,7 +4,23 @@ import { gather } from '../ops/gather.ts';
 import { checkLabels, oneHot } from '../ops/labels.ts';
 import { constant } from '../ops/leaf.ts';
 import { detach, reshape } from '../ops/movement.ts';
-import { abs, add, div, exp, le, log, max, mul, neg, select, softplus, sub } from '../ops/pointwise.ts';
+import {
+  abs,
+  add,
+  div,
+  elu,
+  exp,
+  le,
+  log,
+  max,
+  mul,
+  neg,
+  pow,
+  select,
+  sigmoid,
+  softplus,
+  sub,
+} from '../ops/pointwise.ts';
 import { maxReduce, mean, sum } from '../ops/reduce.ts';
 
 /** Scores less their row's maximum: exp of it cannot overflow. The maximum cancels out of every gradient. */
@@ -45,6 +61,10 @@ export function logSoftmax(logits: Node): Node {
   return sub(scores, log(sum(exp(scores), [-1], true)));
 }
 
+/** (1 - p)^power of losses -log(p). 1 - p is 1 - exp(-loss), which elu has without losing digits; not quite 0, where a slope may be infinite. */
+const focus = (losses: Node, power: number): Node =>
+  pow(max(neg(elu(neg(losses))), constant(NOTHING)), constant(power));
+
 export interface CrossEntropyOptions {
   /**
    * Part of the target that is spread evenly over all classes (Szegedy et al. 2016, section 7), each of which then counts with its weight.
@@ -53,6 +73,11 @@ export interface CrossEntropyOptions {
   readonly labelSmoothing?: number;
   /** f32 [classes]: factor of each class's part of the loss. The mean divides by the weights of the labels, as in PyTorch. Default 1. */
   readonly classWeights?: Node;
+  /**
+   * Multiplies the loss by (1 - p)^focal, p being the probability of the label, so that samples that are right already count less (Lin et al.
+   * 2017). Default 0: all count alike.
+   */
+  readonly focal?: number;
 }
 
 /**
@@ -60,13 +85,14 @@ export interface CrossEntropyOptions {
  * LabelError for a label that is no class.
  */
 export function crossEntropy(logits: Node, labels: Node, options: CrossEntropyOptions = {}): Node {
-  const { labelSmoothing = 0, classWeights } = options;
+  const { labelSmoothing = 0, classWeights, focal = 0 } = options;
   const scores = shifted(logits);
   const normalizer = log(sum(exp(scores), [-1]));
   // Not a product: a score of -infinity elsewhere would make it no number.
   const classes = checkLabels(labels, logits.shape.at(-1)!);
   const chosen = sum(select(oneHot(classes, logits.shape.at(-1)!), scores, constant(0)), [-1]);
-  const hard = sub(normalizer, chosen);
+  const plain = sub(normalizer, chosen);
+  const hard = focal === 0 ? plain : mul(focus(plain, focal), plain);
   const weighted = classWeights ? mul(hard, gather(classWeights, classes)) : hard;
   if (labelSmoothing === 0) return weighted;
   const each = classWeights
@@ -89,6 +115,18 @@ const perSample = (losses: Node): Node =>
 export function binaryCrossEntropy(logits: Node, targets: Node): Node {
   const [yes, no] = [softplus(neg(logits)), softplus(logits)];
   return perSample(add(mul(targets, yes), mul(sub(constant(1), targets), no)));
+}
+
+/**
+ * 1 - (2 sum of p t + 1) / (sum of p + sum of t + 1) over all outputs of a sample, p = sigmoid(x): how little yeses that were predicted and
+ * those that are there overlap (Milletari et al. 2016, without their squares). However few yeses there are, they count as much.
+ */
+export function dice(logits: Node, targets: Node): Node {
+  const axes = logits.shape.slice(1).map((_, axis) => axis + 1);
+  const total = (x: Node) => sum(x, axes);
+  const p = sigmoid(logits);
+  const overlap = add(mul(constant(2), total(mul(p, targets))), constant(1));
+  return sub(constant(1), div(overlap, add(add(total(p), total(targets)), constant(1))));
 }
 
 /** Mean of (y - t)^2. */

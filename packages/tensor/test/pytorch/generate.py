@@ -419,6 +419,21 @@ for shape, reduction, gate in [((2, 3, 2, 4), 2, 'sigmoid'), ((1, 5, 6), 16, 'si
     layer('squeezeExcite %s %s' % (list(shape), gate), {'type': 'squeezeExcite', 'reduction': reduction, 'gate': gate}, draw(*shape), run,
           transposed_matrices(m))
 
+for samples, classes, focal, weighted in [(4, 3, 2.0, False), (3, 10, 0.5, False), (5, 4, 1.5, True)]:
+    t = torch.randint(classes, (samples,))
+    w = draw(classes).abs() if weighted else None
+    def run(x):
+        plain = F.cross_entropy(x, t, reduction='none')
+        return (1 - torch.exp(-plain)) ** focal * F.cross_entropy(x, t, weight=w, reduction='none')
+    options = {'focal': focal, **({'classWeights': numbers(w)} if weighted else {})}
+    loss('crossEntropy, focal %s%s' % (focal, ', weights' if weighted else ''), 'crossEntropy', options, draw(samples, classes, scale=3), t, run, True)
+for shape in [(4, 1), (3, 5), (2, 3, 2)]:
+    t = torch.randint(2, shape).double()
+    def run(x):
+        p, wanted = torch.sigmoid(x).flatten(1), t.flatten(1)
+        return 1 - (2 * (p * wanted).sum(1) + 1) / (p.sum(1) + wanted.sum(1) + 1)
+    loss('dice %s' % list(shape), 'dice', {}, draw(*shape, scale=2), t, run)
+
 lines = lambda items: '[\n' + ',\n'.join(json.dumps(item) for item in items) + '\n]'
 print('{"torch": %s,\n"layers": %s,\n"losses": %s,\n"convTranspose2d": %s}'
       % (json.dumps(torch.__version__), lines(fixtures), lines(losses), lines(transposed)))

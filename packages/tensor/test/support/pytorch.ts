@@ -38,7 +38,7 @@ interface LayerFixture {
 interface LossFixture {
   readonly label: string;
   readonly loss: string;
-  readonly options: { labelSmoothing?: number; classWeights?: Numbers; delta?: number };
+  readonly options: { labelSmoothing?: number; classWeights?: Numbers; focal?: number; delta?: number };
   readonly shape: Shape;
   readonly x: Numbers;
   readonly targetShape: Shape;
@@ -191,15 +191,17 @@ function layerCase(fixture: LayerFixture): PytorchCase {
 function lossCase(fixture: LossFixture): PytorchCase {
   const x = input('x', fixture.shape);
   const targets = input('t', fixture.targetShape, fixture.loss === 'crossEntropy' ? 'i32' : 'f32');
-  const { classWeights, labelSmoothing, delta } = fixture.options;
+  const { classWeights, labelSmoothing, focal, delta } = fixture.options;
   const weights = input('weights', [fixture.shape.at(-1)!]);
   const run: Record<string, () => Node> = {
     crossEntropy: () =>
       lossFunctions.crossEntropy(x, targets, {
         ...(labelSmoothing !== undefined && { labelSmoothing }),
+        ...(focal !== undefined && { focal }),
         ...(classWeights && { classWeights: weights }),
       }),
     binaryCrossEntropy: () => lossFunctions.binaryCrossEntropy(x, targets),
+    dice: () => lossFunctions.dice(x, targets),
     meanSquaredError: () => lossFunctions.meanSquaredError(x, targets),
     meanAbsoluteError: () => lossFunctions.meanAbsoluteError(x, targets),
     huber: () => lossFunctions.huber(x, targets, delta),
