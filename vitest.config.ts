@@ -23,6 +23,7 @@ const unhurried = [
   'memory',
   'needs',
   'node-versions',
+  'own-data',
   'practice',
   'python',
   'python-client',

@@ -7,6 +7,7 @@ import { kindOfPath, listFolder } from '@kasane/tensor/internal/node/regular-fil
 import { DataError, type DataParts, type Dataset, readSamples } from '../dataset.ts';
 import { isTemporaryFile, writeWholeFile } from '../files/whole-file.ts';
 import type { TargetRange } from '../target-range.ts';
+import { type ChunkForm, ChunkWriter } from './chunk-writer.ts';
 import {
   CHUNK_BYTES,
   CHUNKS_FOLDER,
@@ -38,9 +39,12 @@ export async function packData(
   const all = train.samples + test.samples;
   let done = 0;
   const pack = (part: Dataset) =>
-    packPart(part, chunkSamples, folder, (samples) => {
-      done += samples;
-      onChunk(done, all);
+    packPart(part, {
+      ...{ folder, chunkSamples, recordBytes: recordBytes(train) },
+      onChunk: (samples) => {
+        done += samples;
+        onChunk(done, all);
+      },
     });
   const index = encodeIndex({
     input,
@@ -56,7 +60,7 @@ export async function packData(
 }
 
 /** Chunks of a packing that was interrupted may be there. Beside anything else, packed data would be taken for a part of it, or the other way round. */
-function requireRoom(folder: string): void {
+export function requireRoom(folder: string): void {
   if (existsSync(join(folder, INDEX_FILE)))
     throw new DataError(`${folder}: it already contains packed data; choose another folder`);
   if (kindOfPath(folder) !== 'folder') return;
@@ -76,32 +80,18 @@ const withoutFolders = ({ name, least, most }: TargetRange): TargetRange => ({
   most: { ...most, at: basename(most.at) },
 });
 
-async function packPart(
-  part: Dataset,
-  chunkSamples: number,
-  folder: string,
-  onChunk: (samples: number) => void,
-): Promise<PackedPart> {
+async function packPart(part: Dataset, form: ChunkForm): Promise<PackedPart> {
   const [targetBytes, inputBytes] = [fieldBytes(part.target), fieldBytes(part.input)];
-  const size = targetBytes + inputBytes;
-  const chunks: string[] = [];
-  for (let first = 0; first < part.samples; first += chunkSamples) {
-    const count = Math.min(chunkSamples, part.samples - first);
+  const writer = new ChunkWriter(form);
+  for (let first = 0; first < part.samples; first += form.chunkSamples) {
+    const count = Math.min(form.chunkSamples, part.samples - first);
     const indices = Uint32Array.from({ length: count }, (_, i) => first + i);
     const { inputs, targets } = await readSamples(part, indices);
-    const bytes = new Uint8Array(count * size);
     for (let i = 0; i < count; i++) {
-      bytes.set(targets.subarray(i * targetBytes, (i + 1) * targetBytes), i * size);
-      bytes.set(inputs.subarray(i * inputBytes, (i + 1) * inputBytes), i * size + targetBytes);
+      writer.next.set(targets.subarray(i * targetBytes, (i + 1) * targetBytes));
+      writer.next.set(inputs.subarray(i * inputBytes, (i + 1) * inputBytes), targetBytes);
+      await writer.added();
     }
-    const digest = digestOf(bytes);
-    const path = join(folder, CHUNKS_FOLDER, digest);
-    if (!existsSync(path)) {
-      makeFolders(join(folder, CHUNKS_FOLDER));
-      await writeWholeFile(path, bytes);
-    }
-    chunks.push(digest);
-    onChunk(count);
   }
   const { samples, classes, counts, ranges } = part;
   return {
@@ -109,6 +99,6 @@ async function packPart(
     ...(classes !== undefined && { classes }),
     ...(counts && { counts }),
     ...(ranges && { ranges: ranges.map(withoutFolders) }),
-    chunks,
+    chunks: await writer.end(),
   };
 }

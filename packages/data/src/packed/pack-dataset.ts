@@ -1,0 +1,249 @@
+/** Packs samples that a program makes: any iterator of numbers becomes a dataset that jobs can train on. */
+import { join } from 'node:path';
+import { counted } from '@kasane/tensor/internal/counted';
+import { type FieldType, fieldBytes, fieldTypes } from '@kasane/tensor/internal/field';
+import { suggest } from '@kasane/tensor/internal/nn/nearest';
+import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
+import { formatShape, type Shape, sizeOf } from '@kasane/tensor/shape';
+import { DataError, type Field } from '../dataset.ts';
+import { writeWholeFile } from '../files/whole-file.ts';
+import { RangeFinder } from '../target-range.ts';
+import { ChunkWriter } from './chunk-writer.ts';
+import { requireRoom } from './pack.ts';
+import {
+  CHUNK_BYTES,
+  digestOf,
+  encodeIndex,
+  INDEX_FILE,
+  type PackedPart,
+  recordBytes,
+} from './packed-index.ts';
+
+/** What every sample has. */
+export interface SampleFields {
+  /**
+   * f32: numbers, which the model takes as they are. u8: pixels or bytes, 0 to 255; the model takes (v / 255 - mean) / std.
+   * i32: tokens, for a model that begins with an embedding.
+   */
+  readonly input: { readonly dtype: FieldType; readonly shape: Shape };
+  /** A class by its name or number, numbers (regression and binary), or tokens below `tokens` (-1: this one does not count). */
+  readonly target:
+    | { readonly classes: readonly string[] }
+    | { readonly shape: Shape }
+    | { readonly tokens: number; readonly shape: Shape };
+  /** Of u8 input: one number, or one per channel. Default: 0 and 1. */
+  readonly mean?: number | readonly number[];
+  readonly std?: number | readonly number[];
+}
+
+export interface Sample {
+  /** Row-major, as many numbers as the shape has. */
+  readonly input: ArrayLike<number>;
+  /** A class, or as many numbers as the shape of the target has; a number for [] and [1]. */
+  readonly target: number | string | ArrayLike<number>;
+}
+
+export type Samples = Iterable<Sample> | AsyncIterable<Sample>;
+
+export interface PackOptions {
+  /** Called after each chunk of about 4 MB, with the samples packed so far. */
+  readonly onProgress?: (samples: number) => void;
+}
+
+export interface PackedDataset {
+  readonly folder: string;
+  /** Samples of each part. */
+  readonly train: number;
+  readonly test: number;
+  /** SHA-256 of its index: equal samples, equal digest. */
+  readonly digest: string;
+}
+
+/** Numbers of a target whose ranges are kept, at most: objectives check them on submit. */
+const RANGED_TARGETS = 1000;
+const LARGEST = { u8: 255, i32: 2 ** 31 - 1 } as const;
+
+/**
+ * Packs samples into a folder for `data: { format: packed, path: FOLDER }`. Samples are read once, one at a time, and written in
+ * chunks: the dataset may be larger than the memory. The index is written last, so an interrupted packing leaves no dataset; chunks
+ * that it has written are kept and not written again.
+ *
+ * @param folder new, empty, or with the chunks of an interrupted packing
+ * @param fields what every sample has
+ * @param parts what is trained on, and what is tested on
+ * @throws DataError naming the part, the sample (counted from 0) and what is wrong with it
+ */
+export async function packDataset(
+  folder: string,
+  fields: SampleFields,
+  parts: { readonly train: Samples; readonly test: Samples },
+  { onProgress = () => {} }: PackOptions = {},
+): Promise<PackedDataset> {
+  const form = formOf(fields);
+  requireRoom(folder);
+  const chunkSamples = Math.max(1, Math.floor(CHUNK_BYTES / recordBytes(form)));
+  let done = 0;
+  const pack = (name: 'train' | 'test') =>
+    packSamples(
+      name,
+      parts[name],
+      form,
+      (record) =>
+        new ChunkWriter({
+          folder,
+          chunkSamples,
+          recordBytes: record,
+          onChunk: (samples) => {
+            done += samples;
+            onProgress(done);
+          },
+        }),
+    );
+  const { input, target, preparation } = form;
+  const train = await pack('train');
+  const test = await pack('test');
+  const index = encodeIndex({ input, target, chunkSamples, preparation, train, test });
+  makeFolders(folder);
+  await writeWholeFile(join(folder, INDEX_FILE), index);
+  return { folder, train: train.samples, test: test.samples, digest: digestOf(index) };
+}
+
+interface Form {
+  readonly input: Field;
+  readonly target: Field;
+  readonly preparation: object;
+  readonly classNames: readonly string[];
+  /** One more than the largest class or token. */
+  readonly classes: number | undefined;
+}
+
+/** @throws DataError when the fields make no dataset */
+function formOf({ input, target, mean, std }: SampleFields): Form {
+  const refuse = (why: string) => new DataError(`fields.${why}`);
+  if (!Object.hasOwn(fieldTypes, input.dtype))
+    throw refuse(`input.dtype is '${input.dtype}'; expected ${Object.keys(fieldTypes).join(', ')}`);
+  requireShape(input.shape, 'input.shape', refuse);
+  if (input.dtype !== 'u8' && (mean !== undefined || std !== undefined))
+    throw refuse(`mean and std apply to u8 input only; normalize ${input.dtype} input yourself`);
+  const scale = input.dtype === 'u8' && { mean: mean ?? 0, std: std ?? 1 };
+  const shape = input.dtype === 'u8' && { shape: [...input.shape] };
+  const of = (field: Field, more: object, classNames: readonly string[] = [], classes?: number): Form => ({
+    input: { dtype: input.dtype, shape: [...input.shape] },
+    target: field,
+    preparation: { ...scale, ...shape, ...more },
+    classNames,
+    classes,
+  });
+  if ('classes' in target) {
+    const { classes } = target;
+    const twice = classes.find((name, index) => classes.indexOf(name) !== index);
+    if (twice !== undefined) throw refuse(`target.classes: '${twice}' is listed twice`);
+    if (classes.length < 2) throw refuse(`target.classes has ${classes.length}; expected at least 2`);
+    return of({ dtype: 'i32', shape: [] }, { classes: [...classes] }, classes, classes.length);
+  }
+  requireShape(target.shape, 'target.shape', refuse);
+  const shapeOfTarget = [...target.shape];
+  if (!('tokens' in target)) return of({ dtype: 'f32', shape: shapeOfTarget }, {});
+  if (!Number.isSafeInteger(target.tokens) || target.tokens < 2)
+    throw refuse(`target.tokens is ${target.tokens}; expected the size of the vocabulary`);
+  return of({ dtype: 'i32', shape: shapeOfTarget }, {}, [], target.tokens);
+}
+
+function requireShape(shape: Shape, name: string, refuse: (why: string) => DataError): void {
+  const good =
+    Array.isArray(shape) &&
+    shape.length <= 8 &&
+    shape.every((extent) => Number.isSafeInteger(extent) && extent > 0);
+  if (!good)
+    throw refuse(
+      `${name} is ${JSON.stringify(shape)}; expected up to 8 whole numbers above 0, such as [28, 28]`,
+    );
+}
+
+async function packSamples(
+  name: 'train' | 'test',
+  all: Samples,
+  form: Form,
+  writerOf: (recordBytes: number) => ChunkWriter,
+): Promise<PackedPart> {
+  const [targetBytes, inputBytes] = [fieldBytes(form.target), fieldBytes(form.input)];
+  const writer = writerOf(targetBytes + inputBytes);
+  const counts = form.target.shape.length === 0 ? new Array<number>(form.classes ?? 0).fill(0) : undefined;
+  const numbers = sizeOf(form.target.shape);
+  const isRanged = form.target.dtype === 'f32' && numbers <= RANGED_TARGETS;
+  const ranges = isRanged
+    ? new RangeFinder(Array.from({ length: numbers }, (_, i) => (numbers === 1 ? 'target' : `target ${i}`)))
+    : undefined;
+  let samples = 0;
+  for await (const sample of all) {
+    const refuse = (why: string) => new DataError(`${name}, sample ${samples}: ${why}`);
+    const target = targetOf(sample, form, refuse);
+    const record = writer.next;
+    write(record.subarray(0, targetBytes), target, form.target, 'target', refuse);
+    write(record.subarray(targetBytes), sample.input, form.input, 'input', refuse);
+    for (let i = 0; ranges && i < numbers; i++) ranges.see(i, Math.fround(target[i]!), samples);
+    if (counts) counts[target[0]!]!++;
+    samples++;
+    await writer.added();
+  }
+  if (samples === 0) throw new DataError(`${name}: it has no samples`);
+  return {
+    samples,
+    ...(form.classes !== undefined && { classes: form.classes }),
+    ...(counts && form.classNames.length > 0 && { counts }),
+    ...(ranges && { ranges: ranges.ranges(`${name}, sample`) }),
+    chunks: await writer.end(),
+  };
+}
+
+/** The numbers of a target. @throws what `refuse` makes */
+function targetOf({ target }: Sample, form: Form, refuse: (why: string) => DataError): ArrayLike<number> {
+  const { classNames, classes } = form;
+  if (typeof target === 'string') {
+    const index = classNames.indexOf(target);
+    if (index >= 0) return [index];
+    if (classNames.length === 0) throw refuse(`its target is '${target}'; expected numbers`);
+    throw refuse(`its target '${target}' is none of the classes${suggest(target, classNames)}`);
+  }
+  const numbers = typeof target === 'number' ? [target] : target;
+  const least = classNames.length > 0 ? 0 : -1;
+  for (let i = 0; classes !== undefined && i < numbers.length; i++) {
+    const number = numbers[i]!;
+    if (!Number.isInteger(number) || number < least || number >= classes)
+      throw refuse(`its target has ${number}; expected a whole number from ${least} to ${classes - 1}`);
+  }
+  return numbers;
+}
+
+/** Writes numbers as their field has them. @throws what `refuse` makes when there are others than it can hold */
+function write(
+  bytes: Uint8Array,
+  numbers: ArrayLike<number>,
+  { dtype, shape }: Field,
+  part: 'input' | 'target',
+  refuse: (why: string) => DataError,
+): void {
+  const size = sizeOf(shape);
+  if (numbers?.length !== size)
+    throw refuse(
+      `its ${part} has ${numbers === undefined ? 'no numbers' : counted(numbers.length, 'number')}; expected ${size}${shape.length > 1 ? ` (${formatShape(shape)})` : ''}`,
+    );
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let i = 0; i < size; i++) {
+    const number = numbers[i]!;
+    if (dtype === 'f32') {
+      // What is too large for a float32 would be infinite.
+      if (!Number.isFinite(Math.fround(number)))
+        throw refuse(`its ${part} has ${number} at ${i}; expected finite float32 numbers`);
+      view.setFloat32(4 * i, number, true);
+      continue;
+    }
+    const least = part === 'target' ? -1 : 0;
+    if (!Number.isInteger(number) || number < least || number > LARGEST[dtype])
+      throw refuse(
+        `its ${part} has ${number} at ${i}; expected whole numbers from ${least} to ${LARGEST[dtype]}`,
+      );
+    if (dtype === 'u8') bytes[i] = number;
+    else view.setInt32(4 * i, number, true);
+  }
+}
