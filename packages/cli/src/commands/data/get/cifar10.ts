@@ -1,7 +1,6 @@
 /** Writes CIFAR-10 as folders of images. Its package has 10,000 images in one PNG, an image in each row of 1024 pixels. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import sharp from 'sharp';
 
 const SIDE = 32;
@@ -24,10 +23,9 @@ export interface Chosen {
   readonly perClass: number;
 }
 
-/** @param put writes a file */
+/** @param put writes a file, by its path in the folder */
 export async function writeCifar10(
   source: string,
-  destination: string,
   chosen: Chosen,
   put: (path: string, content: Uint8Array) => void,
 ): Promise<void> {
@@ -35,7 +33,6 @@ export async function writeCifar10(
     const labels = JSON.parse(readFileSync(join(source, files.labels), 'utf8')) as number[];
     const most = part === 'train' ? chosen.perClass : chosen.perClass / 5;
     const [first, last] = chosen.classes;
-    for (const name of classes.slice(first, last + 1)) makeFolders(join(destination, part, name));
     const written = classes.map(() => 0);
     for (const [batch, file] of files.images.entries()) {
       const pixels = await pixelsOf(join(source, file));
@@ -49,7 +46,7 @@ export async function writeCifar10(
         });
         const name = `${String(number).padStart(4, '0')}.png`;
         const png = await image.png({ compressionLevel: 1 }).toBuffer();
-        put(join(destination, part, classes[label]!, name), png);
+        put(join(part, classes[label]!, name), png);
       }
     }
   }

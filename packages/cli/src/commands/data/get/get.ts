@@ -65,6 +65,13 @@ async function write(name: DatasetName, place: string, options: GetCommand): Pro
     writeSmall(name, place);
     return;
   }
+  if ('made' in from) {
+    const { learnFiles } = await import('./learn.ts');
+    await writeFolder(place, (put) => {
+      for (const [file, content] of learnFiles()) put(file, content);
+    });
+    return;
+  }
   const chosen = { classes: await classesOf(options.classes), perClass: options.perClass };
   const temporary = makeTemporaryFolder('data-');
   try {
@@ -85,19 +92,30 @@ async function write(name: DatasetName, place: string, options: GetCommand): Pro
   }
 }
 
-/** The folder is there when all of it is. */
 async function writeImages(
   source: string,
   place: string,
   { classes, perClass }: { classes: readonly [number, number] | undefined; perClass: number | undefined },
 ): Promise<void> {
   const { CLASSES, PER_CLASS, writeCifar10 } = await import('./cifar10.ts');
-  const partial = `${place}.${process.pid}.part`;
   const all = { classes: classes ?? ([0, CLASSES - 1] as const), perClass: perClass ?? PER_CLASS };
+  await writeFolder(place, (put) => writeCifar10(source, all, put));
+}
+
+/** The folder is there when all of it is. @param fill puts files at their paths in it */
+async function writeFolder(
+  place: string,
+  fill: (put: (path: string, content: string | Uint8Array) => void) => void | Promise<void>,
+): Promise<void> {
+  const partial = `${place}.${process.pid}.part`;
   try {
-    writing(place, () => makeFolders(dirname(place)));
-    await writeCifar10(source, partial, all, (path, content) =>
-      writing(place, () => writeFileSync(path, content)),
+    writing(place, () => makeFolders(partial));
+    await fill((path, content) =>
+      writing(place, () => {
+        const file = join(partial, path);
+        makeFolders(dirname(file));
+        writeFileSync(file, content);
+      }),
     );
     writing(place, () => renameSync(partial, place));
   } catch (error) {
