@@ -20,6 +20,7 @@ const unhurried = [
   'guide',
   'job-values',
   'json',
+  'learn',
   'memory',
   'needs',
   'node-versions',
