@@ -42,6 +42,8 @@ it('the site builds, with the reference', { timeout: 600_000 }, async () => {
     'reference/cli',
     'decisions/001-cli',
     'ja/index',
+    'learn/index',
+    'ja/learn/12-machines',
     'ja/data',
   ])
     expect(existsSync(join(checkout, 'docs/.vitepress/dist', `${name}.html`)), name).toBe(true);

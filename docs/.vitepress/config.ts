@@ -39,6 +39,7 @@ const guides = [
 /** What the parts of a sidebar are called. */
 interface Titles {
   readonly guides: string;
+  readonly learn: string;
   readonly concepts: string;
   readonly reference: string;
   readonly api: (name: string) => string;
@@ -49,8 +50,13 @@ interface Titles {
 function sidebar(folder: string, titles: Titles): DefaultTheme.SidebarItem[] {
   const pages = pagesOf(folder);
   const guide = guides.map((name) => `/${join(folder, name)}`);
+  const [tutorial, ...others] = guide.flatMap((path) => pages.filter(({ link }) => link === path));
+  const learn = {
+    ...{ text: titles.learn, link: `/${join(folder, 'learn/')}` },
+    ...{ collapsed: true, items: pagesOf(join(folder, 'learn')) },
+  };
   return [
-    { text: titles.guides, items: guide.flatMap((path) => pages.filter(({ link }) => link === path)) },
+    { text: titles.guides, items: [tutorial!, learn, ...others] },
     { text: titles.concepts, items: pagesOf(join(folder, 'concepts')) },
     { text: titles.reference, items: pagesOf('reference') },
     { text: titles.api('@kasane/client'), collapsed: true, items: modulesOf('client') },
@@ -116,6 +122,7 @@ export default defineConfig({
       themeConfig: {
         sidebar: sidebar('.', {
           guides: 'Guides',
+          learn: 'Learn by layers',
           concepts: 'Concepts',
           reference: 'Reference',
           api: (name) => `API of ${name}`,
@@ -131,6 +138,7 @@ export default defineConfig({
       themeConfig: {
         sidebar: sidebar('ja', {
           guides: 'ガイド',
+          learn: '層から学ぶ',
           concepts: '概念',
           reference: 'リファレンス（英語）',
           api: (name) => `${name} の API（英語）`,
