@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { anywhere } from '@kasane/data/internal/files/access';
+import { packData } from '@kasane/data/internal/packed/pack';
 import { openData } from '@kasane/data/open';
 import { checkJob } from '@kasane/protocol/job';
 import { encodeModelFile } from '@kasane/tensor/io/model-file';
@@ -12,6 +13,13 @@ import { type EvalOptions, evaluate } from '../src/commands/eval/eval.ts';
 
 let folder: string;
 const at = (name: string) => join(folder, name);
+
+const lineJob = {
+  name: 'line',
+  model: { input: [1], output: [1], layers: [{ type: 'dense', units: 1 }] },
+  objective: { type: 'regression' },
+  data: { format: 'csv', target: 'y', task: 'regression', standardize: false },
+};
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'kasane-test-'));
@@ -23,13 +31,7 @@ beforeAll(async () => {
   writeFileSync(at('odd.csv'), 'x,y\n1,2\n2,none of it\n');
   writeFileSync(at('few.csv'), 'note,y,x\nfirst,5,1\nsecond,7,2\n');
   writeFileSync(at('words.csv'), 'text,label\nred,a\nblue,b\n');
-  const section = { format: 'csv', target: 'y', task: 'regression', standardize: false };
-  const job = checkJob({
-    name: 'line',
-    model: { input: [1], output: [1], layers: [{ type: 'dense', units: 1 }] },
-    objective: { type: 'regression' },
-    data: { ...section, path: at('line.csv') },
-  });
+  const job = checkJob({ ...lineJob, data: { ...lineJob.data, path: at('line.csv') } });
   const { path: _, ...data } = job.spec.data as { path: string };
   // As trained with the end of the file kept back, and with all of it.
   for (const [name, test] of [['line'], ['whole', at('above.csv')]] as const) {
@@ -89,6 +91,14 @@ it.each([1, 3])('takes labeled rows that all have one target: %i of them', async
   );
 });
 
+it('takes the same data packed', async () => {
+  const { spec } = checkJob({ ...lineJob, data: { ...lineJob.data, path: at('line.csv') } });
+  await packData(await openData(spec.data, anywhere), at('packed'));
+  const value = async (place: string) =>
+    (JSON.parse(await printed({ data: at(place), json: true })) as { readonly value: number }).value;
+  expect(await value('packed')).toBe(await value('line.csv'));
+});
+
 it('of a series, compares the step of its times where the weights tell it', async () => {
   const day = (index: number, step: number) => new Date(step * index * 86_400_000).toISOString().slice(0, 10);
   const values = Array.from({ length: 60 }, (_, index) => Math.sin(index));
@@ -120,7 +130,12 @@ it('of a series, compares the step of its times where the weights tell it', asyn
   }
   for (const model of ['now', 'earlier'])
     expect(await printed({ model, data: at('daily.csv') })).toMatch(/^Test /);
-  await expect(printed({ model: 'now', data: at('weekly.csv') })).rejects.toThrow(/\(series\)/);
+  await expect(printed({ model: 'now', data: at('weekly.csv') })).rejects.toThrow(
+    /\(series\); set --data to the file that it was trained on, .* use `kasane predict`$/,
+  );
+  await expect(printed({ model: 'now', data: at('daily.csv'), test: at('weekly.csv') })).rejects.toThrow(
+    /^--test: series data has no separate test data; give --data the path/,
+  );
   expect(await printed({ model: 'earlier', data: at('weekly.csv') })).toMatch(/^Test /);
 });
 

@@ -399,3 +399,64 @@ describe('the disk cache', () => {
     expect(readdirSync(join(folder, 'cache'))).toEqual(['a']);
   });
 });
+
+describe('an index that was edited by hand', () => {
+  interface Editable {
+    digest?: string;
+    preparation: { classes: string[] };
+    train: Record<string, unknown>;
+    test: Record<string, unknown>;
+  }
+  /** @param isOld as one that was packed before there was a digest of it */
+  const edited = async (isOld: boolean, edit: (index: Editable) => void) => {
+    await pack(folder);
+    const path = join(folder, 'index.json');
+    const index = JSON.parse(readFileSync(path, 'utf8')) as Editable;
+    if (isOld) delete index.digest;
+    edit(index);
+    writeFileSync(path, JSON.stringify(index));
+    return openPacked(folder, undefined, anywhere);
+  };
+
+  it('is refused, whatever was changed', async () => {
+    const rename = (index: Editable) => {
+      index.preparation.classes = ['b', 'a', 'c'];
+    };
+    await expect(edited(false, rename)).rejects.toThrow(
+      /index\.json: it was changed after the data was packed, or is damaged\. Copy it again, or pack/,
+    );
+    await expect(openPacked(folder, undefined, anywhere)).rejects.toThrow('it was changed');
+  });
+
+  it('is read where nothing but its spaces differ', async () => {
+    await expectSame(await edited(false, () => {}));
+  });
+
+  it.each([
+    ['counts that are more than the samples', { counts: [9, 9, 9] }],
+    ['counts of fewer classes', { counts: [17, 8] }],
+    ['more classes than names', { classes: 4, counts: [9, 8, 8, 0] }],
+  ])('is refused without a digest as well: %s', async (_, train) => {
+    const opened = edited(true, (index) => Object.assign(index.train, train));
+    await expect(opened).rejects.toThrow(
+      'train: its samples, chunks, classes, counts or ranges are inconsistent',
+    );
+  });
+
+  it('that says fewer classes than there are is refused at the first such sample', async () => {
+    const { train } = await edited(true, (index) => {
+      index.preparation.classes.pop();
+      Object.assign(index.train, { classes: 2, counts: [13, 12] });
+      Object.assign(index.test, { classes: 2, counts: [2, 2] });
+    });
+    await expect(gather(train, 0, 1)).resolves.toBeDefined();
+    await expect(gather(train, 0, 2)).rejects.toThrow('train: sample 2 has label 2, but there are 2 classes');
+  });
+
+  it('that names a chunk in both parts is told of', async () => {
+    const { notes } = await edited(true, (index) => {
+      index.test = index.train;
+    });
+    expect(notes?.join()).toContain('3 chunks of the test data are also in the training data');
+  });
+});

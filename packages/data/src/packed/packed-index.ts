@@ -50,10 +50,12 @@ export const samplesOf = (part: Pick<PackedPart, 'samples'>, chunk: number, chun
   Math.min(chunkSamples, part.samples - chunk * chunkSamples);
 
 export function encodeIndex(index: Omit<PackedIndex, 'format'>): Buffer {
-  return Buffer.from(`${JSON.stringify({ format: FORMAT, ...index })}\n`);
+  const body = { format: FORMAT, ...index };
+  return Buffer.from(`${JSON.stringify({ ...body, digest: digestOf(JSON.stringify(body)) })}\n`);
 }
 
-export const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+export const digestOf = (bytes: Uint8Array | string): string =>
+  createHash('sha256').update(bytes).digest('hex');
 
 /** A part, with its chunks' names as they are looked up: a million strings would take long to hand from thread to thread. */
 export interface PartRead extends Omit<PackedPart, 'chunks'> {
@@ -67,6 +69,8 @@ export interface PartRead extends Omit<PackedPart, 'chunks'> {
 export interface IndexRead extends Omit<PackedIndex, 'format' | 'train' | 'test'> {
   /** SHA-256 of the file: decides everything in it. */
   readonly digest: string;
+  /** Chunks of the test part that are in the training part, too. */
+  readonly shared: number;
   readonly train: PartRead;
   readonly test: PartRead;
 }
@@ -92,9 +96,15 @@ export function readIndex(bytes: Uint8Array, place: string, expected: string | u
     chunkSamples,
     preparation,
     digest,
+    shared: sharedChunks(parts.train, parts.test),
     train: part(parts.train),
     test: part(parts.test),
   };
+}
+
+function sharedChunks(train: PackedPart, test: PackedPart): number {
+  const known = new Set(train.chunks);
+  return test.chunks.filter((chunk) => known.has(chunk)).length;
 }
 
 /** The name of a part's chunk. */
@@ -146,12 +156,26 @@ export function parseIndex(bytes: Uint8Array, place: string): PackedIndex {
       part.chunks.length === Math.ceil(part.samples / chunkSamples) &&
       part.chunks.every((digest) => /^[0-9a-f]{64}$/.test(String(digest))) &&
       (part.classes === undefined ? value.target!.dtype === 'f32' : isCount(part.classes)) &&
-      (part.counts === undefined || (Array.isArray(part.counts) && part.counts.every(isCount))) &&
+      (part.counts === undefined || areCounts(part.counts, part)) &&
+      (classes === undefined || (part.classes ?? 0) <= classes.length) &&
       (part.ranges === undefined || (Array.isArray(part.ranges) && part.ranges.every(isRange)));
-    if (!good) throw refuse(`${name}: its samples, chunks, classes or ranges are inconsistent`);
+    if (!good) throw refuse(`${name}: its samples, chunks, classes, counts or ranges are inconsistent`);
   }
+  // Chunks say by their names whether they are whole; of the index nobody else does. Data that was packed before 0.2 has no digest.
+  const { digest, ...body } = value as Partial<PackedIndex> & { readonly digest?: unknown };
+  if (digest !== undefined && digestOf(JSON.stringify(body)) !== digest)
+    throw refuse(
+      'it was changed after the data was packed, or is damaged. Copy it again, or pack the data again with `kasane data pack`',
+    );
   return value as PackedIndex;
 }
+
+/** Whether samples were counted, each as one of the classes. */
+const areCounts = (counts: unknown, { samples, classes }: Partial<PackedPart>): boolean =>
+  Array.isArray(counts) &&
+  counts.every(isCount) &&
+  counts.length === classes &&
+  counts.reduce((sum, count) => sum + count, 0) === samples;
 
 const isRange = (range: Partial<TargetRange> | null): boolean =>
   typeof range?.name === 'string' &&

@@ -80,10 +80,21 @@ export async function openPacked(
     },
     forget: async (chunk) => cache?.forget(chunk),
   };
-  const part = (name: 'train' | 'test') => packedDataset(index[name], index, files);
-  const { preparation, digest } = index;
-  return { train: part('train'), test: part('test'), preparation, digest };
+  const part = (name: 'train' | 'test') => packedDataset(index[name], index, files, `${indexPlace}: ${name}`);
+  const { preparation, digest, shared } = index;
+  const notes =
+    shared > 0
+      ? [
+          `${place}: ${counted(shared, 'chunk')} of the test data ${shared === 1 ? 'is' : 'are'} also in the training data, so the test says little about new samples`,
+        ]
+      : [];
+  return { train: part('train'), test: part('test'), preparation, digest, notes };
 }
+
+/** Whether something is packed data, as far as its place tells. */
+export const looksPacked = (place: string): boolean =>
+  isUrl(place) ||
+  (kindOfPath(join(place, INDEX_FILE)) === 'file' && kindOfPath(join(place, CHUNKS_FOLDER)) === 'folder');
 
 interface ChunkFiles {
   /** Where the chunk is on disk; fetched first where it must be. */
@@ -135,10 +146,19 @@ async function checked<T extends Uint8Array>(
   throw damaged(place, bytes.length, size);
 }
 
-function packedDataset(part: PartRead, index: IndexRead, files: ChunkFiles): Dataset {
+/** @param place of the part in the index, for messages */
+function packedDataset(part: PartRead, index: IndexRead, files: ChunkFiles, place: string): Dataset {
   const { input, target, chunkSamples } = index;
   const [targetBytes, inputBytes, size] = [fieldBytes(target), fieldBytes(input), recordBytes(index)];
   const records = new Records(part, chunkSamples, size, files);
+  const isLabel = target.dtype === 'i32' && target.shape.length === 0 && part.classes !== undefined;
+  const requireLabel = (record: Uint8Array, sample: number) => {
+    const label = new DataView(record.buffer, record.byteOffset).getInt32(0, true);
+    if (label < part.classes!) return;
+    throw new DataError(
+      `${place}: sample ${sample} has label ${label}, but there are ${counted(part.classes!, 'class', 'classes')}. Pack the data again with \`kasane data pack\``,
+    );
+  };
   return {
     samples: part.samples,
     input,
@@ -154,6 +174,7 @@ function packedDataset(part: PartRead, index: IndexRead, files: ChunkFiles): Dat
       for (const { at, i } of order) {
         if (at >= part.samples) throw new RangeError(`sample ${at} of ${part.samples}`);
         const found = records.kept(at) ?? (await records.read(at, record));
+        if (isLabel) requireLabel(found, at);
         targets.set(found.subarray(0, targetBytes), i * targetBytes);
         inputs.set(found.subarray(targetBytes), i * inputBytes);
       }

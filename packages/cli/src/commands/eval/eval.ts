@@ -6,6 +6,8 @@ import { loadData } from '@kasane/coordinator/internal/submit/load-data';
 import { type DataParts, readSamples, type TablePreparation } from '@kasane/data/dataset';
 import { anywhere } from '@kasane/data/internal/files/access';
 import { longAxes, shapeOfBytes } from '@kasane/data/internal/normalize';
+import { isUrl } from '@kasane/data/internal/packed/remote';
+import { looksPacked } from '@kasane/data/packed';
 import type { ClientOptions } from '@kasane/protocol/client';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { metricKind } from '@kasane/protocol/internal/job/metric-kind';
@@ -35,6 +37,8 @@ export interface EvalOptions extends ClientOptions {
   readonly confusion?: string;
 }
 
+/** Classes that a message lists. */
+const NAMED = 10;
 /** Samples that are computed at once. */
 const BATCH = 100;
 
@@ -110,12 +114,18 @@ function jobOf(
       `${source} was trained on ${String(section.format)} data; give its path with --data`,
     );
   }
+  if (test !== undefined && whole.has(String(section.format)))
+    throw new KasaneError(
+      'USAGE',
+      `--test: ${String(section.format)} data has no separate test data; give --data the path that the model was trained on`,
+    );
+  const place = data === undefined || isUrl(data) ? data : resolve(data);
   const spec = {
     name: 'evaluation',
     model: model.description,
     data: {
-      ...section,
-      ...(data !== undefined && { path: resolve(data) }),
+      ...(place !== undefined && looksPacked(place) ? packedAs(section) : section),
+      ...(place !== undefined && { path: place }),
       ...(test !== undefined && { test: resolve(test) }),
     },
     ...(about.objective !== undefined && { objective: about.objective }),
@@ -123,6 +133,15 @@ function jobOf(
   };
   return checkJob(spec, (path) => (path.at(-1) === 'test' ? '--test' : source));
 }
+
+/** Formats of which the test data is a part of the whole. */
+const whole = new Set(['idx', 'series', 'packed']);
+
+/** Of what was packed since, only what decides how it is read. */
+const packedAs = ({ maskRate }: Readonly<Record<string, unknown>>) => ({
+  format: 'packed',
+  ...(maskRate !== undefined && { maskRate }),
+});
 
 /** Data that is prepared in another way is other data: figures on it would mean nothing. */
 function checkPreparation(source: string, { about, model }: Trained, { preparation, test }: DataParts): void {
@@ -143,9 +162,19 @@ function checkPreparation(source: string, { about, model }: Trained, { preparati
   const told = withoutNewBackground(withoutUnknownStep(found, trained), trained);
   const differs = names.find((name) => JSON.stringify(trained[name]) !== JSON.stringify(told[name]));
   if (differs === undefined) return;
+  const listed = (names: unknown) => (names as readonly string[]).slice(0, NAMED).join(', ');
+  const isListed = differs === 'classes' && Array.isArray(trained.classes) && Array.isArray(told.classes);
+  const what = isListed ? `classes ${listed(told.classes)} instead of ${listed(trained.classes)}` : differs;
+  const { format } = (about.data ?? {}) as { readonly format?: unknown };
+  const right =
+    format === 'series'
+      ? 'set --data to the file that it was trained on, whose end is for testing. To forecast from other rows, use `kasane predict`'
+      : whole.has(String(format))
+        ? 'set --data to the data.path of the job'
+        : 'set --data and --test to the data.path and data.test of the job';
   throw new KasaneError(
     'DATA_INVALID',
-    `the data differs from what ${source} was trained with (${differs}); set --data and --test to the data.path and data.test of the job`,
+    `the data differs from what ${source} was trained with (${what}); ${right}`,
   );
 }
 
