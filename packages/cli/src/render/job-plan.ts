@@ -19,7 +19,7 @@ export function planLines(job: Job, plan: CheckResponse): string[] {
   const step = every === 1 ? 'step' : 'round';
   const how =
     every === 1
-      ? `batches of ${batch} in ${count(shards, 'shard')}`
+      ? `batches of ${batch} in ${count(shards, 'shard')}, for at most ${count(shards, 'slot')} at a time`
       : `rounds of ${every} steps with ${count(shards, 'replica')}, batches of ${batch}`;
   const network = networkLine(job);
   return [

@@ -1,5 +1,6 @@
 /** The turns of the jobs that share the workers. Who is next is said by `steps/share-out.ts`; here they wait and are woken. */
 import { isSameReason, type Reason } from '@kasane/protocol/reasons';
+import type { Spare } from '../run/idle-slots.ts';
 import { type Sharer, shareOut } from '../steps/share-out.ts';
 
 export class Turns {
@@ -27,6 +28,10 @@ export class Turns {
         const equals = [...this.#turns].filter((other) => other !== of && other.priority === of.priority);
         return Math.min(...equals.map(({ usedMs }) => usedMs));
       },
+      spare: () => {
+        const slots = this.#slots();
+        return { slots, idle: [...this.#turns].reduce((idle, { shards: taken }) => idle - taken, slots) };
+      },
     });
     this.#turns.add(turn);
     turn.priority = priority;
@@ -47,6 +52,7 @@ interface Ties {
   readonly left: () => void;
   /** The least that another of its priority has used; infinite when there is none. */
   readonly level: (of: Turn) => number;
+  readonly spare: () => Spare;
 }
 
 /** One job's part in it. */
@@ -65,6 +71,11 @@ export class Turn implements Sharer {
     this.id = id;
     this.shards = shards;
     this.#ties = ties;
+  }
+
+  /** What the shards of all jobs that share the workers leave of the slots. */
+  get spare(): Spare {
+    return this.#ties.spare();
   }
 
   /** Why it has none; undefined while it has. */

@@ -17,6 +17,7 @@ import { TaskBoard } from './board.ts';
 import { leftOut, mayLeaveOut, requireFinite } from './finite.ts';
 import { GradientSync } from './gradient-sync.ts';
 import { Hold } from './hold.ts';
+import { IdleSlots } from './idle-slots.ts';
 import { NetworkWait } from './network-wait.ts';
 import { RunPlan } from './plan.ts';
 import { Probe } from './probe.ts';
@@ -57,6 +58,7 @@ export class Run {
   readonly #probe: Probe;
   readonly #saved: SavedState;
   readonly #networkWait = new NetworkWait();
+  readonly #idleSlots = new IdleSlots();
   #parameters: ParameterServer | undefined;
   #sync: GradientSync | undefined;
   #position: Position = { step: 0, lossSum: 0, metricSum: 0, counted: 0 };
@@ -333,6 +335,7 @@ export class Run {
     const spent = { ...times, publishMs, stepMs: published - publishedBefore };
     if (!turn && workers.some((worker) => !sync.isNear(worker)))
       this.#watchNetwork(published - publishedBefore, answers);
+    this.#watchSlots(published - publishedBefore);
     if (changes) this.#show(answers, changes, { step: step + 1, learningRate, ...spent });
     this.#options.onStep?.({
       ...spent,
@@ -361,6 +364,17 @@ export class Run {
     };
     this.#options.record({ code: 'network-bound', args });
     this.#options.log.info(eventSentence({ code: 'network-bound', args }, ''));
+  }
+
+  /** Says so where slots stay idle for lack of shards. */
+  #watchSlots(stepMs: number): void {
+    const { turn, job, record, log } = this.#options;
+    const spare = this.#idleSlots.step(stepMs, turn.spare);
+    if (!spare) return;
+    const key = this.#plan.every > 1 ? 'exchange.replicas' : 'training.shards';
+    const args = { ...spare, key, shards: job.spec.training.shards };
+    record({ code: 'slots-idle', args });
+    log.info(eventSentence({ code: 'slots-idle', args }, ''));
   }
 
   /** Adds a step to the metrics. */

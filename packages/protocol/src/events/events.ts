@@ -117,6 +117,9 @@ export const events = {
   'network-bound': routine({ percent: 'number', every: 'number', precision: 'text' },
     ({ percent, every, precision }) => `workers wait for the network ${percent} % of the time: in the job file, raise exchange.every above ${every} (local steps), ${precision === 'int8' ? '' : `lower exchange.precision below ${precision} (int8 is the lowest), `}or increase training.batch`,
     ({ percent, every, precision }) => `時間の ${percent} % がネットワーク待ちです。ジョブファイルで \`exchange.every\` を ${every} より大きくする（ローカルステップ）か、${precision === 'int8' ? '' : `\`exchange.precision\` を ${precision} より低くする（最低は \`int8\`）か、`}\`training.batch\` を大きくしてください`),
+  'slots-idle': routine({ idle: 'number', slots: 'number', key: 'text', shards: 'number' },
+    ({ idle, slots, key, shards }) => `${idle} of ${slots} slots are idle, since ${key} is ${shards}: increase it in the job file to use them (which changes the result)`,
+    ({ idle, slots, key, shards }) => `\`${key}\` が ${shards} なので、${slots} スロットのうち ${idle} スロットが空いています。使うには、ジョブファイルでこの値を大きくしてください（学習結果は変わります）`),
   // The coordinator and its disk.
   'restarted': routine({},
     () => 'the coordinator restarted',
