@@ -1,6 +1,6 @@
 import { LayerInfo, Snapshot, type StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { expect, it } from 'vitest';
-import { diagnose } from '../src/page/diagnose.ts';
+import { diagnose, mayBeDead } from '../src/page/diagnose.ts';
 import { english } from '../src/page/text.ts';
 import { japanese } from '../src/page/text-ja.ts';
 import { warningOf } from '../src/page/warning.ts';
@@ -59,6 +59,11 @@ it('says nothing of single points, of frozen layers, and of gradients that fall 
 it('finds gradients that explode towards the input from the first step on', () => {
   const steep = Array.from({ length: 30 }, () => [layer('first', 1e6), layer('second', 1)]);
   expect(found(pointsOf(...steep))).toEqual(new Map([['first', 'exploding']]));
+});
+
+it('knows the layers that output exactly 0', () => {
+  for (const type of ['relu', 'gelu', 'hardSwish', 'hardSigmoid']) expect(mayBeDead(type), type).toBe(true);
+  for (const type of ['leakyRelu', 'prelu', 'elu', 'mish', 'silu']) expect(mayBeDead(type), type).toBe(false);
 });
 
 it('finds dead units where units can be dead, and puts them before the gradients that they stop', () => {

@@ -6,6 +6,7 @@ import { decodeSafetensors, encodeSafetensors } from '../src/io/safetensors.ts';
 import { readWeights } from '../src/io/torchvision.ts';
 import type { NamedTensor } from '../src/named-tensor.ts';
 import { buildModel, initializeParameters, type Model } from '../src/nn/model.ts';
+import { transposed } from '../src/onnx/graph.ts';
 
 const denseModel = (...units: number[]) => modelOf('fc', units);
 const modelOf = (name: string, units: readonly number[]) =>
@@ -113,6 +114,38 @@ describe('files without metadata', () => {
     });
     const own = tensorsOf(model).filter(({ name }) => name.startsWith('a.'));
     expect(numbers(readWeights(model, encodeSafetensors(own), 'kasane'))).toEqual(numbers(own));
+  });
+
+  it("layers that came later are read by torch's names and in its layouts", () => {
+    const model = buildModel({
+      input: [4, 5, 2],
+      classes: 3,
+      layers: [
+        { type: 'conv2dTranspose', filters: 4, size: [2, 3], name: 'up' },
+        { type: 'groupNorm', groups: 2, name: 'norm' },
+        { type: 'prelu', name: 'act' },
+        { type: 'squeezeExcite', reduction: 2, name: 'gate' },
+        { type: 'reshape', shape: [35, 4] },
+        { type: 'conv1d', filters: 3, size: 35, name: 'line' },
+        { type: 'rmsNorm', name: 'root' },
+        { type: 'flatten' },
+      ],
+    });
+    const own = tensorsOf(model);
+    // torch's axes by ours: of weights of four, three and two axes the last come first.
+    const orders: Readonly<Record<number, readonly number[]>> = { 4: [3, 2, 0, 1], 3: [2, 1, 0], 2: [1, 0] };
+    const written = own.map(({ name, shape, data }) => {
+      const order = orders[shape.length] ?? [0];
+      return {
+        name: name
+          .replace(/(norm|root)\.scale|act\.slope/, (part) => `${part.split('.')[0]}.weight`)
+          .replace('norm.shift', 'norm.bias'),
+        shape: order.map((axis) => shape[axis]!),
+        data: transposed(data, shape, order),
+      };
+    });
+    expect(written.map(({ name }) => name)).toContain('act.weight');
+    expect(numbers(readWeights(model, encodeSafetensors(written)))).toEqual(numbers(own));
   });
 
   it('a square that is the same both ways is no question', () => {

@@ -42,7 +42,10 @@ const REMEMBERED = 1000;
 /** Part of a layer's units that may output 0 for everything. */
 const DEAD = 0.5;
 /** Layers that output exactly 0 for much of what comes in. What only passes their zeros on is not to blame. */
-const ZEROING: ReadonlySet<string> = new Set(['relu', 'gelu', 'geluTanh']);
+const ZEROING: ReadonlySet<string> = new Set([
+  ...['relu', 'gelu', 'geluTanh'],
+  ...['hardSwish', 'hardSigmoid'],
+]);
 
 /** What is the cause comes before what follows from it: dead units let no gradient through. */
 const WORST_FIRST = ['diverged', 'exploding', 'dead', 'vanishing', 'large'] as const satisfies Trouble[];

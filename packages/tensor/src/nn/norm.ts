@@ -181,7 +181,7 @@ export const batchNorm = defineLayer({
   summary: 'Normalizes each channel to mean 0 and variance 1 over the batch, then scales and shifts it.',
   about: {
     explains:
-      'Brings each channel to mean 0 and variance 1 over the samples of a batch, then applies a learned scale and shift. Deep convolutional networks train faster with it and take higher learning rates. Statistics are those of a shard during training, and running averages in evaluation, so shards of only a few samples make it inaccurate.',
+      'Brings each channel to mean 0 and variance 1 over the samples of a batch, then applies a learned scale and shift. Deep convolutional networks train faster with it and take higher learning rates. Statistics are those of a shard during training, and running averages in evaluation, so shards of only a few samples make it inaccurate: use groupNorm there.',
     takes: '[..., channels]',
     gives: 'the same',
     formula: 'y = (x - mean(x)) / sqrt(variance(x) + epsilon) scale + shift, for each channel',
