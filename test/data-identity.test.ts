@@ -6,6 +6,7 @@ import { anywhere } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { checkData } from '@kasane/protocol/job-data';
+import { RUNNING_JOBS } from '@kasane/protocol/limits';
 import sharp from 'sharp';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
@@ -55,6 +56,37 @@ it('is refused with other data after a restart, and goes on when the earlier one
   await again.resume(id, 0);
   for await (const _ of again.watch(id));
   expect(await again.get(id)).toMatchObject({ error: '', digest: quiet.digest });
+});
+
+it('a job that begins with other data than it was submitted with says so', async () => {
+  const idle = new TestCluster(cleanUp);
+  await idle.start();
+  const { client } = idle;
+  const folder = temporaryDirectory(cleanUp);
+  const job = (name: string) => {
+    const path = join(folder, `${name}.csv`);
+    writeFileSync(path, 'x,y\n1,a\n2,b\n3,a\n4,b\n5,a\n6,b\n');
+    return JSON.stringify({
+      name,
+      model: { input: [1], classes: 2, layers: [{ type: 'dense', units: 2 }] },
+      data: { format: 'csv', path, target: 'y' },
+      training: { epochs: 1, batch: 4 },
+    });
+  };
+  // Without a worker, as many as may begin stand at their beginning.
+  const begun: string[] = [];
+  for (let at = 0; at < RUNNING_JOBS; at++) begun.push(await client.submit(job('first')));
+  const [changed, same] = [await client.submit(job('changed')), await client.submit(job('same'))];
+  // Data of the last one that was submitted is still open.
+  await client.submit(job('last'));
+  writeFileSync(join(folder, 'changed.csv'), 'x,y\n1,b\n2,a\n3,b\n4,a\n5,b\n6,a\n');
+  for (const id of begun.slice(0, 2)) await client.cancel(id);
+  const codes = async (id: string) => (await client.events(id)).map(({ code }) => code);
+  for (const id of [changed, same])
+    for await (const { waitingFor } of client.watch(id)) if (waitingFor?.code === 'turns') break;
+  expect(await codes(changed)).toContain('data-changed');
+  expect(await codes(same)).not.toContain('data-changed');
+  for (const id of [...begun.slice(2), changed, same]) await client.cancel(id);
 });
 
 it('images are those that they were, wherever and whenever they were copied', async () => {

@@ -39,3 +39,15 @@ it('is opened anew for other jobs, and kept from the check of a job to its start
   expect(opened.take('a')).toBe(first);
   expect(opened.take('a')).toBeUndefined();
 });
+
+it('knows whether a job begins with other data than it was checked with', async () => {
+  const first = await load('');
+  for (const id of ['a', 'b', 'c']) opened.keep(id, first);
+  expect(await opened.hasChanged('a', await load(''))).toBe(false);
+  const { train, test } = first;
+  const others = { ...first, train: { ...train, digest: 'other' }, test };
+  expect(await opened.hasChanged('b', others)).toBe(true);
+  // Once told, and of a job that nobody has submitted here, it is not known.
+  expect(await opened.hasChanged('b', others)).toBe(false);
+  expect(await opened.hasChanged('z', others)).toBe(false);
+});

@@ -306,6 +306,11 @@ export class Runs {
       // Reading may have taken a while.
       if (place.stop) return await stopped();
       for (const note of data.notes ?? []) log.warn({ job: id }, note);
+      if (await opened.hasChanged(id, data)) {
+        const path = placeOf(job.spec.data);
+        log.warn({ job: id }, `${path}: the data has changed since the job was submitted`);
+        events.add(id, { code: 'data-changed', args: { path } });
+      }
       expectPassingBuffers();
       const run = new Run({
         ...shared,

@@ -6,7 +6,11 @@ import type { DataParts } from '@kasane/data/dataset';
 import type { Access } from '@kasane/data/internal/files/access';
 import { openData } from '@kasane/data/open';
 import type { Job } from '@kasane/protocol/job';
+import { type DataIdentity, identityOf } from './data-identity.ts';
 import { loadData } from './load-data.ts';
+
+/** Jobs of which it is known what they were submitted with. */
+const KNOWN = 10_000;
 
 /** What the trials of one sweep have opened. */
 interface Shared {
@@ -20,6 +24,8 @@ export class OpenedData {
   /** Of the job that was submitted last. */
   #checked: { readonly job: string; readonly data: DataParts } | undefined;
   readonly #shared = new Map<string, Shared>();
+  /** What jobs that have not begun were checked with; undefined where that could not be told any more. */
+  readonly #identities = new Map<string, Promise<DataIdentity | undefined>>();
 
   constructor(open: typeof openData = openData) {
     this.#open = open;
@@ -28,6 +34,18 @@ export class OpenedData {
   /** A job was checked with this data: it need not be read a second time. */
   keep(job: string, data: DataParts): void {
     this.#checked = { job, data };
+    this.#identities.set(
+      job,
+      identityOf(data).catch(() => undefined),
+    );
+    if (this.#identities.size > KNOWN) this.#identities.delete(this.#identities.keys().next().value!);
+  }
+
+  /** Whether a job that begins has other data than it was checked with. It is told once. */
+  async hasChanged(job: string, data: DataParts): Promise<boolean> {
+    const then = await this.#identities.get(job);
+    this.#identities.delete(job);
+    return then !== undefined && then.digest !== (await identityOf(data)).digest;
   }
 
   /** What was kept for a job, once. */
