@@ -152,6 +152,15 @@ describe('the page', needing(['chromium']), () => {
     expect(head).toContain(ended.digest);
     await eventually(() => inkOf('.chart canvas')).toEqual(new Array(6).fill(true));
     await page.getByRole('link', { name: 'Final weights' }).waitFor();
+    await page.getByRole('heading', { name: 'Confusion matrix (epoch 6)' }).waitFor();
+    const right = (await page.locator('.confusion td.right').allInnerTexts()).reduce(
+      (sum, n) => sum + Number(n),
+      0,
+    );
+    const cells = (await page.locator('.confusion tbody td').allInnerTexts()).map(Number);
+    expect(cells).toHaveLength(100);
+    const samples = cells.reduce((sum, count) => sum + count, 0);
+    expect(right / samples).toBeCloseTo(ended.history.at(-1)!.testMetric, 6);
     expect(await page.locator('.events li').count()).toBeGreaterThanOrEqual(6 + 3);
     await page.getByLabel('Smoothing').fill('0.6');
     await page.getByLabel('X axis').selectOption('epoch');

@@ -87,6 +87,22 @@ it('they are those that the weights have', async () => {
   expect(lines.slice(1)).toEqual(confusion.map((row, index) => [index, ...row].join()));
 });
 
+it('the coordinator keeps the confusion matrix of the newest test', async () => {
+  const record = await evaluated(alone, { data: path });
+  const { client } = cluster;
+  try {
+    const { epoch, classes, counts } = await client.confusion(alone.id);
+    expect([epoch, classes]).toEqual([3, Array.from({ length: 10 }, (_, digit) => String(digit))]);
+    expect(counts).toEqual((record.confusion as number[][]).flat());
+    const other = await trained(line());
+    expect(await client.confusion(other.id)).toEqual({ epoch: 0, classes: [], counts: [] });
+    await client.delete(alone.id);
+    await expect(client.confusion(alone.id)).rejects.toThrow(`there is no job '${alone.id}'`);
+  } finally {
+    client.close();
+  }
+});
+
 it('of a regression, too', async () => {
   const job = await trained(line());
   const { testMetrics } = job.history.at(-1)!;

@@ -138,6 +138,7 @@ export function methods(file: string, { running, trained, other, sweep }: Jobs):
       retry: either,
       setPriority: [{ job: other, priority: -3 }],
       listCheckpoints: either,
+      getConfusion: either,
       readSamples: either.map(({ job }) => ({ job, first: 2, count: 5 })),
       downloadModel: [...either, { job: trained, checkpoint: 2 }],
     }),

@@ -9,7 +9,13 @@ import {
   requireSweepSuccess,
 } from '@kasane/protocol/client';
 import { KasaneError } from '@kasane/protocol/errors';
-import type { CheckResponse, EpochResult, Event, Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type {
+  CheckResponse,
+  EpochResult,
+  Event,
+  GetConfusionResponse,
+  Job,
+} from '@kasane/protocol/gen/kasane/v1/jobs';
 import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { type StateName, stateNames } from '@kasane/protocol/job-state';
 import { type AboutModel, decodeModelFile } from '@kasane/tensor/io/model-file';
@@ -113,6 +119,15 @@ export class JobHandle {
   /** One entry per finished epoch, oldest first. */
   async history(): Promise<readonly EpochResult[]> {
     return this.#calls.epochs(this.id);
+  }
+
+  /**
+   * The confusion matrix of the newest test: `counts` is row-major, with a row for each class that samples are of. Undefined if there
+   * is none: only classifiers of at most 100 classes have one, once an epoch has ended.
+   */
+  async confusion(): Promise<GetConfusionResponse | undefined> {
+    const confusion = await this.#calls.confusion(this.id);
+    return confusion.epoch > 0 ? confusion : undefined;
   }
 
   /** What has happened to the job so far, oldest first: a code with arguments, a sentence, and for some events the reason. */

@@ -135,9 +135,15 @@ describe('JobStore', () => {
 
   it('rewinds ledger, epochs and checkpoints together', () => {
     store.add('j', 'job', '{}', 1);
-    store.addCheckpoint('j', { step: 1, path: '/p1', digest: 'd' }, [row(0, 0)], [epoch(1)]);
-    store.addCheckpoint('j', { step: 2, path: '/p2', digest: 'd' }, [row(1, 0)], [epoch(2)]);
+    const matrix = (epoch: number) => ({ epoch, classes: ['a', 'b'], counts: [1, 2, 3, epoch] });
+    store.addCheckpoint('j', { step: 1, path: '/p1', digest: 'd' }, [row(0, 0)], [epoch(1)], matrix(1));
+    expect(store.confusion('j')).toEqual(matrix(1));
+    store.addCheckpoint('j', { step: 2, path: '/p2', digest: 'd' }, [row(1, 0)], [epoch(2)], matrix(2));
+    expect(store.confusion('j')).toEqual(matrix(2));
+    store.rewind('j', 2, 2);
+    expect(store.confusion('j')).toEqual(matrix(2));
     store.rewind('j', 1, 1);
+    expect(store.confusion('j')).toBeUndefined();
     expect(store.ledger('j').map((r) => r.step)).toEqual([0]);
     expect(store.epochs('j').map((e) => e.epoch)).toEqual([1]);
     expect(store.checkpoints('j').map((c) => c.step)).toEqual([1]);

@@ -20,6 +20,7 @@ type Route = (asked: Asked) => Promise<unknown>;
 /** What can be looked at, by `/jobs/ID/name`. An answer that is not undefined is sent as JSON. */
 const views: Readonly<Record<string, Route>> = {
   checkpoints: ({ client, job }) => client.checkpoints(job),
+  confusion: ({ client, job }) => client.confusion(job),
   spec: async ({ client, job }) => JSON.parse(await client.spec(job)) as unknown,
   async metrics({ client, job }) {
     // The stream below ends for a job that is unknown as for any other.

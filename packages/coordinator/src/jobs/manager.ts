@@ -8,6 +8,7 @@ import type {
   Checkpoint,
   CheckResponse,
   Event,
+  GetConfusionResponse,
   Job as JobMessage,
   ListEpochsResponse,
   ListRequest,
@@ -174,6 +175,11 @@ export class JobManager {
   /** @throws KasaneError JOB_NOT_FOUND */
   checkpoints(id: string): Promise<Checkpoint[]> {
     return this.#inspection.checkpoints(this.#record(id).id);
+  }
+
+  /** @throws KasaneError JOB_NOT_FOUND */
+  confusion(id: string): GetConfusionResponse {
+    return this.#inspection.confusion(this.#record(id).id);
   }
 
   /** @throws KasaneError JOB_NOT_FOUND, JOB_STATE when it has no such weights, FILE_DAMAGED */

@@ -97,38 +97,44 @@ export function ledgerRows(plan: RunPlan, step: number, answers: readonly Answer
   });
 }
 
-/** What a test of these answers, in order of its shards, comes to. */
+/** The tally of a test, of whose shards these are the answers, in order. */
+export function tallyOf(
+  { model, objective }: Pick<Job, 'model' | 'objective'>,
+  answers: readonly Answer[],
+): Tally {
+  const tally = new Tally(objective.type, sizeOf(model.outputShape));
+  for (const answer of answers) if (answer.tally) tally.merge(answer.tally);
+  return tally;
+}
+
+/** What such a test comes to. */
 function testResult(
   { model, objective }: Pick<Job, 'model' | 'objective'>,
   answers: readonly Answer[],
+  tally: Tally,
 ): Pick<EpochResult, 'testLoss' | 'testMetric' | 'testMetrics'> {
   const { lossSum, metricSum, counted, weight, samples } = sum(answers);
-  const outputs = sizeOf(model.outputShape);
-  const tally = new Tally(objective.type, outputs);
-  for (const answer of answers) if (answer.tally) tally.merge(answer.tally);
   // Deep networks may overflow in a first test, before running statistics have settled: worse than any number.
   const testLoss = Number.isNaN(lossSum) ? Number.POSITIVE_INFINITY : lossSum / weight;
   return {
     testLoss,
     testMetric: Number.isNaN(metricSum) ? Number.POSITIVE_INFINITY : metricSum / counted,
-    testMetrics: testMetrics(objective, outputs, tally, { samples, loss: testLoss }),
+    testMetrics: testMetrics(objective, sizeOf(model.outputShape), tally, { samples, loss: testLoss }),
   };
 }
 
 /** An epoch, counted from 1, of which all steps have been done and the test answered. */
 export function epochResult(
   job: Pick<Job, 'model' | 'objective'>,
-  epoch: number,
   train: Position,
-  test: readonly Answer[],
-  seconds: number,
-  endedAt: number,
+  test: { readonly answers: readonly Answer[]; readonly tally: Tally },
+  { epoch, seconds, endedAt }: Pick<EpochResult, 'epoch' | 'seconds' | 'endedAt'>,
 ): EpochResult {
   return {
     epoch,
     trainLoss: train.lossSum / (train.weight ?? train.counted),
     trainMetric: train.metricSum / train.counted,
-    ...testResult(job, test),
+    ...testResult(job, test.answers, test.tally),
     seconds,
     endedAt,
   };

@@ -8,6 +8,7 @@ import { at, type Reason, sentenceOf } from '@kasane/protocol/reasons';
 import type { Logger } from 'pino';
 import { encodeCheckpoint, type Position, readCheckpoint, type Weights } from '../params/checkpoint.ts';
 import { writeWhole } from '../params/files.ts';
+import type { ConfusionRecord } from '../store/confusions.ts';
 import { clockTime, diskReason, type RetryingDisk } from '../store/disk.ts';
 import type { LedgerRow } from '../store/ledger-rows.ts';
 import type { MetricsHistory } from '../store/metrics.ts';
@@ -32,6 +33,8 @@ export interface Passed {
   readonly metrics: MetricsHistory;
   /** The epoch that it ends, if it ends one. */
   readonly epoch?: EpochResult | undefined;
+  /** Of its test. */
+  readonly confusion?: ConfusionRecord | undefined;
 }
 
 /** After a disk has refused one, the next is tried this many milliseconds later, if none is due before. */
@@ -41,7 +44,9 @@ export class Checkpoints {
   readonly #options: CheckpointsOptions;
   readonly #criterion: StopCriterion;
   /** What belongs to checkpoints that could not be written goes with the next one. */
-  #owed: { ledger: LedgerRow[]; epochs: EpochResult[] } = { ledger: [], epochs: [] };
+  #owed: { ledger: LedgerRow[]; epochs: EpochResult[]; confusion?: ConfusionRecord } = {
+    ...{ ledger: [], epochs: [] },
+  };
   /** Why the last one is not on disk, if it is not. */
   #refusal: Error | undefined;
   #writtenAt = performance.now();
@@ -100,13 +105,14 @@ export class Checkpoints {
     disk: Pick<RetryingDisk, 'hear'>,
     weights: Weights,
     position: Position,
-    { ledger, metrics, epoch }: Passed,
+    { ledger, metrics, epoch, confusion }: Passed,
   ): Promise<void> {
     await disk.hear(this.#writing, {}, this.#since);
     const { id, job, store, directory, log, record } = this.#options;
     const path = join(directory, `checkpoint-${String(position.step).padStart(9, '0')}.safetensors`);
     this.#owed.ledger.push(...ledger);
     if (epoch) this.#owed.epochs.push(epoch);
+    if (confusion) this.#owed.confusion = confusion;
     this.#writtenAt = performance.now();
     // Steps that follow change the weights: all of them are in it before.
     const bytes = await encodeCheckpoint(job, weights, position);
@@ -118,6 +124,7 @@ export class Checkpoints {
         { step: position.step, path, digest },
         this.#owed.ledger,
         this.#owed.epochs,
+        this.#owed.confusion,
       );
       this.#owed = { ledger: [], epochs: [] };
       const { step } = position;

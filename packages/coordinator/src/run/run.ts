@@ -11,9 +11,10 @@ import type { Position } from '../params/checkpoint.ts';
 import { type LayerChange, ParameterServer } from '../params/parameter-server.ts';
 import { TaskQueue } from '../queue/task-queue.ts';
 import { Metrics } from '../store/metrics.ts';
-import { type Answer, epochArgs, epochResult, ledgerRows, stepPoint, sum } from './answers.ts';
+import { type Answer, epochArgs, epochResult, ledgerRows, stepPoint, sum, tallyOf } from './answers.ts';
 import { earlyStopReason, stopCriterionOf } from './best-epoch.ts';
 import { TaskBoard } from './board.ts';
+import { confusionRecord } from './confusion.ts';
 import { leftOut, mayLeaveOut, requireFinite } from './finite.ts';
 import { GradientSync } from './gradient-sync.ts';
 import { Hold } from './hold.ts';
@@ -409,7 +410,9 @@ export class Run {
       this.board.unstage();
     }
     const epoch = step / this.#plan.stepsPerEpoch;
-    const result = epochResult(job, epoch, this.#position, answers, this.progress.epochSeconds(), Date.now());
+    const tally = tallyOf(job, answers);
+    const times = { epoch, seconds: this.progress.epochSeconds(), endedAt: Date.now() };
+    const result = epochResult(job, this.#position, { answers, tally }, times);
     this.#position = { step, lossSum: 0, metricSum: 0, counted: 0, ...leftOut(this.#position, false) };
     this.progress.epochEnded(result);
     const { trainLoss, trainMetric, testLoss, testMetric } = result;
@@ -419,6 +422,7 @@ export class Run {
       `epoch ${result.epoch}: loss ${trainLoss.toFixed(4)}, ${metric} ${trainMetric.toFixed(4)}; test loss ${testLoss.toFixed(4)}, ${metric} ${testMetric.toFixed(4)}`,
     );
     this.#options.onChange();
-    await this.#saved.checkpoint(this.#parameters!, this.#position, result);
+    const confusion = confusionRecord(job, this.data.preparation, tally, epoch);
+    await this.#saved.checkpoint(this.#parameters!, this.#position, { epoch: result, confusion });
   }
 }

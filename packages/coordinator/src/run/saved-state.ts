@@ -14,7 +14,7 @@ import type { LedgerRow } from '../store/ledger-rows.ts';
 import type { Metrics } from '../store/metrics.ts';
 import { checkIdentity, identityOf } from '../submit/data-identity.ts';
 import { startingWeights } from '../submit/starting-weights.ts';
-import { Checkpoints, type CheckpointsOptions } from './checkpoints.ts';
+import { Checkpoints, type CheckpointsOptions, type Passed } from './checkpoints.ts';
 import type { RunOptions } from './run-options.ts';
 
 /** What would be lost with the process of a run. */
@@ -88,12 +88,16 @@ export class SavedState {
     return this.#checkpoints.isDue(step);
   }
 
-  /** Writes a checkpoint beside the steps that follow. @param epoch the one that it ends */
-  async checkpoint(parameters: ParameterServer, position: Position, epoch?: EpochResult): Promise<void> {
+  /** Writes a checkpoint beside the steps that follow. @param epoch the one that it ends, with the matrix of its test */
+  async checkpoint(
+    parameters: ParameterServer,
+    position: Position,
+    { epoch, confusion }: Pick<Passed, 'epoch' | 'confusion'> = {},
+  ): Promise<void> {
     const data = await identityOf(this.#options.data);
     const ledger = this.#ledger;
     this.#ledger = [];
-    const passed = { ledger, metrics: this.#options.metrics.history, epoch };
+    const passed = { ledger, metrics: this.#options.metrics.history, epoch, confusion };
     await this.#checkpoints.write(this.#disk, parameters, { ...position, data }, passed);
   }
 

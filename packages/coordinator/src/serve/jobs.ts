@@ -39,6 +39,7 @@ export function jobsService(
       return { job: await manager.resume(job, epochs) };
     }),
     listCheckpoints: unary(async ({ job }) => ({ checkpoints: await manager.checkpoints(job) })),
+    getConfusion: unary(({ job }) => manager.confusion(job)),
     readSamples: unary(({ job, first, count }) => manager.samples(job, first, count)),
     cancel: unary(async ({ job }) => ({ job: await manager.cancel(job) })),
     delete: unary(async ({ job }) => {

@@ -11,7 +11,7 @@ export function deletionOf(id: string): Statement[] {
   const hasGone = 'NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?)';
   return [
     { sql: `DELETE FROM jobs WHERE id = ? AND ${HAS_ENDED}`, values: [id] },
-    ...['epochs', 'checkpoints', 'ledger', 'metrics', 'events'].map((table) => ({
+    ...['epochs', 'checkpoints', 'ledger', 'metrics', 'confusions', 'events'].map((table) => ({
       sql: `DELETE FROM ${table} WHERE job = ? AND ${hasGone}`,
       values: [id, id],
     })),
@@ -25,7 +25,7 @@ export const ENDED_LONG_AGO = `SELECT id FROM (SELECT id, row_number() OVER (${o
 
 /** Forgets metrics, ledger, checkpoints and most events of jobs that ended before the last `keep`. */
 export const detailsDeletion = (keep: number): Statement[] => [
-  ...['metrics', 'ledger', 'checkpoints'].map((table) => ({
+  ...['metrics', 'ledger', 'checkpoints', 'confusions'].map((table) => ({
     sql: `DELETE FROM ${table} WHERE job IN (${ENDED_LONG_AGO})`,
     values: [keep],
   })),

@@ -60,6 +60,11 @@ const steps: Readonly<Record<number, Step>> = {
   },
   /** Further metrics of each epoch's test: an object of numbers, JSON. */
   5: (database) => addColumn(database, 'epochs', 'testMetrics', "TEXT NOT NULL DEFAULT '{}'"),
+  /** The confusion matrix of each job's newest test: names of the classes and counts, JSON. */
+  6: (database) =>
+    database.exec(`
+      CREATE TABLE IF NOT EXISTS confusions (
+        job TEXT PRIMARY KEY, epoch INTEGER NOT NULL, classes TEXT NOT NULL, counts TEXT NOT NULL) STRICT, WITHOUT ROWID;`),
 };
 
 /** The last step. An earlier Kasane, which does not know it, leaves the database alone. */

@@ -7,6 +7,7 @@ import { join, relative, resolve } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { type ConfusionRecord, confusionDeletion, confusionInsertion, confusionOf } from './confusions.ts';
 import { eventOfRow, insertionOf } from './event-rows.ts';
 import { deletionOf, detailsDeletion, ENDED_LONG_AGO } from './forgetting.ts';
 import {
@@ -299,6 +300,7 @@ export class JobStore {
     checkpoint: CheckpointRecord,
     ledger: readonly LedgerRow[],
     epochs: readonly EpochResult[] = [],
+    confusion?: ConfusionRecord,
   ): Promise<void> {
     await this.#writeOf(
       job,
@@ -308,6 +310,7 @@ export class JobStore {
       },
       ...ledger.map((row) => ledgerInsertion(job, row)),
       ...epochs.map((result) => epochInsertion(job, result)),
+      ...(confusion ? [confusionInsertion(job, confusion)] : []),
       setting(job, 'step = ?', checkpoint.step),
     );
   }
@@ -334,6 +337,7 @@ export class JobStore {
       job,
       { sql: 'DELETE FROM ledger WHERE job = ? AND step >= ?', values: [job, step] },
       { sql: 'DELETE FROM epochs WHERE job = ? AND epoch > ?', values: [job, epochsDone] },
+      confusionDeletion(job, epochsDone),
       { sql: 'DELETE FROM checkpoints WHERE job = ? AND step > ?', values: [job, step] },
     );
   }
@@ -361,6 +365,11 @@ export class JobStore {
       .prepare('SELECT * FROM epochs WHERE job = ? AND epoch > ? ORDER BY epoch LIMIT ?')
       .all(job, after, most)
       .map(epochOfRow);
+  }
+
+  /** The confusion matrix of its newest test, where it has one. */
+  confusion(job: string): ConfusionRecord | undefined {
+    return confusionOf(this.#db, job);
   }
 
   /** Number of the last epoch. */

@@ -5,7 +5,11 @@ import type { Access } from '@kasane/data/internal/files/access';
 import { inputReader, readTargets } from '@kasane/data/internal/normalize';
 import { placeOf } from '@kasane/data/open';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
-import type { Checkpoint, ReadSamplesResponse } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type {
+  Checkpoint,
+  GetConfusionResponse,
+  ReadSamplesResponse,
+} from '@kasane/protocol/gen/kasane/v1/jobs';
 import { exchangedOf, floatsOf } from '@kasane/protocol/internal/job/job-exchange';
 import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
 import { checkJob, type Job } from '@kasane/protocol/job';
@@ -60,6 +64,12 @@ export class Inspection {
       return file && { step, digest, bytes: file.size, writtenAt: file.mtimeMs };
     });
     return (await Promise.all(found)).filter((checkpoint) => checkpoint !== undefined);
+  }
+
+  /** Of the newest test; epoch 0 where there is none. */
+  confusion(id: string): GetConfusionResponse {
+    const { epoch, classes, counts } = this.#store.confusion(id) ?? { epoch: 0, classes: [], counts: [] };
+    return { epoch, classes: [...classes], counts: [...counts] };
   }
 
   /**

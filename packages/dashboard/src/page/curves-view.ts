@@ -1,6 +1,7 @@
 /** A job's curves, with those of others to compare; its file, what happened, its checkpoints. */
 import type { Checkpoint, EpochResult, Event, Job, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { Chart, type Curve, smoothed } from './chart.ts';
+import { ConfusionCard } from './confusion-card.ts';
 import { fill, h } from './dom.ts';
 import { briefPercent, bytes, grouped, hasEnded, hueOf, isError } from './format.ts';
 import { checkpoints, download, modelPath, pointsOf } from './remote.ts';
@@ -32,6 +33,7 @@ export class CurvesView implements View {
   readonly #compare = h('div', { class: 'choices' });
   readonly #events = h('ol', { class: 'events', tabindex: 0 });
   readonly #checkpoints = h('div', {});
+  readonly #confusion: ConfusionCard;
   readonly #others = new Map<string, readonly StepMetrics[]>();
   #axis: Axis = 'step';
   #smoothing = 0;
@@ -47,6 +49,7 @@ export class CurvesView implements View {
   constructor(page: Page, id: string) {
     this.#page = page;
     this.#id = id;
+    this.#confusion = new ConfusionCard(page);
     const { t } = page;
     const chart = (title: string, logarithmic = false) =>
       new Chart({ title, xLabel: t.step, sync: 'kasane', logarithmic, onZoom: (range) => this.#zoom(range) });
@@ -66,6 +69,7 @@ export class CurvesView implements View {
       { class: 'stacked' },
       this.#tools(),
       h('div', { class: 'charts' }, ...Object.values(this.#charts).map(({ element }) => element)),
+      this.#confusion.element,
       h('div', { class: 'charts' }, card(t.checkpoints, this.#checkpoints), card(t.events, this.#events)),
       h('details', { class: 'card' }, h('summary', {}, t.file), this.#file),
     );
@@ -76,6 +80,7 @@ export class CurvesView implements View {
     const job = known.jobs?.find(({ id }) => id === this.#id);
     if (!job) return;
     this.#nameMetric(job);
+    this.#confusion.update(job);
     this.#offer(known.jobs ?? []);
     if (known.events !== this.#eventsDrawn) this.#drawEvents(known.events);
     this.#eventsDrawn = known.events;

@@ -1,5 +1,5 @@
 /** What the page asks its server for. Errors are the coordinator's own sentences. */
-import type { Checkpoint, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { Checkpoint, GetConfusionResponse, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { h } from './dom.ts';
 import type { Network } from './network.ts';
 
@@ -57,6 +57,11 @@ export async function specOf(job: string): Promise<string> {
 /** Newest first. */
 export async function checkpoints(job: string): Promise<Checkpoint[]> {
   return (await (await ask(pathOf(job, 'checkpoints'))).json()) as Checkpoint[];
+}
+
+/** The confusion matrix of its newest test; epoch 0 where there is none. */
+export async function confusionOf(job: string): Promise<GetConfusionResponse> {
+  return (await (await ask(pathOf(job, 'confusion'))).json()) as GetConfusionResponse;
 }
 
 /** Curves of a job as they are now. */

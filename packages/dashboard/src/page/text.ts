@@ -95,6 +95,10 @@ export const english = {
   file: 'Job file',
   events: 'Events',
   checkpoints: 'Checkpoints',
+  confusion: 'Confusion matrix',
+  confusionHint: 'Test samples of each class (row) by the class predicted for them (column).',
+  confused: (actual: string, predicted: string, count: string, part: string) =>
+    `${actual} predicted as ${predicted}: ${count} (${part})`,
   finalWeights: 'Final weights',
   download: 'Download',
   written: 'Written',

@@ -7,6 +7,7 @@ import {
   type CheckResponse,
   type EpochResult,
   type Event,
+  type GetConfusionResponse,
   type Job,
   type JobsServer,
   JobsService,
@@ -222,6 +223,11 @@ export class CoordinatorClient {
   async checkpoints(job: string): Promise<Checkpoint[]> {
     const { checkpoints } = await this.#calls.one(JobsService.listCheckpoints, { job });
     return checkpoints;
+  }
+
+  /** The confusion matrix of the newest test; epoch 0 where there is none. */
+  confusion(job: string): Promise<GetConfusionResponse> {
+    return this.#calls.one(JobsService.getConfusion, { job });
   }
 
   /** Test samples [first, first + count), as the network takes them. */

@@ -44,6 +44,7 @@ const jobs: ScopesOf<typeof JobsService> = {
   retry: 'submit',
   setPriority: 'submit',
   listCheckpoints: 'read',
+  getConfusion: 'read',
   readSamples: 'read',
   downloadModel: 'read',
 };

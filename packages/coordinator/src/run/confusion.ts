@@ -1,0 +1,25 @@
+/** The confusion matrix of an epoch's test, as it is kept. */
+import type { Preparation } from '@kasane/data/dataset';
+import type { Job } from '@kasane/protocol/job';
+import { confusionOf, type Tally } from '@kasane/tensor/internal/tally';
+import { sizeOf } from '@kasane/tensor/shape';
+import type { ConfusionRecord } from '../store/confusions.ts';
+
+/** @returns undefined where there is none: only classifiers of few enough classes have one */
+export function confusionRecord(
+  { model, objective }: Pick<Job, 'model' | 'objective'>,
+  { classes, table }: Preparation,
+  tally: Tally,
+  epoch: number,
+): ConfusionRecord | undefined {
+  const count = sizeOf(model.outputShape);
+  const rows = objective.type === 'classification' ? confusionOf(tally, count) : undefined;
+  const names = classes ?? table?.classes;
+  return (
+    rows && {
+      epoch,
+      classes: Array.from({ length: count }, (_, index) => names?.[index] ?? String(index)),
+      counts: rows.flat(),
+    }
+  );
+}
