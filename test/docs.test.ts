@@ -27,7 +27,7 @@ it('every changeset names what it changes', () => {
   const names = readdirSync(folder).filter((name) => name.endsWith('.md') && name !== 'README.md');
   for (const name of names)
     expect(readFileSync(join(folder, name), 'utf8'), name).toMatch(
-      /^---\n(["'])@kasane\/\w+\1: (?:minor|patch)\n---\n\n\S/,
+      /^---\n(?:(["'])@kasane\/\w+\1: (?:minor|patch)\n)+---\n\n\S/,
     );
 });
 
