@@ -127,12 +127,14 @@ const at = (name: string) => join(folder, name);
 describe('kasane predict', () => {
   it('takes rows of a table, and answers in the units of its target', async () => {
     const targets = ['price'];
-    expect(await records('table.safetensors', [at('rows.csv'), '14,red', 'colour=blue,size=8'])).toEqual([
-      { input: `${at('rows.csv')}:2`, output: [300], targets },
-      { input: `${at('rows.csv')}:3`, output: [200], targets },
-      { input: '14,red', output: [350], targets },
-      { input: 'colour=blue,size=8', output: [150], targets },
-    ]);
+    expect(await records('table.safetensors', [at('rows.csv'), '14,red', 'colour = blue , size= 8'])).toEqual(
+      [
+        { input: `${at('rows.csv')}:2`, output: [300], targets },
+        { input: `${at('rows.csv')}:3`, output: [200], targets },
+        { input: '14,red', output: [350], targets },
+        { input: 'colour = blue , size= 8', output: [150], targets },
+      ],
+    );
   });
 
   it('takes rows for a model with several inputs', async () => {

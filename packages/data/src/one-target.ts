@@ -71,6 +71,19 @@ export function alikeLabels({ preparation: { classes = [] }, notes = [] }: DataP
     });
 }
 
+/** A note where classes that are numbers are not numbered in the order of those. Their order stays that of text, as other programs have it. */
+export function orderOfNumbers({ preparation: { classes: own, table } }: DataParts): string[] {
+  const classes = own ?? table?.classes ?? [];
+  if (classes.length < 3 || !classes.every((name) => /^\d{1,15}$/.test(name))) return [];
+  const sorted = classes.toSorted((a, b) => Number(a) - Number(b));
+  if (sorted.every((name, label) => name === classes[label])) return [];
+  const shown = classes.slice(0, NAMED).map((name, label) => `class ${label} is '${name}'`);
+  const more = classes.length > NAMED ? `, and ${classes.length - NAMED} more` : '';
+  return [
+    `classes are numbered in the order of their names as text: ${shown.join(', ')}${more}. Predictions show the names; this matters to lists of classes, such as objective.classWeights, and to other programs`,
+  ];
+}
+
 /** Classes that a note names. */
 const NAMED = 5;
 

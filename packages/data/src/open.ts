@@ -7,7 +7,7 @@ import { openIdxApart } from './idx/open-idx.ts';
 import { isGroundBright } from './images/ground.ts';
 import type { ImageFolderOptions } from './images/image-folder.ts';
 import { isSquare } from './normalize.ts';
-import { alikeLabels, checkTargets, constantTargets, unseenClasses } from './one-target.ts';
+import { alikeLabels, checkTargets, constantTargets, orderOfNumbers, unseenClasses } from './one-target.ts';
 import { isUrl } from './packed/remote.ts';
 import { readApart } from './read-apart.ts';
 import type { SeriesOptions } from './series/series.ts';
@@ -64,7 +64,12 @@ const isForTraining = (options: DataOptions): boolean =>
 /** @throws DataError when there is nothing to learn */
 function aboutTargets(parts: DataParts, place: string): string[] {
   checkTargets(parts, place);
-  return [...constantTargets(parts), ...alikeLabels(parts), ...unseenClasses(parts)];
+  return [
+    ...constantTargets(parts),
+    ...alikeLabels(parts),
+    ...orderOfNumbers(parts),
+    ...unseenClasses(parts),
+  ];
 }
 
 const notFromUrls = (what: string, place: string, format: string): DataError =>

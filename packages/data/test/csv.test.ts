@@ -229,7 +229,12 @@ describe('series', () => {
     await expect(series(path, { missing: 'previous', target: 'b' })).rejects.toThrow(
       /target 'b' is not among/,
     );
-    await expect(series(path, { missing: 'previous', window: 20 })).rejects.toThrow(/10 rows.*do not fit/);
+    await expect(series(path, { missing: 'previous', window: 20 })).rejects.toThrow(
+      /10 rows.*do not fit.* Set data\.window to \d or less, or add rows$/,
+    );
+    await expect(series(path, { missing: 'previous', window: 2, horizon: 9 })).rejects.toThrow(
+      /do not fit.* Reduce data\.horizon and data\.window, or add rows$/,
+    );
     await expect(series(file('u.csv', 'a\nx\ny\n'))).rejects.toThrow(/no column consists of numbers/);
   });
 });

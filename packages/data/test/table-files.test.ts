@@ -273,3 +273,30 @@ it('a packed file that unpacks to far more than its size is refused', () => {
   writeFileSync(packed, gzipSync(Buffer.alloc(1 << 25)));
   expect(() => readIdx(packed)).toThrow(/it unpacks to more than 16777216 bytes/);
 });
+
+it('a header that comes again, as in files that were put together, is no row', async () => {
+  const twice = good + good;
+  await expect(table(twice)).rejects.toThrow(
+    /csv:14: the row repeats the names of the columns, .*\. Fix the row, or set data\.onDamaged: skip$/,
+  );
+  const { train, test, notes } = await table(twice, { onDamaged: 'skip' });
+  expect(train.samples + test.samples).toBe(24);
+  expect(notes.join('\n')).toMatch(/skipped 1 of 25 rows: .*:14: the row repeats/);
+  // Texts have no other word for it: it would be a class.
+  const texts = `note,kind\n${rows(12, (i) => `n${i % 3}`)}note,kind\n`;
+  await expect(table(texts)).rejects.toThrow('repeats the names of the columns');
+  // Without a header there is nothing to repeat.
+  const bare = `${rows(12, String)}`;
+  await expect(table(bare + bare, { header: false, target: '2' })).resolves.toBeDefined();
+});
+
+it("fields between ' and ' with a delimiter are told from row names", async () => {
+  const quoted = `note,x,kind\n${rows(12, (i) => `'n, ${i % 3}',${i}`)}`;
+  await expect(table(quoted)).rejects.toThrow(/If ' encloses fields, set data\.quote: "'"$/);
+  await expect(table(quoted, { quote: "'" })).resolves.toBeDefined();
+});
+
+it('a quotation mark after a backslash: how one is written', async () => {
+  const escaped = `note,kind\n${rows(12, () => '"say \\"hi\\" ok"')}`;
+  await expect(table(escaped)).rejects.toThrow(/csv:2: .* Within a field, write "" for "\./);
+});

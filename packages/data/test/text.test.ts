@@ -284,3 +284,24 @@ describe('text', { timeout: 60_000 }, () => {
     );
   });
 });
+
+it.each([
+  [
+    'only white space',
+    ' \n\n \n'.repeat(50),
+    /: it contains only white space, so there is nothing to learn$/,
+  ],
+  ['one character', 'a'.repeat(500), /: it contains only the character 'a', so there is nothing to learn$/],
+])('a text to write on of %s is refused', async (_, text, says) => {
+  await expect(open(write('same.txt', text))).rejects.toThrow(says);
+});
+
+it('a labelled text of white space counts as empty', async () => {
+  for (const label of ['a', 'b'])
+    for (let i = 0; i < 8; i++)
+      write(`t/${label}/${i}.txt`, i === 3 && label === 'a' ? ' \n\n' : `${label} ${i}`);
+  const options = { objective: 'classification' } as const;
+  await expect(open(join(folder, 't'), options)).rejects.toThrow(/3\.txt: it is empty but for white space/);
+  const { train, test } = await open(join(folder, 't'), { ...options, onDamaged: 'skip' });
+  expect(train.samples + test.samples).toBe(15);
+});

@@ -200,9 +200,13 @@ describe('types', () => {
   };
 
   it('doubles are rounded to floats', () => {
-    const values = Float64Array.of(0.1, -1e-300, 3, 1e300, 2, 1);
+    const values = Float64Array.of(0.1, -1e-300, 3, Infinity, 2, 1);
     const { tensors } = decodeSafetensors(file('F64', new Uint8Array(values.buffer)));
     expect([...tensors[0]!.data]).toEqual([Math.fround(0.1), -0, 3, Infinity, 2, 1]);
+    const large = Float64Array.from(values, (value, at) => (at === 1 ? 1e300 : value));
+    expect(() => decodeSafetensors(file('F64', new Uint8Array(large.buffer)))).toThrow(
+      /^tensor '.*' has 1e\+300, which is too large for float32\. /,
+    );
   });
 
   it.each(['I8', 'F8_E4M3', 'BOOL'])('a weight of type %s is refused by its name', (dtype) => {

@@ -82,7 +82,7 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
   const counts = { train: windows(0, trainRows), test: windows(testFrom, rows) };
   if (counts.train === 0 || counts.test === 0) {
     throw new DataError(
-      `${path}: ${counted(rows, 'row')}, ${trainRows} of them for training; windows of ${window} plus ${horizon} ahead do not fit in both the training and the test part`,
+      `${path}: ${counted(rows, 'row')}, ${trainRows} of them for training; windows of ${window} plus ${horizon} ahead do not fit in both the training and the test part. ${longestWindow(rows, trainRows, horizon)}`,
     );
   }
   const places = targets.map((name) => names.indexOf(name));
@@ -112,6 +112,14 @@ export async function readSeries(options: SeriesOptions): Promise<SeriesRead> {
     ...{ values: scaled, shape, preparation, notes },
     ...{ train: part(0, counts.train), test: part(testFrom, counts.test) },
   };
+}
+
+/** What would fit: a window in the training part with what follows it, and what follows the last one in the test part. */
+function longestWindow(rows: number, trainRows: number, horizon: number): string {
+  const most = trainRows - horizon;
+  return most > 0 && rows - trainRows >= horizon
+    ? `Set data.window to ${most} or less, or add rows`
+    : 'Reduce data.horizon and data.window, or add rows';
 }
 
 /**

@@ -61,6 +61,11 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
     line,
     fields: hasMarks ? fields.map((field, at) => (at === asWritten ? field : shownName(field))) : fields,
   });
+  // Files that were put together bring their headers along.
+  const repeatedHeader = ({ line, fields }: WrittenRow): string | undefined =>
+    named && columns.length > 1 && fields.every((field, at) => shownName(field) === columns[at])
+      ? `${path}:${line}: the row repeats the names of the columns, as in files that were put together`
+      : undefined;
   const nulProblem = ({ line, fields, hasNuls }: WrittenRow): string | undefined => {
     const at = hasNuls ? fields.findIndex((field) => field.includes('\0')) : -1;
     return at < 0 ? undefined : `${path}:${line}: ${columns[at]} contains NUL characters, which are not text`;
@@ -93,7 +98,9 @@ export async function openCsvFile(path: string, options: CsvForm): Promise<CsvRe
         if (fields > MOST_FIELDS)
           throw new DataError(`${path}:${row.line}: more than ${MOST_FIELDS} fields, which is the maximum`);
         const why =
-          row.fields.length === columns.length ? nulProblem(row) : rowProblem(path, columns, row, form);
+          row.fields.length === columns.length
+            ? (repeatedHeader(row) ?? nulProblem(row))
+            : rowProblem(path, columns, row, form);
         if (why === undefined) {
           yield inOneForm(row);
           continue;
@@ -282,7 +289,7 @@ function parseProblem(
       return `${place}: there is a quotation mark inside a field. ${cure}. ${other}`;
     case 'CSV_INVALID_CLOSING_QUOTE':
     case 'CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE':
-      return `${place}: there is text after a closing quotation mark. ${cure}. ${other}`;
+      return `${place}: there is text after a closing quotation mark. Within a field, write ${quote}${quote} for ${quote}. ${cure}. ${other}`;
     case 'CSV_MAX_RECORD_SIZE':
       return `${row}: the row that starts here has more than ${ROW_CHARACTERS} characters. A quotation mark may be missing. ${cure}`;
     default:

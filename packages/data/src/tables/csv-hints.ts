@@ -48,17 +48,20 @@ export function checkHeader(
       );
   }
   if (first && wrong && rows.length > 0 && fields.length < first.fields.length)
-    throw new DataError(titleMessage(path, header, first));
+    throw new DataError(titleMessage(path, header, first, form));
   checkNames(path, header, rows, form);
 }
 
-function titleMessage(path: string, { fields, line }: FirstRow, first: FirstRow): string {
+function titleMessage(path: string, { fields, line }: FirstRow, first: FirstRow, form: TableForm): string {
   const [text = ''] = fields;
   const what = `${path}:${line}: '${cut(fields.join(', '))}' names ${counted(fields.length, 'column')}, but line ${first.line} has ${counted(first.fields.length, 'field')}`;
   const [, mark] = /^(#|%|\/\/|;)/.exec(text) ?? [];
   if (mark) return `${what}. If it is a comment, set data.comment: "${mark}"`;
   if (first.fields.length === fields.length + 1 && first.fields.at(-1) === '')
     return `${what}, the last one empty. Remove the delimiter from the ends of the lines`;
+  const opened = first.fields.findIndex((field) => /^'[^']*$/.test(field));
+  if (form.quote !== "'" && opened >= 0 && first.fields.slice(opened).some((field) => /^[^']*'$/.test(field)))
+    return `${what}. If ' encloses fields, set data.quote: "'"`;
   // R's write.table names no column for them.
   if (first.fields.length === fields.length + 1 && fields.length > 1)
     return `${what}. If the first of them is a row number or name, as R writes it, add a name for that column to the header, or write the file with row.names = FALSE. If line ${line} is a title, set data.skipLines: ${line}`;

@@ -286,12 +286,24 @@ function readAll({ path, files }: PartFiles, damaged: Damaged): string {
   const text = readTexts(files, damaged, false)
     .map((one) => one.text)
     .join('\n');
-  if (text.length > 0) return text;
+  if (text.length > 0) {
+    requireDifference(path, text);
+    return text;
+  }
   if (damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
   // To skip them all is no way out.
   if (damaged.options.onDamaged === 'skip')
     throw new DataError(`${path}: it contains no usable text: ${listOf(damaged.problems)}`);
   return text;
+}
+
+/** @throws DataError when every character is the same as the others, or blank: what comes next could not be otherwise */
+function requireDifference(path: string, text: string): void {
+  const [first] = text;
+  if (text.trim() !== '' && (text[1] !== first || text !== first!.repeat(text.length))) return;
+  const what =
+    text.trim() === '' ? 'it contains only white space' : `it contains only the character '${first}'`;
+  throw new DataError(`${path}: ${what}, so there is nothing to learn`);
 }
 
 const isText = (file: string) => ['.txt', '.md'].includes(extensionOf(file));
@@ -324,8 +336,8 @@ function readTexts(
   return files.flatMap((file) => {
     try {
       const text = readText(file, damaged.options.encoding);
-      if (text !== '' || !filled) return [{ text, place: file }];
-      damaged.problems.push(`${file}: it is empty`);
+      if (text.trim() !== '' || !filled) return [{ text, place: file }];
+      damaged.problems.push(`${file}: it is empty${text === '' ? '' : ' but for white space'}`);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       damaged.problems.push(error.message);

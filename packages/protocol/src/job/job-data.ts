@@ -148,7 +148,9 @@ const imageFolderSchema = z.strictObject({
   validation: validation(0.1, 'Fraction of each class to hold out for testing if there is no test folder.'),
   seed,
   size: z
-    .union([extent, z.tuple([extent, extent])])
+    .union([extent, z.tuple([extent, extent])], {
+      error: 'expected a whole number of pixels, such as 224, or [height, width]',
+    })
     .default(224)
     .describe('Size to which images are resized: the side in pixels, or [height, width].'),
   channels: z

@@ -151,14 +151,22 @@ export function decodeSafetensors(
       return [{ name, shape, data: new Float32Array(body.buffer, place, (end - start) / 4) }];
     // A copy: the bytes may begin anywhere.
     const { buffer } = new Uint8Array(body.subarray(start, end));
-    return [{ name, shape, data: toFloat32(type, buffer) }];
+    return [{ name, shape, data: toFloat32(name, type, buffer) }];
   });
   return { tensors, metadata, skipped };
 }
 
-function toFloat32(type: ReadType, buffer: ArrayBufferLike): Float32Array {
+function toFloat32(name: string, type: ReadType, buffer: ArrayBufferLike): Float32Array {
   if (type === 'F32') return new Float32Array(buffer);
-  if (type === 'F64') return Float32Array.from(new Float64Array(buffer));
+  if (type === 'F64') {
+    const exact = new Float64Array(buffer);
+    const data = Float32Array.from(exact);
+    const at = data.findIndex((value, i) => !Number.isFinite(value) && Number.isFinite(exact[i]));
+    if (at < 0) return data;
+    throw new SafetensorsError(
+      `tensor '${name}' has ${exact[at]}, which is too large for float32. Scale the weights, or save them as F32`,
+    );
+  }
   const halves = new Uint16Array(buffer);
   // A bfloat16 is the upper half of a float32.
   if (type === 'BF16') return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);

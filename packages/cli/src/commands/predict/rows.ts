@@ -73,7 +73,10 @@ function fieldsOf(
   const named = parts.every((part) => part.includes('='));
   if (!named) return { fields: new Map(names.map((name, index) => [name, parts[index]!])), named };
   const pairs = new Map(
-    parts.map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]),
+    parts.map((part) => {
+      const at = part.indexOf('=');
+      return [part.slice(0, at).trim(), part.slice(at + 1).trim()];
+    }),
   );
   checkColumns(given, [...pairs.keys()], names);
   return { fields: pairs, named };
