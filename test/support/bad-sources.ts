@@ -35,8 +35,10 @@ export const badSources = {
   'a full device': link('/dev/full'),
   'a socket': {
     place: async (path) => {
-      const server = await new Promise<Server>((done) => {
-        const made = createServer().listen(path, () => done(made));
+      const server = await new Promise<Server>((done, failed) => {
+        // Where TMPDIR is long, a path is too long for a socket.
+        const made = createServer().once('error', failed);
+        made.listen(path, () => done(made));
       });
       return () => server.close();
     },

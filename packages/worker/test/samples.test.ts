@@ -106,6 +106,19 @@ describe('fetchSamples', () => {
   });
 
   it.each([
+    ['a number', 1],
+    ['nothing', null],
+    ['too few parts', [Buffer.from('x')]],
+    ['other types', [1, [Buffer.from('x')]]],
+  ])('has not failed to compute where Redis answers %s', async (_, answer) => {
+    const odd = { ...staged(), mgetBuffer: async () => answer as Buffer<ArrayBuffer>[] };
+    await expect(fetch(odd)).rejects.toMatchObject({
+      reason: TaskFailure_Reason.REASON_BATCH_MISSING,
+      message: expect.stringContaining('Redis answered something else'),
+    });
+  });
+
+  it.each([
     ['a flipped bit', encodeFrame(header, payload).map((byte, index) => (index === 60 ? byte ^ 4 : byte))],
     ['another step', encodeFrame({ ...header, step: 6 }, payload)],
     [

@@ -82,10 +82,12 @@ export async function fetchSamples(
       `Redis did not answer: ${messageOf(error)}`,
     );
   });
-  if (!parts.every((part) => part !== null)) {
+  if (!areParts(parts, keys.length)) {
+    const isMissing = Array.isArray(parts) && parts.includes(null);
+    const why = isMissing ? 'is not in Redis' : 'was asked for, and Redis answered something else';
     throw new BatchError(
       TaskFailure_Reason.REASON_BATCH_MISSING,
-      `the batch of step ${task.step} shard ${task.shard} is not in Redis`,
+      `the batch of step ${task.step} shard ${task.shard} ${why}`,
     );
   }
   const frame = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
@@ -96,6 +98,10 @@ export async function fetchSamples(
     );
   return decodeSamples(frame, job, task, reader, x);
 }
+
+/** Whether Redis has answered as it should: a server that does not is no reason to say that the task cannot be computed. */
+const areParts = (parts: unknown, count: number): parts is Buffer[] =>
+  Array.isArray(parts) && parts.length === count && parts.every((part) => Buffer.isBuffer(part));
 
 /** @throws BatchError */
 export function decodeSamples(
