@@ -25,6 +25,8 @@ export function nextAction(
   const isKnown = ({ outcome }: DecidedAction) => outcome !== undefined;
   const running = actions.filter((action) => !isKnown(action)).length;
   if (running >= search.atOnce) return 'wait';
+  // Looking at so many outcomes one after the other would take seconds, and none of them leads to anything any more.
+  if (!search.halving && actions.length >= search.trials) return running > 0 ? 'wait' : 'done';
   if (search.order === 'arrival')
     return decideFrom(search, rungs, actions) ?? (running > 0 ? 'wait' : 'done');
   const order = endings(actions, search.atOnce);

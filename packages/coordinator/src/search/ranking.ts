@@ -1,6 +1,6 @@
 /** Which trial is best. */
 import { type Assignment, isMaximized, type SearchSpec } from '@kasane/protocol/internal/job/search-schema';
-import { better, type DecidedAction, lastOf, trialsOf } from './actions.ts';
+import { better, type DecidedAction, lastOf, type Trial, trialsOf } from './actions.ts';
 
 export interface RankedTrial {
   readonly trial: number;
@@ -17,15 +17,27 @@ export function ranking(
   search: Pick<SearchSpec, 'metric'>,
   actions: readonly DecidedAction[],
 ): readonly RankedTrial[] {
-  const sign = isMaximized(search) ? -1 : 1;
-  return [...trialsOf(search, actions)].sort(better).map((trial) => {
-    const last = lastOf(trial);
-    return {
-      trial: trial.number,
-      assignment: trial.assignment,
-      epochs: last?.[0] ?? 0,
-      value: last && sign * last[1],
-      failed: trial.failedAt !== undefined,
-    };
-  });
+  return [...trialsOf(search, actions)].sort(better).map((trial) => ranked(search, trial));
+}
+
+/** The first of `ranking`, without the order of all the others; undefined where there is no trial. */
+export function bestOf(
+  search: Pick<SearchSpec, 'metric'>,
+  actions: readonly DecidedAction[],
+): RankedTrial | undefined {
+  const [first, ...others] = trialsOf(search, actions);
+  if (!first) return undefined;
+  const best = others.reduce((before, trial) => (better(trial, before) < 0 ? trial : before), first);
+  return ranked(search, best);
+}
+
+function ranked(search: Pick<SearchSpec, 'metric'>, trial: Trial): RankedTrial {
+  const last = lastOf(trial);
+  return {
+    trial: trial.number,
+    assignment: trial.assignment,
+    epochs: last?.[0] ?? 0,
+    value: last && (isMaximized(search) ? -1 : 1) * last[1],
+    failed: trial.failedAt !== undefined,
+  };
 }

@@ -16,7 +16,7 @@ import type { JobManager } from '../jobs/manager.ts';
 import { stopCriterionOf } from '../run/best-epoch.ts';
 import type { Action } from '../search/actions.ts';
 import { nextAction } from '../search/next-action.ts';
-import { ranking } from '../search/ranking.ts';
+import { bestOf } from '../search/ranking.ts';
 import { clockTime, diskReason } from '../store/disk.ts';
 import type { EventRecord } from '../store/event-record.ts';
 import type { JobStore } from '../store/store.ts';
@@ -262,7 +262,7 @@ export class SweepRun {
 
   /** Everything that was decided is done. */
   async #finish(): Promise<void> {
-    const [best] = ranking(this.sweep.search, this.decisions);
+    const best = bestOf(this.sweep.search, this.decisions);
     if (best && !best.failed && best.value !== undefined)
       return await this.#end(SweepState.SWEEP_STATE_SUCCEEDED, '', best.trial);
     const first = this.decisions.find(({ error }) => error !== undefined);

@@ -10,7 +10,7 @@ import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import { isMaximized } from '@kasane/protocol/internal/job/search-schema';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { messageOfReason, type Reason } from '@kasane/protocol/reasons';
-import { ranking } from '../search/ranking.ts';
+import { bestOf } from '../search/ranking.ts';
 import type { Decision, SweepRecord, TrialJob } from '../store/sweep-store.ts';
 
 /**
@@ -70,7 +70,7 @@ export function viewSweep(
   trials: readonly TrialMessage[],
   why: Reason | undefined,
 ): SweepMessage {
-  const [best] = ranking(search, decisions);
+  const best = bestOf(search, decisions);
   const count = (state: TrialState) => trials.filter((trial) => trial.state === state).length;
   return {
     id: record.id,

@@ -3,7 +3,7 @@ import type { SearchSpec } from '@kasane/protocol/internal/job/search-schema';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nextAction } from '../../src/search/next-action.ts';
-import { ranking } from '../../src/search/ranking.ts';
+import { bestOf, ranking } from '../../src/search/ranking.ts';
 import { type Outcome, runSweep } from './arrivals.ts';
 
 const parameters = {
@@ -201,4 +201,32 @@ it('takes what is not finite for a failure, and the highest accuracy for the bes
     [1, undefined, true],
     [3, undefined, true],
   ]);
+});
+
+it('looks at each trial a few times, not at each for each other, when all are decided', () => {
+  const trials = 2_000;
+  let looks = 0;
+  const actions = Array.from({ length: trials }, (_, trial) => ({
+    ...{ kind: 'start' as const, trial, assignment: { rate: 0.1 }, epochs: 9 },
+    get outcome() {
+      looks++;
+      return trial < trials - 1 ? trial : undefined;
+    },
+  }));
+  for (const sampler of samplers) expect(nextAction({ ...search, sampler, trials }, 9, actions)).toBe('wait');
+  const known = actions.map((action) => ({ ...action, outcome: 1 }));
+  for (const sampler of samplers) expect(nextAction({ ...search, sampler, trials }, 9, known)).toBe('done');
+  expect(looks).toBeLessThan(100 * trials);
+});
+
+it('the best is the first of the ranking', () => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(1, 2, 3, 'failed' as const, undefined)), (outcomes) => {
+      const actions = outcomes.map((outcome, trial) => ({
+        ...{ kind: 'start' as const, trial, assignment: {}, epochs: 9, outcome },
+      }));
+      for (const metric of ['testLoss', 'testAccuracy'] as const)
+        expect(bestOf({ metric }, actions)).toEqual(ranking({ metric }, actions)[0]);
+    }),
+  );
 });
