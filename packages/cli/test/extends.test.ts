@@ -97,7 +97,7 @@ it('names the file and the line of what is wrong', async () => {
   await wrong(
     'd.yaml',
     'name: d\nextends: shared/bse.yaml\n',
-    `${file('d.yaml')}:2: extends: ${file('shared/bse.yaml')}: no such file or preset`,
+    `${file('d.yaml')}:2: extends: ${file('shared/bse.yaml')}: file not found (\`kasane init\` creates job files)`,
   );
   await wrong('e.yaml', 'extends: mnist-mpl\n', /e\.yaml:1: extends: .*mnist-mpl: no such file or preset/);
   await wrong(

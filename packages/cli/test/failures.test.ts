@@ -18,6 +18,7 @@ beforeAll(() => {
     join(folder, 'twice.yaml'),
     'name: x y\nmodel: { preset: mnist-mlp }\ntraining: { epochs: -1 }\n',
   );
+  for (const name of ['rows.csv', 'a.JPG']) writeFileSync(join(folder, name), 'x,y\n'.repeat(3_000));
   writeFileSync(join(folder, 'cut.safetensors'), Buffer.from([9, 0, 0]));
   writeFileSync(join(folder, 'key.yaml'), 'name: x\nmodel: { preset: mnist-mlp }\ntraining: { epoch: 1 }\n');
   const image = { model: { preset: 'resnet-18', classes: 2, image: [8, 8] } };
@@ -63,6 +64,22 @@ const cases: readonly Case[] = [
   { args: ['train', '--bogus'], exit: usage, says: /unknown option '--bogus'/ },
   { args: ['train', '--shards', '8', '--batch', '4'], exit: invalid, says: /8 shards of a batch of 4/ },
   { args: ['train', 'nothing-here'], exit: missing, says: /nothing-here.*mnist-mlp/ },
+  {
+    args: ['train', 'nothing-here.yaml'],
+    exit: missing,
+    says: /here\.yaml: file not found \(`kasane init` creates/,
+  },
+  {
+    args: ['train', 'rows.csv'],
+    exit: invalid,
+    says: /rows\.csv: a table, .* `kasane init job\.yaml --data rows\.csv`/,
+  },
+  { args: ['submit', 'a.JPG'], exit: invalid, says: /a\.JPG: an image, not a job file; .* --data FOLDER`/ },
+  {
+    args: ['train', 'cut.safetensors'],
+    exit: invalid,
+    says: /weights, not a job file; to begin with them, write init: cut/,
+  },
   { args: ['train', 'misspelt.yaml'], exit: invalid, says: /misspelt\.yaml:6:.*dence.*dense/ },
   { args: ['train', 'broken.yaml'], exit: invalid, says: /broken\.yaml:\d+:/ },
   { args: ['train', 'twice.yaml'], exit: invalid, says: /twice\.yaml:1: name: .*\(and 1 more\)/ },

@@ -77,7 +77,7 @@ it('trains with a rising learning rate, with the same losses for any workers', {
 
 it.each([
   [['job', '--from', '1', '--to', '0.1'], 2, '--from 1: expected less than --to'],
-  [['nowhere.yaml'], 66, 'nowhere.yaml: no such file'],
+  [['nowhere.yaml'], 66, 'nowhere.yaml: file not found'],
   [['job.yaml', '--steps', '5'], 2, 'Expected a whole number from 20 to 1000'],
 ])('kasane find-lr %s is refused', { timeout: 60_000 }, async (args, code, message) => {
   const { stderr, ...ended } = await kasane(['find-lr', ...args]);

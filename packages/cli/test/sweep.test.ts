@@ -88,7 +88,7 @@ it('examples are checked, as far as that goes without data', () => {
 it.each([
   [['sweep', 'job.yaml'], 65, 'job.yaml: search is missing'],
   [['sweep', 'mnist-mlp'], 65, 'mnist-mlp is a preset, which does not say what to vary'],
-  [['sweep', 'nowhere.yaml'], 66, 'nowhere.yaml: no such file'],
+  [['sweep', 'nowhere.yaml'], 66, 'nowhere.yaml: file not found'],
   [['sweep', 'sweep.yaml', '--detach'], 2, '--detach needs --coordinator'],
   [['sweep', 'sweep.yaml', '--coordinator', '127.0.0.1:9', '--workers', '3'], 2, 'cannot be used with'],
   [['train', 'sweep.yaml'], 65, 'kasane sweep'],

@@ -99,6 +99,9 @@ export async function bringPresetData(jobOrPreset: string): Promise<void> {
   );
 }
 
+const TABLES = /\.(csv|tsv)$/i;
+const IMAGES = /\.(jpe?g|png|webp|gif|avif|tiff?|bmp|heic)$/i;
+
 /** The text of a job file; `-` is standard input. @throws KasaneError NO_INPUT, JOB_INVALID */
 export function readJobText(path: string): string {
   const refuse = (why: string, cause?: unknown) => new KasaneError('JOB_INVALID', why, { cause });
@@ -108,10 +111,24 @@ export function readJobText(path: string): string {
     throw refuse(
       `${path}: a folder, not a job file; create one for this data with \`kasane init job.yaml --data ${path}\``,
     );
-  if (kind === 'nothing')
-    throw new KasaneError(
-      'NO_INPUT',
-      `${path}: no such file or preset${suggest(path, Object.keys(jobPresets))}`,
+  if (kind === 'nothing') {
+    const isFileName = /\.(ya?ml|json)$/i.test(path);
+    const what = isFileName
+      ? 'file not found (`kasane init` creates job files)'
+      : `no such file or preset${suggest(path, Object.keys(jobPresets))}`;
+    throw new KasaneError('NO_INPUT', `${path}: ${what}`);
+  }
+  if (TABLES.test(path))
+    throw refuse(
+      `${path}: a table, not a job file; create one for it with \`kasane init job.yaml --data ${path}\``,
+    );
+  if (IMAGES.test(path))
+    throw refuse(
+      `${path}: an image, not a job file; create one for a folder of them with \`kasane init job.yaml --data FOLDER\``,
+    );
+  if (path.endsWith('.safetensors'))
+    throw refuse(
+      `${path}: weights, not a job file; to begin with them, write init: ${path} in a job file. \`kasane predict\` and \`kasane eval\` use them`,
     );
   try {
     const text = decodeText(readRegularSync(path, JOB_FILE_BYTES), path);

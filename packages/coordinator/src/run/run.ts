@@ -223,7 +223,8 @@ export class Run {
     if (!why) return undefined;
     const isTrained = this.#isTrained && waited !== undefined;
     const model = () => this.#saved.model(this.#parameters!, this.#position.step);
-    return { why, isTrained, epochs: this.progress.history, model };
+    const hasBegun = end === undefined || this.#isTrained;
+    return { why, hasBegun, isTrained, epochs: this.progress.history, model };
   }
 
   /** Begins no step from now on; undefined: it goes on. Others share the workers without it meanwhile. */

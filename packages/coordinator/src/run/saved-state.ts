@@ -21,6 +21,8 @@ import type { RunOptions } from './run-options.ts';
 export interface Unkept {
   /** Why the disk refuses it. */
   readonly why: Reason;
+  /** Steps are taken, though this is not kept. */
+  readonly hasBegun: boolean;
   /** All steps are done, and it is the disk alone that is waited for. */
   readonly isTrained: boolean;
   readonly epochs: readonly EpochResult[];

@@ -66,9 +66,12 @@ export class PastDisk {
     return true;
   }
 
-  #note({ why }: Unkept): string {
+  #note({ why, hasBegun }: Unkept): string {
     const { cluster, out } = this.#options;
     const words = why.code === 'disk' ? meaningOf(why.args.cause).words : sentenceOf(why);
-    return `Note: the state of this training cannot be written to ${cluster.directory}: ${words}. Training continues, and the weights will be written to ${out}. Free up space there, or set TMPDIR to a folder on another disk and start again`;
+    const goesOn = hasBegun
+      ? `Training continues, and the weights will be written to ${out}`
+      : 'Training begins when it can be written';
+    return `Note: the state of this training cannot be written to ${cluster.directory}: ${words}. ${goesOn}. Free up space there, or set TMPDIR to a folder on another disk and start again`;
   }
 }
