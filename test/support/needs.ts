@@ -93,6 +93,25 @@ const table = {
     get: aptGet('python3-grpcio'),
     packages: { 'python3-grpcio': () => imports('grpc') },
   },
+  numpy: {
+    what: "NumPy for Debian's Python",
+    get: aptGet('python3-numpy'),
+    packages: { 'python3-numpy': () => imports('numpy') },
+  },
+  yaml: {
+    what: "PyYAML for Debian's Python",
+    get: aptGet('python3-yaml'),
+    packages: { 'python3-yaml': () => imports('yaml') },
+  },
+  pip: {
+    what: "pip for Debian's Python, with what builds packages",
+    get: aptGet('python3-pip python3-setuptools python3-wheel'),
+    packages: {
+      'python3-pip': () => imports('pip'),
+      'python3-setuptools': () => imports('setuptools'),
+      'python3-wheel': () => imports('wheel'),
+    },
+  },
   faketime: {
     what: 'libfaketime',
     get: aptGet('faketime'),
