@@ -26,6 +26,7 @@ const guides = [
   'training',
   'sweeps',
   'data',
+  'python',
   'watching',
   'monitoring',
   'network',
@@ -82,7 +83,7 @@ const words = (text: string): string[] =>
 export default defineConfig({
   title: 'Kasane',
   // Links to examples and packages, of which the site has no pages, are for readers of the repository.
-  ignoreDeadLinks: [/\.\.\/(examples|packages|README)/],
+  ignoreDeadLinks: [/\.\.\/(clients|examples|packages|README)/],
   themeConfig: {
     search: {
       provider: 'local',
