@@ -5,6 +5,7 @@ import { beforeEach, expect, test, vi } from 'vitest';
 import { makeLog } from '../src/output/log.ts';
 import { epochLine, jobRecord, jobTable } from '../src/render/job.ts';
 import { progressView } from '../src/render/progress.ts';
+import { testMetricsLine } from '../src/render/test-metrics.ts';
 
 beforeEach(() => void vi.stubEnv('TERM', 'xterm-256color'));
 
@@ -168,4 +169,16 @@ test('on a terminal a job that never started leaves nothing', async () => {
   view.update(job({ steps: 0 }));
   view.stop();
   expect(await lines()).toEqual(['']);
+});
+
+test('says the further metrics of a test in a line, an error with its unit', () => {
+  expect(testMetricsLine({ precision: 0.5, recall: 1, f1: 2 / 3 })).toBe(
+    'Precision 50.00 %, recall 100.00 %, F1 66.67 %',
+  );
+  expect(testMetricsLine({ rmse: 0.25, r2: -0.125 }, (error) => ` (${8 * error} miles)`)).toBe(
+    'Root mean squared error 0.2500 (2 miles), R² -0.1250',
+  );
+  expect(testMetricsLine({})).toBeUndefined();
+  // Of an epoch that an earlier version recorded.
+  expect(testMetricsLine(undefined)).toBeUndefined();
 });

@@ -16,11 +16,18 @@ const titles: Readonly<Record<TestMetricName, string>> = {
   perplexity: 'perplexity',
 };
 
-/** "Precision 98.41 %, recall 98.40 %, F1 98.40 %"; undefined where there are none. */
-export function testMetricsLine(metrics: TestMetrics = {}): string | undefined {
+/**
+ * "Precision 98.41 %, recall 98.40 %, F1 98.40 %"; undefined where there are none.
+ * @param unitOf says the unit of an error, behind its number
+ */
+export function testMetricsLine(
+  metrics: TestMetrics = {},
+  unitOf: (error: number) => string = () => '',
+): string | undefined {
   const told = testMetricNames.flatMap((name) => {
     const value = metrics[name];
-    return value === undefined ? [] : [`${titles[name]} ${testMetricText(name, value)}`];
+    if (value === undefined) return [];
+    return [`${titles[name]} ${testMetricText(name, value)}${name === 'rmse' ? unitOf(value) : ''}`];
   });
   const line = told.join(', ');
   return line === '' ? undefined : line[0]!.toUpperCase() + line.slice(1);

@@ -73,7 +73,10 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
     `Test ${metric} ${formatMetric({ metricKind: metricKind(metric) }, value)}${unitOf(data.preparation, value)}, loss ${loss.toFixed(4)} ` +
     `on ${count(samples, 'sample')} in ${seconds.toFixed(1)} s`;
   const classes = classTable(more);
-  const others = [testMetricsLine(more.metrics), ...(classes.length > 0 ? ['', ...classes] : [])];
+  const others = [
+    testMetricsLine(more.metrics, (error) => unitOf(data.preparation, error)),
+    ...(classes.length > 0 ? ['', ...classes] : []),
+  ];
   out.lines(
     ...(options.json ? [JSON.stringify(record)] : [line, ...others.filter((other) => other !== undefined)]),
   );

@@ -206,7 +206,7 @@ function report(
     out.lines(JSON.stringify(record));
     return;
   }
-  const others = testMetricsLine(last.testMetrics);
+  const others = testMetricsLine(last.testMetrics, (error) => unitOf(preparation, error));
   out.lines(
     '',
     `Test ${metricName(job)} ${formatMetric(job, last.testMetric)}${unitOf(preparation, last.testMetric)} on the test set after ${count(last.epoch, 'epoch')} in ${took(seconds)}`,
