@@ -4,8 +4,16 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { nodeBinary, root, setUp } from './setup.mjs';
 
+const usage = 'npm run fuzz -- [inputs a target, default 100000]';
+const [KASANE_FUZZ_RUNS = '100000', ...rest] = process.argv.slice(2);
+if (!/^[1-9]\d*$/.test(KASANE_FUZZ_RUNS) || rest.length > 0) {
+  const asked = KASANE_FUZZ_RUNS === '--help';
+  process[asked ? 'stdout' : 'stderr'].write(
+    asked ? `${usage}\n` : `expected a number of inputs\n\n${usage}\n`,
+  );
+  process.exit(asked ? 0 : 2);
+}
 setUp();
-const KASANE_FUZZ_RUNS = process.argv[2] ?? '100000';
 const KASANE_FUZZ_SEED = process.env.KASANE_FUZZ_SEED ?? String(randomInt(2 ** 31));
 process.stdout.write(`${KASANE_FUZZ_RUNS} inputs a target, seed ${KASANE_FUZZ_SEED}\n`);
 const vitest = join(root, 'node_modules/vitest/vitest.mjs');
