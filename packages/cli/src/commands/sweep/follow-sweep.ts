@@ -6,12 +6,15 @@ import type { Sweep, Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { err } from '../../output/say.ts';
 import { metricWords, valuesText, valueText } from '../../render/sweep.ts';
 
-/** @param left said when Ctrl-C ends this process while it looks; without it that is left to the caller */
+/**
+ * @param left said when Ctrl-C ends this process while it looks; without it that is left to the caller
+ * @param onTrials hears of the trials whenever something has changed
+ */
 export async function followSweep(
   client: CoordinatorClient,
   id: string,
   say: (line: string) => void,
-  left?: string,
+  { left, onTrials }: { readonly left?: string; readonly onTrials?: (trials: readonly Trial[]) => void } = {},
 ): Promise<SweepWithTrials> {
   let last: SweepWithTrials | undefined;
   let waiting = '';
@@ -24,6 +27,7 @@ export async function followSweep(
   try {
     for await (const now of client.sweeps.watch(id)) {
       last = now;
+      onTrials?.(now.trials);
       for (const trial of now.trials) {
         const line = resultLine(now.sweep, trial);
         if (line === undefined || said.get(trial.number) === line) continue;

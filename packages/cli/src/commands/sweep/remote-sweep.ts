@@ -34,7 +34,7 @@ export async function remoteSweep(sweep: Sweep, options: RemoteOptions): Promise
     const say = (line: string) => void err.lines(line);
     say(`Sweep: ${id}`);
     const left = `${id} continues: follow it with \`kasane sweeps ${id} --watch\`, or end it with \`kasane cancel ${id}\``;
-    const ended = await followSweep(client, id, say, left);
+    const ended = await followSweep(client, id, say, { left });
     requireSweepSuccess(ended.sweep);
     const { job } = ended.sweep.best!;
     const [winner, weights] = [await client.get(job), await client.model(job)];

@@ -1,5 +1,6 @@
 /** `kasane sweep` on a cluster of this machine, from start to the weights of the best trial. */
 import { CoordinatorClient, requireSweepSuccess } from '@kasane/protocol/client';
+import type { Trial } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import type { Sweep } from '@kasane/protocol/internal/job/job-search';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import { deliver, replacedNote, type WeightsPlace } from '../../files/output-file.ts';
@@ -8,6 +9,7 @@ import { makeLog } from '../../output/log.ts';
 import { err } from '../../output/say.ts';
 import type { LogLevel } from '../../program/options.ts';
 import { EmbeddedCluster, guarded } from '../train/cluster.ts';
+import { watchDisk } from '../train/past-disk.ts';
 import type { ForkedWorker } from '../train/worker-processes.ts';
 import { followSweep } from './follow-sweep.ts';
 import { report } from './report.ts';
@@ -45,9 +47,14 @@ export async function sweepHere(
     async () => {
       const { address } = await cluster.start();
       const client = new CoordinatorClient({ coordinator: address });
+      let jobs: readonly string[] = [];
+      const onTrials = (trials: readonly Trial[]) => {
+        jobs = trials.flatMap(({ job }) => job || []);
+      };
+      const unwatch = watchDisk(cluster, () => jobs, say);
       try {
         const id = await client.sweeps.submit(textOfSweep(sweep));
-        const ended = await Promise.race([followSweep(client, id, say), cluster.failed]);
+        const ended = await Promise.race([followSweep(client, id, say, { onTrials }), cluster.failed]);
         requireSweepSuccess(ended.sweep);
         const winner = await client.get(ended.sweep.best!.job);
         try {
@@ -58,6 +65,7 @@ export async function sweepHere(
           throw error;
         }
       } finally {
+        unwatch();
         client.close();
       }
     },

@@ -33,7 +33,7 @@ async function list(client: CoordinatorClient, { json }: Options): Promise<void>
 async function show(client: CoordinatorClient, id: string, { json, watch }: Options): Promise<void> {
   const left = `${id} continues; end it with \`kasane cancel ${id}\``;
   const { sweep, trials } = watch
-    ? await followSweep(client, id, (line) => void err.lines(line), left)
+    ? await followSweep(client, id, (line) => void err.lines(line), { left })
     : await client.sweeps.get(id);
   if (json) {
     out.lines(JSON.stringify(rankingRecord(sweep, trials)));

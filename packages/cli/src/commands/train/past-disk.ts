@@ -68,10 +68,37 @@ export class PastDisk {
 
   #note({ why, hasBegun }: Unkept): string {
     const { cluster, out } = this.#options;
-    const words = why.code === 'disk' ? meaningOf(why.args.cause).words : sentenceOf(why);
+    const words = wordsOf(why);
     const goesOn = hasBegun
       ? `Training continues, and the weights will be written to ${out}`
       : 'Training begins when it can be written';
     return `Note: the state of this training cannot be written to ${cluster.directory}: ${words}. ${goesOn}. Free up space there, or set TMPDIR to a folder on another disk and start again`;
   }
+}
+
+const wordsOf = (why: Unkept['why']) =>
+  why.code === 'disk' ? meaningOf(why.args.cause).words : sentenceOf(why);
+
+/** Milliseconds between two looks at the trials of a sweep: while the disk refuses, nothing changes that would be told. */
+const LOOK_MS = 1_000;
+
+/**
+ * Says once where the state of a sweep cannot be written, which nobody here has chosen.
+ * @param trials IDs of the jobs that it has begun
+ * @returns ends the looking
+ */
+export function watchDisk(
+  cluster: PastDiskOptions['cluster'],
+  trials: () => readonly string[],
+  say: (line: string) => void,
+): () => void {
+  const timer = setInterval(() => {
+    const [unkept] = trials().flatMap((id) => cluster.unkept(id) ?? []);
+    if (!unkept) return;
+    clearInterval(timer);
+    say(
+      `Note: the state of this sweep cannot be written to ${cluster.directory}: ${wordsOf(unkept.why)}. Free up space there, or set TMPDIR to a folder on another disk and start again`,
+    );
+  }, LOOK_MS);
+  return () => clearInterval(timer);
 }
