@@ -96,6 +96,8 @@ describe('examples/client.py', () => {
 
 interface Trained {
   readonly job: string;
+  readonly damaged: Errors;
+  readonly left: readonly string[];
   readonly plan: object;
   readonly states: readonly string[];
   readonly later: readonly string[];
@@ -126,6 +128,14 @@ it(
     const events = await client.events(told.job);
     const file = await client.model(told.job);
     client.close();
+    expect(told.damaged).toEqual({
+      weights: ['FILE_DAMAGED', said(/have the SHA-256 [0-9a-f]{64}, not 0{64}; download them again$/)],
+      download: ['FILE_DAMAGED', said(/download them again$/)],
+      folder: ['CANNOT_WRITE', 'none/x.safetensors: No such file or directory'],
+      file: ['FILE_DAMAGED', said(/not a safetensors file/)],
+      short: ['FILE_DAMAGED', said(/not a safetensors file/)],
+    });
+    expect(told.left).toEqual([]);
     expect(told.plan).toMatchObject({
       training_samples: 400,
       test_samples: 100,
@@ -204,6 +214,9 @@ it('pauses, resumes, cancels, retries and deletes', needed, async () => {
     resumed: said(/^(?:queued|running)$/),
     early: { weights: ['JOB_STATE', said(/./)], delete: ['JOB_STATE', said(/./)] },
     html: said(/^<table>.*<td>&lt;b&gt;&amp;&lt;\/b&gt;<\/td>/),
+    paused_again: 'paused',
+    interrupted: ['paused', []],
+    beside: 'succeeded',
     cancelled: 'cancelled',
     errors: { wait: ['JOB_CANCELLED', said(/was cancelled$/)], again: ['JOB_STATE', said(/./)] },
     retried: [true, 'cancelled'],

@@ -5,12 +5,14 @@ import dataclasses
 import hashlib
 import json
 import os
+import signal
 import sys
 import types
 
 import numpy as np
 
 import kasane
+from kasane.weights import tensors_of
 
 folder = sys.argv[2]
 
@@ -52,7 +54,17 @@ def trains():
         later, codes = asyncio.run(again())
         metrics = made.metrics()
         weights = made.weights()
+        damaged = client.job(made.id)
+        damaged.get = lambda: dataclasses.replace(ended, digest="0" * 64)
         return {
+            "damaged": errors_of(
+                weights=damaged.weights,
+                download=lambda: damaged.download("damaged.safetensors"),
+                folder=lambda: made.download(os.path.join("none", "x.safetensors")),
+                file=lambda: tensors_of(b"\x08" + bytes(7) + b"no json."),
+                short=lambda: tensors_of(b"abc"),
+            ),
+            "left": [name for name in os.listdir() if "damaged" in name],
             "plan": dataclasses.asdict(plan),
             "job": made.id,
             "states": states,
@@ -148,9 +160,40 @@ def controls():
         "resumed": made.resume().state,
         "early": errors_of(weights=made.weights, delete=made.delete),
         "html": dataclasses.replace(made.get(), error="<b>&</b>")._repr_html_(),
-        "cancelled": made.cancel().state,
-        "errors": errors_of(wait=made.wait, again=made.cancel),
+        "paused_again": made.pause().state,
     }
+
+    def interrupted():
+        """As by Ctrl-C."""
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        try:
+            for _ in changes:
+                pass
+        except KeyboardInterrupt:
+            return made.state(), list(changes)
+
+    changes = made.watch()
+    found["interrupted"] = interrupted()
+
+    async def beside_waiting():
+        """Follows a job to its end while many others send nothing."""
+        many = [made.watch() for _ in range(40)]
+        for each in many:
+            await anext(each)
+        waiting = [asyncio.ensure_future(anext(each)) for each in many]
+        await asyncio.sleep(0)
+        short = client.submit(job("short", epochs=1))
+        async for status in short.watch():
+            last = status.state
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return last
+
+    found["beside"] = asyncio.run(beside_waiting())
+    found["cancelled"] = made.cancel().state
+    found["errors"] = errors_of(wait=made.wait, again=made.cancel)
     again = made.retry()
     found["retried"] = [again.id != made.id, again.cancel().state]
     found["tables"] = client.jobs(limit=2)._repr_html_().count("<tr>")

@@ -124,6 +124,10 @@ class Answers:
             if self._timeout is not None and error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError(f"the job has not ended within {self._timeout:g} s; it continues") from None
             raise self._explained(error, self._answered) from None
+        except KeyboardInterrupt:
+            # A notebook keeps what was interrupted, and the call would go on with it.
+            self.close()
+            raise
         self._answered = True
         return answer
 

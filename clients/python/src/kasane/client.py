@@ -60,7 +60,9 @@ class Client:
         found = JobList()
         if limit is not None and limit <= 0:
             return found
-        for page in self._calls.pages("List", {"page_size": _MOST_JOBS_PAGE, "sweep": sweep or ""}):
+        # Of those that are filtered here, how many pages it takes is not known.
+        size = _MOST_JOBS_PAGE if limit is None or state or tag else min(limit, _MOST_JOBS_PAGE)
+        for page in self._calls.pages("List", {"page_size": size, "sweep": sweep or ""}):
             for message in page.jobs:
                 job = records.job_status(message)
                 if (state is None or job.state == state) and (tag is None or tag in job.tags):
