@@ -189,7 +189,7 @@ describe('texts to write on', { timeout: 60_000 }, () => {
     ['train.txt', 'valid.txt'],
     ['Train/a.txt', 'TEST/b.md'],
   ])('%s and %s are parts', async (train, test) => {
-    put(train, 'a'.repeat(41));
+    put(train, 'ab'.repeat(21).slice(1));
     put(test, 'b'.repeat(21));
     const found = await open();
     expect(found).toMatchObject({ train: 10, test: 5 });

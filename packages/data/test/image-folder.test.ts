@@ -251,3 +251,22 @@ describe('damaged and odd files', () => {
     );
   });
 });
+
+it('an image that is another one than when the data was opened is refused when it is read', async () => {
+  for (const name of ['a', 'b'])
+    for (let i = 0; i < 8; i++)
+      write(
+        `${name}/${i}.png`,
+        await picture(20 * i, name === 'a' ? 9 : 99, 5)
+          .png()
+          .toBuffer(),
+      );
+  const { train } = await open({ keep: false });
+  const all = Array.from({ length: train.samples }, (_, index) => index);
+  await gather(train, ...all);
+  for (const name of ['a', 'b'])
+    for (let i = 0; i < 8; i++) write(`${name}/${i}.png`, await picture(0, 0, 0, 64).png().toBuffer());
+  await expect(gather(train, ...all)).rejects.toThrow(
+    /\.png: it has changed since the data was opened: \d+ bytes instead of \d+\. Put the earlier file back/,
+  );
+});

@@ -82,6 +82,8 @@ export interface ImagesPart {
   /** Where each ends. */
   readonly ends: Uint32Array;
   readonly labels: Int32Array;
+  /** Bytes of each file: one that has others later is not what the training began with. */
+  readonly sizes: Float64Array;
   readonly digest: string;
 }
 
@@ -160,17 +162,20 @@ function packed(root: string, images: readonly Image[], what: unknown): ImagesPa
   const hash = createHash('sha256').update(JSON.stringify(what));
   const paths = images.map(({ path }) => Buffer.from(path));
   const ends = new Uint32Array(images.length);
+  const sizes = new Float64Array(images.length);
   let end = 0;
   for (const [index, { path, label }] of images.entries()) {
     const { size, mtimeMs } = statRegular(path);
     hash.update(JSON.stringify([relative(root, path), label, size, mtimeMs]));
     end += paths[index]!.length;
     ends[index] = end;
+    sizes[index] = size;
   }
   return {
     paths: new Uint8Array(Buffer.concat(paths)),
     ends,
     labels: Int32Array.from(images, ({ label }) => label),
+    sizes,
     digest: hash.digest('hex'),
   };
 }
@@ -328,8 +333,16 @@ function splitByClass<I extends Image>(images: readonly I[], fraction: number, s
   return { train, test };
 }
 
-/** @throws DataError with what to do: by now the training is under way */
-async function pixelsOf(path: string, form: ImageForm): Promise<Uint8Array> {
+/**
+ * @param bytes that the file had when the data was opened
+ * @throws DataError with what to do: by now the training is under way
+ */
+async function pixelsOf(path: string, bytes: number, form: ImageForm): Promise<Uint8Array> {
+  const { size } = statRegular(path);
+  if (size !== bytes)
+    throw new DataError(
+      `${path}: it has changed since the data was opened: ${counted(size, 'byte')} instead of ${bytes}. Put the earlier file back, or start the training again`,
+    );
   try {
     return (await decodeImage(path, form)).pixels;
   } catch (cause) {
@@ -357,7 +370,9 @@ function dataset(
       const decoded = Array.from(indices, async (index, i) => {
         if (index >= samples) throw new RangeError(`sample ${index} of ${samples}`);
         labels[i] = images.labels[index]!;
-        const pixels = kept?.[index] ?? (await pool.run(() => pixelsOf(imageAt(images, index).path, form)));
+        const pixels =
+          kept?.[index] ??
+          (await pool.run(() => pixelsOf(imageAt(images, index).path, images.sizes[index]!, form)));
         if (kept) kept[index] = pixels;
         inputs.set(pixels, i * size);
       });

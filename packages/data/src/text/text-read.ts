@@ -83,13 +83,15 @@ function readStream(options: TextOptions): TextRead {
     const hash = createHash('sha256').update(JSON.stringify([context, stride, objective]));
     return { tokens, digest: hash.update(bytesOf(tokens)).digest('hex') };
   };
+  const left = whatWasLeftOut(damaged);
+  requireDifference(train.path, texts.train);
   return {
     kind: 'stream',
     tokenizer: tokenizer.spec,
     size: tokenizer.size,
     train: encode('train'),
     test: encode('test'),
-    notes: [...located.notes, ...notes, ...whatWasLeftOut(damaged)],
+    notes: [...located.notes, ...notes, ...left],
   };
 }
 
@@ -286,10 +288,7 @@ function readAll({ path, files }: PartFiles, damaged: Damaged): string {
   const text = readTexts(files, damaged, false)
     .map((one) => one.text)
     .join('\n');
-  if (text.length > 0) {
-    requireDifference(path, text);
-    return text;
-  }
+  if (text.length > 0) return text;
   if (damaged.problems.length === 0) throw new DataError(`${path}: it is empty`);
   // To skip them all is no way out.
   if (damaged.options.onDamaged === 'skip')
@@ -300,7 +299,8 @@ function readAll({ path, files }: PartFiles, damaged: Damaged): string {
 /** @throws DataError when every character is the same as the others, or blank: what comes next could not be otherwise */
 function requireDifference(path: string, text: string): void {
   const [first] = text;
-  if (text.trim() !== '' && (text[1] !== first || text !== first!.repeat(text.length))) return;
+  if (text === '' || (text.trim() !== '' && (text[1] !== first || text !== first!.repeat(text.length))))
+    return;
   const what =
     text.trim() === '' ? 'it contains only white space' : `it contains only the character '${first}'`;
   throw new DataError(`${path}: ${what}, so there is nothing to learn`);
