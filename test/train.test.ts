@@ -24,6 +24,7 @@ it('the default job reaches 98 % on MNIST, prints one JSON object, and leaves no
     'testMetric',
     'testAccuracy',
     'testLoss',
+    'testMetrics',
     'epochs',
     'steps',
     'seconds',
@@ -45,4 +46,5 @@ it('the default job reaches 98 % on MNIST, prints one JSON object, and leaves no
   expect(evaluated).toMatchObject({ samples: 10_000, counted: 10_000, metric: 'accuracy' });
   expect(evaluated.value).toBe(record.testAccuracy);
   expect(evaluated.loss).toBeCloseTo(record.testLoss as number, 6);
+  expect(evaluated.metrics).toEqual(record.testMetrics);
 });

@@ -168,7 +168,7 @@ async function packSamples(
 ): Promise<PackedPart> {
   const [targetBytes, inputBytes] = [fieldBytes(form.target), fieldBytes(form.input)];
   const writer = writerOf(targetBytes + inputBytes);
-  const counts = form.target.shape.length === 0 ? new Array<number>(form.classes ?? 0).fill(0) : undefined;
+  const counts = form.classNames.length > 0 ? new Array<number>(form.classNames.length).fill(0) : undefined;
   const numbers = sizeOf(form.target.shape);
   const isRanged = form.target.dtype === 'f32' && numbers <= RANGED_TARGETS;
   const ranges = isRanged
@@ -190,7 +190,7 @@ async function packSamples(
   return {
     samples,
     ...(form.classes !== undefined && { classes: form.classes }),
-    ...(counts && form.classNames.length > 0 && { counts }),
+    ...(counts && { counts }),
     ...(ranges && { ranges: ranges.ranges(`${name}, sample`) }),
     chunks: await writer.end(),
   };
