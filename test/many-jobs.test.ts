@@ -38,7 +38,7 @@ function fill(): void {
   const job = file.prepare(
     'INSERT INTO jobs (id, name, spec, state, error, submittedAt, startedAt, endedAt, step) VALUES (?, ?, ?, ?, ?, ?, 1, 2, 9)',
   );
-  const epoch = file.prepare('INSERT INTO epochs VALUES (?, ?, 0.5, 0.5, 0.5, 0.5, 0.001, 0)');
+  const epoch = file.prepare("INSERT INTO epochs VALUES (?, ?, 0.5, 0.5, 0.5, 0.5, 0.001, 0, '{}')");
   const add = (id: string, at: number, epochs: number, error: string) => {
     job.run(id, 'name', spec, error ? JobState.JOB_STATE_FAILED : JobState.JOB_STATE_SUCCEEDED, error, at);
     for (let number = 1; number <= epochs; number++) epoch.run(id, number);

@@ -303,10 +303,11 @@ export class Runs {
       const { epochs } = job.spec.training;
       if (isNew) events.add(id, { code: 'started', args: { epochs } }, store.get(id)!.startedAt);
       const data = opened.take(id) ?? (await this.#read(id, job, place.reading));
-      // Reading may have taken a while.
+      const hasChanged = !place.stop && (await opened.hasChanged(id, data));
+      // Both may have taken a while.
       if (place.stop) return await stopped();
       for (const note of data.notes ?? []) log.warn({ job: id }, note);
-      if (await opened.hasChanged(id, data)) {
+      if (hasChanged) {
         const path = placeOf(job.spec.data);
         log.warn({ job: id }, `${path}: the data has changed since the job was submitted`);
         events.add(id, { code: 'data-changed', args: { path } });
