@@ -5,7 +5,6 @@
 import {
   closeSync,
   openSync,
-  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -21,6 +20,19 @@ import type { Stage, StagedWorker } from './stage.ts';
 
 /** How long a consequence may take to be seen. */
 const PATIENCE_MS = 180_000;
+
+/** The file that a job goes on from. One that is not in the database yet, when its coordinator is killed, nobody reads. */
+function newestCheckpoint({ state }: Stage, job: string): string | undefined {
+  const database = new DatabaseSync(join(state, 'kasane.sqlite'), { timeout: 10_000 });
+  try {
+    const row = database
+      .prepare('SELECT path FROM checkpoints WHERE job = ? ORDER BY step DESC LIMIT 1')
+      .get(job);
+    return row && join(state, String(row.path));
+  } finally {
+    database.close();
+  }
+}
 
 export interface FaultContext {
   readonly stage: Stage;
@@ -241,15 +253,9 @@ export const faults = {
     befalls: 'everyone',
     noticed: /no stream to/,
     async fire({ stage, job, fired }) {
-      const folder = join(stage.state, 'jobs', job);
-      const newest = () =>
-        readdirSync(folder)
-          .filter((name) => /^checkpoint-\d+\.safetensors$/.test(name))
-          .sort()
-          .at(-1);
-      await until(() => newest() !== undefined);
+      await until(() => newestCheckpoint(stage, job) !== undefined);
       await stage.coordinatorChild.kill();
-      damage(join(folder, newest()!), stage.random() < 0.5);
+      damage(newestCheckpoint(stage, job)!, stage.random() < 0.5);
       await stage.startCoordinator();
       const log = stage.coordinatorChild;
       // Workers may be back before it has been read, a piece a turn.

@@ -36,7 +36,7 @@ function refused(out: string): KasaneError {
     expect(error).toBeInstanceOf(KasaneError);
     expect(error).toMatchObject({ code: 'CANNOT_WRITE' });
     expect(readFileSync(weights)).toHaveLength(1 << 20);
-    expect((error as Error).message).not.toMatch(/\bE[A-Z]{3,}\b|undefined/);
+    expect((error as Error).message.replaceAll(folder, '')).not.toMatch(/\bE[A-Z]{3,}\b|undefined/);
     expect((error as Error).message).toContain(`they are in ${weights}`);
     expect((error as Error).message).toContain(`kasane export ${weights} -o FILE`);
     return error as KasaneError;
