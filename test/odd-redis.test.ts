@@ -1,15 +1,14 @@
 /** A Redis, or a proxy before it, that sends what is no answer to anything: connections are made anew, no process ends, and the weights are the same. */
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { startRedis } from '@kasane/cli/internal/redis/start';
+import type { Socket } from 'node:net';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { watchAnswers } from '@kasane/protocol/internal/queue/silent-redis';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { startProxiedRedis } from './support/redis-proxy.ts';
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
-const sockets = new Set<Socket>();
+let sockets: ReadonlySet<Socket>;
 let worker: Awaited<ReturnType<TestCluster['worker']>>;
 let job: object;
 let digest = '';
@@ -19,27 +18,9 @@ afterEach(() => {
 });
 
 beforeAll(async () => {
-  const redis = await startRedis({});
-  cleanUp.add(() => redis.close());
-  const port = Number(new URL(redis.url).port);
-  const proxy = createServer((socket) => {
-    const server = connect(port, '127.0.0.1');
-    sockets.add(socket);
-    socket.pipe(server).pipe(socket);
-    for (const one of [socket, server])
-      one
-        .on('error', () => {})
-        .on('close', () => {
-          sockets.delete(socket);
-          socket.destroy();
-          server.destroy();
-        });
-  }).listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  cleanUp.add(() => proxy.close());
-  const url = new URL(redis.url);
-  url.port = String((proxy.address() as AddressInfo).port);
-  await cluster.startOn(url.href);
+  const redis = await startProxiedRedis(cleanUp);
+  sockets = redis.sockets;
+  await cluster.startOn(redis.url);
   worker = await cluster.worker();
   const path = smallMnist(temporaryDirectory(cleanUp), 1000, 100);
   job = {

@@ -1,40 +1,20 @@
 /** Connections to Redis that stay open and carry no answers any more, as behind a proxy that hangs, are replaced, and the weights are the same. */
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { startRedis } from '@kasane/cli/internal/redis/start';
+import type { Socket } from 'node:net';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CleanUp, smallMnist, TestCluster, temporaryDirectory } from './support/cluster.ts';
+import { startProxiedRedis } from './support/redis-proxy.ts';
 
 const cleanUp = new CleanUp();
 const cluster = new TestCluster(cleanUp);
 const muted = new WeakSet<Socket>();
-const sockets = new Set<Socket>();
+let sockets: ReadonlySet<Socket>;
 afterAll(() => cleanUp.run());
 
 beforeAll(async () => {
-  const redis = await startRedis({});
-  cleanUp.add(() => redis.close());
-  const port = Number(new URL(redis.url).port);
-  const proxy = createServer((socket) => {
-    const server = connect(port, '127.0.0.1');
-    sockets.add(socket);
-    socket.pipe(server);
-    server.on('data', (data) => muted.has(socket) || socket.write(data));
-    for (const one of [socket, server])
-      one
-        .on('error', () => {})
-        .on('close', () => {
-          sockets.delete(socket);
-          socket.destroy();
-          server.destroy();
-        });
-  }).listen(0, '127.0.0.1');
-  await once(proxy, 'listening');
-  cleanUp.add(() => proxy.close());
-  const url = new URL(redis.url);
-  url.port = String((proxy.address() as AddressInfo).port);
-  await cluster.startOn(url.href);
+  const redis = await startProxiedRedis(cleanUp, (socket) => !muted.has(socket));
+  sockets = redis.sockets;
+  await cluster.startOn(redis.url);
   await cluster.worker();
 });
 
