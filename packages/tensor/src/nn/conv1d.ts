@@ -4,7 +4,7 @@ import { reshape } from '../ops/movement.ts';
 import { pad } from '../ops/parts.ts';
 import { add } from '../ops/pointwise.ts';
 import { formatShape } from '../shape.ts';
-import { convolve, windowedExtents } from './convolution.ts';
+import { convolve, requireGroups, windowedExtents } from './convolution.ts';
 import { weightInitializer } from './initializers.ts';
 import { defineLayer, LayerError, type OptionValues, type ParameterPlan } from './layer.ts';
 
@@ -93,11 +93,7 @@ export const conv1d = defineLayer({
     if (own.causal && own.padding > 0)
       throw new LayerError(`padding is ${own.padding}; causal pads by itself: leave padding out`);
     const [time, channels] = input as readonly [number, number];
-    if (channels % groups > 0 || filters % groups > 0) {
-      throw new LayerError(
-        `groups is ${groups}; expected a divisor of ${channels} channels and ${filters} filters`,
-      );
-    }
+    requireGroups(groups, channels, filters);
     const [before, behind] = around(own);
     const [, long] = windowedExtents([1, time + before + behind], [1, size], {
       stride: [1, stride],

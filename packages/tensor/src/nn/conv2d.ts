@@ -1,7 +1,7 @@
 /** Convolution layer: y = x * W + b, W stored as [height, width, channels / groups, filters]. */
 import { channelsFirst } from '../onnx/graph.ts';
 import { add } from '../ops/pointwise.ts';
-import { convolve, windowedExtents } from './convolution.ts';
+import { convolve, requireGroups, windowedExtents } from './convolution.ts';
 import { imageOf } from './image.ts';
 import { weightInitializer } from './initializers.ts';
 import { defineLayer, LayerError, type ParameterPlan, pairOf } from './layer.ts';
@@ -64,11 +64,7 @@ export const conv2d = defineLayer({
   plan: (input, options, { followedBy }) => {
     const { filters, groups, bias } = options;
     const [rows, columns, channels] = imageOf(input);
-    if (channels % groups > 0 || filters % groups > 0) {
-      throw new LayerError(
-        `groups is ${groups}; expected a divisor of ${channels} channels and ${filters} filters`,
-      );
-    }
+    requireGroups(groups, channels, filters);
     const [height, width] = pairOf(options.size);
     const [tall, wide] = windowedExtents([rows, columns], [height, width], {
       stride: pairOf(options.stride),

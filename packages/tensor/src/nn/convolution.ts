@@ -17,6 +17,7 @@ import { pad } from '../ops/parts.ts';
 import { maxReduce, mean } from '../ops/reduce.ts';
 import { window } from '../ops/window.ts';
 import { sizeOf } from '../shape.ts';
+import { LayerError } from './layer.ts';
 
 export interface WindowOptions {
   /** Default 1. */
@@ -53,6 +54,14 @@ export function convolve(x: Node, weight: Node, options: ConvolutionOptions = {}
   if (!ofPixels || [...stride, ...padding].join() !== '1,1,0,0') return conv2d(x, weight, options);
   // Each pixel for itself is a matrix product as it lies in memory.
   return matmul(x, reshape(weight, [channels!, filters!]));
+}
+
+/** @throws LayerError unless groups divides the channels of the input and of the output */
+export function requireGroups(groups: number, channels: number, filters: number): void {
+  if (channels % groups > 0 || filters % groups > 0)
+    throw new LayerError(
+      `groups is ${groups}; expected a divisor of ${channels} channels and ${filters} filters`,
+    );
 }
 
 export interface TransposedOptions extends WindowOptions {
