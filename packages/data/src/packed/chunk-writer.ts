@@ -19,7 +19,7 @@ export interface ChunkForm {
 export class ChunkWriter {
   readonly #form: ChunkForm;
   readonly #digests: string[] = [];
-  #bytes: Uint8Array;
+  readonly #bytes: Uint8Array;
   #held = 0;
 
   constructor(form: ChunkForm) {

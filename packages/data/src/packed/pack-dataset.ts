@@ -1,23 +1,13 @@
 /** Packs samples that a program makes: any iterator of numbers becomes a dataset that jobs can train on. */
-import { join } from 'node:path';
 import { counted } from '@kasane/tensor/internal/counted';
 import { type FieldType, fieldBytes, fieldTypes } from '@kasane/tensor/internal/field';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
-import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { formatShape, type Shape, sizeOf } from '@kasane/tensor/shape';
 import { DataError, type Field } from '../dataset.ts';
-import { writeWholeFile } from '../files/whole-file.ts';
 import { RangeFinder } from '../target-range.ts';
-import { ChunkWriter } from './chunk-writer.ts';
-import { requireRoom } from './pack.ts';
-import {
-  CHUNK_BYTES,
-  digestOf,
-  encodeIndex,
-  INDEX_FILE,
-  type PackedPart,
-  recordBytes,
-} from './packed-index.ts';
+import { type ChunkForm, ChunkWriter } from './chunk-writer.ts';
+import { requireRoom, writeIndex } from './pack.ts';
+import { CHUNK_BYTES, type PackedPart, recordBytes } from './packed-index.ts';
 
 /** What every sample has. */
 export interface SampleFields {
@@ -83,29 +73,18 @@ export async function packDataset(
   requireRoom(folder);
   const chunkSamples = Math.max(1, Math.floor(CHUNK_BYTES / recordBytes(form)));
   let done = 0;
-  const pack = (name: 'train' | 'test') =>
-    packSamples(
-      name,
-      parts[name],
-      form,
-      (record) =>
-        new ChunkWriter({
-          folder,
-          chunkSamples,
-          recordBytes: record,
-          onChunk: (samples) => {
-            done += samples;
-            onProgress(done);
-          },
-        }),
-    );
+  const chunks: ChunkForm = {
+    ...{ folder, chunkSamples, recordBytes: recordBytes(form) },
+    onChunk: (samples) => {
+      done += samples;
+      onProgress(done);
+    },
+  };
   const { input, target, preparation } = form;
-  const train = await pack('train');
-  const test = await pack('test');
-  const index = encodeIndex({ input, target, chunkSamples, preparation, train, test });
-  makeFolders(folder);
-  await writeWholeFile(join(folder, INDEX_FILE), index);
-  return { folder, train: train.samples, test: test.samples, digest: digestOf(index) };
+  const train = await packSamples('train', parts.train, form, new ChunkWriter(chunks));
+  const test = await packSamples('test', parts.test, form, new ChunkWriter(chunks));
+  const digest = await writeIndex(folder, { input, target, chunkSamples, preparation, train, test });
+  return { folder, train: train.samples, test: test.samples, digest };
 }
 
 interface Form {
@@ -164,10 +143,9 @@ async function packSamples(
   name: 'train' | 'test',
   all: Samples,
   form: Form,
-  writerOf: (recordBytes: number) => ChunkWriter,
+  writer: ChunkWriter,
 ): Promise<PackedPart> {
-  const [targetBytes, inputBytes] = [fieldBytes(form.target), fieldBytes(form.input)];
-  const writer = writerOf(targetBytes + inputBytes);
+  const targetBytes = fieldBytes(form.target);
   const counts = form.classNames.length > 0 ? new Array<number>(form.classNames.length).fill(0) : undefined;
   const numbers = sizeOf(form.target.shape);
   const isRanged = form.target.dtype === 'f32' && numbers <= RANGED_TARGETS;

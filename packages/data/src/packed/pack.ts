@@ -14,6 +14,7 @@ import {
   digestOf,
   encodeIndex,
   INDEX_FILE,
+  type PackedIndex,
   type PackedPart,
   recordBytes,
 } from './packed-index.ts';
@@ -31,7 +32,6 @@ export async function packData(
   onChunk: (done: number, all: number) => void = () => {},
   chunkBytes = CHUNK_BYTES,
 ): Promise<string> {
-  const indexPath = join(folder, INDEX_FILE);
   requireRoom(folder);
   const { train, test, preparation } = data;
   const { input, target } = train;
@@ -46,7 +46,7 @@ export async function packData(
         onChunk(done, all);
       },
     });
-  const index = encodeIndex({
+  return writeIndex(folder, {
     input,
     target,
     chunkSamples,
@@ -54,8 +54,13 @@ export async function packData(
     train: await pack(train),
     test: await pack(test),
   });
+}
+
+/** Makes a dataset of the chunks in a folder. @returns SHA-256 of the index */
+export async function writeIndex(folder: string, content: Omit<PackedIndex, 'format'>): Promise<string> {
+  const index = encodeIndex(content);
   makeFolders(folder);
-  await writeWholeFile(indexPath, index);
+  await writeWholeFile(join(folder, INDEX_FILE), index);
   return digestOf(index);
 }
 
