@@ -47,8 +47,10 @@ export function checkPath(path: string, { roots }: Access, what: string): void {
 /** Whether a path leads out of these folders, symbolic links followed. */
 export function leadsOutOf(path: string, roots: readonly string[]): boolean {
   // `link/..` is the folder of the link to whoever joins paths, and the one above its target to the system.
-  const reals = [realPath(resolve(path)), realPath(isAbsolute(path) ? path : `${process.cwd()}/${path}`)];
-  return !reals.every((real) => roots.some((root) => isWithin(real, realPath(resolve(root)))));
+  const readings = new Set([resolve(path), isAbsolute(path) ? path : `${process.cwd()}/${path}`]);
+  return ![...readings]
+    .map(realPath)
+    .every((real) => roots.some((root) => isWithin(real, realPath(resolve(root)))));
 }
 
 /** Follows symbolic links of as much of the path as is there. */

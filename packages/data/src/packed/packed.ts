@@ -1,6 +1,6 @@
 /** Reads packed data, from a folder or over http. Memory is bounded whatever the size: small sets are kept, others read by sample. */
 
-import { stat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { counted } from '@kasane/tensor/internal/counted';
 import { fieldBytes } from '@kasane/tensor/internal/field';
@@ -114,13 +114,17 @@ async function bytesOfIndex(folder: string, path: string): Promise<Buffer> {
 
 /** That all chunks are there in their size: a copy that was interrupted lacks some, which a training would find out only when it comes to them. */
 async function requireChunks(folder: string, index: IndexRead, access: Access): Promise<void> {
+  checkPath(join(folder, CHUNKS_FOLDER), access, 'data.path');
   for (const part of [index.train, index.test]) {
     for (let chunk = 0; chunk * index.chunkSamples < part.samples; chunk++) {
       access.signal?.throwIfAborted();
       const path = join(folder, CHUNKS_FOLDER, nameOf(part, chunk));
-      checkPath(path, access, 'data.path');
       const size = samplesOf(part, chunk, index.chunkSamples) * recordBytes(index);
-      const found = await stat(path).catch(() => undefined);
+      let found = await lstat(path).catch(() => undefined);
+      if (found?.isSymbolicLink()) {
+        checkPath(path, access, 'data.path');
+        found = await stat(path).catch(() => undefined);
+      }
       if (!found)
         throw new DataError(
           `${path}: file not found, so this copy of the packed data is incomplete. Copy it again, or pack the data again with \`kasane data pack\``,
