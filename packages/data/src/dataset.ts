@@ -79,6 +79,10 @@ export interface Preparation {
   readonly text?: TextPreparation;
 }
 
+/** Names of the classes, by number, whatever the format; undefined where there are none. */
+export const classNamesOf = ({ classes, table }: Preparation): readonly string[] | undefined =>
+  classes ?? table?.classes;
+
 /** Rows of a table: `columns` give the features, in this order; see `encodeRow` in table.ts. */
 export interface TablePreparation {
   readonly columns: readonly ColumnEncoding[];

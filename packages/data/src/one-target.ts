@@ -1,5 +1,5 @@
 /** Refuses data whose training samples all have the same target: a model that ignores its input would be perfect. */
-import { DataError, type DataParts } from './dataset.ts';
+import { classNamesOf, DataError, type DataParts } from './dataset.ts';
 import { plainForm, readNumber } from './tables/table-form.ts';
 
 /**
@@ -72,8 +72,8 @@ export function alikeLabels({ preparation: { classes = [] }, notes = [] }: DataP
 }
 
 /** A note where classes that are numbers are not numbered in the order of those. Their order stays that of text, as other programs have it. */
-export function orderOfNumbers({ preparation: { classes: own, table } }: DataParts): string[] {
-  const classes = own ?? table?.classes ?? [];
+export function orderOfNumbers({ preparation }: DataParts): string[] {
+  const classes = classNamesOf(preparation) ?? [];
   if (classes.length < 3 || !classes.every((name) => /^\d{1,15}$/.test(name))) return [];
   const sorted = classes.toSorted((a, b) => Number(a) - Number(b));
   if (sorted.every((name, label) => name === classes[label])) return [];

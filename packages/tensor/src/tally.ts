@@ -224,26 +224,3 @@ function errorMetrics({ sums }: TallyNumbers, outputs: number, samples: number):
   const rmse = Math.sqrt(squares / (samples * outputs));
   return { rmse, ...(varying > 0 && { r2: explained / varying }) };
 }
-
-/**
- * Area under the ROC curve: the probability that a sample of the class has a higher score than one that is not of it, ties by half
- * (Hanley & McNeil 1982). NaN where all samples, or none, are of it, or a score is no number.
- * @param scores of each sample for the class @param isOf whether each is of it
- */
-export function rocAuc(scores: ArrayLike<number>, isOf: ArrayLike<unknown>): number {
-  const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort(
-    (a, b) => scores[a]! - scores[b]!,
-  );
-  let [ranks, positives] = [0, 0];
-  for (let from = 0, to = 0; from < order.length; from = to) {
-    while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
-    if (to === from) return Number.NaN;
-    for (let i = from; i < to; i++) {
-      if (!isOf[order[i]!]) continue;
-      positives++;
-      ranks += (from + 1 + to) / 2;
-    }
-  }
-  const negatives = order.length - positives;
-  return (ranks - (positives * (positives + 1)) / 2) / (positives * negatives);
-}

@@ -1,14 +1,8 @@
 /** Further metrics of a test, against scikit-learn 1.2.1 on the same numbers (zero_division=0, average='macro'). */
 import { describe, expect, it } from 'vitest';
+import { rocAuc } from '../src/nn/metrics.ts';
 import type { ObjectiveName } from '../src/objective.ts';
-import {
-  confusionOf,
-  rocAuc,
-  scoresOfClasses,
-  Tally,
-  testMetrics,
-  whyImpossibleTally,
-} from '../src/tally.ts';
+import { confusionOf, scoresOfClasses, Tally, testMetrics, whyImpossibleTally } from '../src/tally.ts';
 import { CONFUSION_CLASSES, MOST_OUTPUTS, testMetricNames, testMetricsOf } from '../src/test-metrics.ts';
 
 const SAMPLES = 40;

@@ -1,5 +1,5 @@
 /** The confusion matrix of an epoch's test, as it is kept. */
-import type { Preparation } from '@kasane/data/dataset';
+import { classNamesOf, type Preparation } from '@kasane/data/dataset';
 import type { Job } from '@kasane/protocol/job';
 import { confusionOf, type Tally } from '@kasane/tensor/internal/tally';
 import { sizeOf } from '@kasane/tensor/shape';
@@ -8,13 +8,13 @@ import type { ConfusionRecord } from '../store/confusions.ts';
 /** @returns undefined where there is none: only classifiers of few enough classes have one */
 export function confusionRecord(
   { model, objective }: Pick<Job, 'model' | 'objective'>,
-  { classes, table }: Preparation,
+  preparation: Preparation,
   tally: Tally,
   epoch: number,
 ): ConfusionRecord | undefined {
   const count = sizeOf(model.outputShape);
   const rows = objective.type === 'classification' ? confusionOf(tally, count) : undefined;
-  const names = classes ?? table?.classes;
+  const names = classNamesOf(preparation);
   return (
     rows && {
       epoch,

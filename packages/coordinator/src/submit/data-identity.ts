@@ -6,7 +6,7 @@
  * content of as many, evenly spread, as make 64 MiB; and of all of them the number of samples and the names of the classes.
  */
 import { createHash } from 'node:crypto';
-import type { DataParts } from '@kasane/data/dataset';
+import { classNamesOf, type DataParts } from '@kasane/data/dataset';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 
 export interface DataIdentity {
@@ -30,8 +30,7 @@ export function identityOf(data: DataParts): Promise<DataIdentity> {
 }
 
 async function identify({ train, test, preparation }: DataParts): Promise<DataIdentity> {
-  const { classes, table } = preparation;
-  const hash = createHash('sha256').update(JSON.stringify([classes ?? table?.classes ?? []]));
+  const hash = createHash('sha256').update(JSON.stringify([classNamesOf(preparation) ?? []]));
   for (const { samples, input, target, digest, identity } of [train, test])
     hash.update(JSON.stringify([samples, input, target, (await identity?.()) ?? digest]));
   return { train: train.samples, test: test.samples, digest: hash.digest('hex').slice(0, 32) };

@@ -1,5 +1,7 @@
 /** Metrics of predictions, in float64 over plain arrays. Scores are row-major [samples, classes]. */
 
+import { classScores } from '../tally.ts';
+
 function checkRows(scores: ArrayLike<number>, labels: ArrayLike<number>): number {
   const classes = scores.length / labels.length;
   if (labels.length === 0 || !Number.isInteger(classes)) {
@@ -45,15 +47,14 @@ export function f1(predicted: ArrayLike<number>, labels: ArrayLike<number>): num
     );
   }
   const classes = [...new Set([...Array.from(predicted), ...Array.from(labels)])].sort((a, b) => a - b);
-  const scores = classes.map((c) => {
-    let [truePositives, wrong] = [0, 0];
-    for (let i = 0; i < labels.length; i++) {
-      if (predicted[i] === c && labels[i] === c) truePositives++;
-      else if (predicted[i] === c || labels[i] === c) wrong++;
-    }
-    return (2 * truePositives) / (2 * truePositives + wrong);
-  });
-  return scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  const counts = new Map(classes.map((c) => [c, { actual: 0, predicted: 0, hits: 0 }]));
+  for (let i = 0; i < labels.length; i++) {
+    const [actual, taken] = [labels[i]!, predicted[i]!];
+    counts.get(actual)!.actual++;
+    counts.get(taken)!.predicted++;
+    if (actual === taken) counts.get(actual)!.hits++;
+  }
+  return classes.reduce((sum, c) => sum + classScores(counts.get(c)!).f1, 0) / classes.length;
 }
 
 /** Coefficient of determination: 1 - (squared errors) / (squared distances of the targets from their mean). */
@@ -68,6 +69,29 @@ export function rSquared(predicted: ArrayLike<number>, targets: ArrayLike<number
   const errors = list.reduce((sum, value, i) => sum + (value - predicted[i]!) ** 2, 0);
   const spread = list.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return 1 - errors / spread;
+}
+
+/**
+ * Area under the ROC curve: the probability that a sample of the class has a higher score than one that is not of it, ties by half
+ * (Hanley & McNeil 1982). NaN where all samples, or none, are of it, or a score is no number.
+ * @param scores of each sample for the class @param isOf whether each is of it
+ */
+export function rocAuc(scores: ArrayLike<number>, isOf: ArrayLike<unknown>): number {
+  const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort(
+    (a, b) => scores[a]! - scores[b]!,
+  );
+  let [ranks, positives] = [0, 0];
+  for (let from = 0, to = 0; from < order.length; from = to) {
+    while (to < order.length && scores[order[to]!] === scores[order[from]!]) to++;
+    if (to === from) return Number.NaN;
+    for (let i = from; i < to; i++) {
+      if (!isOf[order[i]!]) continue;
+      positives++;
+      ranks += (from + 1 + to) / 2;
+    }
+  }
+  const negatives = order.length - positives;
+  return (ranks - (positives * (positives + 1)) / 2) / (positives * negatives);
 }
 
 /** exp of the mean cross-entropy of each token, in nats. */

@@ -1,16 +1,17 @@
 /** What `kasane eval` says beyond loss and metric: the figures of each class, and which classes are taken for which. */
-import type { Preparation } from '@kasane/data/dataset';
+import { classNamesOf, type Preparation } from '@kasane/data/dataset';
 import type { Job } from '@kasane/protocol/job';
+import { rocAuc } from '@kasane/tensor/internal/nn/metrics';
 import {
   type ClassScores,
   confusionOf,
-  rocAuc,
   scoresOfClasses,
   Tally,
   testMetrics,
 } from '@kasane/tensor/internal/tally';
 import type { TestMetrics } from '@kasane/tensor/internal/test-metrics';
 import { sizeOf } from '@kasane/tensor/shape';
+import { softmax } from '../../model/probabilities.ts';
 import { csvLine } from '../../render/csv.ts';
 import { percent } from '../../render/job.ts';
 import { table } from '../../render/table.ts';
@@ -51,14 +52,14 @@ export class TestReport {
   /** @param samples of the whole test */
   constructor(
     { model, objective }: Pick<Job, 'model' | 'objective'>,
-    { classes, table }: Preparation,
+    preparation: Preparation,
     samples: number,
   ) {
     this.#objective = objective;
     this.#outputs = sizeOf(model.outputShape);
     this.#isClassifier = objective.type === 'classification';
     this.#tally = new Tally(objective.type, this.#outputs);
-    this.#names = classes ?? table?.classes ?? table?.targets.map(({ name }) => name) ?? [];
+    this.#names = classNamesOf(preparation) ?? preparation.table?.targets.map(({ name }) => name) ?? [];
     const isKept = this.#tally.counts.length > 0 && samples * this.#outputs <= KEPT_SCORES;
     this.#kept = Array.from({ length: isKept ? this.#outputs : 0 }, () => ({
       probabilities: new Float64Array(samples),
@@ -98,13 +99,6 @@ export class TestReport {
   }
 
   #nameOf = (index: number): string => this.#names[index] ?? String(index);
-}
-
-function softmax(scores: Float32Array): number[] {
-  const largest = scores.reduce((most, score) => Math.max(most, score), Number.NEGATIVE_INFINITY);
-  const powers = Array.from(scores, (score) => Math.exp(score - largest));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
 }
 
 /** The table of classes, for people: the worst ones, where there are many. */

@@ -1,5 +1,6 @@
 /** What a model's scores mean, for programs (a record) and for people (a line). */
 import type { NumberEncoding } from '@kasane/data/table';
+import { softmax } from '../../model/probabilities.ts';
 import type { Trained } from '../../model/trained.ts';
 import { percent } from '../../render/job.ts';
 import type { ReadInput } from './inputs.ts';
@@ -94,10 +95,3 @@ const unscaled = (score: number, target: NumberEncoding | undefined): number =>
 
 /** The probability of a yes. */
 const sigmoid = (score: number): number => 1 / (1 + Math.exp(-score));
-
-function softmax(scores: Float32Array): number[] {
-  const largest = Math.max(...scores);
-  const powers = Array.from(scores, (value) => Math.exp(value - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
