@@ -5,7 +5,7 @@ import { IdleSlots, type Spare } from '../src/run/idle-slots.ts';
 /** What is told of steps of 3 s each. */
 const told = (...spare: readonly Spare[]) => {
   const watch = new IdleSlots();
-  return spare.map((each) => watch.step(3000, each)).filter((each) => each !== undefined);
+  return spare.map((each) => watch.step(3000, () => each)).filter((each) => each !== undefined);
 };
 const times = (count: number, idle: number): Spare[] => Array(count).fill({ slots: 8, idle });
 

@@ -37,6 +37,12 @@ export interface Passed {
   readonly confusion?: ConfusionRecord | undefined;
 }
 
+interface Owed {
+  ledger: LedgerRow[];
+  epochs: EpochResult[];
+  confusion?: ConfusionRecord;
+}
+
 /** After a disk has refused one, the next is tried this many milliseconds later, if none is due before. */
 const RETRY_MS = 2_000;
 
@@ -44,9 +50,7 @@ export class Checkpoints {
   readonly #options: CheckpointsOptions;
   readonly #criterion: StopCriterion;
   /** What belongs to checkpoints that could not be written goes with the next one. */
-  #owed: { ledger: LedgerRow[]; epochs: EpochResult[]; confusion?: ConfusionRecord } = {
-    ...{ ledger: [], epochs: [] },
-  };
+  #owed: Owed = { ledger: [], epochs: [] };
   /** Why the last one is not on disk, if it is not. */
   #refusal: Error | undefined;
   #writtenAt = performance.now();

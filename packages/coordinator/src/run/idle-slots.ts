@@ -14,9 +14,10 @@ export class IdleSlots {
   #least = Number.POSITIVE_INFINITY;
   #isTold = false;
 
-  /** A step is done that took so long. @returns what was idle all the time, to be told once */
-  step(stepMs: number, { slots, idle }: Spare): Spare | undefined {
+  /** A step is done that took so long. @param spare asked only while it matters @returns what was idle all the time, to be told once */
+  step(stepMs: number, spare: () => Spare): Spare | undefined {
     if (this.#isTold) return undefined;
+    const { slots, idle } = spare();
     if (idle <= 0) {
       this.#idleMs = 0;
       this.#least = Number.POSITIVE_INFINITY;

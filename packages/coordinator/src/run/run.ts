@@ -371,7 +371,7 @@ export class Run {
   /** Says so where slots stay idle for lack of shards. */
   #watchSlots(stepMs: number): void {
     const { turn, job, record, log } = this.#options;
-    const spare = this.#idleSlots.step(stepMs, turn.spare);
+    const spare = this.#idleSlots.step(stepMs, () => turn.spare);
     if (!spare) return;
     const key = this.#plan.every > 1 ? 'exchange.replicas' : 'training.shards';
     const args = { ...spare, key, shards: job.spec.training.shards };

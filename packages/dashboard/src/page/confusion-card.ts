@@ -56,7 +56,7 @@ export class ConfusionCard {
               percent(total > 0 ? count / total : 0),
             ),
           },
-          classes.length <= NUMBERED ? (count > 0 ? grouped(count) : '') : '',
+          classes.length <= NUMBERED && count > 0 ? grouped(count) : '',
         ),
       );
       return h('tr', {}, head(name, 'row'), ...cells);
