@@ -6,8 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-/** Read at run time, beside the modules. */
-const data = 'gen/descriptors.binpb';
+/** What lies beside the modules without being compiled. */
+const copied = ['gen/descriptors.binpb', 'gen/zod.js', 'gen/zod.d.ts'];
 
 if (process.argv[2] === 'all') await buildAll();
 else await buildPackage(process.cwd());
@@ -40,7 +40,8 @@ function compile(folder) {
 
 /** What a package has besides its modules. */
 async function finish(folder) {
-  if (existsSync(join(folder, 'src', data))) cpSync(join(folder, 'src', data), join(folder, 'dist', data));
+  for (const name of copied)
+    if (existsSync(join(folder, 'src', name))) cpSync(join(folder, 'src', name), join(folder, 'dist', name));
   if (basename(folder) === 'dashboard') await bundleDashboard(folder);
 }
 

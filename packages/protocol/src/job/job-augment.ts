@@ -1,5 +1,5 @@
 /** The `augment` list of image data in job files: what happens to training images, on the workers. */
-import { z } from 'zod';
+import * as z from '../gen/zod.js';
 
 const part = z.number().min(0).max(1);
 const range = (low: number, high: number) =>

@@ -1,7 +1,7 @@
 /** The `data` section of a job file: one strict schema a format, told apart by `format`. */
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
-import { z } from 'zod';
 import { KasaneError } from '../errors.ts';
+import * as z from '../gen/zod.js';
 import { augmentSchema } from './job-augment.ts';
 import { fitChannels } from './job-channels.ts';
 

@@ -4,7 +4,7 @@ import { type OptimizerOptions, optimizerFor } from '@kasane/tensor/internal/opt
 import { precisions, type Rounding } from '@kasane/tensor/internal/optim/rounding';
 import type { Model, ParameterSpec } from '@kasane/tensor/nn/model';
 import type { Schedule } from '@kasane/tensor/optim/schedules';
-import { z } from 'zod';
+import * as z from '../gen/zod.js';
 import type { Job, JobSpec, TrainingSpec } from './job.ts';
 
 const outerSchema = z.strictObject({

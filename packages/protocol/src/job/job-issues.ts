@@ -1,7 +1,7 @@
 /** What zod finds wrong with a job file, in words: where, what was expected, and how to fix it. */
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
-import type { z } from 'zod';
 import { KasaneError } from '../errors.ts';
+import type * as z from '../gen/zod.js';
 import { plainly, unknownOption } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
 

@@ -7,7 +7,7 @@ import { layerNamed, layerTypeNames } from '@kasane/tensor/internal/nn/index';
 import type { LayerType, OptionRule, OptionRules } from '@kasane/tensor/internal/nn/layer';
 import { MAX_EXTENT } from '@kasane/tensor/internal/nn/options';
 import { type Preset, presetNames, presets } from '@kasane/tensor/models/presets';
-import { z } from 'zod';
+import * as z from '../gen/zod.js';
 
 const layerSchema = z.looseObject({ type: z.string() });
 const presetSchema = z.looseObject({ preset: z.string() });

@@ -1,6 +1,6 @@
 /** The `objective` section of a job file: what the model is trained for. */
 import { domainOf, type Objective, ObjectiveError } from '@kasane/tensor/objective';
-import { z } from 'zod';
+import * as z from '../gen/zod.js';
 import type { DataSpec } from './job-data.ts';
 
 const labelSmoothing = z

@@ -1,5 +1,5 @@
 /** Optimizers and schedules of the learning rate in job files. */
-import { z } from 'zod';
+import * as z from '../gen/zod.js';
 
 const fraction = z.number().min(0).max(1);
 /** Of a decaying average: 1 would never forget. */

@@ -8,8 +8,8 @@ import { describePreset, objectiveOfPreset, PresetError } from '@kasane/tensor/m
 import { buildModel, type Model, type ModelDescription, ModelError } from '@kasane/tensor/nn/model';
 import { checkObjective, classification, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
-import { z } from 'zod';
 import { KasaneError, messageOf } from '../errors.ts';
+import * as z from '../gen/zod.js';
 import { fitChannels } from './job-channels.ts';
 import { dataSchema } from './job-data.ts';
 import { exchangeSchema } from './job-exchange.ts';

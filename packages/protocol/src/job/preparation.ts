@@ -2,8 +2,9 @@
  * How raw input became what a network was trained on, as a weights file says it (kasane.data): checked before anything goes by it, since
  * files come from others, are edited by hand and written by other versions. The types are those of `Preparation` in @kasane/data/dataset.
  */
-import { z } from 'zod';
+
 import { KasaneError } from '../errors.ts';
+import * as z from '../gen/zod.js';
 import { plainly } from './job-data.ts';
 
 const names = z.array(z.string());

@@ -2,7 +2,7 @@
  * Jobs that need no file: `kasane train mnist-mlp`, one for each preset of models. Each is the content of a job file, readable in examples/ too.
  * MNIST comes with Kasane; `kasane data get` brings what the others train on.
  */
-import type { z } from 'zod';
+import type * as z from '../gen/zod.js';
 import type { jobSchema } from './job.ts';
 
 export const jobPresets: Readonly<Record<string, z.input<typeof jobSchema>>> = {

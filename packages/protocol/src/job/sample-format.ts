@@ -1,7 +1,7 @@
 /** What the coordinator tells workers of a job's samples, as JSON in JobOpened: enough to read a staged batch. */
 import { fieldTypes } from '@kasane/tensor/internal/field';
-import { z } from 'zod';
 import { KasaneError } from '../errors.ts';
+import * as z from '../gen/zod.js';
 import { pictureStepsSchema } from './job-augment.ts';
 
 export const fieldSchema = z.strictObject({

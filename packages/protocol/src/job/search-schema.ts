@@ -1,6 +1,6 @@
 /** The `search` section of a sweep file: which keys of the job vary, how values are picked, and what the best trial is. */
 import { testMetricForms, testMetricNames } from '@kasane/tensor/internal/test-metrics';
-import { z } from 'zod';
+import * as z from '../gen/zod.js';
 
 /** A value of a job file. */
 export type Json =

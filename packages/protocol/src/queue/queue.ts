@@ -1,6 +1,6 @@
 /** The contract of the task queue: names, what a task carries, where its batch is staged. All of it small and plain. */
 import { createHmac } from 'node:crypto';
-import { z } from 'zod';
+import * as z from '../gen/zod.js';
 import { LOOK_AHEAD_STEPS } from '../limits.ts';
 
 const RUN_CHARACTERS = 8;
