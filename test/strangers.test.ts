@@ -133,6 +133,36 @@ it.each(['/grpc.health.v1.Health/Watch', '/grpc.health.v1.Health/Check'])(
   },
 );
 
+/** A frame of HTTP/2 (RFC 9113, 4.1). */
+function frame(type: number, flags: number, stream: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  const header = Buffer.alloc(9);
+  header.writeUIntBE(payload.length, 0, 3);
+  header[3] = type;
+  header[4] = flags;
+  header.writeUInt32BE(stream, 5);
+  return Buffer.concat([header, payload]);
+}
+
+/** A header that is no part of any table (RFC 7541, 6.2.2). */
+const literal = (name: string, value: string) =>
+  Buffer.concat([
+    Buffer.from([0, name.length]),
+    Buffer.from(name),
+    Buffer.from([value.length]),
+    Buffer.from(value),
+  ]);
+
+it.each([
+  ['of no gRPC content type', literal('x', 'y')],
+  ['to no method', literal('content-type', 'application/grpc')],
+])('a call %s is over before it is heard of, since its connection floods', async (_, header) => {
+  const headers = Buffer.concat([literal(':method', 'CONNECT'), literal(':authority', 'x:1'), header]);
+  const settings = Array.from({ length: 3000 }, () => frame(4, 0, 0));
+  const socket = await silent('127.0.0.1', Buffer.concat([PREFACE, frame(1, 4, 1, headers), ...settings]));
+  if (!socket.closed) await once(socket, 'close');
+  await expectService();
+});
+
 describe.each([
   { what: 'say nothing', first: undefined },
   { what: 'speak HTTP/2 and do nothing', first: PREFACE },

@@ -22,6 +22,7 @@ import {
 import type { Logger } from 'pino';
 import { Admission, Malformed } from './admission.ts';
 import { Gate, type GateOptions } from './gate.ts';
+import { ignoreGoneStreams } from './gone-streams.ts';
 import { RefusalLog } from './refusals.ts';
 import { tracedCalls } from './traced-calls.ts';
 import type { TrainingHandlers } from './training.ts';
@@ -101,6 +102,7 @@ export async function listen(services: Services, options: ListenOptions): Promis
     'grpc.keepalive_timeout_ms': 5_000,
     interceptors: [admission.interceptor, ...tracedCalls()],
   });
+  ignoreGoneStreams(server);
   server.addService(checked(JobsService, requestBytes), services.jobs);
   server.addService(checked(SweepsService, requestBytes), services.sweeps);
   server.addService(checked(ClusterService, requestBytes), services.cluster);
