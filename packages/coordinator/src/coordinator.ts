@@ -14,7 +14,7 @@ import { defaultLimits, type Limits } from '@kasane/protocol/limits';
 import type { Logger } from 'pino';
 import { JobManager } from './jobs/manager.ts';
 import { PeerMesh } from './peers/mesh.ts';
-import type { ExchangeMode } from './peers/peer-exchange.ts';
+import type { ExchangeMode } from './peers/owner-choice.ts';
 import { inspectRedis } from './queue/inspect-redis.ts';
 import { WatchedRedis } from './queue/watched-redis.ts';
 import type { StepTimes } from './run/run-options.ts';

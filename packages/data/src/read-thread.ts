@@ -3,7 +3,8 @@ import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_th
 import { DataError } from './dataset.ts';
 import { leadsOutOf } from './files/access.ts';
 import { confine } from './files/regular-file.ts';
-import type { ImageFolderOptions, ImagesPart } from './images/image-folder.ts';
+import type { ImageFolderOptions } from './images/image-folder.ts';
+import type { ImagesPart } from './images/images-part.ts';
 import type { ReadAnswer, ToRead } from './read-apart.ts';
 import type { SeriesOptions } from './series/series.ts';
 import type { CsvOptions } from './tables/csv.ts';
@@ -37,7 +38,7 @@ const readers = {
     (await import('./images/image-folder.ts')).readImageFolder(what),
   idx: async ({ path }: IdxToRead) => (await import('./idx/idx.ts')).readIdxFolder(path),
   'identity of images': async ({ path, part }: ImagesToIdentify) =>
-    (await import('./images/image-folder.ts')).identityOfImages(path, part),
+    (await import('./images/images-part.ts')).identityOfImages(path, part),
   'index of packed data': async ({ bytes, path, expected }: IndexToRead) =>
     (await import('./packed/packed-index.ts')).readIndex(bytes, path, expected),
 };

@@ -142,7 +142,7 @@ class KasaneWorker implements RunningWorker {
       say: (message) => this.#stream?.send(message),
       onFrame: ({ header, payload }, from) => {
         if (header.kind === 'partGradient' || header.kind === 'partParameters')
-          this.#jobs.get(header.job)?.receivePart(header, payload, from);
+          this.#jobs.get(header.job)?.tensors.receivePart(header, payload, from);
       },
       log: this.#log,
     });
@@ -256,11 +256,11 @@ class KasaneWorker implements RunningWorker {
       case 'changes':
       case 'averages':
       case 'sharedParameters':
-        this.#jobs.get(header.job)?.receive(header, payload);
+        this.#jobs.get(header.job)?.tensors.receive(header, payload);
         break;
       case 'partState':
       case 'partGradient':
-        this.#jobs.get(header.job)?.receivePart(header, payload, undefined);
+        this.#jobs.get(header.job)?.tensors.receivePart(header, payload, undefined);
         break;
     }
   }
@@ -349,7 +349,7 @@ class KasaneWorker implements RunningWorker {
         this.#jobs.get(message.value.job)?.beginParts(message.value);
         break;
       case 'commitParts':
-        this.#jobs.get(message.value.job)?.commitParts(message.value);
+        this.#jobs.get(message.value.job)?.tensors.commitParts(message.value);
         break;
       case 'jobClosed':
         this.#jobs.close(message.value.job);

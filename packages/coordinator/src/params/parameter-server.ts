@@ -16,11 +16,11 @@ import type { GradientHeader } from '@kasane/protocol/internal/wire/frame';
 import type { Job } from '@kasane/protocol/job';
 import { ARRIVING_BYTES } from '@kasane/protocol/limits';
 import { learningRate } from '@kasane/tensor/optim/schedules';
-import { AVERAGE, noSquares, type Squares, type Updater } from '@kasane/tensor/optim/updater';
+import { AVERAGE, noSquares, type Updater } from '@kasane/tensor/optim/updater';
 import { openUpdater } from '../backend.ts';
 import { type Arrived, type Attempt, Attempts, type GradientSource, SPARE_BUFFERS } from './attempts.ts';
 import type { Weights } from './checkpoint.ts';
-import { histogramOf } from './histograms.ts';
+import { type LayerChange, layerChanges, layerSnapshots } from './layer-stats.ts';
 
 /** Floats that are added, updated and published at a time. */
 const PART = ARRIVING_BYTES / 4;
@@ -30,15 +30,6 @@ interface PartSum {
   /** Of which attempts, by shard. */
   readonly of: readonly Attempt[];
   readonly finite: boolean;
-}
-
-/** What an update did to one layer. */
-export interface LayerChange {
-  readonly layer: string;
-  /** L2 norms: of its gradient, of its parameters afterwards, and of the change relative to them. */
-  readonly gradientNorm: number;
-  readonly weightNorm: number;
-  readonly updateRatio: number;
 }
 
 /** A gradient with numbers that are not finite, and the layer of the first of them. */
@@ -315,7 +306,7 @@ export class ParameterServer implements Weights {
     }
     const { reduceMs } = this.skip();
     this.#hasChanges = true;
-    const changes = squares && this.#changes(squares);
+    const changes = squares && layerChanges(this.#job.model.parameters, squares);
     return { reduceMs, applyMs: applyMs + performance.now(), changes };
   }
 
@@ -371,34 +362,8 @@ export class ParameterServer implements Weights {
     return learningRate(this.#update.schedule, this.#version, this.#steps.total);
   }
 
-  /** How the last gradient and the parameters are distributed in each layer; a layer's first parameter, its weights, stands for it. */
+  /** How the last gradient and the parameters are distributed in each layer. */
   distributions(): LayerSnapshot[] {
-    const { gradient } = this.#updater;
-    const seen = new Set<string>();
-    const none = { activations: undefined, activationRms: 0, deadUnits: 0, units: 0 };
-    return this.#job.model.parameters.flatMap(({ layer, offset, size, statistic }) => {
-      if (statistic || seen.has(layer)) return [];
-      seen.add(layer);
-      const of = (values: Float32Array) => histogramOf(values, offset, offset + size);
-      return [{ layer, gradient: of(gradient), weights: of(this.parameters), ...none }];
-    });
-  }
-
-  #changes(squares: Squares): LayerChange[] {
-    const sums = new Map<string, { gradient: number; weight: number; change: number }>();
-    for (const [index, { layer, statistic }] of this.#job.model.parameters.entries()) {
-      if (statistic) continue;
-      const sum = sums.get(layer) ?? { gradient: 0, weight: 0, change: 0 };
-      sums.set(layer, sum);
-      sum.gradient += squares.gradient[index]!;
-      sum.weight += squares.parameter[index]!;
-      sum.change += squares.change[index]!;
-    }
-    return [...sums].map(([layer, { gradient, weight, change }]) => ({
-      layer,
-      gradientNorm: Math.sqrt(gradient),
-      weightNorm: Math.sqrt(weight),
-      updateRatio: weight > 0 ? Math.sqrt(change / weight) : 0,
-    }));
+    return layerSnapshots(this.#job.model.parameters, this.#updater.gradient, this.parameters);
   }
 }

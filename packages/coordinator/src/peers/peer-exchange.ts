@@ -24,18 +24,10 @@ import { encodedOnce } from '../params/encoded-version.ts';
 import type { ParameterServer } from '../params/parameter-server.ts';
 import type { ConnectedWorker } from '../workers.ts';
 import type { PeerMesh } from './mesh.ts';
+import { type ExchangeMode, OwnerChoice } from './owner-choice.ts';
 
-/** Which way gradients take: `auto` chooses by the size of the model and by who reaches whom. */
-export type ExchangeMode = 'auto' | 'coordinator' | 'workers';
-
-/** Parameters from which on workers exchange gradients among themselves: of fewer, messages cost more than bytes. */
-const LEAST_FLOATS = 1 << 18;
-/** A worker owns parts once it has computed for so long, in milliseconds: some come only to go. */
-const SETTLED_MS = 2_000;
 /** Who owns parts is looked at again after so long, in milliseconds. */
 const LOOK_MS = 500;
-/** Owners that hold up a step do not own parts for so long, in milliseconds. */
-const EXCLUDED_MS = 60_000;
 /** So long after the last sum, in milliseconds, those that are missing are given up: of some owners, and of all. */
 const LATE_MS = 2_000;
 const LATEST_MS = 30_000;
@@ -66,15 +58,10 @@ export class PeerExchange {
   #layouts = 0;
   #layout: PartLayout | undefined;
   readonly #members = new Map<string, ConnectedWorker>();
+  readonly #choice: OwnerChoice;
   /** The workers that will own parts from the next step on that the coordinator publishes. */
   #next: readonly string[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
-  /** A step that is computed without owners, whoever there is, and until when those that follow it are, by `performance.now()`. */
-  #plainStep = -1;
-  #plainUntil = Number.NEGATIVE_INFINITY;
-  /** When each worker first took part. */
-  readonly #since = new Map<string, number>();
-  readonly #excluded = new Map<string, number>();
   /** Floats of gradients that were passed on to owners, by attempt. */
   readonly #relayed = new Map<string, number>();
   /** Sums of the next step, which come while the present one is being counted. */
@@ -91,6 +78,7 @@ export class PeerExchange {
   constructor(options: PeerExchangeOptions) {
     this.#options = options;
     this.#update = serverUpdateOf(options.job.spec);
+    this.#choice = new OwnerChoice({ ...options, floats: options.parameters.parameters.length });
     this.#forget = options.mesh.onBroken((a, b) => {
       if (this.#members.has(a) && this.#members.has(b))
         this.#dissolve({ code: 'peers-parted', args: { workers: [a, b] } });
@@ -128,7 +116,7 @@ export class PeerExchange {
   begin(step: number, shards: number, taking: readonly ConnectedWorker[]): void {
     const owners = this.#next.flatMap((id) => taking.find((worker) => worker.id === id) ?? []);
     const before = [...this.#members.values()];
-    if (step === this.#plainStep || owners.length < 2) {
+    if (this.#choice.isWithout(step) || owners.length < 2) {
       if (this.#layout) this.#tell(before, undefined, step, shards);
       this.#members.clear();
       this.#layout = undefined;
@@ -202,8 +190,7 @@ export class PeerExchange {
 
   /** A step is computed with all gradients going to the coordinator, and so are those that follow it, for a while: an owner may be at fault. */
   without(step: number, why: Reason): void {
-    this.#plainStep = step;
-    this.#plainUntil = performance.now() + EXCLUDED_MS;
+    this.#choice.without(step, performance.now());
     this.#end(why);
   }
 
@@ -267,7 +254,7 @@ export class PeerExchange {
 
   /** A worker takes no part any more. */
   left(worker: string): void {
-    this.#since.delete(worker);
+    this.#choice.forget(worker);
     if (this.#members.has(worker)) this.#dissolve({ code: 'owner-left', args: { worker } });
   }
 
@@ -281,7 +268,7 @@ export class PeerExchange {
       layout.chunksOf(owner).some(({ start }) => !this.#options.parameters.hasSum(start)),
     );
     if (owners.length === layout.owners.length && late < LATEST_MS) return;
-    for (const owner of owners) this.#excluded.set(owner, now);
+    this.#choice.exclude(owners, now);
     this.#dissolve({ code: 'sums-late', args: { workers: owners, seconds: Math.round(late / 100) / 10 } });
   }
 
@@ -299,32 +286,9 @@ export class PeerExchange {
   }
 
   #choose(taking: readonly ConnectedWorker[], now: number): readonly string[] {
-    const { mode, mesh, isNear, parameters } = this.#options;
-    const why = (reason: Reason): readonly string[] => {
-      this.#record(reason);
-      return [];
-    };
-    if (mode === 'coordinator') return [];
-    if (mode === 'auto' && parameters.parameters.length < LEAST_FLOATS) return [];
-    if (now < this.#plainUntil) return [];
-    const far = mode === 'workers' ? taking : taking.filter(({ id }) => !isNear(id));
-    if (far.length < 2) return [];
-    mesh.want(far, now);
-    // Those who are there from the beginning need not show that they stay.
-    const since = this.#since.size === 0 ? now - SETTLED_MS : now;
-    for (const { id } of far) if (!this.#since.has(id)) this.#since.set(id, since);
-    const may = far.filter(
-      ({ id, draining }) =>
-        !draining && now >= this.#since.get(id)! + SETTLED_MS && !this.#isExcluded(id, now),
-    );
-    const ids = new Set(may.map(({ id }) => id));
-    // Each change of owners costs a version for all: one is made when it is known who reaches whom.
-    const stay = [...this.#members.keys()].every((id) => ids.has(id));
-    if (stay && mesh.isTrying([...ids], now)) return [...this.#members.keys()];
-    const owners = mesh.closest([...ids]);
-    if (owners.length >= 2) return owners;
-    const unreached = may.map(({ id }) => mesh.whyNot(id)).find((text) => text !== undefined);
-    return unreached === undefined ? [] : why({ code: 'exchange-unreached', args: { why: unreached } });
+    const { owners, why } = this.#choice.of(taking, [...this.#members.keys()], now);
+    if (why) this.#record(why);
+    return owners;
   }
 
   #tell(
@@ -365,7 +329,7 @@ export class PeerExchange {
   #showRoutes(taking: readonly ConnectedWorker[], now: number): void {
     this.#forgetRoutes();
     for (const worker of taking) {
-      const route = this.#routeOf(worker.id, now);
+      const route = this.#choice.routeOf(worker.id, [...this.#members.keys()], now);
       if (!route) continue;
       worker.routes.set(this.#options.id, route);
       this.#routed.add(worker);
@@ -375,25 +339,6 @@ export class PeerExchange {
   #forgetRoutes(): void {
     for (const worker of this.#routed) worker.routes.delete(this.#options.id);
     this.#routed.clear();
-  }
-
-  /** Undefined: through shared memory, or to the coordinator without a choice. */
-  #routeOf(worker: string, now: number): Reason | undefined {
-    const { id: job, mesh, isNear } = this.#options;
-    if (this.#members.has(worker))
-      return { code: 'route-workers', args: { job, workers: this.#members.size - 1 } };
-    const since = this.#since.get(worker);
-    if (since === undefined || isNear(worker)) return undefined;
-    const why = mesh.whyNot(worker);
-    if (why !== undefined) return { code: 'route-unreached', args: { job, why } };
-    if (this.#isExcluded(worker, now)) return { code: 'route-late', args: { job } };
-    const isLeftOut =
-      this.#layout && now >= since + SETTLED_MS && !mesh.isTrying([...this.#members.keys(), worker], now);
-    return isLeftOut ? { code: 'route-slow', args: { job } } : undefined;
-  }
-
-  #isExcluded(worker: string, now: number): boolean {
-    return now < (this.#excluded.get(worker) ?? Number.NEGATIVE_INFINITY) + EXCLUDED_MS;
   }
 
   #forgetStep(): void {

@@ -9,7 +9,7 @@ import { Tally, type TallyNumbers, testMetrics } from '@kasane/tensor/internal/t
 import type { MetricKind } from '@kasane/tensor/objective';
 import { sizeOf } from '@kasane/tensor/shape';
 import type { Position } from '../params/checkpoint.ts';
-import type { LayerChange } from '../params/parameter-server.ts';
+import type { LayerChange } from '../params/layer-stats.ts';
 import type { LedgerRow } from '../store/ledger-rows.ts';
 import type { RunPlan } from './plan.ts';
 

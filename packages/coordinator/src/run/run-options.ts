@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import type { Turn } from '../jobs/turns.ts';
 import type { UpdateTimes } from '../params/parameter-server.ts';
 import type { PeerMesh } from '../peers/mesh.ts';
-import type { ExchangeMode } from '../peers/peer-exchange.ts';
+import type { ExchangeMode } from '../peers/owner-choice.ts';
 import type { DecideOptions } from '../steps/decide.ts';
 import type { JobStore } from '../store/store.ts';
 import type { WorkerRegistry } from '../workers.ts';

@@ -3,8 +3,7 @@
  * a test folder elsewhere, or a part of each class kept for testing by chance.
  */
 
-import { createHash } from 'node:crypto';
-import { relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { counted } from '@kasane/tensor/internal/counted';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import { countsOf, DataError, type DataParts, type Dataset, notFound } from '../dataset.ts';
@@ -38,6 +37,7 @@ import {
   RESCALE,
   showing,
 } from './image-decode.ts';
+import { type Image, type ImagesPart, identityOfImages, imageAt, packImages } from './images-part.ts';
 import { contradicting, type Printed, testedCopies } from './same-pictures.ts';
 
 export interface ImageFolderOptions {
@@ -75,18 +75,6 @@ const KEPT_BYTES = 256 << 20;
 /** Kinds of files that a message names. */
 const NAMED = 5;
 
-/** Images of a part, packed: a million paths as strings would take long to hand from thread to thread, and much memory. */
-export interface ImagesPart {
-  /** Paths in UTF-8, one after the other. */
-  readonly paths: Uint8Array;
-  /** Where each ends. */
-  readonly ends: Uint32Array;
-  readonly labels: Int32Array;
-  /** Bytes of each file: one that has others later is not what the training began with. */
-  readonly sizes: Float64Array;
-  readonly digest: string;
-}
-
 /** What a reader in a thread of its own brings of a folder. */
 export interface ImagesRead {
   readonly form: ImageForm;
@@ -94,11 +82,6 @@ export interface ImagesRead {
   readonly train: ImagesPart;
   readonly test: ImagesPart;
   readonly notes: readonly string[];
-}
-
-interface Image {
-  readonly path: string;
-  readonly label: number;
 }
 
 /** One that was looked at. */
@@ -151,40 +134,11 @@ export async function readImageFolder(options: ImageFolderOptions): Promise<Imag
   const form = background ? { ...plain, background } : plain;
   return {
     ...{ form, classes },
-    train: packed(path, parts.train, ['train', form]),
-    test: packed(path, parts.test, ['test', form]),
+    train: packImages(path, parts.train, ['train', form]),
+    test: packImages(path, parts.test, ['test', form]),
     notes: [...located.notes, ...found.notes, ...(other?.notes ?? []), ...copies, ...notes],
   };
 }
-
-/** @param what the digest covers besides the files */
-function packed(root: string, images: readonly Image[], what: unknown): ImagesPart {
-  const hash = createHash('sha256').update(JSON.stringify(what));
-  const paths = images.map(({ path }) => Buffer.from(path));
-  const ends = new Uint32Array(images.length);
-  const sizes = new Float64Array(images.length);
-  let end = 0;
-  for (const [index, { path, label }] of images.entries()) {
-    const { size, mtimeMs } = statRegular(path);
-    hash.update(JSON.stringify([relative(root, path), label, size, mtimeMs]));
-    end += paths[index]!.length;
-    ends[index] = end;
-    sizes[index] = size;
-  }
-  return {
-    paths: new Uint8Array(Buffer.concat(paths)),
-    ends,
-    labels: Int32Array.from(images, ({ label }) => label),
-    sizes,
-    digest: hash.digest('hex'),
-  };
-}
-
-const imageAt = ({ paths, ends, labels }: ImagesPart, index: number): Image => {
-  const start = index === 0 ? 0 : ends[index - 1]!;
-  const bytes = Buffer.from(paths.buffer, paths.byteOffset + start, ends[index]! - start);
-  return { path: bytes.toString(), label: labels[index]! };
-};
 
 /** @param identify tells a part from others by its files: see `Dataset.identity` */
 export function imagesOfRead(
@@ -381,23 +335,4 @@ function dataset(
       targets.set(new Uint8Array(labels.buffer));
     },
   };
-}
-
-/** Bytes of images that are read to tell a folder from another. */
-const IDENTITY_BYTES = 64 << 20;
-
-/** Names, classes and sizes of all files, and the content of as many, evenly spread, as are read in a moment. */
-export async function identityOfImages(root: string, part: ImagesPart): Promise<string> {
-  const images = Array.from(part.ends, (_, index) => imageAt(part, index));
-  const hash = createHash('sha256');
-  let total = 0;
-  for (const { path, label } of images) {
-    const { size } = statRegular(path);
-    total += size;
-    hash.update(JSON.stringify([relative(root, path), label, size]));
-  }
-  const every = Math.max(1, Math.ceil(total / IDENTITY_BYTES));
-  for (let index = 0; index < images.length; index += every)
-    hash.update(await readRegular(images[index]!.path, IDENTITY_BYTES));
-  return hash.digest('hex');
 }

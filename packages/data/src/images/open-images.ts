@@ -3,7 +3,8 @@ import type { DataParts } from '../dataset.ts';
 import type { Access } from '../files/access.ts';
 import { readApart } from '../read-apart.ts';
 import { loadSharp } from './image-decode.ts';
-import { type ImageFolderOptions, type ImagesPart, imagesOfRead } from './image-folder.ts';
+import { type ImageFolderOptions, imagesOfRead } from './image-folder.ts';
+import type { ImagesPart } from './images-part.ts';
 
 /** @throws DataError naming the files that can not be used */
 export async function openImages(options: ImageFolderOptions, access: Access): Promise<DataParts> {

@@ -8,8 +8,6 @@ import {
   exactTime,
   isDate,
   isOtherDate,
-  localHour,
-  namesZone,
   readCompact,
   type TimeReader,
   timeBetween,
@@ -17,7 +15,8 @@ import {
 } from '../tables/read-time.ts';
 import { isMissing, type TableForm } from '../tables/table-form.ts';
 import { directionOf } from './backwards.ts';
-import { repeated, severalSeries, type Timed } from './several-series.ts';
+import { checkGaps, checkOrder, checkZones, WAY_OUT } from './check-times.ts';
+import { repeated, severalSeries } from './several-series.ts';
 
 export interface TimeOptions {
   /**
@@ -82,12 +81,8 @@ export interface TimeColumn {
 }
 
 const NAMES = /^(time|date|datetime|timestamp|ts|ds|t)$/i;
-/** A row so many usual steps after the one before it has something missing before it: months differ in length, and clocks drift. */
-const GAP = 1.5;
 /** The forms that are read, as a message lists them. */
 const DATES = 'dates such as 2026-01-31, 2026/01/31 12:00, 31 Jan 2026, 20260131, 2026-01 or 2026-Q1';
-const WAY_OUT = 'or set data.order: file to keep the order of the file';
-
 /**
  * The column of times, the named one or one that looks like it; undefined when there is none, or none is asked for.
  * @param notes takes what was guessed, a sentence each
@@ -183,26 +178,6 @@ export function inOrderOfTime(
   const step = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)];
   if (gaps === 'fail' && step !== undefined) checkGaps(path, name, timed, at, steps, step);
   return { rows: timed.map(({ row }) => row), step };
-}
-
-/** @throws DataError when some times name their zone, or offset from UTC, and others do not: whoever wrote those meant another one */
-function checkZones(
-  path: string,
-  name: string,
-  timed: readonly { readonly row: CsvRow }[],
-  at: number,
-): void {
-  const first = new Map<boolean, CsvRow>();
-  for (const { row } of timed) {
-    const names = namesZone(row.fields[at]!);
-    if (names !== undefined && !first.has(names)) first.set(names, row);
-    if (first.size === 2) break;
-  }
-  const [zoned, local] = [first.get(true), first.get(false)];
-  if (!zoned || !local) return;
-  throw new DataError(
-    `${path}:${zoned.line}: ${name} '${zoned.fields[at]}' has an offset from UTC, but '${local.fields[at]}' on line ${local.line} has none. Write all times with an offset, or all without`,
-  );
 }
 
 /** A column of dates, whether they are read or not, that goes from the newest to the oldest, if none goes the other way. */
@@ -334,77 +309,5 @@ function findTime(
     : WAY_OUT;
   throw new DataError(
     `${path}:${row.line}: column '${columns[other]}' seems to contain the times of the rows, but '${row.fields[other]!.slice(0, 40)}' cannot be read as a time. Write ${DATES}, name another column with data.time, ${wayOut}`,
-  );
-}
-
-const CLOCKS =
-  'It may be the hour that is repeated when daylight saving time ends: write times with their UTC offset, such as 2026-10-25T02:00+01:00, keep one row per time';
-
-/** Whether a local time may come twice because clocks are put back: in the night to a Sunday, in spring or autumn. */
-function clocksWentBack(text: string, time: number): boolean {
-  const [hour, day] = [localHour(text), new Date(time)];
-  return (
-    hour !== undefined && hour <= 3 && day.getUTCDay() === 0 && [2, 3, 8, 9, 10].includes(day.getUTCMonth())
-  );
-}
-
-/** @throws DataError naming the first time that is there twice, or else the first that is out of order: sorting helps only there */
-function checkOrder(
-  path: string,
-  name: string,
-  columns: readonly string[],
-  rows: readonly Timed[],
-  at: number,
-): void {
-  const twice = repeated(rows);
-  if (twice) {
-    const { row, first, time } = twice;
-    const what = `${path}:${row.line}: ${name} ${row.fields[at]} is repeated; it is already on line ${first.line}`;
-    const several = severalSeries(twice, columns, rows, at);
-    throw new DataError(
-      several
-        ? `${what}. ${several}`
-        : `${what}. ${clocksWentBack(row.fields[at]!, time) ? CLOCKS : 'Keep one row per time'}, ${WAY_OUT}`,
-    );
-  }
-  for (const [i, one] of rows.entries()) {
-    const before = rows[i - 1];
-    if (!before || timeBetween(one, before) > 0) continue;
-    const { row } = one;
-    const [here, there] = [row, before.row].map(({ fields }) => fields[at]!);
-    throw new DataError(
-      `${path}:${row.line}: ${name} ${here} comes after ${there} on line ${before.row.line}. Set data.order: sort to sort the rows by time, or file to keep the order of the file`,
-    );
-  }
-}
-
-function checkGaps(
-  path: string,
-  name: string,
-  rows: readonly Timed[],
-  at: number,
-  steps: readonly number[],
-  usual: number,
-): void {
-  if (usual <= 0) return;
-  const wide = steps.flatMap((step, i) => (step > GAP * usual ? [i + 1] : []));
-  const [first] = wide;
-  if (first === undefined) return;
-  const [before, after] = [rows[first - 1]!.row, rows[first]!.row];
-  const more = wide.length > 1 ? ` (and ${counted(wide.length - 1, 'more gap')})` : '';
-  throw new DataError(
-    `${path}:${after.line}: ${name} goes from ${before.fields[at]} to ${after.fields[at]}, ${Number((steps[first - 1]! / usual).toPrecision(3))} times the usual step${more}. Fill in the rows between, or set data.gaps: accept`,
-  );
-}
-
-/**
- * Refuses rows whose times follow each other as those of the training data did not: days and weeks are other series.
- * @throws DataError naming `path`
- */
-export function checkStep(path: string, name: string, step: number, trained: number): void {
-  const times = step / trained;
-  if (times <= GAP && times >= 1 / GAP) return;
-  throw new DataError(
-    `${path}: the step of '${name}' is ${Number(times.toPrecision(3))} times that of the training data. Give rows with the step of the training data`,
   );
 }

@@ -2,8 +2,9 @@
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { KasaneError } from '../errors.ts';
 import type * as z from '../gen/zod.js';
-import { plainly, unknownOption } from './job-data.ts';
+import { unknownOption } from './job-data.ts';
 import { keysAt } from './job-keys.ts';
+import { plainly } from './plain-issue.ts';
 
 /** Faults of a job file that are told at once: a line each, and each takes a while to explain. */
 const TOLD_ISSUES = 10;

@@ -5,7 +5,7 @@
 
 import { KasaneError } from '../errors.ts';
 import * as z from '../gen/zod.js';
-import { plainly } from './job-data.ts';
+import { plainly } from './plain-issue.ts';
 
 const names = z.array(z.string());
 const finite = z.number();

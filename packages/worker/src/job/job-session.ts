@@ -4,7 +4,6 @@ import type { Access } from '@kasane/data/internal/files/access';
 import { messageOf } from '@kasane/protocol/errors';
 import { TaskKind } from '@kasane/protocol/gen/kasane/v1/common';
 import {
-  type CommitParts,
   type JobOpened,
   type Parts,
   TaskFailure_Reason,
@@ -13,16 +12,6 @@ import {
 } from '@kasane/protocol/gen/kasane/v1/training';
 import { shortened } from '@kasane/protocol/internal/events/plain-text';
 import { queuePrefix, type TaskData } from '@kasane/protocol/internal/queue/queue';
-import {
-  type AveragesHeader,
-  bytesOf,
-  type ChangesHeader,
-  type ParametersHeader,
-  type PartGradientHeader,
-  type PartParametersHeader,
-  type PartStateHeader,
-  type SharedParametersHeader,
-} from '@kasane/protocol/internal/wire/frame';
 import { collectGarbageSoon } from '@kasane/protocol/internal/wire/garbage';
 import { ERROR_TEXT } from '@kasane/protocol/limits';
 import { keyOfSeed } from '@kasane/tensor/random';
@@ -32,7 +21,6 @@ import type { Logger } from 'pino';
 import type { CoordinatorStream } from '../connection/stream.ts';
 import { TaskSpans } from '../observe/task-spans.ts';
 import type { TaskPart, Trace } from '../observe/trace.ts';
-import { PartExchange } from '../peers/part-exchange.ts';
 import type { PeerLinks } from '../peers/peer-links.ts';
 import { OwnData } from '../samples/own-data.ts';
 import { type SampleReader, sampleReader } from '../samples/sample-reader.ts';
@@ -41,10 +29,9 @@ import type { ComputeSession, ComputeSlot, ComputeSlots } from '../slots/compute
 import { Abandoned } from '../slots/slot.ts';
 import { computeGradient, computeRound, computeTest } from './compute-task.ts';
 import { GradientSender } from './gradient-sender.ts';
+import { JobTensors } from './job-tensors.ts';
 import { type OpenedJob, readOpened } from './opened-job.ts';
-import { ParameterStore } from './parameters.ts';
 import { Prefetch } from './prefetch.ts';
-import { openShared, type SharedTensors } from './shared-tensors.ts';
 import { handParameters, SlotSessions } from './slot-sessions.ts';
 import { TaskConsumer } from './tasks.ts';
 
@@ -76,13 +63,10 @@ export interface JobSessionOptions {
 export class JobSession {
   readonly #options: JobSessionOptions;
   readonly #job: OpenedJob;
-  readonly #parameters: ParameterStore;
-  /** What evaluations take: the same, or the averages that belong to a version. */
-  readonly #evaluated: ParameterStore;
+  /** What frames bring of it. */
+  readonly tensors: JobTensors;
   readonly #reader: SampleReader;
   readonly #keys: RunKeys;
-  #memory: SharedTensors | undefined;
-  readonly #parts: PartExchange;
   readonly #own: OwnData;
   readonly #buffers = new SampleBuffers();
   readonly #sessions: SlotSessions;
@@ -107,13 +91,6 @@ export class JobSession {
     this.#options = options;
     const job = readOpened(opened);
     this.#job = job;
-    const onMissing = (version: number) =>
-      options.stream.send({ $case: 'versionMissing', value: { job: opened.job, version } });
-    this.#parameters = new ParameterStore(
-      opened.parameterCount,
-      job.rounding && { codec: job.codec, onMissing },
-    );
-    this.#evaluated = opened.averaged ? new ParameterStore(opened.parameterCount) : this.#parameters;
     this.#reader = sampleReader(job.format, opened.seed);
     const report = (able: boolean, why: string) => {
       if (!able)
@@ -126,21 +103,16 @@ export class JobSession {
       });
     };
     this.#own = new OwnData(job.format, opened.seed, report, options.access);
-    this.#memory = options.sharedMemory ? openShared(opened, log) : undefined;
-    if (this.#memory) options.stream.send({ $case: 'memoryOpened', value: { job: opened.job } });
-    this.#parts = new PartExchange({
-      ...{ job: opened.job, worker: options.worker, exchanged: job.exchanged },
-      ...{ stream: options.stream, links: options.links, codec: job.codec, rounding: job.rounding },
-      onChunk: (...chunk) => this.#parameters.receiveChunk(...chunk),
-      onFailed: (error) => options.onUnable(messageOf(error)),
-    });
+    this.tensors = new JobTensors(options, job);
     this.#spans = TaskSpans.of(options.worker);
     this.#sessions = new SlotSessions({
       job,
       onOpened: (slot, session) => {
         // With one slot versions arrive where it computes. What it still computes when the next one comes is of a step that is past.
         if (this.#arriveInSlot)
-          this.#parameters.moveTo(slot.parameters(session), (arrival) => slot.arrived(session, arrival));
+          this.tensors.parameters.moveTo(slot.parameters(session), (arrival) =>
+            slot.arrived(session, arrival),
+          );
       },
       onUnable: options.onUnable,
     });
@@ -170,50 +142,12 @@ export class JobSession {
     return this.#held;
   }
 
-  /** Part of a parameter version. @throws KasaneError PROTOCOL */
-  receive(
-    header: ParametersHeader | ChangesHeader | AveragesHeader | SharedParametersHeader,
-    payload: Uint8Array,
-  ): void {
-    const { version, offset } = header;
-    if (header.kind === 'sharedParameters')
-      this.#parameters.receive(
-        header,
-        header.floats,
-        (into) => this.#memory?.parameters.read(version, 4 * offset, bytesOf(into)) ?? false,
-      );
-    else if (header.kind === 'changes') this.#parameters.receiveChanges(header, payload);
-    else {
-      const store = header.kind === 'averages' ? this.#evaluated : this.#parameters;
-      store.receive(header, payload.length / 4, (into) => {
-        bytesOf(into).set(payload);
-        return true;
-      });
-    }
-  }
-
   /** Other owners of parts, from now on. What is computed for those before is for nobody. */
   beginParts(parts: Parts): void {
-    this.#parts.begin(parts);
-    this.#parameters.rewind(parts.step);
+    this.tensors.begin(parts);
     for (const [slot, session] of this.#training) slot.abandon(session);
     // A round is between two of its steps, maybe.
     this.#training.clear();
-  }
-
-  commitParts(commit: CommitParts): void {
-    this.#parts.commit(commit);
-  }
-
-  /** A frame that has to do with parts. @param from which worker; undefined: the coordinator */
-  receivePart(
-    header: PartGradientHeader | PartParametersHeader | PartStateHeader,
-    payload: Uint8Array,
-    from: string | undefined,
-  ): void {
-    if (header.kind === 'partGradient') this.#parts.gradient(header, payload, from ?? '');
-    else if (header.kind === 'partParameters') this.#parts.parameters(header, payload, from ?? '');
-    else if (from === undefined) this.#parts.state(header, payload);
   }
 
   /** How many tasks of one step to hold at once. */
@@ -231,19 +165,14 @@ export class JobSession {
     this.#draining = true;
     this.#drains();
     await this.#consumer.pause();
-    this.#parameters.close();
-    this.#evaluated.close();
+    this.tensors.release();
     if (this.#held > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#own.close();
-    this.#parts.close();
-    this.#parameters.close();
-    this.#evaluated.close();
-    this.#memory?.close();
-    this.#memory = undefined;
+    this.tensors.close();
     this.#sessions.close();
     await this.#consumer.close().finally(collectGarbageSoon);
   }
@@ -290,7 +219,8 @@ export class JobSession {
       await sleep(PAST_MS);
       if (this.#isPast(task)) return this.#handBack(id);
     }
-    const store = task.kind === 'train' ? this.#parameters : this.#evaluated;
+    const { parameters, evaluated } = this.tensors;
+    const store = task.kind === 'train' ? parameters : evaluated;
     const early = this.#beginsEarly(task);
     const due = early ? store.begun(task.step) : store.wait(task.step);
     const isThere = () => (early ? store.newest.version : store.version) === task.step;
@@ -332,7 +262,7 @@ export class JobSession {
 
   /** A version that is past is nobody's any more, mostly. */
   #isPast({ kind, step }: TaskData): boolean {
-    return kind === 'train' && step < this.#parameters.newest.version;
+    return kind === 'train' && step < this.tensors.parameters.newest.version;
   }
 
   /** Nobody else would take a task that this worker holds and does not compute; where it is not needed any more, nobody minds. */
@@ -356,14 +286,14 @@ export class JobSession {
     const { exchanged, codec, local } = this.#job;
     const isTraining = task.kind === 'train';
     const tally = isTraining ? undefined : this.#job.tally();
-    const layout = isTraining ? this.#parts.layoutOf(task.step) : undefined;
+    const layout = isTraining ? this.tensors.parts.layoutOf(task.step) : undefined;
     const round = isTraining ? local?.of(task) : undefined;
     const sender = new GradientSender({
       ...{ stream, parameters: exchanged, task: id, codec },
       gradient: round ? slot.exchanged(session) : slot.gradients(session),
-      memory: this.#memory?.gradients,
-      parts: layout && { layout, exchange: this.#parts },
-      isPast: () => task.step < this.#parameters.newest.version,
+      memory: this.tensors.gradientsMemory,
+      parts: layout && { layout, exchange: this.tensors.parts },
+      isPast: () => task.step < this.tensors.parameters.newest.version,
     });
     const computation = {
       ...{ slot, session, task, samples, key, parts: isTraining ? opened.accumulate : 1 },
@@ -373,10 +303,10 @@ export class JobSession {
       if (tally) return computeTest(computation, tally);
       if (!round)
         return computeGradient(computation, () =>
-          this.#beginsEarly(task) ? this.#parameters.newest : undefined,
+          this.#beginsEarly(task) ? this.tensors.parameters.newest : undefined,
         );
       return computeRound(computation, {
-        version: this.#parameters.values,
+        version: this.tensors.parameters.values,
         ...{ exchanged, steps: round },
         isVoid: () => this.#isPast(task) || this.#training.get(slot) !== session,
         onStep: this.#progressOf(id),
@@ -429,6 +359,6 @@ export class JobSession {
 
   /** Whether versions arrive where they are computed with, which is not where a replica changes them. */
   get #arriveInSlot(): boolean {
-    return !this.#job.local && this.#options.slots.size === 1 && this.#evaluated === this.#parameters;
+    return !this.#job.local && this.#options.slots.size === 1 && !this.tensors.hasAverages;
   }
 }

@@ -1,7 +1,7 @@
 /** Rows of tables as samples: given on the command line, or in a CSV file. */
 
 import { DataError, notFound, type SeriesPreparation, type TablePreparation } from '@kasane/data/dataset';
-import { checkStep } from '@kasane/data/internal/series/series-time';
+import { checkStep } from '@kasane/data/internal/series/check-times';
 import { openCsvFile } from '@kasane/data/internal/tables/csv-file';
 import { formOf } from '@kasane/data/internal/tables/table-form';
 import { readSeriesRows } from '@kasane/data/series';

@@ -2,7 +2,7 @@
 import { constants, networkInterfaces } from 'node:os';
 import { resolve } from 'node:path';
 import { startCoordinator } from '@kasane/coordinator/coordinator';
-import type { ExchangeMode } from '@kasane/coordinator/internal/peers/peer-exchange';
+import type { ExchangeMode } from '@kasane/coordinator/internal/peers/owner-choice';
 import type { Access } from '@kasane/data/internal/files/access';
 import { hostPort } from '@kasane/protocol/internal/ports/address';
 import type { MetricsOptions } from '@kasane/protocol/internal/ports/metrics-server';
