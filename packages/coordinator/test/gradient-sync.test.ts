@@ -69,18 +69,15 @@ async function opened() {
   });
   sync.publish();
   /** The owners' sums of the step under way. */
-  const sum = (value = 1) => {
+  const sum = (value = 1, { ahead = 0, times = 1 } = {}) => {
     const parts = workers[0]!.told.findLast((message) => message.$case === 'parts');
     if (parts?.$case !== 'parts') throw new Error('no owners');
     const { layout: number, step, chunkFloats, owners } = parts.value;
     const layout = new PartLayout({ number, step, chunkFloats, owners, floats: job.model.parameterCount });
+    const at = { kind: 'partSum', job: 'j', layout: number, step: parameters.version + ahead } as const;
     for (const owner of owners)
-      for (const { start, end } of layout.chunksOf(owner))
-        sync.partSum(
-          owner,
-          { kind: 'partSum', job: 'j', layout: number, step: parameters.version, offset: start },
-          bytesOf(new Float32Array(end - start).fill(value)),
-        );
+      for (const { start, end } of Array.from({ length: times }, () => layout.chunksOf(owner)).flat())
+        sync.partSum(owner, { ...at, offset: start }, bytesOf(new Float32Array(end - start).fill(value)));
   };
   /** Ends the step under way. */
   const step = async () => {
@@ -105,6 +102,16 @@ it('owners send versions to one another: the coordinator sends the first', async
   await step();
   await step();
   expect(versions()).toEqual([1, 1, 1]);
+  sync.close();
+});
+
+it('takes early sums of each owner, however often another repeats its own', async () => {
+  const { sync, sum, step, reasons } = await opened();
+  sum(1, { ahead: 1, times: 100 });
+  await step();
+  const reduced = await sync.reduce();
+  expect(reduced.isDistributed).toBe(true);
+  expect(reasons).not.toContain('sums-late');
   sync.close();
 });
 

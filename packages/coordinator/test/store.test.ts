@@ -185,6 +185,23 @@ describe('JobStore', () => {
     expect(await store.forget(0)).toEqual(['/newest']);
   });
 
+  it('has numbers that are not finite as none, not as 0, also those that an earlier version kept', async () => {
+    store.add('a', 'job', '{}', 1);
+    const testMetrics = { rmse: Number.POSITIVE_INFINITY, r2: 0.25 };
+    await store.addCheckpoint(
+      'a',
+      { step: 1, path: '/a', digest: 'd' },
+      [],
+      [{ ...epoch(1), testLoss: Number.POSITIVE_INFINITY, testMetrics }],
+    );
+    expect(store.epochs('a')).toMatchObject([{ testLoss: Number.POSITIVE_INFINITY }]);
+    expect(store.epochs('a')[0]!.testMetrics).toEqual({ r2: 0.25 });
+    const of = { layer: 'x', gradient: undefined, weights: undefined, activations: undefined };
+    const layers = [{ ...of, activationRms: Number.POSITIVE_INFINITY, deadUnits: 0, units: 1 }];
+    await store.setMetrics('a', { points: [], gradients: [], activations: [{ step: 1, layers }] });
+    expect(store.metricsHistory('a').activations[0]!.layers[0]!.activationRms).toBeNaN();
+  });
+
   it('finds its files where the folder is now, also those that an earlier version named whole', () => {
     store.add('a', 'job', '{}', 1);
     store.addCheckpoint('a', { step: 5, path: join(directory, 'jobs/a/checkpoint-5'), digest: 'd' }, []);

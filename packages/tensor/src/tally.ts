@@ -158,6 +158,7 @@ export function whyImpossibleTally(
     return `its tally has ${counts.length} counts and ${sums.length} sums; expected ${size.counts} and ${size.sums}`;
   const tooMany = Array.from(counts).find((count) => count > samples);
   if (tooMany !== undefined) return `its tally counts ${tooMany} of ${samples} samples`;
+  if (objective === 'regression') return whyImpossibleSums(sums, outputs, samples);
   if (size.counts === 0) return undefined;
   for (let c = 0; c < outputs; c++) {
     const [actual, predicted, hits] = [0, 1, 2].map((part) => counts[part * outputs + c]!) as [
@@ -167,6 +168,51 @@ export function whyImpossibleTally(
     ];
     if (hits > Math.min(actual, predicted))
       return `its tally counts ${hits} samples of class ${c} that were found, of ${actual} that there are and ${predicted} predictions`;
+  }
+  return objective === 'classification' ? whyImpossibleClasses(counts, outputs, samples) : undefined;
+}
+
+/** The same of a classification: each sample is of one class, and taken for one at most, none where scores are no numbers. */
+function whyImpossibleClasses(
+  counts: ArrayLike<number>,
+  classes: number,
+  samples: number,
+): string | undefined {
+  const total = (from: number, step: number, length = classes) =>
+    Array.from({ length }, (_, i) => counts[from + i * step]!).reduce((sum, count) => sum + count, 0);
+  const [actual, predicted, hits] = [0, 1, 2].map((part) => total(part * classes, 1)) as [
+    number,
+    number,
+    number,
+  ];
+  const top5 = counts[3 * classes]!;
+  if (actual !== samples) return `its tally has classes of ${actual} samples, not of ${samples}`;
+  if (predicted > samples) return `its tally has ${predicted} predictions of ${samples} samples`;
+  if (top5 < hits || top5 > predicted)
+    return `its tally has ${top5} samples whose class is among the first five, of ${predicted} predictions, ${hits} of them right`;
+  if (classes > CONFUSION_CLASSES) return undefined;
+  const matrix = 3 * classes + 1;
+  for (let c = 0; c < classes; c++)
+    if (
+      counts[matrix + c * classes + c] !== counts[2 * classes + c] ||
+      total(matrix + c, classes) !== counts[classes + c] ||
+      total(matrix + c * classes, 1) > counts[c]!
+    )
+      return `its tally's confusion matrix does not add up to what it counts of class ${c}`;
+  return undefined;
+}
+
+/** The same of a regression, whose sums may have overflowed. */
+function whyImpossibleSums(sums: ArrayLike<number>, outputs: number, samples: number): string | undefined {
+  for (let output = 0; output < outputs; output++) {
+    const [errors, total, squares] = [0, 1, 2].map((part) => sums[part * outputs + output]!) as [
+      number,
+      number,
+      number,
+    ];
+    // By Cauchy and Schwarz, but for what rounding leaves.
+    if (errors < 0 || squares < 0 || total ** 2 > samples * squares * (1 + 1e-6))
+      return `its tally's squares of output ${output} cannot be: errors ${errors}, targets ${squares}, whose sum is ${total}`;
   }
   return undefined;
 }
@@ -179,11 +225,26 @@ export function whyImpossibleTally(
  *   mean), averaged over the outputs whose targets differ; absent if there is none.
  * - perplexity: exp of the mean cross-entropy of a token.
  *
+ * One that is not finite, since the model has overflowed, is absent: what keeps them as JSON could not tell it from another.
+ *
  * @param samples of the test
  * @param loss its mean loss
  */
 export function testMetrics(
   { type }: Pick<Objective, 'type'>,
+  outputs: number,
+  tally: TallyNumbers,
+  test: { readonly samples: number; readonly loss: number },
+): TestMetrics {
+  return finiteMetrics(allMetrics(type, outputs, tally, test));
+}
+
+/** Those that are finite numbers. What an earlier version kept of others is null. */
+export const finiteMetrics = (metrics: TestMetrics): TestMetrics =>
+  Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
+
+function allMetrics(
+  type: ObjectiveName,
   outputs: number,
   tally: TallyNumbers,
   { samples, loss }: { readonly samples: number; readonly loss: number },

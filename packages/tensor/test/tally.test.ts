@@ -156,8 +156,51 @@ it.each([
     { counts: [1, 0, 3, 0, 2, 0, 0, 0, 0, 0, 0], sums: [] },
     'its tally counts 2 samples of class 0 that were found, of 1 that there are and 3 predictions',
   ],
+  [
+    'classes of other samples',
+    { counts: [3, 4, 3, 4, 3, 4, 7, 3, 0, 0, 4], sums: [] },
+    'its tally has classes of 7 samples, not of 8',
+  ],
+  [
+    'more predictions than samples',
+    { counts: [4, 4, 5, 4, 4, 4, 8, 4, 0, 1, 4], sums: [] },
+    'its tally has 9 predictions of 8 samples',
+  ],
+  [
+    'fewer among the first five than right',
+    { counts: [4, 4, 4, 4, 4, 4, 7, 4, 0, 0, 4], sums: [] },
+    'its tally has 7 samples whose class is among the first five, of 8 predictions, 8 of them right',
+  ],
 ])('refuses %s', (_, tally, why) => {
   expect(whyImpossibleTally('classification', 2, tally, 8)).toBe(why);
+});
+
+it.each([
+  ['right ones that its diagonal does not have', [2, 1, 2, 3]],
+  ['predictions that its columns do not have', [3, 0, 1, 3]],
+  ['more of a class than there are', [3, 2, 0, 3]],
+])('refuses a confusion matrix of %s', (_, matrix) => {
+  const tally = { counts: [4, 4, 4, 4, 3, 3, 8, ...matrix], sums: [] };
+  expect(whyImpossibleTally('classification', 2, tally, 8)).toMatch(/confusion matrix does not add up/);
+});
+
+it.each([
+  ['errors below 0', [-1, 2, 4]],
+  ['targets below 0', [1, 0, -4]],
+  ['targets that are larger than their squares', [1, 9, 4]],
+])('refuses squares of %s', (_, sums) => {
+  expect(whyImpossibleTally('regression', 1, { counts: [], sums }, 8)).toBe(
+    `its tally's squares of output 0 cannot be: errors ${sums[0]}, targets ${sums[2]}, whose sum is ${sums[1]}`,
+  );
+});
+
+it('a regression whose model has overflowed has none of them', () => {
+  const tally = new Tally('regression', 1);
+  tally.add([Number.POSITIVE_INFINITY, 1], [1, 2], 2);
+  expect(whyImpossibleTally('regression', 1, tally, 2)).toBeUndefined();
+  expect(
+    testMetrics({ type: 'regression' }, 1, tally, { samples: 2, loss: Number.POSITIVE_INFINITY }),
+  ).toEqual({});
 });
 
 it('refuses a tally of what is no test', () => {

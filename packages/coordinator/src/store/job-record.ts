@@ -2,6 +2,8 @@
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import type { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import type { EpochResult } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { finiteMetrics } from '@kasane/tensor/internal/tally';
+import type { TestMetrics } from '@kasane/tensor/internal/test-metrics';
 import type { Statement } from './state-writer.ts';
 
 export interface JobRecord {
@@ -87,7 +89,7 @@ export const epochOfRow = (row: Row): EpochResult => ({
   testMetric: number(row.testAccuracy),
   seconds: number(row.seconds),
   endedAt: number(row.endedAt),
-  testMetrics: JSON.parse(text(row.testMetrics)) as EpochResult['testMetrics'],
+  testMetrics: finiteMetrics(JSON.parse(text(row.testMetrics)) as TestMetrics),
 });
 
 export const epochInsertion = (

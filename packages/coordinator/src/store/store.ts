@@ -6,7 +6,7 @@
 import { join, relative, resolve } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
 import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
-import type { EpochResult, Event, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
+import type { EpochResult, Event, Snapshot, StepMetrics } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { type ConfusionRecord, confusionDeletion, confusionInsertion, confusionOf } from './confusions.ts';
 import { eventOfRow, insertionOf } from './event-rows.ts';
 import { deletionOf, detailsDeletion, ENDED_LONG_AGO } from './forgetting.ts';
@@ -159,7 +159,7 @@ export class JobStore {
     if (!row) return NOTHING_YET;
     const kept = JSON.parse(text(row.points)) as MetricsHistory | StepMetrics[];
     // An earlier version kept the points alone, and less in each.
-    if (!Array.isArray(kept)) return kept;
+    if (!Array.isArray(kept)) return { ...kept, activations: kept.activations.map(numbersOf) };
     const absent = { reduceMs: 0, applyMs: 0, publishMs: 0, shards: [] };
     return { ...NOTHING_YET, points: kept.map((point) => ({ ...absent, ...point })) };
   }
@@ -427,3 +427,9 @@ export class JobStore {
       .map(ledgerOfRow);
   }
 }
+
+/** What JSON has as null was no finite number: the outputs of a layer had overflowed. */
+const numbersOf = ({ layers, ...snapshot }: Snapshot): Snapshot => ({
+  ...snapshot,
+  layers: layers.map((layer) => ({ ...layer, activationRms: layer.activationRms ?? Number.NaN })),
+});
