@@ -66,7 +66,7 @@ describe('job files', () => {
     expect(refused(file)).toMatch(/^my\.yaml:5: training\.bacth: .*did you mean 'batch'/);
     const imput = 'name: a\nmodel: { imput: [2], classes: 2, layers: [{ type: dense, units: 2 }] }\n';
     expect(refused(imput)).toMatch(
-      /did you mean 'input' or 'output'\? Available: preset, input, classes, output, layers$/,
+      /did you mean 'input' or 'output'\? Available: preset, input, classes, output, layers, definitions, loss$/,
     );
     expect(refused('name: a\nmodel: { preset: mnist-mlp }\ntraining:\n  epochs: -1\n')).toMatch(
       /^my\.yaml:4: training\.epochs:/,

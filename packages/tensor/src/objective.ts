@@ -14,6 +14,7 @@ import {
   meanSquaredError,
 } from './nn/losses.ts';
 import type { ModelDescription } from './nn/model.ts';
+import { type OwnLoss, targetLeafOf } from './nn/traced/own-loss.ts';
 import { gather, toIndex } from './ops/gather.ts';
 import { argmaxEquals } from './ops/labels.ts';
 import { constant, input } from './ops/leaf.ts';
@@ -51,14 +52,16 @@ export type Objective =
   /** For each place of a sequence the token that follows. Target: tokens [time]; those that are -1 do not count. */
   | { readonly type: 'next-token'; readonly labelSmoothing?: number }
   /** What stood at places that were masked before the samples came here (Devlin et al. 2019). Target: the same, -1 elsewhere. */
-  | { readonly type: 'masked-token'; readonly labelSmoothing?: number };
+  | { readonly type: 'masked-token'; readonly labelSmoothing?: number }
+  /** The loss that the model defines. Target: what it says. metric: of what kind its metric is, as it says. */
+  | { readonly type: 'own'; readonly metric?: 'accuracy' | 'error' };
 
 export type ObjectiveName = Objective['type'];
 
 /** What `metricSum` of an objective sums. */
-export type MetricName = 'accuracy' | 'mean absolute error';
+export type MetricName = 'accuracy' | 'mean absolute error' | 'error';
 
-export const metricOf: Readonly<Record<ObjectiveName, MetricName>> = {
+const metrics: Readonly<Record<Exclude<ObjectiveName, 'own'>, MetricName>> = {
   classification: 'accuracy',
   binary: 'accuracy',
   regression: 'mean absolute error',
@@ -66,12 +69,23 @@ export const metricOf: Readonly<Record<ObjectiveName, MetricName>> = {
   'masked-token': 'accuracy',
 };
 
+/** The metric of an objective. */
+export function metricOf(objective: MetricChoice = classification): MetricName {
+  return objective.type === 'own' ? (objective.metric ?? 'error') : metrics[objective.type];
+}
+
+/** What of an objective decides on its metric. */
+export type MetricChoice =
+  | { readonly type: Exclude<ObjectiveName, 'own'> }
+  | { readonly type: 'own'; readonly metric?: 'accuracy' | 'error' | undefined };
+
 /** A fraction of 1: the higher, the better. An error, in the unit of the target: the lower, the better. */
 export type MetricKind = 'fraction' | 'error';
 
 export const metricKindOf: Readonly<Record<MetricName, MetricKind>> = {
   accuracy: 'fraction',
   'mean absolute error': 'error',
+  error: 'error',
 };
 
 /** Between which numbers targets lie, where not any number will do. Classes and tokens are checked against what the model knows. */
@@ -81,6 +95,7 @@ export const domainOf: Readonly<Record<ObjectiveName, readonly [least: number, m
   regression: undefined,
   'next-token': undefined,
   'masked-token': undefined,
+  own: undefined,
 };
 
 /** An objective that the model or its options do not allow. */
@@ -95,6 +110,7 @@ interface Shapes {
   readonly description: ModelDescription;
   readonly sampleShape: Shape;
   readonly outputShape: Shape;
+  readonly loss?: OwnLoss;
 }
 
 /**
@@ -102,7 +118,7 @@ interface Shapes {
  * @throws ObjectiveError saying what the model gives and what the objective wants
  */
 export function checkObjective(
-  { description, sampleShape, outputShape }: Shapes,
+  { description, sampleShape, outputShape, loss }: Shapes,
   objective: Objective,
 ): void {
   const { type } = objective;
@@ -128,6 +144,14 @@ export function checkObjective(
       }
       break;
     }
+    case 'own':
+      if (!loss)
+        throw new ObjectiveError('objective own requires a model with a loss of its own (model.loss)');
+      if ((objective.metric ?? 'error') !== loss.metric)
+        throw new ObjectiveError(
+          `objective own has metric ${objective.metric ?? 'error'}, but the model's loss has ${loss.metric}: leave out objective, it follows from the model`,
+        );
+      break;
     case 'binary':
     case 'regression':
       if (description.classes !== undefined) refuse('with an output, not a classifier');
@@ -146,8 +170,13 @@ export function checkObjective(
 }
 
 /** What the data must have as each sample's target. u8 does where i32 is asked for. */
-export function targetOf({ outputShape }: Pick<Shapes, 'outputShape'>, { type }: Objective): Field {
+export function targetOf(
+  { outputShape, loss }: Pick<Shapes, 'outputShape' | 'loss'>,
+  { type }: Objective,
+): Field {
   switch (type) {
+    case 'own':
+      return loss!.target;
     case 'classification':
       return { dtype: 'i32', shape: [] };
     case 'binary':
@@ -164,11 +193,12 @@ export function targetOf({ outputShape }: Pick<Shapes, 'outputShape'>, { type }:
  * @param mixed samples are mixtures of two: of classes, [samples, 3] has for each one class, the other, and the share of the one
  */
 export function targetLeaf(
-  model: Pick<Shapes, 'outputShape'>,
+  model: Pick<Shapes, 'outputShape' | 'loss'>,
   objective: Objective,
   samples: number,
   mixed = false,
 ) {
+  if (objective.type === 'own') return targetLeafOf(model.loss!.target, samples);
   if (mixed && objective.type === 'classification') return input('labels', [samples, 3]);
   const field = targetOf(model, objective);
   const dtype = objective.type === 'classification' ? 'i32' : 'f32';
@@ -186,10 +216,15 @@ export interface Scores {
 }
 
 /**
- * Loss and metric of a run.
+ * Loss and metric of a run; of objective `own` the model's loss has them.
  * @param target the leaf that `targetLeaf` made
  */
-export function scoresOf(objective: Objective, logits: Node, target: Node, training: boolean): Scores {
+export function scoresOf(
+  objective: Exclude<Objective, { type: 'own' }>,
+  logits: Node,
+  target: Node,
+  training: boolean,
+): Scores {
   switch (objective.type) {
     case 'classification': {
       const { labelSmoothing = 0, classWeights, focal = 0 } = training ? objective : classification;

@@ -35,7 +35,7 @@ export const MOST_OUTPUTS = 2_000;
 /** The metrics of an objective's tests. @param outputs scores of a sample: classes of a classifier */
 export function testMetricsOf(objective: ObjectiveName, outputs: number): readonly TestMetricName[] {
   if (objective === 'next-token') return ['perplexity'];
-  if (objective === 'masked-token' || outputs > MOST_OUTPUTS) return [];
+  if (objective === 'masked-token' || objective === 'own' || outputs > MOST_OUTPUTS) return [];
   if (objective === 'regression') return ['rmse', 'r2'];
   const top5 = objective === 'classification' && outputs > TOP5_MORE_THAN;
   return ['precision', 'recall', 'f1', ...(top5 ? (['top5Accuracy'] as const) : [])];

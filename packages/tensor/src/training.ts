@@ -1,7 +1,8 @@
 /** What a worker runs, as graphs that know no backend: a training step's forward and backward pass, evaluation, prediction. */
 import { gradients } from './autodiff.ts';
-import type { Node } from './graph.ts';
-import { forward, type Model } from './nn/model.ts';
+import { type Node, withOrigin } from './graph.ts';
+import type { ForwardContext } from './nn/layer.ts';
+import { type Forward, forward, type Model } from './nn/model.ts';
 import {
   checkObjective,
   classification,
@@ -85,7 +86,10 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
   const random = { sampleIds: input('sampleIds', [samples], 'i32'), key: input('key', [4], 'i32') };
   const passed = forward(model, x, parameters, training ? random : undefined);
   const { output: logits, statistics } = passed;
-  const scores = scoresOf(objective, logits, labels, training);
+  const scores =
+    objective.type === 'own'
+      ? ownScores(model, passed, x, labels, training ? random : undefined)
+      : scoresOf(objective, logits, labels, training);
   const outputs = { logits, ...scores };
   if (!training) return { ...base, inputs: { x, labels }, outputs };
   const trained = parameters.filter((_, index) => {
@@ -101,6 +105,18 @@ export function traceProgram(model: Model, request: ProgramRequest): Program {
     return slopes[trained.indexOf(node)] ?? constant(0, node.shape);
   });
   return { ...base, inputs: { x, labels, ...random }, outputs: { ...outputs, gradients: perParameter } };
+}
+
+/** What the model's own loss says. */
+function ownScores(
+  { loss }: Model,
+  { outputs }: Forward,
+  x: Node,
+  labels: Node,
+  random: ForwardContext['random'],
+): Scores {
+  const values = loss!.from.map((index) => (index < 0 ? x : outputs[index]!));
+  return withOrigin({ layer: 'loss' }, () => loss!.scores(values, labels, random));
 }
 
 /** What a shard's statistics are weighted with: all sums are divided by the same number in the end. */

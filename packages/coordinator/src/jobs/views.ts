@@ -53,7 +53,7 @@ type KeptSpec = Pick<JobSpec, 'training' | 'objective' | 'description' | 'tags'>
 function viewJob(record: JobRecord, epochs: number, history: readonly EpochResult[]): JobMessage {
   const { training, objective, exchange, description, tags } = JSON.parse(record.spec) as KeptSpec;
   const last = history.at(-1);
-  const metric = metricOf[objective?.type ?? 'classification'];
+  const metric = metricOf(objective);
   return {
     id: record.id,
     name: record.name,

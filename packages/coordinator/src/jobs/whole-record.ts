@@ -35,7 +35,7 @@ export function wholeRecord(
   const from = (event: JobEvent, time: number): Event => ({ number: 0, job: job.id, time, ...keptOf(event) });
   const { epochs, left } = lackingEpochs(job.id, recorded, store, most);
   const { training, objective } = JSON.parse(job.spec) as Pick<JobSpec, 'training' | 'objective'>;
-  const metric = metricKindOf[metricOf[objective?.type ?? 'classification']];
+  const metric = metricKindOf[metricOf(objective)];
   const results = [
     ...(left > 0 ? [from({ code: 'left-out', args: { count: left } }, 0)] : []),
     ...epochs.map((result) =>

@@ -14,7 +14,7 @@ export interface StopCriterion {
 /** By what a job's epochs are judged. */
 export const stopCriterionOf = ({ spec, objective }: Pick<Job, 'spec' | 'objective'>): StopCriterion => ({
   stopEarly: spec.training.stopEarly,
-  metric: metricOf[objective.type],
+  metric: metricOf(objective),
 });
 
 /** Lower is better. */

@@ -230,9 +230,11 @@ export class RunPlan {
       return `its ${counted} losses have the weight ${weight}; from ${counted * least} to ${counted * largest} is possible`;
     // A test may overflow; in training that is for the loss to tell, which is refused with its step and layer.
     if (!Number.isFinite(metricSum) && (kind === 'evaluate' || !Number.isFinite(lossSum))) return undefined;
-    const metric = metricOf[objective.type];
+    const metric = metricOf(objective);
     const highest = metricKindOf[metric] === 'fraction' ? counted * 1.001 : Number.MAX_VALUE;
-    if (metricSum >= 0 && metricSum <= highest) return undefined;
+    // A loss of one's own may be negative.
+    const lowest = objective.type === 'own' && metric === 'error' ? -Number.MAX_VALUE : 0;
+    if (metricSum >= lowest && metricSum <= highest) return undefined;
     return `its ${metric} adds up to ${metricSum} over ${counted} losses`;
   }
 

@@ -418,7 +418,7 @@ export class Run {
     this.#position = { step, lossSum: 0, metricSum: 0, counted: 0, ...leftOut(this.#position, false) };
     this.progress.epochEnded(result);
     const { trainLoss, trainMetric, testLoss, testMetric } = result;
-    const metric = metricOf[job.objective.type];
+    const metric = metricOf(job.objective);
     record({ code: 'epoch', args: epochArgs(result, this.progress.epochs, metricKindOf[metric]) });
     this.#options.log.info(
       `epoch ${result.epoch}: loss ${trainLoss.toFixed(4)}, ${metric} ${trainMetric.toFixed(4)}; test loss ${testLoss.toFixed(4)}, ${metric} ${testMetric.toFixed(4)}`,

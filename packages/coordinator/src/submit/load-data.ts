@@ -68,7 +68,8 @@ function spareClasses({ model }: Job, { preparation: { classes } }: DataParts): 
 function checkClasses({ spec, model, objective }: Job, data: DataParts): void {
   const whole = targetOf(model, objective).dtype === 'i32';
   const binary = objective.type === 'binary';
-  if (!whole && !binary) return;
+  // A loss of its own checks its labels while it runs.
+  if ((!whole && !binary) || objective.type === 'own') return;
   const kinds = binary ? 2 : model.outputShape.at(-1)!;
   for (const name of ['train', 'test'] as const) {
     const { classes = 0, target } = data[name];

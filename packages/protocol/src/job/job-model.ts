@@ -11,6 +11,8 @@ import * as z from '../gen/zod.js';
 
 const layerSchema = z.looseObject({ type: z.string() });
 const presetSchema = z.looseObject({ preset: z.string() });
+/** What else is in it is checked where models are built. */
+const graphSchema = z.looseObject({ version: z.int().describe('Version of the format. This one is 1.') });
 const shapeSchema = z.array(z.int().positive()).min(1);
 
 export const modelSchema = z
@@ -28,6 +30,15 @@ export const modelSchema = z
           .optional()
           .describe('For other models, instead of classes: the shape of the output.'),
         layers: z.array(layerSchema).min(1).describe('The layers, from input to output.'),
+        definitions: z
+          .record(z.string(), graphSchema)
+          .optional()
+          .describe(
+            'Layers that a program defined (`defineModel`, `defineLayer`), as graphs of operations, by the types that layers name them by.',
+          ),
+        loss: graphSchema
+          .optional()
+          .describe('A loss that a program defined (`defineModel`), as a graph of operations.'),
       })
       .describe('A list of layers.'),
   ])

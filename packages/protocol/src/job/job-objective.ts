@@ -1,4 +1,5 @@
 /** The `objective` section of a job file: what the model is trained for. */
+import type { Field } from '@kasane/tensor/internal/field';
 import { domainOf, type Objective, ObjectiveError } from '@kasane/tensor/objective';
 import * as z from '../gen/zod.js';
 import type { DataSpec } from './job-data.ts';
@@ -66,22 +67,39 @@ export const objectiveSchema = z
     z
       .strictObject({ type: z.literal('masked-token'), labelSmoothing })
       .describe('Masked tokens, predicted from those around them.'),
+    z
+      .strictObject({
+        type: z.literal('own'),
+        metric: z
+          .enum(['accuracy', 'error'])
+          .optional()
+          .describe("What the model's metric is: accuracy, a fraction of 1, or error. Default error."),
+      })
+      .describe('The loss that the model defines (model.loss). Default for a model that has one.'),
   ])
   .describe('Training objective. Default: that of the preset, or classification if the model has classes.');
 
 /**
  * The data as the objective needs it: a table's target as class or number, a text's as token or class.
  * @param given the section as it was written: what says something else is refused
+ * @param target of the model's own loss
  * @throws ObjectiveError
  */
-export function alignData(data: DataSpec, { type }: Objective, given: unknown): DataSpec {
+export function alignData(data: DataSpec, { type }: Objective, given: unknown, target?: Field): DataSpec {
   checkScale(data, type);
   if (data.format !== 'text' && data.format !== 'csv') return data;
+  // What a loss of its own takes, it says itself; a text's target is as the section says.
+  if (type === 'own' && data.format === 'text') return data;
   const key = data.format === 'text' ? 'objective' : 'task';
   const kinds: Partial<Record<Objective['type'], string>> =
     data.format === 'text'
       ? { 'next-token': 'next-token', 'masked-token': 'masked-token', classification: 'classification' }
-      : { classification: 'classification', regression: 'regression', binary: 'regression' };
+      : {
+          classification: 'classification',
+          regression: 'regression',
+          binary: 'regression',
+          own: target?.dtype === 'i32' ? 'classification' : 'regression',
+        };
   const wanted = kinds[type];
   const said = (given as Readonly<Record<string, unknown>> | undefined)?.[key];
   if (wanted === undefined)

@@ -75,7 +75,7 @@ export function checkSweep(value: unknown, locate: Locate = () => 'sweep'): Swee
   }
   const search = { ...result.data, trials: trialsOf(result.data, refuse) };
   const { spec, objective, model } = checkExtremes(search, base, locate);
-  const metric = metricKindOf[metricOf[objective.type]] === 'fraction' ? 'testAccuracy' : 'testError';
+  const metric = metricKindOf[metricOf(objective)] === 'fraction' ? 'testAccuracy' : 'testError';
   const metrics = ['testLoss', metric, ...testMetricsOf(objective.type, floatsOf(model.outputShape))];
   if (!metrics.includes(search.metric))
     throw refuse(

@@ -285,7 +285,7 @@ export function checkJob(
     checkObjective(model, objective);
     checkWatched(spec, model, objective, locate);
     const given = (value as { data?: unknown }).data;
-    const data = fitChannels(alignData(spec.data, objective, given), given, locate);
+    const data = fitChannels(alignData(spec.data, objective, given, model.loss?.target), given, locate);
     return { spec: { ...spec, data, objective: objective as JobSpec['objective'] }, model, objective };
   } catch (cause) {
     if (cause instanceof KasaneError) throw cause;
@@ -358,8 +358,9 @@ function describeModel(spec: JobSpec): ModelDescription {
 }
 
 /** What the job says, or the preset, or the model. */
-function objectiveOf({ objective, model }: JobSpec, { description }: Model): Objective {
+function objectiveOf({ objective, model }: JobSpec, { description, loss }: Model): Objective {
   if (objective) return objective as Objective;
+  if (loss) return { type: 'own', metric: loss.metric };
   if ('preset' in model) {
     const { preset, ...options } = model as { preset: string };
     return objectiveOfPreset(preset, options);

@@ -50,7 +50,12 @@ export function statedOutput({ classes, output }: ModelDescription): { shape: Sh
   );
 }
 
-export function findType(layer: LayerDescription, index: number): LayerType {
+/** @param own types that the model defines */
+export function findType(
+  layer: LayerDescription,
+  index: number,
+  own: ReadonlyMap<string, LayerType>,
+): LayerType {
   const given: unknown = (layer as { type?: unknown } | null)?.type;
   if (typeof given !== 'string') {
     throw new ModelError(
@@ -58,11 +63,11 @@ export function findType(layer: LayerDescription, index: number): LayerType {
       `layers[${index}]: expected a type; available: ${layerTypeNames.join(', ')}`,
     );
   }
-  const type = layerNamed(given);
+  const type = layerNamed(given) ?? own.get(given);
   if (!type) {
     throw new ModelError(
       ['layers', index],
-      `layers[${index}]: no layer type '${given.slice(0, 64)}'${suggest(given, layerTypeNames)}`,
+      `layers[${index}]: no layer type '${given.slice(0, 64)}'${suggest(given, [...layerTypeNames, ...own.keys()])}`,
     );
   }
   return type;
@@ -123,9 +128,12 @@ export function sourcesOf(
   return all;
 }
 
-/** A layer whose output nobody takes is a mistake. */
-export function checkUse(built: readonly Omit<ModelLayer, 'parameters'>[]): void {
-  const used = new Set(built.flatMap(({ from }) => from));
+/** A layer whose output nobody takes is a mistake. @param others indices of layers that are taken elsewhere */
+export function checkUse(
+  built: readonly Omit<ModelLayer, 'parameters'>[],
+  others: readonly number[] = [],
+): void {
+  const used = new Set([...built.flatMap(({ from }) => from), ...others]);
   const idle = built.slice(0, -1).find(({ index }) => !used.has(index));
   if (idle) {
     throw layerError(

@@ -1,7 +1,9 @@
 /** Dropout: while training, drops numbers at random and scales the others so that the expected value stays. */
 import type { Node } from '../graph.ts';
 import { dropoutMask } from '../ops/dropout-mask.ts';
-import { mul } from '../ops/pointwise.ts';
+import { constant } from '../ops/leaf.ts';
+import { add, cos, log, mul, sqrt } from '../ops/pointwise.ts';
+import type { Shape } from '../shape.ts';
 import { defineLayer, type ForwardContext } from './layer.ts';
 
 /** Further masks of one layer draw from streams of their own; layers have indices below this. */
@@ -17,6 +19,34 @@ export function dropped(
   if (!random || rate === 0) return x;
   const attributes = { layer: index + LAYERS * stream, rate, shape: x.shape.slice(1) };
   return mul(x, dropoutMask(random.sampleIds, random.key, attributes));
+}
+
+/** Bits of a uniform number: each is a mask. */
+const BITS = 16;
+/** Streams that `normalNoise` draws from. */
+export const NORMAL_STREAMS = 2 * BITS;
+
+/**
+ * Normally distributed numbers by Box and Muller (1958): sqrt(-2 ln u) cos(2 pi v). The bits of u and v are masks that keep one half, from
+ * streams of their own, so that they depend on seed, epoch, sample and layer only.
+ * @param shape [samples, ...]
+ */
+export function normalNoise(
+  shape: Shape,
+  random: NonNullable<ForwardContext['random']>,
+  index: number,
+  stream: number,
+): Node {
+  const uniform = (first: number): Node => {
+    const bits = Array.from({ length: BITS }, (_, bit) => {
+      const attributes = { layer: index + LAYERS * (first + bit), rate: 0.5, shape: shape.slice(1) };
+      // What is kept is 2.
+      return mul(dropoutMask(random.sampleIds, random.key, attributes), constant(2 ** -(bit + 2)));
+    });
+    return bits.reduce((sum, bit) => add(sum, bit), constant(2 ** -(BITS + 1)));
+  };
+  const radius = sqrt(mul(constant(-2), log(uniform(stream))));
+  return mul(radius, cos(mul(constant(2 * Math.PI), uniform(stream + BITS))));
 }
 
 export const dropout = defineLayer({

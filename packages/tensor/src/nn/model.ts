@@ -9,10 +9,14 @@ import { formatShape, type Shape, sameShape, sizeOf } from '../shape.ts';
 import { checkInput, checkUse, findType, nameLayers, sourcesOf, statedOutput } from './check-description.ts';
 import { type LayerDescription, layerNamed } from './index.ts';
 import { initialValues } from './initializers.ts';
-import type { ForwardContext, Initializer, OptionValue, ParameterPlan } from './layer.ts';
+import type { ForwardContext, Initializer, LayerType, OptionValue, ParameterPlan } from './layer.ts';
 import { layerError, ModelError, within } from './model-error.ts';
 import { suggest } from './nearest.ts';
 import { checkOptions } from './options.ts';
+import { type LayerGraph, type LossGraph, MOST_NODES_OF_MODEL } from './traced/format.ts';
+import { type OwnLayerType, ownLayerTypes } from './traced/own-layers.ts';
+import { type OwnLoss, ownLoss } from './traced/own-loss.ts';
+import { tiesOf } from './traced/ties.ts';
 
 export type { LayerDescription } from './index.ts';
 export { ModelError } from './model-error.ts';
@@ -28,6 +32,10 @@ export interface ModelDescription {
   readonly layers: readonly LayerDescription[];
   /** Layers that are not trained: names, or what names begin with up to a dash (layer1 is layer1-0-conv1 as well). */
   readonly frozen?: readonly string[];
+  /** Layers that a program defined, by the types that `layers` name them by: see `traced/define-model.ts`. */
+  readonly definitions?: Readonly<Record<string, LayerGraph>>;
+  /** A loss that a program defined, and its metric: what objective `own` trains for. */
+  readonly loss?: LossGraph;
 }
 
 export interface ParameterSpec {
@@ -60,6 +68,12 @@ export interface ModelLayer {
   readonly inputShape: Shape;
   readonly outputShape: Shape;
   readonly parameters: readonly ParameterSpec[];
+  /** Of a layer that the model defines. */
+  readonly own?: {
+    readonly type: LayerType;
+    /** Names of all parameters that it uses, in its own order: some may be those of other layers. */
+    readonly uses: readonly string[];
+  };
 }
 
 export interface Model {
@@ -75,6 +89,8 @@ export interface Model {
   readonly parameterCount: number;
   /** In floats: the part in front, which is trained. */
   readonly trainedCount: number;
+  /** What objective `own` trains for. */
+  readonly loss?: OwnLoss;
 }
 
 /**
@@ -95,7 +111,9 @@ export function buildModel(description: ModelDescription): Model {
   if (!Array.isArray(layers) || layers.length === 0 || layers.length > MAX_LAYERS) {
     throw new ModelError(['layers'], `layers: expected a list of 1 to ${MAX_LAYERS} layers`);
   }
-  const types = layers.map(findType);
+  const ownTypes = ownLayerTypes(description.definitions);
+  const types = layers.map((layer, index) => findType(layer, index, ownTypes));
+  checkNodes(layers, ownTypes);
   checkInput(input, types);
   const names = nameLayers(layers, types);
   const built: Omit<ModelLayer, 'parameters'>[] = [];
@@ -106,7 +124,13 @@ export function buildModel(description: ModelDescription): Model {
   let taken = 0;
   let floats = 0;
   const checked = types.map((type, index) =>
-    within(index, type, () => checkOptions(type.options, { ...layers[index]! }, common)),
+    within(index, type, () =>
+      checkOptions(
+        type.options,
+        { ...layers[index]! },
+        ownTypes.has(type.type) ? [...common, 'tied'] : common,
+      ),
+    ),
   );
   for (const [index, type] of types.entries()) {
     const given = layers[index]!;
@@ -121,8 +145,10 @@ export function buildModel(description: ModelDescription): Model {
       type.plan(inputs[0] ?? [], options as never, { followedBy, inputs }),
     );
     const layer = names[index]!;
-    planned.push(...plan.parameters.map((parameter) => ({ layer, plan: parameter })));
-    for (const { shape } of plan.parameters) floats += sizeOf(shape);
+    const tied = within(index, type, () => tiesOf(given, plan.parameters, planned));
+    const parameters = plan.parameters.filter(({ name }) => !tied.has(name));
+    planned.push(...parameters.map((parameter) => ({ layer, plan: parameter })));
+    for (const { shape } of parameters) floats += sizeOf(shape);
     if (floats > MAX_PARAMETERS) {
       throw layerError(
         index,
@@ -134,9 +160,23 @@ export function buildModel(description: ModelDescription): Model {
     const part = type.partOfSample && { part: { offset: taken, size: sizeOf(outputShape) } };
     taken += part?.part.size ?? 0;
     const inputShape = inputs[0] ?? outputShape;
-    built.push({ name: layer, type: type.type, index, options, from, inputShape, outputShape, ...part });
+    const uses = plan.parameters.map(({ name }) => tied.get(name) ?? `${layer}.${name}`);
+    const own = ownTypes.has(type.type) && { own: { type, uses } };
+    built.push({
+      name: layer,
+      type: type.type,
+      index,
+      options,
+      from,
+      inputShape,
+      outputShape,
+      ...part,
+      ...own,
+    });
   }
-  checkUse(built);
+  const outputs = { layers: built.map(({ outputShape }) => outputShape), input: input && [...input] };
+  const loss = description.loss === undefined ? undefined : ownLoss(description.loss, names, outputs);
+  checkUse(built, loss?.from);
   const shape = shapeOf(built.length - 1);
   if (!sameShape(shape, stated.shape)) {
     const last = layers.length - 1;
@@ -163,7 +203,18 @@ export function buildModel(description: ModelDescription): Model {
     parameters,
     parameterCount,
     trainedCount,
+    ...(loss && { loss }),
   };
+}
+
+/** Layers that are defined cost what their graphs have, each time one is used. */
+function checkNodes(layers: readonly LayerDescription[], own: ReadonlyMap<string, OwnLayerType>): void {
+  const nodes = layers.reduce((sum, { type }) => sum + (own.get(type)?.nodes ?? 0), 0);
+  if (nodes > MOST_NODES_OF_MODEL)
+    throw new ModelError(
+      ['definitions'],
+      `definitions: its layers have ${nodes} nodes in all; at most ${MOST_NODES_OF_MODEL} are supported`,
+    );
 }
 
 /** The layers that `frozen` names; each of its entries must name one that has something to train. */
@@ -214,6 +265,14 @@ function layOutParameters(
   return { parameters, trainedCount, parameterCount: offset };
 }
 
+/** The type of a layer, be it the model's own. */
+export const typeOfLayer = ({ type, own }: Pick<ModelLayer, 'type' | 'own'>): LayerType =>
+  own?.type ?? layerNamed(type)!;
+
+/** The parameters that a layer computes with, in its type's order. */
+export const parametersUsed = (model: Model, { own, parameters }: ModelLayer): readonly ParameterSpec[] =>
+  own ? own.uses.map((name) => model.parameters.find((spec) => spec.name === name)!) : parameters;
+
 export interface Forward {
   readonly output: Node;
   /** Of each layer. */
@@ -232,7 +291,7 @@ export function forward(
   const outputs: Node[] = [];
   const statistics = new Map<number, Node>();
   for (const layer of model.layers) {
-    const own = layer.parameters.map((spec) => model.parameters.indexOf(spec));
+    const own = parametersUsed(model, layer).map((spec) => model.parameters.indexOf(spec));
     const inputs = layer.part
       ? [sliceAxis(x, 1, layer.part.offset, layer.part.size)]
       : layer.from.map((index) => (index < 0 ? x : outputs[index]!));
@@ -244,9 +303,7 @@ export function forward(
       random,
       report: (parameter, value) => statistics.set(own[parameter]!, value),
     };
-    outputs.push(
-      withOrigin({ layer: layer.name }, () => layerNamed(layer.type)!.forward(inputs[0]!, context)),
-    );
+    outputs.push(withOrigin({ layer: layer.name }, () => typeOfLayer(layer).forward(inputs[0]!, context)));
   }
   return { output: outputs.at(-1)!, outputs, statistics };
 }

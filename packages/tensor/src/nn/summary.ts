@@ -1,10 +1,8 @@
 /** What a model consists of, layer by layer: for people, and as data for those who show it otherwise. */
 import { type Node, topologicalOrder } from '../graph.ts';
-import { convolutionSizes } from '../ops/conv2d.ts';
-import { pointwiseNamed } from '../ops/index.ts';
 import { input, parameter } from '../ops/leaf.ts';
-import { matmulSizes } from '../ops/matmul.ts';
-import { type Shape, sizeOf } from '../shape.ts';
+import type { Shape } from '../shape.ts';
+import { flopsOf } from './flops.ts';
 import { forward, type Model } from './model.ts';
 
 export interface LayerSummary {
@@ -36,19 +34,6 @@ export function summarizeLayers(model: Model): LayerSummary[] {
       flops: own.reduce((sum, node) => sum + flopsOf(node), 0),
     };
   });
-}
-
-function flopsOf(node: Node): number {
-  if (node.op === 'matmul') {
-    const { batch, m, n, k } = matmulSizes(node);
-    return 2 * batch * m * n * k;
-  }
-  if (node.op === 'conv2d' || node.op === 'conv2dInputGradient') {
-    const { samples, places, window, groups, channels, filters } = convolutionSizes(node);
-    return 2 * samples * places[0] * places[1] * window[0] * window[1] * groups * channels * filters;
-  }
-  if (pointwiseNamed(node.op)) return sizeOf(node.shape);
-  return ['sum', 'maxReduce', 'fold', 'scatterAdd'].includes(node.op) ? sizeOf(node.inputs[0]!.shape) : 0;
 }
 
 const grouped = (count: number) => count.toLocaleString('en');

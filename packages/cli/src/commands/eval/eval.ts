@@ -63,7 +63,7 @@ export async function evaluate(source: string, options: EvalOptions): Promise<vo
     samples: data.test.samples,
     counted,
     loss: lossSum / counted,
-    metric: metricOf[job.objective.type],
+    metric: metricOf(job.objective),
     value: metricSum / counted,
     seconds: (performance.now() - started) / 1000,
     ...more,

@@ -177,7 +177,7 @@ function report(
   json: boolean,
 ): void {
   const { stopEarly } = spec.training;
-  const metric = metricOf[spec.objective?.type ?? 'classification'];
+  const metric = metricOf(spec.objective);
   const last = stopEarly ? rankEpochs(job.history, { stopEarly, metric })[0]! : job.history.at(-1)!;
   const seconds = elapsedSeconds(job);
   // Over the whole training, the test at each epoch's end included; a short last batch counts as a whole one.

@@ -2,8 +2,7 @@
 import { compileProgram } from '../../backends/wasm/program.ts';
 import type { Node } from '../../graph.ts';
 import type { NamedTensor } from '../../named-tensor.ts';
-import { layerNamed } from '../../nn/index.ts';
-import type { Model, ModelLayer } from '../../nn/model.ts';
+import { type Model, type ParameterSpec, parametersUsed, typeOfLayer } from '../../nn/model.ts';
 import { indicesOf, OnnxGraph, type OnnxValue } from '../../onnx/graph.ts';
 import { elementTypes, encodeOnnx, type OnnxNode } from '../../onnx/messages.ts';
 import type { Shape } from '../../shape.ts';
@@ -54,9 +53,9 @@ export async function exportOnnx(
       index < 0 ? model.sampleShape : model.layers[index]!.outputShape,
     );
     values.push(
-      await layerNamed(layer.type)!.onnx(graph, inputs, {
+      await typeOfLayer(layer).onnx(graph, inputs, {
         options: layer.options as never,
-        parameters: tensorsOf(layer, parameters),
+        parameters: tensorsOf(parametersUsed(model, layer), parameters),
         inputShapes,
         outputShape: layer.outputShape,
       }),
@@ -109,8 +108,8 @@ const identity = (input: string, output: string): OnnxNode => ({
   attributes: {},
 });
 
-const tensorsOf = (layer: ModelLayer, parameters: Float32Array): NamedTensor[] =>
-  layer.parameters.map(({ name, shape, offset, size }) => ({
+const tensorsOf = (used: readonly ParameterSpec[], parameters: Float32Array): NamedTensor[] =>
+  used.map(({ name, shape, offset, size }) => ({
     name,
     shape,
     data: parameters.subarray(offset, offset + size),

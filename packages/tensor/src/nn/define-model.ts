@@ -1,0 +1,347 @@
+/**
+ * Models as programs: a function of inputs, parameters and operations, run on its author's machine and traced into a description that
+ * travels as data. Every operation is called as layers call it.
+ */
+import type { Node } from '../graph.ts';
+import { input as inputLeaf } from '../ops/leaf.ts';
+import { OpError } from '../ops/op.ts';
+import type { Shape } from '../shape.ts';
+import type { LayerOptions } from './builder.ts';
+import { type LayerTypeName, layerNamed } from './index.ts';
+import { type Initializer, LayerError } from './layer.ts';
+import type { ModelDescription } from './model.ts';
+import { buildModel } from './model.ts';
+import { ModelError } from './model-error.ts';
+import { describeTraced, type Traced } from './traced/describe.ts';
+import { GRAPH_VERSION, type LossGraph } from './traced/format.ts';
+import { openSamples, TRACED } from './traced/open-samples.ts';
+import { checkAlike, layerNode, outputShapeOf, Tracer } from './traced/tracer.ts';
+
+/** A layer of one's own: a function that may be used many times, in models and by name in lists of layers. */
+export interface OwnLayer<O extends object = object> {
+  /** What it is called: in lists of layers, and on the page. */
+  readonly type: string;
+  build(m: ModelScope, inputs: readonly Node[], options: O): Node;
+}
+
+/** What a statistic of the batches begins with, and how fast it follows them. */
+export interface StatisticOptions {
+  readonly initial: Initializer;
+  /** Part of the way to the batch's value that it moves in a step. Default 0.1. */
+  readonly rate?: number;
+}
+
+/** Names, parameters and randomness for a part of a model. */
+export class ModelScope {
+  readonly #tracer: Tracer;
+  readonly #name: string;
+
+  constructor(tracer: Tracer, name = '') {
+    this.#tracer = tracer;
+    this.#name = name;
+  }
+
+  /** A trained tensor. It is named in the layer that uses it first: in scope `gate`, `gate.weight`. */
+  parameter(name: string, shape: Shape, initializer: Initializer): Node {
+    return this.#tracer.makeParameter(this.#name, name, shape, initializer);
+  }
+
+  /**
+   * While training, the batch's value, which is also what the parameter `name` follows; otherwise that parameter: the mean and variance of
+   * batch normalization are two of these.
+   */
+  statistic(name: string, value: Node, { initial, rate = 0.1 }: StatisticOptions): Node {
+    const followed = this.#tracer.makeParameter(this.#name, name, value.shape, initial, rate);
+    return layerNode('statistic', [value, followed], {}, value.shape);
+  }
+
+  /** Dropout while training: numbers are 0 with probability `rate`, the others are multiplied by 1 / (1 - rate). */
+  dropout(x: Node, rate: number): Node {
+    return layerNode('dropout', [x], { rate }, x.shape);
+  }
+
+  /** Normally distributed numbers [samples, ...shape] while training, 0 otherwise. The same on every machine for a sample, epoch and seed. */
+  normal(shape: Shape): Node {
+    const whole = [this.#tracer.samples, ...shape];
+    return layerNode('normal', [], { shape: whole }, whole);
+  }
+
+  /** One value while training, another one otherwise. */
+  whenTraining(training: Node, otherwise: Node): Node {
+    checkAlike('whenTraining', training, otherwise);
+    return layerNode('phase', [training, otherwise], {}, training.shape);
+  }
+
+  /** A layer that job files have, or one of one's own. Returns what it gives: [samples, ...]. */
+  layer<T extends LayerTypeName>(
+    type: T,
+    options: LayerOptions<T> & { readonly from?: never },
+    ...inputs: readonly Node[]
+  ): Node;
+  layer<O extends object>(
+    type: OwnLayer<O>,
+    options: O & { readonly name?: string },
+    ...inputs: readonly Node[]
+  ): Node;
+  layer(
+    type: string | OwnLayer<never>,
+    options: { readonly name?: string },
+    ...inputs: readonly Node[]
+  ): Node {
+    const kind = typeof type === 'string' ? type : type.type;
+    const name = this.#within(options.name ?? `${kind}${this.#tracer.ordinal(`${this.#name} ${kind}`)}`);
+    if (typeof type !== 'string') {
+      const { name: _, ...own } = options;
+      return this.#run(name, kind, (scope) => type.build(scope, inputs, own as never));
+    }
+    const from = inputs.map((node) => this.#source(node));
+    const shape = this.#naming(name, () =>
+      outputShapeOf(
+        type as LayerTypeName,
+        options,
+        inputs.map((node) => node.shape.slice(1)),
+      ),
+    );
+    const { name: _, ...stated } = options;
+    this.#tracer.addLayer({ name, from, given: { type, ...stated } });
+    const output = inputLeaf(name, [this.#tracer.samples, ...shape]);
+    this.#tracer.stand(output, name);
+    return output;
+  }
+
+  /** The name of the layer that gives a value; undefined: none does. */
+  nameOf(node: Node): string | undefined {
+    return this.#tracer.nameOf(node);
+  }
+
+  /** Names a part: what `body` returns is the layer of that name, and layers in it begin with the name and a dash. */
+  scope(name: string, body: (scope: ModelScope) => Node): Node {
+    // Scopes that are numbered are of one kind: conv1, conv2.
+    return this.#run(this.#within(name), name.replace(/[-_]?\d+$/, '') || name, body);
+  }
+
+  #run(name: string, type: string, body: (scope: ModelScope) => Node): Node {
+    const found = this.#naming(name, () => body(new ModelScope(this.#tracer, name)));
+    checkNode(found, `scope ${name}`);
+    this.#tracer.sourceOf(found, name, type);
+    return found;
+  }
+
+  /** What is computed between layers is one too. */
+  #source(node: Node): string {
+    checkNode(node, this.#name || 'the model');
+    const known = this.#tracer.nameOf(node);
+    if (known !== undefined) return known;
+    const name = this.#within(`ops${this.#tracer.ordinal(`${this.#name} ops`)}`);
+    return this.#tracer.sourceOf(node, name, 'ops');
+  }
+
+  readonly #within = (name: string): string => (this.#name === '' ? name : `${this.#name}-${name}`);
+
+  #naming<T>(name: string, body: () => T): T {
+    try {
+      return body();
+    } catch (cause) {
+      if (cause instanceof LayerError || cause instanceof OpError)
+        throw new ModelError([], `layer ${name}: ${cause.message}`, { cause });
+      throw cause;
+    }
+  }
+}
+
+/** Values by their names. */
+export type Values = Readonly<Record<string, Node>>;
+
+/** A loss of one's own. Values: `output`, the other outputs that `build` returns, the inputs, and `target`. */
+export interface OwnLossDefinition {
+  /** What the data has for each sample. */
+  readonly target: { readonly dtype: 'f32' | 'i32'; readonly shape: Shape };
+  /** One number for each sample: [samples]. */
+  of(values: Values, m: ModelScope): Node;
+  /** Default: the loss, as an error. */
+  readonly metric?: {
+    /** accuracy: a fraction of 1, the higher the better. error: the lower the better. */
+    readonly kind: 'accuracy' | 'error';
+    of(values: Values, m: ModelScope): Node;
+  };
+}
+
+interface Common {
+  /** For a classifier: the number of classes. */
+  readonly classes?: number;
+  readonly loss?: OwnLossDefinition;
+}
+
+/** What is returned: the output, or `output` and others for the loss. */
+export type Built = Node | (Values & { readonly output: Node });
+
+/** A model whose samples have one shape. */
+export interface WholeDefinition extends Common {
+  readonly input: Shape;
+  build(m: ModelScope, x: Node): Built;
+}
+
+/** A model whose samples have parts, each with a name. */
+export interface PartsDefinition extends Common {
+  readonly inputs: Readonly<Record<string, Shape>>;
+  build(m: ModelScope, inputs: Values): Built;
+}
+
+/** Layers as a job file lists them, some of them of one's own types. */
+export interface ListDefinition extends Common {
+  readonly input: Shape;
+  readonly layers: readonly ({ readonly type: string } & Readonly<Record<string, unknown>>)[];
+  readonly using: readonly OwnLayer<never>[];
+}
+
+export type ModelDefinition = WholeDefinition | PartsDefinition | ListDefinition;
+
+/** Declares a layer of one's own; infers the type of its options. */
+export function defineLayer<O extends object>(layer: OwnLayer<O>): OwnLayer<O> {
+  if (layerNamed(layer.type))
+    throw new ModelError([], `there is a layer ${layer.type} already; choose another type`);
+  return layer;
+}
+
+/**
+ * Runs `build` with several numbers of samples and describes what it makes, as a job takes it.
+ * @throws ModelError naming the layer, and why it cannot be
+ */
+export function defineModel(definition: WholeDefinition): ModelDescription;
+export function defineModel(definition: PartsDefinition): ModelDescription;
+export function defineModel(definition: ListDefinition): ModelDescription;
+export function defineModel(definition: ModelDefinition): ModelDescription {
+  const traces = TRACED.map((samples) => trace(definition, samples));
+  const { layers } = traces[0]!;
+  if (traces.some((other) => other.layers.length !== layers.length))
+    throw new ModelError([], 'build makes another number of layers with another number of samples');
+  const traced = openSamples<Traced>(traces, (path) => placeOf(path, layers));
+  const description = describeTraced(traced);
+  // What it says is what coordinator and workers will find: the rules are theirs.
+  buildModel(description);
+  return description;
+}
+
+/** A place in a trace, for messages. */
+function placeOf(path: readonly PropertyKey[], layers: Traced['layers']): string {
+  const where =
+    path[0] === 'layers' ? `layer ${layers[Number(path[1])]?.name ?? String(path[1])}` : String(path[0]);
+  const nodes = path.indexOf('nodes');
+  if (nodes < 0) return `${where}: ${String(path.at(-1))}`;
+  const graph = path[0] === 'loss' ? undefined : layers[Number(path[1])]?.own?.graph;
+  const op = graph?.nodes[Number(path[nodes + 1])]?.[0];
+  return `${where}: ${op ?? `node ${String(path[nodes + 1])}`}: ${String(path[nodes + 3] ?? 'its values')}`;
+}
+
+function trace(definition: ModelDefinition, samples: number): Traced {
+  const tracer = new Tracer(samples);
+  const m = new ModelScope(tracer);
+  const { classes, loss } = definition;
+  const inputs =
+    'inputs' in definition ? partsOf(tracer, definition.inputs) : wholeOf(tracer, definition.input);
+  const built =
+    'layers' in definition
+      ? layersOf(m, definition.layers, definition.using, inputs.input!)
+      : 'inputs' in definition
+        ? definition.build(m, inputs)
+        : definition.build(m, inputs.input!);
+  const outputs: Values & { readonly output: Node } = isNode(built) ? { output: built } : built;
+  const { output, ...others } = outputs ?? {};
+  for (const [name, node] of Object.entries(others)) {
+    checkNode(node, name);
+    if (!tracer.isOutput(node)) tracer.sourceOf(node, name, name);
+  }
+  checkNode(output, 'build');
+  const given = tracer.sourceOf(output!, 'output', 'output');
+  const last = tracer.isRead(given) ? tracer.passOn(output!, 'output') : given;
+  const described = loss && traceLoss(tracer, m, loss, { ...inputs, ...outputs });
+  tracer.checkParameters();
+  return {
+    ...('input' in definition && { input: [...definition.input] }),
+    ...(classes === undefined ? { output: output!.shape.slice(1) } : { classes }),
+    layers: tracer.layers,
+    last,
+    ...(described && { loss: described }),
+  };
+}
+
+function wholeOf(tracer: Tracer, shape: Shape): Values {
+  const x = inputLeaf('input', [tracer.samples, ...shape]);
+  tracer.stand(x, 'input');
+  return { input: x };
+}
+
+function partsOf(tracer: Tracer, shapes: Readonly<Record<string, Shape>>): Values {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => {
+      tracer.addLayer({ name, from: [], given: { type: 'input', shape: [...shape] } });
+      const leaf = inputLeaf(name, [tracer.samples, ...shape]);
+      tracer.stand(leaf, name);
+      return [name, leaf];
+    }),
+  );
+}
+
+/** Layers as a job file lists them, some of one's own types. */
+function layersOf(
+  m: ModelScope,
+  layers: readonly ({ readonly type: string; readonly name?: unknown } & Readonly<Record<string, unknown>>)[],
+  using: readonly OwnLayer<never>[],
+  input: Node,
+): Node {
+  const made = new Map<string, Node>([['input', input]]);
+  let last = input;
+  for (const { type, from, ...options } of layers as readonly (Readonly<Record<string, unknown>> & {
+    type: string;
+  })[]) {
+    const names = from === undefined ? [] : [from].flat();
+    const inputs = names.length === 0 ? [last] : names.map((name) => made.get(String(name)));
+    const missing = inputs.indexOf(undefined);
+    if (missing >= 0)
+      throw new ModelError([], `${type}: from: no layer '${String(names[missing])}' before this one`);
+    const own = using.find((each) => each.type === type);
+    last = m.layer((own ?? type) as LayerTypeName, options as never, ...(inputs as Node[]));
+    const name = m.nameOf(last);
+    if (name !== undefined) made.set(name, last);
+  }
+  return last;
+}
+
+function traceLoss(tracer: Tracer, m: ModelScope, loss: OwnLossDefinition, values: Values): LossGraph {
+  const { dtype, shape } = loss.target;
+  const target = inputLeaf('target', [tracer.samples, ...shape], dtype);
+  const all = { ...values, target };
+  const ofLoss = loss.of(all, m);
+  const ofMetric = loss.metric?.of(all, m);
+  checkNode(ofLoss, 'loss');
+  if (loss.metric) checkNode(ofMetric, 'metric');
+  try {
+    const found = tracer.encodeLoss([ofLoss, ...(ofMetric ? [ofMetric] : [])], target);
+    tracer.claim(found.once, 'loss');
+    // The target comes behind what layers give, needed or not.
+    const taken = found.inputs.filter((node) => node !== target);
+    const sources = taken.length > 0 ? taken : [values.output!];
+    const encoded = tracer.encodeLoss([ofLoss, ...(ofMetric ? [ofMetric] : [])], target, [
+      ...sources,
+      target,
+    ]);
+    return {
+      version: GRAPH_VERSION,
+      from: sources.map((node) => tracer.nameOf(node)!),
+      target: { dtype, shape: [...shape] },
+      nodes: encoded.nodes,
+      loss: encoded.numberOf(ofLoss),
+      ...(loss.metric && { metric: { kind: loss.metric.kind, value: encoded.numberOf(ofMetric!) } }),
+    };
+  } catch (cause) {
+    if (cause instanceof LayerError) throw new ModelError([], `loss: ${cause.message}`, { cause });
+    throw cause;
+  }
+}
+
+const isNode = (value: unknown): value is Node =>
+  typeof value === 'object' && value !== null && 'op' in value && 'inputs' in value && 'shape' in value;
+
+function checkNode(value: unknown, what: string): asserts value is Node {
+  if (!isNode(value)) throw new ModelError([], `${what}: returned no value of an operation or a layer`);
+}

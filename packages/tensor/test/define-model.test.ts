@@ -1,0 +1,388 @@
+/** Models as programs: what is traced is what layers compute, and what cannot be said is refused by its place. */
+import { describe, expect, it } from 'vitest';
+import { openWasmSession } from '../src/backends/wasm/session.ts';
+import type { Node } from '../src/graph.ts';
+import { defineLayer, defineModel } from '../src/nn/define-model.ts';
+import { heUniform, xavierUniform } from '../src/nn/initializers.ts';
+import { crossEntropy } from '../src/nn/losses.ts';
+import { buildModel, initializeParameters, type ModelDescription } from '../src/nn/model.ts';
+import type { Objective } from '../src/objective.ts';
+import { conv2d } from '../src/ops/conv2d.ts';
+import { argmaxEquals } from '../src/ops/labels.ts';
+import { constant } from '../src/ops/leaf.ts';
+import { matmul } from '../src/ops/matmul.ts';
+import { reshape, transpose } from '../src/ops/movement.ts';
+import { add, div, exp, mul, relu, sigmoid, sqrt, sub } from '../src/ops/pointwise.ts';
+import { mean, sum } from '../src/ops/reduce.ts';
+import { keyOfSeed } from '../src/random.ts';
+import { sizeOf } from '../src/shape.ts';
+import { uniforms } from './support/cases.ts';
+
+const zeros = { kind: 'zeros' } as const;
+const ones = { kind: 'ones' } as const;
+
+/** Outputs of a training step and of an evaluation, bit by bit. */
+async function computed(description: ModelDescription, objective: Objective, samples = 4) {
+  const model = buildModel(description);
+  const parameters = initializeParameters(model, 5);
+  const results: number[][] = [];
+  for (const mode of ['train', 'evaluate'] as const) {
+    const request = { mode, samples, objective } as const;
+    const session = await openWasmSession(model, [request]);
+    session.parameters.set(parameters);
+    const program = session.program(request);
+    const x = uniforms(samples * sizeOf(model.sampleShape), 7);
+    program.x.set(x);
+    program.labels!.set(Array.from({ length: program.labels!.length }, (_, i) => i % 3));
+    if (mode === 'train') {
+      program.sampleIds!.set(Array.from({ length: samples }, (_, i) => i));
+      program.key!.set([...keyOfSeed(3), 1, 0]);
+    }
+    program.run();
+    results.push([...program.logits, program.lossSum[0]!, program.metricSum[0]!, ...session.gradients]);
+  }
+  return { model, parameters, results };
+}
+
+/** dense, batch norm, relu, dropout, dense. */
+const layers: ModelDescription = {
+  input: [6],
+  classes: 3,
+  layers: [
+    { type: 'dense', units: 8, name: 'hidden' },
+    { type: 'layerNorm', name: 'norm' },
+    { type: 'relu', name: 'active' },
+    { type: 'dropout', rate: 0.25, name: 'drop' },
+    { type: 'dense', units: 3, name: 'out' },
+  ],
+};
+
+const program = () =>
+  defineModel({
+    input: [6],
+    classes: 3,
+    build(m, x) {
+      const dense = (name: string, units: number, from: typeof x) =>
+        m.scope(name, (s) => {
+          const weight = s.parameter('weight', [from.shape[1]!, units], xavierUniform(from.shape[1]!, units));
+          return add(matmul(from, weight), s.parameter('bias', [units], zeros));
+        });
+      const normal = m.layer('layerNorm', { name: 'norm' }, dense('hidden', 8, x));
+      const active = m.scope('active', () => relu(normal));
+      const dropped = m.scope('drop', (s) => s.dropout(active, 0.25));
+      return dense('out', 3, dropped);
+    },
+  });
+
+/** Batch normalization, as the layer computes it. */
+const norm = defineLayer({
+  type: 'ownNorm',
+  build: (m, [x], { epsilon }: { epsilon: number }) => {
+    const [, channels] = x!.shape as [number, number];
+    const center = mean(x!, [0]);
+    const away = sub(x!, center);
+    const variance = mean(mul(away, away), [0]);
+    // n / (n - 1), in operations: the number of samples is open.
+    const count = sum(constant(1, [x!.shape[0]!]));
+    const unbiased = mul(variance, div(count, sub(count, constant(1))));
+    const [shown, spread] = [
+      m.statistic('runningMean', center, { initial: zeros }),
+      m.statistic('runningVariance', unbiased, { initial: ones }),
+    ];
+    const ofBatch = m.whenTraining(variance, spread);
+    const scaled = div(sub(x!, shown), sqrt(add(ofBatch, constant(epsilon))));
+    return add(mul(scaled, m.parameter('scale', [channels], ones)), m.parameter('shift', [channels], zeros));
+  },
+});
+
+describe('defineModel', () => {
+  it('gives the bits of the layers that it writes down', async () => {
+    const objective = { type: 'classification' } as const;
+    const [own, listed] = [await computed(program(), objective), await computed(layers, objective)];
+    expect(own.model.parameters.map(({ name }) => name)).toEqual(
+      listed.model.parameters.map(({ name }) => name),
+    );
+    expect(own.parameters).toEqual(listed.parameters);
+    expect(own.results).toEqual(listed.results);
+  });
+
+  it('leaves the number of samples open', async () => {
+    const description = program();
+    expect(JSON.stringify(description)).not.toMatch(/"[357]n"/);
+    for (const samples of [1, 2, 9]) {
+      const { results } = await computed(description, { type: 'classification' }, samples);
+      expect(results.flat().every(Number.isFinite)).toBe(true);
+    }
+  });
+
+  it("has layers of one's own, in programs and in lists, and keeps each graph once", () => {
+    const listed = defineModel({
+      input: [6],
+      classes: 3,
+      using: [norm],
+      layers: [
+        { type: 'dense', units: 5 },
+        { type: 'ownNorm', epsilon: 0.01 },
+        { type: 'relu' },
+        { type: 'ownNorm', epsilon: 0.01, name: 'again' },
+        { type: 'ownNorm', epsilon: 0.1 },
+        { type: 'dense', units: 3 },
+      ],
+    });
+    expect(Object.keys(listed.definitions!)).toEqual(['ownNorm', 'ownNorm-2']);
+    expect(listed.layers.map(({ type, name }) => [type, name])).toEqual([
+      ['dense', undefined],
+      ['ownNorm', undefined],
+      ['relu', undefined],
+      ['ownNorm', 'again'],
+      ['ownNorm-2', 'ownNorm2'],
+      ['dense', undefined],
+    ]);
+    const { parameters } = buildModel(listed);
+    expect(parameters.filter(({ statistic }) => statistic).map(({ name }) => name)).toEqual([
+      'ownNorm1.runningMean',
+      'ownNorm1.runningVariance',
+      'again.runningMean',
+      'again.runningVariance',
+      'ownNorm2.runningMean',
+      'ownNorm2.runningVariance',
+    ]);
+  });
+
+  it('follows the batches as batch normalization does', async () => {
+    const model = (layer: object): ModelDescription =>
+      ({ input: [6], classes: 3, layers: [layer, { type: 'dense', units: 3 }] }) as ModelDescription;
+    const objective = { type: 'classification' } as const;
+    const own = await computed(
+      defineModel({
+        input: [6],
+        classes: 3,
+        build: (m, x) => m.layer('dense', { units: 3 }, m.layer(norm, { epsilon: 1e-5 }, x)),
+      }),
+      objective,
+    );
+    const listed = await computed(model({ type: 'batchNorm' }), objective);
+    const at = (name: string, { model: { parameters } }: typeof own) =>
+      parameters.find((each) => each.name.endsWith(name))!;
+    for (const name of ['runningMean', 'runningVariance', '.scale', '.shift', '.weight']) {
+      const slope = (of: typeof own) => {
+        const { offset, size } = at(name, of);
+        return of.results[0]!.slice(4 * 3 + 2 + offset, 4 * 3 + 2 + offset + size);
+      };
+      slope(listed).forEach((value, i) => {
+        expect(slope(own)[i]).toBeCloseTo(value, 4);
+      });
+    }
+    own.results[1]!.slice(0, 12).forEach((value, i) => {
+      expect(value).toBeCloseTo(listed.results[1]![i]!, 5);
+    });
+  });
+
+  it('trains for a loss of its own, to the bits of the one that job files have', async () => {
+    const own = defineModel({
+      input: [6],
+      classes: 3,
+      build: (m, x) =>
+        m.layer('dense', { units: 3, name: 'out' }, m.layer('relu', {}, m.layer('dense', { units: 8 }, x))),
+      loss: {
+        target: { dtype: 'i32', shape: [] },
+        of: ({ output, target }) => crossEntropy(output!, target!),
+        metric: { kind: 'accuracy', of: ({ output, target }) => argmaxEquals(output!, target!) },
+      },
+    });
+    const { loss: _, ...plain } = own;
+    const ours = await computed(own, { type: 'own', metric: 'accuracy' });
+    expect(ours.results).toEqual((await computed(plain, { type: 'classification' })).results);
+  });
+
+  it('has several outputs, noise, and values of several layers in its loss', async () => {
+    const autoencoder = defineModel({
+      input: [6],
+      build(m, x) {
+        const hidden = m.layer('relu', {}, m.layer('dense', { units: 8 }, x));
+        const center = m.layer('dense', { units: 2, name: 'mu' }, hidden);
+        const spread = m.layer('dense', { units: 2, name: 'logvar' }, hidden);
+        const code = m.scope('code', (s) => add(center, mul(exp(mul(constant(0.5), spread)), s.normal([2]))));
+        return { output: m.layer('dense', { units: 6 }, code), center, spread };
+      },
+      loss: {
+        target: { dtype: 'i32', shape: [] },
+        of({ output, input, center, spread }) {
+          const away = sub(output!, input!);
+          const divergence = sub(sub(add(mul(center!, center!), exp(spread!)), spread!), constant(1));
+          return add(sum(mul(away, away), [1]), mul(constant(0.5), sum(divergence, [1])));
+        },
+      },
+    });
+    expect(autoencoder.loss!.from).toEqual(expect.arrayContaining(['dense2', 'input', 'mu', 'logvar']));
+    const { results } = await computed(autoencoder, { type: 'own' });
+    expect(results.flat().every(Number.isFinite)).toBe(true);
+    // In a test there is no noise: the output is that of the mean.
+    expect(results[0]!.slice(0, 24)).not.toEqual(results[1]!.slice(0, 24));
+  });
+
+  it('ties parameters of layers', async () => {
+    const tied = defineModel({
+      input: [4],
+      build(m, x) {
+        const weight = m.parameter('weight', [4, 2], xavierUniform(4, 2));
+        const code = m.scope('encoder', () => sigmoid(matmul(x, weight)));
+        return m.scope('decoder', () => matmul(code, transpose(weight)));
+      },
+      loss: {
+        target: { dtype: 'f32', shape: [4] },
+        of: ({ output, target }) => mean(mul(sub(output!, target!), sub(output!, target!)), [1]),
+      },
+    });
+    const { model, results } = await computed(tied, { type: 'own' });
+    expect(model.parameters.map(({ name }) => name)).toEqual(['encoder.weight']);
+    expect(model.parameterCount).toBe(8);
+    expect(results[0]!.slice(-8).every((slope) => slope !== 0)).toBe(true);
+  });
+
+  it('keeps what is defined again and again once: ResNet-152 from operations is small', () => {
+    expect(JSON.stringify(resnet152()).length).toBeLessThan(2 ** 15);
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    [
+      'a size that follows the samples in another way',
+      () =>
+        defineModel({
+          input: [4],
+          build: (m, x) => m.scope('half', () => mul(x, constant(1 / x.shape[0]!))),
+        }),
+      /^layer half: constant: value depends on the number of samples .* it is 0\.333.* for 3 samples and 0\.2 for 5/,
+    ],
+    [
+      'chance',
+      () => {
+        let n = 0;
+        return defineModel({
+          input: [4],
+          build: (m, x) => m.scope('odd', () => mul(x, constant(n++ * 0.5))),
+        });
+      },
+      /^layer odd: constant: value depends on .* nor on chance/,
+    ],
+    [
+      'a parameter as large as the batch',
+      () =>
+        defineModel({
+          input: [4],
+          build: (m, x) => m.scope('s', (s) => mul(x, s.parameter('p', [x.shape[0]!, 1], ones))),
+        }),
+      /^layer s: .* depends on the number of samples/,
+    ],
+    [
+      'no samples in front',
+      () => defineModel({ input: [4], build: (m, x) => m.scope('turned', () => transpose(x)) }),
+      /^layer turned: gives f32 \[4, 3\] for 3 samples; expected f32 \[samples, \.\.\.\]/,
+    ],
+    [
+      'an unused parameter',
+      () =>
+        defineModel({
+          input: [4],
+          build(m, x) {
+            m.parameter('lost', [4], ones);
+            return m.layer('relu', {}, x);
+          },
+        }),
+      /^the model: parameter 'lost' is not used/,
+    ],
+    [
+      'two layers of one name',
+      () =>
+        defineModel({ input: [4], build: (m, x) => m.scope('a', () => relu(m.scope('a', () => relu(x)))) }),
+      /^layer a: the name is taken/,
+    ],
+    [
+      'randomness of another layer',
+      () =>
+        defineModel({
+          input: [4],
+          build(m, x) {
+            const noisy = m.dropout(x, 0.5);
+            const one = m.scope('one', () => relu(noisy));
+            return m.scope('two', () => add(one, noisy));
+          },
+        }),
+      /^layer two: uses a value of layer one before its end, with dropout in it/,
+    ],
+    [
+      'a loss that is one number',
+      () =>
+        defineModel({
+          input: [4],
+          build: (m, x) => m.layer('relu', {}, x),
+          loss: {
+            target: { dtype: 'f32', shape: [4] },
+            of: ({ output, target }) => mean(sub(output!, target!)),
+          },
+        }),
+      /^loss\.loss: is f32 \[\] of 2 samples; expected one f32 number for each sample/,
+    ],
+    [
+      'nothing returned',
+      () => defineModel({ input: [4], build: () => undefined as never }),
+      /^build: returned no value/,
+    ],
+    [
+      'a layer that does not fit',
+      () => defineModel({ input: [4], build: (m, x) => m.layer('conv2d', { filters: 2, size: 3 }, x) }),
+      /^layer conv2d1: /,
+    ],
+    [
+      'reshape that mixes the samples into a sum',
+      () =>
+        defineModel({
+          input: [4],
+          build: (m, x) => m.scope('mixed', () => reshape(x, [x.shape[0]! * 2, 2])),
+        }),
+      /^layer mixed: gives f32 \[6, 2\] for 3 samples/,
+    ],
+  ])('refuses %s', (_, make, message) => {
+    expect(make).toThrow(message);
+  });
+});
+
+/** He et al. 2015, every convolution, norm and shortcut from operations. */
+function resnet152(): ModelDescription {
+  return defineModel({
+    input: [224, 224, 3],
+    classes: 1000,
+    build(m, x) {
+      let number = 0;
+      const conv = (from: Node, filters: number, size: number, stride: number, last = false): Node =>
+        m.scope(`conv${++number}`, (s) => {
+          const channels = from.shape[3]!;
+          const weight = s.parameter(
+            'weight',
+            [size, size, channels, filters],
+            heUniform(size * size * channels),
+          );
+          const y = conv2d(from, weight, { stride: [stride, stride], padding: [size >> 1, size >> 1] });
+          const axes = [0, 1, 2];
+          const center = s.statistic('mean', mean(y, axes), { initial: zeros });
+          const away = sub(y, center);
+          const variance = s.statistic('variance', mean(mul(away, away), axes), { initial: ones });
+          const normal = div(away, sqrt(add(variance, constant(1e-5))));
+          const z = add(
+            mul(normal, s.parameter('scale', [filters], ones)),
+            s.parameter('shift', [filters], zeros),
+          );
+          return last ? z : relu(z);
+        });
+      let y = m.layer('maxPool', { size: 3, stride: 2, padding: 1 }, conv(x, 64, 7, 2));
+      for (const [stage, blocks] of [3, 8, 36, 3].entries())
+        for (let block = 0; block < blocks; block++) {
+          const [width, stride] = [64 << stage, stage > 0 && block === 0 ? 2 : 1];
+          const shortcut = block === 0 ? conv(y, 4 * width, 1, stride, true) : y;
+          const inner = conv(conv(conv(y, width, 1, 1), width, 3, stride), 4 * width, 1, 1, true);
+          y = m.scope(`block${stage}-${block}`, () => relu(add(inner, shortcut)));
+        }
+      return m.layer('dense', { units: 1000 }, m.layer('globalAveragePool', {}, y));
+    },
+  });
+}

@@ -1,0 +1,126 @@
+/** A model as a program: a layer, a loss and data of one's own, through coordinator and workers as any job. */
+import { join } from 'node:path';
+import { KasaneClient } from '@kasane/client/client';
+import { defineLayer, defineModel } from '@kasane/client/model';
+import { packDataset, type Sample } from '@kasane/data/pack-dataset';
+import type { Node } from '@kasane/tensor/graph';
+import { xavierUniform } from '@kasane/tensor/nn/initializers';
+import { constant } from '@kasane/tensor/ops/leaf';
+import { matmul } from '@kasane/tensor/ops/matmul';
+import { abs, add, le, mul, select, sigmoid, sub } from '@kasane/tensor/ops/pointwise';
+import { mean } from '@kasane/tensor/ops/reduce';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { CleanUp, TestCluster, temporaryDirectory } from './support/cluster.ts';
+
+const cleanUp = new CleanUp();
+const cluster = new TestCluster(cleanUp);
+const folder = join(temporaryDirectory(cleanUp), 'points');
+
+/** y = sin(3 a) b and a b, of points on a lattice. */
+function* points(count: number, from: number): Generator<Sample> {
+  for (let i = 0; i < count; i++) {
+    const [a, b] = [(((i + from) * 37) % 101) / 50 - 1, (((i + from) * 53) % 97) / 48 - 1];
+    yield { input: [a, b], target: [Math.sin(3 * a) * b, a * b] };
+  }
+}
+
+/** A gate for each feature, of all features (Dauphin et al. 2017). */
+const gated = defineLayer({
+  type: 'gated',
+  build(m, [x], { units, drop = 0 }: { units: number; drop?: number }) {
+    const features = x!.shape.at(-1)!;
+    const side = (name: string): Node =>
+      add(
+        matmul(x!, m.parameter(`${name}Weight`, [features, units], xavierUniform(features, units))),
+        m.parameter(`${name}Bias`, [units], { kind: 'zeros' }),
+      );
+    return m.dropout(mul(side('value'), sigmoid(side('gate'))), drop);
+  },
+});
+
+const model = defineModel({
+  input: [2],
+  build(m, x) {
+    const hidden = m.layer(gated, { units: 24, drop: 0.05 }, m.layer(gated, { units: 24 }, x));
+    return m.layer('dense', { units: 2, name: 'out' }, hidden);
+  },
+  loss: {
+    target: { dtype: 'f32', shape: [2] },
+    // Squared up to 0.25, a straight line beyond.
+    of({ output, target }) {
+      const away = abs(sub(output!, target!));
+      const line = mul(constant(0.5), sub(away, constant(0.125)));
+      return mean(select(le(away, constant(0.25)), mul(away, away), line), [1]);
+    },
+    metric: { kind: 'error', of: ({ output, target }) => mean(abs(sub(output!, target!)), [1]) },
+  },
+});
+
+const job = {
+  name: 'own-model',
+  model,
+  data: { format: 'packed', path: folder },
+  // 600 samples in batches of 64: the last is short, and its shards are shorter still.
+  training: { epochs: 16, batch: 64, shards: 3, learningRate: 0.01 },
+} as const;
+
+beforeAll(async () => {
+  await cluster.start();
+  await packDataset(
+    folder,
+    { input: { dtype: 'f32', shape: [2] }, target: { shape: [2] } },
+    { train: points(600, 0), test: points(90, 1_000) },
+  );
+});
+afterAll(() => cleanUp.run());
+
+it('trains to the same bits with one worker, and with two of which one dies', {
+  timeout: 120_000,
+}, async () => {
+  const first = await cluster.worker();
+  const alone = await cluster.run(job);
+  expect(alone.error).toBe('');
+  const [begin, end] = [alone.history[0]!, alone.history.at(-1)!];
+  expect(end.testLoss).toBeLessThan(begin.testLoss / 4);
+  expect(end.testMetric).toBeLessThan(0.15);
+
+  await cluster.worker();
+  let killed = false;
+  const together = await cluster.run(job, (step) => {
+    if (step < 20 || killed) return;
+    killed = true;
+    first.kill('SIGKILL');
+  });
+  expect(killed).toBe(true);
+  expect(together.digest).toBe(alone.digest);
+  expect(together.history.at(-1)!.testLoss).toBe(end.testLoss);
+});
+
+it('is a job like any other for the client: by its names, from its weights, in less memory', {
+  timeout: 120_000,
+}, async () => {
+  const client = new KasaneClient({ coordinator: cluster.address });
+  cleanUp.add(() => client.close());
+  const plain = await (await client.submit(job)).result();
+  expect(plain.model.layers.map(({ name, type }) => [name, type])).toEqual([
+    ['gated1', 'gated'],
+    ['gated2', 'gated-2'],
+    ['out', 'dense'],
+  ]);
+  expect(plain.model.parameters.map(({ name }) => name)).toContain('gated2.gateWeight');
+  const low = await (await client.submit({ ...job, training: { ...job.training, memory: 'low' } })).result();
+  expect(low.parameters).toEqual(plain.parameters);
+});
+
+it('refuses a graph that has been changed, by its path', async () => {
+  const client = new KasaneClient({ coordinator: cluster.address });
+  cleanUp.add(() => client.close());
+  const changed = structuredClone(job) as unknown as {
+    model: { definitions: { gated: { nodes: [string, ...unknown[]][] } } };
+  };
+  changed.model.definitions.gated.nodes[0]![0] = 'eval';
+  await expect(client.submit(changed as never)).rejects.toMatchObject({
+    code: 'JOB_INVALID',
+    message: expect.stringMatching(/definitions\.gated\.nodes\[0\]: \(eval\) no operation 'eval'/),
+  });
+});
