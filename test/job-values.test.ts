@@ -52,13 +52,18 @@ interface Schema {
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
   readonly anyOf?: readonly Schema[];
   readonly oneOf?: readonly Schema[];
 }
 
+/** In a path: every number of a list. */
+const EACH = '[]';
+
 /** Paths of all numbers below a part of the schema; of several branches that which the base job takes. */
 function numbersOf(schema: Schema, value: unknown, path: readonly string[] = []): (readonly string[])[] {
-  if (schema.type === 'number' || schema.type === 'integer') return [path];
+  if (isNumber(schema)) return [path];
+  if (schema.type === 'array') return isNumber(schema.items) ? [[...path, EACH]] : [];
   // Beside properties, branches only say which of them are required.
   const branches = schema.properties ? undefined : (schema.anyOf ?? schema.oneOf);
   if (branches)
@@ -71,6 +76,8 @@ function numbersOf(schema: Schema, value: unknown, path: readonly string[] = [])
   );
 }
 
+const isNumber = (schema: Schema | undefined) => schema?.type === 'number' || schema?.type === 'integer';
+
 function fits({ properties }: Schema, value: unknown): boolean {
   const given = (value ?? {}) as Readonly<Record<string, unknown>>;
   return ['type', 'format'].every((key) => {
@@ -81,6 +88,7 @@ function fits({ properties }: Schema, value: unknown): boolean {
 }
 
 function changed(path: readonly string[], value: unknown): object {
+  if (path.at(-1) === EACH) return changed(path.slice(0, -1), [value, value]);
   // What only local steps have is refused without them.
   const isLocal = path[0] === 'exchange' && path[1] !== 'every';
   const job = structuredClone(isLocal ? { ...base, exchange: { every: 2 } } : base) as Record<
@@ -120,6 +128,7 @@ it('refused by name, or it trains', async () => {
   const schema = jobJsonSchema() as Schema;
   const paths = numbersOf(schema, base).filter(([section]) => section !== 'model' && section !== 'search');
   expect(paths.length).toBeGreaterThan(20);
+  expect(paths).toContainEqual(['objective', 'classWeights', EACH]);
   const { client } = cluster;
   cleanUp.add(() => client.close());
   const once = new Set<string>();
@@ -137,7 +146,8 @@ it('refused by name, or it trains', async () => {
           code: expect.stringMatching(/^(JOB_INVALID|LIMIT|DATA_INVALID)$/),
         });
         // What is wrong with the data then is said of the file.
-        const named = path[0] === 'data' ? new RegExp(`${path.at(-1)}|t\\.csv`) : new RegExp(path.at(-1)!);
+        const key = path.findLast((part) => part !== EACH)!;
+        const named = path[0] === 'data' ? new RegExp(`${key}|t\\.csv`) : new RegExp(key);
         expect((error as Error).message, name).toMatch(named);
         return;
       }

@@ -25,6 +25,22 @@ describe('job files', () => {
     expect(model.parameterCount).toBe(784 * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10);
   });
 
+  it('refuses class weights whose sums leave float32', () => {
+    const weighted = (weights: string) =>
+      `name: a\nmodel: { preset: mnist-mlp }\nobjective: { type: classification, classWeights: [${weights}] }\n`;
+    const ten = (weight: string) => Array<string>(10).fill(weight).join(', ');
+    expect(refused(weighted(ten('1e38')))).toMatch(
+      /^my\.yaml:3: objective\.classWeights\.0: expected .* 1000000000/,
+    );
+    expect(refused(weighted(ten('1e-46')))).toMatch(
+      /^my\.yaml:3: objective\.classWeights\.0: expected 0, or at least 1e-9/,
+    );
+    for (const weight of ['1e9', '1e-9', '0, 1'])
+      expect(() =>
+        parseJobFile(weighted(ten(weight).split(', ').slice(0, 10).join(', ')), 'my.yaml'),
+      ).not.toThrow();
+  });
+
   it('takes replicas as shards, and refuses what only local steps have', () => {
     const head = 'name: a\nmodel: { preset: mnist-mlp }\n';
     const local = (exchange: string, more = '') =>

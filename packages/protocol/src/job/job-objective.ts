@@ -11,6 +11,14 @@ const labelSmoothing = z
   .optional()
   .describe('Fraction of the target to spread evenly over all classes during training. Default 0.');
 
+/** Sums of weights far outside of this range are infinite or 0 in float32, in which workers add them. */
+const [LEAST_WEIGHT, LARGEST_WEIGHT] = [1e-9, 1e9];
+const classWeight = z
+  .number()
+  .min(0)
+  .max(LARGEST_WEIGHT)
+  .refine((weight) => weight === 0 || weight >= LEAST_WEIGHT, `expected 0, or at least ${LEAST_WEIGHT}`);
+
 export const objectiveSchema = z
   .discriminatedUnion('type', [
     z
@@ -18,13 +26,13 @@ export const objectiveSchema = z
         type: z.literal('classification'),
         labelSmoothing,
         classWeights: z
-          .array(z.number().min(0))
+          .array(classWeight)
           .min(2)
           .max(1000)
           .refine((weights) => weights.some((weight) => weight > 0), 'at least one weight must be above 0')
           .optional()
           .describe(
-            'Loss weight of each class during training. The sum of the losses is divided by the sum of the weights.',
+            'Loss weight of each class during training: 0, or 1e-9 to 1e9. The sum of the losses is divided by the sum of the weights, so only their ratios matter.',
           ),
         focal: z
           .number()
