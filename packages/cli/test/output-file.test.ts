@@ -118,8 +118,8 @@ it('a disk that is full, or read-only', needing(['mount']), () => {
   mount('size=64k');
   try {
     const out = join(mounted, 'x.safetensors');
-    writeFileSync(out, 'the one before');
     requireWritable(out);
+    writeFileSync(out, 'the one before');
     expect(refused(out).message).toMatch(/no space is left on the disk/);
     expect(readFileSync(out, 'utf8')).toBe('the one before');
     expect(readdirSync(mounted)).toEqual(['x.safetensors']);

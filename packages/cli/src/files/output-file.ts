@@ -5,6 +5,7 @@ import { dirname, join, parse, resolve } from 'node:path';
 import { KasaneError, messageOf } from '@kasane/protocol/errors';
 import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { systemFailure } from '../process/system-errors.ts';
+import { requireReplaceable } from './replaced-file.ts';
 import { putInPlace, versionOf } from './write-file.ts';
 
 /** Why a file cannot be written, in words, without its path. */
@@ -32,6 +33,7 @@ export function requireWritable(
   } catch (error) {
     throw refuse(`${whyUnwritable(error)}; set ${option} to another file`);
   }
+  requireReplaceable(out, what, option);
 }
 
 /** Where a run's weights are to go. */

@@ -12,6 +12,7 @@ import { formatField } from '@kasane/tensor/internal/field';
 import { kindOfPath } from '@kasane/tensor/internal/node/regular-file';
 import sharp from 'sharp';
 import { jobOf, placeFromHere, readJob } from '../../files/read-job.ts';
+import { requireReplaceable } from '../../files/replaced-file.ts';
 import { err, out } from '../../output/say.ts';
 import { isScreen } from '../../output/terminal.ts';
 import { count } from '../../render/count.ts';
@@ -42,6 +43,15 @@ const LABEL = 12;
 
 export async function inspect(place: string, options: InspectCommand): Promise<void> {
   const spec = await specOf(place, options.set);
+  if (options.sheet !== undefined) {
+    const { sheet } = options;
+    requireOutside(
+      spec,
+      sheet,
+      (around) => `--sheet ${sheet}: it is inside the data, ${around}; choose a file outside of it`,
+    );
+    requireReplaceable(sheet, 'sheet', '--sheet');
+  }
   // Of a path, what is damaged is among what is to be seen; a job says what becomes of it.
   const { parts } = isJob(place) ? { parts: await openPlace(spec) } : await openSound(spec);
   const { train, test, preparation, notes = [] } = parts;
@@ -90,7 +100,11 @@ export async function inspect(place: string, options: InspectCommand): Promise<v
 
 export async function pack(place: string, folder: string, options: PackCommand): Promise<void> {
   const spec = await specOf(place, options.set);
-  requireOutside(spec, folder);
+  requireOutside(
+    spec,
+    folder,
+    (around) => `${folder}: it is inside the data to pack, ${around}; choose a folder outside of it`,
+  );
   const parts = await openPlace(spec);
   const { train, test, notes = [] } = parts;
   if (notes.length > 0) err.lines(...notes);
@@ -112,17 +126,13 @@ export async function pack(place: string, folder: string, options: PackCommand):
 }
 
 /** What lies inside a folder of data would be read as a part of it from then on. */
-function requireOutside(spec: DataSpec, folder: string): void {
+function requireOutside(spec: DataSpec, file: string, refusal: (around: string) => string): void {
   const places = [spec.path, 'test' in spec ? spec.test : undefined];
   const around = places.find(
     (place) =>
-      place !== undefined && kindOfPath(place) === 'folder' && !relative(place, folder).startsWith('..'),
+      place !== undefined && kindOfPath(place) === 'folder' && !/^\.\.(\/|$)/.test(relative(place, file)),
   );
-  if (around !== undefined)
-    throw new KasaneError(
-      'USAGE',
-      `${folder}: it is inside the data to pack, ${around}; choose a folder outside of it`,
-    );
+  if (around !== undefined) throw new KasaneError('USAGE', refusal(around));
 }
 
 const isJob = (place: string): boolean =>

@@ -9,6 +9,7 @@ import { makeFolders } from '@kasane/tensor/internal/node/make-folders';
 import { modelMetadata } from '@kasane/tensor/io/model-file';
 import { exportOnnx } from '@kasane/tensor/io/onnx/export';
 import { whyUnwritable } from '../../files/output-file.ts';
+import { requireReplaceable } from '../../files/replaced-file.ts';
 import { loadTrained, type Trained } from '../../model/trained.ts';
 import { out } from '../../output/say.ts';
 import type { ExportFormat } from '../../program/options.ts';
@@ -25,6 +26,7 @@ export async function exportModel(source: string, options: ExportOptions): Promi
   const trained = await loadTrained(source, options);
   const stem = basename(source, extname(source) === '.safetensors' ? '.safetensors' : '');
   const file = resolve(options.output ?? `${stem}.${format}`);
+  requireReplaceable(file, format === 'onnx' ? 'onnx' : 'weights', '--output');
   const bytes = format === 'onnx' ? await onnxOf(trained) : trained.bytes;
   await write(file, bytes);
   const digest = createHash('sha256').update(bytes).digest('hex');

@@ -10,6 +10,7 @@ import { readClientTls, readServerTls, type TlsFiles } from '@kasane/protocol/in
 import { isLoopback } from '@kasane/protocol/internal/security/token';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import { startWorker } from '@kasane/worker/worker';
+import { requireReplaceable } from '../../files/replaced-file.ts';
 import { sweepTemporaryFolders } from '../../files/temporary-folder.ts';
 import { makeLog } from '../../output/log.ts';
 import { out } from '../../output/say.ts';
@@ -188,6 +189,7 @@ export interface WorkerCommand extends MetricsFlags, TlsFiles, Places {
 export async function worker(options: WorkerCommand): Promise<void> {
   const { coordinator: address, slots, backend, gpuStorage, profile, redis, token } = options;
   const { sharedMemory, peers } = options;
+  if (profile !== undefined) requireReplaceable(profile, 'profile', '--profile');
   const running = await startWorker({
     coordinator: address,
     ...(slots !== undefined && { slots }),

@@ -14,6 +14,7 @@ import type { JobSpec } from '@kasane/protocol/job';
 import { metricOf } from '@kasane/tensor/objective';
 import type { Backend, GpuStorage } from '@kasane/worker/internal/slots/gpu';
 import { deliver, digestOf, replacedNote } from '../../files/output-file.ts';
+import { requireReplaceable } from '../../files/replaced-file.ts';
 import { makeLog } from '../../output/log.ts';
 import { out } from '../../output/say.ts';
 import type { LogLevel } from '../../program/options.ts';
@@ -57,6 +58,7 @@ export async function train(
     checkSteps(job, data);
     preparation = data.preparation;
   }
+  if (options.profile !== undefined) requireReplaceable(options.profile, 'profile', '--profile');
   const view = progressView();
   const say = (line: string) => view.write(`${line}\n`);
   for (const line of await notesBefore(toTrain, options)) say(line);

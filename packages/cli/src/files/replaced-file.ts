@@ -1,0 +1,54 @@
+/** What an output may replace: an earlier output of its own kind, and no other file, such as the job file or the data of a mistyped command. */
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { KasaneError } from '@kasane/protocol/errors';
+
+/** How the files that commands write begin, with each byte as a character. */
+const kinds = {
+  // The length of the header, in 8 bytes, and the header, which is JSON.
+  weights: { called: 'the weights', isBegun: (head: string) => head.startsWith('\0\0{', 6) },
+  // The version of the format is its first field.
+  onnx: { called: 'the model', isBegun: (head: string) => head.startsWith('\b') },
+  predictions: { called: 'the predictions', isBegun: (head: string) => head.startsWith('input,') },
+  'confusion matrix': {
+    called: 'the confusion matrix',
+    isBegun: (head: string) => head.startsWith('actual,'),
+  },
+  // That of a worker is a list, that of a training has its lists joined.
+  profile: { called: 'the profile', isBegun: (head: string) => /^(\{"traceEvents":)?\[/.test(head) },
+  sheet: { called: 'the sheet', isBegun: (head: string) => head.startsWith('PNG', 1) },
+};
+
+export type OutputKind = keyof typeof kinds;
+
+const HEAD_BYTES = 16;
+
+/**
+ * Asked before anything is computed. An empty file, as mktemp makes them, may be replaced by any kind.
+ * @param option that names it
+ * @throws KasaneError USAGE where another kind of file is there
+ */
+export function requireReplaceable(path: string, kind: OutputKind, option: string): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (!there?.isFile() || there.size === 0) return;
+  const { called, isBegun } = kinds[kind];
+  if (isBegun(headOf(path))) return;
+  throw new KasaneError(
+    'USAGE',
+    `${option} ${path}: ${called} would replace another kind of file; set ${option} to another name, or remove the file first`,
+  );
+}
+
+/** The first bytes, each as a character. A file that cannot be read is left alone, too. */
+function headOf(path: string): string {
+  const head = Buffer.alloc(HEAD_BYTES);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      return head.toString('latin1', 0, readSync(file, head, 0, HEAD_BYTES, 0));
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return '';
+  }
+}
