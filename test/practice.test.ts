@@ -114,6 +114,25 @@ it('stops when the test set says so, and keeps the weights of the best epoch', a
   }
 });
 
+it('returns the best epoch of all when a job that was stopped early goes on', async () => {
+  // So high a rate that epochs get worse.
+  const stopEarly = { patience: 2 };
+  const more = { checkpoint: { keep: 1 } };
+  const stopped = await cluster.run(job({ epochs: 60, learningRate: 1, stopEarly }, more));
+  const perEpoch = stopped.step / stopped.history.length;
+  const resumed = await resume(stopped.id, 4);
+  // It was asked to go on although more did not help.
+  expect(resumed.step).toBe(stopped.step + 4 * perEpoch);
+  const { history } = await cluster.client.get(stopped.id);
+  cluster.client.close();
+  const [best] = [...history].sort((a, b) => a.testLoss - b.testLoss || a.epoch - b.epoch);
+  expect(best!.epoch).toBeLessThan(history.length);
+  const kept = checkpointsOf(stopped.id).find(({ step }) => step === best!.epoch * perEpoch)!;
+  const { tensors } = decodeSafetensors(readFileSync(kept.path));
+  for (const [name, data] of weights(resumed))
+    expect(data).toEqual(tensors.find((tensor) => tensor.name === name)!.data);
+});
+
 it('starts from the weights of another model, with a new head and a frozen body', async () => {
   const source = await cluster.run(job({ epochs: 1 }));
   const [first] = weights(source).keys();

@@ -301,8 +301,12 @@ export class JobManager {
     }
     const { stopEarly, ...training } = spec.training;
     const had = succeeded ? store.lastEpoch(id) : training.epochs;
-    // What ended because more did not help, and is to go on all the same, is not stopped for that again.
-    const goesOn = { ...training, epochs: had + epochs, ...(!succeeded && stopEarly && { stopEarly }) };
+    const until = had + epochs;
+    // What ended because more did not help, and is to go on all the same, is not stopped for that again; its best epoch still counts.
+    const patient = stopEarly && {
+      stopEarly: succeeded ? { ...stopEarly, patience: Math.max(stopEarly.patience, until) } : stopEarly,
+    };
+    const goesOn = { ...training, epochs: until, ...patient };
     const { spec: checked } = checkJob({ ...spec, training: goesOn });
     this.#askedFor(id);
     const place = paused ? record.submittedAt : Date.now();
