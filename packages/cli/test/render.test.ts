@@ -1,9 +1,10 @@
 import { JobState, MetricKind } from '@kasane/protocol/gen/kasane/v1/common';
 import { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
+import { jobRecord } from '@kasane/protocol/internal/job/job-record';
 import xterm from '@xterm/headless';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { makeLog } from '../src/output/log.ts';
-import { epochLine, jobRecord, jobTable } from '../src/render/job.ts';
+import { epochLine, jobTable } from '../src/render/job.ts';
 import { progressView } from '../src/render/progress.ts';
 import { testMetricsLine } from '../src/render/test-metrics.ts';
 

@@ -3,10 +3,11 @@ import { JobStore } from '@kasane/coordinator/internal/store/store';
 import { JobState } from '@kasane/protocol/gen/kasane/v1/common';
 import { SweepState } from '@kasane/protocol/gen/kasane/v1/sweeps';
 import { jobPresets } from '@kasane/protocol/internal/job/presets';
+import { inOrder, parseCondition } from '@kasane/protocol/internal/job/run-conditions';
 import { checkJob } from '@kasane/protocol/job';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CleanUp, TestCluster } from '../../../test/support/cluster.ts';
-import { inOrder, parseCondition } from '../src/commands/runs/filter.ts';
+import { refuseCondition } from '../src/commands/runs/runs.ts';
 import { kasane } from './support/kasane.ts';
 
 describe('conditions', () => {
@@ -34,13 +35,13 @@ describe('conditions', () => {
     ['a>=2026-02', '2026-02-01T00:00:00Z', true],
     ['a<2026-02', '2026-02-01T00:00:00Z', false],
   ])('%s of %s', (text, value, isMet) => {
-    const { column, meets } = parseCondition(text);
+    const { column, meets } = parseCondition(text, refuseCondition);
     expect(column).toBe('a');
     expect(meets(value)).toBe(isMet);
   });
 
   it.each(['', 'a', '>3', 'a>', '=', 'a ~'])('%s is none', (text) => {
-    expect(() => parseCondition(text)).toThrow(/--filter/);
+    expect(() => parseCondition(text, refuseCondition)).toThrow(/--filter/);
   });
 
   it('orders numbers, then text, and what has no value last in both directions', () => {

@@ -1,8 +1,10 @@
 /** Sweeps and their trials as people and programs see them: one function shapes the record, table and JSON follow it. */
+
 import { type Sweep, type Trial, TrialState } from '@kasane/protocol/gen/kasane/v1/sweeps';
+import { reasonRecord } from '@kasane/protocol/internal/job/job-record';
 import { sweepStates } from '@kasane/protocol/internal/job/sweep-state';
 import { testMetricNames, testMetricText } from '@kasane/tensor/internal/test-metrics';
-import { percent, reasonRecord } from './job.ts';
+import { percent } from './job.ts';
 import { briefly, moment, table } from './table.ts';
 
 const trialStates: Readonly<Record<TrialState, string>> = {

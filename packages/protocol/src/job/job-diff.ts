@@ -2,6 +2,12 @@
 
 import { type Fields, isFields } from './fields.ts';
 
+/** What became of a job; the rest of its record follows from the job file, or is about when it was. */
+export const RESULTS: readonly string[] = [
+  ...['state', 'error', 'epoch', 'step', 'trainLoss', 'trainMetric', 'testLoss', 'testMetric', 'testMetrics'],
+  ...['bestMetric', 'bestEpoch', 'seconds', 'workers', 'digest'],
+];
+
 /** The value at a path; undefined where there is none. */
 export function valueAtPath(file: unknown, path: string): unknown {
   return path

@@ -1,9 +1,10 @@
 /** `kasane logs`: what has happened to a job, a line an event, as the coordinator has recorded it. */
+
 import { type ClientOptions, CoordinatorClient, requireSuccess } from '@kasane/protocol/client';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { readArgs } from '@kasane/protocol/internal/events/forms';
+import { type ReasonRecord, reasonRecord } from '@kasane/protocol/internal/job/job-record';
 import { out } from '../../output/say.ts';
-import { type ReasonRecord, reasonRecord } from '../../render/job.ts';
 import { moment } from '../../render/table.ts';
 
 /** What `--json` prints of an event. */

@@ -1,38 +1,12 @@
-/** Jobs as rows: the value of each column, and how it is shown. */
+/** How the columns of runs are named and shown. */
 import { KasaneError } from '@kasane/protocol/errors';
 import type { Job } from '@kasane/protocol/gen/kasane/v1/jobs';
-import { elapsedSeconds } from '@kasane/protocol/internal/job/elapsed';
-import { differingPaths, leafPaths, valueAtPath } from '@kasane/protocol/internal/job/job-diff';
+import { leafPaths } from '@kasane/protocol/internal/job/job-diff';
+import { columnValue, type Run } from '@kasane/protocol/internal/job/runs';
 import { suggest } from '@kasane/tensor/internal/nn/nearest';
 import { took } from '../../render/count.ts';
-import { formatMetric, jobRecord } from '../../render/job.ts';
+import { formatMetric } from '../../render/job.ts';
 import { briefly, moment } from '../../render/table.ts';
-
-/** A job with what is compared. */
-export interface Run {
-  readonly job: Job;
-  /** What `kasane jobs --json` prints of it, and how long it took. */
-  readonly record: Readonly<Record<string, unknown>>;
-  /** The job file, with defaults. */
-  readonly file: Readonly<Record<string, unknown>>;
-}
-
-/** Keys of job files in a table for which no columns were chosen. */
-const MOST_KEYS = 8;
-/** Every job has another one, or its ID says it. */
-const NEVER_SHOWN = new Set(['name', 'description']);
-
-/** @param spec its job file, JSON */
-export function runOf(job: Job, spec = job.spec): Run {
-  const seconds = job.startedAt === 0 ? null : Math.round(1000 * elapsedSeconds(job)) / 1000;
-  return { job, record: { ...jobRecord(job), seconds }, file: JSON.parse(spec) };
-}
-
-/** A key of the record or a path in it (testMetrics.f1), or else a path in the job file; null where the job has none. */
-export function columnValue({ record, file }: Run, column: string): unknown {
-  if (Object.hasOwn(record, column)) return record[column] ?? null;
-  return valueAtPath(record, column) ?? valueAtPath(file, column) ?? null;
-}
 
 /** @throws KasaneError USAGE naming what there is if no job has that column @param option that names it */
 export function requireColumn(runs: readonly Run[], column: string, option: string): void {
@@ -50,20 +24,6 @@ function namesNear(runs: readonly Run[], column: string): readonly string[] {
   const paths = new Set(runs.flatMap(({ file }) => leafPaths(file)));
   const inSection = [...paths].filter((path) => section !== '' && path.startsWith(section));
   return inSection.length > 0 ? inSection : Object.keys(runs[0]!.record);
-}
-
-/** The columns where none were chosen, and in how many more keys the job files differ. */
-export function usualColumns(runs: readonly Run[]): {
-  readonly columns: readonly string[];
-  readonly more: number;
-} {
-  const differing = differingPaths(runs.map(({ file }) => file)).filter((path) => !NEVER_SHOWN.has(path));
-  const hasAll = (path: string) => runs.every(({ file }) => valueAtPath(file, path) !== undefined);
-  const keys = [...differing.filter(hasAll), ...differing.filter((path) => !hasAll(path))];
-  return {
-    columns: ['job', 'state', ...keys.slice(0, MOST_KEYS), 'bestMetric', 'testMetric', 'epoch', 'seconds'],
-    more: Math.max(0, keys.length - MOST_KEYS),
-  };
 }
 
 const shown: Readonly<Record<string, (value: never, job: Job) => string>> = {

@@ -1,15 +1,10 @@
 /** `kasane runs diff`: in what two jobs differ. */
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
-import { differingPaths } from '@kasane/protocol/internal/job/job-diff';
+import { differingPaths, RESULTS } from '@kasane/protocol/internal/job/job-diff';
+import { columnValue, type Run, runOf } from '@kasane/protocol/internal/job/runs';
 import { out } from '../../output/say.ts';
 import { table } from '../../render/table.ts';
-import { cellOf, columnValue, type Run, runOf } from './columns.ts';
-
-/** What became of a job; the rest of its record follows from the job file, or is about when it was. */
-const RESULTS = [
-  ...['state', 'error', 'epoch', 'step', 'trainLoss', 'trainMetric', 'testLoss', 'testMetric', 'testMetrics'],
-  ...['bestMetric', 'bestEpoch', 'seconds', 'workers', 'digest'],
-];
+import { cellOf } from './columns.ts';
 
 export async function diff(
   ids: readonly [string, string],

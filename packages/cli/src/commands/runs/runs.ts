@@ -1,11 +1,13 @@
 /** `kasane runs`: a table of jobs with any of their settings and results. */
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import { KasaneError } from '@kasane/protocol/errors';
+import { inOrder, parseCondition, type RefuseCondition } from '@kasane/protocol/internal/job/run-conditions';
+import { columnValue, type Run, runOf, usualColumns } from '@kasane/protocol/internal/job/runs';
 import { err, out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
 import { csvLine } from '../../render/csv.ts';
 import { table } from '../../render/table.ts';
-import { cellOf, columnValue, plainly, type Run, requireColumn, runOf, usualColumns } from './columns.ts';
-import { inOrder, parseCondition } from './filter.ts';
+import { cellOf, plainly, requireColumn } from './columns.ts';
 
 interface Options extends ClientOptions {
   readonly columns?: readonly string[];
@@ -44,8 +46,18 @@ export async function runs(options: Options): Promise<void> {
   }
 }
 
+/** What is wrong with a condition, as an error of the command. */
+export const refuseCondition: RefuseCondition = (fault, text, operator) => {
+  const why = {
+    form: "is not a condition; expected a column, one of = != < <= > >= ~ and a value, such as 'training.batch>=64'",
+    value: `has no value behind ${operator}`,
+    number: `: expected a number behind ${operator}`,
+  }[fault];
+  return new KasaneError('USAGE', `--filter: '${text}'${fault === 'number' ? '' : ' '}${why}`);
+};
+
 function selected(all: readonly Run[], { filter = [], sort, limit, tag }: Options): readonly Run[] {
-  const conditions = filter.map(parseCondition);
+  const conditions = filter.map((text) => parseCondition(text, refuseCondition));
   for (const { column } of conditions) requireColumn(all, column, '--filter');
   const found = all.filter(
     (run) =>

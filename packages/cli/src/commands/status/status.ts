@@ -1,8 +1,10 @@
 /** `kasane status`: a cluster at one glance. */
+
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
+import { jobRecord } from '@kasane/protocol/internal/job/job-record';
 import { out } from '../../output/say.ts';
 import { count } from '../../render/count.ts';
-import { jobRecord, jobTable } from '../../render/job.ts';
+import { jobTable } from '../../render/job.ts';
 
 /** Ended jobs that are shown. */
 const RECENT = 5;

@@ -1,13 +1,14 @@
 /** `kasane top`: the cluster, live; on a terminal a screen with keys, elsewhere a line an event. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClientOptions, CoordinatorClient } from '@kasane/protocol/client';
 import type { Event } from '@kasane/protocol/gen/kasane/v1/jobs';
 import { eventKind } from '@kasane/protocol/internal/events/events';
+import { reasonRecord } from '@kasane/protocol/internal/job/job-record';
 import { err, out } from '../../output/say.ts';
 import { isScreen } from '../../output/terminal.ts';
 import { stopAsked } from '../../process/stop.ts';
 import { count } from '../../render/count.ts';
-import { reasonRecord } from '../../render/job.ts';
 import { eventLine, eventRecord, type RecordedEvent } from '../logs/logs.ts';
 import { Feed, type Snapshot } from './feed.ts';
 

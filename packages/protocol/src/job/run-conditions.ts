@@ -1,25 +1,29 @@
-/** Conditions of `--filter`, and the order of `--sort`. */
-import { KasaneError } from '@kasane/protocol/errors';
+/** Conditions on the columns of runs, and their order: of `kasane runs`, and of the dashboard, which loads this file in the browser. */
 
 export interface Condition {
   readonly column: string;
   readonly meets: (value: unknown) => boolean;
 }
 
+/** What is wrong with a condition: it is none, or nothing, or no number, stands behind its operator. */
+export type ConditionFault = 'form' | 'value' | 'number';
+/** The error for a condition. @param operator empty for 'form' */
+export type RefuseCondition = (fault: ConditionFault, text: string, operator: string) => Error;
+
 const FORM = /^\s*([^\s=<>!~]+)\s*(>=|<=|!=|==|=|>|<|~)\s*(.*?)\s*$/su;
 
-/** @throws KasaneError USAGE */
-export function parseCondition(text: string): Condition {
+/** @throws what `refuse` makes, also when a value is compared with what is no number */
+export function parseCondition(text: string, refuse: RefuseCondition): Condition {
   const [, column, operator, wanted] = FORM.exec(text) ?? [];
-  if (column === undefined || operator === undefined || wanted === undefined)
-    throw new KasaneError(
-      'USAGE',
-      `--filter: '${text}' is not a condition; expected a column, one of = != < <= > >= ~ and a value, such as 'training.batch>=64'`,
-    );
-  return { column, meets: meaning(operator, wanted, text) };
+  if (column === undefined || operator === undefined || wanted === undefined) throw refuse('form', text, '');
+  return { column, meets: meaning(operator, wanted, (fault) => refuse(fault, text, operator)) };
 }
 
-function meaning(operator: string, wanted: string, text: string): (value: unknown) => boolean {
+function meaning(
+  operator: string,
+  wanted: string,
+  refuse: (fault: ConditionFault) => Error,
+): (value: unknown) => boolean {
   const isEqual = (value: unknown): boolean => {
     if (wanted === '') return value === null;
     if (Array.isArray(value)) return value.some(isEqual);
@@ -27,13 +31,12 @@ function meaning(operator: string, wanted: string, text: string): (value: unknow
   };
   if (operator === '=' || operator === '==') return isEqual;
   if (operator === '!=') return (value) => !isEqual(value);
-  if (wanted === '') throw new KasaneError('USAGE', `--filter: '${text}' has no value behind ${operator}`);
+  if (wanted === '') throw refuse('value');
   if (operator === '~') return (value) => value !== null && textOf(value).includes(wanted);
   return (value) => {
     if (value === null) return false;
     const number = numberIn(wanted);
-    if (typeof value === 'number' && number === undefined)
-      throw new KasaneError('USAGE', `--filter: '${text}': expected a number behind ${operator}`);
+    if (typeof value === 'number' && number === undefined) throw refuse('number');
     const order = typeof value === 'number' ? value - number! : textOf(value) < wanted ? -1 : 1;
     const isSame = typeof value === 'number' ? order === 0 : textOf(value) === wanted;
     if (isSame) return operator.endsWith('=');
@@ -50,10 +53,13 @@ function numberIn(text: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
+/** One for all comparisons: making one takes longer than using it. */
+const byName = new Intl.Collator('en', { numeric: true });
+
 /** Numbers, then text; what has no value comes last in both directions. @param sign 1: the smallest first, -1: the largest */
 export function inOrder(a: unknown, b: unknown, sign: 1 | -1): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null);
   if (typeof a === 'number' && typeof b === 'number') return sign * (a - b);
   if (typeof a === 'number' || typeof b === 'number') return typeof a === 'number' ? -1 : 1;
-  return sign * textOf(a).localeCompare(textOf(b), 'en', { numeric: true });
+  return sign * byName.compare(textOf(a), textOf(b));
 }
