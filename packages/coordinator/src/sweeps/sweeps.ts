@@ -35,6 +35,8 @@ export interface ShownSweep {
 export class Sweeps {
   readonly #options: SweepsOptions;
   readonly #running = new Map<string, SweepRun>();
+  /** Sweeps that have ended, as lists show them: thousands of trials need not be counted again whenever somebody looks. */
+  readonly #ended = new Map<string, SweepMessage>();
   /** Emits a sweep's id when that sweep may have changed. */
   readonly #changes = new EventEmitter<Record<string, []>>().setMaxListeners(0);
 
@@ -101,7 +103,7 @@ export class Sweeps {
     const most = pageSize(size, JOBS_PAGE, MOST_JOBS_PAGE);
     const { sweeps, last } = this.#options.store.sweeps.list(most, placeOfToken(token));
     return {
-      sweeps: sweeps.map((record) => this.#view(record).sweep),
+      sweeps: sweeps.map((record) => this.#listed(record)),
       nextPageToken: last ? placeToken(last) : '',
     };
   }
@@ -162,6 +164,16 @@ export class Sweeps {
     });
     this.#running.set(id, run);
     run.kick();
+  }
+
+  /** @returns what `#view` says of the sweep */
+  #listed(record: SweepRecord): SweepMessage {
+    const known = this.#ended.get(record.id);
+    // Of an ended sweep nothing changes, unless the job of its best trial is deleted.
+    if (known && (!known.best?.job || this.#options.store.get(known.best.job))) return known;
+    const { sweep } = this.#view(record);
+    if (sweep.state !== SweepState.SWEEP_STATE_RUNNING) this.#ended.set(record.id, sweep);
+    return sweep;
   }
 
   #view(record: SweepRecord): ShownSweep {
